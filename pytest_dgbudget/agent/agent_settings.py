@@ -1,0 +1,66 @@
+"""The Settings message of a session: the default agent, a file, or a dict."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_dgbudget.errors import SettingsError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SettingsSource = Mapping[str, Any] | str | os.PathLike[str] | None
+
+DEFAULT_SETTINGS: dict[str, Any] = {
+    "type": "Settings",
+    "audio": {
+        "input": {"encoding": "linear16", "sample_rate": 24000},
+        "output": {"encoding": "linear16", "sample_rate": 24000, "container": "none"},
+    },
+    "agent": {
+        "listen": {"provider": {"type": "deepgram", "model": "nova-3"}},
+        "think": {
+            "provider": {"type": "open_ai", "model": "gpt-4o-mini"},
+            "prompt": "You are a helpful voice agent. Answer in one short sentence.",
+        },
+        "speak": {"provider": {"type": "deepgram", "model": "aura-2-thalia-en"}},
+        "greeting": "Hello! How can I help you today?",
+    },
+}
+
+
+def load_settings(source: SettingsSource, default: Path | None, tags: Sequence[str]) -> dict[str, Any]:
+    """Return the Settings message to send; ``tags`` are added to its own. Raises SettingsError."""
+    if source is None:
+        settings = copy.deepcopy(DEFAULT_SETTINGS) if default is None else _read(default, "dg_agent_settings")
+    elif isinstance(source, Mapping):
+        settings = copy.deepcopy(dict(source))
+    else:
+        settings = _read(Path(source), "settings")
+    settings.setdefault("type", "Settings")
+    if tags:
+        if isinstance(tags, str):
+            raise SettingsError(f"tags={tags!r} is one text; give a list of them")
+        settings["tags"] = [*(settings.get("tags") or []), *tags]
+    return settings
+
+
+def _read(path: Path, what: str) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        settings = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except OSError as error:
+        raise SettingsError(f"{what}: {path} can't be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise SettingsError(f"{what}: {path} is neither JSON nor TOML that can be read: {error}") from error
+    if not isinstance(settings, dict):
+        raise SettingsError(f"{what}: {path} holds no JSON object")
+    return settings

@@ -1,0 +1,108 @@
+"""What the ``voice_agent`` fixture gives to a test."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pytest_dgbudget.agent.agent_settings import SettingsSource, load_settings
+from pytest_dgbudget.agent.endpoint import Endpoint
+from pytest_dgbudget.agent.faces import AsyncSession, Session
+from pytest_dgbudget.agent.line import in_event_loop
+from pytest_dgbudget.agent.link import GrantedAttempt, Link
+from pytest_dgbudget.agent.opening import Opening
+from pytest_dgbudget.errors import DgBudgetError
+from pytest_dgbudget.model import Usage
+
+
+class VoiceAgent:
+    """Metered Voice Agent sessions for one test. Nothing is opened, set aside or spent until ``connect``."""
+
+    def __init__(self, link: Link, granted: GrantedAttempt, default_settings: Path | None) -> None:
+        base = f"127.0.0.1:{link.port}"
+        self.endpoint = Endpoint(
+            agent_url=f"ws://{base}/v1/agent/converse",
+            base_url=f"http://{base}",
+            run_id=link.run_id,
+            api_key=granted.token,
+        )
+        self._opening = Opening(link=link, endpoint=self.endpoint, attempt=granted.attempt)
+        self._default_settings = default_settings
+
+    def connect(
+        self,
+        settings: SettingsSource = None,
+        *,
+        tags: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> Connect:
+        """Open a session: ``async with``, ``with``, or ``await``.
+
+        ``settings`` is a dict, the path of a JSON or TOML file, or None for ``dg_agent_settings``. It waits, unbilled,
+        for its turn and its budget. Raises BudgetExhausted, HandshakeRefused, AgentError, LedgerError, GatewayError;
+        SettingsError at once.
+        """
+        message = load_settings(settings, self._default_settings, tags)
+        return Connect(self._opening, message, headers or {})
+
+    @property
+    def usage(self) -> Usage:
+        """What this attempt of the test has used so far: seconds, sessions, cost."""
+        opening = self._opening
+        answer = opening.link.ask("usage", attempt=opening.attempt, session=None)
+        return Usage(seconds=answer["seconds"], sessions=answer["sessions"])
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds that this test may still use; None where no budget applies."""
+        opening = self._opening
+        answer = opening.link.ask("remaining", attempt=opening.attempt)
+        remaining: float | None = answer["seconds"]
+        return remaining
+
+
+class Connect:
+    """A session to be: use it once, as ``async with``, ``with`` or ``await``."""
+
+    def __init__(self, opening: Opening, settings: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        self._opening = opening
+        self._settings = settings
+        self._headers = headers
+        self._async_session: AsyncSession | None = None
+        self._session: Session | None = None
+
+    def __await__(self) -> Generator[Any, Any, AsyncSession]:
+        return self._open_async().__await__()
+
+    async def __aenter__(self) -> AsyncSession:
+        self._async_session = await self._open_async()
+        return self._async_session
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._async_session is not None:
+            await self._async_session.close()
+
+    def __enter__(self) -> Session:
+        if in_event_loop():
+            raise DgBudgetError(
+                "'with voice_agent.connect()' would block the running event loop; use 'async with' in an async test"
+            )
+        opening = self._opening
+        wire = opening.link.line.run(opening.open(self._settings, self._headers))
+        self._session = Session(wire, opening.link, opening.attempt)
+        return self._session
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            self._session.close()
+
+    async def _open_async(self) -> AsyncSession:
+        opening = self._opening
+        wire = await opening.link.line.cross(opening.open(self._settings, self._headers))
+        return AsyncSession(wire, opening.link, opening.attempt)

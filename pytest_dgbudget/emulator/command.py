@@ -1,0 +1,77 @@
+"""The command line: ports, first line, and what ends the process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import NoReturn
+
+from pytest_dgbudget.emulator.server import Emulator
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")  # one line, without argparse's usage block
+
+
+def run(argv: Sequence[str] | None) -> int:
+    """Run the emulator to its end; see :func:`pytest_dgbudget.emulator.main`."""
+    parser = _Parser(prog="dgbudget emulator", description="Speaks Deepgram's Voice Agent protocol on 127.0.0.1.")
+    parser.add_argument("--port", type=_port, default=0, help="Voice Agent port (default: any free one)")
+    parser.add_argument("--api-port", type=_port, default=0, help="management API port (default: any free one)")
+    parser.add_argument("--tied", action="store_true", help="end when stdin ends")
+    options = parser.parse_args(argv)
+    try:
+        emulator = Emulator(port=options.port, api_port=options.api_port)
+    except OSError as error:
+        parser.error(str(error))
+    asyncio.run(_until_told(emulator, tied=options.tied))
+    return 0
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:6]) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to 65535")
+    return int(text)
+
+
+async def _until_told(emulator: Emulator, *, tied: bool) -> None:
+    end = asyncio.Event()
+    _listen_for_signals(end, tied=tied)
+    async with emulator:
+        with contextlib.suppress(BrokenPipeError):  # nobody reads us: stdin or a signal will tell
+            sys.stdout.write(json.dumps(emulator.addresses()) + "\n")
+            sys.stdout.flush()
+        if tied:
+            _watch_stdin(end)
+        await end.wait()
+
+
+def _listen_for_signals(end: asyncio.Event, *, tied: bool) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, end.set)
+    if tied:  # Ctrl-C reaches the whole process group; whoever holds our stdin decides
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    else:
+        loop.add_signal_handler(signal.SIGINT, end.set)
+
+
+def _watch_stdin(end: asyncio.Event) -> None:
+    """A thread, because not every stdin can be polled (a file, /dev/null)."""
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        with contextlib.suppress(OSError):  # no stdin at all is an end as well
+            while os.read(0, 4096):
+                pass
+        with contextlib.suppress(RuntimeError):  # a signal was faster and the loop is closed
+            loop.call_soon_threadsafe(end.set)
+
+    threading.Thread(target=wait, name="dgbudget-emulator-stdin", daemon=True).start()

@@ -1,0 +1,237 @@
+"""The client's side of one session: what it may send when, and what each message leads to.
+
+Facts: the vendor's AsyncAPI file of 2026-07-22 and its pages "Message Flow", "Errors & Warnings", "Inject Agent",
+"Function Call Response" and "Function Call Cancelled". Not emulated yet: time limits and timeouts, and AgentThinking,
+AgentStartedSpeaking and LatencyReport, on which clients can't rely.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
+
+from pytest_dgbudget.emulator import dialogue
+from pytest_dgbudget.emulator.ear import SILENCE_MS, Ear, SpeechEnded, SpeechStarted
+from pytest_dgbudget.emulator.outbox import Call, Outbox, Send
+from pytest_dgbudget.emulator.settings import (
+    NOT_EMULATED,
+    ProtocolError,
+    listen_block,
+    prompt_notices,
+    setup,
+    speak_block,
+    think_block,
+)
+from pytest_dgbudget.emulator.speaker import Speaker, Turn
+from pytest_dgbudget.rules.audio import AudioFormat
+
+_Handler = Callable[["Conversation", dict[str, Any]], Awaitable[None]]
+
+
+class Conversation:
+    """One session. ``receive`` takes the client's messages; ``speak`` runs beside it; both answer through ``send``."""
+
+    def __init__(self, send: Send, *, request_id: str) -> None:
+        self._request_id = request_id
+        self._outbox = Outbox(send)
+        self._ear = Ear(AudioFormat())
+        self._speaker = Speaker(self._outbox, user_speaking=lambda: self._ear.speaking)
+        self._applied = False
+        self._flux = False
+        self._past_calls: dict[str, Call] = {}
+        self._cancelled: set[str] = set()
+        self._quiet_timer: asyncio.TimerHandle | None = None
+
+    async def welcome(self) -> None:
+        await self._outbox.say("Welcome", request_id=self._request_id)
+
+    async def speak(self) -> None:
+        """Answer and talk until cancelled."""
+        await self._speaker.run()
+
+    def end(self) -> None:
+        """Leave nothing behind that could still happen."""
+        self._stop_quiet_timer()
+
+    async def receive(self, message: str | bytes) -> None:
+        """Take one message; raise ProtocolError where the documentation calls for an Error."""
+        if isinstance(message, bytes):
+            return await self._hear(message)
+        data = _parse(message)
+        if data["type"] != "Settings":
+            self._need_settings()
+        return await _HANDLERS[data["type"]](self, data)
+
+    def _need_settings(self) -> None:
+        if not self._applied:
+            raise ProtocolError("NON_SETTINGS_MESSAGE_BEFORE_SETTINGS", "The first message must be Settings.")
+
+    async def _settings(self, data: dict[str, Any]) -> None:
+        if self._applied:
+            raise ProtocolError("SETTINGS_ALREADY_APPLIED", "Settings may be sent once; use the Update messages.")
+        wanted = setup(data)
+        self._applied, self._flux, self._ear = True, wanted.flux, Ear(wanted.hears)
+        self._outbox.history = wanted.history
+        self._speaker.audio, self._speaker.wav = wanted.speaks, wanted.wav
+        self._speaker.functions = wanted.think.functions
+        await self._outbox.acknowledge("SettingsApplied", wanted.notices)
+        if wanted.greeting:
+            self._speaker.utter(wanted.greeting)
+
+    async def _keep_alive(self, _data: dict[str, Any]) -> None:
+        """No reply (vendor's page "Agent Keep Alive")."""
+
+    async def _update_prompt(self, data: dict[str, Any]) -> None:
+        await self._outbox.acknowledge("PromptUpdated", prompt_notices(_text(data, "prompt")))
+
+    async def _update_think(self, data: dict[str, Any]) -> None:
+        """Replaces the whole block (vendor's page "Update Think")."""
+        think = think_block(_present(data, "think"), "think")
+        self._speaker.functions = think.functions
+        await self._outbox.acknowledge("ThinkUpdated", think.notices)
+
+    async def _update_speak(self, data: dict[str, Any]) -> None:
+        speak_block(_present(data, "speak"), "speak")
+        await self._outbox.acknowledge("SpeakUpdated")
+
+    async def _update_listen(self, data: dict[str, Any]) -> None:
+        self._flux = listen_block(_present(data, "listen"))
+        await self._outbox.acknowledge("ListenUpdated")
+
+    async def _inject_user(self, data: dict[str, Any]) -> None:
+        self._speaker.take_turn(Turn(text=_text(data, "content")))
+
+    async def _inject_agent(self, data: dict[str, Any]) -> None:
+        if data.get("is_dynamic") is True:
+            return await self._not_emulated(data)
+        text, behavior = _text(data, "message"), data.get("behavior") or "default"
+        if behavior not in ("default", "queue", "interrupt"):
+            _unparsable("behavior must be default, queue or interrupt.")
+        refusal = self._refusal(behavior)
+        if refusal:
+            return await self._outbox.say("InjectionRefused", message=refusal)
+        if behavior == "interrupt":
+            self._ear.forget()  # who speaks on is heard as beginning anew, as documented
+            return self._speaker.interrupt(text)
+        return self._speaker.utter(text)
+
+    def _refusal(self, behavior: str) -> str | None:
+        """Why an injection is refused now (vendor's page "Inject Agent"): ``queue`` yields to the user as well."""
+        if behavior != "interrupt" and self._ear.speaking:
+            return "Cannot inject message while user is currently speaking"
+        if behavior == "default" and self._speaker.mid_turn:
+            return "Cannot inject message while agent is currently speaking"
+        return None
+
+    async def _function_response(self, data: dict[str, Any]) -> None:
+        """What a response to a call that is not open leads to is documented for cancelled calls alone: it is dropped.
+
+        The emulator's choice: a Warning for one that was answered, an Error for one that was never made.
+        """
+        name, content = _text(data, "name"), _text(data, "content")
+        call = _called(self._speaker.open_calls, name, data.get("id"))
+        if call is not None:
+            self._past_calls[call.id] = call
+            self._speaker.take_result(call, content)
+            return await self._outbox.remember(call, content)
+        past = _called(tuple(self._past_calls.values())[::-1], name, data.get("id"))
+        if past is None:
+            raise ProtocolError("NON_EXISTENT_FUNCTION_CALLED", "FunctionCallResponse answers no call that was made.")
+        if past.id not in self._cancelled:
+            await self._outbox.warn("FUNCTION_CALL_FAILED", "This call was answered before; the response is dropped.")
+        return None
+
+    async def _force_end_turn(self, _data: dict[str, Any]) -> None:
+        """Flux only (vendor's changelog of 2026-09-14)."""
+        if not self._flux:
+            text = "ForceEndTurn needs a listen provider of version v2."
+            return await self._outbox.warn("FORCE_END_TURN_UNSUPPORTED", text)
+        return self._end_user_turn()
+
+    async def _not_emulated(self, data: dict[str, Any]) -> None:
+        text = f"The emulator does not do this kind of {data['type']}; nothing has changed."
+        await self._outbox.warn(NOT_EMULATED, text)
+
+    async def _hear(self, audio: bytes) -> None:
+        self._need_settings()
+        for event in self._ear.hear(audio):
+            if isinstance(event, SpeechStarted):
+                await self._barge_in()
+            else:
+                self._take_speech(event)
+        self._stop_quiet_timer()
+        if self._ear.speaking:  # audio that stops coming is silence
+            self._quiet_timer = asyncio.get_running_loop().call_later(SILENCE_MS / 1000, self._end_user_turn)
+
+    async def _barge_in(self) -> None:
+        calls = self._speaker.hush()
+        self._past_calls.update((call.id, call) for call in calls)
+        self._cancelled.update(call.id for call in calls)
+        await self._outbox.say("UserStartedSpeaking")
+        if calls:
+            await self._outbox.cancelled(calls)
+
+    def _end_user_turn(self) -> None:
+        ended = self._ear.end_turn()
+        if ended is not None:
+            self._take_speech(ended)
+
+    def _take_speech(self, speech: SpeechEnded) -> None:
+        text = dialogue.transcript_of_speech(speech.milliseconds)
+        self._speaker.take_turn(Turn(text=text, spoken_ms=speech.milliseconds))
+
+    def _stop_quiet_timer(self) -> None:
+        if self._quiet_timer is not None:
+            self._quiet_timer.cancel()
+
+
+_HANDLERS: dict[str, _Handler] = {
+    "Settings": Conversation._settings,
+    "KeepAlive": Conversation._keep_alive,
+    "UpdatePrompt": Conversation._update_prompt,
+    "UpdateThink": Conversation._update_think,
+    "UpdateSpeak": Conversation._update_speak,
+    "UpdateListen": Conversation._update_listen,
+    "InjectUserMessage": Conversation._inject_user,
+    "InjectAgentMessage": Conversation._inject_agent,
+    "FunctionCallResponse": Conversation._function_response,
+    "ForceEndTurn": Conversation._force_end_turn,
+    "UpdateThink_Live": Conversation._not_emulated,
+    "__customToThinkProvider": Conversation._not_emulated,
+}
+
+
+def _called(calls: tuple[Call, ...], name: str, call_id: object) -> Call | None:
+    """Find a call by name and id; by name alone when there is no id, which the vendor's page calls optional."""
+    return next((call for call in calls if call.name == name and call_id in (None, call.id)), None)
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        data = json.loads(text, parse_constant=_unparsable)  # NaN is not JSON
+    except (ValueError, RecursionError):
+        _unparsable("The message is not JSON.")
+    if not isinstance(data, dict) or not isinstance(data.get("type"), str):
+        _unparsable("The message is not a JSON object with a type.")
+    if data["type"] not in _HANDLERS:
+        _unparsable("The message's type is unknown.")
+    return data
+
+
+def _present(data: dict[str, Any], name: str) -> Any:
+    if data.get(name) is None:
+        _unparsable(f"{data['type']} needs {name}.")
+    return data[name]
+
+
+def _text(data: dict[str, Any], name: str) -> str:
+    value = _present(data, name)
+    if not isinstance(value, str):
+        _unparsable(f"{data['type']} needs {name} to be a string.")
+    return value
+
+
+def _unparsable(description: str) -> NoReturn:
+    raise ProtocolError("UNPARSABLE_CLIENT_MESSAGE", description)

@@ -1,0 +1,150 @@
+"""What the emulator answers to what the user says: a parrot that calls functions. Pure.
+
+All of it is the emulator's choice: there is no model behind it, and it never pretends that there is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """One of ``agent.think.functions``; ``client_side`` when it has no endpoint."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    client_side: bool = True
+
+
+def reply_to_text(text: str) -> str:
+    return f"You said: {text}"
+
+
+def transcript_of_speech(milliseconds: int) -> str:
+    """What stands for the user's words: the emulator does not transcribe."""
+    return f"(speech, {milliseconds / 1000:.1f} s)"
+
+
+def reply_to_speech(milliseconds: int) -> str:
+    return f"I heard {milliseconds / 1000:.1f} s of speech."
+
+
+def reply_to_result(name: str, content: str) -> str:
+    return f"The answer of {name} is: {content}"
+
+
+def function_for(text: str, functions: Iterable[Function]) -> Function | None:
+    """Return the client-side function that shares most words with the text, the first of equals; None without any."""
+    said = _words(text)
+    best, most = None, 0
+    for function in functions:
+        shared = len(said & _words(f"{function.name} {function.description}"))
+        if function.client_side and shared > most:
+            best, most = function, shared
+    return best
+
+
+def arguments_for(function: Function, text: str) -> str:
+    """Return a JSON text with a value for every property of the function's JSON Schema."""
+    return json.dumps(_object(function.parameters, text, 0))
+
+
+_COMMON = frozenset(
+    re.findall(
+        r"\w+",
+        "a about all am an and any are as at be been but by can could did do does for from get had has have he her his "
+        "how i if in into is it its just let like me my no not of on or our out please she should so some that the "
+        "their them then there these they this those to up us use user was we were what when where which who will "
+        "with would yes you your",
+    )
+)
+
+
+def _words(text: str) -> set[str]:
+    """Return the words that carry meaning, in lower case; ``getOrder`` and ``get_order`` are two words each."""
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
+    return {word for word in re.findall(r"[^\W_]+", parted.lower()) if word not in _COMMON}
+
+
+_Filler = Callable[[Mapping[str, Any], str, int], Any]
+_DEEPEST = 8  # levels of a schema that are filled; a schema may nest without end
+
+
+def _value(schema: Any, text: str, depth: int) -> Any:
+    if not isinstance(schema, dict) or depth > _DEEPEST:
+        return text
+    for key in ("const", "default", "example"):
+        if key in schema:
+            return schema[key]
+    for key in ("enum", "examples"):
+        if isinstance(schema.get(key), list) and schema[key]:
+            return _mentioned(schema[key], text)
+    for key in ("anyOf", "oneOf"):
+        if isinstance(schema.get(key), list) and schema[key]:
+            return _value(schema[key][0], text, depth + 1)
+    fill: _Filler = _BY_TYPE.get(_type(schema), _string)
+    return fill(schema, text, depth)
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    kind = schema.get("type")
+    if isinstance(kind, list):  # ["string", "null"]
+        kind = next((each for each in kind if each != "null"), None)
+    if isinstance(kind, str):
+        return kind
+    return "object" if "properties" in schema else "string"
+
+
+def _mentioned(choices: list[Any], text: str) -> Any:
+    """Return the choice that the user named, else the first."""
+    return next((each for each in choices if isinstance(each, str) and each.lower() in text.lower()), choices[0])
+
+
+def _object(schema: Mapping[str, Any], text: str, depth: int) -> dict[str, Any]:
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return {}
+    return {name: _value(each, text, depth + 1) for name, each in properties.items()}
+
+
+def _array(schema: Mapping[str, Any], text: str, depth: int) -> list[Any]:
+    return [_value(schema.get("items"), text, depth + 1)]
+
+
+def _string(_schema: Mapping[str, Any], text: str, _depth: int) -> str:
+    """Return the part of the text that looks most like a value: ``A-17``, else a name (``Paris``), else all of it."""
+    numbered = next((token for token in re.findall(r"[\w-]+", text) if re.search(r"\d", token)), None)
+    name = re.search(r"(?<=[a-z,] )[A-Z]\w+", text)
+    return numbered or (name.group() if name else text)
+
+
+def _integer(schema: Mapping[str, Any], text: str, _depth: int) -> int:
+    found = re.search(r"\d{1,9}", text)
+    return int(found.group()) if found else int(_least(schema))
+
+
+def _number(schema: Mapping[str, Any], text: str, _depth: int) -> float:
+    found = re.search(r"\d{1,9}(\.\d{1,9})?", text)
+    return float(found.group()) if found else _least(schema)
+
+
+def _least(schema: Mapping[str, Any]) -> float:
+    least = schema.get("minimum")
+    return least if isinstance(least, int) else 1
+
+
+_BY_TYPE: dict[str, _Filler] = {
+    "object": _object,
+    "array": _array,
+    "string": _string,
+    "integer": _integer,
+    "number": _number,
+    "boolean": lambda _schema, _text, _depth: True,
+    "null": lambda _schema, _text, _depth: None,
+}

@@ -1,0 +1,196 @@
+"""Two ports on 127.0.0.1: the Voice Agent's WebSocket and the management API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import itertools
+import json
+import logging
+import secrets
+import socket
+import uuid
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from pytest_dgbudget.emulator import rest
+from pytest_dgbudget.emulator.conversation import Conversation
+from pytest_dgbudget.emulator.settings import ProtocolError
+
+HOST = "127.0.0.1"
+PATH = "/v1/agent/converse"
+KEY_PREFIX = "dgemu_"
+MAX_MESSAGE = 32 * 2**20  # bytes; the vendor documents no limit
+
+# The vendor documents no close code for the agent. Its speech-to-text socket closes with 1008 when the client
+# sent what can't be used, and every Error of ours but the internal one says just that: the emulator's choice.
+CLOSE_CLIENT_FAULT = 1008
+CLOSE_OUR_FAULT = 1011
+
+_SCHEMES = ("token", "bearer")
+_BACKLOG = 1024
+_PATIENCE_SECONDS = 1.0  # with a client that neither reads nor answers our Close
+_log = logging.getLogger(__name__)
+
+# What strangers send to a port is theirs to fix: the library's tracebacks about it go nowhere.
+_silent = logging.Logger("dgbudget-emulator-websockets", level=logging.CRITICAL + 1)
+
+
+class Emulator:
+    """Both ports, bound at once (OSError says which one can't be); they answer inside ``async with``."""
+
+    def __init__(self, *, port: int = 0, api_port: int = 0) -> None:
+        self.api_key = KEY_PREFIX + secrets.token_hex(20)
+        self.project_id = str(uuid.uuid4())
+        with contextlib.ExitStack() as undo:
+            self._agent_socket = undo.enter_context(_bind(port))
+            self._api_socket = undo.enter_context(_bind(api_port))
+            undo.pop_all()
+        self._agent: Server | None = None
+        self._api: asyncio.AbstractServer | None = None
+
+    @property
+    def agent_url(self) -> str:
+        return f"ws://{HOST}:{self._agent_socket.getsockname()[1]}{PATH}"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{HOST}:{self._api_socket.getsockname()[1]}"
+
+    def addresses(self) -> dict[str, str]:
+        """Return what a client needs: the first line on stdout (contract, section 8)."""
+        return {
+            "agent_url": self.agent_url,
+            "api_url": self.api_url,
+            "api_key": self.api_key,
+            "project_id": self.project_id,
+        }
+
+    async def __aenter__(self) -> Emulator:
+        self._agent = await serve(
+            _converse,
+            sock=self._agent_socket,
+            process_request=self._admit,
+            process_response=_add_request_id,
+            select_subprotocol=self._choose_subprotocol,
+            compression=None,
+            max_size=MAX_MESSAGE,
+            ping_interval=None,  # pings would be a keep-alive that the vendor does not document
+            close_timeout=_PATIENCE_SECONDS,
+            backlog=_BACKLOG,
+            logger=_silent,
+        )
+        self._api = await asyncio.start_server(rest.answer, sock=self._api_socket, backlog=_BACKLOG)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._agent is not None
+        assert self._api is not None
+        self._api.close()
+        self._agent.close()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._agent.wait_closed(), 2 * _PATIENCE_SECONDS)
+
+    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        if request.path.partition("?")[0] != PATH:
+            return _refuse(connection, HTTPStatus.NOT_FOUND, "NOT_FOUND", f"The emulator serves {PATH} here.")
+        keys = _offered_keys(request)
+        if any(self._is_ours(key) for key in keys):
+            return None
+        message = "Invalid credentials."
+        if any(not key.startswith(KEY_PREFIX) for key in keys):
+            message += " This is pytest-dgbudget's emulator: it takes only its own api_key, not one of Deepgram's."
+        return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INVALID_AUTH", message)
+
+    def _is_ours(self, key: str) -> bool:
+        return hmac.compare_digest(key.encode(errors="replace"), self.api_key.encode())
+
+    def _choose_subprotocol(self, _: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Browsers fail when none of what they offered is chosen; the key itself is never sent back."""
+        scheme = next((name for name in offered if name.lower() in _SCHEMES), None)
+        return scheme or next((name for name in offered if not self._is_ours(name)), None)
+
+
+def _bind(port: int) -> socket.socket:
+    bound = socket.socket()
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((HOST, port))
+        bound.listen(_BACKLOG)  # now: with SO_REUSEADDR two processes may bind one port, but not listen on it
+    except OSError as error:
+        bound.close()
+        raise OSError(f"can't listen on {HOST}:{port}: {error.strerror}") from None
+    return bound
+
+
+def _offered_keys(request: Request) -> list[str]:
+    """Return the keys of ``Authorization: Token K`` and of the subprotocols ``token, K``; either scheme serves."""
+    pairs = [value.strip().partition(" ")[::2] for value in request.headers.get_all("Authorization")]
+    protocols = [
+        name.strip() for value in request.headers.get_all("Sec-WebSocket-Protocol") for name in value.split(",")
+    ]
+    pairs += itertools.pairwise(protocols)
+    return [key.strip() for scheme, key in pairs if scheme.lower() in _SCHEMES]
+
+
+def _refuse(connection: ServerConnection, status: HTTPStatus, code: str, message: str) -> Response:
+    """Return a refusal in the vendor's form; ``dg-error`` as its speech sockets have it."""
+    body = {"err_code": code, "err_msg": message, "request_id": str(connection.id)}
+    response = connection.respond(status, json.dumps(body))
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = "application/json"
+    response.headers["dg-error"] = message
+    return response
+
+
+def _add_request_id(connection: ServerConnection, _: Request, response: Response) -> None:
+    # That it equals Welcome.request_id is the emulator's choice; the vendor documents neither yes nor no.
+    response.headers["dg-request-id"] = str(connection.id)
+
+
+async def _converse(connection: ServerConnection) -> None:
+    conversation = Conversation(connection.send, request_id=str(connection.id))
+    speaking = asyncio.ensure_future(conversation.speak())
+    hearing = asyncio.ensure_future(_hear(connection, conversation))
+    try:
+        await asyncio.wait((speaking, hearing), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        speaking.cancel()
+        hearing.cancel()
+        outcomes = await asyncio.gather(speaking, hearing, return_exceptions=True)
+        conversation.end()
+    failure = next((each for each in outcomes if isinstance(each, Exception)), None)
+    if failure is not None and not isinstance(failure, ConnectionClosed):
+        await _fail(connection, failure)
+
+
+async def _hear(connection: ServerConnection, conversation: Conversation) -> None:
+    await conversation.welcome()
+    async for message in connection:
+        await conversation.receive(message)
+
+
+async def _fail(connection: ServerConnection, failure: Exception) -> None:
+    """Send the Error and close: the documentation says to treat any Error as the session's end."""
+    close_code = CLOSE_CLIENT_FAULT
+    if not isinstance(failure, ProtocolError):
+        _log.error("the emulator failed", exc_info=failure)
+        failure = ProtocolError("INTERNAL_SERVER_ERROR", f"The emulator failed: {type(failure).__name__}.")
+        close_code = CLOSE_OUR_FAULT
+    try:
+        await asyncio.wait_for(_part(connection, failure, close_code), 2 * _PATIENCE_SECONDS)
+    except asyncio.TimeoutError:
+        connection.transport.abort()  # it reads nothing: neither Error nor Close will get through
+
+
+async def _part(connection: ServerConnection, failure: ProtocolError, close_code: int) -> None:
+    message = {"type": "Error", "description": failure.description, "code": failure.code}
+    with contextlib.suppress(ConnectionClosed):
+        await connection.send(json.dumps(message))
+        await connection.close(close_code, failure.code)

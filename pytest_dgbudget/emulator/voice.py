@@ -1,0 +1,112 @@
+"""The emulator's voice: a soft hum in syllables, as long as the text is. Pure.
+
+The sound, its length and its pace are the emulator's choice; G.711 is ITU-T's.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import sys
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+
+from pytest_dgbudget.rules.audio import AudioFormat
+
+Encode = Callable[[int], int]
+
+CODECS = ("linear16", "mulaw", "alaw")  # what the emulator can speak and hear
+FRAME_MS = 20
+_MS_PER_CHARACTER = 60
+_SHORTEST_MS = 300
+_LONGEST_MS = 3000  # tests wait for it: long texts are cut short, not spoken to the end
+
+
+def duration_ms(text: str) -> int:
+    """How long the emulator speaks this text, in milliseconds: a whole number of frames."""
+    wanted = min(max(len(text) * _MS_PER_CHARACTER, _SHORTEST_MS), _LONGEST_MS)
+    return wanted // FRAME_MS * FRAME_MS
+
+
+def frames(audio: AudioFormat, milliseconds: int) -> Iterator[bytes]:
+    """Yield the sound in frames of 20 ms; at rates that 50 doesn't divide their sizes differ by one sample."""
+    second, width = _one_second(audio), audio.bytes_per_sample or 1
+    for n in range(milliseconds // FRAME_MS):
+        start, end = (at * audio.sample_rate // 50 * width for at in (n % 50, n % 50 + 1))
+        yield second[start:end]
+
+
+def wav_header(audio: AudioFormat, milliseconds: int) -> bytes:
+    """Return the 44 bytes that stand before the sound in a WAV file."""
+    tag = {"linear16": 1, "alaw": 6, "mulaw": 7}[audio.encoding]
+    width, rate = audio.bytes_per_sample or 1, audio.sample_rate
+    size = sum(map(len, frames(audio, milliseconds)))
+    form = struct.pack("<HHIIHH", tag, 1, rate, rate * width, width, width * 8)
+    return (
+        b"RIFF"
+        + struct.pack("<I", 36 + size)
+        + b"WAVEfmt "
+        + struct.pack("<I", 16)
+        + form
+        + b"data"
+        + struct.pack("<I", size)
+    )
+
+
+def decode(audio: AudioFormat, data: bytes) -> Sequence[int]:
+    """Return samples of -32768 to 32767 from linear16, mulaw or alaw."""
+    if audio.encoding == "linear16":
+        samples = array("h", data)
+        if sys.byteorder == "big":
+            samples.byteswap()
+        return samples
+    table = _ALAW if audio.encoding == "alaw" else _MULAW
+    return [table[byte] for byte in data]
+
+
+@lru_cache(maxsize=16)
+def _one_second(audio: AudioFormat) -> bytes:
+    """A second that can be repeated without a click: 180 Hz and its octave, swelling four times."""
+    samples = [_hum(n / audio.sample_rate) for n in range(audio.sample_rate)]
+    if audio.encoding == "linear16":
+        return struct.pack(f"<{len(samples)}h", *samples)
+    encode: Encode = _to_alaw if audio.encoding == "alaw" else _to_mulaw
+    return bytes(encode(sample) for sample in samples)
+
+
+def _hum(seconds: float) -> int:
+    turn = 2 * math.pi * seconds
+    swell = (1 - math.cos(4 * turn)) / 2
+    return round(6000 * swell * (0.7 * math.sin(180 * turn) + 0.3 * math.sin(360 * turn)))
+
+
+def _to_mulaw(sample: int) -> int:
+    sign, magnitude = (0x80, -sample) if sample < 0 else (0, sample)
+    magnitude = min(magnitude, 32635) + 132
+    exponent = magnitude.bit_length() - 8
+    return ~(sign | exponent << 4 | magnitude >> exponent + 3 & 0x0F) & 0xFF
+
+
+def _from_mulaw(byte: int) -> int:
+    byte = ~byte & 0xFF
+    magnitude = ((byte & 0x0F) << 3 | 0x84) << (byte >> 4 & 7)
+    return 132 - magnitude if byte & 0x80 else magnitude - 132
+
+
+def _to_alaw(sample: int) -> int:
+    sign, magnitude = (0, ~sample) if sample < 0 else (0x80, sample)
+    exponent = max(magnitude.bit_length() - 8, 0)
+    mantissa = magnitude >> (exponent + 3 if exponent else 4) & 0x0F
+    return (sign | exponent << 4 | mantissa) ^ 0x55
+
+
+def _from_alaw(byte: int) -> int:
+    byte ^= 0x55
+    exponent, mantissa = byte >> 4 & 7, byte & 0x0F
+    magnitude = (mantissa << 4 | 0x108) << exponent - 1 if exponent else mantissa << 4 | 8
+    return magnitude if byte & 0x80 else -magnitude
+
+
+_MULAW = tuple(map(_from_mulaw, range(256)))
+_ALAW = tuple(map(_from_alaw, range(256)))

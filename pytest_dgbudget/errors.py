@@ -1,0 +1,97 @@
+"""Every error that users meet.
+
+DgBudgetError
+├── BudgetExceeded                    a budget cut the session in mid-flight
+├── BudgetExhausted                   a budget refused the session before it was opened
+├── SessionClosed (ConnectionError)   the session ended while it was still wanted
+├── HandshakeRefused (ConnectionError)  the vendor refused or never completed the handshake
+├── AgentError                        the agent answered with an Error or refused an injection
+├── ExpectTimeout (TimeoutError)      an awaited message did not come in time
+├── LedgerError                       the ledger can't be read or written
+├── GatewayError                      the gateway is gone, hung or not ours
+└── SettingsError (ValueError)        an option, ini key, variable, marker or file is wrong
+
+Seconds are decimal numbers.
+"""
+
+from __future__ import annotations
+
+
+class DgBudgetError(Exception):
+    """Root of every error of this package."""
+
+
+class BudgetExceeded(DgBudgetError):
+    """A budget cut a session in mid-flight.
+
+    ``budget`` is the scope (``test`` or ``run``), ``used_seconds`` what was metered, ``allowed_seconds`` the budget.
+    """
+
+    def __init__(
+        self, message: str, *, budget: str = "", used_seconds: float = 0.0, allowed_seconds: float = 0.0
+    ) -> None:
+        super().__init__(message)
+        self.budget = budget
+        self.used_seconds = used_seconds
+        self.allowed_seconds = allowed_seconds
+
+
+class BudgetExhausted(DgBudgetError):
+    """A budget refused a session before it was opened: nothing was dialled, nothing is billed.
+
+    Attributes as in :class:`BudgetExceeded`.
+    """
+
+    def __init__(
+        self, message: str, *, budget: str = "", used_seconds: float = 0.0, allowed_seconds: float = 0.0
+    ) -> None:
+        super().__init__(message)
+        self.budget = budget
+        self.used_seconds = used_seconds
+        self.allowed_seconds = allowed_seconds
+
+
+class SessionClosed(DgBudgetError, ConnectionError):
+    """The session is closed: WebSocket close ``code``, ``reason``, and ``closed_by`` whom."""
+
+    def __init__(self, message: str, *, code: int, reason: str, closed_by: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.closed_by = closed_by
+
+
+class HandshakeRefused(DgBudgetError, ConnectionError):
+    """The handshake failed: HTTP ``status``, the vendor's ``code`` and ``vendor_message``, ``request_id`` if told."""
+
+    def __init__(self, message: str, *, status: int, code: str, vendor_message: str, request_id: str | None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.vendor_message = vendor_message
+        self.request_id = request_id
+
+
+class AgentError(DgBudgetError):
+    """The agent sent an ``Error`` message or refused an injection; ``code`` and ``description`` as it sent them."""
+
+    def __init__(self, message: str, *, code: str, description: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.description = description
+
+
+class ExpectTimeout(DgBudgetError, TimeoutError):
+    """What was awaited did not come within its timeout; the message lists what came instead."""
+
+
+class LedgerError(DgBudgetError):
+    """The ledger can't be opened, read or written; nothing is opened without one."""
+
+
+class GatewayError(DgBudgetError):
+    """The gateway can't be started or reached, has died, or isn't ours."""
+
+
+class SettingsError(DgBudgetError, ValueError):
+    """A setting is wrong; the message names it, its value and what is accepted."""

@@ -1,0 +1,137 @@
+"""The queue: who may open a session next.
+
+Strictly first come first served, and unbilled. A test that holds a lease already needs a free place only; it goes
+ahead of those that wait for a lease, for nobody would gain if it stood behind them with its clock running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.gateway.books import Books
+from pytest_dgbudget.gateway.clock import now_ms
+from pytest_dgbudget.gateway.grants import Grant, OpenLease
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.model import Lease, Overrun
+from pytest_dgbudget.rules.budget import Refused, Scope
+
+
+class BudgetRefused(Exception):
+    """A budget has too little left for another session."""
+
+    def __init__(self, overrun: Overrun) -> None:
+        super().__init__(overrun.scope)
+        self.overrun = overrun
+
+
+class Waiter:
+    """One connect in the queue; ``left`` when its client is gone or its test is over."""
+
+    def __init__(self, grant: Grant) -> None:
+        self.grant = grant
+        self.since_ms = now_ms()
+        self.had_to_wait = False
+        self.left = False
+        self.answer: asyncio.Future[OpenLease] = asyncio.get_running_loop().create_future()
+
+    @property
+    def waited_ms(self) -> int:
+        return now_ms() - self.since_ms if self.had_to_wait else 0
+
+
+class Admission:
+    """Gives out places and leases, one decision at a time."""
+
+    def __init__(
+        self, books: Books, ledger: Ledger, max_sessions: int, open_lease: Callable[[Grant, Lease], OpenLease]
+    ) -> None:
+        self._books = books
+        self._ledger = ledger
+        self._places = max_sessions
+        self._open_lease = open_lease
+        self._queue: list[Waiter] = []
+        self._changed = asyncio.Event()
+        self._task = asyncio.ensure_future(self._serve())
+
+    async def admit(self, waiter: Waiter, gone: asyncio.Future[None]) -> OpenLease | None:
+        """Wait for a place and a lease, and hold both; None when the client left or the test ended meanwhile.
+
+        Raises BudgetRefused or LedgerError.
+        """
+        self._queue.append(waiter)
+        self._changed.set()
+        ends: list[asyncio.Future[Any]] = [waiter.answer, gone, waiter.grant.ended]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if waiter.answer.done():
+            return waiter.answer.result()
+        waiter.left = True
+        self._changed.set()
+        return None
+
+    def give_back(self, lease: OpenLease) -> None:
+        """Free the place of a session that is closed, and its hold on the lease."""
+        self._places += 1
+        lease.release()
+        self._changed.set()
+
+    def stop(self) -> None:
+        self._task.cancel()
+
+    async def _serve(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            while await self._admit_next():
+                pass
+
+    async def _admit_next(self) -> bool:
+        """Answer whoever is next; False when nobody can be answered now."""
+        self._queue = [waiter for waiter in self._queue if not waiter.left]
+        waiter = next((w for w in self._queue if w.grant.lease is not None), None) or next(iter(self._queue), None)
+        if waiter is None:
+            return False
+        if self._places == 0:
+            self._mark_waiting()
+            return False
+        try:
+            lease = waiter.grant.lease or await self._lease(waiter)
+        except (BudgetRefused, LedgerError) as error:
+            self._queue.remove(waiter)
+            if not waiter.left:
+                waiter.answer.set_exception(error)
+            return True
+        if lease is None:
+            self._mark_waiting()
+            return False
+        self._give(waiter, lease)
+        return True
+
+    def _mark_waiting(self) -> None:
+        for waiter in self._queue:
+            waiter.had_to_wait = True
+
+    def _give(self, waiter: Waiter, lease: OpenLease) -> None:
+        self._queue.remove(waiter)
+        self._places -= 1
+        lease.hold()
+        if waiter.left:
+            self.give_back(lease)
+        else:
+            waiter.answer.set_result(lease)
+
+    async def _lease(self, waiter: Waiter) -> OpenLease | None:
+        if self._books.error is not None:
+            raise self._books.error
+        answer = await self._books.ask(self._ledger.lease, waiter.grant.attempt)
+        if isinstance(answer, Refused):
+            raise BudgetRefused(_refusal(answer.scope))
+        if not isinstance(answer, Lease):
+            return None
+        return self._open_lease(waiter.grant, answer)
+
+
+def _refusal(scope: Scope) -> Overrun:
+    return Overrun(kind="refused", scope=scope.name, used_ms=scope.settled_ms, allowed_ms=scope.allowed_ms)

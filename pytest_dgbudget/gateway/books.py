@@ -1,0 +1,51 @@
+"""The ledger on a thread of its own: the loop that cuts never waits for a disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from pytest_dgbudget.errors import LedgerError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Books:
+    """Runs ledger calls one after the other, in the order in which they were handed over.
+
+    ``failed`` is called in the loop, once, when a write fails: from then on nothing may be opened.
+    """
+
+    def __init__(self, failed: Callable[[LedgerError], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._failed = failed
+        self.error: LedgerError | None = None
+
+    async def ask(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a call and return its result; raises LedgerError."""
+        return await asyncio.wrap_future(self._thread.submit(call, *args, **kwargs))
+
+    def note(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Run a call later; a failure makes the books fail."""
+        self._thread.submit(call, *args, **kwargs).add_done_callback(self._check)
+
+    async def written(self) -> None:
+        """Return when everything that was handed over so far has run."""
+        await asyncio.wrap_future(self._thread.submit(lambda: None))
+
+    def close(self) -> None:
+        self._thread.shutdown()
+
+    def _check(self, done: Future[object]) -> None:
+        error = done.exception()
+        if error is not None:
+            self._loop.call_soon_threadsafe(self._fail, error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self.error is None:
+            self.error = error if isinstance(error, LedgerError) else LedgerError(f"the ledger failed: {error!r}")
+            self._failed(self.error)

@@ -1,0 +1,40 @@
+"""What a gateway is told when it starts: one JSON document on its stdin, never argv or environment."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from pytest_dgbudget.settings import Settings, from_plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """``listener`` is the inherited descriptor of the listening socket."""
+
+    settings: Settings
+    invocation: str
+    host: str
+    pid: int
+    listener: int
+    api_key: str | None = field(repr=False)
+    secret: str = field(repr=False)
+
+    def dump(self) -> bytes:
+        return json.dumps(
+            {
+                "settings": self.settings.plain(),
+                "invocation": self.invocation,
+                "host": self.host,
+                "pid": self.pid,
+                "listener": self.listener,
+                "api_key": self.api_key,
+                "secret": self.secret,
+            }
+        ).encode()
+
+
+def load(text: bytes) -> GatewayConfig:
+    """Return what ``dump`` wrote."""
+    values = json.loads(text)
+    return GatewayConfig(**{**values, "settings": from_plain(values["settings"])})

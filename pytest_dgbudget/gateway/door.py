@@ -1,0 +1,211 @@
+"""The door: every connection to the gateway's port begins here, and is shown in or turned away."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from websockets.datastructures import Headers
+from websockets.http11 import Request as UpgradeRequest
+from websockets.http11 import Response
+from websockets.server import ServerProtocol
+
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.gateway.admission import BudgetRefused
+from pytest_dgbudget.gateway.control import ControlConnection
+from pytest_dgbudget.gateway.conversation import Conversation
+from pytest_dgbudget.gateway.http import BadRequest, Request, RequestReader, refusal, response
+from pytest_dgbudget.gateway.run import ClientLeft, Run
+from pytest_dgbudget.gateway.sessions import Cut, Session
+from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream, dial
+from pytest_dgbudget.hello import CONTROL_PATH, CONTROL_UPGRADE
+from pytest_dgbudget.model import was_cut
+from pytest_dgbudget.rules.budget import describe
+
+AGENT_PATH = "/v1/agent/converse"
+
+_HEAD_SECONDS = 10
+_MOST_BEFORE_UPGRADE = 64 * 1024
+
+
+class Vendor:
+    """Where sessions are dialled, and with which key; the emulator's comes to be known when it has started."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.url = url
+        self._key = key
+
+    def headers(self, request: Request) -> dict[str, str]:
+        passed = {name: value for name, value in request.headers if name.startswith("x-deepgram-")}
+        return {**passed, "Authorization": f"Token {self._key}"}
+
+
+class House(Protocol):
+    """What a visitor may ask for."""
+
+    async def run(self) -> Run:
+        """Return the run once the ledger is open; raises what kept it from opening."""
+        ...
+
+    async def vendor(self) -> Vendor:
+        """Return where to dial once that is known; raises DialFailed."""
+        ...
+
+
+class Visitor(asyncio.Protocol):
+    """One connection until its request is answered."""
+
+    def __init__(self, house: House, control: Callable[[], ControlConnection]) -> None:
+        self._house = house
+        self._control = control
+        self._reader = RequestReader()
+        self._request: Request | None = None
+        self._early = b""
+        self._serving: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        loop = asyncio.get_running_loop()
+        self._transport = transport
+        self._gone: asyncio.Future[None] = loop.create_future()
+        self._timer = loop.call_later(_HEAD_SECONDS, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        if self._request is not None:
+            self._early += data
+            if len(self._early) > _MOST_BEFORE_UPGRADE:
+                self._transport.abort()
+            return
+        try:
+            self._request = self._reader.feed(data)
+        except BadRequest as error:
+            self._answer(refusal(400, "DGBUDGET_BAD_REQUEST", f"not an HTTP request: {error}"))
+            return
+        if self._request is not None:
+            self._timer.cancel()
+            self._early = self._request.rest
+            self._route(self._request)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.cancel()
+        if not self._gone.done():
+            self._gone.set_result(None)
+
+    def _answer(self, answer: bytes) -> None:
+        self._timer.cancel()
+        self._transport.write(answer)
+        self._transport.close()
+
+    def _route(self, request: Request) -> None:
+        host, port = self._transport.get_extra_info("sockname")[:2]
+        if request.header("host").lower() not in {f"{name}:{port}" for name in (host, "localhost", "127.0.0.1")}:
+            self._answer(refusal(403, "DGBUDGET_WRONG_HOST", f"this is 127.0.0.1:{port}, not the host that was asked"))
+        elif (request.path, request.upgrade) == (CONTROL_PATH, CONTROL_UPGRADE):
+            control = self._control()
+            self._transport.set_protocol(control)
+            control.connection_made(self._transport)
+            if self._early:
+                control.data_received(self._early)
+        elif (request.path, request.upgrade) == (AGENT_PATH, "websocket"):
+            self._serving = asyncio.ensure_future(self._serve(request))
+        else:
+            message = f"nothing here; open a WebSocket at ws://127.0.0.1:{port}{AGENT_PATH}"
+            self._answer(refusal(404, "DGBUDGET_NOT_FOUND", message))
+
+    async def _serve(self, request: Request) -> None:
+        try:
+            await self._open(request)
+        except _Unauthorized as unauthorized:
+            self._answer(refusal(401, "DGBUDGET_UNAUTHORIZED", str(unauthorized)))
+        except _NoHandshake as no_handshake:
+            self._answer(no_handshake.response.serialize())
+        except ClientLeft:
+            self._answer(refusal(401, "DGBUDGET_UNAUTHORIZED", "the test is over, its token is revoked"))
+        except BudgetRefused as refused:
+            self._answer(refusal(402, "DGBUDGET_EXHAUSTED", describe(refused.overrun)))
+        except Cut as cut:
+            code = "DGBUDGET_EXHAUSTED" if was_cut(cut.closed_by) else "DGBUDGET_CLOSED"
+            self._answer(refusal(402, code, cut.to_client.reason))
+        except LedgerError as error:
+            self._answer(refusal(503, "DGBUDGET_LEDGER", str(error)))
+        except DialLost as lost:
+            message = f"the agent endpoint can't be reached: {lost.reason}"
+            self._answer(refusal(lost.status, "DGBUDGET_UPSTREAM", message))
+        except DialFailed as failed:
+            self._answer(response(failed.status, failed.headers, failed.body))
+        except Exception:
+            traceback.print_exc()
+            self._answer(refusal(500, "DGBUDGET_INTERNAL", "the gateway failed; its log says more"))
+
+    async def _open(self, request: Request) -> None:
+        run = await self._house.run()
+        token, subprotocols = _credentials(request)
+        grant = run.find(token)
+        if grant is None:
+            raise _Unauthorized("no such token; a test's comes from voice_agent.endpoint and ends with the test")
+        handshake = _handshake(request)
+        vendor = await self._house.vendor()
+        session = await run.open_session(grant, self._gone)
+        dialling = dial(
+            vendor.url + (f"?{request.query}" if request.query else ""),
+            headers=vendor.headers(request),
+            user_agent=request.header("user-agent") or None,
+            subprotocols=subprotocols,
+        )
+        upstream = await session.dial(asyncio.ensure_future(dialling))
+        self._transport.write(_upgraded(request, handshake, upstream, session))
+        conversation = Conversation(run.tag, lambda request_id: run.welcomed(session, request_id))
+        session.relay(self._transport, upstream, conversation, self._early)
+
+
+class _Unauthorized(Exception):
+    """No token, or one that means nothing."""
+
+
+class _NoHandshake(Exception):
+    """The upgrade is not as RFC 6455 has it; ``response`` says why."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+def _credentials(request: Request) -> tuple[str, Sequence[str]]:
+    """Return the token, as the vendor takes it by header or by subprotocol, and the other subprotocols."""
+    subprotocols = [name.strip() for name in request.header("sec-websocket-protocol").split(",") if name.strip()]
+    scheme, _, token = request.header("authorization").partition(" ")
+    if scheme.lower() in {"token", "bearer"}:
+        return token.strip(), subprotocols
+    if len(subprotocols) >= 2 and subprotocols[0].lower() in {"token", "bearer"}:
+        return subprotocols[1], subprotocols[2:]
+    return "", subprotocols
+
+
+def _handshake(request: Request) -> Response:
+    """Return the 101 that the library would send; raises _NoHandshake."""
+    protocol = ServerProtocol()
+    if request.method != "GET":
+        raise _NoHandshake(protocol.reject(405, "a WebSocket opens with GET\n"))
+    headers = Headers(request.headers)
+    for negotiated in ("Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol"):
+        headers.pop(negotiated, None)
+    handshake = protocol.accept(UpgradeRequest(request.path, headers))
+    if handshake.status_code != 101:
+        raise _NoHandshake(handshake)
+    return handshake
+
+
+def _upgraded(request: Request, handshake: Response, upstream: Upstream, session: Session) -> bytes:
+    """Complete the 101: the vendor's own headers and the chosen subprotocol pass down."""
+    for name, value in upstream.response.headers.raw_items():
+        if name.lower().startswith("dg-"):
+            handshake.headers[name] = value
+    offered = request.header("sec-websocket-protocol").split(",")[0].strip()
+    by_subprotocol = offered.lower() in {"token", "bearer"} and not request.header("authorization")
+    chosen = upstream.subprotocol or (offered if by_subprotocol else None)
+    if chosen is not None:
+        handshake.headers["Sec-WebSocket-Protocol"] = chosen
+    handshake.headers["x-dgbudget-session"] = session.id
+    return handshake.serialize()

@@ -1,0 +1,137 @@
+"""Grants and their leases as the gateway holds them while a test runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pytest_dgbudget.gateway.clock import loop_time, now_ms
+from pytest_dgbudget.gateway.frames import Close
+from pytest_dgbudget.model import Attempt, ClosedBy, Lease, Overrun, UsageRecord
+from pytest_dgbudget.rules.budget import describe
+from pytest_dgbudget.rules.meter import LeaseMeter
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.gateway.sessions import Session
+
+BUDGET_USED_UP = 4402
+IDLE = 4408
+TEST_OVER = 4410
+
+
+class OpenLease:
+    """A lease with its meter and its deadline. Whoever may open a session of it holds it; the last one settles it."""
+
+    def __init__(self, lease: Lease, cut: Callable[[Overrun], None], settled: Callable[[OpenLease], None]) -> None:
+        self.lease = lease
+        self.meter = LeaseMeter(allowance_ms=lease.allowance_ms)
+        self.sessions: list[Session] = []
+        self.holders = 0
+        self._cut = cut
+        self._settled = settled
+        self._was_cut = False
+        self._timers: list[asyncio.TimerHandle] = []
+
+    def hold(self) -> None:
+        self.holders += 1
+
+    def release(self) -> None:
+        self.holders -= 1
+        if self.holders == 0:
+            self._settled(self)
+
+    def opened(self, session: Session, at_ms: int) -> None:
+        """Count a session from its dial on."""
+        self.sessions.append(session)
+        self.meter.opened(at_ms)
+        self._set_timers()
+
+    def closed(self, session: Session, at_ms: int) -> None:
+        """Count a session no longer: its socket is closed."""
+        self.sessions.remove(session)
+        self.meter.closed(at_ms)
+        self._set_timers()
+
+    def used_ms(self) -> int:
+        """What this lease has used up to now."""
+        return self.meter.used_at(now_ms())
+
+    def _set_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers = []
+        if self.sessions:
+            loop = asyncio.get_running_loop()
+            self._timers = [
+                loop.call_at(loop_time(self.meter.deadline_ms()), self._close_all),
+                loop.call_at(loop_time(self.meter.abort_ms()), self._abort_all),
+            ]
+
+    def _close_all(self) -> None:
+        overrun = self._overrun()
+        if not self._was_cut:
+            self._was_cut = True
+            self._cut(overrun)
+        closed_by: ClosedBy = "run-budget" if self.lease.scope == "run" else "test-budget"
+        for session in list(self.sessions):
+            session.close(closed_by, Close(BUDGET_USED_UP, describe(overrun)))
+
+    def _abort_all(self) -> None:
+        for session in list(self.sessions):
+            session.abort()
+
+    def _overrun(self) -> Overrun:
+        before_ms = self.lease.allowed_ms - self.lease.allowance_ms
+        return Overrun(
+            kind="cut",
+            scope=self.lease.scope,
+            used_ms=before_ms + self.used_ms(),
+            allowed_ms=self.lease.allowed_ms,
+        )
+
+
+class Grant:
+    """One test attempt's permission to spend."""
+
+    def __init__(self, attempt: Attempt, idle_ms: int | None) -> None:
+        self.attempt = attempt
+        self.idle_ms = idle_ms
+        self.token = ""
+        self.lease: OpenLease | None = None
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.settled_ms = 0
+        self.ended_sessions: dict[str, UsageRecord] = {}
+        self.overruns: list[Overrun] = []
+        self.waits_given_up_ms: list[int] = []
+        self.open_sessions: list[Session] = []
+
+    @property
+    def used_ms(self) -> int:
+        """What this attempt has used up to now."""
+        return self.settled_ms + (self.lease.used_ms() if self.lease else 0)
+
+    @property
+    def sessions_opened(self) -> int:
+        """How many of this attempt's sessions opened; a dial without a 101 is none."""
+        ended = [record.handshake_ms for record in self.ended_sessions.values()]
+        return sum(handshake_ms is not None for handshake_ms in [*ended, *(s.handshake_ms for s in self.open_sessions)])
+
+    def session_used_ms(self, session: str) -> int:
+        """What one session has used up to now; 0 for an id that isn't one of ours."""
+        record = self.ended_sessions.get(session)
+        if record is not None:
+            return record.ms or 0
+        return sum(s.used_ms() for s in self.open_sessions if s.id == session)
+
+    def note_ended(self, record: UsageRecord) -> None:
+        self.ended_sessions[record.dial] = record
+
+    def close_sessions(self, closed_by: ClosedBy, to_client: Close) -> None:
+        for session in list(self.open_sessions):
+            session.close(closed_by, to_client)
+
+    async def all_closed(self) -> None:
+        """Return when every session of this grant is closed and recorded."""
+        while self.open_sessions:
+            await asyncio.wait([session.done for session in self.open_sessions])

@@ -1,0 +1,79 @@
+"""The head of a request, parsed by h11, and the answers that are no upgrade."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from uuid import uuid4
+
+import h11
+
+LONGEST_HEAD = 16 * 1024
+
+
+class BadRequest(Exception):
+    """What came is not HTTP."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request's head; header names are lower case. ``rest`` came behind it."""
+
+    method: str
+    path: str
+    query: str
+    headers: Sequence[tuple[str, str]]
+    rest: bytes
+
+    def header(self, name: str) -> str:
+        """Return a header's values, joined by commas as HTTP has it; empty when there is none."""
+        return ", ".join(value for key, value in self.headers if key == name)
+
+    @property
+    def upgrade(self) -> str:
+        return self.header("upgrade").lower()
+
+
+class RequestReader:
+    """Feed it bytes until it returns a request; raises BadRequest."""
+
+    def __init__(self) -> None:
+        self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
+
+    def feed(self, data: bytes) -> Request | None:
+        try:
+            self._connection.receive_data(data)
+            event = self._connection.next_event()
+        except h11.RemoteProtocolError as error:
+            raise BadRequest(str(error)) from None
+        if not isinstance(event, h11.Request):
+            return None
+        path, _, query = event.target.decode("latin-1").partition("?")
+        return Request(
+            method=event.method.decode("latin-1"),
+            path=path,
+            query=query,
+            headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers],
+            rest=self._connection.trailing_data[0],
+        )
+
+
+def response(status: int, headers: Sequence[tuple[str, str]], body: bytes) -> bytes:
+    """Build an answer that ends the connection."""
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    fields = [*headers, ("Content-Length", str(len(body))), ("Connection", "close")]
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields)
+    return f"HTTP/1.1 {status} {phrase}\r\n{head}\r\n".encode("latin-1", "replace") + body
+
+
+def refusal(status: int, code: str, message: str) -> bytes:
+    """Build an answer in the vendor's JSON error form."""
+    request_id = str(uuid4())
+    body = json.dumps({"err_code": code, "err_msg": message, "request_id": request_id}).encode()
+    headers = [("Content-Type", "application/json"), ("dg-request-id", request_id), ("dg-error", message)]
+    return response(status, headers, body)

@@ -1,0 +1,237 @@
+"""The gateway's process: from its configuration on stdin to its report, whatever happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any
+
+from pytest_dgbudget.errors import DgBudgetError, LedgerError
+from pytest_dgbudget.gateway import runlock
+from pytest_dgbudget.gateway.books import Books
+from pytest_dgbudget.gateway.config import GatewayConfig, load
+from pytest_dgbudget.gateway.control import ControlConnection
+from pytest_dgbudget.gateway.door import Vendor, Visitor
+from pytest_dgbudget.gateway.emulated import Emulator, start_emulator
+from pytest_dgbudget.gateway.run import Owner, Run
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.sqlite import LedgerNotWritable, SqliteConnection
+from pytest_dgbudget.model import ClosedBy, Invocation
+from pytest_dgbudget.report.usage import usage_document, write_usage
+
+_FIRST_OWNER_SECONDS = 10
+_GOODBYE_SECONDS = 2
+
+
+def main() -> None:
+    """Serve one run and exit."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    config = load(sys.stdin.buffer.read())
+    asyncio.run(Gateway(config).serve())
+
+
+class Gateway:
+    """Joins the parts of one run and ends it once."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._config = config
+        self._settings = config.settings
+        self._ledger_path = config.settings.ledger
+        self._notices: list[str] = []
+        self._owners: set[Owner] = set()
+        self._ledger: Ledger | None = None
+        self._lock: runlock.RunLock | None = None
+        self._run: Run | None = None
+        self._failed: DgBudgetError | None = None
+        self._emulator: Emulator | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._finishing: asyncio.Task[dict[str, Any]] | None = None
+
+    async def serve(self) -> None:
+        """Take connections until the run is over and its owners know."""
+        loop = asyncio.get_running_loop()
+        self._over = asyncio.Event()
+        self._books = Books(self._ledger_failed)
+        self._opened = asyncio.ensure_future(self._open())
+        self._vendor = asyncio.ensure_future(self._find_vendor())
+        self._vendor.add_done_callback(lambda vendor: vendor.cancelled() or vendor.exception())
+        loop.add_signal_handler(signal.SIGTERM, self._end_soon)
+        loop.call_later(_FIRST_OWNER_SECONDS, self._end_without_owner)
+        listener = socket.socket(fileno=self._config.listener)
+        server = await loop.create_server(self._visitor, sock=listener)
+        await self._over.wait()
+        server.close()
+        await self._stop()
+
+    # Start ---------------------------------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        """Open the ledger and enter the run; a failure is told to every owner that joins."""
+        try:
+            try:
+                self._ledger = await self._books.ask(self._open_ledger)
+            except LedgerNotWritable:
+                if self._settings.billed or self._settings.ledger_given:
+                    raise
+                self._use_temporary_ledger()
+                self._ledger = await self._books.ask(self._open_ledger)
+        except DgBudgetError as error:
+            self._failed = error
+        else:
+            self._run = Run(self._settings, self._ledger, self._books)
+
+    def _open_ledger(self) -> Ledger:
+        folder = self._ledger_path.parent
+        try:
+            self._lock = self._lock or runlock.RunLock(folder, self._settings.run_id)
+        except OSError as error:
+            raise LedgerNotWritable(
+                f"the ledger's folder {folder} can't be written: {error}; "
+                "make it writable or name another ledger with --dg-ledger=sqlite:///PATH"
+            ) from error
+        connection = SqliteConnection(self._ledger_path, durable=self._settings.billed)
+        ledger = Ledger(connection, self._invocation())
+        ledger.begin(lambda run: run != self._settings.run_id and runlock.is_live(folder, run))
+        return ledger
+
+    def _use_temporary_ledger(self) -> None:
+        self._release_lock()
+        path = Path(tempfile.mkdtemp(prefix="dgbudget-")) / "ledger.db"
+        self._notices.append(f"the ledger {self._ledger_path} can't be written, so this run's is {path}")
+        self._ledger_path = path
+
+    def _invocation(self) -> Invocation:
+        return Invocation(
+            id=self._config.invocation,
+            run=self._settings.run_id,
+            target=self._settings.target,
+            billed=self._settings.billed,
+            tag=f"dgbudget-{self._settings.run_id}",
+            budget_ms=self._settings.budget_ms,
+            host=self._config.host,
+            pid=self._config.pid,
+        )
+
+    async def _find_vendor(self) -> Vendor:
+        if self._settings.target == "live":
+            return Vendor(self._settings.agent_url, self._config.api_key or "")
+        self._emulator = await start_emulator()
+        return Vendor(self._emulator.agent_url, self._emulator.api_key)
+
+    def _visitor(self) -> Visitor:
+        return Visitor(self, lambda: ControlConnection(self._config.secret, self.answer, self.owner_lost))
+
+    # What the door asks for ----------------------------------------------------------------------------------------
+
+    async def run(self) -> Run:
+        """Return the run once the ledger is open; raises what kept it from opening."""
+        await asyncio.shield(self._opened)
+        if self._run is None:
+            raise self._failed or LedgerError("the ledger is not open")
+        return self._run
+
+    async def vendor(self) -> Vendor:
+        """Return where to dial once that is known; raises DialFailed."""
+        return await asyncio.shield(self._vendor)
+
+    # What owners say -----------------------------------------------------------------------------------------------
+
+    async def answer(self, owner: Owner, message: dict[str, Any]) -> Any:
+        """Answer one message of an owner."""
+        op, run = message["op"], await self.run()
+        if op == "join":
+            self._owners.add(owner)
+            return {"run_id": self._settings.run_id, "notices": self._notices}
+        if op == "grant":
+            return await run.grant(
+                owner, message["nodeid"], message["worker"], message["budget_ms"], message["idle_ms"]
+            )
+        if op == "verdict":
+            return run.verdict(message["attempt"])
+        if op == "usage":
+            return run.usage(message["attempt"], message["session"])
+        if op == "remaining":
+            return await run.remaining(message["attempt"])
+        if op == "end":
+            return await run.end(message["attempt"])
+        if op == "outcome":
+            return run.outcome(message["attempt"], message["outcome"])
+        if op == "finish":
+            return await self._finish(message["exit_status"], "teardown")
+        raise ValueError(op)
+
+    def owner_lost(self, owner: Owner) -> None:
+        self._owners.discard(owner)
+        if owner.role == "controller":
+            self._end_soon()
+        elif self._run is not None:
+            closing = asyncio.ensure_future(self._run.owner_lost(owner))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    # End -----------------------------------------------------------------------------------------------------------
+
+    def _end_soon(self) -> None:
+        """The run ends without a word from pytest."""
+        ending = asyncio.ensure_future(self._finish(None, "owner-lost"))
+        ending.add_done_callback(self._ended)
+
+    def _ended(self, ending: asyncio.Future[dict[str, Any]]) -> None:
+        if (error := ending.exception()) is not None:
+            print(error, file=sys.stderr)  # noqa: T201 - to the log
+        self._over.set()
+
+    def _end_without_owner(self) -> None:
+        if not self._owners and self._finishing is None:
+            self._end_soon()
+
+    async def _finish(self, exit_status: int | None, closed_by: ClosedBy) -> dict[str, Any]:
+        if self._finishing is None:
+            self._finishing = asyncio.ensure_future(self._close_and_report(exit_status, closed_by))
+        answer = await asyncio.shield(self._finishing)
+        asyncio.get_running_loop().call_later(_GOODBYE_SECONDS, self._over.set)
+        return answer
+
+    async def _close_and_report(self, exit_status: int | None, closed_by: ClosedBy) -> dict[str, Any]:
+        run = await self.run()
+        await run.end_all(closed_by)
+        assert self._ledger is not None
+        try:
+            await self._books.ask(self._ledger.end, exit_status)
+        except LedgerError as error:
+            self._notices.append(str(error))
+        document = usage_document(await self._books.ask(self._ledger.facts))
+        report: str | None = None
+        try:
+            report = str(write_usage(document, self._settings.report_dir))
+        except OSError as error:
+            self._notices.append(
+                f"the report can't be written to {self._settings.report_dir}: {error}; "
+                "the ledger has it, and --dg-report-dir names another folder"
+            )
+        return {"document": document, "report": report, "notices": self._notices}
+
+    async def _stop(self) -> None:
+        if self._emulator is not None:
+            await self._emulator.stop()
+        if self._ledger is not None:
+            await self._books.ask(self._ledger.close)
+        self._books.close()
+        self._release_lock()
+
+    def _release_lock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _ledger_failed(self, error: LedgerError) -> None:
+        traceback.print_exception(error)
+        self._notices.append(str(error))
+        if self._run is not None:
+            self._run.ledger_failed(error)

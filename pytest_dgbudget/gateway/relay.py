@@ -1,0 +1,209 @@
+"""One open session: bytes between a client and the vendor, and how it ends.
+
+Bytes pass as they came; only Settings gains the run's tag. Whatever ends the session, the vendor gets a clean Close
+1000, and its side is aborted when it does not answer in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from pytest_dgbudget.gateway.clock import now_ms
+from pytest_dgbudget.gateway.conversation import Conversation
+from pytest_dgbudget.gateway.frames import TEXT, Close, FrameReader, close_frame, frame
+from pytest_dgbudget.model import ClosedBy
+
+# How long either side may take to answer a Close.
+CLOSE_SECONDS = 1.0
+_WRITE_HIGH_WATER = 64 * 1024
+_LONGEST_SETTINGS = 16 * 1024 * 1024
+
+UPSTREAM_LOST = 4503
+
+
+class Leg(asyncio.Protocol):
+    """One of the relay's two connections."""
+
+    def __init__(self, received: Callable[[bytes], None], lost: Callable[[], None]) -> None:
+        self._received = received
+        self._lost = lost
+        self.other: Leg | None = None
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received(data)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost()
+
+    def pause_writing(self) -> None:
+        """This side is read slowly: stop reading from the other one."""
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.resume_reading()
+
+
+class Relay:
+    """Joins two transports. ``ended`` is called once, when the vendor's socket is closed."""
+
+    def __init__(
+        self,
+        client: asyncio.Transport,
+        vendor: asyncio.Transport,
+        conversation: Conversation,
+        ended: Callable[[], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.conversation = conversation
+        self._ended = ended
+        self._from_client = FrameReader(self._client_text, holding=True, hold_up_to=_LONGEST_SETTINGS)
+        self._from_vendor = FrameReader(self._vendor_text, holding=False)
+        self._client = Leg(self._client_sent, self.client_lost)
+        self._vendor = Leg(self._vendor_sent, self._vendor_lost)
+        self._client.other, self._vendor.other = self._vendor, self._client
+        self.closed_by: ClosedBy | None = None
+        self.close_code: int | None = None
+        self.client_vanished = False
+        self.closed_at_ms: int | None = None
+        self.confirmed = False
+        self._client_close: Close | None = None
+        self._close_pending = False
+        self._aborted = False
+        self._client_transport, self._vendor_transport = client, vendor
+
+    def start(self, from_client: bytes, from_vendor: bytes) -> None:
+        """Take over both transports with what they had received already."""
+        for leg, transport in ((self._client, self._client_transport), (self._vendor, self._vendor_transport)):
+            leg.connection_made(transport)
+            transport.set_protocol(leg)
+        if from_vendor:
+            self._vendor_sent(from_vendor)
+        if from_client:
+            self._client_sent(from_client)
+
+    @property
+    def audio_in_bytes(self) -> int:
+        return self._from_client.binary_bytes
+
+    @property
+    def audio_out_bytes(self) -> int:
+        return self._from_vendor.binary_bytes
+
+    def close(self, closed_by: ClosedBy, to_client: Close) -> None:
+        """Begin the end: Close to both sides now, the vendor's answer within CLOSE_SECONDS."""
+        if self.closed_by is not None:
+            if self.client_vanished and closed_by == "owner-lost":
+                # The client went because its whole process did.
+                self.closed_by = closed_by
+            return
+        self._begin_end(closed_by, to_client.code)
+        self._send_close_to_client(to_client)
+
+    def abort(self) -> None:
+        """The vendor took too long, or the allowance is about to end: close our socket now."""
+        if self.closed_at_ms is None:
+            self._aborted = True
+            self._vendor_transport.abort()
+
+    def _begin_end(self, closed_by: ClosedBy, code: int | None) -> None:
+        self.closed_by = closed_by
+        self.close_code = code
+        self._loop.call_later(CLOSE_SECONDS, self.abort)
+        # A client that stopped reading must not keep the vendor's answer from being read.
+        self._vendor_transport.resume_reading()
+        if self._from_client.inside_frame:
+            self._close_pending = True
+        else:
+            self._send_close_to_vendor()
+
+    def _send_close_to_vendor(self) -> None:
+        self._close_pending = False
+        self._vendor_transport.write(close_frame(Close(1000, ""), mask=True))
+
+    def _send_close_to_client(self, close: Close) -> None:
+        if self._client_close is not None:
+            return
+        self._client_close = close
+        self._loop.call_later(CLOSE_SECONDS, self._client_transport.abort)
+        if self._from_vendor.inside_frame:
+            self._client_transport.abort()
+        else:
+            self._client_transport.write(close_frame(close, mask=False))
+
+    def _client_sent(self, data: bytes) -> None:
+        if self.closed_by is not None and not self._close_pending:
+            self._read_client_answer(data)
+            return
+        audio_before = self._from_client.binary_bytes
+        passed = self._from_client.feed(data)
+        if passed:
+            self._vendor_transport.write(passed)
+        if self._from_client.binary_bytes != audio_before:
+            self.conversation.moved()
+        if self._close_pending and not self._from_client.inside_frame:
+            self._send_close_to_vendor()
+        elif self._from_client.close is not None:
+            self._begin_end("client", self._from_client.close.code)
+        elif self._from_client.too_big:
+            self.close("client", Close(1009, "a message before Settings is over 16 MiB"))
+
+    def _read_client_answer(self, data: bytes) -> None:
+        self._from_client.feed(data)
+        if self._from_client.close is not None and self._client_close is not None:
+            self._client_transport.close()
+
+    def _vendor_sent(self, data: bytes) -> None:
+        audio_before = self._from_vendor.binary_bytes
+        passed = self._from_vendor.feed(data)
+        if passed and self._client_close is None and self.closed_by is None:
+            self._client_transport.write(passed)
+        if self._from_vendor.binary_bytes != audio_before:
+            self.conversation.moved()
+        if self._from_vendor.close is not None:
+            self._vendor_closed(self._from_vendor.close)
+
+    def _vendor_closed(self, close: Close) -> None:
+        if self.closed_by is None:
+            self._begin_end("server", close.code)
+            self._send_close_to_client(close)
+        self._vendor_transport.close()
+
+    def _vendor_lost(self) -> None:
+        self.closed_at_ms = now_ms()
+        self.confirmed = not self._aborted
+        if self.closed_by is None:
+            self.closed_by = "network"
+            self._send_close_to_client(Close(UPSTREAM_LOST, "the vendor's connection was lost"))
+        elif self.closed_by == "client" and self._from_client.close is not None:
+            self._send_close_to_client(self._from_client.close)
+            self._client_transport.close()
+        self._ended()
+
+    def client_lost(self) -> None:
+        """The client's connection ended without a Close, or before the relay began."""
+        if self.closed_by is None:
+            self.client_vanished = True
+            self._begin_end("client", None)
+
+    def _client_text(self, text: bytes) -> bytes:
+        said = self.conversation.client_said(text)
+        if not self._from_client.holding:
+            return b""
+        self._from_client.holding = not self.conversation.configured
+        return frame(TEXT, said, mask=True)
+
+    def _vendor_text(self, text: bytes) -> bytes:
+        self.conversation.vendor_said(text)
+        return b""

@@ -1,0 +1,182 @@
+"""One run as the gateway holds it: who may spend, what is open, and what it came to."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.gateway.admission import Admission, BudgetRefused, Waiter
+from pytest_dgbudget.gateway.books import Books
+from pytest_dgbudget.gateway.frames import Close
+from pytest_dgbudget.gateway.grants import TEST_OVER, Grant, OpenLease
+from pytest_dgbudget.gateway.sessions import Session
+from pytest_dgbudget.gateway.tokens import Tokens
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.model import ClosedBy, Lease, Outcome, Overrun, UsageRecord
+from pytest_dgbudget.rules.budget import describe
+from pytest_dgbudget.settings import Settings
+from pytest_dgbudget.units import seconds
+
+# How long the end of a test waits for its sessions: they are aborted after a second at the latest.
+_END_SECONDS = 1.5
+
+TEST_IS_OVER = Close(TEST_OVER, "the test is over, its token is revoked")
+
+
+class ClientLeft(Exception):
+    """The client is gone, or its test is over, before anything was dialled."""
+
+
+@dataclass(slots=True, eq=False)
+class Owner:
+    """A process with tests, as long as its control connection holds."""
+
+    role: str
+    grants: list[Grant]
+
+
+class Run:
+    """Grants by token, and the way from a token to a session."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, books: Books) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._books = books
+        self._tokens: Tokens[Grant] = Tokens()
+        self._grants: dict[str, Grant] = {}
+        self._admission = Admission(books, ledger, settings.max_sessions, self._open_lease)
+        self.tag = f"dgbudget-{settings.run_id}"
+
+    # What control asks for -----------------------------------------------------------------------------------------
+
+    async def grant(
+        self, owner: Owner, nodeid: str, worker: str, budget_ms: int | None, idle_ms: int | None
+    ) -> dict[str, Any]:
+        """Begin an attempt of a test; what is left of its budget may be less than the budget."""
+        attempt = await self._books.ask(self._ledger.begin_attempt, nodeid, worker, budget_ms)
+        grant = Grant(attempt, idle_ms)
+        grant.token = self._tokens.issue(grant)
+        self._grants[attempt.id] = grant
+        owner.grants.append(grant)
+        return {"token": grant.token, "attempt": attempt.id, "number": attempt.number, "left_ms": attempt.left_ms}
+
+    def verdict(self, attempt: str) -> dict[str, Any]:
+        """Tell what a budget cut or refused, and which clients gave up waiting."""
+        grant = self._grants[attempt]
+        return {
+            "overruns": [{**asdict(overrun), "message": describe(overrun)} for overrun in grant.overruns],
+            "waits_given_up_ms": grant.waits_given_up_ms,
+        }
+
+    def usage(self, attempt: str, session: str | None) -> dict[str, Any]:
+        """Tell what an attempt, or one session of it, has used so far."""
+        grant = self._grants[attempt]
+        if session is not None:
+            return {"seconds": seconds(grant.session_used_ms(session)), "sessions": 1}
+        return {"seconds": seconds(grant.used_ms), "sessions": grant.sessions_opened}
+
+    async def remaining(self, attempt: str) -> dict[str, Any]:
+        """Tell what an attempt may still use; None where no budget applies."""
+        grant = self._grants[attempt]
+        scopes = await self._books.ask(self._ledger.scopes, grant.attempt)
+        unsettled_ms = grant.lease.used_ms() if grant.lease else 0
+        left = [max(0, scope.left_ms - unsettled_ms) for scope in scopes]
+        return {"seconds": seconds(min(left)) if left else None}
+
+    async def end(self, attempt: str) -> dict[str, Any]:
+        """Close everything of an attempt, revoke its token, and tell its final usage and verdict."""
+        grant = self._grants[attempt]
+        await self._end([grant], "teardown", TEST_IS_OVER)
+        return {"usage": self.usage(attempt, None), **self.verdict(attempt)}
+
+    def outcome(self, attempt: str, outcome: Outcome) -> None:
+        if attempt in self._grants:
+            self._books.note(self._ledger.outcome, attempt, outcome)
+
+    async def owner_lost(self, owner: Owner) -> None:
+        await self._end(owner.grants, "owner-lost", Close(TEST_OVER, "the test's process is gone"))
+
+    async def end_all(self, closed_by: ClosedBy) -> None:
+        """Close and revoke everything of every owner."""
+        await self._end(list(self._grants.values()), closed_by, Close(TEST_OVER, "the run is over"))
+        self._admission.stop()
+
+    def ledger_failed(self, error: LedgerError) -> None:
+        """What can't be recorded must not go on."""
+        for grant in self._grants.values():
+            grant.close_sessions("teardown", Close(TEST_OVER, "the ledger can't be written"))
+
+    # What a client asks for ----------------------------------------------------------------------------------------
+
+    def find(self, token: str) -> Grant | None:
+        return self._tokens.find(token)
+
+    async def open_session(self, grant: Grant, gone: asyncio.Future[None]) -> Session:
+        """Take a lease, record the dial and begin to meter; the caller dials at once.
+
+        Raises ClientLeft, BudgetRefused or LedgerError, and has then opened and set aside nothing.
+        """
+        lease = await self._admitted(grant, gone)
+        try:
+            dial = await self._books.ask(self._ledger.dial, lease.lease)
+        except LedgerError:
+            self._admission.give_back(lease)
+            raise
+        session = Session(dial, grant, lease, self._session_ended)
+        gone.add_done_callback(lambda _: session.close("client", Close(1000, "")))
+        grant.ended.add_done_callback(lambda _: session.close("teardown", TEST_IS_OVER))
+        return session
+
+    def welcomed(self, session: Session, request_id: str) -> None:
+        self._books.note(self._ledger.welcome, session.id, request_id, session.handshake_ms or 0)
+
+    async def _admitted(self, grant: Grant, gone: asyncio.Future[None]) -> OpenLease:
+        waiter = Waiter(grant)
+        try:
+            lease = await self._admission.admit(waiter, gone)
+        except BudgetRefused as refused:
+            self._note_refusal(grant, refused.overrun)
+            raise
+        if waiter.waited_ms:
+            self._books.note(self._ledger.waited, grant.attempt, waiter.waited_ms)
+        if lease is not None and not gone.done() and not grant.ended.done():
+            return lease
+        if lease is not None:
+            self._admission.give_back(lease)
+        elif waiter.had_to_wait and not grant.ended.done():
+            grant.waits_given_up_ms.append(waiter.waited_ms)
+        raise ClientLeft
+
+    def _note_refusal(self, grant: Grant, overrun: Overrun) -> None:
+        grant.overruns.append(overrun)
+        tolerated = overrun.scope == "run" and self._settings.on_exhausted == "skip"
+        self._books.note(self._ledger.refused, grant.attempt, overrun, tolerated=tolerated)
+
+    # How things end ------------------------------------------------------------------------------------------------
+
+    async def _end(self, grants: list[Grant], closed_by: ClosedBy, to_client: Close) -> None:
+        for grant in grants:
+            self._tokens.revoke(grant.token)
+            if not grant.ended.done():
+                grant.ended.set_result(None)
+            grant.close_sessions(closed_by, to_client)
+        closing = [asyncio.ensure_future(grant.all_closed()) for grant in grants if grant.open_sessions]
+        if closing:
+            await asyncio.wait(closing, timeout=_END_SECONDS)
+        await self._books.written()
+
+    def _open_lease(self, grant: Grant, lease: Lease) -> OpenLease:
+        grant.lease = OpenLease(lease, grant.overruns.append, lambda open_lease: self._settle(grant, open_lease))
+        return grant.lease
+
+    def _settle(self, grant: Grant, lease: OpenLease) -> None:
+        grant.lease = None
+        grant.settled_ms += lease.meter.used_ms
+        self._books.note(self._ledger.settle, lease.lease, lease.meter.used_ms)
+
+    def _session_ended(self, session: Session, record: UsageRecord) -> None:
+        session.grant.note_ended(record)
+        self._books.note(self._ledger.session_ended, record)
+        self._admission.give_back(session.lease)

@@ -1,0 +1,60 @@
+"""Who serves a run: an flock beside the ledger, which the system drops with the process that holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.folders import make_folder
+
+
+class RunLock:
+    """Held by the one gateway of a run. Raises LedgerError when another one holds it; OSError where none can be."""
+
+    def __init__(self, folder: Path, run: str) -> None:
+        make_folder(folder)
+        self._path = _lock_file(folder, run)
+        self._descriptor = _lock(self._path)
+        if self._descriptor is None:
+            raise LedgerError(
+                f"run id {run!r} is in use by another pytest on this ledger; choose another --dg-run-id, "
+                "or wait for it to end"
+            )
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            self._path.unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def is_live(folder: Path, run: str) -> bool:
+    """Tell whether a gateway serves this run now; one that is gone has lost its lock."""
+    path = _lock_file(folder, run)
+    if not path.exists():
+        return False
+    descriptor = _lock(path)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False
+
+
+def _lock_file(folder: Path, run: str) -> Path:
+    return folder / f"run-{run}.lock"
+
+
+def _lock(path: Path) -> int | None:
+    """Lock the file that is at ``path`` now: whoever held it before may just have removed the one we opened."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        if path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino:
+            return descriptor
+        os.close(descriptor)

@@ -1,0 +1,127 @@
+"""The life of one session: dial, relay, close, record. What it used is written once, whatever ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from pytest_dgbudget.gateway.clock import loop_time, now_ms
+from pytest_dgbudget.gateway.conversation import Conversation
+from pytest_dgbudget.gateway.frames import Close
+from pytest_dgbudget.gateway.grants import IDLE, Grant, OpenLease
+from pytest_dgbudget.gateway.relay import Relay
+from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
+from pytest_dgbudget.model import ClosedBy, UsageRecord, utc_now
+from pytest_dgbudget.units import format_time
+
+
+class Cut(Exception):
+    """The session was closed while it was being dialled."""
+
+    def __init__(self, closed_by: ClosedBy, to_client: Close) -> None:
+        super().__init__(closed_by)
+        self.closed_by = closed_by
+        self.to_client = to_client
+
+
+class Session:
+    """One dialled session of a grant. ``ended`` is called with its record when its socket is closed."""
+
+    def __init__(self, id_: str, grant: Grant, lease: OpenLease, ended: Callable[[Session, UsageRecord], None]) -> None:
+        self.id = id_
+        self.grant = grant
+        self.lease = lease
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.handshake_ms: int | None = None
+        self._ended = ended
+        self._dialling: asyncio.Future[Upstream] | None = None
+        self._cut: Cut | None = None
+        self._relay: Relay | None = None
+        self._dialled_ms = now_ms()
+        grant.open_sessions.append(self)
+        lease.opened(self, self._dialled_ms)
+
+    def used_ms(self) -> int:
+        """What this session has used up to now."""
+        return now_ms() - self._dialled_ms
+
+    async def dial(self, dialling: asyncio.Future[Upstream]) -> Upstream:
+        """Wait for the vendor's 101; raises DialFailed, or Cut when the session is closed meanwhile."""
+        self._dialling = dialling
+        if self._cut is not None:
+            dialling.cancel()
+        try:
+            upstream = await dialling
+        except asyncio.CancelledError:
+            if self._cut is None:
+                raise
+            self._finish(now_ms(), self._cut.closed_by, None, confirmed=True)
+            raise self._cut from None
+        except DialFailed as failed:
+            self._finish(now_ms(), "refused" if failed.closed_by == "refused" else "network", None, confirmed=True)
+            raise
+        self.handshake_ms = now_ms() - self._dialled_ms
+        return upstream
+
+    def relay(
+        self, client: asyncio.Transport, upstream: Upstream, conversation: Conversation, from_client: bytes
+    ) -> None:
+        """Join client and vendor from here on."""
+        self._relay = Relay(client, upstream.transport, conversation, self._relay_ended)
+        self._relay.start(from_client, upstream.rest)
+        if self._cut is not None:
+            self._relay.close(self._cut.closed_by, self._cut.to_client)
+        elif client.is_closing():
+            self._relay.client_lost()
+        if self.grant.idle_ms is not None:
+            self._watch_idle(self.grant.idle_ms)
+
+    def close(self, closed_by: ClosedBy, to_client: Close) -> None:
+        """End the session from our side, in whatever state it is."""
+        if self._relay is not None:
+            self._relay.close(closed_by, to_client)
+        elif self._cut is None:
+            self._cut = Cut(closed_by, to_client)
+            if self._dialling is not None:
+                self._dialling.cancel()
+
+    def abort(self) -> None:
+        if self._relay is not None:
+            self._relay.abort()
+
+    def _watch_idle(self, idle_ms: int) -> None:
+        relay = self._relay
+        if relay is None or relay.closed_by is not None:
+            return
+        conversation = relay.conversation
+        if conversation.waits_for_client:
+            conversation.moved()
+        closes_at_ms = conversation.last_moved_ms + idle_ms
+        if closes_at_ms <= now_ms():
+            relay.close("idle", Close(IDLE, f"nothing but keep-alives for {format_time(idle_ms)}; --dg-idle-timeout"))
+        else:
+            asyncio.get_running_loop().call_at(loop_time(closes_at_ms), self._watch_idle, idle_ms)
+
+    def _relay_ended(self) -> None:
+        relay = self._relay
+        if relay is not None and relay.closed_by is not None and relay.closed_at_ms is not None:
+            self._finish(relay.closed_at_ms, relay.closed_by, relay.close_code, confirmed=relay.confirmed)
+
+    def _finish(self, at_ms: int, closed_by: ClosedBy, close_code: int | None, *, confirmed: bool) -> None:
+        relay = self._relay
+        record = UsageRecord(
+            dial=self.id,
+            request_id=relay.conversation.request_id if relay else None,
+            closed_at=utc_now(),
+            ms=at_ms - self._dialled_ms,
+            handshake_ms=self.handshake_ms,
+            audio_in_ms=relay.conversation.audio_in.milliseconds(relay.audio_in_bytes) if relay else 0,
+            audio_out_ms=relay.conversation.audio_out.milliseconds(relay.audio_out_bytes) if relay else 0,
+            closed_by=closed_by,
+            close_code=close_code,
+            confirmed=confirmed,
+        )
+        self.lease.closed(self, at_ms)
+        self.grant.open_sessions.remove(self)
+        self._ended(self, record)
+        self.done.set_result(None)

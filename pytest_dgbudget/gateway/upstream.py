@@ -1,0 +1,130 @@
+"""Dial the vendor: the handshake is the websockets library's, the bytes behind it are ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.http11 import Response
+from websockets.typing import Subprotocol
+
+from pytest_dgbudget.settings import host_of, is_loopback
+
+_OPEN_TIMEOUT_SECONDS = 10
+_END_OF_HEAD = b"\r\n\r\n"
+
+
+class DialFailed(Exception):
+    """No 101 came. ``status``, ``headers`` and ``body`` answer the client."""
+
+    def __init__(self, closed_by: str, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+        super().__init__(status)
+        self.closed_by = closed_by
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class DialLost(DialFailed):
+    """The vendor could not be reached, or what answered does not speak the protocol."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__("network", status, (), b"")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """An open connection: its transport, the vendor's response, and what came behind the response's head."""
+
+    transport: asyncio.Transport
+    response: Response
+    subprotocol: str | None
+    rest: bytes
+
+
+class _HandshakeOnly(ClientConnection):
+    """Feeds the library nothing but the response's head: a Welcome may share the 101's segment."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.head = b""
+        self.rest = b""
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.rest or _END_OF_HEAD in self.head:
+            self.rest += data
+            return
+        self.head += data
+        head, end, rest = self.head.partition(_END_OF_HEAD)
+        if not end:
+            return
+        self.head = head + end
+        if head.split(b" ", 2)[1:2] == [b"101"]:
+            self.rest = rest
+            super().data_received(self.head)
+        else:
+            # A refusal: the library reads its body as well.
+            self.data_received = super().data_received  # type: ignore[method-assign]
+            super().data_received(self.head + rest)
+
+
+class _Connect(connect):
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Never follow: the key goes to the URL that was given and nowhere else."""
+        return exc
+
+
+async def dial(
+    url: str, *, headers: Mapping[str, str], user_agent: str | None, subprotocols: Sequence[str]
+) -> Upstream:
+    """Open a session at the vendor; raise DialFailed with what to answer the client."""
+    try:
+        connection = await _Connect(
+            url,
+            create_connection=_HandshakeOnly,
+            additional_headers=dict(headers),
+            user_agent_header=user_agent,
+            subprotocols=[Subprotocol(name) for name in subprotocols] or None,
+            compression=None,
+            proxy=None if is_loopback(host_of(url)) else True,
+            open_timeout=_OPEN_TIMEOUT_SECONDS,
+            ping_interval=None,
+            max_size=None,
+        )
+    except InvalidStatus as refusal:
+        raise _refused(refusal.response) from None
+    except (TimeoutError, asyncio.TimeoutError):
+        raise DialLost(504, f"no answer to the handshake within {_OPEN_TIMEOUT_SECONDS} s") from None
+    except (OSError, EOFError, ValueError, WebSocketException) as error:
+        raise DialLost(502, _explained(error)) from None
+    return _opened(connection)
+
+
+def _opened(connection: Any) -> Upstream:
+    if connection.transport.is_closing():
+        raise DialLost(502, "the vendor dropped the connection right after the handshake")
+    return Upstream(
+        transport=connection.transport,
+        response=connection.response,
+        subprotocol=connection.subprotocol,
+        rest=connection.rest,
+    )
+
+
+_HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"}
+
+
+def _refused(response: Response) -> DialFailed:
+    headers = [(name, value) for name, value in response.headers.raw_items() if name.lower() not in _HOP_BY_HOP]
+    return DialFailed("refused", response.status_code, headers, bytes(response.body or b""))
+
+
+def _explained(error: BaseException) -> str:
+    """The library wraps what really happened; say that."""
+    cause = error.__cause__ or error
+    return f"{type(cause).__name__}: {cause}"

@@ -1,0 +1,1 @@
+"""The durable record of leases and usage records. Inserted only: a correction is a new row."""

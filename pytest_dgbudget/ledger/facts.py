@@ -1,0 +1,96 @@
+"""A run as the ledger knows it: rows in, records out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_dgbudget.ledger import sql
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvocationFacts:
+    id: str
+    budget_ms: int | None
+    started_at: str
+    finished_at: str | None
+    exit_status: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFacts:
+    """``refused`` counts every refusal, ``refused_untolerated`` those that the user didn't ask to skip."""
+
+    id: str
+    nodeid: str
+    number: int
+    left_ms: int | None
+    outcome: str | None
+    waited_ms: int
+    refused: int
+    refused_untolerated: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseFacts:
+    """``how`` and ``charged_ms`` are None while the lease is open."""
+
+    id: str
+    attempt: str
+    allowance_ms: int
+    how: str | None
+    charged_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFacts:
+    """One dial; ``usage`` is None while it is open, ``handshake_ms`` None when it never opened."""
+
+    id: str
+    opened_at: str
+    lease: str
+    attempt: str
+    usage: str | None
+    request_id: str | None
+    closed_at: str | None
+    ms: int | None
+    handshake_ms: int | None
+    audio_in_ms: int | None
+    audio_out_ms: int | None
+    closed_by: str | None
+    close_code: int | None
+    confirmed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    id: str
+    target: str
+    billed: bool
+    tag: str
+    invocations: tuple[InvocationFacts, ...]
+    attempts: tuple[AttemptFacts, ...]
+    leases: tuple[LeaseFacts, ...]
+    sessions: tuple[SessionFacts, ...]
+
+
+def read_facts(rows: Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]], run: str) -> RunFacts:
+    """Read one run; call within a transaction so that the figures agree with one another."""
+    of_run = {"run": run}
+    ((id_, target, billed, tag),) = rows(sql.RUN, of_run)
+    return RunFacts(
+        id=id_,
+        target=target,
+        billed=bool(billed),
+        tag=tag,
+        invocations=_records(InvocationFacts, rows(sql.INVOCATIONS, of_run)),
+        attempts=_records(AttemptFacts, rows(sql.ATTEMPTS, of_run)),
+        leases=_records(LeaseFacts, rows(sql.LEASES, of_run)),
+        sessions=_records(SessionFacts, rows(sql.SESSIONS, of_run)),
+    )
+
+
+def _records(kind: type[Any], rows: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Each statement selects its columns in the order of the record's fields."""
+    return tuple(kind(**dict(zip(kind.__slots__, row, strict=True))) for row in rows)

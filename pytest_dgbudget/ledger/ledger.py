@@ -1,0 +1,234 @@
+"""What the ledger can be told and asked, on any backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from datetime import datetime, timedelta, timezone
+from secrets import token_hex
+from typing import Any, Protocol
+
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.ledger import sql
+from pytest_dgbudget.ledger.facts import RunFacts, read_facts
+from pytest_dgbudget.model import Attempt, Invocation, Lease, Outcome, Overrun, ScopeName, UsageRecord, utc_now
+from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide
+
+
+class Connection(Protocol):
+    """What a backend brings."""
+
+    name: str
+
+    def tables(self) -> set[str]: ...
+
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]: ...
+
+    def execute(self, sql: str, parameters: Mapping[str, Any]) -> None: ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All or nothing, alone among all writers."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Ledger:
+    """One invocation's view of the ledger. Every method is one transaction and raises LedgerError when it fails."""
+
+    def __init__(self, connection: Connection, invocation: Invocation) -> None:
+        self._db = connection
+        self._invocation = invocation
+
+    def begin(self, is_live: Callable[[str], bool]) -> None:
+        """Make the tables, end what gateways left that are gone, and enter this invocation.
+
+        ``is_live`` tells of a run id whether a gateway still serves it. A gateway that takes over from a dead one
+        of the same invocation finds it entered already.
+        """
+        with self._db.transaction():
+            self._create()
+            self._sweep(is_live)
+            self._enter()
+
+    def begin_attempt(self, nodeid: str, worker: str, budget_ms: int | None) -> Attempt:
+        """Number the next attempt of a test and tell what is left of the test's own budget."""
+        test = {"invocation": self._invocation.id, "nodeid": nodeid, "worker": worker}
+        with self._db.transaction():
+            number = self._db.rows(sql.COUNT_ATTEMPTS, test)[0][0] + 1
+            left_ms = None if budget_ms is None else max(0, budget_ms - self._db.rows(sql.TEST_SUMS, test)[0][0])
+            attempt = Attempt(
+                id=token_hex(8), nodeid=nodeid, worker=worker, number=number, budget_ms=budget_ms, left_ms=left_ms
+            )
+            self._db.execute(
+                sql.INSERT_ATTEMPT, {**asdict(attempt), "invocation": self._invocation.id, "at": utc_now()}
+            )
+        return attempt
+
+    def lease(self, attempt: Attempt) -> Lease | Wait | Refused:
+        """Take a lease if every budget allows it now."""
+        with self._db.transaction():
+            decision = decide(self.scopes(attempt))
+            if not isinstance(decision, Granted):
+                return decision
+            lease = Lease(
+                id=token_hex(8),
+                allowance_ms=decision.allowance_ms,
+                scope=decision.scope.name if decision.scope else "test",
+                allowed_ms=decision.scope.allowed_ms if decision.scope else decision.allowance_ms,
+            )
+            self._insert_lease(lease, attempt)
+        return lease
+
+    def scopes(self, attempt: Attempt) -> list[Scope]:
+        """Every budget that applies to an attempt, the narrowest first."""
+        scopes = []
+        if attempt.budget_ms is not None:
+            test = {"invocation": self._invocation.id, "nodeid": attempt.nodeid, "worker": attempt.worker}
+            scopes.append(self._scope("test", attempt.budget_ms, sql.TEST_SUMS, test))
+        if self._invocation.budget_ms is not None:
+            run = {"run": self._invocation.run}
+            scopes.append(self._scope("run", self._invocation.budget_ms, sql.RUN_SUMS, run))
+        return scopes
+
+    def dial(self, lease: Lease) -> str:
+        """Record that a session is about to be dialled; return its id."""
+        dial = token_hex(8)
+        self._insert(sql.INSERT_DIAL, {"id": dial, "lease": lease.id, "at": utc_now()})
+        return dial
+
+    def welcome(self, dial: str, request_id: str | None, handshake_ms: int) -> None:
+        """Record that a session opened, and the vendor's key for it."""
+        self._insert(sql.INSERT_WELCOME, {"dial": dial, "request_id": request_id, "handshake_ms": handshake_ms})
+
+    def session_ended(self, record: UsageRecord) -> None:
+        """Record how a session ended, once."""
+        self._insert(sql.INSERT_USAGE, {**asdict(record), "id": token_hex(8), "confirmed": int(record.confirmed)})
+
+    def settle(self, lease: Lease, ms: int) -> None:
+        """End a lease with what was metered; what it didn't use is free again."""
+        self._insert(sql.END_LEASE, {"lease": lease.id, "how": "settled", "ms": ms, "at": utc_now()})
+
+    def waited(self, attempt: Attempt, ms: int) -> None:
+        self._insert(sql.INSERT_WAIT, {"attempt": attempt.id, "ms": ms})
+
+    def refused(self, attempt: Attempt, overrun: Overrun, *, tolerated: bool) -> None:
+        """Record that a budget refused a session; ``tolerated``: the user asked to skip such tests."""
+        self._insert(
+            sql.INSERT_REFUSAL,
+            {
+                "attempt": attempt.id,
+                "scope": overrun.scope,
+                "used_ms": overrun.used_ms,
+                "allowed_ms": overrun.allowed_ms,
+                "tolerated": int(tolerated),
+                "at": utc_now(),
+            },
+        )
+
+    def outcome(self, attempt_id: str, outcome: Outcome) -> None:
+        """Record what became of an attempt; the last one counts."""
+        self._insert(sql.INSERT_OUTCOME, {"attempt": attempt_id, "outcome": outcome})
+
+    def end(self, exit_status: int | None) -> None:
+        """End the invocation. Without ``finish`` from pytest it has no exit status."""
+        self._insert(
+            sql.END_INVOCATION, {"invocation": self._invocation.id, "exit_status": exit_status, "at": utc_now()}
+        )
+
+    def facts(self) -> RunFacts:
+        """Return everything that is known of the run."""
+        with self._db.transaction():
+            return read_facts(self._db.rows, self._invocation.run)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _insert(self, statement: str, row: Mapping[str, Any]) -> None:
+        with self._db.transaction():
+            self._db.execute(statement, row)
+
+    def _insert_lease(self, lease: Lease, attempt: Attempt) -> None:
+        taken_at = datetime.now(timezone.utc)
+        ends_at = taken_at + timedelta(milliseconds=lease.allowance_ms)
+        row = {
+            "id": lease.id,
+            "run": self._invocation.run,
+            "attempt": attempt.id,
+            "scope": lease.scope,
+            "ms": lease.allowance_ms,
+            "taken_at": taken_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "ends_at": ends_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
+        self._db.execute(sql.INSERT_LEASE, row)
+
+    def _scope(self, name: ScopeName, allowed_ms: int, sums: str, of: Mapping[str, Any]) -> Scope:
+        ((settled_ms, leased_ms),) = self._db.rows(sums, of)
+        return Scope(name=name, allowed_ms=allowed_ms, settled_ms=settled_ms, leased_ms=leased_ms)
+
+    def _create(self) -> None:
+        tables = self._db.tables()
+        if not tables:
+            for statement in sql.TABLES:
+                self._db.execute(statement, {})
+            self._db.execute("INSERT INTO schema VALUES (:version)", {"version": sql.VERSION})
+        elif not {"schema", "lease_end"} <= tables:
+            raise LedgerError(f"{self._db.name} is no ledger of ours; name another one with --dg-ledger")
+        else:
+            self._check_version()
+
+    def _check_version(self) -> None:
+        ((version,),) = self._db.rows("SELECT MAX(version) FROM schema", {})
+        if version != sql.VERSION:
+            raise LedgerError(
+                f"the ledger {self._db.name} has version {version}, this pytest-dgbudget writes {sql.VERSION}; "
+                "upgrade pytest-dgbudget or name another ledger with --dg-ledger"
+            )
+
+    def _enter(self) -> None:
+        row = {**asdict(self._invocation), "billed": int(self._invocation.billed), "at": utc_now()}
+        known = self._db.rows(sql.FIND_RUN, {"run": self._invocation.run})
+        if not known:
+            self._db.execute(sql.INSERT_RUN, row)
+        elif known[0][0] != self._invocation.target:
+            raise LedgerError(
+                f"run id {self._invocation.run!r} was used for target {known[0][0]!r} before and can't be mixed with "
+                f"{self._invocation.target!r}; choose another --dg-run-id"
+            )
+        if not self._db.rows(sql.FIND_INVOCATION, {"id": self._invocation.id}):
+            self._db.execute(sql.INSERT_INVOCATION, row)
+
+    def _sweep(self, is_live: Callable[[str], bool]) -> None:
+        live: dict[str, bool] = {}
+        for lease, run, ms in self._db.rows(sql.OPEN_LEASES, {}):
+            if run not in live:
+                live[run] = is_live(run)
+            if not live[run]:
+                self._end_left_lease(lease, ms)
+
+    def _end_left_lease(self, lease: str, allowance_ms: int) -> None:
+        """Settle a lease of which every session's end is known; orphan it in full where one isn't."""
+        dials = self._db.rows(sql.DIALS_OF_LEASE, {"lease": lease})
+        known_ms = sum(ms or 0 for _, _, ms, _, _ in dials)
+        lost = [(dial, request_id, handshake_ms) for dial, usage, _, request_id, handshake_ms in dials if not usage]
+        for dial, request_id, handshake_ms in lost:
+            self._db.execute(sql.INSERT_USAGE, _lost_session(dial, request_id, handshake_ms))
+        how, charged_ms = ("orphaned", max(allowance_ms, known_ms)) if lost else ("settled", known_ms)
+        self._db.execute(sql.END_LEASE, {"lease": lease, "how": how, "ms": charged_ms, "at": utc_now()})
+
+
+def _lost_session(dial: str, request_id: str | None, handshake_ms: int | None) -> dict[str, Any]:
+    return {
+        "id": token_hex(8),
+        "dial": dial,
+        "request_id": request_id,
+        "closed_at": None,
+        "ms": None,
+        "handshake_ms": handshake_ms,
+        "audio_in_ms": None,
+        "audio_out_ms": None,
+        "closed_by": "gateway-lost",
+        "close_code": None,
+        "confirmed": 0,
+    }

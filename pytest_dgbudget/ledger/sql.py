@@ -1,0 +1,106 @@
+"""The ledger's tables and statements, shared by every backend.
+
+Rows are only ever inserted; "once" is a UNIQUE. Named parameters are written ``:name``.
+"""
+
+from __future__ import annotations
+
+VERSION = 1
+
+TABLES = (
+    "CREATE TABLE schema (version INTEGER NOT NULL)",
+    """CREATE TABLE run (
+        id TEXT PRIMARY KEY, target TEXT NOT NULL, billed INTEGER NOT NULL, tag TEXT NOT NULL, at TEXT NOT NULL)""",
+    """CREATE TABLE invocation (
+        id TEXT PRIMARY KEY, run TEXT NOT NULL REFERENCES run, host TEXT NOT NULL, pid INTEGER NOT NULL,
+        budget_ms BIGINT, at TEXT NOT NULL)""",
+    """CREATE TABLE invocation_end (
+        invocation TEXT PRIMARY KEY REFERENCES invocation, exit_status INTEGER, at TEXT NOT NULL)""",
+    """CREATE TABLE attempt (
+        id TEXT PRIMARY KEY, invocation TEXT NOT NULL REFERENCES invocation, nodeid TEXT NOT NULL,
+        worker TEXT NOT NULL, number INTEGER NOT NULL, budget_ms BIGINT, left_ms BIGINT, at TEXT NOT NULL,
+        UNIQUE (invocation, nodeid, worker, number))""",
+    "CREATE TABLE outcome (attempt TEXT NOT NULL REFERENCES attempt, outcome TEXT NOT NULL, seq INTEGER NOT NULL)",
+    "CREATE INDEX outcome_of_attempt ON outcome (attempt)",
+    "CREATE TABLE wait (attempt TEXT NOT NULL REFERENCES attempt, ms BIGINT NOT NULL)",
+    "CREATE INDEX wait_of_attempt ON wait (attempt)",
+    """CREATE TABLE refusal (
+        attempt TEXT NOT NULL REFERENCES attempt, scope TEXT NOT NULL, used_ms BIGINT NOT NULL,
+        allowed_ms BIGINT NOT NULL, tolerated INTEGER NOT NULL, at TEXT NOT NULL)""",
+    "CREATE INDEX refusal_of_attempt ON refusal (attempt)",
+    """CREATE TABLE lease (
+        id TEXT PRIMARY KEY, run TEXT NOT NULL REFERENCES run, attempt TEXT NOT NULL REFERENCES attempt,
+        scope TEXT NOT NULL, ms BIGINT NOT NULL, taken_at TEXT NOT NULL, ends_at TEXT NOT NULL)""",
+    "CREATE INDEX lease_of_run ON lease (run)",
+    "CREATE INDEX lease_of_attempt ON lease (attempt)",
+    "CREATE TABLE dial (id TEXT PRIMARY KEY, lease TEXT NOT NULL REFERENCES lease, at TEXT NOT NULL)",
+    "CREATE INDEX dial_of_lease ON dial (lease)",
+    "CREATE TABLE welcome (dial TEXT PRIMARY KEY REFERENCES dial, request_id TEXT, handshake_ms BIGINT NOT NULL)",
+    """CREATE TABLE usage (
+        id TEXT PRIMARY KEY, dial TEXT NOT NULL REFERENCES dial, supersedes TEXT UNIQUE REFERENCES usage,
+        request_id TEXT, closed_at TEXT, ms BIGINT, handshake_ms BIGINT, audio_in_ms BIGINT, audio_out_ms BIGINT,
+        closed_by TEXT NOT NULL, close_code INTEGER, confirmed INTEGER NOT NULL)""",
+    "CREATE UNIQUE INDEX usage_once ON usage (dial) WHERE supersedes IS NULL",
+    """CREATE TABLE lease_end (
+        lease TEXT PRIMARY KEY REFERENCES lease, how TEXT NOT NULL CHECK (how IN ('settled', 'orphaned')),
+        ms BIGINT NOT NULL, at TEXT NOT NULL)""",
+)
+
+# What a scope has settled and leased. COALESCE: a sum over nothing is zero, not unknown.
+_SUMS = """SELECT COALESCE(SUM(lease_end.ms), 0),
+                  COALESCE(SUM(CASE WHEN lease_end.lease IS NULL THEN lease.ms ELSE 0 END), 0)
+           FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id"""
+RUN_SUMS = f"{_SUMS} WHERE lease.run = :run"
+TEST_SUMS = f"""{_SUMS} JOIN attempt ON attempt.id = lease.attempt
+    WHERE attempt.invocation = :invocation AND attempt.nodeid = :nodeid AND attempt.worker = :worker"""
+
+FIND_RUN = "SELECT target FROM run WHERE id = :run"
+INSERT_RUN = "INSERT INTO run VALUES (:run, :target, :billed, :tag, :at)"
+FIND_INVOCATION = "SELECT id FROM invocation WHERE id = :id"
+INSERT_INVOCATION = "INSERT INTO invocation VALUES (:id, :run, :host, :pid, :budget_ms, :at)"
+END_INVOCATION = "INSERT INTO invocation_end VALUES (:invocation, :exit_status, :at)"
+
+COUNT_ATTEMPTS = """SELECT COUNT(*) FROM attempt
+    WHERE invocation = :invocation AND nodeid = :nodeid AND worker = :worker"""
+INSERT_ATTEMPT = """INSERT INTO attempt
+    VALUES (:id, :invocation, :nodeid, :worker, :number, :budget_ms, :left_ms, :at)"""
+INSERT_OUTCOME = """INSERT INTO outcome
+    SELECT :attempt, :outcome, COUNT(*) FROM outcome WHERE attempt = :attempt"""
+INSERT_WAIT = "INSERT INTO wait VALUES (:attempt, :ms)"
+INSERT_REFUSAL = "INSERT INTO refusal VALUES (:attempt, :scope, :used_ms, :allowed_ms, :tolerated, :at)"
+
+INSERT_LEASE = "INSERT INTO lease VALUES (:id, :run, :attempt, :scope, :ms, :taken_at, :ends_at)"
+INSERT_DIAL = "INSERT INTO dial VALUES (:id, :lease, :at)"
+INSERT_WELCOME = "INSERT INTO welcome VALUES (:dial, :request_id, :handshake_ms)"
+INSERT_USAGE = """INSERT INTO usage VALUES (:id, :dial, NULL, :request_id, :closed_at, :ms, :handshake_ms,
+    :audio_in_ms, :audio_out_ms, :closed_by, :close_code, :confirmed)"""
+END_LEASE = "INSERT INTO lease_end VALUES (:lease, :how, :ms, :at)"
+
+OPEN_LEASES = """SELECT lease.id, lease.run, lease.ms FROM lease
+    LEFT JOIN lease_end ON lease_end.lease = lease.id WHERE lease_end.lease IS NULL"""
+DIALS_OF_LEASE = """SELECT dial.id, usage.id, usage.ms, welcome.request_id, welcome.handshake_ms FROM dial
+    LEFT JOIN usage ON usage.dial = dial.id LEFT JOIN welcome ON welcome.dial = dial.id WHERE dial.lease = :lease"""
+
+RUN = "SELECT id, target, billed, tag FROM run WHERE id = :run"
+INVOCATIONS = """SELECT invocation.id, invocation.budget_ms, invocation.at, invocation_end.at,
+        invocation_end.exit_status
+    FROM invocation LEFT JOIN invocation_end ON invocation_end.invocation = invocation.id
+    WHERE invocation.run = :run ORDER BY invocation.at, invocation.id"""
+ATTEMPTS = """SELECT attempt.id, attempt.nodeid, attempt.number, attempt.left_ms,
+        (SELECT outcome FROM outcome WHERE outcome.attempt = attempt.id ORDER BY seq DESC LIMIT 1),
+        (SELECT COALESCE(SUM(ms), 0) FROM wait WHERE wait.attempt = attempt.id),
+        (SELECT COUNT(*) FROM refusal WHERE refusal.attempt = attempt.id),
+        (SELECT COUNT(*) FROM refusal WHERE refusal.attempt = attempt.id AND tolerated = 0)
+    FROM attempt JOIN invocation ON invocation.id = attempt.invocation
+    WHERE invocation.run = :run ORDER BY attempt.at, attempt.nodeid, attempt.number"""
+LEASES = """SELECT lease.id, lease.attempt, lease.ms, lease_end.how, lease_end.ms
+    FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id WHERE lease.run = :run"""
+SESSIONS = """SELECT dial.id, dial.at, lease.id, lease.attempt, usage.id,
+        COALESCE(usage.request_id, welcome.request_id), usage.closed_at, usage.ms,
+        COALESCE(usage.handshake_ms, welcome.handshake_ms), usage.audio_in_ms,
+        usage.audio_out_ms, usage.closed_by, usage.close_code, usage.confirmed
+    FROM dial JOIN lease ON lease.id = dial.lease
+    LEFT JOIN welcome ON welcome.dial = dial.id
+    LEFT JOIN usage ON usage.dial = dial.id
+        AND NOT EXISTS (SELECT 1 FROM usage AS newer WHERE newer.supersedes = usage.id)
+    WHERE lease.run = :run ORDER BY dial.at, dial.id"""

@@ -1,0 +1,78 @@
+"""The ledger's SQLite backend: one file in WAL mode, every write in BEGIN IMMEDIATE."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.folders import make_folder
+
+_WAIT_FOR_OTHERS_MS = 10_000
+
+
+class LedgerNotWritable(LedgerError):
+    """There is no way to write here, which says nothing about what stands there."""
+
+
+class SqliteConnection:
+    """A connection that belongs to the thread that made it.
+
+    ``durable``: every commit reaches the disk before it returns, as it must where money is spent.
+    """
+
+    def __init__(self, path: Path, *, durable: bool) -> None:
+        self.name = str(path)
+        with self._translated():
+            try:
+                make_folder(path.parent)
+            except OSError as error:
+                raise LedgerNotWritable(
+                    f"the ledger's folder {path.parent} can't be made: {error}; {_WHAT_TO_DO}"
+                ) from None
+            self._connection = sqlite3.connect(path, isolation_level=None)
+            self._connection.execute(f"PRAGMA busy_timeout={_WAIT_FOR_OTHERS_MS}")
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+
+    def tables(self) -> set[str]:
+        return {row[0] for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'", {})}
+
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        with self._translated():
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        with self._translated():
+            self._connection.execute(sql, parameters)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, alone among all writers."""
+        self.execute("BEGIN IMMEDIATE", {})
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        self.execute("COMMIT", {})
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            kind = LedgerNotWritable if any(sign in str(error) for sign in _NOT_WRITABLE) else LedgerError
+            raise kind(f"the ledger {self.name} can't be used: {error}; {_WHAT_TO_DO}") from error
+
+
+# SQLite's own words; its error codes are not there on Python 3.10.
+_NOT_WRITABLE = ("unable to open database file", "readonly database")
+_WHAT_TO_DO = "make it readable and writable, move it away, or name another one with --dg-ledger=sqlite:///PATH"

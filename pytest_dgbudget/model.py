@@ -1,0 +1,107 @@
+"""The facts that travel between the layers.
+
+Milliseconds are integers on a monotonic clock; instants (``at``) are UTC, ISO 8601 with milliseconds and a ``Z``.
+None is unknown, never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Literal
+
+ClosedBy = Literal[
+    "client",
+    "server",
+    "teardown",
+    "test-budget",
+    "run-budget",
+    "idle",
+    "owner-lost",
+    "gateway-lost",
+    "network",
+    "refused",
+]
+Outcome = Literal["passed", "failed", "skipped", "xfailed", "xpassed", "error", "rerun"]
+ScopeName = Literal["test", "run"]
+
+
+def utc_now() -> str:
+    """Return this instant in the form that every record has."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def was_cut(closed_by: str | None) -> bool:
+    """Tell whether a budget closed a session."""
+    return closed_by is not None and closed_by.endswith("-budget")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What was used so far: connection time, sessions that opened, and their cost (None while no price is known)."""
+
+    seconds: float
+    sessions: int
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One pytest invocation and the budget it gives to its run."""
+
+    id: str
+    run: str
+    target: str
+    billed: bool
+    tag: str
+    budget_ms: int | None
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """The ``number``-th grant of one test; ``worker`` tells tests apart that every worker runs (``--dist each``)."""
+
+    id: str
+    nodeid: str
+    worker: str
+    number: int
+    budget_ms: int | None
+    left_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Seconds set aside for one attempt; ``scope`` is the budget that set the allowance, of ``allowed_ms`` in all."""
+
+    id: str
+    allowance_ms: int
+    scope: ScopeName
+    allowed_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRecord:
+    """How one dialled session ended. ``handshake_ms`` is None when it never opened."""
+
+    dial: str
+    request_id: str | None
+    closed_at: str
+    ms: int | None
+    handshake_ms: int | None
+    audio_in_ms: int | None
+    audio_out_ms: int | None
+    closed_by: ClosedBy
+    close_code: int | None
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overrun:
+    """A budget cut a session or refused one."""
+
+    kind: Literal["cut", "refused"]
+    scope: ScopeName
+    used_ms: int
+    allowed_ms: int

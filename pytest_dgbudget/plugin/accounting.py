@@ -1,0 +1,172 @@
+"""The hooks around each test that spends. Registered by the first one, so that nobody else pays for them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.agent.link import GrantedAttempt
+from pytest_dgbudget.agent.overruns import overrun_error
+from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted, DgBudgetError
+from pytest_dgbudget.plugin.owner import Owner, join_gateway, start_gateway
+from pytest_dgbudget.plugin.state import STATE, State
+from pytest_dgbudget.units import format_time
+
+_NAME = "dgbudget-accounting"
+
+
+def accounting_of(config: pytest.Config) -> Accounting:
+    """Return this process's accounting; the first call registers it."""
+    plugin = config.pluginmanager.get_plugin(_NAME)
+    if plugin is None:
+        plugin = Accounting(config.stash[STATE])
+        config.pluginmanager.register(plugin, _NAME)
+    accounting: Accounting = plugin
+    return accounting
+
+
+@dataclass(slots=True)
+class Account:
+    """One test attempt while it runs; ``told`` counts the overruns that the test has been failed for."""
+
+    attempt: GrantedAttempt
+    verdict: Mapping[str, Any] = field(default_factory=lambda: {"overruns": [], "waits_given_up_ms": []})
+    told: int = 0
+
+
+class Accounting:
+    """Asks the gateway after each test body what a budget did to it, and tells it what became of the test."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._failed: DgBudgetError | None = None
+        self._accounts: dict[str, Account] = {}
+        self._outcomes: dict[str, str] = {}
+        self._environment_claimed = False
+
+    def owner(self) -> Owner:
+        """Join the gateway, or start it; raises GatewayError or LedgerError, the same one to every test."""
+        if self._failed is not None:
+            raise self._failed
+        if self._state.owner is None:
+            try:
+                if self._state.is_worker:
+                    self._state.owner = join_gateway(self._state.port, self._state.secret)
+                else:
+                    self._state.owner = start_gateway(self._state.settings)
+            except DgBudgetError as error:
+                self._failed = error
+                raise
+        return self._state.owner
+
+    # Called by the fixture -----------------------------------------------------------------------------------------
+
+    def begin(self, item: pytest.Item, attempt: GrantedAttempt) -> None:
+        self._accounts[item.nodeid] = Account(attempt)
+        self._outcomes.pop(item.nodeid, None)
+
+    def end(self, item: pytest.Item) -> None:
+        """Close everything of the attempt; raises what a budget did since the test was last told."""
+        if self._state.finished is not None:
+            return  # Ctrl-C: the run's end closed everything before this teardown.
+        account = self._accounts[item.nodeid]
+        account.verdict = self.owner().link.ask("end", attempt=account.attempt.attempt)
+        new = account.verdict["overruns"][account.told :]
+        if new:
+            raise overrun_error(new[-1])
+
+    def claim_environment(self) -> None:
+        if self._environment_claimed:
+            raise DgBudgetError(
+                "two tests with voice_agent run at once in this process, and os.environ has room for one key: "
+                "set the ini key dg_keep_key = true and hand voice_agent.endpoint.environ to the code under test"
+            )
+        self._environment_claimed = True
+
+    def free_environment(self) -> None:
+        self._environment_claimed = False
+
+    # Called by pytest ----------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        try:
+            yield
+        except (Exception, pytest.fail.Exception) as error:
+            self._skip_if_tolerated(item, error)
+            raise
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        raised: BaseException | None = None
+        try:
+            yield
+        except (Exception, pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception) as error:
+            raised = error
+        self._judge(item, raised)
+        if raised is not None:
+            raise raised
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        account = self._accounts.get(report.nodeid)
+        if account is None or self._state.owner is None:
+            return
+        outcome = _outcome(self._outcomes.get(report.nodeid), report)
+        self._outcomes[report.nodeid] = outcome
+        self._state.owner.link.tell("outcome", attempt=account.attempt.attempt, outcome=outcome)
+
+    def _judge(self, item: pytest.Item, raised: BaseException | None) -> None:
+        """An overrun can't be swallowed: fail the test for it, unless it fails already."""
+        account = self._accounts.get(item.nodeid)
+        if account is None:
+            return
+        self._ask_verdict(account)
+        _add_section(item, account.verdict)
+        self._skip_if_tolerated(item, raised)
+        if not account.verdict["overruns"]:
+            return
+        account.told = len(account.verdict["overruns"])
+        if raised is None or isinstance(raised, (pytest.skip.Exception, pytest.xfail.Exception)):
+            raise overrun_error(account.verdict["overruns"][0]) from raised
+        if not isinstance(raised, (BudgetExceeded, BudgetExhausted)):
+            item.add_report_section("call", "dgbudget", account.verdict["overruns"][0]["message"])
+
+    def _ask_verdict(self, account: Account) -> None:
+        account.verdict = self.owner().link.ask("verdict", attempt=account.attempt.attempt)
+
+    def _skip_if_tolerated(self, item: pytest.Item, raised: BaseException | None) -> None:
+        """With --dg-on-exhausted=skip, a test that only lacked run budget is skipped, whatever it raised."""
+        account = self._accounts.get(item.nodeid)
+        if account is None or self._state.settings.on_exhausted != "skip":
+            return
+        self._ask_verdict(account)
+        overruns = account.verdict["overruns"]
+        if overruns and all((o["kind"], o["scope"]) == ("refused", "run") for o in overruns):
+            account.told = len(overruns)
+            raise pytest.skip.Exception(overruns[0]["message"], _use_item_location=True) from raised
+
+
+def _add_section(item: pytest.Item, verdict: Mapping[str, Any]) -> None:
+    for waited_ms in verdict["waits_given_up_ms"]:
+        item.add_report_section(
+            "call",
+            "dgbudget",
+            f"a client waited {format_time(waited_ms)} for its turn and gave up; raise its opening timeout, "
+            "--dg-budget or --dg-max-sessions, or lower --dg-test-budget so that more tests fit at once",
+        )
+
+
+def _outcome(before: str | None, report: pytest.TestReport) -> str:
+    """Fold a phase's report into what became of the attempt so far."""
+    if report.outcome == "rerun" or before == "rerun":  # type: ignore[comparison-overlap]
+        return "rerun"
+    if report.failed:
+        return "failed" if report.when == "call" or before == "failed" else "error"
+    if before is not None and report.when != "call":
+        return before
+    if hasattr(report, "wasxfail"):
+        return "xfailed" if report.skipped else "xpassed"
+    return report.outcome

@@ -1,0 +1,96 @@
+"""The end of the run: tell the gateway, take its report, set the exit status, show what it came to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_dgbudget.plugin.state import State
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.plugin.owner import Owner
+
+
+class Ending:
+    """Registered late in configure, so that it comes behind xdist's end of its workers and before the JUnit file."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        state = self._state
+        if state.is_worker:
+            self._tell_controller(session.config)
+            return
+        if state.opens_nothing:
+            return
+        owner = self._owner()
+        if owner is not None:
+            state.finished = owner.finish(int(exitstatus))
+        elif state.settings.budget_ms is not None:
+            state.finished = _report_without_gateway(state, int(exitstatus))
+        if state.unbounded:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        elif exitstatus == pytest.ExitCode.TESTS_FAILED and self._only_overruns_failed(session):
+            session.exitstatus = state.settings.overrun_exit_code
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+        if self._state.finished is None or config.getoption("no_summary", False):
+            return
+        from pytest_dgbudget.plugin.terminal import show
+
+        show(terminalreporter, self._state.finished, config.rootpath)
+
+    def _tell_controller(self, config: pytest.Config) -> None:
+        output: dict[str, Any] | None = getattr(config, "workeroutput", None)
+        if output is not None and self._state.unbounded:
+            output["dgbudget_unbounded"] = True
+
+    def _owner(self) -> Owner | None:
+        doorkeeper = self._state.doorkeeper
+        if doorkeeper is None:
+            return self._state.owner
+        doorkeeper.stop_waiting()
+        self._state.owner = doorkeeper.owner
+        return self._state.owner
+
+    def _only_overruns_failed(self, session: pytest.Session) -> bool:
+        document = (self._state.finished or {}).get("document")
+        if document is None:
+            return False
+        overrun = [t for t in document["tests"] if t["verdict"] == "overrun" and t["outcome"] in {"failed", "error"}]
+        return len(overrun) == session.testsfailed > 0
+
+
+def _report_without_gateway(state: State, exit_status: int) -> dict[str, Any]:
+    """A budget was given and nothing asked for a session: that is a result, too."""
+    from pytest_dgbudget.ledger.facts import InvocationFacts, RunFacts
+    from pytest_dgbudget.model import utc_now
+    from pytest_dgbudget.report.usage import usage_document, write_usage
+
+    settings = state.settings
+    invocation = InvocationFacts(
+        id="",
+        budget_ms=settings.budget_ms,
+        started_at=state.started_at,
+        finished_at=utc_now(),
+        exit_status=exit_status,
+    )
+    document = usage_document(
+        RunFacts(
+            id=settings.run_id,
+            target=settings.target,
+            billed=settings.billed,
+            tag="",
+            invocations=(invocation,),
+            attempts=(),
+            leases=(),
+            sessions=(),
+        )
+    )
+    try:
+        return {"document": document, "report": str(write_usage(document, settings.report_dir)), "notices": []}
+    except OSError as error:
+        notice = f"the report can't be written to {settings.report_dir}: {error}; name another --dg-report-dir"
+        return {"document": document, "report": None, "notices": [notice]}

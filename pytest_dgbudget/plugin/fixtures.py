@@ -1,0 +1,25 @@
+"""The fixture, as ``pytest --fixtures`` shows it; what it does is loaded when a test asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.agent.voice_agent import VoiceAgent
+
+
+@pytest.fixture
+def voice_agent(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
+    """Metered Deepgram Voice Agent sessions for this test, in async and sync tests alike.
+
+    ``async with voice_agent.connect() as session:`` (or ``with``) opens one; ``voice_agent.endpoint`` is the way in for
+    the code under test. Sessions are cut at the test's and the run's budget and closed at its end, however they were
+    opened. Nothing is opened or spent until ``connect``.
+    """
+    from pytest_dgbudget.plugin.grant import granted
+
+    with granted(request) as agent:
+        yield agent

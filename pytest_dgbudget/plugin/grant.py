@@ -1,0 +1,72 @@
+"""One test's grant: from the fixture's setup to its teardown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from pytest_dgbudget.agent.voice_agent import VoiceAgent
+from pytest_dgbudget.errors import DgBudgetError, SettingsError
+from pytest_dgbudget.plugin.accounting import Accounting, accounting_of
+from pytest_dgbudget.plugin.markers import own_budget
+from pytest_dgbudget.plugin.state import STATE, State
+from pytest_dgbudget.settings import API_KEY_VARIABLE, refuse_unbounded
+
+
+@contextmanager
+def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
+    """Grant a test its budget and take back what it opened."""
+    state = request.config.stash[STATE]
+    if os.name == "nt":
+        raise DgBudgetError("voice_agent needs Linux or macOS: the gateway inherits a socket, which Windows lacks")
+    _refuse_unbounded(state)
+    accounting = accounting_of(request.config)
+    item: pytest.Item = request.node
+    budget = own_budget(item, state.settings)
+    link = accounting.owner().link
+    attempt = link.grant(item.nodeid, state.worker, budget.budget_ms, budget.idle_ms)
+    accounting.begin(item, attempt)
+    agent = VoiceAgent(link, attempt, state.settings.agent_settings)
+    try:
+        with _environment(agent, accounting, keep_key=state.settings.keep_key):
+            yield agent
+    finally:
+        accounting.end(item)
+
+
+def _refuse_unbounded(state: State) -> None:
+    try:
+        refuse_unbounded(state.settings)
+    except SettingsError:
+        state.unbounded = True
+        raise
+
+
+@contextmanager
+def _environment(agent: VoiceAgent, accounting: Accounting, *, keep_key: bool) -> Iterator[None]:
+    """Put the test's token where clients look for a key, and put back what the test itself did not change."""
+    values = {name: agent.endpoint.environ[name] for name in ("DEEPGRAM_API_KEY", "DGBUDGET_ACTIVE")}
+    if keep_key:
+        del values[API_KEY_VARIABLE]
+    else:
+        accounting.claim_environment()
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        if not keep_key:
+            accounting.free_environment()
+        for name, value in values.items():
+            if os.environ.get(name) == value:
+                _put_back(name, before[name])
+
+
+def _put_back(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value

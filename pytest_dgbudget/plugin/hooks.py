@@ -1,0 +1,117 @@
+"""Hooks of every pytest run, whether a test asks for ``voice_agent`` or not."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.plugin.ending import Ending
+from pytest_dgbudget.plugin.markers import MARKER, check_markers, describe_marker
+from pytest_dgbudget.plugin.options import opens_nothing, read_settings, register_options
+from pytest_dgbudget.plugin.state import STATE, State
+from pytest_dgbudget.settings import from_plain, refuse_unbounded
+
+FIXTURE = "voice_agent"
+
+# pytest-asyncio warns that a project lacks one of its settings. Our users didn't ask for pytest-asyncio, and under
+# -W error they could not even start.
+_NOT_OUR_USERS_WARNING = 'The configuration option "asyncio_default_fixture_loop_scope" is unset'
+
+
+class _QuietAsyncio:
+    """Speaks before pytest-asyncio does, while the plugin itself is configured behind all others."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        if config.pluginmanager.hasplugin("warnings"):
+            # pytest runs this hook inside catch_warnings, so the filter is gone behind it.
+            warnings.filterwarnings("ignore", message=_NOT_OUR_USERS_WARNING)
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    register_options(parser)
+    pluginmanager.register(_QuietAsyncio(), "dgbudget-quiet-asyncio")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", describe_marker())
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker is not None and "dgbudget" in worker:
+        ours = worker["dgbudget"]
+        settings = from_plain(ours["settings"])
+        state = State(settings, port=ours["port"], secret=ours["secret"], worker=ours["worker"])
+    else:
+        state = State(read_settings(config), opens_nothing=opens_nothing(config))
+        if state.settings.target_given and not state.opens_nothing:
+            _refuse_unbounded(state)
+    config.stash[STATE] = state
+    config.pluginmanager.register(Ending(state), "dgbudget-ending")
+
+
+def _refuse_unbounded(state: State) -> None:
+    try:
+        refuse_unbounded(state.settings)
+    except SettingsError as error:
+        raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    state = config.stash.get(STATE, None)
+    if state is not None:
+        state.close()
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    state = config.stash[STATE]
+    if state.settings.budget_ms is None and not state.settings.target_given:
+        return None
+    return _header(config, state)
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> str | None:
+    state = config.stash[STATE]
+    if state.header_shown or not any(_asks_for_us(item) for item in items):
+        return None
+    return _header(config, state)
+
+
+def _header(config: pytest.Config, state: State) -> str:
+    from pytest_dgbudget.plugin.terminal import header_line
+
+    state.header_shown = True
+    return header_line(state.settings, config.rootpath, in_parallel=config.pluginmanager.has_plugin("dsession"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    config = session.config
+    state = config.stash[STATE]
+    check_markers(config, [item for item in session.items if item.get_closest_marker(MARKER) is not None])
+    if not state.opens_nothing and any(_asks_for_us(item) for item in session.items):
+        from pytest_dgbudget.plugin.accounting import accounting_of
+
+        accounting_of(config)
+
+
+def _asks_for_us(item: pytest.Item) -> bool:
+    return FIXTURE in getattr(item, "fixturenames", ())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist's controller: tell a worker where the gateway will be."""
+    from pytest_dgbudget.plugin.workers import tell_worker
+
+    tell_worker(node)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """xdist's controller: a worker that ended in order may have something to say; a crashed one has no output."""
+    output = getattr(node, "workeroutput", None) or {}
+    if output.get("dgbudget_unbounded"):
+        node.config.stash[STATE].unbounded = True

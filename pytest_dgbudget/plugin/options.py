@@ -1,0 +1,58 @@
+"""The table of options, registered with pytest and read back from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.settings import OPTIONS, Settings, resolve
+
+# From 9.2 on, a key may hold TOML's own numbers and booleans; before, pytest makes texts of them.
+_INI_TYPE: Any = str | int | float | bool if pytest.version_tuple >= (9, 2) else "string"
+
+_OPENS_NOTHING = ("help", "version", "collectonly", "setupplan", "markers", "showfixtures", "show_fixtures_per_test")
+
+
+def register_options(parser: pytest.Parser) -> None:
+    """Add every option of the table, its ini key and what its help says of the environment and the default."""
+    group = parser.getgroup("dgbudget", "budgets for Deepgram Voice Agent sessions")
+    for option in OPTIONS:
+        help_text = option.help
+        if option.environment is not None:
+            help_text += f" Environment: {option.environment}."
+        if option.default is not None:
+            help_text += f" Default: {option.default}."
+        if not option.in_ini_only:
+            group.addoption(option.flag, dest=option.name, metavar=option.metavar, default=None, help=help_text)
+        parser.addini(option.name, help_text, type=_INI_TYPE, default=None)
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Resolve what this pytest was given; raises pytest.UsageError."""
+    try:
+        return resolve(
+            command_line={o.name: config.getoption(o.name) for o in OPTIONS if not o.in_ini_only},
+            environment=os.environ,
+            ini=_read_ini(config),
+            rootdir=config.rootpath,
+            current_dir=Path.cwd(),
+        )
+    except SettingsError as error:
+        raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
+
+
+def opens_nothing(config: pytest.Config) -> bool:
+    """Tell whether this pytest only shows something and runs no test."""
+    return any(config.getoption(name, None) for name in _OPENS_NOTHING)
+
+
+def _read_ini(config: pytest.Config) -> Mapping[str, Any]:
+    try:
+        return {option.name: config.getini(option.name) for option in OPTIONS}
+    except TypeError as error:
+        raise SettingsError(str(error)) from None

@@ -1,0 +1,73 @@
+"""This process as an owner: it starts the gateway or finds its controller's, and joins it once."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from pytest_dgbudget.agent.link import Link
+from pytest_dgbudget.errors import DgBudgetError, GatewayError
+from pytest_dgbudget.gateway.launch import Launch, LaunchedGateway, listen
+from pytest_dgbudget.settings import Settings
+
+# The report is written before the gateway answers; its own end follows at once.
+_END_SECONDS = 5
+
+
+class Owner:
+    """A link to the gateway, and the gateway itself where this process started it."""
+
+    def __init__(self, link: Link, launch: Launch | None, gateway: LaunchedGateway | None) -> None:
+        self.link = link
+        self._launch = launch
+        self._gateway = gateway
+
+    def finish(self, exit_status: int) -> dict[str, Any]:
+        """End the run and return its document, the report's path, and notices.
+
+        Where the gateway died, another one of the same invocation works from the ledger.
+        """
+        try:
+            return self._asked_to_finish(exit_status)
+        except GatewayError as error:
+            lost = str(error)
+        try:
+            self.close()
+            assert self._launch is not None
+            successor = start_gateway_on(self._launch, listen())
+            self.link, self._gateway = successor.link, successor._gateway
+            finished = self._asked_to_finish(exit_status)
+        except DgBudgetError as error:
+            return {"document": None, "report": None, "notices": [f"no report could be made: {error}"]}
+        return {**finished, "notices": [*finished["notices"], lost]}
+
+    def _asked_to_finish(self, exit_status: int) -> dict[str, Any]:
+        finished: dict[str, Any] = self.link.ask("finish", exit_status=exit_status)
+        return finished
+
+    def close(self) -> None:
+        """Let go; again is fine."""
+        self.link.close()
+        if self._gateway is not None:
+            self._gateway.wait(_END_SECONDS)
+
+
+def start_gateway(settings: Settings) -> Owner:
+    """Start a gateway for a pytest that runs its tests itself; raises GatewayError or LedgerError."""
+    return start_gateway_on(Launch(settings), listen())
+
+
+def start_gateway_on(launch: Launch, listener: socket.socket) -> Owner:
+    """Start a gateway on a socket that is listening already, let go of the socket, and join as the controller."""
+    with listener:
+        port: int = listener.getsockname()[1]
+        gateway = launch.start(listener)
+    try:
+        return Owner(Link(port, launch.secret, "controller"), launch, gateway)
+    except GatewayError as error:
+        raise GatewayError(f"{error}; {gateway.why_it_ended()}") from error
+
+
+def join_gateway(port: int, secret: str) -> Owner:
+    """Join the gateway of xdist's controller as one of its workers; raises GatewayError or LedgerError."""
+    return Owner(Link(port, secret, "worker"), None, None)

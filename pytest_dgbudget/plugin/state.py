@@ -1,0 +1,50 @@
+"""What one pytest process knows of its run; kept in the config's stash."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_dgbudget.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.plugin.owner import Owner
+    from pytest_dgbudget.plugin.workers import Doorkeeper
+
+STATE = pytest.StashKey["State"]()
+
+
+class State:
+    """A worker has ``port``, ``secret`` and, where every worker runs every test, its ``worker`` id.
+
+    ``owner`` comes with the first test that asks for ``voice_agent``; in xdist's controller ``doorkeeper`` waits for
+    a worker that does. ``unbounded``: a test was refused because a live run has no budget or no key.
+    """
+
+    def __init__(
+        self, settings: Settings, *, opens_nothing: bool = False, port: int = 0, secret: str = "", worker: str = ""
+    ) -> None:
+        self.settings = settings
+        self.opens_nothing = opens_nothing
+        self.port = port
+        self.secret = secret
+        self.worker = worker
+        self.started_at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+        self.header_shown = False
+        self.unbounded = False
+        self.owner: Owner | None = None
+        self.doorkeeper: Doorkeeper | None = None
+        self.finished: dict[str, Any] | None = None
+
+    @property
+    def is_worker(self) -> bool:
+        return self.port != 0
+
+    def close(self) -> None:
+        """Let go of everything; a gateway that was not told how the run ended reports it as incomplete."""
+        if self.doorkeeper is not None:
+            self.doorkeeper.close()
+        if self.owner is not None:
+            self.owner.close()

@@ -1,0 +1,51 @@
+"""What the plugin says in the terminal: one line before the tests, a table behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.report.terminal import longest_wait, run_line, tests_table
+from pytest_dgbudget.report.usage import FILE_NAME
+from pytest_dgbudget.settings import Settings
+from pytest_dgbudget.units import format_time
+
+
+def header_line(settings: Settings, rootdir: Path, *, in_parallel: bool) -> str:
+    """Say plainly what is spoken to, whether that is billed, under which budget, and where the report goes."""
+    target = f"live, BILLED by {settings.agent_url}" if settings.billed else "emulator, nothing is billed"
+    budget = "no run budget" if settings.budget_ms is None else f"run budget {format_time(settings.budget_ms)}"
+    per_test = "off" if settings.test_budget_ms is None else format_time(settings.test_budget_ms)
+    line = (
+        f"dgbudget: {target}; {budget}, {per_test} per test; report {_shown(settings.report_dir / FILE_NAME, rootdir)}"
+    )
+    if in_parallel and settings.test_budget_ms is None:
+        line += "\ndgbudget: without a test budget one voice-agent test runs at a time; set --dg-test-budget"
+    return line
+
+
+def show(terminalreporter: pytest.TerminalReporter, finished: Mapping[str, Any], rootdir: Path) -> None:
+    """Write the table of tests (not under -q), the run's line, and what the user should know besides."""
+    document = finished["document"]
+    if terminalreporter.verbosity < -1:
+        return
+    terminalreporter.section("dgbudget", sep="-")
+    if document is not None:
+        if terminalreporter.verbosity >= 0 and document["tests"]:
+            color = bool(terminalreporter.hasmarkup)
+            terminalreporter.write(tests_table(document, width=terminalreporter._tw.fullwidth, color=color))
+        markup = {"red": True} if document["run"]["failing"] else {}
+        terminalreporter.write_line(run_line(document), **markup)
+        if (waited := longest_wait(document)) is not None:
+            terminalreporter.write_line(waited)
+    if finished["report"] is not None:
+        terminalreporter.write_line(f"report: {_shown(Path(finished['report']), rootdir)}")
+    for notice in finished["notices"]:
+        terminalreporter.write_line(notice, yellow=True)
+
+
+def _shown(path: Path, rootdir: Path) -> str:
+    return str(path.relative_to(rootdir)) if path.is_relative_to(rootdir) else str(path)

@@ -1,0 +1,69 @@
+"""xdist's controller: it can't know whether a worker will want the gateway, so it keeps a door and one thread."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.errors import DgBudgetError
+from pytest_dgbudget.plugin.state import STATE
+from pytest_dgbudget.settings import Settings
+
+
+class Doorkeeper:
+    """Listens on loopback; the first worker that knocks makes it start the gateway behind the same socket."""
+
+    def __init__(self, settings: Settings) -> None:
+        from pytest_dgbudget.gateway.launch import Launch, listen
+
+        self.launch = Launch(settings)
+        self._listener = listen()
+        self.port: int = self._listener.getsockname()[1]
+        self._stopping = False
+        self.owner: Any = None
+        self.error: DgBudgetError | None = None
+        self._thread = threading.Thread(target=self._wait_for_worker, name="dgbudget-door", daemon=True)
+        self._thread.start()
+
+    def stop_waiting(self) -> None:
+        """Return when no gateway will start any more; ``owner`` is there when one has."""
+        self._stopping = True
+        if self._thread.is_alive():
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as knock:
+                knock.connect_ex(("127.0.0.1", self.port))
+            self._thread.join()
+
+    def close(self) -> None:
+        self.stop_waiting()
+        if self.owner is not None:
+            self.owner.close()
+
+    def _wait_for_worker(self) -> None:
+        select.select([self._listener], [], [])
+        if self._stopping:
+            self._listener.close()
+            return
+        from pytest_dgbudget.plugin.owner import start_gateway_on
+
+        try:
+            self.owner = start_gateway_on(self.launch, self._listener)
+        except DgBudgetError as error:
+            self.error = error
+
+
+def tell_worker(node: Any) -> None:
+    """Give a worker, replacements of crashed ones included, what it needs to join."""
+    config: pytest.Config = node.config
+    state = config.stash[STATE]
+    if state.doorkeeper is None:
+        state.doorkeeper = Doorkeeper(state.settings)
+    node.workerinput["dgbudget"] = {
+        "settings": state.settings.plain(),
+        "port": state.doorkeeper.port,
+        "secret": state.doorkeeper.launch.secret,
+        "worker": node.workerinput["workerid"] if config.getoption("dist", "no") == "each" else "",
+    }

@@ -1,0 +1,94 @@
+"""Allowances into a decision: may this lease be taken, now, and how long may it be?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_dgbudget.model import Overrun, ScopeName
+from pytest_dgbudget.units import format_time
+
+# Less than this left of a budget is not worth a session.
+FLOOR_MS = 1000
+
+# The vendor ends every session after two hours (changelog of 2026-07-31), so no lease needs more.
+LONGEST_SESSION_MS = 2 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """One budget and what has become of it, in milliseconds."""
+
+    name: ScopeName
+    allowed_ms: int
+    settled_ms: int
+    leased_ms: int
+
+    @property
+    def left_ms(self) -> int:
+        """What is not settled. What is leased still counts as left: it may come back."""
+        return self.allowed_ms - self.settled_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The lease may be taken, for this long; ``scope`` is the narrowest one (None: only the vendor's own limit)."""
+
+    allowance_ms: int
+    scope: Scope | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Others hold what is wanted; some of it may come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """This scope has too little left, whoever gives back what."""
+
+    scope: Scope
+
+
+Decision = Granted | Wait | Refused
+
+
+def decide(scopes: Sequence[Scope]) -> Decision:
+    """Decide on one lease against every budget that applies to it, the narrowest scope first.
+
+    A lease asks for all that is left of the narrowest scope, and without any scope for the longest session there can
+    be. It takes what is left of a wider scope of which nobody else holds a lease, and waits where somebody does.
+    """
+    for scope in scopes:
+        if _is_spent(scope):
+            return Refused(scope)
+    if not scopes:
+        return Granted(LONGEST_SESSION_MS, None)
+    narrowest = scopes[0]
+    wanted = allowance = narrowest.left_ms
+    for scope in scopes:
+        free = scope.left_ms - scope.leased_ms
+        if free >= wanted:
+            continue
+        if scope.leased_ms > 0:
+            return Wait()
+        if free < allowance:
+            allowance, narrowest = free, scope
+    return Granted(allowance, narrowest)
+
+
+def _is_spent(scope: Scope) -> bool:
+    return scope.allowed_ms == 0 or scope.left_ms < min(FLOOR_MS, scope.allowed_ms)
+
+
+_HOW_TO_RAISE = {
+    "test": "raise it with @pytest.mark.dg_budget or --dg-test-budget",
+    "run": "raise it with --dg-budget",
+}
+
+
+def describe(overrun: Overrun) -> str:
+    """Say what happened, the numbers and what to do; short enough for the reason of a Close frame (123 bytes)."""
+    allowed, used = format_time(overrun.allowed_ms), format_time(overrun.used_ms)
+    left = "used up" if overrun.kind == "cut" else "spent"
+    return f"{overrun.scope} budget of {allowed} {left}, {used} used; {_HOW_TO_RAISE[overrun.scope]}"

@@ -1,0 +1,49 @@
+"""Timed events into billable time: how much of a lease is used, and when its sessions must close.
+
+Pure: time comes in as integer milliseconds of one monotonic clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+def close_margin_ms(allowance_ms: int) -> int:
+    """How long before the end of its allowance a session gets its Close."""
+    return min(250, allowance_ms // 10)
+
+
+@dataclass(slots=True, kw_only=True)
+class LeaseMeter:
+    """The running figure of one lease: every session open at the same time adds a second per second."""
+
+    allowance_ms: int
+    used_ms: int = 0
+    open_sessions: int = 0
+    _since_ms: int = 0
+
+    def opened(self, now_ms: int) -> None:
+        self._advance(now_ms)
+        self.open_sessions += 1
+
+    def closed(self, now_ms: int) -> None:
+        self._advance(now_ms)
+        self.open_sessions -= 1
+
+    def used_at(self, now_ms: int) -> int:
+        return self.used_ms + max(0, now_ms - self._since_ms) * self.open_sessions
+
+    def deadline_ms(self) -> int:
+        """The instant of the Close of every open session. Needs one open."""
+        return self._reaches(self.allowance_ms - close_margin_ms(self.allowance_ms))
+
+    def abort_ms(self) -> int:
+        """The instant to abort what is still open: a tenth of the margin before the end of the allowance."""
+        return self._reaches(self.allowance_ms - close_margin_ms(self.allowance_ms) // 10)
+
+    def _advance(self, now_ms: int) -> None:
+        self.used_ms = self.used_at(now_ms)
+        self._since_ms = max(self._since_ms, now_ms)
+
+    def _reaches(self, used_ms: int) -> int:
+        return self._since_ms + (used_ms - self.used_ms) // self.open_sessions

@@ -1,0 +1,55 @@
+"""TIME: parse and print. Integer milliseconds inside, ``1h2m3s`` at the edges."""
+
+from __future__ import annotations
+
+import re
+
+from pytest_dgbudget.errors import SettingsError
+
+ACCEPTED = "accepted: 500ms, 90s, 10m, 1h30m, 1h2m3s, or a plain number of seconds (decimals are fine)"
+
+# Ten years: far beyond any budget, far below where 64-bit milliseconds end.
+_LONGEST_MS = 10 * 365 * 24 * 3600 * 1000
+
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+_TIME = re.compile(rf"(?:{_NUMBER}h)?(?:{_NUMBER}m(?!s))?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?")
+_SECONDS = re.compile(_NUMBER)
+_SCALES_MS = (3_600_000, 60_000, 1_000, 1)
+
+
+def parse_time(text: str) -> int:
+    """Return the milliseconds that a TIME names; raise SettingsError for anything else."""
+    milliseconds = _milliseconds(text)
+    if milliseconds > _LONGEST_MS:
+        raise SettingsError(f"{text!r} is longer than ten years; {ACCEPTED}")
+    if 0 < milliseconds < 1:
+        raise SettingsError(f"{text!r} is shorter than a millisecond; {ACCEPTED}")
+    return round(milliseconds)
+
+
+def _milliseconds(text: str) -> float:
+    if plain := _SECONDS.fullmatch(text):
+        return float(plain[1]) * 1000
+    match = _TIME.fullmatch(text) if text else None
+    if match is None:
+        raise SettingsError(f"{text!r} is not a time; {ACCEPTED}")
+    return sum(
+        float(number) * scale for number, scale in zip(match.groups(), _SCALES_MS, strict=True) if number is not None
+    )
+
+
+def format_time(milliseconds: int) -> str:
+    """Return the shortest TIME for a number of milliseconds, rounded to 10 ms from one second on."""
+    if 0 < milliseconds < 1000:
+        return f"{milliseconds}ms"
+    minutes, rest_ms = divmod(round(milliseconds, -1), 60_000)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours}h" if hours else "", f"{minutes}m" if minutes else ""]
+    if rest_ms or not milliseconds:
+        parts.append(f"{rest_ms / 1000:.2f}".rstrip("0").rstrip(".") + "s")
+    return "".join(parts)
+
+
+def seconds(milliseconds: int) -> float:
+    """Return milliseconds as decimal seconds, as every figure that users see."""
+    return milliseconds / 1000

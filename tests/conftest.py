@@ -1,0 +1,104 @@
+"""What every test stands on: an environment without keys, a vendor of our own, and pytests in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.vendor import Vendor
+
+_SCRUBBED = ("DEEPGRAM_", "DG_", "DGBUDGET_")
+_PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+
+
+@pytest.fixture(autouse=True)
+def _no_key_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test can reach a vendor, whatever the machine it runs on has in its environment."""
+    for name in list(os.environ):
+        if name.startswith(_SCRUBBED) or name.lower() in _PROXIES or name in {"PYTEST_ADDOPTS", "PYTHONWARNINGS"}:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DG_AGENT_URL", "ws://127.0.0.1:1/v1/agent/converse")
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    with Vendor() as server:
+        yield server
+
+
+class Project:
+    """A project of its own in a folder of its own, and pytests that run in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start pytest in a process group of its own, so that signals reach it and nobody else."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+            cwd=self.path,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._processes.append(process)
+        return process
+
+    def run(self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 60) -> Result:
+        """Run pytest to its end."""
+        return self.result(self.start(*arguments, env=env), timeout)
+
+    def result(self, process: subprocess.Popen[str], timeout: float = 60) -> Result:
+        output, _ = process.communicate(timeout=timeout)
+        return Result(process.returncode, output, self.path)
+
+    def end(self) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+
+
+class Result:
+    """How a pytest ended: its exit status, what it printed, and its usage.json."""
+
+    def __init__(self, status: int, output: str, path: Path) -> None:
+        self.status = status
+        self.output = output
+        self.path = path
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        text = (self.path / ".dgbudget/report/usage.json").read_text(encoding="utf-8")
+        document: dict[str, Any] = json.loads(text)
+        return document
+
+    def outcomes(self) -> dict[str, str | None]:
+        """Return what became of each test's last attempt, by its function's name."""
+        return {test["nodeid"].rpartition("::")[2]: test["outcome"] for test in self.usage["tests"]}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    project = Project(tmp_path)
+    project.write("pytest.ini", "[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    yield project
+    project.end()

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from pytest_dgbudget.emulator import voice
+from pytest_dgbudget.emulator.server import Emulator
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith(("DEEPGRAM_", "DG_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator speaks faster: real time is what these tests would spend most of theirs on."""
+    monkeypatch.setattr(voice, "_MS_PER_CHARACTER", 10)
+    monkeypatch.setattr(voice, "_SHORTEST_MS", 100)
+
+
+@pytest_asyncio.fixture
+async def emulator() -> AsyncIterator[Emulator]:
+    async with Emulator() as running:
+        yield running

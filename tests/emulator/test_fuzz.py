@@ -1,0 +1,68 @@
+"""Whatever a client sends, it gets the protocol's answers and never a bug of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_dgbudget.emulator import voice
+from pytest_dgbudget.emulator.conversation import _HANDLERS, Conversation
+from pytest_dgbudget.emulator.settings import ProtocolError
+from pytest_dgbudget.rules.audio import AudioFormat
+
+from .client import SETTINGS
+
+NAMES = st.sampled_from(
+    re.findall(
+        r"\w+",
+        "type agent audio tags flags history input output encoding sample_rate container listen think speak provider "
+        "functions name parameters endpoint prompt greeting content message behavior id is_dynamic version",
+    )
+)
+WORDS = st.sampled_from(["linear16", "mulaw", "alaw", "wav", "queue", "interrupt", "v2", "f", "say f", ""])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 50_000) | st.floats() | WORDS | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+OBJECTS = st.builds(
+    lambda kind, fields: json.dumps({**fields, "type": kind}),
+    st.sampled_from(sorted(_HANDLERS)),
+    st.dictionaries(NAMES, VALUES, max_size=6),
+)
+SPEECH = b"".join(voice.frames(AudioFormat("linear16", 16000), 600))
+MESSAGES = OBJECTS | st.text(max_size=20) | st.binary(max_size=2000) | st.just(SPEECH)
+
+
+async def converse(messages: list[str | bytes]) -> list[Any]:
+    sent: list[Any] = []
+
+    async def send(message: str | bytes) -> None:
+        sent.append(message if isinstance(message, bytes) else json.loads(message))
+        await asyncio.sleep(0)
+
+    conversation = Conversation(send, request_id="x")
+    speaking = asyncio.ensure_future(conversation.speak())
+    with contextlib.suppress(ProtocolError):
+        for message in messages:
+            await conversation.receive(message)
+            await asyncio.sleep(0)
+    conversation.end()
+    speaking.cancel()
+    await asyncio.gather(speaking, return_exceptions=True)
+    assert speaking.cancelled()  # not failed
+    return sent
+
+
+@settings(deadline=None)
+@given(st.booleans(), st.lists(MESSAGES, max_size=8))
+def test_any_message_is_answered_or_refused(started: bool, messages: list[str | bytes]) -> None:
+    first: list[str | bytes] = [json.dumps(SETTINGS)] if started else []
+    for message in asyncio.run(converse(first + messages)):
+        assert isinstance(message, bytes) or isinstance(message["type"], str)

@@ -1,0 +1,101 @@
+"""Many sessions, and clients that vanish: nothing is left, nothing is printed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from pytest_dgbudget.emulator import conversation, server
+from pytest_dgbudget.emulator.server import CLOSE_OUR_FAULT, Emulator
+
+from .client import PATIENCE, Client, deaf_session, frame, session
+from .test_speech import ORDER, SPEECH, speak
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("brief")]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """For what gives no event to wait for: tasks that end."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.005)
+
+
+async def test_a_hundred_sessions_at_once(emulator: Emulator) -> None:
+    async def talk(n: int) -> None:
+        async with session(emulator, agent={}) as client:
+            await client.send("InjectUserMessage", content=str(n))
+            await client.until("AgentAudioDone")
+            assert str(n) in client.seen[3]["content"]
+
+    start = time.monotonic()
+    await asyncio.gather(*map(talk, range(100)))
+    assert time.monotonic() - start < 10
+
+
+async def greeted(client: Client) -> None:
+    await client.start(agent={"greeting": "x" * 100})
+    await client.until("ConversationText")
+
+
+async def waiting_for_a_function(client: Client) -> None:
+    await client.start(agent=ORDER)
+    await client.send("InjectUserMessage", content="order")
+    await client.until("FunctionCallRequest")
+
+
+async def speaking(client: Client) -> None:
+    await client.start()
+    await speak(client, SPEECH)
+    await client.until("UserStartedSpeaking")
+
+
+async def failed(client: Client) -> None:
+    await client.connection.send("nonsense")
+
+
+@pytest.mark.parametrize("moment", [greeted, waiting_for_a_function, speaking, failed])
+async def test_client_that_vanishes_leaves_nothing(
+    emulator: Emulator,
+    moment: Callable[[Client], asyncio.Future[None]],
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before = asyncio.all_tasks()
+    async with session(emulator) as client:
+        await moment(client)
+        client.connection.transport.abort()
+    await until(lambda: asyncio.all_tasks() <= before)
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+
+
+async def test_client_that_reads_nothing_is_not_waited_for(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_PATIENCE_SECONDS", 0.1)
+    before = asyncio.all_tasks()
+    with await asyncio.to_thread(deaf_session, emulator.agent_url, emulator.api_key) as raw:
+        await until(lambda: not asyncio.all_tasks() <= before)
+        await asyncio.to_thread(raw.sendall, frame(b"nonsense"))
+        await until(lambda: asyncio.all_tasks() <= before)
+
+
+async def test_close_of_the_client_is_answered(emulator: Emulator) -> None:
+    async with session(emulator, agent={"greeting": "x" * 100}) as client:
+        await client.until("ConversationText")
+        await client.connection.close()
+        assert client.connection.close_code == 1000
+
+
+async def test_bug_of_ours_is_an_error_and_logged(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(conversation._HANDLERS, "KeepAlive", None)
+    async with session(emulator, agent={}) as client:
+        await client.send("KeepAlive")
+        assert await client.failure() == "INTERNAL_SERVER_ERROR"
+        assert client.connection.close_code == CLOSE_OUR_FAULT
+    assert "the emulator failed" in caplog.text

@@ -1,0 +1,140 @@
+"""The real process: first line, ports, and what ends it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from .client import deaf_session
+
+COMMAND = "import sys; sys.path.pop(0); from pytest_dgbudget.emulator import main; main({!r})"
+PATIENCE = 10
+
+
+@contextmanager
+def process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", COMMAND.format(list(arguments))]
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, text=True, **pipes) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def first_line(child: subprocess.Popen[str]) -> dict[str, str]:
+    assert child.stdout is not None
+    answer: dict[str, str] = json.loads(child.stdout.readline())
+    return answer
+
+
+def finish(child: subprocess.Popen[str]) -> tuple[int, str, str]:
+    stdout, stderr = child.communicate(timeout=PATIENCE)
+    return child.returncode, stdout, stderr
+
+
+def test_first_line_is_all_of_stdout() -> None:
+    with process("--tied") as child:
+        line = first_line(child)
+        assert set(line) == {"agent_url", "api_url", "api_key", "project_id"}
+        assert urlsplit(line["agent_url"]).hostname == urlsplit(line["api_url"]).hostname == "127.0.0.1"
+        assert urlsplit(line["agent_url"]).path == "/v1/agent/converse"
+        assert line["api_key"].startswith("dgemu_")
+        assert finish(child) == (0, "", "")
+
+
+def test_stdin_end_closes_sessions_and_half_open_requests() -> None:
+    with process("--tied") as child:
+        line = first_line(child)
+        headers = {"Authorization": f"Token {line['api_key']}"}
+        api = urlsplit(line["api_url"])
+        with (
+            connect(line["agent_url"], additional_headers=headers, proxy=None) as agent,
+            socket.create_connection((api.hostname or "", api.port or 0)) as request,
+        ):
+            request.sendall(b"GET / HT")
+            assert json.loads(agent.recv())["type"] == "Welcome"
+            assert child.stdin is not None
+            child.stdin.close()
+            with pytest.raises(ConnectionClosed):
+                agent.recv(timeout=PATIENCE)
+            assert agent.close_code == 1001
+            child.stdin = None
+            assert finish(child) == (0, "", "")
+
+
+def test_client_that_reads_nothing_does_not_keep_the_process() -> None:
+    with process("--tied") as child:
+        line = first_line(child)
+        with deaf_session(line["agent_url"], line["api_key"]):
+            assert finish(child) == (0, "", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_it_with_0(number: signal.Signals) -> None:
+    with process() as child:
+        first_line(child)
+        child.send_signal(number)
+        assert finish(child) == (0, "", "")
+
+
+def test_untied_outlives_its_stdin() -> None:
+    with process() as child:
+        line = first_line(child)
+        assert child.stdin is not None
+        child.stdin.close()
+        child.stdin = None
+        with connect(line["agent_url"], subprotocols=["token", line["api_key"]], proxy=None) as agent:  # type: ignore[list-item]
+            assert json.loads(agent.recv())["type"] == "Welcome"
+
+
+def test_tied_ignores_ctrl_c() -> None:
+    with process("--tied") as child:
+        line = first_line(child)
+        child.send_signal(signal.SIGINT)
+        with connect(line["agent_url"], subprotocols=["token", line["api_key"]], proxy=None) as agent:  # type: ignore[list-item]
+            assert json.loads(agent.recv())["type"] == "Welcome"
+        assert finish(child) == (0, "", "")
+
+
+def test_port_as_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with process("--tied", "--port", str(port)) as child:
+        assert urlsplit(first_line(child)["agent_url"]).port == port
+
+
+@pytest.mark.parametrize("option", ["--port", "--api-port"])
+def test_taken_port_is_one_line_and_2(option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with process(option, str(port)) as child:
+            code, stdout, stderr = finish(child)
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+    assert f"127.0.0.1:{port}" in stderr
+
+
+@pytest.mark.parametrize("arguments", [["--port", "70000"], ["--port", "x"], ["--api-port", "-1"], ["--wrong"]])
+def test_bad_argument_is_one_line_and_2(arguments: list[str]) -> None:
+    with process(*arguments) as child:
+        code, stdout, stderr = finish(child)
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+
+
+def test_importing_it_loads_nothing_of_it() -> None:
+    script = (
+        "import sys, pytest_dgbudget.emulator; print({'asyncio', 'websockets', 'h11', 'argparse'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -1,0 +1,118 @@
+"""What the user says aloud: turns, barge-in, and audio that stops coming."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.emulator import voice
+from pytest_dgbudget.emulator.server import Emulator
+from pytest_dgbudget.rules.audio import AudioFormat
+
+from .client import Client, session
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("brief")]
+
+INPUT = AudioFormat("linear16", 16000)
+SPEECH = b"".join(voice.frames(INPUT, 1000))
+SILENCE = bytes(32 * 600)
+ORDER = {"think": {"provider": {}, "functions": [{"name": "order"}]}}
+
+
+async def speak(client: Client, sound: bytes) -> None:
+    """As fast as possible: the emulator counts audio time."""
+    for at in range(0, len(sound), 640):
+        await client.connection.send(sound[at : at + 640])
+
+
+async def test_spoken_turn_is_answered(emulator: Emulator) -> None:
+    async with session(emulator, agent={}) as client:
+        await speak(client, SILENCE + SPEECH + SILENCE)
+        await client.until("AgentAudioDone")
+        types = [each for each in client.types() if each != "audio"]
+        assert types[2:] == ["UserStartedSpeaking", "ConversationText", "ConversationText", "AgentAudioDone"]
+        user = next(each for each in client.seen if isinstance(each, dict) and each.get("role") == "user")
+        assert user["content"] in {"(speech, 0.9 s)", "(speech, 1.0 s)"}
+
+
+async def test_audio_that_stops_coming_ends_the_turn(emulator: Emulator) -> None:
+    async with session(emulator, agent={}) as client:
+        await speak(client, SPEECH)
+        await client.until("UserStartedSpeaking")
+        assert (await client.until("ConversationText"))["role"] == "user"
+        await client.until("AgentAudioDone")
+
+
+async def test_silence_has_no_answer(emulator: Emulator) -> None:
+    async with session(emulator, agent={}) as client:
+        await speak(client, SILENCE * 5)
+        await client.send("UpdatePrompt", prompt="x")
+        await client.until("PromptUpdated")
+        assert client.types() == ["Welcome", "SettingsApplied", "PromptUpdated"]
+
+
+async def test_barge_in_stops_the_agent(emulator: Emulator) -> None:
+    async with session(emulator, agent={"greeting": "x" * 100}) as client:
+        await client.until("ConversationText")
+        await client.send("InjectAgentMessage", message="never said", behavior="queue")
+        await speak(client, SPEECH)
+        await client.until("UserStartedSpeaking")
+        at = len(client.seen)
+        assert (await client.until("ConversationText"))["role"] == "user"
+        assert "audio" not in client.types()[at:]
+        await client.until("AgentAudioDone")
+        assert client.types().count("AgentAudioDone") == 1
+        assert not any("never said" in str(each) for each in client.seen)
+
+
+async def test_barge_in_cancels_open_calls_and_drops_late_responses(emulator: Emulator) -> None:
+    async with session(emulator, agent=ORDER) as client:
+        await client.send("InjectUserMessage", content="my order")
+        (call,) = (await client.until("FunctionCallRequest"))["functions"]
+        await speak(client, SPEECH)
+        cancelled = await client.until("FunctionCallCancelled")
+        assert cancelled["functions"] == [{"id": call["id"], "name": "order"}]
+        await client.send("FunctionCallResponse", id=call["id"], name="order", content="too late")
+        await client.send("FunctionCallResponse", name="order", content="too late")
+        await client.until("AgentAudioDone")
+        assert "too late" not in str(client.seen)
+
+
+@pytest.mark.parametrize("behavior", ["default", "queue"])
+async def test_agent_message_is_refused_while_the_user_speaks(emulator: Emulator, behavior: str) -> None:
+    async with session(emulator, agent={}) as client:
+        await speak(client, SPEECH)
+        await client.send("InjectAgentMessage", message="x", behavior=behavior)
+        assert "user" in (await client.until("InjectionRefused"))["message"]
+
+
+async def test_interrupt_speaks_over_the_user_who_then_interrupts_it(emulator: Emulator) -> None:
+    async with session(emulator, agent={}) as client:
+        await speak(client, SPEECH)
+        await client.until("UserStartedSpeaking")
+        await client.send("InjectAgentMessage", message="x" * 100, behavior="interrupt")
+        assert (await client.until("ConversationText"))["content"] == "x" * 100
+        await speak(client, SPEECH)
+        await client.until("UserStartedSpeaking")
+
+
+async def test_typed_turn_waits_for_the_user_to_end(emulator: Emulator) -> None:
+    async with session(emulator, agent={}) as client:
+        await speak(client, SPEECH)
+        await client.send("InjectUserMessage", content="typed")
+        await client.until("UserStartedSpeaking")
+        await speak(client, SILENCE)
+        roles: list[Any] = [(await client.until("ConversationText"))["content"] for _ in range(4)]
+        assert roles[0] == "typed"
+        assert roles[2].startswith("(speech")
+
+
+async def test_force_end_turn_ends_it_with_flux(emulator: Emulator) -> None:
+    listen = {"provider": {"type": "deepgram", "version": "v2", "model": "flux-general-en"}}
+    async with session(emulator, agent={"listen": listen}) as client:
+        await speak(client, SPEECH)
+        await client.until("UserStartedSpeaking")
+        await client.send("ForceEndTurn")
+        assert (await client.until("ConversationText"))["role"] == "user"
+        assert "Warning" not in client.types()

@@ -1,0 +1,108 @@
+"""How the emulator sounds and how it hears; time is audio time."""
+
+from __future__ import annotations
+
+import io
+import wave
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_dgbudget.emulator import voice
+from pytest_dgbudget.emulator.ear import Ear, SpeechEnded, SpeechStarted
+from pytest_dgbudget.rules.audio import AudioFormat
+
+RATES = [8000, 11025, 16000, 22050, 24000, 44100, 48000]
+FORMATS = [AudioFormat(encoding, 8000) for encoding in ("linear16", "mulaw", "alaw")]
+
+
+def sound(audio: AudioFormat, milliseconds: int) -> bytes:
+    return b"".join(voice.frames(audio, milliseconds))
+
+
+def silence(audio: AudioFormat, milliseconds: int) -> bytes:
+    return {"linear16": b"\0\0", "mulaw": b"\xff", "alaw": b"\xd5"}[audio.encoding] * (
+        audio.sample_rate * milliseconds // 1000
+    )
+
+
+@pytest.mark.parametrize(("text", "milliseconds"), [("", 300), ("x" * 10, 600), ("x" * 1000, 3000)])
+def test_longer_text_takes_longer_within_bounds(text: str, milliseconds: int) -> None:
+    assert voice.duration_ms(text) == milliseconds
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_frames_are_20_ms_without_drift(rate: int) -> None:
+    audio = AudioFormat("linear16", rate)
+    sizes = [len(frame) // 2 for frame in voice.frames(audio, 3000)]
+    assert len(sizes) == 150
+    assert sum(sizes) == 3 * rate
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("rate", [1, 7, 49, 50, 51, 8001, 192000])
+def test_any_rate_gives_its_length(rate: int) -> None:
+    assert len(sound(AudioFormat("mulaw", rate), 2000)) == 2 * rate
+
+
+# ITU-T G.711: both ends, both zeros, and one value of the middle of each sign.
+@pytest.mark.parametrize(
+    ("encoding", "byte", "sample"),
+    [
+        ("mulaw", 0xFF, 0), ("mulaw", 0x80, 32124), ("mulaw", 0x00, -32124), ("mulaw", 0xB0, 3900),
+        ("alaw", 0xD5, 8), ("alaw", 0x55, -8), ("alaw", 0xAA, 32256), ("alaw", 0x2A, -32256),
+    ],
+)  # fmt: skip
+def test_g711(encoding: str, byte: int, sample: int) -> None:
+    assert list(voice.decode(AudioFormat(encoding, 8000), bytes([byte]))) == [sample]
+
+
+@pytest.mark.parametrize(("encode", "encoding"), [(voice._to_mulaw, "mulaw"), (voice._to_alaw, "alaw")])
+def test_g711_survives_a_round_trip(encode: voice.Encode, encoding: str) -> None:
+    for byte in range(256):
+        (sample,) = voice.decode(AudioFormat(encoding, 8000), bytes([byte]))
+        (again,) = voice.decode(AudioFormat(encoding, 8000), bytes([encode(sample)]))
+        assert again == sample
+
+
+@settings(deadline=None)
+@given(st.integers(-32768, 32767))
+def test_g711_is_close(sample: int) -> None:
+    for encode, encoding in ((voice._to_mulaw, "mulaw"), (voice._to_alaw, "alaw")):
+        (heard,) = voice.decode(AudioFormat(encoding, 8000), bytes([encode(sample)]))
+        assert abs(heard - sample) <= max(abs(sample) / 16, 16)
+
+
+def test_wav_header_fits_its_sound() -> None:
+    audio = AudioFormat("linear16", 22050)
+    with wave.open(io.BytesIO(voice.wav_header(audio, 600) + sound(audio, 600))) as file:
+        assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (22050, 2, 1)
+        assert file.getnframes() == 22050 * 600 // 1000
+
+
+@pytest.mark.parametrize("audio", FORMATS, ids=lambda audio: audio.encoding)
+@pytest.mark.parametrize("chunk", [1, 7, 333, 10**6])
+def test_speech_is_heard_in_chunks_of_any_size(audio: AudioFormat, chunk: int) -> None:
+    data = silence(audio, 300) + sound(audio, 1000) + silence(audio, 600) + sound(audio, 400)
+    ear = Ear(audio)
+    events = [event for at in range(0, len(data), chunk) for event in ear.hear(data[at : at + chunk])]
+    started, ended, again = events
+    assert started == again == SpeechStarted()
+    assert isinstance(ended, SpeechEnded)
+    assert 800 <= ended.milliseconds <= 1000
+    assert ear.speaking
+    last = ear.end_turn()
+    assert last is not None
+    assert 200 <= last.milliseconds <= 400
+    assert ear.end_turn() is None
+
+
+@pytest.mark.parametrize("audio", FORMATS, ids=lambda audio: audio.encoding)
+def test_silence_and_clicks_are_not_speech(audio: AudioFormat) -> None:
+    click = silence(audio, 300) + sound(audio, 160)[-40:] + silence(audio, 300)
+    assert list(Ear(audio).hear(silence(audio, 2000) + click)) == []
+
+
+def test_unknown_encoding_is_silence() -> None:
+    assert list(Ear(AudioFormat("opus", 16000)).hear(b"\x7f" * 100_000)) == []

@@ -1,0 +1,161 @@
+"""Every figure of usage.json equals what the server in the vendor's place measured, however the run ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Project, Result
+from tests.vendor import Seen, Vendor
+
+# The server's clock and ours see the same socket through two event loops.
+CLOSE_ENOUGH = 0.1
+
+THREE_TESTS = """
+import time
+
+def test_short(voice_agent):
+    with voice_agent.connect() as session:
+        assert session.say("one").reply == "about one"
+
+def test_long(voice_agent):
+    with voice_agent.connect() as session:
+        time.sleep(0.7)
+
+def test_two_sessions(voice_agent):
+    with voice_agent.connect() as first, voice_agent.connect() as second:
+        time.sleep(0.3)
+        first.close()
+        time.sleep(0.2)
+"""
+
+ENDLESS = """
+import time
+import pytest
+
+@pytest.mark.parametrize("n", range(4))
+def test_endless(voice_agent, n):
+    with voice_agent.connect():
+        time.sleep(60)
+"""
+
+
+def check_figures(result: Result, seen: list[Seen]) -> None:
+    usage = result.usage
+    by_id = {session["request_id"]: session for session in usage["sessions"]}
+    assert by_id.keys() == {connection.request_id for connection in seen}
+    for connection in seen:
+        session = by_id[connection.request_id]
+        assert session["seconds"] == pytest.approx(connection.seconds, abs=CLOSE_ENOUGH)
+        assert session["confirmed"]
+    for test in usage["tests"]:
+        sessions = [s for s in usage["sessions"] if (s["nodeid"], s["attempt"]) == (test["nodeid"], test["attempt"])]
+        assert test["used_seconds"] == pytest.approx(sum(session["seconds"] for session in sessions), abs=0.001)
+        assert test["sessions"] == len(sessions)
+    assert usage["run"]["used_seconds"] == pytest.approx(sum(t["used_seconds"] for t in usage["tests"]), abs=0.001)
+    assert usage["run"]["used_seconds"] == pytest.approx(sum(c.seconds for c in seen), abs=CLOSE_ENOUGH * len(seen))
+    assert usage["run"]["sessions"] == len(seen)
+    assert usage["run"]["billed"]
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n4"])
+def test_figures_are_the_servers_own(project: Project, vendor: Vendor, workers: str) -> None:
+    project.write("test_three.py", THREE_TESTS)
+    result = project.run("--dg-budget=5m", "--dg-target=live", workers, env=vendor.environ)
+    assert result.status == 0, result.output
+    check_figures(result, vendor.wait_closed(4))
+    assert result.usage["run"]["complete"]
+    assert {connection.close_code for connection in vendor.connections} == {1000}
+
+
+def test_each_rerun_is_an_attempt_with_its_own_figures(project: Project, vendor: Vendor) -> None:
+    project.write(
+        "test_flaky.py",
+        """
+import time
+
+def test_fails(voice_agent):
+    with voice_agent.connect():
+        time.sleep(0.2)
+        assert False
+""",
+    )
+    result = project.run("--dg-budget=5m", "--reruns=2", "-p", "no:randomly", env=vendor.environ)
+    assert result.status == 1, result.output
+    check_figures(result, vendor.wait_closed(3))
+    assert [test["attempt"] for test in result.usage["tests"]] == [1, 2, 3]
+    assert [test["outcome"] for test in result.usage["tests"]] == ["rerun", "rerun", "failed"]
+
+
+def test_figures_after_the_first_failure_stops_the_run(project: Project, vendor: Vendor) -> None:
+    project.write("test_three.py", THREE_TESTS.replace("time.sleep(0.7)", "assert False"))
+    result = project.run("--dg-budget=5m", "-x", env=vendor.environ)
+    assert result.status == 1, result.output
+    check_figures(result, vendor.wait_closed(2))
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize(
+    ("sent", "complete", "closed_by"),
+    [
+        (signal.SIGINT, True, {"teardown", "owner-lost"}),
+        (signal.SIGTERM, False, {"owner-lost"}),
+        (signal.SIGKILL, False, {"owner-lost"}),
+    ],
+)
+def test_figures_after_a_signal_to_pytest(
+    project: Project, vendor: Vendor, workers: str, sent: signal.Signals, complete: bool, closed_by: set[str]
+) -> None:
+    project.write("test_endless.py", ENDLESS)
+    process = project.start("--dg-budget=10m", workers, env=vendor.environ)
+    open_at_once = 1 if workers == "-n0" else 2
+    vendor.wait_open(open_at_once)
+    time.sleep(0.3)
+    process.send_signal(sent)
+    seen = vendor.wait_closed(open_at_once, timeout=5)
+    process.communicate(timeout=40)
+    usage = wait_for_report(project.path)
+    result = Result(process.returncode, "", project.path)
+    check_figures(result, seen)
+    assert usage["run"]["complete"] is complete
+    assert {session["closed_by"] for session in usage["sessions"]} <= closed_by
+    assert usage["run"]["verdict"] == "interrupted"
+
+
+def test_figures_after_a_worker_is_killed(project: Project, vendor: Vendor) -> None:
+    project.write(
+        "test_killed.py",
+        """
+import os, time
+
+def test_kills_its_worker(voice_agent):
+    with voice_agent.connect():
+        time.sleep(0.3)
+        os.kill(os.getpid(), 9)
+
+def test_other(voice_agent):
+    with voice_agent.connect():
+        time.sleep(1)
+""",
+    )
+    result = project.run("--dg-budget=10m", "-n2", env=vendor.environ)
+    assert result.status == 1, result.output
+    check_figures(result, vendor.wait_closed(2))
+    closed_by = {s["nodeid"].rpartition("::")[2]: s["closed_by"] for s in result.usage["sessions"]}
+    assert closed_by == {"test_kills_its_worker": "owner-lost", "test_other": "client"}
+    assert result.outcomes() == {"test_kills_its_worker": None, "test_other": "passed"}
+    assert result.usage["run"]["complete"]
+
+
+def wait_for_report(path: Path) -> dict[str, object]:
+    """The gateway outlives a killed pytest for as long as it needs."""
+    report = path / ".dgbudget/report/usage.json"
+    deadline = time.monotonic() + 10
+    while not report.exists():
+        assert time.monotonic() < deadline, sorted(os.listdir(path / ".dgbudget"))
+        time.sleep(0.01)
+    return Result(0, "", path).usage
