@@ -58,6 +58,8 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # Whoever runs this suite in the background may have SIGINT ignored, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         self._processes.append(process)
         return process
@@ -74,6 +76,8 @@ class Project:
         for process in self._processes:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
+            assert process.stdout is not None
+            if not process.stdout.closed:
                 process.communicate()
 
 

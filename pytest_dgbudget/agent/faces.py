@@ -16,6 +16,9 @@ from pytest_dgbudget.model import Usage
 from pytest_dgbudget.rules.messages import ConversationText, FunctionCall, Message
 from pytest_dgbudget.units import parse_time, seconds
 
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
 F = TypeVar("F", bound=Callable[..., Any])
 Timeout = str | float
 

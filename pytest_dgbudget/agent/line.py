@@ -9,6 +9,11 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from pytest_dgbudget.errors import DgBudgetError
+
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
 T = TypeVar("T")
 
 
@@ -29,15 +34,20 @@ class Line:
             future.cancel()
             # Until Python 3.11 this is not the built-in TimeoutError.
             raise error if isinstance(error, TimeoutError) else TimeoutError from error
+        except DgBudgetError as error:
+            raise error.with_traceback(None)
         except BaseException:
             future.cancel()
             raise
 
     async def cross(self, work: Coroutine[Any, Any, T]) -> T:
         """Await the work from asyncio or trio; cancelling the caller cancels it."""
-        if in_trio():
-            return await _cross_from_trio(self.loop, work)
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+        try:
+            if in_trio():
+                return await _cross_from_trio(self.loop, work)
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+        except DgBudgetError as error:
+            raise error.with_traceback(None)
 
     def stop(self) -> None:
         """End the thread, with whatever still runs on it."""

@@ -58,7 +58,9 @@ class Link:
         return GrantedAttempt(**self.ask("grant", nodeid=nodeid, worker=worker, budget_ms=budget_ms, idle_ms=idle_ms))
 
     def close(self) -> None:
-        """Let go of the gateway; whatever this process had open is closed by it."""
+        """Let go of the gateway, which closes whatever this process had open; again is fine."""
+        if self not in _LINKS:
+            return
         _LINKS.discard(self)
         with contextlib.suppress(TimeoutError):
             self.line.run(self.control.close(), 2)

@@ -16,6 +16,9 @@ from pytest_dgbudget.agent.opening import Opening
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.model import Usage
 
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
 
 class VoiceAgent:
     """Metered Voice Agent sessions for one test. Nothing is opened, set aside or spent until ``connect``."""

@@ -162,6 +162,8 @@ class Gateway:
             return await run.end(message["attempt"])
         if op == "outcome":
             return run.outcome(message["attempt"], message["outcome"])
+        if op == "stop":
+            return await run.end_all("teardown")
         if op == "finish":
             return await self._finish(message["exit_status"], "teardown")
         raise ValueError(op)

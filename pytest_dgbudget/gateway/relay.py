@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pytest_dgbudget.gateway.clock import now_ms
 from pytest_dgbudget.gateway.conversation import Conversation
 from pytest_dgbudget.gateway.frames import TEXT, Close, FrameReader, close_frame, frame
+from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.model import ClosedBy
 
 # How long either side may take to answer a Close.
@@ -61,7 +62,7 @@ class Relay:
     def __init__(
         self,
         client: asyncio.Transport,
-        vendor: asyncio.Transport,
+        upstream: Upstream,
         conversation: Conversation,
         ended: Callable[[], None],
     ) -> None:
@@ -70,7 +71,7 @@ class Relay:
         self._ended = ended
         self._from_client = FrameReader(self._client_text, holding=True, hold_up_to=_LONGEST_SETTINGS)
         self._from_vendor = FrameReader(self._vendor_text, holding=False)
-        self._client = Leg(self._client_sent, self.client_lost)
+        self._client = Leg(self._client_sent, self._client_lost)
         self._vendor = Leg(self._vendor_sent, self._vendor_lost)
         self._client.other, self._vendor.other = self._vendor, self._client
         self.closed_by: ClosedBy | None = None
@@ -81,17 +82,22 @@ class Relay:
         self._client_close: Close | None = None
         self._close_pending = False
         self._aborted = False
-        self._client_transport, self._vendor_transport = client, vendor
+        self._upstream = upstream
+        self._client_transport, self._vendor_transport = client, upstream.transport
 
-    def start(self, from_client: bytes, from_vendor: bytes) -> None:
-        """Take over both transports with what they had received already."""
+    def start(self, from_client: bytes) -> None:
+        """Take over both transports with what they had received already; either may be lost already, too."""
         for leg, transport in ((self._client, self._client_transport), (self._vendor, self._vendor_transport)):
             leg.connection_made(transport)
             transport.set_protocol(leg)
-        if from_vendor:
-            self._vendor_sent(from_vendor)
+        if self._upstream.rest:
+            self._vendor_sent(self._upstream.rest)
         if from_client:
             self._client_sent(from_client)
+        if self._upstream.was_lost:
+            self._vendor_lost()
+        elif self._client_transport.is_closing():
+            self._client_lost()
 
     @property
     def audio_in_bytes(self) -> int:
@@ -191,8 +197,8 @@ class Relay:
             self._client_transport.close()
         self._ended()
 
-    def client_lost(self) -> None:
-        """The client's connection ended without a Close, or before the relay began."""
+    def _client_lost(self) -> None:
+        """The client's connection ended without a Close."""
         if self.closed_by is None:
             self.client_vanished = True
             self._begin_end("client", None)

@@ -67,12 +67,10 @@ class Session:
         self, client: asyncio.Transport, upstream: Upstream, conversation: Conversation, from_client: bytes
     ) -> None:
         """Join client and vendor from here on."""
-        self._relay = Relay(client, upstream.transport, conversation, self._relay_ended)
-        self._relay.start(from_client, upstream.rest)
+        self._relay = Relay(client, upstream, conversation, self._relay_ended)
+        self._relay.start(from_client)
         if self._cut is not None:
             self._relay.close(self._cut.closed_by, self._cut.to_client)
-        elif client.is_closing():
-            self._relay.client_lost()
         if self.grant.idle_ms is not None:
             self._watch_idle(self.grant.idle_ms)
 

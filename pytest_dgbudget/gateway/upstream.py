@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
@@ -37,23 +36,18 @@ class DialLost(DialFailed):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upstream:
-    """An open connection: its transport, the vendor's response, and what came behind the response's head."""
-
-    transport: asyncio.Transport
-    response: Response
-    subprotocol: str | None
-    rest: bytes
-
-
 class _HandshakeOnly(ClientConnection):
     """Feeds the library nothing but the response's head: a Welcome may share the 101's segment."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.head = b""
         self.rest = b""
+        self.was_lost = False
         super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.was_lost = True
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self.rest or _END_OF_HEAD in self.head:
@@ -71,6 +65,37 @@ class _HandshakeOnly(ClientConnection):
             # A refusal: the library reads its body as well.
             self.data_received = super().data_received  # type: ignore[method-assign]
             super().data_received(self.head + rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """An open connection at the vendor."""
+
+    _connection: _HandshakeOnly
+
+    @property
+    def response(self) -> Response:
+        assert self._connection.response is not None
+        return self._connection.response
+
+    @property
+    def subprotocol(self) -> str | None:
+        return self._connection.subprotocol
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        transport: asyncio.Transport = self._connection.transport
+        return transport
+
+    @property
+    def was_lost(self) -> bool:
+        """True when the connection ended before another protocol took over."""
+        return self._connection.was_lost
+
+    @property
+    def rest(self) -> bytes:
+        """What has come behind the response's head up to now: it grows until another protocol takes over."""
+        return self._connection.rest
 
 
 class _Connect(connect):
@@ -102,18 +127,8 @@ async def dial(
         raise DialLost(504, f"no answer to the handshake within {_OPEN_TIMEOUT_SECONDS} s") from None
     except (OSError, EOFError, ValueError, WebSocketException) as error:
         raise DialLost(502, _explained(error)) from None
-    return _opened(connection)
-
-
-def _opened(connection: Any) -> Upstream:
-    if connection.transport.is_closing():
-        raise DialLost(502, "the vendor dropped the connection right after the handshake")
-    return Upstream(
-        transport=connection.transport,
-        response=connection.response,
-        subprotocol=connection.subprotocol,
-        rest=connection.rest,
-    )
+    assert isinstance(connection, _HandshakeOnly)
+    return Upstream(connection)
 
 
 _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"}

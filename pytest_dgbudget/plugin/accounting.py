@@ -70,6 +70,7 @@ class Accounting:
 
     def end(self, item: pytest.Item) -> None:
         """Close everything of the attempt; raises what a budget did since the test was last told."""
+        __tracebackhide__ = True
         if self._state.finished is not None:
             return  # Ctrl-C: the run's end closed everything before this teardown.
         account = self._accounts[item.nodeid]
@@ -93,6 +94,7 @@ class Accounting:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        __tracebackhide__ = True
         try:
             yield
         except (Exception, pytest.fail.Exception) as error:
@@ -101,6 +103,7 @@ class Accounting:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        __tracebackhide__ = True
         raised: BaseException | None = None
         try:
             yield
@@ -115,11 +118,14 @@ class Accounting:
         if account is None or self._state.owner is None:
             return
         outcome = _outcome(self._outcomes.get(report.nodeid), report)
+        if outcome is None:
+            return
         self._outcomes[report.nodeid] = outcome
         self._state.owner.link.tell("outcome", attempt=account.attempt.attempt, outcome=outcome)
 
     def _judge(self, item: pytest.Item, raised: BaseException | None) -> None:
         """An overrun can't be swallowed: fail the test for it, unless it fails already."""
+        __tracebackhide__ = True
         account = self._accounts.get(item.nodeid)
         if account is None:
             return
@@ -159,13 +165,13 @@ def _add_section(item: pytest.Item, verdict: Mapping[str, Any]) -> None:
         )
 
 
-def _outcome(before: str | None, report: pytest.TestReport) -> str:
-    """Fold a phase's report into what became of the attempt so far."""
+def _outcome(before: str | None, report: pytest.TestReport) -> str | None:
+    """Fold a phase's report into what became of the attempt so far; a setup that passed says nothing yet."""
     if report.outcome == "rerun" or before == "rerun":  # type: ignore[comparison-overlap]
         return "rerun"
     if report.failed:
         return "failed" if report.when == "call" or before == "failed" else "error"
-    if before is not None and report.when != "call":
+    if report.when != "call" and (before is not None or report.passed):
         return before
     if hasattr(report, "wasxfail"):
         return "xfailed" if report.skipped else "xpassed"

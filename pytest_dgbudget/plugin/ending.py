@@ -18,6 +18,12 @@ class Ending:
     def __init__(self, state: State) -> None:
         self._state = state
 
+    def pytest_keyboard_interrupt(self) -> None:
+        """Close everything now: xdist gives its workers seconds to end before the session finishes."""
+        owner = self._owner()
+        if owner is not None and not self._state.is_worker:
+            owner.link.tell("stop")
+
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         state = self._state
         if state.is_worker:
@@ -48,11 +54,8 @@ class Ending:
             output["dgbudget_unbounded"] = True
 
     def _owner(self) -> Owner | None:
-        doorkeeper = self._state.doorkeeper
-        if doorkeeper is None:
-            return self._state.owner
-        doorkeeper.stop_waiting()
-        self._state.owner = doorkeeper.owner
+        if self._state.doorkeeper is not None:
+            self._state.owner = self._state.doorkeeper.stop_waiting()
         return self._state.owner
 
     def _only_overruns_failed(self, session: pytest.Session) -> bool:

@@ -45,6 +45,6 @@ class State:
     def close(self) -> None:
         """Let go of everything; a gateway that was not told how the run ended reports it as incomplete."""
         if self.doorkeeper is not None:
-            self.doorkeeper.close()
+            self.owner = self.doorkeeper.stop_waiting()
         if self.owner is not None:
             self.owner.close()

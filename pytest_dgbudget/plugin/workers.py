@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.plugin.owner import Owner
 
 
 class Doorkeeper:
@@ -24,23 +28,18 @@ class Doorkeeper:
         self._listener = listen()
         self.port: int = self._listener.getsockname()[1]
         self._stopping = False
-        self.owner: Any = None
-        self.error: DgBudgetError | None = None
+        self._owner: Owner | None = None
         self._thread = threading.Thread(target=self._wait_for_worker, name="dgbudget-door", daemon=True)
         self._thread.start()
 
-    def stop_waiting(self) -> None:
-        """Return when no gateway will start any more; ``owner`` is there when one has."""
+    def stop_waiting(self) -> Owner | None:
+        """Return, when no gateway will start any more, what this process is to the one that has."""
         self._stopping = True
         if self._thread.is_alive():
             with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as knock:
                 knock.connect_ex(("127.0.0.1", self.port))
             self._thread.join()
-
-    def close(self) -> None:
-        self.stop_waiting()
-        if self.owner is not None:
-            self.owner.close()
+        return self._owner
 
     def _wait_for_worker(self) -> None:
         select.select([self._listener], [], [])
@@ -49,10 +48,9 @@ class Doorkeeper:
             return
         from pytest_dgbudget.plugin.owner import start_gateway_on
 
-        try:
-            self.owner = start_gateway_on(self.launch, self._listener)
-        except DgBudgetError as error:
-            self.error = error
+        # The workers that knocked are told by their own connections, and their tests tell the user.
+        with contextlib.suppress(DgBudgetError):
+            self._owner = start_gateway_on(self.launch, self._listener)
 
 
 def tell_worker(node: Any) -> None:

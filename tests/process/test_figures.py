@@ -102,7 +102,7 @@ def test_figures_after_the_first_failure_stops_the_run(project: Project, vendor:
 @pytest.mark.parametrize(
     ("sent", "complete", "closed_by"),
     [
-        (signal.SIGINT, True, {"teardown", "owner-lost"}),
+        (signal.SIGINT, True, {"client", "teardown"}),
         (signal.SIGTERM, False, {"owner-lost"}),
         (signal.SIGKILL, False, {"owner-lost"}),
     ],

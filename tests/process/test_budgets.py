@@ -1,0 +1,153 @@
+"""Budgets over many workers, and clients that give up waiting."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Project
+from tests.vendor import Vendor
+
+TWELVE = """
+import time
+import pytest
+
+@pytest.mark.parametrize("n", range(12))
+def test_wants_three_seconds(voice_agent, n):
+    with voice_agent.connect():
+        time.sleep(3)
+"""
+
+
+def test_four_workers_never_spend_more_than_the_run_budget(project: Project, vendor: Vendor) -> None:
+    project.write("test_twelve.py", TWELVE)
+    result = project.run("-n4", "--dg-budget=11s", "--dg-test-budget=4s", env=vendor.environ)
+    vendor.wait_closed(3)
+    assert result.status == 1, result.output
+    assert vendor.total_seconds <= 11
+    outcomes = [test["outcome"] for test in result.usage["tests"]]
+    assert outcomes.count("passed") >= 3
+    assert len(outcomes) == 12
+    run = result.usage["run"]
+    assert (run["verdict"], run["failing"], run["complete"]) == ("overrun", True, True)
+    assert run["used_seconds"] <= 11
+    assert run["overshoot_seconds"] == 0
+
+
+GIVES_UP = """
+import asyncio, time
+import pytest
+import websockets
+
+async def connect(endpoint, open_timeout):
+    return await websockets.connect(
+        endpoint.agent_url, proxy=None, open_timeout=open_timeout,
+        additional_headers={"Authorization": f"Token {endpoint.api_key}"})
+
+@pytest.mark.asyncio
+@pytest.mark.dg_budget("4s")
+async def test_holds(voice_agent, tmp_path_factory):
+    async with voice_agent.connect():
+        (tmp_path_factory.getbasetemp().parent / "held").touch()
+        await asyncio.sleep(2.5)
+
+@pytest.mark.asyncio
+@pytest.mark.dg_budget("4s")
+async def test_gives_up(voice_agent, tmp_path_factory):
+    held = tmp_path_factory.getbasetemp().parent / "held"
+    while not held.exists():
+        await asyncio.sleep(0.01)
+    with pytest.raises(TimeoutError):
+        await connect(voice_agent.endpoint, 0.5)
+    assert voice_agent.usage.sessions == 0
+    await asyncio.sleep(3)
+    raise AssertionError("so that its sections are shown")
+
+@pytest.mark.asyncio
+@pytest.mark.dg_budget("4s")
+async def test_comes_next(voice_agent, tmp_path_factory):
+    held = tmp_path_factory.getbasetemp().parent / "held"
+    while not held.exists():
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    async with voice_agent.connect():
+        pass
+"""
+
+
+def test_a_client_that_gives_up_waiting_leaves_no_trace_but_a_report_section(project: Project, vendor: Vendor) -> None:
+    project.write("test_gives_up.py", GIVES_UP)
+    result = project.run("-n3", "--dg-budget=7s", env=vendor.environ)
+    seen = vendor.wait_closed(2)
+    assert len(seen) == 2, "the client that gave up was dialled"
+    tests = {test["nodeid"].rpartition("::")[2]: test for test in result.usage["tests"]}
+    assert tests["test_gives_up"]["used_seconds"] == 0
+    assert tests["test_gives_up"]["sessions"] == 0
+    assert 0.3 < tests["test_gives_up"]["waited_seconds"] < 2
+    assert "gave up; raise its opening timeout" in result.output
+    assert tests["test_comes_next"]["outcome"] == "passed"
+    assert tests["test_comes_next"]["waited_seconds"] > 1
+    assert "waited" in result.output
+
+
+@pytest.mark.parametrize("budget", ["0", "900ms"])
+def test_a_budget_too_small_for_a_session_opens_none_or_all_of_it(
+    project: Project, vendor: Vendor, budget: str
+) -> None:
+    project.write(
+        "test_small.py",
+        """
+def test_one(voice_agent):
+    with voice_agent.connect() as session:
+        session.say("hi")
+""",
+    )
+    result = project.run(f"--dg-budget={budget}", env=vendor.environ)
+    if budget == "0":
+        assert result.status == 1
+        assert "BudgetExhausted: run budget of 0s spent" in result.output
+        assert vendor.connections == []
+    else:
+        assert result.status == 0, result.output
+        assert vendor.wait_closed(1)[0].seconds < 0.9
+
+
+def test_a_later_run_with_the_same_id_goes_on_with_what_is_left(project: Project, vendor: Vendor) -> None:
+    project.write(
+        "test_half.py",
+        """
+import time
+
+def test_one(voice_agent):
+    with voice_agent.connect():
+        time.sleep(1.2)
+""",
+    )
+    arguments = ("--dg-budget=2s", "--dg-run-id=nightly.1")
+    first = project.run(*arguments, env=vendor.environ)
+    assert first.status == 0, first.output
+    second = project.run(*arguments, env=vendor.environ)
+    assert second.status == 1
+    assert "BudgetExhausted: run budget of 2s spent" in second.output
+    assert len(vendor.wait_closed(1)) == 1
+    assert second.usage["run"]["used_seconds"] == first.usage["run"]["used_seconds"]
+
+
+def test_more_sessions_than_places_wait_their_turn(project: Project, vendor: Vendor) -> None:
+    project.write(
+        "test_places.py",
+        """
+import time
+import pytest
+
+@pytest.mark.parametrize("n", range(3))
+def test_one(voice_agent, n):
+    with voice_agent.connect():
+        time.sleep(0.4)
+""",
+    )
+    result = project.run("-n3", "--dg-budget=10m", "--dg-max-sessions=1", env=vendor.environ)
+    assert result.status == 0, result.output
+    seen = sorted(vendor.wait_closed(3), key=lambda connection: connection.opened_at)
+    for earlier, later in zip(seen, seen[1:], strict=False):
+        assert earlier.closed_at is not None
+        assert later.opened_at >= earlier.closed_at - 0.05

@@ -1,0 +1,103 @@
+"""What a lease's sessions have used together, and when they must close."""
+
+from __future__ import annotations
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from pytest_dgbudget.rules.meter import LeaseMeter, close_margin_ms
+
+START_MS = 1_000_000
+SPANS_MS = st.tuples(st.integers(0, 100_000), st.integers(0, 100_000)).map(
+    lambda span: (START_MS + min(span), START_MS + max(span))
+)
+
+
+def metered(allowance_ms: int, spans: list[tuple[int, int]]) -> LeaseMeter:
+    """Return a meter that saw sessions open and close at these instants."""
+    meter = LeaseMeter(allowance_ms=allowance_ms)
+    opens = [(start, 0) for start, _ in spans]
+    closes = [(end, 1) for _, end in spans]
+    for at_ms, is_close in sorted(opens + closes):
+        if is_close:
+            meter.closed(at_ms)
+        else:
+            meter.opened(at_ms)
+    return meter
+
+
+@settings(deadline=None)
+@given(st.lists(SPANS_MS, max_size=8))
+def test_used_is_the_sum_of_every_sessions_duration(spans: list[tuple[int, int]]) -> None:
+    meter = metered(10_000_000, spans)
+    assert meter.used_ms == sum(end - start for start, end in spans)
+    assert meter.open_sessions == 0
+
+
+@settings(deadline=None)
+@given(st.integers(1, 5), st.integers(0, 100_000))
+def test_while_sessions_are_open_each_adds_a_second_per_second(sessions: int, passed_ms: int) -> None:
+    meter = LeaseMeter(allowance_ms=10_000_000)
+    for _ in range(sessions):
+        meter.opened(START_MS)
+    assert meter.used_at(START_MS + passed_ms) == sessions * passed_ms
+
+
+@settings(deadline=None)
+@given(st.integers(1, 10_000_000), st.lists(SPANS_MS, max_size=4), st.integers(1, 6))
+def test_deadline_and_abort_are_where_the_open_sessions_reach_them_and_never_later(
+    allowance_ms: int, spans: list[tuple[int, int]], sessions: int
+) -> None:
+    meter = metered(allowance_ms, spans)
+    now_ms = START_MS + 100_000
+    for _ in range(sessions):
+        meter.opened(now_ms)
+    margin_ms = close_margin_ms(allowance_ms)
+    for at_ms, aim_ms in (
+        (meter.deadline_ms(), allowance_ms - margin_ms),
+        (meter.abort_ms(), allowance_ms - margin_ms // 10),
+    ):
+        assume(meter.used_ms <= aim_ms)
+        # A millisecond of the clock is one of each open session.
+        assert aim_ms - sessions < meter.used_at(at_ms) <= aim_ms <= allowance_ms
+
+
+def test_the_deadline_moves_when_a_session_opens_or_closes() -> None:
+    meter = LeaseMeter(allowance_ms=10_000)
+    meter.opened(0)
+    assert meter.deadline_ms() == 9750
+    meter.opened(1750)
+    assert meter.deadline_ms() == 1750 + 8000 // 2
+    meter.closed(3750)
+    assert meter.deadline_ms() == 3750 + 4000
+
+
+def test_a_lease_that_is_used_up_already_is_due_at_once() -> None:
+    meter = LeaseMeter(allowance_ms=1000, used_ms=1500)
+    meter.opened(START_MS)
+    assert meter.deadline_ms() <= START_MS
+    assert meter.abort_ms() <= START_MS
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000_000))
+def test_the_close_margin_is_a_tenth_and_at_most_a_quarter_of_a_second(allowance_ms: int) -> None:
+    margin_ms = close_margin_ms(allowance_ms)
+    assert margin_ms <= 250
+    assert margin_ms <= allowance_ms / 10 < margin_ms + 1 or margin_ms == 250
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-100_000, 100_000).map(lambda ms: START_MS + ms), min_size=1, max_size=10))
+def test_a_clock_that_goes_backwards_takes_nothing_back(instants: list[int]) -> None:
+    meter = LeaseMeter(allowance_ms=10_000_000)
+    used_ms, furthest_ms = 0, instants[0]
+    for at_ms in instants:
+        meter.opened(at_ms)
+        assert meter.used_ms >= used_ms
+        assert meter.used_at(at_ms - 1) >= meter.used_ms
+        used_ms, furthest_ms = meter.used_ms, max(furthest_ms, at_ms)
+    for _ in instants:
+        meter.closed(furthest_ms)
+    # Nothing is counted twice either, when the clock comes back to where it was.
+    assert meter.used_ms <= len(instants) * (furthest_ms - min(instants))
