@@ -7,18 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_dgbudget.errors import (
-    AgentError,
-    BudgetExceeded,
-    BudgetExhausted,
-    DgBudgetError,
-    ExpectTimeout,
-    GatewayError,
-    HandshakeRefused,
-    LedgerError,
-    SessionClosed,
-    SettingsError,
-)
+from pytest_dgbudget.errors import *  # noqa: F403 - the whole tree, as errors.__all__ has it
+from pytest_dgbudget.errors import __all__ as _errors
 
 if TYPE_CHECKING:
     from pytest_dgbudget.agent.endpoint import Endpoint as Endpoint
@@ -29,35 +19,16 @@ if TYPE_CHECKING:
     from pytest_dgbudget.model import Usage as Usage
     from pytest_dgbudget.rules.messages import Message as Message
 
-__all__ = [
-    "AgentError",
-    "AsyncSession",
-    "BudgetExceeded",
-    "BudgetExhausted",
-    "DgBudgetError",
-    "Endpoint",
-    "ExpectTimeout",
-    "GatewayError",
-    "HandshakeRefused",
-    "LedgerError",
-    "Message",
-    "Session",
-    "SessionClosed",
-    "SettingsError",
-    "Turn",
-    "Usage",
-    "VoiceAgent",
-]
-
 _HOME = {
-    "AsyncSession": "pytest_dgbudget.agent.faces",
-    "Endpoint": "pytest_dgbudget.agent.endpoint",
-    "Message": "pytest_dgbudget.rules.messages",
-    "Session": "pytest_dgbudget.agent.faces",
-    "Turn": "pytest_dgbudget.agent.turns",
-    "Usage": "pytest_dgbudget.model",
-    "VoiceAgent": "pytest_dgbudget.agent.voice_agent",
+    "AsyncSession": "agent.faces",
+    "Endpoint": "agent.endpoint",
+    "Message": "rules.messages",
+    "Session": "agent.faces",
+    "Turn": "agent.turns",
+    "Usage": "model",
+    "VoiceAgent": "agent.voice_agent",
 }
+__all__ = [*_errors, *_HOME]
 
 
 def __getattr__(name: str) -> Any:
@@ -65,4 +36,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOME[name]), name)
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -16,6 +16,19 @@ Seconds are decimal numbers.
 
 from __future__ import annotations
 
+__all__ = [
+    "AgentError",
+    "BudgetExceeded",
+    "BudgetExhausted",
+    "DgBudgetError",
+    "ExpectTimeout",
+    "GatewayError",
+    "HandshakeRefused",
+    "LedgerError",
+    "SessionClosed",
+    "SettingsError",
+]
+
 
 class DgBudgetError(Exception):
     """Root of every error of this package."""

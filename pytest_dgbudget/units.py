@@ -12,8 +12,8 @@ ACCEPTED = "accepted: 500ms, 90s, 10m, 1h30m, 1h2m3s, or a plain number of secon
 _LONGEST_MS = 10 * 365 * 24 * 3600 * 1000
 
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
-_TIME = re.compile(rf"(?:{_NUMBER}h)?(?:{_NUMBER}m(?!s))?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?")
-_SECONDS = re.compile(_NUMBER)
+# Compiled where they are used: this is loaded at every start of pytest.
+_TIME = rf"(?:{_NUMBER}h)?(?:{_NUMBER}m(?!s))?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?"
 _SCALES_MS = (3_600_000, 60_000, 1_000, 1)
 
 
@@ -28,9 +28,9 @@ def parse_time(text: str) -> int:
 
 
 def _milliseconds(text: str) -> float:
-    if plain := _SECONDS.fullmatch(text):
+    if plain := re.fullmatch(_NUMBER, text):
         return float(plain[1]) * 1000
-    match = _TIME.fullmatch(text) if text else None
+    match = re.fullmatch(_TIME, text) if text else None
     if match is None:
         raise SettingsError(f"{text!r} is not a time; {ACCEPTED}")
     return sum(

@@ -35,7 +35,7 @@ class Line:
             # Until Python 3.11 this is not the built-in TimeoutError.
             raise error if isinstance(error, TimeoutError) else TimeoutError from error
         except DgBudgetError as error:
-            raise error.with_traceback(None)
+            raise error.with_traceback(None) from error.__cause__
         except BaseException:
             future.cancel()
             raise
@@ -47,7 +47,7 @@ class Line:
                 return await _cross_from_trio(self.loop, work)
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
         except DgBudgetError as error:
-            raise error.with_traceback(None)
+            raise error.with_traceback(None) from error.__cause__
 
     def stop(self) -> None:
         """End the thread, with whatever still runs on it."""

@@ -29,12 +29,12 @@ class Ending:
         if state.is_worker:
             self._tell_controller(session.config)
             return
-        if state.opens_nothing:
+        if state.opens_nothing or not (state.given or self._owner() is not None or state.unbounded):
             return
         owner = self._owner()
         if owner is not None:
             state.finished = owner.finish(int(exitstatus))
-        elif state.settings.budget_ms is not None:
+        elif state.given and state.settings.budget_ms is not None:
             state.finished = _report_without_gateway(state, int(exitstatus))
         if state.unbounded:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR

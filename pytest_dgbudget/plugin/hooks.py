@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.plugin.ending import Ending
-from pytest_dgbudget.plugin.markers import MARKER, check_markers, describe_marker
-from pytest_dgbudget.plugin.options import opens_nothing, read_settings, register_options
+from pytest_dgbudget.plugin.options import Given, opens_nothing, register_options
 from pytest_dgbudget.plugin.state import STATE, State
-from pytest_dgbudget.settings import from_plain, refuse_unbounded
 
 FIXTURE = "voice_agent"
+MARKER = "dg_budget"
+
+_MARKER_HELP = (
+    f'{MARKER}(time, idle=TIME): connection time that the test\'s voice_agent sessions may use, such as "30s", or '
+    '"off"; idle closes a session in which nothing but keep-alives moved for so long. The nearest marker wins.'
+)
 
 # pytest-asyncio warns that a project lacks one of its settings. Our users didn't ask for pytest-asyncio, and under
 # -W error they could not even start.
@@ -39,21 +42,37 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", describe_marker())
-    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
-    if worker is not None and "dgbudget" in worker:
-        ours = worker["dgbudget"]
-        settings = from_plain(ours["settings"])
-        state = State(settings, port=ours["port"], secret=ours["secret"], worker=ours["worker"])
-    else:
-        state = State(read_settings(config), opens_nothing=opens_nothing(config))
-        if state.settings.target_given and not state.opens_nothing:
-            _refuse_unbounded(state)
+    config.addinivalue_line("markers", _MARKER_HELP)
+    from_controller: dict[str, Any] | None = getattr(config, "workerinput", {}).get("dgbudget")
+    state = _worker_state(from_controller) if from_controller else _state(config)
     config.stash[STATE] = state
     config.pluginmanager.register(Ending(state), "dgbudget-ending")
 
 
+def _worker_state(ours: dict[str, Any]) -> State:
+    """A worker takes the controller's settings and judges nothing."""
+
+    def resolve() -> Any:
+        from pytest_dgbudget.settings import from_plain
+
+        return from_plain(ours["settings"])
+
+    return State(resolve, port=ours["port"], secret=ours["secret"], worker=ours["worker"])
+
+
+def _state(config: pytest.Config) -> State:
+    """Resolve at once what was given, so that an error is told before any test; leave the defaults for later."""
+    given = Given(config)
+    state = State(given.resolve, given=given.anything, opens_nothing=opens_nothing(config))
+    if state.given and state.settings.target_given and not state.opens_nothing:
+        _refuse_unbounded(state)
+    return state
+
+
 def _refuse_unbounded(state: State) -> None:
+    from pytest_dgbudget.errors import SettingsError
+    from pytest_dgbudget.settings import refuse_unbounded
+
     try:
         refuse_unbounded(state.settings)
     except SettingsError as error:
@@ -68,7 +87,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     state = config.stash[STATE]
-    if state.settings.budget_ms is None and not state.settings.target_given:
+    if not state.given or (state.settings.budget_ms is None and not state.settings.target_given):
         return None
     return _header(config, state)
 
@@ -89,9 +108,12 @@ def _header(config: pytest.Config, state: State) -> str:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
-    state = config.stash[STATE]
-    check_markers(config, [item for item in session.items if item.get_closest_marker(MARKER) is not None])
-    if not state.opens_nothing and any(_asks_for_us(item) for item in session.items):
+    marked = [item for item in session.items if item.get_closest_marker(MARKER) is not None]
+    if marked:
+        from pytest_dgbudget.plugin.markers import check_markers
+
+        check_markers(config, marked)
+    if not config.stash[STATE].opens_nothing and any(_asks_for_us(item) for item in session.items):
         from pytest_dgbudget.plugin.accounting import accounting_of
 
         accounting_of(config)

@@ -8,19 +8,13 @@ from dataclasses import dataclass
 import pytest
 
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.settings import Settings, time_or_off
-
-MARKER = "dg_budget"
-
-
-def describe_marker() -> str:
-    return (
-        f'{MARKER}(time, idle=TIME): connection time that the test\'s voice_agent sessions may use, such as "30s", or '
-        '"off"; idle closes a session in which nothing but keep-alives moved for so long. The nearest marker wins.'
-    )
+from pytest_dgbudget.options import time_or_off
+from pytest_dgbudget.plugin.hooks import MARKER
+from pytest_dgbudget.plugin.state import STATE
+from pytest_dgbudget.settings import Settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OwnBudget:
     """Milliseconds; None is off."""
 
@@ -68,8 +62,6 @@ def _shown(marker: pytest.Mark) -> str:
 
 def check_markers(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     """Fail each test with a bad marker, and none but those: in its setup, or where only collected, as an error."""
-    from pytest_dgbudget.plugin.state import STATE
-
     state = config.stash[STATE]
     bad = {item.nodeid: reason for item in items if (reason := _what_is_bad(item, state.settings)) is not None}
     if not bad:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.settings import OPTIONS, Settings, resolve
+from pytest_dgbudget.options import OPTIONS
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.settings import Settings
 
 # From 9.2 on, a key may hold TOML's own numbers and booleans; before, pytest makes texts of them.
 _INI_TYPE: Any = str | int | float | bool if pytest.version_tuple >= (9, 2) else "string"
@@ -32,27 +35,42 @@ def register_options(parser: pytest.Parser) -> None:
         parser.addini(option.name, help_text, type=_INI_TYPE, default=None)
 
 
-def read_settings(config: pytest.Config) -> Settings:
-    """Resolve what this pytest was given; raises pytest.UsageError."""
-    try:
-        return resolve(
-            command_line={o.name: config.getoption(o.name) for o in OPTIONS if not o.in_ini_only},
-            environment=os.environ,
-            ini=_read_ini(config),
-            rootdir=config.rootpath,
-            current_dir=Path.cwd(),
-        )
-    except SettingsError as error:
-        raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
+class Given:
+    """What this pytest was given, by option name; resolved when somebody wants to know."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Raises pytest.UsageError for an ini value of a type that can't be."""
+        self._command_line = {o.name: config.getoption(o.name) for o in OPTIONS if not o.in_ini_only}
+        self._environment = dict(os.environ)
+        self._rootdir = config.rootpath
+        self._current_dir = Path.cwd()
+        try:
+            self._ini: Mapping[str, Any] = {option.name: config.getini(option.name) for option in OPTIONS}
+        except TypeError as error:
+            raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
+
+    @property
+    def anything(self) -> bool:
+        """True when any option was given in any way, a key in the environment not counted."""
+        values = [*self._command_line.values(), *self._ini.values()]
+        return any(value is not None for value in values) or any(o.environment in self._environment for o in OPTIONS)
+
+    def resolve(self) -> Settings:
+        """Return the settings; raises pytest.UsageError."""
+        from pytest_dgbudget.settings import resolve
+
+        try:
+            return resolve(
+                command_line=self._command_line,
+                environment=self._environment,
+                ini=self._ini,
+                rootdir=self._rootdir,
+                current_dir=self._current_dir,
+            )
+        except SettingsError as error:
+            raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
 
 
 def opens_nothing(config: pytest.Config) -> bool:
     """Tell whether this pytest only shows something and runs no test."""
     return any(config.getoption(name, None) for name in _OPENS_NOTHING)
-
-
-def _read_ini(config: pytest.Config) -> Mapping[str, Any]:
-    try:
-        return {option.name: config.getini(option.name) for option in OPTIONS}
-    except TypeError as error:
-        raise SettingsError(str(error)) from None

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dgbudget.settings import Settings
-
 if TYPE_CHECKING:
     from pytest_dgbudget.plugin.owner import Owner
     from pytest_dgbudget.plugin.workers import Doorkeeper
+    from pytest_dgbudget.settings import Settings
 
 STATE = pytest.StashKey["State"]()
 
 
 class State:
-    """A worker has ``port``, ``secret`` and, where every worker runs every test, its ``worker`` id.
+    """``resolve`` makes the settings when they are first asked for.
 
+    A worker has ``port``, ``secret`` and, where every worker runs every test, its ``worker`` id.
     ``owner`` comes with the first test that asks for ``voice_agent``; in xdist's controller ``doorkeeper`` waits for
     a worker that does. ``unbounded``: a test was refused because a live run has no budget or no key.
     """
 
     def __init__(
-        self, settings: Settings, *, opens_nothing: bool = False, port: int = 0, secret: str = "", worker: str = ""
+        self,
+        resolve: Callable[[], Settings],
+        *,
+        given: bool = True,
+        opens_nothing: bool = False,
+        port: int = 0,
+        secret: str = "",
+        worker: str = "",
     ) -> None:
-        self.settings = settings
+        self._resolve = resolve
+        self.given = given
         self.opens_nothing = opens_nothing
         self.port = port
         self.secret = secret
@@ -37,6 +47,10 @@ class State:
         self.owner: Owner | None = None
         self.doorkeeper: Doorkeeper | None = None
         self.finished: dict[str, Any] | None = None
+
+    @cached_property
+    def settings(self) -> Settings:
+        return self._resolve()
 
     @property
     def is_worker(self) -> bool:
