@@ -50,7 +50,6 @@ class Gateway:
         self._run: Run | None = None
         self._failed: DgBudgetError | None = None
         self._emulator: Emulator | None = None
-        self._closing: set[asyncio.Task[None]] = set()
         self._finishing: asyncio.Task[dict[str, Any]] | None = None
 
     async def serve(self) -> None:
@@ -170,12 +169,11 @@ class Gateway:
 
     def owner_lost(self, owner: Owner) -> None:
         self._owners.discard(owner)
+        if self._run is not None:
+            # At once: what its clients' own ends look like a moment later is then known to be the owner's.
+            self._run.owner_lost(owner)
         if owner.role == "controller":
             self._end_soon()
-        elif self._run is not None:
-            closing = asyncio.ensure_future(self._run.owner_lost(owner))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
 
     # End -----------------------------------------------------------------------------------------------------------
 

@@ -95,8 +95,10 @@ class Run:
         if attempt in self._grants:
             self._books.note(self._ledger.outcome, attempt, outcome)
 
-    async def owner_lost(self, owner: Owner) -> None:
-        await self._end(owner.grants, "owner-lost", Close(TEST_OVER, "the test's process is gone"))
+    def owner_lost(self, owner: Owner) -> None:
+        """Begin to close everything of an owner; of all of them, when it is the controller that is gone."""
+        grants = list(self._grants.values()) if owner.role == "controller" else owner.grants
+        self._begin_end(grants, "owner-lost", Close(TEST_OVER, "the test's process is gone"))
 
     async def end_all(self, closed_by: ClosedBy) -> None:
         """Close and revoke everything of every owner."""
@@ -156,12 +158,15 @@ class Run:
 
     # How things end ------------------------------------------------------------------------------------------------
 
-    async def _end(self, grants: list[Grant], closed_by: ClosedBy, to_client: Close) -> None:
+    def _begin_end(self, grants: list[Grant], closed_by: ClosedBy, to_client: Close) -> None:
         for grant in grants:
             self._tokens.revoke(grant.token)
             if not grant.ended.done():
                 grant.ended.set_result(None)
             grant.close_sessions(closed_by, to_client)
+
+    async def _end(self, grants: list[Grant], closed_by: ClosedBy, to_client: Close) -> None:
+        self._begin_end(grants, closed_by, to_client)
         closing = [asyncio.ensure_future(grant.all_closed()) for grant in grants if grant.open_sessions]
         if closing:
             await asyncio.wait(closing, timeout=_END_SECONDS)
