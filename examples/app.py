@@ -29,4 +29,4 @@ async def ask(question: str) -> str:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(ask(sys.argv[1])))
+    sys.stdout.write(asyncio.run(ask(sys.argv[1])) + "\n")

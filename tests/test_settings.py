@@ -10,16 +10,8 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.settings import (
-    DEFAULT_AGENT_URL,
-    OPTIONS,
-    Option,
-    Settings,
-    from_plain,
-    is_loopback,
-    refuse_unbounded,
-    resolve,
-)
+from pytest_dgbudget.options import DEFAULT_AGENT_URL, OPTIONS, Option
+from pytest_dgbudget.settings import Settings, from_plain, is_loopback, refuse_unbounded, resolve
 
 ROOT, HERE = Path("/project"), Path("/project/somewhere")
 NO_KEY: dict[str, str] = {}

@@ -120,7 +120,7 @@ class Control:
 
 
 GONE = (
-    "the gateway is gone: what it had open is closed, charged in full and marked in the ledger by the next run; "
+    "the gateway is gone: what it had open is closed, and will be charged in full because nobody saw its end; "
     "its log is in .dgbudget"
 )
 

@@ -76,4 +76,5 @@ def _let_go_in_child() -> None:
     _LINKS.clear()
 
 
-os.register_at_fork(after_in_child=_let_go_in_child)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_in_child)

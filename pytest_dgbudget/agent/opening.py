@@ -97,7 +97,7 @@ class Opening:
         error = wire.last_error()
         before = f" after an Error {error.code}: {error.description}" if error else ""
         return SessionClosed(
-            f"the session was closed by {closed_by} ({said}){before}", code=code, reason=reason, closed_by=closed_by
+            f"the session was closed ({closed_by}: {said}){before}", code=code, reason=reason, closed_by=closed_by
         )
 
     async def _overrun(self) -> DgBudgetError | None:

@@ -73,11 +73,10 @@ class Wire:
     async def send(self, message: Mapping[str, Any] | str | bytes) -> None:
         """Send a message, or audio as bytes."""
         self._raise_if_over()
-        data = message if isinstance(message, (str, bytes)) else json.dumps(message)
-        if isinstance(data, bytes):
+        if isinstance(message, bytes):
             self._last_audio = asyncio.get_running_loop().time()
         try:
-            await self._websocket.send(data)
+            await self._websocket.send(message if isinstance(message, (str, bytes)) else json.dumps(message))
         except ConnectionClosed:
             await asyncio.shield(self._reading)
             self._raise_if_over()
@@ -177,9 +176,10 @@ class Wire:
             self._handler_error = error
             content = json.dumps({"error": "the function failed"})
             await self._tell()
+        response = {"type": "FunctionCallResponse", "id": call.id, "name": call.name, "content": content}
         # When the session is over, whoever waits for it is told so.
-        with contextlib.suppress(DgBudgetError):
-            await self.send({"type": "FunctionCallResponse", "id": call.id, "name": call.name, "content": content})
+        with contextlib.suppress(ConnectionClosed):
+            await self._websocket.send(json.dumps(response))
 
     async def _keep_alive(self) -> None:
         loop = asyncio.get_running_loop()

@@ -12,7 +12,9 @@ _EXAMPLE = "example: dgbudget emulator --port 8080"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; 2 for bad usage."""
-    parser = argparse.ArgumentParser(prog="dgbudget", description=__doc__, epilog=_EXAMPLE)
+    parser = argparse.ArgumentParser(
+        prog="dgbudget", description="Budgets for Deepgram Voice Agent sessions.", epilog=_EXAMPLE
+    )
     commands = "; ".join(f"{name}: {what}" for name, what in _COMMANDS.items())
     parser.add_argument("command", choices=sorted(_COMMANDS), help=commands)
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see dgbudget COMMAND --help")

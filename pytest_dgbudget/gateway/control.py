@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from pytest_dgbudget import errors
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner
@@ -86,7 +87,7 @@ class ControlConnection(asyncio.Protocol):
             try:
                 reply: dict[str, Any] = {"ok": await self._answer(owner, message)}
             except DgBudgetError as error:
-                reply = {"error": {"kind": type(error).__name__, "message": str(error)}}
+                reply = {"error": {"kind": _public_name(error), "message": str(error)}}
             except (KeyError, TypeError, ValueError) as error:
                 reply = {"error": {"kind": "GatewayError", "message": f"not understood: {error!r}"}}
             if "id" in message:
@@ -103,3 +104,8 @@ class ControlConnection(asyncio.Protocol):
         owner, self._owner = self._owner, None
         if owner is not None:
             self._lost(owner)
+
+
+def _public_name(error: DgBudgetError) -> str:
+    """Return the name under which users know an error, which may be a narrower one of ours."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in errors.__all__)

@@ -17,7 +17,7 @@ from pytest_dgbudget.gateway.admission import BudgetRefused
 from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.conversation import Conversation
 from pytest_dgbudget.gateway.http import BadRequest, Request, RequestReader, refusal, response
-from pytest_dgbudget.gateway.run import ClientLeft, Run
+from pytest_dgbudget.gateway.run import TEST_IS_OVER, ClientLeft, Run
 from pytest_dgbudget.gateway.sessions import Cut, Session
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream, dial
 from pytest_dgbudget.hello import CONTROL_PATH, CONTROL_UPGRADE
@@ -122,12 +122,13 @@ class Visitor(asyncio.Protocol):
         except _NoHandshake as no_handshake:
             self._answer(no_handshake.response.serialize())
         except ClientLeft:
-            self._answer(refusal(401, "DGBUDGET_UNAUTHORIZED", "the test is over, its token is revoked"))
+            self._answer(refusal(401, "DGBUDGET_UNAUTHORIZED", TEST_IS_OVER.reason))
         except BudgetRefused as refused:
             self._answer(refusal(402, "DGBUDGET_EXHAUSTED", describe(refused.overrun)))
         except Cut as cut:
-            code = "DGBUDGET_EXHAUSTED" if was_cut(cut.closed_by) else "DGBUDGET_CLOSED"
-            self._answer(refusal(402, code, cut.to_client.reason))
+            by_budget = was_cut(cut.closed_by)
+            status, code = (402, "DGBUDGET_EXHAUSTED") if by_budget else (401, "DGBUDGET_UNAUTHORIZED")
+            self._answer(refusal(status, code, cut.to_client.reason))
         except LedgerError as error:
             self._answer(refusal(503, "DGBUDGET_LEDGER", str(error)))
         except DialLost as lost:

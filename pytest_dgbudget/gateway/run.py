@@ -141,8 +141,9 @@ class Run:
         except BudgetRefused as refused:
             self._note_refusal(grant, refused.overrun)
             raise
-        if waiter.waited_ms:
-            self._books.note(self._ledger.waited, grant.attempt, waiter.waited_ms)
+        finally:
+            if waiter.waited_ms:
+                self._books.note(self._ledger.waited, grant.attempt, waiter.waited_ms)
         if lease is not None and not gone.done() and not grant.ended.done():
             return lease
         if lease is not None:

@@ -15,6 +15,9 @@ from pytest_dgbudget.model import ClosedBy, UsageRecord, utc_now
 from pytest_dgbudget.units import format_time
 
 
+_OTHER_SIGNS_SECONDS = 0.1
+
+
 class Cut(Exception):
     """The session was closed while it was being dialled."""
 
@@ -96,11 +99,19 @@ class Session:
             conversation.moved()
         closes_at_ms = conversation.last_moved_ms + idle_ms
         if closes_at_ms <= now_ms():
-            relay.close("idle", Close(IDLE, f"nothing but keep-alives for {format_time(idle_ms)}; --dg-idle-timeout"))
+            reason = f"nothing but keep-alives for {format_time(idle_ms)}; close it or raise --dg-idle-timeout"
+            relay.close("idle", Close(IDLE, reason))
         else:
             asyncio.get_running_loop().call_at(loop_time(closes_at_ms), self._watch_idle, idle_ms)
 
     def _relay_ended(self) -> None:
+        if self._relay is not None and self._relay.client_vanished:
+            # The first sign, perhaps, that its whole process is gone: let the others come before the cause is written.
+            asyncio.get_running_loop().call_later(_OTHER_SIGNS_SECONDS, self._record)
+        else:
+            self._record()
+
+    def _record(self) -> None:
         relay = self._relay
         if relay is not None and relay.closed_by is not None and relay.closed_at_ms is not None:
             self._finish(relay.closed_at_ms, relay.closed_by, relay.close_code, confirmed=relay.confirmed)

@@ -42,15 +42,14 @@ class Accounting:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._failed: DgBudgetError | None = None
         self._accounts: dict[str, Account] = {}
         self._outcomes: dict[str, str] = {}
         self._environment_claimed = False
 
     def owner(self) -> Owner:
         """Join the gateway, or start it; raises GatewayError or LedgerError, the same one to every test."""
-        if self._failed is not None:
-            raise self._failed
+        if self._state.failed is not None:
+            raise self._state.failed
         if self._state.owner is None:
             try:
                 if self._state.is_worker:
@@ -58,7 +57,7 @@ class Accounting:
                 else:
                     self._state.owner = start_gateway(self._state.settings)
             except DgBudgetError as error:
-                self._failed = error
+                self._state.failed = error
                 raise
         return self._state.owner
 

@@ -29,11 +29,13 @@ class Ending:
         if state.is_worker:
             self._tell_controller(session.config)
             return
-        if state.opens_nothing or not (state.given or self._owner() is not None or state.unbounded):
+        if state.opens_nothing or not (state.given or self._owner() or state.failed or state.unbounded):
             return
         owner = self._owner()
         if owner is not None:
             state.finished = owner.finish(int(exitstatus))
+        elif state.failed is not None:
+            state.finished = {"document": None, "report": None, "notices": [f"no report: {state.failed}"]}
         elif state.given and state.settings.budget_ms is not None:
             state.finished = _report_without_gateway(state, int(exitstatus))
         if state.unbounded:

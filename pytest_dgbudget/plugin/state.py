@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from pytest_dgbudget.errors import DgBudgetError
     from pytest_dgbudget.plugin.owner import Owner
     from pytest_dgbudget.plugin.workers import Doorkeeper
     from pytest_dgbudget.settings import Settings
@@ -22,7 +23,8 @@ class State:
 
     A worker has ``port``, ``secret`` and, where every worker runs every test, its ``worker`` id.
     ``owner`` comes with the first test that asks for ``voice_agent``; in xdist's controller ``doorkeeper`` waits for
-    a worker that does. ``unbounded``: a test was refused because a live run has no budget or no key.
+    a worker that does. ``failed`` is why there is no gateway although one was wanted, and ``unbounded`` tells that a
+    test was refused because a live run has no budget or no key.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class State:
         self.started_at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         self.header_shown = False
         self.unbounded = False
+        self.failed: DgBudgetError | None = None
         self.owner: Owner | None = None
         self.doorkeeper: Doorkeeper | None = None
         self.finished: dict[str, Any] | None = None

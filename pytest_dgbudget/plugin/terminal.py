@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.report.terminal import longest_wait, run_line, tests_table
+from pytest_dgbudget.report.terminal import longest_wait, run_line, table_of_tests
 from pytest_dgbudget.report.usage import FILE_NAME
 from pytest_dgbudget.settings import Settings
 from pytest_dgbudget.units import format_time
@@ -18,7 +18,7 @@ def header_line(settings: Settings, rootdir: Path, *, in_parallel: bool) -> str:
     """Say plainly what is spoken to, whether that is billed, under which budget, and where the report goes."""
     target = f"live, BILLED by {settings.agent_url}" if settings.billed else "emulator, nothing is billed"
     budget = "no run budget" if settings.budget_ms is None else f"run budget {format_time(settings.budget_ms)}"
-    per_test = "off" if settings.test_budget_ms is None else format_time(settings.test_budget_ms)
+    per_test = "no budget" if settings.test_budget_ms is None else format_time(settings.test_budget_ms)
     line = (
         f"dgbudget: {target}; {budget}, {per_test} per test; report {_shown(settings.report_dir / FILE_NAME, rootdir)}"
     )
@@ -36,7 +36,7 @@ def show(terminalreporter: pytest.TerminalReporter, finished: Mapping[str, Any],
     if document is not None:
         if terminalreporter.verbosity >= 0 and document["tests"]:
             color = bool(terminalreporter.hasmarkup)
-            terminalreporter.write(tests_table(document, width=terminalreporter._tw.fullwidth, color=color))
+            terminalreporter.write(table_of_tests(document, width=terminalreporter._tw.fullwidth, color=color))
         markup = {"red": True} if document["run"]["failing"] else {}
         terminalreporter.write_line(run_line(document), **markup)
         if (waited := longest_wait(document)) is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import select
 import socket
 import threading
@@ -11,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_dgbudget.errors import DgBudgetError
-from pytest_dgbudget.plugin.state import STATE
-from pytest_dgbudget.settings import Settings
+from pytest_dgbudget.plugin.state import STATE, State
 
 if TYPE_CHECKING:
     from pytest_dgbudget.plugin.owner import Owner
@@ -21,12 +19,14 @@ if TYPE_CHECKING:
 class Doorkeeper:
     """Listens on loopback; the first worker that knocks makes it start the gateway behind the same socket."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, state: State) -> None:
         from pytest_dgbudget.gateway.launch import Launch, listen
 
-        self.launch = Launch(settings)
+        self._state = state
+        self._launch = Launch(state.settings)
         self._listener = listen()
         self.port: int = self._listener.getsockname()[1]
+        self.secret = self._launch.secret
         self._stopping = False
         self._owner: Owner | None = None
         self._thread = threading.Thread(target=self._wait_for_worker, name="dgbudget-door", daemon=True)
@@ -48,9 +48,11 @@ class Doorkeeper:
             return
         from pytest_dgbudget.plugin.owner import start_gateway_on
 
-        # The workers that knocked are told by their own connections, and their tests tell the user.
-        with contextlib.suppress(DgBudgetError):
-            self._owner = start_gateway_on(self.launch, self._listener)
+        try:
+            self._owner = start_gateway_on(self._launch, self._listener)
+        except DgBudgetError as error:
+            # The workers that knocked are told by their own connections.
+            self._state.failed = error
 
 
 def tell_worker(node: Any) -> None:
@@ -58,10 +60,10 @@ def tell_worker(node: Any) -> None:
     config: pytest.Config = node.config
     state = config.stash[STATE]
     if state.doorkeeper is None:
-        state.doorkeeper = Doorkeeper(state.settings)
+        state.doorkeeper = Doorkeeper(state)
     node.workerinput["dgbudget"] = {
         "settings": state.settings.plain(),
         "port": state.doorkeeper.port,
-        "secret": state.doorkeeper.launch.secret,
+        "secret": state.doorkeeper.secret,
         "worker": node.workerinput["workerid"] if config.getoption("dist", "no") == "each" else "",
     }

@@ -9,13 +9,13 @@ from typing import Any
 _BAR_CELLS = 20
 
 
-def tests_table(document: Mapping[str, Any], *, width: int, color: bool) -> str:
+def table_of_tests(document: Mapping[str, Any], *, width: int, color: bool) -> str:
     """Lay out one line per test attempt, fitted to ``width`` columns."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(expand=True, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("test", overflow="ellipsis", no_wrap=True, ratio=1)
     for heading in ("used", "budget", "waited", "sessions", "verdict"):
         table.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)

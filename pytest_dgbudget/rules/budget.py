@@ -90,5 +90,5 @@ _HOW_TO_RAISE = {
 def describe(overrun: Overrun) -> str:
     """Say what happened, the numbers and what to do; short enough for the reason of a Close frame (123 bytes)."""
     allowed, used = format_time(overrun.allowed_ms), format_time(overrun.used_ms)
-    left = "used up" if overrun.kind == "cut" else "spent"
+    left = "used up" if overrun.kind == "cut" else "has too little left"
     return f"{overrun.scope} budget of {allowed} {left}, {used} used; {_HOW_TO_RAISE[overrun.scope]}"

@@ -177,6 +177,10 @@ class Stage(Vendor):
     def __init__(self) -> None:
         super().__init__(talk)
 
+    def __enter__(self) -> Stage:
+        super().__enter__()
+        return self
+
     def of(self, test: str) -> list[Seen]:
         """The connections of one test, by its name."""
         return [seen for seen in self.connections if seen.headers.get("x-deepgram-test") == test]
@@ -216,7 +220,7 @@ class Gallery:
         (path / "pytest.ini").write_text(ini, encoding="utf-8")
         (path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
         (path / "test_rules.py").write_text(source, encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--junitxml=junit.xml", *arguments]
+        command = [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", "--junitxml=junit.xml", *arguments]
         done = subprocess.run(
             command, cwd=path, env=clean_environment(env), capture_output=True, text=True, timeout=100, check=False
         )

@@ -1,0 +1,40 @@
+"""What a gateway is told on its stdin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_dgbudget.gateway.config import GatewayConfig, load
+from pytest_dgbudget.settings import resolve
+
+KEY, SECRET = "the-real-key", "the-control-secret"
+
+
+def config() -> GatewayConfig:
+    settings = resolve(
+        command_line={},
+        environment={"DEEPGRAM_API_KEY": KEY},
+        ini={},
+        rootdir=Path("/project"),
+        current_dir=Path("/project"),
+    )
+    return GatewayConfig(settings=settings, invocation="i", host="here", pid=1, listener=5, api_key=KEY, secret=SECRET)
+
+
+def test_what_was_dumped_is_what_is_loaded() -> None:
+    before = config()
+    loaded = load(before.dump())
+    assert loaded.settings.plain() == before.settings.plain()
+    assert (loaded.invocation, loaded.host, loaded.pid, loaded.listener) == ("i", "here", 1, 5)
+    assert (loaded.api_key, loaded.secret) == (KEY, SECRET)
+
+
+def test_i9_neither_key_nor_secret_is_in_its_repr() -> None:
+    assert KEY not in repr(config())
+    assert SECRET not in repr(config())
+
+
+def test_the_key_comes_once_and_not_in_the_settings() -> None:
+    loaded = load(config().dump())
+    assert (loaded.api_key, loaded.settings.api_key) == (KEY, None)
+    assert config().dump().count(KEY.encode()) == 1

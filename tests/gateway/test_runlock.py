@@ -1,0 +1,73 @@
+"""Who serves a run: one gateway, known to all, gone with its process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.gateway.runlock import RunLock, is_live
+
+
+def test_a_run_is_live_while_its_lock_is_held(tmp_path: Path) -> None:
+    assert not is_live(tmp_path, "run")
+    lock = RunLock(tmp_path, "run")
+    assert is_live(tmp_path, "run")
+    assert not is_live(tmp_path, "other")
+    lock.release()
+    assert not is_live(tmp_path, "run")
+
+
+def test_a_second_gateway_of_a_run_is_refused(tmp_path: Path) -> None:
+    lock = RunLock(tmp_path, "run")
+    with pytest.raises(LedgerError, match="--dg-run-id") as refused:
+        RunLock(tmp_path, "run")
+    assert "'run'" in str(refused.value)
+    assert is_live(tmp_path, "run")
+    lock.release()
+
+
+def test_a_lock_that_was_released_can_be_taken_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        lock = RunLock(tmp_path, "run")
+        lock.release()
+        lock.release()
+
+
+def test_nothing_stays_behind(tmp_path: Path) -> None:
+    RunLock(tmp_path, "run").release()
+    assert not is_live(tmp_path, "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_asking_changes_nothing(tmp_path: Path) -> None:
+    lock = RunLock(tmp_path, "run")
+    before = [(path, path.stat().st_ino) for path in tmp_path.iterdir()]
+    assert is_live(tmp_path, "run")
+    assert [(path, path.stat().st_ino) for path in tmp_path.iterdir()] == before
+    lock.release()
+
+
+def test_a_lock_goes_with_the_process_that_held_it(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, sys; from pytest_dgbudget.gateway.runlock import RunLock; "
+        "lock = RunLock(pathlib.Path(sys.argv[1]), 'run'); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=30)
+    assert list(tmp_path.iterdir()) != []
+    assert not is_live(tmp_path, "run")
+    RunLock(tmp_path, "run").release()
+
+
+def test_its_folder_is_made(tmp_path: Path) -> None:
+    RunLock(tmp_path / ".dgbudget", "run").release()
+    assert (tmp_path / ".dgbudget/.gitignore").exists()
+
+
+def test_where_no_lock_can_be_it_is_an_os_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError):
+        RunLock(tmp_path / "file", "run")

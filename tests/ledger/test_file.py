@@ -1,0 +1,159 @@
+"""The file: made where there is none, refused and left alone where it is not ours."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.ledger import sql
+from pytest_dgbudget.ledger.sqlite import LedgerNotWritable, SqliteConnection
+
+from .conftest import OpenLedger
+from .helpers import leased, open_ledger
+
+
+def execute(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(LedgerError) as error:
+        open_ledger(path)
+    return str(error.value)
+
+
+def test_what_was_told_is_there_when_opened_again(open_again: OpenLedger) -> None:
+    first = open_again()
+    first.settle(leased(first, first.begin_attempt("t", "", 10_000)), 1234)
+    first.close()
+    assert [lease.charged_ms for lease in open_again(id="later").facts().leases] == [1234]
+
+
+def test_its_folder_ignores_itself_for_git(tmp_path: Path) -> None:
+    open_ledger(tmp_path / ".dgbudget/ledger.db").close()
+    assert (tmp_path / ".dgbudget/.gitignore").read_text() == "*\n"
+
+
+@pytest.mark.parametrize(("durable", "synchronous"), [(True, 2), (False, 1)])
+def test_where_money_is_spent_every_commit_reaches_the_disk(tmp_path: Path, durable: bool, synchronous: int) -> None:
+    with closing(SqliteConnection(tmp_path / "ledger.db", durable=durable)) as connection:
+        assert connection.rows("PRAGMA synchronous", {}) == [(synchronous,)]
+        assert connection.rows("PRAGMA journal_mode", {}) == [("wal",)]
+
+
+def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").touch()
+    open_ledger(tmp_path / "ledger.db").close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database " * 100, b"SQLite format 3\0" + b"\xff" * 4080], ids=["text", "torn"]
+)
+def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    message = refused(path)
+    assert str(path) in message
+    assert "--dg-ledger" in message
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the connection is left to the garbage collector, which warns from Python 3.13 on"
+)
+def test_a_file_that_is_no_database_is_closed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect, opened = sqlite3.connect, list[sqlite3.Connection]()
+
+    def connect_and_note(path: Path, **options: Any) -> sqlite3.Connection:
+        opened.append(connect(path, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", connect_and_note)
+    (tmp_path / "notes.txt").write_text("not a database " * 100)
+    refused(tmp_path / "notes.txt")
+    with closing(opened[0]), pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")
+
+
+@pytest.mark.parametrize("table", ["theirs (a)", "schema (version)"])
+def test_somebody_elses_database_is_named(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "theirs.db"
+    execute(path, f"CREATE TABLE {table}")
+    message = refused(path)
+    assert f"{path} is no ledger of ours" in message
+    assert "--dg-ledger" in message
+
+
+@pytest.mark.xfail(strict=True, reason="opening it switches it to WAL before it is looked at")
+def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.db"
+    execute(path, "CREATE TABLE theirs (a)", "INSERT INTO theirs VALUES (1)")
+    before = path.read_bytes()
+    refused(path)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_ledger_is_refused_and_gains_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    open_ledger(path).close()
+    execute(path, f"INSERT INTO schema VALUES ({sql.VERSION + 1})")
+    before = sorted(dump(path))
+    message = refused(path)
+    assert str(path) in message
+    assert f"version {sql.VERSION + 1}" in message
+    assert "upgrade" in message
+    assert sorted(dump(path)) == before
+
+
+def dump(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+def test_a_run_id_of_another_target_is_refused_and_gains_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    open_ledger(path).close()
+    before = sorted(dump(path))
+    with pytest.raises(LedgerError, match="--dg-run-id") as error:
+        open_ledger(path, id="other", target="live", billed=True)
+    assert "'run'" in str(error.value)
+    assert "'emulator'" in str(error.value)
+    assert sorted(dump(path)) == before
+
+
+def test_a_folder_that_cannot_be_made_is_not_writable(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LedgerNotWritable, match="--dg-ledger") as error:
+        open_ledger(tmp_path / "file" / "folder" / "ledger.db")
+    assert str(tmp_path / "file" / "folder") in str(error.value)
+
+
+def test_a_folder_in_the_files_place_is_not_writable(tmp_path: Path) -> None:
+    with pytest.raises(LedgerNotWritable, match="--dg-ledger"):
+        open_ledger(tmp_path)
+
+
+def test_what_cannot_be_opened_is_an_error_of_another_kind_than_what_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("no database" * 100)
+    with pytest.raises(LedgerError) as error:
+        open_ledger(tmp_path / "x")
+    assert not isinstance(error.value, LedgerNotWritable)
+
+
+def statements() -> list[str]:
+    """Return every statement that the ledger knows."""
+    return [*sql.TABLES, *(value for value in vars(sql).values() if isinstance(value, str) and " " in value)]
+
+
+def test_rows_are_only_ever_inserted() -> None:
+    words = {word for statement in statements() for word in statement.upper().split()}
+    assert {"INSERT", "SELECT", "CREATE"} <= words
+    assert not words & {"UPDATE", "DELETE", "REPLACE", "DROP", "ALTER", "TRUNCATE"}

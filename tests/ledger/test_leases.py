@@ -1,0 +1,183 @@
+"""Taking leases, ending them once, and what the sums of every budget come to."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.model import Lease, Overrun
+from pytest_dgbudget.rules.budget import LONGEST_SESSION_MS, Refused, Wait
+
+from .conftest import OpenLedger
+from .helpers import leased, sums, usage
+
+
+def test_a_lease_sets_aside_what_is_left_of_the_tests_budget(ledger: Ledger) -> None:
+    attempt = ledger.begin_attempt("t", "", 10_000)
+    lease = leased(ledger, attempt)
+    assert (lease.allowance_ms, lease.scope, lease.allowed_ms) == (10_000, "test", 10_000)
+    assert sums(ledger, attempt) == {"test": (0, 10_000), "run": (0, 10_000)}
+
+
+def test_settling_frees_what_was_not_used(ledger: Ledger) -> None:
+    attempt = ledger.begin_attempt("t", "", 10_000)
+    ledger.settle(leased(ledger, attempt), 3000)
+    assert sums(ledger, attempt) == {"test": (3000, 0), "run": (3000, 0)}
+    assert leased(ledger, attempt).allowance_ms == 7000
+
+
+def test_the_run_sums_every_test_and_a_test_only_its_own(ledger: Ledger) -> None:
+    first, second = ledger.begin_attempt("a", "", 10_000), ledger.begin_attempt("b", "", 20_000)
+    ledger.settle(leased(ledger, first), 4000)
+    leased(ledger, second)
+    assert sums(ledger, first) == {"test": (4000, 0), "run": (4000, 20_000)}
+    assert sums(ledger, second) == {"test": (0, 20_000), "run": (4000, 20_000)}
+
+
+def test_reruns_share_the_tests_budget(ledger: Ledger) -> None:
+    ledger.settle(leased(ledger, ledger.begin_attempt("t", "", 10_000)), 4000)
+    rerun = ledger.begin_attempt("t", "", 10_000)
+    assert rerun.left_ms == 6000
+    assert leased(ledger, rerun).allowance_ms == 6000
+
+
+def test_who_overdrew_has_nothing_left_and_not_less(ledger: Ledger) -> None:
+    ledger.settle(leased(ledger, ledger.begin_attempt("t", "", 10_000)), 12_000)
+    rerun = ledger.begin_attempt("t", "", 10_000)
+    assert rerun.left_ms == 0
+    assert isinstance(ledger.lease(rerun), Refused)
+
+
+def test_when_nobody_else_holds_any_the_rest_of_the_run_is_taken(open_again: OpenLedger) -> None:
+    ledger = open_again(budget_ms=15_000)
+    attempt = ledger.begin_attempt("a", "", 10_000)
+    first = leased(ledger, attempt)
+    other = ledger.begin_attempt("b", "", 10_000)
+    assert isinstance(ledger.lease(other), Wait)
+    ledger.settle(first, 10_000)
+    lease = leased(ledger, other)
+    assert (lease.allowance_ms, lease.scope, lease.allowed_ms) == (5000, "run", 15_000)
+
+
+def test_a_spent_run_refuses_and_leases_nothing(open_again: OpenLedger) -> None:
+    ledger = open_again(budget_ms=5000)
+    attempt = ledger.begin_attempt("a", "", 10_000)
+    ledger.settle(leased(ledger, attempt), 4500)
+    refused = ledger.lease(ledger.begin_attempt("b", "", 10_000))
+    assert isinstance(refused, Refused)
+    assert (refused.scope.name, refused.scope.settled_ms) == ("run", 4500)
+    assert sums(ledger, attempt)["run"] == (4500, 0)
+
+
+def test_without_any_budget_a_lease_is_the_longest_session(open_again: OpenLedger) -> None:
+    ledger = open_again(budget_ms=None)
+    attempt = ledger.begin_attempt("t", "", None)
+    assert attempt.left_ms is None
+    assert ledger.scopes(attempt) == []
+    assert leased(ledger, attempt).allowance_ms == LONGEST_SESSION_MS
+
+
+def test_invocations_share_the_run_and_not_the_test(open_again: OpenLedger) -> None:
+    first, second = open_again(id="a"), open_again(id="b", live=frozenset({"run"}))
+    ledger_a, ledger_b = first.begin_attempt("t", "", 10_000), second.begin_attempt("t", "", 10_000)
+    leased(first, ledger_a)
+    assert sums(second, ledger_b) == {"test": (0, 0), "run": (0, 10_000)}
+
+
+def test_another_runs_spending_is_its_own(open_again: OpenLedger) -> None:
+    first, second = open_again(), open_again(id="other", run="other", live=frozenset({"run"}))
+    leased(first, first.begin_attempt("t", "", 10_000))
+    assert sums(second, second.begin_attempt("t", "", 10_000))["run"] == (0, 0)
+
+
+# Once
+
+
+def test_a_lease_ends_once(ledger: Ledger) -> None:
+    attempt = ledger.begin_attempt("t", "", 10_000)
+    lease = leased(ledger, attempt)
+    ledger.settle(lease, 3000)
+    with pytest.raises(LedgerError):
+        ledger.settle(lease, 0)
+    assert sums(ledger, attempt)["run"] == (3000, 0)
+
+
+def test_a_session_ends_once(ledger: Ledger) -> None:
+    dial = ledger.dial(leased(ledger, ledger.begin_attempt("t", "", 10_000)))
+    ledger.session_ended(usage(dial, 1000))
+    with pytest.raises(LedgerError):
+        ledger.session_ended(usage(dial, 1))
+    assert [session.ms for session in ledger.facts().sessions] == [1000]
+
+
+def test_an_invocation_ends_once(ledger: Ledger) -> None:
+    ledger.end(0)
+    with pytest.raises(LedgerError):
+        ledger.end(1)
+    assert [invocation.exit_status for invocation in ledger.facts().invocations] == [0]
+
+
+# Attempts
+
+
+def test_attempts_are_numbered_by_test_worker_and_invocation(open_again: OpenLedger) -> None:
+    ledger, shard = open_again(), open_again(id="shard", live=frozenset({"run"}))
+    assert [ledger.begin_attempt("t", "", None).number for _ in range(3)] == [1, 2, 3]
+    assert ledger.begin_attempt("other", "", None).number == 1
+    assert ledger.begin_attempt("t", "gw0", None).number == 1
+    assert ledger.begin_attempt("t", "gw0", None).number == 2
+    assert shard.begin_attempt("t", "", None).number == 1
+
+
+def test_under_dist_each_every_worker_has_the_tests_budget(ledger: Ledger) -> None:
+    ledger.settle(leased(ledger, ledger.begin_attempt("t", "gw0", 10_000)), 9000)
+    assert ledger.begin_attempt("t", "gw1", 10_000).left_ms == 10_000
+
+
+def test_of_several_outcomes_the_last_one_counts(ledger: Ledger) -> None:
+    attempt = ledger.begin_attempt("t", "", None)
+    ledger.outcome(attempt.id, "passed")
+    ledger.outcome(attempt.id, "error")
+    assert [a.outcome for a in ledger.facts().attempts] == ["error"]
+
+
+# What it knows afterwards
+
+
+def test_everything_that_was_told_is_in_the_facts(ledger: Ledger) -> None:
+    attempt = ledger.begin_attempt("t", "", 10_000)
+    lease = leased(ledger, attempt)
+    dial = ledger.dial(lease)
+    ledger.welcome(dial, "request", 5)
+    ledger.session_ended(usage(dial, 2000, closed_by="test-budget"))
+    ledger.settle(lease, 2000)
+    ledger.waited(attempt, 1500)
+    ledger.waited(attempt, 500)
+    for tolerated in (True, False, True):
+        overrun = Overrun(kind="refused", scope="run", used_ms=1, allowed_ms=2)
+        ledger.refused(attempt, overrun, tolerated=tolerated)
+    ledger.end(None)
+    facts = ledger.facts()
+    ((invocation,), (told,), (ended,), (session,)) = facts.invocations, facts.attempts, facts.leases, facts.sessions
+    assert (facts.id, facts.target, facts.billed, facts.tag) == ("run", "emulator", False, "dgbudget-run")
+    assert (invocation.finished_at is None, invocation.exit_status) == (False, None)
+    assert (told.waited_ms, told.refused, told.refused_untolerated, told.outcome) == (2000, 3, 1, None)
+    assert (ended.how, ended.charged_ms, ended.allowance_ms) == ("settled", 2000, 10_000)
+    assert (session.request_id, session.ms, session.closed_by) == ("request", 2000, "test-budget")
+
+
+def test_a_session_that_is_open_has_a_request_id_and_no_figures(ledger: Ledger) -> None:
+    lease = leased(ledger, ledger.begin_attempt("t", "", 10_000))
+    ledger.welcome(ledger.dial(lease), "request", 5)
+    (session,) = ledger.facts().sessions
+    assert (session.request_id, session.handshake_ms) == ("request", 5)
+    assert (session.usage, session.ms, session.closed_by) == (None, None, None)
+
+
+def test_nothing_of_a_failed_transaction_stays(ledger: Ledger) -> None:
+    attempt = ledger.begin_attempt("t", "", 10_000)
+    with pytest.raises(LedgerError):
+        ledger.dial(Lease(id=None, allowance_ms=1, scope="test", allowed_ms=1))  # type: ignore[arg-type]
+    assert leased(ledger, attempt).allowance_ms == 10_000
+    assert ledger.facts().sessions == ()

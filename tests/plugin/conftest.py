@@ -1,0 +1,15 @@
+"""A pytest under test starts three times as fast without the plugins of its environment that it doesn't need."""
+
+from __future__ import annotations
+
+import pytest
+
+LEAN = "-p no:hypothesispytest -p no:anyio"
+
+
+@pytest.fixture(autouse=True)
+def lean_start(_no_key_no_proxy: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests for which every installed plugin matters give PYTEST_ADDOPTS an empty value."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", LEAN)
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
+        monkeypatch.delenv(name, raising=False)

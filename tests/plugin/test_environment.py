@@ -1,0 +1,218 @@
+"""What a test finds in os.environ, and where the real key is: nowhere but in the gateway's memory."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Project, Result
+from tests.vendor import KEY, Vendor
+
+BEFORE_AND_AFTER = f"""
+import os, pytest
+
+seen = {{}}
+
+@pytest.fixture
+def around():
+    seen["before"] = (os.environ.get("DEEPGRAM_API_KEY"), os.environ.get("DGBUDGET_ACTIVE"))
+    yield
+    seen["after"] = (os.environ.get("DEEPGRAM_API_KEY"), os.environ.get("DGBUDGET_ACTIVE"))
+
+def test_during(around, voice_agent):
+    environ = voice_agent.endpoint.environ
+    seen["token"] = voice_agent.endpoint.api_key
+    assert os.environ["DEEPGRAM_API_KEY"] == voice_agent.endpoint.api_key == environ["DEEPGRAM_API_KEY"]
+    assert os.environ["DGBUDGET_ACTIVE"] == "the-run" == environ["DGBUDGET_ACTIVE"]
+    assert environ["DGBUDGET_AGENT_URL"] == voice_agent.endpoint.agent_url
+    assert environ["DGBUDGET_BASE_URL"] == voice_agent.endpoint.base_url
+    assert set(environ) == {{"DEEPGRAM_API_KEY", "DGBUDGET_ACTIVE", "DGBUDGET_AGENT_URL", "DGBUDGET_BASE_URL"}}
+    assert seen["token"] not in repr(voice_agent.endpoint) + repr(voice_agent)
+    assert {KEY!r} not in (seen["token"], *os.environ.values())
+
+def test_put_back():
+    assert seen["before"] == seen["after"] == (REAL, None)
+    assert (os.environ.get("DEEPGRAM_API_KEY"), os.environ.get("DGBUDGET_ACTIVE")) == (REAL, None)
+
+def test_every_test_has_a_token_of_its_own(voice_agent):
+    assert voice_agent.endpoint.api_key != seen["token"]
+
+def test_changes(voice_agent):
+    os.environ["DEEPGRAM_API_KEY"] = "the test's own"
+    del os.environ["DGBUDGET_ACTIVE"]
+
+def test_a_change_of_the_tests_own_stays():
+    assert os.environ["DEEPGRAM_API_KEY"] == "the test's own"
+    assert "DGBUDGET_ACTIVE" not in os.environ
+
+def test_what_the_test_left_is_put_back_next_time(voice_agent):
+    assert os.environ["DEEPGRAM_API_KEY"] == voice_agent.endpoint.api_key
+
+def test_it_is():
+    assert os.environ["DEEPGRAM_API_KEY"] == "the test's own"
+"""
+
+
+@pytest.mark.parametrize("target", ["live", "emulator"])
+def test_the_environment_is_the_tests_own_while_it_runs_and_put_back_afterwards(
+    project: Project, vendor: Vendor, target: str
+) -> None:
+    env = vendor.environ if target == "live" else {}
+    project.write("test_it.py", f"REAL = {env.get('DEEPGRAM_API_KEY')!r}\n" + BEFORE_AND_AFTER)
+    result = project.run("--dg-budget=5m", "--dg-run-id=the-run", f"--dg-target={target}", env=env)
+    assert result.status == 0, result.output
+
+
+def test_the_environment_is_put_back_when_the_setup_of_another_fixture_fails(project: Project) -> None:
+    source = """
+import os, pytest
+
+@pytest.fixture
+def broken(voice_agent):
+    raise LookupError
+
+def test_1(broken): pass
+
+def test_2():
+    assert "DEEPGRAM_API_KEY" not in os.environ and "DGBUDGET_ACTIVE" not in os.environ
+"""
+    project.write("test_it.py", source)
+    result = project.run("-q")
+    assert "1 passed, 1 error" in result.output
+
+
+INNER = """
+import json, subprocess, sys
+from pathlib import Path
+
+def test_outer(voice_agent):
+    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider"], cwd="inner", capture_output=True)
+    assert done.returncode == 0, done.stdout.decode()
+"""
+
+
+def test_a_pytest_started_inside_a_test_uses_the_emulator(project: Project, vendor: Vendor) -> None:
+    project.write("test_it.py", INNER)
+    project.write("inner/pytest.ini", "[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    project.write("inner/test_in.py", "def test_in(voice_agent):\n    with voice_agent.connect(): pass\n")
+    result = project.run("--dg-budget=5m", "test_it.py", env=vendor.environ)
+    assert result.status == 0, result.output
+    inner = Result(0, "", project.path / "inner").usage
+    assert (inner["run"]["target"], inner["run"]["sessions"]) == ("emulator", 1)
+    assert vendor.connections == []
+
+
+# The real key -------------------------------------------------------------------------------------------------------
+
+FAILS = """
+import os, time
+import pytest
+
+def test_fails(voice_agent, request):
+    everything = vars(voice_agent), vars(request.config.stash[next(iter(request.config.stash._storage))])
+    environ = dict(os.environ)
+    with voice_agent.connect() as session:
+        endpoint = voice_agent.endpoint
+        print(voice_agent, session, endpoint, everything)
+        session.say("one")
+        while not os.path.exists("go-on"):
+            time.sleep(0.02)
+        assert False
+
+def test_refused(voice_agent):
+    with voice_agent.connect(headers={"x-deepgram-no": "\\u2713"}):
+        pass
+
+@pytest.mark.dg_budget("1s")
+def test_cut(voice_agent):
+    with voice_agent.connect() as session:
+        session.expect("Never", timeout=10)
+"""
+
+
+@pytest.fixture(params=["-n0", "-n2"], scope="module")
+def after_a_failing_run(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Result, dict[str, bytes]]]:
+    """A finished live run, and what /proc showed of its processes while a session was open."""
+    from tests.plugin.stage import clean_environment
+
+    with pytest.MonkeyPatch.context() as patch, Vendor() as vendor:
+        for name in ("DEEPGRAM_API_KEY", "DG_AGENT_URL"):
+            patch.delenv(name, raising=False)
+        project = Project(tmp_path_factory.mktemp("key"))
+        project.write("pytest.ini", "[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+        project.write("test_it.py", FAILS)
+        env = clean_environment(vendor.environ)
+        arguments = (
+            "--dg-budget=5m",
+            "--showlocals",
+            "-rA",
+            "-vv",
+            "--junitxml=junit.xml",
+            "--tb=long",
+            "--full-trace",
+        )
+        process = project.start(*arguments, request.param, env=env)
+        try:
+            vendor.wait_open(1)
+            gateway = gateway_of(process.pid)
+            files = {name: Path(f"/proc/{gateway}/{name}").read_bytes() for name in ("cmdline", "environ")}
+            files["log"] = next((project.path / ".dgbudget").glob("gateway-*.log")).read_bytes()
+            project.write("go-on", "")
+            yield project.result(process), files
+        finally:
+            project.end()
+
+
+def gateway_of(pytest_pid: int) -> int:
+    """Find the gateway among the children of pytest."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for task in Path(f"/proc/{pytest_pid}/task").iterdir():
+            for child in (task / "children").read_text(encoding="utf-8").split():
+                if b"pytest_dgbudget.gateway" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
+        time.sleep(0.01)
+    raise AssertionError("pytest has no gateway")
+
+
+Finished = tuple[Result, dict[str, bytes]]
+
+
+def test_the_run_for_the_key_failed_as_it_should(after_a_failing_run: Finished) -> None:
+    result, _ = after_a_failing_run
+    assert result.status == 1, result.output
+    assert set(result.outcomes().values()) == {"failed"}, result.output
+    assert "environ" in result.output, "the locals are shown"
+
+
+def test_the_key_is_not_in_the_output(after_a_failing_run: Finished) -> None:
+    result, _ = after_a_failing_run
+    assert KEY not in result.output
+
+
+@pytest.mark.parametrize("what", ["cmdline", "environ", "log"])
+def test_the_key_is_not_in_what_the_system_shows_of_the_gateway(after_a_failing_run: Finished, what: str) -> None:
+    _, files = after_a_failing_run
+    assert KEY.encode() not in files[what]
+    assert what != "environ" or b"PATH=" in files[what]
+
+
+def test_nothing_of_ours_is_in_the_gateways_environment(after_a_failing_run: Finished) -> None:
+    _, files = after_a_failing_run
+    names = {pair.partition(b"=")[0] for pair in files["environ"].split(b"\0")}
+    assert not {name for name in names if name.startswith((b"DEEPGRAM_", b"DG_", b"DGBUDGET_"))}
+
+
+def test_the_key_is_in_no_file_of_the_run(after_a_failing_run: Finished) -> None:
+    result, _ = after_a_failing_run
+    files = [path for path in result.path.rglob("*") if path.is_file()]
+    names = {path.name for path in files}
+    assert {"usage.json", "ledger.db", "junit.xml"} <= names
+    assert [path for path in files if KEY.encode() in path.read_bytes()] == []
+    assert json.loads((result.path / ".dgbudget/report/usage.json").read_text(encoding="utf-8"))["run"]["billed"]

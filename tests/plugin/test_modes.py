@@ -1,0 +1,289 @@
+"""The same small project works, and is metered, in every way in which people run pytest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Project, Result
+from tests.vendor import Vendor
+
+SYNC = """
+def test_sync(voice_agent):
+    with voice_agent.connect() as session:
+        assert session.say("one").reply == "about one"
+
+def test_plain():
+    pass
+"""
+
+# Three lines of an async test, under the marks and settings of each mode. The handler answers a call of the agent's.
+ASYNC = """
+{head}
+async def test_async(voice_agent{more}):
+    async with voice_agent.connect(headers={{"x-deepgram-scene": "calls"}}) as session:
+        @session.on_function("lookup")
+        async def lookup(order):
+            {sleep}
+            return order
+        assert (await session.say('lookup {{"order": "A-17"}}')).reply == "the answer is A-17"
+
+{head}
+async def test_async_again(voice_agent{more}):
+    async with voice_agent.connect() as session:
+        assert (await session.say("one")).reply == "about one"
+"""
+ASYNCIO = ASYNC.format(head="import asyncio, pytest\n@pytest.mark.asyncio", sleep="await asyncio.sleep(0)", more="")
+AUTO = ASYNC.format(head="import asyncio", sleep="await asyncio.sleep(0)", more="")
+ANYIO = """
+import pytest
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request):
+    return request.param
+""" + ASYNC.format(head="import anyio\n@pytest.mark.anyio", sleep="await anyio.sleep(0)", more=", anyio_backend")
+
+NO_ASYNCIO_SETTINGS = "[pytest]\n"
+EVERY_PLUGIN = {"PYTEST_ADDOPTS": ""}
+
+
+@pytest.fixture
+def stage(vendor: Vendor) -> Vendor:
+    from tests.plugin.stage import talk
+
+    vendor._talk = talk
+    return vendor
+
+
+def check_metered(result: Result, stage: Vendor, tests: int) -> None:
+    """Every session that the vendor saw is in the report, as a test of its own, and nothing else is."""
+    assert result.status == 0, result.output
+    seen = stage.wait_closed(tests)
+    usage = result.usage
+    assert {session["request_id"] for session in usage["sessions"]} == {each.request_id for each in seen}
+    assert len(usage["tests"]) == len(usage["sessions"]) == len(seen) == tests
+    assert {test["outcome"] for test in usage["tests"]} == {"passed"}
+    assert sum(session["seconds"] for session in usage["sessions"]) == pytest.approx(stage.total_seconds, abs=tests)
+    assert all(test["used_seconds"] > 0 for test in usage["tests"])
+    assert (usage["run"]["sessions"], usage["run"]["complete"], usage["run"]["verdict"]) == (tests, True, "within")
+    assert usage["run"]["used_seconds"] > 0
+
+
+def test_without_pytest_asyncio(project: Project, stage: Vendor) -> None:
+    project.write("pytest.ini", NO_ASYNCIO_SETTINGS)
+    project.write("test_it.py", SYNC)
+    check_metered(project.run("--dg-budget=5m", "-p", "no:asyncio", env=stage.environ), stage, 1)
+
+
+@pytest.mark.parametrize("scope", ["function", "session"])
+def test_asyncio_in_strict_mode(project: Project, stage: Vendor, scope: str) -> None:
+    project.write("test_it.py", SYNC + ASYNCIO)
+    arguments = ("-o", f"asyncio_default_test_loop_scope={scope}", "--asyncio-mode=strict")
+    check_metered(project.run("--dg-budget=5m", *arguments, env=stage.environ), stage, 3)
+
+
+@pytest.mark.parametrize("scope", ["function", "session"])
+def test_asyncio_in_auto_mode(project: Project, stage: Vendor, scope: str) -> None:
+    project.write("test_it.py", SYNC + AUTO)
+    arguments = ("-o", f"asyncio_default_test_loop_scope={scope}", "--asyncio-mode=auto")
+    check_metered(project.run("--dg-budget=5m", *arguments, env=stage.environ), stage, 3)
+
+
+def test_anyio_with_both_backends(project: Project, stage: Vendor) -> None:
+    project.write("test_it.py", SYNC + ANYIO)
+    check_metered(project.run("--dg-budget=5m", env={**stage.environ, **EVERY_PLUGIN}), stage, 5)
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_warnings_as_errors_without_any_asyncio_settings(project: Project, stage: Vendor, workers: str) -> None:
+    project.write("pytest.ini", NO_ASYNCIO_SETTINGS)
+    project.write("test_it.py", SYNC + ASYNCIO)
+    result = project.run("--dg-budget=5m", "-W", "error", workers, env={**stage.environ, **EVERY_PLUGIN})
+    check_metered(result, stage, 3)
+    assert "asyncio_default_fixture_loop_scope" not in result.output.replace("asyncio_default_fixture_loop_scope=", "")
+
+
+def test_warnings_as_errors_by_the_configuration(project: Project, stage: Vendor) -> None:
+    project.write("pytest.ini", "[pytest]\nfilterwarnings = error\n")
+    project.write("test_it.py", SYNC + ASYNCIO + ANYIO.replace("test_async", "test_anyio"))
+    env = {**stage.environ, **EVERY_PLUGIN, "PYTHONDEVMODE": "1", "PYTHONASYNCIODEBUG": "1"}
+    check_metered(project.run("--dg-budget=5m", env=env), stage, 7)
+
+
+def test_the_filter_for_asyncios_warning_does_not_leak_into_tests(project: Project) -> None:
+    project.write("pytest.ini", NO_ASYNCIO_SETTINGS)
+    source = """
+import pytest, warnings
+
+def test_it():
+    with pytest.warns(DeprecationWarning, match="is unset"):
+        warnings.warn('The configuration option "asyncio_default_fixture_loop_scope" is unset', DeprecationWarning)
+"""
+    project.write("test_it.py", source)
+    result = project.run("-W", "error")
+    assert result.status == 0, result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("-n2",), ("-n2", "--dist=loadfile"), ("-p", "no:xdist")],
+    ids=["n2", "loadfile", "no xdist"],
+)
+def test_xdist(project: Project, stage: Vendor, arguments: tuple[str, ...]) -> None:
+    project.write("test_it.py", SYNC + ASYNCIO)
+    project.write("test_other.py", SYNC)
+    check_metered(project.run("--dg-budget=5m", *arguments, env=stage.environ), stage, 4)
+
+
+def test_under_dist_each_every_workers_tests_are_tests_of_their_own(project: Project, stage: Vendor) -> None:
+    source = """
+import time
+import pytest
+
+@pytest.mark.dg_budget("2s")
+def test_it(voice_agent):
+    with voice_agent.connect():
+        time.sleep(1.2)
+"""
+    project.write("test_it.py", source)
+    project.write("test_async.py", ASYNCIO)
+    result = project.run("--dg-budget=5m", "--dist=each", "--tx", "2*popen", env=stage.environ)
+    check_metered(result, stage, 6)
+    assert {test["attempt"] for test in result.usage["tests"]} == {1}
+    assert set(Counter(test["nodeid"] for test in result.usage["tests"]).values()) == {2}
+    assert {test["budget_seconds"] for test in result.usage["tests"]} == {2, 60}
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_reruns_are_attempts_of_one_test(project: Project, stage: Vendor, workers: str) -> None:
+    source = """
+import os
+
+def test_flaky(voice_agent):
+    with voice_agent.connect() as session:
+        session.say("one")
+    if not os.path.exists("again"):
+        open("again", "w").close()
+        assert False
+"""
+    project.write("test_it.py", source)
+    result = project.run("--dg-budget=5m", "--reruns=2", workers, env=stage.environ)
+    assert result.status == 0, result.output
+    assert [(test["attempt"], test["outcome"]) for test in result.usage["tests"]] == [(1, "rerun"), (2, "passed")]
+    first, second = result.usage["tests"]
+    assert second["budget_seconds"] == pytest.approx(60 - first["used_seconds"], abs=0.001)
+    assert {session["request_id"] for session in result.usage["sessions"]} == {
+        each.request_id for each in stage.wait_closed(2)
+    }
+
+
+def test_autoload_off(project: Project, stage: Vendor) -> None:
+    project.write("pytest.ini", NO_ASYNCIO_SETTINGS)
+    project.write("test_it.py", SYNC)
+    env = {**stage.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    check_metered(project.run("-p", "dgbudget", "--dg-budget=5m", "-W", "error", env=env), stage, 1)
+
+
+def test_named_although_it_is_loaded_anyway(project: Project, stage: Vendor) -> None:
+    project.write("test_it.py", SYNC)
+    check_metered(project.run("-p", "dgbudget", "--dg-budget=5m", env=stage.environ), stage, 1)
+
+
+@pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="pytest.toml and strict came with pytest 9")
+def test_strict_in_pytest_toml(project: Project, stage: Vendor) -> None:
+    (project.path / "pytest.ini").unlink()
+    project.write("pytest.toml", '[pytest]\nstrict = true\nfilterwarnings = ["error"]\ndg_budget = "5m"\n')
+    project.write("test_it.py", SYNC + ASYNCIO + "\n@pytest.mark.dg_budget('30s')\ndef test_marked(): pass\n")
+    check_metered(project.run(env=stage.environ), stage, 3)
+
+
+@pytest.mark.parametrize("plugin", ["terminal", "warnings", "logging"])
+def test_without_a_plugin_of_pytests_own(project: Project, stage: Vendor, plugin: str) -> None:
+    project.write("test_it.py", SYNC)
+    # The cache provider is off in all of these tests.
+    result = project.run("--dg-budget=5m", "-p", f"no:{plugin}", env=stage.environ)
+    check_metered(result, stage, 1)
+    assert ("BILLED" in result.output) is (plugin != "terminal")
+
+
+TWICE = """
+import json, os, sys, threading
+import pytest
+
+def descriptors():
+    return sorted(os.readlink(f"/proc/self/fd/{each}") for each in os.listdir("/proc/self/fd") if
+                  os.path.lexists(f"/proc/self/fd/{each}"))
+
+# rerunfailures leaves a socket of its own open.
+statuses, left = [], []
+for number in (1, 2):
+    statuses.append(int(pytest.main(["-p", "no:rerunfailures", "--dg-budget=5m", f"--dg-report-dir=report-{number}"])))
+    names = [thread.name for thread in threading.enumerate()]
+    left.append({
+        "threads": [name for name in names if name.startswith("dgbudget")],
+        "sockets": [each for each in descriptors() if each.startswith("socket")],
+        "environ": [name for name in os.environ if name.startswith("DGBUDGET")],
+    })
+with open("twice.json", "w") as file:
+    json.dump({"statuses": statuses, "left": left}, file)
+"""
+
+
+def test_pytest_main_twice_in_one_process(project: Project, stage: Vendor) -> None:
+    project.write("test_it.py", SYNC + ASYNCIO)
+    project.write("twice.py", TWICE)
+    run_script(project.path, "twice.py", stage)
+    told = json.loads((project.path / "twice.json").read_text(encoding="utf-8"))
+    assert told["statuses"] == [0, 0]
+    for left in told["left"]:
+        assert left == {"threads": [], "sockets": [], "environ": []}
+    runs = [json.loads((project.path / f"report-{number}/usage.json").read_text(encoding="utf-8")) for number in (1, 2)]
+    assert runs[0]["run"]["id"] != runs[1]["run"]["id"]
+    ids = [session["request_id"] for run in runs for session in run["sessions"]]
+    assert Counter(ids) == Counter(seen.request_id for seen in stage.wait_closed(6))
+
+
+def run_script(path: Path, name: str, stage: Vendor) -> None:
+    from tests.plugin.stage import clean_environment
+
+    done = subprocess.run(
+        [sys.executable, name],
+        cwd=path,
+        env=clean_environment(stage.environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_pytester_in_process(pytester: pytest.Pytester, stage: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in stage.environ.items():
+        monkeypatch.setenv(name, value)
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.makepyfile(SYNC + ASYNCIO)
+    for _ in range(2):
+        result = pytester.runpytest_inprocess("--dg-budget=5m", "-p", "no:cacheprovider")
+        result.assert_outcomes(passed=4)
+        check_metered(Result(int(result.ret), str(result.stdout), pytester.path), _only_last(stage, 3), 3)
+
+
+def _only_last(stage: Vendor, last: int) -> Vendor:
+    stage.wait_closed(last)
+    del stage.connections[:-last]
+    return stage
+
+
+def test_the_installed_plugin_is_the_one_of_this_tree(project: Project) -> None:
+    import pytest_dgbudget
+
+    project.write(
+        "test_it.py", "def test_it():\n    import pytest_dgbudget\n    print('at', pytest_dgbudget.__file__)\n"
+    )
+    assert f"at {pytest_dgbudget.__file__}" in project.run("-s").output

@@ -1,0 +1,592 @@
+"""Options: from wherever they are given, with one precedence, and a clear word where they are wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Project
+from tests.vendor import KEY, Vendor
+
+# Shows what a run resolved, by option, without opening anything.
+SHOW = """
+import json
+
+def pytest_collection_finish(session):
+    from pytest_dgbudget.plugin.state import STATE
+    settings = session.config.stash[STATE].settings
+    with open("resolved.json", "w") as file:
+        json.dump({**settings.plain(), "has": settings.api_key is not None}, file)
+"""
+
+GIVEN: dict[str, Any] = {
+    "dg_budget": ("1h2m3s", "budget_ms", 3_723_000),
+    "dg_test_budget": ("off", "test_budget_ms", None),
+    "dg_idle_timeout": ("1.5s", "idle_ms", 1500),
+    "dg_max_sessions": ("7", "max_sessions", 7),
+    "dg_on_exhausted": ("skip", "on_exhausted", "skip"),
+    "dg_target": ("emulator", "target", "emulator"),
+    "dg_agent_url": ("wss://agent.example/v1/agent/converse", "agent_url", "wss://agent.example/v1/agent/converse"),
+    "dg_run_id": ("my.run-1", "run_id", "my.run-1"),
+    "dg_ledger": ("sqlite:///else/where.db", "ledger", "{root}/else/where.db"),
+    "dg_report_dir": ("reports", "report_dir", "{root}/reports"),
+    "dg_agent_settings": ("agent.json", "agent_settings", "{root}/agent.json"),
+    "dg_keep_key": ("true", "keep_key", True),
+    "dg_overrun_exit_code": ("9", "overrun_exit_code", 9),
+}
+INI_ONLY = {"dg_agent_settings", "dg_keep_key", "dg_overrun_exit_code"}
+BY_FLAG = {name: text for name, (text, _, _) in GIVEN.items() if name not in INI_ONLY}
+BY_VARIABLE = {
+    "DG_BUDGET": "dg_budget",
+    "DG_TARGET": "dg_target",
+    "DG_AGENT_URL": "dg_agent_url",
+    "DG_RUN_ID": "dg_run_id",
+    "DG_LEDGER": "dg_ledger",
+}
+
+
+Resolve = Callable[..., dict[str, Any]]
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+@pytest.fixture
+def resolved(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Resolve:
+    """Collect with these arguments; return what was resolved."""
+    monkeypatch.delenv("DG_AGENT_URL")
+    pytester.makeconftest(SHOW)
+    pytester.makepyfile("def test_it(): pass")
+
+    def resolve(*arguments: str) -> dict[str, Any]:
+        result = pytester.runpytest_inprocess("--collect-only", "-q", *arguments)
+        assert result.ret == 0, str(result.stdout) + str(result.stderr)
+        document: dict[str, Any] = json.loads((pytester.path / "resolved.json").read_text(encoding="utf-8"))
+        return document
+
+    return resolve
+
+
+def check(resolved: dict[str, Any], names: Any, root: Path) -> None:
+    for name in names:
+        _, attribute, value = GIVEN[name]
+        expected = value.format(root=root) if isinstance(value, str) else value
+        assert resolved[attribute] == expected, name
+
+
+def ini(names: Any) -> str:
+    return "".join(f"{name} = {GIVEN[name][0]}\n" for name in names)
+
+
+def toml(names: Any, *, native: bool = False) -> str:
+    own_types = {"dg_max_sessions": "7", "dg_keep_key": "true", "dg_overrun_exit_code": "9", "dg_idle_timeout": "1.5"}
+    texts = {name: f'"{GIVEN[name][0]}"' for name in names}
+    texts.update(own_types if native else {})
+    return "".join(f"{name} = {text}\n" for name, text in texts.items())
+
+
+def test_by_the_command_line(resolved: Resolve, pytester: pytest.Pytester) -> None:
+    check(resolved(*(f"{flag(name)}={text}" for name, text in BY_FLAG.items())), BY_FLAG, pytester.path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pytest.ini", "[pytest]\n" + ini(GIVEN)),
+        ("tox.ini", "[pytest]\n" + ini(GIVEN)),
+        ("setup.cfg", "[tool:pytest]\n" + ini(GIVEN)),
+        ("pyproject.toml", "[tool.pytest.ini_options]\n" + toml(GIVEN)),
+        pytest.param(
+            "pyproject.toml",
+            "[tool.pytest]\n" + toml(GIVEN, native=True),
+            marks=pytest.mark.skipif(pytest.version_tuple < (9, 2), reason="TOML's own types"),
+        ),
+        pytest.param(
+            "pytest.toml",
+            "[pytest]\n" + toml(GIVEN, native=True),
+            marks=pytest.mark.skipif(pytest.version_tuple < (9, 2), reason="TOML's own types"),
+        ),
+    ],
+    ids=["pytest.ini", "tox.ini", "setup.cfg", "ini_options", "tool.pytest", "pytest.toml"],
+)
+def test_by_a_configuration_file(resolved: Resolve, pytester: pytest.Pytester, file: str, text: str) -> None:
+    (pytester.path / file).write_text(text, encoding="utf-8")
+    check(resolved(), GIVEN, pytester.path)
+
+
+def test_by_override_ini(resolved: Resolve, pytester: pytest.Pytester) -> None:
+    arguments = [part for name, (text, _, _) in GIVEN.items() for part in ("-o", f"{name}={text}")]
+    check(resolved(*arguments), GIVEN, pytester.path)
+
+
+def test_by_the_environment(resolved: Resolve, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, name in BY_VARIABLE.items():
+        monkeypatch.setenv(variable, GIVEN[name][0])
+    check(resolved(), BY_VARIABLE.values(), pytester.path)
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_file(
+    resolved: Resolve, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makeini("[pytest]\ndg_budget = 1s\ndg_run_id = file\ndg_report_dir = file\n")
+    monkeypatch.setenv("DG_BUDGET", "2s")
+    monkeypatch.setenv("DG_RUN_ID", "environment")
+    settings = resolved("--dg-budget=3s")
+    assert (settings["budget_ms"], settings["run_id"]) == (3000, "environment")
+    assert settings["report_dir"] == str(pytester.path / "file")
+
+
+def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytest.Pytester) -> None:
+    settings = resolved()
+    assert settings.pop("run_id")
+    assert settings == {
+        "budget_ms": None,
+        "test_budget_ms": 60_000,
+        "idle_ms": 30_000,
+        "max_sessions": 15,
+        "on_exhausted": "fail",
+        "target": "emulator",
+        "target_given": False,
+        "agent_url": "wss://agent.deepgram.com/v1/agent/converse",
+        "ledger": str(pytester.path / ".dgbudget/ledger.db"),
+        "ledger_given": False,
+        "report_dir": str(pytester.path / ".dgbudget/report"),
+        "agent_settings": None,
+        "keep_key": False,
+        "overrun_exit_code": 1,
+        "has_key": False,
+        "has": False,
+    }
+
+
+def test_a_report_dir_by_hand_is_relative_to_the_current_directory_otherwise_to_the_rootdir(project: Project) -> None:
+    project.write("pytest.ini", "[pytest]\ndg_budget = 1m\n")
+    project.write("sub/test_it.py", "def test_it(): pass\n")
+    for arguments, expected in (((), ".dgbudget/report"), (("--dg-report-dir=out",), "sub/out")):
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+            cwd=project.path / "sub",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        assert (project.path / expected / "usage.json").exists()
+
+
+# Bad values ---------------------------------------------------------------------------------------------------------
+
+TIMES = ["-1s", "nan", "inf", "10 minutes", "5s5m", "", " ", "1e3", "10S", "1,5s"]
+
+
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Resolve one setting as pytest does, and return what it says."""
+    from pytest_dgbudget.errors import SettingsError
+    from pytest_dgbudget.settings import resolve
+
+    path = tmp_path_factory.mktemp("root")
+
+    def refuse(name: str, text: str, *, where: str) -> str:
+        given: dict[str, Any] = {"command_line": {}, "environment": {}, "ini": {}, where: {name: text}}
+        with pytest.raises(SettingsError) as caught:
+            resolve(**given, rootdir=path, current_dir=path)
+        return str(caught.value)
+
+    return refuse
+
+
+@pytest.mark.parametrize("text", TIMES)
+@pytest.mark.parametrize("name", ["dg_budget", "dg_test_budget", "dg_idle_timeout"])
+def test_a_bad_time_is_refused_with_the_accepted_forms(refusals: Any, name: str, text: str) -> None:
+    said = refusals(name, text, where="command_line")
+    assert said.startswith(f"{flag(name)}: ")
+    assert all(form in said for form in ("500ms", "90s", "10m", "1h30m", "1h2m3s", "number of seconds"))
+
+
+BAD = {
+    "dg_max_sessions": (["0", "-1", "1.5", "many", ""], "whole number"),
+    "dg_on_exhausted": (["explode", ""], "fail, skip"),
+    "dg_target": (["mars", "LIVE", ""], "live, emulator"),
+    "dg_agent_url": (["agent.example", "https://agent.example", "wss://", "wss://user:pw@agent.example/x"], "wss://"),
+    "dg_run_id": (["", "a b", "x" * 101, "ü", "a/b"], "A-Z a-z 0-9"),
+    "dg_ledger": (["ledger.db", "mysql://x", "sqlite:///"], "sqlite:///PATH"),
+    "dg_report_dir": ([""], "empty"),
+    "dg_agent_settings": ([""], "empty"),
+    "dg_keep_key": (["maybe", ""], "true nor false"),
+    "dg_overrun_exit_code": (["0", "256", "-1", "x"], "1 to 255"),
+}
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, (texts, _) in BAD.items() for text in texts])
+def test_a_bad_value_is_refused_with_what_is_accepted(refusals: Any, name: str, text: str) -> None:
+    where, named = ("ini", f"ini {name}: ") if name in INI_ONLY else ("command_line", f"{flag(name)}: ")
+    said = refusals(name, text, where=where)
+    assert said.startswith(named)
+    assert BAD[name][1] in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "named"),
+    [
+        (["--dg-budget=10 minutes"], {}, "--dg-budget"),
+        (["-o", "dg_max_sessions=0"], {}, "ini dg_max_sessions"),
+        (["-n2", "--dg-budget=-1"], {}, "--dg-budget"),
+        ([], {"DG_BUDGET": "5s5m"}, "DG_BUDGET"),
+    ],
+)
+def test_a_bad_value_ends_pytest_with_4_and_one_message(
+    project: Project, arguments: list[str], env: dict[str, str], named: str
+) -> None:
+    project.write("test_it.py", "def test_it(): pass\n")
+    result = project.run(*arguments, env=env)
+    assert result.status == 4, result.output
+    assert re.search(f"^ERROR: pytest-dgbudget: {re.escape(named)}: ", result.output, re.MULTILINE), result.output
+    assert "Traceback" not in result.output
+    assert not (project.path / ".dgbudget").exists()
+
+
+@pytest.mark.skipif(pytest.version_tuple < (9, 2), reason="TOML's own types")
+def test_a_toml_value_of_a_wrong_type_ends_pytest_with_4_and_names_the_key(project: Project) -> None:
+    (project.path / "pytest.ini").unlink()
+    project.write("pytest.toml", "[pytest]\ndg_budget = [1, 2]\n")
+    project.write("test_it.py", "def test_it(): pass\n")
+    result = project.run()
+    assert result.status == 4, result.output
+    assert "dg_budget" in result.output
+    assert "Traceback" not in result.output
+
+
+# No budget, no spending ---------------------------------------------------------------------------------------------
+
+USES = "def test_uses(voice_agent):\n    with voice_agent.connect() as session:\n        session.say('one')\n"
+PLAIN = "def test_plain():\n    pass\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "said"),
+    [
+        (["--dg-target=live"], {"DEEPGRAM_API_KEY": KEY}, "--dg-budget"),
+        (["--dg-target=live", "--dg-budget=5m"], {}, "DEEPGRAM_API_KEY"),
+        (["--dg-target=live", "--dg-budget=5m"], {"DEEPGRAM_API_KEY": ""}, "DEEPGRAM_API_KEY"),
+        (["--dg-budget=5m"], {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": "ws://agent.example/x"}, "plain text"),
+    ],
+    ids=["no budget", "no key", "empty key", "plain text URL"],
+)
+def test_a_live_run_that_can_not_be_is_refused_at_start(
+    project: Project, arguments: list[str], env: dict[str, str], said: str
+) -> None:
+    project.write("test_it.py", USES + PLAIN)
+    result = project.run(*arguments, env=env)
+    assert result.status == 4, result.output
+    assert said in result.output
+    assert "Traceback" not in result.output
+    assert KEY not in result.output
+    assert not (project.path / ".dgbudget").exists()
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:1/x", "ws://127.9.9.9/x", "ws://[::1]:1/x", "ws://localhost/x"])
+def test_plain_text_is_fine_on_loopback(url: str, tmp_path: Path) -> None:
+    from pytest_dgbudget.settings import resolve
+
+    environment = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url}
+    settings = resolve(command_line={}, environment=environment, ini={}, rootdir=tmp_path, current_dir=tmp_path)
+    assert (settings.target, settings.agent_url) == ("live", url)
+
+
+@pytest.mark.parametrize(
+    "url", ["ws://127.0.0.1.example/x", "ws://localhost.example/x", "ws://127.0.0.1@example/x", "ws://0x7f.1/x"]
+)
+def test_plain_text_to_what_only_looks_like_loopback_is_refused(url: str, tmp_path: Path) -> None:
+    from pytest_dgbudget.errors import SettingsError
+    from pytest_dgbudget.settings import resolve
+
+    environment = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url}
+    with pytest.raises(SettingsError):
+        resolve(command_line={}, environment=environment, ini={}, rootdir=tmp_path, current_dir=tmp_path)
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_auto_that_turns_out_live_without_a_budget_fails_only_tests_that_ask_and_exits_4(
+    project: Project, workers: str
+) -> None:
+    project.write("test_it.py", USES + PLAIN)
+    result = project.run(workers, "-rA", env={"DEEPGRAM_API_KEY": KEY})
+    assert result.status == 4, result.output
+    assert "1 passed, 1 error" in result.output
+    assert "ERROR test_it.py::test_uses" in result.output
+    assert "add --dg-budget=TIME" in result.output
+    assert not (project.path / ".dgbudget").exists(), "nothing was started"
+
+
+def test_auto_is_the_emulator_without_a_key_and_live_with_one(project: Project, vendor: Vendor) -> None:
+    project.write("test_it.py", USES)
+    result = project.run("--dg-budget=5m", env={"DG_AGENT_URL": vendor.url})
+    assert (result.status, result.usage["run"]["target"], result.usage["run"]["billed"]) == (0, "emulator", False)
+    assert vendor.connections == []
+    result = project.run("--dg-budget=5m", env=vendor.environ)
+    assert (result.status, result.usage["run"]["target"], result.usage["run"]["billed"]) == (0, "live", True)
+    assert len(vendor.wait_closed(1)) == 1
+
+
+# Markers ------------------------------------------------------------------------------------------------------------
+
+MARKERS = """
+import pytest
+
+bad = {
+    "unknown": pytest.mark.dg_budget("30s", tomorrow="1s"),
+    "no_time": pytest.mark.dg_budget("ten seconds"),
+    "negative": pytest.mark.dg_budget(-1),
+    "nan": pytest.mark.dg_budget(float("nan")),
+    "boolean": pytest.mark.dg_budget(True),
+    "none": pytest.mark.dg_budget(None),
+    "two": pytest.mark.dg_budget("30s", "20s"),
+    "two_names": pytest.mark.dg_budget("30s", time="20s"),
+    "bad_idle": pytest.mark.dg_budget(idle="never"),
+    "empty": pytest.mark.dg_budget,
+    "far_empty": pytest.mark.dg_budget(),
+}
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=mark, id=name) for name, mark in bad.items()])
+def test_bad(voice_agent, name):
+    raise AssertionError("its body ran")
+
+@pytest.mark.dg_budget("nonsense")
+def test_bad_without_the_fixture():
+    raise AssertionError("its body ran")
+
+def test_good(voice_agent):
+    assert voice_agent.remaining == 60
+"""
+
+BAD_MARKERS = {
+    "unknown": "does not know 'tomorrow'",
+    "no_time": "'ten seconds' is not a time",
+    "negative": "'-1' is not a time",
+    "nan": "'nan' is not a time",
+    "boolean": "True is not a time",
+    "none": "None is not a time",
+    "two": "has more than one time",
+    "two_names": "has more than one time",
+    "bad_idle": "'never' is not a time",
+    "empty": "is empty",
+    "far_empty": "is empty",
+}
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_a_bad_marker_fails_its_own_test_with_node_id_and_reason_and_spends_nothing(
+    project: Project, vendor: Vendor, workers: str
+) -> None:
+    project.write("test_it.py", MARKERS)
+    result = project.run("--dg-budget=5m", workers, env=vendor.environ)
+    assert result.status == 1, result.output
+    assert "INTERNALERROR" not in result.output
+    assert f"1 passed, {len(BAD_MARKERS) + 1} errors" in result.output
+    for name, reason in BAD_MARKERS.items():
+        said = re.search(rf"test_it\.py::test_bad\[{name}\]: @pytest\.mark\.dg_budget\(.*", result.output)
+        assert said is not None, result.output
+        assert reason in said[0]
+    assert "test_it.py::test_bad_without_the_fixture: " in result.output
+    assert "its body ran" not in result.output
+    assert result.outcomes() == {"test_good": "passed"}
+    assert vendor.connections == []
+
+
+def test_collecting_shows_bad_markers_and_fails(project: Project) -> None:
+    project.write("test_it.py", MARKERS)
+    result = project.run("--collect-only", "-q")
+    assert result.status != 0, result.output
+    assert "INTERNALERROR" not in result.output
+    for name, reason in BAD_MARKERS.items():
+        assert f"test_bad[{name}]: @pytest.mark.dg_budget" in result.output
+        assert reason in result.output
+    assert not (project.path / ".dgbudget").exists()
+
+
+def test_a_time_beyond_all_floats_is_a_bad_marker_like_others(project: Project) -> None:
+    source = """
+import pytest
+
+@pytest.mark.dg_budget(10 ** 400)
+def test_bad(): pass
+
+def test_good(): pass
+"""
+    project.write("test_it.py", source)
+    result = project.run()
+    assert result.status == 1, result.output
+    assert "1 passed, 1 error" in result.output
+
+
+NEAREST = """
+import pytest
+
+pytestmark = pytest.mark.dg_budget("30s", idle="7s")
+
+def left(voice_agent):
+    return voice_agent.remaining
+
+def test_module(voice_agent):
+    assert left(voice_agent) == 30
+
+@pytest.mark.dg_budget("20s")
+class TestClass:
+    def test_class(self, voice_agent):
+        assert left(voice_agent) == 20
+
+    @pytest.mark.dg_budget("10s")
+    def test_nearest(self, voice_agent):
+        assert left(voice_agent) == 10
+
+    @pytest.mark.dg_budget(time=12.5)
+    def test_by_name(self, voice_agent):
+        assert left(voice_agent) == 12.5
+
+    @pytest.mark.dg_budget(idle="1s")
+    def test_merged(self, voice_agent):
+        assert left(voice_agent) == 20
+
+    @pytest.mark.dg_budget("off")
+    def test_off(self, voice_agent):
+        assert left(voice_agent) == 300
+
+def test_merging(request):
+    from pytest_dgbudget.plugin.markers import own_budget
+    from pytest_dgbudget.plugin.state import STATE
+    settings = request.config.stash[STATE].settings
+    got = {item.name: own_budget(item, settings) for item in request.session.items}
+    assert {name: (budget.budget_ms, budget.idle_ms) for name, budget in got.items()} == {
+        "test_module": (30_000, 7000),
+        "test_class": (20_000, 7000),
+        "test_nearest": (10_000, 7000),
+        "test_by_name": (12_500, 7000),
+        "test_merged": (20_000, 1000),
+        "test_off": (None, 7000),
+        "test_merging": (30_000, 7000),
+    }
+"""
+
+
+def test_the_nearest_marker_wins_and_time_and_idle_are_merged(project: Project) -> None:
+    project.write("test_it.py", NEAREST)
+    result = project.run("--dg-budget=5m", "--dg-test-budget=5s")
+    assert result.status == 0, result.output
+    assert set(result.outcomes().values()) == {"passed"}
+
+
+# dg_agent_settings --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("agent.json", '{"agent": {"greeting": "own"}}'), ("agent.toml", '[agent]\ngreeting = "own"\n')]
+)
+def test_the_agent_settings_file_is_relative_to_the_rootdir(
+    project: Project, vendor: Vendor, name: str, text: str
+) -> None:
+    project.write("pytest.ini", f"[pytest]\ndg_agent_settings = conf/{name}\ndg_budget = 5m\n")
+    project.write(f"conf/{name}", text)
+    project.write("test_it.py", "import os\nos.chdir('conf')\n" + USES)
+    result = project.run(env=vendor.environ)
+    assert result.status == 0, result.output
+    (seen,) = vendor.wait_closed(1)
+    assert seen.settings is not None
+    assert seen.settings["agent"] == {"greeting": "own"}
+
+
+def test_a_bad_agent_settings_file_fails_connect_and_names_the_file(project: Project, vendor: Vendor) -> None:
+    project.write("pytest.ini", "[pytest]\ndg_agent_settings = missing.json\ndg_budget = 5m\n")
+    project.write("test_it.py", USES)
+    result = project.run(env=vendor.environ)
+    assert result.status == 1, result.output
+    assert "SettingsError: dg_agent_settings: " in result.output
+    assert "missing.json can't be read" in result.output
+    assert vendor.connections == []
+
+
+# dg_keep_key --------------------------------------------------------------------------------------------------------
+
+# As plugins do that run several tests at once in one process: each has fixtures and a teardown of its own.
+INTERLEAVED = """
+import copy, dataclasses
+from pathlib import Path
+from _pytest.runner import SetupState
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        definitions = {}
+        for name, defs in item._fixtureinfo.name2fixturedefs.items():
+            definitions[name] = [copy.copy(each) for each in defs]
+            for each in definitions[name]:
+                each._finalizers = []
+        item._fixtureinfo = dataclasses.replace(item._fixtureinfo, name2fixturedefs=definitions)
+        item._initrequest()
+        item._request._arg2fixturedefs = definitions
+
+def pytest_runtestloop(session):
+    states, said = [], []
+    for item in session.items:
+        states.append(SetupState())
+        session._setupstate = states[-1]
+        try:
+            states[-1].setup(item)
+        except Exception as error:
+            said.append(f"{type(error).__name__}: {error}")
+    for state in states:
+        session._setupstate = state
+        try:
+            state.teardown_exact(None)
+        except Exception as error:
+            said.append(f"teardown {type(error).__name__}: {error}")
+    Path("said.txt").write_text("\\n".join(said))
+    return True
+"""
+
+
+@pytest.mark.parametrize("keep", ["false", "true"])
+def test_two_interleaved_tests_in_one_process_are_told_of_dg_keep_key(project: Project, keep: str) -> None:
+    project.write("conftest.py", INTERLEAVED)
+    project.write("test_it.py", "def test_1(voice_agent): pass\ndef test_2(voice_agent): pass\n")
+    result = project.run("-o", f"dg_keep_key={keep}")
+    assert result.status == 0, result.output
+    said = (project.path / "said.txt").read_text(encoding="utf-8")
+    if keep == "true":
+        assert said == ""
+    else:
+        assert said.startswith("DgBudgetError: ")
+        assert said.count("\n") == 0
+        assert "dg_keep_key = true" in said
+    assert {test["nodeid"] for test in result.usage["tests"]} == {"test_it.py::test_1", "test_it.py::test_2"}
+
+
+def test_keep_key_leaves_the_key_alone(project: Project, vendor: Vendor) -> None:
+    source = f"""
+import os
+
+def test_it(voice_agent):
+    assert os.environ["DEEPGRAM_API_KEY"] == {KEY!r}
+    assert os.environ["DGBUDGET_ACTIVE"] == "kept"
+    assert voice_agent.endpoint.environ["DEEPGRAM_API_KEY"] not in ({KEY!r}, "")
+"""
+    project.write("test_it.py", source)
+    result = project.run("-o", "dg_keep_key=true", "--dg-budget=5m", "--dg-run-id=kept", env=vendor.environ)
+    assert result.status == 0, result.output
+
+
+def test_every_option_is_tested_here() -> None:
+    from pytest_dgbudget.options import OPTIONS
+
+    assert {option.name for option in OPTIONS} == GIVEN.keys()
+    assert {option.name for option in OPTIONS if option.in_ini_only} == INI_ONLY
+    assert {option.environment: option.name for option in OPTIONS if option.environment} == BY_VARIABLE
+    assert not {name for name in os.environ if name in BY_VARIABLE} - {"DG_AGENT_URL"}

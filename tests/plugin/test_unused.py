@@ -1,0 +1,237 @@
+"""A project that has the plugin installed and doesn't use it notices nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+import pytest_dgbudget
+from tests.conftest import Project
+from tests.vendor import KEY, Vendor
+
+# What a process of pytest's holds while its last test runs, by worker (or "controller" at the end of the run).
+LOOK = """
+import json, os, re, threading
+import pytest
+
+def look():
+    descriptors = {}
+    for each in os.listdir("/proc/self/fd"):
+        try:
+            descriptors[each] = re.sub("[0-9]+", "N", os.readlink(f"/proc/self/fd/{each}"))
+        except OSError:
+            pass
+    children = [open(f"/proc/self/task/{task}/children").read().split() for task in os.listdir("/proc/self/task")]
+    return {
+        "descriptors": sorted(descriptors.values()),
+        "threads": sorted(thread.name.rstrip("0123456789") for thread in threading.enumerate()),
+        "children": sum(map(len, children)),
+        "environ": sorted(f"{name}={value}" for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"
+                          and not name.startswith("PYTEST_XDIST")),
+        "ours": sorted(name for name in __import__("sys").modules if name.startswith("pytest_dgbudget")),
+    }
+
+def save(name):
+    with open(f"seen-{name}.json", "w") as file:
+        json.dump(look(), file)
+
+@pytest.fixture(autouse=True)
+def looking():
+    yield
+    save(os.environ.get("PYTEST_XDIST_WORKER", "alone"))
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session):
+    if not hasattr(session.config, "workerinput"):
+        save("controller")
+"""
+
+TESTS = """
+import asyncio
+import pytest
+
+@pytest.mark.parametrize("n", range(4))
+def test_plain(n):
+    pass
+
+@pytest.mark.asyncio
+async def test_async():
+    await asyncio.sleep(0)
+
+def test_fails():
+    assert 1 == 2
+"""
+
+WITHOUT = ("-p", "no:dgbudget")
+
+
+@pytest.fixture(autouse=True)
+def unused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DG_AGENT_URL")
+    project.write("test_it.py", TESTS)
+
+
+def listing(path: Path) -> set[str]:
+    return {str(each.relative_to(path)) for each in path.rglob("*") if "__pycache__" not in each.parts}
+
+
+def neutral(output: str) -> str:
+    """The output without what differs from run to run, and without the line that lists the plugins."""
+    output = re.sub(r"^plugins: .*\n", "", output, flags=re.MULTILINE)
+    output = re.sub(r"\d+\.\d+s", "TIMEs", output)
+    return re.sub(r"=+( .* in TIMEs )=+", r"=\1=", output)
+
+
+def seen(project: Project) -> dict[str, Any]:
+    found = {}
+    for path in project.path.glob("seen-*.json"):
+        found[path.stem.removeprefix("seen-")] = json.loads(path.read_text(encoding="utf-8"))
+        path.unlink()
+    return found
+
+
+def test_the_output_is_the_same_as_without_the_plugin(project: Project) -> None:
+    quiet, blocked = project.run("-rA", "-v"), project.run("-rA", "-v", *WITHOUT)
+    assert neutral(quiet.output) == neutral(blocked.output)
+    assert quiet.status == blocked.status == 1
+
+
+def test_a_key_in_the_environment_changes_nothing(project: Project) -> None:
+    with_key = project.run("-rA", "-v", env={"DEEPGRAM_API_KEY": KEY})
+    assert neutral(with_key.output) == neutral(project.run("-rA", "-v").output)
+    assert with_key.status == 1
+    assert KEY not in with_key.output
+    assert ".dgbudget" not in listing(project.path)
+
+
+def test_no_file_process_thread_descriptor_or_variable_is_added(project: Project) -> None:
+    project.write("conftest.py", LOOK)
+    before = listing(project.path)
+    project.run(env={"DEEPGRAM_API_KEY": KEY})
+    quiet = seen(project)
+    assert listing(project.path) == before
+    project.run(*WITHOUT, env={"DEEPGRAM_API_KEY": KEY})
+    blocked = seen(project)
+    assert quiet.keys() == blocked.keys() == {"alone", "controller"}
+    for where in quiet:
+        for what in ("descriptors", "threads", "children", "environ"):
+            assert quiet[where][what] == blocked[where][what], (where, what)
+
+
+def test_only_light_modules_are_loaded(project: Project) -> None:
+    project.write("conftest.py", LOOK)
+    project.run()
+    heavy = [name for name in seen(project)["alone"]["ours"] if re.match(r"pytest_dgbudget\.(agent|gateway)", name)]
+    assert heavy == []
+
+
+def test_under_xdist_the_controller_alone_holds_one_socket_and_one_thread(project: Project) -> None:
+    project.write("conftest.py", LOOK)
+    before = listing(project.path)
+    project.run("-n2")
+    quiet = seen(project)
+    assert listing(project.path) == before
+    project.run("-n2", *WITHOUT)
+    blocked = seen(project)
+    assert quiet.keys() == blocked.keys()
+    for worker in quiet.keys() - {"controller"}:
+        for what in ("descriptors", "threads", "children", "environ"):
+            assert quiet[worker][what] == blocked[worker][what], (worker, what)
+    ours, others = quiet["controller"], blocked["controller"]
+    assert ours["descriptors"].count("socket:[N]") == others["descriptors"].count("socket:[N]") + 1
+    assert len(ours["descriptors"]) == len(others["descriptors"]) + 1
+    assert sorted([*others["threads"], "dgbudget-door"]) == ours["threads"]
+    assert (ours["children"], ours["environ"]) == (others["children"], others["environ"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--collect-only"],
+        ["--setup-plan"],
+        ["--fixtures"],
+        ["--markers"],
+        ["--help"],
+        ["--collect-only", "-n2"],
+    ],
+    ids=" ".join,
+)
+def test_what_only_shows_something_opens_nothing_even_live_without_a_budget(
+    project: Project, arguments: list[str]
+) -> None:
+    uses = "def test_uses(voice_agent):\n    raise AssertionError('its body ran')\n"
+    project.write("test_it.py", uses)
+    project.write(
+        "conftest.py",
+        """
+import os
+import pytest
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config):
+    children = [open(f"/proc/self/task/{task}/children").read().split() for task in os.listdir("/proc/self/task")]
+    sockets = [each for each in os.listdir("/proc/self/fd") if "socket" in _target(each)]
+    with open("at-the-end.txt", "w") as file:
+        file.write(f"{sum(map(len, children))} children, {len(sockets)} sockets")
+
+def _target(each):
+    try:
+        return os.readlink(f"/proc/self/fd/{each}")
+    except OSError:
+        return ""
+""",
+    )
+    before = listing(project.path)
+    result = project.run("--dg-target=live", "-p", "no:rerunfailures", *arguments)
+    assert result.status == 0, result.output
+    assert "its body ran" not in result.output
+    new = listing(project.path) - before - {"at-the-end.txt"}
+    assert new == set()
+    if (project.path / "at-the-end.txt").exists():
+        assert (project.path / "at-the-end.txt").read_text(encoding="utf-8") == "0 children, 0 sockets"
+
+
+def test_help_and_fixtures_and_markers_tell_of_us(project: Project) -> None:
+    output = project.run("--help").output
+    assert all(name in output for name in ("--dg-budget", "--dg-target", "DG_BUDGET", "dg_overrun_exit_code"))
+    assert "voice_agent" in project.run("--fixtures").output
+    assert "@pytest.mark.dg_budget(" in project.run("--markers").output
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_a_budget_that_nobody_used_is_reported_by_the_plugin_without_a_gateway(
+    project: Project, vendor: Vendor, workers: str
+) -> None:
+    result = project.run("--dg-budget=5m", "--dg-run-id=unused", workers, env=vendor.environ)
+    assert result.status == 1, result.output
+    usage = result.usage
+    jsonschema.validate(usage, schema())
+    assert usage["tests"] == usage["sessions"] == []
+    run = usage["run"]
+    assert (run["id"], run["budget_seconds"], run["used_seconds"], run["sessions"]) == ("unused", 300, 0, 0)
+    assert (run["verdict"], run["failing"], run["complete"], run["billed"]) == ("within", False, True, True)
+    assert run["finished_at"] >= run["started_at"]
+    made = {str(path.relative_to(project.path / ".dgbudget")) for path in (project.path / ".dgbudget").rglob("*")}
+    assert made == {".gitignore", "report", "report/usage.json"}, "a ledger or a log would be a gateway's"
+    assert vendor.connections == []
+
+
+def test_a_report_of_a_run_with_sessions_is_valid_as_well(project: Project, vendor: Vendor) -> None:
+    project.write("test_it.py", "def test_it(voice_agent):\n    with voice_agent.connect(): pass\n")
+    jsonschema.validate(project.run("--dg-budget=5m", env=vendor.environ).usage, schema())
+
+
+def test_a_budget_that_was_not_given_leaves_no_report(project: Project) -> None:
+    project.run("--dg-target=emulator")
+    assert not (project.path / ".dgbudget").exists()
+
+
+def schema() -> dict[str, Any]:
+    path = Path(pytest_dgbudget.__file__).parent / "report/usage.schema.json"
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document

@@ -1,0 +1,154 @@
+"""Runs as the ledger may know them: made by hand, or by Hypothesis."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from hypothesis import strategies as st
+
+from pytest_dgbudget.ledger.facts import AttemptFacts, InvocationFacts, LeaseFacts, RunFacts, SessionFacts
+from pytest_dgbudget.model import ClosedBy, Outcome
+
+AT = "2026-11-02T10:00:00.000Z"
+LATER = "2026-11-02T10:01:00.000Z"
+
+
+def invocation(**fields: Any) -> InvocationFacts:
+    known: dict[str, Any] = {
+        "id": "i",
+        "budget_ms": 60_000,
+        "started_at": AT,
+        "finished_at": LATER,
+        "exit_status": 0,
+    }
+    return InvocationFacts(**{**known, **fields})
+
+
+def attempt(**fields: Any) -> AttemptFacts:
+    known: dict[str, Any] = {
+        "id": "a",
+        "nodeid": "test_x.py::test",
+        "number": 1,
+        "left_ms": 10_000,
+        "outcome": "passed",
+        "waited_ms": 0,
+        "refused": 0,
+        "refused_untolerated": 0,
+    }
+    return AttemptFacts(**{**known, **fields})
+
+
+def lease(**fields: Any) -> LeaseFacts:
+    known: dict[str, Any] = {
+        "id": "l",
+        "attempt": "a",
+        "allowance_ms": 10_000,
+        "how": "settled",
+        "charged_ms": 3000,
+    }
+    return LeaseFacts(**{**known, **fields})
+
+
+def session(**fields: Any) -> SessionFacts:
+    known: dict[str, Any] = {
+        "id": "s",
+        "opened_at": AT,
+        "lease": "l",
+        "attempt": "a",
+        "usage": "u",
+        "request_id": "r",
+        "closed_at": LATER,
+        "ms": 3000,
+        "handshake_ms": 5,
+        "audio_in_ms": 0,
+        "audio_out_ms": 0,
+        "closed_by": "client",
+        "close_code": 1000,
+        "confirmed": 1,
+    }
+    return SessionFacts(**{**known, **fields})
+
+
+def run(**fields: Any) -> RunFacts:
+    """One test that passed with one session, unless told otherwise."""
+    known: dict[str, Any] = {
+        "id": "run",
+        "target": "live",
+        "billed": True,
+        "tag": "dgbudget-run",
+        "invocations": (invocation(),),
+        "attempts": (attempt(),),
+        "leases": (lease(),),
+        "sessions": (session(),),
+    }
+    return RunFacts(**{**known, **fields})
+
+
+# By Hypothesis
+
+TIMES_MS = st.integers(0, 10_000_000)
+MAYBE_MS = st.none() | TIMES_MS
+INSTANTS = st.datetimes().map(lambda at: at.isoformat(timespec="milliseconds") + "Z")
+CLOSED_BY = st.sampled_from([*get_args(ClosedBy), "window-budget"])
+OUTCOMES = st.none() | st.sampled_from(get_args(Outcome))
+INVOCATIONS = st.builds(
+    InvocationFacts,
+    id=st.text(max_size=5),
+    budget_ms=MAYBE_MS,
+    started_at=INSTANTS,
+    finished_at=st.none() | INSTANTS,
+    exit_status=st.none() | st.integers(0, 5),
+)
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> RunFacts:
+    attempts, leases, sessions = [], [], []
+    for number in range(draw(st.integers(0, 3))):
+        refused = draw(st.integers(0, 2))
+        attempts.append(
+            attempt(
+                id=f"a{number}",
+                nodeid=draw(st.text(max_size=9)),
+                number=draw(st.integers(1, 3)),
+                left_ms=draw(MAYBE_MS),
+                outcome=draw(OUTCOMES),
+                waited_ms=draw(TIMES_MS),
+                refused=refused,
+                refused_untolerated=draw(st.integers(0, refused)),
+            )
+        )
+        for held in range(draw(st.integers(0, 2))):
+            how = draw(st.sampled_from([None, "settled", "orphaned"]))
+            charged_ms = None if how is None else draw(TIMES_MS)
+            of = {"attempt": f"a{number}"}
+            leases.append(
+                lease(id=f"l{number}{held}", **of, allowance_ms=draw(TIMES_MS), how=how, charged_ms=charged_ms)
+            )
+            for opened in range(draw(st.integers(0, 2))):
+                ends = draw(ENDS)
+                sessions.append(session(id=f"s{number}{held}{opened}", lease=f"l{number}{held}", **of, **ends))
+    return run(
+        billed=draw(st.booleans()),
+        target=draw(st.sampled_from(["live", "emulator"])),
+        invocations=tuple(draw(st.lists(INVOCATIONS, min_size=1, max_size=3))),
+        attempts=tuple(attempts),
+        leases=tuple(leases),
+        sessions=tuple(sessions),
+    )
+
+
+ENDS = st.fixed_dictionaries(
+    {
+        "request_id": st.none() | st.text(max_size=5),
+        "opened_at": INSTANTS,
+        "closed_at": st.none() | INSTANTS,
+        "ms": MAYBE_MS,
+        "handshake_ms": MAYBE_MS,
+        "audio_in_ms": MAYBE_MS,
+        "audio_out_ms": MAYBE_MS,
+        "closed_by": st.none() | CLOSED_BY,
+        "close_code": st.none() | st.integers(1000, 4999),
+        "confirmed": st.none() | st.integers(0, 1),
+    }
+)

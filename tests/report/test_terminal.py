@@ -1,0 +1,126 @@
+"""What a run came to, in a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from pytest_dgbudget.ledger.facts import RunFacts
+from pytest_dgbudget.report import terminal
+from pytest_dgbudget.report.terminal import longest_wait, run_line
+from pytest_dgbudget.report.usage import usage_document
+
+from .facts import attempt, invocation, lease, run, runs, session
+
+
+def document(**fields: Any) -> dict[str, Any]:
+    return usage_document(run(**fields))
+
+
+def table(width: int = 100, color: bool = False, **fields: Any) -> list[str]:
+    return terminal.tests_table(document(**fields), width=width, color=color).splitlines()
+
+
+OVERRUN: dict[str, Any] = {"sessions": (session(closed_by="test-budget"),)}
+
+
+# The table
+
+
+def test_a_line_for_each_attempt_under_a_heading() -> None:
+    heading, first, second = table(attempts=(attempt(waited_ms=2500), attempt(id="b", number=2, left_ms=None)))
+    assert heading.split() == ["test", "used", "budget", "waited", "sessions", "verdict"]
+    assert first.split() == ["test_x.py::test", "3.00s", "10.00s", "2.50s", "1", "within"]
+    assert second.split() == ["test_x.py::test", "(attempt", "2)", "0.00s", "-", "0", "within"]
+
+
+def test_an_overrun_says_how() -> None:
+    assert table(**OVERRUN)[1].rstrip().endswith("overrun, cut")
+    assert table(attempts=(attempt(refused=1),))[1].rstrip().endswith("overrun, refused")
+
+
+@settings(deadline=None, max_examples=40)
+@given(runs(), st.integers(60, 200))
+def test_it_fits_its_width(facts: RunFacts, width: int) -> None:
+    shown = terminal.tests_table(usage_document(facts), width=width, color=False)
+    assert all(cell_len(line) <= width for line in shown.split("\n"))
+
+
+@pytest.mark.xfail(strict=True, reason="the name takes the room of the figures")
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_long_name_is_shortened_and_no_figure_is(width: int) -> None:
+    heading, line = table(width, attempts=(attempt(nodeid="tests/test_x.py::test_" + "y" * width),))
+    assert heading.split() == ["test", "used", "budget", "waited", "sessions", "verdict"]
+    assert line.split()[1:] == ["3.00s", "10.00s", "1", "within"]
+
+
+def test_no_colour_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert "\x1b" not in "".join(table(**OVERRUN))
+    colourful = "".join(table(color=True, **OVERRUN))
+    assert "\x1b[31m" in colourful
+    assert "\x1b[31m" not in "".join(table(color=True))
+
+
+def test_a_name_is_text_and_no_markup() -> None:
+    assert table(attempts=(attempt(nodeid="t.py::test[red]"),))[1].startswith("t.py::test[red] ")
+
+
+# The run's line
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({}, "used 3.00s of 60.00s [#...................] 5% in 1 session (billed); verdict: within"),
+        (
+            {"target": "emulator", "billed": False, "invocations": (invocation(budget_ms=None),)},
+            "used 3.00s, no run budget in 1 session (emulator, not billed); verdict: within",
+        ),
+        (
+            {"invocations": (invocation(budget_ms=2000),), "leases": (lease(allowance_ms=2000),)},
+            "used 3.00s of 2.00s [####################] 100% in 1 session (billed); verdict: within; "
+            "1.00s beyond what was set aside",
+        ),
+        (
+            {"leases": (lease(how="orphaned", charged_ms=10_000),), "sessions": ()},
+            "used 10.00s of 60.00s [###.................] 17% in 0 sessions (billed); verdict: within; "
+            "10.00s charged without having been seen",
+        ),
+        (
+            {"invocations": (invocation(budget_ms=0),), "attempts": (), "leases": (), "sessions": ()},
+            "used 0.00s of 0.00s [####################] 100% in 0 sessions (billed); verdict: within",
+        ),
+    ],
+    ids=["billed", "emulated", "overshoot", "at risk", "nothing allowed"],
+)
+def test_the_runs_line(fields: dict[str, Any], line: str) -> None:
+    assert run_line(document(**fields)) == line
+
+
+@settings(deadline=None, max_examples=50)
+@given(runs())
+def test_any_run_has_its_line(facts: RunFacts) -> None:
+    made = usage_document(facts)
+    assert f"verdict: {made['run']['verdict']}" in run_line(made)
+    assert "\n" not in run_line(made)
+
+
+# Who waited
+
+
+def test_the_longest_wait_is_told_with_what_to_change() -> None:
+    waited = longest_wait(document(attempts=(attempt(waited_ms=1500), attempt(id="b", nodeid="other", waited_ms=2500))))
+    assert waited is not None
+    assert waited.startswith("other waited 2.5s")
+    assert "--dg-budget" in waited
+
+
+@pytest.mark.parametrize("attempts", [(), (attempt(),), (attempt(waited_ms=999),)], ids=["none", "no wait", "short"])
+def test_a_wait_of_under_a_second_is_not_worth_a_line(attempts: Any) -> None:
+    assert longest_wait(document(attempts=attempts, leases=(), sessions=())) is None

@@ -1,0 +1,254 @@
+"""usage.json: what a run's facts come to, and that it is written at once or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import pytest_dgbudget.report
+from pytest_dgbudget.ledger.facts import RunFacts
+from pytest_dgbudget.report.usage import FILE_NAME, SCHEMA, usage_document, write_usage
+
+from .facts import AT, LATER, attempt, invocation, lease, run, runs, session
+
+SCHEMA_FILE = Path(pytest_dgbudget.report.__path__[0]) / "usage.schema.json"
+VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+
+
+def document(**fields: Any) -> dict[str, Any]:
+    made = usage_document(run(**fields))
+    VALIDATOR.validate(made)
+    return made
+
+
+def run_of(**fields: Any) -> dict[str, Any]:
+    found: dict[str, Any] = document(**fields)["run"]
+    return found
+
+
+CUT = {"sessions": (session(closed_by="test-budget", close_code=4402),)}
+
+
+def refused(tolerated: bool = False, **fields: Any) -> dict[str, Any]:
+    return {"attempts": (attempt(refused=1, refused_untolerated=int(not tolerated), **fields),)}
+
+
+# Its form
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(VALIDATOR.schema)
+    assert SCHEMA == "dgbudget.usage/1"
+
+
+@settings(deadline=None, max_examples=150)
+@given(runs())
+def test_any_run_makes_a_document_that_keeps_to_the_schema_and_adds_up(facts: RunFacts) -> None:
+    made = json.loads(json.dumps(usage_document(facts), allow_nan=False))
+    VALIDATOR.validate(made)
+    assert made["run"]["used_seconds"] == pytest.approx(sum(test["used_seconds"] for test in made["tests"]))
+    assert made["run"]["sessions"] == sum(s.handshake_ms is not None for s in facts.sessions)
+    assert made["run"]["at_risk_seconds"] <= made["run"]["used_seconds"]
+    overrun = any(test["verdict"] == "overrun" for test in made["tests"])
+    assert (made["run"]["verdict"] == "overrun") == overrun
+    assert overrun or not made["run"]["failing"]
+    assert made["run"]["complete"] == all(i.exit_status is not None for i in facts.invocations)
+    for shown, known in zip(made["sessions"], facts.sessions, strict=True):
+        assert (shown["seconds"] is None) == (known.ms is None)
+
+
+def test_a_document_is_made_of_the_facts() -> None:
+    made = document()
+    assert made["run"]["id"] == "run"
+    assert (made["run"]["started_at"], made["run"]["finished_at"]) == (AT, LATER)
+    assert (made["run"]["budget_seconds"], made["run"]["used_seconds"], made["run"]["sessions"]) == (60.0, 3.0, 1)
+    assert (made["run"]["verdict"], made["run"]["failing"], made["run"]["complete"]) == ("within", False, True)
+    (test,), (one,) = made["tests"], made["sessions"]
+    assert (test["budget_seconds"], test["used_seconds"], test["outcome"]) == (10.0, 3.0, "passed")
+    assert (one["request_id"], one["seconds"], one["handshake_seconds"]) == ("r", 3.0, 0.005)
+    assert (one["nodeid"], one["attempt"], one["confirmed"]) == ("test_x.py::test", 1, True)
+    assert made["reconciliation"]["verdict"] == "off"
+
+
+def test_i7_unknown_is_null_and_never_zero() -> None:
+    lost = session(ms=None, closed_at=None, audio_in_ms=None, closed_by="gateway-lost", close_code=None, confirmed=0)
+    (one,) = document(sessions=(lost,))["sessions"]
+    assert (one["seconds"], one["closed_at"], one["audio_in_seconds"], one["close_code"]) == (None,) * 4
+    assert not one["confirmed"]
+    made = run_of(invocations=(invocation(budget_ms=None, finished_at=None, exit_status=None),))
+    assert (made["budget_seconds"], made["cost_usd"], made["finished_at"]) == (None, None, None)
+
+
+def test_a_dial_that_got_no_101_is_listed_and_charged_and_is_no_session() -> None:
+    made = document(sessions=(session(handshake_ms=None, closed_by="refused"),))
+    assert (made["run"]["sessions"], made["tests"][0]["sessions"]) == (0, 0)
+    assert [s["closed_by"] for s in made["sessions"]] == ["refused"]
+    assert made["run"]["used_seconds"] == 3.0
+
+
+def test_each_attempt_has_its_own_figures() -> None:
+    made = document(
+        attempts=(attempt(outcome="rerun"), attempt(id="b", number=2, left_ms=7000)),
+        leases=(lease(), lease(id="m", attempt="b", charged_ms=500)),
+        sessions=(session(), session(id="t", lease="m", attempt="b", ms=500)),
+    )
+    assert [(t["attempt"], t["used_seconds"], t["budget_seconds"]) for t in made["tests"]] == [
+        (1, 3.0, 10.0),
+        (2, 0.5, 7.0),
+    ]
+    assert [s["attempt"] for s in made["sessions"]] == [1, 2]
+    assert made["run"]["used_seconds"] == 3.5
+
+
+def test_shards_began_with_the_first_and_end_with_the_last() -> None:
+    first, last = invocation(started_at=AT, finished_at=LATER), invocation(id="j", started_at=LATER, finished_at=AT)
+    made = run_of(invocations=(first, last))
+    assert (made["started_at"], made["finished_at"]) == (AT, LATER)
+    assert run_of(invocations=(first, invocation(finished_at=None)))["finished_at"] is None
+
+
+# Verdict, failing, complete
+
+
+@pytest.mark.parametrize("closed_by", ["test-budget", "run-budget", "window-budget"])
+def test_a_cut_by_any_budget_is_an_overrun(closed_by: str) -> None:
+    made = document(sessions=(session(closed_by=closed_by),))
+    assert (made["run"]["verdict"], made["tests"][0]["verdict"], made["tests"][0]["cut"]) == (
+        "overrun",
+        "overrun",
+        True,
+    )
+
+
+@pytest.mark.parametrize("closed_by", ["client", "server", "teardown", "idle", "owner-lost", "gateway-lost", "network"])
+def test_no_other_close_is_an_overrun(closed_by: str) -> None:
+    assert run_of(sessions=(session(closed_by=closed_by),))["verdict"] == "within"
+
+
+@pytest.mark.parametrize("overrun", [CUT, refused(), refused(tolerated=True)], ids=["cut", "refused", "tolerated"])
+@pytest.mark.parametrize("exit_status", [0, 1, 2, None])
+def test_an_overrun_is_one_whatever_became_of_the_test_and_the_run(
+    overrun: dict[str, Any], exit_status: int | None
+) -> None:
+    assert run_of(**overrun, invocations=(invocation(exit_status=exit_status),))["verdict"] == "overrun"
+
+
+@pytest.mark.parametrize(
+    ("exits", "verdict", "complete"),
+    [
+        ([0], "within", True),
+        ([1], "within", True),
+        ([2], "interrupted", True),
+        ([None], "interrupted", False),
+        ([0, 2], "interrupted", True),
+        ([None, 0], "interrupted", False),
+    ],
+)
+def test_otherwise_it_is_interrupted_or_within(exits: list[int | None], verdict: str, complete: bool) -> None:
+    made = run_of(invocations=tuple(invocation(exit_status=status) for status in exits))
+    assert (made["verdict"], made["complete"]) == (verdict, complete)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failing"),
+    [
+        ("failed", True),
+        ("error", True),
+        (None, True),
+        ("xfailed", False),
+        ("rerun", False),
+    ],
+)
+def test_an_overrun_fails_the_run_unless_it_was_expected_or_tried_again(outcome: str | None, failing: bool) -> None:
+    assert run_of(**refused(outcome=outcome))["failing"] == failing
+    assert run_of(**CUT, attempts=(attempt(outcome=outcome),))["failing"] == failing
+
+
+def test_what_was_refused_under_skip_fails_nothing() -> None:
+    assert not run_of(**refused(tolerated=True, outcome="skipped"))["failing"]
+    assert not run_of(**refused(tolerated=True, outcome=None))["failing"]
+    assert run_of(**CUT, **refused(tolerated=True, outcome="failed"))["failing"]
+
+
+def test_a_failure_without_an_overrun_is_not_ours() -> None:
+    assert not run_of(attempts=(attempt(outcome="failed"),))["failing"]
+
+
+# What was not seen, and what went beyond
+
+
+@pytest.mark.parametrize(
+    ("fields", "used", "at_risk"),
+    [
+        ({"how": "settled", "charged_ms": 3000}, 3.0, 0.0),
+        ({"how": "orphaned", "charged_ms": 10_000}, 10.0, 7.0),
+        ({"how": None, "charged_ms": None}, 10.0, 7.0),
+        ({"how": "orphaned", "charged_ms": 3000}, 3.0, 0.0),
+    ],
+)
+def test_at_risk_is_what_is_charged_without_having_been_seen(
+    fields: dict[str, Any], used: float, at_risk: float
+) -> None:
+    made = run_of(leases=(lease(**fields),))
+    assert (made["used_seconds"], made["at_risk_seconds"]) == (used, at_risk)
+
+
+def test_a_session_that_nobody_saw_end_puts_its_whole_lease_at_risk() -> None:
+    made = run_of(leases=(lease(how="orphaned", charged_ms=10_000),), sessions=(session(ms=None),))
+    assert made["at_risk_seconds"] == 10.0
+
+
+def test_overshoot_is_charged_and_shown_lease_by_lease() -> None:
+    made = run_of(leases=(lease(charged_ms=10_400), lease(id="m", charged_ms=9000)))
+    assert (made["used_seconds"], made["overshoot_seconds"]) == (19.4, 0.4)
+
+
+# On disk
+
+
+def test_it_is_written_whole_and_readable_by_all(tmp_path: Path) -> None:
+    path = write_usage(document(), tmp_path / "new" / "folder")
+    assert path == tmp_path / "new" / "folder" / FILE_NAME
+    assert json.loads(path.read_text(encoding="utf-8")) == document()
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_write_that_fails_leaves_the_old_report_and_nothing_else(tmp_path: Path) -> None:
+    path = write_usage(document(), tmp_path)
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        write_usage({**document(), "z": object()}, tmp_path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_later_report_replaces_an_earlier_one(tmp_path: Path) -> None:
+    write_usage(document(), tmp_path)
+    path = write_usage(document(id="later"), tmp_path)
+    assert json.loads(path.read_text(encoding="utf-8"))["run"]["id"] == "later"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_its_default_folder_ignores_itself_for_git(tmp_path: Path) -> None:
+    write_usage(document(), tmp_path / ".dgbudget" / "report")
+    assert (tmp_path / ".dgbudget/.gitignore").read_text() == "*\n"
+
+
+def test_a_folder_that_cannot_be_made_is_an_os_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError):
+        write_usage(document(), tmp_path / "file" / "folder")
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.text(max_size=20))
+def test_a_node_id_may_be_any_text(nodeid: str) -> None:
+    made = document(attempts=(attempt(nodeid=nodeid),))
+    assert json.loads(json.dumps(made).encode())["tests"][0]["nodeid"] == nodeid

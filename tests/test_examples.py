@@ -1,0 +1,54 @@
+"""Every example passes in a project of its own, alone and together with the others."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Project
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+FILES = sorted(path.name for path in EXAMPLES.glob("test_*.py"))
+LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__")
+
+
+@pytest.fixture
+def examples(project: Project) -> Project:
+    shutil.copytree(EXAMPLES, project.path, dirs_exist_ok=True, ignore=LEFT_BEHIND)
+    return project
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_each_example_passes_alone(examples: Project, file: str) -> None:
+    result = examples.run(file, "--dg-budget=10m")
+    assert result.status == 0, result.output
+    run = result.usage["run"]
+    assert (run["target"], run["billed"], run["complete"], run["failing"]) == ("emulator", False, True, False)
+    assert run["sessions"] > 0
+
+
+def test_the_overrun_is_visible_and_does_not_fail_the_run(examples: Project) -> None:
+    result = examples.run("test_overrun.py", "--dg-budget=10m")
+    assert result.status == 0, result.output
+    assert "XFAIL test_overrun.py::test_overrun - talks for longer than its budget of 1 s" in result.output
+    assert (result.usage["run"]["verdict"], result.usage["run"]["failing"]) == ("overrun", False)
+    (test,) = result.usage["tests"]
+    assert (test["outcome"], test["verdict"], test["cut"]) == ("xfailed", "overrun", True)
+    assert test["used_seconds"] <= 1.0
+    assert {session["closed_by"] for session in result.usage["sessions"]} == {"test-budget"}
+
+
+def test_examples_pass_together_on_two_workers(examples: Project) -> None:
+    result = examples.run("-n2", "--dg-budget=10m")
+    assert result.status == 0, result.output
+    outcomes = {test["nodeid"].partition("::")[0]: test["outcome"] for test in result.usage["tests"]}
+    assert sorted(outcomes) == FILES
+    assert {file for file, outcome in outcomes.items() if outcome != "passed"} == {"test_overrun.py"}
+
+
+def test_examples_stay_with_the_emulator_where_a_key_is_set(examples: Project) -> None:
+    result = examples.run("test_sync.py", "--dg-budget=10m", env={"DEEPGRAM_API_KEY": "not-a-key"})
+    assert result.status == 0, result.output
+    assert result.usage["run"]["target"] == "emulator"

@@ -1,0 +1,221 @@
+"""The floor plan of the house, by what its modules import: down, or sideways inside one package."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import pytest_dgbudget
+
+PACKAGE = Path(pytest_dgbudget.__file__).parent
+NAME = PACKAGE.name
+
+# A new name must be given a layer here.
+LAYERS = {
+    "errors": 0,
+    "model": 0,
+    "units": 0,
+    "folders": 0,
+    "hello": 0,
+    "rules": 1,
+    "options": 1,
+    "settings": 1,
+    "ledger": 2,
+    "report": 3,
+    "agent": 4,
+    "gateway": 4,
+    "emulator": 4,
+    "plugin": 5,
+    "cli": 5,
+}
+ROOT_MODULES = {path.stem for path in PACKAGE.glob("*.py")}
+HEAVY = {"websockets", "rich", "sqlite3", "urllib3", "psycopg", "asyncio"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """``importer`` and ``imported`` are dotted names without our package's; ``imported`` is whole for others'."""
+
+    importer: str
+    imported: str
+    ours: bool
+    at_run_time: bool
+    in_function: bool
+
+    @property
+    def top(self) -> str:
+        return self.imported.split(".")[0]
+
+    @property
+    def home(self) -> str:
+        return self.importer.split(".")[0]
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        dotted = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        yield dotted, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports() -> Iterator[Import]:
+    for importer, tree in modules():
+        yield from _imports_in(importer, tree, at_run_time=True, in_function=False)
+
+
+def _imports_in(importer: str, node: ast.AST, *, at_run_time: bool, in_function: bool) -> Iterator[Import]:
+    for name in _imported(node):
+        ours = name == NAME or name.startswith(f"{NAME}.")
+        yield Import(importer, name[len(NAME) + 1 :] if ours else name, ours, at_run_time, in_function)
+    inside = in_function or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    typing_only = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    for child in ast.iter_child_nodes(node):
+        runs = at_run_time and not (typing_only and isinstance(node, ast.If) and child in node.body)
+        yield from _imports_in(importer, child, at_run_time=runs, in_function=inside)
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "inside the package, names are written in full"
+        if node.module == NAME:
+            return [f"{NAME}.{alias.name}" for alias in node.names]
+        return [str(node.module)]
+    return []
+
+
+IMPORTS = list(imports())
+OURS = [one for one in IMPORTS if one.ours]
+OTHERS = [one for one in IMPORTS if not one.ours]
+
+
+def importers_of(name: str) -> set[str]:
+    return {one.importer for one in OTHERS if one.top == name}
+
+
+def homes_of(name: str) -> set[str]:
+    return {importer.split(".")[0] for importer in importers_of(name)}
+
+
+def test_these_tests_see_the_imports() -> None:
+    assert len(OURS) > 100
+    assert len(OTHERS) > 200
+    assert Import("rules.budget", "model", ours=True, at_run_time=True, in_function=False) in OURS
+    assert any(not one.at_run_time for one in OURS)
+    assert any(one.in_function for one in OURS)
+
+
+def test_every_module_has_a_layer() -> None:
+    assert {dotted.split(".")[0] for dotted, _ in modules()} - {""} == LAYERS.keys()
+
+
+def test_imports_point_down_or_sideways_inside_one_package() -> None:
+    assert [one for one in OURS if one.importer and not points_down_or_sideways(one)] == []
+
+
+def points_down_or_sideways(one: Import) -> bool:
+    # Modules that stand beside one another in the root are in one package, too.
+    beside = one.home == one.top or {one.home, one.top} <= ROOT_MODULES
+    return LAYERS[one.top] < LAYERS[one.home] or (beside and LAYERS[one.top] == LAYERS[one.home])
+
+
+def test_plugin_and_cli_know_nothing_of_each_other() -> None:
+    assert not [one for one in OURS if {one.home, one.top} == {"plugin", "cli"}]
+
+
+def test_the_emulator_is_imported_by_nothing_but_its_command() -> None:
+    assert {one.home for one in OURS if one.top == "emulator"} == {"emulator", "cli"}
+
+
+def test_the_package_imports_its_errors_alone() -> None:
+    assert {one.imported for one in IMPORTS if not one.importer and one.at_run_time and not one.in_function} == {
+        "__future__",
+        "typing",
+        "errors",
+    }
+
+
+def test_nothing_below_layer_4_knows_asyncio() -> None:
+    assert {LAYERS[home] for home in homes_of("asyncio")} <= {4, 5}
+
+
+def test_the_rules_are_pure() -> None:
+    allowed = {"__future__", "collections", "dataclasses", "json", "typing", "re", "math"}
+    assert {one.top for one in OTHERS if one.home == "rules"} <= allowed
+
+
+def test_the_settings_read_nothing_but_what_they_are_given() -> None:
+    impure = {"socket", "threading", "asyncio", "pytest", "subprocess", "tempfile", "random"}
+    assert not impure & {one.top for one in OTHERS if one.home == "settings"}
+    (tree,) = [tree for dotted, tree in modules() if dotted == "settings"]
+    used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert {name for name in used if re.fullmatch(r"(os|time)\.\w+", name)} == {
+        "os.urandom",
+        "time.strftime",
+        "time.gmtime",
+    }
+
+
+def test_pytest_is_spoken_to_by_the_plugin_alone() -> None:
+    assert homes_of("pytest") == {"plugin"}
+    assert homes_of("_pytest") == set()
+
+
+def test_xdist_is_never_imported() -> None:
+    assert importers_of("xdist") == set()
+
+
+def test_websockets_is_known_to_those_who_speak_it() -> None:
+    assert homes_of("websockets") == {"agent", "gateway", "emulator"}
+
+
+def test_sqlite_is_known_to_one_module() -> None:
+    assert importers_of("sqlite3") == {"ledger.sqlite"}
+
+
+def test_rich_is_imported_where_something_is_drawn_and_then_only() -> None:
+    assert [one for one in OTHERS if one.top == "rich"]
+    assert all(one.in_function for one in OTHERS if one.top == "rich")
+
+
+# What loading costs
+
+
+def printed(program: str, *arguments: str, cwd: Path | None = None) -> set[str]:
+    """Return the words that a program of a fresh interpreter prints last."""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *arguments], cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return set(ended.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("module", ["", ".plugin"])
+def test_loading_imports_nothing_heavy(module: str) -> None:
+    program = f"import sys, pytest; before = set(sys.modules); import {NAME}{module}; print(*set(sys.modules) - before)"
+    loaded = printed(program)
+    assert f"{NAME}{module}" in loaded
+    assert not HEAVY & loaded
+
+
+@pytest.mark.parametrize("arguments", [["--co", "-q"], ["--version", "--version"], []], ids=" ".join)
+def test_a_pytest_that_asks_for_no_session_imports_nothing_heavy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    (tmp_path / "test_trivial.py").write_text("def test_trivial(): pass\n", encoding="utf-8")
+    program = (
+        "import sys, pytest; status = pytest.main(sys.argv[1:]); print('\\n', *sys.modules, 'status', int(status))"
+    )
+    plain = printed(program, *arguments, "-p", "no:cacheprovider", cwd=tmp_path)
+    ours = printed(program, *arguments, "-p", "no:cacheprovider", "-p", "dgbudget", cwd=tmp_path)
+    assert f"{NAME}.plugin" in ours - plain
+    assert not HEAVY & (ours - plain)
