@@ -1,4 +1,4 @@
-"""What every test stands on: an environment without keys, a vendor of our own, and pytests in processes of their own."""
+"""What every test stands on: an environment without keys, a vendor of ours, and pytests in processes of their own."""
 
 from __future__ import annotations
 

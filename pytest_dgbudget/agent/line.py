@@ -124,7 +124,9 @@ class HandlerLoop:
         async def call() -> None:
             try:
                 result = await _called(handler)
-            except Exception as error:
+            except trio.Cancelled:
+                raise
+            except BaseException as error:  # pytest.fail() and pytest.skip() are no Exceptions
                 here.call_soon_threadsafe(done.set_exception, error)
             else:
                 here.call_soon_threadsafe(done.set_result, result)

@@ -23,6 +23,7 @@ from pytest_dgbudget.rules.messages import (
     FunctionCallRequest,
     InjectionRefused,
     Message,
+    Welcome,
     parse,
 )
 
@@ -66,7 +67,7 @@ class Wire:
     async def begin(self) -> None:
         """Welcome, Settings, SettingsApplied: ready to talk. Raises AgentError, ExpectTimeout or why it was closed."""
         welcome = await self._first("Welcome")
-        self.request_id = str(welcome.data.get("request_id"))
+        self.request_id = welcome.request_id if isinstance(welcome, Welcome) else None
         await self.send(self._settings)
         await self._first("SettingsApplied")
 
@@ -172,7 +173,9 @@ class Wire:
         try:
             result = await self._handlers[call.name](call)
             content = result if isinstance(result, str) else json.dumps(result)
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # pytest.fail() and pytest.skip() are no Exceptions
             self._handler_error = error
             content = json.dumps({"error": "the function failed"})
             await self._tell()
@@ -218,6 +221,8 @@ class Wire:
                     await self._news.wait()
                 return found
 
+        if (found := look()) is not None:
+            return found
         try:
             return await asyncio.wait_for(wait(), timeout)
         except (TimeoutError, asyncio.TimeoutError):
@@ -259,7 +264,7 @@ def _brief(message: Message) -> str:
         return f"ConversationText({message.role}: {message.content[:60]!r})"
     if isinstance(message, ErrorMessage):
         return f"Error({message.code}: {message.description})"
-    return message.type or f"unparsable {str(message.data['unparsable'])[:60]!r}"
+    return message.type or f"unparsable {str(message.data.get('unparsable'))[:60]!r}"
 
 
 def _agent_error(message: ErrorMessage) -> AgentError:

@@ -10,13 +10,14 @@ from pytest_dgbudget.settings import Settings, from_plain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
-    """``listener`` is the inherited descriptor of the listening socket."""
+    """``listener`` is the inherited descriptor of the listening socket, ``log`` the file behind stdout and stderr."""
 
     settings: Settings
     invocation: str
     host: str
     pid: int
     listener: int
+    log: str
     api_key: str | None = field(repr=False)
     secret: str = field(repr=False)
 
@@ -28,6 +29,7 @@ class GatewayConfig:
                 "host": self.host,
                 "pid": self.pid,
                 "listener": self.listener,
+                "log": self.log,
                 "api_key": self.api_key,
                 "secret": self.secret,
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -49,16 +50,9 @@ class LaunchedGateway:
         return f"it ended with status {status}{last} ({self.log})"
 
     def wait(self, timeout: float) -> None:
-        """Wait for its end and take away an empty log."""
-        try:
+        """Wait for its end, for so many seconds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return
-        try:
-            if self.log.stat().st_size == 0:
-                self.log.unlink()
-        except OSError:
-            pass
 
 
 @dataclass(slots=True)
@@ -71,16 +65,17 @@ class Launch:
 
     def start(self, listener: socket.socket) -> LaunchedGateway:
         """Start it on a listening socket that it inherits; raises GatewayError."""
+        log = self._log_file()
         config = GatewayConfig(
             settings=self.settings,
             invocation=self.invocation,
             host=socket.gethostname(),
             pid=os.getpid(),
             listener=listener.fileno(),
+            log=str(log),
             api_key=self.settings.api_key,
             secret=self.secret,
         )
-        log = self._log_file()
         try:
             with log.open("wb") as output:
                 process = subprocess.Popen(

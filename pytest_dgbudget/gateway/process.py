@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -22,7 +23,7 @@ from pytest_dgbudget.gateway.run import Owner, Run
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import LedgerNotWritable, SqliteConnection
 from pytest_dgbudget.model import ClosedBy, Invocation
-from pytest_dgbudget.report.usage import usage_document, write_usage
+from pytest_dgbudget.report.usage import failed_by_overrun, usage_document, write_usage
 
 _FIRST_OWNER_SECONDS = 10
 _GOODBYE_SECONDS = 2
@@ -34,6 +35,9 @@ def main() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     config = load(sys.stdin.buffer.read())
     asyncio.run(Gateway(config).serve())
+    if os.fstat(sys.stderr.fileno()).st_size == 0:
+        # Nothing went wrong, so nobody will look for it.
+        Path(config.log).unlink(missing_ok=True)
 
 
 class Gateway:
@@ -206,7 +210,8 @@ class Gateway:
             await self._books.ask(self._ledger.end, exit_status)
         except LedgerError as error:
             self._notices.append(str(error))
-        document = usage_document(await self._books.ask(self._ledger.facts))
+        facts = await self._books.ask(self._ledger.facts)
+        document = usage_document(facts)
         report: str | None = None
         try:
             report = str(write_usage(document, self._settings.report_dir))
@@ -215,7 +220,8 @@ class Gateway:
                 f"the report can't be written to {self._settings.report_dir}: {error}; "
                 "the ledger has it, and --dg-report-dir names another folder"
             )
-        return {"document": document, "report": report, "notices": self._notices}
+        failed = failed_by_overrun(facts, document, self._config.invocation)
+        return {"document": document, "report": report, "notices": self._notices, "failed_by_overrun": failed}
 
     async def _stop(self) -> None:
         if self._emulator is not None:

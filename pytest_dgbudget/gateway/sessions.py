@@ -14,7 +14,6 @@ from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.model import ClosedBy, UsageRecord, utc_now
 from pytest_dgbudget.units import format_time
 
-
 _OTHER_SIGNS_SECONDS = 0.1
 
 

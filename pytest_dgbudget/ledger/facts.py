@@ -23,6 +23,7 @@ class AttemptFacts:
     """``refused`` counts every refusal, ``refused_untolerated`` those that the user didn't ask to skip."""
 
     id: str
+    invocation: str
     nodeid: str
     number: int
     left_ms: int | None

@@ -86,7 +86,7 @@ INVOCATIONS = """SELECT invocation.id, invocation.budget_ms, invocation.at, invo
         invocation_end.exit_status
     FROM invocation LEFT JOIN invocation_end ON invocation_end.invocation = invocation.id
     WHERE invocation.run = :run ORDER BY invocation.at, invocation.id"""
-ATTEMPTS = """SELECT attempt.id, attempt.nodeid, attempt.number, attempt.left_ms,
+ATTEMPTS = """SELECT attempt.id, attempt.invocation, attempt.nodeid, attempt.number, attempt.left_ms,
         (SELECT outcome FROM outcome WHERE outcome.attempt = attempt.id ORDER BY seq DESC LIMIT 1),
         (SELECT COALESCE(SUM(ms), 0) FROM wait WHERE wait.attempt = attempt.id),
         (SELECT COUNT(*) FROM refusal WHERE refusal.attempt = attempt.id),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,7 @@ class Account:
     attempt: GrantedAttempt
     verdict: Mapping[str, Any] = field(default_factory=lambda: {"overruns": [], "waits_given_up_ms": []})
     told: int = 0
+    gateway_lost: bool = False
 
 
 class Accounting:
@@ -70,12 +71,12 @@ class Accounting:
     def end(self, item: pytest.Item) -> None:
         """Close everything of the attempt; raises what a budget did since the test was last told."""
         __tracebackhide__ = True
-        if self._state.finished is not None:
-            return  # Ctrl-C: the run's end closed everything before this teardown.
         account = self._accounts[item.nodeid]
+        if self._state.finished is not None or account.gateway_lost:
+            return  # After Ctrl-C the run's end closed everything before this teardown; a lost gateway was told.
         account.verdict = self.owner().link.ask("end", attempt=account.attempt.attempt)
         new = account.verdict["overruns"][account.told :]
-        if new:
+        if new and not self._tolerates(new):
             raise overrun_error(new[-1])
 
     def claim_environment(self) -> None:
@@ -96,8 +97,8 @@ class Accounting:
         __tracebackhide__ = True
         try:
             yield
-        except (Exception, pytest.fail.Exception) as error:
-            self._skip_if_tolerated(item, error)
+        except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:
+            self._judge(item, error, "setup")
             raise
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -108,7 +109,7 @@ class Accounting:
             yield
         except (Exception, pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception) as error:
             raised = error
-        self._judge(item, raised)
+        self._judge(item, raised, "call")
         if raised is not None:
             raise raised
 
@@ -122,46 +123,45 @@ class Accounting:
         self._outcomes[report.nodeid] = outcome
         self._state.owner.link.tell("outcome", attempt=account.attempt.attempt, outcome=outcome)
 
-    def _judge(self, item: pytest.Item, raised: BaseException | None) -> None:
+    def _judge(self, item: pytest.Item, raised: BaseException | None, when: str) -> None:
         """An overrun can't be swallowed: fail the test for it, unless it fails already."""
         __tracebackhide__ = True
         account = self._accounts.get(item.nodeid)
         if account is None:
             return
-        self._ask_verdict(account)
-        _add_section(item, account.verdict)
-        self._skip_if_tolerated(item, raised)
-        if not account.verdict["overruns"]:
+        overruns = self._ask_verdict(account)
+        account.told = len(overruns)
+        for waited_ms in account.verdict["waits_given_up_ms"]:
+            item.add_report_section(when, "dgbudget", _gave_up(waited_ms))
+        if not overruns:
             return
-        account.told = len(account.verdict["overruns"])
-        if raised is None or isinstance(raised, (pytest.skip.Exception, pytest.xfail.Exception)):
-            raise overrun_error(account.verdict["overruns"][0]) from raised
-        if not isinstance(raised, (BudgetExceeded, BudgetExhausted)):
-            item.add_report_section("call", "dgbudget", account.verdict["overruns"][0]["message"])
-
-    def _ask_verdict(self, account: Account) -> None:
-        account.verdict = self.owner().link.ask("verdict", attempt=account.attempt.attempt)
-
-    def _skip_if_tolerated(self, item: pytest.Item, raised: BaseException | None) -> None:
-        """With --dg-on-exhausted=skip, a test that only lacked run budget is skipped, whatever it raised."""
-        account = self._accounts.get(item.nodeid)
-        if account is None or self._state.settings.on_exhausted != "skip":
-            return
-        self._ask_verdict(account)
-        overruns = account.verdict["overruns"]
-        if overruns and all((o["kind"], o["scope"]) == ("refused", "run") for o in overruns):
-            account.told = len(overruns)
+        if self._tolerates(overruns):
             raise pytest.skip.Exception(overruns[0]["message"], _use_item_location=True) from raised
+        if raised is None or isinstance(raised, (pytest.skip.Exception, pytest.xfail.Exception)):
+            raise overrun_error(overruns[0]) from raised
+        if not isinstance(raised, (BudgetExceeded, BudgetExhausted)):
+            item.add_report_section(when, "dgbudget", overruns[0]["message"])
+
+    def _ask_verdict(self, account: Account) -> list[Mapping[str, Any]]:
+        try:
+            account.verdict = self.owner().link.ask("verdict", attempt=account.attempt.attempt)
+        except DgBudgetError:
+            account.gateway_lost = True
+            raise
+        overruns: list[Mapping[str, Any]] = account.verdict["overruns"]
+        return overruns
+
+    def _tolerates(self, overruns: Sequence[Mapping[str, Any]]) -> bool:
+        """With --dg-on-exhausted=skip, a test that only lacked run budget is skipped, whatever it raised."""
+        only_refused = all((overrun["kind"], overrun["scope"]) == ("refused", "run") for overrun in overruns)
+        return self._state.settings.on_exhausted == "skip" and only_refused
 
 
-def _add_section(item: pytest.Item, verdict: Mapping[str, Any]) -> None:
-    for waited_ms in verdict["waits_given_up_ms"]:
-        item.add_report_section(
-            "call",
-            "dgbudget",
-            f"a client waited {format_time(waited_ms)} for its turn and gave up; raise its opening timeout, "
-            "--dg-budget or --dg-max-sessions, or lower --dg-test-budget so that more tests fit at once",
-        )
+def _gave_up(waited_ms: int) -> str:
+    return (
+        f"a client waited {format_time(waited_ms)} for its turn and gave up; raise its opening timeout, "
+        "--dg-budget or --dg-max-sessions, or lower --dg-test-budget so that more tests fit at once"
+    )
 
 
 def _outcome(before: str | None, report: pytest.TestReport) -> str | None:

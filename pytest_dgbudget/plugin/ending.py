@@ -61,11 +61,8 @@ class Ending:
         return self._state.owner
 
     def _only_overruns_failed(self, session: pytest.Session) -> bool:
-        document = (self._state.finished or {}).get("document")
-        if document is None:
-            return False
-        overrun = [t for t in document["tests"] if t["verdict"] == "overrun" and t["outcome"] in {"failed", "error"}]
-        return len(overrun) == session.testsfailed > 0
+        by_overrun: int = (self._state.finished or {}).get("failed_by_overrun", 0)
+        return by_overrun == session.testsfailed > 0
 
 
 def _report_without_gateway(state: State, exit_status: int) -> dict[str, Any]:

@@ -87,14 +87,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     state = config.stash[STATE]
-    if not state.given or (state.settings.budget_ms is None and not state.settings.target_given):
+    if state.opens_nothing or not state.given or (state.settings.budget_ms is None and not state.settings.target_given):
         return None
     return _header(config, state)
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> str | None:
     state = config.stash[STATE]
-    if state.header_shown or not any(_asks_for_us(item) for item in items):
+    if state.header_shown or state.opens_nothing or not any(_asks_for_us(item) for item in items):
         return None
     return _header(config, state)
 

@@ -51,7 +51,7 @@ def _time(marker: pytest.Mark, value: object) -> int | None:
         raise SettingsError(f"{_shown(marker)}: {value!r} is not a time")
     try:
         return time_or_off(value if isinstance(value, str) else f"{value:.12g}")
-    except SettingsError as error:
+    except (SettingsError, OverflowError) as error:
         raise SettingsError(f"{_shown(marker)}: {error}") from None
 
 

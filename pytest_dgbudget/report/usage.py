@@ -41,6 +41,14 @@ def usage_document(facts: RunFacts) -> dict[str, Any]:
     }
 
 
+def failed_by_overrun(facts: RunFacts, document: Mapping[str, Any], invocation: str) -> int:
+    """Count the attempts of one invocation that a budget made fail."""
+    return sum(
+        test["verdict"] == "overrun" and test["outcome"] in {"failed", "error"} and attempt.invocation == invocation
+        for test, attempt in zip(document["tests"], facts.attempts, strict=True)
+    )
+
+
 def write_usage(document: Mapping[str, Any], folder: Path) -> Path:
     """Write the document at once or not at all, and return its path; raises OSError."""
     make_folder(folder)

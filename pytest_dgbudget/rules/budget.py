@@ -82,7 +82,7 @@ def _is_spent(scope: Scope) -> bool:
 
 
 _HOW_TO_RAISE = {
-    "test": "raise it with @pytest.mark.dg_budget or --dg-test-budget",
+    "test": "raise it with the dg_budget marker or --dg-test-budget",
     "run": "raise it with --dg-budget",
 }
 

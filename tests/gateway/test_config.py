@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 from pytest_dgbudget.gateway.config import GatewayConfig, load
@@ -18,15 +19,25 @@ def config() -> GatewayConfig:
         rootdir=Path("/project"),
         current_dir=Path("/project"),
     )
-    return GatewayConfig(settings=settings, invocation="i", host="here", pid=1, listener=5, api_key=KEY, secret=SECRET)
+    return GatewayConfig(
+        settings=settings,
+        invocation="i",
+        host="here",
+        pid=1,
+        listener=5,
+        log="/project/gateway.log",
+        api_key=KEY,
+        secret=SECRET,
+    )
 
 
 def test_what_was_dumped_is_what_is_loaded() -> None:
     before = config()
     loaded = load(before.dump())
     assert loaded.settings.plain() == before.settings.plain()
-    assert (loaded.invocation, loaded.host, loaded.pid, loaded.listener) == ("i", "here", 1, 5)
-    assert (loaded.api_key, loaded.secret) == (KEY, SECRET)
+    for field in fields(GatewayConfig):
+        if field.name != "settings":
+            assert getattr(loaded, field.name) == getattr(before, field.name)
 
 
 def test_i9_neither_key_nor_secret_is_in_its_repr() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,19 @@ def test_where_money_is_spent_every_commit_reaches_the_disk(tmp_path: Path, dura
 def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").touch()
     open_ledger(tmp_path / "ledger.db").close()
+
+
+@pytest.mark.xfail(strict=True, reason="SQLite waits for nobody who writes while it switches a file to WAL")
+def test_who_opens_a_new_file_waits_for_another_who_is_making_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ends = threading.Timer(0.2, other.execute, ["COMMIT"])
+        ends.start()
+        try:
+            open_ledger(path).close()
+        finally:
+            ends.join()
 
 
 @pytest.mark.parametrize(

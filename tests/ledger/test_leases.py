@@ -162,6 +162,7 @@ def test_everything_that_was_told_is_in_the_facts(ledger: Ledger) -> None:
     ((invocation,), (told,), (ended,), (session,)) = facts.invocations, facts.attempts, facts.leases, facts.sessions
     assert (facts.id, facts.target, facts.billed, facts.tag) == ("run", "emulator", False, "dgbudget-run")
     assert (invocation.finished_at is None, invocation.exit_status) == (False, None)
+    assert (told.id, told.invocation) == (attempt.id, "invocation")
     assert (told.waited_ms, told.refused, told.refused_untolerated, told.outcome) == (2000, 3, 1, None)
     assert (ended.how, ended.charged_ms, ended.allowance_ms) == ("settled", 2000, 10_000)
     assert (session.request_id, session.ms, session.closed_by) == ("request", 2000, "test-budget")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from .helpers import open_ledger
 from .spender import RUN_BUDGET_MS
 
 PROCESSES = 8
@@ -30,16 +32,20 @@ def ready(process: subprocess.Popen[str]) -> bool:
     return process.stdout.readline() == "ready\n"
 
 
+def together(spenders: list[subprocess.Popen[str]]) -> list[tuple[str, str]]:
+    """Let all of them go at once, and return what each said."""
+    with ThreadPoolExecutor(len(spenders)) as threads:
+        return list(threads.map(lambda spender: spender.communicate("go\n", timeout=50), spenders))
+
+
 @pytest.mark.timeout(60)
 def test_i3_eight_processes_never_oversell_a_run(tmp_path: Path) -> None:
-    spenders = [start(tmp_path / "ledger.db", f"spender-{number}") for number in range(PROCESSES)]
+    path = tmp_path / "ledger.db"
+    open_ledger(path, budget_ms=RUN_BUDGET_MS).close()
+    spenders = [start(path, f"spender-{number}") for number in range(PROCESSES)]
     try:
         all_ready = [ready(spender) for spender in spenders]
-        for spender in spenders:
-            assert spender.stdin is not None
-            spender.stdin.write("go\n")
-            spender.stdin.flush()
-        ended = [spender.communicate(timeout=50) for spender in spenders]
+        ended = together(spenders)
     finally:
         for spender in spenders:
             if spender.poll() is None:

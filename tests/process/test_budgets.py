@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from tests.conftest import Project
@@ -148,6 +150,6 @@ def test_one(voice_agent, n):
     result = project.run("-n3", "--dg-budget=10m", "--dg-max-sessions=1", env=vendor.environ)
     assert result.status == 0, result.output
     seen = sorted(vendor.wait_closed(3), key=lambda connection: connection.opened_at)
-    for earlier, later in zip(seen, seen[1:], strict=False):
+    for earlier, later in itertools.pairwise(seen):
         assert earlier.closed_at is not None
         assert later.opened_at >= earlier.closed_at - 0.05

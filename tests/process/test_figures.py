@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,11 +151,11 @@ def test_other(voice_agent):
     assert result.usage["run"]["complete"]
 
 
-def wait_for_report(path: Path) -> dict[str, object]:
+def wait_for_report(path: Path) -> dict[str, Any]:
     """The gateway outlives a killed pytest for as long as it needs."""
     report = path / ".dgbudget/report/usage.json"
     deadline = time.monotonic() + 10
     while not report.exists():
-        assert time.monotonic() < deadline, sorted(os.listdir(path / ".dgbudget"))
+        assert time.monotonic() < deadline, sorted((path / ".dgbudget").iterdir())
         time.sleep(0.01)
     return Result(0, "", path).usage

@@ -27,6 +27,7 @@ def invocation(**fields: Any) -> InvocationFacts:
 def attempt(**fields: Any) -> AttemptFacts:
     known: dict[str, Any] = {
         "id": "a",
+        "invocation": "i",
         "nodeid": "test_x.py::test",
         "number": 1,
         "left_ms": 10_000,

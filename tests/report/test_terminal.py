@@ -22,7 +22,7 @@ def document(**fields: Any) -> dict[str, Any]:
 
 
 def table(width: int = 100, color: bool = False, **fields: Any) -> list[str]:
-    return terminal.tests_table(document(**fields), width=width, color=color).splitlines()
+    return terminal.table_of_tests(document(**fields), width=width, color=color).splitlines()
 
 
 OVERRUN: dict[str, Any] = {"sessions": (session(closed_by="test-budget"),)}
@@ -46,11 +46,10 @@ def test_an_overrun_says_how() -> None:
 @settings(deadline=None, max_examples=40)
 @given(runs(), st.integers(60, 200))
 def test_it_fits_its_width(facts: RunFacts, width: int) -> None:
-    shown = terminal.tests_table(usage_document(facts), width=width, color=False)
+    shown = terminal.table_of_tests(usage_document(facts), width=width, color=False)
     assert all(cell_len(line) <= width for line in shown.split("\n"))
 
 
-@pytest.mark.xfail(strict=True, reason="the name takes the room of the figures")
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_long_name_is_shortened_and_no_figure_is(width: int) -> None:
     heading, line = table(width, attempts=(attempt(nodeid="tests/test_x.py::test_" + "y" * width),))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import pytest_dgbudget.report
 from pytest_dgbudget.ledger.facts import RunFacts
-from pytest_dgbudget.report.usage import FILE_NAME, SCHEMA, usage_document, write_usage
+from pytest_dgbudget.report.usage import FILE_NAME, SCHEMA, failed_by_overrun, usage_document, write_usage
 
 from .facts import AT, LATER, attempt, invocation, lease, run, runs, session
 
@@ -178,6 +178,20 @@ def test_what_was_refused_under_skip_fails_nothing() -> None:
 
 def test_a_failure_without_an_overrun_is_not_ours() -> None:
     assert not run_of(attempts=(attempt(outcome="failed"),))["failing"]
+
+
+def test_of_the_failures_of_several_invocations_each_knows_those_that_a_budget_made() -> None:
+    facts = run(
+        attempts=(
+            attempt(refused=1, outcome="failed"),
+            attempt(id="b", refused=1, outcome="error"),
+            attempt(id="c", refused=1, outcome="skipped"),
+            attempt(id="d", outcome="failed"),
+            attempt(id="e", invocation="j", refused=1, outcome="failed"),
+        )
+    )
+    made = usage_document(facts)
+    assert [failed_by_overrun(facts, made, invocation) for invocation in ("i", "j", "k")] == [2, 1, 0]
 
 
 # What was not seen, and what went beyond
