@@ -84,8 +84,11 @@ def _run_id(text: str) -> str:
 
 
 def _agent_url(text: str) -> str:
+    accepted = "accepted: wss://HOST[:PORT]/PATH, ws:// on loopback"
+    if "@" in text.partition("://")[2].partition("/")[0]:
+        raise SettingsError(f"a user name or password in a URL is refused; {accepted}")
     if not re.fullmatch(r"wss?://[^\s/?#@]+(/[^\s#]*)?", text) or host_of(text) == "":
-        raise SettingsError(f"{text!r} is no WebSocket URL; accepted: wss://HOST[:PORT]/PATH, ws:// on loopback")
+        raise SettingsError(f"{text!r} is no WebSocket URL; {accepted}")
     return text
 
 
@@ -203,5 +206,5 @@ OPTIONS = (
 def host_of(url: str) -> str:
     """Return the host of a URL, brackets included; empty when there is none."""
     authority = re.split(r"[/?#]", url.split("://", 1)[1], maxsplit=1)[0]
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(:[0-9]{1,5})?", authority)
-    return match[1] if match else ""
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(?::([0-9]{1,5}))?", authority)
+    return match[1] if match and int(match[2] or 0) < 2**16 else ""

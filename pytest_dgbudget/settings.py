@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -162,4 +161,6 @@ def is_loopback(host: str) -> bool:
     if host in {"localhost", "[::1]"}:
         return True
     numbers = host.split(".")
-    return len(numbers) == 4 and numbers[0] == "127" and all(re.fullmatch("[0-9]{1,3}", n) for n in numbers)
+    return (
+        len(numbers) == 4 and numbers[0] == "127" and all(n.isascii() and n.isdigit() and int(n) < 256 for n in numbers)
+    )

@@ -243,7 +243,6 @@ def test_a_ledger_of_another_kind_is_refused_without_its_password() -> None:
     assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.xfail(strict=True, reason="the message shows the URL whole")
 def test_an_agent_url_with_credentials_is_refused_without_its_password() -> None:
     with pytest.raises(SettingsError) as refused:
         resolved(environment={"DG_AGENT_URL": "wss://user:hunter2@host/v1/agent/converse"})

@@ -49,7 +49,10 @@ def load_settings(source: SettingsSource, default: Path | None, tags: Sequence[s
     if tags:
         if isinstance(tags, str):
             raise SettingsError(f"tags={tags!r} is one text; give a list of them")
-        settings["tags"] = [*(settings.get("tags") or []), *tags]
+        own = settings.get("tags") or []
+        if not isinstance(own, list):
+            raise SettingsError(f"the settings' tags are {own!r}, which is no list")
+        settings["tags"] = [*own, *tags]
     return settings
 
 
@@ -59,7 +62,7 @@ def _read(path: Path, what: str) -> dict[str, Any]:
         settings = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except OSError as error:
         raise SettingsError(f"{what}: {path} can't be read: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{what}: {path} is neither JSON nor TOML that can be read: {error}") from error
     if not isinstance(settings, dict):
         raise SettingsError(f"{what}: {path} holds no JSON object")

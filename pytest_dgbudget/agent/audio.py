@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import wave
 from collections.abc import Awaitable, Callable
@@ -48,25 +49,26 @@ async def send_paced(
 ) -> None:
     """Send audio in frames: frame n at start + n · 20 ms ÷ pace, so that nothing drifts; None for all at once.
 
-    Raises SettingsError where bytes don't tell time.
+    Returns when the last frame has been played. Raises SettingsError where bytes don't tell time.
     """
-    size = _frame_bytes(format_, pace)
+    frames = _frames(audio, format_, pace)
     loop = asyncio.get_running_loop()
     start = loop.time()
-    for number, at in enumerate(range(0, len(audio), size)):
+    for number, frame in enumerate([*frames, b""]):
         if pace is not None:
             await asyncio.sleep(max(0.0, start + number * FRAME_MS / 1000 / pace - loop.time()))
-        await send(audio[at : at + size])
-    if pace is not None and audio:
-        frames = -(-len(audio) // size)
-        await asyncio.sleep(max(0.0, start + frames * FRAME_MS / 1000 / pace - loop.time()))
+        if frame:
+            await send(frame)
 
 
-def _frame_bytes(format_: AudioFormat, pace: float | None) -> int:
-    if format_.bytes_per_sample is None:
-        if pace is None:
-            return 4096
-        raise SettingsError(f"{format_.encoding} can't be paced: its bytes don't tell time; use pace=None")
+def _frames(audio: bytes, format_: AudioFormat, pace: float | None) -> list[bytes]:
+    """Cut audio where each 20 ms end, at the nearest whole sample; what can't be timed into pieces of 4 KiB."""
     if pace is not None and not pace > 0:
         raise SettingsError(f"pace {pace!r} is not a positive number; 1.0 is real time, None as fast as possible")
-    return format_.bytes_per_sample * (format_.sample_rate * FRAME_MS // 1000)
+    if format_.bytes_per_sample is None:
+        if pace is not None:
+            raise SettingsError(f"{format_.encoding} can't be paced: its bytes don't tell time; use pace=None")
+        return [audio[at : at + 4096] for at in range(0, len(audio), 4096)]
+    frames = -(-len(audio) * 1000 // (format_.bytes_per_sample * format_.sample_rate * FRAME_MS))
+    ends = [format_.bytes_per_sample * (n * format_.sample_rate * FRAME_MS // 1000) for n in range(frames)]
+    return [audio[start:end] for start, end in itertools.pairwise([*ends, len(audio)])]

@@ -18,36 +18,41 @@ class Turn:
     messages: tuple[Message, ...]
 
 
-def end_of_turn(messages: Sequence[Message], text: str) -> int | None:
+def end_of_turn(messages: Sequence[Message], text: str, greeting: str = "") -> int | None:
     """Return how many messages the turn that ``text`` began is long; None while it is not whole.
 
     It is whole with the AgentAudioDone behind the agent's words. What was still being said before the agent took up
-    the user's message (a greeting, say) is no reply to it, and words before a function call are not the last ones.
+    the user's message, such as its greeting, is no reply to it, and words before a function call are not the last ones.
     """
     replied = False
-    for position in range(_taken_up(messages, text), len(messages)):
+    for position in range(_taken_up(messages, text, greeting), len(messages)):
         message = messages[position]
         if isinstance(message, FunctionCallRequest):
             replied = False
-        elif isinstance(message, ConversationText) and message.role == "assistant":
+        elif _is_said(message, "assistant"):
             replied = True
         elif message.type == "AgentAudioDone" and replied:
             return position + 1
     return None
 
 
-def reply_of(messages: Sequence[Message], text: str) -> str:
+def reply_of(messages: Sequence[Message], text: str, greeting: str = "") -> str:
     """Return the agent's words in a turn."""
     return " ".join(
         message.content
-        for message in messages[_taken_up(messages, text) :]
+        for message in messages[_taken_up(messages, text, greeting) :]
         if isinstance(message, ConversationText) and message.role == "assistant"
     )
 
 
-def _taken_up(messages: Sequence[Message], text: str) -> int:
-    """Return the position behind the agent's echo of the user's message; the beginning when there is none."""
-    for position, message in enumerate(messages):
-        if isinstance(message, ConversationText) and (message.role, message.content) == ("user", text):
-            return position + 1
+def _taken_up(messages: Sequence[Message], text: str, greeting: str) -> int:
+    """Return the position behind the agent's echo of the user's message, or else behind its greeting."""
+    for role, content in (("user", text), ("assistant", greeting)):
+        for position, message in enumerate(messages):
+            if _is_said(message, role, content):
+                return position + 1
     return 0
+
+
+def _is_said(message: Message, role: str, content: str | None = None) -> bool:
+    return isinstance(message, ConversationText) and message.role == role and content in (None, message.content)

@@ -89,16 +89,19 @@ class Wire:
     async def say(self, text: str, timeout: float) -> Turn:
         """Inject a user message and wait for the whole reply."""
         start = len(self.messages)
+        agent = self._settings.get("agent")
+        greeting = str(agent.get("greeting") or "") if isinstance(agent, Mapping) else ""
         await self.send({"type": "InjectUserMessage", "content": text})
 
         def whole() -> int | None:
             self._raise_if_refused(start)
-            return end_of_turn(self.messages[start:], text)
+            return end_of_turn(self.messages[start:], text, greeting)
 
         length = await self._until(whole, timeout, f"the agent's reply to {text!r}", start)
         end = self._looked_at = start + length
         messages = tuple(self.messages[start:end])
-        return Turn(text=text, reply=reply_of(messages, text), audio=self._audio_of(start, end), messages=messages)
+        reply = reply_of(messages, text, greeting)
+        return Turn(text=text, reply=reply, audio=self._audio_of(start, end), messages=messages)
 
     async def expect(self, kind: str, fields: Mapping[str, Any], timeout: float) -> Message:
         """Return the next message of a kind that has these fields, from those not looked at yet or to come."""

@@ -65,7 +65,7 @@ class Conversation:
 
 def _object(text: bytes) -> dict[str, Any]:
     try:
-        data = json.loads(text)
+        data = json.loads(text.decode())
     except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}

@@ -51,6 +51,7 @@ class FrameReader:
         self._hold_up_to = hold_up_to
         self._rest = b""
         self._passing = 0
+        self._passing_audio = False
         self._message: bytearray | None = None
         self._in_text = False
         self.holding = holding
@@ -64,6 +65,8 @@ class FrameReader:
         return self._passing > 0
 
     def feed(self, data: bytes) -> bytes:
+        if self.close is not None or self.too_big:
+            return b""
         data = self._rest + data if self._rest else data
         passed: list[bytes] = []
         at = begin = 0
@@ -72,6 +75,8 @@ class FrameReader:
                 step = min(self._passing, len(data) - at)
                 at += step
                 self._passing -= step
+                if self._passing_audio:
+                    self.binary_bytes += step
             header = _read_header(data, at)
             if header is None:
                 break
@@ -81,29 +86,31 @@ class FrameReader:
                 self._start_long_frame(header, len(data))
                 at = len(data)
                 break
-            if header.opcode in (BINARY, CONTINUATION) and not self._in_text:
-                self.binary_bytes += header.end - header.start
-            elif header.opcode >= _CONTROL:
-                if header.opcode == CLOSE:
-                    passed.append(data[begin:at])
-                    begin = at = header.end
-                    self.close = _read_close(_payload(data, header))
-                    break
-            elif self.holding:
+            if header.opcode == CLOSE:
                 passed.append(data[begin:at])
-                passed.append(self._take(data, header))
-                begin = header.end
-            else:
-                self._take(data, header)
+                begin = at = header.end
+                self.close = _read_close(_payload(data, header))
+                break
+            if self._is_text(header):
+                held = self.holding
+                instead = self._take(data, header)
+                if held:
+                    passed += (data[begin:at], instead)
+                    begin = header.end
+            elif header.opcode < _CONTROL:
+                self.binary_bytes += header.end - header.start
             at = header.end
         passed.append(data[begin:at])
-        self._rest = data[at:] if self.close is None else b""
+        self._rest = b"" if self.close is not None or self.too_big else data[at:]
         return passed[0] if len(passed) == 1 else b"".join(passed)
+
+    def _is_text(self, header: _Header) -> bool:
+        return header.opcode == TEXT or (header.opcode == CONTINUATION and self._in_text)
 
     def _must_be_whole(self, header: _Header) -> bool:
         if header.opcode >= _CONTROL:
             return header.end - header.start <= _LONGEST_CONTROL
-        if header.opcode == TEXT or self._in_text:
+        if self._is_text(header):
             size = header.end - header.start + len(self._message or b"")
             if self.holding:
                 self.too_big = size > self._hold_up_to
@@ -113,11 +120,12 @@ class FrameReader:
 
     def _start_long_frame(self, header: _Header, available: int) -> None:
         self._passing = header.end - available
-        if header.opcode == TEXT or self._in_text:
+        self._passing_audio = header.opcode < _CONTROL and not self._is_text(header)
+        if self._passing_audio:
+            self.binary_bytes += max(0, available - header.start)
+        elif header.opcode < _CONTROL:
             self._message = None
             self._in_text = not header.final
-        elif header.opcode < _CONTROL:
-            self.binary_bytes += header.end - header.start
 
     def _take(self, data: bytes, header: _Header) -> bytes:
         """Add a whole text frame to its message; return what replaces the message when it is whole."""

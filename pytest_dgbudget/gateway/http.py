@@ -75,5 +75,6 @@ def refusal(status: int, code: str, message: str) -> bytes:
     """Build an answer in the vendor's JSON error form."""
     request_id = str(uuid4())
     body = json.dumps({"err_code": code, "err_msg": message, "request_id": request_id}).encode()
-    headers = [("Content-Type", "application/json"), ("dg-request-id", request_id), ("dg-error", message)]
+    on_one_line = " ".join(message.split())
+    headers = [("Content-Type", "application/json"), ("dg-request-id", request_id), ("dg-error", on_one_line)]
     return response(status, headers, body)

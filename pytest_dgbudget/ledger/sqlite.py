@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,17 +27,23 @@ class SqliteConnection:
 
     def __init__(self, path: Path, *, durable: bool) -> None:
         self.name = str(path)
+        try:
+            make_folder(path.parent)
+        except OSError as error:
+            raise LedgerNotWritable(
+                f"the ledger's folder {path.parent} can't be made: {error}; {_WHAT_TO_DO}"
+            ) from None
         with self._translated():
-            try:
-                make_folder(path.parent)
-            except OSError as error:
-                raise LedgerNotWritable(
-                    f"the ledger's folder {path.parent} can't be made: {error}; {_WHAT_TO_DO}"
-                ) from None
             self._connection = sqlite3.connect(path, isolation_level=None)
-            self._connection.execute(f"PRAGMA busy_timeout={_WAIT_FOR_OTHERS_MS}")
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        try:
+            self.execute(f"PRAGMA busy_timeout={_WAIT_FOR_OTHERS_MS}", {})
+            if self.tables() <= {"schema"} or "lease_end" in self.tables():
+                # Somebody else's database stays as it is, to the byte.
+                self._use_wal()
+            self.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}", {})
+        except BaseException:
+            self._connection.close()
+            raise
 
     def tables(self) -> set[str]:
         return {row[0] for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'", {})}
@@ -63,6 +70,21 @@ class SqliteConnection:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _use_wal(self) -> None:
+        """SQLite's own busy timeout doesn't hold for this switch while another one makes the file."""
+        deadline = time.monotonic() + _WAIT_FOR_OTHERS_MS / 1000
+        while not self._switched_to_wal(give_up=time.monotonic() > deadline):
+            time.sleep(0.01)
+
+    def _switched_to_wal(self, *, give_up: bool) -> bool:
+        try:
+            self.execute("PRAGMA journal_mode=WAL", {})
+        except LedgerError as error:
+            if give_up or "locked" not in str(error):
+                raise
+            return False
+        return True
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -102,13 +102,22 @@ def _text(data: Mapping[str, Any], key: str) -> str:
     return value
 
 
+def _truth(data: Mapping[str, Any], key: str) -> bool:
+    value = data[key]
+    if not isinstance(value, bool):
+        raise TypeError(key)
+    return value
+
+
 def _function_calls(data: Mapping[str, Any]) -> FunctionCallRequest:
+    if not isinstance(data["functions"], list):
+        raise TypeError("functions")
     calls = tuple(
         FunctionCall(
             id=_text(call, "id"),
             name=_text(call, "name"),
             arguments=_text(call, "arguments"),
-            client_side=call["client_side"] is True,
+            client_side=_truth(call, "client_side"),
         )
         for call in data["functions"]
     )
@@ -146,7 +155,7 @@ def with_tag(settings: str, tag: str) -> str:
         tags = []
     if not isinstance(tags, list):
         return settings
-    return f"{settings[:start]}{json.dumps([*tags, tag], ensure_ascii=False)}{settings[end:]}"
+    return f"{settings[:start]}{json.dumps([*tags, tag])}{settings[end:]}"
 
 
 _DECODER = JSONDecoder()

@@ -87,3 +87,12 @@ def test_what_comes_later_changes_no_turn_that_was_whole(before: list[Message], 
     assert length is not None
     assert messages[length - 1] is DONE
     assert end_of_turn(messages + later, "hi") == length
+
+
+def test_a_greeting_that_ends_before_the_echo_is_no_reply() -> None:
+    done = message("AgentAudioDone")
+    messages = [said("assistant", "Hello!"), done]
+    assert end_of_turn(messages, "hi", "Hello!") is None
+    messages += [said("user", "hi"), said("assistant", "Good day."), done]
+    assert end_of_turn(messages, "hi", "Hello!") == 5
+    assert reply_of(messages, "hi", "Hello!") == "Good day."

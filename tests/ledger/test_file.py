@@ -54,7 +54,6 @@ def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
     open_ledger(tmp_path / "ledger.db").close()
 
 
-@pytest.mark.xfail(strict=True, reason="SQLite waits for nobody who writes while it switches a file to WAL")
 def test_who_opens_a_new_file_waits_for_another_who_is_making_it(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
@@ -80,9 +79,6 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path, cont
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the connection is left to the garbage collector, which warns from Python 3.13 on"
-)
 def test_a_file_that_is_no_database_is_closed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connect, opened = sqlite3.connect, list[sqlite3.Connection]()
 
@@ -106,7 +102,6 @@ def test_somebody_elses_database_is_named(tmp_path: Path, table: str) -> None:
     assert "--dg-ledger" in message
 
 
-@pytest.mark.xfail(strict=True, reason="opening it switches it to WAL before it is looked at")
 def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "theirs.db"
     execute(path, "CREATE TABLE theirs (a)", "INSERT INTO theirs VALUES (1)")

@@ -97,6 +97,5 @@ def test_an_empty_object_gains_tags_alone() -> None:
     assert with_tag("{ }", "t") == '{ "tags": ["t"]}'
 
 
-@pytest.mark.xfail(strict=True, reason="a tag with a lone surrogate comes back unescaped and can't be encoded")
 def test_what_could_be_sent_can_still_be_sent() -> None:
     with_tag('{"tags": ["\\ud800"]}', "t").encode()
