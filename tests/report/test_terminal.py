@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import rich.console  # noqa: F401 - all of rich, or pytest's in-process runs leave it in halves
+import rich.console  # all of rich, or pytest's in-process runs leave it in halves
 import rich.table  # noqa: F401
 from hypothesis import given, settings
 from hypothesis import strategies as st
