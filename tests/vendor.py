@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -70,10 +71,16 @@ async def _reply(connection: ServerConnection, text: str) -> None:
 class Vendor:
     """Runs on a thread; ``talk`` is what it does with a connection, ``refuse`` an answer instead of the 101."""
 
-    def __init__(self, talk: Talk = converse, refuse: tuple[int, dict[str, str], bytes] | None = None) -> None:
+    def __init__(
+        self,
+        talk: Talk = converse,
+        refuse: tuple[int, dict[str, str], bytes] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.connections: list[Seen] = []
         self._talk = talk
         self._refuse = refuse
+        self._tls = tls
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="vendor", daemon=True)
@@ -94,7 +101,8 @@ class Vendor:
 
     @property
     def url(self) -> str:
-        return f"ws://127.0.0.1:{self._port}/v1/agent/converse"
+        scheme, host = ("wss", "localhost") if self._tls else ("ws", "127.0.0.1")
+        return f"{scheme}://{host}:{self._port}/v1/agent/converse"
 
     def wait_closed(self, count: int, timeout: float = 10) -> list[Seen]:
         """Wait until ``count`` connections have come and all are closed; return them."""
@@ -129,6 +137,7 @@ class Vendor:
             self._handle,
             "127.0.0.1",
             0,
+            ssl=self._tls,
             process_request=self._process_request,
             compression=None,
             ping_interval=None,

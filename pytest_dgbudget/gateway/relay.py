@@ -40,9 +40,6 @@ class Leg(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received(data)
 
-    def eof_received(self) -> bool:
-        return False
-
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost()
 

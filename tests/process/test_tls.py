@@ -1,0 +1,60 @@
+"""The vendor speaks TLS: the same figures, the same cut, behind a handshake of its own."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import trustme
+
+from tests.conftest import Project
+from tests.process.test_figures import THREE_TESTS, check_figures
+from tests.vendor import Vendor
+
+
+def certified(path: Path) -> tuple[ssl.SSLContext, dict[str, str]]:
+    """Return a server's context, and the environment in which it is trusted."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context, {"SSL_CERT_FILE": str(path / "ca.pem")}
+
+
+def test_figures_and_cut_are_the_same_over_tls(project: Project) -> None:
+    project.write("test_three.py", THREE_TESTS)
+    project.write(
+        "test_cut.py",
+        """
+import time, pytest
+
+@pytest.mark.dg_budget("1s")
+def test_overruns(voice_agent):
+    with voice_agent.connect():
+        time.sleep(2)
+""",
+    )
+    context, trusted = certified(project.path)
+    with Vendor(tls=context) as vendor:
+        result = project.run("--dg-budget=5m", env={**vendor.environ, **trusted})
+        seen = vendor.wait_closed(5)
+    assert result.outcomes() == {
+        "test_short": "passed",
+        "test_long": "passed",
+        "test_two_sessions": "passed",
+        "test_overruns": "failed",
+    }
+    check_figures(result, seen)
+    assert {connection.close_code for connection in seen} == {1000}
+
+
+def test_a_server_that_nobody_vouches_for_gets_neither_key_nor_session(project: Project) -> None:
+    project.write("test_one.py", "def test_one(voice_agent):\n    voice_agent.connect().__enter__()\n")
+    context, _ = certified(project.path)
+    with Vendor(tls=context) as vendor:
+        result = project.run("--dg-budget=5m", env=vendor.environ)
+    assert vendor.connections == []
+    assert result.status == 1
+    assert "HandshakeRefused" in result.output
+    assert "certificate verify failed" in result.output
+    assert [session["closed_by"] for session in result.usage["sessions"]] == ["network"]
