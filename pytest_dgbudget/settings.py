@@ -39,6 +39,11 @@ class Settings:
     api_key: str | None = field(repr=False)
 
     @property
+    def tag(self) -> str:
+        """The one tag that every session of the run carries (the vendor allows 128 characters)."""
+        return f"dgbudget-{self.run_id}"
+
+    @property
     def billed(self) -> bool:
         return self.target == "live"
 

@@ -11,8 +11,7 @@ import secrets
 import socket
 from typing import Any
 
-from pytest_dgbudget import errors
-from pytest_dgbudget.errors import DgBudgetError, GatewayError
+from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 from pytest_dgbudget.hello import CONTROL_PATH, CONTROL_UPGRADE, process_started, proof
 
 _HELLO_SECONDS = 15
@@ -126,9 +125,7 @@ GONE = (
 
 
 def _error(error: dict[str, str]) -> DgBudgetError:
-    kind = getattr(errors, error["kind"], GatewayError)
-    made: DgBudgetError = kind(error["message"])
-    return made
+    return LedgerError(error["message"]) if error["kind"] == "LedgerError" else GatewayError(error["message"])
 
 
 async def connect(port: int, secret: str, role: str) -> Control:

@@ -79,7 +79,8 @@ class AsyncSession:
         """Answer the agent's calls of a function: ``@session.on_function("lookup")``.
 
         The handler gets the call's arguments as keywords, runs in the test's own loop, may be async, and returns a
-        string or what JSON can hold. What it raises is raised by the ``say`` or ``expect`` that waits.
+        string or what JSON can hold. What it raises is raised by the call that waits, or else by the next one or the
+        end of ``with``.
         """
         loop = HandlerLoop()
 

@@ -30,12 +30,12 @@ class Line:
         future = asyncio.run_coroutine_threadsafe(work, self.loop)
         try:
             return future.result(timeout)
+        except DgBudgetError as error:
+            raise error.with_traceback(None) from error.__cause__
         except concurrent.futures.TimeoutError as error:
             future.cancel()
             # Until Python 3.11 this is not the built-in TimeoutError.
             raise error if isinstance(error, TimeoutError) else TimeoutError from error
-        except DgBudgetError as error:
-            raise error.with_traceback(None) from error.__cause__
         except BaseException:
             future.cancel()
             raise

@@ -34,13 +34,10 @@ class Link:
         self.port = port
         self.line = Line()
         try:
-            self.control: Control = self.line.run(connect(port, secret, role))
-            joined = self.ask("join")
+            self.control, self.run_id = self.line.run(_join(port, secret, role))
         except BaseException:
             self.line.stop()
             raise
-        self.run_id: str = joined["run_id"]
-        self.notices: list[str] = joined["notices"]
         _LINKS.add(self)
 
     def ask(self, op: str, **fields: Any) -> Any:
@@ -65,6 +62,15 @@ class Link:
         with contextlib.suppress(TimeoutError):
             self.line.run(self.control.close(), 2)
         self.line.stop()
+
+
+async def _join(port: int, secret: str, role: str) -> tuple[Control, str]:
+    control = await connect(port, secret, role)
+    try:
+        return control, (await control.ask("join"))["run_id"]
+    except BaseException:
+        await control.close()
+        raise
 
 
 _LINKS: weakref.WeakSet[Link] = weakref.WeakSet()

@@ -88,7 +88,8 @@ class Opening:
 
     async def _why_closed(self, wire: Wire, closed: ConnectionClosed) -> DgBudgetError:
         if closed.rcvd is None:
-            return GatewayError(GONE)
+            lost = SessionClosed("the session was lost without a Close", code=1006, reason="", closed_by="network")
+            return await self._overrun() or lost
         code, reason = closed.rcvd.code, closed.rcvd.reason
         if code == 4402:
             return await self._overrun() or SessionClosed(reason, code=code, reason=reason, closed_by="test-budget")

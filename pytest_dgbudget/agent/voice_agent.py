@@ -88,6 +88,8 @@ class Connect:
     ) -> None:
         if self._async_session is not None:
             await self._async_session.close()
+            if error is None:
+                self._async_session._wire.raise_handler_error()
 
     def __enter__(self) -> Session:
         if in_event_loop():
@@ -104,6 +106,8 @@ class Connect:
     ) -> None:
         if self._session is not None:
             self._session.close()
+            if error is None:
+                self._session._wire.raise_handler_error()
 
     async def _open_async(self) -> AsyncSession:
         opening = self._opening

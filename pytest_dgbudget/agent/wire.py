@@ -179,7 +179,7 @@ class Wire:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # pytest.fail() and pytest.skip() are no Exceptions
-            self._handler_error = error
+            self._handler_error = self._handler_error or error
             content = json.dumps({"error": "the function failed"})
             await self._tell()
         response = {"type": "FunctionCallResponse", "id": call.id, "name": call.name, "content": content}

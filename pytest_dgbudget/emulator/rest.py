@@ -19,6 +19,8 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     with contextlib.suppress(OSError, asyncio.TimeoutError, asyncio.CancelledError):
         await asyncio.wait_for(_exchange(reader, writer), DEADLINE_SECONDS)
     writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

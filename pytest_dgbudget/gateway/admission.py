@@ -97,6 +97,8 @@ class Admission:
             self._mark_waiting()
             return False
         try:
+            if self._books.error is not None:
+                raise self._books.error
             lease = waiter.grant.lease or await self._lease(waiter)
         except (BudgetRefused, LedgerError) as error:
             self._queue.remove(waiter)
@@ -123,8 +125,6 @@ class Admission:
             waiter.answer.set_result(lease)
 
     async def _lease(self, waiter: Waiter) -> OpenLease | None:
-        if self._books.error is not None:
-            raise self._books.error
         answer = await self._books.ask(self._ledger.lease, waiter.grant.attempt)
         if isinstance(answer, Refused):
             raise BudgetRefused(_refusal(answer.scope))

@@ -23,6 +23,7 @@ class Books:
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._failed = failed
+        self._broken = False
         self.error: LedgerError | None = None
 
     async def ask(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -30,8 +31,11 @@ class Books:
         return await asyncio.wrap_future(self._thread.submit(call, *args, **kwargs))
 
     def note(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Run a call later; a failure makes the books fail."""
-        self._thread.submit(call, *args, **kwargs).add_done_callback(self._check)
+        """Run a call later; a failure makes the books fail, and nothing behind it is written.
+
+        A lease whose session could not be recorded stays open, for the next run to charge in full.
+        """
+        self._thread.submit(self._write, call, *args, **kwargs).add_done_callback(self._check)
 
     async def written(self) -> None:
         """Return when everything that was handed over so far has run."""
@@ -40,7 +44,16 @@ class Books:
     def close(self) -> None:
         self._thread.shutdown()
 
-    def _check(self, done: Future[object]) -> None:
+    def _write(self, call: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
+        if self._broken:
+            return
+        try:
+            call(*args, **kwargs)
+        except BaseException:
+            self._broken = True
+            raise
+
+    def _check(self, done: Future[None]) -> None:
         error = done.exception()
         if error is not None:
             self._loop.call_soon_threadsafe(self._fail, error)

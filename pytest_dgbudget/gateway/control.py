@@ -11,11 +11,11 @@ import asyncio
 import hmac
 import json
 import secrets
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pytest_dgbudget import errors
-from pytest_dgbudget.errors import DgBudgetError
+from pytest_dgbudget.errors import DgBudgetError, LedgerError
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner
 from pytest_dgbudget.hello import CONTROL_UPGRADE, proof
@@ -87,9 +87,10 @@ class ControlConnection(asyncio.Protocol):
             try:
                 reply: dict[str, Any] = {"ok": await self._answer(owner, message)}
             except DgBudgetError as error:
-                reply = {"error": {"kind": _public_name(error), "message": str(error)}}
-            except (KeyError, TypeError, ValueError) as error:
-                reply = {"error": {"kind": "GatewayError", "message": f"not understood: {error!r}"}}
+                reply = {"error": {"kind": _kind(error), "message": str(error)}}
+            except Exception as error:
+                traceback.print_exc()
+                reply = {"error": {"kind": "GatewayError", "message": f"the gateway failed: {error!r}"}}
             if "id" in message:
                 self._send({"id": message["id"], **reply})
 
@@ -106,6 +107,6 @@ class ControlConnection(asyncio.Protocol):
             self._lost(owner)
 
 
-def _public_name(error: DgBudgetError) -> str:
+def _kind(error: DgBudgetError) -> str:
     """Return the name under which users know an error, which may be a narrower one of ours."""
-    return next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in errors.__all__)
+    return "LedgerError" if isinstance(error, LedgerError) else "GatewayError"

@@ -150,13 +150,18 @@ class Visitor(asyncio.Protocol):
         vendor = await self._house.vendor()
         session = await run.open_session(grant, self._gone)
         dialling = dial(
-            vendor.url + (f"?{request.query}" if request.query else ""),
+            _with_query(vendor.url, request.query),
             headers=vendor.headers(request),
             user_agent=request.header("user-agent") or None,
             subprotocols=subprotocols,
         )
         upstream = await session.dial(asyncio.ensure_future(dialling))
-        self._transport.write(_upgraded(request, handshake, upstream, session))
+        try:
+            answer = _upgraded(request, handshake, upstream, session)
+        except BaseException:
+            session.drop(upstream)
+            raise
+        self._transport.write(answer)
         conversation = Conversation(run.tag, lambda request_id: run.welcomed(session, request_id))
         session.relay(self._transport, upstream, conversation, self._early)
 
@@ -171,6 +176,10 @@ class _NoHandshake(Exception):
     def __init__(self, response: Response) -> None:
         super().__init__(response.status_code)
         self.response = response
+
+
+def _with_query(url: str, query: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
 
 
 def _credentials(request: Request) -> tuple[str, Sequence[str]]:
@@ -201,8 +210,9 @@ def _handshake(request: Request) -> Response:
 def _upgraded(request: Request, handshake: Response, upstream: Upstream, session: Session) -> bytes:
     """Complete the 101: the vendor's own headers and the chosen subprotocol pass down."""
     for name, value in upstream.response.headers.raw_items():
-        if name.lower().startswith("dg-"):
-            handshake.headers[name] = value
+        if name.lower().startswith("dg-") and name.isascii():
+            # Not every release of the library can send back what it has read.
+            handshake.headers[name] = value.encode("ascii", "replace").decode()
     offered = request.header("sec-websocket-protocol").split(",")[0].strip()
     by_subprotocol = offered.lower() in {"token", "bearer"} and not request.header("authorization")
     chosen = upstream.subprotocol or (offered if by_subprotocol else None)

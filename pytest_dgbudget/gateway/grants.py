@@ -70,12 +70,13 @@ class OpenLease:
 
     def _close_all(self) -> None:
         overrun = self._overrun()
-        if not self._was_cut:
+        closed_by: ClosedBy = "run-budget" if self.lease.scope == "run" else "test-budget"
+        to_client = Close(BUDGET_USED_UP, describe(overrun))
+        cut = [session.close(closed_by, to_client) for session in list(self.sessions)]
+        # Sessions that were ending already, only not yet closed, are no overrun.
+        if any(cut) and not self._was_cut:
             self._was_cut = True
             self._cut(overrun)
-        closed_by: ClosedBy = "run-budget" if self.lease.scope == "run" else "test-budget"
-        for session in list(self.sessions):
-            session.close(closed_by, Close(BUDGET_USED_UP, describe(overrun)))
 
     def _abort_all(self) -> None:
         for session in list(self.sessions):

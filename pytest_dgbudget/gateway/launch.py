@@ -77,7 +77,7 @@ class Launch:
             secret=self.secret,
         )
         try:
-            with log.open("wb") as output:
+            with log.open("ab") as output:
                 process = subprocess.Popen(
                     [sys.executable, "-c", _PROGRAM],
                     stdin=subprocess.PIPE,
@@ -87,11 +87,11 @@ class Launch:
                     env=clean_environment(),
                     start_new_session=True,
                 )
+            assert process.stdin is not None
+            with process.stdin as pipe:
+                pipe.write(config.dump())
         except OSError as error:
             raise GatewayError(f"the gateway can't be started: {error}") from error
-        assert process.stdin is not None
-        with process.stdin as pipe:
-            pipe.write(config.dump())
         return LaunchedGateway(process, log)
 
     def _log_file(self) -> Path:

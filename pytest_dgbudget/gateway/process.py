@@ -25,7 +25,7 @@ from pytest_dgbudget.ledger.sqlite import LedgerNotWritable, SqliteConnection
 from pytest_dgbudget.model import ClosedBy, Invocation
 from pytest_dgbudget.report.usage import failed_by_overrun, usage_document, write_usage
 
-_FIRST_OWNER_SECONDS = 10
+_CONTROLLER_SECONDS = 10
 _GOODBYE_SECONDS = 2
 
 
@@ -48,7 +48,7 @@ class Gateway:
         self._settings = config.settings
         self._ledger_path = config.settings.ledger
         self._notices: list[str] = []
-        self._owners: set[Owner] = set()
+        self._controller_joined = False
         self._ledger: Ledger | None = None
         self._lock: runlock.RunLock | None = None
         self._run: Run | None = None
@@ -65,7 +65,7 @@ class Gateway:
         self._vendor = asyncio.ensure_future(self._find_vendor())
         self._vendor.add_done_callback(lambda vendor: vendor.cancelled() or vendor.exception())
         loop.add_signal_handler(signal.SIGTERM, self._end_soon)
-        loop.call_later(_FIRST_OWNER_SECONDS, self._end_without_owner)
+        loop.call_later(_CONTROLLER_SECONDS, self._end_without_controller)
         listener = socket.socket(fileno=self._config.listener)
         server = await loop.create_server(self._visitor, sock=listener)
         await self._over.wait()
@@ -115,7 +115,7 @@ class Gateway:
             run=self._settings.run_id,
             target=self._settings.target,
             billed=self._settings.billed,
-            tag=f"dgbudget-{self._settings.run_id}",
+            tag=self._settings.tag,
             budget_ms=self._settings.budget_ms,
             host=self._config.host,
             pid=self._config.pid,
@@ -149,8 +149,8 @@ class Gateway:
         """Answer one message of an owner."""
         op, run = message["op"], await self.run()
         if op == "join":
-            self._owners.add(owner)
-            return {"run_id": self._settings.run_id, "notices": self._notices}
+            self._controller_joined = self._controller_joined or owner.role == "controller"
+            return {"run_id": self._settings.run_id}
         if op == "grant":
             return await run.grant(
                 owner, message["nodeid"], message["worker"], message["budget_ms"], message["idle_ms"]
@@ -172,7 +172,6 @@ class Gateway:
         raise ValueError(op)
 
     def owner_lost(self, owner: Owner) -> None:
-        self._owners.discard(owner)
         if self._run is not None:
             # At once: what its clients' own ends look like a moment later is then known to be the owner's.
             self._run.owner_lost(owner)
@@ -188,11 +187,11 @@ class Gateway:
 
     def _ended(self, ending: asyncio.Future[dict[str, Any]]) -> None:
         if (error := ending.exception()) is not None:
-            print(error, file=sys.stderr)  # noqa: T201 - to the log
+            traceback.print_exception(error)
         self._over.set()
 
-    def _end_without_owner(self) -> None:
-        if not self._owners and self._finishing is None:
+    def _end_without_controller(self) -> None:
+        if not self._controller_joined and self._finishing is None:
             self._end_soon()
 
     async def _finish(self, exit_status: int | None, closed_by: ClosedBy) -> dict[str, Any]:
@@ -240,4 +239,4 @@ class Gateway:
         traceback.print_exception(error)
         self._notices.append(str(error))
         if self._run is not None:
-            self._run.ledger_failed(error)
+            self._run.ledger_failed()

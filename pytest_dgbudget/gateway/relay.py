@@ -104,15 +104,19 @@ class Relay:
     def audio_out_bytes(self) -> int:
         return self._from_vendor.binary_bytes
 
-    def close(self, closed_by: ClosedBy, to_client: Close) -> None:
-        """Begin the end: Close to both sides now, the vendor's answer within CLOSE_SECONDS."""
+    def close(self, closed_by: ClosedBy, to_client: Close) -> bool:
+        """Begin the end: Close to both sides now, the vendor's answer within CLOSE_SECONDS.
+
+        False when the end had begun already.
+        """
         if self.closed_by is not None:
             if self.client_vanished and closed_by == "owner-lost":
                 # The client went because its whole process did.
                 self.closed_by = closed_by
-            return
+            return False
         self._begin_end(closed_by, to_client.code)
         self._send_close_to_client(to_client)
+        return True
 
     def abort(self) -> None:
         """The vendor took too long, or the allowance is about to end: close our socket now."""

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.gateway.admission import Admission, BudgetRefused, Waiter
 from pytest_dgbudget.gateway.books import Books
 from pytest_dgbudget.gateway.frames import Close
@@ -47,7 +47,8 @@ class Run:
         self._tokens: Tokens[Grant] = Tokens()
         self._grants: dict[str, Grant] = {}
         self._admission = Admission(books, ledger, settings.max_sessions, self._open_lease)
-        self.tag = f"dgbudget-{settings.run_id}"
+        self._over = False
+        self.tag = settings.tag
 
     # What control asks for -----------------------------------------------------------------------------------------
 
@@ -55,7 +56,9 @@ class Run:
         self, owner: Owner, nodeid: str, worker: str, budget_ms: int | None, idle_ms: int | None
     ) -> dict[str, Any]:
         """Begin an attempt of a test; what is left of its budget may be less than the budget."""
+        self._refuse_when_over()
         attempt = await self._books.ask(self._ledger.begin_attempt, nodeid, worker, budget_ms)
+        self._refuse_when_over()
         grant = Grant(attempt, idle_ms)
         grant.token = self._tokens.issue(grant)
         self._grants[attempt.id] = grant
@@ -78,11 +81,12 @@ class Run:
         return {"seconds": seconds(grant.used_ms), "sessions": grant.sessions_opened}
 
     async def remaining(self, attempt: str) -> dict[str, Any]:
-        """Tell what an attempt may still use; None where no budget applies."""
+        """Tell what an attempt may still use: of its lease, or before it has one; None where no budget applies."""
         grant = self._grants[attempt]
+        if grant.lease is not None:
+            return {"seconds": seconds(max(0, grant.lease.lease.allowance_ms - grant.lease.used_ms()))}
         scopes = await self._books.ask(self._ledger.scopes, grant.attempt)
-        unsettled_ms = grant.lease.used_ms() if grant.lease else 0
-        left = [max(0, scope.left_ms - unsettled_ms) for scope in scopes]
+        left = [max(0, scope.left_ms - scope.leased_ms) for scope in scopes]
         return {"seconds": seconds(min(left)) if left else None}
 
     async def end(self, attempt: str) -> dict[str, Any]:
@@ -101,11 +105,12 @@ class Run:
         self._begin_end(grants, "owner-lost", Close(TEST_OVER, "the test's process is gone"))
 
     async def end_all(self, closed_by: ClosedBy) -> None:
-        """Close and revoke everything of every owner."""
+        """Close and revoke everything of every owner, and grant nothing any more."""
+        self._over = True
         await self._end(list(self._grants.values()), closed_by, Close(TEST_OVER, "the run is over"))
         self._admission.stop()
 
-    def ledger_failed(self, error: LedgerError) -> None:
+    def ledger_failed(self) -> None:
         """What can't be recorded must not go on."""
         for grant in self._grants.values():
             grant.close_sessions("teardown", Close(TEST_OVER, "the ledger can't be written"))
@@ -123,6 +128,8 @@ class Run:
         lease = await self._admitted(grant, gone)
         try:
             dial = await self._books.ask(self._ledger.dial, lease.lease)
+            if self._books.error is not None:
+                raise self._books.error
         except LedgerError:
             self._admission.give_back(lease)
             raise
@@ -156,6 +163,10 @@ class Run:
         grant.overruns.append(overrun)
         tolerated = overrun.scope == "run" and self._settings.on_exhausted == "skip"
         self._books.note(self._ledger.refused, grant.attempt, overrun, tolerated=tolerated)
+
+    def _refuse_when_over(self) -> None:
+        if self._over:
+            raise GatewayError("the run is over; nothing is granted any more")
 
     # How things end ------------------------------------------------------------------------------------------------
 

@@ -60,10 +60,18 @@ class Session:
             self._finish(now_ms(), self._cut.closed_by, None, confirmed=True)
             raise self._cut from None
         except DialFailed as failed:
-            self._finish(now_ms(), "refused" if failed.closed_by == "refused" else "network", None, confirmed=True)
+            self._finish(now_ms(), failed.closed_by, None, confirmed=True)
+            raise
+        except BaseException:
+            self._finish(now_ms(), "network", None, confirmed=True)
             raise
         self.handshake_ms = now_ms() - self._dialled_ms
         return upstream
+
+    def drop(self, upstream: Upstream) -> None:
+        """Close what was dialled and can't be relayed."""
+        upstream.transport.abort()
+        self._finish(now_ms(), "network", None, confirmed=False)
 
     def relay(
         self, client: asyncio.Transport, upstream: Upstream, conversation: Conversation, from_client: bytes
@@ -76,14 +84,16 @@ class Session:
         if self.grant.idle_ms is not None:
             self._watch_idle(self.grant.idle_ms)
 
-    def close(self, closed_by: ClosedBy, to_client: Close) -> None:
-        """End the session from our side, in whatever state it is."""
+    def close(self, closed_by: ClosedBy, to_client: Close) -> bool:
+        """End the session from our side, in whatever state it is; False when it was ending already."""
         if self._relay is not None:
-            self._relay.close(closed_by, to_client)
-        elif self._cut is None:
-            self._cut = Cut(closed_by, to_client)
-            if self._dialling is not None:
-                self._dialling.cancel()
+            return self._relay.close(closed_by, to_client)
+        if self._cut is not None:
+            return False
+        self._cut = Cut(closed_by, to_client)
+        if self._dialling is not None:
+            self._dialling.cancel()
+        return True
 
     def abort(self) -> None:
         if self._relay is not None:

@@ -11,6 +11,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
+from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.options import host_of
 from pytest_dgbudget.settings import is_loopback
 
@@ -21,7 +22,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 class DialFailed(Exception):
     """No 101 came. ``status``, ``headers`` and ``body`` answer the client."""
 
-    def __init__(self, closed_by: str, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+    def __init__(self, closed_by: ClosedBy, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
         super().__init__(status)
         self.closed_by = closed_by
         self.status = status
@@ -126,7 +127,7 @@ async def dial(
         raise _refused(refusal.response) from None
     except (TimeoutError, asyncio.TimeoutError):
         raise DialLost(504, f"no answer to the handshake within {_OPEN_TIMEOUT_SECONDS} s") from None
-    except (OSError, EOFError, ValueError, WebSocketException) as error:
+    except (OSError, EOFError, ImportError, ValueError, WebSocketException) as error:
         raise DialLost(502, _explained(error)) from None
     assert isinstance(connection, _HandshakeOnly)
     return Upstream(connection)

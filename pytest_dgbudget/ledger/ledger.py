@@ -31,6 +31,10 @@ class Connection(Protocol):
         """All or nothing, alone among all writers."""
         ...
 
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Reads that agree with one another, also where nothing can be written any more."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -139,7 +143,7 @@ class Ledger:
 
     def facts(self) -> RunFacts:
         """Return everything that is known of the run."""
-        with self._db.transaction():
+        with self._db.snapshot():
             return read_facts(self._db.rows, self._invocation.run)
 
     def close(self) -> None:

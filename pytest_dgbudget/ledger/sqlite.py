@@ -59,7 +59,18 @@ class SqliteConnection:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, alone among all writers."""
-        self.execute("BEGIN IMMEDIATE", {})
+        with self._between("BEGIN IMMEDIATE"):
+            yield
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Reads that agree with one another, also where nothing can be written any more."""
+        with self._between("BEGIN"):
+            yield
+
+    @contextmanager
+    def _between(self, begin: str) -> Iterator[None]:
+        self.execute(begin, {})
         try:
             yield
         except BaseException:

@@ -17,6 +17,9 @@ from pytest_dgbudget.units import format_time
 
 _NAME = "dgbudget-accounting"
 
+_ENDS_THE_RUN = (KeyboardInterrupt, GeneratorExit, pytest.exit.Exception)
+_NO_FAILURE = (pytest.skip.Exception, pytest.xfail.Exception)
+
 
 def accounting_of(config: pytest.Config) -> Accounting:
     """Return this process's accounting; the first call registers it."""
@@ -97,8 +100,9 @@ class Accounting:
         __tracebackhide__ = True
         try:
             yield
-        except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:
-            self._judge(item, error, "setup")
+        except BaseException as error:
+            if not isinstance(error, _ENDS_THE_RUN):
+                self._judge(item, error, "setup")
             raise
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -107,7 +111,9 @@ class Accounting:
         raised: BaseException | None = None
         try:
             yield
-        except (Exception, pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception) as error:
+        except BaseException as error:
+            if isinstance(error, _ENDS_THE_RUN):
+                raise
             raised = error
         self._judge(item, raised, "call")
         if raised is not None:
@@ -129,7 +135,15 @@ class Accounting:
         account = self._accounts.get(item.nodeid)
         if account is None:
             return
-        overruns = self._ask_verdict(account)
+        try:
+            account.verdict = self.owner().link.ask("verdict", attempt=account.attempt.attempt)
+        except DgBudgetError as error:
+            account.gateway_lost = True
+            if raised is None or isinstance(raised, _NO_FAILURE):
+                raise error from raised
+            item.add_report_section(when, "dgbudget", str(error))
+            return
+        overruns = account.verdict["overruns"]
         account.told = len(overruns)
         for waited_ms in account.verdict["waits_given_up_ms"]:
             item.add_report_section(when, "dgbudget", _gave_up(waited_ms))
@@ -137,19 +151,10 @@ class Accounting:
             return
         if self._tolerates(overruns):
             raise pytest.skip.Exception(overruns[0]["message"], _use_item_location=True) from raised
-        if raised is None or isinstance(raised, (pytest.skip.Exception, pytest.xfail.Exception)):
+        if raised is None or isinstance(raised, _NO_FAILURE):
             raise overrun_error(overruns[0]) from raised
         if not isinstance(raised, (BudgetExceeded, BudgetExhausted)):
             item.add_report_section(when, "dgbudget", overruns[0]["message"])
-
-    def _ask_verdict(self, account: Account) -> list[Mapping[str, Any]]:
-        try:
-            account.verdict = self.owner().link.ask("verdict", attempt=account.attempt.attempt)
-        except DgBudgetError:
-            account.gateway_lost = True
-            raise
-        overruns: list[Mapping[str, Any]] = account.verdict["overruns"]
-        return overruns
 
     def _tolerates(self, overruns: Sequence[Mapping[str, Any]]) -> bool:
         """With --dg-on-exhausted=skip, a test that only lacked run budget is skipped, whatever it raised."""

@@ -29,7 +29,7 @@ class Ending:
         if state.is_worker:
             self._tell_controller(session.config)
             return
-        if state.opens_nothing or not (state.given or self._owner() or state.failed or state.unbounded):
+        if state.opens_nothing:
             return
         owner = self._owner()
         if owner is not None:

@@ -31,6 +31,8 @@ class Owner:
             return self._asked_to_finish(exit_status)
         except GatewayError as error:
             lost = str(error)
+        except DgBudgetError as error:
+            return _no_report(error)
         try:
             self.close()
             assert self._launch is not None
@@ -38,7 +40,7 @@ class Owner:
             self.link, self._gateway = successor.link, successor._gateway
             finished = self._asked_to_finish(exit_status)
         except DgBudgetError as error:
-            return {"document": None, "report": None, "notices": [f"no report could be made: {error}"]}
+            return _no_report(error)
         return {**finished, "notices": [*finished["notices"], lost]}
 
     def _asked_to_finish(self, exit_status: int) -> dict[str, Any]:
@@ -50,6 +52,10 @@ class Owner:
         self.link.close()
         if self._gateway is not None:
             self._gateway.wait(_END_SECONDS)
+
+
+def _no_report(error: DgBudgetError) -> dict[str, Any]:
+    return {"document": None, "report": None, "notices": [f"no report could be made: {error}"]}
 
 
 def start_gateway(settings: Settings) -> Owner:

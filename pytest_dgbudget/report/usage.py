@@ -42,9 +42,9 @@ def usage_document(facts: RunFacts) -> dict[str, Any]:
 
 
 def failed_by_overrun(facts: RunFacts, document: Mapping[str, Any], invocation: str) -> int:
-    """Count the attempts of one invocation that a budget made fail."""
+    """Count the attempts of one invocation that failed and had an overrun which was not tolerated."""
     return sum(
-        test["verdict"] == "overrun" and test["outcome"] in {"failed", "error"} and attempt.invocation == invocation
+        _fails(test, attempt) and attempt.outcome is not None and attempt.invocation == invocation
         for test, attempt in zip(document["tests"], facts.attempts, strict=True)
     )
 

@@ -45,7 +45,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """This scope leaves too little, whoever gives back what."""
+    """This scope nearly spent, whoever gives back what."""
 
     scope: Scope
 
@@ -82,7 +82,7 @@ def _is_spent(scope: Scope) -> bool:
 
 
 _HOW_TO_RAISE = {
-    "test": "raise it by the marker dg_budget or --dg-test-budget",
+    "test": "raise it by marker dg_budget or --dg-test-budget",
     "run": "raise it with --dg-budget",
 }
 
@@ -90,5 +90,5 @@ _HOW_TO_RAISE = {
 def describe(overrun: Overrun) -> str:
     """Say what happened, the numbers and what to do; short enough for the reason of a Close frame (123 bytes)."""
     allowed, used = format_time(overrun.allowed_ms), format_time(overrun.used_ms)
-    left = "used up" if overrun.kind == "cut" else "leaves too little"
+    left = "used up" if overrun.kind == "cut" else "nearly spent"
     return f"{overrun.scope} budget of {allowed} {left}, {used} used; {_HOW_TO_RAISE[overrun.scope]}"

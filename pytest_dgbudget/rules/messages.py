@@ -99,7 +99,8 @@ def _text(data: Mapping[str, Any], key: str) -> str:
     value = data[key]
     if not isinstance(value, str):
         raise TypeError(key)
-    return value
+    # JSON may hold halves of characters, which no ledger and no terminal can.
+    return value.encode("utf-8", "replace").decode()
 
 
 def _truth(data: Mapping[str, Any], key: str) -> bool:

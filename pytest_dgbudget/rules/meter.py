@@ -34,16 +34,17 @@ class LeaseMeter:
         return self.used_ms + max(0, now_ms - self._since_ms) * self.open_sessions
 
     def deadline_ms(self) -> int:
-        """The instant of the Close of every open session. Needs one open."""
-        return self._reaches(self.allowance_ms - close_margin_ms(self.allowance_ms))
+        """The instant of the Close of every open session, a margin before the allowance ends. Needs one open."""
+        return self._end_ms() - close_margin_ms(self.allowance_ms)
 
     def abort_ms(self) -> int:
         """The instant to abort what is still open: a tenth of the margin before the end of the allowance."""
-        return self._reaches(self.allowance_ms - close_margin_ms(self.allowance_ms) // 10)
+        return self._end_ms() - close_margin_ms(self.allowance_ms) // 10
 
     def _advance(self, now_ms: int) -> None:
         self.used_ms = self.used_at(now_ms)
         self._since_ms = max(self._since_ms, now_ms)
 
-    def _reaches(self, used_ms: int) -> int:
-        return self._since_ms + (used_ms - self.used_ms) // self.open_sessions
+    def _end_ms(self) -> int:
+        """When the allowance is used up, if nothing opens or closes. The margins before it are time on the clock."""
+        return self._since_ms + (self.allowance_ms - self.used_ms) // self.open_sessions

@@ -106,7 +106,7 @@ def test_one(voice_agent):
     result = project.run(f"--dg-budget={budget}", env=vendor.environ)
     if budget == "0":
         assert result.status == 1
-        assert "BudgetExhausted: run budget of 0s leaves too little" in result.output
+        assert "BudgetExhausted: run budget of 0s nearly spent" in result.output
         assert vendor.connections == []
     else:
         assert result.status == 0, result.output
@@ -129,7 +129,7 @@ def test_one(voice_agent):
     assert first.status == 0, first.output
     second = project.run(*arguments, env=vendor.environ)
     assert second.status == 1
-    assert "BudgetExhausted: run budget of 2s leaves too little" in second.output
+    assert "BudgetExhausted: run budget of 2s nearly spent" in second.output
     assert len(vendor.wait_closed(1)) == 1
     assert second.usage["run"]["used_seconds"] == first.usage["run"]["used_seconds"]
 

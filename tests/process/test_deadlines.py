@@ -95,6 +95,29 @@ def test_overruns(voice_agent):
     assert result.usage["run"]["overshoot_seconds"] == 0
 
 
+def test_i3_many_sessions_of_one_test_stay_within_its_allowance_together(project: Project) -> None:
+    project.write(
+        "test_many.py",
+        """
+import asyncio, pytest
+
+@pytest.mark.asyncio
+@pytest.mark.dg_budget("3s")
+async def test_ten(voice_agent):
+    sessions = await asyncio.gather(*(voice_agent.connect() for _ in range(10)))
+    await asyncio.sleep(2)
+""",
+    )
+    with Vendor(never_answers) as vendor:
+        result = project.run("--dg-budget=10m", env=vendor.environ)
+    assert result.status == 1, result.output
+    run = result.usage["run"]
+    assert run["sessions"] == 10
+    assert run["used_seconds"] <= 3
+    assert run["overshoot_seconds"] == 0
+    assert {session["closed_by"] for session in result.usage["sessions"]} == {"test-budget"}
+
+
 def test_i5_sessions_of_a_dead_owner_are_closed_within_a_second(project: Project, vendor: Vendor) -> None:
     """Also when a forked child holds on to everything that its parent had open."""
     project.write(

@@ -183,11 +183,11 @@ def test_a_failure_without_an_overrun_is_not_ours() -> None:
 def test_of_the_failures_of_several_invocations_each_knows_those_that_a_budget_made() -> None:
     facts = run(
         attempts=(
-            attempt(refused=1, outcome="failed"),
-            attempt(id="b", refused=1, outcome="error"),
-            attempt(id="c", refused=1, outcome="skipped"),
+            attempt(refused=1, refused_untolerated=1, outcome="failed"),
+            attempt(id="b", refused=1, refused_untolerated=1, outcome="error"),
+            attempt(id="c", refused=1, refused_untolerated=1, outcome="skipped"),
             attempt(id="d", outcome="failed"),
-            attempt(id="e", invocation="j", refused=1, outcome="failed"),
+            attempt(id="e", invocation="j", refused=1, refused_untolerated=1, outcome="failed"),
         )
     )
     made = usage_document(facts)
