@@ -59,6 +59,8 @@ def check_figures(result: Result, seen: list[Seen]) -> None:
     assert usage["run"]["used_seconds"] == pytest.approx(sum(t["used_seconds"] for t in usage["tests"]), abs=0.001)
     assert usage["run"]["used_seconds"] == pytest.approx(sum(c.seconds for c in seen), abs=CLOSE_ENOUGH * len(seen))
     assert usage["run"]["sessions"] == len(seen)
+    off = [abs(by_id[connection.request_id]["seconds"] - connection.seconds) for connection in seen]
+    print(f"{len(off)} sessions, the figure furthest off by {max(off) * 1000:.1f} ms")
     assert usage["run"]["billed"]
 
 
