@@ -18,11 +18,9 @@ _ANSWER_SECONDS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantedAttempt:
-    """What the gateway granted: the attempt's id and number, its token, and what is left of the test's budget."""
+    """What the gateway granted: the attempt's id and its token."""
 
     attempt: str
-    number: int
-    left_ms: int | None
     token: str = field(repr=False)
 
 

@@ -55,7 +55,7 @@ class Run:
     async def grant(
         self, owner: Owner, nodeid: str, worker: str, budget_ms: int | None, idle_ms: int | None
     ) -> dict[str, Any]:
-        """Begin an attempt of a test; what is left of its budget may be less than the budget."""
+        """Begin an attempt of a test."""
         self._refuse_when_over()
         attempt = await self._books.ask(self._ledger.begin_attempt, nodeid, worker, budget_ms)
         self._refuse_when_over()
@@ -63,7 +63,7 @@ class Run:
         grant.token = self._tokens.issue(grant)
         self._grants[attempt.id] = grant
         owner.grants.append(grant)
-        return {"token": grant.token, "attempt": attempt.id, "number": attempt.number, "left_ms": attempt.left_ms}
+        return {"token": grant.token, "attempt": attempt.id}
 
     def verdict(self, attempt: str) -> dict[str, Any]:
         """Tell what a budget cut or refused, and which clients gave up waiting."""

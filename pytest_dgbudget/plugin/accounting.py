@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -36,7 +36,6 @@ class Account:
     """One test attempt while it runs; ``told`` counts the overruns that the test has been failed for."""
 
     attempt: GrantedAttempt
-    verdict: Mapping[str, Any] = field(default_factory=lambda: {"overruns": [], "waits_given_up_ms": []})
     told: int = 0
     gateway_lost: bool = False
 
@@ -77,8 +76,8 @@ class Accounting:
         account = self._accounts[item.nodeid]
         if self._state.finished is not None or account.gateway_lost:
             return  # After Ctrl-C the run's end closed everything before this teardown; a lost gateway was told.
-        account.verdict = self.owner().link.ask("end", attempt=account.attempt.attempt)
-        new = account.verdict["overruns"][account.told :]
+        ended = self.owner().link.ask("end", attempt=account.attempt.attempt)
+        new = ended["overruns"][account.told :]
         if new and not self._tolerates(new):
             raise overrun_error(new[-1])
 
@@ -136,16 +135,16 @@ class Accounting:
         if account is None:
             return
         try:
-            account.verdict = self.owner().link.ask("verdict", attempt=account.attempt.attempt)
+            verdict = self.owner().link.ask("verdict", attempt=account.attempt.attempt)
         except DgBudgetError as error:
             account.gateway_lost = True
             if raised is None or isinstance(raised, _NO_FAILURE):
                 raise error from raised
             item.add_report_section(when, "dgbudget", str(error))
             return
-        overruns = account.verdict["overruns"]
+        overruns = verdict["overruns"]
         account.told = len(overruns)
-        for waited_ms in account.verdict["waits_given_up_ms"]:
+        for waited_ms in verdict["waits_given_up_ms"]:
             item.add_report_section(when, "dgbudget", _gave_up(waited_ms))
         if not overruns:
             return
