@@ -10,12 +10,16 @@ from pytest_dgbudget.settings import Settings, from_plain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
-    """``listener`` is the inherited descriptor of the listening socket, ``log`` the file behind stdout and stderr."""
+    """``pid`` and ``started`` tell the pytest that starts it (see hello.process_started).
+
+    ``listener`` is the inherited descriptor of the listening socket, ``log`` the file behind stdout and stderr.
+    """
 
     settings: Settings
     invocation: str
     host: str
     pid: int
+    started: str | None
     listener: int
     log: str
     api_key: str | None = field(repr=False)
@@ -28,6 +32,7 @@ class GatewayConfig:
                 "invocation": self.invocation,
                 "host": self.host,
                 "pid": self.pid,
+                "started": self.started,
                 "listener": self.listener,
                 "log": self.log,
                 "api_key": self.api_key,

@@ -15,6 +15,7 @@ from pathlib import Path
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.folders import make_folder
 from pytest_dgbudget.gateway.config import GatewayConfig
+from pytest_dgbudget.hello import process_started
 from pytest_dgbudget.settings import Settings
 
 # A module of the project under test must not shadow ours or the standard library's.
@@ -71,6 +72,7 @@ class Launch:
             invocation=self.invocation,
             host=socket.gethostname(),
             pid=os.getpid(),
+            started=process_started(os.getpid()),
             listener=listener.fileno(),
             log=str(log),
             api_key=self.settings.api_key,

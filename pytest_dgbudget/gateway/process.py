@@ -19,6 +19,7 @@ from pytest_dgbudget.gateway.config import GatewayConfig, load
 from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.door import Vendor, Visitor
 from pytest_dgbudget.gateway.emulated import Emulator, start_emulator
+from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner, Run
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import LedgerNotWritable, SqliteConnection
@@ -66,9 +67,13 @@ class Gateway:
         self._vendor.add_done_callback(lambda vendor: vendor.cancelled() or vendor.exception())
         loop.add_signal_handler(signal.SIGTERM, self._end_soon)
         loop.call_later(_CONTROLLER_SECONDS, self._end_without_controller)
+        starter = ProcessWatch(self._config.pid, self._config.started, self._end_soon)
+        if os.getppid() != self._config.pid:
+            self._end_soon()  # It was gone before it could be watched.
         listener = socket.socket(fileno=self._config.listener)
         server = await loop.create_server(self._visitor, sock=listener)
         await self._over.wait()
+        starter.stop()
         server.close()
         await self._stop()
 

@@ -24,6 +24,7 @@ def config() -> GatewayConfig:
         invocation="i",
         host="here",
         pid=1,
+        started="1",
         listener=5,
         log="/project/gateway.log",
         api_key=KEY,
