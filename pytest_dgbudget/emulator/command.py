@@ -52,6 +52,16 @@ async def _until_told(emulator: Emulator, *, tied: bool) -> None:
         if tied:
             _watch_stdin(end)
         await end.wait()
+    await _end_everything()
+
+
+async def _end_everything() -> None:
+    """End what is half done while the loop still runs: what a transport leaves behind it, Python 3.13 prints."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await asyncio.sleep(0)
 
 
 def _listen_for_signals(end: asyncio.Event, *, tied: bool) -> None:
