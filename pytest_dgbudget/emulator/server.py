@@ -92,10 +92,18 @@ class Emulator:
     async def __aexit__(self, *_: object) -> None:
         assert self._agent is not None
         assert self._api is not None
+        await self._stop_accepting()
         self._api.close()
         self._agent.close()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._agent.wait_closed(), 2 * _PATIENCE_SECONDS)
+
+    async def _stop_accepting(self) -> None:
+        """Let who was accepted in this turn of the loop come in: asyncio can't make a connection of a closed server."""
+        for listener in (self._agent_socket, self._api_socket):
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+        for _ in range(2):
+            await asyncio.sleep(0)
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.path.partition("?")[0] != PATH:
