@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Project, Result
+from tests.plugin.conftest import asyncio_closes_its_loops
 from tests.vendor import Vendor
 
 SYNC = """
@@ -108,6 +109,7 @@ def test_warnings_as_errors_without_any_asyncio_settings(project: Project, stage
     assert "asyncio_default_fixture_loop_scope" not in result.output.replace("asyncio_default_fixture_loop_scope=", "")
 
 
+@asyncio_closes_its_loops
 def test_warnings_as_errors_by_the_configuration(project: Project, stage: Vendor) -> None:
     project.write("pytest.ini", "[pytest]\nfilterwarnings = error\n")
     project.write("test_it.py", SYNC + ASYNCIO + ANYIO.replace("test_async", "test_anyio"))
@@ -234,6 +236,7 @@ with open("twice.json", "w") as file:
 """
 
 
+@asyncio_closes_its_loops
 def test_pytest_main_twice_in_one_process(project: Project, stage: Vendor) -> None:
     project.write("test_it.py", SYNC + ASYNCIO)
     project.write("twice.py", TWICE)

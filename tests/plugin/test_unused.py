@@ -12,6 +12,7 @@ import pytest
 
 import pytest_dgbudget
 from tests.conftest import Project
+from tests.plugin.conftest import asyncio_closes_its_loops
 from tests.vendor import KEY, Vendor
 
 # What a process of pytest's holds while its last test runs, by worker (or "controller" at the end of the run).
@@ -130,6 +131,7 @@ def test_only_light_modules_are_loaded(project: Project) -> None:
     assert heavy == []
 
 
+@asyncio_closes_its_loops
 def test_under_xdist_the_controller_alone_holds_one_socket_and_one_thread(project: Project) -> None:
     project.write("conftest.py", LOOK)
     before = listing(project.path)
