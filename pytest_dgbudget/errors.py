@@ -9,6 +9,7 @@ DgBudgetError
 ├── ExpectTimeout (TimeoutError)      an awaited message did not come in time
 ├── LedgerError                       the ledger can't be read or written
 ├── GatewayError                      the gateway is gone, hung or not ours
+├── ReconciliationError               the vendor's statement can't be had or read
 └── SettingsError (ValueError)        an option, ini key, variable, marker or file is wrong
 
 Seconds are decimal numbers.
@@ -25,6 +26,7 @@ __all__ = [
     "GatewayError",
     "HandshakeRefused",
     "LedgerError",
+    "ReconciliationError",
     "SessionClosed",
     "SettingsError",
 ]
@@ -104,6 +106,18 @@ class LedgerError(DgBudgetError):
 
 class GatewayError(DgBudgetError):
     """The gateway can't be started or reached, has died, or isn't ours."""
+
+
+class ReconciliationError(DgBudgetError):
+    """The vendor's statement can't be had or read.
+
+    ``status`` is the HTTP status of its answer, None when none came; ``temporary``: asking again later may help.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, temporary: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.temporary = temporary
 
 
 class SettingsError(DgBudgetError, ValueError):

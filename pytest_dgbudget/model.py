@@ -83,7 +83,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRecord:
-    """How one dialled session ended. ``handshake_ms`` is None when it never opened."""
+    """How one dialled session ended. ``handshake_ms`` is None when it never opened.
+
+    ``tagged``: the vendor took the Settings that carry the run's tag.
+    """
 
     dial: str
     request_id: str | None
@@ -95,6 +98,7 @@ class UsageRecord:
     closed_by: ClosedBy
     close_code: int | None
     confirmed: bool
+    tagged: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

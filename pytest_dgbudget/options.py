@@ -15,6 +15,7 @@ from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.units import parse_time
 
 DEFAULT_AGENT_URL = "wss://agent.deepgram.com/v1/agent/converse"
+DEFAULT_API_URL = "https://api.deepgram.com"
 DEFAULT_LEDGER = "sqlite:///.dgbudget/ledger.db"
 
 
@@ -92,6 +93,31 @@ def _agent_url(text: str) -> str:
     return text
 
 
+def _api_url(text: str) -> str:
+    accepted = "accepted: https://HOST[:PORT], http:// on loopback"
+    if "@" in text.partition("://")[2].partition("/")[0]:
+        raise SettingsError(f"a user name or password in a URL is refused; {accepted}")
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text) or host_of(text) == "":
+        raise SettingsError(f"{text!r} is no URL of an API; {accepted}")
+    return text
+
+
+def _project(text: str) -> str | None:
+    # An empty one comes from the environment of other tools, and says nothing.
+    if not re.fullmatch(r"[A-Za-z0-9._-]{0,100}", text):
+        raise SettingsError(f"{text!r} is no project id")
+    return text or None
+
+
+def _tolerance(text: str) -> tuple[int, float]:
+    """Return milliseconds and a share of 1."""
+    absolute, _, relative = text.partition(",")
+    percent = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%", relative)
+    if percent is None or float(percent[1]) > 100:
+        raise SettingsError(f"{text!r} is no tolerance; accepted: a TIME and a percentage of up to 100, such as 2s,5%")
+    return parse_time(absolute), float(percent[1]) / 100
+
+
 def _ledger_path(text: str) -> Path:
     prefix = "sqlite:///"
     if not text.startswith(prefix) or not text[len(prefix) :]:
@@ -160,6 +186,22 @@ OPTIONS = (
         "DG_AGENT_URL",
     ),
     Option(
+        "dg_api_url",
+        "URL",
+        DEFAULT_API_URL,
+        "Management API, which says what was used.",
+        _api_url,
+        "DG_API_URL",
+    ),
+    Option(
+        "dg_project",
+        "ID",
+        None,
+        "Project to reconcile against; by default the only one that the key sees.",
+        _project,
+        "DEEPGRAM_PROJECT_ID",
+    ),
+    Option(
         "dg_run_id",
         "ID",
         None,
@@ -176,6 +218,43 @@ OPTIONS = (
         "DG_LEDGER",
     ),
     Option("dg_report_dir", "DIR", ".dgbudget/report", "Where usage.json goes.", _path),
+    Option(
+        "dg_reconcile",
+        "WHEN",
+        "warn",
+        "Compare with the vendor's statement at the end: off; warn; or require: anything but reconciled fails the run.",
+        _choice("off", "warn", "require"),
+    ),
+    Option(
+        "dg_reconcile_timeout",
+        "TIME",
+        "30s",
+        "How long to wait for the vendor's statement; not at all after Ctrl-C or -x.",
+        parse_time,
+    ),
+    Option(
+        "dg_tolerance",
+        "ABS,REL",
+        "2s,5%",
+        "How far the vendor's figure for a session may lie from ours: the larger of the two.",
+        _tolerance,
+    ),
+    Option(
+        "dg_vendor_grace",
+        "TIME",
+        "10m",
+        "How long after its end a session may be missing from the vendor's statement.",
+        parse_time,
+        in_ini_only=True,
+    ),
+    Option(
+        "dg_junit_attachment",
+        "PATH",
+        "relative",
+        "How the JUnit file names the report in a failed testcase: relative (GitLab), absolute (Jenkins) or off.",
+        _choice("relative", "absolute", "off"),
+        in_ini_only=True,
+    ),
     Option(
         "dg_agent_settings",
         "FILE",

@@ -18,7 +18,10 @@ ACTIVE_VARIABLE = "DGBUDGET_ACTIVE"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every setting of one run, parsed. ``auto`` is resolved; times are milliseconds, None is off."""
+    """Every setting of one run, parsed. ``auto`` is resolved; times are milliseconds, None is off.
+
+    ``api_url`` is None where nobody said whose management API belongs to the agent URL.
+    """
 
     budget_ms: int | None
     test_budget_ms: int | None
@@ -28,6 +31,14 @@ class Settings:
     target: str
     target_given: bool
     agent_url: str
+    api_url: str | None
+    project: str | None
+    reconcile: str
+    reconcile_timeout_ms: int
+    tolerance_ms: int
+    tolerance_share: float
+    vendor_grace_ms: int
+    junit_attachment: str
     run_id: str
     ledger: Path
     ledger_given: bool
@@ -87,6 +98,14 @@ def resolve(
         target=target,
         target_given=parsed["dg_target"] != "auto",
         agent_url=parsed["dg_agent_url"],
+        api_url=_api_url_for(parsed["dg_agent_url"], given["dg_api_url"]),
+        project=parsed["dg_project"],
+        reconcile=parsed["dg_reconcile"],
+        reconcile_timeout_ms=parsed["dg_reconcile_timeout"],
+        tolerance_ms=parsed["dg_tolerance"][0],
+        tolerance_share=parsed["dg_tolerance"][1],
+        vendor_grace_ms=parsed["dg_vendor_grace"],
+        junit_attachment=parsed["dg_junit_attachment"],
         run_id=parsed["dg_run_id"] or _made_up_run_id(),
         ledger=rootdir / parsed["dg_ledger"],
         ledger_given=given["dg_ledger"].where != "default",
@@ -98,7 +117,8 @@ def resolve(
         api_key=environment.get(API_KEY_VARIABLE) or None,
     )
     if settings.billed:
-        _refuse_plain_text(settings.agent_url)
+        _refuse_plain_text("agent", settings.agent_url)
+        _refuse_plain_text("API", settings.api_url or "")
     return settings
 
 
@@ -154,10 +174,18 @@ def _made_up_run_id() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.urandom(3).hex()}"
 
 
-def _refuse_plain_text(url: str) -> None:
-    if url.startswith("ws://") and not is_loopback(host_of(url)):
+def _api_url_for(agent_url: str, given: _Given) -> str | None:
+    """The key of another vendor, or of a server of one's own, is not to be shown to Deepgram unasked."""
+    host = host_of(agent_url).lower()
+    is_deepgrams = host == "deepgram.com" or host.endswith(".deepgram.com")
+    return given.parsed if is_deepgrams or given.where != "default" else None
+
+
+def _refuse_plain_text(what: str, url: str) -> None:
+    if url.startswith(("ws://", "http://")) and not is_loopback(host_of(url)):
+        secure = "wss" if url.startswith("ws") else "https"
         raise SettingsError(
-            f"the agent URL {url} would carry the key in plain text; use wss://, or an address on loopback"
+            f"the {what} URL {url} would carry the key in plain text; use {secure}://, or an address on loopback"
         )
 
 

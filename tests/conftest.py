@@ -26,6 +26,7 @@ def _no_key_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith(_SCRUBBED) or name.lower() in _PROXIES or name in {"PYTEST_ADDOPTS", "PYTHONWARNINGS"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("DG_AGENT_URL", "ws://127.0.0.1:1/v1/agent/converse")
+    monkeypatch.setenv("DG_API_URL", "http://127.0.0.1:1")
 
 
 @pytest.fixture

@@ -28,7 +28,9 @@ LAYERS = {
     "options": 1,
     "settings": 1,
     "ledger": 2,
+    "deepgram": 2,
     "report": 3,
+    "reconcile": 3,
     "agent": 4,
     "gateway": 4,
     "emulator": 4,
@@ -179,6 +181,10 @@ def test_websockets_is_known_to_those_who_speak_it() -> None:
 
 def test_sqlite_is_known_to_one_module() -> None:
     assert importers_of("sqlite3") == {"ledger.sqlite"}
+
+
+def test_urllib3_is_known_to_one_module() -> None:
+    assert importers_of("urllib3") == {"deepgram.transport"}
 
 
 def test_rich_is_imported_where_something_is_drawn_and_then_only() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.options import DEFAULT_AGENT_URL, OPTIONS, Option
+from pytest_dgbudget.options import DEFAULT_AGENT_URL, DEFAULT_API_URL, OPTIONS, Option
 from pytest_dgbudget.settings import Settings, from_plain, is_loopback, refuse_unbounded, resolve
 
 ROOT, HERE = Path("/project"), Path("/project/somewhere")
@@ -42,6 +42,13 @@ VALUES: dict[str, tuple[str, list[tuple[str, Any]]]] = {
     "dg_on_exhausted": ("on_exhausted", [("skip", "skip"), ("fail", "fail"), ("skip", "skip")]),
     "dg_target": ("target", [("live", "live"), ("emulator", "emulator"), ("live", "live")]),
     "dg_agent_url": ("agent_url", [(url, url) for url in ("wss://a/x", "wss://b:1/x", "ws://c")]),
+    "dg_api_url": ("api_url", [(url, url) for url in ("https://a", "https://b:1/x", "https://c")]),
+    "dg_project": ("project", [("one", "one"), ("", None), ("0f8fad5b-d9cb", "0f8fad5b-d9cb")]),
+    "dg_reconcile": ("reconcile", [("off", "off"), ("warn", "warn"), ("require", "require")]),
+    "dg_reconcile_timeout": ("reconcile_timeout_ms", [("1m", 60_000), ("0", 0), ("3s", 3000)]),
+    "dg_tolerance": ("tolerance_ms", [("1s,0%", 1000), ("0,10%", 0), ("500ms,2.5%", 500)]),
+    "dg_vendor_grace": ("vendor_grace_ms", [("1m", 60_000), ("0", 0), ("3s", 3000)]),
+    "dg_junit_attachment": ("junit_attachment", [("off", "off"), ("absolute", "absolute"), ("relative", "relative")]),
     "dg_run_id": ("run_id", [(name, name) for name in ("one", "two-2", "a.b_c")]),
     "dg_ledger": (
         "ledger",
@@ -65,6 +72,14 @@ DEFAULTS: dict[str, Any] = {
     "target": "emulator",
     "target_given": False,
     "agent_url": DEFAULT_AGENT_URL,
+    "api_url": DEFAULT_API_URL,
+    "project": None,
+    "reconcile": "warn",
+    "reconcile_timeout_ms": 30_000,
+    "tolerance_ms": 2000,
+    "tolerance_share": 0.05,
+    "vendor_grace_ms": 600_000,
+    "junit_attachment": "relative",
     "ledger": ROOT / ".dgbudget/ledger.db",
     "ledger_given": False,
     "report_dir": ROOT / ".dgbudget/report",
@@ -82,6 +97,13 @@ BAD = {
     "dg_on_exhausted": ["", "Fail", "ignore"],
     "dg_target": ["", "Live", "production"],
     "dg_agent_url": ["", "agent.deepgram.com", "https://a/x", "wss://", "wss:///x", "wss://a b", "wss://u:p@h/x"],
+    "dg_api_url": ["", "api.deepgram.com", "wss://a/x", "https://", "https://u:p@h", "https://a?b", "https://a b"],
+    "dg_project": ["a b", "a/b", "x" * 101, "é"],
+    "dg_reconcile": ["", "Warn", "always"],
+    "dg_reconcile_timeout": ["", "off", "-1s"],
+    "dg_tolerance": ["", "2s", "5%", "2s,5", "2s,-5%", "2s,101%", "2s,nan%", "off,5%", "2s,5%,1", "2s, 5%"],
+    "dg_vendor_grace": ["", "off", "never"],
+    "dg_junit_attachment": ["", "yes", "Absolute"],
     "dg_run_id": ["", "a b", "a/b", "x" * 101, "é", "a\n"],
     "dg_ledger": ["", "sqlite:///", "ledger.db", "mysql://h/d"],
     "dg_report_dir": [""],

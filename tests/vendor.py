@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +18,8 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+
+from tests.bill import Bill, Entry
 
 KEY = "real-key-of-the-tests"
 
@@ -29,6 +32,7 @@ class Seen:
     opened_at: float
     headers: dict[str, str]
     path: str
+    created: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     settings: dict[str, Any] | None = None
     messages: list[Any] = field(default_factory=list)
     audio_bytes: int = 0
@@ -40,6 +44,11 @@ class Seen:
     def seconds(self) -> float:
         assert self.closed_at is not None, "the server still has this connection open"
         return self.closed_at - self.opened_at
+
+    def billed(self, seconds: float | None = None) -> Entry:
+        """What the vendor bills for it: the time that its socket was open, or something else."""
+        tags = (self.settings or {}).get("tags") or []
+        return Entry(self.request_id, self.seconds if seconds is None else seconds, tuple(tags), self.created)
 
 
 Talk = Callable[[ServerConnection, Seen], Awaitable[None]]
@@ -69,7 +78,10 @@ async def _reply(connection: ServerConnection, text: str) -> None:
 
 
 class Vendor:
-    """Runs on a thread; ``talk`` is what it does with a connection, ``refuse`` an answer instead of the 101."""
+    """Runs on a thread; ``talk`` is what it does with a connection, ``refuse`` an answer instead of the 101.
+
+    ``bill`` is its management API, on a port of its own.
+    """
 
     def __init__(
         self,
@@ -78,6 +90,7 @@ class Vendor:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.connections: list[Seen] = []
+        self.bill = Bill(KEY, self.billed)
         self._talk = talk
         self._refuse = refuse
         self._tls = tls
@@ -88,16 +101,22 @@ class Vendor:
     def __enter__(self) -> Vendor:
         self._thread.start()
         assert self._ready.wait(10)
+        self.bill.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.bill.__exit__()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
 
     @property
     def environ(self) -> dict[str, str]:
         """What makes a pytest under test dial this server as if it were the vendor."""
-        return {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": self.url}
+        return {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": self.url, "DG_API_URL": self.bill.url}
+
+    def billed(self) -> list[Entry]:
+        """What the bill has by now: every session that has ended."""
+        return [seen.billed() for seen in list(self.connections) if seen.closed_at is not None]
 
     @property
     def url(self) -> str:

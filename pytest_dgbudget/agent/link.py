@@ -18,9 +18,11 @@ _ANSWER_SECONDS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantedAttempt:
-    """What the gateway granted: the attempt's id and its token."""
+    """What the gateway granted: the attempt's id, its number, what is left of its budget, and its token."""
 
     attempt: str
+    number: int
+    budget_seconds: float | None
     token: str = field(repr=False)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn
 
 from pytest_dgbudget.emulator import dialogue
@@ -31,10 +31,14 @@ _Handler = Callable[["Conversation", dict[str, Any]], Awaitable[None]]
 
 
 class Conversation:
-    """One session. ``receive`` takes the client's messages; ``speak`` runs beside it; both answer through ``send``."""
+    """One session. ``receive`` takes the client's messages; ``speak`` runs beside it; both answer through ``send``.
 
-    def __init__(self, send: Send, *, request_id: str) -> None:
+    ``tag`` is told the tags of Settings that were accepted.
+    """
+
+    def __init__(self, send: Send, *, request_id: str, tag: Callable[[Sequence[str]], None]) -> None:
         self._request_id = request_id
+        self._tag = tag
         self._outbox = Outbox(send)
         self._ear = Ear(AudioFormat())
         self._speaker = Speaker(self._outbox, user_speaking=lambda: self._ear.speaking)
@@ -72,6 +76,7 @@ class Conversation:
         if self._applied:
             raise ProtocolError("SETTINGS_ALREADY_APPLIED", "Settings may be sent once; use the Update messages.")
         wanted = setup(data)
+        self._tag(wanted.tags)
         self._applied, self._flux, self._ear = True, wanted.flux, Ear(wanted.hears)
         self._outbox.history = wanted.history
         self._speaker.audio, self._speaker.wav = wanted.speaks, wanted.wav

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import itertools
 import json
 import logging
-import secrets
 import socket
 import uuid
 from collections.abc import Sequence
@@ -17,15 +15,18 @@ from http import HTTPStatus
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
-from pytest_dgbudget.emulator import rest
+from pytest_dgbudget.emulator.billing import SETTLEMENT_LAG, Account, OpenSession
 from pytest_dgbudget.emulator.conversation import Conversation
+from pytest_dgbudget.emulator.credentials import complaint, new_key, same_key, split
+from pytest_dgbudget.emulator.http import HttpServer
+from pytest_dgbudget.emulator.rest import ManagementApi
 from pytest_dgbudget.emulator.settings import ProtocolError
 
 HOST = "127.0.0.1"
 PATH = "/v1/agent/converse"
-KEY_PREFIX = "dgemu_"
 MAX_MESSAGE = 32 * 2**20  # bytes; the vendor documents no limit
 
 # The vendor documents no close code for the agent. Its speech-to-text socket closes with 1008 when the client
@@ -42,18 +43,42 @@ _log = logging.getLogger(__name__)
 _silent = logging.Logger("dgbudget-emulator-websockets", level=logging.CRITICAL + 1)
 
 
-class Emulator:
-    """Both ports, bound at once (OSError says which one can't be); they answer inside ``async with``."""
+class AgentConnection(ServerConnection):
+    """A connection to the agent's port; from its 101 on it is a session, which ends when the socket does."""
 
-    def __init__(self, *, port: int = 0, api_port: int = 0) -> None:
-        self.api_key = KEY_PREFIX + secrets.token_hex(20)
+    session: OpenSession | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.session is not None:
+            self.session.close()
+        super().connection_lost(exc)
+
+
+class Emulator:
+    """Both ports, bound at once (OSError says which one can't be); they answer inside ``async with``.
+
+    ``settlement_lag`` is in seconds; ``page_base`` and ``wrapped`` are those of ManagementApi.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        api_port: int = 0,
+        settlement_lag: float = SETTLEMENT_LAG,
+        page_base: int = 0,
+        wrapped: bool = True,
+    ) -> None:
+        self.api_key = new_key()
         self.project_id = str(uuid.uuid4())
+        self._account = Account(project_id=self.project_id, settlement_lag=settlement_lag)
+        api = ManagementApi(self._account, api_key=self.api_key, page_base=page_base, wrapped=wrapped)
+        self._api = HttpServer(api.respond)
         with contextlib.ExitStack() as undo:
             self._agent_socket = undo.enter_context(_bind(port))
             self._api_socket = undo.enter_context(_bind(api_port))
             undo.pop_all()
         self._agent: Server | None = None
-        self._api: asyncio.AbstractServer | None = None
 
     @property
     def agent_url(self) -> str:
@@ -77,8 +102,9 @@ class Emulator:
             _converse,
             sock=self._agent_socket,
             process_request=self._admit,
-            process_response=_add_request_id,
+            process_response=self._answer,
             select_subprotocol=self._choose_subprotocol,
+            create_connection=AgentConnection,
             compression=None,
             max_size=MAX_MESSAGE,
             ping_interval=None,  # pings would be a keep-alive that the vendor does not document
@@ -86,14 +112,13 @@ class Emulator:
             backlog=_BACKLOG,
             logger=_silent,
         )
-        self._api = await asyncio.start_server(rest.answer, sock=self._api_socket, backlog=_BACKLOG)
+        await self._api.start(self._api_socket, backlog=_BACKLOG)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._agent is not None
-        assert self._api is not None
         await self._stop_accepting()
-        self._api.close()
+        await self._api.stop()
         self._agent.close()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._agent.wait_closed(), 2 * _PATIENCE_SECONDS)
@@ -111,13 +136,19 @@ class Emulator:
         keys = _offered_keys(request)
         if any(self._is_ours(key) for key in keys):
             return None
-        message = "Invalid credentials."
-        if any(not key.startswith(KEY_PREFIX) for key in keys):
-            message += " This is pytest-dgbudget's emulator: it takes only its own api_key, not one of Deepgram's."
-        return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INVALID_AUTH", message)
+        return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INVALID_AUTH", complaint(keys))
 
     def _is_ours(self, key: str) -> bool:
-        return hmac.compare_digest(key.encode(errors="replace"), self.api_key.encode())
+        return same_key(key, self.api_key)
+
+    def _answer(self, connection: ServerConnection, _: Request, response: Response) -> None:
+        request_id = str(connection.id)
+        # That it equals Welcome.request_id is the emulator's choice; the vendor documents neither yes nor no.
+        response.headers["dg-request-id"] = request_id
+        opens = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
+        if opens and connection.protocol.state is State.CONNECTING:  # who is gone already gets no 101
+            assert isinstance(connection, AgentConnection)
+            connection.session = self._account.open(request_id)
 
     def _choose_subprotocol(self, _: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
         """Browsers fail when none of what they offered is chosen; the key itself is never sent back."""
@@ -139,7 +170,7 @@ def _bind(port: int) -> socket.socket:
 
 def _offered_keys(request: Request) -> list[str]:
     """Return the keys of ``Authorization: Token K`` and of the subprotocols ``token, K``; either scheme serves."""
-    pairs = [value.strip().partition(" ")[::2] for value in request.headers.get_all("Authorization")]
+    pairs = [split(value) for value in request.headers.get_all("Authorization")]
     protocols = [
         name.strip() for value in request.headers.get_all("Sec-WebSocket-Protocol") for name in value.split(",")
     ]
@@ -157,13 +188,11 @@ def _refuse(connection: ServerConnection, status: HTTPStatus, code: str, message
     return response
 
 
-def _add_request_id(connection: ServerConnection, _: Request, response: Response) -> None:
-    # That it equals Welcome.request_id is the emulator's choice; the vendor documents neither yes nor no.
-    response.headers["dg-request-id"] = str(connection.id)
-
-
 async def _converse(connection: ServerConnection) -> None:
-    conversation = Conversation(connection.send, request_id=str(connection.id))
+    assert isinstance(connection, AgentConnection)
+    assert connection.session is not None
+    session = connection.session
+    conversation = Conversation(connection.send, request_id=session.request_id, tag=session.tag)
     speaking = asyncio.ensure_future(conversation.speak())
     hearing = asyncio.ensure_future(_hear(connection, conversation))
     try:

@@ -64,6 +64,7 @@ class Setup:
     wav: bool
     flux: bool
     think: Think
+    tags: tuple[str, ...]
     notices: tuple[Notice, ...]
 
 
@@ -88,6 +89,7 @@ def setup(message: Mapping[str, Any]) -> Setup:
         wav=_container(message) == "wav",
         flux=listen.get("version") == "v2",
         think=think,
+        tags=tuple(tags),
         notices=notices + think.notices,
     )
 

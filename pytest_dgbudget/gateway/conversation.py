@@ -12,13 +12,18 @@ from pytest_dgbudget.rules.messages import FunctionCallRequest, Welcome, parse, 
 
 
 class Conversation:
-    """One session's state. ``welcomed`` is called with the request id when the Welcome passes."""
+    """One session's state. ``welcomed`` is called with the request id when the Welcome passes.
+
+    ``tagged``: the vendor took Settings that carry the run's tag.
+    """
 
     def __init__(self, tag: str, welcomed: Callable[[str], None]) -> None:
         self._tag = tag
         self._welcomed = welcomed
         self._awaited_calls: set[str] = set()
+        self._tag_passed = False
         self.configured = False
+        self.tagged = False
         self.request_id: str | None = None
         self.audio_in = AudioFormat()
         self.audio_out = AudioFormat()
@@ -44,7 +49,9 @@ class Conversation:
             return text
         self.configured = True
         self.audio_in, self.audio_out = audio_format(data, "input"), audio_format(data, "output")
-        return with_tag(text.decode(), self._tag).encode()
+        passed = with_tag(text.decode(), self._tag).encode()
+        self._tag_passed = passed != text
+        return passed
 
     def vendor_said(self, text: bytes) -> None:
         """Note a message of the vendor's."""
@@ -56,6 +63,8 @@ class Conversation:
         if isinstance(message, Welcome) and self.request_id is None:
             self.request_id = message.request_id
             self._welcomed(message.request_id)
+        elif message.type == "SettingsApplied":
+            self.tagged = self._tag_passed
         elif isinstance(message, FunctionCallRequest):
             self._awaited_calls |= {call.id for call in message.functions if call.client_side}
         elif message.type == "FunctionCallCancelled":

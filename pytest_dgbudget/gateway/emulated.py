@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 
 from pytest_dgbudget.gateway.launch import clean_environment
 from pytest_dgbudget.gateway.upstream import DialLost
@@ -17,12 +18,14 @@ _START_SECONDS = 10
 
 
 class Emulator:
-    """A running emulator's URL and the only key that it takes."""
+    """A running emulator: its two URLs, its one project and the only key that it takes."""
 
-    def __init__(self, process: asyncio.subprocess.Process, agent_url: str, api_key: str) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, where: Mapping[str, str]) -> None:
         self._process = process
-        self.agent_url = agent_url
-        self.api_key = api_key
+        self.agent_url = where["agent_url"]
+        self.api_url = where["api_url"]
+        self.api_key = where["api_key"]
+        self.project_id = where["project_id"]
 
     async def stop(self) -> None:
         if self._process.stdin is not None:
@@ -47,8 +50,7 @@ async def start_emulator() -> Emulator:
     assert process.stdout is not None
     try:
         line = await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
-        where = json.loads(line)
-        return Emulator(process, where["agent_url"], where["api_key"])
-    except (TimeoutError, asyncio.TimeoutError, ValueError, KeyError):
+        return Emulator(process, json.loads(line))
+    except (TimeoutError, asyncio.TimeoutError, ValueError, KeyError, TypeError):
         process.kill()
         raise DialLost(502, "the emulator did not start; the gateway's log says more") from None

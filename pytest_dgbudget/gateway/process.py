@@ -12,9 +12,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from pytest_dgbudget.deepgram.management import Account
 from pytest_dgbudget.errors import DgBudgetError, LedgerError
 from pytest_dgbudget.gateway import runlock
 from pytest_dgbudget.gateway.books import Books
+from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.config import GatewayConfig, load
 from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.door import Vendor, Visitor
@@ -24,10 +26,11 @@ from pytest_dgbudget.gateway.run import Owner, Run
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import LedgerNotWritable, SqliteConnection
 from pytest_dgbudget.model import ClosedBy, Invocation
-from pytest_dgbudget.report.usage import failed_by_overrun, usage_document, write_usage
 
 _CONTROLLER_SECONDS = 10
 _GOODBYE_SECONDS = 2
+# How long an owner that waits for the statement is kept without an answer.
+_ANSWER_SECONDS = 0.5
 
 
 def main() -> None:
@@ -55,6 +58,7 @@ class Gateway:
         self._run: Run | None = None
         self._failed: DgBudgetError | None = None
         self._emulator: Emulator | None = None
+        self._closing: Closing | None = None
         self._finishing: asyncio.Task[dict[str, Any]] | None = None
 
     async def serve(self) -> None:
@@ -93,6 +97,9 @@ class Gateway:
             self._failed = error
         else:
             self._run = Run(self._settings, self._ledger, self._books)
+            self._closing = Closing(
+                self._settings, self._config.invocation, self._ledger, self._books, self._notices, self._account
+            )
 
     def _open_ledger(self) -> Ledger:
         folder = self._ledger_path.parent
@@ -132,6 +139,17 @@ class Gateway:
         self._emulator = await start_emulator()
         return Vendor(self._emulator.agent_url, self._emulator.api_key)
 
+    async def _account(self) -> Account | None:
+        """Return where the statement is; None where nobody knows."""
+        if self._settings.target == "live":
+            url, key = self._settings.api_url, self._config.api_key or ""
+            return None if url is None else Account(api_url=url, project=self._settings.project, key=key)
+        await asyncio.wait([self._vendor])
+        emulator = self._emulator
+        if emulator is None:
+            return None
+        return Account(api_url=emulator.api_url, project=emulator.project_id, key=emulator.api_key)
+
     def _visitor(self) -> Visitor:
         return Visitor(self, lambda: ControlConnection(self._config.secret, self.answer, self.owner_lost))
 
@@ -170,10 +188,14 @@ class Gateway:
             return await run.end(message["attempt"])
         if op == "outcome":
             return run.outcome(message["attempt"], message["outcome"])
+        if op == "lost":
+            return await run.lost(message["nodeid"], message["worker"])
         if op == "stop":
-            return await run.end_all("teardown")
+            return await self._stop_early(run)
         if op == "finish":
-            return await self._finish(message["exit_status"], "teardown")
+            return await self._told_to_finish(message["exit_status"], wait=message["wait"])
+        if op == "reconciliation":
+            return await self._reconciliation()
         raise ValueError(op)
 
     def owner_lost(self, owner: Owner) -> None:
@@ -187,10 +209,9 @@ class Gateway:
 
     def _end_soon(self) -> None:
         """The run ends without a word from pytest."""
-        ending = asyncio.ensure_future(self._finish(None, "owner-lost"))
-        ending.add_done_callback(self._ended)
+        asyncio.ensure_future(self._end()).add_done_callback(self._ended)
 
-    def _ended(self, ending: asyncio.Future[dict[str, Any]]) -> None:
+    def _ended(self, ending: asyncio.Future[None]) -> None:
         if (error := ending.exception()) is not None:
             traceback.print_exception(error)
         self._over.set()
@@ -199,33 +220,42 @@ class Gateway:
         if not self._controller_joined and self._finishing is None:
             self._end_soon()
 
-    async def _finish(self, exit_status: int | None, closed_by: ClosedBy) -> dict[str, Any]:
-        if self._finishing is None:
-            self._finishing = asyncio.ensure_future(self._close_and_report(exit_status, closed_by))
-        answer = await asyncio.shield(self._finishing)
-        asyncio.get_running_loop().call_later(_GOODBYE_SECONDS, self._over.set)
-        return answer
+    async def _end(self) -> None:
+        await self._finish(None, "owner-lost", wait=False)
+        if self._closing is not None:
+            await self._closing.give_up()
 
-    async def _close_and_report(self, exit_status: int | None, closed_by: ClosedBy) -> dict[str, Any]:
-        run = await self.run()
-        await run.end_all(closed_by)
-        assert self._ledger is not None
-        try:
-            await self._books.ask(self._ledger.end, exit_status)
-        except LedgerError as error:
-            self._notices.append(str(error))
-        facts = await self._books.ask(self._ledger.facts)
-        document = usage_document(facts)
-        report: str | None = None
-        try:
-            report = str(write_usage(document, self._settings.report_dir))
-        except OSError as error:
-            self._notices.append(
-                f"the report can't be written to {self._settings.report_dir}: {error}; "
-                "the ledger has it, and --dg-report-dir names another folder"
+    async def _stop_early(self, run: Run) -> None:
+        """Ctrl-C: close everything now, and wait for nothing."""
+        await run.end_all("teardown")
+        if self._closing is not None:
+            await self._closing.give_up()
+
+    async def _told_to_finish(self, exit_status: int, *, wait: bool) -> dict[str, Any]:
+        finished = await self._finish(exit_status, "teardown", wait=wait)
+        if not finished["reconciling"]:
+            self._say_goodbye()
+        return finished
+
+    async def _reconciliation(self) -> dict[str, Any] | None:
+        """Answer an owner that waits: the final report, or None for now."""
+        assert self._closing is not None
+        finished = await self._closing.reconciled(_ANSWER_SECONDS)
+        if finished is not None:
+            self._say_goodbye()
+        return finished
+
+    def _say_goodbye(self) -> None:
+        asyncio.get_running_loop().call_later(_GOODBYE_SECONDS, self._over.set)
+
+    async def _finish(self, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> dict[str, Any]:
+        if self._finishing is None:
+            run = await self.run()
+            assert self._closing is not None
+            self._finishing = self._finishing or asyncio.ensure_future(
+                self._closing.close(run, exit_status, closed_by, wait=wait)
             )
-        failed = failed_by_overrun(facts, document, self._config.invocation)
-        return {"document": document, "report": report, "notices": self._notices, "failed_by_overrun": failed}
+        return await asyncio.shield(self._finishing)
 
     async def _stop(self) -> None:
         if self._emulator is not None:

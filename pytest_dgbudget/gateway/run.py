@@ -23,6 +23,7 @@ from pytest_dgbudget.units import seconds
 _END_SECONDS = 1.5
 
 TEST_IS_OVER = Close(TEST_OVER, "the test is over, its token is revoked")
+PROCESS_IS_GONE = Close(TEST_OVER, "the test's process is gone")
 
 
 class ClientLeft(Exception):
@@ -63,7 +64,13 @@ class Run:
         grant.token = self._tokens.issue(grant)
         self._grants[attempt.id] = grant
         owner.grants.append(grant)
-        return {"token": grant.token, "attempt": attempt.id}
+        budget_seconds = None if attempt.left_ms is None else seconds(attempt.left_ms)
+        return {
+            "token": grant.token,
+            "attempt": attempt.id,
+            "number": attempt.number,
+            "budget_seconds": budget_seconds,
+        }
 
     def verdict(self, attempt: str) -> dict[str, Any]:
         """Tell what a budget cut or refused, and which clients gave up waiting."""
@@ -90,10 +97,32 @@ class Run:
         return {"seconds": seconds(min(left)) if left else None}
 
     async def end(self, attempt: str) -> dict[str, Any]:
-        """Close everything of an attempt, revoke its token, and tell its final usage and verdict."""
+        """Close everything of an attempt, revoke its token, and tell its final figures and verdict."""
         grant = self._grants[attempt]
         await self._end([grant], "teardown", TEST_IS_OVER)
-        return {"usage": self.usage(attempt, None), **self.verdict(attempt)}
+        return {"figures": self._figures(grant), **self.verdict(attempt)}
+
+    async def lost(self, nodeid: str, worker: str) -> dict[str, Any] | None:
+        """Tell the final figures of a test whose process is gone; None when there are none, or they are told."""
+        of_test = [g for g in self._grants.values() if (g.attempt.nodeid, g.attempt.worker) == (nodeid, worker)]
+        if not of_test or of_test[-1].told:
+            return None
+        await self._end(of_test[-1:], "owner-lost", PROCESS_IS_GONE)
+        return self._figures(of_test[-1])
+
+    def _figures(self, grant: Grant) -> dict[str, Any]:
+        """Return what a report of the test says of this attempt; they are told once, so that no sum doubles."""
+        grant.told = True
+        left_ms = grant.attempt.left_ms
+        return {
+            "seconds": seconds(grant.used_ms),
+            "budget_seconds": None if left_ms is None else seconds(left_ms),
+            "sessions": grant.sessions_opened,
+            "cost_usd": None,
+            "request_ids": [r.request_id for r in grant.ended_sessions.values() if r.request_id is not None],
+            "attempt": grant.attempt.number,
+            "verdict": "overrun" if grant.overruns else "within",
+        }
 
     def outcome(self, attempt: str, outcome: Outcome) -> None:
         if attempt in self._grants:
@@ -102,7 +131,7 @@ class Run:
     def owner_lost(self, owner: Owner) -> None:
         """Begin to close everything of an owner; of all of them, when it is the controller that is gone."""
         grants = list(self._grants.values()) if owner.role == "controller" else owner.grants
-        self._begin_end(grants, "owner-lost", Close(TEST_OVER, "the test's process is gone"))
+        self._begin_end(grants, "owner-lost", PROCESS_IS_GONE)
 
     async def end_all(self, closed_by: ClosedBy) -> None:
         """Close and revoke everything of every owner, and grant nothing any more."""

@@ -39,6 +39,7 @@ class Session:
         self._dialling: asyncio.Future[Upstream] | None = None
         self._cut: Cut | None = None
         self._relay: Relay | None = None
+        self._handshake_id: str | None = None
         self._dialled_ms = now_ms()
         grant.open_sessions.append(self)
         lease.opened(self, self._dialled_ms)
@@ -66,6 +67,7 @@ class Session:
             self._finish(now_ms(), "network", None, confirmed=True)
             raise
         self.handshake_ms = now_ms() - self._dialled_ms
+        self._handshake_id = upstream.request_id
         return upstream
 
     def drop(self, upstream: Upstream) -> None:
@@ -129,7 +131,8 @@ class Session:
         relay = self._relay
         record = UsageRecord(
             dial=self.id,
-            request_id=relay.conversation.request_id if relay else None,
+            # Without a Welcome, the handshake's id is the best there is.
+            request_id=(relay.conversation.request_id if relay else None) or self._handshake_id,
             closed_at=utc_now(),
             ms=at_ms - self._dialled_ms,
             handshake_ms=self.handshake_ms,
@@ -138,6 +141,7 @@ class Session:
             closed_by=closed_by,
             close_code=close_code,
             confirmed=confirmed,
+            tagged=relay is not None and relay.conversation.tagged,
         )
         self.lease.closed(self, at_ms)
         self.grant.open_sessions.remove(self)

@@ -81,6 +81,11 @@ class Upstream:
         return self._connection.response
 
     @property
+    def request_id(self) -> str | None:
+        """The id of the handshake. That it is the Welcome's is not documented."""
+        return self.response.headers.get("dg-request-id")
+
+    @property
     def subprotocol(self) -> str | None:
         return self._connection.subprotocol
 

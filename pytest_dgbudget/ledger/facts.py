@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,10 @@ class LeaseFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFacts:
-    """One dial; ``usage`` is None while it is open, ``handshake_ms`` None when it never opened."""
+    """One dial; ``usage`` is None while it is open, ``handshake_ms`` None when it never opened.
+
+    ``tagged``: the vendor took the Settings with the run's tag; None where nobody saw whether it did.
+    """
 
     id: str
     opened_at: str
@@ -62,10 +66,13 @@ class SessionFacts:
     closed_by: str | None
     close_code: int | None
     confirmed: int | None
+    tagged: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
+    """``reconciliation`` is the last one, as usage.json has it; None before there was any."""
+
     id: str
     target: str
     billed: bool
@@ -74,6 +81,7 @@ class RunFacts:
     attempts: tuple[AttemptFacts, ...]
     leases: tuple[LeaseFacts, ...]
     sessions: tuple[SessionFacts, ...]
+    reconciliation: Mapping[str, Any] | None
 
 
 def read_facts(rows: Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]], run: str) -> RunFacts:
@@ -89,6 +97,7 @@ def read_facts(rows: Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]], 
         attempts=_records(AttemptFacts, rows(sql.ATTEMPTS, of_run)),
         leases=_records(LeaseFacts, rows(sql.LEASES, of_run)),
         sessions=_records(SessionFacts, rows(sql.SESSIONS, of_run)),
+        reconciliation=next((json.loads(document) for (document,) in rows(sql.RECONCILIATION, of_run)), None),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -108,7 +109,8 @@ class Ledger:
 
     def session_ended(self, record: UsageRecord) -> None:
         """Record how a session ended, once."""
-        self._insert(sql.INSERT_USAGE, {**asdict(record), "id": token_hex(8), "confirmed": int(record.confirmed)})
+        truths = {"confirmed": int(record.confirmed), "tagged": int(record.tagged)}
+        self._insert(sql.INSERT_USAGE, {**asdict(record), "id": token_hex(8), **truths})
 
     def settle(self, lease: Lease, ms: int) -> None:
         """End a lease with what was metered; what it didn't use is free again."""
@@ -140,6 +142,11 @@ class Ledger:
         self._insert(
             sql.END_INVOCATION, {"invocation": self._invocation.id, "exit_status": exit_status, "at": utc_now()}
         )
+
+    def reconciled(self, document: Mapping[str, Any]) -> None:
+        """Record what came of a reconciliation of the run, as usage.json has it; the last one counts."""
+        row = {"run": self._invocation.run, "verdict": document["verdict"], "at": utc_now()}
+        self._insert(sql.INSERT_RECONCILIATION, {**row, "document": json.dumps(document)})
 
     def facts(self) -> RunFacts:
         """Return everything that is known of the run."""
@@ -180,10 +187,15 @@ class Ledger:
         elif not {"schema", "lease_end"} <= tables:
             raise LedgerError(f"{self._db.name} is no ledger of ours; name another one with --dg-ledger")
         else:
-            self._check_version()
+            self._upgrade()
 
-    def _check_version(self) -> None:
+    def _upgrade(self) -> None:
         ((version,),) = self._db.rows("SELECT MAX(version) FROM schema", {})
+        while version in sql.UPGRADES:
+            for statement in sql.UPGRADES[version]:
+                self._db.execute(statement, {})
+            version += 1
+            self._db.execute("INSERT INTO schema VALUES (:version)", {"version": version})
         if version != sql.VERSION:
             raise LedgerError(
                 f"the ledger {self._db.name} has version {version}, this pytest-dgbudget writes {sql.VERSION}; "
@@ -235,4 +247,5 @@ def _lost_session(dial: str, request_id: str | None, handshake_ms: int | None) -
         "closed_by": "gateway-lost",
         "close_code": None,
         "confirmed": 0,
+        "tagged": None,
     }

@@ -5,7 +5,11 @@ Rows are only ever inserted; "once" is a UNIQUE. Named parameters are written ``
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
+
+_RECONCILIATION = """CREATE TABLE reconciliation (
+    run TEXT NOT NULL REFERENCES run, seq INTEGER NOT NULL, verdict TEXT NOT NULL, at TEXT NOT NULL,
+    document TEXT NOT NULL, PRIMARY KEY (run, seq))"""
 
 TABLES = (
     "CREATE TABLE schema (version INTEGER NOT NULL)",
@@ -39,12 +43,16 @@ TABLES = (
     """CREATE TABLE usage (
         id TEXT PRIMARY KEY, dial TEXT NOT NULL REFERENCES dial, supersedes TEXT UNIQUE REFERENCES usage,
         request_id TEXT, closed_at TEXT, ms BIGINT, handshake_ms BIGINT, audio_in_ms BIGINT, audio_out_ms BIGINT,
-        closed_by TEXT NOT NULL, close_code INTEGER, confirmed INTEGER NOT NULL)""",
+        closed_by TEXT NOT NULL, close_code INTEGER, confirmed INTEGER NOT NULL, tagged INTEGER)""",
     "CREATE UNIQUE INDEX usage_once ON usage (dial) WHERE supersedes IS NULL",
     """CREATE TABLE lease_end (
         lease TEXT PRIMARY KEY REFERENCES lease, how TEXT NOT NULL CHECK (how IN ('settled', 'orphaned')),
         ms BIGINT NOT NULL, at TEXT NOT NULL)""",
+    _RECONCILIATION,
 )
+
+# What makes a ledger of each earlier version one of the next.
+UPGRADES = {1: ("ALTER TABLE usage ADD COLUMN tagged INTEGER", _RECONCILIATION)}
 
 # What a scope has settled and leased. COALESCE: a sum over nothing is zero, not unknown.
 _SUMS = """SELECT COALESCE(SUM(lease_end.ms), 0),
@@ -73,7 +81,9 @@ INSERT_LEASE = "INSERT INTO lease VALUES (:id, :run, :attempt, :scope, :ms, :tak
 INSERT_DIAL = "INSERT INTO dial VALUES (:id, :lease, :at)"
 INSERT_WELCOME = "INSERT INTO welcome VALUES (:dial, :request_id, :handshake_ms)"
 INSERT_USAGE = """INSERT INTO usage VALUES (:id, :dial, NULL, :request_id, :closed_at, :ms, :handshake_ms,
-    :audio_in_ms, :audio_out_ms, :closed_by, :close_code, :confirmed)"""
+    :audio_in_ms, :audio_out_ms, :closed_by, :close_code, :confirmed, :tagged)"""
+INSERT_RECONCILIATION = """INSERT INTO reconciliation
+    SELECT :run, COUNT(*), :verdict, :at, :document FROM reconciliation WHERE run = :run"""
 END_LEASE = "INSERT INTO lease_end VALUES (:lease, :how, :ms, :at)"
 
 OPEN_LEASES = """SELECT lease.id, lease.run, lease.ms FROM lease
@@ -98,9 +108,10 @@ LEASES = """SELECT lease.id, lease.attempt, lease.ms, lease_end.how, lease_end.m
 SESSIONS = """SELECT dial.id, dial.at, lease.id, lease.attempt, usage.id,
         COALESCE(usage.request_id, welcome.request_id), usage.closed_at, usage.ms,
         COALESCE(usage.handshake_ms, welcome.handshake_ms), usage.audio_in_ms,
-        usage.audio_out_ms, usage.closed_by, usage.close_code, usage.confirmed
+        usage.audio_out_ms, usage.closed_by, usage.close_code, usage.confirmed, usage.tagged
     FROM dial JOIN lease ON lease.id = dial.lease
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id
         AND NOT EXISTS (SELECT 1 FROM usage AS newer WHERE newer.supersedes = usage.id)
     WHERE lease.run = :run ORDER BY dial.at, dial.id"""
+RECONCILIATION = "SELECT document FROM reconciliation WHERE run = :run ORDER BY seq DESC LIMIT 1"

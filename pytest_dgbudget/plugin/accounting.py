@@ -11,6 +11,7 @@ import pytest
 from pytest_dgbudget.agent.link import GrantedAttempt
 from pytest_dgbudget.agent.overruns import overrun_error
 from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted, DgBudgetError
+from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
 from pytest_dgbudget.plugin.owner import Owner, join_gateway, start_gateway
 from pytest_dgbudget.plugin.state import STATE, State
 from pytest_dgbudget.units import format_time
@@ -74,12 +75,19 @@ class Accounting:
         """Close everything of the attempt; raises what a budget did since the test was last told."""
         __tracebackhide__ = True
         account = self._accounts[item.nodeid]
-        if self._state.finished is not None or account.gateway_lost:
-            return  # After Ctrl-C the run's end closed everything before this teardown; a lost gateway was told.
+        if self._state.finished is not None:
+            return  # After Ctrl-C the run's end closed everything before this teardown.
+        self._set_properties(item, _figures_of_lost(account.attempt))
+        if account.gateway_lost:
+            return
         ended = self.owner().link.ask("end", attempt=account.attempt.attempt)
+        self._set_properties(item, ended["figures"])
         new = ended["overruns"][account.told :]
         if new and not self._tolerates(new):
             raise overrun_error(new[-1])
+
+    def _set_properties(self, item: pytest.Item, figures: Mapping[str, Any]) -> None:
+        item.user_properties = [*without_ours(item.user_properties), *attempt_properties(figures)]
 
     def claim_environment(self) -> None:
         if self._environment_claimed:
@@ -159,6 +167,12 @@ class Accounting:
         """With --dg-on-exhausted=skip, a test that only lacked run budget is skipped, whatever it raised."""
         only_refused = all((overrun["kind"], overrun["scope"]) == ("refused", "run") for overrun in overruns)
         return self._state.settings.on_exhausted == "skip" and only_refused
+
+
+def _figures_of_lost(attempt: GrantedAttempt) -> dict[str, Any]:
+    """What is known of an attempt whose gateway is gone."""
+    unknown = dict.fromkeys(("seconds", "sessions", "cost_usd", "verdict"))
+    return {**unknown, "budget_seconds": attempt.budget_seconds, "request_ids": [], "attempt": attempt.number}
 
 
 def _gave_up(waited_ms: int) -> str:

@@ -9,7 +9,10 @@ import pytest
 from pytest_dgbudget.plugin.state import State
 
 if TYPE_CHECKING:
+    from pytest_dgbudget.ledger.facts import RunFacts
     from pytest_dgbudget.plugin.owner import Owner
+
+_RAN_TO_ITS_END = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 class Ending:
@@ -33,13 +36,20 @@ class Ending:
             return
         owner = self._owner()
         if owner is not None:
-            state.finished = owner.finish(int(exitstatus))
+            wait = exitstatus in _RAN_TO_ITS_END and not session.shouldfail and not session.shouldstop
+            state.finished = owner.finish(
+                int(exitstatus), wait=wait, still_waiting=lambda: _say_waiting(session.config)
+            )
         elif state.failed is not None:
             state.finished = {"document": None, "report": None, "notices": [f"no report: {state.failed}"]}
         elif state.given and state.settings.budget_ms is not None:
             state.finished = _report_without_gateway(state, int(exitstatus))
+        if state.finished is not None:
+            self._write_junit(session.config, state.finished)
         if state.unbounded:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        elif self._lacks_required_reconciliation() and exitstatus in _RAN_TO_ITS_END:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         elif exitstatus == pytest.ExitCode.TESTS_FAILED and self._only_overruns_failed(session):
             session.exitstatus = state.settings.overrun_exit_code
 
@@ -60,16 +70,59 @@ class Ending:
             self._state.owner = self._state.doorkeeper.stop_waiting()
         return self._state.owner
 
+    def _write_junit(self, config: pytest.Config, finished: dict[str, Any]) -> None:
+        from pytest_dgbudget.plugin.junit import JUnitFile, attachment_path, run_properties
+
+        file, document, report = JUnitFile.of(config), finished["document"], finished["report"]
+        if file is None or document is None:
+            return
+        how = self._state.settings.junit_attachment
+        path = None if report is None else attachment_path(report, how, config.rootpath)
+        for crashed in self._state.crashed:
+            file.add_to_crashed(crashed)
+        file.add_to_suite(run_properties(document, path))
+        if path is not None and how != "off":
+            file.attach(path)
+
+    def _lacks_required_reconciliation(self) -> bool:
+        finished = self._state.finished
+        if finished is None or self._state.settings.reconcile != "require":
+            return False
+        document = finished["document"]
+        return document is None or document["reconciliation"]["verdict"] != "reconciled"
+
     def _only_overruns_failed(self, session: pytest.Session) -> bool:
         by_overrun: int = (self._state.finished or {}).get("failed_by_overrun", 0)
         return by_overrun == session.testsfailed > 0
 
 
+def _say_waiting(config: pytest.Config) -> None:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.ensure_newline()
+        reporter.write_line("dgbudget: waiting for the vendor's statement (Ctrl-C: go on without it)")
+
+
 def _report_without_gateway(state: State, exit_status: int) -> dict[str, Any]:
     """A budget was given and nothing asked for a session: that is a result, too."""
+    from pytest_dgbudget.report.usage import usage_document, write_usage
+
+    settings = state.settings
+    document = usage_document(_facts_without_gateway(state, exit_status))
+    try:
+        return {"document": document, "report": str(write_usage(document, settings.report_dir)), "notices": []}
+    except OSError as error:
+        notice = f"the report can't be written to {settings.report_dir}: {error}; name another --dg-report-dir"
+        return {"document": document, "report": None, "notices": [notice]}
+
+
+def _facts_without_gateway(state: State, exit_status: int) -> RunFacts:
+    from dataclasses import replace
+
     from pytest_dgbudget.ledger.facts import InvocationFacts, RunFacts
     from pytest_dgbudget.model import utc_now
-    from pytest_dgbudget.report.usage import usage_document, write_usage
+    from pytest_dgbudget.reconcile.result import NOTHING_TO_COMPARE, Reconciliation
+    from pytest_dgbudget.rules.matching import Tolerance
 
     settings = state.settings
     invocation = InvocationFacts(
@@ -79,20 +132,19 @@ def _report_without_gateway(state: State, exit_status: int) -> dict[str, Any]:
         finished_at=utc_now(),
         exit_status=exit_status,
     )
-    document = usage_document(
-        RunFacts(
-            id=settings.run_id,
-            target=settings.target,
-            billed=settings.billed,
-            tag="",
-            invocations=(invocation,),
-            attempts=(),
-            leases=(),
-            sessions=(),
-        )
+    facts = RunFacts(
+        id=settings.run_id,
+        target=settings.target,
+        billed=settings.billed,
+        tag="",
+        invocations=(invocation,),
+        attempts=(),
+        leases=(),
+        sessions=(),
+        reconciliation=None,
     )
-    try:
-        return {"document": document, "report": str(write_usage(document, settings.report_dir)), "notices": []}
-    except OSError as error:
-        notice = f"the report can't be written to {settings.report_dir}: {error}; name another --dg-report-dir"
-        return {"document": document, "report": None, "notices": [notice]}
+    if settings.reconcile == "off":
+        return facts
+    tolerance = Tolerance(ms=settings.tolerance_ms, share=settings.tolerance_share)
+    result = Reconciliation(verdict="reconciled", tolerance=tolerance, lines=(), reasons=(NOTHING_TO_COMPARE,))
+    return replace(facts, reconciliation=result.plain(facts))

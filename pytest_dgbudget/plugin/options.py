@@ -31,7 +31,9 @@ def register_options(parser: pytest.Parser) -> None:
         if option.default is not None:
             help_text += f" Default: {option.default}."
         if not option.in_ini_only:
-            group.addoption(option.flag, dest=option.name, metavar=option.metavar, default=None, help=help_text)
+            # argparse fills in what stands behind a percent sign.
+            escaped = help_text.replace("%", "%%")
+            group.addoption(option.flag, dest=option.name, metavar=option.metavar, default=None, help=escaped)
         parser.addini(option.name, help_text, type=_INI_TYPE, default=None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from pytest_dgbudget.agent.link import Link
@@ -22,13 +23,15 @@ class Owner:
         self._launch = launch
         self._gateway = gateway
 
-    def finish(self, exit_status: int) -> dict[str, Any]:
+    def finish(self, exit_status: int, *, wait: bool, still_waiting: Callable[[], None]) -> dict[str, Any]:
         """End the run and return its document, the report's path, and notices.
 
+        ``wait``: for the comparison with the vendor's statement; ``still_waiting`` is called when that takes a while.
         Where the gateway died, another one of the same invocation works from the ledger.
         """
         try:
-            return self._asked_to_finish(exit_status)
+            finished = self._asked_to_finish(exit_status, wait=wait)
+            return self._reconciled(still_waiting) if finished["reconciling"] else finished
         except GatewayError as error:
             lost = str(error)
         except DgBudgetError as error:
@@ -38,14 +41,31 @@ class Owner:
             assert self._launch is not None
             successor = start_gateway_on(self._launch, listen())
             self.link, self._gateway = successor.link, successor._gateway
-            finished = self._asked_to_finish(exit_status)
+            finished = self._asked_to_finish(exit_status, wait=False)
         except DgBudgetError as error:
             return _no_report(error)
         return {**finished, "notices": [*finished["notices"], lost]}
 
-    def _asked_to_finish(self, exit_status: int) -> dict[str, Any]:
-        finished: dict[str, Any] = self.link.ask("finish", exit_status=exit_status)
+    def _asked_to_finish(self, exit_status: int, *, wait: bool) -> dict[str, Any]:
+        finished: dict[str, Any] = self.link.ask("finish", exit_status=exit_status, wait=wait)
         return finished
+
+    def _reconciled(self, still_waiting: Callable[[], None]) -> dict[str, Any]:
+        """Wait for the final report; Ctrl-C ends the waiting, and nothing else."""
+        answer, told = self._waited_for_answer(), False
+        while answer is None:
+            if not told:
+                still_waiting()
+            answer, told = self._waited_for_answer(), True
+        return answer
+
+    def _waited_for_answer(self) -> dict[str, Any] | None:
+        try:
+            answer: dict[str, Any] | None = self.link.ask("reconciliation")
+        except KeyboardInterrupt:
+            self.link.tell("stop")
+            return None
+        return answer
 
     def close(self) -> None:
         """Let go; again is fine."""

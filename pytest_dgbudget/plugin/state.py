@@ -24,7 +24,8 @@ class State:
     A worker has ``port``, ``secret`` and, where every worker runs every test, its ``worker`` id.
     ``owner`` comes with the first test that asks for ``voice_agent``; in xdist's controller ``doorkeeper`` waits for
     a worker that does. ``failed`` is why there is no gateway although one was wanted, and ``unbounded`` tells that a
-    test was refused because a live run has no budget or no key.
+    test was refused because a live run has no budget or no key. ``crashed`` are the reports of tests whose worker
+    crashed, with their figures.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class State:
         self.failed: DgBudgetError | None = None
         self.owner: Owner | None = None
         self.doorkeeper: Doorkeeper | None = None
+        self.crashed: list[pytest.TestReport] = []
         self.finished: dict[str, Any] | None = None
 
     @cached_property

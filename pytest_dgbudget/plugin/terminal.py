@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.terminal import longest_wait, run_line, table_of_tests
 from pytest_dgbudget.report.usage import FILE_NAME
 from pytest_dgbudget.settings import Settings
@@ -41,10 +42,21 @@ def show(terminalreporter: pytest.TerminalReporter, finished: Mapping[str, Any],
         terminalreporter.write_line(run_line(document), **markup)
         if (waited := longest_wait(document)) is not None:
             terminalreporter.write_line(waited)
+        _show_reconciliation(terminalreporter, document)
     if finished["report"] is not None:
         terminalreporter.write_line(f"report: {_shown(Path(finished['report']), rootdir)}")
     for notice in finished["notices"]:
         terminalreporter.write_line(notice, yellow=True)
+
+
+def _show_reconciliation(terminalreporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
+    line = verdict_line(document)
+    if line is None:
+        return
+    markup = {"red": True} if document["reconciliation"]["verdict"] == "discrepancy" else {}
+    terminalreporter.write_line(line, **markup)
+    for sentence in sentences(document):
+        terminalreporter.write_line(f"  {sentence}")
 
 
 def _shown(path: Path, rootdir: Path) -> str:

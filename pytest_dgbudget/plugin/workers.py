@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_dgbudget.errors import DgBudgetError
+from pytest_dgbudget.plugin.junit import attempt_properties
 from pytest_dgbudget.plugin.state import STATE, State
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ class Doorkeeper:
         self._owner: Owner | None = None
         self._thread = threading.Thread(target=self._wait_for_worker, name="dgbudget-door", daemon=True)
         self._thread.start()
+
+    @property
+    def owner(self) -> Owner | None:
+        """What this process is to the gateway, once a worker has made it start."""
+        return self._owner
 
     def stop_waiting(self) -> Owner | None:
         """Return, when no gateway will start any more, what this process is to the one that has."""
@@ -61,9 +67,36 @@ def tell_worker(node: Any) -> None:
     state = config.stash[STATE]
     if state.doorkeeper is None:
         state.doorkeeper = Doorkeeper(state)
+        config.pluginmanager.register(Crashes(state), "dgbudget-crashes")
     node.workerinput["dgbudget"] = {
         "settings": state.settings.plain(),
         "port": state.doorkeeper.port,
         "secret": state.doorkeeper.secret,
-        "worker": node.workerinput["workerid"] if config.getoption("dist", "no") == "each" else "",
+        "worker": _worker_id(node),
     }
+
+
+def _worker_id(node: Any) -> str:
+    """What tells apart the tests that every worker runs; elsewhere a test is the same one on any worker."""
+    return str(node.gateway.id) if node.config.getoption("dist", "no") == "each" else ""
+
+
+class Crashes:
+    """Asks for the figures of tests whose worker crashed: nobody else is left to tell them."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    @pytest.hookimpl(optionalhook=True, trylast=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        owner = self._state.doorkeeper.owner if self._state.doorkeeper is not None else None
+        if owner is None:
+            return
+        try:
+            figures = owner.link.ask("lost", nodeid=crashitem, worker=_worker_id(report.node))
+        except DgBudgetError:
+            return  # The gateway is gone as well; the end of the run says so.
+        # A crash that is run again gets no testcase with a name: its figures are in the run's totals alone.
+        if figures is not None and report.failed:
+            report.user_properties += attempt_properties(figures)
+            self._state.crashed.append(report)

@@ -23,7 +23,15 @@ FILE_NAME = "usage.json"
 # pytest's own exit status for an interrupted run.
 _INTERRUPTED = 2
 
-_NOT_RECONCILED: dict[str, Any] = {"verdict": "off", "checked_at": None, "tolerance": None, "lines": [], "totals": None}
+_NOT_RECONCILED: dict[str, Any] = {
+    "verdict": "off",
+    "checked_at": None,
+    "project": None,
+    "tolerance": None,
+    "reasons": [],
+    "lines": [],
+    "totals": None,
+}
 
 
 def usage_document(facts: RunFacts) -> dict[str, Any]:
@@ -37,7 +45,7 @@ def usage_document(facts: RunFacts) -> dict[str, Any]:
         "run": _run(facts, tests),
         "tests": tests,
         "sessions": [_session(session, attempts[session.attempt]) for session in facts.sessions],
-        "reconciliation": dict(_NOT_RECONCILED),
+        "reconciliation": facts.reconciliation or _NOT_RECONCILED,
     }
 
 

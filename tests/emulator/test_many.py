@@ -11,18 +11,11 @@ import pytest
 from pytest_dgbudget.emulator import conversation, server
 from pytest_dgbudget.emulator.server import CLOSE_OUR_FAULT, Emulator
 
-from .client import PATIENCE, Client, deaf_session, frame, session
+from .api import until
+from .client import Client, deaf_session, frame, session
 from .test_speech import ORDER, SPEECH, speak
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("brief")]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """For what gives no event to wait for: tasks that end."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.005)
 
 
 async def test_a_hundred_sessions_at_once(emulator: Emulator) -> None:

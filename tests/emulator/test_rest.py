@@ -1,60 +1,105 @@
-"""The management API that is not there yet says so, whatever it is asked."""
+"""The management API's doors: who gets in, which paths there are, and how the others are told."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 
 from pytest_dgbudget.emulator import rest
 from pytest_dgbudget.emulator.server import Emulator
 
+from .api import PROJECT, VENDOR, ask, check, get
+
 pytestmark = pytest.mark.asyncio
 
-
-async def ask(emulator: Emulator, request: bytes) -> tuple[bytes, bytes]:
-    address = urlsplit(emulator.api_url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    writer.write(request)
-    head, _, body = (await asyncio.wait_for(reader.read(), 5)).partition(b"\r\n\r\n")
-    writer.close()
-    return head, body
+EMULATED = sorted(VENDOR["answers"])
 
 
-@pytest.mark.parametrize(
-    "request_",
-    [
-        b"GET /v1/projects HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"POST /v1/auth/grant HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
-        b"DELETE /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
-        b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
-        b"GET /x HTTP/1.0\r\n\r\n",
-    ],
-)
-async def test_every_request_is_501(emulator: Emulator, request_: bytes) -> None:
-    head, body = await ask(emulator, request_)
-    assert head.startswith(b"HTTP/1.1 501 ")
-    answer = json.loads(body)
-    assert answer["err_code"] == "NOT_IMPLEMENTED"
-    assert answer["err_msg"] == "the emulator has no management API yet"
-    assert answer["request_id"].encode() in head
+def filled(path: str, emulator: Emulator) -> str:
+    """A path of the vendor's file with our project's id, and ids of nothing behind it."""
+    first, *others = path.split("{}")
+    return first + emulator.project_id * bool(others) + str(uuid4()).join(others)
 
 
-async def test_head_has_no_body(emulator: Emulator) -> None:
-    head, body = await ask(emulator, b"HEAD /v1/projects HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 501 ")
-    assert body == b""
+@pytest.mark.parametrize("path", EMULATED)
+@pytest.mark.parametrize("credentials", [None, "Token dgemu_wrong", "Bearer {key}", "{key}", "Token"])
+async def test_only_the_emulators_key_as_token_gets_in(emulator: Emulator, path: str, credentials: str | None) -> None:
+    authorization = credentials and credentials.format(key=emulator.api_key)
+    reply = await ask(emulator, filled(path, emulator), authorization=authorization)
+    assert reply.refusal() == (401, "INVALID_AUTH")
+    assert reply.json["err_msg"].startswith("Invalid credentials.")
 
 
-@pytest.mark.parametrize("junk", [b"\x16\x03\x01\x02\r\n\r\n", b"hello\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"a" * 99999])
-async def test_garbage_is_refused(emulator: Emulator, junk: bytes) -> None:
-    head, body = await ask(emulator, junk)
-    assert head.split()[1] in {b"400", b"431"}
-    assert json.loads(body)["err_code"] == "Bad Request"
+@pytest.mark.parametrize("scheme", ["Token", "token", "Bearer"])
+async def test_key_of_somebody_else_is_told_where_it_is_and_never_echoed(emulator: Emulator, scheme: str) -> None:
+    reply = await ask(emulator, "/v1/projects", authorization=f"{scheme} 0123456789secret")
+    assert reply.refusal() == (401, "INVALID_AUTH")
+    assert "emulator" in reply.json["err_msg"]
+    assert "secret" not in f"{reply}"
 
 
-async def test_slow_client_is_not_waited_for(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest, "DEADLINE_SECONDS", 0.05)
-    assert await ask(emulator, b"GET / HTTP/1.1\r\n") == (b"", b"")
+async def test_wrong_key_of_ours_is_told_no_more_than_at_the_vendor(emulator: Emulator) -> None:
+    reply = await ask(emulator, "/v1/projects", authorization="Token dgemu_wrong")
+    assert reply.json["err_msg"] == "Invalid credentials."
+
+
+async def test_the_keys_only_project(emulator: Emulator) -> None:
+    reply = await ask(emulator, "/v1/projects", authorization=f"token {emulator.api_key}")
+    check(reply.json, "ListProjectsV1Response")
+    (project,) = reply.json["projects"]
+    assert project["project_id"] == emulator.project_id
+    assert await get(emulator, "") == {**project, "mip_opt_out": False}
+
+
+@pytest.mark.parametrize("path", [path for path in EMULATED if "{}" in path])
+async def test_unknown_project_is_404(emulator: Emulator, path: str) -> None:
+    reply = await ask(emulator, path.replace("{}", str(uuid4())))
+    assert reply.refusal() == (404, "PROJECT_NOT_FOUND")
+
+
+@pytest.mark.parametrize("bad", ["x", "0", "00000000-0000-0000-0000-00000000000g", "%00"])
+@pytest.mark.parametrize("path", ["/v1/projects/{}", "/v1/projects/{}/requests", f"{PROJECT}/requests/{{}}"])
+async def test_bad_uuid_is_404_in_plain_text(emulator: Emulator, path: str, bad: str) -> None:
+    reply = await ask(emulator, path.replace("{}", bad))
+    assert (reply.status, reply.headers["content-type"]) == (404, "text/plain; charset=utf-8")
+    assert reply.body.startswith(b"UUID parsing failed: ")
+
+
+@pytest.mark.parametrize(("kind", "code"), [("requests", "REQUEST_NOT_FOUND"), ("balances", "BALANCE_NOT_FOUND")])
+async def test_unknown_request_or_balance_is_404(emulator: Emulator, kind: str, code: str) -> None:
+    assert (await ask(emulator, f"{PROJECT}/{kind}/{uuid4()}")).refusal() == (404, code)
+
+
+async def test_project_id_is_known_in_capitals(emulator: Emulator) -> None:
+    assert (await ask(emulator, f"/v1/projects/{emulator.project_id.upper()}")).status == 200
+
+
+@pytest.mark.parametrize("path", sorted(set(VENDOR["paths"]) - set(EMULATED)))
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_what_only_the_vendor_has_says_so_whoever_asks(emulator: Emulator, path: str, method: str) -> None:
+    reply = await ask(emulator, filled(path, emulator), method=method, authorization=None)
+    assert reply.refusal() == (501, "NOT_IMPLEMENTED")
+
+
+async def test_every_path_of_the_vendor_is_known() -> None:
+    assert sorted([*EMULATED, *rest.NOT_EMULATED]) == VENDOR["paths"]
+
+
+@pytest.mark.parametrize("path", ["/", "/x", "/v1", "/v1/projects/", f"{PROJECT}/x", f"{PROJECT}//requests", "*"])
+async def test_unknown_path_is_404(emulator: Emulator, path: str) -> None:
+    assert (await ask(emulator, path)).refusal() == (404, "NOT_FOUND")
+    assert (await ask(emulator, path, method="DELETE", authorization=None)).refusal() == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("path", EMULATED)
+@pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS"])
+async def test_nothing_is_changed_here(emulator: Emulator, path: str, method: str) -> None:
+    reply = await ask(emulator, filled(path, emulator), method=method)
+    assert reply.refusal() == (405, "METHOD_NOT_ALLOWED")
+    assert reply.headers["allow"] == "GET, HEAD"
+
+
+async def test_every_answer_has_an_id_of_its_own(emulator: Emulator) -> None:
+    ids = {(await ask(emulator, path)).headers["dg-request-id"] for path in ["/v1/projects", "/v1/projects", "/x"]}
+    assert len(ids) == 3

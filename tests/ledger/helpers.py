@@ -51,6 +51,7 @@ def usage(dial: str, ms: int | None = 1000, *, closed_by: ClosedBy = "client", c
         closed_by=closed_by,
         close_code=1000,
         confirmed=confirmed,
+        tagged=True,
     )
 
 

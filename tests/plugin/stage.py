@@ -208,7 +208,7 @@ def clean_environment(changes: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(scrubbed)}
     for name in [name for name in kept if name.lower().endswith("_proxy") or name == "PYTHONWARNINGS"]:
         del kept[name]
-    return {**kept, "DG_AGENT_URL": "ws://127.0.0.1:1/v1/agent/converse", **changes}
+    return {**kept, "DG_AGENT_URL": "ws://127.0.0.1:1/v1/agent/converse", "DG_API_URL": "http://127.0.0.1:1", **changes}
 
 
 class Gallery:

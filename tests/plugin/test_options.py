@@ -35,6 +35,13 @@ GIVEN: dict[str, Any] = {
     "dg_on_exhausted": ("skip", "on_exhausted", "skip"),
     "dg_target": ("emulator", "target", "emulator"),
     "dg_agent_url": ("wss://agent.example/v1/agent/converse", "agent_url", "wss://agent.example/v1/agent/converse"),
+    "dg_api_url": ("https://api.example", "api_url", "https://api.example"),
+    "dg_project": ("0f8fad5b", "project", "0f8fad5b"),
+    "dg_reconcile": ("require", "reconcile", "require"),
+    "dg_reconcile_timeout": ("2.5s", "reconcile_timeout_ms", 2500),
+    "dg_tolerance": ("500ms,2.5%", "tolerance_share", 0.025),
+    "dg_vendor_grace": ("1m", "vendor_grace_ms", 60_000),
+    "dg_junit_attachment": ("absolute", "junit_attachment", "absolute"),
     "dg_run_id": ("my.run-1", "run_id", "my.run-1"),
     "dg_ledger": ("sqlite:///else/where.db", "ledger", "{root}/else/where.db"),
     "dg_report_dir": ("reports", "report_dir", "{root}/reports"),
@@ -42,12 +49,14 @@ GIVEN: dict[str, Any] = {
     "dg_keep_key": ("true", "keep_key", True),
     "dg_overrun_exit_code": ("9", "overrun_exit_code", 9),
 }
-INI_ONLY = {"dg_agent_settings", "dg_keep_key", "dg_overrun_exit_code"}
+INI_ONLY = {"dg_agent_settings", "dg_junit_attachment", "dg_keep_key", "dg_overrun_exit_code", "dg_vendor_grace"}
 BY_FLAG = {name: text for name, (text, _, _) in GIVEN.items() if name not in INI_ONLY}
 BY_VARIABLE = {
     "DG_BUDGET": "dg_budget",
     "DG_TARGET": "dg_target",
     "DG_AGENT_URL": "dg_agent_url",
+    "DG_API_URL": "dg_api_url",
+    "DEEPGRAM_PROJECT_ID": "dg_project",
     "DG_RUN_ID": "dg_run_id",
     "DG_LEDGER": "dg_ledger",
 }
@@ -64,6 +73,7 @@ def flag(name: str) -> str:
 def resolved(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Resolve:
     """Collect with these arguments; return what was resolved."""
     monkeypatch.delenv("DG_AGENT_URL")
+    monkeypatch.delenv("DG_API_URL")
     pytester.makeconftest(SHOW)
     pytester.makepyfile("def test_it(): pass")
 
@@ -157,6 +167,14 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "target": "emulator",
         "target_given": False,
         "agent_url": "wss://agent.deepgram.com/v1/agent/converse",
+        "api_url": "https://api.deepgram.com",
+        "project": None,
+        "reconcile": "warn",
+        "reconcile_timeout_ms": 30_000,
+        "tolerance_ms": 2000,
+        "tolerance_share": 0.05,
+        "vendor_grace_ms": 600_000,
+        "junit_attachment": "relative",
         "ledger": str(pytester.path / ".dgbudget/ledger.db"),
         "ledger_given": False,
         "report_dir": str(pytester.path / ".dgbudget/report"),
@@ -589,4 +607,4 @@ def test_every_option_is_tested_here() -> None:
     assert {option.name for option in OPTIONS} == GIVEN.keys()
     assert {option.name for option in OPTIONS if option.in_ini_only} == INI_ONLY
     assert {option.environment: option.name for option in OPTIONS if option.environment} == BY_VARIABLE
-    assert not {name for name in os.environ if name in BY_VARIABLE} - {"DG_AGENT_URL"}
+    assert not {name for name in os.environ if name in BY_VARIABLE} - {"DG_AGENT_URL", "DG_API_URL"}

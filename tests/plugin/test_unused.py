@@ -74,6 +74,7 @@ WITHOUT = ("-p", "no:dgbudget")
 @pytest.fixture(autouse=True)
 def unused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DG_AGENT_URL")
+    monkeypatch.delenv("DG_API_URL")
     project.write("test_it.py", TESTS)
 
 

@@ -66,6 +66,7 @@ def session(**fields: Any) -> SessionFacts:
         "closed_by": "client",
         "close_code": 1000,
         "confirmed": 1,
+        "tagged": 1,
     }
     return SessionFacts(**{**known, **fields})
 
@@ -81,6 +82,7 @@ def run(**fields: Any) -> RunFacts:
         "attempts": (attempt(),),
         "leases": (lease(),),
         "sessions": (session(),),
+        "reconciliation": None,
     }
     return RunFacts(**{**known, **fields})
 

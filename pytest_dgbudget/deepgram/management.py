@@ -1,0 +1,144 @@
+"""The calls of the management API that make up a statement."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from pytest_dgbudget.deepgram.patience import Patience
+from pytest_dgbudget.deepgram.rows import amount_of, instant, objects_in, page_number, row_of
+from pytest_dgbudget.deepgram.transport import Query, Transport
+from pytest_dgbudget.errors import ReconciliationError
+from pytest_dgbudget.rules.matching import VendorRow
+
+# The most that the vendor gives at once (OpenAPI file, requests, limit).
+_ROWS_PER_PAGE = 1000
+_MOST_PAGES = 2000
+_REFUSED = {401, 403}
+_NOT_FOUND = 404
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Whose statement it is, and where; ``project`` None: the only one that the key sees."""
+
+    api_url: str
+    project: str | None
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagTotal:
+    """What a breakdown has under one tag: milliseconds, or millionths of a dollar.
+
+    None where it shows no tags, so that nobody can tell whose the figures are.
+    """
+
+    amount: int | None
+
+
+class ManagementApi:
+    """Reads one tag's statement; every call raises ReconciliationError, and all but ``find_project`` need ``project``.
+
+    ``patience`` bounds each of them, its retries included.
+    """
+
+    def __init__(self, account: Account, tag: str, patience: Patience) -> None:
+        self.project = account.project
+        self._tag = tag
+        self._transport = Transport(account.api_url, account.key, patience)
+
+    def find_project(self) -> None:
+        """Take the key's only project where none was named."""
+        if self.project is not None:
+            return
+        projects = objects_in(self._get("the projects", "/v1/projects"), "projects")
+        ids = [project["project_id"] for project in projects if isinstance(project.get("project_id"), str)]
+        if len(ids) != 1:
+            found = f"{len(ids)} projects ({', '.join(ids[:5])})" if ids else "no project"
+            raise ReconciliationError(self._transport.safe(f"the key sees {found}; name one with --dg-project"))
+        self.project = ids[0]
+
+    def request(self, request_id: str) -> VendorRow | None:
+        """Return the row of one request; None where the statement has none."""
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,200}", request_id):
+            return None  # What the vendor never gave out can't be in its statement, and must not become a path.
+        try:
+            body = self._get(f"request {request_id}", self._path(f"requests/{request_id}"))
+        except ReconciliationError as error:
+            if error.status == _NOT_FOUND and "PROJECT" not in str(error):
+                return None
+            raise
+        # Wrapped in the OpenAPI file, bare in the guide's example.
+        wrapped = body.get("request")
+        return row_of(wrapped if isinstance(wrapped, dict) else body, self._tag, request_id)
+
+    def requests(self, start: datetime, end: datetime) -> Iterator[list[VendorRow]]:
+        """Yield the Voice Agent's rows of a period, page by page, until a short one."""
+        query = [("endpoint", "agent"), ("start", instant(start)), ("end", instant(end)), ("limit", _ROWS_PER_PAGE)]
+        page: int | None = None
+        met: set[str] = set()
+        for _ in range(_MOST_PAGES):
+            asked = query if page is None else [*query, ("page", page)]
+            body = self._get("the requests", self._path("requests"), asked)
+            entries = objects_in(body, "requests")
+            rows = [row for entry in entries if (row := row_of(entry, self._tag)) is not None]
+            yield rows
+            if len(entries) < (page_number(body.get("limit")) or _ROWS_PER_PAGE):
+                return
+            found = {row.request_id for row in rows}
+            # Which number the first page has is not documented: page 1 may be that one again.
+            if found <= met and page != 1:
+                raise ReconciliationError("the requests don't end: a page has nothing but what was on earlier ones")
+            met |= found
+            page = (page_number(body.get("page")) or 0) + 1 if page is None else page + 1
+        raise ReconciliationError(f"the requests don't end: {_MOST_PAGES} pages were read")
+
+    def agent_time(self, first: str, last: str) -> TagTotal:
+        """Return the agent hours of these UTC days (YYYY-MM-DD) under the tag, in milliseconds."""
+        query = [("endpoint", "agent"), *self._under_tag(first, last)]
+        body = self._get("the usage breakdown", self._path("usage/breakdown"), query)
+        return self._total(body, "agent_hours", 3_600_000)
+
+    def dollars(self, first: str, last: str) -> TagTotal:
+        """Return what these UTC days (YYYY-MM-DD) cost under the tag, in millionths of a dollar."""
+        path = self._path("billing/breakdown")
+        body = self._get("the billing breakdown", path, self._under_tag(first, last), scope="billing:read")
+        return self._total(body, "dollars", 1_000_000)
+
+    def _under_tag(self, first: str, last: str) -> Query:
+        return [("grouping", "tags"), ("tag", self._tag), ("start", first), ("end", last)]
+
+    def _total(self, body: Mapping[str, Any], field: str, scale: int) -> TagTotal:
+        """Add up what is under our tag: the vendor groups by a session's whole set of tags."""
+        total = 0.0
+        for entry in objects_in(body, "results"):
+            grouping = entry.get("grouping")
+            tags = grouping.get("tags") if isinstance(grouping, dict) else None
+            if not isinstance(tags, list):
+                return TagTotal(amount=None)
+            if self._tag in tags:
+                amount = amount_of(entry.get(field))
+                if amount is None:
+                    raise ReconciliationError(f"the breakdown can't be read: {field} is no amount")
+                total += amount
+        return TagTotal(amount=round(total * scale))
+
+    def _get(self, what: str, path: str, query: Query = (), scope: str = "usage:read") -> dict[str, Any]:
+        """Which scope a call needs is documented for none; the names are those of the vendor's page on roles."""
+        try:
+            return self._transport.get(what, path, query)
+        except ReconciliationError as error:
+            if error.status in _REFUSED:
+                raise ReconciliationError(
+                    f"{error}; does the key have the scope {scope}?", status=error.status
+                ) from None
+            raise
+
+    def _path(self, of_project: str) -> str:
+        assert self.project is not None
+        return f"/v1/projects/{quote(self.project, safe='')}/{of_project}"

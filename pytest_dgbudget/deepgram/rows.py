@@ -1,0 +1,99 @@
+"""What the management API answers, read with care: most of it is promised by nobody."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from pytest_dgbudget.errors import ReconciliationError
+from pytest_dgbudget.rules.matching import VendorRow
+
+# Amounts are seconds, hours or dollars, and ten years in seconds are more than any of them.
+_LARGEST = 315_360_000
+
+
+def objects_in(body: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
+    """Return a list of objects; raises ReconciliationError where it is something else."""
+    entries = body.get(field)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ReconciliationError(f"the answer can't be read: {field} is no list of objects")
+    return entries
+
+
+def row_of(entry: Mapping[str, Any], tag: str, asked_for: str | None = None) -> VendorRow | None:
+    """Read one request; None where it has no id, or not the one that was asked for.
+
+    Its free-form ``response`` is as in the vendor's examples, which have ``null`` or 0 dollars before it has settled.
+    """
+    request_id = entry.get("request_id", asked_for)
+    if not isinstance(request_id, str) or asked_for not in (None, request_id):
+        return None
+    response = _object(entry.get("response"))
+    details = _object(response.get("details"))
+    usd = amount_of(details.get("usd"))
+    return VendorRow(
+        request_id=request_id,
+        ms=_duration_ms(entry, response, details),
+        micro_usd=None if usd is None else round(usd * 1_000_000),
+        tagged=_is_tagged(details.get("tags"), tag),
+        settled=bool(response) and usd != 0,
+    )
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _duration_ms(entry: Mapping[str, Any], response: Mapping[str, Any], details: Mapping[str, Any]) -> int | None:
+    """How long, in the row's own words; without them, from when it was created until it was completed."""
+    duration = amount_of(details.get("duration"))
+    if duration is not None:
+        return round(duration * 1000)
+    created, completed = _moment(entry.get("created")), _moment(response.get("completed"))
+    if created is None or completed is None or completed < created:
+        return None
+    return round((completed - created).total_seconds() * 1000)
+
+
+def _is_tagged(tags: object, tag: str) -> bool | None:
+    """Tags are a list in one of the vendor's examples, and a text in another."""
+    if isinstance(tags, list):
+        return tag in tags
+    return tag in re.split(r"[\s,]+", tags) if isinstance(tags, str) else None
+
+
+def amount_of(value: object) -> float | None:
+    """Return a number that can be an amount, or None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if 0 <= value < _LARGEST and not math.isnan(value) else None
+
+
+def page_number(value: object) -> int | None:
+    """Return the number of a page, or how many rows it may have."""
+    number = amount_of(value)
+    return None if number is None else int(number)
+
+
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-]\d\d):?(\d\d))?")
+
+
+def _moment(value: object) -> datetime | None:
+    """Read a date-time; Python's own reader takes neither a Z nor every number of digits on all versions."""
+    match = _MOMENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return None
+    day, clock, fraction, hours, minutes = match.groups()
+    offset = f"{hours}:{minutes}" if hours else "+00:00"
+    try:
+        return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{offset}")
+    except ValueError:
+        return None
+
+
+def instant(moment: datetime) -> str:
+    """Return a moment in the form that the API takes."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,148 @@
+"""How the management API is asked: with the key, within bounds, and again where that may help."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NoReturn
+from urllib.parse import urlencode
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+from urllib3.exceptions import HTTPError, InvalidHeader, SSLError
+from urllib3.util import Retry, Timeout
+
+from pytest_dgbudget.deepgram.patience import Patience
+from pytest_dgbudget.errors import ReconciliationError
+from pytest_dgbudget.options import host_of
+from pytest_dgbudget.settings import is_loopback
+
+_MOST_BYTES = 32 * 1024 * 1024
+_CALL_SECONDS = 10
+_PAUSES_SECONDS = (0.2, 0.8, 2.0)
+_TEMPORARY = {408, 409, 425, 429, 500, 502, 503, 504}
+
+Query = Sequence[tuple[str, object]]
+
+
+class TryLater(ReconciliationError):
+    """Asking again in so many ``seconds`` may help."""
+
+    def __init__(self, message: str, *, status: int | None = None, seconds: float = 0) -> None:
+        super().__init__(message, status=status, temporary=True)
+        self.seconds = seconds
+
+
+class Transport:
+    """One API under one key. Raises ReconciliationError, and none of its messages holds the key."""
+
+    def __init__(self, url: str, key: str, patience: Patience) -> None:
+        self._url = url.rstrip("/")
+        self._key = key
+        self._patience = patience
+        self._pool = _pool(self._url)
+
+    def get(self, what: str, path: str, query: Query = (), pauses: Sequence[float] = _PAUSES_SECONDS) -> dict[str, Any]:
+        """Return a JSON object. ``what`` is asked for, in words; ``pauses`` (seconds) come before each other try."""
+        try:
+            return self._ask(what, path, query)
+        except TryLater as later:
+            if not pauses or not self._patience.pause(max(pauses[0], later.seconds)):
+                raise
+        return self.get(what, path, query, pauses[1:])
+
+    def safe(self, text: str) -> str:
+        """Make a stranger's text fit for one line of ours: printable, short, and without the key."""
+        printable = "".join(character if character.isprintable() else " " for character in text)
+        return " ".join(printable.replace(self._key, "***").split())[:300]
+
+    def _ask(self, what: str, path: str, query: Query) -> dict[str, Any]:
+        seconds = self._patience.left()
+        if not seconds:
+            raise ReconciliationError(f"{what}: no time was left to ask", temporary=True)
+        try:
+            response = self._pool.request(
+                "GET",
+                f"{self._url}{path}?{urlencode(query)}" if query else f"{self._url}{path}",
+                headers={"Authorization": f"Token {self._key}", "Accept": "application/json"},
+                timeout=Timeout(total=min(seconds, _CALL_SECONDS)),
+                redirect=False,  # the key goes where it was meant to go and nowhere else
+                retries=False,
+                preload_content=False,
+                decode_content=False,
+            )
+            body = self._read(what, response)
+        except SSLError as error:
+            raise ReconciliationError(self.safe(f"{what}: {self._url}: {_cause(error)}")) from None
+        except (HTTPError, OSError) as error:
+            raise TryLater(self.safe(f"{what}: {self._url} can't be reached: {_cause(error)}")) from None
+        if response.status != 200:
+            self._refused(what, response, body)
+        return self._parsed(what, body)
+
+    def _read(self, what: str, response: Any) -> bytes:
+        body = bytearray()
+        try:
+            while chunk := response.read(65536):
+                body += chunk
+                if len(body) > _MOST_BYTES:
+                    raise ReconciliationError(f"{what}: the answer is over {_MOST_BYTES // 2**20} MiB")
+                if not self._patience.left():
+                    raise ReconciliationError(f"{what}: the answer did not end in time", temporary=True)
+            response.release_conn()
+        except BaseException:
+            response.close()
+            raise
+        return bytes(body)
+
+    def _parsed(self, what: str, body: bytes) -> dict[str, Any]:
+        parsed = _json(body)
+        if not isinstance(parsed, dict):
+            shown = self.safe(body[:60].decode("utf-8", "replace"))
+            raise ReconciliationError(f"{what}: the answer is no JSON object: {shown!r}")
+        return parsed
+
+    def _refused(self, what: str, response: Any, body: bytes) -> NoReturn:
+        told = self.safe(_told(body))
+        message = f"{what}: HTTP {response.status}{': ' if told else ''}{told}"
+        if response.status in _TEMPORARY:
+            raise TryLater(message, status=response.status, seconds=_retry_after(response))
+        raise ReconciliationError(message, status=response.status)
+
+
+def _pool(url: str) -> urllib3.PoolManager:
+    """Through a proxy where the environment names one, never to this machine itself."""
+    host, proxy = host_of(url), getproxies().get(url.partition(":")[0])
+    if proxy and not is_loopback(host) and not proxy_bypass(host):
+        return urllib3.ProxyManager(proxy if "://" in proxy else f"http://{proxy}")
+    return urllib3.PoolManager()
+
+
+def _cause(error: BaseException) -> str:
+    """The library wraps what really happened; say that."""
+    cause = error.__cause__ or error.__context__ or error
+    return f"{type(cause).__name__}: {cause}"
+
+
+def _retry_after(response: Any) -> float:
+    header = response.headers.get("Retry-After")
+    try:
+        return Retry().parse_retry_after(header) if header else 0
+    except InvalidHeader:
+        return 0
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _told(body: bytes) -> str:
+    """Return what an error says: in one of the vendor's two JSON forms, or in plain text."""
+    error = _json(body)
+    if not isinstance(error, dict):
+        return body[:300].decode("utf-8", "replace")
+    parts = (error.get(name) for name in ("err_code", "err_msg", "category", "message", "details"))
+    return ": ".join(part for part in parts if isinstance(part, str) and part)

@@ -1,0 +1,78 @@
+"""Hours and dollars per UTC day, by group (vendor's pages "Get Project Usage Breakdown", "… Billing Breakdown").
+
+The emulator's choices, where the vendor documents nothing: a day or group without sessions has no entry; without
+``start`` the period begins with the first session, without ``end`` it ends today; agent hours are part of the total
+and not of the audio hours; a session's tokens and characters are not counted, the price per minute includes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pytest_dgbudget.emulator.billing import Account, Record, round_usd, utc_now
+from pytest_dgbudget.emulator.facets import facet, select
+from pytest_dgbudget.emulator.query import Query
+
+_USAGE_GROUPS = ("accessor", "endpoint", "feature_set", "models", "method", "tags", "deployment")
+_BILLING_GROUPS = ("accessor", "deployment", "line_item", "tags")
+
+_Figures = Callable[[Sequence[Record]], dict[str, Any]]
+
+
+def usage_breakdown(account: Account, query: Query) -> dict[str, Any]:
+    group = query.choice("grouping", _USAGE_GROUPS)
+    records = select(account.settled(), query, "accessor", "deployment", "endpoint", "method", "tag")
+    # The vendor's file lets models alone be no null.
+    blank: dict[str, Any] = {**dict.fromkeys(_USAGE_GROUPS), "models": []}
+    return _breakdown(records, query, [group] if group else [], blank, _usage)
+
+
+def billing_breakdown(account: Account, query: Query) -> dict[str, Any]:
+    groups = query.choices("grouping", _BILLING_GROUPS)
+    records = select(account.settled(), query, "accessor", "deployment", "line_item", "tag")
+    return _breakdown(records, query, groups, dict.fromkeys(_BILLING_GROUPS), _billing)
+
+
+def _breakdown(
+    records: list[Record], query: Query, groups: Sequence[str], blank: dict[str, Any], figures: _Figures
+) -> dict[str, Any]:
+    today = utc_now().date()
+    start = query.day("start") or min((record.day for record in records), default=today)
+    end = query.day("end") or today
+    inside = [record for record in records if start <= record.day <= end]
+    return {
+        "start": start.isoformat(),
+        "end": end.isoformat(),
+        "resolution": {"units": "day", "amount": 1},
+        "results": [
+            {**figures(members), "grouping": {**blank, "start": day, "end": day, **dict(group)}}
+            for (day, *group), members in _grouped(inside, groups).items()
+        ],
+    }
+
+
+def _grouped(records: list[Record], groups: Sequence[str]) -> dict[tuple[Any, ...], list[Record]]:
+    """Return the records by UTC day and by what they are in each of these groups, the oldest first."""
+    grouped: dict[tuple[Any, ...], list[Record]] = {}
+    for record in reversed(records):
+        key = (record.day.isoformat(), *((group, facet(record, group)) for group in groups))
+        grouped.setdefault(key, []).append(record)
+    return grouped
+
+
+def _usage(records: Sequence[Record]) -> dict[str, Any]:
+    hours = sum(record.milliseconds for record in records) / 3_600_000
+    return {
+        "hours": 0.0,
+        "total_hours": hours,
+        "agent_hours": hours,
+        "tokens_in": 0,
+        "tokens_out": 0,
+        "tts_characters": 0,
+        "requests": len(records),
+    }
+
+
+def _billing(records: Sequence[Record]) -> dict[str, Any]:
+    return {"dollars": round_usd(sum(record.usd for record in records))}

@@ -1,0 +1,57 @@
+"""What a session is in the vendor's terms: what queries filter by and breakdowns group by. Pure.
+
+The vendor's values are those of its OpenAPI file of 2026-07-22. It shows no session of an agent; what these are there
+is the emulator's choice. Whoever got a 101 succeeded, even if an Error ended the session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pytest_dgbudget.emulator.billing import Record
+from pytest_dgbudget.emulator.query import Query
+
+DEPLOYMENT = "hosted"
+METHOD = "streaming"
+LINE_ITEM = "emulated::agent-standard"  # looks like nothing of the vendor's, so that nobody counts on it
+
+_KNOWN = {
+    "deployment": ("hosted", "beta", "self-hosted"),
+    "endpoint": ("listen", "read", "speak", "agent"),
+    "method": ("sync", "async", "streaming"),
+    "status": ("succeeded", "failed"),
+}
+_ALIKE = {
+    "deployment": DEPLOYMENT,
+    "endpoint": "agent",
+    "feature_set": None,
+    "line_item": LINE_ITEM,
+    "method": METHOD,
+    "models": (),
+    "status": "succeeded",
+}
+
+
+def facet(record: Record, name: str) -> Any:
+    """Return one of a session's properties; its tags are a set, in alphabetical order."""
+    if name in _ALIKE:
+        return _ALIKE[name]
+    if name == "tags":
+        return tuple(sorted(set(record.tags)))
+    return getattr(record, name)  # accessor, request_id
+
+
+def select(records: Iterable[Record], query: Query, *names: str) -> list[Record]:
+    """Return the records that fit these parameters of the query."""
+    wanted = {name: _wanted(query, name) for name in names}
+    asked = {name: value for name, value in wanted.items() if value is not None}
+    return [record for record in records if all(_fits(record, *each) for each in asked.items())]
+
+
+def _wanted(query: Query, name: str) -> str | None:
+    return query.choice(name, _KNOWN[name]) if name in _KNOWN else query.text(name)
+
+
+def _fits(record: Record, name: str, value: str) -> bool:
+    return value in record.tags if name == "tag" else bool(facet(record, name) == value)

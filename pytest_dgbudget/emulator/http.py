@@ -1,0 +1,202 @@
+"""HTTP on one port: reads requests, writes answers, keeps connections; what is answered is somebody else's concern."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import h11
+
+DEADLINE_SECONDS = 10.0  # from the first wait for a request to the end of its answer: a slow client is not waited for
+LONGEST_HEAD = 16 * 1024  # bytes
+LONGEST_BODY = 64 * 1024  # bytes; nothing here needs one, it is read to find the next request behind it
+_READ = 65536
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A whole request; header names are lower case. ``id`` is ours and goes out as ``dg-request-id``."""
+
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    method: str
+    path: str
+    query: str
+    headers: Sequence[tuple[str, str]]
+
+    def header(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key == name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What goes back; length, ``dg-request-id`` and the connection's fate are added on the way."""
+
+    status: int = 200
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes
+
+
+class Refusal(Exception):
+    """Becomes an answer in the vendor's error form."""
+
+    def __init__(self, status: int, code: str, message: str, *, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers
+
+    def answer(self, request_id: str) -> Answer:
+        body = {"err_code": self.code, "err_msg": self.message, "request_id": request_id}
+        return Answer(status=self.status, headers=self.headers, body=json.dumps(body).encode())
+
+
+Respond = Callable[[Request], Answer]
+
+
+class HttpServer:
+    """Answers requests with ``respond``, which may raise Refusal."""
+
+    def __init__(self, respond: Respond) -> None:
+        self._respond = respond
+        self._server: asyncio.AbstractServer | None = None
+        self._connections: set[asyncio.Task[Any]] = set()
+
+    async def start(self, sock: socket.socket, *, backlog: int) -> None:
+        self._server = await asyncio.start_server(self._serve, sock=sock, backlog=backlog)
+
+    async def stop(self) -> None:
+        """Stop listening and end every connection."""
+        assert self._server is not None
+        self._server.close()
+        connections = list(self._connections)
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+        # CancelledError too: Python 3.10 and 3.11 print a traceback when a connection's task ends cancelled.
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            await _Connection(reader, writer, self._respond).run()
+        writer.transport.abort()  # nothing, unless one of these came
+
+
+class _Connection:
+    """One connection: request, answer, and so on until one side has enough."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, respond: Respond) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._respond = respond
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
+
+    async def run(self) -> None:
+        going_on = True
+        while going_on:
+            # A timer and not wait_for, which may lose a cancellation in Python 3.10 and 3.11.
+            timer = asyncio.get_running_loop().call_later(DEADLINE_SECONDS, self._writer.transport.abort)
+            try:
+                going_on = await self._exchange()
+                await (asyncio.sleep(0) if going_on else self._part())  # pipelined requests let others have their turn
+            finally:
+                timer.cancel()
+
+    async def _exchange(self) -> bool:
+        """Serve one request; say whether another may follow."""
+        request = None
+        try:
+            request = await self._read_head()
+            if request is None:
+                return False
+            await self._read_body()
+            answer = self._answer(request)
+        except h11.RemoteProtocolError as error:
+            refusal = Refusal(error.error_status_hint, "Bad Request", f"Not an HTTP request: {error}.")
+            request, answer = _refuse(refusal, request)
+        except Refusal as refusal:
+            request, answer = _refuse(refusal, request)
+        await self._write(request, answer)
+        if (self._http.our_state, self._http.their_state) != (h11.DONE, h11.DONE):
+            return False
+        self._http.start_next_cycle()
+        return True
+
+    def _answer(self, request: Request) -> Answer:
+        try:
+            return self._respond(request)
+        except Refusal:
+            raise
+        except Exception as error:
+            _log.exception("the emulator failed")
+            message = f"The emulator failed: {type(error).__name__}."
+            raise Refusal(500, "INTERNAL_SERVER_ERROR", message) from None
+
+    async def _read_head(self) -> Request | None:
+        """Return a request; None when there is no more."""
+        event = await self._next_event()
+        if not isinstance(event, h11.Request):
+            return None
+        path, _, query = event.target.decode("latin-1").partition("?")
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers]
+        return Request(method=event.method.decode("latin-1"), path=path, query=query, headers=headers)
+
+    async def _read_body(self) -> None:
+        """Read past it. One that waits for our "100 Continue" may stay where it is: nothing here needs it."""
+        left = LONGEST_BODY
+        while not self._http.they_are_waiting_for_100_continue:
+            event = await self._next_event()
+            if not isinstance(event, h11.Data):
+                return
+            left -= len(event.data)
+            if left < 0:
+                raise Refusal(413, "Bad Request", f"The body is longer than {LONGEST_BODY} bytes.")
+
+    async def _next_event(self) -> Any:
+        while True:
+            event = self._http.next_event()
+            if event is not h11.NEED_DATA:
+                return event
+            self._http.receive_data(await self._reader.read(_READ))
+
+    async def _write(self, request: Request, answer: Answer) -> None:
+        headers = [
+            ("Content-Type", answer.content_type),
+            ("Content-Length", str(len(answer.body))),
+            ("dg-request-id", request.id),
+            *answer.headers,
+        ]
+        if self._http.their_state is not h11.DONE:  # the rest of its request would be taken for the next
+            headers.append(("Connection", "close"))
+        sent = self._http.send(h11.Response(status_code=answer.status, headers=headers)) or b""
+        if request.method != "HEAD":
+            sent += self._http.send(h11.Data(data=answer.body)) or b""
+        self._http.send(h11.EndOfMessage())
+        self._writer.write(sent)
+        await self._writer.drain()
+
+    async def _part(self) -> None:
+        """Hear the client out: closing on what it still sends would reset the connection and lose the answer."""
+        self._writer.write_eof()
+        while await self._reader.read(_READ):
+            pass
+        self._writer.close()
+        await self._writer.wait_closed()
+
+
+def _refuse(refusal: Refusal, request: Request | None) -> tuple[Request, Answer]:
+    """Return an answer, and for what was no request a request to answer."""
+    request = request or Request(method="", path="", query="", headers=())
+    return request, refusal.answer(request.id)

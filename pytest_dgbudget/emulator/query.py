@@ -1,0 +1,111 @@
+"""The parameters behind a URL's question mark; what is bad about them is said by name. Pure.
+
+The emulator's choices, where the vendor documents nothing: UTC when there is no offset, a date alone as ``end`` means
+the whole of that day, unknown parameters are ignored, and one that is given twice is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import date, datetime, time, timezone
+from urllib.parse import parse_qs
+
+from pytest_dgbudget.emulator.http import Refusal
+
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_TIME = r"T[0-9]{2}:[0-9]{2}:[0-9]{2}"
+_MOMENT = re.compile(rf"({_DATE}{_TIME})(?:\.([0-9]{{1,9}}))?(Z|[+-][0-9]{{2}}:[0-9]{{2}})?")
+
+
+class Query:
+    """Every method returns None, or what it is told to, for a parameter that is absent; raises Refusal."""
+
+    def __init__(self, text: str) -> None:
+        self._values = parse_qs(text, keep_blank_values=True)
+
+    def text(self, name: str) -> str | None:
+        values = self._values.get(name, [])
+        if len(values) > 1:
+            raise _bad(name, "is given more than once")
+        return values[0] if values else None
+
+    def whole(self, name: str, *, default: int, low: int, high: int) -> int:
+        text = self.text(name)
+        if text is None:
+            return default
+        if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise _bad(name, f"must be a whole number, {low} to {high}")
+        return int(text)
+
+    def choice(self, name: str, known: Sequence[str]) -> str | None:
+        value = self.text(name)
+        return value if value is None else _known(name, value, known)
+
+    def choices(self, name: str, known: Sequence[str]) -> list[str]:
+        """Several: the parameter repeated, or one JSON array, as the vendor's sample has it."""
+        values = self._values.get(name, [])
+        if len(values) == 1 and values[0].startswith("["):
+            values = _json_strings(name, values[0])
+        return [_known(name, value, known) for value in dict.fromkeys(values)]
+
+    def day(self, name: str) -> date | None:
+        text = self.text(name)
+        return text if text is None else _day(name, text, "YYYY-MM-DD")
+
+    def start(self) -> datetime | None:
+        return self._moment("start", time.min)
+
+    def end(self) -> datetime | None:
+        return self._moment("end", time.max)
+
+    def _moment(self, name: str, time_of_day: time) -> datetime | None:
+        text = self.text(name)
+        if text is None:
+            return None
+        if _MOMENT.fullmatch(text):
+            return _moment(name, text)
+        day = _day(name, text, "YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS or YYYY-MM-DDTHH:MM:SS+HH:MM")
+        return datetime.combine(day, time_of_day, timezone.utc)
+
+
+def _known(name: str, value: str, known: Sequence[str]) -> str:
+    if value not in known:
+        raise _bad(name, f"must be one of {', '.join(known)}")
+    return value
+
+
+def _json_strings(name: str, text: str) -> list[str]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise _bad(name, "must be a JSON array of strings")
+    return values
+
+
+def _day(name: str, text: str, form: str) -> date:
+    if re.fullmatch(_DATE, text):  # Python 3.11 reads more than the vendor documents
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            pass
+    raise _bad(name, f"must be {form}")
+
+
+def _moment(name: str, text: str) -> datetime:
+    """Read what Python 3.10 does not: ``Z``, and fractions of other than three or six digits."""
+    match = _MOMENT.fullmatch(text)
+    assert match is not None
+    until_seconds, fraction, offset = match.groups()
+    offset = "+00:00" if offset in (None, "Z") else offset
+    try:
+        return datetime.fromisoformat(f"{until_seconds}.{(fraction or '0')[:6]:0<6}{offset}")
+    except ValueError:
+        raise _bad(name, "names a moment that does not exist") from None
+
+
+def _bad(name: str, what: str) -> Refusal:
+    return Refusal(400, "Bad Request", f"{name} {what}.")

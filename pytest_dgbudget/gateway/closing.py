@@ -1,0 +1,142 @@
+"""The end of the run: close everything, report, compare with the vendor's statement, report again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from pytest_dgbudget.deepgram.management import Account
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.gateway.books import Books
+from pytest_dgbudget.gateway.run import Run
+from pytest_dgbudget.gateway.statement import ask_for_statement
+from pytest_dgbudget.ledger.facts import RunFacts
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.model import ClosedBy
+from pytest_dgbudget.reconcile.asking import not_asked
+from pytest_dgbudget.reconcile.question import Question
+from pytest_dgbudget.reconcile.result import NOTHING_TO_COMPARE, Reconciliation
+from pytest_dgbudget.report.usage import failed_by_overrun, usage_document, write_usage
+from pytest_dgbudget.rules.matching import Tolerance
+from pytest_dgbudget.settings import Settings
+
+_UNTOLD = "pytest never said that it finished, so the statement was not waited for"
+_STOPPED = "the run was stopped, so the statement was not waited for"
+_NO_TIME = "the reconcile timeout is 0, so the statement was not asked for"
+_NO_API = (
+    "the agent URL is not Deepgram's own, so its statement is elsewhere: name its management API with --dg-api-url, "
+    "or set --dg-reconcile=off"
+)
+_UNDER_WAY = "the statement is being read"
+
+
+class Closing:
+    """Ends one run, once. What it has found out by then is always in the report, whatever still goes on."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        invocation: str,
+        ledger: Ledger,
+        books: Books,
+        notices: list[str],
+        account: Callable[[], Awaitable[Account | None]],
+    ) -> None:
+        self._settings = settings
+        self._invocation = invocation
+        self._ledger = ledger
+        self._books = books
+        self._notices = notices
+        self._account = account
+        self._given_up = asyncio.Event()
+        self._reconciling: asyncio.Task[dict[str, Any]] | None = None
+
+    async def close(self, run: Run, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> dict[str, Any]:
+        """Close and report; with ``wait``, go on and compare with the statement."""
+        await run.end_all(closed_by)
+        await self._note(self._ledger.end, exit_status)
+        facts = await self._books.ask(self._ledger.facts)
+        question = self._question(facts)
+        known = self._known_without_asking(question, exit_status, wait=wait)
+        if known is not None:
+            return await self._finished(facts, known)
+        self._reconciling = asyncio.ensure_future(self._reconcile(question))
+        return self._reported(facts, not_asked(question, "pending", _UNDER_WAY))
+
+    async def reconciled(self, within: float) -> dict[str, Any] | None:
+        """Return the final report; None when it is not there within so many seconds."""
+        assert self._reconciling is not None
+        await asyncio.wait([self._reconciling], timeout=within)
+        return self._reconciling.result() if self._reconciling.done() else None
+
+    async def give_up(self) -> None:
+        """Wait for the statement no longer; return when the last report is written."""
+        self._given_up.set()
+        if self._reconciling is not None:
+            await asyncio.wait([self._reconciling])
+
+    def _question(self, facts: RunFacts) -> Question:
+        settings = self._settings
+        return Question(
+            facts=facts,
+            tolerance=Tolerance(ms=settings.tolerance_ms, share=settings.tolerance_share),
+            grace_ms=settings.vendor_grace_ms,
+        )
+
+    def _known_without_asking(
+        self, question: Question, exit_status: int | None, *, wait: bool
+    ) -> Reconciliation | None:
+        if self._settings.reconcile == "off":
+            return Reconciliation(verdict="off", tolerance=question.tolerance, lines=(), reasons=())
+        if not question.sessions():
+            return not_asked(question, "reconciled", NOTHING_TO_COMPARE)
+        if exit_status is None or not wait:
+            return not_asked(question, "pending", _UNTOLD if exit_status is None else _STOPPED)
+        if self._settings.billed and self._settings.api_url is None:
+            return not_asked(question, "inconclusive", _NO_API)
+        if not self._settings.reconcile_timeout_ms:
+            return not_asked(question, "pending", _NO_TIME)
+        return None
+
+    async def _reconcile(self, question: Question) -> dict[str, Any]:
+        account = await self._account()
+        if account is None:
+            result = not_asked(question, "inconclusive", _NO_API)
+        else:
+            timeout = self._settings.reconcile_timeout_ms / 1000
+            result = await ask_for_statement(question, account, timeout, self._given_up)
+        return await self._finished(question.facts, result)
+
+    async def _finished(self, facts: RunFacts, result: Reconciliation) -> dict[str, Any]:
+        """Keep the result in the ledger, and report it."""
+        await self._note(self._ledger.reconciled, result.plain(facts))
+        return {**self._reported(facts, result), "reconciling": False}
+
+    async def _note(self, call: Callable[[Any], object], value: Any) -> None:
+        try:
+            await self._books.ask(call, value)
+        except LedgerError as error:
+            self._notices.append(str(error))
+
+    def _reported(self, facts: RunFacts, result: Reconciliation) -> dict[str, Any]:
+        facts = replace(facts, reconciliation=result.plain(facts))
+        document = usage_document(facts)
+        report: str | None = None
+        try:
+            report = str(write_usage(document, self._settings.report_dir))
+        except OSError as error:
+            notice = (
+                f"the report can't be written to {self._settings.report_dir}: {error}; "
+                "the ledger has it, and --dg-report-dir names another folder"
+            )
+            if notice not in self._notices:
+                self._notices.append(notice)
+        return {
+            "document": document,
+            "report": report,
+            "notices": list(self._notices),
+            "failed_by_overrun": failed_by_overrun(facts, document, self._invocation),
+            "reconciling": True,
+        }

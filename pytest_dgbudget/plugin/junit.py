@@ -1,0 +1,130 @@
+"""The JUnit file: what each testcase used, what the run came to, and where its report lies.
+
+pytest gives other plugins no way to a testcase's output, so this knows how its ``LogXML`` keeps what it will write:
+``node_reporters_ordered``, each an element once its test is over, and a list of elements where a worker crashed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import pytest
+
+PREFIX = "dgbudget."
+
+Properties = list[tuple[str, str]]
+
+# As GitLab has it: what lacks a path, or its end, is no attachment.
+_ATTACHMENT = re.compile(r"\[\[ATTACHMENT\|[^\[\]|]+\]\]")
+
+
+def attempt_properties(figures: Mapping[str, Any]) -> Properties:
+    """Return one attempt's figures as properties; what is not known says so."""
+    values = {
+        "seconds": _seconds(figures["seconds"]),
+        "budget_seconds": "off" if figures["budget_seconds"] is None else _seconds(figures["budget_seconds"]),
+        "sessions": _known(figures["sessions"]),
+        "cost_usd": _known(figures["cost_usd"]),
+        "request_ids": ",".join(figures["request_ids"]),
+        "attempt": str(figures["attempt"]),
+        "verdict": _known(figures["verdict"]),
+    }
+    return [(PREFIX + name, value) for name, value in values.items()]
+
+
+def run_properties(document: Mapping[str, Any], report: str | None) -> Properties:
+    """Return the run's figures as properties."""
+    run = document["run"]
+    values = {
+        "run_id": run["id"],
+        "target": run["target"],
+        "budget_seconds": "off" if run["budget_seconds"] is None else _seconds(run["budget_seconds"]),
+        "seconds": _seconds(run["used_seconds"]),
+        "sessions": str(run["sessions"]),
+        "cost_usd": _known(run["cost_usd"]),
+        "verdict": run["verdict"],
+        "reconciliation": document["reconciliation"]["verdict"],
+        "report": report or "unknown",
+    }
+    return [(PREFIX + name, value) for name, value in values.items()]
+
+
+def without_ours(properties: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
+    """Return other people's properties: ours are replaced when a test is run again, never added up."""
+    return [(name, value) for name, value in properties if not str(name).startswith(PREFIX)]
+
+
+def _seconds(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"{seconds:.3f}"
+
+
+def _known(value: object) -> str:
+    return "unknown" if value is None else str(value)
+
+
+def attachment_path(report: str, how: str, rootdir: Path) -> str:
+    """Return the path as a CI server finds it: GitLab looks in its project's folder, Jenkins wants it absolute."""
+    path, base = Path(report), Path(os.environ.get("CI_PROJECT_DIR") or rootdir)
+    if how == "absolute":
+        return str(path)
+    # The working directory is never named by a link, the project's folder may be.
+    named = [(path, base), (path.resolve(), base.resolve())]
+    return next((str(of.relative_to(to)) for of, to in named if of.is_relative_to(to)), str(path))
+
+
+class JUnitFile:
+    """What pytest is about to write; ``None`` from ``of`` where it writes none."""
+
+    def __init__(self, log_xml: Any) -> None:
+        self._xml = log_xml
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> JUnitFile | None:
+        plugins = config.pluginmanager.get_plugins()
+        return next((cls(plugin) for plugin in plugins if type(plugin).__name__ == "LogXML"), None)
+
+    def add_to_suite(self, properties: Properties) -> None:
+        for name, value in properties:
+            self._xml.add_global_property(name, value)
+
+    def add_to_crashed(self, report: pytest.TestReport) -> None:
+        """Give the testcase of a crashed worker's test its properties: pytest would with a teardown's report."""
+        reporter = self._xml.node_reporter(report)
+        for name, value in report.user_properties:
+            if name.startswith(PREFIX):
+                reporter.add_property(name, value)
+
+    def attach(self, path: str) -> None:
+        """Name a file in the output of every failed or errored testcase that has our properties."""
+        cases = [(reporter.to_xml(), reporter) for reporter in self._xml.node_reporters_ordered]
+        ours = {_name(case) for case, _ in cases if _has_our_properties(case)}
+        for case, reporter in cases:
+            if _name(case) in ours and any(child.tag in {"failure", "error"} for child in case):
+                _put_first(f"[[ATTACHMENT|{path}]]", reporter.nodes if hasattr(reporter, "nodes") else case)
+
+
+def _name(case: Element) -> tuple[str | None, str | None]:
+    return case.get("classname"), case.get("name")
+
+
+def _has_our_properties(case: Element) -> bool:
+    return any((entry.get("name") or "").startswith(PREFIX) for entry in case.iterfind("properties/property"))
+
+
+def _put_first(tag: str, children: MutableSequence[Element] | Element) -> None:
+    """Make the tag the first words of the one ``<system-out>``: GitLab breaks on two of them."""
+    outputs = [child for child in children if child.tag == "system-out"]
+    texts: Sequence[str] = [output.text or "" for output in outputs]
+    for output in outputs:
+        children.remove(output)
+    if any(_ATTACHMENT.search(text) for text in texts):
+        tag = ""  # The test attaches something itself, and only the first one counts.
+    merged = Element("system-out")
+    merged.text = "\n".join(part for part in (tag, *texts) if part)
+    behind = [index for index, child in enumerate(children) if child.tag == "system-err"]
+    children.insert(behind[0] if behind else len(children), merged)

@@ -1,0 +1,39 @@
+"""The loop: ask for the statement until it has settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pytest_dgbudget.deepgram.management import ManagementApi
+from pytest_dgbudget.deepgram.patience import Patience
+from pytest_dgbudget.reconcile.question import Question
+from pytest_dgbudget.reconcile.result import Reconciliation
+from pytest_dgbudget.reconcile.statement import Statement
+from pytest_dgbudget.rules.matching import Verdict, match
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
+
+
+def reconcile(
+    question: Question, api: ManagementApi, patience: Patience, tell: Callable[[Reconciliation], None]
+) -> None:
+    """Ask until nothing is left to wait for, or patience ends; ``tell`` gets every result, and the last one counts."""
+    statement = Statement(question, api, patience)
+    for pause in _pauses():
+        result = statement.look()
+        tell(result)
+        if not statement.may_change(result) or not patience.pause(pause):
+            return
+
+
+def not_asked(question: Question, verdict: Verdict, *reasons: str) -> Reconciliation:
+    """Say how things stand when the vendor is not asked, and why it isn't."""
+    lines = match(question.sessions(), (), question.terms.unasked())
+    return Reconciliation(verdict=verdict, tolerance=question.tolerance, lines=lines, reasons=reasons)
+
+
+def _pauses() -> Iterator[float]:
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        yield pause
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

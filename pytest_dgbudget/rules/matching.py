@@ -1,0 +1,215 @@
+"""Usage records and the vendor's statement: one line for each pair, and what they say of the run.
+
+Pure: instants are milliseconds since 1970 (UTC), money is millionths of a US dollar. None is unknown, never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+LineClass = Literal[
+    "matched",
+    "within-tolerance",
+    "duration",
+    "pending",
+    "missing-at-vendor",
+    "missing-in-ledger",
+    "duplicate",
+    "unconfirmed",
+]
+Verdict = Literal["reconciled", "discrepancy", "pending", "inconclusive", "off"]
+
+# Ours is measured at this end of the network and theirs at the other: nearer than this, two figures are the same.
+MATCHED_MS = 100
+
+_BY_CLASS: dict[LineClass, Verdict] = {
+    "matched": "reconciled",
+    "within-tolerance": "reconciled",
+    "duration": "discrepancy",
+    "missing-at-vendor": "discrepancy",
+    "missing-in-ledger": "discrepancy",
+    "duplicate": "discrepancy",
+    "pending": "pending",
+    "unconfirmed": "inconclusive",
+}
+# What may still change keeps the last word from being spoken.
+_GRAVEST_FIRST: tuple[Verdict, ...] = ("discrepancy", "pending", "inconclusive", "reconciled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """How far the two figures of one session may lie apart: ``ms`` or ``share`` of ours, whichever is larger."""
+
+    ms: int
+    share: float
+
+    def allowed_ms(self, own_ms: int) -> int:
+        return max(self.ms, round(own_ms * self.share))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSession:
+    """What the ledger says of one session. ``ms`` is None when nobody saw its end.
+
+    ``tagged``: the vendor took the Settings that carry the run's tag.
+    """
+
+    id: str
+    request_id: str | None
+    ms: int | None
+    ended_at_ms: int | None
+    tagged: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VendorRow:
+    """What the statement says of one request. ``tagged`` is None where it shows no tags.
+
+    Until it is ``settled``, its figures may still change.
+    """
+
+    request_id: str
+    ms: int | None
+    micro_usd: int | None
+    tagged: bool | None
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One request as both sides have it. ``sessions`` are ours: none, or nearly always one."""
+
+    kind: LineClass
+    request_id: str | None
+    sessions: tuple[str, ...]
+    own_ms: int | None
+    vendor_ms: int | None
+    micro_usd: int | None
+
+    @property
+    def delta_ms(self) -> int | None:
+        """How much more the vendor says."""
+        return None if self.own_ms is None or self.vendor_ms is None else self.vendor_ms - self.own_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What two figures are compared by: for ``grace_ms`` after a session's end, the statement may lack it."""
+
+    tolerance: Tolerance
+    grace_ms: int
+    now_ms: int
+
+    def is_recent(self, session: OwnSession) -> bool:
+        return session.ended_at_ms is None or self.now_ms - session.ended_at_ms < self.grace_ms
+
+    def unasked(self) -> Terms:
+        """The same where the statement could not be read: what nobody could ask for is not missing."""
+        return replace(self, grace_ms=10**15)
+
+
+def match(sessions: Sequence[OwnSession], rows: Iterable[VendorRow], terms: Terms) -> tuple[Line, ...]:
+    """Pair ours with theirs by request id: ours in their order, then what is under our tag and not ours.
+
+    A row that is met twice is one row. Rows that are neither ours nor under our tag are somebody else's: no line.
+    """
+    theirs: dict[str, set[VendorRow]] = {}
+    for row in rows:
+        theirs.setdefault(row.request_id, set()).add(row)
+    lines = [
+        _line(request_id, own, theirs.pop(request_id, set()) if request_id is not None else set(), terms)
+        for request_id, own in _by_request(sessions)
+    ]
+    strangers = {id_: found for id_, found in theirs.items() if any(row.tagged for row in found)}
+    return (*lines, *(_line(request_id, [], strangers[request_id], terms) for request_id in sorted(strangers)))
+
+
+def _by_request(sessions: Sequence[OwnSession]) -> list[tuple[str | None, list[OwnSession]]]:
+    groups: dict[str, list[OwnSession]] = {}
+    for session in sessions:
+        key = f"request {session.request_id}" if session.request_id is not None else f"session {session.id}"
+        groups.setdefault(key, []).append(session)
+    return [(group[0].request_id, group) for group in groups.values()]
+
+
+def _line(request_id: str | None, own: list[OwnSession], rows: set[VendorRow], terms: Terms) -> Line:
+    counted = _counted(rows)
+    own_ms = _sum(session.ms for session in own) if own else None
+    vendor_ms = _sum(row.ms for row in counted) if counted else None
+    return Line(
+        kind=_class(request_id, own, own_ms, counted, terms),
+        request_id=request_id,
+        sessions=tuple(session.id for session in own),
+        own_ms=own_ms,
+        vendor_ms=vendor_ms,
+        micro_usd=_sum(row.micro_usd for row in counted) if counted else None,
+    )
+
+
+def _counted(rows: set[VendorRow]) -> list[VendorRow]:
+    """The settled rows; without one, the one that says most: a row that is seen before and behind its settling."""
+    settled = [row for row in rows if row.settled]
+    return settled or sorted(rows, key=_how_much_it_says)[-1:]
+
+
+def _how_much_it_says(row: VendorRow) -> tuple[int, int, bool]:
+    return (-1 if row.ms is None else row.ms, -1 if row.micro_usd is None else row.micro_usd, row.tagged is True)
+
+
+def _class(
+    request_id: str | None, own: list[OwnSession], own_ms: int | None, rows: list[VendorRow], terms: Terms
+) -> LineClass:
+    if not own:
+        return "missing-in-ledger"
+    if len(rows) > 1:
+        return "duplicate"
+    if request_id is None or own_ms is None:
+        return "unconfirmed"
+    vendor_ms = rows[0].ms if rows else None
+    if not rows or not rows[0].settled:
+        if any(terms.is_recent(session) for session in own):
+            return "pending"
+        if vendor_ms is None:
+            return "missing-at-vendor"
+    return _by_duration(own_ms, vendor_ms, terms.tolerance)
+
+
+def _by_duration(own_ms: int, vendor_ms: int | None, tolerance: Tolerance) -> LineClass:
+    """A row that promises no duration is matched by its id; the hours of the run's tag then tell the time."""
+    if vendor_ms is None:
+        return "matched"
+    apart_ms, allowed_ms = abs(vendor_ms - own_ms), tolerance.allowed_ms(own_ms)
+    if apart_ms <= min(MATCHED_MS, allowed_ms):
+        return "matched"
+    return "within-tolerance" if apart_ms <= allowed_ms else "duration"
+
+
+def _sum(figures: Iterable[int | None]) -> int | None:
+    """A sum is known when every part is."""
+    known = list(figures)
+    return None if None in known else sum(figure for figure in known if figure is not None)
+
+
+def judge_lines(lines: Iterable[Line]) -> Verdict:
+    """Say what the lines come to."""
+    return gravest(_BY_CLASS[line.kind] for line in lines)
+
+
+def judge_total(own: int, vendor: int, allowed: int, *, all_known: bool, may_grow: bool) -> Verdict:
+    """Compare two sums of one unit, which may lie ``allowed`` apart.
+
+    ``all_known``: ``own`` is the whole of it and not just what was seen. ``may_grow``: the vendor's may be late.
+    """
+    if vendor < own - allowed:
+        return "pending" if may_grow else "discrepancy"
+    if not all_known:
+        return "inconclusive"
+    return "reconciled" if vendor <= own + allowed else "discrepancy"
+
+
+def gravest(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict that the whole has when its parts have these; ``off`` says nothing."""
+    given = set(verdicts)
+    return next((verdict for verdict in _GRAVEST_FIRST if verdict in given), "reconciled")

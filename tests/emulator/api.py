@@ -1,0 +1,145 @@
+"""A client of the management API for the tests: asks over real sockets, and checks every answer's form."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from jsonschema import Draft202012Validator
+
+from pytest_dgbudget.emulator.server import Emulator
+
+from .client import PATIENCE, session
+
+PROJECT = "/v1/projects/{project}"
+VENDOR: dict[str, Any] = json.loads(Path(__file__).with_name("vendor_openapi.json").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer; header names are lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        assert self.headers["content-type"] == "application/json"
+        return json.loads(self.body)
+
+    def refusal(self) -> tuple[int, str]:
+        """The status and the vendor's code; the error's form is the vendor's."""
+        error = self.json
+        assert error.keys() == {"err_code", "err_msg", "request_id"}
+        assert error["request_id"] == self.headers["dg-request-id"]
+        check(error, "ErrorResponseLegacyError")
+        return self.status, error["err_code"]
+
+
+class Line:
+    """One connection to the API port."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def reply(self, *, to_head: bool = False) -> Reply:
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE)
+        first, *fields = head.decode().strip().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (field.partition(": ") for field in fields)}
+        assert headers["dg-request-id"]
+        size = 0 if to_head else int(headers["content-length"])
+        body = await asyncio.wait_for(self.reader.readexactly(size), PATIENCE)
+        return Reply(int(first.split()[1]), headers, body)
+
+    async def rest(self) -> bytes:
+        """What comes until the server closes."""
+        return await asyncio.wait_for(self.reader.read(), PATIENCE)
+
+
+@asynccontextmanager
+async def line(emulator: Emulator, first: bytes = b"") -> AsyncIterator[Line]:
+    address = urlsplit(emulator.api_url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(first)
+    try:
+        yield Line(reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+def request(emulator: Emulator, path: str, *, method: str = "GET", authorization: str | None = "") -> bytes:
+    """A whole request, with the emulator's own key unless told otherwise; None for no credentials."""
+    target = path.replace("{project}", emulator.project_id)
+    authorization = f"Token {emulator.api_key}" if authorization == "" else authorization
+    credentials = "" if authorization is None else f"Authorization: {authorization}\r\n"
+    return f"{method} {target} HTTP/1.1\r\nHost: x\r\n{credentials}\r\n".encode()
+
+
+async def ask(emulator: Emulator, path: str, **options: Any) -> Reply:
+    async with line(emulator, request(emulator, path, **options)) as api:
+        return await api.reply(to_head=options.get("method") == "HEAD")
+
+
+async def get(emulator: Emulator, path: str, **parameters: Any) -> Any:
+    """What a successful GET of a path below the project answers, valid by the vendor's file."""
+    reply = await ask(emulator, f"{PROJECT}{path}?{urlencode(parameters, doseq=True)}")
+    assert reply.status == 200, reply
+    check(reply.json, VENDOR["answers"][template(PROJECT + path)])
+    return reply.json
+
+
+async def rows(emulator: Emulator, count: int = 1, *, settled: bool = True) -> list[dict[str, Any]]:
+    """All rows, as soon as there are so many and they are settled, which no event tells."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        found: list[dict[str, Any]] = (await get(emulator, "/requests", limit=1000))["requests"]
+        if len(found) == count and all(row["response"] or not settled for row in found):
+            return found
+        assert time.monotonic() < end, found
+
+
+async def spend(emulator: Emulator, *tags: str) -> str:
+    """One session, no longer than it takes; returns its request id."""
+    async with session(emulator, tags=list(tags)) as client:
+        return str(client.seen[0]["request_id"])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """For what gives no event to wait for: tasks that end."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.005)
+
+
+def template(path: str) -> str:
+    """Return a path as the vendor's file has it, without the names of its parameters."""
+    return re.sub(r"\{project\}|[0-9a-f-]{36}", "{}", path)
+
+
+def check(answer: Any, schema: str) -> None:
+    validator = Draft202012Validator(
+        {
+            "$ref": f"#/components/schemas/{schema}",
+            "components": {"schemas": _nullable(VENDOR["components"]["schemas"])},
+        },
+        format_checker=Draft202012Validator.FORMAT_CHECKER,
+    )
+    validator.validate(answer)
+
+
+def _nullable(schemas: dict[str, Any]) -> dict[str, Any]:
+    """Let be null what the vendor's own examples show as null, though its file does not say so."""
+    row = schemas["ProjectRequestResponse"]
+    may_be_null = {name: {"anyOf": [row["properties"][name], {"type": "null"}]} for name in ("response", "callback")}
+    return {**schemas, "ProjectRequestResponse": {**row, "properties": {**row["properties"], **may_be_null}}}

@@ -1,0 +1,161 @@
+"""The API port as an HTTP server: connections that are kept, clients that are slow, and what is no HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from contextlib import AsyncExitStack
+
+import pytest
+
+from pytest_dgbudget.emulator import http, rest
+from pytest_dgbudget.emulator.server import Emulator
+
+from .api import ask, line, request, until
+
+pytestmark = pytest.mark.asyncio
+
+GET = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def test_one_connection_serves_one_request_after_the_other(emulator: Emulator) -> None:
+    async with line(emulator) as api:
+        for path, status in [("/v1/projects", 200), ("/x", 404), ("/v1/listen", 501), ("/v1/projects", 200)]:
+            api.writer.write(request(emulator, path))
+            assert (await api.reply()).status == status
+
+
+async def test_pipelined_requests_are_answered_in_order(emulator: Emulator) -> None:
+    asked = [("/v1/projects", 200), ("/x", 404), ("/v1/listen", 501)] * 20
+    async with line(emulator, b"".join(request(emulator, path) for path, _ in asked)) as api:
+        assert [(await api.reply()).status for _ in asked] == [status for _, status in asked]
+
+
+@pytest.mark.parametrize(
+    "last", [b"GET /x HTTP/1.0\r\n\r\n", b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"]
+)
+async def test_connection_ends_when_the_client_wants_it(emulator: Emulator, last: bytes) -> None:
+    async with line(emulator, last) as api:
+        assert (await api.reply()).headers["connection"] == "close"
+        assert await api.rest() == b""
+
+
+async def test_client_that_has_sent_all_still_gets_all_answers(emulator: Emulator) -> None:
+    async with line(emulator, GET * 3) as api:
+        api.writer.write_eof()
+        assert (await api.rest()).count(b"HTTP/1.1 404 ") == 3
+
+
+async def test_head_has_the_headers_and_no_body(emulator: Emulator) -> None:
+    async with line(emulator, request(emulator, "/v1/projects", method="HEAD") + GET) as api:
+        reply = await api.reply(to_head=True)
+        assert (reply.status, int(reply.headers["content-length"]) > 0) == (200, True)
+        assert (await api.reply()).status == 404
+
+
+@pytest.mark.parametrize(
+    "body", [b"Content-Length: 3\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"]
+)
+async def test_body_is_read_past(emulator: Emulator, body: bytes) -> None:
+    async with line(emulator, b"POST /v1/listen HTTP/1.1\r\nHost: x\r\n" + body + GET) as api:
+        assert [(await api.reply()).status, (await api.reply()).status] == [501, 404]
+
+
+async def test_client_that_waits_to_be_continued_gets_the_answer_instead(emulator: Emulator) -> None:
+    first = b"POST /v1/listen HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    async with line(emulator, first) as api:
+        reply = await api.reply()
+        assert (reply.status, reply.headers["connection"]) == (501, "close")
+        assert await api.rest() == b""
+
+
+@pytest.mark.parametrize(
+    ("junk", "status"),
+    [
+        (b"\x16\x03\x01\x02\r\n\r\n", 400),
+        (b"hello\r\n\r\n", 400),
+        (b"GET /x HTTP/1.1\r\n\r\n", 400),
+        (b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (GET + b"hello\r\n\r\n", 400),
+        (b"GET /" + b"a" * 99_999, 431),
+    ],
+)
+async def test_garbage_is_refused_in_the_vendors_form(
+    emulator: Emulator, junk: bytes, status: int, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with line(emulator, junk) as api:
+        if junk.startswith(GET):
+            await api.reply()
+        assert (await api.reply()).refusal() == (status, "Bad Request")
+        assert await api.rest() == b""
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 5000000", b"Transfer-Encoding: chunked"])
+async def test_body_without_measure_is_refused_and_the_answer_arrives(emulator: Emulator, length: bytes) -> None:
+    head = b"POST /v1/listen HTTP/1.1\r\nHost: x\r\n" + length + b"\r\n\r\n"
+    async with line(emulator, head + b"4c4b40\r\n" * (b"chunked" in length) + b"x" * 5_000_000) as api:
+        await api.writer.drain()
+        assert (await api.reply()).refusal() == (413, "Bad Request")
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"GET / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{"]
+)
+async def test_slow_client_is_not_waited_for(emulator: Emulator, monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
+    monkeypatch.setattr(http, "DEADLINE_SECONDS", 0.05)
+    async with line(emulator, begun) as api:
+        assert await api.rest() == b""
+
+
+async def test_deadline_is_each_requests_own(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "DEADLINE_SECONDS", 1.0)
+    async with line(emulator) as api:
+        for _ in range(4):
+            await asyncio.sleep(0.3)
+            api.writer.write(GET)
+            assert (await api.reply()).status == 404
+
+
+async def test_client_that_reads_nothing_is_not_waited_for(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "DEADLINE_SECONDS", 0.3)
+    before = asyncio.all_tasks()
+    async with line(emulator) as api:
+        api.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        api.writer.write(GET * 200_000)
+        await until(lambda: not asyncio.all_tasks() <= before)
+        await until(lambda: asyncio.all_tasks() <= before)
+
+
+async def test_slow_clients_cost_the_others_nothing(emulator: Emulator) -> None:
+    async with AsyncExitStack() as stack:
+        for begun in [b"", b"GET / HT", b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"] * 30:
+            await stack.enter_async_context(line(emulator, begun))
+        start = time.monotonic()
+        assert (await ask(emulator, "/v1/projects")).status == 200
+        assert time.monotonic() - start < 5  # the deadline is 10 s
+
+
+async def test_bug_of_ours_is_an_error_and_logged(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rest, "_json", None)
+    async with line(emulator, request(emulator, "/v1/projects") + GET) as api:
+        assert (await api.reply()).refusal() == (500, "INTERNAL_SERVER_ERROR")
+        assert (await api.reply()).status == 404
+    assert "the emulator failed" in caplog.text
+
+
+async def test_end_of_the_emulator_ends_every_connection() -> None:
+    before = asyncio.all_tasks()
+    async with contextlib.AsyncExitStack() as stack:
+        async with Emulator() as emulator:
+            idle = await stack.enter_async_context(line(emulator, GET))
+            await idle.reply()
+            half = await stack.enter_async_context(line(emulator, GET + b"GET / HT"))
+            await half.reply()
+        assert asyncio.all_tasks() <= before
+        assert await idle.rest() == await half.rest() == b""

@@ -1,0 +1,306 @@
+"""A whole run beside the statement of the tests' own vendor: verdict, exit status, and where both can be read."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+
+from tests.bill import Answer, refusal, unsettled
+from tests.conftest import Project, Result
+from tests.process.test_figures import wait_for_report
+from tests.vendor import KEY, Vendor
+
+TESTS = """
+import time
+import pytest
+
+def test_one(voice_agent):
+    with voice_agent.connect() as session:
+        assert session.say("one").reply == "about one"
+
+@pytest.mark.parametrize("n", range(2))
+def test_more(voice_agent, n):
+    with voice_agent.connect(tags=["smoke"]):
+        time.sleep(0.1)
+"""
+
+
+@pytest.fixture(autouse=True)
+def three_sessions(project: Project) -> None:
+    project.write("test_it.py", TESTS)
+
+
+def reconciliation(result: Result) -> dict[str, object]:
+    schema = json.loads(files("pytest_dgbudget.report").joinpath("usage.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(result.usage, schema)
+    found: dict[str, object] = result.usage["reconciliation"]
+    return found
+
+
+def discrepancy(vendor: Vendor) -> None:
+    vendor.bill.entries = lambda: [seen.billed(seconds=60) for seen in vendor.connections]
+
+
+def pending(vendor: Vendor) -> None:
+    vendor.bill.entries = lambda: unsettled(vendor.billed())
+
+
+def no_permission(vendor: Vendor) -> None:
+    for call in ("list", "get", "usage"):
+        vendor.bill.overrides[call] = lambda _: refusal(403, "INSUFFICIENT_PERMISSIONS", "No.")
+
+
+def api_down(vendor: Vendor) -> None:
+    for call in ("projects", "list", "get", "usage", "billing"):
+        vendor.bill.overrides[call] = lambda _: refusal(503, "DOWN", "Down.")
+
+
+def agreement(vendor: Vendor) -> None:
+    """As it is."""
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize(
+    ("what", "verdict"),
+    [
+        (agreement, "reconciled"),
+        (discrepancy, "discrepancy"),
+        (pending, "pending"),
+        (no_permission, "inconclusive"),
+        (api_down, "inconclusive"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else each.__name__,
+)
+def test_require_fails_the_run_for_each_verdict_but_reconciled(
+    project: Project, vendor: Vendor, workers: str, what: Callable[[Vendor], None], verdict: str
+) -> None:
+    what(vendor)
+    arguments = ("--dg-budget=5m", "--dg-reconcile=require", "--dg-reconcile-timeout=1s", "--junitxml=j.xml")
+    result = project.run(*arguments, workers, env=vendor.environ)
+    found = reconciliation(result)
+    assert found["verdict"] == verdict, result.output
+    assert result.status == (0 if verdict == "reconciled" else 1), result.output
+    assert "3 passed" in result.output
+    assert set(result.outcomes().values()) == {"passed"}
+    assert f"reconciliation: {verdict}" in result.output
+    assert (found["reasons"] == []) == (verdict in {"reconciled", "discrepancy"})
+    (suite,) = ElementTree.parse(project.path / "j.xml").iter("testsuite")
+    properties = {each.get("name"): each.get("value") for each in suite.iterfind("properties/property")}
+    assert properties["dgbudget.reconciliation"] == verdict
+    with sqlite3.connect(project.path / ".dgbudget/ledger.db") as ledger:
+        rows = ledger.execute("SELECT verdict, document FROM reconciliation").fetchall()
+    ledger.close()
+    assert [row[0] for row in rows] == [verdict]
+    assert json.loads(rows[0][1]) == found
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        (discrepancy, "the statement has 60.00s, we metered"),
+        (pending, "3 of 3 sessions are not in the statement yet, or not settled"),
+        (no_permission, "does the key have the scope usage:read?"),
+    ],
+)
+def test_warn_changes_no_exit_status_and_says_what_disagrees(
+    project: Project, vendor: Vendor, what: Callable[[Vendor], None], said: str
+) -> None:
+    what(vendor)
+    result = project.run("--dg-budget=5m", "--dg-reconcile-timeout=500ms", env=vendor.environ)
+    assert result.status == 0, result.output
+    assert said in result.output
+
+
+def test_off_asks_nobody(project: Project, vendor: Vendor) -> None:
+    result = project.run("--dg-budget=5m", "--dg-reconcile=off", env=vendor.environ)
+    assert (result.status, reconciliation(result)["verdict"]) == (0, "off")
+    assert vendor.bill.asked == []
+    assert "reconciliation" not in result.output
+
+
+def test_every_session_carries_the_runs_tag_beside_the_tests_own(project: Project, vendor: Vendor) -> None:
+    result = project.run("--dg-budget=5m", "--dg-run-id=nightly.7", env=vendor.environ)
+    assert reconciliation(result)["verdict"] == "reconciled"
+    tags = sorted(seen.settings["tags"] for seen in vendor.connections if seen.settings)
+    assert tags == [["dgbudget-nightly.7"], ["smoke", "dgbudget-nightly.7"], ["smoke", "dgbudget-nightly.7"]]
+
+
+def test_figures_of_both_sides_stand_beside_one_another(project: Project, vendor: Vendor) -> None:
+    found = reconciliation(project.run("--dg-budget=5m", "--reruns=1", env=vendor.environ))
+    lines: list[dict[str, object]] = found["lines"]  # type: ignore[assignment]
+    assert [line["class"] for line in lines] == ["matched"] * 3
+    assert {line["request_id"]: line["vendor_seconds"] for line in lines} == {
+        seen.request_id: pytest.approx(seen.seconds, abs=0.001) for seen in vendor.connections
+    }
+    assert [line["nodeid"] for line in lines] == [
+        "test_it.py::test_one",
+        "test_it.py::test_more[0]",
+        "test_it.py::test_more[1]",
+    ]
+
+
+def test_a_run_that_opens_no_session_has_nothing_to_compare(project: Project, vendor: Vendor) -> None:
+    project.write("test_it.py", "def test_none(): pass\n")
+    project.write("test_ask.py", "def test_asks(voice_agent): pass\n")
+    for file in ("test_it.py", "test_ask.py"):
+        result = project.run("--dg-budget=5m", "--dg-reconcile=require", file, env=vendor.environ)
+        assert (result.status, reconciliation(result)["verdict"]) == (0, "reconciled"), result.output
+        assert "no session was opened, so there is nothing to compare" in result.output
+    assert vendor.bill.asked == []
+
+
+def test_a_required_reconciliation_that_fails_is_more_than_an_overrun(project: Project, vendor: Vendor) -> None:
+    project.write(
+        "test_it.py",
+        """
+def test_long(voice_agent):
+    with voice_agent.connect() as session:
+        session.expect("Nothing")
+""",
+    )
+    discrepancy(vendor)
+    arguments = ("--dg-budget=5m", "--dg-test-budget=1s", "-o", "dg_overrun_exit_code=9")
+    assert project.run(*arguments, env=vendor.environ).status == 9
+    assert project.run(*arguments, "--dg-reconcile=require", env=vendor.environ).status == 1
+
+
+# Who waits, and how long ----------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_was_stopped_waits_for_nothing(project: Project, vendor: Vendor) -> None:
+    project.write(
+        "test_it.py", TESTS + "\ndef test_fails(voice_agent):\n    with voice_agent.connect(): assert False\n"
+    )
+    result = project.run("--dg-budget=5m", "-x", env=vendor.environ)
+    found = reconciliation(result)
+    assert (result.status, found["verdict"], found["checked_at"]) == (1, "pending", None)
+    assert "the run was stopped, so the statement was not waited for" in result.output
+    assert vendor.bill.asked == []
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_ctrl_c_ends_the_waiting_and_nothing_else(project: Project, vendor: Vendor, workers: str) -> None:
+    pending(vendor)
+    process = project.start("--dg-budget=5m", "--dg-reconcile-timeout=60s", workers, env=vendor.environ)
+    assert process.stdout is not None
+    before = ""
+    while "waiting for the vendor's statement" not in before:
+        before += process.stdout.readline()
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    result = project.result(process)
+    assert time.monotonic() - begun < 10
+    assert (result.status, reconciliation(result)["verdict"]) == (0, "pending"), before + result.output
+    assert "3 passed" in result.output
+
+
+def test_a_pytest_that_is_killed_while_it_waits_leaves_its_report(project: Project, vendor: Vendor) -> None:
+    pending(vendor)
+    process = project.start("--dg-budget=5m", "--dg-reconcile-timeout=60s", env=vendor.environ)
+    gateway = gateway_of(process.pid)
+    assert wait_for_report(project.path)["reconciliation"]["verdict"] == "pending"
+    process.kill()
+    result = project.result(process)
+    wait_until(lambda: not is_running(gateway))
+    assert reconciliation(result)["verdict"] == "pending"
+    assert result.usage["run"]["complete"]
+    assert set(result.outcomes().values()) == {"passed"}
+
+
+SLOW = [Answer(b'{"projects": []}', slowly=0.3), Answer(b'{"projects"', headers={"Content-Length": "16"}, slowly=0.01)]
+
+
+@pytest.mark.parametrize("answer", SLOW, ids=["drop by drop", "never whole"])
+def test_an_api_that_takes_its_time_gets_no_more_than_there_is(
+    project: Project, vendor: Vendor, answer: Answer
+) -> None:
+    vendor.bill.overrides["projects"] = lambda _: answer
+    begun = time.monotonic()
+    result = project.run("--dg-budget=5m", "--dg-reconcile-timeout=1s", env=vendor.environ)
+    assert time.monotonic() - begun < 20
+    assert (result.status, reconciliation(result)["verdict"]) == (0, "inconclusive"), result.output
+    assert result.output.count("inconclusive") == 1
+
+
+def test_a_gateway_that_died_leaves_its_sessions_unconfirmed(project: Project, vendor: Vendor) -> None:
+    project.write(
+        "test_it.py",
+        """
+import os, signal
+
+def test_kills(voice_agent):
+    with voice_agent.connect():
+        with open(f"/proc/{os.getpid()}/task/{os.getpid()}/children") as children:
+            (gateway,) = children.read().split()
+        os.kill(int(gateway), signal.SIGKILL)
+""",
+    )
+    result = project.run("--dg-budget=5m", env=vendor.environ)
+    found = reconciliation(result)
+    lines: list[dict[str, object]] = found["lines"]  # type: ignore[assignment]
+    assert (found["verdict"], [line["class"] for line in lines]) == ("pending", ["unconfirmed"]), result.output
+
+
+def test_the_key_is_in_no_file_and_on_no_screen(project: Project, vendor: Vendor) -> None:
+    vendor.bill.overrides["list"] = lambda asked: Answer(f"{asked.authorization}".encode(), 400)
+    result = project.run("--dg-budget=5m", "--junitxml=j.xml", "-l", env=vendor.environ)
+    assert reconciliation(result)["verdict"] == "inconclusive"
+    assert "Token ***" in result.output
+    written = [path for path in project.path.rglob("*") if path.is_file()]
+    assert [path for path in written if KEY.encode() in path.read_bytes()] == []
+    assert KEY not in result.output
+
+
+def test_an_agent_that_is_not_deepgrams_needs_the_url_of_its_api(
+    project: Project, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DG_API_URL")
+    environment = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": vendor.url}
+    result = project.run("--dg-budget=5m", env=environment)
+    assert reconciliation(result)["verdict"] == "inconclusive", result.output
+    assert "name its management API with --dg-api-url" in result.output
+
+
+def test_the_emulator_sends_its_own_bill(project: Project) -> None:
+    project.write("test_it.py", TESTS.replace('== "about one"', ""))
+    result = project.run("--dg-budget=5m", "--dg-reconcile=require", "-n2")
+    assert (result.status, reconciliation(result)["verdict"]) == (0, "reconciled"), result.output
+    assert "3 of 3 sessions agree with the emulator's statement" in result.output
+
+
+def gateway_of(pid: int) -> int:
+    """Wait for the gateway that this pytest starts, and return its process id."""
+    children = f"/proc/{pid}/task/{pid}/children"
+    found: list[int] = []
+
+    def started() -> bool:
+        with open(children, encoding="ascii") as file:  # noqa: PTH123 - a file of the system
+            found[:] = [int(child) for child in file.read().split()]
+        return bool(found)
+
+    wait_until(started)
+    return found[0]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until(happened: Callable[[], bool], timeout: float = 20) -> None:
+    deadline = time.monotonic() + timeout
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,72 @@
+"""Runs as the ledger has them, and what comes of comparing them over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from pytest_dgbudget.deepgram.management import Account, ManagementApi
+from pytest_dgbudget.deepgram.patience import Patience
+from pytest_dgbudget.ledger.facts import RunFacts, SessionFacts
+from pytest_dgbudget.reconcile.asking import reconcile
+from pytest_dgbudget.reconcile.question import Question
+from pytest_dgbudget.reconcile.result import Reconciliation
+from pytest_dgbudget.rules.matching import Tolerance
+from tests.bill import Bill, Entry
+from tests.report import facts
+
+KEY = "the-secret-key-of-the-tests"
+TAG = "dgbudget-run"
+TOLERANCE = Tolerance(ms=2000, share=0.05)
+
+
+def at(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def own(request_id: str | None = "r", seconds: float | None = 10, *, ago: float = 0, **fields: Any) -> SessionFacts:
+    """A session that ended so many seconds ago."""
+    ended = datetime.now(timezone.utc) - timedelta(seconds=ago)
+    known = {
+        "id": f"session-{request_id}",
+        "request_id": request_id,
+        "ms": None if seconds is None else round(seconds * 1000),
+        "opened_at": at(ended - timedelta(seconds=seconds or 10)),
+        "closed_at": None if seconds is None else at(ended),
+    }
+    return facts.session(**{**known, **fields})
+
+
+def billed(request_id: str = "r", seconds: float = 10, **fields: Any) -> Entry:
+    return Entry(request_id, seconds, **{"tags": (TAG,), **fields})
+
+
+def run_of(sessions: Iterable[SessionFacts]) -> RunFacts:
+    return facts.run(sessions=tuple(sessions))
+
+
+@dataclass
+class Asking:
+    """What was asked, of whom, and every result in turn."""
+
+    bill: Bill
+    timeout: float = 10
+    project: str | None = None
+    grace: float = 600
+    tolerance: Tolerance = TOLERANCE
+    key: str = KEY
+    url: str | None = None
+    results: list[Reconciliation] = field(default_factory=list)
+
+    def about(self, *sessions: SessionFacts) -> Reconciliation:
+        question = Question(facts=run_of(sessions), tolerance=self.tolerance, grace_ms=round(self.grace * 1000))
+        account = Account(api_url=self.url or self.bill.url, key=self.key, project=self.project)
+        patience = Patience(self.timeout)
+        reconcile(question, ManagementApi(account, TAG, patience), patience, self.results.append)
+        return self.results[-1]
+
+
+def kinds(result: Reconciliation) -> list[str]:
+    return [line.kind for line in result.lines]

@@ -1,0 +1,277 @@
+"""Each class of a line and each verdict of a run, over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_dgbudget.rules.matching import Tolerance
+from tests.bill import Answer, Asked, Bill, Entry, refusal, unsettled
+from tests.reconcile.asking import TAG, Asking, billed, kinds, own
+
+
+def ends_unsettled(bill: Bill, *entries: Entry) -> None:
+    bill.entries = lambda: unsettled(entries)
+
+
+def test_what_agrees_is_matched_and_the_run_reconciled(bill: Bill) -> None:
+    bill.entries = lambda: [billed("a", 10.04), billed("b", 3)]
+    result = Asking(bill).about(own("a", 10), own("b", 3))
+    assert (kinds(result), result.verdict, result.reasons) == (["matched", "matched"], "reconciled", ())
+    assert [line.delta_ms for line in result.lines] == [40, 0]
+    assert [line.micro_usd for line in result.lines] == [12_550, 3750]
+    assert (result.hours.own, result.hours.vendor) == (13_000, 13_040)
+    assert (result.dollars.own, result.dollars.vendor) == (16_300, 16_300)
+    assert result.checked_at is not None
+
+
+@pytest.mark.parametrize(
+    ("vendor_seconds", "tolerance", "kind", "verdict"),
+    [
+        (11.9, Tolerance(ms=2000, share=0.05), "within-tolerance", "reconciled"),
+        (14.9, Tolerance(ms=0, share=0.5), "within-tolerance", "reconciled"),
+        (12.1, Tolerance(ms=2000, share=0.05), "duration", "discrepancy"),
+        (7.9, Tolerance(ms=2000, share=0.05), "duration", "discrepancy"),
+        (10.01, Tolerance(ms=0, share=0), "duration", "discrepancy"),
+    ],
+)
+def test_the_tolerance_decides(
+    bill: Bill, vendor_seconds: float, tolerance: Tolerance, kind: str, verdict: str
+) -> None:
+    bill.entries = lambda: [billed("r", vendor_seconds)]
+    result = Asking(bill, tolerance=tolerance, timeout=1).about(own("r", 10))
+    assert (kinds(result), result.verdict) == ([kind], verdict)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["unsettled", "not there"])
+def test_what_is_not_settled_is_pending(bill: Bill, known: bool) -> None:
+    ends_unsettled(bill, *([billed("r")] if known else []))
+    result = Asking(bill, timeout=0.3).about(own("r"))
+    assert (kinds(result), result.verdict) == (["pending"], "pending")
+    assert result.reasons[0] == "1 of 1 sessions are not in the statement yet, or not settled"
+
+
+@pytest.mark.parametrize("usd", [0, 0.0])
+def test_a_row_that_costs_nothing_has_not_settled(bill: Bill, usd: float) -> None:
+    bill.entries = lambda: [billed("r", details={"usd": usd})]
+    assert kinds(Asking(bill, timeout=0.3).about(own("r"))) == ["pending"]
+
+
+def test_what_is_still_not_there_when_the_grace_is_over_is_missing(bill: Bill) -> None:
+    result = Asking(bill, timeout=0.3).about(own("r", ago=601))
+    assert (kinds(result), result.verdict) == (["missing-at-vendor"], "discrepancy")
+    assert kinds(Asking(bill, timeout=0.3, grace=0).about(own("r"))) == ["missing-at-vendor"]
+
+
+def test_what_is_under_our_tag_and_not_ours_is_missing_in_the_ledger(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r"), billed("strange", 60), Entry("foreign", 60), Entry("other", 9, tags=("x",))]
+    result = Asking(bill).about(own("r"))
+    assert (kinds(result), result.verdict) == (["matched", "missing-in-ledger"], "discrepancy")
+    assert result.lines[1].request_id == "strange"
+    assert result.lines[1].vendor_ms == 60_000
+    assert result.hours.verdict == "discrepancy"
+
+
+def test_rows_of_one_request_that_differ_are_a_duplicate(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r", 10), billed("r", 10.01)]
+    result = Asking(bill).about(own("r"))
+    assert (kinds(result), result.verdict) == (["duplicate"], "discrepancy")
+    assert result.lines[0].vendor_ms == 20_010
+
+
+def test_a_session_whose_end_nobody_saw_is_unconfirmed(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r", 7)]
+    result = Asking(bill).about(own("r", None, closed_by="gateway-lost", confirmed=0))
+    assert (kinds(result), result.verdict) == (["unconfirmed"], "inconclusive")
+    assert result.lines[0].vendor_ms == 7000
+    assert "1 of 1 sessions can't be compared" in result.reasons[0]
+
+
+def test_a_session_without_a_request_id_is_unconfirmed_and_nothing_is_asked_for(bill: Bill) -> None:
+    result = Asking(bill).about(own(None, 1, tagged=0))
+    assert (kinds(result), result.verdict) == (["unconfirmed"], "inconclusive")
+    assert not bill.calls("get")
+
+
+def test_a_dial_that_never_opened_is_no_session(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r")]
+    refused = own(None, 0.1, handshake_ms=None, closed_by="refused", id="x", tagged=0)
+    assert kinds(Asking(bill).about(own("r"), refused)) == ["matched"]
+
+
+# Hours and dollars ----------------------------------------------------------------------------------------------------
+
+
+def test_a_row_without_a_duration_is_matched_by_its_id_and_the_hours_tell_the_time(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r", 10, details={"duration": None})]
+    result = Asking(bill).about(own("r", 10))
+    assert (kinds(result), result.verdict, result.lines[0].vendor_ms) == (["matched"], "reconciled", None)
+    bill.entries = lambda: [billed("r", 30, details={"duration": None})]
+    assert Asking(bill).about(own("r", 10)).verdict == "discrepancy"
+
+
+def test_hours_that_are_late_are_pending_until_the_grace_is_over(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r", 10)]
+    bill.overrides["usage"] = lambda _: Answer.json({"results": []})
+    result = Asking(bill, timeout=0.3).about(own("r", 10))
+    assert (kinds(result), result.hours.verdict, result.verdict) == (["matched"], "pending", "pending")
+    assert "the hours of the run's tag are not all in the statement yet" in result.reasons
+    late = Asking(bill, timeout=0.3, grace=0).about(own("r", 10))
+    assert (late.hours.verdict, late.verdict) == ("discrepancy", "discrepancy")
+
+
+def test_what_the_vendor_never_tagged_is_not_missed_in_the_hours_of_the_tag(bill: Bill) -> None:
+    bill.entries = lambda: [billed("a", 10), billed("b", 60, tags=())]
+    assert Asking(bill).about(own("a", 10), own("b", 60, tagged=0)).verdict == "reconciled"
+    bill.shows_tags_in_rows = False
+    assert Asking(bill).about(own("a", 10), own("b", 60, tagged=0)).verdict == "reconciled"
+    assert Asking(bill, timeout=0.3).about(own("a", 10), own("b", 60)).hours.verdict == "pending"
+
+
+def test_hours_and_dollars_of_a_tag_that_is_not_shown_are_inconclusive(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r", 10)]
+    bill.shows_tags = False
+    result = Asking(bill).about(own("r", 10))
+    assert (kinds(result), result.verdict) == (["matched"], "inconclusive")
+    assert (result.hours.verdict, result.dollars.verdict) == ("inconclusive", "inconclusive")
+    assert all("shows no tags" in reason for reason in result.reasons)
+    assert len(result.reasons) == 2
+
+
+def test_tags_count_in_whatever_set_they_are(bill: Bill) -> None:
+    bill.entries = lambda: [billed("a", 10, tags=("smoke", TAG)), billed("b", 5), Entry("c", 60, tags=("smoke",))]
+    result = Asking(bill).about(own("a", 10), own("b", 5))
+    assert (result.verdict, result.hours.vendor) == ("reconciled", 15_000)
+
+
+def test_dollars_under_the_tag_that_no_request_explains_are_a_discrepancy(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r", 10)]
+    bill.overrides["billing"] = lambda _: Answer.json({"results": [{"dollars": 9, "grouping": {"tags": [TAG]}}]})
+    result = Asking(bill, timeout=1).about(own("r", 10))
+    assert (kinds(result), result.hours.verdict) == (["matched"], "reconciled")
+    assert (result.dollars.verdict, result.verdict) == ("discrepancy", "discrepancy")
+
+
+def test_without_dollars_for_each_request_dollars_are_not_asked_for(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r", 10, details={"usd": None})]
+    result = Asking(bill).about(own("r", 10))
+    assert (result.verdict, result.dollars.verdict) == ("reconciled", "off")
+    assert "prices" in result.reasons[0]
+    assert not bill.calls("billing")
+
+
+# Time -----------------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_asked_again_until_everything_has_settled(bill: Bill) -> None:
+    def entries() -> list[Entry]:
+        settled = billed("r", 10)
+        return [settled] if len(bill.calls("list")) > 3 else unsettled([settled])
+
+    bill.entries = entries
+    asking = Asking(bill)
+    assert asking.about(own("r", 10)).verdict == "reconciled"
+    assert [result.verdict for result in asking.results] == ["pending"] * 3 + ["reconciled"]
+
+
+def test_it_is_not_asked_again_when_nothing_can_change(bill: Bill) -> None:
+    bill.entries = lambda: [billed("a", 10), billed("b", 60)]
+    asking = Asking(bill)
+    assert asking.about(own("a", 10), own("b", 10)).verdict == "discrepancy"
+    assert len(asking.results) == 1
+
+
+def test_a_look_that_fails_takes_nothing_back(bill: Bill) -> None:
+    bill.entries = lambda: [billed("a", 10), *unsettled([billed("b", 10)])]
+    bill.overrides["list"] = lambda _: refusal(503, "DOWN", "") if len(bill.calls("list")) > 1 else None
+    asking = Asking(bill, timeout=1)
+    result = asking.about(own("a", 10), own("b", 10))
+    assert len(asking.results) > 1
+    assert (kinds(result), result.verdict) == (["matched", "pending"], "pending")
+
+
+def test_a_run_over_midnight_asks_for_both_days_and_one_more(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r", 10)]
+    session = own("r", 10, opened_at="2026-11-02T23:59:58.000Z")
+    Asking(bill, timeout=0.2).about(session)
+    (usage, *_) = bill.calls("usage")
+    today = session.closed_at or ""
+    assert usage.value("start") == "2026-11-02"
+    assert usage.value("end") > today[:10]
+    (listed, *_) = bill.calls("list")
+    assert listed.value("start") == "2026-11-02T23:54:58Z"
+    assert listed.value("end") > today
+
+
+# Pages and forms ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page_base", [0, 1])
+@pytest.mark.parametrize("tells_page", [True, False])
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 6, 7])
+def test_every_page_is_read_whichever_number_the_first_one_has(
+    bill: Bill, page_base: int, tells_page: bool, count: int
+) -> None:
+    bill.page_base, bill.tells_page, bill.most_per_page = page_base, tells_page, 3
+    strangers = [billed(f"x{number}", 1) for number in range(count)]
+    bill.entries = lambda: [*strangers, billed("r", 10)]
+    result = Asking(bill, timeout=2).about(own("r", 10))
+    assert kinds(result) == ["matched"] + ["missing-in-ledger"] * count
+    assert not bill.calls("get")
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_single_request_comes_wrapped_or_not(bill: Bill, wrapped: bool) -> None:
+    bill.wrapped = wrapped
+    bill.entries = lambda: [billed("r", 10)]
+    bill.overrides["list"] = lambda _: Answer.json({"page": 0, "limit": 1000, "requests": []})
+    assert Asking(bill).about(own("r", 10)).verdict == "reconciled"
+    assert bill.calls("get")
+
+
+def test_a_row_that_is_met_twice_while_paging_is_one_row(bill: Bill) -> None:
+    bill.most_per_page = 2
+    rows = [billed("a", 10).row(), billed("b", 10).row()]
+
+    def page(asked: Asked) -> Answer:
+        page = int(asked.value("page", "0"))
+        return Answer.json({"page": page, "limit": 2, "requests": [rows, rows[1:]][min(page, 1)]})
+
+    bill.entries = lambda: [billed("a", 10), billed("b", 10)]
+    bill.overrides["list"] = page
+    assert kinds(Asking(bill).about(own("a", 10), own("b", 10))) == ["matched", "matched"]
+
+
+@pytest.mark.parametrize("tags", [TAG, f"smoke,{TAG}", f"smoke {TAG}", ["smoke", TAG]])
+def test_tags_of_a_row_may_be_a_text(bill: Bill, tags: object) -> None:
+    bill.entries = lambda: [billed("r"), billed("strange", details={"tags": tags})]
+    assert kinds(Asking(bill).about(own("r")))[1:] == ["missing-in-ledger"]
+
+
+@pytest.mark.parametrize(
+    "completed", ["2026-11-02T10:00:10Z", "2026-11-02T10:00:10.000000001+00:00", "2026-11-02 12:00:10.0+0200"]
+)
+def test_without_a_duration_the_time_from_created_to_completed_counts(bill: Bill, completed: str) -> None:
+    row = {**billed("r").row(), "created": "2026-11-02T10:00:00.000Z"}
+    row["response"] = {"details": {"tags": [TAG]}, "completed": completed}
+    bill.entries = lambda: [billed("r")]
+    bill.overrides["list"] = lambda _: Answer.json({"page": 0, "limit": 1000, "requests": [row]})
+    assert Asking(bill).about(own("r", 10)).lines[0].vendor_ms == 10_000
+
+
+@pytest.mark.parametrize("entry", [7, "x", None, [], {}, {"request_id": 7}, {"request_id": "r", "response": [1]}])
+def test_rows_that_make_no_sense_are_no_rows(bill: Bill, entry: object) -> None:
+    bill.overrides["list"] = lambda _: Answer.json({"page": 0, "limit": 1000, "requests": [entry]})
+    result = Asking(bill, timeout=0.3).about(own("r"))
+    assert kinds(result) == ["pending"]
+
+
+@pytest.mark.parametrize("duration", ["ten", None, True, -1, "NaN", "Infinity", 1e300])
+def test_durations_that_make_no_sense_are_unknown(bill: Bill, duration: object) -> None:
+    body = Answer.json(
+        {"page": 0, "limit": 1000, "requests": [billed("r", 10, details={"duration": 123.25}).row()]}
+    ).body
+    shown = str(duration) if duration in ("NaN", "Infinity") else Answer.json(duration).body.decode()
+    bill.entries = lambda: [billed("r", 10)]
+    bill.overrides["list"] = lambda _: Answer(body.replace(b"123.25", shown.encode()).replace(b'"completed"', b'"x"'))
+    result = Asking(bill, timeout=1).about(own("r", 10))
+    assert (kinds(result), result.lines[0].vendor_ms) == (["matched"], None)
