@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, ParamSpec
 
 from pytest_dgbudget.deepgram.management import Account
 from pytest_dgbudget.errors import LedgerError
@@ -16,7 +16,7 @@ from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.reconcile.asking import not_asked
-from pytest_dgbudget.reconcile.question import Question
+from pytest_dgbudget.reconcile.question import Question, stated_leases
 from pytest_dgbudget.reconcile.result import NOTHING_TO_COMPARE, Reconciliation
 from pytest_dgbudget.report.usage import failed_by_overrun, usage_document, write_usage
 from pytest_dgbudget.rules.matching import Tolerance
@@ -29,7 +29,10 @@ _NO_API = (
     "the agent URL is not Deepgram's own, so its statement is elsewhere: name its management API with --dg-api-url, "
     "or set --dg-reconcile=off"
 )
+_OTHER_EMULATOR = "{} sessions were on an emulator that is gone, so they can't be compared"
 _UNDER_WAY = "the statement is being read"
+
+P = ParamSpec("P")
 
 
 class Closing:
@@ -58,10 +61,10 @@ class Closing:
         await run.end_all(closed_by)
         await self._note(self._ledger.end, exit_status)
         facts = await self._books.ask(self._ledger.facts)
-        question = self._question(facts)
+        question = self._question(facts, run)
         known = self._known_without_asking(question, exit_status, wait=wait)
         if known is not None:
-            return await self._finished(facts, known)
+            return await self._finished(question, known)
         self._reconciling = asyncio.ensure_future(self._reconcile(question))
         return self._reported(facts, not_asked(question, "pending", _UNDER_WAY))
 
@@ -77,12 +80,14 @@ class Closing:
         if self._reconciling is not None:
             await asyncio.wait([self._reconciling])
 
-    def _question(self, facts: RunFacts) -> Question:
+    def _question(self, facts: RunFacts, run: Run) -> Question:
         settings = self._settings
         return Question(
             facts=facts,
             tolerance=Tolerance(ms=settings.tolerance_ms, share=settings.tolerance_share),
             grace_ms=settings.vendor_grace_ms,
+            # An emulator knows what it served itself, and ours lives no longer than we do.
+            only=None if settings.billed else frozenset(run.dialled),
         )
 
     def _known_without_asking(
@@ -91,6 +96,8 @@ class Closing:
         if self._settings.reconcile == "off":
             return Reconciliation(verdict="off", tolerance=question.tolerance, lines=(), reasons=())
         if not question.sessions():
+            if question.left_out():
+                return not_asked(question, "inconclusive")
             return not_asked(question, "reconciled", NOTHING_TO_COMPARE)
         if exit_status is None or not wait:
             return not_asked(question, "pending", _UNTOLD if exit_status is None else _STOPPED)
@@ -107,16 +114,23 @@ class Closing:
         else:
             timeout = self._settings.reconcile_timeout_ms / 1000
             result = await ask_for_statement(question, account, timeout, self._given_up)
-        return await self._finished(question.facts, result)
+        return await self._finished(question, result)
 
-    async def _finished(self, facts: RunFacts, result: Reconciliation) -> dict[str, Any]:
-        """Keep the result in the ledger, and report it."""
+    async def _finished(self, question: Question, result: Reconciliation) -> dict[str, Any]:
+        """Keep the result in the ledger, with what it says of leases that nobody here saw end, and report it."""
+        if left_out := question.left_out():
+            result = replace(result, reasons=(*result.reasons, _OTHER_EMULATOR.format(left_out)))
+        facts = question.facts
+        stated = stated_leases(facts, result.stated_ms)
+        for lease, ms in stated.items():
+            await self._note(self._ledger.stated, lease, ms)
+        leases = (replace(lease, stated_ms=stated.get(lease.id, lease.stated_ms)) for lease in facts.leases)
         await self._note(self._ledger.reconciled, result.plain(facts))
-        return {**self._reported(facts, result), "reconciling": False}
+        return {**self._reported(replace(facts, leases=tuple(leases)), result), "reconciling": False}
 
-    async def _note(self, call: Callable[[Any], object], value: Any) -> None:
+    async def _note(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            await self._books.ask(call, value)
+            await self._books.ask(call, *args, **kwargs)
         except LedgerError as error:
             self._notices.append(str(error))
 

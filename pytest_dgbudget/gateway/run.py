@@ -39,7 +39,7 @@ class Owner:
 
 
 class Run:
-    """Grants by token, and the way from a token to a session."""
+    """Grants by token, and the way from a token to a session. ``dialled`` has the id of every session of ours."""
 
     def __init__(self, settings: Settings, ledger: Ledger, books: Books) -> None:
         self._settings = settings
@@ -50,6 +50,7 @@ class Run:
         self._admission = Admission(books, ledger, settings.max_sessions, self._open_lease)
         self._over = False
         self.tag = settings.tag
+        self.dialled: set[str] = set()
 
     # What control asks for -----------------------------------------------------------------------------------------
 
@@ -162,6 +163,7 @@ class Run:
         except LedgerError:
             self._admission.give_back(lease)
             raise
+        self.dialled.add(dial)
         session = Session(dial, grant, lease, self._session_ended)
         gone.add_done_callback(lambda _: session.close("client", Close(1000, "")))
         grant.ended.add_done_callback(lambda _: session.close("teardown", TEST_IS_OVER))

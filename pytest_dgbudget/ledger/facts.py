@@ -36,13 +36,23 @@ class AttemptFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseFacts:
-    """``how`` and ``charged_ms`` are None while the lease is open."""
+    """``how`` and ``ended_ms`` are None while the lease is open.
+
+    ``stated_ms`` is what the statement has of a lease whose end nobody here saw.
+    """
 
     id: str
     attempt: str
     allowance_ms: int
     how: str | None
-    charged_ms: int | None
+    ended_ms: int | None
+    stated_ms: int | None
+
+    @property
+    def charged_ms(self) -> int:
+        """What it costs: by the statement, by its end, or in full while it may still be used up."""
+        known = self.ended_ms if self.stated_ms is None else self.stated_ms
+        return self.allowance_ms if known is None else known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,6 +148,10 @@ class Ledger:
         row = {"run": self._invocation.run, "verdict": document["verdict"], "at": utc_now()}
         self._insert(sql.INSERT_RECONCILIATION, {**row, "document": json.dumps(document)})
 
+    def stated(self, lease: str, ms: int) -> None:
+        """Charge an orphaned lease what the statement has of it, instead of the whole; the last one counts."""
+        self._insert(sql.INSERT_STATED, {"lease": lease, "ms": ms, "at": utc_now()})
+
     def facts(self) -> RunFacts:
         """Return everything that is known of the run."""
         with self._db.snapshot():

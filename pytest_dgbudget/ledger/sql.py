@@ -11,6 +11,11 @@ _RECONCILIATION = """CREATE TABLE reconciliation (
     run TEXT NOT NULL REFERENCES run, seq INTEGER NOT NULL, verdict TEXT NOT NULL, at TEXT NOT NULL,
     document TEXT NOT NULL, PRIMARY KEY (run, seq))"""
 
+# What the statement says of a lease whose end nobody here saw.
+_STATED = """CREATE TABLE stated (
+    lease TEXT NOT NULL REFERENCES lease, seq INTEGER NOT NULL, ms BIGINT NOT NULL, at TEXT NOT NULL,
+    PRIMARY KEY (lease, seq))"""
+
 TABLES = (
     "CREATE TABLE schema (version INTEGER NOT NULL)",
     """CREATE TABLE run (
@@ -49,13 +54,16 @@ TABLES = (
         lease TEXT PRIMARY KEY REFERENCES lease, how TEXT NOT NULL CHECK (how IN ('settled', 'orphaned')),
         ms BIGINT NOT NULL, at TEXT NOT NULL)""",
     _RECONCILIATION,
+    _STATED,
 )
 
 # What makes a ledger of each earlier version one of the next.
-UPGRADES = {1: ("ALTER TABLE usage ADD COLUMN tagged INTEGER", _RECONCILIATION)}
+UPGRADES = {1: ("ALTER TABLE usage ADD COLUMN tagged INTEGER", _RECONCILIATION, _STATED)}
+
+_STATED_MS = "(SELECT stated.ms FROM stated WHERE stated.lease = lease.id ORDER BY stated.seq DESC LIMIT 1)"
 
 # What a scope has settled and leased. COALESCE: a sum over nothing is zero, not unknown.
-_SUMS = """SELECT COALESCE(SUM(lease_end.ms), 0),
+_SUMS = f"""SELECT COALESCE(SUM(COALESCE({_STATED_MS}, lease_end.ms)), 0),
                   COALESCE(SUM(CASE WHEN lease_end.lease IS NULL THEN lease.ms ELSE 0 END), 0)
            FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id"""
 RUN_SUMS = f"{_SUMS} WHERE lease.run = :run"
@@ -66,7 +74,9 @@ FIND_RUN = "SELECT target FROM run WHERE id = :run"
 INSERT_RUN = "INSERT INTO run VALUES (:run, :target, :billed, :tag, :at)"
 FIND_INVOCATION = "SELECT id FROM invocation WHERE id = :id"
 INSERT_INVOCATION = "INSERT INTO invocation VALUES (:id, :run, :host, :pid, :budget_ms, :at)"
-END_INVOCATION = "INSERT INTO invocation_end VALUES (:invocation, :exit_status, :at)"
+# Once: a gateway that died behind it has a successor that says so again.
+END_INVOCATION = """INSERT INTO invocation_end SELECT :invocation, :exit_status, :at
+    WHERE NOT EXISTS (SELECT 1 FROM invocation_end WHERE invocation = :invocation)"""
 
 COUNT_ATTEMPTS = """SELECT COUNT(*) FROM attempt
     WHERE invocation = :invocation AND nodeid = :nodeid AND worker = :worker"""
@@ -84,6 +94,7 @@ INSERT_USAGE = """INSERT INTO usage VALUES (:id, :dial, NULL, :request_id, :clos
     :audio_in_ms, :audio_out_ms, :closed_by, :close_code, :confirmed, :tagged)"""
 INSERT_RECONCILIATION = """INSERT INTO reconciliation
     SELECT :run, COUNT(*), :verdict, :at, :document FROM reconciliation WHERE run = :run"""
+INSERT_STATED = "INSERT INTO stated SELECT :lease, COUNT(*), :ms, :at FROM stated WHERE lease = :lease"
 END_LEASE = "INSERT INTO lease_end VALUES (:lease, :how, :ms, :at)"
 
 OPEN_LEASES = """SELECT lease.id, lease.run, lease.ms FROM lease
@@ -103,7 +114,7 @@ ATTEMPTS = """SELECT attempt.id, attempt.invocation, attempt.nodeid, attempt.num
         (SELECT COUNT(*) FROM refusal WHERE refusal.attempt = attempt.id AND tolerated = 0)
     FROM attempt JOIN invocation ON invocation.id = attempt.invocation
     WHERE invocation.run = :run ORDER BY attempt.at, attempt.nodeid, attempt.number"""
-LEASES = """SELECT lease.id, lease.attempt, lease.ms, lease_end.how, lease_end.ms
+LEASES = f"""SELECT lease.id, lease.attempt, lease.ms, lease_end.how, lease_end.ms, {_STATED_MS}
     FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id WHERE lease.run = :run"""
 SESSIONS = """SELECT dial.id, dial.at, lease.id, lease.attempt, usage.id,
         COALESCE(usage.request_id, welcome.request_id), usage.closed_at, usage.ms,

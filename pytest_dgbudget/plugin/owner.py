@@ -30,8 +30,7 @@ class Owner:
         Where the gateway died, another one of the same invocation works from the ledger.
         """
         try:
-            finished = self._asked_to_finish(exit_status, wait=wait)
-            return self._reconciled(still_waiting) if finished["reconciling"] else finished
+            return self._finished(exit_status, still_waiting, wait=wait)
         except GatewayError as error:
             lost = str(error)
         except DgBudgetError as error:
@@ -41,27 +40,27 @@ class Owner:
             assert self._launch is not None
             successor = start_gateway_on(self._launch, listen())
             self.link, self._gateway = successor.link, successor._gateway
-            finished = self._asked_to_finish(exit_status, wait=False)
+            finished = self._finished(exit_status, still_waiting, wait=wait)
         except DgBudgetError as error:
             return _no_report(error)
         return {**finished, "notices": [*finished["notices"], lost]}
 
-    def _asked_to_finish(self, exit_status: int, *, wait: bool) -> dict[str, Any]:
-        finished: dict[str, Any] = self.link.ask("finish", exit_status=exit_status, wait=wait)
+    def _finished(self, exit_status: int, still_waiting: Callable[[], None], *, wait: bool) -> dict[str, Any]:
+        """Tell the gateway how the run ended, and wait for the final report; Ctrl-C ends the waiting, nothing else."""
+        finished: dict[str, Any] | None = self.link.ask("finish", exit_status=exit_status, wait=wait)
+        assert finished is not None
+        if not finished["reconciling"]:
+            return finished
+        finished = self._waited(still_waiting)
+        while finished is None:
+            finished = self._waited(lambda: None)
         return finished
 
-    def _reconciled(self, still_waiting: Callable[[], None]) -> dict[str, Any]:
-        """Wait for the final report; Ctrl-C ends the waiting, and nothing else."""
-        answer, told = self._waited_for_answer(), False
-        while answer is None:
-            if not told:
-                still_waiting()
-            answer, told = self._waited_for_answer(), True
-        return answer
-
-    def _waited_for_answer(self) -> dict[str, Any] | None:
+    def _waited(self, still_waiting: Callable[[], None]) -> dict[str, Any] | None:
         try:
             answer: dict[str, Any] | None = self.link.ask("reconciliation")
+            if answer is None:
+                still_waiting()
         except KeyboardInterrupt:
             self.link.tell("stop")
             return None

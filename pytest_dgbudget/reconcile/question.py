@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,11 +13,12 @@ from pytest_dgbudget.rules.matching import OwnSession, Terms, Tolerance
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A run's sessions, and by what they are compared."""
+    """A run's sessions, and by what they are compared. ``only`` has the ids of those that can be; None: all."""
 
     facts: RunFacts
     tolerance: Tolerance
     grace_ms: int
+    only: frozenset[str] | None = None
 
     @property
     def terms(self) -> Terms:
@@ -29,7 +31,14 @@ class Question:
         return min(_instant(session.opened_at) for session in self.facts.sessions)
 
     def sessions(self) -> list[OwnSession]:
-        """Return the run's sessions; a dial that is known never to have opened is none."""
+        """Return the sessions that can be compared; a dial that is known never to have opened is none."""
+        return [session for session in self._opened() if self.only is None or session.id in self.only]
+
+    def left_out(self) -> int:
+        """Count the sessions that can't be compared."""
+        return len(self._opened()) - len(self.sessions())
+
+    def _opened(self) -> list[OwnSession]:
         return [
             OwnSession(
                 id=session.id,
@@ -43,6 +52,21 @@ class Question:
             for session in self.facts.sessions
             if session.handshake_ms is not None or session.ms is None
         ]
+
+
+def stated_leases(facts: RunFacts, stated_ms: Mapping[str, int]) -> dict[str, int]:
+    """Return what each orphaned lease comes to, where each of its sessions was seen here or is in the statement."""
+    leases = {}
+    for lease in facts.leases:
+        parts = [
+            session.ms if session.ms is not None else stated_ms.get(session.id)
+            for session in facts.sessions
+            if session.lease == lease.id
+        ]
+        known = [part for part in parts if part is not None]
+        if lease.how == "orphaned" and stated_ms and len(known) == len(parts):
+            leases[lease.id] = sum(known)
+    return leases
 
 
 def _instant(at: str) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_dgbudget.ledger.facts import AttemptFacts, RunFacts
@@ -30,7 +30,8 @@ class Total:
 class Reconciliation:
     """Every session, the hours and the dollars. ``reasons`` say what could not be checked, and why.
 
-    ``checked_at`` is None when the vendor was not asked.
+    ``checked_at`` is None when the vendor was not asked. ``stated_ms`` is what the statement has, by our session's id,
+    of those whose end nobody here saw.
     """
 
     verdict: Verdict
@@ -41,6 +42,7 @@ class Reconciliation:
     project: str | None = None
     hours: Total = Total(verdict="off")
     dollars: Total = Total(verdict="off")
+    stated_ms: Mapping[str, int] = field(default_factory=dict)
 
     def plain(self, facts: RunFacts) -> dict[str, Any]:
         """Return this as usage.json has it, with the test of each line."""

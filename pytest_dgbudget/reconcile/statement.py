@@ -152,6 +152,7 @@ class Statement:
             hours=hours,
             dollars=dollars,
             reasons=tuple(self._reasons(lines, hours, dollars)),
+            stated_ms=self._stated_ms(),
         )
 
     def _lines(self) -> tuple[Line, ...]:
@@ -193,6 +194,14 @@ class Statement:
         may_grow = any(terms.is_recent(session) for session in self._own)
         verdict = judge_total(own, read.amount, allowed, all_known=all_known, may_grow=may_grow)
         return Total(verdict=verdict, own=own, vendor=read.amount)
+
+    def _stated_ms(self) -> dict[str, int]:
+        stated = {}
+        for session in self._own:
+            settled = [row.ms for row in self._rows.get(session.request_id or "", ()) if row.settled]
+            if session.ms is None and len(settled) == 1 and settled[0] is not None:
+                stated[session.id] = settled[0]
+        return stated
 
     def _is_tagged(self, session: OwnSession) -> bool:
         """The statement knows best; where it shows no tags, what we saw of the session's Settings counts."""

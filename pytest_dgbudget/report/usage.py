@@ -94,13 +94,13 @@ def _run(facts: RunFacts, tests: list[dict[str, Any]]) -> dict[str, Any]:
         "target": facts.target,
         "billed": facts.billed,
         "budget_seconds": _seconds(last.budget_ms),
-        "used_seconds": seconds(sum(_charged_ms(lease) for lease in facts.leases)),
+        "used_seconds": seconds(sum(lease.charged_ms for lease in facts.leases)),
         "sessions": sum(test["sessions"] for test in tests),
         "cost_usd": None,
         "cost_budget_usd": None,
         "prices_as_of": None,
         "at_risk_seconds": seconds(_at_risk_ms(facts)),
-        "overshoot_seconds": seconds(sum(max(0, _charged_ms(lease) - lease.allowance_ms) for lease in facts.leases)),
+        "overshoot_seconds": seconds(sum(max(0, lease.charged_ms - lease.allowance_ms) for lease in facts.leases)),
         "verdict": _run_verdict(tests, exits),
         "failing": any(_fails(test, attempt) for test, attempt in zip(tests, facts.attempts, strict=True)),
         "complete": None not in exits,
@@ -126,7 +126,7 @@ def _test(attempt: AttemptFacts, sessions: list[SessionFacts], leases: list[Leas
         "attempt": attempt.number,
         "outcome": attempt.outcome,
         "budget_seconds": _seconds(attempt.left_ms),
-        "used_seconds": seconds(sum(_charged_ms(lease) for lease in leases)),
+        "used_seconds": seconds(sum(lease.charged_ms for lease in leases)),
         "waited_seconds": seconds(attempt.waited_ms),
         "cost_usd": None,
         "sessions": sum(session.handshake_ms is not None for session in sessions),
@@ -156,18 +156,15 @@ def _session(session: SessionFacts, attempt: AttemptFacts) -> dict[str, Any]:
     }
 
 
-def _charged_ms(lease: LeaseFacts) -> int:
-    """An open lease may still be used up, so it counts in full."""
-    return lease.allowance_ms if lease.charged_ms is None else lease.charged_ms
-
-
 def _at_risk_ms(facts: RunFacts) -> int:
     """What is charged without anybody having seen it used."""
     metered_ms: dict[str, int] = {}
     for session in facts.sessions:
         metered_ms[session.lease] = metered_ms.get(session.lease, 0) + (session.ms or 0)
     return sum(
-        max(0, _charged_ms(lease) - metered_ms.get(lease.id, 0)) for lease in facts.leases if lease.how != "settled"
+        max(0, lease.charged_ms - metered_ms.get(lease.id, 0))
+        for lease in facts.leases
+        if lease.how != "settled" and lease.stated_ms is None
     )
 
 

@@ -110,6 +110,9 @@ def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+VERSION_1 = Path(__file__).parent / "version-1.sql"
+
+
 def test_a_newer_ledger_is_refused_and_gains_nothing(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     open_ledger(path).close()
@@ -120,6 +123,24 @@ def test_a_newer_ledger_is_refused_and_gains_nothing(tmp_path: Path) -> None:
     assert f"version {sql.VERSION + 1}" in message
     assert "upgrade" in message
     assert sorted(dump(path)) == before
+
+
+def test_a_ledger_of_the_first_version_is_upgraded_with_all_that_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_1.read_text(encoding="utf-8"))
+    ledger = open_ledger(path, id="later")
+    facts = ledger.facts()
+    assert [(lease.how, lease.charged_ms) for lease in facts.leases] == [("settled", 2000), ("orphaned", 8000)]
+    assert [(session.ms, session.tagged) for session in facts.sessions] == [(2000, None), (None, None)]
+    assert facts.reconciliation is None
+    ledger.reconciled({"verdict": "pending"})
+    assert ledger.facts().reconciliation == {"verdict": "pending"}
+    ledger.close()
+    open_ledger(path, id="later still").close()
+    schema = [line for line in dump(path) if "CREATE" in line]
+    open_ledger(tmp_path / "new.db").close()
+    assert len(schema) == len([line for line in dump(tmp_path / "new.db") if "CREATE" in line])
 
 
 def dump(path: Path) -> list[str]:

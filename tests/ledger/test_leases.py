@@ -111,10 +111,9 @@ def test_a_session_ends_once(ledger: Ledger) -> None:
     assert [session.ms for session in ledger.facts().sessions] == [1000]
 
 
-def test_an_invocation_ends_once(ledger: Ledger) -> None:
+def test_an_invocation_ends_once_whoever_says_so_again(ledger: Ledger) -> None:
     ledger.end(0)
-    with pytest.raises(LedgerError):
-        ledger.end(1)
+    ledger.end(1)
     assert [invocation.exit_status for invocation in ledger.facts().invocations] == [0]
 
 
@@ -174,6 +173,24 @@ def test_a_session_that_is_open_has_a_request_id_and_no_figures(ledger: Ledger) 
     (session,) = ledger.facts().sessions
     assert (session.request_id, session.handshake_ms) == ("request", 5)
     assert (session.usage, session.ms, session.closed_by) == (None, None, None)
+
+
+def test_an_orphaned_lease_costs_what_the_statement_has_of_it_the_last_one_counts(ledger: Ledger) -> None:
+    attempt = ledger.begin_attempt("t", "", 10_000)
+    lease = leased(ledger, attempt)
+    assert sums(ledger, attempt) == {"test": (0, 10_000), "run": (0, 10_000)}
+    ledger.settle(lease, 10_000)
+    for ms in (4000, 3000):
+        ledger.stated(lease.id, ms)
+    assert [(each.ended_ms, each.charged_ms) for each in ledger.facts().leases] == [(10_000, 3000)]
+    assert sums(ledger, attempt) == {"test": (3000, 0), "run": (3000, 0)}
+
+
+def test_of_several_reconciliations_the_last_one_counts(ledger: Ledger) -> None:
+    assert ledger.facts().reconciliation is None
+    for verdict in ("pending", "reconciled"):
+        ledger.reconciled({"verdict": verdict, "lines": []})
+    assert ledger.facts().reconciliation == {"verdict": "reconciled", "lines": []}
 
 
 def test_nothing_of_a_failed_transaction_stays(ledger: Ledger) -> None:

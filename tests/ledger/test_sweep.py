@@ -64,7 +64,7 @@ def test_what_was_metered_beyond_the_allowance_is_charged_as_it_was(lost: Ledger
 def test_a_lease_of_a_run_that_is_live_is_left_alone(lost: Ledger, open_again: OpenLedger) -> None:
     lease = lease_of(lost)
     open_again(live=frozenset({"lost"}))
-    assert [(lease.how, lease.charged_ms) for lease in lost.facts().leases] == [(None, None)]
+    assert [(lease.how, lease.ended_ms) for lease in lost.facts().leases] == [(None, None)]
     lost.settle(lease, 1000)
 
 

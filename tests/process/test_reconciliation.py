@@ -231,23 +231,71 @@ def test_an_api_that_takes_its_time_gets_no_more_than_there_is(
     assert result.output.count("inconclusive") == 1
 
 
-def test_a_gateway_that_died_leaves_its_sessions_unconfirmed(project: Project, vendor: Vendor) -> None:
-    project.write(
-        "test_it.py",
-        """
-import os, signal
+KILLS = """
+import os, signal, time
 
 def test_kills(voice_agent):
     with voice_agent.connect():
+        time.sleep(0.3)
         with open(f"/proc/{os.getpid()}/task/{os.getpid()}/children") as children:
             (gateway,) = children.read().split()
         os.kill(int(gateway), signal.SIGKILL)
-""",
-    )
-    result = project.run("--dg-budget=5m", env=vendor.environ)
+"""
+
+
+def test_a_session_that_the_gateway_died_with_is_unconfirmed_and_charged_by_the_statement(
+    project: Project, vendor: Vendor
+) -> None:
+    project.write("test_it.py", KILLS)
+    result = project.run("--dg-budget=5m", "--dg-run-id=one", env=vendor.environ)
     found = reconciliation(result)
-    lines: list[dict[str, object]] = found["lines"]  # type: ignore[assignment]
-    assert (found["verdict"], [line["class"] for line in lines]) == ("pending", ["unconfirmed"]), result.output
+    line = found["lines"][0]  # type: ignore[index]
+    (seen,) = vendor.connections
+    assert (found["verdict"], line["class"], line["local_seconds"]) == ("inconclusive", "unconfirmed", None)
+    assert line["vendor_seconds"] == pytest.approx(seen.seconds, abs=0.001)
+    run = result.usage["run"]
+    assert (run["used_seconds"], run["at_risk_seconds"]) == (line["vendor_seconds"], 0)
+    assert result.usage["sessions"][0]["seconds"] is None
+    assert f"the statement has {seen.seconds:.2f}s" in result.output
+
+    project.write("test_it.py", TESTS)
+    again = project.run("--dg-budget=5m", "--dg-run-id=one", env=vendor.environ)
+    assert again.usage["run"]["used_seconds"] == pytest.approx(vendor.total_seconds, abs=0.1)
+
+
+def test_a_session_that_the_gateway_died_with_stays_charged_in_full_while_the_statement_lacks_it(
+    project: Project, vendor: Vendor
+) -> None:
+    pending(vendor)
+    project.write("test_it.py", KILLS)
+    run = project.run("--dg-budget=5m", "--dg-reconcile-timeout=500ms", env=vendor.environ).usage["run"]
+    assert (run["used_seconds"], run["at_risk_seconds"]) == (60, 60)
+
+
+def test_a_gateway_that_dies_while_it_waits_has_a_successor(project: Project, vendor: Vendor) -> None:
+    pending(vendor)
+    process = project.start("--dg-budget=5m", "--dg-reconcile-timeout=3s", env=vendor.environ)
+    gateway = gateway_of(process.pid)
+    wait_until(lambda: bool(vendor.bill.calls("usage")))
+    os.kill(gateway, signal.SIGKILL)
+    result = project.result(process)
+    assert (result.status, reconciliation(result)["verdict"]) == (0, "pending"), result.output
+    assert result.usage["run"]["complete"]
+    assert "UNIQUE" not in result.output
+
+
+def test_an_emulator_that_is_gone_is_not_asked(project: Project) -> None:
+    project.write("test_it.py", "def test_one(voice_agent):\n    with voice_agent.connect(): pass\n")
+    first = project.run("--dg-run-id=one", "--dg-budget=1m", "--dg-reconcile=require")
+    second = project.run("--dg-run-id=one", "--dg-budget=1m", "--dg-reconcile=require")
+    assert (first.status, second.status) == (0, 0), second.output
+    found = reconciliation(second)
+    assert len(second.usage["sessions"]) == 2
+    assert len(found["lines"]) == 1  # type: ignore[arg-type]
+    assert found["reasons"] == ["1 sessions were on an emulator that is gone, so they can't be compared"]
+    project.write("test_it.py", KILLS)
+    killed = project.run("--dg-run-id=two", "--dg-budget=1m")
+    assert reconciliation(killed)["verdict"] == "inconclusive"
 
 
 def test_the_key_is_in_no_file_and_on_no_screen(project: Project, vendor: Vendor) -> None:

@@ -45,7 +45,8 @@ def lease(**fields: Any) -> LeaseFacts:
         "attempt": "a",
         "allowance_ms": 10_000,
         "how": "settled",
-        "charged_ms": 3000,
+        "ended_ms": 3000,
+        "stated_ms": None,
     }
     return LeaseFacts(**{**known, **fields})
 
@@ -123,11 +124,10 @@ def runs(draw: st.DrawFn) -> RunFacts:
         )
         for held in range(draw(st.integers(0, 2))):
             how = draw(st.sampled_from([None, "settled", "orphaned"]))
-            charged_ms = None if how is None else draw(TIMES_MS)
+            ends = {"how": how, "ended_ms": None if how is None else draw(TIMES_MS)}
+            ends["stated_ms"] = draw(MAYBE_MS) if how == "orphaned" else None
             of = {"attempt": f"a{number}"}
-            leases.append(
-                lease(id=f"l{number}{held}", **of, allowance_ms=draw(TIMES_MS), how=how, charged_ms=charged_ms)
-            )
+            leases.append(lease(id=f"l{number}{held}", **of, allowance_ms=draw(TIMES_MS), **ends))
             for opened in range(draw(st.integers(0, 2))):
                 ends = draw(ENDS)
                 sessions.append(session(id=f"s{number}{held}{opened}", lease=f"l{number}{held}", **of, **ends))

@@ -89,7 +89,7 @@ def test_a_name_is_text_and_no_markup() -> None:
             "1.00s beyond what was set aside",
         ),
         (
-            {"leases": (lease(how="orphaned", charged_ms=10_000),), "sessions": ()},
+            {"leases": (lease(how="orphaned", ended_ms=10_000),), "sessions": ()},
             "used 10.00s of 60.00s [###.................] 17% in 0 sessions (billed); verdict: within; "
             "10.00s charged without having been seen",
         ),

@@ -95,7 +95,7 @@ def test_a_dial_that_got_no_101_is_listed_and_charged_and_is_no_session() -> Non
 def test_each_attempt_has_its_own_figures() -> None:
     made = document(
         attempts=(attempt(outcome="rerun"), attempt(id="b", number=2, left_ms=7000)),
-        leases=(lease(), lease(id="m", attempt="b", charged_ms=500)),
+        leases=(lease(), lease(id="m", attempt="b", ended_ms=500)),
         sessions=(session(), session(id="t", lease="m", attempt="b", ms=500)),
     )
     assert [(t["attempt"], t["used_seconds"], t["budget_seconds"]) for t in made["tests"]] == [
@@ -200,10 +200,10 @@ def test_of_the_failures_of_several_invocations_each_knows_those_that_a_budget_m
 @pytest.mark.parametrize(
     ("fields", "used", "at_risk"),
     [
-        ({"how": "settled", "charged_ms": 3000}, 3.0, 0.0),
-        ({"how": "orphaned", "charged_ms": 10_000}, 10.0, 7.0),
-        ({"how": None, "charged_ms": None}, 10.0, 7.0),
-        ({"how": "orphaned", "charged_ms": 3000}, 3.0, 0.0),
+        ({"how": "settled", "ended_ms": 3000}, 3.0, 0.0),
+        ({"how": "orphaned", "ended_ms": 10_000}, 10.0, 7.0),
+        ({"how": None, "ended_ms": None}, 10.0, 7.0),
+        ({"how": "orphaned", "ended_ms": 3000}, 3.0, 0.0),
     ],
 )
 def test_at_risk_is_what_is_charged_without_having_been_seen(
@@ -214,12 +214,12 @@ def test_at_risk_is_what_is_charged_without_having_been_seen(
 
 
 def test_a_session_that_nobody_saw_end_puts_its_whole_lease_at_risk() -> None:
-    made = run_of(leases=(lease(how="orphaned", charged_ms=10_000),), sessions=(session(ms=None),))
+    made = run_of(leases=(lease(how="orphaned", ended_ms=10_000),), sessions=(session(ms=None),))
     assert made["at_risk_seconds"] == 10.0
 
 
 def test_overshoot_is_charged_and_shown_lease_by_lease() -> None:
-    made = run_of(leases=(lease(charged_ms=10_400), lease(id="m", charged_ms=9000)))
+    made = run_of(leases=(lease(ended_ms=10_400), lease(id="m", ended_ms=9000)))
     assert (made["used_seconds"], made["overshoot_seconds"]) == (19.4, 0.4)
 
 
