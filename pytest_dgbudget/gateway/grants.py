@@ -93,7 +93,7 @@ class OpenLease:
 
 
 class Grant:
-    """One test attempt's permission to spend. ``told``: its final figures have been given to a report."""
+    """One test attempt's permission to spend."""
 
     def __init__(self, attempt: Attempt, idle_ms: int | None) -> None:
         self.attempt = attempt
@@ -102,7 +102,6 @@ class Grant:
         self.lease: OpenLease | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.settled_ms = 0
-        self.told = False
         self.ended_sessions: dict[str, UsageRecord] = {}
         self.overruns: list[Overrun] = []
         self.waits_given_up_ms: list[int] = []

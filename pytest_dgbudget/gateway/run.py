@@ -104,16 +104,15 @@ class Run:
         return {"figures": self._figures(grant), **self.verdict(attempt)}
 
     async def lost(self, nodeid: str, worker: str) -> dict[str, Any] | None:
-        """Tell the final figures of a test whose process is gone; None when there are none, or they are told."""
+        """Tell the final figures of the last attempt of a test whose process is gone; None when it had none."""
         of_test = [g for g in self._grants.values() if (g.attempt.nodeid, g.attempt.worker) == (nodeid, worker)]
-        if not of_test or of_test[-1].told:
+        if not of_test:
             return None
         await self._end(of_test[-1:], "owner-lost", PROCESS_IS_GONE)
         return self._figures(of_test[-1])
 
     def _figures(self, grant: Grant) -> dict[str, Any]:
-        """Return what a report of the test says of this attempt; they are told once, so that no sum doubles."""
-        grant.told = True
+        """Return what a report of the test says of this attempt."""
         left_ms = grant.attempt.left_ms
         return {
             "seconds": seconds(grant.used_ms),

@@ -105,6 +105,8 @@ class Accounting:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
         __tracebackhide__ = True
+        # A rerun has the properties of the attempt before it, and may report before it has its own.
+        item.user_properties = without_ours(item.user_properties)
         try:
             yield
         except BaseException as error:
@@ -188,8 +190,8 @@ def _outcome(before: str | None, report: pytest.TestReport) -> str | None:
         return "rerun"
     if report.failed:
         return "failed" if report.when == "call" or before == "failed" else "error"
-    if report.when != "call" and (before is not None or report.passed):
-        return before
+    if before == "failed" or (report.when != "call" and (before is not None or report.passed)):
+        return before  # A subtest reports its own failure before its test does.
     if hasattr(report, "wasxfail"):
         return "xfailed" if report.skipped else "xpassed"
     return report.outcome

@@ -93,16 +93,22 @@ class JUnitFile:
             self._xml.add_global_property(name, value)
 
     def add_to_crashed(self, report: pytest.TestReport) -> None:
-        """Give the testcase of a crashed worker's test its properties: pytest would with a teardown's report."""
+        """Give the testcase of a crashed worker's test its properties: pytest would with a teardown's report.
+
+        Not where that came before the crash: the attempt's figures are in the file already.
+        """
         reporter = self._xml.node_reporter(report)
-        for name, value in report.user_properties:
-            if name.startswith(PREFIX):
-                reporter.add_property(name, value)
+        ours = [(name, value) for name, value in report.user_properties if name.startswith(PREFIX)]
+        test, cases = _name(reporter.to_xml()), [each.to_xml() for each in self._xml.node_reporters_ordered]
+        if any(_name(case) == test and _our_properties(case) == ours for case in cases):
+            return
+        for name, value in ours:
+            reporter.add_property(name, value)
 
     def attach(self, path: str) -> None:
         """Name a file in the output of every failed or errored testcase that has our properties."""
         cases = [(reporter.to_xml(), reporter) for reporter in self._xml.node_reporters_ordered]
-        ours = {_name(case) for case, _ in cases if _has_our_properties(case)}
+        ours = {_name(case) for case, _ in cases if _our_properties(case)}
         for case, reporter in cases:
             if _name(case) in ours and any(child.tag in {"failure", "error"} for child in case):
                 _put_first(f"[[ATTACHMENT|{path}]]", reporter.nodes if hasattr(reporter, "nodes") else case)
@@ -112,8 +118,9 @@ def _name(case: Element) -> tuple[str | None, str | None]:
     return case.get("classname"), case.get("name")
 
 
-def _has_our_properties(case: Element) -> bool:
-    return any((entry.get("name") or "").startswith(PREFIX) for entry in case.iterfind("properties/property"))
+def _our_properties(case: Element) -> list[tuple[str, str]]:
+    properties = [(entry.get("name", ""), entry.get("value", "")) for entry in case.iterfind("properties/property")]
+    return [(name, value) for name, value in properties if name.startswith(PREFIX)]
 
 
 def _put_first(tag: str, children: MutableSequence[Element] | Element) -> None:

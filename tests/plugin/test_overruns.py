@@ -540,3 +540,19 @@ def test_an_overrun_of_an_earlier_invocation_does_not_make_an_ordinary_failure_a
     assert run(project, REFUSED_ONLY, *SHARED, stage=stage).status == 77
     result = run(project, "def test_fails(voice_agent):\n    assert False\n", *SHARED, stage=stage)
     assert result.status == 1, result.output
+
+
+@pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="subtests came with pytest 9")
+def test_a_failed_subtest_is_a_failed_test(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        """
+def test_parts(voice_agent, subtests):
+    with subtests.test("one"):
+        assert False
+    with subtests.test("two"):
+        pass
+""",
+    )
+    result = project.run()
+    assert result.outcomes() == {"test_parts": "failed"}, result.output

@@ -41,7 +41,7 @@ def test_kills_the_gateway(voice_agent):
         assert False, "my own failure"
 """,
     )
-    result = project.run("--dg-budget=10m", env=vendor.environ)
+    result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
     assert result.status == 1
     assert "my own failure" in result.output
     assert "the gateway is gone" in result.output

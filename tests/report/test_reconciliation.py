@@ -1,0 +1,106 @@
+"""The reconciliation in words: one verdict, and for everything else what it is and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.reconcile.result import Reconciliation, Total
+from pytest_dgbudget.report.reconciliation import sentences, verdict_line
+from pytest_dgbudget.report.usage import usage_document
+from pytest_dgbudget.rules.matching import Line, Tolerance
+from tests.report import facts
+
+
+def line(**fields: Any) -> Line:
+    known: dict[str, Any] = {
+        "kind": "matched",
+        "request_id": "r",
+        "sessions": ("s",),
+        "own_ms": 3000,
+        "vendor_ms": 3010,
+        "micro_usd": 3750,
+    }
+    return Line(**{**known, **fields})
+
+
+def document(*lines: Line, target: str = "live", **fields: Any) -> dict[str, Any]:
+    known: dict[str, Any] = {
+        "verdict": "reconciled",
+        "tolerance": Tolerance(ms=2000, share=0.05),
+        "lines": lines,
+        "reasons": (),
+        "checked_at": facts.LATER,
+        "project": "project-1",
+    }
+    result = Reconciliation(**{**known, **fields})
+    run = facts.run(target=target, billed=target == "live")
+    return usage_document(facts.run(target=target, billed=run.billed, reconciliation=result.plain(run)))
+
+
+def test_what_agrees_is_one_line_with_both_sums_of_the_statement() -> None:
+    made = document(line(), line(request_id="q", micro_usd=1_000_050))
+    assert verdict_line(made) == (
+        "reconciliation: reconciled; 2 of 2 sessions agree with Deepgram's statement, which has 6.02s and $1.0038"
+    )
+    assert sentences(made) == []
+    assert "the emulator's statement" in (verdict_line(document(line(), target="emulator")) or "")
+
+
+def test_unknown_sums_are_not_said() -> None:
+    made = document(line(), line(vendor_ms=None, micro_usd=None))
+    assert verdict_line(made) == "reconciliation: reconciled; 2 of 2 sessions agree with Deepgram's statement"
+
+
+def test_a_comparison_that_was_switched_off_says_nothing_and_one_that_was_not_made_says_why() -> None:
+    assert verdict_line(document(verdict="off")) is None
+    made = document(
+        line(kind="pending", vendor_ms=None), verdict="pending", checked_at=None, reasons=("it was stopped",)
+    )
+    assert verdict_line(made) == "reconciliation: pending"
+    assert sentences(made) == ["it was stopped"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (
+            {"kind": "duration", "vendor_ms": 60_000},
+            ["r (test_x.py::test)", "60.00s", "3.00s", "57.00s more", "--dg-tolerance allows 2.00s", "support"],
+        ),
+        ({"kind": "duration", "own_ms": 100_000, "vendor_ms": 10_000}, ["90.00s less", "allows 5.00s"]),
+        ({"kind": "missing-at-vendor", "vendor_ms": None}, ["3.00s", "dg_vendor_grace", "--dg-project", "project-1"]),
+        (
+            {"kind": "missing-in-ledger", "sessions": (), "own_ms": None, "vendor_ms": 9000},
+            ["request r:", "9.00s", "dgbudget-run", "--dg-run-id"],
+        ),
+        ({"kind": "missing-in-ledger", "sessions": (), "own_ms": None, "vendor_ms": None}, ["unknown"]),
+        ({"kind": "duplicate", "vendor_ms": 6010}, ["rows of it that differ", "6.01s", "billed more than once"]),
+        ({"kind": "unconfirmed", "own_ms": None}, ["nobody here saw its end", "the statement has 3.01s"]),
+        ({"kind": "unconfirmed", "own_ms": None, "vendor_ms": None, "request_id": None}, ["without an id"]),
+    ],
+)
+def test_each_class_says_the_figures_and_what_to_do(fields: dict[str, Any], words: list[str]) -> None:
+    (said,) = sentences(document(line(**fields), verdict="discrepancy"))
+    for word in words:
+        assert word in said
+
+
+def test_totals_that_differ_are_said_with_both_figures() -> None:
+    hours = Total(verdict="discrepancy", own=3000, vendor=60_000)
+    dollars = Total(verdict="discrepancy", own=3750, vendor=9_000_000)
+    of_hours, of_dollars = sentences(document(line(), verdict="discrepancy", hours=hours, dollars=dollars))
+    assert "hours under the tag dgbudget-run are 60.00s in the statement, and 3.00s" in of_hours
+    assert "dollars under the tag dgbudget-run are $9.0000 in the statement, and $0.0037" in of_dollars
+
+
+def test_a_long_list_is_cut_and_says_so() -> None:
+    lines = [line(kind="duration", request_id=f"r{number}", vendor_ms=60_000) for number in range(13)]
+    said = sentences(document(*lines, verdict="discrepancy"))
+    assert len(said) == 11
+    assert said[-1] == "… and 3 more, all in usage.json"
+
+
+def test_pending_says_how_to_wait_longer() -> None:
+    assert "--dg-reconcile-timeout" in sentences(document(line(kind="pending"), verdict="pending"))[-1]
