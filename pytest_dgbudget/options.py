@@ -84,22 +84,17 @@ def _run_id(text: str) -> str:
     return text
 
 
-def _agent_url(text: str) -> str:
-    accepted = "accepted: wss://HOST[:PORT]/PATH, ws:// on loopback"
-    if "@" in text.partition("://")[2].partition("/")[0]:
-        raise SettingsError(f"a user name or password in a URL is refused; {accepted}")
-    if not re.fullmatch(r"wss?://[^\s/?#@]+(/[^\s#]*)?", text) or host_of(text) == "":
-        raise SettingsError(f"{text!r} is no WebSocket URL; {accepted}")
-    return text
+def _url(scheme: str, path: str, accepted: str) -> Callable[[str], str]:
+    """``scheme`` and ``path`` are patterns."""
 
+    def parse(text: str) -> str:
+        if "@" in text.partition("://")[2].partition("/")[0]:
+            raise SettingsError(f"a user name or password in a URL is refused; accepted: {accepted}")
+        if not re.fullmatch(rf"{scheme}://[^\s/?#@]+({path})?", text) or host_of(text) == "":
+            raise SettingsError(f"{text!r} is no such URL; accepted: {accepted}")
+        return text
 
-def _api_url(text: str) -> str:
-    accepted = "accepted: https://HOST[:PORT], http:// on loopback"
-    if "@" in text.partition("://")[2].partition("/")[0]:
-        raise SettingsError(f"a user name or password in a URL is refused; {accepted}")
-    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text) or host_of(text) == "":
-        raise SettingsError(f"{text!r} is no URL of an API; {accepted}")
-    return text
+    return parse
 
 
 def _project(text: str) -> str | None:
@@ -182,7 +177,7 @@ OPTIONS = (
         "URL",
         DEFAULT_AGENT_URL,
         "Regional or self-hosted Voice Agent endpoint.",
-        _agent_url,
+        _url("wss?", r"/[^\s#]*", "wss://HOST[:PORT]/PATH, ws:// on loopback"),
         "DG_AGENT_URL",
     ),
     Option(
@@ -190,7 +185,7 @@ OPTIONS = (
         "URL",
         DEFAULT_API_URL,
         "Management API, which says what was used.",
-        _api_url,
+        _url("https?", r"/[^\s?#]*", "https://HOST[:PORT], http:// on loopback"),
         "DG_API_URL",
     ),
     Option(

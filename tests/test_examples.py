@@ -46,6 +46,8 @@ def test_examples_pass_together_on_two_workers(examples: Project) -> None:
     outcomes = {test["nodeid"].partition("::")[0]: test["outcome"] for test in result.usage["tests"]}
     assert sorted(outcomes) == FILES
     assert {file for file, outcome in outcomes.items() if outcome != "passed"} == {"test_overrun.py"}
+    assert result.usage["reconciliation"]["verdict"] == "reconciled"
+    assert f"{len(FILES)} of {len(FILES)} sessions agree with the emulator's statement" in result.output
 
 
 def test_examples_stay_with_the_emulator_where_a_key_is_set(examples: Project) -> None:
