@@ -212,6 +212,12 @@ def test_loading_imports_nothing_heavy(module: str) -> None:
     assert not HEAVY & loaded
 
 
+def test_a_gateway_starts_without_what_only_its_end_needs() -> None:
+    loaded = printed(f"import sys, {NAME}.gateway.process; print(*sys.modules)")
+    assert f"{NAME}.gateway.closing" in loaded
+    assert "urllib3" not in loaded
+
+
 @pytest.mark.parametrize("arguments", [["--co", "-q"], ["--version", "--version"], []], ids=" ".join)
 def test_a_pytest_that_asks_for_no_session_imports_nothing_heavy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from pytest_dgbudget.deepgram.account import Account, TagTotal
 from pytest_dgbudget.deepgram.patience import Patience
 from pytest_dgbudget.deepgram.rows import amount_of, instant, objects_in, page_number, row_of
 from pytest_dgbudget.deepgram.transport import Query, Transport
@@ -20,25 +20,6 @@ _ROWS_PER_PAGE = 1000
 _MOST_PAGES = 2000
 _REFUSED = {401, 403}
 _NOT_FOUND = 404
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """Whose statement it is, and where; ``project`` None: the only one that the key sees."""
-
-    api_url: str
-    project: str | None
-    key: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TagTotal:
-    """What a breakdown has under one tag: milliseconds, or millionths of a dollar.
-
-    None where it shows no tags, so that nobody can tell whose the figures are.
-    """
-
-    amount: int | None
 
 
 class ManagementApi:

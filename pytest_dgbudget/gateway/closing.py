@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, ParamSpec
 
-from pytest_dgbudget.deepgram.management import Account
+from pytest_dgbudget.deepgram.account import Account
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.books import Books
 from pytest_dgbudget.gateway.run import Run

@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from pytest_dgbudget.deepgram.management import Account
+from pytest_dgbudget.deepgram.account import Account
 from pytest_dgbudget.errors import DgBudgetError, LedgerError
 from pytest_dgbudget.gateway import runlock
 from pytest_dgbudget.gateway.books import Books

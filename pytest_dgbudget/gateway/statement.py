@@ -8,7 +8,7 @@ import threading
 import traceback
 from typing import Any
 
-from pytest_dgbudget.deepgram.management import Account, ManagementApi
+from pytest_dgbudget.deepgram.account import Account
 from pytest_dgbudget.deepgram.patience import Patience
 from pytest_dgbudget.reconcile.asking import not_asked, reconcile
 from pytest_dgbudget.reconcile.question import Question
@@ -30,6 +30,8 @@ async def ask_for_statement(
     def work() -> None:
         error: BaseException | None = None
         try:
+            from pytest_dgbudget.deepgram.management import ManagementApi
+
             reconcile(question, ManagementApi(account, question.facts.tag, patience), patience, results.append)
         except BaseException as raised:
             error = raised

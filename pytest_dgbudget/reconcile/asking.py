@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from pytest_dgbudget.deepgram.management import ManagementApi
 from pytest_dgbudget.deepgram.patience import Patience
 from pytest_dgbudget.reconcile.question import Question
 from pytest_dgbudget.reconcile.result import Reconciliation
 from pytest_dgbudget.reconcile.statement import Statement
 from pytest_dgbudget.rules.matching import Verdict, match
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.deepgram.management import ManagementApi
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
-from pytest_dgbudget.deepgram.management import ManagementApi, TagTotal
+from pytest_dgbudget.deepgram.account import TagTotal
 from pytest_dgbudget.deepgram.patience import Patience
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.model import utc_now
@@ -23,6 +24,9 @@ from pytest_dgbudget.rules.matching import (
     judge_total,
     match,
 )
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.deepgram.management import ManagementApi
 
 # The vendor's clock and ours may be so far apart.
 _CLOCKS_APART = timedelta(minutes=5)

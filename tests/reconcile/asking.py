@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from pytest_dgbudget.deepgram.management import Account, ManagementApi
+from pytest_dgbudget.deepgram.account import Account
+from pytest_dgbudget.deepgram.management import ManagementApi
 from pytest_dgbudget.deepgram.patience import Patience
 from pytest_dgbudget.ledger.facts import RunFacts, SessionFacts
 from pytest_dgbudget.reconcile.asking import reconcile
