@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -88,7 +89,7 @@ def resolve(
     parsed = {name: source.parsed for name, source in given.items()}
     base = {name: current_dir if source.typed_by_hand else rootdir for name, source in given.items()}
     target = _resolve_target(parsed["dg_target"], environment)
-    agent_settings = parsed["dg_agent_settings"]
+    agent_settings, key = parsed["dg_agent_settings"], _key(environment)
     settings = Settings(
         budget_ms=parsed["dg_budget"],
         test_budget_ms=parsed["dg_test_budget"],
@@ -113,10 +114,11 @@ def resolve(
         agent_settings=None if agent_settings is None else base["dg_agent_settings"] / agent_settings,
         keep_key=parsed["dg_keep_key"],
         overrun_exit_code=parsed["dg_overrun_exit_code"],
-        has_key=bool(environment.get(API_KEY_VARIABLE)),
-        api_key=environment.get(API_KEY_VARIABLE) or None,
+        has_key=key is not None,
+        api_key=key,
     )
     if settings.billed:
+        _refuse_bad_key(key or "")
         _refuse_plain_text("agent", settings.agent_url)
         _refuse_plain_text("API", settings.api_url or "")
     return settings
@@ -167,7 +169,17 @@ def _resolve_target(given: str, environment: Mapping[str, str]) -> str:
     if environment.get(ACTIVE_VARIABLE):
         # A pytest inside a run: its key is a grant's token, worthless at the vendor.
         return "emulator"
-    return "live" if environment.get(API_KEY_VARIABLE) else "emulator"
+    return "live" if _key(environment) else "emulator"
+
+
+def _key(environment: Mapping[str, str]) -> str | None:
+    """Return the key without the blanks and line breaks that come with copied secrets."""
+    return environment.get(API_KEY_VARIABLE, "").strip() or None
+
+
+def _refuse_bad_key(key: str) -> None:
+    if not re.fullmatch(r"[!-~]*", key):
+        raise SettingsError(f"{API_KEY_VARIABLE} has a character that no key can have; copy it again")
 
 
 def _made_up_run_id() -> str:

@@ -1,10 +1,14 @@
-"""TIME: parse and print. Integer milliseconds inside, ``1h2m3s`` at the edges."""
+"""TIME: parse and print; sums of what may be unknown. Integer milliseconds inside, ``1h2m3s`` at the edges."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import TypeVar
 
 from pytest_dgbudget.errors import SettingsError
+
+N = TypeVar("N", int, float)
 
 ACCEPTED = "accepted: 500ms, 90s, 10m, 1h30m, 1h2m3s, or a plain number of seconds (decimals are fine)"
 
@@ -53,3 +57,9 @@ def format_time(milliseconds: int) -> str:
 def seconds(milliseconds: int) -> float:
     """Return milliseconds as decimal seconds, as every figure that users see."""
     return milliseconds / 1000
+
+
+def known_sum(figures: Iterable[N | None]) -> N | None:
+    """Return a sum; None where a part of it is unknown."""
+    parts = list(figures)
+    return None if None in parts else sum(part for part in parts if part is not None)

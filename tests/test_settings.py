@@ -290,3 +290,47 @@ def test_plain_settings_cross_as_json_and_come_back_the_same(ini: dict[str, str]
 
 def test_flags_are_spelled_as_their_names() -> None:
     assert [option.flag for option in OPTIONS[:2]] == ["--dg-budget", "--dg-test-budget"]
+
+
+# The key
+
+
+def test_what_comes_with_a_copied_key_is_left_behind() -> None:
+    settings = resolved(environment={"DEEPGRAM_API_KEY": f" {SECRET}\r\n"})
+    assert (settings.api_key, settings.target) == (SECRET, "live")
+    blank = resolved(environment={"DEEPGRAM_API_KEY": " \n"})
+    assert (blank.api_key, blank.has_key, blank.target) == (None, False, "emulator")
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "a b", "é", "tab\tbed"])
+def test_a_key_that_can_be_none_is_refused_unseen_and_only_where_it_would_be_used(key: str) -> None:
+    with pytest.raises(SettingsError, match="DEEPGRAM_API_KEY") as error:
+        resolved(environment={"DEEPGRAM_API_KEY": key})
+    assert key not in str(error.value)
+    assert resolved({"dg_target": "emulator"}, {"DEEPGRAM_API_KEY": key}).target == "emulator"
+
+
+# Whose statement
+
+
+@pytest.mark.parametrize(
+    ("agent_url", "api_url", "expected"),
+    [
+        (DEFAULT_AGENT_URL, None, DEFAULT_API_URL),
+        ("wss://api.eu.deepgram.com/v1/agent/converse", None, DEFAULT_API_URL),
+        ("wss://agent.example/v1/agent/converse", None, None),
+        ("wss://deepgram.com.example/x", None, None),
+        ("wss://notdeepgram.com/x", None, None),
+        ("wss://agent.example/v1/agent/converse", "https://api.example", "https://api.example"),
+    ],
+)
+def test_the_key_of_somebody_elses_agent_is_not_shown_to_deepgram(
+    agent_url: str, api_url: str | None, expected: str | None
+) -> None:
+    assert resolved({"dg_agent_url": agent_url, "dg_api_url": api_url}).api_url == expected
+
+
+def test_an_api_in_plain_text_is_refused_for_a_live_run_but_on_loopback() -> None:
+    with pytest.raises(SettingsError, match="use https://"):
+        resolved({"dg_api_url": "http://api.example"}, KEY)
+    assert resolved({"dg_api_url": "http://127.0.0.1:1"}, KEY).api_url == "http://127.0.0.1:1"

@@ -1,4 +1,4 @@
-"""Whose statement it is, and what its breakdowns come to."""
+"""Whose statement it is."""
 
 from __future__ import annotations
 
@@ -12,13 +12,3 @@ class Account:
     api_url: str
     project: str | None
     key: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TagTotal:
-    """What a breakdown has under one tag: milliseconds, or millionths of a dollar.
-
-    None where it shows no tags, so that nobody can tell whose the figures are.
-    """
-
-    amount: int | None

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from pytest_dgbudget.deepgram.account import Account, TagTotal
+from pytest_dgbudget.deepgram.account import Account
 from pytest_dgbudget.deepgram.patience import Patience
 from pytest_dgbudget.deepgram.rows import amount_of, instant, objects_in, page_number, row_of
 from pytest_dgbudget.deepgram.transport import Query, Transport
@@ -18,19 +18,22 @@ from pytest_dgbudget.rules.matching import VendorRow
 # The most that the vendor gives at once (OpenAPI file, requests, limit).
 _ROWS_PER_PAGE = 1000
 _MOST_PAGES = 2000
+_NO_TAGS = "the breakdown shows no tags, so ours can't be told from other traffic of the project"
 _REFUSED = {401, 403}
 _NOT_FOUND = 404
 
 
 class ManagementApi:
-    """Reads one tag's statement; every call raises ReconciliationError, and all but ``find_project`` need ``project``.
+    """Reads what is under one tag, and single requests. All calls but ``find_project`` need ``project``.
 
-    ``patience`` bounds each of them, its retries included.
+    Each may raise ReconciliationError. ``patience`` bounds its tries and pauses, and each wait for the network; an
+    answer that trickles may take longer than it.
     """
 
     def __init__(self, account: Account, tag: str, patience: Patience) -> None:
         self.project = account.project
         self._tag = tag
+        self._project_answers = False
         self._transport = Transport(account.api_url, account.key, patience)
 
     def find_project(self) -> None:
@@ -51,7 +54,8 @@ class ManagementApi:
         try:
             body = self._get(f"request {request_id}", self._path(f"requests/{request_id}"))
         except ReconciliationError as error:
-            if error.status == _NOT_FOUND and "PROJECT" not in str(error):
+            # Where the project itself is not there, none of its requests is.
+            if error.status == _NOT_FOUND and self._project_answers:
                 return None
             raise
         # Wrapped in the OpenAPI file, bare in the guide's example.
@@ -67,6 +71,7 @@ class ManagementApi:
             asked = query if page is None else [*query, ("page", page)]
             body = self._get("the requests", self._path("requests"), asked)
             entries = objects_in(body, "requests")
+            self._project_answers = True
             rows = [row for entry in entries if (row := row_of(entry, self._tag)) is not None]
             yield rows
             if len(entries) < (page_number(body.get("limit")) or _ROWS_PER_PAGE):
@@ -79,13 +84,13 @@ class ManagementApi:
             page = (page_number(body.get("page")) or 0) + 1 if page is None else page + 1
         raise ReconciliationError(f"the requests don't end: {_MOST_PAGES} pages were read")
 
-    def agent_time(self, first: str, last: str) -> TagTotal:
+    def agent_time(self, first: str, last: str) -> int:
         """Return the agent hours of these UTC days (YYYY-MM-DD) under the tag, in milliseconds."""
         query = [("endpoint", "agent"), *self._under_tag(first, last)]
         body = self._get("the usage breakdown", self._path("usage/breakdown"), query)
         return self._total(body, "agent_hours", 3_600_000)
 
-    def dollars(self, first: str, last: str) -> TagTotal:
+    def dollars(self, first: str, last: str) -> int:
         """Return what these UTC days (YYYY-MM-DD) cost under the tag, in millionths of a dollar."""
         path = self._path("billing/breakdown")
         body = self._get("the billing breakdown", path, self._under_tag(first, last), scope="billing:read")
@@ -94,20 +99,20 @@ class ManagementApi:
     def _under_tag(self, first: str, last: str) -> Query:
         return [("grouping", "tags"), ("tag", self._tag), ("start", first), ("end", last)]
 
-    def _total(self, body: Mapping[str, Any], field: str, scale: int) -> TagTotal:
+    def _total(self, body: Mapping[str, Any], field: str, scale: int) -> int:
         """Add up what is under our tag: the vendor groups by a session's whole set of tags."""
         total = 0.0
         for entry in objects_in(body, "results"):
             grouping = entry.get("grouping")
             tags = grouping.get("tags") if isinstance(grouping, dict) else None
             if not isinstance(tags, list):
-                return TagTotal(amount=None)
+                raise ReconciliationError(_NO_TAGS)
             if self._tag in tags:
                 amount = amount_of(entry.get(field))
                 if amount is None:
                     raise ReconciliationError(f"the breakdown can't be read: {field} is no amount")
                 total += amount
-        return TagTotal(amount=round(total * scale))
+        return round(total * scale)
 
     def _get(self, what: str, path: str, query: Query = (), scope: str = "usage:read") -> dict[str, Any]:
         """Which scope a call needs is documented for none; the names are those of the vendor's page on roles."""

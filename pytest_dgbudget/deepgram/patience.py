@@ -22,5 +22,5 @@ class Patience:
         return 0.0 if self._stopped.is_set() else max(0.0, self._ends - time.monotonic())
 
     def pause(self, seconds: float) -> bool:
-        """Wait so long, and tell whether there is still time then; not at all when there won't be."""
+        """Wait so long, and tell whether there is still time then; when there won't be, don't even wait."""
         return seconds < self.left() and not self._stopped.wait(seconds) and self.left() > 0

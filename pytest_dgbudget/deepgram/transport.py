@@ -18,6 +18,7 @@ from pytest_dgbudget.options import host_of
 from pytest_dgbudget.settings import is_loopback
 
 _MOST_BYTES = 32 * 1024 * 1024
+_MOST_SHOWN = 4096
 _CALL_SECONDS = 10
 _PAUSES_SECONDS = (0.2, 0.8, 2.0)
 _TEMPORARY = {408, 409, 425, 429, 500, 502, 503, 504}
@@ -53,8 +54,8 @@ class Transport:
 
     def safe(self, text: str) -> str:
         """Make a stranger's text fit for one line of ours: printable, short, and without the key."""
-        printable = "".join(character if character.isprintable() else " " for character in text)
-        return " ".join(printable.replace(self._key, "***").split())[:300]
+        text = text.replace(self._key, "***")
+        return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:300]
 
     def _ask(self, what: str, path: str, query: Query) -> dict[str, Any]:
         seconds = self._patience.left()
@@ -98,7 +99,7 @@ class Transport:
     def _parsed(self, what: str, body: bytes) -> dict[str, Any]:
         parsed = _json(body)
         if not isinstance(parsed, dict):
-            shown = self.safe(body[:60].decode("utf-8", "replace"))
+            shown = self.safe(body[:_MOST_SHOWN].decode("utf-8", "replace"))[:60]
             raise ReconciliationError(f"{what}: the answer is no JSON object: {shown!r}")
         return parsed
 
@@ -143,6 +144,6 @@ def _told(body: bytes) -> str:
     """Return what an error says: in one of the vendor's two JSON forms, or in plain text."""
     error = _json(body)
     if not isinstance(error, dict):
-        return body[:300].decode("utf-8", "replace")
+        return body[:_MOST_SHOWN].decode("utf-8", "replace")
     parts = (error.get(name) for name in ("err_code", "err_msg", "category", "message", "details"))
     return ": ".join(part for part in parts if isinstance(part, str) and part)

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, ParamSpec
 
-from pytest_dgbudget.deepgram.account import Account
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.books import Books
+from pytest_dgbudget.gateway.door import Vendor
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.statement import ask_for_statement
 from pytest_dgbudget.ledger.facts import RunFacts
@@ -45,14 +45,14 @@ class Closing:
         ledger: Ledger,
         books: Books,
         notices: list[str],
-        account: Callable[[], Awaitable[Account | None]],
+        vendor: Callable[[], Awaitable[Vendor]],
     ) -> None:
         self._settings = settings
         self._invocation = invocation
         self._ledger = ledger
         self._books = books
         self._notices = notices
-        self._account = account
+        self._vendor = vendor
         self._given_up = asyncio.Event()
         self._reconciling: asyncio.Task[dict[str, Any]] | None = None
 
@@ -66,7 +66,8 @@ class Closing:
         if known is not None:
             return await self._finished(question, known)
         self._reconciling = asyncio.ensure_future(self._reconcile(question))
-        return self._reported(facts, not_asked(question, "pending", _UNDER_WAY))
+        so_far = not_asked(question, "pending", _UNDER_WAY).plain(facts)
+        return self._reported(replace(facts, reconciliation=so_far), reconciling=True)
 
     async def reconciled(self, within: float) -> dict[str, Any] | None:
         """Return the final report; None when it is not there within so many seconds."""
@@ -108,25 +109,22 @@ class Closing:
         return None
 
     async def _reconcile(self, question: Question) -> dict[str, Any]:
-        account = await self._account()
-        if account is None:
-            result = not_asked(question, "inconclusive", _NO_API)
-        else:
-            timeout = self._settings.reconcile_timeout_ms / 1000
-            result = await ask_for_statement(question, account, timeout, self._given_up)
-        return await self._finished(question, result)
+        account = (await self._vendor()).account
+        assert account is not None
+        timeout = self._settings.reconcile_timeout_ms / 1000
+        return await self._finished(question, await ask_for_statement(question, account, timeout, self._given_up))
 
     async def _finished(self, question: Question, result: Reconciliation) -> dict[str, Any]:
         """Keep the result in the ledger, with what it says of leases that nobody here saw end, and report it."""
         if left_out := question.left_out():
             result = replace(result, reasons=(*result.reasons, _OTHER_EMULATOR.format(left_out)))
         facts = question.facts
-        stated = stated_leases(facts, result.stated_ms)
+        stated, plain = stated_leases(facts, result.stated_ms), result.plain(facts)
         for lease, ms in stated.items():
             await self._note(self._ledger.stated, lease, ms)
+        await self._note(self._ledger.reconciled, plain)
         leases = (replace(lease, stated_ms=stated.get(lease.id, lease.stated_ms)) for lease in facts.leases)
-        await self._note(self._ledger.reconciled, result.plain(facts))
-        return {**self._reported(replace(facts, leases=tuple(leases)), result), "reconciling": False}
+        return self._reported(replace(facts, leases=tuple(leases), reconciliation=plain), reconciling=False)
 
     async def _note(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
@@ -134,8 +132,7 @@ class Closing:
         except LedgerError as error:
             self._notices.append(str(error))
 
-    def _reported(self, facts: RunFacts, result: Reconciliation) -> dict[str, Any]:
-        facts = replace(facts, reconciliation=result.plain(facts))
+    def _reported(self, facts: RunFacts, *, reconciling: bool) -> dict[str, Any]:
         document = usage_document(facts)
         report: str | None = None
         try:
@@ -152,5 +149,5 @@ class Closing:
             "report": report,
             "notices": list(self._notices),
             "failed_by_overrun": failed_by_overrun(facts, document, self._invocation),
-            "reconciling": True,
+            "reconciling": reconciling,
         }

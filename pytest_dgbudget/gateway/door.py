@@ -12,6 +12,7 @@ from websockets.http11 import Request as UpgradeRequest
 from websockets.http11 import Response
 from websockets.server import ServerProtocol
 
+from pytest_dgbudget.deepgram.account import Account
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.admission import BudgetRefused
 from pytest_dgbudget.gateway.control import ControlConnection
@@ -31,10 +32,14 @@ _MOST_BEFORE_UPGRADE = 64 * 1024
 
 
 class Vendor:
-    """Where sessions are dialled, and with which key; the emulator's comes to be known when it has started."""
+    """Where sessions are dialled, with which key, and whose statement has them; None where nobody knows.
 
-    def __init__(self, url: str, key: str) -> None:
+    The emulator's come to be known when it has started.
+    """
+
+    def __init__(self, url: str, key: str, account: Account | None) -> None:
         self.url = url
+        self.account = account
         self._key = key
 
     def headers(self, request: Request) -> dict[str, str]:

@@ -98,7 +98,7 @@ class Gateway:
         else:
             self._run = Run(self._settings, self._ledger, self._books)
             self._closing = Closing(
-                self._settings, self._config.invocation, self._ledger, self._books, self._notices, self._account
+                self._settings, self._config.invocation, self._ledger, self._books, self._notices, self.vendor
             )
 
     def _open_ledger(self) -> Ledger:
@@ -135,20 +135,12 @@ class Gateway:
 
     async def _find_vendor(self) -> Vendor:
         if self._settings.target == "live":
-            return Vendor(self._settings.agent_url, self._config.api_key or "")
-        self._emulator = await start_emulator()
-        return Vendor(self._emulator.agent_url, self._emulator.api_key)
-
-    async def _account(self) -> Account | None:
-        """Return where the statement is; None where nobody knows."""
-        if self._settings.target == "live":
-            url, key = self._settings.api_url, self._config.api_key or ""
-            return None if url is None else Account(api_url=url, project=self._settings.project, key=key)
-        await asyncio.wait([self._vendor])
-        emulator = self._emulator
-        if emulator is None:
-            return None
-        return Account(api_url=emulator.api_url, project=emulator.project_id, key=emulator.api_key)
+            key, api_url = self._config.api_key or "", self._settings.api_url
+            account = None if api_url is None else Account(api_url=api_url, project=self._settings.project, key=key)
+            return Vendor(self._settings.agent_url, key, account)
+        self._emulator = emulator = await start_emulator()
+        account = Account(api_url=emulator.api_url, project=emulator.project_id, key=emulator.api_key)
+        return Vendor(emulator.agent_url, emulator.api_key, account)
 
     def _visitor(self) -> Visitor:
         return Visitor(self, lambda: ControlConnection(self._config.secret, self.answer, self.owner_lost))

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import threading
 import traceback
-from typing import Any
 
 from pytest_dgbudget.deepgram.account import Account
 from pytest_dgbudget.deepgram.patience import Patience
@@ -23,33 +22,28 @@ async def ask_for_statement(
     question: Question, account: Account, timeout: float, given_up: asyncio.Event
 ) -> Reconciliation:
     """Reconcile within so many seconds, or until it is given up; return the last result that there was."""
-    loop, patience = asyncio.get_running_loop(), Patience(timeout)
-    results: list[Reconciliation] = []
-    ended: asyncio.Future[BaseException | None] = loop.create_future()
+    loop, patience, ended = asyncio.get_running_loop(), Patience(timeout), asyncio.Event()
+    late = f"the management API did not answer within {format_time(round(timeout * 1000))}"
+    results = [not_asked(question, "inconclusive", late)]
 
     def work() -> None:
-        error: BaseException | None = None
         try:
             from pytest_dgbudget.deepgram.management import ManagementApi
 
             reconcile(question, ManagementApi(account, question.facts.tag, patience), patience, results.append)
-        except BaseException as raised:
-            error = raised
+        except BaseException as error:
+            traceback.print_exc()
+            why = f"reading the statement failed: {type(error).__name__}; the gateway's log says more"
+            results.append(not_asked(question, "inconclusive", why))
         with contextlib.suppress(RuntimeError):  # the gateway is gone
-            loop.call_soon_threadsafe(ended.set_result, error)
+            loop.call_soon_threadsafe(ended.set)
 
     threading.Thread(target=work, name="statement", daemon=True).start()
-    stopped = asyncio.ensure_future(given_up.wait())
-    signs: list[asyncio.Future[Any]] = [ended, stopped]
-    await asyncio.wait(signs, timeout=timeout + _LAST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
+    waiting = [asyncio.ensure_future(event.wait()) for event in (ended, given_up)]
+    await asyncio.wait(waiting, timeout=timeout + _LAST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    for each in waiting:
+        each.cancel()
     patience.stop()
-    reason = f"the management API did not answer within {format_time(round(timeout * 1000))}"
-    if ended.done() and (error := ended.result()) is not None:
-        traceback.print_exception(error)
-        reason = f"reading the statement failed: {type(error).__name__}; the gateway's log says more"
-    if results:
-        return results[-1]
-    if given_up.is_set():
+    if given_up.is_set() and len(results) == 1:
         return not_asked(question, "pending", "the statement was not waited for any longer")
-    return not_asked(question, "inconclusive", reason)
+    return results[-1]

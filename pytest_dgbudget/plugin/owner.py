@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -30,41 +31,39 @@ class Owner:
         Where the gateway died, another one of the same invocation works from the ledger.
         """
         try:
-            return self._finished(exit_status, still_waiting, wait=wait)
-        except GatewayError as error:
-            lost = str(error)
+            try:
+                return self._finished(exit_status, still_waiting, wait=wait)
+            except GatewayError as lost:
+                self._replace_gateway()
+                finished = self._finished(exit_status, still_waiting, wait=wait)
+                return {**finished, "notices": [*finished["notices"], str(lost)]}
         except DgBudgetError as error:
-            return _no_report(error)
-        try:
-            self.close()
-            assert self._launch is not None
-            successor = start_gateway_on(self._launch, listen())
-            self.link, self._gateway = successor.link, successor._gateway
-            finished = self._finished(exit_status, still_waiting, wait=wait)
-        except DgBudgetError as error:
-            return _no_report(error)
-        return {**finished, "notices": [*finished["notices"], lost]}
+            return {"document": None, "report": None, "notices": [f"no report could be made: {error}"]}
 
     def _finished(self, exit_status: int, still_waiting: Callable[[], None], *, wait: bool) -> dict[str, Any]:
-        """Tell the gateway how the run ended, and wait for the final report; Ctrl-C ends the waiting, nothing else."""
-        finished: dict[str, Any] | None = self.link.ask("finish", exit_status=exit_status, wait=wait)
-        assert finished is not None
+        finished: dict[str, Any] = self.link.ask("finish", exit_status=exit_status, wait=wait)
         if not finished["reconciling"]:
             return finished
-        finished = self._waited(still_waiting)
-        while finished is None:
-            finished = self._waited(lambda: None)
-        return finished
-
-    def _waited(self, still_waiting: Callable[[], None]) -> dict[str, Any] | None:
-        try:
-            answer: dict[str, Any] | None = self.link.ask("reconciliation")
-            if answer is None:
-                still_waiting()
-        except KeyboardInterrupt:
+        while True:
+            # Ctrl-C ends the waiting and nothing else, wherever in here it comes.
+            with contextlib.suppress(KeyboardInterrupt):
+                return self._final(still_waiting)
             self.link.tell("stop")
-            return None
-        return answer
+            still_waiting = _say_nothing
+
+    def _final(self, still_waiting: Callable[[], None]) -> dict[str, Any]:
+        final: dict[str, Any] | None = self.link.ask("reconciliation")
+        if final is None:
+            still_waiting()
+        while final is None:
+            final = self.link.ask("reconciliation")
+        return final
+
+    def _replace_gateway(self) -> None:
+        self.close()
+        assert self._launch is not None
+        successor = start_gateway_on(self._launch, listen())
+        self.link, self._gateway = successor.link, successor._gateway
 
     def close(self) -> None:
         """Let go; again is fine."""
@@ -73,8 +72,8 @@ class Owner:
             self._gateway.wait(_END_SECONDS)
 
 
-def _no_report(error: DgBudgetError) -> dict[str, Any]:
-    return {"document": None, "report": None, "notices": [f"no report could be made: {error}"]}
+def _say_nothing() -> None:
+    """It has been said."""
 
 
 def start_gateway(settings: Settings) -> Owner:

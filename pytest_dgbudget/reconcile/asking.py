@@ -22,16 +22,18 @@ def reconcile(
 ) -> None:
     """Ask until nothing is left to wait for, or patience ends; ``tell`` gets every result, and the last one counts."""
     statement = Statement(question, api, patience)
-    for pause in _pauses():
+    for longest_pause in _pauses():
         result = statement.look()
         tell(result)
+        # The last look is to come near the end, and not where the next pause no longer fits.
+        pause = min(longest_pause, max(_FIRST_PAUSE_SECONDS, patience.left() / 2))
         if not statement.may_change(result) or not patience.pause(pause):
             return
 
 
 def not_asked(question: Question, verdict: Verdict, *reasons: str) -> Reconciliation:
     """Say how things stand when the vendor is not asked, and why it isn't."""
-    lines = match(question.sessions(), (), question.terms.unasked())
+    lines = match(question.sessions(), (), question.terms_now().unasked())
     return Reconciliation(verdict=verdict, tolerance=question.tolerance, lines=lines, reasons=reasons)
 
 

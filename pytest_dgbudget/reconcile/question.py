@@ -9,20 +9,20 @@ from datetime import datetime
 
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.rules.matching import OwnSession, Terms, Tolerance
+from pytest_dgbudget.units import known_sum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A run's sessions, and by what they are compared. ``only`` has the ids of those that can be; None: all."""
+    """A run's sessions, and by what they are compared. ``only``: the ids of those that can be; None: of all."""
 
     facts: RunFacts
     tolerance: Tolerance
     grace_ms: int
     only: frozenset[str] | None = None
 
-    @property
-    def terms(self) -> Terms:
-        """The terms of a comparison that is made now."""
+    def terms_now(self) -> Terms:
+        """Return the terms of a comparison that is made now."""
         return Terms(tolerance=self.tolerance, grace_ms=self.grace_ms, now_ms=time.time_ns() // 1_000_000)
 
     @property
@@ -44,9 +44,7 @@ class Question:
                 id=session.id,
                 request_id=session.request_id,
                 ms=session.ms,
-                ended_at_ms=None
-                if session.closed_at is None
-                else round(_instant(session.closed_at).timestamp() * 1000),
+                ended_at_ms=None if session.closed_at is None else _epoch_ms(session.closed_at),
                 tagged=session.tagged != 0,
             )
             for session in self.facts.sessions
@@ -58,14 +56,9 @@ def stated_leases(facts: RunFacts, stated_ms: Mapping[str, int]) -> dict[str, in
     """Return what each orphaned lease comes to, where each of its sessions was seen here or is in the statement."""
     leases = {}
     for lease in facts.leases:
-        parts = [
-            session.ms if session.ms is not None else stated_ms.get(session.id)
-            for session in facts.sessions
-            if session.lease == lease.id
-        ]
-        known = [part for part in parts if part is not None]
-        if lease.how == "orphaned" and stated_ms and len(known) == len(parts):
-            leases[lease.id] = sum(known)
+        ms = known_sum(stated_ms.get(session.id, session.ms) for session in facts.sessions if session.lease == lease.id)
+        if lease.how == "orphaned" and ms is not None:
+            leases[lease.id] = ms
     return leases
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pytest_dgbudget.deepgram.account import TagTotal
 from pytest_dgbudget.deepgram.patience import Patience
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.model import utc_now
@@ -17,6 +14,7 @@ from pytest_dgbudget.reconcile.result import Reconciliation, Total
 from pytest_dgbudget.rules.matching import (
     Line,
     OwnSession,
+    Terms,
     VendorRow,
     Verdict,
     gravest,
@@ -24,42 +22,34 @@ from pytest_dgbudget.rules.matching import (
     judge_total,
     match,
 )
+from pytest_dgbudget.units import known_sum
 
 if TYPE_CHECKING:
     from pytest_dgbudget.deepgram.management import ManagementApi
+
+T = TypeVar("T")
 
 # The vendor's clock and ours may be so far apart.
 _CLOCKS_APART = timedelta(minutes=5)
 # Of the time that is left, the list of all requests gets so much: ours can still be asked for one by one.
 _SHARE_OF_THE_LIST = 0.5
 
-_NO_TAGS = "the breakdown shows no tags, so ours can't be told from other traffic of the project"
 _NO_PRICES = "neither prices nor the dollars of each request are known"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why something could not be read; ``temporary``: it may be, later."""
-
-    text: str
-    temporary: bool
-
-
-class Reading:
+class Reading(Generic[T]):
     """One thing that is asked for again and again: what was read last, or why nothing could be."""
 
     def __init__(self) -> None:
-        self.was_read = False
-        self.problem: Problem | None = None
+        self.value: T | None = None
+        self.problem: ReconciliationError | None = None
 
-    def read(self, ask: Callable[[], None]) -> None:
-        """Ask; a failure takes nothing back of what was read before."""
+    def read(self, ask: Callable[[], T]) -> None:
+        """Ask; a temporary failure takes nothing back of what was read before."""
         try:
-            ask()
+            self.value, self.problem = ask(), None
         except ReconciliationError as error:
-            self.problem = None if self.was_read and error.temporary else Problem(str(error), error.temporary)
-        else:
-            self.was_read, self.problem = True, None
+            self.problem = None if self.value is not None and error.temporary else error
 
 
 class Statement:
@@ -71,41 +61,38 @@ class Statement:
         self._patience = patience
         self._own = question.sessions()
         self._rows: dict[str, set[VendorRow]] = {}
-        self._time: TagTotal | None = None
-        self._money: TagTotal | None = None
         self._list_is_cut = False
-        self._list_reading, self._rows_reading = Reading(), Reading()
-        self._time_reading, self._money_reading = Reading(), Reading()
+        self._list, self._singles = Reading[bool](), Reading[bool]()
+        self._hours, self._dollars = Reading[int](), Reading[int]()
 
     def look(self) -> Reconciliation:
         """Read everything that may have changed, and compare."""
-        self._list_reading.read(self._read_list)
+        self._list.read(self._read_list)
         if self._api.project is not None:
-            self._rows_reading.read(self._read_missing_rows)
-            self._time_reading.read(self._read_time)
+            self._singles.read(self._read_singly)
+            self._hours.read(lambda: self._api.agent_time(*self._days()))
             if self._usd_of_rows() is not None:
-                self._money_reading.read(self._read_money)
-        return self._compared()
+                self._dollars.read(lambda: self._api.dollars(*self._days()))
+        return self._compared(self._question.terms_now())
 
     def may_change(self, result: Reconciliation) -> bool:
         """Tell whether another look, later, can show more than this result."""
-        readings = (self._list_reading, self._rows_reading, self._time_reading, self._money_reading)
-        problems = [reading.problem for reading in readings if reading.problem is not None]
+        readings: tuple[Reading[bool] | Reading[int], ...] = (self._list, self._singles, self._hours, self._dollars)
         return (
-            any(problem.temporary for problem in problems)
+            any(reading.problem is not None and reading.problem.temporary for reading in readings)
             or "pending" in (result.hours.verdict, result.dollars.verdict)
-            or (self._could_ask and any(self._awaited()))
+            or (self._could_ask and bool(self._awaited()))
         )
 
     # What is read --------------------------------------------------------------------------------------------------
 
-    def _read_list(self) -> None:
+    def _read_list(self) -> bool:
         """Read every request of the run's time: the only way to see what is under our tag and not ours."""
         self._api.find_project()
         if self._list_is_cut:
-            return
+            return True
         ours = {session.request_id for session in self._own}
-        stop_at = time.monotonic() + self._patience.left() * _SHARE_OF_THE_LIST
+        hurry = Patience(self._patience.left() * _SHARE_OF_THE_LIST)
         read: dict[str, set[VendorRow]] = {}
         period = (self._question.began - _CLOCKS_APART, datetime.now(timezone.utc) + _CLOCKS_APART)
         try:
@@ -113,104 +100,49 @@ class Statement:
                 for row in rows:
                     if row.request_id in ours or row.tagged:
                         read.setdefault(row.request_id, set()).add(row)
-                if time.monotonic() > stop_at:
+                if not hurry.left():
                     self._list_is_cut = True
                     break
         finally:
             self._rows.update(read)
+        return True
 
-    def _read_missing_rows(self) -> None:
-        for request_id in list(self._awaited()):
-            row = self._api.request(request_id)
-            if row is not None:
-                self._rows[request_id] = {row}
-
-    def _awaited(self) -> Iterator[str]:
-        """Yield the ids of our sessions of which the statement has no settled row yet."""
-        for session in self._own:
-            rows = self._rows.get(session.request_id or "", ())
-            if session.request_id is not None and not any(row.settled for row in rows):
-                yield session.request_id
-
-    def _read_time(self) -> None:
-        self._time = self._api.agent_time(*self._days())
-
-    def _read_money(self) -> None:
-        self._money = self._api.dollars(*self._days())
+    def _read_singly(self) -> bool:
+        """Ask for each of ours that the list lacks; where the list was not read, for each that has not settled."""
+        list_is_whole = self._list.problem is None and not self._list_is_cut
+        for request_id in self._awaited():
+            if not (list_is_whole and request_id in self._rows):
+                row = self._api.request(request_id)
+                if row is not None:
+                    self._rows[request_id] = {row}
+        return True
 
     def _days(self) -> tuple[str, str]:
         """The run's days in UTC, and one more: whether a period includes its last day is not documented."""
         last = datetime.now(timezone.utc) + timedelta(days=1)
         return self._question.began.date().isoformat(), last.date().isoformat()
 
-    # What it comes to ----------------------------------------------------------------------------------------------
-
-    def _compared(self) -> Reconciliation:
-        lines, hours, dollars = self._lines(), self._hours(), self._dollars()
-        return Reconciliation(
-            verdict=gravest([self._sessions_verdict(lines), hours.verdict, dollars.verdict]),
-            tolerance=self._question.tolerance,
-            checked_at=utc_now(),
-            project=self._api.project,
-            lines=lines,
-            hours=hours,
-            dollars=dollars,
-            reasons=tuple(self._reasons(lines, hours, dollars)),
-            stated_ms=self._stated_ms(),
-        )
-
-    def _lines(self) -> tuple[Line, ...]:
-        terms = self._question.terms if self._could_ask else self._question.terms.unasked()
-        return match(self._own, (row for rows in self._rows.values() for row in rows), terms)
+    # What has been read --------------------------------------------------------------------------------------------
 
     @property
     def _could_ask(self) -> bool:
         """True when what the statement lacks of ours is really not there."""
-        return self._api.project is not None and self._rows_reading.problem is None
+        return self._api.project is not None and self._singles.problem is None
 
-    def _sessions_verdict(self, lines: Iterable[Line]) -> Verdict:
-        if not self._could_ask:
-            return gravest(["inconclusive", judge_lines(line for line in lines if line.kind != "pending")])
-        strangers_seen = self._list_reading.problem is None and not self._list_is_cut
-        return gravest([judge_lines(lines), "reconciled" if strangers_seen else "inconclusive"])
+    def _rows_of(self, session: OwnSession) -> set[VendorRow]:
+        return self._rows.get(session.request_id, set()) if session.request_id is not None else set()
 
-    def _hours(self) -> Total:
-        tagged = [session.ms for session in self._own if self._is_tagged(session)]
-        known = [ms for ms in tagged if ms is not None]
-        return self._total(
-            self._time, self._time_reading, sum(known), self._allowed_ms(), all_known=len(known) == len(tagged)
-        )
-
-    def _dollars(self) -> Total:
-        """No prices are known here: what the run's rows cost is held against what the run's tag does."""
-        usd = self._usd_of_rows()
-        if usd is None:
-            return Total(verdict="off", reason=_NO_PRICES)
-        own_ms = sum(session.ms or 0 for session in self._own)
-        allowed = usd * self._allowed_ms() // max(own_ms, 1)
-        return self._total(self._money, self._money_reading, usd, allowed, all_known=True)
-
-    def _total(self, read: TagTotal | None, reading: Reading, own: int, allowed: int, *, all_known: bool) -> Total:
-        if read is None or read.amount is None:
-            reason = _NO_TAGS if read is not None else reading.problem.text if reading.problem else "it was not read"
-            return Total(verdict="inconclusive", own=own, reason=reason)
-        terms = self._question.terms
-        may_grow = any(terms.is_recent(session) for session in self._own)
-        verdict = judge_total(own, read.amount, allowed, all_known=all_known, may_grow=may_grow)
-        return Total(verdict=verdict, own=own, vendor=read.amount)
-
-    def _stated_ms(self) -> dict[str, int]:
-        stated = {}
-        for session in self._own:
-            settled = [row.ms for row in self._rows.get(session.request_id or "", ()) if row.settled]
-            if session.ms is None and len(settled) == 1 and settled[0] is not None:
-                stated[session.id] = settled[0]
-        return stated
+    def _is_settled(self, session: OwnSession) -> bool:
+        return any(row.settled for row in self._rows_of(session))
 
     def _is_tagged(self, session: OwnSession) -> bool:
         """The statement knows best; where it shows no tags, what we saw of the session's Settings counts."""
-        shown = {row.tagged for row in self._rows.get(session.request_id or "", ())} - {None}
+        shown = {row.tagged for row in self._rows_of(session)} - {None}
         return True in shown if shown else session.tagged
+
+    def _awaited(self) -> list[str]:
+        """Return the ids of our sessions of which the statement has no settled row yet."""
+        return [s.request_id for s in self._own if s.request_id is not None and not self._is_settled(s)]
 
     def _usd_of_rows(self) -> int | None:
         """What the statement says the requests under the run's tag cost; None unless it says so of each."""
@@ -221,24 +153,79 @@ class Statement:
             for row in rows
             if row.settled and request_id not in untagged
         ]
-        known = [cost for cost in costs if cost is not None]
-        return sum(known) if known and len(known) == len(costs) else None
+        return known_sum(costs) if costs else None
+
+    def _stated_ms(self) -> dict[str, int]:
+        stated = {}
+        for session in self._own:
+            settled = [row.ms for row in self._rows_of(session) if row.settled]
+            if session.ms is None and len(settled) == 1 and settled[0] is not None:
+                stated[session.id] = settled[0]
+        return stated
+
+    # What it comes to ----------------------------------------------------------------------------------------------
+
+    def _compared(self, terms: Terms) -> Reconciliation:
+        rows = (row for rows in self._rows.values() for row in rows)
+        lines = match(self._own, rows, terms if self._could_ask else terms.unasked())
+        hours, dollars = self._compare_hours(terms), self._compare_dollars(terms)
+        return Reconciliation(
+            verdict=gravest([self._sessions_verdict(lines), hours.verdict, dollars.verdict]),
+            tolerance=terms.tolerance,
+            checked_at=utc_now(),
+            project=self._api.project,
+            lines=lines,
+            hours=hours,
+            dollars=dollars,
+            reasons=tuple(self._reasons(lines, hours, dollars)),
+            stated_ms=self._stated_ms(),
+        )
+
+    def _sessions_verdict(self, lines: tuple[Line, ...]) -> Verdict:
+        if not self._could_ask:
+            return gravest(["inconclusive", judge_lines(line for line in lines if line.kind != "pending")])
+        strangers_seen = self._list.problem is None and not self._list_is_cut
+        return gravest([judge_lines(lines), "reconciled" if strangers_seen else "inconclusive"])
+
+    def _compare_hours(self, terms: Terms) -> Total:
+        tagged = [session.ms for session in self._own if self._is_tagged(session)]
+        known = [ms for ms in tagged if ms is not None]
+        return self._total(self._hours, terms, sum(known), self._allowed_ms(), all_known=len(known) == len(tagged))
+
+    def _compare_dollars(self, terms: Terms) -> Total:
+        """No prices are known here: what the run's rows cost is held against what the run's tag does."""
+        usd = self._usd_of_rows()
+        if usd is None:
+            return Total(verdict="off", reason=None if self._awaited() else _NO_PRICES)
+        own_ms = sum(session.ms or 0 for session in self._own)
+        allowed = usd * self._allowed_ms() // own_ms if own_ms else 0
+        whole = all(self._is_settled(session) for session in self._own if self._is_tagged(session))
+        return self._total(self._dollars, terms, usd, allowed, all_known=whole)
+
+    def _total(self, reading: Reading[int], terms: Terms, own: int, allowed: int, *, all_known: bool) -> Total:
+        if reading.value is None:
+            reason = str(reading.problem) if reading.problem is not None else "it was not read"
+            return Total(verdict="inconclusive", own=own, reason=reason)
+        may_grow = any(terms.is_recent(session) for session in self._own)
+        verdict = judge_total(own, reading.value, allowed, all_known=all_known, may_grow=may_grow)
+        return Total(verdict=verdict, own=own, vendor=reading.value)
 
     def _allowed_ms(self) -> int:
         return sum(self._question.tolerance.allowed_ms(session.ms or 0) for session in self._own)
 
     def _reasons(self, lines: tuple[Line, ...], hours: Total, dollars: Total) -> Iterator[str]:
+        of_all = f"of {len(self._own)} sessions"
         pending, unconfirmed = (sum(line.kind == kind for line in lines) for kind in ("pending", "unconfirmed"))
-        if (problem := self._list_reading.problem) is not None:
-            yield f"the project's requests were not all read: {problem.text}"
-        if (problem := self._rows_reading.problem) is not None:
-            yield f"sessions were not all compared: {problem.text}"
+        if self._list.problem is not None:
+            yield f"the project's requests were not all read: {self._list.problem}"
+        if self._singles.problem is not None:
+            yield f"sessions were not all compared: {self._singles.problem}"
         elif pending and self._could_ask:
-            yield f"{pending} of {len(lines)} sessions are not in the statement yet, or not settled"
+            yield f"{pending} {of_all} are not in the statement yet, or not settled"
         if self._list_is_cut:
-            yield "the project has too many requests to read them all: foreign ones under the run's tag can't be seen"
+            yield "the project has too many requests to read them all: strange ones under the run's tag can't be seen"
         if unconfirmed:
-            yield f"{unconfirmed} of {len(lines)} sessions can't be compared: nobody saw their end, or they got no id"
+            yield f"{unconfirmed} {of_all} can't be compared: nobody saw their end, or they got no id"
         for name, total in (("hours", hours), ("dollars", dollars)):
             if total.verdict == "pending":
                 yield f"the {name} of the run's tag are not all in the statement yet"

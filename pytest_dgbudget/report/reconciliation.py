@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pytest_dgbudget.rules.matching import AGREEING, Tolerance
+from pytest_dgbudget.units import known_sum, seconds
+
 _MOST_SENTENCES = 10
 
 Line = Mapping[str, Any]
@@ -19,11 +22,11 @@ def verdict_line(document: Mapping[str, Any]) -> str | None:
     whose = "Deepgram's" if document["run"]["billed"] else f"the {document['run']['target']}'s"
     if not lines or reconciliation["checked_at"] is None:
         return f"reconciliation: {reconciliation['verdict']}"
-    agree = sum(line["class"] in {"matched", "within-tolerance"} for line in lines)
+    agree = sum(line["class"] in AGREEING for line in lines)
     figures = f"{agree} of {len(lines)} sessions agree with {whose} statement"
-    if (vendor := _sum(line["vendor_seconds"] for line in lines)) is not None:
+    if (vendor := known_sum(line["vendor_seconds"] for line in lines)) is not None:
         figures += f", which has {vendor:.2f}s"
-    if (usd := _sum(line["vendor_usd"] for line in lines)) is not None:
+    if (usd := known_sum(line["vendor_usd"] for line in lines)) is not None:
         figures += f" and ${usd:.4f}"
     return f"reconciliation: {reconciliation['verdict']}; {figures}"
 
@@ -62,11 +65,10 @@ def _amount(value: float | None, unit: str) -> str:
 
 def _duration(line: Line, document: Mapping[str, Any]) -> str:
     more = "more" if line["delta_seconds"] > 0 else "less"
-    tolerance = document["reconciliation"]["tolerance"]
-    allowed = max(tolerance["seconds"], tolerance["share"] * line["local_seconds"])
+    allowed = _tolerance(document).allowed_ms(round(1000 * line["local_seconds"]))
     return (
         f"{_request(line)}: the statement has {line['vendor_seconds']:.2f}s, we metered {line['local_seconds']:.2f}s; "
-        f"{abs(line['delta_seconds']):.2f}s {more}, where --dg-tolerance allows {allowed:.2f}s. "
+        f"{abs(line['delta_seconds']):.2f}s {more}, where --dg-tolerance allows {seconds(allowed):.2f}s. "
         "Ask Deepgram support about this request id"
     )
 
@@ -93,8 +95,11 @@ def _duplicate(line: Line, document: Mapping[str, Any]) -> str:
 
 
 def _unconfirmed(line: Line, document: Mapping[str, Any]) -> str:
-    says = f"the statement has {line['vendor_seconds']:.2f}s" if line["vendor_seconds"] is not None else "no statement"
-    return f"{_request(line)}: nobody here saw its end or its request id; {says}. What was set aside for it is charged"
+    if line["local_seconds"] is not None:
+        return f"{_request(line)}: we metered {line['local_seconds']:.2f}s, and the vendor never told its request id"
+    if line["vendor_seconds"] is not None:
+        return f"{_request(line)}: nobody here saw its end; the statement has {line['vendor_seconds']:.2f}s"
+    return f"{_request(line)}: nobody here saw its end, so what was set aside for it is charged in full"
 
 
 _SENTENCES = {
@@ -111,6 +116,6 @@ def _request(line: Line) -> str:
     return f"request {line['request_id'] or 'without an id'}{test}"
 
 
-def _sum(figures: Iterator[float | None]) -> float | None:
-    known = list(figures)
-    return None if None in known else sum(figure for figure in known if figure is not None)
+def _tolerance(document: Mapping[str, Any]) -> Tolerance:
+    given = document["reconciliation"]["tolerance"]
+    return Tolerance(ms=round(1000 * given["seconds"]), share=given["share"])

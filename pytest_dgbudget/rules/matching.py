@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from pytest_dgbudget.units import known_sum
+
 LineClass = Literal[
     "matched",
     "within-tolerance",
@@ -34,6 +36,8 @@ _BY_CLASS: dict[LineClass, Verdict] = {
     "pending": "pending",
     "unconfirmed": "inconclusive",
 }
+AGREEING = {kind for kind, verdict in _BY_CLASS.items() if verdict == "reconciled"}
+
 # What may still change keeps the last word from being spoken.
 _GRAVEST_FIRST: tuple[Verdict, ...] = ("discrepancy", "pending", "inconclusive", "reconciled")
 
@@ -96,18 +100,23 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What two figures are compared by: for ``grace_ms`` after a session's end, the statement may lack it."""
+    """What two figures are compared by: for ``grace_ms`` after a session's end, the statement may lack it.
+
+    None is for ever.
+    """
 
     tolerance: Tolerance
-    grace_ms: int
+    grace_ms: int | None
     now_ms: int
 
     def is_recent(self, session: OwnSession) -> bool:
-        return session.ended_at_ms is None or self.now_ms - session.ended_at_ms < self.grace_ms
+        if self.grace_ms is None or session.ended_at_ms is None:
+            return True
+        return self.now_ms - session.ended_at_ms < self.grace_ms
 
     def unasked(self) -> Terms:
         """The same where the statement could not be read: what nobody could ask for is not missing."""
-        return replace(self, grace_ms=10**15)
+        return replace(self, grace_ms=None)
 
 
 def match(sessions: Sequence[OwnSession], rows: Iterable[VendorRow], terms: Terms) -> tuple[Line, ...]:
@@ -136,15 +145,15 @@ def _by_request(sessions: Sequence[OwnSession]) -> list[tuple[str | None, list[O
 
 def _line(request_id: str | None, own: list[OwnSession], rows: set[VendorRow], terms: Terms) -> Line:
     counted = _counted(rows)
-    own_ms = _sum(session.ms for session in own) if own else None
-    vendor_ms = _sum(row.ms for row in counted) if counted else None
+    own_ms = known_sum(session.ms for session in own) if own else None
+    vendor_ms = known_sum(row.ms for row in counted) if counted else None
     return Line(
         kind=_class(request_id, own, own_ms, counted, terms),
         request_id=request_id,
         sessions=tuple(session.id for session in own),
         own_ms=own_ms,
         vendor_ms=vendor_ms,
-        micro_usd=_sum(row.micro_usd for row in counted) if counted else None,
+        micro_usd=known_sum(row.micro_usd for row in counted) if counted else None,
     )
 
 
@@ -184,12 +193,6 @@ def _by_duration(own_ms: int, vendor_ms: int | None, tolerance: Tolerance) -> Li
     if apart_ms <= min(MATCHED_MS, allowed_ms):
         return "matched"
     return "within-tolerance" if apart_ms <= allowed_ms else "duration"
-
-
-def _sum(figures: Iterable[int | None]) -> int | None:
-    """A sum is known when every part is."""
-    known = list(figures)
-    return None if None in known else sum(figure for figure in known if figure is not None)
 
 
 def judge_lines(lines: Iterable[Line]) -> Verdict:

@@ -50,8 +50,12 @@ def within(seconds: float, ask: Callable[[], Reconciliation]) -> Reconciliation:
     return result
 
 
-@pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("answer", PERMANENT, ids=lambda answer: f"{answer.status} {answer.body[13:30].decode()}")
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    # Of a single request, a 404 says that it is not there.
+    [(call, answer) for call in CALLS for answer in PERMANENT if (call, answer.status) != ("get", 404)],
+    ids=lambda each: each if isinstance(each, str) else f"{each.status} {each.body[13:30].decode()}",
+)
 def test_a_refusal_of_any_call_is_inconclusive_and_said_at_once(bill: Bill, call: str, answer: Answer) -> None:
     failing(bill, call, answer)
     result = within(5, lambda: Asking(bill).about(own("r", 10)))
@@ -217,6 +221,23 @@ def test_an_answer_that_has_the_key_is_told_without_it(bill: Bill) -> None:
     assert "you said Token ***" in result.reasons[0]
     assert KEY not in str(result)
     assert result.reasons[0].isprintable()
+
+
+@pytest.mark.parametrize("at", [*range(0, 80, 7), *range(280, 320, 5), 4090])
+def test_a_key_is_hidden_wherever_a_long_answer_is_cut(bill: Bill, at: int) -> None:
+    bill.entries = lambda: [billed("r", 10)]
+    bill.overrides["list"] = lambda _: Answer(b"x" * at + KEY.encode(), 400)
+    bill.overrides["usage"] = lambda _: Answer(b"x" * at + KEY.encode())
+    said = str(Asking(bill).about(own("r", 10)))
+    assert KEY[:8] not in said
+
+
+def test_a_project_that_is_not_there_says_nothing_of_its_requests(bill: Bill) -> None:
+    for call in ("list", "get", "usage", "billing"):
+        bill.overrides[call] = lambda _: Answer(b"UUID parsing failed: invalid length", 404)
+    result = within(5, lambda: Asking(bill, project="wrong", grace=0).about(own("r", 10, ago=1000)))
+    assert (kinds(result), result.verdict) == (["pending"], "inconclusive")
+    assert "UUID parsing failed" in result.reasons[0]
 
 
 def test_the_key_follows_no_redirect(bill: Bill) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from pytest_dgbudget.rules.matching import Tolerance
@@ -159,6 +161,21 @@ def test_without_dollars_for_each_request_dollars_are_not_asked_for(bill: Bill) 
     assert not bill.calls("billing")
 
 
+def test_dollars_that_are_ahead_of_the_rows_are_no_discrepancy(bill: Bill) -> None:
+    bill.entries = lambda: [billed("a", 10), *unsettled([billed("b", 100)])]
+    bill.overrides["billing"] = lambda _: Answer.json({"results": [{"dollars": 0.1375, "grouping": {"tags": [TAG]}}]})
+    result = Asking(bill, timeout=0.3).about(own("a", 10), own("b", 100))
+    assert (kinds(result), result.dollars.verdict) == (["matched", "pending"], "inconclusive")
+    assert result.verdict == "pending"
+
+
+def test_dollars_of_sessions_whose_time_nobody_knows_have_no_tolerance(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r", 7)]
+    bill.overrides["billing"] = lambda _: Answer.json({"results": [{"dollars": 5, "grouping": {"tags": [TAG]}}]})
+    result = Asking(bill, timeout=1).about(own("r", None, closed_by="gateway-lost", confirmed=0))
+    assert (result.dollars.verdict, result.verdict) == ("discrepancy", "discrepancy")
+
+
 # Time -----------------------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +195,19 @@ def test_it_is_not_asked_again_when_nothing_can_change(bill: Bill) -> None:
     asking = Asking(bill)
     assert asking.about(own("a", 10), own("b", 10)).verdict == "discrepancy"
     assert len(asking.results) == 1
+
+
+def test_only_what_the_list_lacks_is_asked_for_singly(bill: Bill) -> None:
+    ends_unsettled(bill, billed("listed"))
+    Asking(bill, timeout=0.5).about(own("listed"), own("lacking"))
+    assert {asked.path.rpartition("/")[2] for asked in bill.calls("get")} == {"lacking"}
+
+
+def test_the_last_look_comes_near_the_end(bill: Bill) -> None:
+    ends_unsettled(bill, billed("r"))
+    begun = time.monotonic()
+    Asking(bill, timeout=2).about(own("r"))
+    assert time.monotonic() - begun > 1.5
 
 
 def test_a_look_that_fails_takes_nothing_back(bill: Bill) -> None:

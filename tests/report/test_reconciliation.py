@@ -75,10 +75,11 @@ def test_a_comparison_that_was_switched_off_says_nothing_and_one_that_was_not_ma
             {"kind": "missing-in-ledger", "sessions": (), "own_ms": None, "vendor_ms": 9000},
             ["request r:", "9.00s", "dgbudget-run", "--dg-run-id"],
         ),
-        ({"kind": "missing-in-ledger", "sessions": (), "own_ms": None, "vendor_ms": None}, ["unknown"]),
+        ({"kind": "missing-in-ledger", "sessions": (), "own_ms": None, "vendor_ms": None}, ["unknown of it"]),
         ({"kind": "duplicate", "vendor_ms": 6010}, ["rows of it that differ", "6.01s", "billed more than once"]),
         ({"kind": "unconfirmed", "own_ms": None}, ["nobody here saw its end", "the statement has 3.01s"]),
-        ({"kind": "unconfirmed", "own_ms": None, "vendor_ms": None, "request_id": None}, ["without an id"]),
+        ({"kind": "unconfirmed", "own_ms": None, "vendor_ms": None}, ["nobody here saw its end", "charged in full"]),
+        ({"kind": "unconfirmed", "vendor_ms": None, "request_id": None}, ["without an id", "metered 3.00s"]),
     ],
 )
 def test_each_class_says_the_figures_and_what_to_do(fields: dict[str, Any], words: list[str]) -> None:
