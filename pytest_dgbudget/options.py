@@ -90,7 +90,7 @@ def _url(scheme: str, path: str, accepted: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if "@" in text.partition("://")[2].partition("/")[0]:
             raise SettingsError(f"a user name or password in a URL is refused; accepted: {accepted}")
-        if not re.fullmatch(rf"{scheme}://[^\s/?#@]+({path})?", text) or host_of(text) == "":
+        if not re.fullmatch(rf"{scheme}://[^\s/?#@%\\]+({path})?", text) or host_of(text) == "":
             raise SettingsError(f"{text!r} is no such URL; accepted: {accepted}")
         return text
 

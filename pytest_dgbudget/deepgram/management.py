@@ -45,6 +45,8 @@ class ManagementApi:
         if len(ids) != 1:
             found = f"{len(ids)} projects ({', '.join(ids[:5])})" if ids else "no project"
             raise ReconciliationError(self._transport.safe(f"the key sees {found}; name one with --dg-project"))
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", ids[0]) or self._transport.safe(ids[0]) != ids[0]:
+            raise ReconciliationError("the key's project has an id that can be none; name it with --dg-project")
         self.project = ids[0]
 
     def request(self, request_id: str) -> VendorRow | None:

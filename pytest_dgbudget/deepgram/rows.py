@@ -28,7 +28,7 @@ def row_of(entry: Mapping[str, Any], tag: str, asked_for: str | None = None) -> 
 
     Its free-form ``response`` is as in the vendor's examples, which have ``null`` or 0 dollars before it has settled.
     """
-    request_id = entry.get("request_id", asked_for)
+    request_id = entry.get("request_id")
     if not isinstance(request_id, str) or asked_for not in (None, request_id):
         return None
     response = _object(entry.get("response"))

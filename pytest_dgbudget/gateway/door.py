@@ -42,6 +42,12 @@ class Vendor:
         self.account = account
         self._key = key
 
+    def without_key(self, failed: DialFailed) -> DialFailed:
+        """Return a refusal as it is to be passed on: whatever the vendor repeats, the key stays here."""
+        failed.body = failed.body.replace(self._key.encode(), b"***")
+        failed.headers = [(name, value.replace(self._key, "***")) for name, value in failed.headers]
+        return failed
+
     def headers(self, request: Request) -> dict[str, str]:
         passed = {name: value for name, value in request.headers if name.startswith("x-deepgram-")}
         return {**passed, "Authorization": f"Token {self._key}"}
@@ -160,7 +166,10 @@ class Visitor(asyncio.Protocol):
             user_agent=request.header("user-agent") or None,
             subprotocols=subprotocols,
         )
-        upstream = await session.dial(asyncio.ensure_future(dialling))
+        try:
+            upstream = await session.dial(asyncio.ensure_future(dialling))
+        except DialFailed as failed:
+            raise vendor.without_key(failed) from None
         try:
             answer = _upgraded(request, handshake, upstream, session)
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -34,6 +35,7 @@ _CLOCKS_APART = timedelta(minutes=5)
 # Of the time that is left, the list of all requests gets so much: ours can still be asked for one by one.
 _SHARE_OF_THE_LIST = 0.5
 
+_LOST_TAGS = "the statement does not show the run's tag on sessions that carried it"
 _NO_PRICES = "neither prices nor the dollars of each request are known"
 
 
@@ -135,6 +137,11 @@ class Statement:
     def _is_settled(self, session: OwnSession) -> bool:
         return any(row.settled for row in self._rows_of(session))
 
+    def _row_ms(self, session: OwnSession) -> int | None:
+        """Return the duration of a session's one settled row; None where there is no such row, or it has none."""
+        settled = [row.ms for row in self._rows_of(session) if row.settled]
+        return settled[0] if len(settled) == 1 else None
+
     def _is_tagged(self, session: OwnSession) -> bool:
         """The statement knows best; where it shows no tags, what we saw of the session's Settings counts."""
         shown = {row.tagged for row in self._rows_of(session)} - {None}
@@ -158,9 +165,9 @@ class Statement:
     def _stated_ms(self) -> dict[str, int]:
         stated = {}
         for session in self._own:
-            settled = [row.ms for row in self._rows_of(session) if row.settled]
-            if session.ms is None and len(settled) == 1 and settled[0] is not None:
-                stated[session.id] = settled[0]
+            row_ms = self._row_ms(session)
+            if session.ms is None and row_ms is not None:
+                stated[session.id] = row_ms
         return stated
 
     # What it comes to ----------------------------------------------------------------------------------------------
@@ -185,20 +192,36 @@ class Statement:
         if not self._could_ask:
             return gravest(["inconclusive", judge_lines(line for line in lines if line.kind != "pending")])
         strangers_seen = self._list.problem is None and not self._list_is_cut
-        return gravest([judge_lines(lines), "reconciled" if strangers_seen else "inconclusive"])
+        whole = strangers_seen and not self._without_time()
+        return gravest([judge_lines(lines), "reconciled" if whole else "inconclusive"])
+
+    def _without_time(self) -> int:
+        """Count the sessions whose time nothing tells: neither their row nor, without the tag, the hours of the tag."""
+        return sum(
+            self._is_settled(session) and self._row_ms(session) is None and not self._is_tagged(session)
+            for session in self._own
+        )
 
     def _compare_hours(self, terms: Terms) -> Total:
-        tagged = [session.ms for session in self._own if self._is_tagged(session)]
-        known = [ms for ms in tagged if ms is not None]
-        return self._total(self._hours, terms, sum(known), self._allowed_ms(), all_known=len(known) == len(tagged))
+        """Sessions were compared one by one already: where a row has a duration, the hours are held against that."""
+        tagged = [session for session in self._own if self._is_tagged(session)]
+        expected_ms = allowed_ms = 0
+        for session in tagged:
+            row_ms = self._row_ms(session)
+            expected_ms += (session.ms or 0) if row_ms is None else row_ms
+            allowed_ms += terms.tolerance.allowed_ms(session.ms or 0) if row_ms is None else 0
+        allowed_ms = max(allowed_ms, terms.tolerance.allowed_ms(expected_ms))
+        all_known = all(session.ms is not None for session in tagged)
+        total = self._total(self._hours, terms, expected_ms, allowed_ms, all_known=all_known)
+        return replace(total, own=sum(session.ms or 0 for session in tagged))
 
     def _compare_dollars(self, terms: Terms) -> Total:
         """No prices are known here: what the run's rows cost is held against what the run's tag does."""
         usd = self._usd_of_rows()
         if usd is None:
             return Total(verdict="off", reason=None if self._awaited() else _NO_PRICES)
-        own_ms = sum(session.ms or 0 for session in self._own)
-        allowed = usd * self._allowed_ms() // own_ms if own_ms else 0
+        own_ms = sum(session.ms or 0 for session in self._own if self._is_tagged(session))
+        allowed = usd * terms.tolerance.allowed_ms(own_ms) // own_ms if own_ms else 0
         whole = all(self._is_settled(session) for session in self._own if self._is_tagged(session))
         return self._total(self._dollars, terms, usd, allowed, all_known=whole)
 
@@ -206,12 +229,11 @@ class Statement:
         if reading.value is None:
             reason = str(reading.problem) if reading.problem is not None else "it was not read"
             return Total(verdict="inconclusive", own=own, reason=reason)
+        if any(session.tagged and not self._is_tagged(session) for session in self._own):
+            return Total(verdict="inconclusive", own=own, vendor=reading.value, reason=_LOST_TAGS)
         may_grow = any(terms.is_recent(session) for session in self._own)
         verdict = judge_total(own, reading.value, allowed, all_known=all_known, may_grow=may_grow)
         return Total(verdict=verdict, own=own, vendor=reading.value)
-
-    def _allowed_ms(self) -> int:
-        return sum(self._question.tolerance.allowed_ms(session.ms or 0) for session in self._own)
 
     def _reasons(self, lines: tuple[Line, ...], hours: Total, dollars: Total) -> Iterator[str]:
         of_all = f"of {len(self._own)} sessions"
@@ -226,6 +248,8 @@ class Statement:
             yield "the project has too many requests to read them all: strange ones under the run's tag can't be seen"
         if unconfirmed:
             yield f"{unconfirmed} {of_all} can't be compared: nobody saw their end, or they got no id"
+        if without := self._without_time():
+            yield f"{without} {of_all} have neither a duration nor the run's tag in the statement"
         for name, total in (("hours", hours), ("dollars", dollars)):
             if total.verdict == "pending":
                 yield f"the {name} of the run's tag are not all in the statement yet"

@@ -113,7 +113,9 @@ _SENTENCES = {
 
 def _request(line: Line) -> str:
     test = f" ({line['nodeid']})" if line["nodeid"] is not None else ""
-    return f"request {line['request_id'] or 'without an id'}{test}"
+    # The id is the vendor's own text, and the terminal obeys what it prints.
+    shown = "".join(each if each.isprintable() else "?" for each in line["request_id"] or "without an id")[:100]
+    return f"request {shown}{test}"
 
 
 def _tolerance(document: Mapping[str, Any]) -> Tolerance:

@@ -204,8 +204,9 @@ def judge_total(own: int, vendor: int, allowed: int, *, all_known: bool, may_gro
     """Compare two sums of one unit, which may lie ``allowed`` apart.
 
     ``all_known``: ``own`` is the whole of it and not just what was seen. ``may_grow``: the vendor's may be late.
+    Nothing at all is late, however little ours is.
     """
-    if vendor < own - allowed:
+    if vendor < own - allowed or vendor == 0 < own:
         return "pending" if may_grow else "discrepancy"
     if not all_known:
         return "inconclusive"

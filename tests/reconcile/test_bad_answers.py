@@ -240,6 +240,19 @@ def test_a_project_that_is_not_there_says_nothing_of_its_requests(bill: Bill) ->
     assert "UUID parsing failed" in result.reasons[0]
 
 
+@pytest.mark.parametrize("project", [KEY, "../x", "a b", "\x1b[31m", ""])
+def test_a_project_that_can_be_none_is_not_taken(bill: Bill, project: str) -> None:
+    bill.projects = [project]
+    result = within(5, lambda: Asking(bill).about(own("r", 10)))
+    assert (result.project, result.verdict) == (None, "inconclusive")
+
+
+@pytest.mark.parametrize("body", [{}, {"response": {"x": 1}}, {"request": {"response": {"x": 1}}}, {"request_id": "q"}])
+def test_a_single_request_that_does_not_say_which_is_none(bill: Bill, body: object) -> None:
+    bill.overrides["get"] = lambda _: Answer.json(body)
+    assert kinds(Asking(bill, timeout=0.3).about(own("r", 10))) == ["pending"]
+
+
 def test_the_key_follows_no_redirect(bill: Bill) -> None:
     with Bill(KEY) as elsewhere:
         bill.overrides["projects"] = lambda _: Answer(b"", 307, {"Location": f"{elsewhere.url}/v1/projects"})

@@ -176,6 +176,48 @@ def test_dollars_of_sessions_whose_time_nobody_knows_have_no_tolerance(bill: Bil
     assert (result.dollars.verdict, result.verdict) == ("discrepancy", "discrepancy")
 
 
+def test_a_stranger_shows_in_the_hours_of_the_tag_where_rows_show_no_tags(bill: Bill) -> None:
+    """However many sessions there are: each has its own tolerance, and the hours get just one."""
+    ours = [billed(f"r{number}", 3) for number in range(20)]
+    bill.entries = lambda: [*ours, billed("strange", 9)]
+    bill.shows_tags_in_rows = False
+    result = Asking(bill, timeout=1).about(*(own(f"r{number}", 3) for number in range(20)))
+    assert (set(kinds(result)), result.hours.verdict, result.verdict) == ({"matched"}, "discrepancy", "discrepancy")
+
+
+def test_hours_are_held_against_the_rows_where_those_have_durations(bill: Bill) -> None:
+    """A vendor that adds a second and a half to each session stays within the tolerance of each."""
+    bill.entries = lambda: [billed(f"r{number}", 4.5) for number in range(20)]
+    result = Asking(bill).about(*(own(f"r{number}", 3) for number in range(20)))
+    assert (set(kinds(result)), result.verdict) == ({"within-tolerance"}, "reconciled")
+    assert (result.hours.own, result.hours.vendor) == (60_000, 90_000)
+
+
+@pytest.mark.parametrize("duration", [{}, {"duration": None, "usd": None}])
+def test_no_hours_at_all_are_never_agreement(bill: Bill, duration: dict[str, None]) -> None:
+    bill.entries = lambda: [billed(f"r{number}", 1, details=duration) for number in range(5)]
+    bill.overrides["usage"] = lambda _: Answer.json({"results": []})
+    result = Asking(bill, timeout=0.3).about(*(own(f"r{number}", 1) for number in range(5)))
+    assert (set(kinds(result)), result.hours.verdict, result.verdict) == ({"matched"}, "pending", "pending")
+
+
+@pytest.mark.parametrize("tags", [(), (TAG.upper(),), (f"{TAG} ",)])
+def test_a_tag_that_the_statement_does_not_show_as_it_was_leaves_the_hours_open(
+    bill: Bill, tags: tuple[str, ...]
+) -> None:
+    bill.entries = lambda: [billed("r", 10, tags=tags)]
+    result = Asking(bill, timeout=0.3).about(own("r", 10))
+    assert (kinds(result), result.hours.verdict, result.verdict) == (["matched"], "inconclusive", "inconclusive")
+    assert any("does not show the run's tag" in reason for reason in result.reasons)
+
+
+def test_a_session_whose_time_nothing_tells_is_not_reconciled(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r", 7200, tags=(), details={"duration": None, "usd": None})]
+    result = Asking(bill, timeout=0.3).about(own("r", 10, tagged=0))
+    assert (kinds(result), result.verdict) == (["matched"], "inconclusive")
+    assert "1 of 1 sessions have neither a duration nor the run's tag in the statement" in result.reasons
+
+
 # Time -----------------------------------------------------------------------------------------------------------------
 
 

@@ -105,3 +105,9 @@ def test_a_long_list_is_cut_and_says_so() -> None:
 
 def test_pending_says_how_to_wait_longer() -> None:
     assert "--dg-reconcile-timeout" in sentences(document(line(kind="pending"), verdict="pending"))[-1]
+
+
+def test_nothing_of_the_vendors_reaches_the_terminal_as_a_command() -> None:
+    (said,) = sentences(document(line(kind="duplicate", request_id="r\x1b[31m\n" + "x" * 500), verdict="discrepancy"))
+    assert said.isprintable()
+    assert len(said) < 400
