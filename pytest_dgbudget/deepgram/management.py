@@ -34,7 +34,8 @@ class ManagementApi:
         self.project = account.project
         self._tag = tag
         self._project_answers = False
-        self._transport = Transport(account.api_url, account.key, patience)
+        self._patience = patience
+        self._transport = Transport(account.api_url, account.key)
 
     def find_project(self) -> None:
         """Take the key's only project where none was named."""
@@ -64,14 +65,14 @@ class ManagementApi:
         wrapped = body.get("request")
         return row_of(wrapped if isinstance(wrapped, dict) else body, self._tag, request_id)
 
-    def requests(self, start: datetime, end: datetime) -> Iterator[list[VendorRow]]:
-        """Yield the Voice Agent's rows of a period, page by page, until a short one."""
+    def requests(self, start: datetime, end: datetime, patience: Patience) -> Iterator[list[VendorRow]]:
+        """Yield the Voice Agent's rows of a period, page by page, until a short one; within a time of its own."""
         query = [("endpoint", "agent"), ("start", instant(start)), ("end", instant(end)), ("limit", _ROWS_PER_PAGE)]
         page: int | None = None
         met: set[str] = set()
         for _ in range(_MOST_PAGES):
             asked = query if page is None else [*query, ("page", page)]
-            body = self._get("the requests", self._path("requests"), asked)
+            body = self._get("the requests", self._path("requests"), asked, patience=patience)
             entries = objects_in(body, "requests")
             self._project_answers = True
             rows = [row for entry in entries if (row := row_of(entry, self._tag)) is not None]
@@ -116,10 +117,18 @@ class ManagementApi:
                 total += amount
         return round(total * scale)
 
-    def _get(self, what: str, path: str, query: Query = (), scope: str = "usage:read") -> dict[str, Any]:
+    def _get(
+        self,
+        what: str,
+        path: str,
+        query: Query = (),
+        *,
+        scope: str = "usage:read",
+        patience: Patience | None = None,
+    ) -> dict[str, Any]:
         """Which scope a call needs is documented for none; the names are those of the vendor's page on roles."""
         try:
-            return self._transport.get(what, path, query)
+            return self._transport.get(what, path, query, patience or self._patience)
         except ReconciliationError as error:
             if error.status in _REFUSED:
                 raise ReconciliationError(

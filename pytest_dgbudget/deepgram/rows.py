@@ -34,8 +34,10 @@ def row_of(entry: Mapping[str, Any], tag: str, asked_for: str | None = None) -> 
     response = _object(entry.get("response"))
     details = _object(response.get("details"))
     usd = amount_of(details.get("usd"))
+    created = entry.get("created")
     return VendorRow(
         request_id=request_id,
+        created=created if isinstance(created, str) else None,
         ms=_duration_ms(entry, response, details),
         micro_usd=None if usd is None else round(usd * 1_000_000),
         tagged=_is_tagged(details.get("tags"), tag),

@@ -37,28 +37,37 @@ class TryLater(ReconciliationError):
 class Transport:
     """One API under one key. Raises ReconciliationError, and none of its messages holds the key."""
 
-    def __init__(self, url: str, key: str, patience: Patience) -> None:
+    def __init__(self, url: str, key: str) -> None:
         self._url = url.rstrip("/")
         self._key = key
-        self._patience = patience
         self._pool = _pool(self._url)
 
-    def get(self, what: str, path: str, query: Query = (), pauses: Sequence[float] = _PAUSES_SECONDS) -> dict[str, Any]:
-        """Return a JSON object. ``what`` is asked for, in words; ``pauses`` (seconds) come before each other try."""
+    def get(self, what: str, path: str, query: Query, patience: Patience) -> dict[str, Any]:
+        """Return a JSON object. ``what`` is asked for, in words; again, where that may help and there is time."""
+        for pause in _PAUSES_SECONDS:
+            answer = self._answer(what, path, query, patience)
+            if isinstance(answer, dict):
+                return answer
+            if answer.seconds > patience.left():
+                message = f"{answer}; it says to come back in {answer.seconds:.0f}s"
+                raise ReconciliationError(message, status=answer.status)
+            if not patience.pause(max(pause, answer.seconds)):
+                raise answer
+        return self._ask(what, path, query, patience)
+
+    def _answer(self, what: str, path: str, query: Query, patience: Patience) -> dict[str, Any] | TryLater:
         try:
-            return self._ask(what, path, query)
+            return self._ask(what, path, query, patience)
         except TryLater as later:
-            if not pauses or not self._patience.pause(max(pauses[0], later.seconds)):
-                raise
-        return self.get(what, path, query, pauses[1:])
+            return later
 
     def safe(self, text: str) -> str:
         """Make a stranger's text fit for one line of ours: printable, short, and without the key."""
         text = text.replace(self._key, "***")
         return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:300]
 
-    def _ask(self, what: str, path: str, query: Query) -> dict[str, Any]:
-        seconds = self._patience.left()
+    def _ask(self, what: str, path: str, query: Query, patience: Patience) -> dict[str, Any]:
+        seconds = patience.left()
         if not seconds:
             raise ReconciliationError(f"{what}: no time was left to ask", temporary=True)
         try:
@@ -72,23 +81,23 @@ class Transport:
                 preload_content=False,
                 decode_content=False,
             )
-            body = self._read(what, response)
+            body = self._read(what, response, patience)
         except SSLError as error:
             raise ReconciliationError(self.safe(f"{what}: {self._url}: {_cause(error)}")) from None
-        except (HTTPError, OSError) as error:
+        except (HTTPError, OSError, ValueError) as error:  # ValueError: the standard library's, of a bad chunk
             raise TryLater(self.safe(f"{what}: {self._url} can't be reached: {_cause(error)}")) from None
         if response.status != 200:
             self._refused(what, response, body)
         return self._parsed(what, body)
 
-    def _read(self, what: str, response: Any) -> bytes:
+    def _read(self, what: str, response: Any, patience: Patience) -> bytes:
         body = bytearray()
         try:
             while chunk := response.read(65536):
                 body += chunk
                 if len(body) > _MOST_BYTES:
                     raise ReconciliationError(f"{what}: the answer is over {_MOST_BYTES // 2**20} MiB")
-                if not self._patience.left():
+                if not patience.left():
                     raise ReconciliationError(f"{what}: the answer did not end in time", temporary=True)
             response.release_conn()
         except BaseException:
@@ -129,7 +138,7 @@ def _retry_after(response: Any) -> float:
     header = response.headers.get("Retry-After")
     try:
         return Retry().parse_retry_after(header) if header else 0
-    except InvalidHeader:
+    except (InvalidHeader, ValueError, OverflowError):
         return 0
 
 

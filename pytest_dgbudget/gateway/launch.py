@@ -58,11 +58,12 @@ class LaunchedGateway:
 
 @dataclass(slots=True)
 class Launch:
-    """Everything needed to start the gateway of one invocation."""
+    """Everything needed to start the gateway of one invocation, and another one where the first has died."""
 
     settings: Settings
     invocation: str = field(default_factory=lambda: secrets.token_hex(8))
     secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
+    started: bool = False
 
     def start(self, listener: socket.socket) -> LaunchedGateway:
         """Start it on a listening socket that it inherits; raises GatewayError."""
@@ -70,6 +71,7 @@ class Launch:
         config = GatewayConfig(
             settings=self.settings,
             invocation=self.invocation,
+            takes_over=self.started,
             host=socket.gethostname(),
             pid=os.getpid(),
             started=process_started(os.getpid()),
@@ -94,6 +96,7 @@ class Launch:
                 pipe.write(config.dump())
         except OSError as error:
             raise GatewayError(f"the gateway can't be started: {error}") from error
+        self.started = True
         return LaunchedGateway(process, log)
 
     def _log_file(self) -> Path:

@@ -112,7 +112,10 @@ class Gateway:
             ) from error
         connection = SqliteConnection(self._ledger_path, durable=self._settings.billed)
         ledger = Ledger(connection, self._invocation())
-        ledger.begin(lambda run: run != self._settings.run_id and runlock.is_live(folder, run))
+        ledger.begin(
+            lambda run: run != self._settings.run_id and runlock.is_live(folder, run),
+            takes_over=self._config.takes_over,
+        )
         return ledger
 
     def _use_temporary_ledger(self) -> None:

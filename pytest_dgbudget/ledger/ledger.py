@@ -46,16 +46,16 @@ class Ledger:
         self._db = connection
         self._invocation = invocation
 
-    def begin(self, is_live: Callable[[str], bool]) -> None:
+    def begin(self, is_live: Callable[[str], bool], *, takes_over: bool = False) -> None:
         """Make the tables, end what gateways left that are gone, and enter this invocation.
 
         ``is_live`` tells of a run id whether a gateway still serves it. A gateway that takes over from a dead one
-        of the same invocation finds it entered already.
+        of the same invocation finds it entered already, or the ledger is not the one that it was.
         """
         with self._db.transaction():
             self._create()
             self._sweep(is_live)
-            self._enter()
+            self._enter(takes_over=takes_over)
 
     def begin_attempt(self, nodeid: str, worker: str, budget_ms: int | None) -> Attempt:
         """Number the next attempt of a test and tell what is left of the test's own budget."""
@@ -206,7 +206,7 @@ class Ledger:
                 "upgrade pytest-dgbudget or name another ledger with --dg-ledger"
             )
 
-    def _enter(self) -> None:
+    def _enter(self, *, takes_over: bool) -> None:
         row = {**asdict(self._invocation), "billed": int(self._invocation.billed), "at": utc_now()}
         known = self._db.rows(sql.FIND_RUN, {"run": self._invocation.run})
         if not known:
@@ -216,7 +216,10 @@ class Ledger:
                 f"run id {self._invocation.run!r} was used for target {known[0][0]!r} before and can't be mixed with "
                 f"{self._invocation.target!r}; choose another --dg-run-id"
             )
-        if not self._db.rows(sql.FIND_INVOCATION, {"id": self._invocation.id}):
+        is_entered = bool(self._db.rows(sql.FIND_INVOCATION, {"id": self._invocation.id}))
+        if takes_over and not is_entered:
+            raise LedgerError(f"the ledger {self._db.name} has lost what this run put into it, so nothing can be told")
+        if not is_entered:
             self._db.execute(sql.INSERT_INVOCATION, row)
 
     def _sweep(self, is_live: Callable[[str], bool]) -> None:

@@ -50,6 +50,7 @@ class Ending:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         elif self._lacks_required_reconciliation() and exitstatus in _RAN_TO_ITS_END:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            self._say("--dg-reconcile=require fails the run: it is not reconciled")
         elif exitstatus == pytest.ExitCode.TESTS_FAILED and self._only_overruns_failed(session):
             session.exitstatus = state.settings.overrun_exit_code
 
@@ -83,6 +84,10 @@ class Ending:
         file.add_to_suite(run_properties(document, path))
         if path is not None and how != "off":
             file.attach(path)
+
+    def _say(self, notice: str) -> None:
+        assert self._state.finished is not None
+        self._state.finished["notices"] = [*self._state.finished["notices"], notice]
 
     def _lacks_required_reconciliation(self) -> bool:
         finished = self._state.finished

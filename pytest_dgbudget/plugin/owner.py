@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pytest_dgbudget.agent.link import Link
@@ -30,33 +31,44 @@ class Owner:
         ``wait``: for the comparison with the vendor's statement; ``still_waiting`` is called when that takes a while.
         Where the gateway died, another one of the same invocation works from the ledger.
         """
+        told: list[dict[str, Any]] = []
         try:
             try:
-                return self._finished(exit_status, still_waiting, wait=wait)
+                return self._finished(told, exit_status, still_waiting, wait=wait)
             except GatewayError as lost:
                 self._replace_gateway()
-                finished = self._finished(exit_status, still_waiting, wait=wait)
+                finished = self._finished(told, exit_status, still_waiting, wait=wait)
                 return {**finished, "notices": [*finished["notices"], str(lost)]}
         except DgBudgetError as error:
+            if told:  # The first report was written before the waiting began.
+                return {**told[-1], "notices": [*told[-1]["notices"], str(error)]}
             return {"document": None, "report": None, "notices": [f"no report could be made: {error}"]}
 
-    def _finished(self, exit_status: int, still_waiting: Callable[[], None], *, wait: bool) -> dict[str, Any]:
-        finished: dict[str, Any] = self.link.ask("finish", exit_status=exit_status, wait=wait)
-        if not finished["reconciling"]:
-            return finished
-        while True:
-            # Ctrl-C ends the waiting and nothing else, wherever in here it comes.
-            with contextlib.suppress(KeyboardInterrupt):
-                return self._final(still_waiting)
-            self.link.tell("stop")
-            still_waiting = _say_nothing
+    def _finished(
+        self, told: list[dict[str, Any]], exit_status: int, still_waiting: Callable[[], None], *, wait: bool
+    ) -> dict[str, Any]:
+        """Return the final report, and put the first one into ``told``.
 
-    def _final(self, still_waiting: Callable[[], None]) -> dict[str, Any]:
-        final: dict[str, Any] | None = self.link.ask("reconciliation")
-        if final is None:
-            still_waiting()
+        Ctrl-C ends the waiting and nothing else, wherever in here it comes: what is asked again is answered again.
+        """
+        asked = partial(self._final, told, exit_status, wait=wait)
+        while True:
+            with contextlib.suppress(KeyboardInterrupt):
+                return asked(still_waiting)
+            with contextlib.suppress(KeyboardInterrupt):
+                self.link.tell("stop")
+                still_waiting = _say_nothing
+
+    def _final(
+        self, told: list[dict[str, Any]], exit_status: int, still_waiting: Callable[[], None], *, wait: bool
+    ) -> dict[str, Any]:
+        told.append(self.link.ask("finish", exit_status=exit_status, wait=wait))
+        final: dict[str, Any] | None = None if told[-1]["reconciling"] else told[-1]
         while final is None:
             final = self.link.ask("reconciliation")
+            if final is None:
+                still_waiting()
+                still_waiting = _say_nothing
         return final
 
     def _replace_gateway(self) -> None:
@@ -66,10 +78,11 @@ class Owner:
         self.link, self._gateway = successor.link, successor._gateway
 
     def close(self) -> None:
-        """Let go; again is fine."""
-        self.link.close()
-        if self._gateway is not None:
-            self._gateway.wait(_END_SECONDS)
+        """Let go; again is fine. Ctrl-C is: don't wait."""
+        with contextlib.suppress(KeyboardInterrupt):
+            self.link.close()
+            if self._gateway is not None:
+                self._gateway.wait(_END_SECONDS)
 
 
 def _say_nothing() -> None:

@@ -96,15 +96,22 @@ class Statement:
         ours = {session.request_id for session in self._own}
         hurry = Patience(self._patience.left() * _SHARE_OF_THE_LIST)
         read: dict[str, set[VendorRow]] = {}
+        seen = 0
         period = (self._question.began - _CLOCKS_APART, datetime.now(timezone.utc) + _CLOCKS_APART)
         try:
-            for rows in self._api.requests(*period):
+            for rows in self._api.requests(*period, hurry):
+                seen += len(rows)
                 for row in rows:
                     if row.request_id in ours or row.tagged:
                         read.setdefault(row.request_id, set()).add(row)
-                if not hurry.left():
-                    self._list_is_cut = True
+                self._list_is_cut = not hurry.left()
+                if self._list_is_cut:
                     break
+        except ReconciliationError:
+            # Pages came, and then the time was over: there are too many of them.
+            self._list_is_cut = bool(seen) and not hurry.left()
+            if not self._list_is_cut:
+                raise
         finally:
             self._rows.update(read)
         return True
@@ -205,11 +212,10 @@ class Statement:
     def _compare_hours(self, terms: Terms) -> Total:
         """Sessions were compared one by one already: where a row has a duration, the hours are held against that."""
         tagged = [session for session in self._own if self._is_tagged(session)]
-        expected_ms = allowed_ms = 0
-        for session in tagged:
-            row_ms = self._row_ms(session)
-            expected_ms += (session.ms or 0) if row_ms is None else row_ms
-            allowed_ms += terms.tolerance.allowed_ms(session.ms or 0) if row_ms is None else 0
+        rows_ms = {session.request_id: self._row_ms(session) for session in tagged}
+        without_row = [session.ms or 0 for session in tagged if rows_ms[session.request_id] is None]
+        expected_ms = sum(ms for ms in rows_ms.values() if ms is not None) + sum(without_row)
+        allowed_ms = sum(terms.tolerance.allowed_ms(ms) for ms in without_row)
         allowed_ms = max(allowed_ms, terms.tolerance.allowed_ms(expected_ms))
         all_known = all(session.ms is not None for session in tagged)
         total = self._total(self._hours, terms, expected_ms, allowed_ms, all_known=all_known)

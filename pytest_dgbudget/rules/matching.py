@@ -71,10 +71,11 @@ class OwnSession:
 class VendorRow:
     """What the statement says of one request. ``tagged`` is None where it shows no tags.
 
-    Until it is ``settled``, its figures may still change.
+    Until it is ``settled``, its figures may still change. ``created`` is as it came: it tells rows apart.
     """
 
     request_id: str
+    created: str | None = None
     ms: int | None
     micro_usd: int | None
     tagged: bool | None

@@ -22,6 +22,7 @@ def config() -> GatewayConfig:
     return GatewayConfig(
         settings=settings,
         invocation="i",
+        takes_over=True,
         host="here",
         pid=1,
         started="1",

@@ -203,6 +203,29 @@ def test_ctrl_c_ends_the_waiting_and_nothing_else(project: Project, vendor: Vend
     assert "3 passed" in result.output
 
 
+@pytest.mark.parametrize("delay", [0.005, 0.02, 0.1])
+def test_ctrl_c_at_the_very_beginning_of_the_end_changes_nothing_but_the_waiting(
+    project: Project, vendor: Vendor, delay: float
+) -> None:
+    pending(vendor)
+    project.write(
+        "conftest.py",
+        f"""
+import os, pytest, signal, threading
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish():
+    threading.Timer({delay}, os.kill, (os.getpid(), signal.SIGINT)).start()
+""",
+    )
+    arguments = ("--dg-budget=5m", "--dg-reconcile=require", "--dg-reconcile-timeout=30s", "--junitxml=j.xml")
+    result = project.run(*arguments, env=vendor.environ)
+    assert (result.status, reconciliation(result)["verdict"]) == (1, "pending"), result.output
+    assert "Traceback" not in result.output
+    assert "--dg-reconcile=require fails the run: it is not reconciled" in result.output
+    assert (project.path / "j.xml").exists()
+
+
 def test_a_pytest_that_is_killed_while_it_waits_leaves_its_report(project: Project, vendor: Vendor) -> None:
     pending(vendor)
     process = project.start("--dg-budget=5m", "--dg-reconcile-timeout=60s", env=vendor.environ)
@@ -270,6 +293,29 @@ def test_a_session_that_the_gateway_died_with_stays_charged_in_full_while_the_st
     project.write("test_it.py", KILLS)
     run = project.run("--dg-budget=5m", "--dg-reconcile-timeout=500ms", env=vendor.environ).usage["run"]
     assert (run["used_seconds"], run["at_risk_seconds"]) == (60, 60)
+
+
+def test_a_ledger_that_is_gone_with_its_gateway_is_no_agreement(project: Project, vendor: Vendor) -> None:
+    project.write("test_it.py", "def test_one(voice_agent):\n    with voice_agent.connect(): pass\n")
+    project.write(
+        "conftest.py",
+        """
+import os, shutil, signal
+
+def pytest_runtestloop(session):
+    import pytest
+    from _pytest.main import pytest_runtestloop
+    pytest_runtestloop(session)
+    with open(f"/proc/{os.getpid()}/task/{os.getpid()}/children") as children:
+        (gateway,) = children.read().split()
+    shutil.rmtree(".dgbudget")
+    os.kill(int(gateway), signal.SIGKILL)
+    return True
+""",
+    )
+    result = project.run("--dg-budget=5m", "--dg-reconcile=require", env=vendor.environ)
+    assert result.status == 1, result.output
+    assert "has lost what this run put into it" in result.output
 
 
 def test_a_gateway_that_dies_while_it_waits_has_a_successor(project: Project, vendor: Vendor) -> None:

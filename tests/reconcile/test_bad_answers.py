@@ -100,11 +100,34 @@ def test_retry_after_is_waited_for(bill: Bill) -> None:
     assert at[1] - at[0] >= 1
 
 
-@pytest.mark.parametrize("header", ["3600", "Wed, 01 Jan 2098 00:00:00 GMT", "soon", "-1"])
+@pytest.mark.parametrize(
+    "header", ["3600", "Wed, 01 Jan 2098 00:00:00 GMT", "soon", "-1", "9" * 6000, "Mon, 01 Jan 99999 00:00:00 GMT"]
+)
 def test_retry_after_never_makes_a_run_longer(bill: Bill, header: str) -> None:
     bill.entries = lambda: [billed("r", 10)]
     bill.overrides["list"] = lambda _: refusal(429, "TOO_MANY_REQUESTS", "", Retry_After=header)
     assert within(5, lambda: Asking(bill, timeout=0.5).about(own("r", 10))).verdict == "inconclusive"
+
+
+def test_who_says_to_come_back_after_the_end_is_not_asked_again(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r", 10)]
+    bill.overrides["list"] = lambda _: refusal(429, "TOO_MANY_REQUESTS", "", Retry_After="60")
+    result = within(5, lambda: Asking(bill).about(own("r", 10)))
+    assert (kinds(result), result.verdict) == (["matched"], "inconclusive")
+    assert "it says to come back in 60s" in result.reasons[0]
+    assert len(bill.calls("list")) == 1
+
+
+def test_a_list_that_hangs_leaves_time_to_ask_for_ours(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r", 10)]
+    bill.overrides["list"] = _hang
+    result = within(10, lambda: Asking(bill, timeout=3).about(own("r", 10)))
+    assert (kinds(result), result.hours.verdict, result.verdict) == (["matched"], "reconciled", "inconclusive")
+
+
+def _hang(asked: Asked) -> Answer:
+    time.sleep(5)
+    return Answer(b"")
 
 
 NO_JSON = [b"", b"<html>", b"\xff\xfe\x00", b"[]", b"null", b"7", b'"x"', b'{"a":', b"[" * 100_000, b"\x1f\x8b\x08\x00"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -78,6 +80,18 @@ def test_rows_of_one_request_that_differ_are_a_duplicate(bill: Bill) -> None:
     result = Asking(bill).about(own("r"))
     assert (kinds(result), result.verdict) == (["duplicate"], "discrepancy")
     assert result.lines[0].vendor_ms == 20_010
+
+
+def test_rows_of_one_request_that_were_created_at_other_times_are_a_duplicate(bill: Bill) -> None:
+    twice = billed("r", 10)
+    bill.entries = lambda: [twice, replace(twice, created=twice.created - timedelta(seconds=60))]
+    assert kinds(Asking(bill).about(own("r"))) == ["duplicate"]
+
+
+def test_two_sessions_of_one_request_id_are_one_line_and_count_once(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r", 20)]
+    result = Asking(bill, timeout=1).about(own("r", 10, id="one", ago=5000), own("r", 10, id="two", ago=5000))
+    assert (kinds(result), result.hours.verdict, result.verdict) == (["matched"], "reconciled", "reconciled")
 
 
 def test_a_session_whose_end_nobody_saw_is_unconfirmed(bill: Bill) -> None:
