@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from pytest_dgbudget.agent.link import Link
@@ -24,6 +23,8 @@ class Owner:
         self.link = link
         self._launch = launch
         self._gateway = gateway
+        # Written before the waiting for the statement begins, and all there is when nobody is left to wait for.
+        self._first_report: dict[str, Any] | None = None
 
     def finish(self, exit_status: int, *, wait: bool, still_waiting: Callable[[], None]) -> dict[str, Any]:
         """End the run and return its document, the report's path, and notices.
@@ -31,45 +32,41 @@ class Owner:
         ``wait``: for the comparison with the vendor's statement; ``still_waiting`` is called when that takes a while.
         Where the gateway died, another one of the same invocation works from the ledger.
         """
-        told: list[dict[str, Any]] = []
         try:
             try:
-                return self._finished(told, exit_status, still_waiting, wait=wait)
+                return self._finished(exit_status, still_waiting, wait=wait)
             except GatewayError as lost:
                 self._replace_gateway()
-                finished = self._finished(told, exit_status, still_waiting, wait=wait)
+                finished = self._finished(exit_status, still_waiting, wait=wait)
                 return {**finished, "notices": [*finished["notices"], str(lost)]}
         except DgBudgetError as error:
-            if told:  # The first report was written before the waiting began.
-                return {**told[-1], "notices": [*told[-1]["notices"], str(error)]}
+            first = self._first_report
+            if first is not None:
+                return {**first, "notices": [*first["notices"], str(error)]}
             return {"document": None, "report": None, "notices": [f"no report could be made: {error}"]}
 
-    def _finished(
-        self, told: list[dict[str, Any]], exit_status: int, still_waiting: Callable[[], None], *, wait: bool
-    ) -> dict[str, Any]:
-        """Return the final report, and put the first one into ``told``.
+    def _finished(self, exit_status: int, still_waiting: Callable[[], None], *, wait: bool) -> dict[str, Any]:
+        """Return the final report.
 
         Ctrl-C ends the waiting and nothing else, wherever in here it comes: what is asked again is answered again.
         """
-        asked = partial(self._final, told, exit_status, wait=wait)
         while True:
             with contextlib.suppress(KeyboardInterrupt):
-                return asked(still_waiting)
+                return self._final_report(exit_status, still_waiting, wait=wait)
             with contextlib.suppress(KeyboardInterrupt):
                 self.link.tell("stop")
                 still_waiting = _say_nothing
 
-    def _final(
-        self, told: list[dict[str, Any]], exit_status: int, still_waiting: Callable[[], None], *, wait: bool
-    ) -> dict[str, Any]:
-        told.append(self.link.ask("finish", exit_status=exit_status, wait=wait))
-        final: dict[str, Any] | None = None if told[-1]["reconciling"] else told[-1]
-        while final is None:
-            final = self.link.ask("reconciliation")
-            if final is None:
+    def _final_report(self, exit_status: int, still_waiting: Callable[[], None], *, wait: bool) -> dict[str, Any]:
+        report: dict[str, Any] | None = self.link.ask("finish", exit_status=exit_status, wait=wait)
+        assert report is not None
+        self._first_report = report
+        while report is None or report["reconciling"]:
+            report = self.link.ask("reconciliation")
+            if report is None:
                 still_waiting()
                 still_waiting = _say_nothing
-        return final
+        return report
 
     def _replace_gateway(self) -> None:
         self.close()
