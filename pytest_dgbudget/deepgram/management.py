@@ -11,7 +11,7 @@ from urllib.parse import quote
 from pytest_dgbudget.deepgram.account import Account
 from pytest_dgbudget.deepgram.patience import Patience
 from pytest_dgbudget.deepgram.rows import amount_of, instant, objects_in, page_number, row_of
-from pytest_dgbudget.deepgram.transport import Query, Transport
+from pytest_dgbudget.deepgram.transport import Query, Transport, TryLater
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.rules.matching import VendorRow
 
@@ -129,6 +129,11 @@ class ManagementApi:
         """Which scope a call needs is documented for none; the names are those of the vendor's page on roles."""
         try:
             return self._transport.get(what, path, query, patience or self._patience)
+        except TryLater as later:
+            if later.seconds > self._patience.left():
+                told = f"{later}; it says to come back in {later.seconds:.0f}s"
+                raise ReconciliationError(told, status=later.status) from None
+            raise
         except ReconciliationError as error:
             if error.status in _REFUSED:
                 raise ReconciliationError(

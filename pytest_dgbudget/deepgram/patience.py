@@ -13,6 +13,12 @@ class Patience:
         self._ends = time.monotonic() + seconds
         self._stopped = threading.Event()
 
+    def part(self, share: float) -> Patience:
+        """Return a share of what is left, which ends with the whole."""
+        part = Patience(self.left() * share)
+        part._stopped = self._stopped
+        return part
+
     def stop(self) -> None:
         """End it now; from any thread."""
         self._stopped.set()

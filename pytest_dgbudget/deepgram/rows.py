@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from pytest_dgbudget.errors import ReconciliationError
+from pytest_dgbudget.model import read_instant
 from pytest_dgbudget.rules.matching import VendorRow
 
 # Amounts are seconds, hours or dollars, and ten years in seconds are more than any of them.
@@ -80,20 +81,8 @@ def page_number(value: object) -> int | None:
     return None if number is None else int(number)
 
 
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-]\d\d):?(\d\d))?")
-
-
 def _moment(value: object) -> datetime | None:
-    """Read a date-time; Python's own reader takes neither a Z nor every number of digits on all versions."""
-    match = _MOMENT.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        return None
-    day, clock, fraction, hours, minutes = match.groups()
-    offset = f"{hours}:{minutes}" if hours else "+00:00"
-    try:
-        return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{offset}")
-    except ValueError:
-        return None
+    return read_instant(value) if isinstance(value, str) else None
 
 
 def instant(moment: datetime) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 from urllib.parse import urlencode
@@ -27,7 +28,7 @@ Query = Sequence[tuple[str, object]]
 
 
 class TryLater(ReconciliationError):
-    """Asking again in so many ``seconds`` may help."""
+    """Asking again may help, but not before so many ``seconds`` are over."""
 
     def __init__(self, message: str, *, status: int | None = None, seconds: float = 0) -> None:
         super().__init__(message, status=status, temporary=True)
@@ -41,6 +42,7 @@ class Transport:
         self._url = url.rstrip("/")
         self._key = key
         self._pool = _pool(self._url)
+        self._not_before: dict[str, tuple[float, TryLater]] = {}
 
     def get(self, what: str, path: str, query: Query, patience: Patience) -> dict[str, Any]:
         """Return a JSON object. ``what`` is asked for, in words; again, where that may help and there is time."""
@@ -48,17 +50,23 @@ class Transport:
             answer = self._answer(what, path, query, patience)
             if isinstance(answer, dict):
                 return answer
-            if answer.seconds > patience.left():
-                message = f"{answer}; it says to come back in {answer.seconds:.0f}s"
-                raise ReconciliationError(message, status=answer.status)
             if not patience.pause(max(pause, answer.seconds)):
                 raise answer
-        return self._ask(what, path, query, patience)
+        answer = self._answer(what, path, query, patience)
+        if isinstance(answer, TryLater):
+            raise answer
+        return answer
 
     def _answer(self, what: str, path: str, query: Query, patience: Patience) -> dict[str, Any] | TryLater:
+        """Ask, unless the last answer to this call said to come back later than now."""
+        until, told = self._not_before.get(what, (0.0, None))
+        wait = until - time.monotonic()
+        if told is not None and wait > 0:
+            return TryLater(str(told), status=told.status, seconds=wait)
         try:
             return self._ask(what, path, query, patience)
         except TryLater as later:
+            self._not_before[what] = (time.monotonic() + later.seconds, later)
             return later
 
     def safe(self, text: str) -> str:

@@ -13,10 +13,11 @@ from datetime import date, datetime, time, timezone
 from urllib.parse import parse_qs
 
 from pytest_dgbudget.emulator.http import Refusal
+from pytest_dgbudget.model import read_instant
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"T[0-9]{2}:[0-9]{2}:[0-9]{2}"
-_MOMENT = re.compile(rf"({_DATE}{_TIME})(?:\.([0-9]{{1,9}}))?(Z|[+-][0-9]{{2}}:[0-9]{{2}})?")
+_MOMENT = re.compile(rf"{_DATE}{_TIME}(\.[0-9]{{1,9}})?(Z|[+-][0-9]{{2}}:[0-9]{{2}})?")
 
 
 class Query:
@@ -65,7 +66,10 @@ class Query:
         if text is None:
             return None
         if _MOMENT.fullmatch(text):
-            return _moment(name, text)
+            moment = read_instant(text)
+            if moment is None:
+                raise _bad(name, "names a moment that does not exist")
+            return moment
         day = _day(name, text, "YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS or YYYY-MM-DDTHH:MM:SS+HH:MM")
         return datetime.combine(day, time_of_day, timezone.utc)
 
@@ -93,18 +97,6 @@ def _day(name: str, text: str, form: str) -> date:
         except ValueError:
             pass
     raise _bad(name, f"must be {form}")
-
-
-def _moment(name: str, text: str) -> datetime:
-    """Read what Python 3.10 does not: ``Z``, and fractions of other than three or six digits."""
-    match = _MOMENT.fullmatch(text)
-    assert match is not None
-    until_seconds, fraction, offset = match.groups()
-    offset = "+00:00" if offset in (None, "Z") else offset
-    try:
-        return datetime.fromisoformat(f"{until_seconds}.{(fraction or '0')[:6]:0<6}{offset}")
-    except ValueError:
-        raise _bad(name, "names a moment that does not exist") from None
 
 
 def _bad(name: str, what: str) -> Refusal:

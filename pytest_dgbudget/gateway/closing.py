@@ -9,17 +9,16 @@ from typing import Any, ParamSpec
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.books import Books
-from pytest_dgbudget.gateway.door import Vendor
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.statement import ask_for_statement
+from pytest_dgbudget.gateway.vendor import Vendor
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy
-from pytest_dgbudget.reconcile.asking import not_asked
-from pytest_dgbudget.reconcile.question import Question, stated_leases
+from pytest_dgbudget.reconcile.asking import not_asked, switched_off
+from pytest_dgbudget.reconcile.question import Question, question_of, stated_leases
 from pytest_dgbudget.reconcile.result import NOTHING_TO_COMPARE, Reconciliation
 from pytest_dgbudget.report.usage import failed_by_overrun, usage_document, write_usage
-from pytest_dgbudget.rules.matching import Tolerance
 from pytest_dgbudget.settings import Settings
 
 _UNTOLD = "pytest never said that it finished, so the statement was not waited for"
@@ -61,7 +60,8 @@ class Closing:
         await run.end_all(closed_by)
         await self._note(self._ledger.end, exit_status)
         facts = await self._books.ask(self._ledger.facts)
-        question = self._question(facts, run)
+        # An emulator knows what it served itself, and ours lives no longer than we do.
+        question = question_of(self._settings, facts, None if self._settings.billed else frozenset(run.dialled))
         known = self._known_without_asking(question, exit_status, wait=wait)
         if known is not None:
             return await self._finished(question, known)
@@ -81,21 +81,11 @@ class Closing:
         if self._reconciling is not None:
             await asyncio.wait([self._reconciling])
 
-    def _question(self, facts: RunFacts, run: Run) -> Question:
-        settings = self._settings
-        return Question(
-            facts=facts,
-            tolerance=Tolerance(ms=settings.tolerance_ms, share=settings.tolerance_share),
-            grace_ms=settings.vendor_grace_ms,
-            # An emulator knows what it served itself, and ours lives no longer than we do.
-            only=None if settings.billed else frozenset(run.dialled),
-        )
-
     def _known_without_asking(
         self, question: Question, exit_status: int | None, *, wait: bool
     ) -> Reconciliation | None:
         if self._settings.reconcile == "off":
-            return Reconciliation(verdict="off", tolerance=question.tolerance, lines=(), reasons=())
+            return switched_off(question)
         if not question.sessions():
             if question.left_out():
                 return not_asked(question, "inconclusive")

@@ -12,7 +12,6 @@ from websockets.http11 import Request as UpgradeRequest
 from websockets.http11 import Response
 from websockets.server import ServerProtocol
 
-from pytest_dgbudget.deepgram.account import Account
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.admission import BudgetRefused
 from pytest_dgbudget.gateway.control import ControlConnection
@@ -21,6 +20,7 @@ from pytest_dgbudget.gateway.http import BadRequest, Request, RequestReader, ref
 from pytest_dgbudget.gateway.run import TEST_IS_OVER, ClientLeft, Run
 from pytest_dgbudget.gateway.sessions import Cut, Session
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream, dial
+from pytest_dgbudget.gateway.vendor import Vendor
 from pytest_dgbudget.hello import CONTROL_PATH, CONTROL_UPGRADE
 from pytest_dgbudget.model import was_cut
 from pytest_dgbudget.rules.budget import describe
@@ -29,28 +29,6 @@ AGENT_PATH = "/v1/agent/converse"
 
 _HEAD_SECONDS = 10
 _MOST_BEFORE_UPGRADE = 64 * 1024
-
-
-class Vendor:
-    """Where sessions are dialled, with which key, and whose statement has them; None where nobody knows.
-
-    The emulator's come to be known when it has started.
-    """
-
-    def __init__(self, url: str, key: str, account: Account | None) -> None:
-        self.url = url
-        self.account = account
-        self._key = key
-
-    def without_key(self, failed: DialFailed) -> DialFailed:
-        """Return a refusal as it is to be passed on: whatever the vendor repeats, the key stays here."""
-        failed.body = failed.body.replace(self._key.encode(), b"***")
-        failed.headers = [(name, value.replace(self._key, "***")) for name, value in failed.headers]
-        return failed
-
-    def headers(self, request: Request) -> dict[str, str]:
-        passed = {name: value for name, value in request.headers if name.startswith("x-deepgram-")}
-        return {**passed, "Authorization": f"Token {self._key}"}
 
 
 class House(Protocol):

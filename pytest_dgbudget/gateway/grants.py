@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.gateway.clock import loop_time, now_ms
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.model import Attempt, ClosedBy, Lease, Overrun, UsageRecord
 from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.rules.meter import LeaseMeter
+from pytest_dgbudget.units import seconds
 
 if TYPE_CHECKING:
     from pytest_dgbudget.gateway.sessions import Session
@@ -117,6 +118,24 @@ class Grant:
         """How many of this attempt's sessions opened; a dial without a 101 is none."""
         ended = [record.handshake_ms for record in self.ended_sessions.values()]
         return sum(handshake_ms is not None for handshake_ms in [*ended, *(s.handshake_ms for s in self.open_sessions)])
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """What was left of the test's budget when this attempt began; None without one."""
+        left_ms = self.attempt.left_ms
+        return None if left_ms is None else seconds(left_ms)
+
+    def figures(self) -> dict[str, Any]:
+        """Return what a report of the test says of this attempt."""
+        return {
+            "seconds": seconds(self.used_ms),
+            "budget_seconds": self.budget_seconds,
+            "sessions": self.sessions_opened,
+            "cost_usd": None,
+            "request_ids": [r.request_id for r in self.ended_sessions.values() if r.request_id is not None],
+            "attempt": self.attempt.number,
+            "verdict": "overrun" if self.overruns else "within",
+        }
 
     def session_used_ms(self, session: str) -> int:
         """What one session has used up to now; 0 for an id that isn't one of ours."""

@@ -19,10 +19,11 @@ from pytest_dgbudget.gateway.books import Books
 from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.config import GatewayConfig, load
 from pytest_dgbudget.gateway.control import ControlConnection
-from pytest_dgbudget.gateway.door import Vendor, Visitor
+from pytest_dgbudget.gateway.door import Visitor
 from pytest_dgbudget.gateway.emulated import Emulator, start_emulator
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner, Run
+from pytest_dgbudget.gateway.vendor import Vendor
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import LedgerNotWritable, SqliteConnection
 from pytest_dgbudget.model import ClosedBy, Invocation

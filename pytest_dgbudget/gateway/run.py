@@ -65,12 +65,11 @@ class Run:
         grant.token = self._tokens.issue(grant)
         self._grants[attempt.id] = grant
         owner.grants.append(grant)
-        budget_seconds = None if attempt.left_ms is None else seconds(attempt.left_ms)
         return {
             "token": grant.token,
             "attempt": attempt.id,
             "number": attempt.number,
-            "budget_seconds": budget_seconds,
+            "budget_seconds": grant.budget_seconds,
         }
 
     def verdict(self, attempt: str) -> dict[str, Any]:
@@ -101,7 +100,7 @@ class Run:
         """Close everything of an attempt, revoke its token, and tell its final figures and verdict."""
         grant = self._grants[attempt]
         await self._end([grant], "teardown", TEST_IS_OVER)
-        return {"figures": self._figures(grant), **self.verdict(attempt)}
+        return {"figures": grant.figures(), **self.verdict(attempt)}
 
     async def lost(self, nodeid: str, worker: str) -> dict[str, Any] | None:
         """Tell the final figures of the last attempt of a test whose process is gone; None when it had none."""
@@ -109,20 +108,7 @@ class Run:
         if not of_test:
             return None
         await self._end(of_test[-1:], "owner-lost", PROCESS_IS_GONE)
-        return self._figures(of_test[-1])
-
-    def _figures(self, grant: Grant) -> dict[str, Any]:
-        """Return what a report of the test says of this attempt."""
-        left_ms = grant.attempt.left_ms
-        return {
-            "seconds": seconds(grant.used_ms),
-            "budget_seconds": None if left_ms is None else seconds(left_ms),
-            "sessions": grant.sessions_opened,
-            "cost_usd": None,
-            "request_ids": [r.request_id for r in grant.ended_sessions.values() if r.request_id is not None],
-            "attempt": grant.attempt.number,
-            "verdict": "overrun" if grant.overruns else "within",
-        }
+        return of_test[-1].figures()
 
     def outcome(self, attempt: str, outcome: Outcome) -> None:
         if attempt in self._grants:

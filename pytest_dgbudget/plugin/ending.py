@@ -126,8 +126,9 @@ def _facts_without_gateway(state: State, exit_status: int) -> RunFacts:
 
     from pytest_dgbudget.ledger.facts import InvocationFacts, RunFacts
     from pytest_dgbudget.model import utc_now
-    from pytest_dgbudget.reconcile.result import NOTHING_TO_COMPARE, Reconciliation
-    from pytest_dgbudget.rules.matching import Tolerance
+    from pytest_dgbudget.reconcile.asking import not_asked, switched_off
+    from pytest_dgbudget.reconcile.question import question_of
+    from pytest_dgbudget.reconcile.result import NOTHING_TO_COMPARE
 
     settings = state.settings
     invocation = InvocationFacts(
@@ -141,15 +142,14 @@ def _facts_without_gateway(state: State, exit_status: int) -> RunFacts:
         id=settings.run_id,
         target=settings.target,
         billed=settings.billed,
-        tag="",
+        tag=settings.tag,
         invocations=(invocation,),
         attempts=(),
         leases=(),
         sessions=(),
         reconciliation=None,
     )
-    if settings.reconcile == "off":
-        return facts
-    tolerance = Tolerance(ms=settings.tolerance_ms, share=settings.tolerance_share)
-    result = Reconciliation(verdict="reconciled", tolerance=tolerance, lines=(), reasons=(NOTHING_TO_COMPARE,))
+    question = question_of(settings, facts)
+    is_off = settings.reconcile == "off"
+    result = switched_off(question) if is_off else not_asked(question, "reconciled", NOTHING_TO_COMPARE)
     return replace(facts, reconciliation=result.plain(facts))

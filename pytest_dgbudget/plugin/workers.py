@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Doorkeeper:
-    """Listens on loopback; the first worker that knocks makes it start the gateway behind the same socket."""
+    """Listens on loopback; the first worker that knocks makes it start the gateway behind the same socket.
+
+    ``owner`` is then what this process is to it.
+    """
 
     def __init__(self, state: State) -> None:
         from pytest_dgbudget.gateway.launch import Launch, listen
@@ -29,14 +32,9 @@ class Doorkeeper:
         self.port: int = self._listener.getsockname()[1]
         self.secret = self._launch.secret
         self._stopping = False
-        self._owner: Owner | None = None
+        self.owner: Owner | None = None
         self._thread = threading.Thread(target=self._wait_for_worker, name="dgbudget-door", daemon=True)
         self._thread.start()
-
-    @property
-    def owner(self) -> Owner | None:
-        """What this process is to the gateway, once a worker has made it start."""
-        return self._owner
 
     def stop_waiting(self) -> Owner | None:
         """Return, when no gateway will start any more, what this process is to the one that has."""
@@ -45,7 +43,7 @@ class Doorkeeper:
             with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as knock:
                 knock.connect_ex(("127.0.0.1", self.port))
             self._thread.join()
-        return self._owner
+        return self.owner
 
     def _wait_for_worker(self) -> None:
         select.select([self._listener], [], [])
@@ -55,7 +53,7 @@ class Doorkeeper:
         from pytest_dgbudget.plugin.owner import start_gateway_on
 
         try:
-            self._owner = start_gateway_on(self._launch, self._listener)
+            self.owner = start_gateway_on(self._launch, self._listener)
         except DgBudgetError as error:
             # The workers that knocked are told by their own connections.
             self._state.failed = error
@@ -67,7 +65,7 @@ def tell_worker(node: Any) -> None:
     state = config.stash[STATE]
     if state.doorkeeper is None:
         state.doorkeeper = Doorkeeper(state)
-        config.pluginmanager.register(Crashes(state), "dgbudget-crashes")
+        config.pluginmanager.register(Crashes(state.doorkeeper, state.crashed), "dgbudget-crashes")
     node.workerinput["dgbudget"] = {
         "settings": state.settings.plain(),
         "port": state.doorkeeper.port,
@@ -84,12 +82,13 @@ def _worker_id(node: Any) -> str:
 class Crashes:
     """Asks for the figures of tests whose worker crashed: nobody else is left to tell them."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, doorkeeper: Doorkeeper, crashed: list[pytest.TestReport]) -> None:
+        self._doorkeeper = doorkeeper
+        self._crashed = crashed
 
     @pytest.hookimpl(optionalhook=True, trylast=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
-        owner = self._state.doorkeeper.owner if self._state.doorkeeper is not None else None
+        owner = self._doorkeeper.owner
         if owner is None:
             return
         try:
@@ -99,4 +98,4 @@ class Crashes:
         # A crash that is run again gets no testcase with a name: its figures are in the run's totals alone.
         if figures is not None and report.failed:
             report.user_properties += attempt_properties(figures)
-            self._state.crashed.append(report)
+            self._crashed.append(report)

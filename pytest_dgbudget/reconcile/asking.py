@@ -37,6 +37,11 @@ def not_asked(question: Question, verdict: Verdict, *reasons: str) -> Reconcilia
     return Reconciliation(verdict=verdict, tolerance=question.tolerance, lines=lines, reasons=reasons)
 
 
+def switched_off(question: Question) -> Reconciliation:
+    """Say that nobody wants to know."""
+    return Reconciliation(verdict="off", tolerance=question.tolerance, lines=(), reasons=())
+
+
 def _pauses() -> Iterator[float]:
     pause = _FIRST_PAUSE_SECONDS
     while True:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pytest_dgbudget.ledger.facts import RunFacts
+from pytest_dgbudget.model import read_instant
 from pytest_dgbudget.rules.matching import OwnSession, Terms, Tolerance
+from pytest_dgbudget.settings import Settings
 from pytest_dgbudget.units import known_sum
 
 
@@ -52,18 +54,28 @@ class Question:
         ]
 
 
+def question_of(settings: Settings, facts: RunFacts, only: frozenset[str] | None = None) -> Question:
+    """Return the question that a run's settings ask."""
+    tolerance = Tolerance(ms=settings.tolerance_ms, share=settings.tolerance_share)
+    return Question(facts=facts, tolerance=tolerance, grace_ms=settings.vendor_grace_ms, only=only)
+
+
 def stated_leases(facts: RunFacts, stated_ms: Mapping[str, int]) -> dict[str, int]:
     """Return what each orphaned lease comes to, where each of its sessions was seen here or is in the statement."""
     leases = {}
     for lease in facts.leases:
-        ms = known_sum(stated_ms.get(session.id, session.ms) for session in facts.sessions if session.lease == lease.id)
-        if lease.how == "orphaned" and ms is not None:
-            leases[lease.id] = ms
+        if lease.how == "orphaned":
+            of_lease = (session for session in facts.sessions if session.lease == lease.id)
+            ms = known_sum(stated_ms.get(session.id, session.ms) for session in of_lease)
+            if ms is not None:
+                leases[lease.id] = ms
     return leases
 
 
 def _instant(at: str) -> datetime:
-    return datetime.fromisoformat(at.replace("Z", "+00:00"))
+    instant = read_instant(at)
+    assert instant is not None, at  # the ledger's own form
+    return instant
 
 
 def _epoch_ms(at: str) -> int:

@@ -94,7 +94,7 @@ class Statement:
         if self._list_is_cut:
             return True
         ours = {session.request_id for session in self._own}
-        hurry = Patience(self._patience.left() * _SHARE_OF_THE_LIST)
+        hurry = self._patience.part(_SHARE_OF_THE_LIST)
         read: dict[str, set[VendorRow]] = {}
         seen = 0
         period = (self._question.began - _CLOCKS_APART, datetime.now(timezone.utc) + _CLOCKS_APART)

@@ -109,6 +109,22 @@ def test_retry_after_never_makes_a_run_longer(bill: Bill, header: str) -> None:
     assert within(5, lambda: Asking(bill, timeout=0.5).about(own("r", 10))).verdict == "inconclusive"
 
 
+def test_who_says_to_come_back_within_the_time_is_asked_again_then_and_not_before(bill: Bill) -> None:
+    """Even where that is longer than the list's own part of it."""
+    bill.entries = lambda: [billed("r", 10)]
+    at: list[float] = []
+
+    def listed(asked: Asked) -> Answer | None:
+        at.append(time.monotonic())
+        return refusal(429, "TOO_MANY_REQUESTS", "", Retry_After="2") if len(at) == 1 else None
+
+    bill.overrides["list"] = listed
+    result = within(5, lambda: Asking(bill, timeout=3).about(own("r", 10)))
+    assert (result.verdict, result.reasons) == ("reconciled", ())
+    assert len(at) == 2
+    assert at[1] - at[0] >= 2
+
+
 def test_who_says_to_come_back_after_the_end_is_not_asked_again(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10)]
     bill.overrides["list"] = lambda _: refusal(429, "TOO_MANY_REQUESTS", "", Retry_After="60")
@@ -176,7 +192,8 @@ def test_pages_that_are_the_same_again_and_again_end(bill: Bill) -> None:
     bill.overrides["list"] = lambda _: page
     result = within(5, lambda: Asking(bill).about(own("r", 10)))
     assert (kinds(result), result.verdict) == (["matched"], "inconclusive")
-    assert "the requests don't end" in result.reasons[0]
+    assert "a page has nothing but what was on earlier ones" in result.reasons[0]
+    assert len(bill.calls("list")) <= 4
 
 
 def test_pages_that_never_end_leave_time_to_ask_for_ours(bill: Bill) -> None:

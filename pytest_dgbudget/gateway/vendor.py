@@ -1,0 +1,29 @@
+"""The vendor as the gateway knows it: where to dial, with which key, and whose statement to ask for."""
+
+from __future__ import annotations
+
+from pytest_dgbudget.deepgram.account import Account
+from pytest_dgbudget.gateway.http import Request
+from pytest_dgbudget.gateway.upstream import DialFailed
+
+
+class Vendor:
+    """Where sessions are dialled, with which key, and whose statement has them; None where nobody knows.
+
+    The emulator's come to be known when it has started.
+    """
+
+    def __init__(self, url: str, key: str, account: Account | None) -> None:
+        self.url = url
+        self.account = account
+        self._key = key
+
+    def without_key(self, failed: DialFailed) -> DialFailed:
+        """Return a refusal as it is to be passed on: whatever the vendor repeats, the key stays here."""
+        failed.body = failed.body.replace(self._key.encode(), b"***")
+        failed.headers = [(name, value.replace(self._key, "***")) for name, value in failed.headers]
+        return failed
+
+    def headers(self, request: Request) -> dict[str, str]:
+        passed = {name: value for name, value in request.headers if name.startswith("x-deepgram-")}
+        return {**passed, "Authorization": f"Token {self._key}"}
