@@ -16,6 +16,8 @@ import pytest
 from tests.vendor import Vendor
 
 _SCRUBBED = ("DEEPGRAM_", "DG_", "DGBUDGET_")
+# Buffering is one of them: what a user's pipe shows late, a test must not see at once.
+_OTHERS = {"PYTEST_ADDOPTS", "PYTHONWARNINGS", "PYTHONUNBUFFERED"}
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
 
@@ -23,7 +25,7 @@ _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 def _no_key_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test can reach a vendor, whatever the machine it runs on has in its environment."""
     for name in list(os.environ):
-        if name.startswith(_SCRUBBED) or name.lower() in _PROXIES or name in {"PYTEST_ADDOPTS", "PYTHONWARNINGS"}:
+        if name.startswith(_SCRUBBED) or name.lower() in _PROXIES or name in _OTHERS:
             monkeypatch.delenv(name)
     monkeypatch.setenv("DG_AGENT_URL", "ws://127.0.0.1:1/v1/agent/converse")
     monkeypatch.setenv("DG_API_URL", "http://127.0.0.1:1")

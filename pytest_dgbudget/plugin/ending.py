@@ -106,6 +106,7 @@ def _say_waiting(config: pytest.Config) -> None:
     if reporter is not None:
         reporter.ensure_newline()
         reporter.write_line("dgbudget: waiting for the vendor's statement (Ctrl-C: go on without it)")
+        reporter.flush()  # Where the output is no terminal, it would be told when it is over.
 
 
 def _report_without_gateway(state: State, exit_status: int) -> dict[str, Any]:
