@@ -19,8 +19,15 @@ _HELLO_SECONDS = 15
 _LONGEST_LINE = 256 * 1024 * 1024
 
 
+class ConnectionLost(GatewayError):
+    """The gateway ended, or this connection to it, before it had answered."""
+
+
 class Control:
-    """Asks and tells; lives on the line. While it is open, the gateway knows that this process lives."""
+    """One connection; lives on the line. While it is open, the gateway knows that this process lives.
+
+    ``gone`` is set when it is lost. ``gateway`` is the process at its other end: pid, and when it started.
+    """
 
     def __init__(self, sock: socket.socket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._socket = sock
@@ -29,22 +36,24 @@ class Control:
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._asked = 0
         self._reading: asyncio.Task[None] | None = None
-        self.lost = False
+        self._beat_came = False
+        self.gone = asyncio.Event()
+        self.gateway: tuple[int, str | None] = (0, None)
 
     async def ask(self, op: str, **fields: Any) -> Any:
-        """Return the gateway's answer; raises the error it names, or GatewayError when it is gone."""
-        if self.lost:
-            raise GatewayError(GONE)
+        """Return the gateway's answer; raises the error it names, or ConnectionLost."""
+        if self.gone.is_set():
+            raise ConnectionLost(GONE)
         self._asked += 1
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._answers[self._asked] = answer
         self._send({"id": self._asked, "op": op, **fields})
         return await answer
 
-    def tell(self, op: str, **fields: Any) -> None:
-        """Say something that needs no answer."""
-        if not self.lost:
-            self._send({"op": op, **fields})
+    def take_beat(self) -> bool:
+        """Tell whether a beat has come since this was asked last."""
+        came, self._beat_came = self._beat_came, False
+        return came
 
     def close_in_child(self) -> None:
         """In a forked child: let go of the connection without a word, or it would keep a dead owner alive."""
@@ -53,6 +62,7 @@ class Control:
     async def close(self) -> None:
         if self._reading is not None:
             self._reading.cancel()
+        self._lose()
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
@@ -99,16 +109,22 @@ class Control:
     async def _read(self) -> None:
         try:
             while True:
-                self._answered(await self._line())
+                self._received(await self._line())
         except (OSError, EOFError, ValueError):
             pass
         finally:
-            self.lost = True
-            for answer in self._answers.values():
-                if not answer.done():
-                    answer.set_exception(GatewayError(GONE))
+            self._lose()
 
-    def _answered(self, message: dict[str, Any]) -> None:
+    def _lose(self) -> None:
+        self.gone.set()
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(ConnectionLost(GONE))
+
+    def _received(self, message: dict[str, Any]) -> None:
+        if "beat" in message:
+            self._beat_came = True
+            return
         answer = self._answers.pop(message.get("id", 0), None)
         if answer is None or answer.done():
             return

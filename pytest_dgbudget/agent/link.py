@@ -1,19 +1,22 @@
-"""This process's link to the run's gateway: the line, and the control connection on it."""
+"""This process's link to the run's gateway: the line, and the membership that lives on it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import weakref
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from pytest_dgbudget.agent.control import Control, connect
 from pytest_dgbudget.agent.line import Line
+from pytest_dgbudget.agent.membership import Membership
 from pytest_dgbudget.errors import GatewayError
 
-# The gateway answers within milliseconds, and ends a test within 1.5 s.
+# The gateway answers within milliseconds, ends a test within 1.5 s, and is replaced within a few when it hangs.
 _ANSWER_SECONDS = 30
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +30,15 @@ class GrantedAttempt:
 
 
 class Link:
-    """Blocking calls for pytest's hooks; ``control`` and ``line`` for those who live on the line."""
+    """Blocking calls for pytest's hooks; ``membership`` and ``line`` for those who live on the line."""
 
-    def __init__(self, port: int, secret: str, role: str) -> None:
+    def __init__(self, port: int, secret: str, role: str, replace: Callable[[], None] | None = None) -> None:
         """Connect and join the run; raises GatewayError or LedgerError."""
         self.port = port
         self.line = Line()
+        self.membership = Membership(port, secret, role, replace)
         try:
-            self.control, self.run_id = self.line.run(_join(port, secret, role))
+            self.line.run(self.membership.join())
         except BaseException:
             self.line.stop()
             raise
@@ -42,17 +46,19 @@ class Link:
 
     def ask(self, op: str, **fields: Any) -> Any:
         """Ask the gateway and wait; raises what it names, or GatewayError."""
-        try:
-            return self.line.run(self.control.ask(op, **fields), _ANSWER_SECONDS)
-        except TimeoutError as error:
-            raise GatewayError(f"the gateway did not answer {op!r} within {_ANSWER_SECONDS} s") from error
+        return self._answer(op, self.membership.ask(op, **fields))
 
     def tell(self, op: str, **fields: Any) -> None:
-        self.line.loop.call_soon_threadsafe(lambda: self.control.tell(op, **fields))
+        self.line.loop.call_soon_threadsafe(lambda: self.membership.tell(op, **fields))
 
     def grant(self, nodeid: str, worker: str, budget_ms: int | None, idle_ms: int | None) -> GrantedAttempt:
         """Begin an attempt of a test."""
-        return GrantedAttempt(**self.ask("grant", nodeid=nodeid, worker=worker, budget_ms=budget_ms, idle_ms=idle_ms))
+        asked = self.membership.grant(nodeid=nodeid, worker=worker, budget_ms=budget_ms, idle_ms=idle_ms)
+        return GrantedAttempt(**self._answer("grant", asked))
+
+    def end(self, attempt: str) -> dict[str, Any]:
+        """Close everything of an attempt, and return its final figures."""
+        return self._answer("end", self.membership.end(attempt))
 
     def close(self) -> None:
         """Let go of the gateway, which closes whatever this process had open; again is fine."""
@@ -60,17 +66,14 @@ class Link:
             return
         _LINKS.discard(self)
         with contextlib.suppress(TimeoutError):
-            self.line.run(self.control.close(), 2)
+            self.line.run(self.membership.close(), 2)
         self.line.stop()
 
-
-async def _join(port: int, secret: str, role: str) -> tuple[Control, str]:
-    control = await connect(port, secret, role)
-    try:
-        return control, (await control.ask("join"))["run_id"]
-    except BaseException:
-        await control.close()
-        raise
+    def _answer(self, op: str, asked: Coroutine[Any, Any, T]) -> T:
+        try:
+            return self.line.run(asked, _ANSWER_SECONDS)
+        except TimeoutError as error:
+            raise GatewayError(f"the gateway did not answer {op!r} within {_ANSWER_SECONDS} s") from error
 
 
 _LINKS: weakref.WeakSet[Link] = weakref.WeakSet()
@@ -78,7 +81,7 @@ _LINKS: weakref.WeakSet[Link] = weakref.WeakSet()
 
 def _let_go_in_child() -> None:
     for link in list(_LINKS):
-        link.control.close_in_child()
+        link.membership.close_in_child()
     _LINKS.clear()
 
 

@@ -102,10 +102,13 @@ class Opening:
         )
 
     async def _overrun(self) -> DgBudgetError | None:
+        """Return what a budget, or the gateway's own death, did to this test."""
         try:
-            verdict = await self.link.control.ask("verdict", attempt=self.attempt)
+            verdict = await self.link.membership.ask("verdict", attempt=self.attempt)
         except GatewayError as error:
             return error
+        if verdict["gateway_lost"]:
+            return GatewayError(verdict["gateway_lost"])
         return overrun_error(verdict["overruns"][-1]) if verdict["overruns"] else None
 
 

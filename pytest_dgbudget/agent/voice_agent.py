@@ -28,7 +28,7 @@ class VoiceAgent:
         self.endpoint = Endpoint(
             agent_url=f"ws://{base}/v1/agent/converse",
             base_url=f"http://{base}",
-            run_id=link.run_id,
+            run_id=link.membership.run_id,
             api_key=granted.token,
         )
         self._opening = Opening(link=link, endpoint=self.endpoint, attempt=granted.attempt)

@@ -67,7 +67,7 @@ class Closing:
             return await self._finished(question, known)
         self._reconciling = asyncio.ensure_future(self._reconcile(question))
         so_far = not_asked(question, "pending", _UNDER_WAY).plain(facts)
-        return self._reported(replace(facts, reconciliation=so_far), reconciling=True)
+        return await self._report(replace(facts, reconciliation=so_far), reconciling=True)
 
     async def reconciled(self, within: float) -> dict[str, Any] | None:
         """Return the final report; None when it is not there within so many seconds."""
@@ -114,13 +114,17 @@ class Closing:
             await self._note(self._ledger.stated, lease, ms)
         await self._note(self._ledger.reconciled, plain)
         leases = (replace(lease, stated_ms=stated.get(lease.id, lease.stated_ms)) for lease in facts.leases)
-        return self._reported(replace(facts, leases=tuple(leases), reconciliation=plain), reconciling=False)
+        return await self._report(replace(facts, leases=tuple(leases), reconciliation=plain), reconciling=False)
 
     async def _note(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             await self._books.ask(call, *args, **kwargs)
         except LedgerError as error:
             self._notices.append(str(error))
+
+    async def _report(self, facts: RunFacts, *, reconciling: bool) -> dict[str, Any]:
+        """Write the report; on a thread, for a long one would keep the beats from the owners."""
+        return await asyncio.to_thread(self._reported, facts, reconciling=reconciling)
 
     def _reported(self, facts: RunFacts, *, reconciling: bool) -> dict[str, Any]:
         document = usage_document(facts)

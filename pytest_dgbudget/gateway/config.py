@@ -12,13 +12,13 @@ from pytest_dgbudget.settings import Settings, from_plain
 class GatewayConfig:
     """``pid`` and ``started`` tell the pytest that starts it (see hello.process_started).
 
-    ``takes_over``: another gateway of this invocation was there before. ``listener`` is the inherited descriptor of the
-    listening socket, ``log`` the file behind stdout and stderr.
+    ``predecessor`` tells how the gateway ended that this one replaces; None for the first of an invocation.
+    ``listener`` is the inherited descriptor of the listening socket, ``log`` the file behind stdout and stderr.
     """
 
     settings: Settings
     invocation: str
-    takes_over: bool
+    predecessor: str | None
     host: str
     pid: int
     started: str | None
@@ -32,7 +32,7 @@ class GatewayConfig:
             {
                 "settings": self.settings.plain(),
                 "invocation": self.invocation,
-                "takes_over": self.takes_over,
+                "predecessor": self.predecessor,
                 "host": self.host,
                 "pid": self.pid,
                 "started": self.started,

@@ -2,7 +2,7 @@
 
 After the HTTP upgrade both sides prove that they know the control secret, which never travels; then JSON lines:
 ``{"id": n, "op": …, …}`` is answered with ``{"id": n, "ok": …}`` or ``{"id": n, "error": {"kind", "message"}}``;
-a message without an id is not answered.
+a message without an id is not answered. Every ``BEAT_MS`` the gateway sends a ``{"beat": true}``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from typing import Any
 from pytest_dgbudget.errors import DgBudgetError, LedgerError
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner
+from pytest_dgbudget.gateway.strangers import Strangers
 from pytest_dgbudget.hello import CONTROL_UPGRADE, proof
+from pytest_dgbudget.rules.beats import BEAT_MS
 
 _UPGRADED = f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {CONTROL_UPGRADE}\r\n\r\n"
+_LONGEST_HELLO = 4 * 1024
 _LONGEST_LINE = 1024 * 1024
 _HELLO_SECONDS = 10
 
@@ -30,8 +33,9 @@ Answer = Callable[[Owner, dict[str, Any]], Awaitable[Any]]
 class ControlConnection(asyncio.Protocol):
     """The gateway's end. ``answer`` handles each message of a proven owner, ``lost`` is called once when it is gone."""
 
-    def __init__(self, secret: str, answer: Answer, lost: Callable[[Owner], None]) -> None:
+    def __init__(self, secret: str, strangers: Strangers, answer: Answer, lost: Callable[[Owner], None]) -> None:
         self._secret = secret
+        self._strangers = strangers
         self._answer = answer
         self._lost = lost
         self._challenge = secrets.token_hex(16)
@@ -50,7 +54,7 @@ class ControlConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        if len(self._buffer) > _LONGEST_LINE:
+        if len(self._buffer) > (_LONGEST_HELLO if self._answering is None else _LONGEST_LINE):
             self._transport.abort()
             return
         *lines, self._buffer = self._buffer.split(b"\n")
@@ -61,7 +65,6 @@ class ControlConnection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._timer.cancel()
         self._gone()
 
     def _received(self, message: dict[str, Any]) -> None:
@@ -76,10 +79,12 @@ class ControlConnection(asyncio.Protocol):
             self._transport.abort()
             return
         self._timer.cancel()
+        self._strangers.leave(self._transport)
         self._owner = Owner(role=message["role"], grants=[])
         self._process = ProcessWatch(message["pid"], message["started"], self._gone)
         self._send({"proof": proof(self._secret, "gateway", message["challenge"])})
         self._answering = asyncio.ensure_future(self._answer_all(self._owner))
+        self._beat()
 
     async def _answer_all(self, owner: Owner) -> None:
         """Answer one after the other: what a process asks, it asks in this order."""
@@ -94,10 +99,16 @@ class ControlConnection(asyncio.Protocol):
             if "id" in message:
                 self._send({"id": message["id"], **reply})
 
+    def _beat(self) -> None:
+        self._send({"beat": True})
+        self._timer = asyncio.get_running_loop().call_later(BEAT_MS / 1000, self._beat)
+
     def _send(self, message: dict[str, Any]) -> None:
         self._transport.write(json.dumps(message).encode() + b"\n")
 
     def _gone(self) -> None:
+        self._timer.cancel()
+        self._strangers.leave(self._transport)
         if self._process is not None:
             self._process.stop()
         self._transport.abort()

@@ -17,8 +17,9 @@ from pytest_dgbudget.gateway.admission import BudgetRefused
 from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.conversation import Conversation
 from pytest_dgbudget.gateway.http import BadRequest, Request, RequestReader, refusal, response
-from pytest_dgbudget.gateway.run import TEST_IS_OVER, ClientLeft, Run
+from pytest_dgbudget.gateway.run import TEST_IS_OVER, ClientLeft, GatewayLost, Run
 from pytest_dgbudget.gateway.sessions import Cut, Session
+from pytest_dgbudget.gateway.strangers import Strangers
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream, dial
 from pytest_dgbudget.gateway.vendor import Vendor
 from pytest_dgbudget.hello import CONTROL_PATH, CONTROL_UPGRADE
@@ -46,8 +47,9 @@ class House(Protocol):
 class Visitor(asyncio.Protocol):
     """One connection until its request is answered."""
 
-    def __init__(self, house: House, control: Callable[[], ControlConnection]) -> None:
+    def __init__(self, house: House, strangers: Strangers, control: Callable[[], ControlConnection]) -> None:
         self._house = house
+        self._strangers = strangers
         self._control = control
         self._reader = RequestReader()
         self._request: Request | None = None
@@ -60,6 +62,7 @@ class Visitor(asyncio.Protocol):
         self._transport = transport
         self._gone: asyncio.Future[None] = loop.create_future()
         self._timer = loop.call_later(_HEAD_SECONDS, transport.abort)
+        self._strangers.enter(transport)
 
     def data_received(self, data: bytes) -> None:
         if self._request is not None:
@@ -79,6 +82,7 @@ class Visitor(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()
+        self._strangers.leave(self._transport)
         if not self._gone.done():
             self._gone.set_result(None)
 
@@ -118,6 +122,8 @@ class Visitor(asyncio.Protocol):
             by_budget = was_cut(cut.closed_by)
             status, code = (402, "DGBUDGET_EXHAUSTED") if by_budget else (401, "DGBUDGET_UNAUTHORIZED")
             self._answer(refusal(status, code, cut.to_client.reason))
+        except GatewayLost as charged:
+            self._answer(refusal(402, "DGBUDGET_GATEWAY_LOST", str(charged)))
         except LedgerError as error:
             self._answer(refusal(503, "DGBUDGET_LEDGER", str(error)))
         except DialLost as lost:
@@ -132,9 +138,10 @@ class Visitor(asyncio.Protocol):
     async def _open(self, request: Request) -> None:
         run = await self._house.run()
         token, subprotocols = _credentials(request)
-        grant = run.find(token)
+        grant = await run.find(token)
         if grant is None:
             raise _Unauthorized("no such token; a test's comes from voice_agent.endpoint and ends with the test")
+        self._strangers.leave(self._transport)
         handshake = _handshake(request)
         vendor = await self._house.vendor()
         session = await run.open_session(grant, self._gone)

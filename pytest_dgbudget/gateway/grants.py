@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.gateway.clock import loop_time, now_ms
 from pytest_dgbudget.gateway.frames import Close
+from pytest_dgbudget.ledger.facts import SessionFacts
+from pytest_dgbudget.ledger.recovery import KnownAttempt
 from pytest_dgbudget.model import Attempt, ClosedBy, Lease, Overrun, UsageRecord
 from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.rules.meter import LeaseMeter
@@ -103,7 +105,9 @@ class Grant:
         self.lease: OpenLease | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.settled_ms = 0
-        self.ended_sessions: dict[str, UsageRecord] = {}
+        # What was charged in full because the gateway before this one died; such a test opens nothing more.
+        self.lost_ms: int | None = None
+        self.ended_sessions: dict[str, UsageRecord | SessionFacts] = {}
         self.overruns: list[Overrun] = []
         self.waits_given_up_ms: list[int] = []
         self.open_sessions: list[Session] = []
@@ -128,7 +132,7 @@ class Grant:
     def figures(self) -> dict[str, Any]:
         """Return what a report of the test says of this attempt."""
         return {
-            "seconds": seconds(self.used_ms),
+            "seconds": seconds(self.used_ms) if self.lost_ms is None else None,
             "budget_seconds": self.budget_seconds,
             "sessions": self.sessions_opened,
             "cost_usd": None,
@@ -155,3 +159,13 @@ class Grant:
         """Return when every session of this grant is closed and recorded."""
         while self.open_sessions:
             await asyncio.wait([session.done for session in self.open_sessions])
+
+
+def restored(known: KnownAttempt, idle_ms: int | None) -> Grant:
+    """Return a grant of a gateway that is gone, as the ledger knows it."""
+    grant = Grant(known.attempt, idle_ms)
+    grant.settled_ms = known.settled_ms + (known.orphaned_ms or 0)
+    grant.lost_ms = known.orphaned_ms
+    grant.ended_sessions = {session.id: session for session in known.sessions}
+    grant.overruns = list(known.overruns)
+    return grant

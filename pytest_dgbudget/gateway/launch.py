@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+import threading
+import weakref
 from pathlib import Path
 
 from pytest_dgbudget.errors import GatewayError
@@ -24,90 +25,132 @@ _PROGRAM = "import sys; sys.path[:] = sys.path[sys.path[0] == '':]; from pytest_
 _OURS = ("DEEPGRAM_", "DG_", "DGBUDGET_")
 _DROPPED = {"PYTHONWARNINGS", "PYTHONASYNCIODEBUG"}
 
+# A gateway that dies again and again has a reason that another one would meet, too.
+_MOST_SUCCESSORS = 5
+# A gateway that lost its controller closes everything, reports, and is gone by then.
+_END_SECONDS = 5
+
 
 def listen() -> socket.socket:
     """Bind the port that a gateway will serve, on loopback only."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.bind(("127.0.0.1", 0))
     listener.listen(1024)
+    _LISTENERS.add(listener)
     return listener
 
 
-@dataclass(slots=True)
-class LaunchedGateway:
-    """A gateway that we started, and how to speak to it."""
+_LISTENERS: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
-    process: subprocess.Popen[bytes]
-    log: Path
+
+def _let_go_in_child() -> None:
+    for listener in list(_LISTENERS):
+        listener.close()
+
+
+if hasattr(os, "register_at_fork"):
+    # A child would keep the port open when nobody is left to serve it.
+    os.register_at_fork(after_in_child=_let_go_in_child)
+
+
+class Keeper:
+    """Keeps the gateway of one invocation behind its listening socket: starts it, and a successor when it dies."""
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._invocation = secrets.token_hex(8)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = Path()
+        self._successors = 0
+        self._retired = False
+        self._lock = threading.Lock()
+        self.port: int = listener.getsockname()[1]
+        self.secret = secrets.token_hex(32)
+
+    def start(self) -> None:
+        """Start the gateway; raises GatewayError."""
+        self._start(predecessor=None)
+
+    def replace(self) -> None:
+        """Start a successor when the gateway has ended; raises GatewayError when there will be none."""
+        with self._lock:
+            why = self.why_it_ended()
+            if self._retired:
+                raise GatewayError(f"the gateway is gone: {why}")
+            if self._successors == _MOST_SUCCESSORS:
+                self._listener.close()
+                raise GatewayError(f"{_MOST_SUCCESSORS + 1} gateways have died; the last one: {why}")
+            self._successors += 1
+            self._start(predecessor=why)
 
     def why_it_ended(self) -> str:
-        """Say how the process ended and what it wrote last."""
+        """Wait until it is gone, and say how it ended and what it wrote last."""
+        assert self._process is not None
         try:
-            status = self.process.wait(timeout=1)
+            status = self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
-            return f"it still runs (pid {self.process.pid}); its log is {self.log}"
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
+            # Whatever it still does, nobody hears of it; closing its sockets is all that is left to it.
+            self._process.kill()
+            status = self._process.wait()
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines() if self._log.exists() else []
         last = f", and wrote: {lines[-1]}" if lines else ""
-        return f"it ended with status {status}{last} ({self.log})"
+        return f"it ended with status {status}{last} ({self._log})"
 
-    def wait(self, timeout: float) -> None:
-        """Wait for its end, for so many seconds."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout)
+    def retire(self) -> None:
+        """The run is over: no successor any more, and nobody is let in."""
+        with self._lock:
+            self._retired = True
+            self._listener.close()
 
+    def wait(self) -> None:
+        """Wait for its end, but not for ever."""
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_SECONDS)
 
-@dataclass(slots=True)
-class Launch:
-    """Everything needed to start the gateway of one invocation, and another one where the first has died."""
-
-    settings: Settings
-    invocation: str = field(default_factory=lambda: secrets.token_hex(8))
-    secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
-    started: bool = False
-
-    def start(self, listener: socket.socket) -> LaunchedGateway:
-        """Start it on a listening socket that it inherits; raises GatewayError."""
-        log = self._log_file()
+    def _start(self, predecessor: str | None) -> None:
+        self._log = _log_file(self._settings, self._invocation)
         config = GatewayConfig(
-            settings=self.settings,
-            invocation=self.invocation,
-            takes_over=self.started,
+            settings=self._settings,
+            invocation=self._invocation,
+            predecessor=predecessor,
             host=socket.gethostname(),
             pid=os.getpid(),
             started=process_started(os.getpid()),
-            listener=listener.fileno(),
-            log=str(log),
-            api_key=self.settings.api_key,
+            listener=self._listener.fileno(),
+            log=str(self._log),
+            api_key=self._settings.api_key,
             secret=self.secret,
         )
         try:
-            with log.open("ab") as output:
+            with self._log.open("ab") as output:
                 process = subprocess.Popen(
                     [sys.executable, "-c", _PROGRAM],
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=output,
-                    pass_fds=[listener.fileno()],
+                    pass_fds=[self._listener.fileno()],
                     env=clean_environment(),
                     start_new_session=True,
                 )
             assert process.stdin is not None
             with process.stdin as pipe:
                 pipe.write(config.dump())
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise GatewayError(f"the gateway can't be started: {error}") from error
-        self.started = True
-        return LaunchedGateway(process, log)
+        self._process = process
 
-    def _log_file(self) -> Path:
-        name = f"gateway-{self.settings.run_id}-{self.invocation}.log"
-        try:
-            make_folder(self.settings.ledger.parent)
-            path = self.settings.ledger.parent / name
-            path.touch()
-        except OSError:
-            path = Path(tempfile.gettempdir()) / name
-        return path
+
+def _log_file(settings: Settings, invocation: str) -> Path:
+    name = f"gateway-{settings.run_id}-{invocation}.log"
+    try:
+        make_folder(settings.ledger.parent)
+        path = settings.ledger.parent / name
+        path.touch()
+    except OSError:
+        path = Path(tempfile.gettempdir()) / name
+    return path
 
 
 def clean_environment() -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import resource
 import signal
 import socket
 import sys
@@ -16,6 +18,7 @@ from pytest_dgbudget.deepgram.account import Account
 from pytest_dgbudget.errors import DgBudgetError, LedgerError
 from pytest_dgbudget.gateway import runlock
 from pytest_dgbudget.gateway.books import Books
+from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.config import GatewayConfig, load
 from pytest_dgbudget.gateway.control import ControlConnection
@@ -23,12 +26,15 @@ from pytest_dgbudget.gateway.door import Visitor
 from pytest_dgbudget.gateway.emulated import Emulator, start_emulator
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner, Run
+from pytest_dgbudget.gateway.strangers import Strangers
 from pytest_dgbudget.gateway.vendor import Vendor
+from pytest_dgbudget.hello import process_started
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import LedgerNotWritable, SqliteConnection
 from pytest_dgbudget.model import ClosedBy, Invocation
 
 _CONTROLLER_SECONDS = 10
+_MOST_FILES = 65_536
 _GOODBYE_SECONDS = 2
 # How long an owner that waits for the statement is kept without an answer.
 _ANSWER_SECONDS = 0.5
@@ -38,11 +44,21 @@ def main() -> None:
     """Serve one run and exit."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _allow_many_files()
     config = load(sys.stdin.buffer.read())
-    asyncio.run(Gateway(config).serve())
+    run_metering(Gateway(config).serve())
     if os.fstat(sys.stderr.fileno()).st_size == 0:
         # Nothing went wrong, so nobody will look for it.
         Path(config.log).unlink(missing_ok=True)
+
+
+def _allow_many_files() -> None:
+    """Every session takes two, and the usual limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Gateway:
@@ -52,7 +68,10 @@ class Gateway:
         self._config = config
         self._settings = config.settings
         self._ledger_path = config.settings.ledger
+        self._strangers = Strangers()
         self._notices: list[str] = []
+        if config.predecessor is not None:
+            self._notices.append(f"a gateway died and was replaced: {config.predecessor}")
         self._controller_joined = False
         self._ledger: Ledger | None = None
         self._lock: runlock.RunLock | None = None
@@ -98,6 +117,8 @@ class Gateway:
             self._failed = error
         else:
             self._run = Run(self._settings, self._ledger, self._books)
+            if self._config.predecessor is not None:
+                self._run.await_owners()
             self._closing = Closing(
                 self._settings, self._config.invocation, self._ledger, self._books, self._notices, self.vendor
             )
@@ -115,13 +136,14 @@ class Gateway:
         ledger = Ledger(connection, self._invocation())
         ledger.begin(
             lambda run: run != self._settings.run_id and runlock.is_live(folder, run),
-            takes_over=self._config.takes_over,
+            takes_over=self._config.predecessor is not None,
         )
         return ledger
 
     def _use_temporary_ledger(self) -> None:
         self._release_lock()
-        path = Path(tempfile.mkdtemp(prefix="dgbudget-")) / "ledger.db"
+        # Where a successor finds it; nobody else can guess the name.
+        path = Path(tempfile.gettempdir()) / f"dgbudget-{self._config.invocation}" / "ledger.db"
         self._notices.append(f"the ledger {self._ledger_path} can't be written, so this run's is {path}")
         self._ledger_path = path
 
@@ -147,7 +169,10 @@ class Gateway:
         return Vendor(emulator.agent_url, emulator.api_key, account)
 
     def _visitor(self) -> Visitor:
-        return Visitor(self, lambda: ControlConnection(self._config.secret, self.answer, self.owner_lost))
+        strangers = self._strangers
+        return Visitor(
+            self, strangers, lambda: ControlConnection(self._config.secret, strangers, self.answer, self.owner_lost)
+        )
 
     # What the door asks for ----------------------------------------------------------------------------------------
 
@@ -169,7 +194,9 @@ class Gateway:
         op, run = message["op"], await self.run()
         if op == "join":
             self._controller_joined = self._controller_joined or owner.role == "controller"
-            return {"run_id": self._settings.run_id}
+            for held in message["held"]:
+                await run.restore(owner, held["attempt"], held["token"], held["idle_ms"])
+            return {"run_id": self._settings.run_id, "pid": os.getpid(), "started": process_started(os.getpid())}
         if op == "grant":
             return await run.grant(
                 owner, message["nodeid"], message["worker"], message["budget_ms"], message["idle_ms"]
@@ -191,7 +218,7 @@ class Gateway:
         if op == "finish":
             return await self._told_to_finish(message["exit_status"], wait=message["wait"])
         if op == "reconciliation":
-            return await self._reconciliation()
+            return await self._reconciliation(message["exit_status"], wait=message["wait"])
         raise ValueError(op)
 
     def owner_lost(self, owner: Owner) -> None:
@@ -233,9 +260,11 @@ class Gateway:
             self._say_goodbye()
         return finished
 
-    async def _reconciliation(self) -> dict[str, Any] | None:
+    async def _reconciliation(self, exit_status: int, *, wait: bool) -> dict[str, Any] | None:
         """Answer an owner that waits: the final report, or None for now."""
-        assert self._closing is not None
+        if self._finishing is None or self._closing is None:
+            # It waited for one that died meanwhile.
+            return await self._told_to_finish(exit_status, wait=wait)
         finished = await self._closing.reconciled(_ANSWER_SECONDS)
         if finished is not None:
             self._say_goodbye()

@@ -10,17 +10,19 @@ from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.gateway.admission import Admission, BudgetRefused, Waiter
 from pytest_dgbudget.gateway.books import Books
 from pytest_dgbudget.gateway.frames import Close
-from pytest_dgbudget.gateway.grants import TEST_OVER, Grant, OpenLease
+from pytest_dgbudget.gateway.grants import TEST_OVER, Grant, OpenLease, restored
 from pytest_dgbudget.gateway.sessions import Session
 from pytest_dgbudget.gateway.tokens import Tokens
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy, Lease, Outcome, Overrun, UsageRecord
 from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.settings import Settings
-from pytest_dgbudget.units import seconds
+from pytest_dgbudget.units import format_time, seconds
 
 # How long the end of a test waits for its sessions: they are aborted after a second at the latest.
 _END_SECONDS = 1.5
+# How long a successor keeps a client with a token that it doesn't know yet: its owner is about to come back.
+_RETURN_SECONDS = 5
 
 TEST_IS_OVER = Close(TEST_OVER, "the test is over, its token is revoked")
 PROCESS_IS_GONE = Close(TEST_OVER, "the test's process is gone")
@@ -28,6 +30,10 @@ PROCESS_IS_GONE = Close(TEST_OVER, "the test's process is gone")
 
 class ClientLeft(Exception):
     """The client is gone, or its test is over, before anything was dialled."""
+
+
+class GatewayLost(Exception):
+    """The test had a session open when another gateway died, and is charged for it in full."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +55,7 @@ class Run:
         self._grants: dict[str, Grant] = {}
         self._admission = Admission(books, ledger, settings.max_sessions, self._open_lease)
         self._over = False
+        self._owners_return: asyncio.Future[None] | None = None
         self.tag = settings.tag
         self.dialled: set[str] = set()
 
@@ -72,10 +79,28 @@ class Run:
             "budget_seconds": grant.budget_seconds,
         }
 
+    def await_owners(self) -> None:
+        """This gateway replaces one that died: owners come back with what that one had granted."""
+        self._owners_return = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(_RETURN_SECONDS, self._owners_are_back)
+
+    async def restore(self, owner: Owner, attempt: str, token: str, idle_ms: int | None) -> None:
+        """Take over a grant of the gateway before this one."""
+        known = await self._books.ask(self._ledger.known_attempt, attempt)
+        if known is None or self._over:
+            return
+        grant = restored(known, idle_ms)
+        grant.token = token
+        self._tokens.restore(token, grant)
+        self._grants[attempt] = grant
+        owner.grants.append(grant)
+        self._owner_came_back()
+
     def verdict(self, attempt: str) -> dict[str, Any]:
-        """Tell what a budget cut or refused, and which clients gave up waiting."""
+        """Tell what a budget cut or refused, which clients gave up waiting, and whether a gateway was lost."""
         grant = self._grants[attempt]
         return {
+            "gateway_lost": None if grant.lost_ms is None else _charged_in_full(grant.lost_ms),
             "overruns": [{**asdict(overrun), "message": describe(overrun)} for overrun in grant.overruns],
             "waits_given_up_ms": grant.waits_given_up_ms,
         }
@@ -111,8 +136,7 @@ class Run:
         return of_test[-1].figures()
 
     def outcome(self, attempt: str, outcome: Outcome) -> None:
-        if attempt in self._grants:
-            self._books.note(self._ledger.outcome, attempt, outcome)
+        self._books.note(self._ledger.outcome, attempt, outcome)
 
     def owner_lost(self, owner: Owner) -> None:
         """Begin to close everything of an owner; of all of them, when it is the controller that is gone."""
@@ -132,14 +156,19 @@ class Run:
 
     # What a client asks for ----------------------------------------------------------------------------------------
 
-    def find(self, token: str) -> Grant | None:
-        return self._tokens.find(token)
+    async def find(self, token: str) -> Grant | None:
+        """Return the grant that a token names; a successor leaves owners time to come back with theirs."""
+        while (grant := self._tokens.find(token)) is None and self._owners_return is not None:
+            await asyncio.wait([self._owners_return])
+        return grant
 
     async def open_session(self, grant: Grant, gone: asyncio.Future[None]) -> Session:
         """Take a lease, record the dial and begin to meter; the caller dials at once.
 
-        Raises ClientLeft, BudgetRefused or LedgerError, and has then opened and set aside nothing.
+        Raises ClientLeft, BudgetRefused, GatewayLost or LedgerError, and has then opened and set aside nothing.
         """
+        if grant.lost_ms is not None:
+            raise GatewayLost(_charged_in_full(grant.lost_ms))
         lease = await self._admitted(grant, gone)
         try:
             dial = await self._books.ask(self._ledger.dial, lease.lease)
@@ -180,6 +209,16 @@ class Run:
         tolerated = overrun.scope == "run" and self._settings.on_exhausted == "skip"
         self._books.note(self._ledger.refused, grant.attempt, overrun, tolerated=tolerated)
 
+    def _owner_came_back(self) -> None:
+        if self._owners_return is not None:
+            came, self._owners_return = self._owners_return, asyncio.get_running_loop().create_future()
+            came.set_result(None)
+
+    def _owners_are_back(self) -> None:
+        if self._owners_return is not None:
+            self._owners_return.set_result(None)
+            self._owners_return = None
+
     def _refuse_when_over(self) -> None:
         if self._over:
             raise GatewayError("the run is over; nothing is granted any more")
@@ -213,3 +252,10 @@ class Run:
         session.grant.note_ended(record)
         self._books.note(self._ledger.session_ended, record)
         self._admission.give_back(session.lease)
+
+
+def _charged_in_full(ms: int) -> str:
+    return (
+        f"the gateway died while this test had a session open: it is closed, nobody saw its end, and all of its "
+        f"lease is charged, {format_time(ms)}; this test can open nothing more; the statement may lower the charge"
+    )

@@ -103,14 +103,14 @@ def read_facts(rows: Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]], 
         target=target,
         billed=bool(billed),
         tag=tag,
-        invocations=_records(InvocationFacts, rows(sql.INVOCATIONS, of_run)),
-        attempts=_records(AttemptFacts, rows(sql.ATTEMPTS, of_run)),
-        leases=_records(LeaseFacts, rows(sql.LEASES, of_run)),
-        sessions=_records(SessionFacts, rows(sql.SESSIONS, of_run)),
+        invocations=records(InvocationFacts, rows(sql.INVOCATIONS, of_run)),
+        attempts=records(AttemptFacts, rows(sql.ATTEMPTS, of_run)),
+        leases=records(LeaseFacts, rows(sql.LEASES, of_run)),
+        sessions=records(SessionFacts, rows(sql.SESSIONS, of_run)),
         reconciliation=next((json.loads(document) for (document,) in rows(sql.RECONCILIATION, of_run)), None),
     )
 
 
-def _records(kind: type[Any], rows: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+def records(kind: type[Any], rows: list[tuple[Any, ...]]) -> tuple[Any, ...]:
     """Each statement selects its columns in the order of the record's fields."""
     return tuple(kind(**dict(zip(kind.__slots__, row, strict=True))) for row in rows)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.facts import RunFacts, read_facts
+from pytest_dgbudget.ledger.recovery import KnownAttempt, read_attempt
 from pytest_dgbudget.model import Attempt, Invocation, Lease, Outcome, Overrun, ScopeName, UsageRecord, utc_now
 from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide
 
@@ -156,6 +157,11 @@ class Ledger:
         """Return everything that is known of the run."""
         with self._db.snapshot():
             return read_facts(self._db.rows, self._invocation.run)
+
+    def known_attempt(self, attempt: str) -> KnownAttempt | None:
+        """Return what is known of one attempt; None where there is no such."""
+        with self._db.snapshot():
+            return read_attempt(self._db.rows, attempt)
 
     def close(self) -> None:
         self._db.close()

@@ -116,13 +116,19 @@ ATTEMPTS = """SELECT attempt.id, attempt.invocation, attempt.nodeid, attempt.num
     WHERE invocation.run = :run ORDER BY attempt.at, attempt.nodeid, attempt.number"""
 LEASES = f"""SELECT lease.id, lease.attempt, lease.ms, lease_end.how, lease_end.ms, {_STATED_MS}
     FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id WHERE lease.run = :run"""
-SESSIONS = """SELECT dial.id, dial.at, lease.id, lease.attempt, usage.id,
+_SESSIONS = """SELECT dial.id, dial.at, lease.id, lease.attempt, usage.id,
         COALESCE(usage.request_id, welcome.request_id), usage.closed_at, usage.ms,
         COALESCE(usage.handshake_ms, welcome.handshake_ms), usage.audio_in_ms,
         usage.audio_out_ms, usage.closed_by, usage.close_code, usage.confirmed, usage.tagged
     FROM dial JOIN lease ON lease.id = dial.lease
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id
-        AND NOT EXISTS (SELECT 1 FROM usage AS newer WHERE newer.supersedes = usage.id)
-    WHERE lease.run = :run ORDER BY dial.at, dial.id"""
+        AND NOT EXISTS (SELECT 1 FROM usage AS newer WHERE newer.supersedes = usage.id)"""
+SESSIONS = f"{_SESSIONS} WHERE lease.run = :run ORDER BY dial.at, dial.id"
+SESSIONS_OF_ATTEMPT = f"{_SESSIONS} WHERE lease.attempt = :attempt ORDER BY dial.at, dial.id"
+# One attempt, for a gateway that takes over.
+ATTEMPT = "SELECT id, nodeid, worker, number, budget_ms, left_ms FROM attempt WHERE id = :attempt"
+LEASE_ENDS = """SELECT lease.id, lease_end.how, lease_end.ms, lease.scope, lease.ms FROM lease
+    JOIN lease_end ON lease_end.lease = lease.id WHERE lease.attempt = :attempt ORDER BY lease.taken_at"""
+REFUSALS = "SELECT scope, used_ms, allowed_ms FROM refusal WHERE attempt = :attempt ORDER BY at"
 RECONCILIATION = "SELECT document FROM reconciliation WHERE run = :run ORDER BY seq DESC LIMIT 1"

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_dgbudget.agent.link import GrantedAttempt
 from pytest_dgbudget.agent.overruns import overrun_error
-from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted, DgBudgetError
+from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted, DgBudgetError, GatewayError
 from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
 from pytest_dgbudget.plugin.owner import Owner, join_gateway, start_gateway
 from pytest_dgbudget.plugin.state import STATE, State
@@ -78,10 +78,15 @@ class Accounting:
         if self._state.finished is not None:
             return  # After Ctrl-C the run's end closed everything before this teardown.
         self._set_properties(item, _figures_of_lost(account.attempt))
-        if account.gateway_lost:
-            return
-        ended = self.owner().link.ask("end", attempt=account.attempt.attempt)
-        self._set_properties(item, ended["figures"])
+        try:
+            ended = self.owner().link.end(account.attempt.attempt)
+            self._set_properties(item, ended["figures"])
+            if ended["gateway_lost"]:
+                raise GatewayError(ended["gateway_lost"])
+        except DgBudgetError:
+            if account.gateway_lost:
+                return  # The test has been told.
+            raise
         new = ended["overruns"][account.told :]
         if new and not self._tolerates(new):
             raise overrun_error(new[-1])
@@ -146,11 +151,14 @@ class Accounting:
             return
         try:
             verdict = self.owner().link.ask("verdict", attempt=account.attempt.attempt)
+            if verdict["gateway_lost"]:
+                raise GatewayError(verdict["gateway_lost"])
         except DgBudgetError as error:
             account.gateway_lost = True
             if raised is None or isinstance(raised, _NO_FAILURE):
                 raise error from raised
-            item.add_report_section(when, "dgbudget", str(error))
+            if not isinstance(raised, GatewayError):
+                item.add_report_section(when, "dgbudget", str(error))
             return
         overruns = verdict["overruns"]
         account.told = len(overruns)

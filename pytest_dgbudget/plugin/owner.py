@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Callable
 from typing import Any
 
 from pytest_dgbudget.agent.link import Link
 from pytest_dgbudget.errors import DgBudgetError, GatewayError
-from pytest_dgbudget.gateway.launch import Launch, LaunchedGateway, listen
+from pytest_dgbudget.gateway.launch import Keeper, listen
 from pytest_dgbudget.settings import Settings
-
-# The report is written before the gateway answers; its own end follows at once.
-_END_SECONDS = 5
 
 
 class Owner:
-    """A link to the gateway, and the gateway itself where this process started it."""
+    """A link to the gateway, and its keeper where this process started it."""
 
-    def __init__(self, link: Link, launch: Launch | None, gateway: LaunchedGateway | None) -> None:
+    def __init__(self, link: Link, keeper: Keeper | None) -> None:
         self.link = link
-        self._launch = launch
-        self._gateway = gateway
+        self._keeper = keeper
         # Written before the waiting for the statement begins, and all there is when nobody is left to wait for.
         self._first_report: dict[str, Any] | None = None
 
@@ -30,20 +25,17 @@ class Owner:
         """End the run and return its document, the report's path, and notices.
 
         ``wait``: for the comparison with the vendor's statement; ``still_waiting`` is called when that takes a while.
-        Where the gateway died, another one of the same invocation works from the ledger.
         """
         try:
-            try:
-                return self._finished(exit_status, still_waiting, wait=wait)
-            except GatewayError as lost:
-                self._replace_gateway()
-                finished = self._finished(exit_status, still_waiting, wait=wait)
-                return {**finished, "notices": [*finished["notices"], str(lost)]}
+            return self._finished(exit_status, still_waiting, wait=wait)
         except DgBudgetError as error:
             first = self._first_report
             if first is not None:
                 return {**first, "notices": [*first["notices"], str(error)]}
             return {"document": None, "report": None, "notices": [f"no report could be made: {error}"]}
+        finally:
+            if self._keeper is not None:
+                self._keeper.retire()
 
     def _finished(self, exit_status: int, still_waiting: Callable[[], None], *, wait: bool) -> dict[str, Any]:
         """Return the final report.
@@ -62,24 +54,19 @@ class Owner:
         assert report is not None
         self._first_report = report
         while report is None or report["reconciling"]:
-            report = self.link.ask("reconciliation")
+            report = self.link.ask("reconciliation", exit_status=exit_status, wait=wait)
             if report is None:
                 still_waiting()
                 still_waiting = _say_nothing
         return report
 
-    def _replace_gateway(self) -> None:
-        self.close()
-        assert self._launch is not None
-        successor = start_gateway_on(self._launch, listen())
-        self.link, self._gateway = successor.link, successor._gateway
-
     def close(self) -> None:
         """Let go; again is fine. Ctrl-C is: don't wait."""
         with contextlib.suppress(KeyboardInterrupt):
             self.link.close()
-            if self._gateway is not None:
-                self._gateway.wait(_END_SECONDS)
+            if self._keeper is not None:
+                self._keeper.retire()
+                self._keeper.wait()
 
 
 def _say_nothing() -> None:
@@ -88,20 +75,22 @@ def _say_nothing() -> None:
 
 def start_gateway(settings: Settings) -> Owner:
     """Start a gateway for a pytest that runs its tests itself; raises GatewayError or LedgerError."""
-    return start_gateway_on(Launch(settings), listen())
+    return start_gateway_of(Keeper(settings, listen()))
 
 
-def start_gateway_on(launch: Launch, listener: socket.socket) -> Owner:
-    """Start a gateway on a socket that is listening already, let go of the socket, and join as the controller."""
-    with listener:
-        port: int = listener.getsockname()[1]
-        gateway = launch.start(listener)
+def start_gateway_of(keeper: Keeper) -> Owner:
+    """Start a gateway and join it as the controller; raises GatewayError or LedgerError."""
+    keeper.start()
     try:
-        return Owner(Link(port, launch.secret, "controller"), launch, gateway)
+        return Owner(Link(keeper.port, keeper.secret, "controller", keeper.replace), keeper)
     except GatewayError as error:
-        raise GatewayError(f"{error}; {gateway.why_it_ended()}") from error
+        keeper.retire()
+        raise GatewayError(f"{error}; {keeper.why_it_ended()}") from error
+    except BaseException:
+        keeper.retire()
+        raise
 
 
 def join_gateway(port: int, secret: str) -> Owner:
     """Join the gateway of xdist's controller as one of its workers; raises GatewayError or LedgerError."""
-    return Owner(Link(port, secret, "worker"), None, None)
+    return Owner(Link(port, secret, "worker"), None)

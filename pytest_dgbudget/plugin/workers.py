@@ -24,13 +24,13 @@ class Doorkeeper:
     """
 
     def __init__(self, state: State) -> None:
-        from pytest_dgbudget.gateway.launch import Launch, listen
+        from pytest_dgbudget.gateway.launch import Keeper, listen
 
         self._state = state
-        self._launch = Launch(state.settings)
         self._listener = listen()
-        self.port: int = self._listener.getsockname()[1]
-        self.secret = self._launch.secret
+        self._keeper = Keeper(state.settings, self._listener)
+        self.port = self._keeper.port
+        self.secret = self._keeper.secret
         self._stopping = False
         self.owner: Owner | None = None
         self._thread = threading.Thread(target=self._wait_for_worker, name="dgbudget-door", daemon=True)
@@ -48,12 +48,12 @@ class Doorkeeper:
     def _wait_for_worker(self) -> None:
         select.select([self._listener], [], [])
         if self._stopping:
-            self._listener.close()
+            self._keeper.retire()
             return
-        from pytest_dgbudget.plugin.owner import start_gateway_on
+        from pytest_dgbudget.plugin.owner import start_gateway_of
 
         try:
-            self.owner = start_gateway_on(self._launch, self._listener)
+            self.owner = start_gateway_of(self._keeper)
         except DgBudgetError as error:
             # The workers that knocked are told by their own connections.
             self._state.failed = error

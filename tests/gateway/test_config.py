@@ -22,7 +22,7 @@ def config() -> GatewayConfig:
     return GatewayConfig(
         settings=settings,
         invocation="i",
-        takes_over=True,
+        predecessor="it ended with status -9",
         host="here",
         pid=1,
         started="1",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Project, Result
+from tests.gateways import gateway_of
 from tests.vendor import KEY, Vendor
 
 BEFORE_AND_AFTER = f"""
@@ -167,18 +167,6 @@ def after_a_failing_run(
             yield project.result(process), files
         finally:
             project.end()
-
-
-def gateway_of(pytest_pid: int) -> int:
-    """Find the gateway among the children of pytest."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        for task in Path(f"/proc/{pytest_pid}/task").iterdir():
-            for child in (task / "children").read_text(encoding="utf-8").split():
-                if b"pytest_dgbudget.gateway" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    return int(child)
-        time.sleep(0.01)
-    raise AssertionError("pytest has no gateway")
 
 
 Finished = tuple[Result, dict[str, bytes]]

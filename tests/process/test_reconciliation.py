@@ -16,6 +16,7 @@ import pytest
 
 from tests.bill import Answer, refusal, unsettled
 from tests.conftest import Project, Result
+from tests.gateways import gateway_of, is_running, wait_until
 from tests.process.test_figures import wait_for_report
 from tests.vendor import KEY, Vendor
 
@@ -379,32 +380,3 @@ def test_the_emulator_sends_its_own_bill(project: Project) -> None:
     result = project.run("--dg-budget=5m", "--dg-reconcile=require", "-n2")
     assert (result.status, reconciliation(result)["verdict"]) == (0, "reconciled"), result.output
     assert "3 of 3 sessions agree with the emulator's statement" in result.output
-
-
-def gateway_of(pid: int) -> int:
-    """Wait for the gateway that this pytest starts, and return its process id."""
-    children = f"/proc/{pid}/task/{pid}/children"
-    found: list[int] = []
-
-    def started() -> bool:
-        with open(children, encoding="ascii") as file:  # noqa: PTH123 - a file of the system
-            found[:] = [int(child) for child in file.read().split()]
-        return bool(found)
-
-    wait_until(started)
-    return found[0]
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def wait_until(happened: Callable[[], bool], timeout: float = 20) -> None:
-    deadline = time.monotonic() + timeout
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
