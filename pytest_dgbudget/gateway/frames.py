@@ -7,12 +7,12 @@ reads text messages on the side.
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 CONTINUATION, TEXT, BINARY, CLOSE = 0x0, 0x1, 0x2, 0x8
-_CONTROL = 0x8
+_FINAL, _CONTROL = 0x80, 0x8
 # A longer control frame breaks the protocol; it is passed on for the other side to say so.
 _LONGEST_CONTROL = 125
 
@@ -20,6 +20,11 @@ _LONGEST_CONTROL = 125
 _WHOLE_UP_TO = 64 * 1024
 # A text message up to here is read; the protocol's own are far smaller.
 _READ_UP_TO = 1024 * 1024
+
+# How most frames begin: a whole binary message, and a length of two bytes.
+_BINARY_MESSAGE = _FINAL | BINARY
+_LENGTH_OF_TWO_BYTES = 126
+_beginning = struct.Struct("!BBH").unpack_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +35,24 @@ class Close:
     reason: str
 
 
-class _Header(NamedTuple):
-    final: bool
-    opcode: int
-    mask: bytes
-    start: int
-    end: int
-
-
 class FrameReader:
     """One direction of a WebSocket: ``feed`` returns what may be passed on now.
 
     ``on_text`` gets each text message that is short enough to read. While ``holding``, text messages are kept back
-    until they are whole and ``on_text`` returns the frames to send in their place.
+    until they are whole and ``on_text`` returns the frames to send in their place; one that is longer than
+    ``hold_up_to`` makes it ``too_big``, and nothing passes any more.
     ``close`` is the peer's Close once it came; it is never passed on, and nothing behind it is.
+
+    Whatever comes, it keeps no more than one text that may be read, one frame that passes whole, and a header; and
+    each byte is copied a few times at most, however small the pieces are.
     """
 
     def __init__(self, on_text: Callable[[bytes], bytes], *, holding: bool, hold_up_to: int = _READ_UP_TO) -> None:
         self._on_text = on_text
         self._hold_up_to = hold_up_to
-        self._rest = b""
+        # The beginning of a frame, and how many bytes of it are worth a look.
+        self._rest = bytearray()
+        self._whole_at = 0
         self._passing = 0
         self._passing_audio = False
         self._message: bytearray | None = None
@@ -67,107 +70,137 @@ class FrameReader:
     def feed(self, data: bytes) -> bytes:
         if self.close is not None or self.too_big:
             return b""
-        data = self._rest + data if self._rest else data
-        passed: list[bytes] = []
-        at = begin = 0
-        while self.close is None and not self.too_big:
-            if self._passing:
-                step = min(self._passing, len(data) - at)
-                at += step
-                self._passing -= step
-                if self._passing_audio:
-                    self.binary_bytes += step
-            header = _read_header(data, at)
-            if header is None:
+        if self._rest:
+            if len(self._rest) + len(data) < self._whole_at:
+                self._rest += data
+                return b""
+            data = b"".join((self._rest, data))
+            self._rest.clear()
+        at = self._pass(0, len(data)) if self._passing else 0
+        at = self._end_of_audio(data, at)
+        return data if at == len(data) else self._feed_from(data, at)
+
+    def _end_of_audio(self, data: bytes, at: int) -> int:
+        """Count the whole binary messages that come next, as nearly all frames are; return where they end."""
+        size = len(data)
+        while size - at >= 4:
+            first, second, length = _beginning(data, at)
+            if first != _BINARY_MESSAGE:
                 break
-            if header.end > len(data):
-                if self._must_be_whole(header):
+            start = at + 4
+            if second & 0x7F != _LENGTH_OF_TWO_BYTES:
+                length = second & 0x7F
+                if length > _LENGTH_OF_TWO_BYTES:
                     break
-                self._start_long_frame(header, len(data))
-                at = len(data)
+                start = at + 2
+            if second & 0x80:
+                start += 4
+            if start + length > size:
                 break
-            if header.opcode == CLOSE:
-                passed.append(data[begin:at])
-                begin = at = header.end
-                self.close = _read_close(_payload(data, header))
+            self.binary_bytes += length
+            at = start + length
+        return at
+
+    def _feed_from(self, data: bytes, at: int) -> bytes:
+        """Go on frame by frame where something else than audio comes."""
+        passed: list[bytes] = []
+        begin = end = 0
+        while (payload := _find_payload(data, at)) is not None:
+            start, end = payload
+            opcode = data[at] & 0x0F
+            held = self.holding and self._is_text(opcode)
+            if end - start > self._longest(opcode):
+                if held:
+                    self.too_big = True
+                    break
+                self._start_long_frame(data[at], end - start)
+                at = self._pass(start, len(data))
+            elif end > len(data):
                 break
-            if self._is_text(header):
-                held = self.holding
-                instead = self._take(data, header)
+            elif opcode == CLOSE:
+                self.close = _read_close(_unmasked(data, at, start, end))
+                break
+            else:
+                instead = self._take(data, at, start, end)
                 if held:
                     passed += (data[begin:at], instead)
-                    begin = header.end
-            elif header.opcode < _CONTROL:
-                self.binary_bytes += header.end - header.start
-            at = header.end
+                    begin = end
+                at = end
+            at = self._end_of_audio(data, at)
         passed.append(data[begin:at])
-        self._rest = b"" if self.close is not None or self.too_big else data[at:]
-        return passed[0] if len(passed) == 1 else b"".join(passed)
+        if self.close is None and not self.too_big:
+            self._rest += data[at:]
+            self._whole_at = end - at if payload is not None else 0
+        return b"".join(passed)
 
-    def _is_text(self, header: _Header) -> bool:
-        return header.opcode == TEXT or (header.opcode == CONTINUATION and self._in_text)
+    def _is_text(self, opcode: int) -> bool:
+        return opcode == TEXT or (opcode == CONTINUATION and self._in_text)
 
-    def _must_be_whole(self, header: _Header) -> bool:
-        if header.opcode >= _CONTROL:
-            return header.end - header.start <= _LONGEST_CONTROL
-        if self._is_text(header):
-            size = header.end - header.start + len(self._message or b"")
-            if self.holding:
-                self.too_big = size > self._hold_up_to
-                return True
-            return size <= _READ_UP_TO
-        return header.end - header.start <= _WHOLE_UP_TO
+    def _longest(self, opcode: int) -> int:
+        """How long a payload may be for its frame to be kept until it is whole."""
+        if opcode >= _CONTROL:
+            return _LONGEST_CONTROL
+        if opcode == TEXT:
+            return self._hold_up_to if self.holding else _READ_UP_TO
+        if opcode == CONTINUATION and self._message is not None:
+            return (self._hold_up_to if self.holding else _READ_UP_TO) - len(self._message)
+        return _WHOLE_UP_TO
 
-    def _start_long_frame(self, header: _Header, available: int) -> None:
-        self._passing = header.end - available
-        self._passing_audio = header.opcode < _CONTROL and not self._is_text(header)
-        if self._passing_audio:
-            self.binary_bytes += max(0, available - header.start)
-        elif header.opcode < _CONTROL:
+    def _start_long_frame(self, first: int, length: int) -> None:
+        """Pass a frame on as it comes; a text is not read then."""
+        is_text = self._is_text(first & 0x0F)
+        self._passing = length
+        self._passing_audio = first & _CONTROL == 0 and not is_text
+        if is_text:
             self._message = None
-            self._in_text = not header.final
+            self._in_text = first & _FINAL == 0
 
-    def _take(self, data: bytes, header: _Header) -> bytes:
-        """Add a whole text frame to its message; return what replaces the message when it is whole."""
-        if header.opcode == TEXT:
+    def _pass(self, at: int, available: int) -> int:
+        """Pass on what there is of a long frame; return where it ends."""
+        step = min(self._passing, available - at)
+        self._passing -= step
+        if self._passing_audio:
+            self.binary_bytes += step
+        return at + step
+
+    def _take(self, data: bytes, at: int, start: int, end: int) -> bytes:
+        """Count a whole frame, or read it; return what replaces the text that it ends."""
+        opcode, final = data[at] & 0x0F, data[at] & _FINAL
+        if not self._is_text(opcode):
+            self.binary_bytes += end - start if opcode < _CONTROL else 0
+            return b""
+        if opcode == TEXT:
             self._message = bytearray()
-        if self._message is not None:
-            self._message += _payload(data, header)
-            if len(self._message) > (self._hold_up_to if self.holding else _READ_UP_TO):
-                self.too_big = self.holding
-                self._message = None
-        self._in_text = not header.final
-        if not header.final or self._message is None:
+        self._in_text = not final
+        if self._message is None:
+            return b""
+        self._message += _unmasked(data, at, start, end)
+        if not final:
             return b""
         message, self._message = bytes(self._message), None
         return self._on_text(message)
 
 
-def _read_header(data: bytes, at: int) -> _Header | None:
+def _find_payload(data: bytes, at: int) -> tuple[int, int] | None:
+    """Return where the payload of the frame at ``at`` begins and ends; None while its header is not whole."""
     available = len(data) - at
     if available < 2:
         return None
-    first, second = data[at], data[at + 1]
+    second = data[at + 1]
     length = second & 0x7F
     start = at + 2
     if length >= 126:
-        extended = 2 if length == 126 else 8
-        if available < 2 + extended:
-            return None
-        length = int.from_bytes(data[start : start + extended], "big")
-        start += extended
-    mask = b""
+        start += 2 if length == 126 else 8
+        length = int.from_bytes(data[at + 2 : start], "big")
     if second & 0x80:
-        if len(data) < start + 4:
-            return None
-        mask = data[start : start + 4]
         start += 4
-    return _Header(bool(first & 0x80), first & 0x0F, mask, start, start + length)
+    return (start, start + length) if start <= len(data) else None
 
 
-def _payload(data: bytes, header: _Header) -> bytes:
-    payload = data[header.start : header.end]
-    return _masked(payload, header.mask) if header.mask else payload
+def _unmasked(data: bytes, at: int, start: int, end: int) -> bytes:
+    """Return a frame's payload as its sender meant it."""
+    payload = data[start:end]
+    return _masked(payload, data[start - 4 : start]) if data[at + 1] & 0x80 else payload
 
 
 def _masked(payload: bytes, mask: bytes) -> bytes:
