@@ -16,7 +16,7 @@ from pytest_dgbudget.gateway.clock import now_ms
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Lease, Overrun
-from pytest_dgbudget.rules.budget import Refused, Scope
+from pytest_dgbudget.rules.budget import Refused, Scope, Wait
 
 
 class BudgetRefused(Exception):
@@ -46,7 +46,7 @@ class Admission:
     """Gives out places and leases, one decision at a time."""
 
     def __init__(
-        self, books: Books, ledger: Ledger, max_sessions: int, open_lease: Callable[[Grant, Lease], OpenLease]
+        self, books: Books, ledger: Ledger, max_sessions: int, open_lease: Callable[[Grant, Lease, str], OpenLease]
     ) -> None:
         self._books = books
         self._ledger = ledger
@@ -125,12 +125,12 @@ class Admission:
             waiter.answer.set_result(lease)
 
     async def _lease(self, waiter: Waiter) -> OpenLease | None:
-        answer = await self._books.ask(self._ledger.lease, waiter.grant.attempt)
+        answer = await self._books.ask(self._ledger.lease_to_dial, waiter.grant.attempt)
         if isinstance(answer, Refused):
             raise BudgetRefused(_refusal(answer.scope))
-        if not isinstance(answer, Lease):
+        if isinstance(answer, Wait):
             return None
-        return self._open_lease(waiter.grant, answer)
+        return self._open_lease(waiter.grant, *answer)
 
 
 def _refusal(scope: Scope) -> Overrun:

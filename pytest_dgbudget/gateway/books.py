@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.ledger.ledger import Ledger
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,18 +27,25 @@ class Books:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._failed = failed
         self._broken = False
+        self._ledger: Ledger | None = None
+        self._notes: deque[Callable[[], object]] = deque()
         self.error: LedgerError | None = None
+
+    def keep(self, ledger: Ledger) -> None:
+        """From now on, notes are written into this ledger."""
+        self._ledger = ledger
 
     async def ask(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a call and return its result; raises LedgerError."""
         return await asyncio.wrap_future(self._thread.submit(call, *args, **kwargs))
 
     def note(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Run a call later; a failure makes the books fail, and nothing behind it is written.
+        """Run a call later, together with others that wait. A failure makes the books fail; then nothing is written.
 
         A lease whose session could not be recorded stays open, for the next run to charge in full.
         """
-        self._thread.submit(self._write, call, *args, **kwargs).add_done_callback(self._check)
+        self._notes.append(partial(call, *args, **kwargs))
+        self._thread.submit(self._write).add_done_callback(self._check)
 
     async def written(self) -> None:
         """Return when everything that was handed over so far has run."""
@@ -44,11 +54,14 @@ class Books:
     def close(self) -> None:
         self._thread.shutdown()
 
-    def _write(self, call: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
-        if self._broken:
+    def _write(self) -> None:
+        if self._broken or not self._notes:
             return
+        assert self._ledger is not None
         try:
-            call(*args, **kwargs)
+            with self._ledger.together():
+                while self._notes:
+                    self._notes.popleft()()
         except BaseException:
             self._broken = True
             raise

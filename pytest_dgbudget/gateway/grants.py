@@ -24,10 +24,16 @@ TEST_OVER = 4410
 
 
 class OpenLease:
-    """A lease with its meter and its deadline. Whoever may open a session of it holds it; the last one settles it."""
+    """A lease with its meter and its deadline. Whoever may open a session of it holds it; the last one settles it.
 
-    def __init__(self, lease: Lease, cut: Callable[[Overrun], None], settled: Callable[[OpenLease], None]) -> None:
+    ``first_dial`` is recorded with the lease, and taken by the first session.
+    """
+
+    def __init__(
+        self, lease: Lease, first_dial: str, cut: Callable[[Overrun], None], settled: Callable[[OpenLease], None]
+    ) -> None:
         self.lease = lease
+        self.first_dial: str | None = first_dial
         self.meter = LeaseMeter(allowance_ms=lease.allowance_ms)
         self.sessions: list[Session] = []
         self.holders = 0

@@ -116,6 +116,7 @@ class Gateway:
         except DgBudgetError as error:
             self._failed = error
         else:
+            self._books.keep(self._ledger)
             self._run = Run(self._settings, self._ledger, self._books)
             if self._config.predecessor is not None:
                 self._run.await_owners()

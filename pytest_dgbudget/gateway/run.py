@@ -11,7 +11,7 @@ from pytest_dgbudget.gateway.admission import Admission, BudgetRefused, Waiter
 from pytest_dgbudget.gateway.books import Books
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import TEST_OVER, Grant, OpenLease, restored
-from pytest_dgbudget.gateway.sessions import Session
+from pytest_dgbudget.gateway.sessions import Session, never_dialled
 from pytest_dgbudget.gateway.tokens import Tokens
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy, Lease, Outcome, Overrun, UsageRecord
@@ -171,7 +171,9 @@ class Run:
             raise GatewayLost(_charged_in_full(grant.lost_ms))
         lease = await self._admitted(grant, gone)
         try:
-            dial = await self._books.ask(self._ledger.dial, lease.lease)
+            dial, lease.first_dial = lease.first_dial, None
+            if dial is None:
+                dial = await self._books.ask(self._ledger.dial, lease.lease)
             if self._books.error is not None:
                 raise self._books.error
         except LedgerError:
@@ -239,12 +241,14 @@ class Run:
             await asyncio.wait(closing, timeout=_END_SECONDS)
         await self._books.written()
 
-    def _open_lease(self, grant: Grant, lease: Lease) -> OpenLease:
-        grant.lease = OpenLease(lease, grant.overruns.append, lambda open_lease: self._settle(grant, open_lease))
+    def _open_lease(self, grant: Grant, lease: Lease, dial: str) -> OpenLease:
+        grant.lease = OpenLease(lease, dial, grant.overruns.append, lambda open_lease: self._settle(grant, open_lease))
         return grant.lease
 
     def _settle(self, grant: Grant, lease: OpenLease) -> None:
         grant.lease = None
+        if lease.first_dial is not None:
+            self._books.note(self._ledger.session_ended, never_dialled(lease.first_dial))
         grant.settled_ms += lease.meter.used_ms
         self._books.note(self._ledger.settle, lease.lease, lease.meter.used_ms)
 

@@ -30,7 +30,7 @@ class Connection(Protocol):
     def execute(self, sql: str, parameters: Mapping[str, Any]) -> None: ...
 
     def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing, alone among all writers."""
+        """All or nothing, alone among all writers; within another one, a part of that."""
         ...
 
     def snapshot(self) -> AbstractContextManager[None]:
@@ -57,6 +57,10 @@ class Ledger:
             self._create()
             self._sweep(is_live)
             self._enter(takes_over=takes_over)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Make one transaction of several calls: a commit has its price, for it reaches the disk."""
+        return self._db.transaction()
 
     def begin_attempt(self, nodeid: str, worker: str, budget_ms: int | None) -> Attempt:
         """Number the next attempt of a test and tell what is left of the test's own budget."""
@@ -86,6 +90,12 @@ class Ledger:
             )
             self._insert_lease(lease, attempt)
         return lease
+
+    def lease_to_dial(self, attempt: Attempt) -> tuple[Lease, str] | Wait | Refused:
+        """Take a lease, and record that its first session is about to be dialled."""
+        with self.together():
+            lease = self.lease(attempt)
+            return (lease, self.dial(lease)) if isinstance(lease, Lease) else lease
 
     def scopes(self, attempt: Attempt) -> list[Scope]:
         """Every budget that applies to an attempt, the narrowest first."""

@@ -58,7 +58,10 @@ class SqliteConnection:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing, alone among all writers."""
+        """All or nothing, alone among all writers; within another one, a part of that."""
+        if self._connection.in_transaction:
+            yield
+            return
         with self._between("BEGIN IMMEDIATE"):
             yield
 
