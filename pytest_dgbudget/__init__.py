@@ -1,14 +1,11 @@
 """A budget for Deepgram Voice Agent sessions in pytest: metered, cut in time, closed for certain.
 
-Importing the package imports the errors alone; the other public names are loaded when first used.
+The public names are loaded when first used: every start of pytest imports this package.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-
-from pytest_dgbudget.errors import *  # noqa: F403 - the whole tree, as errors.__all__ has it
-from pytest_dgbudget.errors import __all__ as _errors
 
 if TYPE_CHECKING:
     from pytest_dgbudget.agent.endpoint import Endpoint as Endpoint
@@ -16,19 +13,31 @@ if TYPE_CHECKING:
     from pytest_dgbudget.agent.faces import Session as Session
     from pytest_dgbudget.agent.turns import Turn as Turn
     from pytest_dgbudget.agent.voice_agent import VoiceAgent as VoiceAgent
+    from pytest_dgbudget.errors import *  # noqa: F403 - the whole tree, as errors.__all__ has it
     from pytest_dgbudget.model import Usage as Usage
     from pytest_dgbudget.rules.messages import Message as Message
 
 _HOME = {
+    "AgentError": "errors",
     "AsyncSession": "agent.faces",
+    "BudgetExceeded": "errors",
+    "BudgetExhausted": "errors",
+    "DgBudgetError": "errors",
     "Endpoint": "agent.endpoint",
+    "ExpectTimeout": "errors",
+    "GatewayError": "errors",
+    "HandshakeRefused": "errors",
+    "LedgerError": "errors",
     "Message": "rules.messages",
+    "ReconciliationError": "errors",
     "Session": "agent.faces",
+    "SessionClosed": "errors",
+    "SettingsError": "errors",
     "Turn": "agent.turns",
     "Usage": "model",
     "VoiceAgent": "agent.voice_agent",
 }
-__all__ = [*_errors, *_HOME]
+__all__ = [*_HOME]
 
 
 def __getattr__(name: str) -> Any:

@@ -137,11 +137,10 @@ def test_the_emulator_is_imported_by_nothing_but_its_command() -> None:
     assert {one.home for one in OURS if one.top == "emulator"} == {"emulator", "cli"}
 
 
-def test_the_package_imports_its_errors_alone() -> None:
+def test_the_package_imports_nothing_of_ours_before_it_is_used() -> None:
     assert {one.imported for one in IMPORTS if not one.importer and one.at_run_time and not one.in_function} == {
         "__future__",
         "typing",
-        "errors",
     }
 
 
