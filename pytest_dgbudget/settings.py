@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.options import OPTIONS, Option, host_of
+from pytest_dgbudget.values import PARSE
 
 API_KEY_VARIABLE = "DEEPGRAM_API_KEY"
 ACTIVE_VARIABLE = "DGBUDGET_ACTIVE"
@@ -154,7 +155,7 @@ def _given(
     if text is None:
         return _Given(where, by_hand, None)
     try:
-        return _Given(where, by_hand, option.parse(text))
+        return _Given(where, by_hand, PARSE[option.name](text))
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from None
 

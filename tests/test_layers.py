@@ -26,6 +26,7 @@ LAYERS = {
     "hello": 0,
     "rules": 1,
     "options": 1,
+    "values": 1,
     "settings": 1,
     "ledger": 2,
     "deepgram": 2,

@@ -12,6 +12,7 @@ import pytest
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.options import DEFAULT_AGENT_URL, DEFAULT_API_URL, OPTIONS, Option
 from pytest_dgbudget.settings import Settings, from_plain, is_loopback, refuse_unbounded, resolve
+from pytest_dgbudget.values import PARSE
 
 ROOT, HERE = Path("/project"), Path("/project/somewhere")
 NO_KEY: dict[str, str] = {}
@@ -123,9 +124,9 @@ BAD = {
 }
 
 
-def test_these_tests_know_every_option() -> None:
+def test_every_option_has_its_values_and_is_known_to_these_tests() -> None:
     names = {option.name for option in OPTIONS}
-    assert VALUES.keys() == names == BAD.keys()
+    assert PARSE.keys() == VALUES.keys() == names == BAD.keys()
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)

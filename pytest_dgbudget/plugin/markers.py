@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pytest
 
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.options import time_or_off
 from pytest_dgbudget.plugin.hooks import MARKER
 from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.settings import Settings
+from pytest_dgbudget.values import time_or_off
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.options import OPTIONS
 
 if TYPE_CHECKING:
@@ -59,6 +58,7 @@ class Given:
 
     def resolve(self) -> Settings:
         """Return the settings; raises pytest.UsageError."""
+        from pytest_dgbudget.errors import SettingsError
         from pytest_dgbudget.settings import resolve
 
         try:
