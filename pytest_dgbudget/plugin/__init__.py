@@ -39,3 +39,8 @@ __all__ = [
     "pytest_unconfigure",
     "voice_agent",
 ]
+
+
+def __dir__() -> list[str]:
+    """pytest looks closely at each name of a plugin."""
+    return __all__

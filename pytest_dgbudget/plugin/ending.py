@@ -21,6 +21,10 @@ class Ending:
     def __init__(self, state: State) -> None:
         self._state = state
 
+    def __dir__(self) -> list[str]:
+        """pytest looks closely at each name of a plugin, those that every object has included."""
+        return [name for name in vars(Ending) if name.startswith("pytest_")]
+
     def pytest_keyboard_interrupt(self) -> None:
         """Close everything now: xdist gives its workers seconds to end before the session finishes."""
         owner = self._owner()

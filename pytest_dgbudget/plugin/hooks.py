@@ -34,6 +34,10 @@ class _QuietAsyncio:
             # pytest runs this hook inside catch_warnings, so the filter is gone behind it.
             warnings.filterwarnings("ignore", message=_NOT_OUR_USERS_WARNING)
 
+    def __dir__(self) -> list[str]:
+        """pytest looks closely at each name of a plugin, those that every object has included."""
+        return ["pytest_configure"]
+
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     register_options(parser)

@@ -140,6 +140,15 @@ def test_what_a_start_without_options_loads_is_all_listed_here(project: Project)
     }
 
 
+def test_pytest_sees_nothing_of_ours_but_hooks_and_the_fixture(pytester: pytest.Pytester) -> None:
+    manager = pytester.parseconfigure().pluginmanager
+    ours = {name: plugin for name, plugin in manager.list_name_plugin() if name.startswith("dgbudget")}
+    assert len(ours) == 3
+    for plugin in ours.values():
+        hooks = {name for name in dir(type(plugin)) + list(vars(plugin)) if name.startswith("pytest_")}
+        assert set(dir(plugin)) - {"voice_agent"} == hooks
+
+
 @asyncio_closes_its_loops
 def test_under_xdist_the_controller_alone_holds_one_socket_and_one_thread(project: Project) -> None:
     project.write("conftest.py", LOOK)
