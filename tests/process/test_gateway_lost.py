@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -151,3 +152,78 @@ def test_i6_every_lease_of_a_killed_gateway_ends_once(project: Project, vendor: 
             "SELECT lease.id, lease_end.how FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id"
         )
         assert sorted(how for _, how in ends) == ["orphaned", "settled", "settled"]
+
+
+def test_a_successor_finds_the_temporary_ledger_of_an_emulated_run(project: Project) -> None:
+    project.write(".dgbudget", "no folder can be made here")
+    project.write("conftest.py", CONFTEST)
+    project.write(
+        "test_it.py",
+        """
+import signal
+
+def test_before(voice_agent, signal_gateway):
+    with voice_agent.connect() as session:
+        session.say("hi")
+    signal_gateway(signal.SIGKILL)
+
+def test_after(voice_agent):
+    with voice_agent.connect() as session:
+        assert session.say("hi").reply
+""",
+    )
+    result = project.run("--dg-target=emulator", "--dg-budget=10m", "--dg-report-dir=report", "--dg-reconcile=off")
+    assert "2 passed" in result.output
+    assert "can't be written, so this run's is" in result.output
+    assert "a gateway died and was replaced" in result.output
+    document = json.loads((project.path / "report/usage.json").read_text(encoding="utf-8"))
+    assert [session["closed_by"] for session in document["sessions"]] == ["client", "client"]
+
+
+def test_a_client_that_connects_while_the_gateway_is_replaced_waits_and_is_served(
+    project: Project, vendor: Vendor
+) -> None:
+    project.write("conftest.py", CONFTEST)
+    project.write(
+        "test_it.py",
+        """
+import json, signal
+from websockets.sync.client import connect
+
+def test_foreign(voice_agent, signal_gateway):
+    signal_gateway(signal.SIGKILL)
+    headers = {"Authorization": f"Token {voice_agent.endpoint.api_key}"}
+    with connect(voice_agent.endpoint.agent_url, additional_headers=headers, proxy=None) as websocket:
+        assert json.loads(websocket.recv())["type"] == "Welcome"
+""",
+    )
+    result = project.run("--dg-budget=10m", env=vendor.environ)
+    assert result.status == 0, result.output
+    (session,) = result.usage["sessions"]
+    assert session["closed_by"] == "client"
+
+
+def test_i8_an_overrun_before_the_gateway_died_still_fails_its_test(project: Project, vendor: Vendor) -> None:
+    project.write("conftest.py", CONFTEST)
+    project.write(
+        "test_it.py",
+        """
+import signal, time
+import pytest
+from pytest_dgbudget import DgBudgetError
+
+@pytest.mark.dg_budget("1s")
+def test_swallows(voice_agent, signal_gateway):
+    try:
+        with voice_agent.connect() as session:
+            session.expect("Nothing", timeout="5s")
+    except DgBudgetError:
+        pass
+    time.sleep(0.3)
+    signal_gateway(signal.SIGKILL)
+""",
+    )
+    result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
+    assert result.status == 1, result.output
+    assert "BudgetExceeded" in result.output
+    assert result.outcomes() == {"test_swallows": "failed"}
