@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,16 @@ _SCRUBBED = ("DEEPGRAM_", "DG_", "DGBUDGET_")
 # Buffering is one of them: what a user's pipe shows late, a test must not see at once.
 _OTHERS = {"PYTEST_ADDOPTS", "PYTHONWARNINGS", "PYTHONUNBUFFERED"}
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_stays_in_the_temporary_folder() -> Iterator[None]:
+    """What a gateway puts there when it can't write elsewhere is the user's; ours must be gone."""
+    folder = Path(tempfile.gettempdir())
+    before = set(folder.glob("dgbudget-*"))
+    yield
+    for ours in set(folder.glob("dgbudget-*")) - before:
+        shutil.rmtree(ours)
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +56,7 @@ class Project:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.expects_log = False
         self._processes: list[subprocess.Popen[str]] = []
 
     def write(self, name: str, text: str) -> Path:
@@ -82,6 +97,30 @@ class Project:
             assert process.stdout is not None
             if not process.stdout.closed:
                 process.communicate()
+        assert not (left := processes_below(self.path)), f"still running: {left}"
+        folder = self.path / ".dgbudget"
+        assert not list(folder.glob("run-*.lock")), "a gateway was not able to let go of its run"
+        logs = {log.name: log.read_text(encoding="utf-8") for log in folder.glob("gateway-*.log")}
+        assert self.expects_log or not logs, "a gateway deletes its log when nothing went wrong"
+
+
+def processes_below(folder: Path, timeout: float = 10) -> list[str]:
+    """Wait until no process works below a folder, as every gateway and emulator of a project does; return the rest."""
+    deadline = time.monotonic() + timeout
+    while (left := _working_below(folder)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    return list(left.values())
+
+
+def _working_below(folder: Path) -> dict[int, str]:
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
 
 
 class Result:

@@ -52,6 +52,7 @@ def test_kills_the_gateway(voice_agent):
 
 
 def test_a_ledger_that_breaks_at_the_end_costs_the_report_and_not_the_run(project: Project, vendor: Vendor) -> None:
+    project.expects_log = True
     project.write(
         "test_breaks.py",
         """

@@ -126,6 +126,7 @@ def test_is_stopped(voice_agent):
 
 
 def test_a_gateway_that_dies_again_and_again_is_given_up(project: Project, vendor: Vendor) -> None:
+    project.expects_log = True
     project.write("conftest.py", CONFTEST)
     project.write(
         "test_again.py",
