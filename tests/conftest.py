@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pytest_dgbudget.gateway.runlock import is_live
 from tests.vendor import Vendor
 
 _SCRUBBED = ("DEEPGRAM_", "DG_", "DGBUDGET_")
@@ -65,13 +66,18 @@ class Project:
         path.write_text(text, encoding="utf-8")
         return path
 
-    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Start pytest in a process group of its own, so that signals reach it and nobody else."""
+    def start(
+        self, *arguments: str, env: Mapping[str, str] | None = None, talks: bool = False
+    ) -> subprocess.Popen[str]:
+        """Start pytest in a process group of its own, so that signals reach it and nobody else.
+
+        ``talks``: its stdin is a pipe that stays open, for a debugger to read.
+        """
         process = subprocess.Popen(
             [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
             cwd=self.path,
             env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -99,7 +105,8 @@ class Project:
                 process.communicate()
         assert not (left := processes_below(self.path)), f"still running: {left}"
         folder = self.path / ".dgbudget"
-        assert not list(folder.glob("run-*.lock")), "a gateway was not able to let go of its run"
+        runs = [lock.stem.removeprefix("run-") for lock in folder.glob("run-*.lock")]
+        assert not [run for run in runs if is_live(folder, run)], "who serves these runs?"
         logs = {log.name: log.read_text(encoding="utf-8") for log in folder.glob("gateway-*.log")}
         assert self.expects_log or not logs, "a gateway deletes its log when nothing went wrong"
 

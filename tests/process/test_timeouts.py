@@ -1,0 +1,96 @@
+"""What else stops a test: pytest-timeout, faulthandler, a debugger that waits for somebody."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Project
+from tests.gateways import wait_until
+from tests.ledgers import ends_of_leases
+from tests.vendor import Vendor
+
+HANGS = """
+import time
+
+def test_before(voice_agent):
+    with voice_agent.connect():
+        pass
+
+def test_hangs(voice_agent):
+    with voice_agent.connect():
+        time.sleep(60)
+"""
+
+
+def test_a_signal_of_pytest_timeout_is_an_ordinary_failure(project: Project, vendor: Vendor) -> None:
+    project.write("test_it.py", HANGS)
+    result = project.run("--dg-budget=10m", "--timeout=1", "--timeout-method=signal", env=vendor.environ)
+    assert result.status == 1, result.output
+    assert result.outcomes() == {"test_before": "passed", "test_hangs": "failed"}
+    assert result.usage["run"]["complete"]
+    assert vendor.wait_closed(2)[1].seconds < 10
+
+
+@pytest.mark.parametrize(
+    "stops",
+    [
+        ("--timeout=1", "--timeout-method=thread"),
+        ("-o", "faulthandler_timeout=1", "-o", "faulthandler_exit_on_timeout=true"),
+    ],
+    ids=["pytest-timeout", "faulthandler"],
+)
+def test_i10_what_ends_pytest_at_once_leaves_a_full_report_and_no_session(
+    project: Project, vendor: Vendor, stops: tuple[str, ...]
+) -> None:
+    project.write("test_it.py", HANGS)
+    result = project.run(
+        "--dg-budget=10m", "--junitxml=junit.xml", "--dg-reconcile=off", *stops, env=vendor.environ, timeout=40
+    )
+    seen = vendor.wait_closed(2)
+    report = project.path / ".dgbudget/report/usage.json"
+    wait_until(report.exists)
+    assert not (project.path / "junit.xml").exists(), "pytest itself was able to end"
+    assert result.outcomes() == {"test_before": "passed", "test_hangs": None}
+    figures = {session["request_id"]: session["seconds"] for session in result.usage["sessions"]}
+    assert figures == {each.request_id: pytest.approx(each.seconds, abs=0.1) for each in seen}
+    assert not result.usage["run"]["complete"]
+    assert ends_of_leases(project.path) == ["settled", "settled"]
+
+
+def test_a_faulthandler_that_only_tells_changes_nothing(project: Project, vendor: Vendor) -> None:
+    project.write("test_it.py", HANGS.replace("time.sleep(60)", "time.sleep(2)"))
+    result = project.run("--dg-budget=10m", "-o", "faulthandler_timeout=0.5", env=vendor.environ)
+    assert result.status == 0, result.output
+    assert "Timeout (0:00:00.5" in result.output
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments"),
+    [("breakpoint()", ()), ("assert False", ("--pdb",))],
+    ids=["breakpoint", "post-mortem"],
+)
+def test_i4_a_debugger_does_not_keep_a_session_beyond_its_deadline(
+    project: Project, vendor: Vendor, source: str, arguments: tuple[str, ...]
+) -> None:
+    project.write(
+        "test_it.py",
+        f"""
+import pytest
+
+@pytest.mark.dg_budget("1.5s")
+def test_is_debugged(voice_agent):
+    session = voice_agent.connect().__enter__()
+    {source}
+""",
+    )
+    process = project.start("--dg-budget=10m", *arguments, env=vendor.environ, talks=True)
+    (seen,) = vendor.wait_closed(1)
+    assert seen.seconds <= 1.5
+    assert process.poll() is None, "the debugger waits"
+    assert process.stdin is not None
+    process.stdin.write("continue\ncontinue\n")
+    result = project.result(process)
+    assert result.status == 1, result.output
+    assert "(Pdb)" in result.output
+    (session,) = result.usage["sessions"]
+    assert session["closed_by"] == "test-budget"
