@@ -56,6 +56,7 @@ class Benchmark:
     trials: int
     quick_trials: int
     needs: Sequence[str] = ()  # importable modules without which nothing of it can run
+    warm_up: int = 1  # rounds before those that count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,11 +170,11 @@ def measured(
 ) -> dict[str, dict[str, list[Sequence[float]]]]:
     names = [figure.name for figure in benchmark.figures]
     samples: dict[str, dict[str, list[Sequence[float]]]] = {s.name: {name: [] for name in names} for s in subjects}
-    for number in range(rounds):
+    for number in range(-benchmark.warm_up, rounds):
         for subject in rotated(subjects, number):
             tell(f"{benchmark.name}: round {number + 1} of {rounds}: {subject.name}")
             figures = subject.trial()
-            for name in names:
+            for name in names if number >= 0 else ():
                 samples[subject.name][name].append(as_samples(figures.get(name, ())))
     return samples
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from benchmarks.comparison import NULL, NULL_HIGH, NULL_LOW, Figure, Judgement, Result
+from benchmarks.samples import Spread
 
 Row = Sequence[str]
 
@@ -16,19 +17,36 @@ def section(result: Result) -> str:
     """One benchmark: a table for each figure, who was left out, and whether the run judges."""
     lines = [f"{result.benchmark.name}: {result.benchmark.title}"]
     for figure in result.benchmark.figures:
-        lines += ["", *table([*figure_rows(result, figure)])]
+        rows = figure_rows(result, figure)
+        lines += ["", f"  {figure_title(figure)}", *table(rows)] if rows else []
     lines += [f"  left out: {name} ({why})" for name, why in result.left_out.items()]
     return "\n".join([*lines, "", judged(result)]) if result.samples else "\n".join(lines)
 
 
+def figure_title(figure: Figure) -> str:
+    return f"{figure.name}: {figure.statistic}, {figure.unit}, {figure.better} is better"
+
+
 def figure_rows(result: Result, figure: Figure) -> Sequence[Row]:
-    title = f"{figure.name} ({figure.unit}, {figure.statistic}, {figure.better} is better)"
-    rows = [(title, "value", "ratio [quartiles]")]
-    for subject in result.samples:
-        value = result.value(subject, figure)
-        if value is not None:
-            rows.append((subject, number(value), str(result.ratio(subject, figure) or "-")))
-    return rows if len(rows) > 1 else []
+    """Each subject that has the figure: its value, and how it compares with the reference."""
+    values = {subject: result.value(subject, figure) for subject in result.samples}
+    rows = [
+        (
+            subject,
+            number(value),
+            spread_of(result.ratio(subject, figure)),
+            spread_of(result.difference(subject, figure)),
+        )
+        for subject, value in values.items()
+        if value is not None
+    ]
+    return [("", "value", "ratio [quartiles]", "difference [quartiles]"), *rows] if rows else []
+
+
+def spread_of(compared: Spread | None) -> str:
+    if compared is None:
+        return "-"
+    return f"{number(compared.median)} [{number(compared.low)}, {number(compared.high)}]"
 
 
 def judged(result: Result) -> str:
@@ -61,7 +79,7 @@ def table(rows: Sequence[Row]) -> Sequence[str]:
 
 
 def number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def document(machine: Mapping[str, str | int], results: Sequence[Result]) -> Mapping[str, object]:

@@ -18,9 +18,6 @@ class Spread:
     median: float
     high: float
 
-    def __str__(self) -> str:
-        return f"{self.median:.2f} [{self.low:.2f}, {self.high:.2f}]"
-
 
 def reduce(samples: Sequence[float], statistic: Statistic) -> float:
     """One number for all of them."""

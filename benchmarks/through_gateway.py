@@ -1,0 +1,63 @@
+"""A real gateway outside of pytest, in front of a server of ours. All that benchmarks know of its insides is here."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_dgbudget.agent.link import Link
+from pytest_dgbudget.agent.voice_agent import VoiceAgent
+from pytest_dgbudget.gateway.launch import Keeper, listen
+from pytest_dgbudget.plugin.owner import start_gateway_of
+from pytest_dgbudget.settings import Settings, resolve
+
+KEY = "benchmark-key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """`pid` is its process."""
+
+    pid: int
+    link: Link
+
+    def voice_agent(self) -> VoiceAgent:
+        """What the fixture gives to a test, with a grant of its own."""
+        granted = self.link.grant("benchmarks.py::test", "", _HOURS_MS, None)
+        return VoiceAgent(self.link, granted, None)
+
+
+_HOURS_MS = 100 * 3600 * 1000
+
+
+@contextmanager
+def gateway(agent_url: str) -> Iterator[Gateway]:
+    """Run a gateway that dials this URL as if it were the vendor's, with more budget than it can use."""
+    with tempfile.TemporaryDirectory() as folder:
+        keeper = Keeper(_settings(agent_url, Path(folder)), listen())
+        owner = start_gateway_of(keeper)
+        try:
+            assert keeper._process is not None
+            yield Gateway(pid=keeper._process.pid, link=owner.link)
+        finally:
+            owner.close()
+
+
+def _settings(agent_url: str, folder: Path) -> Settings:
+    return resolve(
+        command_line={
+            "dg_target": "live",
+            "dg_agent_url": agent_url,
+            "dg_budget": "80000h",
+            "dg_idle_timeout": "off",
+            "dg_max_sessions": "1000",
+            "dg_reconcile": "off",
+        },
+        environment={"DEEPGRAM_API_KEY": KEY},
+        ini={},
+        rootdir=folder,
+        current_dir=folder,
+    )
