@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +59,9 @@ class SqliteConnection:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, alone among all writers; within another one, a part of that."""
-        if self._connection.in_transaction:
-            yield
-            return
-        with self._between("BEGIN IMMEDIATE"):
+        with self._translated():
+            is_part = self._connection.in_transaction
+        with nullcontext() if is_part else self._between("BEGIN IMMEDIATE"):
             yield
 
     @contextmanager
