@@ -367,7 +367,8 @@ class SharedLedger(RuleBasedStateMachine):
     def the_file_says_what_the_books_say(self) -> None:
         rows = self._rows(
             """SELECT lease.id, lease.ms, lease_end.how, COALESCE(lease_end.ms, 0), stated.ms
-               FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id LEFT JOIN stated ON stated.lease = lease.id"""
+               FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id
+               LEFT JOIN stated ON stated.lease = lease.id"""
         )
         booked = [(id_, b.allowance_ms, b.how, b.ended_ms, b.stated_ms) for id_, b in self.leases.items()]
         assert sorted(rows) == sorted(booked)
