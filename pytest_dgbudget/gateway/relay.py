@@ -79,6 +79,8 @@ class Relay:
         self._client_close: Close | None = None
         self._close_pending = False
         self._aborted = False
+        self._client_gone = False
+        self._timers: list[asyncio.TimerHandle] = []
         self._upstream = upstream
         self._client_transport, self._vendor_transport = client, upstream.transport
 
@@ -127,7 +129,7 @@ class Relay:
     def _begin_end(self, closed_by: ClosedBy, code: int | None) -> None:
         self.closed_by = closed_by
         self.close_code = code
-        self._loop.call_later(CLOSE_SECONDS, self.abort)
+        self._timers.append(self._loop.call_later(CLOSE_SECONDS, self.abort))
         # A client that stopped reading must not keep the vendor's answer from being read.
         self._vendor_transport.resume_reading()
         if self._from_client.inside_frame:
@@ -143,7 +145,7 @@ class Relay:
         if self._client_close is not None:
             return
         self._client_close = close
-        self._loop.call_later(CLOSE_SECONDS, self._client_transport.abort)
+        self._timers.append(self._loop.call_later(CLOSE_SECONDS, self._client_transport.abort))
         if self._from_vendor.inside_frame:
             self._client_transport.abort()
         else:
@@ -197,9 +199,18 @@ class Relay:
             self._send_close_to_client(self._from_client.close)
             self._client_transport.close()
         self._ended()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """With both sides closed, no timer keeps this alive any longer."""
+        if self.closed_at_ms is not None and self._client_gone:
+            for timer in self._timers:
+                timer.cancel()
 
     def _client_lost(self) -> None:
         """The client's connection ended without a Close."""
+        self._client_gone = True
+        self._let_go()
         if self.closed_by is None:
             self.client_vanished = True
             self._begin_end("client", None)

@@ -182,7 +182,8 @@ class Run:
         self.dialled.add(dial)
         session = Session(dial, grant, lease, self._session_ended)
         gone.add_done_callback(lambda _: session.close("client", Close(1000, "")))
-        grant.ended.add_done_callback(lambda _: session.close("teardown", TEST_IS_OVER))
+        if grant.ended.done():
+            session.close("teardown", TEST_IS_OVER)
         return session
 
     def welcomed(self, session: Session, request_id: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from secrets import token_hex
@@ -14,6 +14,7 @@ from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.facts import RunFacts, read_facts
 from pytest_dgbudget.ledger.recovery import KnownAttempt, read_attempt
+from pytest_dgbudget.ledger.sums import Sum, Sums
 from pytest_dgbudget.model import Attempt, Invocation, Lease, Outcome, Overrun, ScopeName, UsageRecord, utc_now
 from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide
 
@@ -28,6 +29,10 @@ class Connection(Protocol):
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]: ...
 
     def execute(self, sql: str, parameters: Mapping[str, Any]) -> None: ...
+
+    def version(self) -> int:
+        """A number that changes when another connection has written."""
+        ...
 
     def transaction(self) -> AbstractContextManager[None]:
         """All or nothing, alone among all writers; within another one, a part of that."""
@@ -46,6 +51,8 @@ class Ledger:
     def __init__(self, connection: Connection, invocation: Invocation) -> None:
         self._db = connection
         self._invocation = invocation
+        self._run = {"run": invocation.run}
+        self._sums = Sums(connection.rows, connection.version)
 
     def begin(self, is_live: Callable[[str], bool], *, takes_over: bool = False) -> None:
         """Make the tables, end what gateways left that are gone, and enter this invocation.
@@ -53,21 +60,27 @@ class Ledger:
         ``is_live`` tells of a run id whether a gateway still serves it. A gateway that takes over from a dead one
         of the same invocation finds it entered already, or the ledger is not the one that it was.
         """
-        with self._db.transaction():
+        with self.together():
             self._create()
             self._sweep(is_live)
             self._enter(takes_over=takes_over)
 
-    def together(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def together(self) -> Iterator[None]:
         """Make one transaction of several calls: a commit has its price, for it reaches the disk."""
-        return self._db.transaction()
+        try:
+            with self._db.transaction():
+                yield
+        except BaseException:
+            self._sums.forget()
+            raise
 
     def begin_attempt(self, nodeid: str, worker: str, budget_ms: int | None) -> Attempt:
         """Number the next attempt of a test and tell what is left of the test's own budget."""
         test = {"invocation": self._invocation.id, "nodeid": nodeid, "worker": worker}
-        with self._db.transaction():
+        with self.together():
             number = self._db.rows(sql.COUNT_ATTEMPTS, test)[0][0] + 1
-            left_ms = None if budget_ms is None else max(0, budget_ms - self._db.rows(sql.TEST_SUMS, test)[0][0])
+            left_ms = None if budget_ms is None else max(0, budget_ms - self._sums.of(sql.TEST_SUMS, test).settled_ms)
             attempt = Attempt(
                 id=token_hex(8), nodeid=nodeid, worker=worker, number=number, budget_ms=budget_ms, left_ms=left_ms
             )
@@ -78,7 +91,7 @@ class Ledger:
 
     def lease(self, attempt: Attempt) -> Lease | Wait | Refused:
         """Take a lease if every budget allows it now."""
-        with self._db.transaction():
+        with self.together():
             decision = decide(self.scopes(attempt))
             if not isinstance(decision, Granted):
                 return decision
@@ -101,11 +114,11 @@ class Ledger:
         """Every budget that applies to an attempt, the narrowest first."""
         scopes = []
         if attempt.budget_ms is not None:
-            test = {"invocation": self._invocation.id, "nodeid": attempt.nodeid, "worker": attempt.worker}
-            scopes.append(self._scope("test", attempt.budget_ms, sql.TEST_SUMS, test))
+            of_test = self._sums.of(sql.TEST_SUMS, self._test(attempt))
+            scopes.append(_scope("test", attempt.budget_ms, of_test))
         if self._invocation.budget_ms is not None:
-            run = {"run": self._invocation.run}
-            scopes.append(self._scope("run", self._invocation.budget_ms, sql.RUN_SUMS, run))
+            of_run = self._sums.of(sql.RUN_SUMS, self._run)
+            scopes.append(_scope("run", self._invocation.budget_ms, of_run))
         return scopes
 
     def dial(self, lease: Lease) -> str:
@@ -125,7 +138,9 @@ class Ledger:
 
     def settle(self, lease: Lease, ms: int) -> None:
         """End a lease with what was metered; what it didn't use is free again."""
-        self._insert(sql.END_LEASE, {"lease": lease.id, "how": "settled", "ms": ms, "at": utc_now()})
+        with self.together():
+            self._db.execute(sql.END_LEASE, {"lease": lease.id, "how": "settled", "ms": ms, "at": utc_now()})
+            self._sums.settled(lease, ms)
 
     def waited(self, attempt: Attempt, ms: int) -> None:
         self._insert(sql.INSERT_WAIT, {"attempt": attempt.id, "ms": ms})
@@ -162,6 +177,7 @@ class Ledger:
     def stated(self, lease: str, ms: int) -> None:
         """Charge an orphaned lease what the statement has of it, instead of the whole; the last one counts."""
         self._insert(sql.INSERT_STATED, {"lease": lease, "ms": ms, "at": utc_now()})
+        self._sums.forget()
 
     def facts(self) -> RunFacts:
         """Return everything that is known of the run."""
@@ -177,7 +193,7 @@ class Ledger:
         self._db.close()
 
     def _insert(self, statement: str, row: Mapping[str, Any]) -> None:
-        with self._db.transaction():
+        with self.together():
             self._db.execute(statement, row)
 
     def _insert_lease(self, lease: Lease, attempt: Attempt) -> None:
@@ -193,10 +209,10 @@ class Ledger:
             "ends_at": ends_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
         self._db.execute(sql.INSERT_LEASE, row)
+        self._sums.leased(lease, self._run, self._test(attempt))
 
-    def _scope(self, name: ScopeName, allowed_ms: int, sums: str, of: Mapping[str, Any]) -> Scope:
-        ((settled_ms, leased_ms),) = self._db.rows(sums, of)
-        return Scope(name=name, allowed_ms=allowed_ms, settled_ms=settled_ms, leased_ms=leased_ms)
+    def _test(self, attempt: Attempt) -> dict[str, str]:
+        return {"invocation": self._invocation.id, "nodeid": attempt.nodeid, "worker": attempt.worker}
 
     def _create(self) -> None:
         tables = self._db.tables()
@@ -255,6 +271,10 @@ class Ledger:
             self._db.execute(sql.INSERT_USAGE, _lost_session(dial, request_id, handshake_ms))
         how, charged_ms = ("orphaned", max(allowance_ms, known_ms)) if lost else ("settled", known_ms)
         self._db.execute(sql.END_LEASE, {"lease": lease, "how": how, "ms": charged_ms, "at": utc_now()})
+
+
+def _scope(name: ScopeName, allowed_ms: int, sum_: Sum) -> Scope:
+    return Scope(name=name, allowed_ms=allowed_ms, settled_ms=sum_.settled_ms, leased_ms=sum_.leased_ms)
 
 
 def _lost_session(dial: str, request_id: str | None, handshake_ms: int | None) -> dict[str, Any]:

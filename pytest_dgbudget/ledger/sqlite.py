@@ -56,6 +56,11 @@ class SqliteConnection:
         with self._translated():
             self._connection.execute(sql, parameters)
 
+    def version(self) -> int:
+        """A number that changes when another connection has written."""
+        version: int = self.rows("PRAGMA data_version", {})[0][0]
+        return version
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, alone among all writers; within another one, a part of that."""

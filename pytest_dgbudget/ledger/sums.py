@@ -1,0 +1,65 @@
+"""What each budget has settled and leased: added up by the ledger once, and kept while nobody else writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_dgbudget.model import Lease
+
+
+@dataclass(slots=True)
+class Sum:
+    """Milliseconds of one scope."""
+
+    settled_ms: int
+    leased_ms: int
+
+
+class Sums:
+    """Without it, each lease of a long run would add up all leases before it.
+
+    ``rows`` runs a statement, ``version`` tells a number that changes when another connection has written.
+    """
+
+    def __init__(self, rows: Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]], version: Callable[[], int]):
+        self._rows = rows
+        self._read_version = version
+        self._version: int | None = None
+        self._known: dict[tuple[str, ...], Sum] = {}
+        self._of_lease: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+
+    def of(self, statement: str, scope: Mapping[str, str]) -> Sum:
+        """Return what a scope has come to; ``statement`` adds it up for the values of ``scope``."""
+        self._forget_what_is_old()
+        key = tuple(scope.values())
+        if key not in self._known:
+            self._known[key] = Sum(*self._rows(statement, scope)[0])
+        return self._known[key]
+
+    def leased(self, lease: Lease, run: Mapping[str, str], test: Mapping[str, str]) -> None:
+        """A lease was taken."""
+        self._of_lease[lease.id] = tuple(run.values()), tuple(test.values())
+        for sum_ in self._sums_of(lease):
+            sum_.leased_ms += lease.allowance_ms
+
+    def settled(self, lease: Lease, ms: int) -> None:
+        """A lease has ended."""
+        for sum_ in self._sums_of(lease):
+            sum_.leased_ms -= lease.allowance_ms
+            sum_.settled_ms += ms
+        self._of_lease.pop(lease.id, None)
+
+    def forget(self) -> None:
+        """Add up again what is asked for next: something else has changed, or was not written after all."""
+        self._known.clear()
+
+    def _sums_of(self, lease: Lease) -> list[Sum]:
+        return [self._known[key] for key in self._of_lease.get(lease.id, ()) if key in self._known]
+
+    def _forget_what_is_old(self) -> None:
+        version = self._read_version()
+        if version != self._version:
+            self._version = version
+            self.forget()
