@@ -56,7 +56,9 @@ class Benchmark:
     trials: int
     quick_trials: int
     needs: Sequence[str] = ()  # importable modules without which nothing of it can run
+    missing: str = ""  # what else is missing here, without which nothing of it can run
     warm_up: int = 1  # rounds before those that count
+    null_within: float | None = None  # for figures near zero: how far the same thing twice may differ, in their unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,9 @@ class Result:
 
     @property
     def judges(self) -> bool:
+        if self.benchmark.null_within is not None:
+            difference = self.difference(NULL, self.benchmark.figures[0])
+            return difference is not None and abs(difference.median) <= self.benchmark.null_within
         return self.null is not None and NULL_LOW <= self.null <= NULL_HIGH
 
     def judgements(self) -> Sequence[Judgement]:
@@ -140,7 +145,7 @@ class Result:
 
 def run(benchmark: Benchmark, quick: bool, tell: Callable[[str], None] = lambda _: None) -> Result:
     """Every subject once a round. `tell` hears how far it is."""
-    missing = absent(benchmark.needs)
+    missing = benchmark.missing or absent(benchmark.needs)
     if missing:
         return Result(benchmark=benchmark, samples={}, left_out={benchmark.name: missing})
     left_out = {subject.name: absent(subject.needs) for subject in benchmark.subjects if absent(subject.needs)}

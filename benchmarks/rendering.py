@@ -50,11 +50,17 @@ def spread_of(compared: Spread | None) -> str:
 
 
 def judged(result: Result) -> str:
-    if result.judges:
-        return f"  judged: yes, the null comparison is at {result.null:.2f}"
     if result.null is None:
         return "  judged: no, there is no null comparison"
-    return f"  judged: no, the null comparison is at {result.null:.2f} (outside {NULL_LOW} to {NULL_HIGH})"
+    return f"  judged: {'yes' if result.judges else 'no'}, {null_comparison(result)}"
+
+
+def null_comparison(result: Result) -> str:
+    figure, within = result.benchmark.figures[0], result.benchmark.null_within
+    difference = result.difference(NULL, figure)
+    if within is not None and difference is not None:
+        return f"the same thing twice differs by {number(difference.median)} {figure.unit} (up to {within:g} is fine)"
+    return f"the null comparison is at {result.null:.2f} ({NULL_LOW} to {NULL_HIGH} is fine)"
 
 
 def summary(results: Sequence[Result]) -> str:

@@ -1,0 +1,195 @@
+"""How late the server sees a session closed, when its time is up and the test does its worst."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+
+from benchmarks.comparison import Benchmark, Figure, Figures, Reach, Subject
+from benchmarks.pytests import project, running
+from benchmarks.recorder import Recorder, recorder
+from benchmarks.through_gateway import KEY
+
+ALLOWED_SECONDS = 0.4
+# The contract: the Close goes out a margin before the end of the allowance, 10 % of it or 250 ms.
+MARGIN_SECONDS = 0.04
+# A test misbehaves from its first instant to well behind its deadline.
+MISBEHAVES_SECONDS = 0.7
+TESTS = 5
+
+
+def seconds_of(work: Callable[[int], object], size: int) -> float:
+    started = time.perf_counter()
+    work(size)
+    return time.perf_counter() - started
+
+
+@cache
+def long_regex() -> int:
+    """How many letters keep a pattern busy for long enough here."""
+    letters = 18
+    while seconds_of(lambda size: re.match("(a|a)*$", "a" * size + "b"), letters) < MISBEHAVES_SECONDS:
+        letters += 1
+    return letters
+
+
+@cache
+def big_exponent() -> int:
+    """Which power of three takes long enough here."""
+    exponent = 100_000
+    while seconds_of(lambda size: 3**size, exponent) < MISBEHAVES_SECONDS:
+        exponent = exponent * 5 // 4
+    return exponent
+
+
+# What a test does, as source; the last one is continued by us.
+ADVERSARIES: dict[str, Callable[[], str]] = {
+    "idle": lambda: f"await asyncio.sleep({MISBEHAVES_SECONDS})",
+    "time.sleep": lambda: f"time.sleep({MISBEHAVES_SECONDS})",
+    "regex": lambda: f"re.match('(a|a)*$', {'a' * long_regex() + 'b'!r})",
+    "big number": lambda: f"3 ** {big_exponent()}",
+    "SIGSTOP": lambda: f"os.kill(os.getpid(), signal.SIGSTOP); await asyncio.sleep({MISBEHAVES_SECONDS / 2})",
+}
+
+HEAD = f"""
+import asyncio, os, re, signal, threading, time
+import pytest
+from websockets.asyncio.client import connect
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.parametrize("n", range({TESTS}))]
+
+async def opened():
+    websocket = await connect(os.environ["URL"], compression=None, proxy=None)
+    await websocket.recv()
+    await websocket.send('{{"type":"Settings"}}')
+    await websocket.recv()
+    return websocket
+"""
+
+# Each lets go of the session in the way that its users would, when its time is up.
+OURS = "pytest-dgbudget"
+HOLDERS = {
+    OURS: f"""
+@pytest.mark.dg_budget("{ALLOWED_SECONDS}s")
+async def test_it(voice_agent, n):
+    session = await voice_agent.connect()
+    await misbehave()
+""",
+    "asyncio.wait_for": f"""
+async def test_it(n):
+    websocket = await opened()
+    try:
+        await asyncio.wait_for(misbehave(), {ALLOWED_SECONDS})
+    finally:
+        websocket.transport.abort()
+""",
+    "pytest-timeout, signal": f"""
+@pytest.mark.timeout({ALLOWED_SECONDS}, method="signal")
+async def test_it(n):
+    websocket = await opened()
+    try:
+        await misbehave()
+    finally:
+        websocket.transport.abort()
+""",
+    "pytest-timeout, thread": f"""
+@pytest.mark.timeout({ALLOWED_SECONDS}, method="thread")
+async def test_it(n):
+    websocket = await opened()
+    await misbehave()
+""",
+    "a watchdog thread": f"""
+async def test_it(n):
+    websocket = await opened()
+    socket = websocket.transport.get_extra_info("socket")
+    threading.Timer({ALLOWED_SECONDS}, lambda: socket.shutdown(2)).start()
+    await misbehave()
+""",
+}
+# It ends the whole pytest.
+ENDS_PYTEST = "pytest-timeout, thread"
+
+
+def benchmarks() -> Sequence[Benchmark]:
+    return [lateness_under(adversary) for adversary in ADVERSARIES]
+
+
+def lateness_under(adversary: str) -> Benchmark:
+    trials = Trials(adversary)
+    reach = Reach(subject=OURS, limit=5, row=f"cut lateness seen by the server, p99, test: {adversary}")
+    return Benchmark(
+        name=f"lateness.{adversary.replace(' ', '_')}",
+        title=f"lateness of the cut, test: {adversary}",
+        subjects=[
+            Subject(
+                name=holder,
+                trial=trials.of(holder),
+                setup=trials.open if holder == OURS else None,
+                needs=["pytest_timeout"] if holder.startswith("pytest-timeout") else [],
+            )
+            for holder in HOLDERS
+        ],
+        figures=[
+            Figure(name="lateness, p50", unit="ms", statistic="p50"),
+            Figure(name="lateness, p99", unit="ms", statistic="p99", reach=reach),
+            Figure(name="lateness, worst", unit="ms", statistic="max"),
+        ],
+        trials=20,
+        quick_trials=1,
+        warm_up=0,
+        null_within=1,
+    )
+
+
+@dataclass(slots=True)
+class Trials:
+    """`recorder` is there from the reference's setup on, which is around all others."""
+
+    adversary: str
+    recorder: Recorder = field(default_factory=Recorder)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        with recorder() as self.recorder:
+            yield
+
+    def of(self, holder: str) -> Callable[[], Figures]:
+        return lambda: self.trial(holder)
+
+    def trial(self, holder: str) -> Figures:
+        """One pytest with some tests; when each was due is counted from when the server saw its session begin."""
+        source = f"{HEAD}\nasync def misbehave():\n    {ADVERSARIES[self.adversary]()}\n{HOLDERS[holder]}"
+        environ = {"URL": self.recorder.url, "DG_AGENT_URL": self.recorder.url, "DEEPGRAM_API_KEY": KEY}
+        arguments = ["--dg-budget=10m", "--dg-reconcile=off"] if holder == OURS else ["-p", "no:dgbudget"]
+        first = len(self.recorder.sessions)
+        with project(source) as folder, running(folder, arguments, environ) as process:
+            late = [
+                self.lateness(first + number, holder, process.pid)
+                for number in range(1 if holder == ENDS_PYTEST else TESTS)
+            ]
+        return {"lateness, p50": late, "lateness, p99": late, "lateness, worst": late}
+
+    def lateness(self, number: int, holder: str, pid: int) -> float:
+        """Milliseconds. A test that stopped its process has it continued when all has been seen."""
+        session = self.recorder.session(number)
+        due = session.began + ALLOWED_SECONDS - (MARGIN_SECONDS if holder == OURS else 0)
+        if self.adversary == "SIGSTOP":
+            session.closed.wait(due + MISBEHAVES_SECONDS / 2 - time.monotonic())
+            go_on(pid)
+            while not session.closed.wait(1) and time.monotonic() < due + 20:
+                go_on(pid)  # It may have stopped itself behind our first one.
+        if not session.closed.wait(20):
+            raise RuntimeError(f"{holder} did not close its session within 20 s")
+        return (session.closed_at - due) * 1000
+
+
+def go_on(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
