@@ -129,6 +129,9 @@ async def dial(
             max_size=None,
         )
     except InvalidStatus as refusal:
+        if refusal.response.status_code // 100 == 3:
+            # Passed on, it would lead clients past us.
+            raise DialLost(502, _redirected(refusal.response)) from None
         raise _refused(refusal.response) from None
     except (TimeoutError, asyncio.TimeoutError):
         raise DialLost(504, f"no answer to the handshake within {_OPEN_TIMEOUT_SECONDS} s") from None
@@ -144,6 +147,11 @@ _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"
 def _refused(response: Response) -> DialFailed:
     headers = [(name, value) for name, value in response.headers.raw_items() if name.lower() not in _HOP_BY_HOP]
     return DialFailed("refused", response.status_code, headers, bytes(response.body or b""))
+
+
+def _redirected(response: Response) -> str:
+    where = response.headers.get("Location", "nowhere")
+    return f"it redirects to {where}, which is not followed: name the endpoint itself with --dg-agent-url"
 
 
 def _explained(error: BaseException) -> str:

@@ -1,0 +1,241 @@
+"""A vendor that misbehaves: while it is dialled, at the end, or by saying nothing any more."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from secrets import token_hex
+
+import pytest
+import trustme
+from websockets.asyncio.server import ServerConnection
+
+from tests.conftest import Project
+from tests.ledgers import ends_of_leases
+from tests.vendor import KEY, Seen, Vendor
+
+OPENS = """
+def test_opens(voice_agent):
+    voice_agent.connect().__enter__()
+"""
+
+
+@contextmanager
+def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[tuple[str, list[int]]]:
+    """A server below HTTP: its agent URL, and a 1 for each connection that came."""
+    came: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    peer, _ = listener.accept()
+                    came.append(1)
+                    with peer, contextlib.suppress(OSError):
+                        answer(peer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}/v1/agent/converse", came
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+
+
+def drops(peer: socket.socket) -> None:
+    """Takes the connection and lets go of it."""
+
+
+def drops_after_the_request(peer: socket.socket) -> None:
+    peer.recv(65536)
+
+
+def accepts_for_another_key(peer: socket.socket) -> None:
+    peer.recv(65536)
+    peer.sendall(
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Accept: bm90IHlvdXJzIGF0IGFsbCE=\r\n\r\n"
+    )
+
+
+def redirects(peer: socket.socket) -> None:
+    peer.recv(65536)
+    port = peer.getsockname()[1]
+    peer.sendall(
+        f"HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:{port}/elsewhere\r\nContent-Length: 0\r\n\r\n".encode()
+    )
+
+
+@pytest.mark.parametrize("answer", [drops, drops_after_the_request, accepts_for_another_key, redirects])
+def test_a_handshake_that_fails_costs_next_to_nothing_and_is_not_tried_again(
+    project: Project, answer: Callable[[socket.socket], None]
+) -> None:
+    project.write("test_it.py", OPENS)
+    with raw_server(answer) as (url, came):
+        environ = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url}
+        result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=environ)
+    assert result.status == 1, result.output
+    assert "HandshakeRefused" in result.output
+    assert came == [1]
+    run = result.usage["run"]
+    assert (run["sessions"], run["at_risk_seconds"]) == (0, 0)
+    assert run["used_seconds"] < 2
+    assert ends_of_leases(project.path) == ["settled"]
+
+
+REFUSALS = {
+    401: ("INVALID_AUTH", "check DEEPGRAM_API_KEY"),
+    402: ("ASR_PAYMENT_REQUIRED", "out of credit"),
+    429: ("TOO_MANY_REQUESTS", "lower --dg-max-sessions"),
+}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_a_refusal_of_the_vendors_is_named_as_its_own_and_is_no_overrun(project: Project, status: int) -> None:
+    code, advice = REFUSALS[status]
+    body = json.dumps({"err_code": code, "err_msg": "no", "request_id": "r"}).encode()
+    project.write("test_it.py", OPENS)
+    with Vendor(refuse=(status, {"Content-Type": "application/json"}, body)) as vendor:
+        result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
+    assert result.status == 1
+    assert advice in result.output
+    assert (result.usage["run"]["verdict"], result.usage["run"]["sessions"]) == ("within", 0)
+    assert ends_of_leases(project.path) == ["settled"]
+
+
+async def closes_slowly(connection: ServerConnection, seen: Seen) -> None:
+    """Goes on for a while behind the Close, as if it had to put something in order."""
+    await connection.send(json.dumps({"type": "Welcome", "request_id": seen.request_id}))
+    seen.settings = json.loads(await connection.recv())
+    await connection.send('{"type":"SettingsApplied"}')
+    connection.transport.pause_reading()
+    await asyncio.sleep(0.8)
+    connection.transport.resume_reading()
+    await connection.wait_closed()
+
+
+async def ignores_the_close(connection: ServerConnection, seen: Seen) -> None:
+    await connection.send(json.dumps({"type": "Welcome", "request_id": seen.request_id}))
+    seen.settings = json.loads(await connection.recv())
+    await connection.send('{"type":"SettingsApplied"}')
+    connection.transport.pause_reading()
+    await asyncio.sleep(3)
+    connection.transport.abort()
+
+
+@pytest.mark.parametrize(("talk", "confirmed"), [(closes_slowly, True), (ignores_the_close, False)])
+def test_what_a_slow_close_takes_is_charged_and_it_takes_a_second_at_most(
+    project: Project, talk: Callable[[ServerConnection, Seen], object], confirmed: bool
+) -> None:
+    project.write("test_it.py", "def test_short(voice_agent):\n    with voice_agent.connect(): pass\n")
+    with Vendor(talk) as vendor:  # type: ignore[arg-type]
+        result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
+    assert result.status == 0, result.output
+    (session,) = result.usage["sessions"]
+    assert session["confirmed"] is confirmed
+    assert 0.5 < session["seconds"] < 2.5
+    assert result.usage["run"]["used_seconds"] == session["seconds"]
+
+
+# A network that drops ------------------------------------------------------------------------------------------------
+
+NEEDS_ROOT = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("ip") is None, reason="makes a network namespace: needs root and iproute2"
+)
+
+
+def ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def far_away() -> Iterator[tuple[str, str]]:
+    """A network namespace that a cable leads to: its name, and the end of the cable that can be pulled out."""
+    name = f"dgb{token_hex(3)}"
+    near, far = f"{name}n", f"{name}f"
+    try:
+        ip("netns", "add", name)
+        ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", name)
+    except subprocess.CalledProcessError as error:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            ip("netns", "del", name)
+        pytest.skip(f"no network namespaces here: {error.stderr.decode().strip()}")
+    try:
+        ip("addr", "add", "10.213.7.1/24", "dev", near)
+        ip("link", "set", near, "up")
+        ip("-n", name, "addr", "add", "10.213.7.2/24", "dev", far)
+        ip("-n", name, "link", "set", far, "up")
+        yield name, near
+    finally:
+        ip("netns", "del", name)
+
+
+FAR_VENDOR = """
+import asyncio, ssl, sys
+from websockets.asyncio.server import serve
+
+async def talk(connection):
+    await connection.send('{"type":"Welcome","request_id":"far"}')
+    await connection.recv()
+    await connection.send('{"type":"SettingsApplied"}')
+    await connection.wait_closed()
+
+async def main():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1])
+    async with serve(talk, "10.213.7.2", 0, compression=None, ping_interval=None, ssl=context) as server:
+        print(next(iter(server.sockets)).getsockname()[1], flush=True)
+        await asyncio.Future()
+
+asyncio.run(main())
+"""
+
+
+@NEEDS_ROOT
+def test_i4_a_session_whose_packets_are_dropped_is_cut_at_its_deadline(
+    project: Project, far_away: tuple[str, str]
+) -> None:
+    """Half open: nobody says that the other side can't be reached any more."""
+    namespace, cable = far_away
+    authority = trustme.CA()
+    with authority.issue_cert("10.213.7.2").private_key_and_cert_chain_pem.tempfile() as certificate:
+        authority.cert_pem.write_to_path(str(project.path / "authority.pem"))
+        command = ["ip", "netns", "exec", namespace, sys.executable, "-c", FAR_VENDOR, certificate]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert server.stdout is not None
+            port = server.stdout.readline().strip()
+            project.write(
+                "test_it.py",
+                f"""
+import subprocess, time, pytest
+
+@pytest.mark.dg_budget("2s")
+def test_unplugged(voice_agent):
+    with voice_agent.connect() as session:
+        subprocess.run(["ip", "link", "set", "{cable}", "down"], check=True)
+        time.sleep(3)
+""",
+            )
+            environ = {
+                "DEEPGRAM_API_KEY": KEY,
+                "DG_AGENT_URL": f"wss://10.213.7.2:{port}/v1/agent/converse",
+                "SSL_CERT_FILE": str(project.path / "authority.pem"),
+            }
+            result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=environ)
+        finally:
+            server.kill()
+            server.communicate()
+    assert result.status == 1, result.output
+    (session,) = result.usage["sessions"]
+    assert (session["closed_by"], session["confirmed"]) == ("test-budget", False)
+    assert 1.75 < session["seconds"] <= 2
+    assert result.usage["run"]["overshoot_seconds"] == 0
