@@ -8,6 +8,15 @@ CONTROL_PATH = "/control"
 CONTROL_UPGRADE = "dgbudget-control"
 
 
+class Secret(str):
+    """Text that no traceback shows."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
 def proof(secret: str, side: str, challenge: str) -> str:
     """Return what proves that one knows the control secret; ``side`` keeps one end's proof from serving the other."""
     return hmac.new(secret.encode(), f"{side}:{challenge}".encode(), "sha256").hexdigest()

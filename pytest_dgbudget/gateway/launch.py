@@ -16,7 +16,7 @@ from pathlib import Path
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.folders import make_folder
 from pytest_dgbudget.gateway.config import GatewayConfig
-from pytest_dgbudget.hello import process_started
+from pytest_dgbudget.hello import Secret, process_started
 from pytest_dgbudget.settings import Settings
 
 # A module of the project under test must not shadow ours or the standard library's.
@@ -66,7 +66,7 @@ class Keeper:
         self._retired = False
         self._lock = threading.Lock()
         self.port: int = listener.getsockname()[1]
-        self.secret = secrets.token_hex(32)
+        self.secret = Secret(secrets.token_hex(32))
 
     def start(self) -> None:
         """Start the gateway; raises GatewayError."""

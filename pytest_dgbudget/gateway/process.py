@@ -16,6 +16,7 @@ from typing import Any
 
 from pytest_dgbudget.deepgram.account import Account
 from pytest_dgbudget.errors import DgBudgetError, LedgerError
+from pytest_dgbudget.folders import network_file_system
 from pytest_dgbudget.gateway import runlock
 from pytest_dgbudget.gateway.books import Books
 from pytest_dgbudget.gateway.clock import run as run_metering
@@ -126,6 +127,11 @@ class Gateway:
 
     def _open_ledger(self) -> Ledger:
         folder = self._ledger_path.parent
+        if (kind := network_file_system(folder)) is not None:
+            raise LedgerNotWritable(
+                f"the ledger's folder {folder} is on a network file system ({kind}), where locks can't be relied on; "
+                "name a ledger on a local disk with --dg-ledger=sqlite:///PATH"
+            )
         try:
             self._lock = self._lock or runlock.RunLock(folder, self._settings.run_id)
         except OSError as error:

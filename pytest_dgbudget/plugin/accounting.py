@@ -11,6 +11,7 @@ import pytest
 from pytest_dgbudget.agent.link import GrantedAttempt
 from pytest_dgbudget.agent.overruns import overrun_error
 from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted, DgBudgetError, GatewayError
+from pytest_dgbudget.hello import Secret
 from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
 from pytest_dgbudget.plugin.owner import Owner, join_gateway, start_gateway
 from pytest_dgbudget.plugin.state import STATE, State
@@ -57,7 +58,7 @@ class Accounting:
         if self._state.owner is None:
             try:
                 if self._state.is_worker:
-                    self._state.owner = join_gateway(self._state.port, self._state.secret)
+                    self._state.owner = join_gateway(self._state.port, Secret(self._state.secret))
                 else:
                     self._state.owner = start_gateway(self._state.settings)
             except DgBudgetError as error:

@@ -69,7 +69,7 @@ def tell_worker(node: Any) -> None:
     node.workerinput["dgbudget"] = {
         "settings": state.settings.plain(),
         "port": state.doorkeeper.port,
-        "secret": state.doorkeeper.secret,
+        "secret": str(state.doorkeeper.secret),  # xdist sends plain types only
         "worker": _worker_id(node),
     }
 
