@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
+import time
+from contextlib import suppress
 
 import pytest
 
 from tests.conftest import Project
+from tests.ledgers import rows_of
 from tests.vendor import Vendor
 
 TWELVE = """
@@ -153,3 +157,45 @@ def test_one(voice_agent, n):
     for earlier, later in itertools.pairwise(seen):
         assert earlier.closed_at is not None
         assert later.opened_at >= earlier.closed_at - 0.05
+
+
+def test_i3_of_eight_workers_at_once_three_fit_and_the_others_go_on_with_what_is_given_back(
+    project: Project, vendor: Vendor
+) -> None:
+    """At every instant that anybody can look at, settled and leased are within the budget."""
+    project.write(
+        "test_eight.py",
+        """
+import time
+import pytest
+
+@pytest.mark.parametrize("n", range(8))
+@pytest.mark.dg_budget("10s")
+def test_wants_ten_seconds(voice_agent, tmp_path_factory, n):
+    barrier = tmp_path_factory.getbasetemp().parent
+    (barrier / f"here-{n}").touch()
+    until = time.monotonic() + 20
+    while len(list(barrier.glob("here-*"))) < 8 and time.monotonic() < until:
+        time.sleep(0.01)
+    with voice_agent.connect():
+        time.sleep(0.4)
+""",
+    )
+    process = project.start("-n8", "--dg-budget=30s", "--dg-reconcile=off", env=vendor.environ)
+    promised: list[int] = []
+    while process.poll() is None:
+        with suppress(sqlite3.OperationalError):
+            promised.append(rows_of(project.path, PROMISED)[0][0])
+        time.sleep(0.01)
+    result = project.result(process)
+    assert result.status == 0, result.output
+    seen = vendor.wait_closed(8)
+    at_once = max(sum(other.opened_at <= each.opened_at < (other.closed_at or 0) for other in seen) for each in seen)
+    assert at_once == 3
+    assert 20_000 < max(promised) <= 30_000
+    waited = [test["waited_seconds"] for test in result.usage["tests"]]
+    assert sum(seconds > 0 for seconds in waited) == 5
+
+
+PROMISED = """SELECT COALESCE(SUM(COALESCE(lease_end.ms, lease.ms)), 0)
+    FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id"""
