@@ -22,6 +22,7 @@ class Subject:
     trial: Callable[[], Figures]
     setup: Callable[[], AbstractContextManager[None]] | None = None  # around all rounds
     needs: Sequence[str] = ()  # modules without which this subject alone is left out
+    every: int = 1  # in which rounds it takes part: one whose figure is far off needs few
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +179,7 @@ def measured(
     for number in range(-benchmark.warm_up, rounds):
         for subject in rotated(subjects, number):
             tell(f"{benchmark.name}: round {number + 1} of {rounds}: {subject.name}")
-            figures = subject.trial()
+            figures = subject.trial() if number % subject.every == 0 else {}
             for name in names if number >= 0 else ():
                 samples[subject.name][name].append(as_samples(figures.get(name, ())))
     return samples

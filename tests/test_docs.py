@@ -171,6 +171,18 @@ def test_report_fields_are_documented(part: str) -> None:
 LATER = {"replay", "window-budget"}
 
 
+def test_each_row_of_the_failures_is_a_test() -> None:
+    rows = [
+        line for line in text_of("docs/failures.md").splitlines() if line.startswith("| ") and "what fails" not in line
+    ]
+    for row in rows:
+        named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", row)
+        assert named, row
+        for file, test in named:
+            source = (ROOT / "tests/process" / file).read_text(encoding="utf-8")
+            assert f"def {test}(" in source, f"{file} has no {test}"
+
+
 def test_console_commands_are_documented() -> None:
     pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     documented = set(re.findall(r"(?:`|\$ )dgbudget ([a-z-]+)", pages))

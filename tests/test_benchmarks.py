@@ -1,0 +1,132 @@
+"""The benchmarks: their harness as pure rules, and of the figures only what no busy machine can change."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.__main__ import main
+from benchmarks.catalog import MODULES
+from benchmarks.comparison import NULL, Benchmark, Figure, Reach, Result, Subject, measured, rotated, run, with_null
+from benchmarks.samples import reduce, spread
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = st.lists(st.floats(0, 1000), min_size=1)
+
+
+def benchmark(*trials: Any, reach: Reach | None = None, null_within: float | None = None) -> Benchmark:
+    return Benchmark(
+        name="it",
+        title="it",
+        subjects=[Subject(name=f"subject {number}", trial=trial) for number, trial in enumerate(trials)],
+        figures=[Figure(name="ms", unit="ms", reach=reach)],
+        trials=4,
+        quick_trials=2,
+        null_within=null_within,
+    )
+
+
+def result_of(null: float, ours: float = 1.0) -> Result:
+    samples = {"subject 0": {"ms": [(1.0,)]}, "subject 1": {"ms": [(ours,)]}, NULL: {"ms": [(null,)]}}
+    reach = Reach(subject="subject 1", limit=1.5, of="ratio")
+    return Result(benchmark=benchmark(dict, dict, reach=reach), samples=samples, left_out={})
+
+
+@given(SAMPLES)
+def test_a_spread_lies_around_its_median_and_within_the_samples(samples: list[float]) -> None:
+    found = spread(samples)
+    assert min(samples) <= found.low <= found.median <= found.high <= max(samples)
+    assert reduce(samples, "p50") == found.median
+    assert reduce(samples, "max") == max(samples)
+
+
+@pytest.mark.parametrize(("null", "judges"), [(1, True), (0.96, True), (0.94, False), (1.06, False)])
+def test_where_the_same_thing_twice_differs_nothing_is_judged(null: float, judges: bool) -> None:
+    (judgement,) = result_of(null).judgements()
+    assert judgement.verdict == ("reached" if judges else "not judged")
+
+
+@pytest.mark.parametrize(("ours", "verdict"), [(1.4, "reached"), (1.6, "missed")])
+def test_a_figure_reaches_its_limit_or_misses_it(ours: float, verdict: str) -> None:
+    (judgement,) = result_of(1, ours).judgements()
+    assert judgement.verdict == verdict
+
+
+def test_figures_near_zero_are_judged_by_how_far_they_differ() -> None:
+    samples = {"subject 0": {"ms": [(0.01,)]}, NULL: {"ms": [(0.5,)]}}
+    for within, judges in ((1.0, True), (0.1, False)):
+        assert Result(benchmark=benchmark(dict, null_within=within), samples=samples, left_out={}).judges is judges
+
+
+def test_rounds_are_interleaved_and_begin_with_another_subject_each_time() -> None:
+    order: list[str] = []
+
+    def noting(name: str) -> Callable[[], dict[str, float]]:
+        def trial() -> dict[str, float]:
+            order.append(name)
+            return {"ms": 1.0}
+
+        return trial
+
+    made = benchmark(noting("a"), noting("b"))
+    samples = measured(made, with_null(made, made.subjects), 3, lambda _: None)
+    assert "".join(order[3:]) == "aab" + "aba" + "baa"
+    assert {name: len(of["ms"]) for name, of in samples.items()} == {"subject 0": 3, "subject 1": 3, NULL: 3}
+
+
+def test_every_subject_comes_first_equally_often() -> None:
+    subjects = [Subject(name=str(n), trial=dict) for n in range(4)]
+    assert [rotated(subjects, by)[0].name for by in range(4)] == ["0", "1", "2", "3"]
+
+
+def test_what_is_not_installed_is_named_and_left_out() -> None:
+    assert "no_such" in run(replace(benchmark(dict), needs=["no_such"]), quick=True).left_out["it"]
+
+
+def test_the_list_names_every_module(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    listed = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+    assert listed == set(MODULES)
+    assert all((ROOT / "benchmarks" / f"{name}.py").exists() for name in MODULES)
+
+
+def test_a_name_that_there_is_not_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["no_such"]) == 2
+    assert "no benchmark is called no_such" in capsys.readouterr().err
+
+
+def measure(*names: str) -> dict[str, dict[str, Any]]:
+    """Run benchmarks quickly; what came of each, by name."""
+    command = [sys.executable, "-m", "benchmarks", *names, "--quick", "--json"]
+    done = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=True)
+    return {each["name"]: each for each in json.loads(done.stdout)["benchmarks"]}
+
+
+def value(result: dict[str, Any], subject: str, figure: str) -> float:
+    found: float = result["subjects"][subject][figure]["value"]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_cut_comes_far_earlier_than_what_a_test_can_do_itself() -> None:
+    result = measure("lateness.regex")["lateness.regex"]
+    assert value(result, "pytest-dgbudget", "lateness, worst") * 3 < value(result, "a watchdog thread", "lateness, p50")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_relay_needs_less_than_one_that_reads_every_message() -> None:
+    result = measure("echo")["echo"]
+    cpu = "CPU of the relay (direct: of the client)"
+    assert value(result, "through the gateway", cpu) < value(result, "through a message-level relay", cpu)
