@@ -80,7 +80,7 @@ class ControlConnection(asyncio.Protocol):
             return
         self._timer.cancel()
         self._strangers.leave(self._transport)
-        self._owner = Owner(role=message["role"], grants=[])
+        self._owner = Owner(role=message["role"], grants=set())
         self._process = ProcessWatch(message["pid"], message["started"], self._gone)
         self._send({"proof": proof(self._secret, "gateway", message["challenge"])})
         self._answering = asyncio.ensure_future(self._answer_all(self._owner))

@@ -209,13 +209,13 @@ class Gateway:
                 owner, message["nodeid"], message["worker"], message["budget_ms"], message["idle_ms"]
             )
         if op == "verdict":
-            return run.verdict(message["attempt"])
+            return await run.verdict(message["attempt"])
         if op == "usage":
-            return run.usage(message["attempt"], message["session"])
+            return await run.usage(message["attempt"], message["session"])
         if op == "remaining":
             return await run.remaining(message["attempt"])
         if op == "end":
-            return await run.end(message["attempt"])
+            return await run.end(owner, message["attempt"])
         if op == "outcome":
             return run.outcome(message["attempt"], message["outcome"])
         if op == "lost":

@@ -41,7 +41,7 @@ class Owner:
     """A process with tests, as long as its control connection holds."""
 
     role: str
-    grants: list[Grant]
+    grants: set[Grant]
 
 
 class Run:
@@ -52,7 +52,9 @@ class Run:
         self._ledger = ledger
         self._books = books
         self._tokens: Tokens[Grant] = Tokens()
+        # Those of tests that run; what became of the others, the ledger knows.
         self._grants: dict[str, Grant] = {}
+        self._last_attempts: dict[tuple[str, str], str] = {}
         self._admission = Admission(books, ledger, settings.max_sessions, self._open_lease)
         self._over = False
         self._owners_return: asyncio.Future[None] | None = None
@@ -70,8 +72,7 @@ class Run:
         self._refuse_when_over()
         grant = Grant(attempt, idle_ms)
         grant.token = self._tokens.issue(grant)
-        self._grants[attempt.id] = grant
-        owner.grants.append(grant)
+        self._hold(grant, owner)
         return {
             "token": grant.token,
             "attempt": attempt.id,
@@ -92,55 +93,59 @@ class Run:
         grant = restored(known, idle_ms)
         grant.token = token
         self._tokens.restore(token, grant)
-        self._grants[attempt] = grant
-        owner.grants.append(grant)
+        self._hold(grant, owner)
         self._owner_came_back()
 
-    def verdict(self, attempt: str) -> dict[str, Any]:
+    async def verdict(self, attempt: str) -> dict[str, Any]:
         """Tell what a budget cut or refused, which clients gave up waiting, and whether a gateway was lost."""
-        grant = self._grants[attempt]
+        grant = await self._known(attempt)
         return {
             "gateway_lost": None if grant.lost_ms is None else _charged_in_full(grant.lost_ms),
             "overruns": [{**asdict(overrun), "message": describe(overrun)} for overrun in grant.overruns],
             "waits_given_up_ms": grant.waits_given_up_ms,
         }
 
-    def usage(self, attempt: str, session: str | None) -> dict[str, Any]:
+    async def usage(self, attempt: str, session: str | None) -> dict[str, Any]:
         """Tell what an attempt, or one session of it, has used so far."""
-        grant = self._grants[attempt]
+        grant = await self._known(attempt)
         if session is not None:
             return {"seconds": seconds(grant.session_used_ms(session)), "sessions": 1}
         return {"seconds": seconds(grant.used_ms), "sessions": grant.sessions_opened}
 
     async def remaining(self, attempt: str) -> dict[str, Any]:
         """Tell what an attempt may still use: of its lease, or before it has one; None where no budget applies."""
-        grant = self._grants[attempt]
+        grant = await self._known(attempt)
         if grant.lease is not None:
             return {"seconds": seconds(max(0, grant.lease.lease.allowance_ms - grant.lease.used_ms()))}
         scopes = await self._books.ask(self._ledger.scopes, grant.attempt)
         left = [max(0, scope.left_ms - scope.leased_ms) for scope in scopes]
         return {"seconds": seconds(min(left)) if left else None}
 
-    async def end(self, attempt: str) -> dict[str, Any]:
+    async def end(self, owner: Owner, attempt: str) -> dict[str, Any]:
         """Close everything of an attempt, revoke its token, and tell its final figures and verdict."""
-        grant = self._grants[attempt]
+        grant = await self._known(attempt)
         await self._end([grant], "teardown", TEST_IS_OVER)
-        return {"figures": grant.figures(), **self.verdict(attempt)}
+        answer = {"figures": grant.figures(), **await self.verdict(attempt)}
+        if not grant.open_sessions:
+            owner.grants.discard(grant)
+            self._grants.pop(attempt, None)
+        return answer
 
     async def lost(self, nodeid: str, worker: str) -> dict[str, Any] | None:
         """Tell the final figures of the last attempt of a test whose process is gone; None when it had none."""
-        of_test = [g for g in self._grants.values() if (g.attempt.nodeid, g.attempt.worker) == (nodeid, worker)]
-        if not of_test:
+        attempt = self._last_attempts.get((nodeid, worker))
+        if attempt is None:
             return None
-        await self._end(of_test[-1:], "owner-lost", PROCESS_IS_GONE)
-        return of_test[-1].figures()
+        grant = await self._known(attempt)
+        await self._end([grant], "owner-lost", PROCESS_IS_GONE)
+        return grant.figures()
 
     def outcome(self, attempt: str, outcome: Outcome) -> None:
         self._books.note(self._ledger.outcome, attempt, outcome)
 
     def owner_lost(self, owner: Owner) -> None:
         """Begin to close everything of an owner; of all of them, when it is the controller that is gone."""
-        grants = list(self._grants.values()) if owner.role == "controller" else owner.grants
+        grants = list(self._grants.values()) if owner.role == "controller" else list(owner.grants)
         self._begin_end(grants, "owner-lost", PROCESS_IS_GONE)
 
     async def end_all(self, closed_by: ClosedBy) -> None:
@@ -211,6 +216,22 @@ class Run:
         grant.overruns.append(overrun)
         tolerated = overrun.scope == "run" and self._settings.on_exhausted == "skip"
         self._books.note(self._ledger.refused, grant.attempt, overrun, tolerated=tolerated)
+
+    def _hold(self, grant: Grant, owner: Owner) -> None:
+        self._grants[grant.attempt.id] = grant
+        self._last_attempts[grant.attempt.nodeid, grant.attempt.worker] = grant.attempt.id
+        owner.grants.add(grant)
+
+    async def _known(self, attempt: str) -> Grant:
+        """Return a grant, as the ledger knows it where its test is over; raises GatewayError."""
+        if attempt in self._grants:
+            return self._grants[attempt]
+        known = await self._books.ask(self._ledger.known_attempt, attempt)
+        if known is None:
+            raise GatewayError(f"nothing is known of an attempt {attempt!r}")
+        grant = restored(known, None)
+        grant.ended.set_result(None)
+        return grant
 
     def _owner_came_back(self) -> None:
         if self._owners_return is not None:
