@@ -41,7 +41,15 @@ def program(module: str, *arguments: str) -> Iterator[Program]:
     finally:
         process.stdin.close()
         process.stdout.close()
+        ended(process)
+
+
+def ended(process: subprocess.Popen[str]) -> None:
+    try:
         process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def cpu_seconds(pid: int) -> float | None:

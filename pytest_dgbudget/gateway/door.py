@@ -30,6 +30,8 @@ AGENT_PATH = "/v1/agent/converse"
 
 _HEAD_SECONDS = 10
 _MOST_BEFORE_UPGRADE = 64 * 1024
+# What is agreed on with the vendor, not here; either may come in several lines.
+_NEGOTIATED = {"sec-websocket-extensions", "sec-websocket-protocol"}
 
 
 class House(Protocol):
@@ -197,9 +199,7 @@ def _handshake(request: Request) -> Response:
     protocol = ServerProtocol()
     if request.method != "GET":
         raise _NoHandshake(protocol.reject(405, "a WebSocket opens with GET\n"))
-    headers = Headers(request.headers)
-    for negotiated in ("Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol"):
-        headers.pop(negotiated, None)
+    headers = Headers((name, value) for name, value in request.headers if name not in _NEGOTIATED)
     handshake = protocol.accept(UpgradeRequest(request.path, headers))
     if handshake.status_code != 101:
         raise _NoHandshake(handshake)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,6 +12,10 @@ from uuid import uuid4
 import h11
 
 LONGEST_HEAD = 16 * 1024
+# Each line takes time to parse, however short it is.
+MOST_LINES = 128
+
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 
 class BadRequest(Exception):
@@ -41,8 +46,11 @@ class RequestReader:
 
     def __init__(self) -> None:
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
+        self._came = bytearray()
 
     def feed(self, data: bytes) -> Request | None:
+        self._came += data
+        self._refuse_long_head()
         try:
             self._connection.receive_data(data)
             event = self._connection.next_event()
@@ -58,6 +66,13 @@ class RequestReader:
             headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers],
             rest=self._connection.trailing_data[0],
         )
+
+    def _refuse_long_head(self) -> None:
+        """Look before h11 does, which has no bound for a head that comes at once."""
+        end = _END_OF_HEAD.search(self._came)
+        size = end.end() if end else len(self._came)
+        if size > LONGEST_HEAD or self._came.count(b"\n", 0, size) > MOST_LINES:
+            raise BadRequest(f"its head is longer than {LONGEST_HEAD} bytes or {MOST_LINES} lines")
 
 
 def response(status: int, headers: Sequence[tuple[str, str]], body: bytes) -> bytes:
