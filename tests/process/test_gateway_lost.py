@@ -163,12 +163,12 @@ def test_a_successor_finds_the_temporary_ledger_of_an_emulated_run(project: Proj
         """
 import signal
 
-def test_before(voice_agent, signal_gateway):
+def test_before(voice_agent):
     with voice_agent.connect() as session:
         session.say("hi")
-    signal_gateway(signal.SIGKILL)
 
-def test_after(voice_agent):
+def test_after(voice_agent, signal_gateway):
+    signal_gateway(signal.SIGKILL)
     with voice_agent.connect() as session:
         assert session.say("hi").reply
 """,
@@ -209,7 +209,7 @@ def test_i8_an_overrun_before_the_gateway_died_still_fails_its_test(project: Pro
     project.write(
         "test_it.py",
         """
-import signal, time
+import signal, sqlite3, time
 import pytest
 from pytest_dgbudget import DgBudgetError
 
@@ -220,7 +220,9 @@ def test_swallows(voice_agent, signal_gateway):
             session.expect("Nothing", timeout="5s")
     except DgBudgetError:
         pass
-    time.sleep(0.3)
+    with sqlite3.connect(".dgbudget/ledger.db") as ledger:
+        while not ledger.execute("SELECT * FROM lease_end").fetchall():
+            time.sleep(0.01)
     signal_gateway(signal.SIGKILL)
 """,
     )
