@@ -75,7 +75,10 @@ def itself(folder: Path, process: subprocess.Popen[bytes]) -> int:
 
 
 def its_worker(folder: Path, process: subprocess.Popen[bytes]) -> int:
+    give_up = time.monotonic() + 20
     while not (text := read(folder / "worker")):
+        if time.monotonic() > give_up:
+            raise RuntimeError("a worker did not come to its session")
         time.sleep(0.01)
     return int(text)
 

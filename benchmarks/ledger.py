@@ -13,10 +13,11 @@ from queue import Empty
 from benchmarks.comparison import Benchmark, Figure, Figures, Subject
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
-from pytest_dgbudget.model import Invocation, Lease
+from pytest_dgbudget.model import Invocation
 
 SECONDS = 1.0
-BUDGET_MS = 10**12
+# Enough for all: a writer waits for the file, never for what another one has leased.
+RUN_MS, TEST_MS = 10**12, 2 * 3600 * 1000
 
 # Work: folder, number of the writer → one lease each time that it is called.
 Writer = Callable[[Path, int], Callable[[], None]]
@@ -51,7 +52,10 @@ def trial(writer: Writer, count: int) -> Figures:
     results: multiprocessing.Queue[tuple[int, float]] = context.Queue()
     with tempfile.TemporaryDirectory() as folder:
         start = context.Barrier(count)
-        writers = [context.Process(target=write, args=(writer, Path(folder), n, start, results)) for n in range(count)]
+        writers = [
+            context.Process(target=write, args=(writer, Path(folder), n, start, results), daemon=True)
+            for n in range(count)
+        ]
         for process in writers:
             process.start()
         came = [result_of(results) for _ in writers]
@@ -96,18 +100,19 @@ def leasing(folder: Path, number: int, *, durable: bool) -> Callable[[], None]:
         target="live",
         billed=durable,
         tag="dgbudget-run",
-        budget_ms=BUDGET_MS,
+        budget_ms=RUN_MS,
         host="here",
         pid=number,
     )
     ledger = Ledger(SqliteConnection(folder / "ledger.db", durable=durable), invocation)
     ledger.begin(lambda run: True)
-    attempt = ledger.begin_attempt("test_it", "", 1000 * BUDGET_MS)
+    attempt = ledger.begin_attempt("test_it", "", TEST_MS)
 
     def lease() -> None:
-        while not isinstance(taken := ledger.lease(attempt), Lease):
-            time.sleep(0)  # Another one holds all that is left of the run.
-        ledger.settle(taken, 1)
+        taken = ledger.lease_to_dial(attempt)
+        if not isinstance(taken, tuple):
+            raise RuntimeError(f"a lease of the benchmark was not given: {taken}")
+        ledger.settle(taken[0], 1)
 
     return lease
 

@@ -14,7 +14,7 @@ from benchmarks.programs import program
 from benchmarks.pytests import project, running
 from benchmarks.through_gateway import KEY
 
-MANY, FEW = 1000, 200
+MANY = 1000
 
 PLAIN = "import pytest\n@pytest.mark.parametrize('n', range({count}))\ndef test_it(n):\n    pass\n"
 ASKS = "import pytest\n@pytest.mark.parametrize('n', range({count}))\ndef test_it(n, voice_agent):\n    pass\n"
@@ -58,27 +58,30 @@ class Counts:
             yield
 
     def of(self, environment: str) -> Callable[[], Figures]:
-        return lambda: {"instructions": self._per_test(self.pythons[environment]) / 1000}
+        return lambda: {"instructions": instructions_per_test(self.pythons[environment], MANY) / 1000}
 
-    def _per_test(self, python: Path) -> float:
-        with project(PLAIN.format(count=MANY)) as many, project(PLAIN.format(count=1)) as one:
-            return (instructions(python, ["-q"], many) - instructions(python, ["-q"], one)) / (MANY - 1)
+
+def instructions_per_test(python: Path, count: int) -> float:
+    """Of so many tests; what one alone costs is what a start costs."""
+    with project(PLAIN.format(count=count)) as many, project(PLAIN.format(count=1)) as one:
+        return (instructions(python, ["-q"], many) - instructions(python, ["-q"], one)) / (count - 1)
 
 
 def used() -> Benchmark:
     times = Times()
     return Benchmark(
         name="per_test.used",
-        title=f"each of {FEW} tests",
+        title=f"each of {MANY:,} tests",
         subjects=[
             Subject(name="plain", trial=times.of(PLAIN), setup=times.open),
             Subject(name="asks for voice_agent", trial=times.of(ASKS)),
             Subject(name="opens a session", trial=times.of(OPENS)),
         ],
         figures=[Figure(name="milliseconds", unit="ms")],
-        trials=10,
+        trials=5,
         quick_trials=1,
-        null_within=1,
+        warm_up=0,
+        null_within=0.5,
     )
 
 
@@ -95,7 +98,7 @@ class Times:
             yield
 
     def of(self, source: str) -> Callable[[], Figures]:
-        return lambda: {"milliseconds": (self._seconds(source, FEW) - self._seconds(source, 1)) * 1000 / (FEW - 1)}
+        return lambda: {"milliseconds": (self._seconds(source, MANY) - self._seconds(source, 1)) * 1000 / (MANY - 1)}
 
     def _seconds(self, source: str, count: int) -> float:
         environ = {"DG_AGENT_URL": self.url, "DEEPGRAM_API_KEY": KEY}

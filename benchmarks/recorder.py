@@ -1,4 +1,4 @@
-"""A server on a thread that notes when it saw each of its sessions begin, get its Close, and end."""
+"""A server on a thread that notes when it saw each of its sessions dialled, and closed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,23 @@ from websockets.exceptions import ConnectionClosed
 
 @dataclass(slots=True)
 class Session:
-    """`time.monotonic()` seconds; `began` is when the handshake came, `closed` when the Close or the end did."""
+    """`time.monotonic()` seconds, which all processes of a machine share.
 
-    began: float
+    `due` is when it is to be closed, where its client says so in a message behind its Settings.
+    """
+
+    dialled_at: float
+    due: float | None = None
     closed: threading.Event = field(default_factory=threading.Event)
     closed_at: float = 0.0
+
+
+class Dialled(ServerConnection):
+    """One that knows since when there is a connection: a handshake later than that is spent already."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.dialled_at = time.monotonic()
+        super().connection_made(transport)
 
 
 class Recorder:
@@ -39,7 +51,8 @@ class Recorder:
         return self.sessions[number]
 
     async def _serve(self, connection: ServerConnection) -> None:
-        session = Session(time.monotonic())
+        assert isinstance(connection, Dialled)
+        session = Session(connection.dialled_at)
         await connection.send('{"type":"Welcome","request_id":"recorded"}')
         with contextlib.suppress(ConnectionClosed):
             await connection.recv()
@@ -47,6 +60,8 @@ class Recorder:
             with self._arrived:
                 self.sessions.append(session)
                 self._arrived.notify_all()
+            async for message in connection:
+                session.due = float(message)
             await connection.wait_closed()
         session.closed_at = time.monotonic()
         session.closed.set()
@@ -60,7 +75,9 @@ def recorder() -> Iterator[Recorder]:
     stop = asyncio.Event()
 
     async def run() -> None:
-        async with serve(recorder._serve, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
+        async with serve(
+            recorder._serve, "127.0.0.1", 0, create_connection=Dialled, compression=None, ping_interval=None
+        ) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             recorder.url = f"ws://127.0.0.1:{port}/v1/agent/converse"
             ready.set()

@@ -114,5 +114,5 @@ class SqliteConnection:
 
 
 # SQLite's own words; its error codes are not there on Python 3.10.
-_NOT_WRITABLE = ("unable to open database file", "readonly database")
+_NOT_WRITABLE = ("unable to open database file", "readonly database", "disk is full")
 _WHAT_TO_DO = "make it readable and writable, move it away, or name another one with --dg-ledger=sqlite:///PATH"
