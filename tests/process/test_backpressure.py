@@ -23,7 +23,7 @@ from tests.vendor import Seen, Vendor
 
 STALLED = 10
 AUDIO = bytes(640)
-DEAF_SECONDS = 6
+DEAF_SECONDS = 4
 
 
 async def floods(connection: ServerConnection, seen: Seen) -> None:

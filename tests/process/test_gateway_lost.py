@@ -86,7 +86,7 @@ import signal, time
 def test_hangs(voice_agent, signal_gateway):
     with voice_agent.connect():
         signal_gateway(signal.SIGSTOP)
-        time.sleep(20)
+        time.sleep(6)
 
 def test_after(voice_agent):
     with voice_agent.connect() as session:
@@ -102,6 +102,7 @@ def test_after(voice_agent):
     assert "SIGKILL" in result.output or "-9" in result.output
 
 
+@pytest.mark.slow
 def test_a_stopped_pytest_does_not_take_its_gateway_for_hung(project: Project, vendor: Vendor) -> None:
     project.write(
         "test_stopped.py",
@@ -125,6 +126,7 @@ def test_is_stopped(voice_agent):
     assert result.status == 0, result.output
 
 
+@pytest.mark.slow
 def test_a_gateway_that_dies_again_and_again_is_given_up(project: Project, vendor: Vendor) -> None:
     project.expects_log = True
     project.write("conftest.py", CONFTEST)

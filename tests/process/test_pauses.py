@@ -32,7 +32,7 @@ import time, pytest
 @pytest.mark.dg_budget("{budget}")
 def test_sleeps(voice_agent):
     with voice_agent.connect():
-        time.sleep(8)
+        time.sleep(4)
 
 def test_after(voice_agent):
     voice_agent.connect().__enter__()

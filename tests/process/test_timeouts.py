@@ -57,6 +57,7 @@ def test_i10_what_ends_pytest_at_once_leaves_a_full_report_and_no_session(
     assert ends_of_leases(project.path) == ["settled", "settled"]
 
 
+@pytest.mark.slow
 def test_a_faulthandler_that_only_tells_changes_nothing(project: Project, vendor: Vendor) -> None:
     project.write("test_it.py", HANGS.replace("time.sleep(60)", "time.sleep(2)"))
     result = project.run("--dg-budget=10m", "-o", "faulthandler_timeout=0.5", env=vendor.environ)
