@@ -1,6 +1,7 @@
 """Subjects measured side by side: interleaved in rounds, with a null comparison, judged only where that holds."""
 
 import importlib.util
+import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -177,7 +178,7 @@ def measured(
     names = [figure.name for figure in benchmark.figures]
     samples: dict[str, dict[str, list[Sequence[float]]]] = {s.name: {name: [] for name in names} for s in subjects}
     for number in range(-benchmark.warm_up, rounds):
-        for subject in rotated(subjects, number):
+        for subject in shuffled(subjects, number):
             tell(f"{benchmark.name}: round {number + 1} of {rounds}: {subject.name}")
             figures = subject.trial() if number % subject.every == 0 else {}
             for name in names if number >= 0 else ():
@@ -185,9 +186,9 @@ def measured(
     return samples
 
 
-def rotated(subjects: Sequence[Subject], by: int) -> Sequence[Subject]:
-    start = by % len(subjects)
-    return [*subjects[start:], *subjects[:start]]
+def shuffled(subjects: Sequence[Subject], number: int) -> Sequence[Subject]:
+    """An order of its own in each round, the same in each run: nobody always comes behind the same one."""
+    return random.Random(number).sample(list(subjects), len(subjects))
 
 
 def as_samples(figure: float | Sequence[float]) -> Sequence[float]:

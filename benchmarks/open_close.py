@@ -48,7 +48,7 @@ class OpenClose:
             ],
             figures=[Figure(name="milliseconds", unit="ms", reach=REACH)],
             trials=40,
-            quick_trials=3,
+            quick_trials=12,
         )
 
     @contextmanager

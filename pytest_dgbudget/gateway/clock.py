@@ -7,6 +7,8 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
+from pytest_dgbudget.gateway.gathering import GatheringSelector
+
 # On macOS it is CLOCK_MONOTONIC that counts a suspend; Linux has another one for that.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -25,6 +27,11 @@ def loop_time(at_ms: int) -> float:
 
 class MeteringLoop(asyncio.SelectorEventLoop):
     """An event loop on this clock: what fell due while the machine stood still is done at once when it goes on."""
+
+    def __init__(self) -> None:
+        selector = GatheringSelector()
+        super().__init__(selector)
+        self.gather = selector.gather
 
     def time(self) -> float:
         return time.clock_gettime(_CLOCK)

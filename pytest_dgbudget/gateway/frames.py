@@ -60,6 +60,7 @@ class FrameReader:
         self.holding = holding
         self.too_big = False
         self.binary_bytes = 0
+        self.binary_frames = 0
         self.close: Close | None = None
 
     @property
@@ -98,6 +99,7 @@ class FrameReader:
             if start + length > size:
                 break
             self.binary_bytes += length
+            self.binary_frames += 1
             at = start + length
         return at
 
@@ -151,6 +153,7 @@ class FrameReader:
         is_text = self._is_text(first & 0x0F)
         self._passing = length
         self._passing_audio = first & _CONTROL == 0 and not is_text
+        self.binary_frames += self._passing_audio
         if is_text:
             self._message = None
             self._in_text = first & _FINAL == 0
@@ -167,7 +170,9 @@ class FrameReader:
         """Count a whole frame, or read it; return what replaces the text that it ends."""
         opcode, final = data[at] & 0x0F, data[at] & _FINAL
         if not self._is_text(opcode):
-            self.binary_bytes += end - start if opcode < _CONTROL else 0
+            if opcode < _CONTROL:
+                self.binary_bytes += end - start
+                self.binary_frames += 1
             return b""
         if opcode == TEXT:
             self._message = bytearray()

@@ -140,6 +140,7 @@ class Reading:
     close: Close | None = None
     texts: list[bytes] = field(default_factory=list)
     binary_bytes: int = 0
+    binary_frames: int = 0
     parts: list[bytes | None] = field(default_factory=list)
 
 
@@ -168,7 +169,9 @@ def read_by_library(stream: Stream) -> Reading:
             text = b""
         if frame.opcode >= CLOSE or text is None:
             reading.parts.append(wire[reading.ends[-1] : end])
-            reading.binary_bytes += len(frame.data) if frame.opcode < CLOSE else 0
+            if frame.opcode < CLOSE:
+                reading.binary_bytes += len(frame.data)
+                reading.binary_frames += 1
         else:
             text += frame.data
             if frame.fin:

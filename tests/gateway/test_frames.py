@@ -109,6 +109,7 @@ def test_it_finds_what_the_library_finds_however_the_stream_is_cut(
     assert reader.passed == wire[: by_library.ends[-1]]
     assert reader.texts == [text for text in by_library.texts if len(text) <= limit]
     assert reader.frames.binary_bytes == by_library.binary_bytes
+    assert reader.frames.binary_frames == by_library.binary_frames
     assert (reader.frames.close, reader.frames.too_big, reader.kept) == (by_library.close, False, 0)
 
 
@@ -120,6 +121,7 @@ def test_while_holding_what_replaces_a_text_goes_out_in_its_place(stream: Stream
     assert reader.passed == passes_while_holding(by_library)
     assert reader.texts == by_library.texts
     assert reader.frames.binary_bytes == by_library.binary_bytes
+    assert reader.frames.binary_frames == by_library.binary_frames
     assert reader.frames.close == by_library.close
 
 
@@ -153,6 +155,7 @@ def test_a_short_stream_comes_to_the_same_in_every_way_that_it_can_be_cut(sent: 
             reader = Reader(holding=holding).feed(cut_at(wire, places))
             assert (reader.passed, reader.texts) == (passes, by_library.texts)
             assert reader.frames.binary_bytes == by_library.binary_bytes
+            assert reader.frames.binary_frames == by_library.binary_frames
             assert reader.frames.close == by_library.close
 
 
@@ -193,6 +196,7 @@ def test_a_message_of_16_mib_is_one_like_any_other(opcode: int, fragments: list[
     assert reader.passed == (passes_while_holding(by_library) if holding else wire)
     assert reader.texts == (by_library.texts if holding else [])
     assert reader.frames.binary_bytes == by_library.binary_bytes
+    assert reader.frames.binary_frames == by_library.binary_frames
 
 
 # What passes
