@@ -8,9 +8,11 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from secrets import token_hex
@@ -21,7 +23,8 @@ from websockets.asyncio.server import ServerConnection
 
 from tests.conftest import Project
 from tests.ledgers import ends_of_leases
-from tests.vendor import KEY, Seen, Vendor
+from tests.process.test_tls import certified
+from tests.vendor import KEY, Seen, Talk, Vendor
 
 OPENS = """
 def test_opens(voice_agent):
@@ -74,7 +77,13 @@ def redirects(peer: socket.socket) -> None:
     )
 
 
-@pytest.mark.parametrize("answer", [drops, drops_after_the_request, accepts_for_another_key, redirects])
+def is_busy(peer: socket.socket) -> None:
+    """Asks to come back at once, which nobody here does: each try may be billed."""
+    peer.recv(65536)
+    peer.sendall(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize("answer", [drops, drops_after_the_request, accepts_for_another_key, redirects, is_busy])
 def test_a_handshake_that_fails_costs_next_to_nothing_and_is_not_tried_again(
     project: Project, answer: Callable[[socket.socket], None]
 ) -> None:
@@ -91,6 +100,102 @@ def test_a_handshake_that_fails_costs_next_to_nothing_and_is_not_tried_again(
     assert ends_of_leases(project.path) == ["settled"]
 
 
+def drops_behind_tls(peer: socket.socket, context: ssl.SSLContext) -> None:
+    with context.wrap_socket(peer, server_side=True) as secured:
+        secured.recv(65536)
+
+
+def drops_within_tls(peer: socket.socket, context: ssl.SSLContext) -> None:
+    """Answers the client's hello with half of its own."""
+    theirs, ours = ssl.MemoryBIO(), ssl.MemoryBIO()
+    theirs.write(peer.recv(65536))
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(theirs, ours, server_side=True).do_handshake()
+    peer.sendall(ours.read()[:100])
+
+
+@pytest.mark.parametrize("answer", [drops_behind_tls, drops_within_tls])
+def test_tls_that_breaks_off_costs_next_to_nothing_and_is_not_tried_again(
+    project: Project, answer: Callable[[socket.socket, ssl.SSLContext], None]
+) -> None:
+    project.write("test_it.py", OPENS)
+    context, trusted = certified(project.path)
+    with raw_server(lambda peer: answer(peer, context)) as (url, came):
+        environ = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url.replace("ws://127.0.0.1", "wss://localhost"), **trusted}
+        result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=environ)
+    assert result.status == 1, result.output
+    assert "HandshakeRefused" in result.output
+    assert came == [1]
+    assert (result.usage["run"]["sessions"], result.usage["run"]["at_risk_seconds"]) == (0, 0)
+    assert result.usage["run"]["used_seconds"] < 2
+    assert ends_of_leases(project.path) == ["settled"]
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_i4_a_handshake_that_nobody_answers_is_cut_at_the_deadline(project: Project, scheme: str) -> None:
+    project.write(
+        "test_it.py",
+        """
+import pytest
+
+@pytest.mark.dg_budget("2s")
+def test_opens(voice_agent):
+    voice_agent.connect().__enter__()
+""",
+    )
+    open_for: list[float] = []
+
+    def says_nothing(peer: socket.socket) -> None:
+        came_at = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while peer.recv(65536):
+                pass
+        open_for.append(time.monotonic() - came_at)
+
+    with raw_server(says_nothing) as (url, _):
+        environ = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url.replace("ws:", f"{scheme}:")}
+        result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=environ)
+    assert result.status == 1, result.output
+    assert "BudgetExceeded" in result.output
+    assert [1.7 < seconds < 2.1 for seconds in open_for] == [True]
+    (session,) = result.usage["sessions"]
+    assert session["closed_by"] == "test-budget"
+    assert 1.75 < session["seconds"] <= 2
+    assert (result.usage["run"]["sessions"], result.usage["run"]["overshoot_seconds"]) == (0, 0)
+    assert ends_of_leases(project.path) == ["settled"]
+
+
+async def leaves_before_the_welcome(connection: ServerConnection, seen: Seen) -> None:
+    connection.transport.abort()
+
+
+async def never_says_welcome(connection: ServerConnection, seen: Seen) -> None:
+    await connection.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("talk", "said", "closed_by"),
+    [
+        (leaves_before_the_welcome, "SessionClosed", "network"),
+        pytest.param(never_says_welcome, "ExpectTimeout", "client", marks=pytest.mark.slow),
+    ],
+)
+def test_a_session_without_a_welcome_is_charged_for_its_time_and_is_not_tried_again(
+    project: Project, talk: Talk, said: str, closed_by: str
+) -> None:
+    project.write("test_it.py", OPENS)
+    with Vendor(talk) as vendor:
+        result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
+        (seen,) = vendor.wait_closed(1)
+    assert result.status == 1, result.output
+    assert said in result.output
+    (session,) = result.usage["sessions"]
+    assert (session["closed_by"], session["confirmed"], session["request_id"]) == (closed_by, True, None)
+    assert session["seconds"] == pytest.approx(seen.seconds, abs=0.2)
+    assert result.usage["run"]["used_seconds"] == session["seconds"]
+    assert ends_of_leases(project.path) == ["settled"]
+
+
 REFUSALS = {
     401: ("INVALID_AUTH", "check DEEPGRAM_API_KEY"),
     402: ("ASR_PAYMENT_REQUIRED", "out of credit"),
@@ -102,12 +207,22 @@ REFUSALS = {
 def test_a_refusal_of_the_vendors_is_named_as_its_own_and_is_no_overrun(project: Project, status: int) -> None:
     code, advice = REFUSALS[status]
     body = json.dumps({"err_code": code, "err_msg": "no", "request_id": "r"}).encode()
+    head = f"HTTP/1.1 {status} Refused\r\nRetry-After: 0\r\nContent-Type: application/json\r\n"
+    answer = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    def refuses(peer: socket.socket) -> None:
+        peer.recv(65536)
+        peer.sendall(answer)
+
     project.write("test_it.py", OPENS)
-    with Vendor(refuse=(status, {"Content-Type": "application/json"}, body)) as vendor:
-        result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
+    with raw_server(refuses) as (url, came):
+        environ = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url}
+        result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=environ)
     assert result.status == 1
     assert advice in result.output
+    assert came == [1], "it was not tried again"
     assert (result.usage["run"]["verdict"], result.usage["run"]["sessions"]) == ("within", 0)
+    assert result.usage["run"]["used_seconds"] < 2
     assert ends_of_leases(project.path) == ["settled"]
 
 
