@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +19,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from tests.conftest import Project
-from tests.ledgers import rows_of
+from tests.gateways import gateway_of, wait_until
+from tests.ledgers import ends_of_leases, rows_of
 from tests.vendor import Vendor
 
 OPENS = "def test_opens(voice_agent):\n    voice_agent.connect().__enter__()\n"
@@ -105,18 +110,42 @@ def test_fills(voice_agent):
     assert len(rows_of(project.path, "SELECT id FROM dial")) >= len(seen), "nothing was dialled without a record"
 
 
+FIRST_AND_ENDLESS = """
+import time
+
+def test_first(voice_agent):
+    with voice_agent.connect(): pass
+
+def test_endless(voice_agent):
+    with voice_agent.connect():
+        time.sleep(120)
+"""
+
+
 def test_a_ledger_whose_end_is_torn_keeps_what_was_recorded_before(project: Project, vendor: Vendor) -> None:
-    """What SQLite itself makes of a write-ahead log that ends in the middle of a record."""
-    project.write("test_it.py", ONE_SESSION)
-    project.run("--dg-budget=10m", "--dg-run-id=one", "--dg-reconcile=off", env=vendor.environ)
-    before = rows_of(project.path, "SELECT dial, ms FROM usage")
+    """The power fails while the last record is being written: half of it is on the disk."""
+    project.expects_log = True
+    project.write("test_it.py", FIRST_AND_ENDLESS)
+    arguments = ("--dg-budget=10m", "--dg-run-id=one", "--dg-reconcile=off")
+    process = project.start(*arguments, env=vendor.environ)
+    vendor.wait_open(2)
+    wait_until(lambda: len(rows_of(project.path, "SELECT dial FROM welcome")) == 2)
+    power_fails(process.pid)
     log = project.path / ".dgbudget/ledger.db-wal"
-    log.write_bytes(os.urandom(3000))
-    result = project.run("--dg-budget=10m", "--dg-run-id=one", "--dg-reconcile=off", env=vendor.environ)
+    os.truncate(log, log.stat().st_size - 2000)
+    project.write("test_it.py", ONE_SESSION)
+    result = project.run(*arguments, env=vendor.environ)
     assert result.status == 0, result.output
-    after = rows_of(project.path, "SELECT dial, ms FROM usage")
-    assert set(before) < set(after)
-    assert result.usage["run"]["used_seconds"] > sum(ms for _, ms in before) / 1000
+    assert rows_of(project.path, "PRAGMA integrity_check") == [("ok",)]
+    by_name = {test["nodeid"].rpartition("::")[2]: test["used_seconds"] for test in result.usage["tests"]}
+    first, _, last = (seen.seconds for seen in vendor.wait_closed(3))
+    assert by_name == {
+        "test_first": pytest.approx(first, abs=0.1),
+        "test_endless": 60,
+        "test_one": pytest.approx(last, abs=0.1),
+    }
+    # The last record was the endless session's Welcome; that it was dialled had reached the disk before.
+    assert [session["request_id"] for session in result.usage["sessions"]][1] is None
 
 
 def test_a_ledger_that_is_damaged_is_refused_before_anything_is_dialled(project: Project, vendor: Vendor) -> None:
@@ -130,6 +159,40 @@ def test_a_ledger_that_is_damaged_is_refused_before_anything_is_dialled(project:
     assert result.status == 1, result.output
     assert "name another one with --dg-ledger" in result.output
     assert len(vendor.connections) == 1
+
+
+@pytest.fixture(params=["no ledger yet", "a ledger"])
+def read_only(request: pytest.FixtureRequest, project: Project, small_disk: Path) -> Path:
+    """The ledger's folder, without and with a ledger in it, on a disk that takes nothing more."""
+    project.write("test_it.py", ONE_SESSION)
+    if request.param == "a ledger":
+        project.run("--dg-target=emulator", "--dg-report-dir=report")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    return small_disk
+
+
+def test_a_live_run_refuses_a_ledger_that_can_only_be_read(project: Project, vendor: Vendor, read_only: Path) -> None:
+    result = project.run("--dg-budget=10m", "--dg-report-dir=report", env=vendor.environ)
+    assert result.status == 1, result.output
+    assert "LedgerError" in result.output
+    assert "--dg-ledger=sqlite:///PATH" in result.output
+    assert not vendor.connections
+
+
+def test_an_emulated_run_takes_a_temporary_ledger_instead_and_says_so_once(project: Project, read_only: Path) -> None:
+    result = project.run("--dg-target=emulator", "--dg-budget=10m", "--dg-report-dir=report")
+    assert result.status == 0, result.output
+    assert result.output.count("can't be written, so this run's is") == 1
+
+
+def test_an_emulated_run_whose_disk_is_full_takes_a_temporary_ledger_as_well(
+    project: Project, small_disk: Path
+) -> None:
+    project.write("test_it.py", ONE_SESSION)
+    fill(small_disk)
+    result = project.run("--dg-target=emulator", "--dg-budget=10m", "--dg-report-dir=report")
+    assert result.status == 0, result.output
+    assert result.output.count("can't be written, so this run's is") == 1
 
 
 def test_who_holds_the_ledger_and_dies_holds_it_no_longer(project: Project, vendor: Vendor) -> None:
@@ -162,6 +225,68 @@ def test_i1_nothing_is_dialled_that_the_ledger_does_not_have_already(project: Pr
         result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
     assert result.status == 0, result.output
     assert recorded == [1, 2, 3, 4, 5]
+
+
+def test_i1_while_nothing_can_be_recorded_nothing_is_dialled(project: Project, vendor: Vendor) -> None:
+    project.write(
+        "test_it.py",
+        """
+from pathlib import Path
+
+def test_it(voice_agent):
+    with voice_agent.connect(): pass
+    Path("hold").touch()
+    while not Path("held").exists(): pass
+    with voice_agent.connect(): pass
+""",
+    )
+    process = project.start("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
+    wait_until((project.path / "hold").exists)
+    with closing(sqlite3.connect(project.path / ".dgbudget/ledger.db", isolation_level=None, timeout=10)) as ledger:
+        ledger.execute("BEGIN IMMEDIATE")
+        (project.path / "held").touch()
+        time.sleep(2)
+        assert len(vendor.connections) == 1
+        ledger.execute("ROLLBACK")
+    result = project.result(process)
+    assert result.status == 0, result.output
+    assert len(vendor.connections) == 2
+
+
+def test_i1_what_can_not_be_recorded_in_time_is_never_dialled(project: Project, vendor: Vendor) -> None:
+    """Somebody keeps the ledger to himself for longer than a write waits."""
+    project.write(
+        "test_it.py",
+        """
+import sqlite3
+import pytest
+from pytest_dgbudget import LedgerError
+
+def test_refused(voice_agent):
+    with voice_agent.connect(): pass
+    ledger = sqlite3.connect(".dgbudget/ledger.db", isolation_level=None, timeout=10)
+    ledger.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerError, match="locked"):
+        voice_agent.connect().__enter__()
+    ledger.execute("ROLLBACK")
+    ledger.close()
+
+def test_after(voice_agent):
+    with voice_agent.connect(): pass
+""",
+    )
+    result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
+    assert result.status == 0, result.output
+    assert len(vendor.connections) == 2
+    assert ends_of_leases(project.path) == ["settled", "settled"]
+
+
+def power_fails(pytest_pid: int) -> None:
+    """Nobody has time for anything: pytest is stopped before it can notice that its gateway is gone."""
+    gateway = gateway_of(pytest_pid)
+    os.kill(pytest_pid, signal.SIGSTOP)
+    os.kill(gateway, signal.SIGKILL)
+    os.kill(pytest_pid, signal.SIGKILL)
 
 
 def fill(folder: Path) -> None:
