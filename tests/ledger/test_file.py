@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.sqlite import LedgerNotWritable, SqliteConnection
 
 from .conftest import OpenLedger
-from .helpers import leased, open_ledger
+from .helpers import leased, open_ledger, usage
 
 
 def execute(path: Path, *statements: str) -> None:
@@ -181,6 +181,45 @@ def test_what_cannot_be_opened_is_an_error_of_another_kind_than_what_is_not_ours
 def statements() -> list[str]:
     """Return every statement that the ledger knows."""
     return [*sql.TABLES, *(value for value in vars(sql).values() if isinstance(value, str) and " " in value)]
+
+
+PAGE = 4096
+
+
+@pytest.fixture
+def spent(tmp_path: Path) -> Path:
+    """A ledger of several pages: forty tests that used a second each."""
+    path = tmp_path / "ledger.db"
+    with closing(open_ledger(path)) as ledger:
+        for number in range(40):
+            lease = leased(ledger, ledger.begin_attempt(f"test_{number}", "", 10_000))
+            ledger.session_ended(usage(ledger.dial(lease)))
+            ledger.settle(lease, 1000)
+    assert path.stat().st_size > 20 * PAGE
+    return path
+
+
+def used_ms(path: Path) -> int | None:
+    """What a later invocation finds used; None when the ledger is refused."""
+    with suppress(LedgerError), closing(open_ledger(path, id="later")) as ledger:
+        return ledger.scopes(ledger.begin_attempt("t", "", None))[0].settled_ms
+    return None
+
+
+def test_a_damaged_page_makes_nothing_unspent(spent: Path) -> None:
+    whole = spent.read_bytes()
+    found = []
+    for at in range(0, len(whole), PAGE):
+        spent.write_bytes(whole[:at] + bytes(PAGE) + whole[at + PAGE :])
+        found.append(used_ms(spent))
+    assert set(found) == {None, 40_000}
+
+
+def test_a_ledger_that_lost_its_end_is_refused(spent: Path) -> None:
+    whole = spent.read_bytes()
+    for end in range(PAGE, len(whole), PAGE):
+        spent.write_bytes(whole[:end])
+        assert used_ms(spent) is None
 
 
 def test_rows_are_only_ever_inserted() -> None:
