@@ -81,6 +81,62 @@ def test_it(voice_agent):
     assert usage["reconciliation"]["verdict"] == "off"
 
 
+TELLS_ITS_SECRETS = """
+import os
+import pytest
+from pathlib import Path
+from pytest_dgbudget.plugin.state import STATE
+
+def told(request, agent):
+    state = request.config.stash[STATE]
+    with Path(f"secrets-{os.getpid()}").open("a") as secrets:
+        print(agent.endpoint.api_key, state.secret or state.owner.link.membership._secret, file=secrets)
+    return state, vars(agent), agent.endpoint, agent._opening
+
+def test_fails(voice_agent, request):
+    everything = told(request, voice_agent)
+    with voice_agent.connect() as session:
+        print(everything, session, vars(session))
+        assert session.say("hi") is everything
+
+@pytest.mark.dg_budget("1s")
+def test_is_cut(voice_agent, request):
+    everything = told(request, voice_agent)
+    with voice_agent.connect() as session:
+        session.expect("Never", timeout=10)
+
+@pytest.mark.dg_budget("0")
+def test_is_refused(voice_agent, request):
+    everything = told(request, voice_agent)
+    voice_agent.connect().__enter__()
+
+@pytest.fixture
+def breaks_behind(voice_agent, request):
+    yield told(request, voice_agent)
+    raise RuntimeError("in teardown")
+
+def test_breaks_in_teardown(breaks_behind): pass
+"""
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_i9_no_secret_is_in_what_a_failing_run_shows_or_leaves(project: Project, vendor: Vendor, workers: str) -> None:
+    """The key, the control secret and each test's token; tests themselves get hold of the last two."""
+    project.write("test_it.py", TELLS_ITS_SECRETS)
+    shows_all = ("--showlocals", "--full-trace", "--tb=long", "-vv", "-rA", "-o", "junit_logging=all")
+    arguments = ("--dg-budget=5m", "--dg-reconcile=off", "--junitxml=junit.xml", *shows_all)
+    result = project.run(*arguments, workers, env=vendor.environ)
+    assert set(result.outcomes().values()) <= {"failed", "error"}, result.output
+    told = list(project.path.glob("secrets-*"))
+    secrets = {KEY} | {secret for path in told for secret in path.read_text(encoding="utf-8").split()}
+    assert len(secrets) >= 1 + 1 + 4
+    files = {path for path in project.path.rglob("*") if path.is_file()} - set(told)
+    assert {"usage.json", "ledger.db", "junit.xml"} <= {path.name for path in files}
+    for secret in secrets:
+        assert secret not in result.output
+        assert [path for path in files if secret.encode() in path.read_bytes()] == []
+
+
 def test_i11_emulated_time_is_labelled_and_never_mixed_with_billed_time(project: Project, vendor: Vendor) -> None:
     project.expects_log = True
     project.write("test_it.py", "def test_it(voice_agent):\n    with voice_agent.connect(): pass\n")
