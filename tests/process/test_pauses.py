@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from datetime import datetime
 
 import pytest
 
@@ -85,16 +86,29 @@ def test_i3_behind_a_stall_sessions_past_their_deadline_are_cut_at_once_and_char
     assert result.usage["run"]["overshoot_seconds"] == pytest.approx(session["seconds"] - 1.5, abs=0.001)
 
 
+# A wall clock that is set, by hand, by NTP or for a test: whatever reads it, from whichever module.
+STEP = """
+import datetime, os, time
+
+_time = time.time
+
+def _step():
+    return {hours} * 3600 if os.path.exists({flag!r}) else 0
+
+class _Stepped(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + datetime.timedelta(seconds=_step())
+
+time.time = lambda: _time() + _step()
+time.time_ns = lambda: int(time.time() * 1e9)
+datetime.datetime = _Stepped
+"""
+
+
 @pytest.mark.parametrize("hours", [1, -1])
 def test_durations_do_not_depend_on_the_wall_clock(project: Project, vendor: Vendor, hours: int) -> None:
-    project.write(
-        "sitecustomize.py",
-        f"""
-import os, time
-_time = time.time
-time.time = lambda: _time() + (3600 * {hours} if os.path.exists({str(project.path / "stepped")!r}) else 0)
-""",
-    )
+    project.write("sitecustomize.py", STEP.format(flag=str(project.path / "stepped"), hours=hours))
     project.write(
         "test_step.py",
         """
@@ -114,3 +128,6 @@ def test_overruns(voice_agent):
     assert session["closed_by"] == "test-budget"
     assert session["seconds"] == pytest.approx(seen.seconds, abs=0.1)
     assert 1.7 < session["seconds"] <= 2
+    assert result.usage["run"]["used_seconds"] == session["seconds"]
+    opened, closed = (datetime.fromisoformat(session[at].replace("Z", "+00:00")) for at in ("opened_at", "closed_at"))
+    assert (closed - opened).total_seconds() == pytest.approx(hours * 3600, abs=60), "the wall clock did jump"
