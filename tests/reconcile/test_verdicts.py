@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -133,6 +134,35 @@ def test_hours_that_are_late_are_pending_until_the_grace_is_over(bill: Bill) -> 
     assert "the hours of the run's tag are not all in the statement yet" in result.reasons
     late = Asking(bill, timeout=0.3, grace=0).about(own("r", 10))
     assert (late.hours.verdict, late.verdict) == ("discrepancy", "discrepancy")
+
+
+@pytest.mark.parametrize(
+    ("rounded_to", "verdict"),
+    [(1 / 3_600_000, "reconciled"), (1 / 3600, "reconciled"), (1 / 60, "discrepancy"), (0.01, "discrepancy")],
+    ids=["milliseconds", "seconds", "minutes", "hundredths"],
+)
+@pytest.mark.parametrize("shows_durations", [True, False])
+def test_hours_that_are_rounded_agree_within_the_tolerance_and_never_beyond_it(
+    bill: Bill, rounded_to: float, verdict: str, shows_durations: bool
+) -> None:
+    """Whether they are is not documented."""
+    seconds = (10.4, 20.3, 7.7)
+    details = {} if shows_durations else {"duration": None}
+    bill.entries = lambda: [billed(f"r{n}", each, details=details) for n, each in enumerate(seconds)]
+    hours = math.ceil(sum(seconds) / 3600 / rounded_to) * rounded_to
+    grouping = {"start": "2026-11-02", "end": "2026-11-02", "tags": [TAG]}
+    bill.overrides["usage"] = lambda _: Answer.json({"results": [{"agent_hours": hours, "grouping": grouping}]})
+    result = Asking(bill, timeout=0.5).about(*(own(f"r{n}", each) for n, each in enumerate(seconds)))
+    assert (result.hours.verdict, result.verdict) == (verdict, verdict)
+    assert (result.hours.own, result.hours.vendor) == (38_400, round(hours * 3_600_000))
+
+
+def test_hours_that_are_rounded_to_nothing_are_no_agreement(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r", 10)]
+    grouping = {"start": "2026-11-02", "end": "2026-11-02", "tags": [TAG]}
+    bill.overrides["usage"] = lambda _: Answer.json({"results": [{"agent_hours": 0.0, "grouping": grouping}]})
+    assert Asking(bill, timeout=0.3).about(own("r", 10)).verdict == "pending"
+    assert Asking(bill, timeout=0.3, grace=0).about(own("r", 10)).verdict == "discrepancy"
 
 
 def test_what_the_vendor_never_tagged_is_not_missed_in_the_hours_of_the_tag(bill: Bill) -> None:
