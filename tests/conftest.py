@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,13 +26,12 @@ _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nothing_stays_in_the_temporary_folder() -> Iterator[None]:
-    """What a gateway puts there when it can't write elsewhere is the user's; ours must be gone."""
-    folder = Path(tempfile.gettempdir())
-    before = set(folder.glob("dgbudget-*"))
-    yield
-    for ours in set(folder.glob("dgbudget-*")) - before:
-        shutil.rmtree(ours)
+def _a_temporary_folder_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a gateway puts there when it can't write elsewhere is the user's; ours is in nobody else's way."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -140,9 +140,9 @@ def test_a_ledger_whose_end_is_torn_keeps_what_was_recorded_before(project: Proj
     by_name = {test["nodeid"].rpartition("::")[2]: test["used_seconds"] for test in result.usage["tests"]}
     first, _, last = (seen.seconds for seen in vendor.wait_closed(3))
     assert by_name == {
-        "test_first": pytest.approx(first, abs=0.1),
+        "test_first": pytest.approx(first, abs=1),
         "test_endless": 60,
-        "test_one": pytest.approx(last, abs=0.1),
+        "test_one": pytest.approx(last, abs=1),
     }
     # The last record was the endless session's Welcome; that it was dialled had reached the disk before.
     assert [session["request_id"] for session in result.usage["sessions"]][1] is None
@@ -265,6 +265,8 @@ from pytest_dgbudget import LedgerError
 def test_refused(voice_agent):
     with voice_agent.connect(): pass
     ledger = sqlite3.connect(".dgbudget/ledger.db", isolation_level=None, timeout=10)
+    while not ledger.execute("SELECT * FROM lease_end").fetchall():
+        pass
     ledger.execute("BEGIN IMMEDIATE")
     with pytest.raises(LedgerError, match="locked"):
         voice_agent.connect().__enter__()
