@@ -80,11 +80,11 @@ class SqliteConnection:
         self.execute(begin, {})
         try:
             yield
+            self.execute("COMMIT", {})
         except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-        self.execute("COMMIT", {})
 
     def close(self) -> None:
         self._connection.close()

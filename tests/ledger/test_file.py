@@ -183,6 +183,23 @@ def statements() -> list[str]:
     return [*sql.TABLES, *(value for value in vars(sql).values() if isinstance(value, str) and " " in value)]
 
 
+def test_what_could_not_be_committed_is_over_and_the_next_one_begins_anew(tmp_path: Path) -> None:
+    """Where there is no write-ahead log, a reader can keep a commit from being made."""
+    path = tmp_path / "ledger.db"
+    with closing(SqliteConnection(path, durable=True)) as connection:
+        for statement in ("PRAGMA journal_mode=DELETE", "PRAGMA busy_timeout=1", "CREATE TABLE t (n)"):
+            connection.execute(statement, {})
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM t").fetchall()
+            with pytest.raises(LedgerError, match="locked"), connection.transaction():
+                connection.execute("INSERT INTO t VALUES (1)", {})
+        with connection.transaction():
+            connection.execute("INSERT INTO t VALUES (2)", {})
+        with closing(sqlite3.connect(path)) as other:
+            assert other.execute("SELECT n FROM t").fetchall() == [(2,)]
+
+
 PAGE = 4096
 
 
