@@ -101,7 +101,7 @@ async def test_raw_client(voice_agent):
 """
 
 
-def test_a_cut_fails_its_test_in_the_call_phase_whatever_the_test_does(project: Project, stage: Stage) -> None:
+def test_i8_a_cut_fails_its_test_in_the_call_phase_whatever_the_test_does(project: Project, stage: Stage) -> None:
     result = run(project, CUT, "-n4", stage=stage)
     assert result.status == 1, result.output
     told = reports(result)
