@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_dgbudget.gateway.http import LONGEST_HEAD, BadRequest, Request, RequestReader, refusal, response
+from pytest_dgbudget.gateway.http import LONGEST_HEAD, MOST_LINES, BadRequest, Request, RequestReader, refusal, response
 
 HEAD = (
     b"GET /v1/agent/converse?a=1&b=%20 HTTP/1.1\r\nHost: 127.0.0.1:1\r\nUPGRADE: WebSocket\r\n"
@@ -81,6 +81,19 @@ def test_a_head_that_does_not_end_is_bad() -> None:
     with pytest.raises(BadRequest):
         for _ in range(LONGEST_HEAD // 1000 + 1):
             reader.feed(b"X: " + b"y" * 997 + b"\r\n")
+
+
+LONGEST = b"GET / HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n" % (b"y" * (LONGEST_HEAD - 32))
+MOST = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * (MOST_LINES - 3) + b"\r\n"
+
+
+@pytest.mark.parametrize("head", [LONGEST, MOST], ids=["in bytes", "in lines"])
+def test_a_head_has_a_bound_also_when_it_comes_at_once(head: bytes) -> None:
+    request = RequestReader().feed(head + b"\n" * LONGEST_HEAD)
+    assert request is not None
+    assert request.rest == b"\n" * LONGEST_HEAD
+    with pytest.raises(BadRequest, match="longer than"):
+        RequestReader().feed(head.replace(b"Host: x", b"Host: x\r\nA: b"))
 
 
 def test_a_refusal_has_the_vendors_form() -> None:
