@@ -7,6 +7,9 @@ Bytes pass as they came; only Settings gains the run's tag. Whatever ends the se
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import struct
 from collections.abc import Callable
 
 from pytest_dgbudget.gateway.clock import MeteringLoop, now_ms
@@ -59,6 +62,11 @@ class Leg(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         if self.other is not None and self.other.transport is not None:
             self.other.transport.resume_reading()
+
+
+def reset_on_close(transport: asyncio.Transport) -> None:
+    with contextlib.suppress(OSError):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class Relay:
@@ -131,9 +139,13 @@ class Relay:
         return True
 
     def abort(self) -> None:
-        """The vendor took too long, or the allowance is about to end: close our socket now."""
+        """The vendor took too long, or the allowance is about to end: close our socket now.
+
+        With a reset, which arrives at once; a FIN would wait behind what a vendor that reads nothing has not read.
+        """
         if self.closed_at_ms is None:
             self._aborted = True
+            reset_on_close(self._vendor_transport)
             self._vendor_transport.abort()
 
     def _begin_end(self, closed_by: ClosedBy, code: int | None) -> None:
