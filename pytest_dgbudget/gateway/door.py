@@ -158,7 +158,7 @@ class Visitor(asyncio.Protocol):
         except DialFailed as failed:
             raise vendor.without_key(failed) from None
         try:
-            answer = _upgraded(request, handshake, upstream, session)
+            answer = _upgraded(request, handshake, upstream, session, vendor)
         except BaseException:
             session.drop(upstream)
             raise
@@ -206,12 +206,12 @@ def _handshake(request: Request) -> Response:
     return handshake
 
 
-def _upgraded(request: Request, handshake: Response, upstream: Upstream, session: Session) -> bytes:
+def _upgraded(request: Request, handshake: Response, upstream: Upstream, session: Session, vendor: Vendor) -> bytes:
     """Complete the 101: the vendor's own headers and the chosen subprotocol pass down."""
     for name, value in upstream.response.headers.raw_items():
         if name.lower().startswith("dg-") and name.isascii():
             # Not every release of the library can send back what it has read.
-            handshake.headers[name] = value.encode("ascii", "replace").decode()
+            handshake.headers[name] = vendor.hide_key(value).encode("ascii", "replace").decode()
     offered = request.header("sec-websocket-protocol").split(",")[0].strip()
     by_subprotocol = offered.lower() in {"token", "bearer"} and not request.header("authorization")
     chosen = upstream.subprotocol or (offered if by_subprotocol else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_dgbudget.deepgram.account import Account
 from pytest_dgbudget.gateway.http import Request
-from pytest_dgbudget.gateway.upstream import DialFailed
+from pytest_dgbudget.gateway.upstream import DialFailed, DialLost
 
 
 class Vendor:
@@ -21,8 +21,13 @@ class Vendor:
     def without_key(self, failed: DialFailed) -> DialFailed:
         """Return a refusal as it is to be passed on: whatever the vendor repeats, the key stays here."""
         failed.body = failed.body.replace(self._key.encode(), b"***")
-        failed.headers = [(name, value.replace(self._key, "***")) for name, value in failed.headers]
+        failed.headers = [(self.hide_key(name), self.hide_key(value)) for name, value in failed.headers]
+        if isinstance(failed, DialLost):
+            failed.reason = self.hide_key(failed.reason)
         return failed
+
+    def hide_key(self, text: str) -> str:
+        return text.replace(self._key, "***")
 
     def headers(self, request: Request) -> dict[str, str]:
         passed = {name: value for name, value in request.headers if name.startswith("x-deepgram-")}

@@ -12,10 +12,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from websockets.utils import accept_key
 
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.gateway.config import GatewayConfig
@@ -492,3 +494,45 @@ def test_i9_a_gateway_that_fails_to_start_tells_no_values(tmp_path: Path, breaks
     assert b"Traceback" in said.stderr
     assert KEY.encode() not in said.stdout + said.stderr
     assert b"control-secret" not in said.stdout + said.stderr
+
+
+REPEATS = {
+    "in its 101": "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Accept: {accept}\r\ndg-error: Token {key}\r\n\r\n",
+    "in the name of a header": "HTTP/1.1 401 Unauthorized\r\n{key}: x\r\nContent-Length: 0\r\n\r\n",
+    "instead of HTTP": "Authorization: Token {key}\r\n\r\n",
+    "in what is no header": "HTTP/1.1 200 OK\r\nToken {key}\r\n\r\n",
+    "as what it upgrades to": "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {key}\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("repeats", REPEATS)
+def test_i9_a_vendor_that_repeats_the_key_does_not_tell_it_to_a_client(tmp_path: Path, repeats: str) -> None:
+    with answering(REPEATS[repeats]) as url, opened(url, tmp_path) as door:
+        answer = door.ask(door.head(more=f"Authorization: Token {door.grant().token}\r\n"))
+        assert status_of(answer) == {"in its 101": 101, "in the name of a header": 401}.get(repeats, 502)
+        assert b"***" in answer
+        assert KEY.encode() not in answer
+        assert door.log() == ""
+
+
+@contextmanager
+def answering(answer: str) -> Iterator[str]:
+    """Be a vendor that gives this answer to one request."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.settimeout(30)
+        answered = pool.submit(answer_one, listener, answer)
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}/v1/agent/converse"
+        answered.result()
+
+
+def answer_one(listener: socket.socket, answer: str) -> None:
+    peer, _ = listener.accept()
+    with peer, peer.makefile("rb") as request:
+        head = b"".join(iter(request.readline, b"\r\n")).decode()
+        key = next(
+            line.partition(": ")[2] for line in head.splitlines() if line.lower().startswith("sec-websocket-key")
+        )
+        peer.sendall(answer.format(accept=accept_key(key), key=KEY).encode())
+        peer.shutdown(socket.SHUT_WR)
+        request.read()
