@@ -134,8 +134,9 @@ class Relay:
                 # The client went because its whole process did.
                 self.closed_by = closed_by
             return False
-        self._begin_end(closed_by, to_client.code)
+        # This one first: it may pause the vendor, and the end reads on.
         self._send_close_to_client(to_client)
+        self._begin_end(closed_by, to_client.code)
         return True
 
     def abort(self) -> None:

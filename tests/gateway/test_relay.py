@@ -1,0 +1,47 @@
+"""The relay's two transports, where a whole gateway meets a case too rarely."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from pytest_dgbudget.gateway.conversation import Conversation
+from pytest_dgbudget.gateway.frames import Close
+from pytest_dgbudget.gateway.relay import Relay
+from pytest_dgbudget.gateway.upstream import Upstream
+
+HIGH_WATER = 64 * 1024
+
+
+async def transport_of(near: socket.socket) -> asyncio.Transport:
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
+    return transport
+
+
+def fill(transport: asyncio.Transport, size: int) -> None:
+    """Write until so much waits for a peer that reads nothing."""
+    while not transport.get_write_buffer_size():
+        transport.write(bytes(1000))
+    transport.write(bytes(size - transport.get_write_buffer_size()))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("left", [0, 3, 1000])
+async def test_the_vendors_answer_is_read_also_when_the_close_fills_up_what_a_client_has_not_read(left: int) -> None:
+    near, client_end = socket.socketpair()
+    far, vendor_end = socket.socketpair()
+    with client_end, vendor_end:
+        client, vendor = await transport_of(near), await transport_of(far)
+        upstream = cast("Upstream", SimpleNamespace(transport=vendor, rest=b"", was_lost=False))
+        relay = Relay(client, upstream, Conversation("tag", lambda _: None), lambda: None)
+        relay.start(b"")
+        fill(client, HIGH_WATER - left)
+        relay.close("test-budget", Close(4402, "used up"))
+        assert vendor.is_reading()
+        client.abort()
+        vendor.abort()
+        await asyncio.sleep(0)
