@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import catalog
 from benchmarks.__main__ import main
-from benchmarks.catalog import MODULES
 from benchmarks.comparison import NULL, Benchmark, Figure, Reach, Result, Subject, measured, run, shuffled, with_null
 from benchmarks.samples import reduce, spread
 
@@ -93,6 +93,40 @@ def test_nobody_always_comes_behind_the_same_one() -> None:
     assert len({pair for order in orders for pair in pairwise(order)}) == 4 * 3
 
 
+def test_a_figure_that_should_be_high_misses_below_its_reach() -> None:
+    high = Figure(name="ms", unit="1/s", better="higher", reach=Reach(subject="subject 1", limit=0.65, of="ratio"))
+    made = replace(benchmark(dict, dict), figures=[high])
+    for ours, verdict in ((0.7, "reached"), (0.6, "missed")):
+        samples = {"subject 0": {"ms": [(1.0,)]}, "subject 1": {"ms": [(ours,)]}, NULL: {"ms": [(1.0,)]}}
+        assert [each.verdict for each in Result(benchmark=made, samples=samples, left_out={}).judgements()] == [verdict]
+
+
+def test_a_ratio_is_to_the_reference_of_its_own_round() -> None:
+    """So that a machine that slows down in between changes nothing."""
+    made = benchmark(dict, dict)
+    samples = {"subject 0": {"ms": [(1.0,), (10.0,), (100.0,)]}, "subject 1": {"ms": [(2.0,), (20.0,), (200.0,)]}}
+    ratio = Result(benchmark=made, samples=samples, left_out={}).ratio("subject 1", made.figures[0])
+    assert ratio is not None
+    assert (ratio.low, ratio.median, ratio.high) == (2, 2, 2)
+
+
+def test_rounds_that_warm_up_do_not_count() -> None:
+    coming = iter([1000.0, 1000.0, 1.0, 1.0, 1.0, 1.0])
+    made = benchmark(lambda: {"ms": next(coming)})
+    assert run(made, quick=True).value("subject 0", made.figures[0]) == 1
+
+
+def test_a_benchmark_that_breaks_is_told_and_exits_1_behind_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = benchmark(lambda: {"ms": 1.0}), benchmark(lambda: 1 / 0)
+    monkeypatch.setattr(catalog, "chosen", lambda names: [bad, good])
+    assert main([]) == 1
+    printed = capsys.readouterr()
+    assert "ZeroDivisionError" in printed.err
+    assert "judged: yes" in printed.out
+
+
 def test_what_is_not_installed_is_named_and_left_out() -> None:
     assert "no_such" in run(replace(benchmark(dict), needs=["no_such"]), quick=True).left_out["it"]
 
@@ -100,8 +134,8 @@ def test_what_is_not_installed_is_named_and_left_out() -> None:
 def test_the_list_names_every_module(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     listed = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
-    assert listed == set(MODULES)
-    assert all((ROOT / "benchmarks" / f"{name}.py").exists() for name in MODULES)
+    files = (ROOT / "benchmarks").glob("*.py")
+    assert listed == {file.stem for file in files if "\ndef benchmarks()" in file.read_text(encoding="utf-8")}
 
 
 def test_a_name_that_there_is_not_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,3 +168,19 @@ def test_the_relay_needs_less_than_one_that_reads_every_message() -> None:
     result = measure("echo")["echo"]
     cpu = "CPU of the relay (direct: of the client)"
     assert value(result, "through the gateway", cpu) < value(result, "through a message-level relay", cpu)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_sessions_are_opened_and_closed_in_each_way_that_is_installed() -> None:
+    subjects = measure("open_close")["open_close"]["subjects"]
+    assert {"websockets", NULL, "websockets through the gateway", "voice_agent.connect()"} <= set(subjects)
+    assert all(subject["milliseconds"]["value"] > 0 for subject in subjects.values())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_fifty_sessions_at_the_pace_of_speech_get_all_of_their_audio_back() -> None:
+    result = measure("realtime.50")["realtime.50"]
+    # What does not come back counts as a second.
+    assert value(result, "through the gateway", "round trip p99") < 500
