@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_dgbudget.gateway.runlock import is_live
+from tests.ledgers import ends_of_leases
 from tests.vendor import Vendor
+
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
 
 _SCRUBBED = ("DEEPGRAM_", "DG_", "DGBUDGET_")
 # Buffering is one of them: what a user's pipe shows late, a test must not see at once.
@@ -25,13 +29,24 @@ _OTHERS = {"PYTEST_ADDOPTS", "PYTHONWARNINGS", "PYTHONUNBUFFERED"}
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _a_temporary_folder_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What a gateway puts there when it can't write elsewhere is the user's; ours is in nobody else's way."""
+@pytest.fixture(scope="session")
+def _temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Ours alone: whatever else runs on this machine has its own files in the system's."""
+    folder = tmp_path_factory.mktemp("temporary")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
-        patch.setattr(tempfile, "tempdir", None)
-        yield
+        patch.setenv("TMPDIR", str(folder))
+        patch.setattr(tempfile, "tempdir", str(folder))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_in_the_temporary_folder(_temporary_folder: Path) -> Iterator[None]:
+    """What a gateway puts there when it can't write elsewhere stays; a test that wants that gives it a TMPDIR."""
+    yield
+    left = [ours for name in ("dgbudget-*", "gateway-*") for ours in _temporary_folder.glob(name)]
+    for ours in left:
+        shutil.rmtree(ours) if ours.is_dir() else ours.unlink()
+    assert not left, "a gateway could not write where it should"
 
 
 @pytest.fixture(autouse=True)
@@ -51,11 +66,16 @@ def vendor() -> Iterator[Vendor]:
 
 
 class Project:
-    """A project of its own in a folder of its own, and pytests that run in it."""
+    """A project of its own in a folder of its own, and pytests that run in it; it checks what they leave behind.
+
+    ``expects_log``: the test makes something go wrong that a gateway writes down; ``reads_ledger`` is False where the
+    test breaks the ledger.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.expects_log = False
+        self.reads_ledger = True
         self._processes: list[subprocess.Popen[str]] = []
 
     def write(self, name: str, text: str) -> Path:
@@ -71,8 +91,14 @@ class Project:
 
         ``talks``: its stdin is a pipe that stays open, for a debugger to read.
         """
+        return self.launch([*PYTEST, *arguments], env=env, talks=talks)
+
+    def launch(
+        self, command: Sequence[str], *, env: Mapping[str, str] | None = None, talks: bool = False
+    ) -> subprocess.Popen[str]:
+        """Start a command that starts a pytest, as ``start`` does."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+            command,
             cwd=self.path,
             env={**os.environ, **(env or {})},
             stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
@@ -101,21 +127,32 @@ class Project:
             assert process.stdout is not None
             if not process.stdout.closed:
                 process.communicate()
-        assert not (left := processes_below(self.path)), f"still running: {left}"
+        self._check_what_is_left()
+
+    def _check_what_is_left(self) -> None:
+        """Nothing runs, serves or complains any more, and every lease has ended (I6); the ledger sees to the once."""
+        left = processes_below(self.path)
+        assert not left, f"still running: {left}"
         folder = self.path / ".dgbudget"
         runs = [lock.stem.removeprefix("run-") for lock in folder.glob("run-*.lock")]
         assert not [run for run in runs if is_live(folder, run)], "who serves these runs?"
-        logs = {log.name: log.read_text(encoding="utf-8") for log in folder.glob("gateway-*.log")}
-        assert self.expects_log or not logs, "a gateway deletes its log when nothing went wrong"
+        logs = [log.read_text(encoding="utf-8") for log in folder.glob("gateway-*.log")]
+        assert self.expects_log or not logs, "\n".join(["a gateway deletes its log when nothing went wrong:", *logs])
+        leases = ends_of_leases(self.path) if self.reads_ledger and (folder / "ledger.db").exists() else []
+        assert None not in leases, f"leases without an end: {leases}"
 
 
 def processes_below(folder: Path, timeout: float = 10) -> list[str]:
-    """Wait until no process works below a folder, as every gateway and emulator of a project does; return the rest."""
+    """Wait until no process works below a folder, as every gateway and emulator of a project does; return the rest.
+
+    Where there is no /proc there are none to be seen.
+    """
     deadline = time.monotonic() + timeout
     while (left := _working_below(folder)) and time.monotonic() < deadline:
         time.sleep(0.02)
     for pid in left:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     return list(left.values())
 
 

@@ -63,7 +63,8 @@ def test_a_disk_that_is_full_before_the_first_session_lets_nothing_be_dialled(
     project.expects_log = True
     project.write("test_it.py", OPENS)
     fill(small_disk)
-    result = project.run("--dg-budget=10m", "--dg-report-dir=report", env=vendor.environ)
+    environ = {**vendor.environ, "TMPDIR": str(project.path)}
+    result = project.run("--dg-budget=10m", "--dg-report-dir=report", env=environ)
     assert result.status == 1, result.output
     assert "LedgerError" in result.output
     assert not vendor.connections
@@ -150,6 +151,7 @@ def test_a_ledger_whose_end_is_torn_keeps_what_was_recorded_before(project: Proj
 
 def test_a_ledger_that_is_damaged_is_refused_before_anything_is_dialled(project: Project, vendor: Vendor) -> None:
     project.expects_log = True
+    project.reads_ledger = False
     project.write("test_it.py", ONE_SESSION)
     project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
     vendor.wait_closed(1)

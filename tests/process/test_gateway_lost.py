@@ -175,7 +175,8 @@ def test_after(voice_agent, signal_gateway):
         assert session.say("hi").reply
 """,
     )
-    result = project.run("--dg-target=emulator", "--dg-budget=10m", "--dg-report-dir=report", "--dg-reconcile=off")
+    arguments = ("--dg-target=emulator", "--dg-budget=10m", "--dg-report-dir=report", "--dg-reconcile=off")
+    result = project.run(*arguments, env={"TMPDIR": str(project.path)})
     assert "2 passed" in result.output
     assert "can't be written, so this run's is" in result.output
     assert "a gateway died and was replaced" in result.output

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.conftest import Project
 from tests.vendor import Vendor
 
@@ -33,9 +35,12 @@ def test_a_live_run_refuses_a_ledger_on_a_network_file_system(project: Project, 
     assert re.search(r"\b[0-9a-f]{64}\b", result.output) is None, "the control secret, in a traceback"
 
 
-def test_an_emulated_run_takes_a_temporary_ledger_instead(project: Project) -> None:
+def test_an_emulated_run_takes_a_temporary_ledger_instead(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     project.write("sitecustomize.py", PROJECT_IS_ON_NFS)
     project.write("test_it.py", OPENS)
-    result = project.run("--dg-target=emulator", "--dg-budget=10m", env={"PYTHONPATH": str(project.path)})
+    environ = {"PYTHONPATH": str(project.path), "TMPDIR": str(tmp_path_factory.mktemp("local"))}
+    result = project.run("--dg-target=emulator", "--dg-budget=10m", env=environ)
     assert result.status == 0, result.output
     assert result.output.count("so this run's is") == 1

@@ -298,6 +298,7 @@ def test_a_session_that_the_gateway_died_with_stays_charged_in_full_while_the_st
 
 def test_a_ledger_that_is_gone_with_its_gateway_is_no_agreement(project: Project, vendor: Vendor) -> None:
     project.expects_log = True
+    project.reads_ledger = False
     project.write("test_it.py", "def test_one(voice_agent):\n    with voice_agent.connect(): pass\n")
     project.write(
         "conftest.py",
