@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import Project, Result
-from tests.gateways import children_of, wait_until
-from tests.ledgers import ends_of_leases
+from tests.conftest import PYTEST, Project, Result
+from tests.gateways import children_of, gateway_of, wait_until
+from tests.ledgers import ends_of_leases, rows_of
 from tests.vendor import Vendor
 
 # The aim is 100 ms; machines that run tests are busy.
@@ -61,7 +64,19 @@ def test_i5_sessions_of_a_killed_owner_are_closed_at_once(
     late = max(seen.closed_at - killed_at for seen in vendor.connections if seen.closed_at is not None)
     print(f"closed {late * 1000:.1f} ms after the kill")
     assert late < AT_ONCE_SECONDS
+    assert sum(seen.closed_at is None for seen in vendor.connections) == (1 if victim is one_worker else 0)
     process.kill()
+
+
+def test_i5_a_pytest_that_is_killed_while_its_gateway_starts_leaves_none(project: Project, vendor: Vendor) -> None:
+    """Even if it was killed before it had told its gateway what to do, of which that one complains."""
+    project.expects_log = True
+    project.write("test_it.py", ENDLESS)
+    process = project.start("--dg-budget=10m", env=vendor.environ)
+    gateway = gateway_of(process.pid)
+    process.kill()
+    wait_until(lambda: not is_alive(gateway))
+    vendor.wait_closed(0)
 
 
 def test_i10_a_killed_pytest_leaves_a_report_and_the_next_run_charges_nothing_twice(
@@ -75,6 +90,7 @@ def test_i10_a_killed_pytest_leaves_a_report_and_the_next_run_charges_nothing_tw
     wait_until(lambda: (project.path / ".dgbudget/report/usage.json").exists())
     run = killed.usage["run"]
     assert (run["complete"], run["verdict"], run["at_risk_seconds"]) == (False, "interrupted", 0)
+    assert rows_of(project.path, "SELECT exit_status FROM invocation_end") == [(None,)]
     vendor.wait_closed(1)
     project.write("test_it.py", "def test_short(voice_agent):\n    with voice_agent.connect(): pass\n")
     again = project.run("--dg-budget=3m", "--dg-run-id=one", "--dg-reconcile=off", env=vendor.environ)
@@ -85,68 +101,162 @@ def test_i10_a_killed_pytest_leaves_a_report_and_the_next_run_charges_nothing_tw
 
 @pytest.mark.slow
 def test_when_the_controller_is_killed_nothing_is_left_of_its_workers_either(project: Project, vendor: Vendor) -> None:
-    """Their own teardown hangs: execnet ends them, and the sessions were closed long before."""
+    """Their own teardown hangs: execnet ends them, and all of ours was over long before."""
     project.write(
         "test_it.py",
         ENDLESS + "\n@pytest.fixture(autouse=True)\ndef stuck():\n    yield\n    time.sleep(120)\n",
     )
     process = project.start("--dg-budget=10m", "-n2", env=vendor.environ)
     vendor.wait_open(2)
-    workers = children_of(process.pid)
+    gateway = gateway_of(process.pid)
+    workers = [child for child in children_of(process.pid) if child != gateway]
     process.kill()
     vendor.wait_closed(2, timeout=AT_ONCE_SECONDS)
+    wait_until((project.path / ".dgbudget/report/usage.json").exists)
+    wait_until(lambda: not is_alive(gateway))
+    assert [is_alive(worker) for worker in workers] == [True, True], "execnet gives them 15 s"
     wait_until(lambda: not any(is_alive(worker) for worker in workers), timeout=30)
+    assert ends_of_leases(project.path) == ["settled", "settled"]
 
 
-@pytest.mark.parametrize(
-    "breaks",
-    [
-        "def pytest_runtest_logfinish(nodeid):\n    if 'breaks' in nodeid and in_worker: raise RuntimeError('mine')\n",
-        "def pytest_runtest_logfinish(nodeid):\n    if 'breaks' in nodeid and in_worker: pytest.exit('enough')\n",
-    ],
-    ids=["internal error", "exit"],
-)
-def test_what_a_worker_used_is_counted_once_when_it_breaks(project: Project, vendor: Vendor, breaks: str) -> None:
-    project.write("conftest.py", f"import os, pytest\nin_worker = 'PYTEST_XDIST_WORKER' in os.environ\n{breaks}")
+def test_a_worker_in_place_of_a_killed_one_inherits_nothing_of_it(project: Project, vendor: Vendor) -> None:
+    """Neither token nor session, and what was set aside for the lost test is free again: 60 s of 70."""
+    project.write(
+        "test_it.py",
+        """
+import os, signal
+from pathlib import Path
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+def test_is_killed(voice_agent):
+    Path("token").write_text(voice_agent.endpoint.api_key)
+    voice_agent.connect().__enter__()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@pytest.mark.dg_budget("20s")
+def test_comes_after(voice_agent):
+    assert os.environ["PYTEST_XDIST_WORKER"] == "gw1"
+    assert (voice_agent.usage.seconds, voice_agent.usage.sessions) == (0, 0)
+    assert voice_agent.remaining == 20
+    headers = {"Authorization": "Token " + Path("token").read_text()}
+    with pytest.raises(InvalidStatus) as refused:
+        connect(voice_agent.endpoint.agent_url, additional_headers=headers, proxy=None)
+    assert refused.value.response.status_code == 401
+    with voice_agent.connect() as session:
+        assert session.say("hi").reply == "about hi"
+""",
+    )
+    result = project.run("--dg-budget=70s", "--dg-reconcile=off", "-n1", env=vendor.environ)
+    assert result.outcomes() == {"test_is_killed": None, "test_comes_after": "passed"}, result.output
+    first, second = vendor.wait_closed(2)
+    assert first.closed_at is not None
+    assert first.closed_at < second.opened_at
+    assert [(test["attempt"], test["sessions"]) for test in result.usage["tests"]] == [(1, 1), (1, 1)]
+    assert ends_of_leases(project.path) == ["settled", "settled"]
+
+
+HOOKS = {
+    "in mid-session": "def pytest_runtest_logreport(report): breaks(report.nodeid, report.when == 'setup')",
+    "behind the test": "def pytest_runtest_logfinish(nodeid): breaks(nodeid, True)",
+}
+
+
+@pytest.mark.parametrize("how", ["raise RuntimeError('mine')", "pytest.exit('enough')"], ids=["error", "exit"])
+@pytest.mark.parametrize("hook", HOOKS.values(), ids=HOOKS.keys())
+def test_what_a_worker_used_is_counted_once_when_it_breaks(
+    project: Project, vendor: Vendor, hook: str, how: str
+) -> None:
+    """xdist does not say that such a worker is down, or says it twice."""
+    project.write(
+        "conftest.py",
+        f"""
+import os, pytest
+
+def breaks(nodeid, now):
+    if now and "test_breaks" in nodeid and "PYTEST_XDIST_WORKER" in os.environ:
+        {how}
+
+{hook}
+""",
+    )
     project.write(
         "test_it.py",
         """
 import time
+import pytest
 
-def test_breaks(voice_agent):
-    with voice_agent.connect():
-        time.sleep(0.3)
+@pytest.fixture
+def session(voice_agent):
+    with voice_agent.connect() as session:
+        yield session
 
-def test_other(voice_agent):
-    with voice_agent.connect():
-        time.sleep(0.3)
+def test_breaks(session):
+    time.sleep(0.3)
+
+def test_other(session):
+    time.sleep(0.3)
 """,
     )
-    result = project.run("--dg-budget=10m", "-n2", "--dg-reconcile=off", env=vendor.environ)
+    result = project.run("--dg-budget=10m", "-n1", "--dg-reconcile=off", env=vendor.environ)
     assert result.status != 0
     seen = vendor.wait_closed(1)
     assert result.usage["run"]["sessions"] == len(seen)
     assert result.usage["run"]["used_seconds"] == pytest.approx(vendor.total_seconds, abs=0.1)
-    assert set(ends_of_leases(project.path)) == {"settled"}
+    assert ends_of_leases(project.path) == ["settled"] * len(seen)
 
 
-def test_i10_a_job_that_is_cancelled_step_by_step_has_closed_and_reported_before_the_kill(
-    project: Project, vendor: Vendor
-) -> None:
-    """A runner's way: SIGINT, SIGTERM, SIGKILL. The shell in between swallows the first, and its children don't."""
+SHELLS = {
+    "waits": '"$@"; true',
+    "swallows SIGINT": 'trap "" INT; "$@"; true',
+}
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="runners start jobs with bash")
+
+
+def start_job(project: Project, vendor: Vendor, script: str) -> subprocess.Popen[str]:
+    """Start pytest as a runner does, below a shell; its own end takes long."""
     project.write(
         "test_it.py", ENDLESS + "\n@pytest.fixture(autouse=True)\ndef stuck():\n    yield\n    time.sleep(60)\n"
     )
-    process = project.start("--dg-budget=10m", env=vendor.environ)
+    job = project.launch(["bash", "-c", script, "job", *PYTEST, "--dg-budget=10m"], env=vendor.environ)
     vendor.wait_open(1)
-    for sent in (signal.SIGINT, signal.SIGTERM):
-        process.send_signal(sent)
-        time.sleep(0.5)
-    process.kill()
+    return job
+
+
+def check_cancelled(project: Project, vendor: Vendor) -> None:
     vendor.wait_closed(1, timeout=AT_ONCE_SECONDS)
-    wait_until(lambda: (project.path / ".dgbudget/report/usage.json").exists())
+    wait_until((project.path / ".dgbudget/report/usage.json").exists, timeout=AT_ONCE_SECONDS)
     usage = Result(0, "", project.path).usage
     assert (usage["run"]["verdict"], usage["run"]["sessions"]) == ("interrupted", 1)
+    assert usage["run"]["used_seconds"] == pytest.approx(vendor.total_seconds, abs=0.1)
+    assert ends_of_leases(project.path) == ["settled"]
+
+
+@needs_bash
+@pytest.mark.parametrize("script", SHELLS.values(), ids=SHELLS.keys())
+def test_i10_a_job_that_is_cancelled_step_by_step_has_closed_and_reported_before_the_kill(
+    project: Project, vendor: Vendor, script: str
+) -> None:
+    """A runner's way: SIGINT to all of the job, then SIGTERM, then SIGKILL. What a shell ignores, its children do."""
+    job = start_job(project, vendor, script)
+    os.killpg(job.pid, signal.SIGINT)
+    time.sleep(0.5)  # a runner waits 7.5 s
+    os.killpg(job.pid, signal.SIGTERM)
+    check_cancelled(project, vendor)  # and then 2.5 s
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(job.pid, signal.SIGKILL)
+
+
+@needs_bash
+def test_i5_a_job_of_which_the_shell_alone_is_told_closes_at_the_kill(project: Project, vendor: Vendor) -> None:
+    job = start_job(project, vendor, SHELLS["swallows SIGINT"])
+    job.send_signal(signal.SIGINT)
+    job.terminate()
+    assert job.wait(10) == -signal.SIGTERM
+    assert vendor.connections[0].closed_at is None, "pytest knows of nothing"
+    os.killpg(job.pid, signal.SIGKILL)
+    check_cancelled(project, vendor)
 
 
 def test_i4_a_job_that_is_cancelled_without_any_signal_ends_its_sessions_at_their_deadline(
@@ -160,8 +270,16 @@ def test_i4_a_job_that_is_cancelled_without_any_signal_ends_its_sessions_at_thei
     process.stdout.close()
     (seen,) = vendor.wait_closed(1)
     assert seen.seconds <= 1.5
+    assert process.poll() is None, "nobody stops it"
+    assert wait_for_end_of_lease(project.path) == "settled"
     process.kill()
     process.wait()
+
+
+def wait_for_end_of_lease(project: Path) -> str | None:
+    wait_until(lambda: ends_of_leases(project) != [None])
+    (end,) = ends_of_leases(project)
+    return end
 
 
 def is_alive(pid: int) -> bool:
