@@ -29,6 +29,12 @@ CHILDREN = {
         time.sleep(30)
     multiprocessing.get_context("fork").Process(target=sleeps, daemon=False).start()
 """,
+    "pool": """
+    import multiprocessing
+    pool = multiprocessing.get_context("fork").Pool(1)
+    Path("child").write_text(str(pool.apply(os.getpid)))
+    pool.apply_async(time.sleep, (30,))
+""",
     "subprocess": """
     import subprocess, sys
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"], close_fds=False)
