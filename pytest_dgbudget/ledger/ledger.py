@@ -265,11 +265,13 @@ class Ledger:
     def _end_left_lease(self, lease: str, allowance_ms: int) -> None:
         """Settle a lease of which every session's end is known; orphan it in full where one isn't."""
         dials = self._db.rows(sql.DIALS_OF_LEASE, {"lease": lease})
-        known_ms = sum(ms or 0 for _, _, ms, _, _ in dials)
-        lost = [(dial, request_id, handshake_ms) for dial, usage, _, request_id, handshake_ms in dials if not usage]
-        for dial, request_id, handshake_ms in lost:
-            self._db.execute(sql.INSERT_USAGE, _lost_session(dial, request_id, handshake_ms))
-        how, charged_ms = ("orphaned", max(allowance_ms, known_ms)) if lost else ("settled", known_ms)
+        known_ms = [ms for _, _, ms, _, _ in dials if ms is not None]
+        for dial, usage, _, request_id, handshake_ms in dials:
+            if usage is None:
+                self._db.execute(sql.INSERT_USAGE, _lost_session(dial, request_id, handshake_ms))
+        how, charged_ms = "settled", sum(known_ms)
+        if len(known_ms) < len(dials):
+            how, charged_ms = "orphaned", max(allowance_ms, charged_ms)
         self._db.execute(sql.END_LEASE, {"lease": lease, "how": how, "ms": charged_ms, "at": utc_now()})
 
 

@@ -1,0 +1,138 @@
+"""I7: unknown is never zero, in what the report says of a run and in what a run is charged."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_dgbudget.ledger.facts import RunFacts
+from pytest_dgbudget.reconcile.question import stated_leases
+from pytest_dgbudget.reconcile.result import Reconciliation, Total
+from pytest_dgbudget.report.usage import usage_document
+from pytest_dgbudget.rules.matching import Line, Tolerance
+from pytest_dgbudget.units import seconds
+
+from .facts import lease, run, runs, session
+
+MAYBE_MS = st.none() | st.just(0) | st.integers(0, 100_000)
+
+
+def same(shown: float | None, known_ms: int | None) -> bool:
+    """Tell whether a figure is shown as it is known: unknown as null, a zero that was measured as 0."""
+    return shown is None if known_ms is None else shown == seconds(known_ms)
+
+
+@settings(deadline=None)
+@given(runs())
+def test_i7_unknown_is_never_zero_in_usage_json(facts: RunFacts) -> None:
+    document = json.loads(json.dumps(usage_document(facts), allow_nan=False))
+    for shown, known in zip(document["sessions"], facts.sessions, strict=True):
+        for name, ms in (
+            ("seconds", known.ms),
+            ("handshake_seconds", known.handshake_ms),
+            ("audio_in_seconds", known.audio_in_ms),
+            ("audio_out_seconds", known.audio_out_ms),
+        ):
+            assert same(shown[name], ms)
+        for name in ("request_id", "closed_at", "closed_by", "close_code"):
+            assert shown[name] == getattr(known, name)
+        assert shown["confirmed"] == (known.confirmed == 1)
+    for test, attempt in zip(document["tests"], facts.attempts, strict=True):
+        assert same(test["budget_seconds"], attempt.left_ms)
+        assert test["outcome"] == attempt.outcome
+    assert same(document["run"]["budget_seconds"], facts.invocations[-1].budget_ms)
+
+
+@settings(deadline=None)
+@given(runs())
+def test_i7_no_cost_is_told_while_no_price_is_known(facts: RunFacts) -> None:
+    document = usage_document(facts)
+    costs = [each["cost_usd"] for each in (document["run"], *document["tests"], *document["sessions"])]
+    assert set(costs) == {None}
+
+
+@settings(deadline=None)
+@given(runs())
+def test_i7_a_run_of_which_somebody_never_said_that_it_finished_is_not_within(facts: RunFacts) -> None:
+    told = usage_document(facts)["run"]
+    if None in [invocation.exit_status for invocation in facts.invocations]:
+        assert told["verdict"] != "within"
+        assert told["complete"] is False
+    if None in [invocation.finished_at for invocation in facts.invocations]:
+        assert told["finished_at"] is None
+
+
+@settings(deadline=None)
+@given(st.integers(1, 100_000), MAYBE_MS, MAYBE_MS)
+def test_i7_a_lease_of_which_nothing_is_known_is_charged_in_full(
+    allowance_ms: int, ended_ms: int | None, stated_ms: int | None
+) -> None:
+    how = None if ended_ms is None else "orphaned"
+    facts = lease(allowance_ms=allowance_ms, how=how, ended_ms=ended_ms, stated_ms=stated_ms)
+    known = [ms for ms in (stated_ms, ended_ms) if ms is not None]
+    assert facts.charged_ms == (known[0] if known else allowance_ms)
+
+
+@pytest.mark.parametrize("how", [None, "orphaned"])
+def test_i7_what_is_charged_and_was_not_seen_is_at_risk(how: str | None) -> None:
+    facts = lease(allowance_ms=10_000, how=how, ended_ms=how and 10_000)
+    told = usage_document(run(leases=(facts,), sessions=(session(ms=None, closed_by=None, confirmed=None),)))["run"]
+    assert (told["used_seconds"], told["at_risk_seconds"]) == (10.0, 10.0)
+
+
+SESSIONS = st.lists(st.tuples(MAYBE_MS, MAYBE_MS), min_size=1, max_size=4)
+
+
+@settings(deadline=None)
+@given(SESSIONS, st.sampled_from([None, "settled", "orphaned"]))
+def test_i7_a_lease_is_charged_less_only_when_each_of_its_sessions_is_known(
+    known: list[tuple[int | None, int | None]], how: str | None
+) -> None:
+    """Of each session: what was metered here, and what the statement has."""
+    sessions = tuple(session(id=f"s{number}", ms=ms) for number, (ms, _) in enumerate(known))
+    stated = {f"s{number}": ms for number, (_, ms) in enumerate(known) if ms is not None}
+    found = stated_leases(run(leases=(lease(how=how),), sessions=sessions), stated)
+    figures = [metered if by_vendor is None else by_vendor for metered, by_vendor in known]
+    assert found == ({"l": sum(filter(None, figures))} if how == "orphaned" and None not in figures else {})
+
+
+LINES = st.lists(
+    st.builds(
+        Line,
+        kind=st.sampled_from(["matched", "pending", "unconfirmed", "missing-in-ledger"]),
+        request_id=st.none() | st.text(max_size=5),
+        sessions=st.just(()),
+        own_ms=MAYBE_MS,
+        vendor_ms=MAYBE_MS,
+        micro_usd=MAYBE_MS,
+    ),
+    max_size=4,
+)
+TOTALS = st.builds(Total, verdict=st.just("off"), own=MAYBE_MS, vendor=MAYBE_MS)
+
+
+@settings(deadline=None)
+@given(LINES, TOTALS, TOTALS)
+def test_i7_unknown_is_never_zero_in_a_reconciliation(lines: list[Line], hours: Total, dollars: Total) -> None:
+    told = plain(lines=tuple(lines), hours=hours, dollars=dollars)
+    for shown, line in zip(told["lines"], lines, strict=True):
+        assert same(shown["local_seconds"], line.own_ms)
+        assert same(shown["vendor_seconds"], line.vendor_ms)
+        assert same(shown["delta_seconds"], line.delta_ms)
+        assert (shown["vendor_usd"] is None) == (line.micro_usd is None)
+    for name, unit, total in (("hours", "seconds", hours), ("dollars", "usd", dollars)):
+        shown = told["totals"][name]
+        assert (shown[f"local_{unit}"] is None, shown[f"vendor_{unit}"] is None) == (
+            total.own is None,
+            total.vendor is None,
+        )
+
+
+def plain(**fields: Any) -> dict[str, Any]:
+    """Return a reconciliation of no run in particular as usage.json has it."""
+    tolerance = Tolerance(ms=2000, share=0.05)
+    return Reconciliation(verdict="off", tolerance=tolerance, reasons=(), **fields).plain(run())
