@@ -174,7 +174,8 @@ def read_only(request: pytest.FixtureRequest, project: Project, small_disk: Path
 
 
 def test_a_live_run_refuses_a_ledger_that_can_only_be_read(project: Project, vendor: Vendor, read_only: Path) -> None:
-    result = project.run("--dg-budget=10m", "--dg-report-dir=report", env=vendor.environ)
+    environ = {**vendor.environ, "TMPDIR": str(project.path)}
+    result = project.run("--dg-budget=10m", "--dg-report-dir=report", env=environ)
     assert result.status == 1, result.output
     assert "LedgerError" in result.output
     assert "--dg-ledger=sqlite:///PATH" in result.output
@@ -182,7 +183,8 @@ def test_a_live_run_refuses_a_ledger_that_can_only_be_read(project: Project, ven
 
 
 def test_an_emulated_run_takes_a_temporary_ledger_instead_and_says_so_once(project: Project, read_only: Path) -> None:
-    result = project.run("--dg-target=emulator", "--dg-budget=10m", "--dg-report-dir=report")
+    environ = {"TMPDIR": str(project.path)}
+    result = project.run("--dg-target=emulator", "--dg-budget=10m", "--dg-report-dir=report", env=environ)
     assert result.status == 0, result.output
     assert result.output.count("can't be written, so this run's is") == 1
 
@@ -192,7 +194,8 @@ def test_an_emulated_run_whose_disk_is_full_takes_a_temporary_ledger_as_well(
 ) -> None:
     project.write("test_it.py", ONE_SESSION)
     fill(small_disk)
-    result = project.run("--dg-target=emulator", "--dg-budget=10m", "--dg-report-dir=report")
+    environ = {"TMPDIR": str(project.path)}
+    result = project.run("--dg-target=emulator", "--dg-budget=10m", "--dg-report-dir=report", env=environ)
     assert result.status == 0, result.output
     assert result.output.count("can't be written, so this run's is") == 1
 
