@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.sqlite import LedgerNotWritable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,7 +20,7 @@ R = TypeVar("R")
 class Books:
     """Runs ledger calls one after the other, in the order in which they were handed over.
 
-    ``failed`` is called in the loop, once, when a write fails: from then on nothing may be opened.
+    ``failed`` is called in the loop, once, when nothing can be written any more: from then on nothing may be opened.
     """
 
     def __init__(self, failed: Callable[[LedgerError], None]) -> None:
@@ -36,8 +37,16 @@ class Books:
         self._ledger = ledger
 
     async def ask(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a call and return its result; raises LedgerError."""
-        return await asyncio.wrap_future(self._thread.submit(call, *args, **kwargs))
+        """Run a call and return its result; raises LedgerError.
+
+        Where nothing can be written any more, what is open could not be recorded either: the books fail.
+        """
+        try:
+            return await asyncio.wrap_future(self._thread.submit(call, *args, **kwargs))
+        except LedgerNotWritable as error:
+            if self._ledger is not None:
+                self._fail(error)
+            raise
 
     def note(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         """Run a call later, together with others that wait. A failure makes the books fail; then nothing is written.

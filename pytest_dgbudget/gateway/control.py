@@ -11,11 +11,11 @@ import asyncio
 import hmac
 import json
 import secrets
-import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pytest_dgbudget.errors import DgBudgetError, LedgerError
+from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner
 from pytest_dgbudget.gateway.strangers import Strangers
@@ -94,7 +94,7 @@ class ControlConnection(asyncio.Protocol):
             except DgBudgetError as error:
                 reply = {"error": {"kind": _kind(error), "message": str(error)}}
             except Exception as error:
-                traceback.print_exc()
+                log(error)
                 reply = {"error": {"kind": "GatewayError", "message": f"the gateway failed: {error!r}"}}
             if "id" in message:
                 self._send({"id": message["id"], **reply})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -17,6 +16,7 @@ from pytest_dgbudget.gateway.admission import BudgetRefused
 from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.conversation import Conversation
 from pytest_dgbudget.gateway.http import BadRequest, Request, RequestReader, refusal, response
+from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.run import TEST_IS_OVER, ClientLeft, GatewayLost, Run
 from pytest_dgbudget.gateway.sessions import Cut, Session
 from pytest_dgbudget.gateway.strangers import Strangers
@@ -133,8 +133,8 @@ class Visitor(asyncio.Protocol):
             self._answer(refusal(lost.status, "DGBUDGET_UPSTREAM", message))
         except DialFailed as failed:
             self._answer(response(failed.status, failed.headers, failed.body))
-        except Exception:
-            traceback.print_exc()
+        except Exception as error:
+            log(error)
             self._answer(refusal(500, "DGBUDGET_INTERNAL", "the gateway failed; its log says more"))
 
     async def _open(self, request: Request) -> None:

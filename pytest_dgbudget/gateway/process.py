@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 import tempfile
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from pytest_dgbudget.gateway.config import GatewayConfig, load
 from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.door import Visitor
 from pytest_dgbudget.gateway.emulated import Emulator, start_emulator
+from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner, Run
 from pytest_dgbudget.gateway.strangers import Strangers
@@ -243,7 +243,7 @@ class Gateway:
 
     def _ended(self, ending: asyncio.Future[None]) -> None:
         if (error := ending.exception()) is not None:
-            traceback.print_exception(error)
+            log(error)
         self._over.set()
 
     def _end_without_controller(self) -> None:
@@ -303,7 +303,7 @@ class Gateway:
             self._lock = None
 
     def _ledger_failed(self, error: LedgerError) -> None:
-        traceback.print_exception(error)
+        log(error)
         self._notices.append(str(error))
         if self._run is not None:
             self._run.ledger_failed()

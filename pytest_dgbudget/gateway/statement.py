@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import traceback
 
 from pytest_dgbudget.deepgram.account import Account
 from pytest_dgbudget.deepgram.patience import Patience
+from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.reconcile.asking import not_asked, reconcile
 from pytest_dgbudget.reconcile.question import Question
 from pytest_dgbudget.reconcile.result import Reconciliation
@@ -32,7 +32,7 @@ async def ask_for_statement(
 
             reconcile(question, ManagementApi(account, question.facts.tag, patience), patience, results.append)
         except BaseException as error:
-            traceback.print_exc()
+            log(error)
             why = f"reading the statement failed: {type(error).__name__}; the gateway's log says more"
             results.append(not_asked(question, "inconclusive", why))
         with contextlib.suppress(RuntimeError):  # the gateway is gone

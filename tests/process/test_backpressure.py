@@ -45,11 +45,19 @@ class Moody:
     def __init__(self) -> None:
         self.stalled: set[str] = set()
         self._over = asyncio.Event()
+        self._awake = asyncio.Event()
 
     async def talk(self, connection: ServerConnection, seen: Seen) -> None:
         await connection.send(json.dumps({"type": "Welcome", "request_id": seen.request_id}))
         async for message in connection:
-            said = json.loads(message)
+            said = {} if isinstance(message, bytes) else json.loads(message)
+            if "wake" in said:
+                self._awake.set()
+                self._awake = asyncio.Event()
+            if "nap" in said:
+                connection.transport.pause_reading()
+                await self._awake.wait()
+                connection.transport.resume_reading()
             if "over" in said:
                 self._over.set()
                 self._over = asyncio.Event()
@@ -58,6 +66,8 @@ class Moody:
             if "flood" in said:
                 await self._flood(connection, said["flood"])
                 self.stalled.add(seen.request_id)
+            if "ask" in said:
+                await connection.send('{"type": "Asked"}')
             if "deaf" in said:
                 await asyncio.to_thread(hung_up, connection.transport.get_extra_info("socket").fileno())
                 seen.close_seen_at = time.monotonic()
@@ -184,6 +194,31 @@ def test_a_side_that_stops_reading_stalls_its_own_session_only(
     assert each < MOST_KIB_EACH[who]
     assert median < 100
     assert slowest < 5000
+
+
+def test_who_reads_again_gets_all_that_came_meanwhile(door: Door, moody: Moody, bystander: ClientConnection) -> None:
+    with RawClient(door, door.grant().token) as client:
+        client.send(TEXT, SETTINGS)
+        client.send(TEXT, b'{"flood": "audio"}')
+        client.send(TEXT, b'{"ask": true}')
+        wait_until(lambda: client.request_id in moody.stalled, timeout=50)
+        opcodes = [client.receive().opcode]
+        while opcodes[-1] != TEXT:
+            opcodes.append(client.receive().opcode)
+    assert len(opcodes) > 1
+
+
+def test_a_vendor_that_reads_again_gets_all_that_came_meanwhile(door: Door, bystander: ClientConnection) -> None:
+    with RawClient(door, door.grant().token) as client, ThreadPoolExecutor(1) as pool:
+        client.send(TEXT, SETTINGS)
+        client.send(TEXT, b'{"nap": true}')
+        flooding = pool.submit(client.socket.sendall, wire(*FLOODS["audio"]) * (MOST_FLOOD // 32_000))
+        while select.select([], [client.socket], [], STALLED_SECONDS)[1]:
+            time.sleep(STALLED_SECONDS / 10)
+        bystander.send('{"wake": true}')
+        flooding.result()
+        client.send(TEXT, b'{"ask": true}')
+        assert client.receive().opcode == TEXT
 
 
 def round_trip(session: ClientConnection) -> float:

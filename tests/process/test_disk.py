@@ -83,28 +83,32 @@ def test_first(voice_agent):
     with voice_agent.connect(): pass
 
 def test_fills(voice_agent):
-    session = voice_agent.connect().__enter__()
+    kept = voice_agent.connect().__enter__()
     Path("fill").touch()
     while not Path("full").exists():
         pass
-    session.close()
-    for _ in range(50):
+    for _ in range(100):
         try:
             voice_agent.connect().__enter__().close()
         except Exception:
             break
+    while not Path("closed").exists():
+        pass
     voice_agent.connect().__enter__()
 """,
     )
-    process = project.start("--dg-budget=10m", "--dg-report-dir=report", "--dg-reconcile=off", env=vendor.environ)
+    options = ("--dg-budget=10m", "--dg-max-sessions=2", "--dg-report-dir=report", "--dg-reconcile=off")
+    process = project.start(*options, env=vendor.environ)
     while not (project.path / "fill").exists():
         assert process.poll() is None
     fill(small_disk)
     (project.path / "full").touch()
+    seen = vendor.wait_closed(2)
+    assert process.poll() is None, "it was not the test that closed them"
+    (project.path / "closed").touch()
     result = project.result(process)
     assert result.status == 1, result.output
     assert "LedgerError" in result.output
-    seen = vendor.wait_closed(2)
     recorded = rows_of(project.path, "SELECT ms FROM usage")
     assert recorded[0][0] is not None, "what was recorded before stays"
     assert rows_of(project.path, "PRAGMA integrity_check") == [("ok",)]

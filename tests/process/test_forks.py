@@ -35,6 +35,13 @@ CHILDREN = {
     Path("child").write_text(str(pool.apply(os.getpid)))
     pool.apply_async(time.sleep, (30,))
 """,
+    "fork by C, of which Python does not know": """
+    import ctypes
+    if ctypes.PyDLL(None).fork() == 0:
+        Path("child").write_text(str(os.getpid()))
+        time.sleep(30)
+        os._exit(0)
+""",
     "subprocess": """
     import subprocess, sys
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"], close_fds=False)

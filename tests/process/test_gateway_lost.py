@@ -97,9 +97,31 @@ def test_after(voice_agent):
     vendor.wait_open(1)
     (seen,) = vendor.wait_closed(1)
     result = project.result(process)
-    assert seen.seconds < 10
+    # Six beats; the controller's own patience with a gateway that should be gone is five seconds more.
+    assert seen.seconds < 7
     assert result.outcomes() == {"test_hangs": "failed", "test_after": "passed"}
     assert "SIGKILL" in result.output or "-9" in result.output
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+def test_a_signal_that_a_terminal_sends_to_all_means_nothing_to_the_gateway(
+    project: Project, vendor: Vendor, name: str
+) -> None:
+    project.write("conftest.py", CONFTEST)
+    project.write(
+        "test_signalled.py",
+        f"""
+import signal
+
+def test_goes_on(voice_agent, signal_gateway):
+    with voice_agent.connect() as session:
+        signal_gateway(signal.{name})
+        assert session.say("hi").reply == "about hi"
+""",
+    )
+    result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
+    assert result.status == 0, result.output
+    assert "died" not in result.output
 
 
 @pytest.mark.slow

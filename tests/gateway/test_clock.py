@@ -1,0 +1,33 @@
+"""The loop that meters, where the machine's own timers stand still and its clock does not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from pytest_dgbudget.gateway.clock import run
+
+REAL = time.clock_gettime
+
+
+def test_what_fell_due_during_a_suspend_is_done_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No timer of the system's tells that a suspend is over: the loop must look by itself."""
+    asleep_seconds = 0
+
+    async def suspended() -> None:
+        nonlocal asleep_seconds
+        deadline = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(60, deadline.set_result, None)
+        asyncio.get_running_loop().call_later(0.05, resume)
+        await deadline
+
+    def resume() -> None:
+        nonlocal asleep_seconds
+        asleep_seconds = 3600
+
+    monkeypatch.setattr("pytest_dgbudget.gateway.clock.time.clock_gettime", lambda id_: REAL(id_) + asleep_seconds)
+    started_at = time.monotonic()
+    run(suspended())
+    assert time.monotonic() - started_at < 10
