@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -17,10 +18,9 @@ def test_what_fell_due_during_a_suspend_is_done_at_once(monkeypatch: pytest.Monk
     asleep_seconds = 0
 
     async def suspended() -> None:
-        nonlocal asleep_seconds
         deadline = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_later(60, deadline.set_result, None)
-        asyncio.get_running_loop().call_later(0.05, resume)
+        threading.Timer(0.5, resume).start()
         await deadline
 
     def resume() -> None:
