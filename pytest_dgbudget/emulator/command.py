@@ -6,14 +6,19 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
 import threading
+import uuid
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
+from pytest_dgbudget.emulator.limits import Limits
 from pytest_dgbudget.emulator.server import Emulator
+from pytest_dgbudget.emulator.settings import Agents
 
 
 class _Parser(argparse.ArgumentParser):
@@ -26,10 +31,25 @@ def run(argv: Sequence[str] | None) -> int:
     parser = _Parser(prog="dgbudget emulator", description="Speaks Deepgram's Voice Agent protocol on 127.0.0.1.")
     parser.add_argument("--port", type=_port, default=0, help="Voice Agent port (default: any free one)")
     parser.add_argument("--api-port", type=_port, default=0, help="management API port (default: any free one)")
+    parser.add_argument(
+        "--client-timeout",
+        type=_seconds,
+        default=Limits().silence,
+        metavar="SECONDS",
+        help="end a session whose client sends nothing for so long (default: %(default)g; the vendor names no figure)",
+    )
+    parser.add_argument(
+        "--agents", type=_agents, default={}, metavar="FILE", help="reusable agents: a JSON object of id: agent"
+    )
     parser.add_argument("--tied", action="store_true", help="end when stdin ends")
     options = parser.parse_args(argv)
     try:
-        emulator = Emulator(port=options.port, api_port=options.api_port)
+        emulator = Emulator(
+            port=options.port,
+            api_port=options.api_port,
+            limits=Limits(silence=options.client_timeout),
+            agents=options.agents,
+        )
     except OSError as error:
         parser.error(str(error))
     asyncio.run(_until_told(emulator, tied=options.tied))
@@ -40,6 +60,26 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text[:6]) <= 65535):
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to 65535")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+def _agents(path: str) -> Agents:
+    try:
+        agents = json.loads(Path(path).read_bytes())
+        if not isinstance(agents, dict) or not all(isinstance(agent, dict) for agent in agents.values()):
+            raise ValueError("it is not a JSON object of objects")
+        return {str(uuid.UUID(agent_id)): agent for agent_id, agent in agents.items()}
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"can't read reusable agents from {path}: {error}") from None
 
 
 async def _until_told(emulator: Emulator, *, tied: bool) -> None:

@@ -1,8 +1,7 @@
 """The client's side of one session: what it may send when, and what each message leads to.
 
 Facts: the vendor's AsyncAPI file of 2026-07-22 and its pages "Message Flow", "Errors & Warnings", "Inject Agent",
-"Function Call Response" and "Function Call Cancelled". Not emulated yet: time limits and timeouts, and AgentThinking,
-AgentStartedSpeaking and LatencyReport, on which clients can't rely.
+"Function Call Response" and "Function Call Cancelled". What differs is in docs/emulator-fidelity.md.
 """
 
 from __future__ import annotations
@@ -12,18 +11,12 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn
 
-from pytest_dgbudget.emulator import dialogue
-from pytest_dgbudget.emulator.ear import SILENCE_MS, Ear, SpeechEnded, SpeechStarted
+from pytest_dgbudget.emulator import dialogue, providers, sniff
+from pytest_dgbudget.emulator.codes import NOT_EMULATED, ProtocolError
+from pytest_dgbudget.emulator.ear import Ear, SpeechEnded, SpeechStarted
+from pytest_dgbudget.emulator.limits import Limits, Timekeeper
 from pytest_dgbudget.emulator.outbox import Call, Outbox, Send
-from pytest_dgbudget.emulator.settings import (
-    NOT_EMULATED,
-    ProtocolError,
-    listen_block,
-    prompt_notices,
-    setup,
-    speak_block,
-    think_block,
-)
+from pytest_dgbudget.emulator.settings import Agents, Setup, prompt_notices, setup, speak_block, think_block
 from pytest_dgbudget.emulator.speaker import Speaker, Turn
 from pytest_dgbudget.rules.audio import AudioFormat
 
@@ -36,14 +29,25 @@ class Conversation:
     ``tag`` is told the tags of Settings that were accepted.
     """
 
-    def __init__(self, send: Send, *, request_id: str, tag: Callable[[Sequence[str]], None]) -> None:
+    def __init__(
+        self,
+        send: Send,
+        *,
+        request_id: str,
+        tag: Callable[[Sequence[str]], None],
+        limits: Limits | None = None,
+        agents: Agents | None = None,
+    ) -> None:
         self._request_id = request_id
         self._tag = tag
+        self._agents = agents
         self._outbox = Outbox(send)
+        self._timekeeper = Timekeeper(limits or Limits(), self._outbox.warn)
         self._ear = Ear(AudioFormat())
         self._speaker = Speaker(self._outbox, user_speaking=lambda: self._ear.speaking)
-        self._applied = False
-        self._flux = False
+        self._applied = self._flux = False
+        self._managed = True
+        self._hears: AudioFormat | None = None  # until the first audio came
         self._past_calls: dict[str, Call] = {}
         self._cancelled: set[str] = set()
         self._quiet_timer: asyncio.TimerHandle | None = None
@@ -52,8 +56,17 @@ class Conversation:
         await self._outbox.say("Welcome", request_id=self._request_id)
 
     async def speak(self) -> None:
-        """Answer and talk until cancelled."""
-        await self._speaker.run()
+        """Answer and talk until cancelled; raise ProtocolError at a time limit."""
+        tasks = [asyncio.ensure_future(work) for work in (self._speaker.run(), self._timekeeper.run())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def end(self) -> None:
         """Leave nothing behind that could still happen."""
@@ -61,6 +74,7 @@ class Conversation:
 
     async def receive(self, message: str | bytes) -> None:
         """Take one message; raise ProtocolError where the documentation calls for an Error."""
+        self._timekeeper.heard()
         if isinstance(message, bytes):
             return await self._hear(message)
         data = _parse(message)
@@ -75,26 +89,37 @@ class Conversation:
     async def _settings(self, data: dict[str, Any]) -> None:
         if self._applied:
             raise ProtocolError("SETTINGS_ALREADY_APPLIED", "Settings may be sent once; use the Update messages.")
-        wanted = setup(data)
+        wanted = setup(data, self._agents)
         self._tag(wanted.tags)
-        self._applied, self._flux, self._ear = True, wanted.flux, Ear(wanted.hears)
-        self._outbox.history = wanted.history
-        self._speaker.audio, self._speaker.wav = wanted.speaks, wanted.wav
-        self._speaker.functions = wanted.think.functions
+        self._apply(wanted)
         await self._outbox.acknowledge("SettingsApplied", wanted.notices)
         if wanted.greeting:
             self._speaker.utter(wanted.greeting)
+
+    def _apply(self, wanted: Setup) -> None:
+        self._applied, self._managed = True, wanted.think.managed
+        self._hears, self._ear = wanted.hears, Ear(wanted.hears)
+        self._listen(wanted.listen)
+        self._outbox.history = wanted.history
+        self._speaker.audio, self._speaker.wav = wanted.speaks, wanted.wav
+        self._speaker.experimental = wanted.experimental
+        self._speaker.functions = wanted.think.functions
+
+    def _listen(self, listen: providers.Listen) -> None:
+        self._flux, self._ear.silence_ms, self._outbox.hints = listen.flux, listen.silence_ms, listen.hints
 
     async def _keep_alive(self, _data: dict[str, Any]) -> None:
         """No reply (vendor's page "Agent Keep Alive")."""
 
     async def _update_prompt(self, data: dict[str, Any]) -> None:
-        await self._outbox.acknowledge("PromptUpdated", prompt_notices(_text(data, "prompt")))
+        """A model behind an endpoint of one's own takes any length (vendor's page "Errors & Warnings")."""
+        prompt = _text(data, "prompt")
+        await self._outbox.acknowledge("PromptUpdated", prompt_notices(prompt) if self._managed else ())
 
     async def _update_think(self, data: dict[str, Any]) -> None:
         """Replaces the whole block (vendor's page "Update Think")."""
         think = think_block(_present(data, "think"), "think")
-        self._speaker.functions = think.functions
+        self._speaker.functions, self._managed = think.functions, think.managed
         await self._outbox.acknowledge("ThinkUpdated", think.notices)
 
     async def _update_speak(self, data: dict[str, Any]) -> None:
@@ -102,7 +127,8 @@ class Conversation:
         await self._outbox.acknowledge("SpeakUpdated")
 
     async def _update_listen(self, data: dict[str, Any]) -> None:
-        self._flux = listen_block(_present(data, "listen"))
+        """Model and language may change, too (vendor's changelog of 2026-07-31)."""
+        self._listen(providers.listen(_present(data, "listen"), "listen"))
         await self._outbox.acknowledge("ListenUpdated")
 
     async def _inject_user(self, data: dict[str, Any]) -> None:
@@ -114,21 +140,20 @@ class Conversation:
         text, behavior = _text(data, "message"), data.get("behavior") or "default"
         if behavior not in ("default", "queue", "interrupt"):
             _unparsable("behavior must be default, queue or interrupt.")
-        refusal = self._refusal(behavior)
-        if refusal:
-            return await self._outbox.say("InjectionRefused", message=refusal)
+        if behavior != "interrupt" and self._ear.speaking:
+            return await self._refuse_injection("user")
+        if behavior == "default" and self._speaker.mid_turn:
+            return await self._refuse_injection("agent")
         if behavior == "interrupt":
             self._ear.forget()  # who speaks on is heard as beginning anew, as documented
             return self._speaker.interrupt(text)
         return self._speaker.utter(text)
 
-    def _refusal(self, behavior: str) -> str | None:
-        """Why an injection is refused now (vendor's page "Inject Agent"): ``queue`` yields to the user as well."""
-        if behavior != "interrupt" and self._ear.speaking:
-            return "Cannot inject message while user is currently speaking"
-        if behavior == "default" and self._speaker.mid_turn:
-            return "Cannot inject message while agent is currently speaking"
-        return None
+    async def _refuse_injection(self, who: str) -> None:
+        """Message and Warning are both documented; that both are sent is the emulator's choice."""
+        await self._outbox.say("InjectionRefused", message=f"Cannot inject message while {who} is currently speaking")
+        code = f"INJECT_AGENT_MESSAGE_DURING_{who.upper()}_SPEECH"
+        await self._outbox.warn(code, f"InjectAgentMessage was ignored during {who} speech.")
 
     async def _function_response(self, data: dict[str, Any]) -> None:
         """What a response to a call that is not open leads to is documented for cancelled calls alone: it is dropped.
@@ -161,6 +186,7 @@ class Conversation:
 
     async def _hear(self, audio: bytes) -> None:
         self._need_settings()
+        self._look_at_first(audio)
         for event in self._ear.hear(audio):
             if isinstance(event, SpeechStarted):
                 await self._barge_in()
@@ -168,7 +194,16 @@ class Conversation:
                 self._take_speech(event)
         self._stop_quiet_timer()
         if self._ear.speaking:  # audio that stops coming is silence
-            self._quiet_timer = asyncio.get_running_loop().call_later(SILENCE_MS / 1000, self._end_user_turn)
+            self._quiet_timer = asyncio.get_running_loop().call_later(self._ear.silence_ms / 1000, self._end_user_turn)
+
+    def _look_at_first(self, audio: bytes) -> None:
+        if self._hears is None:
+            return
+        wrong = sniff.mismatch(self._hears, audio)
+        if wrong:
+            text = f"Settings declare {self._hears.encoding} at {self._hears.sample_rate} Hz; what came is {wrong}."
+            raise ProtocolError("USER_AUDIO_FORMAT", text)
+        self._hears = None
 
     async def _barge_in(self) -> None:
         calls = self._speaker.hush()

@@ -11,15 +11,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_dgbudget.emulator.callout import Endpoint
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """One of ``agent.think.functions``; ``client_side`` when it has no endpoint."""
+    """One of ``agent.think.functions``; without an endpoint it is the client's to call."""
 
     name: str
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    client_side: bool = True
+    endpoint: Endpoint | None = None
+
+    @property
+    def callable(self) -> bool:
+        """Whether the emulator can have it called."""
+        return self.endpoint is None or self.endpoint.local
 
 
 def reply_to_text(text: str) -> str:
@@ -39,13 +46,22 @@ def reply_to_result(name: str, content: str) -> str:
     return f"The answer of {name} is: {content}"
 
 
+def reply_to_failure(name: str) -> str:
+    return f"{name} gave no answer."
+
+
+def thought_of_calling(name: str) -> str:
+    """What AgentThinking says."""
+    return f"The user's words fit {name}; I will call it."
+
+
 def function_for(text: str, functions: Iterable[Function]) -> Function | None:
-    """Return the client-side function that shares most words with the text, the first of equals; None without any."""
+    """Return the callable function that shares most words with the text, the first of equals; None without any."""
     said = _words(text)
     best, most = None, 0
     for function in functions:
         shared = len(said & _words(f"{function.name} {function.description}"))
-        if function.client_side and shared > most:
+        if function.callable and shared > most:
             best, most = function, shared
     return best
 

@@ -12,7 +12,7 @@ from pytest_dgbudget.emulator.voice import CODECS, decode
 from pytest_dgbudget.rules.audio import AudioFormat
 
 WINDOW_MS = 20
-SILENCE_MS = 500  # of silence end a turn
+SILENCE_MS = 500  # of silence end a turn, unless the listen provider says otherwise
 _ONSET_WINDOWS = 3  # in a row are speech, fewer are a click
 _LOUD = 300  # mean amplitude of a window, of 32768
 
@@ -32,7 +32,8 @@ class SpeechEnded:
 class Ear:
     """Listens to one direction of one session. An encoding that can't be decoded is silence."""
 
-    def __init__(self, audio: AudioFormat) -> None:
+    def __init__(self, audio: AudioFormat, silence_ms: int = SILENCE_MS) -> None:
+        self.silence_ms = silence_ms
         self._audio = audio
         self._deaf = audio.encoding not in CODECS
         self._window = max(1, audio.sample_rate * WINDOW_MS // 1000) * (audio.bytes_per_sample or 1)
@@ -77,7 +78,7 @@ class Ear:
         if self.speaking:
             self._turn_windows += 1
             self._silent_windows = 0 if loud else self._silent_windows + 1
-            return self.end_turn() if self._silent_windows * WINDOW_MS >= SILENCE_MS else None
+            return self.end_turn() if self._silent_windows * WINDOW_MS >= self.silence_ms else None
         if self._loud_windows < _ONSET_WINDOWS:
             return None
         self._turn_windows = self._loud_windows

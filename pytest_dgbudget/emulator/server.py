@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import json
 import logging
@@ -19,11 +20,13 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from pytest_dgbudget.emulator.billing import SETTLEMENT_LAG, Account, OpenSession
+from pytest_dgbudget.emulator.codes import ProtocolError
 from pytest_dgbudget.emulator.conversation import Conversation
 from pytest_dgbudget.emulator.credentials import complaint, new_key, same_key, split
 from pytest_dgbudget.emulator.http import HttpServer
+from pytest_dgbudget.emulator.limits import Limits
 from pytest_dgbudget.emulator.rest import ManagementApi
-from pytest_dgbudget.emulator.settings import ProtocolError
+from pytest_dgbudget.emulator.settings import Agents
 
 HOST = "127.0.0.1"
 PATH = "/v1/agent/converse"
@@ -57,7 +60,8 @@ class AgentConnection(ServerConnection):
 class Emulator:
     """Both ports, bound at once (OSError says which one can't be); they answer inside ``async with``.
 
-    ``settlement_lag`` is in seconds; ``page_base`` and ``wrapped`` are those of ManagementApi.
+    ``settlement_lag`` is in seconds; ``page_base`` and ``wrapped`` are those of ManagementApi. ``limits`` and
+    ``agents`` (reusable ones) hold for every session.
     """
 
     def __init__(
@@ -68,7 +72,10 @@ class Emulator:
         settlement_lag: float = SETTLEMENT_LAG,
         page_base: int = 0,
         wrapped: bool = True,
+        limits: Limits | None = None,
+        agents: Agents | None = None,
     ) -> None:
+        self._converse = functools.partial(_converse, limits=limits, agents=agents)
         self.api_key = new_key()
         self.project_id = str(uuid.uuid4())
         self._account = Account(project_id=self.project_id, settlement_lag=settlement_lag)
@@ -99,7 +106,7 @@ class Emulator:
 
     async def __aenter__(self) -> Emulator:
         self._agent = await serve(
-            _converse,
+            self._converse,
             sock=self._agent_socket,
             process_request=self._admit,
             process_response=self._answer,
@@ -188,11 +195,13 @@ def _refuse(connection: ServerConnection, status: HTTPStatus, code: str, message
     return response
 
 
-async def _converse(connection: ServerConnection) -> None:
+async def _converse(connection: ServerConnection, *, limits: Limits | None, agents: Agents | None) -> None:
     assert isinstance(connection, AgentConnection)
     assert connection.session is not None
     session = connection.session
-    conversation = Conversation(connection.send, request_id=session.request_id, tag=session.tag)
+    conversation = Conversation(
+        connection.send, request_id=session.request_id, tag=session.tag, limits=limits, agents=agents
+    )
     speaking = asyncio.ensure_future(conversation.speak())
     hearing = asyncio.ensure_future(_hear(connection, conversation))
     try:

@@ -9,8 +9,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
+from pytest_dgbudget.emulator import providers
+from pytest_dgbudget.emulator.callout import Endpoint
+from pytest_dgbudget.emulator.checks import blocks, field, invalid, one_of, strings
+from pytest_dgbudget.emulator.codes import NOT_EMULATED, Notice, ProtocolError
 from pytest_dgbudget.emulator.dialogue import Function
 from pytest_dgbudget.emulator.voice import CODECS
 from pytest_dgbudget.rules.audio import AudioFormat, audio_format
@@ -23,33 +27,15 @@ CONTAINERS = ("none", "wav", "ogg")
 MAX_SAMPLE_RATE = 192_000  # Hz; the emulator's choice, it bounds what one session can make us compute
 MAX_PROMPT = 25_000  # characters, managed models (vendor's page "Errors & Warnings", PROMPT_TOO_LONG)
 
-NOT_EMULATED = "NOT_EMULATED"  # a Warning code of the emulator's own
-
-T = TypeVar("T")
-
-
-class ProtocolError(Exception):
-    """Ends the session with an ``Error`` message of this ``code``."""
-
-    def __init__(self, code: str, description: str) -> None:
-        super().__init__(f"{code}: {description}")
-        self.code = code
-        self.description = description
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """A ``Warning`` that goes out behind the acknowledgement."""
-
-    code: str
-    description: str
+Agents = Mapping[str, Mapping[str, Any]]  # reusable ones by their id; each as `agent` in Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Think:
-    """What the emulator uses of ``agent.think``: the functions; and what to warn of."""
+    """What the emulator uses of ``agent.think``; ``managed`` without an endpoint of one's own."""
 
     functions: tuple[Function, ...] = ()
+    managed: bool = True
     notices: tuple[Notice, ...] = ()
 
 
@@ -62,56 +48,49 @@ class Setup:
     hears: AudioFormat
     speaks: AudioFormat
     wav: bool
-    flux: bool
+    experimental: bool
+    listen: providers.Listen
     think: Think
     tags: tuple[str, ...]
     notices: tuple[Notice, ...]
 
 
-def setup(message: Mapping[str, Any]) -> Setup:
+def setup(message: Mapping[str, Any], agents: Agents | None = None) -> Setup:
     """Return the session that a Settings message asks for; raise ProtocolError as the vendor would send Error."""
-    tags = _field(message, "tags", list, "Settings") or []
-    if not all(isinstance(tag, str) for tag in tags):
-        raise _invalid("tags must be a list of strings")
-    for name in ("experimental", "mip_opt_out"):
-        _field(message, name, bool, "Settings")
-    flags = _field(message, "flags", dict, "Settings") or {}
-    agent = _agent(message)
-    listen = _provider(agent, "listen", "agent")
+    field(message, "mip_opt_out", bool, "Settings")
+    flags = field(message, "flags", dict, "Settings") or {}
+    agent = _agent(message, agents or {})
+    listen = agent.get("listen")
     think = think_block(agent.get("think"), "agent.think")
     speak_block(agent.get("speak"), "agent.speak")
+    _check_context(agent)
     hears, notices = _input(message)
     return Setup(
-        greeting=_field(agent, "greeting", str, "agent"),
-        history=_field(flags, "history", bool, "flags") is not False,
+        greeting=field(agent, "greeting", str, "agent"),
+        history=field(flags, "history", bool, "flags") is not False,
         hears=hears,
         speaks=_output(message),
         wav=_container(message) == "wav",
-        flux=listen.get("version") == "v2",
+        experimental=field(message, "experimental", bool, "Settings") is True,
+        listen=providers.Listen() if listen is None else providers.listen(listen, "agent.listen"),
         think=think,
-        tags=tuple(tags),
-        notices=notices + think.notices,
+        tags=strings(message, "tags", "Settings"),
+        notices=notices + _think_live_notices(agent) + think.notices,
     )
 
 
 def think_block(value: Any, where: str) -> Think:
     """Return what a ``think`` object, or the first of an array of fallbacks, declares; None declares nothing."""
-    blocks = _blocks(value, where)
-    for block in blocks:
-        _required_provider(block, where)
-    return _think(blocks[0], where) if blocks else Think()
+    given = blocks(value, where)
+    for block in given:
+        providers.think(block, where)
+    return _think(given[0], where) if given else Think()
 
 
 def speak_block(value: Any, where: str) -> None:
     """Check a ``speak`` object or array. The emulator has one voice whatever it says."""
-    for block in _blocks(value, where):
-        _required_provider(block, where)
-
-
-def listen_block(value: Any) -> bool:
-    """Check an UpdateListen's ``listen`` and say whether it names Flux (version v2)."""
-    provider = _required_provider(value, "listen")
-    return provider.get("version") == "v2"
+    for block in blocks(value, where):
+        providers.speak(block, where)
 
 
 def prompt_notices(prompt: str | None) -> tuple[Notice, ...]:
@@ -123,44 +102,78 @@ def prompt_notices(prompt: str | None) -> tuple[Notice, ...]:
 
 
 def _think(block: Mapping[str, Any], where: str) -> Think:
-    functions = tuple(_function(each, where) for each in _field(block, "functions", list, where) or ())
-    prompt = _field(block, "prompt", str, where)
-    notices = () if block.get("endpoint") else prompt_notices(prompt)
-    remote = ", ".join(function.name for function in functions if not function.client_side)
+    functions = tuple(_function(each, where) for each in field(block, "functions", list, where) or ())
+    prompt, managed = field(block, "prompt", str, where), not block.get("endpoint")
+    notices = prompt_notices(prompt) if managed else ()
+    remote = ", ".join(function.name for function in functions if not function.callable)
     if remote:
-        text = f"The emulator calls no function that has an endpoint: {remote}."
+        text = f"The emulator calls no function whose endpoint is not http on this machine: {remote}."
         notices += (Notice(code=NOT_EMULATED, description=text),)
-    return Think(functions=functions, notices=notices)
+    return Think(functions=functions, managed=managed, notices=notices)
 
 
 def _function(value: Any, where: str) -> Function:
     if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not value["name"]:
-        raise _invalid(f"{where}.functions must be objects with a name")
+        raise invalid(f"{where}.functions must be objects with a name")
+    where = f"{where}.functions"
+    endpoint = field(value, "endpoint", dict, where)
     return Function(
         name=value["name"],
-        description=_field(value, "description", str, f"{where}.functions") or "",
-        parameters=_field(value, "parameters", dict, f"{where}.functions") or {},
-        client_side=value.get("endpoint") is None,
+        description=field(value, "description", str, where) or "",
+        parameters=field(value, "parameters", dict, where) or {},
+        endpoint=None if endpoint is None else _endpoint(endpoint, f"{where}.endpoint"),
     )
 
 
-def _agent(message: Mapping[str, Any]) -> Mapping[str, Any]:
+def _endpoint(block: Mapping[str, Any], where: str) -> Endpoint:
+    url, method = field(block, "url", str, where), field(block, "method", str, where) or "POST"
+    headers = field(block, "headers", dict, where) or {}
+    if not url:
+        raise invalid(f"{where}.url is missing")
+    if not (method.isascii() and method.isalpha()):
+        raise invalid(f"{where}.method must be an HTTP method")
+    if not all(isinstance(value, str) for value in headers.values()):
+        raise invalid(f"{where}.headers must be strings")
+    return Endpoint(url=url, method=method, headers=headers)
+
+
+def _agent(message: Mapping[str, Any], agents: Agents) -> Mapping[str, Any]:
     agent = message.get("agent")
     if isinstance(agent, str):
-        _refuse_agent_id(agent)
+        return _reusable_agent(agent, agents)
     if not isinstance(agent, dict):
-        raise _invalid("agent is missing" if agent is None else "agent must be an object")
+        raise invalid("agent is missing" if agent is None else "agent must be an object")
     return agent
 
 
-def _refuse_agent_id(agent_id: str) -> None:
+def _reusable_agent(agent_id: str, agents: Agents) -> Mapping[str, Any]:
     try:
-        uuid.UUID(agent_id)
+        known = agents.get(str(uuid.UUID(agent_id)))
     except ValueError:
         raise ProtocolError("INVALID_AGENT_ID", "agent is neither an object nor a UUID") from None
+    if known is not None:
+        return known
+    if agents:
+        raise ProtocolError("INVALID_AGENT_ID", f"The emulator was given {len(agents)} reusable agents, not this one.")
     raise ProtocolError(
-        "AGENT_ID_NOT_SUPPORTED", "The emulator knows no reusable agents: put the agent itself into Settings."
+        "AGENT_ID_NOT_SUPPORTED", "The emulator was given no reusable agents: put the agent itself into Settings."
     )
+
+
+def _check_context(agent: Mapping[str, Any]) -> None:
+    """The parrot remembers nothing; still, what is no history is refused."""
+    context = field(agent, "context", dict, "agent") or {}
+    for message in field(context, "messages", list, "agent.context") or ():
+        words = isinstance(message, dict) and message.get("role") in ("user", "assistant") and "content" in message
+        if not words and not (isinstance(message, dict) and isinstance(message.get("function_calls"), list)):
+            raise invalid("agent.context.messages must have role and content, or function_calls")
+
+
+def _think_live_notices(agent: Mapping[str, Any]) -> tuple[Notice, ...]:
+    if agent.get("think_live") is None:
+        return ()
+    text = "The emulator has no Think Live: agent.think_live changes nothing."
+    return (Notice(code=NOT_EMULATED, description=text),)
 
 
 def _input(message: Mapping[str, Any]) -> tuple[AudioFormat, tuple[Notice, ...]]:
@@ -168,7 +181,7 @@ def _input(message: Mapping[str, Any]) -> tuple[AudioFormat, tuple[Notice, ...]]
     if block is not None:
         for name in ("encoding", "sample_rate"):
             if block.get(name) is None:
-                raise _invalid(f"audio.input.{name} is missing")
+                raise invalid(f"audio.input.{name} is missing")
     hears = _format(message, "input", INPUT_ENCODINGS)
     if hears.encoding in CODECS:
         return hears, ()
@@ -180,20 +193,20 @@ def _output(message: Mapping[str, Any]) -> AudioFormat:
     speaks = _format(message, "output", OUTPUT_ENCODINGS)
     container = _container(message)
     if speaks.encoding not in CODECS or container == "ogg":
-        raise _invalid(
+        raise invalid(
             f"the emulator speaks {', '.join(CODECS)} with container none or wav, not {speaks.encoding} in {container}"
         )
     return speaks
 
 
 def _container(message: Mapping[str, Any]) -> str:
-    container = _field(_audio(message, "output") or {}, "container", str, "audio.output") or "none"
-    return _one_of(container, CONTAINERS, "audio.output.container")
+    container = field(_audio(message, "output") or {}, "container", str, "audio.output") or "none"
+    return one_of(container, CONTAINERS, "audio.output.container")
 
 
 def _audio(message: Mapping[str, Any], direction: str) -> Mapping[str, Any] | None:
-    audio = _field(message, "audio", dict, "Settings") or {}
-    return _field(audio, direction, dict, "audio")
+    audio = field(message, "audio", dict, "Settings") or {}
+    return field(audio, direction, dict, "audio")
 
 
 def _format(message: Mapping[str, Any], direction: str, encodings: tuple[str, ...]) -> AudioFormat:
@@ -201,47 +214,7 @@ def _format(message: Mapping[str, Any], direction: str, encodings: tuple[str, ..
     given = {name: value for name, value in (_audio(message, direction) or {}).items() if value is not None}
     rate = given.get("sample_rate", 1)
     if isinstance(rate, bool) or not isinstance(rate, int) or not 0 < rate <= MAX_SAMPLE_RATE:
-        raise _invalid(f"{where}.sample_rate must be a whole number of Hz, 1 to {MAX_SAMPLE_RATE}")
+        raise invalid(f"{where}.sample_rate must be a whole number of Hz, 1 to {MAX_SAMPLE_RATE}")
     if "encoding" in given:
-        _one_of(given["encoding"], encodings, f"{where}.encoding")
+        one_of(given["encoding"], encodings, f"{where}.encoding")
     return audio_format({"audio": {direction: given}}, direction)
-
-
-def _one_of(value: Any, known: tuple[str, ...], where: str) -> str:
-    if not isinstance(value, str) or value not in known:
-        raise _invalid(f"{where} must be one of {', '.join(known)}")
-    return value
-
-
-def _blocks(value: Any, where: str) -> list[Any]:
-    if value is None:
-        return []
-    if value == [] or not isinstance(value, (dict, list)):
-        raise _invalid(f"{where} must be an object or a list of them")
-    return value if isinstance(value, list) else [value]
-
-
-def _provider(holder: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
-    block = _field(holder, name, dict, where)
-    return {} if block is None else _required_provider(block, f"{where}.{name}")
-
-
-def _required_provider(block: Any, where: str) -> Mapping[str, Any]:
-    provider = block.get("provider") if isinstance(block, dict) else None
-    if not isinstance(provider, dict):
-        raise _invalid(f"{where}.provider must be an object")
-    return provider
-
-
-def _field(holder: Mapping[str, Any], name: str, kind: type[T], where: str) -> T | None:
-    value = holder.get(name)
-    if value is None or isinstance(value, kind):
-        return value
-    raise _invalid(f"{where}.{name} must be {_KINDS[kind]}")
-
-
-_KINDS: dict[type, str] = {bool: "true or false", dict: "an object", list: "a list", str: "a string"}
-
-
-def _invalid(description: str) -> ProtocolError:
-    return ProtocolError("INVALID_SETTINGS", description)

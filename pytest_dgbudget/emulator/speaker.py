@@ -8,7 +8,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from pytest_dgbudget.emulator import dialogue, voice
+from pytest_dgbudget.emulator import callout, dialogue, voice
+from pytest_dgbudget.emulator.errands import Errands
+from pytest_dgbudget.emulator.latency import Stopwatch
 from pytest_dgbudget.emulator.outbox import Call, Outbox
 from pytest_dgbudget.rules.audio import AudioFormat
 
@@ -23,20 +25,34 @@ class Turn:
     spoken_ms: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """What the agent has yet to say; ``answers`` a turn, or comes by itself."""
+
+    text: str
+    watch: Stopwatch
+    answers: bool
+
+
 class Speaker:
-    """Runs beside the reader of the session, which hands it turns and utterances and may interrupt it."""
+    """Runs beside the reader of the session, which hands it turns and utterances and may interrupt it.
+
+    ``experimental`` is that of Settings: it brings AgentStartedSpeaking.
+    """
 
     def __init__(self, outbox: Outbox, *, user_speaking: Callable[[], bool]) -> None:
         self.functions: tuple[dialogue.Function, ...] = ()
         self.audio = AudioFormat()
         self.wav = False
+        self.experimental = False
         self._outbox = outbox
         self._user_speaking = user_speaking
-        self._utterances: deque[str] = deque()
-        self._turns: deque[Turn] = deque()
-        self._calls: dict[str, Call] = {}
+        self._utterances: deque[Utterance] = deque()
+        self._turns: deque[tuple[Turn, Stopwatch]] = deque()
+        self._calls: dict[str, tuple[Call, Stopwatch]] = {}
         self._playing: object | None = None
         self._wake = asyncio.Event()
+        self._errands = Errands(self._wake.set)
 
     @property
     def mid_turn(self) -> bool:
@@ -46,44 +62,51 @@ class Speaker:
     @property
     def open_calls(self) -> tuple[Call, ...]:
         """Calls that the client owes a response, oldest first."""
-        return tuple(self._calls.values())
+        return tuple(call for call, _ in self._calls.values() if call.client_side)
 
     def utter(self, text: str) -> None:
         """Say this behind all that is to be said already."""
-        self._utterances.append(text)
-        self._wake.set()
+        self._say(Utterance(text=text, watch=_watch(), answers=False))
 
     def take_turn(self, turn: Turn) -> None:
         """Answer this behind all turns that came before."""
-        self._turns.append(turn)
+        self._turns.append((turn, _watch(spoken=turn.spoken_ms is not None)))
         self._wake.set()
 
     def take_result(self, call: Call, content: str) -> None:
         """Go on with the turn that was waiting for this call."""
-        del self._calls[call.id]
-        self.utter(dialogue.reply_to_result(call.name, content))
+        self._go_on(call, dialogue.reply_to_result(call.name, content))
 
     def interrupt(self, text: str) -> None:
         """Say this in place of what is being said."""
         self._playing = None
-        self._utterances.appendleft(text)
+        self._utterances.appendleft(Utterance(text=text, watch=_watch(), answers=False))
         self._wake.set()
 
     def hush(self) -> tuple[Call, ...]:
         """Stop, drop the reply under way and what was queued behind it; return the calls nobody waits for any more."""
         self._playing = None
         self._utterances.clear()
-        calls = self.open_calls
+        calls = tuple(call for call, _ in self._calls.values())
         self._calls.clear()
+        self._errands.cancel()
         return calls
 
     async def run(self) -> None:
         """Do what there is to do, for as long as the session lasts."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while (deed := self._next_deed()) is not None:
-                await deed
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                self._errands.look()
+                while (deed := self._next_deed()) is not None:
+                    await deed
+        finally:
+            self._errands.cancel()
+
+    def _say(self, utterance: Utterance) -> None:
+        self._utterances.append(utterance)
+        self._wake.set()
 
     def _next_deed(self) -> Awaitable[None] | None:
         """What was begun is finished first: a new turn waits for open calls, and everything for the user to end."""
@@ -92,41 +115,76 @@ class Speaker:
         if self._utterances:
             return self._play(self._utterances.popleft())
         if self._turns and not self._calls:
-            return self._answer(self._turns[0])
+            return self._answer(*self._turns[0])
         return None
 
-    async def _answer(self, turn: Turn) -> None:
+    async def _answer(self, turn: Turn, watch: Stopwatch) -> None:
         await self._outbox.transcribe("user", turn.text)
+        watch.transcribed()
         self._turns.popleft()  # only now: an agent about to answer is in mid-turn
         function = None if turn.spoken_ms is not None else dialogue.function_for(turn.text, self.functions)
         if function is None:
-            self.utter(_reply(turn))
+            self._say(Utterance(text=_reply(turn), watch=watch, answers=True))
         else:
-            await self._call(function, turn.text)
+            await self._call(function, turn.text, watch)
 
-    async def _call(self, function: dialogue.Function, text: str) -> None:
+    async def _call(self, function: dialogue.Function, text: str, watch: Stopwatch) -> None:
         arguments = dialogue.arguments_for(function, text)
-        call = Call(id=f"fc_{uuid.uuid4()}", name=function.name, arguments=arguments)
-        self._calls[call.id] = call
-        await self._outbox.request(call)
+        endpoint = function.endpoint
+        call = Call(id=f"fc_{uuid.uuid4()}", name=function.name, arguments=arguments, client_side=endpoint is None)
+        self._calls[call.id] = (call, watch)
+        watch.function_called()
+        await self._outbox.say("AgentThinking", content=dialogue.thought_of_calling(call.name))
+        if call.id in self._calls:  # else the user interrupted the thought
+            await self._outbox.request(call)
+        if endpoint is not None and call.id in self._calls:
+            self._errands.start(self._run_errand(call, endpoint))
 
-    async def _play(self, text: str) -> None:
-        """Send frame n at start + n · 20 ms, less the lead, however late the one before it was."""
+    async def _run_errand(self, call: Call, endpoint: callout.Endpoint) -> None:
+        """Call the function where it is; cancelled with the call."""
+        try:
+            content = await callout.fetch(endpoint, call.arguments)
+        except callout.EndpointFailed as failure:
+            await self._outbox.warn("FUNCTION_CALL_FAILED", f"{call.name}: {failure}.")
+            return self._go_on(call, dialogue.reply_to_failure(call.name))
+        await self._outbox.answered(call, content)
+        return self.take_result(call, content)
+
+    def _go_on(self, call: Call, text: str) -> None:
+        _, watch = self._calls.pop(call.id)
+        watch.function_answered()
+        self._say(Utterance(text=text, watch=watch, answers=True))
+
+    async def _play(self, utterance: Utterance) -> None:
+        """Say it, and end with AgentAudioDone and LatencyReport unless it was interrupted."""
         mine = self._playing = object()
-        await self._outbox.transcribe("assistant", text)
-        length = voice.duration_ms(text)
-        if self.wav and self._playing is mine:
-            await self._outbox.send(voice.wav_header(self.audio, length))
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        for n, frame in enumerate(voice.frames(self.audio, length)):
-            await asyncio.sleep(start + (n - _LEAD_FRAMES) * voice.FRAME_MS / 1000 - loop.time())
-            if self._playing is not mine:
-                return  # interrupted: no AgentAudioDone
-            await self._outbox.send(frame)
+        utterance.watch.text_ready()
+        await self._outbox.transcribe("assistant", utterance.text)
+        utterance.watch.audio_ready()
+        if self.experimental and self._playing is mine:
+            await self._outbox.say("AgentStartedSpeaking", **utterance.watch.started_speaking())
+        await self._stream(voice.duration_ms(utterance.text), mine)
         if self._playing is mine:
             self._playing = None
             await self._outbox.say("AgentAudioDone")
+            if utterance.answers:
+                await self._outbox.say("LatencyReport", **utterance.watch.report())
+
+    async def _stream(self, milliseconds: int, mine: object) -> None:
+        """Send frame n at start + n · 20 ms, less the lead, however late the one before it was."""
+        if self.wav and self._playing is mine:
+            await self._outbox.send(voice.wav_header(self.audio, milliseconds))
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        for n, frame in enumerate(voice.frames(self.audio, milliseconds)):
+            await asyncio.sleep(start + (n - _LEAD_FRAMES) * voice.FRAME_MS / 1000 - loop.time())
+            if self._playing is not mine:
+                return
+            await self._outbox.send(frame)
+
+
+def _watch(*, spoken: bool = False) -> Stopwatch:
+    return Stopwatch(asyncio.get_running_loop().time, spoken=spoken)
 
 
 def _reply(turn: Turn) -> str:

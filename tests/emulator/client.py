@@ -70,6 +70,10 @@ class Client:
         assert last["description"]
         return str(last["code"])
 
+    def said(self) -> list[dict[str, Any]]:
+        """The messages that are not audio."""
+        return [each for each in self.seen if isinstance(each, dict)]
+
     def types(self) -> list[str]:
         return ["audio" if isinstance(each, bytes) else each["type"] for each in self.seen]
 

@@ -26,6 +26,10 @@ def thinking(*functions: dict[str, Any]) -> dict[str, Any]:
     return {"think": {"provider": {"type": "open_ai"}, "functions": functions}}
 
 
+def spoken(role: str, content: str) -> dict[str, Any]:
+    return {"type": "ConversationText", "role": role, "content": content, "conversational_behavior": "default"}
+
+
 def audio_of(client: Client) -> bytes:
     return b"".join(each for each in client.seen if isinstance(each, bytes))
 
@@ -40,7 +44,7 @@ async def test_greeting_is_said_and_spoken(emulator: Emulator) -> None:
     async with session(emulator, agent={"greeting": "Hi there"}) as client:
         await client.until("AgentAudioDone")
         assert client.types() == ["Welcome", "SettingsApplied", "ConversationText", *["audio"] * 5, "AgentAudioDone"]
-        assert client.seen[2] == {"type": "ConversationText", "role": "assistant", "content": "Hi there"}
+        assert client.seen[2] == spoken("assistant", "Hi there")
         assert len(audio_of(client)) == 100 * BYTES_PER_MS
 
 
@@ -68,7 +72,7 @@ async def test_typed_turn_is_answered(emulator: Emulator) -> None:
         await client.send("InjectUserMessage", content="hello \ud83d\ude00 \udc00")
         await client.until("AgentAudioDone")
         user, assistant = (each for each in client.seen if not isinstance(each, bytes) and "role" in each)
-        assert user == {"type": "ConversationText", "role": "user", "content": "hello \U0001f600 \udc00"}
+        assert user == spoken("user", "hello \U0001f600 \udc00")
         assert assistant["role"] == "assistant"
         assert "hello" in assistant["content"]
 
@@ -170,6 +174,7 @@ async def test_agent_message_is_refused_while_the_agent_speaks(emulator: Emulato
         await client.until("ConversationText")
         await client.send("InjectAgentMessage", message="Me too")
         assert "agent" in (await client.until("InjectionRefused"))["message"]
+        assert (await client.until("Warning"))["code"] == "INJECT_AGENT_MESSAGE_DURING_AGENT_SPEECH"
         await client.until("AgentAudioDone")
 
 

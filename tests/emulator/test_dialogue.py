@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_dgbudget.emulator.callout import Endpoint
 from pytest_dgbudget.emulator.dialogue import Function, arguments_for, function_for
 
 ORDER = Function(name="get_order_status", description="Look up an order")
@@ -36,8 +37,11 @@ def test_the_most_shared_words_win_then_the_first() -> None:
     assert function_for("my order", [cancel, ORDER]) == cancel
 
 
-def test_functions_of_the_server_are_not_called() -> None:
-    assert function_for("my order", [Function(name="order", client_side=False)]) is None
+def test_functions_elsewhere_are_not_called() -> None:
+    elsewhere = Function(name="order", endpoint=Endpoint(url="https://functions.example/order"))
+    here = Function(name="order", endpoint=Endpoint(url="http://127.0.0.1:1/order"))
+    assert function_for("my order", [elsewhere]) is None
+    assert function_for("my order", [elsewhere, here]) is here
 
 
 @pytest.mark.parametrize(

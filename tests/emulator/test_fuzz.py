@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_dgbudget.emulator import voice
+from pytest_dgbudget.emulator.codes import ProtocolError
 from pytest_dgbudget.emulator.conversation import _HANDLERS, Conversation
-from pytest_dgbudget.emulator.settings import ProtocolError
 from pytest_dgbudget.rules.audio import AudioFormat
 
 from .client import SETTINGS
@@ -22,10 +22,28 @@ NAMES = st.sampled_from(
     re.findall(
         r"\w+",
         "type agent audio tags flags history input output encoding sample_rate container listen think speak provider "
-        "functions name parameters endpoint prompt greeting content message behavior id is_dynamic version",
+        "functions name parameters endpoint prompt greeting content message behavior id is_dynamic version "
+        "url method headers eot_threshold eot_timeout_ms language_hints context "
+        "messages think_live experimental model",
     )
 )
-WORDS = st.sampled_from(["linear16", "mulaw", "alaw", "wav", "queue", "interrupt", "v2", "f", "say f", ""])
+WORDS = st.sampled_from(
+    [
+        "deepgram",
+        "open_ai",
+        "http://127.0.0.1:1/",
+        "linear16",
+        "mulaw",
+        "alaw",
+        "wav",
+        "queue",
+        "interrupt",
+        "v2",
+        "f",
+        "say f",
+        "",
+    ]
+)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-1, 50_000) | st.floats() | WORDS | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),

@@ -121,6 +121,16 @@ async def test_long_prompt_is_warned_of(emulator: Emulator) -> None:
         assert (await client.next())["code"] == "PROMPT_TOO_LONG"
 
 
+async def test_long_prompt_is_fine_behind_an_endpoint_of_ones_own(emulator: Emulator) -> None:
+    think = {"provider": {"type": "open_ai"}, "endpoint": {"url": "https://models.example"}}
+    async with session(emulator, agent={}) as client:
+        await client.send("UpdateThink", think=think)
+        await client.send("UpdatePrompt", prompt="x" * 25_001)
+        await client.send("KeepAlive")
+        await answers(client)
+        assert "Warning" not in client.types()
+
+
 async def test_keep_alive_has_no_reply(emulator: Emulator) -> None:
     async with session(emulator, agent={}) as client:
         await client.send("KeepAlive")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from .client import deaf_session
 
 COMMAND = "import sys; sys.path.pop(0); from pytest_dgbudget.emulator import main; main({!r})"
 PATIENCE = 10
+AGENT_ID = "7b1c2f5e-0000-4000-8000-000000000001"
 
 
 @contextmanager
@@ -125,7 +127,38 @@ def test_taken_port_is_one_line_and_2(option: str) -> None:
     assert f"127.0.0.1:{port}" in stderr
 
 
-@pytest.mark.parametrize("arguments", [["--port", "70000"], ["--port", "x"], ["--api-port", "-1"], ["--wrong"]])
+def test_client_timeout_and_agents_as_told(tmp_path: Path) -> None:
+    agents = tmp_path / "agents.json"
+    agents.write_text(json.dumps({AGENT_ID: {"greeting": "Hi"}}))
+    with process("--tied", "--client-timeout", "0.3", "--agents", str(agents)) as child:
+        line = first_line(child)
+        headers = {"Authorization": f"Token {line['api_key']}"}
+        with connect(line["agent_url"], additional_headers=headers, proxy=None) as agent:
+            agent.send(json.dumps({"type": "Settings", "audio": {}, "agent": AGENT_ID}))
+            assert [json.loads(agent.recv())["type"] for _ in range(2)] == ["Welcome", "SettingsApplied"]
+            assert json.loads(agent.recv())["content"] == "Hi"
+            with pytest.raises(ConnectionClosed, match="CLIENT_MESSAGE_TIMEOUT"):
+                while True:
+                    agent.recv(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"x": {}}', f'{{"{AGENT_ID}": 1}}'])
+def test_bad_agents_are_one_line_and_2(tmp_path: Path, text: str) -> None:
+    agents = tmp_path / "agents.json"
+    agents.write_text(text)
+    with process("--agents", str(agents)) as child:
+        code, stdout, stderr = finish(child)
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+    assert str(agents) in stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "70000"], ["--port", "x"], ["--api-port", "-1"], ["--wrong"], ["--client-timeout", "0"],
+        ["--client-timeout", "nan"], ["--client-timeout", "x"], ["--agents", "/nowhere"],
+    ],
+)  # fmt: skip
 def test_bad_argument_is_one_line_and_2(arguments: list[str]) -> None:
     with process(*arguments) as child:
         code, stdout, stderr = finish(child)

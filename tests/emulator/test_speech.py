@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("brief")]
 INPUT = AudioFormat("linear16", 16000)
 SPEECH = b"".join(voice.frames(INPUT, 1000))
 SILENCE = bytes(32 * 600)
-ORDER = {"think": {"provider": {}, "functions": [{"name": "order"}]}}
+ORDER = {"think": {"provider": {"type": "open_ai"}, "functions": [{"name": "order"}]}}
 
 
 async def speak(client: Client, sound: bytes) -> None:
@@ -85,6 +85,7 @@ async def test_agent_message_is_refused_while_the_user_speaks(emulator: Emulator
         await speak(client, SPEECH)
         await client.send("InjectAgentMessage", message="x", behavior=behavior)
         assert "user" in (await client.until("InjectionRefused"))["message"]
+        assert (await client.next())["code"] == "INJECT_AGENT_MESSAGE_DURING_USER_SPEECH"
 
 
 async def test_interrupt_speaks_over_the_user_who_then_interrupts_it(emulator: Emulator) -> None:
@@ -116,3 +117,39 @@ async def test_force_end_turn_ends_it_with_flux(emulator: Emulator) -> None:
         await client.send("ForceEndTurn")
         assert (await client.until("ConversationText"))["role"] == "user"
         assert "Warning" not in client.types()
+
+
+async def test_higher_threshold_waits_for_more_silence(emulator: Emulator) -> None:
+    provider = {"type": "deepgram", "version": "v2", "model": "flux-general-en", "eot_threshold": 0.9}
+    async with session(emulator, agent={"listen": {"provider": provider}}) as client:
+        await speak(client, SPEECH + SILENCE)  # 600 ms of it
+        await client.send("UpdatePrompt", prompt="x")
+        await client.until("PromptUpdated")
+        assert [each for each in client.types() if each != "audio"][2:] == ["UserStartedSpeaking", "PromptUpdated"]
+        await speak(client, SILENCE)
+        assert (await client.until("ConversationText"))["role"] == "user"
+
+
+async def test_update_listen_changes_when_a_turn_ends(emulator: Emulator) -> None:
+    provider = {"type": "deepgram", "version": "v2", "model": "flux-general-en", "eot_threshold": 0.9}
+    async with session(emulator, agent={}) as client:
+        await client.send("UpdateListen", listen={"provider": provider})
+        await client.until("ListenUpdated")
+        await speak(client, SPEECH + SILENCE)
+        await client.send("UpdatePrompt", prompt="x")
+        await client.until("PromptUpdated")
+        assert "ConversationText" not in client.types()
+        await client.send("ForceEndTurn")
+        assert (await client.until("ConversationText"))["role"] == "user"
+
+
+@pytest.mark.parametrize(("hints", "languages"), [(["nl", "en"], ["nl", "en"]), ([], ["en"])])
+async def test_multilingual_model_tells_languages_of_the_user(
+    emulator: Emulator, hints: list[str], languages: list[str]
+) -> None:
+    provider = {"type": "deepgram", "version": "v2", "model": "flux-general-multi", "language_hints": hints}
+    async with session(emulator, agent={"listen": {"provider": provider}}) as client:
+        await client.send("InjectUserMessage", content="hallo")
+        user, assistant = [await client.until("ConversationText") for _ in range(2)]
+        assert (user["languages_hinted"], user["languages"]) == (hints, languages)
+        assert "languages" not in assistant

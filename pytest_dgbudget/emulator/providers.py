@@ -1,0 +1,87 @@
+"""The providers that Settings and the Update messages name: which there are, and what they need. Pure.
+
+Facts: the vendor's AsyncAPI file of 2026-07-22; ``nvidia`` and think by ``deepgram``: the official Python SDK 7.17.0.
+Models and voices are not checked: the vendor adds some every month.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_dgbudget.emulator.checks import field, invalid, number, one_of, strings
+from pytest_dgbudget.emulator.ear import SILENCE_MS
+
+LISTEN = ("deepgram",)
+LISTEN_VERSIONS = ("v1", "v2")
+THINK = ("open_ai", "anthropic", "google", "nvidia", "groq", "aws_bedrock", "deepgram")
+SPEAK = ("deepgram", "eleven_labs", "cartesia", "open_ai", "aws_polly")
+MULTILINGUAL = "flux-general-multi"
+
+EOT_THRESHOLD = 0.7  # the vendor's default; 0.5 to 0.9
+_MS_PER_THRESHOLD = 1000  # the emulator's choice: 0.2 more confidence takes 200 ms more of silence
+_LONGEST_MS = 600_000  # the emulator's choice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """What a listen provider makes of the ear; ``hints`` is None unless the model is the multilingual one."""
+
+    flux: bool = False
+    silence_ms: int = SILENCE_MS
+    hints: tuple[str, ...] | None = None
+
+
+def listen(block: Any, where: str) -> Listen:
+    """Return what an ``UpdateListen``'s or Settings' ``listen`` asks for."""
+    named = provider(block, where, LISTEN)
+    where = f"{where}.provider"
+    version = one_of(named.get("version") or "v1", LISTEN_VERSIONS, f"{where}.version")
+    model = field(named, "model", str, where)
+    strings(named, "keyterms", where)
+    if version == "v1":
+        return Listen()
+    if model is None:
+        raise invalid(f"{where}.model is missing; version v2 needs one")
+    hints = strings(named, "language_hints", where)
+    return Listen(flux=True, silence_ms=_silence_ms(named, where), hints=hints if model == MULTILINGUAL else None)
+
+
+def provider(block: Any, where: str, known: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return the block's ``provider``, which is one of these types."""
+    named = block.get("provider") if isinstance(block, dict) else None
+    if not isinstance(named, dict):
+        raise invalid(f"{where}.provider must be an object")
+    one_of(named.get("type"), known, f"{where}.provider.type")
+    return named
+
+
+def speak(block: Any, where: str) -> None:
+    """Check one ``speak`` block: voices of others than Deepgram need an endpoint."""
+    named = provider(block, where, SPEAK)
+    _endpoint(block, where)
+    if named["type"] != "deepgram" and block.get("endpoint") is None:
+        raise invalid(f"{where}.endpoint is missing; only Deepgram's own voices need none")
+
+
+def think(block: Any, where: str) -> None:
+    """Check one ``think`` block: an endpoint is optional, its URL is not."""
+    provider(block, where, THINK)
+    _endpoint(block, where)
+
+
+def _endpoint(block: Mapping[str, Any], where: str) -> None:
+    endpoint = field(block, "endpoint", dict, where)
+    if endpoint is not None and field(endpoint, "url", str, f"{where}.endpoint") is None:
+        raise invalid(f"{where}.endpoint.url is missing")
+
+
+def _silence_ms(named: Mapping[str, Any], where: str) -> int:
+    """How much silence ends a turn: more for a higher threshold, never more than ``eot_timeout_ms``."""
+    threshold = number(named, "eot_threshold", where, 0.5, 0.9)
+    number(named, "eager_eot_threshold", where, 0.3, 0.9)
+    longest = number(named, "eot_timeout_ms", where, 1, _LONGEST_MS)
+    above = (EOT_THRESHOLD if threshold is None else threshold) - EOT_THRESHOLD
+    silence = round(SILENCE_MS + above * _MS_PER_THRESHOLD)
+    return silence if longest is None else min(silence, int(longest))

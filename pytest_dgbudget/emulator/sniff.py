@@ -1,0 +1,31 @@
+"""Audio that can't be what Settings declare: a file where raw samples were announced. Pure.
+
+What USER_AUDIO_FORMAT is for is documented; how the vendor notices is not, and the emulator looks at nothing but the
+first bytes. A WAV header of the declared format passes.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from pytest_dgbudget.rules.audio import AudioFormat
+
+_MAGIC = {b"OggS": "Ogg", b"fLaC": "FLAC", b"ID3": "MP3", b"\x1a\x45\xdf\xa3": "WebM or Matroska", b"FORM": "AIFF"}
+_WAV_TAGS = {"linear16": 1, "linear32": 1, "alaw": 6, "mulaw": 7}
+
+
+def mismatch(declared: AudioFormat, first: bytes) -> str | None:
+    """Say what the first audio message is instead of the declared format; None when that can't be told."""
+    if declared.bytes_per_sample is None:
+        return None
+    if first[:4] == b"RIFF" and first[8:16] == b"WAVEfmt " and len(first) >= 36:
+        return _wav_mismatch(declared, first)
+    return next((f"a {name} file" for magic, name in _MAGIC.items() if first.startswith(magic)), None)
+
+
+def _wav_mismatch(declared: AudioFormat, first: bytes) -> str | None:
+    tag, channels, rate, _, _, bits = struct.unpack("<HHIIHH", first[20:36])
+    expected = (_WAV_TAGS[declared.encoding], 1, declared.sample_rate, (declared.bytes_per_sample or 1) * 8)
+    if (tag, channels, rate, bits) == expected:
+        return None
+    return f"a WAV file of format {tag}, {channels} channels, {rate} Hz, {bits} bits"
