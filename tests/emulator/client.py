@@ -1,4 +1,4 @@
-"""A client for the tests: sends objects, waits for messages by type, keeps everything in order."""
+"""A client for the tests: sends objects, waits for messages by type, checks their form, keeps everything in order."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from pytest_dgbudget.emulator.server import Emulator
+
+from . import protocol
 
 PATIENCE = 10.0  # seconds; nothing here takes one
 SETTINGS: dict[str, Any] = {
@@ -40,6 +42,8 @@ class Client:
         """The next message: an object, or bytes."""
         raw = await asyncio.wait_for(self.connection.recv(), PATIENCE)
         message = raw if isinstance(raw, bytes) else json.loads(raw)
+        if not isinstance(message, bytes):
+            protocol.check(message)
         self.seen.append(message)
         return message
 
