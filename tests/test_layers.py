@@ -24,6 +24,7 @@ LAYERS = {
     "units": 0,
     "folders": 0,
     "hello": 0,
+    "emulated": 0,
     "rules": 1,
     "options": 1,
     "values": 1,

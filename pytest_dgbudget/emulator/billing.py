@@ -2,24 +2,24 @@
 
 The vendor bills connection time (its page "Build a Voice Agent"). It documents neither where that begins and ends, nor
 how it is rounded, nor when it is settled. The emulator's choices: from the 101 to the socket's end, in milliseconds,
-a fixed lag after it; a session that is still open is in no list.
+a fixed lag after it; a session that is still open is in no list; one without accepted Settings is Standard.
 """
 
 from __future__ import annotations
 
-import time
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import uuid4
 
-USD_PER_MINUTE = 0.075  # Standard, pay as you go, re-checked 2026-09-28; for every model: the emulator's choice
+from pytest_dgbudget.emulator.credentials import Keyring
+from pytest_dgbudget.emulator.keys import Key
+from pytest_dgbudget.emulator.prices import STANDARD, USD_PER_MINUTE, price_table, tier
+from pytest_dgbudget.emulator.timekeeping import Clock
+
 CREDIT_USD = 200.0  # what the vendor gives for free
 SETTLEMENT_LAG = 0.3  # seconds
-
-
-def utc_now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 def round_usd(amount: float) -> float:
@@ -29,18 +29,16 @@ def round_usd(amount: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A session that has ended. ``settles_at`` is in seconds of the monotonic clock."""
+    """A session that has ended. ``accessor`` is the id of its key; ``settles_at`` is in seconds of the clock."""
 
     request_id: str
     accessor: str
     created: datetime
     milliseconds: int
     tags: tuple[str, ...]
+    tier: str
+    usd: float
     settles_at: float
-
-    @property
-    def settled(self) -> bool:
-        return time.monotonic() >= self.settles_at
 
     @property
     def completed(self) -> datetime:
@@ -51,60 +49,79 @@ class Record:
         """The UTC day it counts on: the one it began on, which is the emulator's choice."""
         return self.created.date()
 
-    @property
-    def usd(self) -> float:
-        return round_usd(self.milliseconds * USD_PER_MINUTE / 60_000)
-
 
 class OpenSession:
-    """A session from its 101 on. Its tags are those of its Settings."""
+    """A session from its 101 on. Its tags are those of its key and of its Settings."""
 
-    def __init__(self, request_id: str, book: Callable[[OpenSession, float], None]) -> None:
+    def __init__(self, request_id: str, key: Key, clock: Clock, book: Callable[[OpenSession, float], None]) -> None:
         self.request_id = request_id
-        self.created = utc_now()
-        self.opened_at = time.monotonic()
-        self.tags: tuple[str, ...] = ()
+        self.accessor = key.id
+        self.created = clock.now()
+        self.opened_at = clock.seconds()
+        self.tags = key.tags
+        self.tier = STANDARD
+        self._clock = clock
         self._book = book
 
-    def tag(self, tags: Sequence[str]) -> None:
-        self.tags = tuple(tags)
+    def configure(self, tags: Sequence[str], agent: Any) -> None:
+        """Take the tags and the agent of accepted Settings."""
+        self.tags = tuple(dict.fromkeys((*self.tags, *tags)))
+        self.tier = tier(agent)
 
     def close(self) -> None:
         """Book it; to be called once, when its socket has closed."""
-        self._book(self, time.monotonic())
+        self._book(self, self._clock.seconds())
 
 
 class Account:
-    """One project, one key, one balance: all for as long as the emulator runs."""
+    """One project, its keys and one balance: all for as long as the emulator runs.
 
-    def __init__(self, *, project_id: str, settlement_lag: float = SETTLEMENT_LAG) -> None:
+    ``settlement_lag`` is in seconds, ``prices`` in USD per minute, by tier: those that differ from the shipped ones.
+    """
+
+    def __init__(
+        self,
+        *,
+        project_id: str,
+        settlement_lag: float = SETTLEMENT_LAG,
+        prices: Mapping[str, float] = USD_PER_MINUTE,
+        clock: Clock | None = None,
+    ) -> None:
         self.project_id = project_id
-        self.api_key_id = str(uuid.uuid4())
-        self.balance_id = str(uuid.uuid4())
+        self.clock = clock or Clock()
+        self.keyring = Keyring(self.clock)
+        self.balance_id = str(uuid4())
         self._settlement_lag = settlement_lag
+        self._prices = price_table(prices)
         self._records: list[Record] = []
 
-    def open(self, request_id: str) -> OpenSession:
-        return OpenSession(request_id, self._book)
+    def open(self, request_id: str, key: Key) -> OpenSession:
+        return OpenSession(request_id, key, self.clock, self._book)
 
     def records(self) -> list[Record]:
         """Return what has ended, the newest first, settled or not."""
         return sorted(self._records, key=lambda record: record.created, reverse=True)
 
+    def is_settled(self, record: Record) -> bool:
+        return self.clock.seconds() >= record.settles_at
+
     def settled(self) -> list[Record]:
         """Return what breakdowns and balance count."""
-        return [record for record in self.records() if record.settled]
+        return [record for record in self.records() if self.is_settled(record)]
 
     def balance_usd(self) -> float:
         return round_usd(CREDIT_USD - sum(record.usd for record in self.settled()))
 
     def _book(self, session: OpenSession, closed_at: float) -> None:
+        milliseconds = round((closed_at - session.opened_at) * 1000)
         record = Record(
             request_id=session.request_id,
-            accessor=self.api_key_id,
+            accessor=session.accessor,
             created=session.created,
-            milliseconds=round((closed_at - session.opened_at) * 1000),
+            milliseconds=milliseconds,
             tags=session.tags,
+            tier=session.tier,
+            usd=round_usd(milliseconds * self._prices[session.tier] / 60_000),
             settles_at=closed_at + self._settlement_lag,
         )
         self._records.append(record)

@@ -1,8 +1,8 @@
 """Hours and dollars per UTC day, by group (vendor's pages "Get Project Usage Breakdown", "… Billing Breakdown").
 
-The emulator's choices, where the vendor documents nothing: a day or group without sessions has no entry; without
-``start`` the period begins with the first session, without ``end`` it ends today; agent hours are part of the total
-and not of the audio hours; a session's tokens and characters are not counted, the price per minute includes them.
+The emulator's choices, where the vendor documents nothing: a day or group without sessions has no entry; agent hours
+are part of the total and not of the audio hours; a session's tokens and characters are not counted, the price per
+minute includes them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pytest_dgbudget.emulator.billing import Account, Record, round_usd, utc_now
+from pytest_dgbudget.emulator.billing import Account, Record, round_usd
 from pytest_dgbudget.emulator.facets import facet, select
+from pytest_dgbudget.emulator.period import Period, period
 from pytest_dgbudget.emulator.query import Query
 
 _USAGE_GROUPS = ("accessor", "endpoint", "feature_set", "models", "method", "tags", "deployment")
@@ -25,29 +26,25 @@ def usage_breakdown(account: Account, query: Query) -> dict[str, Any]:
     records = select(account.settled(), query, "accessor", "deployment", "endpoint", "method", "tag")
     # The vendor's file lets models alone be no null.
     blank: dict[str, Any] = {**dict.fromkeys(_USAGE_GROUPS), "models": []}
-    return _breakdown(records, query, [group] if group else [], blank, _usage)
+    return _breakdown(records, period(account, records, query), [group] if group else [], blank, _usage)
 
 
 def billing_breakdown(account: Account, query: Query) -> dict[str, Any]:
     groups = query.choices("grouping", _BILLING_GROUPS)
     records = select(account.settled(), query, "accessor", "deployment", "line_item", "tag")
-    return _breakdown(records, query, groups, dict.fromkeys(_BILLING_GROUPS), _billing)
+    return _breakdown(records, period(account, records, query), groups, dict.fromkeys(_BILLING_GROUPS), _billing)
 
 
 def _breakdown(
-    records: list[Record], query: Query, groups: Sequence[str], blank: dict[str, Any], figures: _Figures
+    records: list[Record], asked: Period, groups: Sequence[str], blank: dict[str, Any], figures: _Figures
 ) -> dict[str, Any]:
-    today = utc_now().date()
-    start = query.day("start") or min((record.day for record in records), default=today)
-    end = query.day("end") or today
-    inside = [record for record in records if start <= record.day <= end]
     return {
-        "start": start.isoformat(),
-        "end": end.isoformat(),
+        "start": asked.start.isoformat(),
+        "end": asked.end.isoformat(),
         "resolution": {"units": "day", "amount": 1},
         "results": [
             {**figures(members), "grouping": {**blank, "start": day, "end": day, **dict(group)}}
-            for (day, *group), members in _grouped(inside, groups).items()
+            for (day, *group), members in _grouped(asked.among(records), groups).items()
         ],
     }
 

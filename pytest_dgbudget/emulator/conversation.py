@@ -26,7 +26,7 @@ _Handler = Callable[["Conversation", dict[str, Any]], Awaitable[None]]
 class Conversation:
     """One session. ``receive`` takes the client's messages; ``speak`` runs beside it; both answer through ``send``.
 
-    ``tag`` is told the tags of Settings that were accepted.
+    ``tag`` is told the tags and the agent of Settings that were accepted.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Conversation:
         send: Send,
         *,
         request_id: str,
-        tag: Callable[[Sequence[str]], None],
+        tag: Callable[[Sequence[str], Any], None],
         limits: Limits | None = None,
         agents: Agents | None = None,
     ) -> None:
@@ -90,7 +90,7 @@ class Conversation:
         if self._applied:
             raise ProtocolError("SETTINGS_ALREADY_APPLIED", "Settings may be sent once; use the Update messages.")
         wanted = setup(data, self._agents)
-        self._tag(wanted.tags)
+        self._tag(wanted.tags, data["agent"])
         self._apply(wanted)
         await self._outbox.acknowledge("SettingsApplied", wanted.notices)
         if wanted.greeting:

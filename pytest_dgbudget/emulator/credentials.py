@@ -1,16 +1,90 @@
-"""The one key that the emulator takes, and what it says to the others."""
+"""Who is let in: the project's keys, the temporary tokens that they grant, and what is said to the others."""
 
 from __future__ import annotations
 
+import base64
 import hmac
+import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import uuid4
 
-KEY_PREFIX = "dgemu_"
+from pytest_dgbudget.emulated import KEY_PREFIX, TOKEN_PREFIX, is_emulated
+from pytest_dgbudget.emulator.keys import Key
+from pytest_dgbudget.emulator.timekeeping import Clock
 
 
-def new_key() -> str:
-    return KEY_PREFIX + secrets.token_hex(20)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A temporary token; what it opens is its key's."""
+
+    secret: str = field(repr=False)
+    key: Key
+    expires: datetime
+
+
+class Keyring:
+    """One project's keys, the owner's first, and the tokens that are out. Secrets are compared in constant time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._keys: dict[str, Key] = {}
+        self._tokens: list[Token] = []
+        self.owners = self.create(comment="the emulator's own key", scopes=("owner",))
+
+    def create(
+        self, *, comment: str, scopes: Sequence[str], tags: Sequence[str] = (), expires: datetime | None = None
+    ) -> Key:
+        key = Key(
+            id=str(uuid4()),
+            secret=KEY_PREFIX + secrets.token_hex(20),
+            comment=comment,
+            scopes=tuple(scopes),
+            tags=tuple(tags),
+            created=self._clock.now(),
+            expires=expires,
+        )
+        self._keys[key.id] = key
+        return key
+
+    def grant(self, key: Key, seconds: float) -> Token:
+        """Return a token that opens agent sessions in the key's name. One that is open outlives it, as at the vendor.
+
+        That it outlives its key as well is the emulator's choice.
+        """
+        now = self._clock.now()
+        self._tokens = [token for token in self._tokens if token.expires > now]
+        expires = now + timedelta(seconds=seconds)
+        token = Token(secret=_web_token(now, expires), key=key, expires=expires)
+        self._tokens.append(token)
+        return token
+
+    def all(self) -> list[Key]:
+        """Return all that were not deleted, the expired ones as well, the oldest first."""
+        return list(self._keys.values())
+
+    def get(self, key_id: str) -> Key | None:
+        return self._keys.get(key_id)
+
+    def delete(self, key_id: str) -> None:
+        """What it opened stays open; there is no call at the vendor that closes a session."""
+        del self._keys[key_id]
+
+    def expired(self, key: Key) -> bool:
+        return key.expired(self._clock.now())
+
+    def key(self, secret: str) -> Key | None:
+        """Return the key that this is, if it still holds."""
+        return next((key for key in self.all() if same_key(secret, key.secret) and not self.expired(key)), None)
+
+    def opener(self, secret: str) -> Key | None:
+        """Return the key in whose name this secret, a key's or a token's, opens a session; None if it opens none."""
+        now = self._clock.now()
+        held = (token for token in self._tokens if token.expires > now)
+        granted = next((token.key for token in held if same_key(secret, token.secret)), None)
+        return granted or self.key(secret)
 
 
 def same_key(one: str, other: str) -> bool:
@@ -27,6 +101,23 @@ def split(authorization: str) -> tuple[str, str]:
 def complaint(keys: Iterable[str]) -> str:
     """Return the vendor's words, and to whoever brought a key of somebody else's, where it is; never the key."""
     message = "Invalid credentials."
-    if any(not key.startswith(KEY_PREFIX) for key in keys):
+    if any(not is_emulated(key) for key in keys):
         message += " This is pytest-dgbudget's emulator: it takes only its own api_key, not one of Deepgram's."
     return message
+
+
+def _web_token(issued: datetime, expires: datetime) -> str:
+    """Return a JSON Web Token that is one of ours at first sight; nobody here reads it, and it is known by heart.
+
+    What the vendor's say is not documented; clients may look for ``exp``.
+    """
+    claims = {"iat": int(issued.timestamp()), "exp": int(expires.timestamp()), "jti": str(uuid4())}
+    parts = ({"kid": "dgemu", "alg": "HS256", "typ": "JWT"}, claims)
+    encoded = [_encoded(json.dumps(part, separators=(",", ":")).encode()) for part in parts]
+    token = ".".join([*encoded, _encoded(secrets.token_bytes(32))])
+    assert token.startswith(TOKEN_PREFIX)
+    return token
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -14,7 +14,6 @@ from pytest_dgbudget.emulator.query import Query
 
 DEPLOYMENT = "hosted"
 METHOD = "streaming"
-LINE_ITEM = "emulated::agent-standard"  # looks like nothing of the vendor's, so that nobody counts on it
 
 _KNOWN = {
     "deployment": ("hosted", "beta", "self-hosted"),
@@ -26,7 +25,6 @@ _ALIKE = {
     "deployment": DEPLOYMENT,
     "endpoint": "agent",
     "feature_set": None,
-    "line_item": LINE_ITEM,
     "method": METHOD,
     "models": (),
     "status": "succeeded",
@@ -39,7 +37,14 @@ def facet(record: Record, name: str) -> Any:
         return _ALIKE[name]
     if name == "tags":
         return tuple(sorted(set(record.tags)))
+    if name == "line_item":
+        return line_item(record.tier)
     return getattr(record, name)  # accessor, request_id
+
+
+def line_item(tier: str) -> str:
+    """Return a name that looks like none of the vendor's, so that nobody counts on it: it documents none for agents."""
+    return f"emulated::agent-{tier}"
 
 
 def select(records: Iterable[Record], query: Query, *names: str) -> list[Record]:

@@ -9,14 +9,14 @@ import logging
 import socket
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import h11
 
 DEADLINE_SECONDS = 10.0  # from the first wait for a request to the end of its answer: a slow client is not waited for
 LONGEST_HEAD = 16 * 1024  # bytes
-LONGEST_BODY = 64 * 1024  # bytes; nothing here needs one, it is read to find the next request behind it
+LONGEST_BODY = 64 * 1024  # bytes
 _READ = 65536
 _log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ class Request:
     path: str
     query: str
     headers: Sequence[tuple[str, str]]
+    body: bytes = b""
 
     def header(self, name: str) -> list[str]:
         return [value for key, value in self.headers if key == name]
@@ -46,18 +47,31 @@ class Answer:
 
 
 class Refusal(Exception):
-    """Becomes an answer in the vendor's error form."""
+    """Becomes an answer in one of the vendor's two error forms: the newer one where there are ``details``."""
 
-    def __init__(self, status: int, code: str, message: str, *, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        details: str | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.status = status
         self.code = code
         self.message = message
+        self.details = details
         self.headers = headers
 
     def answer(self, request_id: str) -> Answer:
-        body = {"err_code": self.code, "err_msg": self.message, "request_id": request_id}
-        return Answer(status=self.status, headers=self.headers, body=json.dumps(body).encode())
+        if self.details is None:
+            body = {"err_code": self.code, "err_msg": self.message}
+        else:
+            body = {"category": self.code, "message": self.message, "details": self.details}
+        text = json.dumps({**body, "request_id": request_id})
+        return Answer(status=self.status, headers=self.headers, body=text.encode())
 
 
 Respond = Callable[[Request], Answer]
@@ -121,7 +135,7 @@ class _Connection:
             request = await self._read_head()
             if request is None:
                 return False
-            await self._read_body()
+            request = replace(request, body=await self._read_body())
             answer = self._answer(request)
         except h11.RemoteProtocolError as error:
             refusal = Refusal(error.error_status_hint, "Bad Request", f"Not an HTTP request: {error}.")
@@ -153,15 +167,16 @@ class _Connection:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers]
         return Request(method=event.method.decode("latin-1"), path=path, query=query, headers=headers)
 
-    async def _read_body(self) -> None:
-        """Read past it. One that waits for our "100 Continue" may stay where it is: nothing here needs it."""
-        left = LONGEST_BODY
-        while not self._http.they_are_waiting_for_100_continue:
+    async def _read_body(self) -> bytes:
+        if self._http.they_are_waiting_for_100_continue:
+            self._writer.write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+        body = b""
+        while True:
             event = await self._next_event()
             if not isinstance(event, h11.Data):
-                return
-            left -= len(event.data)
-            if left < 0:
+                return body
+            body += event.data
+            if len(body) > LONGEST_BODY:
                 raise Refusal(413, "Bad Request", f"The body is longer than {LONGEST_BODY} bytes.")
 
     async def _next_event(self) -> Any:

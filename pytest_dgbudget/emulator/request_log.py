@@ -26,14 +26,14 @@ def list_requests(account: Account, query: Query, *, page_base: int) -> dict[str
     page = max(query.whole("page", default=page_base, low=0, high=_LAST_PAGE), page_base)
     records = _in_time(select(account.records(), query, *_FILTERS), query)
     first = (page - page_base) * limit
-    rows = [_row(record, account.project_id) for record in records[first : first + limit]]
+    rows = [_row(account, record) for record in records[first : first + limit]]
     return {"page": page, "limit": limit, "requests": rows}
 
 
 def one_request(account: Account, request_id: str) -> dict[str, Any]:
     for record in account.records():
         if record.request_id == request_id:
-            return _row(record, account.project_id)
+            return _row(account, record)
     raise Refusal(404, "REQUEST_NOT_FOUND", "Request not found.")  # the emulator's choice, after PROJECT_NOT_FOUND
 
 
@@ -46,14 +46,14 @@ def _in_time(records: list[Record], query: Query) -> list[Record]:
     ]
 
 
-def _row(record: Record, project_id: str) -> dict[str, Any]:
+def _row(account: Account, record: Record) -> dict[str, Any]:
     return {
         "request_id": record.request_id,
-        "project_uuid": project_id,
-        "created": _stamp(record.created),
+        "project_uuid": account.project_id,
+        "created": stamp(record.created),
         "path": "/v1/agent/converse",
         "api_key_id": record.accessor,
-        "response": _response(record) if record.settled else None,
+        "response": _response(record) if account.is_settled(record) else None,
         "callback": None,
     }
 
@@ -71,10 +71,11 @@ def _response(record: Record) -> dict[str, Any]:
         },
         "token_details": [],
         "code": 200,
-        "completed": _stamp(record.completed),
+        "completed": stamp(record.completed),
         "deployment": DEPLOYMENT,
     }
 
 
-def _stamp(moment: datetime) -> str:
+def stamp(moment: datetime) -> str:
+    """Return a moment as the vendor writes it."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

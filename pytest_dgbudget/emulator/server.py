@@ -10,7 +10,7 @@ import json
 import logging
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -22,11 +22,14 @@ from websockets.typing import Subprotocol
 from pytest_dgbudget.emulator.billing import SETTLEMENT_LAG, Account, OpenSession
 from pytest_dgbudget.emulator.codes import ProtocolError
 from pytest_dgbudget.emulator.conversation import Conversation
-from pytest_dgbudget.emulator.credentials import complaint, new_key, same_key, split
+from pytest_dgbudget.emulator.credentials import complaint, split
 from pytest_dgbudget.emulator.http import HttpServer
+from pytest_dgbudget.emulator.keys import Key
 from pytest_dgbudget.emulator.limits import Limits
+from pytest_dgbudget.emulator.prices import USD_PER_MINUTE
 from pytest_dgbudget.emulator.rest import ManagementApi
 from pytest_dgbudget.emulator.settings import Agents
+from pytest_dgbudget.emulator.timekeeping import Clock
 
 HOST = "127.0.0.1"
 PATH = "/v1/agent/converse"
@@ -49,6 +52,7 @@ _silent = logging.Logger("dgbudget-emulator-websockets", level=logging.CRITICAL 
 class AgentConnection(ServerConnection):
     """A connection to the agent's port; from its 101 on it is a session, which ends when the socket does."""
 
+    key: Key
     session: OpenSession | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -60,40 +64,44 @@ class AgentConnection(ServerConnection):
 class Emulator:
     """Both ports, bound at once (OSError says which one can't be); they answer inside ``async with``.
 
-    ``settlement_lag`` is in seconds; ``page_base`` and ``wrapped`` are those of ManagementApi. ``limits`` and
-    ``agents`` (reusable ones) hold for every session.
+    ``settlement_lag``, ``prices`` and ``clock`` are those of Account, ``page_base`` and ``wrapped`` of ManagementApi.
+    ``limits`` and ``agents`` (reusable ones) hold for every session.
     """
 
     def __init__(
         self,
         *,
+        host: str = HOST,
         port: int = 0,
         api_port: int = 0,
         settlement_lag: float = SETTLEMENT_LAG,
+        prices: Mapping[str, float] = USD_PER_MINUTE,
+        clock: Clock | None = None,
         page_base: int = 0,
         wrapped: bool = True,
         limits: Limits | None = None,
         agents: Agents | None = None,
     ) -> None:
         self._converse = functools.partial(_converse, limits=limits, agents=agents)
-        self.api_key = new_key()
         self.project_id = str(uuid.uuid4())
-        self._account = Account(project_id=self.project_id, settlement_lag=settlement_lag)
-        api = ManagementApi(self._account, api_key=self.api_key, page_base=page_base, wrapped=wrapped)
+        self._account = Account(project_id=self.project_id, settlement_lag=settlement_lag, prices=prices, clock=clock)
+        self.api_key = self._account.keyring.owners.secret
+        self._host = host
+        api = ManagementApi(self._account, page_base=page_base, wrapped=wrapped)
         self._api = HttpServer(api.respond)
         with contextlib.ExitStack() as undo:
-            self._agent_socket = undo.enter_context(_bind(port))
-            self._api_socket = undo.enter_context(_bind(api_port))
+            self._agent_socket = undo.enter_context(_bind(host, port))
+            self._api_socket = undo.enter_context(_bind(host, api_port))
             undo.pop_all()
         self._agent: Server | None = None
 
     @property
     def agent_url(self) -> str:
-        return f"ws://{HOST}:{self._agent_socket.getsockname()[1]}{PATH}"
+        return f"ws://{self._host}:{self._agent_socket.getsockname()[1]}{PATH}"
 
     @property
     def api_url(self) -> str:
-        return f"http://{HOST}:{self._api_socket.getsockname()[1]}"
+        return f"http://{self._host}:{self._api_socket.getsockname()[1]}"
 
     def addresses(self) -> dict[str, str]:
         """Return what a client needs: the first line on stdout (contract, section 8)."""
@@ -141,12 +149,19 @@ class Emulator:
         if request.path.partition("?")[0] != PATH:
             return _refuse(connection, HTTPStatus.NOT_FOUND, "NOT_FOUND", f"The emulator serves {PATH} here.")
         keys = _offered_keys(request)
-        if any(self._is_ours(key) for key in keys):
-            return None
-        return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INVALID_AUTH", complaint(keys))
+        openers = [key for key in map(self._account.keyring.opener, keys) if key is not None]
+        if not openers:
+            return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INVALID_AUTH", complaint(keys))
+        allowed = next((key for key in openers if key.may("usage:write")), None)
+        if allowed is None:
+            text = "User does not have sufficient permissions."  # the vendor's page "Errors"
+            return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INSUFFICIENT_PERMISSIONS", text)
+        assert isinstance(connection, AgentConnection)
+        connection.key = allowed
+        return None
 
     def _is_ours(self, key: str) -> bool:
-        return same_key(key, self.api_key)
+        return self._account.keyring.opener(key) is not None
 
     def _answer(self, connection: ServerConnection, _: Request, response: Response) -> None:
         request_id = str(connection.id)
@@ -155,7 +170,7 @@ class Emulator:
         opens = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
         if opens and connection.protocol.state is State.CONNECTING:  # who is gone already gets no 101
             assert isinstance(connection, AgentConnection)
-            connection.session = self._account.open(request_id)
+            connection.session = self._account.open(request_id, connection.key)
 
     def _choose_subprotocol(self, _: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
         """Browsers fail when none of what they offered is chosen; the key itself is never sent back."""
@@ -163,15 +178,15 @@ class Emulator:
         return scheme or next((name for name in offered if not self._is_ours(name)), None)
 
 
-def _bind(port: int) -> socket.socket:
+def _bind(host: str, port: int) -> socket.socket:
     bound = socket.socket()
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((HOST, port))
+        bound.bind((host, port))
         bound.listen(_BACKLOG)  # now: with SO_REUSEADDR two processes may bind one port, but not listen on it
     except OSError as error:
         bound.close()
-        raise OSError(f"can't listen on {HOST}:{port}: {error.strerror}") from None
+        raise OSError(f"can't listen on {host}:{port}: {error.strerror}") from None
     return bound
 
 
@@ -200,7 +215,7 @@ async def _converse(connection: ServerConnection, *, limits: Limits | None, agen
     assert connection.session is not None
     session = connection.session
     conversation = Conversation(
-        connection.send, request_id=session.request_id, tag=session.tag, limits=limits, agents=agents
+        connection.send, request_id=session.request_id, tag=session.configure, limits=limits, agents=agents
     )
     speaking = asyncio.ensure_future(conversation.speak())
     hearing = asyncio.ensure_future(_hear(connection, conversation))

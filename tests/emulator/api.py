@@ -37,10 +37,14 @@ class Reply:
         return json.loads(self.body)
 
     def refusal(self) -> tuple[int, str]:
-        """The status and the vendor's code; the error's form is the vendor's."""
+        """The status and the vendor's code; the error has one of the vendor's two forms."""
         error = self.json
-        assert error.keys() == {"err_code", "err_msg", "request_id"}
         assert error["request_id"] == self.headers["dg-request-id"]
+        if "category" in error:
+            assert error.keys() == {"category", "message", "details", "request_id"}
+            check(error, "ErrorResponseModernError")
+            return self.status, error["category"]
+        assert error.keys() == {"err_code", "err_msg", "request_id"}
         check(error, "ErrorResponseLegacyError")
         return self.status, error["err_code"]
 
@@ -77,12 +81,15 @@ async def line(emulator: Emulator, first: bytes = b"") -> AsyncIterator[Line]:
         writer.transport.abort()
 
 
-def request(emulator: Emulator, path: str, *, method: str = "GET", authorization: str | None = "") -> bytes:
+def request(
+    emulator: Emulator, path: str, *, method: str = "GET", authorization: str | None = "", body: bytes = b""
+) -> bytes:
     """A whole request, with the emulator's own key unless told otherwise; None for no credentials."""
     target = path.replace("{project}", emulator.project_id)
     authorization = f"Token {emulator.api_key}" if authorization == "" else authorization
     credentials = "" if authorization is None else f"Authorization: {authorization}\r\n"
-    return f"{method} {target} HTTP/1.1\r\nHost: x\r\n{credentials}\r\n".encode()
+    length = f"Content-Length: {len(body)}\r\n" if body else ""
+    return f"{method} {target} HTTP/1.1\r\nHost: x\r\n{credentials}{length}\r\n".encode() + body
 
 
 async def ask(emulator: Emulator, path: str, **options: Any) -> Reply:
@@ -92,9 +99,17 @@ async def ask(emulator: Emulator, path: str, **options: Any) -> Reply:
 
 async def get(emulator: Emulator, path: str, **parameters: Any) -> Any:
     """What a successful GET of a path below the project answers, valid by the vendor's file."""
-    reply = await ask(emulator, f"{PROJECT}{path}?{urlencode(parameters, doseq=True)}")
+    return await call(emulator, "GET", PROJECT + path, query=urlencode(parameters, doseq=True))
+
+
+async def call(
+    emulator: Emulator, method: str, path: str, body: Any = None, *, query: str = "", authorization: str | None = ""
+) -> Any:
+    """What an operation answers that succeeds, valid by the vendor's file; the body as JSON."""
+    data = b"" if body is None else json.dumps(body).encode()
+    reply = await ask(emulator, f"{path}?{query}", method=method, authorization=authorization, body=data)
     assert reply.status == 200, reply
-    check(reply.json, VENDOR["answers"][template(PROJECT + path)])
+    check(reply.json, VENDOR["answers"][f"{method} {template(path)}"])
     return reply.json
 
 
@@ -131,15 +146,19 @@ def check(answer: Any, schema: str) -> None:
     validator = Draft202012Validator(
         {
             "$ref": f"#/components/schemas/{schema}",
-            "components": {"schemas": _nullable(VENDOR["components"]["schemas"])},
+            "components": {"schemas": corrected(VENDOR["components"]["schemas"])},
         },
         format_checker=Draft202012Validator.FORMAT_CHECKER,
     )
     validator.validate(answer)
 
 
-def _nullable(schemas: dict[str, Any]) -> dict[str, Any]:
-    """Let be null what the vendor's own examples show as null, though its file does not say so."""
+def corrected(schemas: dict[str, Any]) -> dict[str, Any]:
+    """Let be null what the vendor's own examples show as null, though its file does not say so.
+
+    And a model, or a key that is asked for, match one form or the other: every one matches both, which oneOf forbids.
+    """
     row = schemas["ProjectRequestResponse"]
     may_be_null = {name: {"anyOf": [row["properties"][name], {"type": "null"}]} for name in ("response", "callback")}
-    return {**schemas, "ProjectRequestResponse": {**row, "properties": {**row["properties"], **may_be_null}}}
+    either = {name: {"anyOf": schemas[name]["oneOf"]} for name in ("GetModelV1Response", "CreateKeyV1Request")}
+    return {**schemas, **either, "ProjectRequestResponse": {**row, "properties": {**row["properties"], **may_be_null}}}

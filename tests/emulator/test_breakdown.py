@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from pytest_dgbudget.emulator import billing, breakdown
 from pytest_dgbudget.emulator.server import Emulator
+from pytest_dgbudget.emulator.timekeeping import Clock
 
 from .api import PROJECT, ask, get, rows, spend
 from .client import session
@@ -24,12 +23,9 @@ NAMES_OF_A_USAGE_GROUP = ["accessor", "endpoint", "feature_set", "models", "meth
 
 
 @pytest_asyncio.fixture
-async def spent(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Emulator]:
+async def spent() -> AsyncIterator[Emulator]:
     """Sessions of one day with the tags a b, b a, b, and none; all settled."""
-    noon, begun = DAY.replace(hour=12), time.monotonic()
-    for module in (billing, breakdown):
-        monkeypatch.setattr(module, "utc_now", lambda: noon + timedelta(seconds=time.monotonic() - begun))
-    async with Emulator(settlement_lag=0) as emulator:
+    async with Emulator(settlement_lag=0, clock=Clock(start=DAY.replace(hour=12))) as emulator:
         for tags in (["a", "b"], ["b", "a"], ["b"], []):
             async with session(emulator, tags=tags):
                 await asyncio.sleep(0.02)  # this is what is measured
@@ -142,12 +138,15 @@ async def test_bad_value_is_400_and_named(emulator: Emulator, path: str, query: 
 
 
 @pytest_asyncio.fixture
-async def two_days(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Emulator]:
+async def two_days() -> AsyncIterator[Emulator]:
     """A session that crosses midnight and two of the next day."""
-    async with Emulator(settlement_lag=0) as emulator:
-        for created in (DAY, DAY + timedelta(days=1), DAY + timedelta(days=1)):
-            monkeypatch.setattr(billing, "utc_now", lambda created=created: created)
-            await spend(emulator)
+    clock = Clock(start=DAY, speed=0)
+    async with Emulator(settlement_lag=0, clock=clock) as emulator:
+        async with session(emulator, tags=["first"]):
+            clock.advance(2)
+        for _ in range(2):
+            async with session(emulator, tags=["second"]):
+                clock.advance(3)
         await rows(emulator, 3)
         yield emulator
 

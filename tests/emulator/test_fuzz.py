@@ -65,7 +65,7 @@ async def converse(messages: list[str | bytes]) -> list[Any]:
         sent.append(message if isinstance(message, bytes) else json.loads(message))
         await asyncio.sleep(0)
 
-    conversation = Conversation(send, request_id="x", tag=lambda _: None)
+    conversation = Conversation(send, request_id="x", tag=lambda *_: None)
     speaking = asyncio.ensure_future(conversation.speak())
     with contextlib.suppress(ProtocolError):
         for message in messages:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta, timezone
-from types import SimpleNamespace
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -14,8 +13,8 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from pytest_dgbudget.emulator import billing
 from pytest_dgbudget.emulator.server import Emulator
+from pytest_dgbudget.emulator.timekeeping import Clock
 
 from .api import PROJECT, ask, check, get, rows, spend
 from .client import Client, session
@@ -103,22 +102,18 @@ async def test_open_session_has_no_row_yet(prompt: Emulator) -> None:
     assert len(await rows(prompt)) == 1
 
 
-def let_pass(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Put the account's monotonic clock forward."""
-    monkeypatch.setattr(billing, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + seconds))
-
-
-async def test_response_is_null_until_it_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Emulator(settlement_lag=3600) as emulator:
+async def test_response_is_null_until_it_is_settled() -> None:
+    clock = Clock()
+    async with Emulator(settlement_lag=3600, clock=clock) as emulator:
         await spend(emulator)
         await rows(emulator, settled=False)
-        let_pass(monkeypatch, 3500)
+        clock.advance(3500)
         (pending,) = await rows(emulator, settled=False)
         assert pending["response"] is None
         assert (await get(emulator, "/usage/breakdown"))["results"] == []
         assert (await get(emulator, "/billing/breakdown"))["results"] == []
         assert (await get(emulator, "/balances"))["balances"][0]["amount"] == 200
-        let_pass(monkeypatch, 3600)
+        clock.advance(100)
         (row,) = await rows(emulator)
         assert {**row, "response": None} == pending
         assert row["response"]["details"]["usd"] > 0
@@ -207,9 +202,16 @@ async def test_bad_value_is_400_and_named(prompt: Emulator, parameters: dict[str
     assert reply.json["err_msg"].startswith(f"{name} ")
 
 
-async def test_time_range(prompt: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    noon = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
-    monkeypatch.setattr(billing, "utc_now", lambda: noon)
+@pytest_asyncio.fixture
+async def at_noon() -> AsyncIterator[Emulator]:
+    """Its clock stands still."""
+    clock = Clock(start=datetime(2026, 11, 23, 12, tzinfo=timezone.utc), speed=0)
+    async with Emulator(settlement_lag=0, clock=clock) as emulator:
+        yield emulator
+
+
+async def test_time_range(at_noon: Emulator) -> None:
+    prompt = at_noon
     request_id = await spend(prompt)
     await rows(prompt)
     inside = ["2026-11-23", "2026-11-23T12:00:00", "2026-11-23T12:00:00Z", "2026-11-23T13:00:00+01:00"]
@@ -229,11 +231,12 @@ async def test_newest_first_is_by_beginning(prompt: Emulator) -> None:
     assert await found(prompt) == [newer, older.seen[0]["request_id"]]
 
 
-async def test_completed_is_after_created_across_midnight(prompt: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_completed_is_after_created_across_midnight() -> None:
     late = datetime(2026, 11, 23, 23, 59, 59, 999_999, timezone.utc)
-    monkeypatch.setattr(billing, "utc_now", lambda: late)
-    async with session(prompt):
-        await asyncio.sleep(0.01)
-    (row,) = await rows(prompt)
+    clock = Clock(start=late, speed=0)
+    async with Emulator(settlement_lag=0, clock=clock) as emulator:
+        async with session(emulator):
+            clock.advance(0.01)
+        (row,) = await rows(emulator)
     assert row["created"] == "2026-11-23T23:59:59.999Z"
-    assert row["response"]["completed"] > f"{(late + timedelta(days=1)).date()}"
+    assert row["response"]["completed"] == "2026-11-24T00:00:00.009Z"

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from pytest_dgbudget.emulator import rest
+from pytest_dgbudget.emulator import rest, routes
 from pytest_dgbudget.emulator.server import Emulator
 
 from .api import PROJECT, VENDOR, ask, check, get
@@ -17,16 +17,19 @@ EMULATED = sorted(VENDOR["answers"])
 
 
 def filled(path: str, emulator: Emulator) -> str:
-    """A path of the vendor's file with our project's id, and ids of nothing behind it."""
-    first, *others = path.split("{}")
-    return first + emulator.project_id * bool(others) + str(uuid4()).join(others)
+    """A path of the vendor's file with our project's id, and ids of nothing elsewhere."""
+    path = path.replace("/projects/{}", f"/projects/{emulator.project_id}")
+    return str(uuid4()).join(path.split("{}"))
 
 
-@pytest.mark.parametrize("path", EMULATED)
+@pytest.mark.parametrize("operation", EMULATED)
 @pytest.mark.parametrize("credentials", [None, "Token dgemu_wrong", "Bearer {key}", "{key}", "Token"])
-async def test_only_the_emulators_key_as_token_gets_in(emulator: Emulator, path: str, credentials: str | None) -> None:
+async def test_only_a_key_of_the_emulators_as_token_gets_in(
+    emulator: Emulator, operation: str, credentials: str | None
+) -> None:
     authorization = credentials and credentials.format(key=emulator.api_key)
-    reply = await ask(emulator, filled(path, emulator), authorization=authorization)
+    method, path = operation.split()
+    reply = await ask(emulator, filled(path, emulator), method=method, authorization=authorization)
     assert reply.refusal() == (401, "INVALID_AUTH")
     assert reply.json["err_msg"].startswith("Invalid credentials.")
 
@@ -52,9 +55,10 @@ async def test_the_keys_only_project(emulator: Emulator) -> None:
     assert await get(emulator, "") == {**project, "mip_opt_out": False}
 
 
-@pytest.mark.parametrize("path", [path for path in EMULATED if "{}" in path])
-async def test_unknown_project_is_404(emulator: Emulator, path: str) -> None:
-    reply = await ask(emulator, path.replace("{}", str(uuid4())))
+@pytest.mark.parametrize("operation", [each for each in EMULATED if "/projects/{}" in each])
+async def test_unknown_project_is_404(emulator: Emulator, operation: str) -> None:
+    method, path = operation.split()
+    reply = await ask(emulator, path.replace("{}", str(uuid4())), method=method)
     assert reply.refusal() == (404, "PROJECT_NOT_FOUND")
 
 
@@ -66,24 +70,42 @@ async def test_bad_uuid_is_404_in_plain_text(emulator: Emulator, path: str, bad:
     assert reply.body.startswith(b"UUID parsing failed: ")
 
 
-@pytest.mark.parametrize(("kind", "code"), [("requests", "REQUEST_NOT_FOUND"), ("balances", "BALANCE_NOT_FOUND")])
-async def test_unknown_request_or_balance_is_404(emulator: Emulator, kind: str, code: str) -> None:
-    assert (await ask(emulator, f"{PROJECT}/{kind}/{uuid4()}")).refusal() == (404, code)
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [
+        (f"GET {PROJECT}/requests", "REQUEST_NOT_FOUND"),
+        (f"GET {PROJECT}/balances", "BALANCE_NOT_FOUND"),
+        (f"GET {PROJECT}/keys", "KEY_NOT_FOUND"),
+        (f"DELETE {PROJECT}/keys", "KEY_NOT_FOUND"),
+        (f"GET {PROJECT}/models", "MODEL_NOT_FOUND"),
+        ("GET /v1/models", "MODEL_NOT_FOUND"),
+    ],
+)
+async def test_what_has_an_unknown_id_is_404(emulator: Emulator, operation: str, code: str) -> None:
+    method, path = operation.split()
+    assert (await ask(emulator, f"{path}/{uuid4()}", method=method)).refusal() == (404, code)
 
 
 async def test_project_id_is_known_in_capitals(emulator: Emulator) -> None:
     assert (await ask(emulator, f"/v1/projects/{emulator.project_id.upper()}")).status == 200
 
 
-@pytest.mark.parametrize("path", sorted(set(VENDOR["paths"]) - set(EMULATED)))
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-async def test_what_only_the_vendor_has_says_so_whoever_asks(emulator: Emulator, path: str, method: str) -> None:
+@pytest.mark.parametrize("operation", sorted(set(VENDOR["operations"]) - set(EMULATED)))
+async def test_what_only_the_vendor_has_says_so_whoever_asks(emulator: Emulator, operation: str) -> None:
+    method, path = operation.split()
     reply = await ask(emulator, filled(path, emulator), method=method, authorization=None)
     assert reply.refusal() == (501, "NOT_IMPLEMENTED")
 
 
-async def test_every_path_of_the_vendor_is_known() -> None:
-    assert sorted([*EMULATED, *rest.NOT_EMULATED]) == VENDOR["paths"]
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "PUT", "OPTIONS"])
+async def test_path_that_only_the_vendor_has_says_so_to_any_method(emulator: Emulator, method: str) -> None:
+    reply = await ask(emulator, "/v1/listen", method=method, authorization=None)
+    assert reply.status == 501
+
+
+async def test_every_operation_of_the_vendor_is_known() -> None:
+    assert sorted([*rest.ENDPOINTS, *routes.NOT_EMULATED]) == VENDOR["operations"]
+    assert sorted(rest.ENDPOINTS) == EMULATED
 
 
 @pytest.mark.parametrize("path", ["/", "/x", "/v1", "/v1/projects/", f"{PROJECT}/x", f"{PROJECT}//requests", "*"])
@@ -92,12 +114,22 @@ async def test_unknown_path_is_404(emulator: Emulator, path: str) -> None:
     assert (await ask(emulator, path, method="DELETE", authorization=None)).refusal() == (404, "NOT_FOUND")
 
 
-@pytest.mark.parametrize("path", EMULATED)
-@pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS"])
-async def test_nothing_is_changed_here(emulator: Emulator, path: str, method: str) -> None:
-    reply = await ask(emulator, filled(path, emulator), method=method)
-    assert reply.refusal() == (405, "METHOD_NOT_ALLOWED")
-    assert reply.headers["allow"] == "GET, HEAD"
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/v1/projects", "GET, HEAD"),
+        ("PUT", PROJECT, "GET, HEAD"),
+        ("DELETE", f"{PROJECT}/keys", "GET, POST, HEAD"),
+        ("OPTIONS", f"{PROJECT}/requests", "GET, HEAD"),
+        ("GET", "/v1/auth/grant", "POST"),
+        ("HEAD", "/v1/auth/grant", "POST"),
+    ],
+)
+async def test_method_that_nobody_has_is_405(emulator: Emulator, method: str, path: str, allowed: str) -> None:
+    reply = await ask(emulator, path, method=method)
+    assert (reply.status, reply.headers["allow"]) == (405, allowed)
+    if method != "HEAD":
+        assert reply.refusal() == (405, "METHOD_NOT_ALLOWED")
 
 
 async def test_every_answer_has_an_id_of_its_own(emulator: Emulator) -> None:

@@ -1,0 +1,117 @@
+"""Keys and temporary tokens over HTTP (vendor's pages "Create/List/Get/Delete a Project Key", "Token-based
+Authentication").
+
+The emulator's choices, where the vendor documents nothing: all keys are one member's; a key may be made with scopes
+that its maker lacks; scopes are not checked against a list; without ``status`` expired keys are listed as well. The
+vendor's 250 temporary keys per day are not counted.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from pytest_dgbudget.emulator.billing import Account
+from pytest_dgbudget.emulator.body import Body, bad
+from pytest_dgbudget.emulator.http import Refusal
+from pytest_dgbudget.emulator.keys import Key
+from pytest_dgbudget.emulator.query import Query
+from pytest_dgbudget.emulator.request_log import stamp
+from pytest_dgbudget.model import read_instant
+
+LONGEST_TAG = 128  # characters (vendor's page "Tagging Your Usage Data")
+TOKEN_SECONDS = 30  # unless asked otherwise (OpenAPI file)
+LONGEST_TOKEN_SECONDS = 3600  # as an older official SDK checked it; the OpenAPI file has no limit
+
+_MEMBER = {"member_id": "00000000-0000-4000-8000-000000000001", "email": "emulator@pytest-dgbudget.invalid"}
+_MEMBERS_NAME = {"first_name": "Emulated", "last_name": "Owner"}
+
+
+def list_keys(account: Account, query: Query) -> dict[str, Any]:
+    status = query.choice("status", ("active", "expired"))
+    keys = [key for key in account.keyring.all() if status is None or _status(account, key) == status]
+    return {"api_keys": [{"member": _MEMBER, "api_key": _listed(key)} for key in keys]}
+
+
+def get_key(account: Account, key_id: str) -> dict[str, Any]:
+    key = _find(account, key_id)
+    api_key = {**_listed(key), "tags": list(key.tags), **_expiration(key)}
+    return {"item": {"member": {**_MEMBER, **_MEMBERS_NAME, "api_key": api_key}}}
+
+
+def create_key(account: Account, body: Body) -> dict[str, Any]:
+    comment, scopes, tags = body.text("comment"), body.texts("scopes"), body.texts("tags") or []
+    if not comment:
+        raise bad("comment", "must be there, and a string that is not empty")
+    if not scopes:
+        raise bad("scopes", "must be there, and an array of at least one string")
+    if any(not 0 < len(tag) <= LONGEST_TAG for tag in tags):
+        raise bad("tags", f"must have 1 to {LONGEST_TAG} characters each")
+    key = account.keyring.create(comment=comment, scopes=scopes, tags=tags, expires=_expires(account, body))
+    made = {"api_key_id": key.id, "key": key.secret, "comment": key.comment, "scopes": list(key.scopes)}
+    return {**made, "tags": list(key.tags), **_expiration(key)}
+
+
+def delete_key(account: Account, key_id: str) -> dict[str, Any]:
+    account.keyring.delete(_find(account, key_id).id)
+    return {"message": "Successfully deleted the API key."}
+
+
+def grant_token(account: Account, key: Key, body: Body) -> dict[str, Any]:
+    asked = body.number("ttl_seconds")
+    seconds = TOKEN_SECONDS if asked is None else asked
+    if not 1 <= seconds <= LONGEST_TOKEN_SECONDS:
+        raise bad("ttl_seconds", f"must be 1 to {LONGEST_TOKEN_SECONDS}")
+    return {"access_token": account.keyring.grant(key, seconds).secret, "expires_in": seconds}
+
+
+def _expires(account: Account, body: Body) -> datetime | None:
+    """The vendor takes one of two fields."""
+    date, seconds = body.text("expiration_date"), body.number("time_to_live_in_seconds")
+    if date is not None and seconds is not None:
+        raise bad("time_to_live_in_seconds", "can't be given together with expiration_date")
+    expires = _in_seconds(account, seconds) if date is None else _at(date)
+    if expires is not None and expires <= account.clock.now():
+        raise bad("expiration_date", "must be in the future")
+    return expires
+
+
+def _at(date: str) -> datetime:
+    moment = read_instant(date)
+    if moment is None:
+        raise bad("expiration_date", "must be YYYY-MM-DDTHH:MM:SSZ or YYYY-MM-DDTHH:MM:SS+HH:MM")
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError:
+        raise bad("expiration_date", "names a moment that does not exist") from None
+
+
+def _in_seconds(account: Account, seconds: float | None) -> datetime | None:
+    if seconds is None:
+        return None
+    if seconds < 1 or seconds != int(seconds):
+        raise bad("time_to_live_in_seconds", "must be a whole number, 1 or more")
+    try:
+        return account.clock.now() + timedelta(seconds=seconds)
+    except OverflowError:
+        raise bad("time_to_live_in_seconds", "ends after the last day of the calendar") from None
+
+
+def _find(account: Account, key_id: str) -> Key:
+    key = account.keyring.get(key_id)
+    if key is None:
+        raise Refusal(404, "KEY_NOT_FOUND", "Key not found.")  # the emulator's choice, after PROJECT_NOT_FOUND
+    return key
+
+
+def _status(account: Account, key: Key) -> str:
+    return "expired" if account.keyring.expired(key) else "active"
+
+
+def _listed(key: Key) -> dict[str, Any]:
+    return {"api_key_id": key.id, "comment": key.comment, "scopes": list(key.scopes), "created": stamp(key.created)}
+
+
+def _expiration(key: Key) -> dict[str, str]:
+    """A key that never expires has no such field: the vendor's file lets it be no null."""
+    return {} if key.expires is None else {"expiration_date": stamp(key.expires)}

@@ -1,0 +1,51 @@
+"""The models that the emulator says there are (vendor's pages "List Models" and "Get a Model").
+
+A few of the vendor's names, for clients that want to see a list; their ids, versions and qualities are made up, since
+the emulator has no model at all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from pytest_dgbudget.emulator.http import Refusal
+from pytest_dgbudget.emulator.query import Query
+
+_SPEECH_TO_TEXT = {"flux-general-en": "flux", "flux-general-multi": "flux", "nova-3": "nova-3"}
+_TEXT_TO_SPEECH = {"aura-2-thalia-en": "aura-2"}
+
+
+def list_models(query: Query) -> dict[str, Any]:
+    query.choice("include_outdated", ("true", "false"))  # none of ours is
+    return {
+        "stt": [_speech_to_text(name, family) for name, family in _SPEECH_TO_TEXT.items()],
+        "tts": [_text_to_speech(name, family) for name, family in _TEXT_TO_SPEECH.items()],
+    }
+
+
+def one_model(model_id: str) -> dict[str, Any]:
+    listed = list_models(Query(""))
+    for model in (*listed["stt"], *listed["tts"]):
+        if model["uuid"] == model_id:
+            return dict(model)
+    raise Refusal(404, "MODEL_NOT_FOUND", "Model not found.")  # the emulator's choice, after PROJECT_NOT_FOUND
+
+
+def _speech_to_text(name: str, family: str) -> dict[str, Any]:
+    return {**_model(name, family), "batch": False, "streaming": True, "formatted_output": True}
+
+
+def _text_to_speech(name: str, family: str) -> dict[str, Any]:
+    return {**_model(name, family), "metadata": {"tags": ["emulated"]}}
+
+
+def _model(name: str, family: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "canonical_name": name,
+        "architecture": family,
+        "languages": ["multi" if name.endswith("multi") else "en"],
+        "version": "emulated",
+        "uuid": str(uuid5(NAMESPACE_URL, f"https://pytest-dgbudget.invalid/models/{name}")),
+    }

@@ -1,0 +1,29 @@
+"""The days that a breakdown or a list of fields is about, both ends included, in UTC.
+
+The emulator's choice, where the vendor documents nothing: without ``start`` it begins with the first session, without
+``end`` it ends today.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from pytest_dgbudget.emulator.billing import Account, Record
+from pytest_dgbudget.emulator.query import Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    start: date
+    end: date
+
+    def among(self, records: Sequence[Record]) -> list[Record]:
+        return [record for record in records if self.start <= record.day <= self.end]
+
+
+def period(account: Account, records: Sequence[Record], query: Query) -> Period:
+    today = account.clock.now().date()
+    first = min((record.day for record in records), default=today)
+    return Period(start=query.day("start") or first, end=query.day("end") or today)

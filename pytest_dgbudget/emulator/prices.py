@@ -1,0 +1,63 @@
+"""What a minute costs: the tier that Settings ask for, and its price. Pure.
+
+Which models are managed and in which tier: the vendor's page "Voice Agent LLM Models" (copies of August to October
+2026). Prices: the vendor's own page could not be read; other people's copies of it from 2026-06-25, pay as you go;
+Standard was looked at again on 2026-09-28. What they were later is not known, hence ``--price``.
+
+The emulator's choices, where the vendor documents nothing: the first of several fallbacks decides; an endpoint of
+one's own makes the LLM one's own, except in Groq's listed model, which always needs one; any voice but Deepgram's is
+one's own; a managed model that is in neither list is Standard; a later UpdateThink changes no tier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+AS_OF = "2026-09-28"
+STANDARD = "standard"
+USD_PER_MINUTE: Mapping[str, float] = MappingProxyType(
+    {
+        STANDARD: 0.075,
+        "standard-byo-tts": 0.065,
+        "custom-byo-llm": 0.065,  # some copies have 0.056 or 0.059
+        "custom-byo-llm-tts": 0.050,
+        "advanced": 0.163,
+        "advanced-byo-tts": 0.122,
+    }
+)
+ADVANCED_MODELS = (
+    "gpt-5.5", "gpt-5.4", "gpt-5.3-chat", "gpt-5.2", "gpt-5.2-chat", "gpt-5.1", "gpt-5.1-chat", "gpt-5", "gpt-4.1",
+    "gpt-4o", "claude-sonnet-5", "claude-sonnet-4-6", "claude-sonnet-4-5", "claude-sonnet-4-20250514",
+    "gemini-3-pro-preview",
+)  # fmt: skip
+_LISTED_WITH_AN_ENDPOINT = "groq"
+
+
+def tier(agent: Any) -> str:
+    """Return the tier of the ``agent`` of accepted Settings; one that is only named by its id is Standard."""
+    blocks = agent if isinstance(agent, Mapping) else {}
+    think, speak = (_first(blocks.get(name)) for name in ("think", "speak"))
+    llm, voice = (_mapping(block.get("provider")) for block in (think, speak))
+    own_voice = voice.get("type", "deepgram") != "deepgram"
+    if think.get("endpoint") and llm.get("type") != _LISTED_WITH_AN_ENDPOINT:
+        return "custom-byo-llm-tts" if own_voice else "custom-byo-llm"
+    managed = "advanced" if llm.get("model") in ADVANCED_MODELS else STANDARD
+    return f"{managed}-byo-tts" if own_voice else managed
+
+
+def price_table(changes: Mapping[str, float]) -> dict[str, float]:
+    """Return the shipped prices with these in their place; ValueError names a tier that there is not."""
+    unknown = sorted(set(changes) - set(USD_PER_MINUTE))
+    if unknown:
+        raise ValueError(f"there is no tier {unknown[0]!r}: {', '.join(USD_PER_MINUTE)}")
+    return {**USD_PER_MINUTE, **changes}
+
+
+def _first(value: Any) -> Mapping[str, Any]:
+    return _mapping(value[0] if isinstance(value, list) and value else value)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
