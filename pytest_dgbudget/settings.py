@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from pytest_dgbudget.emulated import is_emulated
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.options import OPTIONS, Option, host_of
 from pytest_dgbudget.values import PARSE
@@ -181,6 +182,11 @@ def _key(environment: Mapping[str, str]) -> str | None:
 def _refuse_bad_key(key: str) -> None:
     if not re.fullmatch(r"[!-~]*", key):
         raise SettingsError(f"{API_KEY_VARIABLE} has a character that no key can have; copy it again")
+    if is_emulated(key):
+        raise SettingsError(
+            f"{API_KEY_VARIABLE} is a key of the emulator, which Deepgram does not know: set a key of Deepgram's, "
+            "or use --dg-target=emulator, which needs none"
+        )
 
 
 def _made_up_run_id() -> str:

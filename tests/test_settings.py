@@ -321,6 +321,17 @@ def test_a_key_that_can_be_none_is_refused_unseen_and_only_where_it_would_be_use
     assert resolved({"dg_target": "emulator"}, {"DEEPGRAM_API_KEY": key}).target == "emulator"
 
 
+@pytest.mark.parametrize("secret", ["dgemu_" + "0" * 40, "eyJraWQiOiJkZ2VtdSIsImFsZyI6IkhTMjU2In0.e30.x"])
+@pytest.mark.parametrize("target", ["auto", "live"])
+def test_a_key_of_the_emulators_is_refused_unseen_where_the_target_is_live(target: str, secret: str) -> None:
+    environment = {"DEEPGRAM_API_KEY": secret}
+    with pytest.raises(SettingsError, match=r"is a key of the emulator.* or use --dg-target=emulator") as error:
+        resolved({"dg_target": target}, environment)
+    assert secret not in str(error.value)
+    assert resolved({"dg_target": "emulator"}, environment).target == "emulator"
+    assert resolved(environment={**environment, "DGBUDGET_ACTIVE": "run"}).target == "emulator"
+
+
 # Whose statement
 
 

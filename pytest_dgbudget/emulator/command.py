@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from pytest_dgbudget.emulator.bill_options import add_bill_options, from_bill_options
 from pytest_dgbudget.emulator.limits import Limits
 from pytest_dgbudget.emulator.server import Emulator
 from pytest_dgbudget.emulator.settings import Agents
@@ -41,6 +42,7 @@ def run(argv: Sequence[str] | None) -> int:
     parser.add_argument(
         "--agents", type=_agents, default={}, metavar="FILE", help="reusable agents: a JSON object of id: agent"
     )
+    add_bill_options(parser)
     parser.add_argument("--tied", action="store_true", help="end when stdin ends")
     options = parser.parse_args(argv)
     try:
@@ -49,6 +51,7 @@ def run(argv: Sequence[str] | None) -> int:
             api_port=options.api_port,
             limits=Limits(silence=options.client_timeout),
             agents=options.agents,
+            **from_bill_options(options),
         )
     except OSError as error:
         parser.error(str(error))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -155,14 +158,75 @@ def test_bad_agents_are_one_line_and_2(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--port", "70000"], ["--port", "x"], ["--api-port", "-1"], ["--wrong"], ["--client-timeout", "0"],
-        ["--client-timeout", "nan"], ["--client-timeout", "x"], ["--agents", "/nowhere"],
+        ["--port", "70000"],
+        ["--port", "x"],
+        ["--api-port", "-1"],
+        ["--wrong"],
+        ["--host", "localhost"],
+        ["--host", "::1"],
+        ["--settlement-lag", "-1"],
+        ["--settlement-lag", "nan"],
+        ["--price", "gold=1"],
+        ["--price", "standard"],
+        ["--price", "standard=-1"],
+        ["--page-base", "2"],
+        ["--client-timeout", "0"],
+        ["--client-timeout", "nan"],
+        ["--client-timeout", "x"],
+        ["--agents", "/nowhere"],
     ],
-)  # fmt: skip
+)
 def test_bad_argument_is_one_line_and_2(arguments: list[str]) -> None:
     with process(*arguments) as child:
         code, stdout, stderr = finish(child)
     assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+
+
+def fetch(line: dict[str, str], path: str) -> Any:
+    asked = Request(line["api_url"] + path, headers={"Authorization": f"Token {line['api_key']}"})
+    with build_opener(ProxyHandler({})).open(asked, timeout=PATIENCE) as answer:
+        return json.load(answer)
+
+
+def test_bill_is_as_told() -> None:
+    bill = [
+        "--settlement-lag",
+        "0",
+        "--price",
+        "standard=6e6",
+        "--price",
+        "advanced=1",
+        "--page-base",
+        "1",
+        "--bare-request",
+    ]
+    with process("--tied", *bill) as child:
+        line = first_line(child)
+        with connect(line["agent_url"], subprotocols=["token", line["api_key"]], proxy=None) as agent:  # type: ignore[list-item]
+            request_id = json.loads(agent.recv())["request_id"]
+        project = f"/v1/projects/{line['project_id']}"
+        deadline = time.monotonic() + PATIENCE
+        while not (page := fetch(line, f"{project}/requests"))["requests"]:
+            assert time.monotonic() < deadline
+        assert page["page"] == 1
+        row = fetch(line, f"{project}/requests/{request_id}")
+        assert row["response"]["details"]["usd"] == pytest.approx(row["response"]["details"]["duration"] * 1e5)
+        assert finish(child) == (0, "", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address of the machine's own")
+def test_other_machines_are_let_in_only_when_asked_and_with_a_warning() -> None:
+    with process("--tied", "--host", "0.0.0.0") as child:
+        line = first_line(child)
+        assert urlsplit(line["api_url"]).hostname == urlsplit(line["agent_url"]).hostname == "0.0.0.0"
+        with socket.create_connection(("127.0.0.2", urlsplit(line["api_url"]).port or 0)):
+            pass  # any address of this machine
+        code, _, stderr = finish(child)
+    assert (code, stderr.count("\n")) == (0, 1)
+    assert "--host 0.0.0.0 lets other machines in" in stderr
+    with process("--tied") as child, socket.socket() as elsewhere:
+        port = urlsplit(first_line(child)["api_url"]).port
+        assert elsewhere.connect_ex(("127.0.0.2", port or 0)) == errno.ECONNREFUSED
 
 
 def test_importing_it_loads_nothing_of_it() -> None:
