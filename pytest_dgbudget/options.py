@@ -156,6 +156,13 @@ OPTIONS = (
         in_ini_only=True,
     ),
     Option(
+        "dg_scenario",
+        "FILE",
+        None,
+        "What the emulator's agent does: a TOML file with scenarios, its first one or FILE::NAME.",
+        in_ini_only=True,
+    ),
+    Option(
         "dg_keep_key",
         "BOOL",
         "false",

@@ -47,6 +47,7 @@ class Settings:
     ledger_given: bool
     report_dir: Path
     agent_settings: Path | None
+    scenario: str | None
     keep_key: bool
     overrun_exit_code: int
     has_key: bool
@@ -114,6 +115,7 @@ def resolve(
         ledger_given=given["dg_ledger"].where != "default",
         report_dir=base["dg_report_dir"] / parsed["dg_report_dir"],
         agent_settings=None if agent_settings is None else base["dg_agent_settings"] / agent_settings,
+        scenario=None if parsed["dg_scenario"] is None else str(rootdir / parsed["dg_scenario"]),
         keep_key=parsed["dg_keep_key"],
         overrun_exit_code=parsed["dg_overrun_exit_code"],
         has_key=key is not None,

@@ -90,6 +90,12 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
+def _scenario(text: str) -> str:
+    if not text or text.startswith("::"):
+        raise SettingsError(f"{text!r} names no file; accepted: FILE, FILE::NAME")
+    return text
+
+
 PARSE: dict[str, Callable[[str], Any]] = {
     "dg_budget": parse_time,
     "dg_test_budget": time_or_off,
@@ -109,6 +115,7 @@ PARSE: dict[str, Callable[[str], Any]] = {
     "dg_vendor_grace": parse_time,
     "dg_junit_attachment": _choice("relative", "absolute", "off"),
     "dg_agent_settings": _path,
+    "dg_scenario": _scenario,
     "dg_keep_key": _switch,
     "dg_overrun_exit_code": _whole_number(1, 255),
 }

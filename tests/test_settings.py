@@ -61,6 +61,7 @@ VALUES: dict[str, tuple[str, list[tuple[str, Any]]]] = {
     ),
     "dg_report_dir": ("report_dir", [("/a", Path("/a")), ("/b", Path("/b")), ("/c", Path("/c"))]),
     "dg_agent_settings": ("agent_settings", [("/a", Path("/a")), ("/b", Path("/b")), ("/c", Path("/c"))]),
+    "dg_scenario": ("scenario", [("/a.toml", "/a.toml"), ("/b::x", "/b::x"), ("/c", "/c")]),
     "dg_keep_key": ("keep_key", [("true", True), ("false", False), ("1", True)]),
     "dg_overrun_exit_code": ("overrun_exit_code", [("1", 1), ("75", 75), ("255", 255)]),
 }
@@ -85,6 +86,7 @@ DEFAULTS: dict[str, Any] = {
     "ledger_given": False,
     "report_dir": ROOT / ".dgbudget/report",
     "agent_settings": None,
+    "scenario": None,
     "keep_key": False,
     "overrun_exit_code": 1,
     "has_key": False,
@@ -119,6 +121,7 @@ BAD = {
     "dg_ledger": ["", "sqlite:///", "ledger.db", "mysql://h/d"],
     "dg_report_dir": [""],
     "dg_agent_settings": [""],
+    "dg_scenario": ["", "::name"],
     "dg_keep_key": ["", "maybe", "2"],
     "dg_overrun_exit_code": ["", "0", "256", "x"],
 }
@@ -167,6 +170,7 @@ def test_on_the_command_line_a_path_starts_here_and_elsewhere_at_the_rootdir() -
     assert resolved({"dg_report_dir": "out"}).report_dir == HERE / "out"
     assert resolved(ini={"dg_report_dir": "out"}).report_dir == ROOT / "out"
     assert resolved(ini={"dg_agent_settings": "agent.json"}).agent_settings == ROOT / "agent.json"
+    assert resolved(ini={"dg_scenario": "a.toml::one"}).scenario == str(ROOT / "a.toml::one")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import secrets
 import socket
 from typing import Any
 
-from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
+from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, SettingsError
 from pytest_dgbudget.hello import CONTROL_PATH, CONTROL_UPGRADE, process_started, proof
 
 _HELLO_SECONDS = 15
@@ -141,7 +141,8 @@ GONE = (
 
 
 def _error(error: dict[str, str]) -> DgBudgetError:
-    return LedgerError(error["message"]) if error["kind"] == "LedgerError" else GatewayError(error["message"])
+    kinds: dict[str, type[DgBudgetError]] = {"LedgerError": LedgerError, "SettingsError": SettingsError}
+    return kinds.get(error["kind"], GatewayError)(error["message"])
 
 
 async def connect(port: int, secret: str, role: str) -> Control:

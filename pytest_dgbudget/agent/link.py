@@ -51,9 +51,13 @@ class Link:
     def tell(self, op: str, **fields: Any) -> None:
         self.line.loop.call_soon_threadsafe(lambda: self.membership.tell(op, **fields))
 
-    def grant(self, nodeid: str, worker: str, budget_ms: int | None, idle_ms: int | None) -> GrantedAttempt:
+    def grant(
+        self, nodeid: str, worker: str, budget_ms: int | None, idle_ms: int | None, scenario: str | None = None
+    ) -> GrantedAttempt:
         """Begin an attempt of a test."""
-        asked = self.membership.grant(nodeid=nodeid, worker=worker, budget_ms=budget_ms, idle_ms=idle_ms)
+        asked = self.membership.grant(
+            nodeid=nodeid, worker=worker, budget_ms=budget_ms, idle_ms=idle_ms, scenario=scenario
+        )
         return GrantedAttempt(**self._answer("grant", asked))
 
     def end(self, attempt: str) -> dict[str, Any]:

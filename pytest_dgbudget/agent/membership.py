@@ -27,7 +27,7 @@ class Membership:
         self._secret = secret
         self._role = role
         self._replace = replace
-        # The next gateway is told of the grants that this process holds: their attempt, token and idle timeout.
+        # What the next gateway is told of the grants that this process holds.
         self._held: dict[str, dict[str, Any]] = {}
         self._telling: set[asyncio.Task[None]] = set()
         self._staying: asyncio.Task[None] | None = None
@@ -60,7 +60,8 @@ class Membership:
     async def grant(self, **fields: Any) -> dict[str, Any]:
         """Ask for a grant, and hold it."""
         granted: dict[str, Any] = await self.ask("grant", **fields)
-        held = {"attempt": granted["attempt"], "token": granted["token"], "idle_ms": fields["idle_ms"]}
+        kept = {name: fields[name] for name in ("idle_ms", "scenario")}
+        held = {"attempt": granted["attempt"], "token": granted["token"], **kept}
         self._held[granted["attempt"]] = held
         return granted
 

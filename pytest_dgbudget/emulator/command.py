@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from pytest_dgbudget.emulator.bill_options import add_bill_options, from_bill_options
 from pytest_dgbudget.emulator.limits import Limits
+from pytest_dgbudget.emulator.scenario_file import BadScenario
 from pytest_dgbudget.emulator.server import Emulator
 from pytest_dgbudget.emulator.settings import Agents
 
@@ -42,6 +43,7 @@ def run(argv: Sequence[str] | None) -> int:
     parser.add_argument(
         "--agents", type=_agents, default={}, metavar="FILE", help="reusable agents: a JSON object of id: agent"
     )
+    parser.add_argument("--scenario", metavar="FILE", help="what the agent does; FILE::NAME for one of several")
     add_bill_options(parser)
     parser.add_argument("--tied", action="store_true", help="end when stdin ends")
     options = parser.parse_args(argv)
@@ -51,9 +53,10 @@ def run(argv: Sequence[str] | None) -> int:
             api_port=options.api_port,
             limits=Limits(silence=options.client_timeout),
             agents=options.agents,
+            scenario=options.scenario,
             **from_bill_options(options),
         )
-    except OSError as error:
+    except (OSError, BadScenario) as error:
         parser.error(str(error))
     asyncio.run(_until_told(emulator, tied=options.tied))
     return 0

@@ -16,6 +16,7 @@ from pytest_dgbudget.emulator.codes import NOT_EMULATED, ProtocolError
 from pytest_dgbudget.emulator.ear import Ear, SpeechEnded, SpeechStarted
 from pytest_dgbudget.emulator.limits import Limits, Timekeeper
 from pytest_dgbudget.emulator.outbox import Call, Outbox, Send
+from pytest_dgbudget.emulator.scenario import Script
 from pytest_dgbudget.emulator.settings import Agents, Setup, prompt_notices, setup, speak_block, think_block
 from pytest_dgbudget.emulator.speaker import Speaker, Turn
 from pytest_dgbudget.rules.audio import AudioFormat
@@ -26,7 +27,8 @@ _Handler = Callable[["Conversation", dict[str, Any]], Awaitable[None]]
 class Conversation:
     """One session. ``receive`` takes the client's messages; ``speak`` runs beside it; both answer through ``send``.
 
-    ``tag`` is told the tags and the agent of Settings that were accepted.
+    ``tag`` is told the tags and the agent of Settings that were accepted; ``script`` answers before the emulator's own
+    dialogue.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Conversation:
         tag: Callable[[Sequence[str], Any], None],
         limits: Limits | None = None,
         agents: Agents | None = None,
+        script: Script | None = None,
     ) -> None:
         self._request_id = request_id
         self._tag = tag
@@ -45,6 +48,7 @@ class Conversation:
         self._timekeeper = Timekeeper(limits or Limits(), self._outbox.warn)
         self._ear = Ear(AudioFormat())
         self._speaker = Speaker(self._outbox, user_speaking=lambda: self._ear.speaking)
+        self._speaker.script = script
         self._applied = self._flux = False
         self._managed = True
         self._hears: AudioFormat | None = None  # until the first audio came

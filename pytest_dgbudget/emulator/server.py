@@ -12,6 +12,7 @@ import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from urllib.parse import unquote
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -25,14 +26,20 @@ from pytest_dgbudget.emulator.conversation import Conversation
 from pytest_dgbudget.emulator.credentials import complaint, split
 from pytest_dgbudget.emulator.http import HttpServer
 from pytest_dgbudget.emulator.keys import Key
+from pytest_dgbudget.emulator.library import Library
 from pytest_dgbudget.emulator.limits import Limits
+from pytest_dgbudget.emulator.own_api import PREFIX, OwnApi
+from pytest_dgbudget.emulator.performance import Closed
 from pytest_dgbudget.emulator.prices import USD_PER_MINUTE
 from pytest_dgbudget.emulator.rest import ManagementApi
+from pytest_dgbudget.emulator.scenario import Scenario, Script
+from pytest_dgbudget.emulator.scenario_file import BadScenario
 from pytest_dgbudget.emulator.settings import Agents
 from pytest_dgbudget.emulator.timekeeping import Clock
 
 HOST = "127.0.0.1"
 PATH = "/v1/agent/converse"
+SCENARIO_HEADER = "x-dgbudget-scenario"  # FILE or FILE::NAME, percent-encoded
 MAX_MESSAGE = 32 * 2**20  # bytes; the vendor documents no limit
 
 # The vendor documents no close code for the agent. Its speech-to-text socket closes with 1008 when the client
@@ -54,6 +61,7 @@ class AgentConnection(ServerConnection):
 
     key: Key
     session: OpenSession | None = None
+    scenario: Scenario | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.session is not None:
@@ -65,7 +73,8 @@ class Emulator:
     """Both ports, bound at once (OSError says which one can't be); they answer inside ``async with``.
 
     ``settlement_lag``, ``prices`` and ``clock`` are those of Account, ``page_base`` and ``wrapped`` of ManagementApi.
-    ``limits`` and ``agents`` (reusable ones) hold for every session.
+    ``limits`` and ``agents`` (reusable ones) hold for every session. ``scenario``, FILE or FILE::NAME, is played to
+    clients that name none (BadScenario says what is wrong with it).
     """
 
     def __init__(
@@ -81,14 +90,19 @@ class Emulator:
         wrapped: bool = True,
         limits: Limits | None = None,
         agents: Agents | None = None,
+        scenario: str | None = None,
     ) -> None:
         self._converse = functools.partial(_converse, limits=limits, agents=agents)
+        self._library = Library()
+        self._scenario = scenario
+        self._chosen_scenario(scenario)
         self.project_id = str(uuid.uuid4())
         self._account = Account(project_id=self.project_id, settlement_lag=settlement_lag, prices=prices, clock=clock)
         self.api_key = self._account.keyring.owners.secret
         self._host = host
         api = ManagementApi(self._account, page_base=page_base, wrapped=wrapped)
-        self._api = HttpServer(api.respond)
+        own = OwnApi(self._library, api_key=self.api_key)
+        self._api = HttpServer(lambda request: (own if request.path.startswith(PREFIX) else api).respond(request))
         with contextlib.ExitStack() as undo:
             self._agent_socket = undo.enter_context(_bind(host, port))
             self._api_socket = undo.enter_context(_bind(host, api_port))
@@ -158,7 +172,19 @@ class Emulator:
             return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INSUFFICIENT_PERMISSIONS", text)
         assert isinstance(connection, AgentConnection)
         connection.key = allowed
+        return self._cast(connection, request)
+
+    def _cast(self, connection: AgentConnection, request: Request) -> Response | None:
+        """Find what is to be played to this client, or refuse it."""
+        asked = request.headers.get(SCENARIO_HEADER)
+        try:
+            connection.scenario = self._chosen_scenario(self._scenario if asked is None else unquote(asked))
+        except BadScenario as error:
+            return _refuse(connection, HTTPStatus.UNPROCESSABLE_ENTITY, "EMULATED_BAD_SCENARIO", str(error))
         return None
+
+    def _chosen_scenario(self, reference: str | None) -> Scenario | None:
+        return None if reference is None else self._library.find(reference)
 
     def _is_ours(self, key: str) -> bool:
         return self._account.keyring.opener(key) is not None
@@ -214,8 +240,14 @@ async def _converse(connection: ServerConnection, *, limits: Limits | None, agen
     assert isinstance(connection, AgentConnection)
     assert connection.session is not None
     session = connection.session
+    script = None if connection.scenario is None else Script(connection.scenario)
     conversation = Conversation(
-        connection.send, request_id=session.request_id, tag=session.configure, limits=limits, agents=agents
+        connection.send,
+        request_id=session.request_id,
+        tag=session.configure,
+        limits=limits,
+        agents=agents,
+        script=script,
     )
     speaking = asyncio.ensure_future(conversation.speak())
     hearing = asyncio.ensure_future(_hear(connection, conversation))
@@ -239,6 +271,8 @@ async def _hear(connection: ServerConnection, conversation: Conversation) -> Non
 
 async def _fail(connection: ServerConnection, failure: Exception) -> None:
     """Send the Error and close: the documentation says to treat any Error as the session's end."""
+    if isinstance(failure, Closed):
+        return await connection.close(failure.code, "the scenario closes")
     close_code = CLOSE_CLIENT_FAULT
     if not isinstance(failure, ProtocolError):
         _log.error("the emulator failed", exc_info=failure)

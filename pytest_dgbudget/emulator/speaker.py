@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from pytest_dgbudget.emulator import callout, dialogue, voice
 from pytest_dgbudget.emulator.errands import Errands
 from pytest_dgbudget.emulator.latency import Stopwatch
 from pytest_dgbudget.emulator.outbox import Call, Outbox
+from pytest_dgbudget.emulator.performance import perform
+from pytest_dgbudget.emulator.scenario import Cue, Script
+from pytest_dgbudget.emulator.sound import Sound
 from pytest_dgbudget.rules.audio import AudioFormat
 
 _LEAD_FRAMES = 5  # sent at once, so that a player never runs dry; the emulator's choice
@@ -27,11 +30,12 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
-    """What the agent has yet to say; ``answers`` a turn, or comes by itself."""
+    """What the agent has yet to say; ``answers`` a turn, or comes by itself. A ``sound`` takes its voice's place."""
 
-    text: str
+    text: str | None
     watch: Stopwatch
     answers: bool
+    sound: Sound | None = None
 
 
 class Speaker:
@@ -45,19 +49,23 @@ class Speaker:
         self.audio = AudioFormat()
         self.wav = False
         self.experimental = False
+        self.script: Script | None = None
         self._outbox = outbox
         self._user_speaking = user_speaking
         self._utterances: deque[Utterance] = deque()
         self._turns: deque[tuple[Turn, Stopwatch]] = deque()
         self._calls: dict[str, tuple[Call, Stopwatch]] = {}
         self._playing: object | None = None
+        self._performance: asyncio.Future[None] | None = None
+        self._awaited: dict[str, asyncio.Future[str]] = {}
+        self._answered_by_script: Stopwatch | None = None
         self._wake = asyncio.Event()
         self._errands = Errands(self._wake.set)
 
     @property
     def mid_turn(self) -> bool:
         """Whether the agent is speaking, about to, or waiting for a function."""
-        return bool(self._playing or self._utterances or self._turns or self._calls)
+        return bool(self._playing or self._utterances or self._turns or self._calls or self._performance)
 
     @property
     def open_calls(self) -> tuple[Call, ...]:
@@ -75,17 +83,24 @@ class Speaker:
 
     def take_result(self, call: Call, content: str) -> None:
         """Go on with the turn that was waiting for this call."""
-        self._go_on(call, dialogue.reply_to_result(call.name, content))
+        awaited = self._awaited.pop(call.id, None)
+        if awaited is None:
+            return self._go_on(call, dialogue.reply_to_result(call.name, content))
+        _, watch = self._calls.pop(call.id)
+        watch.function_answered()
+        return None if awaited.done() else awaited.set_result(content)
 
     def interrupt(self, text: str) -> None:
         """Say this in place of what is being said."""
         self._playing = None
+        self._stop_performing()
         self._utterances.appendleft(Utterance(text=text, watch=_watch(), answers=False))
         self._wake.set()
 
     def hush(self) -> tuple[Call, ...]:
         """Stop, drop the reply under way and what was queued behind it; return the calls nobody waits for any more."""
         self._playing = None
+        self._stop_performing()
         self._utterances.clear()
         calls = tuple(call for call, _ in self._calls.values())
         self._calls.clear()
@@ -122,11 +137,50 @@ class Speaker:
         await self._outbox.transcribe("user", turn.text)
         watch.transcribed()
         self._turns.popleft()  # only now: an agent about to answer is in mid-turn
+        cue = None if self.script is None else self.script.cue(turn.text)
+        if cue is not None:
+            return await self._perform(cue, watch)
         function = None if turn.spoken_ms is not None else dialogue.function_for(turn.text, self.functions)
         if function is None:
-            self._say(Utterance(text=_reply(turn), watch=watch, answers=True))
-        else:
-            await self._call(function, turn.text, watch)
+            return self._say(Utterance(text=_reply(turn), watch=watch, answers=True))
+        return await self._call(function, turn.text, watch)
+
+    async def _perform(self, cue: Cue, watch: Stopwatch) -> None:
+        """Do a scenario's steps, until they are done or the user speaks."""
+        self._answered_by_script = watch
+        performance = self._performance = asyncio.ensure_future(perform(cue, self))
+        try:
+            await asyncio.wait([performance])
+        finally:
+            self._stop_performing()
+        if not performance.cancelled():
+            performance.result()
+
+    def _stop_performing(self) -> None:
+        if self._performance is not None:
+            self._performance.cancel()
+        self._performance = None
+        self._awaited.clear()
+
+    async def warn(self, code: str, description: str) -> None:
+        await self._outbox.warn(code, description)
+
+    async def ask(self, calls: Sequence[tuple[str, str]]) -> list[str]:
+        loop, watch = asyncio.get_running_loop(), self._answered_by_script or _watch()
+        watch.function_called()
+        made = [Call(id=f"fc_{uuid.uuid4()}", name=name, arguments=arguments) for name, arguments in calls]
+        answers: list[asyncio.Future[str]] = [loop.create_future() for _ in made]
+        for call, answer in zip(made, answers, strict=True):
+            self._calls[call.id], self._awaited[call.id] = (call, watch), answer
+        for call in made:
+            await self._outbox.request(call)
+        return await asyncio.gather(*answers)
+
+    async def say(self, text: str | None, sound: Sound | None) -> None:
+        """The first thing that a scenario says answers the turn."""
+        watch, self._answered_by_script = self._answered_by_script, None
+        answers = watch is not None
+        await self._play(Utterance(text=text, watch=watch or _watch(), answers=answers, sound=sound))
 
     async def _call(self, function: dialogue.Function, text: str, watch: Stopwatch) -> None:
         arguments = dialogue.arguments_for(function, text)
@@ -159,24 +213,25 @@ class Speaker:
         """Say it, and end with AgentAudioDone and LatencyReport unless it was interrupted."""
         mine = self._playing = object()
         utterance.watch.text_ready()
-        await self._outbox.transcribe("assistant", utterance.text)
+        if utterance.text is not None:
+            await self._outbox.transcribe("assistant", utterance.text)
         utterance.watch.audio_ready()
         if self.experimental and self._playing is mine:
             await self._outbox.say("AgentStartedSpeaking", **utterance.watch.started_speaking())
-        await self._stream(voice.duration_ms(utterance.text), mine)
+        await self._stream(utterance.sound or voice.Speech(utterance.text or ""), mine)
         if self._playing is mine:
             self._playing = None
             await self._outbox.say("AgentAudioDone")
             if utterance.answers:
                 await self._outbox.say("LatencyReport", **utterance.watch.report())
 
-    async def _stream(self, milliseconds: int, mine: object) -> None:
+    async def _stream(self, sound: Sound | voice.Speech, mine: object) -> None:
         """Send frame n at start + n · 20 ms, less the lead, however late the one before it was."""
         if self.wav and self._playing is mine:
-            await self._outbox.send(voice.wav_header(self.audio, milliseconds))
+            await self._outbox.send(voice.wav_header(self.audio, sound.milliseconds))
         loop = asyncio.get_running_loop()
         start = loop.time()
-        for n, frame in enumerate(voice.frames(self.audio, milliseconds)):
+        for n, frame in enumerate(sound.frames(self.audio)):
             await asyncio.sleep(start + (n - _LEAD_FRAMES) * voice.FRAME_MS / 1000 - loop.time())
             if self._playing is not mine:
                 return

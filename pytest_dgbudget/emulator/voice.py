@@ -10,6 +10,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from pytest_dgbudget.rules.audio import AudioFormat
@@ -21,6 +22,20 @@ FRAME_MS = 20
 _MS_PER_CHARACTER = 60
 _SHORTEST_MS = 300
 _LONGEST_MS = 3000  # tests wait for it: long texts are cut short, not spoken to the end
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A text in the emulator's voice."""
+
+    text: str
+
+    @property
+    def milliseconds(self) -> int:
+        return duration_ms(self.text)
+
+    def frames(self, audio: AudioFormat) -> Iterator[bytes]:
+        return frames(audio, self.milliseconds)
 
 
 def duration_ms(text: str) -> int:
@@ -68,11 +83,15 @@ def decode(audio: AudioFormat, data: bytes) -> Sequence[int]:
 @lru_cache(maxsize=16)
 def _one_second(audio: AudioFormat) -> bytes:
     """A second that can be repeated without a click: 180 Hz and its octave, swelling four times."""
-    samples = [_hum(n / audio.sample_rate) for n in range(audio.sample_rate)]
+    return encode(audio, [_hum(n / audio.sample_rate) for n in range(audio.sample_rate)])
+
+
+def encode(audio: AudioFormat, samples: Sequence[int]) -> bytes:
+    """Turn samples of -32768 to 32767 into linear16, mulaw or alaw."""
     if audio.encoding == "linear16":
         return struct.pack(f"<{len(samples)}h", *samples)
-    encode: Encode = _to_alaw if audio.encoding == "alaw" else _to_mulaw
-    return bytes(encode(sample) for sample in samples)
+    compress: Encode = _to_alaw if audio.encoding == "alaw" else _to_mulaw
+    return bytes(compress(sample) for sample in samples)
 
 
 def _hum(seconds: float) -> int:

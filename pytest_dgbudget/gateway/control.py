@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pytest_dgbudget.errors import DgBudgetError, LedgerError
+from pytest_dgbudget.errors import DgBudgetError, LedgerError, SettingsError
 from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner
@@ -120,4 +120,5 @@ class ControlConnection(asyncio.Protocol):
 
 def _kind(error: DgBudgetError) -> str:
     """Return the name under which users know an error, which may be a narrower one of ours."""
-    return "LedgerError" if isinstance(error, LedgerError) else "GatewayError"
+    known = (each.__name__ for each in (LedgerError, SettingsError) if isinstance(error, each))
+    return next(known, "GatewayError")

@@ -149,7 +149,7 @@ class Visitor(asyncio.Protocol):
         session = await run.open_session(grant, self._gone)
         dialling = dial(
             _with_query(vendor.url, request.query),
-            headers=vendor.headers(request),
+            headers=vendor.headers(request, grant),
             user_agent=request.header("user-agent") or None,
             subprotocols=subprotocols,
         )

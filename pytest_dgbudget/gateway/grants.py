@@ -102,11 +102,12 @@ class OpenLease:
 
 
 class Grant:
-    """One test attempt's permission to spend."""
+    """One test attempt's permission to spend. ``scenario`` is what the emulator plays to it: FILE or FILE::NAME."""
 
-    def __init__(self, attempt: Attempt, idle_ms: int | None) -> None:
+    def __init__(self, attempt: Attempt, idle_ms: int | None, scenario: str | None = None) -> None:
         self.attempt = attempt
         self.idle_ms = idle_ms
+        self.scenario = scenario
         self.token = ""
         self.lease: OpenLease | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -167,9 +168,9 @@ class Grant:
             await asyncio.wait([session.done for session in self.open_sessions])
 
 
-def restored(known: KnownAttempt, idle_ms: int | None) -> Grant:
+def restored(known: KnownAttempt, idle_ms: int | None, scenario: str | None = None) -> Grant:
     """Return a grant of a gateway that is gone, as the ledger knows it."""
-    grant = Grant(known.attempt, idle_ms)
+    grant = Grant(known.attempt, idle_ms, scenario)
     grant.settled_ms = known.settled_ms + (known.orphaned_ms or 0)
     grant.lost_ms = known.orphaned_ms
     grant.ended_sessions = {session.id: session for session in known.sessions}

@@ -12,9 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pytest_dgbudget.deepgram.account import Account
-from pytest_dgbudget.errors import DgBudgetError, LedgerError
+from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, SettingsError
 from pytest_dgbudget.folders import network_file_system
 from pytest_dgbudget.gateway import runlock
 from pytest_dgbudget.gateway.books import Books
@@ -24,10 +25,12 @@ from pytest_dgbudget.gateway.config import GatewayConfig, load
 from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.door import Visitor
 from pytest_dgbudget.gateway.emulated import Emulator, start_emulator
+from pytest_dgbudget.gateway.emulator_api import ask_emulator
 from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner, Run
 from pytest_dgbudget.gateway.strangers import Strangers
+from pytest_dgbudget.gateway.upstream import DialFailed
 from pytest_dgbudget.gateway.vendor import Vendor
 from pytest_dgbudget.hello import process_started
 from pytest_dgbudget.ledger.ledger import Ledger
@@ -36,6 +39,7 @@ from pytest_dgbudget.model import ClosedBy, Invocation
 
 _CONTROLLER_SECONDS = 10
 _MOST_FILES = 65_536
+_GRANT = ("nodeid", "worker", "budget_ms", "idle_ms", "scenario")
 _GOODBYE_SECONDS = 2
 # How long an owner that waits for the statement is kept without an answer.
 _ANSWER_SECONDS = 0.5
@@ -173,7 +177,7 @@ class Gateway:
             return Vendor(self._settings.agent_url, key, account)
         self._emulator = emulator = await start_emulator()
         account = Account(api_url=emulator.api_url, project=emulator.project_id, key=emulator.api_key)
-        return Vendor(emulator.agent_url, emulator.api_key, account)
+        return Vendor(emulator.agent_url, emulator.api_key, account, emulated=True)
 
     def _visitor(self) -> Visitor:
         strangers = self._strangers
@@ -202,18 +206,19 @@ class Gateway:
         if op == "join":
             self._controller_joined = self._controller_joined or owner.role == "controller"
             for held in message["held"]:
-                await run.restore(owner, held["attempt"], held["token"], held["idle_ms"])
+                await run.restore(owner, held["attempt"], held["token"], held["idle_ms"], held["scenario"])
             return {"run_id": self._settings.run_id, "pid": os.getpid(), "started": process_started(os.getpid())}
         if op == "grant":
-            return await run.grant(
-                owner, message["nodeid"], message["worker"], message["budget_ms"], message["idle_ms"]
-            )
+            asked: dict[str, Any] = {name: message.get(name) for name in _GRANT}
+            return await run.grant(owner, **asked)
         if op == "verdict":
             return await run.verdict(message["attempt"])
         if op == "usage":
             return await run.usage(message["attempt"], message["session"])
         if op == "remaining":
             return await run.remaining(message["attempt"])
+        if op == "scenario":
+            return await self._ask_emulator("GET", f"/scenario?reference={quote(message['reference'])}")
         if op == "end":
             return await run.end(owner, message["attempt"])
         if op == "outcome":
@@ -227,6 +232,15 @@ class Gateway:
         if op == "reconciliation":
             return await self._reconciliation(message["exit_status"], wait=message["wait"])
         raise ValueError(op)
+
+    async def _ask_emulator(self, method: str, path: str, body: Any = None) -> Any:
+        try:
+            await self.vendor()
+        except DialFailed as failed:
+            raise GatewayError(str(getattr(failed, "reason", failed))) from None
+        if self._emulator is None:
+            raise SettingsError(f"there is no emulator in this run: its target is {self._settings.target}")
+        return await ask_emulator(self._emulator, method, path, body)
 
     def owner_lost(self, owner: Owner) -> None:
         if self._run is not None:

@@ -64,13 +64,19 @@ class Run:
     # What control asks for -----------------------------------------------------------------------------------------
 
     async def grant(
-        self, owner: Owner, nodeid: str, worker: str, budget_ms: int | None, idle_ms: int | None
+        self,
+        owner: Owner,
+        nodeid: str,
+        worker: str,
+        budget_ms: int | None,
+        idle_ms: int | None,
+        scenario: str | None,
     ) -> dict[str, Any]:
         """Begin an attempt of a test."""
         self._refuse_when_over()
         attempt = await self._books.ask(self._ledger.begin_attempt, nodeid, worker, budget_ms)
         self._refuse_when_over()
-        grant = Grant(attempt, idle_ms)
+        grant = Grant(attempt, idle_ms, scenario)
         grant.token = self._tokens.issue(grant)
         self._hold(grant, owner)
         return {
@@ -85,12 +91,12 @@ class Run:
         self._owners_return = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_later(_RETURN_SECONDS, self._owners_are_back)
 
-    async def restore(self, owner: Owner, attempt: str, token: str, idle_ms: int | None) -> None:
+    async def restore(self, owner: Owner, attempt: str, token: str, idle_ms: int | None, scenario: str | None) -> None:
         """Take over a grant of the gateway before this one."""
         known = await self._books.ask(self._ledger.known_attempt, attempt)
         if known is None or self._over:
             return
-        grant = restored(known, idle_ms)
+        grant = restored(known, idle_ms, scenario)
         grant.token = token
         self._tokens.restore(token, grant)
         self._hold(grant, owner)

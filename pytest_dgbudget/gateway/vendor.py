@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from pytest_dgbudget.deepgram.account import Account
+from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost
 
@@ -10,12 +13,13 @@ from pytest_dgbudget.gateway.upstream import DialFailed, DialLost
 class Vendor:
     """Where sessions are dialled, with which key, and whose statement has them; None where nobody knows.
 
-    The emulator's come to be known when it has started.
+    The emulator's come to be known when it has started; ``emulated``: it is told which grant dials, and what to play.
     """
 
-    def __init__(self, url: str, key: str, account: Account | None) -> None:
+    def __init__(self, url: str, key: str, account: Account | None, *, emulated: bool = False) -> None:
         self.url = url
         self.account = account
+        self.emulated = emulated
         self._key = key
 
     def without_key(self, failed: DialFailed) -> DialFailed:
@@ -29,6 +33,14 @@ class Vendor:
     def hide_key(self, text: str) -> str:
         return text.replace(self._key, "***")
 
-    def headers(self, request: Request) -> dict[str, str]:
+    def headers(self, request: Request, grant: Grant) -> dict[str, str]:
         passed = {name: value for name, value in request.headers if name.startswith("x-deepgram-")}
-        return {**passed, "Authorization": f"Token {self._key}"}
+        ours = _for_emulator(grant) if self.emulated else {}
+        return {**passed, **ours, "Authorization": f"Token {self._key}"}
+
+
+def _for_emulator(grant: Grant) -> dict[str, str]:
+    named = {"x-dgbudget-grant": grant.attempt.id}
+    if grant.scenario is not None:
+        named["x-dgbudget-scenario"] = quote(grant.scenario)
+    return named

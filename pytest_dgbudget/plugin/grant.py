@@ -12,8 +12,9 @@ from pytest_dgbudget.agent.voice_agent import VoiceAgent
 from pytest_dgbudget.errors import DgBudgetError, SettingsError
 from pytest_dgbudget.plugin.accounting import Accounting, accounting_of
 from pytest_dgbudget.plugin.markers import own_budget
+from pytest_dgbudget.plugin.scenarios import own_scenario
 from pytest_dgbudget.plugin.state import STATE, State
-from pytest_dgbudget.settings import API_KEY_VARIABLE, refuse_unbounded
+from pytest_dgbudget.settings import API_KEY_VARIABLE, Settings, refuse_unbounded
 
 
 @contextmanager
@@ -25,9 +26,11 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
     _refuse_unbounded(state)
     accounting = accounting_of(request.config)
     item: pytest.Item = request.node
-    budget = own_budget(item, state.settings)
+    budget, scenario = own_budget(item, state.settings), _playable(item, state.settings)
     link = accounting.owner().link
-    attempt = link.grant(item.nodeid, state.worker, budget.budget_ms, budget.idle_ms)
+    if scenario is not None:
+        link.ask("scenario", reference=scenario)  # raises what is wrong with it
+    attempt = link.grant(item.nodeid, state.worker, budget.budget_ms, budget.idle_ms, scenario)
     accounting.begin(item, attempt)
     agent = VoiceAgent(link, attempt, state.settings.agent_settings)
     try:
@@ -35,6 +38,11 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
             yield agent
     finally:
         accounting.end(item)
+
+
+def _playable(item: pytest.Item, settings: Settings) -> str | None:
+    """Return the test's scenario where there is an emulator to play it."""
+    return own_scenario(item, settings) if settings.target == "emulator" else None
 
 
 def _refuse_unbounded(state: State) -> None:

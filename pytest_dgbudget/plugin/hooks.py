@@ -14,10 +14,17 @@ from pytest_dgbudget.plugin.state import STATE, State
 
 FIXTURE = "voice_agent"
 MARKER = "dg_budget"
+SCENARIO_MARKER = "dg_scenario"
+
+MARKERS = (MARKER, SCENARIO_MARKER)
 
 _MARKER_HELP = (
     f'{MARKER}(time, idle=TIME): connection time that the test\'s voice_agent sessions may use, such as "30s", or '
     '"off"; idle closes a session in which nothing but keep-alives moved for so long. The nearest marker wins.'
+)
+_SCENARIO_HELP = (
+    f"{SCENARIO_MARKER}(file, name=NAME): what the emulator's agent does in this test: a scenario of this TOML file, "
+    "by default its first one; without a file, one of the ini key dg_scenario's file. The nearest marker wins."
 )
 
 # pytest-asyncio warns that a project lacks one of its settings. Our users didn't ask for pytest-asyncio, and under
@@ -47,6 +54,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARKER_HELP)
+    config.addinivalue_line("markers", _SCENARIO_HELP)
     from_controller: dict[str, Any] | None = getattr(config, "workerinput", {}).get("dgbudget")
     state = _worker_state(from_controller) if from_controller else _state(config)
     config.stash[STATE] = state
@@ -112,7 +120,7 @@ def _header(config: pytest.Config, state: State) -> str:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
-    marked = [item for item in session.items if item.get_closest_marker(MARKER) is not None]
+    marked = [item for item in session.items if any(item.get_closest_marker(name) for name in MARKERS)]
     if marked:
         from pytest_dgbudget.plugin.markers import check_markers
 

@@ -1,4 +1,4 @@
-"""``@pytest.mark.dg_budget("30s", idle="10s")``: a test's own budget."""
+"""``@pytest.mark.dg_budget("30s", idle="10s")``: a test's own budget; and all markers' errors."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.plugin.hooks import MARKER
+from pytest_dgbudget.plugin.scenarios import own_scenario
 from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.settings import Settings
 from pytest_dgbudget.values import time_or_off
@@ -77,6 +78,7 @@ def check_markers(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
 def _what_is_bad(item: pytest.Item, settings: Settings) -> str | None:
     try:
         own_budget(item, settings)
+        own_scenario(item, settings)
     except SettingsError as error:
         return f"{item.nodeid}: {error}"
     return None

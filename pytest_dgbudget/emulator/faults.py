@@ -1,0 +1,158 @@
+"""What can go wrong on demand: the vocabulary of faults, in scenarios and from a test alike. Pure.
+
+None of it is documented of the vendor; each is something that happens to who talks to servers over a network.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.units import parse_time
+
+OUT_OF_CREDIT = "EMULATED_OUT_OF_CREDIT"  # the vendor documents neither code nor close for it
+MALFORMED = {
+    "json": b'\x81\x08{"type":',
+    "utf8": b"\x81\x02\xff\xfe",
+    "frame": b"\x83\x00",  # an opcode that RFC 6455 reserves
+}
+
+
+class BadFault(ValueError):
+    """What was asked for is no fault; ``key`` is the one that is wrong."""
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(f"{key}: {why}")
+        self.key = key
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One fault, with a value for each of its parameters: times in milliseconds."""
+
+    kind: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    @property
+    def of_bill(self) -> bool:
+        return self.kind.startswith("bill-")
+
+    @property
+    def at(self) -> str | None:
+        """The type of message that it waits for, or is about; None for none, or for all."""
+        at: str | None = self.values.get("at")
+        return at
+
+    @property
+    def strikes(self) -> bool:
+        """Whether it happens at a moment of a session, and not to the handshake or to every message."""
+        return "after" in self.values
+
+
+Read = Callable[[Any], Any]
+REQUIRED = object()
+
+
+def _time(value: Any) -> int:
+    """Return milliseconds."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError(f"{value!r} is not a time")
+    return parse_time(value if isinstance(value, str) else f"{value:.12g}")
+
+
+def _whole(low: int, high: int) -> Read:
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"{value!r} is not a whole number from {low} to {high}")
+        return value
+
+    return read
+
+
+def _factor(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1000:
+        raise ValueError(f"{value!r} is not a number from 0 to 1000")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{value!r} is not a text")
+    return value
+
+
+def _one_of(*known: str) -> Read:
+    def read(value: Any) -> str:
+        if value not in known:
+            raise ValueError(f"{value!r} is none of {', '.join(known)}")
+        return str(value)
+
+    return read
+
+
+_STATUS = _whole(300, 599)
+_BYTES = _whole(1, 1024**3)
+_MOMENT: dict[str, tuple[Read, Any]] = {"at": (_text, None), "after": (_time, 0)}
+_DELAY: dict[str, tuple[Read, Any]] = {"delay": (_time, REQUIRED)}
+
+# Each kind, with what its parameters take and are by default.
+KINDS: dict[str, dict[str, tuple[Read, Any]]] = {
+    "refuse": {"status": (_STATUS, 503), "code": (_text, "EMULATED_REFUSAL")},
+    "limit": {"sessions": (_whole(0, 10_000), REQUIRED)},
+    "slow-handshake": _DELAY,
+    "no-welcome": {},
+    "slow-messages": {**_DELAY, "at": (_text, None)},
+    "duplicate": {"at": (_text, None)},
+    "out-of-order": {"at": (_text, "ConversationText")},
+    "silence": _MOMENT,
+    "drop": {**_MOMENT, "how": (_one_of("rst", "fin"), "rst")},
+    "ignore-close": _MOMENT,
+    "flood": {**_MOMENT, "messages": (_whole(1, 10_000_000), 10_000), "bytes": (_BYTES, 1000)},
+    "malformed": {**_MOMENT, "form": (_one_of(*MALFORMED), "json")},
+    "oversized": {**_MOMENT, "bytes": (_BYTES, 16 * 1024**2)},
+    "out-of-credit": _MOMENT,
+    "bill-late": {"by": (_time, REQUIRED)},
+    "bill-missing": {},
+    "bill-duplicate": {},
+    "bill-foreign": {"seconds": (_factor, 60.0)},
+    "bill-wrong": {"factor": (_factor, 2.0)},
+    "bill-rounded-up": {"to": (_time, 60_000)},
+    "bill-refused": {"status": (_STATUS, 403), "times": (_whole(1, 10_000), None)},
+    "bill-slow": _DELAY,
+}
+
+
+def read_fault(kind: Any, given: Mapping[str, Any]) -> Fault:
+    """Return a fault from its kind and parameters as a test or a file has them; raises BadFault."""
+    if kind not in KINDS:
+        raise BadFault("kind", f"{kind!r} is no fault{nearest(str(kind), KINDS)}")
+    parameters = KINDS[kind]
+    for name in given:
+        if name not in parameters:
+            accepted = ", ".join(parameters) or "none"
+            raise BadFault(name, f"{kind} has no such parameter; it takes: {accepted}")
+    return Fault(kind=kind, values={name: _value(kind, name, *each, given) for name, each in parameters.items()})
+
+
+def _value(kind: str, name: str, read: Read, default: Any, given: Mapping[str, Any]) -> Any:
+    if given.get(name) is None:
+        if default is REQUIRED:
+            raise BadFault(name, f"{kind} needs it")
+        return default
+    try:
+        return read(given[name])
+    except (ValueError, SettingsError) as error:
+        raise BadFault(name, str(error)) from None
+
+
+def nearest(name: str, known: Mapping[str, Any]) -> str:
+    """Say which known name was perhaps meant, and else all that there are."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}"

@@ -1,0 +1,46 @@
+"""Scenario files on the disk: found by ``FILE`` or ``FILE::NAME``, read again when they have changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_dgbudget.emulator.scenario import Scenario
+from pytest_dgbudget.emulator.scenario_file import BadScenario, parse
+from pytest_dgbudget.emulator.sound import read_wav
+
+
+class Library:
+    """``find`` is called for every session: what it has read, it keeps for as long as the file stays as it is."""
+
+    def __init__(self) -> None:
+        self._read: dict[Path, tuple[tuple[int, int], tuple[Scenario, ...]]] = {}
+
+    def find(self, reference: str) -> Scenario:
+        """Return the scenario of this name, without one the first of the file; raises BadScenario."""
+        file, _, name = reference.partition("::")
+        scenarios = self._scenarios(Path(file))
+        if not name:
+            return scenarios[0]
+        for scenario in scenarios:
+            if scenario.name == name:
+                return scenario
+        known = ", ".join(scenario.name for scenario in scenarios)
+        raise BadScenario(f"{file} has no scenario {name!r}; it has: {known}")
+
+    def _scenarios(self, path: Path) -> tuple[Scenario, ...]:
+        try:
+            status = path.stat()
+            stamp = (status.st_mtime_ns, status.st_size)
+            if path not in self._read or self._read[path][0] != stamp:
+                self._read[path] = stamp, _read(path)
+        except OSError as error:
+            raise BadScenario(f"the scenario file {path} can't be read: {error.strerror}") from None
+        return self._read[path][1]
+
+
+def _read(path: Path) -> tuple[Scenario, ...]:
+    try:
+        source = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadScenario(f"the scenario file {path} is not UTF-8: {error.reason} at byte {error.start}") from None
+    return parse(source, file=str(path), read_sound=lambda name: read_wav(path.parent / name))

@@ -1,0 +1,50 @@
+"""The emulator's own REST calls, beside those of the vendor: scenarios, and each grant's faults and journal.
+
+A grant is whoever sent its name in ``x-dgbudget-grant`` when a session was opened.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+from pytest_dgbudget.emulator.credentials import complaint, same_key, split
+from pytest_dgbudget.emulator.http import Answer, Refusal, Request
+from pytest_dgbudget.emulator.library import Library
+from pytest_dgbudget.emulator.scenario_file import BadScenario
+
+PREFIX = "/emulator/v1/"
+
+
+class OwnApi:
+    """Answers what begins with PREFIX."""
+
+    def __init__(self, library: Library, *, api_key: str) -> None:
+        self._library = library
+        self._api_key = api_key
+
+    def respond(self, request: Request) -> Answer:
+        """Return the answer or raise Refusal."""
+        offered = [split(value) for value in request.header("authorization")]
+        if not any(scheme == "token" and same_key(key, self._api_key) for scheme, key in offered):
+            raise Refusal(401, "INVALID_AUTH", complaint(key for _, key in offered))
+        for (method, pattern), route in _ROUTES.items():
+            match = re.fullmatch(pattern, request.path.removeprefix(PREFIX))
+            if match and method == request.method:
+                return Answer(body=json.dumps(route(self, request, *match.groups())).encode())
+        raise Refusal(404, "NOT_FOUND", f"The emulator has no {request.method} {request.path}.")
+
+    def _scenario(self, request: Request) -> Any:
+        """Read a scenario, so that what is wrong with it is told before anybody plays it."""
+        try:
+            return {"name": self._library.find("".join(parse_qs(request.query).get("reference", []))).name}
+        except BadScenario as error:
+            raise Refusal(422, "EMULATED_BAD_SCENARIO", str(error)) from None
+
+
+_ROUTES: dict[tuple[str, str], Callable[..., Any]] = {
+    ("GET", "scenario"): OwnApi._scenario,
+}

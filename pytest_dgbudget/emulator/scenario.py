@@ -1,0 +1,106 @@
+"""What the agent does in a scenario: which turn of the user leads to which steps. Pure.
+
+There is nothing of the vendor's here: scenarios are the emulator's own. ``scenario_file`` reads them from TOML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_dgbudget.emulator.codes import Notice
+from pytest_dgbudget.emulator.faults import Fault
+from pytest_dgbudget.emulator.sound import Sound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionCall:
+    """A function that the client is asked to call; texts in ``arguments`` are templates."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What the agent does, in the order of these fields; ``reply`` is a template, ``close`` a WebSocket close code.
+
+    ``sound`` takes the place of the emulator's voice; without a ``reply`` nothing is transcribed.
+    """
+
+    wait_ms: int = 0
+    warn: Notice | None = None
+    calls: tuple[FunctionCall, ...] = ()
+    reply: str | None = None
+    sound: Sound | None = None
+    error: Notice | None = None
+    close: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptedTurn:
+    """Steps that answer a user's turn: one with this text, one that fits this pattern, or any.
+
+    ``times`` is how often in one session; None is always.
+    """
+
+    text: str | None = None
+    pattern: re.Pattern[str] | None = None
+    times: int | None = None
+    steps: tuple[Step, ...]
+
+    def match(self, said: str) -> Mapping[str, str] | None:
+        """Return the pattern's named groups; None when this turn does not answer what was said."""
+        if self.text is not None:
+            return {} if self.text.strip().casefold() == said.strip().casefold() else None
+        if self.pattern is None:
+            return {}
+        found = self.pattern.search(said)
+        return None if found is None else {name: value or "" for name, value in found.groupdict().items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """``turns`` in the order of the file: the first that fits answers. ``faults`` hold for each of its sessions."""
+
+    name: str
+    turns: tuple[ScriptedTurn, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """Steps to do, and what their templates may name: ``text`` and the pattern's groups."""
+
+    steps: tuple[Step, ...]
+    names: Mapping[str, str]
+
+
+class Script:
+    """A scenario in one session, which remembers how often each turn was taken."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._turns = scenario.turns
+        self._taken = [0] * len(self._turns)
+
+    def cue(self, said: str) -> Cue | None:
+        """Return what answers this turn of the user; None when nothing in the scenario does."""
+        for n, turn in enumerate(self._turns):
+            groups = turn.match(said) if turn.times is None or self._taken[n] < turn.times else None
+            if groups is not None:
+                self._taken[n] += 1
+                return Cue(turn.steps, {**groups, "text": said})
+        return None
+
+
+def fill(template: Any, names: Mapping[str, str]) -> Any:
+    """Put names in place of ``{name}``, in every text of a value; unknown ones were refused when it was read."""
+    if isinstance(template, str):
+        return template.format_map(names)
+    if isinstance(template, Mapping):
+        return {key: fill(value, names) for key, value in template.items()}
+    if isinstance(template, list):
+        return [fill(value, names) for value in template]
+    return template

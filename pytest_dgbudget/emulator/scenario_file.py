@@ -1,0 +1,243 @@
+"""Scenarios in TOML: what may stand in a file, and on which line it is wrong (docs/emulator.md). Pure."""
+
+from __future__ import annotations
+
+import re
+import string
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+from pytest_dgbudget.emulator.codes import Notice
+from pytest_dgbudget.emulator.faults import BadFault, Fault, nearest, read_fault
+from pytest_dgbudget.emulator.scenario import FunctionCall, Scenario, ScriptedTurn, Step
+from pytest_dgbudget.emulator.sound import LONGEST_MS, Sound, tone
+from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.units import parse_time
+
+Place = tuple["str | int", ...]
+ReadSound = Callable[[str], Sound]
+
+_STEP_KEYS = ("wait", "warn", "call", "reply", "audio", "tone", "error", "close")
+_TURN_KEYS = ("text", "pattern", "times", *_STEP_KEYS, "then")
+_SCENARIO_KEYS = ("name", "turn", "fault")
+_ALWAYS_NAMED = ("text", "result")
+
+
+class BadScenario(ValueError):
+    """A file that can't be played: the message has the file, the line, the key and the reason."""
+
+
+def parse(source: str, *, file: str, read_sound: ReadSound) -> tuple[Scenario, ...]:
+    """Return the scenarios of a file's text; raises BadScenario. ``read_sound`` takes what ``audio`` says."""
+    return _Reader(source, file, read_sound).scenarios()
+
+
+class _Reader:
+    def __init__(self, source: str, file: str, read_sound: ReadSound) -> None:
+        self._source = source
+        self._file = file
+        self._read_sound = read_sound
+
+    def scenarios(self) -> tuple[Scenario, ...]:
+        try:
+            data = tomllib.loads(self._source)
+        except tomllib.TOMLDecodeError as error:
+            line = re.search(r"line (\d+)", str(error))
+            where = f"line {line[1]}" if line else "its end"
+            raise BadScenario(f"{self._file}, {where}: not TOML: {error}") from None
+        self._known(data, ("scenario",), ())
+        found = tuple(self._scenario(*each) for each in self._tables(data, "scenario", ()))
+        if not found:
+            self._fail((), "scenario", "the file has none; a scenario begins with [[scenario]]")
+        names = [each.name for each in found]
+        for n, name in enumerate(names):
+            if name in names[:n]:
+                self._fail(("scenario", n), "name", f"{name!r} names two scenarios")
+        return found
+
+    def _scenario(self, table: Mapping[str, Any], at: Place) -> Scenario:
+        self._known(table, _SCENARIO_KEYS, at)
+        name = self._text(table, "name", at)
+        if not name:
+            self._fail(at, "name", "a scenario needs a name")
+        turns = tuple(self._turn(*each) for each in self._tables(table, "turn", at))
+        faults = tuple(self._fault(*each) for each in self._tables(table, "fault", at))
+        if not turns and not faults:
+            self._fail(at, "turn", "the scenario has neither a [[scenario.turn]] nor a [[scenario.fault]]")
+        return Scenario(name=name, turns=turns, faults=faults)
+
+    def _turn(self, table: Mapping[str, Any], at: Place) -> ScriptedTurn:
+        self._known(table, _TURN_KEYS, at)
+        text, pattern = self._text(table, "text", at), self._pattern(table, at)
+        if text is not None and pattern is not None:
+            self._fail(at, "pattern", "a turn has a text or a pattern, not both")
+        names = (*_ALWAYS_NAMED, *(pattern.groupindex if pattern else ()))
+        further = self._tables(table, "then", at)
+        for step, place in further:
+            self._known(step, _STEP_KEYS, place)
+        steps = tuple(self._step(step, place, names) for step, place in ((table, at), *further))
+        times = self._whole(table, "times", at, 1, 1_000_000)
+        return ScriptedTurn(text=text, pattern=pattern, times=times, steps=steps)
+
+    def _step(self, table: Mapping[str, Any], at: Place, names: tuple[str, ...]) -> Step:
+        reply = self._text(table, "reply", at)
+        self._template(reply, names, at, "reply")
+        return Step(
+            wait_ms=self._time(table, "wait", at),
+            warn=self._notice(table, "warn", at),
+            calls=self._calls(table, at, names),
+            reply=reply,
+            sound=self._sound(table, at),
+            error=self._notice(table, "error", at),
+            close=self._close(table, at),
+        )
+
+    def _calls(self, table: Mapping[str, Any], at: Place, names: tuple[str, ...]) -> tuple[FunctionCall, ...]:
+        value = table.get("call", [])
+        calls = [value] if isinstance(value, dict) else value
+        if not isinstance(calls, list) or not all(isinstance(each, dict) for each in calls):
+            self._fail(at, "call", 'it is { name = "…", arguments = { … } }, or a list of these')
+        for call in calls:
+            self._known(call, ("name", "arguments"), (*at, "call"))
+            if not isinstance(call.get("name"), str) or not isinstance(call.get("arguments", {}), dict):
+                self._fail(at, "call", "a call needs a name, a text; its arguments are a table")
+            self._template(call.get("arguments"), names, at, "call")
+        return tuple(FunctionCall(name=call["name"], arguments=call.get("arguments", {})) for call in calls)
+
+    def _sound(self, table: Mapping[str, Any], at: Place) -> Sound | None:
+        audio = self._text(table, "audio", at)
+        if audio is None:
+            return self._tone(table, at)
+        if "tone" in table:
+            self._fail(at, "tone", "a step has an audio file or a tone, not both")
+        try:
+            return self._read_sound(audio)
+        except ValueError as error:
+            self._fail(at, "audio", str(error))
+
+    def _tone(self, table: Mapping[str, Any], at: Place) -> Sound | None:
+        value = table.get("tone")
+        if value is None:
+            return None
+        if not isinstance(value, dict) or value.keys() != {"hz", "ms"}:
+            self._fail(at, "tone", "it is { hz = 440, ms = 500 }")
+        hz = self._whole(value, "hz", (*at, "tone"), 1, 20_000)
+        ms = self._whole(value, "ms", (*at, "tone"), 1, LONGEST_MS)
+        return tone(hz or 1, ms or 1)
+
+    def _notice(self, table: Mapping[str, Any], key: str, at: Place) -> Notice | None:
+        value = table.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, dict) or not isinstance(value.get("code"), str):
+            self._fail(at, key, 'it is { code = "…", description = "…" }')
+        self._known(value, ("code", "description"), (*at, key))
+        description = self._text(value, "description", (*at, key))
+        return Notice(code=value["code"], description=description or "The scenario says so.")
+
+    def _close(self, table: Mapping[str, Any], at: Place) -> int | None:
+        code = self._whole(table, "close", at, 1000, 4999)
+        if code is not None and (code in (1004, 1005, 1006, 1015) or 1015 < code < 3000):
+            self._fail(at, "close", f"{code} is no code that a Close may carry: 1000 to 1014 or 3000 to 4999")
+        return code
+
+    def _fault(self, table: Mapping[str, Any], at: Place) -> Fault:
+        try:
+            return read_fault(table.get("kind"), {name: value for name, value in table.items() if name != "kind"})
+        except BadFault as error:
+            self._fail(at, error.key, error.why)
+
+    def _pattern(self, table: Mapping[str, Any], at: Place) -> re.Pattern[str] | None:
+        text = self._text(table, "pattern", at)
+        try:
+            return None if text is None else re.compile(text)
+        except (re.error, OverflowError, RecursionError) as error:
+            self._fail(at, "pattern", f"not a regular expression: {error}")
+
+    def _template(self, value: Any, names: tuple[str, ...], at: Place, key: str) -> None:
+        for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            self._template(each, names, at, key)
+        if not isinstance(value, str):
+            return
+        try:
+            fields = [field for _, field, _, _ in string.Formatter().parse(value) if field is not None]
+        except ValueError as error:
+            self._fail(at, key, f"{error}; write {{{{ and }}}} for braces")
+        for field in fields:
+            if field not in names:
+                known = ", ".join(f"{{{name}}}" for name in names)
+                self._fail(at, key, f"{{{field}}} stands for nothing here; there are {known}; write {{{{ for a brace")
+
+    def _time(self, table: Mapping[str, Any], key: str, at: Place) -> int:
+        value = table.get(key, 0)
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            self._fail(at, key, f"{value!r} is not a time")
+        try:
+            return parse_time(value if isinstance(value, str) else f"{value:.12g}")
+        except SettingsError as error:
+            self._fail(at, key, str(error))
+
+    def _text(self, table: Mapping[str, Any], key: str, at: Place) -> str | None:
+        value = table.get(key)
+        if value is not None and not isinstance(value, str):
+            self._fail(at, key, f"{value!r} is not a text")
+        return value
+
+    def _whole(self, table: Mapping[str, Any], key: str, at: Place, low: int, high: int) -> int | None:
+        value = table.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            self._fail(at, key, f"{value!r} is not a whole number from {low} to {high}")
+        return value
+
+    def _tables(self, table: Mapping[str, Any], key: str, at: Place) -> list[tuple[Mapping[str, Any], Place]]:
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            path = ".".join(str(part) for part in (*at, key) if isinstance(part, str))
+            self._fail(at, key, f"it is a list of tables: begin each with [[{path}]]")
+        return [(each, (*at, key, n)) for n, each in enumerate(value)]
+
+    def _known(self, table: Mapping[str, Any], keys: tuple[str, ...], at: Place) -> None:
+        for key in table:
+            if key not in keys:
+                self._fail(at, key, f"no such key{nearest(key, dict.fromkeys(keys))}")
+
+    def _fail(self, at: Place, key: str, why: str) -> NoReturn:
+        line = _line_of(self._source, (*at, key)) or _line_of(self._source, at) or 1
+        path = ".".join(str(part) for part in (*at, key) if isinstance(part, str))
+        raise BadScenario(f"{self._file}, line {line}, {path}: {why}")
+
+
+def _line_of(source: str, place: Place) -> int | None:
+    """Return the line on which a value begins; None when there is no such value.
+
+    That is the line behind the longest beginning of the file that is TOML and does not have it yet.
+    """
+    lines = source.splitlines()
+    last_without = 0
+    for count in range(1, len(lines) + 1):
+        try:
+            data = tomllib.loads("\n".join(lines[:count]) + "\n")
+        except tomllib.TOMLDecodeError:
+            continue
+        if _has(data, place):
+            return last_without + 1
+        last_without = count
+    return None
+
+
+def _has(data: Any, place: Place) -> bool:
+    """Tell whether a value is there; a key inside an inline table is."""
+    try:
+        for part in place:
+            data = data[part]
+    except (LookupError, TypeError):
+        return False
+    return True

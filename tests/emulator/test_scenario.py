@@ -1,0 +1,262 @@
+"""What a scenario makes the agent do, and what a bad file is told."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import wave
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from pytest_dgbudget.emulator.library import Library
+from pytest_dgbudget.emulator.scenario_file import BadScenario
+from pytest_dgbudget.emulator.server import Emulator
+from pytest_dgbudget.emulator.sound import Sound, read_wav, tone
+from pytest_dgbudget.rules.audio import AudioFormat
+
+from .client import Client
+from .test_process import finish, first_line, process
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    def write(turns: str, head: str = '[[scenario]]\nname = "one"\n') -> Path:
+        path = tmp_path / "café 1.toml"
+        path.write_text(head + turns, encoding="utf-8")
+        return path
+
+    return write
+
+
+@asynccontextmanager
+async def playing(emulator: Emulator, reference: object) -> AsyncIterator[Client]:
+    headers = {"Authorization": f"Token {emulator.api_key}", "x-dgbudget-scenario": quote(str(reference))}
+    async with connect(emulator.agent_url, additional_headers=headers, proxy=None, max_queue=None) as connection:
+        client = Client(connection)
+        await client.until("Welcome")
+        await client.start()
+        yield client
+
+
+async def reply_to(client: Client, text: str) -> str:
+    """Say this and wait for what the agent says."""
+    await client.send("InjectUserMessage", content=text)
+    await client.until("ConversationText")
+    reply = await client.until("ConversationText")
+    await client.until("AgentAudioDone")
+    assert reply["role"] == "assistant"
+    return str(reply["content"])
+
+
+async def call_of(client: Client) -> dict[str, str]:
+    request = await client.until("FunctionCallRequest")
+    (function,) = request["functions"]
+    assert function["client_side"] is True
+    return dict(function)
+
+
+@pytest.mark.asyncio
+async def test_the_example_of_the_documentation_plays(emulator: Emulator, brief: None, tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", (DOCS / "emulator.md").read_text(encoding="utf-8"), re.DOTALL)[:1]
+    file = tmp_path / "example.toml"
+    file.write_text(example, encoding="utf-8")
+    async with playing(emulator, file) as client:
+        assert await reply_to(client, "where is MY order? ") == "Which one?"
+        await client.send("InjectUserMessage", content="It is order A-17.")
+        call = await call_of(client)
+        assert (call["name"], json.loads(call["arguments"])) == ("look_up", {"order": "A-17"})
+        await client.send("FunctionCallResponse", id=call["id"], name="look_up", content="on its way")
+        assert (await client.until("ConversationText"))["content"] == "Order A-17: on its way"
+        await client.until("AgentAudioDone")
+        await client.send("InjectUserMessage", content="So, Goodbye then")
+        await client.rest()
+        assert client.connection.close_code == 1000
+    async with playing(emulator, f"{file}::out of order") as client:
+        assert await reply_to(client, "hello") == "One moment."
+        assert [each["code"] for each in client.seen if not isinstance(each, bytes) and each["type"] == "Warning"] == [
+            "SLOW_THINK_REQUEST"
+        ]
+        await client.send("InjectUserMessage", content="hello")
+        assert await client.failure() == "FAILED_TO_THINK"
+
+
+@pytest.mark.asyncio
+async def test_what_no_turn_fits_the_parrot_answers(
+    emulator: Emulator, brief: None, write: Callable[[str], Path]
+) -> None:
+    async with playing(emulator, write('[[scenario.turn]]\ntext = "a"\nreply = "b"')) as client:
+        assert await reply_to(client, "ab") == "You said: ab"
+
+
+@pytest.mark.asyncio
+async def test_times_counts_in_each_session_of_its_own(
+    emulator: Emulator, brief: None, write: Callable[[str], Path]
+) -> None:
+    path = write('[[scenario.turn]]\ntimes = 1\nreply = "first"\n[[scenario.turn]]\nreply = "later"')
+    for _ in range(2):
+        async with playing(emulator, path) as client:
+            assert [await reply_to(client, "x") for _ in range(3)] == ["first", "later", "later"]
+
+
+@pytest.mark.asyncio
+async def test_a_user_who_speaks_ends_the_steps(emulator: Emulator, write: Callable[[str], Path]) -> None:
+    path = write('[[scenario.turn]]\ntext = "go"\ncall = { name = "f" }\nreply = "never"')
+    async with playing(emulator, path) as client:
+        await client.send("InjectUserMessage", content="go")
+        call = await call_of(client)
+        loud = struct.pack("<h", 8000) * 16000
+        await client.connection.send(loud)
+        cancelled = await client.until("FunctionCallCancelled")
+        assert cancelled["functions"] == [{"id": call["id"], "name": "f"}]
+        await client.connection.send(bytes(2 * 16000))
+        await client.until("AgentAudioDone")
+        assert _said(client).startswith("I heard")
+
+
+def _said(client: Client) -> str:
+    texts = [each for each in client.seen if not isinstance(each, bytes) and each["type"] == "ConversationText"]
+    return str(texts[-1]["content"])
+
+
+@pytest.mark.asyncio
+async def test_two_calls_are_asked_at_once_and_result_is_the_last_ones(
+    emulator: Emulator, brief: None, write: Callable[[str], Path]
+) -> None:
+    path = write('[[scenario.turn]]\ncall = [{ name = "f" }, { name = "g" }]\nreply = "{result} for {text}"')
+    async with playing(emulator, path) as client:
+        await client.send("InjectUserMessage", content="x")
+        first, second = await call_of(client), await call_of(client)
+        await client.send("FunctionCallResponse", id=second["id"], name="g", content="from g")
+        await client.send("FunctionCallResponse", id=first["id"], name="f", content="from f")
+        await client.until("AgentAudioDone")
+        assert _said(client) == "from g for x"
+
+
+@pytest.mark.asyncio
+async def test_an_audio_file_is_heard_in_place_of_the_voice(
+    emulator: Emulator, write: Callable[[str], Path], tmp_path: Path
+) -> None:
+    with wave.open(str(tmp_path / "ramp.wav"), "wb") as file:
+        file.setparams((2, 2, 8000, 0, "NONE", ""))
+        file.writeframes(b"".join(struct.pack("<hh", n, -1) for n in range(800)))
+    async with playing(emulator, write('[[scenario.turn]]\naudio = "ramp.wav"\n')) as client:
+        await client.send("InjectUserMessage", content="x")
+        await client.until("AgentAudioDone")
+        audio = b"".join(each for each in client.seen if isinstance(each, bytes))
+        samples = struct.unpack(f"<{len(audio) // 2}h", audio)
+    assert len(samples) == 1600
+    assert samples[:1598:2] == tuple(range(799))  # the left channel, at twice its rate
+    assert [each for each in client.types() if each == "ConversationText"] == ["ConversationText"]  # the user's
+
+
+@pytest.mark.parametrize("encoding", ["linear16", "mulaw", "alaw"])
+def test_a_tone_is_as_long_as_it_was_asked_for(encoding: str) -> None:
+    audio = AudioFormat(encoding, 11025)
+    assert sum(map(len, tone(440, 500).frames(audio))) == (audio.bytes_per_sample or 0) * (11025 // 2)
+
+
+def test_the_last_frame_is_filled_with_silence() -> None:
+    assert Sound([1000] * 8, 8000).milliseconds == 20
+    assert b"".join(Sound([1000] * 8, 8000).frames(AudioFormat("linear16", 8000)))[16:] == bytes(2 * 152)
+
+
+BAD = {
+    'x = 1\n[[scenario]]\nname = "a"': "line 1, x: no such key; there are: scenario",
+    "": "line 1, scenario: the file has none",
+    "scenario = 3": "line 1, scenario: it is a list of tables: begin each with [[scenario]]",
+    "[[scenario]\n": "line 1: not TOML",
+    "[[scenario]]\n[[scenario.turn]]\n": "line 1, scenario.name: a scenario needs a name",
+    '[[scenario]]\nname = "a"': "line 1, scenario.turn: the scenario has neither",
+    '[[scenario]]\nname = "a"\nturns = []': "line 3, scenario.turns: no such key; did you mean turn?",
+}
+BAD_TURNS = {
+    "reply = 3": "line 4, scenario.turn.reply: 3 is not a text",
+    'text = "a"\npattern = "b"': "line 5, scenario.turn.pattern: a turn has a text or a pattern, not both",
+    '# a comment\n\npattern = "("': "line 6, scenario.turn.pattern: not a regular expression",
+    'text = """\na\nb"""\nreply = "{x}"': "line 7, scenario.turn.reply: {x} stands for nothing here; there are {text}",
+    'reply = "{"': "line 4, scenario.turn.reply: ",
+    'call = { name = "f", arguments = { a = ["{b}"] } }': "line 4, scenario.turn.call: {b} stands for nothing",
+    "call = 3": "line 4, scenario.turn.call: it is { name",
+    'call = { name = "f", argument = {} }': "line 4, scenario.turn.call.argument: no such key",
+    'wait = "5 minutes"': "line 4, scenario.turn.wait: '5 minutes' is not a time",
+    "tone = 440": "line 4, scenario.turn.tone: it is { hz = 440, ms = 500 }",
+    "tone = { hz = 0, ms = 1 }": "line 4, scenario.turn.tone.hz: 0 is not a whole number from 1",
+    'audio = "none.wav"': "line 4, scenario.turn.audio: ",
+    "close = 1006": "line 4, scenario.turn.close: 1006 is no code that a Close may carry",
+    "close = true": "line 4, scenario.turn.close: True is not a whole number",
+    "error = {}": 'line 4, scenario.turn.error: it is { code = "…"',
+    "times = 0": "line 4, scenario.turn.times: 0 is not a whole number from 1",
+    "then = [{ reply = 'a' }, { text = 'b' }]": "line 4, scenario.turn.then.text: no such key",
+    "then = [\n  { reply = 'a' },\n  { close = 1 },\n]": "line 4, scenario.turn.then.close: 1 is not",
+    '[[scenario.fault]]\nkind = "dropp"': "line 5, scenario.fault.kind: 'dropp' is no fault; did you mean drop?",
+    '[[scenario.fault]]\nkind = "drop"\nhow = "x"': "line 6, scenario.fault.how: 'x' is none of rst, fin",
+    '[[scenario.fault]]\nkind = "limit"\n': "line 4, scenario.fault.sessions: limit needs it",
+}
+
+
+@pytest.mark.parametrize("source", BAD)
+def test_a_bad_file_names_line_and_key(source: str, write: Callable[..., Path]) -> None:
+    _assert_refused(write(source, ""), BAD[source])
+
+
+@pytest.mark.parametrize("turn", BAD_TURNS)
+def test_a_bad_turn_names_line_and_key(turn: str, write: Callable[..., Path]) -> None:
+    _assert_refused(write(f"[[scenario.turn]]\n{turn}\n"), BAD_TURNS[turn])
+
+
+def _assert_refused(path: Path, why: str) -> None:
+    with pytest.raises(BadScenario) as refused:
+        Library().find(str(path))
+    assert str(refused.value).startswith(f"{path}, {why}")
+
+
+def test_the_second_of_two_turns_is_the_one_that_is_named(write: Callable[..., Path]) -> None:
+    path = write('[[scenario.turn]]\nreply = "a"\n[[scenario.turn]]\nreply = "a"\n\n[[scenario.turn]]\nreply = 3\n')
+    _assert_refused(path, "line 9, scenario.turn.reply: 3 is not a text")
+
+
+def test_what_is_no_file_of_ours_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadScenario, match="can't be read: No such file"):
+        Library().find(str(tmp_path / "none.toml"))
+    (tmp_path / "latin.toml").write_bytes(b"# \xe9")
+    with pytest.raises(BadScenario, match="is not UTF-8"):
+        Library().find(str(tmp_path / "latin.toml"))
+    (tmp_path / "text.wav").write_text("RIFF")
+    with pytest.raises(ValueError, match="can't be read as a WAV file"):
+        read_wav(tmp_path / "text.wav")
+
+
+def test_a_file_that_has_changed_is_read_again(write: Callable[..., Path]) -> None:
+    library, path = Library(), write('[[scenario.turn]]\nreply = "a"')
+    assert library.find(str(path)) is library.find(str(path))
+    write('[[scenario.turn]]\nreply = "abc"')
+    assert library.find(str(path)).turns[0].steps[0].reply == "abc"
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_names_a_bad_file_is_refused(emulator: Emulator, tmp_path: Path) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with playing(emulator, tmp_path / "none.toml"):
+            pass
+    assert refused.value.response.status_code == 422
+    assert b"can't be read" in (refused.value.response.body or b"")
+
+
+def test_the_command_plays_a_file_and_refuses_a_bad_one(write: Callable[..., Path]) -> None:
+    path = write('[[scenario.turn]]\nreply = "a"')
+    with process("--tied", "--scenario", str(path)) as child:
+        assert first_line(child)["agent_url"]
+        assert finish(child) == (0, "", "")
+    with process("--scenario", f"{path}::two") as child:
+        status, stdout, stderr = finish(child)
+    assert (status, stdout) == (2, "")
+    assert stderr == f"dgbudget emulator: {path} has no scenario 'two'; it has: one\n"

@@ -1,0 +1,108 @@
+"""Scenarios as tests choose them: marker and ini key, each test its own, in parallel as well."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Project
+from tests.vendor import Vendor
+
+ORDERS = """
+[[scenario]]
+name = "found"
+[[scenario.turn]]
+text = "where is my order?"
+reply = "It is on its way."
+
+[[scenario]]
+name = "lost"
+[[scenario.turn]]
+pattern = "order (?P<number>\\\\d+)"
+reply = "I can't find {number}."
+"""
+
+TESTS = """
+import pytest
+
+@pytest.mark.dg_scenario("orders.toml")
+def test_first(voice_agent):
+    with voice_agent.connect() as session:
+        assert session.say("Where is my ORDER?").reply == "It is on its way."
+
+@pytest.mark.dg_scenario("orders.toml", name="lost")
+def test_named(voice_agent):
+    with voice_agent.connect() as session:
+        assert session.say("order 17").reply == "I can't find 17."
+
+def test_none(voice_agent):
+    with voice_agent.connect() as session:
+        assert session.say("order 17").reply == "You said: order 17"
+"""
+
+
+@pytest.fixture
+def orders(project: Project) -> Project:
+    project.write("orders.toml", ORDERS)
+    project.write("test_orders.py", TESTS)
+    return project
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n2",)], ids=["alone", "in parallel"])
+def test_each_test_is_played_its_own_scenario(orders: Project, arguments: tuple[str, ...]) -> None:
+    ended = orders.run(*arguments)
+    assert ended.status == 0, ended.output
+    assert ended.usage["reconciliation"]["verdict"] == "reconciled"
+
+
+def test_the_ini_key_chooses_for_tests_without_a_marker(orders: Project) -> None:
+    orders.write("pytest.ini", "[pytest]\ndg_scenario = orders.toml::found\n")
+    orders.write(
+        "test_orders.py",
+        """
+import pytest
+
+def test_of_the_ini_key(voice_agent):
+    with voice_agent.connect() as session:
+        assert session.say("where is my order?").reply == "It is on its way."
+
+@pytest.mark.dg_scenario(name="lost")
+def test_of_the_same_file(voice_agent):
+    with voice_agent.connect() as session:
+        assert session.say("order 5").reply == "I can't find 5."
+""",
+    )
+    ended = orders.run()
+    assert ended.status == 0, ended.output
+
+
+def test_a_bad_scenario_fails_its_test_in_setup_with_line_and_key_and_opens_nothing(orders: Project) -> None:
+    orders.write("orders.toml", ORDERS.replace('reply = "It', 'replly = "It'))
+    ended = orders.run("-k", "first or none")
+    assert ended.outcomes() == {"test_none": "passed"}
+    assert "orders.toml, line 6, scenario.turn.replly: no such key; did you mean reply?" in ended.output
+
+
+def test_a_bad_marker_fails_its_own_test_and_no_other(orders: Project) -> None:
+    bad = {
+        '"orders.toml", name="other"': "has no scenario 'other'; it has: found, lost",
+        '"nowhere.toml"': "there is no file",
+        'name="found"': "names no file, and neither does the ini key dg_scenario",
+        "": "@pytest.mark.dg_scenario() is not understood",
+        '"orders.toml", nam="found"': "nam='found') is not understood",
+        '"orders.toml", file="orders.toml"': "file='orders.toml') is not understood",
+        "17": "@pytest.mark.dg_scenario(17) is not understood",
+    }
+    marked = [f"@pytest.mark.dg_scenario({marker})\ndef test_bad(voice_agent): pass\n" for marker in bad]
+    for n, test in enumerate(marked):
+        orders.write(f"test_bad_{n}.py", f"import pytest\n{test}")
+    ended = orders.run("-k", "bad or first")
+    assert f"1 passed, 2 deselected, {len(bad)} errors" in ended.output
+    assert [why for why in bad.values() if why not in ended.output] == []
+
+
+def test_a_live_target_is_sent_no_header_of_ours(orders: Project) -> None:
+    with Vendor() as vendor:
+        ended = orders.run("-k", "named", "--dg-target=live", "--dg-budget=10s", env=vendor.environ)
+        assert "about order 17" in ended.output
+        (seen,) = vendor.wait_closed(1)
+    assert [name for name in seen.headers if name.startswith("x-dgbudget")] == []
