@@ -139,7 +139,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def template(path: str) -> str:
     """Return a path as the vendor's file has it, without the names of its parameters."""
-    return re.sub(r"\{project\}|[0-9a-f-]{36}", "{}", path)
+    return re.sub(r"\{\w+\}|[0-9a-f-]{36}", "{}", path)
 
 
 def check(answer: Any, schema: str) -> None:
@@ -156,9 +156,12 @@ def check(answer: Any, schema: str) -> None:
 def corrected(schemas: dict[str, Any]) -> dict[str, Any]:
     """Let be null what the vendor's own examples show as null, though its file does not say so.
 
-    And a model, or a key that is asked for, match one form or the other: every one matches both, which oneOf forbids.
+    And models, errors and wishes for keys match one form or another: most match several, which oneOf forbids.
     """
     row = schemas["ProjectRequestResponse"]
     may_be_null = {name: {"anyOf": [row["properties"][name], {"type": "null"}]} for name in ("response", "callback")}
-    either = {name: {"anyOf": schemas[name]["oneOf"]} for name in ("GetModelV1Response", "CreateKeyV1Request")}
+    either = {
+        name: {"anyOf": schemas[name]["oneOf"]}
+        for name in ("GetModelV1Response", "CreateKeyV1Request", "ErrorResponse")
+    }
     return {**schemas, **either, "ProjectRequestResponse": {**row, "properties": {**row["properties"], **may_be_null}}}
