@@ -9,10 +9,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from .api import VENDOR, check, corrected, template
 from .test_process import PATIENCE, finish, first_line, process
@@ -41,7 +44,13 @@ NARROW = [
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[dict[str, str]]:
     with process("--tied", "--settlement-lag", "0") as child:
-        yield first_line(child)
+        line = first_line(child)
+        for _ in range(3):
+            with connect(
+                line["agent_url"], subprotocols=[Subprotocol("token"), Subprotocol(line["api_key"])], proxy=None
+            ):
+                pass
+        yield line
         assert finish(child) == (0, "", "")  # it has logged no bug of its own
 
 
@@ -67,12 +76,15 @@ def known_ids(emulator: dict[str, str]) -> dict[str, list[str]]:
 
     project = f"/v1/projects/{emulator['project_id']}"
     spare = {"comment": "spare", "scopes": ["member"]}
-    return {
+    nothing = str(uuid4())
+    known = {
         "project_id": [emulator["project_id"]],
+        "request_id": [each["request_id"] for each in ask(f"{project}/requests")["requests"]],
         "key_id": [ask(f"{project}/keys", spare)["api_key_id"] for _ in range(3)],
         "balance_id": [each["balance_id"] for each in ask(f"{project}/balances")["balances"]],
         "model_id": [each["uuid"] for each in ask("/v1/models")["stt"]],
     }
+    return {name: [*ids, nothing] for name, ids in known.items()}
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
