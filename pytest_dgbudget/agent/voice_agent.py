@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from pytest_dgbudget.agent.agent_settings import SettingsSource, load_settings
+from pytest_dgbudget.agent.emulator import Emulator
 from pytest_dgbudget.agent.endpoint import Endpoint
 from pytest_dgbudget.agent.faces import AsyncSession, Session
 from pytest_dgbudget.agent.line import in_event_loop
@@ -33,6 +34,7 @@ class VoiceAgent:
         )
         self._opening = Opening(link=link, endpoint=self.endpoint, attempt=granted.attempt)
         self._default_settings = default_settings
+        self.emulator = Emulator(link, granted.attempt)
 
     def connect(
         self,

@@ -60,6 +60,7 @@ class OpenSession:
         self.opened_at = clock.seconds()
         self.tags = key.tags
         self.tier = STANDARD
+        self.amend: Callable[[Record], Sequence[Record]] = lambda record: (record,)  # what faults make of it
         self._clock = clock
         self._book = book
 
@@ -124,4 +125,4 @@ class Account:
             usd=round_usd(milliseconds * self._prices[session.tier] / 60_000),
             settles_at=closed_at + self._settlement_lag,
         )
-        self._records.append(record)
+        self._records.extend(session.amend(record))

@@ -97,7 +97,7 @@ def _one_of(*known: str) -> Read:
     return read
 
 
-_STATUS = _whole(300, 599)
+_STATUS = _whole(200, 599)
 _BYTES = _whole(1, 1024**3)
 _MOMENT: dict[str, tuple[Read, Any]] = {"at": (_text, None), "after": (_time, 0)}
 _DELAY: dict[str, tuple[Read, Any]] = {"delay": (_time, REQUIRED)}

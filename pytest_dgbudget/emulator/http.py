@@ -38,12 +38,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What goes back; length, ``dg-request-id`` and the connection's fate are added on the way."""
+    """What goes back, after ``delay`` seconds; length, ``dg-request-id`` and the connection's fate are added."""
 
     status: int = 200
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes
+    delay: float = 0.0
 
 
 class Refusal(Exception):
@@ -142,6 +143,8 @@ class _Connection:
             request, answer = _refuse(refusal, request)
         except Refusal as refusal:
             request, answer = _refuse(refusal, request)
+        if answer.delay:
+            await asyncio.sleep(answer.delay)
         await self._write(request, answer)
         if (self._http.our_state, self._http.their_state) != (h11.DONE, h11.DONE):
             return False

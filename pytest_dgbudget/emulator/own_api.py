@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from pytest_dgbudget.emulator.credentials import complaint, same_key, split
+from pytest_dgbudget.emulator.faults import BadFault, read_fault
+from pytest_dgbudget.emulator.grants import Grants
 from pytest_dgbudget.emulator.http import Answer, Refusal, Request
 from pytest_dgbudget.emulator.library import Library
 from pytest_dgbudget.emulator.scenario_file import BadScenario
@@ -22,8 +24,9 @@ PREFIX = "/emulator/v1/"
 class OwnApi:
     """Answers what begins with PREFIX."""
 
-    def __init__(self, library: Library, *, api_key: str) -> None:
+    def __init__(self, library: Library, grants: Grants, *, api_key: str) -> None:
         self._library = library
+        self._grants = grants
         self._api_key = api_key
 
     def respond(self, request: Request) -> Answer:
@@ -44,7 +47,27 @@ class OwnApi:
         except BadScenario as error:
             raise Refusal(422, "EMULATED_BAD_SCENARIO", str(error)) from None
 
+    def _fault(self, request: Request, name: str) -> Any:
+        """Add a fault to a grant: a JSON object with ``kind`` and parameters, as in a scenario."""
+        try:
+            given = json.loads(request.body)
+            if not isinstance(given, dict):
+                raise BadFault("kind", "a fault is a JSON object")
+            fault = read_fault(given.pop("kind", None), given)
+        except BadFault as error:
+            raise Refusal(422, "EMULATED_BAD_FAULT", str(error)) from None
+        except ValueError:
+            raise Refusal(422, "EMULATED_BAD_FAULT", "the body is not JSON") from None
+        self._grants.add(self._grants.named(name), fault)
+        return {}
+
+    def _no_faults(self, _request: Request, name: str) -> Any:
+        self._grants.named(name).clear()
+        return {}
+
 
 _ROUTES: dict[tuple[str, str], Callable[..., Any]] = {
     ("GET", "scenario"): OwnApi._scenario,
+    ("POST", "grants/([^/]+)/faults"): OwnApi._fault,
+    ("DELETE", "grants/([^/]+)/faults"): OwnApi._no_faults,
 }

@@ -11,6 +11,7 @@ import logging
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -20,11 +21,14 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from pytest_dgbudget.emulator.bill_faults import amended
 from pytest_dgbudget.emulator.billing import SETTLEMENT_LAG, Account, OpenSession
 from pytest_dgbudget.emulator.codes import ProtocolError
 from pytest_dgbudget.emulator.conversation import Conversation
 from pytest_dgbudget.emulator.credentials import complaint, split
-from pytest_dgbudget.emulator.http import HttpServer
+from pytest_dgbudget.emulator.grants import NAMELESS, Grants
+from pytest_dgbudget.emulator.http import Answer, HttpServer
+from pytest_dgbudget.emulator.http import Request as ApiRequest
 from pytest_dgbudget.emulator.keys import Key
 from pytest_dgbudget.emulator.library import Library
 from pytest_dgbudget.emulator.limits import Limits
@@ -36,10 +40,12 @@ from pytest_dgbudget.emulator.scenario import Scenario, Script
 from pytest_dgbudget.emulator.scenario_file import BadScenario
 from pytest_dgbudget.emulator.settings import Agents
 from pytest_dgbudget.emulator.timekeeping import Clock
+from pytest_dgbudget.emulator.wire import Wire
 
 HOST = "127.0.0.1"
 PATH = "/v1/agent/converse"
 SCENARIO_HEADER = "x-dgbudget-scenario"  # FILE or FILE::NAME, percent-encoded
+GRANT_HEADER = "x-dgbudget-grant"
 MAX_MESSAGE = 32 * 2**20  # bytes; the vendor documents no limit
 
 # The vendor documents no close code for the agent. Its speech-to-text socket closes with 1008 when the client
@@ -49,6 +55,7 @@ CLOSE_OUR_FAULT = 1011
 
 _SCHEMES = ("token", "bearer")
 _BACKLOG = 1024
+_OPEN_SECONDS = 60.0  # longer than clients wait, so that a slow handshake is theirs to give up
 _PATIENCE_SECONDS = 1.0  # with a client that neither reads nor answers our Close
 _log = logging.getLogger(__name__)
 
@@ -60,12 +67,24 @@ class AgentConnection(ServerConnection):
     """A connection to the agent's port; from its 101 on it is a session, which ends when the socket does."""
 
     key: Key
+    wire: Wire
     session: OpenSession | None = None
     scenario: Scenario | None = None
+
+    def begin(self, session: OpenSession) -> None:
+        """The 101 goes out."""
+        self.session = session
+        session.amend = lambda record: amended(record, self.wire.faults)
+        self.wire.open()
+
+    def data_received(self, data: bytes) -> None:
+        if self.session is None or not self.wire.deaf:
+            super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.session is not None:
             self.session.close()
+            self.wire.close()
         super().connection_lost(exc)
 
 
@@ -101,13 +120,22 @@ class Emulator:
         self.api_key = self._account.keyring.owners.secret
         self._host = host
         api = ManagementApi(self._account, page_base=page_base, wrapped=wrapped)
-        own = OwnApi(self._library, api_key=self.api_key)
-        self._api = HttpServer(lambda request: (own if request.path.startswith(PREFIX) else api).respond(request))
+        self._grants = Grants()
+        own = OwnApi(self._library, self._grants, api_key=self.api_key)
+        self._api = HttpServer(lambda request: self._respond(request, own, api))
         with contextlib.ExitStack() as undo:
             self._agent_socket = undo.enter_context(_bind(host, port))
             self._api_socket = undo.enter_context(_bind(host, api_port))
             undo.pop_all()
         self._agent: Server | None = None
+
+    def _respond(self, request: ApiRequest, own: OwnApi, vendors: ManagementApi) -> Answer:
+        """Answer on the API port; faults befall the vendor's part of it alone."""
+        if request.path.startswith(PREFIX):
+            return own.respond(request)
+        refusal = self._grants.api_refusal()
+        answer = vendors.respond(request) if refusal is None else refusal.answer(request.id)
+        return replace(answer, delay=self._grants.api_delay())
 
     @property
     def agent_url(self) -> str:
@@ -137,6 +165,7 @@ class Emulator:
             compression=None,
             max_size=MAX_MESSAGE,
             ping_interval=None,  # pings would be a keep-alive that the vendor does not document
+            open_timeout=_OPEN_SECONDS,
             close_timeout=_PATIENCE_SECONDS,
             backlog=_BACKLOG,
             logger=_silent,
@@ -159,7 +188,7 @@ class Emulator:
         for _ in range(2):
             await asyncio.sleep(0)
 
-    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.path.partition("?")[0] != PATH:
             return _refuse(connection, HTTPStatus.NOT_FOUND, "NOT_FOUND", f"The emulator serves {PATH} here.")
         keys = _offered_keys(request)
@@ -172,7 +201,17 @@ class Emulator:
             return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INSUFFICIENT_PERMISSIONS", text)
         assert isinstance(connection, AgentConnection)
         connection.key = allowed
-        return self._cast(connection, request)
+        return self._cast(connection, request) or await self._fault_of_handshake(connection, request)
+
+    async def _fault_of_handshake(self, connection: AgentConnection, request: Request) -> Response | None:
+        """Slow the handshake down or refuse it, if that is a fault of this client's grant or scenario."""
+        grant = self._grants.named(request.headers.get(GRANT_HEADER) or NAMELESS)
+        connection.wire = Wire(connection, grant, connection.scenario.faults if connection.scenario else ())
+        faults = connection.wire.faults
+        self._grants.script(faults)
+        await asyncio.sleep(sum(fault["delay"] for fault in faults if fault.kind == "slow-handshake") / 1000)
+        refusal = grant.refusal(faults)
+        return None if refusal is None else _refuse(connection, refusal.status, refusal.code, refusal.message)
 
     def _cast(self, connection: AgentConnection, request: Request) -> Response | None:
         """Find what is to be played to this client, or refuse it."""
@@ -196,7 +235,7 @@ class Emulator:
         opens = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
         if opens and connection.protocol.state is State.CONNECTING:  # who is gone already gets no 101
             assert isinstance(connection, AgentConnection)
-            connection.session = self._account.open(request_id, connection.key)
+            connection.begin(self._account.open(request_id, connection.key))
 
     def _choose_subprotocol(self, _: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
         """Browsers fail when none of what they offered is chosen; the key itself is never sent back."""
@@ -226,10 +265,12 @@ def _offered_keys(request: Request) -> list[str]:
     return [key.strip() for scheme, key in pairs if scheme.lower() in _SCHEMES]
 
 
-def _refuse(connection: ServerConnection, status: HTTPStatus, code: str, message: str) -> Response:
+def _refuse(connection: ServerConnection, status: int, code: str, message: str) -> Response:
     """Return a refusal in the vendor's form; ``dg-error`` as its speech sockets have it."""
     body = {"err_code": code, "err_msg": message, "request_id": str(connection.id)}
-    response = connection.respond(status, json.dumps(body))
+    response = connection.respond(HTTPStatus.BAD_REQUEST, json.dumps(body))
+    response.status_code = int(status)  # a fault's may be one that has no name
+    response.reason_phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Refused"
     del response.headers["Content-Type"]
     response.headers["Content-Type"] = "application/json"
     response.headers["dg-error"] = message
@@ -242,7 +283,7 @@ async def _converse(connection: ServerConnection, *, limits: Limits | None, agen
     session = connection.session
     script = None if connection.scenario is None else Script(connection.scenario)
     conversation = Conversation(
-        connection.send,
+        connection.wire.send,
         request_id=session.request_id,
         tag=session.configure,
         limits=limits,
@@ -250,7 +291,7 @@ async def _converse(connection: ServerConnection, *, limits: Limits | None, agen
         script=script,
     )
     speaking = asyncio.ensure_future(conversation.speak())
-    hearing = asyncio.ensure_future(_hear(connection, conversation))
+    hearing = asyncio.ensure_future(_hear(connection.wire, conversation))
     try:
         await asyncio.wait((speaking, hearing), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -259,17 +300,19 @@ async def _converse(connection: ServerConnection, *, limits: Limits | None, agen
         outcomes = await asyncio.gather(speaking, hearing, return_exceptions=True)
         conversation.end()
     failure = next((each for each in outcomes if isinstance(each, Exception)), None)
-    if failure is not None and not isinstance(failure, ConnectionClosed):
+    if connection.wire.deaf:
+        await connection.wait_closed()
+    elif failure is not None and not isinstance(failure, ConnectionClosed):
         await _fail(connection, failure)
 
 
-async def _hear(connection: ServerConnection, conversation: Conversation) -> None:
+async def _hear(wire: Wire, conversation: Conversation) -> None:
     await conversation.welcome()
-    async for message in connection:
+    async for message in wire.messages():
         await conversation.receive(message)
 
 
-async def _fail(connection: ServerConnection, failure: Exception) -> None:
+async def _fail(connection: AgentConnection, failure: Exception) -> None:
     """Send the Error and close: the documentation says to treat any Error as the session's end."""
     if isinstance(failure, Closed):
         return await connection.close(failure.code, "the scenario closes")
@@ -284,8 +327,8 @@ async def _fail(connection: ServerConnection, failure: Exception) -> None:
         connection.transport.abort()  # it reads nothing: neither Error nor Close will get through
 
 
-async def _part(connection: ServerConnection, failure: ProtocolError, close_code: int) -> None:
+async def _part(connection: AgentConnection, failure: ProtocolError, close_code: int) -> None:
     message = {"type": "Error", "description": failure.description, "code": failure.code}
     with contextlib.suppress(ConnectionClosed):
-        await connection.send(json.dumps(message))
+        await connection.wire.send(json.dumps(message))
         await connection.close(close_code, failure.code)

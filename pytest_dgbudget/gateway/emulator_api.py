@@ -29,7 +29,7 @@ async def ask_emulator(emulator: Emulator, method: str, path: str, body: Any = N
         raise GatewayError(f"the emulator can't be asked: {type(error).__name__}: {error}") from None
     if status == 200:
         return document
-    raise (SettingsError if status == 422 else GatewayError)(document["err_msg"])
+    raise (SettingsError if status == 422 else GatewayError)(str(document["err_msg"]))
 
 
 async def _exchange(emulator: Emulator, method: str, path: str, body: Any) -> tuple[int, bytes]:

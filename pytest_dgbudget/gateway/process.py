@@ -219,6 +219,9 @@ class Gateway:
             return await run.remaining(message["attempt"])
         if op == "scenario":
             return await self._ask_emulator("GET", f"/scenario?reference={quote(message['reference'])}")
+        if op == "emulator":
+            path = f"/grants/{quote(message['attempt'], safe='')}/{quote(message['what'], safe='')}"
+            return await self._ask_emulator(message["method"], path, message["body"])
         if op == "end":
             return await run.end(owner, message["attempt"])
         if op == "outcome":
@@ -239,7 +242,8 @@ class Gateway:
         except DialFailed as failed:
             raise GatewayError(str(getattr(failed, "reason", failed))) from None
         if self._emulator is None:
-            raise SettingsError(f"there is no emulator in this run: its target is {self._settings.target}")
+            target = self._settings.target
+            raise SettingsError(f"this run's target is {target}, where nothing is emulated; use --dg-target=emulator")
         return await ask_emulator(self._emulator, method, path, body)
 
     def owner_lost(self, owner: Owner) -> None:

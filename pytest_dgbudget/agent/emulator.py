@@ -1,0 +1,32 @@
+"""What a test may ask of the emulator while it runs: faults, and a journal of what came and went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_dgbudget.agent.link import Link
+
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
+
+class Emulator:
+    """The emulator, as one test sees it. Everything raises SettingsError where the target is another one."""
+
+    def __init__(self, link: Link, attempt: str) -> None:
+        self._link = link
+        self._attempt = attempt
+
+    def fault(self, kind: str, **parameters: Any) -> None:
+        """Let something go wrong in this test's sessions, those that are open included (docs/emulator.md).
+
+        Raises SettingsError for what is no fault.
+        """
+        self._ask("POST", "faults", {**parameters, "kind": kind})
+
+    def clear_faults(self) -> None:
+        """Let nothing go wrong any more; faults of the scenario and of the management API stay."""
+        self._ask("DELETE", "faults")
+
+    def _ask(self, method: str, what: str, body: Any = None) -> Any:
+        return self._link.ask("emulator", attempt=self._attempt, method=method, what=what, body=body)
