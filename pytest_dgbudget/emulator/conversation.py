@@ -145,18 +145,17 @@ class Conversation:
         if behavior not in ("default", "queue", "interrupt"):
             _unparsable("behavior must be default, queue or interrupt.")
         if behavior != "interrupt" and self._ear.speaking:
-            return await self._refuse_injection("user")
+            return await self._refuse_injection("user", "INJECT_AGENT_MESSAGE_DURING_USER_SPEECH")
         if behavior == "default" and self._speaker.mid_turn:
-            return await self._refuse_injection("agent")
+            return await self._refuse_injection("agent", "INJECT_AGENT_MESSAGE_DURING_AGENT_SPEECH")
         if behavior == "interrupt":
             self._ear.forget()  # who speaks on is heard as beginning anew, as documented
             return self._speaker.interrupt(text)
         return self._speaker.utter(text)
 
-    async def _refuse_injection(self, who: str) -> None:
+    async def _refuse_injection(self, who: str, code: str) -> None:
         """Message and Warning are both documented; that both are sent is the emulator's choice."""
         await self._outbox.say("InjectionRefused", message=f"Cannot inject message while {who} is currently speaking")
-        code = f"INJECT_AGENT_MESSAGE_DURING_{who.upper()}_SPEECH"
         await self._outbox.warn(code, f"InjectAgentMessage was ignored during {who} speech.")
 
     async def _function_response(self, data: dict[str, Any]) -> None:
