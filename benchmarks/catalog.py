@@ -14,6 +14,7 @@ MODULES = {
     "death": "how soon the server sees a session closed when its owner is killed",
     "startup": "instructions of a pytest start: with pytest-asyncio alone, with us, with pytest-timeout, pytest-xdist",
     "per_test": "instructions per test that uses the fixture and that doesn't",
+    "emulator": "the emulator: how late its speech is in 100 conversations, start to first connection, memory",
     "ledger": "leases per second with one writer and with eight",
 }
 

@@ -36,7 +36,7 @@ class Session:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.sendall(upgrade_request(port, PATH, token))
         self.messages = Messages()
-        self._read_head()
+        read_head(self.socket)
         self._await_message(b'"Welcome"')
         self.socket.sendall(from_client(TEXT, json.dumps(DEFAULT_SETTINGS).encode()))
         self._await_message(b'"SettingsApplied"')
@@ -59,18 +59,19 @@ class Session:
             pass
         self.socket.close()
 
-    def _read_head(self) -> None:
-        """Byte by byte: what follows it is the messages'."""
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += self.socket.recv(1) or sys.exit("the connection was closed before its 101")
-        if b" 101 " not in head.partition(b"\r\n")[0]:
-            sys.exit(f"the handshake was refused: {head.decode()}")
-
     def _await_message(self, part: bytes) -> None:
         payloads: list[bytes] = []
         while not any(part in payload for payload in payloads):
             payloads = [payload for _, payload in self.messages.feed(self.socket.recv(65536))]
+
+
+def read_head(connection: socket.socket) -> None:
+    """Byte by byte: what follows it is the messages'."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += connection.recv(1) or sys.exit("the connection was closed before its 101")
+    if b" 101 " not in head.partition(b"\r\n")[0]:
+        sys.exit(f"the handshake was refused: {head.decode()}")
 
 
 class Load:

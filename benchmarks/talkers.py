@@ -1,0 +1,125 @@
+"""Conversations with the emulator at real-time pace: PORT TOKEN SESSIONS SECONDS.
+
+Prints "began" and "ended", then how late each frame of the agent's speech came, in milliseconds; the sessions are open
+until its stdin ends. Each client sends 50 messages of 20 ms a second and asks again as soon as it was answered. Frame n
+of an answer is due 20 ms behind the one before it, but for those of the lead; the earliest in its answer is on time.
+One thread without an event loop, as in pacer.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import select
+import selectors
+import socket
+import sys
+import time
+from collections.abc import Sequence
+
+from benchmarks.pacer import PATH, read_head
+from benchmarks.wire import BINARY, CLOSE, TEXT, Messages, from_client, header, upgrade_request
+from pytest_dgbudget.agent.agent_settings import DEFAULT_SETTINGS
+
+INTERVAL = 1 / 50
+FRAME_MS = 20
+LEAD_FRAMES = 5  # the emulator sends them at once
+SILENCE = header(BINARY, 960, 0x80) + bytes(4 + 960)  # 20 ms of the default settings' input
+QUESTION = from_client(TEXT, json.dumps({"type": "InjectUserMessage", "content": "x" * 60}).encode())
+SETTLE_SECONDS = 1.0
+
+
+class Talker:
+    """One conversation; ``late_ms`` has the frames of the answers that are over."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self.late_ms: list[float] = []
+        self._arrivals: list[float] = []
+        self._messages = Messages()
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.sendall(upgrade_request(port, PATH, token))
+        read_head(self._socket)
+        agent = {**DEFAULT_SETTINGS["agent"], "greeting": None}
+        self._socket.sendall(from_client(TEXT, json.dumps({**DEFAULT_SETTINGS, "agent": agent}).encode()))
+        self._socket.sendall(QUESTION)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self) -> None:
+        self._socket.sendall(SILENCE)
+
+    def take(self) -> None:
+        data, now = self._socket.recv(65536), time.monotonic() * 1000
+        for opcode, payload in self._messages.feed(data):
+            if opcode == BINARY:
+                self._arrivals.append(now)
+            elif b'"AgentAudioDone"' in payload:
+                self._end_answer()
+            elif opcode == CLOSE or b'"Error"' in payload:
+                sys.exit(f"the emulator ended a session: {payload!r}")
+
+    def close(self) -> None:
+        self._socket.sendall(from_client(CLOSE, b"\x03\xe8"))
+        while self._socket.recv(65536):
+            pass
+        self._socket.close()
+
+    def _end_answer(self) -> None:
+        self.late_ms += lateness(self._arrivals)
+        self._arrivals = []
+        self._socket.sendall(QUESTION)
+
+
+def lateness(arrivals: Sequence[float]) -> Sequence[float]:
+    """How much later than the most punctual of them each frame came, in milliseconds."""
+    offsets = [at - max(0, n - LEAD_FRAMES) * FRAME_MS for n, at in enumerate(arrivals)]
+    return [offset - min(offsets) for offset in offsets]
+
+
+class Load:
+    """Sends when it is time, and meanwhile takes what comes."""
+
+    def __init__(self, talkers: Sequence[Talker]) -> None:
+        self._talkers = talkers
+        self._selector = selectors.DefaultSelector()
+        for talker in talkers:
+            self._selector.register(talker, selectors.EVENT_READ)
+
+    def run(self, seconds: float) -> None:
+        gap = INTERVAL / len(self._talkers)
+        started = time.monotonic()
+        for number in range(round(seconds / gap)):
+            self._take_until(started + number * gap)
+            self._talkers[number % len(self._talkers)].send()
+
+    def _take_until(self, instant: float) -> None:
+        """At least once, however late it is."""
+        while select.select([self._selector], [], [], max(0.0, instant - time.monotonic()))[0]:
+            for key, _ in self._selector.select(0):
+                talker = key.fileobj
+                assert isinstance(talker, Talker)
+                talker.take()
+            if time.monotonic() >= instant:
+                return
+
+
+def main(port: int, token: str, sessions: int, seconds: float) -> None:
+    talkers = [Talker(port, token) for _ in range(sessions)]
+    load = Load(talkers)
+    gc.disable()
+    load.run(SETTLE_SECONDS)
+    for talker in talkers:
+        talker.late_ms = []
+    print("began", flush=True)
+    load.run(seconds)
+    print("ended", flush=True)
+    print(json.dumps([round(late, 3) for talker in talkers for late in talker.late_ms]), flush=True)
+    sys.stdin.read()
+    for talker in talkers:
+        talker.close()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
