@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 
-from pytest_dgbudget.emulator.limits import Limits
+from pytest_dgbudget.emulator.codes import ProtocolError
+from pytest_dgbudget.emulator.limits import Limits, Timekeeper
 from pytest_dgbudget.emulator.server import Emulator
 
 from .client import session
@@ -54,6 +56,20 @@ async def test_session_is_warned_at_1_h_55_and_ended_at_2_h_whatever_its_client_
         assert await client.failure() == "MAXIMUM_SESSION_LENGTH_REACHED"
         assert 0.9 < time.monotonic() - began < 9
         assert client.types().count("Warning") == 1
+
+
+@pytest.mark.asyncio
+async def test_warning_comes_once_however_often_the_clock_is_looked_at() -> None:
+    warned = []
+
+    async def warn(code: str, _: str) -> None:
+        warned.append(code)
+
+    keeper = Timekeeper(Limits(silence=0.2, warning=0), warn)
+    asyncio.get_running_loop().call_later(0.1, keeper.heard)
+    with pytest.raises(ProtocolError, match="CLIENT_MESSAGE_TIMEOUT"):
+        await keeper.run()
+    assert warned == ["MAXIMUM_SESSION_LENGTH_APPROACHING"]
 
 
 def test_defaults_are_the_documented_two_hours() -> None:

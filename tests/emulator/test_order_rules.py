@@ -126,7 +126,7 @@ async def test_long_prompt_is_fine_behind_an_endpoint_of_ones_own(emulator: Emul
     async with session(emulator, agent={}) as client:
         await client.send("UpdateThink", think=think)
         await client.send("UpdatePrompt", prompt="x" * 25_001)
-        await client.send("KeepAlive")
+        await client.until("PromptUpdated")
         await answers(client)
         assert "Warning" not in client.types()
 
