@@ -28,5 +28,13 @@ class Emulator:
         """Let nothing go wrong any more; faults of the scenario and of the management API stay."""
         self._ask("DELETE", "faults")
 
+    def journal(self) -> list[dict[str, Any]]:
+        """Return what this test's sessions sent and received so far, session by session, oldest first.
+
+        The envelope is that of the vendor's observability guide; ``payload`` has the message (docs/emulator.md).
+        """
+        records: list[dict[str, Any]] = self._ask("GET", "journal")["records"]
+        return records
+
     def _ask(self, method: str, what: str, body: Any = None) -> Any:
         return self._link.ask("emulator", attempt=self._attempt, method=method, what=what, body=body)

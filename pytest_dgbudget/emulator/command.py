@@ -44,6 +44,7 @@ def run(argv: Sequence[str] | None) -> int:
         "--agents", type=_agents, default={}, metavar="FILE", help="reusable agents: a JSON object of id: agent"
     )
     parser.add_argument("--scenario", metavar="FILE", help="what the agent does; FILE::NAME for one of several")
+    parser.add_argument("--journal", type=Path, metavar="FILE", help="record what came and went, as JSON Lines")
     add_bill_options(parser)
     parser.add_argument("--tied", action="store_true", help="end when stdin ends")
     options = parser.parse_args(argv)
@@ -54,6 +55,7 @@ def run(argv: Sequence[str] | None) -> int:
             limits=Limits(silence=options.client_timeout),
             agents=options.agents,
             scenario=options.scenario,
+            journal=options.journal,
             **from_bill_options(options),
         )
     except (OSError, BadScenario) as error:

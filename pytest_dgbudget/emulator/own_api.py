@@ -15,6 +15,7 @@ from pytest_dgbudget.emulator.credentials import complaint, same_key, split
 from pytest_dgbudget.emulator.faults import BadFault, read_fault
 from pytest_dgbudget.emulator.grants import Grants
 from pytest_dgbudget.emulator.http import Answer, Refusal, Request
+from pytest_dgbudget.emulator.journal import Journal
 from pytest_dgbudget.emulator.library import Library
 from pytest_dgbudget.emulator.scenario_file import BadScenario
 
@@ -24,9 +25,10 @@ PREFIX = "/emulator/v1/"
 class OwnApi:
     """Answers what begins with PREFIX."""
 
-    def __init__(self, library: Library, grants: Grants, *, api_key: str) -> None:
+    def __init__(self, library: Library, grants: Grants, journal: Journal, *, api_key: str) -> None:
         self._library = library
         self._grants = grants
+        self._journal = journal
         self._api_key = api_key
 
     def respond(self, request: Request) -> Answer:
@@ -65,9 +67,13 @@ class OwnApi:
         self._grants.named(name).clear()
         return {}
 
+    def _records(self, _request: Request, name: str) -> Any:
+        return {"records": self._journal.of(name)}
+
 
 _ROUTES: dict[tuple[str, str], Callable[..., Any]] = {
     ("GET", "scenario"): OwnApi._scenario,
     ("POST", "grants/([^/]+)/faults"): OwnApi._fault,
+    ("GET", "grants/([^/]+)/journal"): OwnApi._records,
     ("DELETE", "grants/([^/]+)/faults"): OwnApi._no_faults,
 }

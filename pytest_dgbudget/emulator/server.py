@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
+from pathlib import Path
 from urllib.parse import unquote
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -29,6 +30,7 @@ from pytest_dgbudget.emulator.credentials import complaint, split
 from pytest_dgbudget.emulator.grants import NAMELESS, Grants
 from pytest_dgbudget.emulator.http import Answer, HttpServer
 from pytest_dgbudget.emulator.http import Request as ApiRequest
+from pytest_dgbudget.emulator.journal import TO_CLIENT, Journal
 from pytest_dgbudget.emulator.keys import Key
 from pytest_dgbudget.emulator.library import Library
 from pytest_dgbudget.emulator.limits import Limits
@@ -93,7 +95,7 @@ class Emulator:
 
     ``settlement_lag``, ``prices`` and ``clock`` are those of Account, ``page_base`` and ``wrapped`` of ManagementApi.
     ``limits`` and ``agents`` (reusable ones) hold for every session. ``scenario``, FILE or FILE::NAME, is played to
-    clients that name none (BadScenario says what is wrong with it).
+    clients that name none (BadScenario says what is wrong with it). ``journal`` is a file that records are added to.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Emulator:
         limits: Limits | None = None,
         agents: Agents | None = None,
         scenario: str | None = None,
+        journal: Path | None = None,
     ) -> None:
         self._converse = functools.partial(_converse, limits=limits, agents=agents)
         self._library = Library()
@@ -121,7 +124,8 @@ class Emulator:
         self._host = host
         api = ManagementApi(self._account, page_base=page_base, wrapped=wrapped)
         self._grants = Grants()
-        own = OwnApi(self._library, self._grants, api_key=self.api_key)
+        self._journal = Journal(journal)
+        own = OwnApi(self._library, self._grants, self._journal, api_key=self.api_key)
         self._api = HttpServer(lambda request: self._respond(request, own, api))
         with contextlib.ExitStack() as undo:
             self._agent_socket = undo.enter_context(_bind(host, port))
@@ -180,6 +184,7 @@ class Emulator:
         self._agent.close()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._agent.wait_closed(), 2 * _PATIENCE_SECONDS)
+        self._journal.close()
 
     async def _stop_accepting(self) -> None:
         """Let who was accepted in this turn of the loop come in: asyncio can't make a connection of a closed server."""
@@ -206,12 +211,16 @@ class Emulator:
     async def _fault_of_handshake(self, connection: AgentConnection, request: Request) -> Response | None:
         """Slow the handshake down or refuse it, if that is a fault of this client's grant or scenario."""
         grant = self._grants.named(request.headers.get(GRANT_HEADER) or NAMELESS)
-        connection.wire = Wire(connection, grant, connection.scenario.faults if connection.scenario else ())
+        journal = self._journal.session(grant.name, str(connection.id), request.headers.get("x-deepgram-session-id"))
+        connection.wire = Wire(connection, grant, connection.scenario.faults if connection.scenario else (), journal)
         faults = connection.wire.faults
         self._grants.script(faults)
         await asyncio.sleep(sum(fault["delay"] for fault in faults if fault.kind == "slow-handshake") / 1000)
         refusal = grant.refusal(faults)
-        return None if refusal is None else _refuse(connection, refusal.status, refusal.code, refusal.message)
+        if refusal is None:
+            return None
+        journal.add(TO_CLIENT, {"type": "(refused)", "status": refusal.status, "code": refusal.code})
+        return _refuse(connection, refusal.status, refusal.code, refusal.message)
 
     def _cast(self, connection: AgentConnection, request: Request) -> Response | None:
         """Find what is to be played to this client, or refuse it."""

@@ -13,10 +13,11 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
 
 from pytest_dgbudget.emulator.faults import MALFORMED, OUT_OF_CREDIT, Fault
 from pytest_dgbudget.emulator.grants import Grant
+from pytest_dgbudget.emulator.journal import TO_CLIENT, TO_SERVER, SessionJournal
 
 AUDIO = "(audio)"
 _OURS = re.compile(r'\{"type": "([^"]*)"')  # as the outbox writes them
@@ -27,7 +28,10 @@ _CLOSE_OUT_OF_CREDIT = 1008  # the vendor documents no code
 class Wire:
     """What stands between a conversation and its connection."""
 
-    def __init__(self, connection: ServerConnection, grant: Grant, scripted: tuple[Fault, ...]) -> None:
+    def __init__(
+        self, connection: ServerConnection, grant: Grant, scripted: tuple[Fault, ...], journal: SessionJournal
+    ) -> None:
+        self.journal = journal
         self._connection = connection
         self._grant = grant
         self._scripted = scripted
@@ -51,6 +55,17 @@ class Wire:
         """Leave nothing behind that could still happen."""
         self._grant.wires.discard(self)
         self.disarm()
+        for direction, close in self._closes():
+            self.journal.add(direction, {"type": "(close)", "code": close.code, "reason": close.reason})
+        self.journal.add(TO_CLIENT, {"type": "(end)"})
+
+    def _closes(self) -> list[tuple[str, Close]]:
+        """Return each side's Close, in their order."""
+        protocol = self._connection.protocol
+        both = [(TO_SERVER, protocol.close_rcvd), (TO_CLIENT, protocol.close_sent)]
+        if protocol.close_rcvd_then_sent is False:
+            both.reverse()
+        return [(direction, close) for direction, close in both if close is not None]
 
     def arm(self, fault: Fault) -> None:
         """Let a fault strike when its moment comes."""
@@ -69,6 +84,7 @@ class Wire:
     async def messages(self) -> AsyncIterator[str | bytes]:
         """Yield what the client sends; a fault may come before it is answered."""
         async for message in self._connection:
+            self.journal.note(TO_SERVER, message)
             await self._reached(_kind(message))
             yield message
 
@@ -77,6 +93,7 @@ class Wire:
         async with self._order:  # a message that is slow must not be overtaken
             kind = _kind(message)
             for each in await self._altered(kind, message):
+                self.journal.note(TO_CLIENT, each)
                 await self._connection.send(each)
         await self._reached(kind)
 
@@ -114,6 +131,7 @@ class Wire:
 
     async def _strike(self, fault: Fault, delay: float = 0) -> None:
         await asyncio.sleep(delay)
+        self.journal.add(TO_CLIENT, {"type": "(fault)", "kind": fault.kind})
         with contextlib.suppress(ConnectionClosed):
             await getattr(self, "_" + fault.kind.replace("-", "_"))(fault)
 

@@ -1,0 +1,89 @@
+"""What the emulator received and sent, in the envelope of the vendor's page "Session Observability".
+
+That page has request_id, session_id, customer_id, seq, ts and direction around the whole message, and advises to leave
+audio out. The emulator's additions are records whose ``type`` is in parentheses: audio that was left out, and how a
+session ended or why it was refused. ``session_id`` is the client's own ``x-deepgram-session-id``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+TO_CLIENT = "server_to_client"
+TO_SERVER = "client_to_server"
+LONGEST = 10_000  # records of one grant that are kept for its test to fetch
+_MOST_GRANTS = 64  # whose records are kept; the oldest are forgotten first
+
+
+class Journal:
+    """Records by grant, and in a file where there is one (OSError says why there can't be)."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._file = None if path is None else path.open("a", encoding="utf-8", buffering=1)
+        self._records: dict[str, deque[str]] = {}
+
+    def of(self, grant: str) -> list[Any]:
+        """Return a grant's records, oldest first."""
+        return [json.loads(record) for record in self._records.get(grant, ())]
+
+    def session(self, grant: str, request_id: str, session_id: str | None) -> SessionJournal:
+        return SessionJournal(request_id, session_id, lambda record: self._write(grant, record))
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _write(self, grant: str, record: str) -> None:
+        if self._file is not None:
+            self._file.write(record + "\n")
+        kept = self._records.pop(grant, None) or deque(maxlen=LONGEST)
+        kept.append(record)
+        self._records[grant] = kept  # behind all others
+        while len(self._records) > _MOST_GRANTS:
+            del self._records[next(iter(self._records))]
+
+
+class SessionJournal:
+    """One session's records."""
+
+    def __init__(self, request_id: str, session_id: str | None, write: Callable[[str], None]) -> None:
+        self._ids = {"request_id": request_id, "session_id": session_id}
+        self._write = write
+        self._seq = 0
+        self._audio: dict[str, tuple[str, int, int]] = {}
+
+    def note(self, direction: str, message: str | bytes) -> None:
+        """Record a message; audio once for all that comes before the next text."""
+        if isinstance(message, bytes):
+            since, frames, size = self._audio.get(direction, (_now(), 0, 0))
+            self._audio[direction] = since, frames + 1, size + len(message)
+        else:
+            self.add(direction, _payload(message))
+
+    def add(self, direction: str, payload: Any) -> None:
+        for way, (since, frames, size) in self._audio.items():
+            self._record(way, since, {"type": "(audio)", "messages": frames, "bytes": size})
+        self._audio.clear()
+        self._record(direction, _now(), payload)
+
+    def _record(self, direction: str, moment: str, payload: Any) -> None:
+        self._seq += 1
+        record = {**self._ids, "seq": self._seq, "ts": moment, "direction": direction, "payload": payload}
+        self._write(json.dumps(record))
+
+
+def _payload(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return {"type": "(not JSON)", "text": text}
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

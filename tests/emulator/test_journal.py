@@ -1,0 +1,99 @@
+"""The journal: the vendor's recommended envelope around what came and went."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.sync.client import connect as connect_now
+
+from pytest_dgbudget.emulator.journal import LONGEST, TO_CLIENT, TO_SERVER, Journal
+from pytest_dgbudget.emulator.server import Emulator
+
+from .client import SETTINGS, Client
+from .test_process import finish, first_line, process
+
+
+def kinds(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Direction and type of each record."""
+    return [(record["direction"], record["payload"]["type"]) for record in records]
+
+
+@pytest.mark.asyncio
+async def test_a_session_is_recorded_in_the_vendors_envelope(brief: None, tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    async with Emulator(journal=path) as emulator:
+        headers = {"Authorization": f"Token {emulator.api_key}", "x-deepgram-session-id": "mine"}
+        async with connect(emulator.agent_url, additional_headers=headers, proxy=None, max_queue=None) as connection:
+            client = Client(connection)
+            request_id = (await client.until("Welcome"))["request_id"]
+            await client.start()
+            await client.send("InjectUserMessage", content="hé\n")
+            await client.until("AgentAudioDone")
+            await client.until("LatencyReport")
+            await connection.send(bytes(320))
+            await connection.send(bytes(320))
+            await client.send("KeepAlive")
+        await connection.wait_closed()
+    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert {tuple(record) for record in records} == {("request_id", "session_id", "seq", "ts", "direction", "payload")}
+    assert {(record["request_id"], record["session_id"]) for record in records} == {(request_id, "mine")}
+    assert [record["seq"] for record in records] == list(range(1, len(records) + 1))
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record["ts"]) for record in records)
+    assert kinds(records) == [
+        (TO_CLIENT, "Welcome"),
+        (TO_SERVER, "Settings"),
+        (TO_CLIENT, "SettingsApplied"),
+        (TO_SERVER, "InjectUserMessage"),
+        (TO_CLIENT, "ConversationText"),
+        (TO_CLIENT, "ConversationText"),
+        (TO_CLIENT, "(audio)"),
+        (TO_CLIENT, "AgentAudioDone"),
+        (TO_CLIENT, "LatencyReport"),
+        (TO_SERVER, "(audio)"),
+        (TO_SERVER, "KeepAlive"),
+        (TO_SERVER, "(close)"),
+        (TO_CLIENT, "(close)"),
+        (TO_CLIENT, "(end)"),
+    ]
+    payloads = [record["payload"] for record in records]
+    assert payloads[1] == SETTINGS
+    assert payloads[3]["content"] == "hé\n"
+    assert payloads[9] == {"type": "(audio)", "messages": 2, "bytes": 640}
+    assert payloads[11] == {"type": "(close)", "code": 1000, "reason": ""}
+
+
+def test_what_is_not_json_is_recorded_as_it_came() -> None:
+    journal = Journal()
+    journal.session("g", "r", None).note(TO_SERVER, "{")
+    assert journal.of("g")[0]["payload"] == {"type": "(not JSON)", "text": "{"}
+
+
+def test_what_nobody_fetches_is_forgotten() -> None:
+    journal = Journal()
+    for n in range(100):
+        journal.session(f"grant {n}", "r", None).note(TO_SERVER, "1")
+    assert journal.of("grant 0") == []
+    assert len(journal.of("grant 99")) == 1
+    session = journal.session("busy", "r", None)
+    for _ in range(LONGEST + 5):
+        session.note(TO_SERVER, "1")
+    assert [journal.of("busy")[at]["seq"] for at in (0, -1)] == [6, LONGEST + 5]
+
+
+def test_the_command_writes_it_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with process("--tied", "--journal", str(path)) as child:
+        line = first_line(child)
+        headers = {"Authorization": f"Token {line['api_key']}"}
+        with connect_now(line["agent_url"], additional_headers=headers, proxy=None) as agent:
+            agent.recv()
+            assert json.loads(path.read_text(encoding="utf-8"))["payload"]["type"] == "Welcome"
+        assert finish(child)[0] == 0
+    with process("--journal", str(tmp_path / "nowhere" / "journal.jsonl")) as child:
+        code, stdout, stderr = finish(child)
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
