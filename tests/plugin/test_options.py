@@ -46,10 +46,18 @@ GIVEN: dict[str, Any] = {
     "dg_ledger": ("sqlite:///else/where.db", "ledger", "{root}/else/where.db"),
     "dg_report_dir": ("reports", "report_dir", "{root}/reports"),
     "dg_agent_settings": ("agent.json", "agent_settings", "{root}/agent.json"),
+    "dg_scenario": ("orders.toml::refund", "scenario", "{root}/orders.toml::refund"),
     "dg_keep_key": ("true", "keep_key", True),
     "dg_overrun_exit_code": ("9", "overrun_exit_code", 9),
 }
-INI_ONLY = {"dg_agent_settings", "dg_junit_attachment", "dg_keep_key", "dg_overrun_exit_code", "dg_vendor_grace"}
+INI_ONLY = {
+    "dg_agent_settings",
+    "dg_junit_attachment",
+    "dg_keep_key",
+    "dg_overrun_exit_code",
+    "dg_scenario",
+    "dg_vendor_grace",
+}
 BY_FLAG = {name: text for name, (text, _, _) in GIVEN.items() if name not in INI_ONLY}
 BY_VARIABLE = {
     "DG_BUDGET": "dg_budget",
@@ -179,6 +187,7 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "ledger_given": False,
         "report_dir": str(pytester.path / ".dgbudget/report"),
         "agent_settings": None,
+        "scenario": None,
         "keep_key": False,
         "overrun_exit_code": 1,
         "has_key": False,
@@ -240,6 +249,7 @@ BAD = {
     "dg_ledger": (["ledger.db", "mysql://x", "sqlite:///"], "sqlite:///PATH"),
     "dg_report_dir": ([""], "empty"),
     "dg_agent_settings": ([""], "empty"),
+    "dg_scenario": (["", "::refund"], "names no file"),
     "dg_keep_key": (["maybe", ""], "true nor false"),
     "dg_overrun_exit_code": (["0", "256", "-1", "x"], "1 to 255"),
 }
