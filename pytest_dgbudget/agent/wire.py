@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from websockets.asyncio.client import ClientConnection
@@ -31,6 +31,8 @@ from pytest_dgbudget.rules.messages import (
 _KEEP_ALIVE_SECONDS = 8
 # How long the agent may take for its Welcome and SettingsApplied.
 _READY_SECONDS = 10
+# What a message that did not come tells of those that did.
+_MOST_LISTED = 50
 
 T = TypeVar("T")
 Handler = Callable[[FunctionCall], Awaitable[Any]]
@@ -229,7 +231,7 @@ class Wire:
         try:
             return await asyncio.wait_for(wait(), timeout)
         except (TimeoutError, asyncio.TimeoutError):
-            came = ", ".join(_brief(message) for message in self.messages[start:]) or "nothing"
+            came = _listed(self.messages[start:])
             raise ExpectTimeout(f"no {described} within {timeout:g} s; came instead: {came}") from None
 
     def _raise_if_over(self) -> None:
@@ -250,6 +252,13 @@ class Wire:
 
     def _audio_of(self, start: int, end: int) -> bytes:
         return bytes(self.audio[self._audio_before[start] : self._audio_before[end - 1]])
+
+
+def _listed(messages: Sequence[Message]) -> str:
+    """Tell what came, the last ones where it was a flood."""
+    listed = ", ".join(_brief(message) for message in messages[-_MOST_LISTED:]) or "nothing"
+    earlier = len(messages) - _MOST_LISTED
+    return f"{listed} (and {earlier} before)" if earlier > 0 else listed
 
 
 def _matches(message: Message, kind: str, fields: Mapping[str, Any]) -> bool:

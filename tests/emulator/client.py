@@ -18,7 +18,7 @@ from pytest_dgbudget.emulator.server import Emulator
 
 from . import protocol
 
-PATIENCE = 10.0  # seconds; nothing here takes one
+PATIENCE = 30.0  # seconds; nothing here takes one on a quiet machine
 SETTINGS: dict[str, Any] = {
     "type": "Settings",
     "flags": {"history": False},

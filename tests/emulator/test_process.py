@@ -23,7 +23,7 @@ from websockets.sync.client import connect
 from .client import deaf_session
 
 COMMAND = "import sys; sys.path.pop(0); from pytest_dgbudget.emulator import main; main({!r})"
-PATIENCE = 10
+PATIENCE = 30
 AGENT_ID = "7b1c2f5e-0000-4000-8000-000000000001"
 
 
