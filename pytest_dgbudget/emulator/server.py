@@ -65,7 +65,12 @@ _log = logging.getLogger(__name__)
 _silent = logging.Logger("dgbudget-emulator-websockets", level=logging.CRITICAL + 1)
 
 
-class AgentConnection(ServerConnection):
+# All connections read into this one, and deal with what they read before the next read. asyncio's own buffer for each
+# read is so big that the system maps and unmaps it every time.
+_READ = memoryview(bytearray(64 * 1024))
+
+
+class AgentConnection(ServerConnection, asyncio.BufferedProtocol):
     """A connection to the agent's port; from its 101 on it is a session, which ends when the socket does."""
 
     key: Key
@@ -79,9 +84,12 @@ class AgentConnection(ServerConnection):
         session.amend = lambda record: amended(record, self.wire.faults)
         self.wire.open()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _READ
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self.session is None or not self.wire.deaf:
-            super().data_received(data)
+            self.data_received(_READ[:nbytes].tobytes())
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.session is not None:

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_dgbudget.gateway.runlock import is_live
 from tests.conftest import Project
+from tests.gateways import wait_until
 from tests.ledgers import ends_of_leases, rows_of
 from tests.process.test_disk import ONE_SESSION, power_fails
 from tests.vendor import Vendor
@@ -51,7 +52,7 @@ def test_what_a_machine_took_with_it_is_charged_in_full_and_its_run_goes_on(proj
     vendor.wait_closed(1)
     folder = project.path / ".dgbudget"
     assert (folder / "run-one.lock").exists()
-    assert not is_live(folder, "one")
+    wait_until(lambda: not is_live(folder, "one"))
     assert ends_of_leases(project.path) == [None]
     project.write("test_it.py", ONE_SESSION)
     result = project.run(*arguments, env=vendor.environ)
