@@ -110,6 +110,9 @@ class FrameReader:
         while (payload := _find_payload(data, at)) is not None:
             start, end = payload
             opcode = data[at] & 0x0F
+            if opcode == TEXT:
+                # Against the protocol, one may begin inside another, of which nothing is kept then.
+                self._message = None
             held = self.holding and self._is_text(opcode)
             if end - start > self._longest(opcode):
                 if held:

@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from websockets.frames import Close as LibraryClose
 from websockets.frames import Frame, Opcode
@@ -310,6 +310,7 @@ def test_what_it_makes_of_garbage_does_not_depend_on_the_cuts(
 
 
 @settings(deadline=None, max_examples=300)
+@example(b"\x01~\x00\x95".ljust(4 + 149, b"\0") + b"\x01~\x00\x95".ljust(141, b"\0"), [], False)
 @given(GARBAGE, CUTS, st.booleans())
 def test_no_garbage_makes_it_keep_more_than_its_bounds(garbage: bytes, cuts: list[int], holding: bool) -> None:
     with small_bounds(True) as limit:
