@@ -19,7 +19,7 @@ _LONGEST_CONTROL = 125
 # A frame up to here is passed on when it is whole, so that a cut rarely falls inside one; a longer one as it comes.
 _WHOLE_UP_TO = 64 * 1024
 # A text message up to here is read; the protocol's own are far smaller.
-_READ_UP_TO = 256 * 1024
+_READ_UP_TO = 64 * 1024
 
 # How most frames begin: a whole binary message, and a length of two bytes.
 _BINARY_MESSAGE = _FINAL | BINARY

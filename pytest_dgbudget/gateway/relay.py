@@ -20,7 +20,7 @@ from pytest_dgbudget.model import ClosedBy
 
 # How long either side may take to answer a Close.
 CLOSE_SECONDS = 1.0
-_WRITE_HIGH_WATER = 64 * 1024
+_WRITE_HIGH_WATER = 32 * 1024
 _LONGEST_SETTINGS = 16 * 1024 * 1024
 
 UPSTREAM_LOST = 4503
@@ -28,7 +28,7 @@ UPSTREAM_LOST = 4503
 
 # All legs read into this one, and deal with what they read before the next read. A buffer for each, as big as a read
 # may be, costs a system call to get and one to return: a third of what the relay takes.
-_READ = memoryview(bytearray(256 * 1024))
+_READ = memoryview(bytearray(64 * 1024))
 
 
 class Leg(asyncio.BufferedProtocol):

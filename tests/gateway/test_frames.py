@@ -36,7 +36,7 @@ PING = 0x9
 LONGEST_HEADER = 14
 # Bounds that small messages reach, too.
 SMALL_READ, SMALL_WHOLE = 150, 100
-READ, WHOLE = 256 * 1024, 64 * 1024
+READ, WHOLE = 64 * 1024, 64 * 1024
 MIB = 1024 * 1024
 KEY = b"\x01\x80\xff\x7e"
 

@@ -12,10 +12,8 @@ import pytest
 from pytest_dgbudget.gateway.clock import MeteringLoop
 from pytest_dgbudget.gateway.conversation import Conversation
 from pytest_dgbudget.gateway.frames import Close
-from pytest_dgbudget.gateway.relay import Relay
+from pytest_dgbudget.gateway.relay import _WRITE_HIGH_WATER, Relay
 from pytest_dgbudget.gateway.upstream import Upstream
-
-HIGH_WATER = 64 * 1024
 
 
 async def transport_of(near: socket.socket) -> asyncio.Transport:
@@ -45,7 +43,7 @@ async def close_with_room_for(left: int) -> None:
         upstream = cast("Upstream", SimpleNamespace(transport=vendor, rest=b"", was_lost=False))
         relay = Relay(client, upstream, Conversation("tag", lambda _: None), lambda: None)
         relay.start(b"")
-        fill(client, HIGH_WATER - left)
+        fill(client, _WRITE_HIGH_WATER - left)
         relay.close("test-budget", Close(4402, "used up"))
         assert vendor.is_reading()
         client.abort()

@@ -26,19 +26,16 @@ from tests.vendor import Seen, Vendor
 
 SETTINGS = b'{"type": "Settings", "agent": {}}'
 # Audio as it comes, and about the longest text that the gateway reads.
-FLOODS = {"audio": (BINARY, bytes(32_000)), "text": (TEXT, b'{"type": "X", "x": "' + b"x" * 250_000 + b'"}')}
+FLOODS = {"audio": (BINARY, bytes(32_000)), "text": (TEXT, b'{"type": "X", "x": "' + b"x" * 62_000 + b'"}')}
 # More than the system itself keeps of what a session's four ends have not read.
 MOST_FLOOD = 48 * 2**20
 # Nobody takes any more when nothing moved for so long.
 STALLED_SECONDS = 0.5
 
 SESSIONS = 10
-# Both sides with long texts that are only just read: much stands in each direction twice, over TLS three times.
-MOST_KIB_EACH = {"the client": 1024, "the vendor": 1024, "both": 4096}
+MOST_KIB_EACH = 1024
 # The Close is due a quarter of a second before the end of the allowance.
 BUDGET, DUE = 3.0, 2.75
-# The end of the allowance, as a busy machine keeps it.
-AT_MOST = BUDGET + 0.1
 
 
 class Moody:
@@ -152,8 +149,10 @@ class Stalled:
         self._what = what
         self._door = door
         self.clients: list[RawClient] = []
+        self.began_at = 0.0
 
     def open(self, stack: ExitStack, count: int, token: str) -> None:
+        self.began_at = time.monotonic()
         for _ in range(count):
             client = stack.enter_context(RawClient(self._door, token))
             client.send(TEXT, SETTINGS)
@@ -193,7 +192,7 @@ def test_a_side_that_stops_reading_stalls_its_own_session_only(
         each = (door.resident_kib() - memory) / SESSIONS
     median, slowest = statistics.median(trips) * 1000, max(trips) * 1000
     print(f"{each:.0f} KiB per stalled session; {len(trips)} trips, {median:.1f} ms, the slowest {slowest:.0f} ms")
-    assert each < MOST_KIB_EACH[who]
+    assert each < MOST_KIB_EACH
     assert median < 100
     assert slowest < 5000
 
@@ -253,9 +252,10 @@ def test_i4_a_stalled_session_is_cut_on_time(
     assert seen.close_seen_at is not None
     lateness = seen.close_seen_at - seen.opened_at - DUE
     print(f"lateness of the Close: {lateness * 1000:.1f} ms")
-    assert -0.5 < lateness < BUDGET - DUE
+    assert lateness < BUDGET - DUE
+    assert seen.close_seen_at - stalled.began_at > DUE, "it is dialled, and metered, after that"
     assert seen.close_code == 1000
-    assert door.owner.link.end(attempt.attempt)["figures"]["seconds"] <= AT_MOST
+    assert door.owner.link.end(attempt.attempt)["figures"]["seconds"] <= BUDGET
 
 
 @pytest.mark.parametrize("who", ["the vendor", "both"])
@@ -274,14 +274,15 @@ def test_i4_a_vendor_that_stops_reading_is_let_go_within_the_allowance(
         wait_until(lambda: seen.close_seen_at is not None)
     assert seen.close_seen_at is not None
     print(f"the vendor is let go {(seen.close_seen_at - seen.opened_at - DUE) * 1000:.1f} ms after its Close is due")
-    assert seen.close_seen_at - seen.opened_at < AT_MOST
+    assert seen.close_seen_at - seen.opened_at < BUDGET
     if who == "the vendor":
         assert closed_at is not None
         lateness = closed_at - seen.opened_at - DUE
         print(f"lateness of the client's Close: {lateness * 1000:.1f} ms; {ended['figures']['seconds']} s used")
-        assert -0.5 < lateness < BUDGET - DUE
+        assert lateness < BUDGET - DUE
+        assert closed_at - stalled.began_at > DUE, "it is dialled, and metered, after that"
     assert [overrun["kind"] for overrun in ended["overruns"]] == ["cut"]
-    assert DUE < ended["figures"]["seconds"] <= AT_MOST
+    assert DUE < ended["figures"]["seconds"] <= BUDGET
 
 
 def close_of(client: RawClient) -> float | None:

@@ -17,22 +17,14 @@ from pytest_dgbudget.rules.matching import (
 )
 from pytest_dgbudget.units import known_sum
 
+from .rows import rows
+
 NOW_MS = 1_800_000_000_000
 IDS = st.sampled_from(["a", "b", "c"])
 # A zero that was measured is a figure like any other.
 FIGURES = st.none() | st.just(0) | st.integers(0, 100_000)
 AMOUNTS = st.integers(0, 10**9)
-ROWS = st.lists(
-    st.builds(
-        VendorRow,
-        request_id=IDS,
-        ms=FIGURES,
-        micro_usd=FIGURES,
-        tagged=st.sampled_from([True, False, None]),
-        settled=st.booleans(),
-    ),
-    max_size=6,
-)
+ROWS = rows(IDS, FIGURES, 6)
 TERMS = st.builds(
     Terms,
     tolerance=st.builds(Tolerance, ms=st.integers(0, 200_000), share=st.floats(0, 2)),

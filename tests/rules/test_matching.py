@@ -22,22 +22,14 @@ from pytest_dgbudget.rules.matching import (
     match,
 )
 
+from .rows import rows
+
 NOW_MS = 1_800_000_000_000
 TERMS = Terms(tolerance=Tolerance(ms=2000, share=0.05), grace_ms=600_000, now_ms=NOW_MS)
 
 IDS = st.sampled_from([f"r{number}" for number in range(8)])
 FIGURES = st.none() | st.integers(0, 10_000_000)
-ROWS = st.lists(
-    st.builds(
-        VendorRow,
-        request_id=IDS,
-        ms=FIGURES,
-        micro_usd=FIGURES,
-        tagged=st.sampled_from([True, False, None]),
-        settled=st.booleans(),
-    ),
-    max_size=12,
-)
+ROWS = rows(IDS, FIGURES, 12)
 
 
 @st.composite
