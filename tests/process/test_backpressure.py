@@ -18,7 +18,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import Close
 from websockets.sync.client import ClientConnection
 
-from pytest_dgbudget.gateway.frames import BINARY, CLOSE, TEXT
+from pytest_dgbudget.gateway.frames import _READ_UP_TO, BINARY, CLOSE, TEXT
 from tests.door import Door, RawClient, opened, wire
 from tests.gateways import wait_until
 from tests.process.test_tls import certified
@@ -26,7 +26,8 @@ from tests.vendor import Seen, Vendor
 
 SETTINGS = b'{"type": "Settings", "agent": {}}'
 # Audio as it comes, and about the longest text that the gateway reads.
-FLOODS = {"audio": (BINARY, bytes(32_000)), "text": (TEXT, b'{"type": "X", "x": "' + b"x" * 62_000 + b'"}')}
+LONG_TEXT = b'{"type": "X", "x": "' + b"x" * (_READ_UP_TO - 100) + b'"}'
+FLOODS = {"audio": (BINARY, bytes(32_000)), "text": (TEXT, LONG_TEXT)}
 # More than the system itself keeps of what a session's four ends have not read.
 MOST_FLOOD = 48 * 2**20
 # Nobody takes any more when nothing moved for so long.
