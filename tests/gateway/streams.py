@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -33,6 +34,11 @@ class Sent:
     reserved_bits: int = 0
     length_bytes: int = 0
     key: bytes = b""
+
+    def __repr__(self) -> str:
+        # A long payload would bury what else a failing example is made of.
+        form = (self.final, self.reserved_bits, self.length_bytes, self.key)
+        return f"Sent({self.opcode}, {reprlib.repr(self.payload)} of {len(self.payload)} bytes, {form})"
 
     @property
     def wire(self) -> bytes:

@@ -117,7 +117,7 @@ def test_it_finds_what_the_library_finds_however_the_stream_is_cut(
 @given(streams(), CUTS)
 def test_while_holding_what_replaces_a_text_goes_out_in_its_place(stream: Stream, cuts: list[int]) -> None:
     by_library = read_by_library(stream)
-    reader = Reader(holding=True).feed(cut(stream.wire, cuts))
+    reader = Reader(holding=True, hold_up_to=MIB).feed(cut(stream.wire, cuts))
     assert reader.passed == passes_while_holding(by_library)
     assert reader.texts == by_library.texts
     assert reader.frames.binary_bytes == by_library.binary_bytes
