@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,17 @@ def points_down_or_sideways(one: Import) -> bool:
     # Modules that stand beside one another in the root are in one package, too.
     beside = one.home == one.top or {one.home, one.top} <= ROOT_MODULES
     return LAYERS[one.top] < LAYERS[one.home] or (beside and LAYERS[one.top] == LAYERS[one.home])
+
+
+@pytest.mark.parametrize("package", sorted({path.parent.parent.name for path in PACKAGE.glob("*/*/__init__.py")}))
+def test_the_folders_inside_a_package_know_one_another_in_one_direction_only(package: str) -> None:
+    known: dict[str, set[str]] = {}
+    for one in OURS:
+        (top, *importer), (other_top, *imported) = one.importer.split("."), one.imported.split(".")
+        if top == other_top == package and importer and imported and importer[0] != imported[0] and one.at_run_time:
+            known.setdefault(importer[0], set()).add(imported[0])
+    assert len(known) > 1
+    TopologicalSorter(known).prepare()  # CycleError names those that go round
 
 
 def test_plugin_and_cli_know_nothing_of_each_other() -> None:

@@ -1,4 +1,8 @@
-"""A local server that speaks the Voice Agent protocol: a program of its own, imported by nothing but its commands."""
+"""A local server that speaks the Voice Agent protocol: a program of its own, imported by nothing but its commands.
+
+``server`` has its two ports. Behind one of them is ``agent``, which uses ``audio`` and may follow ``scenarios``; behind
+the other ``management``, and ``own_api`` beside it. Both share an ``account`` and suffer ``faults``.
+"""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ import math
 import sys
 from typing import Any
 
-from pytest_dgbudget.emulator.billing import SETTLEMENT_LAG
-from pytest_dgbudget.emulator.prices import AS_OF, USD_PER_MINUTE
+from pytest_dgbudget.emulator.account.billing import SETTLEMENT_LAG
+from pytest_dgbudget.emulator.account.prices import AS_OF, USD_PER_MINUTE
 
 LOOPBACK = "127.0.0.1"
 

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from pytest_dgbudget.emulator.agent.limits import Limits
+from pytest_dgbudget.emulator.agent.settings import Agents
 from pytest_dgbudget.emulator.bill_options import add_bill_options, from_bill_options
-from pytest_dgbudget.emulator.limits import Limits
-from pytest_dgbudget.emulator.scenario_file import BadScenario
+from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 from pytest_dgbudget.emulator.server import Emulator
-from pytest_dgbudget.emulator.settings import Agents
 
 
 class _Parser(argparse.ArgumentParser):

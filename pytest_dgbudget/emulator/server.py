@@ -22,27 +22,27 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
-from pytest_dgbudget.emulator.bill_faults import amended
-from pytest_dgbudget.emulator.billing import SETTLEMENT_LAG, Account, OpenSession
+from pytest_dgbudget.emulator.account.billing import SETTLEMENT_LAG, Account, OpenSession
+from pytest_dgbudget.emulator.account.clock import Clock
+from pytest_dgbudget.emulator.account.credentials import complaint, split
+from pytest_dgbudget.emulator.account.keys import Key
+from pytest_dgbudget.emulator.account.prices import USD_PER_MINUTE
+from pytest_dgbudget.emulator.agent.conversation import Conversation
+from pytest_dgbudget.emulator.agent.limits import Limits
+from pytest_dgbudget.emulator.agent.settings import Agents
 from pytest_dgbudget.emulator.codes import ProtocolError
-from pytest_dgbudget.emulator.conversation import Conversation
-from pytest_dgbudget.emulator.credentials import complaint, split
-from pytest_dgbudget.emulator.grants import NAMELESS, Grants
+from pytest_dgbudget.emulator.faults.bill import amended
+from pytest_dgbudget.emulator.faults.grants import NAMELESS, Grants
+from pytest_dgbudget.emulator.faults.wire import Wire
 from pytest_dgbudget.emulator.http import Answer, HttpServer
 from pytest_dgbudget.emulator.http import Request as ApiRequest
 from pytest_dgbudget.emulator.journal import TO_CLIENT, Journal
-from pytest_dgbudget.emulator.keys import Key
-from pytest_dgbudget.emulator.library import Library
-from pytest_dgbudget.emulator.limits import Limits
+from pytest_dgbudget.emulator.management.api import ManagementApi
 from pytest_dgbudget.emulator.own_api import PREFIX, OwnApi
-from pytest_dgbudget.emulator.performance import Closed
-from pytest_dgbudget.emulator.prices import USD_PER_MINUTE
-from pytest_dgbudget.emulator.rest import ManagementApi
-from pytest_dgbudget.emulator.scenario import Scenario, Script
-from pytest_dgbudget.emulator.scenario_file import BadScenario
-from pytest_dgbudget.emulator.settings import Agents
-from pytest_dgbudget.emulator.timekeeping import Clock
-from pytest_dgbudget.emulator.wire import Wire
+from pytest_dgbudget.emulator.scenarios.library import Library
+from pytest_dgbudget.emulator.scenarios.performance import Closed
+from pytest_dgbudget.emulator.scenarios.scenario import Scenario, Script
+from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 
 HOST = "127.0.0.1"
 PATH = "/v1/agent/converse"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pytest_dgbudget.emulator import voice
+from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.rules.audio import AudioFormat
 
 PATIENCE = 60.0  # seconds; a conversation takes about ten

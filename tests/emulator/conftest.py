@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from pytest_dgbudget.emulator import voice
+from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.emulator.server import Emulator
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from pytest_dgbudget.emulator.account.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
-from pytest_dgbudget.emulator.timekeeping import Clock
 
 from .api import PROJECT, ask, get, rows, spend
 from .client import session

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_dgbudget.emulator.callout import Endpoint
-from pytest_dgbudget.emulator.dialogue import Function, arguments_for, function_for
+from pytest_dgbudget.emulator.agent.callout import Endpoint
+from pytest_dgbudget.emulator.agent.dialogue import Function, arguments_for, function_for
 
 ORDER = Function(name="get_order_status", description="Look up an order")
 WEATHER = Function(name="getWeather", description="What is the weather in a city?")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.emulator import callout
-from pytest_dgbudget.emulator.callout import Endpoint, EndpointFailed, fetch
+from pytest_dgbudget.emulator.agent import callout
+from pytest_dgbudget.emulator.agent.callout import Endpoint, EndpointFailed, fetch
 from pytest_dgbudget.emulator.server import Emulator
 
 from .client import Client, session

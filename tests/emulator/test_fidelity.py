@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 import pytest_dgbudget.emulator
+from pytest_dgbudget.emulator.agent.conversation import _HANDLERS, Conversation
 from pytest_dgbudget.emulator.codes import ERRORS, SCRIPTED, WARNINGS
-from pytest_dgbudget.emulator.conversation import _HANDLERS, Conversation
 
 from .protocol import CLIENT_MESSAGES, SERVER_MESSAGES
 
 PAGE = Path(__file__).parents[2] / "docs" / "emulator-fidelity.md"
-SOURCES = sorted(Path(pytest_dgbudget.emulator.__file__).parent.glob("*.py"))
+SOURCES = sorted(Path(pytest_dgbudget.emulator.__file__).parent.rglob("*.py"))
 SENDS = {"say", "acknowledge"}  # the outbox's methods whose first argument is a message's type
 
 

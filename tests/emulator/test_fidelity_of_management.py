@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pytest_dgbudget.emulator.prices import USD_PER_MINUTE
-from pytest_dgbudget.emulator.rest import ENDPOINTS
-from pytest_dgbudget.emulator.routes import NOT_EMULATED
+from pytest_dgbudget.emulator.account.prices import USD_PER_MINUTE
+from pytest_dgbudget.emulator.management.api import ENDPOINTS
+from pytest_dgbudget.emulator.management.routes import NOT_EMULATED
 
-PACKAGE = Path(__file__).parents[2] / "pytest_dgbudget" / "emulator"
+MANAGEMENT_API = Path(__file__).parents[2] / "pytest_dgbudget" / "emulator" / "management"
 PAGE = Path(__file__).parents[2] / "docs" / "emulator-fidelity.md"
 SECTION = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 (MANAGEMENT,) = [part for part in SECTION if part.startswith("Management API\n")]
@@ -36,10 +36,8 @@ def test_every_refusal_is_listed_and_no_other() -> None:
     listed = {(int(status), code) for status, codes, *_ in ROWS if status.isdigit() for code in _names(codes)}
     raised = {
         (int(status), code)
-        for name in ("body", "key_requests", "models", "query", "request_log", "rest", "routes")
-        for status, code in re.findall(
-            r'Refusal\(\s*(\d{3}),\s*"([^"]+)"', (PACKAGE / f"{name}.py").read_text(encoding="utf-8")
-        )
+        for source in MANAGEMENT_API.glob("*.py")
+        for status, code in re.findall(r'Refusal\(\s*(\d{3}),\s*"([^"]+)"', source.read_text(encoding="utf-8"))
     }
     of_the_socket = {(401, "INSUFFICIENT_PERMISSIONS")}
     assert listed == raised | of_the_socket

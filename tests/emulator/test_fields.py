@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 import pytest
 import pytest_asyncio
 
+from pytest_dgbudget.emulator.account.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
-from pytest_dgbudget.emulator.timekeeping import Clock
 
 from .api import PROJECT, ask, call, get, rows
 from .client import session

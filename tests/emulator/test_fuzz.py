@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_dgbudget.emulator import voice
+from pytest_dgbudget.emulator.agent.conversation import _HANDLERS, Conversation
+from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.emulator.codes import ProtocolError
-from pytest_dgbudget.emulator.conversation import _HANDLERS, Conversation
 from pytest_dgbudget.rules.audio import AudioFormat
 
 from .client import SETTINGS

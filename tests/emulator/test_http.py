@@ -9,7 +9,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from pytest_dgbudget.emulator import http, rest
+from pytest_dgbudget.emulator import http
+from pytest_dgbudget.emulator.management import api as rest
 from pytest_dgbudget.emulator.server import Emulator
 
 from .api import ask, line, request, until

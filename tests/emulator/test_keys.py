@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 
+from pytest_dgbudget.emulator.account.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
-from pytest_dgbudget.emulator.timekeeping import Clock
 
 from .api import PROJECT, VENDOR, ask, call, get, rows
 from .client import SETTINGS

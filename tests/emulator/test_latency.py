@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.emulator.latency import Stopwatch
+from pytest_dgbudget.emulator.agent.latency import Stopwatch
 from pytest_dgbudget.emulator.server import Emulator
 
 from .client import session

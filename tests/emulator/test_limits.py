@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from pytest_dgbudget.emulator.agent.limits import Limits, Timekeeper
 from pytest_dgbudget.emulator.codes import ProtocolError
-from pytest_dgbudget.emulator.limits import Limits, Timekeeper
 from pytest_dgbudget.emulator.server import Emulator
 
 from .client import session

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_dgbudget.emulator import conversation, server
+from pytest_dgbudget.emulator import server
+from pytest_dgbudget.emulator.agent import conversation
 from pytest_dgbudget.emulator.server import CLOSE_OUR_FAULT, Emulator
 
 from .api import until

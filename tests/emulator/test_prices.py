@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.emulator.prices import USD_PER_MINUTE, price_table, tier
+from pytest_dgbudget.emulator.account.clock import Clock
+from pytest_dgbudget.emulator.account.prices import USD_PER_MINUTE, price_table, tier
 from pytest_dgbudget.emulator.server import Emulator
-from pytest_dgbudget.emulator.timekeeping import Clock
 
 from .api import get, rows
 from .client import session

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from pytest_dgbudget.agent.agent_settings import DEFAULT_SETTINGS
-from pytest_dgbudget.emulator.conversation import _HANDLERS
+from pytest_dgbudget.emulator.agent.conversation import _HANDLERS
 from pytest_dgbudget.emulator.server import Emulator
 
 from .client import Client, session

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.emulator.http import Refusal
-from pytest_dgbudget.emulator.query import Query
+from pytest_dgbudget.emulator.management.query import Query
 
 
 def query(**parameters: object) -> Query:

@@ -13,8 +13,8 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from pytest_dgbudget.emulator.account.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
-from pytest_dgbudget.emulator.timekeeping import Clock
 
 from .api import PROJECT, ask, check, get, rows, spend
 from .client import Client, session

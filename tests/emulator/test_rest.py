@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from pytest_dgbudget.emulator import rest, routes
+from pytest_dgbudget.emulator.management import api as rest
+from pytest_dgbudget.emulator.management import routes
 from pytest_dgbudget.emulator.server import Emulator
 
 from .api import PROJECT, VENDOR, ask, check, get

@@ -15,10 +15,10 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from pytest_dgbudget.emulator.library import Library
-from pytest_dgbudget.emulator.scenario_file import BadScenario
+from pytest_dgbudget.emulator.audio.sound import Sound, read_wav, tone
+from pytest_dgbudget.emulator.scenarios.library import Library
+from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 from pytest_dgbudget.emulator.server import Emulator
-from pytest_dgbudget.emulator.sound import Sound, read_wav, tone
 from pytest_dgbudget.rules.audio import AudioFormat
 
 from .client import Client

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from pytest_dgbudget.emulator.agent.settings import INPUT_ENCODINGS, setup
 from pytest_dgbudget.emulator.codes import NOT_EMULATED, ProtocolError
-from pytest_dgbudget.emulator.settings import INPUT_ENCODINGS, setup
 from pytest_dgbudget.rules.audio import AudioFormat
 
 PROVIDER = {"provider": {"type": "open_ai"}}

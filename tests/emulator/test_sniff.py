@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_dgbudget.emulator import voice
+from pytest_dgbudget.emulator.audio import voice
+from pytest_dgbudget.emulator.audio.sniff import mismatch
 from pytest_dgbudget.emulator.server import Emulator
-from pytest_dgbudget.emulator.sniff import mismatch
 from pytest_dgbudget.rules.audio import AudioFormat
 
 from .client import session

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.emulator import voice
+from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.emulator.server import Emulator
 from pytest_dgbudget.rules.audio import AudioFormat
 

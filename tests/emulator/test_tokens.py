@@ -11,8 +11,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from pytest_dgbudget.emulator.account.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
-from pytest_dgbudget.emulator.timekeeping import Clock
 
 from .api import VENDOR, ask, call, rows
 from .test_handshake import refusal

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_dgbudget.emulator import voice
-from pytest_dgbudget.emulator.ear import Ear, SpeechEnded, SpeechStarted
+from pytest_dgbudget.emulator.audio import voice
+from pytest_dgbudget.emulator.audio.ear import Ear, SpeechEnded, SpeechStarted
 from pytest_dgbudget.rules.audio import AudioFormat
 
 RATES = [8000, 11025, 16000, 22050, 24000, 44100, 48000]

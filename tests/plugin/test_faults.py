@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pytest_dgbudget.emulator.faults import KINDS
+from pytest_dgbudget.emulator.faults.kinds import KINDS
 from tests.conftest import Project
 from tests.plugin.stage import Gallery, rules_in
 from tests.vendor import Vendor

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pytest_dgbudget.emulator.voice import CODECS, decode
+from pytest_dgbudget.emulator.audio.voice import CODECS, decode
 from pytest_dgbudget.rules.audio import AudioFormat
 
 WINDOW_MS = 20

@@ -11,14 +11,15 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn
 
-from pytest_dgbudget.emulator import dialogue, providers, sniff
+from pytest_dgbudget.emulator.agent import dialogue, providers
+from pytest_dgbudget.emulator.agent.limits import Limits, Timekeeper
+from pytest_dgbudget.emulator.agent.outbox import Call, Outbox, Send
+from pytest_dgbudget.emulator.agent.settings import Agents, Setup, prompt_notices, setup, speak_block, think_block
+from pytest_dgbudget.emulator.agent.speaker import Speaker, Turn
+from pytest_dgbudget.emulator.audio import sniff
+from pytest_dgbudget.emulator.audio.ear import Ear, SpeechEnded, SpeechStarted
 from pytest_dgbudget.emulator.codes import NOT_EMULATED, ProtocolError
-from pytest_dgbudget.emulator.ear import Ear, SpeechEnded, SpeechStarted
-from pytest_dgbudget.emulator.limits import Limits, Timekeeper
-from pytest_dgbudget.emulator.outbox import Call, Outbox, Send
-from pytest_dgbudget.emulator.scenario import Script
-from pytest_dgbudget.emulator.settings import Agents, Setup, prompt_notices, setup, speak_block, think_block
-from pytest_dgbudget.emulator.speaker import Speaker, Turn
+from pytest_dgbudget.emulator.scenarios.scenario import Script
 from pytest_dgbudget.rules.audio import AudioFormat
 
 _Handler = Callable[["Conversation", dict[str, Any]], Awaitable[None]]

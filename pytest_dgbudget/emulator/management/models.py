@@ -10,7 +10,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from pytest_dgbudget.emulator.http import Refusal
-from pytest_dgbudget.emulator.query import Query
+from pytest_dgbudget.emulator.management.query import Query
 
 _SPEECH_TO_TEXT = {"flux-general-en": "flux", "flux-general-multi": "flux", "nova-3": "nova-3"}
 _TEXT_TO_SPEECH = {"aura-2-thalia-en": "aura-2"}

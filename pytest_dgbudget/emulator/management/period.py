@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pytest_dgbudget.emulator.billing import Account, Record
-from pytest_dgbudget.emulator.query import Query
+from pytest_dgbudget.emulator.account.billing import Account, Record
+from pytest_dgbudget.emulator.management.query import Query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_dgbudget.emulator import voice
+from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.rules.audio import AudioFormat
 
 TONE_RATE = 48_000  # Hz

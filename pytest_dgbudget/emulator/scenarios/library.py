@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_dgbudget.emulator.scenario import Scenario
-from pytest_dgbudget.emulator.scenario_file import BadScenario, parse
-from pytest_dgbudget.emulator.sound import read_wav
+from pytest_dgbudget.emulator.audio.sound import read_wav
+from pytest_dgbudget.emulator.scenarios.scenario import Scenario
+from pytest_dgbudget.emulator.scenarios.toml import BadScenario, parse
 
 
 class Library:

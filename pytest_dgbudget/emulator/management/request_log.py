@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pytest_dgbudget.emulator.billing import Account, Record
-from pytest_dgbudget.emulator.facets import DEPLOYMENT, METHOD, select
+from pytest_dgbudget.emulator.account.billing import Account, Record
 from pytest_dgbudget.emulator.http import Refusal
-from pytest_dgbudget.emulator.query import Query
+from pytest_dgbudget.emulator.management.facets import DEPLOYMENT, METHOD, select
+from pytest_dgbudget.emulator.management.query import Query
 
 _FILTERS = ("accessor", "request_id", "deployment", "endpoint", "method", "status")
 _LAST_PAGE = 10**9 - 1  # what the query reads

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_dgbudget.emulator.callout import Endpoint
+from pytest_dgbudget.emulator.agent.callout import Endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

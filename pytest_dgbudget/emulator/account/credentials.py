@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from pytest_dgbudget.emulated import KEY_PREFIX, TOKEN_PREFIX, is_emulated
-from pytest_dgbudget.emulator.keys import Key
-from pytest_dgbudget.emulator.timekeeping import Clock
+from pytest_dgbudget.emulator.account.clock import Clock
+from pytest_dgbudget.emulator.account.keys import Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

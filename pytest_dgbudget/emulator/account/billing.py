@@ -13,10 +13,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from pytest_dgbudget.emulator.credentials import Keyring
-from pytest_dgbudget.emulator.keys import Key
-from pytest_dgbudget.emulator.prices import STANDARD, USD_PER_MINUTE, price_table, tier
-from pytest_dgbudget.emulator.timekeeping import Clock
+from pytest_dgbudget.emulator.account.clock import Clock
+from pytest_dgbudget.emulator.account.credentials import Keyring
+from pytest_dgbudget.emulator.account.keys import Key
+from pytest_dgbudget.emulator.account.prices import STANDARD, USD_PER_MINUTE, price_table, tier
 
 CREDIT_USD = 200.0  # what the vendor gives for free
 SETTLEMENT_LAG = 0.3  # seconds

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pytest_dgbudget.emulator.billing import Record
-from pytest_dgbudget.emulator.query import Query
+from pytest_dgbudget.emulator.account.billing import Record
+from pytest_dgbudget.emulator.management.query import Query
 
 DEPLOYMENT = "hosted"
 METHOD = "streaming"

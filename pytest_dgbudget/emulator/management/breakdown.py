@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pytest_dgbudget.emulator.billing import Account, Record, round_usd
-from pytest_dgbudget.emulator.facets import facet, select
-from pytest_dgbudget.emulator.period import Period, period
-from pytest_dgbudget.emulator.query import Query
+from pytest_dgbudget.emulator.account.billing import Account, Record, round_usd
+from pytest_dgbudget.emulator.management.facets import facet, select
+from pytest_dgbudget.emulator.management.period import Period, period
+from pytest_dgbudget.emulator.management.query import Query
 
 _USAGE_GROUPS = ("accessor", "endpoint", "feature_set", "models", "method", "tags", "deployment")
 _BILLING_GROUPS = ("accessor", "deployment", "line_item", "tags")

@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from pytest_dgbudget.emulator.billing import Record, round_usd
-from pytest_dgbudget.emulator.faults import Fault
+from pytest_dgbudget.emulator.account.billing import Record, round_usd
+from pytest_dgbudget.emulator.faults.kinds import Fault
 
 
 def amended(record: Record, faults: Iterable[Fault]) -> list[Record]:

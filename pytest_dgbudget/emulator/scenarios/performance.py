@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Protocol
 
+from pytest_dgbudget.emulator.audio.sound import Sound
 from pytest_dgbudget.emulator.codes import ProtocolError
-from pytest_dgbudget.emulator.scenario import Cue, FunctionCall, Step, fill
-from pytest_dgbudget.emulator.sound import Sound
+from pytest_dgbudget.emulator.scenarios.scenario import Cue, FunctionCall, Step, fill
 
 
 class Closed(Exception):

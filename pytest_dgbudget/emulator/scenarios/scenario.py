@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_dgbudget.emulator.audio.sound import Sound
 from pytest_dgbudget.emulator.codes import Notice
-from pytest_dgbudget.emulator.faults import Fault
-from pytest_dgbudget.emulator.sound import Sound
+from pytest_dgbudget.emulator.faults.kinds import Fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

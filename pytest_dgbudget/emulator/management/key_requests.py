@@ -11,12 +11,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from pytest_dgbudget.emulator.billing import Account
-from pytest_dgbudget.emulator.body import Body, bad
+from pytest_dgbudget.emulator.account.billing import Account
+from pytest_dgbudget.emulator.account.keys import Key
 from pytest_dgbudget.emulator.http import Refusal
-from pytest_dgbudget.emulator.keys import Key
-from pytest_dgbudget.emulator.query import Query
-from pytest_dgbudget.emulator.request_log import stamp
+from pytest_dgbudget.emulator.management.body import Body, bad
+from pytest_dgbudget.emulator.management.query import Query
+from pytest_dgbudget.emulator.management.request_log import stamp
 from pytest_dgbudget.model import read_instant
 
 LONGEST_TAG = 128  # characters (vendor's page "Tagging Your Usage Data")

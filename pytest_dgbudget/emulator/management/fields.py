@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_dgbudget.emulator.billing import Account, Record
-from pytest_dgbudget.emulator.facets import DEPLOYMENT, METHOD, line_item
-from pytest_dgbudget.emulator.period import period
-from pytest_dgbudget.emulator.query import Query
+from pytest_dgbudget.emulator.account.billing import Account, Record
+from pytest_dgbudget.emulator.management.facets import DEPLOYMENT, METHOD, line_item
+from pytest_dgbudget.emulator.management.period import period
+from pytest_dgbudget.emulator.management.query import Query
 
 
 def usage_fields(account: Account, query: Query) -> dict[str, Any]:

@@ -13,18 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_dgbudget.emulator.billing import Account
-from pytest_dgbudget.emulator.body import Body
-from pytest_dgbudget.emulator.breakdown import billing_breakdown, usage_breakdown
-from pytest_dgbudget.emulator.credentials import complaint, split
-from pytest_dgbudget.emulator.fields import billing_fields, usage_fields
+from pytest_dgbudget.emulator.account.billing import Account
+from pytest_dgbudget.emulator.account.credentials import complaint, split
+from pytest_dgbudget.emulator.account.keys import Key
 from pytest_dgbudget.emulator.http import Answer, Refusal, Request
-from pytest_dgbudget.emulator.key_requests import create_key, delete_key, get_key, grant_token, list_keys
-from pytest_dgbudget.emulator.keys import Key
-from pytest_dgbudget.emulator.models import list_models, one_model
-from pytest_dgbudget.emulator.query import Query
-from pytest_dgbudget.emulator.request_log import list_requests, one_request
-from pytest_dgbudget.emulator.routes import Routes
+from pytest_dgbudget.emulator.management.body import Body
+from pytest_dgbudget.emulator.management.breakdown import billing_breakdown, usage_breakdown
+from pytest_dgbudget.emulator.management.fields import billing_fields, usage_fields
+from pytest_dgbudget.emulator.management.key_requests import create_key, delete_key, get_key, grant_token, list_keys
+from pytest_dgbudget.emulator.management.models import list_models, one_model
+from pytest_dgbudget.emulator.management.query import Query
+from pytest_dgbudget.emulator.management.request_log import list_requests, one_request
+from pytest_dgbudget.emulator.management.routes import Routes
 
 _PROJECT_NAME = "pytest-dgbudget emulator"
 

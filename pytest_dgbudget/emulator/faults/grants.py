@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.emulator.faults import OUT_OF_CREDIT, Fault
+from pytest_dgbudget.emulator.faults.kinds import OUT_OF_CREDIT, Fault
 from pytest_dgbudget.emulator.http import Refusal
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.emulator.wire import Wire
+    from pytest_dgbudget.emulator.faults.wire import Wire
 
 OF_API = ("bill-refused", "bill-slow")
 _ALWAYS = 10**9  # times

@@ -15,8 +15,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close, Frame, Opcode
 
-from pytest_dgbudget.emulator.faults import MALFORMED, OUT_OF_CREDIT, Fault
-from pytest_dgbudget.emulator.grants import Grant
+from pytest_dgbudget.emulator.faults.grants import Grant
+from pytest_dgbudget.emulator.faults.kinds import MALFORMED, OUT_OF_CREDIT, Fault
 from pytest_dgbudget.emulator.journal import TO_CLIENT, TO_SERVER, SessionJournal
 
 AUDIO = "(audio)"

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_dgbudget.emulator import providers
-from pytest_dgbudget.emulator.callout import Endpoint
-from pytest_dgbudget.emulator.checks import blocks, field, invalid, one_of, strings
+from pytest_dgbudget.emulator.agent import providers
+from pytest_dgbudget.emulator.agent.callout import Endpoint
+from pytest_dgbudget.emulator.agent.checks import blocks, field, invalid, one_of, strings
+from pytest_dgbudget.emulator.agent.dialogue import Function
+from pytest_dgbudget.emulator.audio.voice import CODECS
 from pytest_dgbudget.emulator.codes import NOT_EMULATED, Notice, ProtocolError
-from pytest_dgbudget.emulator.dialogue import Function
-from pytest_dgbudget.emulator.voice import CODECS
 from pytest_dgbudget.rules.audio import AudioFormat, audio_format
 
 INPUT_ENCODINGS = (

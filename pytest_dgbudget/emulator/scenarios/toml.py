@@ -13,10 +13,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from pytest_dgbudget.emulator.audio.sound import LONGEST_MS, Sound, tone
 from pytest_dgbudget.emulator.codes import Notice
-from pytest_dgbudget.emulator.faults import BadFault, Fault, nearest, read_fault
-from pytest_dgbudget.emulator.scenario import FunctionCall, Scenario, ScriptedTurn, Step
-from pytest_dgbudget.emulator.sound import LONGEST_MS, Sound, tone
+from pytest_dgbudget.emulator.faults.kinds import BadFault, Fault, nearest, read_fault
+from pytest_dgbudget.emulator.scenarios.scenario import FunctionCall, Scenario, ScriptedTurn, Step
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.units import parse_time
 

@@ -8,13 +8,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from pytest_dgbudget.emulator import callout, dialogue, voice
-from pytest_dgbudget.emulator.errands import Errands
-from pytest_dgbudget.emulator.latency import Stopwatch
-from pytest_dgbudget.emulator.outbox import Call, Outbox
-from pytest_dgbudget.emulator.performance import perform
-from pytest_dgbudget.emulator.scenario import Cue, Script
-from pytest_dgbudget.emulator.sound import Sound
+from pytest_dgbudget.emulator.agent import callout, dialogue
+from pytest_dgbudget.emulator.agent.errands import Errands
+from pytest_dgbudget.emulator.agent.latency import Stopwatch
+from pytest_dgbudget.emulator.agent.outbox import Call, Outbox
+from pytest_dgbudget.emulator.audio import voice
+from pytest_dgbudget.emulator.audio.sound import Sound
+from pytest_dgbudget.emulator.scenarios.performance import perform
+from pytest_dgbudget.emulator.scenarios.scenario import Cue, Script
 from pytest_dgbudget.rules.audio import AudioFormat
 
 _LEAD_FRAMES = 5  # sent at once, so that a player never runs dry; the emulator's choice
