@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 OF_API = ("bill-refused", "bill-slow")
 _ALWAYS = 10**9  # times
+MOST = 1000  # grants that are remembered: those of tests that have ended are never named again
 
 NAMELESS = "default"  # whoever sends no x-dgbudget-grant
 
@@ -58,7 +59,16 @@ class Grants:
         self._of_api: list[tuple[Fault, list[int]]] = []
 
     def named(self, name: str) -> Grant:
-        return self._grants.setdefault(name, Grant(name))
+        """Return the grant of this name; one that was not named for long, and has no session, is a new one again."""
+        grant = self._grants.pop(name, None) or Grant(name)
+        self._grants[name] = grant  # behind all others
+        if len(self._grants) > MOST:
+            self._forget_one(grant)
+        return grant
+
+    def _forget_one(self, but: Grant) -> None:
+        idle = (each.name for each in self._grants.values() if each is not but and not each.wires)
+        self._grants.pop(next(idle, ""), None)
 
     def add(self, grant: Grant, fault: Fault) -> None:
         if fault.kind in OF_API:

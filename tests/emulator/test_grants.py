@@ -1,0 +1,36 @@
+"""Grants come and go with their tests; what one was told holds while it may still be used."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from pytest_dgbudget.emulator.faults.grants import MOST, Grants
+from pytest_dgbudget.emulator.faults.kinds import read_fault
+from pytest_dgbudget.emulator.faults.wire import Wire
+
+LIMIT = read_fault("limit", {"sessions": 0})
+
+
+def test_a_grant_keeps_its_faults_while_no_more_than_the_most_are_named_after_it() -> None:
+    grants = Grants()
+    grants.named("first").add(LIMIT)
+    for n in range(MOST - 1):
+        grants.named(str(n))
+    assert grants.named("first").faults == [LIMIT]
+
+
+def test_of_more_than_the_most_the_one_that_was_not_named_for_longest_is_forgotten() -> None:
+    grants = Grants()
+    for name in ("first", "second", "first", *map(str, range(MOST - 1))):
+        grants.named(name).faults[:] = [LIMIT]
+    assert grants.named("first").faults == [LIMIT]
+    assert grants.named("second").faults == []
+
+
+def test_one_with_an_open_session_is_never_forgotten() -> None:
+    grants = Grants()
+    for n in range(MOST + 1):
+        grants.named(f"busy {n}").wires.add(cast(Wire, object()))
+    for n in range(MOST):
+        grants.named(str(n))
+    assert all(grants.named(f"busy {n}").wires for n in range(MOST + 1))
