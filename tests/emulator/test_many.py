@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_dgbudget.emulator import server
+from pytest_dgbudget.emulator import connection
 from pytest_dgbudget.emulator.agent import conversation
-from pytest_dgbudget.emulator.server import CLOSE_OUR_FAULT, Emulator
+from pytest_dgbudget.emulator.connection import CLOSE_OUR_FAULT
+from pytest_dgbudget.emulator.server import Emulator
 
 from .api import until
 from .client import Client, deaf_session, frame, session
@@ -69,7 +70,7 @@ async def test_client_that_vanishes_leaves_nothing(
 
 
 async def test_client_that_reads_nothing_is_not_waited_for(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.1)
     before = asyncio.all_tasks()
     with await asyncio.to_thread(deaf_session, emulator.agent_url, emulator.api_key) as raw:
         await until(lambda: not asyncio.all_tasks() <= before)

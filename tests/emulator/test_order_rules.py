@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.emulator.server import CLOSE_CLIENT_FAULT, MAX_MESSAGE, Emulator
+from pytest_dgbudget.emulator.connection import CLOSE_CLIENT_FAULT
+from pytest_dgbudget.emulator.server import MAX_MESSAGE, Emulator
 
 from .client import Client, session
 

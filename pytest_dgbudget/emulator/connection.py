@@ -1,0 +1,119 @@
+"""One connection to the agent's port: what the socket brings, the conversation behind it, and how both end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from pytest_dgbudget.emulator.account.billing import OpenSession
+from pytest_dgbudget.emulator.account.keys import Key
+from pytest_dgbudget.emulator.agent.conversation import Conversation
+from pytest_dgbudget.emulator.agent.limits import Limits
+from pytest_dgbudget.emulator.agent.settings import Agents
+from pytest_dgbudget.emulator.codes import ProtocolError
+from pytest_dgbudget.emulator.faults.bill import amended
+from pytest_dgbudget.emulator.faults.wire import Wire
+from pytest_dgbudget.emulator.scenarios.performance import Closed
+from pytest_dgbudget.emulator.scenarios.scenario import Scenario, Script
+
+# The vendor documents no close code for the agent. Its speech-to-text socket closes with 1008 when the client
+# sent what can't be used, and every Error of ours but the internal one says just that: the emulator's choice.
+CLOSE_CLIENT_FAULT = 1008
+CLOSE_OUR_FAULT = 1011
+
+PATIENCE_SECONDS = 1.0  # with a client that neither reads nor answers our Close
+_log = logging.getLogger(__name__)
+
+# All connections read into this one, and deal with what they read before the next read. asyncio's own buffer for each
+# read is so big that the system maps and unmaps it every time.
+_READ = memoryview(bytearray(64 * 1024))
+
+
+class AgentConnection(ServerConnection, asyncio.BufferedProtocol):
+    """A connection to the agent's port; from its 101 on it is a session, which ends when the socket does."""
+
+    key: Key
+    wire: Wire
+    session: OpenSession | None = None
+    scenario: Scenario | None = None
+
+    def begin(self, session: OpenSession) -> None:
+        """The 101 goes out."""
+        self.session = session
+        session.amend = lambda record: amended(record, self.wire.faults)
+        self.wire.open()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _READ
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self.session is None or not self.wire.deaf:
+            self.data_received(_READ[:nbytes].tobytes())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.session is not None:
+            self.session.close()
+            self.wire.close()
+        super().connection_lost(exc)
+
+
+async def converse(connection: ServerConnection, *, limits: Limits | None, agents: Agents | None) -> None:
+    assert isinstance(connection, AgentConnection)
+    assert connection.session is not None
+    session = connection.session
+    script = None if connection.scenario is None else Script(connection.scenario)
+    conversation = Conversation(
+        connection.wire.send,
+        request_id=session.request_id,
+        tag=session.configure,
+        limits=limits,
+        agents=agents,
+        script=script,
+    )
+    speaking = asyncio.ensure_future(conversation.speak())
+    hearing = asyncio.ensure_future(_hear(connection.wire, conversation))
+    try:
+        await asyncio.wait((speaking, hearing), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        speaking.cancel()
+        hearing.cancel()
+        outcomes = await asyncio.gather(speaking, hearing, return_exceptions=True)
+        conversation.end()
+    failure = next((each for each in outcomes if isinstance(each, Exception)), None)
+    if connection.wire.deaf:
+        await connection.wait_closed()
+    elif failure is not None and not isinstance(failure, ConnectionClosed):
+        await _fail(connection, failure)
+
+
+async def _hear(wire: Wire, conversation: Conversation) -> None:
+    await conversation.welcome()
+    async for message in wire.messages():
+        await conversation.receive(message)
+
+
+async def _fail(connection: AgentConnection, failure: Exception) -> None:
+    """Send the Error and close: the documentation says to treat any Error as the session's end."""
+    if isinstance(failure, Closed):
+        return await connection.close(failure.code, "the scenario closes")
+    close_code = CLOSE_CLIENT_FAULT
+    if not isinstance(failure, ProtocolError):
+        _log.error("the emulator failed", exc_info=failure)
+        failure = ProtocolError("INTERNAL_SERVER_ERROR", f"The emulator failed: {type(failure).__name__}.")
+        close_code = CLOSE_OUR_FAULT
+    try:
+        await asyncio.wait_for(_part(connection, failure, close_code), 2 * PATIENCE_SECONDS)
+    except asyncio.TimeoutError:
+        connection.transport.abort()  # it reads nothing: neither Error nor Close will get through
+
+
+async def _part(connection: AgentConnection, failure: ProtocolError, close_code: int) -> None:
+    message = {"type": "Error", "description": failure.description, "code": failure.code}
+    with contextlib.suppress(ConnectionClosed):
+        await connection.wire.send(json.dumps(message))
+        await connection.close(close_code, failure.code)

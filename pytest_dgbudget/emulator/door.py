@@ -1,0 +1,115 @@
+"""The agent port's handshakes: who is let in, to which scenario, and what goes wrong with them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+from urllib.parse import unquote
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from pytest_dgbudget.emulator.account.credentials import Keyring, complaint, split
+from pytest_dgbudget.emulator.connection import AgentConnection
+from pytest_dgbudget.emulator.faults.grants import NAMELESS, Grants
+from pytest_dgbudget.emulator.faults.wire import Wire
+from pytest_dgbudget.emulator.journal import TO_CLIENT, Journal
+from pytest_dgbudget.emulator.scenarios.library import Library
+from pytest_dgbudget.emulator.scenarios.scenario import Scenario
+from pytest_dgbudget.emulator.scenarios.toml import BadScenario
+
+PATH = "/v1/agent/converse"
+SCENARIO_HEADER = "x-dgbudget-scenario"  # FILE or FILE::NAME, percent-encoded
+GRANT_HEADER = "x-dgbudget-grant"
+_SCHEMES = ("token", "bearer")
+
+
+class Door:
+    """Lets clients in, each with the key it came with, its scenario and its wire.
+
+    ``scenario``, FILE or FILE::NAME, is played to clients that name none; BadScenario says what is wrong with it.
+    """
+
+    def __init__(
+        self, *, keyring: Keyring, library: Library, scenario: str | None, grants: Grants, journal: Journal
+    ) -> None:
+        self._keyring = keyring
+        self._library = library
+        self._scenario = scenario
+        self._grants = grants
+        self._journal = journal
+        self._chosen_scenario(None)
+
+    async def admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Return None to who may come in, else a refusal."""
+        if request.path.partition("?")[0] != PATH:
+            return _refuse(connection, HTTPStatus.NOT_FOUND, "NOT_FOUND", f"The emulator serves {PATH} here.")
+        keys = _offered_keys(request)
+        openers = [key for key in map(self._keyring.opener, keys) if key is not None]
+        if not openers:
+            return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INVALID_AUTH", complaint(keys))
+        allowed = next((key for key in openers if key.may("usage:write")), None)
+        if allowed is None:
+            text = "User does not have sufficient permissions."  # the vendor's page "Errors"
+            return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INSUFFICIENT_PERMISSIONS", text)
+        assert isinstance(connection, AgentConnection)
+        connection.key = allowed
+        return self._cast(connection, request) or await self._fault_of_handshake(connection, request)
+
+    async def _fault_of_handshake(self, connection: AgentConnection, request: Request) -> Response | None:
+        """Slow the handshake down or refuse it, if that is a fault of this client's grant or scenario."""
+        grant = self._grants.named(request.headers.get(GRANT_HEADER) or NAMELESS)
+        journal = self._journal.session(grant.name, str(connection.id), request.headers.get("x-deepgram-session-id"))
+        connection.wire = Wire(connection, grant, connection.scenario.faults if connection.scenario else (), journal)
+        faults = connection.wire.faults
+        self._grants.script(faults)
+        await asyncio.sleep(sum(fault["delay"] for fault in faults if fault.kind == "slow-handshake") / 1000)
+        refusal = grant.refusal(faults)
+        if refusal is None:
+            return None
+        journal.add(TO_CLIENT, {"type": "(refused)", "status": refusal.status, "code": refusal.code})
+        return _refuse(connection, refusal.status, refusal.code, refusal.message)
+
+    def _cast(self, connection: AgentConnection, request: Request) -> Response | None:
+        """Find what is to be played to this client, or refuse it."""
+        asked = request.headers.get(SCENARIO_HEADER)
+        try:
+            connection.scenario = self._chosen_scenario(asked)
+        except BadScenario as error:
+            return _refuse(connection, HTTPStatus.UNPROCESSABLE_ENTITY, "EMULATED_BAD_SCENARIO", str(error))
+        return None
+
+    def _chosen_scenario(self, asked: str | None) -> Scenario | None:
+        reference = self._scenario if asked is None else unquote(asked)
+        return None if reference is None else self._library.find(reference)
+
+    def choose_subprotocol(self, _: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Browsers fail when none of what they offered is chosen; the key itself is never sent back."""
+        scheme = next((name for name in offered if name.lower() in _SCHEMES), None)
+        return scheme or next((name for name in offered if self._keyring.opener(name) is None), None)
+
+
+def _offered_keys(request: Request) -> list[str]:
+    """Return the keys of ``Authorization: Token K`` and of the subprotocols ``token, K``; either scheme serves."""
+    pairs = [split(value) for value in request.headers.get_all("Authorization")]
+    protocols = [
+        name.strip() for value in request.headers.get_all("Sec-WebSocket-Protocol") for name in value.split(",")
+    ]
+    pairs += itertools.pairwise(protocols)
+    return [key.strip() for scheme, key in pairs if scheme.lower() in _SCHEMES]
+
+
+def _refuse(connection: ServerConnection, status: int, code: str, message: str) -> Response:
+    """Return a refusal in the vendor's form; ``dg-error`` as its speech sockets have it."""
+    body = {"err_code": code, "err_msg": message, "request_id": str(connection.id)}
+    response = connection.respond(HTTPStatus.BAD_REQUEST, json.dumps(body))
+    response.status_code = int(status)  # a fault's may be one that has no name
+    response.reason_phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Refused"
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = "application/json"
+    response.headers["dg-error"] = message
+    return response
