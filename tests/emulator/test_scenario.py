@@ -9,6 +9,7 @@ import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -22,7 +23,9 @@ from pytest_dgbudget.emulator.server import Emulator
 from pytest_dgbudget.rules.audio import AudioFormat
 
 from .client import Client
+from .test_conversation import thinking
 from .test_process import finish, first_line, process
+from .test_speech import SILENCE, SPEECH, speak
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -38,12 +41,12 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
 
 
 @asynccontextmanager
-async def playing(emulator: Emulator, reference: object) -> AsyncIterator[Client]:
+async def playing(emulator: Emulator, reference: object, **settings: Any) -> AsyncIterator[Client]:
     headers = {"Authorization": f"Token {emulator.api_key}", "x-dgbudget-scenario": quote(str(reference))}
     async with connect(emulator.agent_url, additional_headers=headers, proxy=None, max_queue=None) as connection:
         client = Client(connection)
         await client.until("Welcome")
-        await client.start()
+        await client.start(**settings)
         yield client
 
 
@@ -122,6 +125,30 @@ async def test_a_user_who_speaks_ends_the_steps(emulator: Emulator, write: Calla
         assert _said(client).startswith("I heard")
 
 
+@pytest.mark.asyncio
+async def test_what_is_spoken_has_the_words_of_the_scenario_as_long_as_there_are_any(
+    emulator: Emulator, brief: None, write: Callable[[str], Path]
+) -> None:
+    path = write(
+        'hears = ["Where is it?", "Look up the order A-17"]\n[[scenario.turn]]\ntext = "where is it?"\nreply = "?"'
+    )
+    order = {"name": "look_up", "description": "of an order", "parameters": {"properties": {"order": {}}}}
+    async with playing(emulator, path, agent=thinking(order)) as client:
+        await speak(client, SPEECH + SILENCE)
+        await client.until("AgentAudioDone")
+        assert _said(client) == "?"
+        await speak(client, SPEECH + SILENCE)
+        call = await call_of(client)
+        assert (call["name"], json.loads(call["arguments"])) == ("look_up", {"order": "A-17"})
+        await client.send("FunctionCallResponse", id=call["id"], name="look_up", content="lost")
+        await client.until("AgentAudioDone")
+        await speak(client, SPEECH + SILENCE)
+        await client.until("AgentAudioDone")
+    said = [message["content"] for message in client.said() if message.get("role") == "user"]
+    assert said[:2] == ["Where is it?", "Look up the order A-17"]
+    assert re.fullmatch(r"\(speech, \d\.\d s\)", said[2])
+
+
 def _said(client: Client) -> str:
     texts = [each for each in client.seen if not isinstance(each, bytes) and each["type"] == "ConversationText"]
     return str(texts[-1]["content"])
@@ -175,7 +202,9 @@ BAD = {
     "scenario = 3": "line 1, scenario: it is a list of tables: begin each with [[scenario]]",
     "[[scenario]\n": "line 1: not TOML",
     "[[scenario]]\n[[scenario.turn]]\n": "line 1, scenario.name: a scenario needs a name",
-    '[[scenario]]\nname = "a"': "line 1, scenario.turn: the scenario has neither",
+    '[[scenario]]\nname = "a"': "line 1, scenario.turn: the scenario has no [[scenario.turn]], no",
+    '[[scenario]]\nname = "a"\nhears = "b"': 'line 3, scenario.hears: it is a list of texts: ["…", "…"]',
+    '[[scenario]]\nname = "a"\nhears = ["b", 3]': "line 3, scenario.hears: it is a list of texts",
     '[[scenario]]\nname = "a"\nturns = []': "line 3, scenario.turns: no such key; did you mean turn?",
 }
 BAD_TURNS = {

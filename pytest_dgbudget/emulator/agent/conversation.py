@@ -11,7 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn
 
-from pytest_dgbudget.emulator.agent import dialogue, providers
+from pytest_dgbudget.emulator.agent import providers
 from pytest_dgbudget.emulator.agent.limits import Limits, Timekeeper
 from pytest_dgbudget.emulator.agent.outbox import Call, Outbox, Send
 from pytest_dgbudget.emulator.agent.settings import Agents, Setup, prompt_notices, setup, speak_block, think_block
@@ -28,8 +28,8 @@ _Handler = Callable[["Conversation", dict[str, Any]], Awaitable[None]]
 class Conversation:
     """One session. ``receive`` takes the client's messages; ``speak`` runs beside it; both answer through ``send``.
 
-    ``tag`` is told the tags and the agent of Settings that were accepted; ``script`` answers before the emulator's own
-    dialogue.
+    ``tag`` is told the tags and the agent of Settings that were accepted; ``script`` has the words of what is spoken,
+    and answers before the emulator's own dialogue.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Conversation:
         self._timekeeper = Timekeeper(limits or Limits(), self._outbox.warn)
         self._ear = Ear(AudioFormat())
         self._speaker = Speaker(self._outbox, user_speaking=lambda: self._ear.speaking)
-        self._speaker.script = script
+        self._script = self._speaker.script = script
         self._applied = self._flux = False
         self._managed = True
         self._hears: AudioFormat | None = None  # until the first audio came
@@ -223,8 +223,8 @@ class Conversation:
             self._take_speech(ended)
 
     def _take_speech(self, speech: SpeechEnded) -> None:
-        text = dialogue.transcript_of_speech(speech.milliseconds)
-        self._speaker.take_turn(Turn(text=text, spoken_ms=speech.milliseconds))
+        words = None if self._script is None else self._script.hear()
+        self._speaker.take_turn(Turn(text=words, spoken_ms=speech.milliseconds))
 
     def _stop_quiet_timer(self) -> None:
         if self._quiet_timer is not None:

@@ -23,10 +23,21 @@ _LEAD_FRAMES = 5  # sent at once, so that a player never runs dry; the emulator'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What the user said and the agent has yet to answer; ``spoken_ms`` when it came as audio."""
+    """What the user said and the agent has yet to answer.
 
-    text: str
+    ``spoken_ms`` when it came as audio; then ``text`` may be None, since the emulator does not transcribe.
+    """
+
+    text: str | None = None
     spoken_ms: int | None = None
+
+    @property
+    def transcript(self) -> str:
+        return dialogue.transcript_of_speech(self.spoken_ms or 0) if self.text is None else self.text
+
+    @property
+    def reply(self) -> str:
+        return dialogue.reply_to_speech(self.spoken_ms or 0) if self.text is None else dialogue.reply_to_text(self.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,16 +146,17 @@ class Speaker:
         return None
 
     async def _answer(self, turn: Turn, watch: Stopwatch) -> None:
-        await self._outbox.transcribe("user", turn.text)
+        said = turn.transcript
+        await self._outbox.transcribe("user", said)
         watch.transcribed()
         self._turns.popleft()  # only now: an agent about to answer is in mid-turn
-        cue = None if self.script is None else self.script.cue(turn.text)
+        cue = None if self.script is None else self.script.cue(said)
         if cue is not None:
             return await self._perform(cue, watch)
-        function = None if turn.spoken_ms is not None else dialogue.function_for(turn.text, self.functions)
+        function = None if turn.text is None else dialogue.function_for(turn.text, self.functions)
         if function is None:
-            return self._say(Utterance(text=_reply(turn), watch=watch, answers=True))
-        return await self._call(function, turn.text, watch)
+            return self._say(Utterance(text=turn.reply, watch=watch, answers=True))
+        return await self._call(function, said, watch)
 
     async def _perform(self, cue: Cue, watch: Stopwatch) -> None:
         """Do a scenario's steps, until they are done or the user speaks."""
@@ -241,9 +253,3 @@ class Speaker:
 
 def _watch(*, spoken: bool = False) -> Stopwatch:
     return Stopwatch(asyncio.get_running_loop().time, spoken=spoken)
-
-
-def _reply(turn: Turn) -> str:
-    if turn.spoken_ms is None:
-        return dialogue.reply_to_text(turn.text)
-    return dialogue.reply_to_speech(turn.spoken_ms)

@@ -63,9 +63,13 @@ class ScriptedTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """``turns`` in the order of the file: the first that fits answers. ``faults`` hold for each of its sessions."""
+    """``turns`` in the order of the file: the first that fits answers. ``faults`` hold for each of its sessions.
+
+    ``hears``: the words of the user's first spoken turn, of the second, and so on.
+    """
 
     name: str
+    hears: tuple[str, ...] = ()
     turns: tuple[ScriptedTurn, ...] = ()
     faults: tuple[Fault, ...] = ()
 
@@ -79,11 +83,16 @@ class Cue:
 
 
 class Script:
-    """A scenario in one session, which remembers how often each turn was taken."""
+    """A scenario in one session, which remembers what was heard and how often each turn was taken."""
 
     def __init__(self, scenario: Scenario) -> None:
+        self._hears = iter(scenario.hears)
         self._turns = scenario.turns
         self._taken = [0] * len(self._turns)
+
+    def hear(self) -> str | None:
+        """Return the words of a turn that was spoken now; None when the scenario has no more."""
+        return next(self._hears, None)
 
     def cue(self, said: str) -> Cue | None:
         """Return what answers this turn of the user; None when nothing in the scenario does."""

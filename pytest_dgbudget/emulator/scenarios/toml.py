@@ -25,7 +25,7 @@ ReadSound = Callable[[str], Sound]
 
 _STEP_KEYS = ("wait", "warn", "call", "reply", "audio", "tone", "error", "close")
 _TURN_KEYS = ("text", "pattern", "times", *_STEP_KEYS, "then")
-_SCENARIO_KEYS = ("name", "turn", "fault")
+_SCENARIO_KEYS = ("name", "hears", "turn", "fault")
 _ALWAYS_NAMED = ("text", "result")
 
 
@@ -66,11 +66,12 @@ class _Reader:
         name = self._text(table, "name", at)
         if not name:
             self._fail(at, "name", "a scenario needs a name")
+        hears = self._texts(table, "hears", at)
         turns = tuple(self._turn(*each) for each in self._tables(table, "turn", at))
         faults = tuple(self._fault(*each) for each in self._tables(table, "fault", at))
-        if not turns and not faults:
-            self._fail(at, "turn", "the scenario has neither a [[scenario.turn]] nor a [[scenario.fault]]")
-        return Scenario(name=name, turns=turns, faults=faults)
+        if not hears and not turns and not faults:
+            self._fail(at, "turn", "the scenario has no [[scenario.turn]], no [[scenario.fault]] and no hears")
+        return Scenario(name=name, hears=hears, turns=turns, faults=faults)
 
     def _turn(self, table: Mapping[str, Any], at: Place) -> ScriptedTurn:
         self._known(table, _TURN_KEYS, at)
@@ -188,6 +189,12 @@ class _Reader:
         if value is not None and not isinstance(value, str):
             self._fail(at, key, f"{value!r} is not a text")
         return value
+
+    def _texts(self, table: Mapping[str, Any], key: str, at: Place) -> tuple[str, ...]:
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+            self._fail(at, key, 'it is a list of texts: ["…", "…"]')
+        return tuple(value)
 
     def _whole(self, table: Mapping[str, Any], key: str, at: Place, low: int, high: int) -> int | None:
         value = table.get(key)
