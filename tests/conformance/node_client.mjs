@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { DeepgramClient } from "@deepgram/sdk";
 
-const { EMULATOR_AGENT: agentUrl, EMULATOR_API: api, DEEPGRAM_API_KEY: apiKey, SPEECH } = process.env;
+const { EMULATOR_AGENT: agentUrl, EMULATOR_API: api, DEEPGRAM_API_KEY: apiKey, SPEECH, WEATHER } = process.env;
 const audio = { encoding: "linear16", sample_rate: 16000 };
 const speak = { provider: { type: "deepgram", model: "aura-2-thalia-en" } };
 const listen = { provider: { type: "deepgram", version: "v2", model: "flux-general-en" } };
@@ -14,6 +14,12 @@ const think = {
       name: "get_order",
       description: "Tells where an order is",
       parameters: { type: "object", properties: { order_id: { type: "string" } } },
+    },
+    {
+      name: "get_weather",
+      description: "Tells the weather in a city",
+      parameters: { type: "object", properties: { city: { type: "string" } } },
+      endpoint: { url: WEATHER, method: "post" },
     },
   ],
 };
@@ -37,7 +43,8 @@ const steps = {
     }),
   AgentAudioDone1: () =>
     connection.sendInjectUserMessage({ type: "InjectUserMessage", content: "Where is order A-17?" }),
-  FunctionCallRequest: ({ functions: [{ id, name }] }) =>
+  FunctionCallRequest: ({ functions: [{ id, name, client_side: clientSide }] }) =>
+    clientSide &&
     connection.sendFunctionCallResponse({ type: "FunctionCallResponse", id, name, content: "It is in Oslo." }),
   AgentAudioDone2: () => {
     connection.sendUpdatePrompt({ type: "UpdatePrompt", prompt: "Be briefer." });
@@ -50,8 +57,10 @@ const steps = {
     const speech = readFileSync(SPEECH);
     for (let at = 0; at < speech.length; at += 640) connection.sendMedia(speech.subarray(at, at + 640));
   },
-  AgentAudioDone3: () => connection.sendInjectAgentMessage({ type: "InjectAgentMessage", message: "Goodbye" }),
-  AgentAudioDone4: () => connection.close(),
+  AgentAudioDone3: () =>
+    connection.sendInjectUserMessage({ type: "InjectUserMessage", content: "What is the weather in Paris?" }),
+  AgentAudioDone4: () => connection.sendInjectAgentMessage({ type: "InjectAgentMessage", message: "Goodbye" }),
+  AgentAudioDone5: () => connection.close(),
 };
 
 const closed = new Promise((resolve, reject) => {
@@ -66,7 +75,7 @@ connection.on("message", (message) => {
   messages.push({ type: message.type, fields: message, form: "", extra: [] });
   const kind = message.type === "AgentAudioDone" ? `AgentAudioDone${++spoken}` : message.type;
   steps[kind]?.(message);
-  if (kind === "AgentAudioDone4") finish();
+  if (kind === "AgentAudioDone5") finish();
 });
 
 function finish() {

@@ -37,7 +37,14 @@ FUNCTION = {
     "description": "Tells where an order is",
     "parameters": {"type": "object", "properties": ORDER_ID},
 }
-THINK = {"provider": {"type": "open_ai", "model": "gpt-4o-mini"}, "prompt": "Be brief.", "functions": [FUNCTION]}
+FUNCTION_OF_SERVER = {
+    "name": "get_weather",
+    "description": "Tells the weather in a city",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    "endpoint": {"url": os.environ["WEATHER"], "method": "post"},
+}
+FUNCTIONS = [FUNCTION, FUNCTION_OF_SERVER]
+THINK = {"provider": {"type": "open_ai", "model": "gpt-4o-mini"}, "prompt": "Be brief.", "functions": FUNCTIONS}
 AGENT = {"listen": {"provider": {"type": "deepgram", "model": "nova-3"}}, "think": THINK, "speak": SPEAK}
 SETTINGS = {"tags": ["sdk"], "audio": {"input": AUDIO, "output": AUDIO}, "agent": {**AGENT, "greeting": "Hi"}}
 
@@ -72,7 +79,8 @@ class Script:
 
     def on_FunctionCallRequest(self, fields: Any) -> Iterator[Any]:  # noqa: N802
         (call,) = fields["functions"]
-        yield step("FunctionCallResponse", id=call["id"], name=call["name"], content="It is in Oslo.")
+        if call["client_side"]:
+            yield step("FunctionCallResponse", id=call["id"], name=call["name"], content="It is in Oslo.")
 
     def on_AgentAudioDone2(self, _: Any) -> Iterator[Any]:  # noqa: N802
         yield step("UpdatePrompt", prompt="Be briefer.")
@@ -88,9 +96,12 @@ class Script:
                 yield "send_media", chunk
 
     def on_AgentAudioDone3(self, _: Any) -> Iterator[Any]:  # noqa: N802
-        yield step("InjectAgentMessage", message="Goodbye")
+        yield step("InjectUserMessage", content="What is the weather in Paris?")
 
     def on_AgentAudioDone4(self, _: Any) -> Iterator[Any]:  # noqa: N802
+        yield step("InjectAgentMessage", message="Goodbye")
+
+    def on_AgentAudioDone5(self, _: Any) -> Iterator[Any]:  # noqa: N802
         self.done = True
         return iter(())
 
