@@ -30,10 +30,11 @@ SETTLE_SECONDS = 1.0
 
 
 class Talker:
-    """One conversation; ``late_ms`` has the frames of the answers that are over."""
+    """One conversation; ``late_ms`` has the frames of the answers that began and ended since ``count``."""
 
     def __init__(self, port: int, token: str) -> None:
         self.late_ms: list[float] = []
+        self._counts = False
         self._arrivals: list[float] = []
         self._messages = Messages()
         self._socket = socket.create_connection(("127.0.0.1", port))
@@ -42,10 +43,16 @@ class Talker:
         read_head(self._socket)
         agent = {**DEFAULT_SETTINGS["agent"], "greeting": None}
         self._socket.sendall(from_client(TEXT, json.dumps({**DEFAULT_SETTINGS, "agent": agent}).encode()))
-        self._socket.sendall(QUESTION)
 
     def fileno(self) -> int:
         return self._socket.fileno()
+
+    def ask(self) -> None:
+        self._socket.sendall(QUESTION)
+
+    def count(self) -> None:
+        """From the next answer on: this one may have begun before anybody listened."""
+        self.late_ms, self._counts = [], False
 
     def send(self) -> None:
         self._socket.sendall(SILENCE)
@@ -67,9 +74,10 @@ class Talker:
         self._socket.close()
 
     def _end_answer(self) -> None:
-        self.late_ms += lateness(self._arrivals)
-        self._arrivals = []
-        self._socket.sendall(QUESTION)
+        if self._counts:
+            self.late_ms += lateness(self._arrivals)
+        self._arrivals, self._counts = [], True
+        self.ask()
 
 
 def lateness(arrivals: Sequence[float]) -> Sequence[float]:
@@ -109,9 +117,11 @@ def main(port: int, token: str, sessions: int, seconds: float) -> None:
     talkers = [Talker(port, token) for _ in range(sessions)]
     load = Load(talkers)
     gc.disable()
+    for talker in talkers:
+        talker.ask()
     load.run(SETTLE_SECONDS)
     for talker in talkers:
-        talker.late_ms = []
+        talker.count()
     print("began", flush=True)
     load.run(seconds)
     print("ended", flush=True)

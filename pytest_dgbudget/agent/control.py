@@ -147,7 +147,7 @@ def _error(error: dict[str, str]) -> DgBudgetError:
 
 async def connect(port: int, secret: str, role: str) -> Control:
     """Open and prove a control connection; raises GatewayError."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else asyncio leaves Nagle on
     sock.setblocking(False)
     try:
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))

@@ -8,8 +8,10 @@ session ended or why it was refused. ``session_id`` is the client's own ``x-deep
 from __future__ import annotations
 
 import json
+import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,16 +22,42 @@ LONGEST = 10_000  # records of one grant that are kept for its test to fetch
 _MOST_GRANTS = 64  # whose records are kept; the oldest are forgotten first
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of a journal; ``payload`` is a message's text as it came or went, or an object of the emulator's own.
+
+    Most are never read, so that nothing is made of one before it is.
+    """
+
+    request_id: str
+    session_id: str | None
+    seq: int
+    moment: float
+    direction: str
+    payload: str | dict[str, Any]
+
+    def envelope(self) -> dict[str, Any]:
+        stamp = datetime.fromtimestamp(self.moment, timezone.utc).isoformat(timespec="milliseconds")
+        return {
+            "request_id": self.request_id,
+            "session_id": self.session_id,
+            "seq": self.seq,
+            "ts": stamp.replace("+00:00", "Z"),
+            "direction": self.direction,
+            "payload": _parsed(self.payload) if isinstance(self.payload, str) else self.payload,
+        }
+
+
 class Journal:
     """Records by grant, and in a file where there is one (OSError says why there can't be)."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._file = None if path is None else path.open("a", encoding="utf-8", buffering=1)
-        self._records: dict[str, deque[str]] = {}
+        self._records: dict[str, deque[Record]] = {}
 
     def of(self, grant: str) -> list[Any]:
         """Return a grant's records, oldest first."""
-        return [json.loads(record) for record in self._records.get(grant, ())]
+        return [record.envelope() for record in self._records.get(grant, ())]
 
     def session(self, grant: str, request_id: str, session_id: str | None) -> SessionJournal:
         return SessionJournal(request_id, session_id, lambda record: self._write(grant, record))
@@ -39,9 +67,9 @@ class Journal:
             self._file.close()
             self._file = None
 
-    def _write(self, grant: str, record: str) -> None:
+    def _write(self, grant: str, record: Record) -> None:
         if self._file is not None:
-            self._file.write(record + "\n")
+            self._file.write(json.dumps(record.envelope()) + "\n")
         kept = self._records.pop(grant, None) or deque(maxlen=LONGEST)
         kept.append(record)
         self._records[grant] = kept  # behind all others
@@ -52,38 +80,33 @@ class Journal:
 class SessionJournal:
     """One session's records."""
 
-    def __init__(self, request_id: str, session_id: str | None, write: Callable[[str], None]) -> None:
-        self._ids = {"request_id": request_id, "session_id": session_id}
+    def __init__(self, request_id: str, session_id: str | None, write: Callable[[Record], None]) -> None:
+        self._ids = request_id, session_id
         self._write = write
         self._seq = 0
-        self._audio: dict[str, tuple[str, int, int]] = {}
+        self._audio: dict[str, tuple[float, int, int]] = {}
 
     def note(self, direction: str, message: str | bytes) -> None:
         """Record a message; audio once for all that comes before the next text."""
         if isinstance(message, bytes):
-            since, frames, size = self._audio.get(direction, (_now(), 0, 0))
+            since, frames, size = self._audio.get(direction) or (time.time(), 0, 0)
             self._audio[direction] = since, frames + 1, size + len(message)
         else:
-            self.add(direction, _payload(message))
+            self.add(direction, message)
 
-    def add(self, direction: str, payload: Any) -> None:
+    def add(self, direction: str, payload: str | dict[str, Any]) -> None:
         for way, (since, frames, size) in self._audio.items():
             self._record(way, since, {"type": "(audio)", "messages": frames, "bytes": size})
         self._audio.clear()
-        self._record(direction, _now(), payload)
+        self._record(direction, time.time(), payload)
 
-    def _record(self, direction: str, moment: str, payload: Any) -> None:
+    def _record(self, direction: str, moment: float, payload: str | dict[str, Any]) -> None:
         self._seq += 1
-        record = {**self._ids, "seq": self._seq, "ts": moment, "direction": direction, "payload": payload}
-        self._write(json.dumps(record))
+        self._write(Record(*self._ids, self._seq, moment, direction, payload))
 
 
-def _payload(text: str) -> Any:
+def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return {"type": "(not JSON)", "text": text}
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -161,7 +161,8 @@ class Emulator:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    bound = socket.socket()
+    # The protocol is named: of a connection whose socket names none, asyncio leaves Nagle's algorithm on.
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -112,3 +113,13 @@ async def test_garbage_leaves_no_trace(
     writer.close()
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
+
+
+async def test_nothing_waits_for_the_acknowledgement_of_what_was_sent_before_it(emulator: Emulator) -> None:
+    """Nagle's algorithm holds frames back until the client sends something."""
+    headers = {"Authorization": f"Token {emulator.api_key}"}
+    async with connect(emulator.agent_url, additional_headers=headers, proxy=None):
+        assert emulator._agent is not None
+        (connection,) = emulator._agent.connections
+        ours = connection.transport.get_extra_info("socket")
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

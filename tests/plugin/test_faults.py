@@ -204,7 +204,12 @@ def test_the_report_tells_who_closed_and_whether_the_vendor_agreed(gallery: Gall
         name: [(each["closed_by"], each["close_code"], each["confirmed"]) for each in gallery.sessions(name)]
         for name in gallery.ran
     }
-    assert found == {name: ENDS.get(name, [_IN_ORDER]) for name in gallery.ran}
+    expected = {name: ENDS.get(name, [_IN_ORDER]) for name in gallery.ran}
+    # Behind an Error both sides close, and who is first is chance.
+    first, *others = found["test_out_of_credit_ends_the_session_and_refuses_the_next"]
+    assert first in (_IN_ORDER, ("server", 1008, True))
+    found["test_out_of_credit_ends_the_session_and_refuses_the_next"] = [_IN_ORDER, *others]
+    assert found == expected
 
 
 def test_a_cut_charges_no_more_than_the_budget_and_overruns(gallery: Gallery) -> None:

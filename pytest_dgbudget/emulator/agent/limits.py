@@ -33,16 +33,17 @@ class Timekeeper:
     def __init__(self, limits: Limits, warn: Warn) -> None:
         self._limits = limits
         self._warn = warn
-        self._last_heard = 0.0
+        self._clock = asyncio.get_running_loop().time
+        self._last_heard = self._clock()
         self._warned = False
 
     def heard(self) -> None:
         """The client has sent a message, whatever it is."""
-        self._last_heard = asyncio.get_running_loop().time()
+        self._last_heard = self._clock()
 
     async def run(self) -> NoReturn:
         """Warn when it is time; raise ProtocolError at a limit. The session begins now."""
-        clock = asyncio.get_running_loop().time
+        clock = self._clock
         began = clock()
         self.heard()
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +19,7 @@ from pytest_dgbudget.emulator.scenarios.performance import perform
 from pytest_dgbudget.emulator.scenarios.scenario import Cue, Script
 from pytest_dgbudget.rules.audio import AudioFormat
 
+_TICK = 0.005  # seconds; what is due within one goes out together, of all sessions: the loop turns less often
 _LEAD_FRAMES = 5  # sent at once, so that a player never runs dry; the emulator's choice
 
 
@@ -239,13 +241,16 @@ class Speaker:
                 await self._outbox.say("LatencyReport", **utterance.watch.report())
 
     async def _stream(self, sound: Sound | voice.Speech, mine: object) -> None:
-        """Send frame n at start + n · 20 ms, less the lead, however late the one before it was."""
+        """Send frame n at start + n · 20 ms, less the lead, on the next tick, however late the one before it was."""
         if self.wav and self._playing is mine:
             await self._outbox.send(voice.wav_header(self.audio, sound.milliseconds))
         loop = asyncio.get_running_loop()
         start = loop.time()
         for n, frame in enumerate(sound.frames(self.audio)):
-            await asyncio.sleep(start + (n - _LEAD_FRAMES) * voice.FRAME_MS / 1000 - loop.time())
+            due = start + (n - _LEAD_FRAMES) * voice.FRAME_MS / 1000
+            seconds = math.ceil(due / _TICK) * _TICK - loop.time()
+            if seconds > 0:
+                await asyncio.sleep(seconds)
             if self._playing is not mine:
                 return
             await self._outbox.send(frame)

@@ -14,6 +14,7 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close, Frame, Opcode
+from websockets.protocol import OPEN
 
 from pytest_dgbudget.emulator.faults.grants import Grant
 from pytest_dgbudget.emulator.faults.kinds import MALFORMED, OUT_OF_CREDIT, Fault
@@ -90,12 +91,34 @@ class Wire:
 
     async def send(self, message: str | bytes) -> None:
         """Send one message of the agent's, or what faults make of it."""
+        if self._way_is_free():
+            self.journal.note(TO_CLIENT, message)
+            self._write(message)
+        else:
+            await self._send(message)
+
+    async def _send(self, message: str | bytes) -> None:
         async with self._order:  # a message that is slow must not be overtaken
             kind = _kind(message)
             for each in await self._altered(kind, message):
                 self.journal.note(TO_CLIENT, each)
                 await self._connection.send(each)
         await self._reached(kind)
+
+    def _way_is_free(self) -> bool:
+        """Whether nothing can befall a message, and the socket takes it at once."""
+        connection, grant = self._connection, self._grant
+        harmed = self.deaf or self._scripted or grant.faults or self._held or self._order.locked()
+        return not harmed and connection.protocol.state is OPEN and not connection.transport.get_write_buffer_size()
+
+    def _write(self, message: str | bytes) -> None:
+        """The library's own ``send`` takes three times as long: it waits for whatever may be in the way."""
+        protocol = self._connection.protocol
+        if isinstance(message, str):
+            protocol.send_text(message.encode())
+        else:
+            protocol.send_binary(message)
+        self._connection.transport.writelines(protocol.data_to_send())
 
     async def _altered(self, kind: str, message: str | bytes) -> list[str | bytes]:
         """Return what goes out now."""
