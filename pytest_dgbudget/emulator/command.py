@@ -11,14 +11,13 @@ import os
 import signal
 import sys
 import threading
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from pytest_dgbudget.emulator.agent.limits import Limits
-from pytest_dgbudget.emulator.agent.settings import Agents
 from pytest_dgbudget.emulator.bill_options import add_bill_options, from_bill_options
+from pytest_dgbudget.emulator.scenarios.agents import Agents, read_agents
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 from pytest_dgbudget.emulator.server import Emulator
 
@@ -82,12 +81,9 @@ def _seconds(text: str) -> float:
 
 def _agents(path: str) -> Agents:
     try:
-        agents = json.loads(Path(path).read_bytes())
-        if not isinstance(agents, dict) or not all(isinstance(agent, dict) for agent in agents.values()):
-            raise ValueError("it is not a JSON object of objects")
-        return {str(uuid.UUID(agent_id)): agent for agent_id, agent in agents.items()}
-    except (OSError, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"can't read reusable agents from {path}: {error}") from None
+        return read_agents(Path(path))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 async def _until_told(emulator: Emulator, *, tied: bool) -> None:

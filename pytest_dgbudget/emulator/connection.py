@@ -14,10 +14,10 @@ from pytest_dgbudget.emulator.account.billing import OpenSession
 from pytest_dgbudget.emulator.account.keys import Key
 from pytest_dgbudget.emulator.agent.conversation import Conversation
 from pytest_dgbudget.emulator.agent.limits import Limits
-from pytest_dgbudget.emulator.agent.settings import Agents
 from pytest_dgbudget.emulator.codes import ProtocolError
 from pytest_dgbudget.emulator.faults.bill import amended
 from pytest_dgbudget.emulator.faults.wire import Wire
+from pytest_dgbudget.emulator.scenarios.agents import Agents
 from pytest_dgbudget.emulator.scenarios.performance import Closed
 from pytest_dgbudget.emulator.scenarios.scenario import Scenario, Script
 
@@ -66,14 +66,14 @@ async def converse(connection: ServerConnection, *, limits: Limits | None, agent
     assert isinstance(connection, AgentConnection)
     assert connection.session is not None
     session = connection.session
-    script = None if connection.scenario is None else Script(connection.scenario)
+    scenario = connection.scenario
     conversation = Conversation(
         connection.wire.send,
         request_id=session.request_id,
         tag=session.configure,
         limits=limits,
-        agents=agents,
-        script=script,
+        agents=agents if scenario is None else {**(agents or {}), **scenario.agents},
+        script=None if scenario is None else Script(scenario),
     )
     speaking = asyncio.ensure_future(conversation.speak())
     hearing = asyncio.ensure_future(_hear(connection.wire, conversation))

@@ -21,7 +21,6 @@ from pytest_dgbudget.emulator.account.billing import SETTLEMENT_LAG, Account
 from pytest_dgbudget.emulator.account.clock import Clock
 from pytest_dgbudget.emulator.account.prices import USD_PER_MINUTE
 from pytest_dgbudget.emulator.agent.limits import Limits
-from pytest_dgbudget.emulator.agent.settings import Agents
 from pytest_dgbudget.emulator.connection import PATIENCE_SECONDS, AgentConnection, converse
 from pytest_dgbudget.emulator.door import PATH, Door
 from pytest_dgbudget.emulator.faults.grants import Grants
@@ -30,6 +29,7 @@ from pytest_dgbudget.emulator.http import Request as ApiRequest
 from pytest_dgbudget.emulator.journal import Journal
 from pytest_dgbudget.emulator.management.api import ManagementApi
 from pytest_dgbudget.emulator.own_api import PREFIX, OwnApi
+from pytest_dgbudget.emulator.scenarios.agents import Agents
 from pytest_dgbudget.emulator.scenarios.library import Library
 
 HOST = "127.0.0.1"

@@ -25,7 +25,6 @@ GROQ = {"provider": {"type": "groq", "model": "openai/gpt-oss-20b"}, "endpoint":
     ("agent", "expected"),
     [
         ({}, "standard"),
-        ("8c1b9b1e-0000-4000-8000-000000000001", "standard"),
         ({"think": STANDARD, "speak": DEEPGRAMS_VOICE}, "standard"),
         ({"think": STANDARD, "speak": OWN_VOICE}, "standard-byo-tts"),
         ({"think": ADVANCED}, "advanced"),

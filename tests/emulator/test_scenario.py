@@ -16,15 +16,17 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from pytest_dgbudget.emulator.account.prices import ADVANCED_MODELS
 from pytest_dgbudget.emulator.audio.sound import Sound, read_wav, tone
 from pytest_dgbudget.emulator.scenarios.library import Library
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 from pytest_dgbudget.emulator.server import Emulator
 from pytest_dgbudget.rules.audio import AudioFormat
 
+from .api import get, rows
 from .client import Client
 from .test_conversation import thinking
-from .test_process import finish, first_line, process
+from .test_process import AGENT_ID, finish, first_line, process
 from .test_speech import SILENCE, SPEECH, speak
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -149,6 +151,27 @@ async def test_what_is_spoken_has_the_words_of_the_scenario_as_long_as_there_are
     assert re.fullmatch(r"\(speech, \d\.\d s\)", said[2])
 
 
+@pytest.mark.asyncio
+async def test_a_reusable_agent_of_the_scenario_is_named_by_its_id_and_billed_as_what_it_is(
+    brief: None, write: Callable[[str], Path], tmp_path: Path
+) -> None:
+    think = {"provider": {"type": "open_ai", "model": ADVANCED_MODELS[0]}}
+    (tmp_path / "agents.json").write_text(json.dumps({AGENT_ID: {"greeting": "Hello", "think": think}}))
+    async with Emulator(settlement_lag=0) as emulator:
+        async with playing(emulator, write('agents = "agents.json"'), agent=AGENT_ID) as client:
+            assert (await client.until("ConversationText"))["content"] == "Hello"
+        await rows(emulator, 1)
+        (result,) = (await get(emulator, "/billing/breakdown", grouping="line_item"))["results"]
+        assert result["grouping"]["line_item"] == "emulated::agent-advanced"
+        async with connect(
+            emulator.agent_url, additional_headers={"Authorization": f"Token {emulator.api_key}"}, proxy=None
+        ) as connection:
+            client = Client(connection)
+            await client.until("Welcome")
+            await client.send("Settings", audio={}, agent=AGENT_ID)
+            assert await client.failure() == "AGENT_ID_NOT_SUPPORTED"
+
+
 def _said(client: Client) -> str:
     texts = [each for each in client.seen if not isinstance(each, bytes) and each["type"] == "ConversationText"]
     return str(texts[-1]["content"])
@@ -202,7 +225,8 @@ BAD = {
     "scenario = 3": "line 1, scenario: it is a list of tables: begin each with [[scenario]]",
     "[[scenario]\n": "line 1: not TOML",
     "[[scenario]]\n[[scenario.turn]]\n": "line 1, scenario.name: a scenario needs a name",
-    '[[scenario]]\nname = "a"': "line 1, scenario.turn: the scenario has no [[scenario.turn]], no",
+    '[[scenario]]\nname = "a"': "line 1, scenario.turn: the scenario has neither",
+    '[[scenario]]\nname = "a"\nagents = "none.json"': "line 3, scenario.agents: can't read reusable agents from",
     '[[scenario]]\nname = "a"\nhears = "b"': 'line 3, scenario.hears: it is a list of texts: ["…", "…"]',
     '[[scenario]]\nname = "a"\nhears = ["b", 3]': "line 3, scenario.hears: it is a list of texts",
     '[[scenario]]\nname = "a"\nturns = []': "line 3, scenario.turns: no such key; did you mean turn?",

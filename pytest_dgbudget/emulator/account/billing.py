@@ -64,7 +64,7 @@ class OpenSession:
         self._clock = clock
         self._book = book
 
-    def configure(self, tags: Sequence[str], agent: Any) -> None:
+    def configure(self, tags: Sequence[str], agent: Mapping[str, Any]) -> None:
         """Take the tags and the agent of accepted Settings."""
         self.tags = tuple(dict.fromkeys((*self.tags, *tags)))
         self.tier = tier(agent)

@@ -35,10 +35,9 @@ ADVANCED_MODELS = (
 _LISTED_WITH_AN_ENDPOINT = "groq"
 
 
-def tier(agent: Any) -> str:
-    """Return the tier of the ``agent`` of accepted Settings; one that is only named by its id is Standard."""
-    blocks = agent if isinstance(agent, Mapping) else {}
-    think, speak = (_first(blocks.get(name)) for name in ("think", "speak"))
+def tier(agent: Mapping[str, Any]) -> str:
+    """Return the tier of the agent of accepted Settings."""
+    think, speak = (_first(agent.get(name)) for name in ("think", "speak"))
     llm, voice = (_mapping(block.get("provider")) for block in (think, speak))
     own_voice = voice.get("type", "deepgram") != "deepgram"
     if think.get("endpoint") and llm.get("type") != _LISTED_WITH_AN_ENDPOINT:

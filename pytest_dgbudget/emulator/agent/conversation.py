@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from pytest_dgbudget.emulator.agent import providers
 from pytest_dgbudget.emulator.agent.limits import Limits, Timekeeper
 from pytest_dgbudget.emulator.agent.outbox import Call, Outbox, Send
-from pytest_dgbudget.emulator.agent.settings import Agents, Setup, prompt_notices, setup, speak_block, think_block
+from pytest_dgbudget.emulator.agent.settings import Setup, prompt_notices, setup, speak_block, think_block
 from pytest_dgbudget.emulator.agent.speaker import Speaker, Turn
 from pytest_dgbudget.emulator.audio import sniff
 from pytest_dgbudget.emulator.audio.ear import Ear, SpeechEnded, SpeechStarted
 from pytest_dgbudget.emulator.codes import NOT_EMULATED, ProtocolError
+from pytest_dgbudget.emulator.scenarios.agents import Agents
 from pytest_dgbudget.emulator.scenarios.scenario import Script
 from pytest_dgbudget.rules.audio import AudioFormat
 
@@ -37,7 +38,7 @@ class Conversation:
         send: Send,
         *,
         request_id: str,
-        tag: Callable[[Sequence[str], Any], None],
+        tag: Callable[[Sequence[str], Mapping[str, Any]], None],
         limits: Limits | None = None,
         agents: Agents | None = None,
         script: Script | None = None,
@@ -95,7 +96,7 @@ class Conversation:
         if self._applied:
             raise ProtocolError("SETTINGS_ALREADY_APPLIED", "Settings may be sent once; use the Update messages.")
         wanted = setup(data, self._agents)
-        self._tag(wanted.tags, data["agent"])
+        self._tag(wanted.tags, wanted.agent)
         self._apply(wanted)
         await self._outbox.acknowledge("SettingsApplied", wanted.notices)
         if wanted.greeting:

@@ -17,6 +17,7 @@ from pytest_dgbudget.emulator.agent.checks import blocks, field, invalid, one_of
 from pytest_dgbudget.emulator.agent.dialogue import Function
 from pytest_dgbudget.emulator.audio.voice import CODECS
 from pytest_dgbudget.emulator.codes import NOT_EMULATED, Notice, ProtocolError
+from pytest_dgbudget.emulator.scenarios.agents import Agents
 from pytest_dgbudget.rules.audio import AudioFormat, audio_format
 
 INPUT_ENCODINGS = (
@@ -26,8 +27,6 @@ OUTPUT_ENCODINGS = ("linear16", "mulaw", "alaw", "mp3", "opus", "flac", "aac")
 CONTAINERS = ("none", "wav", "ogg")
 MAX_SAMPLE_RATE = 192_000  # Hz; the emulator's choice, it bounds what one session can make us compute
 MAX_PROMPT = 25_000  # characters, managed models (vendor's page "Errors & Warnings", PROMPT_TOO_LONG)
-
-Agents = Mapping[str, Mapping[str, Any]]  # reusable ones by their id; each as `agent` in Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +40,12 @@ class Think:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What one session is told to be. Audio formats carry sample rates in Hz."""
+    """What one session is told to be; ``agent`` is Settings' own, or the reusable one that it names.
 
+    Audio formats carry sample rates in Hz.
+    """
+
+    agent: Mapping[str, Any]
     greeting: str | None
     history: bool
     hears: AudioFormat
@@ -66,6 +69,7 @@ def setup(message: Mapping[str, Any], agents: Agents | None = None) -> Setup:
     _check_context(agent)
     hears, notices = _input(message)
     return Setup(
+        agent=agent,
         greeting=field(agent, "greeting", str, "agent"),
         history=field(flags, "history", bool, "flags") is not False,
         hears=hears,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_dgbudget.emulator.audio.sound import read_wav
+from pytest_dgbudget.emulator.scenarios.agents import read_agents
 from pytest_dgbudget.emulator.scenarios.scenario import Scenario
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario, parse
 
@@ -43,4 +44,9 @@ def _read(path: Path) -> tuple[Scenario, ...]:
         source = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise BadScenario(f"the scenario file {path} is not UTF-8: {error.reason} at byte {error.start}") from None
-    return parse(source, file=str(path), read_sound=lambda name: read_wav(path.parent / name))
+    return parse(
+        source,
+        file=str(path),
+        read_sound=lambda name: read_wav(path.parent / name),
+        read_agents=lambda name: read_agents(path.parent / name),
+    )

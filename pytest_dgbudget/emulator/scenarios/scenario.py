@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_dgbudget.emulator.audio.sound import Sound
 from pytest_dgbudget.emulator.codes import Notice
 from pytest_dgbudget.emulator.faults.kinds import Fault
+from pytest_dgbudget.emulator.scenarios.agents import Agents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +66,12 @@ class ScriptedTurn:
 class Scenario:
     """``turns`` in the order of the file: the first that fits answers. ``faults`` hold for each of its sessions.
 
-    ``hears``: the words of the user's first spoken turn, of the second, and so on.
+    ``agents``: reusable ones that its sessions may name. ``hears``: the words of the user's first spoken turn, of the
+    second, and so on.
     """
 
     name: str
+    agents: Agents = field(default_factory=dict)
     hears: tuple[str, ...] = ()
     turns: tuple[ScriptedTurn, ...] = ()
     faults: tuple[Fault, ...] = ()

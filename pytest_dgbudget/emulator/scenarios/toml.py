@@ -16,16 +16,18 @@ else:
 from pytest_dgbudget.emulator.audio.sound import LONGEST_MS, Sound, tone
 from pytest_dgbudget.emulator.codes import Notice
 from pytest_dgbudget.emulator.faults.kinds import BadFault, Fault, nearest, read_fault
+from pytest_dgbudget.emulator.scenarios.agents import Agents
 from pytest_dgbudget.emulator.scenarios.scenario import FunctionCall, Scenario, ScriptedTurn, Step
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.units import parse_time
 
 Place = tuple["str | int", ...]
 ReadSound = Callable[[str], Sound]
+ReadAgents = Callable[[str], Agents]
 
 _STEP_KEYS = ("wait", "warn", "call", "reply", "audio", "tone", "error", "close")
 _TURN_KEYS = ("text", "pattern", "times", *_STEP_KEYS, "then")
-_SCENARIO_KEYS = ("name", "hears", "turn", "fault")
+_SCENARIO_KEYS = ("name", "agents", "hears", "turn", "fault")
 _ALWAYS_NAMED = ("text", "result")
 
 
@@ -33,16 +35,20 @@ class BadScenario(ValueError):
     """A file that can't be played: the message has the file, the line, the key and the reason."""
 
 
-def parse(source: str, *, file: str, read_sound: ReadSound) -> tuple[Scenario, ...]:
-    """Return the scenarios of a file's text; raises BadScenario. ``read_sound`` takes what ``audio`` says."""
-    return _Reader(source, file, read_sound).scenarios()
+def parse(source: str, *, file: str, read_sound: ReadSound, read_agents: ReadAgents) -> tuple[Scenario, ...]:
+    """Return the scenarios of a file's text; raises BadScenario.
+
+    ``read_sound`` takes what ``audio`` says, ``read_agents`` what ``agents`` says; they raise ValueError.
+    """
+    return _Reader(source, file, read_sound, read_agents).scenarios()
 
 
 class _Reader:
-    def __init__(self, source: str, file: str, read_sound: ReadSound) -> None:
+    def __init__(self, source: str, file: str, read_sound: ReadSound, read_agents: ReadAgents) -> None:
         self._source = source
         self._file = file
         self._read_sound = read_sound
+        self._read_agents = read_agents
 
     def scenarios(self) -> tuple[Scenario, ...]:
         try:
@@ -66,12 +72,20 @@ class _Reader:
         name = self._text(table, "name", at)
         if not name:
             self._fail(at, "name", "a scenario needs a name")
+        agents = self._agents(table, at)
         hears = self._texts(table, "hears", at)
         turns = tuple(self._turn(*each) for each in self._tables(table, "turn", at))
         faults = tuple(self._fault(*each) for each in self._tables(table, "fault", at))
-        if not hears and not turns and not faults:
-            self._fail(at, "turn", "the scenario has no [[scenario.turn]], no [[scenario.fault]] and no hears")
-        return Scenario(name=name, hears=hears, turns=turns, faults=faults)
+        if not (agents or hears or turns or faults):
+            self._fail(at, "turn", "the scenario has neither [[scenario.turn]], [[scenario.fault]], hears nor agents")
+        return Scenario(name=name, agents=agents, hears=hears, turns=turns, faults=faults)
+
+    def _agents(self, table: Mapping[str, Any], at: Place) -> Agents:
+        name = self._text(table, "agents", at)
+        try:
+            return {} if name is None else self._read_agents(name)
+        except ValueError as error:
+            self._fail(at, "agents", str(error))
 
     def _turn(self, table: Mapping[str, Any], at: Place) -> ScriptedTurn:
         self._known(table, _TURN_KEYS, at)

@@ -1,0 +1,22 @@
+"""Reusable agents: those that Settings name by an id, in a JSON file of ``{id: agent}``. Pure, but for reading it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+Agents = Mapping[str, Mapping[str, Any]]  # by their id, as UUIDs are written; each as `agent` in Settings
+
+
+def read_agents(path: Path) -> Agents:
+    """Return what is in the file; raises ValueError with the reason."""
+    try:
+        agents = json.loads(path.read_bytes())
+        if not isinstance(agents, dict) or not all(isinstance(agent, dict) for agent in agents.values()):
+            raise ValueError("it is not a JSON object of objects")
+        return {str(uuid.UUID(agent_id)): agent for agent_id, agent in agents.items()}
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"can't read reusable agents from {path}: {error}") from None
