@@ -206,6 +206,27 @@ def test_after(voice_agent, signal_gateway):
     assert [session["closed_by"] for session in document["sessions"]] == ["client", "client"]
 
 
+def test_a_successors_emulator_plays_the_scenario_of_a_test_that_was_under_way(project: Project) -> None:
+    project.write("conftest.py", CONFTEST)
+    project.write("played.toml", '[[scenario]]\nname = "played"\n[[scenario.turn]]\nreply = "as written"\n')
+    project.write(
+        "test_it.py",
+        """
+import signal
+import pytest
+
+@pytest.mark.dg_scenario("played.toml")
+def test_goes_on(voice_agent, signal_gateway):
+    signal_gateway(signal.SIGKILL)
+    with voice_agent.connect() as session:
+        assert session.say("hi").reply == "as written"
+""",
+    )
+    result = project.run("--dg-target=emulator", "--dg-budget=10m", "--dg-reconcile=off")
+    assert result.status == 0, result.output
+    assert "a gateway died and was replaced" in result.output
+
+
 def test_a_client_that_connects_while_the_gateway_is_replaced_waits_and_is_served(
     project: Project, vendor: Vendor
 ) -> None:
