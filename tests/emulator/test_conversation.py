@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_dgbudget.emulator.agent.dialogue import MADE_UP
 from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.emulator.server import Emulator
 
@@ -195,6 +196,13 @@ async def test_interrupting_agent_message_replaces_what_is_said(emulator: Emulat
         await client.until("AgentAudioDone")
         assert len(audio_of(client)) < 900 * BYTES_PER_MS
         assert client.types().count("AgentAudioDone") == 1
+
+
+async def test_dynamic_agent_message_is_made_up(emulator: Emulator) -> None:
+    async with session(emulator, agent={}) as client:
+        await client.send("InjectAgentMessage", is_dynamic=True)
+        assert (await client.until("ConversationText"))["content"] == MADE_UP
+        await client.until("AgentAudioDone")
 
 
 async def test_sessions_are_independent(emulator: Emulator) -> None:

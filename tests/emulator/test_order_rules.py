@@ -105,7 +105,6 @@ async def test_update_with_a_bad_value_is_invalid(emulator: Emulator, kind: str,
         ("ForceEndTurn", {}, "FORCE_END_TURN_UNSUPPORTED"),
         ("UpdateThink_Live", {"think_live": {}}, "NOT_EMULATED"),
         ("__customToThinkProvider", {"content": 1}, "NOT_EMULATED"),
-        ("InjectAgentMessage", {"is_dynamic": True}, "NOT_EMULATED"),
     ],
 )
 async def test_what_is_not_emulated_says_so_and_goes_on(emulator: Emulator, kind: str, fields: Any, code: str) -> None:

@@ -152,6 +152,20 @@ async def test_what_is_spoken_has_the_words_of_the_scenario_as_long_as_there_are
 
 
 @pytest.mark.asyncio
+async def test_a_step_sends_any_message_of_the_servers(
+    emulator: Emulator, brief: None, write: Callable[[str], Path]
+) -> None:
+    turn = 'send = { type = "FrustrationDetected", count = 1, escalated = false }\nreply = "Sorry."'
+    more = 'then = [{ send = { type = "__customFromThinkProvider", content = { said = ["{text}"] } } }]'
+    async with playing(emulator, write(f"[[scenario.turn]]\n{turn}\n{more}")) as client:
+        await client.send("InjectUserMessage", content="grr")
+        frustration = await client.until("FrustrationDetected")
+        assert frustration == {"type": "FrustrationDetected", "count": 1, "escalated": False}
+        assert (await client.until("ConversationText"))["content"] == "Sorry."
+        assert (await client.until("__customFromThinkProvider"))["content"] == {"said": ["grr"]}
+
+
+@pytest.mark.asyncio
 async def test_a_reusable_agent_of_the_scenario_is_named_by_its_id_and_billed_as_what_it_is(
     brief: None, write: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -238,6 +252,10 @@ BAD_TURNS = {
     'text = """\na\nb"""\nreply = "{x}"': "line 7, scenario.turn.reply: {x} stands for nothing here; there are {text}",
     'reply = "{"': "line 4, scenario.turn.reply: ",
     'call = { name = "f", arguments = { a = ["{b}"] } }': "line 4, scenario.turn.call: {b} stands for nothing",
+    'call = { name = "f", arguments = { day = 2026-11-28 } }': "line 4, scenario.turn.call: JSON has no 2026-11-28",
+    'send = { type = "x", content = inf }': "line 4, scenario.turn.send: JSON has no inf; write it as a text",
+    'send = { text = "x" }': "line 4, scenario.turn.send: it is a message: { type",
+    'send = { type = "x", text = "{y}" }': "line 4, scenario.turn.send: {y} stands for nothing here",
     "call = 3": "line 4, scenario.turn.call: it is { name",
     'call = { name = "f", argument = {} }': "line 4, scenario.turn.call.argument: no such key",
     'wait = "5 minutes"': "line 4, scenario.turn.wait: '5 minutes' is not a time",

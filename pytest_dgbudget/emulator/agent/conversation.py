@@ -11,10 +11,17 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from pytest_dgbudget.emulator.agent import providers
+from pytest_dgbudget.emulator.agent import dialogue, providers
 from pytest_dgbudget.emulator.agent.limits import Limits, Timekeeper
 from pytest_dgbudget.emulator.agent.outbox import Call, Outbox, Send
-from pytest_dgbudget.emulator.agent.settings import Setup, prompt_notices, setup, speak_block, think_block
+from pytest_dgbudget.emulator.agent.settings import (
+    NO_THINK_LIVE,
+    Setup,
+    prompt_notices,
+    setup,
+    speak_block,
+    think_block,
+)
 from pytest_dgbudget.emulator.agent.speaker import Speaker, Turn
 from pytest_dgbudget.emulator.audio import sniff
 from pytest_dgbudget.emulator.audio.ear import Ear, SpeechEnded, SpeechStarted
@@ -141,9 +148,8 @@ class Conversation:
         self._speaker.take_turn(Turn(text=_text(data, "content")))
 
     async def _inject_agent(self, data: dict[str, Any]) -> None:
-        if data.get("is_dynamic") is True:
-            return await self._not_emulated(data)
-        text, behavior = _text(data, "message"), data.get("behavior") or "default"
+        text = dialogue.MADE_UP if data.get("is_dynamic") is True else _text(data, "message")
+        behavior = data.get("behavior") or "default"
         if behavior not in ("default", "queue", "interrupt"):
             _unparsable("behavior must be default, queue or interrupt.")
         if behavior != "interrupt" and self._ear.speaking:
@@ -185,9 +191,13 @@ class Conversation:
             return await self._outbox.warn("FORCE_END_TURN_UNSUPPORTED", text)
         return self._end_user_turn()
 
+    async def _update_think_live(self, data: dict[str, Any]) -> None:
+        """Invite-only at the vendor: what is known of it is the acknowledgement's form (official SDK 7.17.0)."""
+        _present(data, "think_live")
+        await self._outbox.acknowledge("ThinkLiveUpdated", (NO_THINK_LIVE,))
+
     async def _not_emulated(self, data: dict[str, Any]) -> None:
-        text = f"The emulator does not do this kind of {data['type']}; nothing has changed."
-        await self._outbox.warn(NOT_EMULATED, text)
+        await self._outbox.warn(NOT_EMULATED, f"The emulator does nothing with {data['type']}.")
 
     async def _hear(self, audio: bytes) -> None:
         self._need_settings()
@@ -243,7 +253,7 @@ _HANDLERS: dict[str, _Handler] = {
     "InjectAgentMessage": Conversation._inject_agent,
     "FunctionCallResponse": Conversation._function_response,
     "ForceEndTurn": Conversation._force_end_turn,
-    "UpdateThink_Live": Conversation._not_emulated,
+    "UpdateThink_Live": Conversation._update_think_live,
     "__customToThinkProvider": Conversation._not_emulated,
 }
 

@@ -29,6 +29,9 @@ class Function:
         return self.endpoint is None or self.endpoint.local
 
 
+MADE_UP = "Let me say something of my own."  # where the vendor's model is asked to make something up
+
+
 def reply_to_text(text: str) -> str:
     return f"You said: {text}"
 

@@ -26,6 +26,10 @@ INPUT_ENCODINGS = (
 OUTPUT_ENCODINGS = ("linear16", "mulaw", "alaw", "mp3", "opus", "flac", "aac")
 CONTAINERS = ("none", "wav", "ogg")
 MAX_SAMPLE_RATE = 192_000  # Hz; the emulator's choice, it bounds what one session can make us compute
+NO_THINK_LIVE = Notice(
+    code=NOT_EMULATED,
+    description="The emulator has no Think Live: think_live changes nothing, beyond what a scenario does.",
+)
 MAX_PROMPT = 25_000  # characters, managed models (vendor's page "Errors & Warnings", PROMPT_TOO_LONG)
 
 
@@ -79,7 +83,7 @@ def setup(message: Mapping[str, Any], agents: Agents | None = None) -> Setup:
         listen=providers.Listen() if listen is None else providers.listen(listen, "agent.listen"),
         think=think,
         tags=strings(message, "tags", "Settings"),
-        notices=notices + _think_live_notices(agent) + think.notices,
+        notices=notices + (NO_THINK_LIVE,) * (field(agent, "think_live", dict, "agent") is not None) + think.notices,
     )
 
 
@@ -171,13 +175,6 @@ def _check_context(agent: Mapping[str, Any]) -> None:
         words = isinstance(message, dict) and message.get("role") in ("user", "assistant") and "content" in message
         if not words and not (isinstance(message, dict) and isinstance(message.get("function_calls"), list)):
             raise invalid("agent.context.messages must have role and content, or function_calls")
-
-
-def _think_live_notices(agent: Mapping[str, Any]) -> tuple[Notice, ...]:
-    if agent.get("think_live") is None:
-        return ()
-    text = "The emulator has no Think Live: agent.think_live changes nothing."
-    return (Notice(code=NOT_EMULATED, description=text),)
 
 
 def _input(message: Mapping[str, Any]) -> tuple[AudioFormat, tuple[Notice, ...]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pytest_dgbudget.emulator.agent import callout, dialogue
 from pytest_dgbudget.emulator.agent.errands import Errands
@@ -179,6 +181,9 @@ class Speaker:
 
     async def warn(self, code: str, description: str) -> None:
         await self._outbox.warn(code, description)
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        await self._outbox.send(json.dumps(message))
 
     async def ask(self, calls: Sequence[tuple[str, str]]) -> list[str]:
         loop, watch = asyncio.get_running_loop(), self._answered_by_script or _watch()

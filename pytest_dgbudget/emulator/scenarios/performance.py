@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from pytest_dgbudget.emulator.audio.sound import Sound
 from pytest_dgbudget.emulator.codes import ProtocolError
@@ -25,6 +25,10 @@ class Stage(Protocol):
 
     async def warn(self, code: str, description: str) -> None:
         """Send a Warning."""
+        ...
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """Send this message, whatever it is."""
         ...
 
     async def ask(self, calls: Sequence[tuple[str, str]]) -> list[str]:
@@ -47,6 +51,8 @@ async def _do(step: Step, names: dict[str, str], stage: Stage) -> None:
     await asyncio.sleep(step.wait_ms / 1000)
     if step.warn is not None:
         await stage.warn(step.warn.code, step.warn.description)
+    if step.send is not None:
+        await stage.send(fill(step.send, names))
     if step.calls:
         names["result"] = (await stage.ask([_filled(call, names) for call in step.calls]))[-1]
     if step.reply is not None or step.sound is not None:

@@ -28,11 +28,13 @@ class FunctionCall:
 class Step:
     """What the agent does, in the order of these fields; ``reply`` is a template, ``close`` a WebSocket close code.
 
+    ``send`` is any message of the server's, its texts are templates.
     ``sound`` takes the place of the emulator's voice; without a ``reply`` nothing is transcribed.
     """
 
     wait_ms: int = 0
     warn: Notice | None = None
+    send: Mapping[str, Any] | None = None
     calls: tuple[FunctionCall, ...] = ()
     reply: str | None = None
     sound: Sound | None = None

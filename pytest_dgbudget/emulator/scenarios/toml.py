@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import string
 import sys
 from collections.abc import Callable, Mapping
+from datetime import date, time
 from typing import Any, NoReturn
 
 if sys.version_info >= (3, 11):
@@ -25,7 +27,7 @@ Place = tuple["str | int", ...]
 ReadSound = Callable[[str], Sound]
 ReadAgents = Callable[[str], Agents]
 
-_STEP_KEYS = ("wait", "warn", "call", "reply", "audio", "tone", "error", "close")
+_STEP_KEYS = ("wait", "warn", "send", "call", "reply", "audio", "tone", "error", "close")
 _TURN_KEYS = ("text", "pattern", "times", *_STEP_KEYS, "then")
 _SCENARIO_KEYS = ("name", "agents", "hears", "turn", "fault")
 _ALWAYS_NAMED = ("text", "result")
@@ -106,12 +108,20 @@ class _Reader:
         return Step(
             wait_ms=self._time(table, "wait", at),
             warn=self._notice(table, "warn", at),
+            send=self._message(table, at, names),
             calls=self._calls(table, at, names),
             reply=reply,
             sound=self._sound(table, at),
             error=self._notice(table, "error", at),
             close=self._close(table, at),
         )
+
+    def _message(self, table: Mapping[str, Any], at: Place, names: tuple[str, ...]) -> Mapping[str, Any] | None:
+        message = table.get("send")
+        if message is not None and not (isinstance(message, dict) and isinstance(message.get("type"), str)):
+            self._fail(at, "send", 'it is a message: { type = "…", … }')
+        self._template(message, names, at, "send")
+        return message
 
     def _calls(self, table: Mapping[str, Any], at: Place, names: tuple[str, ...]) -> tuple[FunctionCall, ...]:
         value = table.get("call", [])
@@ -178,6 +188,8 @@ class _Reader:
     def _template(self, value: Any, names: tuple[str, ...], at: Place, key: str) -> None:
         for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
             self._template(each, names, at, key)
+        if isinstance(value, (date, time)) or (isinstance(value, float) and not math.isfinite(value)):
+            self._fail(at, key, f"JSON has no {value}; write it as a text")
         if not isinstance(value, str):
             return
         try:
