@@ -107,9 +107,11 @@ class Wire:
 
     def _way_is_free(self) -> bool:
         """Whether nothing can befall a message, and the socket takes it at once."""
-        connection, grant = self._connection, self._grant
-        harmed = self.deaf or self._scripted or grant.faults or self._held or self._order.locked()
-        return not harmed and connection.protocol.state is OPEN and not connection.transport.get_write_buffer_size()
+        if self.deaf or self._scripted or self._grant.faults or self._held or self._order.locked():
+            return False
+        transport = self._connection.transport
+        blocked = transport.is_closing() or transport.get_write_buffer_size()
+        return not blocked and self._connection.protocol.state is OPEN
 
     def _write(self, message: str | bytes) -> None:
         """The library's own ``send`` takes three times as long: it waits for whatever may be in the way."""
