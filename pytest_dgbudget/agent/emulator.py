@@ -25,7 +25,7 @@ class Emulator:
         self._ask("POST", "faults", {**parameters, "kind": kind})
 
     def clear_faults(self) -> None:
-        """Let nothing go wrong any more; faults of the scenario and of the management API stay."""
+        """Let nothing go wrong any more that this test has set; faults of its scenario stay."""
         self._ask("DELETE", "faults")
 
     def journal(self) -> list[dict[str, Any]]:

@@ -106,8 +106,9 @@ async def _fail(connection: AgentConnection, failure: Exception) -> None:
         _log.error("the emulator failed", exc_info=failure)
         failure = ProtocolError("INTERNAL_SERVER_ERROR", f"The emulator failed: {type(failure).__name__}.")
         close_code = CLOSE_OUR_FAULT
+    patience = connection.wire.slowness("Error") + 2 * PATIENCE_SECONDS
     try:
-        await asyncio.wait_for(_part(connection, failure, close_code), 2 * PATIENCE_SECONDS)
+        await asyncio.wait_for(_part(connection, failure, close_code), patience)
     except asyncio.TimeoutError:
         connection.transport.abort()  # it reads nothing: neither Error nor Close will get through
 

@@ -62,13 +62,13 @@ class Door:
 
     async def _fault_of_handshake(self, connection: AgentConnection, request: Request) -> Response | None:
         """Slow the handshake down or refuse it, if that is a fault of this client's grant or scenario."""
-        grant = self._grants.named(request.headers.get(GRANT_HEADER) or NAMELESS)
-        journal = self._journal.session(grant.name, str(connection.id), request.headers.get("x-deepgram-session-id"))
-        connection.wire = Wire(connection, grant, connection.scenario.faults if connection.scenario else (), journal)
-        faults = connection.wire.faults
-        self._grants.script(faults)
-        await asyncio.sleep(sum(fault["delay"] for fault in faults if fault.kind == "slow-handshake") / 1000)
-        refusal = grant.refusal(faults)
+        grant = self._grants.named(_header(request, GRANT_HEADER) or NAMELESS)
+        journal = self._journal.session(grant.name, str(connection.id), _header(request, "x-deepgram-session-id"))
+        scripted = connection.scenario.faults if connection.scenario else ()
+        self._grants.script(scripted)
+        wire = connection.wire = Wire(connection, grant, scripted, journal)
+        await asyncio.sleep(sum(fault["delay"] for fault in wire.faults if fault.kind == "slow-handshake") / 1000)
+        refusal = grant.refusal(wire.faults)  # those of now: a slow handshake leaves time to set and to clear some
         if refusal is None:
             return None
         journal.add(TO_CLIENT, {"type": "(refused)", "status": refusal.status, "code": refusal.code})
@@ -76,7 +76,7 @@ class Door:
 
     def _cast(self, connection: AgentConnection, request: Request) -> Response | None:
         """Find what is to be played to this client, or refuse it."""
-        asked = request.headers.get(SCENARIO_HEADER)
+        asked = _header(request, SCENARIO_HEADER)
         try:
             connection.scenario = self._chosen_scenario(asked)
         except BadScenario as error:
@@ -91,6 +91,11 @@ class Door:
         """Browsers fail when none of what they offered is chosen; the key itself is never sent back."""
         scheme = next((name for name in offered if name.lower() in _SCHEMES), None)
         return scheme or next((name for name in offered if self._keyring.opener(name) is None), None)
+
+
+def _header(request: Request, name: str) -> str | None:
+    """Return what a client sent first under this name."""
+    return next(iter(request.headers.get_all(name)), None)
 
 
 def _offered_keys(request: Request) -> list[str]:

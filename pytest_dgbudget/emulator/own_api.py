@@ -64,7 +64,7 @@ class OwnApi:
         return {}
 
     def _no_faults(self, _request: Request, name: str) -> Any:
-        self._grants.named(name).clear()
+        self._grants.clear(self._grants.named(name))
         return {}
 
     def _records(self, _request: Request, name: str) -> Any:

@@ -87,7 +87,9 @@ async def session(emulator: Emulator, **settings: Any) -> AsyncIterator[Client]:
     """An open session, past SettingsApplied when settings are given."""
     headers = {"Authorization": f"Token {emulator.api_key}"}
     # Without max_queue a close waits for messages that nobody reads, 10 s long.
-    async with connect(emulator.agent_url, additional_headers=headers, proxy=None, max_queue=None) as connection:
+    async with connect(
+        emulator.agent_url, additional_headers=headers, proxy=None, max_queue=None, max_size=None
+    ) as connection:
         client = Client(connection)
         await client.until("Welcome")
         if settings:

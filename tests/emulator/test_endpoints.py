@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -162,6 +163,41 @@ async def test_endless_answer_is_not_read_to_its_end() -> None:
     async with endpoint(endless) as (_, url):
         with pytest.raises(EndpointFailed, match="more than"):
             await fetch(Endpoint(url=url), "{}")
+
+
+async def test_an_answer_that_comes_with_the_interruption_is_not_told(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def answers_all_the_same(*_: object) -> str:
+        asked.set()
+        with contextlib.suppress(asyncio.CancelledError):  # as wait_for before Python 3.12, when an answer is there
+            await asyncio.sleep(60)
+        return "shipped"
+
+    monkeypatch.setattr(callout, "fetch", answers_all_the_same)
+    async with session(emulator, agent=at("http://127.0.0.1:9/")) as client:
+        await ask(client)
+        await asked.wait()
+        await speak(client, SPEECH)
+        await client.until("AgentAudioDone")
+        assert "FunctionCallResponse" not in client.types()
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 101 x\r\nUpgrade: x\r\n\r\n"])
+async def test_an_answer_in_another_protocol_is_none(answer: bytes) -> None:
+    async with endpoint(answer) as (_, url):
+        method, headers = ("POST", {"Upgrade": "x"}) if b"101" in answer else ("CONNECT", {})
+        with pytest.raises(EndpointFailed, match="another protocol"):
+            await fetch(Endpoint(url=url, method=method, headers=headers), "{}")
+
+
+@pytest.mark.parametrize("changes", [{"url": "http://127.0.0.1:9/ü"}, {"headers": {"x": "ü"}}])
+async def test_what_can_not_be_sent_fails(changes: dict[str, Any]) -> None:
+    async with endpoint() as (_, url):
+        with pytest.raises(EndpointFailed, match="failed"):
+            await fetch(Endpoint(**{"url": url, **changes}), "{}")
 
 
 async def test_nobody_there() -> None:

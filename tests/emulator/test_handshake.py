@@ -115,6 +115,12 @@ async def test_garbage_leaves_no_trace(
     assert not caplog.records
 
 
+async def test_of_a_header_that_comes_twice_the_first_counts(emulator: Emulator) -> None:
+    headers = [("Authorization", f"Token {emulator.api_key}"), ("x-dgbudget-grant", "a"), ("x-dgbudget-grant", "b")]
+    async with connect(emulator.agent_url, additional_headers=headers, proxy=None):
+        assert [grant.name for grant in emulator._grants._grants.values() if grant.sessions] == ["a"]
+
+
 async def test_nothing_waits_for_the_acknowledgement_of_what_was_sent_before_it(emulator: Emulator) -> None:
     """Nagle's algorithm holds frames back until the client sends something."""
     headers = {"Authorization": f"Token {emulator.api_key}"}

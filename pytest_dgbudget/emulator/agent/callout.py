@@ -49,7 +49,7 @@ async def fetch(endpoint: Endpoint, arguments: str) -> str:
         return await asyncio.wait_for(_fetch(endpoint, arguments), PATIENCE_SECONDS)
     except asyncio.TimeoutError:
         raise EndpointFailed(f"{endpoint.url} gave no answer within {PATIENCE_SECONDS:g} s") from None
-    except (OSError, h11.ProtocolError) as error:
+    except (OSError, h11.ProtocolError, UnicodeError) as error:
         raise EndpointFailed(f"{endpoint.url} failed: {error}") from None
 
 
@@ -94,6 +94,8 @@ async def _answer(endpoint: Endpoint, connection: h11.Connection, reader: asynci
                 raise EndpointFailed(f"{endpoint.url} answered with more than {MAX_ANSWER} bytes")
         elif isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)):
             return body.decode(errors="replace")
+        elif event is h11.PAUSED:
+            raise EndpointFailed(f"{endpoint.url} answered in another protocol")
 
 
 def _address(host: str) -> str:

@@ -22,7 +22,8 @@ from pytest_dgbudget.emulator.agent.settings import (
     speak_block,
     think_block,
 )
-from pytest_dgbudget.emulator.agent.speaker import Speaker, Turn
+from pytest_dgbudget.emulator.agent.speaker import Speaker
+from pytest_dgbudget.emulator.agent.turns import Turn
 from pytest_dgbudget.emulator.audio import sniff
 from pytest_dgbudget.emulator.audio.ear import Ear, SpeechEnded, SpeechStarted
 from pytest_dgbudget.emulator.codes import NOT_EMULATED, ProtocolError
@@ -30,6 +31,7 @@ from pytest_dgbudget.emulator.scenarios.agents import Agents
 from pytest_dgbudget.emulator.scenarios.scenario import Script
 from pytest_dgbudget.rules.audio import AudioFormat
 
+_HEARD_AT_ONCE = 64 * 1024  # bytes
 _Handler = Callable[["Conversation", dict[str, Any]], Awaitable[None]]
 
 
@@ -56,11 +58,11 @@ class Conversation:
         self._outbox = Outbox(send)
         self._timekeeper = Timekeeper(limits or Limits(), self._outbox.warn)
         self._ear = Ear(AudioFormat())
-        self._speaker = Speaker(self._outbox, user_speaking=lambda: self._ear.speaking)
-        self._script = self._speaker.script = script
+        self._script = script
+        self._speaker = Speaker(self._outbox, script, user_speaking=lambda: self._ear.speaking)
         self._applied = self._flux = False
         self._managed = True
-        self._hears: AudioFormat | None = None  # until the first audio came
+        self._declared: AudioFormat | None = None  # until the first audio came
         self._past_calls: dict[str, Call] = {}
         self._cancelled: set[str] = set()
         self._quiet_timer: asyncio.TimerHandle | None = None
@@ -111,7 +113,7 @@ class Conversation:
 
     def _apply(self, wanted: Setup) -> None:
         self._applied, self._managed = True, wanted.think.managed
-        self._hears, self._ear = wanted.hears, Ear(wanted.hears)
+        self._declared, self._ear = wanted.hears, Ear(wanted.hears)
         self._listen(wanted.listen)
         self._outbox.history = wanted.history
         self._speaker.audio, self._speaker.wav = wanted.speaks, wanted.wav
@@ -158,7 +160,7 @@ class Conversation:
             return await self._refuse_injection("agent", "INJECT_AGENT_MESSAGE_DURING_AGENT_SPEECH")
         if behavior == "interrupt":
             self._ear.forget()  # who speaks on is heard as beginning anew, as documented
-            return self._speaker.interrupt(text)
+            return await self._cancel(self._speaker.interrupt(text))
         return self._speaker.utter(text)
 
     async def _refuse_injection(self, who: str, code: str) -> None:
@@ -202,29 +204,41 @@ class Conversation:
     async def _hear(self, audio: bytes) -> None:
         self._need_settings()
         self._look_at_first(audio)
+        for at in range(0, len(audio), _HEARD_AT_ONCE):
+            await self._listen_to(audio[at : at + _HEARD_AT_ONCE])
+            if at:
+                await asyncio.sleep(0)  # others have their turn
+        self._stop_quiet_timer()
+        if self._ear.speaking:  # audio that stops coming is silence
+            self._quiet_timer = asyncio.get_running_loop().call_later(self._ear.silence_ms / 1000, self._end_user_turn)
+
+    async def _listen_to(self, audio: bytes) -> None:
         for event in self._ear.hear(audio):
             if isinstance(event, SpeechStarted):
                 await self._barge_in()
             else:
                 self._take_speech(event)
-        self._stop_quiet_timer()
-        if self._ear.speaking:  # audio that stops coming is silence
-            self._quiet_timer = asyncio.get_running_loop().call_later(self._ear.silence_ms / 1000, self._end_user_turn)
 
     def _look_at_first(self, audio: bytes) -> None:
-        if self._hears is None:
+        if self._declared is None:
             return
-        wrong = sniff.mismatch(self._hears, audio)
+        wrong = sniff.mismatch(self._declared, audio)
         if wrong:
-            text = f"Settings declare {self._hears.encoding} at {self._hears.sample_rate} Hz; what came is {wrong}."
+            text = (
+                f"Settings declare {self._declared.encoding} at {self._declared.sample_rate} Hz; what came is {wrong}."
+            )
             raise ProtocolError("USER_AUDIO_FORMAT", text)
-        self._hears = None
+        self._declared = None
 
     async def _barge_in(self) -> None:
         calls = self._speaker.hush()
+        await self._outbox.say("UserStartedSpeaking")
+        await self._cancel(calls)
+
+    async def _cancel(self, calls: tuple[Call, ...]) -> None:
+        """Tell the client of calls that nobody waits for any more."""
         self._past_calls.update((call.id, call) for call in calls)
         self._cancelled.update(call.id for call in calls)
-        await self._outbox.say("UserStartedSpeaking")
         if calls:
             await self._outbox.cancelled(calls)
 

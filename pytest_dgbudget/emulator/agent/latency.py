@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 
@@ -46,6 +47,11 @@ class Stopwatch:
         if self._tool is not None:
             fields["ttt_tool_latency"] = self._tool - self._transcribed
         return _rounded(**fields, tts_latency=self._audio - self._text, total_latency=self._audio - self._heard)
+
+
+def started(*, spoken: bool = False) -> Stopwatch:
+    """Return a stopwatch that begins now, in the running loop's time."""
+    return Stopwatch(asyncio.get_running_loop().time, spoken=spoken)
 
 
 def _rounded(**seconds: float) -> dict[str, float]:

@@ -25,7 +25,8 @@ INPUT_ENCODINGS = (
 )  # fmt: skip
 OUTPUT_ENCODINGS = ("linear16", "mulaw", "alaw", "mp3", "opus", "flac", "aac")
 CONTAINERS = ("none", "wav", "ogg")
-MAX_SAMPLE_RATE = 192_000  # Hz; the emulator's choice, it bounds what one session can make us compute
+# Hz; the emulator's choice, it bounds what one session can make us compute.
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 192_000
 NO_THINK_LIVE = Notice(
     code=NOT_EMULATED,
     description="The emulator has no Think Live: think_live changes nothing, beyond what a scenario does.",
@@ -213,9 +214,9 @@ def _audio(message: Mapping[str, Any], direction: str) -> Mapping[str, Any] | No
 def _format(message: Mapping[str, Any], direction: str, encodings: tuple[str, ...]) -> AudioFormat:
     where = f"audio.{direction}"
     given = {name: value for name, value in (_audio(message, direction) or {}).items() if value is not None}
-    rate = given.get("sample_rate", 1)
-    if isinstance(rate, bool) or not isinstance(rate, int) or not 0 < rate <= MAX_SAMPLE_RATE:
-        raise invalid(f"{where}.sample_rate must be a whole number of Hz, 1 to {MAX_SAMPLE_RATE}")
+    rate = given.get("sample_rate", MIN_SAMPLE_RATE)
+    if isinstance(rate, bool) or not isinstance(rate, int) or not MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE:
+        raise invalid(f"{where}.sample_rate must be a whole number of Hz, {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}")
     if "encoding" in given:
         one_of(given["encoding"], encodings, f"{where}.encoding")
     return audio_format({"audio": {direction: given}}, direction)

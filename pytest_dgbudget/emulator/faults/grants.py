@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from pytest_dgbudget.emulator.faults.kinds import OUT_OF_CREDIT, Fault
+from pytest_dgbudget.emulator.faults.strikes import Strikes
 from pytest_dgbudget.emulator.http import Refusal
 
-if TYPE_CHECKING:
-    from pytest_dgbudget.emulator.faults.wire import Wire
-
 OF_API = ("bill-refused", "bill-slow")
-_ALWAYS = 10**9  # times
 MOST = 1000  # grants that are remembered: those of tests that have ended are never named again
 
 NAMELESS = "default"  # whoever sends no x-dgbudget-grant
@@ -23,21 +20,21 @@ class Grant:
     def __init__(self, name: str) -> None:
         self.name = name
         self.faults: list[Fault] = []
-        self.wires: set[Wire] = set()
+        self.sessions: set[Strikes] = set()
         self.out_of_credit = False
 
     def add(self, fault: Fault) -> None:
         """Let this go wrong: from now on in sessions that are open, and in those to come."""
         self.faults.append(fault)
-        for wire in list(self.wires):
-            wire.arm(fault)
+        for strikes in list(self.sessions):
+            strikes.arm(fault)
 
     def clear(self) -> None:
-        """Let nothing go wrong any more; what has happened stays."""
-        self.faults.clear()
+        """Let nothing go wrong any more, but what a scenario does; there is credit again."""
+        for strikes in self.sessions:
+            strikes.call_off(self.faults)
+        self.faults = []
         self.out_of_credit = False
-        for wire in self.wires:
-            wire.disarm()
 
     def refusal(self, faults: tuple[Fault, ...]) -> Refusal | None:
         """Return what a new session is refused with, the faults of its scenario included."""
@@ -46,9 +43,18 @@ class Grant:
         for fault in faults:
             if fault.kind == "refuse":
                 return Refusal(fault["status"], fault["code"], "A fault of the emulator refuses this session.")
-            if fault.kind == "limit" and len(self.wires) >= fault["sessions"]:
+            if fault.kind == "limit" and len(self.sessions) >= fault["sessions"]:
                 return Refusal(429, "TOO_MANY_REQUESTS", "Too many requests. Please try again later")
         return None
+
+
+@dataclass(slots=True)
+class _ApiFault:
+    """One of the management API; of a ``grant``, or of a scenario. ``left``: how many times, None for always."""
+
+    fault: Fault
+    grant: Grant | None
+    left: int | None
 
 
 class Grants:
@@ -56,7 +62,7 @@ class Grants:
 
     def __init__(self) -> None:
         self._grants: dict[str, Grant] = {}
-        self._of_api: list[tuple[Fault, list[int]]] = []
+        self._of_api: list[_ApiFault] = []
 
     def named(self, name: str) -> Grant:
         """Return the grant of this name; one that was not named for long, and has no session, is a new one again."""
@@ -67,30 +73,35 @@ class Grants:
         return grant
 
     def _forget_one(self, but: Grant) -> None:
-        idle = (each.name for each in self._grants.values() if each is not but and not each.wires)
+        idle = (each.name for each in self._grants.values() if each is not but and not each.sessions)
         self._grants.pop(next(idle, ""), None)
 
     def add(self, grant: Grant, fault: Fault) -> None:
         if fault.kind in OF_API:
-            self.script((fault,))
+            self._of_api.append(_ApiFault(fault, grant, fault.values.get("times")))
         else:
             grant.add(fault)
 
+    def clear(self, grant: Grant) -> None:
+        """Let nothing go wrong any more that was added for this grant."""
+        grant.clear()
+        self._of_api = [each for each in self._of_api if each.grant is not grant]
+
     def script(self, faults: tuple[Fault, ...]) -> None:
-        """Let those of the management API go wrong, each once however often its scenario is played."""
+        """Let a scenario's faults of the management API go wrong: once, however often it is played."""
         for fault in faults:
-            if fault.kind in OF_API and not any(fault is known for known, _ in self._of_api):
-                times = fault.values.get("times")
-                self._of_api.append((fault, [_ALWAYS if times is None else times]))
+            if fault.kind in OF_API and not any(each.grant is None and each.fault == fault for each in self._of_api):
+                self._of_api.append(_ApiFault(fault, None, fault.values.get("times")))
 
     def api_refusal(self) -> Refusal | None:
         """Return what this request to the management API is refused with."""
-        for fault, left in self._of_api:
-            if fault.kind == "bill-refused" and left[0] > 0:
-                left[0] -= 1
-                return Refusal(fault["status"], "EMULATED_REFUSAL", "A fault of the emulator refuses this request.")
+        for each in self._of_api:
+            if each.fault.kind == "bill-refused" and each.left != 0:
+                each.left = None if each.left is None else each.left - 1
+                status = each.fault["status"]
+                return Refusal(status, "EMULATED_REFUSAL", "A fault of the emulator refuses this request.")
         return None
 
     def api_delay(self) -> float:
         """Return the seconds that the management API takes for each answer."""
-        return float(sum(fault["delay"] for fault, _ in self._of_api if fault.kind == "bill-slow")) / 1000
+        return float(sum(each.fault["delay"] for each in self._of_api if each.fault.kind == "bill-slow")) / 1000

@@ -1,0 +1,143 @@
+"""The faults that strike a session at a moment, and what each does to its connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+
+from pytest_dgbudget.emulator.faults.kinds import MALFORMED, OUT_OF_CREDIT, Fault
+
+_NO_LINGER = struct.pack("ii", 1, 0)
+_CLOSE_OUT_OF_CREDIT = 1008  # the vendor documents no code
+
+
+class Strikes:
+    """Those of one session: armed, then struck when their moment comes, or called off before. ``struck`` is told."""
+
+    def __init__(self, connection: ServerConnection, struck: Callable[[Fault], None]) -> None:
+        self.deaf = False  # nothing comes through any more, in either direction
+        self._connection = connection
+        self._struck = struck
+        self._awaiting: list[Fault] = []
+        self._timers: list[tuple[Fault, asyncio.TimerHandle]] = []
+        self._striking: set[asyncio.Future[None]] = set()
+        self._called_off: list[Fault] = []
+
+    def arm(self, fault: Fault) -> None:
+        if not fault.strikes:
+            return
+        if fault.at is None:
+            self._set_timer(fault)
+        else:
+            self._awaiting.append(fault)
+
+    def call_off(self, faults: Sequence[Fault]) -> None:
+        """These strike no more; one that has begun to strike goes on to its end, but a flood."""
+        self._called_off += faults
+        self._awaiting = [fault for fault in self._awaiting if not self._is_off(fault)]
+        for fault, timer in self._timers:
+            if self._is_off(fault):
+                timer.cancel()
+
+    def end(self) -> None:
+        """Leave nothing behind that could still happen."""
+        self._awaiting.clear()
+        for _, timer in self._timers:
+            timer.cancel()
+        for striking in self._striking:
+            striking.cancel()
+
+    async def reached(self, kind: str) -> None:
+        """A message of this type has come or gone."""
+        due = [fault for fault in self._awaiting if fault.at == kind]
+        for fault in due:
+            self._awaiting.remove(fault)
+            if fault["after"]:
+                self._set_timer(fault)
+            else:
+                await self._strike(fault)
+
+    def _is_off(self, fault: Fault) -> bool:
+        return any(fault is each for each in self._called_off)
+
+    def _set_timer(self, fault: Fault) -> None:
+        timer = asyncio.get_running_loop().call_later(fault["after"] / 1000, self._begin, fault)
+        self._timers.append((fault, timer))
+
+    def _begin(self, fault: Fault) -> None:
+        striking = asyncio.ensure_future(self._strike(fault))
+        self._striking.add(striking)
+        striking.add_done_callback(self._striking.discard)
+
+    async def _strike(self, fault: Fault) -> None:
+        self._struck(fault)
+        with contextlib.suppress(ConnectionClosed):
+            await _DEEDS[fault.kind](self, fault)
+
+    async def _silence(self, _fault: Fault) -> None:
+        """The connection stays, but neither messages nor a Close come through it."""
+        self.deaf = True
+
+    async def _drop(self, fault: Fault) -> None:
+        transport = self._connection.transport
+        if fault["how"] == "fin":
+            transport.close()
+            return
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        transport.abort()
+
+    async def _ignore_close(self, _fault: Fault) -> None:
+        protocol: Any = self._connection.protocol
+        receive = protocol.recv_frame
+
+        def all_but_close(frame: Frame) -> None:
+            if frame.opcode is not Opcode.CLOSE:
+                receive(frame)
+
+        protocol.recv_frame = all_but_close
+
+    async def _flood(self, fault: Fault) -> None:
+        text = _warning("EMULATED_FLOOD", fault["bytes"])
+        for _ in range(fault["messages"]):
+            if self._is_off(fault):
+                return
+            await self._connection.send(text)
+            await asyncio.sleep(0)  # while the client keeps up, sending alone lets nobody else have a turn
+
+    async def _malformed(self, fault: Fault) -> None:
+        self._connection.transport.write(MALFORMED[fault["form"]])
+
+    async def _oversized(self, fault: Fault) -> None:
+        await self._connection.send(_warning("EMULATED_OVERSIZED", fault["bytes"]))
+
+    async def _out_of_credit(self, _fault: Fault) -> None:
+        """An Error, a Close, and no session any more: the vendor documents nothing of it."""
+        text = {"type": "Error", "description": "The emulator plays a project without credit.", "code": OUT_OF_CREDIT}
+        await self._connection.send(json.dumps(text))
+        await self._connection.close(_CLOSE_OUT_OF_CREDIT, OUT_OF_CREDIT)
+
+
+_DEEDS: dict[str, Callable[[Strikes, Fault], Awaitable[None]]] = {
+    "silence": Strikes._silence,
+    "drop": Strikes._drop,
+    "ignore-close": Strikes._ignore_close,
+    "flood": Strikes._flood,
+    "malformed": Strikes._malformed,
+    "oversized": Strikes._oversized,
+    "out-of-credit": Strikes._out_of_credit,
+}
+
+
+def _warning(code: str, size: int) -> str:
+    """Return a Warning of so many bytes, or as few as there can be."""
+    shortest = json.dumps({"type": "Warning", "description": "", "code": code})
+    return json.dumps({"type": "Warning", "description": "x" * (size - len(shortest)), "code": code})
