@@ -28,14 +28,20 @@ def test_a_dead_gateway_does_not_hide_a_tests_own_failure(project: Project, vend
     project.write(
         "test_kills.py",
         """
-import os, signal
+import os, signal, sqlite3, time
 from pathlib import Path
 
 def children():
     return [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
 
+def welcomed():
+    with sqlite3.connect(".dgbudget/ledger.db") as ledger:
+        return ledger.execute("SELECT request_id FROM welcome").fetchone()
+
 def test_kills_the_gateway(voice_agent):
     with voice_agent.connect():
+        while not welcomed():  # who is killed before it is on the disk takes it along
+            time.sleep(0.01)
         for pid in children():
             os.kill(pid, signal.SIGKILL)
         assert False, "my own failure"
