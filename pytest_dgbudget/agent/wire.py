@@ -64,13 +64,14 @@ class Wire:
         self._last_audio = 0.0
         self._answering: set[asyncio.Task[None]] = set()
         self._reading = asyncio.ensure_future(self._read())
-        self._keeping_alive = asyncio.ensure_future(self._keep_alive())
+        self._keeping_alive: asyncio.Future[None] | None = None
 
     async def begin(self) -> None:
         """Welcome, Settings, SettingsApplied: ready to talk. Raises AgentError, ExpectTimeout or why it was closed."""
         welcome = await self._first("Welcome")
         self.request_id = welcome.request_id if isinstance(welcome, Welcome) else None
         await self.send(self._settings)
+        self._keeping_alive = asyncio.ensure_future(self._keep_alive())  # nothing may come before Settings
         await self._first("SettingsApplied")
 
     async def send(self, message: Mapping[str, Any] | str | bytes) -> None:
@@ -99,7 +100,7 @@ class Wire:
             self._raise_if_refused(start)
             return end_of_turn(self.messages[start:], text, greeting)
 
-        length = await self._until(whole, timeout, f"the agent's reply to {text!r}", start)
+        length = await self._until(whole, timeout, f"reply of the agent to {text!r}", start)
         end = self._looked_at = start + length
         messages = tuple(self.messages[start:end])
         reply = reply_of(messages, text, greeting)
@@ -132,7 +133,7 @@ class Wire:
 
     async def close(self) -> None:
         """Close and return when the vendor's side is closed as well."""
-        self._keeping_alive.cancel()
+        self._stop_keeping_alive()
         await self._websocket.close()
         await asyncio.shield(self._reading)
         for task in self._answering:
@@ -153,7 +154,7 @@ class Wire:
                 self._received(await self._websocket.recv())
                 await self._tell()
         except ConnectionClosed as closed:
-            self._keeping_alive.cancel()
+            self._stop_keeping_alive()
             self._closed = await self._why_closed(closed)
         await self._tell()
 
@@ -199,6 +200,10 @@ class Wire:
                 except ConnectionClosed:
                     return
 
+    def _stop_keeping_alive(self) -> None:
+        if self._keeping_alive is not None:
+            self._keeping_alive.cancel()
+
     async def _tell(self) -> None:
         async with self._news:
             self._news.notify_all()
@@ -232,7 +237,15 @@ class Wire:
             return await asyncio.wait_for(wait(), timeout)
         except (TimeoutError, asyncio.TimeoutError):
             came = _listed(self.messages[start:])
-            raise ExpectTimeout(f"no {described} within {timeout:g} s; came instead: {came}") from None
+            unanswered = self._unanswered(self.messages[start:])
+            raise ExpectTimeout(f"no {described} within {timeout:g} s; came instead: {came}{unanswered}") from None
+
+    def _unanswered(self, messages: Sequence[Message]) -> str:
+        """Name the functions that the agent may be waiting for."""
+        requests = (message for message in messages if isinstance(message, FunctionCallRequest))
+        calls = (call for request in requests for call in request.functions if call.client_side)
+        names = sorted({call.name for call in calls} - self._handlers.keys())
+        return f"; nothing answers {', '.join(names)}: give on_function a handler for each" if names else ""
 
     def _raise_if_over(self) -> None:
         self.raise_handler_error()

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.books import Books
+from pytest_dgbudget.gateway.emulated import EmulatorLost
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.statement import ask_for_statement
 from pytest_dgbudget.gateway.vendor import Vendor
@@ -99,7 +100,10 @@ class Closing:
         return None
 
     async def _reconcile(self, question: Question) -> dict[str, Any]:
-        account = (await self._vendor()).account
+        try:
+            account = (await self._vendor()).account
+        except EmulatorLost as lost:
+            return await self._finished(question, not_asked(question, "inconclusive", str(lost)))
         assert account is not None
         timeout = self._settings.reconcile_timeout_ms / 1000
         return await self._finished(question, await ask_for_statement(question, account, timeout, self._given_up))

@@ -15,6 +15,7 @@ from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.admission import BudgetRefused
 from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.conversation import Conversation
+from pytest_dgbudget.gateway.emulated import EmulatorLost
 from pytest_dgbudget.gateway.http import BadRequest, Request, RequestReader, refusal, response
 from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.run import TEST_IS_OVER, ClientLeft, GatewayLost, Run
@@ -128,6 +129,8 @@ class Visitor(asyncio.Protocol):
             self._answer(refusal(402, "DGBUDGET_GATEWAY_LOST", str(charged)))
         except LedgerError as error:
             self._answer(refusal(503, "DGBUDGET_LEDGER", str(error)))
+        except EmulatorLost as lost:
+            self._answer(refusal(502, "DGBUDGET_EMULATOR", str(lost)))
         except DialLost as lost:
             message = f"the agent endpoint can't be reached: {lost.reason}"
             self._answer(refusal(lost.status, "DGBUDGET_UPSTREAM", message))

@@ -8,13 +8,16 @@ import sys
 from collections.abc import Mapping
 
 from pytest_dgbudget.gateway.launch import clean_environment
-from pytest_dgbudget.gateway.upstream import DialLost
 
 _PROGRAM = (
     "import sys; sys.path[:] = sys.path[sys.path[0] == '':]; "
     "from pytest_dgbudget.emulator import main; sys.exit(main(['--tied']))"
 )
 _START_SECONDS = 10
+
+
+class EmulatorLost(Exception):
+    """There is no emulator, or none any more."""
 
 
 class Emulator:
@@ -27,6 +30,13 @@ class Emulator:
         self.api_key = where["api_key"]
         self.project_id = where["project_id"]
 
+    def check(self) -> None:
+        """Raise EmulatorLost when it has ended."""
+        status = self._process.returncode
+        if status is not None:
+            how = f"signal {-status}" if status < 0 else f"status {status}"
+            raise EmulatorLost(f"the emulator of this run has ended ({how}); the next run starts another one")
+
     async def stop(self) -> None:
         if self._process.stdin is not None:
             self._process.stdin.close()
@@ -38,7 +48,7 @@ class Emulator:
 
 
 async def start_emulator() -> Emulator:
-    """Start it and wait for the line that says where it is; raises DialLost."""
+    """Start it and wait for the line that says where it is; raises EmulatorLost."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -53,4 +63,4 @@ async def start_emulator() -> Emulator:
         return Emulator(process, json.loads(line))
     except (TimeoutError, asyncio.TimeoutError, ValueError, KeyError, TypeError):
         process.kill()
-        raise DialLost(502, "the emulator did not start; the gateway's log says more") from None
+        raise EmulatorLost("the emulator did not start; the gateway's log says more") from None

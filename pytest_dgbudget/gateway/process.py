@@ -24,13 +24,12 @@ from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.config import GatewayConfig, load
 from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.door import Visitor
-from pytest_dgbudget.gateway.emulated import Emulator, start_emulator
+from pytest_dgbudget.gateway.emulated import Emulator, EmulatorLost, start_emulator
 from pytest_dgbudget.gateway.emulator_api import ask_emulator
 from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner, Run
 from pytest_dgbudget.gateway.strangers import Strangers
-from pytest_dgbudget.gateway.upstream import DialFailed
 from pytest_dgbudget.gateway.vendor import Vendor
 from pytest_dgbudget.hello import process_started
 from pytest_dgbudget.ledger.ledger import Ledger
@@ -195,8 +194,11 @@ class Gateway:
         return self._run
 
     async def vendor(self) -> Vendor:
-        """Return where to dial once that is known; raises DialFailed."""
-        return await asyncio.shield(self._vendor)
+        """Return where to dial once that is known; raises EmulatorLost."""
+        vendor = await asyncio.shield(self._vendor)
+        if self._emulator is not None:
+            self._emulator.check()
+        return vendor
 
     # What owners say -----------------------------------------------------------------------------------------------
 
@@ -239,8 +241,8 @@ class Gateway:
     async def _ask_emulator(self, method: str, path: str, body: Any = None) -> Any:
         try:
             await self.vendor()
-        except DialFailed as failed:
-            raise GatewayError(str(getattr(failed, "reason", failed))) from None
+        except EmulatorLost as lost:
+            raise GatewayError(str(lost)) from None
         if self._emulator is None:
             target = self._settings.target
             raise SettingsError(f"this run's target is {target}, where nothing is emulated; use --dg-target=emulator")

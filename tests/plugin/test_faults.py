@@ -60,6 +60,14 @@ def test_no_welcome_is_cut_at_the_budget(broken):
         pass
 
 
+def test_no_welcome_is_what_was_awaited_in_vain(broken, monkeypatch):
+    monkeypatch.setattr("pytest_dgbudget.agent.wire._KEEP_ALIVE_SECONDS", 0.1)
+    monkeypatch.setattr("pytest_dgbudget.agent.wire._READY_SECONDS", 0.5)
+    with pytest.raises(ExpectTimeout, match="no Welcome within 0.5 s; came instead: nothing"):
+        with broken("no-welcome"):
+            pass
+
+
 def test_slow_messages_come_in_order(broken):
     with broken("slow-messages", delay="30ms", at="ConversationText") as session:
         assert session.say("hi").reply == "You said: hi"
@@ -142,6 +150,7 @@ def test_out_of_credit_ends_the_session_and_refuses_the_next(voice_agent, broken
         with voice_agent.connect():
             pass
     assert refused.value.status == 402
+    assert str(refused.value).endswith("The emulator plays a project without credit.")  # and no advice
 
 
 def test_faults_are_of_one_test_and_can_be_cleared(voice_agent):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from tests.conftest import Project
 from tests.vendor import Vendor
 
@@ -55,6 +57,44 @@ def test_kills_the_gateway(voice_agent):
     assert (session["closed_by"], session["seconds"], session["confirmed"]) == ("gateway-lost", None, False)
     assert result.usage["run"]["at_risk_seconds"] == 60
     assert session["request_id"] == vendor.connections[0].request_id
+
+
+def test_an_emulator_that_has_ended_is_said_to_have_and_is_not_waited_for(project: Project) -> None:
+    project.write(
+        "test_kills.py",
+        """
+import os, signal, time
+from pathlib import Path
+import pytest
+from pytest_dgbudget import GatewayError, SessionClosed
+
+def emulators():
+    for status in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"pytest_dgbudget.emulator" in status.read_bytes() and os.readlink(status.parent / "cwd") == os.getcwd():
+                yield int(status.parent.name)
+        except OSError:
+            pass
+
+def test_loses_it(voice_agent):
+    with pytest.raises(SessionClosed, match="network"), voice_agent.connect() as session:
+        (emulator,) = emulators()
+        os.kill(emulator, signal.SIGKILL)
+        session.say("hi")
+
+def test_has_none(voice_agent):
+    with pytest.raises(GatewayError, match="the emulator of this run has ended"), voice_agent.connect():
+        pass
+    with pytest.raises(GatewayError, match="has ended"):
+        voice_agent.emulator.journal()
+""",
+    )
+    began = time.monotonic()
+    result = project.run("--dg-target=emulator", "--dg-budget=10m", "--dg-reconcile-timeout=50s")
+    assert result.status == 0, result.output
+    assert result.usage["reconciliation"]["verdict"] == "inconclusive"
+    assert "the emulator of this run has ended (signal 9)" in result.output
+    assert time.monotonic() - began < 40
 
 
 def test_a_ledger_that_breaks_at_the_end_costs_the_report_and_not_the_run(project: Project, vendor: Vendor) -> None:
