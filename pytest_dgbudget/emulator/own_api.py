@@ -58,8 +58,8 @@ class OwnApi:
             fault = read_fault(given.pop("kind", None), given)
         except BadFault as error:
             raise Refusal(422, "EMULATED_BAD_FAULT", str(error)) from None
-        except ValueError:
-            raise Refusal(422, "EMULATED_BAD_FAULT", "the body is not JSON") from None
+        except (ValueError, RecursionError):
+            raise Refusal(422, "EMULATED_BAD_FAULT", "the body is not JSON, or nested too deeply") from None
         self._grants.add(self._grants.named(name), fault)
         return {}
 

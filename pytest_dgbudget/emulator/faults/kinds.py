@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.units import parse_time
+from pytest_dgbudget.emulator.readers import read_text, read_time, shown, whole
 
 OUT_OF_CREDIT = "EMULATED_OUT_OF_CREDIT"  # the vendor documents neither code nor close for it
 MALFORMED = {
@@ -41,10 +40,6 @@ class Fault:
         return self.values[name]
 
     @property
-    def of_bill(self) -> bool:
-        return self.kind.startswith("bill-")
-
-    @property
     def at(self) -> str | None:
         """The type of message that it waits for, or is about; None for none, or for all."""
         at: str | None = self.values.get("at")
@@ -60,79 +55,64 @@ Read = Callable[[Any], Any]
 REQUIRED = object()
 
 
-def _time(value: Any) -> int:
-    """Return milliseconds."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(f"{value!r} is not a time")
-    return parse_time(value if isinstance(value, str) else f"{value:.12g}")
-
-
-def _whole(low: int, high: int) -> Read:
-    def read(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(f"{value!r} is not a whole number from {low} to {high}")
-        return value
-
-    return read
-
-
 def _factor(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1000:
-        raise ValueError(f"{value!r} is not a number from 0 to 1000")
+        raise ValueError(f"{shown(value)} is not a number from 0 to 1000")
     return float(value)
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{value!r} is not a text")
-    return value
+def _word(value: Any) -> str:
+    text = read_text(value)
+    if not text:
+        raise ValueError("the text is empty")
+    return text
 
 
 def _one_of(*known: str) -> Read:
     def read(value: Any) -> str:
         if value not in known:
-            raise ValueError(f"{value!r} is none of {', '.join(known)}")
+            raise ValueError(f"{shown(value)} is none of {', '.join(known)}")
         return str(value)
 
     return read
 
 
-_STATUS = _whole(200, 599)
-_BYTES = _whole(1, 1024**3)
-_MOMENT: dict[str, tuple[Read, Any]] = {"at": (_text, None), "after": (_time, 0)}
-_DELAY: dict[str, tuple[Read, Any]] = {"delay": (_time, REQUIRED)}
+_STATUS = whole(400, 599)  # what refuses, and may have a body
+_BYTES = whole(1, 1024**3)
+_MOMENT: dict[str, tuple[Read, Any]] = {"at": (_word, None), "after": (read_time, 0)}
+_DELAY: dict[str, tuple[Read, Any]] = {"delay": (read_time, REQUIRED)}
 
 # Each kind, with what its parameters take and are by default.
 KINDS: dict[str, dict[str, tuple[Read, Any]]] = {
-    "refuse": {"status": (_STATUS, 503), "code": (_text, "EMULATED_REFUSAL")},
-    "limit": {"sessions": (_whole(0, 10_000), REQUIRED)},
+    "refuse": {"status": (_STATUS, 503), "code": (_word, "EMULATED_REFUSAL")},
+    "limit": {"sessions": (whole(0, 10_000), REQUIRED)},
     "slow-handshake": _DELAY,
     "no-welcome": {},
-    "slow-messages": {**_DELAY, "at": (_text, None)},
-    "duplicate": {"at": (_text, None)},
-    "out-of-order": {"at": (_text, "ConversationText")},
+    "slow-messages": {**_DELAY, "at": (_word, None)},
+    "duplicate": {"at": (_word, None)},
+    "out-of-order": {"at": (_word, "ConversationText")},
     "silence": _MOMENT,
     "drop": {**_MOMENT, "how": (_one_of("rst", "fin"), "rst")},
     "ignore-close": _MOMENT,
-    "flood": {**_MOMENT, "messages": (_whole(1, 10_000_000), 10_000), "bytes": (_BYTES, 1000)},
+    "flood": {**_MOMENT, "messages": (whole(1, 10_000_000), 10_000), "bytes": (_BYTES, 1000)},
     "malformed": {**_MOMENT, "form": (_one_of(*MALFORMED), "json")},
     "oversized": {**_MOMENT, "bytes": (_BYTES, 16 * 1024**2)},
     "out-of-credit": _MOMENT,
-    "bill-late": {"by": (_time, REQUIRED)},
+    "bill-late": {"by": (read_time, REQUIRED)},
     "bill-missing": {},
     "bill-duplicate": {},
     "bill-foreign": {"seconds": (_factor, 60.0)},
     "bill-wrong": {"factor": (_factor, 2.0)},
-    "bill-rounded-up": {"to": (_time, 60_000)},
-    "bill-refused": {"status": (_STATUS, 403), "times": (_whole(1, 10_000), None)},
+    "bill-rounded-up": {"to": (read_time, 60_000)},
+    "bill-refused": {"status": (_STATUS, 403), "times": (whole(1, 10_000), None)},
     "bill-slow": _DELAY,
 }
 
 
 def read_fault(kind: Any, given: Mapping[str, Any]) -> Fault:
     """Return a fault from its kind and parameters as a test or a file has them; raises BadFault."""
-    if kind not in KINDS:
-        raise BadFault("kind", f"{kind!r} is no fault{nearest(str(kind), KINDS)}")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise BadFault("kind", f"{shown(kind)} is no fault{nearest(shown(kind), KINDS)}")
     parameters = KINDS[kind]
     for name in given:
         if name not in parameters:
@@ -148,7 +128,7 @@ def _value(kind: str, name: str, read: Read, default: Any, given: Mapping[str, A
         return default
     try:
         return read(given[name])
-    except (ValueError, SettingsError) as error:
+    except ValueError as error:
         raise BadFault(name, str(error)) from None
 
 

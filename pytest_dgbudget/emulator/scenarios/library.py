@@ -19,6 +19,8 @@ class Library:
     def find(self, reference: str) -> Scenario:
         """Return the scenario of this name, without one the first of the file; raises BadScenario."""
         file, _, name = reference.partition("::")
+        if "\0" in file:
+            raise BadScenario(f"{file!r} names no file: it has a null byte")
         scenarios = self._scenarios(Path(file))
         if not name:
             return scenarios[0]

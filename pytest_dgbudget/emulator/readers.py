@@ -1,0 +1,47 @@
+"""What values in scenarios and faults may be: each reader returns one, or raises ValueError with the reason. Pure."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable
+from typing import Any
+
+from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.units import parse_time
+
+
+def read_time(value: Any) -> int:
+    """Return the milliseconds of a TIME, or of a number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError(f"{shown(value)} is not a time")
+    try:
+        return parse_time(value if isinstance(value, str) else f"{value:.12g}")
+    except OverflowError:  # a whole number that no float can hold
+        raise ValueError(f"{shown(value)} is longer than ten years") from None
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
+
+
+def read_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{shown(value)} is not a text")
+    return value
+
+
+def whole(low: int, high: int) -> Callable[[Any], int]:
+    """Return a reader of whole numbers, both ends included."""
+
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"{shown(value)} is not a whole number from {low} to {high}")
+        return value
+
+    return read
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages have it: short, whatever it is."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no whole number of thousands of digits
+        return "a number of thousands of digits"
