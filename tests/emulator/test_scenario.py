@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+import time
 import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -239,6 +240,7 @@ BAD = {
     "scenario = 3": "line 1, scenario: it is a list of tables: begin each with [[scenario]]",
     "[[scenario]\n": "line 1: not TOML",
     "[[scenario]]\n[[scenario.turn]]\n": "line 1, scenario.name: a scenario needs a name",
+    "# a comment\nscenario = " + "[" * 5000 + "]" * 5000: "line 2: it is nested too deeply",
     '[[scenario]]\nname = "a"': "line 1, scenario.turn: the scenario has neither",
     '[[scenario]]\nname = "a"\nagents = "none.json"': "line 3, scenario.agents: can't read reusable agents from",
     '[[scenario]]\nname = "a"\nhears = "b"': 'line 3, scenario.hears: it is a list of texts: ["…", "…"]',
@@ -265,21 +267,25 @@ BAD_TURNS = {
     "close = 1006": "line 4, scenario.turn.close: 1006 is no code that a Close may carry",
     "close = true": "line 4, scenario.turn.close: True is not a whole number",
     "error = {}": 'line 4, scenario.turn.error: it is { code = "…"',
+    'reply = """\n[\n"""\nwait = 1' + "0" * 400: "line 7, scenario.turn.wait: ",
+    "times = 1" + "0" * 5000 + "\nreply = 'a'": "line 4: it has a number of thousands of digits",
+    "times = 0x1" + "0" * 5000: "line 4, scenario.turn.times: a number of thousands of digits is not a whole number",
     "times = 0": "line 4, scenario.turn.times: 0 is not a whole number from 1",
     "then = [{ reply = 'a' }, { text = 'b' }]": "line 4, scenario.turn.then.text: no such key",
     "then = [\n  { reply = 'a' },\n  { close = 1 },\n]": "line 4, scenario.turn.then.close: 1 is not",
     '[[scenario.fault]]\nkind = "dropp"': "line 5, scenario.fault.kind: 'dropp' is no fault; did you mean drop?",
+    '[[scenario.fault]]\nkind = ["drop"]': "line 5, scenario.fault.kind: ['drop'] is no fault",
     '[[scenario.fault]]\nkind = "drop"\nhow = "x"': "line 6, scenario.fault.how: 'x' is none of rst, fin",
     '[[scenario.fault]]\nkind = "limit"\n': "line 4, scenario.fault.sessions: limit needs it",
 }
 
 
-@pytest.mark.parametrize("source", BAD)
+@pytest.mark.parametrize("source", BAD, ids=lambda source: source[:60])
 def test_a_bad_file_names_line_and_key(source: str, write: Callable[..., Path]) -> None:
     _assert_refused(write(source, ""), BAD[source])
 
 
-@pytest.mark.parametrize("turn", BAD_TURNS)
+@pytest.mark.parametrize("turn", BAD_TURNS, ids=lambda turn: turn[:60])
 def test_a_bad_turn_names_line_and_key(turn: str, write: Callable[..., Path]) -> None:
     _assert_refused(write(f"[[scenario.turn]]\n{turn}\n"), BAD_TURNS[turn])
 
@@ -295,6 +301,14 @@ def test_the_second_of_two_turns_is_the_one_that_is_named(write: Callable[..., P
     _assert_refused(path, "line 9, scenario.turn.reply: 3 is not a text")
 
 
+def test_a_wrong_key_of_a_long_file_is_found_at_once(write: Callable[..., Path]) -> None:
+    turn = '[[scenario.turn]]  # it\'s [one]\ntext = \'t\'\nreply = """\n["""\nthen = [\n  { reply = \'x]\' },\n]\n'
+    path = write(turn * 700 + "replly = 'x'\n")
+    started = time.monotonic()
+    _assert_refused(path, "line 4903, scenario.turn.replly: no such key")
+    assert time.monotonic() - started < 2  # one second, and the machine may be busy
+
+
 def test_what_is_no_file_of_ours_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadScenario, match="can't be read: No such file"):
         Library().find(str(tmp_path / "none.toml"))
@@ -304,6 +318,16 @@ def test_what_is_no_file_of_ours_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("RIFF")
     with pytest.raises(ValueError, match="can't be read as a WAV file"):
         read_wav(tmp_path / "text.wav")
+
+
+@pytest.mark.parametrize("count", [0, 10])
+def test_a_wav_file_has_a_rate(tmp_path: Path, count: int) -> None:
+    data = bytes(2 * count)
+    form = struct.pack("<IHHIIHH", 16, 1, 1, 0, 0, 2, 16)
+    head = b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + form
+    (tmp_path / "still.wav").write_bytes(head + b"data" + struct.pack("<I", len(data)) + data)
+    with pytest.raises(ValueError, match="has 0 samples a second"):
+        read_wav(tmp_path / "still.wav")
 
 
 def test_a_file_that_has_changed_is_read_again(write: Callable[..., Path]) -> None:

@@ -62,6 +62,8 @@ def read_wav(path: Path) -> Sound:
             channels, width, rate, count = file.getparams()[:4]
             if width != 2:
                 raise ValueError(f"{path} has samples of {8 * width} bits; 16 bits are needed")
+            if rate < 1:
+                raise ValueError(f"{path} has {rate} samples a second; 1 or more are needed")
             if count * 1000 > LONGEST_MS * rate:
                 raise ValueError(f"{path} lasts {count / rate:.0f} s; up to {LONGEST_MS // 1000} s are taken")
             data = file.readframes(count)

@@ -1,6 +1,6 @@
 """What the agent does in a scenario: which turn of the user leads to which steps. Pure.
 
-There is nothing of the vendor's here: scenarios are the emulator's own. ``scenario_file`` reads them from TOML.
+There is nothing of the vendor's here: scenarios are the emulator's own. ``toml`` reads them.
 """
 
 from __future__ import annotations

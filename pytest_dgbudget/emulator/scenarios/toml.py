@@ -1,29 +1,23 @@
-"""Scenarios in TOML: what may stand in a file, and on which line it is wrong (docs/emulator.md). Pure."""
+"""Scenarios in TOML: what may stand in a file, and what is said of one that is wrong (docs/emulator.md). Pure."""
 
 from __future__ import annotations
 
 import math
 import re
 import string
-import sys
 from collections.abc import Callable, Mapping
 from datetime import date, time
-from typing import Any, NoReturn
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from typing import Any, NoReturn, TypeVar
 
 from pytest_dgbudget.emulator.audio.sound import LONGEST_MS, Sound, tone
 from pytest_dgbudget.emulator.codes import Notice
 from pytest_dgbudget.emulator.faults.kinds import BadFault, Fault, nearest, read_fault
+from pytest_dgbudget.emulator.readers import read_text, read_time, whole
 from pytest_dgbudget.emulator.scenarios.agents import Agents
 from pytest_dgbudget.emulator.scenarios.scenario import FunctionCall, Scenario, ScriptedTurn, Step
-from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.units import parse_time
+from pytest_dgbudget.emulator.scenarios.source import BadSource, Place, line_of, read_source
 
-Place = tuple["str | int", ...]
+T = TypeVar("T")
 ReadSound = Callable[[str], Sound]
 ReadAgents = Callable[[str], Agents]
 
@@ -54,11 +48,9 @@ class _Reader:
 
     def scenarios(self) -> tuple[Scenario, ...]:
         try:
-            data = tomllib.loads(self._source)
-        except tomllib.TOMLDecodeError as error:
-            line = re.search(r"line (\d+)", str(error))
-            where = f"line {line[1]}" if line else "its end"
-            raise BadScenario(f"{self._file}, {where}: not TOML: {error}") from None
+            data = read_source(self._source)
+        except BadSource as error:
+            raise BadScenario(f"{self._file}, {error}") from None
         self._known(data, ("scenario",), ())
         found = tuple(self._scenario(*each) for each in self._tables(data, "scenario", ()))
         if not found:
@@ -71,7 +63,7 @@ class _Reader:
 
     def _scenario(self, table: Mapping[str, Any], at: Place) -> Scenario:
         self._known(table, _SCENARIO_KEYS, at)
-        name = self._text(table, "name", at)
+        name = self._optional(read_text, table, "name", at)
         if not name:
             self._fail(at, "name", "a scenario needs a name")
         agents = self._agents(table, at)
@@ -83,15 +75,12 @@ class _Reader:
         return Scenario(name=name, agents=agents, hears=hears, turns=turns, faults=faults)
 
     def _agents(self, table: Mapping[str, Any], at: Place) -> Agents:
-        name = self._text(table, "agents", at)
-        try:
-            return {} if name is None else self._read_agents(name)
-        except ValueError as error:
-            self._fail(at, "agents", str(error))
+        name = self._optional(read_text, table, "agents", at)
+        return {} if name is None else self._value(self._read_agents, table, "agents", at)
 
     def _turn(self, table: Mapping[str, Any], at: Place) -> ScriptedTurn:
         self._known(table, _TURN_KEYS, at)
-        text, pattern = self._text(table, "text", at), self._pattern(table, at)
+        text, pattern = self._optional(read_text, table, "text", at), self._pattern(table, at)
         if text is not None and pattern is not None:
             self._fail(at, "pattern", "a turn has a text or a pattern, not both")
         names = (*_ALWAYS_NAMED, *(pattern.groupindex if pattern else ()))
@@ -99,14 +88,14 @@ class _Reader:
         for step, place in further:
             self._known(step, _STEP_KEYS, place)
         steps = tuple(self._step(step, place, names) for step, place in ((table, at), *further))
-        times = self._whole(table, "times", at, 1, 1_000_000)
+        times = self._optional(whole(1, 1_000_000), table, "times", at)
         return ScriptedTurn(text=text, pattern=pattern, times=times, steps=steps)
 
     def _step(self, table: Mapping[str, Any], at: Place, names: tuple[str, ...]) -> Step:
-        reply = self._text(table, "reply", at)
+        reply = self._optional(read_text, table, "reply", at)
         self._template(reply, names, at, "reply")
         return Step(
-            wait_ms=self._time(table, "wait", at),
+            wait_ms=self._optional(read_time, table, "wait", at) or 0,
             warn=self._notice(table, "warn", at),
             send=self._message(table, at, names),
             calls=self._calls(table, at, names),
@@ -136,7 +125,7 @@ class _Reader:
         return tuple(FunctionCall(name=call["name"], arguments=call.get("arguments", {})) for call in calls)
 
     def _sound(self, table: Mapping[str, Any], at: Place) -> Sound | None:
-        audio = self._text(table, "audio", at)
+        audio = self._optional(read_text, table, "audio", at)
         if audio is None:
             return self._tone(table, at)
         if "tone" in table:
@@ -152,9 +141,9 @@ class _Reader:
             return None
         if not isinstance(value, dict) or value.keys() != {"hz", "ms"}:
             self._fail(at, "tone", "it is { hz = 440, ms = 500 }")
-        hz = self._whole(value, "hz", (*at, "tone"), 1, 20_000)
-        ms = self._whole(value, "ms", (*at, "tone"), 1, LONGEST_MS)
-        return tone(hz or 1, ms or 1)
+        hz = self._value(whole(1, 20_000), value, "hz", (*at, "tone"))
+        ms = self._value(whole(1, LONGEST_MS), value, "ms", (*at, "tone"))
+        return tone(hz, ms)
 
     def _notice(self, table: Mapping[str, Any], key: str, at: Place) -> Notice | None:
         value = table.get(key)
@@ -163,11 +152,11 @@ class _Reader:
         if not isinstance(value, dict) or not isinstance(value.get("code"), str):
             self._fail(at, key, 'it is { code = "…", description = "…" }')
         self._known(value, ("code", "description"), (*at, key))
-        description = self._text(value, "description", (*at, key))
+        description = self._optional(read_text, value, "description", (*at, key))
         return Notice(code=value["code"], description=description or "The scenario says so.")
 
     def _close(self, table: Mapping[str, Any], at: Place) -> int | None:
-        code = self._whole(table, "close", at, 1000, 4999)
+        code = self._optional(whole(1000, 4999), table, "close", at)
         if code is not None and (code in (1004, 1005, 1006, 1015) or 1015 < code < 3000):
             self._fail(at, "close", f"{code} is no code that a Close may carry: 1000 to 1014 or 3000 to 4999")
         return code
@@ -179,7 +168,7 @@ class _Reader:
             self._fail(at, error.key, error.why)
 
     def _pattern(self, table: Mapping[str, Any], at: Place) -> re.Pattern[str] | None:
-        text = self._text(table, "pattern", at)
+        text = self._optional(read_text, table, "pattern", at)
         try:
             return None if text is None else re.compile(text)
         except (re.error, OverflowError, RecursionError) as error:
@@ -201,34 +190,20 @@ class _Reader:
                 known = ", ".join(f"{{{name}}}" for name in names)
                 self._fail(at, key, f"{{{field}}} stands for nothing here; there are {known}; write {{{{ for a brace")
 
-    def _time(self, table: Mapping[str, Any], key: str, at: Place) -> int:
-        value = table.get(key, 0)
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            self._fail(at, key, f"{value!r} is not a time")
-        try:
-            return parse_time(value if isinstance(value, str) else f"{value:.12g}")
-        except SettingsError as error:
-            self._fail(at, key, str(error))
+    def _optional(self, read: Callable[[Any], T], table: Mapping[str, Any], key: str, at: Place) -> T | None:
+        return self._value(read, table, key, at) if key in table else None
 
-    def _text(self, table: Mapping[str, Any], key: str, at: Place) -> str | None:
-        value = table.get(key)
-        if value is not None and not isinstance(value, str):
-            self._fail(at, key, f"{value!r} is not a text")
-        return value
+    def _value(self, read: Callable[[Any], T], table: Mapping[str, Any], key: str, at: Place) -> T:
+        try:
+            return read(table[key])
+        except ValueError as error:
+            self._fail(at, key, str(error))
 
     def _texts(self, table: Mapping[str, Any], key: str, at: Place) -> tuple[str, ...]:
         value = table.get(key, [])
         if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
             self._fail(at, key, 'it is a list of texts: ["…", "…"]')
         return tuple(value)
-
-    def _whole(self, table: Mapping[str, Any], key: str, at: Place, low: int, high: int) -> int | None:
-        value = table.get(key)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            self._fail(at, key, f"{value!r} is not a whole number from {low} to {high}")
-        return value
 
     def _tables(self, table: Mapping[str, Any], key: str, at: Place) -> list[tuple[Mapping[str, Any], Place]]:
         value = table.get(key, [])
@@ -243,34 +218,6 @@ class _Reader:
                 self._fail(at, key, f"no such key{nearest(key, dict.fromkeys(keys))}")
 
     def _fail(self, at: Place, key: str, why: str) -> NoReturn:
-        line = _line_of(self._source, (*at, key)) or _line_of(self._source, at) or 1
+        line = line_of(self._source, (*at, key)) or line_of(self._source, at) or 1
         path = ".".join(str(part) for part in (*at, key) if isinstance(part, str))
         raise BadScenario(f"{self._file}, line {line}, {path}: {why}")
-
-
-def _line_of(source: str, place: Place) -> int | None:
-    """Return the line on which a value begins; None when there is no such value.
-
-    That is the line behind the longest beginning of the file that is TOML and does not have it yet.
-    """
-    lines = source.splitlines()
-    last_without = 0
-    for count in range(1, len(lines) + 1):
-        try:
-            data = tomllib.loads("\n".join(lines[:count]) + "\n")
-        except tomllib.TOMLDecodeError:
-            continue
-        if _has(data, place):
-            return last_without + 1
-        last_without = count
-    return None
-
-
-def _has(data: Any, place: Place) -> bool:
-    """Tell whether a value is there; a key inside an inline table is."""
-    try:
-        for part in place:
-            data = data[part]
-    except (LookupError, TypeError):
-        return False
-    return True
