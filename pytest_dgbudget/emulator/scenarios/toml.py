@@ -21,6 +21,7 @@ T = TypeVar("T")
 ReadSound = Callable[[str], Sound]
 ReadAgents = Callable[[str], Agents]
 
+LONGEST_REASON = 123  # bytes of UTF-8 (RFC 6455)
 _STEP_KEYS = ("wait", "warn", "send", "call", "reply", "audio", "tone", "error", "close")
 _TURN_KEYS = ("text", "pattern", "times", *_STEP_KEYS, "then")
 _SCENARIO_KEYS = ("name", "agents", "hears", "turn", "fault")
@@ -101,7 +102,7 @@ class _Reader:
             calls=self._calls(table, at, names),
             reply=reply,
             sound=self._sound(table, at),
-            error=self._notice(table, "error", at),
+            error=self._error(table, at),
             close=self._close(table, at),
         )
 
@@ -155,6 +156,15 @@ class _Reader:
         description = self._optional(read_text, value, "description", (*at, key))
         return Notice(code=value["code"], description=description or "The scenario says so.")
 
+    def _error(self, table: Mapping[str, Any], at: Place) -> Notice | None:
+        error = self._notice(table, "error", at)
+        size = 0 if error is None else len(error.code.encode())
+        if size > LONGEST_REASON:
+            self._fail(
+                (*at, "error"), "code", f"it has {size} bytes; a Close, which carries it, takes {LONGEST_REASON}"
+            )
+        return error
+
     def _close(self, table: Mapping[str, Any], at: Place) -> int | None:
         code = self._optional(whole(1000, 4999), table, "close", at)
         if code is not None and (code in (1004, 1005, 1006, 1015) or 1015 < code < 3000):
@@ -182,13 +192,14 @@ class _Reader:
         if not isinstance(value, str):
             return
         try:
-            fields = [field for _, field, _, _ in string.Formatter().parse(value) if field is not None]
+            pieces = list(string.Formatter().parse(value))
         except ValueError as error:
             self._fail(at, key, f"{error}; write {{{{ and }}}} for braces")
-        for field in fields:
-            if field not in names:
+        for _, field, form, conversion in pieces:
+            written = (field or "") + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
+            if field is not None and written not in names:
                 known = ", ".join(f"{{{name}}}" for name in names)
-                self._fail(at, key, f"{{{field}}} stands for nothing here; there are {known}; write {{{{ for a brace")
+                self._fail(at, key, f"{{{written}}} stands for nothing here; there are {known}; write {{{{ for a brace")
 
     def _optional(self, read: Callable[[Any], T], table: Mapping[str, Any], key: str, at: Place) -> T | None:
         return self._value(read, table, key, at) if key in table else None
