@@ -7,7 +7,9 @@ session ended or why it was refused. ``session_id`` is the client's own ``x-deep
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -48,11 +50,35 @@ class Record:
         }
 
 
+class _File:
+    """A file that records are added to, for as long as it takes them (OSError says why there can't be one)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines = path.open("a", encoding="utf-8", buffering=1)
+
+    def add(self, record: Record) -> None:
+        if self._lines.closed:
+            return
+        try:
+            self._lines.write(json.dumps(record.envelope()) + "\n")
+        except OSError as error:
+            sys.stderr.write(
+                f"dgbudget emulator: the journal {self._path} can't be written: {error.strerror}; sessions go on, but "
+                "nothing more is recorded in it. Make room and start the emulator again to have a journal.\n"
+            )
+            self.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # what could not be written is tried again, and is told already
+            self._lines.close()
+
+
 class Journal:
     """Records by grant, and in a file where there is one (OSError says why there can't be)."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._file = None if path is None else path.open("a", encoding="utf-8", buffering=1)
+        self._file = None if path is None else _File(path)
         self._records: dict[str, deque[Record]] = {}
 
     def of(self, grant: str) -> list[Any]:
@@ -65,11 +91,10 @@ class Journal:
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
-            self._file = None
 
     def _write(self, grant: str, record: Record) -> None:
         if self._file is not None:
-            self._file.write(json.dumps(record.envelope()) + "\n")
+            self._file.add(record)
         kept = self._records.pop(grant, None) or deque(maxlen=LONGEST)
         kept.append(record)
         self._records[grant] = kept  # behind all others

@@ -73,21 +73,21 @@ class Emulator:
         self._host = host
         self._grants = Grants()
         library = Library()
-        self._journal = Journal(journal)
-        self._door = Door(
-            keyring=self._account.keyring,
-            library=library,
-            scenario=scenario,
-            grants=self._grants,
-            journal=self._journal,
-        )
         api = ManagementApi(self._account, page_base=page_base, wrapped=wrapped)
-        own = OwnApi(library, self._grants, self._journal, api_key=self.api_key)
-        self._api = HttpServer(lambda request: self._respond(request, own, api))
         with contextlib.ExitStack() as undo:
+            self._journal = undo.enter_context(contextlib.closing(Journal(journal)))
+            self._door = Door(
+                keyring=self._account.keyring,
+                library=library,
+                scenario=scenario,
+                grants=self._grants,
+                journal=self._journal,
+            )
             self._agent_socket = undo.enter_context(_bind(host, port))
             self._api_socket = undo.enter_context(_bind(host, api_port))
             undo.pop_all()
+        own = OwnApi(library, self._grants, self._journal, api_key=self.api_key)
+        self._api = HttpServer(lambda request: self._respond(request, own, api))
         self._agent: Server | None = None
 
     def _respond(self, request: ApiRequest, own: OwnApi, vendors: ManagementApi) -> Answer:
@@ -107,7 +107,7 @@ class Emulator:
         return f"http://{self._host}:{self._api_socket.getsockname()[1]}"
 
     def addresses(self) -> dict[str, str]:
-        """Return what a client needs: the first line on stdout (contract, section 8)."""
+        """Return what a client needs: the first line on stdout."""
         return {
             "agent_url": self.agent_url,
             "api_url": self.api_url,

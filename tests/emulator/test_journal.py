@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from pathlib import Path
@@ -12,10 +13,13 @@ from websockets.asyncio.client import connect
 from websockets.sync.client import connect as connect_now
 
 from pytest_dgbudget.emulator.journal import LONGEST, TO_CLIENT, TO_SERVER, Journal
+from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 from pytest_dgbudget.emulator.server import Emulator
 
 from .client import SETTINGS, Client
 from .test_process import finish, first_line, process
+
+needs_full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 
 
 def kinds(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -97,3 +101,34 @@ def test_the_command_writes_it_line_by_line(tmp_path: Path) -> None:
     with process("--journal", str(tmp_path / "nowhere" / "journal.jsonl")) as child:
         code, stdout, stderr = finish(child)
     assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+
+
+@needs_full_disk
+def test_a_file_that_takes_no_more_is_told_once_and_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    journal = Journal(Path("/dev/full"))
+    session = journal.session("g", "r", None)
+    for _ in range(3):
+        session.note(TO_SERVER, "1")
+    journal.close()
+    assert len(journal.of("g")) == 3
+    told = capsys.readouterr().err
+    assert told.startswith("dgbudget emulator: the journal /dev/full can't be written: No space left on device; ")
+    assert told.count("\n") == 1
+
+
+@needs_full_disk
+def test_sessions_and_the_command_outlive_a_full_disk() -> None:
+    with process("--tied", "--journal", "/dev/full") as child:
+        line = first_line(child)
+        headers = {"Authorization": f"Token {line['api_key']}"}
+        with connect_now(line["agent_url"], additional_headers=headers, proxy=None) as agent:
+            agent.send(json.dumps(SETTINGS))
+            assert [json.loads(agent.recv())["type"] for _ in range(2)] == ["Welcome", "SettingsApplied"]
+        code, _, stderr = finish(child)
+    assert (code, stderr.count("\n")) == (0, 1)
+
+
+def test_an_emulator_that_does_not_come_to_be_leaves_no_file_open(tmp_path: Path) -> None:
+    with pytest.raises(BadScenario):
+        Emulator(journal=tmp_path / "journal.jsonl", scenario=str(tmp_path / "none.toml"))
+    gc.collect()  # a file that was left open is a ResourceWarning, and so an error
