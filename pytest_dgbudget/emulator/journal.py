@@ -1,8 +1,9 @@
 """What the emulator received and sent, in the envelope of the vendor's page "Session Observability".
 
 That page has request_id, session_id, customer_id, seq, ts and direction around the whole message, and advises to leave
-audio out. The emulator's additions are records whose ``type`` is in parentheses: audio that was left out, and how a
-session ended or why it was refused. ``session_id`` is the client's own ``x-deepgram-session-id``.
+audio out. The emulator's additions are records whose ``type`` is in parentheses: what was left out, being
+audio or too large to be kept, and how a session ended or why it was refused. ``session_id`` is the client's own
+``x-deepgram-session-id``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from typing import Any
 TO_CLIENT = "server_to_client"
 TO_SERVER = "client_to_server"
 LONGEST = 10_000  # records of one grant that are kept for its test to fetch
+MOST_BYTES = 4 * 2**20  # of these records
+LARGEST = 2**20  # bytes; what is larger is left out of them
 _MOST_GRANTS = 64  # whose records are kept; the oldest are forgotten first
 
 
@@ -37,6 +40,14 @@ class Record:
     moment: float
     direction: str
     payload: str | dict[str, Any]
+
+    @property
+    def size(self) -> int:
+        """How many bytes of memory the payload takes."""
+        return sys.getsizeof(self.payload)
+
+    def without_payload(self) -> Record:
+        return replace(self, payload={"type": "(left out)", "bytes": len(str(self.payload).encode())})
 
     def envelope(self) -> dict[str, Any]:
         stamp = datetime.fromtimestamp(self.moment, timezone.utc).isoformat(timespec="milliseconds")
@@ -74,16 +85,32 @@ class _File:
             self._lines.close()
 
 
+class _Kept:
+    """The latest records of one grant."""
+
+    def __init__(self) -> None:
+        self.records: deque[Record] = deque()
+        self._size = 0
+
+    def add(self, record: Record) -> None:
+        kept = record if record.size <= LARGEST else record.without_payload()
+        self.records.append(kept)
+        self._size += kept.size
+        while len(self.records) > LONGEST or self._size > MOST_BYTES:
+            self._size -= self.records.popleft().size
+
+
 class Journal:
     """Records by grant, and in a file where there is one (OSError says why there can't be)."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._file = None if path is None else _File(path)
-        self._records: dict[str, deque[Record]] = {}
+        self._kept: dict[str, _Kept] = {}
 
     def of(self, grant: str) -> list[Any]:
         """Return a grant's records, oldest first."""
-        return [record.envelope() for record in self._records.get(grant, ())]
+        kept = self._kept.get(grant)
+        return [] if kept is None else [record.envelope() for record in kept.records]
 
     def session(self, grant: str, request_id: str, session_id: str | None) -> SessionJournal:
         return SessionJournal(request_id, session_id, lambda record: self._write(grant, record))
@@ -95,11 +122,11 @@ class Journal:
     def _write(self, grant: str, record: Record) -> None:
         if self._file is not None:
             self._file.add(record)
-        kept = self._records.pop(grant, None) or deque(maxlen=LONGEST)
-        kept.append(record)
-        self._records[grant] = kept  # behind all others
-        while len(self._records) > _MOST_GRANTS:
-            del self._records[next(iter(self._records))]
+        kept = self._kept.pop(grant, None) or _Kept()
+        kept.add(record)
+        self._kept[grant] = kept  # behind all others
+        while len(self._kept) > _MOST_GRANTS:
+            del self._kept[next(iter(self._kept))]
 
 
 class SessionJournal:

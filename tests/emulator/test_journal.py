@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.sync.client import connect as connect_now
 
-from pytest_dgbudget.emulator.journal import LONGEST, TO_CLIENT, TO_SERVER, Journal
+from pytest_dgbudget.emulator.journal import LARGEST, LONGEST, MOST_BYTES, TO_CLIENT, TO_SERVER, Journal
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 from pytest_dgbudget.emulator.server import Emulator
 
@@ -87,6 +87,27 @@ def test_what_nobody_fetches_is_forgotten() -> None:
     for _ in range(LONGEST + 5):
         session.note(TO_SERVER, "1")
     assert [journal.of("busy")[at]["seq"] for at in (0, -1)] == [6, LONGEST + 5]
+
+
+def test_what_is_kept_of_a_grant_is_bounded_in_bytes() -> None:
+    journal = Journal()
+    session = journal.session("g", "r", None)
+    for _ in range(20):
+        session.note(TO_SERVER, json.dumps("x" * (LARGEST // 2)))
+    records = journal.of("g")
+    assert [record["seq"] for record in records] == list(range(21 - len(records), 21))
+    assert MOST_BYTES / 2 < sum(len(record["payload"]) for record in records) <= MOST_BYTES
+
+
+def test_of_what_is_too_large_to_keep_the_size_is_kept_and_the_file_has_it_whole(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    session = journal.session("g", "r", None)
+    session.note(TO_SERVER, json.dumps("é" * LARGEST, ensure_ascii=False))
+    session.note(TO_SERVER, "1")
+    journal.close()
+    assert [record["payload"] for record in journal.of("g")] == [{"type": "(left out)", "bytes": 2 * LARGEST + 2}, 1]
+    whole = (tmp_path / "journal.jsonl").read_text(encoding="utf-8").splitlines()[0]
+    assert json.loads(whole)["payload"] == "é" * LARGEST
 
 
 def test_the_command_writes_it_line_by_line(tmp_path: Path) -> None:
