@@ -6,6 +6,7 @@ import json
 import re
 import struct
 import time
+import tracemalloc
 import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from pytest_dgbudget.emulator.account.prices import ADVANCED_MODELS
-from pytest_dgbudget.emulator.audio.sound import Sound, read_wav, tone
+from pytest_dgbudget.emulator.audio.sound import LONGEST_MS, Recording, Tone, read_wav
 from pytest_dgbudget.emulator.scenarios.library import Library
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 from pytest_dgbudget.emulator.server import Emulator
@@ -226,12 +227,45 @@ async def test_an_audio_file_is_heard_in_place_of_the_voice(
 @pytest.mark.parametrize("encoding", ["linear16", "mulaw", "alaw"])
 def test_a_tone_is_as_long_as_it_was_asked_for(encoding: str) -> None:
     audio = AudioFormat(encoding, 11025)
-    assert sum(map(len, tone(440, 500).frames(audio))) == (audio.bytes_per_sample or 0) * (11025 // 2)
+    assert sum(map(len, Tone(440, 500).frames(audio))) == (audio.bytes_per_sample or 0) * (11025 // 2)
 
 
 def test_the_last_frame_is_filled_with_silence() -> None:
-    assert Sound([1000] * 8, 8000).milliseconds == 20
-    assert b"".join(Sound([1000] * 8, 8000).frames(AudioFormat("linear16", 8000)))[16:] == bytes(2 * 152)
+    audio = AudioFormat("linear16", 8000)
+    assert Recording([1000] * 8, 8000).milliseconds == Tone(3000, 1).milliseconds == 20
+    for sound in (Recording([1000] * 8, 8000), Tone(3000, 1)):
+        (frame,) = sound.frames(audio)
+        assert (any(frame[:16]), frame[16:]) == (True, bytes(2 * 152))
+
+
+def test_the_longest_tone_is_made_while_it_is_played() -> None:
+    tracemalloc.start()
+    frames = Tone(440, LONGEST_MS).frames(AudioFormat("linear16", 48000))
+    first, second = next(frames), next(frames)
+    assert (len(first), first != second, tracemalloc.get_traced_memory()[1] < 2**20) == (1920, True, True)
+    tracemalloc.stop()
+
+
+def test_a_wav_file_takes_little_more_than_its_first_channel(tmp_path: Path) -> None:
+    with wave.open(str(tmp_path / "long.wav"), "wb") as file:
+        file.setparams((2, 2, 48000, 0, "NONE", ""))
+        file.writeframes(struct.pack("<hh", 7, -1) * 2_000_000)
+    tracemalloc.start()
+    sound = read_wav(tmp_path / "long.wav")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (len(sound.samples), set(sound.samples)) == (2_000_000, {7})
+    assert most < 6 * 2**20
+
+
+@pytest.mark.parametrize(("rate", "why"), [(8000, "lasts 3750 s; up to 600 s"), (96000, "has 30000001 samples; up to")])
+def test_a_wav_file_has_a_longest(tmp_path: Path, rate: int, why: str) -> None:
+    size = 2 * 30_000_001
+    form = struct.pack("<IHHIIHH", 16, 1, 1, rate, 2 * rate, 2, 16)
+    head = b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt " + form + b"data" + struct.pack("<I", size)
+    (tmp_path / "long.wav").write_bytes(head)
+    with pytest.raises(ValueError, match=why):
+        read_wav(tmp_path / "long.wav")
 
 
 BAD = {

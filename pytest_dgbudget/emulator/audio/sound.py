@@ -6,23 +6,37 @@ Resampling is linear, which is the emulator's choice: tests listen for how long 
 from __future__ import annotations
 
 import math
-import struct
 import wave
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.rules.audio import AudioFormat
 
-TONE_RATE = 48_000  # Hz
-LONGEST_MS = 600_000  # a session lasts 2 h at most; this bounds what one file makes us hold
+LONGEST_MS = 600_000  # a session lasts 2 h at most; this bounds what one step plays
+_MOST_SAMPLES = 30_000_000  # 60 MB: ten minutes at 48 kHz
+_BLOCK = 65536  # samples of each channel that are read at once
 _LOUDNESS = 8000  # of 32768
 
 
+class Sound(Protocol):
+    """What can be heard in place of the emulator's voice."""
+
+    @property
+    def milliseconds(self) -> int:
+        """How long it takes, in whole frames: the last one is filled with silence."""
+        ...
+
+    def frames(self, audio: AudioFormat) -> Iterator[bytes]:
+        """Yield it in frames of 20 ms."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Sound:
+class Recording:
     """Samples of -32768 to 32767, so many of them a second."""
 
     samples: Sequence[int]
@@ -30,15 +44,10 @@ class Sound:
 
     @property
     def milliseconds(self) -> int:
-        """How long it takes, in whole frames: the last one is filled with silence."""
-        exact = math.ceil(len(self.samples) * 1000 / self.rate)
-        return math.ceil(exact / voice.FRAME_MS) * voice.FRAME_MS
+        return _whole_frames(math.ceil(len(self.samples) * 1000 / self.rate))
 
     def frames(self, audio: AudioFormat) -> Iterator[bytes]:
-        """Yield it in frames of 20 ms."""
-        for n in range(self.milliseconds // voice.FRAME_MS):
-            start, end = (at * audio.sample_rate * voice.FRAME_MS // 1000 for at in (n, n + 1))
-            yield voice.encode(audio, [self._at(m / audio.sample_rate) for m in range(start, end)])
+        return _frames(audio, self.milliseconds, self._at)
 
     def _at(self, seconds: float) -> int:
         exact = seconds * self.rate
@@ -49,26 +58,60 @@ class Sound:
         return round(self.samples[before] * (1 - share) + self.samples[before + 1] * share)
 
 
-def tone(hz: float, milliseconds: int) -> Sound:
-    """Return a sine of this pitch and length."""
-    count = TONE_RATE * milliseconds // 1000
-    return Sound([round(_LOUDNESS * math.sin(2 * math.pi * hz * n / TONE_RATE)) for n in range(count)], TONE_RATE)
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """A sine of this pitch and length."""
+
+    hz: int
+    ms: int
+
+    @property
+    def milliseconds(self) -> int:
+        return _whole_frames(self.ms)
+
+    def frames(self, audio: AudioFormat) -> Iterator[bytes]:
+        return _frames(audio, self.milliseconds, self._at)
+
+    def _at(self, seconds: float) -> int:
+        return round(_LOUDNESS * math.sin(2 * math.pi * self.hz * seconds)) if seconds * 1000 < self.ms else 0
 
 
-def read_wav(path: Path) -> Sound:
+def _whole_frames(milliseconds: int) -> int:
+    return math.ceil(milliseconds / voice.FRAME_MS) * voice.FRAME_MS
+
+
+def _frames(audio: AudioFormat, milliseconds: int, at: Callable[[float], int]) -> Iterator[bytes]:
+    """Yield frames of the sample that there is ``at`` each second."""
+    for n in range(milliseconds // voice.FRAME_MS):
+        start, end = (edge * audio.sample_rate * voice.FRAME_MS // 1000 for edge in (n, n + 1))
+        yield voice.encode(audio, [at(m / audio.sample_rate) for m in range(start, end)])
+
+
+def read_wav(path: Path) -> Recording:
     """Read a WAV file of 16-bit samples, its first channel; raises ValueError with the reason."""
     try:
         with wave.open(str(path), "rb") as file:
-            channels, width, rate, count = file.getparams()[:4]
-            if width != 2:
-                raise ValueError(f"{path} has samples of {8 * width} bits; 16 bits are needed")
-            if rate < 1:
-                raise ValueError(f"{path} has {rate} samples a second; 1 or more are needed")
-            if count * 1000 > LONGEST_MS * rate:
-                raise ValueError(f"{path} lasts {count / rate:.0f} s; up to {LONGEST_MS // 1000} s are taken")
-            data = file.readframes(count)
+            _check(file, path)
+            return Recording(_first_channel(file), file.getframerate())
     except (OSError, EOFError, wave.Error) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "it ends too early"
         raise ValueError(f"{path} can't be read as a WAV file: {why}") from None
-    whole = len(data) // 2
-    return Sound(array("h", struct.unpack(f"<{whole}h", data[: whole * 2]))[::channels], rate)
+
+
+def _check(file: wave.Wave_read, path: Path) -> None:
+    width, rate, count = file.getsampwidth(), file.getframerate(), file.getnframes()
+    if width != 2:
+        raise ValueError(f"{path} has samples of {8 * width} bits; 16 bits are needed")
+    if rate < 1:
+        raise ValueError(f"{path} has {rate} samples a second; 1 or more are needed")
+    if count * 1000 > LONGEST_MS * rate:
+        raise ValueError(f"{path} lasts {count / rate:.0f} s; up to {LONGEST_MS // 1000} s are taken")
+    if count > _MOST_SAMPLES:
+        raise ValueError(f"{path} has {count} samples; up to {_MOST_SAMPLES} are taken")
+
+
+def _first_channel(file: wave.Wave_read) -> array[int]:
+    samples, channels = array("h"), file.getnchannels()
+    while block := file.readframes(_BLOCK):  # in the machine's own order of bytes
+        samples.extend(array("h", block[: len(block) // 2 * 2])[::channels])
+    return samples

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, time
 from typing import Any, NoReturn, TypeVar
 
-from pytest_dgbudget.emulator.audio.sound import LONGEST_MS, Sound, tone
+from pytest_dgbudget.emulator.audio.sound import LONGEST_MS, Sound, Tone
 from pytest_dgbudget.emulator.codes import Notice
 from pytest_dgbudget.emulator.faults.kinds import BadFault, Fault, nearest, read_fault
 from pytest_dgbudget.emulator.readers import read_text, read_time, whole
@@ -144,7 +144,7 @@ class _Reader:
             self._fail(at, "tone", "it is { hz = 440, ms = 500 }")
         hz = self._value(whole(1, 20_000), value, "hz", (*at, "tone"))
         ms = self._value(whole(1, LONGEST_MS), value, "ms", (*at, "tone"))
-        return tone(hz, ms)
+        return Tone(hz, ms)
 
     def _notice(self, table: Mapping[str, Any], key: str, at: Place) -> Notice | None:
         value = table.get(key)
