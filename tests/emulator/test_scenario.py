@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import struct
 import time
@@ -361,6 +362,15 @@ def test_what_is_no_file_of_ours_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("RIFF")
     with pytest.raises(ValueError, match="can't be read as a WAV file"):
         read_wav(tmp_path / "text.wav")
+
+
+def test_what_would_be_waited_for_is_refused(write: Callable[..., Path], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path):
+        with pytest.raises(BadScenario, match="can't be read: it is no regular file"):
+            Library().find(str(path))
+    _assert_refused(write('agents = "fifo"'), "line 3, scenario.agents: can't read reusable agents from")
+    _assert_refused(write('[[scenario.turn]]\naudio = "fifo"'), "line 4, scenario.turn.audio: ")
 
 
 @pytest.mark.parametrize("count", [0, 10])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_dgbudget.emulator.audio import voice
+from pytest_dgbudget.emulator.files import require_file
 from pytest_dgbudget.rules.audio import AudioFormat
 
 LONGEST_MS = 600_000  # a session lasts 2 h at most; this bounds what one step plays
@@ -90,6 +91,7 @@ def _frames(audio: AudioFormat, milliseconds: int, at: Callable[[float], int]) -
 def read_wav(path: Path) -> Recording:
     """Read a WAV file of 16-bit samples, its first channel; raises ValueError with the reason."""
     try:
+        require_file(path)
         with wave.open(str(path), "rb") as file:
             _check(file, path)
             return Recording(_first_channel(file), file.getframerate())

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pytest_dgbudget.emulator.files import require_file
+
 Agents = Mapping[str, Mapping[str, Any]]  # by their id, as UUIDs are written; each as `agent` in Settings
 
 
 def read_agents(path: Path) -> Agents:
     """Return what is in the file; raises ValueError with the reason."""
     try:
+        require_file(path)
         agents = json.loads(path.read_bytes())
         if not isinstance(agents, dict) or not all(isinstance(agent, dict) for agent in agents.values()):
             raise ValueError("it is not a JSON object of objects")

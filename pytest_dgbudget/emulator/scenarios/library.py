@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_dgbudget.emulator.audio.sound import read_wav
+from pytest_dgbudget.emulator.files import require_file
 from pytest_dgbudget.emulator.scenarios.agents import read_agents
 from pytest_dgbudget.emulator.scenarios.scenario import Scenario
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario, parse
@@ -42,6 +43,7 @@ class Library:
 
 
 def _read(path: Path) -> tuple[Scenario, ...]:
+    require_file(path)
     try:
         source = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
