@@ -29,7 +29,10 @@ def round_usd(amount: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A session that has ended. ``accessor`` is the id of its key; ``settles_at`` is in seconds of the clock."""
+    """A session that has ended. ``accessor`` is the id of its key; ``settles_at`` is in seconds of the clock.
+
+    ``price`` is that of a minute, in USD.
+    """
 
     request_id: str
     accessor: str
@@ -37,8 +40,12 @@ class Record:
     milliseconds: int
     tags: tuple[str, ...]
     tier: str
-    usd: float
+    price: float
     settles_at: float
+
+    @property
+    def usd(self) -> float:
+        return round_usd(self.milliseconds * self.price / 60_000)
 
     @property
     def completed(self) -> datetime:
@@ -114,15 +121,14 @@ class Account:
         return round_usd(CREDIT_USD - sum(record.usd for record in self.settled()))
 
     def _book(self, session: OpenSession, closed_at: float) -> None:
-        milliseconds = round((closed_at - session.opened_at) * 1000)
         record = Record(
             request_id=session.request_id,
             accessor=session.accessor,
             created=session.created,
-            milliseconds=milliseconds,
+            milliseconds=round((closed_at - session.opened_at) * 1000),
             tags=session.tags,
             tier=session.tier,
-            usd=round_usd(milliseconds * self._prices[session.tier] / 60_000),
+            price=self._prices[session.tier],
             settles_at=closed_at + self._settlement_lag,
         )
         self._records.extend(session.amend(record))

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pytest_dgbudget.emulator.account.billing import Record, round_usd
+from pytest_dgbudget.emulator.account.billing import Record
 from pytest_dgbudget.emulator.faults.kinds import Fault
 
 
-def amended(record: Record, faults: Iterable[Fault]) -> list[Record]:
-    """Return what the bill has in place of this record."""
+def amended(record: Record, faults: Sequence[Fault]) -> list[Record]:
+    """Return what the bill has in place of this record, and the sessions that nobody has opened."""
     records = [record]
     for fault in faults:
         amend = _AMENDMENTS.get(fault.kind)
         if amend is not None:
             records = amend(records, fault)
-    return records
+    return records + [_foreign(record, fault) for fault in faults if fault.kind == "bill-foreign"]
+
+
+def _foreign(record: Record, fault: Fault) -> Record:
+    """Another session with the same key, tags and price."""
+    return replace(record, request_id=str(uuid.uuid4()), milliseconds=round(fault["seconds"] * 1000))
 
 
 def _late(records: list[Record], fault: Fault) -> list[Record]:
@@ -31,35 +36,22 @@ def _missing(_records: list[Record], _fault: Fault) -> list[Record]:
 
 def _duplicate(records: list[Record], _fault: Fault) -> list[Record]:
     """Each has a second row, a millisecond longer: of two alike, one may have been seen twice while paging."""
-    return [*records, *(_lasting(record, record.milliseconds + 1) for record in records)]
-
-
-def _foreign(records: list[Record], fault: Fault) -> list[Record]:
-    """Another session with the same key and tags, which nobody here has opened."""
-    others = [replace(record, request_id=str(uuid.uuid4())) for record in records[:1]]
-    return records + [_lasting(other, round(fault["seconds"] * 1000)) for other in others]
+    return [*records, *(replace(record, milliseconds=record.milliseconds + 1) for record in records)]
 
 
 def _wrong(records: list[Record], fault: Fault) -> list[Record]:
-    return [_lasting(record, round(record.milliseconds * fault["factor"])) for record in records]
+    return [replace(record, milliseconds=round(record.milliseconds * fault["factor"])) for record in records]
 
 
 def _rounded_up(records: list[Record], fault: Fault) -> list[Record]:
     to = max(1, fault["to"])
-    return [_lasting(record, math.ceil(record.milliseconds / to) * to) for record in records]
-
-
-def _lasting(record: Record, milliseconds: int) -> Record:
-    """Return a record of this length, at the same price per minute."""
-    usd = round_usd(record.usd * milliseconds / record.milliseconds) if record.milliseconds else record.usd
-    return replace(record, milliseconds=milliseconds, usd=usd)
+    return [replace(record, milliseconds=math.ceil(record.milliseconds / to) * to) for record in records]
 
 
 _AMENDMENTS: dict[str, Callable[[list[Record], Fault], list[Record]]] = {
     "bill-late": _late,
     "bill-missing": _missing,
     "bill-duplicate": _duplicate,
-    "bill-foreign": _foreign,
     "bill-wrong": _wrong,
     "bill-rounded-up": _rounded_up,
 }
