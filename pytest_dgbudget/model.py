@@ -29,7 +29,12 @@ ScopeName = Literal["test", "run"]
 
 def utc_now() -> str:
     """Return this instant in the form that every record has."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return write_instant(datetime.now(timezone.utc))
+
+
+def write_instant(moment: datetime) -> str:
+    """Return a moment of UTC in that form."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read_instant(text: str) -> datetime | None:

@@ -19,6 +19,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from pytest_dgbudget.model import write_instant
+
 TO_CLIENT = "server_to_client"
 TO_SERVER = "client_to_server"
 LONGEST = 10_000  # records of one grant that are kept for its test to fetch
@@ -50,12 +52,11 @@ class Record:
         return replace(self, payload={"type": "(left out)", "bytes": len(str(self.payload).encode())})
 
     def envelope(self) -> dict[str, Any]:
-        stamp = datetime.fromtimestamp(self.moment, timezone.utc).isoformat(timespec="milliseconds")
         return {
             "request_id": self.request_id,
             "session_id": self.session_id,
             "seq": self.seq,
-            "ts": stamp.replace("+00:00", "Z"),
+            "ts": write_instant(datetime.fromtimestamp(self.moment, timezone.utc)),
             "direction": self.direction,
             "payload": _parsed(self.payload) if isinstance(self.payload, str) else self.payload,
         }

@@ -42,6 +42,7 @@ class Body:
 
 
 def bad(name: str, what: str) -> Refusal:
+    """Return the refusal of a field, or of a parameter, that ``what`` is said of."""
     return Refusal(400, "Bad Request", f"{name} {what}.")
 
 

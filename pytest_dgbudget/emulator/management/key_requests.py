@@ -16,8 +16,7 @@ from pytest_dgbudget.emulator.account.keys import Key
 from pytest_dgbudget.emulator.http import Refusal
 from pytest_dgbudget.emulator.management.body import Body, bad
 from pytest_dgbudget.emulator.management.query import Query
-from pytest_dgbudget.emulator.management.request_log import stamp
-from pytest_dgbudget.model import read_instant
+from pytest_dgbudget.model import read_instant, write_instant
 
 LONGEST_TAG = 128  # characters (vendor's page "Tagging Your Usage Data")
 TOKEN_SECONDS = 30  # unless asked otherwise (OpenAPI file)
@@ -109,9 +108,14 @@ def _status(account: Account, key: Key) -> str:
 
 
 def _listed(key: Key) -> dict[str, Any]:
-    return {"api_key_id": key.id, "comment": key.comment, "scopes": list(key.scopes), "created": stamp(key.created)}
+    return {
+        "api_key_id": key.id,
+        "comment": key.comment,
+        "scopes": list(key.scopes),
+        "created": write_instant(key.created),
+    }
 
 
 def _expiration(key: Key) -> dict[str, str]:
     """A key that never expires has no such field: the vendor's file lets it be no null."""
-    return {} if key.expires is None else {"expiration_date": stamp(key.expires)}
+    return {} if key.expires is None else {"expiration_date": write_instant(key.expires)}

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timezone
 from urllib.parse import parse_qs
 
-from pytest_dgbudget.emulator.http import Refusal
+from pytest_dgbudget.emulator.management.body import bad
 from pytest_dgbudget.model import read_instant
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -29,7 +29,7 @@ class Query:
     def text(self, name: str) -> str | None:
         values = self._values.get(name, [])
         if len(values) > 1:
-            raise _bad(name, "is given more than once")
+            raise bad(name, "is given more than once")
         return values[0] if values else None
 
     def whole(self, name: str, *, default: int, low: int, high: int) -> int:
@@ -37,7 +37,7 @@ class Query:
         if text is None:
             return default
         if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
-            raise _bad(name, f"must be a whole number, {low} to {high}")
+            raise bad(name, f"must be a whole number, {low} to {high}")
         return int(text)
 
     def choice(self, name: str, known: Sequence[str]) -> str | None:
@@ -68,7 +68,7 @@ class Query:
         if _MOMENT.fullmatch(text):
             moment = read_instant(text)
             if moment is None:
-                raise _bad(name, "names a moment that does not exist")
+                raise bad(name, "names a moment that does not exist")
             return moment
         day = _day(name, text, "YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS or YYYY-MM-DDTHH:MM:SS+HH:MM")
         return datetime.combine(day, time_of_day, timezone.utc)
@@ -76,7 +76,7 @@ class Query:
 
 def _known(name: str, value: str, known: Sequence[str]) -> str:
     if value not in known:
-        raise _bad(name, f"must be one of {', '.join(known)}")
+        raise bad(name, f"must be one of {', '.join(known)}")
     return value
 
 
@@ -86,7 +86,7 @@ def _json_strings(name: str, text: str) -> list[str]:
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise _bad(name, "must be a JSON array of strings")
+        raise bad(name, "must be a JSON array of strings")
     return values
 
 
@@ -96,8 +96,4 @@ def _day(name: str, text: str, form: str) -> date:
             return date.fromisoformat(text)
         except ValueError:
             pass
-    raise _bad(name, f"must be {form}")
-
-
-def _bad(name: str, what: str) -> Refusal:
-    return Refusal(400, "Bad Request", f"{name} {what}.")
+    raise bad(name, f"must be {form}")

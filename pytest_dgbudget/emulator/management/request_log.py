@@ -5,13 +5,13 @@ A row's form is that of the vendor's examples, which show other products than th
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from pytest_dgbudget.emulator.account.billing import Account, Record
 from pytest_dgbudget.emulator.http import Refusal
 from pytest_dgbudget.emulator.management.facets import DEPLOYMENT, METHOD, select
 from pytest_dgbudget.emulator.management.query import Query
+from pytest_dgbudget.model import write_instant
 
 _FILTERS = ("accessor", "request_id", "deployment", "endpoint", "method", "status")
 _LAST_PAGE = 10**9 - 1  # what the query reads
@@ -50,7 +50,7 @@ def _row(account: Account, record: Record) -> dict[str, Any]:
     return {
         "request_id": record.request_id,
         "project_uuid": account.project_id,
-        "created": stamp(record.created),
+        "created": write_instant(record.created),
         "path": "/v1/agent/converse",
         "api_key_id": record.accessor,
         "response": _response(record) if account.is_settled(record) else None,
@@ -71,11 +71,6 @@ def _response(record: Record) -> dict[str, Any]:
         },
         "token_details": [],
         "code": 200,
-        "completed": stamp(record.completed),
+        "completed": write_instant(record.completed),
         "deployment": DEPLOYMENT,
     }
-
-
-def stamp(moment: datetime) -> str:
-    """Return a moment as the vendor writes it."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
