@@ -1,26 +1,19 @@
-"""The part of the command line that is about the management API, and about who can reach the emulator."""
+"""The part of the command line that is about the management API."""
 
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import math
-import sys
 from typing import Any
 
 from pytest_dgbudget.emulator.account.billing import SETTLEMENT_LAG
 from pytest_dgbudget.emulator.account.prices import AS_OF, USD_PER_MINUTE
 
-LOOPBACK = "127.0.0.1"
-
 
 def add_bill_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--host", type=_address, default=LOOPBACK, help="IPv4 address to listen on (default: %(default)s)"
-    )
-    parser.add_argument(
         "--settlement-lag",
-        type=_amount,
+        type=amount,
         default=SETTLEMENT_LAG,
         metavar="SECONDS",
         help="from a session's end to its place in the bill (default: %(default)s)",
@@ -38,14 +31,8 @@ def add_bill_options(parser: argparse.ArgumentParser) -> None:
 
 
 def from_bill_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what Emulator takes of these; say so on stderr where it can be reached from outside."""
-    if not ipaddress.ip_address(options.host).is_loopback:
-        sys.stderr.write(
-            f"dgbudget emulator: --host {options.host} lets other machines in; its api_key is all that keeps them out, "
-            "and travels unencrypted. Without --host it listens on this machine alone.\n"
-        )
+    """Return what Emulator takes of these."""
     return {
-        "host": options.host,
         "settlement_lag": options.settlement_lag,
         "prices": dict(options.price),
         "page_base": options.page_base,
@@ -53,25 +40,19 @@ def from_bill_options(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _address(text: str) -> str:
+def amount(text: str) -> float:
+    """Return a finite number, 0 or more."""
     try:
-        return str(ipaddress.IPv4Address(text))
+        number = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an IPv4 address, such as {LOOPBACK} or 0.0.0.0") from None
-
-
-def _amount(text: str) -> float:
-    try:
-        amount = float(text)
-    except ValueError:
-        amount = math.nan
-    if not 0 <= amount < math.inf:
+        number = math.nan
+    if not 0 <= number < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number, 0 or more")
-    return amount
+    return number
 
 
 def _price(text: str) -> tuple[str, float]:
     tier, _, usd = text.partition("=")
     if tier not in USD_PER_MINUTE:
         raise argparse.ArgumentTypeError(f"there is no tier {tier!r}: {', '.join(USD_PER_MINUTE)}")
-    return tier, _amount(usd)
+    return tier, amount(usd)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import ipaddress
 import json
-import math
 import os
 import signal
 import sys
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from pytest_dgbudget.emulator.agent.limits import Limits
-from pytest_dgbudget.emulator.bill_options import add_bill_options, from_bill_options
+from pytest_dgbudget.emulator.bill_options import add_bill_options, amount, from_bill_options
 from pytest_dgbudget.emulator.scenarios.agents import Agents, read_agents
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
-from pytest_dgbudget.emulator.server import Emulator
+from pytest_dgbudget.emulator.server import HOST, Emulator
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,6 +30,7 @@ class _Parser(argparse.ArgumentParser):
 def run(argv: Sequence[str] | None) -> int:
     """Run the emulator to its end; see :func:`pytest_dgbudget.emulator.main`."""
     parser = _Parser(prog="dgbudget emulator", description="Speaks Deepgram's Voice Agent protocol on 127.0.0.1.")
+    parser.add_argument("--host", type=_address, default=HOST, help="IPv4 address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=0, help="Voice Agent port (default: any free one)")
     parser.add_argument("--api-port", type=_port, default=0, help="management API port (default: any free one)")
     parser.add_argument(
@@ -49,6 +50,7 @@ def run(argv: Sequence[str] | None) -> int:
     options = parser.parse_args(argv)
     try:
         emulator = Emulator(
+            host=options.host,
             port=options.port,
             api_port=options.api_port,
             limits=Limits(silence=options.client_timeout),
@@ -59,8 +61,25 @@ def run(argv: Sequence[str] | None) -> int:
         )
     except (OSError, BadScenario) as error:
         parser.error(str(error))
+    _warn_of_others(options.host)
     asyncio.run(_until_told(emulator, tied=options.tied))
     return 0
+
+
+def _warn_of_others(host: str) -> None:
+    """Say on stderr where it can be reached from outside."""
+    if not ipaddress.ip_address(host).is_loopback:
+        sys.stderr.write(
+            f"dgbudget emulator: --host {host} lets other machines in; its api_key is all that keeps them out, and "
+            "travels unencrypted. Without --host it listens on this machine alone.\n"
+        )
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an IPv4 address, such as {HOST} or 0.0.0.0") from None
 
 
 def _port(text: str) -> int:
@@ -70,11 +89,8 @@ def _port(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
+    seconds = amount(text)
+    if not seconds:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return seconds
 
