@@ -17,26 +17,15 @@ from pytest_dgbudget.emulator.account.billing import Account
 from pytest_dgbudget.emulator.account.credentials import complaint, split
 from pytest_dgbudget.emulator.account.keys import Key
 from pytest_dgbudget.emulator.http import Answer, Refusal, Request
-from pytest_dgbudget.emulator.management.body import Body
 from pytest_dgbudget.emulator.management.breakdown import billing_breakdown, usage_breakdown
+from pytest_dgbudget.emulator.management.call import Call, Style
 from pytest_dgbudget.emulator.management.fields import billing_fields, usage_fields
 from pytest_dgbudget.emulator.management.key_requests import create_key, delete_key, get_key, grant_token, list_keys
-from pytest_dgbudget.emulator.management.models import list_models, one_model
+from pytest_dgbudget.emulator.management.models import get_model, list_models
+from pytest_dgbudget.emulator.management.projects import get_balance, get_project, list_balances, list_projects
 from pytest_dgbudget.emulator.management.query import Query
-from pytest_dgbudget.emulator.management.request_log import list_requests, one_request
+from pytest_dgbudget.emulator.management.request_log import get_request, list_requests
 from pytest_dgbudget.emulator.management.routes import Routes
-
-_PROJECT_NAME = "pytest-dgbudget emulator"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A request that was let in; ``ids`` are those behind the project's, as UUIDs are written."""
-
-    key: Key
-    query: Query
-    body: bytes
-    ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +33,17 @@ class Endpoint:
     """One operation; ``scope`` is what the key needs for it, None when any key will do."""
 
     scope: str | None
-    answer: Callable[[ManagementApi, Call], Any]
+    answer: Callable[[Call], Any]
 
 
 class ManagementApi:
-    """Answers for one account.
-
-    ``page_base`` is the number of the first page, ``wrapped`` whether one request comes inside ``{"request": …}``:
-    the vendor's file and its guide differ in both.
-    """
+    """Answers for one account; ``page_base`` (0 or 1) and ``wrapped`` are those of Style."""
 
     def __init__(self, account: Account, *, page_base: int = 0, wrapped: bool = True) -> None:
         if page_base not in (0, 1):
             raise ValueError(f"page_base is {page_base}: 0 or 1")
         self._account = account
-        self._page_base = page_base
-        self._wrapped = wrapped
+        self._style = Style(page_base=page_base, wrapped=wrapped)
         self._routes = Routes(ENDPOINTS.items())
 
     def respond(self, request: Request) -> Answer:
@@ -77,7 +61,9 @@ class ManagementApi:
                 raise Refusal(404, "PROJECT_NOT_FOUND", "Project not found.")
         if endpoint.scope is not None and not key.may(endpoint.scope):
             raise _lacking(endpoint.scope)
-        return _json(endpoint.answer(self, Call(key=key, query=Query(request.query), body=request.body, ids=ids)))
+        query = Query(request.query)
+        call = Call(account=self._account, style=self._style, key=key, query=query, body=request.body, ids=ids)
+        return _json(endpoint.answer(call))
 
     def _authenticate(self, request: Request) -> Key:
         """Let in ``Token KEY`` alone: the vendor takes no JWT here."""
@@ -88,91 +74,27 @@ class ManagementApi:
                 return key
         raise Refusal(401, "INVALID_AUTH", complaint(secret for _, secret in offered))
 
-    def _projects(self, _call: Call) -> Any:
-        return {"projects": [{"project_id": self._account.project_id, "name": _PROJECT_NAME}]}
-
-    def _project(self, _call: Call) -> Any:
-        return {"project_id": self._account.project_id, "name": _PROJECT_NAME, "mip_opt_out": False}
-
-    def _requests(self, call: Call) -> Any:
-        return list_requests(self._account, call.query, page_base=self._page_base)
-
-    def _request(self, call: Call) -> Any:
-        row = one_request(self._account, *call.ids)
-        return {"request": row} if self._wrapped else row
-
-    def _usage_breakdown(self, call: Call) -> Any:
-        return usage_breakdown(self._account, call.query)
-
-    def _usage_fields(self, call: Call) -> Any:
-        return usage_fields(self._account, call.query)
-
-    def _billing_breakdown(self, call: Call) -> Any:
-        return billing_breakdown(self._account, call.query)
-
-    def _billing_fields(self, call: Call) -> Any:
-        return billing_fields(self._account, call.query)
-
-    def _balances(self, _call: Call) -> Any:
-        return {"balances": [self._the_balance()]}
-
-    def _balance(self, call: Call) -> Any:
-        if call.ids != (self._account.balance_id,):
-            raise Refusal(404, "BALANCE_NOT_FOUND", "Balance not found.")  # the emulator's choice
-        return self._the_balance()
-
-    def _the_balance(self) -> Any:
-        return {
-            "balance_id": self._account.balance_id,
-            "amount": self._account.balance_usd(),
-            "units": "USD",
-            "purchase_order_id": "emulated free credit",
-        }
-
-    def _keys(self, call: Call) -> Any:
-        return list_keys(self._account, call.query)
-
-    def _new_key(self, call: Call) -> Any:
-        return create_key(self._account, Body(call.body))
-
-    def _key(self, call: Call) -> Any:
-        return get_key(self._account, *call.ids)
-
-    def _no_key(self, call: Call) -> Any:
-        return delete_key(self._account, *call.ids)
-
-    def _models(self, call: Call) -> Any:
-        return list_models(call.query)
-
-    def _model(self, call: Call) -> Any:
-        return one_model(*call.ids)
-
-    def _grant(self, call: Call) -> Any:
-        if not call.key.member_or_higher:
-            raise Refusal(403, "FORBIDDEN", "Insufficient permissions.")
-        return grant_token(self._account, call.key, Body(call.body))
-
 
 ENDPOINTS: dict[str, Endpoint] = {
-    "POST /v1/auth/grant": Endpoint(None, ManagementApi._grant),
-    "GET /v1/models": Endpoint(None, ManagementApi._models),
-    "GET /v1/models/{}": Endpoint(None, ManagementApi._model),
-    "GET /v1/projects": Endpoint(None, ManagementApi._projects),
-    "GET /v1/projects/{}": Endpoint("project:read", ManagementApi._project),
-    "GET /v1/projects/{}/balances": Endpoint("billing:read", ManagementApi._balances),
-    "GET /v1/projects/{}/balances/{}": Endpoint("billing:read", ManagementApi._balance),
-    "GET /v1/projects/{}/billing/breakdown": Endpoint("billing:read", ManagementApi._billing_breakdown),
-    "GET /v1/projects/{}/billing/fields": Endpoint("billing:read", ManagementApi._billing_fields),
-    "GET /v1/projects/{}/keys": Endpoint("keys:read", ManagementApi._keys),
-    "POST /v1/projects/{}/keys": Endpoint("keys:write", ManagementApi._new_key),
-    "GET /v1/projects/{}/keys/{}": Endpoint("keys:read", ManagementApi._key),
-    "DELETE /v1/projects/{}/keys/{}": Endpoint("keys:write", ManagementApi._no_key),
-    "GET /v1/projects/{}/models": Endpoint("project:read", ManagementApi._models),
-    "GET /v1/projects/{}/models/{}": Endpoint("project:read", ManagementApi._model),
-    "GET /v1/projects/{}/requests": Endpoint("usage:read", ManagementApi._requests),
-    "GET /v1/projects/{}/requests/{}": Endpoint("usage:read", ManagementApi._request),
-    "GET /v1/projects/{}/usage/breakdown": Endpoint("usage:read", ManagementApi._usage_breakdown),
-    "GET /v1/projects/{}/usage/fields": Endpoint("usage:read", ManagementApi._usage_fields),
+    "POST /v1/auth/grant": Endpoint(None, grant_token),
+    "GET /v1/models": Endpoint(None, list_models),
+    "GET /v1/models/{}": Endpoint(None, get_model),
+    "GET /v1/projects": Endpoint(None, list_projects),
+    "GET /v1/projects/{}": Endpoint("project:read", get_project),
+    "GET /v1/projects/{}/balances": Endpoint("billing:read", list_balances),
+    "GET /v1/projects/{}/balances/{}": Endpoint("billing:read", get_balance),
+    "GET /v1/projects/{}/billing/breakdown": Endpoint("billing:read", billing_breakdown),
+    "GET /v1/projects/{}/billing/fields": Endpoint("billing:read", billing_fields),
+    "GET /v1/projects/{}/keys": Endpoint("keys:read", list_keys),
+    "POST /v1/projects/{}/keys": Endpoint("keys:write", create_key),
+    "GET /v1/projects/{}/keys/{}": Endpoint("keys:read", get_key),
+    "DELETE /v1/projects/{}/keys/{}": Endpoint("keys:write", delete_key),
+    "GET /v1/projects/{}/models": Endpoint("project:read", list_models),
+    "GET /v1/projects/{}/models/{}": Endpoint("project:read", get_model),
+    "GET /v1/projects/{}/requests": Endpoint("usage:read", list_requests),
+    "GET /v1/projects/{}/requests/{}": Endpoint("usage:read", get_request),
+    "GET /v1/projects/{}/usage/breakdown": Endpoint("usage:read", usage_breakdown),
+    "GET /v1/projects/{}/usage/fields": Endpoint("usage:read", usage_fields),
 }
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pytest_dgbudget.emulator.account.billing import Account, Record, round_usd
+from pytest_dgbudget.emulator.account.billing import Record, round_usd
+from pytest_dgbudget.emulator.management.call import Call
 from pytest_dgbudget.emulator.management.facets import facet, select
 from pytest_dgbudget.emulator.management.period import Period, period
-from pytest_dgbudget.emulator.management.query import Query
 
 _USAGE_GROUPS = ("accessor", "endpoint", "feature_set", "models", "method", "tags", "deployment")
 _BILLING_GROUPS = ("accessor", "deployment", "line_item", "tags")
@@ -21,18 +21,18 @@ _BILLING_GROUPS = ("accessor", "deployment", "line_item", "tags")
 _Figures = Callable[[Sequence[Record]], dict[str, Any]]
 
 
-def usage_breakdown(account: Account, query: Query) -> dict[str, Any]:
-    group = query.choice("grouping", _USAGE_GROUPS)
-    records = select(account.settled(), query, "accessor", "deployment", "endpoint", "method", "tag")
+def usage_breakdown(call: Call) -> dict[str, Any]:
+    group = call.query.choice("grouping", _USAGE_GROUPS)
+    records = select(call.account.settled(), call.query, "accessor", "deployment", "endpoint", "method", "tag")
     # The vendor's file lets models alone be no null.
     blank: dict[str, Any] = {**dict.fromkeys(_USAGE_GROUPS), "models": []}
-    return _breakdown(records, period(account, records, query), [group] if group else [], blank, _usage)
+    return _breakdown(records, period(call, records), [group] if group else [], blank, _usage)
 
 
-def billing_breakdown(account: Account, query: Query) -> dict[str, Any]:
-    groups = query.choices("grouping", _BILLING_GROUPS)
-    records = select(account.settled(), query, "accessor", "deployment", "line_item", "tag")
-    return _breakdown(records, period(account, records, query), groups, dict.fromkeys(_BILLING_GROUPS), _billing)
+def billing_breakdown(call: Call) -> dict[str, Any]:
+    groups = call.query.choices("grouping", _BILLING_GROUPS)
+    records = select(call.account.settled(), call.query, "accessor", "deployment", "line_item", "tag")
+    return _breakdown(records, period(call, records), groups, dict.fromkeys(_BILLING_GROUPS), _billing)
 
 
 def _breakdown(

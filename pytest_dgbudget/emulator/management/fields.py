@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_dgbudget.emulator.account.billing import Account, Record
+from pytest_dgbudget.emulator.account.billing import Record
+from pytest_dgbudget.emulator.management.call import Call
 from pytest_dgbudget.emulator.management.facets import DEPLOYMENT, METHOD, line_item
 from pytest_dgbudget.emulator.management.period import period
-from pytest_dgbudget.emulator.management.query import Query
 
 
-def usage_fields(account: Account, query: Query) -> dict[str, Any]:
-    records = _records(account, query)
+def usage_fields(call: Call) -> dict[str, Any]:
+    records = _records(call)
     return {
         "tags": _tags(records),
         "models": [],
@@ -23,8 +23,8 @@ def usage_fields(account: Account, query: Query) -> dict[str, Any]:
     }
 
 
-def billing_fields(account: Account, query: Query) -> dict[str, Any]:
-    records = _records(account, query)
+def billing_fields(call: Call) -> dict[str, Any]:
+    records = _records(call)
     return {
         "accessors": sorted({record.accessor for record in records}),
         "deployments": [DEPLOYMENT] if records else [],
@@ -33,9 +33,9 @@ def billing_fields(account: Account, query: Query) -> dict[str, Any]:
     }
 
 
-def _records(account: Account, query: Query) -> list[Record]:
-    settled = account.settled()
-    return period(account, settled, query).among(settled)
+def _records(call: Call) -> list[Record]:
+    settled = call.account.settled()
+    return period(call, settled).among(settled)
 
 
 def _tags(records: list[Record]) -> list[str]:

@@ -15,7 +15,7 @@ from pytest_dgbudget.emulator.account.billing import Account
 from pytest_dgbudget.emulator.account.keys import Key
 from pytest_dgbudget.emulator.http import Refusal
 from pytest_dgbudget.emulator.management.body import Body, bad
-from pytest_dgbudget.emulator.management.query import Query
+from pytest_dgbudget.emulator.management.call import Call
 from pytest_dgbudget.model import read_instant, write_instant
 
 LONGEST_TAG = 128  # characters (vendor's page "Tagging Your Usage Data")
@@ -26,19 +26,20 @@ _MEMBER = {"member_id": "00000000-0000-4000-8000-000000000001", "email": "emulat
 _MEMBERS_NAME = {"first_name": "Emulated", "last_name": "Owner"}
 
 
-def list_keys(account: Account, query: Query) -> dict[str, Any]:
-    status = query.choice("status", ("active", "expired"))
-    keys = [key for key in account.keyring.all() if status is None or _status(account, key) == status]
+def list_keys(call: Call) -> dict[str, Any]:
+    status = call.query.choice("status", ("active", "expired"))
+    keys = [key for key in call.account.keyring.all() if status is None or _status(call.account, key) == status]
     return {"api_keys": [{"member": _MEMBER, "api_key": _listed(key)} for key in keys]}
 
 
-def get_key(account: Account, key_id: str) -> dict[str, Any]:
-    key = _find(account, key_id)
+def get_key(call: Call) -> dict[str, Any]:
+    key = _find(call)
     api_key = {**_listed(key), "tags": list(key.tags), **_expiration(key)}
     return {"item": {"member": {**_MEMBER, **_MEMBERS_NAME, "api_key": api_key}}}
 
 
-def create_key(account: Account, body: Body) -> dict[str, Any]:
+def create_key(call: Call) -> dict[str, Any]:
+    body = Body(call.body)
     comment, scopes, tags = body.text("comment"), body.texts("scopes"), body.texts("tags") or []
     if not comment:
         raise bad("comment", "must be there, and a string that is not empty")
@@ -46,22 +47,25 @@ def create_key(account: Account, body: Body) -> dict[str, Any]:
         raise bad("scopes", "must be there, and an array of at least one string")
     if any(not 0 < len(tag) <= LONGEST_TAG for tag in tags):
         raise bad("tags", f"must have 1 to {LONGEST_TAG} characters each")
-    key = account.keyring.create(comment=comment, scopes=scopes, tags=tags, expires=_expires(account, body))
+    expires = _expires(call.account, body)
+    key = call.account.keyring.create(comment=comment, scopes=scopes, tags=tags, expires=expires)
     made = {"api_key_id": key.id, "key": key.secret, "comment": key.comment, "scopes": list(key.scopes)}
     return {**made, "tags": list(key.tags), **_expiration(key)}
 
 
-def delete_key(account: Account, key_id: str) -> dict[str, Any]:
-    account.keyring.delete(_find(account, key_id).id)
+def delete_key(call: Call) -> dict[str, Any]:
+    call.account.keyring.delete(_find(call).id)
     return {"message": "Successfully deleted the API key."}
 
 
-def grant_token(account: Account, key: Key, body: Body) -> dict[str, Any]:
-    asked = body.number("ttl_seconds")
+def grant_token(call: Call) -> dict[str, Any]:
+    if not call.key.member_or_higher:
+        raise Refusal(403, "FORBIDDEN", "Insufficient permissions.")
+    asked = Body(call.body).number("ttl_seconds")
     seconds = TOKEN_SECONDS if asked is None else asked
     if not 1 <= seconds <= LONGEST_TOKEN_SECONDS:
         raise bad("ttl_seconds", f"must be 1 to {LONGEST_TOKEN_SECONDS}")
-    return {"access_token": account.keyring.grant(key, seconds).secret, "expires_in": seconds}
+    return {"access_token": call.account.keyring.grant(call.key, seconds).secret, "expires_in": seconds}
 
 
 def _expires(account: Account, body: Body) -> datetime | None:
@@ -96,8 +100,9 @@ def _in_seconds(account: Account, seconds: float | None) -> datetime | None:
         raise bad("time_to_live_in_seconds", "ends after the last day of the calendar") from None
 
 
-def _find(account: Account, key_id: str) -> Key:
-    key = account.keyring.get(key_id)
+def _find(call: Call) -> Key:
+    (key_id,) = call.ids
+    key = call.account.keyring.get(key_id)
     if key is None:
         raise Refusal(404, "KEY_NOT_FOUND", "Key not found.")  # the emulator's choice, after PROJECT_NOT_FOUND
     return key

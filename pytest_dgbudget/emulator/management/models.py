@@ -6,30 +6,34 @@ the emulator has no model at all.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from pytest_dgbudget.emulator.http import Refusal
-from pytest_dgbudget.emulator.management.query import Query
+from pytest_dgbudget.emulator.management.call import Call
 
 _SPEECH_TO_TEXT = {"flux-general-en": "flux", "flux-general-multi": "flux", "nova-3": "nova-3"}
 _TEXT_TO_SPEECH = {"aura-2-thalia-en": "aura-2"}
 
 
-def list_models(query: Query) -> dict[str, Any]:
-    query.choice("include_outdated", ("true", "false"))  # none of ours is
+def list_models(call: Call) -> dict[str, Any]:
+    call.query.choice("include_outdated", ("true", "false"))  # none of ours is
+    return _models()
+
+
+def get_model(call: Call) -> dict[str, Any]:
+    for model in itertools.chain(*_models().values()):
+        if call.ids == (model["uuid"],):
+            return model
+    raise Refusal(404, "MODEL_NOT_FOUND", "Model not found.")  # the emulator's choice, after PROJECT_NOT_FOUND
+
+
+def _models() -> dict[str, list[dict[str, Any]]]:
     return {
         "stt": [_speech_to_text(name, family) for name, family in _SPEECH_TO_TEXT.items()],
         "tts": [_text_to_speech(name, family) for name, family in _TEXT_TO_SPEECH.items()],
     }
-
-
-def one_model(model_id: str) -> dict[str, Any]:
-    listed = list_models(Query(""))
-    for model in (*listed["stt"], *listed["tts"]):
-        if model["uuid"] == model_id:
-            return dict(model)
-    raise Refusal(404, "MODEL_NOT_FOUND", "Model not found.")  # the emulator's choice, after PROJECT_NOT_FOUND
 
 
 def _speech_to_text(name: str, family: str) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pytest_dgbudget.emulator.account.billing import Account, Record
-from pytest_dgbudget.emulator.management.query import Query
+from pytest_dgbudget.emulator.account.billing import Record
+from pytest_dgbudget.emulator.management.call import Call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Period:
         return [record for record in records if self.start <= record.day <= self.end]
 
 
-def period(account: Account, records: Sequence[Record], query: Query) -> Period:
-    today = account.clock.now().date()
+def period(call: Call, records: Sequence[Record]) -> Period:
+    today = call.account.clock.now().date()
     first = min((record.day for record in records), default=today)
-    return Period(start=query.day("start") or first, end=query.day("end") or today)
+    return Period(start=call.query.day("start") or first, end=call.query.day("end") or today)

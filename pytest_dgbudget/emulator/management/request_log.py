@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_dgbudget.emulator.account.billing import Account, Record
 from pytest_dgbudget.emulator.http import Refusal
+from pytest_dgbudget.emulator.management.call import Call
 from pytest_dgbudget.emulator.management.facets import DEPLOYMENT, METHOD, select
 from pytest_dgbudget.emulator.management.query import Query
 from pytest_dgbudget.model import write_instant
@@ -17,23 +18,25 @@ _FILTERS = ("accessor", "request_id", "deployment", "endpoint", "method", "statu
 _LAST_PAGE = 10**9 - 1  # what the query reads
 
 
-def list_requests(account: Account, query: Query, *, page_base: int) -> dict[str, Any]:
+def list_requests(call: Call) -> dict[str, Any]:
     """Return one page, the newest session first.
 
     The vendor does not document with which number pages begin: one below ``page_base`` is the first page.
     """
-    limit = query.whole("limit", default=10, low=1, high=1000)
-    page = max(query.whole("page", default=page_base, low=0, high=_LAST_PAGE), page_base)
-    records = _in_time(select(account.records(), query, *_FILTERS), query)
-    first = (page - page_base) * limit
-    rows = [_row(account, record) for record in records[first : first + limit]]
+    base = call.style.page_base
+    limit = call.query.whole("limit", default=10, low=1, high=1000)
+    page = max(call.query.whole("page", default=base, low=0, high=_LAST_PAGE), base)
+    records = _in_time(select(call.account.records(), call.query, *_FILTERS), call.query)
+    first = (page - base) * limit
+    rows = [_row(call.account, record) for record in records[first : first + limit]]
     return {"page": page, "limit": limit, "requests": rows}
 
 
-def one_request(account: Account, request_id: str) -> dict[str, Any]:
-    for record in account.records():
-        if record.request_id == request_id:
-            return _row(account, record)
+def get_request(call: Call) -> dict[str, Any]:
+    for record in call.account.records():
+        if call.ids == (record.request_id,):
+            row = _row(call.account, record)
+            return {"request": row} if call.style.wrapped else row
     raise Refusal(404, "REQUEST_NOT_FOUND", "Request not found.")  # the emulator's choice, after PROJECT_NOT_FOUND
 
 
