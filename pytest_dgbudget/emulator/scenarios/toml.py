@@ -126,15 +126,11 @@ class _Reader:
         return tuple(FunctionCall(name=call["name"], arguments=call.get("arguments", {})) for call in calls)
 
     def _sound(self, table: Mapping[str, Any], at: Place) -> Sound | None:
-        audio = self._optional(read_text, table, "audio", at)
-        if audio is None:
+        if self._optional(read_text, table, "audio", at) is None:
             return self._tone(table, at)
         if "tone" in table:
             self._fail(at, "tone", "a step has an audio file or a tone, not both")
-        try:
-            return self._read_sound(audio)
-        except ValueError as error:
-            self._fail(at, "audio", str(error))
+        return self._value(self._read_sound, table, "audio", at)
 
     def _tone(self, table: Mapping[str, Any], at: Place) -> Sound | None:
         value = table.get("tone")
