@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from pytest_dgbudget.agent.agent_settings import SettingsSource, load_settings
 from pytest_dgbudget.agent.emulator import Emulator
@@ -77,6 +77,9 @@ class Connect:
         self._headers = headers
         self._async_session: AsyncSession | None = None
         self._session: Session | None = None
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"the session is not open, it has no {name}: use 'with voice_agent.connect() as session:'")
 
     def __await__(self) -> Generator[Any, Any, AsyncSession]:
         return self._open_async().__await__()

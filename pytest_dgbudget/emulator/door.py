@@ -116,5 +116,5 @@ def _refuse(connection: ServerConnection, status: int, code: str, message: str) 
     response.reason_phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Refused"
     del response.headers["Content-Type"]
     response.headers["Content-Type"] = "application/json"
-    response.headers["dg-error"] = message
+    response.headers["dg-error"] = " ".join(message.split())  # a header has one line
     return response

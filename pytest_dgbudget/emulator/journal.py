@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from pytest_dgbudget.emulator.messages import AUDIO
 from pytest_dgbudget.model import write_instant
 
 TO_CLIENT = "server_to_client"
@@ -149,7 +150,7 @@ class SessionJournal:
 
     def add(self, direction: str, payload: str | dict[str, Any]) -> None:
         for way, (since, frames, size) in self._audio.items():
-            self._record(way, since, {"type": "(audio)", "messages": frames, "bytes": size})
+            self._record(way, since, {"type": AUDIO, "messages": frames, "bytes": size})
         self._audio.clear()
         self._record(direction, time.time(), payload)
 

@@ -28,7 +28,8 @@ def own_scenario(item: pytest.Item, settings: Settings) -> str | None:
     else:
         raise SettingsError(f"{_shown(marker)} names no file, and neither does the ini key dg_scenario")
     if not Path(path).is_file():
-        raise SettingsError(f"{_shown(marker)}: there is no file {path}")
+        advice = f"; a scenario is named by name=, as in {SCENARIO_MARKER}('FILE', name='NAME')" if "::" in path else ""
+        raise SettingsError(f"{_shown(marker)}: there is no file {path}{advice}")
     return path if name is None else f"{path}::{name}"
 
 

@@ -63,7 +63,15 @@ async def test_no_compression(emulator: Emulator) -> None:
 async def test_missing_key_is_401(emulator: Emulator) -> None:
     response, body = await refusal(emulator.agent_url)
     assert (response.status_code, body["err_code"]) == (401, "INVALID_AUTH")
-    assert body["err_msg"] == response.headers["dg-error"] == "Invalid credentials."
+    assert body["err_msg"] == response.headers["dg-error"]
+    assert body["err_msg"].startswith("Invalid credentials. Send Authorization: Token KEY")
+
+
+async def test_a_refusal_of_several_lines_is_one_in_its_header(emulator: Emulator) -> None:
+    headers = {"Authorization": f"Token {emulator.api_key}", "x-dgbudget-scenario": "a%0D%0Ab"}
+    response, body = await refusal(emulator.agent_url, additional_headers=headers)
+    assert (response.status_code, body["err_code"]) == (422, "EMULATED_BAD_SCENARIO")
+    assert response.headers["dg-error"] == " ".join(body["err_msg"].split())
 
 
 async def test_wrong_key_of_ours_is_401(emulator: Emulator) -> None:

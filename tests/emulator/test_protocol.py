@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from pytest_dgbudget.agent.agent_settings import DEFAULT_SETTINGS
+from pytest_dgbudget.emulator import messages
 from pytest_dgbudget.emulator.agent.conversation import _HANDLERS
 from pytest_dgbudget.emulator.server import Emulator
 
@@ -24,7 +25,11 @@ SCRIPTED = {"FrustrationDetected", "__customFromThinkProvider"}  # see test_scen
 
 
 def test_every_message_of_a_client_is_known_and_no_other() -> None:
-    assert _HANDLERS.keys() == CLIENT_MESSAGES
+    assert _HANDLERS.keys() == CLIENT_MESSAGES == set(messages.CLIENT)
+
+
+def test_every_message_of_the_server_can_be_named() -> None:
+    assert set(messages.SERVER) == SERVER_MESSAGES
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,10 @@ def split(authorization: str) -> tuple[str, str]:
 
 def complaint(keys: Iterable[str]) -> str:
     """Return the vendor's words, and to whoever brought a key of somebody else's, where it is; never the key."""
+    keys = [key for key in keys if key]
     message = "Invalid credentials."
+    if not keys:
+        message += " Send Authorization: Token KEY, with the emulator's api_key."
     if any(not is_emulated(key) for key in keys):
         message += " This is pytest-dgbudget's emulator: it takes only its own api_key, not one of Deepgram's."
     return message

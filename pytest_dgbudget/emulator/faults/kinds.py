@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_dgbudget.emulator.messages import AUDIO, CLIENT, SERVER
 from pytest_dgbudget.emulator.readers import read_text, read_time, shown, whole
 
+MESSAGES = (AUDIO, *CLIENT, *SERVER)
 OUT_OF_CREDIT = "EMULATED_OUT_OF_CREDIT"  # the vendor documents neither code nor close for it
 MALFORMED = {
     "json": b'\x81\x08{"type":',
@@ -68,6 +70,12 @@ def _word(value: Any) -> str:
     return text
 
 
+def _message(value: Any) -> str:
+    if value not in MESSAGES:
+        raise ValueError(f"{shown(value)} is no type of message{nearest(shown(value), dict.fromkeys(MESSAGES))}")
+    return str(value)
+
+
 def _one_of(*known: str) -> Read:
     def read(value: Any) -> str:
         if value not in known:
@@ -79,7 +87,7 @@ def _one_of(*known: str) -> Read:
 
 _STATUS = whole(400, 599)  # what refuses, and may have a body
 _BYTES = whole(1, 1024**3)
-_MOMENT: dict[str, tuple[Read, Any]] = {"at": (_word, None), "after": (read_time, 0)}
+_MOMENT: dict[str, tuple[Read, Any]] = {"at": (_message, None), "after": (read_time, 0)}
 _DELAY: dict[str, tuple[Read, Any]] = {"delay": (read_time, REQUIRED)}
 
 # Each kind, with what its parameters take and are by default.
@@ -88,9 +96,9 @@ KINDS: dict[str, dict[str, tuple[Read, Any]]] = {
     "limit": {"sessions": (whole(0, 10_000), REQUIRED)},
     "slow-handshake": _DELAY,
     "no-welcome": {},
-    "slow-messages": {**_DELAY, "at": (_word, None)},
-    "duplicate": {"at": (_word, None)},
-    "out-of-order": {"at": (_word, "ConversationText")},
+    "slow-messages": {**_DELAY, "at": (_message, None)},
+    "duplicate": {"at": (_message, None)},
+    "out-of-order": {"at": (_message, "ConversationText")},
     "silence": _MOMENT,
     "drop": {**_MOMENT, "how": (_one_of("rst", "fin"), "rst")},
     "ignore-close": _MOMENT,

@@ -15,8 +15,8 @@ from pytest_dgbudget.emulator.faults.grants import Grant
 from pytest_dgbudget.emulator.faults.kinds import Fault
 from pytest_dgbudget.emulator.faults.strikes import Strikes
 from pytest_dgbudget.emulator.journal import TO_CLIENT, TO_SERVER, SessionJournal
+from pytest_dgbudget.emulator.messages import AUDIO
 
-AUDIO = "(audio)"
 _OURS = re.compile(r'\{"type": "([^"]*)"')  # as the outbox writes them
 
 
