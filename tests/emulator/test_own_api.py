@@ -26,7 +26,7 @@ BAD_FAULTS = {
     '{"kind": "bill-slow", "delay": "1%s"}' % ("0" * 400): "is longer than ten years",
     '{"kind": "bill-slow", "delay": NaN}': "delay: 'nan' is not a time",
     '{"kind": "bill-wrong", "factor": 1%s}' % ("0" * 400): "is not a number from 0 to 1000",
-    '{"kind": "drop", "at": ""}': "at: '' is no type of message; there are: (audio), Settings",
+    '{"kind": "drop", "at": ""}': "at: '' is no type of message; there are: (audio), ",
     '{"kind": "drop", "at": "SettingApplied"}': "no type of message; did you mean SettingsApplied?",
     '{"kind": "refuse", "code": ""}': "code: the text is empty",
 }
