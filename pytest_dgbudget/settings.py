@@ -15,6 +15,9 @@ from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.options import OPTIONS, Option, host_of
 from pytest_dgbudget.values import PARSE
 
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
 API_KEY_VARIABLE = "DEEPGRAM_API_KEY"
 ACTIVE_VARIABLE = "DGBUDGET_ACTIVE"
 

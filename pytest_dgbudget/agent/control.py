@@ -14,6 +14,9 @@ from typing import Any
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, SettingsError
 from pytest_dgbudget.hello import CONTROL_PATH, CONTROL_UPGRADE, process_started, proof
 
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
 _HELLO_SECONDS = 15
 # The finished document of a long run comes as one line.
 _LONGEST_LINE = 256 * 1024 * 1024

@@ -13,6 +13,9 @@ from pytest_dgbudget.agent.line import Line
 from pytest_dgbudget.agent.membership import Membership
 from pytest_dgbudget.errors import GatewayError
 
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
 # The gateway answers within milliseconds, ends a test within 1.5 s, and is replaced within a few when it hangs.
 _ANSWER_SECONDS = 30
 

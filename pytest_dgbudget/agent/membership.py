@@ -15,6 +15,9 @@ from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.hello import process_started
 from pytest_dgbudget.rules.beats import BEAT_MS, Beats
 
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
 # What was asked of a gateway that died is asked of the next one; it may have died of being asked.
 _TRIES = 3
 

@@ -10,6 +10,9 @@ import pytest
 if TYPE_CHECKING:
     from pytest_dgbudget.agent.voice_agent import VoiceAgent
 
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
 
 @pytest.fixture
 def voice_agent(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:

@@ -16,6 +16,9 @@ from pytest_dgbudget.plugin.scenarios import own_scenario
 from pytest_dgbudget.plugin.state import STATE, State
 from pytest_dgbudget.settings import API_KEY_VARIABLE, Settings, refuse_unbounded
 
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
 
 @contextmanager
 def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:

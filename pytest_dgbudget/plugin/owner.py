@@ -11,6 +11,9 @@ from pytest_dgbudget.errors import DgBudgetError, GatewayError
 from pytest_dgbudget.gateway.launch import Keeper, listen
 from pytest_dgbudget.settings import Settings
 
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
 
 class Owner:
     """A link to the gateway, and its keeper where this process started it."""

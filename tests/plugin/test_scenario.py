@@ -80,12 +80,14 @@ def test_a_bad_scenario_fails_its_test_in_setup_with_line_and_key_and_opens_noth
     ended = orders.run("-k", "first or none")
     assert ended.outcomes() == {"test_none": "passed"}
     assert "orders.toml, line 6, scenario.turn.replly: no such key; did you mean reply?" in ended.output
+    assert "def granted(" not in ended.output  # nothing of ours is shown
 
 
 def test_a_bad_marker_fails_its_own_test_and_no_other(orders: Project) -> None:
     bad = {
         '"orders.toml", name="other"': "has no scenario 'other'; it has: found, lost",
         '"nowhere.toml"': "there is no file",
+        '"orders.toml::found"': "a scenario is named by name=, as in dg_scenario('FILE', name='NAME')",
         'name="found"': "names no file, and neither does the ini key dg_scenario",
         "": "@pytest.mark.dg_scenario() is not understood",
         '"orders.toml", nam="found"': "nam='found') is not understood",

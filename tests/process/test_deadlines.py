@@ -103,7 +103,7 @@ def test_i3_many_sessions_of_one_test_stay_within_its_allowance_together(project
 import asyncio, pytest
 
 @pytest.mark.asyncio
-@pytest.mark.dg_budget("3s")
+@pytest.mark.dg_budget("10s")
 async def test_ten(voice_agent):
     sessions = await asyncio.gather(*(voice_agent.connect() for _ in range(10)))
     await asyncio.sleep(2)
@@ -114,7 +114,7 @@ async def test_ten(voice_agent):
     assert result.status == 1, result.output
     run = result.usage["run"]
     assert run["sessions"] == 10
-    assert run["used_seconds"] <= 3
+    assert run["used_seconds"] <= 10
     assert run["overshoot_seconds"] == 0
     assert {session["closed_by"] for session in result.usage["sessions"]} == {"test-budget"}
 
