@@ -29,6 +29,11 @@ _OTHERS = {"PYTEST_ADDOPTS", "PYTHONWARNINGS", "PYTHONUNBUFFERED"}
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
 
+def pytest_configure() -> None:
+    # Where a machine forbids it, each of the suite's thousands of processes would compile everything anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 @pytest.fixture(scope="session")
 def _temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Ours alone: whatever else runs on this machine has its own files in the system's."""
