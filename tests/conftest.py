@@ -21,6 +21,8 @@ from pytest_dgbudget.gateway.runlock import is_live
 from tests.ledgers import ends_of_leases
 from tests.vendor import Vendor
 
+# What holds under xdist as it does without costs three interpreters more.
+ALONE_AND_UNDER_XDIST = ["-n0", pytest.param("-n2", marks=pytest.mark.slow)]
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
 
 _SCRUBBED = ("DEEPGRAM_", "DG_", "DGBUDGET_")

@@ -20,6 +20,7 @@ def examples(project: Project) -> Project:
     return project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
 def test_each_example_passes_alone(examples: Project, file: str) -> None:
     result = examples.run(file, "--dg-budget=10m")

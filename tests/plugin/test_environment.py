@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Project, Result
+from tests.conftest import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.gateways import gateway_of
 from tests.vendor import KEY, Vendor
 
@@ -134,7 +134,7 @@ def test_cut(voice_agent):
 """
 
 
-@pytest.fixture(params=["-n0", "-n2"], scope="module")
+@pytest.fixture(params=ALONE_AND_UNDER_XDIST, scope="module")
 def after_a_failing_run(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Result, dict[str, bytes]]]:

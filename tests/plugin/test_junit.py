@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Project, Result
+from tests.conftest import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.gateways import gateway_of
 from tests.plugin.junit_readers import Attempt, JUnit
 from tests.vendor import Vendor
@@ -285,7 +285,7 @@ def test_never_gets_it_again(breaks_in_setup_again, voice_agent):
     check_figures(read(result), result.usage)
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_the_first_failure_stops_the_run(project: Project, vendor: Vendor, workers: str) -> None:
     source = """
 def test_fails(voice_agent):
@@ -447,7 +447,7 @@ def wait_for(*files: Path) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_ctrl_c_keeps_what_was_told_and_the_interrupted_test_is_in_the_totals(
     project: Project, vendor: Vendor, workers: str
 ) -> None:
@@ -484,7 +484,7 @@ def test_endless_too(voice_agent):
     assert (file.figures["verdict"], file.figures["sessions"]) == ("interrupted", "4" if in_parallel else "2")
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_figures_that_a_dead_gateway_took_with_it_are_unknown(project: Project, vendor: Vendor, workers: str) -> None:
     source = """
 def test_passes(voice_agent):
@@ -529,7 +529,7 @@ def test_fails():
 """
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_a_run_with_a_budget_that_nobody_used_has_the_suites_properties_alone(
     project: Project, vendor: Vendor, workers: str
 ) -> None:
@@ -540,7 +540,7 @@ def test_a_run_with_a_budget_that_nobody_used_has_the_suites_properties_alone(
     assert attached(file) == set()
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_a_run_that_is_not_ours_has_nothing_of_us(project: Project, workers: str) -> None:
     project.write("test_it.py", UNUSED)
     file = read(project.run("--junitxml=junit.xml", workers))

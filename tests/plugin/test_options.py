@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Project
+from tests.conftest import ALONE_AND_UNDER_XDIST, Project
 from tests.vendor import KEY, Vendor
 
 # Shows what a run resolved, by option, without opening anything.
@@ -343,7 +343,7 @@ def test_plain_text_to_what_only_looks_like_loopback_is_refused(url: str, tmp_pa
         resolve(command_line={}, environment=environment, ini={}, rootdir=tmp_path, current_dir=tmp_path)
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_auto_that_turns_out_live_without_a_budget_fails_only_tests_that_ask_and_exits_4(
     project: Project, workers: str
 ) -> None:
@@ -412,7 +412,7 @@ BAD_MARKERS = {
 }
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_a_bad_marker_fails_its_own_test_with_node_id_and_reason_and_spends_nothing(
     project: Project, vendor: Vendor, workers: str
 ) -> None:

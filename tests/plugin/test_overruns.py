@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.conftest import Project, Result
+from tests.conftest import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.plugin.stage import Stage
 
 HEAD = """
@@ -378,7 +378,7 @@ def test_without_a_session():
 """
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_under_skip_whatever_a_refused_test_raises_it_is_skipped_with_the_reason(
     project: Project, stage: Stage, workers: str
 ) -> None:

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 import pytest_dgbudget
-from tests.conftest import Project
+from tests.conftest import ALONE_AND_UNDER_XDIST, Project
 from tests.plugin.conftest import asyncio_closes_its_loops
 from tests.vendor import KEY, Vendor
 
@@ -223,7 +223,7 @@ def test_help_and_fixtures_and_markers_tell_of_us(project: Project) -> None:
     assert "@pytest.mark.dg_budget(" in project.run("--markers").output
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_a_budget_that_nobody_used_is_reported_by_the_plugin_without_a_gateway(
     project: Project, vendor: Vendor, workers: str
 ) -> None:

@@ -159,6 +159,7 @@ def test_one(voice_agent, n):
         assert later.opened_at >= earlier.closed_at - 0.05
 
 
+@pytest.mark.slow
 def test_i3_of_eight_workers_at_once_three_fit_and_the_others_go_on_with_what_is_given_back(
     project: Project, vendor: Vendor
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Project, Result
+from tests.conftest import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.vendor import Seen, Vendor
 
 # The server's clock and ours see the same socket through two event loops.
@@ -100,7 +100,7 @@ def test_figures_after_the_first_failure_stops_the_run(project: Project, vendor:
     check_figures(result, vendor.wait_closed(2))
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 @pytest.mark.parametrize(
     ("sent", "complete", "closed_by"),
     [

@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 
 from tests.bill import Answer, refusal, unsettled
-from tests.conftest import Project, Result
+from tests.conftest import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.gateways import gateway_of, is_running, wait_until
 from tests.process.test_figures import wait_for_report
 from tests.vendor import KEY, Vendor
@@ -69,7 +69,7 @@ def agreement(vendor: Vendor) -> None:
     """As it is."""
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 @pytest.mark.parametrize(
     ("what", "verdict"),
     [
@@ -188,7 +188,7 @@ def test_a_run_that_was_stopped_waits_for_nothing(project: Project, vendor: Vend
     assert vendor.bill.asked == []
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_ctrl_c_ends_the_waiting_and_nothing_else(project: Project, vendor: Vendor, workers: str) -> None:
     pending(vendor)
     process = project.start("--dg-budget=5m", "--dg-reconcile-timeout=60s", workers, env=vendor.environ)
