@@ -617,8 +617,11 @@ def test_no_frame_of_paced_audio_comes_early_or_much_too_late(gallery: Gallery, 
 
 
 def _jitter_of_the_first(frames: list[dict[str, float]]) -> float:
-    """The clock starts when the first frame left; on a busy machine it arrives late, and the others seem early."""
-    return max(0.0, max(number * 0.02 - (frame["at"] - frames[0]["at"]) for number, frame in enumerate(frames[:5])))
+    """The clock starts when the first frame left; on a busy machine it arrives late, and the others seem early.
+
+    Up to half a second of that is no fault: without a pace, the last frame would be a whole one early.
+    """
+    return max(0.0, max(number * 0.02 - (frame["at"] - frames[0]["at"]) for number, frame in enumerate(frames[:25])))
 
 
 def test_all_of_the_audio_reaches_the_vendor(gallery: Gallery, stage: Stage) -> None:
