@@ -66,9 +66,10 @@ class Closing:
         known = self._known_without_asking(question, exit_status, wait=wait)
         if known is not None:
             return await self._finished(question, known)
-        self._reconciling = asyncio.ensure_future(self._reconcile(question))
         so_far = not_asked(question, "pending", _UNDER_WAY).plain(facts)
-        return await self._report(replace(facts, reconciliation=so_far), reconciling=True)
+        first = asyncio.ensure_future(self._report(replace(facts, reconciliation=so_far), reconciling=True))
+        self._reconciling = asyncio.ensure_future(self._reconcile(question, first))
+        return await first
 
     async def reconciled(self, within: float) -> dict[str, Any] | None:
         """Return the final report; None when it is not there within so many seconds."""
@@ -99,14 +100,19 @@ class Closing:
             return not_asked(question, "pending", _NO_TIME)
         return None
 
-    async def _reconcile(self, question: Question) -> dict[str, Any]:
+    async def _reconcile(self, question: Question, first: asyncio.Future[dict[str, Any]]) -> dict[str, Any]:
+        result = await self._asked(question)
+        await asyncio.wait([first])  # else that report could be written over the last one
+        return await self._finished(question, result)
+
+    async def _asked(self, question: Question) -> Reconciliation:
         try:
             account = (await self._vendor()).account
         except EmulatorLost as lost:
-            return await self._finished(question, not_asked(question, "inconclusive", str(lost)))
+            return not_asked(question, "inconclusive", str(lost))
         assert account is not None
         timeout = self._settings.reconcile_timeout_ms / 1000
-        return await self._finished(question, await ask_for_statement(question, account, timeout, self._given_up))
+        return await ask_for_statement(question, account, timeout, self._given_up)
 
     async def _finished(self, question: Question, result: Reconciliation) -> dict[str, Any]:
         """Keep the result in the ledger, with what it says of leases that nobody here saw end, and report it."""
