@@ -1,4 +1,4 @@
-"""Work beside a session's own: none outlives it, and what fails there fails the session."""
+"""Work beside a session's own: none outlives it, and what fails there fails the session, unless it was cancelled."""
 
 from __future__ import annotations
 

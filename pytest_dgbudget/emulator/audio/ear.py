@@ -33,8 +33,8 @@ class SpeechEnded:
 class Ear:
     """Listens to one direction of one session. An encoding that can't be decoded is silence."""
 
-    def __init__(self, audio: AudioFormat, silence_ms: int = SILENCE_MS) -> None:
-        self.silence_ms = silence_ms
+    def __init__(self, audio: AudioFormat) -> None:
+        self.silence_ms = SILENCE_MS
         self._audio = audio
         self._deaf = audio.encoding not in CODECS
         self._window = max(1, audio.sample_rate * WINDOW_MS // 1000) * (audio.bytes_per_sample or 1)
