@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from benchmarks.comparison import Benchmark, Figure, Figures, Reach, Subject
 from benchmarks.programs import cpu_seconds
 from benchmarks.ways import Way, Ways
-from pytest_dgbudget.agent.agent_settings import DEFAULT_SETTINGS
+from pytest_dgbudget.client.agent_settings import DEFAULT_SETTINGS
 
 AUDIO = bytes(640)
 SETTINGS = json.dumps(DEFAULT_SETTINGS)

@@ -9,7 +9,7 @@ from deepgram.agent.v1.types import AgentV1Settings
 from deepgram.environment import DeepgramClientEnvironment
 
 from benchmarks.through_gateway import KEY
-from pytest_dgbudget.agent.agent_settings import DEFAULT_SETTINGS
+from pytest_dgbudget.client.agent_settings import DEFAULT_SETTINGS
 
 
 class AsyncSdk:

@@ -14,8 +14,8 @@ from websockets.asyncio.client import connect
 from benchmarks.comparison import Benchmark, Figure, Figures, Reach, Subject
 from benchmarks.programs import program
 from benchmarks.through_gateway import KEY, gateway
-from pytest_dgbudget.agent.agent_settings import DEFAULT_SETTINGS
-from pytest_dgbudget.agent.voice_agent import VoiceAgent
+from pytest_dgbudget.client.agent_settings import DEFAULT_SETTINGS
+from pytest_dgbudget.client.voice_agent import VoiceAgent
 
 SESSIONS = 50
 SETTINGS = json.dumps(DEFAULT_SETTINGS)

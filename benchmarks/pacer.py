@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 
 from benchmarks.wire import BINARY, CLOSE, TEXT, Messages, from_client, header, upgrade_request
-from pytest_dgbudget.agent.agent_settings import DEFAULT_SETTINGS
+from pytest_dgbudget.client.agent_settings import DEFAULT_SETTINGS
 
 PATH = "/v1/agent/converse"
 INTERVAL = 1 / 50

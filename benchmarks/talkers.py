@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from benchmarks.pacer import PATH, read_head
 from benchmarks.wire import BINARY, CLOSE, TEXT, Messages, from_client, header, upgrade_request
-from pytest_dgbudget.agent.agent_settings import DEFAULT_SETTINGS
+from pytest_dgbudget.client.agent_settings import DEFAULT_SETTINGS
 
 INTERVAL = 1 / 50
 FRAME_MS = 20

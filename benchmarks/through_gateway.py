@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_dgbudget.agent.link import Link
-from pytest_dgbudget.agent.voice_agent import VoiceAgent
-from pytest_dgbudget.gateway.launch import Keeper, listen
-from pytest_dgbudget.plugin.owner import start_gateway_of
-from pytest_dgbudget.settings import Settings, resolve
+from pytest_dgbudget.client.voice_agent import VoiceAgent
+from pytest_dgbudget.config.resolve import RunConfig, resolve
+from pytest_dgbudget.control.client import GatewayClient
+from pytest_dgbudget.control.run import start_gateway_of
+from pytest_dgbudget.control.supervisor import Supervisor, listen
 
 KEY = "benchmark-key"
 
@@ -22,12 +22,12 @@ class Gateway:
     """`pid` is its process."""
 
     pid: int
-    link: Link
+    gateway: GatewayClient
 
     def voice_agent(self) -> VoiceAgent:
         """What the fixture gives to a test, with a grant of its own."""
-        granted = self.link.grant("benchmarks.py::test", "", _HOURS_MS, None)
-        return VoiceAgent(self.link, granted, None)
+        granted = self.gateway.grant("benchmarks.py::test", "", _HOURS_MS, None)
+        return VoiceAgent(self.gateway, granted, None)
 
 
 _HOURS_MS = 100 * 3600 * 1000
@@ -37,16 +37,16 @@ _HOURS_MS = 100 * 3600 * 1000
 def gateway(agent_url: str) -> Iterator[Gateway]:
     """Run a gateway that dials this URL as if it were the vendor's, with more budget than it can use."""
     with tempfile.TemporaryDirectory() as folder:
-        keeper = Keeper(_settings(agent_url, Path(folder)), listen())
-        owner = start_gateway_of(keeper)
+        supervisor = Supervisor(_settings(agent_url, Path(folder)), listen())
+        run = start_gateway_of(supervisor)
         try:
-            assert keeper._process is not None
-            yield Gateway(pid=keeper._process.pid, link=owner.link)
+            assert supervisor._process is not None
+            yield Gateway(pid=supervisor._process.pid, gateway=run.gateway)
         finally:
-            owner.close()
+            run.close()
 
 
-def _settings(agent_url: str, folder: Path) -> Settings:
+def _settings(agent_url: str, folder: Path) -> RunConfig:
     return resolve(
         command_line={
             "dg_target": "live",

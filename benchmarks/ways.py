@@ -47,4 +47,4 @@ class Ways:
 
 def way_through(gateway: Gateway) -> Way:
     token = gateway.voice_agent().endpoint.api_key
-    return Way(port=gateway.link.port, token=token, relay=gateway.pid, idle_mib=resident_mib(gateway.pid))
+    return Way(port=gateway.gateway.port, token=token, relay=gateway.pid, idle_mib=resident_mib(gateway.pid))

@@ -8,34 +8,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.agent.endpoint import Endpoint as Endpoint
-    from pytest_dgbudget.agent.faces import AsyncSession as AsyncSession
-    from pytest_dgbudget.agent.faces import Session as Session
-    from pytest_dgbudget.agent.turns import Turn as Turn
-    from pytest_dgbudget.agent.voice_agent import VoiceAgent as VoiceAgent
+    from pytest_dgbudget.client.endpoint import Endpoint as Endpoint
+    from pytest_dgbudget.client.session import AsyncSession as AsyncSession
+    from pytest_dgbudget.client.session import Session as Session
+    from pytest_dgbudget.client.turns import Turn as Turn
+    from pytest_dgbudget.client.voice_agent import VoiceAgent as VoiceAgent
     from pytest_dgbudget.errors import *  # noqa: F403 - the whole tree, as errors.__all__ has it
     from pytest_dgbudget.model import Usage as Usage
-    from pytest_dgbudget.rules.messages import Message as Message
+    from pytest_dgbudget.rules.vendor_messages import Message as Message
 
 _HOME = {
     "AgentError": "errors",
-    "AsyncSession": "agent.faces",
+    "AsyncSession": "client.session",
     "BudgetExceeded": "errors",
     "BudgetExhausted": "errors",
     "DgBudgetError": "errors",
-    "Endpoint": "agent.endpoint",
+    "Endpoint": "client.endpoint",
     "ExpectTimeout": "errors",
     "GatewayError": "errors",
     "HandshakeRefused": "errors",
     "LedgerError": "errors",
-    "Message": "rules.messages",
+    "Message": "rules.vendor_messages",
     "ReconciliationError": "errors",
-    "Session": "agent.faces",
+    "Session": "client.session",
     "SessionClosed": "errors",
     "SettingsError": "errors",
-    "Turn": "agent.turns",
+    "Turn": "client.turns",
     "Usage": "model",
-    "VoiceAgent": "agent.voice_agent",
+    "VoiceAgent": "client.voice_agent",
 }
 __all__ = [*_HOME]
 

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.gateway.runlock import is_live
-from tests.ledgers import ends_of_leases
-from tests.vendor import Vendor
+from tests.support.ledger import ends_of_leases
+from tests.support.vendor import Vendor
 
 # What holds under xdist as it does without costs three interpreters more.
 ALONE_AND_UNDER_XDIST = ["-n0", pytest.param("-n2", marks=pytest.mark.slow)]

@@ -11,7 +11,7 @@ from benchmarks import lateness, per_test
 from benchmarks.instructions import instructions, missing
 from benchmarks.pytests import project
 from benchmarks.samples import reduce
-from tests.environments import OURS, environment_with
+from tests.support.environments import OURS, environment_with
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

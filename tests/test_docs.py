@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget import cli, errors
+from pytest_dgbudget.config.options import OPTIONS, Option
+from pytest_dgbudget.config.resolve import ACTIVE_VARIABLE, API_KEY_VARIABLE
 from pytest_dgbudget.gateway import grants, relay
-from pytest_dgbudget.options import OPTIONS, Option
-from pytest_dgbudget.settings import ACTIVE_VARIABLE, API_KEY_VARIABLE
 from tests.conftest import Project
 
 ROOT = Path(__file__).parent.parent

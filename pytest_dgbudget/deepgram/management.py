@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from pytest_dgbudget.deepgram.account import Account
-from pytest_dgbudget.deepgram.patience import Patience
+from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.deepgram.rows import amount_of, instant, objects_in, page_number, row_of
+from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.deepgram.transport import Query, Transport, TryLater
 from pytest_dgbudget.errors import ReconciliationError
-from pytest_dgbudget.rules.matching import VendorRow
+from pytest_dgbudget.rules.reconciliation import VendorRow
 
 # The most that the vendor gives at once (OpenAPI file, requests, limit).
 _ROWS_PER_PAGE = 1000
@@ -30,12 +30,12 @@ class ManagementApi:
     answer that trickles may take longer than it.
     """
 
-    def __init__(self, account: Account, tag: str, patience: Patience) -> None:
-        self.project = account.project
+    def __init__(self, access: ApiAccess, tag: str, patience: Timeout) -> None:
+        self.project = access.project
         self._tag = tag
         self._project_answers = False
         self._patience = patience
-        self._transport = Transport(account.api_url, account.key)
+        self._transport = Transport(access.api_url, access.key)
 
     def find_project(self) -> None:
         """Take the key's only project where none was named."""
@@ -65,7 +65,7 @@ class ManagementApi:
         wrapped = body.get("request")
         return row_of(wrapped if isinstance(wrapped, dict) else body, self._tag, request_id)
 
-    def requests(self, start: datetime, end: datetime, patience: Patience) -> Iterator[list[VendorRow]]:
+    def requests(self, start: datetime, end: datetime, patience: Timeout) -> Iterator[list[VendorRow]]:
         """Yield the Voice Agent's rows of a period, page by page, until a short one; within a time of its own."""
         query = [("endpoint", "agent"), ("start", instant(start)), ("end", instant(end)), ("limit", _ROWS_PER_PAGE)]
         page: int | None = None
@@ -124,7 +124,7 @@ class ManagementApi:
         query: Query = (),
         *,
         scope: str = "usage:read",
-        patience: Patience | None = None,
+        patience: Timeout | None = None,
     ) -> dict[str, Any]:
         """Which scope a call needs is documented for none; the names are those of the vendor's page on roles."""
         try:

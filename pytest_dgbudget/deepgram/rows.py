@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.model import read_instant
-from pytest_dgbudget.rules.matching import VendorRow
+from pytest_dgbudget.rules.reconciliation import VendorRow
 
 # Amounts are seconds, hours or dollars, and ten years in seconds are more than any of them.
 _LARGEST = 315_360_000

@@ -11,12 +11,12 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from urllib3.exceptions import HTTPError, InvalidHeader, SSLError
-from urllib3.util import Retry, Timeout
+from urllib3.util import Retry
 
-from pytest_dgbudget.deepgram.patience import Patience
+from pytest_dgbudget.config.options import host_of
+from pytest_dgbudget.config.resolve import is_loopback
+from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.errors import ReconciliationError
-from pytest_dgbudget.options import host_of
-from pytest_dgbudget.settings import is_loopback
 
 _MOST_BYTES = 32 * 1024 * 1024
 _MOST_SHOWN = 4096
@@ -44,7 +44,7 @@ class Transport:
         self._pool = _pool(self._url)
         self._not_before: dict[str, tuple[float, TryLater]] = {}
 
-    def get(self, what: str, path: str, query: Query, patience: Patience) -> dict[str, Any]:
+    def get(self, what: str, path: str, query: Query, patience: Timeout) -> dict[str, Any]:
         """Return a JSON object. ``what`` is asked for, in words; again, where that may help and there is time."""
         for pause in _PAUSES_SECONDS:
             answer = self._answer(what, path, query, patience)
@@ -57,7 +57,7 @@ class Transport:
             raise answer
         return answer
 
-    def _answer(self, what: str, path: str, query: Query, patience: Patience) -> dict[str, Any] | TryLater:
+    def _answer(self, what: str, path: str, query: Query, patience: Timeout) -> dict[str, Any] | TryLater:
         """Ask, unless the last answer to this call said to come back later than now."""
         until, told = self._not_before.get(what, (0.0, None))
         wait = until - time.monotonic()
@@ -74,7 +74,7 @@ class Transport:
         text = text.replace(self._key, "***")
         return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:300]
 
-    def _ask(self, what: str, path: str, query: Query, patience: Patience) -> dict[str, Any]:
+    def _ask(self, what: str, path: str, query: Query, patience: Timeout) -> dict[str, Any]:
         seconds = patience.left()
         if not seconds:
             raise ReconciliationError(f"{what}: no time was left to ask", temporary=True)
@@ -83,7 +83,7 @@ class Transport:
                 "GET",
                 f"{self._url}{path}?{urlencode(query)}" if query else f"{self._url}{path}",
                 headers={"Authorization": f"Token {self._key}", "Accept": "application/json"},
-                timeout=Timeout(total=min(seconds, _CALL_SECONDS)),
+                timeout=urllib3.Timeout(total=min(seconds, _CALL_SECONDS)),
                 redirect=False,  # the key goes where it was meant to go and nowhere else
                 retries=False,
                 preload_content=False,
@@ -98,7 +98,7 @@ class Transport:
             self._refused(what, response, body)
         return self._parsed(what, body)
 
-    def _read(self, what: str, response: Any, patience: Patience) -> bytes:
+    def _read(self, what: str, response: Any, patience: Timeout) -> bytes:
         body = bytearray()
         try:
             while chunk := response.read(65536):

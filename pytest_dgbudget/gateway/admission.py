@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.gateway.books import Books
 from pytest_dgbudget.gateway.clock import now_ms
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
+from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Lease, Overrun
 from pytest_dgbudget.rules.budget import Refused, Scope, Wait
@@ -46,9 +46,13 @@ class Admission:
     """Gives out places and leases, one decision at a time."""
 
     def __init__(
-        self, books: Books, ledger: Ledger, max_sessions: int, open_lease: Callable[[Grant, Lease, str], OpenLease]
+        self,
+        ledger_thread: LedgerThread,
+        ledger: Ledger,
+        max_sessions: int,
+        open_lease: Callable[[Grant, Lease, str], OpenLease],
     ) -> None:
-        self._books = books
+        self._ledger_thread = ledger_thread
         self._ledger = ledger
         self._places = max_sessions
         self._open_lease = open_lease
@@ -97,8 +101,8 @@ class Admission:
             self._mark_waiting()
             return False
         try:
-            if self._books.error is not None:
-                raise self._books.error
+            if self._ledger_thread.error is not None:
+                raise self._ledger_thread.error
             lease = waiter.grant.lease or await self._lease(waiter)
         except (BudgetRefused, LedgerError) as error:
             self._queue.remove(waiter)
@@ -125,7 +129,7 @@ class Admission:
             waiter.answer.set_result(lease)
 
     async def _lease(self, waiter: Waiter) -> OpenLease | None:
-        answer = await self._books.ask(self._ledger.lease_to_dial, waiter.grant.attempt)
+        answer = await self._ledger_thread.call(self._ledger.lease_to_dial, waiter.grant.attempt)
         if isinstance(answer, Refused):
             raise BudgetRefused(_refusal(answer.scope))
         if isinstance(answer, Wait):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from pytest_dgbudget.gateway.gathering import GatheringSelector
+from pytest_dgbudget.gateway.coalescing import CoalescingSelector
 
 # On macOS it is CLOCK_MONOTONIC that counts a suspend; Linux has another one for that.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -29,7 +29,7 @@ class MeteringLoop(asyncio.SelectorEventLoop):
     """An event loop on this clock: what fell due while the machine stood still is done at once when it goes on."""
 
     def __init__(self) -> None:
-        selector = GatheringSelector()
+        selector = CoalescingSelector()
         super().__init__(selector)
         self.gather = selector.gather
 

@@ -7,20 +7,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, ParamSpec
 
+from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.gateway.books import Books
-from pytest_dgbudget.gateway.emulated import EmulatorLost
+from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.statement import ask_for_statement
-from pytest_dgbudget.gateway.vendor import Vendor
+from pytest_dgbudget.gateway.targets.emulator import EmulatorLost
+from pytest_dgbudget.gateway.targets.live import Vendor
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy
-from pytest_dgbudget.reconcile.asking import not_asked, switched_off
+from pytest_dgbudget.reconcile.polling import not_asked, switched_off
 from pytest_dgbudget.reconcile.question import Question, question_of, stated_leases
 from pytest_dgbudget.reconcile.result import NOTHING_TO_COMPARE, Reconciliation
-from pytest_dgbudget.report.usage import failed_by_overrun, usage_document, write_usage
-from pytest_dgbudget.settings import Settings
+from pytest_dgbudget.report.document import failed_by_overrun, usage_document, write_usage
 
 _UNTOLD = "pytest never said that it finished, so the statement was not waited for"
 _STOPPED = "the run was stopped, so the statement was not waited for"
@@ -40,17 +40,17 @@ class Closing:
 
     def __init__(
         self,
-        settings: Settings,
+        run_config: RunConfig,
         invocation: str,
         ledger: Ledger,
-        books: Books,
+        ledger_thread: LedgerThread,
         notices: list[str],
         vendor: Callable[[], Awaitable[Vendor]],
     ) -> None:
-        self._settings = settings
+        self._run_config = run_config
         self._invocation = invocation
         self._ledger = ledger
-        self._books = books
+        self._ledger_thread = ledger_thread
         self._notices = notices
         self._vendor = vendor
         self._given_up = asyncio.Event()
@@ -60,13 +60,13 @@ class Closing:
         """Close and report; with ``wait``, go on and compare with the statement."""
         await run.end_all(closed_by)
         await self._note(self._ledger.end, exit_status)
-        facts = await self._books.ask(self._ledger.facts)
+        facts = await self._ledger_thread.call(self._ledger.facts)
         # An emulator knows what it served itself, and ours lives no longer than we do.
-        question = question_of(self._settings, facts, None if self._settings.billed else frozenset(run.dialled))
+        question = question_of(self._run_config, facts, None if self._run_config.billed else frozenset(run.dialled))
         known = self._known_without_asking(question, exit_status, wait=wait)
         if known is not None:
             return await self._finished(question, known)
-        so_far = not_asked(question, "pending", _UNDER_WAY).plain(facts)
+        so_far = not_asked(question, "pending", _UNDER_WAY).to_json(facts)
         first = asyncio.ensure_future(self._report(replace(facts, reconciliation=so_far), reconciling=True))
         self._reconciling = asyncio.ensure_future(self._reconcile(question, first))
         return await first
@@ -86,7 +86,7 @@ class Closing:
     def _known_without_asking(
         self, question: Question, exit_status: int | None, *, wait: bool
     ) -> Reconciliation | None:
-        if self._settings.reconcile == "off":
+        if self._run_config.reconcile == "off":
             return switched_off(question)
         if not question.sessions():
             if question.left_out():
@@ -94,9 +94,9 @@ class Closing:
             return not_asked(question, "reconciled", NOTHING_TO_COMPARE)
         if exit_status is None or not wait:
             return not_asked(question, "pending", _UNTOLD if exit_status is None else _STOPPED)
-        if self._settings.billed and self._settings.api_url is None:
+        if self._run_config.billed and self._run_config.api_url is None:
             return not_asked(question, "inconclusive", _NO_API)
-        if not self._settings.reconcile_timeout_ms:
+        if not self._run_config.reconcile_timeout_ms:
             return not_asked(question, "pending", _NO_TIME)
         return None
 
@@ -107,19 +107,19 @@ class Closing:
 
     async def _asked(self, question: Question) -> Reconciliation:
         try:
-            account = (await self._vendor()).account
+            access = (await self._vendor()).access
         except EmulatorLost as lost:
             return not_asked(question, "inconclusive", str(lost))
-        assert account is not None
-        timeout = self._settings.reconcile_timeout_ms / 1000
-        return await ask_for_statement(question, account, timeout, self._given_up)
+        assert access is not None
+        timeout = self._run_config.reconcile_timeout_ms / 1000
+        return await ask_for_statement(question, access, timeout, self._given_up)
 
     async def _finished(self, question: Question, result: Reconciliation) -> dict[str, Any]:
         """Keep the result in the ledger, with what it says of leases that nobody here saw end, and report it."""
         if left_out := question.left_out():
             result = replace(result, reasons=(*result.reasons, _OTHER_EMULATOR.format(left_out)))
         facts = question.facts
-        stated, plain = stated_leases(facts, result.stated_ms), result.plain(facts)
+        stated, plain = stated_leases(facts, result.stated_ms), result.to_json(facts)
         for lease, ms in stated.items():
             await self._note(self._ledger.stated, lease, ms)
         await self._note(self._ledger.reconciled, plain)
@@ -128,7 +128,7 @@ class Closing:
 
     async def _note(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            await self._books.ask(call, *args, **kwargs)
+            await self._ledger_thread.call(call, *args, **kwargs)
         except LedgerError as error:
             self._notices.append(str(error))
 
@@ -140,10 +140,10 @@ class Closing:
         document = usage_document(facts)
         report: str | None = None
         try:
-            report = str(write_usage(document, self._settings.report_dir))
+            report = str(write_usage(document, self._run_config.report_dir))
         except OSError as error:
             notice = (
-                f"the report can't be written to {self._settings.report_dir}: {error}; "
+                f"the report can't be written to {self._run_config.report_dir}: {error}; "
                 "the ledger has it, and --dg-report-dir names another folder"
             )
             if notice not in self._notices:

@@ -2,7 +2,7 @@
 
 After the HTTP upgrade both sides prove that they know the control secret, which never travels; then JSON lines:
 ``{"id": n, "op": …, …}`` is answered with ``{"id": n, "ok": …}`` or ``{"id": n, "error": {"kind", "message"}}``;
-a message without an id is not answered. Every ``BEAT_MS`` the gateway sends a ``{"beat": true}``.
+a message without an id is not answered. Every ``HEARTBEAT_MS`` the gateway sends a ``{"beat": true}``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from pytest_dgbudget.errors import DgBudgetError, LedgerError, SettingsError
 from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner
-from pytest_dgbudget.gateway.strangers import Strangers
-from pytest_dgbudget.hello import CONTROL_UPGRADE, proof
-from pytest_dgbudget.rules.beats import BEAT_MS
+from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
+from pytest_dgbudget.protocol.authentication import proof
+from pytest_dgbudget.protocol.codes import CONTROL_UPGRADE
+from pytest_dgbudget.protocol.heartbeat import HEARTBEAT_MS
 
 _UPGRADED = f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {CONTROL_UPGRADE}\r\n\r\n"
 _LONGEST_HELLO = 4 * 1024
@@ -33,9 +34,11 @@ Answer = Callable[[Owner, dict[str, Any]], Awaitable[Any]]
 class ControlConnection(asyncio.Protocol):
     """The gateway's end. ``answer`` handles each message of a proven owner, ``lost`` is called once when it is gone."""
 
-    def __init__(self, secret: str, strangers: Strangers, answer: Answer, lost: Callable[[Owner], None]) -> None:
+    def __init__(
+        self, secret: str, unauthenticated: UnauthenticatedConnections, answer: Answer, lost: Callable[[Owner], None]
+    ) -> None:
         self._secret = secret
-        self._strangers = strangers
+        self._unauthenticated = unauthenticated
         self._answer = answer
         self._lost = lost
         self._challenge = secrets.token_hex(16)
@@ -79,7 +82,7 @@ class ControlConnection(asyncio.Protocol):
             self._transport.abort()
             return
         self._timer.cancel()
-        self._strangers.leave(self._transport)
+        self._unauthenticated.leave(self._transport)
         self._owner = Owner(role=message["role"], grants=set())
         self._process = ProcessWatch(message["pid"], message["started"], self._gone)
         self._send({"proof": proof(self._secret, "gateway", message["challenge"])})
@@ -101,14 +104,14 @@ class ControlConnection(asyncio.Protocol):
 
     def _beat(self) -> None:
         self._send({"beat": True})
-        self._timer = asyncio.get_running_loop().call_later(BEAT_MS / 1000, self._beat)
+        self._timer = asyncio.get_running_loop().call_later(HEARTBEAT_MS / 1000, self._beat)
 
     def _send(self, message: dict[str, Any]) -> None:
         self._transport.write(json.dumps(message).encode() + b"\n")
 
     def _gone(self) -> None:
         self._timer.cancel()
-        self._strangers.leave(self._transport)
+        self._unauthenticated.leave(self._transport)
         if self._process is not None:
             self._process.stop()
         self._transport.abort()

@@ -16,7 +16,7 @@ from pytest_dgbudget.rules.meter import LeaseMeter
 from pytest_dgbudget.units import seconds
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.gateway.sessions import Session
+    from pytest_dgbudget.gateway.sessions import MeteredSession
 
 BUDGET_USED_UP = 4402
 IDLE = 4408
@@ -35,7 +35,7 @@ class OpenLease:
         self.lease = lease
         self.first_dial: str | None = first_dial
         self.meter = LeaseMeter(allowance_ms=lease.allowance_ms)
-        self.sessions: list[Session] = []
+        self.sessions: list[MeteredSession] = []
         self.holders = 0
         self._cut = cut
         self._settled = settled
@@ -50,13 +50,13 @@ class OpenLease:
         if self.holders == 0:
             self._settled(self)
 
-    def opened(self, session: Session, at_ms: int) -> None:
+    def opened(self, session: MeteredSession, at_ms: int) -> None:
         """Count a session from its dial on."""
         self.sessions.append(session)
         self.meter.opened(at_ms)
         self._set_timers()
 
-    def closed(self, session: Session, at_ms: int) -> None:
+    def closed(self, session: MeteredSession, at_ms: int) -> None:
         """Count a session no longer: its socket is closed."""
         self.sessions.remove(session)
         self.meter.closed(at_ms)
@@ -117,7 +117,7 @@ class Grant:
         self.ended_sessions: dict[str, UsageRecord | SessionFacts] = {}
         self.overruns: list[Overrun] = []
         self.waits_given_up_ms: list[int] = []
-        self.open_sessions: list[Session] = []
+        self.open_sessions: list[MeteredSession] = []
 
     @property
     def used_ms(self) -> int:

@@ -14,27 +14,27 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pytest_dgbudget.deepgram.account import Account
+from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, SettingsError
-from pytest_dgbudget.folders import network_file_system
 from pytest_dgbudget.gateway import runlock
-from pytest_dgbudget.gateway.books import Books
 from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.closing import Closing
-from pytest_dgbudget.gateway.config import GatewayConfig, load
 from pytest_dgbudget.gateway.control import ControlConnection
-from pytest_dgbudget.gateway.door import Visitor
-from pytest_dgbudget.gateway.emulated import Emulator, EmulatorLost, start_emulator
-from pytest_dgbudget.gateway.emulator_api import ask_emulator
+from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner, Run
-from pytest_dgbudget.gateway.strangers import Strangers
-from pytest_dgbudget.gateway.vendor import Vendor
-from pytest_dgbudget.hello import process_started
+from pytest_dgbudget.gateway.server import ClientConnection
+from pytest_dgbudget.gateway.targets.emulator import Emulator, EmulatorLost, start_emulator
+from pytest_dgbudget.gateway.targets.emulator_api import ask_emulator
+from pytest_dgbudget.gateway.targets.live import Vendor
+from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import LedgerNotWritable, SqliteConnection
 from pytest_dgbudget.model import ClosedBy, Invocation
+from pytest_dgbudget.paths import network_file_system
+from pytest_dgbudget.processes import process_started
+from pytest_dgbudget.protocol.startup import GatewayConfig, load
 
 _CONTROLLER_SECONDS = 10
 _MOST_FILES = 65_536
@@ -70,9 +70,9 @@ class Gateway:
 
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
-        self._settings = config.settings
-        self._ledger_path = config.settings.ledger
-        self._strangers = Strangers()
+        self._run_config = config.run_config
+        self._ledger_path = config.run_config.ledger
+        self._unauthenticated = UnauthenticatedConnections()
         self._notices: list[str] = []
         if config.predecessor is not None:
             self._notices.append(f"a gateway died and was replaced: {config.predecessor}")
@@ -89,7 +89,7 @@ class Gateway:
         """Take connections until the run is over and its owners know."""
         loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
-        self._books = Books(self._ledger_failed)
+        self._ledger_thread = LedgerThread(self._ledger_failed)
         self._opened = asyncio.ensure_future(self._open())
         self._vendor = asyncio.ensure_future(self._find_vendor())
         self._vendor.add_done_callback(lambda vendor: vendor.cancelled() or vendor.exception())
@@ -111,21 +111,21 @@ class Gateway:
         """Open the ledger and enter the run; a failure is told to every owner that joins."""
         try:
             try:
-                self._ledger = await self._books.ask(self._open_ledger)
+                self._ledger = await self._ledger_thread.call(self._open_ledger)
             except LedgerNotWritable:
-                if self._settings.billed or self._settings.ledger_given:
+                if self._run_config.billed or self._run_config.ledger_given:
                     raise
                 self._use_temporary_ledger()
-                self._ledger = await self._books.ask(self._open_ledger)
+                self._ledger = await self._ledger_thread.call(self._open_ledger)
         except DgBudgetError as error:
             self._failed = error
         else:
-            self._books.keep(self._ledger)
-            self._run = Run(self._settings, self._ledger, self._books)
+            self._ledger_thread.attach(self._ledger)
+            self._run = Run(self._run_config, self._ledger, self._ledger_thread)
             if self._config.predecessor is not None:
                 self._run.await_owners()
             self._closing = Closing(
-                self._settings, self._config.invocation, self._ledger, self._books, self._notices, self.vendor
+                self._run_config, self._config.invocation, self._ledger, self._ledger_thread, self._notices, self.vendor
             )
 
     def _open_ledger(self) -> Ledger:
@@ -136,16 +136,16 @@ class Gateway:
                 "name a ledger on a local disk with --dg-ledger=sqlite:///PATH"
             )
         try:
-            self._lock = self._lock or runlock.RunLock(folder, self._settings.run_id)
+            self._lock = self._lock or runlock.RunLock(folder, self._run_config.run_id)
         except OSError as error:
             raise LedgerNotWritable(
                 f"the ledger's folder {folder} can't be written: {error}; "
                 "make it writable or name another ledger with --dg-ledger=sqlite:///PATH"
             ) from error
-        connection = SqliteConnection(self._ledger_path, durable=self._settings.billed)
+        connection = SqliteConnection(self._ledger_path, durable=self._run_config.billed)
         ledger = Ledger(connection, self._invocation())
         ledger.begin(
-            lambda run: run != self._settings.run_id and runlock.is_live(folder, run),
+            lambda run: run != self._run_config.run_id and runlock.is_live(folder, run),
             takes_over=self._config.predecessor is not None,
         )
         return ledger
@@ -160,28 +160,30 @@ class Gateway:
     def _invocation(self) -> Invocation:
         return Invocation(
             id=self._config.invocation,
-            run=self._settings.run_id,
-            target=self._settings.target,
-            billed=self._settings.billed,
-            tag=self._settings.tag,
-            budget_ms=self._settings.budget_ms,
+            run=self._run_config.run_id,
+            target=self._run_config.target,
+            billed=self._run_config.billed,
+            tag=self._run_config.tag,
+            budget_ms=self._run_config.budget_ms,
             host=self._config.host,
             pid=self._config.pid,
         )
 
     async def _find_vendor(self) -> Vendor:
-        if self._settings.target == "live":
-            key, api_url = self._config.api_key or "", self._settings.api_url
-            account = None if api_url is None else Account(api_url=api_url, project=self._settings.project, key=key)
-            return Vendor(self._settings.agent_url, key, account)
+        if self._run_config.target == "live":
+            key, api_url = self._config.api_key or "", self._run_config.api_url
+            access = None if api_url is None else ApiAccess(api_url=api_url, project=self._run_config.project, key=key)
+            return Vendor(self._run_config.agent_url, key, access)
         self._emulator = emulator = await start_emulator()
-        account = Account(api_url=emulator.api_url, project=emulator.project_id, key=emulator.api_key)
-        return Vendor(emulator.agent_url, emulator.api_key, account, emulated=True)
+        access = ApiAccess(api_url=emulator.api_url, project=emulator.project_id, key=emulator.api_key)
+        return Vendor(emulator.agent_url, emulator.api_key, access, emulated=True)
 
-    def _visitor(self) -> Visitor:
-        strangers = self._strangers
-        return Visitor(
-            self, strangers, lambda: ControlConnection(self._config.secret, strangers, self.answer, self.owner_lost)
+    def _visitor(self) -> ClientConnection:
+        unauthenticated = self._unauthenticated
+        return ClientConnection(
+            self,
+            unauthenticated,
+            lambda: ControlConnection(self._config.secret, unauthenticated, self.answer, self.owner_lost),
         )
 
     # What the door asks for ----------------------------------------------------------------------------------------
@@ -209,7 +211,7 @@ class Gateway:
             self._controller_joined = self._controller_joined or owner.role == "controller"
             for held in message["held"]:
                 await run.restore(owner, held["attempt"], held["token"], held["idle_ms"], held["scenario"])
-            return {"run_id": self._settings.run_id, "pid": os.getpid(), "started": process_started(os.getpid())}
+            return {"run_id": self._run_config.run_id, "pid": os.getpid(), "started": process_started(os.getpid())}
         if op == "grant":
             asked: dict[str, Any] = {name: message.get(name) for name in _GRANT}
             return await run.grant(owner, **asked)
@@ -244,7 +246,7 @@ class Gateway:
         except EmulatorLost as lost:
             raise GatewayError(str(lost)) from None
         if self._emulator is None:
-            target = self._settings.target
+            target = self._run_config.target
             raise SettingsError(f"this run's target is {target}, where nothing is emulated; use --dg-target=emulator")
         return await ask_emulator(self._emulator, method, path, body)
 
@@ -313,8 +315,8 @@ class Gateway:
         if self._emulator is not None:
             await self._emulator.stop()
         if self._ledger is not None:
-            await self._books.ask(self._ledger.close)
-        self._books.close()
+            await self._ledger_thread.call(self._ledger.close)
+        self._ledger_thread.close()
         self._release_lock()
 
     def _release_lock(self) -> None:

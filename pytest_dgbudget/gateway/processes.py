@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 
-from pytest_dgbudget.hello import process_started
+from pytest_dgbudget.processes import process_started
 
 _POLL_SECONDS = 0.25
 

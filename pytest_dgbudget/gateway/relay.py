@@ -13,8 +13,8 @@ import struct
 from collections.abc import Callable
 
 from pytest_dgbudget.gateway.clock import MeteringLoop, now_ms
-from pytest_dgbudget.gateway.conversation import Conversation
 from pytest_dgbudget.gateway.frames import TEXT, Close, FrameReader, close_frame, frame
+from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.model import ClosedBy
 

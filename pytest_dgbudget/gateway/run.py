@@ -6,17 +6,17 @@ import asyncio
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.gateway.admission import Admission, BudgetRefused, Waiter
-from pytest_dgbudget.gateway.books import Books
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import TEST_OVER, Grant, OpenLease, restored
-from pytest_dgbudget.gateway.sessions import Session, never_dialled
+from pytest_dgbudget.gateway.ledger_thread import LedgerThread
+from pytest_dgbudget.gateway.sessions import MeteredSession, never_dialled
 from pytest_dgbudget.gateway.tokens import Tokens
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy, Lease, Outcome, Overrun, UsageRecord
 from pytest_dgbudget.rules.budget import describe
-from pytest_dgbudget.settings import Settings
 from pytest_dgbudget.units import format_time, seconds
 
 # How long the end of a test waits for its sessions: they are aborted after a second at the latest.
@@ -47,18 +47,18 @@ class Owner:
 class Run:
     """Grants by token, and the way from a token to a session. ``dialled`` has the id of every session of ours."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, books: Books) -> None:
-        self._settings = settings
+    def __init__(self, run_config: RunConfig, ledger: Ledger, ledger_thread: LedgerThread) -> None:
+        self._run_config = run_config
         self._ledger = ledger
-        self._books = books
+        self._ledger_thread = ledger_thread
         self._tokens: Tokens[Grant] = Tokens()
         # Those of tests that run; what became of the others, the ledger knows.
         self._grants: dict[str, Grant] = {}
         self._last_attempts: dict[tuple[str, str], str] = {}
-        self._admission = Admission(books, ledger, settings.max_sessions, self._open_lease)
+        self._admission = Admission(ledger_thread, ledger, run_config.max_sessions, self._open_lease)
         self._over = False
         self._owners_return: asyncio.Future[None] | None = None
-        self.tag = settings.tag
+        self.tag = run_config.tag
         self.dialled: set[str] = set()
 
     # What control asks for -----------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ class Run:
     ) -> dict[str, Any]:
         """Begin an attempt of a test."""
         self._refuse_when_over()
-        attempt = await self._books.ask(self._ledger.begin_attempt, nodeid, worker, budget_ms)
+        attempt = await self._ledger_thread.call(self._ledger.begin_attempt, nodeid, worker, budget_ms)
         self._refuse_when_over()
         grant = Grant(attempt, idle_ms, scenario)
         grant.token = self._tokens.issue(grant)
@@ -93,7 +93,7 @@ class Run:
 
     async def restore(self, owner: Owner, attempt: str, token: str, idle_ms: int | None, scenario: str | None) -> None:
         """Take over a grant of the gateway before this one."""
-        known = await self._books.ask(self._ledger.known_attempt, attempt)
+        known = await self._ledger_thread.call(self._ledger.known_attempt, attempt)
         if known is None or self._over:
             return
         grant = restored(known, idle_ms, scenario)
@@ -123,7 +123,7 @@ class Run:
         grant = await self._known(attempt)
         if grant.lease is not None:
             return {"seconds": seconds(max(0, grant.lease.lease.allowance_ms - grant.lease.used_ms()))}
-        scopes = await self._books.ask(self._ledger.scopes, grant.attempt)
+        scopes = await self._ledger_thread.call(self._ledger.scopes, grant.attempt)
         left = [max(0, scope.left_ms - scope.leased_ms) for scope in scopes]
         return {"seconds": seconds(min(left)) if left else None}
 
@@ -147,7 +147,7 @@ class Run:
         return grant.figures()
 
     def outcome(self, attempt: str, outcome: Outcome) -> None:
-        self._books.note(self._ledger.outcome, attempt, outcome)
+        self._ledger_thread.enqueue(self._ledger.outcome, attempt, outcome)
 
     def owner_lost(self, owner: Owner) -> None:
         """Begin to close everything of an owner; of all of them, when it is the controller that is gone."""
@@ -173,7 +173,7 @@ class Run:
             await asyncio.wait([self._owners_return])
         return grant
 
-    async def open_session(self, grant: Grant, gone: asyncio.Future[None]) -> Session:
+    async def open_session(self, grant: Grant, gone: asyncio.Future[None]) -> MeteredSession:
         """Take a lease, record the dial and begin to meter; the caller dials at once.
 
         Raises ClientLeft, BudgetRefused, GatewayLost or LedgerError, and has then opened and set aside nothing.
@@ -184,21 +184,21 @@ class Run:
         try:
             dial, lease.first_dial = lease.first_dial, None
             if dial is None:
-                dial = await self._books.ask(self._ledger.dial, lease.lease)
-            if self._books.error is not None:
-                raise self._books.error
+                dial = await self._ledger_thread.call(self._ledger.dial, lease.lease)
+            if self._ledger_thread.error is not None:
+                raise self._ledger_thread.error
         except LedgerError:
             self._admission.give_back(lease)
             raise
         self.dialled.add(dial)
-        session = Session(dial, grant, lease, self._session_ended)
+        session = MeteredSession(dial, grant, lease, self._session_ended)
         gone.add_done_callback(lambda _: session.close("client", Close(1000, "")))
         if grant.ended.done():
             session.close("teardown", TEST_IS_OVER)
         return session
 
-    def welcomed(self, session: Session, request_id: str) -> None:
-        self._books.note(self._ledger.welcome, session.id, request_id, session.handshake_ms or 0)
+    def welcomed(self, session: MeteredSession, request_id: str) -> None:
+        self._ledger_thread.enqueue(self._ledger.welcome, session.id, request_id, session.handshake_ms or 0)
 
     async def _admitted(self, grant: Grant, gone: asyncio.Future[None]) -> OpenLease:
         waiter = Waiter(grant)
@@ -209,7 +209,7 @@ class Run:
             raise
         finally:
             if waiter.waited_ms:
-                self._books.note(self._ledger.waited, grant.attempt, waiter.waited_ms)
+                self._ledger_thread.enqueue(self._ledger.waited, grant.attempt, waiter.waited_ms)
         if lease is not None and not gone.done() and not grant.ended.done():
             return lease
         if lease is not None:
@@ -220,8 +220,8 @@ class Run:
 
     def _note_refusal(self, grant: Grant, overrun: Overrun) -> None:
         grant.overruns.append(overrun)
-        tolerated = overrun.scope == "run" and self._settings.on_exhausted == "skip"
-        self._books.note(self._ledger.refused, grant.attempt, overrun, tolerated=tolerated)
+        tolerated = overrun.scope == "run" and self._run_config.on_exhausted == "skip"
+        self._ledger_thread.enqueue(self._ledger.refused, grant.attempt, overrun, tolerated=tolerated)
 
     def _hold(self, grant: Grant, owner: Owner) -> None:
         self._grants[grant.attempt.id] = grant
@@ -232,7 +232,7 @@ class Run:
         """Return a grant, as the ledger knows it where its test is over; raises GatewayError."""
         if attempt in self._grants:
             return self._grants[attempt]
-        known = await self._books.ask(self._ledger.known_attempt, attempt)
+        known = await self._ledger_thread.call(self._ledger.known_attempt, attempt)
         if known is None:
             raise GatewayError(f"nothing is known of an attempt {attempt!r}")
         grant = restored(known, None)
@@ -267,7 +267,7 @@ class Run:
         closing = [asyncio.ensure_future(grant.all_closed()) for grant in grants if grant.open_sessions]
         if closing:
             await asyncio.wait(closing, timeout=_END_SECONDS)
-        await self._books.written()
+        await self._ledger_thread.written()
 
     def _open_lease(self, grant: Grant, lease: Lease, dial: str) -> OpenLease:
         grant.lease = OpenLease(lease, dial, grant.overruns.append, lambda open_lease: self._settle(grant, open_lease))
@@ -276,13 +276,13 @@ class Run:
     def _settle(self, grant: Grant, lease: OpenLease) -> None:
         grant.lease = None
         if lease.first_dial is not None:
-            self._books.note(self._ledger.session_ended, never_dialled(lease.first_dial))
+            self._ledger_thread.enqueue(self._ledger.session_ended, never_dialled(lease.first_dial))
         grant.settled_ms += lease.meter.used_ms
-        self._books.note(self._ledger.settle, lease.lease, lease.meter.used_ms)
+        self._ledger_thread.enqueue(self._ledger.settle, lease.lease, lease.meter.used_ms)
 
-    def _session_ended(self, session: Session, record: UsageRecord) -> None:
+    def _session_ended(self, session: MeteredSession, record: UsageRecord) -> None:
         session.grant.note_ended(record)
-        self._books.note(self._ledger.session_ended, record)
+        self._ledger_thread.enqueue(self._ledger.session_ended, record)
         self._admission.give_back(session.lease)
 
 

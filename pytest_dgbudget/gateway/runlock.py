@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.folders import make_folder
+from pytest_dgbudget.paths import make_folder
 
 
 class RunLock:

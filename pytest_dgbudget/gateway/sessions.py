@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 
 from pytest_dgbudget.gateway.clock import loop_time, now_ms
-from pytest_dgbudget.gateway.conversation import Conversation
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import IDLE, Grant, OpenLease
 from pytest_dgbudget.gateway.relay import Relay
+from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.model import ClosedBy, UsageRecord, utc_now
 from pytest_dgbudget.units import format_time
@@ -26,10 +26,12 @@ class Cut(Exception):
         self.to_client = to_client
 
 
-class Session:
+class MeteredSession:
     """One dialled session of a grant. ``ended`` is called with its record when its socket is closed."""
 
-    def __init__(self, id_: str, grant: Grant, lease: OpenLease, ended: Callable[[Session, UsageRecord], None]) -> None:
+    def __init__(
+        self, id_: str, grant: Grant, lease: OpenLease, ended: Callable[[MeteredSession, UsageRecord], None]
+    ) -> None:
         self.id = id_
         self.grant = grant
         self.lease = lease

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import threading
 
-from pytest_dgbudget.deepgram.account import Account
-from pytest_dgbudget.deepgram.patience import Patience
+from pytest_dgbudget.deepgram.access import ApiAccess
+from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.gateway.log import log
-from pytest_dgbudget.reconcile.asking import not_asked, reconcile
+from pytest_dgbudget.reconcile.polling import not_asked, reconcile
 from pytest_dgbudget.reconcile.question import Question
 from pytest_dgbudget.reconcile.result import Reconciliation
 from pytest_dgbudget.units import format_time
@@ -19,10 +19,10 @@ _LAST_SECONDS = 0.5
 
 
 async def ask_for_statement(
-    question: Question, account: Account, timeout: float, given_up: asyncio.Event
+    question: Question, access: ApiAccess, timeout: float, given_up: asyncio.Event
 ) -> Reconciliation:
     """Reconcile within so many seconds, or until it is given up; return the last result that there was."""
-    loop, patience, ended = asyncio.get_running_loop(), Patience(timeout), asyncio.Event()
+    loop, patience, ended = asyncio.get_running_loop(), Timeout(timeout), asyncio.Event()
     late = f"the management API did not answer within {format_time(round(timeout * 1000))}"
     results = [not_asked(question, "inconclusive", late)]
 
@@ -30,7 +30,7 @@ async def ask_for_statement(
         try:
             from pytest_dgbudget.deepgram.management import ManagementApi
 
-            reconcile(question, ManagementApi(account, question.facts.tag, patience), patience, results.append)
+            reconcile(question, ManagementApi(access, question.facts.tag, patience), patience, results.append)
         except BaseException as error:
             log(error)
             why = f"reading the statement failed: {type(error).__name__}; the gateway's log says more"

@@ -11,9 +11,9 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
+from pytest_dgbudget.config.options import host_of
+from pytest_dgbudget.config.resolve import is_loopback
 from pytest_dgbudget.model import ClosedBy
-from pytest_dgbudget.options import host_of
-from pytest_dgbudget.settings import is_loopback
 
 _OPEN_TIMEOUT_SECONDS = 10
 _END_OF_HEAD = b"\r\n\r\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.folders import make_folder
+from pytest_dgbudget.paths import make_folder
 
 _WAIT_FOR_OTHERS_MS = 10_000
 

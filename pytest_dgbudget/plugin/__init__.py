@@ -1,8 +1,7 @@
 """The pytest plugin: what is registered at every start of pytest, and so kept small.
 
 ``hooks`` and ``options`` are loaded here. Everything else is loaded by the first test that asks for ``voice_agent``:
-``owner`` holds this process's link to the gateway, ``accounting`` the hooks around each test, ``workers`` what xdist's
-controller does instead.
+``accounting`` has the hooks around each test, ``xdist`` what its controller does instead.
 """
 
 from __future__ import annotations

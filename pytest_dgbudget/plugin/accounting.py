@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.agent.link import GrantedAttempt
-from pytest_dgbudget.agent.overruns import overrun_error
+from pytest_dgbudget.client.overruns import overrun_error
+from pytest_dgbudget.control.client import GrantedAttempt
+from pytest_dgbudget.control.run import RunHandle, join_gateway, start_gateway
 from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted, DgBudgetError, GatewayError
-from pytest_dgbudget.hello import Secret
 from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
-from pytest_dgbudget.plugin.owner import Owner, join_gateway, start_gateway
 from pytest_dgbudget.plugin.state import STATE, State
+from pytest_dgbudget.protocol.authentication import Secret
 from pytest_dgbudget.units import format_time
 
 _NAME = "dgbudget-accounting"
@@ -34,7 +34,7 @@ def accounting_of(config: pytest.Config) -> Accounting:
 
 
 @dataclass(slots=True)
-class Account:
+class RunningTest:
     """One test attempt while it runs; ``told`` counts the overruns that the test has been failed for."""
 
     attempt: GrantedAttempt
@@ -47,48 +47,48 @@ class Accounting:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._accounts: dict[str, Account] = {}
+        self._running: dict[str, RunningTest] = {}
         self._outcomes: dict[str, str] = {}
         self._environment_claimed = False
 
-    def owner(self) -> Owner:
+    def run(self) -> RunHandle:
         """Join the gateway, or start it; raises GatewayError or LedgerError, the same one to every test."""
         if self._state.failed is not None:
             raise self._state.failed
-        if self._state.owner is None:
+        if self._state.run is None:
             try:
                 if self._state.is_worker:
-                    self._state.owner = join_gateway(self._state.port, Secret(self._state.secret))
+                    self._state.run = join_gateway(self._state.port, Secret(self._state.secret))
                 else:
-                    self._state.owner = start_gateway(self._state.settings)
+                    self._state.run = start_gateway(self._state.run_config)
             except DgBudgetError as error:
                 self._state.failed = error
                 raise
-        return self._state.owner
+        return self._state.run
 
     # Called by the fixture -----------------------------------------------------------------------------------------
 
     def begin(self, item: pytest.Item, attempt: GrantedAttempt) -> None:
-        self._accounts[item.nodeid] = Account(attempt)
+        self._running[item.nodeid] = RunningTest(attempt)
         self._outcomes.pop(item.nodeid, None)
 
     def end(self, item: pytest.Item) -> None:
         """Close everything of the attempt; raises what a budget did since the test was last told."""
         __tracebackhide__ = True
-        account = self._accounts[item.nodeid]
+        running = self._running[item.nodeid]
         if self._state.finished is not None:
             return  # After Ctrl-C the run's end closed everything before this teardown.
-        self._set_properties(item, _figures_of_lost(account.attempt))
+        self._set_properties(item, _figures_of_lost(running.attempt))
         try:
-            ended = self.owner().link.end(account.attempt.attempt)
+            ended = self.run().gateway.end(running.attempt.attempt)
             self._set_properties(item, ended["figures"])
             if ended["gateway_lost"]:
                 raise GatewayError(ended["gateway_lost"])
         except DgBudgetError:
-            if account.gateway_lost:
+            if running.gateway_lost:
                 return  # The test has been told.
             raise
-        new = ended["overruns"][account.told :]
+        new = ended["overruns"][running.told :]
         if new and not self._tolerates(new):
             raise overrun_error(new[-1])
 
@@ -135,34 +135,34 @@ class Accounting:
             raise raised
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        account = self._accounts.get(report.nodeid)
-        if account is None or self._state.owner is None:
+        running = self._running.get(report.nodeid)
+        if running is None or self._state.run is None:
             return
         outcome = _outcome(self._outcomes.get(report.nodeid), report)
         if outcome is None:
             return
         self._outcomes[report.nodeid] = outcome
-        self._state.owner.link.tell("outcome", attempt=account.attempt.attempt, outcome=outcome)
+        self._state.run.gateway.tell("outcome", attempt=running.attempt.attempt, outcome=outcome)
 
     def _judge(self, item: pytest.Item, raised: BaseException | None, when: str) -> None:
         """An overrun can't be swallowed: fail the test for it, unless it fails already."""
         __tracebackhide__ = True
-        account = self._accounts.get(item.nodeid)
-        if account is None:
+        running = self._running.get(item.nodeid)
+        if running is None:
             return
         try:
-            verdict = self.owner().link.ask("verdict", attempt=account.attempt.attempt)
+            verdict = self.run().gateway.ask("verdict", attempt=running.attempt.attempt)
             if verdict["gateway_lost"]:
                 raise GatewayError(verdict["gateway_lost"])
         except DgBudgetError as error:
-            account.gateway_lost = True
+            running.gateway_lost = True
             if raised is None or isinstance(raised, _NO_FAILURE):
                 raise error from raised
             if not isinstance(raised, GatewayError):
                 item.add_report_section(when, "dgbudget", str(error))
             return
         overruns = verdict["overruns"]
-        account.told = len(overruns)
+        running.told = len(overruns)
         for waited_ms in verdict["waits_given_up_ms"]:
             item.add_report_section(when, "dgbudget", _gave_up(waited_ms))
         if not overruns:
@@ -177,7 +177,7 @@ class Accounting:
     def _tolerates(self, overruns: Sequence[Mapping[str, Any]]) -> bool:
         """With --dg-on-exhausted=skip, a test that only lacked run budget is skipped, whatever it raised."""
         only_refused = all((overrun["kind"], overrun["scope"]) == ("refused", "run") for overrun in overruns)
-        return self._state.settings.on_exhausted == "skip" and only_refused
+        return self._state.run_config.on_exhausted == "skip" and only_refused
 
 
 def _figures_of_lost(attempt: GrantedAttempt) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import pytest
 from pytest_dgbudget.plugin.state import State
 
 if TYPE_CHECKING:
+    from pytest_dgbudget.control.run import RunHandle
     from pytest_dgbudget.ledger.facts import RunFacts
-    from pytest_dgbudget.plugin.owner import Owner
 
 _RAN_TO_ITS_END = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
@@ -27,9 +27,9 @@ class Ending:
 
     def pytest_keyboard_interrupt(self) -> None:
         """Close everything now: xdist gives its workers seconds to end before the session finishes."""
-        owner = self._owner()
-        if owner is not None and not self._state.is_worker:
-            owner.link.tell("stop")
+        run = self._run()
+        if run is not None and not self._state.is_worker:
+            run.gateway.tell("stop")
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         state = self._state
@@ -38,15 +38,13 @@ class Ending:
             return
         if state.opens_nothing:
             return
-        owner = self._owner()
-        if owner is not None:
+        run = self._run()
+        if run is not None:
             wait = exitstatus in _RAN_TO_ITS_END and not session.shouldfail and not session.shouldstop
-            state.finished = owner.finish(
-                int(exitstatus), wait=wait, still_waiting=lambda: _say_waiting(session.config)
-            )
+            state.finished = run.finish(int(exitstatus), wait=wait, still_waiting=lambda: _say_waiting(session.config))
         elif state.failed is not None:
             state.finished = {"document": None, "report": None, "notices": [f"no report: {state.failed}"]}
-        elif state.given and state.settings.budget_ms is not None:
+        elif state.given and state.run_config.budget_ms is not None:
             state.finished = _report_without_gateway(state, int(exitstatus))
         if state.finished is not None:
             self._write_junit(session.config, state.finished)
@@ -56,7 +54,7 @@ class Ending:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             self._say("--dg-reconcile=require fails the run: it is not reconciled")
         elif exitstatus == pytest.ExitCode.TESTS_FAILED and self._only_overruns_failed(session):
-            session.exitstatus = state.settings.overrun_exit_code
+            session.exitstatus = state.run_config.overrun_exit_code
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         if self._state.finished is None or config.getoption("no_summary", False):
@@ -70,10 +68,10 @@ class Ending:
         if output is not None and self._state.unbounded:
             output["dgbudget_unbounded"] = True
 
-    def _owner(self) -> Owner | None:
-        if self._state.doorkeeper is not None:
-            self._state.owner = self._state.doorkeeper.stop_waiting()
-        return self._state.owner
+    def _run(self) -> RunHandle | None:
+        if self._state.activation is not None:
+            self._state.run = self._state.activation.stop_waiting()
+        return self._state.run
 
     def _write_junit(self, config: pytest.Config, finished: dict[str, Any]) -> None:
         from pytest_dgbudget.plugin.junit import JUnitFile, attachment_path, run_properties
@@ -81,7 +79,7 @@ class Ending:
         file, document, report = JUnitFile.of(config), finished["document"], finished["report"]
         if file is None or document is None:
             return
-        how = self._state.settings.junit_attachment
+        how = self._state.run_config.junit_attachment
         path = None if report is None else attachment_path(report, how, config.rootpath)
         for crashed in self._state.crashed:
             file.add_to_crashed(crashed)
@@ -95,7 +93,7 @@ class Ending:
 
     def _lacks_required_reconciliation(self) -> bool:
         finished = self._state.finished
-        if finished is None or self._state.settings.reconcile != "require":
+        if finished is None or self._state.run_config.reconcile != "require":
             return False
         document = finished["document"]
         return document is None or document["reconciliation"]["verdict"] != "reconciled"
@@ -115,14 +113,14 @@ def _say_waiting(config: pytest.Config) -> None:
 
 def _report_without_gateway(state: State, exit_status: int) -> dict[str, Any]:
     """A budget was given and nothing asked for a session: that is a result, too."""
-    from pytest_dgbudget.report.usage import usage_document, write_usage
+    from pytest_dgbudget.report.document import usage_document, write_usage
 
-    settings = state.settings
+    run_config = state.run_config
     document = usage_document(_facts_without_gateway(state, exit_status))
     try:
-        return {"document": document, "report": str(write_usage(document, settings.report_dir)), "notices": []}
+        return {"document": document, "report": str(write_usage(document, run_config.report_dir)), "notices": []}
     except OSError as error:
-        notice = f"the report can't be written to {settings.report_dir}: {error}; name another --dg-report-dir"
+        notice = f"the report can't be written to {run_config.report_dir}: {error}; name another --dg-report-dir"
         return {"document": document, "report": None, "notices": [notice]}
 
 
@@ -131,30 +129,30 @@ def _facts_without_gateway(state: State, exit_status: int) -> RunFacts:
 
     from pytest_dgbudget.ledger.facts import InvocationFacts, RunFacts
     from pytest_dgbudget.model import utc_now
-    from pytest_dgbudget.reconcile.asking import not_asked, switched_off
+    from pytest_dgbudget.reconcile.polling import not_asked, switched_off
     from pytest_dgbudget.reconcile.question import question_of
     from pytest_dgbudget.reconcile.result import NOTHING_TO_COMPARE
 
-    settings = state.settings
+    run_config = state.run_config
     invocation = InvocationFacts(
         id="",
-        budget_ms=settings.budget_ms,
+        budget_ms=run_config.budget_ms,
         started_at=state.started_at,
         finished_at=utc_now(),
         exit_status=exit_status,
     )
     facts = RunFacts(
-        id=settings.run_id,
-        target=settings.target,
-        billed=settings.billed,
-        tag=settings.tag,
+        id=run_config.run_id,
+        target=run_config.target,
+        billed=run_config.billed,
+        tag=run_config.tag,
         invocations=(invocation,),
         attempts=(),
         leases=(),
         sessions=(),
         reconciliation=None,
     )
-    question = question_of(settings, facts)
-    is_off = settings.reconcile == "off"
+    question = question_of(run_config, facts)
+    is_off = run_config.reconcile == "off"
     result = switched_off(question) if is_off else not_asked(question, "reconciled", NOTHING_TO_COMPARE)
-    return replace(facts, reconciliation=result.plain(facts))
+    return replace(facts, reconciliation=result.to_json(facts))

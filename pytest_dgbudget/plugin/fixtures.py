@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.agent.voice_agent import VoiceAgent
+    from pytest_dgbudget.client.voice_agent import VoiceAgent
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from pytest_dgbudget.agent.voice_agent import VoiceAgent
+from pytest_dgbudget.client.voice_agent import VoiceAgent
+from pytest_dgbudget.config.resolve import API_KEY_VARIABLE, RunConfig, refuse_unbounded
 from pytest_dgbudget.errors import DgBudgetError, SettingsError
 from pytest_dgbudget.plugin.accounting import Accounting, accounting_of
 from pytest_dgbudget.plugin.markers import own_budget
 from pytest_dgbudget.plugin.scenarios import own_scenario
 from pytest_dgbudget.plugin.state import STATE, State
-from pytest_dgbudget.settings import API_KEY_VARIABLE, Settings, refuse_unbounded
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -29,28 +29,28 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
     _refuse_unbounded(state)
     accounting = accounting_of(request.config)
     item: pytest.Item = request.node
-    budget, scenario = own_budget(item, state.settings), _playable(item, state.settings)
-    link = accounting.owner().link
+    budget, scenario = own_budget(item, state.run_config), _playable(item, state.run_config)
+    gateway = accounting.run().gateway
     if scenario is not None:
-        link.ask("scenario", reference=scenario)  # raises what is wrong with it
-    attempt = link.grant(item.nodeid, state.worker, budget.budget_ms, budget.idle_ms, scenario)
+        gateway.ask("scenario", reference=scenario)  # raises what is wrong with it
+    attempt = gateway.grant(item.nodeid, state.worker, budget.budget_ms, budget.idle_ms, scenario)
     accounting.begin(item, attempt)
-    agent = VoiceAgent(link, attempt, state.settings.agent_settings)
+    agent = VoiceAgent(gateway, attempt, state.run_config.agent_settings)
     try:
-        with _environment(agent, accounting, keep_key=state.settings.keep_key):
+        with _environment(agent, accounting, keep_key=state.run_config.keep_key):
             yield agent
     finally:
         accounting.end(item)
 
 
-def _playable(item: pytest.Item, settings: Settings) -> str | None:
+def _playable(item: pytest.Item, run_config: RunConfig) -> str | None:
     """Return the test's scenario where there is an emulator to play it."""
-    return own_scenario(item, settings) if settings.target == "emulator" else None
+    return own_scenario(item, run_config) if run_config.target == "emulator" else None
 
 
 def _refuse_unbounded(state: State) -> None:
     try:
-        refuse_unbounded(state.settings)
+        refuse_unbounded(state.run_config)
     except SettingsError:
         state.unbounded = True
         raise

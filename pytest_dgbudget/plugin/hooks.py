@@ -27,7 +27,7 @@ _SCENARIO_HELP = (
     "by default its first one; without a file, one of the ini key dg_scenario's file. The nearest marker wins."
 )
 
-# pytest-asyncio warns that a project lacks one of its settings. Our users didn't ask for pytest-asyncio, and under
+# pytest-asyncio warns that a project lacks one of its run_config. Our users didn't ask for pytest-asyncio, and under
 # -W error they could not even start.
 _NOT_OUR_USERS_WARNING = 'The configuration option "asyncio_default_fixture_loop_scope" is unset'
 
@@ -62,12 +62,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _worker_state(ours: dict[str, Any]) -> State:
-    """A worker takes the controller's settings and judges nothing."""
+    """A worker takes the controller's run_config and judges nothing."""
 
     def resolve() -> Any:
-        from pytest_dgbudget.settings import from_plain
+        from pytest_dgbudget.config.resolve import from_json
 
-        return from_plain(ours["settings"])
+        return from_json(ours["run_config"])
 
     return State(resolve, port=ours["port"], secret=ours["secret"], worker=ours["worker"])
 
@@ -76,17 +76,17 @@ def _state(config: pytest.Config) -> State:
     """Resolve at once what was given, so that an error is told before any test; leave the defaults for later."""
     given = Given(config)
     state = State(given.resolve, given=given.anything, opens_nothing=opens_nothing(config))
-    if state.given and state.settings.target_given and not state.opens_nothing:
+    if state.given and state.run_config.target_given and not state.opens_nothing:
         _refuse_unbounded(state)
     return state
 
 
 def _refuse_unbounded(state: State) -> None:
+    from pytest_dgbudget.config.resolve import refuse_unbounded
     from pytest_dgbudget.errors import SettingsError
-    from pytest_dgbudget.settings import refuse_unbounded
 
     try:
-        refuse_unbounded(state.settings)
+        refuse_unbounded(state.run_config)
     except SettingsError as error:
         raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
 
@@ -99,7 +99,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     state = config.stash[STATE]
-    if state.opens_nothing or not state.given or (state.settings.budget_ms is None and not state.settings.target_given):
+    if (
+        state.opens_nothing
+        or not state.given
+        or (state.run_config.budget_ms is None and not state.run_config.target_given)
+    ):
         return None
     return _header(config, state)
 
@@ -115,7 +119,7 @@ def _header(config: pytest.Config, state: State) -> str:
     from pytest_dgbudget.plugin.terminal import header_line
 
     state.header_shown = True
-    return header_line(state.settings, config.rootpath, in_parallel=config.pluginmanager.has_plugin("dsession"))
+    return header_line(state.run_config, config.rootpath, in_parallel=config.pluginmanager.has_plugin("dsession"))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -138,7 +142,7 @@ def _asks_for_us(item: pytest.Item) -> bool:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """xdist's controller: tell a worker where the gateway will be."""
-    from pytest_dgbudget.plugin.workers import tell_worker
+    from pytest_dgbudget.plugin.xdist import tell_worker
 
     tell_worker(node)
 

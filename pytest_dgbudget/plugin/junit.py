@@ -72,7 +72,7 @@ def attachment_path(report: str, how: str, rootdir: Path) -> str:
     path, base = Path(report), Path(os.environ.get("CI_PROJECT_DIR") or rootdir)
     if how == "absolute":
         return str(path)
-    # The working directory is never named by a link, the project's folder may be.
+    # The working directory is never named by a gateway, the project's folder may be.
     named = [(path, base), (path.resolve(), base.resolve())]
     return next((str(of.relative_to(to)) for of, to in named if of.is_relative_to(to)), str(path))
 

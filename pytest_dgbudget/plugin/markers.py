@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from pytest_dgbudget.config.parsing import time_or_off
+from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.plugin.hooks import MARKER
 from pytest_dgbudget.plugin.scenarios import own_scenario
 from pytest_dgbudget.plugin.state import STATE
-from pytest_dgbudget.settings import Settings
-from pytest_dgbudget.values import time_or_off
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,15 @@ class OwnBudget:
     idle_ms: int | None
 
 
-def own_budget(item: pytest.Item, settings: Settings) -> OwnBudget:
-    """Return a test's own budget: from the nearest marker that sets it, else from the settings.
+def own_budget(item: pytest.Item, run_config: RunConfig) -> OwnBudget:
+    """Return a test's own budget: from the nearest marker that sets it, else from the run_config.
 
     Raises SettingsError for a bad marker.
     """
     times: dict[str, int | None] = {}
     for marker in item.iter_markers(MARKER):
         times = {**_read(marker), **times}
-    return OwnBudget(times.get("time", settings.test_budget_ms), times.get("idle", settings.idle_ms))
+    return OwnBudget(times.get("time", run_config.test_budget_ms), times.get("idle", run_config.idle_ms))
 
 
 def _read(marker: pytest.Mark) -> dict[str, int | None]:
@@ -64,7 +64,7 @@ def _shown(marker: pytest.Mark) -> str:
 def check_markers(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     """Fail each test with a bad marker, and none but those: in its setup, or where only collected, as an error."""
     state = config.stash[STATE]
-    bad = {item.nodeid: reason for item in items if (reason := _what_is_bad(item, state.settings)) is not None}
+    bad = {item.nodeid: reason for item in items if (reason := _what_is_bad(item, state.run_config)) is not None}
     if not bad:
         return
     if config.getoption("collectonly", False):
@@ -75,10 +75,10 @@ def check_markers(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         config.pluginmanager.register(_BadMarkers(bad), "dgbudget-bad-markers")
 
 
-def _what_is_bad(item: pytest.Item, settings: Settings) -> str | None:
+def _what_is_bad(item: pytest.Item, run_config: RunConfig) -> str | None:
     try:
-        own_budget(item, settings)
-        own_scenario(item, settings)
+        own_budget(item, run_config)
+        own_scenario(item, run_config)
     except SettingsError as error:
         return f"{item.nodeid}: {error}"
     return None

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dgbudget.options import OPTIONS
+from pytest_dgbudget.config.options import OPTIONS
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.settings import Settings
+    from pytest_dgbudget.config.resolve import RunConfig
 
 # From 9.2 on, a key may hold TOML's own numbers and booleans; before, pytest makes texts of them.
 _INI_TYPE: Any = str | int | float | bool if pytest.version_tuple >= (9, 2) else "string"
@@ -56,10 +56,10 @@ class Given:
         values = [*self._command_line.values(), *self._ini.values()]
         return any(value is not None for value in values) or any(o.environment in self._environment for o in OPTIONS)
 
-    def resolve(self) -> Settings:
-        """Return the settings; raises pytest.UsageError."""
+    def resolve(self) -> RunConfig:
+        """Return the run_config; raises pytest.UsageError."""
+        from pytest_dgbudget.config.resolve import resolve
         from pytest_dgbudget.errors import SettingsError
-        from pytest_dgbudget.settings import resolve
 
         try:
             return resolve(

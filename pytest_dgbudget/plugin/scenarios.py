@@ -7,24 +7,24 @@ from typing import Any
 
 import pytest
 
+from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.plugin.hooks import SCENARIO_MARKER
-from pytest_dgbudget.settings import Settings
 
 
-def own_scenario(item: pytest.Item, settings: Settings) -> str | None:
-    """Return a test's scenario, FILE or FILE::NAME: the nearest marker's, else that of the settings.
+def own_scenario(item: pytest.Item, run_config: RunConfig) -> str | None:
+    """Return a test's scenario, FILE or FILE::NAME: the nearest marker's, else that of the run_config.
 
     Raises SettingsError for a bad marker. Whether the file can be played, the emulator says.
     """
     marker = item.get_closest_marker(SCENARIO_MARKER)
     if marker is None:
-        return settings.scenario
+        return run_config.scenario
     file, name = _arguments(marker)
     if file is not None:
         path = str(item.config.invocation_params.dir / file)
-    elif settings.scenario is not None:
-        path = settings.scenario.partition("::")[0]
+    elif run_config.scenario is not None:
+        path = run_config.scenario.partition("::")[0]
     else:
         raise SettingsError(f"{_shown(marker)} names no file, and neither does the ini key dg_scenario")
     if not Path(path).is_file():

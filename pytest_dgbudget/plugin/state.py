@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from pytest_dgbudget.config.resolve import RunConfig
+    from pytest_dgbudget.control.run import RunHandle
     from pytest_dgbudget.errors import DgBudgetError
-    from pytest_dgbudget.plugin.owner import Owner
-    from pytest_dgbudget.plugin.workers import Doorkeeper
-    from pytest_dgbudget.settings import Settings
+    from pytest_dgbudget.plugin.xdist import SocketActivation
 
 STATE = pytest.StashKey["State"]()
 
 
 class State:
-    """``resolve`` makes the settings when they are first asked for.
+    """``resolve`` makes the run_config when they are first asked for.
 
     A worker has ``port``, ``secret`` and, where every worker runs every test, its ``worker`` id.
-    ``owner`` comes with the first test that asks for ``voice_agent``; in xdist's controller ``doorkeeper`` waits for
+    ``run`` comes with the first test that asks for ``voice_agent``; in xdist's controller ``activation`` waits for
     a worker that does. ``failed`` is why there is no gateway although one was wanted, and ``unbounded`` tells that a
     test was refused because a live run has no budget or no key. ``crashed`` are the reports of tests whose worker
     crashed, with their figures.
@@ -30,7 +30,7 @@ class State:
 
     def __init__(
         self,
-        resolve: Callable[[], Settings],
+        resolve: Callable[[], RunConfig],
         *,
         given: bool = True,
         opens_nothing: bool = False,
@@ -48,13 +48,13 @@ class State:
         self.header_shown = False
         self.unbounded = False
         self.failed: DgBudgetError | None = None
-        self.owner: Owner | None = None
-        self.doorkeeper: Doorkeeper | None = None
+        self.run: RunHandle | None = None
+        self.activation: SocketActivation | None = None
         self.crashed: list[pytest.TestReport] = []
         self.finished: dict[str, Any] | None = None
 
     @cached_property
-    def settings(self) -> Settings:
+    def run_config(self) -> RunConfig:
         return self._resolve()
 
     @property
@@ -63,7 +63,7 @@ class State:
 
     def close(self) -> None:
         """Let go of everything; a gateway that was not told how the run ended reports it as incomplete."""
-        if self.doorkeeper is not None:
-            self.owner = self.doorkeeper.stop_waiting()
-        if self.owner is not None:
-            self.owner.close()
+        if self.activation is not None:
+            self.run = self.activation.stop_waiting()
+        if self.run is not None:
+            self.run.close()

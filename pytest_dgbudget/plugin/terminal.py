@@ -8,22 +8,21 @@ from typing import Any
 
 import pytest
 
+from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.report.document import FILE_NAME
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.terminal import longest_wait, run_line, table_of_tests
-from pytest_dgbudget.report.usage import FILE_NAME
-from pytest_dgbudget.settings import Settings
 from pytest_dgbudget.units import format_time
 
 
-def header_line(settings: Settings, rootdir: Path, *, in_parallel: bool) -> str:
+def header_line(run_config: RunConfig, rootdir: Path, *, in_parallel: bool) -> str:
     """Say plainly what is spoken to, whether that is billed, under which budget, and where the report goes."""
-    target = f"live, BILLED by {settings.agent_url}" if settings.billed else "emulator, nothing is billed"
-    budget = "no run budget" if settings.budget_ms is None else f"run budget {format_time(settings.budget_ms)}"
-    per_test = "no budget" if settings.test_budget_ms is None else format_time(settings.test_budget_ms)
-    line = (
-        f"dgbudget: {target}; {budget}, {per_test} per test; report {_shown(settings.report_dir / FILE_NAME, rootdir)}"
-    )
-    if in_parallel and settings.test_budget_ms is None:
+    target = f"live, BILLED by {run_config.agent_url}" if run_config.billed else "emulator, nothing is billed"
+    budget = "no run budget" if run_config.budget_ms is None else f"run budget {format_time(run_config.budget_ms)}"
+    per_test = "no budget" if run_config.test_budget_ms is None else format_time(run_config.test_budget_ms)
+    report = _shown(run_config.report_dir / FILE_NAME, rootdir)
+    line = f"dgbudget: {target}; {budget}, {per_test} per test; report {report}"
+    if in_parallel and run_config.test_budget_ms is None:
         line += "\ndgbudget: without a test budget one voice-agent test runs at a time; set --dg-test-budget"
     return line
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.model import read_instant
-from pytest_dgbudget.rules.matching import OwnSession, Terms, Tolerance
-from pytest_dgbudget.settings import Settings
+from pytest_dgbudget.rules.reconciliation import OwnSession, Terms, Tolerance
 from pytest_dgbudget.units import known_sum
 
 
@@ -54,10 +54,10 @@ class Question:
         ]
 
 
-def question_of(settings: Settings, facts: RunFacts, only: frozenset[str] | None = None) -> Question:
-    """Return the question that a run's settings ask."""
-    tolerance = Tolerance(ms=settings.tolerance_ms, share=settings.tolerance_share)
-    return Question(facts=facts, tolerance=tolerance, grace_ms=settings.vendor_grace_ms, only=only)
+def question_of(run_config: RunConfig, facts: RunFacts, only: frozenset[str] | None = None) -> Question:
+    """Return the question that a run's run_config ask."""
+    tolerance = Tolerance(ms=run_config.tolerance_ms, share=run_config.tolerance_share)
+    return Question(facts=facts, tolerance=tolerance, grace_ms=run_config.vendor_grace_ms, only=only)
 
 
 def stated_leases(facts: RunFacts, stated_ms: Mapping[str, int]) -> dict[str, int]:

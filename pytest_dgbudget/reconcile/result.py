@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_dgbudget.ledger.facts import AttemptFacts, RunFacts
-from pytest_dgbudget.rules.matching import Line, Tolerance, Verdict
+from pytest_dgbudget.rules.reconciliation import Line, Tolerance, Verdict
 from pytest_dgbudget.units import seconds
 
 NOTHING_TO_COMPARE = "no session was opened, so there is nothing to compare"
@@ -44,7 +44,7 @@ class Reconciliation:
     dollars: Total = Total(verdict="off")
     stated_ms: Mapping[str, int] = field(default_factory=dict)
 
-    def plain(self, facts: RunFacts) -> dict[str, Any]:
+    def to_json(self, facts: RunFacts) -> dict[str, Any]:
         """Return this as usage.json has it, with the test of each line."""
         attempts = {attempt.id: attempt for attempt in facts.attempts}
         attempt_of = {session.id: attempts[session.attempt] for session in facts.sessions}
@@ -54,12 +54,12 @@ class Reconciliation:
             "project": self.project,
             "tolerance": {"seconds": seconds(self.tolerance.ms), "share": self.tolerance.share},
             "reasons": list(self.reasons),
-            "lines": [_plain_line(line, attempt_of) for line in self.lines],
-            "totals": {"hours": _plain_total(self.hours, "seconds"), "dollars": _plain_total(self.dollars, "usd")},
+            "lines": [_line_to_json(line, attempt_of) for line in self.lines],
+            "totals": {"hours": _total_to_json(self.hours, "seconds"), "dollars": _total_to_json(self.dollars, "usd")},
         }
 
 
-def _plain_line(line: Line, attempt_of: Mapping[str, AttemptFacts]) -> dict[str, Any]:
+def _line_to_json(line: Line, attempt_of: Mapping[str, AttemptFacts]) -> dict[str, Any]:
     attempt = attempt_of[line.sessions[0]] if line.sessions else None
     return {
         "request_id": line.request_id,
@@ -73,7 +73,7 @@ def _plain_line(line: Line, attempt_of: Mapping[str, AttemptFacts]) -> dict[str,
     }
 
 
-def _plain_total(total: Total, unit: str) -> dict[str, Any]:
+def _total_to_json(total: Total, unit: str) -> dict[str, Any]:
     scaled = seconds if unit == "seconds" else _usd
     return {
         "verdict": total.verdict,

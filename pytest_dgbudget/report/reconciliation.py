@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pytest_dgbudget.rules.matching import AGREEING, Tolerance
+from pytest_dgbudget.rules.reconciliation import AGREEING, Tolerance
 from pytest_dgbudget.units import known_sum, seconds
 
 _MOST_SENTENCES = 10

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pytest_dgbudget.agent.agent_settings import DEFAULT_SETTINGS
+from pytest_dgbudget.client.agent_settings import DEFAULT_SETTINGS
 from pytest_dgbudget.emulator import messages
 from pytest_dgbudget.emulator.agent.conversation import _HANDLERS
 from pytest_dgbudget.emulator.server import Emulator

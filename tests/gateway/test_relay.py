@@ -10,9 +10,9 @@ from typing import cast
 import pytest
 
 from pytest_dgbudget.gateway.clock import MeteringLoop
-from pytest_dgbudget.gateway.conversation import Conversation
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.relay import _WRITE_HIGH_WATER, Relay
+from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
 from pytest_dgbudget.gateway.upstream import Upstream
 
 

@@ -19,7 +19,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from tests.vendor import Seen, Vendor, converse
+from tests.support.vendor import Seen, Vendor, converse
 
 MEBIBYTE = 1024 * 1024
 

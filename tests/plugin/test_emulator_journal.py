@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import Project
-from tests.vendor import Vendor
+from tests.support.vendor import Vendor
 
 TESTS = """
 import pytest

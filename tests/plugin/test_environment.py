@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ALONE_AND_UNDER_XDIST, Project, Result
-from tests.gateways import gateway_of
-from tests.vendor import KEY, Vendor
+from tests.support.processes import gateway_of
+from tests.support.vendor import KEY, Vendor
 
 BEFORE_AND_AFTER = f"""
 import os, pytest

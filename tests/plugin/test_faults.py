@@ -9,7 +9,7 @@ import pytest
 from pytest_dgbudget.emulator.faults.kinds import KINDS
 from tests.conftest import Project
 from tests.plugin.stage import Gallery, rules_in
-from tests.vendor import Vendor
+from tests.support.vendor import Vendor
 
 # One project, run once; each of its tests is a rule here.
 RULES = '''
@@ -61,8 +61,8 @@ def test_no_welcome_is_cut_at_the_budget(broken):
 
 
 def test_no_welcome_is_what_was_awaited_in_vain(broken, monkeypatch):
-    monkeypatch.setattr("pytest_dgbudget.agent.wire._KEEP_ALIVE_SECONDS", 0.1)
-    monkeypatch.setattr("pytest_dgbudget.agent.wire._READY_SECONDS", 0.5)
+    monkeypatch.setattr("pytest_dgbudget.agent.io._KEEP_ALIVE_SECONDS", 0.1)
+    monkeypatch.setattr("pytest_dgbudget.agent.io._READY_SECONDS", 0.5)
     with pytest.raises(ExpectTimeout, match="no Welcome within 0.5 s; came instead: nothing"):
         with broken("no-welcome"):
             pass

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import ALONE_AND_UNDER_XDIST, Project, Result
-from tests.gateways import gateway_of
 from tests.plugin.junit_readers import Attempt, JUnit
-from tests.vendor import Vendor
+from tests.support.processes import gateway_of
+from tests.support.vendor import Vendor
 
 OF_SUITE = {
     "run_id",

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Project, Result
 from tests.plugin.conftest import asyncio_closes_its_loops
-from tests.vendor import Vendor
+from tests.support.vendor import Vendor
 
 SYNC = """
 def test_sync(voice_agent):

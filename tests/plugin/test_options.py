@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ALONE_AND_UNDER_XDIST, Project
-from tests.vendor import KEY, Vendor
+from tests.support.vendor import KEY, Vendor
 
 # Shows what a run resolved, by option, without opening anything.
 SHOW = """
@@ -24,7 +24,7 @@ def pytest_collection_finish(session):
     from pytest_dgbudget.plugin.state import STATE
     settings = session.config.stash[STATE].settings
     with open("resolved.json", "w") as file:
-        json.dump({**settings.plain(), "has": settings.api_key is not None}, file)
+        json.dump({**settings.to_json(), "has": settings.api_key is not None}, file)
 """
 
 GIVEN: dict[str, Any] = {
@@ -218,8 +218,8 @@ TIMES = ["-1s", "nan", "inf", "10 minutes", "5s5m", "", " ", "1e3", "10S", "1,5s
 @pytest.fixture(scope="module")
 def refusals(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Resolve one setting as pytest does, and return what it says."""
+    from pytest_dgbudget.config.resolve import resolve
     from pytest_dgbudget.errors import SettingsError
-    from pytest_dgbudget.settings import resolve
 
     path = tmp_path_factory.mktemp("root")
 
@@ -324,7 +324,7 @@ def test_a_live_run_that_can_not_be_is_refused_at_start(
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:1/x", "ws://127.9.9.9/x", "ws://[::1]:1/x", "ws://localhost/x"])
 def test_plain_text_is_fine_on_loopback(url: str, tmp_path: Path) -> None:
-    from pytest_dgbudget.settings import resolve
+    from pytest_dgbudget.config.resolve import resolve
 
     environment = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url}
     settings = resolve(command_line={}, environment=environment, ini={}, rootdir=tmp_path, current_dir=tmp_path)
@@ -335,8 +335,8 @@ def test_plain_text_is_fine_on_loopback(url: str, tmp_path: Path) -> None:
     "url", ["ws://127.0.0.1.example/x", "ws://localhost.example/x", "ws://127.0.0.1@example/x", "ws://0x7f.1/x"]
 )
 def test_plain_text_to_what_only_looks_like_loopback_is_refused(url: str, tmp_path: Path) -> None:
+    from pytest_dgbudget.config.resolve import resolve
     from pytest_dgbudget.errors import SettingsError
-    from pytest_dgbudget.settings import resolve
 
     environment = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url}
     with pytest.raises(SettingsError):
@@ -612,7 +612,7 @@ def test_it(voice_agent):
 
 
 def test_every_option_is_tested_here() -> None:
-    from pytest_dgbudget.options import OPTIONS
+    from pytest_dgbudget.config.options import OPTIONS
 
     assert {option.name for option in OPTIONS} == GIVEN.keys()
     assert {option.name for option in OPTIONS if option.in_ini_only} == INI_ONLY

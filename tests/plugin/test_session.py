@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Project
 from tests.plugin.stage import Gallery, Stage, rules_in
-from tests.vendor import KEY
+from tests.support.vendor import KEY
 
 RULES = """
 import asyncio

@@ -13,7 +13,7 @@ import pytest
 import pytest_dgbudget
 from tests.conftest import ALONE_AND_UNDER_XDIST, Project
 from tests.plugin.conftest import asyncio_closes_its_loops
-from tests.vendor import KEY, Vendor
+from tests.support.vendor import KEY, Vendor
 
 # What a process of pytest's holds while its last test runs, by worker (or "controller" at the end of the run).
 LOOK = """
@@ -130,7 +130,7 @@ def test_what_a_start_without_options_loads_is_all_listed_here(project: Project)
     project.run()
     assert set(seen(project)["alone"]["ours"]) == {
         "pytest_dgbudget",
-        "pytest_dgbudget.options",
+        "pytest_dgbudget.config.options",
         "pytest_dgbudget.plugin",
         "pytest_dgbudget.plugin.ending",
         "pytest_dgbudget.plugin.fixtures",

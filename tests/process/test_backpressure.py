@@ -19,10 +19,10 @@ from websockets.frames import Close
 from websockets.sync.client import ClientConnection
 
 from pytest_dgbudget.gateway.frames import _READ_UP_TO, BINARY, CLOSE, TEXT
-from tests.door import Door, RawClient, opened, wire
-from tests.gateways import wait_until
 from tests.process.test_tls import certified
-from tests.vendor import Seen, Vendor
+from tests.support.gateway import RawClient, RunningGateway, opened, wire
+from tests.support.processes import wait_until
+from tests.support.vendor import Seen, Vendor
 
 SETTINGS = b'{"type": "Settings", "agent": {}}'
 # Audio as it comes, and about the longest text that the gateway reads.
@@ -119,36 +119,36 @@ def vendor(moody: Moody, request: pytest.FixtureRequest, tmp_path_factory: pytes
 
 
 @pytest.fixture(scope="module")
-def door(vendor: Vendor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened(vendor.url, tmp_path_factory.mktemp("stalled")) as door:
-        yield door
+def gateway(vendor: Vendor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    with opened(vendor.url, tmp_path_factory.mktemp("stalled")) as gateway:
+        yield gateway
 
 
 @pytest.fixture
-def bystander(door: Door) -> Iterator[ClientConnection]:
-    with bystander_of(door) as session:
+def bystander(gateway: RunningGateway) -> Iterator[ClientConnection]:
+    with bystander_of(gateway) as session:
         yield session
 
 
 @contextlib.contextmanager
-def bystander_of(door: Door) -> Iterator[ClientConnection]:
+def bystander_of(gateway: RunningGateway) -> Iterator[ClientConnection]:
     """Open a session that goes on, and that ends the mood of all at last."""
-    with door.session(door.grant().token) as session:
+    with gateway.session(gateway.grant().token) as session:
         session.recv(10)
         yield session
         session.send('{"over": true}')
         assert session.ping().wait(10)
-    assert door.log() == ""
+    assert gateway.log() == ""
 
 
 class Stalled:
     """Sessions of which one side, or both, stop reading while the other one floods."""
 
-    def __init__(self, door: Door, moody: Moody, who: str, what: str) -> None:
+    def __init__(self, gateway: RunningGateway, moody: Moody, who: str, what: str) -> None:
         self._moody = moody
         self._who = who
         self._what = what
-        self._door = door
+        self._door = gateway
         self.clients: list[RawClient] = []
         self.began_at = 0.0
 
@@ -180,17 +180,17 @@ def test_a_side_that_stops_reading_stalls_its_own_session_only(
     vendor: Vendor, moody: Moody, tmp_path: Path, who: str, what: str
 ) -> None:
     """In a gateway of its own: what one has kept before, it keeps for later."""
-    with opened(vendor.url, tmp_path) as door, bystander_of(door) as bystander, ExitStack() as stack:
-        stalled = Stalled(door, moody, who, what)
-        stalled.open(stack, SESSIONS, door.grant().token)
-        trips, memory = [round_trip(bystander)], door.resident_kib()
+    with opened(vendor.url, tmp_path) as gateway, bystander_of(gateway) as bystander, ExitStack() as stack:
+        stalled = Stalled(gateway, moody, who, what)
+        stalled.open(stack, SESSIONS, gateway.grant().token)
+        trips, memory = [round_trip(bystander)], gateway.resident_kib()
         with ThreadPoolExecutor(1) as pool:
             stalling = pool.submit(stalled.stall)
             while not stalling.done():
                 trips.append(round_trip(bystander))
         stalling.result()
         trips += [round_trip(bystander) for _ in range(50)]
-        each = (door.resident_kib() - memory) / SESSIONS
+        each = (gateway.resident_kib() - memory) / SESSIONS
     median, slowest = statistics.median(trips) * 1000, max(trips) * 1000
     print(f"{each:.0f} KiB per stalled session; {len(trips)} trips, {median:.1f} ms, the slowest {slowest:.0f} ms")
     assert each < MOST_KIB_EACH
@@ -198,8 +198,10 @@ def test_a_side_that_stops_reading_stalls_its_own_session_only(
     assert slowest < 5000
 
 
-def test_who_reads_again_gets_all_that_came_meanwhile(door: Door, moody: Moody, bystander: ClientConnection) -> None:
-    with RawClient(door, door.grant().token) as client:
+def test_who_reads_again_gets_all_that_came_meanwhile(
+    gateway: RunningGateway, moody: Moody, bystander: ClientConnection
+) -> None:
+    with RawClient(gateway, gateway.grant().token) as client:
         client.send(TEXT, SETTINGS)
         client.send(TEXT, b'{"flood": "audio"}')
         client.send(TEXT, b'{"ask": true}')
@@ -210,8 +212,10 @@ def test_who_reads_again_gets_all_that_came_meanwhile(door: Door, moody: Moody, 
     assert len(opcodes) > 1
 
 
-def test_a_vendor_that_reads_again_gets_all_that_came_meanwhile(door: Door, bystander: ClientConnection) -> None:
-    with RawClient(door, door.grant().token) as client, ThreadPoolExecutor(1) as pool:
+def test_a_vendor_that_reads_again_gets_all_that_came_meanwhile(
+    gateway: RunningGateway, bystander: ClientConnection
+) -> None:
+    with RawClient(gateway, gateway.grant().token) as client, ThreadPoolExecutor(1) as pool:
         client.send(TEXT, SETTINGS)
         client.send(TEXT, b'{"nap": true}')
         flooding = pool.submit(client.socket.sendall, wire(*FLOODS["audio"]) * (MOST_FLOOD // 32_000))
@@ -241,10 +245,10 @@ def stall_until_cut(stalled: Stalled) -> None:
 
 
 def test_i4_a_stalled_session_is_cut_on_time(
-    door: Door, moody: Moody, vendor: Vendor, bystander: ClientConnection
+    gateway: RunningGateway, moody: Moody, vendor: Vendor, bystander: ClientConnection
 ) -> None:
-    stalled = Stalled(door, moody, "the client", "audio")
-    attempt = door.grant(budget_ms=int(BUDGET * 1000))
+    stalled = Stalled(gateway, moody, "the client", "audio")
+    attempt = gateway.grant(budget_ms=int(BUDGET * 1000))
     with ExitStack() as stack:
         stalled.open(stack, 1, attempt.token)
         stall_until_cut(stalled)
@@ -256,22 +260,22 @@ def test_i4_a_stalled_session_is_cut_on_time(
     assert lateness < BUDGET - DUE
     assert seen.close_seen_at - stalled.began_at > DUE, "it is dialled, and metered, after that"
     assert seen.close_code == 1000
-    assert door.owner.link.end(attempt.attempt)["figures"]["seconds"] <= BUDGET
+    assert gateway.run.gateway.end(attempt.attempt)["figures"]["seconds"] <= BUDGET
 
 
 @pytest.mark.parametrize("who", ["the vendor", "both"])
 def test_i4_a_vendor_that_stops_reading_is_let_go_within_the_allowance(
-    door: Door, moody: Moody, vendor: Vendor, bystander: ClientConnection, who: str
+    gateway: RunningGateway, moody: Moody, vendor: Vendor, bystander: ClientConnection, who: str
 ) -> None:
-    stalled = Stalled(door, moody, who, "audio")
-    attempt = door.grant(budget_ms=int(BUDGET * 1000))
+    stalled = Stalled(gateway, moody, who, "audio")
+    attempt = gateway.grant(budget_ms=int(BUDGET * 1000))
     with ExitStack() as stack:
         stalled.open(stack, 1, attempt.token)
         (client,) = stalled.clients
         seen = seen_by(vendor, client)
         stall_until_cut(stalled)
         closed_at = close_of(client)
-        ended = door.owner.link.end(attempt.attempt)
+        ended = gateway.run.gateway.end(attempt.attempt)
         wait_until(lambda: seen.close_seen_at is not None)
     assert seen.close_seen_at is not None
     print(f"the vendor is let go {(seen.close_seen_at - seen.opened_at - DUE) * 1000:.1f} ms after its Close is due")
@@ -303,16 +307,16 @@ def test_a_stalled_session_does_not_hold_up_the_end_of_its_test(
     vendor: Vendor, moody: Moody, tmp_path: Path, who: str
 ) -> None:
     """Where the vendor still reads, its answer is heard behind all that the client has not read."""
-    with opened(vendor.url, tmp_path) as door:
-        attempt = door.grant()
-        with bystander_of(door), ExitStack() as stack:
-            stalled = Stalled(door, moody, who, "audio")
+    with opened(vendor.url, tmp_path) as gateway:
+        attempt = gateway.grant()
+        with bystander_of(gateway), ExitStack() as stack:
+            stalled = Stalled(gateway, moody, who, "audio")
             stalled.open(stack, 3, attempt.token)
             stalled.stall()
             ends_from = time.monotonic()
-            assert door.owner.link.end(attempt.attempt)["figures"]["sessions"] == 3
+            assert gateway.run.gateway.end(attempt.attempt)["figures"]["sessions"] == 3
             took = time.monotonic() - ends_from
-        document = door.owner.finish(0, wait=False, still_waiting=lambda: None)["document"]
+        document = gateway.run.finish(0, wait=False, still_waiting=lambda: None)["document"]
     print(f"the end of the test took {took:.2f} s")
     assert took < 5
     confirmed = [session["confirmed"] for session in document["sessions"] if session["closed_by"] == "teardown"]

@@ -10,8 +10,8 @@ from contextlib import suppress
 import pytest
 
 from tests.conftest import Project
-from tests.ledgers import rows_of
-from tests.vendor import Vendor
+from tests.support.ledger import rows_of
+from tests.support.vendor import Vendor
 
 TWELVE = """
 import time

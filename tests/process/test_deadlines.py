@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from tests.conftest import Project
-from tests.vendor import Seen, Vendor
+from tests.support.vendor import Seen, Vendor
 
 # A budget of 2 s keeps a margin of 10 %: the Close is due 1.8 s after the dial.
 BUDGET, DUE = 2.0, 1.8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.conftest import Project
-from tests.vendor import Vendor
+from tests.support.vendor import Vendor
 
 
 def test_under_skip_a_refused_test_is_skipped_even_if_it_exits(project: Project, vendor: Vendor) -> None:

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests.conftest import Project
-from tests.vendor import Vendor
+from tests.support.vendor import Vendor
 
 # The projects' own way to find the gateway and do something to it.
 CONFTEST = """

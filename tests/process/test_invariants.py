@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Project
-from tests.gateways import gateway_of
-from tests.vendor import KEY, Vendor
+from tests.support.processes import gateway_of
+from tests.support.vendor import KEY, Vendor
 
 ENDLESS = """
 import os, time
@@ -90,7 +90,7 @@ from pytest_dgbudget.plugin.state import STATE
 def told(request, agent):
     state = request.config.stash[STATE]
     with Path(f"secrets-{os.getpid()}").open("a") as secrets:
-        print(agent.endpoint.api_key, state.secret or state.owner.link.membership._secret, file=secrets)
+        print(agent.endpoint.api_key, state.secret or state.run.gateway.membership._secret, file=secrets)
     return state, vars(agent), agent.endpoint, agent._opening
 
 def test_fails(voice_agent, request):

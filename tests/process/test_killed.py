@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PYTEST, Project, Result
-from tests.gateways import children_of, gateway_of, wait_until
-from tests.ledgers import ends_of_leases, rows_of
-from tests.vendor import Vendor
+from tests.support.ledger import ends_of_leases, rows_of
+from tests.support.processes import children_of, gateway_of, wait_until
+from tests.support.vendor import Vendor
 
 # The aim is 100 ms; machines that run tests are busy.
 AT_ONCE_SECONDS = 1.0

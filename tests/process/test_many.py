@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Project
-from tests.gateways import gateway_of
-from tests.ledgers import rows_of
+from tests.support.ledger import rows_of
+from tests.support.processes import gateway_of
 
 TESTS = 10_000
 

@@ -14,10 +14,10 @@ from websockets.frames import Close
 from websockets.sync.client import ClientConnection
 
 from pytest_dgbudget.gateway.frames import BINARY, CLOSE, CONTINUATION, TEXT
-from tests.door import Door, RawClient, opened, wire
 from tests.gateway.streams import Sent
-from tests.gateways import wait_until
-from tests.vendor import Seen, Vendor
+from tests.support.gateway import RawClient, RunningGateway, opened, wire
+from tests.support.processes import wait_until
+from tests.support.vendor import Seen, Vendor
 
 PING, PONG = 0x9, 0xA
 RESERVED, RESERVED_CONTROL = 0x3, 0xB
@@ -75,25 +75,25 @@ def vendor() -> Iterator[Vendor]:
 
 
 @pytest.fixture(scope="module")
-def door(vendor: Vendor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened(vendor.url, tmp_path_factory.mktemp("messages")) as door:
-        yield door
+def gateway(vendor: Vendor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    with opened(vendor.url, tmp_path_factory.mktemp("messages")) as gateway:
+        yield gateway
 
 
 @pytest.fixture
-def bystander(door: Door) -> Iterator[ClientConnection]:
+def bystander(gateway: RunningGateway) -> Iterator[ClientConnection]:
     """A session beside the one of the test: it goes on, and the gateway has nothing to say of either."""
-    with door.session(door.grant().token, **{"x-deepgram-bystander": "yes"}) as session:
+    with gateway.session(gateway.grant().token, **{"x-deepgram-bystander": "yes"}) as session:
         session.recv(10)
         yield session
         session.send("still here")
         assert session.recv(10) == "still here"
-    assert door.log() == ""
+    assert gateway.log() == ""
 
 
 @pytest.fixture
-def client(door: Door, bystander: ClientConnection) -> Iterator[RawClient]:
-    with RawClient(door, door.grant().token) as client:
+def client(gateway: RunningGateway, bystander: ClientConnection) -> Iterator[RawClient]:
+    with RawClient(gateway, gateway.grant().token) as client:
         yield client
 
 
@@ -162,10 +162,10 @@ def test_what_the_vendor_sends_may_be_cut_at_any_byte(client: RawClient) -> None
 
 
 def test_what_comes_with_the_request_waits_for_the_101_and_keeps_its_order(
-    door: Door, bystander: ClientConnection
+    gateway: RunningGateway, bystander: ClientConnection
 ) -> None:
     early = wire(TEXT, SETTINGS) + wire(BINARY, AUDIO * 100) + wire(TEXT, LONG)
-    with RawClient(door, door.grant().token, early=early) as client:
+    with RawClient(gateway, gateway.grant().token, early=early) as client:
         opcode, settings, _ = client.receive()
         assert (opcode, len(json.loads(settings)["tags"])) == (TEXT, 1)
         assert [client.receive(), client.receive()] == [(BINARY, AUDIO * 100, True), (TEXT, LONG, True)]

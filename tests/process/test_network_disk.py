@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.conftest import Project
-from tests.vendor import Vendor
+from tests.support.vendor import Vendor
 
 # What the gateway reads of the system's mounts says that the project is on NFS.
 PROJECT_IS_ON_NFS = """

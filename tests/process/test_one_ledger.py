@@ -10,10 +10,10 @@ import pytest
 
 from pytest_dgbudget.gateway.runlock import is_live
 from tests.conftest import Project
-from tests.gateways import wait_until
-from tests.ledgers import ends_of_leases, rows_of
 from tests.process.test_disk import ONE_SESSION, power_fails
-from tests.vendor import Vendor
+from tests.support.ledger import ends_of_leases, rows_of
+from tests.support.processes import wait_until
+from tests.support.vendor import Vendor
 
 WAITS_INSIDE = """
 import time

@@ -14,11 +14,11 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from tests.bill import Answer, refusal, unsettled
 from tests.conftest import ALONE_AND_UNDER_XDIST, Project, Result
-from tests.gateways import gateway_of, is_running, wait_until
 from tests.process.test_figures import wait_for_report
-from tests.vendor import KEY, Vendor
+from tests.support.processes import gateway_of, is_running, wait_until
+from tests.support.statement import Answer, refusal, unsettled
+from tests.support.vendor import KEY, Vendor
 
 TESTS = """
 import time

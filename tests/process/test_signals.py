@@ -10,9 +10,9 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from tests.conftest import Project
-from tests.gateways import wait_until
-from tests.ledgers import ends_of_leases
-from tests.vendor import Seen, Vendor
+from tests.support.ledger import ends_of_leases
+from tests.support.processes import wait_until
+from tests.support.vendor import Seen, Vendor
 
 ENDLESS = """
 import time

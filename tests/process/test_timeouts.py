@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import Project
-from tests.gateways import wait_until
-from tests.ledgers import ends_of_leases
-from tests.vendor import Vendor
+from tests.support.ledger import ends_of_leases
+from tests.support.processes import wait_until
+from tests.support.vendor import Vendor
 
 HANGS = """
 import time

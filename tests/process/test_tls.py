@@ -9,7 +9,7 @@ import trustme
 
 from tests.conftest import Project
 from tests.process.test_figures import THREE_TESTS, check_figures
-from tests.vendor import Vendor
+from tests.support.vendor import Vendor
 
 
 def certified(path: Path) -> tuple[ssl.SSLContext, dict[str, str]]:

@@ -22,9 +22,9 @@ import trustme
 from websockets.asyncio.server import ServerConnection
 
 from tests.conftest import Project
-from tests.ledgers import ends_of_leases, rows_of
 from tests.process.test_tls import certified
-from tests.vendor import KEY, Seen, Talk, Vendor
+from tests.support.ledger import ends_of_leases, rows_of
+from tests.support.vendor import KEY, Seen, Talk, Vendor
 
 OPENS = """
 def test_opens(voice_agent):

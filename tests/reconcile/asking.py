@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from pytest_dgbudget.deepgram.account import Account
+from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.deepgram.management import ManagementApi
-from pytest_dgbudget.deepgram.patience import Patience
+from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.ledger.facts import RunFacts, SessionFacts
-from pytest_dgbudget.reconcile.asking import reconcile
+from pytest_dgbudget.reconcile.polling import reconcile
 from pytest_dgbudget.reconcile.question import Question
 from pytest_dgbudget.reconcile.result import Reconciliation
-from pytest_dgbudget.rules.matching import Tolerance
-from tests.bill import Bill, Entry
+from pytest_dgbudget.rules.reconciliation import Tolerance
 from tests.report import facts
+from tests.support.statement import Bill, Entry
 
 KEY = "the-secret-key-of-the-tests"
 TAG = "dgbudget-run"
@@ -63,9 +63,9 @@ class Asking:
 
     def about(self, *sessions: SessionFacts) -> Reconciliation:
         question = Question(facts=run_of(sessions), tolerance=self.tolerance, grace_ms=round(self.grace * 1000))
-        account = Account(api_url=self.url or self.bill.url, key=self.key, project=self.project)
-        patience = Patience(self.timeout)
-        reconcile(question, ManagementApi(account, TAG, patience), patience, self.results.append)
+        access = ApiAccess(api_url=self.url or self.bill.url, key=self.key, project=self.project)
+        patience = Timeout(self.timeout)
+        reconcile(question, ManagementApi(access, TAG, patience), patience, self.results.append)
         return self.results[-1]
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bill import Bill
 from tests.reconcile.asking import KEY
+from tests.support.statement import Bill
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import pytest
 import trustme
 
 from pytest_dgbudget.reconcile.result import Reconciliation
-from tests.bill import PROJECT, Answer, Asked, Bill, refusal
 from tests.reconcile.asking import KEY, Asking, billed, kinds, own
+from tests.support.statement import PROJECT, Answer, Asked, Bill, refusal
 
 CALLS = ["projects", "list", "get", "usage", "billing"]
 PERMANENT = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_dgbudget.deepgram.patience import Patience
+from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.ledger.facts import SessionFacts
 from pytest_dgbudget.reconcile.question import stated_leases
 from tests.report import facts
@@ -50,7 +50,7 @@ def test_a_long_run_is_not_looked_through_for_each_of_its_leases() -> None:
 
 
 def test_a_part_of_the_patience_ends_with_the_whole() -> None:
-    whole = Patience(60)
+    whole = Timeout(60)
     part = whole.part(0.5)
     assert 0 < part.left() <= 30
     assert not part.pause(31)

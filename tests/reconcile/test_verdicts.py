@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from pytest_dgbudget.rules.matching import Tolerance
-from tests.bill import Answer, Asked, Bill, Entry, refusal, unsettled
+from pytest_dgbudget.rules.reconciliation import Tolerance
 from tests.reconcile.asking import TAG, Asking, billed, kinds, own
+from tests.support.statement import Answer, Asked, Bill, Entry, refusal, unsettled
 
 
 def ends_unsettled(bill: Bill, *entries: Entry) -> None:

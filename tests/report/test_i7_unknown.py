@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.reconcile.question import stated_leases
 from pytest_dgbudget.reconcile.result import Reconciliation, Total
-from pytest_dgbudget.report.usage import usage_document
-from pytest_dgbudget.rules.matching import Line, Tolerance
+from pytest_dgbudget.report.document import usage_document
+from pytest_dgbudget.rules.reconciliation import Line, Tolerance
 from pytest_dgbudget.units import seconds
 
 from .facts import lease, run, runs, session
@@ -118,7 +118,7 @@ TOTALS = st.builds(Total, verdict=st.just("off"), own=MAYBE_MS, vendor=MAYBE_MS)
 @settings(deadline=None)
 @given(LINES, TOTALS, TOTALS)
 def test_i7_unknown_is_never_zero_in_a_reconciliation(lines: list[Line], hours: Total, dollars: Total) -> None:
-    told = plain(lines=tuple(lines), hours=hours, dollars=dollars)
+    told = to_json(lines=tuple(lines), hours=hours, dollars=dollars)
     for shown, line in zip(told["lines"], lines, strict=True):
         assert same(shown["local_seconds"], line.own_ms)
         assert same(shown["vendor_seconds"], line.vendor_ms)
@@ -132,7 +132,7 @@ def test_i7_unknown_is_never_zero_in_a_reconciliation(lines: list[Line], hours: 
         )
 
 
-def plain(**fields: Any) -> dict[str, Any]:
+def to_json(**fields: Any) -> dict[str, Any]:
     """Return a reconciliation of no run in particular as usage.json has it."""
     tolerance = Tolerance(ms=2000, share=0.05)
-    return Reconciliation(verdict="off", tolerance=tolerance, reasons=(), **fields).plain(run())
+    return Reconciliation(verdict="off", tolerance=tolerance, reasons=(), **fields).to_json(run())

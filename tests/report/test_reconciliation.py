@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.reconcile.result import Reconciliation, Total
+from pytest_dgbudget.report.document import usage_document
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
-from pytest_dgbudget.report.usage import usage_document
-from pytest_dgbudget.rules.matching import Line, Tolerance
+from pytest_dgbudget.rules.reconciliation import Line, Tolerance
 from tests.report import facts
 
 
@@ -36,7 +36,7 @@ def document(*lines: Line, target: str = "live", **fields: Any) -> dict[str, Any
     }
     result = Reconciliation(**{**known, **fields})
     run = facts.run(target=target, billed=target == "live")
-    return usage_document(facts.run(target=target, billed=run.billed, reconciliation=result.plain(run)))
+    return usage_document(facts.run(target=target, billed=run.billed, reconciliation=result.to_json(run)))
 
 
 def test_what_agrees_is_one_line_with_both_sums_of_the_statement() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import pytest_dgbudget.report
 from pytest_dgbudget.ledger.facts import RunFacts
-from pytest_dgbudget.report.usage import FILE_NAME, SCHEMA, failed_by_overrun, usage_document, write_usage
+from pytest_dgbudget.report.document import FILE_NAME, SCHEMA, failed_by_overrun, usage_document, write_usage
 
 from .facts import AT, LATER, attempt, invocation, lease, run, runs, session
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from pytest_dgbudget.rules.matching import VendorRow
+from pytest_dgbudget.rules.reconciliation import VendorRow
 
 
 def rows(

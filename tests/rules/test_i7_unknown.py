@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_dgbudget.rules.matching import (
+from pytest_dgbudget.rules.reconciliation import (
     AGREEING,
     OwnSession,
     Terms,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pytest_dgbudget.rules.messages import with_tag
+from pytest_dgbudget.rules.vendor_messages import with_tag
 
 from .strategies import BLANKS, KEYS, VALUES, json_texts, members
 

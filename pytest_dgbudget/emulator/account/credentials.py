@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from pytest_dgbudget.emulated import KEY_PREFIX, TOKEN_PREFIX, is_emulated
 from pytest_dgbudget.emulator.account.clock import Clock
 from pytest_dgbudget.emulator.account.keys import Key
+from pytest_dgbudget.emulator_keys import KEY_PREFIX, TOKEN_PREFIX, is_emulated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,127 @@
+"""Open a session through the gateway, and say what it means when one can't be opened or ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.http11 import Response
+
+from pytest_dgbudget.client.endpoint import Endpoint
+from pytest_dgbudget.client.overruns import overrun_error
+from pytest_dgbudget.client.session_io import SessionIO
+from pytest_dgbudget.control.client import GatewayClient
+from pytest_dgbudget.control.connection import GONE
+from pytest_dgbudget.errors import DgBudgetError, GatewayError, HandshakeRefused, LedgerError, SessionClosed
+
+# The gateway answers a Close when the vendor has, or after a second.
+_CLOSE_SECONDS = 5
+
+_ADVICE = {
+    401: "Deepgram refused the key: check DEEPGRAM_API_KEY",
+    402: "the Deepgram project is out of credit: add some, the test itself is not to blame",
+    403: "the key lacks a permission, or the project the model",
+    429: "too many sessions at once for the Deepgram project: lower --dg-max-sessions",
+    502: "check --dg-agent-url and the network",
+    504: "check --dg-agent-url and the network",
+}
+_CLOSED_BY = {4408: "idle", 4410: "teardown", 4503: "network"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What is needed to open sessions of one attempt. Its coroutines run on the line."""
+
+    gateway: GatewayClient
+    endpoint: Endpoint
+    attempt: str
+
+    async def open(self, settings: Mapping[str, Any], headers: Mapping[str, str]) -> SessionIO:
+        """Return a session that is ready to talk, or raise what kept it from that, with nothing left open."""
+        io = await self._dial(settings, headers)
+        try:
+            await io.begin()
+        except BaseException:
+            await io.close()
+            raise
+        return io
+
+    async def _dial(self, settings: Mapping[str, Any], headers: Mapping[str, str]) -> SessionIO:
+        try:
+            websocket = await connect(
+                self.endpoint.agent_url,
+                additional_headers={**headers, "Authorization": f"Token {self.endpoint.api_key}"},
+                compression=None,
+                proxy=None,
+                open_timeout=None,
+                close_timeout=_CLOSE_SECONDS,
+                ping_interval=None,
+                max_size=None,
+                max_queue=None,
+            )
+        except InvalidStatus as refused:
+            raise await self._why_refused(refused.response) from None
+        except (OSError, EOFError, InvalidHandshake) as error:
+            raise GatewayError(GONE) from error
+        session_id = websocket.response.headers["x-dgbudget-session"] if websocket.response else ""
+        io = SessionIO(websocket, session_id, settings, lambda closed: self._why_closed(io, closed))
+        return io
+
+    async def _why_refused(self, response: Response) -> DgBudgetError:
+        code, said, request_id = _error_body(response)
+        if code == "DGBUDGET_EXHAUSTED":
+            return await self._overrun() or HandshakeRefused(
+                said, status=402, code=code, vendor_message=said, request_id=request_id
+            )
+        if code == "DGBUDGET_LEDGER":
+            return LedgerError(said)
+        if code.startswith("DGBUDGET_") and code != "DGBUDGET_UPSTREAM":
+            return GatewayError(f"the gateway refused the session: {said}")
+        status = response.status_code
+        message = f"the handshake was refused with {status} {code}: {said}"
+        if not code.startswith("EMULATED_"):  # what a test asked for needs no advice
+            message += "; " + _ADVICE.get(status, "see the vendor's message")
+        return HandshakeRefused(message, status=status, code=code, vendor_message=said, request_id=request_id)
+
+    async def _why_closed(self, io: SessionIO, closed: ConnectionClosed) -> DgBudgetError:
+        if closed.rcvd is None:
+            lost = SessionClosed("the session was lost without a Close", code=1006, reason="", closed_by="network")
+            return await self._overrun() or lost
+        code, reason = closed.rcvd.code, closed.rcvd.reason
+        if code == 4402:
+            return await self._overrun() or SessionClosed(reason, code=code, reason=reason, closed_by="test-budget")
+        closed_by = "client" if closed.rcvd_then_sent is False else _CLOSED_BY.get(code, "server")
+        said = f"{code} {reason}".strip()
+        error = io.last_error()
+        before = f" after an Error {error.code}: {error.description}" if error else ""
+        return SessionClosed(
+            f"the session was closed ({closed_by}: {said}){before}", code=code, reason=reason, closed_by=closed_by
+        )
+
+    async def _overrun(self) -> DgBudgetError | None:
+        """Return what a budget, or the gateway's own death, did to this test."""
+        try:
+            verdict = await self.gateway.membership.ask("verdict", attempt=self.attempt)
+        except GatewayError as error:
+            return error
+        if verdict["gateway_lost"]:
+            return GatewayError(verdict["gateway_lost"])
+        return overrun_error(verdict["overruns"][-1]) if verdict["overruns"] else None
+
+
+def _error_body(response: Response) -> tuple[str, str, str | None]:
+    """Return code, message and request id from any of the vendor's error forms."""
+    text = bytes(response.body or b"").decode("utf-8", "replace")
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        return "", text[:500] or response.reason_phrase, response.headers.get("dg-request-id")
+    code = str(body.get("err_code") or body.get("category") or "")
+    said = str(body.get("err_msg") or body.get("message") or "")
+    return code, said, body.get("request_id") or response.headers.get("dg-request-id")

@@ -1,0 +1,40 @@
+"""What a test may ask of the emulator while it runs: faults, and a journal of what came and went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_dgbudget.control.client import GatewayClient
+
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
+
+class Emulator:
+    """The emulator, as one test sees it. Everything raises SettingsError where the target is another one."""
+
+    def __init__(self, gateway: GatewayClient, attempt: str) -> None:
+        self._gateway = gateway
+        self._attempt = attempt
+
+    def fault(self, kind: str, **parameters: Any) -> None:
+        """Let something go wrong in this test's sessions, those that are open included (docs/emulator.md).
+
+        Raises SettingsError for what is no fault.
+        """
+        self._ask("POST", "faults", {**parameters, "kind": kind})
+
+    def clear_faults(self) -> None:
+        """Let nothing go wrong any more that this test has set; faults of its scenario stay."""
+        self._ask("DELETE", "faults")
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Return what this test's sessions sent and received so far, session by session, oldest first.
+
+        The envelope is that of the vendor's observability guide; ``payload`` has the message (docs/emulator.md).
+        """
+        records: list[dict[str, Any]] = self._ask("GET", "journal")["records"]
+        return records
+
+    def _ask(self, method: str, what: str, body: Any = None) -> Any:
+        return self._gateway.ask("emulator", attempt=self._attempt, method=method, what=what, body=body)

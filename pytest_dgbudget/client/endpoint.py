@@ -1,0 +1,31 @@
+"""Where the code under test finds the metered gateway, whatever its client or language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pytest_dgbudget.config.resolve import ACTIVE_VARIABLE, API_KEY_VARIABLE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One test's way into the gateway: speak to it exactly as to the vendor.
+
+    ``agent_url`` is whole (``ws://127.0.0.1:PORT/v1/agent/converse``), ``base_url`` is ``http://127.0.0.1:PORT``,
+    ``api_key`` is this test's token, worthless elsewhere and after the test.
+    """
+
+    agent_url: str
+    base_url: str
+    run_id: str
+    api_key: str = field(repr=False)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a program under test needs in its environment."""
+        return {
+            API_KEY_VARIABLE: self.api_key,
+            ACTIVE_VARIABLE: self.run_id,
+            "DGBUDGET_AGENT_URL": self.agent_url,
+            "DGBUDGET_BASE_URL": self.base_url,
+        }

@@ -1,0 +1,182 @@
+"""A session's two faces: ``AsyncSession`` for async tests (asyncio and trio), ``Session`` for sync ones."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pytest_dgbudget.client.audio import AudioSource
+from pytest_dgbudget.client.session_io import SessionIO
+from pytest_dgbudget.client.turns import Turn
+from pytest_dgbudget.control.client import GatewayClient
+from pytest_dgbudget.control.io_thread import HandlerLoop
+from pytest_dgbudget.model import Usage
+from pytest_dgbudget.rules.vendor_messages import ConversationText, FunctionCall, Message
+from pytest_dgbudget.units import parse_time, seconds
+
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
+F = TypeVar("F", bound=Callable[..., Any])
+Timeout = str | float
+
+_REPLY = "30s"
+_EVENT = "10s"
+
+
+def _seconds(timeout: Timeout) -> float:
+    return seconds(parse_time(timeout)) if isinstance(timeout, str) else float(timeout)
+
+
+def _usage(answer: Mapping[str, Any]) -> Usage:
+    return Usage(seconds=answer["seconds"], sessions=answer["sessions"])
+
+
+def _bound(handler: Callable[..., Any], call: FunctionCall) -> Callable[[], Any]:
+    """The call's JSON arguments become keyword arguments."""
+    arguments = json.loads(call.arguments or "{}")
+    return lambda: handler(**arguments)
+
+
+class AsyncSession:
+    """One Voice Agent session of an async test, from ``voice_agent.connect()``. It is billed while it is open."""
+
+    def __init__(self, io: SessionIO, gateway: GatewayClient, attempt: str) -> None:
+        self._io = io
+        self._gateway = gateway
+        self._attempt = attempt
+
+    @property
+    def request_id(self) -> str | None:
+        """The vendor's key for this session, from its Welcome."""
+        return self._io.request_id
+
+    async def say(self, text: str, *, timeout: Timeout = _REPLY) -> Turn:
+        """Inject a user message and wait for the whole reply.
+
+        Raises ExpectTimeout, AgentError, BudgetExceeded, SessionClosed, or what a function handler raised.
+        """
+        return await self._gateway.io_thread.cross(self._io.say(text, _seconds(timeout)))
+
+    async def send_audio(self, source: AudioSource, *, pace: float | None = 1.0) -> None:
+        """Send a WAV file or raw bytes as user audio, in real time; ``pace=None`` as fast as possible."""
+        await self._gateway.io_thread.cross(self._io.send_audio(source, pace))
+
+    async def send(self, message: Mapping[str, Any] | str | bytes) -> None:
+        """Send any message: a mapping becomes JSON, bytes are audio."""
+        await self._gateway.io_thread.cross(self._io.send(message))
+
+    async def expect(self, type: str, *, timeout: Timeout = _EVENT, **fields: Any) -> Message:  # noqa: A002 - the vendor's name
+        """Return the next message of this type whose fields equal (or, for a compiled pattern, match) those given.
+
+        Looks at what has arrived since the last ``say`` or ``expect``, and waits for what comes. Raises ExpectTimeout.
+        """
+        return await self._gateway.io_thread.cross(self._io.expect(type, fields, _seconds(timeout)))
+
+    def on_function(self, name: str) -> Callable[[F], F]:
+        """Answer the agent's calls of a function: ``@session.on_function("lookup")``.
+
+        The handler gets the call's arguments as keywords, runs in the test's own loop, may be async, and returns a
+        string or what JSON can hold. What it raises is raised by the call that waits, or else by the next one or the
+        end of ``with``.
+        """
+        loop = HandlerLoop()
+
+        def register(handler: F) -> F:
+            async def answer(call: FunctionCall) -> Any:
+                return await loop.run(_bound(handler, call))
+
+            self._io.on_function(name, answer)
+            return handler
+
+        return register
+
+    def events(self) -> list[Message]:
+        """Return every message received so far, audio left out."""
+        return list(self._io.messages)
+
+    @property
+    def transcript(self) -> list[ConversationText]:
+        """What was said so far, by both sides."""
+        return self._io.transcript()
+
+    @property
+    def audio(self) -> bytes:
+        """The agent's audio received so far, in the output format of Settings."""
+        return bytes(self._io.audio)
+
+    @property
+    def usage(self) -> Usage:
+        """What this session has used so far."""
+        return _usage(self._gateway.ask("usage", attempt=self._attempt, session=self._io.id))
+
+    async def close(self) -> None:
+        """Close the session; when this returns, the vendor's side is closed. Again is fine."""
+        await self._gateway.io_thread.cross(self._io.close())
+
+
+class Session:
+    """One Voice Agent session of a sync test; see AsyncSession for what each method does and raises."""
+
+    def __init__(self, io: SessionIO, gateway: GatewayClient, attempt: str) -> None:
+        self._io = io
+        self._gateway = gateway
+        self._attempt = attempt
+
+    @property
+    def request_id(self) -> str | None:
+        """The vendor's key for this session, from its Welcome."""
+        return self._io.request_id
+
+    def say(self, text: str, *, timeout: Timeout = _REPLY) -> Turn:
+        """Inject a user message and wait for the whole reply."""
+        return self._gateway.io_thread.run(self._io.say(text, _seconds(timeout)))
+
+    def send_audio(self, source: AudioSource, *, pace: float | None = 1.0) -> None:
+        """Send a WAV file or raw bytes as user audio, in real time; ``pace=None`` as fast as possible."""
+        self._gateway.io_thread.run(self._io.send_audio(source, pace))
+
+    def send(self, message: Mapping[str, Any] | str | bytes) -> None:
+        """Send any message: a mapping becomes JSON, bytes are audio."""
+        self._gateway.io_thread.run(self._io.send(message))
+
+    def expect(self, type: str, *, timeout: Timeout = _EVENT, **fields: Any) -> Message:  # noqa: A002 - the vendor's name
+        """Return the next message of this type with these fields."""
+        return self._gateway.io_thread.run(self._io.expect(type, fields, _seconds(timeout)))
+
+    def on_function(self, name: str) -> Callable[[F], F]:
+        """Answer the agent's calls of a function; the handler runs on a worker thread."""
+
+        def register(handler: F) -> F:
+            async def answer(call: FunctionCall) -> Any:
+                return await asyncio.to_thread(_bound(handler, call))
+
+            self._io.on_function(name, answer)
+            return handler
+
+        return register
+
+    def events(self) -> list[Message]:
+        """Return every message received so far, audio left out."""
+        return list(self._io.messages)
+
+    @property
+    def transcript(self) -> list[ConversationText]:
+        """What was said so far, by both sides."""
+        return self._io.transcript()
+
+    @property
+    def audio(self) -> bytes:
+        """The agent's audio received so far, in the output format of Settings."""
+        return bytes(self._io.audio)
+
+    @property
+    def usage(self) -> Usage:
+        """What this session has used so far."""
+        return _usage(self._gateway.ask("usage", attempt=self._attempt, session=self._io.id))
+
+    def close(self) -> None:
+        """Close the session; when this returns, the vendor's side is closed. Again is fine."""
+        self._gateway.io_thread.run(self._io.close())

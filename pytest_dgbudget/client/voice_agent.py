@@ -1,0 +1,120 @@
+"""What the ``voice_agent`` fixture gives to a test."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn
+
+from pytest_dgbudget.client.agent_settings import SettingsSource, load_settings
+from pytest_dgbudget.client.connect import Opening
+from pytest_dgbudget.client.emulator import Emulator
+from pytest_dgbudget.client.endpoint import Endpoint
+from pytest_dgbudget.client.session import AsyncSession, Session
+from pytest_dgbudget.control.client import GatewayClient, GrantedAttempt
+from pytest_dgbudget.control.io_thread import in_event_loop
+from pytest_dgbudget.errors import DgBudgetError
+from pytest_dgbudget.model import Usage
+
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
+
+class VoiceAgent:
+    """Metered Voice Agent sessions for one test. Nothing is opened, set aside or spent until ``connect``."""
+
+    def __init__(self, gateway: GatewayClient, granted: GrantedAttempt, default_settings: Path | None) -> None:
+        base = f"127.0.0.1:{gateway.port}"
+        self.endpoint = Endpoint(
+            agent_url=f"ws://{base}/v1/agent/converse",
+            base_url=f"http://{base}",
+            run_id=gateway.membership.run_id,
+            api_key=granted.token,
+        )
+        self._opening = Opening(gateway=gateway, endpoint=self.endpoint, attempt=granted.attempt)
+        self._default_settings = default_settings
+        self.emulator = Emulator(gateway, granted.attempt)
+
+    def connect(
+        self,
+        settings: SettingsSource = None,
+        *,
+        tags: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> Connect:
+        """Open a session: ``async with``, ``with``, or ``await``.
+
+        ``settings`` is a dict, the path of a JSON or TOML file, or None for ``dg_agent_settings``. It waits, unbilled,
+        for its turn and its budget. Raises BudgetExhausted, HandshakeRefused, AgentError, LedgerError, GatewayError;
+        SettingsError at once.
+        """
+        message = load_settings(settings, self._default_settings, tags)
+        return Connect(self._opening, message, headers or {})
+
+    @property
+    def usage(self) -> Usage:
+        """What this attempt of the test has used so far: seconds, sessions, cost."""
+        opening = self._opening
+        answer = opening.gateway.ask("usage", attempt=opening.attempt, session=None)
+        return Usage(seconds=answer["seconds"], sessions=answer["sessions"])
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds that this test may still use; None where no budget applies."""
+        opening = self._opening
+        answer = opening.gateway.ask("remaining", attempt=opening.attempt)
+        remaining: float | None = answer["seconds"]
+        return remaining
+
+
+class Connect:
+    """A session to be: use it once, as ``async with``, ``with`` or ``await``."""
+
+    def __init__(self, opening: Opening, settings: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        self._opening = opening
+        self._settings = settings
+        self._headers = headers
+        self._async_session: AsyncSession | None = None
+        self._session: Session | None = None
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"the session is not open, it has no {name}: use 'with voice_agent.connect() as session:'")
+
+    def __await__(self) -> Generator[Any, Any, AsyncSession]:
+        return self._open_async().__await__()
+
+    async def __aenter__(self) -> AsyncSession:
+        self._async_session = await self._open_async()
+        return self._async_session
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._async_session is not None:
+            await self._async_session.close()
+            if error is None:
+                self._async_session._io.raise_handler_error()
+
+    def __enter__(self) -> Session:
+        if in_event_loop():
+            raise DgBudgetError(
+                "'with voice_agent.connect()' would block the running event loop; use 'async with' in an async test"
+            )
+        opening = self._opening
+        io = opening.gateway.io_thread.run(opening.open(self._settings, self._headers))
+        self._session = Session(io, opening.gateway, opening.attempt)
+        return self._session
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            self._session.close()
+            if error is None:
+                self._session._io.raise_handler_error()
+
+    async def _open_async(self) -> AsyncSession:
+        opening = self._opening
+        io = await opening.gateway.io_thread.cross(opening.open(self._settings, self._headers))
+        return AsyncSession(io, opening.gateway, opening.attempt)

@@ -1,0 +1,223 @@
+"""What was given, resolved: command line > environment > ini > default."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pytest_dgbudget.config.options import OPTIONS, Option, host_of
+from pytest_dgbudget.config.parsing import PARSE
+from pytest_dgbudget.emulator_keys import is_emulated
+from pytest_dgbudget.errors import SettingsError
+
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
+API_KEY_VARIABLE = "DEEPGRAM_API_KEY"
+ACTIVE_VARIABLE = "DGBUDGET_ACTIVE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """Every setting of one run, parsed. ``auto`` is resolved; times are milliseconds, None is off.
+
+    ``api_url`` is None where nobody said whose management API belongs to the agent URL.
+    """
+
+    budget_ms: int | None
+    test_budget_ms: int | None
+    idle_ms: int | None
+    max_sessions: int
+    on_exhausted: str
+    target: str
+    target_given: bool
+    agent_url: str
+    api_url: str | None
+    project: str | None
+    reconcile: str
+    reconcile_timeout_ms: int
+    tolerance_ms: int
+    tolerance_share: float
+    vendor_grace_ms: int
+    junit_attachment: str
+    run_id: str
+    ledger: Path
+    ledger_given: bool
+    report_dir: Path
+    agent_settings: Path | None
+    scenario: str | None
+    keep_key: bool
+    overrun_exit_code: int
+    has_key: bool
+    api_key: str | None = field(repr=False)
+
+    @property
+    def tag(self) -> str:
+        """The one tag that every session of the run carries (the vendor allows 128 characters)."""
+        return f"dgbudget-{self.run_id}"
+
+    @property
+    def billed(self) -> bool:
+        return self.target == "live"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return this without the key, in types that cross every border (JSON, xdist)."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "api_key"}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def from_json(values: Mapping[str, Any]) -> RunConfig:
+    """Return what ``Settings.plain`` was made of; the key stays behind."""
+    agent_settings = values["agent_settings"]
+    paths = {
+        "ledger": Path(values["ledger"]),
+        "report_dir": Path(values["report_dir"]),
+        "agent_settings": None if agent_settings is None else Path(agent_settings),
+    }
+    return RunConfig(**{**values, **paths, "api_key": None})
+
+
+def resolve(
+    *,
+    command_line: Mapping[str, str | None],
+    environment: Mapping[str, str],
+    ini: Mapping[str, Any],
+    rootdir: Path,
+    current_dir: Path,
+) -> RunConfig:
+    """Turn what was given, by option name, into RunConfig; raise SettingsError naming what is wrong and where."""
+    given = {option.name: _given(option, command_line, environment, ini) for option in OPTIONS}
+    parsed = {name: source.parsed for name, source in given.items()}
+    base = {name: current_dir if source.typed_by_hand else rootdir for name, source in given.items()}
+    target = _resolve_target(parsed["dg_target"], environment)
+    agent_settings, key = parsed["dg_agent_settings"], _key(environment)
+    run_config = RunConfig(
+        budget_ms=parsed["dg_budget"],
+        test_budget_ms=parsed["dg_test_budget"],
+        idle_ms=parsed["dg_idle_timeout"],
+        max_sessions=parsed["dg_max_sessions"],
+        on_exhausted=parsed["dg_on_exhausted"],
+        target=target,
+        target_given=parsed["dg_target"] != "auto",
+        agent_url=parsed["dg_agent_url"],
+        api_url=_api_url_for(parsed["dg_agent_url"], given["dg_api_url"]),
+        project=parsed["dg_project"],
+        reconcile=parsed["dg_reconcile"],
+        reconcile_timeout_ms=parsed["dg_reconcile_timeout"],
+        tolerance_ms=parsed["dg_tolerance"][0],
+        tolerance_share=parsed["dg_tolerance"][1],
+        vendor_grace_ms=parsed["dg_vendor_grace"],
+        junit_attachment=parsed["dg_junit_attachment"],
+        run_id=parsed["dg_run_id"] or _made_up_run_id(),
+        ledger=rootdir / parsed["dg_ledger"],
+        ledger_given=given["dg_ledger"].where != "default",
+        report_dir=base["dg_report_dir"] / parsed["dg_report_dir"],
+        agent_settings=None if agent_settings is None else base["dg_agent_settings"] / agent_settings,
+        scenario=None if parsed["dg_scenario"] is None else str(rootdir / parsed["dg_scenario"]),
+        keep_key=parsed["dg_keep_key"],
+        overrun_exit_code=parsed["dg_overrun_exit_code"],
+        has_key=key is not None,
+        api_key=key,
+    )
+    if run_config.billed:
+        _refuse_bad_key(key or "")
+        _refuse_plain_text("agent", run_config.agent_url)
+        _refuse_plain_text("API", run_config.api_url or "")
+    return run_config
+
+
+def refuse_unbounded(run_config: RunConfig) -> None:
+    """No budget, no spending: raise SettingsError when a live run lacks its budget or its key."""
+    if not run_config.billed:
+        return
+    if not run_config.has_key:
+        raise SettingsError(f"target live needs a key: set {API_KEY_VARIABLE}, or use --dg-target=emulator")
+    if run_config.budget_ms is None:
+        raise SettingsError("target live needs a run budget: add --dg-budget=TIME, or use --dg-target=emulator")
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    where: str
+    typed_by_hand: bool
+    parsed: Any
+
+
+def _given(
+    option: Option, command_line: Mapping[str, str | None], environment: Mapping[str, str], ini: Mapping[str, Any]
+) -> _Given:
+    text, where, by_hand = option.default, "default", False
+    if command_line.get(option.name) is not None:
+        text, where, by_hand = command_line[option.name], option.flag, True
+    elif option.environment is not None and option.environment in environment:
+        text, where, by_hand = environment[option.environment], option.environment, True
+    elif ini.get(option.name) is not None:
+        text, where = _ini_text(ini[option.name]), f"ini {option.name}"
+    if text is None:
+        return _Given(where, by_hand, None)
+    try:
+        return _Given(where, by_hand, PARSE[option.name](text))
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from None
+
+
+def _ini_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _resolve_target(given: str, environment: Mapping[str, str]) -> str:
+    if given != "auto":
+        return given
+    if environment.get(ACTIVE_VARIABLE):
+        # A pytest inside a run: its key is a grant's token, worthless at the vendor.
+        return "emulator"
+    return "live" if _key(environment) else "emulator"
+
+
+def _key(environment: Mapping[str, str]) -> str | None:
+    """Return the key without the blanks and line breaks that come with copied secrets."""
+    return environment.get(API_KEY_VARIABLE, "").strip() or None
+
+
+def _refuse_bad_key(key: str) -> None:
+    if not re.fullmatch(r"[!-~]*", key):
+        raise SettingsError(f"{API_KEY_VARIABLE} has a character that no key can have; copy it again")
+    if is_emulated(key):
+        raise SettingsError(
+            f"{API_KEY_VARIABLE} is a key of the emulator, which Deepgram does not know: set a key of Deepgram's, "
+            "or use --dg-target=emulator, which needs none"
+        )
+
+
+def _made_up_run_id() -> str:
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.urandom(3).hex()}"
+
+
+def _api_url_for(agent_url: str, given: _Given) -> str | None:
+    """The key of another vendor, or of a server of one's own, is not to be shown to Deepgram unasked."""
+    host = host_of(agent_url).lower()
+    is_deepgrams = host == "deepgram.com" or host.endswith(".deepgram.com")
+    return given.parsed if is_deepgrams or given.where != "default" else None
+
+
+def _refuse_plain_text(what: str, url: str) -> None:
+    if url.startswith(("ws://", "http://")) and not is_loopback(host_of(url)):
+        secure = "wss" if url.startswith("ws") else "https"
+        raise SettingsError(
+            f"the {what} URL {url} would carry the key in plain text; use {secure}://, or an address on loopback"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host as it stands in a URL can only be this machine."""
+    if host in {"localhost", "[::1]"}:
+        return True
+    numbers = host.split(".")
+    return (
+        len(numbers) == 4 and numbers[0] == "127" and all(n.isascii() and n.isdigit() and int(n) < 256 for n in numbers)
+    )

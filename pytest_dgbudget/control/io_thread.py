@@ -1,0 +1,140 @@
+"""The line: one I/O thread with a loop of its own, whatever loop, or none, the test runs in."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from pytest_dgbudget.errors import DgBudgetError
+
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
+T = TypeVar("T")
+
+
+class IOThread:
+    """Runs coroutines on its thread; ``run`` waits for one in a sync test, ``cross`` in an async one."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="dgbudget-line", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        """Block until the work is done; an interrupt or a timeout (seconds) cancels it."""
+        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        try:
+            return future.result(timeout)
+        except DgBudgetError as error:
+            raise error.with_traceback(None) from error.__cause__
+        except concurrent.futures.TimeoutError as error:
+            future.cancel()
+            # Until Python 3.11 this is not the built-in TimeoutError.
+            raise error if isinstance(error, TimeoutError) else TimeoutError from error
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def cross(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await the work from asyncio or trio; cancelling the caller cancels it."""
+        try:
+            if in_trio():
+                return await _cross_from_trio(self.loop, work)
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+        except DgBudgetError as error:
+            raise error.with_traceback(None) from error.__cause__
+
+    def stop(self) -> None:
+        """End the thread, with whatever still runs on it."""
+        if self._thread.is_alive():
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self._thread.join(5)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+        left = asyncio.all_tasks(self.loop)
+        for task in left:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self.loop.close()
+
+
+def in_trio() -> bool:
+    """Tell whether the caller runs in trio, without importing it."""
+    trio = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
+
+
+def in_event_loop() -> bool:
+    """Tell whether the caller runs in asyncio or trio."""
+    return in_trio() or asyncio._get_running_loop() is not None
+
+
+async def _cross_from_trio(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
+    """Trio's cancellation waits for the work's own end: a task may be rescheduled only once."""
+    import outcome
+    import trio
+
+    task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
+    raise_cancel: list[Callable[[], Any]] = []
+    future = asyncio.run_coroutine_threadsafe(work, loop)
+
+    def resume() -> None:
+        result = outcome.capture(raise_cancel[0] if future.cancelled() and raise_cancel else future.result)
+        trio.lowlevel.reschedule(task, result)
+
+    def abort(raise_cancelled: Callable[[], Any]) -> Any:
+        raise_cancel.append(raise_cancelled)
+        future.cancel()
+        return trio.lowlevel.Abort.FAILED
+
+    future.add_done_callback(lambda _: token.run_sync_soon(resume))
+    result: T = await trio.lowlevel.wait_task_rescheduled(abort)
+    return result
+
+
+class HandlerLoop:
+    """Where the handlers of an async test run: the loop that it was made in, asyncio's or trio's."""
+
+    def __init__(self) -> None:
+        self._trio_token: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        if in_trio():
+            self._trio_token = sys.modules["trio"].lowlevel.current_trio_token()
+        else:
+            self._loop = asyncio.get_running_loop()
+
+    async def run(self, handler: Callable[[], Any]) -> Any:
+        """Call a handler over there, from the line; await what it returns if that can be awaited."""
+        if self._loop is not None:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_called(handler), self._loop))
+        return await self._run_in_trio(handler)
+
+    async def _run_in_trio(self, handler: Callable[[], Any]) -> Any:
+        trio = sys.modules["trio"]
+        here = asyncio.get_running_loop()
+        done: asyncio.Future[Any] = here.create_future()
+
+        async def call() -> None:
+            try:
+                result = await _called(handler)
+            except trio.Cancelled:
+                raise
+            except BaseException as error:  # pytest.fail() and pytest.skip() are no Exceptions
+                here.call_soon_threadsafe(done.set_exception, error)
+            else:
+                here.call_soon_threadsafe(done.set_result, result)
+
+        self._trio_token.run_sync_soon(lambda: trio.lowlevel.spawn_system_task(call))
+        return await done
+
+
+async def _called(handler: Callable[[], Any]) -> Any:
+    result = handler()
+    return await result if isinstance(result, Awaitable) else result

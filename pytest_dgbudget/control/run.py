@@ -1,0 +1,101 @@
+"""This process as an owner: it starts the gateway or finds its controller's, and joins it once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.control.client import GatewayClient
+from pytest_dgbudget.control.supervisor import Supervisor, listen
+from pytest_dgbudget.errors import DgBudgetError, GatewayError
+
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
+
+class RunHandle:
+    """A gateway to the gateway, and its supervisor where this process started it."""
+
+    def __init__(self, gateway: GatewayClient, supervisor: Supervisor | None) -> None:
+        self.gateway = gateway
+        self._supervisor = supervisor
+        # Written before the waiting for the statement begins, and all there is when nobody is left to wait for.
+        self._first_report: dict[str, Any] | None = None
+
+    def finish(self, exit_status: int, *, wait: bool, still_waiting: Callable[[], None]) -> dict[str, Any]:
+        """End the run and return its document, the report's path, and notices.
+
+        ``wait``: for the comparison with the vendor's statement; ``still_waiting`` is called when that takes a while.
+        """
+        try:
+            return self._finished(exit_status, still_waiting, wait=wait)
+        except DgBudgetError as error:
+            first = self._first_report
+            if first is not None:
+                return {**first, "notices": [*first["notices"], str(error)]}
+            return {"document": None, "report": None, "notices": [f"no report could be made: {error}"]}
+        finally:
+            if self._supervisor is not None:
+                self._supervisor.retire()
+
+    def _finished(self, exit_status: int, still_waiting: Callable[[], None], *, wait: bool) -> dict[str, Any]:
+        """Return the final report.
+
+        Ctrl-C ends the waiting and nothing else, wherever in here it comes: what is asked again is answered again.
+        """
+        while True:
+            with contextlib.suppress(KeyboardInterrupt):
+                return self._final_report(exit_status, still_waiting, wait=wait)
+            with contextlib.suppress(KeyboardInterrupt):
+                self.gateway.tell("stop")
+                still_waiting = _say_nothing
+
+    def _final_report(self, exit_status: int, still_waiting: Callable[[], None], *, wait: bool) -> dict[str, Any]:
+        report: dict[str, Any] | None = self.gateway.ask("finish", exit_status=exit_status, wait=wait)
+        assert report is not None
+        self._first_report = report
+        while report is None or report["reconciling"]:
+            report = self.gateway.ask("reconciliation", exit_status=exit_status, wait=wait)
+            if report is None:
+                still_waiting()
+                still_waiting = _say_nothing
+        return report
+
+    def close(self) -> None:
+        """Let go; again is fine. Ctrl-C is: don't wait."""
+        with contextlib.suppress(KeyboardInterrupt):
+            self.gateway.close()
+            if self._supervisor is not None:
+                self._supervisor.retire()
+                self._supervisor.wait()
+
+
+def _say_nothing() -> None:
+    """It has been said."""
+
+
+def start_gateway(run_config: RunConfig) -> RunHandle:
+    """Start a gateway for a pytest that runs its tests itself; raises GatewayError or LedgerError."""
+    return start_gateway_of(Supervisor(run_config, listen()))
+
+
+def start_gateway_of(supervisor: Supervisor) -> RunHandle:
+    """Start a gateway and join it as the controller; raises GatewayError or LedgerError."""
+    supervisor.start()
+    try:
+        return RunHandle(
+            GatewayClient(supervisor.port, supervisor.secret, "controller", supervisor.replace), supervisor
+        )
+    except GatewayError as error:
+        supervisor.retire()
+        raise GatewayError(f"{error}; {supervisor.why_it_ended()}") from error
+    except BaseException:
+        supervisor.retire()
+        raise
+
+
+def join_gateway(port: int, secret: str) -> RunHandle:
+    """Join the gateway of xdist's controller as one of its workers; raises GatewayError or LedgerError."""
+    return RunHandle(GatewayClient(port, secret, "worker"), None)

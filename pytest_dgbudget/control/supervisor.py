@@ -1,0 +1,151 @@
+"""Start a gateway: a process of its own that holds nothing of ours but its end of a socket and a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from pathlib import Path
+
+from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.errors import GatewayError
+from pytest_dgbudget.paths import make_folder
+from pytest_dgbudget.processes import clean_environment, process_started
+from pytest_dgbudget.protocol.authentication import Secret
+from pytest_dgbudget.protocol.startup import GatewayConfig
+
+# A module of the project under test must not shadow ours or the standard library's.
+_PROGRAM = "import sys; sys.path[:] = sys.path[sys.path[0] == '':]; from pytest_dgbudget.gateway import main; main()"
+
+# A gateway that dies again and again has a reason that another one would meet, too.
+_MOST_SUCCESSORS = 5
+# A gateway that lost its controller closes everything, reports, and is gone by then.
+_END_SECONDS = 5
+
+
+def listen() -> socket.socket:
+    """Bind the port that a gateway will serve, on loopback only."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(1024)
+    _LISTENERS.add(listener)
+    return listener
+
+
+_LISTENERS: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+
+def _let_go_in_child() -> None:
+    for listener in list(_LISTENERS):
+        listener.close()
+
+
+if hasattr(os, "register_at_fork"):
+    # A child would keep the port open when nobody is left to serve it.
+    os.register_at_fork(after_in_child=_let_go_in_child)
+
+
+class Supervisor:
+    """Keeps the gateway of one invocation behind its listening socket: starts it, and a successor when it dies."""
+
+    def __init__(self, run_config: RunConfig, listener: socket.socket) -> None:
+        self._run_config = run_config
+        self._listener = listener
+        self._invocation = secrets.token_hex(8)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = Path()
+        self._successors = 0
+        self._retired = False
+        self._lock = threading.Lock()
+        self.port: int = listener.getsockname()[1]
+        self.secret = Secret(secrets.token_hex(32))
+
+    def start(self) -> None:
+        """Start the gateway; raises GatewayError."""
+        self._start(predecessor=None)
+
+    def replace(self) -> None:
+        """Start a successor when the gateway has ended; raises GatewayError when there will be none."""
+        with self._lock:
+            why = self.why_it_ended()
+            if self._retired:
+                raise GatewayError(f"the gateway is gone: {why}")
+            if self._successors == _MOST_SUCCESSORS:
+                self._listener.close()
+                raise GatewayError(f"{_MOST_SUCCESSORS + 1} gateways have died; the last one: {why}")
+            self._successors += 1
+            self._start(predecessor=why)
+
+    def why_it_ended(self) -> str:
+        """Wait until it is gone, and say how it ended and what it wrote last."""
+        assert self._process is not None
+        try:
+            status = self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            # Whatever it still does, nobody hears of it; closing its sockets is all that is left to it.
+            self._process.kill()
+            status = self._process.wait()
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines() if self._log.exists() else []
+        last = f", and wrote: {lines[-1]}" if lines else ""
+        return f"it ended with status {status}{last} ({self._log})"
+
+    def retire(self) -> None:
+        """The run is over: no successor any more, and nobody is let in."""
+        with self._lock:
+            self._retired = True
+            self._listener.close()
+
+    def wait(self) -> None:
+        """Wait for its end, but not for ever."""
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_SECONDS)
+
+    def _start(self, predecessor: str | None) -> None:
+        self._log = _log_file(self._run_config, self._invocation)
+        config = GatewayConfig(
+            run_config=self._run_config,
+            invocation=self._invocation,
+            predecessor=predecessor,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started=process_started(os.getpid()),
+            listener=self._listener.fileno(),
+            log=str(self._log),
+            api_key=self._run_config.api_key,
+            secret=self.secret,
+        )
+        try:
+            with self._log.open("ab") as output:
+                process = subprocess.Popen(
+                    [sys.executable, "-c", _PROGRAM],
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=[self._listener.fileno()],
+                    env=clean_environment(),
+                    start_new_session=True,
+                )
+            assert process.stdin is not None
+            with process.stdin as pipe:
+                pipe.write(config.dump())
+        except (OSError, ValueError) as error:
+            raise GatewayError(f"the gateway can't be started: {error}") from error
+        self._process = process
+
+
+def _log_file(run_config: RunConfig, invocation: str) -> Path:
+    name = f"gateway-{run_config.run_id}-{invocation}.log"
+    try:
+        make_folder(run_config.ledger.parent)
+        path = run_config.ledger.parent / name
+        path.touch()
+    except OSError:
+        path = Path(tempfile.gettempdir()) / name
+    return path

@@ -1,0 +1,1 @@
+"""Where a session is dialled: the vendor, or the emulator of this run."""

@@ -1,0 +1,50 @@
+"""What a gateway is told when it starts: one JSON document on its stdin, never argv or environment."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from pytest_dgbudget.config.resolve import RunConfig, from_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """``pid`` and ``started`` tell the pytest that starts it (see hello.process_started).
+
+    ``predecessor`` tells how the gateway ended that this one replaces; None for the first of an invocation.
+    ``listener`` is the inherited descriptor of the listening socket, ``log`` the file behind stdout and stderr.
+    """
+
+    run_config: RunConfig
+    invocation: str
+    predecessor: str | None
+    host: str
+    pid: int
+    started: str | None
+    listener: int
+    log: str
+    api_key: str | None = field(repr=False)
+    secret: str = field(repr=False)
+
+    def dump(self) -> bytes:
+        return json.dumps(
+            {
+                "run_config": self.run_config.to_json(),
+                "invocation": self.invocation,
+                "predecessor": self.predecessor,
+                "host": self.host,
+                "pid": self.pid,
+                "started": self.started,
+                "listener": self.listener,
+                "log": self.log,
+                "api_key": self.api_key,
+                "secret": self.secret,
+            }
+        ).encode()
+
+
+def load(text: bytes) -> GatewayConfig:
+    """Return what ``dump`` wrote."""
+    values = json.loads(text)
+    return GatewayConfig(**{**values, "run_config": from_json(values["run_config"])})

@@ -1,0 +1,172 @@
+"""The document ``usage.json``: built from the ledger's facts alone, written atomically.
+
+Its form is promised by ``usage.schema.json``. Unknown numbers are null, never 0.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts
+from pytest_dgbudget.model import was_cut
+from pytest_dgbudget.paths import make_folder
+from pytest_dgbudget.units import seconds
+
+SCHEMA = "dgbudget.usage/1"
+FILE_NAME = "usage.json"
+
+# pytest's own exit status for an interrupted run.
+_INTERRUPTED = 2
+
+_NOT_RECONCILED: dict[str, Any] = {
+    "verdict": "off",
+    "checked_at": None,
+    "project": None,
+    "tolerance": None,
+    "reasons": [],
+    "lines": [],
+    "totals": None,
+}
+
+
+def usage_document(facts: RunFacts) -> dict[str, Any]:
+    """Build the whole document of a run."""
+    attempts = {attempt.id: attempt for attempt in facts.attempts}
+    sessions_of = _grouped(facts.sessions)
+    leases_of = _grouped(facts.leases)
+    tests = [_test(a, sessions_of.get(a.id, []), leases_of.get(a.id, [])) for a in facts.attempts]
+    return {
+        "schema": SCHEMA,
+        "run": _run(facts, tests),
+        "tests": tests,
+        "sessions": [_session(session, attempts[session.attempt]) for session in facts.sessions],
+        "reconciliation": facts.reconciliation or _NOT_RECONCILED,
+    }
+
+
+def failed_by_overrun(facts: RunFacts, document: Mapping[str, Any], invocation: str) -> int:
+    """Count the attempts of one invocation that failed and had an overrun which was not tolerated."""
+    return sum(
+        _fails(test, attempt) and attempt.outcome is not None and attempt.invocation == invocation
+        for test, attempt in zip(document["tests"], facts.attempts, strict=True)
+    )
+
+
+def write_usage(document: Mapping[str, Any], folder: Path) -> Path:
+    """Write the document at once or not at all, and return its path; raises OSError."""
+    make_folder(folder)
+    path = folder / FILE_NAME
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{FILE_NAME}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(document, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _grouped(records: Iterable[Any]) -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = {}
+    for record in records:
+        groups.setdefault(record.attempt, []).append(record)
+    return groups
+
+
+def _run(facts: RunFacts, tests: list[dict[str, Any]]) -> dict[str, Any]:
+    last = facts.invocations[-1]
+    ends = [invocation.finished_at for invocation in facts.invocations]
+    exits = [invocation.exit_status for invocation in facts.invocations]
+    return {
+        "id": facts.id,
+        "started_at": facts.invocations[0].started_at,
+        "finished_at": max(end for end in ends if end) if all(ends) else None,
+        "target": facts.target,
+        "billed": facts.billed,
+        "budget_seconds": _seconds(last.budget_ms),
+        "used_seconds": seconds(sum(lease.charged_ms for lease in facts.leases)),
+        "sessions": sum(test["sessions"] for test in tests),
+        "cost_usd": None,
+        "cost_budget_usd": None,
+        "prices_as_of": None,
+        "at_risk_seconds": seconds(_at_risk_ms(facts)),
+        "overshoot_seconds": seconds(sum(max(0, lease.charged_ms - lease.allowance_ms) for lease in facts.leases)),
+        "verdict": _run_verdict(tests, exits),
+        "failing": any(_fails(test, attempt) for test, attempt in zip(tests, facts.attempts, strict=True)),
+        "complete": None not in exits,
+    }
+
+
+def _run_verdict(tests: list[dict[str, Any]], exits: list[int | None]) -> str:
+    if any(test["verdict"] == "overrun" for test in tests):
+        return "overrun"
+    return "interrupted" if None in exits or _INTERRUPTED in exits else "within"
+
+
+def _fails(test: Mapping[str, Any], attempt: AttemptFacts) -> bool:
+    """An overrun changes the exit status, unless it was refused under skip, expected by xfail or rerun."""
+    only_tolerated = attempt.refused > 0 and attempt.refused_untolerated == 0 and not test["cut"]
+    return test["verdict"] == "overrun" and not only_tolerated and attempt.outcome in {"failed", "error", None}
+
+
+def _test(attempt: AttemptFacts, sessions: list[SessionFacts], leases: list[LeaseFacts]) -> dict[str, Any]:
+    cut = any(was_cut(session.closed_by) for session in sessions)
+    return {
+        "nodeid": attempt.nodeid,
+        "attempt": attempt.number,
+        "outcome": attempt.outcome,
+        "budget_seconds": _seconds(attempt.left_ms),
+        "used_seconds": seconds(sum(lease.charged_ms for lease in leases)),
+        "waited_seconds": seconds(attempt.waited_ms),
+        "cost_usd": None,
+        "sessions": sum(session.handshake_ms is not None for session in sessions),
+        "cut": cut,
+        "refused": attempt.refused,
+        "verdict": "overrun" if cut or attempt.refused else "within",
+    }
+
+
+def _session(session: SessionFacts, attempt: AttemptFacts) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "request_id": session.request_id,
+        "nodeid": attempt.nodeid,
+        "attempt": attempt.number,
+        "opened_at": session.opened_at,
+        "closed_at": session.closed_at,
+        "seconds": _seconds(session.ms),
+        "handshake_seconds": _seconds(session.handshake_ms),
+        "audio_in_seconds": _seconds(session.audio_in_ms),
+        "audio_out_seconds": _seconds(session.audio_out_ms),
+        "tier": None,
+        "cost_usd": None,
+        "closed_by": session.closed_by,
+        "close_code": session.close_code,
+        "confirmed": bool(session.confirmed),
+    }
+
+
+def _at_risk_ms(facts: RunFacts) -> int:
+    """What is charged without anybody having seen it used."""
+    metered_ms: dict[str, int] = {}
+    for session in facts.sessions:
+        metered_ms[session.lease] = metered_ms.get(session.lease, 0) + (session.ms or 0)
+    return sum(
+        max(0, lease.charged_ms - metered_ms.get(lease.id, 0))
+        for lease in facts.leases
+        if lease.how != "settled" and lease.stated_ms is None
+    )
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else seconds(milliseconds)

@@ -1,0 +1,22 @@
+"""What an error says of messages that came instead of the awaited one."""
+
+from __future__ import annotations
+
+from pytest_dgbudget.client.session_io import _MOST_LISTED, _listed
+from pytest_dgbudget.rules.vendor_messages import Message, parse
+
+
+def messages(count: int) -> list[Message]:
+    return [parse(f'{{"type": "Step{number}"}}'.encode()) for number in range(count)]
+
+
+def test_a_flood_is_told_by_its_end() -> None:
+    text = _listed(messages(10_000))
+    assert text.endswith(f"Step9999 (and {10_000 - _MOST_LISTED} before)")
+    assert len(text) < 1000
+
+
+def test_all_of_a_few_are_told() -> None:
+    assert _listed(messages(2)) == "Step0, Step1"
+    assert _listed(messages(_MOST_LISTED)).startswith("Step0, ")
+    assert _listed([]) == "nothing"

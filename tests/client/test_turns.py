@@ -1,0 +1,98 @@
+"""When is a reply whole, and what belongs to it?"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_dgbudget.client.turns import end_of_turn, reply_of
+from pytest_dgbudget.rules.vendor_messages import FunctionCallRequest, Message, parse
+
+
+def message(kind: str, **fields: Any) -> Message:
+    return parse(json.dumps({"type": kind, **fields}))
+
+
+def said(role: str, content: str) -> Message:
+    return message("ConversationText", role=role, content=content)
+
+
+HI, OTHER = said("user", "hi"), said("user", "something else")
+HELLO, AGAIN = said("assistant", "Hello."), said("assistant", "How are you?")
+THINKING, SPEAKING, DONE = message("AgentThinking"), message("AgentStartedSpeaking"), message("AgentAudioDone")
+CALL = message("FunctionCallRequest", functions=[{"id": "1", "name": "f", "arguments": "{}", "client_side": True}])
+UNKNOWN = message("SomethingNew")
+
+
+def test_the_call_is_one() -> None:
+    assert isinstance(CALL, FunctionCallRequest)
+
+
+@pytest.mark.parametrize(
+    ("messages", "reply"),
+    [
+        ([HI, HELLO, DONE], "Hello."),
+        ([HI, THINKING, HELLO, SPEAKING, AGAIN, UNKNOWN, DONE], "Hello. How are you?"),
+        ([HELLO, HI, DONE, AGAIN, DONE], "How are you?"),
+        ([HI, DONE, HELLO, DONE], "Hello."),
+        ([HI, HELLO, CALL, AGAIN, DONE], "Hello. How are you?"),
+        ([HI, CALL, DONE, HELLO, DONE], "Hello."),
+        ([HELLO, DONE], "Hello."),
+        ([OTHER, HELLO, DONE], "Hello."),
+    ],
+    ids=[
+        "the shortest",
+        "in sentences",
+        "behind a greeting whose audio was still coming",
+        "behind audio of before",
+        "words before a function call are not the last",
+        "a function call first",
+        "an agent that does not echo",
+        "another's words are no echo",
+    ],
+)
+def test_a_turn_is_whole_with_the_end_of_the_audio_behind_the_agents_words(messages: list[Message], reply: str) -> None:
+    assert end_of_turn(messages, "hi") == len(messages)
+    assert reply_of(messages, "hi") == reply
+    assert [end_of_turn(messages[:length], "hi") for length in range(len(messages))] == [None] * len(messages)
+
+
+@pytest.mark.parametrize("later", [CALL, DONE, HELLO, UNKNOWN], ids=lambda message: message.type)
+def test_what_follows_a_whole_turn_is_no_part_of_it(later: Message) -> None:
+    assert end_of_turn([HI, HELLO, DONE, later, DONE], "hi") == 3
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [[], [HI], [HI, DONE], [HI, HELLO], [HI, HELLO, SPEAKING], [HI, HELLO, CALL, DONE], [HELLO, HI, DONE]],
+    ids=lambda messages: " ".join(message.type for message in messages),
+)
+def test_until_then_it_is_not_whole(messages: list[Message]) -> None:
+    assert end_of_turn(messages, "hi") is None
+
+
+ANY = st.lists(st.sampled_from([HI, OTHER, HELLO, THINKING, DONE, CALL, UNKNOWN]), max_size=6)
+ANY_WITHOUT_ECHO = st.lists(st.sampled_from([OTHER, HELLO, DONE, CALL]), max_size=4)
+
+
+@settings(deadline=None)
+@given(ANY, ANY_WITHOUT_ECHO)
+def test_what_comes_later_changes_no_turn_that_was_whole(before: list[Message], later: list[Message]) -> None:
+    messages = [*before, HELLO, DONE]
+    length = end_of_turn(messages, "hi")
+    assert length is not None
+    assert messages[length - 1] is DONE
+    assert end_of_turn(messages + later, "hi") == length
+
+
+def test_a_greeting_that_ends_before_the_echo_is_no_reply() -> None:
+    done = message("AgentAudioDone")
+    messages = [said("assistant", "Hello!"), done]
+    assert end_of_turn(messages, "hi", "Hello!") is None
+    messages += [said("user", "hi"), said("assistant", "Good day."), done]
+    assert end_of_turn(messages, "hi", "Hello!") == 5
+    assert reply_of(messages, "hi", "Hello!") == "Good day."

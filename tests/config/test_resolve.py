@@ -1,0 +1,362 @@
+"""From what was given, and where, to the settings of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.config.options import DEFAULT_AGENT_URL, DEFAULT_API_URL, OPTIONS, Option
+from pytest_dgbudget.config.parsing import PARSE
+from pytest_dgbudget.config.resolve import RunConfig, from_json, is_loopback, refuse_unbounded, resolve
+from pytest_dgbudget.errors import SettingsError
+
+ROOT, HERE = Path("/project"), Path("/project/somewhere")
+NO_KEY: dict[str, str] = {}
+KEY = {"DEEPGRAM_API_KEY": "the-real-key"}
+SECRET = "the-real-key"
+
+
+def resolved(
+    command_line: Mapping[str, str | None] | None = None,
+    environment: Mapping[str, str] | None = None,
+    ini: Mapping[str, Any] | None = None,
+) -> RunConfig:
+    return resolve(
+        command_line=command_line or {},
+        environment=environment or {},
+        ini=ini or {},
+        rootdir=ROOT,
+        current_dir=HERE,
+    )
+
+
+# Of each option: the attribute of RunConfig, and three texts with what they come to.
+VALUES: dict[str, tuple[str, list[tuple[str, Any]]]] = {
+    "dg_budget": ("budget_ms", [("1m", 60_000), ("2m", 120_000), ("3", 3000)]),
+    "dg_test_budget": ("test_budget_ms", [("1m", 60_000), ("off", None), ("3s", 3000)]),
+    "dg_idle_timeout": ("idle_ms", [("1m", 60_000), ("off", None), ("3s", 3000)]),
+    "dg_max_sessions": ("max_sessions", [("1", 1), ("2", 2), ("10000", 10_000)]),
+    "dg_on_exhausted": ("on_exhausted", [("skip", "skip"), ("fail", "fail"), ("skip", "skip")]),
+    "dg_target": ("target", [("live", "live"), ("emulator", "emulator"), ("live", "live")]),
+    "dg_agent_url": ("agent_url", [(url, url) for url in ("wss://a/x", "wss://b:1/x", "ws://c")]),
+    "dg_api_url": ("api_url", [(url, url) for url in ("https://a", "https://b:1/x", "https://c")]),
+    "dg_project": ("project", [("one", "one"), ("", None), ("0f8fad5b-d9cb", "0f8fad5b-d9cb")]),
+    "dg_reconcile": ("reconcile", [("off", "off"), ("warn", "warn"), ("require", "require")]),
+    "dg_reconcile_timeout": ("reconcile_timeout_ms", [("1m", 60_000), ("0", 0), ("3s", 3000)]),
+    "dg_tolerance": ("tolerance_ms", [("1s,0%", 1000), ("0,10%", 0), ("500ms,2.5%", 500)]),
+    "dg_vendor_grace": ("vendor_grace_ms", [("1m", 60_000), ("0", 0), ("3s", 3000)]),
+    "dg_junit_attachment": ("junit_attachment", [("off", "off"), ("absolute", "absolute"), ("relative", "relative")]),
+    "dg_run_id": ("run_id", [(name, name) for name in ("one", "two-2", "a.b_c")]),
+    "dg_ledger": (
+        "ledger",
+        [
+            ("sqlite:///a.db", ROOT / "a.db"),
+            ("sqlite:///b/c.db", ROOT / "b/c.db"),
+            ("sqlite:////abs/d.db", Path("/abs/d.db")),
+        ],
+    ),
+    "dg_report_dir": ("report_dir", [("/a", Path("/a")), ("/b", Path("/b")), ("/c", Path("/c"))]),
+    "dg_agent_settings": ("agent_settings", [("/a", Path("/a")), ("/b", Path("/b")), ("/c", Path("/c"))]),
+    "dg_scenario": ("scenario", [("/a.toml", "/a.toml"), ("/b::x", "/b::x"), ("/c", "/c")]),
+    "dg_keep_key": ("keep_key", [("true", True), ("false", False), ("1", True)]),
+    "dg_overrun_exit_code": ("overrun_exit_code", [("1", 1), ("75", 75), ("255", 255)]),
+}
+DEFAULTS: dict[str, Any] = {
+    "budget_ms": None,
+    "test_budget_ms": 60_000,
+    "idle_ms": 30_000,
+    "max_sessions": 15,
+    "on_exhausted": "fail",
+    "target": "emulator",
+    "target_given": False,
+    "agent_url": DEFAULT_AGENT_URL,
+    "api_url": DEFAULT_API_URL,
+    "project": None,
+    "reconcile": "warn",
+    "reconcile_timeout_ms": 30_000,
+    "tolerance_ms": 2000,
+    "tolerance_share": 0.05,
+    "vendor_grace_ms": 600_000,
+    "junit_attachment": "relative",
+    "ledger": ROOT / ".dgbudget/ledger.db",
+    "ledger_given": False,
+    "report_dir": ROOT / ".dgbudget/report",
+    "agent_settings": None,
+    "scenario": None,
+    "keep_key": False,
+    "overrun_exit_code": 1,
+    "has_key": False,
+    "api_key": None,
+}
+BAD = {
+    "dg_budget": ["", "10 minutes", "-1s", "off"],
+    "dg_test_budget": ["", "never", "5s5m"],
+    "dg_idle_timeout": ["", "none", "nan"],
+    "dg_max_sessions": ["", "0", "-1", "10001", "1.5", "many", "9" * 20],
+    "dg_on_exhausted": ["", "Fail", "ignore"],
+    "dg_target": ["", "Live", "production"],
+    "dg_agent_url": ["", "agent.deepgram.com", "https://a/x", "wss://", "wss:///x", "wss://a b", "wss://u:p@h/x"],
+    "dg_api_url": [
+        "",
+        "api.deepgram.com",
+        "wss://a/x",
+        "https://",
+        "https://u:p@h",
+        "https://a?b",
+        "https://a b",
+        "https://a\\b",
+        "https://a%2eb",
+    ],
+    "dg_project": ["a b", "a/b", "x" * 101, "é"],
+    "dg_reconcile": ["", "Warn", "always"],
+    "dg_reconcile_timeout": ["", "off", "-1s"],
+    "dg_tolerance": ["", "2s", "5%", "2s,5", "2s,-5%", "2s,101%", "2s,nan%", "off,5%", "2s,5%,1", "2s, 5%"],
+    "dg_vendor_grace": ["", "off", "never"],
+    "dg_junit_attachment": ["", "yes", "Absolute"],
+    "dg_run_id": ["", "a b", "a/b", "x" * 101, "é", "a\n"],
+    "dg_ledger": ["", "sqlite:///", "ledger.db", "mysql://h/d"],
+    "dg_report_dir": [""],
+    "dg_agent_settings": [""],
+    "dg_scenario": ["", "::name"],
+    "dg_keep_key": ["", "maybe", "2"],
+    "dg_overrun_exit_code": ["", "0", "256", "x"],
+}
+
+
+def test_every_option_has_its_values_and_is_known_to_these_tests() -> None:
+    names = {option.name for option in OPTIONS}
+    assert PARSE.keys() == VALUES.keys() == names == BAD.keys()
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_command_line_beats_environment_beats_ini_beats_default(option: Option) -> None:
+    attribute, ((first, expected_first), (second, expected_second), (third, expected_third)) = VALUES[option.name]
+    ini = {option.name: third}
+    assert getattr(resolved(ini=ini), attribute) == expected_third
+    environment = NO_KEY
+    if option.environment is not None:
+        environment = {option.environment: second}
+        assert getattr(resolved(environment=environment, ini=ini), attribute) == expected_second
+    if not option.in_ini_only:
+        assert getattr(resolved({option.name: first}, environment, ini), attribute) == expected_first
+        assert getattr(resolved({option.name: None}, NO_KEY, ini), attribute) == expected_third
+
+
+@pytest.mark.parametrize("attribute", DEFAULTS)
+def test_defaults(attribute: str) -> None:
+    assert getattr(resolved(), attribute) == DEFAULTS[attribute]
+
+
+def test_every_run_makes_up_a_name_of_its_own() -> None:
+    first, second = resolved().run_id, resolved().run_id
+    assert first != second
+    assert resolved({"dg_run_id": first}).run_id == first
+
+
+def test_toml_may_hold_numbers_and_booleans_of_its_own() -> None:
+    settings = resolved(ini={"dg_budget": 90, "dg_test_budget": 1.5, "dg_max_sessions": 3, "dg_keep_key": True})
+    assert (settings.budget_ms, settings.test_budget_ms) == (90_000, 1500)
+    assert (settings.max_sessions, settings.keep_key) == (3, True)
+
+
+# Where a relative path starts
+
+
+def test_on_the_command_line_a_path_starts_here_and_elsewhere_at_the_rootdir() -> None:
+    assert resolved({"dg_report_dir": "out"}).report_dir == HERE / "out"
+    assert resolved(ini={"dg_report_dir": "out"}).report_dir == ROOT / "out"
+    assert resolved(ini={"dg_agent_settings": "agent.json"}).agent_settings == ROOT / "agent.json"
+    assert resolved(ini={"dg_scenario": "a.toml::one"}).scenario == str(ROOT / "a.toml::one")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        resolved({"dg_ledger": "sqlite:///x.db"}),
+        resolved(environment={"DG_LEDGER": "sqlite:///x.db"}),
+        resolved(ini={"dg_ledger": "sqlite:///x.db"}),
+    ],
+    ids=["command line", "environment", "ini"],
+)
+def test_the_ledger_always_starts_at_the_rootdir(settings: RunConfig) -> None:
+    assert settings.ledger == ROOT / "x.db"
+    assert settings.ledger_given
+
+
+# Who is spoken to
+
+
+@pytest.mark.parametrize(
+    ("environment", "target"),
+    [
+        (NO_KEY, "emulator"),
+        ({"DEEPGRAM_API_KEY": ""}, "emulator"),
+        (KEY, "live"),
+        ({**KEY, "DGBUDGET_ACTIVE": "a-run"}, "emulator"),
+        ({**KEY, "DGBUDGET_ACTIVE": ""}, "live"),
+        ({**KEY, "DG_TARGET": "emulator"}, "emulator"),
+        ({**KEY, "DGBUDGET_ACTIVE": "a-run", "DG_TARGET": "live"}, "live"),
+    ],
+)
+def test_auto_is_live_with_a_key_and_never_inside_a_run(environment: dict[str, str], target: str) -> None:
+    settings = resolved(environment=environment)
+    assert settings.target == target
+    assert settings.billed == (target == "live")
+    assert settings.target_given == ("DG_TARGET" in environment)
+
+
+@pytest.mark.parametrize("host", ["agent.example.com", "10.0.0.1", "localhost.example.com", "127.0.0.1.example.com"])
+def test_plain_text_to_another_machine_is_refused_when_live_and_only_then(host: str) -> None:
+    url = {"dg_agent_url": f"ws://{host}:80/v1/agent/converse"}
+    assert resolved(url).agent_url == url["dg_agent_url"]
+    with pytest.raises(SettingsError, match="plain text"):
+        resolved(url, KEY)
+    assert resolved({"dg_agent_url": url["dg_agent_url"].replace("ws:", "wss:")}, KEY).billed
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"])
+def test_plain_text_to_this_machine_is_fine(host: str) -> None:
+    assert resolved({"dg_agent_url": f"ws://{host}:8080/x"}, KEY).billed
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0", "127.0.0.x", "128.0.0.1", "[::2]", "::1", "127.0.0.1.", "0.0.0.0"])
+def test_not_loopback(host: str) -> None:
+    assert not is_loopback(host)
+
+
+# No budget, no spending
+
+
+@pytest.mark.parametrize(
+    ("command_line", "environment", "missing"),
+    [
+        ({"dg_target": "live", "dg_budget": "1m"}, NO_KEY, "DEEPGRAM_API_KEY"),
+        ({"dg_target": "live"}, KEY, "--dg-budget"),
+        ({}, KEY, "--dg-budget"),
+    ],
+)
+def test_live_without_a_key_or_a_run_budget_is_refused(
+    command_line: dict[str, str], environment: dict[str, str], missing: str
+) -> None:
+    with pytest.raises(SettingsError, match=missing):
+        refuse_unbounded(resolved(command_line, environment))
+
+
+@pytest.mark.parametrize(
+    ("command_line", "environment"),
+    [({"dg_budget": "1m"}, KEY), ({"dg_budget": "0"}, KEY), ({}, NO_KEY), ({"dg_target": "emulator"}, KEY)],
+)
+def test_bounded_or_unbilled_is_fine(command_line: dict[str, str], environment: dict[str, str]) -> None:
+    refuse_unbounded(resolved(command_line, environment))
+
+
+# What is wrong, and where it came from
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in BAD.items() for text in texts])
+def test_a_bad_value_names_the_option_and_where_it_came_from(name: str, text: str) -> None:
+    option = next(option for option in OPTIONS if option.name == name)
+    with pytest.raises(SettingsError, match=f"^ini {name}: "):
+        resolved(ini={name: text})
+    if not option.in_ini_only:
+        with pytest.raises(SettingsError, match=f"^{option.flag}: "):
+            resolved({name: text})
+    if option.environment is not None:
+        with pytest.raises(SettingsError, match=f"^{option.environment}: "):
+            resolved(environment={option.environment: text})
+
+
+def test_what_is_not_used_is_not_judged() -> None:
+    assert resolved({"dg_budget": "1m"}, {"DG_BUDGET": "nonsense"}).budget_ms == 60_000
+
+
+def test_a_ledger_of_another_kind_is_refused_without_its_password() -> None:
+    with pytest.raises(SettingsError, match="postgresql") as refused:
+        resolved(environment={"DG_LEDGER": "postgresql://user:hunter2@host/ledger"})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_an_agent_url_with_credentials_is_refused_without_its_password() -> None:
+    with pytest.raises(SettingsError) as refused:
+        resolved(environment={"DG_AGENT_URL": "wss://user:hunter2@host/v1/agent/converse"})
+    assert "hunter2" not in str(refused.value)
+
+
+# Where settings go
+
+
+def test_the_key_is_never_shown_and_stays_behind() -> None:
+    settings = resolved(environment=KEY)
+    assert settings.api_key == SECRET
+    assert SECRET not in repr(settings)
+    assert SECRET not in str(settings.to_json())
+    assert from_json(settings.to_json()).api_key is None
+
+
+@pytest.mark.parametrize("ini", [{}, {"dg_agent_settings": "agent.json", "dg_test_budget": "off"}], ids=repr)
+def test_plain_settings_cross_as_json_and_come_back_the_same(ini: dict[str, str]) -> None:
+    settings = resolved({"dg_budget": "1m"}, NO_KEY, ini)
+    assert from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_flags_are_spelled_as_their_names() -> None:
+    assert [option.flag for option in OPTIONS[:2]] == ["--dg-budget", "--dg-test-budget"]
+
+
+# The key
+
+
+def test_what_comes_with_a_copied_key_is_left_behind() -> None:
+    settings = resolved(environment={"DEEPGRAM_API_KEY": f" {SECRET}\r\n"})
+    assert (settings.api_key, settings.target) == (SECRET, "live")
+    blank = resolved(environment={"DEEPGRAM_API_KEY": " \n"})
+    assert (blank.api_key, blank.has_key, blank.target) == (None, False, "emulator")
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "a b", "é", "tab\tbed"])
+def test_a_key_that_can_be_none_is_refused_unseen_and_only_where_it_would_be_used(key: str) -> None:
+    with pytest.raises(SettingsError, match="DEEPGRAM_API_KEY") as error:
+        resolved(environment={"DEEPGRAM_API_KEY": key})
+    assert key not in str(error.value)
+    assert resolved({"dg_target": "emulator"}, {"DEEPGRAM_API_KEY": key}).target == "emulator"
+
+
+@pytest.mark.parametrize("secret", ["dgemu_" + "0" * 40, "eyJraWQiOiJkZ2VtdSIsImFsZyI6IkhTMjU2In0.e30.x"])
+@pytest.mark.parametrize("target", ["auto", "live"])
+def test_a_key_of_the_emulators_is_refused_unseen_where_the_target_is_live(target: str, secret: str) -> None:
+    environment = {"DEEPGRAM_API_KEY": secret}
+    with pytest.raises(SettingsError, match=r"is a key of the emulator.* or use --dg-target=emulator") as error:
+        resolved({"dg_target": target}, environment)
+    assert secret not in str(error.value)
+    assert resolved({"dg_target": "emulator"}, environment).target == "emulator"
+    assert resolved(environment={**environment, "DGBUDGET_ACTIVE": "run"}).target == "emulator"
+
+
+# Whose statement
+
+
+@pytest.mark.parametrize(
+    ("agent_url", "api_url", "expected"),
+    [
+        (DEFAULT_AGENT_URL, None, DEFAULT_API_URL),
+        ("wss://api.eu.deepgram.com/v1/agent/converse", None, DEFAULT_API_URL),
+        ("wss://agent.example/v1/agent/converse", None, None),
+        ("wss://deepgram.com.example/x", None, None),
+        ("wss://notdeepgram.com/x", None, None),
+        ("wss://agent.example/v1/agent/converse", "https://api.example", "https://api.example"),
+    ],
+)
+def test_the_key_of_somebody_elses_agent_is_not_shown_to_deepgram(
+    agent_url: str, api_url: str | None, expected: str | None
+) -> None:
+    assert resolved({"dg_agent_url": agent_url, "dg_api_url": api_url}).api_url == expected
+
+
+def test_an_api_in_plain_text_is_refused_for_a_live_run_but_on_loopback() -> None:
+    with pytest.raises(SettingsError, match="use https://"):
+        resolved({"dg_api_url": "http://api.example"}, KEY)
+    assert resolved({"dg_api_url": "http://127.0.0.1:1"}, KEY).api_url == "http://127.0.0.1:1"

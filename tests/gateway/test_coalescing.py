@@ -1,0 +1,81 @@
+"""What comes one at a time passes at once; what comes faster is let gather for a moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from pytest_dgbudget.gateway import coalescing
+from pytest_dgbudget.gateway.clock import MeteringLoop
+from pytest_dgbudget.gateway.frames import BINARY, TEXT, frame
+from pytest_dgbudget.gateway.relay import Relay
+from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
+from pytest_dgbudget.gateway.upstream import Upstream
+
+AUDIO = frame(BINARY, bytes(640), mask=False)
+
+
+class Nowhere(asyncio.Transport):
+    """Takes everything."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None: ...
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None: ...
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+    def is_closing(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    taken: list[float] = []
+    monkeypatch.setattr("pytest_dgbudget.gateway.coalescing.time.sleep", taken.append)
+    return taken
+
+
+@pytest.fixture
+def loop() -> Iterator[MeteringLoop]:
+    loop = MeteringLoop()
+    yield loop
+    loop.close()
+
+
+def look_after(loop: MeteringLoop, does: Callable[[Relay], None]) -> None:
+    """Run it on a relay, and let the loop look for what comes next, twice."""
+
+    async def main() -> None:
+        upstream = cast(Upstream, SimpleNamespace(transport=Nowhere(), rest=b"", was_lost=False))
+        relay = Relay(Nowhere(), upstream, Conversation("tag", lambda _: None), lambda: None)
+        relay.start(b"")
+        does(relay)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    loop.run_until_complete(main())
+
+
+def test_one_message_at_a_time_passes_without_a_wait(loop: MeteringLoop, naps: list[float]) -> None:
+    look_after(loop, lambda relay: relay._vendor_sent(AUDIO))
+    look_after(loop, lambda relay: relay._vendor_sent(frame(TEXT, b"{}", mask=False) * 3))
+    assert naps == []
+
+
+def test_the_gateway_waits_once_when_several_came_together(loop: MeteringLoop, naps: list[float]) -> None:
+    look_after(loop, lambda relay: relay._vendor_sent(AUDIO * 2))
+    assert naps == [coalescing._SECONDS]
+
+
+def test_many_busy_sessions_wait_together(loop: MeteringLoop, naps: list[float]) -> None:
+    def fifty_times(relay: Relay) -> None:
+        for _ in range(50):
+            relay._vendor_sent(AUDIO * 2)
+
+    look_after(loop, fifty_times)
+    assert naps == [coalescing._SECONDS]
+
+
+def test_the_wait_is_too_short_for_a_deadline_to_notice() -> None:
+    assert coalescing._SECONDS < 0.0005

@@ -1,0 +1,233 @@
+"""Every local and every vendor row lands in exactly one line, whatever their order and however they came in pages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_dgbudget.rules.reconciliation import (
+    Line,
+    OwnSession,
+    Terms,
+    Tolerance,
+    VendorRow,
+    Verdict,
+    gravest,
+    judge_lines,
+    judge_total,
+    match,
+)
+
+from .rows import rows
+
+NOW_MS = 1_800_000_000_000
+TERMS = Terms(tolerance=Tolerance(ms=2000, share=0.05), grace_ms=600_000, now_ms=NOW_MS)
+
+IDS = st.sampled_from([f"r{number}" for number in range(8)])
+FIGURES = st.none() | st.integers(0, 10_000_000)
+ROWS = rows(IDS, FIGURES, 12)
+
+
+@st.composite
+def own_sessions(draw: st.DrawFn) -> list[OwnSession]:
+    drawn = draw(st.lists(st.tuples(st.none() | IDS, FIGURES, st.integers(0, 2_000_000), st.booleans()), max_size=8))
+    return [
+        OwnSession(id=f"s{number}", request_id=request_id, ms=ms, ended_at_ms=NOW_MS - ago_ms, tagged=tagged)
+        for number, (request_id, ms, ago_ms, tagged) in enumerate(drawn)
+    ]
+
+
+TERMS_GIVEN = st.builds(
+    Terms,
+    tolerance=st.builds(Tolerance, ms=st.integers(0, 10_000), share=st.floats(0, 1)),
+    grace_ms=st.integers(0, 1_500_000),
+    now_ms=st.just(NOW_MS),
+)
+
+
+def session(**fields: object) -> OwnSession:
+    given: dict[str, object] = {"id": "s", "request_id": "r", "ms": 10_000, "ended_at_ms": NOW_MS, "tagged": True}
+    return OwnSession(**{**given, **fields})  # type: ignore[arg-type]
+
+
+def row(**fields: object) -> VendorRow:
+    given: dict[str, object] = {"request_id": "r", "ms": 10_000, "micro_usd": 12_500, "tagged": True, "settled": True}
+    return VendorRow(**{**given, **fields})  # type: ignore[arg-type]
+
+
+def kinds(lines: tuple[Line, ...]) -> list[str]:
+    return [line.kind for line in lines]
+
+
+# Properties -----------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(own_sessions(), ROWS, TERMS_GIVEN)
+def test_every_session_is_in_exactly_one_line(own: list[OwnSession], rows: list[VendorRow], terms: Terms) -> None:
+    placed = [session_id for line in match(own, rows, terms) for session_id in line.sessions]
+    assert sorted(placed) == sorted(each.id for each in own)
+
+
+@settings(deadline=None)
+@given(own_sessions(), ROWS, TERMS_GIVEN)
+def test_every_row_that_is_ours_or_under_our_tag_is_in_exactly_one_line_and_no_other_is(
+    own: list[OwnSession], rows: list[VendorRow], terms: Terms
+) -> None:
+    lines = match(own, rows, terms)
+    with_an_id = [line.request_id for line in lines if line.request_id is not None]
+    ours = {each.request_id for each in own} - {None}
+    assert len(with_an_id) == len(set(with_an_id))
+    assert set(with_an_id) == ours | {each.request_id for each in rows if each.tagged}
+
+
+@settings(deadline=None)
+@given(own_sessions(), ROWS, TERMS_GIVEN, st.randoms())
+def test_order_does_not_matter(own: list[OwnSession], rows: list[VendorRow], terms: Terms, random: Random) -> None:
+    lines = match(own, rows, terms)
+    other_own, other_rows = own[:], rows[:]
+    random.shuffle(other_own)
+    random.shuffle(other_rows)
+    shuffled = match(other_own, other_rows, terms)
+    assert {replace(line, sessions=tuple(sorted(line.sessions))) for line in lines} == {
+        replace(line, sessions=tuple(sorted(line.sessions))) for line in shuffled
+    }
+
+
+@settings(deadline=None)
+@given(own_sessions(), ROWS, TERMS_GIVEN, st.integers(1, 5), st.integers(0, 3))
+def test_neither_do_pages_that_overlap(
+    own: list[OwnSession], rows: list[VendorRow], terms: Terms, page_size: int, overlap: int
+) -> None:
+    """Between two calls new requests came, newest first: each page begins with the end of the one before."""
+    pages = [rows[max(0, at - overlap) : at + page_size] for at in range(0, len(rows), page_size)]
+    assert match(own, [each for page in pages for each in page], terms) == match(own, rows, terms)
+
+
+@settings(deadline=None)
+@given(own_sessions(), ROWS, TERMS_GIVEN)
+def test_unknown_is_never_zero(own: list[OwnSession], rows: list[VendorRow], terms: Terms) -> None:
+    by_id = {each.id: each for each in own}
+    for line in match(own, rows, terms):
+        of_line = [by_id[session_id].ms for session_id in line.sessions]
+        assert (line.own_ms is None) == (not of_line or None in of_line)
+        if not any(each.request_id == line.request_id for each in rows):
+            assert line.vendor_ms is None
+            assert line.micro_usd is None
+
+
+@settings(deadline=None)
+@given(own_sessions(), ROWS, TERMS_GIVEN)
+def test_only_what_agrees_is_reconciled(own: list[OwnSession], rows: list[VendorRow], terms: Terms) -> None:
+    lines = match(own, rows, terms)
+    verdict = judge_lines(lines)
+    assert (verdict == "reconciled") == all(line.kind in {"matched", "within-tolerance"} for line in lines)
+    for line in lines:
+        if line.kind in {"matched", "within-tolerance"} and line.delta_ms is not None:
+            assert line.own_ms is not None
+            assert abs(line.delta_ms) <= terms.tolerance.allowed_ms(line.own_ms)
+
+
+@settings(deadline=None)
+@given(own_sessions(), ROWS, TERMS_GIVEN)
+def test_where_nobody_could_ask_nothing_is_missing(own: list[OwnSession], rows: list[VendorRow], terms: Terms) -> None:
+    assert "missing-at-vendor" not in kinds(match(own, rows, terms.unasked()))
+
+
+# Classes --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("vendor_ms", "kind"),
+    [
+        (10_000, "matched"),
+        (10_100, "matched"),
+        (9_900, "matched"),
+        (10_101, "within-tolerance"),
+        (12_000, "within-tolerance"),
+        (8_000, "within-tolerance"),
+        (12_001, "duration"),
+        (7_999, "duration"),
+        (None, "matched"),
+    ],
+)
+def test_a_settled_row_is_judged_by_its_duration(vendor_ms: int | None, kind: str) -> None:
+    assert kinds(match([session()], [row(ms=vendor_ms)], TERMS)) == [kind]
+
+
+def test_the_tolerance_is_the_larger_of_the_two() -> None:
+    assert kinds(match([session(ms=100_000)], [row(ms=105_000)], TERMS)) == ["within-tolerance"]
+    assert kinds(match([session(ms=100_000)], [row(ms=105_001)], TERMS)) == ["duration"]
+
+
+def test_without_a_tolerance_only_the_same_matches() -> None:
+    exact = replace(TERMS, tolerance=Tolerance(ms=0, share=0))
+    assert kinds(match([session()], [row()], exact)) == ["matched"]
+    assert kinds(match([session()], [row(ms=10_001)], exact)) == ["duration"]
+
+
+@pytest.mark.parametrize("rows", [[], [row(settled=False, ms=None)]])
+def test_what_is_not_there_is_pending_until_the_grace_is_over_and_missing_then(rows: list[VendorRow]) -> None:
+    assert kinds(match([session(ended_at_ms=NOW_MS - 599_999)], rows, TERMS)) == ["pending"]
+    assert kinds(match([session(ended_at_ms=NOW_MS - 600_000)], rows, TERMS)) == ["missing-at-vendor"]
+
+
+def test_a_row_that_never_settles_is_compared_when_the_grace_is_over() -> None:
+    old = session(ended_at_ms=NOW_MS - 600_000)
+    assert kinds(match([old], [row(settled=False)], TERMS)) == ["matched"]
+    assert kinds(match([old], [row(settled=False, ms=20_000)], TERMS)) == ["duration"]
+
+
+def test_a_row_that_was_seen_before_it_settled_is_no_second_one() -> None:
+    (line,) = match([session()], [row(settled=False, ms=None, micro_usd=0), row()], TERMS)
+    assert (line.kind, line.vendor_ms, line.micro_usd) == ("matched", 10_000, 12_500)
+
+
+def test_two_settled_rows_that_differ_are_a_duplicate_and_count_both() -> None:
+    (line,) = match([session()], [row(), row(ms=10_001)], TERMS)
+    assert (line.kind, line.vendor_ms, line.micro_usd) == ("duplicate", 20_001, 25_000)
+
+
+def test_what_is_under_our_tag_and_not_ours_is_missing_in_the_ledger() -> None:
+    strange, foreign, untagged = (
+        row(request_id=name, tagged=tagged) for name, tagged in zip("abc", (True, False, None), strict=True)
+    )
+    lines = match([session()], [row(), strange, foreign, untagged], TERMS)
+    assert [(line.kind, line.request_id) for line in lines] == [("matched", "r"), ("missing-in-ledger", "a")]
+
+
+@pytest.mark.parametrize("own", [session(ms=None), session(request_id=None)])
+def test_a_session_whose_end_or_id_nobody_knows_is_unconfirmed(own: OwnSession) -> None:
+    assert kinds(match([own], [row(tagged=None)], TERMS)) == ["unconfirmed"]
+
+
+# Verdicts -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("vendor", "all_known", "may_grow", "verdict"),
+    [
+        (100, True, True, "reconciled"),
+        (110, True, True, "reconciled"),
+        (90, True, False, "reconciled"),
+        (111, True, True, "discrepancy"),
+        (89, True, True, "pending"),
+        (89, True, False, "discrepancy"),
+        (0, False, True, "pending"),
+        (100, False, False, "inconclusive"),
+        (500, False, False, "inconclusive"),
+    ],
+)
+def test_totals(vendor: int, all_known: bool, may_grow: bool, verdict: Verdict) -> None:
+    assert judge_total(100, vendor, 10, all_known=all_known, may_grow=may_grow) == verdict
+
+
+def test_the_gravest_verdict_is_that_of_the_whole() -> None:
+    order: list[Verdict] = ["discrepancy", "pending", "inconclusive", "reconciled", "off"]
+    for at, verdict in enumerate(order[:4]):
+        assert gravest(order[at:]) == verdict
+    assert gravest(["off"]) == gravest([]) == "reconciled"
