@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AgentError": "errors",
     "AsyncSession": "client.session",
+    "BudgetError": "errors",
     "BudgetExceeded": "errors",
     "BudgetExhausted": "errors",
     "DgBudgetError": "errors",

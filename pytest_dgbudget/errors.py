@@ -1,8 +1,9 @@
 """Every error that users meet.
 
 DgBudgetError
-├── BudgetExceeded                    a budget cut the session in mid-flight
-├── BudgetExhausted                   a budget refused the session before it was opened
+├── BudgetError                       a budget ended or refused a session
+│   ├── BudgetExceeded                it cut the session in mid-flight
+│   └── BudgetExhausted               it refused the session before it was opened
 ├── SessionClosed (ConnectionError)   the session ended while it was still wanted
 ├── HandshakeRefused (ConnectionError)  the vendor refused or never completed the handshake
 ├── AgentError                        the agent answered with an Error or refused an injection
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 __all__ = [
     "AgentError",
+    "BudgetError",
     "BudgetExceeded",
     "BudgetExhausted",
     "DgBudgetError",
@@ -36,8 +38,8 @@ class DgBudgetError(Exception):
     """Root of every error of this package."""
 
 
-class BudgetExceeded(DgBudgetError):
-    """A budget cut a session in mid-flight.
+class BudgetError(DgBudgetError):
+    """A budget ended a session or refused one.
 
     ``budget`` is the scope (``test`` or ``run``), ``used_seconds`` what was metered, ``allowed_seconds`` the budget.
     """
@@ -51,19 +53,12 @@ class BudgetExceeded(DgBudgetError):
         self.allowed_seconds = allowed_seconds
 
 
-class BudgetExhausted(DgBudgetError):
-    """A budget refused a session before it was opened: nothing was dialled, nothing is billed.
+class BudgetExceeded(BudgetError):
+    """A budget cut a session in mid-flight."""
 
-    Attributes as in :class:`BudgetExceeded`.
-    """
 
-    def __init__(
-        self, message: str, *, budget: str = "", used_seconds: float = 0.0, allowed_seconds: float = 0.0
-    ) -> None:
-        super().__init__(message)
-        self.budget = budget
-        self.used_seconds = used_seconds
-        self.allowed_seconds = allowed_seconds
+class BudgetExhausted(BudgetError):
+    """A budget refused a session before it was opened: nothing was dialled, nothing is billed."""
 
 
 class SessionClosed(DgBudgetError, ConnectionError):

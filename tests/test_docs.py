@@ -15,6 +15,7 @@ from pytest_dgbudget import cli, errors
 from pytest_dgbudget.config.options import OPTIONS, Option
 from pytest_dgbudget.config.resolve import ACTIVE_VARIABLE, API_KEY_VARIABLE
 from pytest_dgbudget.gateway import grants, relay
+from pytest_dgbudget.protocol import codes as protocol_codes
 from tests.conftest import Project
 
 ROOT = Path(__file__).parent.parent
@@ -115,7 +116,7 @@ def test_error_attributes_are_documented() -> None:
 
 
 def test_close_codes_are_documented() -> None:
-    codes = {str(code) for code in (grants.BUDGET_USED_UP, grants.IDLE, grants.TEST_OVER, relay.UPSTREAM_LOST)}
+    codes = {str(code) for code in (grants.BUDGET_USED_UP, protocol_codes.IDLE, grants.TEST_OVER, relay.UPSTREAM_LOST)}
     assert codes == {"4402", "4408", "4410", "4503"}
     assert codes <= table_rows(text_of("docs/fixture.md")).keys()
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_dgbudget.gateway.clock import loop_time, now_ms
 from pytest_dgbudget.gateway.frames import Close
+from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.ledger.facts import SessionFacts
 from pytest_dgbudget.ledger.recovery import KnownAttempt
 from pytest_dgbudget.model import Attempt, ClosedBy, Lease, Overrun, UsageRecord
@@ -15,11 +16,7 @@ from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.rules.meter import LeaseMeter
 from pytest_dgbudget.units import seconds
 
-if TYPE_CHECKING:
-    from pytest_dgbudget.gateway.sessions import MeteredSession
-
 BUDGET_USED_UP = 4402
-IDLE = 4408
 TEST_OVER = 4410
 
 
@@ -50,10 +47,10 @@ class OpenLease:
         if self.holders == 0:
             self._settled(self)
 
-    def opened(self, session: MeteredSession, at_ms: int) -> None:
+    def opened(self, session: MeteredSession) -> None:
         """Count a session from its dial on."""
         self.sessions.append(session)
-        self.meter.opened(at_ms)
+        self.meter.opened(session.dialled_ms)
         self._set_timers()
 
     def closed(self, session: MeteredSession, at_ms: int) -> None:
@@ -155,7 +152,9 @@ class Grant:
             return record.ms or 0
         return sum(s.used_ms() for s in self.open_sessions if s.id == session)
 
-    def note_ended(self, record: UsageRecord) -> None:
+    def session_ended(self, session: MeteredSession, record: UsageRecord) -> None:
+        """Keep the record of a session in place of the session."""
+        self.open_sessions.remove(session)
         self.ended_sessions[record.dial] = record
 
     def close_sessions(self, closed_by: ClosedBy, to_client: Close) -> None:

@@ -16,7 +16,6 @@ from urllib.parse import quote
 
 from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, SettingsError
-from pytest_dgbudget.gateway import runlock
 from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.control import ControlConnection
@@ -24,8 +23,9 @@ from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner, Run
+from pytest_dgbudget.gateway.runlock import RunLock, is_live
 from pytest_dgbudget.gateway.server import ClientConnection
-from pytest_dgbudget.gateway.targets.emulator import Emulator, EmulatorLost, start_emulator
+from pytest_dgbudget.gateway.targets.emulator import EmulatorLost, EmulatorProcess, start_emulator
 from pytest_dgbudget.gateway.targets.emulator_api import ask_emulator
 from pytest_dgbudget.gateway.targets.live import Vendor
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
@@ -78,10 +78,10 @@ class Gateway:
             self._notices.append(f"a gateway died and was replaced: {config.predecessor}")
         self._controller_joined = False
         self._ledger: Ledger | None = None
-        self._lock: runlock.RunLock | None = None
+        self._lock: RunLock | None = None
         self._run: Run | None = None
         self._failed: DgBudgetError | None = None
-        self._emulator: Emulator | None = None
+        self._emulator: EmulatorProcess | None = None
         self._closing: Closing | None = None
         self._finishing: asyncio.Task[dict[str, Any]] | None = None
 
@@ -136,7 +136,7 @@ class Gateway:
                 "name a ledger on a local disk with --dg-ledger=sqlite:///PATH"
             )
         try:
-            self._lock = self._lock or runlock.RunLock(folder, self._run_config.run_id)
+            self._lock = self._lock or RunLock(folder, self._run_config.run_id)
         except OSError as error:
             raise LedgerNotWritable(
                 f"the ledger's folder {folder} can't be written: {error}; "
@@ -145,7 +145,7 @@ class Gateway:
         connection = SqliteConnection(self._ledger_path, durable=self._run_config.billed)
         ledger = Ledger(connection, self._invocation())
         ledger.begin(
-            lambda run: run != self._run_config.run_id and runlock.is_live(folder, run),
+            lambda run: run != self._run_config.run_id and is_live(folder, run),
             takes_over=self._config.predecessor is not None,
         )
         return ledger

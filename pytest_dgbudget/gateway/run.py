@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from pytest_dgbudget.config.resolve import RunConfig
@@ -191,7 +192,9 @@ class Run:
             self._admission.give_back(lease)
             raise
         self.dialled.add(dial)
-        session = MeteredSession(dial, grant, lease, self._session_ended)
+        session = MeteredSession(dial, idle_ms=grant.idle_ms, ended=partial(self._session_ended, grant, lease))
+        grant.open_sessions.append(session)
+        lease.opened(session)
         gone.add_done_callback(lambda _: session.close("client", Close(1000, "")))
         if grant.ended.done():
             session.close("teardown", TEST_IS_OVER)
@@ -280,10 +283,13 @@ class Run:
         grant.settled_ms += lease.meter.used_ms
         self._ledger_thread.enqueue(self._ledger.settle, lease.lease, lease.meter.used_ms)
 
-    def _session_ended(self, session: MeteredSession, record: UsageRecord) -> None:
-        session.grant.note_ended(record)
+    def _session_ended(
+        self, grant: Grant, lease: OpenLease, session: MeteredSession, record: UsageRecord, at_ms: int
+    ) -> None:
+        lease.closed(session, at_ms)
+        grant.session_ended(session, record)
         self._ledger_thread.enqueue(self._ledger.session_ended, record)
-        self._admission.give_back(session.lease)
+        self._admission.give_back(lease)
 
 
 def _charged_in_full(ms: int) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from pytest_dgbudget.gateway.clock import loop_time, now_ms
 from pytest_dgbudget.gateway.frames import Close
-from pytest_dgbudget.gateway.grants import IDLE, Grant, OpenLease
 from pytest_dgbudget.gateway.relay import Relay
 from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.model import ClosedBy, UsageRecord, utc_now
+from pytest_dgbudget.protocol.codes import IDLE
 from pytest_dgbudget.units import format_time
 
 _OTHER_SIGNS_SECONDS = 0.1
@@ -27,28 +27,29 @@ class Cut(Exception):
 
 
 class MeteredSession:
-    """One dialled session of a grant. ``ended`` is called with its record when its socket is closed."""
+    """One dialled session, metered from now on. ``ended`` is called once, when its socket is closed.
+
+    It is given the session, its usage record, and the instant of the end on the metering clock (milliseconds).
+    ``idle_ms``: a session in which nothing but keep-alives moved for this long is closed; None is off.
+    """
 
     def __init__(
-        self, id_: str, grant: Grant, lease: OpenLease, ended: Callable[[MeteredSession, UsageRecord], None]
+        self, id_: str, *, idle_ms: int | None, ended: Callable[[MeteredSession, UsageRecord, int], None]
     ) -> None:
         self.id = id_
-        self.grant = grant
-        self.lease = lease
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.handshake_ms: int | None = None
+        self.dialled_ms = now_ms()
+        self._idle_ms = idle_ms
         self._ended = ended
         self._dialling: asyncio.Future[Upstream] | None = None
         self._cut: Cut | None = None
         self._relay: Relay | None = None
         self._handshake_id: str | None = None
-        self._dialled_ms = now_ms()
-        grant.open_sessions.append(self)
-        lease.opened(self, self._dialled_ms)
 
     def used_ms(self) -> int:
         """What this session has used up to now."""
-        return now_ms() - self._dialled_ms
+        return now_ms() - self.dialled_ms
 
     async def dial(self, dialling: asyncio.Future[Upstream]) -> Upstream:
         """Wait for the vendor's 101; raises DialFailed, or Cut when the session is closed meanwhile."""
@@ -68,7 +69,7 @@ class MeteredSession:
         except BaseException:
             self._finish(now_ms(), "network", None, confirmed=True)
             raise
-        self.handshake_ms = now_ms() - self._dialled_ms
+        self.handshake_ms = now_ms() - self.dialled_ms
         self._handshake_id = upstream.request_id
         return upstream
 
@@ -85,8 +86,8 @@ class MeteredSession:
         self._relay.start(from_client)
         if self._cut is not None:
             self._relay.close(self._cut.closed_by, self._cut.to_client)
-        if self.grant.idle_ms is not None:
-            self._watch_idle(self.grant.idle_ms)
+        if self._idle_ms is not None:
+            self._watch_idle(self._idle_ms)
 
     def close(self, closed_by: ClosedBy, to_client: Close) -> bool:
         """End the session from our side, in whatever state it is; False when it was ending already."""
@@ -136,7 +137,7 @@ class MeteredSession:
             # Without a Welcome, the handshake's id is the best there is.
             request_id=(relay.conversation.request_id if relay else None) or self._handshake_id,
             closed_at=utc_now(),
-            ms=at_ms - self._dialled_ms,
+            ms=at_ms - self.dialled_ms,
             handshake_ms=self.handshake_ms,
             audio_in_ms=relay.conversation.audio_in.milliseconds(relay.audio_in_bytes) if relay else 0,
             audio_out_ms=relay.conversation.audio_out.milliseconds(relay.audio_out_bytes) if relay else 0,
@@ -145,9 +146,7 @@ class MeteredSession:
             confirmed=confirmed,
             tagged=relay is not None and relay.conversation.tagged,
         )
-        self.lease.closed(self, at_ms)
-        self.grant.open_sessions.remove(self)
-        self._ended(self, record)
+        self._ended(self, record, at_ms)
         self.done.set_result(None)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from json.decoder import JSONDecoder, scanstring  # type: ignore[attr-defined]
+from json import JSONDecoder
 from typing import Any
 
 
@@ -174,13 +174,14 @@ def _top_level(text: str) -> tuple[dict[str, tuple[int, int, Any]], int]:
     while text[at : at + 1] != "}":
         if fields:
             at = _skip(text, _expect(text, at, ","))
-        key, at = scanstring(text, _expect(text, at, '"'), True)
+        _expect(text, at, '"')
+        key, at = _DECODER.raw_decode(text, at)
         start = _skip(text, _expect(text, _skip(text, at), ":"))
         value, end = _DECODER.raw_decode(text, start)
         fields[key] = (start, end, value)
         at = _skip(text, end)
     if _skip(text, at + 1) != len(text):
-        raise ValueError("text behind the object")
+        raise ValueError("text after the object")
     return fields, first_key
 
 

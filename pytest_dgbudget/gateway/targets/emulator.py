@@ -20,7 +20,7 @@ class EmulatorLost(Exception):
     """There is no emulator, or none any more."""
 
 
-class Emulator:
+class EmulatorProcess:
     """A running emulator: its two URLs, its one project and the only key that it takes."""
 
     def __init__(self, process: asyncio.subprocess.Process, where: Mapping[str, str]) -> None:
@@ -47,7 +47,7 @@ class Emulator:
             await self._process.wait()
 
 
-async def start_emulator() -> Emulator:
+async def start_emulator() -> EmulatorProcess:
     """Start it and wait for the line that says where it is; raises EmulatorLost."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -60,7 +60,7 @@ async def start_emulator() -> Emulator:
     assert process.stdout is not None
     try:
         line = await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
-        return Emulator(process, json.loads(line))
+        return EmulatorProcess(process, json.loads(line))
     except (TimeoutError, asyncio.TimeoutError, ValueError, KeyError, TypeError):
         process.kill()
         raise EmulatorLost("the emulator did not start; the gateway's log says more") from None

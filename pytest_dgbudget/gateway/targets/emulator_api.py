@@ -8,13 +8,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_dgbudget.errors import GatewayError, SettingsError
-from pytest_dgbudget.gateway.targets.emulator import Emulator
+from pytest_dgbudget.gateway.targets.emulator import EmulatorProcess
 
 _PREFIX = "/emulator/v1"
 _ANSWER_SECONDS = 10
 
 
-async def ask_emulator(emulator: Emulator, method: str, path: str, body: Any = None) -> Any:
+async def ask_emulator(emulator: EmulatorProcess, method: str, path: str, body: Any = None) -> Any:
     """Return what is at this path; raises SettingsError for what the emulator calls wrong, and GatewayError."""
     status, document = await asyncio.to_thread(_exchange, emulator, method, path, body)
     if status == 200:
@@ -22,7 +22,7 @@ async def ask_emulator(emulator: Emulator, method: str, path: str, body: Any = N
     raise (SettingsError if status == 422 else GatewayError)(str(document["err_msg"]))
 
 
-def _exchange(emulator: Emulator, method: str, path: str, body: Any) -> tuple[int, Any]:
+def _exchange(emulator: EmulatorProcess, method: str, path: str, body: Any) -> tuple[int, Any]:
     from http.client import HTTPConnection, HTTPException  # here: few gateways need it
 
     url = urlsplit(emulator.api_url)
