@@ -32,8 +32,8 @@ ERRORS: Mapping[str, str] = {
     "MAXIMUM_SESSION_LENGTH_REACHED": "the session is 2 h old",
 }
 WARNINGS: Mapping[str, str] = {
-    "INJECT_AGENT_MESSAGE_DURING_USER_SPEECH": "behind InjectionRefused, when the user spoke",
-    "INJECT_AGENT_MESSAGE_DURING_AGENT_SPEECH": "behind InjectionRefused, when the agent was in mid-turn",
+    "INJECT_AGENT_MESSAGE_DURING_USER_SPEECH": "after InjectionRefused, when the user spoke",
+    "INJECT_AGENT_MESSAGE_DURING_AGENT_SPEECH": "after InjectionRefused, when the agent was in mid-turn",
     "PROMPT_TOO_LONG": "a prompt over 25,000 characters without an endpoint of one's own",
     "THINK_REQUEST_FAILED": SCRIPTED,
     "SPEAK_REQUEST_FAILED": SCRIPTED,
