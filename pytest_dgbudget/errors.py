@@ -72,7 +72,7 @@ class SessionClosed(DgBudgetError, ConnectionError):
 
 
 class HandshakeRefused(DgBudgetError, ConnectionError):
-    """The handshake failed: HTTP ``status``, the vendor's ``code`` and ``vendor_message``, ``request_id`` if told."""
+    """The handshake failed: HTTP ``status``, the vendor's ``code`` and ``vendor_message``, ``request_id`` if known."""
 
     def __init__(self, message: str, *, status: int, code: str, vendor_message: str, request_id: str | None) -> None:
         super().__init__(message)

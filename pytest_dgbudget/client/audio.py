@@ -49,7 +49,7 @@ async def send_paced(
 ) -> None:
     """Send audio in frames: frame n at start + n · 20 ms ÷ pace, so that nothing drifts; None for all at once.
 
-    Returns when the last frame has been played. Raises SettingsError where bytes don't tell time.
+    Returns when the last frame has been played. Raises SettingsError for compressed encodings.
     """
     frames = _frames(audio, format_, pace)
     loop = asyncio.get_running_loop()
@@ -67,7 +67,7 @@ def _frames(audio: bytes, format_: AudioFormat, pace: float | None) -> list[byte
         raise SettingsError(f"pace {pace!r} is not a positive number; 1.0 is real time, None as fast as possible")
     if format_.bytes_per_sample is None:
         if pace is not None:
-            raise SettingsError(f"{format_.encoding} can't be paced: its bytes don't tell time; use pace=None")
+            raise SettingsError(f"{format_.encoding} can't be paced: its bytes have no fixed duration; use pace=None")
         return [audio[at : at + 4096] for at in range(0, len(audio), 4096)]
     frames = -(-len(audio) * 1000 // (format_.bytes_per_sample * format_.sample_rate * FRAME_MS))
     ends = [format_.bytes_per_sample * (n * format_.sample_rate * FRAME_MS // 1000) for n in range(frames)]

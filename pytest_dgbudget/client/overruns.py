@@ -1,4 +1,4 @@
-"""An overrun, as the gateway tells it, into the error that users see."""
+"""An overrun, as the gateway reports it, into the error that users see."""
 
 from __future__ import annotations
 

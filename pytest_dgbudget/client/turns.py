@@ -21,7 +21,7 @@ class Turn:
 def end_of_turn(messages: Sequence[Message], text: str, greeting: str = "") -> int | None:
     """Return how many messages the turn that ``text`` began is long; None while it is not whole.
 
-    It is whole with the AgentAudioDone behind the agent's words. What was still being said before the agent took up
+    It is whole with the AgentAudioDone after the agent's words. What was still being said before the agent took up
     the user's message, such as its greeting, is no reply to it, and words before a function call are not the last ones.
     """
     replied = False
@@ -46,7 +46,7 @@ def reply_of(messages: Sequence[Message], text: str, greeting: str = "") -> str:
 
 
 def _taken_up(messages: Sequence[Message], text: str, greeting: str) -> int:
-    """Return the position behind the agent's echo of the user's message, or else behind its greeting."""
+    """Return the position after the agent's echo of the user's message, or else after its greeting."""
     for role, content in (("user", text), ("assistant", greeting)):
         for position, message in enumerate(messages):
             if _is_said(message, role, content):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.supervisor import Supervisor, listen
 from pytest_dgbudget.errors import DgBudgetError, GatewayError
+from pytest_dgbudget.report.document import FinishedRun, with_notice, without_document
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -22,9 +22,9 @@ class RunHandle:
         self.gateway = gateway
         self._supervisor = supervisor
         # Written before the waiting for the statement begins, and all there is when nobody is left to wait for.
-        self._first_report: dict[str, Any] | None = None
+        self._first_report: FinishedRun | None = None
 
-    def finish(self, exit_status: int, *, wait: bool, still_waiting: Callable[[], None]) -> dict[str, Any]:
+    def finish(self, exit_status: int, *, wait: bool, still_waiting: Callable[[], None]) -> FinishedRun:
         """End the run and return its document, the report's path, and notices.
 
         ``wait``: for the comparison with the vendor's statement; ``still_waiting`` is called when that takes a while.
@@ -34,13 +34,13 @@ class RunHandle:
         except DgBudgetError as error:
             first = self._first_report
             if first is not None:
-                return {**first, "notices": [*first["notices"], str(error)]}
-            return {"document": None, "report": None, "notices": [f"no report could be made: {error}"]}
+                return with_notice(first, str(error))
+            return without_document(f"no report could be made: {error}")
         finally:
             if self._supervisor is not None:
                 self._supervisor.retire()
 
-    def _finished(self, exit_status: int, still_waiting: Callable[[], None], *, wait: bool) -> dict[str, Any]:
+    def _finished(self, exit_status: int, still_waiting: Callable[[], None], *, wait: bool) -> FinishedRun:
         """Return the final report.
 
         Ctrl-C ends the waiting and nothing else, wherever in here it comes: what is asked again is answered again.
@@ -52,8 +52,8 @@ class RunHandle:
                 self.gateway.tell("stop")
                 still_waiting = _say_nothing
 
-    def _final_report(self, exit_status: int, still_waiting: Callable[[], None], *, wait: bool) -> dict[str, Any]:
-        report: dict[str, Any] | None = self.gateway.ask("finish", exit_status=exit_status, wait=wait)
+    def _final_report(self, exit_status: int, still_waiting: Callable[[], None], *, wait: bool) -> FinishedRun:
+        report: FinishedRun | None = self.gateway.ask("finish", exit_status=exit_status, wait=wait)
         assert report is not None
         self._first_report = report
         while report is None or report["reconciling"]:

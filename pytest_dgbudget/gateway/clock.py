@@ -12,7 +12,7 @@ from pytest_dgbudget.gateway.coalescing import CoalescingSelector
 # On macOS it is CLOCK_MONOTONIC that counts a suspend; Linux has another one for that.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
-# The system's own timers stand still during a suspend: behind it they are late by its whole length.
+# The system's own timers stand still during a suspend: after it they are late by its whole length.
 _LOOK_SECONDS = 0.1
 
 

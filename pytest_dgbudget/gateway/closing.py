@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, ParamSpec
+from typing import ParamSpec
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import LedgerError
@@ -20,7 +20,7 @@ from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.reconcile.polling import not_asked, switched_off
 from pytest_dgbudget.reconcile.question import Question, question_of, stated_leases
 from pytest_dgbudget.reconcile.result import NOTHING_TO_COMPARE, Reconciliation
-from pytest_dgbudget.report.document import failed_by_overrun, usage_document, write_usage
+from pytest_dgbudget.report.document import FinishedRun, write_report
 
 _UNTOLD = "pytest never said that it finished, so the statement was not waited for"
 _STOPPED = "the run was stopped, so the statement was not waited for"
@@ -54,9 +54,9 @@ class Closing:
         self._notices = notices
         self._vendor = vendor
         self._given_up = asyncio.Event()
-        self._reconciling: asyncio.Task[dict[str, Any]] | None = None
+        self._reconciling: asyncio.Task[FinishedRun] | None = None
 
-    async def close(self, run: Run, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> dict[str, Any]:
+    async def close(self, run: Run, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> FinishedRun:
         """Close and report; with ``wait``, go on and compare with the statement."""
         await run.end_all(closed_by)
         await self._note(self._ledger.end, exit_status)
@@ -71,7 +71,7 @@ class Closing:
         self._reconciling = asyncio.ensure_future(self._reconcile(question, first))
         return await first
 
-    async def reconciled(self, within: float) -> dict[str, Any] | None:
+    async def reconciled(self, within: float) -> FinishedRun | None:
         """Return the final report; None when it is not there within so many seconds."""
         assert self._reconciling is not None
         await asyncio.wait([self._reconciling], timeout=within)
@@ -100,7 +100,7 @@ class Closing:
             return not_asked(question, "pending", _NO_TIME)
         return None
 
-    async def _reconcile(self, question: Question, first: asyncio.Future[dict[str, Any]]) -> dict[str, Any]:
+    async def _reconcile(self, question: Question, first: asyncio.Future[FinishedRun]) -> FinishedRun:
         result = await self._asked(question)
         await asyncio.wait([first])  # else that report could be written over the last one
         return await self._finished(question, result)
@@ -114,7 +114,7 @@ class Closing:
         timeout = self._run_config.reconcile_timeout_ms / 1000
         return await ask_for_statement(question, access, timeout, self._given_up)
 
-    async def _finished(self, question: Question, result: Reconciliation) -> dict[str, Any]:
+    async def _finished(self, question: Question, result: Reconciliation) -> FinishedRun:
         """Keep the result in the ledger, with what it says of leases that nobody here saw end, and report it."""
         if left_out := question.left_out():
             result = replace(result, reasons=(*result.reasons, _OTHER_EMULATOR.format(left_out)))
@@ -132,26 +132,13 @@ class Closing:
         except LedgerError as error:
             self._notices.append(str(error))
 
-    async def _report(self, facts: RunFacts, *, reconciling: bool) -> dict[str, Any]:
-        """Write the report; on a thread, for a long one would keep the beats from the owners."""
-        return await asyncio.to_thread(self._reported, facts, reconciling=reconciling)
-
-    def _reported(self, facts: RunFacts, *, reconciling: bool) -> dict[str, Any]:
-        document = usage_document(facts)
-        report: str | None = None
-        try:
-            report = str(write_usage(document, self._run_config.report_dir))
-        except OSError as error:
-            notice = (
-                f"the report can't be written to {self._run_config.report_dir}: {error}; "
-                "the ledger has it, and --dg-report-dir names another folder"
-            )
-            if notice not in self._notices:
-                self._notices.append(notice)
-        return {
-            "document": document,
-            "report": report,
-            "notices": list(self._notices),
-            "failed_by_overrun": failed_by_overrun(facts, document, self._invocation),
-            "reconciling": reconciling,
-        }
+    async def _report(self, facts: RunFacts, *, reconciling: bool) -> FinishedRun:
+        """Write the report; on a thread, for a long one would keep the heartbeats from the owners."""
+        return await asyncio.to_thread(
+            write_report,
+            facts,
+            self._run_config.report_dir,
+            self._invocation,
+            self._notices,
+            reconciling=reconciling,
+        )

@@ -41,7 +41,7 @@ class FrameReader:
     ``on_text`` gets each text message that is short enough to read. While ``holding``, text messages are kept back
     until they are whole and ``on_text`` returns the frames to send in their place; one that is longer than
     ``hold_up_to`` makes it ``too_big``, and nothing passes any more.
-    ``close`` is the peer's Close once it came; it is never passed on, and nothing behind it is.
+    ``close`` is the peer's Close once it came; it is never passed on, and nothing after it is.
 
     Whatever comes, it keeps no more than one text that may be read, one frame that passes whole, and a header; and
     each byte is copied a few times at most, however small the pieces are.

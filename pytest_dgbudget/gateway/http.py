@@ -24,7 +24,7 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request's head; header names are lower case. ``rest`` came behind it."""
+    """A request's head; header names are lower case. ``rest`` came after it."""
 
     method: str
     path: str

@@ -35,6 +35,7 @@ from pytest_dgbudget.model import ClosedBy, Invocation
 from pytest_dgbudget.paths import network_file_system
 from pytest_dgbudget.processes import process_started
 from pytest_dgbudget.protocol.startup import GatewayConfig, load
+from pytest_dgbudget.report.document import FinishedRun
 
 _CONTROLLER_SECONDS = 10
 _MOST_FILES = 65_536
@@ -83,7 +84,7 @@ class Gateway:
         self._failed: DgBudgetError | None = None
         self._emulator: EmulatorProcess | None = None
         self._closing: Closing | None = None
-        self._finishing: asyncio.Task[dict[str, Any]] | None = None
+        self._finishing: asyncio.Task[FinishedRun] | None = None
 
     async def serve(self) -> None:
         """Take connections until the run is over and its owners know."""
@@ -283,13 +284,13 @@ class Gateway:
         if self._closing is not None:
             await self._closing.give_up()
 
-    async def _told_to_finish(self, exit_status: int, *, wait: bool) -> dict[str, Any]:
+    async def _told_to_finish(self, exit_status: int, *, wait: bool) -> FinishedRun:
         finished = await self._finish(exit_status, "teardown", wait=wait)
         if not finished["reconciling"]:
             self._say_goodbye()
         return finished
 
-    async def _reconciliation(self, exit_status: int, *, wait: bool) -> dict[str, Any] | None:
+    async def _reconciliation(self, exit_status: int, *, wait: bool) -> FinishedRun | None:
         """Answer an owner that waits: the final report, or None for now."""
         if self._finishing is None or self._closing is None:
             # It waited for one that died meanwhile.
@@ -302,7 +303,7 @@ class Gateway:
     def _say_goodbye(self) -> None:
         asyncio.get_running_loop().call_later(_GOODBYE_SECONDS, self._over.set)
 
-    async def _finish(self, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> dict[str, Any]:
+    async def _finish(self, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> FinishedRun:
         if self._finishing is None:
             run = await self.run()
             assert self._closing is not None

@@ -189,7 +189,7 @@ class Relay:
             self.close("client", Close(1009, "a message before Settings is over 16 MiB"))
 
     def _pass_on(self, reader: FrameReader, data: bytes) -> bytes:
-        """Return what may pass of what came, and note what it tells about the session."""
+        """Return what may pass of what came, and note what it says of the session."""
         bytes_before, frames_before = reader.binary_bytes, reader.binary_frames
         passed = reader.feed(data)
         if reader.binary_bytes != bytes_before:

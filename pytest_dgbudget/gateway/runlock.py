@@ -47,7 +47,7 @@ def _lock_file(folder: Path, run: str) -> Path:
 
 
 def _lock(path: Path) -> int | None:
-    """Lock the file that is at ``path`` now: whoever held it before may just have removed the one we opened."""
+    """Lock the file that is at ``path`` now: its last holder may just have removed the one we opened."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:

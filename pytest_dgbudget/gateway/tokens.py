@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Tokens(Generic[T]):
-    """A table from token to what it means; only digests are kept, so that looking one up tells nothing by its time."""
+    """A table from token to what it means; only digests are kept, so that the time of a look-up reveals nothing."""
 
     def __init__(self) -> None:
         self._meanings: dict[bytes, T] = {}

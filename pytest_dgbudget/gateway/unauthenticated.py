@@ -22,5 +22,5 @@ class UnauthenticatedConnections:
             oldest.abort()
 
     def leave(self, transport: asyncio.Transport) -> None:
-        """It is known now, or gone; again is fine."""
+        """It is known now, or gone. May be called again."""
         self._transports.pop(transport, None)

@@ -1,4 +1,4 @@
-"""Dial the vendor: the handshake is the websockets library's, the bytes behind it are ours."""
+"""Dial the vendor: the handshake is the websockets library's, the bytes after it are ours."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Upstream:
 
     @property
     def rest(self) -> bytes:
-        """What has come behind the response's head up to now: it grows until another protocol takes over."""
+        """What has come after the response's head up to now: it grows until another protocol takes over."""
         return self._connection.rest
 
 

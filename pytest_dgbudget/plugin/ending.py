@@ -11,6 +11,7 @@ from pytest_dgbudget.plugin.state import State
 if TYPE_CHECKING:
     from pytest_dgbudget.control.run import RunHandle
     from pytest_dgbudget.ledger.facts import RunFacts
+    from pytest_dgbudget.report.document import FinishedRun
 
 _RAN_TO_ITS_END = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
@@ -43,7 +44,7 @@ class Ending:
             wait = exitstatus in _RAN_TO_ITS_END and not session.shouldfail and not session.shouldstop
             state.finished = run.finish(int(exitstatus), wait=wait, still_waiting=lambda: _say_waiting(session.config))
         elif state.failed is not None:
-            state.finished = {"document": None, "report": None, "notices": [f"no report: {state.failed}"]}
+            state.finished = _without_document(f"no report: {state.failed}")
         elif state.given and state.run_config.budget_ms is not None:
             state.finished = _report_without_gateway(state, int(exitstatus))
         if state.finished is not None:
@@ -73,7 +74,7 @@ class Ending:
             self._state.run = self._state.activation.stop_waiting()
         return self._state.run
 
-    def _write_junit(self, config: pytest.Config, finished: dict[str, Any]) -> None:
+    def _write_junit(self, config: pytest.Config, finished: FinishedRun) -> None:
         from pytest_dgbudget.plugin.junit import JUnitFile, attachment_path, run_properties
 
         file, document, report = JUnitFile.of(config), finished["document"], finished["report"]
@@ -89,7 +90,7 @@ class Ending:
 
     def _say(self, notice: str) -> None:
         assert self._state.finished is not None
-        self._state.finished["notices"] = [*self._state.finished["notices"], notice]
+        self._state.finished["notices"].append(notice)
 
     def _lacks_required_reconciliation(self) -> bool:
         finished = self._state.finished
@@ -99,8 +100,8 @@ class Ending:
         return document is None or document["reconciliation"]["verdict"] != "reconciled"
 
     def _only_overruns_failed(self, session: pytest.Session) -> bool:
-        by_overrun: int = (self._state.finished or {}).get("failed_by_overrun", 0)
-        return by_overrun == session.testsfailed > 0
+        finished = self._state.finished
+        return finished is not None and finished["failed_by_overrun"] == session.testsfailed > 0
 
 
 def _say_waiting(config: pytest.Config) -> None:
@@ -111,17 +112,17 @@ def _say_waiting(config: pytest.Config) -> None:
         reporter.flush()  # Where the output is no terminal, it would be told when it is over.
 
 
-def _report_without_gateway(state: State, exit_status: int) -> dict[str, Any]:
-    """A budget was given and nothing asked for a session: that is a result, too."""
-    from pytest_dgbudget.report.document import usage_document, write_usage
+def _without_document(notice: str) -> FinishedRun:
+    from pytest_dgbudget.report.document import without_document
 
-    run_config = state.run_config
-    document = usage_document(_facts_without_gateway(state, exit_status))
-    try:
-        return {"document": document, "report": str(write_usage(document, run_config.report_dir)), "notices": []}
-    except OSError as error:
-        notice = f"the report can't be written to {run_config.report_dir}: {error}; name another --dg-report-dir"
-        return {"document": document, "report": None, "notices": [notice]}
+    return without_document(notice)
+
+
+def _report_without_gateway(state: State, exit_status: int) -> FinishedRun:
+    """A budget was given and nothing asked for a session: that is a result, too."""
+    from pytest_dgbudget.report.document import write_report
+
+    return write_report(_facts_without_gateway(state, exit_status), state.run_config.report_dir, "", ())
 
 
 def _facts_without_gateway(state: State, exit_status: int) -> RunFacts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_dgbudget.control.run import RunHandle
     from pytest_dgbudget.errors import DgBudgetError
     from pytest_dgbudget.plugin.xdist import SocketActivation
+    from pytest_dgbudget.report.document import FinishedRun
 
 STATE = pytest.StashKey["State"]()
 
@@ -51,7 +52,7 @@ class State:
         self.run: RunHandle | None = None
         self.activation: SocketActivation | None = None
         self.crashed: list[pytest.TestReport] = []
-        self.finished: dict[str, Any] | None = None
+        self.finished: FinishedRun | None = None
 
     @cached_property
     def run_config(self) -> RunConfig:

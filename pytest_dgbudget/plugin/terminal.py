@@ -1,15 +1,13 @@
-"""What the plugin says in the terminal: one line before the tests, a table behind them."""
+"""What the plugin says in the terminal: one line before the tests, a table after them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pytest_dgbudget.config.resolve import RunConfig
-from pytest_dgbudget.report.document import FILE_NAME
+from pytest_dgbudget.report.document import FILE_NAME, FinishedRun, UsageDocument
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.terminal import longest_wait, run_line, table_of_tests
 from pytest_dgbudget.units import format_time
@@ -27,7 +25,7 @@ def header_line(run_config: RunConfig, rootdir: Path, *, in_parallel: bool) -> s
     return line
 
 
-def show(terminalreporter: pytest.TerminalReporter, finished: Mapping[str, Any], rootdir: Path) -> None:
+def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootdir: Path) -> None:
     """Write the table of tests (not under -q), the run's line, and what the user should know besides."""
     document = finished["document"]
     if terminalreporter.verbosity < -1:
@@ -48,7 +46,7 @@ def show(terminalreporter: pytest.TerminalReporter, finished: Mapping[str, Any],
         terminalreporter.write_line(notice, yellow=True)
 
 
-def _show_reconciliation(terminalreporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
+def _show_reconciliation(terminalreporter: pytest.TerminalReporter, document: UsageDocument) -> None:
     line = verdict_line(document)
     if line is None:
         return

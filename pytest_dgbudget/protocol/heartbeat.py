@@ -1,4 +1,4 @@
-"""When a gateway counts as hung: it owes each of its owners a beat every HEARTBEAT_MS.
+"""When a gateway counts as hung: it owes each of its owners a heartbeat every HEARTBEAT_MS.
 
 Pure: time comes in as integer milliseconds of one monotonic clock.
 """
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 HEARTBEAT_MS = 500
 # So many in a row are missing when a gateway is hung.
 MISSES = 6
-# An owner that was held up itself (by a regex with the GIL, say) for longer can't tell who was late.
+# An owner that was held up itself (by a regex with the GIL, say) for longer can't know who was late.
 _OWN_GAP_MS = 1000
 
 
 @dataclass(slots=True)
 class Heartbeat:
-    """An owner's count of the beats that did not come; it looks every HEARTBEAT_MS."""
+    """An owner's count of the heartbeats that did not come; it looks every HEARTBEAT_MS."""
 
     looked_at_ms: int
     missed: int = 0
@@ -25,7 +25,7 @@ class Heartbeat:
         self.missed = 0
 
     def is_hung(self, now_ms: int) -> bool:
-        """Look once more, and tell whether the gateway hangs."""
+        """Look once more, and return whether the gateway hangs."""
         held_up = now_ms - self.looked_at_ms > _OWN_GAP_MS
         self.missed = 0 if held_up else self.missed + 1
         self.looked_at_ms = now_ms

@@ -1,4 +1,4 @@
-"""What a gateway is told when it starts: one JSON document on its stdin, never argv or environment."""
+"""What a gateway is given when it starts: one JSON document on its stdin, never argv or environment."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pytest_dgbudget.config.resolve import RunConfig, from_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
-    """``pid`` and ``started`` tell the pytest that starts it (see hello.process_started).
+    """``pid`` and ``started`` name the pytest that starts it (see processes.process_started).
 
-    ``predecessor`` tells how the gateway ended that this one replaces; None for the first of an invocation.
-    ``listener`` is the inherited descriptor of the listening socket, ``log`` the file behind stdout and stderr.
+    ``predecessor`` says how the gateway that this one replaces ended; None for the first of an invocation.
+    ``listener`` is the inherited descriptor of the listening socket, ``log`` the file that stdout and stderr go to.
     """
 
     run_config: RunConfig

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts
 from pytest_dgbudget.model import was_cut
@@ -23,6 +23,121 @@ FILE_NAME = "usage.json"
 # pytest's own exit status for an interrupted run.
 _INTERRUPTED = 2
 
+RunVerdict = Literal["overrun", "interrupted", "within"]
+TestVerdict = Literal["overrun", "within"]
+
+
+class RunFigures(TypedDict):
+    """What the run came to."""
+
+    id: str
+    started_at: str
+    finished_at: str | None
+    target: str
+    billed: bool
+    budget_seconds: float | None
+    used_seconds: float
+    sessions: int
+    cost_usd: float | None
+    cost_budget_usd: float | None
+    prices_as_of: str | None
+    at_risk_seconds: float
+    overshoot_seconds: float
+    verdict: RunVerdict
+    failing: bool
+    complete: bool
+
+
+class AttemptFigures(TypedDict):
+    """What one attempt of a test came to; ``cut``: a budget closed one of its sessions."""
+
+    nodeid: str
+    attempt: int
+    outcome: str | None
+    budget_seconds: float | None
+    used_seconds: float
+    waited_seconds: float
+    cost_usd: float | None
+    sessions: int
+    cut: bool
+    refused: int
+    verdict: TestVerdict
+
+
+class SessionFigures(TypedDict):
+    """What one session came to."""
+
+    id: str
+    request_id: str | None
+    nodeid: str
+    attempt: int
+    opened_at: str
+    closed_at: str | None
+    seconds: float | None
+    handshake_seconds: float | None
+    audio_in_seconds: float | None
+    audio_out_seconds: float | None
+    tier: str | None
+    cost_usd: float | None
+    closed_by: str | None
+    close_code: int | None
+    confirmed: bool
+
+
+class UsageDocument(TypedDict):
+    """``usage.json``; ``reconciliation`` is as ``Reconciliation.to_json`` has it."""
+
+    schema: str
+    run: RunFigures
+    tests: list[AttemptFigures]
+    sessions: list[SessionFigures]
+    reconciliation: Mapping[str, Any]
+
+
+class FinishedRun(TypedDict):
+    """What is known at the end of a run. None: no document could be made, no report was written.
+
+    ``failed_by_overrun`` counts the tests of this invocation that only a budget failed; ``reconciling``: the vendor's
+    statement is still being read, and another report follows.
+    """
+
+    document: UsageDocument | None
+    report: str | None
+    notices: list[str]
+    failed_by_overrun: int
+    reconciling: bool
+
+
+def without_document(notice: str) -> FinishedRun:
+    """Return the end of a run of which no document could be made, and why."""
+    return {"document": None, "report": None, "notices": [notice], "failed_by_overrun": 0, "reconciling": False}
+
+
+def with_notice(finished: FinishedRun, notice: str) -> FinishedRun:
+    """Return the same end with one notice more."""
+    return {**finished, "notices": [*finished["notices"], notice]}
+
+
+def write_report(
+    facts: RunFacts, folder: Path, invocation: str, notices: Sequence[str], *, reconciling: bool = False
+) -> FinishedRun:
+    """Write the report of a run. A folder that can't be written is one notice more, and no report."""
+    document, notices = usage_document(facts), list(notices)
+    report: str | None = None
+    try:
+        report = str(write_usage(document, folder))
+    except OSError as error:
+        notice = f"the report can't be written to {folder}: {error}; name another folder with --dg-report-dir"
+        notices.append(notice)
+    return {
+        "document": document,
+        "report": report,
+        "notices": notices,
+        "failed_by_overrun": failed_by_overrun(facts, document, invocation),
+        "reconciling": reconciling,
+    }
+
+
 _NOT_RECONCILED: dict[str, Any] = {
     "verdict": "off",
     "checked_at": None,
@@ -34,7 +149,7 @@ _NOT_RECONCILED: dict[str, Any] = {
 }
 
 
-def usage_document(facts: RunFacts) -> dict[str, Any]:
+def usage_document(facts: RunFacts) -> UsageDocument:
     """Build the whole document of a run."""
     attempts = {attempt.id: attempt for attempt in facts.attempts}
     sessions_of = _grouped(facts.sessions)
@@ -49,7 +164,7 @@ def usage_document(facts: RunFacts) -> dict[str, Any]:
     }
 
 
-def failed_by_overrun(facts: RunFacts, document: Mapping[str, Any], invocation: str) -> int:
+def failed_by_overrun(facts: RunFacts, document: UsageDocument, invocation: str) -> int:
     """Count the attempts of one invocation that failed and had an overrun which was not tolerated."""
     return sum(
         _fails(test, attempt) and attempt.outcome is not None and attempt.invocation == invocation
@@ -57,7 +172,7 @@ def failed_by_overrun(facts: RunFacts, document: Mapping[str, Any], invocation: 
     )
 
 
-def write_usage(document: Mapping[str, Any], folder: Path) -> Path:
+def write_usage(document: UsageDocument, folder: Path) -> Path:
     """Write the document at once or not at all, and return its path; raises OSError."""
     make_folder(folder)
     path = folder / FILE_NAME
@@ -83,7 +198,7 @@ def _grouped(records: Iterable[Any]) -> dict[str, list[Any]]:
     return groups
 
 
-def _run(facts: RunFacts, tests: list[dict[str, Any]]) -> dict[str, Any]:
+def _run(facts: RunFacts, tests: list[AttemptFigures]) -> RunFigures:
     last = facts.invocations[-1]
     ends = [invocation.finished_at for invocation in facts.invocations]
     exits = [invocation.exit_status for invocation in facts.invocations]
@@ -107,19 +222,19 @@ def _run(facts: RunFacts, tests: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _run_verdict(tests: list[dict[str, Any]], exits: list[int | None]) -> str:
+def _run_verdict(tests: list[AttemptFigures], exits: list[int | None]) -> RunVerdict:
     if any(test["verdict"] == "overrun" for test in tests):
         return "overrun"
     return "interrupted" if None in exits or _INTERRUPTED in exits else "within"
 
 
-def _fails(test: Mapping[str, Any], attempt: AttemptFacts) -> bool:
+def _fails(test: AttemptFigures, attempt: AttemptFacts) -> bool:
     """An overrun changes the exit status, unless it was refused under skip, expected by xfail or rerun."""
     only_tolerated = attempt.refused > 0 and attempt.refused_untolerated == 0 and not test["cut"]
     return test["verdict"] == "overrun" and not only_tolerated and attempt.outcome in {"failed", "error", None}
 
 
-def _test(attempt: AttemptFacts, sessions: list[SessionFacts], leases: list[LeaseFacts]) -> dict[str, Any]:
+def _test(attempt: AttemptFacts, sessions: list[SessionFacts], leases: list[LeaseFacts]) -> AttemptFigures:
     cut = any(was_cut(session.closed_by) for session in sessions)
     return {
         "nodeid": attempt.nodeid,
@@ -136,7 +251,7 @@ def _test(attempt: AttemptFacts, sessions: list[SessionFacts], leases: list[Leas
     }
 
 
-def _session(session: SessionFacts, attempt: AttemptFacts) -> dict[str, Any]:
+def _session(session: SessionFacts, attempt: AttemptFacts) -> SessionFigures:
     return {
         "id": session.id,
         "request_id": session.request_id,

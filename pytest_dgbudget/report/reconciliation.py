@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pytest_dgbudget.report.document import RunFigures, UsageDocument
 from pytest_dgbudget.rules.reconciliation import AGREEING, Tolerance
 from pytest_dgbudget.units import known_sum, seconds
 
@@ -13,7 +14,7 @@ _MOST_SENTENCES = 10
 Line = Mapping[str, Any]
 
 
-def verdict_line(document: Mapping[str, Any]) -> str | None:
+def verdict_line(document: UsageDocument) -> str | None:
     """Say in one line what came of the comparison; None when it was switched off."""
     reconciliation = document["reconciliation"]
     if reconciliation["verdict"] == "off":
@@ -31,7 +32,7 @@ def verdict_line(document: Mapping[str, Any]) -> str | None:
     return f"reconciliation: {reconciliation['verdict']}; {figures}"
 
 
-def sentences(document: Mapping[str, Any]) -> list[str]:
+def sentences(document: UsageDocument) -> list[str]:
     """Say of everything that disagrees or could not be checked what it is, and what to do."""
     reconciliation = document["reconciliation"]
     disagreeing = [line for line in reconciliation["lines"] if line["class"] in _SENTENCES]
@@ -45,7 +46,7 @@ def sentences(document: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def _totals_that_differ(reconciliation: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[str]:
+def _totals_that_differ(reconciliation: Mapping[str, Any], run: RunFigures) -> Iterator[str]:
     totals = reconciliation["totals"] or {}
     for name, unit in (("hours", "seconds"), ("dollars", "usd")):
         total = totals.get(name)
@@ -63,7 +64,7 @@ def _amount(value: float | None, unit: str) -> str:
     return f"{value:.2f}s" if unit == "seconds" else f"${value:.4f}"
 
 
-def _duration(line: Line, document: Mapping[str, Any]) -> str:
+def _duration(line: Line, document: UsageDocument) -> str:
     more = "more" if line["delta_seconds"] > 0 else "less"
     allowed = _tolerance(document).allowed_ms(round(1000 * line["local_seconds"]))
     return (
@@ -73,28 +74,28 @@ def _duration(line: Line, document: Mapping[str, Any]) -> str:
     )
 
 
-def _missing_at_vendor(line: Line, document: Mapping[str, Any]) -> str:
+def _missing_at_vendor(line: Line, document: UsageDocument) -> str:
     return (
         f"{_request(line)}: we metered {line['local_seconds']:.2f}s, and the statement does not have it although it "
         f"should by now (dg_vendor_grace). Is --dg-project right ({document['reconciliation']['project']})?"
     )
 
 
-def _missing_in_ledger(line: Line, document: Mapping[str, Any]) -> str:
+def _missing_in_ledger(line: Line, document: UsageDocument) -> str:
     return (
         f"{_request(line)}: the statement has {_amount(line['vendor_seconds'], 'seconds')} of it under the tag "
         f"dgbudget-{document['run']['id']}, and this run never opened it. Does something else use this --dg-run-id?"
     )
 
 
-def _duplicate(line: Line, document: Mapping[str, Any]) -> str:
+def _duplicate(line: Line, document: UsageDocument) -> str:
     return (
         f"{_request(line)}: the statement has rows of it that differ, {_amount(line['vendor_seconds'], 'seconds')} "
         "together. Ask Deepgram support whether it was billed more than once"
     )
 
 
-def _unconfirmed(line: Line, document: Mapping[str, Any]) -> str:
+def _unconfirmed(line: Line, document: UsageDocument) -> str:
     if line["local_seconds"] is not None:
         return f"{_request(line)}: we metered {line['local_seconds']:.2f}s, and the vendor never told its request id"
     if line["vendor_seconds"] is not None:
@@ -118,6 +119,6 @@ def _request(line: Line) -> str:
     return f"request {shown}{test}"
 
 
-def _tolerance(document: Mapping[str, Any]) -> Tolerance:
+def _tolerance(document: UsageDocument) -> Tolerance:
     given = document["reconciliation"]["tolerance"]
     return Tolerance(ms=round(1000 * given["seconds"]), share=given["share"])

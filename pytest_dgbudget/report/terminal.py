@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from io import StringIO
-from typing import Any
+
+from pytest_dgbudget.report.document import AttemptFigures, UsageDocument
 
 _BAR_CELLS = 20
 
 
-def table_of_tests(document: Mapping[str, Any], *, width: int, color: bool) -> str:
+def table_of_tests(document: UsageDocument, *, width: int, color: bool) -> str:
     """Lay out one line per test attempt, fitted to ``width`` columns."""
     from rich.console import Console
     from rich.table import Table
@@ -30,7 +30,7 @@ def table_of_tests(document: Mapping[str, Any], *, width: int, color: bool) -> s
     return output.getvalue()
 
 
-def _cells(test: Mapping[str, Any]) -> list[str]:
+def _cells(test: AttemptFigures) -> list[str]:
     name = test["nodeid"] if test["attempt"] == 1 else f"{test['nodeid']} (attempt {test['attempt']})"
     return [
         name,
@@ -42,13 +42,13 @@ def _cells(test: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _verdict(test: Mapping[str, Any]) -> str:
+def _verdict(test: AttemptFigures) -> str:
     if test["verdict"] == "within":
         return "within"
     return "overrun, cut" if test["cut"] else "overrun, refused"
 
 
-def run_line(document: Mapping[str, Any]) -> str:
+def run_line(document: UsageDocument) -> str:
     """Say in one line what the run used of its budget, with a bar, and its verdict."""
     run = document["run"]
     used, budget = run["used_seconds"], run["budget_seconds"]
@@ -56,17 +56,17 @@ def run_line(document: Mapping[str, Any]) -> str:
     billed = "billed" if run["billed"] else f"{run['target']}, not billed"
     sessions = f"{run['sessions']} session{'' if run['sessions'] == 1 else 's'}"
     extras = "".join(
-        f"; {run[key]:.2f}s {what}"
-        for key, what in (
-            ("at_risk_seconds", "charged without having been seen"),
-            ("overshoot_seconds", "beyond what was set aside"),
+        f"; {seconds:.2f}s {what}"
+        for seconds, what in (
+            (run["at_risk_seconds"], "charged without having been seen"),
+            (run["overshoot_seconds"], "beyond what was set aside"),
         )
-        if run[key]
+        if seconds
     )
     return f"used {used:.2f}s{of_budget} in {sessions} ({billed}); verdict: {run['verdict']}{extras}"
 
 
-def longest_wait(document: Mapping[str, Any]) -> str | None:
+def longest_wait(document: UsageDocument) -> str | None:
     """Name the test that waited longest, if any waited over a second, and what would change that."""
     longest = max(document["tests"], key=lambda test: float(test["waited_seconds"]), default=None)
     if longest is None or longest["waited_seconds"] < 1:

@@ -22,7 +22,7 @@ class AudioFormat:
 
     @property
     def bytes_per_sample(self) -> int | None:
-        """None where bytes don't tell time (compressed encodings)."""
+        """None where the number of bytes says nothing of it (compressed encodings)."""
         return _BYTES_PER_SAMPLE.get(self.encoding)
 
     def milliseconds(self, size: int) -> int | None:

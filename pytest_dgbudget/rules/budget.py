@@ -45,7 +45,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """This scope nearly spent, whoever gives back what."""
+    """This scope is nearly spent, even if all that is leased came back."""
 
     scope: Scope
 

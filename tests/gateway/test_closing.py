@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.reconcile.question import Question
+from pytest_dgbudget.report.document import FinishedRun, without_document
 
 
 @pytest.mark.asyncio
@@ -25,11 +26,11 @@ async def test_the_last_report_waits_for_the_first_however_soon_the_statement_co
 
     monkeypatch.setattr(Closing, "_asked", at_once)
     monkeypatch.setattr(Closing, "_finished", write)
-    first: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+    first: asyncio.Future[FinishedRun] = asyncio.get_running_loop().create_future()
     reconciling = asyncio.ensure_future(object.__new__(Closing)._reconcile(cast(Question, None), first))
     for _ in range(10):
         await asyncio.sleep(0)
     assert written == []
-    first.set_result({})
+    first.set_result(without_document("made first"))
     await reconciling
     assert written == ["last"]

@@ -317,6 +317,7 @@ def test_a_stalled_session_does_not_hold_up_the_end_of_its_test(
             assert gateway.run.gateway.end(attempt.attempt)["figures"]["sessions"] == 3
             took = time.monotonic() - ends_from
         document = gateway.run.finish(0, wait=False, still_waiting=lambda: None)["document"]
+        assert document is not None
     print(f"the end of the test took {took:.2f} s")
     assert took < 5
     confirmed = [session["confirmed"] for session in document["sessions"] if session["closed_by"] == "teardown"]

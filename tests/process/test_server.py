@@ -466,6 +466,7 @@ def test_i9_neither_key_nor_token_nor_secret_is_where_others_can_read(
         finished = gateway.run.finish(0, wait=False, still_waiting=lambda: None)
         log = gateway.log()
     assert "Traceback" in log
+    assert finished["document"] is not None
     assert len(finished["document"]["sessions"]) == 1
     written = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert {"usage.json", "ledger.db"} <= set(written)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.reconcile.result import Reconciliation, Total
-from pytest_dgbudget.report.document import usage_document
+from pytest_dgbudget.report.document import UsageDocument, usage_document
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.rules.reconciliation import Line, Tolerance
 from tests.report import facts
@@ -25,7 +25,7 @@ def line(**fields: Any) -> Line:
     return Line(**{**known, **fields})
 
 
-def document(*lines: Line, target: str = "live", **fields: Any) -> dict[str, Any]:
+def document(*lines: Line, target: str = "live", **fields: Any) -> UsageDocument:
     known: dict[str, Any] = {
         "verdict": "reconciled",
         "tolerance": Tolerance(ms=2000, share=0.05),

@@ -13,13 +13,13 @@ from rich.cells import cell_len
 
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.report import terminal
-from pytest_dgbudget.report.document import usage_document
+from pytest_dgbudget.report.document import UsageDocument, usage_document
 from pytest_dgbudget.report.terminal import longest_wait, run_line
 
 from .facts import attempt, invocation, lease, run, runs, session
 
 
-def document(**fields: Any) -> dict[str, Any]:
+def document(**fields: Any) -> UsageDocument:
     return usage_document(run(**fields))
 
 

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 import pytest_dgbudget.report
 from pytest_dgbudget.ledger.facts import RunFacts
-from pytest_dgbudget.report.document import FILE_NAME, SCHEMA, failed_by_overrun, usage_document, write_usage
+from pytest_dgbudget.report.document import (
+    FILE_NAME,
+    SCHEMA,
+    RunFigures,
+    UsageDocument,
+    failed_by_overrun,
+    usage_document,
+    write_usage,
+)
 
 from .facts import AT, LATER, attempt, invocation, lease, run, runs, session
 
@@ -21,15 +29,14 @@ SCHEMA_FILE = Path(pytest_dgbudget.report.__path__[0]) / "usage.schema.json"
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
 
 
-def document(**fields: Any) -> dict[str, Any]:
+def document(**fields: Any) -> UsageDocument:
     made = usage_document(run(**fields))
     VALIDATOR.validate(made)
     return made
 
 
-def run_of(**fields: Any) -> dict[str, Any]:
-    found: dict[str, Any] = document(**fields)["run"]
-    return found
+def run_of(**fields: Any) -> RunFigures:
+    return document(**fields)["run"]
 
 
 CUT = {"sessions": (session(closed_by="test-budget", close_code=4402),)}
@@ -238,7 +245,7 @@ def test_a_write_that_fails_leaves_the_old_report_and_nothing_else(tmp_path: Pat
     path = write_usage(document(), tmp_path)
     before = path.read_bytes()
     with pytest.raises(TypeError):
-        write_usage({**document(), "z": object()}, tmp_path)
+        write_usage({**document(), "reconciliation": {"z": object()}}, tmp_path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
