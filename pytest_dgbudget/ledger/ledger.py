@@ -108,7 +108,7 @@ class Ledger:
         """Take a lease, and record that its first session is about to be dialled."""
         with self.together():
             lease = self.lease(attempt)
-            return (lease, self.dial(lease)) if isinstance(lease, Lease) else lease
+            return (lease, self.record_dial(lease)) if isinstance(lease, Lease) else lease
 
     def scopes(self, attempt: Attempt) -> list[Scope]:
         """Every budget that applies to an attempt, the narrowest first."""
@@ -121,17 +121,17 @@ class Ledger:
             scopes.append(_scope("run", self._invocation.budget_ms, of_run))
         return scopes
 
-    def dial(self, lease: Lease) -> str:
+    def record_dial(self, lease: Lease) -> str:
         """Record that a session is about to be dialled; return its id."""
         dial = token_hex(8)
         self._insert(sql.INSERT_DIAL, {"id": dial, "lease": lease.id, "at": utc_now()})
         return dial
 
-    def welcome(self, dial: str, request_id: str | None, handshake_ms: int) -> None:
+    def record_welcome(self, dial: str, request_id: str | None, handshake_ms: int) -> None:
         """Record that a session opened, and the vendor's key for it."""
         self._insert(sql.INSERT_WELCOME, {"dial": dial, "request_id": request_id, "handshake_ms": handshake_ms})
 
-    def session_ended(self, record: UsageRecord) -> None:
+    def record_usage(self, record: UsageRecord) -> None:
         """Record how a session ended, once."""
         truths = {"confirmed": int(record.confirmed), "tagged": int(record.tagged)}
         self._insert(sql.INSERT_USAGE, {**asdict(record), "id": token_hex(8), **truths})
@@ -142,10 +142,10 @@ class Ledger:
             self._db.execute(sql.END_LEASE, {"lease": lease.id, "how": "settled", "ms": ms, "at": utc_now()})
             self._sums.settled(lease, ms)
 
-    def waited(self, attempt: Attempt, ms: int) -> None:
+    def record_wait(self, attempt: Attempt, ms: int) -> None:
         self._insert(sql.INSERT_WAIT, {"attempt": attempt.id, "ms": ms})
 
-    def refused(self, attempt: Attempt, overrun: Overrun, *, tolerated: bool) -> None:
+    def record_refusal(self, attempt: Attempt, overrun: Overrun, *, tolerated: bool) -> None:
         """Record that a budget refused a session; ``tolerated``: the user asked to skip such tests."""
         self._insert(
             sql.INSERT_REFUSAL,
@@ -159,22 +159,22 @@ class Ledger:
             },
         )
 
-    def outcome(self, attempt_id: str, outcome: Outcome) -> None:
+    def record_outcome(self, attempt_id: str, outcome: Outcome) -> None:
         """Record what became of an attempt; the last one counts."""
         self._insert(sql.INSERT_OUTCOME, {"attempt": attempt_id, "outcome": outcome})
 
-    def end(self, exit_status: int | None) -> None:
+    def end_invocation(self, exit_status: int | None) -> None:
         """End the invocation. Without ``finish`` from pytest it has no exit status."""
         self._insert(
             sql.END_INVOCATION, {"invocation": self._invocation.id, "exit_status": exit_status, "at": utc_now()}
         )
 
-    def reconciled(self, document: Mapping[str, Any]) -> None:
+    def record_reconciliation(self, document: Mapping[str, Any]) -> None:
         """Record what came of a reconciliation of the run, as usage.json has it; the last one counts."""
         row = {"run": self._invocation.run, "verdict": document["verdict"], "at": utc_now()}
         self._insert(sql.INSERT_RECONCILIATION, {**row, "document": json.dumps(document)})
 
-    def stated(self, lease: str, ms: int) -> None:
+    def correct_charge(self, lease: str, ms: int) -> None:
         """Charge an orphaned lease what the statement has of it, instead of the whole; the last one counts."""
         self._insert(sql.INSERT_STATED, {"lease": lease, "ms": ms, "at": utc_now()})
         self._sums.forget()

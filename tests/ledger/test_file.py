@@ -134,7 +134,7 @@ def test_a_ledger_of_the_first_version_is_upgraded_with_all_that_it_has(tmp_path
     assert [(lease.how, lease.charged_ms) for lease in facts.leases] == [("settled", 2000), ("orphaned", 8000)]
     assert [(session.ms, session.tagged) for session in facts.sessions] == [(2000, None), (None, None)]
     assert facts.reconciliation is None
-    ledger.reconciled({"verdict": "pending"})
+    ledger.record_reconciliation({"verdict": "pending"})
     assert ledger.facts().reconciliation == {"verdict": "pending"}
     ledger.close()
     open_ledger(path, id="later still").close()
@@ -210,7 +210,7 @@ def spent(tmp_path: Path) -> Path:
     with closing(open_ledger(path)) as ledger:
         for number in range(40):
             lease = leased(ledger, ledger.begin_attempt(f"test_{number}", "", 10_000))
-            ledger.session_ended(usage(ledger.dial(lease)))
+            ledger.record_usage(usage(ledger.record_dial(lease)))
             ledger.settle(lease, 1000)
     assert path.stat().st_size > 20 * PAGE
     return path
