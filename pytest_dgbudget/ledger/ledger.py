@@ -4,45 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from secrets import token_hex
-from typing import Any, Protocol
+from typing import Any
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger import sql
+from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.facts import RunFacts, read_facts
 from pytest_dgbudget.ledger.recovery import KnownAttempt, read_attempt
 from pytest_dgbudget.ledger.sums import Sum, Sums
 from pytest_dgbudget.model import Attempt, Invocation, Lease, Outcome, Overrun, ScopeName, UsageRecord, utc_now
 from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide
-
-
-class Connection(Protocol):
-    """What a backend brings."""
-
-    name: str
-
-    def tables(self) -> set[str]: ...
-
-    def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]: ...
-
-    def execute(self, sql: str, parameters: Mapping[str, Any]) -> None: ...
-
-    def version(self) -> int:
-        """A number that changes when another connection has written."""
-        ...
-
-    def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing, alone among all writers; within another one, a part of that."""
-        ...
-
-    def snapshot(self) -> AbstractContextManager[None]:
-        """Reads that agree with one another, also where nothing can be written any more."""
-        ...
-
-    def close(self) -> None: ...
 
 
 class Ledger:

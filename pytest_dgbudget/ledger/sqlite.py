@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.ledger.connection import LedgerNotWritable
 from pytest_dgbudget.paths import make_folder
 
 _WAIT_FOR_OTHERS_MS = 10_000
-
-
-class LedgerNotWritable(LedgerError):
-    """There is no way to write here, which says nothing about what stands there."""
 
 
 class SqliteConnection:

@@ -12,7 +12,8 @@ import pytest
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger import sql
-from pytest_dgbudget.ledger.sqlite import LedgerNotWritable, SqliteConnection
+from pytest_dgbudget.ledger.connection import LedgerNotWritable
+from pytest_dgbudget.ledger.sqlite import SqliteConnection
 
 from .conftest import OpenLedger
 from .helpers import leased, open_ledger, usage
