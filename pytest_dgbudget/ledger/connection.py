@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -13,6 +13,9 @@ class LedgerNotWritable(LedgerError):
     """There is no way to write here, which says nothing about what stands there."""
 
 
+Rows = Sequence[Mapping[str, Any]]
+
+
 class Connection(Protocol):
     """What a backend brings."""
 
@@ -20,7 +23,9 @@ class Connection(Protocol):
 
     def tables(self) -> set[str]: ...
 
-    def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]: ...
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
+        """Run a statement; each row is its values by the names of its columns."""
+        ...
 
     def execute(self, sql: str, parameters: Mapping[str, Any]) -> None: ...
 

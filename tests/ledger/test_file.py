@@ -46,8 +46,8 @@ def test_its_folder_ignores_itself_for_git(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("durable", "synchronous"), [(True, 2), (False, 1)])
 def test_where_money_is_spent_every_commit_reaches_the_disk(tmp_path: Path, durable: bool, synchronous: int) -> None:
     with closing(SqliteConnection(tmp_path / "ledger.db", durable=durable)) as connection:
-        assert connection.rows("PRAGMA synchronous", {}) == [(synchronous,)]
-        assert connection.rows("PRAGMA journal_mode", {}) == [("wal",)]
+        assert connection.rows("PRAGMA synchronous", {}) == [{"synchronous": synchronous}]
+        assert connection.rows("PRAGMA journal_mode", {}) == [{"journal_mode": "wal"}]
 
 
 def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
