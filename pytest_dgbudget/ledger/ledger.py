@@ -55,7 +55,7 @@ class Ledger:
         """Number the next attempt of a test and tell what is left of the test's own budget."""
         test = {"invocation": self._invocation.id, "nodeid": nodeid, "worker": worker}
         with self.together():
-            number = self._db.rows(sql.COUNT_ATTEMPTS, test)[0]["attempts"] + 1
+            number = self._db.rows(sql.NEXT_ATTEMPT, test)[0]["number"]
             left_ms = None if budget_ms is None else max(0, budget_ms - self._sums.of(sql.TEST_SUMS, test).settled_ms)
             attempt = Attempt(
                 id=token_hex(8), nodeid=nodeid, worker=worker, number=number, budget_ms=budget_ms, left_ms=left_ms

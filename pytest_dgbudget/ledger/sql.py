@@ -79,12 +79,13 @@ INSERT_INVOCATION = "INSERT INTO invocation VALUES (:id, :run, :host, :pid, :bud
 END_INVOCATION = """INSERT INTO invocation_end SELECT :invocation, :exit_status, :at
     WHERE NOT EXISTS (SELECT 1 FROM invocation_end WHERE invocation = :invocation)"""
 
-COUNT_ATTEMPTS = """SELECT COUNT(*) AS attempts FROM attempt
+# Each number follows the highest there is, also where a row in between is gone.
+NEXT_ATTEMPT = """SELECT COALESCE(MAX(number), 0) + 1 AS number FROM attempt
     WHERE invocation = :invocation AND nodeid = :nodeid AND worker = :worker"""
 INSERT_ATTEMPT = """INSERT INTO attempt
     VALUES (:id, :invocation, :nodeid, :worker, :number, :budget_ms, :left_ms, :at)"""
 INSERT_OUTCOME = """INSERT INTO outcome
-    SELECT :attempt, :outcome, COUNT(*) FROM outcome WHERE attempt = :attempt"""
+    SELECT :attempt, :outcome, COALESCE(MAX(seq), -1) + 1 FROM outcome WHERE attempt = :attempt"""
 INSERT_WAIT = "INSERT INTO wait VALUES (:attempt, :ms)"
 INSERT_REFUSAL = "INSERT INTO refusal VALUES (:attempt, :scope, :used_ms, :allowed_ms, :tolerated, :at)"
 
@@ -94,8 +95,9 @@ INSERT_WELCOME = "INSERT INTO welcome VALUES (:dial, :request_id, :handshake_ms)
 INSERT_USAGE = """INSERT INTO usage VALUES (:id, :dial, NULL, :request_id, :closed_at, :ms, :handshake_ms,
     :audio_in_ms, :audio_out_ms, :closed_by, :close_code, :confirmed, :tagged)"""
 INSERT_RECONCILIATION = """INSERT INTO reconciliation
-    SELECT :run, COUNT(*), :verdict, :at, :document FROM reconciliation WHERE run = :run"""
-INSERT_STATED = "INSERT INTO stated SELECT :lease, COUNT(*), :ms, :at FROM stated WHERE lease = :lease"
+    SELECT :run, COALESCE(MAX(seq), -1) + 1, :verdict, :at, :document FROM reconciliation WHERE run = :run"""
+INSERT_STATED = """INSERT INTO stated
+    SELECT :lease, COALESCE(MAX(seq), -1) + 1, :ms, :at FROM stated WHERE lease = :lease"""
 END_LEASE = "INSERT INTO lease_end VALUES (:lease, :how, :ms, :at)"
 
 OPEN_LEASES = """SELECT lease.id AS lease, lease.run AS run, lease.ms AS allowance_ms FROM lease

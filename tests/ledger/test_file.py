@@ -149,6 +149,32 @@ def dump(path: Path) -> list[str]:
         return list(connection.iterdump())
 
 
+def test_numbers_follow_the_highest_there_is(tmp_path: Path) -> None:
+    """Counting would give a number twice where a row in between is gone, and of two last ones neither is the last."""
+    path = tmp_path / "ledger.db"
+    ledger = open_ledger(path)
+    first, *_ = [ledger.begin_attempt("t", "", None) for _ in range(3)]
+    lease = leased(ledger, first)
+    for number in range(3):
+        ledger.record_outcome(first.id, "passed")
+        ledger.correct_charge(lease.id, number)
+        ledger.record_reconciliation({"verdict": "pending"})
+    execute(path, "DELETE FROM attempt WHERE number = 2")
+    execute(path, *(f"DELETE FROM {table} WHERE seq = 0" for table in ("outcome", "stated", "reconciliation")))
+    ledger.record_outcome(first.id, "failed")
+    ledger.correct_charge(lease.id, 1234)
+    ledger.record_reconciliation({"verdict": "reconciled"})
+    assert ledger.begin_attempt("t", "", None).number == 4
+    facts = ledger.facts()
+    assert [attempt.outcome for attempt in facts.attempts if attempt.id == first.id] == ["failed"]
+    assert [lease.charged_ms for lease in facts.leases] == [1234]
+    assert facts.reconciliation == {"verdict": "reconciled"}
+    ledger.close()
+    with closing(sqlite3.connect(path)) as connection:
+        for table in ("outcome", "stated", "reconciliation"):
+            assert connection.execute(f"SELECT seq FROM {table} ORDER BY seq").fetchall() == [(1,), (2,), (3,)]
+
+
 def test_a_run_id_of_another_target_is_refused_and_gains_nothing(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     open_ledger(path).close()
