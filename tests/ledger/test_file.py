@@ -112,6 +112,7 @@ def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
 
 
 VERSION_1 = Path(__file__).parent / "version-1.sql"
+VERSION_2 = Path(__file__).parent / "version-2.sql"
 
 
 def test_a_newer_ledger_is_refused_and_gains_nothing(tmp_path: Path) -> None:
@@ -142,6 +143,29 @@ def test_a_ledger_of_the_first_version_is_upgraded_with_all_that_it_has(tmp_path
     schema = [line for line in dump(path) if "CREATE" in line]
     open_ledger(tmp_path / "new.db").close()
     assert len(schema) == len([line for line in dump(tmp_path / "new.db") if "CREATE" in line])
+
+
+def test_a_ledger_whose_rows_were_numbered_by_counting_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_2.read_text(encoding="utf-8"))
+    ledger = open_ledger(path, id="later")
+    facts = ledger.facts()
+    assert [(attempt.number, attempt.outcome) for attempt in facts.attempts] == [(1, "rerun"), (2, "error")]
+    assert sorted((lease.how, lease.ended_ms, lease.charged_ms) for lease in facts.leases) == [
+        ("orphaned", 8000, 3000),
+        ("settled", 2000, 2000),
+    ]
+    assert facts.reconciliation == {"verdict": "inconclusive"}
+    (orphaned,) = [lease.id for lease in facts.leases if lease.how == "orphaned"]
+    ledger.record_outcome(facts.attempts[1].id, "failed")
+    ledger.correct_charge(orphaned, 1234)
+    ledger.record_reconciliation({"verdict": "reconciled"})
+    facts = ledger.facts()
+    assert [attempt.outcome for attempt in facts.attempts] == ["rerun", "failed"]
+    assert sorted(lease.charged_ms for lease in facts.leases) == [1234, 2000]
+    assert facts.reconciliation == {"verdict": "reconciled"}
+    ledger.close()
 
 
 def dump(path: Path) -> list[str]:
