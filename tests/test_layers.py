@@ -196,6 +196,10 @@ def test_sqlite_is_known_to_one_module() -> None:
     assert importers_of("sqlite3") == {"ledger.sqlite"}
 
 
+def test_a_backend_of_the_ledger_is_known_to_who_opens_it_alone() -> None:
+    assert {one.importer for one in OURS if one.imported == "ledger.sqlite"} == {"gateway.process"}
+
+
 def test_urllib3_is_known_to_one_module() -> None:
     assert importers_of("urllib3") == {"deepgram.transport"}
 

@@ -59,7 +59,7 @@ class Closing:
     async def close(self, run: Run, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> FinishedRun:
         """Close and report; with ``wait``, go on and compare with the statement."""
         await run.end_all(closed_by)
-        await self._note(self._ledger.end, exit_status)
+        await self._note(self._ledger.end_invocation, exit_status)
         facts = await self._ledger_thread.call(self._ledger.facts)
         # An emulator knows what it served itself, and ours lives no longer than we do.
         question = question_of(self._run_config, facts, None if self._run_config.billed else frozenset(run.dialled))
@@ -121,8 +121,8 @@ class Closing:
         facts = question.facts
         stated, plain = stated_leases(facts, result.stated_ms), result.to_json(facts)
         for lease, ms in stated.items():
-            await self._note(self._ledger.stated, lease, ms)
-        await self._note(self._ledger.reconciled, plain)
+            await self._note(self._ledger.correct_charge, lease, ms)
+        await self._note(self._ledger.record_reconciliation, plain)
         leases = (replace(lease, stated_ms=stated.get(lease.id, lease.stated_ms)) for lease in facts.leases)
         return await self._report(replace(facts, leases=tuple(leases), reconciliation=plain), reconciling=False)
 

@@ -9,8 +9,7 @@ from typing import Any
 from pytest_dgbudget.gateway.clock import loop_time, now_ms
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.sessions import MeteredSession
-from pytest_dgbudget.ledger.facts import SessionFacts
-from pytest_dgbudget.ledger.recovery import KnownAttempt
+from pytest_dgbudget.ledger.facts import KnownAttempt, SessionFacts
 from pytest_dgbudget.model import Attempt, ClosedBy, Lease, Overrun, UsageRecord
 from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.rules.meter import LeaseMeter

@@ -10,8 +10,8 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.ledger.connection import LedgerNotWritable
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.ledger.sqlite import LedgerNotWritable
 
 P = ParamSpec("P")
 R = TypeVar("R")

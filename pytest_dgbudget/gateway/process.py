@@ -29,8 +29,9 @@ from pytest_dgbudget.gateway.targets.emulator import EmulatorLost, EmulatorProce
 from pytest_dgbudget.gateway.targets.emulator_api import ask_emulator
 from pytest_dgbudget.gateway.targets.live import Vendor
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
+from pytest_dgbudget.ledger.connection import LedgerNotWritable
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.ledger.sqlite import LedgerNotWritable, SqliteConnection
+from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import ClosedBy, Invocation
 from pytest_dgbudget.paths import network_file_system
 from pytest_dgbudget.processes import process_started

@@ -148,7 +148,7 @@ class Run:
         return grant.figures()
 
     def outcome(self, attempt: str, outcome: Outcome) -> None:
-        self._ledger_thread.enqueue(self._ledger.outcome, attempt, outcome)
+        self._ledger_thread.enqueue(self._ledger.record_outcome, attempt, outcome)
 
     def owner_lost(self, owner: Owner) -> None:
         """Begin to close everything of an owner; of all of them, when it is the controller that is gone."""
@@ -185,7 +185,7 @@ class Run:
         try:
             dial, lease.first_dial = lease.first_dial, None
             if dial is None:
-                dial = await self._ledger_thread.call(self._ledger.dial, lease.lease)
+                dial = await self._ledger_thread.call(self._ledger.record_dial, lease.lease)
             if self._ledger_thread.error is not None:
                 raise self._ledger_thread.error
         except LedgerError:
@@ -201,7 +201,7 @@ class Run:
         return session
 
     def welcomed(self, session: MeteredSession, request_id: str) -> None:
-        self._ledger_thread.enqueue(self._ledger.welcome, session.id, request_id, session.handshake_ms or 0)
+        self._ledger_thread.enqueue(self._ledger.record_welcome, session.id, request_id, session.handshake_ms or 0)
 
     async def _admitted(self, grant: Grant, gone: asyncio.Future[None]) -> OpenLease:
         waiter = Waiter(grant)
@@ -212,7 +212,7 @@ class Run:
             raise
         finally:
             if waiter.waited_ms:
-                self._ledger_thread.enqueue(self._ledger.waited, grant.attempt, waiter.waited_ms)
+                self._ledger_thread.enqueue(self._ledger.record_wait, grant.attempt, waiter.waited_ms)
         if lease is not None and not gone.done() and not grant.ended.done():
             return lease
         if lease is not None:
@@ -224,7 +224,7 @@ class Run:
     def _note_refusal(self, grant: Grant, overrun: Overrun) -> None:
         grant.overruns.append(overrun)
         tolerated = overrun.scope == "run" and self._run_config.on_exhausted == "skip"
-        self._ledger_thread.enqueue(self._ledger.refused, grant.attempt, overrun, tolerated=tolerated)
+        self._ledger_thread.enqueue(self._ledger.record_refusal, grant.attempt, overrun, tolerated=tolerated)
 
     def _hold(self, grant: Grant, owner: Owner) -> None:
         self._grants[grant.attempt.id] = grant
@@ -279,7 +279,7 @@ class Run:
     def _settle(self, grant: Grant, lease: OpenLease) -> None:
         grant.lease = None
         if lease.first_dial is not None:
-            self._ledger_thread.enqueue(self._ledger.session_ended, never_dialled(lease.first_dial))
+            self._ledger_thread.enqueue(self._ledger.record_usage, never_dialled(lease.first_dial))
         grant.settled_ms += lease.meter.used_ms
         self._ledger_thread.enqueue(self._ledger.settle, lease.lease, lease.meter.used_ms)
 
@@ -288,7 +288,7 @@ class Run:
     ) -> None:
         lease.closed(session, at_ms)
         grant.session_ended(session, record)
-        self._ledger_thread.enqueue(self._ledger.session_ended, record)
+        self._ledger_thread.enqueue(self._ledger.record_usage, record)
         self._admission.give_back(lease)
 
 

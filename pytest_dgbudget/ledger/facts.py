@@ -1,13 +1,12 @@
-"""A run as the ledger knows it: rows in, records out."""
+"""A run as the ledger knows it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_dgbudget.ledger import sql
+from pytest_dgbudget.model import Attempt, Overrun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,23 +93,16 @@ class RunFacts:
     reconciliation: Mapping[str, Any] | None
 
 
-def read_facts(rows: Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]], run: str) -> RunFacts:
-    """Read one run; call within a transaction so that the figures agree with one another."""
-    of_run = {"run": run}
-    ((id_, target, billed, tag),) = rows(sql.RUN, of_run)
-    return RunFacts(
-        id=id_,
-        target=target,
-        billed=bool(billed),
-        tag=tag,
-        invocations=records(InvocationFacts, rows(sql.INVOCATIONS, of_run)),
-        attempts=records(AttemptFacts, rows(sql.ATTEMPTS, of_run)),
-        leases=records(LeaseFacts, rows(sql.LEASES, of_run)),
-        sessions=records(SessionFacts, rows(sql.SESSIONS, of_run)),
-        reconciliation=next((json.loads(document) for (document,) in rows(sql.RECONCILIATION, of_run)), None),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownAttempt:
+    """What a gateway that takes over from a dead one must know of an attempt: what is settled, in milliseconds, and
+    what a budget did to it.
 
+    ``orphaned_ms``: charged for leases whose end nobody saw; None where there are none.
+    """
 
-def records(kind: type[Any], rows: list[tuple[Any, ...]]) -> tuple[Any, ...]:
-    """Each statement selects its columns in the order of the record's fields."""
-    return tuple(kind(**dict(zip(kind.__slots__, row, strict=True))) for row in rows)
+    attempt: Attempt
+    settled_ms: int
+    orphaned_ms: int | None
+    sessions: Sequence[SessionFacts]
+    overruns: Sequence[Overrun]

@@ -4,45 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from secrets import token_hex
-from typing import Any, Protocol
+from typing import Any
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger import sql
-from pytest_dgbudget.ledger.facts import RunFacts, read_facts
-from pytest_dgbudget.ledger.recovery import KnownAttempt, read_attempt
+from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger.facts import KnownAttempt, RunFacts
+from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.sums import Sum, Sums
 from pytest_dgbudget.model import Attempt, Invocation, Lease, Outcome, Overrun, ScopeName, UsageRecord, utc_now
 from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide
-
-
-class Connection(Protocol):
-    """What a backend brings."""
-
-    name: str
-
-    def tables(self) -> set[str]: ...
-
-    def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]: ...
-
-    def execute(self, sql: str, parameters: Mapping[str, Any]) -> None: ...
-
-    def version(self) -> int:
-        """A number that changes when another connection has written."""
-        ...
-
-    def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing, alone among all writers; within another one, a part of that."""
-        ...
-
-    def snapshot(self) -> AbstractContextManager[None]:
-        """Reads that agree with one another, also where nothing can be written any more."""
-        ...
-
-    def close(self) -> None: ...
 
 
 class Ledger:
@@ -52,6 +27,7 @@ class Ledger:
         self._db = connection
         self._invocation = invocation
         self._run = {"run": invocation.run}
+        self._reader = LedgerReader(connection)
         self._sums = Sums(connection.rows, connection.version)
 
     def begin(self, is_live: Callable[[str], bool], *, takes_over: bool = False) -> None:
@@ -79,7 +55,7 @@ class Ledger:
         """Number the next attempt of a test and tell what is left of the test's own budget."""
         test = {"invocation": self._invocation.id, "nodeid": nodeid, "worker": worker}
         with self.together():
-            number = self._db.rows(sql.COUNT_ATTEMPTS, test)[0][0] + 1
+            number = self._db.rows(sql.NEXT_ATTEMPT, test)[0]["number"]
             left_ms = None if budget_ms is None else max(0, budget_ms - self._sums.of(sql.TEST_SUMS, test).settled_ms)
             attempt = Attempt(
                 id=token_hex(8), nodeid=nodeid, worker=worker, number=number, budget_ms=budget_ms, left_ms=left_ms
@@ -108,7 +84,7 @@ class Ledger:
         """Take a lease, and record that its first session is about to be dialled."""
         with self.together():
             lease = self.lease(attempt)
-            return (lease, self.dial(lease)) if isinstance(lease, Lease) else lease
+            return (lease, self.record_dial(lease)) if isinstance(lease, Lease) else lease
 
     def scopes(self, attempt: Attempt) -> list[Scope]:
         """Every budget that applies to an attempt, the narrowest first."""
@@ -121,17 +97,17 @@ class Ledger:
             scopes.append(_scope("run", self._invocation.budget_ms, of_run))
         return scopes
 
-    def dial(self, lease: Lease) -> str:
+    def record_dial(self, lease: Lease) -> str:
         """Record that a session is about to be dialled; return its id."""
         dial = token_hex(8)
         self._insert(sql.INSERT_DIAL, {"id": dial, "lease": lease.id, "at": utc_now()})
         return dial
 
-    def welcome(self, dial: str, request_id: str | None, handshake_ms: int) -> None:
+    def record_welcome(self, dial: str, request_id: str | None, handshake_ms: int) -> None:
         """Record that a session opened, and the vendor's key for it."""
         self._insert(sql.INSERT_WELCOME, {"dial": dial, "request_id": request_id, "handshake_ms": handshake_ms})
 
-    def session_ended(self, record: UsageRecord) -> None:
+    def record_usage(self, record: UsageRecord) -> None:
         """Record how a session ended, once."""
         truths = {"confirmed": int(record.confirmed), "tagged": int(record.tagged)}
         self._insert(sql.INSERT_USAGE, {**asdict(record), "id": token_hex(8), **truths})
@@ -142,10 +118,10 @@ class Ledger:
             self._db.execute(sql.END_LEASE, {"lease": lease.id, "how": "settled", "ms": ms, "at": utc_now()})
             self._sums.settled(lease, ms)
 
-    def waited(self, attempt: Attempt, ms: int) -> None:
+    def record_wait(self, attempt: Attempt, ms: int) -> None:
         self._insert(sql.INSERT_WAIT, {"attempt": attempt.id, "ms": ms})
 
-    def refused(self, attempt: Attempt, overrun: Overrun, *, tolerated: bool) -> None:
+    def record_refusal(self, attempt: Attempt, overrun: Overrun, *, tolerated: bool) -> None:
         """Record that a budget refused a session; ``tolerated``: the user asked to skip such tests."""
         self._insert(
             sql.INSERT_REFUSAL,
@@ -159,35 +135,33 @@ class Ledger:
             },
         )
 
-    def outcome(self, attempt_id: str, outcome: Outcome) -> None:
+    def record_outcome(self, attempt_id: str, outcome: Outcome) -> None:
         """Record what became of an attempt; the last one counts."""
         self._insert(sql.INSERT_OUTCOME, {"attempt": attempt_id, "outcome": outcome})
 
-    def end(self, exit_status: int | None) -> None:
+    def end_invocation(self, exit_status: int | None) -> None:
         """End the invocation. Without ``finish`` from pytest it has no exit status."""
         self._insert(
             sql.END_INVOCATION, {"invocation": self._invocation.id, "exit_status": exit_status, "at": utc_now()}
         )
 
-    def reconciled(self, document: Mapping[str, Any]) -> None:
+    def record_reconciliation(self, document: Mapping[str, Any]) -> None:
         """Record what came of a reconciliation of the run, as usage.json has it; the last one counts."""
         row = {"run": self._invocation.run, "verdict": document["verdict"], "at": utc_now()}
         self._insert(sql.INSERT_RECONCILIATION, {**row, "document": json.dumps(document)})
 
-    def stated(self, lease: str, ms: int) -> None:
+    def correct_charge(self, lease: str, ms: int) -> None:
         """Charge an orphaned lease what the statement has of it, instead of the whole; the last one counts."""
         self._insert(sql.INSERT_STATED, {"lease": lease, "ms": ms, "at": utc_now()})
         self._sums.forget()
 
     def facts(self) -> RunFacts:
         """Return everything that is known of the run."""
-        with self._db.snapshot():
-            return read_facts(self._db.rows, self._invocation.run)
+        return self._reader.facts(self._invocation.run)
 
     def known_attempt(self, attempt: str) -> KnownAttempt | None:
         """Return what is known of one attempt; None where there is no such."""
-        with self._db.snapshot():
-            return read_attempt(self._db.rows, attempt)
+        return self._reader.known_attempt(attempt)
 
     def close(self) -> None:
         self._db.close()
@@ -226,7 +200,7 @@ class Ledger:
             self._upgrade()
 
     def _upgrade(self) -> None:
-        ((version,),) = self._db.rows("SELECT MAX(version) FROM schema", {})
+        version = self._db.rows("SELECT MAX(version) AS version FROM schema", {})[0]["version"]
         while version in sql.UPGRADES:
             for statement in sql.UPGRADES[version]:
                 self._db.execute(statement, {})
@@ -243,9 +217,9 @@ class Ledger:
         known = self._db.rows(sql.FIND_RUN, {"run": self._invocation.run})
         if not known:
             self._db.execute(sql.INSERT_RUN, row)
-        elif known[0][0] != self._invocation.target:
+        elif (target := known[0]["target"]) != self._invocation.target:
             raise LedgerError(
-                f"run id {self._invocation.run!r} was used for target {known[0][0]!r} before and can't be mixed with "
+                f"run id {self._invocation.run!r} was used for target {target!r} before and can't be mixed with "
                 f"{self._invocation.target!r}; choose another --dg-run-id"
             )
         is_entered = bool(self._db.rows(sql.FIND_INVOCATION, {"id": self._invocation.id}))
@@ -256,19 +230,20 @@ class Ledger:
 
     def _sweep(self, is_live: Callable[[str], bool]) -> None:
         live: dict[str, bool] = {}
-        for lease, run, ms in self._db.rows(sql.OPEN_LEASES, {}):
+        for lease in self._db.rows(sql.OPEN_LEASES, {}):
+            run = lease["run"]
             if run not in live:
                 live[run] = is_live(run)
             if not live[run]:
-                self._end_left_lease(lease, ms)
+                self._end_left_lease(lease["lease"], lease["allowance_ms"])
 
     def _end_left_lease(self, lease: str, allowance_ms: int) -> None:
         """Settle a lease of which every session's end is known; orphan it in full where one isn't."""
         dials = self._db.rows(sql.DIALS_OF_LEASE, {"lease": lease})
-        known_ms = [ms for _, _, ms, _, _ in dials if ms is not None]
-        for dial, usage, _, request_id, handshake_ms in dials:
-            if usage is None:
-                self._db.execute(sql.INSERT_USAGE, _lost_session(dial, request_id, handshake_ms))
+        known_ms = [dial["ms"] for dial in dials if dial["ms"] is not None]
+        for dial in dials:
+            if dial["usage"] is None:
+                self._db.execute(sql.INSERT_USAGE, _lost_session(dial))
         how, charged_ms = "settled", sum(known_ms)
         if len(known_ms) < len(dials):
             how, charged_ms = "orphaned", max(allowance_ms, charged_ms)
@@ -279,14 +254,14 @@ def _scope(name: ScopeName, allowed_ms: int, sum_: Sum) -> Scope:
     return Scope(name=name, allowed_ms=allowed_ms, settled_ms=sum_.settled_ms, leased_ms=sum_.leased_ms)
 
 
-def _lost_session(dial: str, request_id: str | None, handshake_ms: int | None) -> dict[str, Any]:
+def _lost_session(dial: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": token_hex(8),
-        "dial": dial,
-        "request_id": request_id,
+        "dial": dial["dial"],
+        "request_id": dial["request_id"],
         "closed_at": None,
         "ms": None,
-        "handshake_ms": handshake_ms,
+        "handshake_ms": dial["handshake_ms"],
         "audio_in_ms": None,
         "audio_out_ms": None,
         "closed_by": "gateway-lost",

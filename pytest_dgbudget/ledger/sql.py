@@ -1,6 +1,7 @@
 """The ledger's tables and statements, shared by every backend.
 
-Rows are only ever inserted; "once" is a UNIQUE. Named parameters are written ``:name``.
+Rows are only ever inserted; "once" is a UNIQUE. Named parameters are written ``:name``. What a statement selects is
+named as the field of the record that it becomes.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ UPGRADES = {1: ("ALTER TABLE usage ADD COLUMN tagged INTEGER", _RECONCILIATION, 
 _STATED_MS = "(SELECT stated.ms FROM stated WHERE stated.lease = lease.id ORDER BY stated.seq DESC LIMIT 1)"
 
 # What a scope has settled and leased. COALESCE: a sum over nothing is zero, not unknown.
-_SUMS = f"""SELECT COALESCE(SUM(COALESCE({_STATED_MS}, lease_end.ms)), 0),
-                  COALESCE(SUM(CASE WHEN lease_end.lease IS NULL THEN lease.ms ELSE 0 END), 0)
+_SUMS = f"""SELECT COALESCE(SUM(COALESCE({_STATED_MS}, lease_end.ms)), 0) AS settled_ms,
+                  COALESCE(SUM(CASE WHEN lease_end.lease IS NULL THEN lease.ms ELSE 0 END), 0) AS leased_ms
            FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id"""
 RUN_SUMS = f"{_SUMS} WHERE lease.run = :run"
 TEST_SUMS = f"""{_SUMS} JOIN attempt ON attempt.id = lease.attempt
@@ -78,12 +79,13 @@ INSERT_INVOCATION = "INSERT INTO invocation VALUES (:id, :run, :host, :pid, :bud
 END_INVOCATION = """INSERT INTO invocation_end SELECT :invocation, :exit_status, :at
     WHERE NOT EXISTS (SELECT 1 FROM invocation_end WHERE invocation = :invocation)"""
 
-COUNT_ATTEMPTS = """SELECT COUNT(*) FROM attempt
+# Each number follows the highest there is, also where a row in between is gone.
+NEXT_ATTEMPT = """SELECT COALESCE(MAX(number), 0) + 1 AS number FROM attempt
     WHERE invocation = :invocation AND nodeid = :nodeid AND worker = :worker"""
 INSERT_ATTEMPT = """INSERT INTO attempt
     VALUES (:id, :invocation, :nodeid, :worker, :number, :budget_ms, :left_ms, :at)"""
 INSERT_OUTCOME = """INSERT INTO outcome
-    SELECT :attempt, :outcome, COUNT(*) FROM outcome WHERE attempt = :attempt"""
+    SELECT :attempt, :outcome, COALESCE(MAX(seq), -1) + 1 FROM outcome WHERE attempt = :attempt"""
 INSERT_WAIT = "INSERT INTO wait VALUES (:attempt, :ms)"
 INSERT_REFUSAL = "INSERT INTO refusal VALUES (:attempt, :scope, :used_ms, :allowed_ms, :tolerated, :at)"
 
@@ -93,33 +95,40 @@ INSERT_WELCOME = "INSERT INTO welcome VALUES (:dial, :request_id, :handshake_ms)
 INSERT_USAGE = """INSERT INTO usage VALUES (:id, :dial, NULL, :request_id, :closed_at, :ms, :handshake_ms,
     :audio_in_ms, :audio_out_ms, :closed_by, :close_code, :confirmed, :tagged)"""
 INSERT_RECONCILIATION = """INSERT INTO reconciliation
-    SELECT :run, COUNT(*), :verdict, :at, :document FROM reconciliation WHERE run = :run"""
-INSERT_STATED = "INSERT INTO stated SELECT :lease, COUNT(*), :ms, :at FROM stated WHERE lease = :lease"
+    SELECT :run, COALESCE(MAX(seq), -1) + 1, :verdict, :at, :document FROM reconciliation WHERE run = :run"""
+INSERT_STATED = """INSERT INTO stated
+    SELECT :lease, COALESCE(MAX(seq), -1) + 1, :ms, :at FROM stated WHERE lease = :lease"""
 END_LEASE = "INSERT INTO lease_end VALUES (:lease, :how, :ms, :at)"
 
-OPEN_LEASES = """SELECT lease.id, lease.run, lease.ms FROM lease
+OPEN_LEASES = """SELECT lease.id AS lease, lease.run AS run, lease.ms AS allowance_ms FROM lease
     LEFT JOIN lease_end ON lease_end.lease = lease.id WHERE lease_end.lease IS NULL"""
-DIALS_OF_LEASE = """SELECT dial.id, usage.id, usage.ms, welcome.request_id, welcome.handshake_ms FROM dial
-    LEFT JOIN usage ON usage.dial = dial.id LEFT JOIN welcome ON welcome.dial = dial.id WHERE dial.lease = :lease"""
+DIALS_OF_LEASE = """SELECT dial.id AS dial, usage.id AS usage, usage.ms AS ms,
+        welcome.request_id AS request_id, welcome.handshake_ms AS handshake_ms
+    FROM dial LEFT JOIN usage ON usage.dial = dial.id LEFT JOIN welcome ON welcome.dial = dial.id
+    WHERE dial.lease = :lease"""
 
 RUN = "SELECT id, target, billed, tag FROM run WHERE id = :run"
-INVOCATIONS = """SELECT invocation.id, invocation.budget_ms, invocation.at, invocation_end.at,
-        invocation_end.exit_status
+INVOCATIONS = """SELECT invocation.id AS id, invocation.budget_ms AS budget_ms, invocation.at AS started_at,
+        invocation_end.at AS finished_at, invocation_end.exit_status AS exit_status
     FROM invocation LEFT JOIN invocation_end ON invocation_end.invocation = invocation.id
     WHERE invocation.run = :run ORDER BY invocation.at, invocation.id"""
-ATTEMPTS = """SELECT attempt.id, attempt.invocation, attempt.nodeid, attempt.number, attempt.left_ms,
-        (SELECT outcome FROM outcome WHERE outcome.attempt = attempt.id ORDER BY seq DESC LIMIT 1),
-        (SELECT COALESCE(SUM(ms), 0) FROM wait WHERE wait.attempt = attempt.id),
-        (SELECT COUNT(*) FROM refusal WHERE refusal.attempt = attempt.id),
-        (SELECT COUNT(*) FROM refusal WHERE refusal.attempt = attempt.id AND tolerated = 0)
+ATTEMPTS = """SELECT attempt.id AS id, attempt.invocation AS invocation, attempt.nodeid AS nodeid,
+        attempt.number AS number, attempt.left_ms AS left_ms,
+        (SELECT outcome FROM outcome WHERE outcome.attempt = attempt.id ORDER BY seq DESC LIMIT 1) AS outcome,
+        (SELECT COALESCE(SUM(ms), 0) FROM wait WHERE wait.attempt = attempt.id) AS waited_ms,
+        (SELECT COUNT(*) FROM refusal WHERE refusal.attempt = attempt.id) AS refused,
+        (SELECT COUNT(*) FROM refusal WHERE refusal.attempt = attempt.id AND tolerated = 0) AS refused_untolerated
     FROM attempt JOIN invocation ON invocation.id = attempt.invocation
     WHERE invocation.run = :run ORDER BY attempt.at, attempt.nodeid, attempt.number"""
-LEASES = f"""SELECT lease.id, lease.attempt, lease.ms, lease_end.how, lease_end.ms, {_STATED_MS}
+LEASES = f"""SELECT lease.id AS id, lease.attempt AS attempt, lease.ms AS allowance_ms, lease_end.how AS how,
+        lease_end.ms AS ended_ms, {_STATED_MS} AS stated_ms
     FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id WHERE lease.run = :run"""
-_SESSIONS = """SELECT dial.id, dial.at, lease.id, lease.attempt, usage.id,
-        COALESCE(usage.request_id, welcome.request_id), usage.closed_at, usage.ms,
-        COALESCE(usage.handshake_ms, welcome.handshake_ms), usage.audio_in_ms,
-        usage.audio_out_ms, usage.closed_by, usage.close_code, usage.confirmed, usage.tagged
+_SESSIONS = """SELECT dial.id AS id, dial.at AS opened_at, lease.id AS lease, lease.attempt AS attempt,
+        usage.id AS usage, COALESCE(usage.request_id, welcome.request_id) AS request_id,
+        usage.closed_at AS closed_at, usage.ms AS ms,
+        COALESCE(usage.handshake_ms, welcome.handshake_ms) AS handshake_ms,
+        usage.audio_in_ms AS audio_in_ms, usage.audio_out_ms AS audio_out_ms, usage.closed_by AS closed_by,
+        usage.close_code AS close_code, usage.confirmed AS confirmed, usage.tagged AS tagged
     FROM dial JOIN lease ON lease.id = dial.lease
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id
@@ -128,7 +137,8 @@ SESSIONS = f"{_SESSIONS} WHERE lease.run = :run ORDER BY dial.at, dial.id"
 SESSIONS_OF_ATTEMPT = f"{_SESSIONS} WHERE lease.attempt = :attempt ORDER BY dial.at, dial.id"
 # One attempt, for a gateway that takes over.
 ATTEMPT = "SELECT id, nodeid, worker, number, budget_ms, left_ms FROM attempt WHERE id = :attempt"
-LEASE_ENDS = """SELECT lease.id, lease_end.how, lease_end.ms, lease.scope, lease.ms FROM lease
-    JOIN lease_end ON lease_end.lease = lease.id WHERE lease.attempt = :attempt ORDER BY lease.taken_at"""
+LEASE_ENDS = """SELECT lease.id AS lease, lease_end.how AS how, lease_end.ms AS ms, lease.scope AS scope,
+        lease.ms AS allowance_ms
+    FROM lease JOIN lease_end ON lease_end.lease = lease.id WHERE lease.attempt = :attempt ORDER BY lease.taken_at"""
 REFUSALS = "SELECT scope, used_ms, allowed_ms FROM refusal WHERE attempt = :attempt ORDER BY at"
 RECONCILIATION = "SELECT document FROM reconciliation WHERE run = :run ORDER BY seq DESC LIMIT 1"

@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.ledger.connection import LedgerNotWritable, Rows
 from pytest_dgbudget.paths import make_folder
 
 _WAIT_FOR_OTHERS_MS = 10_000
-
-
-class LedgerNotWritable(LedgerError):
-    """There is no way to write here, which says nothing about what stands there."""
 
 
 class SqliteConnection:
@@ -46,11 +43,14 @@ class SqliteConnection:
             raise
 
     def tables(self) -> set[str]:
-        return {row[0] for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'", {})}
+        return {row["name"] for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'", {})}
 
-    def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
         with self._translated():
-            return self._connection.execute(sql, parameters).fetchall()
+            cursor = self._connection.execute(sql, parameters)
+            found = cursor.fetchall()
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in found]
 
     def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
         with self._translated():
@@ -58,7 +58,7 @@ class SqliteConnection:
 
     def version(self) -> int:
         """A number that changes when another connection has written."""
-        version: int = self.rows("PRAGMA data_version", {})[0][0]
+        version: int = self.rows("PRAGMA data_version", {})[0]["data_version"]
         return version
 
     @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_dgbudget.ledger.connection import Rows
 from pytest_dgbudget.model import Lease
 
 
@@ -23,7 +24,7 @@ class Sums:
     ``rows`` runs a statement, ``version`` tells a number that changes when another connection has written.
     """
 
-    def __init__(self, rows: Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]], version: Callable[[], int]):
+    def __init__(self, rows: Callable[[str, Mapping[str, Any]], Rows], version: Callable[[], int]):
         self._rows = rows
         self._read_version = version
         self._version: int | None = None
@@ -35,7 +36,7 @@ class Sums:
         self._forget_what_is_old()
         key = tuple(scope.values())
         if key not in self._known:
-            self._known[key] = Sum(*self._rows(statement, scope)[0])
+            self._known[key] = Sum(**self._rows(statement, scope)[0])
         return self._known[key]
 
     def leased(self, lease: Lease, run: Mapping[str, str], test: Mapping[str, str]) -> None:

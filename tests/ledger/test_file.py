@@ -12,7 +12,8 @@ import pytest
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger import sql
-from pytest_dgbudget.ledger.sqlite import LedgerNotWritable, SqliteConnection
+from pytest_dgbudget.ledger.connection import LedgerNotWritable
+from pytest_dgbudget.ledger.sqlite import SqliteConnection
 
 from .conftest import OpenLedger
 from .helpers import leased, open_ledger, usage
@@ -45,8 +46,8 @@ def test_its_folder_ignores_itself_for_git(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("durable", "synchronous"), [(True, 2), (False, 1)])
 def test_where_money_is_spent_every_commit_reaches_the_disk(tmp_path: Path, durable: bool, synchronous: int) -> None:
     with closing(SqliteConnection(tmp_path / "ledger.db", durable=durable)) as connection:
-        assert connection.rows("PRAGMA synchronous", {}) == [(synchronous,)]
-        assert connection.rows("PRAGMA journal_mode", {}) == [("wal",)]
+        assert connection.rows("PRAGMA synchronous", {}) == [{"synchronous": synchronous}]
+        assert connection.rows("PRAGMA journal_mode", {}) == [{"journal_mode": "wal"}]
 
 
 def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
@@ -111,6 +112,7 @@ def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
 
 
 VERSION_1 = Path(__file__).parent / "version-1.sql"
+VERSION_2 = Path(__file__).parent / "version-2.sql"
 
 
 def test_a_newer_ledger_is_refused_and_gains_nothing(tmp_path: Path) -> None:
@@ -134,7 +136,7 @@ def test_a_ledger_of_the_first_version_is_upgraded_with_all_that_it_has(tmp_path
     assert [(lease.how, lease.charged_ms) for lease in facts.leases] == [("settled", 2000), ("orphaned", 8000)]
     assert [(session.ms, session.tagged) for session in facts.sessions] == [(2000, None), (None, None)]
     assert facts.reconciliation is None
-    ledger.reconciled({"verdict": "pending"})
+    ledger.record_reconciliation({"verdict": "pending"})
     assert ledger.facts().reconciliation == {"verdict": "pending"}
     ledger.close()
     open_ledger(path, id="later still").close()
@@ -143,9 +145,58 @@ def test_a_ledger_of_the_first_version_is_upgraded_with_all_that_it_has(tmp_path
     assert len(schema) == len([line for line in dump(tmp_path / "new.db") if "CREATE" in line])
 
 
+def test_a_ledger_whose_rows_were_numbered_by_counting_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_2.read_text(encoding="utf-8"))
+    ledger = open_ledger(path, id="later")
+    facts = ledger.facts()
+    assert [(attempt.number, attempt.outcome) for attempt in facts.attempts] == [(1, "rerun"), (2, "error")]
+    assert sorted((lease.how, lease.ended_ms, lease.charged_ms) for lease in facts.leases) == [
+        ("orphaned", 8000, 3000),
+        ("settled", 2000, 2000),
+    ]
+    assert facts.reconciliation == {"verdict": "inconclusive"}
+    (orphaned,) = [lease.id for lease in facts.leases if lease.how == "orphaned"]
+    ledger.record_outcome(facts.attempts[1].id, "failed")
+    ledger.correct_charge(orphaned, 1234)
+    ledger.record_reconciliation({"verdict": "reconciled"})
+    facts = ledger.facts()
+    assert [attempt.outcome for attempt in facts.attempts] == ["rerun", "failed"]
+    assert sorted(lease.charged_ms for lease in facts.leases) == [1234, 2000]
+    assert facts.reconciliation == {"verdict": "reconciled"}
+    ledger.close()
+
+
 def dump(path: Path) -> list[str]:
     with closing(sqlite3.connect(path)) as connection:
         return list(connection.iterdump())
+
+
+def test_numbers_follow_the_highest_there_is(tmp_path: Path) -> None:
+    """Counting would give a number twice where a row in between is gone, and of two last ones neither is the last."""
+    path = tmp_path / "ledger.db"
+    ledger = open_ledger(path)
+    first, *_ = [ledger.begin_attempt("t", "", None) for _ in range(3)]
+    lease = leased(ledger, first)
+    for number in range(3):
+        ledger.record_outcome(first.id, "passed")
+        ledger.correct_charge(lease.id, number)
+        ledger.record_reconciliation({"verdict": "pending"})
+    execute(path, "DELETE FROM attempt WHERE number = 2")
+    execute(path, *(f"DELETE FROM {table} WHERE seq = 0" for table in ("outcome", "stated", "reconciliation")))
+    ledger.record_outcome(first.id, "failed")
+    ledger.correct_charge(lease.id, 1234)
+    ledger.record_reconciliation({"verdict": "reconciled"})
+    assert ledger.begin_attempt("t", "", None).number == 4
+    facts = ledger.facts()
+    assert [attempt.outcome for attempt in facts.attempts if attempt.id == first.id] == ["failed"]
+    assert [lease.charged_ms for lease in facts.leases] == [1234]
+    assert facts.reconciliation == {"verdict": "reconciled"}
+    ledger.close()
+    with closing(sqlite3.connect(path)) as connection:
+        for table in ("outcome", "stated", "reconciliation"):
+            assert connection.execute(f"SELECT seq FROM {table} ORDER BY seq").fetchall() == [(1,), (2,), (3,)]
 
 
 def test_a_run_id_of_another_target_is_refused_and_gains_nothing(tmp_path: Path) -> None:
@@ -210,7 +261,7 @@ def spent(tmp_path: Path) -> Path:
     with closing(open_ledger(path)) as ledger:
         for number in range(40):
             lease = leased(ledger, ledger.begin_attempt(f"test_{number}", "", 10_000))
-            ledger.session_ended(usage(ledger.dial(lease)))
+            ledger.record_usage(usage(ledger.record_dial(lease)))
             ledger.settle(lease, 1000)
     assert path.stat().st_size > 20 * PAGE
     return path

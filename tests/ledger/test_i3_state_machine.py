@@ -233,7 +233,7 @@ class SharedLedger(RuleBasedStateMachine):
         for held in list(gateway.held.values()):
             self._close_all(gateway, held, self._now_ms(gateway))
         if gateway.writes:
-            gateway.ledger.end(0)
+            gateway.ledger.end_invocation(0)
         gateway.ledger.close()
         self.gateways.remove(gateway)
 
@@ -255,7 +255,7 @@ class SharedLedger(RuleBasedStateMachine):
             if held.booked.how is not None and gateway.writes:
                 for dial in held.dialled_ms:
                     with pytest.raises(LedgerError):
-                        gateway.ledger.session_ended(usage(dial, 1))
+                        gateway.ledger.record_usage(usage(dial, 1))
                 with pytest.raises(LedgerError):
                     gateway.ledger.settle(held.lease, 1)
 
@@ -271,7 +271,7 @@ class SharedLedger(RuleBasedStateMachine):
             return
         held = gateway.held.get(attempt.id) or self._lease(gateway, attempt)
         if held is not None:
-            dial = gateway.ledger.dial(held.lease)
+            dial = gateway.ledger.record_dial(held.lease)
             held.booked.sessions[dial] = None
             held.dialled_ms[dial] = self._now_ms(gateway)
             held.meter.opened(self._now_ms(gateway))
@@ -344,7 +344,7 @@ class SharedLedger(RuleBasedStateMachine):
             booked = self.leases[orphaned[which % len(orphaned)]]
             booked.stated_ms = int(booked.allowance_ms * share)
             gateway = next(gateway for gateway in self.gateways if gateway.writes)
-            gateway.ledger.stated(orphaned[which % len(orphaned)], booked.stated_ms)
+            gateway.ledger.correct_charge(orphaned[which % len(orphaned)], booked.stated_ms)
 
     @precondition(lambda self: any(gateway.writes for gateway in self.gateways))
     @rule(which=WHICH)
@@ -464,7 +464,7 @@ class SharedLedger(RuleBasedStateMachine):
         held.meter.closed(at_ms)
         ms = at_ms - held.dialled_ms.pop(dial)
         held.booked.sessions[dial] = ms
-        gateway.ledger.session_ended(usage(dial, ms))
+        gateway.ledger.record_usage(usage(dial, ms))
 
     def _settle(self, gateway: Gateway, held: Held) -> None:
         gateway.ledger.settle(held.lease, held.meter.used_ms)

@@ -36,7 +36,7 @@ def left_ledger() -> Iterator[tuple[Ledger, Path]]:
 def test_i6_whoever_ends_a_lease_first_has_ended_it(endings: list[str], used_ms: int) -> None:
     with left_ledger() as (ledger, path):
         lease = leased(ledger, ledger.begin_attempt("t", "", ALLOWANCE_MS))
-        ledger.dial(lease)
+        ledger.record_dial(lease)
         for number, ending in enumerate(endings):
             if ending == "sweep":
                 open_ledger(path, id=f"other-{number}").close()
@@ -55,9 +55,9 @@ def test_i7_unknown_is_never_zero_in_a_lease_that_was_left(sessions: list[int | 
     with left_ledger() as (ledger, path):
         lease = leased(ledger, ledger.begin_attempt("t", "", ALLOWANCE_MS))
         for ms in sessions:
-            dial = ledger.dial(lease)
+            dial = ledger.record_dial(lease)
             if not isinstance(ms, str):
-                ledger.session_ended(usage(dial, ms, confirmed=ms is not None))
+                ledger.record_usage(usage(dial, ms, confirmed=ms is not None))
         open_ledger(path).close()
         facts = ledger.facts()
     known = [ms for ms in sessions if isinstance(ms, int)]

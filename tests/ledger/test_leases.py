@@ -104,16 +104,16 @@ def test_a_lease_ends_once(ledger: Ledger) -> None:
 
 
 def test_a_session_ends_once(ledger: Ledger) -> None:
-    dial = ledger.dial(leased(ledger, ledger.begin_attempt("t", "", 10_000)))
-    ledger.session_ended(usage(dial, 1000))
+    dial = ledger.record_dial(leased(ledger, ledger.begin_attempt("t", "", 10_000)))
+    ledger.record_usage(usage(dial, 1000))
     with pytest.raises(LedgerError):
-        ledger.session_ended(usage(dial, 1))
+        ledger.record_usage(usage(dial, 1))
     assert [session.ms for session in ledger.facts().sessions] == [1000]
 
 
 def test_an_invocation_ends_once_whoever_says_so_again(ledger: Ledger) -> None:
-    ledger.end(0)
-    ledger.end(1)
+    ledger.end_invocation(0)
+    ledger.end_invocation(1)
     assert [invocation.exit_status for invocation in ledger.facts().invocations] == [0]
 
 
@@ -136,8 +136,8 @@ def test_under_dist_each_every_worker_has_the_tests_budget(ledger: Ledger) -> No
 
 def test_of_several_outcomes_the_last_one_counts(ledger: Ledger) -> None:
     attempt = ledger.begin_attempt("t", "", None)
-    ledger.outcome(attempt.id, "passed")
-    ledger.outcome(attempt.id, "error")
+    ledger.record_outcome(attempt.id, "passed")
+    ledger.record_outcome(attempt.id, "error")
     assert [a.outcome for a in ledger.facts().attempts] == ["error"]
 
 
@@ -147,16 +147,16 @@ def test_of_several_outcomes_the_last_one_counts(ledger: Ledger) -> None:
 def test_everything_that_was_told_is_in_the_facts(ledger: Ledger) -> None:
     attempt = ledger.begin_attempt("t", "", 10_000)
     lease = leased(ledger, attempt)
-    dial = ledger.dial(lease)
-    ledger.welcome(dial, "request", 5)
-    ledger.session_ended(usage(dial, 2000, closed_by="test-budget"))
+    dial = ledger.record_dial(lease)
+    ledger.record_welcome(dial, "request", 5)
+    ledger.record_usage(usage(dial, 2000, closed_by="test-budget"))
     ledger.settle(lease, 2000)
-    ledger.waited(attempt, 1500)
-    ledger.waited(attempt, 500)
+    ledger.record_wait(attempt, 1500)
+    ledger.record_wait(attempt, 500)
     for tolerated in (True, False, True):
         overrun = Overrun(kind="refused", scope="run", used_ms=1, allowed_ms=2)
-        ledger.refused(attempt, overrun, tolerated=tolerated)
-    ledger.end(None)
+        ledger.record_refusal(attempt, overrun, tolerated=tolerated)
+    ledger.end_invocation(None)
     facts = ledger.facts()
     ((invocation,), (told,), (ended,), (session,)) = facts.invocations, facts.attempts, facts.leases, facts.sessions
     assert (facts.id, facts.target, facts.billed, facts.tag) == ("run", "emulator", False, "dgbudget-run")
@@ -169,7 +169,7 @@ def test_everything_that_was_told_is_in_the_facts(ledger: Ledger) -> None:
 
 def test_a_session_that_is_open_has_a_request_id_and_no_figures(ledger: Ledger) -> None:
     lease = leased(ledger, ledger.begin_attempt("t", "", 10_000))
-    ledger.welcome(ledger.dial(lease), "request", 5)
+    ledger.record_welcome(ledger.record_dial(lease), "request", 5)
     (session,) = ledger.facts().sessions
     assert (session.request_id, session.handshake_ms) == ("request", 5)
     assert (session.usage, session.ms, session.closed_by) == (None, None, None)
@@ -181,7 +181,7 @@ def test_an_orphaned_lease_costs_what_the_statement_has_of_it_the_last_one_count
     assert sums(ledger, attempt) == {"test": (0, 10_000), "run": (0, 10_000)}
     ledger.settle(lease, 10_000)
     for ms in (4000, 3000):
-        ledger.stated(lease.id, ms)
+        ledger.correct_charge(lease.id, ms)
     assert [(each.ended_ms, each.charged_ms) for each in ledger.facts().leases] == [(10_000, 3000)]
     assert sums(ledger, attempt) == {"test": (3000, 0), "run": (3000, 0)}
 
@@ -189,13 +189,13 @@ def test_an_orphaned_lease_costs_what_the_statement_has_of_it_the_last_one_count
 def test_of_several_reconciliations_the_last_one_counts(ledger: Ledger) -> None:
     assert ledger.facts().reconciliation is None
     for verdict in ("pending", "reconciled"):
-        ledger.reconciled({"verdict": verdict, "lines": []})
+        ledger.record_reconciliation({"verdict": verdict, "lines": []})
     assert ledger.facts().reconciliation == {"verdict": "reconciled", "lines": []}
 
 
 def test_nothing_of_a_failed_transaction_stays(ledger: Ledger) -> None:
     attempt = ledger.begin_attempt("t", "", 10_000)
     with pytest.raises(LedgerError):
-        ledger.dial(Lease(id=None, allowance_ms=1, scope="test", allowed_ms=1))  # type: ignore[arg-type]
+        ledger.record_dial(Lease(id=None, allowance_ms=1, scope="test", allowed_ms=1))  # type: ignore[arg-type]
     assert leased(ledger, attempt).allowance_ms == 10_000
     assert ledger.facts().sessions == ()

@@ -36,7 +36,7 @@ def test_i6_a_lease_that_several_processes_would_end_ends_once(tmp_path: Path) -
     ledger = open_ledger(path, id="left", run="left", budget_ms=None)
     leases = [leased(ledger, ledger.begin_attempt(f"test_{number}", "", 5000)) for number in range(200)]
     for lease in leases:
-        ledger.dial(lease)
+        ledger.record_dial(lease)
     with processes("sweeper", path, SWEEPERS) as sweepers, ThreadPoolExecutor(1) as thread:
         ended = thread.submit(let_go, sweepers)
         settled = {lease.id for lease in leases if settles(ledger, lease)}

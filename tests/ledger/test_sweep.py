@@ -39,15 +39,15 @@ def test_a_lease_without_a_dial_costs_nothing(lost: Ledger, open_again: OpenLedg
 def test_a_lease_whose_sessions_all_ended_costs_their_sum(lost: Ledger, open_again: OpenLedger) -> None:
     lease = lease_of(lost)
     for ms in (1000, 2500):
-        lost.session_ended(usage(lost.dial(lease), ms))
+        lost.record_usage(usage(lost.record_dial(lease), ms))
     assert swept(lost, open_again) == ("settled", 3500)
 
 
 def test_a_lease_with_a_session_that_nobody_saw_end_is_charged_in_full(lost: Ledger, open_again: OpenLedger) -> None:
     lease = lease_of(lost)
-    lost.session_ended(usage(lost.dial(lease), 1000))
-    dial = lost.dial(lease)
-    lost.welcome(dial, "its-request", 7)
+    lost.record_usage(usage(lost.record_dial(lease), 1000))
+    dial = lost.record_dial(lease)
+    lost.record_welcome(dial, "its-request", 7)
     assert swept(lost, open_again) == ("orphaned", ALLOWANCE_MS)
     (session,) = [session for session in lost.facts().sessions if session.id == dial]
     assert (session.closed_by, session.ms, session.closed_at) == ("gateway-lost", None, None)
@@ -56,8 +56,8 @@ def test_a_lease_with_a_session_that_nobody_saw_end_is_charged_in_full(lost: Led
 
 def test_what_was_metered_beyond_the_allowance_is_charged_as_it_was(lost: Ledger, open_again: OpenLedger) -> None:
     lease = lease_of(lost)
-    lost.session_ended(usage(lost.dial(lease), ALLOWANCE_MS + 500))
-    lost.dial(lease)
+    lost.record_usage(usage(lost.record_dial(lease), ALLOWANCE_MS + 500))
+    lost.record_dial(lease)
     assert swept(lost, open_again) == ("orphaned", ALLOWANCE_MS + 500)
 
 
@@ -70,23 +70,23 @@ def test_a_lease_of_a_run_that_is_live_is_left_alone(lost: Ledger, open_again: O
 
 def test_a_lease_that_has_ended_is_left_alone(lost: Ledger, open_again: OpenLedger) -> None:
     lease = lease_of(lost)
-    lost.dial(lease)
+    lost.record_dial(lease)
     lost.settle(lease, 1000)
     assert swept(lost, open_again) == ("settled", 1000)
 
 
 def test_who_comes_back_can_end_nothing_any_more(lost: Ledger, open_again: OpenLedger) -> None:
     lease = lease_of(lost)
-    dial = lost.dial(lease)
+    dial = lost.record_dial(lease)
     open_again()
     with pytest.raises(LedgerError):
         lost.settle(lease, 1)
     with pytest.raises(LedgerError):
-        lost.session_ended(usage(dial, 1))
+        lost.record_usage(usage(dial, 1))
 
 
 def test_the_successor_of_a_gateway_is_the_same_invocation(lost: Ledger, open_again: OpenLedger) -> None:
-    lost.dial(lease_of(lost))
+    lost.record_dial(lease_of(lost))
     successor = open_again(id="lost", run="lost")
     facts = successor.facts()
     assert [invocation.id for invocation in facts.invocations] == ["lost"]

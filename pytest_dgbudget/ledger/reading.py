@@ -1,0 +1,89 @@
+"""What can be read from a ledger by anyone, whether or not an invocation of theirs writes into it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.ledger import sql
+from pytest_dgbudget.ledger.connection import Connection, Rows
+from pytest_dgbudget.ledger.facts import (
+    AttemptFacts,
+    InvocationFacts,
+    KnownAttempt,
+    LeaseFacts,
+    RunFacts,
+    SessionFacts,
+)
+from pytest_dgbudget.model import Attempt, Overrun, was_cut
+
+T = TypeVar("T")
+
+
+class LedgerReader:
+    """Reads a ledger of this version. Figures of one answer agree with one another; raises LedgerError."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def facts(self, run: str) -> RunFacts:
+        """Return everything that is known of a run."""
+        with self._db.snapshot():
+            return self._read_facts(run)
+
+    def known_attempt(self, attempt: str) -> KnownAttempt | None:
+        """Return what is known of one attempt; None where there is no such."""
+        with self._db.snapshot():
+            return self._read_attempt(attempt)
+
+    def _read_facts(self, run: str) -> RunFacts:
+        of_run = {"run": run}
+        found = self._db.rows(sql.RUN, of_run)
+        if not found:
+            raise LedgerError(f"the ledger {self._db.name} has no run {run!r}")
+        return RunFacts(
+            **{**found[0], "billed": bool(found[0]["billed"])},
+            invocations=self._records(InvocationFacts, sql.INVOCATIONS, of_run),
+            attempts=self._records(AttemptFacts, sql.ATTEMPTS, of_run),
+            leases=self._records(LeaseFacts, sql.LEASES, of_run),
+            sessions=self._records(SessionFacts, sql.SESSIONS, of_run),
+            reconciliation=next(
+                (json.loads(row["document"]) for row in self._db.rows(sql.RECONCILIATION, of_run)), None
+            ),
+        )
+
+    def _read_attempt(self, attempt: str) -> KnownAttempt | None:
+        of_attempt = {"attempt": attempt}
+        found = self._records(Attempt, sql.ATTEMPT, of_attempt)
+        if not found:
+            return None
+        ends = self._db.rows(sql.LEASE_ENDS, of_attempt)
+        orphaned = _charged(ends, "orphaned")
+        sessions = self._records(SessionFacts, sql.SESSIONS_OF_ATTEMPT, of_attempt)
+        refusals = [Overrun(kind="refused", **row) for row in self._db.rows(sql.REFUSALS, of_attempt)]
+        return KnownAttempt(
+            attempt=found[0],
+            settled_ms=sum(_charged(ends, "settled")),
+            orphaned_ms=sum(orphaned) if orphaned else None,
+            sessions=sessions,
+            overruns=[*_cuts(ends, sessions), *refusals],
+        )
+
+    def _records(self, kind: Callable[..., T], statement: str, values: Mapping[str, Any]) -> tuple[T, ...]:
+        """A column goes into the field that has its name."""
+        return tuple(kind(**row) for row in self._db.rows(statement, values))
+
+
+def _charged(ends: Rows, how: str) -> list[int]:
+    return [end["ms"] for end in ends if end["how"] == how]
+
+
+def _cuts(ends: Rows, sessions: tuple[SessionFacts, ...]) -> list[Overrun]:
+    was_cut_in = {session.lease for session in sessions if was_cut(session.closed_by)}
+    return [
+        Overrun(kind="cut", scope=end["scope"], used_ms=end["ms"], allowed_ms=end["allowance_ms"])
+        for end in ends
+        if end["lease"] in was_cut_in
+    ]

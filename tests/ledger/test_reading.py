@@ -1,0 +1,96 @@
+"""Reading a ledger without an invocation of one's own; a column finds its field by name, wherever it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.ledger.connection import Rows
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.reading import LedgerReader
+from pytest_dgbudget.ledger.sqlite import SqliteConnection
+from pytest_dgbudget.model import Overrun
+
+from .helpers import leased, usage
+
+
+class ReversedColumns(SqliteConnection):
+    """Selects the columns of every statement the other way round."""
+
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
+        found = super().rows(sql, parameters)
+        if not found or not sql.startswith("SELECT") or "sqlite_master" in sql:
+            return found
+        names = list(found[0])[::-1]
+        reordered = super().rows(f"SELECT {', '.join(names)} FROM ({sql})", parameters)
+        assert list(reordered[0]) == names
+        return reordered
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[SqliteConnection]:
+    with closing(SqliteConnection(tmp_path / "ledger.db", durable=False)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def reversed_columns(tmp_path: Path) -> Iterator[SqliteConnection]:
+    with closing(ReversedColumns(tmp_path / "ledger.db", durable=False)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def attempt(ledger: Ledger) -> str:
+    """An attempt to which everything has happened."""
+    attempt = ledger.begin_attempt("t", "gw0", 10_000)
+    lease = leased(ledger, attempt)
+    dial = ledger.record_dial(lease)
+    ledger.record_welcome(dial, "request", 5)
+    ledger.record_usage(usage(dial, 2000, closed_by="test-budget"))
+    ledger.settle(lease, 2000)
+    ledger.record_wait(attempt, 1500)
+    ledger.record_refusal(attempt, Overrun(kind="refused", scope="run", used_ms=1, allowed_ms=2), tolerated=True)
+    ledger.record_outcome(attempt.id, "failed")
+    ledger.correct_charge(lease.id, 1900)
+    ledger.record_reconciliation({"verdict": "reconciled"})
+    ledger.end_invocation(1)
+    leased(ledger, ledger.begin_attempt("other", "", 20_000))
+    return attempt.id
+
+
+def test_a_run_is_read_without_an_invocation(ledger: Ledger, attempt: str, connection: SqliteConnection) -> None:
+    reader = LedgerReader(connection)
+    assert reader.facts("run") == ledger.facts()
+    assert reader.known_attempt(attempt) == ledger.known_attempt(attempt)
+
+
+def test_what_happened_to_an_attempt_is_known(ledger: Ledger, attempt: str) -> None:
+    known = ledger.known_attempt(attempt)
+    assert known is not None
+    assert (known.attempt.nodeid, known.attempt.worker, known.attempt.budget_ms) == ("t", "gw0", 10_000)
+    assert (known.settled_ms, known.orphaned_ms) == (2000, None)
+    assert [(session.ms, session.closed_by) for session in known.sessions] == [(2000, "test-budget")]
+    assert known.overruns == [
+        Overrun(kind="cut", scope="test", used_ms=2000, allowed_ms=10_000),
+        Overrun(kind="refused", scope="run", used_ms=1, allowed_ms=2),
+    ]
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_run_that_the_ledger_does_not_have_is_named(connection: SqliteConnection) -> None:
+    with pytest.raises(LedgerError, match="no run 'other'"):
+        LedgerReader(connection).facts("other")
+    assert LedgerReader(connection).known_attempt("other") is None
+
+
+def test_the_order_of_columns_means_nothing_to_facts(
+    ledger: Ledger, attempt: str, reversed_columns: SqliteConnection
+) -> None:
+    reader = LedgerReader(reversed_columns)
+    assert reader.facts("run") == ledger.facts()
+    assert reader.known_attempt(attempt) == ledger.known_attempt(attempt)
