@@ -9,14 +9,10 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.plugin.ending import Ending
-from pytest_dgbudget.plugin.options import Given, opens_nothing, register_options
+from pytest_dgbudget.plugin.options import MARKER, MARKERS, SCENARIO_MARKER, Given, opens_nothing, register_options
 from pytest_dgbudget.plugin.state import STATE, State
 
 FIXTURE = "voice_agent"
-MARKER = "dg_budget"
-SCENARIO_MARKER = "dg_scenario"
-
-MARKERS = (MARKER, SCENARIO_MARKER)
 
 _MARKER_HELP = (
     f'{MARKER}(time, idle=TIME): connection time that the test\'s voice_agent sessions may use, such as "30s", or '

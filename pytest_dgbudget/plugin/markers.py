@@ -10,7 +10,7 @@ import pytest
 from pytest_dgbudget.config.parsing import time_or_off
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.plugin.hooks import MARKER
+from pytest_dgbudget.plugin.options import MARKER
 from pytest_dgbudget.plugin.scenarios import own_scenario
 from pytest_dgbudget.plugin.state import STATE
 

@@ -14,6 +14,10 @@ from pytest_dgbudget.config.options import OPTIONS
 if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
 
+MARKER = "dg_budget"
+SCENARIO_MARKER = "dg_scenario"
+MARKERS = (MARKER, SCENARIO_MARKER)
+
 # From 9.2 on, a key may hold TOML's own numbers and booleans; before, pytest makes texts of them.
 _INI_TYPE: Any = str | int | float | bool if pytest.version_tuple >= (9, 2) else "string"
 

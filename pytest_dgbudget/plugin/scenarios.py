@@ -9,7 +9,7 @@ import pytest
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.plugin.hooks import SCENARIO_MARKER
+from pytest_dgbudget.plugin.options import SCENARIO_MARKER
 
 
 def own_scenario(item: pytest.Item, run_config: RunConfig) -> str | None:
