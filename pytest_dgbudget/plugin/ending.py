@@ -9,7 +9,6 @@ import pytest
 from pytest_dgbudget.plugin.state import State
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.control.run import RunHandle
     from pytest_dgbudget.ledger.facts import RunFacts
     from pytest_dgbudget.report.document import FinishedRun
 
@@ -28,7 +27,7 @@ class Ending:
 
     def pytest_keyboard_interrupt(self) -> None:
         """Close everything now: xdist gives its workers seconds to end before the session finishes."""
-        run = self._run()
+        run = self._state.settled_run()
         if run is not None and not self._state.is_worker:
             run.gateway.tell("stop")
 
@@ -39,7 +38,7 @@ class Ending:
             return
         if state.opens_nothing:
             return
-        run = self._run()
+        run = self._state.settled_run()
         if run is not None:
             wait = exitstatus in _RAN_TO_ITS_END and not session.shouldfail and not session.shouldstop
             state.finished = run.finish(int(exitstatus), wait=wait, still_waiting=lambda: _say_waiting(session.config))
@@ -68,11 +67,6 @@ class Ending:
         output: dict[str, Any] | None = getattr(config, "workeroutput", None)
         if output is not None and self._state.unbounded:
             output["dgbudget_unbounded"] = True
-
-    def _run(self) -> RunHandle | None:
-        if self._state.activation is not None:
-            self._state.run = self._state.activation.stop_waiting()
-        return self._state.run
 
     def _write_junit(self, config: pytest.Config, finished: FinishedRun) -> None:
         from pytest_dgbudget.plugin.junit import JUnitFile, attachment_path, run_properties

@@ -11,9 +11,9 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
+    from pytest_dgbudget.control.activation import SocketActivation
     from pytest_dgbudget.control.run import RunHandle
     from pytest_dgbudget.errors import DgBudgetError
-    from pytest_dgbudget.plugin.xdist import SocketActivation
     from pytest_dgbudget.report.document import FinishedRun
 
 STATE = pytest.StashKey["State"]()
@@ -62,9 +62,15 @@ class State:
     def is_worker(self) -> bool:
         return self.port != 0
 
-    def close(self) -> None:
-        """Let go of everything; a gateway that was not told how the run ended reports it as incomplete."""
+    def settled_run(self) -> RunHandle | None:
+        """Return what this process is to the gateway, when none will start any more."""
         if self.activation is not None:
             self.run = self.activation.stop_waiting()
+            self.failed = self.activation.error or self.failed
+        return self.run
+
+    def close(self) -> None:
+        """Let go of everything; a gateway that was not told how the run ended reports it as incomplete."""
+        self.settled_run()
         if self.run is not None:
             self.run.close()

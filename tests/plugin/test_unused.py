@@ -130,6 +130,7 @@ def test_what_a_start_without_options_loads_is_all_listed_here(project: Project)
     project.run()
     assert set(seen(project)["alone"]["ours"]) == {
         "pytest_dgbudget",
+        "pytest_dgbudget.config",
         "pytest_dgbudget.config.options",
         "pytest_dgbudget.plugin",
         "pytest_dgbudget.plugin.ending",
@@ -165,7 +166,7 @@ def test_under_xdist_the_controller_alone_holds_one_socket_and_one_thread(projec
     ours, others = quiet["controller"], blocked["controller"]
     assert ours["descriptors"].count("socket:[N]") == others["descriptors"].count("socket:[N]") + 1
     assert len(ours["descriptors"]) == len(others["descriptors"]) + 1
-    assert sorted([*others["threads"], "dgbudget-door"]) == ours["threads"]
+    assert sorted([*others["threads"], "dgbudget-activation"]) == ours["threads"]
     assert (ours["children"], ours["environ"]) == (others["children"], others["environ"])
 
 
