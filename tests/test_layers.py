@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -132,6 +132,61 @@ def points_down_or_sideways(one: Import) -> bool:
     return LAYERS[one.top] < LAYERS[one.home] or (beside and LAYERS[one.top] == LAYERS[one.home])
 
 
+def in_circles(known: dict[str, set[str]]) -> list[str]:
+    """Return the nodes of one circle of a graph; empty when there is none."""
+    try:
+        TopologicalSorter(known).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_files_import_one_another_in_no_circle() -> None:
+    """What is imported for its types alone counts, too."""
+    known: dict[str, set[str]] = {}
+    for one in OURS:
+        known.setdefault(one.importer, set()).add(one.imported)
+    known.pop("")  # the package itself names the public classes, and is imported by every file
+    assert in_circles(known) == []
+
+
+def class_names() -> Iterator[tuple[str, str]]:
+    """Yield each class's name and its module."""
+    for dotted, tree in modules():
+        yield from ((node.name, dotted) for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+
+
+def test_a_class_name_is_used_once_outside_the_emulator() -> None:
+    places: dict[str, list[str]] = {}
+    for name, dotted in class_names():
+        if dotted.split(".")[0] != "emulator":
+            places.setdefault(name, []).append(dotted)
+    assert len(places) > 100
+    assert {name: homes for name, homes in places.items() if len(homes) > 1} == {}
+
+
+# In which process a line runs, by the folder that it stands in.
+IN_PYTEST_OR_CLI = {"control", "client", "plugin", "cli"}
+IN_A_PROCESS_OF_ITS_OWN = {"gateway", "emulator"}
+
+
+def test_no_code_of_one_process_is_imported_in_another() -> None:
+    elsewhere = [
+        one
+        for one in OURS
+        if (one.top in IN_A_PROCESS_OF_ITS_OWN and one.home not in {one.top, "cli"})
+        or (one.top in IN_PYTEST_OR_CLI and one.home in IN_A_PROCESS_OF_ITS_OWN)
+    ]
+    assert elsewhere == []
+    # The command that runs an emulator is all of it that the command line knows.
+    assert {one.imported for one in OURS if one.home == "cli" and one.top in IN_A_PROCESS_OF_ITS_OWN} == {"emulator"}
+
+
+def test_what_both_processes_agree_on_is_pure() -> None:
+    allowed = {"__future__", "collections", "dataclasses", "hmac", "json", "typing"}
+    assert {one.top for one in OTHERS if one.home == "protocol"} <= allowed
+
+
 @pytest.mark.parametrize("package", sorted({path.parent.parent.name for path in PACKAGE.glob("*/*/__init__.py")}))
 def test_the_folders_inside_a_package_know_one_another_in_one_direction_only(package: str) -> None:
     known: dict[str, set[str]] = {}
@@ -194,10 +249,6 @@ def test_websockets_is_known_to_those_who_speak_it() -> None:
 
 def test_sqlite_is_known_to_one_module() -> None:
     assert importers_of("sqlite3") == {"ledger.sqlite"}
-
-
-def test_a_backend_of_the_ledger_is_known_to_who_opens_it_alone() -> None:
-    assert {one.importer for one in OURS if one.imported == "ledger.sqlite"} == {"gateway.process"}
 
 
 def test_urllib3_is_known_to_one_module() -> None:
