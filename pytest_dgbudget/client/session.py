@@ -1,4 +1,4 @@
-"""A session's two faces: ``AsyncSession`` for async tests (asyncio and trio), ``Session`` for sync ones."""
+"""One open session: ``AsyncSession`` for async tests (asyncio and trio), ``Session`` for sync ones."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def _bound(handler: Callable[..., Any], call: FunctionCall) -> Callable[[], Any]
     return lambda: handler(**arguments)
 
 
-class AsyncSession:
-    """One Voice Agent session of an async test, from ``voice_agent.connect()``. It is billed while it is open."""
+class SessionBase:
+    """What a session knows without waiting, in async tests and sync ones alike."""
 
     def __init__(self, io: SessionIO, gateway: GatewayClient, attempt: str) -> None:
         self._io = io
@@ -52,6 +52,29 @@ class AsyncSession:
     def request_id(self) -> str | None:
         """The vendor's key for this session, from its Welcome."""
         return self._io.request_id
+
+    def events(self) -> list[Message]:
+        """Return every message received so far, audio left out."""
+        return list(self._io.messages)
+
+    @property
+    def transcript(self) -> list[ConversationText]:
+        """What was said so far, by both sides."""
+        return self._io.transcript()
+
+    @property
+    def audio(self) -> bytes:
+        """The agent's audio received so far, in the output format of Settings."""
+        return bytes(self._io.audio)
+
+    @property
+    def usage(self) -> Usage:
+        """What this session has used so far."""
+        return _usage(self._gateway.ask("usage", attempt=self._attempt, session=self._io.id))
+
+
+class AsyncSession(SessionBase):
+    """One Voice Agent session of an async test, from ``voice_agent.connect()``. It is billed while it is open."""
 
     async def say(self, text: str, *, timeout: Timeout = _REPLY) -> Turn:
         """Inject a user message and wait for the whole reply.
@@ -93,42 +116,13 @@ class AsyncSession:
 
         return register
 
-    def events(self) -> list[Message]:
-        """Return every message received so far, audio left out."""
-        return list(self._io.messages)
-
-    @property
-    def transcript(self) -> list[ConversationText]:
-        """What was said so far, by both sides."""
-        return self._io.transcript()
-
-    @property
-    def audio(self) -> bytes:
-        """The agent's audio received so far, in the output format of Settings."""
-        return bytes(self._io.audio)
-
-    @property
-    def usage(self) -> Usage:
-        """What this session has used so far."""
-        return _usage(self._gateway.ask("usage", attempt=self._attempt, session=self._io.id))
-
     async def close(self) -> None:
-        """Close the session; when this returns, the vendor's side is closed. Again is fine."""
+        """Close the session; when this returns, the vendor's side is closed. May be called again."""
         await self._gateway.io_thread.cross(self._io.close())
 
 
-class Session:
+class Session(SessionBase):
     """One Voice Agent session of a sync test; see AsyncSession for what each method does and raises."""
-
-    def __init__(self, io: SessionIO, gateway: GatewayClient, attempt: str) -> None:
-        self._io = io
-        self._gateway = gateway
-        self._attempt = attempt
-
-    @property
-    def request_id(self) -> str | None:
-        """The vendor's key for this session, from its Welcome."""
-        return self._io.request_id
 
     def say(self, text: str, *, timeout: Timeout = _REPLY) -> Turn:
         """Inject a user message and wait for the whole reply."""
@@ -158,25 +152,6 @@ class Session:
 
         return register
 
-    def events(self) -> list[Message]:
-        """Return every message received so far, audio left out."""
-        return list(self._io.messages)
-
-    @property
-    def transcript(self) -> list[ConversationText]:
-        """What was said so far, by both sides."""
-        return self._io.transcript()
-
-    @property
-    def audio(self) -> bytes:
-        """The agent's audio received so far, in the output format of Settings."""
-        return bytes(self._io.audio)
-
-    @property
-    def usage(self) -> Usage:
-        """What this session has used so far."""
-        return _usage(self._gateway.ask("usage", attempt=self._attempt, session=self._io.id))
-
     def close(self) -> None:
-        """Close the session; when this returns, the vendor's side is closed. Again is fine."""
+        """Close the session; when this returns, the vendor's side is closed. May be called again."""
         self._gateway.io_thread.run(self._io.close())

@@ -1,8 +1,8 @@
 """The gateway: the one process per run and machine that owns every billed socket.
 
-``launch`` starts it, ``process`` is what runs in it. ``door`` takes connections; ``control`` serves the owners and
-``run`` holds what they were granted; ``admission`` is the queue; ``sessions`` dials by ``upstream`` and relays by
-``relay``; ``books`` keeps the ledger. ``closing`` ends the run and reports it, when ``statement`` has been asked for.
+``process`` is what runs in it. ``server`` takes connections; ``control`` serves the owners and ``run`` holds what they
+were granted; ``admission`` is the queue; ``sessions`` dials a target by ``upstream`` and relays by ``relay``;
+``ledger_thread`` keeps the ledger. ``closing`` ends the run and reports it, after ``statement`` has asked the vendor.
 """
 
 from __future__ import annotations
