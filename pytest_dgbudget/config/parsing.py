@@ -1,11 +1,10 @@
-"""What each option accepts: from the text that was given to its value; raises SettingsError."""
+"""What options accept, by the name that a row of the table gives it: from text to value; raises SettingsError."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pytest_dgbudget.config.options import host_of
 from pytest_dgbudget.errors import SettingsError
@@ -35,13 +34,13 @@ def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     return parse
 
 
-def _switch(text: str) -> bool:
+def switch(text: str) -> bool:
     if text.lower() not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
         raise SettingsError(f"{text!r} is neither true nor false")
     return text.lower() in {"true", "1", "yes", "on"}
 
 
-def _run_id(text: str) -> str:
+def run_id(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", text):
         raise SettingsError(f"{text!r} is not 1 to 100 of A-Z a-z 0-9 . _ -")
     return text
@@ -60,14 +59,14 @@ def _url(scheme: str, path: str, accepted: str) -> Callable[[str], str]:
     return parse
 
 
-def _project(text: str) -> str | None:
+def project(text: str) -> str | None:
     # An empty one comes from the environment of other tools, and says nothing.
     if not re.fullmatch(r"[A-Za-z0-9._-]{0,100}", text):
         raise SettingsError(f"{text!r} is no project id")
     return text or None
 
 
-def _tolerance(text: str) -> tuple[int, float]:
+def tolerance(text: str) -> tuple[int, float]:
     """Return milliseconds and a share of 1."""
     absolute, _, relative = text.partition(",")
     percent = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%", relative)
@@ -76,7 +75,7 @@ def _tolerance(text: str) -> tuple[int, float]:
     return parse_time(absolute), float(percent[1]) / 100
 
 
-def _ledger_path(text: str) -> Path:
+def ledger_path(text: str) -> Path:
     prefix = "sqlite:///"
     if not text.startswith(prefix) or not text[len(prefix) :]:
         scheme = text.split(":", 1)[0]
@@ -84,38 +83,23 @@ def _ledger_path(text: str) -> Path:
     return Path(text[len(prefix) :])
 
 
-def _path(text: str) -> Path:
+def path(text: str) -> Path:
     if not text:
         raise SettingsError("the path is empty")
     return Path(text)
 
 
-def _scenario(text: str) -> str:
+def scenario(text: str) -> str:
     if not text or text.startswith("::"):
         raise SettingsError(f"{text!r} names no file; accepted: FILE, FILE::NAME")
     return text
 
 
-PARSE: dict[str, Callable[[str], Any]] = {
-    "dg_budget": parse_time,
-    "dg_test_budget": time_or_off,
-    "dg_idle_timeout": time_or_off,
-    "dg_max_sessions": _whole_number(1, 10_000),
-    "dg_on_exhausted": _choice("fail", "skip"),
-    "dg_target": _choice("auto", "live", "emulator"),
-    "dg_agent_url": _url("wss?", r"/[^\s#]*", "wss://HOST[:PORT]/PATH, ws:// on loopback"),
-    "dg_api_url": _url("https?", r"/[^\s?#]*", "https://HOST[:PORT], http:// on loopback"),
-    "dg_project": _project,
-    "dg_run_id": _run_id,
-    "dg_ledger": _ledger_path,
-    "dg_report_dir": _path,
-    "dg_reconcile": _choice("off", "warn", "require"),
-    "dg_reconcile_timeout": parse_time,
-    "dg_tolerance": _tolerance,
-    "dg_vendor_grace": parse_time,
-    "dg_junit_attachment": _choice("relative", "absolute", "off"),
-    "dg_agent_settings": _path,
-    "dg_scenario": _scenario,
-    "dg_keep_key": _switch,
-    "dg_overrun_exit_code": _whole_number(1, 255),
-}
+max_sessions = _whole_number(1, 10_000)
+exit_code = _whole_number(1, 255)
+on_exhausted = _choice("fail", "skip")
+target = _choice("auto", "live", "emulator")
+reconcile = _choice("off", "warn", "require")
+junit_attachment = _choice("relative", "absolute", "off")
+agent_url = _url("wss?", r"/[^\s#]*", "wss://HOST[:PORT]/PATH, ws:// on loopback")
+api_url = _url("https?", r"/[^\s?#]*", "https://HOST[:PORT], http:// on loopback")

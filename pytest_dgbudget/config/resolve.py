@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from pytest_dgbudget.config import parsing
 from pytest_dgbudget.config.options import OPTIONS, Option, host_of
-from pytest_dgbudget.config.parsing import PARSE
 from pytest_dgbudget.emulator_keys import is_emulated
 from pytest_dgbudget.errors import SettingsError
 
@@ -91,39 +91,21 @@ def resolve(
     current_dir: Path,
 ) -> RunConfig:
     """Turn what was given, by option name, into RunConfig; raise SettingsError naming what is wrong and where."""
-    given = {option.name: _given(option, command_line, environment, ini) for option in OPTIONS}
-    parsed = {name: source.parsed for name, source in given.items()}
-    base = {name: current_dir if source.typed_by_hand else rootdir for name, source in given.items()}
-    target = _resolve_target(parsed["dg_target"], environment)
-    agent_settings, key = parsed["dg_agent_settings"], _key(environment)
-    run_config = RunConfig(
-        budget_ms=parsed["dg_budget"],
-        test_budget_ms=parsed["dg_test_budget"],
-        idle_ms=parsed["dg_idle_timeout"],
-        max_sessions=parsed["dg_max_sessions"],
-        on_exhausted=parsed["dg_on_exhausted"],
-        target=target,
-        target_given=parsed["dg_target"] != "auto",
-        agent_url=parsed["dg_agent_url"],
-        api_url=_api_url_for(parsed["dg_agent_url"], given["dg_api_url"]),
-        project=parsed["dg_project"],
-        reconcile=parsed["dg_reconcile"],
-        reconcile_timeout_ms=parsed["dg_reconcile_timeout"],
-        tolerance_ms=parsed["dg_tolerance"][0],
-        tolerance_share=parsed["dg_tolerance"][1],
-        vendor_grace_ms=parsed["dg_vendor_grace"],
-        junit_attachment=parsed["dg_junit_attachment"],
-        run_id=parsed["dg_run_id"] or _made_up_run_id(),
-        ledger=rootdir / parsed["dg_ledger"],
-        ledger_given=given["dg_ledger"].where != "default",
-        report_dir=base["dg_report_dir"] / parsed["dg_report_dir"],
-        agent_settings=None if agent_settings is None else base["dg_agent_settings"] / agent_settings,
-        scenario=None if parsed["dg_scenario"] is None else str(rootdir / parsed["dg_scenario"]),
-        keep_key=parsed["dg_keep_key"],
-        overrun_exit_code=parsed["dg_overrun_exit_code"],
-        has_key=key is not None,
-        api_key=key,
-    )
+    given = {option.field: _given(option, command_line, environment, ini) for option in OPTIONS}
+    values: dict[str, Any] = {}
+    for option in OPTIONS:
+        source = given[option.field]
+        base = current_dir if option.relative_to == "given" and source.typed_by_hand else rootdir
+        is_path = option.relative_to is not None and source.parsed is not None
+        values[option.field] = base / source.parsed if is_path else source.parsed
+    values.update(_target(values["target"], environment))
+    values.update(_tolerance(*values.pop("tolerance")))
+    values["api_url"] = _api_url_for(values["agent_url"], given["api_url"])
+    values["run_id"] = values["run_id"] or _made_up_run_id()
+    values["ledger_given"] = given["ledger"].where != "default"
+    values["scenario"] = None if values["scenario"] is None else str(values["scenario"])
+    key = _key(environment)
+    run_config = RunConfig(**values, has_key=key is not None, api_key=key)
     if run_config.billed:
         _refuse_bad_key(key or "")
         _refuse_plain_text("agent", run_config.agent_url)
@@ -161,13 +143,21 @@ def _given(
     if text is None:
         return _Given(where, by_hand, None)
     try:
-        return _Given(where, by_hand, PARSE[option.name](text))
+        return _Given(where, by_hand, getattr(parsing, option.parser)(text))
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from None
 
 
 def _ini_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _target(given: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    return {"target": _resolve_target(given, environment), "target_given": given != "auto"}
+
+
+def _tolerance(absolute_ms: int, share: float) -> dict[str, Any]:
+    return {"tolerance_ms": absolute_ms, "tolerance_share": share}
 
 
 def _resolve_target(given: str, environment: Mapping[str, str]) -> str:
