@@ -17,6 +17,7 @@ from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.connection import GONE
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, HandshakeRefused, LedgerError, SessionClosed
+from pytest_dgbudget.protocol import codes
 
 # The gateway answers a Close when the vendor has, or after a second.
 _CLOSE_SECONDS = 5
@@ -29,7 +30,7 @@ _ADVICE = {
     502: "check --dg-agent-url and the network",
     504: "check --dg-agent-url and the network",
 }
-_CLOSED_BY = {4408: "idle", 4410: "teardown", 4503: "network"}
+_CLOSED_BY = {codes.IDLE: "idle", codes.TEST_OVER: "teardown", codes.UPSTREAM_LOST: "network"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,19 +68,19 @@ class Opening:
             raise await self._why_refused(refused.response) from None
         except (OSError, EOFError, InvalidHandshake) as error:
             raise GatewayError(GONE) from error
-        session_id = websocket.response.headers["x-dgbudget-session"] if websocket.response else ""
+        session_id = websocket.response.headers[codes.SESSION_HEADER] if websocket.response else ""
         io = SessionIO(websocket, session_id, settings, lambda closed: self._why_closed(io, closed))
         return io
 
     async def _why_refused(self, response: Response) -> DgBudgetError:
         code, said, request_id = _error_body(response)
-        if code == "DGBUDGET_EXHAUSTED":
+        if code == codes.EXHAUSTED:
             return await self._overrun() or HandshakeRefused(
                 said, status=402, code=code, vendor_message=said, request_id=request_id
             )
-        if code == "DGBUDGET_LEDGER":
+        if code == codes.LEDGER:
             return LedgerError(said)
-        if code.startswith("DGBUDGET_") and code != "DGBUDGET_UPSTREAM":
+        if code.startswith(codes.REFUSAL_PREFIX) and code != codes.UPSTREAM:
             return GatewayError(f"the gateway refused the session: {said}")
         status = response.status_code
         message = f"the handshake was refused with {status} {code}: {said}"
@@ -92,7 +93,7 @@ class Opening:
             lost = SessionClosed("the session was lost without a Close", code=1006, reason="", closed_by="network")
             return await self._overrun() or lost
         code, reason = closed.rcvd.code, closed.rcvd.reason
-        if code == 4402:
+        if code == codes.BUDGET_USED_UP:
             return await self._overrun() or SessionClosed(reason, code=code, reason=reason, closed_by="test-budget")
         closed_by = "client" if closed.rcvd_then_sent is False else _CLOSED_BY.get(code, "server")
         said = f"{code} {reason}".strip()

@@ -16,6 +16,7 @@ from pytest_dgbudget.control.client import GatewayClient, GrantedAttempt
 from pytest_dgbudget.control.io_thread import in_event_loop
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.model import Usage
+from pytest_dgbudget.protocol.codes import AGENT_PATH
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -27,7 +28,7 @@ class VoiceAgent:
     def __init__(self, gateway: GatewayClient, granted: GrantedAttempt, default_settings: Path | None) -> None:
         base = f"127.0.0.1:{gateway.port}"
         self.endpoint = Endpoint(
-            agent_url=f"ws://{base}/v1/agent/converse",
+            agent_url=f"ws://{base}{AGENT_PATH}",
             base_url=f"http://{base}",
             run_id=gateway.membership.run_id,
             api_key=granted.token,

@@ -11,12 +11,10 @@ from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.ledger.facts import KnownAttempt, SessionFacts
 from pytest_dgbudget.model import Attempt, ClosedBy, Lease, Overrun, UsageRecord
+from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
 from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.rules.meter import LeaseMeter
 from pytest_dgbudget.units import seconds
-
-BUDGET_USED_UP = 4402
-TEST_OVER = 4410
 
 
 class OpenLease:

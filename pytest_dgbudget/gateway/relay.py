@@ -17,13 +17,12 @@ from pytest_dgbudget.gateway.frames import TEXT, Close, FrameReader, close_frame
 from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.model import ClosedBy
+from pytest_dgbudget.protocol.codes import UPSTREAM_LOST
 
 # How long either side may take to answer a Close.
 CLOSE_SECONDS = 1.0
 _WRITE_HIGH_WATER = 32 * 1024
 _LONGEST_SETTINGS = 16 * 1024 * 1024
-
-UPSTREAM_LOST = 4503
 
 
 # All legs read into this one, and deal with what they read before the next read. A buffer for each, as big as a read

@@ -11,12 +11,13 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.gateway.admission import Admission, BudgetRefused, Waiter
 from pytest_dgbudget.gateway.frames import Close
-from pytest_dgbudget.gateway.grants import TEST_OVER, Grant, OpenLease, restored
+from pytest_dgbudget.gateway.grants import Grant, OpenLease, restored
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.sessions import MeteredSession, never_dialled
 from pytest_dgbudget.gateway.tokens import Tokens
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy, Lease, Outcome, Overrun, UsageRecord
+from pytest_dgbudget.protocol.codes import TEST_OVER
 from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.units import format_time, seconds
 

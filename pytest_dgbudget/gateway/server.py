@@ -24,10 +24,9 @@ from pytest_dgbudget.gateway.targets.live import Vendor
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream, dial
 from pytest_dgbudget.model import was_cut
-from pytest_dgbudget.protocol.codes import CONTROL_PATH, CONTROL_UPGRADE
+from pytest_dgbudget.protocol import codes
+from pytest_dgbudget.protocol.codes import AGENT_PATH, CONTROL_PATH, CONTROL_UPGRADE
 from pytest_dgbudget.rules.budget import describe
-
-AGENT_PATH = "/v1/agent/converse"
 
 _HEAD_SECONDS = 10
 _MOST_BEFORE_UPGRADE = 64 * 1024
@@ -78,7 +77,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             self._request = self._reader.feed(data)
         except BadRequest as error:
-            self._answer(refusal(400, "DGBUDGET_BAD_REQUEST", f"not an HTTP request: {error}"))
+            self._answer(refusal(400, codes.BAD_REQUEST, f"not an HTTP request: {error}"))
             return
         if self._request is not None:
             self._timer.cancel()
@@ -99,7 +98,7 @@ class ClientConnection(asyncio.Protocol):
     def _route(self, request: Request) -> None:
         host, port = self._transport.get_extra_info("sockname")[:2]
         if request.header("host").lower() not in {f"{name}:{port}" for name in (host, "localhost", "127.0.0.1")}:
-            self._answer(refusal(403, "DGBUDGET_WRONG_HOST", f"this is 127.0.0.1:{port}, not the host that was asked"))
+            self._answer(refusal(403, codes.WRONG_HOST, f"this is 127.0.0.1:{port}, not the host that was asked"))
         elif (request.path, request.upgrade) == (CONTROL_PATH, CONTROL_UPGRADE):
             control = self._control()
             self._transport.set_protocol(control)
@@ -110,37 +109,37 @@ class ClientConnection(asyncio.Protocol):
             self._serving = asyncio.ensure_future(self._serve(request))
         else:
             message = f"nothing here; open a WebSocket at ws://127.0.0.1:{port}{AGENT_PATH}"
-            self._answer(refusal(404, "DGBUDGET_NOT_FOUND", message))
+            self._answer(refusal(404, codes.NOT_FOUND, message))
 
     async def _serve(self, request: Request) -> None:
         try:
             await self._open(request)
         except _Unauthorized as unauthorized:
-            self._answer(refusal(401, "DGBUDGET_UNAUTHORIZED", str(unauthorized)))
+            self._answer(refusal(401, codes.UNAUTHORIZED, str(unauthorized)))
         except _NoHandshake as no_handshake:
             self._answer(no_handshake.response.serialize())
         except ClientLeft:
-            self._answer(refusal(401, "DGBUDGET_UNAUTHORIZED", TEST_IS_OVER.reason))
+            self._answer(refusal(401, codes.UNAUTHORIZED, TEST_IS_OVER.reason))
         except BudgetRefused as refused:
-            self._answer(refusal(402, "DGBUDGET_EXHAUSTED", describe(refused.overrun)))
+            self._answer(refusal(402, codes.EXHAUSTED, describe(refused.overrun)))
         except Cut as cut:
             by_budget = was_cut(cut.closed_by)
-            status, code = (402, "DGBUDGET_EXHAUSTED") if by_budget else (401, "DGBUDGET_UNAUTHORIZED")
+            status, code = (402, codes.EXHAUSTED) if by_budget else (401, codes.UNAUTHORIZED)
             self._answer(refusal(status, code, cut.to_client.reason))
         except GatewayLost as charged:
-            self._answer(refusal(402, "DGBUDGET_GATEWAY_LOST", str(charged)))
+            self._answer(refusal(402, codes.GATEWAY_LOST, str(charged)))
         except LedgerError as error:
-            self._answer(refusal(503, "DGBUDGET_LEDGER", str(error)))
+            self._answer(refusal(503, codes.LEDGER, str(error)))
         except EmulatorLost as lost:
-            self._answer(refusal(502, "DGBUDGET_EMULATOR", str(lost)))
+            self._answer(refusal(502, codes.EMULATOR, str(lost)))
         except DialLost as lost:
             message = f"the agent endpoint can't be reached: {lost.reason}"
-            self._answer(refusal(lost.status, "DGBUDGET_UPSTREAM", message))
+            self._answer(refusal(lost.status, codes.UPSTREAM, message))
         except DialFailed as failed:
             self._answer(response(failed.status, failed.headers, failed.body))
         except Exception as error:
             log(error)
-            self._answer(refusal(500, "DGBUDGET_INTERNAL", "the gateway failed; its log says more"))
+            self._answer(refusal(500, codes.INTERNAL, "the gateway failed; its log says more"))
 
     async def _open(self, request: Request) -> None:
         run = await self._services.run()
@@ -224,5 +223,5 @@ def _upgraded(
     chosen = upstream.subprotocol or (offered if by_subprotocol else None)
     if chosen is not None:
         handshake.headers["Sec-WebSocket-Protocol"] = chosen
-    handshake.headers["x-dgbudget-session"] = session.id
+    handshake.headers[codes.SESSION_HEADER] = session.id
     return handshake.serialize()

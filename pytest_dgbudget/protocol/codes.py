@@ -1,9 +1,33 @@
-"""Names and numbers that both ends of a connection know."""
+"""Names and numbers that both ends of a connection know. Clients meet them all, except the control ones."""
 
 from __future__ import annotations
 
 CONTROL_PATH = "/control"
 CONTROL_UPGRADE = "dgbudget-control"
 
-# Why the gateway closed a session; the reason in the Close says it in words.
+# The vendor's own path (its AsyncAPI file of 2026-07-22).
+AGENT_PATH = "/v1/agent/converse"
+
+# Headers of ours: what a session's 101 carries, and what a dial of the emulator carries.
+SESSION_HEADER = "x-dgbudget-session"
+GRANT_HEADER = "x-dgbudget-grant"
+SCENARIO_HEADER = "x-dgbudget-scenario"
+
+# Close codes: why the gateway closed a session; the reason in the Close says it in words.
+BUDGET_USED_UP = 4402
 IDLE = 4408
+TEST_OVER = 4410
+UPSTREAM_LOST = 4503
+
+# Why the gateway refused a request, in the ``err_code`` of its answer.
+REFUSAL_PREFIX = "DGBUDGET_"
+BAD_REQUEST = "DGBUDGET_BAD_REQUEST"
+EMULATOR = "DGBUDGET_EMULATOR"
+EXHAUSTED = "DGBUDGET_EXHAUSTED"
+GATEWAY_LOST = "DGBUDGET_GATEWAY_LOST"
+INTERNAL = "DGBUDGET_INTERNAL"
+LEDGER = "DGBUDGET_LEDGER"
+NOT_FOUND = "DGBUDGET_NOT_FOUND"
+UNAUTHORIZED = "DGBUDGET_UNAUTHORIZED"
+UPSTREAM = "DGBUDGET_UPSTREAM"
+WRONG_HOST = "DGBUDGET_WRONG_HOST"

@@ -8,6 +8,7 @@ from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost
+from pytest_dgbudget.protocol.codes import GRANT_HEADER, SCENARIO_HEADER
 
 
 class Vendor:
@@ -40,7 +41,7 @@ class Vendor:
 
 
 def _for_emulator(grant: Grant) -> dict[str, str]:
-    named = {"x-dgbudget-grant": grant.attempt.id}
+    named = {GRANT_HEADER: grant.attempt.id}
     if grant.scenario is not None:
-        named["x-dgbudget-scenario"] = quote(grant.scenario)
+        named[SCENARIO_HEADER] = quote(grant.scenario)
     return named
