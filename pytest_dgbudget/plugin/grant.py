@@ -12,8 +12,7 @@ from pytest_dgbudget.client.voice_agent import VoiceAgent
 from pytest_dgbudget.config.resolve import API_KEY_VARIABLE, RunConfig, refuse_unbounded
 from pytest_dgbudget.errors import DgBudgetError, SettingsError
 from pytest_dgbudget.plugin.accounting import Accounting, accounting_of
-from pytest_dgbudget.plugin.markers import own_budget
-from pytest_dgbudget.plugin.scenarios import own_scenario
+from pytest_dgbudget.plugin.markers import own_budget, own_scenario
 from pytest_dgbudget.plugin.state import STATE, State
 
 # pytest's own convention: a failing test shows its own line, not ours.

@@ -9,21 +9,10 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.plugin.ending import Ending
-from pytest_dgbudget.plugin.options import MARKER, MARKERS, SCENARIO_MARKER, Given, opens_nothing, register_options
+from pytest_dgbudget.plugin.options import FIXTURE, MARKER_HELP, MARKERS, Given, opens_nothing, register_options
 from pytest_dgbudget.plugin.state import STATE, State
 
-FIXTURE = "voice_agent"
-
-_MARKER_HELP = (
-    f'{MARKER}(time, idle=TIME): connection time that the test\'s voice_agent sessions may use, such as "30s", or '
-    '"off"; idle closes a session in which nothing but keep-alives moved for so long. The nearest marker wins.'
-)
-_SCENARIO_HELP = (
-    f"{SCENARIO_MARKER}(file, name=NAME): what the emulator's agent does in this test: a scenario of this TOML file, "
-    "by default its first one; without a file, one of the ini key dg_scenario's file. The nearest marker wins."
-)
-
-# pytest-asyncio warns that a project lacks one of its run_config. Our users didn't ask for pytest-asyncio, and under
+# pytest-asyncio warns that a project lacks one of its settings. Our users didn't ask for pytest-asyncio, and under
 # -W error they could not even start.
 _NOT_OUR_USERS_WARNING = 'The configuration option "asyncio_default_fixture_loop_scope" is unset'
 
@@ -49,8 +38,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", _MARKER_HELP)
-    config.addinivalue_line("markers", _SCENARIO_HELP)
+    for text in MARKER_HELP:
+        config.addinivalue_line("markers", text)
     from_controller: dict[str, Any] | None = getattr(config, "workerinput", {}).get("dgbudget")
     state = _worker_state(from_controller) if from_controller else _state(config)
     config.stash[STATE] = state
@@ -58,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _worker_state(ours: dict[str, Any]) -> State:
-    """A worker takes the controller's run_config and judges nothing."""
+    """A worker takes the controller's configuration and judges nothing."""
 
     def resolve() -> Any:
         from pytest_dgbudget.config.resolve import from_json

@@ -1,18 +1,22 @@
-"""``@pytest.mark.dg_budget("30s", idle="10s")``: a test's own budget; and all markers' errors."""
+"""``@pytest.mark.dg_budget("30s", idle="10s")`` and ``dg_scenario("orders.toml", name="refund")``; and their errors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_dgbudget.config.parsing import time_or_off
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.plugin.options import MARKER
-from pytest_dgbudget.plugin.scenarios import own_scenario
+from pytest_dgbudget.plugin.options import MARKER, SCENARIO_MARKER
 from pytest_dgbudget.plugin.state import STATE
+
+_NOT_GIVEN = object()
+_ACCEPTED = f'accepted: {MARKER}("30s"), idle="10s", or "off"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +27,78 @@ class OwnBudget:
     idle_ms: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetOptions:
+    """What ``dg_budget`` may be given."""
+
+    time: Any = _NOT_GIVEN
+    idle: Any = field(default=_NOT_GIVEN, kw_only=True)
+
+    def given(self) -> dict[str, Any]:
+        return {name: value for name in ("time", "idle") if (value := getattr(self, name)) is not _NOT_GIVEN}
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioOptions:
+    """What ``dg_scenario`` may be given."""
+
+    file: str | Path | None = None
+    name: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Raise TypeError, as the call does, for what can't be."""
+        fits = isinstance(self.file, (str, Path, type(None))) and isinstance(self.name, (str, type(None)))
+        if not fits or (self.file is None and self.name is None):
+            raise TypeError
+
+
 def own_budget(item: pytest.Item, run_config: RunConfig) -> OwnBudget:
-    """Return a test's own budget: from the nearest marker that sets it, else from the run_config.
+    """Return a test's own budget: from the nearest marker that sets it, else from the run's configuration.
 
     Raises SettingsError for a bad marker.
     """
     times: dict[str, int | None] = {}
     for marker in item.iter_markers(MARKER):
-        times = {**_read(marker), **times}
+        times = {**_times(marker), **times}
     return OwnBudget(times.get("time", run_config.test_budget_ms), times.get("idle", run_config.idle_ms))
 
 
-def _read(marker: pytest.Mark) -> dict[str, int | None]:
-    given = dict(marker.kwargs)
-    if len(marker.args) > 1 or (marker.args and "time" in given):
-        raise SettingsError(f"{_shown(marker)} has more than one time")
-    if marker.args:
-        given["time"] = marker.args[0]
-    unknown = sorted(given.keys() - {"time", "idle"})
-    if unknown or not given:
-        what = f"does not know {unknown[0]!r}" if unknown else "is empty"
-        raise SettingsError(f'{_shown(marker)} {what}; accepted: {MARKER}("30s"), idle="10s", or "off"')
+def own_scenario(item: pytest.Item, run_config: RunConfig) -> str | None:
+    """Return a test's scenario, FILE or FILE::NAME: the nearest marker's, else that of the run's configuration.
+
+    Raises SettingsError for a bad marker. Whether the file can be played, the emulator says.
+    """
+    marker = item.get_closest_marker(SCENARIO_MARKER)
+    if marker is None:
+        return run_config.scenario
+    options = _scenario_options(marker)
+    if options.file is not None:
+        path = str(item.config.invocation_params.dir / options.file)
+    elif run_config.scenario is not None:
+        path = run_config.scenario.partition("::")[0]
+    else:
+        raise SettingsError(f"{_shown(marker)} names no file, and neither does the ini key dg_scenario")
+    if not Path(path).is_file():
+        advice = f"; a scenario is named by name=, as in {SCENARIO_MARKER}('FILE', name='NAME')" if "::" in path else ""
+        raise SettingsError(f"{_shown(marker)}: there is no file {path}{advice}")
+    return path if options.name is None else f"{path}::{options.name}"
+
+
+def _times(marker: pytest.Mark) -> dict[str, int | None]:
+    try:
+        given = BudgetOptions(*marker.args, **marker.kwargs).given()
+    except TypeError:
+        raise SettingsError(f"{_shown(marker)} {_why_refused(marker)}") from None
+    if not given:
+        raise SettingsError(f"{_shown(marker)} is empty; {_ACCEPTED}")
     return {name: _time(marker, value) for name, value in given.items()}
+
+
+def _why_refused(marker: pytest.Mark) -> str:
+    if len(marker.args) > 1 or (marker.args and "time" in marker.kwargs):
+        return "has more than one time"
+    unknown = min(marker.kwargs.keys() - {"time", "idle"})
+    return f"does not know {unknown!r}; {_ACCEPTED}"
 
 
 def _time(marker: pytest.Mark, value: object) -> int | None:
@@ -56,9 +110,17 @@ def _time(marker: pytest.Mark, value: object) -> int | None:
         raise SettingsError(f"{_shown(marker)}: {error}") from None
 
 
+def _scenario_options(marker: pytest.Mark) -> ScenarioOptions:
+    try:
+        return ScenarioOptions(*marker.args, **marker.kwargs)
+    except TypeError:
+        accepted = f'accepted: {SCENARIO_MARKER}("FILE", name="NAME")'
+        raise SettingsError(f"{_shown(marker)} is not understood; {accepted}") from None
+
+
 def _shown(marker: pytest.Mark) -> str:
     arguments = [*map(repr, marker.args), *(f"{name}={value!r}" for name, value in marker.kwargs.items())]
-    return f"@pytest.mark.{MARKER}({', '.join(arguments)})"
+    return f"@pytest.mark.{marker.name}({', '.join(arguments)})"
 
 
 def check_markers(config: pytest.Config, items: Sequence[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""The table of options, registered with pytest and read back from it."""
+"""What users can give: markers by name, and the table of options, registered with pytest and read back from it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,18 @@ from pytest_dgbudget.config.options import OPTIONS
 if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
 
+FIXTURE = "voice_agent"
 MARKER = "dg_budget"
 SCENARIO_MARKER = "dg_scenario"
+
 MARKERS = (MARKER, SCENARIO_MARKER)
+
+MARKER_HELP = (
+    f'{MARKER}(time, idle=TIME): connection time that the test\'s voice_agent sessions may use, such as "30s", or '
+    '"off"; idle closes a session in which nothing but keep-alives moved for so long. The nearest marker wins.',
+    f"{SCENARIO_MARKER}(file, name=NAME): what the emulator's agent does in this test: a scenario of this TOML file, "
+    "by default its first one; without a file, one of the ini key dg_scenario's file. The nearest marker wins.",
+)
 
 # From 9.2 on, a key may hold TOML's own numbers and booleans; before, pytest makes texts of them.
 _INI_TYPE: Any = str | int | float | bool if pytest.version_tuple >= (9, 2) else "string"
@@ -61,7 +70,7 @@ class Given:
         return any(value is not None for value in values) or any(o.environment in self._environment for o in OPTIONS)
 
     def resolve(self) -> RunConfig:
-        """Return the run_config; raises pytest.UsageError."""
+        """Return the configuration of the run; raises pytest.UsageError."""
         from pytest_dgbudget.config.resolve import resolve
         from pytest_dgbudget.errors import SettingsError
 

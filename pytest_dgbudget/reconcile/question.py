@@ -55,7 +55,7 @@ class Question:
 
 
 def question_of(run_config: RunConfig, facts: RunFacts, only: frozenset[str] | None = None) -> Question:
-    """Return the question that a run's run_config ask."""
+    """Return the question that a run's configuration asks."""
     tolerance = Tolerance(ms=run_config.tolerance_ms, share=run_config.tolerance_share)
     return Question(facts=facts, tolerance=tolerance, grace_ms=run_config.vendor_grace_ms, only=only)
 
