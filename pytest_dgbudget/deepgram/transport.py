@@ -58,16 +58,25 @@ class Transport:
         return answer
 
     def _answer(self, what: str, path: str, query: Query, patience: Timeout) -> dict[str, Any] | TryLater:
-        """Ask, unless the last answer to this call said to come back later than now."""
+        """Ask, unless the last answer to this call said to come back later than now.
+
+        Where our own time cuts a try short or leaves none for it, that last answer still says more than this does.
+        """
         until, told = self._not_before.get(what, (0.0, None))
         wait = until - time.monotonic()
         if told is not None and wait > 0:
             return TryLater(str(told), status=told.status, seconds=wait)
         try:
-            return self._ask(what, path, query, patience)
-        except TryLater as later:
-            self._not_before[what] = (time.monotonic() + later.seconds, later)
-            return later
+            answer = self._ask(what, path, query, patience)
+        except ReconciliationError as error:
+            if told is not None and error.temporary and error.status is None and not patience.left():
+                return TryLater(str(told), status=told.status)
+            if not isinstance(error, TryLater):
+                raise
+            self._not_before[what] = (time.monotonic() + error.seconds, error)
+            return error
+        self._not_before.pop(what, None)
+        return answer
 
     def safe(self, text: str) -> str:
         """Make a stranger's text fit for one line of ours: printable, short, and without the key."""
