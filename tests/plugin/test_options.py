@@ -22,7 +22,7 @@ import json
 
 def pytest_collection_finish(session):
     from pytest_dgbudget.plugin.state import STATE
-    settings = session.config.stash[STATE].settings
+    settings = session.config.stash[STATE].run_config
     with open("resolved.json", "w") as file:
         json.dump({**settings.to_json(), "has": settings.api_key is not None}, file)
 """
@@ -492,7 +492,7 @@ class TestClass:
 def test_merging(request):
     from pytest_dgbudget.plugin.markers import own_budget
     from pytest_dgbudget.plugin.state import STATE
-    settings = request.config.stash[STATE].settings
+    settings = request.config.stash[STATE].run_config
     got = {item.name: own_budget(item, settings) for item in request.session.items}
     assert {name: (budget.budget_ms, budget.idle_ms) for name, budget in got.items()} == {
         "test_module": (30_000, 7000),
