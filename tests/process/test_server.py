@@ -258,7 +258,7 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def strangers(gateway: RunningGateway, say: bytes, stack: ExitStack, count: int = 1000) -> None:
+def unauthenticated(gateway: RunningGateway, say: bytes, stack: ExitStack, count: int = 1000) -> None:
     """Connect so many times, say this, and stay."""
     for _ in range(count):
         peer = stack.enter_context(gateway.peer())
@@ -282,7 +282,7 @@ def test_a_thousand_connections_that_prove_nothing_keep_nobody_out(
 ) -> None:
     files, memory = gateway.files(), gateway.resident_kib()
     with ExitStack() as stack:
-        strangers(gateway, by_who_says_what(gateway)[said], stack)
+        unauthenticated(gateway, by_who_says_what(gateway)[said], stack)
         started_at = time.monotonic()
         gateway.serves()
         took, held, more = time.monotonic() - started_at, gateway.files() - files, gateway.resident_kib() - memory
@@ -298,7 +298,7 @@ def test_a_thousand_connections_that_prove_nothing_keep_nobody_out(
 def test_who_proves_nothing_is_gone_after_ten_seconds(gateway: RunningGateway, said: str) -> None:
     files = gateway.files()
     with ExitStack() as stack:
-        strangers(gateway, by_who_says_what(gateway)[said], stack, count=100)
+        unauthenticated(gateway, by_who_says_what(gateway)[said], stack, count=100)
         wait_until(lambda: gateway.files() >= files + 100)
         started_at = time.monotonic()
         wait_until(lambda: gateway.files() <= files, timeout=2 * MOST_SECONDS)
@@ -322,7 +322,7 @@ def test_heads_that_take_long_to_read_keep_nobody_waiting(gateway: RunningGatewa
     """Or owners would miss their beats, and take the gateway for hung."""
     with gateway.session(gateway.grant().token) as session, ExitStack() as stack:
         with stopped(gateway.pid):
-            strangers(gateway, b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 8000 + b"\r\n", stack, count=64)
+            unauthenticated(gateway, b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 8000 + b"\r\n", stack, count=64)
         waits_from = time.monotonic()
         assert session.ping().wait(30)
         took = time.monotonic() - waits_from
