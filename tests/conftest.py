@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pytest_dgbudget.gateway.runlock import is_live
-from tests.support.ledger import ends_of_leases
+from tests.support.project import Project
 from tests.support.vendor import Vendor
-
-# What holds under xdist as it does without costs three interpreters more.
-ALONE_AND_UNDER_XDIST = ["-n0", pytest.param("-n2", marks=pytest.mark.slow)]
-PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
 
 _SCRUBBED = ("DEEPGRAM_", "DG_", "DGBUDGET_")
 # Buffering is one of them: what a user's pipe shows late, a test must not see at once.
@@ -70,125 +58,6 @@ def _no_key_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def vendor() -> Iterator[Vendor]:
     with Vendor() as server:
         yield server
-
-
-class Project:
-    """A project of its own in a folder of its own, and pytests that run in it; it checks what they leave behind.
-
-    ``expects_log``: the test makes something go wrong that a gateway writes down; ``reads_ledger`` is False where the
-    test breaks the ledger.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.expects_log = False
-        self.reads_ledger = True
-        self._processes: list[subprocess.Popen[str]] = []
-
-    def write(self, name: str, text: str) -> Path:
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    def start(
-        self, *arguments: str, env: Mapping[str, str] | None = None, talks: bool = False
-    ) -> subprocess.Popen[str]:
-        """Start pytest in a process group of its own, so that signals reach it and nobody else.
-
-        ``talks``: its stdin is a pipe that stays open, for a debugger to read.
-        """
-        return self.launch([*PYTEST, *arguments], env=env, talks=talks)
-
-    def launch(
-        self, command: Sequence[str], *, env: Mapping[str, str] | None = None, talks: bool = False
-    ) -> subprocess.Popen[str]:
-        """Start a command that starts a pytest, as ``start`` does."""
-        process = subprocess.Popen(
-            command,
-            cwd=self.path,
-            env={**os.environ, **(env or {})},
-            stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            # Whoever runs this suite in the background may have SIGINT ignored, and that is inherited.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
-        self._processes.append(process)
-        return process
-
-    def run(self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 60) -> Result:
-        """Run pytest to its end."""
-        return self.result(self.start(*arguments, env=env), timeout)
-
-    def result(self, process: subprocess.Popen[str], timeout: float = 60) -> Result:
-        output, _ = process.communicate(timeout=timeout)
-        return Result(process.returncode, output, self.path)
-
-    def end(self) -> None:
-        for process in self._processes:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            assert process.stdout is not None
-            if not process.stdout.closed:
-                process.communicate()
-        self._check_what_is_left()
-
-    def _check_what_is_left(self) -> None:
-        """Nothing runs, serves or complains any more, and every lease has ended (I6); the ledger sees to the once."""
-        left = processes_below(self.path)
-        assert not left, f"still running: {left}"
-        folder = self.path / ".dgbudget"
-        runs = [lock.stem.removeprefix("run-") for lock in folder.glob("run-*.lock")]
-        assert not [run for run in runs if is_live(folder, run)], "who serves these runs?"
-        logs = [log.read_text(encoding="utf-8") for log in folder.glob("gateway-*.log")]
-        assert self.expects_log or not logs, "\n".join(["a gateway deletes its log when nothing went wrong:", *logs])
-        leases = ends_of_leases(self.path) if self.reads_ledger and (folder / "ledger.db").exists() else []
-        assert None not in leases, f"leases without an end: {leases}"
-
-
-def processes_below(folder: Path, timeout: float = 10) -> list[str]:
-    """Wait until no process works below a folder, as every gateway and emulator of a project does; return the rest.
-
-    Where there is no /proc there are none to be seen.
-    """
-    deadline = time.monotonic() + timeout
-    while (left := _working_below(folder)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    for pid in left:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return list(left.values())
-
-
-def _working_below(folder: Path) -> dict[int, str]:
-    found = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (process / "cwd").readlink().is_relative_to(folder):
-                found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-    return found
-
-
-class Result:
-    """How a pytest ended: its exit status, what it printed, and its usage.json."""
-
-    def __init__(self, status: int, output: str, path: Path) -> None:
-        self.status = status
-        self.output = output
-        self.path = path
-
-    @property
-    def usage(self) -> dict[str, Any]:
-        text = (self.path / ".dgbudget/report/usage.json").read_text(encoding="utf-8")
-        document: dict[str, Any] = json.loads(text)
-        return document
-
-    def outcomes(self) -> dict[str, str | None]:
-        """Return what became of each test's last attempt, by its function's name."""
-        return {test["nodeid"].rpartition("::")[2]: test["outcome"] for test in self.usage["tests"]}
 
 
 @pytest.fixture

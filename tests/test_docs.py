@@ -15,7 +15,7 @@ from pytest_dgbudget import cli, errors
 from pytest_dgbudget.config.options import OPTIONS, Option
 from pytest_dgbudget.config.resolve import ACTIVE_VARIABLE, API_KEY_VARIABLE
 from pytest_dgbudget.protocol import codes as known
-from tests.conftest import Project
+from tests.support.project import Project
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "pytest_dgbudget"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.processes import gateway_of
+from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.vendor import KEY, Vendor
 
 BEFORE_AND_AFTER = f"""
@@ -139,7 +139,7 @@ def after_a_failing_run(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Result, dict[str, bytes]]]:
     """A finished live run, and what /proc showed of its processes while a session was open."""
-    from tests.plugin.stage import clean_environment
+    from tests.support.scripted_vendor import clean_environment
 
     with pytest.MonkeyPatch.context() as patch, Vendor() as vendor:
         for name in ("DEEPGRAM_API_KEY", "DG_AGENT_URL"):

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from pytest_dgbudget.emulator.faults.kinds import KINDS
-from tests.conftest import Project
-from tests.plugin.stage import Gallery, rules_in
+from tests.support.project import Project
+from tests.support.scripted_vendor import RulesProject, rules_in
 from tests.support.vendor import Vendor
 
 # One project, run once; each of its tests is a rule here.
@@ -181,13 +181,13 @@ async def test_async_tests_set_them_as_well(voice_agent):
 
 
 @pytest.fixture(scope="module")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
-    return Gallery(tmp_path_factory.mktemp("faults"), RULES, "-n2", "--dg-reconcile-timeout=5s", env={})
+def rules_project(tmp_path_factory: pytest.TempPathFactory) -> RulesProject:
+    return RulesProject(tmp_path_factory.mktemp("faults"), RULES, "-n2", "--dg-reconcile-timeout=5s", env={})
 
 
 @pytest.mark.parametrize("rule", [rule for rule in rules_in(RULES) if not rule.endswith("_at_the_budget")])
-def test_rule(gallery: Gallery, rule: str) -> None:
-    gallery.check(rule)
+def test_rule(rules_project: RulesProject, rule: str) -> None:
+    rules_project.check(rule)
 
 
 # How the sessions of a test ended in the report: closed_by, close_code, confirmed. Of all others: _IN_ORDER.
@@ -210,22 +210,22 @@ ENDS: dict[str, list[tuple[str, int | None, bool]]] = {
 }
 
 
-def test_the_report_tells_who_closed_and_whether_the_vendor_agreed(gallery: Gallery) -> None:
+def test_the_report_tells_who_closed_and_whether_the_vendor_agreed(rules_project: RulesProject) -> None:
     found = {
-        name: [(each["closed_by"], each["close_code"], each["confirmed"]) for each in gallery.sessions(name)]
-        for name in gallery.ran
+        name: [(each["closed_by"], each["close_code"], each["confirmed"]) for each in rules_project.sessions(name)]
+        for name in rules_project.ran
     }
-    assert found == {name: ENDS.get(name, [_IN_ORDER]) for name in gallery.ran}
+    assert found == {name: ENDS.get(name, [_IN_ORDER]) for name in rules_project.ran}
 
 
-def test_a_cut_charges_no_more_than_the_budget_and_overruns(gallery: Gallery) -> None:
-    tests = [test for test in gallery.usage["tests"] if test["nodeid"].endswith("_at_the_budget")]
+def test_a_cut_charges_no_more_than_the_budget_and_overruns(rules_project: RulesProject) -> None:
+    tests = [test for test in rules_project.usage["tests"] if test["nodeid"].endswith("_at_the_budget")]
     assert [(test["outcome"], test["verdict"]) for test in tests] == [("xfailed", "overrun")] * 2
     assert all(1 < test["used_seconds"] <= 2 for test in tests)
 
 
-def test_what_was_metered_agrees_with_the_bill_all_the_same(gallery: Gallery) -> None:
-    assert gallery.usage["reconciliation"]["verdict"] == "reconciled", gallery.output
+def test_what_was_metered_agrees_with_the_bill_all_the_same(rules_project: RulesProject) -> None:
+    assert rules_project.usage["reconciliation"]["verdict"] == "reconciled", rules_project.output
 
 
 def test_every_fault_is_used_by_a_test() -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.plugin.junit_readers import Attempt, JUnit
 from tests.support.processes import gateway_of
+from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.vendor import Vendor
 
 OF_SUITE = {

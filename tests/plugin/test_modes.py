@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Project, Result
 from tests.plugin.conftest import asyncio_closes_its_loops
+from tests.support.project import Project, Result
 from tests.support.vendor import Vendor
 
 SYNC = """
@@ -54,67 +54,67 @@ EVERY_PLUGIN = {"PYTEST_ADDOPTS": ""}
 
 
 @pytest.fixture
-def stage(vendor: Vendor) -> Vendor:
-    from tests.plugin.stage import talk
+def scripted(vendor: Vendor) -> Vendor:
+    from tests.support.scripted_vendor import talk
 
     vendor._talk = talk
     return vendor
 
 
-def check_metered(result: Result, stage: Vendor, tests: int) -> None:
+def check_metered(result: Result, scripted: Vendor, tests: int) -> None:
     """Every session that the vendor saw is in the report, as a test of its own, and nothing else is."""
     assert result.status == 0, result.output
-    seen = stage.wait_closed(tests)
+    seen = scripted.wait_closed(tests)
     usage = result.usage
     assert {session["request_id"] for session in usage["sessions"]} == {each.request_id for each in seen}
     assert len(usage["tests"]) == len(usage["sessions"]) == len(seen) == tests
     assert {test["outcome"] for test in usage["tests"]} == {"passed"}
-    assert sum(session["seconds"] for session in usage["sessions"]) == pytest.approx(stage.total_seconds, abs=tests)
+    assert sum(session["seconds"] for session in usage["sessions"]) == pytest.approx(scripted.total_seconds, abs=tests)
     assert all(test["used_seconds"] > 0 for test in usage["tests"])
     assert (usage["run"]["sessions"], usage["run"]["complete"], usage["run"]["verdict"]) == (tests, True, "within")
     assert usage["run"]["used_seconds"] > 0
 
 
-def test_without_pytest_asyncio(project: Project, stage: Vendor) -> None:
+def test_without_pytest_asyncio(project: Project, scripted: Vendor) -> None:
     project.write("pytest.ini", NO_ASYNCIO_SETTINGS)
     project.write("test_it.py", SYNC)
-    check_metered(project.run("--dg-budget=5m", "-p", "no:asyncio", env=stage.environ), stage, 1)
+    check_metered(project.run("--dg-budget=5m", "-p", "no:asyncio", env=scripted.environ), scripted, 1)
 
 
 @pytest.mark.parametrize("scope", ["function", "session"])
-def test_asyncio_in_strict_mode(project: Project, stage: Vendor, scope: str) -> None:
+def test_asyncio_in_strict_mode(project: Project, scripted: Vendor, scope: str) -> None:
     project.write("test_it.py", SYNC + ASYNCIO)
     arguments = ("-o", f"asyncio_default_test_loop_scope={scope}", "--asyncio-mode=strict")
-    check_metered(project.run("--dg-budget=5m", *arguments, env=stage.environ), stage, 3)
+    check_metered(project.run("--dg-budget=5m", *arguments, env=scripted.environ), scripted, 3)
 
 
 @pytest.mark.parametrize("scope", ["function", "session"])
-def test_asyncio_in_auto_mode(project: Project, stage: Vendor, scope: str) -> None:
+def test_asyncio_in_auto_mode(project: Project, scripted: Vendor, scope: str) -> None:
     project.write("test_it.py", SYNC + AUTO)
     arguments = ("-o", f"asyncio_default_test_loop_scope={scope}", "--asyncio-mode=auto")
-    check_metered(project.run("--dg-budget=5m", *arguments, env=stage.environ), stage, 3)
+    check_metered(project.run("--dg-budget=5m", *arguments, env=scripted.environ), scripted, 3)
 
 
-def test_anyio_with_both_backends(project: Project, stage: Vendor) -> None:
+def test_anyio_with_both_backends(project: Project, scripted: Vendor) -> None:
     project.write("test_it.py", SYNC + ANYIO)
-    check_metered(project.run("--dg-budget=5m", env={**stage.environ, **EVERY_PLUGIN}), stage, 5)
+    check_metered(project.run("--dg-budget=5m", env={**scripted.environ, **EVERY_PLUGIN}), scripted, 5)
 
 
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
-def test_warnings_as_errors_without_any_asyncio_settings(project: Project, stage: Vendor, workers: str) -> None:
+def test_warnings_as_errors_without_any_asyncio_settings(project: Project, scripted: Vendor, workers: str) -> None:
     project.write("pytest.ini", NO_ASYNCIO_SETTINGS)
     project.write("test_it.py", SYNC + ASYNCIO)
-    result = project.run("--dg-budget=5m", "-W", "error", workers, env={**stage.environ, **EVERY_PLUGIN})
-    check_metered(result, stage, 3)
+    result = project.run("--dg-budget=5m", "-W", "error", workers, env={**scripted.environ, **EVERY_PLUGIN})
+    check_metered(result, scripted, 3)
     assert "asyncio_default_fixture_loop_scope" not in result.output.replace("asyncio_default_fixture_loop_scope=", "")
 
 
 @asyncio_closes_its_loops
-def test_warnings_as_errors_by_the_configuration(project: Project, stage: Vendor) -> None:
+def test_warnings_as_errors_by_the_configuration(project: Project, scripted: Vendor) -> None:
     project.write("pytest.ini", "[pytest]\nfilterwarnings = error\n")
     project.write("test_it.py", SYNC + ASYNCIO + ANYIO.replace("test_async", "test_anyio"))
-    env = {**stage.environ, **EVERY_PLUGIN, "PYTHONDEVMODE": "1", "PYTHONASYNCIODEBUG": "1"}
-    check_metered(project.run("--dg-budget=5m", env=env), stage, 7)
+    env = {**scripted.environ, **EVERY_PLUGIN, "PYTHONDEVMODE": "1", "PYTHONASYNCIODEBUG": "1"}
+    check_metered(project.run("--dg-budget=5m", env=env), scripted, 7)
 
 
 def test_the_filter_for_asyncios_warning_does_not_leak_into_tests(project: Project) -> None:
@@ -136,13 +136,13 @@ def test_it():
     [("-n2",), ("-n2", "--dist=loadfile"), ("-p", "no:xdist")],
     ids=["n2", "loadfile", "no xdist"],
 )
-def test_xdist(project: Project, stage: Vendor, arguments: tuple[str, ...]) -> None:
+def test_xdist(project: Project, scripted: Vendor, arguments: tuple[str, ...]) -> None:
     project.write("test_it.py", SYNC + ASYNCIO)
     project.write("test_other.py", SYNC)
-    check_metered(project.run("--dg-budget=5m", *arguments, env=stage.environ), stage, 4)
+    check_metered(project.run("--dg-budget=5m", *arguments, env=scripted.environ), scripted, 4)
 
 
-def test_under_dist_each_every_workers_tests_are_tests_of_their_own(project: Project, stage: Vendor) -> None:
+def test_under_dist_each_every_workers_tests_are_tests_of_their_own(project: Project, scripted: Vendor) -> None:
     source = """
 import time
 import pytest
@@ -154,15 +154,15 @@ def test_it(voice_agent):
 """
     project.write("test_it.py", source)
     project.write("test_async.py", ASYNCIO)
-    result = project.run("--dg-budget=5m", "--dist=each", "--tx", "2*popen", env=stage.environ)
-    check_metered(result, stage, 6)
+    result = project.run("--dg-budget=5m", "--dist=each", "--tx", "2*popen", env=scripted.environ)
+    check_metered(result, scripted, 6)
     assert {test["attempt"] for test in result.usage["tests"]} == {1}
     assert set(Counter(test["nodeid"] for test in result.usage["tests"]).values()) == {2}
     assert {test["budget_seconds"] for test in result.usage["tests"]} == {2, 60}
 
 
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
-def test_reruns_are_attempts_of_one_test(project: Project, stage: Vendor, workers: str) -> None:
+def test_reruns_are_attempts_of_one_test(project: Project, scripted: Vendor, workers: str) -> None:
     source = """
 import os
 
@@ -174,42 +174,42 @@ def test_flaky(voice_agent):
         assert False
 """
     project.write("test_it.py", source)
-    result = project.run("--dg-budget=5m", "--reruns=2", workers, env=stage.environ)
+    result = project.run("--dg-budget=5m", "--reruns=2", workers, env=scripted.environ)
     assert result.status == 0, result.output
     assert [(test["attempt"], test["outcome"]) for test in result.usage["tests"]] == [(1, "rerun"), (2, "passed")]
     first, second = result.usage["tests"]
     assert second["budget_seconds"] == pytest.approx(60 - first["used_seconds"], abs=0.001)
     assert {session["request_id"] for session in result.usage["sessions"]} == {
-        each.request_id for each in stage.wait_closed(2)
+        each.request_id for each in scripted.wait_closed(2)
     }
 
 
-def test_autoload_off(project: Project, stage: Vendor) -> None:
+def test_autoload_off(project: Project, scripted: Vendor) -> None:
     project.write("pytest.ini", NO_ASYNCIO_SETTINGS)
     project.write("test_it.py", SYNC)
-    env = {**stage.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    check_metered(project.run("-p", "dgbudget", "--dg-budget=5m", "-W", "error", env=env), stage, 1)
+    env = {**scripted.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    check_metered(project.run("-p", "dgbudget", "--dg-budget=5m", "-W", "error", env=env), scripted, 1)
 
 
-def test_named_although_it_is_loaded_anyway(project: Project, stage: Vendor) -> None:
+def test_named_although_it_is_loaded_anyway(project: Project, scripted: Vendor) -> None:
     project.write("test_it.py", SYNC)
-    check_metered(project.run("-p", "dgbudget", "--dg-budget=5m", env=stage.environ), stage, 1)
+    check_metered(project.run("-p", "dgbudget", "--dg-budget=5m", env=scripted.environ), scripted, 1)
 
 
 @pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="pytest.toml and strict came with pytest 9")
-def test_strict_in_pytest_toml(project: Project, stage: Vendor) -> None:
+def test_strict_in_pytest_toml(project: Project, scripted: Vendor) -> None:
     (project.path / "pytest.ini").unlink()
     project.write("pytest.toml", '[pytest]\nstrict = true\nfilterwarnings = ["error"]\ndg_budget = "5m"\n')
     project.write("test_it.py", SYNC + ASYNCIO + "\n@pytest.mark.dg_budget('30s')\ndef test_marked(): pass\n")
-    check_metered(project.run(env=stage.environ), stage, 3)
+    check_metered(project.run(env=scripted.environ), scripted, 3)
 
 
 @pytest.mark.parametrize("plugin", ["terminal", "warnings", "logging"])
-def test_without_a_plugin_of_pytests_own(project: Project, stage: Vendor, plugin: str) -> None:
+def test_without_a_plugin_of_pytests_own(project: Project, scripted: Vendor, plugin: str) -> None:
     project.write("test_it.py", SYNC)
     # The cache provider is off in all of these tests.
-    result = project.run("--dg-budget=5m", "-p", f"no:{plugin}", env=stage.environ)
-    check_metered(result, stage, 1)
+    result = project.run("--dg-budget=5m", "-p", f"no:{plugin}", env=scripted.environ)
+    check_metered(result, scripted, 1)
     assert ("BILLED" in result.output) is (plugin != "terminal")
 
 
@@ -237,10 +237,10 @@ with open("twice.json", "w") as file:
 
 
 @asyncio_closes_its_loops
-def test_pytest_main_twice_in_one_process(project: Project, stage: Vendor) -> None:
+def test_pytest_main_twice_in_one_process(project: Project, scripted: Vendor) -> None:
     project.write("test_it.py", SYNC + ASYNCIO)
     project.write("twice.py", TWICE)
-    run_script(project.path, "twice.py", stage)
+    run_script(project.path, "twice.py", scripted)
     told = json.loads((project.path / "twice.json").read_text(encoding="utf-8"))
     assert told["statuses"] == [0, 0]
     for left in told["left"]:
@@ -248,16 +248,16 @@ def test_pytest_main_twice_in_one_process(project: Project, stage: Vendor) -> No
     runs = [json.loads((project.path / f"report-{number}/usage.json").read_text(encoding="utf-8")) for number in (1, 2)]
     assert runs[0]["run"]["id"] != runs[1]["run"]["id"]
     ids = [session["request_id"] for run in runs for session in run["sessions"]]
-    assert Counter(ids) == Counter(seen.request_id for seen in stage.wait_closed(6))
+    assert Counter(ids) == Counter(seen.request_id for seen in scripted.wait_closed(6))
 
 
-def run_script(path: Path, name: str, stage: Vendor) -> None:
-    from tests.plugin.stage import clean_environment
+def run_script(path: Path, name: str, scripted: Vendor) -> None:
+    from tests.support.scripted_vendor import clean_environment
 
     done = subprocess.run(
         [sys.executable, name],
         cwd=path,
-        env=clean_environment(stage.environ),
+        env=clean_environment(scripted.environ),
         capture_output=True,
         text=True,
         timeout=60,
@@ -266,21 +266,21 @@ def run_script(path: Path, name: str, stage: Vendor) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_pytester_in_process(pytester: pytest.Pytester, stage: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in stage.environ.items():
+def test_pytester_in_process(pytester: pytest.Pytester, scripted: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in scripted.environ.items():
         monkeypatch.setenv(name, value)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     pytester.makepyfile(SYNC + ASYNCIO)
     for _ in range(2):
         result = pytester.runpytest_inprocess("--dg-budget=5m", "-p", "no:cacheprovider")
         result.assert_outcomes(passed=4)
-        check_metered(Result(int(result.ret), str(result.stdout), pytester.path), _only_last(stage, 3), 3)
+        check_metered(Result(int(result.ret), str(result.stdout), pytester.path), _only_last(scripted, 3), 3)
 
 
-def _only_last(stage: Vendor, last: int) -> Vendor:
-    stage.wait_closed(last)
-    del stage.connections[:-last]
-    return stage
+def _only_last(scripted: Vendor, last: int) -> Vendor:
+    scripted.wait_closed(last)
+    del scripted.connections[:-last]
+    return scripted
 
 
 def test_the_installed_plugin_is_the_one_of_this_tree(project: Project) -> None:

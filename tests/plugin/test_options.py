@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ALONE_AND_UNDER_XDIST, Project
+from tests.support.project import ALONE_AND_UNDER_XDIST, Project
 from tests.support.vendor import KEY, Vendor
 
 # Shows what a run resolved, by option, without opening anything.

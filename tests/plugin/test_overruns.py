@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.conftest import ALONE_AND_UNDER_XDIST, Project, Result
-from tests.plugin.stage import Stage
+from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
+from tests.support.scripted_vendor import ScriptedVendor
 
 HEAD = """
 import asyncio, json, os, time
@@ -27,14 +27,14 @@ none = pytest.mark.dg_budget(0)
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    with Stage() as stage:
-        yield stage
+def scripted() -> Iterator[ScriptedVendor]:
+    with ScriptedVendor() as scripted:
+        yield scripted
 
 
-def run(project: Project, source: str, *arguments: str, stage: Stage) -> Result:
+def run(project: Project, source: str, *arguments: str, scripted: ScriptedVendor) -> Result:
     project.write("test_it.py", HEAD + source)
-    return project.run("--dg-budget=5m", "--junitxml=junit.xml", "-rA", *arguments, env=stage.environ)
+    return project.run("--dg-budget=5m", "--junitxml=junit.xml", "-rA", *arguments, env=scripted.environ)
 
 
 def reports(result: Result) -> dict[str, list[str]]:
@@ -101,8 +101,10 @@ async def test_raw_client(voice_agent):
 """
 
 
-def test_i8_a_cut_fails_its_test_in_the_call_phase_whatever_the_test_does(project: Project, stage: Stage) -> None:
-    result = run(project, CUT, "-n4", stage=stage)
+def test_i8_a_cut_fails_its_test_in_the_call_phase_whatever_the_test_does(
+    project: Project, scripted: ScriptedVendor
+) -> None:
+    result = run(project, CUT, "-n4", scripted=scripted)
     assert result.status == 1, result.output
     told = reports(result)
     assert len(told) == 7
@@ -130,15 +132,17 @@ def test_loose(voice_agent):
 """
 
 
-def test_a_cut_of_a_test_that_is_expected_to_fail_is_xfailed_and_fails_no_run(project: Project, stage: Stage) -> None:
-    result = run(project, XFAIL, "-n2", stage=stage)
+def test_a_cut_of_a_test_that_is_expected_to_fail_is_xfailed_and_fails_no_run(
+    project: Project, scripted: ScriptedVendor
+) -> None:
+    result = run(project, XFAIL, "-n2", scripted=scripted)
     assert result.status == 0, result.output
     assert result.outcomes() == {"test_strict": "xfailed", "test_loose": "xfailed"}
     assert "2 xfailed" in result.output
     assert (result.usage["run"]["verdict"], result.usage["run"]["failing"]) == ("overrun", False)
 
 
-def test_reruns_see_a_cut_as_an_ordinary_failure(project: Project, stage: Stage) -> None:
+def test_reruns_see_a_cut_as_an_ordinary_failure(project: Project, scripted: ScriptedVendor) -> None:
     source = """
 @pytest.mark.dg_budget("3s")
 def test_it(voice_agent):
@@ -150,7 +154,7 @@ def test_it(voice_agent):
     with voice_agent.connect() as session:
         wait_for_the_cut(session)
 """
-    result = run(project, source, "--reruns=1", stage=stage)
+    result = run(project, source, "--reruns=1", scripted=scripted)
     assert result.status == 0, result.output
     assert [(test["attempt"], test["outcome"], test["verdict"]) for test in result.usage["tests"]] == [
         (1, "rerun", "overrun"),
@@ -169,8 +173,10 @@ def test_it(voice_agent):
 """
 
 
-def test_a_test_that_failed_already_keeps_its_error_and_gains_a_section(project: Project, stage: Stage) -> None:
-    result = run(project, OWN_ERROR, stage=stage)
+def test_a_test_that_failed_already_keeps_its_error_and_gains_a_section(
+    project: Project, scripted: ScriptedVendor
+) -> None:
+    result = run(project, OWN_ERROR, scripted=scripted)
     assert result.status == 1, result.output
     (texts,) = reports(result).values()
     assert len(texts) == 1, texts
@@ -196,9 +202,9 @@ def test_it(breaks):
 
 
 def test_a_setup_that_failed_for_its_own_reason_keeps_its_error_and_makes_no_other(
-    project: Project, stage: Stage
+    project: Project, scripted: ScriptedVendor
 ) -> None:
-    result = run(project, OTHERS_SETUP, stage=stage)
+    result = run(project, OTHERS_SETUP, scripted=scripted)
     assert result.status == 1, result.output
     assert tags(result) == {"test_it": ["error"]}, reports(result)
     assert "own error" in result.output
@@ -229,8 +235,8 @@ def test_refused(refused_in_teardown):
 """
 
 
-def test_an_overrun_during_teardown_is_a_teardown_error(project: Project, stage: Stage) -> None:
-    result = run(project, TEARDOWN, stage=stage)
+def test_an_overrun_during_teardown_is_a_teardown_error(project: Project, scripted: ScriptedVendor) -> None:
+    result = run(project, TEARDOWN, scripted=scripted)
     assert result.status == 1, result.output
     assert tags(result) == {"test_cut": ["error"], "test_refused": ["error"]}, reports(result)
     assert all("teardown" in text for texts in reports(result).values() for text in texts)
@@ -239,8 +245,10 @@ def test_an_overrun_during_teardown_is_a_teardown_error(project: Project, stage:
     assert result.usage["run"]["failing"]
 
 
-def test_an_overrun_that_the_test_was_failed_for_is_not_told_again_in_teardown(project: Project, stage: Stage) -> None:
-    result = run(project, CUT.split("@short")[1].join(["@short", ""]), stage=stage)
+def test_an_overrun_that_the_test_was_failed_for_is_not_told_again_in_teardown(
+    project: Project, scripted: ScriptedVendor
+) -> None:
+    result = run(project, CUT.split("@short")[1].join(["@short", ""]), scripted=scripted)
     assert tags(result) == {"test_raises": ["failure"]}, reports(result)
 
 
@@ -287,26 +295,28 @@ async def test_raw_client(voice_agent):
 """
 
 
-def test_a_refusal_comes_before_opening_and_fails_its_test_in_the_call_phase(project: Project, stage: Stage) -> None:
-    result = run(project, REFUSED, stage=stage)
+def test_a_refusal_comes_before_opening_and_fails_its_test_in_the_call_phase(
+    project: Project, scripted: ScriptedVendor
+) -> None:
+    result = run(project, REFUSED, scripted=scripted)
     assert result.status == 1, result.output
     for name, texts in reports(result).items():
         assert [text.partition(":")[0] for text in texts] == ["failure"], (name, texts)
         assert "BudgetExhausted" in texts[0], (name, texts)
-    assert len(stage.connections) == 1, "only the session that spent the budget"
+    assert len(scripted.connections) == 1, "only the session that spent the budget"
     assert {test["refused"] for test in result.usage["tests"]} == {1}
     assert result.usage["run"]["failing"]
 
 
-def test_a_run_budget_of_zero_refuses_every_session(project: Project, stage: Stage) -> None:
+def test_a_run_budget_of_zero_refuses_every_session(project: Project, scripted: ScriptedVendor) -> None:
     project.write("test_it.py", HEAD + "def test_it(voice_agent):\n    with voice_agent.connect(): pass\n")
-    result = project.run("--dg-budget=0", env=stage.environ)
+    result = project.run("--dg-budget=0", env=scripted.environ)
     assert result.status == 1, result.output
     assert "BudgetExhausted: run budget of 0s " in result.output
-    assert stage.connections == []
+    assert scripted.connections == []
 
 
-def test_a_refusal_in_a_setup_fixture_is_one_error(project: Project, stage: Stage) -> None:
+def test_a_refusal_in_a_setup_fixture_is_one_error(project: Project, scripted: ScriptedVendor) -> None:
     source = """
 @pytest.fixture
 def session(voice_agent):
@@ -317,7 +327,7 @@ def session(voice_agent):
 def test_it(session):
     pass
 """
-    result = run(project, source, stage=stage)
+    result = run(project, source, scripted=scripted)
     assert result.status == 1, result.output
     assert tags(result) == {"test_it": ["error"]}, reports(result)
 
@@ -380,11 +390,11 @@ def test_without_a_session():
 
 @pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_under_skip_whatever_a_refused_test_raises_it_is_skipped_with_the_reason(
-    project: Project, stage: Stage, workers: str
+    project: Project, scripted: ScriptedVendor, workers: str
 ) -> None:
     project.write("test_it.py", HEAD + TOLERATED)
     arguments = ("--dg-budget=0", "--dg-on-exhausted=skip", "--junitxml=junit.xml", "-rs")
-    result = project.run(*arguments, workers, env=stage.environ)
+    result = project.run(*arguments, workers, env=scripted.environ)
     assert result.status == 0, result.output
     told = reports(result)
     assert told.pop("test_without_a_session") == []
@@ -393,10 +403,10 @@ def test_under_skip_whatever_a_refused_test_raises_it_is_skipped_with_the_reason
         assert texts[0].startswith("skipped: run budget of 0s "), (name, texts)
     assert set(result.outcomes().values()) == {"skipped"}
     assert (result.usage["run"]["verdict"], result.usage["run"]["failing"]) == ("overrun", False)
-    assert stage.connections == []
+    assert scripted.connections == []
 
 
-def test_under_skip_a_cut_and_a_spent_test_budget_still_fail(project: Project, stage: Stage) -> None:
+def test_under_skip_a_cut_and_a_spent_test_budget_still_fail(project: Project, scripted: ScriptedVendor) -> None:
     source = """
 def test_cut_by_the_run(voice_agent):
     with voice_agent.connect() as session:
@@ -412,7 +422,7 @@ def test_refused_by_itself(voice_agent):
         pass
 """
     project.write("test_it.py", HEAD + source)
-    result = project.run("--dg-budget=1s", "--dg-on-exhausted=skip", env=stage.environ)
+    result = project.run("--dg-budget=1s", "--dg-on-exhausted=skip", env=scripted.environ)
     assert result.status == 1, result.output
     assert result.outcomes() == {
         "test_cut_by_the_run": "failed",
@@ -424,7 +434,7 @@ def test_refused_by_itself(voice_agent):
 
 
 def test_under_skip_the_exit_status_says_what_failing_says_of_a_refusal_in_teardown(
-    project: Project, stage: Stage
+    project: Project, scripted: ScriptedVendor
 ) -> None:
     source = """
 @pytest.fixture
@@ -437,14 +447,14 @@ def test_it(refused_in_teardown):
     pass
 """
     project.write("test_it.py", HEAD + source)
-    result = project.run("--dg-budget=0", "--dg-on-exhausted=skip", env=stage.environ)
+    result = project.run("--dg-budget=0", "--dg-on-exhausted=skip", env=scripted.environ)
     assert result.usage["run"]["failing"] is (result.status != 0), result.output
 
 
 # Idle ---------------------------------------------------------------------------------------------------------------
 
 
-def test_an_idle_close_is_no_overrun_and_keep_alives_do_not_count(project: Project, stage: Stage) -> None:
+def test_an_idle_close_is_no_overrun_and_keep_alives_do_not_count(project: Project, scripted: ScriptedVendor) -> None:
     source = """
 @pytest.mark.dg_budget(idle="600ms")
 def test_forgotten(voice_agent):
@@ -482,7 +492,7 @@ def test_function(voice_agent):
         with pytest.raises(SessionClosed):
             session.expect("Never", timeout=5)
 """
-    result = run(project, source, "-n4", "--dg-idle-timeout=500ms", stage=stage)
+    result = run(project, source, "-n4", "--dg-idle-timeout=500ms", scripted=scripted)
     assert result.status == 0, result.output
     assert result.usage["run"]["verdict"] == "within"
     assert {session["nodeid"].rpartition("::")[2]: session["closed_by"] for session in result.usage["sessions"]} == {
@@ -491,7 +501,7 @@ def test_function(voice_agent):
         "test_moving": "client",
         "test_function": "idle",
     }
-    assert {seen.close_code for seen in stage.wait_closed(4)} == {1000}
+    assert {seen.close_code for seen in scripted.wait_closed(4)} == {1000}
 
 
 # Exit status --------------------------------------------------------------------------------------------------------
@@ -514,31 +524,33 @@ BREAKS = "@pytest.fixture\ndef broken():\n    raise LookupError\ndef test_broken
     ids=["alone", "alone n2", "with a failure", "with a failure n2", "with an error", "no overrun"],
 )
 def test_the_overrun_exit_code_is_for_runs_in_which_nothing_else_failed(
-    project: Project, stage: Stage, source: str, status: int, workers: str
+    project: Project, scripted: ScriptedVendor, source: str, status: int, workers: str
 ) -> None:
-    result = run(project, source, workers, "-o", "dg_overrun_exit_code=77", stage=stage)
+    result = run(project, source, workers, "-o", "dg_overrun_exit_code=77", scripted=scripted)
     assert result.status == status, result.output
 
 
-def test_the_overrun_exit_code_counts_a_teardown_overrun_as_one(project: Project, stage: Stage) -> None:
-    result = run(project, TEARDOWN, "-o", "dg_overrun_exit_code=77", stage=stage)
+def test_the_overrun_exit_code_counts_a_teardown_overrun_as_one(project: Project, scripted: ScriptedVendor) -> None:
+    result = run(project, TEARDOWN, "-o", "dg_overrun_exit_code=77", scripted=scripted)
     assert result.status == 77, result.output
 
 
 SHARED = ("-o", "dg_overrun_exit_code=77", "--dg-run-id=shared")
 
 
-def test_the_overrun_exit_code_holds_for_a_later_invocation_of_the_run(project: Project, stage: Stage) -> None:
+def test_the_overrun_exit_code_holds_for_a_later_invocation_of_the_run(
+    project: Project, scripted: ScriptedVendor
+) -> None:
     for _ in range(2):
-        result = run(project, REFUSED_ONLY, *SHARED, stage=stage)
+        result = run(project, REFUSED_ONLY, *SHARED, scripted=scripted)
         assert result.status == 77, result.output
 
 
 def test_an_overrun_of_an_earlier_invocation_does_not_make_an_ordinary_failure_an_overrun(
-    project: Project, stage: Stage
+    project: Project, scripted: ScriptedVendor
 ) -> None:
-    assert run(project, REFUSED_ONLY, *SHARED, stage=stage).status == 77
-    result = run(project, "def test_fails(voice_agent):\n    assert False\n", *SHARED, stage=stage)
+    assert run(project, REFUSED_ONLY, *SHARED, scripted=scripted).status == 77
+    result = run(project, "def test_fails(voice_agent):\n    assert False\n", *SHARED, scripted=scripted)
     assert result.status == 1, result.output
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import Project
-from tests.plugin.stage import Gallery, Stage, rules_in
+from tests.support.project import Project
+from tests.support.scripted_vendor import RulesProject, ScriptedVendor, rules_in
 from tests.support.vendor import KEY
 
 RULES = """
@@ -525,75 +525,75 @@ def test_keep_alives_go_out_by_themselves(on):
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage() as stage:
-        yield stage
+def scripted() -> Iterator[ScriptedVendor]:
+    with ScriptedVendor() as scripted:
+        yield scripted
 
 
 @pytest.fixture(scope="module")
-def gallery(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Gallery:
-    return Gallery(tmp_path_factory.mktemp("rules"), RULES, "-n2", "--dg-budget=100m", env=stage.environ)
+def rules(scripted: ScriptedVendor, tmp_path_factory: pytest.TempPathFactory) -> RulesProject:
+    return RulesProject(tmp_path_factory.mktemp("rules"), RULES, "-n2", "--dg-budget=100m", env=scripted.environ)
 
 
 @pytest.fixture(scope="module")
-def slow_gallery(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Gallery:
-    return Gallery(tmp_path_factory.mktemp("slow"), SLOW_RULES, "-n3", "--dg-budget=10m", env=stage.environ)
+def slow_rules(scripted: ScriptedVendor, tmp_path_factory: pytest.TempPathFactory) -> RulesProject:
+    return RulesProject(tmp_path_factory.mktemp("slow"), SLOW_RULES, "-n3", "--dg-budget=10m", env=scripted.environ)
 
 
 @pytest.mark.parametrize("rule", rules_in(RULES))
-def test_rule(gallery: Gallery, rule: str) -> None:
-    gallery.check(rule)
+def test_rule(rules: RulesProject, rule: str) -> None:
+    rules.check(rule)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", rules_in(SLOW_RULES))
-def test_slow_rule(slow_gallery: Gallery, rule: str) -> None:
-    slow_gallery.check(rule)
+def test_slow_rule(slow_rules: RulesProject, rule: str) -> None:
+    slow_rules.check(rule)
 
 
 @pytest.mark.slow
-def test_keep_alives_reach_the_vendor(slow_gallery: Gallery, stage: Stage) -> None:
-    (seen,) = stage.of("test_keep_alives_go_out_by_themselves")
+def test_keep_alives_reach_the_vendor(slow_rules: RulesProject, scripted: ScriptedVendor) -> None:
+    (seen,) = scripted.of("test_keep_alives_go_out_by_themselves")
     assert [message["type"] for message in seen.messages] == ["Settings", "KeepAlive"]
 
 
 # The same sessions as the vendor and the report saw them ------------------------------------------------------------
 
 
-def test_every_session_of_every_rule_is_closed_at_the_vendor(gallery: Gallery, stage: Stage) -> None:
-    assert gallery.usage["run"]["complete"]
-    stage.wait_closed(1)
+def test_every_session_of_every_rule_is_closed_at_the_vendor(rules: RulesProject, scripted: ScriptedVendor) -> None:
+    assert rules.usage["run"]["complete"]
+    scripted.wait_closed(1)
 
 
-def test_a_session_forgotten_is_closed_by_teardown(gallery: Gallery, stage: Stage) -> None:
+def test_a_session_forgotten_is_closed_by_teardown(rules: RulesProject, scripted: ScriptedVendor) -> None:
     name = "test_awaiting_connect_gives_a_session_that_teardown_closes"
-    assert [session["closed_by"] for session in gallery.sessions(name)] == ["teardown"]
-    assert [seen.close_code for seen in stage.of(name)] == [1000]
+    assert [session["closed_by"] for session in rules.sessions(name)] == ["teardown"]
+    assert [seen.close_code for seen in scripted.of(name)] == [1000]
 
 
-def test_with_in_a_running_loop_leases_and_dials_nothing(gallery: Gallery, stage: Stage) -> None:
+def test_with_in_a_running_loop_leases_and_dials_nothing(rules: RulesProject, scripted: ScriptedVendor) -> None:
     name = "test_with_in_a_running_loop_raises_at_once"
-    assert not gallery.sessions(name)
-    assert not stage.of(name)
-    (test,) = [test for test in gallery.usage["tests"] if test["nodeid"].endswith(f"::{name}")]
+    assert not rules.sessions(name)
+    assert not scripted.of(name)
+    (test,) = [test for test in rules.usage["tests"] if test["nodeid"].endswith(f"::{name}")]
     assert test["used_seconds"] == 0
 
 
-def test_bad_settings_dial_nothing(gallery: Gallery) -> None:
-    assert gallery.sessions("test_bad_settings_raise_before_anything_is_opened") == []
+def test_bad_settings_dial_nothing(rules: RulesProject) -> None:
+    assert rules.sessions("test_bad_settings_raise_before_anything_is_opened") == []
 
 
-def test_tags_and_headers_as_the_vendor_saw_them(gallery: Gallery, stage: Stage) -> None:
-    (seen,) = stage.of("test_tags_and_headers_reach_the_vendor")
+def test_tags_and_headers_as_the_vendor_saw_them(rules: RulesProject, scripted: ScriptedVendor) -> None:
+    (seen,) = scripted.of("test_tags_and_headers_reach_the_vendor")
     assert seen.headers["x-deepgram-other"] == "its value"
     assert seen.headers["authorization"] == f"Token {KEY}"
     assert seen.settings is not None
-    assert seen.settings["tags"] == ["smoke", "nightly", f"dgbudget-{gallery.usage['run']['id']}"]
+    assert seen.settings["tags"] == ["smoke", "nightly", f"dgbudget-{rules.usage['run']['id']}"]
 
 
-def test_own_tags_and_unknown_fields_as_the_vendor_saw_them(gallery: Gallery, stage: Stage) -> None:
-    (seen,) = stage.of("test_the_settings_own_tags_stay")
-    run_tag = f"dgbudget-{gallery.usage['run']['id']}"
+def test_own_tags_and_unknown_fields_as_the_vendor_saw_them(rules: RulesProject, scripted: ScriptedVendor) -> None:
+    (seen,) = scripted.of("test_the_settings_own_tags_stay")
+    run_tag = f"dgbudget-{rules.usage['run']['id']}"
     assert seen.settings == {
         "type": "Settings",
         "tags": ["own", "more", run_tag],
@@ -602,13 +602,13 @@ def test_own_tags_and_unknown_fields_as_the_vendor_saw_them(gallery: Gallery, st
     }
 
 
-def test_settings_files_as_the_vendor_saw_them(gallery: Gallery, stage: Stage) -> None:
-    settings = [seen.settings for seen in stage.of("test_settings_come_from_files")]
+def test_settings_files_as_the_vendor_saw_them(rules: RulesProject, scripted: ScriptedVendor) -> None:
+    settings = [seen.settings for seen in scripted.of("test_settings_come_from_files")]
     assert [each["agent"]["greeting"] for each in settings if each] == ["from json", "from toml"]
 
 
-def test_no_frame_of_paced_audio_comes_early_or_much_too_late(gallery: Gallery, stage: Stage) -> None:
-    (seen,) = stage.of("test_audio_is_sent_in_real_time")
+def test_no_frame_of_paced_audio_comes_early_or_much_too_late(rules: RulesProject, scripted: ScriptedVendor) -> None:
+    (seen,) = scripted.of("test_audio_is_sent_in_real_time")
     frames = [message for message in seen.messages if message["type"] == "(audio)"]
     assert [frame["bytes"] for frame in frames] == [960] * 50
     (began,) = [message["began"] for message in seen.messages if "began" in message]
@@ -617,11 +617,11 @@ def test_no_frame_of_paced_audio_comes_early_or_much_too_late(gallery: Gallery, 
     assert frames[-1]["at"] - frames[0]["at"] < 49 * 0.02 + 5
 
 
-def test_all_of_the_audio_reaches_the_vendor(gallery: Gallery, stage: Stage) -> None:
-    (unpaced,) = stage.of("test_audio_without_a_pace_is_sent_at_once")
-    (wav,) = stage.of("test_a_wav_file_is_sent_as_its_samples")
+def test_all_of_the_audio_reaches_the_vendor(rules: RulesProject, scripted: ScriptedVendor) -> None:
+    (unpaced,) = scripted.of("test_audio_without_a_pace_is_sent_at_once")
+    (wav,) = scripted.of("test_a_wav_file_is_sent_as_its_samples")
     assert (unpaced.audio_bytes, wav.audio_bytes) == (480_000, 7680)
-    (session,) = gallery.sessions("test_audio_without_a_pace_is_sent_at_once")
+    (session,) = rules.sessions("test_audio_without_a_pace_is_sent_at_once")
     assert session["audio_in_seconds"] == 10
 
 
@@ -635,20 +635,20 @@ def test_all_of_the_audio_reaches_the_vendor(gallery: Gallery, stage: Stage) -> 
         ("test_close_twice_is_fine", "client"),
     ],
 )
-def test_the_report_says_who_closed_a_session(gallery: Gallery, rule: str, closed_by: str) -> None:
-    assert [session["closed_by"] for session in gallery.sessions(rule)] == [closed_by]
+def test_the_report_says_who_closed_a_session(rules: RulesProject, rule: str, closed_by: str) -> None:
+    assert [session["closed_by"] for session in rules.sessions(rule)] == [closed_by]
 
 
-def test_a_dial_that_never_opened_counts_in_no_sessions_number(gallery: Gallery) -> None:
+def test_a_dial_that_never_opened_counts_in_no_sessions_number(rules: RulesProject) -> None:
     name = "test_garbage_instead_of_http_is_a_refused_handshake"
-    (test,) = [test for test in gallery.usage["tests"] if test["nodeid"].endswith(f"::{name}")]
-    (session,) = gallery.sessions(name)
+    (test,) = [test for test in rules.usage["tests"] if test["nodeid"].endswith(f"::{name}")]
+    (session,) = rules.sessions(name)
     assert (test["sessions"], session["handshake_seconds"]) == (0, None)
 
 
-def test_a_cancelled_connect_is_closed_at_once_not_by_teardown(gallery: Gallery, stage: Stage) -> None:
+def test_a_cancelled_connect_is_closed_at_once_not_by_teardown(rules: RulesProject, scripted: ScriptedVendor) -> None:
     name = "test_a_cancelled_connect_leaves_nothing_open"
-    assert [session["closed_by"] for session in gallery.sessions(name)] == ["client"]
+    assert [session["closed_by"] for session in rules.sessions(name)] == ["client"]
 
 
 # A vendor that is not there, and a gateway that no longer is ---------------------------------------------------------

@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 
 import pytest_dgbudget
-from tests.conftest import ALONE_AND_UNDER_XDIST, Project
 from tests.plugin.conftest import asyncio_closes_its_loops
+from tests.support.project import ALONE_AND_UNDER_XDIST, Project
 from tests.support.vendor import KEY, Vendor
 
 # What a process of pytest's holds while its last test runs, by worker (or "controller" at the end of the run).

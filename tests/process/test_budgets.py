@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import pytest
 
-from tests.conftest import Project
 from tests.support.ledger import rows_of
+from tests.support.project import Project
 from tests.support.vendor import Vendor
 
 TWELVE = """

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from tests.conftest import Project
+from tests.support.project import Project
 from tests.support.vendor import Seen, Vendor
 
 # A budget of 2 s keeps a margin of 10 %: the Close is due 1.8 s after the dial.

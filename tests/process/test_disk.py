@@ -18,9 +18,9 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from tests.conftest import Project
 from tests.support.ledger import ends_of_leases, rows_of
 from tests.support.processes import gateway_of, wait_until
+from tests.support.project import Project
 from tests.support.vendor import Vendor
 
 OPENS = "def test_opens(voice_agent):\n    voice_agent.connect().__enter__()\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.conftest import Project
+from tests.support.project import Project
 from tests.support.vendor import Vendor
 
 

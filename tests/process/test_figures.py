@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ALONE_AND_UNDER_XDIST, Project, Result
+from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.vendor import Seen, Vendor
 
 # The server's clock and ours see the same socket through two event loops.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Project
 from tests.support.processes import wait_until
+from tests.support.project import Project
 from tests.support.vendor import Vendor
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.conftest import Project
+from tests.support.project import Project
 from tests.support.vendor import Vendor
 
 # The projects' own way to find the gateway and do something to it.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Project
 from tests.support.processes import gateway_of
+from tests.support.project import Project
 from tests.support.vendor import KEY, Vendor
 
 ENDLESS = """

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PYTEST, Project, Result
 from tests.support.ledger import ends_of_leases, rows_of
 from tests.support.processes import children_of, gateway_of, wait_until
+from tests.support.project import PYTEST, Project, Result
 from tests.support.vendor import Vendor
 
 # The aim is 100 ms; machines that run tests are busy.

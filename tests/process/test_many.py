@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Project
 from tests.support.ledger import rows_of
 from tests.support.processes import gateway_of
+from tests.support.project import Project
 
 TESTS = 10_000
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.conftest import Project
+from tests.support.project import Project
 from tests.support.vendor import Vendor
 
 # What the gateway reads of the system's mounts says that the project is on NFS.

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.gateway.runlock import is_live
-from tests.conftest import Project
 from tests.process.test_disk import ONE_SESSION, power_fails
 from tests.support.ledger import ends_of_leases, rows_of
 from tests.support.processes import wait_until
+from tests.support.project import Project
 from tests.support.vendor import Vendor
 
 WAITS_INSIDE = """

@@ -9,8 +9,8 @@ from datetime import datetime
 
 import pytest
 
-from tests.conftest import Project
 from tests.support.processes import gateway_of
+from tests.support.project import Project
 from tests.support.vendor import Vendor
 
 # A suspend, as programs see it: the clock that counts it has jumped, all others and every timer stood still.

@@ -14,9 +14,9 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from tests.conftest import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.process.test_figures import wait_for_report
 from tests.support.processes import gateway_of, is_running, wait_until
+from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.statement import Answer, refusal, unsettled
 from tests.support.vendor import KEY, Vendor
 

@@ -9,9 +9,9 @@ import time
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from tests.conftest import Project
 from tests.support.ledger import ends_of_leases
 from tests.support.processes import wait_until
+from tests.support.project import Project
 from tests.support.vendor import Seen, Vendor
 
 ENDLESS = """

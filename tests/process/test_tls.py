@@ -7,8 +7,8 @@ from pathlib import Path
 
 import trustme
 
-from tests.conftest import Project
 from tests.process.test_figures import THREE_TESTS, check_figures
+from tests.support.project import Project
 from tests.support.vendor import Vendor
 
 

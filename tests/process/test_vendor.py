@@ -21,9 +21,9 @@ import pytest
 import trustme
 from websockets.asyncio.server import ServerConnection
 
-from tests.conftest import Project
 from tests.process.test_tls import certified
 from tests.support.ledger import ends_of_leases, rows_of
+from tests.support.project import Project
 from tests.support.vendor import KEY, Seen, Talk, Vendor
 
 OPENS = """

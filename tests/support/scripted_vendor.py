@@ -171,13 +171,13 @@ async def talk(connection: ServerConnection, seen: Seen) -> None:
     await TALKS[seen.headers.get("x-deepgram-scene", "")](connection, seen)
 
 
-class Stage(Vendor):
+class ScriptedVendor(Vendor):
     """``refuse-STATUS``, ``garbage`` and ``no answer to the handshake`` are scenes without a 101."""
 
     def __init__(self) -> None:
         super().__init__(talk)
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> ScriptedVendor:
         super().__enter__()
         return self
 
@@ -211,7 +211,7 @@ def clean_environment(changes: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "DG_AGENT_URL": "ws://127.0.0.1:1/v1/agent/converse", "DG_API_URL": "http://127.0.0.1:1", **changes}
 
 
-class Gallery:
+class RulesProject:
     """One run of a project whose tests are rules, each with its own outcome."""
 
     def __init__(self, path: Path, source: str, *arguments: str, env: Mapping[str, str], ini: str = "") -> None:
