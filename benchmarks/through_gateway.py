@@ -13,6 +13,7 @@ from pytest_dgbudget.config.resolve import RunConfig, resolve
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.run import start_gateway_of
 from pytest_dgbudget.control.supervisor import Supervisor, listen
+from pytest_dgbudget.protocol.operations import BeginAttempt
 
 KEY = "benchmark-key"
 
@@ -26,7 +27,9 @@ class Gateway:
 
     def voice_agent(self) -> VoiceAgent:
         """What the fixture gives to a test, with a grant of its own."""
-        granted = self.gateway.grant("benchmarks.py::test", "", _HOURS_MS, None)
+        granted = self.gateway.begin(
+            BeginAttempt(nodeid="benchmarks.py::test", worker="", budget_ms=_HOURS_MS, idle_ms=None, scenario=None)
+        )
         return VoiceAgent(self.gateway, granted, None)
 
 

@@ -183,7 +183,7 @@ def test_no_code_of_one_process_is_imported_in_another() -> None:
 
 
 def test_what_both_processes_agree_on_is_pure() -> None:
-    allowed = {"__future__", "collections", "dataclasses", "hmac", "json", "typing"}
+    allowed = {"__future__", "collections", "dataclasses", "functools", "hmac", "json", "types", "typing"}
     assert {one.top for one in OTHERS if one.home == "protocol"} <= allowed
 
 

@@ -18,6 +18,7 @@ from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.connection import GONE
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, HandshakeRefused, LedgerError, SessionClosed
 from pytest_dgbudget.protocol import codes
+from pytest_dgbudget.protocol.operations import GetVerdict
 
 # The gateway answers a Close when the vendor has, or after a second.
 _CLOSE_SECONDS = 5
@@ -106,12 +107,12 @@ class Opening:
     async def _overrun(self) -> DgBudgetError | None:
         """Return what a budget, or the gateway's own death, did to this test."""
         try:
-            verdict = await self.gateway.membership.ask("verdict", attempt=self.attempt)
+            verdict = await self.gateway.membership.ask(GetVerdict(attempt=self.attempt))
         except GatewayError as error:
             return error
-        if verdict["gateway_lost"]:
-            return GatewayError(verdict["gateway_lost"])
-        return overrun_error(verdict["overruns"][-1]) if verdict["overruns"] else None
+        if verdict.gateway_lost is not None:
+            return GatewayError(verdict.gateway_lost)
+        return overrun_error(verdict.overruns[-1]) if verdict.overruns else None
 
 
 def _error_body(response: Response) -> tuple[str, str, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_dgbudget.control.client import GatewayClient
+from pytest_dgbudget.protocol.operations import CallEmulator
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -37,4 +38,4 @@ class Emulator:
         return records
 
     def _ask(self, method: str, what: str, body: Any = None) -> Any:
-        return self._gateway.ask("emulator", attempt=self._attempt, method=method, what=what, body=body)
+        return self._gateway.ask(CallEmulator(attempt=self._attempt, method=method, what=what, body=body))

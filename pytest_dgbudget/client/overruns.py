@@ -1,20 +1,19 @@
-"""An overrun, as the gateway reports it, into the error that users see."""
+"""An overrun as the error that users see."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted
+from pytest_dgbudget.model import Overrun
+from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.units import seconds
 
 
-def overrun_error(overrun: Mapping[str, Any]) -> BudgetExceeded | BudgetExhausted:
+def overrun_error(overrun: Overrun) -> BudgetExceeded | BudgetExhausted:
     """Return BudgetExceeded for what was cut, BudgetExhausted for what was refused."""
-    kind = BudgetExceeded if overrun["kind"] == "cut" else BudgetExhausted
+    kind = BudgetExceeded if overrun.kind == "cut" else BudgetExhausted
     return kind(
-        overrun["message"],
-        budget=overrun["scope"],
-        used_seconds=seconds(overrun["used_ms"]),
-        allowed_seconds=seconds(overrun["allowed_ms"]),
+        describe(overrun),
+        budget=overrun.scope,
+        used_seconds=seconds(overrun.used_ms),
+        allowed_seconds=seconds(overrun.allowed_ms),
     )

@@ -13,6 +13,7 @@ from pytest_dgbudget.client.turns import Turn
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.io_thread import HandlerLoop
 from pytest_dgbudget.model import Usage
+from pytest_dgbudget.protocol.operations import GetUsage
 from pytest_dgbudget.rules.vendor_messages import ConversationText, FunctionCall, Message
 from pytest_dgbudget.units import parse_time, seconds
 
@@ -28,10 +29,6 @@ _EVENT = "10s"
 
 def _seconds(timeout: Timeout) -> float:
     return seconds(parse_time(timeout)) if isinstance(timeout, str) else float(timeout)
-
-
-def _usage(answer: Mapping[str, Any]) -> Usage:
-    return Usage(seconds=answer["seconds"], sessions=answer["sessions"])
 
 
 def _bound(handler: Callable[..., Any], call: FunctionCall) -> Callable[[], Any]:
@@ -70,7 +67,7 @@ class SessionBase:
     @property
     def usage(self) -> Usage:
         """What this session has used so far."""
-        return _usage(self._gateway.ask("usage", attempt=self._attempt, session=self._io.id))
+        return self._gateway.ask(GetUsage(attempt=self._attempt, session=self._io.id))
 
 
 class AsyncSession(SessionBase):

@@ -12,11 +12,12 @@ from pytest_dgbudget.client.connect import Opening
 from pytest_dgbudget.client.emulator import Emulator
 from pytest_dgbudget.client.endpoint import Endpoint
 from pytest_dgbudget.client.session import AsyncSession, Session
-from pytest_dgbudget.control.client import GatewayClient, GrantedAttempt
+from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.io_thread import in_event_loop
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.model import Usage
 from pytest_dgbudget.protocol.codes import AGENT_PATH
+from pytest_dgbudget.protocol.operations import GetRemaining, GetUsage, GrantedAttempt
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -33,9 +34,9 @@ class VoiceAgent:
             run_id=gateway.membership.run_id,
             api_key=granted.token,
         )
-        self._opening = Opening(gateway=gateway, endpoint=self.endpoint, attempt=granted.attempt)
+        self._opening = Opening(gateway=gateway, endpoint=self.endpoint, attempt=granted.id)
         self._default_settings = default_settings
-        self.emulator = Emulator(gateway, granted.attempt)
+        self.emulator = Emulator(gateway, granted.id)
 
     def connect(
         self,
@@ -57,16 +58,13 @@ class VoiceAgent:
     def usage(self) -> Usage:
         """What this attempt of the test has used so far: seconds, sessions, cost."""
         opening = self._opening
-        answer = opening.gateway.ask("usage", attempt=opening.attempt, session=None)
-        return Usage(seconds=answer["seconds"], sessions=answer["sessions"])
+        return opening.gateway.ask(GetUsage(attempt=opening.attempt, session=None))
 
     @property
     def remaining(self) -> float | None:
         """Seconds that this test may still use; None where no budget applies."""
         opening = self._opening
-        answer = opening.gateway.ask("remaining", attempt=opening.attempt)
-        remaining: float | None = answer["seconds"]
-        return remaining
+        return opening.gateway.ask(GetRemaining(attempt=opening.attempt))
 
 
 class Connect:

@@ -1,4 +1,4 @@
-"""This process's gateway to the run's gateway: the line, and the membership that lives on it."""
+"""This process's client of the run's gateway: the I/O thread, and the membership that lives on it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import contextlib
 import os
 import weakref
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pytest_dgbudget.control.io_thread import IOThread
 from pytest_dgbudget.control.membership import Membership
 from pytest_dgbudget.errors import GatewayError
+from pytest_dgbudget.protocol.authentication import Role
+from pytest_dgbudget.protocol.operations import BeginAttempt, EndedAttempt, GrantedAttempt, Operation
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -19,23 +20,13 @@ __tracebackhide__ = True
 # The gateway answers within milliseconds, ends a test within 1.5 s, and is replaced within a few when it hangs.
 _ANSWER_SECONDS = 30
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantedAttempt:
-    """What the gateway granted: the attempt's id, its number, what is left of its budget, and its token."""
-
-    attempt: str
-    number: int
-    budget_seconds: float | None
-    token: str = field(repr=False)
+A = TypeVar("A")
 
 
 class GatewayClient:
-    """Blocking calls for pytest's hooks; ``membership`` and ``line`` for those who live on the line."""
+    """Blocking calls for pytest's hooks; ``membership`` is for what lives on ``io_thread``."""
 
-    def __init__(self, port: int, secret: str, role: str, replace: Callable[[], None] | None = None) -> None:
+    def __init__(self, port: int, secret: str, role: Role, replace: Callable[[], None] | None = None) -> None:
         """Connect and join the run; raises GatewayError or LedgerError."""
         self.port = port
         self.io_thread = IOThread()
@@ -47,28 +38,24 @@ class GatewayClient:
             raise
         _CLIENTS.add(self)
 
-    def ask(self, op: str, **fields: Any) -> Any:
-        """Ask the gateway and wait; raises what it names, or GatewayError."""
-        return self._answer(op, self.membership.ask(op, **fields))
+    def ask(self, operation: Operation[A]) -> A:
+        """Ask the gateway and wait for the answer; raises the error that it names, or GatewayError."""
+        return self._wait_for(self.membership.ask(operation))
 
-    def tell(self, op: str, **fields: Any) -> None:
-        self.io_thread.loop.call_soon_threadsafe(lambda: self.membership.tell(op, **fields))
+    def send(self, operation: Operation[None]) -> None:
+        """Ask something that nobody waits for; from any thread."""
+        self.io_thread.loop.call_soon_threadsafe(self.membership.send, operation)
 
-    def grant(
-        self, nodeid: str, worker: str, budget_ms: int | None, idle_ms: int | None, scenario: str | None = None
-    ) -> GrantedAttempt:
+    def begin(self, asked: BeginAttempt) -> GrantedAttempt:
         """Begin an attempt of a test."""
-        asked = self.membership.grant(
-            nodeid=nodeid, worker=worker, budget_ms=budget_ms, idle_ms=idle_ms, scenario=scenario
-        )
-        return GrantedAttempt(**self._answer("grant", asked))
+        return self._wait_for(self.membership.begin(asked))
 
-    def end(self, attempt: str) -> dict[str, Any]:
+    def end(self, attempt: str) -> EndedAttempt:
         """Close everything of an attempt, and return its final figures."""
-        return self._answer("end", self.membership.end(attempt))
+        return self._wait_for(self.membership.end(attempt))
 
     def close(self) -> None:
-        """Let go of the gateway, which closes whatever this process had open; again is fine."""
+        """Let go of the gateway, which closes whatever this process had open; closing twice is harmless."""
         if self not in _CLIENTS:
             return
         _CLIENTS.discard(self)
@@ -76,11 +63,11 @@ class GatewayClient:
             self.io_thread.run(self.membership.close(), 2)
         self.io_thread.stop()
 
-    def _answer(self, op: str, asked: Coroutine[Any, Any, T]) -> T:
+    def _wait_for(self, answer: Coroutine[Any, Any, A]) -> A:
         try:
-            return self.io_thread.run(asked, _ANSWER_SECONDS)
+            return self.io_thread.run(answer, _ANSWER_SECONDS)
         except TimeoutError as error:
-            raise GatewayError(f"the gateway did not answer {op!r} within {_ANSWER_SECONDS} s") from error
+            raise GatewayError(f"the gateway did not answer within {_ANSWER_SECONDS} s") from error
 
 
 _CLIENTS: weakref.WeakSet[GatewayClient] = weakref.WeakSet()

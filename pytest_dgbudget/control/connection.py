@@ -1,27 +1,40 @@
-"""The owner's end of a control connection (see gateway/control.py for what is said on it)."""
+"""The owner's end of a control connection."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
-import json
 import os
 import secrets
 import socket
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, SettingsError
+from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.processes import process_started
-from pytest_dgbudget.protocol.authentication import proof
+from pytest_dgbudget.protocol.authentication import OwnerAuthentication, Peer, Role
 from pytest_dgbudget.protocol.codes import CONTROL_PATH, CONTROL_UPGRADE
+from pytest_dgbudget.protocol.control import (
+    Answered,
+    Authenticated,
+    ControlProtocol,
+    Event,
+    Failed,
+    Notified,
+    ProtocolViolation,
+)
+from pytest_dgbudget.protocol.operations import Notification, Operation
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
 
-_HELLO_SECONDS = 15
+_AUTHENTICATION_SECONDS = 15
 # The finished document of a long run comes as one line.
 _LONGEST_LINE = 256 * 1024 * 1024
+_CHUNK = 256 * 1024
+
+A = TypeVar("A")
+Handlers = Mapping[type[Notification], Callable[[Any], None]]
 
 
 class ConnectionLost(GatewayError):
@@ -29,36 +42,43 @@ class ConnectionLost(GatewayError):
 
 
 class Control:
-    """One connection; lives on the line. While it is open, the gateway knows that this process lives.
+    """One connection; lives on the I/O thread. While it is open, the gateway knows that this process lives.
 
-    ``gone`` is set when it is lost. ``gateway`` is the process at its other end: pid, and when it started.
+    ``gone`` is set when it is lost. ``handlers`` has what is called with each kind of notification.
     """
 
-    def __init__(self, sock: socket.socket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        protocol: ControlProtocol,
+        handlers: Handlers,
+    ) -> None:
         self._socket = sock
+        self._port = sock.getpeername()[1]
         self._reader = reader
         self._writer = writer
+        self._protocol = protocol
+        self._handlers = handlers
         self._answers: dict[int, asyncio.Future[Any]] = {}
-        self._asked = 0
         self._reading: asyncio.Task[None] | None = None
-        self._beat_came = False
+        self._gateway: asyncio.Future[Peer] = asyncio.get_running_loop().create_future()
         self.gone = asyncio.Event()
-        self.gateway: tuple[int, str | None] = (0, None)
 
-    async def ask(self, op: str, **fields: Any) -> Any:
-        """Return the gateway's answer; raises the error it names, or ConnectionLost."""
+    @property
+    def gateway(self) -> Peer:
+        """The process at the other end."""
+        return self._gateway.result()
+
+    async def ask(self, operation: Operation[A]) -> A:
+        """Return the gateway's answer; raises the error that it names, or ConnectionLost."""
         if self.gone.is_set():
             raise ConnectionLost(GONE)
-        self._asked += 1
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._answers[self._asked] = answer
-        self._send({"id": self._asked, "op": op, **fields})
+        answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        self._answers[self._protocol.ask(operation)] = answer
+        self._flush()
         return await answer
-
-    def take_beat(self) -> bool:
-        """Tell whether a beat has come since this was asked last."""
-        came, self._beat_came = self._beat_came, False
-        return came
 
     def close_in_child(self) -> None:
         """In a forked child: let go of the connection without a word, or it would keep a dead owner alive."""
@@ -67,76 +87,72 @@ class Control:
     async def close(self) -> None:
         if self._reading is not None:
             self._reading.cancel()
-        self._lose()
+        self._lose(self._ended_early())
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 
-    async def prove(self, secret: str, role: str) -> None:
-        """Upgrade and prove to one another that both know the secret; raises GatewayError."""
-        port = self._socket.getpeername()[1]
+    async def authenticate(self) -> None:
+        """Upgrade, then prove to one another that both know the secret; raises GatewayError."""
         self._writer.write(
-            f"GET {CONTROL_PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"GET {CONTROL_PATH} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n"
             f"Connection: Upgrade\r\nUpgrade: {CONTROL_UPGRADE}\r\n\r\n".encode()
         )
         try:
             head = await self._reader.readuntil(b"\r\n\r\n")
-            if not head.startswith(b"HTTP/1.1 101 "):
-                raise GatewayError(f"what listens on port {port} is not the gateway of this run")
-            challenge = secrets.token_hex(16)
-            hello = {
-                "proof": proof(secret, "owner", (await self._line())["challenge"]),
-                "challenge": challenge,
-                "role": role,
-                "pid": os.getpid(),
-                "started": process_started(os.getpid()),
-            }
-            self._send(hello)
-            theirs = str((await self._line())["proof"])
-        except (OSError, EOFError, ValueError, KeyError, asyncio.LimitOverrunError) as error:
-            raise GatewayError(f"the gateway on port {port} ended before it said hello") from error
-        if not hmac.compare_digest(theirs, proof(secret, "gateway", challenge)):
-            raise GatewayError(f"what listens on port {port} is not the gateway of this run")
+        except (OSError, EOFError, asyncio.LimitOverrunError) as error:
+            raise self._ended_early() from error
+        if not head.startswith(b"HTTP/1.1 101 "):
+            raise self._not_ours()
         self._reading = asyncio.ensure_future(self._read())
-
-    async def _line(self) -> dict[str, Any]:
-        line = await self._reader.readline()
-        if not line.endswith(b"\n"):
-            raise EOFError
-        data = json.loads(line)
-        if not isinstance(data, dict):
-            raise ValueError("not an object")
-        return data
-
-    def _send(self, message: dict[str, Any]) -> None:
-        self._writer.write(json.dumps(message).encode() + b"\n")
+        await self._gateway
 
     async def _read(self) -> None:
         try:
-            while True:
-                self._received(await self._line())
-        except (OSError, EOFError, ValueError):
+            while data := await self._reader.read(_CHUNK):
+                for event in self._protocol.receive(data):
+                    self._received(event)
+                self._flush()
+        except OSError:
             pass
+        except ProtocolViolation:
+            self._lose(self._not_ours())
         finally:
-            self._lose()
+            self._lose(self._ended_early())
 
-    def _lose(self) -> None:
+    def _not_ours(self) -> GatewayError:
+        return GatewayError(f"what listens on port {self._port} is not the gateway of this run")
+
+    def _ended_early(self) -> GatewayError:
+        return GatewayError(f"the gateway on port {self._port} ended before it was joined")
+
+    def _flush(self) -> None:
+        self._writer.write(self._protocol.to_send())
+
+    def _lose(self, before_joined: GatewayError) -> None:
         self.gone.set()
+        if not self._gateway.done():
+            self._gateway.set_exception(before_joined)
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(ConnectionLost(GONE))
 
-    def _received(self, message: dict[str, Any]) -> None:
-        if "beat" in message:
-            self._beat_came = True
+    def _received(self, event: Event) -> None:
+        if isinstance(event, Authenticated):
+            self._gateway.set_result(event.peer)
+        elif isinstance(event, Notified):
+            self._handlers[type(event.notification)](event.notification)
+        elif isinstance(event, (Answered, Failed)):
+            self._answered(event)
+
+    def _answered(self, event: Answered | Failed) -> None:
+        answer = self._answers.pop(event.id)
+        if answer.done():
             return
-        answer = self._answers.pop(message.get("id", 0), None)
-        if answer is None or answer.done():
-            return
-        if "error" in message:
-            answer.set_exception(_error(message["error"]))
+        if isinstance(event, Failed):
+            answer.set_exception(event.error)
         else:
-            answer.set_result(message["ok"])
+            answer.set_result(event.answer)
 
 
 GONE = (
@@ -145,27 +161,25 @@ GONE = (
 )
 
 
-def _error(error: dict[str, str]) -> DgBudgetError:
-    kinds: dict[str, type[DgBudgetError]] = {"LedgerError": LedgerError, "SettingsError": SettingsError}
-    return kinds.get(error["kind"], GatewayError)(error["message"])
-
-
-async def connect(port: int, secret: str, role: str) -> Control:
-    """Open and prove a control connection; raises GatewayError."""
+async def connect(port: int, secret: str, role: Role, handlers: Handlers) -> Control:
+    """Open and authenticate a control connection; raises GatewayError."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else asyncio leaves Nagle on
     sock.setblocking(False)
     try:
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-        reader, writer = await asyncio.open_connection(sock=sock, limit=_LONGEST_LINE)
+        reader, writer = await asyncio.open_connection(sock=sock)
     except OSError as error:
         sock.close()
         raise GatewayError(f"the gateway on port {port} can't be reached: {error}") from error
-    control = Control(sock, reader, writer)
+    us = Peer(role=role, pid=os.getpid(), started=process_started(os.getpid()))
+    authentication = OwnerAuthentication(secret, secrets.token_hex(16), us)
+    protocol = ControlProtocol(authentication, longest_line=_LONGEST_LINE)
+    control = Control(sock, reader, writer, protocol, handlers)
     try:
-        await asyncio.wait_for(control.prove(secret, role), _HELLO_SECONDS)
+        await asyncio.wait_for(control.authenticate(), _AUTHENTICATION_SECONDS)
     except (TimeoutError, asyncio.TimeoutError) as error:
         await control.close()
-        raise GatewayError(f"the gateway on port {port} did not say hello within {_HELLO_SECONDS} s") from error
+        raise GatewayError(f"the gateway on port {port} did not answer within {_AUTHENTICATION_SECONDS} s") from error
     except GatewayError:
         await control.close()
         raise

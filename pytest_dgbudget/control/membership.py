@@ -8,12 +8,23 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
-from pytest_dgbudget.control.connection import ConnectionLost, Control, connect
+from pytest_dgbudget.control.connection import ConnectionLost, Control, Handlers, connect
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.processes import process_started
-from pytest_dgbudget.protocol.heartbeat import HEARTBEAT_MS, Heartbeat
+from pytest_dgbudget.protocol.authentication import Peer, Role
+from pytest_dgbudget.protocol.heartbeat import HEARTBEAT_MS, HeartbeatMonitor
+from pytest_dgbudget.protocol.operations import (
+    BeginAttempt,
+    EndAttempt,
+    EndedAttempt,
+    GrantedAttempt,
+    Heartbeat,
+    HeldGrant,
+    Join,
+    Operation,
+)
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -21,19 +32,21 @@ __tracebackhide__ = True
 # What was asked of a gateway that died is asked of the next one; it may have died of being asked.
 _TRIES = 3
 
+A = TypeVar("A")
+
 
 class Membership:
-    """Lives on the line. ``replace`` starts another gateway on the same port; None where the controller does that."""
+    """Lives on the I/O thread. ``replace`` starts another gateway on the same port; None where the controller does."""
 
-    def __init__(self, port: int, secret: str, role: str, replace: Callable[[], None] | None) -> None:
+    def __init__(self, port: int, secret: str, role: Role, replace: Callable[[], None] | None) -> None:
         self._port = port
         self._secret = secret
         self._role = role
         self._replace = replace
-        # What the next gateway is told of the grants that this process holds.
-        self._held: dict[str, dict[str, Any]] = {}
-        self._telling: set[asyncio.Task[None]] = set()
+        self._held: dict[str, HeldGrant] = {}
+        self._sending: set[asyncio.Task[None]] = set()
         self._staying: asyncio.Task[None] | None = None
+        self._heartbeats = HeartbeatMonitor(_now_ms())
         self.run_id = ""
 
     async def join(self) -> None:
@@ -42,35 +55,33 @@ class Membership:
         await self._joined
         self._staying = asyncio.ensure_future(self._stay())
 
-    async def ask(self, op: str, **fields: Any) -> Any:
-        """Return the answer of whichever gateway serves the run; raises what it names, or GatewayError."""
+    async def ask(self, operation: Operation[A]) -> A:
+        """Return the answer of whichever gateway serves the run; raises the error that it names, or GatewayError."""
         tries = 0
         while True:
             control = await self._control()
             try:
-                return await control.ask(op, **fields)
+                return await control.ask(operation)
             except ConnectionLost:
                 tries += 1
                 if tries == _TRIES:
                     raise
 
-    def tell(self, op: str, **fields: Any) -> None:
-        """Say something whose answer nobody waits for."""
-        telling = asyncio.ensure_future(self._told(op, fields))
-        self._telling.add(telling)
-        telling.add_done_callback(self._telling.discard)
+    def send(self, operation: Operation[None]) -> None:
+        """Ask something that nobody waits for."""
+        sending = asyncio.ensure_future(self._sent(operation))
+        self._sending.add(sending)
+        sending.add_done_callback(self._sending.discard)
 
-    async def grant(self, **fields: Any) -> dict[str, Any]:
-        """Ask for a grant, and hold it."""
-        granted: dict[str, Any] = await self.ask("grant", **fields)
-        kept = {name: fields[name] for name in ("idle_ms", "scenario")}
-        held = {"attempt": granted["attempt"], "token": granted["token"], **kept}
-        self._held[granted["attempt"]] = held
+    async def begin(self, asked: BeginAttempt) -> GrantedAttempt:
+        """Begin an attempt, and hold its grant."""
+        granted = await self.ask(asked)
+        self._held[granted.id] = HeldGrant(attempt=granted.id, token=granted.token, asked=asked)
         return granted
 
-    async def end(self, attempt: str) -> dict[str, Any]:
-        """Give a grant back; returns its final figures."""
-        ended: dict[str, Any] = await self.ask("end", attempt=attempt)
+    async def end(self, attempt: str) -> EndedAttempt:
+        """End an attempt, and let go of its grant."""
+        ended = await self.ask(EndAttempt(attempt=attempt))
         del self._held[attempt]
         return ended
 
@@ -86,9 +97,9 @@ class Membership:
         if (control := self._last()) is not None:
             await control.close()
 
-    async def _told(self, op: str, fields: dict[str, Any]) -> None:
+    async def _sent(self, operation: Operation[None]) -> None:
         with contextlib.suppress(DgBudgetError):
-            await self.ask(op, **fields)
+            await self.ask(operation)
 
     async def _control(self) -> Control:
         """Return the connection to the gateway, a new one if need be; raises GatewayError or LedgerError."""
@@ -103,14 +114,14 @@ class Membership:
         return joined.result() if joined.done() and not joined.cancelled() and joined.exception() is None else None
 
     async def _join(self) -> Control:
-        control = await connect(self._port, self._secret, self._role)
+        handlers: Handlers = {Heartbeat: lambda _: self._heartbeats.heard()}
+        control = await connect(self._port, self._secret, self._role, handlers)
         try:
-            answer = await control.ask("join", held=list(self._held.values()))
+            joined = await control.ask(Join(held=tuple(self._held.values())))
         except BaseException:
             await control.close()
             raise
-        self.run_id = answer["run_id"]
-        control.gateway = answer["pid"], answer["started"]
+        self.run_id = joined.run_id
         return control
 
     async def _rejoin(self, lost: Control) -> Control:
@@ -123,27 +134,24 @@ class Membership:
         """Watch the gateway, and join the next one as soon as it is gone."""
         with contextlib.suppress(DgBudgetError):
             while True:
-                await _watch(await self._control())
+                await self._watch(await self._control())
+
+    async def _watch(self, control: Control) -> None:
+        """Return when the gateway is gone; kill it when it hangs, which closes its sockets at the vendor."""
+        self._heartbeats = HeartbeatMonitor(_now_ms())
+        while not control.gone.is_set():
+            with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+                await asyncio.wait_for(control.gone.wait(), HEARTBEAT_MS / 1000)
+            if self._heartbeats.is_hung(_now_ms()):
+                _kill(control.gateway)
+                await control.close()
 
 
-async def _watch(control: Control) -> None:
-    """Return when the gateway is gone; kill it when it hangs, which closes its sockets at the vendor."""
-    beats = Heartbeat(_now_ms())
-    while not control.gone.is_set():
-        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
-            await asyncio.wait_for(control.gone.wait(), HEARTBEAT_MS / 1000)
-        if control.take_beat():
-            beats.heard()
-        if beats.is_hung(_now_ms()):
-            _kill(*control.gateway)
-            await control.close()
-
-
-def _kill(pid: int, started: str | None) -> None:
+def _kill(gateway: Peer) -> None:
     """Kill the process that we mean, not a later one of the same id."""
-    if process_started(pid) == started:
+    if process_started(gateway.pid) == gateway.started:
         with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(gateway.pid, signal.SIGKILL)
 
 
 def _now_ms() -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import cast
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.supervisor import Supervisor, listen
 from pytest_dgbudget.errors import DgBudgetError, GatewayError
+from pytest_dgbudget.protocol.operations import AwaitReconciliation, FinishRun, StopRun
 from pytest_dgbudget.report.document import FinishedRun, with_notice, without_document
 
 # pytest's own convention: a failing test shows its own line, not ours.
@@ -23,6 +25,10 @@ class RunHandle:
         self._supervisor = supervisor
         # Written before the waiting for the statement begins, and all there is when nobody is left to wait for.
         self._first_report: FinishedRun | None = None
+
+    def stop(self) -> None:
+        """Have everything closed now; nobody waits for it."""
+        self.gateway.send(StopRun())
 
     def finish(self, exit_status: int, *, wait: bool, still_waiting: Callable[[], None]) -> FinishedRun:
         """End the run and return its document, the report's path, and notices.
@@ -49,18 +55,19 @@ class RunHandle:
             with contextlib.suppress(KeyboardInterrupt):
                 return self._final_report(exit_status, still_waiting, wait=wait)
             with contextlib.suppress(KeyboardInterrupt):
-                self.gateway.tell("stop")
+                self.stop()
                 still_waiting = _say_nothing
 
     def _final_report(self, exit_status: int, still_waiting: Callable[[], None], *, wait: bool) -> FinishedRun:
-        report: FinishedRun | None = self.gateway.ask("finish", exit_status=exit_status, wait=wait)
-        assert report is not None
+        report = cast("FinishedRun", self.gateway.ask(FinishRun(exit_status=exit_status, wait=wait)))
         self._first_report = report
-        while report is None or report["reconciling"]:
-            report = self.gateway.ask("reconciliation", exit_status=exit_status, wait=wait)
-            if report is None:
-                still_waiting()
-                still_waiting = _say_nothing
+        while report["reconciling"]:
+            final = self.gateway.ask(AwaitReconciliation(exit_status=exit_status, wait=wait))
+            if final is not None:
+                report = cast("FinishedRun", final)
+                continue
+            still_waiting()
+            still_waiting = _say_nothing
         return report
 
     def close(self) -> None:

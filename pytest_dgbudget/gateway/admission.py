@@ -7,24 +7,13 @@ ahead of those that wait for a lease, for nobody would gain if it stood behind t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.clock import now_ms
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
+from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
-from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import Lease, Overrun
-from pytest_dgbudget.rules.budget import Refused, Scope, Wait
-
-
-class BudgetRefused(Exception):
-    """A budget has too little left for another session."""
-
-    def __init__(self, overrun: Overrun) -> None:
-        super().__init__(overrun.scope)
-        self.overrun = overrun
 
 
 class Waiter:
@@ -45,17 +34,10 @@ class Waiter:
 class Admission:
     """Gives out places and leases, one decision at a time."""
 
-    def __init__(
-        self,
-        ledger_thread: LedgerThread,
-        ledger: Ledger,
-        max_sessions: int,
-        open_lease: Callable[[Grant, Lease, str], OpenLease],
-    ) -> None:
+    def __init__(self, leases: Leases, ledger_thread: LedgerThread, max_sessions: int) -> None:
+        self._leases = leases
         self._ledger_thread = ledger_thread
-        self._ledger = ledger
         self._places = max_sessions
-        self._open_lease = open_lease
         self._queue: list[Waiter] = []
         self._changed = asyncio.Event()
         self._task = asyncio.ensure_future(self._serve())
@@ -78,7 +60,7 @@ class Admission:
     def give_back(self, lease: OpenLease) -> None:
         """Free the place of a session that is closed, and its hold on the lease."""
         self._places += 1
-        lease.release()
+        self._leases.release(lease)
         self._changed.set()
 
     def stop(self) -> None:
@@ -101,9 +83,8 @@ class Admission:
             self._mark_waiting()
             return False
         try:
-            if self._ledger_thread.error is not None:
-                raise self._ledger_thread.error
-            lease = waiter.grant.lease or await self._lease(waiter)
+            self._ledger_thread.check()
+            lease = waiter.grant.lease or await self._leases.open(waiter.grant)
         except (BudgetRefused, LedgerError) as error:
             self._queue.remove(waiter)
             if not waiter.left:
@@ -122,20 +103,8 @@ class Admission:
     def _give(self, waiter: Waiter, lease: OpenLease) -> None:
         self._queue.remove(waiter)
         self._places -= 1
-        lease.hold()
+        lease.holders += 1
         if waiter.left:
             self.give_back(lease)
         else:
             waiter.answer.set_result(lease)
-
-    async def _lease(self, waiter: Waiter) -> OpenLease | None:
-        answer = await self._ledger_thread.call(self._ledger.lease_to_dial, waiter.grant.attempt)
-        if isinstance(answer, Refused):
-            raise BudgetRefused(_refusal(answer.scope))
-        if isinstance(answer, Wait):
-            return None
-        return self._open_lease(waiter.grant, *answer)
-
-
-def _refusal(scope: Scope) -> Overrun:
-    return Overrun(kind="refused", scope=scope.name, used_ms=scope.settled_ms, allowed_ms=scope.allowed_ms)

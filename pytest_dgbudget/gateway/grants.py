@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from pytest_dgbudget.gateway.clock import loop_time, now_ms
@@ -12,37 +11,27 @@ from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.ledger.facts import KnownAttempt, SessionFacts
 from pytest_dgbudget.model import Attempt, ClosedBy, Lease, Overrun, UsageRecord
 from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
+from pytest_dgbudget.protocol.operations import BeginAttempt
 from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.rules.meter import LeaseMeter
 from pytest_dgbudget.units import seconds
 
 
 class OpenLease:
-    """A lease with its meter and its deadline. Whoever may open a session of it holds it; the last one settles it.
+    """A lease with its meter and its deadline. ``holders`` counts the clients that may open a session of it.
 
     ``first_dial`` is recorded with the lease, and taken by the first session.
     """
 
-    def __init__(
-        self, lease: Lease, first_dial: str, cut: Callable[[Overrun], None], settled: Callable[[OpenLease], None]
-    ) -> None:
+    def __init__(self, grant: Grant, lease: Lease, first_dial: str) -> None:
+        self.grant = grant
         self.lease = lease
         self.first_dial: str | None = first_dial
         self.meter = LeaseMeter(allowance_ms=lease.allowance_ms)
         self.sessions: list[MeteredSession] = []
         self.holders = 0
-        self._cut = cut
-        self._settled = settled
         self._was_cut = False
         self._timers: list[asyncio.TimerHandle] = []
-
-    def hold(self) -> None:
-        self.holders += 1
-
-    def release(self) -> None:
-        self.holders -= 1
-        if self.holders == 0:
-            self._settled(self)
 
     def opened(self, session: MeteredSession) -> None:
         """Count a session from its dial on."""
@@ -79,7 +68,7 @@ class OpenLease:
         # Sessions that were ending already, only not yet closed, are no overrun.
         if any(cut) and not self._was_cut:
             self._was_cut = True
-            self._cut(overrun)
+            self.grant.overruns.append(overrun)
 
     def _abort_all(self) -> None:
         for session in list(self.sessions):
@@ -96,12 +85,11 @@ class OpenLease:
 
 
 class Grant:
-    """One test attempt's permission to spend. ``scenario`` is what the emulator plays to it: FILE or FILE::NAME."""
+    """One test attempt's permission to spend, and what it was asked for with."""
 
-    def __init__(self, attempt: Attempt, idle_ms: int | None, scenario: str | None = None) -> None:
+    def __init__(self, attempt: Attempt, asked: BeginAttempt) -> None:
         self.attempt = attempt
-        self.idle_ms = idle_ms
-        self.scenario = scenario
+        self.asked = asked
         self.token = ""
         self.lease: OpenLease | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -164,9 +152,9 @@ class Grant:
             await asyncio.wait([session.done for session in self.open_sessions])
 
 
-def restored(known: KnownAttempt, idle_ms: int | None, scenario: str | None = None) -> Grant:
+def restored(known: KnownAttempt, asked: BeginAttempt) -> Grant:
     """Return a grant of a gateway that is gone, as the ledger knows it."""
-    grant = Grant(known.attempt, idle_ms, scenario)
+    grant = Grant(known.attempt, asked)
     grant.settled_ms = known.settled_ms + (known.orphaned_ms or 0)
     grant.lost_ms = known.orphaned_ms
     grant.ended_sessions = {session.id: session for session in known.sessions}

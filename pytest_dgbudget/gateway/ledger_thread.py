@@ -49,13 +49,17 @@ class LedgerThread:
             raise
 
     def enqueue(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Run a call later, together with others that wait. After a failure the ledger counts as
-        failed, and nothing more is written.
+        """Run a call later, together with others that wait. After a failure, nothing more is written.
 
         A lease whose session could not be recorded stays open, for the next run to charge in full.
         """
         self._notes.append(partial(call, *args, **kwargs))
         self._thread.submit(self._write).add_done_callback(self._check)
+
+    def check(self) -> None:
+        """Raise the LedgerError for which nothing can be written any more, if there is one."""
+        if self.error is not None:
+            raise self.error
 
     async def written(self) -> None:
         """Return when everything that was handed over so far has run."""

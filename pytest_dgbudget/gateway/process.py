@@ -11,8 +11,6 @@ import socket
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, SettingsError
@@ -21,12 +19,12 @@ from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.log import log
+from pytest_dgbudget.gateway.operations import Operations
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner, Run
 from pytest_dgbudget.gateway.runlock import RunLock, is_live
 from pytest_dgbudget.gateway.server import ClientConnection
 from pytest_dgbudget.gateway.targets.emulator import EmulatorLost, EmulatorProcess, start_emulator
-from pytest_dgbudget.gateway.targets.emulator_api import ask_emulator
 from pytest_dgbudget.gateway.targets.live import Vendor
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.ledger.connection import LedgerNotWritable
@@ -34,14 +32,13 @@ from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import ClosedBy, Invocation
 from pytest_dgbudget.paths import network_file_system
-from pytest_dgbudget.processes import process_started
 from pytest_dgbudget.protocol.startup import GatewayConfig, load
 from pytest_dgbudget.report.document import FinishedRun
 
 _CONTROLLER_SECONDS = 10
 _MOST_FILES = 65_536
-_GRANT = ("nodeid", "worker", "budget_ms", "idle_ms", "scenario")
-_GOODBYE_SECONDS = 2
+# How long the last answer has to reach its owner.
+_ANSWERED_SECONDS = 2
 # How long an owner that waits for the statement is kept without an answer.
 _ANSWER_SECONDS = 0.5
 
@@ -75,6 +72,7 @@ class Gateway:
         self._run_config = config.run_config
         self._ledger_path = config.run_config.ledger
         self._unauthenticated = UnauthenticatedConnections()
+        self._operations = Operations(self)
         self._notices: list[str] = []
         if config.predecessor is not None:
             self._notices.append(f"a gateway died and was replaced: {config.predecessor}")
@@ -101,11 +99,11 @@ class Gateway:
         if os.getppid() != self._config.pid:
             self._end_soon()  # It was gone before it could be watched.
         listener = socket.socket(fileno=self._config.listener)
-        server = await loop.create_server(self._visitor, sock=listener)
+        server = await loop.create_server(self._client_connection, sock=listener)
         await self._over.wait()
         starter.stop()
         server.close()
-        await self._stop()
+        await self._close_parts()
 
     # Start ---------------------------------------------------------------------------------------------------------
 
@@ -180,15 +178,15 @@ class Gateway:
         access = ApiAccess(api_url=emulator.api_url, project=emulator.project_id, key=emulator.api_key)
         return Vendor(emulator.agent_url, emulator.api_key, access, emulated=True)
 
-    def _visitor(self) -> ClientConnection:
-        unauthenticated = self._unauthenticated
+    def _client_connection(self) -> ClientConnection:
+        unauthenticated, operations = self._unauthenticated, self._operations
         return ClientConnection(
             self,
             unauthenticated,
-            lambda: ControlConnection(self._config.secret, unauthenticated, self.answer, self.owner_lost),
+            lambda: ControlConnection(self._config.secret, unauthenticated, operations.answer, self.owner_lost),
         )
 
-    # What the door asks for ----------------------------------------------------------------------------------------
+    # What connections ask for --------------------------------------------------------------------------------------
 
     async def run(self) -> Run:
         """Return the run once the ledger is open; raises what kept it from opening."""
@@ -204,45 +202,13 @@ class Gateway:
             self._emulator.check()
         return vendor
 
-    # What owners say -----------------------------------------------------------------------------------------------
+    # What owners ask for -------------------------------------------------------------------------------------------
 
-    async def answer(self, owner: Owner, message: dict[str, Any]) -> Any:
-        """Answer one message of an owner."""
-        op, run = message["op"], await self.run()
-        if op == "join":
-            self._controller_joined = self._controller_joined or owner.role == "controller"
-            for held in message["held"]:
-                await run.restore(owner, held["attempt"], held["token"], held["idle_ms"], held["scenario"])
-            return {"run_id": self._run_config.run_id, "pid": os.getpid(), "started": process_started(os.getpid())}
-        if op == "grant":
-            asked: dict[str, Any] = {name: message.get(name) for name in _GRANT}
-            return await run.grant(owner, **asked)
-        if op == "verdict":
-            return await run.verdict(message["attempt"])
-        if op == "usage":
-            return await run.usage(message["attempt"], message["session"])
-        if op == "remaining":
-            return await run.remaining(message["attempt"])
-        if op == "scenario":
-            return await self._ask_emulator("GET", f"/scenario?reference={quote(message['reference'])}")
-        if op == "emulator":
-            path = f"/grants/{quote(message['attempt'], safe='')}/{quote(message['what'], safe='')}"
-            return await self._ask_emulator(message["method"], path, message["body"])
-        if op == "end":
-            return await run.end(owner, message["attempt"])
-        if op == "outcome":
-            return run.outcome(message["attempt"], message["outcome"])
-        if op == "lost":
-            return await run.lost(message["nodeid"], message["worker"])
-        if op == "stop":
-            return await self._stop_early(run)
-        if op == "finish":
-            return await self._told_to_finish(message["exit_status"], wait=message["wait"])
-        if op == "reconciliation":
-            return await self._reconciliation(message["exit_status"], wait=message["wait"])
-        raise ValueError(op)
+    def joined(self, owner: Owner) -> None:
+        self._controller_joined = self._controller_joined or owner.role == "controller"
 
-    async def _ask_emulator(self, method: str, path: str, body: Any = None) -> Any:
+    async def emulator(self) -> EmulatorProcess:
+        """Return the run's emulator; raises GatewayError where it is gone, SettingsError where there is none."""
         try:
             await self.vendor()
         except EmulatorLost as lost:
@@ -250,7 +216,32 @@ class Gateway:
         if self._emulator is None:
             target = self._run_config.target
             raise SettingsError(f"this run's target is {target}, where nothing is emulated; use --dg-target=emulator")
-        return await ask_emulator(self._emulator, method, path, body)
+        return self._emulator
+
+    async def stop(self) -> None:
+        """Close everything now, and wait for nothing: Ctrl-C."""
+        run = await self.run()
+        await run.end_all("teardown")
+        if self._closing is not None:
+            await self._closing.give_up()
+
+    async def finish(self, exit_status: int, *, wait: bool) -> FinishedRun:
+        """End the run and return its report; with ``wait``, the comparison with the statement goes on."""
+        await self.run()
+        finished = await self._finish(exit_status, "teardown", wait=wait)
+        if not finished["reconciling"]:
+            self._end_after_answer()
+        return finished
+
+    async def final_report(self, exit_status: int, *, wait: bool) -> FinishedRun | None:
+        """Return the report with the comparison in it; None while that goes on."""
+        if self._finishing is None or self._closing is None:
+            # The owner waited for a gateway that died meanwhile.
+            return await self.finish(exit_status, wait=wait)
+        finished = await self._closing.reconciled(_ANSWER_SECONDS)
+        if finished is not None:
+            self._end_after_answer()
+        return finished
 
     def owner_lost(self, owner: Owner) -> None:
         if self._run is not None:
@@ -279,30 +270,8 @@ class Gateway:
         if self._closing is not None:
             await self._closing.give_up()
 
-    async def _stop_early(self, run: Run) -> None:
-        """Ctrl-C: close everything now, and wait for nothing."""
-        await run.end_all("teardown")
-        if self._closing is not None:
-            await self._closing.give_up()
-
-    async def _told_to_finish(self, exit_status: int, *, wait: bool) -> FinishedRun:
-        finished = await self._finish(exit_status, "teardown", wait=wait)
-        if not finished["reconciling"]:
-            self._say_goodbye()
-        return finished
-
-    async def _reconciliation(self, exit_status: int, *, wait: bool) -> FinishedRun | None:
-        """Answer an owner that waits: the final report, or None for now."""
-        if self._finishing is None or self._closing is None:
-            # It waited for one that died meanwhile.
-            return await self._told_to_finish(exit_status, wait=wait)
-        finished = await self._closing.reconciled(_ANSWER_SECONDS)
-        if finished is not None:
-            self._say_goodbye()
-        return finished
-
-    def _say_goodbye(self) -> None:
-        asyncio.get_running_loop().call_later(_GOODBYE_SECONDS, self._over.set)
+    def _end_after_answer(self) -> None:
+        asyncio.get_running_loop().call_later(_ANSWERED_SECONDS, self._over.set)
 
     async def _finish(self, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> FinishedRun:
         if self._finishing is None:
@@ -313,7 +282,7 @@ class Gateway:
             )
         return await asyncio.shield(self._finishing)
 
-    async def _stop(self) -> None:
+    async def _close_parts(self) -> None:
         if self._emulator is not None:
             await self._emulator.stop()
         if self._ledger is not None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import GatewayError, LedgerError
-from pytest_dgbudget.gateway.admission import Admission, BudgetRefused, Waiter
+from pytest_dgbudget.gateway.admission import Admission, Waiter
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import Grant, OpenLease, restored
+from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
-from pytest_dgbudget.gateway.sessions import MeteredSession, never_dialled
+from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.gateway.tokens import Tokens
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import ClosedBy, Lease, Outcome, Overrun, UsageRecord
+from pytest_dgbudget.model import Attempt, ClosedBy, Outcome, Overrun, Usage, UsageRecord
 from pytest_dgbudget.protocol.codes import TEST_OVER
-from pytest_dgbudget.rules.budget import describe
+from pytest_dgbudget.protocol.operations import BeginAttempt, EndedAttempt, GrantedAttempt, HeldGrant, Verdict
 from pytest_dgbudget.units import format_time, seconds
 
 # How long the end of a test waits for its sessions: they are aborted after a second at the latest.
@@ -57,90 +58,83 @@ class Run:
         # Those of tests that run; what became of the others, the ledger knows.
         self._grants: dict[str, Grant] = {}
         self._last_attempts: dict[tuple[str, str], str] = {}
-        self._admission = Admission(ledger_thread, ledger, run_config.max_sessions, self._open_lease)
+        self._leases = Leases(ledger, ledger_thread)
+        self._admission = Admission(self._leases, ledger_thread, run_config.max_sessions)
         self._over = False
         self._owners_return: asyncio.Future[None] | None = None
+        self.id = run_config.run_id
         self.tag = run_config.tag
         self.dialled: set[str] = set()
 
-    # What control asks for -----------------------------------------------------------------------------------------
+    # What owners ask for -------------------------------------------------------------------------------------------
 
-    async def grant(
-        self,
-        owner: Owner,
-        nodeid: str,
-        worker: str,
-        budget_ms: int | None,
-        idle_ms: int | None,
-        scenario: str | None,
-    ) -> dict[str, Any]:
+    async def grant(self, owner: Owner, asked: BeginAttempt) -> GrantedAttempt:
         """Begin an attempt of a test."""
         self._refuse_when_over()
-        attempt = await self._ledger_thread.call(self._ledger.begin_attempt, nodeid, worker, budget_ms)
+        attempt = await self._ledger_thread.call(
+            self._ledger.begin_attempt, asked.nodeid, asked.worker, asked.budget_ms
+        )
         self._refuse_when_over()
-        grant = Grant(attempt, idle_ms, scenario)
+        grant = Grant(attempt, asked)
         grant.token = self._tokens.issue(grant)
         self._hold(grant, owner)
-        return {
-            "token": grant.token,
-            "attempt": attempt.id,
-            "number": attempt.number,
-            "budget_seconds": grant.budget_seconds,
-        }
+        return GrantedAttempt(
+            id=attempt.id, number=attempt.number, budget_seconds=grant.budget_seconds, token=grant.token
+        )
 
     def await_owners(self) -> None:
         """This gateway replaces one that died: owners come back with what that one had granted."""
         self._owners_return = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_later(_RETURN_SECONDS, self._owners_are_back)
 
-    async def restore(self, owner: Owner, attempt: str, token: str, idle_ms: int | None, scenario: str | None) -> None:
+    async def restore(self, owner: Owner, held: HeldGrant) -> None:
         """Take over a grant of the gateway before this one."""
-        known = await self._ledger_thread.call(self._ledger.known_attempt, attempt)
+        known = await self._ledger_thread.call(self._ledger.known_attempt, held.attempt)
         if known is None or self._over:
             return
-        grant = restored(known, idle_ms, scenario)
-        grant.token = token
-        self._tokens.restore(token, grant)
+        grant = restored(known, held.asked)
+        grant.token = held.token
+        self._tokens.restore(held.token, grant)
         self._hold(grant, owner)
         self._owner_came_back()
 
-    async def verdict(self, attempt: str) -> dict[str, Any]:
-        """Tell what a budget cut or refused, which clients gave up waiting, and whether a gateway was lost."""
+    async def verdict(self, attempt: str) -> Verdict:
+        """Return what became of an attempt so far."""
         grant = await self._known(attempt)
-        return {
-            "gateway_lost": None if grant.lost_ms is None else _charged_in_full(grant.lost_ms),
-            "overruns": [{**asdict(overrun), "message": describe(overrun)} for overrun in grant.overruns],
-            "waits_given_up_ms": grant.waits_given_up_ms,
-        }
+        return Verdict(
+            overruns=tuple(grant.overruns),
+            waits_given_up_ms=tuple(grant.waits_given_up_ms),
+            gateway_lost=None if grant.lost_ms is None else _charged_in_full(grant.lost_ms),
+        )
 
-    async def usage(self, attempt: str, session: str | None) -> dict[str, Any]:
-        """Tell what an attempt, or one session of it, has used so far."""
+    async def usage(self, attempt: str, session: str | None) -> Usage:
+        """Return what an attempt, or one session of it, has used so far."""
         grant = await self._known(attempt)
         if session is not None:
-            return {"seconds": seconds(grant.session_used_ms(session)), "sessions": 1}
-        return {"seconds": seconds(grant.used_ms), "sessions": grant.sessions_opened}
+            return Usage(seconds=seconds(grant.session_used_ms(session)), sessions=1)
+        return Usage(seconds=seconds(grant.used_ms), sessions=grant.sessions_opened)
 
-    async def remaining(self, attempt: str) -> dict[str, Any]:
-        """Tell what an attempt may still use: of its lease, or before it has one; None where no budget applies."""
+    async def remaining(self, attempt: str) -> float | None:
+        """Return the seconds that an attempt may still use: of its lease, or before it has one."""
         grant = await self._known(attempt)
         if grant.lease is not None:
-            return {"seconds": seconds(max(0, grant.lease.lease.allowance_ms - grant.lease.used_ms()))}
+            return seconds(max(0, grant.lease.lease.allowance_ms - grant.lease.used_ms()))
         scopes = await self._ledger_thread.call(self._ledger.scopes, grant.attempt)
         left = [max(0, scope.left_ms - scope.leased_ms) for scope in scopes]
-        return {"seconds": seconds(min(left)) if left else None}
+        return seconds(min(left)) if left else None
 
-    async def end(self, owner: Owner, attempt: str) -> dict[str, Any]:
-        """Close everything of an attempt, revoke its token, and tell its final figures and verdict."""
+    async def end(self, owner: Owner, attempt: str) -> EndedAttempt:
+        """Close everything of an attempt, revoke its token, and return its final figures and verdict."""
         grant = await self._known(attempt)
         await self._end([grant], "teardown", TEST_IS_OVER)
-        answer = {"figures": grant.figures(), **await self.verdict(attempt)}
+        ended = EndedAttempt(figures=grant.figures(), verdict=await self.verdict(attempt))
         if not grant.open_sessions:
             owner.grants.discard(grant)
             self._grants.pop(attempt, None)
-        return answer
+        return ended
 
-    async def lost(self, nodeid: str, worker: str) -> dict[str, Any] | None:
-        """Tell the final figures of the last attempt of a test whose process is gone; None when it had none."""
+    async def end_lost_test(self, nodeid: str, worker: str) -> dict[str, Any] | None:
+        """Return the final figures of the last attempt of a test whose process is gone; None when it had none."""
         attempt = self._last_attempts.get((nodeid, worker))
         if attempt is None:
             return None
@@ -148,7 +142,7 @@ class Run:
         await self._end([grant], "owner-lost", PROCESS_IS_GONE)
         return grant.figures()
 
-    def outcome(self, attempt: str, outcome: Outcome) -> None:
+    def record_outcome(self, attempt: str, outcome: Outcome) -> None:
         self._ledger_thread.enqueue(self._ledger.record_outcome, attempt, outcome)
 
     def owner_lost(self, owner: Owner) -> None:
@@ -184,16 +178,12 @@ class Run:
             raise GatewayLost(_charged_in_full(grant.lost_ms))
         lease = await self._admitted(grant, gone)
         try:
-            dial, lease.first_dial = lease.first_dial, None
-            if dial is None:
-                dial = await self._ledger_thread.call(self._ledger.record_dial, lease.lease)
-            if self._ledger_thread.error is not None:
-                raise self._ledger_thread.error
+            dial = await self._leases.dial(lease)
         except LedgerError:
             self._admission.give_back(lease)
             raise
         self.dialled.add(dial)
-        session = MeteredSession(dial, idle_ms=grant.idle_ms, ended=partial(self._session_ended, grant, lease))
+        session = MeteredSession(dial, idle_ms=grant.asked.idle_ms, ended=partial(self._session_ended, lease))
         grant.open_sessions.append(session)
         lease.opened(session)
         gone.add_done_callback(lambda _: session.close("client", Close(1000, "")))
@@ -239,7 +229,7 @@ class Run:
         known = await self._ledger_thread.call(self._ledger.known_attempt, attempt)
         if known is None:
             raise GatewayError(f"nothing is known of an attempt {attempt!r}")
-        grant = restored(known, None)
+        grant = restored(known, _terms_of(known.attempt))
         grant.ended.set_result(None)
         return grant
 
@@ -273,24 +263,16 @@ class Run:
             await asyncio.wait(closing, timeout=_END_SECONDS)
         await self._ledger_thread.written()
 
-    def _open_lease(self, grant: Grant, lease: Lease, dial: str) -> OpenLease:
-        grant.lease = OpenLease(lease, dial, grant.overruns.append, lambda open_lease: self._settle(grant, open_lease))
-        return grant.lease
-
-    def _settle(self, grant: Grant, lease: OpenLease) -> None:
-        grant.lease = None
-        if lease.first_dial is not None:
-            self._ledger_thread.enqueue(self._ledger.record_usage, never_dialled(lease.first_dial))
-        grant.settled_ms += lease.meter.used_ms
-        self._ledger_thread.enqueue(self._ledger.settle, lease.lease, lease.meter.used_ms)
-
-    def _session_ended(
-        self, grant: Grant, lease: OpenLease, session: MeteredSession, record: UsageRecord, at_ms: int
-    ) -> None:
-        lease.closed(session, at_ms)
-        grant.session_ended(session, record)
-        self._ledger_thread.enqueue(self._ledger.record_usage, record)
+    def _session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord, at_ms: int) -> None:
+        self._leases.session_ended(lease, session, record, at_ms)
         self._admission.give_back(lease)
+
+
+def _terms_of(attempt: Attempt) -> BeginAttempt:
+    """Return what an attempt that is over was asked for with, as far as the ledger knows."""
+    return BeginAttempt(
+        nodeid=attempt.nodeid, worker=attempt.worker, budget_ms=attempt.budget_ms, idle_ms=None, scenario=None
+    )
 
 
 def _charged_in_full(ms: int) -> str:

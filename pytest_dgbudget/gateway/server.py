@@ -12,9 +12,9 @@ from websockets.http11 import Response
 from websockets.server import ServerProtocol
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.gateway.admission import BudgetRefused
 from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.http import BadRequest, Request, RequestReader, refusal, response
+from pytest_dgbudget.gateway.leases import BudgetRefused
 from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.run import TEST_IS_OVER, ClientLeft, GatewayLost, Run
 from pytest_dgbudget.gateway.services.deepgram_agent import Conversation

@@ -148,20 +148,3 @@ class MeteredSession:
         )
         self._ended(self, record, at_ms)
         self.done.set_result(None)
-
-
-def never_dialled(dial: str) -> UsageRecord:
-    """Return the record of a session whose client left when all was ready to dial."""
-    return UsageRecord(
-        dial=dial,
-        request_id=None,
-        closed_at=utc_now(),
-        ms=0,
-        handshake_ms=None,
-        audio_in_ms=0,
-        audio_out_ms=0,
-        closed_by="client",
-        close_code=None,
-        confirmed=True,
-        tagged=False,
-    )

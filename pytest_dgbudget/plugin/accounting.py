@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.client.overruns import overrun_error
-from pytest_dgbudget.control.client import GrantedAttempt
 from pytest_dgbudget.control.run import RunHandle, join_gateway, start_gateway
 from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted, DgBudgetError, GatewayError
+from pytest_dgbudget.model import Outcome, Overrun
 from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
 from pytest_dgbudget.plugin.state import STATE, State
 from pytest_dgbudget.protocol.authentication import Secret
+from pytest_dgbudget.protocol.operations import GetVerdict, GrantedAttempt, RecordOutcome
+from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.units import format_time
 
 _NAME = "dgbudget-accounting"
@@ -48,7 +50,7 @@ class Accounting:
     def __init__(self, state: State) -> None:
         self._state = state
         self._running: dict[str, RunningTest] = {}
-        self._outcomes: dict[str, str] = {}
+        self._outcomes: dict[str, Outcome] = {}
         self._environment_claimed = False
 
     def run(self) -> RunHandle:
@@ -80,15 +82,15 @@ class Accounting:
             return  # After Ctrl-C the run's end closed everything before this teardown.
         self._set_properties(item, _figures_of_lost(running.attempt))
         try:
-            ended = self.run().gateway.end(running.attempt.attempt)
-            self._set_properties(item, ended["figures"])
-            if ended["gateway_lost"]:
-                raise GatewayError(ended["gateway_lost"])
+            ended = self.run().gateway.end(running.attempt.id)
+            self._set_properties(item, ended.figures)
+            if ended.verdict.gateway_lost is not None:
+                raise GatewayError(ended.verdict.gateway_lost)
         except DgBudgetError:
             if running.gateway_lost:
                 return  # The test has been told.
             raise
-        new = ended["overruns"][running.told :]
+        new = ended.verdict.overruns[running.told :]
         if new and not self._tolerates(new):
             raise overrun_error(new[-1])
 
@@ -142,7 +144,7 @@ class Accounting:
         if outcome is None:
             return
         self._outcomes[report.nodeid] = outcome
-        self._state.run.gateway.tell("outcome", attempt=running.attempt.attempt, outcome=outcome)
+        self._state.run.gateway.send(RecordOutcome(attempt=running.attempt.id, outcome=outcome))
 
     def _judge(self, item: pytest.Item, raised: BaseException | None, when: str) -> None:
         """An overrun can't be swallowed: fail the test for it, unless it fails already."""
@@ -151,9 +153,9 @@ class Accounting:
         if running is None:
             return
         try:
-            verdict = self.run().gateway.ask("verdict", attempt=running.attempt.attempt)
-            if verdict["gateway_lost"]:
-                raise GatewayError(verdict["gateway_lost"])
+            verdict = self.run().gateway.ask(GetVerdict(attempt=running.attempt.id))
+            if verdict.gateway_lost is not None:
+                raise GatewayError(verdict.gateway_lost)
         except DgBudgetError as error:
             running.gateway_lost = True
             if raised is None or isinstance(raised, _NO_FAILURE):
@@ -161,22 +163,22 @@ class Accounting:
             if not isinstance(raised, GatewayError):
                 item.add_report_section(when, "dgbudget", str(error))
             return
-        overruns = verdict["overruns"]
+        overruns = verdict.overruns
         running.told = len(overruns)
-        for waited_ms in verdict["waits_given_up_ms"]:
+        for waited_ms in verdict.waits_given_up_ms:
             item.add_report_section(when, "dgbudget", _gave_up(waited_ms))
         if not overruns:
             return
         if self._tolerates(overruns):
-            raise pytest.skip.Exception(overruns[0]["message"], _use_item_location=True) from raised
+            raise pytest.skip.Exception(describe(overruns[0]), _use_item_location=True) from raised
         if raised is None or isinstance(raised, _NO_FAILURE):
             raise overrun_error(overruns[0]) from raised
         if not isinstance(raised, (BudgetExceeded, BudgetExhausted)):
-            item.add_report_section(when, "dgbudget", overruns[0]["message"])
+            item.add_report_section(when, "dgbudget", describe(overruns[0]))
 
-    def _tolerates(self, overruns: Sequence[Mapping[str, Any]]) -> bool:
+    def _tolerates(self, overruns: Sequence[Overrun]) -> bool:
         """With --dg-on-exhausted=skip, a test that only lacked run budget is skipped, whatever it raised."""
-        only_refused = all((overrun["kind"], overrun["scope"]) == ("refused", "run") for overrun in overruns)
+        only_refused = all((overrun.kind, overrun.scope) == ("refused", "run") for overrun in overruns)
         return self._state.run_config.on_exhausted == "skip" and only_refused
 
 
@@ -193,7 +195,7 @@ def _gave_up(waited_ms: int) -> str:
     )
 
 
-def _outcome(before: str | None, report: pytest.TestReport) -> str | None:
+def _outcome(before: Outcome | None, report: pytest.TestReport) -> Outcome | None:
     """Fold a phase's report into what became of the attempt so far; a setup that passed says nothing yet."""
     if report.outcome == "rerun" or before == "rerun":  # type: ignore[comparison-overlap]
         return "rerun"

@@ -29,7 +29,7 @@ class Ending:
         """Close everything now: xdist gives its workers seconds to end before the session finishes."""
         run = self._state.settled_run()
         if run is not None and not self._state.is_worker:
-            run.gateway.tell("stop")
+            run.stop()
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         state = self._state

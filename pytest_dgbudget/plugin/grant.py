@@ -14,6 +14,7 @@ from pytest_dgbudget.errors import DgBudgetError, SettingsError
 from pytest_dgbudget.plugin.accounting import Accounting, accounting_of
 from pytest_dgbudget.plugin.markers import own_budget, own_scenario
 from pytest_dgbudget.plugin.state import STATE, State
+from pytest_dgbudget.protocol.operations import BeginAttempt, CheckScenario
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -31,8 +32,16 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
     budget, scenario = own_budget(item, state.run_config), _playable(item, state.run_config)
     gateway = accounting.run().gateway
     if scenario is not None:
-        gateway.ask("scenario", reference=scenario)  # raises what is wrong with it
-    attempt = gateway.grant(item.nodeid, state.worker, budget.budget_ms, budget.idle_ms, scenario)
+        gateway.ask(CheckScenario(reference=scenario))  # raises what is wrong with it
+    attempt = gateway.begin(
+        BeginAttempt(
+            nodeid=item.nodeid,
+            worker=state.worker,
+            budget_ms=budget.budget_ms,
+            idle_ms=budget.idle_ms,
+            scenario=scenario,
+        )
+    )
     accounting.begin(item, attempt)
     agent = VoiceAgent(gateway, attempt, state.run_config.agent_settings)
     try:

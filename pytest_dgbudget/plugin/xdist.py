@@ -9,6 +9,7 @@ import pytest
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.plugin.junit import attempt_properties
 from pytest_dgbudget.plugin.state import STATE
+from pytest_dgbudget.protocol.operations import EndLostTest
 
 if TYPE_CHECKING:
     from pytest_dgbudget.control.activation import SocketActivation
@@ -49,7 +50,7 @@ class Crashes:
         if run is None:
             return
         try:
-            figures = run.gateway.ask("lost", nodeid=crashitem, worker=_worker_id(report.node))
+            figures = run.gateway.ask(EndLostTest(nodeid=crashitem, worker=_worker_id(report.node)))
         except DgBudgetError:
             return  # The gateway is gone as well; the end of the run says so.
         # A crash that is run again gets no testcase with a name: its figures are in the run's totals alone.

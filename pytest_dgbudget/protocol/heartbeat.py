@@ -8,20 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 HEARTBEAT_MS = 500
-# So many in a row are missing when a gateway is hung.
+# A gateway hangs when more than this many heartbeats in a row are missing.
 MISSES = 6
 # An owner that was held up itself (by a regex with the GIL, say) for longer can't know who was late.
 _OWN_GAP_MS = 1000
 
 
 @dataclass(slots=True)
-class Heartbeat:
+class HeartbeatMonitor:
     """An owner's count of the heartbeats that did not come; it looks every HEARTBEAT_MS."""
 
     looked_at_ms: int
     missed: int = 0
 
     def heard(self) -> None:
+        """Note a heartbeat."""
         self.missed = 0
 
     def is_hung(self, now_ms: int) -> bool:

@@ -260,7 +260,7 @@ def test_i4_a_stalled_session_is_cut_on_time(
     assert lateness < BUDGET - DUE
     assert seen.close_seen_at - stalled.began_at > DUE, "it is dialled, and metered, after that"
     assert seen.close_code == 1000
-    assert gateway.run.gateway.end(attempt.attempt)["figures"]["seconds"] <= BUDGET
+    assert gateway.run.gateway.end(attempt.id).figures["seconds"] <= BUDGET
 
 
 @pytest.mark.parametrize("who", ["the vendor", "both"])
@@ -275,7 +275,7 @@ def test_i4_a_vendor_that_stops_reading_is_let_go_within_the_allowance(
         seen = seen_by(vendor, client)
         stall_until_cut(stalled)
         closed_at = close_of(client)
-        ended = gateway.run.gateway.end(attempt.attempt)
+        ended = gateway.run.gateway.end(attempt.id)
         wait_until(lambda: seen.close_seen_at is not None)
     assert seen.close_seen_at is not None
     print(f"the vendor is let go {(seen.close_seen_at - seen.opened_at - DUE) * 1000:.1f} ms after its Close is due")
@@ -283,11 +283,11 @@ def test_i4_a_vendor_that_stops_reading_is_let_go_within_the_allowance(
     if who == "the vendor":
         assert closed_at is not None
         lateness = closed_at - seen.opened_at - DUE
-        print(f"lateness of the client's Close: {lateness * 1000:.1f} ms; {ended['figures']['seconds']} s used")
+        print(f"lateness of the client's Close: {lateness * 1000:.1f} ms; {ended.figures['seconds']} s used")
         assert lateness < BUDGET - DUE
         assert closed_at - stalled.began_at > DUE, "it is dialled, and metered, after that"
-    assert [overrun["kind"] for overrun in ended["overruns"]] == ["cut"]
-    assert DUE < ended["figures"]["seconds"] <= BUDGET
+    assert [overrun.kind for overrun in ended.verdict.overruns] == ["cut"]
+    assert DUE < ended.figures["seconds"] <= BUDGET
 
 
 def close_of(client: RawClient) -> float | None:
@@ -314,7 +314,7 @@ def test_a_stalled_session_does_not_hold_up_the_end_of_its_test(
             stalled.open(stack, 3, attempt.token)
             stalled.stall()
             ends_from = time.monotonic()
-            assert gateway.run.gateway.end(attempt.attempt)["figures"]["sessions"] == 3
+            assert gateway.run.gateway.end(attempt.id).figures["sessions"] == 3
             took = time.monotonic() - ends_from
         document = gateway.run.finish(0, wait=False, still_waiting=lambda: None)["document"]
         assert document is not None

@@ -17,9 +17,9 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 
 from pytest_dgbudget.config.resolve import RunConfig, resolve
-from pytest_dgbudget.control.client import GrantedAttempt
 from pytest_dgbudget.control.run import RunHandle, start_gateway_of
 from pytest_dgbudget.control.supervisor import Supervisor, listen
+from pytest_dgbudget.protocol.operations import BeginAttempt, GrantedAttempt
 from tests.support.processes import children_of, is_running
 from tests.support.vendor import KEY
 
@@ -45,7 +45,10 @@ class RunningGateway:
 
     def grant(self, budget_ms: int = MINUTE_MS) -> GrantedAttempt:
         """Begin a test of its own."""
-        return self.run.gateway.grant(f"test_it.py::test_{uuid4()}", "", budget_ms, None)
+        nodeid = f"test_it.py::test_{uuid4()}"
+        return self.run.gateway.begin(
+            BeginAttempt(nodeid=nodeid, worker="", budget_ms=budget_ms, idle_ms=None, scenario=None)
+        )
 
     def head(
         self,

@@ -42,6 +42,6 @@ class Vendor:
 
 def _for_emulator(grant: Grant) -> dict[str, str]:
     named = {GRANT_HEADER: grant.attempt.id}
-    if grant.scenario is not None:
-        named[SCENARIO_HEADER] = quote(grant.scenario)
+    if grant.asked.scenario is not None:
+        named[SCENARIO_HEADER] = quote(grant.asked.scenario)
     return named

@@ -1,0 +1,86 @@
+"""Leases: where an attempt's time is set aside before a session is dialled, and charged when the last one is closed."""
+
+from __future__ import annotations
+
+from pytest_dgbudget.gateway.grants import Grant, OpenLease
+from pytest_dgbudget.gateway.ledger_thread import LedgerThread
+from pytest_dgbudget.gateway.sessions import MeteredSession
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.model import Overrun, UsageRecord, utc_now
+from pytest_dgbudget.rules.budget import Refused, Scope, Wait
+
+
+class BudgetRefused(Exception):
+    """A budget has too little left for another session."""
+
+    def __init__(self, overrun: Overrun) -> None:
+        super().__init__(overrun.scope)
+        self.overrun = overrun
+
+
+class Leases:
+    """Opens and settles the leases of a run."""
+
+    def __init__(self, ledger: Ledger, ledger_thread: LedgerThread) -> None:
+        self._ledger = ledger
+        self._ledger_thread = ledger_thread
+
+    async def open(self, grant: Grant) -> OpenLease | None:
+        """Open a lease and record its first dial; None when the grant must wait. Raises BudgetRefused, LedgerError."""
+        answer = await self._ledger_thread.call(self._ledger.lease_to_dial, grant.attempt)
+        if isinstance(answer, Refused):
+            raise BudgetRefused(_refusal(answer.scope))
+        if isinstance(answer, Wait):
+            return None
+        lease, first_dial = answer
+        grant.lease = OpenLease(grant, lease, first_dial)
+        return grant.lease
+
+    async def dial(self, lease: OpenLease) -> str:
+        """Record a session about to be dialled and return its id; raises LedgerError."""
+        dial, lease.first_dial = lease.first_dial, None
+        if dial is None:
+            dial = await self._ledger_thread.call(self._ledger.record_dial, lease.lease)
+        self._ledger_thread.check()
+        return dial
+
+    def session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord, at_ms: int) -> None:
+        """Record what a session used, and meter it no longer."""
+        lease.closed(session, at_ms)
+        lease.grant.session_ended(session, record)
+        self._ledger_thread.enqueue(self._ledger.record_usage, record)
+
+    def release(self, lease: OpenLease) -> None:
+        """Give back one hold on a lease; the last one settles it."""
+        lease.holders -= 1
+        if lease.holders == 0:
+            self._settle(lease)
+
+    def _settle(self, lease: OpenLease) -> None:
+        grant, used_ms = lease.grant, lease.meter.used_ms
+        grant.lease = None
+        if lease.first_dial is not None:
+            self._ledger_thread.enqueue(self._ledger.record_usage, _never_dialled(lease.first_dial))
+        grant.settled_ms += used_ms
+        self._ledger_thread.enqueue(self._ledger.settle, lease.lease, used_ms)
+
+
+def _refusal(scope: Scope) -> Overrun:
+    return Overrun(kind="refused", scope=scope.name, used_ms=scope.settled_ms, allowed_ms=scope.allowed_ms)
+
+
+def _never_dialled(dial: str) -> UsageRecord:
+    """Return the record of a session whose client left when all was ready to dial."""
+    return UsageRecord(
+        dial=dial,
+        request_id=None,
+        closed_at=utc_now(),
+        ms=0,
+        handshake_ms=None,
+        audio_in_ms=0,
+        audio_out_ms=0,
+        closed_by="client",
+        close_code=None,
+        confirmed=True,
+        tagged=False,
+    )

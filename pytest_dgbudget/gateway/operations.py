@@ -1,0 +1,138 @@
+"""What each operation of an owner does: one handler an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from pytest_dgbudget.gateway.run import Owner, Run
+from pytest_dgbudget.gateway.targets.emulator import EmulatorProcess
+from pytest_dgbudget.gateway.targets.emulator_api import ask_emulator
+from pytest_dgbudget.model import Usage
+from pytest_dgbudget.protocol.operations import (
+    AwaitReconciliation,
+    BeginAttempt,
+    CallEmulator,
+    CheckScenario,
+    EndAttempt,
+    EndedAttempt,
+    EndLostTest,
+    FinishRun,
+    GetRemaining,
+    GetUsage,
+    GetVerdict,
+    GrantedAttempt,
+    Join,
+    Joined,
+    Operation,
+    RecordOutcome,
+    StopRun,
+    Verdict,
+)
+from pytest_dgbudget.report.document import FinishedRun
+
+
+class ServedRun(Protocol):
+    """The run that a gateway serves, as far as its owners' operations go."""
+
+    async def run(self) -> Run:
+        """Return the run once the ledger is open; raises what kept it from opening."""
+        ...
+
+    async def emulator(self) -> EmulatorProcess:
+        """Return the run's emulator; raises GatewayError or SettingsError where there is none."""
+        ...
+
+    def joined(self, owner: Owner) -> None:
+        """Note that an owner has joined."""
+        ...
+
+    async def stop(self) -> None:
+        """Close everything and wait for nothing."""
+        ...
+
+    async def finish(self, exit_status: int, *, wait: bool) -> FinishedRun:
+        """End the run and report it."""
+        ...
+
+    async def final_report(self, exit_status: int, *, wait: bool) -> FinishedRun | None:
+        """Return the report with the comparison in it; None while that goes on."""
+        ...
+
+
+class Operations:
+    """Answers the operations of a run's owners."""
+
+    def __init__(self, served: ServedRun) -> None:
+        self._served = served
+        self.handlers: dict[type[Operation[Any]], Callable[[Owner, Any], Awaitable[Any]]] = {
+            Join: self._join,
+            BeginAttempt: self._begin_attempt,
+            GetVerdict: self._get_verdict,
+            GetUsage: self._get_usage,
+            GetRemaining: self._get_remaining,
+            EndAttempt: self._end_attempt,
+            EndLostTest: self._end_lost_test,
+            RecordOutcome: self._record_outcome,
+            StopRun: self._stop_run,
+            FinishRun: self._finish_run,
+            AwaitReconciliation: self._await_reconciliation,
+            CheckScenario: self._check_scenario,
+            CallEmulator: self._call_emulator,
+        }
+
+    async def answer(self, owner: Owner, asked: Operation[Any]) -> Any:
+        """Return the answer; raises a DgBudgetError where the operation fails."""
+        return await self.handlers[type(asked)](owner, asked)
+
+    async def _join(self, owner: Owner, asked: Join) -> Joined:
+        run = await self._served.run()
+        self._served.joined(owner)
+        for held in asked.held:
+            await run.restore(owner, held)
+        return Joined(run_id=run.id)
+
+    async def _begin_attempt(self, owner: Owner, asked: BeginAttempt) -> GrantedAttempt:
+        run = await self._served.run()
+        return await run.grant(owner, asked)
+
+    async def _get_verdict(self, owner: Owner, asked: GetVerdict) -> Verdict:
+        run = await self._served.run()
+        return await run.verdict(asked.attempt)
+
+    async def _get_usage(self, owner: Owner, asked: GetUsage) -> Usage:
+        run = await self._served.run()
+        return await run.usage(asked.attempt, asked.session)
+
+    async def _get_remaining(self, owner: Owner, asked: GetRemaining) -> float | None:
+        run = await self._served.run()
+        return await run.remaining(asked.attempt)
+
+    async def _end_attempt(self, owner: Owner, asked: EndAttempt) -> EndedAttempt:
+        run = await self._served.run()
+        return await run.end(owner, asked.attempt)
+
+    async def _end_lost_test(self, owner: Owner, asked: EndLostTest) -> dict[str, Any] | None:
+        run = await self._served.run()
+        return await run.end_lost_test(asked.nodeid, asked.worker)
+
+    async def _record_outcome(self, owner: Owner, asked: RecordOutcome) -> None:
+        run = await self._served.run()
+        run.record_outcome(asked.attempt, asked.outcome)
+
+    async def _stop_run(self, owner: Owner, asked: StopRun) -> None:
+        await self._served.stop()
+
+    async def _finish_run(self, owner: Owner, asked: FinishRun) -> FinishedRun:
+        return await self._served.finish(asked.exit_status, wait=asked.wait)
+
+    async def _await_reconciliation(self, owner: Owner, asked: AwaitReconciliation) -> FinishedRun | None:
+        return await self._served.final_report(asked.exit_status, wait=asked.wait)
+
+    async def _check_scenario(self, owner: Owner, asked: CheckScenario) -> Any:
+        return await ask_emulator(await self._served.emulator(), "GET", f"/scenario?reference={quote(asked.reference)}")
+
+    async def _call_emulator(self, owner: Owner, asked: CallEmulator) -> Any:
+        path = f"/grants/{quote(asked.attempt, safe='')}/{quote(asked.what, safe='')}"
+        return await ask_emulator(await self._served.emulator(), asked.method, path, asked.body)

@@ -1,0 +1,214 @@
+"""All that is said on a control connection: what owners may ask, what is answered, what the gateway says by itself.
+
+An operation names its answer as its base's argument: ``GetUsage`` is answered with a ``Usage``. On the wire each has
+the name of its class. None is unknown; ``session`` is the id that a session's 101 carries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, get_args
+
+from pytest_dgbudget.model import Outcome, Overrun, Usage
+
+A = TypeVar("A")
+
+
+class Operation(Generic[A]):
+    """Something that an owner asks of the gateway; ``A`` is the answer."""
+
+    __slots__ = ()
+
+    @classmethod
+    def answer_kind(cls) -> Any:
+        """Return the answer's type, for codec.from_json."""
+        return get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]
+
+
+class Notification:
+    """Something that the gateway says to an owner unasked, and that nobody answers."""
+
+    __slots__ = ()
+
+
+# Attempts -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantedAttempt:
+    """What the gateway granted: the attempt's id and number, what is left of its test's budget, and its token."""
+
+    id: str
+    number: int
+    budget_seconds: float | None
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginAttempt(Operation[GrantedAttempt]):
+    """Begin an attempt of a test. ``worker`` is its worker's id where every worker runs every test, else empty.
+
+    ``scenario`` is what the emulator plays to it: FILE or FILE::NAME.
+    """
+
+    nodeid: str
+    worker: str
+    budget_ms: int | None
+    idle_ms: int | None
+    scenario: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a budget cut or refused, which clients gave up waiting, and how a gateway was lost (in words, or None)."""
+
+    overruns: tuple[Overrun, ...]
+    waits_given_up_ms: tuple[int, ...]
+    gateway_lost: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetVerdict(Operation[Verdict]):
+    """Ask what became of an attempt so far."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetUsage(Operation[Usage]):
+    """Ask what an attempt has used so far, or one session of it."""
+
+    attempt: str
+    session: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetRemaining(Operation[float | None]):
+    """Ask for the seconds that an attempt may still use; None where no budget applies."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedAttempt:
+    """The final figures of an attempt, as its test's report has them, and its verdict."""
+
+    figures: dict[str, Any]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndAttempt(Operation[EndedAttempt]):
+    """Close everything of an attempt and revoke its token."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndLostTest(Operation[dict[str, Any] | None]):
+    """End the last attempt of a test whose process is gone; its figures, or None when it had no attempt."""
+
+    nodeid: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordOutcome(Operation[None]):
+    """Record what became of an attempt's test."""
+
+    attempt: str
+    outcome: Outcome
+
+
+# The run ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldGrant:
+    """A grant of the gateway before this one, as its owner holds it."""
+
+    attempt: str
+    token: str = field(repr=False)
+    asked: BeginAttempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """The run that was joined."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join(Operation[Joined]):
+    """Join the run, with the grants that the gateway before this one gave."""
+
+    held: tuple[HeldGrant, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRun(Operation[None]):
+    """Close everything now and wait for nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishRun(Operation[dict[str, Any]]):
+    """End the run; with ``wait``, the comparison with the statement goes on. The answer is a FinishedRun."""
+
+    exit_status: int
+    wait: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitReconciliation(Operation[dict[str, Any] | None]):
+    """Ask for the FinishedRun with the comparison in it; None while that goes on."""
+
+    exit_status: int
+    wait: bool
+
+
+# The emulator -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckScenario(Operation[Any]):
+    """Have the emulator read a scenario; fails with what is wrong with it."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEmulator(Operation[Any]):
+    """Call the emulator's own API for an attempt; ``what`` is the path's last part. The answer is its document."""
+
+    attempt: str
+    method: str
+    what: str
+    body: Any
+
+
+# What the gateway says by itself ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat(Notification):
+    """The gateway's event loop turns."""
+
+
+_OPERATIONS: tuple[type[Operation[Any]], ...] = (
+    Join,
+    BeginAttempt,
+    GetVerdict,
+    GetUsage,
+    GetRemaining,
+    EndAttempt,
+    EndLostTest,
+    RecordOutcome,
+    StopRun,
+    FinishRun,
+    AwaitReconciliation,
+    CheckScenario,
+    CallEmulator,
+)
+OPERATIONS: dict[str, type[Operation[Any]]] = {each.__name__: each for each in _OPERATIONS}
+NOTIFICATIONS: dict[str, type[Notification]] = {each.__name__: each for each in (Heartbeat,)}

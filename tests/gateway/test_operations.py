@@ -1,0 +1,14 @@
+"""What owners ask is handled, each operation by a handler of its own."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from pytest_dgbudget.gateway.operations import Operations, ServedRun
+from pytest_dgbudget.protocol.operations import OPERATIONS
+
+
+def test_every_operation_has_one_handler() -> None:
+    handlers = Operations(cast("ServedRun", None)).handlers
+    assert set(handlers) == set(OPERATIONS.values())
+    assert len({handler.__name__ for handler in handlers.values()}) == len(OPERATIONS)
