@@ -26,7 +26,8 @@ ACTIVE_VARIABLE = "DGBUDGET_ACTIVE"
 class RunConfig:
     """Every setting of one run, parsed. ``auto`` is resolved; times are milliseconds, None is off.
 
-    ``api_url`` is None where nobody said whose management API belongs to the agent URL.
+    ``state_dir`` is where the run's lock and the gateway's log are. ``api_url`` is None where nobody said whose
+    management API belongs to the agent URL.
     """
 
     budget_ms: int | None
@@ -48,6 +49,7 @@ class RunConfig:
     run_id: str
     ledger: Path
     ledger_given: bool
+    state_dir: Path
     report_dir: Path
     agent_settings: Path | None
     scenario: str | None
@@ -76,6 +78,7 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
     agent_settings = values["agent_settings"]
     paths = {
         "ledger": Path(values["ledger"]),
+        "state_dir": Path(values["state_dir"]),
         "report_dir": Path(values["report_dir"]),
         "agent_settings": None if agent_settings is None else Path(agent_settings),
     }
@@ -103,6 +106,8 @@ def resolve(
     values["api_url"] = _api_url_for(values["agent_url"], given["api_url"])
     values["run_id"] = values["run_id"] or _made_up_run_id()
     values["ledger_given"] = given["ledger"].where != "default"
+    # Two projects with one ledger see each other's runs live by their locks.
+    values["state_dir"] = values["ledger"].parent
     values["scenario"] = None if values["scenario"] is None else str(values["scenario"])
     key = _key(environment)
     run_config = RunConfig(**values, has_key=key is not None, api_key=key)

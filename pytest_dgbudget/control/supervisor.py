@@ -143,8 +143,8 @@ class Supervisor:
 def _log_file(run_config: RunConfig, invocation: str) -> Path:
     name = f"gateway-{run_config.run_id}-{invocation}.log"
     try:
-        make_folder(run_config.ledger.parent)
-        path = run_config.ledger.parent / name
+        make_folder(run_config.state_dir)
+        path = run_config.state_dir / name
         path.touch()
     except OSError:
         path = Path(tempfile.gettempdir()) / name

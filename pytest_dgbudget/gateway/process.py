@@ -9,7 +9,6 @@ import resource
 import signal
 import socket
 import sys
-import tempfile
 from pathlib import Path
 
 from pytest_dgbudget.deepgram.access import ApiAccess
@@ -22,16 +21,13 @@ from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.operations import Operations
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner, Run
-from pytest_dgbudget.gateway.runlock import RunLock, is_live
+from pytest_dgbudget.gateway.run_ledger import RunLedger
 from pytest_dgbudget.gateway.server import ClientConnection
 from pytest_dgbudget.gateway.targets.emulator import EmulatorLost, EmulatorProcess, start_emulator
 from pytest_dgbudget.gateway.targets.live import Vendor
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
-from pytest_dgbudget.ledger.connection import LedgerNotWritable
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.ledger.sqlite import SqliteConnection
-from pytest_dgbudget.model import ClosedBy, Invocation
-from pytest_dgbudget.paths import network_file_system
+from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.protocol.startup import GatewayConfig, load
 from pytest_dgbudget.report.document import FinishedRun
 
@@ -70,7 +66,7 @@ class Gateway:
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
         self._run_config = config.run_config
-        self._ledger_path = config.run_config.ledger
+        self._run_ledger = RunLedger(config)
         self._unauthenticated = UnauthenticatedConnections()
         self._operations = Operations(self)
         self._notices: list[str] = []
@@ -78,7 +74,6 @@ class Gateway:
             self._notices.append(f"a gateway died and was replaced: {config.predecessor}")
         self._controller_joined = False
         self._ledger: Ledger | None = None
-        self._lock: RunLock | None = None
         self._run: Run | None = None
         self._failed: DgBudgetError | None = None
         self._emulator: EmulatorProcess | None = None
@@ -108,18 +103,14 @@ class Gateway:
     # Start ---------------------------------------------------------------------------------------------------------
 
     async def _open(self) -> None:
-        """Open the ledger and enter the run; a failure is told to every owner that joins."""
+        """Open the ledger and enter the run; every owner that joins gets the error when that fails."""
         try:
-            try:
-                self._ledger = await self._ledger_thread.call(self._open_ledger)
-            except LedgerNotWritable:
-                if self._run_config.billed or self._run_config.ledger_given:
-                    raise
-                self._use_temporary_ledger()
-                self._ledger = await self._ledger_thread.call(self._open_ledger)
+            self._ledger = await self._ledger_thread.call(self._run_ledger.open)
         except DgBudgetError as error:
             self._failed = error
         else:
+            if self._run_ledger.notice is not None:
+                self._notices.append(self._run_ledger.notice)
             self._ledger_thread.attach(self._ledger)
             self._run = Run(self._run_config, self._ledger, self._ledger_thread)
             if self._config.predecessor is not None:
@@ -127,47 +118,6 @@ class Gateway:
             self._closing = Closing(
                 self._run_config, self._config.invocation, self._ledger, self._ledger_thread, self._notices, self.vendor
             )
-
-    def _open_ledger(self) -> Ledger:
-        folder = self._ledger_path.parent
-        if (kind := network_file_system(folder)) is not None:
-            raise LedgerNotWritable(
-                f"the ledger's folder {folder} is on a network file system ({kind}), where locks can't be relied on; "
-                "name a ledger on a local disk with --dg-ledger=sqlite:///PATH"
-            )
-        try:
-            self._lock = self._lock or RunLock(folder, self._run_config.run_id)
-        except OSError as error:
-            raise LedgerNotWritable(
-                f"the ledger's folder {folder} can't be written: {error}; "
-                "make it writable or name another ledger with --dg-ledger=sqlite:///PATH"
-            ) from error
-        connection = SqliteConnection(self._ledger_path, durable=self._run_config.billed)
-        ledger = Ledger(connection, self._invocation())
-        ledger.begin(
-            lambda run: run != self._run_config.run_id and is_live(folder, run),
-            takes_over=self._config.predecessor is not None,
-        )
-        return ledger
-
-    def _use_temporary_ledger(self) -> None:
-        self._release_lock()
-        # Where a successor finds it; nobody else can guess the name.
-        path = Path(tempfile.gettempdir()) / f"dgbudget-{self._config.invocation}" / "ledger.db"
-        self._notices.append(f"the ledger {self._ledger_path} can't be written, so this run's is {path}")
-        self._ledger_path = path
-
-    def _invocation(self) -> Invocation:
-        return Invocation(
-            id=self._config.invocation,
-            run=self._run_config.run_id,
-            target=self._run_config.target,
-            billed=self._run_config.billed,
-            tag=self._run_config.tag,
-            budget_ms=self._run_config.budget_ms,
-            host=self._config.host,
-            pid=self._config.pid,
-        )
 
     async def _find_vendor(self) -> Vendor:
         if self._run_config.target == "live":
@@ -288,12 +238,7 @@ class Gateway:
         if self._ledger is not None:
             await self._ledger_thread.call(self._ledger.close)
         self._ledger_thread.close()
-        self._release_lock()
-
-    def _release_lock(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self._run_ledger.release()
 
     def _ledger_failed(self, error: LedgerError) -> None:
         log(error)

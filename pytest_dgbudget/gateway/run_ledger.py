@@ -1,0 +1,79 @@
+"""Open the run's ledger, and hold the lock that says that this gateway serves the run."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from pytest_dgbudget.gateway.runlock import RunLock, is_live
+from pytest_dgbudget.ledger.connection import LedgerNotWritable
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.sqlite import SqliteConnection
+from pytest_dgbudget.model import Invocation
+from pytest_dgbudget.paths import network_file_system
+from pytest_dgbudget.protocol.startup import GatewayConfig
+
+
+class RunLedger:
+    """The ledger of one invocation. ``notice`` says where it is instead, when it could not be where it should.
+
+    Its methods block; they run on the ledger thread.
+    """
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._config = config
+        self._run_config = config.run_config
+        self._lock: RunLock | None = None
+        self.notice: str | None = None
+
+    def open(self) -> Ledger:
+        """Return the ledger; raises LedgerError. A run that bills nothing falls back to a temporary one."""
+        try:
+            return self._open(self._run_config.ledger, self._run_config.state_dir)
+        except LedgerNotWritable:
+            if self._run_config.billed or self._run_config.ledger_given:
+                raise
+        self.release()
+        # Where a successor finds it; nobody else can guess the name.
+        folder = Path(tempfile.gettempdir()) / f"dgbudget-{self._config.invocation}"
+        ledger = folder / "ledger.db"
+        self.notice = f"the ledger {self._run_config.ledger} can't be written, so this run's is {ledger}"
+        return self._open(ledger, folder)
+
+    def release(self) -> None:
+        """Let another gateway serve the run."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _open(self, path: Path, state_dir: Path) -> Ledger:
+        if (kind := network_file_system(state_dir)) is not None:
+            raise LedgerNotWritable(
+                f"the ledger's folder {state_dir} is on a network file system ({kind}), where locks can't be relied "
+                "on; name a ledger on a local disk with --dg-ledger=sqlite:///PATH"
+            )
+        try:
+            self._lock = RunLock(state_dir, self._run_config.run_id)
+        except OSError as error:
+            raise LedgerNotWritable(
+                f"the ledger's folder {state_dir} can't be written: {error}; "
+                "make it writable or name another ledger with --dg-ledger=sqlite:///PATH"
+            ) from error
+        ledger = Ledger(SqliteConnection(path, durable=self._run_config.billed), self._invocation())
+        ledger.begin(
+            lambda run: run != self._run_config.run_id and is_live(state_dir, run),
+            takes_over=self._config.predecessor is not None,
+        )
+        return ledger
+
+    def _invocation(self) -> Invocation:
+        return Invocation(
+            id=self._config.invocation,
+            run=self._run_config.run_id,
+            target=self._run_config.target,
+            billed=self._run_config.billed,
+            tag=self._run_config.tag,
+            budget_ms=self._run_config.budget_ms,
+            host=self._config.host,
+            pid=self._config.pid,
+        )
