@@ -1,0 +1,157 @@
+"""Leases open before a dial and settle after the last session, with nothing around them but a ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from pytest_dgbudget.gateway.frames import Close
+from pytest_dgbudget.gateway.grants import Grant, OpenLease
+from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
+from pytest_dgbudget.gateway.ledger_thread import LedgerThread
+from pytest_dgbudget.gateway.sessions import MeteredSession
+from pytest_dgbudget.ledger.facts import RunFacts
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.model import UsageRecord
+from pytest_dgbudget.protocol.operations import BeginAttempt
+from tests.ledger.helpers import open_ledger
+
+RUN_MS, TEST_MS = 60_000, 40_000
+
+pytestmark = pytest.mark.asyncio
+
+
+class Bank:
+    """Leases on a ledger of their own."""
+
+    def __init__(self, ledger: Ledger, thread: LedgerThread) -> None:
+        self._ledger = ledger
+        self._thread = thread
+        self._thread.attach(ledger)
+        self.leases = Leases(ledger, thread)
+
+    async def grant(self, name: str) -> Grant:
+        asked = BeginAttempt(nodeid=name, worker="", budget_ms=TEST_MS, idle_ms=None, scenario=None)
+        attempt = await self._thread.call(self._ledger.begin_attempt, asked.nodeid, asked.worker, asked.budget_ms)
+        return Grant(attempt, asked)
+
+    async def facts(self) -> RunFacts:
+        """Return what the ledger has, once everything is written."""
+        await self._thread.written()
+        return await self._thread.call(self._ledger.facts)
+
+    async def session(self, lease: OpenLease) -> MeteredSession:
+        """Hold a lease and meter a session of it that fails to open as soon as it is closed."""
+        lease.holders += 1
+        dial = await self.leases.dial(lease)
+        session = MeteredSession(
+            dial,
+            idle_ms=None,
+            ended=partial(self._session_ended, lease),
+        )
+        lease.grant.open_sessions.append(session)
+        lease.opened(session)
+        return session
+
+    def _session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord, at_ms: int) -> None:
+        self.leases.session_ended(lease, session, record, at_ms)
+        self.leases.release(lease)
+
+    async def close(self) -> None:
+        await self._thread.call(self._ledger.close)
+        self._thread.close()
+
+
+def _never_failed(error: Exception) -> None:
+    raise AssertionError(f"the ledger failed: {error}")
+
+
+@pytest_asyncio.fixture
+async def bank(tmp_path: Path) -> AsyncIterator[Bank]:
+    thread = LedgerThread(_never_failed)
+    ledger = await thread.call(partial(open_ledger, tmp_path / "ledger.db", budget_ms=RUN_MS))
+    bank = Bank(ledger, thread)
+    yield bank
+    await bank.close()
+
+
+async def opened(bank: Bank, grant: Grant) -> OpenLease:
+    lease = await bank.leases.open(grant)
+    assert lease is not None
+    return lease
+
+
+async def end(session: MeteredSession) -> None:
+    """Close a session that is being dialled, as the end of its test does."""
+    session.close("teardown", Close(4410, "the test is over"))
+    with pytest.raises(Exception, match="teardown"):
+        await session.dial(asyncio.get_running_loop().create_future())
+
+
+async def test_a_lease_sets_the_tests_budget_aside_and_records_the_first_dial(bank: Bank) -> None:
+    grant = await bank.grant("test_a")
+    lease = await opened(bank, grant)
+    assert grant.lease is lease
+    assert lease.lease.allowance_ms == TEST_MS
+    facts = await bank.facts()
+    assert [session.id for session in facts.sessions] == [lease.first_dial]
+    assert [each.how for each in facts.leases] == [None]
+
+
+async def test_the_first_session_takes_the_recorded_dial_and_the_next_one_its_own(bank: Bank) -> None:
+    lease = await opened(bank, await bank.grant("test_a"))
+    recorded = lease.first_dial
+    first, second = await bank.session(lease), await bank.session(lease)
+    assert first.id == recorded
+    assert second.id != recorded
+    assert {session.id for session in (await bank.facts()).sessions} == {first.id, second.id}
+
+
+async def test_a_test_waits_while_others_hold_the_rest_of_the_budget(bank: Bank) -> None:
+    first, second = await bank.grant("test_a"), await bank.grant("test_b")
+    session = await bank.session(await opened(bank, first))
+    assert await bank.leases.open(second) is None
+    await end(session)
+    assert (await opened(bank, second)).lease.allowance_ms == TEST_MS
+
+
+async def test_the_last_session_settles_its_lease_with_what_was_metered(bank: Bank) -> None:
+    grant = await bank.grant("test_a")
+    lease = await opened(bank, grant)
+    one, other = await bank.session(lease), await bank.session(lease)
+    await end(one)
+    assert (await bank.facts()).leases[0].how is None, "another session is open"
+    await end(other)
+    settled = (await bank.facts()).leases[0]
+    assert (settled.how, settled.ended_ms) == ("settled", lease.meter.used_ms)
+    assert grant.lease is None
+    assert grant.settled_ms == lease.meter.used_ms
+    assert grant.open_sessions == []
+    assert grant.ended_sessions.keys() == {one.id, other.id}
+
+
+async def test_a_lease_whose_client_left_before_the_dial_costs_nothing(bank: Bank) -> None:
+    lease = await opened(bank, await bank.grant("test_a"))
+    lease.holders += 1
+    bank.leases.release(lease)
+    facts = await bank.facts()
+    assert [(each.how, each.ended_ms) for each in facts.leases] == [("settled", 0)]
+    assert [(session.ms, session.closed_by) for session in facts.sessions] == [(0, "client")]
+
+
+async def test_a_session_is_refused_once_the_budget_is_spent(bank: Bank) -> None:
+    grant = await bank.grant("test_a")
+    lease = await opened(bank, grant)
+    lease.meter.opened(0)
+    lease.meter.closed(TEST_MS)
+    lease.holders += 1
+    bank.leases.release(lease)
+    with pytest.raises(BudgetRefused) as refused:
+        await bank.leases.open(grant)
+    assert refused.value.overrun.scope == "test"
+    assert refused.value.overrun.used_ms == TEST_MS
