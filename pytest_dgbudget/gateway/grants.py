@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from pytest_dgbudget.gateway.clock import loop_time, now_ms
 from pytest_dgbudget.gateway.frames import Close
@@ -12,6 +11,7 @@ from pytest_dgbudget.ledger.facts import KnownAttempt, SessionFacts
 from pytest_dgbudget.model import Attempt, ClosedBy, Lease, Overrun, UsageRecord
 from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
 from pytest_dgbudget.protocol.operations import BeginAttempt
+from pytest_dgbudget.rules.attempts import AttemptFigures, attempt_figures
 from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.rules.meter import LeaseMeter
 from pytest_dgbudget.units import seconds
@@ -118,17 +118,18 @@ class Grant:
         left_ms = self.attempt.left_ms
         return None if left_ms is None else seconds(left_ms)
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> AttemptFigures:
         """Return what a report of the test says of this attempt."""
-        return {
-            "seconds": seconds(self.used_ms) if self.lost_ms is None else None,
-            "budget_seconds": self.budget_seconds,
-            "sessions": self.sessions_opened,
-            "cost_usd": None,
-            "request_ids": [r.request_id for r in self.ended_sessions.values() if r.request_id is not None],
-            "attempt": self.attempt.number,
-            "verdict": "overrun" if self.overruns else "within",
-        }
+        kinds = [overrun.kind for overrun in self.overruns]
+        return attempt_figures(
+            number=self.attempt.number,
+            budget_ms=self.attempt.left_ms,
+            used_ms=self.used_ms if self.lost_ms is None else None,
+            handshakes_ms=[each.handshake_ms for each in (*self.ended_sessions.values(), *self.open_sessions)],
+            request_ids=[record.request_id for record in self.ended_sessions.values()],
+            cut="cut" in kinds,
+            refused=kinds.count("refused"),
+        )
 
     def session_used_ms(self, session: str) -> int:
         """What one session has used up to now; 0 for an id that isn't one of ours."""

@@ -31,6 +31,7 @@ from pytest_dgbudget.protocol.operations import (
     Verdict,
 )
 from pytest_dgbudget.report.document import FinishedRun
+from pytest_dgbudget.rules.attempts import AttemptFigures
 
 
 class ServedRun(Protocol):
@@ -113,7 +114,7 @@ class Operations:
         run = await self._served.run()
         return await run.end(owner, asked.attempt)
 
-    async def _end_lost_test(self, owner: Owner, asked: EndLostTest) -> dict[str, Any] | None:
+    async def _end_lost_test(self, owner: Owner, asked: EndLostTest) -> AttemptFigures | None:
         run = await self._served.run()
         return await run.end_lost_test(asked.nodeid, asked.worker)
 

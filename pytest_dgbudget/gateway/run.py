@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import GatewayError, LedgerError
@@ -20,6 +19,7 @@ from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Attempt, ClosedBy, Outcome, Overrun, Usage, UsageRecord
 from pytest_dgbudget.protocol.codes import TEST_OVER
 from pytest_dgbudget.protocol.operations import BeginAttempt, EndedAttempt, GrantedAttempt, HeldGrant, Verdict
+from pytest_dgbudget.rules.attempts import AttemptFigures
 from pytest_dgbudget.units import format_time, seconds
 
 # How long the end of a test waits for its sessions: they are aborted after a second at the latest.
@@ -133,7 +133,7 @@ class Run:
             self._grants.pop(attempt, None)
         return ended
 
-    async def end_lost_test(self, nodeid: str, worker: str) -> dict[str, Any] | None:
+    async def end_lost_test(self, nodeid: str, worker: str) -> AttemptFigures | None:
         """Return the final figures of the last attempt of a test whose process is gone; None when it had none."""
         attempt = self._last_attempts.get((nodeid, worker))
         if attempt is None:

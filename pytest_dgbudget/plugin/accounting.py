@@ -16,6 +16,7 @@ from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
 from pytest_dgbudget.plugin.state import STATE, State
 from pytest_dgbudget.protocol.authentication import Secret
 from pytest_dgbudget.protocol.operations import GetVerdict, GrantedAttempt, RecordOutcome
+from pytest_dgbudget.rules.attempts import unknown_figures
 from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.units import format_time
 
@@ -80,7 +81,7 @@ class Accounting:
         running = self._running[item.nodeid]
         if self._state.finished is not None:
             return  # After Ctrl-C the run's end closed everything before this teardown.
-        self._set_properties(item, _figures_of_lost(running.attempt))
+        self._set_properties(item, unknown_figures(running.attempt.number, running.attempt.budget_seconds))
         try:
             ended = self.run().gateway.end(running.attempt.id)
             self._set_properties(item, ended.figures)
@@ -180,12 +181,6 @@ class Accounting:
         """With --dg-on-exhausted=skip, a test that only lacked run budget is skipped, whatever it raised."""
         only_refused = all((overrun.kind, overrun.scope) == ("refused", "run") for overrun in overruns)
         return self._state.run_config.on_exhausted == "skip" and only_refused
-
-
-def _figures_of_lost(attempt: GrantedAttempt) -> dict[str, Any]:
-    """What is known of an attempt whose gateway is gone."""
-    unknown = dict.fromkeys(("seconds", "sessions", "cost_usd", "verdict"))
-    return {**unknown, "budget_seconds": attempt.budget_seconds, "request_ids": [], "attempt": attempt.number}
 
 
 def _gave_up(waited_ms: int) -> str:

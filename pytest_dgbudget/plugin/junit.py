@@ -26,7 +26,7 @@ _ATTACHMENT = re.compile(r"\[\[ATTACHMENT\|[^\[\]|]+\]\]")
 def attempt_properties(figures: Mapping[str, Any]) -> Properties:
     """Return one attempt's figures as properties; what is not known says so."""
     values = {
-        "seconds": _seconds(figures["seconds"]),
+        "seconds": _seconds(figures["used_seconds"]),
         "budget_seconds": "off" if figures["budget_seconds"] is None else _seconds(figures["budget_seconds"]),
         "sessions": _known(figures["sessions"]),
         "cost_usd": _known(figures["cost_usd"]),

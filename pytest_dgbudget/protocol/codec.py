@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 
 def to_json(value: Any) -> Any:
@@ -18,12 +18,15 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: Any, value: Any) -> Any:
-    """Return a value of JSON as ``kind``: a dataclass, a tuple of any length, a union, a literal, a type or Any.
+    """Return a value of JSON as ``kind``: a dataclass, a tuple of any length, a union with None, a literal,
+    a type or Any; a TypedDict is any object.
 
     Raises ValueError when the value is none: a field is missing, unknown, or of another type.
     """
     if kind is Any:
         return value
+    if is_typeddict(kind):
+        return _checked(dict, value)
     if is_dataclass(kind):
         return _object(kind, value)
     origin, arguments = get_origin(kind), get_args(kind)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_args
 
 from pytest_dgbudget.model import Outcome, Overrun, Usage
+from pytest_dgbudget.rules.attempts import AttemptFigures
 
 A = TypeVar("A")
 
@@ -93,7 +94,7 @@ class GetRemaining(Operation[float | None]):
 class EndedAttempt:
     """The final figures of an attempt, as its test's report has them, and its verdict."""
 
-    figures: dict[str, Any]
+    figures: AttemptFigures
     verdict: Verdict
 
 
@@ -105,7 +106,7 @@ class EndAttempt(Operation[EndedAttempt]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndLostTest(Operation[dict[str, Any] | None]):
+class EndLostTest(Operation[AttemptFigures | None]):
     """End the last attempt of a test whose process is gone; its figures, or None when it had no attempt."""
 
     nodeid: str

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypedDict
 from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts
 from pytest_dgbudget.model import was_cut
 from pytest_dgbudget.paths import make_folder
+from pytest_dgbudget.rules.attempts import AttemptVerdict, attempt_figures, seconds_or_none
 from pytest_dgbudget.units import seconds
 
 SCHEMA = "dgbudget.usage/1"
@@ -24,7 +25,6 @@ FILE_NAME = "usage.json"
 _INTERRUPTED = 2
 
 RunVerdict = Literal["overrun", "interrupted", "within"]
-TestVerdict = Literal["overrun", "within"]
 
 
 class RunFigures(TypedDict):
@@ -48,20 +48,20 @@ class RunFigures(TypedDict):
     complete: bool
 
 
-class AttemptFigures(TypedDict):
-    """What one attempt of a test came to; ``cut``: a budget closed one of its sessions."""
+class AttemptEntry(TypedDict):
+    """One attempt of a test and its figures, which ``rules.attempts`` describes."""
 
     nodeid: str
     attempt: int
     outcome: str | None
     budget_seconds: float | None
-    used_seconds: float
+    used_seconds: float | None
     waited_seconds: float
     cost_usd: float | None
     sessions: int
     cut: bool
     refused: int
-    verdict: TestVerdict
+    verdict: AttemptVerdict
 
 
 class SessionFigures(TypedDict):
@@ -89,7 +89,7 @@ class UsageDocument(TypedDict):
 
     schema: str
     run: RunFigures
-    tests: list[AttemptFigures]
+    tests: list[AttemptEntry]
     sessions: list[SessionFigures]
     reconciliation: Mapping[str, Any]
 
@@ -198,7 +198,7 @@ def _grouped(records: Iterable[Any]) -> dict[str, list[Any]]:
     return groups
 
 
-def _run(facts: RunFacts, tests: list[AttemptFigures]) -> RunFigures:
+def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
     last = facts.invocations[-1]
     ends = [invocation.finished_at for invocation in facts.invocations]
     exits = [invocation.exit_status for invocation in facts.invocations]
@@ -208,7 +208,7 @@ def _run(facts: RunFacts, tests: list[AttemptFigures]) -> RunFigures:
         "finished_at": max(end for end in ends if end) if all(ends) else None,
         "target": facts.target,
         "billed": facts.billed,
-        "budget_seconds": _seconds(last.budget_ms),
+        "budget_seconds": seconds_or_none(last.budget_ms),
         "used_seconds": seconds(sum(lease.charged_ms for lease in facts.leases)),
         "sessions": sum(test["sessions"] for test in tests),
         "cost_usd": None,
@@ -222,32 +222,40 @@ def _run(facts: RunFacts, tests: list[AttemptFigures]) -> RunFigures:
     }
 
 
-def _run_verdict(tests: list[AttemptFigures], exits: list[int | None]) -> RunVerdict:
+def _run_verdict(tests: list[AttemptEntry], exits: list[int | None]) -> RunVerdict:
     if any(test["verdict"] == "overrun" for test in tests):
         return "overrun"
     return "interrupted" if None in exits or _INTERRUPTED in exits else "within"
 
 
-def _fails(test: AttemptFigures, attempt: AttemptFacts) -> bool:
+def _fails(test: AttemptEntry, attempt: AttemptFacts) -> bool:
     """An overrun changes the exit status, unless it was refused under skip, expected by xfail or rerun."""
     only_tolerated = attempt.refused > 0 and attempt.refused_untolerated == 0 and not test["cut"]
     return test["verdict"] == "overrun" and not only_tolerated and attempt.outcome in {"failed", "error", None}
 
 
-def _test(attempt: AttemptFacts, sessions: list[SessionFacts], leases: list[LeaseFacts]) -> AttemptFigures:
-    cut = any(was_cut(session.closed_by) for session in sessions)
+def _test(attempt: AttemptFacts, sessions: list[SessionFacts], leases: list[LeaseFacts]) -> AttemptEntry:
+    figures = attempt_figures(
+        number=attempt.number,
+        budget_ms=attempt.left_ms,
+        used_ms=sum(lease.charged_ms for lease in leases),
+        handshakes_ms=[session.handshake_ms for session in sessions],
+        request_ids=[session.request_id for session in sessions],
+        cut=any(was_cut(session.closed_by) for session in sessions),
+        refused=attempt.refused,
+    )
     return {
         "nodeid": attempt.nodeid,
-        "attempt": attempt.number,
+        "attempt": figures["attempt"],
         "outcome": attempt.outcome,
-        "budget_seconds": _seconds(attempt.left_ms),
-        "used_seconds": seconds(sum(lease.charged_ms for lease in leases)),
+        "budget_seconds": figures["budget_seconds"],
+        "used_seconds": figures["used_seconds"],
         "waited_seconds": seconds(attempt.waited_ms),
-        "cost_usd": None,
-        "sessions": sum(session.handshake_ms is not None for session in sessions),
-        "cut": cut,
-        "refused": attempt.refused,
-        "verdict": "overrun" if cut or attempt.refused else "within",
+        "cost_usd": figures["cost_usd"],
+        "sessions": figures["sessions"],
+        "cut": figures["cut"],
+        "refused": figures["refused"],
+        "verdict": figures["verdict"],
     }
 
 
@@ -259,10 +267,10 @@ def _session(session: SessionFacts, attempt: AttemptFacts) -> SessionFigures:
         "attempt": attempt.number,
         "opened_at": session.opened_at,
         "closed_at": session.closed_at,
-        "seconds": _seconds(session.ms),
-        "handshake_seconds": _seconds(session.handshake_ms),
-        "audio_in_seconds": _seconds(session.audio_in_ms),
-        "audio_out_seconds": _seconds(session.audio_out_ms),
+        "seconds": seconds_or_none(session.ms),
+        "handshake_seconds": seconds_or_none(session.handshake_ms),
+        "audio_in_seconds": seconds_or_none(session.audio_in_ms),
+        "audio_out_seconds": seconds_or_none(session.audio_out_ms),
         "tier": None,
         "cost_usd": None,
         "closed_by": session.closed_by,
@@ -281,7 +289,3 @@ def _at_risk_ms(facts: RunFacts) -> int:
         for lease in facts.leases
         if lease.how != "settled" and lease.stated_ms is None
     )
-
-
-def _seconds(milliseconds: int | None) -> float | None:
-    return None if milliseconds is None else seconds(milliseconds)

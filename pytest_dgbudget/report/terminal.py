@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from io import StringIO
 
-from pytest_dgbudget.report.document import AttemptFigures, UsageDocument
+from pytest_dgbudget.report.document import AttemptEntry, UsageDocument
 
 _BAR_CELLS = 20
 
@@ -30,7 +30,7 @@ def table_of_tests(document: UsageDocument, *, width: int, color: bool) -> str:
     return output.getvalue()
 
 
-def _cells(test: AttemptFigures) -> list[str]:
+def _cells(test: AttemptEntry) -> list[str]:
     name = test["nodeid"] if test["attempt"] == 1 else f"{test['nodeid']} (attempt {test['attempt']})"
     return [
         name,
@@ -42,7 +42,7 @@ def _cells(test: AttemptFigures) -> list[str]:
     ]
 
 
-def _verdict(test: AttemptFigures) -> str:
+def _verdict(test: AttemptEntry) -> str:
     if test["verdict"] == "within":
         return "within"
     return "overrun, cut" if test["cut"] else "overrun, refused"

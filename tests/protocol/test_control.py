@@ -41,6 +41,7 @@ from pytest_dgbudget.protocol.operations import (
     StopRun,
     Verdict,
 )
+from pytest_dgbudget.rules.attempts import attempt_figures
 
 SECRET = "the control secret"
 OWNER = Peer(role="worker", pid=7, started="a")
@@ -51,6 +52,10 @@ VERDICT = Verdict(
     overruns=(Overrun(kind="cut", scope="run", used_ms=2, allowed_ms=1),),
     waits_given_up_ms=(3, 4),
     gateway_lost=None,
+)
+
+FIGURES = attempt_figures(
+    number=1, budget_ms=None, used_ms=5, handshakes_ms=[3], request_ids=["r"], cut=True, refused=0
 )
 
 
@@ -133,7 +138,7 @@ def test_any_text_for_a_proof_or_a_challenge_is_survived(text: str) -> None:
     ("operation", "answer"),
     [
         (BEGIN, GrantedAttempt(id="a", number=2, budget_seconds=1.5, token="dgb_x")),
-        (EndAttempt(attempt="a"), EndedAttempt(figures={"seconds": 1}, verdict=VERDICT)),
+        (EndAttempt(attempt="a"), EndedAttempt(figures=FIGURES, verdict=VERDICT)),
         (GetUsage(attempt="a", session=None), Usage(seconds=1.0, sessions=2)),
         (GetRemaining(attempt="a"), None),
         (GetRemaining(attempt="a"), 0.5),

@@ -1,0 +1,62 @@
+"""What one attempt of a test came to: computed here for usage.json, the terminal, JUnit and the gateway's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal, TypedDict
+
+from pytest_dgbudget.units import seconds
+
+AttemptVerdict = Literal["overrun", "within"]
+
+
+class AttemptFigures(TypedDict):
+    """``attempt`` is its number, ``budget_seconds`` what was left for it, ``sessions`` how many opened.
+
+    ``used_seconds`` is None where nobody knows; ``cut``: a budget closed one of its sessions.
+    """
+
+    attempt: int
+    budget_seconds: float | None
+    used_seconds: float | None
+    cost_usd: float | None
+    sessions: int
+    request_ids: list[str]
+    cut: bool
+    refused: int
+    verdict: AttemptVerdict
+
+
+def attempt_figures(
+    *,
+    number: int,
+    budget_ms: int | None,
+    used_ms: int | None,
+    handshakes_ms: Iterable[int | None],
+    request_ids: Iterable[str | None],
+    cut: bool,
+    refused: int,
+) -> AttemptFigures:
+    """Compute the figures from exact values. ``handshakes_ms``: of each dial, None where it got no 101."""
+    return {
+        "attempt": number,
+        "budget_seconds": seconds_or_none(budget_ms),
+        "used_seconds": seconds_or_none(used_ms),
+        "cost_usd": None,
+        "sessions": sum(handshake_ms is not None for handshake_ms in handshakes_ms),
+        "request_ids": [request_id for request_id in request_ids if request_id is not None],
+        "cut": cut,
+        "refused": refused,
+        "verdict": "overrun" if cut or refused else "within",
+    }
+
+
+def unknown_figures(number: int, budget_seconds: float | None) -> dict[str, Any]:
+    """Return the figures of an attempt whose gateway is gone: None for all that it alone knew."""
+    unknown = dict.fromkeys(AttemptFigures.__annotations__)
+    return {**unknown, "attempt": number, "budget_seconds": budget_seconds, "request_ids": []}
+
+
+def seconds_or_none(milliseconds: int | None) -> float | None:
+    """Return decimal seconds; None for what is unknown."""
+    return None if milliseconds is None else seconds(milliseconds)
