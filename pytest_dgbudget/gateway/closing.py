@@ -17,10 +17,10 @@ from pytest_dgbudget.gateway.targets.live import Vendor
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy
-from pytest_dgbudget.reconcile.polling import not_asked, switched_off
-from pytest_dgbudget.reconcile.question import Question, question_of, stated_leases
-from pytest_dgbudget.reconcile.result import NOTHING_TO_COMPARE, Reconciliation
+from pytest_dgbudget.reconcile.task import ReconciliationTask, not_asked, stated_leases, task_of
 from pytest_dgbudget.report.document import FinishedRun, write_report
+from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
+from pytest_dgbudget.rules.reconciliation_verdict import NOTHING_TO_COMPARE, Reconciliation
 
 _UNTOLD = "pytest never said that it finished, so the statement was not waited for"
 _STOPPED = "the run was stopped, so the statement was not waited for"
@@ -62,13 +62,13 @@ class Closing:
         await self._note(self._ledger.end_invocation, exit_status)
         facts = await self._ledger_thread.call(self._ledger.facts)
         # An emulator knows what it served itself, and ours lives no longer than we do.
-        question = question_of(self._run_config, facts, None if self._run_config.billed else frozenset(run.dialled))
-        known = self._known_without_asking(question, exit_status, wait=wait)
+        task = task_of(self._run_config, facts, None if self._run_config.billed else frozenset(run.dialled))
+        known = self._known_without_asking(task, exit_status, wait=wait)
         if known is not None:
-            return await self._finished(question, known)
-        so_far = not_asked(question, "pending", _UNDER_WAY).to_json(facts)
+            return await self._finished(task, known)
+        so_far = reconciliation_figures(not_asked(task, "pending", _UNDER_WAY), facts)
         first = asyncio.ensure_future(self._report(replace(facts, reconciliation=so_far), reconciling=True))
-        self._reconciling = asyncio.ensure_future(self._reconcile(question, first))
+        self._reconciling = asyncio.ensure_future(self._reconcile(task, first))
         return await first
 
     async def reconciled(self, within: float) -> FinishedRun | None:
@@ -84,47 +84,47 @@ class Closing:
             await asyncio.wait([self._reconciling])
 
     def _known_without_asking(
-        self, question: Question, exit_status: int | None, *, wait: bool
+        self, task: ReconciliationTask, exit_status: int | None, *, wait: bool
     ) -> Reconciliation | None:
         if self._run_config.reconcile == "off":
-            return switched_off(question)
-        if not question.sessions():
-            if question.left_out():
-                return not_asked(question, "inconclusive")
-            return not_asked(question, "reconciled", NOTHING_TO_COMPARE)
+            return Reconciliation(verdict="off", tolerance=task.tolerance)
+        if not task.sessions():
+            if task.left_out():
+                return not_asked(task, "inconclusive")
+            return not_asked(task, "reconciled", NOTHING_TO_COMPARE)
         if exit_status is None or not wait:
-            return not_asked(question, "pending", _UNTOLD if exit_status is None else _STOPPED)
+            return not_asked(task, "pending", _UNTOLD if exit_status is None else _STOPPED)
         if self._run_config.billed and self._run_config.api_url is None:
-            return not_asked(question, "inconclusive", _NO_API)
+            return not_asked(task, "inconclusive", _NO_API)
         if not self._run_config.reconcile_timeout_ms:
-            return not_asked(question, "pending", _NO_TIME)
+            return not_asked(task, "pending", _NO_TIME)
         return None
 
-    async def _reconcile(self, question: Question, first: asyncio.Future[FinishedRun]) -> FinishedRun:
-        result = await self._asked(question)
+    async def _reconcile(self, task: ReconciliationTask, first: asyncio.Future[FinishedRun]) -> FinishedRun:
+        result = await self._asked(task)
         await asyncio.wait([first])  # else that report could be written over the last one
-        return await self._finished(question, result)
+        return await self._finished(task, result)
 
-    async def _asked(self, question: Question) -> Reconciliation:
+    async def _asked(self, task: ReconciliationTask) -> Reconciliation:
         try:
             access = (await self._vendor()).access
         except EmulatorLost as lost:
-            return not_asked(question, "inconclusive", str(lost))
+            return not_asked(task, "inconclusive", str(lost))
         assert access is not None
         timeout = self._run_config.reconcile_timeout_ms / 1000
-        return await ask_for_statement(question, access, timeout, self._given_up)
+        return await ask_for_statement(task, access, timeout, self._given_up)
 
-    async def _finished(self, question: Question, result: Reconciliation) -> FinishedRun:
+    async def _finished(self, task: ReconciliationTask, result: Reconciliation) -> FinishedRun:
         """Keep the result in the ledger, with what it says of leases that nobody here saw end, and report it."""
-        if left_out := question.left_out():
+        if left_out := task.left_out():
             result = replace(result, reasons=(*result.reasons, _OTHER_EMULATOR.format(left_out)))
-        facts = question.facts
-        stated, plain = stated_leases(facts, result.stated_ms), result.to_json(facts)
+        facts = task.facts
+        stated, figures = stated_leases(facts, result.stated_ms), reconciliation_figures(result, facts)
         for lease, ms in stated.items():
             await self._note(self._ledger.correct_charge, lease, ms)
-        await self._note(self._ledger.record_reconciliation, plain)
+        await self._note(self._ledger.record_reconciliation, figures)
         leases = (replace(lease, stated_ms=stated.get(lease.id, lease.stated_ms)) for lease in facts.leases)
-        return await self._report(replace(facts, leases=tuple(leases), reconciliation=plain), reconciling=False)
+        return await self._report(replace(facts, leases=tuple(leases), reconciliation=figures), reconciling=False)
 
     async def _note(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         try:

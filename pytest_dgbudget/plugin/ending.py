@@ -9,7 +9,6 @@ import pytest
 from pytest_dgbudget.plugin.state import State
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.ledger.facts import RunFacts
     from pytest_dgbudget.report.document import FinishedRun
 
 _RAN_TO_ITS_END = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -113,41 +112,8 @@ def _without_document(notice: str) -> FinishedRun:
 
 
 def _report_without_gateway(state: State, exit_status: int) -> FinishedRun:
-    """A budget was given and nothing asked for a session: that is a result, too."""
     from pytest_dgbudget.report.document import write_report
+    from pytest_dgbudget.report.unused_run import unused_run
 
-    return write_report(_facts_without_gateway(state, exit_status), state.run_config.report_dir, "", ())
-
-
-def _facts_without_gateway(state: State, exit_status: int) -> RunFacts:
-    from dataclasses import replace
-
-    from pytest_dgbudget.ledger.facts import InvocationFacts, RunFacts
-    from pytest_dgbudget.model import utc_now
-    from pytest_dgbudget.reconcile.polling import not_asked, switched_off
-    from pytest_dgbudget.reconcile.question import question_of
-    from pytest_dgbudget.reconcile.result import NOTHING_TO_COMPARE
-
-    run_config = state.run_config
-    invocation = InvocationFacts(
-        id="",
-        budget_ms=run_config.budget_ms,
-        started_at=state.started_at,
-        finished_at=utc_now(),
-        exit_status=exit_status,
-    )
-    facts = RunFacts(
-        id=run_config.run_id,
-        target=run_config.target,
-        billed=run_config.billed,
-        tag=run_config.tag,
-        invocations=(invocation,),
-        attempts=(),
-        leases=(),
-        sessions=(),
-        reconciliation=None,
-    )
-    question = question_of(run_config, facts)
-    is_off = run_config.reconcile == "off"
-    result = switched_off(question) if is_off else not_asked(question, "reconciled", NOTHING_TO_COMPARE)
-    return replace(facts, reconciliation=result.to_json(facts))
+    facts = unused_run(state.run_config, state.started_at, exit_status)
+    return write_report(facts, state.run_config.report_dir, "", ())

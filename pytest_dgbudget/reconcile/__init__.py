@@ -1,5 +1,5 @@
-"""Reconciliation: what the ledger has of a run, held against what the vendor's statement says.
+"""Reading the vendor's statement of a run.
 
-``question`` is what is asked, ``snapshot`` what has been answered so far, ``result`` what that comes to; ``polling``
-goes on until nothing is left to wait for. The rules themselves are in ``rules.reconciliation``.
+``task`` is what is to be reconciled, ``snapshot`` reads the statement, and ``polling`` goes on until nothing is left to
+wait for. What the snapshots come to is judged in ``rules.reconciliation_verdict``.
 """

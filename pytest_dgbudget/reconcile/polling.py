@@ -1,4 +1,4 @@
-"""The loop: ask for the statement until it has settled."""
+"""The loop: read the statement until it has settled."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from pytest_dgbudget.deepgram.timeout import Timeout
-from pytest_dgbudget.reconcile.question import Question
-from pytest_dgbudget.reconcile.result import Reconciliation
-from pytest_dgbudget.reconcile.snapshot import Statement
-from pytest_dgbudget.rules.reconciliation import Verdict, match
+from pytest_dgbudget.reconcile.snapshot import StatementReader
+from pytest_dgbudget.reconcile.task import ReconciliationTask
+from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, judge, may_change
 
 if TYPE_CHECKING:
     from pytest_dgbudget.deepgram.management import ManagementApi
@@ -18,28 +17,19 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
 
 def reconcile(
-    question: Question, api: ManagementApi, patience: Timeout, tell: Callable[[Reconciliation], None]
+    task: ReconciliationTask, api: ManagementApi, timeout: Timeout, report: Callable[[Reconciliation], None]
 ) -> None:
-    """Ask until nothing is left to wait for, or patience ends; ``tell`` gets every result, and the last one counts."""
-    statement = Statement(question, api, patience)
+    """Read until nothing is left to wait for or the time is up. ``report`` gets every result; the last one counts."""
+    sessions = task.sessions()
+    reader = StatementReader(sessions, task.started_at, api, timeout)
     for longest_pause in _pauses():
-        result = statement.look()
-        tell(result)
-        # The last look is to come near the end, and not where the next pause no longer fits.
-        pause = min(longest_pause, max(_FIRST_PAUSE_SECONDS, patience.left() / 2))
-        if not statement.may_change(result) or not patience.pause(pause):
+        snapshot = reader.read()
+        result = judge(sessions, snapshot, task.terms_at(snapshot.taken_at_ms))
+        report(result)
+        # The last reading is to come near the end, and not where the next pause no longer fits.
+        pause = min(longest_pause, max(_FIRST_PAUSE_SECONDS, timeout.left() / 2))
+        if not may_change(sessions, snapshot, result) or not timeout.pause(pause):
             return
-
-
-def not_asked(question: Question, verdict: Verdict, *reasons: str) -> Reconciliation:
-    """Say how things stand when the vendor is not asked, and why it isn't."""
-    lines = match(question.sessions(), (), question.terms_now().unasked())
-    return Reconciliation(verdict=verdict, tolerance=question.tolerance, lines=lines, reasons=reasons)
-
-
-def switched_off(question: Question) -> Reconciliation:
-    """Say that nobody wants to know."""
-    return Reconciliation(verdict="off", tolerance=question.tolerance, lines=(), reasons=())
 
 
 def _pauses() -> Iterator[float]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts
 from pytest_dgbudget.model import was_cut
 from pytest_dgbudget.paths import make_folder
+from pytest_dgbudget.report.reconciliation_figures import NOT_RECONCILED, ReconciliationFigures
 from pytest_dgbudget.rules.attempts import AttemptVerdict, attempt_figures, seconds_or_none
 from pytest_dgbudget.units import seconds
 
@@ -85,13 +86,13 @@ class SessionFigures(TypedDict):
 
 
 class UsageDocument(TypedDict):
-    """``usage.json``; ``reconciliation`` is as ``Reconciliation.to_json`` has it."""
+    """``usage.json``."""
 
     schema: str
     run: RunFigures
     tests: list[AttemptEntry]
     sessions: list[SessionFigures]
-    reconciliation: Mapping[str, Any]
+    reconciliation: ReconciliationFigures
 
 
 class FinishedRun(TypedDict):
@@ -138,17 +139,6 @@ def write_report(
     }
 
 
-_NOT_RECONCILED: dict[str, Any] = {
-    "verdict": "off",
-    "checked_at": None,
-    "project": None,
-    "tolerance": None,
-    "reasons": [],
-    "lines": [],
-    "totals": None,
-}
-
-
 def usage_document(facts: RunFacts) -> UsageDocument:
     """Build the whole document of a run."""
     attempts = {attempt.id: attempt for attempt in facts.attempts}
@@ -160,7 +150,7 @@ def usage_document(facts: RunFacts) -> UsageDocument:
         "run": _run(facts, tests),
         "tests": tests,
         "sessions": [_session(session, attempts[session.attempt]) for session in facts.sessions],
-        "reconciliation": facts.reconciliation or _NOT_RECONCILED,
+        "reconciliation": cast(ReconciliationFigures, facts.reconciliation) or NOT_RECONCILED,
     }
 
 

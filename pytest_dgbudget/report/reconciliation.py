@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 from pytest_dgbudget.report.document import RunFigures, UsageDocument
-from pytest_dgbudget.rules.reconciliation import AGREEING, Tolerance
+from pytest_dgbudget.report.reconciliation_figures import LineFigures, ReconciliationFigures
+from pytest_dgbudget.rules.reconciliation import AGREEING, LineClass, Tolerance
 from pytest_dgbudget.units import known_sum, seconds
 
 _MOST_SENTENCES = 10
-
-Line = Mapping[str, Any]
 
 
 def verdict_line(document: UsageDocument) -> str | None:
@@ -46,64 +44,75 @@ def sentences(document: UsageDocument) -> list[str]:
     return said
 
 
-def _totals_that_differ(reconciliation: Mapping[str, Any], run: RunFigures) -> Iterator[str]:
-    totals = reconciliation["totals"] or {}
-    for name, unit in (("hours", "seconds"), ("dollars", "usd")):
-        total = totals.get(name)
-        if total is not None and total["verdict"] == "discrepancy":
-            ours, theirs = (_amount(total[f"{side}_{unit}"], unit) for side in ("local", "vendor"))
-            yield (
-                f"the {name} under the tag dgbudget-{run['id']} are {theirs} in the statement, and {ours} by the "
-                "run's own sessions: look for the same --dg-run-id elsewhere, or ask Deepgram about the tag"
-            )
+def _totals_that_differ(reconciliation: ReconciliationFigures, run: RunFigures) -> Iterator[str]:
+    totals = reconciliation["totals"]
+    if totals is None:
+        return
+    hours, dollars = totals["hours"], totals["dollars"]
+    if hours["verdict"] == "discrepancy":
+        yield _total_that_differs("hours", _time(hours["local_seconds"]), _time(hours["vendor_seconds"]), run)
+    if dollars["verdict"] == "discrepancy":
+        yield _total_that_differs("dollars", _money(dollars["local_usd"]), _money(dollars["vendor_usd"]), run)
 
 
-def _amount(value: float | None, unit: str) -> str:
-    if value is None:
-        return "unknown"
-    return f"{value:.2f}s" if unit == "seconds" else f"${value:.4f}"
-
-
-def _duration(line: Line, document: UsageDocument) -> str:
-    more = "more" if line["delta_seconds"] > 0 else "less"
-    allowed = _tolerance(document).allowed_ms(round(1000 * line["local_seconds"]))
+def _total_that_differs(name: str, ours: str, theirs: str, run: RunFigures) -> str:
     return (
-        f"{_request(line)}: the statement has {line['vendor_seconds']:.2f}s, we metered {line['local_seconds']:.2f}s; "
-        f"{abs(line['delta_seconds']):.2f}s {more}, where --dg-tolerance allows {seconds(allowed):.2f}s. "
-        "Ask Deepgram support about this request id"
+        f"the {name} under the tag dgbudget-{run['id']} are {theirs} in the statement, and {ours} according to the "
+        "run's own sessions: look for the same --dg-run-id elsewhere, or ask Deepgram about the tag"
     )
 
 
-def _missing_at_vendor(line: Line, document: UsageDocument) -> str:
+def _time(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}s"
+
+
+def _money(value: float | None) -> str:
+    return "unknown" if value is None else f"${value:.4f}"
+
+
+def _duration(line: LineFigures, document: UsageDocument) -> str:
+    ours, delta, tolerance = line["local_seconds"], line["delta_seconds"], document["reconciliation"]["tolerance"]
+    assert ours is not None, "a duration that differs is known"
+    assert delta is not None, "a duration that differs is known"
+    assert tolerance is not None, "what was compared was compared within a tolerance"
+    within = Tolerance(ms=round(1000 * tolerance["seconds"]), share=tolerance["share"])
     return (
-        f"{_request(line)}: we metered {line['local_seconds']:.2f}s, and the statement does not have it although it "
-        f"should by now (dg_vendor_grace). Is --dg-project right ({document['reconciliation']['project']})?"
+        f"{_request(line)}: the statement has {_time(line['vendor_seconds'])}, we metered {_time(ours)}; that is "
+        f"{_time(abs(delta))} {'more' if delta > 0 else 'less'}, where --dg-tolerance allows "
+        f"{_time(seconds(within.allowed_ms(round(1000 * ours))))}. Ask Deepgram support about this request id"
     )
 
 
-def _missing_in_ledger(line: Line, document: UsageDocument) -> str:
+def _missing_at_vendor(line: LineFigures, document: UsageDocument) -> str:
     return (
-        f"{_request(line)}: the statement has {_amount(line['vendor_seconds'], 'seconds')} of it under the tag "
-        f"dgbudget-{document['run']['id']}, and this run never opened it. Does something else use this --dg-run-id?"
+        f"{_request(line)}: we metered {_time(line['local_seconds'])}, but it is not in the statement, although "
+        f"dg_vendor_grace is over. Is --dg-project right ({document['reconciliation']['project']})?"
     )
 
 
-def _duplicate(line: Line, document: UsageDocument) -> str:
+def _missing_in_ledger(line: LineFigures, document: UsageDocument) -> str:
     return (
-        f"{_request(line)}: the statement has rows of it that differ, {_amount(line['vendor_seconds'], 'seconds')} "
-        "together. Ask Deepgram support whether it was billed more than once"
+        f"{_request(line)}: the statement has it under the tag dgbudget-{document['run']['id']} (duration: "
+        f"{_time(line['vendor_seconds'])}), but this run never opened it. Does something else use this --dg-run-id?"
     )
 
 
-def _unconfirmed(line: Line, document: UsageDocument) -> str:
+def _duplicate(line: LineFigures, document: UsageDocument) -> str:
+    return (
+        f"{_request(line)}: the statement has several rows for it, and they differ (duration in total: "
+        f"{_time(line['vendor_seconds'])}). Ask Deepgram support whether it was billed more than once"
+    )
+
+
+def _unconfirmed(line: LineFigures, document: UsageDocument) -> str:
     if line["local_seconds"] is not None:
-        return f"{_request(line)}: we metered {line['local_seconds']:.2f}s, and the vendor never told its request id"
+        return f"{_request(line)}: we metered {_time(line['local_seconds'])}, but the vendor never sent a request id"
     if line["vendor_seconds"] is not None:
-        return f"{_request(line)}: nobody here saw its end; the statement has {line['vendor_seconds']:.2f}s"
-    return f"{_request(line)}: nobody here saw its end, so what was set aside for it is charged in full"
+        return f"{_request(line)}: nobody here saw its end; the statement has {_time(line['vendor_seconds'])}"
+    return f"{_request(line)}: nobody here saw its end, so everything set aside for it is charged"
 
 
-_SENTENCES = {
+_SENTENCES: Mapping[LineClass, Callable[[LineFigures, UsageDocument], str]] = {
     "duration": _duration,
     "missing-at-vendor": _missing_at_vendor,
     "missing-in-ledger": _missing_in_ledger,
@@ -112,13 +121,8 @@ _SENTENCES = {
 }
 
 
-def _request(line: Line) -> str:
+def _request(line: LineFigures) -> str:
     test = f" ({line['nodeid']})" if line["nodeid"] is not None else ""
     # The id is the vendor's own text, and the terminal obeys what it prints.
     shown = "".join(each if each.isprintable() else "?" for each in line["request_id"] or "without an id")[:100]
     return f"request {shown}{test}"
-
-
-def _tolerance(document: UsageDocument) -> Tolerance:
-    given = document["reconciliation"]["tolerance"]
-    return Tolerance(ms=round(1000 * given["seconds"]), share=given["share"])

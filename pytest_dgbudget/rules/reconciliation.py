@@ -1,4 +1,4 @@
-"""Usage records and the vendor's statement: one line for each pair, and what they say of the run.
+"""Usage records and the vendor's statement: one line for each pair, and what the lines come to.
 
 Pure: instants are milliseconds since 1970 (UTC), money is millionths of a US dollar. None is unknown, never zero.
 """
@@ -38,7 +38,7 @@ _BY_CLASS: dict[LineClass, Verdict] = {
 }
 AGREEING = {kind for kind, verdict in _BY_CLASS.items() if verdict == "reconciled"}
 
-# What may still change keeps the last word from being spoken.
+# While something may still change, nothing less grave is final.
 _GRAVEST_FIRST: tuple[Verdict, ...] = ("discrepancy", "pending", "inconclusive", "reconciled")
 
 
@@ -71,7 +71,7 @@ class OwnSession:
 class VendorRow:
     """What the statement says of one request. ``tagged`` is None where it shows no tags.
 
-    Until it is ``settled``, its figures may still change. ``created`` is as it came: it tells rows apart.
+    Until it is ``settled``, its figures may still change. ``created`` is as it came: it distinguishes rows.
     """
 
     request_id: str
@@ -103,7 +103,7 @@ class Line:
 class Terms:
     """What two figures are compared by: for ``grace_ms`` after a session's end, the statement may lack it.
 
-    None is for ever.
+    None is forever.
     """
 
     tolerance: Tolerance
@@ -125,15 +125,21 @@ def match(sessions: Sequence[OwnSession], rows: Iterable[VendorRow], terms: Term
 
     A row that is met twice is one row. Rows that are neither ours nor under our tag are somebody else's: no line.
     """
-    theirs: dict[str, set[VendorRow]] = {}
-    for row in rows:
-        theirs.setdefault(row.request_id, set()).add(row)
+    theirs = rows_by_request(rows)
     lines = [
         _line(request_id, own, theirs.pop(request_id, set()) if request_id is not None else set(), terms)
         for request_id, own in _by_request(sessions)
     ]
-    strangers = {id_: found for id_, found in theirs.items() if any(row.tagged for row in found)}
-    return (*lines, *(_line(request_id, [], strangers[request_id], terms) for request_id in sorted(strangers)))
+    unknown_rows = {id_: found for id_, found in theirs.items() if any(row.tagged for row in found)}
+    return (*lines, *(_line(request_id, [], unknown_rows[request_id], terms) for request_id in sorted(unknown_rows)))
+
+
+def rows_by_request(rows: Iterable[VendorRow]) -> dict[str, set[VendorRow]]:
+    """Group rows by their request id; a row that is met twice is one row."""
+    groups: dict[str, set[VendorRow]] = {}
+    for row in rows:
+        groups.setdefault(row.request_id, set()).add(row)
+    return groups
 
 
 def _by_request(sessions: Sequence[OwnSession]) -> list[tuple[str | None, list[OwnSession]]]:
@@ -159,7 +165,7 @@ def _line(request_id: str | None, own: list[OwnSession], rows: set[VendorRow], t
 
 
 def _counted(rows: set[VendorRow]) -> list[VendorRow]:
-    """The settled rows; without one, the one that says most: a row that is seen before and behind its settling."""
+    """The settled rows; without one, the row that says most: it may have been seen before and after it settled."""
     settled = [row for row in rows if row.settled]
     return settled or sorted(rows, key=_how_much_it_says)[-1:]
 
@@ -187,7 +193,7 @@ def _class(
 
 
 def _by_duration(own_ms: int, vendor_ms: int | None, tolerance: Tolerance) -> LineClass:
-    """A row that promises no duration is matched by its id; the hours of the run's tag then tell the time."""
+    """A row without a duration is matched by its id; its time is then checked by the hours of the run's tag."""
     if vendor_ms is None:
         return "matched"
     apart_ms, allowed_ms = abs(vendor_ms - own_ms), tolerance.allowed_ms(own_ms)
@@ -197,21 +203,8 @@ def _by_duration(own_ms: int, vendor_ms: int | None, tolerance: Tolerance) -> Li
 
 
 def judge_lines(lines: Iterable[Line]) -> Verdict:
-    """Say what the lines come to."""
+    """Return the verdict that the lines come to."""
     return gravest(_BY_CLASS[line.kind] for line in lines)
-
-
-def judge_total(own: int, vendor: int, allowed: int, *, all_known: bool, may_grow: bool) -> Verdict:
-    """Compare two sums of one unit, which may lie ``allowed`` apart.
-
-    ``all_known``: ``own`` is the whole of it and not just what was seen. ``may_grow``: the vendor's may be late.
-    Nothing at all is late, however little ours is.
-    """
-    if vendor < own - allowed or vendor == 0 < own:
-        return "pending" if may_grow else "discrepancy"
-    if not all_known:
-        return "inconclusive"
-    return "reconciled" if vendor <= own + allowed else "discrepancy"
 
 
 def gravest(verdicts: Iterable[Verdict]) -> Verdict:

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from pytest_dgbudget.gateway.closing import Closing
-from pytest_dgbudget.reconcile.question import Question
+from pytest_dgbudget.reconcile.task import ReconciliationTask
 from pytest_dgbudget.report.document import FinishedRun, without_document
 
 
@@ -27,7 +27,7 @@ async def test_the_last_report_waits_for_the_first_however_soon_the_statement_co
     monkeypatch.setattr(Closing, "_asked", at_once)
     monkeypatch.setattr(Closing, "_finished", write)
     first: asyncio.Future[FinishedRun] = asyncio.get_running_loop().create_future()
-    reconciling = asyncio.ensure_future(object.__new__(Closing)._reconcile(cast(Question, None), first))
+    reconciling = asyncio.ensure_future(object.__new__(Closing)._reconcile(cast(ReconciliationTask, None), first))
     for _ in range(10):
         await asyncio.sleep(0)
     assert written == []

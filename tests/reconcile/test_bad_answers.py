@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from pytest_dgbudget.reconcile.result import Reconciliation
-from tests.reconcile.asking import KEY, Asking, billed, kinds, own
+from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
+from tests.reconcile.comparison import KEY, Comparison, billed, kinds, own
 from tests.support.statement import PROJECT, Answer, Asked, Bill, refusal
 
 CALLS = ["projects", "list", "get", "usage", "billing"]
@@ -58,7 +58,7 @@ def within(seconds: float, ask: Callable[[], Reconciliation]) -> Reconciliation:
 )
 def test_a_refusal_of_any_call_is_inconclusive_and_said_at_once(bill: Bill, call: str, answer: Answer) -> None:
     failing(bill, call, answer)
-    result = within(5, lambda: Asking(bill).about(own("r", 10)))
+    result = within(5, lambda: Comparison(bill).of(own("r", 10)))
     assert result.verdict == "inconclusive"
     assert any(f"HTTP {answer.status}" in reason for reason in result.reasons), result.reasons
     assert len(bill.calls(call)) == 1
@@ -73,7 +73,7 @@ def test_a_temporary_failure_of_any_call_is_tried_again_until_the_time_is_over(
     bill: Bill, call: str, answer: Answer
 ) -> None:
     failing(bill, call, answer)
-    result = within(5, lambda: Asking(bill, timeout=0.6).about(own("r", 10)))
+    result = within(5, lambda: Comparison(bill, timeout=0.6).of(own("r", 10)))
     assert result.verdict == "inconclusive"
     assert any(f"HTTP {answer.status}: LATER: later" in reason for reason in result.reasons), result.reasons
     assert len(bill.calls(call)) > 1
@@ -83,7 +83,7 @@ def test_a_temporary_failure_of_any_call_is_tried_again_until_the_time_is_over(
 def test_a_temporary_failure_that_passes_leaves_no_trace(bill: Bill, call: str) -> None:
     failing(bill, call, refusal(503, "LATER", "later"))
     bill.overrides[call] = lambda _: refusal(503, "LATER", "later") if len(bill.calls(call)) < 3 else None
-    result = Asking(bill).about(own("r", 10))
+    result = Comparison(bill).of(own("r", 10))
     assert (result.verdict, result.reasons) == ("reconciled", ())
 
 
@@ -96,7 +96,7 @@ def test_retry_after_is_waited_for(bill: Bill) -> None:
         return refusal(429, "TOO_MANY_REQUESTS", "", Retry_After="1") if len(at) == 1 else None
 
     bill.overrides["usage"] = usage
-    assert Asking(bill).about(own("r", 10)).verdict == "reconciled"
+    assert Comparison(bill).of(own("r", 10)).verdict == "reconciled"
     assert at[1] - at[0] >= 1
 
 
@@ -106,7 +106,7 @@ def test_retry_after_is_waited_for(bill: Bill) -> None:
 def test_retry_after_never_makes_a_run_longer(bill: Bill, header: str) -> None:
     bill.entries = lambda: [billed("r", 10)]
     bill.overrides["list"] = lambda _: refusal(429, "TOO_MANY_REQUESTS", "", Retry_After=header)
-    assert within(5, lambda: Asking(bill, timeout=0.5).about(own("r", 10))).verdict == "inconclusive"
+    assert within(5, lambda: Comparison(bill, timeout=0.5).of(own("r", 10))).verdict == "inconclusive"
 
 
 def test_who_says_to_come_back_within_the_time_is_asked_again_then_and_not_before(bill: Bill) -> None:
@@ -119,7 +119,7 @@ def test_who_says_to_come_back_within_the_time_is_asked_again_then_and_not_befor
         return refusal(429, "TOO_MANY_REQUESTS", "", Retry_After="2") if len(at) == 1 else None
 
     bill.overrides["list"] = listed
-    result = within(5, lambda: Asking(bill, timeout=3).about(own("r", 10)))
+    result = within(5, lambda: Comparison(bill, timeout=3).of(own("r", 10)))
     assert (result.verdict, result.reasons) == ("reconciled", ())
     assert len(at) == 2
     assert at[1] - at[0] >= 2
@@ -128,7 +128,7 @@ def test_who_says_to_come_back_within_the_time_is_asked_again_then_and_not_befor
 def test_who_says_to_come_back_after_the_end_is_not_asked_again(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10)]
     bill.overrides["list"] = lambda _: refusal(429, "TOO_MANY_REQUESTS", "", Retry_After="60")
-    result = within(5, lambda: Asking(bill).about(own("r", 10)))
+    result = within(5, lambda: Comparison(bill).of(own("r", 10)))
     assert (kinds(result), result.verdict) == (["matched"], "inconclusive")
     assert "it says to come back in 60s" in result.reasons[0]
     assert len(bill.calls("list")) == 1
@@ -137,7 +137,7 @@ def test_who_says_to_come_back_after_the_end_is_not_asked_again(bill: Bill) -> N
 def test_a_list_that_hangs_leaves_time_to_ask_for_ours(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10)]
     bill.overrides["list"] = _hang
-    result = within(10, lambda: Asking(bill, timeout=3).about(own("r", 10)))
+    result = within(10, lambda: Comparison(bill, timeout=3).of(own("r", 10)))
     assert (kinds(result), result.hours.verdict, result.verdict) == (["matched"], "reconciled", "inconclusive")
 
 
@@ -153,7 +153,7 @@ NO_JSON = [b"", b"<html>", b"\xff\xfe\x00", b"[]", b"null", b"7", b'"x"', b'{"a"
 @pytest.mark.parametrize("body", NO_JSON, ids=range(len(NO_JSON)))
 def test_what_is_no_json_object_is_inconclusive(bill: Bill, call: str, body: bytes) -> None:
     failing(bill, call, Answer(body))
-    result = within(5, lambda: Asking(bill).about(own("r", 10)))
+    result = within(5, lambda: Comparison(bill).of(own("r", 10)))
     assert result.verdict == "inconclusive"
     assert any("no JSON object" in reason for reason in result.reasons)
 
@@ -165,7 +165,7 @@ WRONG = [{}, {"requests": 7, "results": 7, "projects": 7}, {"requests": [7], "re
 @pytest.mark.parametrize("body", WRONG, ids=range(len(WRONG)))
 def test_a_body_of_another_form_is_inconclusive(bill: Bill, call: str, body: object) -> None:
     failing(bill, call, Answer.json(body))
-    result = within(5, lambda: Asking(bill).about(own("r", 10)))
+    result = within(5, lambda: Comparison(bill).of(own("r", 10)))
     assert result.verdict == "inconclusive"
     assert any("can't be read" in reason for reason in result.reasons)
 
@@ -174,14 +174,14 @@ def test_a_body_of_another_form_is_inconclusive(bill: Bill, call: str, body: obj
 def test_a_breakdown_without_a_figure_is_inconclusive(bill: Bill, figure: object) -> None:
     entry = {"agent_hours": figure, "grouping": {"tags": ["dgbudget-run"]}}
     failing(bill, "usage", Answer.json({"results": [entry]}))
-    result = Asking(bill).about(own("r", 10))
+    result = Comparison(bill).of(own("r", 10))
     assert (result.hours.verdict, result.verdict) == ("inconclusive", "inconclusive")
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_huge_body_is_not_read_to_its_end(bill: Bill, call: str) -> None:
     failing(bill, call, Answer(b'{"x":"' + b"x" * 33 * 2**20 + b'"}'))
-    result = within(20, lambda: Asking(bill).about(own("r", 10)))
+    result = within(20, lambda: Comparison(bill).of(own("r", 10)))
     assert result.verdict == "inconclusive"
     assert any("the answer is over 32 MiB" in reason for reason in result.reasons)
 
@@ -190,7 +190,7 @@ def test_pages_that_are_the_same_again_and_again_end(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10)]
     page = Answer.json({"page": 0, "limit": 1, "requests": [billed("r", 10).row()]})
     bill.overrides["list"] = lambda _: page
-    result = within(5, lambda: Asking(bill).about(own("r", 10)))
+    result = within(5, lambda: Comparison(bill).of(own("r", 10)))
     assert (kinds(result), result.verdict) == (["matched"], "inconclusive")
     assert "a page has nothing but what was on earlier ones" in result.reasons[0]
     assert len(bill.calls("list")) <= 4
@@ -204,7 +204,7 @@ def test_pages_that_never_end_leave_time_to_ask_for_ours(bill: Bill) -> None:
         return Answer.json({"page": 0, "limit": 1, "requests": [row]})
 
     bill.overrides["list"] = page
-    result = within(5, lambda: Asking(bill, timeout=1).about(own("r", 10)))
+    result = within(5, lambda: Comparison(bill, timeout=1).of(own("r", 10)))
     assert (kinds(result), result.verdict, result.hours.verdict) == (["matched"], "inconclusive", "reconciled")
     assert "too many requests to read them all" in result.reasons[0]
 
@@ -222,7 +222,7 @@ def test_a_project_with_a_hundred_thousand_requests_that_day_is_read_whole(bill:
         return Answer.json({"page": number, "limit": 1000, "requests": rows})
 
     bill.overrides["list"] = page
-    result = within(30, lambda: Asking(bill, timeout=30).about(own("r", 10)))
+    result = within(30, lambda: Comparison(bill, timeout=30).of(own("r", 10)))
     assert (kinds(result), result.verdict) == (["matched"], "reconciled")
     assert len(bill.calls("list")) == 101
 
@@ -232,8 +232,8 @@ def test_a_project_with_a_hundred_thousand_requests_that_day_is_read_whole(bill:
 
 def test_the_keys_only_project_is_used_and_a_given_one_is_not_looked_for(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10)]
-    assert Asking(bill).about(own("r", 10)).project == PROJECT
-    assert Asking(bill, project="mine").about(own("r", 10)).project == "mine"
+    assert Comparison(bill).of(own("r", 10)).project == PROJECT
+    assert Comparison(bill, project="mine").of(own("r", 10)).project == "mine"
     assert len(bill.calls("projects")) == 1
     assert bill.calls("list")[-1].path == "/v1/projects/mine/requests"
 
@@ -241,7 +241,7 @@ def test_the_keys_only_project_is_used_and_a_given_one_is_not_looked_for(bill: B
 @pytest.mark.parametrize(("projects", "said"), [([], "no project"), (["a", "b"], "2 projects (a, b)")])
 def test_without_just_one_project_somebody_has_to_name_one(bill: Bill, projects: list[str], said: str) -> None:
     bill.projects = projects
-    result = within(5, lambda: Asking(bill).about(own("r", 10)))
+    result = within(5, lambda: Comparison(bill).of(own("r", 10)))
     assert (kinds(result), result.verdict) == (["pending"], "inconclusive")
     said = f"the project's requests were not all read: the key sees {said}; name one with --dg-project"
     assert result.reasons == (said,)
@@ -250,14 +250,14 @@ def test_without_just_one_project_somebody_has_to_name_one(bill: Bill, projects:
 def test_what_could_not_be_asked_for_is_not_missing(bill: Bill) -> None:
     for call in ("list", "get", "usage"):
         bill.overrides[call] = lambda _: refusal(403, "INSUFFICIENT_PERMISSIONS", "")
-    result = Asking(bill, grace=0).about(own("r", 10, ago=1000))
+    result = Comparison(bill, grace=0).of(own("r", 10, ago=1000))
     assert (kinds(result), result.verdict) == (["pending"], "inconclusive")
 
 
 def test_an_answer_that_has_the_key_is_told_without_it(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10)]
     bill.overrides["list"] = lambda asked: Answer(f"you said {asked.authorization}\x1b[31m\n".encode(), 400)
-    result = Asking(bill).about(own("r", 10))
+    result = Comparison(bill).of(own("r", 10))
     assert "you said Token ***" in result.reasons[0]
     assert KEY not in str(result)
     assert result.reasons[0].isprintable()
@@ -268,14 +268,14 @@ def test_a_key_is_hidden_wherever_a_long_answer_is_cut(bill: Bill, at: int) -> N
     bill.entries = lambda: [billed("r", 10)]
     bill.overrides["list"] = lambda _: Answer(b"x" * at + KEY.encode(), 400)
     bill.overrides["usage"] = lambda _: Answer(b"x" * at + KEY.encode())
-    said = str(Asking(bill).about(own("r", 10)))
+    said = str(Comparison(bill).of(own("r", 10)))
     assert KEY[:8] not in said
 
 
 def test_a_project_that_is_not_there_says_nothing_of_its_requests(bill: Bill) -> None:
     for call in ("list", "get", "usage", "billing"):
         bill.overrides[call] = lambda _: Answer(b"UUID parsing failed: invalid length", 404)
-    result = within(5, lambda: Asking(bill, project="wrong", grace=0).about(own("r", 10, ago=1000)))
+    result = within(5, lambda: Comparison(bill, project="wrong", grace=0).of(own("r", 10, ago=1000)))
     assert (kinds(result), result.verdict) == (["pending"], "inconclusive")
     assert "UUID parsing failed" in result.reasons[0]
 
@@ -283,26 +283,26 @@ def test_a_project_that_is_not_there_says_nothing_of_its_requests(bill: Bill) ->
 @pytest.mark.parametrize("project", [KEY, "../x", "a b", "\x1b[31m", ""])
 def test_a_project_that_can_be_none_is_not_taken(bill: Bill, project: str) -> None:
     bill.projects = [project]
-    result = within(5, lambda: Asking(bill).about(own("r", 10)))
+    result = within(5, lambda: Comparison(bill).of(own("r", 10)))
     assert (result.project, result.verdict) == (None, "inconclusive")
 
 
 @pytest.mark.parametrize("body", [{}, {"response": {"x": 1}}, {"request": {"response": {"x": 1}}}, {"request_id": "q"}])
 def test_a_single_request_that_does_not_say_which_is_none(bill: Bill, body: object) -> None:
     bill.overrides["get"] = lambda _: Answer.json(body)
-    assert kinds(Asking(bill, timeout=0.3).about(own("r", 10))) == ["pending"]
+    assert kinds(Comparison(bill, timeout=0.3).of(own("r", 10))) == ["pending"]
 
 
 def test_the_key_follows_no_redirect(bill: Bill) -> None:
     with Bill(KEY) as elsewhere:
         bill.overrides["projects"] = lambda _: Answer(b"", 307, {"Location": f"{elsewhere.url}/v1/projects"})
-        assert Asking(bill).about(own("r", 10)).verdict == "inconclusive"
+        assert Comparison(bill).of(own("r", 10)).verdict == "inconclusive"
         assert elsewhere.asked == []
 
 
 @pytest.mark.parametrize("request_id", ["../keys", "..", ".", "a/b", "a?b=c", "", "x" * 201, "é\n"])
 def test_an_id_that_can_be_none_never_becomes_a_path(bill: Bill, request_id: str) -> None:
-    result = Asking(bill, timeout=0.2).about(own(request_id, 10))
+    result = Comparison(bill, timeout=0.2).of(own(request_id, 10))
     assert kinds(result) == ["pending"]
     assert {asked.call for asked in bill.asked} <= {"projects", "list", "usage"}
 
@@ -313,17 +313,17 @@ def test_a_loopback_api_is_asked_without_the_proxy_of_the_environment(
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     bill.entries = lambda: [billed("r", 10)]
-    assert Asking(bill).about(own("r", 10)).verdict == "reconciled"
+    assert Comparison(bill).of(own("r", 10)).verdict == "reconciled"
 
 
 def test_another_api_is_asked_through_the_proxy_of_the_environment(bill: Bill, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", bill.url)
-    Asking(bill, url="http://api.invalid", timeout=0.5).about(own("r", 10))
+    Comparison(bill, url="http://api.invalid", timeout=0.5).of(own("r", 10))
     assert bill.asked
 
 
 def test_nobody_listens(bill: Bill) -> None:
-    result = within(5, lambda: Asking(bill, url="http://127.0.0.1:1", timeout=0.6).about(own("r", 10)))
+    result = within(5, lambda: Comparison(bill, url="http://127.0.0.1:1", timeout=0.6).of(own("r", 10)))
     assert result.verdict == "inconclusive"
     assert "http://127.0.0.1:1 can't be reached: ConnectionRefusedError" in result.reasons[0]
 
@@ -331,7 +331,7 @@ def test_nobody_listens(bill: Bill) -> None:
 def test_somebody_listens_and_says_nothing(bill: Bill) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        result = within(5, lambda: Asking(bill, url=url, timeout=0.6).about(own("r", 10)))
+        result = within(5, lambda: Comparison(bill, url=url, timeout=0.6).of(own("r", 10)))
     assert result.verdict == "inconclusive"
     assert "can't be reached" in result.reasons[0]
 
@@ -340,7 +340,7 @@ def test_a_server_that_nobody_vouches_for_is_not_given_the_key(bill: Bill, tmp_p
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     with Bill(KEY, tls=context) as secret:
-        result = within(5, lambda: Asking(secret).about(own("r", 10)))
+        result = within(5, lambda: Comparison(secret).of(own("r", 10)))
         assert result.verdict == "inconclusive"
         assert "CERTIFICATE_VERIFY_FAILED" in result.reasons[0]
         assert secret.asked == []

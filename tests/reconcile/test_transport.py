@@ -9,7 +9,7 @@ import pytest
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.deepgram.transport import Transport
 from pytest_dgbudget.errors import ReconciliationError
-from tests.reconcile.asking import KEY
+from tests.reconcile.comparison import KEY
 from tests.support.statement import Answer, Asked, Bill, refusal
 
 LATER = refusal(429, "LATER", "later")

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from pytest_dgbudget.rules.reconciliation import Tolerance
-from tests.reconcile.asking import TAG, Asking, billed, kinds, own
+from tests.reconcile.comparison import TAG, Comparison, billed, kinds, own
 from tests.support.statement import Answer, Asked, Bill, Entry, refusal, unsettled
 
 
@@ -20,13 +20,13 @@ def ends_unsettled(bill: Bill, *entries: Entry) -> None:
 
 def test_what_agrees_is_matched_and_the_run_reconciled(bill: Bill) -> None:
     bill.entries = lambda: [billed("a", 10.04), billed("b", 3)]
-    result = Asking(bill).about(own("a", 10), own("b", 3))
+    result = Comparison(bill).of(own("a", 10), own("b", 3))
     assert (kinds(result), result.verdict, result.reasons) == (["matched", "matched"], "reconciled", ())
     assert [line.delta_ms for line in result.lines] == [40, 0]
     assert [line.micro_usd for line in result.lines] == [12_550, 3750]
     assert (result.hours.own, result.hours.vendor) == (13_000, 13_040)
     assert (result.dollars.own, result.dollars.vendor) == (16_300, 16_300)
-    assert result.checked_at is not None
+    assert result.checked_at_ms is not None
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,14 @@ def test_the_tolerance_decides(
     bill: Bill, vendor_seconds: float, tolerance: Tolerance, kind: str, verdict: str
 ) -> None:
     bill.entries = lambda: [billed("r", vendor_seconds)]
-    result = Asking(bill, tolerance=tolerance, timeout=1).about(own("r", 10))
+    result = Comparison(bill, tolerance=tolerance, timeout=1).of(own("r", 10))
     assert (kinds(result), result.verdict) == ([kind], verdict)
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["unsettled", "not there"])
 def test_what_is_not_settled_is_pending(bill: Bill, known: bool) -> None:
     ends_unsettled(bill, *([billed("r")] if known else []))
-    result = Asking(bill, timeout=0.3).about(own("r"))
+    result = Comparison(bill, timeout=0.3).of(own("r"))
     assert (kinds(result), result.verdict) == (["pending"], "pending")
     assert result.reasons[0] == "1 of 1 sessions are not in the statement yet, or not settled"
 
@@ -58,18 +58,18 @@ def test_what_is_not_settled_is_pending(bill: Bill, known: bool) -> None:
 @pytest.mark.parametrize("usd", [0, 0.0])
 def test_a_row_that_costs_nothing_has_not_settled(bill: Bill, usd: float) -> None:
     bill.entries = lambda: [billed("r", details={"usd": usd})]
-    assert kinds(Asking(bill, timeout=0.3).about(own("r"))) == ["pending"]
+    assert kinds(Comparison(bill, timeout=0.3).of(own("r"))) == ["pending"]
 
 
 def test_what_is_still_not_there_when_the_grace_is_over_is_missing(bill: Bill) -> None:
-    result = Asking(bill, timeout=0.3).about(own("r", ago=601))
+    result = Comparison(bill, timeout=0.3).of(own("r", ago=601))
     assert (kinds(result), result.verdict) == (["missing-at-vendor"], "discrepancy")
-    assert kinds(Asking(bill, timeout=0.3, grace=0).about(own("r"))) == ["missing-at-vendor"]
+    assert kinds(Comparison(bill, timeout=0.3, grace=0).of(own("r"))) == ["missing-at-vendor"]
 
 
 def test_what_is_under_our_tag_and_not_ours_is_missing_in_the_ledger(bill: Bill) -> None:
     bill.entries = lambda: [billed("r"), billed("strange", 60), Entry("foreign", 60), Entry("other", 9, tags=("x",))]
-    result = Asking(bill).about(own("r"))
+    result = Comparison(bill).of(own("r"))
     assert (kinds(result), result.verdict) == (["matched", "missing-in-ledger"], "discrepancy")
     assert result.lines[1].request_id == "strange"
     assert result.lines[1].vendor_ms == 60_000
@@ -78,7 +78,7 @@ def test_what_is_under_our_tag_and_not_ours_is_missing_in_the_ledger(bill: Bill)
 
 def test_rows_of_one_request_that_differ_are_a_duplicate(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10), billed("r", 10.01)]
-    result = Asking(bill).about(own("r"))
+    result = Comparison(bill).of(own("r"))
     assert (kinds(result), result.verdict) == (["duplicate"], "discrepancy")
     assert result.lines[0].vendor_ms == 20_010
 
@@ -86,25 +86,25 @@ def test_rows_of_one_request_that_differ_are_a_duplicate(bill: Bill) -> None:
 def test_rows_of_one_request_that_were_created_at_other_times_are_a_duplicate(bill: Bill) -> None:
     twice = billed("r", 10)
     bill.entries = lambda: [twice, replace(twice, created=twice.created - timedelta(seconds=60))]
-    assert kinds(Asking(bill).about(own("r"))) == ["duplicate"]
+    assert kinds(Comparison(bill).of(own("r"))) == ["duplicate"]
 
 
 def test_two_sessions_of_one_request_id_are_one_line_and_count_once(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 20)]
-    result = Asking(bill, timeout=1).about(own("r", 10, id="one", ago=5000), own("r", 10, id="two", ago=5000))
+    result = Comparison(bill, timeout=1).of(own("r", 10, id="one", ago=5000), own("r", 10, id="two", ago=5000))
     assert (kinds(result), result.hours.verdict, result.verdict) == (["matched"], "reconciled", "reconciled")
 
 
 def test_a_session_whose_end_nobody_saw_is_unconfirmed(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 7)]
-    result = Asking(bill).about(own("r", None, closed_by="gateway-lost", confirmed=0))
+    result = Comparison(bill).of(own("r", None, closed_by="gateway-lost", confirmed=0))
     assert (kinds(result), result.verdict) == (["unconfirmed"], "inconclusive")
     assert result.lines[0].vendor_ms == 7000
     assert "1 of 1 sessions can't be compared" in result.reasons[0]
 
 
 def test_a_session_without_a_request_id_is_unconfirmed_and_nothing_is_asked_for(bill: Bill) -> None:
-    result = Asking(bill).about(own(None, 1, tagged=0))
+    result = Comparison(bill).of(own(None, 1, tagged=0))
     assert (kinds(result), result.verdict) == (["unconfirmed"], "inconclusive")
     assert not bill.calls("get")
 
@@ -112,7 +112,7 @@ def test_a_session_without_a_request_id_is_unconfirmed_and_nothing_is_asked_for(
 def test_a_dial_that_never_opened_is_no_session(bill: Bill) -> None:
     bill.entries = lambda: [billed("r")]
     refused = own(None, 0.1, handshake_ms=None, closed_by="refused", id="x", tagged=0)
-    assert kinds(Asking(bill).about(own("r"), refused)) == ["matched"]
+    assert kinds(Comparison(bill).of(own("r"), refused)) == ["matched"]
 
 
 # Hours and dollars ----------------------------------------------------------------------------------------------------
@@ -120,19 +120,19 @@ def test_a_dial_that_never_opened_is_no_session(bill: Bill) -> None:
 
 def test_a_row_without_a_duration_is_matched_by_its_id_and_the_hours_tell_the_time(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10, details={"duration": None})]
-    result = Asking(bill).about(own("r", 10))
+    result = Comparison(bill).of(own("r", 10))
     assert (kinds(result), result.verdict, result.lines[0].vendor_ms) == (["matched"], "reconciled", None)
     bill.entries = lambda: [billed("r", 30, details={"duration": None})]
-    assert Asking(bill).about(own("r", 10)).verdict == "discrepancy"
+    assert Comparison(bill).of(own("r", 10)).verdict == "discrepancy"
 
 
 def test_hours_that_are_late_are_pending_until_the_grace_is_over(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10)]
     bill.overrides["usage"] = lambda _: Answer.json({"results": []})
-    result = Asking(bill, timeout=0.3).about(own("r", 10))
+    result = Comparison(bill, timeout=0.3).of(own("r", 10))
     assert (kinds(result), result.hours.verdict, result.verdict) == (["matched"], "pending", "pending")
     assert "the hours of the run's tag are not all in the statement yet" in result.reasons
-    late = Asking(bill, timeout=0.3, grace=0).about(own("r", 10))
+    late = Comparison(bill, timeout=0.3, grace=0).of(own("r", 10))
     assert (late.hours.verdict, late.verdict) == ("discrepancy", "discrepancy")
 
 
@@ -152,7 +152,7 @@ def test_hours_that_are_rounded_agree_within_the_tolerance_and_never_beyond_it(
     hours = math.ceil(sum(seconds) / 3600 / rounded_to) * rounded_to
     grouping = {"start": "2026-11-02", "end": "2026-11-02", "tags": [TAG]}
     bill.overrides["usage"] = lambda _: Answer.json({"results": [{"agent_hours": hours, "grouping": grouping}]})
-    result = Asking(bill, timeout=0.5).about(*(own(f"r{n}", each) for n, each in enumerate(seconds)))
+    result = Comparison(bill, timeout=0.5).of(*(own(f"r{n}", each) for n, each in enumerate(seconds)))
     assert (result.hours.verdict, result.verdict) == (verdict, verdict)
     assert (result.hours.own, result.hours.vendor) == (38_400, round(hours * 3_600_000))
 
@@ -161,22 +161,22 @@ def test_hours_that_are_rounded_to_nothing_are_no_agreement(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10)]
     grouping = {"start": "2026-11-02", "end": "2026-11-02", "tags": [TAG]}
     bill.overrides["usage"] = lambda _: Answer.json({"results": [{"agent_hours": 0.0, "grouping": grouping}]})
-    assert Asking(bill, timeout=0.3).about(own("r", 10)).verdict == "pending"
-    assert Asking(bill, timeout=0.3, grace=0).about(own("r", 10)).verdict == "discrepancy"
+    assert Comparison(bill, timeout=0.3).of(own("r", 10)).verdict == "pending"
+    assert Comparison(bill, timeout=0.3, grace=0).of(own("r", 10)).verdict == "discrepancy"
 
 
 def test_what_the_vendor_never_tagged_is_not_missed_in_the_hours_of_the_tag(bill: Bill) -> None:
     bill.entries = lambda: [billed("a", 10), billed("b", 60, tags=())]
-    assert Asking(bill).about(own("a", 10), own("b", 60, tagged=0)).verdict == "reconciled"
+    assert Comparison(bill).of(own("a", 10), own("b", 60, tagged=0)).verdict == "reconciled"
     bill.shows_tags_in_rows = False
-    assert Asking(bill).about(own("a", 10), own("b", 60, tagged=0)).verdict == "reconciled"
-    assert Asking(bill, timeout=0.3).about(own("a", 10), own("b", 60)).hours.verdict == "pending"
+    assert Comparison(bill).of(own("a", 10), own("b", 60, tagged=0)).verdict == "reconciled"
+    assert Comparison(bill, timeout=0.3).of(own("a", 10), own("b", 60)).hours.verdict == "pending"
 
 
 def test_hours_and_dollars_of_a_tag_that_is_not_shown_are_inconclusive(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10)]
     bill.shows_tags = False
-    result = Asking(bill).about(own("r", 10))
+    result = Comparison(bill).of(own("r", 10))
     assert (kinds(result), result.verdict) == (["matched"], "inconclusive")
     assert (result.hours.verdict, result.dollars.verdict) == ("inconclusive", "inconclusive")
     assert all("shows no tags" in reason for reason in result.reasons)
@@ -185,21 +185,21 @@ def test_hours_and_dollars_of_a_tag_that_is_not_shown_are_inconclusive(bill: Bil
 
 def test_tags_count_in_whatever_set_they_are(bill: Bill) -> None:
     bill.entries = lambda: [billed("a", 10, tags=("smoke", TAG)), billed("b", 5), Entry("c", 60, tags=("smoke",))]
-    result = Asking(bill).about(own("a", 10), own("b", 5))
+    result = Comparison(bill).of(own("a", 10), own("b", 5))
     assert (result.verdict, result.hours.vendor) == ("reconciled", 15_000)
 
 
 def test_dollars_under_the_tag_that_no_request_explains_are_a_discrepancy(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10)]
     bill.overrides["billing"] = lambda _: Answer.json({"results": [{"dollars": 9, "grouping": {"tags": [TAG]}}]})
-    result = Asking(bill, timeout=1).about(own("r", 10))
+    result = Comparison(bill, timeout=1).of(own("r", 10))
     assert (kinds(result), result.hours.verdict) == (["matched"], "reconciled")
     assert (result.dollars.verdict, result.verdict) == ("discrepancy", "discrepancy")
 
 
 def test_without_dollars_for_each_request_dollars_are_not_asked_for(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10, details={"usd": None})]
-    result = Asking(bill).about(own("r", 10))
+    result = Comparison(bill).of(own("r", 10))
     assert (result.verdict, result.dollars.verdict) == ("reconciled", "off")
     assert "prices" in result.reasons[0]
     assert not bill.calls("billing")
@@ -208,7 +208,7 @@ def test_without_dollars_for_each_request_dollars_are_not_asked_for(bill: Bill) 
 def test_dollars_that_are_ahead_of_the_rows_are_no_discrepancy(bill: Bill) -> None:
     bill.entries = lambda: [billed("a", 10), *unsettled([billed("b", 100)])]
     bill.overrides["billing"] = lambda _: Answer.json({"results": [{"dollars": 0.1375, "grouping": {"tags": [TAG]}}]})
-    result = Asking(bill, timeout=0.3).about(own("a", 10), own("b", 100))
+    result = Comparison(bill, timeout=0.3).of(own("a", 10), own("b", 100))
     assert (kinds(result), result.dollars.verdict) == (["matched", "pending"], "inconclusive")
     assert result.verdict == "pending"
 
@@ -216,7 +216,7 @@ def test_dollars_that_are_ahead_of_the_rows_are_no_discrepancy(bill: Bill) -> No
 def test_dollars_of_sessions_whose_time_nobody_knows_have_no_tolerance(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 7)]
     bill.overrides["billing"] = lambda _: Answer.json({"results": [{"dollars": 5, "grouping": {"tags": [TAG]}}]})
-    result = Asking(bill, timeout=1).about(own("r", None, closed_by="gateway-lost", confirmed=0))
+    result = Comparison(bill, timeout=1).of(own("r", None, closed_by="gateway-lost", confirmed=0))
     assert (result.dollars.verdict, result.verdict) == ("discrepancy", "discrepancy")
 
 
@@ -225,14 +225,14 @@ def test_a_stranger_shows_in_the_hours_of_the_tag_where_rows_show_no_tags(bill: 
     ours = [billed(f"r{number}", 3) for number in range(20)]
     bill.entries = lambda: [*ours, billed("strange", 9)]
     bill.shows_tags_in_rows = False
-    result = Asking(bill, timeout=1).about(*(own(f"r{number}", 3) for number in range(20)))
+    result = Comparison(bill, timeout=1).of(*(own(f"r{number}", 3) for number in range(20)))
     assert (set(kinds(result)), result.hours.verdict, result.verdict) == ({"matched"}, "discrepancy", "discrepancy")
 
 
 def test_hours_are_held_against_the_rows_where_those_have_durations(bill: Bill) -> None:
     """A vendor that adds a second and a half to each session stays within the tolerance of each."""
     bill.entries = lambda: [billed(f"r{number}", 4.5) for number in range(20)]
-    result = Asking(bill).about(*(own(f"r{number}", 3) for number in range(20)))
+    result = Comparison(bill).of(*(own(f"r{number}", 3) for number in range(20)))
     assert (set(kinds(result)), result.verdict) == ({"within-tolerance"}, "reconciled")
     assert (result.hours.own, result.hours.vendor) == (60_000, 90_000)
 
@@ -241,7 +241,7 @@ def test_hours_are_held_against_the_rows_where_those_have_durations(bill: Bill) 
 def test_no_hours_at_all_are_never_agreement(bill: Bill, duration: dict[str, None]) -> None:
     bill.entries = lambda: [billed(f"r{number}", 1, details=duration) for number in range(5)]
     bill.overrides["usage"] = lambda _: Answer.json({"results": []})
-    result = Asking(bill, timeout=0.3).about(*(own(f"r{number}", 1) for number in range(5)))
+    result = Comparison(bill, timeout=0.3).of(*(own(f"r{number}", 1) for number in range(5)))
     assert (set(kinds(result)), result.hours.verdict, result.verdict) == ({"matched"}, "pending", "pending")
 
 
@@ -250,14 +250,14 @@ def test_a_tag_that_the_statement_does_not_show_as_it_was_leaves_the_hours_open(
     bill: Bill, tags: tuple[str, ...]
 ) -> None:
     bill.entries = lambda: [billed("r", 10, tags=tags)]
-    result = Asking(bill, timeout=0.3).about(own("r", 10))
+    result = Comparison(bill, timeout=0.3).of(own("r", 10))
     assert (kinds(result), result.hours.verdict, result.verdict) == (["matched"], "inconclusive", "inconclusive")
     assert any("does not show the run's tag" in reason for reason in result.reasons)
 
 
 def test_a_session_whose_time_nothing_tells_is_not_reconciled(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 7200, tags=(), details={"duration": None, "usd": None})]
-    result = Asking(bill, timeout=0.3).about(own("r", 10, tagged=0))
+    result = Comparison(bill, timeout=0.3).of(own("r", 10, tagged=0))
     assert (kinds(result), result.verdict) == (["matched"], "inconclusive")
     assert "1 of 1 sessions have neither a duration nor the run's tag in the statement" in result.reasons
 
@@ -271,37 +271,37 @@ def test_it_is_asked_again_until_everything_has_settled(bill: Bill) -> None:
         return [settled] if len(bill.calls("list")) > 3 else unsettled([settled])
 
     bill.entries = entries
-    asking = Asking(bill)
-    assert asking.about(own("r", 10)).verdict == "reconciled"
-    assert [result.verdict for result in asking.results] == ["pending"] * 3 + ["reconciled"]
+    comparison = Comparison(bill)
+    assert comparison.of(own("r", 10)).verdict == "reconciled"
+    assert [result.verdict for result in comparison.results] == ["pending"] * 3 + ["reconciled"]
 
 
 def test_it_is_not_asked_again_when_nothing_can_change(bill: Bill) -> None:
     bill.entries = lambda: [billed("a", 10), billed("b", 60)]
-    asking = Asking(bill)
-    assert asking.about(own("a", 10), own("b", 10)).verdict == "discrepancy"
-    assert len(asking.results) == 1
+    comparison = Comparison(bill)
+    assert comparison.of(own("a", 10), own("b", 10)).verdict == "discrepancy"
+    assert len(comparison.results) == 1
 
 
 def test_only_what_the_list_lacks_is_asked_for_singly(bill: Bill) -> None:
     ends_unsettled(bill, billed("listed"))
-    Asking(bill, timeout=0.5).about(own("listed"), own("lacking"))
+    Comparison(bill, timeout=0.5).of(own("listed"), own("lacking"))
     assert {asked.path.rpartition("/")[2] for asked in bill.calls("get")} == {"lacking"}
 
 
 def test_the_last_look_comes_near_the_end(bill: Bill) -> None:
     ends_unsettled(bill, billed("r"))
     begun = time.monotonic()
-    Asking(bill, timeout=1.3).about(own("r"))
+    Comparison(bill, timeout=1.3).of(own("r"))
     assert time.monotonic() - begun > 1.05  # with doubled pauses alone, the last look would come after 0.7 s
 
 
 def test_a_look_that_fails_takes_nothing_back(bill: Bill) -> None:
     bill.entries = lambda: [billed("a", 10), *unsettled([billed("b", 10)])]
     bill.overrides["list"] = lambda _: refusal(503, "DOWN", "") if len(bill.calls("list")) > 1 else None
-    asking = Asking(bill, timeout=1)
-    result = asking.about(own("a", 10), own("b", 10))
-    assert len(asking.results) > 1
+    comparison = Comparison(bill, timeout=1)
+    result = comparison.of(own("a", 10), own("b", 10))
+    assert len(comparison.results) > 1
     assert (kinds(result), result.verdict) == (["matched", "pending"], "pending")
     assert not any("were not all read" in reason for reason in result.reasons)
 
@@ -309,16 +309,16 @@ def test_a_look_that_fails_takes_nothing_back(bill: Bill) -> None:
 def test_a_figure_that_was_read_stays_when_it_can_not_be_read_again(bill: Bill) -> None:
     bill.entries = lambda: [billed("a", 10), *unsettled([billed("b", 10)])]
     bill.overrides["usage"] = lambda _: refusal(503, "DOWN", "") if len(bill.calls("usage")) > 1 else None
-    asking = Asking(bill, timeout=1)
-    result = asking.about(own("a", 10), own("b", 10))
-    assert len(asking.results) > 1
+    comparison = Comparison(bill, timeout=1)
+    result = comparison.of(own("a", 10), own("b", 10))
+    assert len(comparison.results) > 1
     assert (result.hours.verdict, result.hours.vendor) == ("pending", 10_000)
 
 
 def test_a_run_over_midnight_asks_for_both_days_and_one_more(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10)]
     session = own("r", 10, opened_at="2026-11-02T23:59:58.000Z")
-    Asking(bill, timeout=0.2).about(session)
+    Comparison(bill, timeout=0.2).of(session)
     (usage, *_) = bill.calls("usage")
     today = session.closed_at or ""
     assert usage.value("start") == "2026-11-02"
@@ -340,7 +340,7 @@ def test_every_page_is_read_whichever_number_the_first_one_has(
     bill.page_base, bill.tells_page, bill.most_per_page = page_base, tells_page, 3
     strangers = [billed(f"x{number}", 1) for number in range(count)]
     bill.entries = lambda: [*strangers, billed("r", 10)]
-    result = Asking(bill, timeout=2).about(own("r", 10))
+    result = Comparison(bill, timeout=2).of(own("r", 10))
     assert kinds(result) == ["matched"] + ["missing-in-ledger"] * count
     assert not bill.calls("get")
 
@@ -350,7 +350,7 @@ def test_a_single_request_comes_wrapped_or_not(bill: Bill, wrapped: bool) -> Non
     bill.wrapped = wrapped
     bill.entries = lambda: [billed("r", 10)]
     bill.overrides["list"] = lambda _: Answer.json({"page": 0, "limit": 1000, "requests": []})
-    assert Asking(bill).about(own("r", 10)).verdict == "reconciled"
+    assert Comparison(bill).of(own("r", 10)).verdict == "reconciled"
     assert bill.calls("get")
 
 
@@ -364,13 +364,13 @@ def test_a_row_that_is_met_twice_while_paging_is_one_row(bill: Bill) -> None:
 
     bill.entries = lambda: [billed("a", 10), billed("b", 10)]
     bill.overrides["list"] = page
-    assert kinds(Asking(bill).about(own("a", 10), own("b", 10))) == ["matched", "matched"]
+    assert kinds(Comparison(bill).of(own("a", 10), own("b", 10))) == ["matched", "matched"]
 
 
 @pytest.mark.parametrize("tags", [TAG, f"smoke,{TAG}", f"smoke {TAG}", ["smoke", TAG]])
 def test_tags_of_a_row_may_be_a_text(bill: Bill, tags: object) -> None:
     bill.entries = lambda: [billed("r"), billed("strange", details={"tags": tags})]
-    assert kinds(Asking(bill).about(own("r")))[1:] == ["missing-in-ledger"]
+    assert kinds(Comparison(bill).of(own("r")))[1:] == ["missing-in-ledger"]
 
 
 @pytest.mark.parametrize(
@@ -381,13 +381,13 @@ def test_without_a_duration_the_time_from_created_to_completed_counts(bill: Bill
     row["response"] = {"details": {"tags": [TAG]}, "completed": completed}
     bill.entries = lambda: [billed("r")]
     bill.overrides["list"] = lambda _: Answer.json({"page": 0, "limit": 1000, "requests": [row]})
-    assert Asking(bill).about(own("r", 10)).lines[0].vendor_ms == 10_000
+    assert Comparison(bill).of(own("r", 10)).lines[0].vendor_ms == 10_000
 
 
 @pytest.mark.parametrize("entry", [7, "x", None, [], {}, {"request_id": 7}, {"request_id": "r", "response": [1]}])
 def test_rows_that_make_no_sense_are_no_rows(bill: Bill, entry: object) -> None:
     bill.overrides["list"] = lambda _: Answer.json({"page": 0, "limit": 1000, "requests": [entry]})
-    result = Asking(bill, timeout=0.3).about(own("r"))
+    result = Comparison(bill, timeout=0.3).of(own("r"))
     assert kinds(result) == ["pending"]
 
 
@@ -399,5 +399,5 @@ def test_durations_that_make_no_sense_are_unknown(bill: Bill, duration: object) 
     shown = str(duration) if duration in ("NaN", "Infinity") else Answer.json(duration).body.decode()
     bill.entries = lambda: [billed("r", 10)]
     bill.overrides["list"] = lambda _: Answer(body.replace(b"123.25", shown.encode()).replace(b'"completed"', b'"x"'))
-    result = Asking(bill, timeout=1).about(own("r", 10))
+    result = Comparison(bill, timeout=1).of(own("r", 10))
     assert (kinds(result), result.lines[0].vendor_ms) == (["matched"], None)

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_dgbudget.ledger.facts import RunFacts
-from pytest_dgbudget.reconcile.question import stated_leases
-from pytest_dgbudget.reconcile.result import Reconciliation, Total
+from pytest_dgbudget.reconcile.task import stated_leases
 from pytest_dgbudget.report.document import usage_document
+from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures, reconciliation_figures
 from pytest_dgbudget.rules.reconciliation import Line, Tolerance
+from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total
 from pytest_dgbudget.units import seconds
 
 from .facts import lease, run, runs, session
@@ -118,21 +119,21 @@ TOTALS = st.builds(Total, verdict=st.just("off"), own=MAYBE_MS, vendor=MAYBE_MS)
 @settings(deadline=None)
 @given(LINES, TOTALS, TOTALS)
 def test_i7_unknown_is_never_zero_in_a_reconciliation(lines: list[Line], hours: Total, dollars: Total) -> None:
-    told = to_json(lines=tuple(lines), hours=hours, dollars=dollars)
-    for shown, line in zip(told["lines"], lines, strict=True):
-        assert same(shown["local_seconds"], line.own_ms)
-        assert same(shown["vendor_seconds"], line.vendor_ms)
-        assert same(shown["delta_seconds"], line.delta_ms)
-        assert (shown["vendor_usd"] is None) == (line.micro_usd is None)
-    for name, unit, total in (("hours", "seconds", hours), ("dollars", "usd", dollars)):
-        shown = told["totals"][name]
-        assert (shown[f"local_{unit}"] is None, shown[f"vendor_{unit}"] is None) == (
-            total.own is None,
-            total.vendor is None,
-        )
+    shown = reconciled(lines=tuple(lines), hours=hours, dollars=dollars)
+    for figures, line in zip(shown["lines"], lines, strict=True):
+        assert same(figures["local_seconds"], line.own_ms)
+        assert same(figures["vendor_seconds"], line.vendor_ms)
+        assert same(figures["delta_seconds"], line.delta_ms)
+        assert (figures["vendor_usd"] is None) == (line.micro_usd is None)
+    totals = shown["totals"]
+    assert totals is not None
+    assert same(totals["hours"]["local_seconds"], hours.own)
+    assert same(totals["hours"]["vendor_seconds"], hours.vendor)
+    assert (totals["dollars"]["local_usd"] is None) == (dollars.own is None)
+    assert (totals["dollars"]["vendor_usd"] is None) == (dollars.vendor is None)
 
 
-def to_json(**fields: Any) -> dict[str, Any]:
+def reconciled(**fields: Any) -> ReconciliationFigures:
     """Return a reconciliation of no run in particular as usage.json has it."""
     tolerance = Tolerance(ms=2000, share=0.05)
-    return Reconciliation(verdict="off", tolerance=tolerance, reasons=(), **fields).to_json(run())
+    return reconciliation_figures(Reconciliation(verdict="off", tolerance=tolerance, **fields), run())

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.reconcile.result import Reconciliation, Total
 from pytest_dgbudget.report.document import UsageDocument, usage_document
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
+from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
 from pytest_dgbudget.rules.reconciliation import Line, Tolerance
+from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total
 from tests.report import facts
 
 
@@ -31,12 +32,14 @@ def document(*lines: Line, target: str = "live", **fields: Any) -> UsageDocument
         "tolerance": Tolerance(ms=2000, share=0.05),
         "lines": lines,
         "reasons": (),
-        "checked_at": facts.LATER,
+        "checked_at_ms": 1_793_613_660_000,
         "project": "project-1",
     }
     result = Reconciliation(**{**known, **fields})
     run = facts.run(target=target, billed=target == "live")
-    return usage_document(facts.run(target=target, billed=run.billed, reconciliation=result.to_json(run)))
+    return usage_document(
+        facts.run(target=target, billed=run.billed, reconciliation=reconciliation_figures(result, run))
+    )
 
 
 def test_what_agrees_is_one_line_with_both_sums_of_the_statement() -> None:
@@ -56,7 +59,7 @@ def test_unknown_sums_are_not_said() -> None:
 def test_a_comparison_that_was_switched_off_says_nothing_and_one_that_was_not_made_says_why() -> None:
     assert verdict_line(document(verdict="off")) is None
     made = document(
-        line(kind="pending", vendor_ms=None), verdict="pending", checked_at=None, reasons=("it was stopped",)
+        line(kind="pending", vendor_ms=None), verdict="pending", checked_at_ms=None, reasons=("it was stopped",)
     )
     assert verdict_line(made) == "reconciliation: pending"
     assert sentences(made) == ["it was stopped"]
@@ -75,11 +78,20 @@ def test_a_comparison_that_was_switched_off_says_nothing_and_one_that_was_not_ma
             {"kind": "missing-in-ledger", "sessions": (), "own_ms": None, "vendor_ms": 9000},
             ["request r:", "9.00s", "dgbudget-run", "--dg-run-id"],
         ),
-        ({"kind": "missing-in-ledger", "sessions": (), "own_ms": None, "vendor_ms": None}, ["unknown of it"]),
-        ({"kind": "duplicate", "vendor_ms": 6010}, ["rows of it that differ", "6.01s", "billed more than once"]),
+        ({"kind": "missing-in-ledger", "sessions": (), "own_ms": None, "vendor_ms": None}, ["duration: unknown"]),
+        (
+            {"kind": "duplicate", "vendor_ms": 6010},
+            ["several rows for it", "they differ", "6.01s", "billed more than once"],
+        ),
         ({"kind": "unconfirmed", "own_ms": None}, ["nobody here saw its end", "the statement has 3.01s"]),
-        ({"kind": "unconfirmed", "own_ms": None, "vendor_ms": None}, ["nobody here saw its end", "charged in full"]),
-        ({"kind": "unconfirmed", "vendor_ms": None, "request_id": None}, ["without an id", "metered 3.00s"]),
+        (
+            {"kind": "unconfirmed", "own_ms": None, "vendor_ms": None},
+            ["nobody here saw its end", "everything set aside for it is charged"],
+        ),
+        (
+            {"kind": "unconfirmed", "vendor_ms": None, "request_id": None},
+            ["without an id", "metered 3.00s", "never sent a request id"],
+        ),
     ],
 )
 def test_each_class_says_the_figures_and_what_to_do(fields: dict[str, Any], words: list[str]) -> None:

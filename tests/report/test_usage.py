@@ -244,8 +244,9 @@ def test_it_is_written_whole_and_readable_by_all(tmp_path: Path) -> None:
 def test_a_write_that_fails_leaves_the_old_report_and_nothing_else(tmp_path: Path) -> None:
     path = write_usage(document(), tmp_path)
     before = path.read_bytes()
+    unwritable: Any = {**document(), "reconciliation": {"z": object()}}
     with pytest.raises(TypeError):
-        write_usage({**document(), "reconciliation": {"z": object()}}, tmp_path)
+        write_usage(unwritable, tmp_path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 

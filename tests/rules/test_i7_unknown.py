@@ -12,14 +12,13 @@ from pytest_dgbudget.rules.reconciliation import (
     Tolerance,
     VendorRow,
     judge_lines,
-    judge_total,
     match,
 )
+from pytest_dgbudget.rules.reconciliation_verdict import judge_total
 from pytest_dgbudget.units import known_sum
 
-from .rows import rows
+from .reconciliation import NOW_MS, own_sessions, rows
 
-NOW_MS = 1_800_000_000_000
 IDS = st.sampled_from(["a", "b", "c"])
 # A zero that was measured is a figure like any other.
 FIGURES = st.none() | st.just(0) | st.integers(0, 100_000)
@@ -33,23 +32,11 @@ TERMS = st.builds(
 )
 
 
-@st.composite
-def own_sessions(draw: st.DrawFn) -> list[OwnSession]:
-    known = draw(st.lists(st.tuples(st.none() | IDS, FIGURES, st.none() | st.integers(0, 2_000_000)), max_size=5))
-    return [
-        OwnSession(
-            id=f"s{number}",
-            request_id=request_id,
-            ms=ms,
-            ended_at_ms=None if ago_ms is None else NOW_MS - ago_ms,
-            tagged=draw(st.booleans()),
-        )
-        for number, (request_id, ms, ago_ms) in enumerate(known)
-    ]
+OWN = own_sessions(IDS, FIGURES, 5)
 
 
 @settings(deadline=None, max_examples=200)
-@given(own_sessions(), ROWS, TERMS)
+@given(OWN, ROWS, TERMS)
 def test_i7_unknown_is_never_zero_in_a_line(sessions: list[OwnSession], rows: list[VendorRow], terms: Terms) -> None:
     for line in match(sessions, rows, terms):
         own = [session.ms for session in sessions if session.id in line.sessions]
@@ -62,7 +49,7 @@ def test_i7_unknown_is_never_zero_in_a_line(sessions: list[OwnSession], rows: li
 
 
 @settings(deadline=None, max_examples=200)
-@given(own_sessions(), ROWS, TERMS)
+@given(OWN, ROWS, TERMS)
 def test_i7_what_nobody_saw_end_or_has_no_id_agrees_with_nothing(
     sessions: list[OwnSession], rows: list[VendorRow], terms: Terms
 ) -> None:

@@ -12,9 +12,9 @@ from pytest_dgbudget.deepgram.management import ManagementApi
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.ledger.facts import RunFacts, SessionFacts
 from pytest_dgbudget.reconcile.polling import reconcile
-from pytest_dgbudget.reconcile.question import Question
-from pytest_dgbudget.reconcile.result import Reconciliation
+from pytest_dgbudget.reconcile.task import ReconciliationTask
 from pytest_dgbudget.rules.reconciliation import Tolerance
+from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from tests.report import facts
 from tests.support.statement import Bill, Entry
 
@@ -49,8 +49,8 @@ def run_of(sessions: Iterable[SessionFacts]) -> RunFacts:
 
 
 @dataclass
-class Asking:
-    """What was asked, of whom, and every result in turn."""
+class Comparison:
+    """Compares sessions with what a statement's server has of them, and keeps every result in turn."""
 
     bill: Bill
     timeout: float = 10
@@ -61,11 +61,11 @@ class Asking:
     url: str | None = None
     results: list[Reconciliation] = field(default_factory=list)
 
-    def about(self, *sessions: SessionFacts) -> Reconciliation:
-        question = Question(facts=run_of(sessions), tolerance=self.tolerance, grace_ms=round(self.grace * 1000))
+    def of(self, *sessions: SessionFacts) -> Reconciliation:
+        task = ReconciliationTask(facts=run_of(sessions), tolerance=self.tolerance, grace_ms=round(self.grace * 1000))
         access = ApiAccess(api_url=self.url or self.bill.url, key=self.key, project=self.project)
-        patience = Timeout(self.timeout)
-        reconcile(question, ManagementApi(access, TAG, patience), patience, self.results.append)
+        timeout = Timeout(self.timeout)
+        reconcile(task, ManagementApi(access, TAG, timeout), timeout, self.results.append)
         return self.results[-1]
 
 

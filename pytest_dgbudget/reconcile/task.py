@@ -1,8 +1,7 @@
-"""What is to be reconciled."""
+"""What is to be reconciled: a run's sessions as the ledger has them, and the terms of the comparison."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +9,14 @@ from datetime import datetime
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.model import read_instant
-from pytest_dgbudget.rules.reconciliation import OwnSession, Terms, Tolerance
+from pytest_dgbudget.rules import reconciliation_verdict as verdicts
+from pytest_dgbudget.rules.reconciliation import OwnSession, Terms, Tolerance, Verdict
+from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from pytest_dgbudget.units import known_sum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class ReconciliationTask:
     """A run's sessions, and by what they are compared. ``only``: the ids of those that can be; None: of all."""
 
     facts: RunFacts
@@ -23,12 +24,12 @@ class Question:
     grace_ms: int
     only: frozenset[str] | None = None
 
-    def terms_now(self) -> Terms:
-        """Return the terms of a comparison that is made now."""
-        return Terms(tolerance=self.tolerance, grace_ms=self.grace_ms, now_ms=time.time_ns() // 1_000_000)
+    def terms_at(self, now_ms: int) -> Terms:
+        """Return the terms of a comparison with what was read by ``now_ms``."""
+        return Terms(tolerance=self.tolerance, grace_ms=self.grace_ms, now_ms=now_ms)
 
     @property
-    def began(self) -> datetime:
+    def started_at(self) -> datetime:
         """When the first session was dialled."""
         return min(_instant(session.opened_at) for session in self.facts.sessions)
 
@@ -54,14 +55,19 @@ class Question:
         ]
 
 
-def question_of(run_config: RunConfig, facts: RunFacts, only: frozenset[str] | None = None) -> Question:
-    """Return the question that a run's configuration asks."""
+def task_of(run_config: RunConfig, facts: RunFacts, only: frozenset[str] | None = None) -> ReconciliationTask:
+    """Return what a run's configuration asks to be reconciled."""
     tolerance = Tolerance(ms=run_config.tolerance_ms, share=run_config.tolerance_share)
-    return Question(facts=facts, tolerance=tolerance, grace_ms=run_config.vendor_grace_ms, only=only)
+    return ReconciliationTask(facts=facts, tolerance=tolerance, grace_ms=run_config.vendor_grace_ms, only=only)
+
+
+def not_asked(task: ReconciliationTask, verdict: Verdict, *reasons: str) -> Reconciliation:
+    """Return how things stand when the vendor is not asked, and why it isn't."""
+    return verdicts.not_asked(task.sessions(), task.tolerance, verdict, *reasons)
 
 
 def stated_leases(facts: RunFacts, stated_ms: Mapping[str, int]) -> dict[str, int]:
-    """Return what each orphaned lease comes to, where each of its sessions was seen here or is in the statement."""
+    """Return the milliseconds of each orphaned lease whose sessions were each seen here or are in the statement."""
     leases = {}
     for lease in facts.leases:
         if lease.how == "orphaned":

@@ -1,4 +1,4 @@
-"""Which leases an answer changes, and how long one is asked for."""
+"""Which leases the statement changes, and how long it is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.ledger.facts import SessionFacts
-from pytest_dgbudget.reconcile.question import stated_leases
+from pytest_dgbudget.reconcile.task import stated_leases
 from tests.report import facts
 from tests.report.facts import lease, session
 
@@ -49,7 +49,7 @@ def test_a_long_run_is_not_looked_through_for_each_of_its_leases() -> None:
     assert Counted.times == 1
 
 
-def test_a_part_of_the_patience_ends_with_the_whole() -> None:
+def test_a_part_of_a_timeout_ends_with_the_whole() -> None:
     whole = Timeout(60)
     part = whole.part(0.5)
     assert 0 < part.left() <= 30

@@ -1,0 +1,139 @@
+"""The reconciliation as usage.json has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import TypedDict
+
+from pytest_dgbudget.ledger.facts import AttemptFacts, RunFacts
+from pytest_dgbudget.model import write_instant
+from pytest_dgbudget.rules.attempts import seconds_or_none
+from pytest_dgbudget.rules.reconciliation import Line, LineClass, Verdict
+from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total
+from pytest_dgbudget.units import seconds
+
+# ``class`` can't be the name of a field in a class's body.
+LineFigures = TypedDict(
+    "LineFigures",
+    {
+        "request_id": str | None,
+        "class": LineClass,
+        "nodeid": str | None,
+        "attempt": int | None,
+        "local_seconds": float | None,
+        "vendor_seconds": float | None,
+        "delta_seconds": float | None,
+        "vendor_usd": float | None,
+    },
+)
+
+
+class ToleranceFigures(TypedDict):
+    """``--dg-tolerance``."""
+
+    seconds: float
+    share: float
+
+
+class HoursFigures(TypedDict):
+    """The time under the run's tag."""
+
+    verdict: Verdict
+    local_seconds: float | None
+    vendor_seconds: float | None
+    reason: str | None
+
+
+class DollarsFigures(TypedDict):
+    """The cost under the run's tag."""
+
+    verdict: Verdict
+    local_usd: float | None
+    vendor_usd: float | None
+    reason: str | None
+
+
+class TotalFigures(TypedDict):
+    """What is compared under the run's tag as a whole."""
+
+    hours: HoursFigures
+    dollars: DollarsFigures
+
+
+class ReconciliationFigures(TypedDict):
+    """What came of the comparison; ``tolerance`` and ``totals`` are None where none was recorded."""
+
+    verdict: Verdict
+    checked_at: str | None
+    project: str | None
+    tolerance: ToleranceFigures | None
+    reasons: list[str]
+    lines: list[LineFigures]
+    totals: TotalFigures | None
+
+
+NOT_RECONCILED: ReconciliationFigures = {
+    "verdict": "off",
+    "checked_at": None,
+    "project": None,
+    "tolerance": None,
+    "reasons": [],
+    "lines": [],
+    "totals": None,
+}
+
+
+def reconciliation_figures(result: Reconciliation, facts: RunFacts) -> ReconciliationFigures:
+    """Return a result with the test of each line; ``facts`` are those of the run that was compared."""
+    attempts = {attempt.id: attempt for attempt in facts.attempts}
+    attempt_of = {session.id: attempts[session.attempt] for session in facts.sessions}
+    return {
+        "verdict": result.verdict,
+        "checked_at": None if result.checked_at_ms is None else _instant(result.checked_at_ms),
+        "project": result.project,
+        "tolerance": {"seconds": seconds(result.tolerance.ms), "share": result.tolerance.share},
+        "reasons": list(result.reasons),
+        "lines": [_line(line, attempt_of) for line in result.lines],
+        "totals": {"hours": _hours(result.hours), "dollars": _dollars(result.dollars)},
+    }
+
+
+def _line(line: Line, attempt_of: Mapping[str, AttemptFacts]) -> LineFigures:
+    attempt = attempt_of[line.sessions[0]] if line.sessions else None
+    return {
+        "request_id": line.request_id,
+        "class": line.kind,
+        "nodeid": attempt.nodeid if attempt else None,
+        "attempt": attempt.number if attempt else None,
+        "local_seconds": seconds_or_none(line.own_ms),
+        "vendor_seconds": seconds_or_none(line.vendor_ms),
+        "delta_seconds": seconds_or_none(line.delta_ms),
+        "vendor_usd": _usd(line.micro_usd),
+    }
+
+
+def _hours(total: Total) -> HoursFigures:
+    return {
+        "verdict": total.verdict,
+        "local_seconds": seconds_or_none(total.own),
+        "vendor_seconds": seconds_or_none(total.vendor),
+        "reason": total.reason,
+    }
+
+
+def _dollars(total: Total) -> DollarsFigures:
+    return {
+        "verdict": total.verdict,
+        "local_usd": _usd(total.own),
+        "vendor_usd": _usd(total.vendor),
+        "reason": total.reason,
+    }
+
+
+def _usd(micro_usd: int | None) -> float | None:
+    return None if micro_usd is None else micro_usd / 1_000_000
+
+
+def _instant(epoch_ms: int) -> str:
+    return write_instant(datetime.fromtimestamp(epoch_ms / 1000, timezone.utc))

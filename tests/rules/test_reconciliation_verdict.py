@@ -1,0 +1,297 @@
+"""Hours, dollars, the verdict and its reasons: from sessions and a snapshot of the statement alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_dgbudget.rules.reconciliation import AGREEING, OwnSession, Terms, VendorRow, Verdict
+from pytest_dgbudget.rules.reconciliation_verdict import (
+    NOTHING_TO_COMPARE,
+    StatementSnapshot,
+    Total,
+    judge,
+    judge_total,
+    may_change,
+    not_asked,
+)
+
+from .reconciliation import NOW_MS, OLD_MS, TERMS, failed, own_sessions, row, session, snapshot, snapshots, was_read
+
+IDS = st.sampled_from(["a", "b", "c"])
+FIGURES = st.none() | st.just(0) | st.integers(0, 1_000_000)
+OWN = own_sessions(IDS, FIGURES, 4)
+SNAPSHOTS = snapshots(IDS, FIGURES, 6)
+
+
+def hours(sessions: list[OwnSession], read: StatementSnapshot, terms: Terms = TERMS) -> Total:
+    return judge(sessions, read, terms).hours
+
+
+def dollars(sessions: list[OwnSession], read: StatementSnapshot, terms: Terms = TERMS) -> Total:
+    return judge(sessions, read, terms).dollars
+
+
+# Properties -----------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=300)
+@given(OWN, SNAPSHOTS)
+def test_reconciled_is_only_what_was_read_whole_and_agrees_in_every_part(
+    sessions: list[OwnSession], read: StatementSnapshot
+) -> None:
+    result = judge(sessions, read, TERMS)
+    if result.verdict == "reconciled":
+        assert read.is_listed_whole
+        assert read.is_looked_up
+        assert all(line.kind in AGREEING for line in result.lines)
+        assert {result.hours.verdict, result.dollars.verdict} <= {"reconciled", "off"}
+
+
+@settings(deadline=None, max_examples=300)
+@given(OWN, SNAPSHOTS)
+def test_what_disagrees_anywhere_is_the_verdict_of_the_run(sessions: list[OwnSession], read: StatementSnapshot) -> None:
+    result = judge(sessions, read, TERMS)
+    parts = [result.hours.verdict, result.dollars.verdict]
+    disagrees = {"duration", "missing-at-vendor", "missing-in-ledger", "duplicate"}
+    wrong = "discrepancy" in parts or any(line.kind in disagrees for line in result.lines)
+    assert (result.verdict == "discrepancy") == wrong
+
+
+@settings(deadline=None, max_examples=300)
+@given(OWN, SNAPSHOTS)
+def test_a_verdict_that_is_not_reconciled_is_never_without_a_reason(
+    sessions: list[OwnSession], read: StatementSnapshot
+) -> None:
+    """A discrepancy is in a line or a total; of everything else the reasons speak."""
+    result = judge(sessions, read, TERMS)
+    assert result.verdict in {"reconciled", "discrepancy"} or result.reasons
+
+
+@settings(deadline=None, max_examples=200)
+@given(OWN, SNAPSHOTS)
+def test_only_sessions_that_nobody_saw_end_are_stated(sessions: list[OwnSession], read: StatementSnapshot) -> None:
+    stated = judge(sessions, read, TERMS).stated_ms
+    assert stated.keys() <= {each.id for each in sessions if each.ms is None}
+
+
+# Hours ----------------------------------------------------------------------------------------------------------------
+
+
+def test_hours_are_compared_with_the_rows_where_those_have_durations() -> None:
+    """A vendor that adds a second and a half to each session stays within the tolerance of each."""
+    own = [session(id=f"s{n}", request_id=f"r{n}", ms=3000) for n in range(20)]
+    rows = [row(request_id=f"r{n}", ms=4500) for n in range(20)]
+    assert hours(own, snapshot(*rows)) == Total(verdict="reconciled", own=60_000, vendor=90_000)
+
+
+@pytest.mark.parametrize(("vendor_ms", "verdict"), [(14_000, "reconciled"), (14_001, "discrepancy")])
+def test_without_durations_hours_have_the_tolerance_of_each_session(vendor_ms: int, verdict: Verdict) -> None:
+    own = [session(id=each, request_id=each, ms=5000) for each in "ab"]
+    rows = [row(request_id=each, ms=None) for each in "ab"]
+    assert hours(own, snapshot(*rows, hours=was_read(vendor_ms))).verdict == verdict
+
+
+@pytest.mark.parametrize(("vendor_ms", "verdict"), [(12_000, "reconciled"), (12_001, "discrepancy")])
+def test_with_durations_hours_have_one_tolerance_for_all(vendor_ms: int, verdict: Verdict) -> None:
+    own = [session(id=each, request_id=each, ms=5000) for each in "ab"]
+    rows = [row(request_id=each, ms=5000) for each in "ab"]
+    assert hours(own, snapshot(*rows, hours=was_read(vendor_ms))).verdict == verdict
+
+
+def test_two_sessions_of_one_request_count_its_row_once() -> None:
+    own = [session(id="one"), session(id="two")]
+    found = hours(own, snapshot(row(ms=20_000)))
+    assert found == Total(verdict="reconciled", own=20_000, vendor=20_000)
+
+
+def test_a_session_that_carried_no_tag_is_not_in_the_hours_of_the_tag() -> None:
+    own = [session(), session(id="t", request_id="q", ms=60_000, tagged=False)]
+    rows = [row(), row(request_id="q", ms=60_000, tagged=False)]
+    assert hours(own, snapshot(*rows)) == Total(verdict="reconciled", own=10_000, vendor=10_000)
+    untagged_rows = [replace(each, tagged=None) for each in rows]
+    assert hours(own, snapshot(*untagged_rows, hours=was_read(10_000))).verdict == "reconciled"
+
+
+def test_a_tag_that_the_statement_lost_leaves_hours_and_dollars_open() -> None:
+    result = judge([session()], snapshot(row(tagged=False), row(request_id="q")), TERMS)
+    assert (result.hours.verdict, result.dollars.verdict) == ("inconclusive", "inconclusive")
+    assert "the statement does not show the run's tag" in str(result.hours.reason)
+
+
+@pytest.mark.parametrize(("ended_at_ms", "verdict"), [(OLD_MS + 1, "pending"), (OLD_MS, "discrepancy")])
+def test_hours_that_lack_something_are_pending_until_the_grace_is_over(ended_at_ms: int, verdict: Verdict) -> None:
+    read = snapshot(row(), hours=was_read(0))
+    result = judge([session(ended_at_ms=ended_at_ms)], read, TERMS)
+    assert (result.hours.verdict, result.verdict) == (verdict, verdict)
+    assert ("the hours of the run's tag are not all in the statement yet" in result.reasons) == (verdict == "pending")
+
+
+def test_hours_of_a_session_that_nobody_saw_end_are_inconclusive() -> None:
+    assert hours([session(ms=None)], snapshot(row(ms=None), hours=was_read(7000))).verdict == "inconclusive"
+
+
+# Dollars --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("vendor", "verdict"), [(12_500, "reconciled"), (15_000, "reconciled"), (15_001, "discrepancy")]
+)
+def test_dollars_have_the_tolerance_of_the_time_that_they_pay(vendor: int, verdict: Verdict) -> None:
+    """2 s of 10 s is a fifth."""
+    assert dollars([session()], snapshot(row(), dollars=was_read(vendor))) == Total(
+        verdict=verdict, own=12_500, vendor=vendor
+    )
+
+
+def test_dollars_of_sessions_whose_time_nobody_knows_have_no_tolerance() -> None:
+    read = snapshot(row(), dollars=was_read(12_501))
+    assert dollars([session(ms=None)], read).verdict == "discrepancy"
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([row(micro_usd=None)], "neither prices nor the dollars of each request are known"),
+        ([row(settled=False)], None),
+        ([], None),
+    ],
+)
+def test_without_the_dollars_of_each_request_there_is_nothing_to_compare(
+    rows: list[VendorRow], reason: str | None
+) -> None:
+    assert dollars([session()], snapshot(*rows, dollars=was_read(9))) == Total(verdict="off", reason=reason)
+
+
+def test_dollars_are_not_complete_while_a_row_has_not_settled() -> None:
+    own = [session(), session(id="t", request_id="q")]
+    rows = [row(), row(request_id="q", settled=False)]
+    assert dollars(own, snapshot(*rows, dollars=was_read(25_000))).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "all_known", "may_grow", "verdict"),
+    [
+        (100, True, True, "reconciled"),
+        (110, True, True, "reconciled"),
+        (90, True, False, "reconciled"),
+        (111, True, True, "discrepancy"),
+        (89, True, True, "pending"),
+        (89, True, False, "discrepancy"),
+        (0, False, True, "pending"),
+        (100, False, False, "inconclusive"),
+        (500, False, False, "inconclusive"),
+    ],
+)
+def test_totals(vendor: int, all_known: bool, may_grow: bool, verdict: Verdict) -> None:
+    assert judge_total(100, vendor, 10, all_known=all_known, may_grow=may_grow) == verdict
+
+
+# Verdict and reasons --------------------------------------------------------------------------------------------------
+
+
+def test_what_agrees_is_reconciled_and_needs_no_reason() -> None:
+    result = judge([session()], snapshot(row()), TERMS)
+    assert (result.verdict, result.reasons, result.project) == ("reconciled", (), "project-1")
+    assert result.checked_at_ms == NOW_MS
+    assert result.hours == Total(verdict="reconciled", own=10_000, vendor=10_000)
+    assert result.dollars == Total(verdict="reconciled", own=12_500, vendor=12_500)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reasons"),
+    [
+        ({"listing": failed("no list")}, ["the project's requests were not all read: no list"]),
+        ({"listing": was_read(False)}, ["the project has too many requests to read them all"]),
+        ({"lookups": failed("no rows")}, ["sessions were not all compared: no rows"]),
+        ({"hours": failed("no hours")}, ["the hours of the run's tag were not compared: no hours"]),
+        ({"dollars": failed("no bill")}, ["the dollars of the run's tag were not compared: no bill"]),
+    ],
+    ids=["list", "long list", "lookups", "hours", "dollars"],
+)
+def test_what_could_not_be_read_is_inconclusive_and_says_so(fields: dict[str, Any], reasons: list[str]) -> None:
+    result = judge([session()], snapshot(row(), **fields), TERMS)
+    assert result.verdict == "inconclusive"
+    assert len(result.reasons) == len(reasons)
+    assert all(said.startswith(reason) for said, reason in zip(result.reasons, reasons, strict=True))
+
+
+def test_without_a_project_the_totals_add_no_reasons_of_their_own() -> None:
+    read = StatementSnapshot(taken_at_ms=NOW_MS, listing=failed("the key sees 2 projects"))
+    result = judge([session(ended_at_ms=OLD_MS)], read, TERMS)
+    assert ([line.kind for line in result.lines], result.verdict) == (["pending"], "inconclusive")
+    assert result.reasons == ("the project's requests were not all read: the key sees 2 projects",)
+
+
+def test_a_discrepancy_is_one_whatever_else_could_not_be_read() -> None:
+    read = snapshot(row(ms=60_000), listing=failed(), hours=failed(), dollars=failed())
+    assert judge([session()], read, TERMS).verdict == "discrepancy"
+
+
+def test_what_could_not_be_looked_up_is_not_missing() -> None:
+    result = judge([session(ended_at_ms=OLD_MS)], snapshot(lookups=failed()), TERMS)
+    assert [line.kind for line in result.lines] == ["pending"]
+
+
+def test_sessions_that_are_pending_or_unconfirmed_are_counted() -> None:
+    own = [session(), session(id="t", request_id="q"), session(id="u", request_id=None, tagged=False)]
+    result = judge(own, snapshot(row()), TERMS)
+    assert result.reasons[:2] == (
+        "1 of 3 sessions are not in the statement yet, or not settled",
+        "1 of 3 sessions can't be compared: nobody saw them end, or they have no request id",
+    )
+
+
+def test_a_session_without_a_duration_and_without_the_tag_is_inconclusive() -> None:
+    result = judge([session(tagged=False)], snapshot(row(ms=None, tagged=False, micro_usd=None)), TERMS)
+    assert ([line.kind for line in result.lines], result.verdict) == (["matched"], "inconclusive")
+    assert "1 of 1 sessions have neither a duration nor the run's tag in the statement" in result.reasons
+
+
+@pytest.mark.parametrize(
+    ("rows", "stated"),
+    [
+        ([row(ms=7000)], {"s": 7000}),
+        ([row(ms=7000, settled=False)], {}),
+        ([row(ms=7000), row(ms=8000)], {}),
+        ([row(ms=None)], {}),
+        ([], {}),
+    ],
+    ids=["settled", "not settled", "two rows", "no duration", "no row"],
+)
+def test_a_session_that_nobody_saw_end_is_stated_by_its_one_settled_row(
+    rows: list[VendorRow], stated: dict[str, int]
+) -> None:
+    assert judge([session(ms=None)], snapshot(*rows), TERMS).stated_ms == stated
+
+
+def test_a_vendor_that_was_not_asked_leaves_every_session_pending_and_says_why() -> None:
+    result = not_asked([session(ended_at_ms=OLD_MS), session(id="t", ms=None)], TERMS.tolerance, "pending", "why")
+    assert {line.kind for line in result.lines} <= {"pending", "unconfirmed"}
+    assert (result.verdict, result.reasons, result.checked_at_ms) == ("pending", ("why",), None)
+    assert not_asked((), TERMS.tolerance, "reconciled", NOTHING_TO_COMPARE).lines == ()
+
+
+# Whether to read again ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "fields", "again"),
+    [
+        ([row()], {}, False),
+        ([row(ms=60_000)], {}, False),
+        ([], {}, True),
+        ([row(settled=False)], {}, True),
+        ([row()], {"hours": was_read(0)}, True),
+        ([row()], {"hours": failed()}, False),
+        *(([row()], {part: failed(temporary=True)}, True) for part in ("listing", "lookups", "hours", "dollars")),
+        ([], {"lookups": failed(), "hours": was_read(10_000)}, False),
+    ],
+)
+def test_only_what_may_still_change_is_read_again(rows: list[VendorRow], fields: dict[str, Any], again: bool) -> None:
+    own, read = [session()], snapshot(*rows, **fields)
+    assert may_change(own, read, judge(own, read, TERMS)) == again
