@@ -29,6 +29,7 @@ T = TypeVar("T")
 NOTHING_TO_COMPARE = "no session was opened, so there is nothing to compare"
 _LOST_TAGS = "the statement does not show the run's tag on sessions that carried it"
 _NO_PRICES = "neither prices nor the dollars of each request are known"
+_NOT_SETTLED = "some of the run's requests have not settled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +233,10 @@ def _dollars(pairs: list[_Pair], rows: Iterable[VendorRow], reading: Reading[int
     tagged = [pair for pair in pairs if pair.tagged]
     own_ms = sum(pair.session.ms or 0 for pair in tagged)
     allowed = cost * terms.tolerance.allowed_ms(own_ms) // own_ms if own_ms else 0
-    return _total(pairs, reading, terms, cost, allowed, all_known=all(pair.settled for pair in tagged))
+    total = _total(pairs, reading, terms, cost, allowed, all_known=all(pair.settled for pair in tagged))
+    if total.verdict == "inconclusive" and total.reason is None:
+        return replace(total, reason=_NOT_SETTLED)
+    return total
 
 
 def _total(

@@ -173,6 +173,17 @@ def test_dollars_are_not_complete_while_a_row_has_not_settled() -> None:
     assert dollars(own, snapshot(*rows, dollars=was_read(25_000))).verdict == "inconclusive"
 
 
+def test_a_row_that_has_not_settled_when_the_grace_is_over_is_the_reason_for_open_dollars() -> None:
+    """Its line agrees by then, so nothing else says it."""
+    own = [session(ended_at_ms=OLD_MS), session(id="t", request_id="q", ended_at_ms=OLD_MS)]
+    result = judge(own, snapshot(row(), row(request_id="q", settled=False)), TERMS)
+    assert [line.kind for line in result.lines] == ["matched", "matched"]
+    assert result.verdict == "inconclusive"
+    assert result.reasons == (
+        "the dollars of the run's tag were not compared: some of the run's requests have not settled",
+    )
+
+
 @pytest.mark.parametrize(
     ("vendor", "all_known", "may_grow", "verdict"),
     [
