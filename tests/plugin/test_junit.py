@@ -180,6 +180,16 @@ def check_figures(file: JUnit, usage: Mapping[str, Any], without: Collection[Att
         assert sum(int(case.figures["sessions"]) for case in file.using) == int(file.figures["sessions"])
 
 
+def check_terminal(result: Result) -> None:
+    """The table says what usage.json says."""
+    table = [line.split() for line in result.output.splitlines()]
+    for test in result.usage["tests"]:
+        budget = "-" if test["budget_seconds"] is None else f"{test['budget_seconds']:.2f}s"
+        verdict = test["verdict"] if test["verdict"] == "within" else f"overrun, {'cut' if test['cut'] else 'refused'}"
+        used, sessions = f"{test['used_seconds']:.2f}s", str(test["sessions"])
+        assert [test["nodeid"], used, budget, sessions, *verdict.split()] in table
+
+
 def check_attachments(file: JUnit, report: Path, *, folder: Path) -> None:
     """Each failed testcase of a test that used the fixture has one, no other has; paths are relative to ``folder``."""
     using = {case.name for case in file.using}
@@ -308,19 +318,31 @@ def test_passes_last(voice_agent):
     assert attached(file) == {"test_fails"}
 
 
-def test_a_cut_session_is_an_overrun_of_its_testcase_and_of_the_run(project: Project, vendor: Vendor) -> None:
+def test_an_overrun_is_one_in_its_testcase_in_usage_json_and_in_the_terminal(project: Project, vendor: Vendor) -> None:
     source = """
 @pytest.mark.dg_budget("1s")
 def test_is_cut(voice_agent):
     with voice_agent.connect() as session:
         session.expect("Never", timeout=10)
+
+@pytest.mark.dg_budget("0s")
+def test_is_refused(voice_agent):
+    voice_agent.connect().__enter__()
+
+def test_passes(voice_agent):
+    talk(voice_agent)
 """
     result = run(project, source, vendor=vendor)
     file = read(result)
     check_figures(file, result.usage)
+    check_terminal(result)
     check_attachments(file, report_of(result), folder=project.path)
-    (case,) = file.using
-    assert (case.failed, case.figures["verdict"], file.figures["verdict"]) == (True, "overrun", "overrun")
+    assert {case.name: (case.failed, case.figures["verdict"]) for case in file.using} == {
+        "test_is_cut": (True, "overrun"),
+        "test_is_refused": (True, "overrun"),
+        "test_passes": (False, "within"),
+    }
+    assert file.figures["verdict"] == "overrun"
 
 
 # Ends that nobody plans for -----------------------------------------------------------------------------------------

@@ -1,0 +1,116 @@
+"""An attempt's figures: one computation, whoever shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_dgbudget.gateway.grants import restored
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.model import Attempt, Overrun
+from pytest_dgbudget.plugin.junit import attempt_properties
+from pytest_dgbudget.report.attempts import AttemptFigures, attempt_figures, unknown_figures
+from pytest_dgbudget.report.document import usage_document
+from pytest_dgbudget.report.terminal import table_of_tests
+from tests.ledger.helpers import leased, open_ledger, usage
+
+MAYBE_MS = st.none() | st.integers(0, 10_000_000)
+
+
+@given(MAYBE_MS, MAYBE_MS, st.lists(MAYBE_MS), st.lists(st.none() | st.text()), st.booleans(), st.integers(0, 3))
+def test_figures_are_decimal_seconds_and_unknown_stays_unknown(
+    budget_ms: int | None,
+    used_ms: int | None,
+    handshakes_ms: list[int | None],
+    request_ids: list[str | None],
+    cut: bool,
+    refused: int,
+) -> None:
+    figures = attempt_figures(
+        number=2,
+        budget_ms=budget_ms,
+        used_ms=used_ms,
+        handshakes_ms=handshakes_ms,
+        request_ids=request_ids,
+        cut=cut,
+        refused=refused,
+    )
+    assert figures["budget_seconds"] == (None if budget_ms is None else budget_ms / 1000)
+    assert figures["used_seconds"] == (None if used_ms is None else used_ms / 1000)
+    assert figures["sessions"] == len(handshakes_ms) - handshakes_ms.count(None)
+    assert figures["request_ids"] == [each for each in request_ids if each is not None]
+    assert (figures["verdict"] == "overrun") == (cut or refused > 0)
+    assert figures["cost_usd"] is None
+
+
+def test_of_an_attempt_whose_gateway_is_gone_only_what_was_granted_is_known() -> None:
+    unknown = unknown_figures(2, 10.0)
+    assert unknown.keys() == AttemptFigures.__annotations__.keys()
+    assert {name for name, value in unknown.items() if value is not None} == {
+        "attempt",
+        "budget_seconds",
+        "request_ids",
+    }
+
+
+def nothing(ledger: Ledger, attempt: Attempt) -> None:
+    pass
+
+
+def a_session(ledger: Ledger, attempt: Attempt) -> None:
+    lease = leased(ledger, attempt)
+    ledger.record_usage(usage(ledger.record_dial(lease), 1234))
+    ledger.settle(lease, 1234)
+
+
+def a_cut(ledger: Ledger, attempt: Attempt) -> None:
+    a_session(ledger, attempt)
+    lease = leased(ledger, attempt)
+    ledger.record_usage(usage(ledger.record_dial(lease), 8766, closed_by="test-budget"))
+    ledger.settle(lease, 8766)
+
+
+def a_refusal(ledger: Ledger, attempt: Attempt) -> None:
+    a_session(ledger, attempt)
+    refusal = Overrun(kind="refused", scope="run", used_ms=1, allowed_ms=2)
+    ledger.record_refusal(attempt, refusal, tolerated=False)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("history", "used", "sessions", "verdict", "shown"),
+    [
+        (nothing, 0, 0, "within", "within"),
+        (a_session, 1.234, 1, "within", "within"),
+        (a_cut, 10, 2, "overrun", "overrun, cut"),
+        (a_refusal, 1.234, 1, "overrun", "overrun, refused"),
+    ],
+)
+async def test_junit_usage_json_and_the_terminal_agree(
+    tmp_path: Path, history: Callable[[Ledger, Attempt], None], used: float, sessions: int, verdict: str, shown: str
+) -> None:
+    ledger = open_ledger(tmp_path / "ledger.db")
+    try:
+        attempt = ledger.begin_attempt("test_x.py::test", "", 10_000)
+        history(ledger, attempt)
+        document = usage_document(ledger.facts())
+        known = ledger.known_attempt(attempt.id)
+    finally:
+        ledger.close()
+    assert known is not None
+    answered = restored(known, None).figures()  # what the gateway answers
+    (test,) = (dict(each) for each in document["tests"])
+    assert {name: test[name] for name in answered if name != "request_ids"} == {
+        name: value for name, value in answered.items() if name != "request_ids"
+    }
+    assert answered["request_ids"] == [session["request_id"] for session in document["sessions"]]
+    properties = dict(attempt_properties(answered))
+    assert properties["dgbudget.seconds"] == f"{used:.3f}"
+    assert (properties["dgbudget.sessions"], properties["dgbudget.verdict"]) == (str(sessions), verdict)
+    _, line = table_of_tests(document, width=100, color=False).splitlines()
+    cells = ["test_x.py::test", f"{used:.2f}s", "10.00s", str(sessions), *shown.split()]
+    assert line.split() == cells
