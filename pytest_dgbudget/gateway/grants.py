@@ -161,3 +161,14 @@ def restored(known: KnownAttempt, asked: BeginAttempt) -> Grant:
     grant.ended_sessions = {session.id: session for session in known.sessions}
     grant.overruns = list(known.overruns)
     return grant
+
+
+def ended(known: KnownAttempt) -> Grant:
+    """Return the grant of an attempt that is over, as the ledger knows it: nobody can spend by it."""
+    attempt = known.attempt
+    asked = BeginAttempt(
+        nodeid=attempt.nodeid, worker=attempt.worker, budget_ms=attempt.budget_ms, idle_ms=None, scenario=None
+    )
+    grant = restored(known, asked)
+    grant.ended.set_result(None)
+    return grant

@@ -10,13 +10,13 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.gateway.admission import Admission, Waiter
 from pytest_dgbudget.gateway.frames import Close
-from pytest_dgbudget.gateway.grants import Grant, OpenLease, restored
+from pytest_dgbudget.gateway.grants import Grant, OpenLease, ended, restored
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.gateway.tokens import Tokens
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import Attempt, ClosedBy, Outcome, Overrun, Usage, UsageRecord
+from pytest_dgbudget.model import ClosedBy, Outcome, Overrun, Usage, UsageRecord
 from pytest_dgbudget.protocol.codes import TEST_OVER
 from pytest_dgbudget.protocol.operations import BeginAttempt, EndedAttempt, GrantedAttempt, HeldGrant, Verdict
 from pytest_dgbudget.rules.attempts import AttemptFigures
@@ -229,9 +229,7 @@ class Run:
         known = await self._ledger_thread.call(self._ledger.known_attempt, attempt)
         if known is None:
             raise GatewayError(f"nothing is known of an attempt {attempt!r}")
-        grant = restored(known, _terms_of(known.attempt))
-        grant.ended.set_result(None)
-        return grant
+        return ended(known)
 
     def _owner_came_back(self) -> None:
         if self._owners_return is not None:
@@ -266,13 +264,6 @@ class Run:
     def _session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord, at_ms: int) -> None:
         self._leases.session_ended(lease, session, record, at_ms)
         self._admission.give_back(lease)
-
-
-def _terms_of(attempt: Attempt) -> BeginAttempt:
-    """Return what an attempt that is over was asked for with, as far as the ledger knows."""
-    return BeginAttempt(
-        nodeid=attempt.nodeid, worker=attempt.worker, budget_ms=attempt.budget_ms, idle_ms=None, scenario=None
-    )
 
 
 def _charged_in_full(ms: int) -> str:

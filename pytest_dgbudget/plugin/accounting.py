@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.client.overruns import overrun_error
-from pytest_dgbudget.control.run import RunHandle, join_gateway, start_gateway
+from pytest_dgbudget.control.on_demand import RunOnDemand
 from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted, DgBudgetError, GatewayError
 from pytest_dgbudget.model import Outcome, Overrun
 from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
 from pytest_dgbudget.plugin.state import STATE, State
-from pytest_dgbudget.protocol.authentication import Secret
 from pytest_dgbudget.protocol.operations import GetVerdict, GrantedAttempt, RecordOutcome
 from pytest_dgbudget.rules.attempts import unknown_figures
 from pytest_dgbudget.rules.budget import describe
@@ -30,7 +29,8 @@ def accounting_of(config: pytest.Config) -> Accounting:
     """Return this process's accounting; the first call registers it."""
     plugin = config.pluginmanager.get_plugin(_NAME)
     if plugin is None:
-        plugin = Accounting(config.stash[STATE])
+        state = config.stash[STATE]
+        plugin = Accounting(state, state.on_demand())
         config.pluginmanager.register(plugin, _NAME)
     accounting: Accounting = plugin
     return accounting
@@ -48,26 +48,11 @@ class RunningTest:
 class Accounting:
     """Asks the gateway after each test body what a budget did to it, and tells it what became of the test."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, run: RunOnDemand) -> None:
         self._state = state
+        self._run = run
         self._running: dict[str, RunningTest] = {}
         self._outcomes: dict[str, Outcome] = {}
-        self._environment_claimed = False
-
-    def run(self) -> RunHandle:
-        """Join the gateway, or start it; raises GatewayError or LedgerError, the same one to every test."""
-        if self._state.failed is not None:
-            raise self._state.failed
-        if self._state.run is None:
-            try:
-                if self._state.is_worker:
-                    self._state.run = join_gateway(self._state.port, Secret(self._state.secret))
-                else:
-                    self._state.run = start_gateway(self._state.run_config)
-            except DgBudgetError as error:
-                self._state.failed = error
-                raise
-        return self._state.run
 
     # Called by the fixture -----------------------------------------------------------------------------------------
 
@@ -83,7 +68,7 @@ class Accounting:
             return  # After Ctrl-C the run's end closed everything before this teardown.
         self._set_properties(item, unknown_figures(running.attempt.number, running.attempt.budget_seconds))
         try:
-            ended = self.run().gateway.end(running.attempt.id)
+            ended = self._run.open().gateway.end(running.attempt.id)
             self._set_properties(item, ended.figures)
             if ended.verdict.gateway_lost is not None:
                 raise GatewayError(ended.verdict.gateway_lost)
@@ -97,17 +82,6 @@ class Accounting:
 
     def _set_properties(self, item: pytest.Item, figures: Mapping[str, Any]) -> None:
         item.user_properties = [*without_ours(item.user_properties), *attempt_properties(figures)]
-
-    def claim_environment(self) -> None:
-        if self._environment_claimed:
-            raise DgBudgetError(
-                "two tests with voice_agent run at once in this process, and os.environ has room for one key: "
-                "set the ini key dg_keep_key = true and hand voice_agent.endpoint.environ to the code under test"
-            )
-        self._environment_claimed = True
-
-    def free_environment(self) -> None:
-        self._environment_claimed = False
 
     # Called by pytest ----------------------------------------------------------------------------------------------
 
@@ -139,13 +113,13 @@ class Accounting:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         running = self._running.get(report.nodeid)
-        if running is None or self._state.run is None:
+        if running is None or self._run.run is None:
             return
         outcome = _outcome(self._outcomes.get(report.nodeid), report)
         if outcome is None:
             return
         self._outcomes[report.nodeid] = outcome
-        self._state.run.gateway.send(RecordOutcome(attempt=running.attempt.id, outcome=outcome))
+        self._run.run.gateway.send(RecordOutcome(attempt=running.attempt.id, outcome=outcome))
 
     def _judge(self, item: pytest.Item, raised: BaseException | None, when: str) -> None:
         """An overrun can't be swallowed: fail the test for it, unless it fails already."""
@@ -154,7 +128,7 @@ class Accounting:
         if running is None:
             return
         try:
-            verdict = self.run().gateway.ask(GetVerdict(attempt=running.attempt.id))
+            verdict = self._run.open().gateway.ask(GetVerdict(attempt=running.attempt.id))
             if verdict.gateway_lost is not None:
                 raise GatewayError(verdict.gateway_lost)
         except DgBudgetError as error:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
 from pytest_dgbudget.client.voice_agent import VoiceAgent
-from pytest_dgbudget.config.resolve import API_KEY_VARIABLE, RunConfig, refuse_unbounded
+from pytest_dgbudget.config.resolve import ACTIVE_VARIABLE, API_KEY_VARIABLE, RunConfig, refuse_unbounded
+from pytest_dgbudget.control.environment import EnvironmentClaim, variables_set
 from pytest_dgbudget.errors import DgBudgetError, SettingsError
-from pytest_dgbudget.plugin.accounting import Accounting, accounting_of
+from pytest_dgbudget.plugin.accounting import accounting_of
 from pytest_dgbudget.plugin.markers import own_budget, own_scenario
 from pytest_dgbudget.plugin.state import STATE, State
 from pytest_dgbudget.protocol.operations import BeginAttempt, CheckScenario
@@ -30,7 +31,8 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
     accounting = accounting_of(request.config)
     item: pytest.Item = request.node
     budget, scenario = own_budget(item, state.run_config), _playable(item, state.run_config)
-    gateway = accounting.run().gateway
+    run = state.on_demand()
+    gateway = run.open().gateway
     if scenario is not None:
         gateway.ask(CheckScenario(reference=scenario))  # raises what is wrong with it
     attempt = gateway.begin(
@@ -45,7 +47,7 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
     accounting.begin(item, attempt)
     agent = VoiceAgent(gateway, attempt, state.run_config.agent_settings)
     try:
-        with _environment(agent, accounting, keep_key=state.run_config.keep_key):
+        with _environment(agent, run.environment, keep_key=state.run_config.keep_key):
             yield agent
     finally:
         accounting.end(item)
@@ -65,27 +67,10 @@ def _refuse_unbounded(state: State) -> None:
 
 
 @contextmanager
-def _environment(agent: VoiceAgent, accounting: Accounting, *, keep_key: bool) -> Iterator[None]:
+def _environment(agent: VoiceAgent, claim: EnvironmentClaim, *, keep_key: bool) -> Iterator[None]:
     """Put the test's token where clients look for a key, and put back what the test itself did not change."""
-    values = {name: agent.endpoint.environ[name] for name in ("DEEPGRAM_API_KEY", "DGBUDGET_ACTIVE")}
+    values = {name: agent.endpoint.environ[name] for name in (API_KEY_VARIABLE, ACTIVE_VARIABLE)}
     if keep_key:
         del values[API_KEY_VARIABLE]
-    else:
-        accounting.claim_environment()
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
+    with nullcontext() if keep_key else claim.held(), variables_set(values):
         yield
-    finally:
-        if not keep_key:
-            accounting.free_environment()
-        for name, value in values.items():
-            if os.environ.get(name) == value:
-                _put_back(name, before[name])
-
-
-def _put_back(name: str, value: str | None) -> None:
-    if value is None:
-        os.environ.pop(name, None)
-    else:
-        os.environ[name] = value

@@ -12,6 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
     from pytest_dgbudget.control.activation import SocketActivation
+    from pytest_dgbudget.control.on_demand import RunOnDemand
     from pytest_dgbudget.control.run import RunHandle
     from pytest_dgbudget.errors import DgBudgetError
     from pytest_dgbudget.report.document import FinishedRun
@@ -20,13 +21,11 @@ STATE = pytest.StashKey["State"]()
 
 
 class State:
-    """``resolve`` makes the run_config when they are first asked for.
+    """``resolve`` makes the run's configuration when it is first needed.
 
-    A worker has ``port``, ``secret`` and, where every worker runs every test, its ``worker`` id.
-    ``run`` comes with the first test that asks for ``voice_agent``; in xdist's controller ``activation`` waits for
-    a worker that does. ``failed`` is why there is no gateway although one was wanted, and ``unbounded`` tells that a
-    test was refused because a live run has no budget or no key. ``crashed`` are the reports of tests whose worker
-    crashed, with their figures.
+    A worker has ``port``, ``secret`` and, where every worker runs every test, its ``worker`` id. In xdist's controller
+    ``activation`` waits for a worker whose tests need a gateway. ``unbounded`` is set when a test was refused because a
+    live run has no budget or no key. ``crashed`` holds the reports of tests whose worker crashed, with their figures.
     """
 
     def __init__(
@@ -48,8 +47,7 @@ class State:
         self.started_at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         self.header_shown = False
         self.unbounded = False
-        self.failed: DgBudgetError | None = None
-        self.run: RunHandle | None = None
+        self._on_demand: RunOnDemand | None = None
         self.activation: SocketActivation | None = None
         self.crashed: list[pytest.TestReport] = []
         self.finished: FinishedRun | None = None
@@ -62,11 +60,33 @@ class State:
     def is_worker(self) -> bool:
         return self.port != 0
 
+    def on_demand(self) -> RunOnDemand:
+        """Return the run of a process that runs tests itself; the gateway is joined or started by its first use."""
+        if self._on_demand is None:
+            from pytest_dgbudget.control.on_demand import join_on_demand, start_on_demand
+
+            if self.is_worker:
+                self._on_demand = join_on_demand(self.port, self.secret)
+            else:
+                self._on_demand = start_on_demand(lambda: self.run_config)
+        return self._on_demand
+
+    @property
+    def run(self) -> RunHandle | None:
+        """The handle on the gateway; None while this process has none."""
+        source = self.activation or self._on_demand
+        return None if source is None else source.run
+
+    @property
+    def failed(self) -> DgBudgetError | None:
+        """Why there is no gateway although one was wanted."""
+        source = self.activation or self._on_demand
+        return None if source is None else source.error
+
     def settled_run(self) -> RunHandle | None:
-        """Return what this process is to the gateway, when none will start any more."""
+        """Return the handle on the gateway; if there is none by now, none will start any more."""
         if self.activation is not None:
-            self.run = self.activation.stop_waiting()
-            self.failed = self.activation.error or self.failed
+            self.activation.stop_waiting()
         return self.run
 
     def close(self) -> None:

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.gateway.grants import restored
+from pytest_dgbudget.gateway.grants import ended
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Attempt, Overrun
 from pytest_dgbudget.plugin.junit import attempt_properties
-from pytest_dgbudget.report.attempts import AttemptFigures, attempt_figures, unknown_figures
 from pytest_dgbudget.report.document import usage_document
 from pytest_dgbudget.report.terminal import table_of_tests
+from pytest_dgbudget.rules.attempts import AttemptFigures, attempt_figures, unknown_figures
 from tests.ledger.helpers import leased, open_ledger, usage
 
 MAYBE_MS = st.none() | st.integers(0, 10_000_000)
@@ -102,7 +102,7 @@ async def test_junit_usage_json_and_the_terminal_agree(
     finally:
         ledger.close()
     assert known is not None
-    answered = restored(known, None).figures()  # what the gateway answers
+    answered = ended(known).figures()  # what the gateway answers
     (test,) = (dict(each) for each in document["tests"])
     assert {name: test[name] for name in answered if name != "request_ids"} == {
         name: value for name, value in answered.items() if name != "request_ids"

@@ -1,0 +1,46 @@
+"""The run of a process that may need its gateway later, or never: joined or started by the first use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.control.environment import EnvironmentClaim
+from pytest_dgbudget.control.run import RunHandle, join_gateway, start_gateway
+from pytest_dgbudget.errors import DgBudgetError
+from pytest_dgbudget.protocol.authentication import Secret
+
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
+
+class RunOnDemand:
+    """``run`` is the handle once there is one; ``error`` is why there is none although one was wanted."""
+
+    def __init__(self, open_run: Callable[[], RunHandle]) -> None:
+        self._open_run = open_run
+        self.run: RunHandle | None = None
+        self.error: DgBudgetError | None = None
+        self.environment = EnvironmentClaim()
+
+    def open(self) -> RunHandle:
+        """Return the handle, the same one every time; raises GatewayError or LedgerError, the same one every time."""
+        if self.error is not None:
+            raise self.error
+        if self.run is None:
+            try:
+                self.run = self._open_run()
+            except DgBudgetError as error:
+                self.error = error
+                raise
+        return self.run
+
+
+def join_on_demand(port: int, secret: str) -> RunOnDemand:
+    """Return the run of an xdist worker, which joins its controller's gateway."""
+    return RunOnDemand(lambda: join_gateway(port, Secret(secret)))
+
+
+def start_on_demand(run_config: Callable[[], RunConfig]) -> RunOnDemand:
+    """Return the run of a process that starts its own gateway; ``run_config`` is called only then."""
+    return RunOnDemand(lambda: start_gateway(run_config()))
