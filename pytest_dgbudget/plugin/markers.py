@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class BudgetOptions:
     idle: Any = field(default=_NOT_GIVEN, kw_only=True)
 
     def given(self) -> dict[str, Any]:
-        return {name: value for name in ("time", "idle") if (value := getattr(self, name)) is not _NOT_GIVEN}
+        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not _NOT_GIVEN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def _times(marker: pytest.Mark) -> dict[str, int | None]:
 def _why_refused(marker: pytest.Mark) -> str:
     if len(marker.args) > 1 or (marker.args and "time" in marker.kwargs):
         return "has more than one time"
-    unknown = min(marker.kwargs.keys() - {"time", "idle"})
+    unknown = min(marker.kwargs.keys() - {f.name for f in fields(BudgetOptions)})
     return f"does not know {unknown!r}; {_ACCEPTED}"
 
 
