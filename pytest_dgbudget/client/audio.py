@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import time
 import wave
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -45,18 +46,23 @@ def _check(file: wave.Wave_read, format_: AudioFormat, source: AudioSource) -> N
 
 
 async def send_paced(
-    audio: bytes, format_: AudioFormat, send: Callable[[bytes], Awaitable[None]], pace: float | None
+    audio: bytes,
+    format_: AudioFormat,
+    send: Callable[[bytes], Awaitable[None]],
+    pace: float | None,
+    *,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Send audio in frames: frame n at start + n · 20 ms ÷ pace, so that nothing drifts; None for all at once.
 
     Returns when the last frame has been played. Raises SettingsError for compressed encodings.
     """
     frames = _frames(audio, format_, pace)
-    loop = asyncio.get_running_loop()
-    start = loop.time()
+    start = now()
     for number, frame in enumerate([*frames, b""]):
         if pace is not None:
-            await asyncio.sleep(max(0.0, start + number * FRAME_MS / 1000 / pace - loop.time()))
+            await sleep(max(0.0, start + number * FRAME_MS / 1000 / pace - now()))
         if frame:
             await send(frame)
 

@@ -47,6 +47,9 @@ class SessionIO:
         session_id: str,
         settings: Mapping[str, Any],
         why_closed: Callable[[ConnectionClosed], Awaitable[DgBudgetError]],
+        *,
+        ready_seconds: float = _READY_SECONDS,
+        keep_alive_seconds: float = _KEEP_ALIVE_SECONDS,
     ) -> None:
         self.id = session_id
         self.request_id: str | None = None
@@ -55,6 +58,8 @@ class SessionIO:
         self._websocket = websocket
         self._settings = settings
         self._why_closed = why_closed
+        self._ready_seconds = ready_seconds
+        self._keep_alive_seconds = keep_alive_seconds
         self._audio_before: list[int] = []
         self._looked_at = 0
         self._handlers: dict[str, Handler] = {}
@@ -193,8 +198,8 @@ class SessionIO:
     async def _keep_alive(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(_KEEP_ALIVE_SECONDS)
-            if loop.time() - self._last_audio >= _KEEP_ALIVE_SECONDS:
+            await asyncio.sleep(self._keep_alive_seconds)
+            if loop.time() - self._last_audio >= self._keep_alive_seconds:
                 try:
                     await self._websocket.send('{"type":"KeepAlive"}')
                 except ConnectionClosed:
@@ -219,7 +224,7 @@ class SessionIO:
                     return message
             return None
 
-        return await self._until(came, _READY_SECONDS, kind, 0)
+        return await self._until(came, self._ready_seconds, kind, 0)
 
     async def _until(self, look: Callable[[], T | None], timeout: float, described: str, start: int) -> T:
         """Wait until ``look`` finds something; raises ExpectTimeout with what came instead."""

@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import wave
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from pytest_dgbudget.client import audio
 from pytest_dgbudget.client.audio import FRAME_MS, read_audio, send_paced
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.rules.audio import AudioFormat
@@ -22,7 +19,7 @@ START = 1000.0
 
 
 class Clock:
-    """An event loop's clock that only sleeping and sending move."""
+    """A clock that only sleeping and sending move."""
 
     def __init__(self, *, send_seconds: float = 0.0, oversleep_seconds: float = 0.0) -> None:
         self.now = START
@@ -49,26 +46,16 @@ class Clock:
         return [at - (START + n * FRAME_MS / 1000 / pace) for n, (at, _) in enumerate(self.sent)]
 
 
-Paced = Callable[..., Clock]
+def paced(
+    data: bytes, *, format_: AudioFormat = LINEAR16, pace: float | None = 1.0, clock: Clock | None = None
+) -> Clock:
+    """Send audio by a clock of its own, and return that."""
+    by = clock or Clock()
+    asyncio.run(send_paced(data, format_, by.send, pace, now=by.time, sleep=by.sleep))
+    return by
 
 
-@pytest.fixture
-def paced(monkeypatch: pytest.MonkeyPatch) -> Paced:
-    """Sends audio by a clock of its own."""
-
-    def send(
-        data: bytes, *, format_: AudioFormat = LINEAR16, pace: float | None = 1.0, clock: Clock | None = None
-    ) -> Clock:
-        by = clock or Clock()
-        with monkeypatch.context() as patched:
-            patched.setattr(audio, "asyncio", SimpleNamespace(sleep=by.sleep, get_running_loop=lambda: by))
-            asyncio.run(send_paced(data, format_, by.send, pace))
-        return by
-
-    return send
-
-
-def test_every_byte_is_sent_once_in_frames_of_20_ms(paced: Paced) -> None:
+def test_every_byte_is_sent_once_in_frames_of_20_ms() -> None:
     data = bytes(range(256)) * 10
     clock = paced(data)
     assert b"".join(frame for _, frame in clock.sent) == data
@@ -77,14 +64,14 @@ def test_every_byte_is_sent_once_in_frames_of_20_ms(paced: Paced) -> None:
 
 
 @pytest.mark.parametrize("clock", [Clock(), Clock(send_seconds=0.015), Clock(oversleep_seconds=0.012)])
-def test_frame_n_goes_out_at_its_instant_and_nothing_drifts(paced: Paced, clock: Clock) -> None:
+def test_frame_n_goes_out_at_its_instant_and_nothing_drifts(clock: Clock) -> None:
     paced(bytes(FRAME_BYTES * 500), clock=clock)
     assert len(clock.sent) == 500
     assert min(clock.lateness()) >= -1e-6
     assert max(clock.lateness()) < 0.015
 
 
-def test_who_was_held_up_catches_up(paced: Paced) -> None:
+def test_who_was_held_up_catches_up() -> None:
     class Stalled(Clock):
         async def send(self, frame: bytes) -> None:
             await super().send(frame)
@@ -98,40 +85,40 @@ def test_who_was_held_up_catches_up(paced: Paced) -> None:
 
 
 @pytest.mark.parametrize("pace", [0.5, 1.0, 2.0])
-def test_it_takes_as_long_as_it_plays(paced: Paced, pace: float) -> None:
+def test_it_takes_as_long_as_it_plays(pace: float) -> None:
     clock = paced(bytes(FRAME_BYTES * 50), pace=pace)
     assert clock.now - START == pytest.approx(1.0 / pace)
     assert max(map(abs, clock.lateness(pace))) < 1e-6
 
 
-def test_without_a_pace_nothing_waits(paced: Paced) -> None:
+def test_without_a_pace_nothing_waits() -> None:
     clock = paced(bytes(FRAME_BYTES * 50), pace=None)
     assert sum(clock.sizes) == FRAME_BYTES * 50
     assert clock.now == START
 
 
 @pytest.mark.parametrize("pace", [1.0, None])
-def test_no_audio_is_no_frame_and_no_wait(paced: Paced, pace: float | None) -> None:
+def test_no_audio_is_no_frame_and_no_wait(pace: float | None) -> None:
     clock = paced(b"", pace=pace)
     assert (clock.sent, clock.now) == ([], START)
 
 
 @pytest.mark.parametrize("pace", [0.0, -1.0, math.nan])
-def test_a_pace_that_is_none_is_refused_before_anything_is_sent(paced: Paced, pace: float) -> None:
+def test_a_pace_that_is_none_is_refused_before_anything_is_sent(pace: float) -> None:
     clock = Clock()
     with pytest.raises(SettingsError, match="pace"):
         paced(bytes(FRAME_BYTES), pace=pace, clock=clock)
     assert clock.sent == []
 
 
-def test_what_bytes_tell_no_time_of_goes_only_without_a_pace(paced: Paced) -> None:
+def test_what_bytes_tell_no_time_of_goes_only_without_a_pace() -> None:
     opus = AudioFormat("opus", 48000)
     with pytest.raises(SettingsError, match="opus"):
         paced(bytes(10_000), format_=opus)
     assert sum(paced(bytes(10_000), format_=opus, pace=None).sizes) == 10_000
 
 
-def test_a_rate_that_20_ms_do_not_divide_takes_as_long_as_it_plays(paced: Paced) -> None:
+def test_a_rate_that_20_ms_do_not_divide_takes_as_long_as_it_plays() -> None:
     clock = paced(bytes(2 * 11025 * 60), format_=AudioFormat("linear16", 11025))
     assert clock.now - START == pytest.approx(60, abs=0.03)
 
