@@ -1,4 +1,4 @@
-"""How the emulator's keys and temporary tokens look, so that nobody takes them for the vendor's."""
+"""What the emulator's keys and temporary tokens look like, so that they are never taken for the vendor's."""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ DgBudgetError
 ├── SessionClosed (ConnectionError)   the session ended while it was still wanted
 ├── HandshakeRefused (ConnectionError)  the vendor refused or never completed the handshake
 ├── AgentError                        the agent answered with an Error or refused an injection
-├── ExpectTimeout (TimeoutError)      an awaited message did not come in time
+├── ExpectTimeout (TimeoutError)      an awaited message did not arrive in time
 ├── LedgerError                       the ledger can't be read or written
 ├── GatewayError                      the gateway is gone, hung or not ours
-├── ReconciliationError               the vendor's statement can't be had or read
+├── ReconciliationError               the vendor's statement can't be fetched or read
 └── SettingsError (ValueError)        an option, ini key, variable, marker or file is wrong
 
 Seconds are decimal numbers.
@@ -62,7 +62,7 @@ class BudgetExhausted(BudgetError):
 
 
 class SessionClosed(DgBudgetError, ConnectionError):
-    """The session is closed: WebSocket close ``code``, ``reason``, and ``closed_by`` whom."""
+    """The session is closed: WebSocket close ``code``, ``reason``, and who closed it (``closed_by``)."""
 
     def __init__(self, message: str, *, code: int, reason: str, closed_by: str) -> None:
         super().__init__(message)
@@ -92,7 +92,7 @@ class AgentError(DgBudgetError):
 
 
 class ExpectTimeout(DgBudgetError, TimeoutError):
-    """What was awaited did not come within its timeout; the message lists what came instead."""
+    """An awaited message did not arrive within its timeout; the error lists what came instead."""
 
 
 class LedgerError(DgBudgetError):
@@ -104,9 +104,9 @@ class GatewayError(DgBudgetError):
 
 
 class ReconciliationError(DgBudgetError):
-    """The vendor's statement can't be had or read.
+    """The vendor's statement can't be fetched or read.
 
-    ``status`` is the HTTP status of its answer, None when none came; ``temporary``: asking again later may help.
+    ``status`` is the HTTP status of its answer, None without an answer; ``temporary``: asking again later may help.
     """
 
     def __init__(self, message: str, *, status: int | None = None, temporary: bool = False) -> None:

@@ -28,19 +28,19 @@ ScopeName = Literal["test", "run"]
 
 
 def utc_now() -> str:
-    """Return this instant in the form that every record has."""
+    """Return the current instant in the form that every record uses."""
     return write_instant(datetime.now(timezone.utc))
 
 
 def write_instant(moment: datetime) -> str:
-    """Return a moment of UTC in that form."""
+    """Return a UTC moment in that form."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read_instant(text: str) -> datetime | None:
-    """Read a date-time, UTC where it says no offset; None for anything else.
+    """Read a date-time, as UTC if it has no offset; None for anything else.
 
-    Python 3.10's own reader takes neither a ``Z`` nor every number of digits.
+    Python 3.10's own reader accepts neither a ``Z`` nor any number of digits.
     """
     match = re.fullmatch(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-]\d\d):?(\d\d))?", text, re.ASCII)
     if match is None:
@@ -54,7 +54,7 @@ def read_instant(text: str) -> datetime | None:
 
 
 def was_cut(closed_by: str | None) -> bool:
-    """Tell whether a budget closed a session."""
+    """Return whether a budget closed a session."""
     return closed_by is not None and closed_by.endswith("-budget")
 
 
@@ -83,7 +83,7 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """The ``number``-th grant of one test; ``worker`` tells tests apart that every worker runs (``--dist each``)."""
+    """The ``number``-th grant of one test; ``worker`` distinguishes tests that every worker runs (``--dist each``)."""
 
     id: str
     nodeid: str
@@ -95,7 +95,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """Seconds set aside for one attempt; ``scope`` is the budget that set the allowance, of ``allowed_ms`` in all."""
+    """Time set aside for one attempt; ``scope`` is the budget that limited it, ``allowed_ms`` that budget's size."""
 
     id: str
     allowance_ms: int
@@ -107,7 +107,7 @@ class Lease:
 class UsageRecord:
     """How one dialled session ended. ``handshake_ms`` is None when it never opened.
 
-    ``tagged``: the vendor took the Settings that carry the run's tag.
+    ``tagged``: the vendor accepted the Settings that carry the run's tag.
     """
 
     dial: str

@@ -1,4 +1,4 @@
-"""Our own folder, ``.dgbudget``: it ignores itself for git."""
+"""Our own folder, ``.dgbudget``, which has a .gitignore for itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ OURS = ".dgbudget"
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and its parents; where it lies in a ``.dgbudget``, that one gets its .gitignore. Raises OSError."""
+    """Create a folder and its parents; a ``.dgbudget`` among them gets its .gitignore. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     for parent in (folder, *folder.parents):
         if parent.name == OURS and not (parent / ".gitignore").exists():
@@ -20,7 +20,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def network_file_system(folder: Path) -> str | None:
-    """Return the kind of network file system that a folder is on; None for a local disk, or where nobody says."""
+    """Return the kind of network file system that a folder is on; None for a local disk, or when it is not known."""
     try:
         mounts = [line.split() for line in _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()]
     except OSError:

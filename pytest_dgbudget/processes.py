@@ -9,9 +9,9 @@ _CHANGES_PYTHON = {"PYTHONWARNINGS", "PYTHONASYNCIODEBUG"}
 
 
 def process_started(pid: int) -> str | None:
-    """Return when a process started, as the system counts it, to tell it from a later one with the same id.
+    """Return when a process started, in the system's own count, to distinguish it from a later one with the same id.
 
-    None where there is no /proc.
+    None on systems without /proc.
     """
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:  # noqa: PTH123 - a file of the system
@@ -21,7 +21,7 @@ def process_started(pid: int) -> str | None:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return our environment without what is meant for tests, and without what changes how our programs run."""
+    """Return our environment without the variables meant for tests, and without those that change how Python runs."""
     return {
         name: value for name, value in os.environ.items() if not name.startswith(_OURS) and name not in _CHANGES_PYTHON
     }

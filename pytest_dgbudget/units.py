@@ -55,11 +55,11 @@ def format_time(milliseconds: int) -> str:
 
 
 def seconds(milliseconds: int) -> float:
-    """Return milliseconds as decimal seconds, as every figure that users see."""
+    """Return milliseconds as decimal seconds, the unit of every figure that users see."""
     return milliseconds / 1000
 
 
 def known_sum(figures: Iterable[N | None]) -> N | None:
-    """Return a sum; None where a part of it is unknown."""
+    """Return a sum; None when a part of it is unknown."""
     parts = list(figures)
     return None if None in parts else sum(part for part in parts if part is not None)

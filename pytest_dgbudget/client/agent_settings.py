@@ -48,10 +48,10 @@ def load_settings(source: SettingsSource, default: Path | None, tags: Sequence[s
     settings.setdefault("type", "Settings")
     if tags:
         if isinstance(tags, str):
-            raise SettingsError(f"tags={tags!r} is one text; give a list of them")
+            raise SettingsError(f"tags={tags!r} is a string; give a list of strings")
         own = settings.get("tags") or []
         if not isinstance(own, list):
-            raise SettingsError(f"the settings' tags are {own!r}, which is no list")
+            raise SettingsError(f"the tags in the settings are {own!r}, not a list")
         settings["tags"] = [*own, *tags]
     return settings
 
@@ -63,7 +63,7 @@ def _read(path: Path, what: str) -> dict[str, Any]:
     except OSError as error:
         raise SettingsError(f"{what}: {path} can't be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise SettingsError(f"{what}: {path} is neither JSON nor TOML that can be read: {error}") from error
+        raise SettingsError(f"{what}: {path} is not valid JSON or TOML: {error}") from error
     if not isinstance(settings, dict):
-        raise SettingsError(f"{what}: {path} holds no JSON object")
+        raise SettingsError(f"{what}: {path} does not hold a JSON object")
     return settings

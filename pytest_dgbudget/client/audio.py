@@ -21,8 +21,8 @@ AudioSource = str | os.PathLike[str] | bytes
 def read_audio(source: AudioSource, format_: AudioFormat) -> bytes:
     """Return raw audio in the session's input format: bytes as they are, a WAV file's samples if they fit.
 
-    Raises SettingsError when the file is no WAV or is not what Settings promised the agent, OSError when it can't be
-    read.
+    Raises SettingsError when the file is not a WAV file or not what Settings promise the agent, OSError when it can't
+    be read.
     """
     if isinstance(source, bytes):
         return source
@@ -31,7 +31,7 @@ def read_audio(source: AudioSource, format_: AudioFormat) -> bytes:
             _check(file, format_, source)
             return file.readframes(file.getnframes())
     except (wave.Error, EOFError) as error:
-        raise SettingsError(f"{source} is no WAV file that can be read: {error}") from error
+        raise SettingsError(f"{source} can't be read as a WAV file: {error}") from error
 
 
 def _check(file: wave.Wave_read, format_: AudioFormat, source: AudioSource) -> None:
@@ -68,7 +68,7 @@ async def send_paced(
 
 
 def _frames(audio: bytes, format_: AudioFormat, pace: float | None) -> list[bytes]:
-    """Cut audio where each 20 ms end, at the nearest whole sample; what can't be timed into pieces of 4 KiB."""
+    """Cut audio every 20 ms, at the nearest whole sample; what can't be timed, into pieces of 4 KiB."""
     if pace is not None and not pace > 0:
         raise SettingsError(f"pace {pace!r} is not a positive number; 1.0 is real time, None as fast as possible")
     if format_.bytes_per_sample is None:

@@ -1,4 +1,4 @@
-"""Open a session through the gateway, and say what it means when one can't be opened or ends."""
+"""Open a session through the gateway; turn a refusal or a close into the error that users see."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from pytest_dgbudget.errors import DgBudgetError, GatewayError, HandshakeRefused
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.operations import GetVerdict
 
-# The gateway answers a Close when the vendor has, or after a second.
+# The gateway answers a Close once the vendor has, or after a second.
 _CLOSE_SECONDS = 5
 
 _ADVICE = {
     401: "Deepgram refused the key: check DEEPGRAM_API_KEY",
-    402: "the Deepgram project is out of credit: add some, the test itself is not to blame",
-    403: "the key lacks a permission, or the project the model",
+    402: "the Deepgram project is out of credit: add some; the test is not at fault",
+    403: "the key lacks a permission, or the project has no access to the model",
     429: "too many sessions at once for the Deepgram project: lower --dg-max-sessions",
     502: "check --dg-agent-url and the network",
     504: "check --dg-agent-url and the network",
@@ -36,14 +36,14 @@ _CLOSED_BY = {codes.IDLE: "idle", codes.TEST_OVER: "teardown", codes.UPSTREAM_LO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What is needed to open sessions of one attempt. Its coroutines run on the line."""
+    """What is needed to open sessions of one attempt. Its coroutines run on the I/O thread."""
 
     gateway: GatewayClient
     endpoint: Endpoint
     attempt: str
 
     async def open(self, settings: Mapping[str, Any], headers: Mapping[str, str]) -> SessionIO:
-        """Return a session that is ready to talk, or raise what kept it from that, with nothing left open."""
+        """Return a session that is ready to talk, or raise what prevented that, with nothing left open."""
         io = await self._dial(settings, headers)
         try:
             await io.begin()
@@ -85,13 +85,13 @@ class Opening:
             return GatewayError(f"the gateway refused the session: {said}")
         status = response.status_code
         message = f"the handshake was refused with {status} {code}: {said}"
-        if not code.startswith("EMULATED_"):  # what a test asked for needs no advice
+        if not code.startswith("EMULATED_"):  # a fault that the test asked for needs no advice
             message += "; " + _ADVICE.get(status, "see the vendor's message")
         return HandshakeRefused(message, status=status, code=code, vendor_message=said, request_id=request_id)
 
     async def _why_closed(self, io: SessionIO, closed: ConnectionClosed) -> DgBudgetError:
         if closed.rcvd is None:
-            lost = SessionClosed("the session was lost without a Close", code=1006, reason="", closed_by="network")
+            lost = SessionClosed("the connection was lost without a Close", code=1006, reason="", closed_by="network")
             return await self._overrun() or lost
         code, reason = closed.rcvd.code, closed.rcvd.reason
         if code == codes.BUDGET_USED_UP:
@@ -105,7 +105,7 @@ class Opening:
         )
 
     async def _overrun(self) -> DgBudgetError | None:
-        """Return what a budget, or the gateway's own death, did to this test."""
+        """Return the error for an overrun of this test, or for the death of its gateway."""
         try:
             verdict = await self.gateway.membership.ask(GetVerdict(attempt=self.attempt))
         except GatewayError as error:

@@ -1,4 +1,4 @@
-"""What a test may ask of the emulator while it runs: faults, and a journal of what came and went."""
+"""What a test may ask of the emulator while it runs: faults, and a journal of what was sent and received."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ __tracebackhide__ = True
 
 
 class Emulator:
-    """The emulator, as one test sees it. Everything raises SettingsError where the target is another one."""
+    """The emulator, as one test sees it. Every method raises SettingsError when the target is not the emulator."""
 
     def __init__(self, gateway: GatewayClient, attempt: str) -> None:
         self._gateway = gateway
         self._attempt = attempt
 
     def fault(self, kind: str, **parameters: Any) -> None:
-        """Let something go wrong in this test's sessions, those that are open included (docs/emulator.md).
+        """Make something go wrong in this test's sessions, including those already open (docs/emulator.md).
 
-        Raises SettingsError for what is no fault.
+        Raises SettingsError for an unknown fault or a wrong parameter.
         """
         self._ask("POST", "faults", {**parameters, "kind": kind})
 
     def clear_faults(self) -> None:
-        """Let nothing go wrong any more that this test has set; faults of its scenario stay."""
+        """Remove the faults that this test has set; those of its scenario stay."""
         self._ask("DELETE", "faults")
 
     def journal(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Where the code under test finds the metered gateway, whatever its client or language."""
+"""Where the code under test reaches the metered gateway, whatever its client or language."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pytest_dgbudget.config.resolve import ACTIVE_VARIABLE, API_KEY_VARIABLE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One test's way into the gateway: speak to it exactly as to the vendor.
+    """Where one test's code reaches the gateway, which it uses exactly like the vendor.
 
-    ``agent_url`` is whole (``ws://127.0.0.1:PORT/v1/agent/converse``), ``base_url`` is ``http://127.0.0.1:PORT``,
+    ``agent_url`` is the complete URL (``ws://127.0.0.1:PORT/v1/agent/converse``), ``base_url`` is ``http://127.0.0.1:PORT``,
     ``api_key`` is this test's token, worthless elsewhere and after the test.
     """
 
@@ -22,7 +22,7 @@ class Endpoint:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What a program under test needs in its environment."""
+        """The variables that a program under test needs in its environment."""
         return {
             API_KEY_VARIABLE: self.api_key,
             ACTIVE_VARIABLE: self.run_id,

@@ -9,7 +9,7 @@ from pytest_dgbudget.units import seconds
 
 
 def overrun_error(overrun: Overrun) -> BudgetExceeded | BudgetExhausted:
-    """Return BudgetExceeded for what was cut, BudgetExhausted for what was refused."""
+    """Return BudgetExceeded for a session that was cut, BudgetExhausted for one that was refused."""
     kind = BudgetExceeded if overrun.kind == "cut" else BudgetExhausted
     return kind(
         describe(overrun),

@@ -51,7 +51,7 @@ class SessionBase:
         return self._io.request_id
 
     def events(self) -> list[Message]:
-        """Return every message received so far, audio left out."""
+        """Return every message received so far, without audio."""
         return list(self._io.messages)
 
     @property
@@ -99,8 +99,8 @@ class AsyncSession(SessionBase):
         """Answer the agent's calls of a function: ``@session.on_function("lookup")``.
 
         The handler gets the call's arguments as keywords, runs in the test's own loop, may be async, and returns a
-        string or what JSON can hold. What it raises is raised by the call that waits, or else by the next one or the
-        end of ``with``.
+        string or anything that JSON can represent. Its exceptions are raised by the session method that is waiting, or
+        else by the next one or at the end of ``with``.
         """
         loop = HandlerLoop()
 

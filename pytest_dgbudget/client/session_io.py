@@ -1,4 +1,4 @@
-"""One open session on the line: what came, what is awaited, what goes out, and why it ended."""
+"""One open session, on the I/O thread: what it received, what is awaited, what it sends, and why it ended."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pytest_dgbudget.rules.vendor_messages import (
 _KEEP_ALIVE_SECONDS = 8
 # How long the agent may take for its Welcome and SettingsApplied.
 _READY_SECONDS = 10
-# What a message that did not come tells of those that did.
+# How many of the messages that did come an ExpectTimeout lists.
 _MOST_LISTED = 50
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ Handler = Callable[[FunctionCall], Awaitable[Any]]
 
 
 class SessionIO:
-    """All of its coroutines run on the line. ``why_closed`` turns a close into the error that users see."""
+    """Its coroutines run on the I/O thread. ``why_closed`` turns a close into the error that users see."""
 
     def __init__(
         self,
@@ -72,11 +72,14 @@ class SessionIO:
         self._keeping_alive: asyncio.Future[None] | None = None
 
     async def begin(self) -> None:
-        """Welcome, Settings, SettingsApplied: ready to talk. Raises AgentError, ExpectTimeout or why it was closed."""
+        """Wait until it is ready to talk: Welcome, Settings, SettingsApplied.
+
+        Raises AgentError, ExpectTimeout, or the error of its close.
+        """
         welcome = await self._first("Welcome")
         self.request_id = welcome.request_id if isinstance(welcome, Welcome) else None
         await self.send(self._settings)
-        self._keeping_alive = asyncio.ensure_future(self._keep_alive())  # nothing may come before Settings
+        self._keeping_alive = asyncio.ensure_future(self._keep_alive())  # nothing may be sent before Settings
         await self._first("SettingsApplied")
 
     async def send(self, message: Mapping[str, Any] | str | bytes) -> None:
@@ -105,7 +108,7 @@ class SessionIO:
             self._raise_if_refused(start)
             return end_of_turn(self.messages[start:], text, greeting)
 
-        length = await self._until(whole, timeout, f"reply of the agent to {text!r}", start)
+        length = await self._until(whole, timeout, f"reply from the agent to {text!r}", start)
         end = self._looked_at = start + length
         messages = tuple(self.messages[start:end])
         reply = reply_of(messages, text, greeting)
@@ -137,7 +140,7 @@ class SessionIO:
         self._handlers[name] = handler
 
     async def close(self) -> None:
-        """Close and return when the vendor's side is closed as well."""
+        """Close, and return when the vendor's side is closed as well."""
         self._stop_keeping_alive()
         await self._websocket.close()
         await asyncio.shield(self._reading)
@@ -150,18 +153,18 @@ class SessionIO:
         if error is not None:
             raise error
 
-    # What comes in ------------------------------------------------------------------------------------------------
+    # Received ------------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
         """Always drain: unread messages make a close wait for its whole timeout."""
         try:
             while True:
                 self._received(await self._websocket.recv())
-                await self._tell()
+                await self._notify()
         except ConnectionClosed as closed:
             self._stop_keeping_alive()
             self._closed = await self._why_closed(closed)
-        await self._tell()
+        await self._notify()
 
     def _received(self, data: str | bytes) -> None:
         if isinstance(data, bytes):
@@ -189,9 +192,9 @@ class SessionIO:
         except BaseException as error:  # pytest.fail() and pytest.skip() are no Exceptions
             self._handler_error = self._handler_error or error
             content = json.dumps({"error": "the function failed"})
-            await self._tell()
+            await self._notify()
         response = {"type": "FunctionCallResponse", "id": call.id, "name": call.name, "content": content}
-        # When the session is over, whoever waits for it is told so.
+        # A session that is over raises its error in the call that waits.
         with contextlib.suppress(ConnectionClosed):
             await self._websocket.send(json.dumps(response))
 
@@ -209,11 +212,11 @@ class SessionIO:
         if self._keeping_alive is not None:
             self._keeping_alive.cancel()
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._news:
             self._news.notify_all()
 
-    # What is awaited ----------------------------------------------------------------------------------------------
+    # Awaited ----------------------------------------------------------------------------------------------
 
     async def _first(self, kind: str) -> Message:
         def came() -> Message | None:
@@ -250,7 +253,7 @@ class SessionIO:
         requests = (message for message in messages if isinstance(message, FunctionCallRequest))
         calls = (call for request in requests for call in request.functions if call.client_side)
         names = sorted({call.name for call in calls} - self._handlers.keys())
-        return f"; nothing answers {', '.join(names)}: give on_function a handler for each" if names else ""
+        return f"; no handler answers {', '.join(names)}: register one for each with on_function" if names else ""
 
     def _raise_if_over(self) -> None:
         self.raise_handler_error()
@@ -273,10 +276,10 @@ class SessionIO:
 
 
 def _listed(messages: Sequence[Message]) -> str:
-    """Tell what came, the last ones where it was a flood."""
+    """List what was received; of a flood, the last messages only."""
     listed = ", ".join(_brief(message) for message in messages[-_MOST_LISTED:]) or "nothing"
     earlier = len(messages) - _MOST_LISTED
-    return f"{listed} (and {earlier} before)" if earlier > 0 else listed
+    return f"{listed} (and {earlier} earlier)" if earlier > 0 else listed
 
 
 def _matches(message: Message, kind: str, fields: Mapping[str, Any]) -> bool:

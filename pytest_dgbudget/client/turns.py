@@ -1,4 +1,4 @@
-"""One exchange out of a session's messages: when is a reply whole?"""
+"""One exchange out of a session's messages: where it begins, and when it is complete."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Turn:
 
 
 def end_of_turn(messages: Sequence[Message], text: str, greeting: str = "") -> int | None:
-    """Return how many messages the turn that ``text`` began is long; None while it is not whole.
+    """Return how many messages make up the turn that ``text`` began; None until it is complete.
 
-    It is whole with the AgentAudioDone after the agent's words. What was still being said before the agent took up
-    the user's message, such as its greeting, is no reply to it, and words before a function call are not the last ones.
+    It is complete with the AgentAudioDone after the agent's words. Words from before the agent took up the user's
+    message, such as its greeting, are not a reply to it, and words before a function call are not the last ones.
     """
     replied = False
     for position in range(_taken_up(messages, text, greeting), len(messages)):

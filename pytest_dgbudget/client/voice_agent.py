@@ -47,9 +47,9 @@ class VoiceAgent:
     ) -> Connect:
         """Open a session: ``async with``, ``with``, or ``await``.
 
-        ``settings`` is a dict, the path of a JSON or TOML file, or None for ``dg_agent_settings``. It waits, unbilled,
-        for its turn and its budget. Raises BudgetExhausted, HandshakeRefused, AgentError, LedgerError, GatewayError;
-        SettingsError at once.
+        ``settings`` is a dict, the path of a JSON or TOML file, or None for ``dg_agent_settings``. Opening waits,
+        unbilled, for its turn and its budget. Raises BudgetExhausted, HandshakeRefused, AgentError, LedgerError,
+        GatewayError; SettingsError at once.
         """
         message = load_settings(settings, self._default_settings, tags)
         return Connect(self._opening, message, headers or {})
@@ -68,7 +68,7 @@ class VoiceAgent:
 
 
 class Connect:
-    """A session to be: use it once, as ``async with``, ``with`` or ``await``."""
+    """A session that is not open yet: use it once, with ``async with``, ``with`` or ``await``."""
 
     def __init__(self, opening: Opening, settings: Mapping[str, Any], headers: Mapping[str, str]) -> None:
         self._opening = opening
@@ -78,7 +78,9 @@ class Connect:
         self._session: Session | None = None
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"the session is not open, it has no {name}: use 'with voice_agent.connect() as session:'")
+        raise AttributeError(
+            f"the session is not open yet and has no {name}: use 'with voice_agent.connect() as session:'"
+        )
 
     def __await__(self) -> Generator[Any, Any, AsyncSession]:
         return self._open_async().__await__()

@@ -1,4 +1,4 @@
-"""What options accept, by the name that a row of the table gives it: from text to value; raises SettingsError."""
+"""The parsers of options, by the names that the table gives them: from text to value; each raises SettingsError."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def time_or_off(text: str) -> int | None:
 def _choice(*accepted: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in accepted:
-            raise SettingsError(f"{text!r} is none of {', '.join(accepted)}")
+            raise SettingsError(f"{text!r} is not one of {', '.join(accepted)}")
         return text
 
     return parse
@@ -42,7 +42,7 @@ def switch(text: str) -> bool:
 
 def run_id(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", text):
-        raise SettingsError(f"{text!r} is not 1 to 100 of A-Z a-z 0-9 . _ -")
+        raise SettingsError(f"{text!r} is not a run id; accepted: 1 to 100 characters of A-Z a-z 0-9 . _ -")
     return text
 
 
@@ -51,27 +51,29 @@ def _url(scheme: str, path: str, accepted: str) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if "@" in text.partition("://")[2].partition("/")[0]:
-            raise SettingsError(f"a user name or password in a URL is refused; accepted: {accepted}")
+            raise SettingsError(f"a URL must not contain a user name or password; accepted: {accepted}")
         if not re.fullmatch(rf"{scheme}://[^\s/?#@%\\]+({path})?", text) or host_of(text) == "":
-            raise SettingsError(f"{text!r} is no such URL; accepted: {accepted}")
+            raise SettingsError(f"{text!r} is not a URL of this kind; accepted: {accepted}")
         return text
 
     return parse
 
 
 def project(text: str) -> str | None:
-    # An empty one comes from the environment of other tools, and says nothing.
+    # An empty one comes from the environment of other tools, and means nothing.
     if not re.fullmatch(r"[A-Za-z0-9._-]{0,100}", text):
-        raise SettingsError(f"{text!r} is no project id")
+        raise SettingsError(f"{text!r} is not a project id; accepted: up to 100 characters of A-Z a-z 0-9 . _ -")
     return text or None
 
 
 def tolerance(text: str) -> tuple[int, float]:
-    """Return milliseconds and a share of 1."""
+    """Return milliseconds, and a share between 0 and 1."""
     absolute, _, relative = text.partition(",")
     percent = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%", relative)
     if percent is None or float(percent[1]) > 100:
-        raise SettingsError(f"{text!r} is no tolerance; accepted: a TIME and a percentage of up to 100, such as 2s,5%")
+        raise SettingsError(
+            f"{text!r} is not a tolerance; accepted: a TIME and a percentage of up to 100, such as 2s,5%"
+        )
     return parse_time(absolute), float(percent[1]) / 100
 
 
@@ -79,7 +81,7 @@ def ledger_path(text: str) -> Path:
     prefix = "sqlite:///"
     if not text.startswith(prefix) or not text[len(prefix) :]:
         scheme = text.split(":", 1)[0]
-        raise SettingsError(f"a ledger of kind {scheme!r} is not known; accepted: sqlite:///PATH")
+        raise SettingsError(f"unknown kind of ledger {scheme!r}; accepted: sqlite:///PATH")
     return Path(text[len(prefix) :])
 
 

@@ -26,8 +26,8 @@ ACTIVE_VARIABLE = "DGBUDGET_ACTIVE"
 class RunConfig:
     """Every setting of one run, parsed. ``auto`` is resolved; times are milliseconds, None is off.
 
-    ``state_dir`` is where the run's lock and the gateway's log are. ``api_url`` is None where nobody said whose
-    management API belongs to the agent URL.
+    ``state_dir`` is where the run's lock and the gateway's log are. ``api_url`` is None when the agent URL is not
+    Deepgram's and no management API was named for it.
     """
 
     budget_ms: int | None
@@ -68,13 +68,13 @@ class RunConfig:
         return self.target == "live"
 
     def to_json(self) -> dict[str, Any]:
-        """Return this without the key, in types that cross every border (JSON, xdist)."""
+        """Return this without the key, in types that JSON and xdist can carry."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "api_key"}
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
 def from_json(values: Mapping[str, Any]) -> RunConfig:
-    """Return what ``Settings.plain`` was made of; the key stays behind."""
+    """Return the configuration that ``to_json`` was called on, without its key."""
     agent_settings = values["agent_settings"]
     paths = {
         "ledger": Path(values["ledger"]),
@@ -93,7 +93,7 @@ def resolve(
     rootdir: Path,
     current_dir: Path,
 ) -> RunConfig:
-    """Turn what was given, by option name, into RunConfig; raise SettingsError naming what is wrong and where."""
+    """Turn what was given, by option name, into a RunConfig; raises SettingsError, naming what is wrong and where."""
     given = {option.field: _given(option, command_line, environment, ini) for option in OPTIONS}
     values: dict[str, Any] = {}
     for option in OPTIONS:
@@ -119,7 +119,7 @@ def resolve(
 
 
 def refuse_unbounded(run_config: RunConfig) -> None:
-    """No budget, no spending: raise SettingsError when a live run lacks its budget or its key."""
+    """No budget, no spending: raise SettingsError when a live run has no budget or no key."""
     if not run_config.billed:
         return
     if not run_config.has_key:
@@ -169,22 +169,22 @@ def _resolve_target(given: str, environment: Mapping[str, str]) -> str:
     if given != "auto":
         return given
     if environment.get(ACTIVE_VARIABLE):
-        # A pytest inside a run: its key is a grant's token, worthless at the vendor.
+        # This pytest was started inside a run: its key is a grant's token, worthless at the vendor.
         return "emulator"
     return "live" if _key(environment) else "emulator"
 
 
 def _key(environment: Mapping[str, str]) -> str | None:
-    """Return the key without the blanks and line breaks that come with copied secrets."""
+    """Return the key without the blanks and line breaks that copied secrets often have."""
     return environment.get(API_KEY_VARIABLE, "").strip() or None
 
 
 def _refuse_bad_key(key: str) -> None:
     if not re.fullmatch(r"[!-~]*", key):
-        raise SettingsError(f"{API_KEY_VARIABLE} has a character that no key can have; copy it again")
+        raise SettingsError(f"{API_KEY_VARIABLE} contains a character that no key can have; copy the key again")
     if is_emulated(key):
         raise SettingsError(
-            f"{API_KEY_VARIABLE} is a key of the emulator, which Deepgram does not know: set a key of Deepgram's, "
+            f"{API_KEY_VARIABLE} is a key of the emulator, which Deepgram would refuse: set a Deepgram key, "
             "or use --dg-target=emulator, which needs none"
         )
 
@@ -194,7 +194,7 @@ def _made_up_run_id() -> str:
 
 
 def _api_url_for(agent_url: str, given: _Given) -> str | None:
-    """The key of another vendor, or of a server of one's own, is not to be shown to Deepgram unasked."""
+    """A key for another vendor, or for a self-hosted server, is sent to Deepgram only if its API is named."""
     host = host_of(agent_url).lower()
     is_deepgrams = host == "deepgram.com" or host.endswith(".deepgram.com")
     return given.parsed if is_deepgrams or given.where != "default" else None
@@ -209,7 +209,7 @@ def _refuse_plain_text(what: str, url: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host as it stands in a URL can only be this machine."""
+    """Return whether a host, as written in a URL, can only be this machine."""
     if host in {"localhost", "[::1]"}:
         return True
     numbers = host.split(".")

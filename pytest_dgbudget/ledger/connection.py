@@ -1,4 +1,4 @@
-"""The port to a database: what a backend brings, and how it says that nothing can be written."""
+"""The port to a database: what a backend provides, and its error for a ledger that can't be written."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pytest_dgbudget.errors import LedgerError
 
 
 class LedgerNotWritable(LedgerError):
-    """There is no way to write here, which says nothing about what stands there."""
+    """Nothing can be written here; what is already there may be intact."""
 
 
 Rows = Sequence[Mapping[str, Any]]
 
 
 class Connection(Protocol):
-    """What a backend brings."""
+    """What a backend provides."""
 
     name: str
 
     def tables(self) -> set[str]: ...
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
-        """Run a statement; each row is its values by the names of its columns."""
+        """Run a statement; a row maps the names of its columns to their values."""
         ...
 
     def execute(self, sql: str, parameters: Mapping[str, Any]) -> None: ...
@@ -34,11 +34,11 @@ class Connection(Protocol):
         ...
 
     def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing, alone among all writers; within another one, a part of that."""
+        """All or nothing, with no other writer meanwhile; inside another transaction, a part of that."""
         ...
 
     def snapshot(self) -> AbstractContextManager[None]:
-        """Reads that agree with one another, also where nothing can be written any more."""
+        """Reads that are consistent with one another, even when nothing can be written any more."""
         ...
 
     def close(self) -> None: ...

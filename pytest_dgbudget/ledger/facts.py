@@ -1,4 +1,4 @@
-"""A run as the ledger knows it."""
+"""A run, as it is recorded in the ledger."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AttemptFacts:
 class LeaseFacts:
     """``how`` and ``ended_ms`` are None while the lease is open.
 
-    ``stated_ms`` is what the statement has of a lease whose end nobody here saw.
+    ``stated_ms`` is what the statement says of a lease whose end nobody here saw.
     """
 
     id: str
@@ -58,7 +58,7 @@ class LeaseFacts:
 class SessionFacts:
     """One dial; ``usage`` is None while it is open, ``handshake_ms`` None when it never opened.
 
-    ``tagged``: the vendor took the Settings with the run's tag; None where nobody saw whether it did.
+    ``tagged``: the vendor accepted the Settings with the run's tag; None when nobody saw whether it did.
     """
 
     id: str
@@ -80,7 +80,7 @@ class SessionFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """``reconciliation`` is the last one, as usage.json has it; None before there was any."""
+    """``reconciliation`` is the last one, as usage.json has it; None before the first."""
 
     id: str
     target: str
@@ -96,9 +96,9 @@ class RunFacts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownAttempt:
     """What a gateway that takes over from a dead one must know of an attempt: what is settled, in milliseconds, and
-    what a budget did to it.
+    its overruns.
 
-    ``orphaned_ms``: charged for leases whose end nobody saw; None where there are none.
+    ``orphaned_ms``: charged for leases whose end nobody saw; None when there are none.
     """
 
     attempt: Attempt

@@ -1,4 +1,4 @@
-"""What the ledger can be told and asked, on any backend."""
+"""What is recorded in the ledger and asked of it, on any backend."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Ledger:
         self._sums = Sums(connection.rows, connection.version)
 
     def begin(self, is_live: Callable[[str], bool], *, takes_over: bool = False) -> None:
-        """Make the tables, end what gateways left that are gone, and enter this invocation.
+        """Create the tables, end what dead gateways left open, and enter this invocation.
 
-        ``is_live`` tells of a run id whether a gateway still serves it. A gateway that takes over from a dead one
-        of the same invocation finds it entered already, or the ledger is not the one that it was.
+        ``is_live`` returns whether a gateway still serves a run id. A gateway that takes over from a dead one of the
+        same invocation finds the invocation entered already; otherwise this is not the same ledger any more.
         """
         with self.together():
             self._create()
@@ -43,7 +43,7 @@ class Ledger:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Make one transaction of several calls: a commit has its price, for it reaches the disk."""
+        """Make one transaction of several calls: each commit has its price, since it reaches the disk."""
         try:
             with self._db.transaction():
                 yield
@@ -52,7 +52,7 @@ class Ledger:
             raise
 
     def begin_attempt(self, nodeid: str, worker: str, budget_ms: int | None) -> Attempt:
-        """Number the next attempt of a test and tell what is left of the test's own budget."""
+        """Number the next attempt of a test and work out what is left of the test's own budget."""
         test = {"invocation": self._invocation.id, "nodeid": nodeid, "worker": worker}
         with self.together():
             number = self._db.rows(sql.NEXT_ATTEMPT, test)[0]["number"]
@@ -151,7 +151,7 @@ class Ledger:
         self._insert(sql.INSERT_RECONCILIATION, {**row, "document": json.dumps(document)})
 
     def correct_charge(self, lease: str, ms: int) -> None:
-        """Charge an orphaned lease what the statement has of it, instead of the whole; the last one counts."""
+        """Charge an orphaned lease what the statement says of it, instead of the whole; the last one counts."""
         self._insert(sql.INSERT_STATED, {"lease": lease, "ms": ms, "at": utc_now()})
         self._sums.forget()
 
@@ -160,7 +160,7 @@ class Ledger:
         return self._reader.facts(self._invocation.run)
 
     def known_attempt(self, attempt: str) -> KnownAttempt | None:
-        """Return what is known of one attempt; None where there is no such."""
+        """Return what is known of one attempt; None when it is not in the ledger."""
         return self._reader.known_attempt(attempt)
 
     def close(self) -> None:
@@ -195,7 +195,7 @@ class Ledger:
                 self._db.execute(statement, {})
             self._db.execute("INSERT INTO schema VALUES (:version)", {"version": sql.VERSION})
         elif not {"schema", "lease_end"} <= tables:
-            raise LedgerError(f"{self._db.name} is no ledger of ours; name another one with --dg-ledger")
+            raise LedgerError(f"{self._db.name} is not a pytest-dgbudget ledger; name another one with --dg-ledger")
         else:
             self._upgrade()
 
@@ -208,8 +208,8 @@ class Ledger:
             self._db.execute("INSERT INTO schema VALUES (:version)", {"version": version})
         if version != sql.VERSION:
             raise LedgerError(
-                f"the ledger {self._db.name} has version {version}, this pytest-dgbudget writes {sql.VERSION}; "
-                "upgrade pytest-dgbudget or name another ledger with --dg-ledger"
+                f"the ledger {self._db.name} has version {version}, but this pytest-dgbudget writes version "
+                f"{sql.VERSION}; upgrade pytest-dgbudget or name another ledger with --dg-ledger"
             )
 
     def _enter(self, *, takes_over: bool) -> None:
@@ -219,12 +219,14 @@ class Ledger:
             self._db.execute(sql.INSERT_RUN, row)
         elif (target := known[0]["target"]) != self._invocation.target:
             raise LedgerError(
-                f"run id {self._invocation.run!r} was used for target {target!r} before and can't be mixed with "
-                f"{self._invocation.target!r}; choose another --dg-run-id"
+                f"run id {self._invocation.run!r} was already used for target {target!r} and can't be used for "
+                f"{self._invocation.target!r} as well; choose another --dg-run-id"
             )
         is_entered = bool(self._db.rows(sql.FIND_INVOCATION, {"id": self._invocation.id}))
         if takes_over and not is_entered:
-            raise LedgerError(f"the ledger {self._db.name} has lost what this run put into it, so nothing can be told")
+            raise LedgerError(
+                f"the ledger {self._db.name} has lost what this run put into it, so nothing can be reported"
+            )
         if not is_entered:
             self._db.execute(sql.INSERT_INVOCATION, row)
 
@@ -238,7 +240,7 @@ class Ledger:
                 self._end_left_lease(lease["lease"], lease["allowance_ms"])
 
     def _end_left_lease(self, lease: str, allowance_ms: int) -> None:
-        """Settle a lease of which every session's end is known; orphan it in full where one isn't."""
+        """Settle a lease if the end of each of its sessions is known; otherwise orphan it, charged in full."""
         dials = self._db.rows(sql.DIALS_OF_LEASE, {"lease": lease})
         known_ms = [dial["ms"] for dial in dials if dial["ms"] is not None]
         for dial in dials:

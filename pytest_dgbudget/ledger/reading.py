@@ -1,4 +1,4 @@
-"""What can be read from a ledger by anyone, whether or not an invocation of theirs writes into it."""
+"""What can be read from a ledger without an invocation of one's own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class LedgerReader:
-    """Reads a ledger of this version. Figures of one answer agree with one another; raises LedgerError."""
+    """Reads a ledger of this version; the figures of one answer are consistent. Its methods raise LedgerError."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
@@ -34,7 +34,7 @@ class LedgerReader:
             return self._read_facts(run)
 
     def known_attempt(self, attempt: str) -> KnownAttempt | None:
-        """Return what is known of one attempt; None where there is no such."""
+        """Return what is known of one attempt; None when it is not in the ledger."""
         with self._db.snapshot():
             return self._read_attempt(attempt)
 
@@ -72,7 +72,7 @@ class LedgerReader:
         )
 
     def _records(self, kind: Callable[..., T], statement: str, values: Mapping[str, Any]) -> tuple[T, ...]:
-        """A column goes into the field that has its name."""
+        """Return each row as a record, whose fields have the names of the columns."""
         return tuple(kind(**row) for row in self._db.rows(statement, values))
 
 

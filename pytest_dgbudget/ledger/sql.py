@@ -12,7 +12,7 @@ _RECONCILIATION = """CREATE TABLE reconciliation (
     run TEXT NOT NULL REFERENCES run, seq INTEGER NOT NULL, verdict TEXT NOT NULL, at TEXT NOT NULL,
     document TEXT NOT NULL, PRIMARY KEY (run, seq))"""
 
-# What the statement says of a lease whose end nobody here saw.
+# What the vendor's statement says of a lease whose end nobody here saw.
 _STATED = """CREATE TABLE stated (
     lease TEXT NOT NULL REFERENCES lease, seq INTEGER NOT NULL, ms BIGINT NOT NULL, at TEXT NOT NULL,
     PRIMARY KEY (lease, seq))"""
@@ -58,12 +58,12 @@ TABLES = (
     _STATED,
 )
 
-# What makes a ledger of each earlier version one of the next.
+# What upgrades a ledger of each earlier version to the next.
 UPGRADES = {1: ("ALTER TABLE usage ADD COLUMN tagged INTEGER", _RECONCILIATION, _STATED)}
 
 _STATED_MS = "(SELECT stated.ms FROM stated WHERE stated.lease = lease.id ORDER BY stated.seq DESC LIMIT 1)"
 
-# What a scope has settled and leased. COALESCE: a sum over nothing is zero, not unknown.
+# How much of a scope is settled and leased. COALESCE: a sum over nothing is zero, not unknown.
 _SUMS = f"""SELECT COALESCE(SUM(COALESCE({_STATED_MS}, lease_end.ms)), 0) AS settled_ms,
                   COALESCE(SUM(CASE WHEN lease_end.lease IS NULL THEN lease.ms ELSE 0 END), 0) AS leased_ms
            FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id"""
@@ -75,11 +75,11 @@ FIND_RUN = "SELECT target FROM run WHERE id = :run"
 INSERT_RUN = "INSERT INTO run VALUES (:run, :target, :billed, :tag, :at)"
 FIND_INVOCATION = "SELECT id FROM invocation WHERE id = :id"
 INSERT_INVOCATION = "INSERT INTO invocation VALUES (:id, :run, :host, :pid, :budget_ms, :at)"
-# Once: a gateway that died behind it has a successor that says so again.
+# Once: if the gateway dies after it, its successor ends the invocation again.
 END_INVOCATION = """INSERT INTO invocation_end SELECT :invocation, :exit_status, :at
     WHERE NOT EXISTS (SELECT 1 FROM invocation_end WHERE invocation = :invocation)"""
 
-# Each number follows the highest there is, also where a row in between is gone.
+# Each number follows the highest one, even if a row in between is gone.
 NEXT_ATTEMPT = """SELECT COALESCE(MAX(number), 0) + 1 AS number FROM attempt
     WHERE invocation = :invocation AND nodeid = :nodeid AND worker = :worker"""
 INSERT_ATTEMPT = """INSERT INTO attempt

@@ -28,14 +28,14 @@ class SqliteConnection:
             make_folder(path.parent)
         except OSError as error:
             raise LedgerNotWritable(
-                f"the ledger's folder {path.parent} can't be made: {error}; {_WHAT_TO_DO}"
+                f"the ledger's folder {path.parent} can't be created: {error}; {_WHAT_TO_DO}"
             ) from None
         with self._translated():
             self._connection = sqlite3.connect(path, isolation_level=None)
         try:
             self.execute(f"PRAGMA busy_timeout={_WAIT_FOR_OTHERS_MS}", {})
             if self.tables() <= {"schema"} or "lease_end" in self.tables():
-                # Somebody else's database stays as it is, to the byte.
+                # Somebody else's database is left untouched, to the byte.
                 self._use_wal()
             self.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}", {})
         except BaseException:
@@ -63,7 +63,7 @@ class SqliteConnection:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing, alone among all writers; within another one, a part of that."""
+        """All or nothing, with no other writer meanwhile; inside another transaction, a part of that."""
         with self._translated():
             is_part = self._connection.in_transaction
         with nullcontext() if is_part else self._between("BEGIN IMMEDIATE"):
@@ -71,7 +71,7 @@ class SqliteConnection:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Reads that agree with one another, also where nothing can be written any more."""
+        """Reads that are consistent with one another, even when nothing can be written any more."""
         with self._between("BEGIN"):
             yield
 
@@ -90,7 +90,7 @@ class SqliteConnection:
         self._connection.close()
 
     def _use_wal(self) -> None:
-        """SQLite's own busy timeout doesn't hold for this switch while another one makes the file."""
+        """SQLite's own busy timeout doesn't cover this switch while another process creates the file."""
         deadline = time.monotonic() + _WAIT_FOR_OTHERS_MS / 1000
         while not self._switched_to_wal(give_up=time.monotonic() > deadline):
             time.sleep(0.01)
@@ -113,6 +113,6 @@ class SqliteConnection:
             raise kind(f"the ledger {self.name} can't be used: {error}; {_WHAT_TO_DO}") from error
 
 
-# SQLite's own words; its error codes are not there on Python 3.10.
+# SQLite's own wording; Python 3.10 doesn't have its error codes.
 _NOT_WRITABLE = ("unable to open database file", "readonly database", "disk is full")
 _WHAT_TO_DO = "make it readable and writable, move it away, or name another one with --dg-ledger=sqlite:///PATH"

@@ -1,4 +1,4 @@
-"""What each budget has settled and leased: added up by the ledger once, and kept while nobody else writes."""
+"""How much of each budget is settled and leased: added up once, and kept while nobody else writes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Sum:
 
 
 class Sums:
-    """Without it, each lease of a long run would add up all leases before it.
+    """Without it, each lease of a long run would add up all earlier ones.
 
-    ``rows`` runs a statement, ``version`` tells a number that changes when another connection has written.
+    ``rows`` runs a statement, ``version`` returns a number that changes when another connection has written.
     """
 
     def __init__(self, rows: Callable[[str, Mapping[str, Any]], Rows], version: Callable[[], int]):
@@ -32,7 +32,7 @@ class Sums:
         self._of_lease: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
     def of(self, statement: str, scope: Mapping[str, str]) -> Sum:
-        """Return what a scope has come to; ``statement`` adds it up for the values of ``scope``."""
+        """Return the sums of a scope; ``statement`` adds them up for the values of ``scope``."""
         self._forget_what_is_old()
         key = tuple(scope.values())
         if key not in self._known:
@@ -53,7 +53,7 @@ class Sums:
         self._of_lease.pop(lease.id, None)
 
     def forget(self) -> None:
-        """Add up again what is asked for next: something else has changed, or was not written after all."""
+        """Add up everything again: something else has changed, or was not written after all."""
         self._known.clear()
 
     def _sums_of(self, lease: Lease) -> list[Sum]:

@@ -1,4 +1,4 @@
-"""The hooks around each test that spends. Registered by the first one, so that nobody else pays for them."""
+"""The hooks around tests that use ``voice_agent``, registered for the first one: other projects don't pay for them."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def accounting_of(config: pytest.Config) -> Accounting:
 
 @dataclass(slots=True)
 class RunningTest:
-    """One test attempt while it runs; ``told`` counts the overruns that the test has been failed for."""
+    """One test attempt while it runs; ``reported`` counts the overruns that the test has already failed for."""
 
     attempt: GrantedAttempt
-    told: int = 0
+    reported: int = 0
     gateway_lost: bool = False
 
 
 class Accounting:
-    """Asks the gateway after each test body what a budget did to it, and tells it what became of the test."""
+    """Asks the gateway after each test body for overruns, and reports the test's outcome to it."""
 
     def __init__(self, state: State, run: RunOnDemand) -> None:
         self._state = state
@@ -61,7 +61,7 @@ class Accounting:
         self._outcomes.pop(item.nodeid, None)
 
     def end(self, item: pytest.Item) -> None:
-        """Close everything of the attempt; raises what a budget did since the test was last told."""
+        """Close everything of the attempt; raises the error for an overrun that the test has not failed for yet."""
         __tracebackhide__ = True
         running = self._running[item.nodeid]
         if self._state.finished is not None:
@@ -74,9 +74,9 @@ class Accounting:
                 raise GatewayError(ended.verdict.gateway_lost)
         except DgBudgetError:
             if running.gateway_lost:
-                return  # The test has been told.
+                return  # The test has failed for it already.
             raise
-        new = ended.verdict.overruns[running.told :]
+        new = ended.verdict.overruns[running.reported :]
         if new and not self._tolerates(new):
             raise overrun_error(new[-1])
 
@@ -88,7 +88,7 @@ class Accounting:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
         __tracebackhide__ = True
-        # A rerun has the properties of the attempt before it, and may report before it has its own.
+        # A rerun still has the previous attempt's properties, and may report before it gets its own.
         item.user_properties = without_ours(item.user_properties)
         try:
             yield
@@ -139,7 +139,7 @@ class Accounting:
                 item.add_report_section(when, "dgbudget", str(error))
             return
         overruns = verdict.overruns
-        running.told = len(overruns)
+        running.reported = len(overruns)
         for waited_ms in verdict.waits_given_up_ms:
             item.add_report_section(when, "dgbudget", _gave_up(waited_ms))
         if not overruns:
@@ -165,7 +165,7 @@ def _gave_up(waited_ms: int) -> str:
 
 
 def _outcome(before: Outcome | None, report: pytest.TestReport) -> Outcome | None:
-    """Fold a phase's report into what became of the attempt so far; a setup that passed says nothing yet."""
+    """Fold a phase's report into the attempt's outcome so far; a setup that passed decides nothing yet."""
     if report.outcome == "rerun" or before == "rerun":  # type: ignore[comparison-overlap]
         return "rerun"
     if report.failed:

@@ -1,4 +1,4 @@
-"""The fixture, as ``pytest --fixtures`` shows it; what it does is loaded when a test asks for it."""
+"""The fixture, as ``pytest --fixtures`` shows it; its implementation is loaded when a test asks for it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __tracebackhide__ = True
 def voice_agent(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
     """Metered Deepgram Voice Agent sessions for this test, in async and sync tests alike.
 
-    ``async with voice_agent.connect() as session:`` (or ``with``) opens one; ``voice_agent.endpoint`` is the way in for
-    the code under test. Sessions are cut at the test's and the run's budget and closed at its end, however they were
-    opened. Nothing is opened or spent until ``connect``.
+    ``async with voice_agent.connect() as session:`` (or ``with``) opens one; the code under test connects to
+    ``voice_agent.endpoint``. Sessions are cut when the test's or the run's budget is used up, and closed when the test
+    ends, however they were opened. Nothing is opened or spent until ``connect``.
     """
     from pytest_dgbudget.plugin.grant import granted
 

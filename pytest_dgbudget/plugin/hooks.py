@@ -12,22 +12,22 @@ from pytest_dgbudget.plugin.ending import Ending
 from pytest_dgbudget.plugin.options import FIXTURE, MARKER_HELP, MARKERS, Given, opens_nothing, register_options
 from pytest_dgbudget.plugin.state import STATE, State
 
-# pytest-asyncio warns that a project lacks one of its settings. Our users didn't ask for pytest-asyncio, and under
-# -W error they could not even start.
+# pytest-asyncio warns when a project lacks one of its settings. Our users didn't ask for pytest-asyncio, and under
+# -W error their pytest would not even start.
 _NOT_OUR_USERS_WARNING = 'The configuration option "asyncio_default_fixture_loop_scope" is unset'
 
 
 class _QuietAsyncio:
-    """Speaks before pytest-asyncio does, while the plugin itself is configured behind all others."""
+    """Configured before pytest-asyncio, whereas the plugin itself is configured after all others."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         if config.pluginmanager.hasplugin("warnings"):
-            # pytest runs this hook inside catch_warnings, so the filter is gone behind it.
+            # pytest runs this hook inside catch_warnings, so the filter is gone after it.
             warnings.filterwarnings("ignore", message=_NOT_OUR_USERS_WARNING)
 
     def __dir__(self) -> list[str]:
-        """pytest looks closely at each name of a plugin, those that every object has included."""
+        """pytest inspects every name of a plugin, including those that every object has."""
         return ["pytest_configure"]
 
 
@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _worker_state(ours: dict[str, Any]) -> State:
-    """A worker takes the controller's configuration and judges nothing."""
+    """A worker takes the controller's configuration and checks nothing."""
 
     def resolve() -> Any:
         from pytest_dgbudget.config.resolve import from_json
@@ -58,7 +58,7 @@ def _worker_state(ours: dict[str, Any]) -> State:
 
 
 def _state(config: pytest.Config) -> State:
-    """Resolve at once what was given, so that an error is told before any test; leave the defaults for later."""
+    """Resolve at once what was given, so that an error is reported before any test; leave the defaults for later."""
     given = Given(config)
     state = State(given.resolve, given=given.anything, opens_nothing=opens_nothing(config))
     if state.given and state.run_config.target_given and not state.opens_nothing:
@@ -126,15 +126,15 @@ def _asks_for_us(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """xdist's controller: tell a worker where the gateway will be."""
-    from pytest_dgbudget.plugin.xdist import tell_worker
+    """xdist's controller: give a worker what it needs to reach the gateway."""
+    from pytest_dgbudget.plugin.xdist import prepare_worker
 
-    tell_worker(node)
+    prepare_worker(node)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """xdist's controller: a worker that ended in order may have something to say; a crashed one has no output."""
+    """xdist's controller: a worker that ended normally may have something to report; a crashed one has no output."""
     output = getattr(node, "workeroutput", None) or {}
     if output.get("dgbudget_unbounded"):
         node.config.stash[STATE].unbounded = True

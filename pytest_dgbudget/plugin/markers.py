@@ -1,4 +1,4 @@
-"""``@pytest.mark.dg_budget("30s", idle="10s")`` and ``dg_scenario("orders.toml", name="refund")``; and their errors."""
+"""The markers ``dg_budget("30s", idle="10s")`` and ``dg_scenario("orders.toml", name="refund")``, and their errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class OwnBudget:
 
 @dataclass(frozen=True, slots=True)
 class BudgetOptions:
-    """What ``dg_budget`` may be given."""
+    """The arguments of ``dg_budget``."""
 
     time: Any = _NOT_GIVEN
     idle: Any = field(default=_NOT_GIVEN, kw_only=True)
@@ -40,13 +40,13 @@ class BudgetOptions:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioOptions:
-    """What ``dg_scenario`` may be given."""
+    """The arguments of ``dg_scenario``."""
 
     file: str | Path | None = None
     name: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Raise TypeError, as the call does, for what can't be."""
+        """Raise TypeError, as a wrong call does, for a value of the wrong type, or when there is none."""
         fits = isinstance(self.file, (str, Path, type(None))) and isinstance(self.name, (str, type(None)))
         if not fits or (self.file is None and self.name is None):
             raise TypeError
@@ -66,7 +66,7 @@ def own_budget(item: pytest.Item, run_config: RunConfig) -> OwnBudget:
 def own_scenario(item: pytest.Item, run_config: RunConfig) -> str | None:
     """Return a test's scenario, FILE or FILE::NAME: the nearest marker's, else that of the run's configuration.
 
-    Raises SettingsError for a bad marker. Whether the file can be played, the emulator says.
+    Raises SettingsError for a bad marker. The emulator checks whether the file can be played.
     """
     marker = item.get_closest_marker(SCENARIO_MARKER)
     if marker is None:
@@ -79,7 +79,7 @@ def own_scenario(item: pytest.Item, run_config: RunConfig) -> str | None:
     else:
         raise SettingsError(f"{_shown(marker)} names no file, and neither does the ini key dg_scenario")
     if not Path(path).is_file():
-        advice = f"; a scenario is named by name=, as in {SCENARIO_MARKER}('FILE', name='NAME')" if "::" in path else ""
+        advice = f"; to choose a scenario, write {SCENARIO_MARKER}('FILE', name='NAME')" if "::" in path else ""
         raise SettingsError(f"{_shown(marker)}: there is no file {path}{advice}")
     return path if options.name is None else f"{path}::{options.name}"
 
@@ -96,14 +96,14 @@ def _times(marker: pytest.Mark) -> dict[str, int | None]:
 
 def _why_refused(marker: pytest.Mark) -> str:
     if len(marker.args) > 1 or (marker.args and "time" in marker.kwargs):
-        return "has more than one time"
+        return f"has more than one time; {_ACCEPTED}"
     unknown = min(marker.kwargs.keys() - {f.name for f in fields(BudgetOptions)})
-    return f"does not know {unknown!r}; {_ACCEPTED}"
+    return f"has an unknown argument {unknown!r}; {_ACCEPTED}"
 
 
 def _time(marker: pytest.Mark, value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise SettingsError(f"{_shown(marker)}: {value!r} is not a time")
+        raise SettingsError(f"{_shown(marker)}: {value!r} is not a time; {_ACCEPTED}")
     try:
         return time_or_off(value if isinstance(value, str) else f"{value:.12g}")
     except (SettingsError, OverflowError) as error:
@@ -124,7 +124,7 @@ def _shown(marker: pytest.Mark) -> str:
 
 
 def check_markers(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Fail each test with a bad marker, and none but those: in its setup, or where only collected, as an error."""
+    """Fail each test that has a bad marker: in its setup, or as a collection error under --collect-only."""
     state = config.stash[STATE]
     bad = {item.nodeid: reason for item in items if (reason := _what_is_bad(item, state.run_config)) is not None}
     if not bad:
@@ -147,7 +147,7 @@ def _what_is_bad(item: pytest.Item, run_config: RunConfig) -> str | None:
 
 
 class _BadMarkers:
-    """Fails these tests before anything of theirs is set up."""
+    """Fails these tests before anything is set up for them."""
 
     def __init__(self, reasons: dict[str, str]) -> None:
         self._reasons = reasons

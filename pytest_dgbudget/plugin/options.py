@@ -1,4 +1,4 @@
-"""What users can give: markers by name, and the table of options, registered with pytest and read back from it."""
+"""What users can set: the markers' names, and the table of options, registered with pytest and read back from it."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ MARKERS = (MARKER, SCENARIO_MARKER)
 
 MARKER_HELP = (
     f'{MARKER}(time, idle=TIME): connection time that the test\'s voice_agent sessions may use, such as "30s", or '
-    '"off"; idle closes a session in which nothing but keep-alives moved for so long. The nearest marker wins.',
-    f"{SCENARIO_MARKER}(file, name=NAME): what the emulator's agent does in this test: a scenario of this TOML file, "
-    "by default its first one; without a file, one of the ini key dg_scenario's file. The nearest marker wins.",
+    '"off"; idle closes a session in which nothing but keep-alives has moved for this long. The nearest marker wins.',
+    f"{SCENARIO_MARKER}(file, name=NAME): what the emulator's agent does in this test: a scenario from this TOML file, "
+    "the first one by default; without a file, one from the file of the ini key dg_scenario. The nearest marker wins.",
 )
 
-# From 9.2 on, a key may hold TOML's own numbers and booleans; before, pytest makes texts of them.
+# From 9.2 on, a key may hold TOML's own numbers and booleans; before that, pytest turns them into strings.
 _INI_TYPE: Any = str | int | float | bool if pytest.version_tuple >= (9, 2) else "string"
 
 _OPENS_NOTHING = ("help", "version", "collectonly", "setupplan", "markers", "showfixtures", "show_fixtures_per_test")
 
 
 def register_options(parser: pytest.Parser) -> None:
-    """Add every option of the table, its ini key and what its help says of the environment and the default."""
+    """Add every option of the table and its ini key; the help also names the environment variable and the default."""
     group = parser.getgroup("dgbudget", "budgets for Deepgram Voice Agent sessions")
     for option in OPTIONS:
         help_text = option.help
@@ -43,17 +43,17 @@ def register_options(parser: pytest.Parser) -> None:
         if option.default is not None:
             help_text += f" Default: {option.default}."
         if not option.in_ini_only:
-            # argparse fills in what stands behind a percent sign.
+            # argparse substitutes after a percent sign.
             escaped = help_text.replace("%", "%%")
             group.addoption(option.flag, dest=option.name, metavar=option.metavar, default=None, help=escaped)
         parser.addini(option.name, help_text, type=_INI_TYPE, default=None)
 
 
 class Given:
-    """What this pytest was given, by option name; resolved when somebody wants to know."""
+    """What this pytest was given, by option name; resolved when it is needed."""
 
     def __init__(self, config: pytest.Config) -> None:
-        """Raises pytest.UsageError for an ini value of a type that can't be."""
+        """Raises pytest.UsageError for an ini value of the wrong type."""
         self._command_line = {o.name: config.getoption(o.name) for o in OPTIONS if not o.in_ini_only}
         self._environment = dict(os.environ)
         self._rootdir = config.rootpath
@@ -65,7 +65,7 @@ class Given:
 
     @property
     def anything(self) -> bool:
-        """True when any option was given in any way, a key in the environment not counted."""
+        """True when any option was set anywhere; the API key in the environment doesn't count."""
         values = [*self._command_line.values(), *self._ini.values()]
         return any(value is not None for value in values) or any(o.environment in self._environment for o in OPTIONS)
 
@@ -87,5 +87,5 @@ class Given:
 
 
 def opens_nothing(config: pytest.Config) -> bool:
-    """Tell whether this pytest only shows something and runs no test."""
+    """Return whether this pytest only shows something and runs no test."""
     return any(config.getoption(name, None) for name in _OPENS_NOTHING)

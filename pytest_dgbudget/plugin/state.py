@@ -1,4 +1,4 @@
-"""What one pytest process knows of its run; kept in the config's stash."""
+"""What one pytest process knows about its run; kept in the config's stash."""
 
 from __future__ import annotations
 

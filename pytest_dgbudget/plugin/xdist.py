@@ -1,4 +1,4 @@
-"""xdist's controller: it can't know whether a worker will want the gateway, so the first one activates it."""
+"""xdist's controller: it can't know whether a worker will need the gateway, so the first one to connect starts it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pytest_dgbudget.control.activation import SocketActivation
 
 
-def tell_worker(node: Any) -> None:
-    """Give a worker, replacements of crashed ones included, what it needs to join."""
+def prepare_worker(node: Any) -> None:
+    """Give a worker what it needs to join; replacements of crashed workers come here as well."""
     config: pytest.Config = node.config
     state = config.stash[STATE]
     if state.activation is None:
@@ -33,12 +33,12 @@ def tell_worker(node: Any) -> None:
 
 
 def _worker_id(node: Any) -> str:
-    """What tells apart the tests that every worker runs; elsewhere a test is the same one on any worker."""
+    """Return what distinguishes a test that every worker runs; otherwise a test is the same one on any worker."""
     return str(node.gateway.id) if node.config.getoption("dist", "no") == "each" else ""
 
 
 class Crashes:
-    """Asks for the figures of tests whose worker crashed: nobody else is left to tell them."""
+    """Asks for the figures of tests whose worker crashed: nobody else is left to report them."""
 
     def __init__(self, activation: SocketActivation, crashed: list[pytest.TestReport]) -> None:
         self._activation = activation
@@ -53,7 +53,7 @@ class Crashes:
             figures = run.gateway.ask(EndLostTest(nodeid=crashitem, worker=_worker_id(report.node)))
         except DgBudgetError:
             return  # The gateway is gone as well; the end of the run says so.
-        # A crash that is run again gets no testcase with a name: its figures are in the run's totals alone.
+        # A crashed test that is run again has no testcase for the crash: those figures are in the run's totals only.
         if figures is not None and report.failed:
             report.user_properties += attempt_properties(figures)
             self._crashed.append(report)

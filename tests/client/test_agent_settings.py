@@ -76,11 +76,11 @@ def test_settings_whose_tags_are_no_list_are_refused_when_tags_are_added(tags: A
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.json", b"{", "neither JSON nor TOML"),
-        ("a.json", b"\xff", "neither JSON nor TOML"),
-        ("a.toml", b"= 1", "neither JSON nor TOML"),
-        ("a.json", b"[1]", "no JSON object"),
-        ("a.json", b"null", "no JSON object"),
+        ("a.json", b"{", "not valid JSON or TOML"),
+        ("a.json", b"\xff", "not valid JSON or TOML"),
+        ("a.toml", b"= 1", "not valid JSON or TOML"),
+        ("a.json", b"[1]", "does not hold a JSON object"),
+        ("a.json", b"null", "does not hold a JSON object"),
     ],
 )
 @pytest.mark.parametrize("from_ini", [True, False])

@@ -171,7 +171,7 @@ def test_samples_that_the_settings_compress_fit_no_wav(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"no RIFF at all", b"RIFF\x10\0\0\0WAVEfmt "], ids=["empty", "text", "torn"])
 def test_a_file_that_is_no_wav_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.wav").write_bytes(content)
-    with pytest.raises(SettingsError, match=r"a\.wav is no WAV file"):
+    with pytest.raises(SettingsError, match=r"a\.wav can't be read as a WAV file"):
         read_audio(tmp_path / "a.wav", LINEAR16)
 
 

@@ -10,6 +10,8 @@ from pytest_dgbudget.client.connect import Opening
 from pytest_dgbudget.client.voice_agent import Connect
 
 
-def test_whoever_forgets_with_is_told_so() -> None:
-    with pytest.raises(AttributeError, match=r"the session is not open, it has no say: use 'with voice_agent\.connect"):
+def test_a_session_that_is_not_open_says_how_to_open_it() -> None:
+    with pytest.raises(
+        AttributeError, match=r"the session is not open yet and has no say: use 'with voice_agent\.connect"
+    ):
         Connect(cast(Opening, None), {}, {}).say("hi")

@@ -1,4 +1,4 @@
-"""What an error says of messages that came instead of the awaited one."""
+"""What an error says about messages that came instead of the awaited one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ def messages(count: int) -> list[Message]:
     return [parse(f'{{"type": "Step{number}"}}'.encode()) for number in range(count)]
 
 
-def test_a_flood_is_told_by_its_end() -> None:
+def test_of_a_flood_the_last_messages_are_listed() -> None:
     text = _listed(messages(10_000))
-    assert text.endswith(f"Step9999 (and {10_000 - _MOST_LISTED} before)")
+    assert text.endswith(f"Step9999 (and {10_000 - _MOST_LISTED} earlier)")
     assert len(text) < 1000
 
 
-def test_all_of_a_few_are_told() -> None:
+def test_a_few_messages_are_all_listed() -> None:
     assert _listed(messages(2)) == "Step0, Step1"
     assert _listed(messages(_MOST_LISTED)).startswith("Step0, ")
     assert _listed([]) == "nothing"

@@ -99,7 +99,7 @@ def test_somebody_elses_database_is_named(tmp_path: Path, table: str) -> None:
     path = tmp_path / "theirs.db"
     execute(path, f"CREATE TABLE {table}")
     message = refused(path)
-    assert f"{path} is no ledger of ours" in message
+    assert f"{path} is not a pytest-dgbudget ledger" in message
     assert "--dg-ledger" in message
 
 

@@ -398,7 +398,7 @@ def test_good(voice_agent):
 """
 
 BAD_MARKERS = {
-    "unknown": "does not know 'tomorrow'",
+    "unknown": "has an unknown argument 'tomorrow'",
     "no_time": "'ten seconds' is not a time",
     "negative": "'-1' is not a time",
     "nan": "'nan' is not a time",

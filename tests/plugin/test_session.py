@@ -58,7 +58,7 @@ async def test_say_works_under_anyio(on, anyio_backend):
 
 def test_say_times_out_with_what_came_instead(on):
     with on("calls") as session:
-        with pytest.raises(ExpectTimeout, match="Request; nothing answers lookup: give on_function") as caught:
+        with pytest.raises(ExpectTimeout, match="Request; no handler answers lookup: register one") as caught:
             session.say("lookup {}", timeout="200ms")
     assert isinstance(caught.value, TimeoutError)
 
