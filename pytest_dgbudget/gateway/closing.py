@@ -12,8 +12,7 @@ from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.statement import ask_for_statement
-from pytest_dgbudget.gateway.targets.emulator import EmulatorLost
-from pytest_dgbudget.gateway.targets.live import Vendor
+from pytest_dgbudget.gateway.targets.target import Target, TargetLost
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy
@@ -45,14 +44,14 @@ class Closing:
         ledger: Ledger,
         ledger_thread: LedgerThread,
         notices: list[str],
-        vendor: Callable[[], Awaitable[Vendor]],
+        target: Callable[[], Awaitable[Target]],
     ) -> None:
         self._run_config = run_config
         self._invocation = invocation
         self._ledger = ledger
         self._ledger_thread = ledger_thread
         self._notices = notices
-        self._vendor = vendor
+        self._target = target
         self._given_up = asyncio.Event()
         self._reconciling: asyncio.Task[FinishedRun] | None = None
 
@@ -107,8 +106,8 @@ class Closing:
 
     async def _asked(self, task: ReconciliationTask) -> Reconciliation:
         try:
-            access = (await self._vendor()).access
-        except EmulatorLost as lost:
+            access = (await self._target()).access
+        except TargetLost as lost:
             return not_asked(task, "inconclusive", str(lost))
         assert access is not None
         timeout = self._run_config.reconcile_timeout_ms / 1000

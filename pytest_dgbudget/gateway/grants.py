@@ -36,13 +36,13 @@ class OpenLease:
     def opened(self, session: MeteredSession) -> None:
         """Count a session from its dial on."""
         self.sessions.append(session)
-        self.meter.opened(session.dialled_ms)
+        self.meter.opened(session.dialled_ms, session.rate)
         self._set_timers()
 
     def closed(self, session: MeteredSession, at_ms: int) -> None:
         """Count a session no longer: its socket is closed."""
         self.sessions.remove(session)
-        self.meter.closed(at_ms)
+        self.meter.closed(at_ms, session.rate)
         self._set_timers()
 
     def used_ms(self) -> int:

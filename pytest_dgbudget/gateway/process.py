@@ -11,7 +11,6 @@ import socket
 import sys
 from pathlib import Path
 
-from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, SettingsError
 from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.closing import Closing
@@ -23,8 +22,10 @@ from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner, Run
 from pytest_dgbudget.gateway.run_ledger import RunLedger
 from pytest_dgbudget.gateway.server import ClientConnection
-from pytest_dgbudget.gateway.targets.emulator import EmulatorLost, EmulatorProcess, start_emulator
-from pytest_dgbudget.gateway.targets.live import Vendor
+from pytest_dgbudget.gateway.services import SERVICES
+from pytest_dgbudget.gateway.targets import find_target
+from pytest_dgbudget.gateway.targets.emulator import EmulatorProcess, EmulatorTarget
+from pytest_dgbudget.gateway.targets.target import Target, TargetLost
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy
@@ -76,7 +77,6 @@ class Gateway:
         self._ledger: Ledger | None = None
         self._run: Run | None = None
         self._failed: DgBudgetError | None = None
-        self._emulator: EmulatorProcess | None = None
         self._closing: Closing | None = None
         self._finishing: asyncio.Task[FinishedRun] | None = None
 
@@ -86,8 +86,8 @@ class Gateway:
         self._over = asyncio.Event()
         self._ledger_thread = LedgerThread(self._ledger_failed)
         self._opened = asyncio.ensure_future(self._open())
-        self._vendor = asyncio.ensure_future(self._find_vendor())
-        self._vendor.add_done_callback(lambda vendor: vendor.cancelled() or vendor.exception())
+        self._target = asyncio.ensure_future(find_target(self._run_config, self._config.api_key))
+        self._target.add_done_callback(lambda target: target.cancelled() or target.exception())
         loop.add_signal_handler(signal.SIGTERM, self._end_soon)
         loop.call_later(_CONTROLLER_SECONDS, self._end_without_controller)
         starter = ProcessWatch(self._config.pid, self._config.started, self._end_soon)
@@ -116,22 +116,15 @@ class Gateway:
             if self._config.predecessor is not None:
                 self._run.await_owners()
             self._closing = Closing(
-                self._run_config, self._config.invocation, self._ledger, self._ledger_thread, self._notices, self.vendor
+                self._run_config, self._config.invocation, self._ledger, self._ledger_thread, self._notices, self.target
             )
-
-    async def _find_vendor(self) -> Vendor:
-        if self._run_config.target == "live":
-            key, api_url = self._config.api_key or "", self._run_config.api_url
-            access = None if api_url is None else ApiAccess(api_url=api_url, project=self._run_config.project, key=key)
-            return Vendor(self._run_config.agent_url, key, access)
-        self._emulator = emulator = await start_emulator()
-        access = ApiAccess(api_url=emulator.api_url, project=emulator.project_id, key=emulator.api_key)
-        return Vendor(emulator.agent_url, emulator.api_key, access, emulated=True)
 
     def _client_connection(self) -> ClientConnection:
         unauthenticated, operations = self._unauthenticated, self._operations
         return ClientConnection(
-            self,
+            SERVICES,
+            self.run,
+            self.target,
             unauthenticated,
             lambda: ControlConnection(self._config.secret, unauthenticated, operations.answer, self.owner_lost),
         )
@@ -145,12 +138,11 @@ class Gateway:
             raise self._failed or LedgerError("the ledger is not open")
         return self._run
 
-    async def vendor(self) -> Vendor:
-        """Return where to dial once that is known; raises EmulatorLost."""
-        vendor = await asyncio.shield(self._vendor)
-        if self._emulator is not None:
-            self._emulator.check()
-        return vendor
+    async def target(self) -> Target:
+        """Return where to dial once that is known; raises TargetLost."""
+        target = await asyncio.shield(self._target)
+        target.check()
+        return target
 
     # What owners ask for -------------------------------------------------------------------------------------------
 
@@ -160,13 +152,13 @@ class Gateway:
     async def emulator(self) -> EmulatorProcess:
         """Return the run's emulator; raises GatewayError where it is gone, SettingsError where there is none."""
         try:
-            await self.vendor()
-        except EmulatorLost as lost:
+            target = await self.target()
+        except TargetLost as lost:
             raise GatewayError(str(lost)) from None
-        if self._emulator is None:
-            target = self._run_config.target
-            raise SettingsError(f"this run's target is {target}, where nothing is emulated; use --dg-target=emulator")
-        return self._emulator
+        if not isinstance(target, EmulatorTarget):
+            name = self._run_config.target
+            raise SettingsError(f"this run's target is {name}, where nothing is emulated; use --dg-target=emulator")
+        return target.process
 
     async def stop(self) -> None:
         """Close everything now, and wait for nothing: Ctrl-C."""
@@ -233,8 +225,8 @@ class Gateway:
         return await asyncio.shield(self._finishing)
 
     async def _close_parts(self) -> None:
-        if self._emulator is not None:
-            await self._emulator.stop()
+        if self._target.done() and not self._target.cancelled() and self._target.exception() is None:
+            await self._target.result().stop()
         if self._ledger is not None:
             await self._ledger_thread.call(self._ledger.close)
         self._ledger_thread.close()

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from pytest_dgbudget.gateway.clock import MeteringLoop, now_ms
 from pytest_dgbudget.gateway.frames import TEXT, Close, FrameReader, close_frame, frame
-from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
+from pytest_dgbudget.gateway.services.service import Inspection
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.protocol.codes import UPSTREAM_LOST
@@ -75,15 +75,17 @@ class Relay:
         self,
         client: asyncio.Transport,
         upstream: Upstream,
-        conversation: Conversation,
+        inspection: Inspection,
         ended: Callable[[], None],
     ) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, MeteringLoop)
         self._loop = loop
-        self.conversation = conversation
+        self.inspection = inspection
         self._ended = ended
-        self._from_client = FrameReader(self._client_text, holding=True, hold_up_to=_LONGEST_SETTINGS)
+        self._from_client = FrameReader(
+            self._client_text, holding=not inspection.configured, hold_up_to=_LONGEST_SETTINGS
+        )
         self._from_vendor = FrameReader(self._vendor_text, holding=False)
         self._client = Leg(self._client_sent, self._client_lost)
         self._vendor = Leg(self._vendor_sent, self._vendor_lost)
@@ -115,13 +117,11 @@ class Relay:
         elif self._client_transport.is_closing():
             self._client_lost()
 
-    @property
-    def audio_in_bytes(self) -> int:
-        return self._from_client.binary_bytes
-
-    @property
-    def audio_out_bytes(self) -> int:
-        return self._from_vendor.binary_bytes
+    def audio_ms(self) -> tuple[int | None, int | None]:
+        """How long what passed in and out plays; None where that can't be known."""
+        return self.inspection.audio_ms(
+            in_bytes=self._from_client.binary_bytes, out_bytes=self._from_vendor.binary_bytes
+        )
 
     def close(self, closed_by: ClosedBy, to_client: Close) -> bool:
         """Begin the end: Close to both sides now, the vendor's answer within CLOSE_SECONDS.
@@ -185,14 +185,14 @@ class Relay:
         elif self._from_client.close is not None:
             self._begin_end("client", self._from_client.close.code)
         elif self._from_client.too_big:
-            self.close("client", Close(1009, "a message before Settings is over 16 MiB"))
+            self.close("client", Close(1009, "a message before the session's settings is over 16 MiB"))
 
     def _pass_on(self, reader: FrameReader, data: bytes) -> bytes:
         """Return what may pass of what came, and note what it says of the session."""
         bytes_before, frames_before = reader.binary_bytes, reader.binary_frames
         passed = reader.feed(data)
         if reader.binary_bytes != bytes_before:
-            self.conversation.moved()
+            self.inspection.moved()
             if reader.binary_frames - frames_before > 1:
                 self._loop.gather()
         return passed
@@ -242,12 +242,12 @@ class Relay:
             self._begin_end("client", None)
 
     def _client_text(self, text: bytes) -> bytes:
-        said = self.conversation.client_said(text)
+        said = self.inspection.client_said(text)
         if not self._from_client.holding:
             return b""
-        self._from_client.holding = not self.conversation.configured
+        self._from_client.holding = not self.inspection.configured
         return frame(TEXT, said, mask=True)
 
     def _vendor_text(self, text: bytes) -> bytes:
-        self.conversation.vendor_said(text)
+        self.inspection.vendor_said(text)
         return b""

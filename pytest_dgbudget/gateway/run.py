@@ -13,7 +13,8 @@ from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import Grant, OpenLease, ended, restored
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
-from pytest_dgbudget.gateway.sessions import MeteredSession
+from pytest_dgbudget.gateway.services.service import Service
+from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
 from pytest_dgbudget.gateway.tokens import Tokens
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy, Outcome, Overrun, Usage, UsageRecord
@@ -63,7 +64,6 @@ class Run:
         self._over = False
         self._owners_return: asyncio.Future[None] | None = None
         self.id = run_config.run_id
-        self.tag = run_config.tag
         self.dialled: set[str] = set()
 
     # What owners ask for -------------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ class Run:
             await asyncio.wait([self._owners_return])
         return grant
 
-    async def open_session(self, grant: Grant, gone: asyncio.Future[None]) -> MeteredSession:
+    async def open_session(self, grant: Grant, service: Service, gone: asyncio.Future[None]) -> MeteredSession:
         """Take a lease, record the dial and begin to meter; the caller dials at once.
 
         Raises ClientLeft, BudgetRefused, GatewayLost or LedgerError, and has then opened and set aside nothing.
@@ -183,7 +183,8 @@ class Run:
             self._admission.give_back(lease)
             raise
         self.dialled.add(dial)
-        session = MeteredSession(dial, idle_ms=grant.asked.idle_ms, ended=partial(self._session_ended, lease))
+        terms = SessionTerms(id=dial, service=service, tag=self._run_config.tag, idle_ms=grant.asked.idle_ms)
+        session = MeteredSession(terms, welcomed=self._welcomed, ended=partial(self._session_ended, lease))
         grant.open_sessions.append(session)
         lease.opened(session)
         gone.add_done_callback(lambda _: session.close("client", Close(1000, "")))
@@ -191,7 +192,7 @@ class Run:
             session.close("teardown", TEST_IS_OVER)
         return session
 
-    def welcomed(self, session: MeteredSession, request_id: str) -> None:
+    def _welcomed(self, session: MeteredSession, request_id: str) -> None:
         self._ledger_thread.enqueue(self._ledger.record_welcome, session.id, request_id, session.handshake_ms or 0)
 
     async def _admitted(self, grant: Grant, gone: asyncio.Future[None]) -> OpenLease:

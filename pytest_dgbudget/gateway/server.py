@@ -1,10 +1,9 @@
-"""The door: every connection to the gateway's port begins here, and is shown in or turned away."""
+"""Every connection to the gateway's port begins here: its request is answered, refused, or relayed to a target."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request as UpgradeRequest
@@ -17,15 +16,14 @@ from pytest_dgbudget.gateway.http import BadRequest, Request, RequestReader, ref
 from pytest_dgbudget.gateway.leases import BudgetRefused
 from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.run import TEST_IS_OVER, ClientLeft, GatewayLost, Run
-from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
-from pytest_dgbudget.gateway.sessions import Cut, MeteredSession
-from pytest_dgbudget.gateway.targets.emulator import EmulatorLost
-from pytest_dgbudget.gateway.targets.live import Vendor
+from pytest_dgbudget.gateway.services.service import Credentials, Service
+from pytest_dgbudget.gateway.sessions import Cut
+from pytest_dgbudget.gateway.targets.target import Target, TargetLost
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
-from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream, dial
+from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream
 from pytest_dgbudget.model import was_cut
 from pytest_dgbudget.protocol import codes
-from pytest_dgbudget.protocol.codes import AGENT_PATH, CONTROL_PATH, CONTROL_UPGRADE
+from pytest_dgbudget.protocol.codes import CONTROL_PATH, CONTROL_UPGRADE
 from pytest_dgbudget.rules.budget import describe
 
 _HEAD_SECONDS = 10
@@ -34,25 +32,24 @@ _MOST_BEFORE_UPGRADE = 64 * 1024
 _NEGOTIATED = {"sec-websocket-extensions", "sec-websocket-protocol"}
 
 
-class Services(Protocol):
-    """What a visitor may ask for."""
-
-    async def run(self) -> Run:
-        """Return the run once the ledger is open; raises what kept it from opening."""
-        ...
-
-    async def vendor(self) -> Vendor:
-        """Return where to dial once that is known; raises DialFailed."""
-        ...
-
-
 class ClientConnection(asyncio.Protocol):
-    """One connection until its request is answered."""
+    """One connection until its request is answered.
+
+    ``run`` returns the run once the ledger is open, and raises what kept it from opening. ``target`` returns where to
+    dial once that is known; raises TargetLost.
+    """
 
     def __init__(
-        self, services: Services, unauthenticated: UnauthenticatedConnections, control: Callable[[], ControlConnection]
+        self,
+        services: Sequence[Service],
+        run: Callable[[], Awaitable[Run]],
+        target: Callable[[], Awaitable[Target]],
+        unauthenticated: UnauthenticatedConnections,
+        control: Callable[[], ControlConnection],
     ) -> None:
-        self._services = services
+        self._services = {path: service for service in services for path in service.paths}
+        self._run = run
+        self._target = target
         self._unauthenticated = unauthenticated
         self._control = control
         self._reader = RequestReader()
@@ -105,15 +102,15 @@ class ClientConnection(asyncio.Protocol):
             control.connection_made(self._transport)
             if self._early:
                 control.data_received(self._early)
-        elif (request.path, request.upgrade) == (AGENT_PATH, "websocket"):
-            self._serving = asyncio.ensure_future(self._serve(request))
+        elif request.path in self._services and request.upgrade == "websocket":
+            self._serving = asyncio.ensure_future(self._serve(self._services[request.path], request))
         else:
-            message = f"nothing here; open a WebSocket at ws://127.0.0.1:{port}{AGENT_PATH}"
-            self._answer(refusal(404, codes.NOT_FOUND, message))
+            served = " or ".join(f"ws://127.0.0.1:{port}{path}" for path in self._services)
+            self._answer(refusal(404, codes.NOT_FOUND, f"nothing here; open a WebSocket at {served}"))
 
-    async def _serve(self, request: Request) -> None:
+    async def _serve(self, service: Service, request: Request) -> None:
         try:
-            await self._open(request)
+            await self._open(service, request)
         except _Unauthorized as unauthorized:
             self._answer(refusal(401, codes.UNAUTHORIZED, str(unauthorized)))
         except _NoHandshake as no_handshake:
@@ -130,8 +127,8 @@ class ClientConnection(asyncio.Protocol):
             self._answer(refusal(402, codes.GATEWAY_LOST, str(charged)))
         except LedgerError as error:
             self._answer(refusal(503, codes.LEDGER, str(error)))
-        except EmulatorLost as lost:
-            self._answer(refusal(502, codes.EMULATOR, str(lost)))
+        except TargetLost as lost:
+            self._answer(refusal(502, lost.code, str(lost)))
         except DialLost as lost:
             message = f"the agent endpoint can't be reached: {lost.reason}"
             self._answer(refusal(lost.status, codes.UPSTREAM, message))
@@ -141,34 +138,27 @@ class ClientConnection(asyncio.Protocol):
             log(error)
             self._answer(refusal(500, codes.INTERNAL, "the gateway failed; its log says more"))
 
-    async def _open(self, request: Request) -> None:
-        run = await self._services.run()
-        token, subprotocols = _credentials(request)
-        grant = await run.find(token)
+    async def _open(self, service: Service, request: Request) -> None:
+        run = await self._run()
+        credentials = service.credentials(request)
+        grant = await run.find(credentials.token)
         if grant is None:
             raise _Unauthorized("no such token; a test's comes from voice_agent.endpoint and ends with the test")
         self._unauthenticated.leave(self._transport)
         handshake = _handshake(request)
-        vendor = await self._services.vendor()
-        session = await run.open_session(grant, self._gone)
-        dialling = dial(
-            _with_query(vendor.url, request.query),
-            headers=vendor.headers(request, grant),
-            user_agent=request.header("user-agent") or None,
-            subprotocols=subprotocols,
-        )
+        target = await self._target()
+        session = await run.open_session(grant, service, self._gone)
+        dialling = target.dial(service, request, credentials.subprotocols, grant)
+        upstream = await session.dial(asyncio.ensure_future(dialling))
         try:
-            upstream = await session.dial(asyncio.ensure_future(dialling))
-        except DialFailed as failed:
-            raise vendor.without_key(failed) from None
-        try:
-            answer = _upgraded(request, handshake, upstream, session, vendor)
+            _complete(handshake, service, credentials, upstream)
+            handshake.headers[codes.SESSION_HEADER] = session.id
+            answer = handshake.serialize()
         except BaseException:
             session.drop(upstream)
             raise
         self._transport.write(answer)
-        conversation = Conversation(run.tag, lambda request_id: run.welcomed(session, request_id))
-        session.relay(self._transport, upstream, conversation, self._early)
+        session.relay(self._transport, upstream, self._early)
 
 
 class _Unauthorized(Exception):
@@ -183,21 +173,6 @@ class _NoHandshake(Exception):
         self.response = response
 
 
-def _with_query(url: str, query: str) -> str:
-    return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
-
-
-def _credentials(request: Request) -> tuple[str, Sequence[str]]:
-    """Return the token, as the vendor takes it by header or by subprotocol, and the other subprotocols."""
-    subprotocols = [name.strip() for name in request.header("sec-websocket-protocol").split(",") if name.strip()]
-    scheme, _, token = request.header("authorization").partition(" ")
-    if scheme.lower() in {"token", "bearer"}:
-        return token.strip(), subprotocols
-    if len(subprotocols) >= 2 and subprotocols[0].lower() in {"token", "bearer"}:
-        return subprotocols[1], subprotocols[2:]
-    return "", subprotocols
-
-
 def _handshake(request: Request) -> Response:
     """Return the 101 that the library would send; raises _NoHandshake."""
     protocol = ServerProtocol()
@@ -210,18 +185,12 @@ def _handshake(request: Request) -> Response:
     return handshake
 
 
-def _upgraded(
-    request: Request, handshake: Response, upstream: Upstream, session: MeteredSession, vendor: Vendor
-) -> bytes:
-    """Complete the 101: the vendor's own headers and the chosen subprotocol pass down."""
-    for name, value in upstream.response.headers.raw_items():
-        if name.lower().startswith("dg-") and name.isascii():
+def _complete(handshake: Response, service: Service, credentials: Credentials, upstream: Upstream) -> None:
+    """Add to the 101 what passes down of the target's own: some headers, and the chosen subprotocol."""
+    for name, value in upstream.headers:
+        if service.passes_down(name.lower()) and name.isascii():
             # Not every release of the library can send back what it has read.
-            handshake.headers[name] = vendor.hide_key(value).encode("ascii", "replace").decode()
-    offered = request.header("sec-websocket-protocol").split(",")[0].strip()
-    by_subprotocol = offered.lower() in {"token", "bearer"} and not request.header("authorization")
-    chosen = upstream.subprotocol or (offered if by_subprotocol else None)
+            handshake.headers[name] = value.encode("ascii", "replace").decode()
+    chosen = upstream.subprotocol or credentials.chosen
     if chosen is not None:
         handshake.headers["Sec-WebSocket-Protocol"] = chosen
-    handshake.headers[codes.SESSION_HEADER] = session.id
-    return handshake.serialize()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pytest_dgbudget.gateway.clock import loop_time, now_ms
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.relay import Relay
-from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
+from pytest_dgbudget.gateway.services.service import Listener, Service
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.model import ClosedBy, UsageRecord, utc_now
 from pytest_dgbudget.protocol.codes import IDLE
@@ -26,21 +27,40 @@ class Cut(Exception):
         self.to_client = to_client
 
 
-class MeteredSession:
-    """One dialled session, metered from now on. ``ended`` is called once, when its socket is closed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionTerms:
+    """What is known of a session before its dial.
 
-    It is given the session, its usage record, and the instant of the end on the metering clock (milliseconds).
-    ``idle_ms``: a session in which nothing but keep-alives moved for this long is closed; None is off.
+    ``idle_ms``: it is closed when nothing but keep-alives moved for this long; None is off.
+    """
+
+    id: str
+    service: Service
+    tag: str
+    idle_ms: int | None
+
+
+class MeteredSession:
+    """One dialled session, metered from now on.
+
+    ``welcomed`` is called with the vendor's id of it. ``ended`` is called once, when its socket is closed, with the
+    session, its usage record, and the instant of the end on the metering clock (milliseconds).
     """
 
     def __init__(
-        self, id_: str, *, idle_ms: int | None, ended: Callable[[MeteredSession, UsageRecord, int], None]
+        self,
+        terms: SessionTerms,
+        *,
+        welcomed: Callable[[MeteredSession, str], None],
+        ended: Callable[[MeteredSession, UsageRecord, int], None],
     ) -> None:
-        self.id = id_
+        self.id = terms.id
+        self.rate = terms.service.rate
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.handshake_ms: int | None = None
         self.dialled_ms = now_ms()
-        self._idle_ms = idle_ms
+        self._terms = terms
+        self._welcomed = welcomed
         self._ended = ended
         self._dialling: asyncio.Future[Upstream] | None = None
         self._cut: Cut | None = None
@@ -49,7 +69,7 @@ class MeteredSession:
 
     def used_ms(self) -> int:
         """What this session has used up to now."""
-        return now_ms() - self.dialled_ms
+        return self._used_at(now_ms())
 
     async def dial(self, dialling: asyncio.Future[Upstream]) -> Upstream:
         """Wait for the vendor's 101; raises DialFailed, or Cut when the session is closed meanwhile."""
@@ -70,7 +90,7 @@ class MeteredSession:
             self._finish(now_ms(), "network", None, confirmed=True)
             raise
         self.handshake_ms = now_ms() - self.dialled_ms
-        self._handshake_id = upstream.request_id
+        self._handshake_id = self._terms.service.handshake_id(upstream.headers)
         return upstream
 
     def drop(self, upstream: Upstream) -> None:
@@ -78,16 +98,16 @@ class MeteredSession:
         upstream.transport.abort()
         self._finish(now_ms(), "network", None, confirmed=False)
 
-    def relay(
-        self, client: asyncio.Transport, upstream: Upstream, conversation: Conversation, from_client: bytes
-    ) -> None:
+    def relay(self, client: asyncio.Transport, upstream: Upstream, from_client: bytes) -> None:
         """Join client and vendor from here on."""
-        self._relay = Relay(client, upstream, conversation, self._relay_ended)
+        listener = Listener(welcomed=lambda request_id: self._welcomed(self, request_id))
+        inspection = self._terms.service.inspect(self._terms.tag, listener, now_ms)
+        self._relay = Relay(client, upstream, inspection, self._relay_ended)
         self._relay.start(from_client)
         if self._cut is not None:
             self._relay.close(self._cut.closed_by, self._cut.to_client)
-        if self._idle_ms is not None:
-            self._watch_idle(self._idle_ms)
+        if self._terms.idle_ms is not None:
+            self._watch_idle(self._terms.idle_ms)
 
     def close(self, closed_by: ClosedBy, to_client: Close) -> bool:
         """End the session from our side, in whatever state it is; False when it was ending already."""
@@ -104,14 +124,17 @@ class MeteredSession:
         if self._relay is not None:
             self._relay.abort()
 
+    def _used_at(self, at_ms: int) -> int:
+        return (at_ms - self.dialled_ms) * self.rate
+
     def _watch_idle(self, idle_ms: int) -> None:
         relay = self._relay
         if relay is None or relay.closed_by is not None:
             return
-        conversation = relay.conversation
-        if conversation.waits_for_client:
-            conversation.moved()
-        closes_at_ms = conversation.last_moved_ms + idle_ms
+        inspection = relay.inspection
+        if inspection.waits_for_client:
+            inspection.moved()
+        closes_at_ms = inspection.last_moved_ms + idle_ms
         if closes_at_ms <= now_ms():
             reason = f"nothing but keep-alives for {format_time(idle_ms)}; close it or raise --dg-idle-timeout"
             relay.close("idle", Close(IDLE, reason))
@@ -132,19 +155,20 @@ class MeteredSession:
 
     def _finish(self, at_ms: int, closed_by: ClosedBy, close_code: int | None, *, confirmed: bool) -> None:
         relay = self._relay
+        audio_in_ms, audio_out_ms = relay.audio_ms() if relay else (0, 0)
         record = UsageRecord(
             dial=self.id,
             # Without a Welcome, the handshake's id is the best there is.
-            request_id=(relay.conversation.request_id if relay else None) or self._handshake_id,
+            request_id=(relay.inspection.request_id if relay else None) or self._handshake_id,
             closed_at=utc_now(),
-            ms=at_ms - self.dialled_ms,
+            ms=self._used_at(at_ms),
             handshake_ms=self.handshake_ms,
-            audio_in_ms=relay.conversation.audio_in.milliseconds(relay.audio_in_bytes) if relay else 0,
-            audio_out_ms=relay.conversation.audio_out.milliseconds(relay.audio_out_bytes) if relay else 0,
+            audio_in_ms=audio_in_ms,
+            audio_out_ms=audio_out_ms,
             closed_by=closed_by,
             close_code=close_code,
             confirmed=confirmed,
-            tagged=relay is not None and relay.conversation.tagged,
+            tagged=relay is not None and relay.inspection.tagged,
         )
         self._ended(self, record, at_ms)
         self.done.set_result(None)

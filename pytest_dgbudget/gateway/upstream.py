@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
@@ -69,40 +70,42 @@ class _HandshakeOnly(ClientConnection):
             super().data_received(self.head + rest)
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """An open connection at the vendor."""
-
-    _connection: _HandshakeOnly
+class Carrier(Protocol):
+    """What carries a session's bytes until the relay takes over."""
 
     @property
-    def response(self) -> Response:
-        assert self._connection.response is not None
-        return self._connection.response
-
-    @property
-    def request_id(self) -> str | None:
-        """The id of the handshake. That it is the Welcome's is not documented."""
-        return self.response.headers.get("dg-request-id")
-
-    @property
-    def subprotocol(self) -> str | None:
-        return self._connection.subprotocol
-
-    @property
-    def transport(self) -> asyncio.Transport:
-        transport: asyncio.Transport = self._connection.transport
-        return transport
+    def transport(self) -> asyncio.Transport: ...
 
     @property
     def was_lost(self) -> bool:
         """True when the connection ended before another protocol took over."""
-        return self._connection.was_lost
+        ...
 
     @property
     def rest(self) -> bytes:
         """What has come after the response's head up to now: it grows until another protocol takes over."""
-        return self._connection.rest
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """An open connection at a target: the headers of its 101, and the subprotocol that it chose."""
+
+    headers: Sequence[tuple[str, str]]
+    subprotocol: str | None
+    carrier: Carrier
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        return self.carrier.transport
+
+    @property
+    def was_lost(self) -> bool:
+        return self.carrier.was_lost
+
+    @property
+    def rest(self) -> bytes:
+        return self.carrier.rest
 
 
 class _Connect(connect):
@@ -138,7 +141,8 @@ async def dial(
     except (OSError, EOFError, ImportError, ValueError, WebSocketException) as error:
         raise DialLost(502, _explained(error)) from None
     assert isinstance(connection, _HandshakeOnly)
-    return Upstream(connection)
+    assert connection.response is not None
+    return Upstream(list(connection.response.headers.raw_items()), connection.subprotocol, connection)
 
 
 _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"}

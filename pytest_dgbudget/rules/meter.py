@@ -15,23 +15,26 @@ def close_margin_ms(allowance_ms: int) -> int:
 
 @dataclass(slots=True, kw_only=True)
 class LeaseMeter:
-    """The running figure of one lease: every session open at the same time adds a second per second."""
+    """The running figure of one lease: every session open at the same time adds ``rate`` seconds per second."""
 
     allowance_ms: int
     used_ms: int = 0
     open_sessions: int = 0
+    _rate: int = 0
     _since_ms: int = 0
 
-    def opened(self, now_ms: int) -> None:
+    def opened(self, now_ms: int, rate: int = 1) -> None:
         self._advance(now_ms)
         self.open_sessions += 1
+        self._rate += rate
 
-    def closed(self, now_ms: int) -> None:
+    def closed(self, now_ms: int, rate: int = 1) -> None:
         self._advance(now_ms)
         self.open_sessions -= 1
+        self._rate -= rate
 
     def used_at(self, now_ms: int) -> int:
-        return self.used_ms + max(0, now_ms - self._since_ms) * self.open_sessions
+        return self.used_ms + max(0, now_ms - self._since_ms) * self._rate
 
     def deadline_ms(self) -> int:
         """The instant of the Close of every open session, a margin before the allowance ends. Needs one open."""
@@ -47,4 +50,4 @@ class LeaseMeter:
 
     def _end_ms(self) -> int:
         """When the allowance is used up, if nothing opens or closes. The margins before it are time on the clock."""
-        return self._since_ms + (self.allowance_ms - self.used_ms) // self.open_sessions
+        return self._since_ms + (self.allowance_ms - self.used_ms) // self._rate

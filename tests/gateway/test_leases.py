@@ -14,12 +14,13 @@ from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
-from pytest_dgbudget.gateway.sessions import MeteredSession
+from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
+from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import UsageRecord
-from pytest_dgbudget.protocol.operations import BeginAttempt
 from tests.ledger.helpers import open_ledger
+from tests.support.gateway import asked
 
 RUN_MS, TEST_MS = 60_000, 40_000
 
@@ -36,9 +37,8 @@ class Bank:
         self.leases = Leases(ledger, thread)
 
     async def grant(self, name: str) -> Grant:
-        asked = BeginAttempt(nodeid=name, worker="", budget_ms=TEST_MS, idle_ms=None, scenario=None)
-        attempt = await self._thread.call(self._ledger.begin_attempt, asked.nodeid, asked.worker, asked.budget_ms)
-        return Grant(attempt, asked)
+        attempt = await self._thread.call(self._ledger.begin_attempt, name, "", TEST_MS)
+        return Grant(attempt, asked(name, budget_ms=TEST_MS))
 
     async def facts(self) -> RunFacts:
         """Return what the ledger has, once everything is written."""
@@ -49,11 +49,8 @@ class Bank:
         """Hold a lease and meter a session of it that fails to open as soon as it is closed."""
         lease.holders += 1
         dial = await self.leases.dial(lease)
-        session = MeteredSession(
-            dial,
-            idle_ms=None,
-            ended=partial(self._session_ended, lease),
-        )
+        terms = SessionTerms(id=dial, service=DeepgramAgent(), tag="tag", idle_ms=None)
+        session = MeteredSession(terms, welcomed=_never_welcomed, ended=partial(self._session_ended, lease))
         lease.grant.open_sessions.append(session)
         lease.opened(session)
         return session
@@ -65,6 +62,10 @@ class Bank:
     async def close(self) -> None:
         await self._thread.call(self._ledger.close)
         self._thread.close()
+
+
+def _never_welcomed(session: MeteredSession, request_id: str) -> None:
+    raise AssertionError(f"{request_id} opened")
 
 
 def _never_failed(error: Exception) -> None:

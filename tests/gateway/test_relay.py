@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
@@ -14,6 +12,7 @@ from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.relay import _WRITE_HIGH_WATER, Relay
 from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
 from pytest_dgbudget.gateway.upstream import Upstream
+from tests.gateway.memory import Carried
 
 
 async def transport_of(near: socket.socket) -> asyncio.Transport:
@@ -40,7 +39,7 @@ async def close_with_room_for(left: int) -> None:
     far, vendor_end = socket.socketpair()
     with client_end, vendor_end:
         client, vendor = await transport_of(near), await transport_of(far)
-        upstream = cast("Upstream", SimpleNamespace(transport=vendor, rest=b"", was_lost=False))
+        upstream = Upstream([], None, Carried(vendor))
         relay = Relay(client, upstream, Conversation("tag", lambda _: None), lambda: None)
         relay.start(b"")
         fill(client, _WRITE_HIGH_WATER - left)

@@ -43,6 +43,17 @@ def test_while_sessions_are_open_each_adds_a_second_per_second(sessions: int, pa
     assert meter.used_at(START_MS + passed_ms) == sessions * passed_ms
 
 
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(0, 100_000))
+def test_a_session_uses_its_rate_for_each_millisecond(rates: list[int], passed_ms: int) -> None:
+    meter = LeaseMeter(allowance_ms=10_000_000)
+    for rate in rates:
+        meter.opened(START_MS, rate)
+    assert meter.used_at(START_MS + passed_ms) == sum(rates) * passed_ms
+    for rate in rates:
+        meter.closed(START_MS + passed_ms, rate)
+    assert meter.used_at(START_MS + 2 * passed_ms) == meter.used_ms == sum(rates) * passed_ms
+
+
 @settings(deadline=None)
 @given(st.integers(1, 10_000_000), st.lists(SPANS_MS, max_size=4), st.integers(1, 6))
 def test_deadline_and_abort_are_where_the_open_sessions_reach_them_and_never_later(

@@ -30,6 +30,13 @@ _UPGRADE = (
 MINUTE_MS = 60_000
 
 
+def asked(
+    nodeid: str = "test_it.py::test_it", *, budget_ms: int | None = None, scenario: str | None = None
+) -> BeginAttempt:
+    """What an owner asks for a test."""
+    return BeginAttempt(nodeid=nodeid, worker="", budget_ms=budget_ms, idle_ms=None, scenario=scenario)
+
+
 @dataclass(frozen=True)
 class RunningGateway:
     """A gateway that runs, the handle on its run, and what only they know."""
@@ -45,10 +52,7 @@ class RunningGateway:
 
     def grant(self, budget_ms: int = MINUTE_MS) -> GrantedAttempt:
         """Begin a test of its own."""
-        nodeid = f"test_it.py::test_{uuid4()}"
-        return self.run.gateway.begin(
-            BeginAttempt(nodeid=nodeid, worker="", budget_ms=budget_ms, idle_ms=None, scenario=None)
-        )
+        return self.run.gateway.begin(asked(f"test_it.py::test_{uuid4()}", budget_ms=budget_ms))
 
     def head(
         self,

@@ -1,25 +1,78 @@
-"""What the relay learns from the text messages that pass: Settings, the vendor's key, and whether anything moves."""
+"""Deepgram's Voice Agent: its path and credentials, and what the relay learns from the messages that pass."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pytest_dgbudget.gateway.clock import now_ms
+from pytest_dgbudget.gateway.http import Request
+from pytest_dgbudget.gateway.services.service import Credentials, Listener
+from pytest_dgbudget.protocol.codes import AGENT_PATH
 from pytest_dgbudget.rules.audio import AudioFormat, audio_format
-from pytest_dgbudget.rules.vendor_messages import FunctionCallRequest, Welcome, parse, with_tag
+from pytest_dgbudget.rules.vendor_messages import (
+    ErrorMessage,
+    FunctionCallRequest,
+    WarningMessage,
+    Welcome,
+    parse,
+    with_tag,
+)
+
+_SCHEMES = {"token", "bearer"}
+
+
+class DeepgramAgent:
+    """The Voice Agent API. A session is billed for as long as it is connected."""
+
+    name = "deepgram-agent"
+    paths = (AGENT_PATH,)
+    rate = 1
+
+    def credentials(self, request: Request) -> Credentials:
+        """Read the token, which the vendor takes by header or by subprotocol."""
+        offered = [name.strip() for name in request.header("sec-websocket-protocol").split(",") if name.strip()]
+        scheme, _, token = request.header("authorization").partition(" ")
+        if scheme.lower() in _SCHEMES:
+            return Credentials(token=token.strip(), subprotocols=offered, chosen=None)
+        if len(offered) >= 2 and offered[0].lower() in _SCHEMES:
+            return Credentials(token=offered[1], subprotocols=offered[2:], chosen=offered[0])
+        return Credentials(token="", subprotocols=offered, chosen=None)
+
+    def dial_headers(self, request: Request, key: str) -> Mapping[str, str]:
+        passed = {name: value for name, value in request.headers if name.startswith("x-deepgram-")}
+        return {**passed, "Authorization": f"Token {key}"}
+
+    def passes_down(self, header: str) -> bool:
+        return header.startswith("dg-")
+
+    def handshake_id(self, headers: Sequence[tuple[str, str]]) -> str | None:
+        """Return the id of the handshake. That it is the Welcome's is not documented."""
+        return next((value for name, value in headers if name.lower() == "dg-request-id"), None)
+
+    def inspect(self, tag: str, listener: Listener, now_ms: Callable[[], int]) -> Conversation:
+        return Conversation(tag, listener.welcomed, listener.warned, now_ms)
 
 
 class Conversation:
     """One session's state. ``welcomed`` is called with the request id when the Welcome passes.
 
-    ``tagged``: the vendor took Settings that carry the run's tag.
+    ``warned`` is called with the code of each Warning and Error. ``tagged``: the vendor took Settings that carry the
+    run's tag.
     """
 
-    def __init__(self, tag: str, welcomed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        tag: str,
+        welcomed: Callable[[str], None],
+        warned: Callable[[str], None] = lambda code: None,
+        now_ms: Callable[[], int] = now_ms,
+    ) -> None:
         self._tag = tag
         self._welcomed = welcomed
+        self._warned = warned
+        self._now_ms = now_ms
         self._awaited_calls: set[str] = set()
         self._tag_passed = False
         self.configured = False
@@ -34,8 +87,11 @@ class Conversation:
         """True while a function call waits for the client's answer."""
         return bool(self._awaited_calls)
 
+    def audio_ms(self, *, in_bytes: int, out_bytes: int) -> tuple[int | None, int | None]:
+        return self.audio_in.milliseconds(in_bytes), self.audio_out.milliseconds(out_bytes)
+
     def moved(self) -> None:
-        self.last_moved_ms = now_ms()
+        self.last_moved_ms = self._now_ms()
 
     def client_said(self, text: bytes) -> bytes:
         """Note a client's message and return what to pass on for it."""
@@ -70,6 +126,8 @@ class Conversation:
         elif message.type == "FunctionCallCancelled":
             calls = message.data.get("functions")
             self._awaited_calls -= {str(c.get("id")) for c in calls or () if isinstance(c, dict)}
+        elif isinstance(message, (WarningMessage, ErrorMessage)):
+            self._warned(message.code)
 
 
 def _object(text: bytes) -> dict[str, Any]:

@@ -5,9 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
+from pytest_dgbudget.deepgram.access import ApiAccess
+from pytest_dgbudget.gateway.grants import Grant
+from pytest_dgbudget.gateway.http import Request
+from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
+from pytest_dgbudget.gateway.services.service import Service
+from pytest_dgbudget.gateway.targets.target import Addresses, TargetLost
+from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.processes import clean_environment
+from pytest_dgbudget.protocol.codes import EMULATOR, GRANT_HEADER, SCENARIO_HEADER
 
 _PROGRAM = (
     "import sys; sys.path[:] = sys.path[sys.path[0] == '':]; "
@@ -16,8 +25,10 @@ _PROGRAM = (
 _START_SECONDS = 10
 
 
-class EmulatorLost(Exception):
+class EmulatorLost(TargetLost):
     """There is no emulator, or none any more."""
+
+    code = EMULATOR
 
 
 class EmulatorProcess:
@@ -45,6 +56,31 @@ class EmulatorProcess:
         except (TimeoutError, asyncio.TimeoutError):
             self._process.kill()
             await self._process.wait()
+
+
+class EmulatorTarget:
+    """The emulator of this run; each dial names its grant and the scenario to play."""
+
+    def __init__(self, process: EmulatorProcess) -> None:
+        self.process = process
+        self.access = ApiAccess(api_url=process.api_url, project=process.project_id, key=process.api_key)
+        self._addresses = Addresses({DeepgramAgent.name: process.agent_url}, process.api_key)
+
+    def check(self) -> None:
+        self.process.check()
+
+    async def dial(self, service: Service, request: Request, subprotocols: Sequence[str], grant: Grant) -> Upstream:
+        return await self._addresses.dial(service, request, subprotocols, _named(grant))
+
+    async def stop(self) -> None:
+        await self.process.stop()
+
+
+def _named(grant: Grant) -> dict[str, str]:
+    named = {GRANT_HEADER: grant.attempt.id}
+    if grant.asked.scenario is not None:
+        named[SCENARIO_HEADER] = quote(grant.asked.scenario)
+    return named
 
 
 async def start_emulator() -> EmulatorProcess:

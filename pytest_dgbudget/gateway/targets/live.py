@@ -1,47 +1,29 @@
-"""The vendor as the gateway knows it: where to dial, with which key, and whose statement to ask for."""
+"""The vendor itself, with the user's key."""
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from collections.abc import Mapping, Sequence
 
 from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
-from pytest_dgbudget.gateway.upstream import DialFailed, DialLost
-from pytest_dgbudget.protocol.codes import GRANT_HEADER, SCENARIO_HEADER
+from pytest_dgbudget.gateway.services.service import Service
+from pytest_dgbudget.gateway.targets.target import Addresses
+from pytest_dgbudget.gateway.upstream import Upstream
 
 
-class Vendor:
-    """Where sessions are dialled, with which key, and whose statement has them; None where nobody knows.
+class LiveTarget:
+    """A vendor at these URLs, by the names of its services."""
 
-    The emulator's come to be known when it has started; ``emulated``: it is told which grant dials, and what to play.
-    """
-
-    def __init__(self, url: str, key: str, access: ApiAccess | None, *, emulated: bool = False) -> None:
-        self.url = url
+    def __init__(self, urls: Mapping[str, str], key: str, access: ApiAccess | None) -> None:
         self.access = access
-        self.emulated = emulated
-        self._key = key
+        self._addresses = Addresses(urls, key)
 
-    def without_key(self, failed: DialFailed) -> DialFailed:
-        """Return a refusal as it is to be passed on: whatever the vendor repeats, the key stays here."""
-        failed.body = failed.body.replace(self._key.encode(), b"***")
-        failed.headers = [(self.hide_key(name), self.hide_key(value)) for name, value in failed.headers]
-        if isinstance(failed, DialLost):
-            failed.reason = self.hide_key(failed.reason)
-        return failed
+    def check(self) -> None:
+        """A vendor that is gone is noticed by the dial."""
 
-    def hide_key(self, text: str) -> str:
-        return text.replace(self._key, "***")
+    async def dial(self, service: Service, request: Request, subprotocols: Sequence[str], grant: Grant) -> Upstream:
+        return await self._addresses.dial(service, request, subprotocols, {})
 
-    def headers(self, request: Request, grant: Grant) -> dict[str, str]:
-        passed = {name: value for name, value in request.headers if name.startswith("x-deepgram-")}
-        ours = _for_emulator(grant) if self.emulated else {}
-        return {**passed, **ours, "Authorization": f"Token {self._key}"}
-
-
-def _for_emulator(grant: Grant) -> dict[str, str]:
-    named = {GRANT_HEADER: grant.attempt.id}
-    if grant.asked.scenario is not None:
-        named[SCENARIO_HEADER] = quote(grant.asked.scenario)
-    return named
+    async def stop(self) -> None:
+        """Nothing of the vendor's is ours to end."""

@@ -1,0 +1,82 @@
+"""A target: where sessions are dialled, with which key, and whose statement has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from pytest_dgbudget.deepgram.access import ApiAccess
+from pytest_dgbudget.gateway.grants import Grant
+from pytest_dgbudget.gateway.http import Request
+from pytest_dgbudget.gateway.services.service import Service
+from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream, dial
+
+
+class TargetLost(Exception):
+    """Nothing can be dialled there, or nothing any more. ``code`` is what a refusal of the gateway's names."""
+
+    code: str
+
+
+class Target(Protocol):
+    """Where the sessions of a run go."""
+
+    @property
+    def access(self) -> ApiAccess | None:
+        """The management API that states what was used; None where nobody knows it."""
+        ...
+
+    def check(self) -> None:
+        """Raise TargetLost when it is gone."""
+        ...
+
+    async def dial(self, service: Service, request: Request, subprotocols: Sequence[str], grant: Grant) -> Upstream:
+        """Open a session; raises DialFailed. Whatever the target repeats, its key is in nothing that comes back."""
+        ...
+
+    async def stop(self) -> None:
+        """End what was started for this run."""
+        ...
+
+
+class Addresses:
+    """A URL for each service by name, and the key that all of them take."""
+
+    def __init__(self, urls: Mapping[str, str], key: str) -> None:
+        self._urls = urls
+        self._key = key
+
+    async def dial(
+        self, service: Service, request: Request, subprotocols: Sequence[str], own_headers: Mapping[str, str]
+    ) -> Upstream:
+        url = self._urls.get(service.name)
+        if url is None:
+            raise DialLost(502, f"this run's target has no {service.name}")
+        try:
+            upstream = await dial(
+                _with_query(url, request.query),
+                headers={**service.dial_headers(request, self._key), **own_headers},
+                user_agent=request.header("user-agent") or None,
+                subprotocols=subprotocols,
+            )
+        except DialFailed as failed:
+            raise self._without_key(failed) from None
+        return replace(upstream, headers=self._hide_in(upstream.headers))
+
+    def _without_key(self, failed: DialFailed) -> DialFailed:
+        failed.body = failed.body.replace(self._key.encode(), b"***")
+        failed.headers = self._hide_in(failed.headers)
+        if isinstance(failed, DialLost):
+            failed.reason = self._hide(failed.reason)
+        return failed
+
+    def _hide_in(self, headers: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+        return [(self._hide(name), self._hide(value)) for name, value in headers]
+
+    def _hide(self, text: str) -> str:
+        return text.replace(self._key, "***")
+
+
+def _with_query(url: str, query: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{query}" if query else url

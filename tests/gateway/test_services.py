@@ -1,0 +1,237 @@
+"""Another service at another target runs through server, relay and run as they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from pytest_dgbudget.gateway.clock import MeteringLoop
+from pytest_dgbudget.gateway.http import Request
+from pytest_dgbudget.gateway.ledger_thread import LedgerThread
+from pytest_dgbudget.gateway.run import Owner, Run
+from pytest_dgbudget.gateway.server import ClientConnection
+from pytest_dgbudget.gateway.services import SERVICES
+from pytest_dgbudget.gateway.services.service import Credentials, Listener
+from pytest_dgbudget.gateway.targets.live import LiveTarget
+from pytest_dgbudget.gateway.targets.target import Target
+from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
+from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
+from tests.ledger.helpers import open_ledger
+from tests.support.gateway import asked, run_config_for
+from tests.support.ledger import rows_of
+
+KEY = "the-key-of-the-ticks"
+
+
+class Ticks:
+    """A service of nobody's: its own path and headers, twice the price, and a first message that names the session."""
+
+    name = "ticks"
+    paths = ("/v9/ticks", "/ticks")
+    rate = 2
+
+    def credentials(self, request: Request) -> Credentials:
+        return Credentials(token=request.header("x-ticks-token"), subprotocols=(), chosen=None)
+
+    def dial_headers(self, request: Request, key: str) -> Mapping[str, str]:
+        return {"x-ticks-key": key}
+
+    def passes_down(self, header: str) -> bool:
+        return header == "x-ticks-zone"
+
+    def handshake_id(self, headers: Sequence[tuple[str, str]]) -> str | None:
+        return None
+
+    def inspect(self, tag: str, listener: Listener, now_ms: Callable[[], int]) -> TickInspection:
+        return TickInspection(listener, now_ms)
+
+
+class TickInspection:
+    configured = True
+    tagged = False
+    waits_for_client = False
+
+    def __init__(self, listener: Listener, now_ms: Callable[[], int]) -> None:
+        self._listener = listener
+        self._now_ms = now_ms
+        self.request_id: str | None = None
+        self.last_moved_ms = now_ms()
+
+    def moved(self) -> None:
+        self.last_moved_ms = self._now_ms()
+
+    def client_said(self, text: bytes) -> bytes:
+        return text
+
+    def vendor_said(self, text: bytes) -> None:
+        if self.request_id is None:
+            self.request_id = text.decode()
+            self._listener.welcomed(self.request_id)
+
+    def audio_ms(self, *, in_bytes: int, out_bytes: int) -> tuple[int | None, int | None]:
+        return in_bytes * 1000, None
+
+
+@dataclass
+class TickVendor:
+    """Names each session, and then sends back what it gets."""
+
+    url: str = ""
+    asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)
+
+    async def talk(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        headers = connection.request.headers
+        self.asked.append((connection.request.path, headers.get("x-ticks-key"), headers.get("authorization")))
+        await connection.send("tick-session-1")
+        async for message in connection:
+            await connection.send(message)
+
+
+@dataclass
+class Served:
+    """A gateway in this process: its port, its run, and the folder of its ledger."""
+
+    port: int
+    run: Run
+    folder: Path
+
+    async def token(self, budget_ms: int | None = None) -> str:
+        owner = Owner(role="controller", grants=set())
+        granted = await self.run.grant(owner, asked(budget_ms=budget_ms))
+        return granted.token
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        return rows_of(self.folder, statement)
+
+
+@asynccontextmanager
+async def served(folder: Path, target: Target) -> AsyncIterator[Served]:
+    loop = asyncio.get_running_loop()
+    thread = LedgerThread(lambda error: None)
+    ledger = await thread.call(open_ledger, folder / ".dgbudget/ledger.db")
+    thread.attach(ledger)
+    run = Run(run_config_for("ws://127.0.0.1:1/", folder), ledger, thread)
+    unauthenticated = UnauthenticatedConnections()
+
+    async def opened() -> Run:
+        return run
+
+    async def found() -> Target:
+        return target
+
+    def no_control() -> NoReturn:
+        raise AssertionError("nobody asks for control here")
+
+    def connection() -> ClientConnection:
+        return ClientConnection((*SERVICES, Ticks()), opened, found, unauthenticated, no_control)
+
+    server = await loop.create_server(connection, "127.0.0.1", 0)
+    yield Served(server.sockets[0].getsockname()[1], run, folder)
+    server.close()
+    await run.end_all("teardown")
+    await thread.call(ledger.close)
+    thread.close()
+
+
+@asynccontextmanager
+async def ticking(folder: Path) -> AsyncIterator[tuple[Served, TickVendor]]:
+    vendor = TickVendor()
+    async with serve(vendor.talk, "127.0.0.1", 0) as server:
+        vendor.url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/far?x=1"
+        target = LiveTarget({Ticks.name: vendor.url}, KEY, None)
+        async with served(folder, target) as gateway:
+            yield gateway, vendor
+
+
+def metering(main: Coroutine[Any, Any, None]) -> None:
+    loop = MeteringLoop()
+    try:
+        loop.run_until_complete(main)
+    finally:
+        loop.close()
+
+
+def test_a_second_service_is_dialled_inspected_and_recorded_its_own_way(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with ticking(tmp_path) as (gateway, vendor):
+            token = await gateway.token()
+            url, headers = f"ws://127.0.0.1:{gateway.port}/ticks?y=2", {"x-ticks-token": token}
+            async with connect(url, additional_headers=headers, proxy=None) as client:
+                assert await client.recv() == "tick-session-1"
+                await client.send(b"\0\0\0")
+                assert await client.recv() == b"\0\0\0"
+            await gateway.run.end_all("teardown")
+            assert vendor.asked == [("/far?x=1&y=2", KEY, None)]
+            columns = "request_id, audio_in_ms, audio_out_ms, closed_by, tagged"
+            assert gateway.rows(f"SELECT {columns} FROM usage") == [("tick-session-1", 3000, None, "client", 0)]
+
+    metering(main())
+
+
+def test_a_services_rate_sets_what_a_session_uses_and_when_it_is_cut(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with ticking(tmp_path) as (gateway, _):
+            token, loop = await gateway.token(budget_ms=2000), asyncio.get_running_loop()
+            url, headers = f"ws://127.0.0.1:{gateway.port}/v9/ticks", {"x-ticks-token": token}
+            started_at = loop.time()
+            async with connect(url, additional_headers=headers, proxy=None) as client:
+                await client.recv()
+                with pytest.raises(ConnectionClosed) as closed:
+                    await client.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == BUDGET_USED_UP
+            # Two seconds at twice the price are one on the clock, less the margin of a tenth of the allowance.
+            assert 0.7 < loop.time() - started_at < 1.5
+            await gateway.run.end_all("teardown")
+            ((used_ms, settled_ms),) = gateway.rows("SELECT usage.ms, lease_end.ms FROM usage, lease_end")
+            assert 1500 < used_ms == settled_ms
+
+    metering(main())
+
+
+def test_a_token_counts_only_where_its_service_looks_for_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with ticking(tmp_path) as (gateway, vendor):
+            headers = {"Authorization": f"Token {await gateway.token()}"}
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(f"ws://127.0.0.1:{gateway.port}/ticks", additional_headers=headers, proxy=None)
+            assert refused.value.response.status_code == 401
+            assert vendor.asked == []
+
+    metering(main())
+
+
+def test_a_service_that_the_target_lacks_is_refused_undialled(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with ticking(tmp_path) as (gateway, vendor):
+            url = f"ws://127.0.0.1:{gateway.port}/v1/agent/converse"
+            headers = {"Authorization": f"Token {await gateway.token()}"}
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(url, additional_headers=headers, proxy=None)
+            assert refused.value.response.status_code == 502
+            assert b"has no deepgram-agent" in (refused.value.response.body or b"")
+            assert vendor.asked == []
+
+    metering(main())
+
+
+def test_who_asks_for_nothing_that_is_served_is_shown_what_is(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with ticking(tmp_path) as (gateway, _):
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(f"ws://127.0.0.1:{gateway.port}/elsewhere", proxy=None)
+            assert refused.value.response.status_code == 404
+            shown = (refused.value.response.body or b"").decode()
+            assert [path in shown for path in ("/v1/agent/converse", "/v9/ticks")] == [True, True]
+
+    metering(main())
