@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from pytest_dgbudget.gateway.coalescing import CoalescingSelector
 
@@ -25,6 +25,24 @@ def loop_time(at_ms: int) -> float:
     return at_ms / 1000
 
 
+class Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """What leases, relays and sessions need of time; a metering loop has it, and a test can be one."""
+
+    def now_ms(self) -> int: ...
+
+    def call_at_ms(self, at_ms: int, callback: Callable[[], object]) -> Timer:
+        """Call back at an instant of ``now_ms``."""
+        ...
+
+    def gather(self) -> None:
+        """Let messages gather for a moment before the next look."""
+        ...
+
+
 class MeteringLoop(asyncio.SelectorEventLoop):
     """An event loop on this clock: what fell due while the machine stood still is done at once when it goes on."""
 
@@ -36,9 +54,22 @@ class MeteringLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return time.clock_gettime(_CLOCK)
 
+    def now_ms(self) -> int:
+        return now_ms()
+
+    def call_at_ms(self, at_ms: int, callback: Callable[[], object]) -> Timer:
+        return self.call_at(loop_time(at_ms), callback)
+
     def look_often(self) -> None:
         """Wake up often enough to see that the clock has jumped."""
         self.call_later(_LOOK_SECONDS, self.look_often)
+
+
+def metering_loop() -> MeteringLoop:
+    """Return the running loop."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, MeteringLoop)
+    return loop
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from pytest_dgbudget.gateway.clock import loop_time, now_ms
+from pytest_dgbudget.gateway.clock import Clock, Timer
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.ledger.facts import KnownAttempt, SessionFacts
@@ -23,7 +23,8 @@ class OpenLease:
     ``first_dial`` is recorded with the lease, and taken by the first session.
     """
 
-    def __init__(self, grant: Grant, lease: Lease, first_dial: str) -> None:
+    def __init__(self, grant: Grant, lease: Lease, first_dial: str, clock: Clock) -> None:
+        self._clock = clock
         self.grant = grant
         self.lease = lease
         self.first_dial: str | None = first_dial
@@ -31,7 +32,7 @@ class OpenLease:
         self.sessions: list[MeteredSession] = []
         self.holders = 0
         self._was_cut = False
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timers: list[Timer] = []
 
     def opened(self, session: MeteredSession) -> None:
         """Count a session from its dial on."""
@@ -47,17 +48,16 @@ class OpenLease:
 
     def used_ms(self) -> int:
         """What this lease has used up to now."""
-        return self.meter.used_at(now_ms())
+        return self.meter.used_at(self._clock.now_ms())
 
     def _set_timers(self) -> None:
         for timer in self._timers:
             timer.cancel()
         self._timers = []
         if self.sessions:
-            loop = asyncio.get_running_loop()
             self._timers = [
-                loop.call_at(loop_time(self.meter.deadline_ms()), self._close_all),
-                loop.call_at(loop_time(self.meter.abort_ms()), self._abort_all),
+                self._clock.call_at_ms(self.meter.deadline_ms(), self._close_all),
+                self._clock.call_at_ms(self.meter.abort_ms(), self._abort_all),
             ]
 
     def _close_all(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_dgbudget.gateway.clock import Clock
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.sessions import MeteredSession
@@ -21,7 +22,8 @@ class BudgetRefused(Exception):
 class Leases:
     """Opens and settles the leases of a run."""
 
-    def __init__(self, ledger: Ledger, ledger_thread: LedgerThread) -> None:
+    def __init__(self, ledger: Ledger, ledger_thread: LedgerThread, clock: Clock) -> None:
+        self._clock = clock
         self._ledger = ledger
         self._ledger_thread = ledger_thread
 
@@ -33,7 +35,7 @@ class Leases:
         if isinstance(answer, Wait):
             return None
         lease, first_dial = answer
-        grant.lease = OpenLease(grant, lease, first_dial)
+        grant.lease = OpenLease(grant, lease, first_dial, self._clock)
         return grant.lease
 
     async def dial(self, lease: OpenLease) -> str:

@@ -1,7 +1,7 @@
 """One open session: bytes between a client and the vendor, and how it ends.
 
-Bytes pass as they came; only Settings gains the run's tag. Whatever ends the session, the vendor gets a clean Close
-1000, and its side is aborted when it does not answer in time.
+Bytes pass as they came, except for the message that gains the run's tag. Whatever ends the session, the vendor gets a
+clean Close 1000, and its side is aborted when it does not answer in time.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import contextlib
 import socket
 import struct
 from collections.abc import Callable
+from enum import Enum
 
-from pytest_dgbudget.gateway.clock import MeteringLoop, now_ms
+from pytest_dgbudget.gateway.clock import Clock, Timer
 from pytest_dgbudget.gateway.frames import TEXT, Close, FrameReader, close_frame, frame
 from pytest_dgbudget.gateway.services.service import Inspection
 from pytest_dgbudget.gateway.upstream import Upstream
@@ -20,13 +21,13 @@ from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.protocol.codes import UPSTREAM_LOST
 
 # How long either side may take to answer a Close.
-CLOSE_SECONDS = 1.0
+CLOSE_MS = 1000
 _WRITE_HIGH_WATER = 32 * 1024
 _LONGEST_SETTINGS = 16 * 1024 * 1024
 
 
-# All legs read into this one, and deal with what they read before the next read. A buffer for each, as big as a read
-# may be, costs a system call to get and one to return: a third of what the relay takes.
+# Every leg reads into this buffer, and handles what it read before the next read. A buffer of this size for each leg
+# costs a system call to allocate and one to free: a third of what the relay takes.
 _READ = memoryview(bytearray(64 * 1024))
 
 
@@ -68,19 +69,47 @@ def reset_on_close(transport: asyncio.Transport) -> None:
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+class RelayState(Enum):
+    """Where a session stands with the vendor. From OPEN on, each state is left for a later one only.
+
+    OPEN: messages pass. FINISHING_FRAME: the end has begun inside a frame of the client's, whose rest passes before
+    the vendor gets its Close. CLOSING: the vendor was sent its Close. CLOSED: the vendor's socket is closed.
+    """
+
+    OPEN = "open"
+    FINISHING_FRAME = "finishing-frame"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class ClientState(Enum):
+    """Where a session stands with the client. CLOSING: it was sent a Close. GONE: its connection ended."""
+
+    OPEN = "open"
+    CLOSING = "closing"
+    GONE = "gone"
+
+
+# Looked at for every read, and a member of an Enum costs a call on Python 3.10.
+_OPEN, _FINISHING_FRAME = RelayState.OPEN, RelayState.FINISHING_FRAME
+
+
 class Relay:
-    """Joins two transports. ``ended`` is called once, when the vendor's socket is closed."""
+    """Joins two transports. ``ended`` is called once, when the vendor's socket is closed.
+
+    From the end on, ``closed_by`` and ``close_code`` say how it began. Once CLOSED, ``closed_at_ms`` is the instant on
+    the metering clock, and ``confirmed`` is False where the vendor did not answer and was aborted.
+    """
 
     def __init__(
         self,
         client: asyncio.Transport,
         upstream: Upstream,
         inspection: Inspection,
-        ended: Callable[[], None],
+        ended: Callable[[Relay], None],
+        clock: Clock,
     ) -> None:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, MeteringLoop)
-        self._loop = loop
+        self._clock = clock
         self.inspection = inspection
         self._ended = ended
         self._from_client = FrameReader(
@@ -90,16 +119,13 @@ class Relay:
         self._client = Leg(self._client_sent, self._client_lost)
         self._vendor = Leg(self._vendor_sent, self._vendor_lost)
         self._client.other, self._vendor.other = self._vendor, self._client
+        self.state = RelayState.OPEN
+        self.client_state = ClientState.OPEN
         self.closed_by: ClosedBy | None = None
         self.close_code: int | None = None
-        self.client_vanished = False
         self.closed_at_ms: int | None = None
-        self.confirmed = False
-        self._client_close: Close | None = None
-        self._close_pending = False
-        self._aborted = False
-        self._client_gone = False
-        self._timers: list[asyncio.TimerHandle] = []
+        self.confirmed = True
+        self._timers: list[Timer] = []
         self._upstream = upstream
         self._client_transport, self._vendor_transport = client, upstream.transport
 
@@ -117,6 +143,11 @@ class Relay:
         elif self._client_transport.is_closing():
             self._client_lost()
 
+    @property
+    def client_vanished(self) -> bool:
+        """True when the client's connection ended without a Close, and nobody knows of another cause."""
+        return self.closed_by == "client" and self.close_code is None
+
     def audio_ms(self) -> tuple[int | None, int | None]:
         """How long what passed in and out plays; None where that can't be known."""
         return self.inspection.audio_ms(
@@ -124,16 +155,16 @@ class Relay:
         )
 
     def close(self, closed_by: ClosedBy, to_client: Close) -> bool:
-        """Begin the end: Close to both sides now, the vendor's answer within CLOSE_SECONDS.
+        """Begin the end: Close to both sides now, the vendor's answer within CLOSE_MS.
 
         False when the end had begun already.
         """
-        if self.closed_by is not None:
+        if self.state is not RelayState.OPEN:
             if self.client_vanished and closed_by == "owner-lost":
                 # The client went because its whole process did.
                 self.closed_by = closed_by
             return False
-        # This one first: it may pause the vendor, and the end reads on.
+        # The client's first: it may pause the vendor, and _begin_end makes it read on.
         self._send_close_to_client(to_client)
         self._begin_end(closed_by, to_client.code)
         return True
@@ -141,47 +172,51 @@ class Relay:
     def abort(self) -> None:
         """The vendor took too long, or the allowance is about to end: close our socket now.
 
-        With a reset, which arrives at once; a FIN would wait behind what a vendor that reads nothing has not read.
+        With a reset, which arrives at once; a FIN would wait for a vendor that reads nothing.
         """
-        if self.closed_at_ms is None:
-            self._aborted = True
+        if self.state is not RelayState.CLOSED:
+            self.confirmed = False
             reset_on_close(self._vendor_transport)
             self._vendor_transport.abort()
 
     def _begin_end(self, closed_by: ClosedBy, code: int | None) -> None:
         self.closed_by = closed_by
         self.close_code = code
-        self._timers.append(self._loop.call_later(CLOSE_SECONDS, self.abort))
+        self._abort_later(self.abort)
         # A client that stopped reading must not keep the vendor's answer from being read.
         self._vendor_transport.resume_reading()
         if self._from_client.inside_frame:
-            self._close_pending = True
+            self.state = RelayState.FINISHING_FRAME
         else:
             self._send_close_to_vendor()
 
+    def _abort_later(self, abort: Callable[[], None]) -> None:
+        self._timers.append(self._clock.call_at_ms(self._clock.now_ms() + CLOSE_MS, abort))
+
     def _send_close_to_vendor(self) -> None:
-        self._close_pending = False
+        self.state = RelayState.CLOSING
         self._vendor_transport.write(close_frame(Close(1000, ""), mask=True))
 
     def _send_close_to_client(self, close: Close) -> None:
-        if self._client_close is not None:
+        if self.client_state is not ClientState.OPEN:
             return
-        self._client_close = close
-        self._timers.append(self._loop.call_later(CLOSE_SECONDS, self._client_transport.abort))
+        self.client_state = ClientState.CLOSING
+        self._abort_later(self._client_transport.abort)
         if self._from_vendor.inside_frame:
             self._client_transport.abort()
         else:
             self._client_transport.write(close_frame(close, mask=False))
 
     def _client_sent(self, data: bytes) -> None:
-        if self.closed_by is not None and not self._close_pending:
+        if self.state is not _OPEN and self.state is not _FINISHING_FRAME:
             self._read_client_answer(data)
             return
         passed = self._pass_on(self._from_client, data)
         if passed:
             self._vendor_transport.write(passed)
-        if self._close_pending and not self._from_client.inside_frame:
-            self._send_close_to_vendor()
+        if self.state is _FINISHING_FRAME:
+            if not self._from_client.inside_frame:
+                self._send_close_to_vendor()
         elif self._from_client.close is not None:
             self._begin_end("client", self._from_client.close.code)
         elif self._from_client.too_big:
@@ -194,51 +229,50 @@ class Relay:
         if reader.binary_bytes != bytes_before:
             self.inspection.moved()
             if reader.binary_frames - frames_before > 1:
-                self._loop.gather()
+                self._clock.gather()
         return passed
 
     def _read_client_answer(self, data: bytes) -> None:
         self._from_client.feed(data)
-        if self._from_client.close is not None and self._client_close is not None:
+        if self._from_client.close is not None and self.client_state is ClientState.CLOSING:
             self._client_transport.close()
 
     def _vendor_sent(self, data: bytes) -> None:
         passed = self._pass_on(self._from_vendor, data)
-        if passed and self._client_close is None and self.closed_by is None:
+        if passed and self.state is _OPEN:
             self._client_transport.write(passed)
         if self._from_vendor.close is not None:
             self._vendor_closed(self._from_vendor.close)
 
     def _vendor_closed(self, close: Close) -> None:
-        if self.closed_by is None:
+        if self.state is RelayState.OPEN:
             self._begin_end("server", close.code)
             self._send_close_to_client(close)
         self._vendor_transport.close()
 
     def _vendor_lost(self) -> None:
-        self.closed_at_ms = now_ms()
-        self.confirmed = not self._aborted
-        if self.closed_by is None:
+        was_open = self.state is RelayState.OPEN
+        self.state = RelayState.CLOSED
+        self.closed_at_ms = self._clock.now_ms()
+        if was_open:
             self.closed_by = "network"
             self._send_close_to_client(Close(UPSTREAM_LOST, "the vendor's connection was lost"))
         elif self.closed_by == "client" and self._from_client.close is not None:
             self._send_close_to_client(self._from_client.close)
             self._client_transport.close()
-        self._ended()
+        self._ended(self)
         self._let_go()
 
     def _let_go(self) -> None:
-        """With both sides closed, no timer keeps this alive any longer."""
-        if self.closed_at_ms is not None and self._client_gone:
+        """Once both sides are closed, no timer keeps this alive any longer."""
+        if self.state is RelayState.CLOSED and self.client_state is ClientState.GONE:
             for timer in self._timers:
                 timer.cancel()
 
     def _client_lost(self) -> None:
-        """The client's connection ended without a Close."""
-        self._client_gone = True
+        self.client_state = ClientState.GONE
         self._let_go()
-        if self.closed_by is None:
-            self.client_vanished = True
+        if self.state is RelayState.OPEN:
             self._begin_end("client", None)
 
     def _client_text(self, text: bytes) -> bytes:

@@ -9,6 +9,7 @@ from functools import partial
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.gateway.admission import Admission, Waiter
+from pytest_dgbudget.gateway.clock import metering_loop
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import Grant, OpenLease, ended, restored
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
@@ -59,7 +60,8 @@ class Run:
         # Those of tests that run; what became of the others, the ledger knows.
         self._grants: dict[str, Grant] = {}
         self._last_attempts: dict[tuple[str, str], str] = {}
-        self._leases = Leases(ledger, ledger_thread)
+        self._clock = metering_loop()
+        self._leases = Leases(ledger, ledger_thread, self._clock)
         self._admission = Admission(self._leases, ledger_thread, run_config.max_sessions)
         self._over = False
         self._owners_return: asyncio.Future[None] | None = None
@@ -184,7 +186,7 @@ class Run:
             raise
         self.dialled.add(dial)
         terms = SessionTerms(id=dial, service=service, tag=self._run_config.tag, idle_ms=grant.asked.idle_ms)
-        session = MeteredSession(terms, welcomed=self._welcomed, ended=partial(self._session_ended, lease))
+        session = MeteredSession(terms, self._clock, welcomed=self._welcomed, ended=partial(self._session_ended, lease))
         grant.open_sessions.append(session)
         lease.opened(session)
         gone.add_done_callback(lambda _: session.close("client", Close(1000, "")))

@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
-from pytest_dgbudget.gateway.clock import loop_time, now_ms
+from pytest_dgbudget.gateway.clock import Clock
 from pytest_dgbudget.gateway.frames import Close
-from pytest_dgbudget.gateway.relay import Relay
+from pytest_dgbudget.gateway.relay import Relay, RelayState
 from pytest_dgbudget.gateway.services.service import Listener, Service
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.model import ClosedBy, UsageRecord, utc_now
 from pytest_dgbudget.protocol.codes import IDLE
 from pytest_dgbudget.units import format_time
 
-_OTHER_SIGNS_SECONDS = 0.1
+_OTHER_SIGNS_MS = 100
+
+
+class SessionState(Enum):
+    """``CUT``: closed from our side before it could be relayed. ``ENDED``: its socket is closed, its usage recorded."""
+
+    DIALLING = "dialling"
+    CUT = "cut"
+    RELAYING = "relaying"
+    ENDED = "ended"
 
 
 class Cut(Exception):
@@ -50,6 +60,7 @@ class MeteredSession:
     def __init__(
         self,
         terms: SessionTerms,
+        clock: Clock,
         *,
         welcomed: Callable[[MeteredSession, str], None],
         ended: Callable[[MeteredSession, UsageRecord, int], None],
@@ -58,8 +69,10 @@ class MeteredSession:
         self.rate = terms.service.rate
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.handshake_ms: int | None = None
-        self.dialled_ms = now_ms()
+        self.dialled_ms = clock.now_ms()
+        self.state = SessionState.DIALLING
         self._terms = terms
+        self._clock = clock
         self._welcomed = welcomed
         self._ended = ended
         self._dialling: asyncio.Future[Upstream] | None = None
@@ -69,7 +82,7 @@ class MeteredSession:
 
     def used_ms(self) -> int:
         """What this session has used up to now."""
-        return self._used_at(now_ms())
+        return self._used_at(self._clock.now_ms())
 
     async def dial(self, dialling: asyncio.Future[Upstream]) -> Upstream:
         """Wait for the vendor's 101; raises DialFailed, or Cut when the session is closed meanwhile."""
@@ -81,40 +94,42 @@ class MeteredSession:
         except asyncio.CancelledError:
             if self._cut is None:
                 raise
-            self._finish(now_ms(), self._cut.closed_by, None, confirmed=True)
+            self._finish(self._cut.closed_by, confirmed=True)
             raise self._cut from None
         except DialFailed as failed:
-            self._finish(now_ms(), failed.closed_by, None, confirmed=True)
+            self._finish(failed.closed_by, confirmed=True)
             raise
         except BaseException:
-            self._finish(now_ms(), "network", None, confirmed=True)
+            self._finish("network", confirmed=True)
             raise
-        self.handshake_ms = now_ms() - self.dialled_ms
+        self.handshake_ms = self._clock.now_ms() - self.dialled_ms
         self._handshake_id = self._terms.service.handshake_id(upstream.headers)
         return upstream
 
     def drop(self, upstream: Upstream) -> None:
         """Close what was dialled and can't be relayed."""
         upstream.transport.abort()
-        self._finish(now_ms(), "network", None, confirmed=False)
+        self._finish("network", confirmed=False)
 
     def relay(self, client: asyncio.Transport, upstream: Upstream, from_client: bytes) -> None:
         """Join client and vendor from here on."""
-        listener = Listener(welcomed=lambda request_id: self._welcomed(self, request_id))
-        inspection = self._terms.service.inspect(self._terms.tag, listener, now_ms)
-        self._relay = Relay(client, upstream, inspection, self._relay_ended)
-        self._relay.start(from_client)
+        listener = Listener(welcomed=lambda id_: self._welcomed(self, id_))
+        inspection = self._terms.service.inspect(self._terms.tag, listener, self._clock.now_ms)
+        self.state = SessionState.RELAYING
+        self._relay = relay = Relay(client, upstream, inspection, self._relay_ended, self._clock)
+        relay.start(from_client)
         if self._cut is not None:
-            self._relay.close(self._cut.closed_by, self._cut.to_client)
+            relay.close(self._cut.closed_by, self._cut.to_client)
         if self._terms.idle_ms is not None:
-            self._watch_idle(self._terms.idle_ms)
+            self._watch_idle(relay, self._terms.idle_ms)
 
     def close(self, closed_by: ClosedBy, to_client: Close) -> bool:
         """End the session from our side, in whatever state it is; False when it was ending already."""
         if self._relay is not None:
             return self._relay.close(closed_by, to_client)
-        if self._cut is not None:
+        if self.state is not SessionState.DIALLING:
             return False
+        self.state = SessionState.CUT
         self._cut = Cut(closed_by, to_client)
         if self._dialling is not None:
             self._dialling.cancel()
@@ -127,34 +142,35 @@ class MeteredSession:
     def _used_at(self, at_ms: int) -> int:
         return (at_ms - self.dialled_ms) * self.rate
 
-    def _watch_idle(self, idle_ms: int) -> None:
-        relay = self._relay
-        if relay is None or relay.closed_by is not None:
+    def _watch_idle(self, relay: Relay, idle_ms: int) -> None:
+        if relay.state is not RelayState.OPEN:
             return
         inspection = relay.inspection
         if inspection.waits_for_client:
             inspection.moved()
         closes_at_ms = inspection.last_moved_ms + idle_ms
-        if closes_at_ms <= now_ms():
+        if closes_at_ms <= self._clock.now_ms():
             reason = f"nothing but keep-alives for {format_time(idle_ms)}; close it or raise --dg-idle-timeout"
             relay.close("idle", Close(IDLE, reason))
         else:
-            asyncio.get_running_loop().call_at(loop_time(closes_at_ms), self._watch_idle, idle_ms)
+            self._clock.call_at_ms(closes_at_ms, lambda: self._watch_idle(relay, idle_ms))
 
-    def _relay_ended(self) -> None:
-        if self._relay is not None and self._relay.client_vanished:
+    def _relay_ended(self, relay: Relay) -> None:
+        if relay.client_vanished:
             # The first sign, perhaps, that its whole process is gone: let the others come before the cause is written.
-            asyncio.get_running_loop().call_later(_OTHER_SIGNS_SECONDS, self._record)
+            self._clock.call_at_ms(self._clock.now_ms() + _OTHER_SIGNS_MS, lambda: self._record(relay))
         else:
-            self._record()
+            self._record(relay)
 
-    def _record(self) -> None:
-        relay = self._relay
-        if relay is not None and relay.closed_by is not None and relay.closed_at_ms is not None:
-            self._finish(relay.closed_at_ms, relay.closed_by, relay.close_code, confirmed=relay.confirmed)
+    def _record(self, relay: Relay) -> None:
+        assert relay.closed_by is not None
+        assert relay.closed_at_ms is not None
+        self._finish(relay.closed_by, confirmed=relay.confirmed)
 
-    def _finish(self, at_ms: int, closed_by: ClosedBy, close_code: int | None, *, confirmed: bool) -> None:
+    def _finish(self, closed_by: ClosedBy, *, confirmed: bool) -> None:
+        self.state = SessionState.ENDED
         relay = self._relay
+        at_ms = self._clock.now_ms() if relay is None or relay.closed_at_ms is None else relay.closed_at_ms
         audio_in_ms, audio_out_ms = relay.audio_ms() if relay else (0, 0)
         record = UsageRecord(
             dial=self.id,
@@ -166,7 +182,7 @@ class MeteredSession:
             audio_in_ms=audio_in_ms,
             audio_out_ms=audio_out_ms,
             closed_by=closed_by,
-            close_code=close_code,
+            close_code=relay.close_code if relay else None,
             confirmed=confirmed,
             tagged=relay is not None and relay.inspection.tagged,
         )

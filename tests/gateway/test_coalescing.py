@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
@@ -15,18 +13,9 @@ from pytest_dgbudget.gateway.frames import BINARY, TEXT, frame
 from pytest_dgbudget.gateway.relay import Relay
 from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
 from pytest_dgbudget.gateway.upstream import Upstream
+from tests.gateway.memory import Carried, MemoryTransport
 
 AUDIO = frame(BINARY, bytes(640), mask=False)
-
-
-class Nowhere(asyncio.Transport):
-    """Takes everything."""
-
-    def write(self, data: bytes | bytearray | memoryview) -> None: ...
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None: ...
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
-    def is_closing(self) -> bool:
-        return False
 
 
 @pytest.fixture
@@ -47,8 +36,8 @@ def look_after(loop: MeteringLoop, does: Callable[[Relay], None]) -> None:
     """Run it on a relay, and let the loop look for what comes next, twice."""
 
     async def main() -> None:
-        upstream = cast(Upstream, SimpleNamespace(transport=Nowhere(), rest=b"", was_lost=False))
-        relay = Relay(Nowhere(), upstream, Conversation("tag", lambda _: None), lambda: None)
+        upstream = Upstream([], None, Carried(MemoryTransport()))
+        relay = Relay(MemoryTransport(), upstream, Conversation("tag", lambda _: None), lambda _: None, loop)
         relay.start(b"")
         does(relay)
         await asyncio.sleep(0)

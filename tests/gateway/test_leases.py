@@ -15,10 +15,11 @@ from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
-from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
+from pytest_dgbudget.gateway.sessions import Cut, MeteredSession, SessionTerms
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import UsageRecord
+from tests.gateway.memory import ManualClock
 from tests.ledger.helpers import open_ledger
 from tests.support.gateway import asked
 
@@ -34,7 +35,8 @@ class Bank:
         self._ledger = ledger
         self._thread = thread
         self._thread.attach(ledger)
-        self.leases = Leases(ledger, thread)
+        self.clock = ManualClock()
+        self.leases = Leases(ledger, thread, self.clock)
 
     async def grant(self, name: str) -> Grant:
         attempt = await self._thread.call(self._ledger.begin_attempt, name, "", TEST_MS)
@@ -50,7 +52,7 @@ class Bank:
         lease.holders += 1
         dial = await self.leases.dial(lease)
         terms = SessionTerms(id=dial, service=DeepgramAgent(), tag="tag", idle_ms=None)
-        session = MeteredSession(terms, welcomed=_never_welcomed, ended=partial(self._session_ended, lease))
+        session = MeteredSession(terms, self.clock, welcomed=_never_welcomed, ended=partial(self._session_ended, lease))
         lease.grant.open_sessions.append(session)
         lease.opened(session)
         return session
@@ -90,7 +92,7 @@ async def opened(bank: Bank, grant: Grant) -> OpenLease:
 async def end(session: MeteredSession) -> None:
     """Close a session that is being dialled, as the end of its test does."""
     session.close("teardown", Close(4410, "the test is over"))
-    with pytest.raises(Exception, match="teardown"):
+    with pytest.raises(Cut, match=r"teardown|test-budget"):
         await session.dial(asyncio.get_running_loop().create_future())
 
 
@@ -125,15 +127,29 @@ async def test_the_last_session_settles_its_lease_with_what_was_metered(bank: Ba
     grant = await bank.grant("test_a")
     lease = await opened(bank, grant)
     one, other = await bank.session(lease), await bank.session(lease)
+    bank.clock.advance(700)
     await end(one)
+    bank.clock.advance(300)
     assert (await bank.facts()).leases[0].how is None, "another session is open"
     await end(other)
     settled = (await bank.facts()).leases[0]
-    assert (settled.how, settled.ended_ms) == ("settled", lease.meter.used_ms)
+    assert (settled.how, settled.ended_ms) == ("settled", 700 + 1000)
     assert grant.lease is None
-    assert grant.settled_ms == lease.meter.used_ms
+    assert grant.settled_ms == 700 + 1000
     assert grant.open_sessions == []
     assert grant.ended_sessions.keys() == {one.id, other.id}
+
+
+async def test_a_lease_that_is_used_up_closes_its_sessions_and_is_one_overrun(bank: Bank) -> None:
+    grant = await bank.grant("test_a")
+    lease = await opened(bank, grant)
+    sessions = await bank.session(lease), await bank.session(lease)
+    bank.clock.advance(TEST_MS // 2)
+    assert [overrun.kind for overrun in grant.overruns] == ["cut"], "two sessions use it twice as fast"
+    for session in sessions:
+        with pytest.raises(Cut, match="test-budget"):
+            await session.dial(asyncio.get_running_loop().create_future())
+    assert grant.lease is None
 
 
 async def test_a_lease_whose_client_left_before_the_dial_costs_nothing(bank: Bank) -> None:
@@ -148,10 +164,9 @@ async def test_a_lease_whose_client_left_before_the_dial_costs_nothing(bank: Ban
 async def test_a_session_is_refused_once_the_budget_is_spent(bank: Bank) -> None:
     grant = await bank.grant("test_a")
     lease = await opened(bank, grant)
-    lease.meter.opened(0)
-    lease.meter.closed(TEST_MS)
-    lease.holders += 1
-    bank.leases.release(lease)
+    session = await bank.session(lease)
+    bank.clock.advance(TEST_MS)
+    await end(session)
     with pytest.raises(BudgetRefused) as refused:
         await bank.leases.open(grant)
     assert refused.value.overrun.scope == "test"

@@ -1,18 +1,24 @@
-"""The relay's two transports, where a whole gateway meets a case too rarely."""
+"""The relay and its states, fed with frames and times; and its two transports, where it takes a socket to fill one."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.frames import Frame
+from websockets.streams import StreamReader
 
-from pytest_dgbudget.gateway.clock import MeteringLoop
-from pytest_dgbudget.gateway.frames import Close
-from pytest_dgbudget.gateway.relay import _WRITE_HIGH_WATER, Relay
+from pytest_dgbudget.gateway.clock import MeteringLoop, metering_loop
+from pytest_dgbudget.gateway.frames import BINARY, CLOSE, TEXT, Close, frame
+from pytest_dgbudget.gateway.relay import _WRITE_HIGH_WATER, CLOSE_MS, ClientState, Relay, RelayState
 from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
 from pytest_dgbudget.gateway.upstream import Upstream
-from tests.gateway.memory import Carried
+from pytest_dgbudget.protocol.codes import UPSTREAM_LOST
+from tests.gateway.memory import Carried, ManualClock, MemoryTransport
 
 
 async def transport_of(near: socket.socket) -> asyncio.Transport:
@@ -40,7 +46,7 @@ async def close_with_room_for(left: int) -> None:
     with client_end, vendor_end:
         client, vendor = await transport_of(near), await transport_of(far)
         upstream = Upstream([], None, Carried(vendor))
-        relay = Relay(client, upstream, Conversation("tag", lambda _: None), lambda: None)
+        relay = Relay(client, upstream, Conversation("tag", lambda _: None), lambda _: None, metering_loop())
         relay.start(b"")
         fill(client, _WRITE_HIGH_WATER - left)
         relay.close("test-budget", Close(4402, "used up"))
@@ -48,3 +54,203 @@ async def close_with_room_for(left: int) -> None:
         client.abort()
         vendor.abort()
         await asyncio.sleep(0)
+
+
+# Without sockets ------------------------------------------------------------------------------------------------------
+
+SETTINGS = b'{"type": "Settings", "agent": {}}'
+AUDIO = b"\1" * 300
+
+
+class Joined:
+    """A relay between two connections in memory, started. Frames of the client's side are masked."""
+
+    def __init__(self, *, rest: bytes = b"", was_lost: bool = False) -> None:
+        self.clock = ManualClock()
+        self.client, self.vendor = MemoryTransport(), MemoryTransport()
+        self.ended: list[RelayState] = []
+        conversation = Conversation("tag", lambda _: None, now_ms=self.clock.now_ms)
+        upstream = Upstream([], None, Carried(self.vendor, rest, was_lost))
+        self.relay = Relay(
+            self.client, upstream, conversation, lambda relay: self.ended.append(relay.state), self.clock
+        )
+        self.relay.start(b"")
+
+    def client_says(self, opcode: int, payload: bytes) -> None:
+        if not self.client.lost:
+            self.client.feed(frame(opcode, payload, mask=True))
+
+    def vendor_says(self, opcode: int, payload: bytes) -> None:
+        if not self.vendor.lost:
+            self.vendor.feed(frame(opcode, payload, mask=False))
+
+    def client_gets(self) -> list[tuple[int, bytes]]:
+        return messages(self.client.take_written())
+
+    def vendor_gets(self) -> list[tuple[int, bytes]]:
+        return messages(self.vendor.take_written())
+
+
+def messages(wire: bytes) -> list[tuple[int, bytes]]:
+    """Return what whole frames say, read by the library."""
+    reader, found = StreamReader(), []
+    reader.feed_data(wire)
+    while reader.buffer:
+        with pytest.raises(StopIteration) as whole:
+            next(Frame.parse(reader.read_exact, mask=bool(reader.buffer[1] & 0x80)))
+        found.append((int(whole.value.value.opcode), whole.value.value.data))
+    return found
+
+
+def closes(code: int, reason: str = "") -> tuple[int, bytes]:
+    return CLOSE, code.to_bytes(2, "big") + reason.encode()
+
+
+def test_what_comes_while_it_is_open_passes_and_settings_gain_the_tag() -> None:
+    joined = Joined(rest=frame(TEXT, b"early", mask=False))
+    joined.client_says(TEXT, SETTINGS)
+    joined.client_says(BINARY, AUDIO)
+    joined.vendor_says(BINARY, AUDIO)
+    assert joined.vendor_gets() == [(TEXT, b'{"tags": ["tag"], "type": "Settings", "agent": {}}'), (BINARY, AUDIO)]
+    assert joined.client_gets() == [(TEXT, b"early"), (BINARY, AUDIO)]
+    assert (joined.relay.state, joined.relay.client_state) == (RelayState.OPEN, ClientState.OPEN)
+    assert joined.relay.audio_ms() == (6, 6)
+
+
+def test_only_messages_that_come_several_at_once_are_let_gather() -> None:
+    joined = Joined()
+    joined.vendor_says(BINARY, AUDIO)
+    assert joined.clock.gathered == 0
+    joined.vendor.feed(frame(BINARY, AUDIO, mask=False) * 2)
+    assert joined.clock.gathered == 1
+
+
+def test_both_sides_get_a_close_and_the_vendors_end_is_the_relays() -> None:
+    joined = Joined()
+    assert joined.relay.close("test-budget", Close(4402, "used up"))
+    assert joined.client_gets() == [closes(4402, "used up")]
+    assert joined.vendor_gets() == [closes(1000)]
+    assert (joined.relay.state, joined.relay.client_state) == (RelayState.CLOSING, ClientState.CLOSING)
+    joined.vendor_says(BINARY, AUDIO)
+    joined.client_says(BINARY, AUDIO)
+    assert (joined.client_gets(), joined.vendor_gets()) == ([], [])
+    joined.client_says(*closes(4402))
+    joined.vendor_says(*closes(1000))
+    assert (joined.client.ended, joined.vendor.ended) == ("closed", "closed")
+    joined.clock.advance(20)
+    joined.vendor.lose()
+    assert joined.ended == [RelayState.CLOSED]
+    assert (joined.relay.closed_by, joined.relay.close_code) == ("test-budget", 4402)
+    assert (joined.relay.closed_at_ms, joined.relay.confirmed) == (joined.clock.now_ms(), True)
+    joined.client.lose()
+    assert joined.clock.timers == 0
+
+
+def test_a_second_end_changes_nothing() -> None:
+    joined = Joined()
+    joined.relay.close("teardown", Close(4410, "over"))
+    assert not joined.relay.close("test-budget", Close(4402, "used up"))
+    assert (joined.relay.closed_by, len(joined.client_gets()), len(joined.vendor_gets())) == ("teardown", 1, 1)
+
+
+def test_a_frame_of_the_clients_is_finished_before_the_vendor_gets_its_close() -> None:
+    joined = Joined()
+    long_frame = frame(BINARY, bytes(70_000), mask=True)
+    joined.client.feed(long_frame[:40_000])
+    joined.relay.close("teardown", Close(4410, "over"))
+    states = [joined.relay.state]
+    for rest in (long_frame[40_000:60_000], long_frame[60_000:]):
+        joined.client.feed(rest)
+        states.append(joined.relay.state)
+    assert states == [RelayState.FINISHING_FRAME, RelayState.FINISHING_FRAME, RelayState.CLOSING]
+    assert joined.vendor_gets() == [(BINARY, bytes(70_000)), closes(1000)]
+
+
+def test_a_client_inside_a_frame_of_the_vendors_is_aborted() -> None:
+    joined = Joined()
+    joined.vendor.feed(frame(BINARY, bytes(70_000), mask=False)[:66_000])
+    joined.relay.close("teardown", Close(4410, "over"))
+    assert (joined.client.ended, joined.vendor.ended) == ("aborted", None)
+
+
+def test_a_vendor_that_does_not_answer_is_aborted_and_its_end_is_unconfirmed() -> None:
+    joined = Joined()
+    joined.relay.close("teardown", Close(4410, "over"))
+    joined.clock.advance(CLOSE_MS - 1)
+    assert (joined.vendor.ended, joined.client.ended) == (None, None)
+    joined.clock.advance(1)
+    assert (joined.vendor.ended, joined.client.ended) == ("aborted", "aborted")
+    joined.vendor.lose()
+    assert (joined.relay.state, joined.relay.confirmed) == (RelayState.CLOSED, False)
+
+
+def test_a_client_that_closes_gets_its_own_close_back_when_the_vendor_is_closed() -> None:
+    joined = Joined()
+    joined.client_says(*closes(3000, "bye"))
+    assert (joined.vendor_gets(), joined.client_gets()) == ([closes(1000)], [])
+    assert (joined.relay.state, joined.relay.client_state) == (RelayState.CLOSING, ClientState.OPEN)
+    joined.vendor_says(*closes(1000))
+    joined.vendor.lose()
+    assert joined.client_gets() == [closes(3000, "bye")]
+    assert joined.client.ended == "closed"
+    assert (joined.relay.closed_by, joined.relay.close_code) == ("client", 3000)
+
+
+def test_a_close_of_the_vendors_passes_to_the_client() -> None:
+    joined = Joined()
+    joined.vendor_says(*closes(1011, "oops"))
+    assert (joined.client_gets(), joined.vendor.ended) == ([closes(1011, "oops")], "closed")
+    assert (joined.relay.closed_by, joined.relay.close_code) == ("server", 1011)
+
+
+@pytest.mark.parametrize("before_the_start", [False, True])
+def test_a_vendor_that_is_lost_ends_it_at_once(before_the_start: bool) -> None:
+    joined = Joined(was_lost=before_the_start)
+    if not before_the_start:
+        joined.vendor.lose()
+    assert joined.client_gets() == [closes(UPSTREAM_LOST, "the vendor's connection was lost")]
+    assert (joined.ended, joined.relay.closed_by) == ([RelayState.CLOSED], "network")
+
+
+def test_a_client_that_vanishes_costs_the_vendor_a_close_and_may_be_its_owners_end() -> None:
+    joined = Joined()
+    joined.client.lose()
+    assert (joined.relay.state, joined.relay.client_state) == (RelayState.CLOSING, ClientState.GONE)
+    assert joined.vendor_gets() == [closes(1000)]
+    assert joined.relay.client_vanished
+    joined.relay.close("owner-lost", Close(4410, "gone"))
+    assert (joined.relay.closed_by, joined.relay.client_vanished) == ("owner-lost", False)
+
+
+STEPS: dict[str, Callable[[Joined], object]] = {
+    "the budget ends": lambda joined: joined.relay.close("test-budget", Close(4402, "")),
+    "the owner is lost": lambda joined: joined.relay.close("owner-lost", Close(4410, "")),
+    "the allowance ends": lambda joined: joined.relay.abort(),
+    "half a second passes": lambda joined: joined.clock.advance(CLOSE_MS // 2),
+    "the client speaks": lambda joined: joined.client_says(BINARY, AUDIO),
+    "the client closes": lambda joined: joined.client_says(*closes(1000)),
+    "the client is lost": lambda joined: joined.client.lose(),
+    "the vendor speaks": lambda joined: joined.vendor_says(BINARY, AUDIO),
+    "the vendor closes": lambda joined: joined.vendor_says(*closes(1000)),
+    "the vendor is lost": lambda joined: joined.vendor.lose(),
+}
+ORDER = list(RelayState)
+
+
+@given(st.lists(st.sampled_from(sorted(STEPS)), max_size=8))
+def test_whatever_happens_in_whatever_order_it_ends_once_and_never_goes_back(steps: list[str]) -> None:
+    joined = Joined()
+    seen = [joined.relay.state]
+    for step in [*steps, "the budget ends", "half a second passes", "half a second passes"]:
+        STEPS[step](joined)
+        seen.append(joined.relay.state)
+    assert [ORDER.index(state) for state in seen] == sorted(ORDER.index(state) for state in seen)
+    to_vendor, to_client = joined.vendor_gets(), joined.client_gets()
+    assert sum(opcode == CLOSE for opcode, _ in to_vendor) <= 1
+    assert sum(opcode == CLOSE for opcode, _ in to_client) <= 1
+    assert joined.vendor.lost or joined.vendor.ended is not None
+    joined.vendor.lose()
+    joined.client.lose()
+    assert joined.ended == [RelayState.CLOSED]
+    assert joined.relay.closed_by is not None
+    assert joined.clock.timers == 0

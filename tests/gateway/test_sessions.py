@@ -1,0 +1,192 @@
+"""A session's states and its usage record, fed with answers, frames and times."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.gateway.frames import TEXT, Close, frame
+from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
+from pytest_dgbudget.gateway.sessions import Cut, MeteredSession, SessionState, SessionTerms
+from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream
+from pytest_dgbudget.model import UsageRecord
+from tests.gateway.memory import Carried, ManualClock, MemoryTransport
+
+pytestmark = pytest.mark.asyncio
+
+OVER = Close(4410, "over")
+
+
+class Metered:
+    """A session and all around it; its vendor answers when the test says so."""
+
+    def __init__(self, idle_ms: int | None = None) -> None:
+        self.clock = ManualClock()
+        self.client, self.vendor = MemoryTransport(), MemoryTransport()
+        self.welcomes: list[tuple[str, str]] = []
+        self.ends: list[tuple[UsageRecord, int]] = []
+        self.answer: asyncio.Future[Upstream] = asyncio.get_running_loop().create_future()
+        self.session = MeteredSession(
+            SessionTerms(id="s1", service=DeepgramAgent(), tag="tag", idle_ms=idle_ms),
+            self.clock,
+            welcomed=lambda session, request_id: self.welcomes.append((session.id, request_id)),
+            ended=lambda session, record, at_ms: self.ends.append((record, at_ms)),
+        )
+
+    async def dialling(self) -> asyncio.Task[Upstream]:
+        task = asyncio.ensure_future(self.session.dial(self.answer))
+        await asyncio.sleep(0)
+        return task
+
+    def accept(self) -> None:
+        self.answer.set_result(Upstream([("Dg-Request-Id", "handshake")], None, Carried(self.vendor)))
+
+    async def relayed(self, after_ms: int = 30) -> None:
+        dialling = await self.dialling()
+        self.clock.advance(after_ms)
+        self.accept()
+        self.session.relay(self.client, await dialling, b"")
+
+    def vendor_says(self, **message: Any) -> None:
+        self.vendor.feed(frame(TEXT, json.dumps(message).encode(), mask=False))
+
+    def client_says(self, **message: Any) -> None:
+        self.client.feed(frame(TEXT, json.dumps(message).encode(), mask=True))
+
+    @property
+    def record(self) -> UsageRecord:
+        ((record, at_ms),) = self.ends
+        assert (record.dial, at_ms) == ("s1", self.session.dialled_ms + (record.ms or 0))
+        assert self.session.state is SessionState.ENDED
+        assert self.session.done.done()
+        return record
+
+
+async def test_a_session_is_metered_from_its_dial_to_the_end_of_its_socket() -> None:
+    metered = Metered()
+    assert metered.session.state is SessionState.DIALLING
+    await metered.relayed(after_ms=30)
+    assert (metered.session.state, metered.session.handshake_ms) == (SessionState.RELAYING, 30)
+    metered.vendor_says(type="Welcome", request_id="r1")
+    assert metered.welcomes == [("s1", "r1")]
+    metered.clock.advance(1000)
+    assert metered.session.used_ms() == 1030
+    assert metered.session.close("teardown", OVER)
+    metered.clock.advance(7)
+    metered.vendor.lose()
+    record = metered.record
+    assert (record.ms, record.handshake_ms, record.request_id) == (1037, 30, "r1")
+    assert (record.closed_by, record.close_code, record.confirmed) == ("teardown", 4410, True)
+
+
+async def test_without_a_welcome_the_handshakes_id_is_recorded() -> None:
+    metered = Metered()
+    await metered.relayed()
+    metered.vendor.lose()
+    assert (metered.record.request_id, metered.record.closed_by) == ("handshake", "network")
+
+
+async def test_a_session_that_is_closed_while_it_is_dialled_is_dialled_no_longer() -> None:
+    metered = Metered()
+    dialling = await metered.dialling()
+    metered.clock.advance(12)
+    assert metered.session.close("test-budget", Close(4402, "used up"))
+    assert metered.session.state is SessionState.CUT
+    assert not metered.session.close("teardown", OVER)
+    with pytest.raises(Cut) as cut:
+        await dialling
+    assert cut.value.to_client.code == 4402
+    assert metered.answer.cancelled()
+    assert (metered.record.closed_by, metered.record.ms, metered.record.handshake_ms) == ("test-budget", 12, None)
+
+
+async def test_a_session_that_is_closed_before_its_dial_is_not_dialled() -> None:
+    metered = Metered()
+    metered.session.close("client", Close(1000, ""))
+    with pytest.raises(Cut):
+        await metered.session.dial(metered.answer)
+    assert (metered.answer.cancelled(), metered.record.closed_by) == (True, "client")
+
+
+async def test_a_session_that_is_closed_as_the_101_comes_is_closed_once_it_is_relayed() -> None:
+    metered = Metered()
+    dialling = await metered.dialling()
+    metered.accept()
+    assert metered.session.close("teardown", OVER)
+    metered.session.relay(metered.client, await dialling, b"")
+    assert metered.client.written
+    metered.vendor.lose()
+    assert (metered.record.closed_by, metered.record.close_code) == ("teardown", 4410)
+
+
+@pytest.mark.parametrize(
+    ("failure", "closed_by"),
+    [
+        (DialFailed("refused", 401, (), b""), "refused"),
+        (DialLost(502, "nobody there"), "network"),
+        (RuntimeError("a bug"), "network"),
+    ],
+    ids=["refused", "lost", "a bug"],
+)
+async def test_a_dial_that_fails_ends_the_session_with_its_cause(failure: Exception, closed_by: str) -> None:
+    metered = Metered()
+    dialling = await metered.dialling()
+    metered.clock.advance(9)
+    metered.answer.set_exception(failure)
+    with pytest.raises(type(failure)):
+        await dialling
+    assert (metered.record.closed_by, metered.record.ms, metered.record.confirmed) == (closed_by, 9, True)
+    assert not metered.session.close("teardown", OVER)
+
+
+async def test_what_was_dialled_and_can_not_be_relayed_is_aborted_and_unconfirmed() -> None:
+    metered = Metered()
+    dialling = await metered.dialling()
+    metered.accept()
+    metered.session.drop(await dialling)
+    assert metered.vendor.ended == "aborted"
+    assert (metered.record.closed_by, metered.record.confirmed) == ("network", False)
+
+
+async def test_keep_alives_do_not_keep_a_session_from_being_idle() -> None:
+    metered = Metered(idle_ms=1000)
+    await metered.relayed()
+    metered.clock.advance(600)
+    metered.client_says(type="Settings")
+    metered.clock.advance(600)
+    metered.client_says(type="KeepAlive")
+    metered.clock.advance(399)
+    assert not metered.client.written
+    metered.clock.advance(1)
+    assert (4408).to_bytes(2, "big") in metered.client.written
+    metered.vendor.lose()
+    assert metered.record.closed_by == "idle"
+
+
+async def test_a_session_whose_vendor_waits_for_a_function_is_not_idle() -> None:
+    metered = Metered(idle_ms=1000)
+    await metered.relayed()
+    call = {"id": "f1", "name": "look_up", "arguments": "{}", "client_side": True}
+    metered.vendor_says(type="FunctionCallRequest", functions=[call])
+    metered.clock.advance(5000)
+    metered.client_says(type="FunctionCallResponse", id="f1", name="look_up", content="x")
+    metered.client.take_written()
+    metered.clock.advance(999)
+    assert not metered.client.written
+    metered.clock.advance(1001)
+    assert metered.client.written
+
+
+async def test_a_client_that_vanished_is_recorded_when_its_owner_had_time_to_vanish_as_well() -> None:
+    metered = Metered()
+    await metered.relayed()
+    metered.client.lose()
+    metered.vendor.lose()
+    metered.clock.advance(99)
+    assert metered.ends == []
+    metered.session.close("owner-lost", OVER)
+    metered.clock.advance(1)
+    assert (metered.record.closed_by, metered.record.ms) == ("owner-lost", 30)
