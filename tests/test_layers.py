@@ -150,18 +150,26 @@ def test_files_import_one_another_in_no_circle() -> None:
     assert in_circles(known) == []
 
 
-def class_names() -> Iterator[tuple[str, str]]:
-    """Yield each class's name and its module."""
+def modules_of_classes(packages: set[str]) -> dict[str, list[str]]:
+    """Return, for each class name in these packages, the modules that define it."""
+    places: dict[str, list[str]] = {}
     for dotted, tree in modules():
-        yield from ((node.name, dotted) for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+        if dotted.split(".")[0] in packages:
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, []).append(dotted)
+    return places
 
 
 def test_a_class_name_is_used_once_outside_the_emulator() -> None:
-    places: dict[str, list[str]] = {}
-    for name, dotted in class_names():
-        if dotted.split(".")[0] != "emulator":
-            places.setdefault(name, []).append(dotted)
+    places = modules_of_classes({"", *LAYERS} - {"emulator"})
     assert len(places) > 100
+    assert {name: homes for name, homes in places.items() if len(homes) > 1} == {}
+
+
+def test_a_class_name_is_used_once_within_the_emulator() -> None:
+    places = modules_of_classes({"emulator"})
+    assert len(places) > 50
     assert {name: homes for name, homes in places.items() if len(homes) > 1} == {}
 
 
@@ -204,6 +212,11 @@ def test_plugin_and_cli_know_nothing_of_each_other() -> None:
 
 def test_the_emulator_is_imported_by_nothing_but_its_command() -> None:
     assert {one.home for one in OURS if one.top == "emulator"} == {"emulator", "cli"}
+
+
+def test_the_emulator_imports_nothing_of_ours_but_layer_0_and_the_audio_rules() -> None:
+    imported = {one.imported for one in OURS if one.home == "emulator" and one.top != "emulator"}
+    assert {name for name in imported if LAYERS[name.split(".")[0]] > 0} == {"rules.audio"}
 
 
 def test_the_package_imports_nothing_of_ours_before_it_is_used() -> None:

@@ -6,8 +6,8 @@ import argparse
 import math
 from typing import Any
 
-from pytest_dgbudget.emulator.account.billing import SETTLEMENT_LAG
-from pytest_dgbudget.emulator.account.prices import AS_OF, USD_PER_MINUTE
+from pytest_dgbudget.emulator.project.billing import SETTLEMENT_LAG
+from pytest_dgbudget.emulator.project.prices import AS_OF, USD_PER_MINUTE
 
 
 def add_bill_options(parser: argparse.ArgumentParser) -> None:

@@ -62,7 +62,7 @@ def run(argv: Sequence[str] | None) -> int:
     except (OSError, BadScenario) as error:
         parser.error(str(error))
     _warn_of_others(options.host)
-    asyncio.run(_until_told(emulator, tied=options.tied))
+    asyncio.run(_run_until_stopped(emulator, tied=options.tied))
     return 0
 
 
@@ -102,7 +102,7 @@ def _agents(path: str) -> Agents:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-async def _until_told(emulator: Emulator, *, tied: bool) -> None:
+async def _run_until_stopped(emulator: Emulator, *, tied: bool) -> None:
     end = asyncio.Event()
     _listen_for_signals(end, tied=tied)
     async with emulator:

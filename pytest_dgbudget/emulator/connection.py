@@ -10,15 +10,15 @@ import logging
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from pytest_dgbudget.emulator.account.billing import OpenSession
-from pytest_dgbudget.emulator.account.keys import Key
 from pytest_dgbudget.emulator.agent.conversation import Conversation
 from pytest_dgbudget.emulator.agent.limits import Limits
 from pytest_dgbudget.emulator.codes import ProtocolError
 from pytest_dgbudget.emulator.faults.bill import amended
-from pytest_dgbudget.emulator.faults.wire import Wire
+from pytest_dgbudget.emulator.faults.injector import FaultInjector
+from pytest_dgbudget.emulator.project.billing import OpenSession
+from pytest_dgbudget.emulator.project.keys import Key
+from pytest_dgbudget.emulator.scenarios.actions import ScriptedClose
 from pytest_dgbudget.emulator.scenarios.agents import Agents
-from pytest_dgbudget.emulator.scenarios.performance import Closed
 from pytest_dgbudget.emulator.scenarios.scenario import Scenario, Script
 
 # The vendor documents no close code for the agent. Its speech-to-text socket closes with 1008 when the client
@@ -38,27 +38,27 @@ class AgentConnection(ServerConnection, asyncio.BufferedProtocol):
     """A connection to the agent's port; from its 101 on it is a session, which ends when the socket does."""
 
     key: Key
-    wire: Wire
+    injector: FaultInjector
     session: OpenSession | None = None
     scenario: Scenario | None = None
 
     def begin(self, session: OpenSession) -> None:
         """The 101 goes out."""
         self.session = session
-        session.amend = lambda record: amended(record, self.wire.faults)
-        self.wire.open()
+        session.amend = lambda record: amended(record, self.injector.faults)
+        self.injector.open()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return _READ
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self.session is None or not self.wire.deaf:
+        if self.session is None or not self.injector.silenced:
             self.data_received(_READ[:nbytes].tobytes())
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.session is not None:
             self.session.close()
-            self.wire.close()
+            self.injector.close()
         super().connection_lost(exc)
 
 
@@ -68,53 +68,53 @@ async def converse(connection: ServerConnection, *, limits: Limits | None, agent
     session = connection.session
     scenario = connection.scenario
     conversation = Conversation(
-        connection.wire.send,
+        connection.injector.send,
         request_id=session.request_id,
         tag=session.configure,
         limits=limits,
         agents=agents if scenario is None else {**(agents or {}), **scenario.agents},
         script=None if scenario is None else Script(scenario),
     )
-    speaking = asyncio.ensure_future(conversation.speak())
-    hearing = asyncio.ensure_future(_hear(connection.wire, conversation))
+    sending = asyncio.ensure_future(conversation.speak())
+    receiving = asyncio.ensure_future(_receive(connection.injector, conversation))
     try:
-        await asyncio.wait((speaking, hearing), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((sending, receiving), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        speaking.cancel()
-        hearing.cancel()
-        outcomes = await asyncio.gather(speaking, hearing, return_exceptions=True)
+        sending.cancel()
+        receiving.cancel()
+        outcomes = await asyncio.gather(sending, receiving, return_exceptions=True)
         conversation.end()
     failure = next((each for each in outcomes if isinstance(each, Exception)), None)
-    if connection.wire.deaf:
+    if connection.injector.silenced:
         await connection.wait_closed()
     elif failure is not None and not isinstance(failure, ConnectionClosed):
         await _fail(connection, failure)
 
 
-async def _hear(wire: Wire, conversation: Conversation) -> None:
+async def _receive(injector: FaultInjector, conversation: Conversation) -> None:
     await conversation.welcome()
-    async for message in wire.messages():
+    async for message in injector.messages():
         await conversation.receive(message)
 
 
 async def _fail(connection: AgentConnection, failure: Exception) -> None:
     """Send the Error and close: the documentation says to treat any Error as the session's end."""
-    if isinstance(failure, Closed):
+    if isinstance(failure, ScriptedClose):
         return await connection.close(failure.code, "the scenario closes")
     close_code = CLOSE_CLIENT_FAULT
     if not isinstance(failure, ProtocolError):
         _log.error("the emulator failed", exc_info=failure)
         failure = ProtocolError("INTERNAL_SERVER_ERROR", f"The emulator failed: {type(failure).__name__}.")
         close_code = CLOSE_OUR_FAULT
-    patience = connection.wire.slowness("Error") + 2 * PATIENCE_SECONDS
+    patience = connection.injector.slowness("Error") + 2 * PATIENCE_SECONDS
     try:
-        await asyncio.wait_for(_part(connection, failure, close_code), patience)
+        await asyncio.wait_for(_send_error_and_close(connection, failure, close_code), patience)
     except asyncio.TimeoutError:
         connection.transport.abort()  # it reads nothing: neither Error nor Close will get through
 
 
-async def _part(connection: AgentConnection, failure: ProtocolError, close_code: int) -> None:
+async def _send_error_and_close(connection: AgentConnection, failure: ProtocolError, close_code: int) -> None:
     message = {"type": "Error", "description": failure.description, "code": failure.code}
     with contextlib.suppress(ConnectionClosed):
-        await connection.wire.send(json.dumps(message))
+        await connection.injector.send(json.dumps(message))
         await connection.close(close_code, failure.code)

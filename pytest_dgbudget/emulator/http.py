@@ -1,4 +1,4 @@
-"""HTTP on one port: reads requests, writes answers, keeps connections; what is answered is somebody else's concern."""
+"""HTTP on one port: reads requests, writes answers, keeps connections; ``respond`` decides what is answered."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A whole request; header names are lower case. ``id`` is ours and goes out as ``dg-request-id``."""
+    """A complete request; header names are lower case. ``id`` is ours and goes out as ``dg-request-id``."""
 
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     method: str
@@ -38,7 +38,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What goes back, after ``delay`` seconds; length, ``dg-request-id`` and the connection's fate are added."""
+    """What is sent back, after ``delay`` seconds; the headers for length, request id and connection are added."""
 
     status: int = 200
     content_type: str = "application/json"
@@ -48,7 +48,7 @@ class Answer:
 
 
 class Refusal(Exception):
-    """Becomes an answer in one of the vendor's two error forms: the newer one where there are ``details``."""
+    """Becomes an answer in one of the vendor's two error forms: the newer one if it has ``details``."""
 
     def __init__(
         self,
@@ -106,11 +106,11 @@ class HttpServer:
         # CancelledError too: Python 3.10 and 3.11 print a traceback when a connection's task ends cancelled.
         with contextlib.suppress(OSError, asyncio.CancelledError):
             await _Connection(reader, writer, self._respond).run()
-        writer.transport.abort()  # nothing, unless one of these came
+        writer.transport.abort()  # does nothing unless one of these came
 
 
 class _Connection:
-    """One connection: request, answer, and so on until one side has enough."""
+    """One connection: request and answer, repeated until one side closes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, respond: Respond) -> None:
         self._reader = reader
@@ -125,12 +125,13 @@ class _Connection:
             timer = asyncio.get_running_loop().call_later(DEADLINE_SECONDS, self._writer.transport.abort)
             try:
                 going_on = await self._exchange()
-                await (asyncio.sleep(0) if going_on else self._part())  # pipelined requests let others have their turn
+                # Pipelined requests yield to other connections.
+                await (asyncio.sleep(0) if going_on else self._finish())
             finally:
                 timer.cancel()
 
     async def _exchange(self) -> bool:
-        """Serve one request; say whether another may follow."""
+        """Serve one request; return whether another may follow."""
         request = None
         try:
             request = await self._read_head()
@@ -196,7 +197,7 @@ class _Connection:
             ("dg-request-id", request.id),
             *answer.headers,
         ]
-        if self._http.their_state is not h11.DONE:  # the rest of its request would be taken for the next
+        if self._http.their_state is not h11.DONE:  # the rest of this request would be taken for the next one
             headers.append(("Connection", "close"))
         sent = self._http.send(h11.Response(status_code=answer.status, headers=headers)) or b""
         if request.method != "HEAD":
@@ -205,8 +206,8 @@ class _Connection:
         self._writer.write(sent)
         await self._writer.drain()
 
-    async def _part(self) -> None:
-        """Hear the client out: closing on what it still sends would reset the connection and lose the answer."""
+    async def _finish(self) -> None:
+        """Read what the client still sends: closing on it would reset the connection and lose the answer."""
         self._writer.write_eof()
         while await self._reader.read(_READ):
             pass
@@ -215,6 +216,6 @@ class _Connection:
 
 
 def _refuse(refusal: Refusal, request: Request | None) -> tuple[Request, Answer]:
-    """Return an answer, and for what was no request a request to answer."""
+    """Return the answer, and an empty request if there was none to answer."""
     request = request or Request(method="", path="", query="", headers=())
     return request, refusal.answer(request.id)

@@ -31,7 +31,7 @@ _MOST_GRANTS = 64  # whose records are kept; the oldest are forgotten first
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class JournalRecord:
     """One line of a journal; ``payload`` is a message's text as it came or went, or an object of the emulator's own.
 
     Most are never read, so that nothing is made of one before it is.
@@ -49,7 +49,7 @@ class Record:
         """How many bytes of memory the payload takes."""
         return sys.getsizeof(self.payload)
 
-    def without_payload(self) -> Record:
+    def without_payload(self) -> JournalRecord:
         return replace(self, payload={"type": "(left out)", "bytes": len(str(self.payload).encode())})
 
     def envelope(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class _File:
         self._path = path
         self._lines = path.open("a", encoding="utf-8", buffering=1)
 
-    def add(self, record: Record) -> None:
+    def add(self, record: JournalRecord) -> None:
         if self._lines.closed:
             return
         try:
@@ -91,10 +91,10 @@ class _Kept:
     """The latest records of one grant."""
 
     def __init__(self) -> None:
-        self.records: deque[Record] = deque()
+        self.records: deque[JournalRecord] = deque()
         self._size = 0
 
-    def add(self, record: Record) -> None:
+    def add(self, record: JournalRecord) -> None:
         kept = record if record.size <= LARGEST else record.without_payload()
         self.records.append(kept)
         self._size += kept.size
@@ -121,7 +121,7 @@ class Journal:
         if self._file is not None:
             self._file.close()
 
-    def _write(self, grant: str, record: Record) -> None:
+    def _write(self, grant: str, record: JournalRecord) -> None:
         if self._file is not None:
             self._file.add(record)
         kept = self._kept.pop(grant, None) or _Kept()
@@ -134,7 +134,7 @@ class Journal:
 class SessionJournal:
     """One session's records."""
 
-    def __init__(self, request_id: str, session_id: str | None, write: Callable[[Record], None]) -> None:
+    def __init__(self, request_id: str, session_id: str | None, write: Callable[[JournalRecord], None]) -> None:
         self._ids = request_id, session_id
         self._write = write
         self._seq = 0
@@ -156,7 +156,7 @@ class SessionJournal:
 
     def _record(self, direction: str, moment: float, payload: str | dict[str, Any]) -> None:
         self._seq += 1
-        self._write(Record(*self._ids, self._seq, moment, direction, payload))
+        self._write(JournalRecord(*self._ids, self._seq, moment, direction, payload))
 
 
 def _parsed(text: str) -> Any:

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
-from pytest_dgbudget.emulator.account.credentials import complaint, same_key, split
 from pytest_dgbudget.emulator.faults.grants import Grants
 from pytest_dgbudget.emulator.faults.kinds import BadFault, read_fault
 from pytest_dgbudget.emulator.http import Answer, Refusal, Request
 from pytest_dgbudget.emulator.journal import Journal
+from pytest_dgbudget.emulator.project.credentials import complaint, same_key, split
 from pytest_dgbudget.emulator.scenarios.library import Library
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 

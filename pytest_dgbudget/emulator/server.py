@@ -17,18 +17,18 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
-from pytest_dgbudget.emulator.account.billing import SETTLEMENT_LAG, Account
-from pytest_dgbudget.emulator.account.clock import Clock
-from pytest_dgbudget.emulator.account.prices import USD_PER_MINUTE
 from pytest_dgbudget.emulator.agent.limits import Limits
 from pytest_dgbudget.emulator.connection import PATIENCE_SECONDS, AgentConnection, converse
-from pytest_dgbudget.emulator.door import PATH, Door
 from pytest_dgbudget.emulator.faults.grants import Grants
+from pytest_dgbudget.emulator.handshake import PATH, Handshake
 from pytest_dgbudget.emulator.http import Answer, HttpServer
 from pytest_dgbudget.emulator.http import Request as ApiRequest
 from pytest_dgbudget.emulator.journal import Journal
 from pytest_dgbudget.emulator.management.api import ManagementApi
 from pytest_dgbudget.emulator.own_api import PREFIX, OwnApi
+from pytest_dgbudget.emulator.project.billing import SETTLEMENT_LAG, Project
+from pytest_dgbudget.emulator.project.clock import Clock
+from pytest_dgbudget.emulator.project.prices import USD_PER_MINUTE
 from pytest_dgbudget.emulator.scenarios.agents import Agents
 from pytest_dgbudget.emulator.scenarios.library import Library
 
@@ -68,16 +68,16 @@ class Emulator:
     ) -> None:
         self._converse = functools.partial(converse, limits=limits, agents=agents)
         self.project_id = str(uuid.uuid4())
-        self._account = Account(project_id=self.project_id, settlement_lag=settlement_lag, prices=prices, clock=clock)
-        self.api_key = self._account.keyring.owners.secret
+        self._project = Project(project_id=self.project_id, settlement_lag=settlement_lag, prices=prices, clock=clock)
+        self.api_key = self._project.keyring.owners.secret
         self._host = host
         self._grants = Grants()
         library = Library()
-        api = ManagementApi(self._account, page_base=page_base, wrapped=wrapped)
+        api = ManagementApi(self._project, page_base=page_base, wrapped=wrapped)
         with contextlib.ExitStack() as undo:
             self._journal = undo.enter_context(contextlib.closing(Journal(journal)))
-            self._door = Door(
-                keyring=self._account.keyring,
+            self._handshake = Handshake(
+                keyring=self._project.keyring,
                 library=library,
                 scenario=scenario,
                 grants=self._grants,
@@ -119,9 +119,9 @@ class Emulator:
         self._agent = await serve(
             self._converse,
             sock=self._agent_socket,
-            process_request=self._door.admit,
+            process_request=self._handshake.admit,
             process_response=self._answer,
-            select_subprotocol=self._door.choose_subprotocol,
+            select_subprotocol=self._handshake.choose_subprotocol,
             create_connection=AgentConnection,
             compression=None,
             max_size=MAX_MESSAGE,
@@ -157,7 +157,7 @@ class Emulator:
         opens = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
         if opens and connection.protocol.state is State.CONNECTING:  # who is gone already gets no 101
             assert isinstance(connection, AgentConnection)
-            connection.begin(self._account.open(request_id, connection.key))
+            connection.begin(self._project.open(request_id, connection.key))
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.emulator.account.billing import Record
 from pytest_dgbudget.emulator.faults.bill import amended
 from pytest_dgbudget.emulator.faults.kinds import read_fault
+from pytest_dgbudget.emulator.project.billing import UsageRecord
 
 
 def billed(milliseconds: int, *faults: tuple[str, dict[str, Any]]) -> list[tuple[int, float]]:
     """Milliseconds and dollars of each row that such a session has, at $0.163 a minute."""
-    record = Record(
+    record = UsageRecord(
         request_id="ours",
         accessor="key",
         created=datetime.now(timezone.utc),

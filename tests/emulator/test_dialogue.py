@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_dgbudget.emulator.agent.callout import Endpoint
 from pytest_dgbudget.emulator.agent.dialogue import Function, arguments_for, function_for
+from pytest_dgbudget.emulator.agent.function_endpoint import FunctionEndpoint
 
 ORDER = Function(name="get_order_status", description="Look up an order")
 WEATHER = Function(name="getWeather", description="What is the weather in a city?")
@@ -38,8 +38,8 @@ def test_the_most_shared_words_win_then_the_first() -> None:
 
 
 def test_functions_elsewhere_are_not_called() -> None:
-    elsewhere = Function(name="order", endpoint=Endpoint(url="https://functions.example/order"))
-    here = Function(name="order", endpoint=Endpoint(url="http://127.0.0.1:1/order"))
+    elsewhere = Function(name="order", endpoint=FunctionEndpoint(url="https://functions.example/order"))
+    here = Function(name="order", endpoint=FunctionEndpoint(url="http://127.0.0.1:1/order"))
     assert function_for("my order", [elsewhere]) is None
     assert function_for("my order", [elsewhere, here]) is here
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.emulator.agent import callout
-from pytest_dgbudget.emulator.agent.callout import Endpoint, EndpointFailed, fetch
+from pytest_dgbudget.emulator.agent import function_endpoint
+from pytest_dgbudget.emulator.agent.function_endpoint import EndpointFailed, FunctionEndpoint, fetch
 from pytest_dgbudget.emulator.server import Emulator
 
 from .client import Client, session
@@ -155,14 +155,14 @@ async def test_endpoint_elsewhere_is_never_called(emulator: Emulator) -> None:
     ],
 )
 async def test_only_plain_http_on_loopback_is_local(url: str, local: bool) -> None:
-    assert Endpoint(url=url).local is local
+    assert FunctionEndpoint(url=url).local is local
 
 
 async def test_endless_answer_is_not_read_to_its_end() -> None:
-    endless = OK.replace(b"7", b"9" * 8) + b"x" * (2 * callout.MAX_ANSWER)
+    endless = OK.replace(b"7", b"9" * 8) + b"x" * (2 * function_endpoint.MAX_ANSWER)
     async with endpoint(endless) as (_, url):
         with pytest.raises(EndpointFailed, match="more than"):
-            await fetch(Endpoint(url=url), "{}")
+            await fetch(FunctionEndpoint(url=url), "{}")
 
 
 async def test_an_answer_that_comes_with_the_interruption_is_not_told(
@@ -176,7 +176,7 @@ async def test_an_answer_that_comes_with_the_interruption_is_not_told(
             await asyncio.sleep(60)
         return "shipped"
 
-    monkeypatch.setattr(callout, "fetch", answers_all_the_same)
+    monkeypatch.setattr(function_endpoint, "fetch", answers_all_the_same)
     async with session(emulator, agent=at("http://127.0.0.1:9/")) as client:
         await ask(client)
         await asked.wait()
@@ -190,27 +190,27 @@ async def test_an_answer_in_another_protocol_is_none(answer: bytes) -> None:
     async with endpoint(answer) as (_, url):
         method, headers = ("POST", {"Upgrade": "x"}) if b"101" in answer else ("CONNECT", {})
         with pytest.raises(EndpointFailed, match="another protocol"):
-            await fetch(Endpoint(url=url, method=method, headers=headers), "{}")
+            await fetch(FunctionEndpoint(url=url, method=method, headers=headers), "{}")
 
 
 @pytest.mark.parametrize("changes", [{"url": "http://127.0.0.1:9/ü"}, {"headers": {"x": "ü"}}])
 async def test_what_can_not_be_sent_fails(changes: dict[str, Any]) -> None:
     async with endpoint() as (_, url):
         with pytest.raises(EndpointFailed, match="failed"):
-            await fetch(Endpoint(**{"url": url, **changes}), "{}")
+            await fetch(FunctionEndpoint(**{"url": url, **changes}), "{}")
 
 
 async def test_nobody_there() -> None:
     async with endpoint() as (_, url):
         pass
     with pytest.raises(EndpointFailed, match="failed"):
-        await fetch(Endpoint(url=url), "{}")
+        await fetch(FunctionEndpoint(url=url), "{}")
 
 
 async def test_no_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(callout, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(function_endpoint, "PATIENCE_SECONDS", 0.1)
     async with endpoint() as (server, url):
         server.gate.clear()
         with pytest.raises(EndpointFailed, match="no answer within"):
-            await fetch(Endpoint(url=url), "{}")
+            await fetch(FunctionEndpoint(url=url), "{}")
         server.gate.set()

@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 from pytest_dgbudget.emulator import connection
 from pytest_dgbudget.emulator.faults.grants import Grant
 from pytest_dgbudget.emulator.faults.kinds import Fault, read_fault
-from pytest_dgbudget.emulator.faults.strikes import Strikes
+from pytest_dgbudget.emulator.faults.timers import FaultTimers
 from pytest_dgbudget.emulator.server import Emulator
 
 from .api import until
@@ -88,9 +88,9 @@ class Recorded:
         self.did.append("close")
 
 
-def strikes(on: Recorded) -> tuple[Strikes, list[Fault]]:
-    struck: list[Fault] = []
-    return Strikes(cast(ServerConnection, on), struck.append), struck
+def timers_of(on: Recorded) -> tuple[FaultTimers, list[Fault]]:
+    fired: list[Fault] = []
+    return FaultTimers(cast(ServerConnection, on), fired.append), fired
 
 
 async def turns_of_the_loop(count: int) -> None:
@@ -100,35 +100,35 @@ async def turns_of_the_loop(count: int) -> None:
 
 async def test_a_fault_that_has_begun_to_strike_goes_on_to_its_end() -> None:
     recorded, out_of_credit = Recorded(), read_fault("out-of-credit", {"at": "KeepAlive"})
-    armed, struck = strikes(recorded)
+    armed, fired = timers_of(recorded)
     armed.arm(out_of_credit)
-    striking = asyncio.ensure_future(armed.reached("KeepAlive"))
+    triggered = asyncio.ensure_future(armed.reached("KeepAlive"))
     await turns_of_the_loop(3)
-    armed.call_off([out_of_credit])
+    armed.cancel([out_of_credit])
     recorded.gate.set()
-    await striking
-    assert (recorded.did, struck) == (["send", "close"], [out_of_credit])
+    await triggered
+    assert (recorded.did, fired) == (["send", "close"], [out_of_credit])
 
 
 @pytest.mark.parametrize("moment", [{"after": "10ms"}, {"at": "KeepAlive"}, {"at": "Settings", "after": "10ms"}])
 async def test_a_fault_that_is_called_off_before_does_not_strike(moment: dict[str, str]) -> None:
-    armed, struck = strikes(Recorded())
+    armed, fired = timers_of(Recorded())
     off = read_fault("silence", moment)
     armed.arm(off)
     await armed.reached("Settings")
-    armed.call_off([off])
+    armed.cancel([off])
     await armed.reached("KeepAlive")
     await asyncio.sleep(0.05)
-    assert (struck, armed.deaf) == ([], False)
+    assert (fired, armed.silenced) == ([], False)
 
 
 async def test_a_flood_lets_others_have_their_turn_and_ends_when_it_is_called_off() -> None:
     recorded, flood = Recorded(), read_fault("flood", {"messages": 1_000_000})
-    armed, _ = strikes(recorded)
+    armed, _ = timers_of(recorded)
     recorded.gate.set()
     armed.arm(flood)
     await asyncio.sleep(0.05)
-    armed.call_off([flood])
+    armed.cancel([flood])
     await turns_of_the_loop(3)
     sent = len(recorded.did)
     await turns_of_the_loop(20)

@@ -16,7 +16,7 @@ from .protocol import CLIENT_MESSAGES, SERVER_MESSAGES
 
 PAGE = Path(__file__).parents[2] / "docs" / "emulator-fidelity.md"
 SOURCES = sorted(Path(pytest_dgbudget.emulator.__file__).parent.rglob("*.py"))
-SENDS = {"say", "acknowledge"}  # the outbox's methods whose first argument is a message's type
+SENDS = {"write_message", "acknowledge"}  # MessageWriter's methods whose first argument is a message's type
 
 
 def rows(section: str) -> list[list[str]]:

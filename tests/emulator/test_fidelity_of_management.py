@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pytest_dgbudget.emulator.account.prices import USD_PER_MINUTE
-from pytest_dgbudget.emulator.management.api import ENDPOINTS
+from pytest_dgbudget.emulator.management.api import OPERATIONS
 from pytest_dgbudget.emulator.management.routes import NOT_EMULATED
+from pytest_dgbudget.emulator.project.prices import USD_PER_MINUTE
 
 MANAGEMENT_API = Path(__file__).parents[2] / "pytest_dgbudget" / "emulator" / "management"
 PAGE = Path(__file__).parents[2] / "docs" / "emulator-fidelity.md"
@@ -20,7 +20,7 @@ ROWS = [
 
 def test_every_operation_is_listed_once_with_what_the_emulator_does_and_needs() -> None:
     rows = [(operation, state, scope) for operation, state, scope, *_ in ROWS if re.match(r"`[A-Z]+ /", operation)]
-    scopes = {name: f"`{endpoint.scope}`" if endpoint.scope else "-" for name, endpoint in ENDPOINTS.items()}
+    scopes = {name: f"`{operation.scope}`" if operation.scope else "-" for name, operation in OPERATIONS.items()}
     emulated = [(f"`{name}`", "emulated", scope) for name, scope in scopes.items()]
     assert sorted(rows) == sorted(emulated + [(f"`{name}`", "answers 501", "-") for name in NOT_EMULATED])
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 import pytest
 import pytest_asyncio
 
-from pytest_dgbudget.emulator.account.clock import Clock
+from pytest_dgbudget.emulator.project.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
 
 from .api import PROJECT, ask, call, get, rows

@@ -6,7 +6,7 @@ from typing import cast
 
 from pytest_dgbudget.emulator.faults.grants import MOST, Grants
 from pytest_dgbudget.emulator.faults.kinds import read_fault
-from pytest_dgbudget.emulator.faults.strikes import Strikes
+from pytest_dgbudget.emulator.faults.timers import FaultTimers
 
 LIMIT = read_fault("limit", {"sessions": 0})
 
@@ -47,7 +47,7 @@ def test_clearing_a_grant_clears_the_faults_of_the_api_that_were_added_for_it_an
 def test_one_with_an_open_session_is_never_forgotten() -> None:
     grants = Grants()
     for n in range(MOST + 1):
-        grants.named(f"busy {n}").sessions.add(cast(Strikes, object()))
+        grants.named(f"busy {n}").sessions.add(cast(FaultTimers, object()))
     for n in range(MOST):
         grants.named(str(n))
     assert all(grants.named(f"busy {n}").sessions for n in range(MOST + 1))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 
-from pytest_dgbudget.emulator.account.clock import Clock
+from pytest_dgbudget.emulator.project.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
 
 from .api import PROJECT, VENDOR, ask, call, get, rows

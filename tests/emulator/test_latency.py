@@ -28,8 +28,8 @@ class Clock:
 
 def test_stages_add_up() -> None:
     watch = Stopwatch(Clock(), spoken=True)
-    for stage in (watch.transcribed, watch.function_called, watch.function_answered, watch.text_ready):
-        stage()
+    for reached in (watch.transcribed, watch.function_called, watch.function_answered, watch.text_ready):
+        reached()
     watch.audio_ready()
     assert watch.report() == {
         "stt_latency": 1,

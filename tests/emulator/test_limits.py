@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pytest_dgbudget.emulator.agent.limits import Limits, Timekeeper
+from pytest_dgbudget.emulator.agent.limits import Limits, SessionTimer
 from pytest_dgbudget.emulator.codes import ProtocolError
 from pytest_dgbudget.emulator.server import Emulator
 
@@ -65,10 +65,10 @@ async def test_warning_comes_once_however_often_the_clock_is_looked_at() -> None
     async def warn(code: str, _: str) -> None:
         warned.append(code)
 
-    keeper = Timekeeper(Limits(silence=0.2, warning=0), warn)
-    asyncio.get_running_loop().call_later(0.1, keeper.heard)
+    timer = SessionTimer(Limits(silence=0.2, warning=0), warn)
+    asyncio.get_running_loop().call_later(0.1, timer.heard)
     with pytest.raises(ProtocolError, match="CLIENT_MESSAGE_TIMEOUT"):
-        await keeper.run()
+        await timer.run()
     assert warned == ["MAXIMUM_SESSION_LENGTH_APPROACHING"]
 
 

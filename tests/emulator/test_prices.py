@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.emulator.account.clock import Clock
-from pytest_dgbudget.emulator.account.prices import USD_PER_MINUTE, price_table, tier
+from pytest_dgbudget.emulator.project.clock import Clock
+from pytest_dgbudget.emulator.project.prices import USD_PER_MINUTE, price_table, tier
 from pytest_dgbudget.emulator.server import Emulator
 
 from .api import get, rows

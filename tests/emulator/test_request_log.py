@@ -13,7 +13,7 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from pytest_dgbudget.emulator.account.clock import Clock
+from pytest_dgbudget.emulator.project.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
 
 from .api import PROJECT, ask, check, get, rows, spend

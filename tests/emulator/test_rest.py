@@ -1,4 +1,4 @@
-"""The management API's doors: who gets in, which paths there are, and how the others are told."""
+"""The management API: who is let in, which paths exist, and how everything else is refused."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ async def test_path_that_only_the_vendor_has_says_so_to_any_method(emulator: Emu
 
 
 async def test_every_operation_of_the_vendor_is_known() -> None:
-    assert sorted([*rest.ENDPOINTS, *routes.NOT_EMULATED]) == VENDOR["operations"]
-    assert sorted(rest.ENDPOINTS) == EMULATED
+    assert sorted([*rest.OPERATIONS, *routes.NOT_EMULATED]) == VENDOR["operations"]
+    assert sorted(rest.OPERATIONS) == EMULATED
 
 
 @pytest.mark.parametrize("path", ["/", "/x", "/v1", "/v1/projects/", f"{PROJECT}/x", f"{PROJECT}//requests", "*"])

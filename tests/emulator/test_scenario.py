@@ -19,8 +19,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from pytest_dgbudget.emulator.account.prices import ADVANCED_MODELS
-from pytest_dgbudget.emulator.audio.sound import LONGEST_MS, Recording, Tone, read_wav
+from pytest_dgbudget.emulator.audio.sound import LONGEST_MS, SampledSound, Tone, read_wav
+from pytest_dgbudget.emulator.project.prices import ADVANCED_MODELS
 from pytest_dgbudget.emulator.scenarios.library import Library
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 from pytest_dgbudget.emulator.server import Emulator
@@ -233,8 +233,8 @@ def test_a_tone_is_as_long_as_it_was_asked_for(encoding: str) -> None:
 
 def test_the_last_frame_is_filled_with_silence() -> None:
     audio = AudioFormat("linear16", 8000)
-    assert Recording([1000] * 8, 8000).milliseconds == Tone(3000, 1).milliseconds == 20
-    for sound in (Recording([1000] * 8, 8000), Tone(3000, 1)):
+    assert SampledSound([1000] * 8, 8000).milliseconds == Tone(3000, 1).milliseconds == 20
+    for sound in (SampledSound([1000] * 8, 8000), Tone(3000, 1)):
         (frame,) = sound.frames(audio)
         assert (any(frame[:16]), frame[16:]) == (True, bytes(2 * 152))
 

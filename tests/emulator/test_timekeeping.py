@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta, timezone
 
-from pytest_dgbudget.emulator.account.clock import Clock
+from pytest_dgbudget.emulator.project.clock import Clock
 
 START = datetime(2026, 11, 23, tzinfo=timezone.utc)
 

@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from pytest_dgbudget.emulator.account.clock import Clock
+from pytest_dgbudget.emulator.project.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
 
 from .api import VENDOR, ask, call, rows

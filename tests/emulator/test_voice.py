@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_dgbudget.emulator.audio import voice
-from pytest_dgbudget.emulator.audio.ear import Ear, SpeechEnded, SpeechStarted
+from pytest_dgbudget.emulator.audio.voice_activity import SpeechEnded, SpeechStarted, VoiceActivityDetector
 from pytest_dgbudget.rules.audio import AudioFormat
 
 RATES = [8000, 11025, 16000, 22050, 24000, 44100, 48000]
@@ -85,24 +85,24 @@ def test_wav_header_fits_its_sound() -> None:
 @pytest.mark.parametrize("chunk", [1, 7, 333, 10**6])
 def test_speech_is_heard_in_chunks_of_any_size(audio: AudioFormat, chunk: int) -> None:
     data = silence(audio, 300) + sound(audio, 1000) + silence(audio, 600) + sound(audio, 400)
-    ear = Ear(audio)
-    events = [event for at in range(0, len(data), chunk) for event in ear.hear(data[at : at + chunk])]
+    detector = VoiceActivityDetector(audio)
+    events = [event for at in range(0, len(data), chunk) for event in detector.detect(data[at : at + chunk])]
     started, ended, again = events
     assert started == again == SpeechStarted()
     assert isinstance(ended, SpeechEnded)
     assert 800 <= ended.milliseconds <= 1000
-    assert ear.speaking
-    last = ear.end_turn()
+    assert detector.speaking
+    last = detector.end_turn()
     assert last is not None
     assert 200 <= last.milliseconds <= 400
-    assert ear.end_turn() is None
+    assert detector.end_turn() is None
 
 
 @pytest.mark.parametrize("audio", FORMATS, ids=lambda audio: audio.encoding)
 def test_silence_and_clicks_are_not_speech(audio: AudioFormat) -> None:
     click = silence(audio, 300) + sound(audio, 160)[-40:] + silence(audio, 300)
-    assert list(Ear(audio).hear(silence(audio, 2000) + click)) == []
+    assert list(VoiceActivityDetector(audio).detect(silence(audio, 2000) + click)) == []
 
 
 def test_unknown_encoding_is_silence() -> None:
-    assert list(Ear(AudioFormat("opus", 16000)).hear(b"\x7f" * 100_000)) == []
+    assert list(VoiceActivityDetector(AudioFormat("opus", 16000)).detect(b"\x7f" * 100_000)) == []

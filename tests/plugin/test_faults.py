@@ -20,7 +20,7 @@ from pytest_dgbudget import AgentError, BudgetExceeded, ExpectTimeout, Handshake
 
 @pytest.fixture
 def broken(voice_agent):
-    """Connect with a fault that strikes when the first thing is said, or as told."""
+    """Connect with a fault that takes effect when the first thing is said, or as the parameters say."""
     def broken(kind, **parameters):
         voice_agent.emulator.fault(kind, **parameters)
         return voice_agent.connect(SILENT)

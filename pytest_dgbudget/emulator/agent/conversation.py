@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from pytest_dgbudget.emulator.agent import dialogue, providers
-from pytest_dgbudget.emulator.agent.limits import Limits, Timekeeper
-from pytest_dgbudget.emulator.agent.outbox import Call, Outbox, Send
+from pytest_dgbudget.emulator.agent.limits import Limits, SessionTimer
+from pytest_dgbudget.emulator.agent.message_writer import FunctionCall, MessageWriter, Send
 from pytest_dgbudget.emulator.agent.settings import (
     NO_THINK_LIVE,
     Setup,
@@ -25,7 +25,7 @@ from pytest_dgbudget.emulator.agent.settings import (
 from pytest_dgbudget.emulator.agent.speaker import Speaker
 from pytest_dgbudget.emulator.agent.turns import Turn
 from pytest_dgbudget.emulator.audio import sniff
-from pytest_dgbudget.emulator.audio.ear import Ear, SpeechEnded, SpeechStarted
+from pytest_dgbudget.emulator.audio.voice_activity import SpeechEnded, SpeechStarted, VoiceActivityDetector
 from pytest_dgbudget.emulator.codes import NOT_EMULATED, ProtocolError
 from pytest_dgbudget.emulator.scenarios.agents import Agents
 from pytest_dgbudget.emulator.scenarios.scenario import Script
@@ -55,24 +55,24 @@ class Conversation:
         self._request_id = request_id
         self._tag = tag
         self._agents = agents
-        self._outbox = Outbox(send)
-        self._timekeeper = Timekeeper(limits or Limits(), self._outbox.warn)
-        self._ear = Ear(AudioFormat())
+        self._writer = MessageWriter(send)
+        self._timer = SessionTimer(limits or Limits(), self._writer.warn)
+        self._detector = VoiceActivityDetector(AudioFormat())
         self._script = script
-        self._speaker = Speaker(self._outbox, script, user_speaking=lambda: self._ear.speaking)
+        self._speaker = Speaker(self._writer, script, user_speaking=lambda: self._detector.speaking)
         self._applied = self._flux = False
         self._managed = True
         self._declared: AudioFormat | None = None  # until the first audio came
-        self._past_calls: dict[str, Call] = {}
+        self._past_calls: dict[str, FunctionCall] = {}
         self._cancelled: set[str] = set()
         self._quiet_timer: asyncio.TimerHandle | None = None
 
     async def welcome(self) -> None:
-        await self._outbox.say("Welcome", request_id=self._request_id)
+        await self._writer.write_message("Welcome", request_id=self._request_id)
 
     async def speak(self) -> None:
         """Answer and talk until cancelled; raise ProtocolError at a time limit."""
-        tasks = [asyncio.ensure_future(work) for work in (self._speaker.run(), self._timekeeper.run())]
+        tasks = [asyncio.ensure_future(work) for work in (self._speaker.run(), self._timer.run())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
@@ -89,7 +89,7 @@ class Conversation:
 
     async def receive(self, message: str | bytes) -> None:
         """Take one message; raise ProtocolError where the documentation calls for an Error."""
-        self._timekeeper.heard()
+        self._timer.heard()
         if isinstance(message, bytes):
             return await self._hear(message)
         data = _parse(message)
@@ -107,21 +107,21 @@ class Conversation:
         wanted = setup(data, self._agents)
         self._tag(wanted.tags, wanted.agent)
         self._apply(wanted)
-        await self._outbox.acknowledge("SettingsApplied", wanted.notices)
+        await self._writer.acknowledge("SettingsApplied", wanted.notices)
         if wanted.greeting:
             self._speaker.utter(wanted.greeting)
 
     def _apply(self, wanted: Setup) -> None:
         self._applied, self._managed = True, wanted.think.managed
-        self._declared, self._ear = wanted.hears, Ear(wanted.hears)
+        self._declared, self._detector = wanted.hears, VoiceActivityDetector(wanted.hears)
         self._listen(wanted.listen)
-        self._outbox.history = wanted.history
+        self._writer.history = wanted.history
         self._speaker.audio, self._speaker.wav = wanted.speaks, wanted.wav
         self._speaker.experimental = wanted.experimental
         self._speaker.functions = wanted.think.functions
 
     def _listen(self, listen: providers.Listen) -> None:
-        self._flux, self._ear.silence_ms, self._outbox.hints = listen.flux, listen.silence_ms, listen.hints
+        self._flux, self._detector.silence_ms, self._writer.hints = listen.flux, listen.silence_ms, listen.hints
 
     async def _keep_alive(self, _data: dict[str, Any]) -> None:
         """No reply (vendor's page "Agent Keep Alive")."""
@@ -129,22 +129,22 @@ class Conversation:
     async def _update_prompt(self, data: dict[str, Any]) -> None:
         """A model behind an endpoint of one's own takes any length (vendor's page "Errors & Warnings")."""
         prompt = _text(data, "prompt")
-        await self._outbox.acknowledge("PromptUpdated", prompt_notices(prompt) if self._managed else ())
+        await self._writer.acknowledge("PromptUpdated", prompt_notices(prompt) if self._managed else ())
 
     async def _update_think(self, data: dict[str, Any]) -> None:
         """Replaces the whole block (vendor's page "Update Think")."""
         think = think_block(_present(data, "think"), "think")
         self._speaker.functions, self._managed = think.functions, think.managed
-        await self._outbox.acknowledge("ThinkUpdated", think.notices)
+        await self._writer.acknowledge("ThinkUpdated", think.notices)
 
     async def _update_speak(self, data: dict[str, Any]) -> None:
         speak_block(_present(data, "speak"), "speak")
-        await self._outbox.acknowledge("SpeakUpdated")
+        await self._writer.acknowledge("SpeakUpdated")
 
     async def _update_listen(self, data: dict[str, Any]) -> None:
         """Model and language may change, too (vendor's changelog of 2026-07-31)."""
         self._listen(providers.listen(_present(data, "listen"), "listen"))
-        await self._outbox.acknowledge("ListenUpdated")
+        await self._writer.acknowledge("ListenUpdated")
 
     async def _inject_user(self, data: dict[str, Any]) -> None:
         self._speaker.take_turn(Turn(text=_text(data, "content")))
@@ -154,19 +154,21 @@ class Conversation:
         behavior = data.get("behavior") or "default"
         if behavior not in ("default", "queue", "interrupt"):
             _unparsable("behavior must be default, queue or interrupt.")
-        if behavior != "interrupt" and self._ear.speaking:
+        if behavior != "interrupt" and self._detector.speaking:
             return await self._refuse_injection("user", "INJECT_AGENT_MESSAGE_DURING_USER_SPEECH")
         if behavior == "default" and self._speaker.mid_turn:
             return await self._refuse_injection("agent", "INJECT_AGENT_MESSAGE_DURING_AGENT_SPEECH")
         if behavior == "interrupt":
-            self._ear.forget()  # who speaks on is heard as beginning anew, as documented
+            self._detector.forget()  # who speaks on is heard as beginning anew, as documented
             return await self._cancel(self._speaker.interrupt(text))
         return self._speaker.utter(text)
 
     async def _refuse_injection(self, who: str, code: str) -> None:
         """Message and Warning are both documented; that both are sent is the emulator's choice."""
-        await self._outbox.say("InjectionRefused", message=f"Cannot inject message while {who} is currently speaking")
-        await self._outbox.warn(code, f"InjectAgentMessage was ignored during {who} speech.")
+        await self._writer.write_message(
+            "InjectionRefused", message=f"Cannot inject message while {who} is currently speaking"
+        )
+        await self._writer.warn(code, f"InjectAgentMessage was ignored during {who} speech.")
 
     async def _function_response(self, data: dict[str, Any]) -> None:
         """What a response to a call that is not open leads to is documented for cancelled calls alone: it is dropped.
@@ -178,28 +180,28 @@ class Conversation:
         if call is not None:
             self._past_calls[call.id] = call
             self._speaker.take_result(call, content)
-            return await self._outbox.remember(call, content)
+            return await self._writer.remember(call, content)
         past = _called(tuple(self._past_calls.values())[::-1], name, data.get("id"))
         if past is None:
             raise ProtocolError("NON_EXISTENT_FUNCTION_CALLED", "FunctionCallResponse answers no call that was made.")
         if past.id not in self._cancelled:
-            await self._outbox.warn("FUNCTION_CALL_FAILED", "This call was answered before; the response is dropped.")
+            await self._writer.warn("FUNCTION_CALL_FAILED", "This call was answered before; the response is dropped.")
         return None
 
     async def _force_end_turn(self, _data: dict[str, Any]) -> None:
         """Flux only (vendor's changelog of 2026-09-14)."""
         if not self._flux:
             text = "ForceEndTurn needs a listen provider of version v2."
-            return await self._outbox.warn("FORCE_END_TURN_UNSUPPORTED", text)
+            return await self._writer.warn("FORCE_END_TURN_UNSUPPORTED", text)
         return self._end_user_turn()
 
     async def _update_think_live(self, data: dict[str, Any]) -> None:
         """Invite-only at the vendor: what is known of it is the acknowledgement's form (official SDK 7.17.0)."""
         _present(data, "think_live")
-        await self._outbox.acknowledge("ThinkLiveUpdated", (NO_THINK_LIVE,))
+        await self._writer.acknowledge("ThinkLiveUpdated", (NO_THINK_LIVE,))
 
     async def _not_emulated(self, data: dict[str, Any]) -> None:
-        await self._outbox.warn(NOT_EMULATED, f"The emulator does nothing with {data['type']}.")
+        await self._writer.warn(NOT_EMULATED, f"The emulator does nothing with {data['type']}.")
 
     async def _hear(self, audio: bytes) -> None:
         self._need_settings()
@@ -209,11 +211,13 @@ class Conversation:
             if at:
                 await asyncio.sleep(0)  # others have their turn
         self._stop_quiet_timer()
-        if self._ear.speaking:  # audio that stops coming is silence
-            self._quiet_timer = asyncio.get_running_loop().call_later(self._ear.silence_ms / 1000, self._end_user_turn)
+        if self._detector.speaking:  # audio that stops coming is silence
+            self._quiet_timer = asyncio.get_running_loop().call_later(
+                self._detector.silence_ms / 1000, self._end_user_turn
+            )
 
     async def _listen_to(self, audio: bytes) -> None:
-        for event in self._ear.hear(audio):
+        for event in self._detector.detect(audio):
             if isinstance(event, SpeechStarted):
                 await self._barge_in()
             else:
@@ -231,24 +235,24 @@ class Conversation:
         self._declared = None
 
     async def _barge_in(self) -> None:
-        calls = self._speaker.hush()
-        await self._outbox.say("UserStartedSpeaking")
+        calls = self._speaker.stop()
+        await self._writer.write_message("UserStartedSpeaking")
         await self._cancel(calls)
 
-    async def _cancel(self, calls: tuple[Call, ...]) -> None:
+    async def _cancel(self, calls: tuple[FunctionCall, ...]) -> None:
         """Tell the client of calls that nobody waits for any more."""
         self._past_calls.update((call.id, call) for call in calls)
         self._cancelled.update(call.id for call in calls)
         if calls:
-            await self._outbox.cancelled(calls)
+            await self._writer.cancelled(calls)
 
     def _end_user_turn(self) -> None:
-        ended = self._ear.end_turn()
+        ended = self._detector.end_turn()
         if ended is not None:
             self._take_speech(ended)
 
     def _take_speech(self, speech: SpeechEnded) -> None:
-        words = None if self._script is None else self._script.hear()
+        words = None if self._script is None else self._script.next_transcript()
         self._speaker.take_turn(Turn(text=words, spoken_ms=speech.milliseconds))
 
     def _stop_quiet_timer(self) -> None:
@@ -272,7 +276,7 @@ _HANDLERS: dict[str, _Handler] = {
 }
 
 
-def _called(calls: tuple[Call, ...], name: str, call_id: object) -> Call | None:
+def _called(calls: tuple[FunctionCall, ...], name: str, call_id: object) -> FunctionCall | None:
     """Find a call by name and id; by name alone when there is no id, which the vendor's page calls optional."""
     return next((call for call in calls if call.name == name and call_id in (None, call.id)), None)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_dgbudget.emulator.agent.callout import Endpoint
+from pytest_dgbudget.emulator.agent.function_endpoint import FunctionEndpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Function:
     name: str
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    endpoint: Endpoint | None = None
+    endpoint: FunctionEndpoint | None = None
 
     @property
     def callable(self) -> bool:

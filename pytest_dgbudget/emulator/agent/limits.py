@@ -27,7 +27,7 @@ class Limits:
     speed: float = 1
 
 
-class Timekeeper:
+class SessionTimer:
     """Runs beside one session."""
 
     def __init__(self, limits: Limits, warn: Warn) -> None:
@@ -51,7 +51,7 @@ class Timekeeper:
             silence = clock() - self._last_heard
             self._check(age, silence)
             if age >= self._limits.warning and not self._warned:
-                await self._say_it_is_late()
+                await self._warn_of_end()
             await asyncio.sleep(self._until_next(age, silence))
 
     def _check(self, age: float, silence: float) -> None:
@@ -63,7 +63,7 @@ class Timekeeper:
             text = f"No message came for {limits.silence:g} s; send audio, or KeepAlive every 8 s."
             raise ProtocolError("CLIENT_MESSAGE_TIMEOUT", text)
 
-    async def _say_it_is_late(self) -> None:
+    async def _warn_of_end(self) -> None:
         self._warned = True
         left = self._limits.length - self._limits.warning
         await self._warn("MAXIMUM_SESSION_LENGTH_APPROACHING", f"The session will be ended in {left:g} s.")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_dgbudget.emulator.agent.checks import field, invalid, number, one_of, strings
-from pytest_dgbudget.emulator.audio.ear import SILENCE_MS
+from pytest_dgbudget.emulator.audio.voice_activity import SILENCE_MS
 
 LISTEN = ("deepgram",)
 LISTEN_VERSIONS = ("v1", "v2")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_dgbudget.emulator.agent import providers
-from pytest_dgbudget.emulator.agent.callout import Endpoint
 from pytest_dgbudget.emulator.agent.checks import blocks, field, invalid, one_of, strings
 from pytest_dgbudget.emulator.agent.dialogue import Function
+from pytest_dgbudget.emulator.agent.function_endpoint import FunctionEndpoint
 from pytest_dgbudget.emulator.audio.voice import CODECS
 from pytest_dgbudget.emulator.codes import NOT_EMULATED, Notice, ProtocolError
 from pytest_dgbudget.emulator.scenarios.agents import Agents
@@ -134,7 +134,7 @@ def _function(value: Any, where: str) -> Function:
     )
 
 
-def _endpoint(block: Mapping[str, Any], where: str) -> Endpoint:
+def _endpoint(block: Mapping[str, Any], where: str) -> FunctionEndpoint:
     url, method = field(block, "url", str, where), field(block, "method", str, where) or "POST"
     headers = field(block, "headers", dict, where) or {}
     if not url:
@@ -143,7 +143,7 @@ def _endpoint(block: Mapping[str, Any], where: str) -> Endpoint:
         raise invalid(f"{where}.method must be an HTTP method")
     if not all(isinstance(value, str) for value in headers.values()):
         raise invalid(f"{where}.headers must be strings")
-    return Endpoint(url=url, method=method, headers=headers)
+    return FunctionEndpoint(url=url, method=method, headers=headers)
 
 
 def _agent(message: Mapping[str, Any], agents: Agents) -> Mapping[str, Any]:

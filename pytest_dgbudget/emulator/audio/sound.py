@@ -37,7 +37,7 @@ class Sound(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class SampledSound:
     """Samples of -32768 to 32767, so many of them a second."""
 
     samples: Sequence[int]
@@ -88,13 +88,13 @@ def _frames(audio: AudioFormat, milliseconds: int, at: Callable[[float], int]) -
         yield voice.encode(audio, [at(m / audio.sample_rate) for m in range(start, end)])
 
 
-def read_wav(path: Path) -> Recording:
+def read_wav(path: Path) -> SampledSound:
     """Read a WAV file of 16-bit samples, its first channel; raises ValueError with the reason."""
     try:
         require_file(path)
         with wave.open(str(path), "rb") as file:
             _check(file, path)
-            return Recording(_first_channel(file), file.getframerate())
+            return SampledSound(_first_channel(file), file.getframerate())
     except (OSError, EOFError, wave.Error) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "it ends too early"
         raise ValueError(f"{path} can't be read as a WAV file: {why}") from None

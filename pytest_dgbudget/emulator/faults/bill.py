@@ -7,11 +7,11 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pytest_dgbudget.emulator.account.billing import Record
 from pytest_dgbudget.emulator.faults.kinds import Fault
+from pytest_dgbudget.emulator.project.billing import UsageRecord
 
 
-def amended(record: Record, faults: Sequence[Fault]) -> list[Record]:
+def amended(record: UsageRecord, faults: Sequence[Fault]) -> list[UsageRecord]:
     """Return what the bill has in place of this record, and the sessions that nobody has opened."""
     records = [record]
     for fault in faults:
@@ -21,34 +21,34 @@ def amended(record: Record, faults: Sequence[Fault]) -> list[Record]:
     return records + [_foreign(record, fault) for fault in faults if fault.kind == "bill-foreign"]
 
 
-def _foreign(record: Record, fault: Fault) -> Record:
+def _foreign(record: UsageRecord, fault: Fault) -> UsageRecord:
     """Another session with the same key, tags and price."""
     return replace(record, request_id=str(uuid.uuid4()), milliseconds=round(fault["seconds"] * 1000))
 
 
-def _late(records: list[Record], fault: Fault) -> list[Record]:
+def _late(records: list[UsageRecord], fault: Fault) -> list[UsageRecord]:
     return [replace(record, settles_at=record.settles_at + fault["by"] / 1000) for record in records]
 
 
-def _missing(_records: list[Record], _fault: Fault) -> list[Record]:
+def _missing(_records: list[UsageRecord], _fault: Fault) -> list[UsageRecord]:
     return []
 
 
-def _duplicate(records: list[Record], _fault: Fault) -> list[Record]:
+def _duplicate(records: list[UsageRecord], _fault: Fault) -> list[UsageRecord]:
     """Each has a second row, a millisecond longer: of two alike, one may have been seen twice while paging."""
     return [*records, *(replace(record, milliseconds=record.milliseconds + 1) for record in records)]
 
 
-def _wrong(records: list[Record], fault: Fault) -> list[Record]:
+def _wrong(records: list[UsageRecord], fault: Fault) -> list[UsageRecord]:
     return [replace(record, milliseconds=round(record.milliseconds * fault["factor"])) for record in records]
 
 
-def _rounded_up(records: list[Record], fault: Fault) -> list[Record]:
+def _rounded_up(records: list[UsageRecord], fault: Fault) -> list[UsageRecord]:
     to = max(1, fault["to"])
     return [replace(record, milliseconds=math.ceil(record.milliseconds / to) * to) for record in records]
 
 
-_AMENDMENTS: dict[str, Callable[[list[Record], Fault], list[Record]]] = {
+_AMENDMENTS: dict[str, Callable[[list[UsageRecord], Fault], list[UsageRecord]]] = {
     "bill-late": _late,
     "bill-missing": _missing,
     "bill-duplicate": _duplicate,

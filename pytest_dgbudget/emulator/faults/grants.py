@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_dgbudget.emulator.faults.kinds import OUT_OF_CREDIT, Fault
-from pytest_dgbudget.emulator.faults.strikes import Strikes
+from pytest_dgbudget.emulator.faults.timers import FaultTimers
 from pytest_dgbudget.emulator.http import Refusal
 
 OF_API = ("bill-refused", "bill-slow")
@@ -20,19 +20,19 @@ class Grant:
     def __init__(self, name: str) -> None:
         self.name = name
         self.faults: list[Fault] = []
-        self.sessions: set[Strikes] = set()
+        self.sessions: set[FaultTimers] = set()
         self.out_of_credit = False
 
     def add(self, fault: Fault) -> None:
         """Let this go wrong: from now on in sessions that are open, and in those to come."""
         self.faults.append(fault)
-        for strikes in list(self.sessions):
-            strikes.arm(fault)
+        for timers in list(self.sessions):
+            timers.arm(fault)
 
     def clear(self) -> None:
         """Let nothing go wrong any more, but what a scenario does; there is credit again."""
-        for strikes in self.sessions:
-            strikes.call_off(self.faults)
+        for timers in self.sessions:
+            timers.cancel(self.faults)
         self.faults = []
         self.out_of_credit = False
 

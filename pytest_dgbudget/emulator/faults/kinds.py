@@ -48,7 +48,7 @@ class Fault:
         return at
 
     @property
-    def strikes(self) -> bool:
+    def timed(self) -> bool:
         """Whether it happens at a moment of a session, and not to the handshake or to every message."""
         return "after" in self.values
 

@@ -13,42 +13,42 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_dgbudget.emulator.account.billing import Account
-from pytest_dgbudget.emulator.account.credentials import complaint, split
-from pytest_dgbudget.emulator.account.keys import Key
 from pytest_dgbudget.emulator.http import Answer, Refusal, Request
 from pytest_dgbudget.emulator.management.breakdown import billing_breakdown, usage_breakdown
-from pytest_dgbudget.emulator.management.call import Call, Style
 from pytest_dgbudget.emulator.management.fields import billing_fields, usage_fields
 from pytest_dgbudget.emulator.management.key_requests import create_key, delete_key, get_key, grant_token, list_keys
 from pytest_dgbudget.emulator.management.models import get_model, list_models
 from pytest_dgbudget.emulator.management.projects import get_balance, get_project, list_balances, list_projects
 from pytest_dgbudget.emulator.management.query import Query
+from pytest_dgbudget.emulator.management.request import AuthorizedRequest, Style
 from pytest_dgbudget.emulator.management.request_log import get_request, list_requests
 from pytest_dgbudget.emulator.management.routes import Routes
+from pytest_dgbudget.emulator.project.billing import Project
+from pytest_dgbudget.emulator.project.credentials import complaint, split
+from pytest_dgbudget.emulator.project.keys import Key
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class Operation:
     """One operation; ``scope`` is what the key needs for it, None when any key will do."""
 
     scope: str | None
-    answer: Callable[[Call], Any]
+    answer: Callable[[AuthorizedRequest], Any]
 
 
 class ManagementApi:
     """Answers for one account; ``page_base`` (0 or 1) and ``wrapped`` are those of Style."""
 
-    def __init__(self, account: Account, *, page_base: int = 0, wrapped: bool = True) -> None:
+    def __init__(self, project: Project, *, page_base: int = 0, wrapped: bool = True) -> None:
         if page_base not in (0, 1):
             raise ValueError(f"page_base is {page_base}: 0 or 1")
-        self._account = account
+        self._project = project
         self._style = Style(page_base=page_base, wrapped=wrapped)
-        self._routes = Routes(ENDPOINTS.items())
+        self._routes = Routes(OPERATIONS.items())
 
     def respond(self, request: Request) -> Answer:
         """Return the answer or raise Refusal."""
-        endpoint, written = self._routes.find(request.method, request.path)
+        operation, written = self._routes.find(request.method, request.path)
         key = self._authenticate(request)
         try:
             ids = tuple(str(uuid.UUID(each)) for each in written)
@@ -57,44 +57,46 @@ class ManagementApi:
         if request.path.startswith("/v1/projects/"):
             project_id, *others = ids
             ids = tuple(others)
-            if project_id != self._account.project_id:
+            if project_id != self._project.id:
                 raise Refusal(404, "PROJECT_NOT_FOUND", "Project not found.")
-        if endpoint.scope is not None and not key.may(endpoint.scope):
-            raise _lacking(endpoint.scope)
+        if operation.scope is not None and not key.may(operation.scope):
+            raise _lacking(operation.scope)
         query = Query(request.query)
-        call = Call(account=self._account, style=self._style, key=key, query=query, body=request.body, ids=ids)
-        return _json(endpoint.answer(call))
+        authorized = AuthorizedRequest(
+            project=self._project, style=self._style, key=key, query=query, body=request.body, ids=ids
+        )
+        return _json(operation.answer(authorized))
 
     def _authenticate(self, request: Request) -> Key:
         """Let in ``Token KEY`` alone: the vendor takes no JWT here."""
         offered = [split(value) for value in request.header("authorization")]
         for scheme, secret in offered:
-            key = self._account.keyring.key(secret) if scheme == "token" else None
+            key = self._project.keyring.key(secret) if scheme == "token" else None
             if key is not None:
                 return key
         raise Refusal(401, "INVALID_AUTH", complaint(secret for _, secret in offered))
 
 
-ENDPOINTS: dict[str, Endpoint] = {
-    "POST /v1/auth/grant": Endpoint(None, grant_token),
-    "GET /v1/models": Endpoint(None, list_models),
-    "GET /v1/models/{}": Endpoint(None, get_model),
-    "GET /v1/projects": Endpoint(None, list_projects),
-    "GET /v1/projects/{}": Endpoint("project:read", get_project),
-    "GET /v1/projects/{}/balances": Endpoint("billing:read", list_balances),
-    "GET /v1/projects/{}/balances/{}": Endpoint("billing:read", get_balance),
-    "GET /v1/projects/{}/billing/breakdown": Endpoint("billing:read", billing_breakdown),
-    "GET /v1/projects/{}/billing/fields": Endpoint("billing:read", billing_fields),
-    "GET /v1/projects/{}/keys": Endpoint("keys:read", list_keys),
-    "POST /v1/projects/{}/keys": Endpoint("keys:write", create_key),
-    "GET /v1/projects/{}/keys/{}": Endpoint("keys:read", get_key),
-    "DELETE /v1/projects/{}/keys/{}": Endpoint("keys:write", delete_key),
-    "GET /v1/projects/{}/models": Endpoint("project:read", list_models),
-    "GET /v1/projects/{}/models/{}": Endpoint("project:read", get_model),
-    "GET /v1/projects/{}/requests": Endpoint("usage:read", list_requests),
-    "GET /v1/projects/{}/requests/{}": Endpoint("usage:read", get_request),
-    "GET /v1/projects/{}/usage/breakdown": Endpoint("usage:read", usage_breakdown),
-    "GET /v1/projects/{}/usage/fields": Endpoint("usage:read", usage_fields),
+OPERATIONS: dict[str, Operation] = {
+    "POST /v1/auth/grant": Operation(None, grant_token),
+    "GET /v1/models": Operation(None, list_models),
+    "GET /v1/models/{}": Operation(None, get_model),
+    "GET /v1/projects": Operation(None, list_projects),
+    "GET /v1/projects/{}": Operation("project:read", get_project),
+    "GET /v1/projects/{}/balances": Operation("billing:read", list_balances),
+    "GET /v1/projects/{}/balances/{}": Operation("billing:read", get_balance),
+    "GET /v1/projects/{}/billing/breakdown": Operation("billing:read", billing_breakdown),
+    "GET /v1/projects/{}/billing/fields": Operation("billing:read", billing_fields),
+    "GET /v1/projects/{}/keys": Operation("keys:read", list_keys),
+    "POST /v1/projects/{}/keys": Operation("keys:write", create_key),
+    "GET /v1/projects/{}/keys/{}": Operation("keys:read", get_key),
+    "DELETE /v1/projects/{}/keys/{}": Operation("keys:write", delete_key),
+    "GET /v1/projects/{}/models": Operation("project:read", list_models),
+    "GET /v1/projects/{}/models/{}": Operation("project:read", get_model),
+    "GET /v1/projects/{}/requests": Operation("usage:read", list_requests),
+    "GET /v1/projects/{}/requests/{}": Operation("usage:read", get_request),
+    "GET /v1/projects/{}/usage/breakdown": Operation("usage:read", usage_breakdown),
+    "GET /v1/projects/{}/usage/fields": Operation("usage:read", usage_fields),
 }
 
 

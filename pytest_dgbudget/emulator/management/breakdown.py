@@ -10,33 +10,33 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pytest_dgbudget.emulator.account.billing import Record, round_usd
-from pytest_dgbudget.emulator.management.call import Call
 from pytest_dgbudget.emulator.management.facets import facet, select
 from pytest_dgbudget.emulator.management.period import Period, period
+from pytest_dgbudget.emulator.management.request import AuthorizedRequest
+from pytest_dgbudget.emulator.project.billing import UsageRecord, round_usd
 
 _USAGE_GROUPS = ("accessor", "endpoint", "feature_set", "models", "method", "tags", "deployment")
 _BILLING_GROUPS = ("accessor", "deployment", "line_item", "tags")
 
-_Figures = Callable[[Sequence[Record]], dict[str, Any]]
+_Figures = Callable[[Sequence[UsageRecord]], dict[str, Any]]
 
 
-def usage_breakdown(call: Call) -> dict[str, Any]:
-    group = call.query.choice("grouping", _USAGE_GROUPS)
-    records = select(call.account.settled(), call.query, "accessor", "deployment", "endpoint", "method", "tag")
+def usage_breakdown(request: AuthorizedRequest) -> dict[str, Any]:
+    group = request.query.choice("grouping", _USAGE_GROUPS)
+    records = select(request.project.settled(), request.query, "accessor", "deployment", "endpoint", "method", "tag")
     # The vendor's file lets models alone be no null.
     blank: dict[str, Any] = {**dict.fromkeys(_USAGE_GROUPS), "models": []}
-    return _breakdown(records, period(call, records), [group] if group else [], blank, _usage)
+    return _breakdown(records, period(request, records), [group] if group else [], blank, _usage)
 
 
-def billing_breakdown(call: Call) -> dict[str, Any]:
-    groups = call.query.choices("grouping", _BILLING_GROUPS)
-    records = select(call.account.settled(), call.query, "accessor", "deployment", "line_item", "tag")
-    return _breakdown(records, period(call, records), groups, dict.fromkeys(_BILLING_GROUPS), _billing)
+def billing_breakdown(request: AuthorizedRequest) -> dict[str, Any]:
+    groups = request.query.choices("grouping", _BILLING_GROUPS)
+    records = select(request.project.settled(), request.query, "accessor", "deployment", "line_item", "tag")
+    return _breakdown(records, period(request, records), groups, dict.fromkeys(_BILLING_GROUPS), _billing)
 
 
 def _breakdown(
-    records: list[Record], asked: Period, groups: Sequence[str], blank: dict[str, Any], figures: _Figures
+    records: list[UsageRecord], asked: Period, groups: Sequence[str], blank: dict[str, Any], figures: _Figures
 ) -> dict[str, Any]:
     return {
         "start": asked.start.isoformat(),
@@ -49,16 +49,16 @@ def _breakdown(
     }
 
 
-def _grouped(records: list[Record], groups: Sequence[str]) -> dict[tuple[Any, ...], list[Record]]:
+def _grouped(records: list[UsageRecord], groups: Sequence[str]) -> dict[tuple[Any, ...], list[UsageRecord]]:
     """Return the records by UTC day and by what they are in each of these groups, the oldest first."""
-    grouped: dict[tuple[Any, ...], list[Record]] = {}
+    grouped: dict[tuple[Any, ...], list[UsageRecord]] = {}
     for record in reversed(records):
         key = (record.day.isoformat(), *((group, facet(record, group)) for group in groups))
         grouped.setdefault(key, []).append(record)
     return grouped
 
 
-def _usage(records: Sequence[Record]) -> dict[str, Any]:
+def _usage(records: Sequence[UsageRecord]) -> dict[str, Any]:
     hours = sum(record.milliseconds for record in records) / 3_600_000
     return {
         "hours": 0.0,
@@ -71,5 +71,5 @@ def _usage(records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def _billing(records: Sequence[Record]) -> dict[str, Any]:
+def _billing(records: Sequence[UsageRecord]) -> dict[str, Any]:
     return {"dollars": round_usd(sum(record.usd for record in records))}

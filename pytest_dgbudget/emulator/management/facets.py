@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pytest_dgbudget.emulator.account.billing import Record
 from pytest_dgbudget.emulator.management.query import Query
+from pytest_dgbudget.emulator.project.billing import UsageRecord
 
 DEPLOYMENT = "hosted"
 METHOD = "streaming"
@@ -31,7 +31,7 @@ _ALIKE = {
 }
 
 
-def facet(record: Record, name: str) -> Any:
+def facet(record: UsageRecord, name: str) -> Any:
     """Return one of a session's properties; its tags are a set, in alphabetical order."""
     if name in _ALIKE:
         return _ALIKE[name]
@@ -47,7 +47,7 @@ def line_item(tier: str) -> str:
     return f"emulated::agent-{tier}"
 
 
-def select(records: Iterable[Record], query: Query, *names: str) -> list[Record]:
+def select(records: Iterable[UsageRecord], query: Query, *names: str) -> list[UsageRecord]:
     """Return the records that fit these parameters of the query."""
     wanted = {name: _wanted(query, name) for name in names}
     asked = {name: value for name, value in wanted.items() if value is not None}
@@ -58,5 +58,5 @@ def _wanted(query: Query, name: str) -> str | None:
     return query.choice(name, _KNOWN[name]) if name in _KNOWN else query.text(name)
 
 
-def _fits(record: Record, name: str, value: str) -> bool:
+def _fits(record: UsageRecord, name: str, value: str) -> bool:
     return value in record.tags if name == "tag" else bool(facet(record, name) == value)

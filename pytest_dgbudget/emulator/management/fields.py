@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_dgbudget.emulator.account.billing import Record
-from pytest_dgbudget.emulator.management.call import Call
 from pytest_dgbudget.emulator.management.facets import DEPLOYMENT, METHOD, line_item
 from pytest_dgbudget.emulator.management.period import period
+from pytest_dgbudget.emulator.management.request import AuthorizedRequest
+from pytest_dgbudget.emulator.project.billing import UsageRecord
 
 
-def usage_fields(call: Call) -> dict[str, Any]:
-    records = _records(call)
+def usage_fields(request: AuthorizedRequest) -> dict[str, Any]:
+    records = _records(request)
     return {
         "tags": _tags(records),
         "models": [],
@@ -23,8 +23,8 @@ def usage_fields(call: Call) -> dict[str, Any]:
     }
 
 
-def billing_fields(call: Call) -> dict[str, Any]:
-    records = _records(call)
+def billing_fields(request: AuthorizedRequest) -> dict[str, Any]:
+    records = _records(request)
     return {
         "accessors": sorted({record.accessor for record in records}),
         "deployments": [DEPLOYMENT] if records else [],
@@ -33,12 +33,12 @@ def billing_fields(call: Call) -> dict[str, Any]:
     }
 
 
-def _records(call: Call) -> list[Record]:
-    settled = call.account.settled()
-    return period(call, settled).among(settled)
+def _records(request: AuthorizedRequest) -> list[UsageRecord]:
+    settled = request.project.settled()
+    return period(request, settled).among(settled)
 
 
-def _tags(records: list[Record]) -> list[str]:
+def _tags(records: list[UsageRecord]) -> list[str]:
     return sorted({tag for record in records for tag in record.tags})
 
 

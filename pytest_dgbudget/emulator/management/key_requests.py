@@ -11,11 +11,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from pytest_dgbudget.emulator.account.billing import Account
-from pytest_dgbudget.emulator.account.keys import Key
 from pytest_dgbudget.emulator.http import Refusal
 from pytest_dgbudget.emulator.management.body import Body, bad
-from pytest_dgbudget.emulator.management.call import Call
+from pytest_dgbudget.emulator.management.request import AuthorizedRequest
+from pytest_dgbudget.emulator.project.billing import Project
+from pytest_dgbudget.emulator.project.keys import Key
 from pytest_dgbudget.model import read_instant, write_instant
 
 LONGEST_TAG = 128  # characters (vendor's page "Tagging Your Usage Data")
@@ -26,20 +26,20 @@ _MEMBER = {"member_id": "00000000-0000-4000-8000-000000000001", "email": "emulat
 _MEMBERS_NAME = {"first_name": "Emulated", "last_name": "Owner"}
 
 
-def list_keys(call: Call) -> dict[str, Any]:
-    status = call.query.choice("status", ("active", "expired"))
-    keys = [key for key in call.account.keyring.all() if status is None or _status(call.account, key) == status]
+def list_keys(request: AuthorizedRequest) -> dict[str, Any]:
+    status = request.query.choice("status", ("active", "expired"))
+    keys = [key for key in request.project.keyring.all() if status is None or _status(request.project, key) == status]
     return {"api_keys": [{"member": _MEMBER, "api_key": _listed(key)} for key in keys]}
 
 
-def get_key(call: Call) -> dict[str, Any]:
-    key = _find(call)
+def get_key(request: AuthorizedRequest) -> dict[str, Any]:
+    key = _find(request)
     api_key = {**_listed(key), "tags": list(key.tags), **_expiration(key)}
     return {"item": {"member": {**_MEMBER, **_MEMBERS_NAME, "api_key": api_key}}}
 
 
-def create_key(call: Call) -> dict[str, Any]:
-    body = Body(call.body)
+def create_key(request: AuthorizedRequest) -> dict[str, Any]:
+    body = Body(request.body)
     comment, scopes, tags = body.text("comment"), body.texts("scopes"), body.texts("tags") or []
     if not comment:
         raise bad("comment", "must be there, and a string that is not empty")
@@ -47,34 +47,34 @@ def create_key(call: Call) -> dict[str, Any]:
         raise bad("scopes", "must be there, and an array of at least one string")
     if any(not 0 < len(tag) <= LONGEST_TAG for tag in tags):
         raise bad("tags", f"must have 1 to {LONGEST_TAG} characters each")
-    expires = _expires(call.account, body)
-    key = call.account.keyring.create(comment=comment, scopes=scopes, tags=tags, expires=expires)
+    expires = _expires(request.project, body)
+    key = request.project.keyring.create(comment=comment, scopes=scopes, tags=tags, expires=expires)
     made = {"api_key_id": key.id, "key": key.secret, "comment": key.comment, "scopes": list(key.scopes)}
     return {**made, "tags": list(key.tags), **_expiration(key)}
 
 
-def delete_key(call: Call) -> dict[str, Any]:
-    call.account.keyring.delete(_find(call).id)
+def delete_key(request: AuthorizedRequest) -> dict[str, Any]:
+    request.project.keyring.delete(_find(request).id)
     return {"message": "Successfully deleted the API key."}
 
 
-def grant_token(call: Call) -> dict[str, Any]:
-    if not call.key.member_or_higher:
+def grant_token(request: AuthorizedRequest) -> dict[str, Any]:
+    if not request.key.member_or_higher:
         raise Refusal(403, "FORBIDDEN", "Insufficient permissions.")
-    asked = Body(call.body).number("ttl_seconds")
+    asked = Body(request.body).number("ttl_seconds")
     seconds = TOKEN_SECONDS if asked is None else asked
     if not 1 <= seconds <= LONGEST_TOKEN_SECONDS:
         raise bad("ttl_seconds", f"must be 1 to {LONGEST_TOKEN_SECONDS}")
-    return {"access_token": call.account.keyring.grant(call.key, seconds).secret, "expires_in": seconds}
+    return {"access_token": request.project.keyring.grant(request.key, seconds).secret, "expires_in": seconds}
 
 
-def _expires(account: Account, body: Body) -> datetime | None:
+def _expires(project: Project, body: Body) -> datetime | None:
     """The vendor takes one of two fields."""
     date, seconds = body.text("expiration_date"), body.number("time_to_live_in_seconds")
     if date is not None and seconds is not None:
         raise bad("time_to_live_in_seconds", "can't be given together with expiration_date")
-    expires = _in_seconds(account, seconds) if date is None else _at(date)
-    if expires is not None and expires <= account.clock.now():
+    expires = _in_seconds(project, seconds) if date is None else _at(date)
+    if expires is not None and expires <= project.clock.now():
         raise bad("expiration_date", "must be in the future")
     return expires
 
@@ -89,27 +89,27 @@ def _at(date: str) -> datetime:
         raise bad("expiration_date", "names a moment that does not exist") from None
 
 
-def _in_seconds(account: Account, seconds: float | None) -> datetime | None:
+def _in_seconds(project: Project, seconds: float | None) -> datetime | None:
     if seconds is None:
         return None
     if seconds < 1 or seconds != int(seconds):
         raise bad("time_to_live_in_seconds", "must be a whole number, 1 or more")
     try:
-        return account.clock.now() + timedelta(seconds=seconds)
+        return project.clock.now() + timedelta(seconds=seconds)
     except OverflowError:
         raise bad("time_to_live_in_seconds", "ends after the last day of the calendar") from None
 
 
-def _find(call: Call) -> Key:
-    (key_id,) = call.ids
-    key = call.account.keyring.get(key_id)
+def _find(request: AuthorizedRequest) -> Key:
+    (key_id,) = request.ids
+    key = request.project.keyring.get(key_id)
     if key is None:
         raise Refusal(404, "KEY_NOT_FOUND", "Key not found.")  # the emulator's choice, after PROJECT_NOT_FOUND
     return key
 
 
-def _status(account: Account, key: Key) -> str:
-    return "expired" if account.keyring.expired(key) else "active"
+def _status(project: Project, key: Key) -> str:
+    return "expired" if project.keyring.expired(key) else "active"
 
 
 def _listed(key: Key) -> dict[str, Any]:

@@ -11,20 +11,20 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from pytest_dgbudget.emulator.http import Refusal
-from pytest_dgbudget.emulator.management.call import Call
+from pytest_dgbudget.emulator.management.request import AuthorizedRequest
 
 _SPEECH_TO_TEXT = {"flux-general-en": "flux", "flux-general-multi": "flux", "nova-3": "nova-3"}
 _TEXT_TO_SPEECH = {"aura-2-thalia-en": "aura-2"}
 
 
-def list_models(call: Call) -> dict[str, Any]:
-    call.query.choice("include_outdated", ("true", "false"))  # none of ours is
+def list_models(request: AuthorizedRequest) -> dict[str, Any]:
+    request.query.choice("include_outdated", ("true", "false"))  # none of ours is
     return _models()
 
 
-def get_model(call: Call) -> dict[str, Any]:
+def get_model(request: AuthorizedRequest) -> dict[str, Any]:
     for model in itertools.chain(*_models().values()):
-        if call.ids == (model["uuid"],):
+        if request.ids == (model["uuid"],):
             return model
     raise Refusal(404, "MODEL_NOT_FOUND", "Model not found.")  # the emulator's choice, after PROJECT_NOT_FOUND
 

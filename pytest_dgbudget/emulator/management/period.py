@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pytest_dgbudget.emulator.account.billing import Record
-from pytest_dgbudget.emulator.management.call import Call
+from pytest_dgbudget.emulator.management.request import AuthorizedRequest
+from pytest_dgbudget.emulator.project.billing import UsageRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +19,11 @@ class Period:
     start: date
     end: date
 
-    def among(self, records: Sequence[Record]) -> list[Record]:
+    def among(self, records: Sequence[UsageRecord]) -> list[UsageRecord]:
         return [record for record in records if self.start <= record.day <= self.end]
 
 
-def period(call: Call, records: Sequence[Record]) -> Period:
-    today = call.account.clock.now().date()
+def period(request: AuthorizedRequest, records: Sequence[UsageRecord]) -> Period:
+    today = request.project.clock.now().date()
     first = min((record.day for record in records), default=today)
-    return Period(start=call.query.day("start") or first, end=call.query.day("end") or today)
+    return Period(start=request.query.day("start") or first, end=request.query.day("end") or today)

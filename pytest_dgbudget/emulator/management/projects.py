@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_dgbudget.emulator.account.billing import Account
 from pytest_dgbudget.emulator.http import Refusal
-from pytest_dgbudget.emulator.management.call import Call
+from pytest_dgbudget.emulator.management.request import AuthorizedRequest
+from pytest_dgbudget.emulator.project.billing import Project
 
 _NAME = "pytest-dgbudget emulator"
 
 
-def list_projects(call: Call) -> dict[str, Any]:
-    return {"projects": [{"project_id": call.account.project_id, "name": _NAME}]}
+def list_projects(request: AuthorizedRequest) -> dict[str, Any]:
+    return {"projects": [{"project_id": request.project.id, "name": _NAME}]}
 
 
-def get_project(call: Call) -> dict[str, Any]:
-    return {"project_id": call.account.project_id, "name": _NAME, "mip_opt_out": False}
+def get_project(request: AuthorizedRequest) -> dict[str, Any]:
+    return {"project_id": request.project.id, "name": _NAME, "mip_opt_out": False}
 
 
-def list_balances(call: Call) -> dict[str, Any]:
-    return {"balances": [_balance(call.account)]}
+def list_balances(request: AuthorizedRequest) -> dict[str, Any]:
+    return {"balances": [_balance(request.project)]}
 
 
-def get_balance(call: Call) -> dict[str, Any]:
-    if call.ids != (call.account.balance_id,):
+def get_balance(request: AuthorizedRequest) -> dict[str, Any]:
+    if request.ids != (request.project.balance_id,):
         raise Refusal(404, "BALANCE_NOT_FOUND", "Balance not found.")  # the emulator's choice
-    return _balance(call.account)
+    return _balance(request.project)
 
 
-def _balance(account: Account) -> dict[str, Any]:
+def _balance(project: Project) -> dict[str, Any]:
     return {
-        "balance_id": account.balance_id,
-        "amount": account.balance_usd(),
+        "balance_id": project.balance_id,
+        "amount": project.balance_usd(),
         "units": "USD",
         "purchase_order_id": "emulated free credit",
     }

@@ -1,1 +1,1 @@
-"""What the agent does in place of its own dialogue: read from TOML, kept in a library, done step by step."""
+"""What the agent does instead of its own dialogue: read from TOML, kept in a library, run step by step."""

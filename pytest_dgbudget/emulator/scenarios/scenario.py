@@ -1,6 +1,6 @@
 """What the agent does in a scenario: which turn of the user leads to which steps. Pure.
 
-There is nothing of the vendor's here: scenarios are the emulator's own. ``toml`` reads them.
+Scenarios are the emulator's own, not the vendor's. ``toml`` reads them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pytest_dgbudget.emulator.scenarios.agents import Agents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionCall:
+class ScriptedCall:
     """A function that the client is asked to call; texts in ``arguments`` are templates."""
 
     name: str
@@ -28,14 +28,14 @@ class FunctionCall:
 class Step:
     """What the agent does, in the order of these fields; ``reply`` is a template, ``close`` a WebSocket close code.
 
-    ``send`` is any message of the server's, its texts are templates.
-    ``sound`` takes the place of the emulator's voice; without a ``reply`` nothing is transcribed.
+    ``send`` is any server message; its texts are templates.
+    ``sound`` replaces the emulator's voice; without a ``reply`` nothing is transcribed.
     """
 
     wait_ms: int = 0
     warn: Notice | None = None
     send: Mapping[str, Any] | None = None
-    calls: tuple[FunctionCall, ...] = ()
+    calls: tuple[ScriptedCall, ...] = ()
     reply: str | None = None
     sound: Sound | None = None
     error: Notice | None = None
@@ -44,9 +44,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptedTurn:
-    """Steps that answer a user's turn: one with this text, one that fits this pattern, or any.
+    """Steps that answer a user's turn: one with this text, one that matches this pattern, or any.
 
-    ``times`` is how often in one session; None is always.
+    ``times`` is how often in one session; None means always.
     """
 
     text: str | None = None
@@ -66,7 +66,7 @@ class ScriptedTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """``turns`` in the order of the file: the first that fits answers. ``faults`` hold for each of its sessions.
+    """``turns`` in the order of the file: the first match answers. ``faults`` apply to each of its sessions.
 
     ``agents``: reusable ones that its sessions may name. ``hears``: the words of the user's first spoken turn, of the
     second, and so on.
@@ -80,37 +80,37 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True)
-class Cue:
-    """Steps to do, and what their templates may name: ``text`` and the pattern's groups."""
+class MatchedTurn:
+    """Steps to run, and the values for their templates by name: ``text`` and the pattern's groups."""
 
     steps: tuple[Step, ...]
     names: Mapping[str, str]
 
 
 class Script:
-    """A scenario in one session, which remembers what was heard and how often each turn was taken."""
+    """A scenario in one session: remembers what was heard and how often each turn was used."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._hears = iter(scenario.hears)
         self._turns = scenario.turns
-        self._taken = [0] * len(self._turns)
+        self._used = [0] * len(self._turns)
 
-    def hear(self) -> str | None:
-        """Return the words of a turn that was spoken now; None when the scenario has no more."""
+    def next_transcript(self) -> str | None:
+        """Return the words of the user's next spoken turn; None when the scenario has no more."""
         return next(self._hears, None)
 
-    def cue(self, said: str) -> Cue | None:
-        """Return what answers this turn of the user; None when nothing in the scenario does."""
+    def match(self, said: str) -> MatchedTurn | None:
+        """Return what answers this turn of the user; None if the scenario has no answer."""
         for n, turn in enumerate(self._turns):
-            groups = turn.match(said) if turn.times is None or self._taken[n] < turn.times else None
+            groups = turn.match(said) if turn.times is None or self._used[n] < turn.times else None
             if groups is not None:
-                self._taken[n] += 1
-                return Cue(turn.steps, {**groups, "text": said})
+                self._used[n] += 1
+                return MatchedTurn(turn.steps, {**groups, "text": said})
         return None
 
 
 def fill(template: Any, names: Mapping[str, str]) -> Any:
-    """Put names in place of ``{name}``, in every text of a value; unknown ones were refused when it was read."""
+    """Replace ``{name}`` in every text of a value; unknown names were refused when the file was read."""
     if isinstance(template, str):
         return template.format_map(names)
     if isinstance(template, Mapping):

@@ -14,7 +14,7 @@ from pytest_dgbudget.emulator.codes import Notice
 from pytest_dgbudget.emulator.faults.kinds import BadFault, Fault, nearest, read_fault
 from pytest_dgbudget.emulator.readers import read_text, read_time, whole
 from pytest_dgbudget.emulator.scenarios.agents import Agents
-from pytest_dgbudget.emulator.scenarios.scenario import FunctionCall, Scenario, ScriptedTurn, Step
+from pytest_dgbudget.emulator.scenarios.scenario import Scenario, ScriptedCall, ScriptedTurn, Step
 from pytest_dgbudget.emulator.scenarios.source import BadSource, Place, line_of, read_source
 
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class _Reader:
         self._template(message, names, at, "send")
         return message
 
-    def _calls(self, table: Mapping[str, Any], at: Place, names: tuple[str, ...]) -> tuple[FunctionCall, ...]:
+    def _calls(self, table: Mapping[str, Any], at: Place, names: tuple[str, ...]) -> tuple[ScriptedCall, ...]:
         value = table.get("call", [])
         calls = [value] if isinstance(value, dict) else value
         if not isinstance(calls, list) or not all(isinstance(each, dict) for each in calls):
@@ -123,7 +123,7 @@ class _Reader:
             if not isinstance(call.get("name"), str) or not isinstance(call.get("arguments", {}), dict):
                 self._fail(at, "call", "a call needs a name, a text; its arguments are a table")
             self._template(call.get("arguments"), names, at, "call")
-        return tuple(FunctionCall(name=call["name"], arguments=call.get("arguments", {})) for call in calls)
+        return tuple(ScriptedCall(name=call["name"], arguments=call.get("arguments", {})) for call in calls)
 
     def _sound(self, table: Mapping[str, Any], at: Place) -> Sound | None:
         if self._optional(read_text, table, "audio", at) is None:

@@ -1,4 +1,4 @@
-"""Work beside a session's own: none outlives it, and what fails there fails the session, unless it was cancelled."""
+"""Work in the background of a session: it ends with the session, and its failure fails the session."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import asyncio
 from collections.abc import Callable, Coroutine
 
 
-class Errands:
-    """``done`` is called when one has ended; ``look`` then raises what it raised."""
+class BackgroundTasks:
+    """``on_done`` is called when one has ended; ``raise_failure`` then raises what it raised."""
 
-    def __init__(self, done: Callable[[], None]) -> None:
-        self._done = done
+    def __init__(self, on_done: Callable[[], None]) -> None:
+        self._on_done = on_done
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(lambda _: self._done())
+        task.add_done_callback(lambda _: self._on_done())
 
     def cancel(self) -> None:
-        """Stop them all; nobody looks at them any more."""
+        """Stop them all and ignore their failures."""
         for task in self._tasks:
             task.cancel()
             task.add_done_callback(_forget)
         self._tasks.clear()
 
-    def look(self) -> None:
+    def raise_failure(self) -> None:
         for task in [task for task in self._tasks if task.done()]:
             self._tasks.remove(task)
             task.result()

@@ -13,11 +13,11 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from pytest_dgbudget.emulator.account.credentials import Keyring, complaint, split
 from pytest_dgbudget.emulator.connection import AgentConnection
 from pytest_dgbudget.emulator.faults.grants import NAMELESS, Grants
-from pytest_dgbudget.emulator.faults.wire import Wire
+from pytest_dgbudget.emulator.faults.injector import FaultInjector
 from pytest_dgbudget.emulator.journal import TO_CLIENT, Journal
+from pytest_dgbudget.emulator.project.credentials import Keyring, complaint, split
 from pytest_dgbudget.emulator.scenarios.library import Library
 from pytest_dgbudget.emulator.scenarios.scenario import Scenario
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
@@ -28,7 +28,7 @@ GRANT_HEADER = "x-dgbudget-grant"
 _SCHEMES = ("token", "bearer")
 
 
-class Door:
+class Handshake:
     """Lets clients in, each with the key it came with, its scenario and its wire.
 
     ``scenario``, FILE or FILE::NAME, is played to clients that name none; BadScenario says what is wrong with it.
@@ -49,16 +49,16 @@ class Door:
         if request.path.partition("?")[0] != PATH:
             return _refuse(connection, HTTPStatus.NOT_FOUND, "NOT_FOUND", f"The emulator serves {PATH} here.")
         keys = _offered_keys(request)
-        openers = [key for key in map(self._keyring.opener, keys) if key is not None]
-        if not openers:
+        authenticated = [key for key in map(self._keyring.authenticate, keys) if key is not None]
+        if not authenticated:
             return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INVALID_AUTH", complaint(keys))
-        allowed = next((key for key in openers if key.may("usage:write")), None)
+        allowed = next((key for key in authenticated if key.may("usage:write")), None)
         if allowed is None:
             text = "User does not have sufficient permissions."  # the vendor's page "Errors"
             return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INSUFFICIENT_PERMISSIONS", text)
         assert isinstance(connection, AgentConnection)
         connection.key = allowed
-        return self._cast(connection, request) or await self._fault_of_handshake(connection, request)
+        return self._choose_scenario(connection, request) or await self._fault_of_handshake(connection, request)
 
     async def _fault_of_handshake(self, connection: AgentConnection, request: Request) -> Response | None:
         """Slow the handshake down or refuse it, if that is a fault of this client's grant or scenario."""
@@ -66,15 +66,15 @@ class Door:
         journal = self._journal.session(grant.name, str(connection.id), _header(request, "x-deepgram-session-id"))
         scripted = connection.scenario.faults if connection.scenario else ()
         self._grants.script(scripted)
-        wire = connection.wire = Wire(connection, grant, scripted, journal)
-        await asyncio.sleep(sum(fault["delay"] for fault in wire.faults if fault.kind == "slow-handshake") / 1000)
-        refusal = grant.refusal(wire.faults)  # those of now: a slow handshake leaves time to set and to clear some
+        injector = connection.injector = FaultInjector(connection, grant, scripted, journal)
+        await asyncio.sleep(sum(fault["delay"] for fault in injector.faults if fault.kind == "slow-handshake") / 1000)
+        refusal = grant.refusal(injector.faults)  # those of now: a slow handshake leaves time to set and to clear some
         if refusal is None:
             return None
         journal.add(TO_CLIENT, {"type": "(refused)", "status": refusal.status, "code": refusal.code})
         return _refuse(connection, refusal.status, refusal.code, refusal.message)
 
-    def _cast(self, connection: AgentConnection, request: Request) -> Response | None:
+    def _choose_scenario(self, connection: AgentConnection, request: Request) -> Response | None:
         """Find what is to be played to this client, or refuse it."""
         asked = _header(request, SCENARIO_HEADER)
         try:
@@ -90,7 +90,7 @@ class Door:
     def choose_subprotocol(self, _: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
         """Browsers fail when none of what they offered is chosen; the key itself is never sent back."""
         scheme = next((name for name in offered if name.lower() in _SCHEMES), None)
-        return scheme or next((name for name in offered if self._keyring.opener(name) is None), None)
+        return scheme or next((name for name in offered if self._keyring.authenticate(name) is None), None)
 
 
 def _header(request: Request, name: str) -> str | None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from pytest_dgbudget.emulator.account.clock import Clock
-from pytest_dgbudget.emulator.account.keys import Key
+from pytest_dgbudget.emulator.project.clock import Clock
+from pytest_dgbudget.emulator.project.keys import Key
 from pytest_dgbudget.emulator_keys import KEY_PREFIX, TOKEN_PREFIX, is_emulated
 
 
@@ -79,7 +79,7 @@ class Keyring:
         """Return the key that this is, if it still holds."""
         return next((key for key in self.all() if same_key(secret, key.secret) and not self.expired(key)), None)
 
-    def opener(self, secret: str) -> Key | None:
+    def authenticate(self, secret: str) -> Key | None:
         """Return the key in whose name this secret, a key's or a token's, opens a session; None if it opens none."""
         now = self._clock.now()
         held = (token for token in self._tokens if token.expires > now)

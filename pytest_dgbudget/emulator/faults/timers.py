@@ -20,41 +20,41 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 _CLOSE_OUT_OF_CREDIT = 1008  # the vendor documents no code
 
 
-class Strikes:
+class FaultTimers:
     """Those of one session: armed, then struck when their moment comes, or called off before. ``struck`` is told."""
 
-    def __init__(self, connection: ServerConnection, struck: Callable[[Fault], None]) -> None:
-        self.deaf = False  # nothing comes through any more, in either direction
+    def __init__(self, connection: ServerConnection, on_fault: Callable[[Fault], None]) -> None:
+        self.silenced = False  # nothing comes through any more, in either direction
         self._connection = connection
-        self._struck = struck
+        self._on_fault = on_fault
         self._awaiting: list[Fault] = []
-        self._timers: list[tuple[Fault, asyncio.TimerHandle]] = []
-        self._striking: set[asyncio.Future[None]] = set()
-        self._called_off: list[Fault] = []
+        self._scheduled: list[tuple[Fault, asyncio.TimerHandle]] = []
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._cancelled_faults: list[Fault] = []
 
     def arm(self, fault: Fault) -> None:
-        if not fault.strikes:
+        if not fault.timed:
             return
         if fault.at is None:
             self._set_timer(fault)
         else:
             self._awaiting.append(fault)
 
-    def call_off(self, faults: Sequence[Fault]) -> None:
+    def cancel(self, faults: Sequence[Fault]) -> None:
         """These strike no more; one that has begun to strike goes on to its end, but a flood."""
-        self._called_off += faults
-        self._awaiting = [fault for fault in self._awaiting if not self._is_off(fault)]
-        for fault, timer in self._timers:
-            if self._is_off(fault):
+        self._cancelled_faults += faults
+        self._awaiting = [fault for fault in self._awaiting if not self._is_cancelled(fault)]
+        for fault, timer in self._scheduled:
+            if self._is_cancelled(fault):
                 timer.cancel()
 
     def end(self) -> None:
         """Leave nothing behind that could still happen."""
         self._awaiting.clear()
-        for _, timer in self._timers:
+        for _, timer in self._scheduled:
             timer.cancel()
-        for striking in self._striking:
-            striking.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     async def reached(self, kind: str) -> None:
         """A message of this type has come or gone."""
@@ -64,28 +64,28 @@ class Strikes:
             if fault["after"]:
                 self._set_timer(fault)
             else:
-                await self._strike(fault)
+                await self._trigger(fault)
 
-    def _is_off(self, fault: Fault) -> bool:
-        return any(fault is each for each in self._called_off)
+    def _is_cancelled(self, fault: Fault) -> bool:
+        return any(fault is each for each in self._cancelled_faults)
 
     def _set_timer(self, fault: Fault) -> None:
         timer = asyncio.get_running_loop().call_later(fault["after"] / 1000, self._begin, fault)
-        self._timers.append((fault, timer))
+        self._scheduled.append((fault, timer))
 
     def _begin(self, fault: Fault) -> None:
-        striking = asyncio.ensure_future(self._strike(fault))
-        self._striking.add(striking)
-        striking.add_done_callback(self._striking.discard)
+        task = asyncio.ensure_future(self._trigger(fault))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _strike(self, fault: Fault) -> None:
-        self._struck(fault)
+    async def _trigger(self, fault: Fault) -> None:
+        self._on_fault(fault)
         with contextlib.suppress(ConnectionClosed):
-            await _DEEDS[fault.kind](self, fault)
+            await _EFFECTS[fault.kind](self, fault)
 
     async def _silence(self, _fault: Fault) -> None:
         """The connection stays, but neither messages nor a Close come through it."""
-        self.deaf = True
+        self.silenced = True
 
     async def _drop(self, fault: Fault) -> None:
         transport = self._connection.transport
@@ -108,7 +108,7 @@ class Strikes:
     async def _flood(self, fault: Fault) -> None:
         text = _warning("EMULATED_FLOOD", fault["bytes"])
         for _ in range(fault["messages"]):
-            if self._is_off(fault):
+            if self._is_cancelled(fault):
                 return
             await self._connection.send(text)
             await asyncio.sleep(0)  # while the client keeps up, sending alone lets nobody else have a turn
@@ -126,14 +126,14 @@ class Strikes:
         await self._connection.close(_CLOSE_OUT_OF_CREDIT, OUT_OF_CREDIT)
 
 
-_DEEDS: dict[str, Callable[[Strikes, Fault], Awaitable[None]]] = {
-    "silence": Strikes._silence,
-    "drop": Strikes._drop,
-    "ignore-close": Strikes._ignore_close,
-    "flood": Strikes._flood,
-    "malformed": Strikes._malformed,
-    "oversized": Strikes._oversized,
-    "out-of-credit": Strikes._out_of_credit,
+_EFFECTS: dict[str, Callable[[FaultTimers, Fault], Awaitable[None]]] = {
+    "silence": FaultTimers._silence,
+    "drop": FaultTimers._drop,
+    "ignore-close": FaultTimers._ignore_close,
+    "flood": FaultTimers._flood,
+    "malformed": FaultTimers._malformed,
+    "oversized": FaultTimers._oversized,
+    "out-of-credit": FaultTimers._out_of_credit,
 }
 
 

@@ -1,6 +1,6 @@
-"""Functions that have an endpoint: the emulator calls it when it is plain HTTP on this machine, and nobody else's.
+"""Functions that have an endpoint: the emulator calls those on plain HTTP on this machine, and no others.
 
-The vendor documents an endpoint's URL, method and headers. How arguments travel is the emulator's choice: in the body
+The vendor documents an endpoint's URL, method and headers. How arguments are sent is the emulator's choice: in the body
 as JSON, or in the query of a GET or HEAD.
 """
 
@@ -22,12 +22,12 @@ _IN_QUERY = ("GET", "HEAD")
 
 
 class EndpointFailed(Exception):
-    """The endpoint gave no answer that could be used; the text says why."""
+    """The endpoint gave no usable answer; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """Where a function is."""
+class FunctionEndpoint:
+    """Where and how a function is called."""
 
     url: str
     method: str = "POST"
@@ -43,8 +43,8 @@ class Endpoint:
             return False
 
 
-async def fetch(endpoint: Endpoint, arguments: str) -> str:
-    """Call it with a JSON text and return the body of its answer; raise EndpointFailed, also for any status but 2xx."""
+async def fetch(endpoint: FunctionEndpoint, arguments: str) -> str:
+    """Call it with a JSON text and return its answer's body; raises EndpointFailed, also for any status but 2xx."""
     try:
         return await asyncio.wait_for(_fetch(endpoint, arguments), PATIENCE_SECONDS)
     except asyncio.TimeoutError:
@@ -53,7 +53,7 @@ async def fetch(endpoint: Endpoint, arguments: str) -> str:
         raise EndpointFailed(f"{endpoint.url} failed: {error}") from None
 
 
-async def _fetch(endpoint: Endpoint, arguments: str) -> str:
+async def _fetch(endpoint: FunctionEndpoint, arguments: str) -> str:
     parts = urlsplit(endpoint.url)
     reader, writer = await asyncio.open_connection(_address(parts.hostname or ""), parts.port or 80)
     try:
@@ -68,7 +68,7 @@ async def _fetch(endpoint: Endpoint, arguments: str) -> str:
             await writer.wait_closed()
 
 
-def _request(endpoint: Endpoint, parts: SplitResult, arguments: str) -> list[h11.Event]:
+def _request(endpoint: FunctionEndpoint, parts: SplitResult, arguments: str) -> list[h11.Event]:
     query, body = parts.query, arguments.encode()
     if endpoint.method.upper() in _IN_QUERY:
         query, body = "&".join(filter(None, (query, urlencode(json.loads(arguments))))), b""
@@ -80,7 +80,7 @@ def _request(endpoint: Endpoint, parts: SplitResult, arguments: str) -> list[h11
     return [head, h11.Data(data=body), h11.EndOfMessage()]
 
 
-async def _answer(endpoint: Endpoint, connection: h11.Connection, reader: asyncio.StreamReader) -> str:
+async def _answer(endpoint: FunctionEndpoint, connection: h11.Connection, reader: asyncio.StreamReader) -> str:
     body = b""
     while True:
         event = connection.next_event()
@@ -99,7 +99,7 @@ async def _answer(endpoint: Endpoint, connection: h11.Connection, reader: asynci
 
 
 def _address(host: str) -> str:
-    """Return the loopback address that this host is; empty when it is another, or would have to be looked up."""
+    """Return this host's loopback address; empty if it is not loopback, or would have to be looked up."""
     if host == "localhost":
         return "127.0.0.1"
     try:

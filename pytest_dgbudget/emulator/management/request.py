@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_dgbudget.emulator.account.billing import Account
-from pytest_dgbudget.emulator.account.keys import Key
 from pytest_dgbudget.emulator.management.query import Query
+from pytest_dgbudget.emulator.project.billing import Project
+from pytest_dgbudget.emulator.project.keys import Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +21,10 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class AuthorizedRequest:
     """A request that was let in; ``ids`` are those behind the project's, as UUIDs are written."""
 
-    account: Account
+    project: Project
     style: Style
     key: Key
     query: Query

@@ -13,14 +13,14 @@ from websockets.protocol import OPEN
 
 from pytest_dgbudget.emulator.faults.grants import Grant
 from pytest_dgbudget.emulator.faults.kinds import Fault
-from pytest_dgbudget.emulator.faults.strikes import Strikes
+from pytest_dgbudget.emulator.faults.timers import FaultTimers
 from pytest_dgbudget.emulator.journal import TO_CLIENT, TO_SERVER, SessionJournal
 from pytest_dgbudget.emulator.messages import AUDIO
 
 _OURS = re.compile(r'\{"type": "([^"]*)"')  # as the outbox writes them
 
 
-class Wire:
+class FaultInjector:
     """What stands between a conversation and its connection."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Wire:
         self._connection = connection
         self._grant = grant
         self._scripted = scripted
-        self._strikes = Strikes(connection, self._struck)
+        self._timers = FaultTimers(connection, self._note_fault)
         self._held: list[str | bytes] = []
         self._order = asyncio.Lock()
         self._sending = 0
@@ -40,9 +40,9 @@ class Wire:
         return (*self._scripted, *self._grant.faults)
 
     @property
-    def deaf(self) -> bool:
+    def silenced(self) -> bool:
         """Whether nothing comes through any more, in either direction."""
-        return self._strikes.deaf
+        return self._timers.silenced
 
     def slowness(self, kind: str) -> float:
         """Return how many seconds faults make a message of this type wait."""
@@ -51,13 +51,13 @@ class Wire:
 
     def open(self) -> None:
         """From now on the session is one of its grant's."""
-        self._grant.sessions.add(self._strikes)
+        self._grant.sessions.add(self._timers)
         for fault in self.faults:
-            self._strikes.arm(fault)
+            self._timers.arm(fault)
 
     def close(self) -> None:
-        self._grant.sessions.discard(self._strikes)
-        self._strikes.end()
+        self._grant.sessions.discard(self._timers)
+        self._timers.end()
         for direction, close in self._closes():
             self.journal.add(direction, {"type": "(close)", "code": close.code, "reason": close.reason})
         self.journal.add(TO_CLIENT, {"type": "(end)"})
@@ -70,7 +70,7 @@ class Wire:
             both.reverse()
         return [(direction, close) for direction, close in both if close is not None]
 
-    def _struck(self, fault: Fault) -> None:
+    def _note_fault(self, fault: Fault) -> None:
         self.journal.add(TO_CLIENT, {"type": "(fault)", "kind": fault.kind})
         if fault.kind == "out-of-credit":
             self._grant.out_of_credit = True
@@ -79,20 +79,20 @@ class Wire:
         """Yield what the client sends; a fault may come before it is answered."""
         async for message in self._connection:
             self.journal.note(TO_SERVER, message)
-            await self._strikes.reached(_kind(message))
+            await self._timers.reached(_kind(message))
             yield message
 
     async def send(self, message: str | bytes) -> None:
         """Send one message of the agent's, or what faults make of it."""
-        if self._way_is_free():
+        if self._can_write_now():
             self.journal.note(TO_CLIENT, message)
             self._write(message)
         else:
             await self._send_in_order(message)
 
-    def _way_is_free(self) -> bool:
+    def _can_write_now(self) -> bool:
         """Whether nothing can befall a message, none is before it, and the socket takes it at once."""
-        if self._sending or self._held or self.deaf or self._scripted or self._grant.faults:
+        if self._sending or self._held or self.silenced or self._scripted or self._grant.faults:
             return False
         transport = self._connection.transport
         blocked = transport.is_closing() or transport.get_write_buffer_size()
@@ -117,12 +117,12 @@ class Wire:
                     await self._connection.send(each)
         finally:
             self._sending -= 1
-        await self._strikes.reached(kind)
+        await self._timers.reached(kind)
 
     async def _altered(self, kind: str, message: str | bytes) -> list[str | bytes]:
         """Return what goes out now."""
         await asyncio.sleep(self.slowness(kind))
-        if self.deaf:
+        if self.silenced:
             return []
         out, self._held = [message, *self._held], []
         for fault in self.faults:

@@ -13,10 +13,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from pytest_dgbudget.emulator.account.clock import Clock
-from pytest_dgbudget.emulator.account.credentials import Keyring
-from pytest_dgbudget.emulator.account.keys import Key
-from pytest_dgbudget.emulator.account.prices import STANDARD, USD_PER_MINUTE, price_table, tier
+from pytest_dgbudget.emulator.project.clock import Clock
+from pytest_dgbudget.emulator.project.credentials import Keyring
+from pytest_dgbudget.emulator.project.keys import Key
+from pytest_dgbudget.emulator.project.prices import STANDARD, USD_PER_MINUTE, price_table, tier
 
 CREDIT_USD = 200.0  # what the vendor gives for free
 SETTLEMENT_LAG = 0.3  # seconds
@@ -28,7 +28,7 @@ def round_usd(amount: float) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class UsageRecord:
     """A session that has ended. ``accessor`` is the id of its key; ``settles_at`` is in seconds of the clock.
 
     ``price`` is that of a minute, in USD.
@@ -67,7 +67,7 @@ class OpenSession:
         self.opened_at = clock.seconds()
         self.tags = key.tags
         self.tier = STANDARD
-        self.amend: Callable[[Record], Sequence[Record]] = lambda record: (record,)  # what faults make of it
+        self.amend: Callable[[UsageRecord], Sequence[UsageRecord]] = lambda record: (record,)  # what faults make of it
         self._clock = clock
         self._book = book
 
@@ -81,7 +81,7 @@ class OpenSession:
         self._book(self, self._clock.seconds())
 
 
-class Account:
+class Project:
     """One project, its keys and one balance: all for as long as the emulator runs.
 
     ``settlement_lag`` is in seconds, ``prices`` in USD per minute, by tier: those that differ from the shipped ones.
@@ -95,25 +95,25 @@ class Account:
         prices: Mapping[str, float] = USD_PER_MINUTE,
         clock: Clock | None = None,
     ) -> None:
-        self.project_id = project_id
+        self.id = project_id
         self.clock = clock or Clock()
         self.keyring = Keyring(self.clock)
         self.balance_id = str(uuid4())
         self._settlement_lag = settlement_lag
         self._prices = price_table(prices)
-        self._records: list[Record] = []
+        self._records: list[UsageRecord] = []
 
     def open(self, request_id: str, key: Key) -> OpenSession:
         return OpenSession(request_id, key, self.clock, self._book)
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[UsageRecord]:
         """Return what has ended, the newest first, settled or not."""
         return sorted(self._records, key=lambda record: record.created, reverse=True)
 
-    def is_settled(self, record: Record) -> bool:
+    def is_settled(self, record: UsageRecord) -> bool:
         return self.clock.seconds() >= record.settles_at
 
-    def settled(self) -> list[Record]:
+    def settled(self) -> list[UsageRecord]:
         """Return what breakdowns and balance count."""
         return [record for record in self.records() if self.is_settled(record)]
 
@@ -121,7 +121,7 @@ class Account:
         return round_usd(CREDIT_USD - sum(record.usd for record in self.settled()))
 
     def _book(self, session: OpenSession, closed_at: float) -> None:
-        record = Record(
+        record = UsageRecord(
             request_id=session.request_id,
             accessor=session.accessor,
             created=session.created,

@@ -30,13 +30,13 @@ class SpeechEnded:
     milliseconds: int
 
 
-class Ear:
+class VoiceActivityDetector:
     """Listens to one direction of one session. An encoding that can't be decoded is silence."""
 
     def __init__(self, audio: AudioFormat) -> None:
         self.silence_ms = SILENCE_MS
         self._audio = audio
-        self._deaf = audio.encoding not in CODECS
+        self._undecodable = audio.encoding not in CODECS
         self._window = max(1, audio.sample_rate * WINDOW_MS // 1000) * (audio.bytes_per_sample or 1)
         self._rest = b""
         self.forget()
@@ -50,9 +50,9 @@ class Ear:
         """Drop the turn under way: speech that goes on begins a new one."""
         self._loud_windows = self._turn_windows = self._silent_windows = 0
 
-    def hear(self, data: bytes) -> Iterator[SpeechStarted | SpeechEnded]:
+    def detect(self, data: bytes) -> Iterator[SpeechStarted | SpeechEnded]:
         """Take more audio and yield what it brings."""
-        if self._deaf:
+        if self._undecodable:
             return
         data = self._rest + data
         whole = len(data) - len(data) % self._window
