@@ -1,7 +1,7 @@
 """A local server that speaks the Voice Agent protocol: a program of its own, imported by nothing but its commands.
 
-``server`` has its two ports. Behind one of them is ``agent``, which uses ``audio`` and may follow ``scenarios``; behind
-the other ``management``, and ``own_api`` beside it. Both share an ``account`` and suffer ``faults``.
+``server`` opens two ports. One serves ``agent``, which uses ``audio`` and may follow ``scenarios``; the other serves
+``management`` and ``own_api``. Both share one ``project``, and ``faults`` apply to both.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the emulator until SIGINT or SIGTERM (``--tied``: until stdin ends) and return 0.
 
     The first line on stdout is JSON: ``agent_url``, ``api_url``, ``api_key``, ``project_id``; nothing follows it.
-    Leaves with SystemExit(2) and one line on stderr when an argument is bad or a port is taken.
+    Raises SystemExit(2) after one line on stderr if an argument is invalid or a port is in use.
     """
     from pytest_dgbudget.emulator.command import run
 

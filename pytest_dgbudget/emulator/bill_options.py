@@ -1,4 +1,4 @@
-"""The part of the command line that is about the management API."""
+"""The management API's part of the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_bill_options(parser: argparse.ArgumentParser) -> None:
         type=amount,
         default=SETTLEMENT_LAG,
         metavar="SECONDS",
-        help="from a session's end to its place in the bill (default: %(default)s)",
+        help="time from a session's end until it is billed (default: %(default)s)",
     )
     parser.add_argument(
         "--price",
@@ -24,14 +24,14 @@ def add_bill_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TIER=USD",
-        help=f"price of a minute, instead of the shipped one of {AS_OF}; tiers: {', '.join(USD_PER_MINUTE)}",
+        help=f"price of a minute, instead of the built-in one of {AS_OF}; tiers: {', '.join(USD_PER_MINUTE)}",
     )
     parser.add_argument("--page-base", type=int, choices=(0, 1), default=0, help="number of the first page")
     parser.add_argument("--bare-request", action="store_true", help='answer one request without {"request": …} around')
 
 
 def from_bill_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what Emulator takes of these."""
+    """Return these options as keyword arguments of Emulator."""
     return {
         "settlement_lag": options.settlement_lag,
         "prices": dict(options.price),

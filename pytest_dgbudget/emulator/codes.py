@@ -1,7 +1,7 @@
 """The vendor's Error and Warning codes, and what makes the emulator send each.
 
-Facts: the vendor's page "Errors & Warnings"; VOICE_PROMPT_ADDED: the official Python SDK 7.17.0. What triggers one is
-the vendor's where that page tells, else the emulator's choice; docs/emulator-fidelity.md says which.
+Facts: the vendor's page "Errors & Warnings"; VOICE_PROMPT_ADDED: the official Python SDK 7.17.0. Where that page does
+not say what triggers a code, the trigger is the emulator's choice; docs/emulator-fidelity.md says which.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 NOT_EMULATED = "NOT_EMULATED"  # a Warning code of the emulator's own
-SCRIPTED = "a scenario alone"  # a provider fails, or the vendor does: here nothing does by itself
+SCRIPTED = "only in a scenario"  # failures of a provider or of the vendor: here they never occur by themselves
 
 ERRORS: Mapping[str, str] = {
     "INTERNAL_SERVER_ERROR": "the emulator itself failed",
     "CLIENT_MESSAGE_TIMEOUT": "no message came for as long as Limits allows",
-    "UNPARSABLE_CLIENT_MESSAGE": "not JSON, no known type, or without a field that it needs",
+    "UNPARSABLE_CLIENT_MESSAGE": "not JSON, of unknown type, or without a required field",
     "NON_SETTINGS_MESSAGE_BEFORE_SETTINGS": "another message came before Settings",
     "SETTINGS_ALREADY_APPLIED": "a second Settings",
-    "INVALID_SETTINGS": "Settings or an Update message with a value that can't be",
+    "INVALID_SETTINGS": "Settings or an Update message with an invalid value",
     "FAILED_TO_START_LISTENING": SCRIPTED,
     "ASR_CONNECTION_CLOSED": SCRIPTED,
     "ASR_DRIVER_TIMEOUT": SCRIPTED,
-    "USER_AUDIO_FORMAT": "the first audio is a file of another format than Settings declare",
+    "USER_AUDIO_FORMAT": "the first audio is a file in another format than Settings declare",
     "FAILED_TO_SPEAK": SCRIPTED,
     "SERVER_GOING_AWAY": SCRIPTED,
     "NON_EXISTENT_FUNCTION_CALLED": "FunctionCallResponse to a call that was never made",
-    "AGENT_ID_NOT_SUPPORTED": "an agent id, and the emulator was given no reusable agents",
-    "INVALID_AGENT_ID": "an agent id that is no UUID, or none of the reusable agents",
+    "AGENT_ID_NOT_SUPPORTED": "an agent id, but the emulator was given no reusable agents",
+    "INVALID_AGENT_ID": "an agent id that is not a UUID, or not one of the reusable agents",
     "FAILED_TO_THINK": SCRIPTED,
     "MAXIMUM_SESSION_LENGTH_REACHED": "the session is 2 h old",
 }
 WARNINGS: Mapping[str, str] = {
     "INJECT_AGENT_MESSAGE_DURING_USER_SPEECH": "after InjectionRefused, when the user spoke",
-    "INJECT_AGENT_MESSAGE_DURING_AGENT_SPEECH": "after InjectionRefused, when the agent was in mid-turn",
-    "PROMPT_TOO_LONG": "a prompt over 25,000 characters without an endpoint of one's own",
+    "INJECT_AGENT_MESSAGE_DURING_AGENT_SPEECH": "after InjectionRefused, when the agent was mid-turn",
+    "PROMPT_TOO_LONG": "a prompt over 25,000 characters without a custom endpoint",
     "THINK_REQUEST_FAILED": SCRIPTED,
     "SPEAK_REQUEST_FAILED": SCRIPTED,
     "FUNCTION_CALL_FAILED": "a function's endpoint failed, or a call was answered twice",
@@ -44,12 +44,12 @@ WARNINGS: Mapping[str, str] = {
     "GPT_4O_STREAM_END_ERROR": SCRIPTED,
     "MAXIMUM_SESSION_LENGTH_APPROACHING": "the session is 1 h 55 min old",
     "VOICE_PROMPT_ADDED": SCRIPTED,
-    NOT_EMULATED: "something was asked for that the emulator does not do",
+    NOT_EMULATED: "a request for something that the emulator does not do",
 }
 
 
 class ProtocolError(Exception):
-    """Ends the session with an ``Error`` message of this ``code``."""
+    """Ends the session with an ``Error`` message with this ``code``."""
 
     def __init__(self, code: str, description: str) -> None:
         super().__init__(f"{code}: {description}")
@@ -59,7 +59,7 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A ``Warning`` that goes out behind the acknowledgement."""
+    """A ``Warning`` that is sent after the acknowledgement."""
 
     code: str
     description: str

@@ -38,13 +38,17 @@ def run(argv: Sequence[str] | None) -> int:
         type=_seconds,
         default=Limits().silence,
         metavar="SECONDS",
-        help="end a session whose client sends nothing for so long (default: %(default)g; the vendor names no figure)",
+        help="end a session whose client is silent this long (default: %(default)g; the vendor documents no figure)",
     )
     parser.add_argument(
-        "--agents", type=_agents, default={}, metavar="FILE", help="reusable agents: a JSON object of id: agent"
+        "--agents",
+        type=_agents,
+        default={},
+        metavar="FILE",
+        help="reusable agents: a JSON object that maps ids to agents",
     )
     parser.add_argument("--scenario", metavar="FILE", help="what the agent does; FILE::NAME for one of several")
-    parser.add_argument("--journal", type=Path, metavar="FILE", help="record what came and went, as JSON Lines")
+    parser.add_argument("--journal", type=Path, metavar="FILE", help="record messages in both directions as JSON Lines")
     add_bill_options(parser)
     parser.add_argument("--tied", action="store_true", help="end when stdin ends")
     options = parser.parse_args(argv)
@@ -67,7 +71,7 @@ def run(argv: Sequence[str] | None) -> int:
 
 
 def _warn_of_others(host: str) -> None:
-    """Say on stderr where it can be reached from outside."""
+    """Warn on stderr if other machines can connect."""
     if not ipaddress.ip_address(host).is_loopback:
         sys.stderr.write(
             f"dgbudget emulator: --host {host} lets other machines in; its api_key is all that keeps them out, and "
@@ -106,7 +110,7 @@ async def _run_until_stopped(emulator: Emulator, *, tied: bool) -> None:
     end = asyncio.Event()
     _listen_for_signals(end, tied=tied)
     async with emulator:
-        with contextlib.suppress(BrokenPipeError):  # nobody reads us: stdin or a signal will tell
+        with contextlib.suppress(BrokenPipeError):  # no reader is left: stdin or a signal will end us
             sys.stdout.write(json.dumps(emulator.addresses()) + "\n")
             sys.stdout.flush()
         if tied:
@@ -116,7 +120,7 @@ async def _run_until_stopped(emulator: Emulator, *, tied: bool) -> None:
 
 
 async def _end_everything() -> None:
-    """End what is half done while the loop still runs: what a transport leaves behind it, Python 3.13 prints."""
+    """End unfinished tasks while the loop still runs: Python 3.13 prints what a transport leaves open."""
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
@@ -127,7 +131,7 @@ async def _end_everything() -> None:
 def _listen_for_signals(end: asyncio.Event, *, tied: bool) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, end.set)
-    if tied:  # Ctrl-C reaches the whole process group; whoever holds our stdin decides
+    if tied:  # Ctrl-C reaches the whole process group; the holder of our stdin decides
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     else:
         loop.add_signal_handler(signal.SIGINT, end.set)
@@ -138,10 +142,10 @@ def _watch_stdin(end: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
 
     def wait() -> None:
-        with contextlib.suppress(OSError):  # no stdin at all is an end as well
+        with contextlib.suppress(OSError):  # a missing stdin counts as ended
             while os.read(0, 4096):
                 pass
-        with contextlib.suppress(RuntimeError):  # a signal was faster and the loop is closed
+        with contextlib.suppress(RuntimeError):  # a signal came first and the loop is closed
             loop.call_soon_threadsafe(end.set)
 
     threading.Thread(target=wait, name="dgbudget-emulator-stdin", daemon=True).start()

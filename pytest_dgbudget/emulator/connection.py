@@ -1,4 +1,4 @@
-"""One connection to the agent's port: what the socket brings, the conversation behind it, and how both end."""
+"""One connection to the agent's port: its messages, the conversation that answers them, and how both end."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from pytest_dgbudget.emulator.scenarios.agents import Agents
 from pytest_dgbudget.emulator.scenarios.scenario import Scenario, Script
 
 # The vendor documents no close code for the agent. Its speech-to-text socket closes with 1008 when the client
-# sent what can't be used, and every Error of ours but the internal one says just that: the emulator's choice.
+# sent something unusable, and every Error of ours but the internal one means just that: the emulator's choice.
 CLOSE_CLIENT_FAULT = 1008
 CLOSE_OUR_FAULT = 1011
 
 PATIENCE_SECONDS = 1.0  # with a client that neither reads nor answers our Close
 _log = logging.getLogger(__name__)
 
-# All connections read into this one, and deal with what they read before the next read. asyncio's own buffer for each
-# read is so big that the system maps and unmaps it every time.
+# All connections read into this buffer and process what they read before the next read. asyncio's own buffer is so big
+# that the system maps and unmaps it at every read.
 _READ = memoryview(bytearray(64 * 1024))
 
 
 class AgentConnection(ServerConnection, asyncio.BufferedProtocol):
-    """A connection to the agent's port; from its 101 on it is a session, which ends when the socket does."""
+    """A connection to the agent's port; it is a session from its 101 until its socket is closed."""
 
     key: Key
     injector: FaultInjector
@@ -43,7 +43,7 @@ class AgentConnection(ServerConnection, asyncio.BufferedProtocol):
     scenario: Scenario | None = None
 
     def begin(self, session: OpenSession) -> None:
-        """The 101 goes out."""
+        """Start the session: the 101 is being sent."""
         self.session = session
         session.amend = lambda record: amended(record, self.injector.faults)
         self.injector.open()
@@ -98,7 +98,7 @@ async def _receive(injector: FaultInjector, conversation: Conversation) -> None:
 
 
 async def _fail(connection: AgentConnection, failure: Exception) -> None:
-    """Send the Error and close: the documentation says to treat any Error as the session's end."""
+    """Send the Error and close: the documentation says that any Error ends the session."""
     if isinstance(failure, ScriptedClose):
         return await connection.close(failure.code, "the scenario closes")
     close_code = CLOSE_CLIENT_FAULT
@@ -110,7 +110,7 @@ async def _fail(connection: AgentConnection, failure: Exception) -> None:
     try:
         await asyncio.wait_for(_send_error_and_close(connection, failure, close_code), patience)
     except asyncio.TimeoutError:
-        connection.transport.abort()  # it reads nothing: neither Error nor Close will get through
+        connection.transport.abort()  # the client reads nothing: neither Error nor Close would get through
 
 
 async def _send_error_and_close(connection: AgentConnection, failure: ProtocolError, close_code: int) -> None:

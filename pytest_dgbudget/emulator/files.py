@@ -1,4 +1,4 @@
-"""Files that a user names: what would be waited for is none."""
+"""Files that a user names: only regular ones are opened."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from pathlib import Path
 
 
 def require_file(path: Path) -> None:
-    """Raise OSError for what is no regular file: to open a FIFO or a device may take for ever."""
+    """Raise OSError unless this is a regular file: opening a FIFO or a device may block for ever."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "it is no regular file", str(path))

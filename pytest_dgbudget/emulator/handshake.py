@@ -1,4 +1,4 @@
-"""The agent port's handshakes: who is let in, to which scenario, and what goes wrong with them."""
+"""The agent port's handshakes: which clients are let in, with which scenario, and the faults of handshakes."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _SCHEMES = ("token", "bearer")
 
 
 class Handshake:
-    """Lets clients in, each with the key it came with, its scenario and its wire.
+    """Lets clients in, and gives each connection its key, scenario and fault injector.
 
-    ``scenario``, FILE or FILE::NAME, is played to clients that name none; BadScenario says what is wrong with it.
+    ``scenario``, FILE or FILE::NAME, is played to clients that name none; raises BadScenario if it is invalid.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Handshake:
         self._chosen_scenario(None)
 
     async def admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Return None to who may come in, else a refusal."""
+        """Return None if the client is let in, otherwise the refusal."""
         if request.path.partition("?")[0] != PATH:
             return _refuse(connection, HTTPStatus.NOT_FOUND, "NOT_FOUND", f"The emulator serves {PATH} here.")
         keys = _offered_keys(request)
@@ -61,21 +61,21 @@ class Handshake:
         return self._choose_scenario(connection, request) or await self._fault_of_handshake(connection, request)
 
     async def _fault_of_handshake(self, connection: AgentConnection, request: Request) -> Response | None:
-        """Slow the handshake down or refuse it, if that is a fault of this client's grant or scenario."""
+        """Delay or refuse the handshake if a fault of this client's grant or scenario says so."""
         grant = self._grants.named(_header(request, GRANT_HEADER) or NAMELESS)
         journal = self._journal.session(grant.name, str(connection.id), _header(request, "x-deepgram-session-id"))
         scripted = connection.scenario.faults if connection.scenario else ()
         self._grants.script(scripted)
         injector = connection.injector = FaultInjector(connection, grant, scripted, journal)
         await asyncio.sleep(sum(fault["delay"] for fault in injector.faults if fault.kind == "slow-handshake") / 1000)
-        refusal = grant.refusal(injector.faults)  # those of now: a slow handshake leaves time to set and to clear some
+        refusal = grant.refusal(injector.faults)  # read again: faults may have changed in the meantime
         if refusal is None:
             return None
         journal.add(TO_CLIENT, {"type": "(refused)", "status": refusal.status, "code": refusal.code})
         return _refuse(connection, refusal.status, refusal.code, refusal.message)
 
     def _choose_scenario(self, connection: AgentConnection, request: Request) -> Response | None:
-        """Find what is to be played to this client, or refuse it."""
+        """Set the connection's scenario, or return a refusal."""
         asked = _header(request, SCENARIO_HEADER)
         try:
             connection.scenario = self._chosen_scenario(asked)
@@ -88,18 +88,18 @@ class Handshake:
         return None if reference is None else self._library.find(reference)
 
     def choose_subprotocol(self, _: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-        """Browsers fail when none of what they offered is chosen; the key itself is never sent back."""
+        """Choose one, since browsers fail if none of theirs is chosen; the key itself is never sent back."""
         scheme = next((name for name in offered if name.lower() in _SCHEMES), None)
         return scheme or next((name for name in offered if self._keyring.authenticate(name) is None), None)
 
 
 def _header(request: Request, name: str) -> str | None:
-    """Return what a client sent first under this name."""
+    """Return the first value of this header; None if there is none."""
     return next(iter(request.headers.get_all(name)), None)
 
 
 def _offered_keys(request: Request) -> list[str]:
-    """Return the keys of ``Authorization: Token K`` and of the subprotocols ``token, K``; either scheme serves."""
+    """Return the keys of ``Authorization: Token K`` and of the subprotocols ``token, K``; both schemes are accepted."""
     pairs = [split(value) for value in request.headers.get_all("Authorization")]
     protocols = [
         name.strip() for value in request.headers.get_all("Sec-WebSocket-Protocol") for name in value.split(",")
@@ -109,10 +109,10 @@ def _offered_keys(request: Request) -> list[str]:
 
 
 def _refuse(connection: ServerConnection, status: int, code: str, message: str) -> Response:
-    """Return a refusal in the vendor's form; ``dg-error`` as its speech sockets have it."""
+    """Return a refusal in the vendor's form, with ``dg-error`` as its speech sockets send it."""
     body = {"err_code": code, "err_msg": message, "request_id": str(connection.id)}
     response = connection.respond(HTTPStatus.BAD_REQUEST, json.dumps(body))
-    response.status_code = int(status)  # a fault's may be one that has no name
+    response.status_code = int(status)  # a fault's status may have no name
     response.reason_phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Refused"
     del response.headers["Content-Type"]
     response.headers["Content-Type"] = "application/json"

@@ -1,8 +1,8 @@
 """What the emulator received and sent, in the envelope of the vendor's page "Session Observability".
 
-That page has request_id, session_id, customer_id, seq, ts and direction around the whole message, and advises to leave
-audio out. The emulator's additions are records whose ``type`` is in parentheses: what was left out, being
-audio or too large to be kept, and how a session ended or why it was refused. ``session_id`` is the client's own
+That page wraps the whole message with request_id, session_id, customer_id, seq, ts and direction, and advises leaving
+out audio. The emulator adds records whose ``type`` is in parentheses: what was left out because it was audio or too
+large to keep, and how a session ended or why it was refused. ``session_id`` is the client's own
 ``x-deepgram-session-id``.
 """
 
@@ -26,15 +26,15 @@ TO_CLIENT = "server_to_client"
 TO_SERVER = "client_to_server"
 LONGEST = 10_000  # records of one grant that are kept for its test to fetch
 MOST_BYTES = 4 * 2**20  # of these records
-LARGEST = 2**20  # bytes; what is larger is left out of them
-_MOST_GRANTS = 64  # whose records are kept; the oldest are forgotten first
+LARGEST = 2**20  # bytes; larger messages are left out of them
+_MOST_GRANTS = 64  # whose records are kept; the oldest are dropped first
 
 
 @dataclass(frozen=True, slots=True)
 class JournalRecord:
-    """One line of a journal; ``payload`` is a message's text as it came or went, or an object of the emulator's own.
+    """One line of a journal; ``payload`` is a message's text, unchanged, or an object of the emulator's own.
 
-    Most are never read, so that nothing is made of one before it is.
+    Most records are never read, so the payload is parsed only when one is.
     """
 
     request_id: str
@@ -46,7 +46,7 @@ class JournalRecord:
 
     @property
     def size(self) -> int:
-        """How many bytes of memory the payload takes."""
+        """The memory that the payload takes, in bytes."""
         return sys.getsizeof(self.payload)
 
     def without_payload(self) -> JournalRecord:
@@ -64,7 +64,7 @@ class JournalRecord:
 
 
 class _File:
-    """A file that records are added to, for as long as it takes them (OSError says why there can't be one)."""
+    """A file to which records are appended as long as that succeeds; raises OSError if it can't be opened."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -83,7 +83,7 @@ class _File:
             self.close()
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # what could not be written is tried again, and is told already
+        with contextlib.suppress(OSError):  # closing writes what failed before, which is reported already
             self._lines.close()
 
 
@@ -103,7 +103,7 @@ class _Kept:
 
 
 class Journal:
-    """Records by grant, and in a file where there is one (OSError says why there can't be)."""
+    """Records by grant, and in a file if one is given; raises OSError if it can't be opened."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._file = None if path is None else _File(path)
@@ -126,7 +126,7 @@ class Journal:
             self._file.add(record)
         kept = self._kept.pop(grant, None) or _Kept()
         kept.add(record)
-        self._kept[grant] = kept  # behind all others
+        self._kept[grant] = kept  # moved to the end
         while len(self._kept) > _MOST_GRANTS:
             del self._kept[next(iter(self._kept))]
 
@@ -141,7 +141,7 @@ class SessionJournal:
         self._audio: dict[str, tuple[float, int, int]] = {}
 
     def note(self, direction: str, message: str | bytes) -> None:
-        """Record a message; audio once for all that comes before the next text."""
+        """Record a message; audio as one record for all of it until the next text."""
         if isinstance(message, bytes):
             since, frames, size = self._audio.get(direction) or (time.time(), 0, 0)
             self._audio[direction] = since, frames + 1, size + len(message)

@@ -1,4 +1,4 @@
-"""The types of the messages that there are, in both directions.
+"""The message types of both directions.
 
 Facts: the vendor's AsyncAPI file of 2026-07-22, and its official Python SDK 7.17.0 where that is newer.
 """

@@ -1,6 +1,6 @@
-"""The emulator's own REST calls, beside those of the vendor: scenarios, and each grant's faults and journal.
+"""The emulator's own REST API, beside the vendor's: scenarios, and each grant's faults and journal.
 
-A grant is whoever sent its name in ``x-dgbudget-grant`` when a session was opened.
+A session belongs to the grant that its handshake names in ``x-dgbudget-grant``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PREFIX = "/emulator/v1/"
 
 
 class OwnApi:
-    """Answers what begins with PREFIX."""
+    """Answers requests whose path begins with PREFIX."""
 
     def __init__(self, library: Library, grants: Grants, journal: Journal, *, api_key: str) -> None:
         self._library = library
@@ -43,7 +43,7 @@ class OwnApi:
         raise Refusal(404, "NOT_FOUND", f"The emulator has no {request.method} {request.path}.")
 
     def _scenario(self, request: Request) -> Any:
-        """Read a scenario, so that what is wrong with it is told before anybody plays it."""
+        """Read a scenario, so that errors in it are reported before it is played."""
         try:
             return {"name": self._library.find("".join(parse_qs(request.query).get("reference", []))).name}
         except BadScenario as error:

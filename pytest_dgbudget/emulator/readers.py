@@ -1,4 +1,4 @@
-"""What values in scenarios and faults may be: each reader returns one, or raises ValueError with the reason. Pure."""
+"""Readers of values in scenarios and faults: each returns the value or raises ValueError with the reason. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def read_time(value: Any) -> int:
         raise ValueError(f"{shown(value)} is not a time")
     try:
         return parse_time(value if isinstance(value, str) else f"{value:.12g}")
-    except OverflowError:  # a whole number that no float can hold
+    except OverflowError:  # an integer too large for a float
         raise ValueError(f"{shown(value)} is longer than ten years") from None
     except SettingsError as error:
         raise ValueError(str(error)) from None
@@ -29,7 +29,7 @@ def read_text(value: Any) -> str:
 
 
 def whole(low: int, high: int) -> Callable[[Any], int]:
-    """Return a reader of whole numbers, both ends included."""
+    """Return a reader of whole numbers from low to high, both included."""
 
     def read(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -40,8 +40,8 @@ def whole(low: int, high: int) -> Callable[[Any], int]:
 
 
 def shown(value: Any) -> str:
-    """Return a value as messages have it: short, whatever it is."""
+    """Return a short form of any value for messages."""
     try:
         return reprlib.repr(value)
-    except ValueError:  # Python writes no whole number of thousands of digits
+    except ValueError:  # Python refuses to write integers with thousands of digits
         return "a number of thousands of digits"

@@ -36,18 +36,18 @@ HOST = "127.0.0.1"
 MAX_MESSAGE = 32 * 2**20  # bytes; the vendor documents no limit
 
 _BACKLOG = 1024
-_OPEN_SECONDS = 60.0  # longer than clients wait, so that a slow handshake is theirs to give up
+_OPEN_SECONDS = 60.0  # longer than clients wait, so that it is the client that gives up on a slow handshake
 
-# What strangers send to a port is theirs to fix: the library's tracebacks about it go nowhere.
+# The library logs a traceback for every malformed handshake; those are the client's fault, and are dropped.
 _silent = logging.Logger("dgbudget-emulator-websockets", level=logging.CRITICAL + 1)
 
 
 class Emulator:
-    """Both ports, bound at once (OSError says which one can't be); they answer inside ``async with``.
+    """Both ports, bound by the constructor (OSError names the one that fails); they answer inside ``async with``.
 
-    ``settlement_lag``, ``prices`` and ``clock`` are those of Account, ``page_base`` and ``wrapped`` of ManagementApi.
-    ``limits`` and ``agents`` (reusable ones) hold for every session. ``scenario``, FILE or FILE::NAME, is played to
-    clients that name none (BadScenario says what is wrong with it). ``journal`` is a file that records are added to.
+    ``settlement_lag``, ``prices`` and ``clock`` are those of Project, ``page_base`` and ``wrapped`` of ManagementApi.
+    ``limits`` and ``agents`` (reusable ones) apply to every session. ``scenario``, FILE or FILE::NAME, is played to
+    clients that name none; raises BadScenario if it is invalid. ``journal`` is a file to which records are appended.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Emulator:
         self._agent: Server | None = None
 
     def _respond(self, request: ApiRequest, own: OwnApi, vendors: ManagementApi) -> Answer:
-        """Answer on the API port; faults befall the vendor's part of it alone."""
+        """Answer on the API port; faults apply only to the vendor's part of it."""
         if request.path.startswith(PREFIX):
             return own.respond(request)
         refusal = self._grants.api_refusal()
@@ -144,7 +144,7 @@ class Emulator:
         self._journal.close()
 
     async def _stop_accepting(self) -> None:
-        """Let who was accepted in this turn of the loop come in: asyncio can't make a connection of a closed server."""
+        """Finish connections just accepted, since asyncio can't complete them on a closed server."""
         for listener in (self._agent_socket, self._api_socket):
             asyncio.get_running_loop().remove_reader(listener.fileno())
         for _ in range(2):
@@ -152,21 +152,21 @@ class Emulator:
 
     def _answer(self, connection: ServerConnection, _: Request, response: Response) -> None:
         request_id = str(connection.id)
-        # That it equals Welcome.request_id is the emulator's choice; the vendor documents neither yes nor no.
+        # That it equals Welcome.request_id is the emulator's choice; the vendor does not say.
         response.headers["dg-request-id"] = request_id
         opens = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
-        if opens and connection.protocol.state is State.CONNECTING:  # who is gone already gets no 101
+        if opens and connection.protocol.state is State.CONNECTING:  # not if the client is already gone
             assert isinstance(connection, AgentConnection)
             connection.begin(self._project.open(request_id, connection.key))
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    # The protocol is named: of a connection whose socket names none, asyncio leaves Nagle's algorithm on.
+    # The protocol is named because asyncio leaves Nagle's algorithm on for sockets that name none.
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
-        bound.listen(_BACKLOG)  # now: with SO_REUSEADDR two processes may bind one port, but not listen on it
+        bound.listen(_BACKLOG)  # at once: with SO_REUSEADDR two processes may bind one port, but only one can listen
     except OSError as error:
         bound.close()
         raise OSError(f"can't listen on {host}:{port}: {error.strerror}") from None

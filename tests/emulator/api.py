@@ -84,7 +84,7 @@ async def line(emulator: Emulator, first: bytes = b"") -> AsyncIterator[Line]:
 def request(
     emulator: Emulator, path: str, *, method: str = "GET", authorization: str | None = "", body: bytes = b""
 ) -> bytes:
-    """A whole request, with the emulator's own key unless told otherwise; None for no credentials."""
+    """A complete request, with the emulator's own key by default; None for no credentials."""
     target = path.replace("{project}", emulator.project_id)
     authorization = f"Token {emulator.api_key}" if authorization == "" else authorization
     credentials = "" if authorization is None else f"Authorization: {authorization}\r\n"
@@ -114,7 +114,7 @@ async def call(
 
 
 async def rows(emulator: Emulator, count: int = 1, *, settled: bool = True) -> list[dict[str, Any]]:
-    """All rows, as soon as there are so many and they are settled, which no event tells."""
+    """All rows, once there are this many and they are settled, which no event reports."""
     end = time.monotonic() + PATIENCE
     while True:
         found: list[dict[str, Any]] = (await get(emulator, "/requests", limit=1000))["requests"]

@@ -86,7 +86,7 @@ class Client:
 async def session(emulator: Emulator, **settings: Any) -> AsyncIterator[Client]:
     """An open session, past SettingsApplied when settings are given."""
     headers = {"Authorization": f"Token {emulator.api_key}"}
-    # Without max_queue a close waits for messages that nobody reads, 10 s long.
+    # Without max_queue a close waits 10 s for messages that are not read.
     async with connect(
         emulator.agent_url, additional_headers=headers, proxy=None, max_queue=None, max_size=None
     ) as connection:

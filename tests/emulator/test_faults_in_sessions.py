@@ -42,7 +42,7 @@ async def test_nothing_overtakes_a_message_that_waits_for_the_client_to_read(emu
         await client.send("InjectAgentMessage", message=MEGABYTES)
         await until(lambda: ours.transport.get_write_buffer_size() > 0)
         await client.send("UpdatePrompt", prompt="x")
-        await asyncio.sleep(0.2)  # until its answer waits behind it
+        await asyncio.sleep(0.2)  # until its answer waits after it
         client.connection.transport.resume_reading()
         await client.until("AgentAudioDone")
         assert client.types()[2:5] == ["ConversationText", "History", "PromptUpdated"]
@@ -98,7 +98,7 @@ async def turns_of_the_loop(count: int) -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_fault_that_has_begun_to_strike_goes_on_to_its_end() -> None:
+async def test_a_fault_that_has_begun_runs_to_its_end_when_it_is_cancelled() -> None:
     recorded, out_of_credit = Recorded(), read_fault("out-of-credit", {"at": "KeepAlive"})
     armed, fired = timers_of(recorded)
     armed.arm(out_of_credit)

@@ -1,4 +1,4 @@
-"""Grants come and go with their tests; what one was told holds while it may still be used."""
+"""Grants come and go with their tests; a grant's faults are kept while it may still be used."""
 
 from __future__ import annotations
 

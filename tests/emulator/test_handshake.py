@@ -1,4 +1,4 @@
-"""Who is let in, and how the others are told."""
+"""Which clients are let in, and how the others are refused."""
 
 from __future__ import annotations
 

@@ -132,9 +132,9 @@ def test_a_file_that_takes_no_more_is_told_once_and_ends_nothing(capsys: pytest.
         session.note(TO_SERVER, "1")
     journal.close()
     assert len(journal.of("g")) == 3
-    told = capsys.readouterr().err
-    assert told.startswith("dgbudget emulator: the journal /dev/full can't be written: No space left on device; ")
-    assert told.count("\n") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("dgbudget emulator: the journal /dev/full can't be written: No space left on device; ")
+    assert said.count("\n") == 1
 
 
 @needs_full_disk

@@ -1,4 +1,4 @@
-"""Latencies: LatencyReport behind each turn, AgentStartedSpeaking with `experimental`, AgentThinking before a call."""
+"""Latencies: LatencyReport after each turn, AgentStartedSpeaking with `experimental`, AgentThinking before a call."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ async def test_call_is_thought_of_first(emulator: Emulator) -> None:
 async def test_start_of_speech_is_told_with_experimental(emulator: Emulator, experimental: Any) -> None:
     async with session(emulator, agent={"greeting": "Hi"}, experimental=experimental) as client:
         await client.until("AgentAudioDone")
-        told = [each for each in client.said() if each["type"] == "AgentStartedSpeaking"]
-        assert len(told) == (experimental is True)
-        if told:
+        started = [each for each in client.said() if each["type"] == "AgentStartedSpeaking"]
+        assert len(started) == (experimental is True)
+        if started:
             assert client.types()[3:5] == ["AgentStartedSpeaking", "audio"]
-            assert told[0].keys() == {"type", "total_latency", "tts_latency", "ttt_latency"}
+            assert started[0].keys() == {"type", "total_latency", "tts_latency", "ttt_latency"}

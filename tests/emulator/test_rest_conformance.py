@@ -1,4 +1,4 @@
-"""Requests that nobody thought of: whatever the vendor's file lets a client send, and much that it does not.
+"""Generated requests: all that the vendor's file lets a client send, and much that it does not.
 
 Needs the extra ``conformance`` (schemathesis); without it these tests are skipped.
 """

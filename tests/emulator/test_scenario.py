@@ -1,4 +1,4 @@
-"""What a scenario makes the agent do, and what a bad file is told."""
+"""What a scenario makes the agent do, and how an invalid file is refused."""
 
 from __future__ import annotations
 
@@ -350,7 +350,7 @@ def test_a_wrong_key_of_a_long_file_is_found_at_once(write: Callable[..., Path])
     path = write(turn * 700 + "replly = 'x'\n")
     started = time.monotonic()
     _assert_refused(path, "line 4903, scenario.turn.replly: no such key")
-    assert time.monotonic() - started < 2  # one second, and the machine may be busy
+    assert time.monotonic() - started < 10  # half a second on an idle machine, minutes without bisection
 
 
 def test_what_is_no_file_of_ours_is_refused(tmp_path: Path) -> None:

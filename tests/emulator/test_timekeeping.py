@@ -1,4 +1,4 @@
-"""The account's clock."""
+"""The project's clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_clock_of_its_own_accord_is_the_machines() -> None:
     assert abs(Clock().now() - datetime.now(timezone.utc)) < timedelta(seconds=5)
 
 
-def test_clock_that_stands_still_moves_when_it_is_put_forward() -> None:
+def test_clock_that_stands_still_moves_when_it_is_advanced() -> None:
     clock = Clock(start=START, speed=0)
     assert (clock.now(), clock.seconds()) == (START, 0)
     clock.advance(90)
@@ -31,7 +31,7 @@ def test_sped_up_clock_gains_in_utc_and_in_seconds() -> None:
     assert own.now() - START >= timedelta(seconds=1000)
 
 
-def test_clock_without_a_start_is_put_forward_beside_the_machines() -> None:
+def test_clock_without_a_start_is_advanced_from_the_machines() -> None:
     clock = Clock()
     clock.advance(86_400)
     ahead = clock.now() - datetime.now(timezone.utc)

@@ -144,7 +144,7 @@ def test_out_of_credit_ends_the_session_and_refuses_the_next(voice_agent, broken
         with voice_agent.connect():
             pass
     assert refused.value.status == 402
-    assert str(refused.value).endswith("The emulator plays a project without credit.")  # and no advice
+    assert str(refused.value).endswith("The emulated project is out of credit.")  # and no advice
 
 
 def test_faults_are_of_one_test_and_can_be_cleared(voice_agent):

@@ -1,1 +1,1 @@
-"""One session of the Voice Agent: what the client may send when, and what the agent says and does."""
+"""One session of the Voice Agent: what the client may send and when, and what the agent says and does."""

@@ -1,4 +1,4 @@
-"""Fields of Settings, checked: what is wrong ends the session with INVALID_SETTINGS. ``null`` is as good as absent."""
+"""Checks of Settings' fields: an invalid one ends the session with INVALID_SETTINGS. ``null`` counts as absent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def invalid(description: str) -> ProtocolError:
 
 
 def field(holder: Mapping[str, Any], name: str, kind: type[T], where: str) -> T | None:
-    """Return the field, or None when it is absent."""
+    """Return the field, or None if it is absent."""
     value = holder.get(name)
     if value is None or isinstance(value, kind):
         return value
@@ -25,7 +25,7 @@ def field(holder: Mapping[str, Any], name: str, kind: type[T], where: str) -> T 
 
 
 def strings(holder: Mapping[str, Any], name: str, where: str) -> tuple[str, ...]:
-    """Return a list of strings; empty when it is absent."""
+    """Return a list of strings; empty if it is absent."""
     values = field(holder, name, list, where) or []
     if not all(isinstance(value, str) for value in values):
         raise invalid(f"{where}.{name} must be a list of strings")
@@ -33,12 +33,12 @@ def strings(holder: Mapping[str, Any], name: str, where: str) -> tuple[str, ...]
 
 
 def number(holder: Mapping[str, Any], name: str, where: str, least: float, most: float) -> float | None:
-    """Return a number of this range, or None when it is absent."""
+    """Return a number in this range, or None if it is absent."""
     value = holder.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-        raise invalid(f"{where}.{name} must be a number of {least:g} to {most:g}")
+        raise invalid(f"{where}.{name} must be a number from {least:g} to {most:g}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""The client's side of one session: what it may send when, and what each message leads to.
+"""The client's side of one session: what it may send and when, and what each message leads to.
 
 Facts: the vendor's AsyncAPI file of 2026-07-22 and its pages "Message Flow", "Errors & Warnings", "Inject Agent",
 "Function Call Response" and "Function Call Cancelled". What differs is in docs/emulator-fidelity.md.
@@ -38,8 +38,8 @@ _Handler = Callable[["Conversation", dict[str, Any]], Awaitable[None]]
 class Conversation:
     """One session. ``receive`` takes the client's messages; ``speak`` runs beside it; both answer through ``send``.
 
-    ``tag`` is told the tags and the agent of Settings that were accepted; ``script`` has the words of what is spoken,
-    and answers before the emulator's own dialogue.
+    ``tag`` is called with the tags and the agent of accepted Settings; ``script`` has the words of what is spoken, and
+    takes precedence over the emulator's own dialogue.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Conversation:
         self._speaker = Speaker(self._writer, script, user_speaking=lambda: self._detector.speaking)
         self._applied = self._flux = False
         self._managed = True
-        self._declared: AudioFormat | None = None  # until the first audio came
+        self._declared: AudioFormat | None = None  # until the first audio has come
         self._past_calls: dict[str, FunctionCall] = {}
         self._cancelled: set[str] = set()
         self._quiet_timer: asyncio.TimerHandle | None = None
@@ -84,7 +84,7 @@ class Conversation:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def end(self) -> None:
-        """Leave nothing behind that could still happen."""
+        """Cancel what is still pending."""
         self._stop_quiet_timer()
 
     async def receive(self, message: str | bytes) -> None:
@@ -127,12 +127,12 @@ class Conversation:
         """No reply (vendor's page "Agent Keep Alive")."""
 
     async def _update_prompt(self, data: dict[str, Any]) -> None:
-        """A model behind an endpoint of one's own takes any length (vendor's page "Errors & Warnings")."""
+        """A model with a custom endpoint takes any length (vendor's page "Errors & Warnings")."""
         prompt = _text(data, "prompt")
         await self._writer.acknowledge("PromptUpdated", prompt_notices(prompt) if self._managed else ())
 
     async def _update_think(self, data: dict[str, Any]) -> None:
-        """Replaces the whole block (vendor's page "Update Think")."""
+        """Replace the whole block (vendor's page "Update Think")."""
         think = think_block(_present(data, "think"), "think")
         self._speaker.functions, self._managed = think.functions, think.managed
         await self._writer.acknowledge("ThinkUpdated", think.notices)
@@ -142,7 +142,7 @@ class Conversation:
         await self._writer.acknowledge("SpeakUpdated")
 
     async def _update_listen(self, data: dict[str, Any]) -> None:
-        """Model and language may change, too (vendor's changelog of 2026-07-31)."""
+        """Model and language may change as well (vendor's changelog of 2026-07-31)."""
         self._listen(providers.listen(_present(data, "listen"), "listen"))
         await self._writer.acknowledge("ListenUpdated")
 
@@ -159,21 +159,21 @@ class Conversation:
         if behavior == "default" and self._speaker.mid_turn:
             return await self._refuse_injection("agent", "INJECT_AGENT_MESSAGE_DURING_AGENT_SPEECH")
         if behavior == "interrupt":
-            self._detector.forget()  # who speaks on is heard as beginning anew, as documented
+            self._detector.reset()  # speech that goes on counts as a new turn, as documented
             return await self._cancel(self._speaker.interrupt(text))
         return self._speaker.utter(text)
 
     async def _refuse_injection(self, who: str, code: str) -> None:
-        """Message and Warning are both documented; that both are sent is the emulator's choice."""
+        """Send message and Warning: both are documented, that both are sent is the emulator's choice."""
         await self._writer.write_message(
             "InjectionRefused", message=f"Cannot inject message while {who} is currently speaking"
         )
         await self._writer.warn(code, f"InjectAgentMessage was ignored during {who} speech.")
 
     async def _function_response(self, data: dict[str, Any]) -> None:
-        """What a response to a call that is not open leads to is documented for cancelled calls alone: it is dropped.
+        """Take the answer to a call. If the call was cancelled, it is dropped, as documented.
 
-        The emulator's choice: a Warning for one that was answered, an Error for one that was never made.
+        The emulator's choice: a Warning if the call was answered before, an Error if it was never made.
         """
         name, content = _text(data, "name"), _text(data, "content")
         call = _called(self._speaker.open_calls, name, data.get("id"))
@@ -196,7 +196,7 @@ class Conversation:
         return self._end_user_turn()
 
     async def _update_think_live(self, data: dict[str, Any]) -> None:
-        """Invite-only at the vendor: what is known of it is the acknowledgement's form (official SDK 7.17.0)."""
+        """Invite-only at the vendor: only the acknowledgement's form is known (official SDK 7.17.0)."""
         _present(data, "think_live")
         await self._writer.acknowledge("ThinkLiveUpdated", (NO_THINK_LIVE,))
 
@@ -209,7 +209,7 @@ class Conversation:
         for at in range(0, len(audio), _HEARD_AT_ONCE):
             await self._listen_to(audio[at : at + _HEARD_AT_ONCE])
             if at:
-                await asyncio.sleep(0)  # others have their turn
+                await asyncio.sleep(0)  # yield to other sessions
         self._stop_quiet_timer()
         if self._detector.speaking:  # audio that stops coming is silence
             self._quiet_timer = asyncio.get_running_loop().call_later(
@@ -240,7 +240,7 @@ class Conversation:
         await self._cancel(calls)
 
     async def _cancel(self, calls: tuple[FunctionCall, ...]) -> None:
-        """Tell the client of calls that nobody waits for any more."""
+        """Report calls to the client that are no longer awaited."""
         self._past_calls.update((call.id, call) for call in calls)
         self._cancelled.update(call.id for call in calls)
         if calls:

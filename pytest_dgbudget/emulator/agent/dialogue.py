@@ -1,4 +1,4 @@
-"""What the emulator answers to what the user says: a parrot that calls functions. Pure.
+"""How the emulator answers the user: it repeats what was said and calls functions. Pure.
 
 All of it is the emulator's choice: there is no model behind it, and it never pretends that there is.
 """
@@ -16,7 +16,7 @@ from pytest_dgbudget.emulator.agent.function_endpoint import FunctionEndpoint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """One of ``agent.think.functions``; without an endpoint it is the client's to call."""
+    """One of ``agent.think.functions``; without an endpoint, the client calls it."""
 
     name: str
     description: str = ""
@@ -25,7 +25,7 @@ class Function:
 
     @property
     def callable(self) -> bool:
-        """Whether the emulator can have it called."""
+        """Whether the emulator or the client can call it."""
         return self.endpoint is None or self.endpoint.local
 
 
@@ -37,7 +37,7 @@ def reply_to_text(text: str) -> str:
 
 
 def transcript_of_speech(milliseconds: int) -> str:
-    """What stands for the user's words: the emulator does not transcribe."""
+    """Return the placeholder for spoken words: the emulator does not transcribe."""
     return f"(speech, {milliseconds / 1000:.1f} s)"
 
 
@@ -54,12 +54,12 @@ def reply_to_failure(name: str) -> str:
 
 
 def thought_of_calling(name: str) -> str:
-    """What AgentThinking says."""
+    """Return the text of AgentThinking."""
     return f"The user's words fit {name}; I will call it."
 
 
 def function_for(text: str, functions: Iterable[Function]) -> Function | None:
-    """Return the callable function that shares most words with the text, the first of equals; None without any."""
+    """Return the callable function that shares the most words with the text, the first of equals; None if none does."""
     said = _words(text)
     best, most = None, 0
     for function in functions:
@@ -87,12 +87,12 @@ _COMMON = frozenset(
 
 def _words(text: str) -> set[str]:
     """Return the words that carry meaning, in lower case; ``getOrder`` and ``get_order`` are two words each."""
-    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
-    return {word for word in re.findall(r"[^\W_]+", parted.lower()) if word not in _COMMON}
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
+    return {word for word in re.findall(r"[^\W_]+", split.lower()) if word not in _COMMON}
 
 
 _Filler = Callable[[Mapping[str, Any], str, int], Any]
-_DEEPEST = 8  # levels of a schema that are filled; a schema may nest without end
+_DEEPEST = 8  # levels of a schema that are filled; a schema may nest without limit
 
 
 def _value(schema: Any, text: str, depth: int) -> Any:
@@ -121,7 +121,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 
 def _mentioned(choices: list[Any], text: str) -> Any:
-    """Return the choice that the user named, else the first."""
+    """Return the choice that the user mentioned, else the first."""
     return next((each for each in choices if isinstance(each, str) and each.lower() in text.lower()), choices[0])
 
 

@@ -1,4 +1,4 @@
-"""How long each stage of one turn took. Seconds; what the emulator took, not what a vendor would have."""
+"""How long each part of one turn took, in seconds: the emulator's own times, not what the vendor's would be."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Stopwatch:
-    """Started when the user's utterance has ended; ``spoken`` when it came as audio."""
+    """Started when the user's utterance ends; ``spoken`` if it came as audio."""
 
     def __init__(self, clock: Callable[[], float], *, spoken: bool) -> None:
         self._clock = clock

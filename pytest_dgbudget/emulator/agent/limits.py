@@ -1,7 +1,7 @@
-"""How long a session may be, and how long its client may be silent.
+"""How long a session may last, and how long its client may be silent.
 
-Facts: the vendor's page "Errors & Warnings" and its changelog of 2026-07-31: 2 h, and a warning at 1 h 55 min, which
-no message extends. After how many seconds without a message a session ends is not documented.
+Facts: the vendor's page "Errors & Warnings" and its changelog of 2026-07-31: 2 h, with a warning at 1 h 55 min; no
+message extends this. The number of silent seconds after which a session ends is not documented.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Warn = Callable[[str, str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Seconds. ``silence`` is the emulator's choice; with ``speed`` 60 a session's minute of age passes in a second."""
+    """Seconds. ``silence`` is the emulator's choice; with ``speed`` 60 a session ages by a minute each second."""
 
     silence: float = 15
     warning: float = 6900
@@ -28,7 +28,7 @@ class Limits:
 
 
 class SessionTimer:
-    """Runs beside one session."""
+    """Enforces the limits of one session."""
 
     def __init__(self, limits: Limits, warn: Warn) -> None:
         self._limits = limits
@@ -38,11 +38,11 @@ class SessionTimer:
         self._warned = False
 
     def heard(self) -> None:
-        """The client has sent a message, whatever it is."""
+        """Note that the client has sent a message of any kind."""
         self._last_heard = self._clock()
 
     async def run(self) -> NoReturn:
-        """Warn when it is time; raise ProtocolError at a limit. The session begins now."""
+        """Warn when the end is near and raise ProtocolError at a limit. The session begins now."""
         clock = self._clock
         began = clock()
         self.heard()

@@ -1,7 +1,7 @@
-"""The providers that Settings and the Update messages name: which there are, and what they need. Pure.
+"""The providers that Settings and the Update messages name: their types and required fields. Pure.
 
 Facts: the vendor's AsyncAPI file of 2026-07-22; ``nvidia`` and think by ``deepgram``: the official Python SDK 7.17.0.
-Models and voices are not checked: the vendor adds some every month.
+Models and voices are not checked: the vendor adds new ones every month.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ SPEAK = ("deepgram", "eleven_labs", "cartesia", "open_ai", "aws_polly")
 MULTILINGUAL = "flux-general-multi"
 
 EOT_THRESHOLD = 0.7  # the vendor's default; 0.5 to 0.9
-_MS_PER_THRESHOLD = 1000  # the emulator's choice: 0.2 more confidence takes 200 ms more of silence
+_MS_PER_THRESHOLD = 1000  # the emulator's choice: 0.2 more confidence takes 200 ms more silence
 _LONGEST_MS = 600_000  # the emulator's choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
-    """What a listen provider makes of the ear; ``hints`` is None unless the model is the multilingual one."""
+    """How a listen provider sets turn detection; ``hints`` is None unless the model is the multilingual one."""
 
     flux: bool = False
     silence_ms: int = SILENCE_MS
@@ -58,11 +58,11 @@ def provider(block: Any, where: str, known: tuple[str, ...]) -> Mapping[str, Any
 
 
 def speak(block: Any, where: str) -> None:
-    """Check one ``speak`` block: voices of others than Deepgram need an endpoint."""
+    """Check one ``speak`` block: voices other than Deepgram's need an endpoint."""
     named = provider(block, where, SPEAK)
     _endpoint(block, where)
     if named["type"] != "deepgram" and block.get("endpoint") is None:
-        raise invalid(f"{where}.endpoint is missing; only Deepgram's own voices need none")
+        raise invalid(f"{where}.endpoint is missing; all voices but Deepgram's own need one")
 
 
 def think(block: Any, where: str) -> None:
@@ -78,7 +78,7 @@ def _endpoint(block: Mapping[str, Any], where: str) -> None:
 
 
 def _silence_ms(named: Mapping[str, Any], where: str) -> int:
-    """How much silence ends a turn: more for a higher threshold, never more than ``eot_timeout_ms``."""
+    """Return the silence that ends a turn: longer for a higher threshold, never longer than ``eot_timeout_ms``."""
     threshold = number(named, "eot_threshold", where, 0.5, 0.9)
     number(named, "eager_eot_threshold", where, 0.3, 0.9)
     longest = number(named, "eot_timeout_ms", where, 1, _LONGEST_MS)

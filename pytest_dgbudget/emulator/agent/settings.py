@@ -1,7 +1,7 @@
-"""Settings and the Update messages: what the emulator takes, and how it refuses the rest. Pure.
+"""Settings and the Update messages: what the emulator accepts, and how it refuses the rest. Pure.
 
 Facts: the vendor's AsyncAPI file of 2026-07-22 and its page "Errors & Warnings". The emulator's choices, where those
-say nothing: ``null`` is as good as absent, unknown fields are ignored, a missing ``audio`` means the defaults.
+say nothing: ``null`` counts as absent, unknown fields are ignored, a missing ``audio`` means the defaults.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ INPUT_ENCODINGS = (
 )  # fmt: skip
 OUTPUT_ENCODINGS = ("linear16", "mulaw", "alaw", "mp3", "opus", "flac", "aac")
 CONTAINERS = ("none", "wav", "ogg")
-# Hz; the emulator's choice, it bounds what one session can make us compute.
+# Hz; the emulator's choice: it bounds the work of one session.
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 192_000
 NO_THINK_LIVE = Notice(
     code=NOT_EMULATED,
-    description="The emulator has no Think Live: think_live changes nothing, beyond what a scenario does.",
+    description="The emulator has no Think Live: think_live changes nothing, apart from what a scenario sends.",
 )
 MAX_PROMPT = 25_000  # characters, managed models (vendor's page "Errors & Warnings", PROMPT_TOO_LONG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Think:
-    """What the emulator uses of ``agent.think``; ``managed`` without an endpoint of one's own."""
+    """The parts of ``agent.think`` that the emulator uses; ``managed`` unless it has an endpoint of its own."""
 
     functions: tuple[Function, ...] = ()
     managed: bool = True
@@ -45,7 +45,7 @@ class Think:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What one session is told to be; ``agent`` is Settings' own, or the reusable one that it names.
+    """The configuration of one session; ``agent`` is Settings' own, or the reusable one that it names.
 
     Audio formats carry sample rates in Hz.
     """
@@ -64,7 +64,7 @@ class Setup:
 
 
 def setup(message: Mapping[str, Any], agents: Agents | None = None) -> Setup:
-    """Return the session that a Settings message asks for; raise ProtocolError as the vendor would send Error."""
+    """Return the session that a Settings message asks for; raises ProtocolError where the vendor would send Error."""
     field(message, "mip_opt_out", bool, "Settings")
     flags = field(message, "flags", dict, "Settings") or {}
     agent = _agent(message, agents or {})
@@ -89,7 +89,7 @@ def setup(message: Mapping[str, Any], agents: Agents | None = None) -> Setup:
 
 
 def think_block(value: Any, where: str) -> Think:
-    """Return what a ``think`` object, or the first of an array of fallbacks, declares; None declares nothing."""
+    """Return what a ``think`` object, or the first of an array of fallbacks, declares; the defaults for None."""
     given = blocks(value, where)
     for block in given:
         providers.think(block, where)
@@ -97,13 +97,13 @@ def think_block(value: Any, where: str) -> Think:
 
 
 def speak_block(value: Any, where: str) -> None:
-    """Check a ``speak`` object or array. The emulator has one voice whatever it says."""
+    """Check a ``speak`` object or array. The emulator has only one voice."""
     for block in blocks(value, where):
         providers.speak(block, where)
 
 
 def prompt_notices(prompt: str | None) -> tuple[Notice, ...]:
-    """Warn of a prompt that the vendor would truncate; it goes with managed models only."""
+    """Return a Warning if the vendor would truncate this prompt; applies to managed models only."""
     if prompt is None or len(prompt) <= MAX_PROMPT:
         return ()
     text = f"The prompt has {len(prompt)} characters; managed models take {MAX_PROMPT}."
@@ -116,7 +116,7 @@ def _think(block: Mapping[str, Any], where: str) -> Think:
     notices = prompt_notices(prompt) if managed else ()
     remote = ", ".join(function.name for function in functions if not function.callable)
     if remote:
-        text = f"The emulator calls no function whose endpoint is not http on this machine: {remote}."
+        text = f"The emulator calls only endpoints that are plain http on this machine, hence not: {remote}."
         notices += (Notice(code=NOT_EMULATED, description=text),)
     return Think(functions=functions, managed=managed, notices=notices)
 
@@ -170,7 +170,7 @@ def _reusable_agent(agent_id: str, agents: Agents) -> Mapping[str, Any]:
 
 
 def _check_context(agent: Mapping[str, Any]) -> None:
-    """The parrot remembers nothing; still, what is no history is refused."""
+    """Refuse an invalid history, although the emulator makes no use of it."""
     context = field(agent, "context", dict, "agent") or {}
     for message in field(context, "messages", list, "agent.context") or ():
         words = isinstance(message, dict) and message.get("role") in ("user", "assistant") and "content" in message

@@ -13,7 +13,7 @@ from pytest_dgbudget.emulator.audio.sound import Sound
 class Turn:
     """What the user said and the agent has yet to answer.
 
-    ``spoken_ms`` when it came as audio; then ``text`` may be None, since the emulator does not transcribe.
+    ``spoken_ms`` is set if it came as audio; then ``text`` may be None, since the emulator does not transcribe.
     """
 
     text: str | None = None
@@ -30,7 +30,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
-    """What the agent has yet to say; ``answers`` a turn, or comes by itself. A ``sound`` takes its voice's place."""
+    """What the agent has yet to say; ``answers`` if it answers a turn. A ``sound`` replaces its voice."""
 
     text: str | None
     watch: Stopwatch

@@ -1,1 +1,1 @@
-"""Sound in both directions: the emulator's voice, files and tones, and an ear for where speech begins and ends."""
+"""Audio in both directions: the emulator's voice, files and tones, and the detection of the user's speech."""

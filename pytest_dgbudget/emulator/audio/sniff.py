@@ -1,7 +1,7 @@
-"""Audio that can't be what Settings declare: a file where raw samples were announced. Pure.
+"""Audio that can't be what Settings declare: a file where raw samples were declared. Pure.
 
-What USER_AUDIO_FORMAT is for is documented; how the vendor notices is not, and the emulator looks at nothing but the
-first bytes. A WAV header of the declared format passes.
+The purpose of USER_AUDIO_FORMAT is documented, how the vendor detects the case is not; the emulator looks only at the
+first bytes. A WAV header of the declared format is accepted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _WAV_TAGS = {"linear16": 1, "linear32": 1, "alaw": 6, "mulaw": 7}
 
 
 def mismatch(declared: AudioFormat, first: bytes) -> str | None:
-    """Say what the first audio message is instead of the declared format; None when that can't be told."""
+    """Return what the first audio message is instead of the declared format; None if it is, or may be, as declared."""
     if declared.bytes_per_sample is None:
         return None
     if first[:4] == b"RIFF" and first[8:16] == b"WAVEfmt " and len(first) >= 36:

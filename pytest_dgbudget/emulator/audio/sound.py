@@ -1,6 +1,6 @@
-"""Sounds of scenarios: WAV files and tones, in whatever form a session's audio output has. Pure, but for reading files.
+"""Sounds of scenarios: WAV files and tones, in the format of a session's audio output. Pure, except for reading files.
 
-Resampling is linear, which is the emulator's choice: tests listen for how long and what, not for how well.
+Resampling is linear, which is the emulator's choice: tests check what is played and for how long, not its quality.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _LOUDNESS = 8000  # of 32768
 
 
 class Sound(Protocol):
-    """What can be heard in place of the emulator's voice."""
+    """What can be played instead of the emulator's voice."""
 
     @property
     def milliseconds(self) -> int:
-        """How long it takes, in whole frames: the last one is filled with silence."""
+        """Its length in whole frames: the last one is padded with silence."""
         ...
 
     def frames(self, audio: AudioFormat) -> Iterator[bytes]:
@@ -38,7 +38,7 @@ class Sound(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SampledSound:
-    """Samples of -32768 to 32767, so many of them a second."""
+    """Samples of -32768 to 32767, ``rate`` of them per second."""
 
     samples: Sequence[int]
     rate: int
@@ -61,7 +61,7 @@ class SampledSound:
 
 @dataclass(frozen=True, slots=True)
 class Tone:
-    """A sine of this pitch and length."""
+    """A sine wave of this frequency and length."""
 
     hz: int
     ms: int
@@ -82,7 +82,7 @@ def _whole_frames(milliseconds: int) -> int:
 
 
 def _frames(audio: AudioFormat, milliseconds: int, at: Callable[[float], int]) -> Iterator[bytes]:
-    """Yield frames of the sample that there is ``at`` each second."""
+    """Yield frames of a sound; ``at`` returns its sample at a time in seconds."""
     for n in range(milliseconds // voice.FRAME_MS):
         start, end = (edge * audio.sample_rate * voice.FRAME_MS // 1000 for edge in (n, n + 1))
         yield voice.encode(audio, [at(m / audio.sample_rate) for m in range(start, end)])

@@ -1,6 +1,6 @@
-"""The emulator's voice: a soft hum in syllables, as long as the text is. Pure.
+"""The emulator's voice: a soft hum that swells four times a second and lasts as long as its text is. Pure.
 
-The sound, its length and its pace are the emulator's choice; G.711 is ITU-T's.
+The sound, its length and its pace are the emulator's choice; G.711 is a standard of ITU-T.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CODECS = ("linear16", "mulaw", "alaw")  # what the emulator can speak and hear
 FRAME_MS = 20
 _MS_PER_CHARACTER = 60
 _SHORTEST_MS = 300
-_LONGEST_MS = 3000  # tests wait for it: long texts are cut short, not spoken to the end
+_LONGEST_MS = 3000  # tests wait for it: long texts are cut short
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class Speech:
 
 
 def duration_ms(text: str) -> int:
-    """How long the emulator speaks this text, in milliseconds: a whole number of frames."""
+    """Return how long the emulator speaks this text, in milliseconds: a whole number of frames."""
     wanted = min(max(len(text) * _MS_PER_CHARACTER, _SHORTEST_MS), _LONGEST_MS)
     return wanted // FRAME_MS * FRAME_MS
 
 
 def frames(audio: AudioFormat, milliseconds: int) -> Iterator[bytes]:
-    """Yield the sound in frames of 20 ms; at rates that 50 doesn't divide their sizes differ by one sample."""
+    """Yield the sound in frames of 20 ms; if 50 does not divide the rate, their sizes differ by one sample."""
     second, width = _one_second(audio), audio.bytes_per_sample or 1
     for n in range(milliseconds // FRAME_MS):
         start, end = (at * audio.sample_rate // 50 * width for at in (n % 50, n % 50 + 1))
@@ -53,7 +53,7 @@ def frames(audio: AudioFormat, milliseconds: int) -> Iterator[bytes]:
 
 
 def wav_header(audio: AudioFormat, milliseconds: int) -> bytes:
-    """Return the 44 bytes that stand before the sound in a WAV file."""
+    """Return the 44 bytes that precede the samples in a WAV file."""
     tag = {"linear16": 1, "alaw": 6, "mulaw": 7}[audio.encoding]
     width, rate = audio.bytes_per_sample or 1, audio.sample_rate
     size = sum(map(len, frames(audio, milliseconds)))
@@ -82,7 +82,7 @@ def decode(audio: AudioFormat, data: bytes) -> Sequence[int]:
 
 @lru_cache(maxsize=16)
 def _one_second(audio: AudioFormat) -> bytes:
-    """A second that can be repeated without a click: 180 Hz and its octave, swelling four times."""
+    """Return one second that can be repeated without a click: 180 Hz and its octave, swelling four times."""
     return encode(audio, [_hum(n / audio.sample_rate) for n in range(audio.sample_rate)])
 
 

@@ -1,6 +1,6 @@
 """Where the user's speech begins and ends: loud stretches of the audio input. Pure; time is audio time.
 
-Thresholds are the emulator's choice: the vendor's turn detection is a model, and this is none.
+Thresholds are the emulator's choice: the vendor's turn detection is a model, this is not.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pytest_dgbudget.emulator.audio.voice import CODECS, decode
 from pytest_dgbudget.rules.audio import AudioFormat
 
 WINDOW_MS = 20
-SILENCE_MS = 500  # of silence end a turn, unless the listen provider says otherwise
-_ONSET_WINDOWS = 3  # in a row are speech, fewer are a click
-_EVERY = 4  # how many samples lie between those that are looked at: loudness needs no more
+SILENCE_MS = 500  # of silence that end a turn, unless the listen provider says otherwise
+_ONSET_WINDOWS = 3  # loud windows in a row that count as speech; fewer are a click
+_EVERY = 4  # only every fourth sample is measured: enough for loudness
 _LOUD = 300  # mean amplitude of a window, of 32768
 
 
@@ -25,34 +25,34 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """The user has spoken for so many milliseconds, the silence behind not counted."""
+    """The user has spoken for this many milliseconds, not counting the silence that follows."""
 
     milliseconds: int
 
 
 class VoiceActivityDetector:
-    """Listens to one direction of one session. An encoding that can't be decoded is silence."""
+    """Detects speech in the audio that one session receives. An encoding that can't be decoded counts as silence."""
 
     def __init__(self, audio: AudioFormat) -> None:
         self.silence_ms = SILENCE_MS
         self._audio = audio
-        self._undecodable = audio.encoding not in CODECS
+        self._decodable = audio.encoding in CODECS
         self._window = max(1, audio.sample_rate * WINDOW_MS // 1000) * (audio.bytes_per_sample or 1)
         self._rest = b""
-        self.forget()
+        self.reset()
 
     @property
     def speaking(self) -> bool:
         """Whether the user is in the middle of a turn."""
         return self._turn_windows > 0
 
-    def forget(self) -> None:
-        """Drop the turn under way: speech that goes on begins a new one."""
+    def reset(self) -> None:
+        """Drop the current turn: speech that goes on begins a new one."""
         self._loud_windows = self._turn_windows = self._silent_windows = 0
 
     def detect(self, data: bytes) -> Iterator[SpeechStarted | SpeechEnded]:
-        """Take more audio and yield what it brings."""
-        if self._undecodable:
+        """Take more audio and yield the beginnings and ends of speech in it."""
+        if not self._decodable:
             return
         data = self._rest + data
         whole = len(data) - len(data) % self._window
@@ -63,11 +63,11 @@ class VoiceActivityDetector:
                 yield event
 
     def end_turn(self) -> SpeechEnded | None:
-        """End the turn under way because no more audio comes; None when there is none."""
+        """End the current turn because no more audio comes; None if there is none."""
         if not self.speaking:
             return None
         ended = SpeechEnded((self._turn_windows - self._silent_windows) * WINDOW_MS)
-        self.forget()
+        self.reset()
         return ended
 
     def _is_loud(self, window: bytes) -> bool:

@@ -1,1 +1,1 @@
-"""What goes wrong on demand: which faults there are, whom they meet, and what each does to messages and bill."""
+"""What goes wrong on demand: kinds of faults, the sessions they apply to, what they do to messages and the bill."""

@@ -1,4 +1,4 @@
-"""Faults of the bill: what becomes of a session's record when it is booked. Pure."""
+"""Faults of the bill: how a session's usage record is altered when it is booked. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_dgbudget.emulator.project.billing import UsageRecord
 
 
 def amended(record: UsageRecord, faults: Sequence[Fault]) -> list[UsageRecord]:
-    """Return what the bill has in place of this record, and the sessions that nobody has opened."""
+    """Return the records that replace this one in the bill, including sessions that were never opened."""
     records = [record]
     for fault in faults:
         amend = _AMENDMENTS.get(fault.kind)
@@ -35,7 +35,7 @@ def _missing(_records: list[UsageRecord], _fault: Fault) -> list[UsageRecord]:
 
 
 def _duplicate(records: list[UsageRecord], _fault: Fault) -> list[UsageRecord]:
-    """Each has a second row, a millisecond longer: of two alike, one may have been seen twice while paging."""
+    """Add a second row for each, a millisecond longer: two equal rows could be one that was read twice while paging."""
     return [*records, *(replace(record, milliseconds=record.milliseconds + 1) for record in records)]
 
 

@@ -1,4 +1,4 @@
-"""Grants as the emulator knows them: who shares faults and open sessions."""
+"""Grants as the emulator knows them: sessions that share their faults."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pytest_dgbudget.emulator.faults.timers import FaultTimers
 from pytest_dgbudget.emulator.http import Refusal
 
 OF_API = ("bill-refused", "bill-slow")
-MOST = 1000  # grants that are remembered: those of tests that have ended are never named again
+MOST = 1000  # grants that are kept: those of tests that have ended are never named again
 
-NAMELESS = "default"  # whoever sends no x-dgbudget-grant
+NAMELESS = "default"  # the grant of clients that send no x-dgbudget-grant
 
 
 class Grant:
@@ -24,22 +24,22 @@ class Grant:
         self.out_of_credit = False
 
     def add(self, fault: Fault) -> None:
-        """Let this go wrong: from now on in sessions that are open, and in those to come."""
+        """Apply this fault to open sessions, from now on, and to later ones."""
         self.faults.append(fault)
         for timers in list(self.sessions):
             timers.arm(fault)
 
     def clear(self) -> None:
-        """Let nothing go wrong any more, but what a scenario does; there is credit again."""
+        """Remove all faults but those of scenarios, and restore the credit."""
         for timers in self.sessions:
             timers.cancel(self.faults)
         self.faults = []
         self.out_of_credit = False
 
     def refusal(self, faults: tuple[Fault, ...]) -> Refusal | None:
-        """Return what a new session is refused with, the faults of its scenario included."""
+        """Return the refusal of a new session, if any; ``faults`` include those of its scenario."""
         if self.out_of_credit:
-            return Refusal(402, OUT_OF_CREDIT, "The emulator plays a project without credit.")
+            return Refusal(402, OUT_OF_CREDIT, "The emulated project is out of credit.")
         for fault in faults:
             if fault.kind == "refuse":
                 return Refusal(fault["status"], fault["code"], "A fault of the emulator refuses this session.")
@@ -50,7 +50,7 @@ class Grant:
 
 @dataclass(slots=True)
 class _ApiFault:
-    """One of the management API; of a ``grant``, or of a scenario. ``left``: how many times, None for always."""
+    """A fault of the management API, of a ``grant`` or of a scenario. ``left``: how many times; None means always."""
 
     fault: Fault
     grant: Grant | None
@@ -58,16 +58,16 @@ class _ApiFault:
 
 
 class Grants:
-    """Every grant that was named so far, and the faults of the management API, which belongs to all of them."""
+    """Every grant named so far, and the faults of the management API, which all of them share."""
 
     def __init__(self) -> None:
         self._grants: dict[str, Grant] = {}
         self._of_api: list[_ApiFault] = []
 
     def named(self, name: str) -> Grant:
-        """Return the grant of this name; one that was not named for long, and has no session, is a new one again."""
+        """Return the grant of this name; one without sessions may have been forgotten, and then starts afresh."""
         grant = self._grants.pop(name, None) or Grant(name)
-        self._grants[name] = grant  # behind all others
+        self._grants[name] = grant  # moved to the end
         if len(self._grants) > MOST:
             self._forget_one(grant)
         return grant
@@ -83,18 +83,18 @@ class Grants:
             grant.add(fault)
 
     def clear(self, grant: Grant) -> None:
-        """Let nothing go wrong any more that was added for this grant."""
+        """Remove all faults that were added for this grant."""
         grant.clear()
         self._of_api = [each for each in self._of_api if each.grant is not grant]
 
     def script(self, faults: tuple[Fault, ...]) -> None:
-        """Let a scenario's faults of the management API go wrong: once, however often it is played."""
+        """Add a scenario's faults of the management API, once however often the scenario is played."""
         for fault in faults:
             if fault.kind in OF_API and not any(each.grant is None and each.fault == fault for each in self._of_api):
                 self._of_api.append(_ApiFault(fault, None, fault.values.get("times")))
 
     def api_refusal(self) -> Refusal | None:
-        """Return what this request to the management API is refused with."""
+        """Return the refusal of this request to the management API, if any."""
         for each in self._of_api:
             if each.fault.kind == "bill-refused" and each.left != 0:
                 each.left = None if each.left is None else each.left - 1
@@ -103,5 +103,5 @@ class Grants:
         return None
 
     def api_delay(self) -> float:
-        """Return the seconds that the management API takes for each answer."""
+        """Return the seconds by which the management API delays each answer."""
         return float(sum(each.fault["delay"] for each in self._of_api if each.fault.kind == "bill-slow")) / 1000

@@ -1,4 +1,4 @@
-"""One session's messages on their way in and out, and the faults that befall them there."""
+"""One session's messages in both directions, and the faults that are injected into them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pytest_dgbudget.emulator.faults.timers import FaultTimers
 from pytest_dgbudget.emulator.journal import TO_CLIENT, TO_SERVER, SessionJournal
 from pytest_dgbudget.emulator.messages import AUDIO
 
-_OURS = re.compile(r'\{"type": "([^"]*)"')  # as the outbox writes them
+_OURS = re.compile(r'\{"type": "([^"]*)"')  # as MessageWriter writes them
 
 
 class FaultInjector:
-    """What stands between a conversation and its connection."""
+    """Passes messages between a conversation and its connection, with faults and a journal."""
 
     def __init__(
         self, connection: ServerConnection, grant: Grant, scripted: tuple[Fault, ...], journal: SessionJournal
@@ -41,16 +41,16 @@ class FaultInjector:
 
     @property
     def silenced(self) -> bool:
-        """Whether nothing comes through any more, in either direction."""
+        """Whether nothing passes any more, in either direction."""
         return self._timers.silenced
 
     def slowness(self, kind: str) -> float:
-        """Return how many seconds faults make a message of this type wait."""
+        """Return the seconds by which faults delay a message of this type."""
         slow = (fault for fault in self.faults if fault.kind == "slow-messages" and fault.at in (None, kind))
         return float(sum(fault["delay"] for fault in slow)) / 1000
 
     def open(self) -> None:
-        """From now on the session is one of its grant's."""
+        """Add the session to its grant and arm its faults."""
         self._grant.sessions.add(self._timers)
         for fault in self.faults:
             self._timers.arm(fault)
@@ -63,7 +63,7 @@ class FaultInjector:
         self.journal.add(TO_CLIENT, {"type": "(end)"})
 
     def _closes(self) -> list[tuple[str, Close]]:
-        """Return each side's Close, in their order."""
+        """Return each side's Close, in the order in which they were sent."""
         protocol = self._connection.protocol
         both = [(TO_SERVER, protocol.close_rcvd), (TO_CLIENT, protocol.close_sent)]
         if protocol.close_rcvd_then_sent is False:
@@ -76,14 +76,14 @@ class FaultInjector:
             self._grant.out_of_credit = True
 
     async def messages(self) -> AsyncIterator[str | bytes]:
-        """Yield what the client sends; a fault may come before it is answered."""
+        """Yield the client's messages; a fault may take effect before a message is answered."""
         async for message in self._connection:
             self.journal.note(TO_SERVER, message)
             await self._timers.reached(_kind(message))
             yield message
 
     async def send(self, message: str | bytes) -> None:
-        """Send one message of the agent's, or what faults make of it."""
+        """Send a message of the agent, altered by faults if there are any."""
         if self._can_write_now():
             self.journal.note(TO_CLIENT, message)
             self._write(message)
@@ -91,7 +91,7 @@ class FaultInjector:
             await self._send_in_order(message)
 
     def _can_write_now(self) -> bool:
-        """Whether nothing can befall a message, none is before it, and the socket takes it at once."""
+        """Whether no fault can alter a message, none is queued before it, and the socket takes it at once."""
         if self._sending or self._held or self.silenced or self._scripted or self._grant.faults:
             return False
         transport = self._connection.transport
@@ -99,7 +99,7 @@ class FaultInjector:
         return not blocked and self._connection.protocol.state is OPEN
 
     def _write(self, message: str | bytes) -> None:
-        """The library's own ``send`` takes three times as long: it waits for whatever may be in the way."""
+        """Bypass the library's ``send``, which takes three times as long."""
         protocol = self._connection.protocol
         if isinstance(message, str):
             protocol.send_text(message.encode())
@@ -110,7 +110,7 @@ class FaultInjector:
     async def _send_in_order(self, message: str | bytes) -> None:
         self._sending += 1
         try:
-            async with self._order:  # a message that is slow must not be overtaken
+            async with self._order:  # a delayed message must not be overtaken
                 kind = _kind(message)
                 for each in await self._altered(kind, message):
                     self.journal.note(TO_CLIENT, each)
@@ -120,7 +120,7 @@ class FaultInjector:
         await self._timers.reached(kind)
 
     async def _altered(self, kind: str, message: str | bytes) -> list[str | bytes]:
-        """Return what goes out now."""
+        """Return the messages to send now."""
         await asyncio.sleep(self.slowness(kind))
         if self.silenced:
             return []
@@ -138,7 +138,7 @@ class FaultInjector:
 
 
 def _kind(message: str | bytes) -> str:
-    """Return a message's type; empty when it has none."""
+    """Return a message's type; empty if it has none."""
     if isinstance(message, bytes):
         return AUDIO
     ours = _OURS.match(message)

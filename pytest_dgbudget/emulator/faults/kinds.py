@@ -1,6 +1,6 @@
-"""What can go wrong on demand: the vocabulary of faults, in scenarios and from a test alike. Pure.
+"""What can go wrong on demand: the kinds of faults and their parameters, for scenarios and tests. Pure.
 
-None of it is documented of the vendor; each is something that happens to who talks to servers over a network.
+The vendor documents none of this; each is something that happens to clients of servers on a network.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MALFORMED = {
 
 
 class BadFault(ValueError):
-    """What was asked for is no fault; ``key`` is the one that is wrong."""
+    """An invalid fault; ``key`` is the parameter that is wrong."""
 
     def __init__(self, key: str, why: str) -> None:
         super().__init__(f"{key}: {why}")
@@ -43,13 +43,13 @@ class Fault:
 
     @property
     def at(self) -> str | None:
-        """The type of message that it waits for, or is about; None for none, or for all."""
+        """The type of message that triggers it or that it applies to; None for none, or for all."""
         at: str | None = self.values.get("at")
         return at
 
     @property
     def timed(self) -> bool:
-        """Whether it happens at a moment of a session, and not to the handshake or to every message."""
+        """Whether it takes effect at a moment of a session, not on the handshake or on every message."""
         return "after" in self.values
 
 
@@ -85,12 +85,12 @@ def _one_of(*known: str) -> Read:
     return read
 
 
-_STATUS = whole(400, 599)  # what refuses, and may have a body
+_STATUS = whole(400, 599)  # statuses that refuse and may have a body
 _BYTES = whole(1, 1024**3)
 _MOMENT: dict[str, tuple[Read, Any]] = {"at": (_message, None), "after": (read_time, 0)}
 _DELAY: dict[str, tuple[Read, Any]] = {"delay": (read_time, REQUIRED)}
 
-# Each kind, with what its parameters take and are by default.
+# The parameters of each kind: what reads a value, and the default.
 KINDS: dict[str, dict[str, tuple[Read, Any]]] = {
     "refuse": {"status": (_STATUS, 503), "code": (_word, "EMULATED_REFUSAL")},
     "limit": {"sessions": (whole(0, 10_000), REQUIRED)},
@@ -118,7 +118,7 @@ KINDS: dict[str, dict[str, tuple[Read, Any]]] = {
 
 
 def read_fault(kind: Any, given: Mapping[str, Any]) -> Fault:
-    """Return a fault from its kind and parameters as a test or a file has them; raises BadFault."""
+    """Return a fault from its kind and parameters as a test or a file gives them; raises BadFault."""
     if not isinstance(kind, str) or kind not in KINDS:
         raise BadFault("kind", f"{shown(kind)} is no fault{nearest(shown(kind), KINDS)}")
     parameters = KINDS[kind]
@@ -141,6 +141,6 @@ def _value(kind: str, name: str, read: Read, default: Any, given: Mapping[str, A
 
 
 def nearest(name: str, known: Mapping[str, Any]) -> str:
-    """Say which known name was perhaps meant, and else all that there are."""
+    """Return a hint: the known name that was probably meant, otherwise all known names."""
     close = difflib.get_close_matches(name, known, 1)
     return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""The faults that strike a session at a moment, and what each does to its connection."""
+"""The faults that take effect at a moment of a session, and what each does to its connection."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ _CLOSE_OUT_OF_CREDIT = 1008  # the vendor documents no code
 
 
 class FaultTimers:
-    """Those of one session: armed, then struck when their moment comes, or called off before. ``struck`` is told."""
+    """The timed faults of one session: armed, then triggered at their moment or cancelled before it.
+
+    ``on_fault`` is called with each fault that is triggered.
+    """
 
     def __init__(self, connection: ServerConnection, on_fault: Callable[[Fault], None]) -> None:
-        self.silenced = False  # nothing comes through any more, in either direction
+        self.silenced = False  # nothing passes any more, in either direction
         self._connection = connection
         self._on_fault = on_fault
         self._awaiting: list[Fault] = []
@@ -41,7 +44,7 @@ class FaultTimers:
             self._awaiting.append(fault)
 
     def cancel(self, faults: Sequence[Fault]) -> None:
-        """These strike no more; one that has begun to strike goes on to its end, but a flood."""
+        """Cancel these faults; one that has begun runs to its end, except for a flood."""
         self._cancelled_faults += faults
         self._awaiting = [fault for fault in self._awaiting if not self._is_cancelled(fault)]
         for fault, timer in self._scheduled:
@@ -49,7 +52,7 @@ class FaultTimers:
                 timer.cancel()
 
     def end(self) -> None:
-        """Leave nothing behind that could still happen."""
+        """Cancel what is still pending."""
         self._awaiting.clear()
         for _, timer in self._scheduled:
             timer.cancel()
@@ -57,7 +60,7 @@ class FaultTimers:
             task.cancel()
 
     async def reached(self, kind: str) -> None:
-        """A message of this type has come or gone."""
+        """Trigger or schedule the faults that wait for this type: such a message was received or sent."""
         due = [fault for fault in self._awaiting if fault.at == kind]
         for fault in due:
             self._awaiting.remove(fault)
@@ -84,7 +87,7 @@ class FaultTimers:
             await _EFFECTS[fault.kind](self, fault)
 
     async def _silence(self, _fault: Fault) -> None:
-        """The connection stays, but neither messages nor a Close come through it."""
+        """Keep the connection, but pass neither messages nor a Close."""
         self.silenced = True
 
     async def _drop(self, fault: Fault) -> None:
@@ -111,7 +114,7 @@ class FaultTimers:
             if self._is_cancelled(fault):
                 return
             await self._connection.send(text)
-            await asyncio.sleep(0)  # while the client keeps up, sending alone lets nobody else have a turn
+            await asyncio.sleep(0)  # sending alone never yields while the client keeps up
 
     async def _malformed(self, fault: Fault) -> None:
         self._connection.transport.write(MALFORMED[fault["form"]])
@@ -120,8 +123,8 @@ class FaultTimers:
         await self._connection.send(_warning("EMULATED_OVERSIZED", fault["bytes"]))
 
     async def _out_of_credit(self, _fault: Fault) -> None:
-        """An Error, a Close, and no session any more: the vendor documents nothing of it."""
-        text = {"type": "Error", "description": "The emulator plays a project without credit.", "code": OUT_OF_CREDIT}
+        """Send an Error and a Close; no further session is let in. The vendor documents nothing about this."""
+        text = {"type": "Error", "description": "The emulated project is out of credit.", "code": OUT_OF_CREDIT}
         await self._connection.send(json.dumps(text))
         await self._connection.close(_CLOSE_OUT_OF_CREDIT, OUT_OF_CREDIT)
 
@@ -138,6 +141,6 @@ _EFFECTS: dict[str, Callable[[FaultTimers, Fault], Awaitable[None]]] = {
 
 
 def _warning(code: str, size: int) -> str:
-    """Return a Warning of so many bytes, or as few as there can be."""
+    """Return a Warning of this many bytes, or the shortest possible one."""
     shortest = json.dumps({"type": "Warning", "description": "", "code": code})
     return json.dumps({"type": "Warning", "description": "x" * (size - len(shortest)), "code": code})

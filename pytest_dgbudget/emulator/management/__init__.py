@@ -1,1 +1,1 @@
-"""The management API over HTTP, in the vendor's forms: it reads the account and makes keys."""
+"""The management API over HTTP, in the vendor's forms: it reads the project and makes keys."""

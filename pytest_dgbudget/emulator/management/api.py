@@ -1,8 +1,8 @@
-"""The management API: who may ask for what, and where the answers come from.
+"""The management API: its operations and the scopes they need.
 
 Forms are those of the vendor's OpenAPI file of 2026-07-22, errors those of its page "Errors"; the 403 for a missing
-scope is as people quote it who got one. Which scope an operation needs is inferred from the scopes' names: the vendor
-documents it for none.
+scope is quoted from people who got one. The scope that an operation needs is inferred from the scopes' names: the
+vendor documents none.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from pytest_dgbudget.emulator.project.keys import Key
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation; ``scope`` is what the key needs for it, None when any key will do."""
+    """One operation; ``scope`` is the scope that the key needs, None if any key will do."""
 
     scope: str | None
     answer: Callable[[AuthorizedRequest], Any]
 
 
 class ManagementApi:
-    """Answers for one account; ``page_base`` (0 or 1) and ``wrapped`` are those of Style."""
+    """Answers for one project; ``page_base`` (0 or 1) and ``wrapped`` are those of Style."""
 
     def __init__(self, project: Project, *, page_base: int = 0, wrapped: bool = True) -> None:
         if page_base not in (0, 1):
@@ -68,7 +68,7 @@ class ManagementApi:
         return _json(operation.answer(authorized))
 
     def _authenticate(self, request: Request) -> Key:
-        """Let in ``Token KEY`` alone: the vendor takes no JWT here."""
+        """Accept only ``Token KEY``: the vendor takes no JWT here."""
         offered = [split(value) for value in request.header("authorization")]
         for scheme, secret in offered:
             key = self._project.keyring.key(secret) if scheme == "token" else None

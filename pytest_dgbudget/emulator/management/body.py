@@ -1,6 +1,6 @@
-"""A request's body: one JSON object; what is bad about it is said by name. Pure.
+"""A request's body: one JSON object; errors name the field. Pure.
 
-That a field which is null is as good as absent, and that unknown fields are ignored, is the emulator's choice.
+The emulator's choices: a null field counts as absent, unknown fields are ignored.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class Body:
 
 
 def bad(name: str, what: str) -> Refusal:
-    """Return the refusal of a field, or of a parameter, that ``what`` is said of."""
+    """Return the refusal of a field or parameter; ``what`` completes a sentence about it."""
     return Refusal(400, "Bad Request", f"{name} {what}.")
 
 
 def _finite(value: float) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # a whole number that no float can hold
+    except OverflowError:  # an integer too large for a float
         return False
 
 
@@ -68,5 +68,5 @@ def _not_json(name: str) -> NoReturn:
 
 
 def _invalid(details: str) -> Refusal:
-    """The vendor's page "Errors" has this form and code; what the words are is the emulator's choice."""
+    """Return a refusal in the form and with the code of the vendor's page "Errors"; the words are the emulator's."""
     return Refusal(400, "INVALID_JSON", "Invalid JSON submitted.", details=f"The body can't be used: {details}.")

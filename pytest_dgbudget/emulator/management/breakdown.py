@@ -24,7 +24,7 @@ _Figures = Callable[[Sequence[UsageRecord]], dict[str, Any]]
 def usage_breakdown(request: AuthorizedRequest) -> dict[str, Any]:
     group = request.query.choice("grouping", _USAGE_GROUPS)
     records = select(request.project.settled(), request.query, "accessor", "deployment", "endpoint", "method", "tag")
-    # The vendor's file lets models alone be no null.
+    # In the vendor's file, models is the only one that can't be null.
     blank: dict[str, Any] = {**dict.fromkeys(_USAGE_GROUPS), "models": []}
     return _breakdown(records, period(request, records), [group] if group else [], blank, _usage)
 
@@ -50,7 +50,7 @@ def _breakdown(
 
 
 def _grouped(records: list[UsageRecord], groups: Sequence[str]) -> dict[tuple[Any, ...], list[UsageRecord]]:
-    """Return the records by UTC day and by what they are in each of these groups, the oldest first."""
+    """Return the records by UTC day and by their values for these groups, oldest first."""
     grouped: dict[tuple[Any, ...], list[UsageRecord]] = {}
     for record in reversed(records):
         key = (record.day.isoformat(), *((group, facet(record, group)) for group in groups))

@@ -1,7 +1,7 @@
-"""What a session is in the vendor's terms: what queries filter by and breakdowns group by. Pure.
+"""A session's properties in the vendor's terms, by which queries filter and breakdowns group. Pure.
 
-The vendor's values are those of its OpenAPI file of 2026-07-22. It shows no session of an agent; what these are there
-is the emulator's choice. Whoever got a 101 succeeded, even if an Error ended the session.
+The vendor's values are those of its OpenAPI file of 2026-07-22. It shows no agent session; their values are the
+emulator's choice. A session that got a 101 succeeded, even if an Error ended it.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def facet(record: UsageRecord, name: str) -> Any:
 
 
 def line_item(tier: str) -> str:
-    """Return a name that looks like none of the vendor's, so that nobody counts on it: it documents none for agents."""
+    """Return a name unlike the vendor's, which documents none for agents, so that no one relies on it."""
     return f"emulated::agent-{tier}"
 
 
 def select(records: Iterable[UsageRecord], query: Query, *names: str) -> list[UsageRecord]:
-    """Return the records that fit these parameters of the query."""
+    """Return the records that match these parameters of the query."""
     wanted = {name: _wanted(query, name) for name in names}
     asked = {name: value for name, value in wanted.items() if value is not None}
     return [record for record in records if all(_fits(record, *each) for each in asked.items())]

@@ -1,6 +1,6 @@
-"""What there is to filter and group by (vendor's pages "List Project Usage Fields", "… Billing Fields").
+"""Values to filter and group by (vendor's pages "List Project Usage Fields", "… Billing Fields").
 
-As in the breakdowns, days are those of UTC, only what is settled counts, and a session has neither models nor features.
+As in the breakdowns, days are UTC, only settled sessions count, and a session has neither models nor features.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from pytest_dgbudget.emulator.project.keys import Key
 from pytest_dgbudget.model import read_instant, write_instant
 
 LONGEST_TAG = 128  # characters (vendor's page "Tagging Your Usage Data")
-TOKEN_SECONDS = 30  # unless asked otherwise (OpenAPI file)
+TOKEN_SECONDS = 30  # by default (OpenAPI file)
 LONGEST_TOKEN_SECONDS = 3600  # as an older official SDK checked it; the OpenAPI file has no limit
 
 _MEMBER = {"member_id": "00000000-0000-4000-8000-000000000001", "email": "emulator@pytest-dgbudget.invalid"}
@@ -42,9 +42,9 @@ def create_key(request: AuthorizedRequest) -> dict[str, Any]:
     body = Body(request.body)
     comment, scopes, tags = body.text("comment"), body.texts("scopes"), body.texts("tags") or []
     if not comment:
-        raise bad("comment", "must be there, and a string that is not empty")
+        raise bad("comment", "is required and must be a non-empty string")
     if not scopes:
-        raise bad("scopes", "must be there, and an array of at least one string")
+        raise bad("scopes", "is required and must be an array of at least one string")
     if any(not 0 < len(tag) <= LONGEST_TAG for tag in tags):
         raise bad("tags", f"must have 1 to {LONGEST_TAG} characters each")
     expires = _expires(request.project, body)
@@ -69,7 +69,7 @@ def grant_token(request: AuthorizedRequest) -> dict[str, Any]:
 
 
 def _expires(project: Project, body: Body) -> datetime | None:
-    """The vendor takes one of two fields."""
+    """Return when the key expires, from one of two fields; None for never."""
     date, seconds = body.text("expiration_date"), body.number("time_to_live_in_seconds")
     if date is not None and seconds is not None:
         raise bad("time_to_live_in_seconds", "can't be given together with expiration_date")
@@ -122,5 +122,5 @@ def _listed(key: Key) -> dict[str, Any]:
 
 
 def _expiration(key: Key) -> dict[str, str]:
-    """A key that never expires has no such field: the vendor's file lets it be no null."""
+    """Return the field, or none for a key that never expires: in the vendor's file it can't be null."""
     return {} if key.expires is None else {"expiration_date": write_instant(key.expires)}

@@ -1,7 +1,7 @@
-"""The models that the emulator says there are (vendor's pages "List Models" and "Get a Model").
+"""The models that the emulator lists (vendor's pages "List Models" and "Get a Model").
 
-A few of the vendor's names, for clients that want to see a list; their ids, versions and qualities are made up, since
-the emulator has no model at all.
+A few of the vendor's names, for clients that expect a list; their ids, versions and properties are made up, since the
+emulator has no models.
 """
 
 from __future__ import annotations

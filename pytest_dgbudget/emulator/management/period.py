@@ -1,4 +1,4 @@
-"""The days that a breakdown or a list of fields is about, both ends included, in UTC.
+"""The UTC days that a breakdown or a list of fields covers, both ends included.
 
 The emulator's choice, where the vendor documents nothing: without ``start`` it begins with the first session, without
 ``end`` it ends today.

@@ -1,7 +1,7 @@
-"""The parameters behind a URL's question mark; what is bad about them is said by name. Pure.
+"""The parameters of a URL's query; errors name the parameter. Pure.
 
-The emulator's choices, where the vendor documents nothing: UTC when there is no offset, a date alone as ``end`` means
-the whole of that day, unknown parameters are ignored, and one that is given twice is refused.
+The emulator's choices, where the vendor documents nothing: times without an offset are UTC, a date alone as ``end``
+means the whole of that day, unknown parameters are ignored, and one that is given twice is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MOMENT = re.compile(rf"{_DATE}{_TIME}(\.[0-9]{{1,9}})?(Z|[+-][0-9]{{2}}:[0-9]{{
 
 
 class Query:
-    """Every method returns None, or what it is told to, for a parameter that is absent; raises Refusal."""
+    """Every method returns None, or the default, for a parameter that is absent; raises Refusal."""
 
     def __init__(self, text: str) -> None:
         self._values = parse_qs(text, keep_blank_values=True)
@@ -45,7 +45,7 @@ class Query:
         return value if value is None else _known(name, value, known)
 
     def choices(self, name: str, known: Sequence[str]) -> list[str]:
-        """Several: the parameter repeated, or one JSON array, as the vendor's sample has it."""
+        """Return several values: the parameter repeated, or one JSON array, as in the vendor's sample."""
         values = self._values.get(name, [])
         if len(values) == 1 and values[0].startswith("["):
             values = _json_strings(name, values[0])
@@ -91,7 +91,7 @@ def _json_strings(name: str, text: str) -> list[str]:
 
 
 def _day(name: str, text: str, form: str) -> date:
-    if re.fullmatch(_DATE, text):  # Python 3.11 reads more than the vendor documents
+    if re.fullmatch(_DATE, text):  # Python 3.11 accepts more forms than the vendor documents
         try:
             return date.fromisoformat(text)
         except ValueError:

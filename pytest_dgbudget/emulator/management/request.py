@@ -1,4 +1,4 @@
-"""What every operation of the management API is given."""
+"""The argument of every operation of the management API."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pytest_dgbudget.emulator.project.keys import Key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """Where the vendor's file and its guide differ.
+    """Choices where the vendor's file and its guide differ.
 
-    ``page_base`` is the number of the first page, ``wrapped`` whether one request comes inside ``{"request": …}``.
+    ``page_base`` is the number of the first page, ``wrapped`` whether a single request is inside ``{"request": …}``.
     """
 
     page_base: int
@@ -22,7 +22,7 @@ class Style:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizedRequest:
-    """A request that was let in; ``ids`` are those behind the project's, as UUIDs are written."""
+    """A request with a valid key; ``ids`` are those after the project's, as UUIDs are written."""
 
     project: Project
     style: Style

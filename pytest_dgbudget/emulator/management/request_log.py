@@ -1,6 +1,6 @@
 """The request log: rows, filters, pages (vendor's pages "List Project Requests" and "Get a Project Request").
 
-A row's form is that of the vendor's examples, which show other products than the agent.
+A row's form is that of the vendor's examples, which show products other than the agent.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pytest_dgbudget.emulator.project.billing import Project, UsageRecord
 from pytest_dgbudget.model import write_instant
 
 _FILTERS = ("accessor", "request_id", "deployment", "endpoint", "method", "status")
-_LAST_PAGE = 10**9 - 1  # what the query reads
+_LAST_PAGE = 10**9 - 1  # the query reads nine digits
 
 
 def list_requests(request: AuthorizedRequest) -> dict[str, Any]:
     """Return one page, the newest session first.
 
-    The vendor does not document with which number pages begin: one below ``page_base`` is the first page.
+    The vendor does not document the number of the first page: a number below ``page_base`` is the first page.
     """
     base = request.style.page_base
     limit = request.query.whole("limit", default=10, low=1, high=1000)

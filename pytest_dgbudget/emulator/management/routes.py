@@ -1,4 +1,4 @@
-"""Which operation a request is for; the vendor's others, by name. Pure."""
+"""Which operation a request is for, and the vendor's operations that are not emulated. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Generic, NoReturn, TypeVar
 
 from pytest_dgbudget.emulator.http import Refusal
 
-# What else the vendor's file of 2026-07-22 has. A program that needs one of these must not take silence for success.
+# The other operations of the vendor's file of 2026-07-22. A program that needs one must not take silence for success.
 NOT_EMULATED = (
     "GET /v1/agent/settings/think/models",
     "POST /v1/listen",
@@ -47,14 +47,14 @@ T = TypeVar("T")
 
 
 class Routes(Generic[T]):
-    """Finds what serves ``METHOD /path`` among operations that are written like those above."""
+    """Finds the operation for ``METHOD /path`` among operations written like those above."""
 
     def __init__(self, operations: Iterable[tuple[str, T]]) -> None:
         self._emulated = [(*_parsed(operation), serves) for operation, serves in operations]
         self._others = [_parsed(operation) for operation in NOT_EMULATED]
 
     def find(self, method: str, path: str) -> tuple[T, tuple[str, ...]]:
-        """Return it and the ids in the path; raise Refusal for what is not emulated, and for what there is not."""
+        """Return it and the ids in the path; raises Refusal for what is not emulated or does not exist."""
         method = "GET" if method == "HEAD" else method
         methods = []
         for known, pattern, serves in self._emulated:

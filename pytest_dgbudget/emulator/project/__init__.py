@@ -1,1 +1,1 @@
-"""The project that the emulator plays: its keys, its clock, its prices, and what its sessions used."""
+"""The emulated project: its keys, its clock, its prices, and what its sessions used."""

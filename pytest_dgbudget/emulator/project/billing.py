@@ -1,8 +1,9 @@
-"""The account: what each session used, when that is settled, and what is left of the credit.
+"""The project's bill: what each session used, when that is settled, and the credit that is left.
 
 The vendor bills connection time (its page "Build a Voice Agent"). It documents neither where that begins and ends, nor
-how it is rounded, nor when it is settled. The emulator's choices: from the 101 to the socket's end, in milliseconds,
-a fixed lag after it; a session that is still open is in no list; one without accepted Settings is Standard.
+how it is rounded, nor when it is settled. The emulator's choices: from the 101 until the socket is closed, in
+milliseconds, settled after a fixed lag; a session that is still open is in no list; one without accepted Settings is
+Standard.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from pytest_dgbudget.emulator.project.credentials import Keyring
 from pytest_dgbudget.emulator.project.keys import Key
 from pytest_dgbudget.emulator.project.prices import STANDARD, USD_PER_MINUTE, price_table, tier
 
-CREDIT_USD = 200.0  # what the vendor gives for free
+CREDIT_USD = 200.0  # the vendor's free credit
 SETTLEMENT_LAG = 0.3  # seconds
 
 
 def round_usd(amount: float) -> float:
-    """Drop what floats add: a millisecond costs 1.25 millionths of a dollar."""
+    """Round away float errors: a millisecond costs 1.25 millionths of a dollar."""
     return round(amount, 8)
 
 
@@ -31,7 +32,7 @@ def round_usd(amount: float) -> float:
 class UsageRecord:
     """A session that has ended. ``accessor`` is the id of its key; ``settles_at`` is in seconds of the clock.
 
-    ``price`` is that of a minute, in USD.
+    ``price`` is in USD per minute.
     """
 
     request_id: str
@@ -53,12 +54,12 @@ class UsageRecord:
 
     @property
     def day(self) -> date:
-        """The UTC day it counts on: the one it began on, which is the emulator's choice."""
+        """The UTC day on which it counts: the one on which it began, which is the emulator's choice."""
         return self.created.date()
 
 
 class OpenSession:
-    """A session from its 101 on. Its tags are those of its key and of its Settings."""
+    """A session from its 101 on. Its tags are those of its key and its Settings."""
 
     def __init__(self, request_id: str, key: Key, clock: Clock, book: Callable[[OpenSession, float], None]) -> None:
         self.request_id = request_id
@@ -77,14 +78,14 @@ class OpenSession:
         self.tier = tier(agent)
 
     def close(self) -> None:
-        """Book it; to be called once, when its socket has closed."""
+        """Book the session; to be called once, when its socket is closed."""
         self._book(self, self._clock.seconds())
 
 
 class Project:
-    """One project, its keys and one balance: all for as long as the emulator runs.
+    """One project with its keys and one balance; it lives as long as the emulator runs.
 
-    ``settlement_lag`` is in seconds, ``prices`` in USD per minute, by tier: those that differ from the shipped ones.
+    ``settlement_lag`` is in seconds, ``prices`` in USD per minute, by tier: those that differ from the built-in ones.
     """
 
     def __init__(
@@ -107,14 +108,14 @@ class Project:
         return OpenSession(request_id, key, self.clock, self._book)
 
     def records(self) -> list[UsageRecord]:
-        """Return what has ended, the newest first, settled or not."""
+        """Return the sessions that have ended, newest first, settled or not."""
         return sorted(self._records, key=lambda record: record.created, reverse=True)
 
     def is_settled(self, record: UsageRecord) -> bool:
         return self.clock.seconds() >= record.settles_at
 
     def settled(self) -> list[UsageRecord]:
-        """Return what breakdowns and balance count."""
+        """Return the settled sessions, which breakdowns and balance count."""
         return [record for record in self.records() if self.is_settled(record)]
 
     def balance_usd(self) -> float:

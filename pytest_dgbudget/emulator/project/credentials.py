@@ -1,4 +1,4 @@
-"""Who is let in: the project's keys, the temporary tokens that they grant, and what is said to the others."""
+"""Authentication: the project's keys, the temporary tokens that they grant, and the message for invalid ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pytest_dgbudget.emulator_keys import KEY_PREFIX, TOKEN_PREFIX, is_emulated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """A temporary token; what it opens is its key's."""
+    """A temporary token; sessions that it opens are its key's."""
 
     secret: str = field(repr=False)
     key: Key
@@ -26,7 +26,7 @@ class Token:
 
 
 class Keyring:
-    """One project's keys, the owner's first, and the tokens that are out. Secrets are compared in constant time."""
+    """One project's keys, the owner's first, and their tokens. Secrets are compared in constant time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -50,9 +50,9 @@ class Keyring:
         return key
 
     def grant(self, key: Key, seconds: float) -> Token:
-        """Return a token that opens agent sessions in the key's name. One that is open outlives it, as at the vendor.
+        """Return a token that opens agent sessions in the key's name; they outlive the token, as at the vendor.
 
-        That it outlives its key as well is the emulator's choice.
+        That the token outlives its key is the emulator's choice.
         """
         now = self._clock.now()
         self._tokens = [token for token in self._tokens if token.expires > now]
@@ -62,25 +62,25 @@ class Keyring:
         return token
 
     def all(self) -> list[Key]:
-        """Return all that were not deleted, the expired ones as well, the oldest first."""
+        """Return all keys that were not deleted, including expired ones, oldest first."""
         return list(self._keys.values())
 
     def get(self, key_id: str) -> Key | None:
         return self._keys.get(key_id)
 
     def delete(self, key_id: str) -> None:
-        """What it opened stays open; there is no call at the vendor that closes a session."""
+        """Delete the key. Its sessions stay open: the vendor has no call that closes a session."""
         del self._keys[key_id]
 
     def expired(self, key: Key) -> bool:
         return key.expired(self._clock.now())
 
     def key(self, secret: str) -> Key | None:
-        """Return the key that this is, if it still holds."""
+        """Return the key with this secret, unless it has expired."""
         return next((key for key in self.all() if same_key(secret, key.secret) and not self.expired(key)), None)
 
     def authenticate(self, secret: str) -> Key | None:
-        """Return the key in whose name this secret, a key's or a token's, opens a session; None if it opens none."""
+        """Return the key for this secret, its own or one of its tokens'; None if the secret is invalid or expired."""
         now = self._clock.now()
         held = (token for token in self._tokens if token.expires > now)
         granted = next((token.key for token in held if same_key(secret, token.secret)), None)
@@ -99,7 +99,7 @@ def split(authorization: str) -> tuple[str, str]:
 
 
 def complaint(keys: Iterable[str]) -> str:
-    """Return the vendor's words, and to whoever brought a key of somebody else's, where it is; never the key."""
+    """Return the vendor's message, with a hint if no key, or one not the emulator's, was sent; never the key."""
     keys = [key for key in keys if key]
     message = "Invalid credentials."
     if not keys:
@@ -110,9 +110,9 @@ def complaint(keys: Iterable[str]) -> str:
 
 
 def _web_token(issued: datetime, expires: datetime) -> str:
-    """Return a JSON Web Token that is one of ours at first sight; nobody here reads it, and it is known by heart.
+    """Return a JSON Web Token recognisable as the emulator's; it is compared as a whole and never parsed here.
 
-    What the vendor's say is not documented; clients may look for ``exp``.
+    The claims of the vendor's tokens are not documented; clients may look for ``exp``.
     """
     claims = {"iat": int(issued.timestamp()), "exp": int(expires.timestamp()), "jti": str(uuid4())}
     parts = ({"kid": "dgemu", "alg": "HS256", "typ": "JWT"}, claims)

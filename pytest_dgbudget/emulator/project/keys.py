@@ -1,7 +1,7 @@
 """API keys and what each may do. Pure.
 
-Scopes and roles: the vendor's page "Working With Roles & API Scopes". It documents no endpoint's scope; which one needs
-which is inferred from the names.
+Scopes and roles: the vendor's page "Working With Roles & API Scopes". It does not document the scope that an endpoint
+needs; that is inferred from the names.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import datetime
 
 _MEMBER = ("project:read", "project:write", "keys:read", "keys:write", "usage:read", "usage:write")
 _ADMIN = (*_MEMBER, "billing:read")
-# Of what admins and owners may do with members, invites and other owners, the emulator has nothing.
+# Members, invites and other owners, which admins and owners may manage, are not emulated.
 ROLES: dict[str, tuple[str, ...]] = {
     "member": _MEMBER,
     "admin": _ADMIN,
@@ -21,7 +21,7 @@ ROLES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """``id`` is what the vendor calls accessor where usage is shown; ``expires`` is None for never."""
+    """``id`` is called accessor in the vendor's usage pages; ``expires`` is None for never."""
 
     id: str
     secret: str = field(repr=False)

@@ -1,12 +1,12 @@
 """What a minute costs: the tier that Settings ask for, and its price. Pure.
 
-Which models are managed and in which tier: the vendor's page "Voice Agent LLM Models" (copies of August to October
-2026). Prices: the vendor's own page could not be read; other people's copies of it from 2026-06-25, pay as you go;
-Standard was looked at again on 2026-09-28. What they were later is not known, hence ``--price``.
+Managed models and their tiers: the vendor's page "Voice Agent LLM Models" (copies of August to October 2026). Prices:
+the vendor's own page could not be read; they are from other people's copies of 2026-06-25, pay as you go; Standard was
+checked again on 2026-09-28. Later prices are not known, hence ``--price``.
 
-The emulator's choices, where the vendor documents nothing: the first of several fallbacks decides; an endpoint of
-one's own makes the LLM one's own, except in Groq's listed model, which always needs one; any voice but Deepgram's is
-one's own; a managed model that is in neither list is Standard; a later UpdateThink changes no tier.
+The emulator's choices, where the vendor documents nothing: the first of several fallbacks decides; a custom endpoint
+makes a custom LLM, except for Groq's listed model, which always needs one; any voice but Deepgram's is a custom voice;
+a managed model that is in neither list is Standard; a later UpdateThink does not change the tier.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def tier(agent: Mapping[str, Any]) -> str:
 
 
 def price_table(changes: Mapping[str, float]) -> dict[str, float]:
-    """Return the shipped prices with these in their place; ValueError names a tier that there is not."""
+    """Return the built-in prices with these changes; raises ValueError for an unknown tier."""
     unknown = sorted(set(changes) - set(USD_PER_MINUTE))
     if unknown:
         raise ValueError(f"there is no tier {unknown[0]!r}: {', '.join(USD_PER_MINUTE)}")

@@ -1,4 +1,4 @@
-"""Reusable agents: those that Settings name by an id, in a JSON file of ``{id: agent}``. Pure, but for reading it."""
+"""Reusable agents, which Settings name by an id: a JSON file of ``{id: agent}``. Pure, except for reading it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Agents = Mapping[str, Mapping[str, Any]]  # by their id, as UUIDs are written; e
 
 
 def read_agents(path: Path) -> Agents:
-    """Return what is in the file; raises ValueError with the reason."""
+    """Return the agents of a file; raises ValueError with the reason."""
     try:
         require_file(path)
         agents = json.loads(path.read_bytes())

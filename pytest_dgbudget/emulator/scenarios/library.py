@@ -1,4 +1,4 @@
-"""Scenario files on the disk: found by ``FILE`` or ``FILE::NAME``, read again when they have changed."""
+"""Scenario files on disk: found by ``FILE`` or ``FILE::NAME``, read again when they have changed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pytest_dgbudget.emulator.scenarios.toml import BadScenario, parse
 
 
 class Library:
-    """``find`` is called for every session: what it has read, it keeps for as long as the file stays as it is."""
+    """Keeps the files that ``find`` has read, until they change: it is called for every session."""
 
     def __init__(self) -> None:
         self._read: dict[Path, tuple[tuple[int, int], tuple[Scenario, ...]]] = {}
 
     def find(self, reference: str) -> Scenario:
-        """Return the scenario of this name, without one the first of the file; raises BadScenario."""
+        """Return the scenario of this name, or the first of the file if none is named; raises BadScenario."""
         file, _, name = reference.partition("::")
         if "\0" in file:
             raise BadScenario(f"{file!r} names no file: it has a null byte")

@@ -1,4 +1,4 @@
-"""The text of a TOML file: what it says, and on which line. Pure."""
+"""The text of a TOML file: its values, and the lines on which they are. Pure."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _TOKEN = re.compile(
 
 
 class BadSource(ValueError):
-    """A text that is no TOML, or more than can be read: where it is wrong, and the reason."""
+    """A text that is not TOML, or can't be read: the place and the reason."""
 
     def __init__(self, where: str, why: str) -> None:
         super().__init__(f"{where}: {why}")
 
 
 def read_source(text: str) -> dict[str, Any]:
-    """Return what a text says; raises BadSource."""
+    """Return the values of a text; raises BadSource."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -43,14 +43,14 @@ def read_source(text: str) -> dict[str, Any]:
 
 
 def line_of(text: str, place: Place) -> int | None:
-    """Return the line on which the statement begins that brings a value; None when there is no such value."""
+    """Return the line on which the statement that defines a value begins; None if the value does not exist."""
     ends = _ends_of_statements(text)
     n = bisect_left(ends, True, key=lambda end: _has(tomllib.loads(text[:end]), place))
     return None if n == len(ends) else text.count("\n", 0, ends[n - 1] if n else 0) + 1
 
 
 def _ends_of_statements(text: str) -> list[int]:
-    """Return where TOML may end: behind each line that leaves neither a text nor a bracket open."""
+    """Return where TOML may end: after each line that leaves neither a string nor a bracket open."""
     ends, depth = [], 0
     for token in _TOKEN.finditer(text):
         depth += (token[0] in "[{") - (token[0] in "]}")
@@ -60,7 +60,7 @@ def _ends_of_statements(text: str) -> list[int]:
 
 
 def _has(data: Any, place: Place) -> bool:
-    """Tell whether a value is there; a key inside an inline table is."""
+    """Return whether a value exists, be it inside an inline table."""
     try:
         for part in place:
             data = data[part]
@@ -70,7 +70,7 @@ def _has(data: Any, place: Place) -> bool:
 
 
 def _line_of_failure(text: str) -> int:
-    """Return the line with which the parser itself begins to fail."""
+    """Return the line from which on the parser itself fails."""
     lines = text.split("\n")
     return bisect_left(range(len(lines)), True, key=lambda n: _fails("\n".join(lines[: n + 1]))) + 1
 
@@ -78,7 +78,7 @@ def _line_of_failure(text: str) -> int:
 def _fails(text: str) -> bool:
     try:
         tomllib.loads(text)
-    except tomllib.TOMLDecodeError:  # a beginning may well be cut off in the middle of something
+    except tomllib.TOMLDecodeError:  # expected: the text may be cut in the middle of a statement
         return False
     except (ValueError, RecursionError):
         return True

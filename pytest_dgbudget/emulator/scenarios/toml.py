@@ -1,4 +1,4 @@
-"""Scenarios in TOML: what may stand in a file, and what is said of one that is wrong (docs/emulator.md). Pure."""
+"""Scenarios in TOML: the keys of a file, and the messages about invalid ones (docs/emulator.md). Pure."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _ALWAYS_NAMED = ("text", "result")
 
 
 class BadScenario(ValueError):
-    """A file that can't be played: the message has the file, the line, the key and the reason."""
+    """An invalid scenario file; the message has the file, the line, the key and the reason."""
 
 
 def parse(source: str, *, file: str, read_sound: ReadSound, read_agents: ReadAgents) -> tuple[Scenario, ...]:
     """Return the scenarios of a file's text; raises BadScenario.
 
-    ``read_sound`` takes what ``audio`` says, ``read_agents`` what ``agents`` says; they raise ValueError.
+    ``read_sound`` gets the value of ``audio``, ``read_agents`` that of ``agents``; both raise ValueError.
     """
     return _Reader(source, file, read_sound, read_agents).scenarios()
 
