@@ -4,7 +4,7 @@ DgBudgetError
 ├── BudgetError                       a budget ended or refused a session
 │   ├── BudgetExceeded                it cut the session in mid-flight
 │   └── BudgetExhausted               it refused the session before it was opened
-├── SessionClosed (ConnectionError)   the session ended while it was still wanted
+├── SessionClosed (ConnectionError)   the session ended while it was still in use
 ├── HandshakeRefused (ConnectionError)  the vendor refused or never completed the handshake
 ├── AgentError                        the agent answered with an Error or refused an injection
 ├── ExpectTimeout (TimeoutError)      an awaited message did not arrive in time
