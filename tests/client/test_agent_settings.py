@@ -62,13 +62,13 @@ def test_without_tags_none_appear() -> None:
     assert "tags" not in load_settings({}, None, ())
 
 
-def test_one_text_is_no_list_of_tags() -> None:
+def test_a_string_is_not_a_list_of_tags() -> None:
     with pytest.raises(SettingsError, match="list"):
         load_settings({}, None, "smoke")
 
 
 @pytest.mark.parametrize("tags", ["smoke", 5])
-def test_settings_whose_tags_are_no_list_are_refused_when_tags_are_added(tags: Any) -> None:
+def test_tags_can_only_be_added_to_a_list(tags: Any) -> None:
     with pytest.raises(SettingsError):
         load_settings({"tags": tags}, None, ["t"])
 

@@ -42,7 +42,7 @@ class Clock:
         return [len(frame) for _, frame in self.sent]
 
     def lateness(self, pace: float = 1.0) -> list[float]:
-        """Return how many seconds behind its instant each frame went out."""
+        """Return how many seconds after its instant each frame went out."""
         return [at - (START + n * FRAME_MS / 1000 / pace) for n, (at, _) in enumerate(self.sent)]
 
 
@@ -71,7 +71,7 @@ def test_frame_n_goes_out_at_its_instant_and_nothing_drifts(clock: Clock) -> Non
     assert max(clock.lateness()) < 0.015
 
 
-def test_who_was_held_up_catches_up() -> None:
+def test_pacing_catches_up_after_a_delay() -> None:
     class Stalled(Clock):
         async def send(self, frame: bytes) -> None:
             await super().send(frame)
@@ -98,27 +98,27 @@ def test_without_a_pace_nothing_waits() -> None:
 
 
 @pytest.mark.parametrize("pace", [1.0, None])
-def test_no_audio_is_no_frame_and_no_wait(pace: float | None) -> None:
+def test_empty_audio_sends_nothing_and_does_not_wait(pace: float | None) -> None:
     clock = paced(b"", pace=pace)
     assert (clock.sent, clock.now) == ([], START)
 
 
 @pytest.mark.parametrize("pace", [0.0, -1.0, math.nan])
-def test_a_pace_that_is_none_is_refused_before_anything_is_sent(pace: float) -> None:
+def test_a_bad_pace_is_refused_before_anything_is_sent(pace: float) -> None:
     clock = Clock()
     with pytest.raises(SettingsError, match="pace"):
         paced(bytes(FRAME_BYTES), pace=pace, clock=clock)
     assert clock.sent == []
 
 
-def test_what_bytes_tell_no_time_of_goes_only_without_a_pace() -> None:
+def test_audio_of_unknown_duration_is_sent_only_without_a_pace() -> None:
     opus = AudioFormat("opus", 48000)
     with pytest.raises(SettingsError, match="opus"):
         paced(bytes(10_000), format_=opus)
     assert sum(paced(bytes(10_000), format_=opus, pace=None).sizes) == 10_000
 
 
-def test_a_rate_that_20_ms_do_not_divide_takes_as_long_as_it_plays() -> None:
+def test_a_rate_not_divisible_into_20_ms_takes_as_long_as_it_plays() -> None:
     clock = paced(bytes(2 * 11025 * 60), format_=AudioFormat("linear16", 11025))
     assert clock.now - START == pytest.approx(60, abs=0.03)
 
@@ -163,13 +163,13 @@ def test_a_wav_of_another_form_is_refused_with_both(tmp_path: Path, fields: dict
     assert "linear16, mono, at 16000 Hz" in str(refused.value)
 
 
-def test_samples_that_the_settings_compress_fit_no_wav(tmp_path: Path) -> None:
+def test_a_wav_is_refused_when_the_settings_promise_compressed_audio(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="mulaw"):
         read_audio(wav(tmp_path / "a.wav", width=1, rate=8000), AudioFormat("mulaw", 8000))
 
 
 @pytest.mark.parametrize("content", [b"", b"no RIFF at all", b"RIFF\x10\0\0\0WAVEfmt "], ids=["empty", "text", "torn"])
-def test_a_file_that_is_no_wav_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_wav_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.wav").write_bytes(content)
     with pytest.raises(SettingsError, match=r"a\.wav can't be read as a WAV file"):
         read_audio(tmp_path / "a.wav", LINEAR16)

@@ -1,4 +1,4 @@
-"""When is a reply whole, and what belongs to it?"""
+"""When is a reply complete, and what belongs to it?"""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ def test_the_call_is_one() -> None:
     ids=[
         "the shortest",
         "in sentences",
-        "behind a greeting whose audio was still coming",
-        "behind audio of before",
+        "after a greeting whose audio was still coming",
+        "after audio from before",
         "words before a function call are not the last",
         "a function call first",
         "an agent that does not echo",
         "another's words are no echo",
     ],
 )
-def test_a_turn_is_whole_with_the_end_of_the_audio_behind_the_agents_words(messages: list[Message], reply: str) -> None:
+def test_a_turn_is_complete_when_the_audio_after_the_agents_words_ends(messages: list[Message], reply: str) -> None:
     assert end_of_turn(messages, "hi") == len(messages)
     assert reply_of(messages, "hi") == reply
     assert [end_of_turn(messages[:length], "hi") for length in range(len(messages))] == [None] * len(messages)
 
 
 @pytest.mark.parametrize("later", [CALL, DONE, HELLO, UNKNOWN], ids=lambda message: message.type)
-def test_what_follows_a_whole_turn_is_no_part_of_it(later: Message) -> None:
+def test_what_follows_a_complete_turn_is_not_part_of_it(later: Message) -> None:
     assert end_of_turn([HI, HELLO, DONE, later, DONE], "hi") == 3
 
 
@@ -71,7 +71,7 @@ def test_what_follows_a_whole_turn_is_no_part_of_it(later: Message) -> None:
     [[], [HI], [HI, DONE], [HI, HELLO], [HI, HELLO, SPEAKING], [HI, HELLO, CALL, DONE], [HELLO, HI, DONE]],
     ids=lambda messages: " ".join(message.type for message in messages),
 )
-def test_until_then_it_is_not_whole(messages: list[Message]) -> None:
+def test_until_then_it_is_not_complete(messages: list[Message]) -> None:
     assert end_of_turn(messages, "hi") is None
 
 
@@ -81,7 +81,7 @@ ANY_WITHOUT_ECHO = st.lists(st.sampled_from([OTHER, HELLO, DONE, CALL]), max_siz
 
 @settings(deadline=None)
 @given(ANY, ANY_WITHOUT_ECHO)
-def test_what_comes_later_changes_no_turn_that_was_whole(before: list[Message], later: list[Message]) -> None:
+def test_later_messages_do_not_change_a_complete_turn(before: list[Message], later: list[Message]) -> None:
     messages = [*before, HELLO, DONE]
     length = end_of_turn(messages, "hi")
     assert length is not None
@@ -89,7 +89,7 @@ def test_what_comes_later_changes_no_turn_that_was_whole(before: list[Message], 
     assert end_of_turn(messages + later, "hi") == length
 
 
-def test_a_greeting_that_ends_before_the_echo_is_no_reply() -> None:
+def test_a_greeting_that_ends_before_the_echo_is_not_a_reply() -> None:
     done = message("AgentAudioDone")
     messages = [said("assistant", "Hello!"), done]
     assert end_of_turn(messages, "hi", "Hello!") is None

@@ -288,7 +288,7 @@ def test_an_agent_url_with_credentials_is_refused_without_its_password() -> None
 # Where settings go
 
 
-def test_the_key_is_never_shown_and_stays_behind() -> None:
+def test_the_key_is_never_shown_and_not_in_the_json() -> None:
     settings = resolved(environment=KEY)
     assert settings.api_key == SECRET
     assert SECRET not in repr(settings)
@@ -309,7 +309,7 @@ def test_flags_are_spelled_as_their_names() -> None:
 # The key
 
 
-def test_what_comes_with_a_copied_key_is_left_behind() -> None:
+def test_blanks_around_a_copied_key_are_dropped() -> None:
     settings = resolved(environment={"DEEPGRAM_API_KEY": f" {SECRET}\r\n"})
     assert (settings.api_key, settings.target) == (SECRET, "live")
     blank = resolved(environment={"DEEPGRAM_API_KEY": " \n"})
