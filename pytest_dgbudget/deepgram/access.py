@@ -1,4 +1,4 @@
-"""Whose statement it is."""
+"""Access to the management API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiAccess:
-    """Whose statement it is, and where; ``project`` None: the only one that the key sees."""
+    """Where the statement is, and with which key; ``project`` None: the only one that the key can see."""
 
     api_url: str
     project: str | None

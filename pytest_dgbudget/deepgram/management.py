@@ -18,7 +18,7 @@ from pytest_dgbudget.rules.reconciliation import VendorRow
 # The most that the vendor gives at once (OpenAPI file, requests, limit).
 _ROWS_PER_PAGE = 1000
 _MOST_PAGES = 2000
-_NO_TAGS = "the breakdown shows no tags, so ours can't be told from other traffic of the project"
+_NO_TAGS = "the breakdown shows no tags, so the run's sessions can't be told apart from the project's other traffic"
 _REFUSED = {401, 403}
 _NOT_FOUND = 404
 
@@ -26,19 +26,19 @@ _NOT_FOUND = 404
 class ManagementApi:
     """Reads what is under one tag, and single requests. All calls but ``find_project`` need ``project``.
 
-    Each may raise ReconciliationError. ``patience`` bounds its tries and pauses, and each wait for the network; an
-    answer that trickles may take longer than it.
+    Each may raise ReconciliationError. ``timeout`` limits its tries and pauses, and each wait for the network; an
+    answer that trickles in may take longer.
     """
 
-    def __init__(self, access: ApiAccess, tag: str, patience: Timeout) -> None:
+    def __init__(self, access: ApiAccess, tag: str, timeout: Timeout) -> None:
         self.project = access.project
         self._tag = tag
         self._project_answers = False
-        self._patience = patience
+        self._timeout = timeout
         self._transport = Transport(access.api_url, access.key)
 
     def find_project(self) -> None:
-        """Take the key's only project where none was named."""
+        """Use the key's only project where none was named."""
         if self.project is not None:
             return
         projects = objects_in(self._get("the projects", "/v1/projects"), "projects")
@@ -47,17 +47,17 @@ class ManagementApi:
             found = f"{len(ids)} projects ({', '.join(ids[:5])})" if ids else "no project"
             raise ReconciliationError(self._transport.safe(f"the key sees {found}; name one with --dg-project"))
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", ids[0]) or self._transport.safe(ids[0]) != ids[0]:
-            raise ReconciliationError("the key's project has an id that can be none; name it with --dg-project")
+            raise ReconciliationError("the id of the key's project is not valid; name the project with --dg-project")
         self.project = ids[0]
 
     def request(self, request_id: str) -> VendorRow | None:
-        """Return the row of one request; None where the statement has none."""
+        """Return the row of one request; None where it is not in the statement."""
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,200}", request_id):
-            return None  # What the vendor never gave out can't be in its statement, and must not become a path.
+            return None  # No id of the vendor's: it can't be in the statement, and must not become a path.
         try:
             body = self._get(f"request {request_id}", self._path(f"requests/{request_id}"))
         except ReconciliationError as error:
-            # Where the project itself is not there, none of its requests is.
+            # Where the project itself is not found, that says nothing about its requests.
             if error.status == _NOT_FOUND and self._project_answers:
                 return None
             raise
@@ -65,14 +65,14 @@ class ManagementApi:
         wrapped = body.get("request")
         return row_of(wrapped if isinstance(wrapped, dict) else body, self._tag, request_id)
 
-    def requests(self, start: datetime, end: datetime, patience: Timeout) -> Iterator[list[VendorRow]]:
-        """Yield the Voice Agent's rows of a period, page by page, until a short one; within a time of its own."""
+    def requests(self, start: datetime, end: datetime, timeout: Timeout) -> Iterator[list[VendorRow]]:
+        """Yield the Voice Agent's rows of a period, page by page, up to a short page; with a timeout of its own."""
         query = [("endpoint", "agent"), ("start", instant(start)), ("end", instant(end)), ("limit", _ROWS_PER_PAGE)]
         page: int | None = None
-        met: set[str] = set()
+        seen: set[str] = set()
         for _ in range(_MOST_PAGES):
             asked = query if page is None else [*query, ("page", page)]
-            body = self._get("the requests", self._path("requests"), asked, patience=patience)
+            body = self._get("the requests", self._path("requests"), asked, timeout=timeout)
             entries = objects_in(body, "requests")
             self._project_answers = True
             rows = [row for entry in entries if (row := row_of(entry, self._tag)) is not None]
@@ -80,12 +80,12 @@ class ManagementApi:
             if len(entries) < (page_number(body.get("limit")) or _ROWS_PER_PAGE):
                 return
             found = {row.request_id for row in rows}
-            # Which number the first page has is not documented: page 1 may be that one again.
-            if found <= met and page != 1:
-                raise ReconciliationError("the requests don't end: a page has nothing but what was on earlier ones")
-            met |= found
+            # The number of the first page is not documented: page 1 may be the first one again.
+            if found <= seen and page != 1:
+                raise ReconciliationError("the list of requests does not end: a page has only rows of earlier pages")
+            seen |= found
             page = (page_number(body.get("page")) or 0) + 1 if page is None else page + 1
-        raise ReconciliationError(f"the requests don't end: {_MOST_PAGES} pages were read")
+        raise ReconciliationError(f"the list of requests does not end: {_MOST_PAGES} pages were read")
 
     def agent_time(self, first: str, last: str) -> int:
         """Return the agent hours of these UTC days (YYYY-MM-DD) under the tag, in milliseconds."""
@@ -103,7 +103,7 @@ class ManagementApi:
         return [("grouping", "tags"), ("tag", self._tag), ("start", first), ("end", last)]
 
     def _total(self, body: Mapping[str, Any], field: str, scale: int) -> int:
-        """Add up what is under our tag: the vendor groups by a session's whole set of tags."""
+        """Add up the groups that have our tag: the vendor groups by a session's whole set of tags."""
         total = 0.0
         for entry in objects_in(body, "results"):
             grouping = entry.get("grouping")
@@ -113,7 +113,7 @@ class ManagementApi:
             if self._tag in tags:
                 amount = amount_of(entry.get(field))
                 if amount is None:
-                    raise ReconciliationError(f"the breakdown can't be read: {field} is no amount")
+                    raise ReconciliationError(f"the breakdown can't be read: {field} is not an amount")
                 total += amount
         return round(total * scale)
 
@@ -124,15 +124,15 @@ class ManagementApi:
         query: Query = (),
         *,
         scope: str = "usage:read",
-        patience: Timeout | None = None,
+        timeout: Timeout | None = None,
     ) -> dict[str, Any]:
-        """Which scope a call needs is documented for none; the names are those of the vendor's page on roles."""
+        """Which scope a call needs is not documented; the names are from the vendor's page on roles."""
         try:
-            return self._transport.get(what, path, query, patience or self._patience)
+            return self._transport.get(what, path, query, timeout or self._timeout)
         except TryLater as later:
-            if later.seconds > self._patience.left():
-                told = f"{later}; it says to come back in {later.seconds:.0f}s"
-                raise ReconciliationError(told, status=later.status) from None
+            if later.seconds > self._timeout.left():
+                reason = f"{later}; it asks to retry after {later.seconds:.0f}s"
+                raise ReconciliationError(reason, status=later.status) from None
             raise
         except ReconciliationError as error:
             if error.status in _REFUSED:

@@ -1,4 +1,4 @@
-"""What the management API answers, read with care: most of it is promised by nobody."""
+"""The management API's answers, parsed with care: most of their form is not documented."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _LARGEST = 315_360_000
 
 
 def objects_in(body: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
-    """Return a list of objects; raises ReconciliationError where it is something else."""
+    """Return a list of objects; raises ReconciliationError for anything else."""
     entries = body.get(field)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ReconciliationError(f"the answer can't be read: {field} is no list of objects")
+        raise ReconciliationError(f"the answer can't be read: {field} is not a list of objects")
     return entries
 
 
 def row_of(entry: Mapping[str, Any], tag: str, asked_for: str | None = None) -> VendorRow | None:
-    """Read one request; None where it has no id, or not the one that was asked for.
+    """Parse one request; None where it has no id, or another one than was asked for.
 
-    Its free-form ``response`` is as in the vendor's examples, which have ``null`` or 0 dollars before it has settled.
+    Its free-form ``response`` is read as in the vendor's examples: ``null``, or 0 dollars, until it settles.
     """
     request_id = entry.get("request_id")
     if not isinstance(request_id, str) or asked_for not in (None, request_id):
@@ -51,7 +51,7 @@ def _object(value: object) -> dict[str, Any]:
 
 
 def _duration_ms(entry: Mapping[str, Any], response: Mapping[str, Any], details: Mapping[str, Any]) -> int | None:
-    """How long, in the row's own words; without them, from when it was created until it was completed."""
+    """The duration that the row states; without one, the time from its creation to its completion."""
     duration = amount_of(details.get("duration"))
     if duration is not None:
         return round(duration * 1000)
@@ -62,7 +62,7 @@ def _duration_ms(entry: Mapping[str, Any], response: Mapping[str, Any], details:
 
 
 def _is_tagged(tags: object, tag: str) -> bool | None:
-    """Tags are a list in one of the vendor's examples, and a text in another."""
+    """Tags are a list in one of the vendor's examples and a string in another."""
     if isinstance(tags, list):
         return tag in tags
     return tag in re.split(r"[\s,]+", tags) if isinstance(tags, str) else None
@@ -76,7 +76,7 @@ def amount_of(value: object) -> float | None:
 
 
 def page_number(value: object) -> int | None:
-    """Return the number of a page, or how many rows it may have."""
+    """Return a page's number, or the limit of its rows."""
     number = amount_of(value)
     return None if number is None else int(number)
 
@@ -86,5 +86,5 @@ def _moment(value: object) -> datetime | None:
 
 
 def instant(moment: datetime) -> str:
-    """Return a moment in the form that the API takes."""
+    """Return a moment in the form that the API accepts."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""How long to go on asking."""
+"""A time limit that several calls share."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 
 
 class Timeout:
-    """For so many seconds, or until somebody says stop."""
+    """A number of seconds from now on, which another thread can end early."""
 
     def __init__(self, seconds: float) -> None:
         self._ends = time.monotonic() + seconds
         self._stopped = threading.Event()
 
     def part(self, share: float) -> Timeout:
-        """Return a share of what is left, which ends with the whole."""
+        """Return a timeout of a share of what is left; it ends when the whole does."""
         part = Timeout(self.left() * share)
         part._stopped = self._stopped
         return part
@@ -24,9 +24,9 @@ class Timeout:
         self._stopped.set()
 
     def left(self) -> float:
-        """Return the seconds that are left; 0 when it is over."""
+        """Return the seconds that are left; 0 once it has ended."""
         return 0.0 if self._stopped.is_set() else max(0.0, self._ends - time.monotonic())
 
     def pause(self, seconds: float) -> bool:
-        """Wait so long, and tell whether there is still time then; when there won't be, don't even wait."""
+        """Wait, and return whether time is left afterwards; return False at once where none would be."""
         return seconds < self.left() and not self._stopped.wait(seconds) and self.left() > 0

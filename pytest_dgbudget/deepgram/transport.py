@@ -1,4 +1,4 @@
-"""How the management API is asked: with the key, within bounds, and again where that may help."""
+"""Requests to the management API: with the key, within limits, and repeated where that may help."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Query = Sequence[tuple[str, object]]
 
 
 class TryLater(ReconciliationError):
-    """Asking again may help, but not before so many ``seconds`` are over."""
+    """A retry may succeed, but not before ``seconds`` have passed."""
 
     def __init__(self, message: str, *, status: int | None = None, seconds: float = 0) -> None:
         super().__init__(message, status=status, temporary=True)
@@ -36,7 +36,7 @@ class TryLater(ReconciliationError):
 
 
 class Transport:
-    """One API under one key. Raises ReconciliationError, and none of its messages holds the key."""
+    """One API and one key. Raises ReconciliationError; no message contains the key."""
 
     def __init__(self, url: str, key: str) -> None:
         self._url = url.rstrip("/")
@@ -44,33 +44,33 @@ class Transport:
         self._pool = _pool(self._url)
         self._not_before: dict[str, tuple[float, TryLater]] = {}
 
-    def get(self, what: str, path: str, query: Query, patience: Timeout) -> dict[str, Any]:
-        """Return a JSON object. ``what`` is asked for, in words; again, where that may help and there is time."""
+    def get(self, what: str, path: str, query: Query, timeout: Timeout) -> dict[str, Any]:
+        """Return a JSON object; retries where that may help and time is left. ``what``: the request, in messages."""
         for pause in _PAUSES_SECONDS:
-            answer = self._answer(what, path, query, patience)
+            answer = self._answer(what, path, query, timeout)
             if isinstance(answer, dict):
                 return answer
-            if not patience.pause(max(pause, answer.seconds)):
+            if not timeout.pause(max(pause, answer.seconds)):
                 raise answer
-        answer = self._answer(what, path, query, patience)
+        answer = self._answer(what, path, query, timeout)
         if isinstance(answer, TryLater):
             raise answer
         return answer
 
-    def _answer(self, what: str, path: str, query: Query, patience: Timeout) -> dict[str, Any] | TryLater:
-        """Ask, unless the last answer to this call said to come back later than now.
+    def _answer(self, what: str, path: str, query: Query, timeout: Timeout) -> dict[str, Any] | TryLater:
+        """Ask, unless the last answer to this call asked to retry later than now.
 
-        Where our own time cuts a try short or leaves none for it, that last answer still says more than this does.
+        Where our own timeout cuts a try short or leaves no time for it, that last answer says more than the timeout.
         """
-        until, told = self._not_before.get(what, (0.0, None))
+        until, last = self._not_before.get(what, (0.0, None))
         wait = until - time.monotonic()
-        if told is not None and wait > 0:
-            return TryLater(str(told), status=told.status, seconds=wait)
+        if last is not None and wait > 0:
+            return TryLater(str(last), status=last.status, seconds=wait)
         try:
-            answer = self._ask(what, path, query, patience)
+            answer = self._ask(what, path, query, timeout)
         except ReconciliationError as error:
-            if told is not None and error.temporary and error.status is None and not patience.left():
-                return TryLater(str(told), status=told.status)
+            if last is not None and error.temporary and error.status is None and not timeout.left():
+                return TryLater(str(last), status=last.status)
             if not isinstance(error, TryLater):
                 raise
             self._not_before[what] = (time.monotonic() + error.seconds, error)
@@ -79,12 +79,12 @@ class Transport:
         return answer
 
     def safe(self, text: str) -> str:
-        """Make a stranger's text fit for one line of ours: printable, short, and without the key."""
+        """Make text from outside fit for one line of a message: printable, short, and without the key."""
         text = text.replace(self._key, "***")
         return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:300]
 
-    def _ask(self, what: str, path: str, query: Query, patience: Timeout) -> dict[str, Any]:
-        seconds = patience.left()
+    def _ask(self, what: str, path: str, query: Query, timeout: Timeout) -> dict[str, Any]:
+        seconds = timeout.left()
         if not seconds:
             raise ReconciliationError(f"{what}: no time was left to ask", temporary=True)
         try:
@@ -93,12 +93,12 @@ class Transport:
                 f"{self._url}{path}?{urlencode(query)}" if query else f"{self._url}{path}",
                 headers={"Authorization": f"Token {self._key}", "Accept": "application/json"},
                 timeout=urllib3.Timeout(total=min(seconds, _CALL_SECONDS)),
-                redirect=False,  # the key goes where it was meant to go and nowhere else
+                redirect=False,  # the key goes to the configured URL and nowhere else
                 retries=False,
                 preload_content=False,
                 decode_content=False,
             )
-            body = self._read(what, response, patience)
+            body = self._read(what, response, timeout)
         except SSLError as error:
             raise ReconciliationError(self.safe(f"{what}: {self._url}: {_cause(error)}")) from None
         except (HTTPError, OSError, ValueError) as error:  # ValueError: the standard library's, of a bad chunk
@@ -107,14 +107,14 @@ class Transport:
             self._refused(what, response, body)
         return self._parsed(what, body)
 
-    def _read(self, what: str, response: Any, patience: Timeout) -> bytes:
+    def _read(self, what: str, response: Any, timeout: Timeout) -> bytes:
         body = bytearray()
         try:
             while chunk := response.read(65536):
                 body += chunk
                 if len(body) > _MOST_BYTES:
                     raise ReconciliationError(f"{what}: the answer is over {_MOST_BYTES // 2**20} MiB")
-                if not patience.left():
+                if not timeout.left():
                     raise ReconciliationError(f"{what}: the answer did not end in time", temporary=True)
             response.release_conn()
         except BaseException:
@@ -126,19 +126,19 @@ class Transport:
         parsed = _json(body)
         if not isinstance(parsed, dict):
             shown = self.safe(body[:_MOST_SHOWN].decode("utf-8", "replace"))[:60]
-            raise ReconciliationError(f"{what}: the answer is no JSON object: {shown!r}")
+            raise ReconciliationError(f"{what}: the answer is not a JSON object: {shown!r}")
         return parsed
 
     def _refused(self, what: str, response: Any, body: bytes) -> NoReturn:
-        told = self.safe(_told(body))
-        message = f"{what}: HTTP {response.status}{': ' if told else ''}{told}"
+        said = self.safe(_error_text(body))
+        message = f"{what}: HTTP {response.status}{': ' if said else ''}{said}"
         if response.status in _TEMPORARY:
             raise TryLater(message, status=response.status, seconds=_retry_after(response))
         raise ReconciliationError(message, status=response.status)
 
 
 def _pool(url: str) -> urllib3.PoolManager:
-    """Through a proxy where the environment names one, never to this machine itself."""
+    """Use the environment's proxy, but never for this machine itself."""
     host, proxy = host_of(url), getproxies().get(url.partition(":")[0])
     if proxy and not is_loopback(host) and not proxy_bypass(host):
         return urllib3.ProxyManager(proxy if "://" in proxy else f"http://{proxy}")
@@ -146,7 +146,7 @@ def _pool(url: str) -> urllib3.PoolManager:
 
 
 def _cause(error: BaseException) -> str:
-    """The library wraps what really happened; say that."""
+    """Return the cause in words: the library wraps it."""
     cause = error.__cause__ or error.__context__ or error
     return f"{type(cause).__name__}: {cause}"
 
@@ -166,8 +166,8 @@ def _json(body: bytes) -> object:
         return None
 
 
-def _told(body: bytes) -> str:
-    """Return what an error says: in one of the vendor's two JSON forms, or in plain text."""
+def _error_text(body: bytes) -> str:
+    """Return the text of an error, which is in one of the vendor's two JSON forms, or plain."""
     error = _json(body)
     if not isinstance(error, dict):
         return body[:_MOST_SHOWN].decode("utf-8", "replace")

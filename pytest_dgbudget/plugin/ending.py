@@ -1,4 +1,4 @@
-"""The end of the run: tell the gateway, take its report, set the exit status, show what it came to."""
+"""The end of the run: finish it at the gateway, take its report, set the exit status, show the result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RAN_TO_ITS_END = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.Exit
 
 
 class Ending:
-    """Registered late in configure, so that it comes behind xdist's end of its workers and before the JUnit file."""
+    """Registered late in configure, to run after xdist has ended its workers and before the JUnit file is written."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -33,7 +33,7 @@ class Ending:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         state = self._state
         if state.is_worker:
-            self._tell_controller(session.config)
+            self._report_to_controller(session.config)
             return
         if state.opens_nothing:
             return
@@ -62,7 +62,7 @@ class Ending:
 
         show(terminalreporter, self._state.finished, config.rootpath)
 
-    def _tell_controller(self, config: pytest.Config) -> None:
+    def _report_to_controller(self, config: pytest.Config) -> None:
         output: dict[str, Any] | None = getattr(config, "workeroutput", None)
         if output is not None and self._state.unbounded:
             output["dgbudget_unbounded"] = True
@@ -102,7 +102,7 @@ def _say_waiting(config: pytest.Config) -> None:
     if reporter is not None:
         reporter.ensure_newline()
         reporter.write_line("dgbudget: waiting for the vendor's statement (Ctrl-C: go on without it)")
-        reporter.flush()  # Where the output is no terminal, it would be told when it is over.
+        reporter.flush()  # Otherwise it would show too late where the output is not a terminal.
 
 
 def _without_document(notice: str) -> FinishedRun:

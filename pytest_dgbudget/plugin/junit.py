@@ -1,6 +1,6 @@
-"""The JUnit file: what each testcase used, what the run came to, and where its report lies.
+"""The JUnit file: the figures of each testcase and of the run, and where the report is.
 
-pytest gives other plugins no way to a testcase's output, so this knows how its ``LogXML`` keeps what it will write:
+pytest gives plugins no access to a testcase's output, so this relies on how its ``LogXML`` keeps what it will write:
 ``node_reporters_ordered``, each an element once its test is over, and a list of elements where a worker crashed.
 """
 
@@ -19,12 +19,12 @@ PREFIX = "dgbudget."
 
 Properties = list[tuple[str, str]]
 
-# As GitLab has it: what lacks a path, or its end, is no attachment.
+# As GitLab reads it: without a path, or its closing brackets, it is not an attachment.
 _ATTACHMENT = re.compile(r"\[\[ATTACHMENT\|[^\[\]|]+\]\]")
 
 
 def attempt_properties(figures: Mapping[str, Any]) -> Properties:
-    """Return one attempt's figures as properties; what is not known says so."""
+    """Return one attempt's figures as properties; unknown ones say so."""
     values = {
         "seconds": _seconds(figures["used_seconds"]),
         "budget_seconds": "off" if figures["budget_seconds"] is None else _seconds(figures["budget_seconds"]),
@@ -55,7 +55,7 @@ def run_properties(document: Mapping[str, Any], report: str | None) -> Propertie
 
 
 def without_ours(properties: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
-    """Return other people's properties: ours are replaced when a test is run again, never added up."""
+    """Return the properties that aren't ours: on a rerun ours are replaced, never appended."""
     return [(name, value) for name, value in properties if not str(name).startswith(PREFIX)]
 
 
@@ -68,7 +68,7 @@ def _known(value: object) -> str:
 
 
 def attachment_path(report: str, how: str, rootdir: Path) -> str:
-    """Return the path as a CI server finds it: GitLab looks in its project's folder, Jenkins wants it absolute."""
+    """Return the path as a CI server finds it: GitLab looks in its project's folder, Jenkins wants an absolute one."""
     path, base = Path(report), Path(os.environ.get("CI_PROJECT_DIR") or rootdir)
     if how == "absolute":
         return str(path)
@@ -78,7 +78,7 @@ def attachment_path(report: str, how: str, rootdir: Path) -> str:
 
 
 class JUnitFile:
-    """What pytest is about to write; ``None`` from ``of`` where it writes none."""
+    """The file that pytest is about to write; ``of`` returns None where it writes none."""
 
     def __init__(self, log_xml: Any) -> None:
         self._xml = log_xml
@@ -93,9 +93,9 @@ class JUnitFile:
             self._xml.add_global_property(name, value)
 
     def add_to_crashed(self, report: pytest.TestReport) -> None:
-        """Give the testcase of a crashed worker's test its properties: pytest would with a teardown's report.
+        """Add the properties of a test whose worker crashed: pytest does so with the teardown's report.
 
-        Not where that came before the crash: the attempt's figures are in the file already.
+        Not where the teardown's report came before the crash: the figures are in the file already.
         """
         reporter = self._xml.node_reporter(report)
         ours = [(name, value) for name, value in report.user_properties if name.startswith(PREFIX)]
@@ -124,7 +124,7 @@ def _our_properties(case: Element) -> list[tuple[str, str]]:
 
 
 def _put_first(tag: str, children: MutableSequence[Element] | Element) -> None:
-    """Make the tag the first words of the one ``<system-out>``: GitLab breaks on two of them."""
+    """Put the tag at the start of the only ``<system-out>``: GitLab breaks on two of them."""
     outputs = [child for child in children if child.tag == "system-out"]
     texts: Sequence[str] = [output.text or "" for output in outputs]
     for output in outputs:
@@ -133,5 +133,5 @@ def _put_first(tag: str, children: MutableSequence[Element] | Element) -> None:
         tag = ""  # The test attaches something itself, and only the first one counts.
     merged = Element("system-out")
     merged.text = "\n".join(part for part in (tag, *texts) if part)
-    behind = [index for index, child in enumerate(children) if child.tag == "system-err"]
-    children.insert(behind[0] if behind else len(children), merged)
+    errors = [index for index, child in enumerate(children) if child.tag == "system-err"]
+    children.insert(errors[0] if errors else len(children), merged)

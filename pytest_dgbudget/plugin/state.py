@@ -90,7 +90,7 @@ class State:
         return self.run
 
     def close(self) -> None:
-        """Let go of everything; a gateway that was not told how the run ended reports it as incomplete."""
+        """Release everything; a gateway that never learned how the run ended reports it as incomplete."""
         self.settled_run()
         if self.run is not None:
             self.run.close()

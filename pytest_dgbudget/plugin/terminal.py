@@ -1,4 +1,4 @@
-"""What the plugin says in the terminal: one line before the tests, a table after them."""
+"""The plugin's output in the terminal: one line before the tests, a table after them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_dgbudget.units import format_time
 
 
 def header_line(run_config: RunConfig, rootdir: Path, *, in_parallel: bool) -> str:
-    """Say plainly what is spoken to, whether that is billed, under which budget, and where the report goes."""
+    """Return the header: the target, whether it is billed, the budgets, and where the report goes."""
     target = f"live, BILLED by {run_config.agent_url}" if run_config.billed else "emulator, nothing is billed"
     budget = "no run budget" if run_config.budget_ms is None else f"run budget {format_time(run_config.budget_ms)}"
     per_test = "no budget" if run_config.test_budget_ms is None else format_time(run_config.test_budget_ms)
@@ -26,7 +26,7 @@ def header_line(run_config: RunConfig, rootdir: Path, *, in_parallel: bool) -> s
 
 
 def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootdir: Path) -> None:
-    """Write the table of tests (not under -q), the run's line, and what the user should know besides."""
+    """Write the table of tests (not under -q), the run's line, the reconciliation and the notices."""
     document = finished["document"]
     if terminalreporter.verbosity < -1:
         return

@@ -1,4 +1,4 @@
-"""The reconciliation as a person reads it: one line for the verdict, one for everything that needs a look."""
+"""The reconciliation in a terminal: one line for the verdict, and one for each thing that needs attention."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_SENTENCES = 10
 
 
 def verdict_line(document: UsageDocument) -> str | None:
-    """Say in one line what came of the comparison; None when it was switched off."""
+    """Return one line with the result of the comparison; None when it was switched off."""
     reconciliation = document["reconciliation"]
     if reconciliation["verdict"] == "off":
         return None
@@ -31,7 +31,7 @@ def verdict_line(document: UsageDocument) -> str | None:
 
 
 def sentences(document: UsageDocument) -> list[str]:
-    """Say of everything that disagrees or could not be checked what it is, and what to do."""
+    """Return a sentence for each thing that disagrees or could not be checked, and what to do."""
     reconciliation = document["reconciliation"]
     disagreeing = [line for line in reconciliation["lines"] if line["class"] in _SENTENCES]
     said = [_SENTENCES[line["class"]](line, document) for line in disagreeing[:_MOST_SENTENCES]]

@@ -1,4 +1,4 @@
-"""The usage document as a person reads it in a terminal."""
+"""The usage document in a terminal."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _verdict(test: AttemptEntry) -> str:
 
 
 def run_line(document: UsageDocument) -> str:
-    """Say in one line what the run used of its budget, with a bar, and its verdict."""
+    """Return one line: what the run used of its budget, with a bar, and its verdict."""
     run = document["run"]
     used, budget = run["used_seconds"], run["budget_seconds"]
     of_budget = f" of {budget:.2f}s {_bar(used, budget)}" if budget is not None else ", no run budget"
@@ -67,7 +67,7 @@ def run_line(document: UsageDocument) -> str:
 
 
 def longest_wait(document: UsageDocument) -> str | None:
-    """Name the test that waited longest, if any waited over a second, and what would change that."""
+    """Return one line on the test that waited longest, and what to change; None where none waited a second."""
     longest = max(document["tests"], key=lambda test: float(test["waited_seconds"]), default=None)
     if longest is None or longest["waited_seconds"] < 1:
         return None

@@ -13,7 +13,7 @@ AttemptVerdict = Literal["overrun", "within"]
 class AttemptFigures(TypedDict):
     """``attempt`` is its number, ``budget_seconds`` what was left for it, ``sessions`` how many opened.
 
-    ``used_seconds`` is None where nobody knows; ``cut``: a budget closed one of its sessions.
+    ``used_seconds`` is None where it is unknown; ``cut``: a budget closed one of its sessions.
     """
 
     attempt: int

@@ -23,7 +23,7 @@ LineClass = Literal[
 ]
 Verdict = Literal["reconciled", "discrepancy", "pending", "inconclusive", "off"]
 
-# Ours is measured at this end of the network and theirs at the other: nearer than this, two figures are the same.
+# We measure at one end of the network and the vendor at the other: figures closer than this count as the same.
 MATCHED_MS = 100
 
 _BY_CLASS: dict[LineClass, Verdict] = {
@@ -44,7 +44,7 @@ _GRAVEST_FIRST: tuple[Verdict, ...] = ("discrepancy", "pending", "inconclusive",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """How far the two figures of one session may lie apart: ``ms`` or ``share`` of ours, whichever is larger."""
+    """How far the two figures of one session may be apart: ``ms`` or ``share`` of ours, whichever is larger."""
 
     ms: int
     share: float
@@ -55,7 +55,7 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnSession:
-    """What the ledger says of one session. ``ms`` is None when nobody saw its end.
+    """One session in the ledger. ``ms`` is None when nobody saw its end.
 
     ``tagged``: the vendor took the Settings that carry the run's tag.
     """
@@ -69,7 +69,7 @@ class OwnSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VendorRow:
-    """What the statement says of one request. ``tagged`` is None where it shows no tags.
+    """One request in the statement. ``tagged`` is None where it shows no tags.
 
     Until it is ``settled``, its figures may still change. ``created`` is as it came: it distinguishes rows.
     """
@@ -101,7 +101,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What two figures are compared by: for ``grace_ms`` after a session's end, the statement may lack it.
+    """The terms of a comparison: for ``grace_ms`` after a session's end, the statement may lack it.
 
     None is forever.
     """
@@ -116,14 +116,14 @@ class Terms:
         return self.now_ms - session.ended_at_ms < self.grace_ms
 
     def unasked(self) -> Terms:
-        """The same where the statement could not be read: what nobody could ask for is not missing."""
+        """The same where the statement could not be read: a session that could not be looked up is not missing."""
         return replace(self, grace_ms=None)
 
 
 def match(sessions: Sequence[OwnSession], rows: Iterable[VendorRow], terms: Terms) -> tuple[Line, ...]:
     """Pair ours with theirs by request id: ours in their order, then what is under our tag and not ours.
 
-    A row that is met twice is one row. Rows that are neither ours nor under our tag are somebody else's: no line.
+    A row that is seen twice is one row. Rows that are neither ours nor under our tag get no line.
     """
     theirs = rows_by_request(rows)
     lines = [
@@ -135,7 +135,7 @@ def match(sessions: Sequence[OwnSession], rows: Iterable[VendorRow], terms: Term
 
 
 def rows_by_request(rows: Iterable[VendorRow]) -> dict[str, set[VendorRow]]:
-    """Group rows by their request id; a row that is met twice is one row."""
+    """Group rows by their request id; a row that is seen twice is one row."""
     groups: dict[str, set[VendorRow]] = {}
     for row in rows:
         groups.setdefault(row.request_id, set()).add(row)

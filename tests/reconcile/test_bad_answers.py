@@ -109,7 +109,7 @@ def test_retry_after_never_makes_a_run_longer(bill: Bill, header: str) -> None:
     assert within(5, lambda: Comparison(bill, timeout=0.5).of(own("r", 10))).verdict == "inconclusive"
 
 
-def test_who_says_to_come_back_within_the_time_is_asked_again_then_and_not_before(bill: Bill) -> None:
+def test_a_retry_that_is_asked_for_within_the_time_is_made_then_and_not_before(bill: Bill) -> None:
     """Even where that is longer than the list's own part of it."""
     bill.entries = lambda: [billed("r", 10)]
     at: list[float] = []
@@ -125,12 +125,12 @@ def test_who_says_to_come_back_within_the_time_is_asked_again_then_and_not_befor
     assert at[1] - at[0] >= 2
 
 
-def test_who_says_to_come_back_after_the_end_is_not_asked_again(bill: Bill) -> None:
+def test_a_retry_that_is_asked_for_after_the_end_is_not_made(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10)]
     bill.overrides["list"] = lambda _: refusal(429, "TOO_MANY_REQUESTS", "", Retry_After="60")
     result = within(5, lambda: Comparison(bill).of(own("r", 10)))
     assert (kinds(result), result.verdict) == (["matched"], "inconclusive")
-    assert "it says to come back in 60s" in result.reasons[0]
+    assert "it asks to retry after 60s" in result.reasons[0]
     assert len(bill.calls("list")) == 1
 
 
@@ -155,7 +155,7 @@ def test_what_is_no_json_object_is_inconclusive(bill: Bill, call: str, body: byt
     failing(bill, call, Answer(body))
     result = within(5, lambda: Comparison(bill).of(own("r", 10)))
     assert result.verdict == "inconclusive"
-    assert any("no JSON object" in reason for reason in result.reasons)
+    assert any("not a JSON object" in reason for reason in result.reasons)
 
 
 WRONG = [{}, {"requests": 7, "results": 7, "projects": 7}, {"requests": [7], "results": [7], "projects": [7]}]
@@ -192,7 +192,7 @@ def test_pages_that_are_the_same_again_and_again_end(bill: Bill) -> None:
     bill.overrides["list"] = lambda _: page
     result = within(5, lambda: Comparison(bill).of(own("r", 10)))
     assert (kinds(result), result.verdict) == (["matched"], "inconclusive")
-    assert "a page has nothing but what was on earlier ones" in result.reasons[0]
+    assert "a page has only rows of earlier pages" in result.reasons[0]
     assert len(bill.calls("list")) <= 4
 
 
@@ -227,7 +227,7 @@ def test_a_project_with_a_hundred_thousand_requests_that_day_is_read_whole(bill:
     assert len(bill.calls("list")) == 101
 
 
-# Who is asked, and what they are told ---------------------------------------------------------------------------------
+# Project, key and address ---------------------------------------------------------------------------------------------
 
 
 def test_the_keys_only_project_is_used_and_a_given_one_is_not_looked_for(bill: Bill) -> None:
@@ -254,7 +254,7 @@ def test_what_could_not_be_asked_for_is_not_missing(bill: Bill) -> None:
     assert (kinds(result), result.verdict) == (["pending"], "inconclusive")
 
 
-def test_an_answer_that_has_the_key_is_told_without_it(bill: Bill) -> None:
+def test_an_answer_that_has_the_key_is_shown_without_it(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10)]
     bill.overrides["list"] = lambda asked: Answer(f"you said {asked.authorization}\x1b[31m\n".encode(), 400)
     result = Comparison(bill).of(own("r", 10))
@@ -281,7 +281,7 @@ def test_a_project_that_is_not_there_says_nothing_of_its_requests(bill: Bill) ->
 
 
 @pytest.mark.parametrize("project", [KEY, "../x", "a b", "\x1b[31m", ""])
-def test_a_project_that_can_be_none_is_not_taken(bill: Bill, project: str) -> None:
+def test_a_project_id_that_is_not_valid_is_not_used(bill: Bill, project: str) -> None:
     bill.projects = [project]
     result = within(5, lambda: Comparison(bill).of(own("r", 10)))
     assert (result.project, result.verdict) == (None, "inconclusive")
@@ -301,7 +301,7 @@ def test_the_key_follows_no_redirect(bill: Bill) -> None:
 
 
 @pytest.mark.parametrize("request_id", ["../keys", "..", ".", "a/b", "a?b=c", "", "x" * 201, "é\n"])
-def test_an_id_that_can_be_none_never_becomes_a_path(bill: Bill, request_id: str) -> None:
+def test_an_id_that_is_not_valid_never_becomes_a_path(bill: Bill, request_id: str) -> None:
     result = Comparison(bill, timeout=0.2).of(own(request_id, 10))
     assert kinds(result) == ["pending"]
     assert {asked.call for asked in bill.asked} <= {"projects", "list", "usage"}
@@ -322,13 +322,13 @@ def test_another_api_is_asked_through_the_proxy_of_the_environment(bill: Bill, m
     assert bill.asked
 
 
-def test_nobody_listens(bill: Bill) -> None:
+def test_an_address_where_nothing_listens(bill: Bill) -> None:
     result = within(5, lambda: Comparison(bill, url="http://127.0.0.1:1", timeout=0.6).of(own("r", 10)))
     assert result.verdict == "inconclusive"
     assert "http://127.0.0.1:1 can't be reached: ConnectionRefusedError" in result.reasons[0]
 
 
-def test_somebody_listens_and_says_nothing(bill: Bill) -> None:
+def test_a_server_that_accepts_and_says_nothing(bill: Bill) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         result = within(5, lambda: Comparison(bill, url=url, timeout=0.6).of(own("r", 10)))

@@ -68,10 +68,10 @@ def test_what_is_still_not_there_when_the_grace_is_over_is_missing(bill: Bill) -
 
 
 def test_what_is_under_our_tag_and_not_ours_is_missing_in_the_ledger(bill: Bill) -> None:
-    bill.entries = lambda: [billed("r"), billed("strange", 60), Entry("foreign", 60), Entry("other", 9, tags=("x",))]
+    bill.entries = lambda: [billed("r"), billed("unknown", 60), Entry("foreign", 60), Entry("other", 9, tags=("x",))]
     result = Comparison(bill).of(own("r"))
     assert (kinds(result), result.verdict) == (["matched", "missing-in-ledger"], "discrepancy")
-    assert result.lines[1].request_id == "strange"
+    assert result.lines[1].request_id == "unknown"
     assert result.lines[1].vendor_ms == 60_000
     assert result.hours.verdict == "discrepancy"
 
@@ -220,10 +220,10 @@ def test_dollars_of_sessions_whose_time_nobody_knows_have_no_tolerance(bill: Bil
     assert (result.dollars.verdict, result.verdict) == ("discrepancy", "discrepancy")
 
 
-def test_a_stranger_shows_in_the_hours_of_the_tag_where_rows_show_no_tags(bill: Bill) -> None:
+def test_an_unknown_session_shows_in_the_hours_of_the_tag_where_rows_show_no_tags(bill: Bill) -> None:
     """However many sessions there are: each has its own tolerance, and the hours get just one."""
     ours = [billed(f"r{number}", 3) for number in range(20)]
-    bill.entries = lambda: [*ours, billed("strange", 9)]
+    bill.entries = lambda: [*ours, billed("unknown", 9)]
     bill.shows_tags_in_rows = False
     result = Comparison(bill, timeout=1).of(*(own(f"r{number}", 3) for number in range(20)))
     assert (set(kinds(result)), result.hours.verdict, result.verdict) == ({"matched"}, "discrepancy", "discrepancy")
@@ -255,7 +255,7 @@ def test_a_tag_that_the_statement_does_not_show_as_it_was_leaves_the_hours_open(
     assert any("does not show the run's tag" in reason for reason in result.reasons)
 
 
-def test_a_session_whose_time_nothing_tells_is_not_reconciled(bill: Bill) -> None:
+def test_a_session_whose_time_nothing_shows_is_not_reconciled(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 7200, tags=(), details={"duration": None, "usd": None})]
     result = Comparison(bill, timeout=0.3).of(own("r", 10, tagged=0))
     assert (kinds(result), result.verdict) == (["matched"], "inconclusive")
@@ -289,14 +289,14 @@ def test_only_what_the_list_lacks_is_asked_for_singly(bill: Bill) -> None:
     assert {asked.path.rpartition("/")[2] for asked in bill.calls("get")} == {"lacking"}
 
 
-def test_the_last_look_comes_near_the_end(bill: Bill) -> None:
+def test_the_last_reading_comes_near_the_end(bill: Bill) -> None:
     ends_unsettled(bill, billed("r"))
     begun = time.monotonic()
     Comparison(bill, timeout=1.3).of(own("r"))
-    assert time.monotonic() - begun > 1.05  # with doubled pauses alone, the last look would come after 0.7 s
+    assert time.monotonic() - begun > 1.05  # with doubled pauses alone, the last reading would come after 0.7 s
 
 
-def test_a_look_that_fails_takes_nothing_back(bill: Bill) -> None:
+def test_a_reading_that_fails_takes_nothing_back(bill: Bill) -> None:
     bill.entries = lambda: [billed("a", 10), *unsettled([billed("b", 10)])]
     bill.overrides["list"] = lambda _: refusal(503, "DOWN", "") if len(bill.calls("list")) > 1 else None
     comparison = Comparison(bill, timeout=1)
@@ -338,8 +338,8 @@ def test_every_page_is_read_whichever_number_the_first_one_has(
     bill: Bill, page_base: int, tells_page: bool, count: int
 ) -> None:
     bill.page_base, bill.tells_page, bill.most_per_page = page_base, tells_page, 3
-    strangers = [billed(f"x{number}", 1) for number in range(count)]
-    bill.entries = lambda: [*strangers, billed("r", 10)]
+    unknown = [billed(f"x{number}", 1) for number in range(count)]
+    bill.entries = lambda: [*unknown, billed("r", 10)]
     result = Comparison(bill, timeout=2).of(own("r", 10))
     assert kinds(result) == ["matched"] + ["missing-in-ledger"] * count
     assert not bill.calls("get")
@@ -369,7 +369,7 @@ def test_a_row_that_is_met_twice_while_paging_is_one_row(bill: Bill) -> None:
 
 @pytest.mark.parametrize("tags", [TAG, f"smoke,{TAG}", f"smoke {TAG}", ["smoke", TAG]])
 def test_tags_of_a_row_may_be_a_text(bill: Bill, tags: object) -> None:
-    bill.entries = lambda: [billed("r"), billed("strange", details={"tags": tags})]
+    bill.entries = lambda: [billed("r"), billed("unknown", details={"tags": tags})]
     assert kinds(Comparison(bill).of(own("r")))[1:] == ["missing-in-ledger"]
 
 

@@ -73,7 +73,7 @@ def session(**fields: Any) -> SessionFacts:
 
 
 def run(**fields: Any) -> RunFacts:
-    """One test that passed with one session, unless told otherwise."""
+    """One test that passed with one session, unless given otherwise."""
     known: dict[str, Any] = {
         "id": "run",
         "target": "live",

@@ -50,7 +50,7 @@ def test_i7_unknown_is_never_zero_in_usage_json(facts: RunFacts) -> None:
 
 @settings(deadline=None)
 @given(runs())
-def test_i7_no_cost_is_told_while_no_price_is_known(facts: RunFacts) -> None:
+def test_i7_no_cost_is_shown_while_no_price_is_known(facts: RunFacts) -> None:
     document = usage_document(facts)
     costs = [each["cost_usd"] for each in (document["run"], *document["tests"], *document["sessions"])]
     assert set(costs) == {None}
@@ -59,12 +59,12 @@ def test_i7_no_cost_is_told_while_no_price_is_known(facts: RunFacts) -> None:
 @settings(deadline=None)
 @given(runs())
 def test_i7_a_run_of_which_somebody_never_said_that_it_finished_is_not_within(facts: RunFacts) -> None:
-    told = usage_document(facts)["run"]
+    figures = usage_document(facts)["run"]
     if None in [invocation.exit_status for invocation in facts.invocations]:
-        assert told["verdict"] != "within"
-        assert told["complete"] is False
+        assert figures["verdict"] != "within"
+        assert figures["complete"] is False
     if None in [invocation.finished_at for invocation in facts.invocations]:
-        assert told["finished_at"] is None
+        assert figures["finished_at"] is None
 
 
 @settings(deadline=None)
@@ -81,8 +81,8 @@ def test_i7_a_lease_of_which_nothing_is_known_is_charged_in_full(
 @pytest.mark.parametrize("how", [None, "orphaned"])
 def test_i7_what_is_charged_and_was_not_seen_is_at_risk(how: str | None) -> None:
     facts = lease(allowance_ms=10_000, how=how, ended_ms=how and 10_000)
-    told = usage_document(run(leases=(facts,), sessions=(session(ms=None, closed_by=None, confirmed=None),)))["run"]
-    assert (told["used_seconds"], told["at_risk_seconds"]) == (10.0, 10.0)
+    figures = usage_document(run(leases=(facts,), sessions=(session(ms=None, closed_by=None, confirmed=None),)))["run"]
+    assert (figures["used_seconds"], figures["at_risk_seconds"]) == (10.0, 10.0)
 
 
 SESSIONS = st.lists(st.tuples(MAYBE_MS, MAYBE_MS), min_size=1, max_size=4)

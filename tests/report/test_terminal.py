@@ -115,7 +115,7 @@ def test_any_run_has_its_line(facts: RunFacts) -> None:
 # Who waited
 
 
-def test_the_longest_wait_is_told_with_what_to_change() -> None:
+def test_the_longest_wait_is_shown_with_what_to_change() -> None:
     waited = longest_wait(document(attempts=(attempt(waited_ms=1500), attempt(id="b", nodeid="other", waited_ms=2500))))
     assert waited is not None
     assert waited.startswith("other waited 2.5s")
