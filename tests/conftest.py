@@ -13,6 +13,7 @@ import pytest
 from tests.support.project import Project
 from tests.support.vendor import Vendor
 
+collect_ignore_glob = ["projects/*"]  # tests for pytests of their own, see ``Project.use``
 _SCRUBBED = ("DEEPGRAM_", "DG_", "DGBUDGET_")
 # Buffering is one of them: what a user's pipe shows late, a test must not see at once.
 _OTHERS = {"PYTEST_ADDOPTS", "PYTHONWARNINGS", "PYTHONUNBUFFERED"}

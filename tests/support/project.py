@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from tests.support.ledger import ends_of_leases
 # What holds under xdist as it does without costs three interpreters more.
 ALONE_AND_UNDER_XDIST = ["-n0", pytest.param("-n2", marks=pytest.mark.slow)]
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+PROJECTS = Path(__file__).parent.parent / "projects"
+_ONLY_OURS = shutil.ignore_patterns("__init__.py", "__pycache__")  # packages for the type checker, not for a user
 
 
 class Project:
@@ -41,6 +44,15 @@ class Project:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         return path
+
+    def use(self, *names: str) -> None:
+        """Copy files of tests/projects under their own names, and all that a folder there holds."""
+        for name in names:
+            source = PROJECTS / name
+            if source.is_dir():
+                shutil.copytree(source, self.path, dirs_exist_ok=True, ignore=_ONLY_OURS)
+            else:
+                shutil.copy(source, self.path)
 
     def start(
         self, *arguments: str, env: Mapping[str, str] | None = None, talks: bool = False
