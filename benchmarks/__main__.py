@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from benchmarks import __doc__ as explanation
 from benchmarks import catalog
@@ -14,7 +14,9 @@ from benchmarks.machine import machine
 from benchmarks.rendering import document, heading, section, summary
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None, chosen: Callable[[Sequence[str]], Sequence[Benchmark]] = catalog.chosen
+) -> int:
     """0 whatever the figures; 1 when a benchmark broke; 2 for a name that there isn't."""
     options = parser().parse_args(arguments)
     use_no_proxy()
@@ -22,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(f"{name:12}{what}" for name, what in catalog.MODULES.items()))
         return 0
     try:
-        benchmarks = catalog.chosen(options.names)
+        benchmarks = chosen(options.names)
     except catalog.UnknownName as error:
         print(f"no benchmark is called {error}; there are: {', '.join(catalog.MODULES)}", file=sys.stderr)
         return 2

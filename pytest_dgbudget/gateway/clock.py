@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
 from pytest_dgbudget.gateway.coalescing import CoalescingSelector
 
 # On macOS it is CLOCK_MONOTONIC that counts a suspend; Linux has another one for that.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_SECONDS = partial(time.clock_gettime, _CLOCK)
 
 # The system's own timers stand still during a suspend: after it they are late by its whole length.
 _LOOK_SECONDS = 0.1
@@ -46,13 +48,14 @@ class Clock(Protocol):
 class MeteringLoop(asyncio.SelectorEventLoop):
     """An event loop on this clock: what fell due while the machine stood still is done at once when it goes on."""
 
-    def __init__(self) -> None:
-        selector = CoalescingSelector()
+    def __init__(self, *, clock: Callable[[], float] = _SECONDS, wait: Callable[[float], None] = time.sleep) -> None:
+        self._clock = clock
+        selector = CoalescingSelector(wait)
         super().__init__(selector)
         self.gather = selector.gather
 
     def time(self) -> float:
-        return time.clock_gettime(_CLOCK)
+        return self._clock()
 
     def now_ms(self) -> int:
         return now_ms()
@@ -72,9 +75,9 @@ def metering_loop() -> MeteringLoop:
     return loop
 
 
-def run(main: Coroutine[Any, Any, None]) -> None:
+def run(main: Coroutine[Any, Any, None], *, clock: Callable[[], float] = _SECONDS) -> None:
     """Run like ``asyncio.run``, on a metering loop (Python 3.10 has no way to pass one)."""
-    loop = MeteringLoop()
+    loop = MeteringLoop(clock=clock)
     try:
         asyncio.set_event_loop(loop)
         loop.look_often()

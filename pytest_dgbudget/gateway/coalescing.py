@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import selectors
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 # Measured on an echo with 16 messages in flight: 40 % less CPU and 40 % more messages than without; longer is slower.
 _SECONDS = 75e-6
 
 
 class CoalescingSelector(selectors.DefaultSelector):
-    """Waits a moment before the next look, once after each ``gather``."""
+    """Waits a moment before the next look, once after each ``gather``; ``wait`` takes seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, wait: Callable[[float], None]) -> None:
         super().__init__()
+        self._wait = wait
         self._gathering = False
 
     def gather(self) -> None:
@@ -23,5 +23,5 @@ class CoalescingSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> Sequence[tuple[selectors.SelectorKey, int]]:  # type: ignore[override]
         if self._gathering:
             self._gathering = False
-            time.sleep(_SECONDS)
+            self._wait(_SECONDS)
         return super().select(timeout)

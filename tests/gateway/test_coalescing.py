@@ -19,15 +19,13 @@ AUDIO = frame(BINARY, bytes(640), mask=False)
 
 
 @pytest.fixture
-def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    taken: list[float] = []
-    monkeypatch.setattr("pytest_dgbudget.gateway.coalescing.time.sleep", taken.append)
-    return taken
+def waits() -> list[float]:
+    return []
 
 
 @pytest.fixture
-def loop() -> Iterator[MeteringLoop]:
-    loop = MeteringLoop()
+def loop(waits: list[float]) -> Iterator[MeteringLoop]:
+    loop = MeteringLoop(wait=waits.append)
     yield loop
     loop.close()
 
@@ -46,24 +44,24 @@ def look_after(loop: MeteringLoop, does: Callable[[Relay], None]) -> None:
     loop.run_until_complete(main())
 
 
-def test_one_message_at_a_time_passes_without_a_wait(loop: MeteringLoop, naps: list[float]) -> None:
+def test_one_message_at_a_time_passes_without_a_wait(loop: MeteringLoop, waits: list[float]) -> None:
     look_after(loop, lambda relay: relay._vendor_sent(AUDIO))
     look_after(loop, lambda relay: relay._vendor_sent(frame(TEXT, b"{}", mask=False) * 3))
-    assert naps == []
+    assert waits == []
 
 
-def test_the_gateway_waits_once_when_several_came_together(loop: MeteringLoop, naps: list[float]) -> None:
+def test_the_gateway_waits_once_when_several_came_together(loop: MeteringLoop, waits: list[float]) -> None:
     look_after(loop, lambda relay: relay._vendor_sent(AUDIO * 2))
-    assert naps == [coalescing._SECONDS]
+    assert waits == [coalescing._SECONDS]
 
 
-def test_many_busy_sessions_wait_together(loop: MeteringLoop, naps: list[float]) -> None:
+def test_many_busy_sessions_wait_together(loop: MeteringLoop, waits: list[float]) -> None:
     def fifty_times(relay: Relay) -> None:
         for _ in range(50):
             relay._vendor_sent(AUDIO * 2)
 
     look_after(loop, fifty_times)
-    assert naps == [coalescing._SECONDS]
+    assert waits == [coalescing._SECONDS]
 
 
 def test_the_wait_is_too_short_for_a_deadline_to_notice() -> None:
