@@ -125,7 +125,8 @@ class Conversation:
             self._awaited_calls |= {call.id for call in message.functions if call.client_side}
         elif message.type == "FunctionCallCancelled":
             calls = message.data.get("functions")
-            self._awaited_calls -= {str(c.get("id")) for c in calls or () if isinstance(c, dict)}
+            if isinstance(calls, list):
+                self._awaited_calls -= {str(call.get("id")) for call in calls if isinstance(call, dict)}
         elif isinstance(message, (WarningMessage, ErrorMessage)):
             self._warned(message.code)
 
