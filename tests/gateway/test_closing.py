@@ -1,36 +1,212 @@
-"""The end of a run: which report is the last one."""
+"""The end of a run: what is known without asking, and which report is the last one."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+import pytest_asyncio
 
+from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.gateway.closing import Closing
-from pytest_dgbudget.reconcile.task import ReconciliationTask
-from pytest_dgbudget.report.document import FinishedRun, without_document
+from pytest_dgbudget.gateway.ledger_thread import LedgerThread
+from pytest_dgbudget.gateway.run import Run
+from pytest_dgbudget.gateway.targets.emulator import EmulatorLost
+from pytest_dgbudget.gateway.targets.live import LiveTarget
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.model import ClosedBy
+from tests.ledger.helpers import open_ledger, usage
+from tests.reconcile.comparison import KEY, billed
+from tests.support.gateway import run_config_for
+from tests.support.ledger import rows_of
+from tests.support.processes import wait_until
+from tests.support.statement import Bill
+
+pytestmark = pytest.mark.asyncio
 
 
-@pytest.mark.asyncio
-async def test_the_last_report_waits_for_the_first_however_soon_the_statement_comes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    written: list[str] = []
+class AllClosed:
+    """A run of which nothing is open any more."""
 
-    async def at_once(*_: object) -> None:
+    dialled: frozenset[str] = frozenset()
+
+    async def end_all(self, closed_by: ClosedBy) -> None:
         pass
 
-    async def write(*_: object) -> None:
-        written.append("last")
 
-    monkeypatch.setattr(Closing, "_asked", at_once)
-    monkeypatch.setattr(Closing, "_finished", write)
-    first: asyncio.Future[FinishedRun] = asyncio.get_running_loop().create_future()
-    reconciling = asyncio.ensure_future(object.__new__(Closing)._reconcile(cast(ReconciliationTask, None), first))
-    for _ in range(10):
-        await asyncio.sleep(0)
-    assert written == []
-    first.set_result(without_document("made first"))
-    await reconciling
-    assert written == ["last"]
+class Notices(list[str]):
+    """Read for every report; the first one waits there until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+
+    def __iter__(self) -> Iterator[str]:
+        self.go_on.wait(20)
+        self.go_on = threading.Event()
+        self.go_on.set()
+        return super().__iter__()
+
+
+class Ending:
+    """A billed run at its end, with its ledger and the vendor's statement."""
+
+    def __init__(self, folder: Path, bill: Bill) -> None:
+        self.folder = folder
+        self.bill = bill
+        self.thread = LedgerThread(lambda error: None)
+        self.notices: list[str] = []
+        config = run_config_for("ws://127.0.0.1:1/", folder)
+        self.config = replace(config, reconcile="warn", reconcile_timeout_ms=60_000, api_url=bill.url)
+
+    async def open(self) -> None:
+        fields: dict[str, Any] = {"billed": True, "target": "live"}
+        self.ledger = await self.thread.call(open_ledger, self.folder / ".dgbudget/ledger.db", **fields)
+        self.thread.attach(self.ledger)
+
+    async def close(self) -> None:
+        await self.thread.call(self.ledger.close)
+        self.thread.close()
+
+    def closing(self, **changes: Any) -> Closing:
+        config: RunConfig = replace(self.config, **changes)
+        return Closing(config, "invocation", self.ledger, self.thread, self.notices, self.target)
+
+    async def target(self) -> LiveTarget:
+        return LiveTarget({}, KEY, ApiAccess(api_url=self.bill.url, project=None, key=KEY))
+
+    def reported(self) -> dict[str, Any]:
+        text = (self.folder / ".dgbudget/report/usage.json").read_text(encoding="utf-8")
+        reconciliation: dict[str, Any] = json.loads(text)["reconciliation"]
+        return reconciliation
+
+
+RUN = cast(Run, AllClosed())
+
+
+@pytest_asyncio.fixture
+async def ending(tmp_path: Path) -> AsyncIterator[Ending]:
+    with Bill(KEY, lambda: [billed("request", 1)]) as bill:
+        ending = Ending(tmp_path, bill)
+        await ending.open()
+        yield ending
+        await ending.close()
+
+
+@pytest_asyncio.fixture
+async def one_session(ending: Ending) -> None:
+    await ending.thread.call(spend_a_second, ending.ledger)
+
+
+def spend_a_second(ledger: Ledger) -> None:
+    attempt = ledger.begin_attempt("test_it.py::test_it", "", None)
+    opened = ledger.lease_to_dial(attempt)
+    assert isinstance(opened, tuple)
+    lease, dial = opened
+    ledger.record_welcome(dial, "request", 5)
+    ledger.record_usage(usage(dial, 1000))
+    ledger.settle(lease, 1000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "exit_status", "wait", "verdict", "reason"),
+    [
+        ({"reconcile": "off"}, 0, True, "off", None),
+        ({}, None, True, "pending", "pytest never said that it finished, so the statement was not waited for"),
+        ({}, 2, False, "pending", "the run was stopped, so the statement was not waited for"),
+        ({"reconcile_timeout_ms": 0}, 0, True, "pending", "the reconcile timeout is 0"),
+        ({"api_url": None}, 0, True, "inconclusive", "name its management API with --dg-api-url"),
+    ],
+    ids=["off", "pytest is gone", "stopped", "no time", "no API"],
+)
+async def test_what_is_known_without_the_statement_is_reported_at_once(
+    ending: Ending,
+    one_session: None,
+    changes: dict[str, Any],
+    exit_status: int | None,
+    wait: bool,
+    verdict: str,
+    reason: str | None,
+) -> None:
+    finished = await ending.closing(**changes).close(RUN, exit_status, "teardown", wait=wait)
+    assert finished["document"] is not None
+    assert not finished["reconciling"]
+    assert ending.reported() == finished["document"]["reconciliation"]
+    assert ending.reported()["verdict"] == verdict
+    assert [reason in said for said in ending.reported()["reasons"] if reason] == [True] * bool(reason)
+    assert ending.bill.asked == []
+    assert rows_of(ending.folder, "SELECT exit_status FROM invocation_end") == [(exit_status,)]
+
+
+async def test_a_run_without_sessions_has_nothing_to_compare(ending: Ending) -> None:
+    await ending.closing().close(RUN, 0, "teardown", wait=True)
+    assert ending.reported()["verdict"] == "reconciled"
+    assert ending.reported()["reasons"] == ["no session was opened, so there is nothing to compare"]
+    assert ending.bill.asked == []
+
+
+async def test_sessions_of_an_emulator_that_is_gone_can_not_be_compared(ending: Ending, one_session: None) -> None:
+    await ending.closing(target="emulator").close(RUN, 0, "teardown", wait=True)
+    assert ending.reported()["verdict"] == "inconclusive"
+    assert ending.reported()["reasons"] == ["1 sessions were on an emulator that is gone, so they can't be compared"]
+
+
+async def test_the_run_is_reported_before_the_statement_comes_and_again_with_it(
+    ending: Ending, one_session: None
+) -> None:
+    closing = ending.closing()
+    first = await closing.close(RUN, 0, "teardown", wait=True)
+    assert first["document"] is not None
+    assert (first["reconciling"], first["document"]["reconciliation"]["verdict"]) == (True, "pending")
+    last = await closing.reconciled(30)
+    assert last is not None
+    assert not last["reconciling"]
+    assert ending.reported()["verdict"] == "reconciled"
+    assert rows_of(ending.folder, "SELECT verdict FROM reconciliation") == [("reconciled",)]
+
+
+async def test_the_last_report_waits_for_the_first_however_soon_the_statement_comes(
+    ending: Ending, one_session: None
+) -> None:
+    notices = ending.notices = Notices()
+    closing = ending.closing()
+    reported = asyncio.ensure_future(closing.close(RUN, 0, "teardown", wait=True))
+    await asyncio.to_thread(wait_until, lambda: bool(ending.bill.calls("usage")))
+    assert await closing.reconciled(0.3) is None
+    notices.go_on.set()
+    assert (await reported)["reconciling"]
+    assert await closing.reconciled(30) is not None
+    assert ending.reported()["verdict"] == "reconciled"
+
+
+async def test_who_gives_up_gets_the_report_without_the_statement(ending: Ending, one_session: None) -> None:
+    ending.bill.entries = list
+    closing = ending.closing()
+    await closing.close(RUN, 0, "teardown", wait=True)
+    await closing.give_up()
+    assert ending.reported()["verdict"] == "pending"
+    assert await closing.reconciled(0) is not None
+
+
+async def test_an_emulator_that_ended_meanwhile_is_named(ending: Ending, one_session: None) -> None:
+    async def lost() -> LiveTarget:
+        raise EmulatorLost("it has ended")
+
+    closing = Closing(ending.config, "invocation", ending.ledger, ending.thread, ending.notices, lost)
+    await closing.close(RUN, 0, "teardown", wait=True)
+    assert await closing.reconciled(30) is not None
+    assert (ending.reported()["verdict"], ending.reported()["reasons"]) == ("inconclusive", ["it has ended"])
+
+
+async def test_a_ledger_that_can_not_be_written_costs_a_notice_and_no_report(ending: Ending, one_session: None) -> None:
+    rows_of(ending.folder, "CREATE TRIGGER no BEFORE INSERT ON reconciliation BEGIN SELECT RAISE(ABORT, 'no'); END")
+    finished = await ending.closing(reconcile="off").close(RUN, 0, "teardown", wait=True)
+    assert ["can't be used: no" in notice for notice in finished["notices"]] == [True]
+    assert finished["document"] is not None

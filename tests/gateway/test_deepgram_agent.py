@@ -1,0 +1,123 @@
+"""What a session's own messages say of it, and the only one that is changed as it passes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
+from pytest_dgbudget.rules.audio import AudioFormat
+
+TAG = "dgbudget-run"
+
+
+def said(type_: str, **fields: Any) -> bytes:
+    return json.dumps({"type": type_, **fields}).encode()
+
+
+@pytest.fixture
+def welcomes() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def conversation(welcomes: list[str]) -> Conversation:
+    return Conversation(TAG, welcomes.append)
+
+
+def test_the_first_settings_gain_the_runs_tag_and_later_ones_pass_as_they_are(conversation: Conversation) -> None:
+    settings = said("Settings", tags=["smoke"], agent={})
+    passed = json.loads(conversation.client_said(settings))
+    assert passed == {"type": "Settings", "tags": ["smoke", TAG], "agent": {}}
+    assert conversation.configured
+    assert conversation.client_said(settings) == settings
+
+
+@pytest.mark.parametrize(
+    "text",
+    [said("KeepAlive"), said("Mystery", tags=[]), b"no JSON", b"[1]", b"\xff", b"[" * 100_000],
+    ids=["known", "unknown", "no JSON", "a list", "no text", "a deep one"],
+)
+def test_whatever_else_a_client_says_passes_to_the_byte(conversation: Conversation, text: bytes) -> None:
+    assert conversation.client_said(text) == text
+    assert not conversation.configured
+
+
+def test_a_session_is_tagged_when_the_vendor_took_its_settings(conversation: Conversation) -> None:
+    conversation.client_said(said("Settings", agent={}))
+    assert not conversation.tagged
+    conversation.vendor_said(said("SettingsApplied"))
+    assert conversation.tagged
+
+
+def test_a_session_whose_settings_had_no_room_for_the_tag_is_not_tagged(conversation: Conversation) -> None:
+    settings = said("Settings", tags="not a list")
+    assert conversation.client_said(settings) == settings
+    conversation.vendor_said(said("SettingsApplied"))
+    assert not conversation.tagged
+
+
+def test_the_first_welcome_names_the_session(conversation: Conversation, welcomes: list[str]) -> None:
+    for request_id in ("one", "two"):
+        conversation.vendor_said(said("Welcome", request_id=request_id))
+    assert (conversation.request_id, welcomes) == ("one", ["one"])
+
+
+def test_the_settings_tell_how_audio_becomes_time(conversation: Conversation) -> None:
+    audio = {
+        "input": {"encoding": "mulaw", "sample_rate": 8000},
+        "output": {"encoding": "linear16", "sample_rate": 48_000},
+    }
+    before = AudioFormat()
+    assert (conversation.audio_in, conversation.audio_out) == (before, before)
+    conversation.client_said(said("Settings", audio=audio))
+    assert conversation.audio_in != before
+    assert conversation.audio_out not in (before, conversation.audio_in)
+
+
+def called(**fields: Any) -> bytes:
+    call = {"id": "f1", "name": "book", "arguments": "{}", "client_side": True, **fields}
+    return said("FunctionCallRequest", functions=[call])
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        lambda conversation: conversation.client_said(said("FunctionCallResponse", id="f1", content="done")),
+        lambda conversation: conversation.vendor_said(said("FunctionCallCancelled", functions=[{"id": "f1"}])),
+    ],
+    ids=["answered", "cancelled"],
+)
+def test_a_function_call_waits_for_the_client_until_it_is_answered_or_cancelled(
+    conversation: Conversation, ends: Any
+) -> None:
+    conversation.vendor_said(called())
+    assert conversation.waits_for_client
+    ends(conversation)
+    assert not conversation.waits_for_client
+
+
+def test_a_function_that_the_vendor_calls_itself_does_not_wait_for_the_client(conversation: Conversation) -> None:
+    conversation.vendor_said(called(client_side=False))
+    assert not conversation.waits_for_client
+
+
+@pytest.mark.parametrize("text", [b"no JSON", b"[]", said("Welcome"), said("FunctionCallCancelled", functions=7)])
+def test_what_the_vendor_says_otherwise_changes_nothing(
+    conversation: Conversation, welcomes: list[str], text: bytes
+) -> None:
+    conversation.vendor_said(text)
+    assert (conversation.request_id, welcomes, conversation.waits_for_client) == (None, [], False)
+
+
+@pytest.mark.parametrize(
+    ("text", "moves"), [(said("KeepAlive"), False), (said("InjectUserMessage", content="hi"), True), (b"x", True)]
+)
+def test_a_keep_alive_alone_does_not_count_as_movement(conversation: Conversation, text: bytes, moves: bool) -> None:
+    conversation.last_moved_ms = 0
+    conversation.client_said(text)
+    assert (conversation.last_moved_ms > 0) == moves
+    conversation.vendor_said(said("Welcome", request_id="r"))
+    assert conversation.last_moved_ms > 0

@@ -1,0 +1,119 @@
+"""The emulator as the gateway's child, and calls to it on behalf of tests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import cast
+
+import pytest
+
+from pytest_dgbudget.errors import GatewayError, SettingsError
+from pytest_dgbudget.gateway.targets.emulator import EmulatorLost, EmulatorProcess, start_emulator
+from pytest_dgbudget.gateway.targets.emulator_api import ask_emulator
+from tests.support.processes import children_of, is_running
+
+pytestmark = pytest.mark.asyncio
+
+
+@asynccontextmanager
+async def started() -> AsyncIterator[tuple[EmulatorProcess, int]]:
+    """A running emulator and its process id."""
+    before = set(children_of(os.getpid()))
+    emulator = await start_emulator()
+    (pid,) = set(children_of(os.getpid())) - before
+    yield emulator, pid
+    await emulator.stop()
+    assert not is_running(pid)
+
+
+async def test_an_emulator_that_has_started_answers_who_has_its_key() -> None:
+    async with started() as (emulator, _):
+        emulator.check()
+        assert emulator.agent_url.startswith("ws://127.0.0.1:")
+        assert await ask_emulator(emulator, "GET", "/grants/a1/journal") == {"records": []}
+        other = EmulatorProcess(cast(asyncio.subprocess.Process, None), {**vars_of(emulator), "api_key": "another"})
+        with pytest.raises(GatewayError):
+            await ask_emulator(other, "GET", "/grants/a1/journal")
+
+
+async def test_an_emulator_that_was_killed_is_missed() -> None:
+    async with started() as (emulator, pid):
+        os.kill(pid, 9)
+        with pytest.raises(EmulatorLost, match=r"has ended \(signal 9\)"):
+            while True:
+                emulator.check()
+                await asyncio.sleep(0.01)
+        with pytest.raises(GatewayError, match="the emulator can't be asked"):
+            await ask_emulator(emulator, "GET", "/grants/a1/journal")
+
+
+def vars_of(emulator: EmulatorProcess) -> dict[str, str]:
+    return {name: getattr(emulator, name) for name in ("agent_url", "api_url", "api_key", "project_id")}
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Gives the answer of its server, and keeps what was asked."""
+
+    def do_POST(self) -> None:
+        server = cast(Answering, self.server)
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        server.asked.append((self.path, self.headers["Authorization"], json.loads(body)))
+        self.send_response(server.status)
+        self.end_headers()
+        self.wfile.write(server.body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Answering(HTTPServer):
+    """An emulator that answers everything alike."""
+
+    status = 200
+    body = b"{}"
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.asked: list[tuple[str, str, object]] = []
+
+    def emulator(self) -> EmulatorProcess:
+        where = {"agent_url": "", "api_url": f"http://127.0.0.1:{self.server_port}", "api_key": "k", "project_id": "p"}
+        return EmulatorProcess(cast(asyncio.subprocess.Process, None), where)
+
+
+@pytest.fixture
+def answering() -> Iterator[Answering]:
+    with Answering() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+async def test_a_call_carries_the_key_and_its_body(answering: Answering) -> None:
+    answering.body = b'{"a": [1]}'
+    assert await ask_emulator(answering.emulator(), "POST", "/faults", {"code": 1}) == {"a": [1]}
+    assert answering.asked == [("/emulator/v1/faults", "Token k", {"code": 1})]
+
+
+@pytest.mark.parametrize(("status", "error"), [(422, SettingsError), (404, GatewayError), (500, GatewayError)])
+async def test_what_the_emulator_calls_wrong_is_the_tests_own_mistake(
+    answering: Answering, status: int, error: type[Exception]
+) -> None:
+    answering.status, answering.body = status, b'{"err_msg": "why"}'
+    with pytest.raises(error, match=r"^why$") as raised:
+        await ask_emulator(answering.emulator(), "POST", "/faults", {})
+    assert type(raised.value) is error
+
+
+async def test_an_answer_that_is_no_json_is_an_error_of_the_gateway(answering: Answering) -> None:
+    answering.body = b"hello"
+    with pytest.raises(GatewayError, match="the emulator can't be asked: JSONDecodeError"):
+        await ask_emulator(answering.emulator(), "POST", "/faults", {})
