@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import cast
@@ -29,6 +30,20 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
+class Hanging:
+    """Whose URL is there only when it may go on."""
+
+    project, key = None, KEY
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    @property
+    def api_url(self) -> str:
+        self.go_on.wait(20)
+        raise OSError("unknown host")
+
+
 async def asked(url: str, timeout: float, given_up: asyncio.Event | None = None) -> Reconciliation:
     access = ApiAccess(api_url=url, project=None, key=KEY)
     return await ask_for_statement(TASK, access, timeout, given_up or asyncio.Event())
@@ -51,6 +66,14 @@ async def test_the_last_result_counts_when_the_time_is_over() -> None:
 
 async def test_an_api_that_does_not_answer_in_time_leaves_the_run_unchecked(silent: str) -> None:
     assert (await asked(silent, 0.2)).verdict == "inconclusive"
+
+
+async def test_a_resolver_that_hangs_keeps_nobody_waiting() -> None:
+    """No time limit of a client's ends that."""
+    hangs = Hanging()
+    result = await ask_for_statement(TASK, cast(ApiAccess, hangs), 0.1, asyncio.Event())
+    hangs.go_on.set()
+    assert (result.verdict, result.reasons) == ("inconclusive", ("the management API did not answer within 100ms",))
 
 
 async def test_who_gives_up_waits_no_longer(silent: str) -> None:

@@ -23,6 +23,7 @@ from pytest_dgbudget.protocol.operations import EndedAttempt
 from tests.process.test_tls import certified
 from tests.support.gateway import RawClient, RunningGateway, opened, wire
 from tests.support.processes import wait_until
+from tests.support.slow import slow
 from tests.support.vendor import Seen, Vendor
 
 SETTINGS = b'{"type": "Settings", "agent": {}}'
@@ -110,7 +111,7 @@ def moody() -> Moody:
     return Moody()
 
 
-@pytest.fixture(scope="module", params=["plain", "over TLS"])
+@pytest.fixture(scope="module", params=[slow("plain"), "over TLS"])
 def vendor(moody: Moody, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
     context, trusted = certified(tmp_path_factory.mktemp("certificates"))
     with pytest.MonkeyPatch.context() as patch:

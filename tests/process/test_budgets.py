@@ -11,77 +11,27 @@ import pytest
 
 from tests.support.ledger import rows_of
 from tests.support.project import Project
+from tests.support.slow import slow
 from tests.support.vendor import Vendor
-
-TWELVE = """
-import time
-import pytest
-
-@pytest.mark.parametrize("n", range(12))
-def test_wants_three_seconds(voice_agent, n):
-    with voice_agent.connect():
-        time.sleep(3)
-"""
 
 
 def test_four_workers_never_spend_more_than_the_run_budget(project: Project, vendor: Vendor) -> None:
-    project.write("test_twelve.py", TWELVE)
-    result = project.run("-n4", "--dg-budget=11s", "--dg-test-budget=4s", env=vendor.environ)
+    project.use("budgets/test_twelve.py")
+    result = project.run("-n4", "--dg-budget=5500ms", "--dg-test-budget=2s", env=vendor.environ)
     vendor.wait_closed(3)
     assert result.status == 1, result.output
-    assert vendor.total_seconds <= 11
+    assert vendor.total_seconds <= 5.5
     outcomes = [test["outcome"] for test in result.usage["tests"]]
     assert outcomes.count("passed") >= 3
     assert len(outcomes) == 12
     run = result.usage["run"]
     assert (run["verdict"], run["failing"], run["complete"]) == ("overrun", True, True)
-    assert run["used_seconds"] <= 11
+    assert run["used_seconds"] <= 5.5
     assert run["overshoot_seconds"] == 0
 
 
-GIVES_UP = """
-import asyncio, time
-import pytest
-import websockets
-
-async def connect(endpoint, open_timeout):
-    return await websockets.connect(
-        endpoint.agent_url, proxy=None, open_timeout=open_timeout,
-        additional_headers={"Authorization": f"Token {endpoint.api_key}"})
-
-@pytest.mark.asyncio
-@pytest.mark.dg_budget("4s")
-async def test_holds(voice_agent, tmp_path_factory):
-    async with voice_agent.connect():
-        (tmp_path_factory.getbasetemp().parent / "held").touch()
-        await asyncio.sleep(2.5)
-
-@pytest.mark.asyncio
-@pytest.mark.dg_budget("4s")
-async def test_gives_up(voice_agent, tmp_path_factory):
-    held = tmp_path_factory.getbasetemp().parent / "held"
-    while not held.exists():
-        await asyncio.sleep(0.01)
-    with pytest.raises((TimeoutError, asyncio.TimeoutError)):  # two until Python 3.11
-        await connect(voice_agent.endpoint, 0.5)
-    assert voice_agent.usage.sessions == 0
-    await asyncio.sleep(3)
-    raise AssertionError("so that its sections are shown")
-
-@pytest.mark.asyncio
-@pytest.mark.dg_budget("4s")
-async def test_comes_next(voice_agent, tmp_path_factory):
-    held = tmp_path_factory.getbasetemp().parent / "held"
-    while not held.exists():
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.2)
-    async with voice_agent.connect():
-        pass
-"""
-
-
 def test_a_client_that_gives_up_waiting_leaves_no_trace_but_a_report_section(project: Project, vendor: Vendor) -> None:
-    project.write("test_gives_up.py", GIVES_UP)
+    project.use("budgets/test_gives_up.py")
     result = project.run("-n3", "--dg-budget=7s", env=vendor.environ)
     seen = vendor.wait_closed(2)
     assert len(seen) == 2, "the client that gave up was dialled"
@@ -95,18 +45,11 @@ def test_a_client_that_gives_up_waiting_leaves_no_trace_but_a_report_section(pro
     assert "waited" in result.output
 
 
-@pytest.mark.parametrize("budget", ["0", "900ms"])
+@pytest.mark.parametrize("budget", ["0", slow("900ms")])
 def test_a_budget_too_small_for_a_session_opens_none_or_all_of_it(
     project: Project, vendor: Vendor, budget: str
 ) -> None:
-    project.write(
-        "test_small.py",
-        """
-def test_one(voice_agent):
-    with voice_agent.connect() as session:
-        session.say("hi")
-""",
-    )
+    project.use("figures/test_says.py")
     result = project.run(f"--dg-budget={budget}", env=vendor.environ)
     if budget == "0":
         assert result.status == 1
@@ -117,17 +60,9 @@ def test_one(voice_agent):
         assert vendor.wait_closed(1)[0].seconds < 0.9
 
 
+@pytest.mark.slow
 def test_a_later_run_with_the_same_id_goes_on_with_what_is_left(project: Project, vendor: Vendor) -> None:
-    project.write(
-        "test_half.py",
-        """
-import time
-
-def test_one(voice_agent):
-    with voice_agent.connect():
-        time.sleep(1.2)
-""",
-    )
+    project.use("budgets/test_half.py")
     arguments = ("--dg-budget=2s", "--dg-run-id=nightly.1")
     first = project.run(*arguments, env=vendor.environ)
     assert first.status == 0, first.output
@@ -138,19 +73,9 @@ def test_one(voice_agent):
     assert second.usage["run"]["used_seconds"] == first.usage["run"]["used_seconds"]
 
 
+@pytest.mark.slow
 def test_more_sessions_than_places_wait_their_turn(project: Project, vendor: Vendor) -> None:
-    project.write(
-        "test_places.py",
-        """
-import time
-import pytest
-
-@pytest.mark.parametrize("n", range(3))
-def test_one(voice_agent, n):
-    with voice_agent.connect():
-        time.sleep(0.4)
-""",
-    )
+    project.use("budgets/test_places.py")
     result = project.run("-n3", "--dg-budget=10m", "--dg-max-sessions=1", env=vendor.environ)
     assert result.status == 0, result.output
     seen = sorted(vendor.wait_closed(3), key=lambda connection: connection.opened_at)
@@ -164,24 +89,7 @@ def test_i3_of_eight_workers_at_once_three_fit_and_the_others_go_on_with_what_is
     project: Project, vendor: Vendor
 ) -> None:
     """At every instant that anybody can look at, settled and leased are within the budget."""
-    project.write(
-        "test_eight.py",
-        """
-import time
-import pytest
-
-@pytest.mark.parametrize("n", range(8))
-@pytest.mark.dg_budget("10s")
-def test_wants_ten_seconds(voice_agent, tmp_path_factory, n):
-    barrier = tmp_path_factory.getbasetemp().parent
-    (barrier / f"here-{n}").touch()
-    until = time.monotonic() + 20
-    while len(list(barrier.glob("here-*"))) < 8 and time.monotonic() < until:
-        time.sleep(0.01)
-    with voice_agent.connect():
-        time.sleep(0.4)
-""",
-    )
+    project.use("budgets/test_eight.py")
     process = project.start("-n8", "--dg-budget=30s", "--dg-reconcile=off", env=vendor.environ)
     promised: list[int] = []
     while process.poll() is None:

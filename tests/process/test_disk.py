@@ -8,37 +8,19 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from websockets.asyncio.server import ServerConnection
-from websockets.http11 import Request, Response
 
+from tests.ledger.helpers import open_ledger
 from tests.support.ledger import ends_of_leases, rows_of
 from tests.support.processes import gateway_of, wait_until
-from tests.support.project import Project
+from tests.support.project import PROJECTS, Project
+from tests.support.slow import slow
 from tests.support.vendor import Vendor
-
-OPENS = "def test_opens(voice_agent):\n    voice_agent.connect().__enter__()\n"
-HOLDS_THE_LEDGER = """
-import sqlite3, sys
-ledger = sqlite3.connect(sys.argv[1])
-ledger.execute("BEGIN IMMEDIATE")
-print("held", flush=True)
-input()
-"""
-FIVE_SESSIONS = """
-import pytest
-
-@pytest.mark.parametrize("n", range(5))
-def test_one(n, voice_agent):
-    with voice_agent.connect(): pass
-"""
-ONE_SESSION = "def test_one(voice_agent):\n    with voice_agent.connect(): pass\n"
 
 
 @pytest.fixture
@@ -61,7 +43,7 @@ def test_a_disk_that_is_full_before_the_first_session_lets_nothing_be_dialled(
     project: Project, vendor: Vendor, small_disk: Path
 ) -> None:
     project.expects_log = True
-    project.write("test_it.py", OPENS)
+    project.use("disk/test_opens.py")
     fill(small_disk)
     environ = {**vendor.environ, "TMPDIR": str(project.path)}
     result = project.run("--dg-budget=10m", "--dg-report-dir=report", env=environ)
@@ -74,29 +56,7 @@ def test_a_disk_that_fills_up_closes_what_is_open_and_lets_nothing_more_be_diall
     project: Project, vendor: Vendor, small_disk: Path
 ) -> None:
     project.expects_log = True
-    project.write(
-        "test_it.py",
-        """
-from pathlib import Path
-
-def test_first(voice_agent):
-    with voice_agent.connect(): pass
-
-def test_fills(voice_agent):
-    kept = voice_agent.connect().__enter__()
-    Path("fill").touch()
-    while not Path("full").exists():
-        pass
-    for _ in range(100):
-        try:
-            voice_agent.connect().__enter__().close()
-        except Exception:
-            break
-    while not Path("closed").exists():
-        pass
-    voice_agent.connect().__enter__()
-""",
-    )
+    project.use("disk/test_fills.py")
     options = ("--dg-budget=10m", "--dg-max-sessions=2", "--dg-report-dir=report", "--dg-reconcile=off")
     process = project.start(*options, env=vendor.environ)
     while not (project.path / "fill").exists():
@@ -115,22 +75,10 @@ def test_fills(voice_agent):
     assert len(rows_of(project.path, "SELECT id FROM dial")) >= len(seen), "nothing was dialled without a record"
 
 
-FIRST_AND_ENDLESS = """
-import time
-
-def test_first(voice_agent):
-    with voice_agent.connect(): pass
-
-def test_endless(voice_agent):
-    with voice_agent.connect():
-        time.sleep(120)
-"""
-
-
 def test_a_ledger_whose_end_is_torn_keeps_what_was_recorded_before(project: Project, vendor: Vendor) -> None:
     """The power fails while the last record is being written: half of it is on the disk."""
     project.expects_log = True
-    project.write("test_it.py", FIRST_AND_ENDLESS)
+    project.use("disk/test_endless.py")
     arguments = ("--dg-budget=10m", "--dg-run-id=one", "--dg-reconcile=off")
     process = project.start(*arguments, env=vendor.environ)
     vendor.wait_open(2)
@@ -138,8 +86,8 @@ def test_a_ledger_whose_end_is_torn_keeps_what_was_recorded_before(project: Proj
     power_fails(process.pid)
     log = project.path / ".dgbudget/ledger.db-wal"
     os.truncate(log, log.stat().st_size - 2000)
-    project.write("test_it.py", ONE_SESSION)
-    result = project.run(*arguments, env=vendor.environ)
+    project.use("disk/test_one.py")
+    result = project.run(*arguments, "test_one.py", env=vendor.environ)
     assert result.status == 0, result.output
     assert rows_of(project.path, "PRAGMA integrity_check") == [("ok",)]
     by_name = {test["nodeid"].rpartition("::")[2]: test["used_seconds"] for test in result.usage["tests"]}
@@ -156,28 +104,27 @@ def test_a_ledger_whose_end_is_torn_keeps_what_was_recorded_before(project: Proj
 def test_a_ledger_that_is_damaged_is_refused_before_anything_is_dialled(project: Project, vendor: Vendor) -> None:
     project.expects_log = True
     project.reads_ledger = False
-    project.write("test_it.py", ONE_SESSION)
-    project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
-    vendor.wait_closed(1)
+    project.use("disk/test_one.py")
     path = project.path / ".dgbudget/ledger.db"
+    open_ledger(path).close()
     path.write_bytes(b"\0" * 100 + path.read_bytes()[100:])
     result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
     assert result.status == 1, result.output
     assert "name another one with --dg-ledger" in result.output
-    assert len(vendor.connections) == 1
+    assert not vendor.connections
 
 
-@pytest.fixture(params=["no ledger yet", "a ledger"])
+@pytest.fixture(params=[slow("no ledger yet"), "a ledger"])
 def read_only(request: pytest.FixtureRequest, project: Project, small_disk: Path) -> Path:
     """The ledger's folder, without and with a ledger in it, on a disk that takes nothing more."""
-    project.write("test_it.py", ONE_SESSION)
     if request.param == "a ledger":
-        project.run("--dg-target=emulator", "--dg-report-dir=report")
+        open_ledger(small_disk / "ledger.db").close()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     return small_disk
 
 
 def test_a_live_run_refuses_a_ledger_that_can_only_be_read(project: Project, vendor: Vendor, read_only: Path) -> None:
+    project.use("disk/test_one.py")
     environ = {**vendor.environ, "TMPDIR": str(project.path)}
     result = project.run("--dg-budget=10m", "--dg-report-dir=report", env=environ)
     assert result.status == 1, result.output
@@ -186,17 +133,20 @@ def test_a_live_run_refuses_a_ledger_that_can_only_be_read(project: Project, ven
     assert not vendor.connections
 
 
+@pytest.mark.slow
 def test_an_emulated_run_takes_a_temporary_ledger_instead_and_says_so_once(project: Project, read_only: Path) -> None:
+    project.use("disk/test_one.py")
     environ = {"TMPDIR": str(project.path)}
     result = project.run("--dg-target=emulator", "--dg-budget=10m", "--dg-report-dir=report", env=environ)
     assert result.status == 0, result.output
     assert result.output.count("can't be written, so this run's is") == 1
 
 
+@pytest.mark.slow
 def test_an_emulated_run_whose_disk_is_full_takes_a_temporary_ledger_as_well(
     project: Project, small_disk: Path
 ) -> None:
-    project.write("test_it.py", ONE_SESSION)
+    project.use("disk/test_one.py")
     fill(small_disk)
     environ = {"TMPDIR": str(project.path)}
     result = project.run("--dg-target=emulator", "--dg-budget=10m", "--dg-report-dir=report", env=environ)
@@ -205,56 +155,44 @@ def test_an_emulated_run_whose_disk_is_full_takes_a_temporary_ledger_as_well(
 
 
 def test_who_holds_the_ledger_and_dies_holds_it_no_longer(project: Project, vendor: Vendor) -> None:
-    project.write("test_it.py", ONE_SESSION)
-    project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
-    command = [sys.executable, "-c", HOLDS_THE_LEDGER, str(project.path / ".dgbudget/ledger.db")]
-    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert holder.stdout is not None
-    holder.stdout.readline()
-    timer = threading.Timer(1.5, holder.kill)
-    timer.start()
-    result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
-    holder.communicate()
+    project.use("disk/test_one.py")
+    ledger = project.path / ".dgbudget/ledger.db"
+    open_ledger(ledger).close()
+    command = [sys.executable, str(PROJECTS / "disk/holds_the_ledger.py"), str(ledger)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        process = project.start("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
+        gateway_of(process.pid)
+        time.sleep(0.5)  # for it to wait
+        assert not vendor.connections
+        holder.kill()
+    result = project.result(process)
     assert result.status == 0, result.output
 
 
 def test_i1_nothing_is_dialled_that_the_ledger_does_not_have_already(project: Project) -> None:
     recorded: list[int] = []
-    project.write("test_it.py", FIVE_SESSIONS)
-    vendor = Vendor()
-    process_request = vendor._process_request
+    project.use("disk/test_five.py")
 
-    def look_into_the_ledger(connection: ServerConnection, request: Request) -> Response | None:
+    def look_into_the_ledger() -> None:
         ((count,),) = rows_of(project.path, "SELECT COUNT(*) FROM dial JOIN lease ON lease.id = dial.lease")
         recorded.append(count)
-        return process_request(connection, request)
 
-    vendor._process_request = look_into_the_ledger  # type: ignore[method-assign]
-    with vendor:
+    with Vendor(asked=look_into_the_ledger) as vendor:
         result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
     assert result.status == 0, result.output
     assert recorded == [1, 2, 3, 4, 5]
 
 
 def test_i1_while_nothing_can_be_recorded_nothing_is_dialled(project: Project, vendor: Vendor) -> None:
-    project.write(
-        "test_it.py",
-        """
-from pathlib import Path
-
-def test_it(voice_agent):
-    with voice_agent.connect(): pass
-    Path("hold").touch()
-    while not Path("held").exists(): pass
-    with voice_agent.connect(): pass
-""",
-    )
+    project.use("disk/test_held.py")
     process = project.start("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
     wait_until((project.path / "hold").exists)
     with closing(sqlite3.connect(project.path / ".dgbudget/ledger.db", isolation_level=None, timeout=10)) as ledger:
         ledger.execute("BEGIN IMMEDIATE")
         (project.path / "held").touch()
-        time.sleep(2)
+        time.sleep(0.5)
         assert len(vendor.connections) == 1
         ledger.execute("ROLLBACK")
     result = project.result(process)
@@ -262,30 +200,10 @@ def test_it(voice_agent):
     assert len(vendor.connections) == 2
 
 
+@pytest.mark.slow
 def test_i1_what_can_not_be_recorded_in_time_is_never_dialled(project: Project, vendor: Vendor) -> None:
     """Somebody keeps the ledger to himself for longer than a write waits."""
-    project.write(
-        "test_it.py",
-        """
-import sqlite3
-import pytest
-from pytest_dgbudget import LedgerError
-
-def test_refused(voice_agent):
-    with voice_agent.connect(): pass
-    ledger = sqlite3.connect(".dgbudget/ledger.db", isolation_level=None, timeout=10)
-    while not ledger.execute("SELECT * FROM lease_end").fetchall():
-        pass
-    ledger.execute("BEGIN IMMEDIATE")
-    with pytest.raises(LedgerError, match="locked"):
-        voice_agent.connect().__enter__()
-    ledger.execute("ROLLBACK")
-    ledger.close()
-
-def test_after(voice_agent):
-    with voice_agent.connect(): pass
-""",
-    )
+    project.use("disk/test_locked.py")
     result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
     assert result.status == 0, result.output
     assert len(vendor.connections) == 2

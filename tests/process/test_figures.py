@@ -10,38 +10,11 @@ from typing import Any
 import pytest
 
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
+from tests.support.slow import slow
 from tests.support.vendor import Seen, Vendor
 
 # The server's clock and ours see the same socket through two event loops.
 CLOSE_ENOUGH = 0.1
-
-THREE_TESTS = """
-import time
-
-def test_short(voice_agent):
-    with voice_agent.connect() as session:
-        assert session.say("one").reply == "about one"
-
-def test_long(voice_agent):
-    with voice_agent.connect() as session:
-        time.sleep(0.7)
-
-def test_two_sessions(voice_agent):
-    with voice_agent.connect() as first, voice_agent.connect() as second:
-        time.sleep(0.3)
-        first.close()
-        time.sleep(0.2)
-"""
-
-ENDLESS = """
-import time
-import pytest
-
-@pytest.mark.parametrize("n", range(4))
-def test_endless(voice_agent, n):
-    with voice_agent.connect():
-        time.sleep(60)
-"""
 
 
 def check_figures(result: Result, seen: list[Seen]) -> None:
@@ -64,9 +37,9 @@ def check_figures(result: Result, seen: list[Seen]) -> None:
     assert usage["run"]["billed"]
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n4"])
+@pytest.mark.parametrize("workers", [slow("-n0"), "-n2"])
 def test_figures_are_the_servers_own(project: Project, vendor: Vendor, workers: str) -> None:
-    project.write("test_three.py", THREE_TESTS)
+    project.use("figures/test_three.py")
     result = project.run("--dg-budget=5m", "--dg-target=live", workers, env=vendor.environ)
     assert result.status == 0, result.output
     check_figures(result, vendor.wait_closed(4))
@@ -75,17 +48,7 @@ def test_figures_are_the_servers_own(project: Project, vendor: Vendor, workers: 
 
 
 def test_each_rerun_is_an_attempt_with_its_own_figures(project: Project, vendor: Vendor) -> None:
-    project.write(
-        "test_flaky.py",
-        """
-import time
-
-def test_fails(voice_agent):
-    with voice_agent.connect():
-        time.sleep(0.2)
-        assert False
-""",
-    )
+    project.use("figures/test_flaky.py")
     result = project.run("--dg-budget=5m", "--reruns=2", "-p", "no:randomly", env=vendor.environ)
     assert result.status == 1, result.output
     check_figures(result, vendor.wait_closed(3))
@@ -93,8 +56,9 @@ def test_fails(voice_agent):
     assert [test["outcome"] for test in result.usage["tests"]] == ["rerun", "rerun", "failed"]
 
 
+@pytest.mark.slow
 def test_figures_after_the_first_failure_stops_the_run(project: Project, vendor: Vendor) -> None:
-    project.write("test_three.py", THREE_TESTS.replace("time.sleep(0.7)", "assert False"))
+    project.use("figures/test_first_failure.py")
     result = project.run("--dg-budget=5m", "-x", env=vendor.environ)
     assert result.status == 1, result.output
     check_figures(result, vendor.wait_closed(2))
@@ -105,14 +69,14 @@ def test_figures_after_the_first_failure_stops_the_run(project: Project, vendor:
     ("sent", "complete", "closed_by"),
     [
         (signal.SIGINT, True, {"client", "teardown"}),
-        (signal.SIGTERM, False, {"owner-lost"}),
-        (signal.SIGKILL, False, {"owner-lost"}),
+        slow(signal.SIGTERM, False, {"owner-lost"}),
+        slow(signal.SIGKILL, False, {"owner-lost"}),
     ],
 )
 def test_figures_after_a_signal_to_pytest(
     project: Project, vendor: Vendor, workers: str, sent: signal.Signals, complete: bool, closed_by: set[str]
 ) -> None:
-    project.write("test_endless.py", ENDLESS)
+    project.use("figures/test_endless.py")
     process = project.start("--dg-budget=10m", workers, env=vendor.environ)
     open_at_once = 1 if workers == "-n0" else 2
     vendor.wait_open(open_at_once)
@@ -129,21 +93,7 @@ def test_figures_after_a_signal_to_pytest(
 
 
 def test_figures_after_a_worker_is_killed(project: Project, vendor: Vendor) -> None:
-    project.write(
-        "test_killed.py",
-        """
-import os, time
-
-def test_kills_its_worker(voice_agent):
-    with voice_agent.connect():
-        time.sleep(0.3)
-        os.kill(os.getpid(), 9)
-
-def test_other(voice_agent):
-    with voice_agent.connect():
-        time.sleep(1)
-""",
-    )
+    project.use("figures/test_killed.py")
     result = project.run("--dg-budget=10m", "-n2", env=vendor.environ)
     assert result.status == 1, result.output
     check_figures(result, vendor.wait_closed(2))

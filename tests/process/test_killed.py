@@ -16,22 +16,11 @@ import pytest
 from tests.support.ledger import ends_of_leases, rows_of
 from tests.support.processes import children_of, gateway_of, wait_until
 from tests.support.project import PYTEST, Project, Result
+from tests.support.slow import quick_only, slow
 from tests.support.vendor import Vendor
 
 # The aim is 100 ms; machines that run tests are busy.
 AT_ONCE_SECONDS = 1.0
-
-ENDLESS = """
-import os, time
-from pathlib import Path
-import pytest
-
-@pytest.mark.parametrize("n", range(2))
-def test_endless(voice_agent, n):
-    with voice_agent.connect():
-        Path(f"pid-{os.getpid()}").touch()
-        time.sleep(120)
-"""
 
 
 def pytest_itself(project: Project, process: subprocess.Popen[str]) -> int:
@@ -44,8 +33,11 @@ def one_worker(project: Project, process: subprocess.Popen[str]) -> int:
 
 @pytest.mark.parametrize(
     ("workers", "victim", "closed"),
-    [("-n0", pytest_itself, 1), ("-n2", one_worker, 1), ("-n2", pytest_itself, 2)],
-    ids=["pytest", "worker", "controller"],
+    [
+        slow("-n0", pytest_itself, 1, id="pytest"),
+        pytest.param("-n2", one_worker, 1, id="worker"),
+        pytest.param("-n2", pytest_itself, 2, id="controller"),
+    ],
 )
 def test_i5_sessions_of_a_killed_owner_are_closed_at_once(
     project: Project,
@@ -54,7 +46,7 @@ def test_i5_sessions_of_a_killed_owner_are_closed_at_once(
     victim: Callable[[Project, subprocess.Popen[str]], int],
     closed: int,
 ) -> None:
-    project.write("test_it.py", ENDLESS)
+    project.use("killed/test_endless.py")
     process = project.start("--dg-budget=10m", "--max-worker-restart=0", workers, env=vendor.environ)
     vendor.wait_open(1 if workers == "-n0" else 2)
     wait_until(lambda: any(project.path.glob("pid-*")))
@@ -71,7 +63,7 @@ def test_i5_sessions_of_a_killed_owner_are_closed_at_once(
 def test_i5_a_pytest_that_is_killed_while_its_gateway_starts_leaves_none(project: Project, vendor: Vendor) -> None:
     """Even if it was killed before it had told its gateway what to do, of which that one complains."""
     project.expects_log = True
-    project.write("test_it.py", ENDLESS)
+    project.use("killed/test_endless.py")
     process = project.start("--dg-budget=10m", env=vendor.environ)
     gateway = gateway_of(process.pid)
     process.kill()
@@ -82,7 +74,7 @@ def test_i5_a_pytest_that_is_killed_while_its_gateway_starts_leaves_none(project
 def test_i10_a_killed_pytest_leaves_a_report_and_the_next_run_charges_nothing_twice(
     project: Project, vendor: Vendor
 ) -> None:
-    project.write("test_it.py", ENDLESS)
+    project.use("killed/test_endless.py")
     process = project.start("--dg-budget=3m", "--dg-run-id=one", "--dg-reconcile=off", env=vendor.environ)
     vendor.wait_open(1)
     process.kill()
@@ -92,8 +84,8 @@ def test_i10_a_killed_pytest_leaves_a_report_and_the_next_run_charges_nothing_tw
     assert (run["complete"], run["verdict"], run["at_risk_seconds"]) == (False, "interrupted", 0)
     assert rows_of(project.path, "SELECT exit_status FROM invocation_end") == [(None,)]
     vendor.wait_closed(1)
-    project.write("test_it.py", "def test_short(voice_agent):\n    with voice_agent.connect(): pass\n")
-    again = project.run("--dg-budget=3m", "--dg-run-id=one", "--dg-reconcile=off", env=vendor.environ)
+    project.use("killed/test_short.py")
+    again = project.run("test_short.py", "--dg-budget=3m", "--dg-run-id=one", "--dg-reconcile=off", env=vendor.environ)
     assert again.status == 0, again.output
     assert again.usage["run"]["used_seconds"] == pytest.approx(vendor.total_seconds, abs=0.1)
     assert ends_of_leases(project.path) == ["settled", "settled"]
@@ -102,11 +94,8 @@ def test_i10_a_killed_pytest_leaves_a_report_and_the_next_run_charges_nothing_tw
 @pytest.mark.slow
 def test_when_the_controller_is_killed_nothing_is_left_of_its_workers_either(project: Project, vendor: Vendor) -> None:
     """Their own teardown hangs: execnet ends them, and all of ours was over long before."""
-    project.write(
-        "test_it.py",
-        ENDLESS + "\n@pytest.fixture(autouse=True)\ndef stuck():\n    yield\n    time.sleep(120)\n",
-    )
-    process = project.start("--dg-budget=10m", "-n2", env=vendor.environ)
+    project.use("killed/test_endless.py")
+    process = project.start("--dg-budget=10m", "-n2", env={**vendor.environ, "STUCK": "1"})
     vendor.wait_open(2)
     gateway = gateway_of(process.pid)
     workers = [child for child in children_of(process.pid) if child != gateway]
@@ -121,33 +110,7 @@ def test_when_the_controller_is_killed_nothing_is_left_of_its_workers_either(pro
 
 def test_a_worker_in_place_of_a_killed_one_inherits_nothing_of_it(project: Project, vendor: Vendor) -> None:
     """Neither token nor session, and what was set aside for the lost test is free again: 60 s of 70."""
-    project.write(
-        "test_it.py",
-        """
-import os, signal
-from pathlib import Path
-import pytest
-from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
-
-def test_is_killed(voice_agent):
-    Path("token").write_text(voice_agent.endpoint.api_key)
-    voice_agent.connect().__enter__()
-    os.kill(os.getpid(), signal.SIGKILL)
-
-@pytest.mark.dg_budget("20s")
-def test_comes_after(voice_agent):
-    assert os.environ["PYTEST_XDIST_WORKER"] == "gw1"
-    assert (voice_agent.usage.seconds, voice_agent.usage.sessions) == (0, 0)
-    assert voice_agent.remaining == 20
-    headers = {"Authorization": "Token " + Path("token").read_text()}
-    with pytest.raises(InvalidStatus) as refused:
-        connect(voice_agent.endpoint.agent_url, additional_headers=headers, proxy=None)
-    assert refused.value.response.status_code == 401
-    with voice_agent.connect() as session:
-        assert session.say("hi").reply == "about hi"
-""",
-    )
+    project.use("killed/test_inherits.py")
     result = project.run("--dg-budget=70s", "--dg-reconcile=off", "-n1", env=vendor.environ)
     assert result.outcomes() == {"test_is_killed": None, "test_comes_after": "passed"}, result.output
     first, second = vendor.wait_closed(2)
@@ -157,49 +120,22 @@ def test_comes_after(voice_agent):
     assert ends_of_leases(project.path) == ["settled", "settled"]
 
 
-HOOKS = {
-    "in mid-session": "def pytest_runtest_logreport(report): breaks(report.nodeid, report.when == 'setup')",
-    "behind the test": "def pytest_runtest_logfinish(nodeid): breaks(nodeid, True)",
-}
-
-
-@pytest.mark.parametrize("how", ["raise RuntimeError('mine')", "pytest.exit('enough')"], ids=["error", "exit"])
-@pytest.mark.parametrize("hook", HOOKS.values(), ids=HOOKS.keys())
+@pytest.mark.parametrize(
+    ("hook", "how"),
+    [
+        ("in mid-session", "error"),
+        ("after the test", "exit"),
+        slow("in mid-session", "exit"),
+        slow("after the test", "error"),
+    ],
+)
 def test_what_a_worker_used_is_counted_once_when_it_breaks(
     project: Project, vendor: Vendor, hook: str, how: str
 ) -> None:
     """xdist does not say that such a worker is down, or says it twice."""
-    project.write(
-        "conftest.py",
-        f"""
-import os, pytest
-
-def breaks(nodeid, now):
-    if now and "test_breaks" in nodeid and "PYTEST_XDIST_WORKER" in os.environ:
-        {how}
-
-{hook}
-""",
-    )
-    project.write(
-        "test_it.py",
-        """
-import time
-import pytest
-
-@pytest.fixture
-def session(voice_agent):
-    with voice_agent.connect() as session:
-        yield session
-
-def test_breaks(session):
-    time.sleep(0.3)
-
-def test_other(session):
-    time.sleep(0.3)
-""",
-    )
-    result = project.run("--dg-budget=10m", "-n1", "--dg-reconcile=off", env=vendor.environ)
+    project.use("worker_breaks")
+    environ = {**vendor.environ, "HOOK": hook, "HOW": how}
+    result = project.run("--dg-budget=10m", "-n1", "--dg-reconcile=off", env=environ)
     assert result.status != 0
     seen = vendor.wait_closed(1)
     assert result.usage["run"]["sessions"] == len(seen)
@@ -216,10 +152,9 @@ needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="runners st
 
 def start_job(project: Project, vendor: Vendor, script: str) -> subprocess.Popen[str]:
     """Start pytest as a runner does, below a shell; its own end takes long."""
-    project.write(
-        "test_it.py", ENDLESS + "\n@pytest.fixture(autouse=True)\ndef stuck():\n    yield\n    time.sleep(60)\n"
-    )
-    job = project.launch(["bash", "-c", script, "job", *PYTEST, "--dg-budget=10m"], env=vendor.environ)
+    project.use("killed/test_endless.py")
+    command = ["bash", "-c", script, "job", *PYTEST, "--dg-budget=10m"]
+    job = project.launch(command, env={**vendor.environ, "STUCK": "1"})
     vendor.wait_open(1)
     return job
 
@@ -234,12 +169,12 @@ def check_cancelled(project: Project, vendor: Vendor) -> None:
 
 
 @needs_bash
-@pytest.mark.parametrize("script", SHELLS.values(), ids=SHELLS.keys())
+@pytest.mark.parametrize("shell", quick_only(SHELLS, "swallows SIGINT"))
 def test_i10_a_job_that_is_cancelled_step_by_step_has_closed_and_reported_before_the_kill(
-    project: Project, vendor: Vendor, script: str
+    project: Project, vendor: Vendor, shell: str
 ) -> None:
     """A runner's way: SIGINT to all of the job, then SIGTERM, then SIGKILL. What a shell ignores, its children do."""
-    job = start_job(project, vendor, script)
+    job = start_job(project, vendor, SHELLS[shell])
     os.killpg(job.pid, signal.SIGINT)
     time.sleep(0.5)  # a runner waits 7.5 s
     os.killpg(job.pid, signal.SIGTERM)
@@ -248,6 +183,7 @@ def test_i10_a_job_that_is_cancelled_step_by_step_has_closed_and_reported_before
         os.killpg(job.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 @needs_bash
 def test_i5_a_job_of_which_the_shell_alone_is_told_closes_at_the_kill(project: Project, vendor: Vendor) -> None:
     job = start_job(project, vendor, SHELLS["swallows SIGINT"])
@@ -263,7 +199,7 @@ def test_i4_a_job_that_is_cancelled_without_any_signal_ends_its_sessions_at_thei
     project: Project, vendor: Vendor
 ) -> None:
     """Its runner is gone and nobody reads its output any more."""
-    project.write("test_it.py", ENDLESS.replace("@pytest", '@pytest.mark.dg_budget("1.5s")\n@pytest', 1))
+    project.use("killed/test_within_a_budget.py")
     process = project.start("-s", "--dg-budget=10m", env=vendor.environ)
     vendor.wait_open(1)
     assert process.stdout is not None

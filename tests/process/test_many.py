@@ -18,19 +18,10 @@ TESTS = 10_000
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_ten_thousand_tests_with_a_session_each(project: Project) -> None:
-    project.write(
-        "test_it.py",
-        f"""
-import pytest
-
-@pytest.mark.parametrize("n", range({TESTS}))
-def test_it(voice_agent, n):
-    with voice_agent.connect(): pass
-""",
-    )
+    project.use("many/test_it.py")
     arguments = ["-q", "--dg-target=emulator", "--dg-budget=100h", "--dg-reconcile=off", "--no-summary"]
     started_at = time.monotonic()
-    process = project.start(*arguments, env={})
+    process = project.start(*arguments, env={"TESTS": str(TESTS)})
     gateway = gateway_of(process.pid)
     resident: list[float] = []
     while process.poll() is None:

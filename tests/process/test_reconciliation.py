@@ -17,27 +17,14 @@ import pytest
 from tests.process.test_figures import wait_for_report
 from tests.support.processes import gateway_of, is_running, wait_until
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
+from tests.support.slow import slow
 from tests.support.statement import Answer, refusal, unsettled
 from tests.support.vendor import KEY, Vendor
-
-TESTS = """
-import time
-import pytest
-
-def test_one(voice_agent):
-    with voice_agent.connect() as session:
-        assert session.say("one").reply == "about one"
-
-@pytest.mark.parametrize("n", range(2))
-def test_more(voice_agent, n):
-    with voice_agent.connect(tags=["smoke"]):
-        time.sleep(0.1)
-"""
 
 
 @pytest.fixture(autouse=True)
 def three_sessions(project: Project) -> None:
-    project.write("test_it.py", TESTS)
+    project.use("reconciliation/test_it.py")
 
 
 def reconciliation(result: Result) -> dict[str, object]:
@@ -75,9 +62,9 @@ def agreement(vendor: Vendor) -> None:
     [
         (agreement, "reconciled"),
         (discrepancy, "discrepancy"),
-        (pending, "pending"),
-        (no_permission, "inconclusive"),
-        (api_down, "inconclusive"),
+        slow(pending, "pending"),
+        slow(no_permission, "inconclusive"),
+        slow(api_down, "inconclusive"),
     ],
     ids=lambda each: each if isinstance(each, str) else each.__name__,
 )
@@ -107,9 +94,9 @@ def test_require_fails_the_run_for_each_verdict_but_reconciled(
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        (discrepancy, "the statement has 60.00s, we metered"),
+        slow(discrepancy, "the statement has 60.00s, we metered"),
         (pending, "3 of 3 sessions are not in the statement yet, or not settled"),
-        (no_permission, "does the key have the scope usage:read?"),
+        slow(no_permission, "does the key have the scope usage:read?"),
     ],
 )
 def test_warn_changes_no_exit_status_and_says_what_disagrees(
@@ -128,15 +115,13 @@ def test_off_asks_nobody(project: Project, vendor: Vendor) -> None:
     assert "reconciliation" not in result.output
 
 
-def test_every_session_carries_the_runs_tag_beside_the_tests_own(project: Project, vendor: Vendor) -> None:
-    result = project.run("--dg-budget=5m", "--dg-run-id=nightly.7", env=vendor.environ)
-    assert reconciliation(result)["verdict"] == "reconciled"
+def test_every_session_carries_the_runs_tag_and_figures_of_both_sides_stand_beside_one_another(
+    project: Project, vendor: Vendor
+) -> None:
+    found = reconciliation(project.run("--dg-budget=5m", "--dg-run-id=nightly.7", "--reruns=1", env=vendor.environ))
+    assert found["verdict"] == "reconciled"
     tags = sorted(seen.settings["tags"] for seen in vendor.connections if seen.settings)
     assert tags == [["dgbudget-nightly.7"], ["smoke", "dgbudget-nightly.7"], ["smoke", "dgbudget-nightly.7"]]
-
-
-def test_figures_of_both_sides_stand_beside_one_another(project: Project, vendor: Vendor) -> None:
-    found = reconciliation(project.run("--dg-budget=5m", "--reruns=1", env=vendor.environ))
     lines: list[dict[str, object]] = found["lines"]  # type: ignore[assignment]
     assert [line["class"] for line in lines] == ["matched"] * 3
     assert {line["request_id"]: line["vendor_seconds"] for line in lines} == {
@@ -149,38 +134,29 @@ def test_figures_of_both_sides_stand_beside_one_another(project: Project, vendor
     ]
 
 
-def test_a_run_that_opens_no_session_has_nothing_to_compare(project: Project, vendor: Vendor) -> None:
-    project.write("test_it.py", "def test_none(): pass\n")
-    project.write("test_ask.py", "def test_asks(voice_agent): pass\n")
-    for file in ("test_it.py", "test_ask.py"):
-        result = project.run("--dg-budget=5m", "--dg-reconcile=require", file, env=vendor.environ)
-        assert (result.status, reconciliation(result)["verdict"]) == (0, "reconciled"), result.output
-        assert "no session was opened, so there is nothing to compare" in result.output
+@pytest.mark.parametrize("file", [slow("test_none.py"), "test_asks.py"])
+def test_a_run_that_opens_no_session_has_nothing_to_compare(project: Project, vendor: Vendor, file: str) -> None:
+    project.write("test_none.py", "def test_none(): pass\n")
+    project.write("test_asks.py", "def test_asks(voice_agent): pass\n")
+    result = project.run("--dg-budget=5m", "--dg-reconcile=require", file, env=vendor.environ)
+    assert (result.status, reconciliation(result)["verdict"]) == (0, "reconciled"), result.output
+    assert "no session was opened, so there is nothing to compare" in result.output
     assert vendor.bill.asked == []
 
 
 def test_a_required_reconciliation_that_fails_is_more_than_an_overrun(project: Project, vendor: Vendor) -> None:
-    project.write(
-        "test_it.py",
-        """
-def test_long(voice_agent):
-    with voice_agent.connect() as session:
-        session.expect("Nothing")
-""",
-    )
+    project.use("reconciliation/test_long.py")
     discrepancy(vendor)
-    arguments = ("--dg-budget=5m", "--dg-test-budget=1s", "-o", "dg_overrun_exit_code=9")
-    assert project.run(*arguments, env=vendor.environ).status == 9
-    assert project.run(*arguments, "--dg-reconcile=require", env=vendor.environ).status == 1
+    arguments = ("--dg-budget=5m", "--dg-test-budget=1s", "-o", "dg_overrun_exit_code=9", "--dg-reconcile=require")
+    result = project.run(*arguments, "test_long.py", env=vendor.environ)
+    assert (result.status, result.usage["run"]["verdict"]) == (1, "overrun")
 
 
 # Who waits, and how long ----------------------------------------------------------------------------------------------
 
 
 def test_a_run_that_was_stopped_waits_for_nothing(project: Project, vendor: Vendor) -> None:
-    project.write(
-        "test_it.py", TESTS + "\ndef test_fails(voice_agent):\n    with voice_agent.connect(): assert False\n"
-    )
+    project.use("reconciliation/test_fails.py")
     result = project.run("--dg-budget=5m", "-x", env=vendor.environ)
     found = reconciliation(result)
     assert (result.status, found["verdict"], found["checked_at"]) == (1, "pending", None)
@@ -204,23 +180,14 @@ def test_ctrl_c_ends_the_waiting_and_nothing_else(project: Project, vendor: Vend
     assert "3 passed" in result.output
 
 
-@pytest.mark.parametrize("delay", [0.005, 0.02, 0.1])
+@pytest.mark.parametrize("delay", [slow(0.005), 0.02, slow(0.1)])
 def test_ctrl_c_at_the_very_beginning_of_the_end_changes_nothing_but_the_waiting(
     project: Project, vendor: Vendor, delay: float
 ) -> None:
     pending(vendor)
-    project.write(
-        "conftest.py",
-        f"""
-import os, pytest, signal, threading
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish():
-    threading.Timer({delay}, os.kill, (os.getpid(), signal.SIGINT)).start()
-""",
-    )
+    project.use("reconciliation/interrupted")
     arguments = ("--dg-budget=5m", "--dg-reconcile=require", "--dg-reconcile-timeout=30s", "--junitxml=j.xml")
-    result = project.run(*arguments, env=vendor.environ)
+    result = project.run(*arguments, env={**vendor.environ, "DELAY": str(delay)})
     assert (result.status, reconciliation(result)["verdict"]) == (1, "pending"), result.output
     assert "Traceback" not in result.output
     assert "--dg-reconcile=require fails the run: it is not reconciled" in result.output
@@ -243,7 +210,7 @@ def test_a_pytest_that_is_killed_while_it_waits_leaves_its_report(project: Proje
 SLOW = [Answer(b'{"projects": []}', slowly=0.3), Answer(b'{"projects"', headers={"Content-Length": "16"}, slowly=0.01)]
 
 
-@pytest.mark.parametrize("answer", SLOW, ids=["drop by drop", "never whole"])
+@pytest.mark.parametrize("answer", [slow(SLOW[0]), SLOW[1]], ids=["drop by drop", "never whole"])
 def test_an_api_that_takes_its_time_gets_no_more_than_there_is(
     project: Project, vendor: Vendor, answer: Answer
 ) -> None:
@@ -255,23 +222,11 @@ def test_an_api_that_takes_its_time_gets_no_more_than_there_is(
     assert result.output.count("inconclusive") == 1
 
 
-KILLS = """
-import os, signal, time
-
-def test_kills(voice_agent):
-    with voice_agent.connect():
-        time.sleep(0.3)
-        with open(f"/proc/{os.getpid()}/task/{os.getpid()}/children") as children:
-            (gateway,) = children.read().split()
-        os.kill(int(gateway), signal.SIGKILL)
-"""
-
-
 def test_a_session_that_the_gateway_died_with_is_unconfirmed_and_charged_by_the_statement(
     project: Project, vendor: Vendor
 ) -> None:
-    project.write("test_it.py", KILLS)
-    result = project.run("--dg-budget=5m", "--dg-run-id=one", env=vendor.environ)
+    project.use("gateway_lost/conftest.py", "reconciliation/test_kills.py")
+    result = project.run("--dg-budget=5m", "--dg-run-id=one", "test_kills.py", env=vendor.environ)
     found = reconciliation(result)
     line = found["lines"][0]  # type: ignore[index]
     (seen,) = vendor.connections
@@ -282,41 +237,26 @@ def test_a_session_that_the_gateway_died_with_is_unconfirmed_and_charged_by_the_
     assert result.usage["sessions"][0]["seconds"] is None
     assert f"the statement has {line['vendor_seconds']:.2f}s" in result.output
 
-    project.write("test_it.py", TESTS)
-    again = project.run("--dg-budget=5m", "--dg-run-id=one", env=vendor.environ)
+    again = project.run("--dg-budget=5m", "--dg-run-id=one", "test_it.py", env=vendor.environ)
     assert again.usage["run"]["used_seconds"] == pytest.approx(vendor.total_seconds, abs=0.1)
 
 
+@pytest.mark.slow
 def test_a_session_that_the_gateway_died_with_stays_charged_in_full_while_the_statement_lacks_it(
     project: Project, vendor: Vendor
 ) -> None:
     pending(vendor)
-    project.write("test_it.py", KILLS)
-    run = project.run("--dg-budget=5m", "--dg-reconcile-timeout=500ms", env=vendor.environ).usage["run"]
+    project.use("gateway_lost/conftest.py", "reconciliation/test_kills.py")
+    result = project.run("--dg-budget=5m", "--dg-reconcile-timeout=500ms", "test_kills.py", env=vendor.environ)
+    run = result.usage["run"]
     assert (run["used_seconds"], run["at_risk_seconds"]) == (60, 60)
 
 
 def test_a_ledger_that_is_gone_with_its_gateway_is_no_agreement(project: Project, vendor: Vendor) -> None:
     project.expects_log = True
     project.reads_ledger = False
-    project.write("test_it.py", "def test_one(voice_agent):\n    with voice_agent.connect(): pass\n")
-    project.write(
-        "conftest.py",
-        """
-import os, shutil, signal
-
-def pytest_runtestloop(session):
-    import pytest
-    from _pytest.main import pytest_runtestloop
-    pytest_runtestloop(session)
-    with open(f"/proc/{os.getpid()}/task/{os.getpid()}/children") as children:
-        (gateway,) = children.read().split()
-    shutil.rmtree(".dgbudget")
-    os.kill(int(gateway), signal.SIGKILL)
-    return True
-""",
-    )
-    result = project.run("--dg-budget=5m", "--dg-reconcile=require", env=vendor.environ)
+    project.use("reconciliation/ledger_lost", "disk/test_one.py")
+    result = project.run("--dg-budget=5m", "--dg-reconcile=require", "test_one.py", env=vendor.environ)
     assert result.status == 1, result.output
     assert "has lost what this run put into it" in result.output
 
@@ -334,16 +274,20 @@ def test_a_gateway_that_dies_while_it_waits_has_a_successor(project: Project, ve
 
 
 def test_an_emulator_that_is_gone_is_not_asked(project: Project) -> None:
-    project.write("test_it.py", "def test_one(voice_agent):\n    with voice_agent.connect(): pass\n")
-    first = project.run("--dg-run-id=one", "--dg-budget=1m", "--dg-reconcile=require")
-    second = project.run("--dg-run-id=one", "--dg-budget=1m", "--dg-reconcile=require")
+    project.use("disk/test_one.py")
+    first = project.run("test_one.py", "--dg-run-id=one", "--dg-budget=1m", "--dg-reconcile=require")
+    second = project.run("test_one.py", "--dg-run-id=one", "--dg-budget=1m", "--dg-reconcile=require")
     assert (first.status, second.status) == (0, 0), second.output
     found = reconciliation(second)
     assert len(second.usage["sessions"]) == 2
     assert len(found["lines"]) == 1  # type: ignore[arg-type]
     assert found["reasons"] == ["1 sessions were on an emulator that is gone, so they can't be compared"]
-    project.write("test_it.py", KILLS)
-    killed = project.run("--dg-run-id=two", "--dg-budget=1m")
+
+
+@pytest.mark.slow
+def test_a_session_that_the_gateway_died_with_can_not_be_compared_with_an_emulators_statement(project: Project) -> None:
+    project.use("gateway_lost/conftest.py", "reconciliation/test_kills.py")
+    killed = project.run("--dg-budget=1m", "test_kills.py")
     assert reconciliation(killed)["verdict"] == "inconclusive"
 
 
@@ -357,6 +301,7 @@ def test_the_key_is_in_no_file_and_on_no_screen(project: Project, vendor: Vendor
     assert KEY not in result.output
 
 
+@pytest.mark.slow
 def test_a_refusal_that_repeats_the_key_is_passed_on_without_it(project: Project) -> None:
     body = json.dumps({"err_code": "INVALID_AUTH", "err_msg": f"Token {KEY} is invalid", "request_id": "x"}).encode()
     with Vendor(refuse=(401, {"Content-Type": "application/json", "dg-error": KEY}, body)) as vendor:
@@ -367,6 +312,7 @@ def test_a_refusal_that_repeats_the_key_is_passed_on_without_it(project: Project
     assert KEY not in result.output
 
 
+@pytest.mark.slow
 def test_an_agent_that_is_not_deepgrams_needs_the_url_of_its_api(
     project: Project, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,8 +323,8 @@ def test_an_agent_that_is_not_deepgrams_needs_the_url_of_its_api(
     assert "name its management API with --dg-api-url" in result.output
 
 
-def test_the_emulator_sends_its_own_bill(project: Project) -> None:
-    project.write("test_it.py", TESTS.replace('== "about one"', ""))
-    result = project.run("--dg-budget=5m", "--dg-reconcile=require", "-n2")
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
+def test_the_emulator_sends_its_own_bill(project: Project, workers: str) -> None:
+    result = project.run("--dg-budget=5m", "--dg-reconcile=require", workers)
     assert (result.status, reconciliation(result)["verdict"]) == (0, "reconciled"), result.output
     assert "3 of 3 sessions agree with the emulator's statement" in result.output

@@ -30,6 +30,7 @@ from pytest_dgbudget.protocol.operations import BeginAttempt, FinishRun, Join, O
 from pytest_dgbudget.protocol.startup import GatewayConfig
 from tests.support.gateway import RunningGateway, opened, run_config_for, status_of, wire
 from tests.support.processes import wait_until
+from tests.support.slow import quick_only, slow
 from tests.support.vendor import KEY, Vendor
 
 # What strangers may hold together; written here once more, so that raising it there is noticed.
@@ -279,7 +280,7 @@ def by_who_says_what(gateway: RunningGateway) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("said", ["nothing", "half a head", "that they are owners", "half a proof"])
+@pytest.mark.parametrize("said", [slow("nothing"), "half a head", slow("that they are owners"), "half a proof"])
 def test_a_thousand_connections_that_prove_nothing_keep_nobody_out(
     gateway: RunningGateway, said: str, many_files: None
 ) -> None:
@@ -526,7 +527,7 @@ REPEATS = {
 }
 
 
-@pytest.mark.parametrize("repeats", REPEATS)
+@pytest.mark.parametrize("repeats", quick_only(REPEATS, "in its 101", "instead of HTTP"))
 def test_i9_a_vendor_that_repeats_the_key_does_not_tell_it_to_a_client(tmp_path: Path, repeats: str) -> None:
     with answering(REPEATS[repeats]) as url, opened(url, tmp_path) as gateway:
         answer = gateway.ask(gateway.head(more=f"Authorization: Token {gateway.grant().token}\r\n"))

@@ -12,20 +12,13 @@ from websockets.asyncio.server import ServerConnection
 from tests.support.ledger import ends_of_leases
 from tests.support.processes import wait_until
 from tests.support.project import Project
+from tests.support.slow import slow
 from tests.support.vendor import Seen, Vendor
-
-ENDLESS = """
-import time
-
-def test_endless(voice_agent):
-    with voice_agent.connect():
-        time.sleep(60)
-"""
 
 
 def test_sigterm_closes_and_reports_in_time_and_keeps_the_exit_status(project: Project, vendor: Vendor) -> None:
     """Runners kill 2.5 s after a SIGTERM."""
-    project.write("test_it.py", ENDLESS)
+    project.use("figures/test_endless.py")
     process = project.start("--dg-budget=10m", env=vendor.environ)
     vendor.wait_open(1)
     process.terminate()
@@ -43,17 +36,9 @@ def test_sigterm_closes_and_reports_in_time_and_keeps_the_exit_status(project: P
     assert ends_of_leases(project.path) == ["settled"]
 
 
+@pytest.mark.slow
 def test_a_project_that_ends_orderly_at_sigterm_still_does(project: Project, vendor: Vendor) -> None:
-    project.write(
-        "conftest.py",
-        """
-import signal
-
-def pytest_configure():
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-""",
-    )
-    project.write("test_it.py", ENDLESS)
+    project.use("signals/orderly", "figures/test_endless.py")
     process = project.start("--dg-budget=10m", env=vendor.environ)
     vendor.wait_open(1)
     process.terminate()
@@ -63,54 +48,19 @@ def pytest_configure():
     assert ends_of_leases(project.path) == ["settled"]
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+@pytest.mark.parametrize("workers", ["-n0", slow("-n1")])
 def test_no_signal_handler_is_ours(project: Project, vendor: Vendor, workers: str) -> None:
-    project.write(
-        "test_it.py",
-        """
-import signal
-
-def handlers():
-    return {each: signal.getsignal(each) for each in signal.valid_signals()}
-
-BEFORE = handlers()
-
-def test_it(voice_agent):
-    with voice_agent.connect():
-        assert handlers() == BEFORE
-
-def test_after(voice_agent):
-    assert handlers() == BEFORE
-""",
-    )
+    project.use("signals/test_handlers.py")
     result = project.run("--dg-budget=10m", workers, env=vendor.environ)
     assert result.status == 0, result.output
 
 
-SLOW_TO_END = """
-import os, time
-from pathlib import Path
-import pytest
-
-@pytest.fixture
-def slow_to_end():
-    yield
-    Path(f"tearing-down-{os.getpid()}").touch()
-    time.sleep(60)
-
-@pytest.mark.parametrize("n", range(2))
-def test_endless(voice_agent, slow_to_end, n):
-    session = voice_agent.connect().__enter__()
-    time.sleep(60)
-"""
-
-
-@pytest.mark.parametrize(("workers", "count"), [("-n0", 1), ("-n2", 2)])
+@pytest.mark.parametrize(("workers", "count"), [("-n0", 1), slow("-n2", 2)])
 def test_a_second_ctrl_c_during_teardown_is_never_stuck(
     project: Project, vendor: Vendor, workers: str, count: int
 ) -> None:
     """A terminal sends it to everybody; the first one closes what the tests hold, their own teardowns come later."""
-    project.write("test_it.py", SLOW_TO_END)
+    project.use("signals/test_slow_to_end.py")
     process = project.start("--dg-budget=10m", "--dg-reconcile=off", workers, env=vendor.environ)
     vendor.wait_open(count)
     os.killpg(process.pid, signal.SIGINT)
@@ -129,21 +79,7 @@ def test_an_interrupt_between_connect_and_the_end_of_a_setup_leaves_nothing_open
     project: Project, vendor: Vendor
 ) -> None:
     """pytest does not finalize a fixture whose setup is interrupted."""
-    project.write(
-        "test_it.py",
-        """
-import pytest
-
-@pytest.fixture
-def session(voice_agent):
-    session = voice_agent.connect().__enter__()
-    raise KeyboardInterrupt
-    yield session
-
-def test_it(session):
-    pass
-""",
-    )
+    project.use("signals/test_setup_interrupted.py")
     result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
     assert result.status == 2, result.output
     (seen,) = vendor.wait_closed(1)
@@ -157,22 +93,10 @@ async def never_welcomes(connection: ServerConnection, seen: Seen) -> None:
     await connection.wait_closed()
 
 
+@pytest.mark.slow
 def test_an_interrupt_while_a_setup_waits_to_be_connected_leaves_nothing_open(project: Project) -> None:
     """Nobody has the session yet, and the vendor bills it."""
-    project.write(
-        "test_it.py",
-        """
-import pytest
-
-@pytest.fixture
-def session(voice_agent):
-    with voice_agent.connect() as session:
-        yield session
-
-def test_it(session):
-    pass
-""",
-    )
+    project.use("signals/test_setup_connects.py")
     with Vendor(never_welcomes) as vendor:
         process = project.start("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
         wait_until(lambda: len(vendor.connections) == 1)

@@ -7,23 +7,13 @@ import pytest
 from tests.support.ledger import ends_of_leases
 from tests.support.processes import wait_until
 from tests.support.project import Project
+from tests.support.slow import slow
 from tests.support.vendor import Vendor
 
-HANGS = """
-import time
 
-def test_before(voice_agent):
-    with voice_agent.connect():
-        pass
-
-def test_hangs(voice_agent):
-    with voice_agent.connect():
-        time.sleep(60)
-"""
-
-
+@pytest.mark.slow
 def test_a_signal_of_pytest_timeout_is_an_ordinary_failure(project: Project, vendor: Vendor) -> None:
-    project.write("test_it.py", HANGS)
+    project.use("timeouts/test_hangs.py")
     result = project.run("--dg-budget=10m", "--timeout=5", "--timeout-method=signal", env=vendor.environ)
     assert result.status == 1, result.output
     assert result.outcomes() == {"test_before": "passed", "test_hangs": "failed"}
@@ -35,14 +25,14 @@ def test_a_signal_of_pytest_timeout_is_an_ordinary_failure(project: Project, ven
     "stops",
     [
         ("--timeout=5", "--timeout-method=thread"),
-        ("-o", "faulthandler_timeout=5", "-o", "faulthandler_exit_on_timeout=true"),
+        slow(("-o", "faulthandler_timeout=5", "-o", "faulthandler_exit_on_timeout=true")),
     ],
     ids=["pytest-timeout", "faulthandler"],
 )
 def test_i10_what_ends_pytest_at_once_leaves_a_full_report_and_no_session(
     project: Project, vendor: Vendor, stops: tuple[str, ...]
 ) -> None:
-    project.write("test_it.py", HANGS)
+    project.use("timeouts/test_hangs.py")
     result = project.run(
         "--dg-budget=10m", "--junitxml=junit.xml", "--dg-reconcile=off", *stops, env=vendor.environ, timeout=40
     )
@@ -59,31 +49,22 @@ def test_i10_what_ends_pytest_at_once_leaves_a_full_report_and_no_session(
 
 @pytest.mark.slow
 def test_a_faulthandler_that_only_tells_changes_nothing(project: Project, vendor: Vendor) -> None:
-    project.write("test_it.py", HANGS.replace("time.sleep(60)", "time.sleep(2)"))
-    result = project.run("--dg-budget=10m", "-o", "faulthandler_timeout=0.5", env=vendor.environ)
+    project.use("timeouts/test_hangs.py")
+    environ = {**vendor.environ, "HANGS": "2"}
+    result = project.run("--dg-budget=10m", "-o", "faulthandler_timeout=0.5", env=environ)
     assert result.status == 0, result.output
     assert "Timeout (0:00:00.5" in result.output
 
 
 @pytest.mark.parametrize(
     ("source", "arguments"),
-    [("breakpoint()", ()), ("assert False", ("--pdb",))],
+    [("test_breakpoint.py", ()), slow("test_fails.py", ("--pdb",))],
     ids=["breakpoint", "post-mortem"],
 )
 def test_i4_a_debugger_does_not_keep_a_session_beyond_its_deadline(
     project: Project, vendor: Vendor, source: str, arguments: tuple[str, ...]
 ) -> None:
-    project.write(
-        "test_it.py",
-        f"""
-import pytest
-
-@pytest.mark.dg_budget("1.5s")
-def test_is_debugged(voice_agent):
-    session = voice_agent.connect().__enter__()
-    {source}
-""",
-    )
+    project.use(f"timeouts/{source}")
     process = project.start("--dg-budget=10m", *arguments, env=vendor.environ, talks=True)
     (seen,) = vendor.wait_closed(1)
     assert seen.seconds <= 1.5

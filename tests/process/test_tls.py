@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trustme
 
-from tests.process.test_figures import THREE_TESTS, check_figures
+from tests.process.test_figures import check_figures
 from tests.support.project import Project
 from tests.support.vendor import Vendor
 
@@ -22,18 +22,7 @@ def certified(path: Path) -> tuple[ssl.SSLContext, dict[str, str]]:
 
 
 def test_figures_and_cut_are_the_same_over_tls(project: Project) -> None:
-    project.write("test_three.py", THREE_TESTS)
-    project.write(
-        "test_cut.py",
-        """
-import time, pytest
-
-@pytest.mark.dg_budget("1s")
-def test_overruns(voice_agent):
-    with voice_agent.connect():
-        time.sleep(2)
-""",
-    )
+    project.use("figures/test_three.py", "figures/test_cut.py")
     context, trusted = certified(project.path)
     with Vendor(tls=context) as vendor:
         result = project.run("--dg-budget=5m", env={**vendor.environ, **trusted})
@@ -49,7 +38,7 @@ def test_overruns(voice_agent):
 
 
 def test_a_server_that_nobody_vouches_for_gets_neither_key_nor_session(project: Project) -> None:
-    project.write("test_one.py", "def test_one(voice_agent):\n    voice_agent.connect().__enter__()\n")
+    project.use("disk/test_opens.py")
     context, _ = certified(project.path)
     with Vendor(tls=context) as vendor:
         result = project.run("--dg-budget=5m", env=vendor.environ)

@@ -23,13 +23,9 @@ from websockets.asyncio.server import ServerConnection
 
 from tests.process.test_tls import certified
 from tests.support.ledger import ends_of_leases, rows_of
-from tests.support.project import Project
+from tests.support.project import PROJECTS, Project
+from tests.support.slow import slow
 from tests.support.vendor import KEY, Seen, Talk, Vendor
-
-OPENS = """
-def test_opens(voice_agent):
-    voice_agent.connect().__enter__()
-"""
 
 
 @contextmanager
@@ -83,11 +79,13 @@ def is_busy(peer: socket.socket) -> None:
     peer.sendall(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n")
 
 
-@pytest.mark.parametrize("answer", [drops, drops_after_the_request, accepts_for_another_key, redirects, is_busy])
+@pytest.mark.parametrize(
+    "answer", [slow(drops), slow(drops_after_the_request), slow(accepts_for_another_key), slow(redirects), is_busy]
+)
 def test_a_handshake_that_fails_costs_next_to_nothing_and_is_not_tried_again(
     project: Project, answer: Callable[[socket.socket], None]
 ) -> None:
-    project.write("test_it.py", OPENS)
+    project.use("disk/test_opens.py")
     with raw_server(answer) as (url, came):
         environ = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url}
         result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=environ)
@@ -114,11 +112,11 @@ def drops_within_tls(peer: socket.socket, context: ssl.SSLContext) -> None:
     peer.sendall(ours.read()[:100])
 
 
-@pytest.mark.parametrize("answer", [drops_behind_tls, drops_within_tls])
+@pytest.mark.parametrize("answer", [slow(drops_behind_tls), drops_within_tls])
 def test_tls_that_breaks_off_costs_next_to_nothing_and_is_not_tried_again(
     project: Project, answer: Callable[[socket.socket, ssl.SSLContext], None]
 ) -> None:
-    project.write("test_it.py", OPENS)
+    project.use("disk/test_opens.py")
     context, trusted = certified(project.path)
     with raw_server(lambda peer: answer(peer, context)) as (url, came):
         environ = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url.replace("ws://127.0.0.1", "wss://localhost"), **trusted}
@@ -131,18 +129,9 @@ def test_tls_that_breaks_off_costs_next_to_nothing_and_is_not_tried_again(
     assert ends_of_leases(project.path) == ["settled"]
 
 
-@pytest.mark.parametrize("scheme", ["ws", "wss"])
+@pytest.mark.parametrize("scheme", [slow("ws"), "wss"])
 def test_i4_a_handshake_that_nobody_answers_is_cut_at_the_deadline(project: Project, scheme: str) -> None:
-    project.write(
-        "test_it.py",
-        """
-import pytest
-
-@pytest.mark.dg_budget("2s")
-def test_opens(voice_agent):
-    voice_agent.connect().__enter__()
-""",
-    )
+    project.use("vendor/test_unanswered.py")
     open_for: list[float] = []
 
     def says_nothing(peer: socket.socket) -> None:
@@ -177,13 +166,13 @@ async def never_says_welcome(connection: ServerConnection, seen: Seen) -> None:
     ("talk", "said", "closed_by"),
     [
         (leaves_before_the_welcome, "SessionClosed", "network"),
-        pytest.param(never_says_welcome, "ExpectTimeout", "client", marks=pytest.mark.slow),
+        slow(never_says_welcome, "ExpectTimeout", "client"),
     ],
 )
 def test_a_session_without_a_welcome_is_charged_for_its_time_and_is_not_tried_again(
     project: Project, talk: Talk, said: str, closed_by: str
 ) -> None:
-    project.write("test_it.py", OPENS)
+    project.use("disk/test_opens.py")
     with Vendor(talk) as vendor:
         result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
         (seen,) = vendor.wait_closed(1)
@@ -203,7 +192,7 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("status", REFUSALS)
+@pytest.mark.parametrize("status", [slow(401), 402, slow(429)])
 def test_a_refusal_of_the_vendors_is_named_as_its_own_and_is_no_overrun(project: Project, status: int) -> None:
     code, advice = REFUSALS[status]
     body = json.dumps({"err_code": code, "err_msg": "no", "request_id": "r"}).encode()
@@ -214,7 +203,7 @@ def test_a_refusal_of_the_vendors_is_named_as_its_own_and_is_no_overrun(project:
         peer.recv(65536)
         peer.sendall(answer)
 
-    project.write("test_it.py", OPENS)
+    project.use("disk/test_opens.py")
     with raw_server(refuses) as (url, came):
         environ = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url}
         result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=environ)
@@ -247,11 +236,11 @@ async def ignores_the_close(connection: ServerConnection, seen: Seen) -> None:
     connection.transport.abort()
 
 
-@pytest.mark.parametrize(("talk", "confirmed"), [(closes_slowly, True), (ignores_the_close, False)])
+@pytest.mark.parametrize(("talk", "confirmed"), [slow(closes_slowly, True), (ignores_the_close, False)])
 def test_what_a_slow_close_takes_is_charged_and_it_takes_a_second_at_most(
     project: Project, talk: Callable[[ServerConnection, Seen], object], confirmed: bool
 ) -> None:
-    project.write("test_it.py", "def test_short(voice_agent):\n    with voice_agent.connect(): pass\n")
+    project.use("disk/test_one.py")
     with Vendor(talk) as vendor:  # type: ignore[arg-type]
         result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
     assert result.status == 0, result.output
@@ -294,27 +283,6 @@ def far_away() -> Iterator[tuple[str, str]]:
         ip("netns", "del", name)
 
 
-FAR_VENDOR = """
-import asyncio, ssl, sys
-from websockets.asyncio.server import serve
-
-async def talk(connection):
-    await connection.send('{"type":"Welcome","request_id":"far"}')
-    await connection.recv()
-    await connection.send('{"type":"SettingsApplied"}')
-    await connection.wait_closed()
-
-async def main():
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(sys.argv[1])
-    async with serve(talk, "10.213.7.2", 0, compression=None, ping_interval=None, ssl=context) as server:
-        print(next(iter(server.sockets)).getsockname()[1], flush=True)
-        await asyncio.Future()
-
-asyncio.run(main())
-"""
-
-
 @NEEDS_ROOT
 def test_i4_a_session_whose_packets_are_dropped_is_cut_at_its_deadline(
     project: Project, far_away: tuple[str, str]
@@ -324,24 +292,22 @@ def test_i4_a_session_whose_packets_are_dropped_is_cut_at_its_deadline(
     authority = trustme.CA()
     with authority.issue_cert("10.213.7.2").private_key_and_cert_chain_pem.tempfile() as certificate:
         authority.cert_pem.write_to_path(str(project.path / "authority.pem"))
-        command = ["ip", "netns", "exec", namespace, sys.executable, "-c", FAR_VENDOR, certificate]
+        command = [
+            "ip",
+            "netns",
+            "exec",
+            namespace,
+            sys.executable,
+            str(PROJECTS / "vendor/far_vendor.py"),
+            certificate,
+        ]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert server.stdout is not None
             port = server.stdout.readline().strip()
-            project.write(
-                "test_it.py",
-                f"""
-import subprocess, time, pytest
-
-@pytest.mark.dg_budget("2s")
-def test_unplugged(voice_agent):
-    with voice_agent.connect() as session:
-        subprocess.run(["ip", "link", "set", "{cable}", "down"], check=True)
-        time.sleep(3)
-""",
-            )
+            project.use("vendor/test_unplugged.py")
             environ = {
+                "CABLE": cable,
                 "DEEPGRAM_API_KEY": KEY,
                 "DG_AGENT_URL": f"wss://10.213.7.2:{port}/v1/agent/converse",
                 "SSL_CERT_FILE": str(project.path / "authority.pem"),

@@ -54,6 +54,12 @@ class Project:
             else:
                 shutil.copy(source, self.path)
 
+    @property
+    def importable(self) -> dict[str, str]:
+        """The environment in which modules of the project can be imported, a sitecustomize among them."""
+        found = os.environ.get("PYTHONPATH")
+        return {"PYTHONPATH": os.pathsep.join([str(self.path), *([found] if found else [])])}
+
     def start(
         self, *arguments: str, env: Mapping[str, str] | None = None, talks: bool = False
     ) -> subprocess.Popen[str]:

@@ -80,7 +80,7 @@ async def _reply(connection: ServerConnection, text: str) -> None:
 class Vendor:
     """Runs on a thread; ``talk`` is what it does with a connection, ``refuse`` an answer instead of the 101.
 
-    ``bill`` is its management API, on a port of its own.
+    ``bill`` is its management API, on a port of its own; ``asked`` is called with each request, before its answer.
     """
 
     def __init__(
@@ -88,12 +88,14 @@ class Vendor:
         talk: Talk = converse,
         refuse: tuple[int, dict[str, str], bytes] | None = None,
         tls: ssl.SSLContext | None = None,
+        asked: Callable[[], None] = lambda: None,
     ) -> None:
         self.connections: list[Seen] = []
         self.bill = Bill(KEY, self.billed)
         self._talk = talk
         self._refuse = refuse
         self._tls = tls
+        self._asked = asked
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="vendor", daemon=True)
@@ -123,7 +125,7 @@ class Vendor:
         scheme, host = ("wss", "localhost") if self._tls else ("ws", "127.0.0.1")
         return f"{scheme}://{host}:{self._port}/v1/agent/converse"
 
-    def wait_closed(self, count: int, timeout: float = 10) -> list[Seen]:
+    def wait_closed(self, count: int, timeout: float = 30) -> list[Seen]:
         """Wait until ``count`` connections have come and all are closed; return them."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -132,7 +134,7 @@ class Vendor:
             time.sleep(0.005)
         raise AssertionError(f"after {timeout} s the server has {self.connections}")
 
-    def wait_open(self, count: int, timeout: float = 20) -> list[Seen]:
+    def wait_open(self, count: int, timeout: float = 40) -> list[Seen]:
         """Wait until ``count`` connections have got their Settings."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -168,6 +170,7 @@ class Vendor:
             await self._stop.wait()
 
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        self._asked()
         if self._refuse is None:
             return None
         status, headers, body = self._refuse

@@ -1,0 +1,11 @@
+import time
+
+import pytest
+
+from pytest_dgbudget import VoiceAgent
+
+
+@pytest.mark.dg_budget("2s")
+def test_overruns(voice_agent: VoiceAgent) -> None:
+    with voice_agent.connect():
+        time.sleep(3)

@@ -1,0 +1,5 @@
+import time
+
+
+def stop() -> None:
+    time.sleep(3)

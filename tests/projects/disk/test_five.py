@@ -1,0 +1,9 @@
+import pytest
+
+from pytest_dgbudget import VoiceAgent
+
+
+@pytest.mark.parametrize("n", range(5))
+def test_one(voice_agent: VoiceAgent, n: int) -> None:
+    with voice_agent.connect():
+        pass

@@ -1,0 +1,6 @@
+from pytest_dgbudget import VoiceAgent
+
+
+def test_one(voice_agent: VoiceAgent) -> None:
+    with voice_agent.connect() as session:
+        session.say("hi")

@@ -1,0 +1,15 @@
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_dgbudget import Session, VoiceAgent
+
+
+@pytest.fixture
+def session(voice_agent: VoiceAgent) -> Iterator[Session]:
+    with voice_agent.connect() as session:
+        yield session
+
+
+def test_it(session: Session) -> None:
+    pass
