@@ -17,6 +17,7 @@ from pytest_dgbudget.config.options import OPTIONS, Option
 from pytest_dgbudget.config.resolve import ACTIVE_VARIABLE, API_KEY_VARIABLE
 from pytest_dgbudget.plugin.markers import BudgetOptions
 from pytest_dgbudget.protocol import codes as known
+from pytest_dgbudget.protocol.startup import LOG_VARIABLE
 from tests.support.project import Project
 
 ROOT = Path(__file__).parent.parent
@@ -79,7 +80,7 @@ def test_pages_name_no_ini_key_that_does_not_exist(page: Path) -> None:
 
 def test_environment_variables_are_documented() -> None:
     documented = words(text_of("docs/fixture.md") + text_of("docs/options.md"))
-    exported = {"DGBUDGET_AGENT_URL", "DGBUDGET_BASE_URL", ACTIVE_VARIABLE, API_KEY_VARIABLE}
+    exported = {"DGBUDGET_AGENT_URL", "DGBUDGET_BASE_URL", ACTIVE_VARIABLE, API_KEY_VARIABLE, LOG_VARIABLE}
     assert exported | {option.environment for option in OPTIONS if option.environment} <= documented
 
 

@@ -18,7 +18,7 @@ from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.paths import make_folder
 from pytest_dgbudget.processes import clean_environment, process_started
 from pytest_dgbudget.protocol.authentication import Secret
-from pytest_dgbudget.protocol.startup import GatewayConfig
+from pytest_dgbudget.protocol.startup import LOG_VARIABLE, GatewayConfig
 
 # A module of the project under test must not shadow ours or the standard library's.
 _PROGRAM = "import sys; sys.path[:] = sys.path[sys.path[0] == '':]; from pytest_dgbudget.gateway import main; main()"
@@ -118,6 +118,7 @@ class Supervisor:
             started=process_started(os.getpid()),
             listener=self._listener.fileno(),
             log=str(self._log),
+            debug=os.environ.get(LOG_VARIABLE) == "debug",
             api_key=self._run_config.api_key,
             secret=self.secret,
         )

@@ -9,6 +9,7 @@ from typing import ParamSpec
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.gateway.events import DiscrepancyFound, Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.statement import ask_for_statement
@@ -19,6 +20,7 @@ from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.reconcile.task import ReconciliationTask, not_asked, stated_leases, task_of
 from pytest_dgbudget.report.document import FinishedRun, write_report
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
+from pytest_dgbudget.rules.reconciliation import DISAGREEING
 from pytest_dgbudget.rules.reconciliation_verdict import NOTHING_TO_COMPARE, Reconciliation
 
 _UNTOLD = "pytest never said that it finished, so the statement was not waited for"
@@ -45,6 +47,7 @@ class Closing:
         ledger_thread: LedgerThread,
         notices: list[str],
         target: Callable[[], Awaitable[Target]],
+        events: Events,
     ) -> None:
         self._run_config = run_config
         self._invocation = invocation
@@ -52,6 +55,7 @@ class Closing:
         self._ledger_thread = ledger_thread
         self._notices = notices
         self._target = target
+        self._events = events
         self._given_up = asyncio.Event()
         self._reconciling: asyncio.Task[FinishedRun] | None = None
 
@@ -122,8 +126,17 @@ class Closing:
         for lease, ms in stated.items():
             await self._note(self._ledger.correct_charge, lease, ms)
         await self._note(self._ledger.record_reconciliation, figures)
+        self._emit_discrepancies(result)
         leases = (replace(lease, stated_ms=stated.get(lease.id, lease.stated_ms)) for lease in facts.leases)
         return await self._report(replace(facts, leases=tuple(leases), reconciliation=figures), reconciling=False)
+
+    def _emit_discrepancies(self, result: Reconciliation) -> None:
+        for line in result.lines:
+            if line.kind in DISAGREEING:
+                found = DiscrepancyFound(
+                    kind=line.kind, request_id=line.request_id, own_ms=line.own_ms, vendor_ms=line.vendor_ms
+                )
+                self._events.emit(found)
 
     async def _note(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         try:

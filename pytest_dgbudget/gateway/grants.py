@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from pytest_dgbudget.gateway.clock import Clock, Timer
+from pytest_dgbudget.gateway.events import Events, SessionsCut
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.ledger.facts import KnownAttempt, SessionFacts
@@ -23,8 +24,9 @@ class OpenLease:
     ``first_dial`` is recorded with the lease, and taken by the first session.
     """
 
-    def __init__(self, grant: Grant, lease: Lease, first_dial: str, clock: Clock) -> None:
+    def __init__(self, grant: Grant, lease: Lease, first_dial: str, clock: Clock, events: Events) -> None:
         self._clock = clock
+        self._events = events
         self.grant = grant
         self.lease = lease
         self.first_dial: str | None = first_dial
@@ -69,6 +71,7 @@ class OpenLease:
         if any(cut) and not self._was_cut:
             self._was_cut = True
             self.grant.overruns.append(overrun)
+            self._events.emit(SessionsCut(attempt=self.grant.attempt.id, overrun=overrun))
 
     def _abort_all(self) -> None:
         for session in list(self.sessions):

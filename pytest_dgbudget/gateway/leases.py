@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_dgbudget.gateway.clock import Clock
+from pytest_dgbudget.gateway.events import Events, LeaseSettled
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.sessions import MeteredSession
@@ -22,8 +23,9 @@ class BudgetRefused(Exception):
 class Leases:
     """Opens and settles the leases of a run."""
 
-    def __init__(self, ledger: Ledger, ledger_thread: LedgerThread, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, ledger_thread: LedgerThread, clock: Clock, events: Events) -> None:
         self._clock = clock
+        self._events = events
         self._ledger = ledger
         self._ledger_thread = ledger_thread
 
@@ -35,7 +37,7 @@ class Leases:
         if isinstance(answer, Wait):
             return None
         lease, first_dial = answer
-        grant.lease = OpenLease(grant, lease, first_dial, self._clock)
+        grant.lease = OpenLease(grant, lease, first_dial, self._clock, self._events)
         return grant.lease
 
     async def dial(self, lease: OpenLease) -> str:
@@ -65,6 +67,7 @@ class Leases:
             self._ledger_thread.enqueue(self._ledger.record_usage, _never_dialled(lease.first_dial))
         grant.settled_ms += used_ms
         self._ledger_thread.enqueue(self._ledger.settle, lease.lease, used_ms)
+        self._events.emit(LeaseSettled(attempt=grant.attempt.id, lease=lease.lease.id, used_ms=used_ms))
 
 
 def _refusal(scope: Scope) -> Overrun:

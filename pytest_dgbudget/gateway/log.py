@@ -3,9 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import sys
 import traceback
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+
+from pytest_dgbudget.gateway.events import Event
+from pytest_dgbudget.model import utc_now
 
 
 def log(error: BaseException) -> None:
     with contextlib.suppress(OSError):
         traceback.print_exception(error)
+
+
+def log_event(event: Event) -> None:
+    """Write one line: the instant, what happened, and its fields; what is unknown is left out."""
+    what = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(event).__name__).lower()
+    with contextlib.suppress(OSError):
+        sys.stderr.write(" ".join([utc_now(), what, *_fields(event)]) + "\n")
+        sys.stderr.flush()
+
+
+def _fields(value: object) -> Iterator[str]:
+    assert is_dataclass(value)
+    for field in fields(value):
+        of_field = getattr(value, field.name)
+        if is_dataclass(of_field):
+            yield from _fields(of_field)
+        elif of_field is not None:
+            yield f"{field.name}={of_field}"

@@ -15,8 +15,9 @@ from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, Set
 from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.control import ControlConnection
+from pytest_dgbudget.gateway.events import Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
-from pytest_dgbudget.gateway.log import log
+from pytest_dgbudget.gateway.log import log, log_event
 from pytest_dgbudget.gateway.operations import Operations
 from pytest_dgbudget.gateway.processes import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner, Run
@@ -70,6 +71,9 @@ class Gateway:
         self._run_ledger = RunLedger(config)
         self._unauthenticated = UnauthenticatedConnections()
         self._operations = Operations(self)
+        self._events = Events()
+        if config.debug:
+            self._events.subscribe(log_event)
         self._notices: list[str] = []
         if config.predecessor is not None:
             self._notices.append(f"a gateway died and was replaced: {config.predecessor}")
@@ -112,11 +116,17 @@ class Gateway:
             if self._run_ledger.notice is not None:
                 self._notices.append(self._run_ledger.notice)
             self._ledger_thread.attach(self._ledger)
-            self._run = Run(self._run_config, self._ledger, self._ledger_thread)
+            self._run = Run(self._run_config, self._ledger, self._ledger_thread, self._events)
             if self._config.predecessor is not None:
                 self._run.await_owners()
             self._closing = Closing(
-                self._run_config, self._config.invocation, self._ledger, self._ledger_thread, self._notices, self.target
+                self._run_config,
+                self._config.invocation,
+                self._ledger,
+                self._ledger_thread,
+                self._notices,
+                self.target,
+                self._events,
             )
 
     def _client_connection(self) -> ClientConnection:

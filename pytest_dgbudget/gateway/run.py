@@ -10,6 +10,7 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.gateway.admission import Admission, Waiter
 from pytest_dgbudget.gateway.clock import metering_loop
+from pytest_dgbudget.gateway.events import Events, SessionRefused
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import Grant, OpenLease, ended, restored
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
@@ -52,16 +53,17 @@ class Owner:
 class Run:
     """Grants by token, and the way from a token to a session. ``dialled`` has the id of every session of ours."""
 
-    def __init__(self, run_config: RunConfig, ledger: Ledger, ledger_thread: LedgerThread) -> None:
+    def __init__(self, run_config: RunConfig, ledger: Ledger, ledger_thread: LedgerThread, events: Events) -> None:
         self._run_config = run_config
         self._ledger = ledger
         self._ledger_thread = ledger_thread
+        self._events = events
         self._tokens: Tokens[Grant] = Tokens()
         # Those of tests that run; what became of the others, the ledger knows.
         self._grants: dict[str, Grant] = {}
         self._last_attempts: dict[tuple[str, str], str] = {}
         self._clock = metering_loop()
-        self._leases = Leases(ledger, ledger_thread, self._clock)
+        self._leases = Leases(ledger, ledger_thread, self._clock, events)
         self._admission = Admission(self._leases, ledger_thread, run_config.max_sessions)
         self._over = False
         self._owners_return: asyncio.Future[None] | None = None
@@ -185,8 +187,16 @@ class Run:
             self._admission.give_back(lease)
             raise
         self.dialled.add(dial)
-        terms = SessionTerms(id=dial, service=service, tag=self._run_config.tag, idle_ms=grant.asked.idle_ms)
-        session = MeteredSession(terms, self._clock, welcomed=self._welcomed, ended=partial(self._session_ended, lease))
+        terms = SessionTerms(
+            id=dial,
+            attempt=grant.attempt.id,
+            service=service,
+            tag=self._run_config.tag,
+            idle_ms=grant.asked.idle_ms,
+        )
+        session = MeteredSession(
+            terms, self._clock, self._events, welcomed=self._welcomed, ended=partial(self._session_ended, lease)
+        )
         grant.open_sessions.append(session)
         lease.opened(session)
         gone.add_done_callback(lambda _: session.close("client", Close(1000, "")))
@@ -217,6 +227,7 @@ class Run:
 
     def _note_refusal(self, grant: Grant, overrun: Overrun) -> None:
         grant.overruns.append(overrun)
+        self._events.emit(SessionRefused(attempt=grant.attempt.id, overrun=overrun))
         tolerated = overrun.scope == "run" and self._run_config.on_exhausted == "skip"
         self._ledger_thread.enqueue(self._ledger.record_refusal, grant.attempt, overrun, tolerated=tolerated)
 

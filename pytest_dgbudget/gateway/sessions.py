@@ -8,6 +8,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pytest_dgbudget.gateway.clock import Clock
+from pytest_dgbudget.gateway.events import (
+    Events,
+    SessionDialled,
+    SessionEnded,
+    SessionOpened,
+    SessionWarned,
+    SessionWelcomed,
+)
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.relay import Relay, RelayState
 from pytest_dgbudget.gateway.services.service import Listener, Service
@@ -45,6 +53,7 @@ class SessionTerms:
     """
 
     id: str
+    attempt: str
     service: Service
     tag: str
     idle_ms: int | None
@@ -61,6 +70,7 @@ class MeteredSession:
         self,
         terms: SessionTerms,
         clock: Clock,
+        events: Events,
         *,
         welcomed: Callable[[MeteredSession, str], None],
         ended: Callable[[MeteredSession, UsageRecord, int], None],
@@ -73,12 +83,14 @@ class MeteredSession:
         self.state = SessionState.DIALLING
         self._terms = terms
         self._clock = clock
+        self._events = events
         self._welcomed = welcomed
         self._ended = ended
         self._dialling: asyncio.Future[Upstream] | None = None
         self._cut: Cut | None = None
         self._relay: Relay | None = None
         self._handshake_id: str | None = None
+        events.emit(SessionDialled(attempt=terms.attempt, session=terms.id))
 
     def used_ms(self) -> int:
         """What this session has used up to now."""
@@ -104,6 +116,7 @@ class MeteredSession:
             raise
         self.handshake_ms = self._clock.now_ms() - self.dialled_ms
         self._handshake_id = self._terms.service.handshake_id(upstream.headers)
+        self._events.emit(SessionOpened(session=self.id, handshake_ms=self.handshake_ms))
         return upstream
 
     def drop(self, upstream: Upstream) -> None:
@@ -113,7 +126,7 @@ class MeteredSession:
 
     def relay(self, client: asyncio.Transport, upstream: Upstream, from_client: bytes) -> None:
         """Join client and vendor from here on."""
-        listener = Listener(welcomed=lambda id_: self._welcomed(self, id_))
+        listener = Listener(welcomed=self._was_welcomed, warned=self._was_warned)
         inspection = self._terms.service.inspect(self._terms.tag, listener, self._clock.now_ms)
         self.state = SessionState.RELAYING
         self._relay = relay = Relay(client, upstream, inspection, self._relay_ended, self._clock)
@@ -141,6 +154,13 @@ class MeteredSession:
 
     def _used_at(self, at_ms: int) -> int:
         return (at_ms - self.dialled_ms) * self.rate
+
+    def _was_welcomed(self, request_id: str) -> None:
+        self._events.emit(SessionWelcomed(session=self.id, request_id=request_id))
+        self._welcomed(self, request_id)
+
+    def _was_warned(self, code: str) -> None:
+        self._events.emit(SessionWarned(session=self.id, code=code))
 
     def _watch_idle(self, relay: Relay, idle_ms: int) -> None:
         if relay.state is not RelayState.OPEN:
@@ -186,5 +206,6 @@ class MeteredSession:
             confirmed=confirmed,
             tagged=relay is not None and relay.inspection.tagged,
         )
+        self._events.emit(SessionEnded(attempt=self._terms.attempt, session=self.id, usage=record))
         self._ended(self, record, at_ms)
         self.done.set_result(None)

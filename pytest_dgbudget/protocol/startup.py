@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 
 from pytest_dgbudget.config.resolve import RunConfig, from_json
 
+# Where ``debug`` comes from: the variable's value is "debug".
+LOG_VARIABLE = "DGBUDGET_LOG"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
     """``pid`` and ``started`` name the pytest that starts it (see processes.process_started).
 
     ``predecessor`` says how the gateway that this one replaces ended; None for the first of an invocation.
-    ``listener`` is the inherited descriptor of the listening socket, ``log`` the file that stdout and stderr go to.
+    ``listener`` is the inherited descriptor of the listening socket, ``log`` the file that stdout and stderr go to;
+    with ``debug``, each session's events are written there, too.
     """
 
     run_config: RunConfig
@@ -24,6 +28,7 @@ class GatewayConfig:
     started: str | None
     listener: int
     log: str
+    debug: bool
     api_key: str | None = field(repr=False)
     secret: str = field(repr=False)
 
@@ -38,6 +43,7 @@ class GatewayConfig:
                 "started": self.started,
                 "listener": self.listener,
                 "log": self.log,
+                "debug": self.debug,
                 "api_key": self.api_key,
                 "secret": self.secret,
             }

@@ -37,6 +37,7 @@ _BY_CLASS: dict[LineClass, Verdict] = {
     "unconfirmed": "inconclusive",
 }
 AGREEING = {kind for kind, verdict in _BY_CLASS.items() if verdict == "reconciled"}
+DISAGREEING = {kind for kind, verdict in _BY_CLASS.items() if verdict == "discrepancy"}
 
 # While something may still change, nothing less grave is final.
 _GRAVEST_FIRST: tuple[Verdict, ...] = ("discrepancy", "pending", "inconclusive", "reconciled")

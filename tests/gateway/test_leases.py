@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from pytest_dgbudget.gateway.events import Events
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
@@ -35,8 +36,8 @@ class Bank:
         self._ledger = ledger
         self._thread = thread
         self._thread.attach(ledger)
-        self.clock = ManualClock()
-        self.leases = Leases(ledger, thread, self.clock)
+        self.clock, self.events = ManualClock(), Events()
+        self.leases = Leases(ledger, thread, self.clock, self.events)
 
     async def grant(self, name: str) -> Grant:
         attempt = await self._thread.call(self._ledger.begin_attempt, name, "", TEST_MS)
@@ -51,8 +52,10 @@ class Bank:
         """Hold a lease and meter a session of it that fails to open as soon as it is closed."""
         lease.holders += 1
         dial = await self.leases.dial(lease)
-        terms = SessionTerms(id=dial, service=DeepgramAgent(), tag="tag", idle_ms=None)
-        session = MeteredSession(terms, self.clock, welcomed=_never_welcomed, ended=partial(self._session_ended, lease))
+        terms = SessionTerms(id=dial, attempt="a1", service=DeepgramAgent(), tag="tag", idle_ms=None)
+        session = MeteredSession(
+            terms, self.clock, self.events, welcomed=_never_welcomed, ended=partial(self._session_ended, lease)
+        )
         lease.grant.open_sessions.append(session)
         lease.opened(session)
         return session

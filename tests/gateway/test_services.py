@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,8 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from pytest_dgbudget.gateway.clock import MeteringLoop
+from pytest_dgbudget.gateway.clock import run as run_metering
+from pytest_dgbudget.gateway.events import Event, Events, LeaseSettled, SessionEnded
 from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.run import Owner, Run
@@ -104,6 +105,8 @@ class Served:
     port: int
     run: Run
     folder: Path
+    events: list[Event]
+    settled: asyncio.Event
 
     async def token(self, budget_ms: int | None = None) -> str:
         owner = Owner(role="controller", grants=set())
@@ -120,7 +123,11 @@ async def served(folder: Path, target: Target) -> AsyncIterator[Served]:
     thread = LedgerThread(lambda error: None)
     ledger = await thread.call(open_ledger, folder / ".dgbudget/ledger.db")
     thread.attach(ledger)
-    run = Run(run_config_for("ws://127.0.0.1:1/", folder), ledger, thread)
+    events, seen = Events(), list[Event]()
+    events.subscribe(seen.append)
+    settled = asyncio.Event()
+    events.subscribe(lambda event: settled.set() if isinstance(event, LeaseSettled) else None)
+    run = Run(run_config_for("ws://127.0.0.1:1/", folder), ledger, thread, events)
     unauthenticated = UnauthenticatedConnections()
 
     async def opened() -> Run:
@@ -136,7 +143,7 @@ async def served(folder: Path, target: Target) -> AsyncIterator[Served]:
         return ClientConnection((*SERVICES, Ticks()), opened, found, unauthenticated, no_control)
 
     server = await loop.create_server(connection, "127.0.0.1", 0)
-    yield Served(server.sockets[0].getsockname()[1], run, folder)
+    yield Served(server.sockets[0].getsockname()[1], run, folder, seen, settled)
     server.close()
     await run.end_all("teardown")
     await thread.call(ledger.close)
@@ -153,14 +160,6 @@ async def ticking(folder: Path) -> AsyncIterator[tuple[Served, TickVendor]]:
             yield gateway, vendor
 
 
-def metering(main: Coroutine[Any, Any, None]) -> None:
-    loop = MeteringLoop()
-    try:
-        loop.run_until_complete(main)
-    finally:
-        loop.close()
-
-
 def test_a_second_service_is_dialled_inspected_and_recorded_its_own_way(tmp_path: Path) -> None:
     async def main() -> None:
         async with ticking(tmp_path) as (gateway, vendor):
@@ -175,7 +174,7 @@ def test_a_second_service_is_dialled_inspected_and_recorded_its_own_way(tmp_path
             columns = "request_id, audio_in_ms, audio_out_ms, closed_by, tagged"
             assert gateway.rows(f"SELECT {columns} FROM usage") == [("tick-session-1", 3000, None, "client", 0)]
 
-    metering(main())
+    run_metering(main())
 
 
 def test_a_services_rate_sets_what_a_session_uses_and_when_it_is_cut(tmp_path: Path) -> None:
@@ -196,7 +195,7 @@ def test_a_services_rate_sets_what_a_session_uses_and_when_it_is_cut(tmp_path: P
             ((used_ms, settled_ms),) = gateway.rows("SELECT usage.ms, lease_end.ms FROM usage, lease_end")
             assert 1500 < used_ms == settled_ms
 
-    metering(main())
+    run_metering(main())
 
 
 def test_a_token_counts_only_where_its_service_looks_for_it(tmp_path: Path) -> None:
@@ -208,7 +207,7 @@ def test_a_token_counts_only_where_its_service_looks_for_it(tmp_path: Path) -> N
             assert refused.value.response.status_code == 401
             assert vendor.asked == []
 
-    metering(main())
+    run_metering(main())
 
 
 def test_a_service_that_the_target_lacks_is_refused_undialled(tmp_path: Path) -> None:
@@ -222,7 +221,7 @@ def test_a_service_that_the_target_lacks_is_refused_undialled(tmp_path: Path) ->
             assert b"has no deepgram-agent" in (refused.value.response.body or b"")
             assert vendor.asked == []
 
-    metering(main())
+    run_metering(main())
 
 
 def test_who_asks_for_nothing_that_is_served_is_shown_what_is(tmp_path: Path) -> None:
@@ -234,4 +233,26 @@ def test_who_asks_for_nothing_that_is_served_is_shown_what_is(tmp_path: Path) ->
             shown = (refused.value.response.body or b"").decode()
             assert [path in shown for path in ("/v1/agent/converse", "/v9/ticks")] == [True, True]
 
-    metering(main())
+    run_metering(main())
+
+
+def test_a_sessions_life_is_emitted_once_and_in_order(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with ticking(tmp_path) as (gateway, _):
+            token = await gateway.token(budget_ms=1000)
+            url, headers = f"ws://127.0.0.1:{gateway.port}/ticks", {"x-ticks-token": token}
+            async with connect(url, additional_headers=headers, proxy=None) as client:
+                await client.recv()
+                with pytest.raises(ConnectionClosed):
+                    await client.recv()
+            await gateway.settled.wait()
+            with pytest.raises(InvalidStatus):
+                await connect(url, additional_headers=headers, proxy=None)
+            kinds = "SessionDialled SessionOpened SessionWelcomed SessionsCut SessionEnded LeaseSettled SessionRefused"
+            assert [type(event).__name__ for event in gateway.events] == kinds.split()
+            ended, settled = gateway.events[4:6]
+            assert isinstance(ended, SessionEnded)
+            assert isinstance(settled, LeaseSettled)
+            assert (ended.usage.closed_by, ended.usage.ms) == ("test-budget", settled.used_ms)
+
+    run_metering(main())

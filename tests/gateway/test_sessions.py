@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_dgbudget.gateway.events import Event, Events, SessionDialled, SessionEnded, SessionOpened, SessionWarned
 from pytest_dgbudget.gateway.frames import TEXT, Close, frame
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
 from pytest_dgbudget.gateway.sessions import Cut, MeteredSession, SessionState, SessionTerms
@@ -29,9 +30,13 @@ class Metered:
         self.welcomes: list[tuple[str, str]] = []
         self.ends: list[tuple[UsageRecord, int]] = []
         self.answer: asyncio.Future[Upstream] = asyncio.get_running_loop().create_future()
+        events = Events()
+        self.events: list[Event] = []
+        events.subscribe(self.events.append)
         self.session = MeteredSession(
-            SessionTerms(id="s1", service=DeepgramAgent(), tag="tag", idle_ms=idle_ms),
+            SessionTerms(id="s1", attempt="a1", service=DeepgramAgent(), tag="tag", idle_ms=idle_ms),
             self.clock,
+            events,
             welcomed=lambda session, request_id: self.welcomes.append((session.id, request_id)),
             ended=lambda session, record, at_ms: self.ends.append((record, at_ms)),
         )
@@ -190,3 +195,18 @@ async def test_a_client_that_vanished_is_recorded_when_its_owner_had_time_to_van
     metered.session.close("owner-lost", OVER)
     metered.clock.advance(1)
     assert (metered.record.closed_by, metered.record.ms) == ("owner-lost", 30)
+
+
+async def test_warnings_and_errors_of_the_vendor_are_emitted_by_their_codes_alone() -> None:
+    metered = Metered()
+    await metered.relayed()
+    metered.vendor_says(type="Warning", code="SLOW", description="what was said")
+    metered.vendor_says(type="Error", code="BROKEN", description="what was said")
+    metered.vendor.lose()
+    assert metered.events == [
+        SessionDialled(attempt="a1", session="s1"),
+        SessionOpened(session="s1", handshake_ms=30),
+        SessionWarned(session="s1", code="SLOW"),
+        SessionWarned(session="s1", code="BROKEN"),
+        SessionEnded(attempt="a1", session="s1", usage=metered.record),
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import select
 import signal
@@ -458,6 +459,25 @@ def test_the_gateways_own_proof_is_no_owners(gateway: RunningGateway) -> None:
         assert claimant.say(hello(proof(gateway.secret, "gateway", claimant.challenge))) == b""
 
 
+# The log --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["debug", "no debug"])
+def test_the_debug_log_has_a_sessions_life_and_is_written_on_demand_only(
+    vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    if asked:
+        monkeypatch.setenv("DGBUDGET_LOG", "debug")
+    with opened(vendor.url, tmp_path) as gateway:
+        with gateway.session(gateway.grant().token) as session:
+            session.recv(10)
+        gateway.run.finish(0, wait=False, still_waiting=lambda: None)
+        log = gateway.log()
+    happened = re.findall(r"^\S+Z (session \w+|lease \w+)", log, re.MULTILINE)
+    life = ["session dialled", "session opened", "session welcomed", "session ended", "lease settled"]
+    assert happened == (life if asked else [])
+
+
 # SQLite refuses text with an unpaired surrogate, and the gateway expects no node id to have one.
 UNWRITABLE = BeginAttempt(nodeid="\ud800", worker="", budget_ms=None, idle_ms=None, scenario=None)
 
@@ -501,6 +521,7 @@ def test_i9_a_gateway_that_fails_to_start_tells_no_values(tmp_path: Path, breaks
         started=None,
         listener=999,
         log=str(tmp_path / "log"),
+        debug=False,
         api_key=KEY,
         secret="control-secret",
     ).dump()

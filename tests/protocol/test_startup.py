@@ -28,6 +28,7 @@ def config() -> GatewayConfig:
         started="1",
         listener=5,
         log="/project/gateway.log",
+        debug=True,
         api_key=KEY,
         secret=SECRET,
     )

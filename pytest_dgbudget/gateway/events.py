@@ -1,0 +1,117 @@
+"""The life of a session as events: what happens is emitted once, and log, hooks and figures are made from it.
+
+A session is named by its dial's id, an attempt by its own. None of them holds what was said, or a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pytest_dgbudget.model import Overrun, UsageRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRefused:
+    """A budget has too little left: nothing is dialled."""
+
+    attempt: str
+    overrun: Overrun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionDialled:
+    """It is metered from now on."""
+
+    attempt: str
+    session: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOpened:
+    """The target's 101 is here."""
+
+    session: str
+    handshake_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionWelcomed:
+    """The vendor named it."""
+
+    session: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionWarned:
+    """The vendor sent a warning or an error."""
+
+    session: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionsCut:
+    """A budget is used up: every open session of an attempt gets its Close."""
+
+    attempt: str
+    overrun: Overrun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnded:
+    """Its socket is closed."""
+
+    attempt: str
+    session: str
+    usage: UsageRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseSettled:
+    """The last session of a lease has ended: this much of it was used."""
+
+    attempt: str
+    lease: str
+    used_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscrepancyFound:
+    """The vendor's statement has something else than we metered; None is unknown.
+
+    ``kind`` is the class of the line in usage.json's reconciliation.
+    """
+
+    kind: str
+    request_id: str | None
+    own_ms: int | None
+    vendor_ms: int | None
+
+
+Event = (
+    SessionRefused
+    | SessionDialled
+    | SessionOpened
+    | SessionWelcomed
+    | SessionWarned
+    | SessionsCut
+    | SessionEnded
+    | LeaseSettled
+    | DiscrepancyFound
+)
+
+
+class Events:
+    """Hands each event to every subscriber, in the order in which they subscribed; none may raise."""
+
+    def __init__(self) -> None:
+        self._subscribers: list[Callable[[Event], None]] = []
+
+    def subscribe(self, subscriber: Callable[[Event], None]) -> None:
+        self._subscribers.append(subscriber)
+
+    def emit(self, event: Event) -> None:
+        for subscriber in self._subscribers:
+            subscriber(event)

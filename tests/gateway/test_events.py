@@ -1,0 +1,97 @@
+"""Events reach whoever subscribed, and the debug log is made of them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_dgbudget.deepgram.access import ApiAccess
+from pytest_dgbudget.gateway.clock import run as run_metering
+from pytest_dgbudget.gateway.closing import Closing
+from pytest_dgbudget.gateway.events import DiscrepancyFound, Event, Events, SessionOpened, SessionRefused
+from pytest_dgbudget.gateway.ledger_thread import LedgerThread
+from pytest_dgbudget.gateway.log import log_event
+from pytest_dgbudget.gateway.run import Run
+from pytest_dgbudget.gateway.targets.live import LiveTarget
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.model import Overrun
+from tests.ledger.helpers import open_ledger, usage
+from tests.support.gateway import run_config_for
+from tests.support.statement import Bill, Entry
+
+OPENED = SessionOpened(session="s1", handshake_ms=30)
+REFUSED = SessionRefused(attempt="a1", overrun=Overrun(kind="refused", scope="run", used_ms=2000, allowed_ms=2000))
+
+
+def test_each_subscriber_gets_each_event_in_the_order_of_subscription() -> None:
+    events, seen = Events(), list[tuple[str, Event]]()
+    events.emit(OPENED)
+    events.subscribe(lambda event: seen.append(("first", event)))
+    events.subscribe(lambda event: seen.append(("second", event)))
+    events.emit(REFUSED)
+    assert seen == [("first", REFUSED), ("second", REFUSED)]
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (OPENED, "session opened session=s1 handshake_ms=30"),
+        (REFUSED, "session refused attempt=a1 kind=refused scope=run used_ms=2000 allowed_ms=2000"),
+    ],
+    ids=["plain", "nested"],
+)
+def test_an_event_is_one_line_of_the_log(capsys: pytest.CaptureFixture[str], event: Event, line: str) -> None:
+    log_event(event)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]{12}Z " + re.escape(line) + "\n", capsys.readouterr().err)
+
+
+class FullDevice(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_event_that_can_not_be_logged_stops_nothing() -> None:
+    with contextlib.redirect_stderr(FullDevice()):
+        log_event(OPENED)
+
+
+def spend_two_seconds(ledger: Ledger) -> None:
+    for request_id in ("agreed", "disputed"):
+        attempt = ledger.begin_attempt(f"test_it.py::test_{request_id}", "", None)
+        opened = ledger.lease_to_dial(attempt)
+        assert isinstance(opened, tuple)
+        lease, dial = opened
+        ledger.record_usage(replace(usage(dial, 1000), request_id=request_id))
+        ledger.settle(lease, 1000)
+
+
+def test_each_line_of_the_statement_that_differs_is_a_discrepancy(tmp_path: Path) -> None:
+    run_metering(compare_with_a_statement_that_differs(tmp_path))
+
+
+async def compare_with_a_statement_that_differs(tmp_path: Path) -> None:
+    tags, key = ("dgbudget-run",), "the-real-key"
+    with Bill(key, lambda: [Entry("agreed", 1, tags), Entry("disputed", 5, tags)]) as bill:
+        config = replace(run_config_for("ws://127.0.0.1:1/", tmp_path), reconcile="warn", api_url=bill.url)
+        thread, events, seen = LedgerThread(lambda error: None), Events(), list[Event]()
+        events.subscribe(seen.append)
+        path = tmp_path / ".dgbudget/ledger.db"
+        ledger = await thread.call(lambda: open_ledger(path, billed=True, target="live"))
+        thread.attach(ledger)
+        await thread.call(spend_two_seconds, ledger)
+
+        async def target() -> LiveTarget:
+            return LiveTarget({}, key, ApiAccess(api_url=bill.url, project=None, key=key))
+
+        closing = Closing(config, "invocation", ledger, thread, [], target, events)
+        await closing.close(Run(config, ledger, thread, events), 0, "teardown", wait=True)
+        assert await closing.reconciled(30) is not None
+        await thread.call(ledger.close)
+        thread.close()
+    assert seen == [DiscrepancyFound(kind="duration", request_id="disputed", own_ms=1000, vendor_ms=5000)]
