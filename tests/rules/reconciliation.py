@@ -38,6 +38,11 @@ def failed(reason: str = "no", *, temporary: bool = False) -> Reading[Any]:
     return Reading(failure=ReadFailure(reason=reason, temporary=temporary))
 
 
+def failed_since(value: T) -> Reading[T]:
+    """Read once, and refused for good when it was to be read again."""
+    return Reading(value=value, read_at_ms=NOW_MS, failure=ReadFailure(reason="no more", temporary=False))
+
+
 def snapshot(*rows: VendorRow, **fields: Any) -> StatementSnapshot:
     """Everything read, and both totals as these rows have them."""
     tagged = [each for each in rows if each.tagged is not False]

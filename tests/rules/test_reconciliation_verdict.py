@@ -20,7 +20,19 @@ from pytest_dgbudget.rules.reconciliation_verdict import (
     not_asked,
 )
 
-from .reconciliation import NOW_MS, OLD_MS, TERMS, failed, own_sessions, row, session, snapshot, snapshots, was_read
+from .reconciliation import (
+    NOW_MS,
+    OLD_MS,
+    TERMS,
+    failed,
+    failed_since,
+    own_sessions,
+    row,
+    session,
+    snapshot,
+    snapshots,
+    was_read,
+)
 
 IDS = st.sampled_from(["a", "b", "c"])
 FIGURES = st.none() | st.just(0) | st.integers(0, 1_000_000)
@@ -217,12 +229,14 @@ def test_what_agrees_is_reconciled_and_needs_no_reason() -> None:
     ("fields", "reasons"),
     [
         ({"listing": failed("no list")}, ["the project's requests were not all read: no list"]),
+        ({"listing": failed_since(True)}, ["the project's requests were not all read: no more"]),
+        ({"lookups": failed_since(None)}, ["sessions were not all compared: no more"]),
         ({"listing": was_read(False)}, ["the project has too many requests to read them all"]),
         ({"lookups": failed("no rows")}, ["sessions were not all compared: no rows"]),
         ({"hours": failed("no hours")}, ["the hours of the run's tag were not compared: no hours"]),
         ({"dollars": failed("no bill")}, ["the dollars of the run's tag were not compared: no bill"]),
     ],
-    ids=["list", "long list", "lookups", "hours", "dollars"],
+    ids=["list", "list again", "lookups again", "long list", "lookups", "hours", "dollars"],
 )
 def test_what_could_not_be_read_is_inconclusive_and_says_so(fields: dict[str, Any], reasons: list[str]) -> None:
     result = judge([session()], snapshot(row(), **fields), TERMS)
