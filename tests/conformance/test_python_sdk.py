@@ -9,7 +9,7 @@ import pytest
 
 from tests.conformance.recording import hold, whole
 from tests.conformance.sdks import INSTALL_SECONDS
-from tests.emulator.protocol import SERVER_MESSAGES
+from tests.support.vendor_messages import SERVER_MESSAGES
 
 PROGRAM = str(Path(__file__).with_name("python_client.py"))
 NEWEST = "deepgram-sdk==7.*"

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -28,3 +29,13 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 async def emulator() -> AsyncIterator[Emulator]:
     async with Emulator() as running:
         yield running
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    def write(turns: str, head: str = '[[scenario]]\nname = "one"\n') -> Path:
+        path = tmp_path / "café 1.toml"
+        path.write_text(head + turns, encoding="utf-8")
+        return path
+
+    return write

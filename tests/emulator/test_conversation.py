@@ -11,20 +11,11 @@ import pytest
 from pytest_dgbudget.emulator.agent.dialogue import MADE_UP
 from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.emulator.server import Emulator
-
-from .client import SETTINGS, Client, session
+from tests.support.emulator_client import ORDER, SETTINGS, Client, asked, session, thinking
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("brief")]
 
-ORDER = {
-    "name": "get_order_status",
-    "parameters": {"type": "object", "properties": {"order_id": {"type": "string"}}, "required": ["order_id"]},
-}
 BYTES_PER_MS = 32  # linear16 at 16 kHz
-
-
-def thinking(*functions: dict[str, Any]) -> dict[str, Any]:
-    return {"think": {"provider": {"type": "open_ai"}, "functions": functions}}
 
 
 def spoken(role: str, content: str) -> dict[str, Any]:
@@ -33,12 +24,6 @@ def spoken(role: str, content: str) -> dict[str, Any]:
 
 def audio_of(client: Client) -> bytes:
     return b"".join(each for each in client.seen if isinstance(each, bytes))
-
-
-async def asked(client: Client, text: str = "Where is order A-17?") -> dict[str, Any]:
-    await client.send("InjectUserMessage", content=text)
-    (call,) = (await client.until("FunctionCallRequest"))["functions"]
-    return dict(call)
 
 
 async def test_greeting_is_said_and_spoken(emulator: Emulator) -> None:

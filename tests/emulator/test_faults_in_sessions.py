@@ -16,13 +16,9 @@ from pytest_dgbudget.emulator.faults.grants import Grant
 from pytest_dgbudget.emulator.faults.kinds import Fault, read_fault
 from pytest_dgbudget.emulator.faults.timers import FaultTimers
 from pytest_dgbudget.emulator.server import Emulator
+from tests.support.emulator_api import until
+from tests.support.emulator_client import SPEECH, playing, session, speak
 
-from .api import until
-from .client import session
-from .test_scenario import playing, write
-from .test_speech import SPEECH, speak
-
-__all__ = ["write"]  # a fixture
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("brief")]
 
 MEGABYTES = "x" * 8_000_000

@@ -11,8 +11,7 @@ import pytest
 import pytest_dgbudget.emulator
 from pytest_dgbudget.emulator.agent.conversation import _HANDLERS, Conversation
 from pytest_dgbudget.emulator.codes import ERRORS, SCRIPTED, WARNINGS
-
-from .protocol import CLIENT_MESSAGES, SERVER_MESSAGES
+from tests.support.vendor_messages import CLIENT_MESSAGES, SERVER_MESSAGES
 
 PAGE = Path(__file__).parents[2] / "docs" / "emulator-fidelity.md"
 SOURCES = sorted(Path(pytest_dgbudget.emulator.__file__).parent.rglob("*.py"))

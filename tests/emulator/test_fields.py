@@ -10,9 +10,8 @@ import pytest_asyncio
 
 from pytest_dgbudget.emulator.project.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
-
-from .api import PROJECT, ask, call, get, rows
-from .client import session
+from tests.support.emulator_api import PROJECT, ask, call, get, rows
+from tests.support.emulator_client import session
 
 pytestmark = pytest.mark.asyncio
 

@@ -16,8 +16,7 @@ from pytest_dgbudget.emulator.agent.conversation import _HANDLERS, Conversation
 from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.emulator.codes import ProtocolError
 from pytest_dgbudget.rules.audio import AudioFormat
-
-from .client import SETTINGS
+from tests.support.emulator_client import SETTINGS
 
 NAMES = st.sampled_from(
     re.findall(

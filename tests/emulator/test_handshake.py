@@ -10,23 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
-from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 from pytest_dgbudget.emulator.server import Emulator
+from tests.support.emulator_client import refusal
 
 pytestmark = pytest.mark.asyncio
-
-
-async def refusal(url: str, **options: Any) -> tuple[Response, dict[str, str]]:
-    with pytest.raises(InvalidStatus) as caught:
-        await connect(url, proxy=None, **options)
-    response = caught.value.response
-    assert response.headers["Content-Type"] == "application/json"
-    body: dict[str, str] = json.loads(response.body or b"")
-    assert body["request_id"] == response.headers["dg-request-id"]
-    return response, body
 
 
 @pytest.mark.parametrize("scheme", ["Token", "token", "Bearer"])

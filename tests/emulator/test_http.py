@@ -12,8 +12,7 @@ import pytest
 from pytest_dgbudget.emulator import http
 from pytest_dgbudget.emulator.management import api as rest
 from pytest_dgbudget.emulator.server import Emulator
-
-from .api import ask, line, request, until
+from tests.support.emulator_api import ask, line, request, until
 
 pytestmark = pytest.mark.asyncio
 

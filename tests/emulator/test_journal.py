@@ -15,9 +15,8 @@ from websockets.sync.client import connect as connect_now
 from pytest_dgbudget.emulator.journal import LARGEST, LONGEST, MOST_BYTES, TO_CLIENT, TO_SERVER, Journal
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 from pytest_dgbudget.emulator.server import Emulator
-
-from .client import SETTINGS, Client
-from .test_process import finish, first_line, process
+from tests.support.emulator_client import SETTINGS, Client
+from tests.support.emulator_process import finish, first_line, process
 
 needs_full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 

@@ -7,39 +7,20 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import connect
 
 from pytest_dgbudget.emulator.project.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
-
-from .api import PROJECT, VENDOR, ask, call, get, rows
-from .client import SETTINGS
-from .test_handshake import refusal
-from .test_rest import filled
+from tests.support.emulator_api import CAN_DO_ALL, PROJECT, VENDOR, ask, call, filled, get, make_key, rows, use_key
+from tests.support.emulator_client import refusal
 
 pytestmark = pytest.mark.asyncio
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
-CAN_DO_ALL = {"comment": "c", "scopes": ["owner"]}
 MISSING_SCOPE = "Your account does not have the required scope to perform that action for this project."
 
 
-async def make(emulator: Emulator, **fields: Any) -> dict[str, Any]:
-    made: dict[str, Any] = await call(emulator, "POST", f"{PROJECT}/keys", {**CAN_DO_ALL, **fields})
-    return made
-
-
-async def use(emulator: Emulator, secret: str, *tags: str) -> None:
-    """A session of this key's or token's."""
-    headers = {"Authorization": f"Token {secret}"}
-    async with connect(emulator.agent_url, additional_headers=headers, proxy=None) as client:
-        await client.recv()
-        await client.send(json.dumps({**SETTINGS, "tags": tags}))
-        assert json.loads(await client.recv())["type"] == "SettingsApplied"
-
-
 async def test_new_key_is_of_the_emulators_kind_and_can_be_asked_for(emulator: Emulator) -> None:
-    made = await make(emulator, comment="ci", scopes=["member"], tags=["a", "b"])
+    made = await make_key(emulator, comment="ci", scopes=["member"], tags=["a", "b"])
     assert made["key"].startswith("dgemu_")
     assert made["key"] != emulator.api_key
     assert (made["comment"], made["scopes"], made["tags"]) == ("ci", ["member"], ["a", "b"])
@@ -51,7 +32,7 @@ async def test_new_key_is_of_the_emulators_kind_and_can_be_asked_for(emulator: E
 
 
 async def test_list_has_every_key_and_no_secret(emulator: Emulator) -> None:
-    made = await make(emulator)
+    made = await make_key(emulator)
     listed = await get(emulator, "/keys")
     assert [each["api_key"]["comment"] for each in listed["api_keys"]] == ["the emulator's own key", "c"]
     assert listed["api_keys"][1]["api_key"]["api_key_id"] == made["api_key_id"]
@@ -60,7 +41,7 @@ async def test_list_has_every_key_and_no_secret(emulator: Emulator) -> None:
 
 
 async def test_deleted_key_opens_nothing_and_is_gone(emulator: Emulator) -> None:
-    made = await make(emulator)
+    made = await make_key(emulator)
     path = f"{PROJECT}/keys/{made['api_key_id']}"
     assert (await call(emulator, "DELETE", path))["message"]
     assert (await ask(emulator, path)).refusal() == (404, "KEY_NOT_FOUND")
@@ -82,7 +63,7 @@ async def test_deleted_key_opens_nothing_and_is_gone(emulator: Emulator) -> None
 async def test_key_works_until_it_expires(expiry: dict[str, Any], date: str) -> None:
     clock = Clock(start=NOON, speed=0)
     async with Emulator(clock=clock) as emulator:
-        made = await make(emulator, **expiry)
+        made = await make_key(emulator, **expiry)
         assert made["expiration_date"] == date
         clock.advance(59)
         assert (await ask(emulator, "/v1/projects", authorization=f"Token {made['key']}")).status == 200
@@ -102,9 +83,9 @@ async def statuses(emulator: Emulator) -> dict[str | None, int]:
 
 async def test_usage_is_the_keys_and_carries_its_tags() -> None:
     async with Emulator(settlement_lag=0) as emulator:
-        made = await make(emulator, scopes=["usage:write"], tags=["run-7", "ci"])
-        await use(emulator, emulator.api_key, "ci")
-        await use(emulator, made["key"], "smoke", "ci")
+        made = await make_key(emulator, scopes=["usage:write"], tags=["run-7", "ci"])
+        await use_key(emulator, emulator.api_key, "ci")
+        await use_key(emulator, made["key"], "smoke", "ci")
         newest, _ = await rows(emulator, 2)
         assert newest["api_key_id"] == made["api_key_id"]
         assert newest["response"]["details"]["tags"] == ["run-7", "ci", "smoke"]
@@ -188,7 +169,7 @@ ROLES = {
 
 async def allowed(emulator: Emulator, *scopes: str) -> set[str]:
     """The operations that a key with these scopes is not refused."""
-    made = await make(emulator, scopes=list(scopes))
+    made = await make_key(emulator, scopes=list(scopes))
     found = set()
     for operation in VENDOR["answers"]:
         method, path = operation.split()
@@ -214,7 +195,7 @@ async def test_scopes_of_the_tests_cover_every_operation() -> None:
 
 
 async def test_missing_scope_is_the_vendors_403_which_names_it(emulator: Emulator) -> None:
-    made = await make(emulator, scopes=["usage:write"])
+    made = await make_key(emulator, scopes=["usage:write"])
     reply = await ask(emulator, f"{PROJECT}/requests", authorization=f"Token {made['key']}")
     assert reply.refusal() == (403, "INSUFFICIENT_PERMISSIONS")
     assert reply.json["message"] == MISSING_SCOPE
@@ -222,14 +203,14 @@ async def test_missing_scope_is_the_vendors_403_which_names_it(emulator: Emulato
 
 
 async def test_key_below_member_grants_no_token(emulator: Emulator) -> None:
-    made = await make(emulator, scopes=["usage:read", "usage:write", "keys:write"])
+    made = await make_key(emulator, scopes=["usage:read", "usage:write", "keys:write"])
     reply = await ask(emulator, "/v1/auth/grant", method="POST", authorization=f"Token {made['key']}")
     assert reply.refusal() == (403, "FORBIDDEN")
     assert reply.json["err_msg"] == "Insufficient permissions."
 
 
 async def test_key_without_usage_write_opens_no_session(emulator: Emulator) -> None:
-    made = await make(emulator, scopes=["usage:read"])
+    made = await make_key(emulator, scopes=["usage:read"])
     response, body = await refusal(emulator.agent_url, additional_headers={"Authorization": f"Token {made['key']}"})
     assert (response.status_code, body["err_code"]) == (401, "INSUFFICIENT_PERMISSIONS")
     assert body["err_msg"] == "User does not have sufficient permissions."

@@ -8,10 +8,7 @@ import pytest
 
 from pytest_dgbudget.emulator.agent.latency import Stopwatch
 from pytest_dgbudget.emulator.server import Emulator
-
-from .client import session
-from .test_conversation import ORDER, asked, thinking
-from .test_speech import SPEECH, speak
+from tests.support.emulator_client import ORDER, SPEECH, asked, session, speak, thinking
 
 TYPED = {"type", "ttt_token_latency", "ttt_text_latency", "tts_latency", "total_latency"}
 

@@ -10,8 +10,7 @@ import pytest
 from pytest_dgbudget.emulator.agent.limits import Limits, SessionTimer
 from pytest_dgbudget.emulator.codes import ProtocolError
 from pytest_dgbudget.emulator.server import Emulator
-
-from .client import session
+from tests.support.emulator_client import session
 
 
 @pytest.mark.asyncio

@@ -12,10 +12,9 @@ from pytest_dgbudget.emulator import connection
 from pytest_dgbudget.emulator.agent import conversation
 from pytest_dgbudget.emulator.connection import CLOSE_OUR_FAULT
 from pytest_dgbudget.emulator.server import Emulator
-
-from .api import until
-from .client import Client, deaf_session, frame, session
-from .test_speech import ORDER, SPEECH, speak
+from tests.emulator.test_speech import ORDER
+from tests.support.emulator_api import until
+from tests.support.emulator_client import SPEECH, Client, deaf_session, frame, session, speak
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("brief")]
 

@@ -9,8 +9,7 @@ import pytest
 
 from pytest_dgbudget.emulator.connection import CLOSE_CLIENT_FAULT
 from pytest_dgbudget.emulator.server import MAX_MESSAGE, Emulator
-
-from .client import Client, session
+from tests.support.emulator_client import Client, session
 
 pytestmark = pytest.mark.asyncio
 

@@ -9,8 +9,7 @@ import pytest
 
 from pytest_dgbudget.emulator.faults.kinds import BadFault, read_fault
 from pytest_dgbudget.emulator.server import Emulator
-
-from .api import ask
+from tests.support.emulator_api import ask
 
 FAULTS = "/emulator/v1/grants/default/faults"
 

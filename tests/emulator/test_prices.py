@@ -9,9 +9,8 @@ import pytest
 from pytest_dgbudget.emulator.project.clock import Clock
 from pytest_dgbudget.emulator.project.prices import USD_PER_MINUTE, price_table, tier
 from pytest_dgbudget.emulator.server import Emulator
-
-from .api import get, rows
-from .client import session
+from tests.support.emulator_api import get, rows
+from tests.support.emulator_client import session
 
 ADVANCED = {"provider": {"type": "open_ai", "model": "gpt-4o"}}
 STANDARD = {"provider": {"type": "open_ai", "model": "gpt-4o-mini"}}

@@ -9,8 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,33 +18,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from .client import deaf_session
-
-COMMAND = "import sys; sys.path.pop(0); from pytest_dgbudget.emulator import main; main({!r})"
-PATIENCE = 30
-AGENT_ID = "7b1c2f5e-0000-4000-8000-000000000001"
-
-
-@contextmanager
-def process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", COMMAND.format(list(arguments))]
-    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    with subprocess.Popen(command, text=True, **pipes) as child:
-        try:
-            yield child
-        finally:
-            child.kill()
-
-
-def first_line(child: subprocess.Popen[str]) -> dict[str, str]:
-    assert child.stdout is not None
-    answer: dict[str, str] = json.loads(child.stdout.readline())
-    return answer
-
-
-def finish(child: subprocess.Popen[str]) -> tuple[int, str, str]:
-    stdout, stderr = child.communicate(timeout=PATIENCE)
-    return child.returncode, stdout, stderr
+from tests.support.emulator_client import deaf_session
+from tests.support.emulator_process import AGENT_ID, PATIENCE, finish, first_line, process
 
 
 def test_first_line_is_all_of_stdout() -> None:

@@ -12,12 +12,9 @@ from pytest_dgbudget.client.agent_settings import DEFAULT_SETTINGS
 from pytest_dgbudget.emulator import messages
 from pytest_dgbudget.emulator.agent.conversation import _HANDLERS
 from pytest_dgbudget.emulator.server import Emulator
-
-from .client import Client, session
-from .protocol import CLIENT_MESSAGES, SERVER_MESSAGES, check, check_sent
-from .test_conversation import ORDER
-from .test_endpoints import Server, endpoint
-from .test_speech import SPEECH, speak
+from tests.support.emulator_client import ORDER, SPEECH, Client, session, speak
+from tests.support.function_server import FunctionServer, endpoint
+from tests.support.vendor_messages import CLIENT_MESSAGES, SERVER_MESSAGES, check, check_sent
 
 OPEN_AI = {"type": "open_ai", "model": "gpt-4o-mini"}
 FLUX = {"type": "deepgram", "version": "v2", "model": "flux-general-multi"}
@@ -71,7 +68,7 @@ async def begin(client: Client, url: str) -> None:
     await client.until("AgentAudioDone")
 
 
-async def talk(client: Client, server: Server) -> None:
+async def talk(client: Client, server: FunctionServer) -> None:
     await send(client, type="InjectUserMessage", content="a table")
     await client.until("FunctionCallRequest")
     await send(client, type="InjectAgentMessage", message="x", behavior="default")

@@ -15,9 +15,8 @@ from websockets.exceptions import InvalidStatus
 
 from pytest_dgbudget.emulator.project.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
-
-from .api import PROJECT, ask, check, get, rows, spend
-from .client import Client, session
+from tests.support.emulator_api import PROJECT, ask, check, get, rows, spend
+from tests.support.emulator_client import Client, session
 
 pytestmark = pytest.mark.asyncio
 

@@ -9,18 +9,11 @@ import pytest
 from pytest_dgbudget.emulator.management import api as rest
 from pytest_dgbudget.emulator.management import routes
 from pytest_dgbudget.emulator.server import Emulator
-
-from .api import PROJECT, VENDOR, ask, check, get
+from tests.support.emulator_api import PROJECT, VENDOR, ask, check, filled, get
 
 pytestmark = pytest.mark.asyncio
 
 EMULATED = sorted(VENDOR["answers"])
-
-
-def filled(path: str, emulator: Emulator) -> str:
-    """A path of the vendor's file with our project's id, and ids of nothing elsewhere."""
-    path = path.replace("/projects/{}", f"/projects/{emulator.project_id}")
-    return str(uuid4()).join(path.split("{}"))
 
 
 @pytest.mark.parametrize("operation", EMULATED)

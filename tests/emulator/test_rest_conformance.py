@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from .api import VENDOR, check, corrected, template
-from .test_process import PATIENCE, finish, first_line, process
+from tests.support.emulator_api import VENDOR, check, corrected, template
+from tests.support.emulator_process import PATIENCE, finish, first_line, process
 
 schemathesis = pytest.importorskip("schemathesis", reason="pip install 'pytest-dgbudget[conformance]'")
 

@@ -9,11 +9,8 @@ import struct
 import time
 import tracemalloc
 import wave
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import pytest
 from websockets.asyncio.client import connect
@@ -25,34 +22,11 @@ from pytest_dgbudget.emulator.scenarios.library import Library
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 from pytest_dgbudget.emulator.server import Emulator
 from pytest_dgbudget.rules.audio import AudioFormat
-
-from .api import get, rows
-from .client import Client
-from .test_conversation import thinking
-from .test_process import AGENT_ID, finish, first_line, process
-from .test_speech import SILENCE, SPEECH, speak
+from tests.support.emulator_api import get, rows
+from tests.support.emulator_client import SILENCE, SPEECH, Client, playing, speak, thinking
+from tests.support.emulator_process import AGENT_ID, finish, first_line, process
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[[str], Path]:
-    def write(turns: str, head: str = '[[scenario]]\nname = "one"\n') -> Path:
-        path = tmp_path / "café 1.toml"
-        path.write_text(head + turns, encoding="utf-8")
-        return path
-
-    return write
-
-
-@asynccontextmanager
-async def playing(emulator: Emulator, reference: object, **settings: Any) -> AsyncIterator[Client]:
-    headers = {"Authorization": f"Token {emulator.api_key}", "x-dgbudget-scenario": quote(str(reference))}
-    async with connect(emulator.agent_url, additional_headers=headers, proxy=None, max_queue=None) as connection:
-        client = Client(connection)
-        await client.until("Welcome")
-        await client.start(**settings)
-        yield client
 
 
 async def reply_to(client: Client, text: str) -> str:

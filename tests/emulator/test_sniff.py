@@ -8,8 +8,7 @@ from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.emulator.audio.sniff import mismatch
 from pytest_dgbudget.emulator.server import Emulator
 from pytest_dgbudget.rules.audio import AudioFormat
-
-from .client import session
+from tests.support.emulator_client import session
 
 LINEAR = AudioFormat("linear16", 16000)
 FORMATS = [AudioFormat(encoding, rate) for encoding in voice.CODECS for rate in (8000, 44100)]

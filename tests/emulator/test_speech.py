@@ -6,24 +6,12 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.emulator.server import Emulator
-from pytest_dgbudget.rules.audio import AudioFormat
-
-from .client import Client, session
+from tests.support.emulator_client import SILENCE, SPEECH, session, speak
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("brief")]
 
-INPUT = AudioFormat("linear16", 16000)
-SPEECH = b"".join(voice.frames(INPUT, 1000))
-SILENCE = bytes(32 * 600)
 ORDER = {"think": {"provider": {"type": "open_ai"}, "functions": [{"name": "order"}]}}
-
-
-async def speak(client: Client, sound: bytes) -> None:
-    """As fast as possible: the emulator counts audio time."""
-    for at in range(0, len(sound), 640):
-        await client.connection.send(sound[at : at + 640])
 
 
 async def test_spoken_turn_is_answered(emulator: Emulator) -> None:

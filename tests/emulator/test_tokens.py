@@ -13,11 +13,8 @@ from websockets.typing import Subprotocol
 
 from pytest_dgbudget.emulator.project.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
-
-from .api import VENDOR, ask, call, rows
-from .test_handshake import refusal
-from .test_keys import make, use
-from .test_rest import filled
+from tests.support.emulator_api import VENDOR, ask, call, filled, make_key, rows, use_key
+from tests.support.emulator_client import refusal
 
 pytestmark = pytest.mark.asyncio
 
@@ -90,9 +87,9 @@ async def test_token_opens_no_part_of_the_management_api(emulator: Emulator, sch
 
 async def test_what_a_token_uses_is_its_keys() -> None:
     async with Emulator(settlement_lag=0) as emulator:
-        made = await make(emulator, scopes=["member"], tags=["of-the-key"])
+        made = await make_key(emulator, scopes=["member"], tags=["of-the-key"])
         token = (await grant(emulator, key=made["key"]))["access_token"]
-        await use(emulator, token)
+        await use_key(emulator, token)
         (row,) = await rows(emulator)
         assert (row["api_key_id"], row["response"]["details"]["tags"]) == (made["api_key_id"], ["of-the-key"])
 
@@ -101,7 +98,7 @@ async def test_every_token_is_another(emulator: Emulator) -> None:
     first, second = [(await grant(emulator))["access_token"] for _ in range(2)]
     assert first != second
     for token in (first, second):
-        await use(emulator, token)
+        await use_key(emulator, token)
 
 
 async def test_somebody_elses_token_is_told_where_it_is_and_never_echoed(emulator: Emulator) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -14,41 +12,8 @@ import pytest
 from pytest_dgbudget.emulator.agent import function_endpoint
 from pytest_dgbudget.emulator.agent.function_endpoint import EndpointFailed, FunctionEndpoint, fetch
 from pytest_dgbudget.emulator.server import Emulator
-
-from .client import Client, session
-from .test_conversation import ORDER, thinking
-from .test_speech import SPEECH, speak
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nshipped"
-
-
-class Server:
-    """Gives everybody the same answer, after `gate`; keeps what it was sent."""
-
-    def __init__(self, answer: bytes) -> None:
-        self.answer = answer
-        self.requests: list[bytes] = []
-        self.asked = asyncio.Event()
-        self.left = asyncio.Event()
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.requests.append(await reader.read(65536))
-        self.asked.set()
-        await self.gate.wait()
-        writer.write(self.answer)
-        await reader.read()
-        self.left.set()
-        writer.close()
-
-
-@asynccontextmanager
-async def endpoint(answer: bytes = OK) -> AsyncIterator[tuple[Server, str]]:
-    served = Server(answer)
-    server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
-    async with server:
-        yield served, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/orders?v=1"
+from tests.support.emulator_client import ORDER, SPEECH, Client, session, speak, thinking
+from tests.support.function_server import OK, endpoint
 
 
 def at(url: str, **changes: Any) -> dict[str, Any]:

@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
 
 from jsonschema import Draft202012Validator
+from websockets.asyncio.client import connect
 
 from pytest_dgbudget.emulator.server import Emulator
-
-from .client import PATIENCE, session
+from tests.support.emulator_client import PATIENCE, SETTINGS, session
 
 PROJECT = "/v1/projects/{project}"
 VENDOR: dict[str, Any] = json.loads(Path(__file__).with_name("vendor_openapi.json").read_text(encoding="utf-8"))
+CAN_DO_ALL = {"comment": "c", "scopes": ["owner"]}
 
 
 @dataclass(frozen=True)
@@ -129,12 +131,32 @@ async def spend(emulator: Emulator, *tags: str) -> str:
         return str(client.seen[0]["request_id"])
 
 
+async def make_key(emulator: Emulator, **fields: Any) -> dict[str, Any]:
+    made: dict[str, Any] = await call(emulator, "POST", f"{PROJECT}/keys", {**CAN_DO_ALL, **fields})
+    return made
+
+
+async def use_key(emulator: Emulator, secret: str, *tags: str) -> None:
+    """A session of this key's or token's."""
+    headers = {"Authorization": f"Token {secret}"}
+    async with connect(emulator.agent_url, additional_headers=headers, proxy=None) as client:
+        await client.recv()
+        await client.send(json.dumps({**SETTINGS, "tags": tags}))
+        assert json.loads(await client.recv())["type"] == "SettingsApplied"
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """For what gives no event to wait for: tasks that end."""
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end
         await asyncio.sleep(0.005)
+
+
+def filled(path: str, emulator: Emulator) -> str:
+    """A path of the vendor's file with our project's id, and ids of nothing elsewhere."""
+    path = path.replace("/projects/{}", f"/projects/{emulator.project_id}")
+    return str(uuid4()).join(path.split("{}"))
 
 
 def template(path: str) -> str:

@@ -9,14 +9,17 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.http11 import Response
 
+from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.emulator.server import Emulator
-
-from . import protocol
+from pytest_dgbudget.rules.audio import AudioFormat
+from tests.support import vendor_messages
 
 PATIENCE = 30.0  # seconds; nothing here takes one on a quiet machine
 SETTINGS: dict[str, Any] = {
@@ -27,6 +30,13 @@ SETTINGS: dict[str, Any] = {
         "output": {"encoding": "linear16", "sample_rate": 16000},
     },
     "agent": {},
+}
+INPUT = AudioFormat("linear16", 16000)
+SPEECH = b"".join(voice.frames(INPUT, 1000))
+SILENCE = bytes(32 * 600)
+ORDER = {
+    "name": "get_order_status",
+    "parameters": {"type": "object", "properties": {"order_id": {"type": "string"}}, "required": ["order_id"]},
 }
 
 
@@ -43,7 +53,7 @@ class Client:
         raw = await asyncio.wait_for(self.connection.recv(), PATIENCE)
         message = raw if isinstance(raw, bytes) else json.loads(raw)
         if not isinstance(message, bytes):
-            protocol.check(message)
+            vendor_messages.check(message)
         self.seen.append(message)
         return message
 
@@ -115,3 +125,39 @@ def deaf_session(agent_url: str, api_key: str) -> socket.socket:
 def frame(payload: bytes) -> bytes:
     """A text frame, masked with zeros."""
     return b"\x81\xff" + struct.pack(">Q", len(payload)) + bytes(4) + payload
+
+
+@asynccontextmanager
+async def playing(emulator: Emulator, reference: object, **settings: Any) -> AsyncIterator[Client]:
+    headers = {"Authorization": f"Token {emulator.api_key}", "x-dgbudget-scenario": quote(str(reference))}
+    async with connect(emulator.agent_url, additional_headers=headers, proxy=None, max_queue=None) as connection:
+        client = Client(connection)
+        await client.until("Welcome")
+        await client.start(**settings)
+        yield client
+
+
+async def refusal(url: str, **options: Any) -> tuple[Response, dict[str, str]]:
+    with pytest.raises(InvalidStatus) as caught:
+        await connect(url, proxy=None, **options)
+    response = caught.value.response
+    assert response.headers["Content-Type"] == "application/json"
+    body: dict[str, str] = json.loads(response.body or b"")
+    assert body["request_id"] == response.headers["dg-request-id"]
+    return response, body
+
+
+async def speak(client: Client, sound: bytes) -> None:
+    """As fast as possible: the emulator counts audio time."""
+    for at in range(0, len(sound), 640):
+        await client.connection.send(sound[at : at + 640])
+
+
+def thinking(*functions: dict[str, Any]) -> dict[str, Any]:
+    return {"think": {"provider": {"type": "open_ai"}, "functions": functions}}
+
+
+async def asked(client: Client, text: str = "Where is order A-17?") -> dict[str, Any]:
+    await client.send("InjectUserMessage", content=text)
+    (call,) = (await client.until("FunctionCallRequest"))["functions"]
+    return dict(call)
