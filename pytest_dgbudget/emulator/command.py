@@ -29,6 +29,18 @@ class _Parser(argparse.ArgumentParser):
 
 def run(argv: Sequence[str] | None) -> int:
     """Run the emulator to its end; see :func:`pytest_dgbudget.emulator.main`."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    try:
+        emulator = _emulator(options)
+    except (OSError, BadScenario) as error:
+        parser.error(str(error))
+    _warn_of_others(options.host)
+    asyncio.run(_run_until_stopped(emulator, tied=options.tied))
+    return 0
+
+
+def _parser() -> _Parser:
     parser = _Parser(prog="dgbudget emulator", description="Speaks Deepgram's Voice Agent protocol on 127.0.0.1.")
     parser.add_argument("--host", type=_address, default=HOST, help="IPv4 address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=0, help="Voice Agent port (default: any free one)")
@@ -51,23 +63,20 @@ def run(argv: Sequence[str] | None) -> int:
     parser.add_argument("--journal", type=Path, metavar="FILE", help="record messages in both directions as JSON Lines")
     add_bill_options(parser)
     parser.add_argument("--tied", action="store_true", help="end when stdin ends")
-    options = parser.parse_args(argv)
-    try:
-        emulator = Emulator(
-            host=options.host,
-            port=options.port,
-            api_port=options.api_port,
-            limits=Limits(silence=options.client_timeout),
-            agents=options.agents,
-            scenario=options.scenario,
-            journal=options.journal,
-            **from_bill_options(options),
-        )
-    except (OSError, BadScenario) as error:
-        parser.error(str(error))
-    _warn_of_others(options.host)
-    asyncio.run(_run_until_stopped(emulator, tied=options.tied))
-    return 0
+    return parser
+
+
+def _emulator(options: argparse.Namespace) -> Emulator:
+    return Emulator(
+        host=options.host,
+        port=options.port,
+        api_port=options.api_port,
+        limits=Limits(silence=options.client_timeout),
+        agents=options.agents,
+        scenario=options.scenario,
+        journal=options.journal,
+        **from_bill_options(options),
+    )
 
 
 def _warn_of_others(host: str) -> None:

@@ -63,18 +63,9 @@ class AgentConnection(ServerConnection, asyncio.BufferedProtocol):
 
 
 async def converse(connection: ServerConnection, *, limits: Limits | None, agents: Agents | None) -> None:
+    """Hold the conversation until one side ends it; ``agents`` are reusable ones, beside those of the scenario."""
     assert isinstance(connection, AgentConnection)
-    assert connection.session is not None
-    session = connection.session
-    scenario = connection.scenario
-    conversation = Conversation(
-        connection.injector.send,
-        request_id=session.request_id,
-        tag=session.configure,
-        limits=limits,
-        agents=agents if scenario is None else {**(agents or {}), **scenario.agents},
-        script=None if scenario is None else Script(scenario),
-    )
+    conversation = _conversation(connection, limits, agents)
     sending = asyncio.ensure_future(conversation.speak())
     receiving = asyncio.ensure_future(_receive(connection.injector, conversation))
     try:
@@ -89,6 +80,19 @@ async def converse(connection: ServerConnection, *, limits: Limits | None, agent
         await connection.wait_closed()
     elif failure is not None and not isinstance(failure, ConnectionClosed):
         await _fail(connection, failure)
+
+
+def _conversation(connection: AgentConnection, limits: Limits | None, agents: Agents | None) -> Conversation:
+    session, scenario = connection.session, connection.scenario
+    assert session is not None
+    return Conversation(
+        connection.injector.send,
+        request_id=session.request_id,
+        tag=session.configure,
+        limits=limits,
+        agents=agents if scenario is None else {**(agents or {}), **scenario.agents},
+        script=None if scenario is None else Script(scenario),
+    )
 
 
 async def _receive(injector: FaultInjector, conversation: Conversation) -> None:

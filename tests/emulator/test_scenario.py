@@ -72,7 +72,7 @@ async def test_the_example_of_the_documentation_plays(emulator: Emulator, brief:
 
 
 @pytest.mark.asyncio
-async def test_what_no_turn_fits_the_parrot_answers(
+async def test_what_no_turn_matches_is_answered_as_without_a_scenario(
     emulator: Emulator, brief: None, write: Callable[[str], Path]
 ) -> None:
     async with playing(emulator, write('[[scenario.turn]]\ntext = "a"\nreply = "b"')) as client:
