@@ -17,8 +17,8 @@ from pytest_dgbudget.protocol.codes import CONTROL_PATH, CONTROL_UPGRADE
 from pytest_dgbudget.protocol.control import (
     Answered,
     Authenticated,
+    ControlEvent,
     ControlProtocol,
-    Event,
     Failed,
     Notified,
     ProtocolViolation,
@@ -137,7 +137,7 @@ class Control:
             if not answer.done():
                 answer.set_exception(ConnectionLost(GONE))
 
-    def _received(self, event: Event) -> None:
+    def _received(self, event: ControlEvent) -> None:
         if isinstance(event, Authenticated):
             self._gateway.set_result(event.peer)
         elif isinstance(event, Notified):

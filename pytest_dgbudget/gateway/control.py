@@ -16,7 +16,7 @@ from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.processes import process_started
 from pytest_dgbudget.protocol.authentication import GatewayAuthentication, Peer
 from pytest_dgbudget.protocol.codes import CONTROL_UPGRADE
-from pytest_dgbudget.protocol.control import Asked, Authenticated, ControlProtocol, Event, ProtocolViolation
+from pytest_dgbudget.protocol.control import Asked, Authenticated, ControlEvent, ControlProtocol, ProtocolViolation
 from pytest_dgbudget.protocol.heartbeat import HEARTBEAT_MS
 from pytest_dgbudget.protocol.operations import Heartbeat, Notification, Operation
 
@@ -68,7 +68,7 @@ class ControlConnection(asyncio.Protocol):
         self._protocol.notify(notification)
         self._flush()
 
-    def _received(self, event: Event) -> None:
+    def _received(self, event: ControlEvent) -> None:
         if isinstance(event, Authenticated):
             self._authenticated(event.peer)
         elif isinstance(event, Asked):

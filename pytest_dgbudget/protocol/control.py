@@ -64,7 +64,7 @@ class Notified:
     notification: Notification
 
 
-Event = Authenticated | Asked | Answered | Failed | Notified
+ControlEvent = Authenticated | Asked | Answered | Failed | Notified
 
 
 class ControlProtocol:
@@ -85,7 +85,7 @@ class ControlProtocol:
     def is_authenticated(self) -> bool:
         return self._authentication.peer is not None
 
-    def receive(self, data: bytes) -> list[Event]:
+    def receive(self, data: bytes) -> list[ControlEvent]:
         """Take bytes as they come and return what they complete; raises ProtocolViolation."""
         self._incoming += data
         events = []
@@ -127,7 +127,7 @@ class ControlProtocol:
     def _send(self, message: dict[str, Any]) -> None:
         self._outgoing.append(json.dumps(message).encode() + b"\n")
 
-    def _read(self, message: dict[str, Any]) -> Event | None:
+    def _read(self, message: dict[str, Any]) -> ControlEvent | None:
         if not self.is_authenticated:
             return self._authenticate(message)
         try:
@@ -139,7 +139,7 @@ class ControlProtocol:
         except (KeyError, ValueError, TypeError) as error:
             raise ProtocolViolation(f"an unknown message: {error!r}") from None
 
-    def _authenticate(self, message: dict[str, Any]) -> Event | None:
+    def _authenticate(self, message: dict[str, Any]) -> ControlEvent | None:
         try:
             reply = self._authentication.receive(message)
         except AuthenticationFailed as failed:
@@ -149,10 +149,10 @@ class ControlProtocol:
         peer = self._authentication.peer
         return None if peer is None else Authenticated(peer)
 
-    def _asked_by_peer(self, message: dict[str, Any]) -> Event:
+    def _asked_by_peer(self, message: dict[str, Any]) -> ControlEvent:
         return Asked(from_json(int, message["id"]), from_json(OPERATIONS[message["ask"]], message["fields"]))
 
-    def _answered(self, message: dict[str, Any]) -> Event:
+    def _answered(self, message: dict[str, Any]) -> ControlEvent:
         id_ = message["id"]
         kind = self._asked.pop(id_).answer_kind()
         if "error" in message:

@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.admission import Admission, Waiter
+from pytest_dgbudget.gateway.events import Events
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
@@ -51,7 +52,7 @@ class Queue:
         path = self.folder / ".dgbudget/ledger.db"
         self.ledger = await self.thread.call(open_ledger, path, budget_ms=self._budget_ms)
         self.thread.attach(self.ledger)
-        leases = Leases(self.ledger, self.thread, ManualClock())
+        leases = Leases(self.ledger, self.thread, ManualClock(), Events())
         self.admission = Admission(leases, self.thread, self._places)
         return self
 

@@ -16,6 +16,7 @@ import pytest_asyncio
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.gateway.closing import Closing
+from pytest_dgbudget.gateway.events import Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.targets.emulator import EmulatorLost
@@ -77,7 +78,7 @@ class Ending:
 
     def closing(self, **changes: Any) -> Closing:
         config: RunConfig = replace(self.config, **changes)
-        return Closing(config, "invocation", self.ledger, self.thread, self.notices, self.target)
+        return Closing(config, "invocation", self.ledger, self.thread, self.notices, self.target, Events())
 
     async def target(self) -> LiveTarget:
         return LiveTarget({}, KEY, ApiAccess(api_url=self.bill.url, project=None, key=KEY))
@@ -199,7 +200,7 @@ async def test_an_emulator_that_ended_meanwhile_is_named(ending: Ending, one_ses
     async def lost() -> LiveTarget:
         raise EmulatorLost("it has ended")
 
-    closing = Closing(ending.config, "invocation", ending.ledger, ending.thread, ending.notices, lost)
+    closing = Closing(ending.config, "invocation", ending.ledger, ending.thread, ending.notices, lost, Events())
     await closing.close(RUN, 0, "teardown", wait=True)
     assert await closing.reconciled(30) is not None
     assert (ending.reported()["verdict"], ending.reported()["reasons"]) == ("inconclusive", ["it has ended"])

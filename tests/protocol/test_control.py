@@ -18,8 +18,8 @@ from pytest_dgbudget.protocol.control import (
     Answered,
     Asked,
     Authenticated,
+    ControlEvent,
     ControlProtocol,
-    Event,
     Failed,
     Notified,
     ProtocolViolation,
@@ -67,9 +67,9 @@ def owner_end(secret: str = SECRET) -> ControlProtocol:
     return ControlProtocol(OwnerAuthentication(secret, "challenge of the owner", OWNER), longest_line=LINE)
 
 
-def exchange(one: ControlProtocol, other: ControlProtocol) -> tuple[list[Event], list[Event]]:
+def exchange(one: ControlProtocol, other: ControlProtocol) -> tuple[list[ControlEvent], list[ControlEvent]]:
     """Pass bytes to and fro until both are silent; return what each received."""
-    received: tuple[list[Event], list[Event]] = ([], [])
+    received: tuple[list[ControlEvent], list[ControlEvent]] = ([], [])
     while (to_other := one.to_send()) or (to_one := other.to_send()):
         if to_other:
             received[1].extend(other.receive(to_other))
