@@ -1,4 +1,4 @@
-"""What every test stands on: an environment without keys, a vendor of ours, and pytests in processes of their own."""
+"""Fixtures for all tests: an environment without keys, a vendor of ours, and projects with pytests of their own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.project import Project
+from tests.support.variables import NO_VENDOR, is_scrubbed
 from tests.support.vendor import Vendor
 
-collect_ignore_glob = ["projects/*"]  # tests for pytests of their own, see ``Project.use``
-_SCRUBBED = ("DEEPGRAM_", "DG_", "DGBUDGET_")
-# Buffering is one of them: what a user's pipe shows late, a test must not see at once.
-_OTHERS = {"PYTEST_ADDOPTS", "PYTHONWARNINGS", "PYTHONUNBUFFERED"}
-_PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+collect_ignore_glob = ["projects/*"]  # they run in pytests of their own, see ``Project.use``
 
 
 def pytest_configure() -> None:
@@ -27,7 +24,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def _temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Ours alone: whatever else runs on this machine has its own files in the system's."""
+    """Our own: other programs on this machine have their files in the system's."""
     folder = tmp_path_factory.mktemp("temporary")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(folder))
@@ -48,11 +45,10 @@ def _nothing_stays_in_the_temporary_folder(_temporary_folder: Path) -> Iterator[
 @pytest.fixture(autouse=True)
 def _no_key_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test can reach a vendor, whatever the machine it runs on has in its environment."""
-    for name in list(os.environ):
-        if name.startswith(_SCRUBBED) or name.lower() in _PROXIES or name in _OTHERS:
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("DG_AGENT_URL", "ws://127.0.0.1:1/v1/agent/converse")
-    monkeypatch.setenv("DG_API_URL", "http://127.0.0.1:1")
+    for name in filter(is_scrubbed, list(os.environ)):
+        monkeypatch.delenv(name)
+    for name, value in NO_VENDOR.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture

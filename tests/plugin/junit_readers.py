@@ -59,9 +59,9 @@ class JUnit:
 
 
 def _ours(element: Any) -> dict[str, str]:
-    told = [(each.name, each.value) for each in element.properties() if each.name.startswith(OURS)]
-    figures = {name.removeprefix(OURS): value for name, value in told}
-    assert len(figures) == len(told), f"a property twice: {told}"
+    pairs = [(each.name, each.value) for each in element.properties() if each.name.startswith(OURS)]
+    figures = {name.removeprefix(OURS): value for name, value in pairs}
+    assert len(figures) == len(pairs), f"a property twice: {pairs}"
     return figures
 
 

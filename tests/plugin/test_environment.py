@@ -10,51 +10,8 @@ import pytest
 
 from tests.support.processes import gateway_of
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
+from tests.support.variables import clean_environment
 from tests.support.vendor import KEY, Vendor
-
-BEFORE_AND_AFTER = f"""
-import os, pytest
-
-seen = {{}}
-
-@pytest.fixture
-def around():
-    seen["before"] = (os.environ.get("DEEPGRAM_API_KEY"), os.environ.get("DGBUDGET_ACTIVE"))
-    yield
-    seen["after"] = (os.environ.get("DEEPGRAM_API_KEY"), os.environ.get("DGBUDGET_ACTIVE"))
-
-def test_during(around, voice_agent):
-    environ = voice_agent.endpoint.environ
-    seen["token"] = voice_agent.endpoint.api_key
-    assert os.environ["DEEPGRAM_API_KEY"] == voice_agent.endpoint.api_key == environ["DEEPGRAM_API_KEY"]
-    assert os.environ["DGBUDGET_ACTIVE"] == "the-run" == environ["DGBUDGET_ACTIVE"]
-    assert environ["DGBUDGET_AGENT_URL"] == voice_agent.endpoint.agent_url
-    assert environ["DGBUDGET_BASE_URL"] == voice_agent.endpoint.base_url
-    assert set(environ) == {{"DEEPGRAM_API_KEY", "DGBUDGET_ACTIVE", "DGBUDGET_AGENT_URL", "DGBUDGET_BASE_URL"}}
-    assert seen["token"] not in repr(voice_agent.endpoint) + repr(voice_agent)
-    assert {KEY!r} not in (seen["token"], *os.environ.values())
-
-def test_put_back():
-    assert seen["before"] == seen["after"] == (REAL, None)
-    assert (os.environ.get("DEEPGRAM_API_KEY"), os.environ.get("DGBUDGET_ACTIVE")) == (REAL, None)
-
-def test_every_test_has_a_token_of_its_own(voice_agent):
-    assert voice_agent.endpoint.api_key != seen["token"]
-
-def test_changes(voice_agent):
-    os.environ["DEEPGRAM_API_KEY"] = "the test's own"
-    del os.environ["DGBUDGET_ACTIVE"]
-
-def test_a_change_of_the_tests_own_stays():
-    assert os.environ["DEEPGRAM_API_KEY"] == "the test's own"
-    assert "DGBUDGET_ACTIVE" not in os.environ
-
-def test_what_the_test_left_is_put_back_next_time(voice_agent):
-    assert os.environ["DEEPGRAM_API_KEY"] == voice_agent.endpoint.api_key
-
-def test_it_is():
-    assert os.environ["DEEPGRAM_API_KEY"] == "the test's own"
-"""
 
 
 @pytest.mark.parametrize("target", ["live", "emulator"])
@@ -62,44 +19,23 @@ def test_the_environment_is_the_tests_own_while_it_runs_and_put_back_afterwards(
     project: Project, vendor: Vendor, target: str
 ) -> None:
     env = vendor.environ if target == "live" else {}
-    project.write("test_it.py", f"REAL = {env.get('DEEPGRAM_API_KEY')!r}\n" + BEFORE_AND_AFTER)
+    project.use("environment/test_before_and_after.py")
+    project.write("key.txt", env.get("DEEPGRAM_API_KEY", ""))
     result = project.run("--dg-budget=5m", "--dg-run-id=the-run", f"--dg-target={target}", env=env)
     assert result.status == 0, result.output
 
 
 def test_the_environment_is_put_back_when_the_setup_of_another_fixture_fails(project: Project) -> None:
-    source = """
-import os, pytest
-
-@pytest.fixture
-def broken(voice_agent):
-    raise LookupError
-
-def test_1(broken): pass
-
-def test_2():
-    assert "DEEPGRAM_API_KEY" not in os.environ and "DGBUDGET_ACTIVE" not in os.environ
-"""
-    project.write("test_it.py", source)
+    project.use("environment/test_setup_fails.py")
     result = project.run("-q")
     assert "1 passed, 1 error" in result.output
 
 
-INNER = """
-import json, subprocess, sys
-from pathlib import Path
-
-def test_outer(voice_agent):
-    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider"], cwd="inner", capture_output=True)
-    assert done.returncode == 0, done.stdout.decode()
-"""
-
-
 def test_a_pytest_started_inside_a_test_uses_the_emulator(project: Project, vendor: Vendor) -> None:
-    project.write("test_it.py", INNER)
+    project.use("environment/test_outer.py")
     project.write("inner/pytest.ini", "[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     project.write("inner/test_in.py", "def test_in(voice_agent):\n    with voice_agent.connect(): pass\n")
-    result = project.run("--dg-budget=5m", "test_it.py", env=vendor.environ)
+    result = project.run("--dg-budget=5m", "test_outer.py", env=vendor.environ)
     assert result.status == 0, result.output
     inner = Result(0, "", project.path / "inner").usage
     assert (inner["run"]["target"], inner["run"]["sessions"]) == ("emulator", 1)
@@ -108,45 +44,18 @@ def test_a_pytest_started_inside_a_test_uses_the_emulator(project: Project, vend
 
 # The real key -------------------------------------------------------------------------------------------------------
 
-FAILS = """
-import os, time
-import pytest
-
-def test_fails(voice_agent, request):
-    everything = vars(voice_agent), vars(request.config.stash[next(iter(request.config.stash._storage))])
-    environ = dict(os.environ)
-    with voice_agent.connect() as session:
-        endpoint = voice_agent.endpoint
-        print(voice_agent, session, endpoint, everything)
-        session.say("one")
-        while not os.path.exists("go-on"):
-            time.sleep(0.02)
-        assert False
-
-def test_refused(voice_agent):
-    with voice_agent.connect(headers={"x-deepgram-no": "\\u2713"}):
-        pass
-
-@pytest.mark.dg_budget("1s")
-def test_cut(voice_agent):
-    with voice_agent.connect() as session:
-        session.expect("Never", timeout=10)
-"""
-
 
 @pytest.fixture(params=ALONE_AND_UNDER_XDIST, scope="module")
 def after_a_failing_run(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Result, dict[str, bytes]]]:
     """A finished live run, and what /proc showed of its processes while a session was open."""
-    from tests.support.scripted_vendor import clean_environment
-
     with pytest.MonkeyPatch.context() as patch, Vendor() as vendor:
         for name in ("DEEPGRAM_API_KEY", "DG_AGENT_URL"):
             patch.delenv(name, raising=False)
         project = Project(tmp_path_factory.mktemp("key"))
         project.write("pytest.ini", "[pytest]\nasyncio_default_fixture_loop_scope = function\n")
-        project.write("test_it.py", FAILS)
+        project.use("environment/test_fails.py")
         env = clean_environment(vendor.environ)
         arguments = (
             "--dg-budget=5m",

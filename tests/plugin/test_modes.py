@@ -11,43 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.plugin.conftest import asyncio_closes_its_loops
-from tests.support.project import Project, Result
+from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
+from tests.support.scripted_vendor import talk
+from tests.support.variables import clean_environment
 from tests.support.vendor import Vendor
-
-SYNC = """
-def test_sync(voice_agent):
-    with voice_agent.connect() as session:
-        assert session.say("one").reply == "about one"
-
-def test_plain():
-    pass
-"""
-
-# Three lines of an async test, under the marks and settings of each mode. The handler answers a call of the agent's.
-ASYNC = """
-{head}
-async def test_async(voice_agent{more}):
-    async with voice_agent.connect(headers={{"x-deepgram-scene": "calls"}}) as session:
-        @session.on_function("lookup")
-        async def lookup(order):
-            {sleep}
-            return order
-        assert (await session.say('lookup {{"order": "A-17"}}')).reply == "the answer is A-17"
-
-{head}
-async def test_async_again(voice_agent{more}):
-    async with voice_agent.connect() as session:
-        assert (await session.say("one")).reply == "about one"
-"""
-ASYNCIO = ASYNC.format(head="import asyncio, pytest\n@pytest.mark.asyncio", sleep="await asyncio.sleep(0)", more="")
-AUTO = ASYNC.format(head="import asyncio", sleep="await asyncio.sleep(0)", more="")
-ANYIO = """
-import pytest
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request):
-    return request.param
-""" + ASYNC.format(head="import anyio\n@pytest.mark.anyio", sleep="await anyio.sleep(0)", more=", anyio_backend")
 
 NO_ASYNCIO_SETTINGS = "[pytest]\n"
 EVERY_PLUGIN = {"PYTEST_ADDOPTS": ""}
@@ -55,8 +22,6 @@ EVERY_PLUGIN = {"PYTEST_ADDOPTS": ""}
 
 @pytest.fixture
 def scripted(vendor: Vendor) -> Vendor:
-    from tests.support.scripted_vendor import talk
-
     vendor._talk = talk
     return vendor
 
@@ -77,33 +42,33 @@ def check_metered(result: Result, scripted: Vendor, tests: int) -> None:
 
 def test_without_pytest_asyncio(project: Project, scripted: Vendor) -> None:
     project.write("pytest.ini", NO_ASYNCIO_SETTINGS)
-    project.write("test_it.py", SYNC)
+    project.use("modes/test_sync.py")
     check_metered(project.run("--dg-budget=5m", "-p", "no:asyncio", env=scripted.environ), scripted, 1)
 
 
-@pytest.mark.parametrize("scope", ["function", "session"])
+@pytest.mark.parametrize("scope", ["function", pytest.param("session", marks=pytest.mark.slow)])
 def test_asyncio_in_strict_mode(project: Project, scripted: Vendor, scope: str) -> None:
-    project.write("test_it.py", SYNC + ASYNCIO)
+    project.use("modes/test_sync.py", "modes/test_asyncio.py")
     arguments = ("-o", f"asyncio_default_test_loop_scope={scope}", "--asyncio-mode=strict")
     check_metered(project.run("--dg-budget=5m", *arguments, env=scripted.environ), scripted, 3)
 
 
-@pytest.mark.parametrize("scope", ["function", "session"])
+@pytest.mark.parametrize("scope", [pytest.param("function", marks=pytest.mark.slow), "session"])
 def test_asyncio_in_auto_mode(project: Project, scripted: Vendor, scope: str) -> None:
-    project.write("test_it.py", SYNC + AUTO)
+    project.use("modes/test_sync.py", "modes/test_auto.py")
     arguments = ("-o", f"asyncio_default_test_loop_scope={scope}", "--asyncio-mode=auto")
     check_metered(project.run("--dg-budget=5m", *arguments, env=scripted.environ), scripted, 3)
 
 
 def test_anyio_with_both_backends(project: Project, scripted: Vendor) -> None:
-    project.write("test_it.py", SYNC + ANYIO)
+    project.use("modes/test_sync.py", "modes/test_anyio.py")
     check_metered(project.run("--dg-budget=5m", env={**scripted.environ, **EVERY_PLUGIN}), scripted, 5)
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_warnings_as_errors_without_any_asyncio_settings(project: Project, scripted: Vendor, workers: str) -> None:
     project.write("pytest.ini", NO_ASYNCIO_SETTINGS)
-    project.write("test_it.py", SYNC + ASYNCIO)
+    project.use("modes/test_sync.py", "modes/test_asyncio.py")
     result = project.run("--dg-budget=5m", "-W", "error", workers, env={**scripted.environ, **EVERY_PLUGIN})
     check_metered(result, scripted, 3)
     assert "asyncio_default_fixture_loop_scope" not in result.output.replace("asyncio_default_fixture_loop_scope=", "")
@@ -112,48 +77,30 @@ def test_warnings_as_errors_without_any_asyncio_settings(project: Project, scrip
 @asyncio_closes_its_loops
 def test_warnings_as_errors_by_the_configuration(project: Project, scripted: Vendor) -> None:
     project.write("pytest.ini", "[pytest]\nfilterwarnings = error\n")
-    project.write("test_it.py", SYNC + ASYNCIO + ANYIO.replace("test_async", "test_anyio"))
+    project.use("modes/test_sync.py", "modes/test_asyncio.py", "modes/test_anyio.py")
     env = {**scripted.environ, **EVERY_PLUGIN, "PYTHONDEVMODE": "1", "PYTHONASYNCIODEBUG": "1"}
     check_metered(project.run("--dg-budget=5m", env=env), scripted, 7)
 
 
 def test_the_filter_for_asyncios_warning_does_not_leak_into_tests(project: Project) -> None:
     project.write("pytest.ini", NO_ASYNCIO_SETTINGS)
-    source = """
-import pytest, warnings
-
-def test_it():
-    with pytest.warns(DeprecationWarning, match="is unset"):
-        warnings.warn('The configuration option "asyncio_default_fixture_loop_scope" is unset', DeprecationWarning)
-"""
-    project.write("test_it.py", source)
+    project.use("modes/test_warning.py")
     result = project.run("-W", "error")
     assert result.status == 0, result.output
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("-n2",), ("-n2", "--dist=loadfile"), ("-p", "no:xdist")],
+    [("-n2",), pytest.param(("-n2", "--dist=loadfile"), marks=pytest.mark.slow), ("-p", "no:xdist")],
     ids=["n2", "loadfile", "no xdist"],
 )
 def test_xdist(project: Project, scripted: Vendor, arguments: tuple[str, ...]) -> None:
-    project.write("test_it.py", SYNC + ASYNCIO)
-    project.write("test_other.py", SYNC)
-    check_metered(project.run("--dg-budget=5m", *arguments, env=scripted.environ), scripted, 4)
+    project.use("modes/test_sync.py", "modes/test_asyncio.py")
+    check_metered(project.run("--dg-budget=5m", *arguments, env=scripted.environ), scripted, 3)
 
 
 def test_under_dist_each_every_workers_tests_are_tests_of_their_own(project: Project, scripted: Vendor) -> None:
-    source = """
-import time
-import pytest
-
-@pytest.mark.dg_budget("2s")
-def test_it(voice_agent):
-    with voice_agent.connect():
-        time.sleep(1.2)
-"""
-    project.write("test_it.py", source)
-    project.write("test_async.py", ASYNCIO)
+    project.use("modes/test_each.py", "modes/test_asyncio.py")
     result = project.run("--dg-budget=5m", "--dist=each", "--tx", "2*popen", env=scripted.environ)
     check_metered(result, scripted, 6)
     assert {test["attempt"] for test in result.usage["tests"]} == {1}
@@ -161,19 +108,9 @@ def test_it(voice_agent):
     assert {test["budget_seconds"] for test in result.usage["tests"]} == {2, 60}
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_reruns_are_attempts_of_one_test(project: Project, scripted: Vendor, workers: str) -> None:
-    source = """
-import os
-
-def test_flaky(voice_agent):
-    with voice_agent.connect() as session:
-        session.say("one")
-    if not os.path.exists("again"):
-        open("again", "w").close()
-        assert False
-"""
-    project.write("test_it.py", source)
+    project.use("modes/test_flaky.py")
     result = project.run("--dg-budget=5m", "--reruns=2", workers, env=scripted.environ)
     assert result.status == 0, result.output
     assert [(test["attempt"], test["outcome"]) for test in result.usage["tests"]] == [(1, "rerun"), (2, "passed")]
@@ -186,13 +123,13 @@ def test_flaky(voice_agent):
 
 def test_autoload_off(project: Project, scripted: Vendor) -> None:
     project.write("pytest.ini", NO_ASYNCIO_SETTINGS)
-    project.write("test_it.py", SYNC)
+    project.use("modes/test_sync.py")
     env = {**scripted.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     check_metered(project.run("-p", "dgbudget", "--dg-budget=5m", "-W", "error", env=env), scripted, 1)
 
 
-def test_named_although_it_is_loaded_anyway(project: Project, scripted: Vendor) -> None:
-    project.write("test_it.py", SYNC)
+def test_given_by_p_although_it_is_loaded_anyway(project: Project, scripted: Vendor) -> None:
+    project.use("modes/test_sync.py")
     check_metered(project.run("-p", "dgbudget", "--dg-budget=5m", env=scripted.environ), scripted, 1)
 
 
@@ -200,60 +137,36 @@ def test_named_although_it_is_loaded_anyway(project: Project, scripted: Vendor) 
 def test_strict_in_pytest_toml(project: Project, scripted: Vendor) -> None:
     (project.path / "pytest.ini").unlink()
     project.write("pytest.toml", '[pytest]\nstrict = true\nfilterwarnings = ["error"]\ndg_budget = "5m"\n')
-    project.write("test_it.py", SYNC + ASYNCIO + "\n@pytest.mark.dg_budget('30s')\ndef test_marked(): pass\n")
+    project.use("modes/test_sync.py", "modes/test_asyncio.py")
+    project.write("test_marked.py", "import pytest\n\n@pytest.mark.dg_budget('30s')\ndef test_marked(): pass\n")
     check_metered(project.run(env=scripted.environ), scripted, 3)
 
 
-@pytest.mark.parametrize("plugin", ["terminal", "warnings", "logging"])
-def test_without_a_plugin_of_pytests_own(project: Project, scripted: Vendor, plugin: str) -> None:
-    project.write("test_it.py", SYNC)
+@pytest.mark.parametrize("plugins", [["terminal"], ["warnings", "logging"]], ids=" ".join)
+def test_without_plugins_of_pytests_own(project: Project, scripted: Vendor, plugins: list[str]) -> None:
+    project.use("modes/test_sync.py")
     # The cache provider is off in all of these tests.
-    result = project.run("--dg-budget=5m", "-p", f"no:{plugin}", env=scripted.environ)
+    without = [part for plugin in plugins for part in ("-p", f"no:{plugin}")]
+    result = project.run("--dg-budget=5m", *without, env=scripted.environ)
     check_metered(result, scripted, 1)
-    assert ("BILLED" in result.output) is (plugin != "terminal")
-
-
-TWICE = """
-import json, os, sys, threading
-import pytest
-
-def descriptors():
-    return sorted(os.readlink(f"/proc/self/fd/{each}") for each in os.listdir("/proc/self/fd") if
-                  os.path.lexists(f"/proc/self/fd/{each}"))
-
-# rerunfailures leaves a socket of its own open.
-statuses, left = [], []
-for number in (1, 2):
-    statuses.append(int(pytest.main(["-p", "no:rerunfailures", "--dg-budget=5m", f"--dg-report-dir=report-{number}"])))
-    names = [thread.name for thread in threading.enumerate()]
-    left.append({
-        "threads": [name for name in names if name.startswith("dgbudget")],
-        "sockets": [each for each in descriptors() if each.startswith("socket")],
-        "environ": [name for name in os.environ if name.startswith("DGBUDGET")],
-    })
-with open("twice.json", "w") as file:
-    json.dump({"statuses": statuses, "left": left}, file)
-"""
+    assert ("BILLED" in result.output) is ("terminal" not in plugins)
 
 
 @asyncio_closes_its_loops
 def test_pytest_main_twice_in_one_process(project: Project, scripted: Vendor) -> None:
-    project.write("test_it.py", SYNC + ASYNCIO)
-    project.write("twice.py", TWICE)
+    project.use("modes/test_sync.py", "modes/test_asyncio.py", "modes/twice.py")
     run_script(project.path, "twice.py", scripted)
-    told = json.loads((project.path / "twice.json").read_text(encoding="utf-8"))
-    assert told["statuses"] == [0, 0]
-    for left in told["left"]:
+    seen = json.loads((project.path / "twice.json").read_text(encoding="utf-8"))
+    assert seen["statuses"] == [0, 0]
+    for left in seen["left"]:
         assert left == {"threads": [], "sockets": [], "environ": []}
     runs = [json.loads((project.path / f"report-{number}/usage.json").read_text(encoding="utf-8")) for number in (1, 2)]
     assert runs[0]["run"]["id"] != runs[1]["run"]["id"]
     ids = [session["request_id"] for run in runs for session in run["sessions"]]
-    assert Counter(ids) == Counter(seen.request_id for seen in scripted.wait_closed(6))
+    assert Counter(ids) == Counter(each.request_id for each in scripted.wait_closed(6))
 
 
 def run_script(path: Path, name: str, scripted: Vendor) -> None:
-    from tests.support.scripted_vendor import clean_environment
-
     done = subprocess.run(
         [sys.executable, name],
         cwd=path,
@@ -270,7 +183,7 @@ def test_pytester_in_process(pytester: pytest.Pytester, scripted: Vendor, monkey
     for name, value in scripted.environ.items():
         monkeypatch.setenv(name, value)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
-    pytester.makepyfile(SYNC + ASYNCIO)
+    Project(pytester.path).use("modes/test_sync.py", "modes/test_asyncio.py")
     for _ in range(2):
         result = pytester.runpytest_inprocess("--dg-budget=5m", "-p", "no:cacheprovider")
         result.assert_outcomes(passed=4)

@@ -13,19 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.project import ALONE_AND_UNDER_XDIST, Project
+from tests.support.project import Project
 from tests.support.vendor import KEY, Vendor
-
-# Shows what a run resolved, by option, without opening anything.
-SHOW = """
-import json
-
-def pytest_collection_finish(session):
-    from pytest_dgbudget.plugin.state import STATE
-    settings = session.config.stash[STATE].run_config
-    with open("resolved.json", "w") as file:
-        json.dump({**settings.to_json(), "has": settings.api_key is not None}, file)
-"""
 
 GIVEN: dict[str, Any] = {
     "dg_budget": ("1h2m3s", "budget_ms", 3_723_000),
@@ -82,7 +71,7 @@ def resolved(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Reso
     """Collect with these arguments; return what was resolved."""
     monkeypatch.delenv("DG_AGENT_URL")
     monkeypatch.delenv("DG_API_URL")
-    pytester.makeconftest(SHOW)
+    Project(pytester.path).use("options/resolved")
     pytester.makepyfile("def test_it(): pass")
 
     def resolve(*arguments: str) -> dict[str, Any]:
@@ -294,237 +283,23 @@ def test_a_toml_value_of_a_wrong_type_ends_pytest_with_4_and_names_the_key(proje
     assert "Traceback" not in result.output
 
 
-# No budget, no spending ---------------------------------------------------------------------------------------------
-
-USES = "def test_uses(voice_agent):\n    with voice_agent.connect() as session:\n        session.say('one')\n"
-PLAIN = "def test_plain():\n    pass\n"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "env", "said"),
-    [
-        (["--dg-target=live"], {"DEEPGRAM_API_KEY": KEY}, "--dg-budget"),
-        (["--dg-target=live", "--dg-budget=5m"], {}, "DEEPGRAM_API_KEY"),
-        (["--dg-target=live", "--dg-budget=5m"], {"DEEPGRAM_API_KEY": ""}, "DEEPGRAM_API_KEY"),
-        (["--dg-budget=5m"], {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": "ws://agent.example/x"}, "plain text"),
-    ],
-    ids=["no budget", "no key", "empty key", "plain text URL"],
-)
-def test_a_live_run_that_can_not_be_is_refused_at_start(
-    project: Project, arguments: list[str], env: dict[str, str], said: str
-) -> None:
-    project.write("test_it.py", USES + PLAIN)
-    result = project.run(*arguments, env=env)
-    assert result.status == 4, result.output
-    assert said in result.output
-    assert "Traceback" not in result.output
-    assert KEY not in result.output
-    assert not (project.path / ".dgbudget").exists()
-
-
-@pytest.mark.parametrize("url", ["ws://127.0.0.1:1/x", "ws://127.9.9.9/x", "ws://[::1]:1/x", "ws://localhost/x"])
-def test_plain_text_is_fine_on_loopback(url: str, tmp_path: Path) -> None:
-    from pytest_dgbudget.config.resolve import resolve
-
-    environment = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url}
-    settings = resolve(command_line={}, environment=environment, ini={}, rootdir=tmp_path, current_dir=tmp_path)
-    assert (settings.target, settings.agent_url) == ("live", url)
-
-
-@pytest.mark.parametrize(
-    "url", ["ws://127.0.0.1.example/x", "ws://localhost.example/x", "ws://127.0.0.1@example/x", "ws://0x7f.1/x"]
-)
-def test_plain_text_to_what_only_looks_like_loopback_is_refused(url: str, tmp_path: Path) -> None:
-    from pytest_dgbudget.config.resolve import resolve
-    from pytest_dgbudget.errors import SettingsError
-
-    environment = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url}
-    with pytest.raises(SettingsError):
-        resolve(command_line={}, environment=environment, ini={}, rootdir=tmp_path, current_dir=tmp_path)
-
-
-@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
-def test_auto_that_turns_out_live_without_a_budget_fails_only_tests_that_ask_and_exits_4(
-    project: Project, workers: str
-) -> None:
-    project.write("test_it.py", USES + PLAIN)
-    result = project.run(workers, "-rA", env={"DEEPGRAM_API_KEY": KEY})
-    assert result.status == 4, result.output
-    assert "1 passed, 1 error" in result.output
-    assert "ERROR test_it.py::test_uses" in result.output
-    assert "add --dg-budget=TIME" in result.output
-    assert not (project.path / ".dgbudget").exists(), "nothing was started"
-
-
-def test_auto_is_the_emulator_without_a_key_and_live_with_one(project: Project, vendor: Vendor) -> None:
-    project.write("test_it.py", USES)
-    result = project.run("--dg-budget=5m", env={"DG_AGENT_URL": vendor.url})
-    assert (result.status, result.usage["run"]["target"], result.usage["run"]["billed"]) == (0, "emulator", False)
-    assert vendor.connections == []
-    result = project.run("--dg-budget=5m", env=vendor.environ)
-    assert (result.status, result.usage["run"]["target"], result.usage["run"]["billed"]) == (0, "live", True)
-    assert len(vendor.wait_closed(1)) == 1
-
-
-# Markers ------------------------------------------------------------------------------------------------------------
-
-MARKERS = """
-import pytest
-
-bad = {
-    "unknown": pytest.mark.dg_budget("30s", tomorrow="1s"),
-    "no_time": pytest.mark.dg_budget("ten seconds"),
-    "negative": pytest.mark.dg_budget(-1),
-    "nan": pytest.mark.dg_budget(float("nan")),
-    "boolean": pytest.mark.dg_budget(True),
-    "none": pytest.mark.dg_budget(None),
-    "two": pytest.mark.dg_budget("30s", "20s"),
-    "two_names": pytest.mark.dg_budget("30s", time="20s"),
-    "bad_idle": pytest.mark.dg_budget(idle="never"),
-    "empty": pytest.mark.dg_budget,
-    "far_empty": pytest.mark.dg_budget(),
-}
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=mark, id=name) for name, mark in bad.items()])
-def test_bad(voice_agent, name):
-    raise AssertionError("its body ran")
-
-@pytest.mark.dg_budget("nonsense")
-def test_bad_without_the_fixture():
-    raise AssertionError("its body ran")
-
-def test_good(voice_agent):
-    assert voice_agent.remaining == 60
-"""
-
-BAD_MARKERS = {
-    "unknown": "has an unknown argument 'tomorrow'",
-    "no_time": "'ten seconds' is not a time",
-    "negative": "'-1' is not a time",
-    "nan": "'nan' is not a time",
-    "boolean": "True is not a time",
-    "none": "None is not a time",
-    "two": "has more than one time",
-    "two_names": "has more than one time",
-    "bad_idle": "'never' is not a time",
-    "empty": "is empty",
-    "far_empty": "is empty",
-}
-
-
-@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
-def test_a_bad_marker_fails_its_own_test_with_node_id_and_reason_and_spends_nothing(
-    project: Project, vendor: Vendor, workers: str
-) -> None:
-    project.write("test_it.py", MARKERS)
-    result = project.run("--dg-budget=5m", workers, env=vendor.environ)
-    assert result.status == 1, result.output
-    assert "INTERNALERROR" not in result.output
-    assert f"1 passed, {len(BAD_MARKERS) + 1} errors" in result.output
-    for name, reason in BAD_MARKERS.items():
-        said = re.search(rf"test_it\.py::test_bad\[{name}\]: @pytest\.mark\.dg_budget\(.*", result.output)
-        assert said is not None, result.output
-        assert reason in said[0]
-    assert "test_it.py::test_bad_without_the_fixture: " in result.output
-    assert "its body ran" not in result.output
-    assert result.outcomes() == {"test_good": "passed"}
-    assert vendor.connections == []
-
-
-def test_collecting_shows_bad_markers_and_fails(project: Project) -> None:
-    project.write("test_it.py", MARKERS)
-    result = project.run("--collect-only", "-q")
-    assert result.status != 0, result.output
-    assert "INTERNALERROR" not in result.output
-    for name, reason in BAD_MARKERS.items():
-        assert f"test_bad[{name}]: @pytest.mark.dg_budget" in result.output
-        assert reason in result.output
-    assert not (project.path / ".dgbudget").exists()
-
-
-def test_a_time_beyond_all_floats_is_a_bad_marker_like_others(project: Project) -> None:
-    source = """
-import pytest
-
-@pytest.mark.dg_budget(10 ** 400)
-def test_bad(): pass
-
-def test_good(): pass
-"""
-    project.write("test_it.py", source)
-    result = project.run()
-    assert result.status == 1, result.output
-    assert "1 passed, 1 error" in result.output
-
-
-NEAREST = """
-import pytest
-
-pytestmark = pytest.mark.dg_budget("30s", idle="7s")
-
-def left(voice_agent):
-    return voice_agent.remaining
-
-def test_module(voice_agent):
-    assert left(voice_agent) == 30
-
-@pytest.mark.dg_budget("20s")
-class TestClass:
-    def test_class(self, voice_agent):
-        assert left(voice_agent) == 20
-
-    @pytest.mark.dg_budget("10s")
-    def test_nearest(self, voice_agent):
-        assert left(voice_agent) == 10
-
-    @pytest.mark.dg_budget(time=12.5)
-    def test_by_name(self, voice_agent):
-        assert left(voice_agent) == 12.5
-
-    @pytest.mark.dg_budget(idle="1s")
-    def test_merged(self, voice_agent):
-        assert left(voice_agent) == 20
-
-    @pytest.mark.dg_budget("off")
-    def test_off(self, voice_agent):
-        assert left(voice_agent) == 300
-
-def test_merging(request):
-    from pytest_dgbudget.plugin.markers import own_budget
-    from pytest_dgbudget.plugin.state import STATE
-    settings = request.config.stash[STATE].run_config
-    got = {item.name: own_budget(item, settings) for item in request.session.items}
-    assert {name: (budget.budget_ms, budget.idle_ms) for name, budget in got.items()} == {
-        "test_module": (30_000, 7000),
-        "test_class": (20_000, 7000),
-        "test_nearest": (10_000, 7000),
-        "test_by_name": (12_500, 7000),
-        "test_merged": (20_000, 1000),
-        "test_off": (None, 7000),
-        "test_merging": (30_000, 7000),
-    }
-"""
-
-
-def test_the_nearest_marker_wins_and_time_and_idle_are_merged(project: Project) -> None:
-    project.write("test_it.py", NEAREST)
-    result = project.run("--dg-budget=5m", "--dg-test-budget=5s")
-    assert result.status == 0, result.output
-    assert set(result.outcomes().values()) == {"passed"}
-
-
 # dg_agent_settings --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("agent.json", '{"agent": {"greeting": "own"}}'), ("agent.toml", '[agent]\ngreeting = "own"\n')]
+    ("name", "text"),
+    [
+        ("agent.json", '{"agent": {"greeting": "own"}}'),
+        pytest.param("agent.toml", '[agent]\ngreeting = "own"\n', marks=pytest.mark.slow),
+    ],
 )
 def test_the_agent_settings_file_is_relative_to_the_rootdir(
     project: Project, vendor: Vendor, name: str, text: str
 ) -> None:
     project.write("pytest.ini", f"[pytest]\ndg_agent_settings = conf/{name}\ndg_budget = 5m\n")
     project.write(f"conf/{name}", text)
-    project.write("test_it.py", "import os\nos.chdir('conf')\n" + USES)
+    project.use("options/test_uses.py")
+    project.write("conftest.py", "import os\n\nos.chdir('conf')\n")
     result = project.run(env=vendor.environ)
     assert result.status == 0, result.output
     (seen,) = vendor.wait_closed(1)
@@ -534,7 +309,7 @@ def test_the_agent_settings_file_is_relative_to_the_rootdir(
 
 def test_a_bad_agent_settings_file_fails_connect_and_names_the_file(project: Project, vendor: Vendor) -> None:
     project.write("pytest.ini", "[pytest]\ndg_agent_settings = missing.json\ndg_budget = 5m\n")
-    project.write("test_it.py", USES)
+    project.use("options/test_uses.py")
     result = project.run(env=vendor.environ)
     assert result.status == 1, result.output
     assert "SettingsError: dg_agent_settings: " in result.output
@@ -544,46 +319,10 @@ def test_a_bad_agent_settings_file_fails_connect_and_names_the_file(project: Pro
 
 # dg_keep_key --------------------------------------------------------------------------------------------------------
 
-# As plugins do that run several tests at once in one process: each has fixtures and a teardown of its own.
-INTERLEAVED = """
-import copy, dataclasses
-from pathlib import Path
-from _pytest.runner import SetupState
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        definitions = {}
-        for name, defs in item._fixtureinfo.name2fixturedefs.items():
-            definitions[name] = [copy.copy(each) for each in defs]
-            for each in definitions[name]:
-                each._finalizers = []
-        item._fixtureinfo = dataclasses.replace(item._fixtureinfo, name2fixturedefs=definitions)
-        item._initrequest()
-        item._request._arg2fixturedefs = definitions
-
-def pytest_runtestloop(session):
-    states, said = [], []
-    for item in session.items:
-        states.append(SetupState())
-        session._setupstate = states[-1]
-        try:
-            states[-1].setup(item)
-        except Exception as error:
-            said.append(f"{type(error).__name__}: {error}")
-    for state in states:
-        session._setupstate = state
-        try:
-            state.teardown_exact(None)
-        except Exception as error:
-            said.append(f"teardown {type(error).__name__}: {error}")
-    Path("said.txt").write_text("\\n".join(said))
-    return True
-"""
-
 
 @pytest.mark.parametrize("keep", ["false", "true"])
 def test_two_interleaved_tests_in_one_process_are_told_of_dg_keep_key(project: Project, keep: str) -> None:
-    project.write("conftest.py", INTERLEAVED)
+    project.use("options/interleaved")
     project.write("test_it.py", "def test_1(voice_agent): pass\ndef test_2(voice_agent): pass\n")
     result = project.run("-o", f"dg_keep_key={keep}")
     assert result.status == 0, result.output
@@ -598,15 +337,8 @@ def test_two_interleaved_tests_in_one_process_are_told_of_dg_keep_key(project: P
 
 
 def test_keep_key_leaves_the_key_alone(project: Project, vendor: Vendor) -> None:
-    source = f"""
-import os
-
-def test_it(voice_agent):
-    assert os.environ["DEEPGRAM_API_KEY"] == {KEY!r}
-    assert os.environ["DGBUDGET_ACTIVE"] == "kept"
-    assert voice_agent.endpoint.environ["DEEPGRAM_API_KEY"] not in ({KEY!r}, "")
-"""
-    project.write("test_it.py", source)
+    project.use("options/test_keep_key.py")
+    project.write("key.txt", KEY)
     result = project.run("-o", "dg_keep_key=true", "--dg-budget=5m", "--dg-run-id=kept", env=vendor.environ)
     assert result.status == 0, result.output
 

@@ -4,82 +4,36 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.project import Project
+from tests.support.project import ALONE_AND_UNDER_XDIST, Project
 from tests.support.vendor import Vendor
-
-ORDERS = """
-[[scenario]]
-name = "found"
-[[scenario.turn]]
-text = "where is my order?"
-reply = "It is on its way."
-
-[[scenario]]
-name = "lost"
-[[scenario.turn]]
-pattern = "order (?P<number>\\\\d+)"
-reply = "I can't find {number}."
-"""
-
-TESTS = """
-import pytest
-
-@pytest.mark.dg_scenario("orders.toml")
-def test_first(voice_agent):
-    with voice_agent.connect() as session:
-        assert session.say("Where is my ORDER?").reply == "It is on its way."
-
-@pytest.mark.dg_scenario("orders.toml", name="lost")
-def test_named(voice_agent):
-    with voice_agent.connect() as session:
-        assert session.say("order 17").reply == "I can't find 17."
-
-def test_none(voice_agent):
-    with voice_agent.connect() as session:
-        assert session.say("order 17").reply == "You said: order 17"
-"""
 
 
 @pytest.fixture
 def orders(project: Project) -> Project:
-    project.write("orders.toml", ORDERS)
-    project.write("test_orders.py", TESTS)
+    project.use("scenario/orders.toml", "scenario/test_orders.py")
     return project
 
 
-@pytest.mark.parametrize("arguments", [(), ("-n2",)], ids=["alone", "in parallel"])
-def test_each_test_is_played_its_own_scenario(orders: Project, arguments: tuple[str, ...]) -> None:
-    ended = orders.run(*arguments)
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
+def test_each_test_is_played_its_own_scenario(orders: Project, workers: str) -> None:
+    ended = orders.run(workers)
     assert ended.status == 0, ended.output
     assert ended.usage["reconciliation"]["verdict"] == "reconciled"
 
 
 def test_the_ini_key_chooses_for_tests_without_a_marker(orders: Project) -> None:
     orders.write("pytest.ini", "[pytest]\ndg_scenario = orders.toml::found\n")
-    orders.write(
-        "test_orders.py",
-        """
-import pytest
-
-def test_of_the_ini_key(voice_agent):
-    with voice_agent.connect() as session:
-        assert session.say("where is my order?").reply == "It is on its way."
-
-@pytest.mark.dg_scenario(name="lost")
-def test_of_the_same_file(voice_agent):
-    with voice_agent.connect() as session:
-        assert session.say("order 5").reply == "I can't find 5."
-""",
-    )
-    ended = orders.run()
+    orders.use("scenario/test_ini_key.py")
+    ended = orders.run("test_ini_key.py")
     assert ended.status == 0, ended.output
 
 
 def test_a_bad_scenario_fails_its_test_in_setup_with_line_and_key_and_opens_nothing(orders: Project) -> None:
-    orders.write("orders.toml", ORDERS.replace('reply = "It', 'replly = "It'))
+    text = (orders.path / "orders.toml").read_text(encoding="utf-8")
+    orders.write("orders.toml", text.replace('reply = "It', 'replly = "It'))
     ended = orders.run("-k", "first or none")
     assert ended.outcomes() == {"test_none": "passed"}
-    assert "orders.toml, line 6, scenario.turn.replly: no such key; did you mean reply?" in ended.output
+    assert "orders.toml, line 5, scenario.turn.replly: no such key; did you mean reply?" in ended.output
     assert "def granted(" not in ended.output  # nothing of ours is shown
 
 

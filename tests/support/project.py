@@ -1,4 +1,4 @@
-"""A project of a user's, in a folder and in processes of its own."""
+"""A user's project, in a folder and in processes of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from pytest_dgbudget.gateway.runlock import is_live
 from tests.support.ledger import ends_of_leases
 
-# What holds under xdist as it does without costs three interpreters more.
+# A rule that holds under xdist as well costs three more interpreters to check there.
 ALONE_AND_UNDER_XDIST = ["-n0", pytest.param("-n2", marks=pytest.mark.slow)]
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
 PROJECTS = Path(__file__).parent.parent / "projects"
@@ -27,10 +27,10 @@ _ONLY_OURS = shutil.ignore_patterns("__init__.py", "__pycache__")  # packages fo
 
 
 class Project:
-    """A project of its own in a folder of its own, and pytests that run in it; it checks what they leave behind.
+    """A project in a folder of its own, and pytests that run in it; at its end it checks what they have left.
 
-    ``expects_log``: the test makes something go wrong that a gateway writes down; ``reads_ledger`` is False where the
-    test breaks the ledger.
+    ``expects_log``: the test makes something fail that a gateway logs; ``reads_ledger`` is False where the test breaks
+    the ledger.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +63,7 @@ class Project:
     def start(
         self, *arguments: str, env: Mapping[str, str] | None = None, talks: bool = False
     ) -> subprocess.Popen[str]:
-        """Start pytest in a process group of its own, so that signals reach it and nobody else.
+        """Start pytest in a process group of its own, so that signals reach it alone.
 
         ``talks``: its stdin is a pipe that stays open, for a debugger to read.
         """
@@ -82,7 +82,7 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            # Whoever runs this suite in the background may have SIGINT ignored, and that is inherited.
+            # A suite that runs in the background may ignore SIGINT, and that is inherited.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         self._processes.append(process)
@@ -121,7 +121,7 @@ class Project:
 def processes_below(folder: Path, timeout: float = 10) -> list[str]:
     """Wait until no process works below a folder, as every gateway and emulator of a project does; return the rest.
 
-    Where there is no /proc there are none to be seen.
+    Without /proc none are found.
     """
     deadline = time.monotonic() + timeout
     while (left := _working_below(folder)) and time.monotonic() < deadline:

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import re
-import subprocess
-import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
@@ -22,18 +16,6 @@ from websockets.http11 import Request, Response
 from tests.support.vendor import Seen, Vendor, converse
 
 MEBIBYTE = 1024 * 1024
-
-# Fixtures of the projects under test: ``on("scene")`` connects to a scene, and tells the vendor which test it is.
-CONFTEST = """
-import pytest
-
-@pytest.fixture
-def on(voice_agent, request):
-    def on(scene="", **fields):
-        headers = {"x-deepgram-scene": scene, "x-deepgram-test": request.node.name}
-        return voice_agent.connect(headers=headers, **fields)
-    return on
-"""
 
 Answer = Callable[[ServerConnection, str], Awaitable[None]]
 
@@ -200,51 +182,3 @@ class ScriptedVendor(Vendor):
             headers = Headers({"Content-Type": "application/json", "Content-Length": str(len(body))})
             return Response(status, HTTPStatus(status).phrase, headers, body)
         return None
-
-
-def clean_environment(changes: Mapping[str, str]) -> dict[str, str]:
-    """Our environment without anything that a vendor could be reached with."""
-    scrubbed = ("DEEPGRAM_", "DG_", "DGBUDGET_", "PYTEST_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(scrubbed)}
-    for name in [name for name in kept if name.lower().endswith("_proxy") or name == "PYTHONWARNINGS"]:
-        del kept[name]
-    return {**kept, "DG_AGENT_URL": "ws://127.0.0.1:1/v1/agent/converse", "DG_API_URL": "http://127.0.0.1:1", **changes}
-
-
-class RulesProject:
-    """One run of a project whose tests are rules, each with its own outcome."""
-
-    def __init__(self, path: Path, source: str, *arguments: str, env: Mapping[str, str], ini: str = "") -> None:
-        self.path = path
-        ini = f"[pytest]\nasyncio_default_fixture_loop_scope = function\n{ini}"
-        (path / "pytest.ini").write_text(ini, encoding="utf-8")
-        (path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
-        (path / "test_rules.py").write_text(source, encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", "--junitxml=junit.xml", *arguments]
-        done = subprocess.run(
-            command, cwd=path, env=clean_environment(env), capture_output=True, text=True, timeout=100, check=False
-        )
-        self.status, self.output = done.returncode, done.stdout + done.stderr
-        self.usage: dict[str, Any] = json.loads((path / ".dgbudget/report/usage.json").read_text(encoding="utf-8"))
-        self.wrong: dict[str, str] = {}
-        self.ran: set[str] = set()
-        for case in ElementTree.parse(path / "junit.xml").iter("testcase"):
-            name = case.attrib["name"]
-            self.ran.add(name)
-            for child in case:
-                if child.tag in {"failure", "error", "skipped"}:
-                    self.wrong[name] = self.wrong.get(name, "") + f"{child.tag}: {child.text}"
-
-    def check(self, test: str) -> None:
-        """Fail unless this test ran and passed."""
-        assert any(name == test or name.startswith(f"{test}[") for name in self.ran), self.output
-        wrong = [text for name, text in self.wrong.items() if name == test or name.startswith(f"{test}[")]
-        assert not wrong, "\n".join(wrong)
-
-    def sessions(self, test: str) -> list[dict[str, Any]]:
-        return [session for session in self.usage["sessions"] if session["nodeid"].endswith(f"::{test}")]
-
-
-def rules_in(source: str) -> list[str]:
-    """The names of the tests in a source."""
-    return re.findall(r"^(?:async )?def (test_\w+)", source, re.MULTILINE)

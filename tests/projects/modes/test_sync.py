@@ -1,3 +1,5 @@
+"""A sync test, and one that uses nothing of ours."""
+
 from pytest_dgbudget import VoiceAgent
 
 

@@ -1,0 +1,117 @@
+"""Run a project with --junitxml, and compare its file with usage.json."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.plugin.junit_readers import Attempt, JUnit
+from tests.support.project import Project, Result
+from tests.support.vendor import Vendor
+
+OF_SUITE = {
+    "run_id",
+    "target",
+    "budget_seconds",
+    "seconds",
+    "sessions",
+    "cost_usd",
+    "verdict",
+    "reconciliation",
+    "report",
+}
+OF_CASE = {"seconds", "budget_seconds", "sessions", "cost_usd", "request_ids", "attempt", "verdict"}
+
+
+def run(
+    project: Project, files: Sequence[str], *arguments: str, vendor: Vendor, env: dict[str, str] | None = None
+) -> Result:
+    project.use(*files)
+    return project.run("--dg-budget=5m", "--junitxml=junit.xml", *arguments, env={**vendor.environ, **(env or {})})
+
+
+def read(result: Result) -> JUnit:
+    assert "INTERNALERROR" not in result.output
+    return JUnit(result.path / "junit.xml")
+
+
+def report_of(result: Result) -> Path:
+    return result.path / ".dgbudget/report/usage.json"
+
+
+def attached(file: JUnit) -> set[str | None]:
+    return {case.name for case in file.cases if case.attached is not None}
+
+
+def check_figures(file: JUnit, usage: Mapping[str, Any], without: Collection[Attempt] = ()) -> None:
+    """The file says what usage.json says; ``without`` are the attempts that pytest gives no testcase."""
+    assert file.figures.keys() == OF_SUITE
+    run = usage["run"]
+    assert file.figures["run_id"] == run["id"]
+    assert file.figures["target"] == run["target"]
+    assert file.figures["budget_seconds"] == _seconds(run["budget_seconds"], "off")
+    assert file.figures["seconds"] == _seconds(run["used_seconds"])
+    assert file.figures["sessions"] == str(run["sessions"])
+    assert file.figures["cost_usd"] == "unknown"
+    assert file.figures["verdict"] == run["verdict"]
+    assert file.figures["reconciliation"] == usage["reconciliation"]["verdict"]
+
+    reported = [test for test in usage["tests"] if _attempt(test) not in without]
+    for case in file.using:
+        assert case.figures.keys() == OF_CASE, case.name
+        assert case.figures["cost_usd"] == "unknown"
+    assert Counter((*case.attempt, *_plain(case.figures)) for case in file.using) == Counter(
+        (
+            *_attempt(test),
+            _seconds(test["used_seconds"]),
+            _seconds(test["budget_seconds"], "off"),
+            str(test["sessions"]),
+            test["verdict"],
+        )
+        for test in reported
+    )
+    sessions = [session for session in usage["sessions"] if _attempt(session) not in without]
+    assert Counter((*case.attempt, each) for case in file.using for each in case.request_ids) == Counter(
+        (*_attempt(session), session["request_id"]) for session in sessions
+    )
+    if not without:
+        assert f"{sum(float(case.figures['seconds']) for case in file.using):.3f}" == file.figures["seconds"]
+        assert sum(int(case.figures["sessions"]) for case in file.using) == int(file.figures["sessions"])
+
+
+def check_attachments(file: JUnit, report: Path, *, folder: Path) -> None:
+    """Each failed testcase of a test that used the fixture has one, no other has; paths are relative to ``folder``."""
+    using = {case.name for case in file.using}
+    for case in file.cases:
+        if case.failed and case.name in using:
+            assert case.attached is not None, case.name
+            assert (folder / case.attached).samefile(report)
+            assert case.output is not None
+            assert case.output.partition("\n")[0] == f"[[ATTACHMENT|{case.attached}]]"
+            assert case.output.count("[[ATTACHMENT|") == 1
+        else:
+            assert "[[ATTACHMENT|" not in (case.output or ""), case.name
+
+
+def _attempt(entry: Mapping[str, Any]) -> Attempt:
+    return entry["nodeid"].rpartition("::")[2], entry["attempt"]
+
+
+def _plain(figures: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(figures[name] for name in ("seconds", "budget_seconds", "sessions", "verdict"))
+
+
+def _seconds(seconds: float | None, otherwise: str = "unknown") -> str:
+    return otherwise if seconds is None else f"{seconds:.3f}"
+
+
+def check_terminal(result: Result) -> None:
+    """The table says what usage.json says."""
+    table = [line.split() for line in result.output.splitlines()]
+    for test in result.usage["tests"]:
+        budget = "-" if test["budget_seconds"] is None else f"{test['budget_seconds']:.2f}s"
+        verdict = test["verdict"] if test["verdict"] == "within" else f"overrun, {'cut' if test['cut'] else 'refused'}"
+        used, sessions = f"{test['used_seconds']:.2f}s", str(test["sessions"])
+        assert [test["nodeid"], used, budget, sessions, *verdict.split()] in table
