@@ -85,6 +85,7 @@ def test_more_sessions_than_places_wait_their_turn(project: Project, vendor: Ven
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)  # nine interpreters start at once
 def test_i3_of_eight_workers_at_once_three_fit_and_the_others_go_on_with_what_is_given_back(
     project: Project, vendor: Vendor
 ) -> None:

@@ -134,7 +134,8 @@ def test_every_session_carries_the_runs_tag_and_figures_of_both_sides_stand_besi
     ]
 
 
-@pytest.mark.parametrize("file", [slow("test_none.py"), "test_asks.py"])
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["test_none.py", "test_asks.py"])
 def test_a_run_that_opens_no_session_has_nothing_to_compare(project: Project, vendor: Vendor, file: str) -> None:
     project.write("test_none.py", "def test_none(): pass\n")
     project.write("test_asks.py", "def test_asks(voice_agent): pass\n")
@@ -180,7 +181,8 @@ def test_ctrl_c_ends_the_waiting_and_nothing_else(project: Project, vendor: Vend
     assert "3 passed" in result.output
 
 
-@pytest.mark.parametrize("delay", [slow(0.005), 0.02, slow(0.1)])
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.005, 0.02, 0.1])
 def test_ctrl_c_at_the_very_beginning_of_the_end_changes_nothing_but_the_waiting(
     project: Project, vendor: Vendor, delay: float
 ) -> None:
@@ -194,6 +196,7 @@ def test_ctrl_c_at_the_very_beginning_of_the_end_changes_nothing_but_the_waiting
     assert (project.path / "j.xml").exists()
 
 
+@pytest.mark.slow
 def test_a_pytest_that_is_killed_while_it_waits_leaves_its_report(project: Project, vendor: Vendor) -> None:
     pending(vendor)
     process = project.start("--dg-budget=5m", "--dg-reconcile-timeout=60s", env=vendor.environ)
@@ -210,7 +213,8 @@ def test_a_pytest_that_is_killed_while_it_waits_leaves_its_report(project: Proje
 SLOW = [Answer(b'{"projects": []}', slowly=0.3), Answer(b'{"projects"', headers={"Content-Length": "16"}, slowly=0.01)]
 
 
-@pytest.mark.parametrize("answer", [slow(SLOW[0]), SLOW[1]], ids=["drop by drop", "never whole"])
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", SLOW, ids=["drop by drop", "never whole"])
 def test_an_api_that_takes_its_time_gets_no_more_than_there_is(
     project: Project, vendor: Vendor, answer: Answer
 ) -> None:
@@ -261,6 +265,7 @@ def test_a_ledger_that_is_gone_with_its_gateway_is_no_agreement(project: Project
     assert "has lost what this run put into it" in result.output
 
 
+@pytest.mark.slow
 def test_a_gateway_that_dies_while_it_waits_has_a_successor(project: Project, vendor: Vendor) -> None:
     pending(vendor)
     process = project.start("--dg-budget=5m", "--dg-reconcile-timeout=3s", env=vendor.environ)
@@ -273,6 +278,7 @@ def test_a_gateway_that_dies_while_it_waits_has_a_successor(project: Project, ve
     assert "UNIQUE" not in result.output
 
 
+@pytest.mark.slow
 def test_an_emulator_that_is_gone_is_not_asked(project: Project) -> None:
     project.use("disk/test_one.py")
     first = project.run("test_one.py", "--dg-run-id=one", "--dg-budget=1m", "--dg-reconcile=require")
