@@ -38,7 +38,7 @@ def test_nothing_rounded_up_is_nothing() -> None:
 
 
 @pytest.mark.parametrize("milliseconds", [0, 1, 60_000])
-def test_a_session_that_nobody_opened_costs_what_its_length_costs(milliseconds: int) -> None:
+def test_a_session_that_was_never_opened_costs_what_its_length_costs(milliseconds: int) -> None:
     assert billed(milliseconds, ("bill-foreign", {"seconds": 60}))[1:] == [(60_000, 0.163)]
 
 
@@ -49,7 +49,7 @@ WRONG: Given = ("bill-wrong", {"factor": 0})
 
 
 @pytest.mark.parametrize("faults", [(MISSING, FOREIGN), (FOREIGN, MISSING)])
-def test_a_session_that_nobody_opened_appears_where_ones_own_is_missing(faults: Any) -> None:
+def test_a_session_that_was_never_opened_appears_although_the_real_one_is_missing(faults: Any) -> None:
     assert billed(1000, *faults) == [(60_000, 0.163)]
 
 

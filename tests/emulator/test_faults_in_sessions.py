@@ -131,7 +131,7 @@ async def test_a_flood_lets_others_have_their_turn_and_ends_when_it_is_called_of
     assert 0 < sent == len(recorded.did) < 1_000_000
 
 
-async def test_nothing_comes_through_behind_silence_however_slow_it_was(emulator: Emulator) -> None:
+async def test_nothing_passes_after_silence_however_slow_it_was(emulator: Emulator) -> None:
     fault(emulator, "slow-messages", delay="300ms", at="SettingsApplied")
     async with session(emulator) as client:
         fault(emulator, "silence", after="50ms")
@@ -141,7 +141,7 @@ async def test_nothing_comes_through_behind_silence_however_slow_it_was(emulator
         client.connection.transport.abort()
 
 
-async def test_a_slow_error_comes_all_the_same_and_a_close_behind_it(
+async def test_a_slow_error_is_sent_all_the_same_with_a_close_after_it(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.2)

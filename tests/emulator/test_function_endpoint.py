@@ -27,7 +27,7 @@ async def ask(client: Client) -> None:
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("brief")]
 
 
-async def test_endpoint_is_called_and_its_answer_told_and_spoken(emulator: Emulator) -> None:
+async def test_endpoint_is_called_and_its_answer_reported_and_spoken(emulator: Emulator) -> None:
     async with endpoint() as (server, url):
         agent = at(url, headers={"X-Shop": "7"})
         async with session(emulator, flags={}, agent=agent) as client:
@@ -130,7 +130,7 @@ async def test_endless_answer_is_not_read_to_its_end() -> None:
             await fetch(FunctionEndpoint(url=url), "{}")
 
 
-async def test_an_answer_that_comes_with_the_interruption_is_not_told(
+async def test_an_answer_that_comes_with_the_interruption_is_not_reported(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = asyncio.Event()
@@ -165,7 +165,7 @@ async def test_what_can_not_be_sent_fails(changes: dict[str, Any]) -> None:
             await fetch(FunctionEndpoint(**{"url": url, **changes}), "{}")
 
 
-async def test_nobody_there() -> None:
+async def test_an_endpoint_that_refuses_connections_fails() -> None:
     async with endpoint() as (_, url):
         pass
     with pytest.raises(EndpointFailed, match="failed"):

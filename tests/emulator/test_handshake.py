@@ -75,7 +75,7 @@ async def test_wrong_key_of_ours_is_401(emulator: Emulator) -> None:
         {"subprotocols": ["token", "0123456789secret"]},
     ],
 )
-async def test_key_of_somebody_else_is_told_where_it_is_and_never_echoed(emulator: Emulator, options: Any) -> None:
+async def test_a_foreign_key_is_refused_with_a_hint_and_never_echoed(emulator: Emulator, options: Any) -> None:
     response, body = await refusal(emulator.agent_url, **options)
     assert response.status_code == 401
     assert "emulator" in body["err_msg"]

@@ -62,7 +62,7 @@ async def test_body_is_read_past(emulator: Emulator, body: bytes) -> None:
         assert [(await api.reply()).status, (await api.reply()).status] == [501, 404]
 
 
-async def test_client_that_waits_to_be_continued_is_told_to_go_on(emulator: Emulator) -> None:
+async def test_client_that_expects_100_continue_gets_it(emulator: Emulator) -> None:
     first = b"POST /v1/listen HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
     async with line(emulator, first) as api:
         assert (await api.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")

@@ -76,7 +76,7 @@ def test_what_is_not_json_is_recorded_as_it_came() -> None:
     assert journal.of("g")[0]["payload"] == {"type": "(not JSON)", "text": "{"}
 
 
-def test_what_nobody_fetches_is_forgotten() -> None:
+def test_records_that_are_not_fetched_are_dropped() -> None:
     journal = Journal()
     for n in range(100):
         journal.session(f"grant {n}", "r", None).note(TO_SERVER, "1")
@@ -124,7 +124,9 @@ def test_the_command_writes_it_line_by_line(tmp_path: Path) -> None:
 
 
 @needs_full_disk
-def test_a_file_that_takes_no_more_is_told_once_and_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_can_no_longer_be_written_is_reported_once_and_ends_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     journal = Journal(Path("/dev/full"))
     session = journal.session("g", "r", None)
     for _ in range(3):

@@ -132,7 +132,9 @@ async def test_bad_field_is_400_and_named_and_makes_no_key(body: Any, starts: st
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b"\xff", b'{"comment": NaN}', b"[" * 60_000])
 @pytest.mark.parametrize("path", [f"{PROJECT}/keys", "/v1/auth/grant"])
-async def test_body_that_is_no_json_object_is_400_in_the_newer_form(emulator: Emulator, path: str, body: bytes) -> None:
+async def test_body_that_is_not_a_json_object_is_400_in_the_newer_form(
+    emulator: Emulator, path: str, body: bytes
+) -> None:
     reply = await ask(emulator, path, method="POST", body=body)
     assert reply.refusal() == (400, "INVALID_JSON")
     assert reply.json["details"]

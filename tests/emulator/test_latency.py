@@ -76,7 +76,7 @@ async def test_call_is_thought_of_first(emulator: Emulator) -> None:
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("experimental", [True, False, None])
-async def test_start_of_speech_is_told_with_experimental(emulator: Emulator, experimental: Any) -> None:
+async def test_start_of_speech_is_reported_with_experimental(emulator: Emulator, experimental: Any) -> None:
     async with session(emulator, agent={"greeting": "Hi"}, experimental=experimental) as client:
         await client.until("AgentAudioDone")
         started = [each for each in client.said() if each["type"] == "AgentStartedSpeaking"]

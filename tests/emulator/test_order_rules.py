@@ -120,7 +120,7 @@ async def test_long_prompt_is_warned_of(emulator: Emulator) -> None:
         assert (await client.next())["code"] == "PROMPT_TOO_LONG"
 
 
-async def test_long_prompt_is_fine_behind_an_endpoint_of_ones_own(emulator: Emulator) -> None:
+async def test_long_prompt_is_accepted_with_a_custom_endpoint(emulator: Emulator) -> None:
     think = {"provider": {"type": "open_ai"}, "endpoint": {"url": "https://models.example"}}
     async with session(emulator, agent={}) as client:
         await client.send("UpdateThink", think=think)

@@ -86,7 +86,7 @@ def test_tied_ignores_ctrl_c() -> None:
         assert finish(child) == (0, "", "")
 
 
-def test_port_as_told() -> None:
+def test_port_is_the_one_given() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with process("--tied", "--port", str(port)) as child:
@@ -103,7 +103,7 @@ def test_taken_port_is_one_line_and_2(option: str) -> None:
     assert f"127.0.0.1:{port}" in stderr
 
 
-def test_client_timeout_and_agents_as_told(tmp_path: Path) -> None:
+def test_client_timeout_and_agents_are_those_given(tmp_path: Path) -> None:
     agents = tmp_path / "agents.json"
     agents.write_text(json.dumps({AGENT_ID: {"greeting": "Hi"}}))
     with process("--tied", "--client-timeout", "0.3", "--agents", str(agents)) as child:
@@ -161,7 +161,7 @@ def fetch(line: dict[str, str], path: str) -> Any:
         return json.load(answer)
 
 
-def test_bill_is_as_told() -> None:
+def test_bill_options_are_applied() -> None:
     bill = [
         "--settlement-lag",
         "0",

@@ -134,7 +134,7 @@ async def test_one_request_is_wrapped(prompt: Emulator) -> None:
     assert await get(prompt, f"/requests/{request_id}") == {"request": row}
 
 
-async def test_one_request_is_bare_when_told_so() -> None:
+async def test_one_request_is_bare_on_request() -> None:
     async with Emulator(settlement_lag=0, wrapped=False) as emulator:
         request_id = await spend(emulator)
         (row,) = await rows(emulator)

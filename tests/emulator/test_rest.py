@@ -29,14 +29,14 @@ async def test_only_a_key_of_the_emulators_as_token_gets_in(
 
 
 @pytest.mark.parametrize("scheme", ["Token", "token", "Bearer"])
-async def test_key_of_somebody_else_is_told_where_it_is_and_never_echoed(emulator: Emulator, scheme: str) -> None:
+async def test_a_foreign_key_is_refused_with_a_hint_and_never_echoed(emulator: Emulator, scheme: str) -> None:
     reply = await ask(emulator, "/v1/projects", authorization=f"{scheme} 0123456789secret")
     assert reply.refusal() == (401, "INVALID_AUTH")
     assert "emulator" in reply.json["err_msg"]
     assert "secret" not in f"{reply}"
 
 
-async def test_wrong_key_of_ours_is_told_no_more_than_at_the_vendor(emulator: Emulator) -> None:
+async def test_a_wrong_emulator_key_gets_the_vendors_message_alone(emulator: Emulator) -> None:
     reply = await ask(emulator, "/v1/projects", authorization="Token dgemu_wrong")
     assert reply.json["err_msg"] == "Invalid credentials."
 
@@ -85,7 +85,7 @@ async def test_project_id_is_known_in_capitals(emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize("operation", sorted(set(VENDOR["operations"]) - set(EMULATED)))
-async def test_what_only_the_vendor_has_says_so_whoever_asks(emulator: Emulator, operation: str) -> None:
+async def test_what_only_the_vendor_has_is_501_even_without_a_key(emulator: Emulator, operation: str) -> None:
     method, path = operation.split()
     reply = await ask(emulator, filled(path, emulator), method=method, authorization=None)
     assert reply.refusal() == (501, "NOT_IMPLEMENTED")
@@ -119,7 +119,7 @@ async def test_unknown_path_is_404(emulator: Emulator, path: str) -> None:
         ("HEAD", "/v1/auth/grant", "POST"),
     ],
 )
-async def test_method_that_nobody_has_is_405(emulator: Emulator, method: str, path: str, allowed: str) -> None:
+async def test_an_unknown_method_is_405(emulator: Emulator, method: str, path: str, allowed: str) -> None:
     reply = await ask(emulator, path, method=method)
     assert (reply.status, reply.headers["allow"]) == (405, allowed)
     if method != "HEAD":

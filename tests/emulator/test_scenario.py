@@ -327,7 +327,7 @@ def test_a_wrong_key_of_a_long_file_is_found_at_once(write: Callable[..., Path])
     assert time.process_time() - started < 4  # 0.4 s with bisection, a minute without; other processes don't count
 
 
-def test_what_is_no_file_of_ours_is_refused(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadScenario, match="can't be read: No such file"):
         Library().find(str(tmp_path / "none.toml"))
     (tmp_path / "latin.toml").write_bytes(b"# \xe9")

@@ -22,7 +22,7 @@ def test_header_of_the_declared_format_passes_and_no_other(audio: AudioFormat) -
 
 
 @pytest.mark.parametrize("magic", [b"OggS", b"fLaC", b"ID3", b"\x1a\x45\xdf\xa3", b"FORM"])
-def test_file_of_a_compressed_format_is_told(magic: bytes) -> None:
+def test_file_of_a_compressed_format_is_named(magic: bytes) -> None:
     assert mismatch(LINEAR, magic + bytes(100))
     assert mismatch(AudioFormat("opus", 48000), magic + bytes(100)) is None
 

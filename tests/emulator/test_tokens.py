@@ -101,7 +101,7 @@ async def test_every_token_is_another(emulator: Emulator) -> None:
         await use_key(emulator, token)
 
 
-async def test_somebody_elses_token_is_told_where_it_is_and_never_echoed(emulator: Emulator) -> None:
+async def test_a_foreign_token_is_refused_with_a_hint_and_never_echoed(emulator: Emulator) -> None:
     _, body = await refusal(emulator.agent_url, **by_header("eyJhbGciOiJIUzI1NiJ9.e30.secret"))
     assert "emulator" in body["err_msg"]
     assert "secret" not in json.dumps(body)
