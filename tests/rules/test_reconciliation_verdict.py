@@ -160,6 +160,12 @@ def test_dollars_have_the_tolerance_of_the_time_that_they_pay(vendor: int, verdi
     )
 
 
+def test_the_cost_of_a_session_without_the_tag_is_not_in_the_dollars_of_the_tag() -> None:
+    own = [session(), session(id="t", request_id="q", tagged=False)]
+    read = snapshot(row(), row(request_id="q", tagged=False, micro_usd=1_000_000))
+    assert dollars(own, read) == Total(verdict="reconciled", own=12_500, vendor=12_500)
+
+
 def test_dollars_of_sessions_whose_time_nobody_knows_have_no_tolerance() -> None:
     read = snapshot(row(), dollars=was_read(12_501))
     assert dollars([session(ms=None)], read).verdict == "discrepancy"
