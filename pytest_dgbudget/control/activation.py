@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SocketActivation:
-    """Listens on loopback; the first worker that connects makes it start the gateway behind the same socket.
+    """Listens on loopback; the first worker that connects makes it start the gateway on the same socket.
 
     ``run`` is then what this process is to it, or ``error`` is why there is none.
     """
@@ -51,5 +51,5 @@ class SocketActivation:
         try:
             self.run = start_gateway_of(self._supervisor)
         except DgBudgetError as error:
-            # The workers that connected are told by their own connections.
+            # The workers that connected get the error from their own connections.
             self.error = error

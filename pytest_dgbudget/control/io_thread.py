@@ -1,4 +1,4 @@
-"""The line: one I/O thread with a loop of its own, whatever loop, or none, the test runs in."""
+"""One I/O thread with an event loop of its own, whatever loop, or none, the test runs in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class IOThread:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, name="dgbudget-line", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="dgbudget-io", daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
@@ -111,7 +111,7 @@ class HandlerLoop:
             self._loop = asyncio.get_running_loop()
 
     async def run(self, handler: Callable[[], Any]) -> Any:
-        """Call a handler over there, from the line; await what it returns if that can be awaited."""
+        """Call a handler in that loop, from the I/O thread; await what it returns if that can be awaited."""
         if self._loop is not None:
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_called(handler), self._loop))
         return await self._run_in_trio(handler)

@@ -71,7 +71,7 @@ class RunHandle:
         return report
 
     def close(self) -> None:
-        """Let go; again is fine. Ctrl-C is: don't wait."""
+        """Let go of the run; closing twice is harmless. Ctrl-C ends the waiting for the gateway's end."""
         with contextlib.suppress(KeyboardInterrupt):
             self.gateway.close()
             if self._supervisor is not None:
@@ -80,7 +80,7 @@ class RunHandle:
 
 
 def _say_nothing() -> None:
-    """It has been said."""
+    """It has been reported."""
 
 
 def start_gateway(run_config: RunConfig) -> RunHandle:

@@ -52,7 +52,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class Supervisor:
-    """Keeps the gateway of one invocation behind its listening socket: starts it, and a successor when it dies."""
+    """Keeps a gateway on the listening socket of one invocation: starts it, and a successor when it dies."""
 
     def __init__(self, run_config: RunConfig, listener: socket.socket) -> None:
         self._run_config = run_config

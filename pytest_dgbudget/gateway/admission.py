@@ -1,7 +1,7 @@
 """The queue: who may open a session next.
 
 Strictly first come first served, and unbilled. A test that holds a lease already needs a free place only; it goes
-ahead of those that wait for a lease, for nobody would gain if it stood behind them with its clock running.
+ahead of those that wait for a lease, since nobody would gain if it waited for them while its lease ran.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Admission:
                 pass
 
     async def _admit_next(self) -> bool:
-        """Answer whoever is next; False when nobody can be answered now."""
+        """Answer the next waiter; False when none can be answered now."""
         self._queue = [waiter for waiter in self._queue if not waiter.left]
         waiter = next((w for w in self._queue if w.grant.lease is not None), None) or next(iter(self._queue), None)
         if waiter is None:

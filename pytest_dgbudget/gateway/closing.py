@@ -23,7 +23,7 @@ from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
 from pytest_dgbudget.rules.reconciliation import DISAGREEING
 from pytest_dgbudget.rules.reconciliation_verdict import NOTHING_TO_COMPARE, Reconciliation
 
-_UNTOLD = "pytest never said that it finished, so the statement was not waited for"
+_NEVER_FINISHED = "pytest ended without finishing the run, so the statement was not waited for"
 _STOPPED = "the run was stopped, so the statement was not waited for"
 _NO_TIME = "the reconcile timeout is 0, so the statement was not asked for"
 _NO_API = (
@@ -75,7 +75,7 @@ class Closing:
         return await first
 
     async def reconciled(self, within: float) -> FinishedRun | None:
-        """Return the final report; None when it is not there within so many seconds."""
+        """Return the final report; None when it is not there within ``within`` seconds."""
         assert self._reconciling is not None
         await asyncio.wait([self._reconciling], timeout=within)
         return self._reconciling.result() if self._reconciling.done() else None
@@ -96,7 +96,7 @@ class Closing:
                 return not_asked(task, "inconclusive")
             return not_asked(task, "reconciled", NOTHING_TO_COMPARE)
         if exit_status is None or not wait:
-            return not_asked(task, "pending", _UNTOLD if exit_status is None else _STOPPED)
+            return not_asked(task, "pending", _NEVER_FINISHED if exit_status is None else _STOPPED)
         if self._run_config.billed and self._run_config.api_url is None:
             return not_asked(task, "inconclusive", _NO_API)
         if not self._run_config.reconcile_timeout_ms:

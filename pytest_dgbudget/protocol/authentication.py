@@ -1,7 +1,7 @@
 """How the two ends of a control connection prove to each other that they know the control secret.
 
 The secret never travels. The gateway challenges, the owner proves itself and challenges, the gateway proves itself:
-whoever does not know the secret learns nothing that would serve it. Raises AuthenticationFailed for anything else.
+a peer that does not know the secret learns nothing that would help it. Raises AuthenticationFailed for anything else.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def spend_a_second(ledger: Ledger) -> None:
     ("changes", "exit_status", "wait", "verdict", "reason"),
     [
         ({"reconcile": "off"}, 0, True, "off", None),
-        ({}, None, True, "pending", "pytest never said that it finished, so the statement was not waited for"),
+        ({}, None, True, "pending", "pytest ended without finishing the run, so the statement was not waited for"),
         ({}, 2, False, "pending", "the run was stopped, so the statement was not waited for"),
         ({"reconcile_timeout_ms": 0}, 0, True, "pending", "the reconcile timeout is 0"),
         ({"api_url": None}, 0, True, "inconclusive", "name its management API with --dg-api-url"),
