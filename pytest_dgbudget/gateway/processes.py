@@ -14,7 +14,7 @@ _POLL_SECONDS = 0.25
 class ProcessWatch:
     """Calls ``gone`` once when the process ends. A forked child may hold a dead owner's connection open for long.
 
-    A process that we can't see, such as one in another container, is not watched: the end of its connection is the sign.
+    A process that we can't see, such as one in another container, is not watched: only the end of its connection shows.
     """
 
     def __init__(self, pid: int, started: str | None, gone: Callable[[], None]) -> None:
