@@ -42,7 +42,6 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
             budget_ms=budget.budget_ms,
             idle_ms=budget.idle_ms,
             scenario=scenario,
-            budget_usd=1.0,
         )
     )
     accounting.begin(item, attempt)

@@ -57,7 +57,6 @@ class BeginAttempt(Operation[GrantedAttempt]):
     budget_ms: int | None
     idle_ms: int | None
     scenario: str | None
-    budget_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
