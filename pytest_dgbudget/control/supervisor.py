@@ -54,13 +54,16 @@ if hasattr(os, "register_at_fork"):
 class Supervisor:
     """Keeps a gateway on the listening socket of one invocation: starts it, and a successor when it dies."""
 
-    def __init__(self, run_config: RunConfig, listener: socket.socket) -> None:
+    def __init__(
+        self, run_config: RunConfig, listener: socket.socket, *, most_successors: int = _MOST_SUCCESSORS
+    ) -> None:
         self._run_config = run_config
         self._listener = listener
         self._invocation = secrets.token_hex(8)
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path()
         self._successors = 0
+        self._most_successors = most_successors
         self._retired = False
         self._lock = threading.Lock()
         self.port: int = listener.getsockname()[1]
@@ -76,9 +79,9 @@ class Supervisor:
             why = self.why_it_ended()
             if self._retired:
                 raise GatewayError(f"the gateway is gone: {why}")
-            if self._successors == _MOST_SUCCESSORS:
+            if self._successors == self._most_successors:
                 self._listener.close()
-                raise GatewayError(f"{_MOST_SUCCESSORS + 1} gateways have died; the last one: {why}")
+                raise GatewayError(f"the gateway died {self._successors + 1} times; the last time {why}")
             self._successors += 1
             self._start(predecessor=why)
 
@@ -88,7 +91,7 @@ class Supervisor:
         try:
             status = self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
-            # Whatever it still does, nobody hears of it; closing its sockets is all that is left to it.
+            # Whatever it still does, nobody learns of it; its end closes its sockets at least.
             self._process.kill()
             status = self._process.wait()
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines() if self._log.exists() else []

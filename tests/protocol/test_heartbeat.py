@@ -16,7 +16,7 @@ def looks(monitor: HeartbeatMonitor, gaps: list[int]) -> list[bool]:
 
 
 @given(st.lists(ON_TIME, min_size=MISSES + 1, max_size=20))
-def test_it_hangs_when_so_many_monitor_in_a_row_are_missing(gaps: list[int]) -> None:
+def test_it_hangs_when_too_many_heartbeats_in_a_row_are_missing(gaps: list[int]) -> None:
     hung = looks(HeartbeatMonitor(0), gaps)
     assert hung == [False] * MISSES + [True] * (len(gaps) - MISSES)
 

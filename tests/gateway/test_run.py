@@ -1,0 +1,59 @@
+"""A run in this process, without a socket."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from pytest_dgbudget.gateway.clock import MeteringLoop
+from pytest_dgbudget.gateway.events import Events
+from pytest_dgbudget.gateway.ledger_thread import LedgerThread
+from pytest_dgbudget.gateway.run import Owner, Run
+from tests.ledger.helpers import open_ledger
+from tests.support.gateway import asked, run_config_for
+
+
+def in_run(folder: Path, does: Callable[[Run], Awaitable[None]]) -> None:
+    """Do something in a run whose ledger is in this folder."""
+
+    async def main() -> None:
+        thread = LedgerThread(lambda error: None)
+        ledger = await thread.call(open_ledger, folder / "ledger.db")
+        thread.attach(ledger)
+        run = Run(run_config_for("ws://127.0.0.1:1/", folder), ledger, thread, Events())
+        await does(run)
+        await run.end_all("teardown")
+        await thread.call(ledger.close)
+        thread.close()
+
+    loop = MeteringLoop()
+    loop.run_until_complete(main())
+    loop.close()
+
+
+def test_a_test_that_has_ended_is_forgotten(tmp_path: Path) -> None:
+    """Ten thousand tests take no more of the gateway's memory than one."""
+
+    async def one_test(run: Run) -> None:
+        owner = Owner(role="controller", grants=set())
+        granted = await run.grant(owner, asked())
+        grant = weakref.ref(await run.find(granted.token))
+        assert grant() is not None
+        await run.end(owner, granted.id)
+        gc.collect()
+        assert grant() is None
+
+    in_run(tmp_path, one_test)
+
+
+def test_the_verdict_of_a_test_that_has_ended_is_still_known(tmp_path: Path) -> None:
+    async def one_test(run: Run) -> None:
+        owner = Owner(role="controller", grants=set())
+        granted = await run.grant(owner, asked(budget_ms=1000))
+        ended = await run.end(owner, granted.id)
+        assert (await run.verdict(granted.id)) == ended.verdict
+        assert (await run.usage(granted.id, None)).seconds == 0
+
+    in_run(tmp_path, one_test)
