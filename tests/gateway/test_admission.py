@@ -17,9 +17,8 @@ from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from tests.gateway.memory import ManualClock
-from tests.ledger.helpers import open_ledger
 from tests.support.gateway import asked
-from tests.support.ledger import ends_of_leases
+from tests.support.ledger import ends_of_leases, open_ledger
 
 pytestmark = pytest.mark.asyncio
 

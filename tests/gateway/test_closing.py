@@ -23,10 +23,9 @@ from pytest_dgbudget.gateway.targets.emulator import EmulatorLost
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy
-from tests.ledger.helpers import open_ledger, usage
 from tests.reconcile.comparison import KEY, billed
 from tests.support.gateway import run_config_for
-from tests.support.ledger import rows_of
+from tests.support.ledger import open_ledger, rows_of, usage
 from tests.support.processes import wait_until
 from tests.support.statement import Bill
 

@@ -21,8 +21,8 @@ from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Overrun
-from tests.ledger.helpers import open_ledger, usage
 from tests.support.gateway import run_config_for
+from tests.support.ledger import open_ledger, usage
 from tests.support.statement import Bill, Entry
 
 OPENED = SessionOpened(session="s1", handshake_ms=30)

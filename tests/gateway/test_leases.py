@@ -21,8 +21,8 @@ from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import UsageRecord
 from tests.gateway.memory import ManualClock
-from tests.ledger.helpers import open_ledger
 from tests.support.gateway import asked
+from tests.support.ledger import open_ledger
 
 RUN_MS, TEST_MS = 60_000, 40_000
 

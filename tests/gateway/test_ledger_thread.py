@@ -14,8 +14,7 @@ from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.ledger.connection import LedgerNotWritable
 from pytest_dgbudget.ledger.ledger import Ledger
-from tests.ledger.helpers import open_ledger
-from tests.support.ledger import rows_of
+from tests.support.ledger import open_ledger, rows_of
 
 pytestmark = pytest.mark.asyncio
 

@@ -11,8 +11,8 @@ from pytest_dgbudget.gateway.clock import MeteringLoop
 from pytest_dgbudget.gateway.events import Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.run import Owner, Run
-from tests.ledger.helpers import open_ledger
 from tests.support.gateway import asked, run_config_for
+from tests.support.ledger import open_ledger
 
 
 def in_run(folder: Path, does: Callable[[Run], Awaitable[None]]) -> None:

@@ -26,9 +26,8 @@ from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.gateway.targets.target import Target
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
-from tests.ledger.helpers import open_ledger
 from tests.support.gateway import asked, run_config_for
-from tests.support.ledger import rows_of
+from tests.support.ledger import open_ledger, rows_of
 
 KEY = "the-key-of-the-ticks"
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.ledger.ledger import Ledger
-
-from .helpers import open_ledger
+from tests.support.ledger import open_ledger
 
 OpenLedger = Callable[..., Ledger]
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from pytest_dgbudget.model import Lease
 from pytest_dgbudget.rules.budget import Refused
-
-from .helpers import open_ledger
+from tests.support.ledger import open_ledger
 
 RUN_BUDGET_MS = 300_000
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from .helpers import open_ledger
+from tests.support.ledger import open_ledger
 
 
 def main(path: str, name: str) -> None:

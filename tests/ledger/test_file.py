@@ -14,9 +14,9 @@ from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.connection import LedgerNotWritable
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
+from tests.support.ledger import leased, open_ledger, usage
 
 from .conftest import OpenLedger
-from .helpers import leased, open_ledger, usage
 
 
 def execute(path: Path, *statements: str) -> None:

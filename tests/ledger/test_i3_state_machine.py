@@ -30,8 +30,7 @@ from pytest_dgbudget.model import Attempt, Invocation, Lease
 from pytest_dgbudget.report.document import usage_document
 from pytest_dgbudget.rules.budget import LONGEST_SESSION_MS, Refused, Wait
 from pytest_dgbudget.rules.meter import LeaseMeter
-
-from .helpers import usage
+from tests.support.ledger import usage
 
 # The machine's own books ----------------------------------------------------------------------------------------------
 

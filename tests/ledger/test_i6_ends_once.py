@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.ledger import Ledger
-
-from .helpers import leased, open_ledger, usage
+from tests.support.ledger import leased, open_ledger, usage
 
 ALLOWANCE_MS = 10_000
 # What was metered of each session of a lease: None where nobody knows, or "open" while nobody has seen its end.

@@ -8,9 +8,9 @@ from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Lease, Overrun
 from pytest_dgbudget.rules.budget import LONGEST_SESSION_MS, Refused, Wait
+from tests.support.ledger import leased, sums, usage
 
 from .conftest import OpenLedger
-from .helpers import leased, sums, usage
 
 
 def test_a_lease_sets_aside_what_is_left_of_the_tests_budget(ledger: Ledger) -> None:

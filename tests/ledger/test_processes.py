@@ -10,8 +10,8 @@ import pytest
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Lease
+from tests.support.ledger import leased, open_ledger
 
-from .helpers import leased, open_ledger
 from .spender import RUN_BUDGET_MS
 from .together import let_go, processes
 

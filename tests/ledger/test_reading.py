@@ -15,8 +15,7 @@ from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Overrun
-
-from .helpers import leased, usage
+from tests.support.ledger import leased, usage
 
 
 class ReversedColumns(SqliteConnection):

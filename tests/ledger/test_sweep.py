@@ -7,9 +7,9 @@ import pytest
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Lease
+from tests.support.ledger import leased, usage
 
 from .conftest import OpenLedger
-from .helpers import leased, usage
 
 ALLOWANCE_MS = 10_000
 

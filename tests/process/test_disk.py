@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ledger.helpers import open_ledger
-from tests.support.ledger import ends_of_leases, rows_of
+from tests.support.ledger import ends_of_leases, open_ledger, rows_of
 from tests.support.processes import gateway_of, wait_until
 from tests.support.project import PROJECTS, Project
 from tests.support.slow import slow

@@ -16,7 +16,7 @@ from pytest_dgbudget.plugin.junit import attempt_properties
 from pytest_dgbudget.report.document import usage_document
 from pytest_dgbudget.report.terminal import table_of_tests
 from pytest_dgbudget.rules.attempts import AttemptFigures, attempt_figures, unknown_figures
-from tests.ledger.helpers import leased, open_ledger, usage
+from tests.support.ledger import leased, open_ledger, usage
 
 MAYBE_MS = st.none() | st.integers(0, 10_000_000)
 

@@ -1,4 +1,4 @@
-"""Read a project's ledger past the product, as anybody could."""
+"""Ledgers that tests write, and what they read of a project's past the product, as anybody could."""
 
 from __future__ import annotations
 
@@ -6,6 +6,60 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.sqlite import SqliteConnection
+from pytest_dgbudget.model import Attempt, ClosedBy, Invocation, Lease, UsageRecord, utc_now
+
+
+def open_ledger(path: Path, *, durable: bool = False, live: frozenset[str] = frozenset(), **fields: Any) -> Ledger:
+    """Open a ledger and enter an invocation; ``live`` are the runs that a gateway still serves."""
+    invocation: dict[str, Any] = {
+        "id": "invocation",
+        "run": "run",
+        "target": "emulator",
+        "billed": False,
+        "tag": "dgbudget-run",
+        "budget_ms": 60_000,
+        "host": "here",
+        "pid": 1,
+        **fields,
+    }
+    connection = SqliteConnection(path, durable=durable)
+    try:
+        ledger = Ledger(connection, Invocation(**invocation))
+        ledger.begin(live.__contains__)
+    except BaseException:
+        connection.close()
+        raise
+    return ledger
+
+
+def leased(ledger: Ledger, attempt: Attempt) -> Lease:
+    lease = ledger.lease(attempt)
+    assert isinstance(lease, Lease)
+    return lease
+
+
+def usage(dial: str, ms: int | None = 1000, *, closed_by: ClosedBy = "client", confirmed: bool = True) -> UsageRecord:
+    return UsageRecord(
+        dial=dial,
+        request_id="request",
+        closed_at=utc_now(),
+        ms=ms,
+        handshake_ms=5,
+        audio_in_ms=None,
+        audio_out_ms=0,
+        closed_by=closed_by,
+        close_code=1000,
+        confirmed=confirmed,
+        tagged=True,
+    )
+
+
+def sums(ledger: Ledger, attempt: Attempt) -> dict[str, tuple[int, int]]:
+    """Return what each scope of an attempt has settled and leased."""
+    return {scope.name: (scope.settled_ms, scope.leased_ms) for scope in ledger.scopes(attempt)}
 
 
 def rows_of(project: Path, statement: str) -> list[tuple[Any, ...]]:
