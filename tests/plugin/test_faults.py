@@ -56,7 +56,8 @@ def test_the_report_says_who_closed_and_whether_the_vendor_agreed(rules_project:
 def test_a_cut_charges_no_more_than_the_budget_and_overruns(rules_project: RulesProject) -> None:
     tests = [test for test in rules_project.usage["tests"] if test["nodeid"].endswith("_at_the_budget")]
     assert [(test["outcome"], test["verdict"]) for test in tests] == [("xfailed", "overrun")] * 2
-    assert all(1 < test["used_seconds"] <= 2 for test in tests)
+    overshoot = rules_project.usage["run"]["overshoot_seconds"]  # where the machine kept the gateway waiting
+    assert [test["used_seconds"] for test in tests if not 1 < test["used_seconds"] <= 2 + overshoot] == []
 
 
 def test_what_was_metered_agrees_with_the_bill_all_the_same(rules_project: RulesProject) -> None:

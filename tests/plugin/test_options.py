@@ -174,6 +174,7 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "junit_attachment": "relative",
         "ledger": str(pytester.path / ".dgbudget/ledger.db"),
         "ledger_given": False,
+        "state_dir": str(pytester.path / ".dgbudget"),
         "report_dir": str(pytester.path / ".dgbudget/report"),
         "agent_settings": None,
         "scenario": None,

@@ -60,7 +60,7 @@ def test_i11_emulated_time_is_labelled_and_never_mixed_with_billed_time(project:
     assert "not billed" in emulated.output
     live = project.run("--dg-run-id=one", "--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
     assert live.status == 1
-    assert "can't be mixed with 'live'" in live.output
+    assert "was already used for target 'emulator' and can't be used for 'live'" in live.output
     assert not vendor.connections
 
 
