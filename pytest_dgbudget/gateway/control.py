@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_dgbudget.errors import DgBudgetError, GatewayError
 from pytest_dgbudget.gateway.log import log
-from pytest_dgbudget.gateway.processes import ProcessWatch
+from pytest_dgbudget.gateway.process_watch import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.processes import process_started

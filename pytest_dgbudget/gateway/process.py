@@ -19,7 +19,7 @@ from pytest_dgbudget.gateway.events import Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.log import log, log_event
 from pytest_dgbudget.gateway.operations import Operations
-from pytest_dgbudget.gateway.processes import ProcessWatch
+from pytest_dgbudget.gateway.process_watch import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner, Run
 from pytest_dgbudget.gateway.run_ledger import RunLedger
 from pytest_dgbudget.gateway.server import ClientConnection

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_dgbudget.gateway.processes import ProcessWatch
+from pytest_dgbudget.gateway.process_watch import ProcessWatch
 from pytest_dgbudget.processes import process_started
 
 pytestmark = pytest.mark.asyncio
