@@ -12,7 +12,7 @@ from pytest_dgbudget.emulator import connection
 from pytest_dgbudget.emulator.agent import conversation
 from pytest_dgbudget.emulator.connection import CLOSE_OUR_FAULT
 from pytest_dgbudget.emulator.server import Emulator
-from tests.emulator.test_speech import ORDER
+from tests.emulator.agent.test_speech import ORDER
 from tests.support.emulator_api import until
 from tests.support.emulator_client import SPEECH, Client, deaf_session, frame, session, speak
 

@@ -26,7 +26,7 @@ from tests.support.emulator_api import get, rows
 from tests.support.emulator_client import SILENCE, SPEECH, Client, playing, speak, thinking
 from tests.support.emulator_process import AGENT_ID, finish, first_line, process
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 async def reply_to(client: Client, text: str) -> str:

@@ -9,8 +9,8 @@ from pytest_dgbudget.emulator.management.api import OPERATIONS
 from pytest_dgbudget.emulator.management.routes import NOT_EMULATED
 from pytest_dgbudget.emulator.project.prices import USD_PER_MINUTE
 
-MANAGEMENT_API = Path(__file__).parents[2] / "pytest_dgbudget" / "emulator" / "management"
-PAGE = Path(__file__).parents[2] / "docs" / "emulator-fidelity.md"
+MANAGEMENT_API = Path(__file__).parents[3] / "pytest_dgbudget" / "emulator" / "management"
+PAGE = Path(__file__).parents[3] / "docs" / "emulator-fidelity.md"
 SECTION = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 (MANAGEMENT,) = [part for part in SECTION if part.startswith("Management API\n")]
 ROWS = [

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.deepgram.transport import Transport
 from pytest_dgbudget.errors import ReconciliationError
-from tests.reconcile.comparison import KEY
 from tests.support.statement import Answer, Asked, Bill, refusal
 
+KEY = "the-secret-key-of-the-tests"
 LATER = refusal(429, "LATER", "later")
+
+
+@pytest.fixture
+def bill() -> Iterator[Bill]:
+    with Bill(KEY) as server:
+        yield server
 
 
 def refused(transport: Transport, timeout: Timeout) -> str:
