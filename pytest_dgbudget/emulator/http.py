@@ -79,10 +79,11 @@ Respond = Callable[[Request], Answer]
 
 
 class HttpServer:
-    """Answers requests with ``respond``, which may raise Refusal."""
+    """Answers requests with ``respond``, which may raise Refusal; each has ``deadline`` seconds for its exchange."""
 
-    def __init__(self, respond: Respond) -> None:
+    def __init__(self, respond: Respond, *, deadline: float = DEADLINE_SECONDS) -> None:
         self._respond = respond
+        self._deadline = deadline
         self._server: asyncio.AbstractServer | None = None
         self._connections: set[asyncio.Task[Any]] = set()
 
@@ -105,24 +106,27 @@ class HttpServer:
         task.add_done_callback(self._connections.discard)
         # CancelledError too: Python 3.10 and 3.11 print a traceback when a connection's task ends cancelled.
         with contextlib.suppress(OSError, asyncio.CancelledError):
-            await _Connection(reader, writer, self._respond).run()
+            await _Connection(reader, writer, self._respond, self._deadline).run()
         writer.transport.abort()  # does nothing unless one of these came
 
 
 class _Connection:
     """One connection: request and answer, repeated until one side closes."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, respond: Respond) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, respond: Respond, deadline: float
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._respond = respond
+        self._deadline = deadline
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
 
     async def run(self) -> None:
         going_on = True
         while going_on:
             # A timer and not wait_for, which may lose a cancellation in Python 3.10 and 3.11.
-            timer = asyncio.get_running_loop().call_later(DEADLINE_SECONDS, self._writer.transport.abort)
+            timer = asyncio.get_running_loop().call_later(self._deadline, self._writer.transport.abort)
             try:
                 going_on = await self._exchange()
                 # Pipelined requests yield to other connections.

@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from pytest_dgbudget.emulator import http
-from pytest_dgbudget.emulator.management import api as rest
+from pytest_dgbudget.emulator.http import Answer, HttpServer, Refusal, Request
 from pytest_dgbudget.emulator.server import Emulator
-from tests.support.emulator_api import ask, line, request, until
+from tests.support.emulator_api import Line, ask, line, request, until
 
 pytestmark = pytest.mark.asyncio
 
 GET = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def not_found(_: Request) -> Answer:
+    raise Refusal(404, "NOT_FOUND", "Not found.")
+
+
+@asynccontextmanager
+async def line_to(server: HttpServer, first: bytes = b"") -> AsyncIterator[Line]:
+    """A connection to this server, which serves as long."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    await server.start(listener, backlog=1)
+    reader, writer = await asyncio.open_connection(*listener.getsockname())
+    writer.write(first)
+    try:
+        yield Line(reader, writer)
+    finally:
+        writer.transport.abort()
+        await server.stop()
 
 
 async def test_one_connection_serves_one_request_after_the_other(emulator: Emulator) -> None:
@@ -105,25 +124,22 @@ async def test_body_without_measure_is_refused_and_the_answer_arrives(emulator: 
 @pytest.mark.parametrize(
     "begun", [b"", b"GET / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{"]
 )
-async def test_slow_client_is_not_waited_for(emulator: Emulator, monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
-    monkeypatch.setattr(http, "DEADLINE_SECONDS", 0.05)
-    async with line(emulator, begun) as api:
+async def test_slow_client_is_not_waited_for(begun: bytes) -> None:
+    async with line_to(HttpServer(not_found, deadline=0.05), begun) as api:
         assert await api.rest() == b""
 
 
-async def test_deadline_is_each_requests_own(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "DEADLINE_SECONDS", 1.0)
-    async with line(emulator) as api:
+async def test_deadline_is_each_requests_own() -> None:
+    async with line_to(HttpServer(not_found, deadline=1.0)) as api:
         for _ in range(4):
             await asyncio.sleep(0.3)
             api.writer.write(GET)
             assert (await api.reply()).status == 404
 
 
-async def test_client_that_reads_nothing_is_not_waited_for(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "DEADLINE_SECONDS", 0.3)
+async def test_client_that_reads_nothing_is_not_waited_for() -> None:
     before = asyncio.all_tasks()
-    async with line(emulator) as api:
+    async with line_to(HttpServer(not_found, deadline=0.3)) as api:
         api.writer.transport.pause_reading()  # type: ignore[attr-defined]
         api.writer.write(GET * 200_000)
         await until(lambda: not asyncio.all_tasks() <= before)
@@ -139,13 +155,13 @@ async def test_slow_clients_cost_the_others_nothing(emulator: Emulator) -> None:
         assert time.monotonic() - start < 5  # the deadline is 10 s
 
 
-async def test_bug_of_ours_is_an_error_and_logged(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(rest, "_json", None)
-    async with line(emulator, request(emulator, "/v1/projects") + GET) as api:
+async def test_bug_of_ours_is_an_error_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def fails_at_bug(request: Request) -> Answer:
+        return Answer(body=b"{}") if request.path == "/x" else Answer(body=b"", delay=1 / 0)
+
+    async with line_to(HttpServer(fails_at_bug), GET.replace(b"/x", b"/bug") + GET) as api:
         assert (await api.reply()).refusal() == (500, "INTERNAL_SERVER_ERROR")
-        assert (await api.reply()).status == 404
+        assert (await api.reply()).status == 200
     assert "the emulator failed" in caplog.text
 
 

@@ -43,12 +43,15 @@ class FunctionEndpoint:
             return False
 
 
-async def fetch(endpoint: FunctionEndpoint, arguments: str) -> str:
-    """Call it with a JSON text and return its answer's body; raises EndpointFailed, also for any status but 2xx."""
+async def fetch(endpoint: FunctionEndpoint, arguments: str, *, patience: float = PATIENCE_SECONDS) -> str:
+    """Call it with a JSON text and return its answer's body.
+
+    Raises EndpointFailed, also for any status but 2xx, and when there is no answer within ``patience`` seconds.
+    """
     try:
-        return await asyncio.wait_for(_fetch(endpoint, arguments), PATIENCE_SECONDS)
+        return await asyncio.wait_for(_fetch(endpoint, arguments), patience)
     except asyncio.TimeoutError:
-        raise EndpointFailed(f"{endpoint.url} gave no answer within {PATIENCE_SECONDS:g} s") from None
+        raise EndpointFailed(f"{endpoint.url} gave no answer within {patience:g} s") from None
     except (OSError, h11.ProtocolError, UnicodeError) as error:
         raise EndpointFailed(f"{endpoint.url} failed: {error}") from None
 
