@@ -62,8 +62,13 @@ class AgentConnection(ServerConnection, asyncio.BufferedProtocol):
         super().connection_lost(exc)
 
 
-async def converse(connection: ServerConnection, *, limits: Limits | None, agents: Agents | None) -> None:
-    """Hold the conversation until one side ends it; ``agents`` are reusable ones, beside those of the scenario."""
+async def converse(
+    connection: ServerConnection, *, limits: Limits | None, agents: Agents | None, patience: float
+) -> None:
+    """Hold the conversation until one side ends it.
+
+    ``agents`` are reusable ones, beside those of the scenario; ``patience`` is that of Emulator.
+    """
     assert isinstance(connection, AgentConnection)
     conversation = _conversation(connection, limits, agents)
     sending = asyncio.ensure_future(conversation.speak())
@@ -79,7 +84,7 @@ async def converse(connection: ServerConnection, *, limits: Limits | None, agent
     if connection.injector.silenced:
         await connection.wait_closed()
     elif failure is not None and not isinstance(failure, ConnectionClosed):
-        await _fail(connection, failure)
+        await _fail(connection, failure, patience)
 
 
 def _conversation(connection: AgentConnection, limits: Limits | None, agents: Agents | None) -> Conversation:
@@ -101,7 +106,7 @@ async def _receive(injector: FaultInjector, conversation: Conversation) -> None:
         await conversation.receive(message)
 
 
-async def _fail(connection: AgentConnection, failure: Exception) -> None:
+async def _fail(connection: AgentConnection, failure: Exception, patience: float) -> None:
     """Send the Error and close: the documentation says that any Error ends the session."""
     if isinstance(failure, ScriptedClose):
         return await connection.close(failure.code, "the scenario closes")
@@ -110,9 +115,9 @@ async def _fail(connection: AgentConnection, failure: Exception) -> None:
         _log.error("the emulator failed", exc_info=failure)
         failure = ProtocolError("INTERNAL_SERVER_ERROR", f"The emulator failed: {type(failure).__name__}.")
         close_code = CLOSE_OUR_FAULT
-    patience = connection.injector.slowness("Error") + 2 * PATIENCE_SECONDS
+    longest = connection.injector.slowness("Error") + 2 * patience
     try:
-        await asyncio.wait_for(_send_error_and_close(connection, failure, close_code), patience)
+        await asyncio.wait_for(_send_error_and_close(connection, failure, close_code), longest)
     except asyncio.TimeoutError:
         connection.transport.abort()  # the client reads nothing: neither Error nor Close would get through
 

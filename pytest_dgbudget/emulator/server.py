@@ -48,6 +48,7 @@ class Emulator:
     ``settlement_lag``, ``prices`` and ``clock`` are those of Project, ``page_base`` and ``wrapped`` of ManagementApi.
     ``limits`` and ``agents`` (reusable ones) apply to every session. ``scenario``, FILE or FILE::NAME, is played to
     clients that name none; raises BadScenario if it is invalid. ``journal`` is a file to which records are appended.
+    ``patience`` is how many seconds a client may take that neither reads nor answers the Close.
     """
 
     def __init__(
@@ -65,8 +66,10 @@ class Emulator:
         agents: Agents | None = None,
         scenario: str | None = None,
         journal: Path | None = None,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self._converse = functools.partial(converse, limits=limits, agents=agents)
+        self._converse = functools.partial(converse, limits=limits, agents=agents, patience=patience)
+        self._patience = patience
         self.project_id = str(uuid.uuid4())
         self._project = Project(project_id=self.project_id, settlement_lag=settlement_lag, prices=prices, clock=clock)
         self.api_key = self._project.keyring.owners.secret
@@ -127,7 +130,7 @@ class Emulator:
             max_size=MAX_MESSAGE,
             ping_interval=None,  # pings would be a keep-alive that the vendor does not document
             open_timeout=_OPEN_SECONDS,
-            close_timeout=PATIENCE_SECONDS,
+            close_timeout=self._patience,
             backlog=_BACKLOG,
             logger=_silent,
         )
@@ -140,7 +143,7 @@ class Emulator:
         await self._api.stop()
         self._agent.close()
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._agent.wait_closed(), 2 * PATIENCE_SECONDS)
+            await asyncio.wait_for(self._agent.wait_closed(), 2 * self._patience)
         self._journal.close()
 
     async def _stop_accepting(self) -> None:

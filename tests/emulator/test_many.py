@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_dgbudget.emulator import connection
 from pytest_dgbudget.emulator.agent import conversation
 from pytest_dgbudget.emulator.connection import CLOSE_OUR_FAULT
 from pytest_dgbudget.emulator.server import Emulator
@@ -68,13 +67,13 @@ async def test_client_that_vanishes_leaves_nothing(
     assert not caplog.records
 
 
-async def test_client_that_reads_nothing_is_not_waited_for(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.1)
-    before = asyncio.all_tasks()
-    with await asyncio.to_thread(deaf_session, emulator.agent_url, emulator.api_key) as raw:
-        await until(lambda: not asyncio.all_tasks() <= before)
-        await asyncio.to_thread(raw.sendall, frame(b"nonsense"))
-        await until(lambda: asyncio.all_tasks() <= before)
+async def test_client_that_reads_nothing_is_not_waited_for() -> None:
+    async with Emulator(patience=0.1) as emulator:
+        before = asyncio.all_tasks()
+        with await asyncio.to_thread(deaf_session, emulator.agent_url, emulator.api_key) as raw:
+            await until(lambda: not asyncio.all_tasks() <= before)
+            await asyncio.to_thread(raw.sendall, frame(b"nonsense"))
+            await until(lambda: asyncio.all_tasks() <= before)
 
 
 async def test_close_of_the_client_is_answered(emulator: Emulator) -> None:

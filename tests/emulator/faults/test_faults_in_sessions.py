@@ -11,7 +11,6 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import InvalidStatus
 
-from pytest_dgbudget.emulator import connection
 from pytest_dgbudget.emulator.faults.grants import Grant
 from pytest_dgbudget.emulator.faults.kinds import Fault, read_fault
 from pytest_dgbudget.emulator.faults.timers import FaultTimers
@@ -141,11 +140,8 @@ async def test_nothing_passes_after_silence_however_slow_it_was(emulator: Emulat
         client.connection.transport.abort()
 
 
-async def test_a_slow_error_is_sent_all_the_same_with_a_close_after_it(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.2)
-    async with session(emulator, agent={}) as client:
+async def test_a_slow_error_is_sent_all_the_same_with_a_close_after_it() -> None:
+    async with Emulator(patience=0.2) as emulator, session(emulator, agent={}) as client:
         fault(emulator, "slow-messages", delay="700ms", at="Error")
         await client.connection.send("nonsense")
         assert await client.failure() == "UNPARSABLE_CLIENT_MESSAGE"
