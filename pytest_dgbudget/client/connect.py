@@ -12,13 +12,13 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.http11 import Response
 
 from pytest_dgbudget.client.endpoint import Endpoint
-from pytest_dgbudget.client.overruns import overrun_error
 from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.connection import GONE
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, HandshakeRefused, LedgerError, SessionClosed
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.operations import GetVerdict
+from pytest_dgbudget.rules.budget import overrun_error
 
 # The gateway answers a Close once the vendor has, or after a second.
 _CLOSE_SECONDS = 5

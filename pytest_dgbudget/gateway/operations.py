@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from pytest_dgbudget.gateway.run import Owner, Run
 from pytest_dgbudget.gateway.targets.emulator import EmulatorProcess
-from pytest_dgbudget.gateway.targets.emulator_api import ask_emulator
 from pytest_dgbudget.model import Usage
 from pytest_dgbudget.protocol.operations import (
     AwaitReconciliation,
@@ -132,8 +131,10 @@ class Operations:
         return await self._served.final_report(asked.exit_status, wait=asked.wait)
 
     async def _check_scenario(self, owner: Owner, asked: CheckScenario) -> Any:
-        return await ask_emulator(await self._served.emulator(), "GET", f"/scenario?reference={quote(asked.reference)}")
+        emulator = await self._served.emulator()
+        return await emulator.ask("GET", f"/scenario?reference={quote(asked.reference)}")
 
     async def _call_emulator(self, owner: Owner, asked: CallEmulator) -> Any:
         path = f"/grants/{quote(asked.attempt, safe='')}/{quote(asked.what, safe='')}"
-        return await ask_emulator(await self._served.emulator(), asked.method, path, asked.body)
+        emulator = await self._served.emulator()
+        return await emulator.ask(asked.method, path, asked.body)

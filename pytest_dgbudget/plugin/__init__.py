@@ -18,11 +18,8 @@ try:
         pytest_addoption,
         pytest_collection_finish,
         pytest_configure,
-        pytest_configure_node,
         pytest_report_collectionfinish,
         pytest_report_header,
-        pytest_testnodedown,
-        pytest_unconfigure,
     )
 finally:
     sys.meta_path[:] = _finders
@@ -31,11 +28,8 @@ __all__ = [
     "pytest_addoption",
     "pytest_collection_finish",
     "pytest_configure",
-    "pytest_configure_node",
     "pytest_report_collectionfinish",
     "pytest_report_header",
-    "pytest_testnodedown",
-    "pytest_unconfigure",
     "voice_agent",
 ]
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.client.overruns import overrun_error
 from pytest_dgbudget.control.on_demand import RunOnDemand
 from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted, DgBudgetError, GatewayError
 from pytest_dgbudget.model import Outcome, Overrun
@@ -16,7 +15,7 @@ from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
 from pytest_dgbudget.plugin.state import STATE, State
 from pytest_dgbudget.protocol.operations import GetVerdict, GrantedAttempt, RecordOutcome
 from pytest_dgbudget.rules.attempts import unknown_figures
-from pytest_dgbudget.rules.budget import describe
+from pytest_dgbudget.rules.budget import describe, overrun_error
 from pytest_dgbudget.units import format_time
 
 _NAME = "dgbudget-accounting"

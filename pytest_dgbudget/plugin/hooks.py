@@ -14,7 +14,7 @@ from pytest_dgbudget.plugin.state import STATE, State
 
 # pytest-asyncio warns when a project lacks one of its settings. Our users didn't ask for pytest-asyncio, and under
 # -W error their pytest would not even start.
-_NOT_OUR_USERS_WARNING = 'The configuration option "asyncio_default_fixture_loop_scope" is unset'
+_NOT_OUR_USERS_WARNING = 'The configuration option "asyncio_default_fixture_loop_scope"'
 
 
 class _QuietAsyncio:
@@ -31,6 +31,25 @@ class _QuietAsyncio:
         return ["pytest_configure"]
 
 
+class _XdistController:
+    """Registered where xdist is: each hook of a plugin is paid for at every start of pytest."""
+
+    def pytest_configure_node(self, node: Any) -> None:
+        """Give a worker what it needs to reach the gateway."""
+        from pytest_dgbudget.plugin.xdist import prepare_worker
+
+        prepare_worker(node)
+
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker that ended normally may have something to report; a crashed one has no output."""
+        output = getattr(node, "workeroutput", None) or {}
+        if output.get("dgbudget_unbounded"):
+            node.config.stash[STATE].unbounded = True
+
+    def __dir__(self) -> list[str]:
+        return ["pytest_configure_node", "pytest_testnodedown"]
+
+
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     register_options(parser)
     pluginmanager.register(_QuietAsyncio(), "dgbudget-quiet-asyncio")
@@ -43,7 +62,10 @@ def pytest_configure(config: pytest.Config) -> None:
     from_controller: dict[str, Any] | None = getattr(config, "workerinput", {}).get("dgbudget")
     state = _worker_state(from_controller) if from_controller else _state(config)
     config.stash[STATE] = state
+    config.add_cleanup(state.close)
     config.pluginmanager.register(Ending(state), "dgbudget-ending")
+    if config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(_XdistController(), "dgbudget-xdist")
 
 
 def _worker_state(ours: dict[str, Any]) -> State:
@@ -74,12 +96,6 @@ def _refuse_unbounded(state: State) -> None:
         refuse_unbounded(state.run_config)
     except SettingsError as error:
         raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    state = config.stash.get(STATE, None)
-    if state is not None:
-        state.close()
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -122,19 +138,3 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _asks_for_us(item: pytest.Item) -> bool:
     return FIXTURE in getattr(item, "fixturenames", ())
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """xdist's controller: give a worker what it needs to reach the gateway."""
-    from pytest_dgbudget.plugin.xdist import prepare_worker
-
-    prepare_worker(node)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """xdist's controller: a worker that ended normally may have something to report; a crashed one has no output."""
-    output = getattr(node, "workeroutput", None) or {}
-    if output.get("dgbudget_unbounded"):
-        node.config.stash[STATE].unbounded = True

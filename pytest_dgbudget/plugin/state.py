@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_dgbudget.errors import DgBudgetError
     from pytest_dgbudget.report.document import FinishedRun
 
-STATE = pytest.StashKey["State"]()
+STATE: pytest.StashKey[State] = pytest.StashKey()
 
 
 class State:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted
 from pytest_dgbudget.model import Overrun, ScopeName
-from pytest_dgbudget.units import format_time
+from pytest_dgbudget.units import format_time, seconds
 
 # Less than this left of a budget is not worth a session.
 FLOOR_MS = 1000
@@ -92,3 +93,14 @@ def describe(overrun: Overrun) -> str:
     allowed, used = format_time(overrun.allowed_ms), format_time(overrun.used_ms)
     left = "used up" if overrun.kind == "cut" else "nearly spent"
     return f"{overrun.scope} budget of {allowed} {left}, {used} used; {_HOW_TO_RAISE[overrun.scope]}"
+
+
+def overrun_error(overrun: Overrun) -> BudgetExceeded | BudgetExhausted:
+    """Return BudgetExceeded for a session that was cut, BudgetExhausted for one that was refused."""
+    kind = BudgetExceeded if overrun.kind == "cut" else BudgetExhausted
+    return kind(
+        describe(overrun),
+        budget=overrun.scope,
+        used_seconds=seconds(overrun.used_ms),
+        allowed_seconds=seconds(overrun.allowed_ms),
+    )

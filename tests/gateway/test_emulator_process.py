@@ -15,7 +15,6 @@ import pytest
 
 from pytest_dgbudget.errors import GatewayError, SettingsError
 from pytest_dgbudget.gateway.targets.emulator import EmulatorLost, EmulatorProcess, start_emulator
-from pytest_dgbudget.gateway.targets.emulator_api import ask_emulator
 from tests.support.processes import children_of, is_running
 
 pytestmark = pytest.mark.asyncio
@@ -36,10 +35,10 @@ async def test_an_emulator_that_has_started_answers_who_has_its_key() -> None:
     async with started() as (emulator, _):
         emulator.check()
         assert emulator.agent_url.startswith("ws://127.0.0.1:")
-        assert await ask_emulator(emulator, "GET", "/grants/a1/journal") == {"records": []}
+        assert await emulator.ask("GET", "/grants/a1/journal") == {"records": []}
         other = EmulatorProcess(cast(asyncio.subprocess.Process, None), {**vars_of(emulator), "api_key": "another"})
         with pytest.raises(GatewayError):
-            await ask_emulator(other, "GET", "/grants/a1/journal")
+            await other.ask("GET", "/grants/a1/journal")
 
 
 async def test_an_emulator_that_was_killed_is_missed() -> None:
@@ -50,7 +49,7 @@ async def test_an_emulator_that_was_killed_is_missed() -> None:
                 emulator.check()
                 await asyncio.sleep(0.01)
         with pytest.raises(GatewayError, match="the emulator can't be asked"):
-            await ask_emulator(emulator, "GET", "/grants/a1/journal")
+            await emulator.ask("GET", "/grants/a1/journal")
 
 
 def vars_of(emulator: EmulatorProcess) -> dict[str, str]:
@@ -99,7 +98,7 @@ def answering() -> Iterator[Answering]:
 
 async def test_a_call_carries_the_key_and_its_body(answering: Answering) -> None:
     answering.body = b'{"a": [1]}'
-    assert await ask_emulator(answering.emulator(), "POST", "/faults", {"code": 1}) == {"a": [1]}
+    assert await answering.emulator().ask("POST", "/faults", {"code": 1}) == {"a": [1]}
     assert answering.asked == [("/emulator/v1/faults", "Token k", {"code": 1})]
 
 
@@ -109,11 +108,11 @@ async def test_what_the_emulator_calls_wrong_is_the_tests_own_mistake(
 ) -> None:
     answering.status, answering.body = status, b'{"err_msg": "why"}'
     with pytest.raises(error, match=r"^why$") as raised:
-        await ask_emulator(answering.emulator(), "POST", "/faults", {})
+        await answering.emulator().ask("POST", "/faults", {})
     assert type(raised.value) is error
 
 
 async def test_an_answer_that_is_no_json_is_an_error_of_the_gateway(answering: Answering) -> None:
     answering.body = b"hello"
     with pytest.raises(GatewayError, match="the emulator can't be asked: JSONDecodeError"):
-        await ask_emulator(answering.emulator(), "POST", "/faults", {})
+        await answering.emulator().ask("POST", "/faults", {})

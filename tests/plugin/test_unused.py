@@ -91,10 +91,16 @@ def test_what_a_start_without_options_loads_is_all_listed_here(project: Project)
 def test_pytest_sees_nothing_of_ours_but_hooks_and_the_fixture(pytester: pytest.Pytester) -> None:
     manager = pytester.parseconfigure().pluginmanager
     ours = {name: plugin for name, plugin in manager.list_name_plugin() if name.startswith("dgbudget")}
-    assert len(ours) == 3
+    assert set(ours) == {"dgbudget", "dgbudget-quiet-asyncio", "dgbudget-ending", "dgbudget-xdist"}
     for plugin in ours.values():
         hooks = {name for name in dir(type(plugin)) + list(vars(plugin)) if name.startswith("pytest_")}
         assert set(dir(plugin)) - {"voice_agent"} == hooks
+
+
+def test_without_xdist_no_hook_of_its_is_registered(pytester: pytest.Pytester) -> None:
+    manager = pytester.parseconfigure("-p", "no:xdist").pluginmanager
+    assert not manager.has_plugin("dgbudget-xdist")
+    assert manager.has_plugin("dgbudget-ending")
 
 
 @asyncio_closes_its_loops

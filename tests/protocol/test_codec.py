@@ -30,17 +30,18 @@ class Outer:
     table: dict[str, Any]
 
 
-INNER = st.builds(Inner, name=st.text(), kind=st.sampled_from(["a", "b"]))
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists)
+TEXT = st.text(max_size=8)
+INNER = st.builds(Inner, name=TEXT, kind=st.sampled_from(["a", "b"]))
+JSON = st.none() | st.booleans() | st.integers() | TEXT | st.lists(st.integers(), max_size=2)
 OUTER = st.builds(
     Outer,
     number=st.integers(),
     seconds=st.floats(allow_nan=False, allow_infinity=False),
     is_set=st.booleans(),
     maybe=st.none() | st.integers(),
-    inner=st.lists(INNER).map(tuple),
+    inner=st.lists(INNER, max_size=3).map(tuple),
     anything=JSON,
-    table=st.dictionaries(st.text(), JSON),
+    table=st.dictionaries(TEXT, JSON, max_size=2),
 )
 ONE = Outer(number=1, seconds=2.0, is_set=True, maybe=None, inner=(), anything=None, table={})
 

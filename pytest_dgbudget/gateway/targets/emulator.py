@@ -6,9 +6,11 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 from pytest_dgbudget.deepgram.access import ApiAccess
+from pytest_dgbudget.errors import GatewayError, SettingsError
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
@@ -23,6 +25,10 @@ _PROGRAM = (
     "from pytest_dgbudget.emulator import main; sys.exit(main(['--tied']))"
 )
 _START_SECONDS = 10
+_ANSWER_SECONDS = 10
+
+# Where the emulator's own API is.
+_PREFIX = "/emulator/v1"
 
 
 class EmulatorLost(TargetLost):
@@ -47,6 +53,31 @@ class EmulatorProcess:
         if status is not None:
             how = f"signal {-status}" if status < 0 else f"status {status}"
             raise EmulatorLost(f"the emulator of this run has ended ({how}); the next run starts another one")
+
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Call its own API for a test, which never sees the key, and return the document.
+
+        Raises SettingsError for what the emulator calls wrong, and GatewayError.
+        """
+        status, document = await asyncio.to_thread(self._exchange, method, path, body)
+        if status == 200:
+            return document
+        raise (SettingsError if status == 422 else GatewayError)(str(document["err_msg"]))
+
+    def _exchange(self, method: str, path: str, body: Any) -> tuple[int, Any]:
+        from http.client import HTTPConnection, HTTPException  # here: few gateways need it
+
+        url = urlsplit(self.api_url)
+        connection = HTTPConnection(url.hostname or "", url.port, timeout=_ANSWER_SECONDS)
+        headers = {"Authorization": f"Token {self.api_key}", "Content-Type": "application/json"}
+        try:
+            connection.request(method, _PREFIX + path, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            return response.status, json.load(response)
+        except (OSError, ValueError, HTTPException) as error:
+            raise GatewayError(f"the emulator can't be asked: {type(error).__name__}: {error}") from None
+        finally:
+            connection.close()
 
     async def stop(self) -> None:
         if self._process.stdin is not None:
