@@ -23,7 +23,7 @@ from pytest_dgbudget.gateway.targets.emulator import EmulatorLost
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy
-from tests.reconcile.comparison import KEY, billed
+from tests.support.comparison import KEY, billed
 from tests.support.gateway import run_config_for
 from tests.support.ledger import open_ledger, rows_of, usage
 from tests.support.processes import wait_until

@@ -15,7 +15,7 @@ from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.gateway.statement import ask_for_statement
 from pytest_dgbudget.reconcile.task import ReconciliationTask
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
-from tests.reconcile.comparison import KEY, TOLERANCE, billed, own, run_of
+from tests.support.comparison import KEY, TOLERANCE, billed, own, run_of
 from tests.support.statement import Bill, unsettled
 
 pytestmark = pytest.mark.asyncio

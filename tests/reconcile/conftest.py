@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.reconcile.comparison import KEY
+from tests.support.comparison import KEY
 from tests.support.statement import Bill
 
 

@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
-from tests.reconcile.comparison import KEY, Comparison, billed, kinds, own
+from tests.support.comparison import KEY, Comparison, billed, kinds, own
 from tests.support.statement import PROJECT, Answer, Asked, Bill, refusal
 
 CALLS = ["projects", "list", "get", "usage", "billing"]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.ledger.facts import SessionFacts
 from pytest_dgbudget.reconcile.task import stated_leases
-from tests.report import facts
-from tests.report.facts import lease, session
+from tests.support import facts
+from tests.support.facts import lease, session
 
 
 def test_an_orphaned_lease_comes_to_what_was_seen_and_what_is_stated() -> None:

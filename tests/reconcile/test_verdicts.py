@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from pytest_dgbudget.rules.reconciliation import Tolerance
-from tests.reconcile.comparison import TAG, Comparison, billed, kinds, own
+from tests.support.comparison import TAG, Comparison, billed, kinds, own
 from tests.support.statement import Answer, Asked, Bill, Entry, refusal, unsettled
 
 

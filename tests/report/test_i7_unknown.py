@@ -16,8 +16,7 @@ from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures,
 from pytest_dgbudget.rules.reconciliation import Line, Tolerance
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total
 from pytest_dgbudget.units import seconds
-
-from .facts import lease, run, runs, session
+from tests.support.facts import lease, run, runs, session
 
 MAYBE_MS = st.none() | st.just(0) | st.integers(0, 100_000)
 

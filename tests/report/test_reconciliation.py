@@ -11,7 +11,7 @@ from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
 from pytest_dgbudget.rules.reconciliation import Line, Tolerance
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total
-from tests.report import facts
+from tests.support import facts
 
 
 def line(**fields: Any) -> Line:

@@ -15,8 +15,7 @@ from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.report import terminal
 from pytest_dgbudget.report.document import UsageDocument, usage_document
 from pytest_dgbudget.report.terminal import longest_wait, run_line
-
-from .facts import attempt, invocation, lease, run, runs, session
+from tests.support.facts import attempt, invocation, lease, run, runs, session
 
 
 def document(**fields: Any) -> UsageDocument:

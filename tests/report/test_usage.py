@@ -22,8 +22,7 @@ from pytest_dgbudget.report.document import (
     usage_document,
     write_usage,
 )
-
-from .facts import AT, LATER, attempt, invocation, lease, run, runs, session
+from tests.support.facts import AT, LATER, attempt, invocation, lease, run, runs, session
 
 SCHEMA_FILE = Path(pytest_dgbudget.report.__path__[0]) / "usage.schema.json"
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))

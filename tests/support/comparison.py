@@ -15,7 +15,7 @@ from pytest_dgbudget.reconcile.polling import reconcile
 from pytest_dgbudget.reconcile.task import ReconciliationTask
 from pytest_dgbudget.rules.reconciliation import Tolerance
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
-from tests.report import facts
+from tests.support import facts
 from tests.support.statement import Bill, Entry
 
 KEY = "the-secret-key-of-the-tests"
