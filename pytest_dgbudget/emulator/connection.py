@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from pytest_dgbudget.emulator.agent.conversation import Conversation
 from pytest_dgbudget.emulator.agent.limits import Limits
+from pytest_dgbudget.emulator.audio.voice import Pace
 from pytest_dgbudget.emulator.codes import ProtocolError
 from pytest_dgbudget.emulator.faults.bill import amended
 from pytest_dgbudget.emulator.faults.injector import FaultInjector
@@ -63,14 +64,14 @@ class AgentConnection(ServerConnection, asyncio.BufferedProtocol):
 
 
 async def converse(
-    connection: ServerConnection, *, limits: Limits | None, agents: Agents | None, patience: float
+    connection: ServerConnection, *, limits: Limits | None, agents: Agents | None, pace: Pace, patience: float
 ) -> None:
     """Hold the conversation until one side ends it.
 
-    ``agents`` are reusable ones, beside those of the scenario; ``patience`` is that of Emulator.
+    ``agents`` are reusable ones, beside those of the scenario; ``pace`` and ``patience`` are those of Emulator.
     """
     assert isinstance(connection, AgentConnection)
-    conversation = _conversation(connection, limits, agents)
+    conversation = _conversation(connection, limits, agents, pace)
     sending = asyncio.ensure_future(conversation.speak())
     receiving = asyncio.ensure_future(_receive(connection.injector, conversation))
     try:
@@ -87,7 +88,9 @@ async def converse(
         await _fail(connection, failure, patience)
 
 
-def _conversation(connection: AgentConnection, limits: Limits | None, agents: Agents | None) -> Conversation:
+def _conversation(
+    connection: AgentConnection, limits: Limits | None, agents: Agents | None, pace: Pace
+) -> Conversation:
     session, scenario = connection.session, connection.scenario
     assert session is not None
     return Conversation(
@@ -97,6 +100,7 @@ def _conversation(connection: AgentConnection, limits: Limits | None, agents: Ag
         limits=limits,
         agents=agents if scenario is None else {**(agents or {}), **scenario.agents},
         script=None if scenario is None else Script(scenario),
+        pace=pace,
     )
 
 

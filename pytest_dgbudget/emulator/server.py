@@ -18,6 +18,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 
 from pytest_dgbudget.emulator.agent.limits import Limits
+from pytest_dgbudget.emulator.audio.voice import USUAL_PACE, Pace
 from pytest_dgbudget.emulator.connection import PATIENCE_SECONDS, AgentConnection, converse
 from pytest_dgbudget.emulator.faults.grants import Grants
 from pytest_dgbudget.emulator.handshake import PATH, Handshake
@@ -48,7 +49,8 @@ class Emulator:
     ``settlement_lag``, ``prices`` and ``clock`` are those of Project, ``page_base`` and ``wrapped`` of ManagementApi.
     ``limits`` and ``agents`` (reusable ones) apply to every session. ``scenario``, FILE or FILE::NAME, is played to
     clients that name none; raises BadScenario if it is invalid. ``journal`` is a file to which records are appended.
-    ``patience`` is how many seconds a client may take that neither reads nor answers the Close.
+    ``pace`` is how fast it speaks. ``patience`` is how many seconds a client may take that neither reads nor answers
+    the Close.
     """
 
     def __init__(
@@ -66,9 +68,10 @@ class Emulator:
         agents: Agents | None = None,
         scenario: str | None = None,
         journal: Path | None = None,
+        pace: Pace = USUAL_PACE,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self._converse = functools.partial(converse, limits=limits, agents=agents, patience=patience)
+        self._converse = functools.partial(converse, limits=limits, agents=agents, pace=pace, patience=patience)
         self._patience = patience
         self.project_id = str(uuid.uuid4())
         self._project = Project(project_id=self.project_id, settlement_lag=settlement_lag, prices=prices, clock=clock)

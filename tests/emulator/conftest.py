@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from pytest_dgbudget.emulator.audio import voice
+from pytest_dgbudget.emulator.audio.voice import USUAL_PACE, Pace
 from pytest_dgbudget.emulator.server import Emulator
+
+BRIEF = Pace(per_character_ms=10, shortest_ms=100)
 
 
 @pytest.fixture(autouse=True)
@@ -19,15 +21,15 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+def brief() -> Pace:
     """The emulator speaks faster: real time is what these tests would spend most of theirs on."""
-    monkeypatch.setattr(voice, "_MS_PER_CHARACTER", 10)
-    monkeypatch.setattr(voice, "_SHORTEST_MS", 100)
+    return BRIEF
 
 
 @pytest_asyncio.fixture
-async def emulator() -> AsyncIterator[Emulator]:
-    async with Emulator() as running:
+async def emulator(request: pytest.FixtureRequest) -> AsyncIterator[Emulator]:
+    pace = BRIEF if "brief" in request.fixturenames else USUAL_PACE
+    async with Emulator(pace=pace) as running:
         yield running
 
 

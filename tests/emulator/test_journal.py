@@ -12,6 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.sync.client import connect as connect_now
 
+from pytest_dgbudget.emulator.audio.voice import Pace
 from pytest_dgbudget.emulator.journal import LARGEST, LONGEST, MOST_BYTES, TO_CLIENT, TO_SERVER, Journal
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 from pytest_dgbudget.emulator.server import Emulator
@@ -27,9 +28,9 @@ def kinds(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.asyncio
-async def test_a_session_is_recorded_in_the_vendors_envelope(brief: None, tmp_path: Path) -> None:
+async def test_a_session_is_recorded_in_the_vendors_envelope(brief: Pace, tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    async with Emulator(journal=path) as emulator:
+    async with Emulator(journal=path, pace=brief) as emulator:
         headers = {"Authorization": f"Token {emulator.api_key}", "x-deepgram-session-id": "mine"}
         async with connect(emulator.agent_url, additional_headers=headers, proxy=None, max_queue=None) as connection:
             client = Client(connection)

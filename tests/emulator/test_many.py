@@ -12,6 +12,7 @@ from pytest_dgbudget.emulator.agent import conversation
 from pytest_dgbudget.emulator.connection import CLOSE_OUR_FAULT
 from pytest_dgbudget.emulator.server import Emulator
 from tests.emulator.agent.test_speech import ORDER
+from tests.emulator.conftest import BRIEF
 from tests.support.emulator_api import until
 from tests.support.emulator_client import SPEECH, Client, deaf_session, frame, session, speak
 
@@ -68,7 +69,7 @@ async def test_client_that_vanishes_leaves_nothing(
 
 
 async def test_client_that_reads_nothing_is_not_waited_for() -> None:
-    async with Emulator(patience=0.1) as emulator:
+    async with Emulator(patience=0.1, pace=BRIEF) as emulator:
         before = asyncio.all_tasks()
         with await asyncio.to_thread(deaf_session, emulator.agent_url, emulator.api_key) as raw:
             await until(lambda: not asyncio.all_tasks() <= before)

@@ -1,4 +1,4 @@
-"""A pytest under test starts in a third of the time without the installed plugins that it doesn't need."""
+"""For all tests of what a project sees that uses the plugin."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ from importlib.metadata import version
 
 import pytest
 
-LEAN = "-p no:hypothesispytest -p no:anyio"
+from tests.support.lean import lean_start
 
-
-@pytest.fixture(autouse=True)
-def lean_start(_no_key_no_proxy: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests for which every installed plugin matters give PYTEST_ADDOPTS an empty value."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", LEAN)
-
+__all__ = ["asyncio_closes_its_loops", "lean_start"]
 
 # Up to 1.3 an event loop stays open, with 0.26 and 1.0 seen without our plugin, too; the garbage collector reports it.
 asyncio_closes_its_loops = pytest.mark.skipif(

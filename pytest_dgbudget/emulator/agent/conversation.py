@@ -25,6 +25,7 @@ from pytest_dgbudget.emulator.agent.settings import (
 from pytest_dgbudget.emulator.agent.speaker import Speaker
 from pytest_dgbudget.emulator.agent.turns import Turn
 from pytest_dgbudget.emulator.audio import sniff
+from pytest_dgbudget.emulator.audio.voice import USUAL_PACE, Pace
 from pytest_dgbudget.emulator.audio.voice_activity import SpeechEnded, SpeechStarted, VoiceActivityDetector
 from pytest_dgbudget.emulator.codes import NOT_EMULATED, ProtocolError
 from pytest_dgbudget.emulator.scenarios.agents import Agents
@@ -51,6 +52,7 @@ class Conversation:
         limits: Limits | None = None,
         agents: Agents | None = None,
         script: Script | None = None,
+        pace: Pace = USUAL_PACE,
     ) -> None:
         self._request_id = request_id
         self._tag = tag
@@ -59,7 +61,7 @@ class Conversation:
         self._timer = SessionTimer(limits or Limits(), self._writer.warn)
         self._detector = VoiceActivityDetector(AudioFormat())
         self._script = script
-        self._speaker = Speaker(self._writer, script, user_speaking=lambda: self._detector.speaking)
+        self._speaker = Speaker(self._writer, script, pace, user_speaking=lambda: self._detector.speaking)
         self._applied = self._flux = False
         self._managed = True
         self._declared: AudioFormat | None = None  # until the first audio has come

@@ -31,13 +31,16 @@ class Speaker:
     it, AgentStartedSpeaking is sent.
     """
 
-    def __init__(self, writer: MessageWriter, script: Script | None, *, user_speaking: Callable[[], bool]) -> None:
+    def __init__(
+        self, writer: MessageWriter, script: Script | None, pace: voice.Pace, *, user_speaking: Callable[[], bool]
+    ) -> None:
         self.functions: tuple[dialogue.Function, ...] = ()
         self.audio = AudioFormat()
         self.wav = False
         self.experimental = False
         self._writer = writer
         self._script = script
+        self._pace = pace
         self._user_speaking = user_speaking
         self._utterances: deque[Utterance] = deque()
         self._turns: deque[tuple[Turn, Stopwatch]] = deque()
@@ -169,7 +172,7 @@ class Speaker:
         utterance.watch.audio_ready()
         if self.experimental and self._playing is mine:
             await self._writer.write_message("AgentStartedSpeaking", **utterance.watch.started_speaking())
-        await self._stream(utterance.sound or voice.Speech(utterance.text or ""), mine)
+        await self._stream(utterance.sound or voice.Speech(utterance.text or "", self._pace), mine)
         if self._playing is mine:
             self._playing = None
             await self._writer.write_message("AgentAudioDone")

@@ -19,9 +19,18 @@ Encode = Callable[[int], int]
 
 CODECS = ("linear16", "mulaw", "alaw")  # what the emulator can speak and hear
 FRAME_MS = 20
-_MS_PER_CHARACTER = 60
-_SHORTEST_MS = 300
 _LONGEST_MS = 3000  # tests wait for it: long texts are cut short
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast the emulator speaks, in milliseconds of sound."""
+
+    per_character_ms: int = 60
+    shortest_ms: int = 300
+
+
+USUAL_PACE = Pace()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +38,19 @@ class Speech:
     """A text in the emulator's voice."""
 
     text: str
+    pace: Pace = USUAL_PACE
 
     @property
     def milliseconds(self) -> int:
-        return duration_ms(self.text)
+        return duration_ms(self.text, self.pace)
 
     def frames(self, audio: AudioFormat) -> Iterator[bytes]:
         return frames(audio, self.milliseconds)
 
 
-def duration_ms(text: str) -> int:
+def duration_ms(text: str, pace: Pace = USUAL_PACE) -> int:
     """Return how long the emulator speaks this text, in milliseconds: a whole number of frames."""
-    wanted = min(max(len(text) * _MS_PER_CHARACTER, _SHORTEST_MS), _LONGEST_MS)
+    wanted = min(max(len(text) * pace.per_character_ms, pace.shortest_ms), _LONGEST_MS)
     return wanted // FRAME_MS * FRAME_MS
 
 

@@ -11,6 +11,7 @@ import pytest
 from pytest_dgbudget.emulator.agent.dialogue import MADE_UP
 from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.emulator.server import Emulator
+from tests.emulator.conftest import BRIEF
 from tests.support.emulator_client import ORDER, SETTINGS, Client, asked, session, thinking
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("brief")]
@@ -50,7 +51,7 @@ async def test_output_is_as_settings_say(emulator: Emulator, encoding: str, cont
         await client.until("AgentAudioDone")
         sound, width = audio_of(client), 2 if encoding == "linear16" else 1
         assert sound.startswith(b"RIFF") == (container == "wav")
-        assert len(sound) == voice.duration_ms("Hi") * 8 * width + 44 * (container == "wav")
+        assert len(sound) == voice.duration_ms("Hi", BRIEF) * 8 * width + 44 * (container == "wav")
 
 
 async def test_typed_turn_is_answered(emulator: Emulator) -> None:

@@ -15,6 +15,7 @@ from pytest_dgbudget.emulator.faults.grants import Grant
 from pytest_dgbudget.emulator.faults.kinds import Fault, read_fault
 from pytest_dgbudget.emulator.faults.timers import FaultTimers
 from pytest_dgbudget.emulator.server import Emulator
+from tests.emulator.conftest import BRIEF
 from tests.support.emulator_api import until
 from tests.support.emulator_client import SPEECH, playing, session, speak
 
@@ -141,7 +142,7 @@ async def test_nothing_passes_after_silence_however_slow_it_was(emulator: Emulat
 
 
 async def test_a_slow_error_is_sent_all_the_same_with_a_close_after_it() -> None:
-    async with Emulator(patience=0.2) as emulator, session(emulator, agent={}) as client:
+    async with Emulator(patience=0.2, pace=BRIEF) as emulator, session(emulator, agent={}) as client:
         fault(emulator, "slow-messages", delay="700ms", at="Error")
         await client.connection.send("nonsense")
         assert await client.failure() == "UNPARSABLE_CLIENT_MESSAGE"

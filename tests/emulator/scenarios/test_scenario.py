@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from pytest_dgbudget.emulator.audio.sound import LONGEST_MS, SampledSound, Tone, read_wav
+from pytest_dgbudget.emulator.audio.voice import Pace
 from pytest_dgbudget.emulator.project.prices import ADVANCED_MODELS
 from pytest_dgbudget.emulator.scenarios.library import Library
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
@@ -47,7 +48,7 @@ async def call_of(client: Client) -> dict[str, str]:
 
 
 @pytest.mark.asyncio
-async def test_the_example_of_the_documentation_plays(emulator: Emulator, brief: None, tmp_path: Path) -> None:
+async def test_the_example_of_the_documentation_plays(emulator: Emulator, brief: Pace, tmp_path: Path) -> None:
     (example,) = re.findall(r"```toml\n(.*?)```", (DOCS / "emulator.md").read_text(encoding="utf-8"), re.DOTALL)[:1]
     file = tmp_path / "example.toml"
     file.write_text(example, encoding="utf-8")
@@ -73,7 +74,7 @@ async def test_the_example_of_the_documentation_plays(emulator: Emulator, brief:
 
 @pytest.mark.asyncio
 async def test_what_no_turn_matches_is_answered_as_without_a_scenario(
-    emulator: Emulator, brief: None, write: Callable[[str], Path]
+    emulator: Emulator, brief: Pace, write: Callable[[str], Path]
 ) -> None:
     async with playing(emulator, write('[[scenario.turn]]\ntext = "a"\nreply = "b"')) as client:
         assert await reply_to(client, "ab") == "You said: ab"
@@ -81,7 +82,7 @@ async def test_what_no_turn_matches_is_answered_as_without_a_scenario(
 
 @pytest.mark.asyncio
 async def test_times_counts_in_each_session_of_its_own(
-    emulator: Emulator, brief: None, write: Callable[[str], Path]
+    emulator: Emulator, brief: Pace, write: Callable[[str], Path]
 ) -> None:
     path = write('[[scenario.turn]]\ntimes = 1\nreply = "first"\n[[scenario.turn]]\nreply = "later"')
     for _ in range(2):
@@ -106,7 +107,7 @@ async def test_a_user_who_speaks_ends_the_steps(emulator: Emulator, write: Calla
 
 @pytest.mark.asyncio
 async def test_what_is_spoken_has_the_words_of_the_scenario_as_long_as_there_are_any(
-    emulator: Emulator, brief: None, write: Callable[[str], Path]
+    emulator: Emulator, brief: Pace, write: Callable[[str], Path]
 ) -> None:
     path = write(
         'hears = ["Where is it?", "Look up the order A-17"]\n[[scenario.turn]]\ntext = "where is it?"\nreply = "?"'
@@ -130,7 +131,7 @@ async def test_what_is_spoken_has_the_words_of_the_scenario_as_long_as_there_are
 
 @pytest.mark.asyncio
 async def test_a_step_sends_any_message_of_the_servers(
-    emulator: Emulator, brief: None, write: Callable[[str], Path]
+    emulator: Emulator, brief: Pace, write: Callable[[str], Path]
 ) -> None:
     turn = 'send = { type = "FrustrationDetected", count = 1, escalated = false }\nreply = "Sorry."'
     more = 'then = [{ send = { type = "__customFromThinkProvider", content = { said = ["{text}"] } } }]'
@@ -144,11 +145,11 @@ async def test_a_step_sends_any_message_of_the_servers(
 
 @pytest.mark.asyncio
 async def test_a_reusable_agent_of_the_scenario_is_named_by_its_id_and_billed_as_what_it_is(
-    brief: None, write: Callable[[str], Path], tmp_path: Path
+    brief: Pace, write: Callable[[str], Path], tmp_path: Path
 ) -> None:
     think = {"provider": {"type": "open_ai", "model": ADVANCED_MODELS[0]}}
     (tmp_path / "agents.json").write_text(json.dumps({AGENT_ID: {"greeting": "Hello", "think": think}}))
-    async with Emulator(settlement_lag=0) as emulator:
+    async with Emulator(settlement_lag=0, pace=brief) as emulator:
         async with playing(emulator, write('agents = "agents.json"'), agent=AGENT_ID) as client:
             assert (await client.until("ConversationText"))["content"] == "Hello"
         await rows(emulator, 1)
@@ -170,7 +171,7 @@ def _said(client: Client) -> str:
 
 @pytest.mark.asyncio
 async def test_two_calls_are_asked_at_once_and_result_is_the_last_ones(
-    emulator: Emulator, brief: None, write: Callable[[str], Path]
+    emulator: Emulator, brief: Pace, write: Callable[[str], Path]
 ) -> None:
     path = write('[[scenario.turn]]\ncall = [{ name = "f" }, { name = "g" }]\nreply = "{result} for {text}"')
     async with playing(emulator, path) as client:
