@@ -48,12 +48,13 @@ def test_i10_what_ends_pytest_at_once_leaves_a_full_report_and_no_session(
 
 
 @pytest.mark.slow
-def test_a_faulthandler_that_only_tells_changes_nothing(project: Project, vendor: Vendor) -> None:
+def test_a_faulthandler_that_only_reports_changes_nothing(project: Project, vendor: Vendor) -> None:
+    """It is due while all threads wait: CPython itself may crash when it reports a thread that runs."""
     project.use("timeouts/test_hangs.py")
-    environ = {**vendor.environ, "HANGS": "2"}
-    result = project.run("--dg-budget=10m", "-o", "faulthandler_timeout=0.5", env=environ)
+    environ = {**vendor.environ, "HANGS": "6"}
+    result = project.run("--dg-budget=10m", "-o", "faulthandler_timeout=3", env=environ)
     assert result.status == 0, result.output
-    assert "Timeout (0:00:00.5" in result.output
+    assert "Timeout (0:00:03" in result.output
 
 
 @pytest.mark.parametrize(
