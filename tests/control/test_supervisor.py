@@ -15,31 +15,41 @@ from tests.support.gateway import run_config_for
 from tests.support.processes import children_of
 
 
+class Watched(Supervisor):
+    """A supervisor whose gateways are this process's new children."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(run_config_for("ws://127.0.0.1:1/", folder), listen(), most_successors=1)
+        self._others = set(children_of(os.getpid()))
+
+    def gateways(self) -> set[int]:
+        return set(children_of(os.getpid())) - self._others
+
+    def kill_gateway(self) -> None:
+        (pid,) = self.gateways()
+        os.kill(pid, signal.SIGKILL)
+
+
 @pytest.fixture
-def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
-    supervisor = Supervisor(run_config_for("ws://127.0.0.1:1/", tmp_path), listen(), most_successors=1)
+def supervisor(tmp_path: Path) -> Iterator[Watched]:
+    supervisor = Watched(tmp_path)
     supervisor.start()
     yield supervisor
     supervisor.retire()
     supervisor.wait()
 
 
-def kill_gateway() -> None:
-    (pid,) = children_of(os.getpid())
-    os.kill(pid, signal.SIGKILL)
-
-
-def test_a_gateway_that_dies_again_and_again_is_given_up(supervisor: Supervisor) -> None:
-    kill_gateway()
+def test_a_gateway_that_dies_again_and_again_is_given_up(supervisor: Watched) -> None:
+    supervisor.kill_gateway()
     supervisor.replace()
-    kill_gateway()
+    supervisor.kill_gateway()
     with pytest.raises(GatewayError, match="the gateway died 2 times; the last time it ended with status -9"):
         supervisor.replace()
 
 
-def test_nothing_is_started_after_the_end_of_the_run(supervisor: Supervisor) -> None:
+def test_nothing_is_started_after_the_end_of_the_run(supervisor: Watched) -> None:
     supervisor.retire()
-    kill_gateway()
+    supervisor.kill_gateway()
     with pytest.raises(GatewayError, match="the gateway is gone: it ended with status -9"):
         supervisor.replace()
-    assert children_of(os.getpid()) == []
+    assert supervisor.gateways() == set()
