@@ -7,7 +7,7 @@ None is unknown, never zero.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Literal
 
@@ -131,3 +131,12 @@ class Overrun:
     scope: ScopeName
     used_ms: int
     allowed_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiAccess:
+    """Where the vendor's statement is, and with which key; ``project`` None: the only one that the key can see."""
+
+    api_url: str
+    project: str | None
+    key: str = field(repr=False)

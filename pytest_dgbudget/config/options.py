@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 
+API_KEY_VARIABLE = "DEEPGRAM_API_KEY"
+ACTIVE_VARIABLE = "DGBUDGET_ACTIVE"
+
 DEFAULT_AGENT_URL = "wss://agent.deepgram.com/v1/agent/converse"
 DEFAULT_API_URL = "https://api.deepgram.com"
 DEFAULT_LEDGER = "sqlite:///.dgbudget/ledger.db"
@@ -237,3 +240,7 @@ def host_of(url: str) -> str:
     authority = re.split(r"[/?#]", url.split("://", 1)[1], maxsplit=1)[0]
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(?::([0-9]{1,5}))?", authority)
     return match[1] if match and int(match[2] or 0) < 2**16 else ""
+
+
+# All that is read of the environment.
+VARIABLES = (API_KEY_VARIABLE, ACTIVE_VARIABLE, *(o.environment for o in OPTIONS if o.environment is not None))

@@ -11,15 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_dgbudget.config import parsing
-from pytest_dgbudget.config.options import OPTIONS, Option, host_of
+from pytest_dgbudget.config.options import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, Option, host_of
 from pytest_dgbudget.emulator_keys import is_emulated
 from pytest_dgbudget.errors import SettingsError
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
-
-API_KEY_VARIABLE = "DEEPGRAM_API_KEY"
-ACTIVE_VARIABLE = "DGBUDGET_ACTIVE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.deepgram.rows import amount_of, instant, objects_in, page_number, row_of
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.deepgram.transport import Query, Transport, TryLater
 from pytest_dgbudget.errors import ReconciliationError
+from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.rules.reconciliation import VendorRow
 
 # The most that the vendor gives at once (OpenAPI file, requests, limit).

@@ -1,19 +1,29 @@
 """The pytest plugin: what is registered at every start of pytest, and so kept small.
 
-``hooks`` and ``options`` are loaded here. Everything else is loaded by the first test that asks for ``voice_agent``:
-``accounting`` has the hooks around each test, ``xdist`` what its controller does instead.
+``hooks`` and ``options`` are loaded here, and the fixture is here as well: each module costs at every start. Everything
+else is loaded by the first test that asks for ``voice_agent``: ``accounting`` has the hooks around each test, ``xdist``
+what its controller does instead.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.client.voice_agent import VoiceAgent
+
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
 
 # pytest rewrites the assertions of every module of a plugin; ours have none. Where no bytecode may be written, that
 # would compile these modules anew at every start of every pytest: three times what the whole plugin costs otherwise.
 _finders = sys.meta_path[:]
 sys.meta_path[:] = [finder for finder in _finders if type(finder).__name__ != "AssertionRewritingHook"]
 try:
-    from pytest_dgbudget.plugin.fixtures import voice_agent
     from pytest_dgbudget.plugin.hooks import (
         pytest_addoption,
         pytest_collection_finish,
@@ -35,5 +45,19 @@ __all__ = [
 
 
 def __dir__() -> list[str]:
-    """pytest looks closely at each name of a plugin."""
+    """pytest inspects every name of a plugin, including those that every module has."""
     return __all__
+
+
+@pytest.fixture
+def voice_agent(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
+    """Metered Deepgram Voice Agent sessions for this test, in async and sync tests alike.
+
+    ``async with voice_agent.connect() as session:`` (or ``with``) opens one; the code under test connects to
+    ``voice_agent.endpoint``. Sessions are cut when the test's or the run's budget is used up, and closed when the test
+    ends, however they were opened. Nothing is opened or spent until ``connect``.
+    """
+    from pytest_dgbudget.plugin.grant import granted
+
+    with granted(request) as agent:
+        yield agent

@@ -9,7 +9,8 @@ from contextlib import contextmanager, nullcontext
 import pytest
 
 from pytest_dgbudget.client.voice_agent import VoiceAgent
-from pytest_dgbudget.config.resolve import ACTIVE_VARIABLE, API_KEY_VARIABLE, RunConfig, refuse_unbounded
+from pytest_dgbudget.config.options import ACTIVE_VARIABLE, API_KEY_VARIABLE
+from pytest_dgbudget.config.resolve import RunConfig, refuse_unbounded
 from pytest_dgbudget.control.environment import EnvironmentClaim, variables_set
 from pytest_dgbudget.errors import DgBudgetError, SettingsError
 from pytest_dgbudget.plugin.accounting import accounting_of

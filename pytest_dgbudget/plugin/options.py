@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dgbudget.config.options import OPTIONS
+from pytest_dgbudget.config.options import OPTIONS, VARIABLES
 
 if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
@@ -55,7 +55,7 @@ class Given:
     def __init__(self, config: pytest.Config) -> None:
         """Raises pytest.UsageError for an ini value of the wrong type."""
         self._command_line = {o.name: config.getoption(o.name) for o in OPTIONS if not o.in_ini_only}
-        self._environment = dict(os.environ)
+        self._environment = {name: os.environ[name] for name in VARIABLES if name in os.environ}
         self._rootdir = config.rootpath
         self._current_dir = Path.cwd()
         try:

@@ -14,7 +14,6 @@ import pytest
 import pytest_asyncio
 
 from pytest_dgbudget.config.resolve import RunConfig
-from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.events import Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
@@ -22,7 +21,7 @@ from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.targets.emulator import EmulatorLost
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import ClosedBy
+from pytest_dgbudget.model import ApiAccess, ClosedBy
 from tests.support.comparison import KEY, billed
 from tests.support.gateway import run_config_for
 from tests.support.ledger import open_ledger, rows_of, usage

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.events import DiscrepancyFound, Event, Events, SessionOpened, SessionRefused
@@ -20,7 +19,7 @@ from pytest_dgbudget.gateway.log import log_event
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import Overrun
+from pytest_dgbudget.model import ApiAccess, Overrun
 from tests.support.gateway import run_config_for
 from tests.support.ledger import open_ledger, usage
 from tests.support.statement import Bill, Entry

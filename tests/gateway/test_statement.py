@@ -11,8 +11,8 @@ from typing import cast
 
 import pytest
 
-from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.gateway.statement import ask_for_statement
+from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.reconcile.task import ReconciliationTask
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from tests.support.comparison import KEY, TOLERANCE, billed, own, run_of

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.deepgram.management import ManagementApi
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.ledger.facts import RunFacts, SessionFacts
+from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.reconcile.polling import reconcile
 from pytest_dgbudget.reconcile.task import ReconciliationTask
 from pytest_dgbudget.rules.reconciliation import Tolerance

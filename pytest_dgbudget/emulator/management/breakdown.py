@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytest_dgbudget.emulator.management.facets import facet, select
-from pytest_dgbudget.emulator.management.period import Period, period
-from pytest_dgbudget.emulator.management.request import AuthorizedRequest
+from pytest_dgbudget.emulator.management.request import AuthorizedRequest, Period, period
 from pytest_dgbudget.emulator.project.billing import UsageRecord, round_usd
 
 _USAGE_GROUPS = ("accessor", "endpoint", "feature_set", "models", "method", "tags", "deployment")

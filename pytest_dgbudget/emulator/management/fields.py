@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_dgbudget.emulator.management.facets import DEPLOYMENT, METHOD, line_item
-from pytest_dgbudget.emulator.management.period import period
-from pytest_dgbudget.emulator.management.request import AuthorizedRequest
+from pytest_dgbudget.emulator.management.request import AuthorizedRequest, period
 from pytest_dgbudget.emulator.project.billing import UsageRecord
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pytest_dgbudget.config.resolve import RunConfig
-from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
 from pytest_dgbudget.gateway.targets.emulator import EmulatorTarget, start_emulator
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.gateway.targets.target import Target
+from pytest_dgbudget.model import ApiAccess
 
 
 async def find_target(run_config: RunConfig, api_key: str | None) -> Target:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.errors import GatewayError, SettingsError
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
@@ -17,6 +16,7 @@ from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
 from pytest_dgbudget.gateway.services.service import Service
 from pytest_dgbudget.gateway.targets.target import Addresses, TargetLost
 from pytest_dgbudget.gateway.upstream import Upstream
+from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.processes import clean_environment
 from pytest_dgbudget.protocol.codes import EMULATOR, GRANT_HEADER, SCENARIO_HEADER
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.gateway.services.service import Service
 from pytest_dgbudget.gateway.targets.target import Addresses
 from pytest_dgbudget.gateway.upstream import Upstream
+from pytest_dgbudget.model import ApiAccess
 
 
 class LiveTarget:

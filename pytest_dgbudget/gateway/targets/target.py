@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from pytest_dgbudget.deepgram.access import ApiAccess
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.gateway.services.service import Service
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream, dial
+from pytest_dgbudget.model import ApiAccess
 
 
 class TargetLost(Exception):
