@@ -18,7 +18,7 @@ __tracebackhide__ = True
 
 
 class RunHandle:
-    """A gateway to the gateway, and its supervisor where this process started it."""
+    """This process's client of the run's gateway, and its supervisor where this process started it."""
 
     def __init__(self, gateway: GatewayClient, supervisor: Supervisor | None) -> None:
         self.gateway = gateway

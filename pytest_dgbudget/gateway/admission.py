@@ -103,7 +103,7 @@ class Admission:
     def _give(self, waiter: Waiter, lease: OpenLease) -> None:
         self._queue.remove(waiter)
         self._places -= 1
-        lease.holders += 1
+        self._leases.hold(lease)
         if waiter.left:
             self.give_back(lease)
         else:

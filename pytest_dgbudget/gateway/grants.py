@@ -15,7 +15,6 @@ from pytest_dgbudget.protocol.operations import BeginAttempt
 from pytest_dgbudget.rules.attempts import AttemptFigures, attempt_figures
 from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.rules.meter import LeaseMeter
-from pytest_dgbudget.units import seconds
 
 
 class OpenLease:
@@ -108,18 +107,6 @@ class Grant:
     def used_ms(self) -> int:
         """What this attempt has used up to now."""
         return self.settled_ms + (self.lease.used_ms() if self.lease else 0)
-
-    @property
-    def sessions_opened(self) -> int:
-        """How many of this attempt's sessions opened; a dial without a 101 is none."""
-        ended = [record.handshake_ms for record in self.ended_sessions.values()]
-        return sum(handshake_ms is not None for handshake_ms in [*ended, *(s.handshake_ms for s in self.open_sessions)])
-
-    @property
-    def budget_seconds(self) -> float | None:
-        """What was left of the test's budget when this attempt began; None without one."""
-        left_ms = self.attempt.left_ms
-        return None if left_ms is None else seconds(left_ms)
 
     def figures(self) -> AttemptFigures:
         """Return what a report of the test says of this attempt."""

@@ -54,6 +54,10 @@ class Leases:
         lease.grant.session_ended(session, record)
         self._ledger_thread.enqueue(self._ledger.record_usage, record)
 
+    def hold(self, lease: OpenLease) -> None:
+        """Keep a lease open for a client that may open a session of it."""
+        lease.holders += 1
+
     def release(self, lease: OpenLease) -> None:
         """Give back one hold on a lease; the last one settles it."""
         lease.holders -= 1

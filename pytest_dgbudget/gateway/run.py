@@ -83,7 +83,7 @@ class Run:
         grant.token = self._tokens.issue(grant)
         self._hold(grant, owner)
         return GrantedAttempt(
-            id=attempt.id, number=attempt.number, budget_seconds=grant.budget_seconds, token=grant.token
+            id=attempt.id, number=attempt.number, budget_seconds=grant.figures()["budget_seconds"], token=grant.token
         )
 
     def await_owners(self) -> None:
@@ -116,7 +116,7 @@ class Run:
         grant = await self._known(attempt)
         if session is not None:
             return Usage(seconds=seconds(grant.session_used_ms(session)), sessions=1)
-        return Usage(seconds=seconds(grant.used_ms), sessions=grant.sessions_opened)
+        return Usage(seconds=seconds(grant.used_ms), sessions=grant.figures()["sessions"])
 
     async def remaining(self, attempt: str) -> float | None:
         """Return the seconds that an attempt may still use: of its lease, or before it has one."""

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from pytest_dgbudget.emulator.http import Answer, HttpServer, Refusal, Request
+from pytest_dgbudget.emulator.http import DEADLINE_SECONDS, Answer, HttpServer, Refusal, Request
 from pytest_dgbudget.emulator.server import Emulator
 from tests.support.emulator_api import Line, ask, line, request, until
 
@@ -125,8 +125,10 @@ async def test_body_without_measure_is_refused_and_the_answer_arrives(emulator: 
     "begun", [b"", b"GET / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{"]
 )
 async def test_slow_client_is_not_waited_for(begun: bytes) -> None:
+    start = time.monotonic()
     async with line_to(HttpServer(not_found, deadline=0.05), begun) as api:
         assert await api.rest() == b""
+    assert time.monotonic() - start < DEADLINE_SECONDS / 2
 
 
 async def test_deadline_is_each_requests_own() -> None:

@@ -50,7 +50,7 @@ class Bank:
 
     async def session(self, lease: OpenLease) -> MeteredSession:
         """Hold a lease and meter a session of it that fails to open as soon as it is closed."""
-        lease.holders += 1
+        self.leases.hold(lease)
         dial = await self.leases.dial(lease)
         terms = SessionTerms(id=dial, attempt="a1", service=DeepgramAgent(), tag="tag", idle_ms=None)
         session = MeteredSession(
@@ -157,7 +157,7 @@ async def test_a_lease_that_is_used_up_closes_its_sessions_and_is_one_overrun(ba
 
 async def test_a_lease_whose_client_left_before_the_dial_costs_nothing(bank: Bank) -> None:
     lease = await opened(bank, await bank.grant("test_a"))
-    lease.holders += 1
+    bank.leases.hold(lease)
     bank.leases.release(lease)
     facts = await bank.facts()
     assert [(each.how, each.ended_ms) for each in facts.leases] == [("settled", 0)]
