@@ -140,3 +140,12 @@ class ApiAccess:
     api_url: str
     project: str | None
     key: str = field(repr=False)
+
+
+# What the emulator's keys and temporary tokens look like, so that they are never taken for the vendor's.
+EMULATOR_KEY_PREFIX = "dgemu_"
+EMULATOR_TOKEN_PREFIX = "eyJraWQiOiJkZ2VtdSIs"  # base64 of {"kid":"dgemu", which is how the header of its tokens begins
+
+
+def is_emulated_key(key: str) -> bool:
+    return key.startswith((EMULATOR_KEY_PREFIX, EMULATOR_TOKEN_PREFIX))

@@ -1,7 +1,9 @@
-"""Our own folder, ``.dgbudget``, which has a .gitignore for itself."""
+"""Folders and files: our own ``.dgbudget``, network file systems, and which files may be opened."""
 
 from __future__ import annotations
 
+import errno
+import stat
 from pathlib import Path
 
 OURS = ".dgbudget"
@@ -30,3 +32,9 @@ def network_file_system(folder: Path) -> str | None:
     kinds = {Path(fields[4].replace(r"\040", " ")): fields[fields.index("-") + 1] for fields in mounts if "-" in fields}
     kind = next((kinds[place] for place in (resolved, *resolved.parents) if place in kinds), None)
     return kind if kind in _NETWORK_FILE_SYSTEMS else None
+
+
+def require_file(path: Path) -> None:
+    """Raise OSError unless this is a regular file: opening a FIFO or a device may block for ever."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))

@@ -25,7 +25,6 @@ LAYERS = {
     "units": 0,
     "paths": 0,
     "processes": 0,
-    "emulator_keys": 0,
     "config": 1,
     "rules": 1,
     "protocol": 2,

@@ -12,8 +12,8 @@ from typing import Any
 
 from pytest_dgbudget.config import parsing
 from pytest_dgbudget.config.options import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, Option, host_of
-from pytest_dgbudget.emulator_keys import is_emulated
 from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.model import is_emulated_key
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -179,7 +179,7 @@ def _key(environment: Mapping[str, str]) -> str | None:
 def _refuse_bad_key(key: str) -> None:
     if not re.fullmatch(r"[!-~]*", key):
         raise SettingsError(f"{API_KEY_VARIABLE} contains a character that no key can have; copy the key again")
-    if is_emulated(key):
+    if is_emulated_key(key):
         raise SettingsError(
             f"{API_KEY_VARIABLE} is a key of the emulator, which Deepgram would refuse: set a Deepgram key, "
             "or use --dg-target=emulator, which needs none"

@@ -1,13 +1,26 @@
-"""The vendor's Error and Warning codes, and what makes the emulator send each.
+"""The types of messages, and the vendor's Error and Warning codes, with what makes the emulator send each.
 
-Facts: the vendor's page "Errors & Warnings"; VOICE_PROMPT_ADDED: the official Python SDK 7.17.0. Where that page does
-not say what triggers a code, the trigger is the emulator's choice; docs/emulator-fidelity.md says which.
+Facts: the vendor's AsyncAPI file of 2026-07-22 for the types, its page "Errors & Warnings" for the codes, and its
+official Python SDK 7.17.0 where that is newer (VOICE_PROMPT_ADDED is from there). Where that page does not say what
+triggers a code, the trigger is the emulator's choice; docs/emulator-fidelity.md says which.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+AUDIO = "(audio)"  # stands for the type of a binary message
+CLIENT = (
+    "FunctionCallResponse", "InjectAgentMessage", "InjectUserMessage", "KeepAlive", "Settings", "UpdateListen",
+    "UpdatePrompt", "UpdateSpeak", "UpdateThink", "ForceEndTurn", "UpdateThink_Live", "__customToThinkProvider",
+)  # fmt: skip
+SERVER = (
+    "AgentAudioDone", "AgentStartedSpeaking", "AgentThinking", "ConversationText", "Error", "FunctionCallRequest",
+    "FunctionCallResponse", "History", "InjectionRefused", "LatencyReport", "ListenUpdated", "PromptUpdated",
+    "SettingsApplied", "SpeakUpdated", "ThinkUpdated", "UserStartedSpeaking", "Warning", "Welcome",
+    "FrustrationDetected", "FunctionCallCancelled", "ThinkLiveUpdated", "__customFromThinkProvider",
+)  # fmt: skip
 
 NOT_EMULATED = "NOT_EMULATED"  # a Warning code of the emulator's own
 SCRIPTED = "only in a scenario"  # failures of a provider or of the vendor: here they never occur by themselves

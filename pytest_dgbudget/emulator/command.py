@@ -7,17 +7,20 @@ import asyncio
 import contextlib
 import ipaddress
 import json
+import math
 import os
 import signal
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pytest_dgbudget.emulator.agent.limits import Limits
-from pytest_dgbudget.emulator.bill_options import add_bill_options, amount, from_bill_options
-from pytest_dgbudget.emulator.scenarios.agents import Agents, read_agents
+from pytest_dgbudget.emulator.project.billing import SETTLEMENT_LAG
+from pytest_dgbudget.emulator.project.prices import AS_OF, USD_PER_MINUTE
+from pytest_dgbudget.emulator.scenarios.library import read_agents
+from pytest_dgbudget.emulator.scenarios.scenario import Agents
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 from pytest_dgbudget.emulator.server import HOST, Emulator
 
@@ -61,9 +64,29 @@ def _parser() -> _Parser:
     )
     parser.add_argument("--scenario", metavar="FILE", help="what the agent does; FILE::NAME for one of several")
     parser.add_argument("--journal", type=Path, metavar="FILE", help="record messages in both directions as JSON Lines")
-    add_bill_options(parser)
+    _add_bill_options(parser)
     parser.add_argument("--tied", action="store_true", help="end when stdin ends")
     return parser
+
+
+def _add_bill_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--settlement-lag",
+        type=_amount,
+        default=SETTLEMENT_LAG,
+        metavar="SECONDS",
+        help="time from a session's end until it is billed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--price",
+        type=_price,
+        action="append",
+        default=[],
+        metavar="TIER=USD",
+        help=f"price of a minute, instead of the built-in one of {AS_OF}; tiers: {', '.join(USD_PER_MINUTE)}",
+    )
+    parser.add_argument("--page-base", type=int, choices=(0, 1), default=0, help="number of the first page")
+    parser.add_argument("--bare-request", action="store_true", help='answer one request without {"request": …} around')
 
 
 def _emulator(options: argparse.Namespace) -> Emulator:
@@ -75,8 +98,18 @@ def _emulator(options: argparse.Namespace) -> Emulator:
         agents=options.agents,
         scenario=options.scenario,
         journal=options.journal,
-        **from_bill_options(options),
+        **_bill_options(options),
     )
+
+
+def _bill_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return these options as keyword arguments of Emulator."""
+    return {
+        "settlement_lag": options.settlement_lag,
+        "prices": dict(options.price),
+        "page_base": options.page_base,
+        "wrapped": not options.bare_request,
+    }
 
 
 def _warn_of_others(host: str) -> None:
@@ -102,10 +135,28 @@ def _port(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    seconds = amount(text)
+    seconds = _amount(text)
     if not seconds:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return seconds
+
+
+def _amount(text: str) -> float:
+    """Return a finite number, 0 or more."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, 0 or more")
+    return number
+
+
+def _price(text: str) -> tuple[str, float]:
+    tier, _, usd = text.partition("=")
+    if tier not in USD_PER_MINUTE:
+        raise argparse.ArgumentTypeError(f"there is no tier {tier!r}: {', '.join(USD_PER_MINUTE)}")
+    return tier, _amount(usd)
 
 
 def _agents(path: str) -> Agents:

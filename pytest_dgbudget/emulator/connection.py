@@ -17,10 +17,9 @@ from pytest_dgbudget.emulator.codes import ProtocolError
 from pytest_dgbudget.emulator.faults.bill import amended
 from pytest_dgbudget.emulator.faults.injector import FaultInjector
 from pytest_dgbudget.emulator.project.billing import OpenSession
-from pytest_dgbudget.emulator.project.keys import Key
+from pytest_dgbudget.emulator.project.credentials import Key
 from pytest_dgbudget.emulator.scenarios.actions import ScriptedClose
-from pytest_dgbudget.emulator.scenarios.agents import Agents
-from pytest_dgbudget.emulator.scenarios.scenario import Scenario, Script
+from pytest_dgbudget.emulator.scenarios.scenario import Agents, Scenario, Script
 
 # The vendor documents no close code for the agent. Its speech-to-text socket closes with 1008 when the client
 # sent something unusable, and every Error of ours but the internal one means just that: the emulator's choice.

@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from pytest_dgbudget.emulator.messages import AUDIO
+from pytest_dgbudget.emulator.codes import AUDIO
 from pytest_dgbudget.model import write_instant
 
 TO_CLIENT = "server_to_client"

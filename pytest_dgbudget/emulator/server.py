@@ -30,8 +30,8 @@ from pytest_dgbudget.emulator.own_api import PREFIX, OwnApi
 from pytest_dgbudget.emulator.project.billing import SETTLEMENT_LAG, Project
 from pytest_dgbudget.emulator.project.clock import Clock
 from pytest_dgbudget.emulator.project.prices import USD_PER_MINUTE
-from pytest_dgbudget.emulator.scenarios.agents import Agents
 from pytest_dgbudget.emulator.scenarios.library import Library
+from pytest_dgbudget.emulator.scenarios.scenario import Agents
 
 HOST = "127.0.0.1"
 MAX_MESSAGE = 32 * 2**20  # bytes; the vendor documents no limit

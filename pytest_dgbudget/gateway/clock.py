@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Protocol
-
-from pytest_dgbudget.gateway.coalescing import CoalescingSelector
 
 # On macOS it is CLOCK_MONOTONIC that counts a suspend; Linux has another one for that.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -16,6 +15,9 @@ _SECONDS = partial(time.clock_gettime, _CLOCK)
 
 # The system's own timers stand still during a suspend: after it they are late by its whole length.
 _LOOK_SECONDS = 0.1
+
+# Measured on an echo with 16 messages in flight: 40 % less CPU and 40 % more messages than without; longer is slower.
+_GATHER_SECONDS = 75e-6
 
 
 def now_ms() -> int:
@@ -43,6 +45,27 @@ class Clock(Protocol):
     def gather(self) -> None:
         """Let messages gather for a moment before the next look."""
         ...
+
+
+class CoalescingSelector(selectors.DefaultSelector):
+    """Lets messages gather: each one's own wake-up, read and write cost more than it.
+
+    It waits a moment before the next look, once after each ``gather``; ``wait`` takes seconds.
+    """
+
+    def __init__(self, wait: Callable[[float], None]) -> None:
+        super().__init__()
+        self._wait = wait
+        self._gathering = False
+
+    def gather(self) -> None:
+        self._gathering = True
+
+    def select(self, timeout: float | None = None) -> Sequence[tuple[selectors.SelectorKey, int]]:  # type: ignore[override]
+        if self._gathering:
+            self._gathering = False
+            self._wait(_GATHER_SECONDS)
+        return super().select(timeout)
 
 
 class MeteringLoop(asyncio.SelectorEventLoop):

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from pytest_dgbudget.client.agent_settings import DEFAULT_SETTINGS
-from pytest_dgbudget.emulator import messages
+from pytest_dgbudget.emulator import codes
 from pytest_dgbudget.emulator.agent.conversation import _HANDLERS
 from pytest_dgbudget.emulator.server import Emulator
 from tests.support.emulator_client import ORDER, SPEECH, Client, session, speak
@@ -22,11 +22,11 @@ SCRIPTED = {"FrustrationDetected", "__customFromThinkProvider"}  # see test_scen
 
 
 def test_every_message_of_a_client_is_known_and_no_other() -> None:
-    assert _HANDLERS.keys() == CLIENT_MESSAGES == set(messages.CLIENT)
+    assert _HANDLERS.keys() == CLIENT_MESSAGES == set(codes.CLIENT)
 
 
 def test_every_message_of_the_server_can_be_named() -> None:
-    assert set(messages.SERVER) == SERVER_MESSAGES
+    assert set(codes.SERVER) == SERVER_MESSAGES
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pytest_dgbudget.gateway import coalescing
+from pytest_dgbudget.gateway import clock
 from pytest_dgbudget.gateway.clock import MeteringLoop
 from pytest_dgbudget.gateway.frames import BINARY, TEXT, frame
 from pytest_dgbudget.gateway.relay import Relay
@@ -52,7 +52,7 @@ def test_one_message_at_a_time_passes_without_a_wait(loop: MeteringLoop, waits: 
 
 def test_the_gateway_waits_once_when_several_came_together(loop: MeteringLoop, waits: list[float]) -> None:
     look_after(loop, lambda relay: relay._vendor_sent(AUDIO * 2))
-    assert waits == [coalescing._SECONDS]
+    assert waits == [clock._GATHER_SECONDS]
 
 
 def test_many_busy_sessions_wait_together(loop: MeteringLoop, waits: list[float]) -> None:
@@ -61,8 +61,8 @@ def test_many_busy_sessions_wait_together(loop: MeteringLoop, waits: list[float]
             relay._vendor_sent(AUDIO * 2)
 
     look_after(loop, fifty_times)
-    assert waits == [coalescing._SECONDS]
+    assert waits == [clock._GATHER_SECONDS]
 
 
 def test_the_wait_is_too_short_for_a_deadline_to_notice() -> None:
-    assert coalescing._SECONDS < 0.0005
+    assert clock._GATHER_SECONDS < 0.0005

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from pytest_dgbudget.emulator.agent import dialogue, providers
+from pytest_dgbudget.emulator.agent.dialogue import Turn
 from pytest_dgbudget.emulator.agent.limits import Limits, SessionTimer
 from pytest_dgbudget.emulator.agent.message_writer import FunctionCall, MessageWriter, Send
 from pytest_dgbudget.emulator.agent.settings import (
@@ -23,13 +24,11 @@ from pytest_dgbudget.emulator.agent.settings import (
     think_block,
 )
 from pytest_dgbudget.emulator.agent.speaker import Speaker
-from pytest_dgbudget.emulator.agent.turns import Turn
 from pytest_dgbudget.emulator.audio import sniff
 from pytest_dgbudget.emulator.audio.voice import USUAL_PACE, Pace
 from pytest_dgbudget.emulator.audio.voice_activity import SpeechEnded, SpeechStarted, VoiceActivityDetector
 from pytest_dgbudget.emulator.codes import NOT_EMULATED, ProtocolError
-from pytest_dgbudget.emulator.scenarios.agents import Agents
-from pytest_dgbudget.emulator.scenarios.scenario import Script
+from pytest_dgbudget.emulator.scenarios.scenario import Agents, Script
 from pytest_dgbudget.rules.audio import AudioFormat
 
 _HEARD_AT_ONCE = 64 * 1024  # bytes

@@ -1,4 +1,4 @@
-"""How the emulator answers the user: it repeats what was said and calls functions. Pure.
+"""What the user said, and how the emulator answers: it repeats what was said and calls functions. Pure.
 
 All of it is the emulator's choice: there is no model behind it, and it never pretends that there is.
 """
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_dgbudget.emulator.agent.function_endpoint import FunctionEndpoint
+from pytest_dgbudget.emulator.agent.latency import Stopwatch
+from pytest_dgbudget.emulator.audio.sound import Sound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,35 @@ class Function:
     def callable(self) -> bool:
         """Whether the emulator or the client can call it."""
         return self.endpoint is None or self.endpoint.local
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What the user said and the agent has yet to answer.
+
+    ``spoken_ms`` is set if it came as audio; then ``text`` may be None, since the emulator does not transcribe.
+    """
+
+    text: str | None = None
+    spoken_ms: int | None = None
+
+    @property
+    def transcript(self) -> str:
+        return transcript_of_speech(self.spoken_ms or 0) if self.text is None else self.text
+
+    @property
+    def reply(self) -> str:
+        return reply_to_speech(self.spoken_ms or 0) if self.text is None else reply_to_text(self.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """What the agent has yet to say; ``answers`` if it answers a turn. A ``sound`` replaces its voice."""
+
+    text: str | None
+    watch: Stopwatch
+    answers: bool
+    sound: Sound | None = None
 
 
 MADE_UP = "Let me say something of my own."  # where the vendor's model is asked to make something up

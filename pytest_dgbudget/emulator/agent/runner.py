@@ -8,10 +8,9 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from pytest_dgbudget.emulator.agent.calls import OpenCalls
+from pytest_dgbudget.emulator.agent.dialogue import Utterance
 from pytest_dgbudget.emulator.agent.latency import Stopwatch, started
-from pytest_dgbudget.emulator.agent.message_writer import FunctionCall, MessageWriter
-from pytest_dgbudget.emulator.agent.turns import Utterance
+from pytest_dgbudget.emulator.agent.message_writer import FunctionCall, MessageWriter, OpenCalls
 from pytest_dgbudget.emulator.audio.sound import Sound
 from pytest_dgbudget.emulator.scenarios.actions import run_steps
 from pytest_dgbudget.emulator.scenarios.scenario import MatchedTurn

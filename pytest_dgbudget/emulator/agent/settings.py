@@ -17,7 +17,7 @@ from pytest_dgbudget.emulator.agent.dialogue import Function
 from pytest_dgbudget.emulator.agent.function_endpoint import FunctionEndpoint
 from pytest_dgbudget.emulator.audio.voice import CODECS
 from pytest_dgbudget.emulator.codes import NOT_EMULATED, Notice, ProtocolError
-from pytest_dgbudget.emulator.scenarios.agents import Agents
+from pytest_dgbudget.emulator.scenarios.scenario import Agents
 from pytest_dgbudget.rules.audio import AudioFormat, audio_format
 
 INPUT_ENCODINGS = (

@@ -6,15 +6,13 @@ import asyncio
 import math
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 from pytest_dgbudget.emulator.agent import dialogue, function_endpoint
-from pytest_dgbudget.emulator.agent.background_tasks import BackgroundTasks
-from pytest_dgbudget.emulator.agent.calls import OpenCalls
+from pytest_dgbudget.emulator.agent.dialogue import Turn, Utterance
 from pytest_dgbudget.emulator.agent.latency import Stopwatch, started
-from pytest_dgbudget.emulator.agent.message_writer import FunctionCall, MessageWriter
+from pytest_dgbudget.emulator.agent.message_writer import FunctionCall, MessageWriter, OpenCalls
 from pytest_dgbudget.emulator.agent.runner import ScenarioRunner
-from pytest_dgbudget.emulator.agent.turns import Turn, Utterance
 from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.emulator.audio.sound import Sound
 from pytest_dgbudget.emulator.scenarios.scenario import Script
@@ -193,3 +191,34 @@ class Speaker:
             if self._playing is not mine:
                 return
             await self._writer.send(frame)
+
+
+class BackgroundTasks:
+    """``on_done`` is called when one has ended; ``raise_failure`` then raises what it raised."""
+
+    def __init__(self, on_done: Callable[[], None]) -> None:
+        self._on_done = on_done
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(lambda _: self._on_done())
+
+    def cancel(self) -> None:
+        """Stop them all and ignore their failures."""
+        for task in self._tasks:
+            task.cancel()
+            task.add_done_callback(_forget)
+        self._tasks.clear()
+
+    def raise_failure(self) -> None:
+        for task in [task for task in self._tasks if task.done()]:
+            self._tasks.remove(task)
+            task.result()
+
+
+def _forget(task: asyncio.Task[None]) -> None:
+    """Take its exception, so that asyncio does not print it."""
+    if not task.cancelled():
+        task.exception()

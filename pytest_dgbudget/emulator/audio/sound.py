@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_dgbudget.emulator.audio import voice
-from pytest_dgbudget.emulator.files import require_file
+from pytest_dgbudget.paths import require_file
 from pytest_dgbudget.rules.audio import AudioFormat
 
 LONGEST_MS = 600_000  # a session lasts 2 h at most; this bounds what one step plays

@@ -11,11 +11,11 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import Close
 from websockets.protocol import OPEN
 
+from pytest_dgbudget.emulator.codes import AUDIO
 from pytest_dgbudget.emulator.faults.grants import Grant
 from pytest_dgbudget.emulator.faults.kinds import Fault
 from pytest_dgbudget.emulator.faults.timers import FaultTimers
 from pytest_dgbudget.emulator.journal import TO_CLIENT, TO_SERVER, SessionJournal
-from pytest_dgbudget.emulator.messages import AUDIO
 
 _OURS = re.compile(r'\{"type": "([^"]*)"')  # as MessageWriter writes them
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_dgbudget.emulator.messages import AUDIO, CLIENT, SERVER
+from pytest_dgbudget.emulator.codes import AUDIO, CLIENT, SERVER
 from pytest_dgbudget.emulator.readers import read_text, read_time, shown, whole
 
 MESSAGES = (AUDIO, *CLIENT, *SERVER)

@@ -15,7 +15,7 @@ from typing import Any
 
 from pytest_dgbudget.emulator.http import Answer, Refusal, Request
 from pytest_dgbudget.emulator.management.breakdown import billing_breakdown, usage_breakdown
-from pytest_dgbudget.emulator.management.fields import billing_fields, usage_fields
+from pytest_dgbudget.emulator.management.facets import billing_fields, usage_fields
 from pytest_dgbudget.emulator.management.key_requests import create_key, delete_key, get_key, grant_token, list_keys
 from pytest_dgbudget.emulator.management.models import get_model, list_models
 from pytest_dgbudget.emulator.management.projects import get_balance, get_project, list_balances, list_projects
@@ -24,8 +24,7 @@ from pytest_dgbudget.emulator.management.request import AuthorizedRequest, Style
 from pytest_dgbudget.emulator.management.request_log import get_request, list_requests
 from pytest_dgbudget.emulator.management.routes import Routes
 from pytest_dgbudget.emulator.project.billing import Project
-from pytest_dgbudget.emulator.project.credentials import complaint, split
-from pytest_dgbudget.emulator.project.keys import Key
+from pytest_dgbudget.emulator.project.credentials import Key, complaint, split
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pytest_dgbudget.emulator.http import Refusal
 from pytest_dgbudget.emulator.management.body import Body, bad
 from pytest_dgbudget.emulator.management.request import AuthorizedRequest
 from pytest_dgbudget.emulator.project.billing import Project
-from pytest_dgbudget.emulator.project.keys import Key
+from pytest_dgbudget.emulator.project.credentials import Key
 from pytest_dgbudget.model import read_instant, write_instant
 
 LONGEST_TAG = 128  # characters (vendor's page "Tagging Your Usage Data")

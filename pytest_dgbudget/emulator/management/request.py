@@ -8,7 +8,7 @@ from datetime import date
 
 from pytest_dgbudget.emulator.management.query import Query
 from pytest_dgbudget.emulator.project.billing import Project, UsageRecord
-from pytest_dgbudget.emulator.project.keys import Key
+from pytest_dgbudget.emulator.project.credentials import Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from pytest_dgbudget.emulator.project.clock import Clock
-from pytest_dgbudget.emulator.project.credentials import Keyring
-from pytest_dgbudget.emulator.project.keys import Key
+from pytest_dgbudget.emulator.project.credentials import Key, Keyring
 from pytest_dgbudget.emulator.project.prices import STANDARD, USD_PER_MINUTE, price_table, tier
 
 CREDIT_USD = 200.0  # the vendor's free credit

@@ -1,4 +1,8 @@
-"""Authentication: the project's keys, the temporary tokens that they grant, and the message for invalid ones."""
+"""Authentication: the project's keys, what each may do, the tokens that they grant, and the message for invalid ones.
+
+Scopes and roles: the vendor's page "Working With Roles & API Scopes". It does not document the scope that an endpoint
+needs; that is inferred from the names.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,39 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from pytest_dgbudget.emulator.project.clock import Clock
-from pytest_dgbudget.emulator.project.keys import Key
-from pytest_dgbudget.emulator_keys import KEY_PREFIX, TOKEN_PREFIX, is_emulated
+from pytest_dgbudget.model import EMULATOR_KEY_PREFIX, EMULATOR_TOKEN_PREFIX, is_emulated_key
+
+_MEMBER = ("project:read", "project:write", "keys:read", "keys:write", "usage:read", "usage:write")
+_ADMIN = (*_MEMBER, "billing:read")
+# Members, invites and other owners, which admins and owners may manage, are not emulated.
+ROLES: dict[str, tuple[str, ...]] = {
+    "member": _MEMBER,
+    "admin": _ADMIN,
+    "owner": (*_ADMIN, "project:write:settings", "project:write:destroy", "billing:write"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """``id`` is called accessor in the vendor's usage pages; ``expires`` is None for never."""
+
+    id: str
+    secret: str = field(repr=False)
+    comment: str
+    scopes: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    created: datetime
+    expires: datetime | None = None
+
+    def may(self, scope: str) -> bool:
+        return scope in self.scopes or any(scope in ROLES.get(role, ()) for role in self.scopes)
+
+    @property
+    def member_or_higher(self) -> bool:
+        return all(self.may(scope) for scope in _MEMBER)
+
+    def expired(self, now: datetime) -> bool:
+        return self.expires is not None and self.expires <= now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +74,7 @@ class Keyring:
     ) -> Key:
         key = Key(
             id=str(uuid4()),
-            secret=KEY_PREFIX + secrets.token_hex(20),
+            secret=EMULATOR_KEY_PREFIX + secrets.token_hex(20),
             comment=comment,
             scopes=tuple(scopes),
             tags=tuple(tags),
@@ -104,7 +139,7 @@ def complaint(keys: Iterable[str]) -> str:
     message = "Invalid credentials."
     if not keys:
         message += " Send Authorization: Token KEY, with the emulator's api_key."
-    if any(not is_emulated(key) for key in keys):
+    if any(not is_emulated_key(key) for key in keys):
         message += " This is pytest-dgbudget's emulator: it takes only its own api_key, not one of Deepgram's."
     return message
 
@@ -118,7 +153,7 @@ def _web_token(issued: datetime, expires: datetime) -> str:
     parts = ({"kid": "dgemu", "alg": "HS256", "typ": "JWT"}, claims)
     encoded = [_encoded(json.dumps(part, separators=(",", ":")).encode()) for part in parts]
     token = ".".join([*encoded, _encoded(secrets.token_bytes(32))])
-    assert token.startswith(TOKEN_PREFIX)
+    assert token.startswith(EMULATOR_TOKEN_PREFIX)
     return token
 
 

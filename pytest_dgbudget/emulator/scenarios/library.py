@@ -1,14 +1,15 @@
-"""Scenario files on disk: found by ``FILE`` or ``FILE::NAME``, read again when they have changed."""
+"""Scenario files, found by ``FILE`` or ``FILE::NAME`` and read again when they have changed; files of agents."""
 
 from __future__ import annotations
 
+import json
+import uuid
 from pathlib import Path
 
 from pytest_dgbudget.emulator.audio.sound import read_wav
-from pytest_dgbudget.emulator.files import require_file
-from pytest_dgbudget.emulator.scenarios.agents import read_agents
-from pytest_dgbudget.emulator.scenarios.scenario import Scenario
+from pytest_dgbudget.emulator.scenarios.scenario import Agents, Scenario
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario, parse
+from pytest_dgbudget.paths import require_file
 
 
 class Library:
@@ -54,3 +55,15 @@ def _read(path: Path) -> tuple[Scenario, ...]:
         read_sound=lambda name: read_wav(path.parent / name),
         read_agents=lambda name: read_agents(path.parent / name),
     )
+
+
+def read_agents(path: Path) -> Agents:
+    """Return the agents of a file; raises ValueError with the reason."""
+    try:
+        require_file(path)
+        agents = json.loads(path.read_bytes())
+        if not isinstance(agents, dict) or not all(isinstance(agent, dict) for agent in agents.values()):
+            raise ValueError("it is not a JSON object of objects")
+        return {str(uuid.UUID(agent_id)): agent for agent_id, agent in agents.items()}
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"can't read reusable agents from {path}: {error}") from None

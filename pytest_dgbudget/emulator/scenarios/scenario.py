@@ -13,7 +13,8 @@ from typing import Any
 from pytest_dgbudget.emulator.audio.sound import Sound
 from pytest_dgbudget.emulator.codes import Notice
 from pytest_dgbudget.emulator.faults.kinds import Fault
-from pytest_dgbudget.emulator.scenarios.agents import Agents
+
+Agents = Mapping[str, Mapping[str, Any]]  # by their id, as UUIDs are written; each as `agent` in Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,7 @@ from pytest_dgbudget.emulator.audio.sound import LONGEST_MS, Sound, Tone
 from pytest_dgbudget.emulator.codes import Notice
 from pytest_dgbudget.emulator.faults.kinds import BadFault, Fault, nearest, read_fault
 from pytest_dgbudget.emulator.readers import read_text, read_time, whole
-from pytest_dgbudget.emulator.scenarios.agents import Agents
-from pytest_dgbudget.emulator.scenarios.scenario import Scenario, ScriptedCall, ScriptedTurn, Step
+from pytest_dgbudget.emulator.scenarios.scenario import Agents, Scenario, ScriptedCall, ScriptedTurn, Step
 from pytest_dgbudget.emulator.scenarios.source import BadSource, Place, line_of, read_source
 
 T = TypeVar("T")
