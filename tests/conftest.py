@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.project import Project
 from tests.support.variables import NO_VENDOR, is_scrubbed
 from tests.support.vendor import Vendor
 
 collect_ignore_glob = ["projects/*"]  # they run in pytests of their own, see ``Project.use``
+
+settings.register_profile("quick", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=400)
+settings.load_profile("quick")  # unless --hypothesis-profile says otherwise
 
 
 def pytest_configure() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.errors import SettingsError
@@ -77,7 +77,6 @@ def test_what_would_round_to_nothing_or_overflow_is_refused(text: str, reason: s
         parse_time(text)
 
 
-@settings(deadline=None)
 @given(st.text("0123456789.hms -+e", max_size=8) | st.text(max_size=8))
 def test_every_text_is_a_time_or_a_settings_error(text: str) -> None:
     try:
@@ -88,19 +87,16 @@ def test_every_text_is_a_time_or_a_settings_error(text: str) -> None:
     assert text.strip("0123456789.hms") == ""
 
 
-@settings(deadline=None)
 @given(st.integers(0, 999))
 def test_under_a_second_what_is_printed_is_exact(milliseconds: int) -> None:
     assert parse_time(format_time(milliseconds)) == milliseconds
 
 
-@settings(deadline=None)
 @given(st.integers(1000, 200_000) | st.integers(1000, TEN_YEARS_MS - 10))
 def test_what_is_printed_can_be_read_back_to_within_10_ms(milliseconds: int) -> None:
     assert abs(parse_time(format_time(milliseconds)) - milliseconds) <= 10
 
 
-@settings(deadline=None)
 @given(st.integers(1, TEN_YEARS_MS // 1000))
 def test_whole_seconds_are_printed_exactly(whole_seconds: int) -> None:
     assert parse_time(format_time(whole_seconds * 1000)) == whole_seconds * 1000

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.client.turns import end_of_turn, reply_of
@@ -79,7 +79,6 @@ ANY = st.lists(st.sampled_from([HI, OTHER, HELLO, THINKING, DONE, CALL, UNKNOWN]
 ANY_WITHOUT_ECHO = st.lists(st.sampled_from([OTHER, HELLO, DONE, CALL]), max_size=4)
 
 
-@settings(deadline=None)
 @given(ANY, ANY_WITHOUT_ECHO)
 def test_later_messages_do_not_change_a_complete_turn(before: list[Message], later: list[Message]) -> None:
     messages = [*before, HELLO, DONE]

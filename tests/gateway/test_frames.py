@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.frames import Close as LibraryClose
 from websockets.frames import Frame, Opcode
@@ -94,7 +94,6 @@ def passes_while_holding(reading: Reading) -> bytes:
 # Against the library
 
 
-@settings(deadline=None)
 @given(streams(), CUTS, st.booleans())
 def test_it_finds_what_the_library_finds_however_the_stream_is_cut(
     stream: Stream, cuts: list[int], small: bool
@@ -113,7 +112,6 @@ def test_it_finds_what_the_library_finds_however_the_stream_is_cut(
     assert (reader.frames.close, reader.frames.too_big, reader.kept) == (by_library.close, False, 0)
 
 
-@settings(deadline=None)
 @given(streams(), CUTS)
 def test_while_holding_what_replaces_a_text_goes_out_in_its_place(stream: Stream, cuts: list[int]) -> None:
     by_library = read_by_library(stream)
@@ -220,7 +218,6 @@ def test_a_long_audio_frame_passes_as_it_comes_and_a_short_one_whole(size: int) 
     assert first + reader.feed(sent[-1:]) == sent
 
 
-@settings(deadline=None)
 @given(st.sampled_from([CLOSE, PING]), st.integers(126, 1000), st.booleans(), CUTS)
 def test_a_control_frame_that_is_too_long_passes_for_the_other_side_to_refuse(
     opcode: int, size: int, masked: bool, cuts: list[int]
@@ -298,7 +295,6 @@ def spoilt_streams(draw: st.DrawFn) -> bytes:
 GARBAGE = LAWLESS | st.lists(st.binary() | almost_frames() | spoilt_streams() | LAWLESS, max_size=8).map(b"".join)
 
 
-@settings(deadline=None, max_examples=300)
 @given(GARBAGE, CUTS, st.booleans(), st.booleans())
 def test_what_it_makes_of_garbage_does_not_depend_on_the_cuts(
     garbage: bytes, cuts: list[int], small: bool, holding: bool
@@ -309,7 +305,6 @@ def test_what_it_makes_of_garbage_does_not_depend_on_the_cuts(
     assert in_pieces.made_of_it == whole.made_of_it
 
 
-@settings(deadline=None, max_examples=300)
 @example(b"\x01~\x00\x95".ljust(4 + 149, b"\0") + b"\x01~\x00\x95".ljust(141, b"\0"), [], False)
 @given(GARBAGE, CUTS, st.booleans())
 def test_no_garbage_makes_it_keep_more_than_its_bounds(garbage: bytes, cuts: list[int], holding: bool) -> None:
@@ -405,14 +400,12 @@ def allocated(feed: Callable[[bytes], bytes], data: bytes) -> int:
 # Building
 
 
-@settings(deadline=None)
 @given(st.sampled_from([Opcode.TEXT, Opcode.BINARY]), PAYLOADS, st.booleans())
 def test_the_library_reads_what_we_build(opcode: Opcode, payload: bytes, masked: bool) -> None:
     built = frame(opcode, payload, mask=masked)
     assert list(library_frames(built, masked=masked)) == [(Frame(opcode, payload), len(built))]
 
 
-@settings(deadline=None)
 @given(st.integers(3000, 4999), st.text(max_size=60) | st.integers(100, 130).map("x".__mul__), st.booleans())
 def test_a_reason_is_cut_to_what_a_close_may_hold(code: int, reason: str, masked: bool) -> None:
     ((built, _),) = library_frames(close_frame(Close(code, reason), mask=masked), masked=masked)

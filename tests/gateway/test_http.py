@@ -7,7 +7,7 @@ from uuid import UUID
 
 import h11
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.gateway.http import LONGEST_HEAD, MOST_LINES, BadRequest, Request, RequestReader, refusal, response
@@ -32,7 +32,6 @@ def parsed(data: bytes) -> tuple[h11.Response, bytes]:
     return answer, body
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(HEAD)), st.integers(0, len(HEAD)))
 def test_a_head_is_read_however_it_is_cut(one: int, other: int) -> None:
     reader = RequestReader()
@@ -52,7 +51,6 @@ def test_what_follows_the_head_is_kept() -> None:
     assert request.rest == b"\x81\x05early"
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.lists(st.binary(min_size=1) | st.sampled_from([b"GET / HTTP/1.1\r\n", b"\r\n", b"A: b\r\n"]), max_size=8))
 def test_garbage_is_a_bad_request_and_nothing_worse(pieces: list[bytes]) -> None:
     reader = RequestReader()

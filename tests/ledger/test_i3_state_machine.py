@@ -500,4 +500,4 @@ class SharedLedger(RuleBasedStateMachine):
 
 
 TestI3SharedLedger = SharedLedger.TestCase
-TestI3SharedLedger.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestI3SharedLedger.settings = settings(stateful_step_count=40)

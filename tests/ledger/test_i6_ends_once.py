@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.errors import LedgerError
@@ -30,7 +30,6 @@ def left_ledger() -> Iterator[tuple[Ledger, Path]]:
         ledger.close()
 
 
-@settings(deadline=None, max_examples=40)
 @given(st.lists(st.sampled_from(["settle", "sweep"]), min_size=1, max_size=5), st.integers(0, 2 * ALLOWANCE_MS))
 def test_i6_whoever_ends_a_lease_first_has_ended_it(endings: list[str], used_ms: int) -> None:
     with left_ledger() as (ledger, path):
@@ -48,7 +47,6 @@ def test_i6_whoever_ends_a_lease_first_has_ended_it(endings: list[str], used_ms:
         assert [(each.how, each.ended_ms) for each in ledger.facts().leases] == [first]
 
 
-@settings(deadline=None, max_examples=60)
 @given(SESSIONS)
 def test_i7_unknown_is_never_zero_in_a_lease_that_was_left(sessions: list[int | str | None]) -> None:
     with left_ledger() as (ledger, path):

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.ledger.facts import RunFacts
@@ -26,7 +26,6 @@ def same(shown: float | None, known_ms: int | None) -> bool:
     return shown is None if known_ms is None else shown == seconds(known_ms)
 
 
-@settings(deadline=None)
 @given(runs())
 def test_i7_unknown_is_never_zero_in_usage_json(facts: RunFacts) -> None:
     document = json.loads(json.dumps(usage_document(facts), allow_nan=False))
@@ -47,7 +46,6 @@ def test_i7_unknown_is_never_zero_in_usage_json(facts: RunFacts) -> None:
     assert same(document["run"]["budget_seconds"], facts.invocations[-1].budget_ms)
 
 
-@settings(deadline=None)
 @given(runs())
 def test_i7_no_cost_is_shown_while_no_price_is_known(facts: RunFacts) -> None:
     document = usage_document(facts)
@@ -55,7 +53,6 @@ def test_i7_no_cost_is_shown_while_no_price_is_known(facts: RunFacts) -> None:
     assert set(costs) == {None}
 
 
-@settings(deadline=None)
 @given(runs())
 def test_i7_a_run_of_which_somebody_never_said_that_it_finished_is_not_within(facts: RunFacts) -> None:
     figures = usage_document(facts)["run"]
@@ -66,7 +63,6 @@ def test_i7_a_run_of_which_somebody_never_said_that_it_finished_is_not_within(fa
         assert figures["finished_at"] is None
 
 
-@settings(deadline=None)
 @given(st.integers(1, 100_000), MAYBE_MS, MAYBE_MS)
 def test_i7_a_lease_of_which_nothing_is_known_is_charged_in_full(
     allowance_ms: int, ended_ms: int | None, stated_ms: int | None
@@ -87,7 +83,6 @@ def test_i7_what_is_charged_and_was_not_seen_is_at_risk(how: str | None) -> None
 SESSIONS = st.lists(st.tuples(MAYBE_MS, MAYBE_MS), min_size=1, max_size=4)
 
 
-@settings(deadline=None)
 @given(SESSIONS, st.sampled_from([None, "settled", "orphaned"]))
 def test_i7_a_lease_is_charged_less_only_when_each_of_its_sessions_is_known(
     known: list[tuple[int | None, int | None]], how: str | None
@@ -115,7 +110,6 @@ LINES = st.lists(
 TOTALS = st.builds(Total, verdict=st.just("off"), own=MAYBE_MS, vendor=MAYBE_MS)
 
 
-@settings(deadline=None)
 @given(LINES, TOTALS, TOTALS)
 def test_i7_unknown_is_never_zero_in_a_reconciliation(lines: list[Line], hours: Total, dollars: Total) -> None:
     shown = reconciled(lines=tuple(lines), hours=hours, dollars=dollars)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import rich.console  # all of rich, or pytest's in-process runs leave it in halves
 import rich.table  # noqa: F401
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -44,7 +44,6 @@ def test_an_overrun_says_how() -> None:
     assert table(attempts=(attempt(refused=1),))[1].rstrip().endswith("overrun, refused")
 
 
-@settings(deadline=None, max_examples=40)
 @given(runs(), st.integers(60, 200))
 def test_it_fits_its_width(facts: RunFacts, width: int) -> None:
     shown = terminal.table_of_tests(usage_document(facts), width=width, color=False)
@@ -103,7 +102,6 @@ def test_the_runs_line(fields: dict[str, Any], line: str) -> None:
     assert run_line(document(**fields)) == line
 
 
-@settings(deadline=None, max_examples=50)
 @given(runs())
 def test_any_run_has_its_line(facts: RunFacts) -> None:
     made = usage_document(facts)

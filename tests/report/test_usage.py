@@ -53,7 +53,6 @@ def test_the_schema_is_one() -> None:
     assert SCHEMA == "dgbudget.usage/1"
 
 
-@settings(deadline=None, max_examples=150)
 @given(runs())
 def test_any_run_makes_a_document_that_keeps_to_the_schema_and_adds_up(facts: RunFacts) -> None:
     made = json.loads(json.dumps(usage_document(facts), allow_nan=False))
@@ -268,7 +267,7 @@ def test_a_folder_that_cannot_be_made_is_an_os_error(tmp_path: Path) -> None:
         write_usage(document(), tmp_path / "file" / "folder")
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.text(max_size=20))
 def test_a_node_id_may_be_any_text(nodeid: str) -> None:
     made = document(attempts=(attempt(nodeid=nodeid),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.rules.audio import AudioFormat, audio_format
@@ -30,7 +30,6 @@ def test_no_bytes_play_for_no_time(encoding: str) -> None:
     assert AudioFormat(encoding, 16000).milliseconds(0) == 0
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["linear16", "linear32", "mulaw", "alaw"]), RATES, st.integers(0, 10_000_000))
 def test_time_grows_with_the_bytes_and_is_a_millisecond_off_at_most(encoding: str, rate: int, size: int) -> None:
     format_ = AudioFormat(encoding, rate)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.model import Overrun, ScopeName
@@ -50,7 +50,6 @@ def is_spent(scope: Scope) -> bool:
     return scope.allowed_ms == 0 or scope.allowed_ms - scope.settled_ms < min(1000, scope.allowed_ms)
 
 
-@settings(deadline=None)
 @given(st.lists(SCOPES, min_size=1, max_size=4))
 def test_a_grant_never_exceeds_any_budget(scopes: list[Scope]) -> None:
     decision = decide(scopes)
@@ -59,7 +58,6 @@ def test_a_grant_never_exceeds_any_budget(scopes: list[Scope]) -> None:
             assert scope.settled_ms + scope.leased_ms + decision.allowance_ms <= scope.allowed_ms
 
 
-@settings(deadline=None)
 @given(st.lists(SCOPES, max_size=4))
 def test_refused_exactly_when_a_budget_is_spent_however_much_is_leased(scopes: list[Scope]) -> None:
     decision = decide(scopes)
@@ -67,7 +65,6 @@ def test_refused_exactly_when_a_budget_is_spent_however_much_is_leased(scopes: l
     assert decision == Refused(spent[0]) if spent else not isinstance(decision, Refused)
 
 
-@settings(deadline=None)
 @given(st.lists(UNSPENT_SCOPES, min_size=1, max_size=4))
 def test_waits_exactly_while_others_hold_what_is_wanted(scopes: list[Scope]) -> None:
     wanted = scopes[0].left_ms
@@ -75,7 +72,6 @@ def test_waits_exactly_while_others_hold_what_is_wanted(scopes: list[Scope]) -> 
     assert isinstance(decide(scopes), Wait) == held_by_others
 
 
-@settings(deadline=None)
 @given(st.lists(IDLE_SCOPES, min_size=1, max_size=4))
 def test_alone_it_gets_what_is_left_of_the_narrowest(scopes: list[Scope]) -> None:
     decision = decide(scopes)
@@ -88,7 +84,6 @@ def test_without_any_budget_it_is_the_vendors_longest_session() -> None:
     assert LONGEST_SESSION_MS == 2 * 60 * 60 * 1000
 
 
-@settings(deadline=None)
 @given(allowed_ms=st.integers(1, 5000), overshoot_ms=st.integers(1, 5000), leased_ms=AMOUNTS_MS)
 def test_an_overshoot_is_paid_off_before_anything_is_leased(allowed_ms: int, overshoot_ms: int, leased_ms: int) -> None:
     scope = Scope(name="run", allowed_ms=allowed_ms, settled_ms=allowed_ms + overshoot_ms, leased_ms=leased_ms)
@@ -114,7 +109,6 @@ OVERRUNS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(OVERRUNS)
 def test_an_overrun_fits_a_close_frame_and_says_which_how_much_and_what_to_do(overrun: Overrun) -> None:
     said = describe(overrun)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.rules.reconciliation import (
@@ -35,7 +35,6 @@ TERMS = st.builds(
 OWN = own_sessions(IDS, FIGURES, 5)
 
 
-@settings(deadline=None, max_examples=200)
 @given(OWN, ROWS, TERMS)
 def test_i7_unknown_is_never_zero_in_a_line(sessions: list[OwnSession], rows: list[VendorRow], terms: Terms) -> None:
     for line in match(sessions, rows, terms):
@@ -48,7 +47,6 @@ def test_i7_unknown_is_never_zero_in_a_line(sessions: list[OwnSession], rows: li
         assert (line.delta_ms is None) == (None in (line.own_ms, line.vendor_ms))
 
 
-@settings(deadline=None, max_examples=200)
 @given(OWN, ROWS, TERMS)
 def test_i7_what_nobody_saw_end_or_has_no_id_agrees_with_nothing(
     sessions: list[OwnSession], rows: list[VendorRow], terms: Terms
@@ -60,7 +58,6 @@ def test_i7_what_nobody_saw_end_or_has_no_id_agrees_with_nothing(
     assert not unknown or judge_lines(lines) != "reconciled"
 
 
-@settings(deadline=None)
 @given(AMOUNTS, AMOUNTS, AMOUNTS, st.booleans())
 def test_i7_a_total_of_which_a_part_is_unknown_is_never_reconciled(
     own: int, vendor: int, allowed: int, may_grow: bool
@@ -68,7 +65,6 @@ def test_i7_a_total_of_which_a_part_is_unknown_is_never_reconciled(
     assert judge_total(own, vendor, allowed, all_known=False, may_grow=may_grow) != "reconciled"
 
 
-@settings(deadline=None)
 @given(st.lists(FIGURES))
 def test_i7_a_sum_of_which_a_part_is_unknown_is_unknown(figures: list[int | None]) -> None:
     known = [figure for figure in figures if figure is not None]

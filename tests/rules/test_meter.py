@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.rules.meter import LeaseMeter, close_margin_ms
@@ -26,7 +26,6 @@ def metered(allowance_ms: int, spans: list[tuple[int, int]]) -> LeaseMeter:
     return meter
 
 
-@settings(deadline=None)
 @given(st.lists(SPANS_MS, max_size=8))
 def test_used_is_the_sum_of_every_sessions_duration(spans: list[tuple[int, int]]) -> None:
     meter = metered(10_000_000, spans)
@@ -34,7 +33,6 @@ def test_used_is_the_sum_of_every_sessions_duration(spans: list[tuple[int, int]]
     assert meter.open_sessions == 0
 
 
-@settings(deadline=None)
 @given(st.integers(1, 5), st.integers(0, 100_000))
 def test_while_sessions_are_open_each_adds_a_second_per_second(sessions: int, passed_ms: int) -> None:
     meter = LeaseMeter(allowance_ms=10_000_000)
@@ -54,7 +52,6 @@ def test_a_session_uses_its_rate_for_each_millisecond(rates: list[int], passed_m
     assert meter.used_at(START_MS + 2 * passed_ms) == meter.used_ms == sum(rates) * passed_ms
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10_000_000), st.lists(SPANS_MS, max_size=4), st.integers(1, 6))
 def test_deadline_and_abort_are_where_the_open_sessions_reach_them_and_never_later(
     allowance_ms: int, spans: list[tuple[int, int]], sessions: int
@@ -91,7 +88,6 @@ def test_a_lease_that_is_used_up_already_is_due_at_once() -> None:
     assert meter.abort_ms() <= START_MS
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000_000))
 def test_the_close_margin_is_a_tenth_and_at_most_a_quarter_of_a_second(allowance_ms: int) -> None:
     margin_ms = close_margin_ms(allowance_ms)
@@ -99,7 +95,6 @@ def test_the_close_margin_is_a_tenth_and_at_most_a_quarter_of_a_second(allowance
     assert margin_ms <= allowance_ms / 10 < margin_ms + 1 or margin_ms == 250
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-100_000, 100_000).map(lambda ms: START_MS + ms), min_size=1, max_size=10))
 def test_a_clock_that_goes_backwards_takes_nothing_back(instants: list[int]) -> None:
     meter = LeaseMeter(allowance_ms=10_000_000)

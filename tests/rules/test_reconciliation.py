@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.rules.reconciliation import (
@@ -46,14 +46,12 @@ def kinds(lines: tuple[Line, ...]) -> list[str]:
 # Properties -----------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(OWN, ROWS, TERMS_GIVEN)
 def test_every_session_is_in_exactly_one_line(own: list[OwnSession], rows: list[VendorRow], terms: Terms) -> None:
     placed = [session_id for line in match(own, rows, terms) for session_id in line.sessions]
     assert sorted(placed) == sorted(each.id for each in own)
 
 
-@settings(deadline=None)
 @given(OWN, ROWS, TERMS_GIVEN)
 def test_every_row_that_is_ours_or_under_our_tag_is_in_exactly_one_line_and_no_other_is(
     own: list[OwnSession], rows: list[VendorRow], terms: Terms
@@ -65,7 +63,6 @@ def test_every_row_that_is_ours_or_under_our_tag_is_in_exactly_one_line_and_no_o
     assert set(with_an_id) == ours | {each.request_id for each in rows if each.tagged}
 
 
-@settings(deadline=None)
 @given(OWN, ROWS, TERMS_GIVEN, st.randoms())
 def test_order_does_not_matter(own: list[OwnSession], rows: list[VendorRow], terms: Terms, random: Random) -> None:
     lines = match(own, rows, terms)
@@ -78,7 +75,6 @@ def test_order_does_not_matter(own: list[OwnSession], rows: list[VendorRow], ter
     }
 
 
-@settings(deadline=None)
 @given(OWN, ROWS, TERMS_GIVEN, st.integers(1, 5), st.integers(0, 3))
 def test_neither_do_pages_that_overlap(
     own: list[OwnSession], rows: list[VendorRow], terms: Terms, page_size: int, overlap: int
@@ -88,7 +84,6 @@ def test_neither_do_pages_that_overlap(
     assert match(own, [each for page in pages for each in page], terms) == match(own, rows, terms)
 
 
-@settings(deadline=None)
 @given(OWN, ROWS, TERMS_GIVEN)
 def test_unknown_is_never_zero(own: list[OwnSession], rows: list[VendorRow], terms: Terms) -> None:
     by_id = {each.id: each for each in own}
@@ -100,7 +95,6 @@ def test_unknown_is_never_zero(own: list[OwnSession], rows: list[VendorRow], ter
             assert line.micro_usd is None
 
 
-@settings(deadline=None)
 @given(OWN, ROWS, TERMS_GIVEN)
 def test_only_what_agrees_is_reconciled(own: list[OwnSession], rows: list[VendorRow], terms: Terms) -> None:
     lines = match(own, rows, terms)
@@ -112,7 +106,6 @@ def test_only_what_agrees_is_reconciled(own: list[OwnSession], rows: list[Vendor
             assert abs(line.delta_ms) <= terms.tolerance.allowed_ms(line.own_ms)
 
 
-@settings(deadline=None)
 @given(OWN, ROWS, TERMS_GIVEN)
 def test_where_nobody_could_ask_nothing_is_missing(own: list[OwnSession], rows: list[VendorRow], terms: Terms) -> None:
     assert "missing-at-vendor" not in kinds(match(own, rows, terms.unasked()))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.rules.reconciliation import AGREEING, OwnSession, Terms, VendorRow, Verdict
@@ -51,7 +51,6 @@ def dollars(sessions: list[OwnSession], read: StatementSnapshot, terms: Terms = 
 # Properties -----------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(OWN, SNAPSHOTS)
 def test_reconciled_is_only_what_was_read_whole_and_agrees_in_every_part(
     sessions: list[OwnSession], read: StatementSnapshot
@@ -64,7 +63,6 @@ def test_reconciled_is_only_what_was_read_whole_and_agrees_in_every_part(
         assert {result.hours.verdict, result.dollars.verdict} <= {"reconciled", "off"}
 
 
-@settings(deadline=None)
 @given(OWN, SNAPSHOTS)
 def test_what_disagrees_anywhere_is_the_verdict_of_the_run(sessions: list[OwnSession], read: StatementSnapshot) -> None:
     result = judge(sessions, read, TERMS)
@@ -74,7 +72,6 @@ def test_what_disagrees_anywhere_is_the_verdict_of_the_run(sessions: list[OwnSes
     assert (result.verdict == "discrepancy") == wrong
 
 
-@settings(deadline=None)
 @given(OWN, SNAPSHOTS)
 def test_a_verdict_that_is_not_reconciled_is_never_without_a_reason(
     sessions: list[OwnSession], read: StatementSnapshot
@@ -84,7 +81,6 @@ def test_a_verdict_that_is_not_reconciled_is_never_without_a_reason(
     assert result.verdict in {"reconciled", "discrepancy"} or result.reasons
 
 
-@settings(deadline=None)
 @given(OWN, SNAPSHOTS)
 def test_only_sessions_that_nobody_saw_end_are_stated(sessions: list[OwnSession], read: StatementSnapshot) -> None:
     stated = judge(sessions, read, TERMS).stated_ms

@@ -100,5 +100,5 @@ class SharedRun(RuleBasedStateMachine):
         return [own, run]
 
 
-SharedRun.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
+SharedRun.TestCase.settings = settings(stateful_step_count=40)
 TestSharedRun = SharedRun.TestCase

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.rules.vendor_messages import with_tag
@@ -22,7 +22,6 @@ def objects(draw: st.DrawFn, keys: st.SearchStrategy[str] = KEYS) -> str:
     return f"{draw(BLANKS)}{{{inside or draw(BLANKS)}}}{draw(BLANKS)}"
 
 
-@settings(deadline=None)
 @given(objects(), TAGS)
 def test_the_tag_is_appended_and_every_value_stays(text: str, tag: str) -> None:
     before, after = json.loads(text), json.loads(with_tag(text, tag))
@@ -32,7 +31,6 @@ def test_the_tag_is_appended_and_every_value_stays(text: str, tag: str) -> None:
     assert [key for key in after if key != "tags"] == [key for key in before if key != "tags"]
 
 
-@settings(deadline=None)
 @given(st.lists(members(), max_size=2), st.lists(members(OTHER_KEYS), max_size=2), BLANKS, st.data(), TAGS)
 def test_every_byte_outside_the_tags_stays_and_of_two_the_last_counts(
     before: list[str], after: list[str], blanks: str, data: st.DataObject, tag: str
@@ -46,7 +44,6 @@ def test_every_byte_outside_the_tags_stays_and_of_two_the_last_counts(
     assert json.loads(result[len(head) : len(result) - len(tail)]) == [*json.loads(tags), tag]
 
 
-@settings(deadline=None)
 @given(objects(OTHER_KEYS), TAGS)
 def test_without_tags_the_text_only_grows(text: str, tag: str) -> None:
     result = with_tag(text, tag)
@@ -54,7 +51,6 @@ def test_without_tags_the_text_only_grows(text: str, tag: str) -> None:
     assert result.replace(f"{added}, ", "", 1) == text or result.replace(added, "", 1) == text
 
 
-@settings(deadline=None)
 @given(st.text(max_size=30) | json_texts(VALUES.filter(lambda value: not isinstance(value, dict))), TAGS)
 def test_what_is_no_object_stays_as_it_is(text: str, tag: str) -> None:
     assume(not text.strip().startswith("{"))

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.rules.vendor_messages import (
@@ -32,7 +32,6 @@ def parse_plain(data: dict[str, Any]) -> Message:
     return parse(json.dumps(data))
 
 
-@settings(deadline=None)
 @given(st.text() | st.binary() | json_texts() | json_texts().map(str.encode))
 def test_anything_is_a_message_or_a_value_error(text: str | bytes) -> None:
     try:
@@ -52,14 +51,12 @@ def test_what_is_no_object_with_a_type_is_a_value_error(text: str | bytes) -> No
         parse(text)
 
 
-@settings(deadline=None)
 @given(st.text().filter(lambda kind: kind not in TYPED), st.dictionaries(st.text(max_size=5), VALUES, max_size=3))
 def test_an_unknown_type_comes_as_it_is(kind: str, fields: dict[str, Any]) -> None:
     data = {**fields, "type": kind}
     assert parse_plain(data) == Message(type=kind, data=data)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(TYPED), st.dictionaries(st.sampled_from(FIELDS), VALUES))
 def test_a_known_type_comes_typed_only_with_the_types_it_is_documented_to_have(
     kind: str, fields: dict[str, Any]

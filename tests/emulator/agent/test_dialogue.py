@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.emulator.agent.dialogue import Function, arguments_for, function_for
@@ -87,7 +87,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(KEYS, JSON, max_size=3), st.text())
 def test_any_schema_and_any_text_give_json(parameters: dict[str, Any], text: str) -> None:
     function = Function(name="f", parameters=parameters)

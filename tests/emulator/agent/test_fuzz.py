@@ -9,7 +9,7 @@ import re
 from collections.abc import Coroutine
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.emulator.agent.conversation import _HANDLERS, Conversation
@@ -84,7 +84,6 @@ async def converse(messages: list[str | bytes]) -> list[Any]:
     return sent
 
 
-@settings(deadline=None)
 @given(st.booleans(), st.lists(MESSAGES, max_size=8))
 def test_any_message_is_answered_or_refused(started: bool, messages: list[str | bytes]) -> None:
     first: list[str | bytes] = [json.dumps(SETTINGS)] if started else []

@@ -6,7 +6,7 @@ import io
 import wave
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.emulator.audio import voice
@@ -66,7 +66,6 @@ def test_g711_survives_a_round_trip(encode: voice.Encode, encoding: str) -> None
         assert again == sample
 
 
-@settings(deadline=None)
 @given(st.integers(-32768, 32767))
 def test_g711_is_close(sample: int) -> None:
     for encode, encoding in ((voice._to_mulaw, "mulaw"), (voice._to_alaw, "alaw")):
