@@ -13,8 +13,6 @@ from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.variables import clean_environment
 from tests.support.vendor import KEY, Vendor
 
-ONE_RUN = pytest.mark.xdist_group("tests of one failing run")  # under xdist it is made once
-
 
 @pytest.mark.parametrize("target", ["live", "emulator"])
 def test_the_environment_is_the_tests_own_while_it_runs_and_put_back_afterwards(
@@ -83,7 +81,6 @@ def after_a_failing_run(
 Finished = tuple[Result, dict[str, bytes]]
 
 
-@ONE_RUN
 def test_the_run_for_the_key_failed_as_it_should(after_a_failing_run: Finished) -> None:
     result, _ = after_a_failing_run
     assert result.status == 1, result.output
@@ -91,13 +88,11 @@ def test_the_run_for_the_key_failed_as_it_should(after_a_failing_run: Finished) 
     assert "environ" in result.output, "the locals are shown"
 
 
-@ONE_RUN
 def test_the_key_is_not_in_the_output(after_a_failing_run: Finished) -> None:
     result, _ = after_a_failing_run
     assert KEY not in result.output
 
 
-@ONE_RUN
 @pytest.mark.parametrize("what", ["cmdline", "environ", "log"])
 def test_the_key_is_not_in_what_the_system_shows_of_the_gateway(after_a_failing_run: Finished, what: str) -> None:
     _, files = after_a_failing_run
@@ -105,14 +100,12 @@ def test_the_key_is_not_in_what_the_system_shows_of_the_gateway(after_a_failing_
     assert what != "environ" or b"PATH=" in files[what]
 
 
-@ONE_RUN
 def test_nothing_of_ours_is_in_the_gateways_environment(after_a_failing_run: Finished) -> None:
     _, files = after_a_failing_run
     names = {pair.partition(b"=")[0] for pair in files["environ"].split(b"\0")}
     assert not {name for name in names if name.startswith((b"DEEPGRAM_", b"DG_", b"DGBUDGET_"))}
 
 
-@ONE_RUN
 def test_the_key_is_in_no_file_of_the_run(after_a_failing_run: Finished) -> None:
     result, _ = after_a_failing_run
     files = [path for path in result.path.rglob("*") if path.is_file()]

@@ -13,7 +13,6 @@ from tests.support.rules_project import RulesProject, rules_in
 from tests.support.vendor import Vendor
 
 RULES = "faults/test_rules.py"
-ONE_RUN = pytest.mark.xdist_group("tests of one run of the faults")  # under xdist it is made once
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +20,6 @@ def rules_project(tmp_path_factory: pytest.TempPathFactory) -> RulesProject:
     return RulesProject(tmp_path_factory.mktemp("faults"), [RULES], "-n2", "--dg-reconcile-timeout=5s", env={})
 
 
-@ONE_RUN
 @pytest.mark.parametrize("rule", [rule for rule in rules_in(RULES) if not rule.endswith("_at_the_budget")])
 def test_rule(rules_project: RulesProject, rule: str) -> None:
     rules_project.check(rule)
@@ -47,7 +45,6 @@ ENDS: dict[str, list[tuple[str, int | None, bool]]] = {
 }
 
 
-@ONE_RUN
 def test_the_report_says_who_closed_and_whether_the_vendor_agreed(rules_project: RulesProject) -> None:
     found = {
         name: [(each["closed_by"], each["close_code"], each["confirmed"]) for each in rules_project.sessions(name)]
@@ -56,7 +53,6 @@ def test_the_report_says_who_closed_and_whether_the_vendor_agreed(rules_project:
     assert found == {name: ENDS.get(name, [_IN_ORDER]) for name in rules_project.ran}
 
 
-@ONE_RUN
 def test_a_cut_charges_no_more_than_the_budget_and_overruns(rules_project: RulesProject) -> None:
     tests = [test for test in rules_project.usage["tests"] if test["nodeid"].endswith("_at_the_budget")]
     assert [(test["outcome"], test["verdict"]) for test in tests] == [("xfailed", "overrun")] * 2
@@ -64,7 +60,6 @@ def test_a_cut_charges_no_more_than_the_budget_and_overruns(rules_project: Rules
     assert [test["used_seconds"] for test in tests if not 1 < test["used_seconds"] <= 2 + overshoot] == []
 
 
-@ONE_RUN
 def test_what_was_metered_agrees_with_the_bill_all_the_same(rules_project: RulesProject) -> None:
     assert rules_project.usage["reconciliation"]["verdict"] == "reconciled", rules_project.output
 

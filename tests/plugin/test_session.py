@@ -13,8 +13,6 @@ from tests.support.vendor import KEY
 
 CONFTEST, RULES, SLOW_RULES = "session/conftest.py", "session/test_rules.py", "session/test_slow_rules.py"
 
-pytestmark = pytest.mark.xdist_group("tests of one run of the rules")
-
 
 @pytest.fixture(scope="module")
 def scripted() -> Iterator[ScriptedVendor]:
