@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,14 @@ settings.register_profile("thorough", deadline=None, max_examples=400)
 settings.load_profile("quick")  # unless --hypothesis-profile says otherwise
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     # Where a machine forbids it, each of the suite's thousands of processes would compile everything anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if version("pytest-asyncio") < "1":  # it leaves an event loop open, which is collected in some later test
+        config.addinivalue_line(
+            "filterwarnings", r"ignore:unclosed <socket\.socket fd=\d+, family=.*AF_UNIX:ResourceWarning"
+        )
+        config.addinivalue_line("filterwarnings", r"ignore:unclosed event loop:ResourceWarning")
 
 
 @pytest.fixture(scope="session")
