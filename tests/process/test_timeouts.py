@@ -25,7 +25,13 @@ def test_a_signal_of_pytest_timeout_is_an_ordinary_failure(project: Project, ven
     "stops",
     [
         ("--timeout=5", "--timeout-method=thread"),
-        slow(("-o", "faulthandler_timeout=5", "-o", "faulthandler_exit_on_timeout=true")),
+        pytest.param(
+            ("-o", "faulthandler_timeout=5", "-o", "faulthandler_exit_on_timeout=true"),
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(pytest.version_tuple < (8, 4), reason="faulthandler_exit_on_timeout: pytest 8.4"),
+            ],
+        ),
     ],
     ids=["pytest-timeout", "faulthandler"],
 )
