@@ -7,6 +7,7 @@ ahead of those that wait for a lease, since nobody would gain if it waited for t
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from pytest_dgbudget.errors import LedgerError
@@ -27,6 +28,11 @@ class Waiter:
         self.answer: asyncio.Future[OpenLease] = asyncio.get_running_loop().create_future()
 
     @property
+    def is_over(self) -> bool:
+        """True when nobody may be admitted for it any more."""
+        return self.left or self.grant.spent.done()
+
+    @property
     def waited_ms(self) -> int:
         return now_ms() - self.since_ms if self.had_to_wait else 0
 
@@ -45,16 +51,20 @@ class Admission:
     async def admit(self, waiter: Waiter, gone: asyncio.Future[None]) -> OpenLease | None:
         """Wait for a place and a lease, and hold both; None when the client left or the test ended meanwhile.
 
-        Raises BudgetRefused or LedgerError.
+        Raises BudgetRefused, at once for a test that was cut, or LedgerError.
         """
-        self._queue.append(waiter)
-        self._changed.set()
-        ends: list[asyncio.Future[Any]] = [waiter.answer, gone, waiter.grant.ended]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        if waiter.answer.done():
-            return waiter.answer.result()
-        waiter.left = True
-        self._changed.set()
+        spent = waiter.grant.spent
+        if not spent.done():
+            self._queue.append(waiter)
+            self._changed.set()
+            ends: list[asyncio.Future[Any]] = [waiter.answer, gone, waiter.grant.ended, spent]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if waiter.answer.done():
+                return waiter.answer.result()
+            waiter.left = True
+            self._changed.set()
+        if spent.done():
+            raise BudgetRefused(replace(spent.result(), kind="refused"))
         return None
 
     def give_back(self, lease: OpenLease) -> None:
@@ -75,7 +85,7 @@ class Admission:
 
     async def _admit_next(self) -> bool:
         """Answer the next waiter; False when none can be answered now."""
-        self._queue = [waiter for waiter in self._queue if not waiter.left]
+        self._queue = [waiter for waiter in self._queue if not waiter.is_over]
         waiter = next((w for w in self._queue if w.grant.lease is not None), None) or next(iter(self._queue), None)
         if waiter is None:
             return False
@@ -84,10 +94,10 @@ class Admission:
             return False
         try:
             self._ledger_thread.check()
-            lease = waiter.grant.lease or await self._leases.open(waiter.grant)
+            lease = await self._lease_for(waiter.grant)
         except (BudgetRefused, LedgerError) as error:
             self._queue.remove(waiter)
-            if not waiter.left:
+            if not waiter.is_over:
                 waiter.answer.set_exception(error)
             return True
         if lease is None:
@@ -95,6 +105,14 @@ class Admission:
             return False
         self._give(waiter, lease)
         return True
+
+    async def _lease_for(self, grant: Grant) -> OpenLease | None:
+        """Return a lease that lasts for one session more; None when the grant must wait."""
+        if grant.lease is None:
+            return await self._leases.open(grant)
+        if not grant.lease.has_room():
+            raise BudgetRefused(grant.lease.overrun("refused"))
+        return grant.lease
 
     def _mark_waiting(self) -> None:
         for waiter in self._queue:
@@ -104,7 +122,7 @@ class Admission:
         self._queue.remove(waiter)
         self._places -= 1
         self._leases.hold(lease)
-        if waiter.left:
+        if waiter.is_over:
             self.give_back(lease)
         else:
             waiter.answer.set_result(lease)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 from pytest_dgbudget.gateway.clock import Clock, Timer
 from pytest_dgbudget.gateway.events import Events, SessionsCut
@@ -32,14 +33,15 @@ class OpenLease:
         self.meter = LeaseMeter(allowance_ms=lease.allowance_ms)
         self.sessions: list[MeteredSession] = []
         self.holders = 0
-        self._was_cut = False
         self._timers: list[Timer] = []
 
     def opened(self, session: MeteredSession) -> None:
-        """Count a session from its dial on."""
+        """Count a session from its dial on; one that comes after the cut is closed before it is dialled."""
         self.sessions.append(session)
         self.meter.opened(session.dialled_ms, session.rate)
         self._set_timers()
+        if self.grant.spent.done():
+            self._close_all()
 
     def closed(self, session: MeteredSession, at_ms: int) -> None:
         """Count a session no longer: its socket is closed."""
@@ -50,6 +52,20 @@ class OpenLease:
     def used_ms(self) -> int:
         """What this lease has used up to now."""
         return self.meter.used_at(self._clock.now_ms())
+
+    def has_room(self) -> bool:
+        """True unless one client more would have all sessions cut at once."""
+        return self.meter.lasts_ms(self._clock.now_ms(), self.holders + 1) > 0
+
+    def overrun(self, kind: Literal["cut", "refused"]) -> Overrun:
+        """Return what a session of this lease is cut or refused for."""
+        before_ms = self.lease.allowed_ms - self.lease.allowance_ms
+        return Overrun(
+            kind=kind,
+            scope=self.lease.scope,
+            used_ms=before_ms + self.used_ms(),
+            allowed_ms=self.lease.allowed_ms,
+        )
 
     def _set_timers(self) -> None:
         for timer in self._timers:
@@ -62,28 +78,19 @@ class OpenLease:
             ]
 
     def _close_all(self) -> None:
-        overrun = self._overrun()
+        overrun = self.overrun("cut")
         closed_by: ClosedBy = "run-budget" if self.lease.scope == "run" else "test-budget"
         to_client = Close(BUDGET_USED_UP, describe(overrun))
         cut = [session.close(closed_by, to_client) for session in list(self.sessions)]
         # Sessions that were ending already, only not yet closed, are no overrun.
-        if any(cut) and not self._was_cut:
-            self._was_cut = True
+        if any(cut) and not self.grant.spent.done():
+            self.grant.spent.set_result(overrun)
             self.grant.overruns.append(overrun)
             self._events.emit(SessionsCut(attempt=self.grant.attempt.id, overrun=overrun))
 
     def _abort_all(self) -> None:
         for session in list(self.sessions):
             session.abort()
-
-    def _overrun(self) -> Overrun:
-        before_ms = self.lease.allowed_ms - self.lease.allowance_ms
-        return Overrun(
-            kind="cut",
-            scope=self.lease.scope,
-            used_ms=before_ms + self.used_ms(),
-            allowed_ms=self.lease.allowed_ms,
-        )
 
 
 class Grant:
@@ -95,6 +102,8 @@ class Grant:
         self.token = ""
         self.lease: OpenLease | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # The overrun for which sessions of this test were cut: nothing is dialled for it any more.
+        self.spent: asyncio.Future[Overrun] = asyncio.get_running_loop().create_future()
         self.settled_ms = 0
         # What was charged in full because the gateway before this one died; such a test opens nothing more.
         self.lost_ms: int | None = None
@@ -150,6 +159,9 @@ def restored(known: KnownAttempt, asked: BeginAttempt) -> Grant:
     grant.lost_ms = known.orphaned_ms
     grant.ended_sessions = {session.id: session for session in known.sessions}
     grant.overruns = list(known.overruns)
+    cut = next((overrun for overrun in grant.overruns if overrun.kind == "cut"), None)
+    if cut is not None:
+        grant.spent.set_result(cut)
     return grant
 
 

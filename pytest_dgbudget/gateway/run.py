@@ -121,6 +121,8 @@ class Run:
     async def remaining(self, attempt: str) -> float | None:
         """Return the seconds that an attempt may still use: of its lease, or before it has one."""
         grant = await self._known(attempt)
+        if grant.spent.done():
+            return 0.0
         if grant.lease is not None:
             return seconds(max(0, grant.lease.lease.allowance_ms - grant.lease.used_ms()))
         scopes = await self._ledger_thread.call(self._ledger.scopes, grant.attempt)

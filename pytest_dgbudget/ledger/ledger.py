@@ -16,7 +16,7 @@ from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.facts import KnownAttempt, RunFacts
 from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.sums import Sum, Sums
-from pytest_dgbudget.model import Attempt, Invocation, Lease, Outcome, Overrun, ScopeName, UsageRecord, utc_now
+from pytest_dgbudget.model import Attempt, Invocation, Lease, Outcome, Overrun, ScopeName, UsageRecord, utc_now, was_cut
 from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide
 
 
@@ -26,7 +26,7 @@ class Ledger:
     def __init__(self, connection: Connection, invocation: Invocation) -> None:
         self._db = connection
         self._invocation = invocation
-        self._run = {"run": invocation.run}
+        self._run = {"run": invocation.run, "budget_ms": invocation.budget_ms}
         self._reader = LedgerReader(connection)
         self._sums = Sums(connection.rows, connection.version)
 
@@ -56,7 +56,9 @@ class Ledger:
         test = {"invocation": self._invocation.id, "nodeid": nodeid, "worker": worker}
         with self.together():
             number = self._db.rows(sql.NEXT_ATTEMPT, test)[0]["number"]
-            left_ms = None if budget_ms is None else max(0, budget_ms - self._sums.of(sql.TEST_SUMS, test).settled_ms)
+            left_ms = None
+            if budget_ms is not None:
+                left_ms = max(0, _scope("test", budget_ms, self._sums.of(sql.TEST_SUMS, test)).left_ms)
             attempt = Attempt(
                 id=token_hex(8), nodeid=nodeid, worker=worker, number=number, budget_ms=budget_ms, left_ms=left_ms
             )
@@ -111,6 +113,8 @@ class Ledger:
         """Record how a session ended, once."""
         truths = {"confirmed": int(record.confirmed), "tagged": int(record.tagged)}
         self._insert(sql.INSERT_USAGE, {**asdict(record), "id": token_hex(8), **truths})
+        if was_cut(record.closed_by):
+            self._sums.forget()
 
     def settle(self, lease: Lease, ms: int) -> None:
         """End a lease with what was metered; what it didn't use is free again."""
@@ -253,7 +257,13 @@ class Ledger:
 
 
 def _scope(name: ScopeName, allowed_ms: int, sum_: Sum) -> Scope:
-    return Scope(name=name, allowed_ms=allowed_ms, settled_ms=sum_.settled_ms, leased_ms=sum_.leased_ms)
+    return Scope(
+        name=name,
+        allowed_ms=allowed_ms,
+        settled_ms=sum_.settled_ms,
+        leased_ms=sum_.leased_ms,
+        was_cut=sum_.cuts > 0,
+    )
 
 
 def _lost_session(dial: Mapping[str, Any]) -> dict[str, Any]:

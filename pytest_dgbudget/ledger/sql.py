@@ -63,12 +63,20 @@ UPGRADES = {1: ("ALTER TABLE usage ADD COLUMN tagged INTEGER", _RECONCILIATION, 
 
 _STATED_MS = "(SELECT stated.ms FROM stated WHERE stated.lease = lease.id ORDER BY stated.seq DESC LIMIT 1)"
 
+_CUT = """EXISTS (SELECT 1 FROM dial JOIN usage ON usage.dial = dial.id
+    WHERE dial.lease = lease.id AND usage.closed_by = lease.scope || '-budget')"""
+
 # How much of a scope is settled and leased. COALESCE: a sum over nothing is zero, not unknown.
 _SUMS = f"""SELECT COALESCE(SUM(COALESCE({_STATED_MS}, lease_end.ms)), 0) AS settled_ms,
-                  COALESCE(SUM(CASE WHEN lease_end.lease IS NULL THEN lease.ms ELSE 0 END), 0) AS leased_ms
-           FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id"""
-RUN_SUMS = f"{_SUMS} WHERE lease.run = :run"
-TEST_SUMS = f"""{_SUMS} JOIN attempt ON attempt.id = lease.attempt
+                  COALESCE(SUM(CASE WHEN lease_end.lease IS NULL THEN lease.ms ELSE 0 END), 0) AS leased_ms,
+                  COALESCE(SUM(CASE WHEN {{counts}} AND {_CUT} THEN 1 ELSE 0 END), 0) AS cuts
+           FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id
+           JOIN attempt ON attempt.id = lease.attempt"""
+# A run may be given more by a later invocation: what cut a session of an earlier one is not its budget.
+_OF_THIS_BUDGET = """lease.scope = 'run' AND :budget_ms <= (
+    SELECT invocation.budget_ms FROM invocation WHERE invocation.id = attempt.invocation)"""
+RUN_SUMS = f"{_SUMS.format(counts=_OF_THIS_BUDGET)} WHERE lease.run = :run"
+TEST_SUMS = f"""{_SUMS.format(counts="lease.scope = 'test'")}
     WHERE attempt.invocation = :invocation AND attempt.nodeid = :nodeid AND attempt.worker = :worker"""
 
 FIND_RUN = "SELECT target FROM run WHERE id = :run"

@@ -9,13 +9,18 @@ from typing import Any
 from pytest_dgbudget.ledger.connection import Rows
 from pytest_dgbudget.model import Lease
 
+# What distinguishes one scope from another: the values that its statement takes.
+ScopeValues = Mapping[str, str | int | None]
+Key = tuple[str | int | None, ...]
+
 
 @dataclass(slots=True)
 class Sum:
-    """Milliseconds of one scope."""
+    """Milliseconds of one scope, and how many of its leases were cut for its sake."""
 
     settled_ms: int
     leased_ms: int
+    cuts: int
 
 
 class Sums:
@@ -28,10 +33,10 @@ class Sums:
         self._rows = rows
         self._read_version = version
         self._version: int | None = None
-        self._known: dict[tuple[str, ...], Sum] = {}
-        self._of_lease: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self._known: dict[Key, Sum] = {}
+        self._of_lease: dict[str, tuple[Key, Key]] = {}
 
-    def of(self, statement: str, scope: Mapping[str, str]) -> Sum:
+    def of(self, statement: str, scope: ScopeValues) -> Sum:
         """Return the sums of a scope; ``statement`` adds them up for the values of ``scope``."""
         self._forget_what_is_old()
         key = tuple(scope.values())
@@ -39,7 +44,7 @@ class Sums:
             self._known[key] = Sum(**self._rows(statement, scope)[0])
         return self._known[key]
 
-    def leased(self, lease: Lease, run: Mapping[str, str], test: Mapping[str, str]) -> None:
+    def leased(self, lease: Lease, run: ScopeValues, test: ScopeValues) -> None:
         """A lease was taken."""
         self._of_lease[lease.id] = tuple(run.values()), tuple(test.values())
         for sum_ in self._sums_of(lease):

@@ -18,16 +18,24 @@ LONGEST_SESSION_MS = 2 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """One budget and what has become of it, in milliseconds."""
+    """One budget and what has become of it, in milliseconds.
+
+    ``was_cut``: it has cut a session, and nothing is left of it. What a cut leaves over is its margins.
+    """
 
     name: ScopeName
     allowed_ms: int
     settled_ms: int
     leased_ms: int
+    was_cut: bool = False
 
     @property
     def left_ms(self) -> int:
         """What is not settled. What is leased still counts as left: it may come back."""
+        return min(0, self._unsettled_ms) if self.was_cut else self._unsettled_ms
+
+    @property
+    def _unsettled_ms(self) -> int:
         return self.allowed_ms - self.settled_ms
 
 

@@ -44,6 +44,10 @@ class LeaseMeter:
         """The instant to abort what is still open: a tenth of the margin before the end of the allowance."""
         return self._end_ms() - close_margin_ms(self.allowance_ms) // 10
 
+    def lasts_ms(self, now_ms: int, sessions: int) -> int:
+        """How long it is until the Close when so many sessions are open from now on; 0 or less: it is due."""
+        return (self.allowance_ms - self.used_at(now_ms)) // sessions - close_margin_ms(self.allowance_ms)
+
     def _advance(self, now_ms: int) -> None:
         self.used_ms = self.used_at(now_ms)
         self._since_ms = max(self._since_ms, now_ms)

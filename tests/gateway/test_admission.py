@@ -165,6 +165,35 @@ async def test_a_lease_that_comes_when_its_client_has_gone_is_given_back(open_qu
         assert ends_of_leases(queue.folder) == ["settled", None]
 
 
+async def test_after_the_cut_of_a_test_those_of_it_that_wait_are_refused_and_nobody_queues_for_it(
+    open_queue: OpenQueue,
+) -> None:
+    async with open_queue(places=1) as queue:
+        grant = await queue.grant("a")
+        lease = await queue.connect(grant).admitted()
+        waits = queue.connect(grant)
+        await queue.settled()
+        grant.spent.set_result(lease.overrun("cut"))
+        with pytest.raises(BudgetRefused) as refused:
+            await waits.task
+        assert (refused.value.overrun.kind, refused.value.overrun.scope) == ("refused", "test")
+        with pytest.raises(BudgetRefused):
+            await queue.connect(grant).task
+        queue.admission.give_back(lease)
+        await queue.connect(await queue.grant("b")).admitted()
+
+
+async def test_a_client_that_would_have_all_sessions_of_its_test_cut_is_refused(open_queue: OpenQueue) -> None:
+    """Its share would be its close margin: 3 s among 12 are 250 ms."""
+    async with open_queue(places=99) as queue:
+        grant = await queue.grant("a", budget_ms=3000)
+        for _ in range(11):
+            await queue.connect(grant).admitted()
+        with pytest.raises(BudgetRefused):
+            await queue.connect(grant).task
+        await queue.connect(await queue.grant("b")).admitted()
+
+
 async def test_a_ledger_that_has_failed_admits_nobody(open_queue: OpenQueue) -> None:
     def breaks() -> None:
         raise LedgerError("broken")

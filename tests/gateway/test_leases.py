@@ -17,6 +17,7 @@ from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
 from pytest_dgbudget.gateway.sessions import Cut, MeteredSession, SessionTerms
+from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import UsageRecord
@@ -153,6 +154,35 @@ async def test_a_lease_that_is_used_up_closes_its_sessions_and_is_one_overrun(ba
         with pytest.raises(Cut, match="test-budget"):
             await session.dial(asyncio.get_running_loop().create_future())
     assert grant.lease is None
+
+
+async def test_a_session_that_comes_after_the_cut_is_never_dialled(bank: Bank) -> None:
+    lease = await opened(bank, await bank.grant("test_a"))
+    first = await bank.session(lease)
+    bank.clock.advance(TEST_MS - 250)
+    late = await bank.session(lease)
+    dialling: asyncio.Future[Upstream] = asyncio.get_running_loop().create_future()
+    with pytest.raises(Cut, match="test-budget"):
+        await late.dial(dialling)
+    assert dialling.cancelled()
+    await end(first)
+
+
+async def test_a_cut_spends_what_is_left_of_the_tests_budget_for_its_later_attempts_too(bank: Bank) -> None:
+    """Twenty sessions at once leave twenty times the margin of one."""
+    grant = await bank.grant("test_a")
+    lease = await opened(bank, grant)
+    sessions = [await bank.session(lease) for _ in range(20)]
+    bank.clock.advance(TEST_MS // 20 - 250)
+    for session in sessions:
+        await end(session)
+    assert TEST_MS - grant.settled_ms > 1000, "enough for a session"
+    rerun = await bank.grant("test_a")
+    assert rerun.attempt.left_ms == 0
+    for attempt in (grant, rerun):
+        with pytest.raises(BudgetRefused):
+            await bank.leases.open(attempt)
+    await opened(bank, await bank.grant("test_b"))
 
 
 async def test_a_lease_whose_client_left_before_the_dial_costs_nothing(bank: Bank) -> None:

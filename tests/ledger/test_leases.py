@@ -49,6 +49,33 @@ def test_who_overdrew_has_nothing_left_and_not_less(ledger: Ledger) -> None:
     assert isinstance(ledger.lease(rerun), Refused)
 
 
+def test_a_cut_spends_the_budget_that_made_it_and_no_other(ledger: Ledger) -> None:
+    attempt = ledger.begin_attempt("t", "", 10_000)
+    lease = leased(ledger, attempt)
+    ledger.record_usage(usage(ledger.record_dial(lease), 5000, closed_by="test-budget"))
+    ledger.settle(lease, 5000)
+    assert isinstance(ledger.lease(attempt), Refused)
+    rerun = ledger.begin_attempt("t", "", 10_000)
+    assert rerun.left_ms == 0
+    assert isinstance(ledger.lease(rerun), Refused)
+    assert leased(ledger, ledger.begin_attempt("other", "", 10_000)).allowance_ms == 10_000
+
+
+def test_a_cut_by_the_run_spends_it_until_a_later_invocation_gives_it_more(open_again: OpenLedger) -> None:
+    ledger = open_again(budget_ms=15_000)
+    lease = leased(ledger, ledger.begin_attempt("a", "", 60_000))
+    assert lease.scope == "run"
+    ledger.record_usage(usage(ledger.record_dial(lease), 10_000, closed_by="run-budget"))
+    ledger.settle(lease, 10_000)
+    refused = ledger.lease(ledger.begin_attempt("b", "", 60_000))
+    assert isinstance(refused, Refused)
+    assert refused.scope.name == "run"
+    same = open_again(id="same", budget_ms=15_000)
+    assert isinstance(same.lease(same.begin_attempt("a", "", 60_000)), Refused)
+    more = open_again(id="more", budget_ms=20_000)
+    assert leased(more, more.begin_attempt("a", "", 60_000)).allowance_ms == 10_000
+
+
 def test_when_nobody_else_holds_any_the_rest_of_the_run_is_taken(open_again: OpenLedger) -> None:
     ledger = open_again(budget_ms=15_000)
     attempt = ledger.begin_attempt("a", "", 10_000)

@@ -75,3 +75,17 @@ def test_i3_many_sessions_of_one_test_stay_within_its_allowance_together(project
     assert run["used_seconds"] <= 10
     assert run["overshoot_seconds"] == 0
     assert {session["closed_by"] for session in result.usage["sessions"]} == {"test-budget"}
+
+
+def test_i3_clients_that_connect_again_after_the_cut_are_refused_without_a_dial(
+    project: Project, vendor: Vendor
+) -> None:
+    project.use("deadlines/test_reconnects.py")
+    result = project.run("--dg-budget=10m", env=vendor.environ)
+    assert result.status == 1, result.output
+    (test,) = result.usage["tests"]
+    assert (test["cut"], test["verdict"]) == (True, "overrun")
+    assert test["used_seconds"] <= 1
+    assert vendor.total_seconds <= 1
+    assert len(vendor.connections) <= 15, "places"
+    assert {session["closed_by"] for session in result.usage["sessions"]} == {"test-budget"}
