@@ -9,7 +9,7 @@ from typing import ParamSpec
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.gateway.events import DiscrepancyFound, Events
+from pytest_dgbudget.gateway.events import DiscrepancyFound, Events, Remarks
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.statement import ask_for_statement
@@ -56,6 +56,7 @@ class Closing:
         self._notices = notices
         self._target = target
         self._events = events
+        self._remarks = Remarks(events)
         self._given_up = asyncio.Event()
         self._reconciling: asyncio.Task[FinishedRun] | None = None
 
@@ -146,11 +147,8 @@ class Closing:
 
     async def _report(self, facts: RunFacts, *, reconciling: bool) -> FinishedRun:
         """Write the report; on a thread, for a long one would keep the heartbeats from the owners."""
-        return await asyncio.to_thread(
-            write_report,
-            facts,
-            self._run_config.report_dir,
-            self._invocation,
-            self._notices,
-            reconciling=reconciling,
-        )
+        return await asyncio.to_thread(self._write, facts, reconciling=reconciling)
+
+    def _write(self, facts: RunFacts, *, reconciling: bool) -> FinishedRun:
+        notices = [*self._notices, *self._remarks.sentences()]
+        return write_report(facts, self._run_config.report_dir, self._invocation, notices, reconciling=reconciling)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pytest_dgbudget.model import Overrun, UsageRecord
+from pytest_dgbudget.units import format_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,14 @@ class SessionWarned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSkipped:
+    """A client's message before the end of its Settings was too long to read: it passed without the run's tag."""
+
+    session: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionsCut:
     """A budget is used up: every open session of an attempt gets its Close."""
 
@@ -78,6 +87,13 @@ class LeaseSettled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayStalled:
+    """The gateway, or the whole machine, stood still: what was due meanwhile is done now."""
+
+    stalled_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiscrepancyFound:
     """The vendor's statement has something else than we metered; None is unknown.
 
@@ -96,9 +112,11 @@ Event = (
     | SessionOpened
     | SessionWelcomed
     | SessionWarned
+    | MessageSkipped
     | SessionsCut
     | SessionEnded
     | LeaseSettled
+    | GatewayStalled
     | DiscrepancyFound
 )
 
@@ -115,3 +133,37 @@ class Events:
     def emit(self, event: Event) -> None:
         for subscriber in self._subscribers:
             subscriber(event)
+
+
+class Remarks:
+    """What a user should know of how a run went, beside its figures: a sentence for each kind, however often it was."""
+
+    def __init__(self, events: Events) -> None:
+        self._open: set[str] = set()
+        self._untagged: set[str] = set()
+        self._stalled_ms: list[int] = []
+        events.subscribe(self._note)
+
+    def sentences(self) -> list[str]:
+        sentences = []
+        if self._untagged:
+            sentences.append(
+                f"in {len(self._untagged)} sessions Settings, or a message before them, were too long to be read: they "
+                "passed as they were, so what lacks the run's tag is found in the statement by request id alone"
+            )
+        if self._stalled_ms:
+            sentences.append(
+                "the gateway or the machine stood still while sessions were open, at the longest for "
+                f"{format_time(max(self._stalled_ms))}: what was due then was cut late, and all of it is charged"
+            )
+        return sentences
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, SessionDialled):
+            self._open.add(event.session)
+        elif isinstance(event, SessionEnded):
+            self._open.discard(event.session)
+        elif isinstance(event, MessageSkipped):
+            self._untagged.add(event.session)
+        elif isinstance(event, GatewayStalled) and self._open:
+            self._stalled_ms.append(event.stalled_ms)

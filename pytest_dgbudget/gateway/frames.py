@@ -40,15 +40,23 @@ class FrameReader:
 
     ``on_text`` gets each text message that is short enough to read. While ``holding``, text messages are kept back
     until they are whole and ``on_text`` returns the frames to send in their place; one that is longer than
-    ``hold_up_to`` makes it ``too_big``, and nothing passes any more.
+    ``hold_up_to`` bytes passes as it comes, unread, and ``skipped`` is called with the bytes that were too many.
     ``close`` is the peer's Close once it came; it is never passed on, and nothing after it is.
 
     Whatever comes, it keeps no more than one text that may be read, one frame that passes whole, and a header; and
     each byte is copied a few times at most, however small the pieces are.
     """
 
-    def __init__(self, on_text: Callable[[bytes], bytes], *, holding: bool, hold_up_to: int = _READ_UP_TO) -> None:
+    def __init__(
+        self,
+        on_text: Callable[[bytes], bytes],
+        *,
+        holding: bool,
+        hold_up_to: int = _READ_UP_TO,
+        skipped: Callable[[int], None] = lambda size: None,
+    ) -> None:
         self._on_text = on_text
+        self._skipped = skipped
         self._hold_up_to = hold_up_to
         # The beginning of a frame, and how many bytes of it are worth a look.
         self._rest = bytearray()
@@ -58,7 +66,6 @@ class FrameReader:
         self._message: bytearray | None = None
         self._in_text = False
         self.holding = holding
-        self.too_big = False
         self.binary_bytes = 0
         self.binary_frames = 0
         self.close: Close | None = None
@@ -69,7 +76,7 @@ class FrameReader:
         return self._passing > 0
 
     def feed(self, data: bytes) -> bytes:
-        if self.close is not None or self.too_big:
+        if self.close is not None:
             return b""
         if self._rest:
             if len(self._rest) + len(data) < self._whole_at:
@@ -113,11 +120,11 @@ class FrameReader:
             if opcode == TEXT:
                 # Against the protocol, one may begin inside another, of which nothing is kept then.
                 self._message = None
-            held = self.holding and self._is_text(opcode)
+            held = self.holding and (opcode == TEXT or (opcode == CONTINUATION and self._message is not None))
             if end - start > self._longest(opcode):
                 if held:
-                    self.too_big = True
-                    break
+                    passed += (data[begin:at], self._hold_no_more(end - start))
+                    begin = at
                 self._start_long_frame(data[at], end - start)
                 at = self._pass(start, len(data))
             elif end > len(data):
@@ -133,7 +140,7 @@ class FrameReader:
                 at = end
             at = self._end_of_audio(data, at)
         passed.append(data[begin:at])
-        if self.close is None and not self.too_big:
+        if self.close is None:
             self._rest += data[at:]
             self._whole_at = end - at if payload is not None else 0
         return b"".join(passed)
@@ -150,6 +157,12 @@ class FrameReader:
         if opcode == CONTINUATION and self._message is not None:
             return (self._hold_up_to if self.holding else _READ_UP_TO) - len(self._message)
         return _WHOLE_UP_TO
+
+    def _hold_no_more(self, more: int) -> bytes:
+        """Return what was held of a text of which ``more`` bytes are too many; the rest passes as it comes."""
+        beginning = bytes(self._message or b"")
+        self._skipped(len(beginning) + more)
+        return frame(TEXT, beginning, mask=True, final=False) if self._message is not None else b""
 
     def _start_long_frame(self, first: int, length: int) -> None:
         """Pass a frame on as it comes; a text is not read then."""
@@ -222,9 +235,9 @@ def _read_close(payload: bytes) -> Close:
     return Close(int.from_bytes(payload[:2], "big"), payload[2:].decode("utf-8", "replace"))
 
 
-def frame(opcode: int, payload: bytes, *, mask: bool) -> bytes:
-    """Build one final frame; ``mask`` as every client must."""
-    length = len(payload)
+def frame(opcode: int, payload: bytes, *, mask: bool, final: bool = True) -> bytes:
+    """Build one frame; ``mask`` as every client must."""
+    length, first = len(payload), (_FINAL if final else 0) | opcode
     if length < 126:
         size = bytes([length])
     elif length < 0x10000:
@@ -232,9 +245,9 @@ def frame(opcode: int, payload: bytes, *, mask: bool) -> bytes:
     else:
         size = b"\x7f" + length.to_bytes(8, "big")
     if not mask:
-        return bytes([0x80 | opcode]) + size + payload
+        return bytes([first]) + size + payload
     key = os.urandom(4)
-    return bytes([0x80 | opcode, 0x80 | size[0]]) + size[1:] + key + _masked(payload, key)
+    return bytes([first, 0x80 | size[0]]) + size[1:] + key + _masked(payload, key)
 
 
 def close_frame(close: Close, *, mask: bool) -> bytes:

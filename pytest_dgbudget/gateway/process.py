@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, SettingsError
+from pytest_dgbudget.gateway.clock import metering_loop
 from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.control import ControlConnection
-from pytest_dgbudget.gateway.events import Events
+from pytest_dgbudget.gateway.events import Events, GatewayStalled
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.log import log, log_event
 from pytest_dgbudget.gateway.operations import Operations
@@ -86,7 +87,8 @@ class Gateway:
 
     async def serve(self) -> None:
         """Take connections until the run is over and its owners know."""
-        loop = asyncio.get_running_loop()
+        loop = metering_loop()
+        loop.stalled = lambda ms: self._events.emit(GatewayStalled(stalled_ms=ms))
         self._over = asyncio.Event()
         self._ledger_thread = LedgerThread(self._ledger_failed)
         self._opened = asyncio.ensure_future(self._open())

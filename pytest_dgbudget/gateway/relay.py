@@ -23,7 +23,8 @@ from pytest_dgbudget.protocol.codes import UPSTREAM_LOST
 # How long either side may take to answer a Close.
 CLOSE_MS = 1000
 _WRITE_HIGH_WATER = 32 * 1024
-_LONGEST_SETTINGS = 16 * 1024 * 1024
+# Five times the longest prompt that the vendor's own models take. To read as much takes milliseconds.
+LONGEST_SETTINGS = 128 * 1024
 
 
 # Every leg reads into this buffer, and handles what it read before the next read. A buffer of this size for each leg
@@ -97,6 +98,8 @@ _OPEN, _FINISHING_FRAME = RelayState.OPEN, RelayState.FINISHING_FRAME
 class Relay:
     """Joins two transports. ``ended`` is called once, when the vendor's socket is closed.
 
+    ``skipped`` is called with the size of a message before Settings, or of Settings, that is too long to be read.
+
     From the end on, ``closed_by`` and ``close_code`` say how it began. Once CLOSED, ``closed_at_ms`` is the instant on
     the metering clock, and ``confirmed`` is False where the vendor did not answer and was aborted.
     """
@@ -108,12 +111,17 @@ class Relay:
         inspection: Inspection,
         ended: Callable[[Relay], None],
         clock: Clock,
+        skipped: Callable[[int], None] = lambda size: None,
     ) -> None:
         self._clock = clock
         self.inspection = inspection
         self._ended = ended
+        self._skipped = skipped
         self._from_client = FrameReader(
-            self._client_text, holding=not inspection.configured, hold_up_to=_LONGEST_SETTINGS
+            self._client_text,
+            holding=not inspection.configured,
+            hold_up_to=LONGEST_SETTINGS,
+            skipped=self._client_text_skipped,
         )
         self._from_vendor = FrameReader(self._vendor_text, holding=False)
         self._client = Leg(self._client_sent, self._client_lost)
@@ -219,8 +227,6 @@ class Relay:
                 self._send_close_to_vendor()
         elif self._from_client.close is not None:
             self._begin_end("client", self._from_client.close.code)
-        elif self._from_client.too_big:
-            self.close("client", Close(1009, "a message before the session's settings is over 16 MiB"))
 
     def _pass_on(self, reader: FrameReader, data: bytes) -> bytes:
         """Return what may pass of what came, and note what it says of the session."""
@@ -281,6 +287,10 @@ class Relay:
             return b""
         self._from_client.holding = not self.inspection.configured
         return frame(TEXT, said, mask=True)
+
+    def _client_text_skipped(self, size: int) -> None:
+        self.inspection.client_said_too_much()
+        self._skipped(size)
 
     def _vendor_text(self, text: bytes) -> bytes:
         self.inspection.vendor_said(text)

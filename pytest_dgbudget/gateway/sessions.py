@@ -10,6 +10,7 @@ from enum import Enum
 from pytest_dgbudget.gateway.clock import Clock
 from pytest_dgbudget.gateway.events import (
     Events,
+    MessageSkipped,
     SessionDialled,
     SessionEnded,
     SessionOpened,
@@ -129,7 +130,7 @@ class MeteredSession:
         listener = Listener(welcomed=self._was_welcomed, warned=self._was_warned)
         inspection = self._terms.service.inspect(self._terms.tag, listener, self._clock.now_ms)
         self.state = SessionState.RELAYING
-        self._relay = relay = Relay(client, upstream, inspection, self._relay_ended, self._clock)
+        self._relay = relay = Relay(client, upstream, inspection, self._relay_ended, self._clock, self._was_skipped)
         relay.start(from_client)
         if self._cut is not None:
             relay.close(self._cut.closed_by, self._cut.to_client)
@@ -161,6 +162,9 @@ class MeteredSession:
 
     def _was_warned(self, code: str) -> None:
         self._events.emit(SessionWarned(session=self.id, code=code))
+
+    def _was_skipped(self, size: int) -> None:
+        self._events.emit(MessageSkipped(session=self.id, bytes=size))
 
     def _watch_idle(self, relay: Relay, idle_ms: int) -> None:
         if relay.state is not RelayState.OPEN:

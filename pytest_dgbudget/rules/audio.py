@@ -34,6 +34,9 @@ class AudioFormat:
         return size * 1000 // (self.bytes_per_sample * self.sample_rate)
 
 
+UNKNOWN_AUDIO = AudioFormat(encoding="unknown")
+
+
 def audio_format(settings: Mapping[str, Any], direction: str) -> AudioFormat:
     """Return the format of ``input`` or ``output`` that a Settings message asks for."""
     audio = settings.get("audio")
@@ -43,5 +46,5 @@ def audio_format(settings: Mapping[str, Any], direction: str) -> AudioFormat:
     encoding = block.get("encoding", DEFAULT_ENCODING)
     sample_rate = block.get("sample_rate", DEFAULT_SAMPLE_RATE)
     if not isinstance(encoding, str) or not isinstance(sample_rate, int) or sample_rate <= 0:
-        return AudioFormat(encoding="unknown")
+        return UNKNOWN_AUDIO
     return AudioFormat(encoding, sample_rate)

@@ -6,6 +6,7 @@ Facts: the vendor's AsyncAPI file of 2026-07-22 and, for what is newer, its offi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from json import JSONDecoder
@@ -160,7 +161,9 @@ def with_tag(settings: str, tag: str) -> str:
 
 
 _DECODER = JSONDecoder()
-_BLANK = " \t\n\r"
+_skip_blanks = re.compile(r"[ \t\n\r]*").match
+# Settings have six. Each one takes microseconds here, so a text of nothing but fields would take long.
+_MOST_FIELDS = 1000
 
 
 def _top_level(text: str) -> tuple[dict[str, tuple[int, int, Any]], int]:
@@ -171,8 +174,10 @@ def _top_level(text: str) -> tuple[dict[str, tuple[int, int, Any]], int]:
     at = _expect(text, _skip(text, 0), "{")
     first_key = at = _skip(text, at)
     fields: dict[str, tuple[int, int, Any]] = {}
-    while text[at : at + 1] != "}":
-        if fields:
+    for number in range(_MOST_FIELDS + 1):
+        if text[at : at + 1] == "}":
+            break
+        if number:
             at = _skip(text, _expect(text, at, ","))
         _expect(text, at, '"')
         key, at = _DECODER.raw_decode(text, at)
@@ -180,15 +185,14 @@ def _top_level(text: str) -> tuple[dict[str, tuple[int, int, Any]], int]:
         value, end = _DECODER.raw_decode(text, start)
         fields[key] = (start, end, value)
         at = _skip(text, end)
-    if _skip(text, at + 1) != len(text):
+    if _skip(text, _expect(text, at, "}")) != len(text):
         raise ValueError("text after the object")
     return fields, first_key
 
 
 def _skip(text: str, at: int) -> int:
-    while text[at : at + 1] and text[at] in _BLANK:
-        at += 1
-    return at
+    blanks = _skip_blanks(text, at)
+    return blanks.end() if blanks else at
 
 
 def _expect(text: str, at: int, character: str) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 
-from pytest_dgbudget.gateway.clock import run
+from pytest_dgbudget.gateway.clock import metering_loop, run
 
 
 def test_what_fell_due_during_a_suspend_is_done_at_once() -> None:
@@ -26,3 +26,16 @@ def test_what_fell_due_during_a_suspend_is_done_at_once() -> None:
     started_at = time.monotonic()
     run(suspended(), clock=lambda: time.monotonic() + asleep_seconds)
     assert time.monotonic() - started_at < 10
+
+
+def test_a_loop_finds_out_that_it_stood_still_and_for_how_long() -> None:
+    stalls: list[int] = []
+
+    async def is_held() -> None:
+        metering_loop().stalled = stalls.append
+        await asyncio.sleep(0.3)
+        asyncio.get_running_loop().call_soon(time.sleep, 1.3)
+        await asyncio.sleep(0.3)
+
+    run(is_held())
+    assert [1100 < stalled < 10_000 for stalled in stalls] == [True]

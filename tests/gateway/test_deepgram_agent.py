@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
+from pytest_dgbudget.gateway.relay import LONGEST_SETTINGS
 from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
 from pytest_dgbudget.rules.audio import AudioFormat
 
@@ -121,3 +123,41 @@ def test_a_keep_alive_alone_does_not_count_as_movement(conversation: Conversatio
     assert (conversation.last_moved_ms > 0) == moves
     conversation.vendor_said(said("Welcome", request_id="r"))
     assert conversation.last_moved_ms > 0
+
+
+HEAD, LONGEST = b'{"type": "Settings", "x": 1', LONGEST_SETTINGS
+DENSE = {
+    "blanks": HEAD + b" " * LONGEST + b"}",
+    "blanks before the first key": b"{" + b" " * LONGEST + HEAD[1:] + b"}",
+    "fields": HEAD + b',"x":1' * (LONGEST // 6) + b"}",
+    "tags": HEAD + b',"tags":[' + b"[]," * (LONGEST // 3) + b"1]}",
+    "objects": HEAD + b',"y":[' + b'{"a":[]},' * (LONGEST // 9) + b"1]}",
+    "nested": HEAD + b',"y":' + b"[" * LONGEST,
+    "digits": HEAD + b',"y":' + b"1" * LONGEST + b"}",
+}
+
+
+@pytest.mark.parametrize("text", DENSE.values(), ids=DENSE)
+def test_no_text_that_is_read_takes_as_long_as_the_margin_of_a_cut(conversation: Conversation, text: bytes) -> None:
+    """Aimed at are milliseconds."""
+    text = text[:LONGEST]
+    times = []
+    for _ in range(3):
+        begun = time.process_time()
+        Conversation(TAG, lambda _: None).client_said(text)
+        times.append(time.process_time() - begun)
+    assert min(times) < 0.2
+    assert conversation.client_said(HEAD + b"}") != HEAD + b"}"
+
+
+def test_settings_with_too_many_fields_to_look_through_pass_without_the_tag(conversation: Conversation) -> None:
+    settings = b'{"type": "Settings"' + b',"x":1' * 2000 + b"}"
+    assert conversation.client_said(settings) == settings
+    conversation.vendor_said(said("SettingsApplied"))
+    assert not conversation.tagged
+
+
+def test_how_long_audio_plays_is_unknown_once_settings_may_have_passed_unread(conversation: Conversation) -> None:
+    assert conversation.audio_ms(in_bytes=48_000, out_bytes=0) == (1000, 0)
+    conversation.client_said_too_much()
+    assert conversation.audio_ms(in_bytes=48_000, out_bytes=0) == (None, 0)

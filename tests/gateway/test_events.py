@@ -13,7 +13,18 @@ import pytest
 
 from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.closing import Closing
-from pytest_dgbudget.gateway.events import DiscrepancyFound, Event, Events, SessionOpened, SessionRefused
+from pytest_dgbudget.gateway.events import (
+    DiscrepancyFound,
+    Event,
+    Events,
+    GatewayStalled,
+    MessageSkipped,
+    Remarks,
+    SessionDialled,
+    SessionEnded,
+    SessionOpened,
+    SessionRefused,
+)
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.log import log_event
 from pytest_dgbudget.gateway.run import Run
@@ -48,6 +59,23 @@ def test_each_subscriber_gets_each_event_in_the_order_of_subscription() -> None:
 def test_an_event_is_one_line_of_the_log(capsys: pytest.CaptureFixture[str], event: Event, line: str) -> None:
     log_event(event)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]{12}Z " + re.escape(line) + "\n", capsys.readouterr().err)
+
+
+def test_what_a_user_should_know_is_a_sentence_for_each_kind_of_event() -> None:
+    events = Events()
+    remarks = Remarks(events)
+    events.emit(GatewayStalled(stalled_ms=9000))
+    assert remarks.sentences() == [], "nothing was open"
+    events.emit(SessionDialled(attempt="a1", session="s1"))
+    for size in (1, 2):
+        events.emit(MessageSkipped(session="s1", bytes=size))
+        events.emit(GatewayStalled(stalled_ms=size * 1000))
+    untagged, stalled = remarks.sentences()
+    assert untagged.startswith("in 1 sessions Settings, or a message before them, were too long to be read")
+    assert "at the longest for 2s:" in stalled
+    events.emit(SessionEnded(attempt="a1", session="s1", usage=usage("s1")))
+    events.emit(GatewayStalled(stalled_ms=8000))
+    assert remarks.sentences() == [untagged, stalled]
 
 
 class FullDevice(io.StringIO):

@@ -56,8 +56,9 @@ class Reader:
 
     def __init__(self, *, holding: bool, hold_up_to: int = READ) -> None:
         self.texts: list[bytes] = []
+        self.skipped: list[int] = []
         self._passed = bytearray()
-        self.frames = FrameReader(self._read, holding=holding, hold_up_to=hold_up_to)
+        self.frames = FrameReader(self._read, holding=holding, hold_up_to=hold_up_to, skipped=self.skipped.append)
 
     def _read(self, text: bytes) -> bytes:
         self.texts.append(text)
@@ -79,7 +80,7 @@ class Reader:
     @property
     def made_of_it(self) -> tuple[Any, ...]:
         reader = self.frames
-        return (self.passed, self.texts, reader.binary_bytes, reader.close, reader.too_big, reader._passing)
+        return (self.passed, self.texts, reader.binary_bytes, reader.close, self.skipped, reader._passing)
 
 
 def in_brackets(text: bytes) -> bytes:
@@ -109,7 +110,7 @@ def test_it_finds_what_the_library_finds_however_the_stream_is_cut(
     assert reader.texts == [text for text in by_library.texts if len(text) <= limit]
     assert reader.frames.binary_bytes == by_library.binary_bytes
     assert reader.frames.binary_frames == by_library.binary_frames
-    assert (reader.frames.close, reader.frames.too_big, reader.kept) == (by_library.close, False, 0)
+    assert (reader.frames.close, reader.skipped, reader.kept) == (by_library.close, [], 0)
 
 
 @given(streams(), CUTS)
@@ -174,7 +175,7 @@ def test_a_stream_comes_to_the_same_wherever_it_is_cut_twice(holding: bool, key:
     passes = passes_while_holding(by_library) if holding else wire[: by_library.ends[-1]]
     for places in combinations(range(len(wire) + 1), 2):
         reader = Reader(holding=holding).feed(cut_at(wire, places))
-        assert reader.made_of_it == (passes, by_library.texts, by_library.binary_bytes, by_library.close, False, 0)
+        assert reader.made_of_it == (passes, by_library.texts, by_library.binary_bytes, by_library.close, [], 0)
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
@@ -226,7 +227,7 @@ def test_a_control_frame_that_is_too_long_passes_for_the_other_side_to_refuse(
         frame(BINARY, b"audio", mask=masked) + frame(opcode, bytes(size), mask=masked) + frame(TEXT, b"t", mask=masked)
     )
     reader = Reader(holding=False).feed(cut(sent, cuts))
-    assert reader.made_of_it == (sent, [b"t"], 5, None, False, 0)
+    assert reader.made_of_it == (sent, [b"t"], 5, None, [], 0)
 
 
 # Holding
@@ -250,20 +251,41 @@ def test_when_it_holds_no_more_texts_pass_as_they_came() -> None:
 
 @pytest.mark.parametrize("fragments", [[101], [60, 60], [100, 1]])
 @pytest.mark.parametrize("piece", [1, 7, 1000])
-def test_a_text_that_is_too_long_to_hold_is_too_big(fragments: list[int], piece: int) -> None:
+def test_a_text_that_is_too_long_to_hold_passes_unread_and_the_next_one_is_held(
+    fragments: list[int], piece: int
+) -> None:
     before = frame(BINARY, b"audio", mask=True)
     text = [
-        Sent(0 if number else TEXT, bytes(size), final=number == len(fragments) - 1, key=KEY).wire
+        Sent(0 if number else TEXT, bytes([number]) * size, final=number == len(fragments) - 1, key=KEY).wire
         for number, size in enumerate(fragments)
     ]
-    sent = before + b"".join(text) + frame(BINARY, b"more", mask=True)
+    sent = before + b"".join(text) + frame(TEXT, b"next", mask=True)
     reader = Reader(holding=True, hold_up_to=100).feed(cut_at(sent, range(piece, len(sent), piece)))
-    assert reader.made_of_it == (before, [], 5, None, True, 0)
+    assert (reader.texts, reader.frames.binary_bytes, reader.skipped) == ([b"next"], 5, [sum(fragments)])
+    assert reader.passed.endswith(in_brackets(b"next"))
+    passed = [each for each, _ in library_frames(reader.passed.removesuffix(in_brackets(b"next")), masked=True)]
+    whole = b"".join(bytes([number]) * size for number, size in enumerate(fragments))
+    assert b"".join(bytes(each.data) for each in passed) == b"audio" + whole
+    assert [each.fin for each in passed[1:]] == [False] * (len(fragments) - 1) + [True]
 
 
-def test_a_text_that_claims_to_be_too_long_is_too_big_before_it_comes() -> None:
-    reader = Reader(holding=True, hold_up_to=100).feed([Sent(TEXT, bytes(101), key=KEY).wire[:6]])
-    assert reader.frames.too_big
+def test_a_ping_within_a_text_that_is_too_long_passes_before_it_or_within() -> None:
+    sent = [
+        Sent(TEXT, bytes(60), final=False, key=KEY),
+        Sent(PING, b"p", key=KEY),
+        Sent(0, bytes(60), final=False, key=KEY),
+        Sent(PING, b"q", key=KEY),
+        Sent(0, b"", key=KEY),
+    ]
+    reader = Reader(holding=True, hold_up_to=100).feed([Stream(tuple(sent), masked=True).wire])
+    passed = [(each.opcode, len(each.data)) for each, _ in library_frames(reader.passed, masked=True)]
+    assert passed == [(PING, 1), (TEXT, 60), (0, 60), (PING, 1), (0, 0)]
+
+
+def test_a_text_that_claims_to_be_too_long_is_skipped_before_it_comes() -> None:
+    begins = Sent(TEXT, bytes(101), key=KEY).wire[:6]
+    reader = Reader(holding=True, hold_up_to=100).feed([begins])
+    assert (reader.passed, reader.skipped, reader.kept) == (begins, [101], 0)
 
 
 def test_while_holding_only_texts_are_held() -> None:
@@ -355,10 +377,9 @@ def test_it_keeps_no_more_than_a_text_that_it_reads_and_a_frame_that_passes_whol
         assert len(reader._rest) + len(reader._message or b"") <= READ + WHOLE + LONGEST_HEADER
 
 
-def test_nothing_is_kept_behind_what_is_too_big_or_a_close() -> None:
-    for ending in (frame(TEXT, bytes(1000), mask=True)[:50], frame(CLOSE, b"", mask=True)):
-        reader = Reader(holding=True, hold_up_to=100).feed([ending, *[bytes(10_000)] * 10])
-        assert (reader.kept, reader.passed) == (0, b"")
+def test_nothing_is_kept_behind_a_close() -> None:
+    reader = Reader(holding=True, hold_up_to=100).feed([frame(CLOSE, b"", mask=True), *[bytes(10_000)] * 10])
+    assert (reader.kept, reader.passed) == (0, b"")
 
 
 LONG = {

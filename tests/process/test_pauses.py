@@ -37,6 +37,7 @@ def test_i3_behind_a_suspend_sessions_past_their_deadline_are_cut_at_once_and_ch
     assert run["overshoot_seconds"] == pytest.approx(session["seconds"] - 30, abs=0.001)
     assert result.outcomes() == {"test_sleeps": "failed", "test_after": "failed"}
     assert "run budget of 40s nearly spent" in result.output
+    assert "the gateway or the machine stood still while sessions were open, at the longest for 1m" in result.output
 
 
 def test_i3_behind_a_stall_sessions_past_their_deadline_are_cut_at_once_and_charged_for_it(
@@ -58,6 +59,7 @@ def test_i3_behind_a_stall_sessions_past_their_deadline_are_cut_at_once_and_char
     assert session["closed_by"] == "test-budget"
     assert session["seconds"] == pytest.approx(seen.seconds, abs=0.1)
     assert result.usage["run"]["overshoot_seconds"] == pytest.approx(session["seconds"] - 1.5, abs=0.001)
+    assert "the gateway or the machine stood still while sessions were open, at the longest for 2" in result.output
 
 
 @pytest.mark.parametrize("hours", [1, slow(-1)])

@@ -10,7 +10,7 @@ from pytest_dgbudget.gateway.clock import now_ms
 from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.gateway.services.service import Credentials, Listener
 from pytest_dgbudget.protocol.codes import AGENT_PATH
-from pytest_dgbudget.rules.audio import AudioFormat, audio_format
+from pytest_dgbudget.rules.audio import UNKNOWN_AUDIO, AudioFormat, audio_format
 from pytest_dgbudget.rules.vendor_messages import (
     ErrorMessage,
     FunctionCallRequest,
@@ -108,6 +108,11 @@ class Conversation:
         passed = with_tag(text.decode(), self._tag).encode()
         self._tag_passed = passed != text
         return passed
+
+    def client_said_too_much(self) -> None:
+        """These may have been Settings: what the audio is, nobody here knows then."""
+        self.moved()
+        self.audio_in = self.audio_out = UNKNOWN_AUDIO
 
     def vendor_said(self, text: bytes) -> None:
         """Note a message of the vendor's."""

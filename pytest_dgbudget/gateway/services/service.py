@@ -61,6 +61,10 @@ class Inspection(Protocol):
         """Note a client's text message and return what to pass on for it."""
         ...
 
+    def client_said_too_much(self) -> None:
+        """Note that a text of the client's has passed unread, which may have been the session's settings."""
+        ...
+
     def vendor_said(self, text: bytes) -> None:
         """Note a text message of the vendor's."""
         ...
