@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,18 @@ _ADVICE = {
     504: "check --dg-agent-url and the network",
 }
 _CLOSED_BY = {codes.IDLE: "idle", codes.TEST_OVER: "teardown", codes.UPSTREAM_LOST: "network"}
+
+
+def _logger() -> logging.Logger:
+    """Our client's own: a test that asks for everybody's DEBUG gets that of the code under test, and never a token."""
+    logger = logging.getLogger("pytest_dgbudget.client")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.WARNING)
+    logger.addFilter(lambda record: "Authorization" not in (record.args or ()))
+    return logger
+
+
+_LOG = _logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +77,7 @@ class Opening:
                 ping_interval=None,
                 max_size=None,
                 max_queue=None,
+                logger=_LOG,
             )
         except InvalidStatus as refused:
             raise await self._why_refused(refused.response) from None

@@ -23,6 +23,7 @@ from pytest_dgbudget.emulator.scenarios.library import read_agents
 from pytest_dgbudget.emulator.scenarios.scenario import Agents
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 from pytest_dgbudget.emulator.server import HOST, Emulator
+from pytest_dgbudget.processes import leave_no_core
 
 
 class _Parser(argparse.ArgumentParser):
@@ -34,6 +35,8 @@ def run(argv: Sequence[str] | None) -> int:
     """Run the emulator to its end; see :func:`pytest_dgbudget.emulator.main`."""
     parser = _parser()
     options = parser.parse_args(argv)
+    if options.tied:
+        leave_no_core()
     try:
         emulator = _emulator(options)
     except (OSError, BadScenario) as error:

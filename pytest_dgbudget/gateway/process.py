@@ -31,6 +31,7 @@ from pytest_dgbudget.gateway.targets.target import Target, TargetLost
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy
+from pytest_dgbudget.processes import leave_no_core
 from pytest_dgbudget.protocol.startup import GatewayConfig, load
 from pytest_dgbudget.report.document import FinishedRun
 
@@ -46,6 +47,7 @@ def main() -> None:
     """Serve one run and exit."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    leave_no_core()
     _allow_many_files()
     config = load(sys.stdin.buffer.read())
     run_metering(Gateway(config).serve())

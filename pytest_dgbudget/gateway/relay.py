@@ -135,6 +135,8 @@ class Relay:
         self.confirmed = True
         self._timers: list[Timer] = []
         self._upstream = upstream
+        self._secrets = upstream.secrets
+        self._kept = b""
         self._client_transport, self._vendor_transport = client, upstream.transport
 
     def start(self, from_client: bytes) -> None:
@@ -246,9 +248,19 @@ class Relay:
     def _vendor_sent(self, data: bytes) -> None:
         passed = self._pass_on(self._from_vendor, data)
         if passed and self.state is _OPEN:
-            self._client_transport.write(passed)
-        if self._from_vendor.close is not None:
-            self._vendor_closed(self._from_vendor.close)
+            self._client_transport.write(self._without_secrets(passed))
+        close = self._from_vendor.close
+        if close is not None:
+            self._vendor_closed(Close(close.code, self._secrets.hide(close.reason)))
+
+    def _without_secrets(self, passed: bytes) -> bytes:
+        """Blank what the vendor repeats; of a long frame, the end that may begin a secret is kept until more comes."""
+        if self._kept:
+            passed = self._kept + passed
+        passed = self._secrets.blank(passed)
+        keep = self._secrets.begins_at_end_of(passed) if self._from_vendor.inside_frame else 0
+        self._kept = passed[len(passed) - keep :]
+        return passed[: len(passed) - keep]
 
     def _vendor_closed(self, close: Close) -> None:
         if self.state is RelayState.OPEN:
@@ -293,5 +305,5 @@ class Relay:
         self._skipped(size)
 
     def _vendor_text(self, text: bytes) -> bytes:
-        self.inspection.vendor_said(text)
+        self.inspection.vendor_said(self._secrets.blank(text))
         return b""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+# What is shorter can stand anywhere by chance.
+_SHORTEST_SECRET = 8
 
 
 class Tokens(Generic[T]):
@@ -33,3 +37,32 @@ class Tokens(Generic[T]):
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+class Secrets:
+    """What must not come back from a target: its key, and the token that a client showed for it."""
+
+    def __init__(self, *secrets: str) -> None:
+        self._secrets = [secret.encode() for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+
+    def hide(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret.decode(), "***")
+        return text
+
+    def hide_in(self, headers: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+        return [(self.hide(name), self.hide(value)) for name, value in headers]
+
+    def blank(self, data: bytes) -> bytes:
+        """Return the same data with an asterisk for each byte of a secret: nothing moves."""
+        for secret in self._secrets:
+            data = data.replace(secret, b"*" * len(secret))
+        return data
+
+    def begins_at_end_of(self, data: bytes) -> int:
+        """Return how many bytes at the end may be the beginning of a secret."""
+        return max((_overlap(data, secret) for secret in self._secrets), default=0)
+
+
+def _overlap(data: bytes, secret: bytes) -> int:
+    return next((size for size in range(min(len(secret) - 1, len(data)), 0, -1) if data.endswith(secret[:size])), 0)

@@ -14,6 +14,7 @@ from websockets.typing import Subprotocol
 
 from pytest_dgbudget.config.options import host_of
 from pytest_dgbudget.config.resolve import is_loopback
+from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.model import ClosedBy
 
 _OPEN_TIMEOUT_SECONDS = 10
@@ -87,13 +88,20 @@ class Carrier(Protocol):
         ...
 
 
+_NO_SECRETS = Secrets()
+
+
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """An open connection at a target: the headers of its 101, and the subprotocol that it chose."""
+    """An open connection at a target: the headers of its 101, and the subprotocol that it chose.
+
+    ``secrets`` is what nothing that comes by it may repeat.
+    """
 
     headers: Sequence[tuple[str, str]]
     subprotocol: str | None
     carrier: Carrier
+    secrets: Secrets = _NO_SECRETS
 
     @property
     def transport(self) -> asyncio.Transport:

@@ -16,6 +16,7 @@ from pytest_dgbudget.gateway.clock import MeteringLoop, metering_loop
 from pytest_dgbudget.gateway.frames import BINARY, CLOSE, TEXT, Close, frame
 from pytest_dgbudget.gateway.relay import _WRITE_HIGH_WATER, CLOSE_MS, ClientState, Relay, RelayState
 from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
+from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.protocol.codes import UPSTREAM_LOST
 from tests.gateway.memory import Carried, ManualClock, MemoryTransport
@@ -65,12 +66,12 @@ AUDIO = b"\1" * 300
 class Joined:
     """A relay between two connections in memory, started. Frames of the client's side are masked."""
 
-    def __init__(self, *, rest: bytes = b"", was_lost: bool = False) -> None:
+    def __init__(self, *, rest: bytes = b"", was_lost: bool = False, secrets: Secrets | None = None) -> None:
         self.clock = ManualClock()
         self.client, self.vendor = MemoryTransport(), MemoryTransport()
         self.ended: list[RelayState] = []
         conversation = Conversation("tag", lambda _: None, now_ms=self.clock.now_ms)
-        upstream = Upstream([], None, Carried(self.vendor, rest, was_lost))
+        upstream = Upstream([], None, Carried(self.vendor, rest, was_lost), secrets or Secrets())
         self.relay = Relay(
             self.client, upstream, conversation, lambda relay: self.ended.append(relay.state), self.clock
         )
@@ -115,6 +116,35 @@ def test_what_comes_while_it_is_open_passes_and_settings_gain_the_tag() -> None:
     assert joined.client_gets() == [(TEXT, b"early"), (BINARY, AUDIO)]
     assert (joined.relay.state, joined.relay.client_state) == (RelayState.OPEN, ClientState.OPEN)
     assert joined.relay.audio_ms() == (6, 6)
+
+
+KEY = b"the-real-key"
+
+
+def test_i9_nothing_that_the_vendor_says_passes_with_its_key() -> None:
+    joined = Joined(secrets=Secrets(KEY.decode()))
+    joined.vendor_says(TEXT, b'{"type": "Welcome", "request_id": "' + KEY + b'"}')
+    joined.vendor_says(BINARY, b"\0" + KEY)
+    joined.vendor_says(0x9, KEY)
+    joined.vendor_says(*closes(1008, f"{KEY.decode()} has no credit"))
+    blank = b"*" * len(KEY)
+    assert joined.client_gets() == [
+        (TEXT, b'{"type": "Welcome", "request_id": "' + blank + b'"}'),
+        (BINARY, b"\0" + blank),
+        (0x9, blank),
+        closes(1008, "*** has no credit"),
+    ]
+    assert joined.relay.inspection.request_id == blank.decode()
+
+
+@pytest.mark.parametrize("at", range(len(KEY) + 1))
+def test_i9_a_key_that_comes_in_two_pieces_of_a_long_frame_is_found_and_no_byte_stays_behind(at: int) -> None:
+    joined = Joined(secrets=Secrets(KEY.decode()))
+    long = bytes(70_000) + KEY + b"the-end"
+    sent, cut = frame(BINARY, long, mask=False), 10 + 70_000 + at
+    joined.vendor.feed(sent[:cut])
+    joined.vendor.feed(sent[cut:])
+    assert joined.client_gets() == [(BINARY, bytes(70_000) + b"*" * len(KEY) + b"the-end")]
 
 
 def test_only_messages_that_come_several_at_once_are_let_gather() -> None:

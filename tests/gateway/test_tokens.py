@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from pytest_dgbudget.gateway.tokens import Tokens
+from pytest_dgbudget.gateway.tokens import Secrets, Tokens
 
 
 def test_a_token_means_what_it_was_issued_for_until_it_is_revoked() -> None:
@@ -43,3 +43,21 @@ def test_no_token_is_kept_in_the_clear() -> None:
     token = tokens.issue("meaning")
     assert token not in repr(vars(tokens))
     assert token[4:] not in repr(vars(tokens))
+
+
+def test_i9_a_secret_is_taken_out_of_texts_and_blanked_in_data_where_nothing_moves() -> None:
+    secrets = Secrets("the-real-key", "dgb_token")
+    assert secrets.hide("<the-real-key|dgb_token>") == "<***|***>"
+    assert secrets.hide_in([("the-real-key", "dgb_token")]) == [("***", "***")]
+    assert secrets.blank(b"<the-real-key|dgb_token>") == b"<************|*********>"
+
+
+@pytest.mark.parametrize(
+    ("data", "size"), [(b"", 0), (b"x", 0), (b"the-real-ke", 11), (b"xt", 1), (b"the-real-key", 0), (b"tthe-rdgb_", 4)]
+)
+def test_the_end_of_data_may_begin_a_secret(data: bytes, size: int) -> None:
+    assert Secrets("the-real-key", "dgb_token").begins_at_end_of(data) == size
+
+
+def test_what_is_too_short_to_be_a_secret_or_no_key_at_all_is_not_looked_for() -> None:
+    assert Secrets("", "short").hide("a short text") == "a short text"

@@ -578,3 +578,20 @@ def answer_one(listener: socket.socket, answer: str) -> None:
         peer.sendall(answer.format(accept=accept_key(key), key=KEY).encode())
         peer.shutdown(socket.SHUT_WR)
         request.read()
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads /proc")
+def test_i9_a_gateway_leaves_no_core_file_whatever_its_starter_allows(gateway: RunningGateway) -> None:
+    limits = Path(f"/proc/{gateway.pid}/limits").read_text(encoding="ascii")
+    (core,) = [line.split() for line in limits.splitlines() if "core file size" in line]
+    assert core[4:6] == ["0", "0"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux may pipe a core to a program, whatever the limit")
+def test_i9_a_process_that_leaves_no_core_can_not_be_dumped_at_all() -> None:
+    asks = (
+        "import ctypes; from pytest_dgbudget.processes import leave_no_core; leave_no_core(); "
+        "print(ctypes.CDLL(None).prctl(3))"
+    )
+    done = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"

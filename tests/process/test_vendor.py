@@ -321,3 +321,25 @@ def test_i4_a_session_whose_packets_are_dropped_is_cut_at_its_deadline(
     assert (session["closed_by"], session["confirmed"]) == ("test-budget", False)
     assert 1.75 < session["seconds"] <= 2
     assert result.usage["run"]["overshoot_seconds"] == 0
+
+
+async def repeats_the_key(connection: ServerConnection, seen: Seen) -> None:
+    await connection.send(json.dumps({"type": "Welcome", "request_id": KEY}))
+    seen.settings = json.loads(await connection.recv())
+    await connection.send('{"type":"SettingsApplied"}')
+    await connection.send(json.dumps({"type": "Error", "code": KEY, "description": f"bad credentials {KEY}"}))
+    await connection.close(1008, f"key {KEY} has no credit")
+
+
+def test_i9_what_the_vendor_says_in_a_session_is_passed_on_shown_and_kept_without_the_key(project: Project) -> None:
+    project.use("vendor/test_told_the_key.py")
+    project.expects_log = True
+    with Vendor(repeats_the_key) as vendor:
+        environ = {**vendor.environ, "DGBUDGET_LOG": "debug"}
+        result = project.run("--dg-budget=1m", "--dg-reconcile=off", "--junitxml=junit.xml", env=environ)
+    assert result.status == 1
+    assert "key *** has no credit" in result.output
+    assert KEY not in result.output
+    kept = [path for path in project.path.rglob("*") if path.is_file()]
+    assert {"usage.json", "junit.xml", "ledger.db"} <= {path.name for path in kept}
+    assert [path for path in kept if KEY.encode() in path.read_bytes()] == []

@@ -9,6 +9,7 @@ from typing import Protocol
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.gateway.services.service import Service
+from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream, dial
 from pytest_dgbudget.model import ApiAccess
 
@@ -53,6 +54,7 @@ class Addresses:
         url = self._urls.get(service.name)
         if url is None:
             raise DialLost(502, f"this run's target has no {service.name}")
+        secrets = Secrets(self._key, service.credentials(request).token)
         try:
             upstream = await dial(
                 _with_query(url, request.query),
@@ -61,21 +63,16 @@ class Addresses:
                 subprotocols=subprotocols,
             )
         except DialFailed as failed:
-            raise self._without_key(failed) from None
-        return replace(upstream, headers=self._hide_in(upstream.headers))
+            raise _without(secrets, failed) from None
+        return replace(upstream, headers=secrets.hide_in(upstream.headers), secrets=secrets)
 
-    def _without_key(self, failed: DialFailed) -> DialFailed:
-        failed.body = failed.body.replace(self._key.encode(), b"***")
-        failed.headers = self._hide_in(failed.headers)
-        if isinstance(failed, DialLost):
-            failed.reason = self._hide(failed.reason)
-        return failed
 
-    def _hide_in(self, headers: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-        return [(self._hide(name), self._hide(value)) for name, value in headers]
-
-    def _hide(self, text: str) -> str:
-        return text.replace(self._key, "***")
+def _without(secrets: Secrets, failed: DialFailed) -> DialFailed:
+    failed.body = secrets.blank(failed.body)
+    failed.headers = secrets.hide_in(failed.headers)
+    if isinstance(failed, DialLost):
+        failed.reason = secrets.hide(failed.reason)
+    return failed
 
 
 def _with_query(url: str, query: str) -> str:

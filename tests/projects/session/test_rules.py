@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 import time
 import wave
@@ -529,3 +530,26 @@ def test_a_wav_file_of_another_format_is_refused(on: Callable[..., Connect], tmp
         file.writeframes(bytes(64))
     with on() as session, pytest.raises(SettingsError, match=r"2 channel.*8000 Hz.*24000 Hz"):
         session.send_audio(path)
+
+
+# Its own client's log -----------------------------------------------------------------------------------------------
+
+
+def test_debug_of_everybody_is_not_that_of_its_own_client(
+    on: Callable[..., Connect], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with on("converse") as session:
+        logging.getLogger("app").debug("called")
+        session.say("one")
+    assert [record.message for record in caplog.records if record.name != "asyncio"] == ["called"]
+
+
+def test_debug_of_its_own_client_has_no_token(
+    on: Callable[..., Connect], voice_agent: VoiceAgent, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="pytest_dgbudget.client")
+    with on("converse"):
+        pass
+    assert "GET /v1/agent/converse" in caplog.text
+    assert voice_agent.endpoint.api_key not in caplog.text
