@@ -20,6 +20,7 @@ from pytest_dgbudget.errors import DgBudgetError, GatewayError, HandshakeRefused
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.operations import GetVerdict
 from pytest_dgbudget.rules.budget import overrun_error
+from pytest_dgbudget.rules.vendor_messages import writable
 
 # The gateway answers a Close once the vendor has, or after a second.
 _CLOSE_SECONDS = 5
@@ -137,7 +138,12 @@ def _error_body(response: Response) -> tuple[str, str, str | None]:
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        return "", text[:500] or response.reason_phrase, response.headers.get("dg-request-id")
+        return "", text[:500] or writable(response.reason_phrase), _request_id(response, {})
     code = str(body.get("err_code") or body.get("category") or "")
     said = str(body.get("err_msg") or body.get("message") or "")
-    return code, said, body.get("request_id") or response.headers.get("dg-request-id")
+    return writable(code), writable(said), _request_id(response, body)
+
+
+def _request_id(response: Response, body: Mapping[str, Any]) -> str | None:
+    found = body.get("request_id") or next(iter(response.headers.get_all("dg-request-id")), None)
+    return writable(found) if isinstance(found, str) else None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from pytest_dgbudget.gateway.clock import Clock
+from pytest_dgbudget.gateway.clock import Clock, Timer
 from pytest_dgbudget.gateway.events import (
     Events,
     MessageSkipped,
@@ -91,6 +91,7 @@ class MeteredSession:
         self._cut: Cut | None = None
         self._relay: Relay | None = None
         self._handshake_id: str | None = None
+        self._idle_timer: Timer | None = None
         events.emit(SessionDialled(attempt=terms.attempt, session=terms.id))
 
     def used_ms(self) -> int:
@@ -177,7 +178,7 @@ class MeteredSession:
             reason = f"nothing but keep-alives for {format_time(idle_ms)}; close it or raise --dg-idle-timeout"
             relay.close("idle", Close(IDLE, reason))
         else:
-            self._clock.call_at_ms(closes_at_ms, lambda: self._watch_idle(relay, idle_ms))
+            self._idle_timer = self._clock.call_at_ms(closes_at_ms, lambda: self._watch_idle(relay, idle_ms))
 
     def _relay_ended(self, relay: Relay) -> None:
         if relay.client_vanished:
@@ -193,6 +194,8 @@ class MeteredSession:
 
     def _finish(self, closed_by: ClosedBy, *, confirmed: bool) -> None:
         self.state = SessionState.ENDED
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()  # else it would keep this, and all that is its, until it is due
         relay = self._relay
         at_ms = self._clock.now_ms() if relay is None or relay.closed_at_ms is None else relay.closed_at_ms
         audio_in_ms, audio_out_ms = relay.audio_ms() if relay else (0, 0)

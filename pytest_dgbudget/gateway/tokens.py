@@ -43,11 +43,13 @@ class Secrets:
     """What must not come back from a target: its key, and the token that a client showed for it."""
 
     def __init__(self, *secrets: str) -> None:
-        self._secrets = [secret.encode() for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+        self._secrets = [
+            secret.encode("utf-8", "surrogatepass") for secret in secrets if len(secret) >= _SHORTEST_SECRET
+        ]
 
     def hide(self, text: str) -> str:
         for secret in self._secrets:
-            text = text.replace(secret.decode(), "***")
+            text = text.replace(secret.decode("utf-8", "surrogatepass"), "***")
         return text
 
     def hide_in(self, headers: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:

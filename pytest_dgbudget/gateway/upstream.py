@@ -162,7 +162,7 @@ def _refused(response: Response) -> DialFailed:
 
 
 def _redirected(response: Response) -> str:
-    where = response.headers.get("Location", "nowhere")
+    where = " and ".join(response.headers.get_all("Location")) or "nowhere"
     return f"it redirects to {where}, which is not followed: name the endpoint itself with --dg-agent-url"
 
 

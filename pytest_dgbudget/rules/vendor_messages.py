@@ -93,15 +93,19 @@ def parse(text: str | bytes) -> Message:
             return build(data)
         except (KeyError, TypeError):
             pass
-    return Message(type=data["type"], data=data)
+    return Message(type=writable(data["type"]), data=data)
+
+
+def writable(text: str) -> str:
+    """Return a text of the vendor's without the halves of characters that JSON may hold and nothing else can."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _text(data: Mapping[str, Any], key: str) -> str:
     value = data[key]
     if not isinstance(value, str):
         raise TypeError(key)
-    # JSON may hold halves of characters, which no ledger and no terminal can.
-    return value.encode("utf-8", "replace").decode()
+    return writable(value)
 
 
 def _truth(data: Mapping[str, Any], key: str) -> bool:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import cast
 
 import pytest
+from websockets.datastructures import Headers
+from websockets.http11 import Response
 
 from pytest_dgbudget.client.connect import Opening
+from pytest_dgbudget.client.endpoint import Endpoint
 from pytest_dgbudget.client.voice_agent import Connect
+from pytest_dgbudget.control.client import GatewayClient
+from pytest_dgbudget.errors import HandshakeRefused
 
 
 def test_a_session_that_is_not_open_says_how_to_open_it() -> None:
@@ -15,3 +22,26 @@ def test_a_session_that_is_not_open_says_how_to_open_it() -> None:
         AttributeError, match=r"the session is not open yet and has no say: use 'with voice_agent\.connect"
     ):
         Connect(cast(Opening, None), {}, {}).say("hi")
+
+
+def refused(body: bytes, *headers: tuple[str, str]) -> HandshakeRefused:
+    opening = Opening(gateway=cast(GatewayClient, None), endpoint=cast(Endpoint, None), attempt="a1")
+    error = asyncio.run(opening._why_refused(Response(402, "No", Headers(headers), body)))
+    assert isinstance(error, HandshakeRefused)
+    return error
+
+
+@pytest.mark.parametrize("key", ["err_code", "err_msg", "category", "message", "request_id"])
+def test_halves_of_characters_in_a_refusal_are_not_in_its_error(key: str) -> None:
+    error = refused(json.dumps({key: "half \ud800 a character"}).encode())
+    for said in (str(error), error.code, error.vendor_message, error.request_id or ""):
+        assert said.encode().decode() == said
+
+
+@pytest.mark.parametrize("request_id", [5, [], {"a": 1}, ""])
+def test_an_id_in_a_refusal_that_is_no_text_is_none(request_id: object) -> None:
+    assert refused(json.dumps({"request_id": request_id}).encode()).request_id is None
+
+
+def test_of_two_ids_in_the_headers_of_a_refusal_the_first_counts() -> None:
+    assert refused(b"no", ("dg-request-id", "a"), ("dg-request-id", "b")).request_id == "a"

@@ -7,10 +7,13 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pytest_dgbudget.gateway.relay import LONGEST_SETTINGS
 from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
 from pytest_dgbudget.rules.audio import AudioFormat
+from tests.rules.strategies import VALUES, json_texts
 
 TAG = "dgbudget-run"
 
@@ -161,3 +164,22 @@ def test_how_long_audio_plays_is_unknown_once_settings_may_have_passed_unread(co
     assert conversation.audio_ms(in_bytes=48_000, out_bytes=0) == (1000, 0)
     conversation.client_said_too_much()
     assert conversation.audio_ms(in_bytes=48_000, out_bytes=0) == (None, 0)
+
+
+ANY_OBJECT = st.dictionaries(
+    st.sampled_from(["functions", "request_id", "id", "code", "description", "tags", "audio", "content", "role"]),
+    VALUES | st.dictionaries(st.sampled_from(["input", "output", "id", "sample_rate", "encoding"]), VALUES),
+)
+TYPES = ["Welcome", "SettingsApplied", "FunctionCallRequest", "FunctionCallCancelled", "Warning", "Error", "Odd\ud800"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(TYPES) | VALUES, ANY_OBJECT), max_size=4), json_texts(VALUES | ANY_OBJECT))
+def test_whatever_json_either_side_sends_is_survived(vendors: list[tuple[Any, Any]], text: str) -> None:
+    conversation = Conversation(TAG, lambda _: None)
+    for kind, fields in vendors:
+        conversation.vendor_said(json.dumps({**fields, "type": kind}).encode())
+    conversation.client_said(text.encode("utf-8", "replace"))
+    for kind in ("FunctionCallResponse", "Settings"):
+        for _, fields in vendors:
+            conversation.client_said(json.dumps({**fields, "type": kind}).encode())
+    conversation.audio_ms(in_bytes=1, out_bytes=1)

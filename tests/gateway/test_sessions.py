@@ -46,13 +46,13 @@ class Metered:
         await asyncio.sleep(0)
         return task
 
-    def accept(self) -> None:
-        self.answer.set_result(Upstream([("Dg-Request-Id", "handshake")], None, Carried(self.vendor)))
+    def accept(self, handshake_id: str = "handshake") -> None:
+        self.answer.set_result(Upstream([("Dg-Request-Id", handshake_id)], None, Carried(self.vendor)))
 
-    async def relayed(self, after_ms: int = 30) -> None:
+    async def relayed(self, after_ms: int = 30, handshake_id: str = "handshake") -> None:
         dialling = await self.dialling()
         self.clock.advance(after_ms)
-        self.accept()
+        self.accept(handshake_id)
         self.session.relay(self.client, await dialling, b"")
 
     def vendor_says(self, **message: Any) -> None:
@@ -92,6 +92,17 @@ async def test_without_a_welcome_the_handshakes_id_is_recorded() -> None:
     await metered.relayed()
     metered.vendor.lose()
     assert (metered.record.request_id, metered.record.closed_by) == ("handshake", "network")
+
+
+@pytest.mark.parametrize("odd", ["x-\udcff", "x-\u00ff", "", "two words", "a\nb", "x" * 300])
+async def test_an_id_that_is_no_id_is_none(odd: str) -> None:
+    """A ledger can't hold half a character, and nothing can be found by it."""
+    metered = Metered()
+    await metered.relayed(handshake_id=odd)
+    metered.vendor_says(type="Welcome", request_id=odd)
+    assert metered.welcomes == []
+    metered.vendor.lose()
+    assert metered.record.request_id is None
 
 
 async def test_a_session_that_is_closed_while_it_is_dialled_is_dialled_no_longer() -> None:
@@ -169,6 +180,18 @@ async def test_keep_alives_do_not_keep_a_session_from_being_idle() -> None:
     assert (4408).to_bytes(2, "big") in metered.client.written
     metered.vendor.lose()
     assert metered.record.closed_by == "idle"
+
+
+async def test_a_session_that_is_over_leaves_no_timer_behind() -> None:
+    metered = Metered(idle_ms=600_000)
+    await metered.relayed()
+    metered.vendor_says(type="Welcome", request_id="r1")
+    assert metered.clock.timers == 1
+    metered.session.close("teardown", OVER)
+    metered.vendor.lose()
+    metered.client.lose()
+    assert metered.record.closed_by == "teardown"
+    assert metered.clock.timers == 0
 
 
 async def test_a_session_whose_vendor_waits_for_a_function_is_not_idle() -> None:

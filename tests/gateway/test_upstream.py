@@ -128,6 +128,12 @@ async def test_a_redirect_is_not_followed_and_the_place_is_named() -> None:
     assert "redirects to ws://127.0.0.1:1/elsewhere, which is not followed" in lost.reason
 
 
+async def test_a_redirect_to_two_places_at_once_is_one_like_any_other() -> None:
+    lost = await failed("HTTP/1.1 302 Found\r\nLocation: ws://a/\r\nLocation: ws://b/\r\nContent-Length: 0\r\n\r\n")
+    assert isinstance(lost, DialLost)
+    assert "redirects to ws://a/ and ws://b/" in lost.reason
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [("hello\r\n\r\n", "invalid HTTP status line"), (SWITCHES.replace("{accept}", "x") + "\r\n", "InvalidHeaderValue")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -49,7 +50,8 @@ class DeepgramAgent:
 
     def handshake_id(self, headers: Sequence[tuple[str, str]]) -> str | None:
         """Return the id of the handshake. That it is the Welcome's is not documented."""
-        return next((value for name, value in headers if name.lower() == "dg-request-id"), None)
+        found = (value for name, value in headers if name.lower() == "dg-request-id")
+        return next(filter(_is_id, found), None)
 
     def inspect(self, tag: str, listener: Listener, now_ms: Callable[[], int]) -> Conversation:
         return Conversation(tag, listener.welcomed, listener.warned, now_ms)
@@ -121,9 +123,8 @@ class Conversation:
             message = parse(text)
         except ValueError:
             return
-        if isinstance(message, Welcome) and self.request_id is None:
-            self.request_id = message.request_id
-            self._welcomed(message.request_id)
+        if isinstance(message, Welcome):
+            self._note_welcome(message)
         elif message.type == "SettingsApplied":
             self.tagged = self._tag_passed
         elif isinstance(message, FunctionCallRequest):
@@ -134,6 +135,16 @@ class Conversation:
                 self._awaited_calls -= {str(call.get("id")) for call in calls if isinstance(call, dict)}
         elif isinstance(message, (WarningMessage, ErrorMessage)):
             self._warned(message.code)
+
+    def _note_welcome(self, welcome: Welcome) -> None:
+        if self.request_id is None and _is_id(str(welcome.data["request_id"])):
+            self.request_id = welcome.request_id
+            self._welcomed(welcome.request_id)
+
+
+def _is_id(text: str) -> bool:
+    """True for what can be the vendor's name of a session; nothing could be found by anything else."""
+    return re.fullmatch(r"[!-~]{1,200}", text) is not None
 
 
 def _object(text: bytes) -> dict[str, Any]:
