@@ -15,7 +15,7 @@ from pytest_dgbudget.control.run import start_gateway_of
 from pytest_dgbudget.control.supervisor import Supervisor, listen
 from pytest_dgbudget.protocol.operations import BeginAttempt
 
-KEY = "benchmark-key"
+KEY = "7e57ab1e00c0ffee5eed0dd5eafa11babe5ca1ab"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.project import Project
+from tests.support.vendor import KEY
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FILES = sorted(path.name for path in EXAMPLES.glob("test_*.py"))
@@ -44,7 +45,7 @@ def test_the_overrun_is_visible_and_does_not_fail_the_run(examples: Project) -> 
 
 def test_examples_pass_together_on_two_workers(examples: Project) -> None:
     """A key that is set changes nothing; the overrun is visible and fails nothing."""
-    result = examples.run("-n2", "--dg-budget=10m", env={"DEEPGRAM_API_KEY": "not-a-key"})
+    result = examples.run("-n2", "--dg-budget=10m", env={"DEEPGRAM_API_KEY": KEY})
     assert result.status == 0, result.output
     outcomes = {test["nodeid"].partition("::")[0]: test["outcome"] for test in result.usage["tests"]}
     assert sorted(outcomes) == FILES
@@ -58,6 +59,6 @@ def test_examples_pass_together_on_two_workers(examples: Project) -> None:
 
 @pytest.mark.slow
 def test_examples_stay_with_the_emulator_where_a_key_is_set(examples: Project) -> None:
-    result = examples.run("test_sync.py", "--dg-budget=10m", env={"DEEPGRAM_API_KEY": "not-a-key"})
+    result = examples.run("test_sync.py", "--dg-budget=10m", env={"DEEPGRAM_API_KEY": KEY})
     assert result.status == 0, result.output
     assert result.usage["run"]["target"] == "emulator"

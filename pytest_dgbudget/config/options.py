@@ -100,7 +100,8 @@ OPTIONS = (
         "target",
         "TARGET",
         "auto",
-        "live, emulator, or auto: live when DEEPGRAM_API_KEY is set, otherwise the emulator.",
+        "live, emulator, or auto: live when DEEPGRAM_API_KEY holds a key and a run budget was given on the command "
+        "line or in the environment, otherwise the emulator.",
         "DG_TARGET",
     ),
     Option(

@@ -13,7 +13,7 @@ from typing import Any
 from pytest_dgbudget.config import parsing
 from pytest_dgbudget.config.options import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, Option, host_of
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.model import is_emulated_key
+from pytest_dgbudget.model import EMULATOR_KEY_PREFIX, is_emulated_key
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -22,6 +22,8 @@ __tracebackhide__ = True
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
     """Every setting of one run, parsed. ``auto`` is resolved; times are milliseconds, None is off.
+
+    ``not_live`` is what keeps ``auto`` from being live although a key, or something in its place, is set.
 
     ``state_dir`` is where the run's lock and the gateway's log are. ``api_url`` is None when the agent URL is not
     Deepgram's and no management API was named for it.
@@ -34,6 +36,7 @@ class RunConfig:
     on_exhausted: str
     target: str
     target_given: bool
+    not_live: str | None
     agent_url: str
     api_url: str | None
     project: str | None
@@ -90,7 +93,11 @@ def resolve(
     rootdir: Path,
     current_dir: Path,
 ) -> RunConfig:
-    """Turn what was given, by option name, into a RunConfig; raises SettingsError, naming what is wrong and where."""
+    """Turn what was given, by option name, into a RunConfig; raises SettingsError, naming what is wrong and where.
+
+    ``command_line`` has the options of PYTEST_ADDOPTS as well; those of the ini file's ``addopts`` are in ``ini``,
+    under the names of their flags.
+    """
     given = {option.field: _given(option, command_line, environment, ini) for option in OPTIONS}
     values: dict[str, Any] = {}
     for option in OPTIONS:
@@ -98,7 +105,7 @@ def resolve(
         base = current_dir if option.relative_to == "given" and source.typed_by_hand else rootdir
         is_path = option.relative_to is not None and source.parsed is not None
         values[option.field] = base / source.parsed if is_path else source.parsed
-    values.update(_target(values["target"], environment))
+    values.update(_target(values["target"], environment, given["budget_ms"]))
     values.update(_tolerance(*values.pop("tolerance")))
     values["api_url"] = _api_url_for(values["agent_url"], given["api_url"])
     values["run_id"] = values["run_id"] or _made_up_run_id()
@@ -140,6 +147,8 @@ def _given(
         text, where, by_hand = command_line[option.name], option.flag, True
     elif option.environment is not None and option.environment in environment:
         text, where, by_hand = environment[option.environment], option.environment, True
+    elif ini.get(option.flag) is not None:
+        text, where = ini[option.flag], f"{option.flag} in addopts"
     elif ini.get(option.name) is not None:
         text, where = _ini_text(ini[option.name]), f"ini {option.name}"
     if text is None:
@@ -154,21 +163,34 @@ def _ini_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _target(given: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    return {"target": _resolve_target(given, environment), "target_given": given != "auto"}
+def _target(given: str, environment: Mapping[str, str], budget: _Given) -> dict[str, Any]:
+    target, not_live = _auto(environment, budget) if given == "auto" else (given, None)
+    return {"target": target, "target_given": given != "auto", "not_live": not_live}
+
+
+def _auto(environment: Mapping[str, str], budget: _Given) -> tuple[str, str | None]:
+    """Return the target, and what keeps it from being live."""
+    key = _key(environment)
+    if key is None or environment.get(ACTIVE_VARIABLE):
+        # Within a run the key is a grant's token, worthless at the vendor.
+        return "emulator", None
+    if not _could_be_a_key(key):
+        return "emulator", f"{API_KEY_VARIABLE} is a dummy: it is not a Deepgram key (--dg-target=live takes any)"
+    if budget.parsed is None:
+        return "emulator", None
+    if not budget.typed_by_hand:
+        return "emulator", "a run budget from the ini file turns nothing live: to go live, add --dg-budget=TIME"
+    return "live", None
+
+
+def _could_be_a_key(text: str) -> bool:
+    """Return whether this has the shape of Deepgram's keys, or is one of the emulator's."""
+    is_deepgrams = re.fullmatch(r"[0-9A-Fa-f]{40}", text) is not None and len(set(text.lower())) > 1
+    return is_deepgrams or text.startswith(EMULATOR_KEY_PREFIX)
 
 
 def _tolerance(absolute_ms: int, share: float) -> dict[str, Any]:
     return {"tolerance_ms": absolute_ms, "tolerance_share": share}
-
-
-def _resolve_target(given: str, environment: Mapping[str, str]) -> str:
-    if given != "auto":
-        return given
-    if environment.get(ACTIVE_VARIABLE):
-        # This pytest was started inside a run: its key is a grant's token, worthless at the vendor.
-        return "emulator"
-    return "live" if _key(environment) else "emulator"
 
 
 def _key(environment: Mapping[str, str]) -> str | None:

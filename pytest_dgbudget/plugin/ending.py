@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -32,10 +32,7 @@ class Ending:
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         state = self._state
-        if state.is_worker:
-            self._report_to_controller(session.config)
-            return
-        if state.opens_nothing:
+        if state.is_worker or state.opens_nothing:
             return
         run = self._state.settled_run()
         if run is not None:
@@ -47,9 +44,7 @@ class Ending:
             state.finished = _report_without_gateway(state, int(exitstatus))
         if state.finished is not None:
             self._write_junit(session.config, state.finished)
-        if state.unbounded:
-            session.exitstatus = pytest.ExitCode.USAGE_ERROR
-        elif self._lacks_required_reconciliation() and exitstatus in _RAN_TO_ITS_END:
+        if self._lacks_required_reconciliation() and exitstatus in _RAN_TO_ITS_END:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             self._say("--dg-reconcile=require fails the run: it is not reconciled")
         elif exitstatus == pytest.ExitCode.TESTS_FAILED and self._only_overruns_failed(session):
@@ -61,11 +56,6 @@ class Ending:
         from pytest_dgbudget.plugin.terminal import show
 
         show(terminalreporter, self._state.finished, config.rootpath)
-
-    def _report_to_controller(self, config: pytest.Config) -> None:
-        output: dict[str, Any] | None = getattr(config, "workeroutput", None)
-        if output is not None and self._state.unbounded:
-            output["dgbudget_unbounded"] = True
 
     def _write_junit(self, config: pytest.Config, finished: FinishedRun) -> None:
         from pytest_dgbudget.plugin.junit import JUnitFile, attachment_path, run_properties

@@ -10,12 +10,12 @@ import pytest
 
 from pytest_dgbudget.client.voice_agent import VoiceAgent
 from pytest_dgbudget.config.options import ACTIVE_VARIABLE, API_KEY_VARIABLE
-from pytest_dgbudget.config.resolve import RunConfig, refuse_unbounded
+from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.environment import EnvironmentClaim, variables_set
-from pytest_dgbudget.errors import DgBudgetError, SettingsError
+from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.plugin.accounting import accounting_of
 from pytest_dgbudget.plugin.markers import own_budget, own_scenario
-from pytest_dgbudget.plugin.state import STATE, State
+from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.protocol.operations import BeginAttempt, CheckScenario
 
 # pytest's own convention: a failing test shows its own line, not ours.
@@ -28,7 +28,6 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
     state = request.config.stash[STATE]
     if os.name == "nt":
         raise DgBudgetError("voice_agent needs Linux or macOS: the gateway inherits a socket, which Windows lacks")
-    _refuse_unbounded(state)
     accounting = accounting_of(request.config)
     item: pytest.Item = request.node
     budget, scenario = own_budget(item, state.run_config), _playable(item, state.run_config)
@@ -57,14 +56,6 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
 def _playable(item: pytest.Item, run_config: RunConfig) -> str | None:
     """Return the test's scenario where there is an emulator to play it."""
     return own_scenario(item, run_config) if run_config.target == "emulator" else None
-
-
-def _refuse_unbounded(state: State) -> None:
-    try:
-        refuse_unbounded(state.run_config)
-    except SettingsError:
-        state.unbounded = True
-        raise
 
 
 @contextmanager

@@ -40,14 +40,8 @@ class _XdistController:
 
         prepare_worker(node)
 
-    def pytest_testnodedown(self, node: Any) -> None:
-        """A worker that ended normally may have something to report; a crashed one has no output."""
-        output = getattr(node, "workeroutput", None) or {}
-        if output.get("dgbudget_unbounded"):
-            node.config.stash[STATE].unbounded = True
-
     def __dir__(self) -> list[str]:
-        return ["pytest_configure_node", "pytest_testnodedown"]
+        return ["pytest_configure_node"]
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -98,7 +92,7 @@ def _refuse_unbounded(state: State) -> None:
         raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
+def pytest_report_header(config: pytest.Config) -> list[str] | None:
     state = config.stash[STATE]
     if (
         state.opens_nothing
@@ -109,18 +103,18 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return _header(config, state)
 
 
-def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> str | None:
+def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str] | None:
     state = config.stash[STATE]
     if state.header_shown or state.opens_nothing or not any(_asks_for_us(item) for item in items):
         return None
     return _header(config, state)
 
 
-def _header(config: pytest.Config, state: State) -> str:
-    from pytest_dgbudget.plugin.terminal import header_line
+def _header(config: pytest.Config, state: State) -> list[str]:
+    from pytest_dgbudget.plugin.terminal import header_lines
 
     state.header_shown = True
-    return header_line(state.run_config, config.rootpath, in_parallel=config.pluginmanager.has_plugin("dsession"))
+    return header_lines(config, state.run_config)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

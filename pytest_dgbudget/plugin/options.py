@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,14 +54,18 @@ class Given:
 
     def __init__(self, config: pytest.Config) -> None:
         """Raises pytest.UsageError for an ini value of the wrong type."""
-        self._command_line = {o.name: config.getoption(o.name) for o in OPTIONS if not o.in_ini_only}
+        by_flag = {o.name: config.getoption(o.name) for o in OPTIONS if not o.in_ini_only}
+        typed = _typed_flags(config)
+        self._command_line = {o.name: by_flag[o.name] for o in OPTIONS if o.flag in typed and not o.in_ini_only}
         self._environment = {name: os.environ[name] for name in VARIABLES if name in os.environ}
         self._rootdir = config.rootpath
         self._current_dir = Path.cwd()
         try:
-            self._ini: Mapping[str, Any] = {option.name: config.getini(option.name) for option in OPTIONS}
+            self._ini = {option.name: config.getini(option.name) for option in OPTIONS}
         except TypeError as error:
             raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
+        # What nobody gave for this run is stored, as a rule in addopts.
+        self._ini |= {o.flag: by_flag[o.name] for o in OPTIONS if not o.in_ini_only and o.flag not in typed}
 
     @property
     def anything(self) -> bool:
@@ -84,6 +88,12 @@ class Given:
             )
         except SettingsError as error:
             raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
+
+
+def _typed_flags(config: pytest.Config) -> set[str]:
+    """Return the flags on the command line and in PYTEST_ADDOPTS: pytest mixes these with addopts of the ini file."""
+    arguments = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *map(str, config.invocation_params.args)]
+    return {argument.partition("=")[0] for argument in arguments}
 
 
 def opens_nothing(config: pytest.Config) -> bool:

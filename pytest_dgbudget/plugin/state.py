@@ -24,8 +24,8 @@ class State:
     """``resolve`` makes the run's configuration when it is first needed.
 
     A worker has ``port``, ``secret`` and, where every worker runs every test, its ``worker`` id. In xdist's controller
-    ``activation`` waits for a worker whose tests need a gateway. ``unbounded`` is set when a test was refused because a
-    live run has no budget or no key. ``crashed`` holds the reports of tests whose worker crashed, with their figures.
+    ``activation`` waits for a worker whose tests need a gateway. ``crashed`` holds the reports of tests whose worker
+    crashed, with their figures.
     """
 
     def __init__(
@@ -46,7 +46,6 @@ class State:
         self.worker = worker
         self.started_at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         self.header_shown = False
-        self.unbounded = False
         self._on_demand: RunOnDemand | None = None
         self.activation: SocketActivation | None = None
         self.crashed: list[pytest.TestReport] = []

@@ -13,16 +13,19 @@ from pytest_dgbudget.report.terminal import longest_wait, run_line, table_of_tes
 from pytest_dgbudget.units import format_time
 
 
-def header_line(run_config: RunConfig, rootdir: Path, *, in_parallel: bool) -> str:
-    """Return the header: the target, whether it is billed, the budgets, and where the report goes."""
-    target = f"live, BILLED by {run_config.agent_url}" if run_config.billed else "emulator, nothing is billed"
+def header_lines(config: pytest.Config, run_config: RunConfig) -> list[str]:
+    """Return the header: the target, whether it is billed, the budgets, where the report goes, and what to know."""
+    billed = config.get_terminal_writer().markup("BILLED", red=True, bold=True)
+    target = f"live, {billed} by {run_config.agent_url}" if run_config.billed else "emulator, nothing is billed"
     budget = "no run budget" if run_config.budget_ms is None else f"run budget {format_time(run_config.budget_ms)}"
     per_test = "no budget" if run_config.test_budget_ms is None else format_time(run_config.test_budget_ms)
-    report = _shown(run_config.report_dir / FILE_NAME, rootdir)
-    line = f"dgbudget: {target}; {budget}, {per_test} per test; report {report}"
-    if in_parallel and run_config.test_budget_ms is None:
-        line += "\ndgbudget: without a test budget one voice-agent test runs at a time; set --dg-test-budget"
-    return line
+    report = _shown(run_config.report_dir / FILE_NAME, config.rootpath)
+    lines = [f"{target}; {budget}, {per_test} per test; report {report}"]
+    if run_config.not_live is not None:
+        lines.append(run_config.not_live)
+    if config.pluginmanager.has_plugin("dsession") and run_config.test_budget_ms is None:
+        lines.append("without a test budget one voice-agent test runs at a time; set --dg-test-budget")
+    return [f"dgbudget: {line}" for line in lines]
 
 
 def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootdir: Path) -> None:

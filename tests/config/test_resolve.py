@@ -15,8 +15,9 @@ from pytest_dgbudget.errors import SettingsError
 
 ROOT, HERE = Path("/project"), Path("/project/somewhere")
 NO_KEY: dict[str, str] = {}
-KEY = {"DEEPGRAM_API_KEY": "the-real-key"}
-SECRET = "the-real-key"
+SECRET = "7e57ab1e00c0ffee5eed0dd5eafa11babe5ca1ab"
+KEY = {"DEEPGRAM_API_KEY": SECRET}
+BOUNDED_KEY = {**KEY, "DG_BUDGET": "5m"}  # with these, auto is live
 
 
 def resolved(
@@ -72,6 +73,7 @@ DEFAULTS: dict[str, Any] = {
     "on_exhausted": "fail",
     "target": "emulator",
     "target_given": False,
+    "not_live": None,
     "agent_url": DEFAULT_AGENT_URL,
     "api_url": DEFAULT_API_URL,
     "project": None,
@@ -194,18 +196,50 @@ def test_the_ledger_always_starts_at_the_rootdir(settings: RunConfig) -> None:
     [
         (NO_KEY, "emulator"),
         ({"DEEPGRAM_API_KEY": ""}, "emulator"),
-        (KEY, "live"),
-        ({**KEY, "DGBUDGET_ACTIVE": "a-run"}, "emulator"),
-        ({**KEY, "DGBUDGET_ACTIVE": ""}, "live"),
-        ({**KEY, "DG_TARGET": "emulator"}, "emulator"),
+        ({"DEEPGRAM_API_KEY": " \n", "DG_BUDGET": "5m"}, "emulator"),
+        (KEY, "emulator"),
+        (BOUNDED_KEY, "live"),
+        ({"DEEPGRAM_API_KEY": SECRET.upper(), "DG_BUDGET": "0"}, "live"),
+        ({**BOUNDED_KEY, "DGBUDGET_ACTIVE": "a-run"}, "emulator"),
+        ({**BOUNDED_KEY, "DGBUDGET_ACTIVE": ""}, "live"),
+        ({**BOUNDED_KEY, "DG_TARGET": "emulator"}, "emulator"),
         ({**KEY, "DGBUDGET_ACTIVE": "a-run", "DG_TARGET": "live"}, "live"),
     ],
 )
-def test_auto_is_live_with_a_key_and_never_inside_a_run(environment: dict[str, str], target: str) -> None:
+def test_auto_is_live_with_a_key_and_a_budget_and_never_inside_a_run(environment: dict[str, str], target: str) -> None:
     settings = resolved(environment=environment)
     assert settings.target == target
     assert settings.billed == (target == "live")
     assert settings.target_given == ("DG_TARGET" in environment)
+    assert settings.not_live is None
+
+
+@pytest.mark.parametrize("ini", [{"dg_budget": "5m"}, {"--dg-budget": "5m"}], ids=["ini", "addopts"])
+def test_a_stored_budget_turns_nothing_live_and_one_given_for_this_run_does(ini: dict[str, str]) -> None:
+    settings = resolved(environment=KEY, ini=ini)
+    assert (settings.target, settings.budget_ms) == ("emulator", 300_000)
+    assert "--dg-budget" in (settings.not_live or "")
+    assert resolved(ini=ini).not_live is None, "without a key nothing suggests live"
+    assert resolved({"dg_budget": "1m"}, KEY, ini).target == "live"
+    assert resolved({"dg_target": "live"}, KEY, ini).target == "live"
+
+
+def test_addopts_counts_as_ini_and_wins_over_the_key_of_the_same_name() -> None:
+    ini = {"--dg-budget": "3s", "dg_budget": "4s", "--dg-report-dir": "out"}
+    assert resolved(ini=ini).budget_ms == 3000
+    assert resolved(environment={"DG_BUDGET": "2s"}, ini=ini).budget_ms == 2000
+    assert resolved(ini=ini).report_dir == ROOT / "out"
+    with pytest.raises(SettingsError, match=r"^--dg-budget in addopts: "):
+        resolved(ini={"--dg-budget": "10 minutes"})
+
+
+@pytest.mark.parametrize("key", ["x", "0" * 40, "aA" * 20, SECRET[1:], SECRET + "0", "-" + SECRET[1:]])
+def test_a_dummy_turns_nothing_live_and_is_not_shown(key: str) -> None:
+    settings = resolved({"dg_budget": "5m"}, {"DEEPGRAM_API_KEY": key})
+    assert settings.target == "emulator"
+    assert "DEEPGRAM_API_KEY is a dummy" in (settings.not_live or "")
+    assert key == "x" or key not in (settings.not_live or "")
+    assert resolved({"dg_budget": "5m", "dg_target": "live"}, {"DEEPGRAM_API_KEY": key}).target == "live"
 
 
 @pytest.mark.parametrize("host", ["agent.example.com", "10.0.0.1", "localhost.example.com", "127.0.0.1.example.com"])
@@ -213,13 +247,13 @@ def test_plain_text_to_another_machine_is_refused_when_live_and_only_then(host: 
     url = {"dg_agent_url": f"ws://{host}:80/v1/agent/converse"}
     assert resolved(url).agent_url == url["dg_agent_url"]
     with pytest.raises(SettingsError, match="plain text"):
-        resolved(url, KEY)
-    assert resolved({"dg_agent_url": url["dg_agent_url"].replace("ws:", "wss:")}, KEY).billed
+        resolved(url, BOUNDED_KEY)
+    assert resolved({"dg_agent_url": url["dg_agent_url"].replace("ws:", "wss:")}, BOUNDED_KEY).billed
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"])
 def test_plain_text_to_this_machine_is_fine(host: str) -> None:
-    assert resolved({"dg_agent_url": f"ws://{host}:8080/x"}, KEY).billed
+    assert resolved({"dg_agent_url": f"ws://{host}:8080/x"}, BOUNDED_KEY).billed
 
 
 @pytest.mark.parametrize("host", ["", "127.0.0", "127.0.0.x", "128.0.0.1", "[::2]", "::1", "127.0.0.1.", "0.0.0.0"])
@@ -235,7 +269,6 @@ def test_not_loopback(host: str) -> None:
     [
         ({"dg_target": "live", "dg_budget": "1m"}, NO_KEY, "DEEPGRAM_API_KEY"),
         ({"dg_target": "live"}, KEY, "--dg-budget"),
-        ({}, KEY, "--dg-budget"),
     ],
 )
 def test_live_without_a_key_or_a_run_budget_is_refused(
@@ -310,7 +343,7 @@ def test_flags_are_spelled_as_their_names() -> None:
 
 
 def test_blanks_around_a_copied_key_are_dropped() -> None:
-    settings = resolved(environment={"DEEPGRAM_API_KEY": f" {SECRET}\r\n"})
+    settings = resolved(environment={"DEEPGRAM_API_KEY": f" {SECRET}\r\n", "DG_BUDGET": "5m"})
     assert (settings.api_key, settings.target) == (SECRET, "live")
     blank = resolved(environment={"DEEPGRAM_API_KEY": " \n"})
     assert (blank.api_key, blank.has_key, blank.target) == (None, False, "emulator")
@@ -319,15 +352,19 @@ def test_blanks_around_a_copied_key_are_dropped() -> None:
 @pytest.mark.parametrize("key", ["two\nlines", "a b", "é", "tab\tbed"])
 def test_a_key_that_can_be_none_is_refused_unseen_and_only_where_it_would_be_used(key: str) -> None:
     with pytest.raises(SettingsError, match="DEEPGRAM_API_KEY") as error:
-        resolved(environment={"DEEPGRAM_API_KEY": key})
+        resolved({"dg_target": "live"}, {"DEEPGRAM_API_KEY": key})
     assert key not in str(error.value)
     assert resolved({"dg_target": "emulator"}, {"DEEPGRAM_API_KEY": key}).target == "emulator"
 
 
-@pytest.mark.parametrize("secret", ["dgemu_" + "0" * 40, "eyJraWQiOiJkZ2VtdSIsImFsZyI6IkhTMjU2In0.e30.x"])
-@pytest.mark.parametrize("target", ["auto", "live"])
+EMULATED_KEY, EMULATED_TOKEN = "dgemu_" + "0" * 40, "eyJraWQiOiJkZ2VtdSIsImFsZyI6IkhTMjU2In0.e30.x"
+
+
+@pytest.mark.parametrize(
+    ("target", "secret"), [("auto", EMULATED_KEY), ("live", EMULATED_KEY), ("live", EMULATED_TOKEN)]
+)
 def test_a_key_of_the_emulators_is_refused_unseen_where_the_target_is_live(target: str, secret: str) -> None:
-    environment = {"DEEPGRAM_API_KEY": secret}
+    environment = {"DEEPGRAM_API_KEY": secret, "DG_BUDGET": "5m"}
     with pytest.raises(SettingsError, match=r"is a key of the emulator.* or use --dg-target=emulator") as error:
         resolved({"dg_target": target}, environment)
     assert secret not in str(error.value)
@@ -357,5 +394,5 @@ def test_the_key_of_somebody_elses_agent_is_not_shown_to_deepgram(
 
 def test_an_api_in_plain_text_is_refused_for_a_live_run_but_on_loopback() -> None:
     with pytest.raises(SettingsError, match="use https://"):
-        resolved({"dg_api_url": "http://api.example"}, KEY)
+        resolved({"dg_api_url": "http://api.example"}, BOUNDED_KEY)
     assert resolved({"dg_api_url": "http://127.0.0.1:1"}, KEY).api_url == "http://127.0.0.1:1"

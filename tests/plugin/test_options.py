@@ -163,6 +163,7 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "on_exhausted": "fail",
         "target": "emulator",
         "target_given": False,
+        "not_live": None,
         "agent_url": "wss://agent.deepgram.com/v1/agent/converse",
         "api_url": "https://api.deepgram.com",
         "project": None,
@@ -297,11 +298,11 @@ def test_a_toml_value_of_a_wrong_type_ends_pytest_with_4_and_names_the_key(proje
 def test_the_agent_settings_file_is_relative_to_the_rootdir(
     project: Project, vendor: Vendor, name: str, text: str
 ) -> None:
-    project.write("pytest.ini", f"[pytest]\ndg_agent_settings = conf/{name}\ndg_budget = 5m\n")
+    project.write("pytest.ini", f"[pytest]\ndg_agent_settings = conf/{name}\n")
     project.write(f"conf/{name}", text)
     project.use("options/test_uses.py")
     project.write("conftest.py", "import os\n\nos.chdir('conf')\n")
-    result = project.run(env=vendor.environ)
+    result = project.run("--dg-budget=5m", env=vendor.environ)
     assert result.status == 0, result.output
     (seen,) = vendor.wait_closed(1)
     assert seen.settings is not None
@@ -309,9 +310,9 @@ def test_the_agent_settings_file_is_relative_to_the_rootdir(
 
 
 def test_a_bad_agent_settings_file_fails_connect_and_names_the_file(project: Project, vendor: Vendor) -> None:
-    project.write("pytest.ini", "[pytest]\ndg_agent_settings = missing.json\ndg_budget = 5m\n")
+    project.write("pytest.ini", "[pytest]\ndg_agent_settings = missing.json\n")
     project.use("options/test_uses.py")
-    result = project.run(env=vendor.environ)
+    result = project.run("--dg-budget=5m", env=vendor.environ)
     assert result.status == 1, result.output
     assert "SettingsError: dg_agent_settings: " in result.output
     assert "missing.json can't be read" in result.output

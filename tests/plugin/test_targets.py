@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.support.project import ALONE_AND_UNDER_XDIST, Project
+from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.vendor import KEY, Vendor
 
 PLAIN = "def test_plain():\n    pass\n"
@@ -41,7 +43,7 @@ def test_a_live_run_that_can_not_be_is_refused_at_start(
 def test_plain_text_is_fine_on_loopback(url: str, tmp_path: Path) -> None:
     from pytest_dgbudget.config.resolve import resolve
 
-    environment = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url}
+    environment = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url, "DG_BUDGET": "5m"}
     settings = resolve(command_line={}, environment=environment, ini={}, rootdir=tmp_path, current_dir=tmp_path)
     assert (settings.target, settings.agent_url) == ("live", url)
 
@@ -53,30 +55,86 @@ def test_plain_text_to_what_only_looks_like_loopback_is_refused(url: str, tmp_pa
     from pytest_dgbudget.config.resolve import resolve
     from pytest_dgbudget.errors import SettingsError
 
-    environment = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url}
+    environment = {"DEEPGRAM_API_KEY": KEY, "DG_AGENT_URL": url, "DG_BUDGET": "5m"}
     with pytest.raises(SettingsError):
         resolve(command_line={}, environment=environment, ini={}, rootdir=tmp_path, current_dir=tmp_path)
 
 
+Source = tuple[list[str], list[str], dict[str, str]]  # lines of the ini file, arguments, variables
+GIVEN_FOR_THIS_RUN: dict[str, Source] = {
+    "command line": ([], ["--dg-budget=5m"], {}),
+    "two words": ([], ["--dg-budget", "5m"], {}),
+    "DG_BUDGET": ([], [], {"DG_BUDGET": "5m"}),
+    "PYTEST_ADDOPTS": ([], [], {"PYTEST_ADDOPTS": "-v '--dg-budget=5m'"}),
+    "and stored": (["dg_budget = 5m", "addopts = --dg-budget=5m"], ["--dg-budget=5m"], {}),
+}
+STORED: dict[str, Source] = {
+    "ini": (["dg_budget = 5m"], [], {}),
+    "addopts": (["addopts = --dg-budget=5m"], [], {}),
+    "-o": ([], ["-o", "dg_budget=5m"], {}),
+    "-o addopts": ([], ["-o", "addopts=--dg-budget=5m"], {}),
+}
+
+
+def run_with(project: Project, source: Source, env: Mapping[str, str]) -> Result:
+    ini, arguments, variables = source
+    project.write("pytest.ini", "\n".join(["[pytest]", "asyncio_default_fixture_loop_scope = function", *ini]))
+    project.use("options/test_uses.py")
+    return project.run(*arguments, env={**env, **variables})
+
+
+@pytest.mark.parametrize("source", GIVEN_FOR_THIS_RUN.values(), ids=list(GIVEN_FOR_THIS_RUN))
+def test_auto_is_live_with_a_key_and_a_run_budget_given_for_this_run(
+    project: Project, vendor: Vendor, source: Source
+) -> None:
+    result = run_with(project, source, vendor.environ)
+    assert (result.status, result.usage["run"]["target"], result.usage["run"]["billed"]) == (0, "live", True)
+    assert "live, BILLED by ws://" in result.output
+    assert len(vendor.wait_closed(1)) == 1
+
+
 @pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
-def test_auto_that_turns_out_live_without_a_budget_fails_only_tests_that_ask_and_exits_4(
-    project: Project, workers: str
+@pytest.mark.parametrize("source", STORED.values(), ids=list(STORED))
+def test_a_stored_budget_bounds_a_run_and_turns_nothing_live(
+    project: Project, vendor: Vendor, source: Source, workers: str
+) -> None:
+    ini, arguments, variables = source
+    result = run_with(project, (ini, [workers, *arguments], variables), vendor.environ)
+    run = result.usage["run"]
+    assert (result.status, run["target"], run["billed"], run["budget_seconds"]) == (0, "emulator", False, 300)
+    assert "dgbudget: a run budget from the ini file turns nothing live: to go live, add --dg-budget" in result.output
+    assert vendor.connections == []
+
+
+@pytest.mark.parametrize("key", ["test", "0" * 40, "F" * 40, KEY[1:], KEY + "0", "g" + KEY[1:]])
+def test_a_dummy_turns_nothing_live_and_the_header_says_that_it_is_one(
+    project: Project, vendor: Vendor, key: str
 ) -> None:
     project.use("options/test_uses.py")
-    project.write("test_plain.py", PLAIN)
-    result = project.run(workers, "-rA", env={"DEEPGRAM_API_KEY": KEY})
-    assert result.status == 4, result.output
-    assert "1 passed, 1 error" in result.output
-    assert "ERROR test_uses.py::test_uses" in result.output
-    assert "add --dg-budget=TIME" in result.output
-    assert not (project.path / ".dgbudget").exists(), "nothing was started"
+    result = project.run("--dg-budget=5m", env={**vendor.environ, "DEEPGRAM_API_KEY": key})
+    assert (result.status, result.usage["run"]["target"], vendor.connections) == (0, "emulator", [])
+    assert "dgbudget: DEEPGRAM_API_KEY is a dummy" in result.output
+    assert key == "test" or key not in result.output
 
 
-def test_auto_is_the_emulator_without_a_key_and_live_with_one(project: Project, vendor: Vendor) -> None:
+def test_live_by_name_takes_any_key(project: Project, vendor: Vendor) -> None:
     project.use("options/test_uses.py")
-    result = project.run("--dg-budget=5m", env={"DG_AGENT_URL": vendor.url})
-    assert (result.status, result.usage["run"]["target"], result.usage["run"]["billed"]) == (0, "emulator", False)
-    assert vendor.connections == []
-    result = project.run("--dg-budget=5m", env=vendor.environ)
-    assert (result.status, result.usage["run"]["target"], result.usage["run"]["billed"]) == (0, "live", True)
-    assert len(vendor.wait_closed(1)) == 1
+    result = project.run(
+        "--dg-budget=5m", "--dg-target=live", env={**vendor.environ, "DEEPGRAM_API_KEY": "self-hosted"}
+    )
+    assert (result.status, result.usage["run"]["target"]) == (0, "live"), result.output
+    assert vendor.wait_closed(1)[0].headers["authorization"].endswith("self-hosted")
+
+
+def test_billed_is_in_colour(project: Project, vendor: Vendor) -> None:
+    project.write("test_plain.py", PLAIN)
+    result = project.run("--dg-budget=5m", "--color=yes", env=vendor.environ)
+    assert re.search(r"live, (\x1b\[\d+m)+BILLED\x1b\[0m by", result.output), result.output
+
+
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
+def test_a_key_without_a_run_budget_means_the_emulator(project: Project, vendor: Vendor, workers: str) -> None:
+    project.use("options/test_uses.py")
+    result = project.run(workers, env=vendor.environ)
+    assert (result.status, result.usage["run"]["target"], vendor.connections) == (0, "emulator", [])
+    assert "emulator, not billed" in result.output

@@ -21,7 +21,7 @@ from websockets.http11 import Request, Response
 
 from tests.support.statement import Bill, Entry
 
-KEY = "real-key-of-the-tests"
+KEY = "7e57ab1e00c0ffee5eed0dd5eafa11babe5ca1ab"
 
 
 @dataclass
