@@ -48,9 +48,8 @@ class Leases:
         self._ledger_thread.check()
         return dial
 
-    def session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord, at_ms: int) -> None:
-        """Record what a session used, and meter it no longer."""
-        lease.closed(session, at_ms)
+    def session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord) -> None:
+        """Record what a session used."""
         lease.grant.session_ended(session, record)
         self._ledger_thread.enqueue(self._ledger.record_usage, record)
 

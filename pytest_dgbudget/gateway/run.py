@@ -197,7 +197,12 @@ class Run:
             idle_ms=grant.asked.idle_ms,
         )
         session = MeteredSession(
-            terms, self._clock, self._events, welcomed=self._welcomed, ended=partial(self._session_ended, lease)
+            terms,
+            self._clock,
+            self._events,
+            welcomed=self._welcomed,
+            closed=lease.closed,
+            ended=partial(self._session_ended, lease),
         )
         grant.open_sessions.append(session)
         lease.opened(session)
@@ -277,8 +282,8 @@ class Run:
             await asyncio.wait(closing, timeout=_END_SECONDS)
         await self._ledger_thread.written()
 
-    def _session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord, at_ms: int) -> None:
-        self._leases.session_ended(lease, session, record, at_ms)
+    def _session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord) -> None:
+        self._leases.session_ended(lease, session, record)
         self._admission.give_back(lease)
 
 

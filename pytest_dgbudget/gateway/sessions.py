@@ -63,8 +63,8 @@ class SessionTerms:
 class MeteredSession:
     """One dialled session, metered from now on.
 
-    ``welcomed`` is called with the vendor's id of it. ``ended`` is called once, when its socket is closed, with the
-    session, its usage record, and the instant of the end on the metering clock (milliseconds).
+    ``welcomed`` is called with the vendor's id of it. ``closed`` is called once, when its socket is closed, with the
+    instant on the metering clock (milliseconds); ``ended`` once after that, with its usage record.
     """
 
     def __init__(
@@ -74,7 +74,8 @@ class MeteredSession:
         events: Events,
         *,
         welcomed: Callable[[MeteredSession, str], None],
-        ended: Callable[[MeteredSession, UsageRecord, int], None],
+        closed: Callable[[MeteredSession, int], None],
+        ended: Callable[[MeteredSession, UsageRecord], None],
     ) -> None:
         self.id = terms.id
         self.rate = terms.service.rate
@@ -86,7 +87,9 @@ class MeteredSession:
         self._clock = clock
         self._events = events
         self._welcomed = welcomed
+        self._closed = closed
         self._ended = ended
+        self._closed_at_ms: int | None = None
         self._dialling: asyncio.Future[Upstream] | None = None
         self._cut: Cut | None = None
         self._relay: Relay | None = None
@@ -96,7 +99,8 @@ class MeteredSession:
 
     def used_ms(self) -> int:
         """What this session has used up to now."""
-        return self._used_at(self._clock.now_ms())
+        at_ms = self._clock.now_ms() if self._closed_at_ms is None else self._closed_at_ms
+        return (at_ms - self.dialled_ms) * self.rate
 
     async def dial(self, dialling: asyncio.Future[Upstream]) -> Upstream:
         """Wait for the vendor's 101; raises DialFailed, or Cut when the session is closed meanwhile."""
@@ -154,9 +158,6 @@ class MeteredSession:
         if self._relay is not None:
             self._relay.abort()
 
-    def _used_at(self, at_ms: int) -> int:
-        return (at_ms - self.dialled_ms) * self.rate
-
     def _was_welcomed(self, request_id: str) -> None:
         self._events.emit(SessionWelcomed(session=self.id, request_id=request_id))
         self._welcomed(self, request_id)
@@ -181,6 +182,8 @@ class MeteredSession:
             self._idle_timer = self._clock.call_at_ms(closes_at_ms, lambda: self._watch_idle(relay, idle_ms))
 
     def _relay_ended(self, relay: Relay) -> None:
+        assert relay.closed_at_ms is not None
+        self._stop_metering(relay.closed_at_ms)
         if relay.client_vanished:
             # The first sign, perhaps, that its whole process is gone: let the others come before the cause is written.
             self._clock.call_at_ms(self._clock.now_ms() + _OTHER_SIGNS_MS, lambda: self._record(relay))
@@ -189,22 +192,26 @@ class MeteredSession:
 
     def _record(self, relay: Relay) -> None:
         assert relay.closed_by is not None
-        assert relay.closed_at_ms is not None
         self._finish(relay.closed_by, confirmed=relay.confirmed)
+
+    def _stop_metering(self, at_ms: int) -> None:
+        self._closed_at_ms = at_ms
+        self._closed(self, at_ms)
 
     def _finish(self, closed_by: ClosedBy, *, confirmed: bool) -> None:
         self.state = SessionState.ENDED
         if self._idle_timer is not None:
             self._idle_timer.cancel()  # else it would keep this, and all that is its, until it is due
         relay = self._relay
-        at_ms = self._clock.now_ms() if relay is None or relay.closed_at_ms is None else relay.closed_at_ms
+        if relay is None:
+            self._stop_metering(self._clock.now_ms())
         audio_in_ms, audio_out_ms = relay.audio_ms() if relay else (0, 0)
         record = UsageRecord(
             dial=self.id,
             # Without a Welcome, the handshake's id is the best there is.
             request_id=(relay.inspection.request_id if relay else None) or self._handshake_id,
             closed_at=utc_now(),
-            ms=self._used_at(at_ms),
+            ms=self.used_ms(),
             handshake_ms=self.handshake_ms,
             audio_in_ms=audio_in_ms,
             audio_out_ms=audio_out_ms,
@@ -214,5 +221,5 @@ class MeteredSession:
             tagged=relay is not None and relay.inspection.tagged,
         )
         self._events.emit(SessionEnded(attempt=self._terms.attempt, session=self.id, usage=record))
-        self._ended(self, record, at_ms)
+        self._ended(self, record)
         self.done.set_result(None)

@@ -15,7 +15,10 @@ def close_margin_ms(allowance_ms: int) -> int:
 
 @dataclass(slots=True, kw_only=True)
 class LeaseMeter:
-    """The running figure of one lease: every session open at the same time adds ``rate`` seconds per second."""
+    """The running figure of one lease: every session open at the same time adds ``rate`` seconds per second.
+
+    An instant may lie before one that was given earlier: the figure is the sum of the sessions, whatever the order.
+    """
 
     allowance_ms: int
     used_ms: int = 0
@@ -23,15 +26,13 @@ class LeaseMeter:
     _rate: int = 0
     _since_ms: int = 0
 
-    def opened(self, now_ms: int, rate: int = 1) -> None:
-        self._advance(now_ms)
+    def opened(self, at_ms: int, rate: int = 1) -> None:
+        self._add_rate(at_ms, rate)
         self.open_sessions += 1
-        self._rate += rate
 
-    def closed(self, now_ms: int, rate: int = 1) -> None:
-        self._advance(now_ms)
+    def closed(self, at_ms: int, rate: int = 1) -> None:
+        self._add_rate(at_ms, -rate)
         self.open_sessions -= 1
-        self._rate -= rate
 
     def used_at(self, now_ms: int) -> int:
         return self.used_ms + max(0, now_ms - self._since_ms) * self._rate
@@ -48,9 +49,11 @@ class LeaseMeter:
         """How long it is until the Close when so many sessions are open from now on; 0 or less: it is due."""
         return (self.allowance_ms - self.used_at(now_ms)) // sessions - close_margin_ms(self.allowance_ms)
 
-    def _advance(self, now_ms: int) -> None:
-        self.used_ms = self.used_at(now_ms)
-        self._since_ms = max(self._since_ms, now_ms)
+    def _add_rate(self, at_ms: int, rate: int) -> None:
+        self.used_ms = self.used_at(at_ms)
+        self._since_ms = max(self._since_ms, at_ms)
+        self.used_ms += (self._since_ms - at_ms) * rate
+        self._rate += rate
 
     def _end_ms(self) -> int:
         """When the allowance is used up, if nothing opens or closes. The margins before it are time on the clock."""

@@ -55,14 +55,19 @@ class Bank:
         dial = await self.leases.dial(lease)
         terms = SessionTerms(id=dial, attempt="a1", service=DeepgramAgent(), tag="tag", idle_ms=None)
         session = MeteredSession(
-            terms, self.clock, self.events, welcomed=_never_welcomed, ended=partial(self._session_ended, lease)
+            terms,
+            self.clock,
+            self.events,
+            welcomed=_never_welcomed,
+            closed=lease.closed,
+            ended=partial(self._session_ended, lease),
         )
         lease.grant.open_sessions.append(session)
         lease.opened(session)
         return session
 
-    def _session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord, at_ms: int) -> None:
-        self.leases.session_ended(lease, session, record, at_ms)
+    def _session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord) -> None:
+        self.leases.session_ended(lease, session, record)
         self.leases.release(lease)
 
     async def close(self) -> None:

@@ -28,7 +28,8 @@ class Metered:
         self.clock = ManualClock()
         self.client, self.vendor = MemoryTransport(), MemoryTransport()
         self.welcomes: list[tuple[str, str]] = []
-        self.ends: list[tuple[UsageRecord, int]] = []
+        self.closed_at_ms: list[int] = []
+        self.ends: list[UsageRecord] = []
         self.answer: asyncio.Future[Upstream] = asyncio.get_running_loop().create_future()
         events = Events()
         self.events: list[Event] = []
@@ -38,7 +39,8 @@ class Metered:
             self.clock,
             events,
             welcomed=lambda session, request_id: self.welcomes.append((session.id, request_id)),
-            ended=lambda session, record, at_ms: self.ends.append((record, at_ms)),
+            closed=lambda session, at_ms: self.closed_at_ms.append(at_ms),
+            ended=lambda session, record: self.ends.append(record),
         )
 
     async def dialling(self) -> asyncio.Task[Upstream]:
@@ -63,7 +65,7 @@ class Metered:
 
     @property
     def record(self) -> UsageRecord:
-        ((record, at_ms),) = self.ends
+        (record,), (at_ms,) = self.ends, self.closed_at_ms
         assert (record.dial, at_ms) == ("s1", self.session.dialled_ms + (record.ms or 0))
         assert self.session.state is SessionState.ENDED
         assert self.session.done.done()
@@ -213,8 +215,10 @@ async def test_a_client_that_vanished_is_recorded_when_its_owner_had_time_to_van
     await metered.relayed()
     metered.client.lose()
     metered.vendor.lose()
+    assert metered.closed_at_ms == [metered.session.dialled_ms + 30], "it is metered no longer"
     metered.clock.advance(99)
     assert metered.ends == []
+    assert metered.session.used_ms() == 30
     metered.session.close("owner-lost", OVER)
     metered.clock.advance(1)
     assert (metered.record.closed_by, metered.record.ms) == ("owner-lost", 30)

@@ -33,6 +33,17 @@ def test_i7_a_dead_gateway_hides_no_failure_and_what_nobody_saw_is_null_and_coun
     assert result.usage["reconciliation"]["verdict"] == "off"
 
 
+def test_clients_that_vanish_are_charged_the_sum_of_their_sessions(project: Project, vendor: Vendor) -> None:
+    project.use("ends/test_vanishes.py")
+    result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
+    assert result.status == 0, result.output
+    usage = result.usage
+    ms = sum(round(1000 * session["seconds"]) for session in usage["sessions"])
+    assert (len(usage["sessions"]), {session["closed_by"] for session in usage["sessions"]}) == (20, {"client"})
+    assert round(1000 * usage["tests"][0]["used_seconds"]) == round(1000 * usage["run"]["used_seconds"]) == ms
+    assert usage["run"]["verdict"] == "within"
+
+
 def test_an_emulator_that_has_ended_is_said_to_have_and_is_not_waited_for(project: Project) -> None:
     project.use("ends/test_kills_the_emulator.py")
     began = time.monotonic()

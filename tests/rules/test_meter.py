@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -31,6 +33,22 @@ def test_used_is_the_sum_of_every_sessions_duration(spans: list[tuple[int, int]]
     meter = metered(10_000_000, spans)
     assert meter.used_ms == sum(end - start for start, end in spans)
     assert meter.open_sessions == 0
+
+
+@given(st.lists(st.tuples(SPANS_MS, st.integers(1, 3)), max_size=8), st.randoms(use_true_random=False))
+def test_used_is_the_sum_of_the_sessions_in_whatever_order_they_are_counted(
+    sessions: list[tuple[tuple[int, int], int]], random: Random
+) -> None:
+    meter = LeaseMeter(allowance_ms=10_000_000)
+    counted = [(number, which) for number in range(len(sessions)) for which in ("opened", "closed")]
+    random.shuffle(counted)
+    for number, which in counted:
+        (start_ms, end_ms), rate = sessions[number]
+        if which == "opened":
+            meter.opened(start_ms, rate)
+        else:
+            meter.closed(end_ms, rate)
+    assert meter.used_ms == sum((end_ms - start_ms) * rate for (start_ms, end_ms), rate in sessions)
 
 
 @given(st.integers(1, 5), st.integers(0, 100_000))
