@@ -14,6 +14,9 @@ from pytest_dgbudget.rules.reconciliation import VendorRow
 
 # Amounts are seconds, hours or dollars, and ten years in seconds are more than any of them.
 _LARGEST = 315_360_000
+# Whatever the vendor's text holds, it is not repeated.
+_KINDS = {bool: "a boolean", str: "a string", list: "a list", dict: "an object"}
+_MOST_SHOWN = 20
 
 
 def objects_in(body: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
@@ -40,6 +43,7 @@ def row_of(entry: Mapping[str, Any], tag: str, asked_for: str | None = None) -> 
         request_id=request_id,
         created=created if isinstance(created, str) else None,
         ms=_duration_ms(entry, response, details),
+        unreadable_duration=_unreadable(details.get("duration")),
         micro_usd=None if usd is None else round(usd * 1_000_000),
         tagged=_is_tagged(details.get("tags"), tag),
         settled=bool(response) and usd != 0,
@@ -51,14 +55,21 @@ def _object(value: object) -> dict[str, Any]:
 
 
 def _duration_ms(entry: Mapping[str, Any], response: Mapping[str, Any], details: Mapping[str, Any]) -> int | None:
-    """The duration that the row states; without one, the time from its creation to its completion."""
-    duration = amount_of(details.get("duration"))
-    if duration is not None:
-        return round(duration * 1000)
+    """The duration that the row states; only where it states none, the time from its creation to its completion."""
+    if details.get("duration") is not None:
+        duration = amount_of(details["duration"])
+        return None if duration is None else round(duration * 1000)
     created, completed = _moment(entry.get("created")), _moment(response.get("completed"))
     if created is None or completed is None or completed < created:
         return None
     return round((completed - created).total_seconds() * 1000)
+
+
+def _unreadable(duration: object) -> str | None:
+    """Return what stands where a duration should: a number as it is, and of anything else only its kind."""
+    if duration is None or amount_of(duration) is not None:
+        return None
+    return _KINDS.get(type(duration)) or repr(duration)[:_MOST_SHOWN]
 
 
 def _is_tagged(tags: object, tag: str) -> bool | None:

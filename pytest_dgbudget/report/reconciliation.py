@@ -105,6 +105,11 @@ def _duplicate(line: LineFigures, document: UsageDocument) -> str:
 
 
 def _unconfirmed(line: LineFigures, document: UsageDocument) -> str:
+    if line["unreadable_duration"] is not None:
+        return (
+            f"{_request(line)}: the statement's duration can't be read, it is {line['unreadable_duration']}; "
+            f"we metered {_time(line['local_seconds'])}. Ask Deepgram support about this request id"
+        )
     if line["local_seconds"] is not None:
         return f"{_request(line)}: we metered {_time(line['local_seconds'])}, but the vendor never sent a request id"
     if line["vendor_seconds"] is not None:

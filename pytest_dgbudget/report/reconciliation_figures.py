@@ -23,6 +23,7 @@ LineFigures = TypedDict(
         "attempt": int | None,
         "local_seconds": float | None,
         "vendor_seconds": float | None,
+        "unreadable_duration": str | None,
         "delta_seconds": float | None,
         "vendor_usd": float | None,
     },
@@ -108,6 +109,7 @@ def _line(line: Line, attempt_of: Mapping[str, AttemptFacts]) -> LineFigures:
         "attempt": attempt.number if attempt else None,
         "local_seconds": seconds_or_none(line.own_ms),
         "vendor_seconds": seconds_or_none(line.vendor_ms),
+        "unreadable_duration": line.unreadable_duration,
         "delta_seconds": seconds_or_none(line.delta_ms),
         "vendor_usd": _usd(line.micro_usd),
     }

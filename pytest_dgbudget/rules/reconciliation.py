@@ -73,11 +73,13 @@ class VendorRow:
     """One request in the statement. ``tagged`` is None where it shows no tags.
 
     Until it is ``settled``, its figures may still change. ``created`` is as it came: it distinguishes rows.
+    ``unreadable_duration`` is what stands where a duration should; None when that is one, or nothing.
     """
 
     request_id: str
     created: str | None = None
     ms: int | None
+    unreadable_duration: str | None = None
     micro_usd: int | None
     tagged: bool | None
     settled: bool
@@ -85,13 +87,17 @@ class VendorRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One request as both sides have it. ``sessions`` are ours: none, or nearly always one."""
+    """One request as both sides have it. ``sessions`` are ours: none, or nearly always one.
+
+    ``unreadable_duration`` is what the statement has where a duration should be, when that is not one.
+    """
 
     kind: LineClass
     request_id: str | None
     sessions: tuple[str, ...]
     own_ms: int | None
     vendor_ms: int | None
+    unreadable_duration: str | None = None
     micro_usd: int | None
 
     @property
@@ -161,6 +167,7 @@ def _line(request_id: str | None, own: list[OwnSession], rows: set[VendorRow], t
         sessions=tuple(session.id for session in own),
         own_ms=own_ms,
         vendor_ms=vendor_ms,
+        unreadable_duration=next((row.unreadable_duration for row in counted if row.unreadable_duration), None),
         micro_usd=known_sum(row.micro_usd for row in counted) if counted else None,
     )
 
@@ -185,12 +192,13 @@ def _class(
     if request_id is None or own_ms is None:
         return "unconfirmed"
     vendor_ms = rows[0].ms if rows else None
+    unreadable = any(row.unreadable_duration for row in rows)
     if not rows or not rows[0].settled:
         if any(terms.is_recent(session) for session in own):
             return "pending"
-        if vendor_ms is None:
+        if vendor_ms is None and not unreadable:
             return "missing-at-vendor"
-    return _by_duration(own_ms, vendor_ms, terms.tolerance)
+    return "unconfirmed" if unreadable else _by_duration(own_ms, vendor_ms, terms.tolerance)
 
 
 def _by_duration(own_ms: int, vendor_ms: int | None, tolerance: Tolerance) -> LineClass:

@@ -289,7 +289,10 @@ def _reasons(
     if snapshot.listing.value is False:
         yield "the project has too many requests to read them all: unknown ones under the run's tag can't be detected"
     if unconfirmed:
-        yield f"{unconfirmed} {of_all} can't be compared: nobody saw them end, or they have no request id"
+        yield (
+            f"{unconfirmed} {of_all} can't be compared: nobody saw them end, they have no request id, "
+            "or their duration in the statement can't be read"
+        )
     if without := _without_time(pairs):
         yield f"{without} {of_all} have neither a duration nor the run's tag in the statement"
     for name, total in (("hours", hours), ("dollars", dollars)):

@@ -47,6 +47,41 @@ def test_the_tolerance_decides(
     assert (kinds(result), result.verdict) == ([kind], verdict)
 
 
+@pytest.mark.parametrize(
+    ("duration", "shown"),
+    [
+        ("10.0", "a string"),
+        ("", "a string"),
+        (-5, "-5"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+        (True, "a boolean"),
+        (1e12, "1000000000000.0"),
+        ([10], "a list"),
+        ({"seconds": 10}, "an object"),
+    ],
+    ids=str,
+)
+def test_a_duration_that_can_not_be_read_is_no_agreement_whatever_the_rows_times_say(
+    bill: Bill, duration: object, shown: str
+) -> None:
+    bill.entries = lambda: [billed("r", 10, details={"duration": duration}), billed("s", 10)]
+    result = Comparison(bill, timeout=1).of(own("r", 10), own("s", 10))
+    assert (kinds(result), result.verdict) == (["unconfirmed", "matched"], "inconclusive")
+    assert (result.lines[0].vendor_ms, result.lines[0].unreadable_duration) == (None, shown)
+    assert "1 of 2 sessions can't be compared" in result.reasons[0]
+
+
+def test_only_where_there_is_no_duration_the_rows_times_stand_in_for_it(bill: Bill) -> None:
+    entry = billed("r", 10)
+    row = entry.row()
+    del row["response"]["details"]["duration"]
+    bill.overrides["list"] = lambda _: Answer.json({"requests": [row]})
+    bill.overrides["get"] = lambda _: Answer.json({"request": row})
+    (line,) = Comparison(bill, timeout=0.5).of(own("r", 30)).lines
+    assert (line.kind, line.vendor_ms) == ("duration", 10_000)
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["unsettled", "not there"])
 def test_what_is_not_settled_is_pending(bill: Bill, known: bool) -> None:
     ends_unsettled(bill, *([billed("r")] if known else []))
@@ -400,4 +435,4 @@ def test_durations_that_make_no_sense_are_unknown(bill: Bill, duration: object) 
     bill.entries = lambda: [billed("r", 10)]
     bill.overrides["list"] = lambda _: Answer(body.replace(b"123.25", shown.encode()).replace(b'"completed"', b'"x"'))
     result = Comparison(bill, timeout=1).of(own("r", 10))
-    assert (kinds(result), result.lines[0].vendor_ms) == (["matched"], None)
+    assert (kinds(result), result.lines[0].vendor_ms) == (["matched" if duration is None else "unconfirmed"], None)

@@ -92,6 +92,10 @@ def test_a_comparison_that_was_switched_off_says_nothing_and_one_that_was_not_ma
             {"kind": "unconfirmed", "vendor_ms": None, "request_id": None},
             ["without an id", "metered 3.00s", "never sent a request id"],
         ),
+        (
+            {"kind": "unconfirmed", "vendor_ms": None, "unreadable_duration": "-5"},
+            ["r (test_x.py::test)", "can't be read, it is -5", "metered 3.00s", "support"],
+        ),
     ],
 )
 def test_each_class_says_the_figures_and_what_to_do(fields: dict[str, Any], words: list[str]) -> None:

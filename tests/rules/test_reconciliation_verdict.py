@@ -269,7 +269,8 @@ def test_sessions_that_are_pending_or_unconfirmed_are_counted() -> None:
     result = judge(own, snapshot(row()), TERMS)
     assert result.reasons[:2] == (
         "1 of 3 sessions are not in the statement yet, or not settled",
-        "1 of 3 sessions can't be compared: nobody saw them end, or they have no request id",
+        "1 of 3 sessions can't be compared: nobody saw them end, they have no request id, "
+        "or their duration in the statement can't be read",
     )
 
 

@@ -49,7 +49,7 @@ class Entry:
             **self.details,
         }
         response = {"details": {name: value for name, value in details.items() if value is not None}, "code": 200}
-        if "duration" not in self.details:
+        if self.details.get("duration", 0) is not None:
             response["completed"] = (self.created + timedelta(seconds=self.seconds)).isoformat()
         return response
 
