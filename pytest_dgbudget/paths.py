@@ -1,10 +1,16 @@
-"""Folders and files: our own ``.dgbudget``, network file systems, and which files may be opened."""
+"""Folders and files: our own ``.dgbudget``, what a ledger's folder needs, and which files may be opened."""
 
 from __future__ import annotations
 
 import errno
+import os
 import stat
+import struct
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 OURS = ".dgbudget"
 
@@ -17,12 +23,28 @@ def make_folder(folder: Path) -> None:
             (parent / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
-_NETWORK_FILE_SYSTEMS = {"afs", "cifs", "nfs", "nfs4", "smb3", "smbfs"}
+# Other machines, or the host of this one, write there as well, and their locks and memory are not ours.
+_SHARED_FILE_SYSTEMS = {
+    *("afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"),
+    *("9p", "fakeowner", "fuse.grpcfuse", "fuse.osxfs", "fuse.vmhgfs-fuse", "prl_fs", "vboxsf", "virtiofs", "vmhgfs"),
+}
 _MOUNTS = Path("/proc/self/mountinfo")
 
 
-def network_file_system(folder: Path) -> str | None:
-    """Return the kind of network file system that a folder is on; None for a local disk, or when it is not known."""
+def why_no_ledger(folder: Path) -> str | None:
+    """Return what a folder lacks that a ledger needs; None when it lacks nothing. Raises OSError where none can be."""
+    if (kind := shared_file_system(folder)) is not None:
+        return f"it is on a file system that other machines or a host share ({kind}), whose locks can't be relied on"
+    with TemporaryDirectory(prefix="probe-", dir=folder, ignore_cleanup_errors=True) as probe:
+        path = Path(probe) / "file"
+        path.write_bytes(bytes(4096))
+        with path.open("r+b") as one, path.open("r+b") as other:
+            failures = (_failure(lacks, partial(works, one, other, path)) for lacks, works in _NEEDS.items())
+            return next((failure for failure in failures if failure is not None), None)
+
+
+def shared_file_system(folder: Path) -> str | None:
+    """Return the kind of shared file system that a folder is on; None for a local disk, or when it is not known."""
     try:
         mounts = [line.split() for line in _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()]
     except OSError:
@@ -31,7 +53,73 @@ def network_file_system(folder: Path) -> str | None:
     # "36 35 98:0 /root /mount/point options - type source": proc(5)
     kinds = {Path(fields[4].replace(r"\040", " ")): fields[fields.index("-") + 1] for fields in mounts if "-" in fields}
     kind = next((kinds[place] for place in (resolved, *resolved.parents) if place in kinds), None)
-    return kind if kind in _NETWORK_FILE_SYSTEMS else None
+    return kind if kind in _SHARED_FILE_SYSTEMS else None
+
+
+def _failure(lacks: str, works: Callable[[], bool]) -> str | None:
+    try:
+        return None if works() else lacks
+    except OSError as error:
+        return f"{lacks} ({error.strerror})"
+
+
+def _is_the_same_file(one: BinaryIO, other: BinaryIO, path: Path) -> bool:
+    return os.fstat(one.fileno()).st_ino == os.fstat(other.fileno()).st_ino == path.stat().st_ino
+
+
+def _flock_excludes(one: BinaryIO, other: BinaryIO, path: Path) -> bool:
+    """The lock of a run id."""
+    import fcntl  # which Windows lacks, where there is no ledger
+
+    fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    excludes = _is_refused(lambda: fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB))
+    fcntl.flock(one, fcntl.LOCK_UN)
+    return excludes
+
+
+def _posix_lock_excludes(one: BinaryIO, other: BinaryIO, path: Path) -> bool:
+    """SQLite's locks. They exclude other processes, and within one process Linux's locks of open files."""
+    import fcntl
+
+    fcntl.lockf(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if not hasattr(fcntl, "F_OFD_SETLK"):
+        return True
+    whole_file = struct.pack("hhlli", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    return _is_refused(lambda: fcntl.fcntl(other, fcntl.F_OFD_SETLK, whole_file))
+
+
+def _is_refused(lock: Callable[[], object]) -> bool:
+    try:
+        lock()
+    except (BlockingIOError, PermissionError):  # EAGAIN or EACCES: POSIX allows both
+        return True
+    return False
+
+
+def _memory_is_shared(one: BinaryIO, other: BinaryIO, path: Path) -> bool:
+    """SQLite's write-ahead log has its index in memory that all of its users map."""
+    from mmap import mmap
+
+    with mmap(one.fileno(), 4096) as written, mmap(other.fileno(), 4096) as seen:
+        written[:6] = b"shared"
+        return seen[:6] == b"shared"
+
+
+def _rename_replaces(one: BinaryIO, other: BinaryIO, path: Path) -> bool:
+    """The report takes its place in one step, while others may read the earlier one."""
+    new = path.with_suffix(".new")
+    new.write_bytes(b"new")
+    new.replace(path)
+    return path.read_bytes() == b"new" and not new.exists()
+
+
+_NEEDS: dict[str, Callable[[BinaryIO, BinaryIO, Path], bool]] = {
+    "one file has two identities there": _is_the_same_file,
+    "flock locks don't work there": _flock_excludes,
+    "POSIX locks don't work there": _posix_lock_excludes,
+    "memory can't be shared through a file there": _memory_is_shared,
+    "a file can't be replaced while it is open there": _rename_replaces,
+}
 
 
 def require_file(path: Path) -> None:

@@ -10,7 +10,7 @@ from pytest_dgbudget.ledger.connection import LedgerNotWritable
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Invocation
-from pytest_dgbudget.paths import network_file_system
+from pytest_dgbudget.paths import make_folder, why_no_ledger
 from pytest_dgbudget.protocol.startup import GatewayConfig
 
 
@@ -47,12 +47,14 @@ class RunLedger:
             self._lock = None
 
     def _open(self, path: Path, state_dir: Path) -> Ledger:
-        if (kind := network_file_system(state_dir)) is not None:
-            raise LedgerNotWritable(
-                f"the ledger's folder {state_dir} is on a network file system ({kind}), where locks can't be relied "
-                "on; name a ledger on a local disk with --dg-ledger=sqlite:///PATH"
-            )
         try:
+            make_folder(state_dir)
+            lacks = why_no_ledger(state_dir)
+            if lacks is not None:
+                raise LedgerNotWritable(
+                    f"the ledger can't be in the folder {state_dir}: {lacks}; "
+                    "name a ledger on a local disk with --dg-ledger=sqlite:///PATH or DG_LEDGER"
+                )
             self._lock = RunLock(state_dir, self._run_config.run_id)
         except OSError as error:
             raise LedgerNotWritable(
