@@ -196,6 +196,16 @@ OPTIONS = (
         in_ini_only=True,
     ),
     Option(
+        "dg_junit_properties",
+        "junit_properties",
+        "junit_properties",
+        "WHERE",
+        "testcase",
+        "Where the JUnit file has its figures: in properties of each testcase; suite (the testsuite's properties and a "
+        "line in each testcase's system-out, for strict readers); or off.",
+        in_ini_only=True,
+    ),
+    Option(
         "dg_agent_settings",
         "path",
         "agent_settings",

@@ -46,6 +46,7 @@ class RunConfig:
     tolerance_share: float
     vendor_grace_ms: int
     junit_attachment: str
+    junit_properties: str
     run_id: str
     ledger: Path
     ledger_given: bool

@@ -67,9 +67,13 @@ class Ending:
         path = None if report is None else attachment_path(report, how, config.rootpath)
         for crashed in self._state.crashed:
             file.add_to_crashed(crashed)
-        file.add_to_suite(run_properties(document, path))
         if path is not None and how != "off":
             file.attach(path)
+        where = self._state.run_config.junit_properties
+        if where != "testcase":
+            file.write_figures_into_output() if where == "suite" else file.drop_figures()
+        if where != "off":
+            file.add_to_suite(run_properties(document, path))
 
     def _say(self, notice: str) -> None:
         assert self._state.finished is not None

@@ -111,7 +111,22 @@ class JUnitFile:
         ours = {_name(case) for case, _ in cases if _our_properties(case)}
         for case, reporter in cases:
             if _name(case) in ours and any(child.tag in {"failure", "error"} for child in case):
-                _put_first(f"[[ATTACHMENT|{path}]]", reporter.nodes if hasattr(reporter, "nodes") else case)
+                _attach(f"[[ATTACHMENT|{path}]]", _children(reporter, case))
+
+    def write_figures_into_output(self) -> None:
+        """Take the figures of each testcase out of its properties, which strict readers refuse, into its output."""
+        for reporter, case, figures in self._with_figures():
+            _drop_ours(reporter, case)
+            line = " ".join(f"{name.removeprefix(PREFIX)}={value}" for name, value in figures)
+            _add_output(_children(reporter, case), last=f"dgbudget: {line}")
+
+    def drop_figures(self) -> None:
+        for reporter, case, _ in self._with_figures():
+            _drop_ours(reporter, case)
+
+    def _with_figures(self) -> list[tuple[Any, Element, Properties]]:
+        cases = [(reporter, reporter.to_xml()) for reporter in self._xml.node_reporters_ordered]
+        return [(reporter, case, figures) for reporter, case in cases if (figures := _our_properties(case))]
 
 
 def _name(case: Element) -> tuple[str | None, str | None]:
@@ -123,15 +138,36 @@ def _our_properties(case: Element) -> list[tuple[str, str]]:
     return [(name, value) for name, value in properties if name.startswith(PREFIX)]
 
 
-def _put_first(tag: str, children: MutableSequence[Element] | Element) -> None:
-    """Put the tag at the start of the only ``<system-out>``: GitLab breaks on two of them."""
+def _children(reporter: Any, case: Element) -> MutableSequence[Element] | Element:
+    """Return where a testcase's elements can be changed: before its test is over, each look makes new ones."""
+    return reporter.nodes if hasattr(reporter, "nodes") else case
+
+
+def _drop_ours(reporter: Any, case: Element) -> None:
+    if hasattr(reporter, "nodes"):
+        reporter.properties = without_ours(reporter.properties)
+        return
+    for properties in case.findall("properties"):
+        for entry in properties.findall("property"):
+            if entry.get("name", "").startswith(PREFIX):
+                properties.remove(entry)
+        if len(properties) == 0:
+            case.remove(properties)
+
+
+def _attach(tag: str, children: MutableSequence[Element] | Element) -> None:
+    """Put the tag at the start of the output, unless the test attaches something itself: only the first one counts."""
+    outputs = [child.text or "" for child in children if child.tag == "system-out"]
+    _add_output(children, first="" if any(_ATTACHMENT.search(text) for text in outputs) else tag)
+
+
+def _add_output(children: MutableSequence[Element] | Element, *, first: str = "", last: str = "") -> None:
+    """Add text to a testcase's only ``<system-out>``: GitLab breaks on two of them."""
     outputs = [child for child in children if child.tag == "system-out"]
     texts: Sequence[str] = [output.text or "" for output in outputs]
     for output in outputs:
         children.remove(output)
-    if any(_ATTACHMENT.search(text) for text in texts):
-        tag = ""  # The test attaches something itself, and only the first one counts.
     merged = Element("system-out")
-    merged.text = "\n".join(part for part in (tag, *texts) if part)
+    merged.text = "\n".join(part for part in (first, *texts, last) if part)
     errors = [index for index, child in enumerate(children) if child.tag == "system-err"]
     children.insert(errors[0] if errors else len(children), merged)

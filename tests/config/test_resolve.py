@@ -50,6 +50,7 @@ VALUES: dict[str, tuple[str, list[tuple[str, Any]]]] = {
     "dg_tolerance": ("tolerance_ms", [("1s,0%", 1000), ("0,10%", 0), ("500ms,2.5%", 500)]),
     "dg_vendor_grace": ("vendor_grace_ms", [("1m", 60_000), ("0", 0), ("3s", 3000)]),
     "dg_junit_attachment": ("junit_attachment", [("off", "off"), ("absolute", "absolute"), ("relative", "relative")]),
+    "dg_junit_properties": ("junit_properties", [("off", "off"), ("suite", "suite"), ("testcase", "testcase")]),
     "dg_run_id": ("run_id", [(name, name) for name in ("one", "two-2", "a.b_c")]),
     "dg_ledger": (
         "ledger",
@@ -83,6 +84,7 @@ DEFAULTS: dict[str, Any] = {
     "tolerance_share": 0.05,
     "vendor_grace_ms": 600_000,
     "junit_attachment": "relative",
+    "junit_properties": "testcase",
     "ledger": ROOT / ".dgbudget/ledger.db",
     "ledger_given": False,
     "report_dir": ROOT / ".dgbudget/report",
@@ -118,6 +120,7 @@ BAD = {
     "dg_tolerance": ["", "2s", "5%", "2s,5", "2s,-5%", "2s,101%", "2s,nan%", "off,5%", "2s,5%,1", "2s, 5%"],
     "dg_vendor_grace": ["", "off", "never"],
     "dg_junit_attachment": ["", "yes", "Absolute"],
+    "dg_junit_properties": ["", "yes", "testsuite"],
     "dg_run_id": ["", "a b", "a/b", "x" * 101, "é", "a\n"],
     "dg_ledger": ["", "sqlite:///", "ledger.db", "mysql://h/d"],
     "dg_report_dir": [""],

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.plugin.junit_readers import Attempt, JUnit
+from tests.plugin.junit_readers import Attempt, Case, JUnit
 from tests.support.project import Project, Result
 from tests.support.vendor import Vendor
 
@@ -43,6 +43,13 @@ def report_of(result: Result) -> Path:
 
 def attached(file: JUnit) -> set[str | None]:
     return {case.name for case in file.cases if case.attached is not None}
+
+
+def figures_in(case: Case) -> dict[str, str]:
+    """Return the figures in a testcase's output, which has them in one line; none where there is no such line."""
+    lines = [line for line in (case.output or "").splitlines() if line.startswith("dgbudget: ")]
+    assert len(lines) <= 1, lines
+    return dict(pair.split("=", 1) for line in lines for pair in line.removeprefix("dgbudget: ").split(" "))
 
 
 def check_figures(file: JUnit, usage: Mapping[str, Any], without: Collection[Attempt] = ()) -> None:

@@ -58,6 +58,14 @@ class JUnit:
         return [case for case in self.cases if case.name == name]
 
 
+def jenkins_xunit_refuses(path: Path) -> list[str]:
+    """Return what the schema of Jenkins' xUnit plugin has against a file (junit-10.xsd, MIT, as pytest ships it)."""
+    from xmlschema import XMLSchema
+
+    schema = XMLSchema(Path(__file__).with_name("junit-10.xsd"))
+    return [str(error.reason) for error in schema.iter_errors(path)]
+
+
 def _ours(element: Any) -> dict[str, str]:
     pairs = [(each.name, each.value) for each in element.properties() if each.name.startswith(OURS)]
     figures = {name.removeprefix(OURS): value for name, value in pairs}

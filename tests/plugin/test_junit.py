@@ -6,12 +6,24 @@ import os
 import signal
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
-from tests.plugin.junit_checks import attached, check_attachments, check_figures, check_terminal, read, report_of, run
+from tests.plugin.junit_checks import (
+    OF_SUITE,
+    attached,
+    check_attachments,
+    check_figures,
+    check_terminal,
+    figures_in,
+    read,
+    report_of,
+    run,
+)
+from tests.plugin.junit_readers import jenkins_xunit_refuses
 from tests.support.processes import gateway_of
-from tests.support.project import ALONE_AND_UNDER_XDIST, Project
+from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.vendor import Vendor
 
 MANY = "junit/test_many.py"
@@ -114,6 +126,74 @@ def test_an_overrun_is_one_in_its_testcase_in_usage_json_and_in_the_terminal(pro
         "test_passes": (False, "within"),
     }
     assert file.figures["verdict"] == "overrun"
+
+
+# Strict readers -----------------------------------------------------------------------------------------------------
+
+STRICT_MODES = [
+    "",
+    pytest.param("-n2 -o junit_logging=all", marks=pytest.mark.slow),
+    pytest.param("--reruns=1 -o junit_logging=system-err", marks=pytest.mark.slow),
+]
+
+
+def strict(project: Project, vendor: Vendor, where: str, *arguments: str, files: tuple[str, ...] = (MANY,)) -> Result:
+    result = run(project, files, "-o", f"dg_junit_properties={where}", *arguments, vendor=vendor)
+    assert "INTERNALERROR" not in result.output
+    return result
+
+
+@pytest.mark.parametrize("arguments", STRICT_MODES)
+def test_figures_of_the_suite_are_valid_for_strict_readers_and_each_testcase_has_a_line(
+    project: Project, vendor: Vendor, arguments: str
+) -> None:
+    result = strict(project, vendor, "suite", *arguments.split(), files=(MANY, "junit/test_teardowns.py"))
+    assert jenkins_xunit_refuses(result.path / "junit.xml") == []
+    file = read(result)
+    assert file.figures.keys() == OF_SUITE
+    assert file.using == []
+    assert {case.name for case in file.cases if figures_in(case)} == USING | LAST_FAILS_TWICE
+    tag = "[[ATTACHMENT|.dgbudget/report/usage.json]]"
+    outputs = [case.output or "" for case in file.cases]
+    assert all(output.startswith(tag) == (tag in output) for output in outputs)
+    assert attached(file) == ATTACHED | LAST_FAILS_TWICE
+    written = sorted(
+        (line["attempt"], line["seconds"], line["verdict"]) for line in map(figures_in, file.cases) if line
+    )
+    reported = [(str(t["attempt"]), f"{t['used_seconds']:.3f}", t["verdict"]) for t in result.usage["tests"]]
+    assert written == sorted(reported)
+
+
+@pytest.mark.parametrize("arguments", STRICT_MODES)
+def test_with_off_the_file_has_nothing_of_ours_but_the_attachment(
+    project: Project, vendor: Vendor, arguments: str
+) -> None:
+    result = strict(project, vendor, "off", *arguments.split())
+    assert jenkins_xunit_refuses(result.path / "junit.xml") == []
+    file = read(result)
+    assert (file.figures, file.using) == ({}, [])
+    assert not any(figures_in(case) for case in file.cases)
+    assert attached(file) == ATTACHED
+
+
+@pytest.mark.parametrize("where", ["suite", pytest.param("off", marks=pytest.mark.slow)])
+def test_what_a_crashed_worker_left_is_valid_for_strict_readers(project: Project, vendor: Vendor, where: str) -> None:
+    result = strict(project, vendor, where, "-n2", files=("junit/killed",))
+    assert jenkins_xunit_refuses(result.path / "junit.xml") == []
+    lines = {case.name for case in read(result).cases if figures_in(case)}
+    assert bool(lines) == (where == "suite")
+
+
+def test_properties_of_testcases_are_what_strict_readers_refuse(project: Project, vendor: Vendor) -> None:
+    result = run(project, ["junit/test_fails.py"], vendor=vendor)
+    assert any("properties" in reason for reason in jenkins_xunit_refuses(result.path / "junit.xml"))
+
+
+def test_what_a_test_records_itself_stays_where_it_is(project: Project, vendor: Vendor) -> None:
+    result = strict(project, vendor, "suite", files=("junit/test_records.py",))
+    (case,) = ElementTree.parse(result.path / "junit.xml").iter("testcase")
+    assert [(each.get("name"), each.get("value")) for each in case.iter("property")] == [("mine", "1")]
+    assert figures_in(read(result).cases[0])["sessions"] == "1"
 
 
 # Crashes and interruptions ------------------------------------------------------------------------------------------

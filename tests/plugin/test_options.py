@@ -31,6 +31,7 @@ GIVEN: dict[str, Any] = {
     "dg_tolerance": ("500ms,2.5%", "tolerance_share", 0.025),
     "dg_vendor_grace": ("1m", "vendor_grace_ms", 60_000),
     "dg_junit_attachment": ("absolute", "junit_attachment", "absolute"),
+    "dg_junit_properties": ("suite", "junit_properties", "suite"),
     "dg_run_id": ("my.run-1", "run_id", "my.run-1"),
     "dg_ledger": ("sqlite:///else/where.db", "ledger", "{root}/else/where.db"),
     "dg_report_dir": ("reports", "report_dir", "{root}/reports"),
@@ -42,6 +43,7 @@ GIVEN: dict[str, Any] = {
 INI_ONLY = {
     "dg_agent_settings",
     "dg_junit_attachment",
+    "dg_junit_properties",
     "dg_keep_key",
     "dg_overrun_exit_code",
     "dg_scenario",
@@ -173,6 +175,7 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "tolerance_share": 0.05,
         "vendor_grace_ms": 600_000,
         "junit_attachment": "relative",
+        "junit_properties": "testcase",
         "ledger": str(pytester.path / ".dgbudget/ledger.db"),
         "ledger_given": False,
         "state_dir": str(pytester.path / ".dgbudget"),
