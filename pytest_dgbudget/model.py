@@ -125,9 +125,9 @@ class UsageRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overrun:
-    """A budget cut a session or refused one."""
+    """A budget cut a session, refused one, or was exceeded by what was charged: the cut came too late."""
 
-    kind: Literal["cut", "refused"]
+    kind: Literal["cut", "refused", "exceeded"]
     scope: ScopeName
     used_ms: int
     allowed_ms: int

@@ -48,6 +48,8 @@ class OpenLease:
         self.sessions.remove(session)
         self.meter.closed(at_ms, session.rate)
         self._set_timers()
+        if self.used_ms() > self.lease.allowance_ms and not self.grant.spent.done():
+            self._spend(self.overrun("exceeded"))
 
     def used_ms(self) -> int:
         """What this lease has used up to now."""
@@ -57,8 +59,8 @@ class OpenLease:
         """True unless one client more would have all sessions cut at once."""
         return self.meter.lasts_ms(self._clock.now_ms(), self.holders + 1) > 0
 
-    def overrun(self, kind: Literal["cut", "refused"]) -> Overrun:
-        """Return what a session of this lease is cut or refused for."""
+    def overrun(self, kind: Literal["cut", "refused", "exceeded"]) -> Overrun:
+        """Return what a session of this lease is cut or refused for, or what was used beyond it."""
         before_ms = self.lease.allowed_ms - self.lease.allowance_ms
         return Overrun(
             kind=kind,
@@ -84,9 +86,13 @@ class OpenLease:
         cut = [session.close(closed_by, to_client) for session in list(self.sessions)]
         # Sessions that were ending already, only not yet closed, are no overrun.
         if any(cut) and not self.grant.spent.done():
-            self.grant.spent.set_result(overrun)
-            self.grant.overruns.append(overrun)
+            self._spend(overrun)
             self._events.emit(SessionsCut(attempt=self.grant.attempt.id, overrun=overrun))
+
+    def _spend(self, overrun: Overrun) -> None:
+        """Dial nothing more for this test."""
+        self.grant.spent.set_result(overrun)
+        self.grant.overruns.append(overrun)
 
     def _abort_all(self) -> None:
         for session in list(self.sessions):
@@ -102,7 +108,7 @@ class Grant:
         self.token = ""
         self.lease: OpenLease | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # The overrun for which sessions of this test were cut: nothing is dialled for it any more.
+        # The overrun by which this test has used up its budget: nothing is dialled for it any more.
         self.spent: asyncio.Future[Overrun] = asyncio.get_running_loop().create_future()
         self.settled_ms = 0
         # What was charged in full because the gateway before this one died; such a test opens nothing more.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+import contextlib
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,11 +39,17 @@ def accounting_of(config: pytest.Config) -> Accounting:
 
 @dataclass(slots=True)
 class RunningTest:
-    """One test attempt while it runs; ``reported`` counts the overruns that the test has already failed for."""
+    """One test attempt while it runs; ``reported`` counts the overruns that the test has already failed for.
+
+    ``finish`` tears the fixture down, if that has not been done. ``thread`` runs the test: some plugins run several.
+    """
 
     attempt: GrantedAttempt
+    thread: int
+    finish: Callable[[], object]
     reported: int = 0
     gateway_lost: bool = False
+    ended: bool = False
 
 
 class Accounting:
@@ -52,17 +60,19 @@ class Accounting:
         self._run = run
         self._running: dict[str, RunningTest] = {}
         self._outcomes: dict[str, Outcome] = {}
+        self._in_call: set[str] = set()
 
     # Called by the fixture -----------------------------------------------------------------------------------------
 
-    def begin(self, item: pytest.Item, attempt: GrantedAttempt) -> None:
-        self._running[item.nodeid] = RunningTest(attempt)
+    def begin(self, item: pytest.Item, attempt: GrantedAttempt, finish: Callable[[], object]) -> None:
+        self._running[item.nodeid] = RunningTest(attempt, threading.get_ident(), finish)
         self._outcomes.pop(item.nodeid, None)
 
     def end(self, item: pytest.Item) -> None:
         """Close everything of the attempt; raises the error for an overrun that the test has not failed for yet."""
         __tracebackhide__ = True
         running = self._running[item.nodeid]
+        running.ended = True
         if self._state.finished is not None:
             return  # After Ctrl-C the run's end closed everything before this teardown.
         self._set_properties(item, unknown_figures(running.attempt.number, running.attempt.budget_seconds))
@@ -87,6 +97,7 @@ class Accounting:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
         __tracebackhide__ = True
+        self._end_earlier_tests()
         # A rerun still has the previous attempt's properties, and may report before it gets its own.
         item.user_properties = without_ours(item.user_properties)
         try:
@@ -99,6 +110,7 @@ class Accounting:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         __tracebackhide__ = True
+        self._in_call.add(item.nodeid)
         raised: BaseException | None = None
         try:
             yield
@@ -106,9 +118,55 @@ class Accounting:
             if isinstance(error, _ENDS_THE_RUN):
                 raise
             raised = error
-        self._judge(item, raised, "call")
+        self._judge_call(item, raised)
         if raised is not None:
             raise raised
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Judge a call that had begun before these hooks were registered: it asked for the fixture in its body."""
+        if call.when == "call" and item.nodeid not in self._in_call:
+            raised = None if call.excinfo is None else call.excinfo.value
+            if not isinstance(raised, _ENDS_THE_RUN):
+                try:
+                    self._judge_call(item, raised)
+                except (DgBudgetError, pytest.skip.Exception) as error:
+                    call.excinfo = pytest.ExceptionInfo.from_exception(error)
+        self._in_call.discard(item.nodeid)
+        return (yield)
+
+    def _judge_call(self, item: pytest.Item, raised: BaseException | None) -> None:
+        """Judge a test by what it ended with. What a TestCase keeps, pytest reports in place of what is raised."""
+        __tracebackhide__ = True
+        kept: list[pytest.ExceptionInfo[BaseException]] = item.__dict__.get("_excinfo") or []
+        ended_with = kept[0].value if kept else raised
+        if isinstance(ended_with, pytest.xfail.Exception) and _is_expected_to_fail(item):
+            ended_with = AssertionError("what it was expected to fail with")
+        try:
+            self._judge(item, ended_with, "call")
+        except BaseException:
+            kept.clear()
+            raise
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
+        """End the grant even where other fixtures raise a BaseException: pytest then loses the remaining finalizers."""
+        __tracebackhide__ = True
+        try:
+            yield
+        finally:
+            running = self._running.get(item.nodeid)
+            if running is not None and not running.ended:
+                running.finish()
+
+    def _end_earlier_tests(self) -> None:
+        """End the grants of tests that pytest never tore down."""
+        for running in list(self._running.values()):
+            if not running.ended and running.thread == threading.get_ident():
+                with contextlib.suppress(DgBudgetError):
+                    running.finish()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         running = self._running.get(report.nodeid)
@@ -154,6 +212,11 @@ class Accounting:
         """With --dg-on-exhausted=skip, a test that only lacked run budget is skipped, whatever it raised."""
         only_refused = all((overrun.kind, overrun.scope) == ("refused", "run") for overrun in overruns)
         return self._state.run_config.on_exhausted == "skip" and only_refused
+
+
+def _is_expected_to_fail(item: pytest.Item) -> bool:
+    """Return whether a TestCase's method is marked by unittest.expectedFailure."""
+    return getattr(getattr(item, "obj", None), "__unittest_expecting_failure__", False)
 
 
 def _gave_up(waited_ms: int) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_dgbudget.report.document import FinishedRun
 
 _RAN_TO_ITS_END = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+_SUCCESS = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 class Ending:
@@ -49,6 +50,9 @@ class Ending:
             self._say("--dg-reconcile=require fails the run: it is not reconciled")
         elif exitstatus == pytest.ExitCode.TESTS_FAILED and self._only_overruns_failed(session):
             session.exitstatus = state.run_config.overrun_exit_code
+        elif state.finished is not None and state.finished["overran"] and exitstatus in _SUCCESS:
+            session.exitstatus = state.run_config.overrun_exit_code
+            self._say("an overrun fails the run, although no test failed by it")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         if self._state.finished is None or config.getoption("no_summary", False):

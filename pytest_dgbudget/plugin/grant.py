@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import Any, cast
 
 import pytest
 
@@ -44,7 +46,9 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
             scenario=scenario,
         )
     )
-    accounting.begin(item, attempt)
+    # pytest has no public way to tear a fixture down, without which the next test would be handed this one's.
+    fixture = cast(Any, request)._fixturedef
+    accounting.begin(item, attempt, partial(fixture.finish, request))
     agent = VoiceAgent(gateway, attempt, state.run_config.agent_settings)
     try:
         with _environment(agent, run.environment, keep_key=state.run_config.keep_key):

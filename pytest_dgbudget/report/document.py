@@ -61,6 +61,7 @@ class AttemptEntry(TypedDict):
     cost_usd: float | None
     sessions: int
     cut: bool
+    exceeded: bool
     refused: int
     verdict: AttemptVerdict
 
@@ -98,20 +99,28 @@ class UsageDocument(TypedDict):
 class FinishedRun(TypedDict):
     """What is known at the end of a run. None: no document could be made, no report was written.
 
-    ``failed_by_overrun`` counts the tests of this invocation that only a budget failed; ``reconciling``: the vendor's
-    statement is still being read, and another report follows.
+    ``overran``: of this invocation an overrun fails the run; ``failed_by_overrun`` counts its tests that failed by one;
+    ``reconciling``: the vendor's statement is still being read, and another report follows.
     """
 
     document: UsageDocument | None
     report: str | None
     notices: list[str]
+    overran: bool
     failed_by_overrun: int
     reconciling: bool
 
 
 def without_document(notice: str) -> FinishedRun:
     """Return the end of a run of which no document could be made, and why."""
-    return {"document": None, "report": None, "notices": [notice], "failed_by_overrun": 0, "reconciling": False}
+    return {
+        "document": None,
+        "report": None,
+        "notices": [notice],
+        "overran": False,
+        "failed_by_overrun": 0,
+        "reconciling": False,
+    }
 
 
 def with_notice(finished: FinishedRun, notice: str) -> FinishedRun:
@@ -134,6 +143,7 @@ def write_report(
         "document": document,
         "report": report,
         "notices": notices,
+        "overran": overran(facts, document, invocation),
         "failed_by_overrun": failed_by_overrun(facts, document, invocation),
         "reconciling": reconciling,
     }
@@ -154,10 +164,16 @@ def usage_document(facts: RunFacts) -> UsageDocument:
     }
 
 
+def overran(facts: RunFacts, document: UsageDocument, invocation: str) -> bool:
+    """Return whether an overrun of this invocation fails the run, whatever outcomes its tests have."""
+    tests = zip(document["tests"], facts.attempts, strict=True)
+    return _is_exceeded(facts) or any(_fails(test, each) for test, each in tests if each.invocation == invocation)
+
+
 def failed_by_overrun(facts: RunFacts, document: UsageDocument, invocation: str) -> int:
     """Count the attempts of one invocation that failed and had an overrun which was not tolerated."""
     return sum(
-        _fails(test, attempt) and attempt.outcome is not None and attempt.invocation == invocation
+        _fails(test, attempt) and attempt.outcome in {"failed", "error"} and attempt.invocation == invocation
         for test, attempt in zip(document["tests"], facts.attempts, strict=True)
     )
 
@@ -206,22 +222,31 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "prices_as_of": None,
         "at_risk_seconds": seconds(_at_risk_ms(facts)),
         "overshoot_seconds": seconds(sum(max(0, lease.charged_ms - lease.allowance_ms) for lease in facts.leases)),
-        "verdict": _run_verdict(tests, exits),
-        "failing": any(_fails(test, attempt) for test, attempt in zip(tests, facts.attempts, strict=True)),
+        "verdict": _run_verdict(tests, exits, exceeded=_is_exceeded(facts)),
+        "failing": _is_exceeded(facts)
+        or any(_fails(test, attempt) for test, attempt in zip(tests, facts.attempts, strict=True)),
         "complete": None not in exits,
     }
 
 
-def _run_verdict(tests: list[AttemptEntry], exits: list[int | None]) -> RunVerdict:
-    if any(test["verdict"] == "overrun" for test in tests):
+def _is_exceeded(facts: RunFacts) -> bool:
+    """Return whether more was charged than any invocation's budget allowed the run."""
+    budgets = [each.budget_ms for each in facts.invocations if each.budget_ms is not None]
+    charged_ms = sum(lease.charged_ms for lease in facts.leases)
+    return len(budgets) == len(facts.invocations) and charged_ms > max(budgets)
+
+
+def _run_verdict(tests: list[AttemptEntry], exits: list[int | None], *, exceeded: bool) -> RunVerdict:
+    if exceeded or any(test["verdict"] == "overrun" for test in tests):
         return "overrun"
     return "interrupted" if None in exits or _INTERRUPTED in exits else "within"
 
 
 def _fails(test: AttemptEntry, attempt: AttemptFacts) -> bool:
     """An overrun changes the exit status, unless it was refused under skip, expected by xfail or rerun."""
-    only_tolerated = attempt.refused > 0 and attempt.refused_untolerated == 0 and not test["cut"]
-    return test["verdict"] == "overrun" and not only_tolerated and attempt.outcome in {"failed", "error", None}
+    only_refused = not test["cut"] and not test["exceeded"]
+    tolerated = only_refused and attempt.refused_untolerated == 0
+    return test["verdict"] == "overrun" and not tolerated and attempt.outcome not in {"xfailed", "rerun"}
 
 
 def _test(attempt: AttemptFacts, sessions: list[SessionFacts], leases: list[LeaseFacts]) -> AttemptEntry:
@@ -244,6 +269,7 @@ def _test(attempt: AttemptFacts, sessions: list[SessionFacts], leases: list[Leas
         "cost_usd": figures["cost_usd"],
         "sessions": figures["sessions"],
         "cut": figures["cut"],
+        "exceeded": figures["exceeded"],
         "refused": figures["refused"],
         "verdict": figures["verdict"],
     }

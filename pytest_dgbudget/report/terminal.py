@@ -45,7 +45,8 @@ def _cells(test: AttemptEntry) -> list[str]:
 def _verdict(test: AttemptEntry) -> str:
     if test["verdict"] == "within":
         return "within"
-    return "overrun, cut" if test["cut"] else "overrun, refused"
+    how = "cut" if test["cut"] else "exceeded" if test["exceeded"] else "refused"
+    return f"overrun, {how}"
 
 
 def run_line(document: UsageDocument) -> str:

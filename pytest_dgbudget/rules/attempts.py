@@ -13,7 +13,8 @@ AttemptVerdict = Literal["overrun", "within"]
 class AttemptFigures(TypedDict):
     """``attempt`` is its number, ``budget_seconds`` what was left for it, ``sessions`` how many opened.
 
-    ``used_seconds`` is None where it is unknown; ``cut``: a budget closed one of its sessions.
+    ``used_seconds`` is None where it is unknown; ``cut``: a budget closed one of its sessions; ``exceeded``: more was
+    charged than was left for it.
     """
 
     attempt: int
@@ -23,6 +24,7 @@ class AttemptFigures(TypedDict):
     sessions: int
     request_ids: list[str]
     cut: bool
+    exceeded: bool
     refused: int
     verdict: AttemptVerdict
 
@@ -38,6 +40,7 @@ def attempt_figures(
     refused: int,
 ) -> AttemptFigures:
     """Compute the figures from exact values. ``handshakes_ms``: of each dial, None where it got no 101."""
+    exceeded = budget_ms is not None and used_ms is not None and used_ms > budget_ms
     return {
         "attempt": number,
         "budget_seconds": seconds_or_none(budget_ms),
@@ -46,8 +49,9 @@ def attempt_figures(
         "sessions": sum(handshake_ms is not None for handshake_ms in handshakes_ms),
         "request_ids": [request_id for request_id in request_ids if request_id is not None],
         "cut": cut,
+        "exceeded": exceeded,
         "refused": refused,
-        "verdict": "overrun" if cut or refused else "within",
+        "verdict": "overrun" if cut or exceeded or refused else "within",
     }
 
 

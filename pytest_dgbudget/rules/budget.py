@@ -96,16 +96,19 @@ _HOW_TO_RAISE = {
 }
 
 
+_WHAT_HAPPENED = {"cut": "used up", "refused": "nearly spent", "exceeded": "exceeded"}
+
+
 def describe(overrun: Overrun) -> str:
     """Say what happened, the numbers and what to do; short enough for the reason of a Close frame (123 bytes)."""
     allowed, used = format_time(overrun.allowed_ms), format_time(overrun.used_ms)
-    left = "used up" if overrun.kind == "cut" else "nearly spent"
-    return f"{overrun.scope} budget of {allowed} {left}, {used} used; {_HOW_TO_RAISE[overrun.scope]}"
+    happened, to_raise = _WHAT_HAPPENED[overrun.kind], _HOW_TO_RAISE[overrun.scope]
+    return f"{overrun.scope} budget of {allowed} {happened}, {used} used; {to_raise}"
 
 
 def overrun_error(overrun: Overrun) -> BudgetExceeded | BudgetExhausted:
-    """Return BudgetExceeded for a session that was cut, BudgetExhausted for one that was refused."""
-    kind = BudgetExceeded if overrun.kind == "cut" else BudgetExhausted
+    """Return BudgetExhausted for a session that was refused, BudgetExceeded for what was used."""
+    kind = BudgetExhausted if overrun.kind == "refused" else BudgetExceeded
     return kind(
         describe(overrun),
         budget=overrun.scope,

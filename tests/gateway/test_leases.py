@@ -161,6 +161,18 @@ async def test_a_lease_that_is_used_up_closes_its_sessions_and_is_one_overrun(ba
     assert grant.lease is None
 
 
+async def test_what_is_used_beyond_a_lease_that_no_cut_ended_in_time_is_an_overrun(bank: Bank) -> None:
+    grant = await bank.grant("test_a")
+    lease = await opened(bank, grant)
+    session = await bank.session(lease)
+    session.close("client", Close(1000, ""))
+    bank.clock.advance(TEST_MS + 1)
+    with pytest.raises(Cut, match="client"):
+        await session.dial(asyncio.get_running_loop().create_future())
+    assert [(overrun.kind, overrun.used_ms - overrun.allowed_ms) for overrun in grant.overruns] == [("exceeded", 1)]
+    assert grant.spent.done()
+
+
 async def test_a_session_that_comes_after_the_cut_is_never_dialled(bank: Bank) -> None:
     lease = await opened(bank, await bank.grant("test_a"))
     first = await bank.session(lease)

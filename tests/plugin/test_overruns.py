@@ -249,3 +249,63 @@ def test_a_failed_subtest_is_a_failed_test(project: Project) -> None:
     project.use("overruns/test_subtests.py")
     result = project.run()
     assert result.outcomes() == {"test_parts": "failed"}, result.output
+
+
+@pytest.mark.parametrize("plugin", ["late_wrapper", "changed_report", "exits"])
+def test_a_run_that_overran_never_ends_with_success_whatever_other_plugins_make_of_it(
+    project: Project, scripted: ScriptedVendor, plugin: str
+) -> None:
+    project.use(f"overruns/{plugin}.py")
+    result = run(project, "test_outcome_changed.py", "-p", plugin, "-o", "dg_overrun_exit_code=9", scripted=scripted)
+    assert result.status == 9, result.output
+    assert result.usage["run"]["failing"]
+
+
+# Whatever runs the test, and whatever others raise -------------------------------------------------------------------
+
+
+def test_a_grant_ends_with_its_test_whatever_other_fixtures_raise(project: Project, scripted: ScriptedVendor) -> None:
+    result = run(project, "test_teardown_raises.py", scripted=scripted)
+    assert result.outcomes() == {
+        "test_app[cancelled]": "error",
+        "test_app[exit]": "error",
+        "test_next": "passed",
+    }, result.output
+    assert "4 passed, 2 errors" in result.output
+    used = {test["nodeid"].partition("::")[2]: test["sessions"] for test in result.usage["tests"]}
+    assert used == {"test_app[cancelled]": 1, "test_app[exit]": 1, "test_next": 0}
+    assert {session["closed_by"] for session in result.usage["sessions"]} == {"teardown"}
+
+
+def test_i8_a_cut_fails_a_testcase_whatever_it_does(project: Project, scripted: ScriptedVendor) -> None:
+    result = run(project, "test_unittest.py", scripted=scripted)
+    assert result.status == 1, result.output
+    cases = reports(result)
+    expected = {
+        "test_skips": "test budget of 1s used up",
+        "test_passes": "test budget of 1s used up",
+        "test_in_a_subtest": "test budget of 1s used up",
+        "test_in_a_coroutine": "test budget of 1s used up",
+        "test_fails_otherwise": "its own failure",
+    }
+    assert cases.pop("test_is_expected_to_fail")[0].startswith("skipped")
+    assert cases.keys() == expected.keys()
+    for name, text in expected.items():
+        assert len(cases[name]) == 1, cases[name]
+        assert cases[name][0].startswith("failure"), cases[name]
+        assert text in cases[name][0], cases[name]
+
+
+def test_skip_skips_the_refused_tests_of_a_testcase(project: Project, scripted: ScriptedVendor) -> None:
+    project.use("overruns/test_unittest_refused.py")
+    result = project.run("--dg-budget=0", "--dg-on-exhausted=skip", env=scripted.environ)
+    assert result.status == 0, result.output
+    assert "2 skipped" in result.output
+
+
+def test_i8_the_first_test_that_asks_in_its_body_is_judged_in_its_call(
+    project: Project, scripted: ScriptedVendor
+) -> None:
+    result = run(project, "test_asks_late.py", scripted=scripted)
+    assert result.status == 0, result.output
+    assert "1 xfailed" in result.output

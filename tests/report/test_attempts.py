@@ -43,7 +43,8 @@ def test_figures_are_decimal_seconds_and_unknown_stays_unknown(
     assert figures["used_seconds"] == (None if used_ms is None else used_ms / 1000)
     assert figures["sessions"] == len(handshakes_ms) - handshakes_ms.count(None)
     assert figures["request_ids"] == [each for each in request_ids if each is not None]
-    assert (figures["verdict"] == "overrun") == (cut or refused > 0)
+    assert figures["exceeded"] == (budget_ms is not None and used_ms is not None and used_ms > budget_ms)
+    assert (figures["verdict"] == "overrun") == (cut or figures["exceeded"] or refused > 0)
     assert figures["cost_usd"] is None
 
 

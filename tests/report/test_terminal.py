@@ -83,7 +83,7 @@ def test_a_name_is_text_and_no_markup() -> None:
         ),
         (
             {"invocations": (invocation(budget_ms=2000),), "leases": (lease(allowance_ms=2000),)},
-            "used 3.00s of 2.00s [####################] 100% in 1 session (billed); verdict: within; "
+            "used 3.00s of 2.00s [####################] 100% in 1 session (billed); verdict: overrun; "
             "1.00s beyond what was set aside",
         ),
         (

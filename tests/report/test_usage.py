@@ -19,6 +19,7 @@ from pytest_dgbudget.report.document import (
     RunFigures,
     UsageDocument,
     failed_by_overrun,
+    overran,
     usage_document,
     write_usage,
 )
@@ -166,6 +167,8 @@ def test_otherwise_it_is_interrupted_or_within(exits: list[int | None], verdict:
         ("failed", True),
         ("error", True),
         (None, True),
+        ("passed", True),
+        ("xpassed", True),
         ("xfailed", False),
         ("rerun", False),
     ],
@@ -173,6 +176,29 @@ def test_otherwise_it_is_interrupted_or_within(exits: list[int | None], verdict:
 def test_an_overrun_fails_the_run_unless_it_was_expected_or_tried_again(outcome: str | None, failing: bool) -> None:
     assert run_of(**refused(outcome=outcome))["failing"] == failing
     assert run_of(**CUT, attempts=(attempt(outcome=outcome),))["failing"] == failing
+
+
+@pytest.mark.parametrize("how", [{}, {"outcome": "passed"}])
+def test_a_test_that_was_charged_more_than_its_budget_overran(how: dict[str, Any]) -> None:
+    made = document(attempts=(attempt(left_ms=2999, **how),))
+    assert (made["tests"][0]["verdict"], made["tests"][0]["cut"], made["tests"][0]["exceeded"]) == (
+        "overrun",
+        False,
+        True,
+    )
+    assert (made["run"]["verdict"], made["run"]["failing"]) == ("overrun", True)
+    assert run_of(attempts=(attempt(left_ms=3000, **how),))["verdict"] == "within"
+
+
+def test_a_run_that_was_charged_more_than_its_budget_overran() -> None:
+    def verdict(*budgets_ms: int | None) -> tuple[str, bool]:
+        made = run_of(invocations=tuple(invocation(id=str(ms), budget_ms=ms) for ms in budgets_ms))
+        return made["verdict"], made["failing"]
+
+    assert verdict(2999) == ("overrun", True)
+    assert verdict(3000) == ("within", False)
+    assert verdict(3000, 1000) == ("within", False), "an earlier invocation had more"
+    assert verdict(None, 1000) == ("within", False)
 
 
 def test_what_was_refused_under_skip_fails_nothing() -> None:
@@ -197,6 +223,7 @@ def test_of_the_failures_of_several_invocations_each_knows_those_that_a_budget_m
     )
     made = usage_document(facts)
     assert [failed_by_overrun(facts, made, invocation) for invocation in ("i", "j", "k")] == [2, 1, 0]
+    assert [overran(facts, made, invocation) for invocation in ("i", "j", "k")] == [True, True, False]
 
 
 # What was not seen, and what went beyond

@@ -102,7 +102,7 @@ def test_a_test_waits_for_the_run_rather_than_take_less_than_its_own_budget() ->
 
 OVERRUNS = st.builds(
     Overrun,
-    kind=st.sampled_from(["cut", "refused"]),
+    kind=st.sampled_from(["cut", "refused", "exceeded"]),
     scope=st.sampled_from(NAMES),
     used_ms=st.integers(0, 2 * TEN_YEARS_MS),
     allowed_ms=st.integers(0, TEN_YEARS_MS),
