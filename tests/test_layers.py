@@ -189,6 +189,30 @@ def test_no_code_of_one_process_is_imported_in_another() -> None:
     assert {one.imported for one in OURS if one.home == "cli" and one.top in IN_A_PROCESS_OF_ITS_OWN} == {"emulator"}
 
 
+# What a test may have replaced while our threads run: real_time has the clock, asyncio.tasks the waits.
+REPLACED_BY_TESTS = {
+    "asyncio": {"new_event_loop", "open_connection", "sleep", "timeout", "wait_for"},
+    "time": {"monotonic", "monotonic_ns", "perf_counter", "sleep", "time", "time_ns"},
+}
+
+
+def test_what_runs_beside_a_test_looks_up_no_clock_and_no_wait_that_tests_replace() -> None:
+    looked_up = [
+        f"{dotted}: {ast.unparse(node)}"
+        for dotted, tree in modules()
+        if dotted.split(".")[0] in {"client", "control"} and dotted != "control.real_time"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in REPLACED_BY_TESTS.get(ast.unparse(node.value), ())
+    ]
+    by_name = [
+        f"{one.importer}: {one.imported}"
+        for one in OTHERS
+        if one.home in {"client", "control"} and one.imported == "time"
+    ]
+    assert looked_up == []
+    assert by_name == ["control.real_time: time"]
+
+
 def test_what_both_processes_agree_on_is_pure() -> None:
     allowed = {"__future__", "collections", "dataclasses", "functools", "hmac", "json", "types", "typing"}
     assert {one.top for one in OTHERS if one.home == "protocol"} <= allowed

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
-import time
 import wave
+from asyncio.tasks import sleep as real_sleep
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from pytest_dgbudget.control import real_time
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.rules.audio import AudioFormat
 
@@ -51,8 +51,8 @@ async def send_paced(
     send: Callable[[bytes], Awaitable[None]],
     pace: float | None,
     *,
-    now: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    now: Callable[[], float] = real_time.seconds,
+    sleep: Callable[[float], Awaitable[None]] = real_sleep,
 ) -> None:
     """Send audio in frames: frame n at start + n · 20 ms ÷ pace, so that nothing drifts; None for all at once.
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
+from asyncio.tasks import sleep, wait_for
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -201,7 +202,7 @@ class SessionIO:
     async def _keep_alive(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(self._keep_alive_seconds)
+            await sleep(self._keep_alive_seconds)
             if loop.time() - self._last_audio >= self._keep_alive_seconds:
                 try:
                     await self._websocket.send('{"type":"KeepAlive"}')
@@ -242,7 +243,7 @@ class SessionIO:
         if (found := look()) is not None:
             return found
         try:
-            return await asyncio.wait_for(wait(), timeout)
+            return await wait_for(wait(), timeout)
         except (TimeoutError, asyncio.TimeoutError):
             came = _listed(self.messages[start:])
             unanswered = self._unanswered(self.messages[start:])

@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import os
 import secrets
+import selectors
 import socket
+from asyncio.streams import open_connection
+from asyncio.tasks import wait_for
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -32,6 +35,9 @@ _AUTHENTICATION_SECONDS = 15
 # The finished document of a long run comes as one line.
 _LONGEST_LINE = 256 * 1024 * 1024
 _CHUNK = 256 * 1024
+
+# It needs no descriptor of its own; Windows lacks it, and there the plugin only loads.
+_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 A = TypeVar("A")
 Handlers = Mapping[type[Notification], Callable[[Any], None]]
@@ -79,6 +85,12 @@ class Control:
         self._answers[self._protocol.ask(operation)] = answer
         self._flush()
         return await answer
+
+    def is_silent(self, seconds: float) -> bool:
+        """Block while the gateway sends nothing, up to ``seconds`` of the kernel's; return whether nothing came."""
+        with _Selector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
+            return not selector.select(seconds)
 
     def close_in_child(self) -> None:
         """In a forked child: let go of the connection without a word, or it would keep a dead owner alive."""
@@ -167,7 +179,7 @@ async def connect(port: int, secret: str, role: Role, handlers: Handlers) -> Con
     sock.setblocking(False)
     try:
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-        reader, writer = await asyncio.open_connection(sock=sock)
+        reader, writer = await open_connection(sock=sock)
     except OSError as error:
         sock.close()
         raise GatewayError(f"the gateway on port {port} can't be reached: {error}") from error
@@ -176,7 +188,7 @@ async def connect(port: int, secret: str, role: Role, handlers: Handlers) -> Con
     protocol = ControlProtocol(authentication, longest_line=_LONGEST_LINE)
     control = Control(sock, reader, writer, protocol, handlers)
     try:
-        await asyncio.wait_for(control.authenticate(), _AUTHENTICATION_SECONDS)
+        await wait_for(control.authenticate(), _AUTHENTICATION_SECONDS)
     except (TimeoutError, asyncio.TimeoutError) as error:
         await control.close()
         raise GatewayError(f"the gateway on port {port} did not answer within {_AUTHENTICATION_SECONDS} s") from error

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from pytest_dgbudget.control import real_time
 from pytest_dgbudget.errors import DgBudgetError
 
 # pytest's own convention: a failing test shows its own line, not ours.
@@ -16,14 +17,24 @@ __tracebackhide__ = True
 
 T = TypeVar("T")
 
+# Bound before a test can replace it.
+_start = threading.Thread.start
+
+
+class _RealTimeLoop(asyncio.SelectorEventLoop):
+    """Its timers go by real time; asyncio's own loop asks ``time.monotonic``, which tests replace."""
+
+    def time(self) -> float:
+        return real_time.seconds()
+
 
 class IOThread:
     """Runs coroutines on its thread; ``run`` waits for one in a sync test, ``cross`` in an async one."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = _RealTimeLoop()
         self._thread = threading.Thread(target=self._serve, name="dgbudget-io", daemon=True)
-        self._thread.start()
+        _start(self._thread)
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Block until the work is done; an interrupt or a timeout (seconds) cancels it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import socket
@@ -14,6 +13,7 @@ import weakref
 from pathlib import Path
 
 from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.control.real_time import has_ended
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.paths import make_folder
 from pytest_dgbudget.processes import clean_environment, process_started
@@ -22,6 +22,9 @@ from pytest_dgbudget.protocol.startup import LOG_VARIABLE, GatewayConfig
 
 # A module of the project under test must not shadow ours or the standard library's.
 _PROGRAM = "import sys; sys.path[:] = sys.path[sys.path[0] == '':]; from pytest_dgbudget.gateway import main; main()"
+
+# Bound before a test can replace it.
+_Popen = subprocess.Popen
 
 # A gateway that dies again and again has a reason that another one would meet, too.
 _MOST_SUCCESSORS = 5
@@ -88,12 +91,10 @@ class Supervisor:
     def why_it_ended(self) -> str:
         """Wait until it is gone, and say how it ended and what it wrote last."""
         assert self._process is not None
-        try:
-            status = self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
+        if not has_ended(self._process, _END_SECONDS):
             # Whatever it still does, nobody learns of it; its end closes its sockets at least.
             self._process.kill()
-            status = self._process.wait()
+        status = self._process.wait()
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines() if self._log.exists() else []
         last = f", and wrote: {lines[-1]}" if lines else ""
         return f"it ended with status {status}{last} ({self._log})"
@@ -107,8 +108,7 @@ class Supervisor:
     def wait(self) -> None:
         """Wait for its end, but not for ever."""
         if self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_END_SECONDS)
+            has_ended(self._process, _END_SECONDS)
 
     def _start(self, predecessor: str | None) -> None:
         self._log = _log_file(self._run_config, self._invocation)
@@ -127,7 +127,7 @@ class Supervisor:
         )
         try:
             with self._log.open("ab") as output:
-                process = subprocess.Popen(
+                process = _Popen(
                     [sys.executable, "-c", _PROGRAM],
                     stdin=subprocess.PIPE,
                     stdout=output,
