@@ -15,7 +15,7 @@ from websockets.http11 import Response
 from pytest_dgbudget.client.endpoint import Endpoint
 from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.control.client import GatewayClient
-from pytest_dgbudget.control.connection import GONE
+from pytest_dgbudget.control.connection import GONE, dial
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, HandshakeRefused, LedgerError, SessionClosed
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.operations import GetVerdict
@@ -70,6 +70,7 @@ class Opening:
         try:
             websocket = await connect(
                 self.endpoint.agent_url,
+                sock=await dial(self.gateway.port),
                 additional_headers={**headers, "Authorization": f"Token {self.endpoint.api_key}"},
                 compression=None,
                 proxy=None,

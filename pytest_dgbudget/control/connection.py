@@ -47,6 +47,12 @@ class ConnectionLost(GatewayError):
     """The gateway ended, or this connection to it, before it had answered."""
 
 
+class _Socket(socket.socket):
+    """Bound before a test can replace ``socket.socket`` or its ``connect``, as pytest-socket does."""
+
+    connect = socket.socket.connect
+
+
 class Control:
     """One connection; lives on the I/O thread. While it is open, the gateway knows that this process lives.
 
@@ -173,16 +179,25 @@ GONE = (
 )
 
 
-async def connect(port: int, secret: str, role: Role, handlers: Handlers) -> Control:
-    """Open and authenticate a control connection; raises GatewayError."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else asyncio leaves Nagle on
+async def dial(port: int) -> _Socket:
+    """Return a socket that is connected to the gateway; raises GatewayError."""
+    sock = _Socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else asyncio leaves Nagle on
     sock.setblocking(False)
     try:
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-        reader, writer = await open_connection(sock=sock)
     except OSError as error:
         sock.close()
         raise GatewayError(f"the gateway on port {port} can't be reached: {error}") from error
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def connect(port: int, secret: str, role: Role, handlers: Handlers) -> Control:
+    """Open and authenticate a control connection; raises GatewayError."""
+    sock = await dial(port)
+    reader, writer = await open_connection(sock=sock)
     us = Peer(role=role, pid=os.getpid(), started=process_started(os.getpid()))
     authentication = OwnerAuthentication(secret, secrets.token_hex(16), us)
     protocol = ControlProtocol(authentication, longest_line=_LONGEST_LINE)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.environment import EnvironmentClaim
 from pytest_dgbudget.control.run import RunHandle, join_gateway, start_gateway
-from pytest_dgbudget.errors import DgBudgetError
+from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 from pytest_dgbudget.protocol.authentication import Secret
 
 # pytest's own convention: a failing test shows its own line, not ours.
@@ -24,16 +25,35 @@ class RunOnDemand:
         self.environment = EnvironmentClaim()
 
     def open(self) -> RunHandle:
-        """Return the handle, the same one every time; raises GatewayError or LedgerError, the same one every time."""
-        if self.error is not None:
+        """Return the handle, the same one every time; raises LedgerError, the same one every time, or GatewayError.
+
+        What kept a test from the gateway may have been what that test made of its world: the next one tries again.
+        """
+        if isinstance(self.error, LedgerError):
             raise self.error
         if self.run is None:
             try:
+                _check_sockets()
                 self.run = self._open_run()
             except DgBudgetError as error:
                 self.error = error
                 raise
+            self.error = None
         return self.run
+
+
+def _check_sockets() -> None:
+    """Open and close what an event loop consists of; raises GatewayError where pytest-socket refuses that."""
+    try:
+        for end in socket.socketpair():
+            end.close()
+    except RuntimeError as error:
+        if type(error).__module__ != "pytest_socket":
+            raise
+        raise GatewayError(
+            "pytest-socket refuses the socket pair that every event loop needs: "
+            "set --allow-unix-socket, or mark the test with enable_socket"
+        ) from None
 
 
 def join_on_demand(port: int, secret: str) -> RunOnDemand:

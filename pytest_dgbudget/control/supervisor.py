@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -23,7 +24,8 @@ from pytest_dgbudget.protocol.startup import LOG_VARIABLE, GatewayConfig
 # A module of the project under test must not shadow ours or the standard library's.
 _PROGRAM = "import sys; sys.path[:] = sys.path[sys.path[0] == '':]; from pytest_dgbudget.gateway import main; main()"
 
-# Bound before a test can replace it.
+# Bound before a test can replace them.
+_Socket = socket.socket
 _Popen = subprocess.Popen
 
 # A gateway that dies again and again has a reason that another one would meet, too.
@@ -34,7 +36,7 @@ _END_SECONDS = 5
 
 def listen() -> socket.socket:
     """Bind the port that a gateway will serve, on loopback only."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener = _Socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.bind(("127.0.0.1", 0))
     listener.listen(1024)
     _LISTENERS.add(listener)
@@ -140,8 +142,15 @@ class Supervisor:
             with process.stdin as pipe:
                 pipe.write(config.dump())
         except (OSError, ValueError) as error:
+            _remove_empty(self._log)
             raise GatewayError(f"the gateway can't be started: {error}") from error
         self._process = process
+
+
+def _remove_empty(log: Path) -> None:
+    with contextlib.suppress(OSError):
+        if log.stat().st_size == 0:
+            log.unlink()
 
 
 def _log_file(run_config: RunConfig, invocation: str) -> Path:

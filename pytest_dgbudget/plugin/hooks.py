@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -125,6 +126,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
         check_markers(config, marked)
     if not config.stash[STATE].opens_nothing and any(_asks_for_us(item) for item in session.items):
+        # What runs beside the tests is loaded before one of them has replaced what it is made of.
+        importlib.import_module("pytest_dgbudget.plugin.grant")
         from pytest_dgbudget.plugin.accounting import accounting_of
 
         accounting_of(config)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import cast
+from unittest import mock
 
 import pytest
 
 from pytest_dgbudget.control.on_demand import RunOnDemand
 from pytest_dgbudget.control.run import RunHandle
-from pytest_dgbudget.errors import GatewayError
+from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 
 HANDLE = cast(RunHandle, object())
 
@@ -16,14 +17,14 @@ HANDLE = cast(RunHandle, object())
 class Opening:
     """Opens a run, or fails to, and counts how often it was asked."""
 
-    def __init__(self, error: GatewayError | None = None) -> None:
+    def __init__(self, error: DgBudgetError | None = None) -> None:
         self.times = 0
-        self._error = error
+        self.error = error
 
     def __call__(self) -> RunHandle:
         self.times += 1
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
         return HANDLE
 
 
@@ -40,12 +41,34 @@ def test_every_use_gets_the_handle_that_the_first_one_opened() -> None:
     assert (run.run, opening.times) == (HANDLE, 1)
 
 
-def test_every_use_gets_the_error_that_the_first_one_met() -> None:
-    error = GatewayError("it can't be started")
+def test_every_use_gets_the_error_of_a_ledger_that_failed() -> None:
+    error = LedgerError("it can't be opened")
     opening = Opening(error)
     run = RunOnDemand(opening)
     for _ in range(2):
-        with pytest.raises(GatewayError) as raised:
+        with pytest.raises(LedgerError) as raised:
             run.open()
         assert raised.value is error
     assert (run.run, run.error, opening.times) == (None, error, 1)
+
+
+def test_a_start_that_failed_is_tried_again_by_the_next_use() -> None:
+    opening = Opening(GatewayError("it can't be started"))
+    run = RunOnDemand(opening)
+    for _ in range(2):
+        with pytest.raises(GatewayError):
+            run.open()
+        assert run.error is opening.error
+    opening.error = None
+    assert run.open() is HANDLE
+    assert (run.error, opening.times) == (None, 3)
+
+
+def test_pytest_sockets_refusal_says_what_to_set() -> None:
+    refusal = type("SocketBlockedError", (RuntimeError,), {"__module__": "pytest_socket"})
+    opening = Opening()
+    run = RunOnDemand(opening)
+    with mock.patch("socket.socketpair", side_effect=refusal), pytest.raises(GatewayError, match="--allow-unix-socket"):
+        run.open()
+    assert opening.times == 0
+    assert run.open() is HANDLE
