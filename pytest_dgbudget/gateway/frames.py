@@ -118,8 +118,10 @@ class FrameReader:
             start, end = payload
             opcode = data[at] & 0x0F
             if opcode == TEXT:
-                # Against the protocol, one may begin inside another, of which nothing is kept then.
-                self._message = None
+                # Against the protocol, one may begin inside another: what was held of that goes first, for the other
+                # side to say so.
+                passed += (data[begin:at], self._release())
+                begin = at
             held = self.holding and (opcode == TEXT or (opcode == CONTINUATION and self._message is not None))
             if end - start > self._longest(opcode):
                 if held:
@@ -160,9 +162,13 @@ class FrameReader:
 
     def _hold_no_more(self, more: int) -> bytes:
         """Return what was held of a text of which ``more`` bytes are too many; the rest passes as it comes."""
-        beginning = bytes(self._message or b"")
-        self._skipped(len(beginning) + more)
-        return frame(TEXT, beginning, mask=True, final=False) if self._message is not None else b""
+        self._skipped(len(self._message or b"") + more)
+        return self._release()
+
+    def _release(self) -> bytes:
+        """Return what was held of a text, as its beginning, and keep nothing of it."""
+        held, self._message = self._message if self.holding else None, None
+        return b"" if held is None else frame(TEXT, bytes(held), mask=True, final=False)
 
     def _start_long_frame(self, first: int, length: int) -> None:
         """Pass a frame on as it comes; a text is not read then."""
