@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable
 
 from pytest_dgbudget.config.resolve import RunConfig
@@ -33,6 +34,7 @@ class RunOnDemand:
             raise self.error
         if self.run is None:
             try:
+                _check_green_threads()
                 _check_sockets()
                 self.run = self._open_run()
             except DgBudgetError as error:
@@ -40,6 +42,21 @@ class RunOnDemand:
                 raise
             self.error = None
         return self.run
+
+
+def _check_green_threads() -> None:
+    """Raise GatewayError where gevent or eventlet has replaced what an event loop on a thread of its own runs on."""
+    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    if gevent is not None and any(map(gevent.is_module_patched, ("threading", "subprocess", "select", "socket"))):
+        how = "gevent: use monkey.patch_all(thread=False, subprocess=False, select=False, socket=False)"
+    elif eventlet is not None and eventlet.is_monkey_patched("thread"):
+        how = "eventlet: use eventlet.monkey_patch(thread=False)"
+    else:
+        return
+    raise GatewayError(
+        f"voice_agent needs threads of the system's, which are patched here by {how}, "
+        "or run these tests in a pytest of their own that patches nothing"
+    )
 
 
 def _check_sockets() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from types import SimpleNamespace
 from typing import cast
 from unittest import mock
 
@@ -69,6 +71,22 @@ def test_pytest_sockets_refusal_says_what_to_set() -> None:
     opening = Opening()
     run = RunOnDemand(opening)
     with mock.patch("socket.socketpair", side_effect=refusal), pytest.raises(GatewayError, match="--allow-unix-socket"):
+        run.open()
+    assert opening.times == 0
+    assert run.open() is HANDLE
+
+
+@pytest.mark.parametrize(
+    ("name", "patcher", "advice"),
+    [
+        ("gevent.monkey", SimpleNamespace(is_module_patched="socket".__eq__), "monkey.patch_all(thread=False,"),
+        ("eventlet.patcher", SimpleNamespace(is_monkey_patched="thread".__eq__), "monkey_patch(thread=False)"),
+    ],
+)
+def test_green_threads_are_refused_at_once_with_what_to_set(name: str, patcher: SimpleNamespace, advice: str) -> None:
+    opening = Opening()
+    run = RunOnDemand(opening)
+    with mock.patch.dict("sys.modules", {name: patcher}), pytest.raises(GatewayError, match=re.escape(advice)):
         run.open()
     assert opening.times == 0
     assert run.open() is HANDLE
