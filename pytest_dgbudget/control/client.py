@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from pytest_dgbudget.control.io_thread import IOThread
 from pytest_dgbudget.control.membership import Membership
+from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.protocol.authentication import Role
 from pytest_dgbudget.protocol.operations import BeginAttempt, EndedAttempt, GrantedAttempt, Operation
@@ -26,11 +27,11 @@ A = TypeVar("A")
 class GatewayClient:
     """Blocking calls for pytest's hooks; ``membership`` is for what lives on ``io_thread``."""
 
-    def __init__(self, port: int, secret: str, role: Role, replace: Callable[[], None] | None = None) -> None:
+    def __init__(self, port: int, secret: str, role: Role, supervisor: Supervisor | None = None) -> None:
         """Connect and join the run; raises GatewayError or LedgerError."""
         self.port = port
         self.io_thread = IOThread()
-        self.membership = Membership(port, secret, role, replace)
+        self.membership = Membership(port, secret, role, supervisor)
         try:
             self.io_thread.run(self.membership.join())
         except BaseException:

@@ -141,8 +141,8 @@ class Control:
     def _not_ours(self) -> GatewayError:
         return GatewayError(f"what listens on port {self._port} is not the gateway of this run")
 
-    def _ended_early(self) -> GatewayError:
-        return GatewayError(f"the gateway on port {self._port} ended before it was joined")
+    def _ended_early(self) -> ConnectionLost:
+        return ConnectionLost(f"the gateway on port {self._port} ended before it was joined")
 
     def _flush(self) -> None:
         self._writer.write(self._protocol.to_send())
@@ -207,7 +207,7 @@ async def connect(port: int, secret: str, role: Role, handlers: Handlers) -> Con
     except (TimeoutError, asyncio.TimeoutError) as error:
         await control.close()
         raise GatewayError(f"the gateway on port {port} did not answer within {_AUTHENTICATION_SECONDS} s") from error
-    except GatewayError:
+    except BaseException:
         await control.close()
         raise
     return control

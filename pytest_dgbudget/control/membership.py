@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import os
 import signal
-from asyncio.tasks import wait_for
-from collections.abc import Callable
+from asyncio.tasks import wait, wait_for
 from typing import TypeVar
 
 from pytest_dgbudget.control import real_time
 from pytest_dgbudget.control.connection import ConnectionLost, Control, Handlers, connect
+from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.processes import process_started
 from pytest_dgbudget.protocol.authentication import Peer, Role
@@ -32,18 +32,20 @@ __tracebackhide__ = True
 
 # What was asked of a gateway that died is asked of the next one; it may have died of being asked.
 _TRIES = 3
+# How soon the end of a gateway is noticed that has not been joined yet.
+_POLL_SECONDS = 0.05
 
 A = TypeVar("A")
 
 
 class Membership:
-    """Lives on the I/O thread. ``replace`` starts another gateway on the same port; None where the controller does."""
+    """Lives on the I/O thread. ``supervisor`` replaces a gateway that died; None where the controller does that."""
 
-    def __init__(self, port: int, secret: str, role: Role, replace: Callable[[], None] | None) -> None:
+    def __init__(self, port: int, secret: str, role: Role, supervisor: Supervisor | None) -> None:
         self._port = port
         self._secret = secret
         self._role = role
-        self._replace = replace
+        self._supervisor = supervisor
         self._held: dict[str, HeldGrant] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._staying: asyncio.Task[None] | None = None
@@ -115,6 +117,26 @@ class Membership:
         return joined.result() if joined.done() and not joined.cancelled() and joined.exception() is None else None
 
     async def _join(self) -> Control:
+        """Join the gateway; where it dies before that, the one that takes its place."""
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(ConnectionLost):
+                return await self._noticing_its_end(asyncio.ensure_future(self._join_this_one()))
+            await self._replace()
+        return await self._noticing_its_end(asyncio.ensure_future(self._join_this_one()))
+
+    async def _noticing_its_end(self, joining: asyncio.Future[Control]) -> Control:
+        """Wait until the gateway is joined; raises ConnectionLost when it ends first: its port would stay silent."""
+        try:
+            while not joining.done():
+                ended = self._supervisor is not None and self._supervisor.has_ended()
+                await wait([joining], timeout=_POLL_SECONDS)
+                if ended and not joining.done():
+                    raise ConnectionLost(f"the gateway on port {self._port} ended before it was joined")
+            return joining.result()
+        finally:
+            joining.cancel()
+
+    async def _join_this_one(self) -> Control:
         handlers: Handlers = {Heartbeat: lambda _: self._heartbeats.heard()}
         control = await connect(self._port, self._secret, self._role, handlers)
         try:
@@ -123,13 +145,18 @@ class Membership:
             await control.close()
             raise
         self.run_id = joined.run_id
+        if self._supervisor is not None:
+            self._supervisor.was_joined()
         return control
 
     async def _rejoin(self, lost: Control) -> Control:
         await lost.close()
-        if self._replace is not None:
-            await asyncio.get_running_loop().run_in_executor(None, self._replace)
+        await self._replace()
         return await self._join()
+
+    async def _replace(self) -> None:
+        if self._supervisor is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._supervisor.replace)
 
     async def _stay(self) -> None:
         """Watch the gateway, and join the next one as soon as it is gone."""

@@ -92,9 +92,7 @@ def start_gateway_of(supervisor: Supervisor) -> RunHandle:
     """Start a gateway and join it as the controller; raises GatewayError or LedgerError."""
     supervisor.start()
     try:
-        return RunHandle(
-            GatewayClient(supervisor.port, supervisor.secret, "controller", supervisor.replace), supervisor
-        )
+        return RunHandle(GatewayClient(supervisor.port, supervisor.secret, "controller", supervisor), supervisor)
     except GatewayError as error:
         supervisor.retire()
         raise GatewayError(f"{error}; {supervisor.why_it_ended()}") from error

@@ -68,6 +68,7 @@ class Supervisor:
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path()
         self._successors = 0
+        self._was_joined = False
         self._most_successors = most_successors
         self._retired = False
         self._lock = threading.Lock()
@@ -89,6 +90,13 @@ class Supervisor:
                 raise GatewayError(f"the gateway died {self._successors + 1} times; the last time {why}")
             self._successors += 1
             self._start(predecessor=why)
+
+    def has_ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
+    def was_joined(self) -> None:
+        """A gateway of this invocation was joined: what it put into the ledger, a successor has to find there."""
+        self._was_joined = True
 
     def why_it_ended(self) -> str:
         """Wait until it is gone, and say how it ended and what it wrote last."""
@@ -118,6 +126,7 @@ class Supervisor:
             run_config=self._run_config,
             invocation=self._invocation,
             predecessor=predecessor,
+            takes_over=self._was_joined,
             host=socket.gethostname(),
             pid=os.getpid(),
             started=process_started(os.getpid()),

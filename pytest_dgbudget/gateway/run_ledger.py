@@ -64,7 +64,7 @@ class RunLedger:
         ledger = Ledger(SqliteConnection(path, durable=self._run_config.billed), self._invocation())
         ledger.begin(
             lambda run: run != self._run_config.run_id and is_live(state_dir, run),
-            takes_over=self._config.predecessor is not None,
+            takes_over=self._config.takes_over,
         )
         return ledger
 

@@ -16,6 +16,7 @@ class GatewayConfig:
     """``pid`` and ``started`` name the pytest that starts it (see processes.process_started).
 
     ``predecessor`` says how the gateway that this one replaces ended; None for the first of an invocation.
+    ``takes_over``: an owner had joined it, so it had entered the invocation into the ledger.
     ``listener`` is the inherited descriptor of the listening socket, ``log`` the file that stdout and stderr go to;
     with ``debug``, each session's events are written there, too.
     """
@@ -23,6 +24,7 @@ class GatewayConfig:
     run_config: RunConfig
     invocation: str
     predecessor: str | None
+    takes_over: bool
     host: str
     pid: int
     started: str | None
@@ -38,6 +40,7 @@ class GatewayConfig:
                 "run_config": self.run_config.to_json(),
                 "invocation": self.invocation,
                 "predecessor": self.predecessor,
+                "takes_over": self.takes_over,
                 "host": self.host,
                 "pid": self.pid,
                 "started": self.started,

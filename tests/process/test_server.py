@@ -516,6 +516,7 @@ def test_i9_a_gateway_that_fails_to_start_tells_no_values(tmp_path: Path, breaks
         run_config=run_config_for("ws://127.0.0.1:1/v1/agent/converse", tmp_path),
         invocation="i",
         predecessor=None,
+        takes_over=False,
         host="h",
         pid=os.getpid(),
         started=None,

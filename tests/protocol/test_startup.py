@@ -23,6 +23,7 @@ def config() -> GatewayConfig:
         run_config=run_config,
         invocation="i",
         predecessor="it ended with status -9",
+        takes_over=False,
         host="here",
         pid=1,
         started="1",
