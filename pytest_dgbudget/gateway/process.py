@@ -33,7 +33,7 @@ from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.processes import leave_no_core
 from pytest_dgbudget.protocol.startup import GatewayConfig, load
-from pytest_dgbudget.report.document import FinishedRun
+from pytest_dgbudget.report.document import FinishedRun, set_earlier_aside
 
 _CONTROLLER_SECONDS = 10
 _MOST_FILES = 65_536
@@ -112,6 +112,7 @@ class Gateway:
 
     async def _open(self) -> None:
         """Open the ledger and enter the run; every owner that joins gets the error when that fails."""
+        await self._ledger_thread.call(set_earlier_aside, self._run_config.report_dir, self._run_config.run_id)
         try:
             self._ledger = await self._ledger_thread.call(self._run_ledger.open)
         except DgBudgetError as error:

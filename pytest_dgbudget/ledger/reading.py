@@ -33,6 +33,11 @@ class LedgerReader:
         with self._db.snapshot():
             return self._read_facts(run)
 
+    def known_run(self, run: str) -> RunFacts | None:
+        """Return everything that is known of a run; None when it is not in the ledger."""
+        with self._db.snapshot():
+            return self._read_facts(run) if self._db.rows(sql.FIND_RUN, {"run": run}) else None
+
     def known_attempt(self, attempt: str) -> KnownAttempt | None:
         """Return what is known of one attempt; None when it is not in the ledger."""
         with self._db.snapshot():

@@ -5,6 +5,7 @@ Its form is promised by ``usage.schema.json``. Unknown numbers are null, never 0
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -21,6 +22,8 @@ from pytest_dgbudget.units import seconds
 
 SCHEMA = "dgbudget.usage/1"
 FILE_NAME = "usage.json"
+# The report of an earlier run, from the moment when another one begins.
+EARLIER_FILE_NAME = "usage.earlier.json"
 
 # pytest's own exit status for an interrupted run.
 _INTERRUPTED = 2
@@ -94,6 +97,7 @@ class UsageDocument(TypedDict):
     tests: list[AttemptEntry]
     sessions: list[SessionFigures]
     reconciliation: ReconciliationFigures
+    notices: list[str]
 
 
 class FinishedRun(TypedDict):
@@ -132,7 +136,7 @@ def write_report(
     facts: RunFacts, folder: Path, invocation: str, notices: Sequence[str], *, reconciling: bool = False
 ) -> FinishedRun:
     """Write the report of a run. A folder that can't be written is one notice more, and no report."""
-    document, notices = usage_document(facts), list(notices)
+    document, notices = usage_document(facts, notices), list(notices)
     report: str | None = None
     try:
         report = str(write_usage(document, folder))
@@ -149,8 +153,8 @@ def write_report(
     }
 
 
-def usage_document(facts: RunFacts) -> UsageDocument:
-    """Build the whole document of a run."""
+def usage_document(facts: RunFacts, notices: Sequence[str] = ()) -> UsageDocument:
+    """Build the whole document of a run; ``notices`` are sentences about how it went."""
     attempts = {attempt.id: attempt for attempt in facts.attempts}
     sessions_of = _grouped(facts.sessions)
     leases_of = _grouped(facts.leases)
@@ -161,6 +165,7 @@ def usage_document(facts: RunFacts) -> UsageDocument:
         "tests": tests,
         "sessions": [_session(session, attempts[session.attempt]) for session in facts.sessions],
         "reconciliation": cast(ReconciliationFigures, facts.reconciliation) or NOT_RECONCILED,
+        "notices": list(notices),
     }
 
 
@@ -195,6 +200,21 @@ def write_usage(document: UsageDocument, folder: Path) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return path
+
+
+def set_earlier_aside(folder: Path, run: str) -> None:
+    """Rename the report of another run, which would be taken for this one's until this one is reported."""
+    path = folder / FILE_NAME
+    with contextlib.suppress(OSError):
+        if not _is_of_run(path, run):
+            path.replace(folder / EARLIER_FILE_NAME)
+
+
+def _is_of_run(path: Path, run: str) -> bool:
+    try:
+        return bool(json.loads(path.read_bytes())["run"]["id"] == run)
+    except (ValueError, LookupError, TypeError):
+        return False
 
 
 def _grouped(records: Iterable[Any]) -> dict[str, list[Any]]:

@@ -1,42 +1,81 @@
-"""A run that was given a budget and in which nothing asked for a session: that is a result, too."""
+"""The report of an invocation that no gateway served: the ledger knows what others of the same run used."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.facts import InvocationFacts, RunFacts
+from pytest_dgbudget.ledger.reading import LedgerReader
+from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import utc_now
+from pytest_dgbudget.paths import require_file
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
 from pytest_dgbudget.rules.reconciliation import Tolerance
 from pytest_dgbudget.rules.reconciliation_verdict import NOTHING_TO_COMPARE, Reconciliation, not_asked
 
+_NOT_COMPARED = "the run's sessions have not been compared with the statement yet"
 
-def unused_run(run_config: RunConfig, started_at: str, exit_status: int) -> RunFacts:
-    """Return the facts of a run that ends now and that no gateway was started for."""
+
+def known_run(run_config: RunConfig) -> RunFacts | None:
+    """Return what the ledger has of the run; None when it has nothing. Raises LedgerError when it can't be read."""
+    try:
+        require_file(run_config.ledger)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LedgerError(f"the ledger {run_config.ledger} can't be read: {error}") from error
+    connection = SqliteConnection(run_config.ledger, durable=False)
+    try:
+        return LedgerReader(connection).known_run(run_config.run_id) if connection.tables() else None
+    finally:
+        connection.close()
+
+
+def unserved_run(
+    run_config: RunConfig, known: RunFacts | None, started_at: str, exit_status: int | None, failure: str | None
+) -> RunFacts:
+    """Return the facts of a run after an invocation that ends now without a gateway.
+
+    ``known``: what earlier invocations left in the ledger. ``failure``: why there was no gateway although one was
+    wanted; such an invocation is not complete, and nothing of it is compared.
+    """
     invocation = InvocationFacts(
         id="",
         budget_ms=run_config.budget_ms,
         started_at=started_at,
         finished_at=utc_now(),
-        exit_status=exit_status,
+        exit_status=exit_status if failure is None else None,
     )
-    facts = RunFacts(
+    facts = known or _unused(run_config)
+    facts = replace(facts, invocations=(*facts.invocations, invocation))
+    if known is not None and known.reconciliation is not None and failure is None:
+        return facts
+    result = _reconciliation(run_config, known, failure)
+    return replace(facts, reconciliation=reconciliation_figures(result, facts))
+
+
+def _unused(run_config: RunConfig) -> RunFacts:
+    return RunFacts(
         id=run_config.run_id,
         target=run_config.target,
         billed=run_config.billed,
         tag=run_config.tag,
-        invocations=(invocation,),
+        invocations=(),
         attempts=(),
         leases=(),
         sessions=(),
         reconciliation=None,
     )
-    return replace(facts, reconciliation=reconciliation_figures(_reconciliation(run_config), facts))
 
 
-def _reconciliation(run_config: RunConfig) -> Reconciliation:
+def _reconciliation(run_config: RunConfig, known: RunFacts | None, failure: str | None) -> Reconciliation:
     tolerance = Tolerance(ms=run_config.tolerance_ms, share=run_config.tolerance_share)
     if run_config.reconcile == "off":
         return Reconciliation(verdict="off", tolerance=tolerance)
+    if failure is not None:
+        return not_asked((), tolerance, "inconclusive", failure)
+    if known is not None and known.sessions:
+        return not_asked((), tolerance, "pending", _NOT_COMPARED)
     return not_asked((), tolerance, "reconciled", NOTHING_TO_COMPARE)

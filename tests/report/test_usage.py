@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 import pytest_dgbudget.report
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.report.document import (
+    EARLIER_FILE_NAME,
     FILE_NAME,
     SCHEMA,
     RunFigures,
     UsageDocument,
     failed_by_overrun,
     overran,
+    set_earlier_aside,
     usage_document,
     write_usage,
 )
@@ -281,6 +283,23 @@ def test_a_later_report_replaces_an_earlier_one(tmp_path: Path) -> None:
     path = write_usage(document(id="later"), tmp_path)
     assert json.loads(path.read_text(encoding="utf-8"))["run"]["id"] == "later"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_report_of_another_run_is_set_aside_when_a_run_begins(tmp_path: Path) -> None:
+    path = write_usage(document(id="earlier"), tmp_path)
+    set_earlier_aside(tmp_path, "earlier")
+    assert list(tmp_path.iterdir()) == [path]
+    set_earlier_aside(tmp_path, "later")
+    assert [each.name for each in tmp_path.iterdir()] == [EARLIER_FILE_NAME]
+    set_earlier_aside(tmp_path, "later")
+    assert [each.name for each in tmp_path.iterdir()] == [EARLIER_FILE_NAME]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"run": null}', "{"])
+def test_a_report_of_nobody_knows_which_run_is_set_aside(tmp_path: Path, text: str) -> None:
+    (tmp_path / FILE_NAME).write_text(text, encoding="utf-8")
+    set_earlier_aside(tmp_path, "later")
+    assert [each.name for each in tmp_path.iterdir()] == [EARLIER_FILE_NAME]
 
 
 def test_its_default_folder_ignores_itself_for_git(tmp_path: Path) -> None:
