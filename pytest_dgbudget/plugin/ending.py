@@ -104,7 +104,8 @@ class Ending:
 def _say_waiting(config: pytest.Config) -> None:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
-        reporter.ensure_newline()
+        if reporter._tw.width_of_current_line:  # under -q, pytest itself does not know that its dots are there
+            reporter.line("")
         reporter.write_line("dgbudget: waiting for the vendor's statement (Ctrl-C: go on without it)")
         reporter.flush()  # Otherwise it would show too late where the output is not a terminal.
 

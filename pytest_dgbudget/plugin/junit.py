@@ -48,6 +48,7 @@ def run_properties(document: Mapping[str, Any], report: str | None) -> Propertie
         "sessions": str(run["sessions"]),
         "cost_usd": _known(run["cost_usd"]),
         "verdict": run["verdict"],
+        "failing": "true" if run["failing"] else "false",
         "reconciliation": document["reconciliation"]["verdict"],
         "report": report or "unknown",
     }

@@ -9,7 +9,7 @@ import pytest
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.report.document import FILE_NAME, FinishedRun, UsageDocument
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
-from pytest_dgbudget.report.terminal import longest_wait, run_line, table_of_tests
+from pytest_dgbudget.report.terminal import longest_wait, run_line, table_of_tests, unused_line
 from pytest_dgbudget.units import format_time
 
 
@@ -23,6 +23,8 @@ def header_lines(config: pytest.Config, run_config: RunConfig) -> list[str]:
     lines = [f"{target}; {budget}, {per_test} per test; report {report}"]
     if run_config.not_live is not None:
         lines.append(run_config.not_live)
+    if run_config.ignores_agent_url:
+        lines.append(f"the target is the emulator: the agent URL {run_config.agent_url} is not used")
     if config.pluginmanager.has_plugin("dsession") and run_config.test_budget_ms is None:
         lines.append("without a test budget one voice-agent test runs at a time; set --dg-test-budget")
     return [f"dgbudget: {line}" for line in lines]
@@ -33,8 +35,12 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootd
     document = finished["document"]
     if terminalreporter.verbosity < -1:
         return
+    terminalreporter.ensure_newline()
     terminalreporter.section("dgbudget", sep="-")
-    if document is not None:
+    unused = None if document is None else unused_line(document)
+    if unused is not None:
+        terminalreporter.write_line(unused)
+    elif document is not None:
         if terminalreporter.verbosity >= 0 and document["tests"]:
             color = bool(terminalreporter.hasmarkup)
             terminalreporter.write(table_of_tests(document, width=terminalreporter._tw.fullwidth, color=color))

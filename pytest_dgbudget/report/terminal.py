@@ -2,38 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import StringIO
+from posixpath import commonpath
 
 from pytest_dgbudget.report.document import AttemptEntry, UsageDocument
 
 _BAR_CELLS = 20
+_HEADINGS = ("used", "budget", "waited", "sessions", "verdict")
+_GAP = 2
 
 
 def table_of_tests(document: UsageDocument, *, width: int, color: bool) -> str:
-    """Lay out one line per test attempt, fitted to ``width`` columns."""
+    """Lay out the test attempts, dearest first, fitted to ``width`` columns.
+
+    Names lose the folders that they share, and then their beginnings; where those differ, a name goes on in a new line.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(expand=True, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("test", overflow="ellipsis", no_wrap=True, ratio=1)
-    for heading in ("used", "budget", "waited", "sessions", "verdict"):
+    tests = sorted(document["tests"], key=lambda test: test["used_seconds"] or 0.0, reverse=True)
+    figures = [_figures(test) for test in tests]
+    width = max(width, 60)
+    columns = zip(_HEADINGS, *figures, strict=True)
+    room = width - sum(max(map(len, column)) + _GAP for column in columns)
+    table = Table(expand=True, box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
+    table.add_column("test", overflow="fold", ratio=1)
+    for heading in _HEADINGS:
         table.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
-    for test in document["tests"]:
-        style = "red" if test["verdict"] == "overrun" else ""
-        table.add_row(*(Text(cell, style=style) for cell in _cells(test)))
+    for test, name, row in zip(tests, _shortened([_name(test) for test in tests], room - _GAP), figures, strict=True):
+        style = "red" if _fails(test) else ""
+        table.add_row(*(Text(cell, style=style) for cell in (name, *row)))
     output = StringIO()
     console = Console(
-        file=output, width=max(width, 60), force_terminal=color, no_color=not color, highlight=False, soft_wrap=False
+        file=output, width=width, force_terminal=color, no_color=not color, highlight=False, soft_wrap=False
     )
     console.print(table)
     return output.getvalue()
 
 
-def _cells(test: AttemptEntry) -> list[str]:
-    name = test["nodeid"] if test["attempt"] == 1 else f"{test['nodeid']} (attempt {test['attempt']})"
+def _name(test: AttemptEntry) -> str:
+    return test["nodeid"] if test["attempt"] == 1 else f"{test['nodeid']} (attempt {test['attempt']})"
+
+
+def _shortened(names: Sequence[str], room: int) -> list[str]:
+    """Return the names cut to the room that there is, unless that would take what distinguishes them."""
+    from rich.cells import cell_len
+
+    if all(cell_len(name) <= room for name in names):
+        return [*names]
+    folder = commonpath([name.partition("::")[0].rpartition("/")[0] or "." for name in names])
+    inner = [name.removeprefix(f"{folder}/") for name in names]
+    cut = [name if cell_len(name) <= room else f"…{_end_of(name, room - 1)}" for name in inner]
+    return cut if len(set(cut)) == len(set(names)) else inner
+
+
+def _end_of(name: str, room: int) -> str:
+    from rich.cells import cell_len
+
+    return next((name[start:] for start in range(len(name)) if cell_len(name[start:]) <= room), "")
+
+
+def _figures(test: AttemptEntry) -> list[str]:
     return [
-        name,
         _shown(test["used_seconds"]),
         _shown(test["budget_seconds"]),
         _shown(test["waited_seconds"]) if test["waited_seconds"] >= 1 else "",
@@ -45,8 +77,15 @@ def _cells(test: AttemptEntry) -> list[str]:
 def _verdict(test: AttemptEntry) -> str:
     if test["verdict"] == "within":
         return "within"
+    if not _fails(test):
+        return "overrun, expected"
     how = "cut" if test["cut"] else "exceeded" if test["exceeded"] else "refused"
     return f"overrun, {how}"
+
+
+def _fails(test: AttemptEntry) -> bool:
+    """Return whether an overrun fails its test: not where a mark expected it, or a policy skips the test."""
+    return test["verdict"] == "overrun" and test["outcome"] not in {"xfailed", "skipped"}
 
 
 def run_line(document: UsageDocument) -> str:
@@ -54,7 +93,8 @@ def run_line(document: UsageDocument) -> str:
     run = document["run"]
     used, budget = run["used_seconds"], run["budget_seconds"]
     of_budget = f" of {budget:.2f}s {_bar(used, budget)}" if budget is not None else ", no run budget"
-    billed = "billed" if run["billed"] else f"{run['target']}, not billed"
+    billed = f"{run['target']}, {'billed' if run['billed'] else 'not billed'}"
+    expected = ", expected" if run["verdict"] == "overrun" and not run["failing"] else ""
     sessions = f"{run['sessions']} session{'' if run['sessions'] == 1 else 's'}"
     extras = "".join(
         f"; {seconds:.2f}s {what}"
@@ -64,7 +104,18 @@ def run_line(document: UsageDocument) -> str:
         )
         if seconds
     )
-    return f"used {used:.2f}s{of_budget} in {sessions} ({billed}); verdict: {run['verdict']}{extras}"
+    return f"used {used:.2f}s{of_budget} in {sessions} ({billed}); verdict: {run['verdict']}{expected}{extras}"
+
+
+def unused_line(document: UsageDocument) -> str | None:
+    """Return the one line of a run in which nothing asked for a session; None where there is more to say."""
+    run, reconciliation = document["run"], document["reconciliation"]
+    if document["tests"] or document["sessions"] or run["verdict"] != "within":
+        return None
+    if reconciliation["verdict"] not in {"reconciled", "off"} or run["used_seconds"]:
+        return None
+    budget = "" if run["budget_seconds"] is None else f", nothing used of {run['budget_seconds']:.2f}s"
+    return f"no test asked for a session ({run['target']}{budget})"
 
 
 def longest_wait(document: UsageDocument) -> str | None:

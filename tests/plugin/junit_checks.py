@@ -19,6 +19,7 @@ OF_SUITE = {
     "sessions",
     "cost_usd",
     "verdict",
+    "failing",
     "reconciliation",
     "report",
 }
@@ -63,6 +64,7 @@ def check_figures(file: JUnit, usage: Mapping[str, Any], without: Collection[Att
     assert file.figures["sessions"] == str(run["sessions"])
     assert file.figures["cost_usd"] == "unknown"
     assert file.figures["verdict"] == run["verdict"]
+    assert file.figures["failing"] == str(run["failing"]).lower()
     assert file.figures["reconciliation"] == usage["reconciliation"]["verdict"]
 
     reported = [test for test in usage["tests"] if _attempt(test) not in without]

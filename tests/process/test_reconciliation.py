@@ -141,7 +141,9 @@ def test_a_run_that_opens_no_session_has_nothing_to_compare(project: Project, ve
     project.write("test_asks.py", "def test_asks(voice_agent): pass\n")
     result = project.run("--dg-budget=5m", "--dg-reconcile=require", file, env=vendor.environ)
     assert (result.status, reconciliation(result)["verdict"]) == (0, "reconciled"), result.output
-    assert "no session was opened, so there is nothing to compare" in result.output
+    asked = file == "test_asks.py"
+    assert ("no session was opened, so there is nothing to compare" in result.output) == asked
+    assert ("no test asked for a session (live, nothing used of 300.00s)" in result.output) == (not asked)
     assert vendor.bill.asked == []
 
 

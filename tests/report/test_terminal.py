@@ -44,6 +44,45 @@ def test_an_overrun_says_how() -> None:
     assert table(attempts=(attempt(refused=1),))[1].rstrip().endswith("overrun, refused")
 
 
+@pytest.mark.parametrize("outcome", ["xfailed", "skipped"])
+def test_an_overrun_that_fails_nothing_is_expected(outcome: Any) -> None:
+    made = document(attempts=(attempt(outcome=outcome),), **OVERRUN)
+    assert terminal.table_of_tests(made, width=100, color=True).splitlines()[1].rstrip().endswith("overrun, expected")
+    assert "verdict: overrun, expected" in run_line(made)
+    assert run_line(document(attempts=(attempt(outcome="failed"),), **OVERRUN)).endswith("verdict: overrun")
+
+
+def test_the_dearest_test_comes_first() -> None:
+    attempts = (attempt(nodeid="cheap"), attempt(id="b", nodeid="dear"))
+    leases = (lease(), lease(id="m", attempt="b", ended_ms=9000))
+    assert [line.split()[0] for line in table(attempts=attempts, leases=leases)[1:]] == ["dear", "cheap"]
+
+
+def test_names_lose_the_folders_that_they_share_before_they_are_cut() -> None:
+    names = [f"tests/voice/deep/down/test_{n}.py::test_of_the_agent_{n}" for n in ("one", "two")]
+    lines = table(80, attempts=tuple(attempt(id=n, nodeid=n) for n in names), leases=(), sessions=())
+    assert [line.split()[0] for line in lines[1:]] == [n.removeprefix("tests/voice/deep/down/") for n in names]
+
+
+def test_names_are_cut_at_the_front_and_never_where_they_differ() -> None:
+    same_end = [f"test_{n}.py::test_{'x' * 80}" for n in ("one", "two")]
+    other_end = [f"test.py::test_{'x' * 80}_{n}" for n in ("one", "two")]
+    for names, starts in ((other_end, "…"), (same_end, "test_")):
+        attempts = tuple(attempt(id=n, nodeid=n) for n in names)
+        lines = table(80, attempts=attempts, leases=(), sessions=())
+        assert [line.startswith(starts) for line in lines if "within" in line] == [True, True]
+        shown = "".join(line.split("  ")[0].strip() for line in lines[1:])
+        assert all((n in shown) if starts == "test_" else (n[-30:] in shown) for n in names)
+
+
+def test_a_run_in_which_nothing_asked_for_a_session_has_one_line() -> None:
+    unused: dict[str, Any] = {"attempts": (), "leases": (), "sessions": ()}
+    line = terminal.unused_line(document(target="emulator", billed=False, **unused))
+    assert line == "no test asked for a session (emulator, nothing used of 60.00s)"
+    assert terminal.unused_line(document()) is None
+    assert terminal.unused_line(document(invocations=(invocation(exit_status=2),), **unused)) is None
+
+
 @given(runs(), st.integers(60, 200))
 def test_it_fits_its_width(facts: RunFacts, width: int) -> None:
     shown = terminal.table_of_tests(usage_document(facts), width=width, color=False)
@@ -76,24 +115,24 @@ def test_a_name_is_text_and_no_markup() -> None:
 @pytest.mark.parametrize(
     ("fields", "line"),
     [
-        ({}, "used 3.00s of 60.00s [#...................] 5% in 1 session (billed); verdict: within"),
+        ({}, "used 3.00s of 60.00s [#...................] 5% in 1 session (live, billed); verdict: within"),
         (
             {"target": "emulator", "billed": False, "invocations": (invocation(budget_ms=None),)},
             "used 3.00s, no run budget in 1 session (emulator, not billed); verdict: within",
         ),
         (
             {"invocations": (invocation(budget_ms=2000),), "leases": (lease(allowance_ms=2000),)},
-            "used 3.00s of 2.00s [####################] 100% in 1 session (billed); verdict: overrun; "
+            "used 3.00s of 2.00s [####################] 100% in 1 session (live, billed); verdict: overrun; "
             "1.00s beyond what was set aside",
         ),
         (
             {"leases": (lease(how="orphaned", ended_ms=10_000),), "sessions": ()},
-            "used 10.00s of 60.00s [###.................] 17% in 0 sessions (billed); verdict: within; "
+            "used 10.00s of 60.00s [###.................] 17% in 0 sessions (live, billed); verdict: within; "
             "10.00s charged without having been seen",
         ),
         (
             {"invocations": (invocation(budget_ms=0),), "attempts": (), "leases": (), "sessions": ()},
-            "used 0.00s of 0.00s [####################] 100% in 0 sessions (billed); verdict: within",
+            "used 0.00s of 0.00s [####################] 100% in 0 sessions (live, billed); verdict: within",
         ),
     ],
     ids=["billed", "emulated", "overshoot", "at risk", "nothing allowed"],
