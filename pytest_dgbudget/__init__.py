@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from pytest_dgbudget.client.voice_agent import VoiceAgent as VoiceAgent
     from pytest_dgbudget.errors import *  # noqa: F403 - the whole tree, as errors.__all__ has it
     from pytest_dgbudget.model import Usage as Usage
+    from pytest_dgbudget.rules.vendor_messages import ConversationText as ConversationText
+    from pytest_dgbudget.rules.vendor_messages import ErrorMessage as ErrorMessage
+    from pytest_dgbudget.rules.vendor_messages import FunctionCall as FunctionCall
+    from pytest_dgbudget.rules.vendor_messages import FunctionCallRequest as FunctionCallRequest
+    from pytest_dgbudget.rules.vendor_messages import InjectionRefused as InjectionRefused
     from pytest_dgbudget.rules.vendor_messages import Message as Message
+    from pytest_dgbudget.rules.vendor_messages import WarningMessage as WarningMessage
+    from pytest_dgbudget.rules.vendor_messages import Welcome as Welcome
 
 _HOME = {
     "AgentError": "errors",
@@ -23,11 +30,16 @@ _HOME = {
     "BudgetError": "errors",
     "BudgetExceeded": "errors",
     "BudgetExhausted": "errors",
+    "ConversationText": "rules.vendor_messages",
     "DgBudgetError": "errors",
     "Endpoint": "client.endpoint",
+    "ErrorMessage": "rules.vendor_messages",
     "ExpectTimeout": "errors",
+    "FunctionCall": "rules.vendor_messages",
+    "FunctionCallRequest": "rules.vendor_messages",
     "GatewayError": "errors",
     "HandshakeRefused": "errors",
+    "InjectionRefused": "rules.vendor_messages",
     "LedgerError": "errors",
     "Message": "rules.vendor_messages",
     "ReconciliationError": "errors",
@@ -37,6 +49,8 @@ _HOME = {
     "Turn": "client.turns",
     "Usage": "model",
     "VoiceAgent": "client.voice_agent",
+    "WarningMessage": "rules.vendor_messages",
+    "Welcome": "rules.vendor_messages",
 }
 __all__ = [*_HOME]
 

@@ -117,3 +117,8 @@ class ReconciliationError(DgBudgetError):
 
 class SettingsError(DgBudgetError, ValueError):
     """A setting is wrong; the message names it, its value and what is accepted."""
+
+
+for _name in __all__:
+    # Where users import them from, which is what pytest's summary shows.
+    globals()[_name].__module__ = "pytest_dgbudget"

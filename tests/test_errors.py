@@ -27,7 +27,7 @@ def printed_tree() -> dict[str, list[str]]:
 
 def defined_errors() -> dict[str, type]:
     classes = inspect.getmembers(errors, inspect.isclass)
-    return {name: kind for name, kind in classes if kind.__module__ == errors.__name__}
+    return {name: kind for name, kind in classes if kind.__module__ == pytest_dgbudget.__name__}
 
 
 def test_the_printed_tree_is_the_tree() -> None:
@@ -69,6 +69,12 @@ def test_every_error_is_public() -> None:
 @pytest.mark.parametrize("name", pytest_dgbudget.__all__)
 def test_every_public_name_can_be_imported(name: str) -> None:
     assert getattr(pytest_dgbudget, name).__name__ == name
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_an_error_is_shown_as_it_is_imported(name: str) -> None:
+    kind = getattr(errors, name)
+    assert (kind.__module__, getattr(pytest_dgbudget, name)) == ("pytest_dgbudget", kind)
 
 
 def test_no_public_name_of_the_contract_is_missing() -> None:

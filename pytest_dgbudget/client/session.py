@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from pytest_dgbudget.client.audio import AudioSource
@@ -35,6 +35,14 @@ def _bound(handler: Callable[..., Any], call: FunctionCall) -> Callable[[], Any]
     """The call's JSON arguments become keyword arguments."""
     arguments = json.loads(call.arguments or "{}")
     return lambda: handler(**arguments)
+
+
+def _completed(handler: Callable[[], Any]) -> Any:
+    async def await_it() -> Any:
+        return await result
+
+    result = handler()
+    return asyncio.run(await_it()) if isinstance(result, Awaitable) else result
 
 
 class SessionBase:
@@ -138,11 +146,11 @@ class Session(SessionBase):
         return self._gateway.io_thread.run(self._io.expect(type, fields, _seconds(timeout)))
 
     def on_function(self, name: str) -> Callable[[F], F]:
-        """Answer the agent's calls of a function; the handler runs on a worker thread."""
+        """Answer the agent's calls of a function; the handler runs on a worker thread, an async one in a loop there."""
 
         def register(handler: F) -> F:
             async def answer(call: FunctionCall) -> Any:
-                return await asyncio.to_thread(_bound(handler, call))
+                return await asyncio.to_thread(_completed, _bound(handler, call))
 
             self._io.on_function(name, answer)
             return handler

@@ -8,6 +8,8 @@ import json
 import re
 from asyncio.tasks import sleep, wait_for
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from difflib import get_close_matches
+from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 from websockets.asyncio.client import ClientConnection
@@ -15,9 +17,11 @@ from websockets.exceptions import ConnectionClosed
 
 from pytest_dgbudget.client.audio import AudioSource, read_audio, send_paced
 from pytest_dgbudget.client.turns import Turn, end_of_turn, reply_of
+from pytest_dgbudget.control.io_thread import FromHandler
 from pytest_dgbudget.errors import AgentError, DgBudgetError, ExpectTimeout
 from pytest_dgbudget.rules.audio import audio_format
 from pytest_dgbudget.rules.vendor_messages import (
+    SERVER_TYPES,
     ConversationText,
     ErrorMessage,
     FunctionCall,
@@ -34,6 +38,8 @@ _KEEP_ALIVE_SECONDS = 8
 _READY_SECONDS = 10
 # How many of the messages that did come an ExpectTimeout lists.
 _MOST_LISTED = 50
+
+_LEAD_TO_HANDLERS = {"asyncio", "concurrent", "pytest_dgbudget", "threading", "trio"}
 
 T = TypeVar("T")
 Handler = Callable[[FunctionCall], Awaitable[Any]]
@@ -64,7 +70,7 @@ class SessionIO:
         self._audio_before: list[int] = []
         self._looked_at = 0
         self._handlers: dict[str, Handler] = {}
-        self._handler_error: BaseException | None = None
+        self._handler_error: FromHandler | None = None
         self._closed: DgBudgetError | None = None
         self._news = asyncio.Condition()
         self._last_audio = 0.0
@@ -126,9 +132,21 @@ class SessionIO:
             return None
 
         described = ", ".join([kind, *(f"{name}={value!r}" for name, value in fields.items())])
-        position = await self._until(found, timeout, described, start)
+        try:
+            position = await self._until(found, timeout, described, start)
+        except ExpectTimeout as error:
+            raise ExpectTimeout(f"{error}{self._why_none(kind, fields, start)}") from None
         self._looked_at = position + 1
         return self.messages[position]
+
+    def _why_none(self, kind: str, fields: Mapping[str, Any], start: int) -> str:
+        """Return what may be wrong with an expectation that was not met."""
+        if any(_matches(message, kind, fields) for message in self.messages[:start]):
+            return "; one came earlier, and the last say or expect has passed it: it is in events()"
+        if kind not in SERVER_TYPES:
+            likely = "".join(f"; did you mean {name}?" for name in get_close_matches(kind, sorted(SERVER_TYPES), n=1))
+            return f"; Deepgram documents no message of the type {kind!r}{likely}"
+        return ""
 
     def transcript(self) -> list[ConversationText]:
         return [message for message in self.messages if isinstance(message, ConversationText)]
@@ -149,7 +167,7 @@ class SessionIO:
             task.cancel()
 
     def raise_handler_error(self) -> None:
-        """Raise what a function handler raised, once."""
+        """Raise what a function handler raised, once, as FromHandler."""
         error, self._handler_error = self._handler_error, None
         if error is not None:
             raise error
@@ -191,7 +209,9 @@ class SessionIO:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # pytest.fail() and pytest.skip() are no Exceptions
-            self._handler_error = self._handler_error or error
+            if hasattr(error, "add_note"):  # Python 3.11
+                error.add_note(f"raised by the handler of the function {call.name!r}")
+            self._handler_error = self._handler_error or FromHandler(error, _of_the_handler(error))
             content = json.dumps({"error": "the function failed"})
             await self._notify()
         response = {"type": "FunctionCallResponse", "id": call.id, "name": call.name, "content": content}
@@ -274,6 +294,18 @@ class SessionIO:
 
     def _audio_of(self, start: int, end: int) -> bytes:
         return bytes(self.audio[self._audio_before[start] : self._audio_before[end - 1]])
+
+
+def _of_the_handler(error: BaseException) -> TracebackType | None:
+    """Return an error's traceback without the frames that led to the handler."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None and _leads_there(traceback.tb_frame):
+        traceback = traceback.tb_next
+    return traceback
+
+
+def _leads_there(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in _LEAD_TO_HANDLERS
 
 
 def _listed(messages: Sequence[Message]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pytest_dgbudget.rules.vendor_messages import ConversationText, FunctionCallRequest, Message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Turn:
     """A user message and the agent's whole reply: its text, its audio, and every message in between."""
 
@@ -16,6 +16,11 @@ class Turn:
     reply: str
     audio: bytes
     messages: tuple[Message, ...]
+
+    def __repr__(self) -> str:
+        """What pytest shows when an assertion fails: of audio its length, of messages their types."""
+        messages = ", ".join(message.type for message in self.messages)
+        return f"Turn(text={self.text!r}, reply={self.reply!r}, audio=<{len(self.audio)} bytes>, messages=<{messages}>)"
 
 
 def end_of_turn(messages: Sequence[Message], text: str, greeting: str = "") -> int | None:

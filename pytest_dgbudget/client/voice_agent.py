@@ -12,8 +12,9 @@ from pytest_dgbudget.client.connect import Opening
 from pytest_dgbudget.client.emulator import Emulator
 from pytest_dgbudget.client.endpoint import Endpoint
 from pytest_dgbudget.client.session import AsyncSession, Session
+from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.control.client import GatewayClient
-from pytest_dgbudget.control.io_thread import in_event_loop
+from pytest_dgbudget.control.io_thread import FromHandler, in_event_loop
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.model import Usage
 from pytest_dgbudget.protocol.codes import AGENT_PATH
@@ -78,8 +79,9 @@ class Connect:
         self._session: Session | None = None
 
     def __getattr__(self, name: str) -> NoReturn:
+        block = "async with" if in_event_loop() else "with"
         raise AttributeError(
-            f"the session is not open yet and has no {name}: use 'with voice_agent.connect() as session:'"
+            f"the session is not open yet and has no {name}: use '{block} voice_agent.connect() as session:'"
         )
 
     def __await__(self) -> Generator[Any, Any, AsyncSession]:
@@ -95,7 +97,7 @@ class Connect:
         if self._async_session is not None:
             await self._async_session.close()
             if error is None:
-                self._async_session._io.raise_handler_error()
+                _raise_handler_error(self._async_session._io)
 
     def __enter__(self) -> Session:
         if in_event_loop():
@@ -113,9 +115,17 @@ class Connect:
         if self._session is not None:
             self._session.close()
             if error is None:
-                self._session._io.raise_handler_error()
+                _raise_handler_error(self._session._io)
 
     async def _open_async(self) -> AsyncSession:
         opening = self._opening
         io = await opening.gateway.io_thread.cross(opening.open(self._settings, self._headers))
         return AsyncSession(io, opening.gateway, opening.attempt)
+
+
+def _raise_handler_error(io: SessionIO) -> None:
+    try:
+        return io.raise_handler_error()
+    except FromHandler as carried:
+        raised = carried.unpacked()
+    raise raised

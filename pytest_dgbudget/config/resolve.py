@@ -24,6 +24,7 @@ class RunConfig:
     """Every setting of one run, parsed. ``auto`` is resolved; times are milliseconds, None is off.
 
     ``not_live`` is what keeps ``auto`` from being live although a key, or something in its place, is set.
+    ``ignores_agent_url``: one was given for this run, whose target has its own.
 
     ``state_dir`` is where the run's lock and the gateway's log are. ``api_url`` is None when the agent URL is not
     Deepgram's and no management API was named for it.
@@ -37,6 +38,7 @@ class RunConfig:
     target: str
     target_given: bool
     not_live: str | None
+    ignores_agent_url: bool
     agent_url: str
     api_url: str | None
     project: str | None
@@ -109,6 +111,7 @@ def resolve(
     values.update(_target(values["target"], environment, given["budget_ms"]))
     values.update(_tolerance(*values.pop("tolerance")))
     values["api_url"] = _api_url_for(values["agent_url"], given["api_url"])
+    values["ignores_agent_url"] = values["target"] == "emulator" and given["agent_url"].typed_by_hand
     values["run_id"] = values["run_id"] or _made_up_run_id()
     values["ledger_given"] = given["ledger"].where != "default"
     # Two projects with one ledger see each other's runs live by their locks.

@@ -7,6 +7,7 @@ import concurrent.futures
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from types import TracebackType
 from typing import Any, TypeVar
 
 from pytest_dgbudget.control import real_time
@@ -28,6 +29,18 @@ class _RealTimeLoop(asyncio.SelectorEventLoop):
         return real_time.seconds()
 
 
+class FromHandler(Exception):
+    """Carries what a handler of the user's raised, with the handler's own traceback, out of the I/O thread."""
+
+    def __init__(self, error: BaseException, traceback: TracebackType | None) -> None:
+        super().__init__(error)
+        self.error = error
+        self.traceback = traceback
+
+    def unpacked(self) -> BaseException:
+        return self.error.with_traceback(self.traceback)
+
+
 class IOThread:
     """Runs coroutines on its thread; ``run`` waits for one in a sync test, ``cross`` in an async one."""
 
@@ -41,6 +54,8 @@ class IOThread:
         future = asyncio.run_coroutine_threadsafe(work, self.loop)
         try:
             return future.result(timeout)
+        except FromHandler as carried:
+            raised = carried.unpacked()
         except DgBudgetError as error:
             raise error.with_traceback(None) from error.__cause__
         except concurrent.futures.TimeoutError as error:
@@ -50,6 +65,7 @@ class IOThread:
         except BaseException:
             future.cancel()
             raise
+        raise raised
 
     async def cross(self, work: Coroutine[Any, Any, T]) -> T:
         """Await the work from asyncio or trio; cancelling the caller cancels it."""
@@ -57,8 +73,11 @@ class IOThread:
             if in_trio():
                 return await _cross_from_trio(self.loop, work)
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+        except FromHandler as carried:
+            raised = carried.unpacked()
         except DgBudgetError as error:
             raise error.with_traceback(None) from error.__cause__
+        raise raised
 
     def stop(self) -> None:
         """End the thread, with whatever still runs on it."""

@@ -12,6 +12,15 @@ from dataclasses import dataclass
 from json import JSONDecoder
 from typing import Any
 
+SERVER_TYPES = frozenset(
+    {
+        *("AgentAudioDone", "AgentStartedSpeaking", "AgentThinking", "ConversationText", "Error"),
+        *("FrustrationDetected", "FunctionCallCancelled", "FunctionCallRequest", "FunctionCallResponse", "History"),
+        *("InjectionRefused", "LatencyReport", "ListenUpdated", "PromptUpdated", "SettingsApplied", "SpeakUpdated"),
+        *("ThinkLiveUpdated", "ThinkUpdated", "UserStartedSpeaking", "Warning", "Welcome"),
+    }
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:

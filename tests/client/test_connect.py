@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import cast
 
 import pytest
+import trio
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
@@ -45,3 +47,14 @@ def test_an_id_in_a_refusal_that_is_no_text_is_none(request_id: object) -> None:
 
 def test_of_two_ids_in_the_headers_of_a_refusal_the_first_counts() -> None:
     assert refused(b"no", ("dg-request-id", "a"), ("dg-request-id", "b")).request_id == "a"
+
+
+async def _says_too_early() -> None:
+    Connect(cast(Opening, None), {}, {}).say("hi")
+
+
+@pytest.mark.parametrize("run", [asyncio.run, trio.run], ids=["asyncio", "trio"])
+def test_in_an_async_test_it_names_the_async_form(run: Callable[..., None]) -> None:
+    given = (_says_too_early,) if run is trio.run else (_says_too_early(),)
+    with pytest.raises(AttributeError, match=r"use 'async with voice_agent\.connect"):
+        run(*given)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.client.turns import end_of_turn, reply_of
+from pytest_dgbudget.client.turns import Turn, end_of_turn, reply_of
 from pytest_dgbudget.rules.vendor_messages import FunctionCallRequest, Message, parse
 
 
@@ -95,3 +95,11 @@ def test_a_greeting_that_ends_before_the_echo_is_not_a_reply() -> None:
     messages += [said("user", "hi"), said("assistant", "Good day."), done]
     assert end_of_turn(messages, "hi", "Hello!") == 5
     assert reply_of(messages, "hi", "Hello!") == "Good day."
+
+
+def test_a_turn_shows_its_words_and_not_its_audio() -> None:
+    turn = Turn(text="hi", reply="Hello.", audio=b"\0" * 48_000, messages=(HI, HELLO, DONE))
+    assert repr(turn) == (
+        "Turn(text='hi', reply='Hello.', audio=<48000 bytes>, "
+        "messages=<ConversationText, ConversationText, AgentAudioDone>)"
+    )

@@ -75,6 +75,7 @@ DEFAULTS: dict[str, Any] = {
     "target": "emulator",
     "target_given": False,
     "not_live": None,
+    "ignores_agent_url": False,
     "agent_url": DEFAULT_AGENT_URL,
     "api_url": DEFAULT_API_URL,
     "project": None,
@@ -225,6 +226,14 @@ def test_a_stored_budget_turns_nothing_live_and_one_given_for_this_run_does(ini:
     assert resolved(ini=ini).not_live is None, "without a key nothing suggests live"
     assert resolved({"dg_budget": "1m"}, KEY, ini).target == "live"
     assert resolved({"dg_target": "live"}, KEY, ini).target == "live"
+
+
+def test_an_agent_url_for_this_run_that_the_emulator_ignores_is_noticed() -> None:
+    url = "wss://agent.example/v1/agent/converse"
+    assert resolved({"dg_agent_url": url, "dg_target": "emulator"}).ignores_agent_url
+    assert resolved(environment={"DG_AGENT_URL": url}).ignores_agent_url
+    assert not resolved(ini={"dg_agent_url": url}).ignores_agent_url
+    assert not resolved(environment={**BOUNDED_KEY, "DG_AGENT_URL": url}).ignores_agent_url
 
 
 def test_addopts_counts_as_ini_and_wins_over_the_key_of_the_same_name() -> None:

@@ -166,6 +166,7 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "target": "emulator",
         "target_given": False,
         "not_live": None,
+        "ignores_agent_url": False,
         "agent_url": "wss://agent.deepgram.com/v1/agent/converse",
         "api_url": "https://api.deepgram.com",
         "project": None,

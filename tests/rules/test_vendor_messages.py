@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_dgbudget.emulator.codes import SERVER
 from pytest_dgbudget.rules.vendor_messages import (
+    SERVER_TYPES,
     ConversationText,
     ErrorMessage,
     FunctionCall,
@@ -124,3 +126,7 @@ def test_a_known_type_comes_typed_with_all_of_its_fields(data: dict[str, Any], m
 )
 def test_function_calls_that_are_not_as_documented_come_as_they_are(functions: Any) -> None:
     assert type(parse_plain({"type": "FunctionCallRequest", "functions": functions})) is Message
+
+
+def test_the_documented_types_are_those_that_the_emulator_knows() -> None:
+    assert set(SERVER) - {"__customFromThinkProvider"} == SERVER_TYPES

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import re
+import sys
 import time
 import wave
 from collections.abc import Callable
@@ -228,6 +229,23 @@ def test_expect_timeout_says_what_was_awaited_and_what_came(on: Callable[..., Co
     assert "assistant: 'about two'" in text
 
 
+def test_expect_timeout_says_that_the_message_was_passed_already(on: Callable[..., Connect]) -> None:
+    with on() as session:
+        session.say("one")
+        with pytest.raises(ExpectTimeout, match=r"the last say or expect has passed it: it is in events\(\)"):
+            session.expect("ConversationText", role="assistant", timeout=0.05)
+
+
+def test_expect_timeout_says_that_no_document_has_the_type(on: Callable[..., Connect]) -> None:
+    with on() as session:
+        said = "no message of the type 'ConversationTexts'; did you mean ConversationText?"
+        with pytest.raises(ExpectTimeout, match=re.escape(said)):
+            session.expect("ConversationTexts", timeout=0.05)
+        with pytest.raises(ExpectTimeout) as caught:
+            session.expect("PromptUpdated", timeout=0.05)
+        assert "documents no" not in str(caught.value)
+
+
 def test_expect_timeout_says_when_nothing_came(on: Callable[..., Connect]) -> None:
     with on("no answer") as session:
         session.expect("SettingsApplied")
@@ -257,6 +275,49 @@ def test_a_handler_answers_in_a_sync_test(on: Callable[..., Connect]) -> None:
             return {"order": order, "state": "sent"}
 
         assert session.say('lookup {"order": "A-17"}').reply == 'the answer is {"order": "A-17", "state": "sent"}'
+
+
+def test_an_async_handler_answers_in_a_sync_test(on: Callable[..., Connect]) -> None:
+    with on("calls") as session:
+
+        @session.on_function("lookup")
+        async def lookup(order: str) -> str:
+            await asyncio.sleep(0)
+            return order
+
+        assert session.say('lookup {"order": "A-17"}').reply == "the answer is A-17"
+
+
+def test_what_a_handler_raises_has_the_handlers_frames_and_its_name(on: Callable[..., Connect]) -> None:
+    with on("calls") as session:
+
+        @session.on_function("lookup")
+        async def lookup() -> None:
+            raise LookupError("no such order")
+
+        with pytest.raises(LookupError) as caught:
+            session.say("lookup {}", timeout="3s")
+    shown = [entry.name for entry in caught.traceback if not entry.ishidden(caught)]
+    assert shown == ["test_what_a_handler_raises_has_the_handlers_frames_and_its_name", "lookup"]
+    assert caught.value.__context__ is None
+    if sys.version_info >= (3, 11):
+        assert caught.value.__notes__ == ["raised by the handler of the function 'lookup'"]
+
+
+@asynchronous
+async def test_what_a_handler_raises_has_its_own_frames_in_async_tests_and_at_the_end_of_with(
+    on: Callable[..., Connect],
+) -> None:
+    with pytest.raises(LookupError) as caught:
+        async with on("calls") as session:
+
+            @session.on_function("lookup")
+            def lookup() -> None:
+                raise LookupError("no such order")
+
+            await session.send({"type": "InjectUserMessage", "content": "lookup {}"})
+            await session.expect("FunctionCallRequest")
+    assert [entry.name for entry in caught.traceback if not entry.ishidden(caught)][1:] == ["lookup"]
 
 
 @asynchronous
