@@ -25,13 +25,22 @@ class Ending:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._ended_by: pytest.ExitCode | None = None  # what ended the run before its last test
 
     def __dir__(self) -> list[str]:
         """pytest looks closely at each name of a plugin, those that every object has included."""
         return [name for name in vars(Ending) if name.startswith("pytest_")]
 
+    def pytest_internalerror(self) -> None:
+        """Also called for one on a worker, after which xdist's exit status may be 0."""
+        self._ended_by = pytest.ExitCode.INTERNAL_ERROR
+
     def pytest_keyboard_interrupt(self) -> None:
-        """Close everything now: xdist gives its workers seconds to end before the session finishes."""
+        """Close everything now: xdist gives its workers seconds to end before the session finishes.
+
+        Also called for ``pytest.exit``, whatever exit status it asks for.
+        """
+        self._ended_by = pytest.ExitCode.INTERRUPTED
         run = self._state.settled_run()
         if run is not None and not self._state.is_worker:
             run.stop()
@@ -40,25 +49,36 @@ class Ending:
         state = self._state
         if state.is_worker or state.opens_nothing:
             return
-        run = self._state.settled_run()
-        if run is not None:
-            wait = exitstatus in _RAN_TO_ITS_END and not session.shouldfail and not session.shouldstop
-            finished = run.finish(int(exitstatus), wait=wait, still_waiting=lambda: _say_waiting(session.config))
-            state.finished = finished if finished["document"] is not None else _report_lost_gateway(state, finished)
-        elif state.failed is not None:
-            state.finished = _report_failed_gateway(state, f"no gateway could be started: {state.failed}")
-        elif state.given and state.run_config.budget_ms is not None:
-            state.finished = _report_unused(state, int(exitstatus))
+        state.finished = self._finish(session, int(exitstatus if self._ended_by is None else self._ended_by))
         if state.finished is not None:
             self._write_junit(session.config, state.finished)
-        if self._lacks_required_reconciliation() and exitstatus in _RAN_TO_ITS_END:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            self._say("--dg-reconcile=require fails the run: it is not reconciled")
-        elif exitstatus == pytest.ExitCode.TESTS_FAILED and self._only_overruns_failed(session):
-            session.exitstatus = state.run_config.overrun_exit_code
-        elif state.finished is not None and state.finished["overran"] and exitstatus in _SUCCESS:
-            session.exitstatus = state.run_config.overrun_exit_code
-            self._say("an overrun fails the run, although no test failed by it")
+            session.exitstatus = self._exit_status(session, exitstatus, state.finished)
+
+    def _finish(self, session: pytest.Session, exit_status: int) -> FinishedRun | None:
+        """End the run and take its report; None where no session could be wanted."""
+        state, run = self._state, self._state.settled_run()
+        if run is not None:
+            wait = exit_status in _RAN_TO_ITS_END and not session.shouldfail and not session.shouldstop
+            finished = run.finish(exit_status, wait=wait, still_waiting=lambda: _say_waiting(session.config))
+            return finished if finished["document"] is not None else _report_lost_gateway(state, finished)
+        if state.failed is not None:
+            return _report_failed_gateway(state, f"no gateway could be started: {state.failed}")
+        if state.given and state.run_config.budget_ms is not None:
+            return _report_unused(state, exit_status)
+        return None
+
+    def _exit_status(self, session: pytest.Session, by_pytest: int, finished: FinishedRun) -> int:
+        if by_pytest in _RAN_TO_ITS_END and self._lacks_required_reconciliation(finished):
+            finished["notices"].append("--dg-reconcile=require fails the run: it is not reconciled")
+            return pytest.ExitCode.TESTS_FAILED
+        if by_pytest == pytest.ExitCode.TESTS_FAILED and finished["failed_by_overrun"] == session.testsfailed:
+            return self._state.run_config.overrun_exit_code
+        if by_pytest in _SUCCESS and finished["overran"]:
+            finished["notices"].append("an overrun fails the run, although no test failed by it")
+            return self._state.run_config.overrun_exit_code
+        if by_pytest in _SUCCESS and self._ended_by == pytest.ExitCode.INTERNAL_ERROR:
+            return pytest.ExitCode.INTERNAL_ERROR
+        return by_pytest
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         if self._state.finished is None or config.getoption("no_summary", False):
@@ -85,20 +105,10 @@ class Ending:
         if where != "off":
             file.add_to_suite(run_properties(document, path))
 
-    def _say(self, notice: str) -> None:
-        assert self._state.finished is not None
-        self._state.finished["notices"].append(notice)
-
-    def _lacks_required_reconciliation(self) -> bool:
-        finished = self._state.finished
-        if finished is None or self._state.run_config.reconcile != "require":
-            return False
+    def _lacks_required_reconciliation(self, finished: FinishedRun) -> bool:
         document = finished["document"]
-        return document is None or document["reconciliation"]["verdict"] != "reconciled"
-
-    def _only_overruns_failed(self, session: pytest.Session) -> bool:
-        finished = self._state.finished
-        return finished is not None and finished["failed_by_overrun"] == session.testsfailed > 0
+        reconciled = document is not None and document["reconciliation"]["verdict"] == "reconciled"
+        return self._state.run_config.reconcile == "require" and not reconciled
 
 
 def _say_waiting(config: pytest.Config) -> None:

@@ -25,8 +25,8 @@ FILE_NAME = "usage.json"
 # The report of an earlier run, from the moment when another one begins.
 EARLIER_FILE_NAME = "usage.earlier.json"
 
-# pytest's own exit status for an interrupted run.
-_INTERRUPTED = 2
+# pytest's own exit statuses for a run that was interrupted, or that an internal error ended.
+_INTERRUPTED = frozenset({2, 3})
 
 RunVerdict = Literal["overrun", "interrupted", "within"]
 
@@ -259,7 +259,7 @@ def _is_exceeded(facts: RunFacts) -> bool:
 def _run_verdict(tests: list[AttemptEntry], exits: list[int | None], *, exceeded: bool) -> RunVerdict:
     if exceeded or any(test["verdict"] == "overrun" for test in tests):
         return "overrun"
-    return "interrupted" if None in exits or _INTERRUPTED in exits else "within"
+    return "interrupted" if None in exits or not _INTERRUPTED.isdisjoint(exits) else "within"
 
 
 def _fails(test: AttemptEntry, attempt: AttemptFacts) -> bool:

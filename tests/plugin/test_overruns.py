@@ -261,6 +261,24 @@ def test_a_run_that_overran_never_ends_with_success_whatever_other_plugins_make_
     assert result.usage["run"]["failing"]
 
 
+def test_a_run_that_a_test_ended_is_interrupted_whatever_exit_status_it_asked_for(
+    project: Project, scripted: ScriptedVendor
+) -> None:
+    project.use("overruns/ends_the_run.py")
+    result = project.run("--dg-budget=5m", "ends_the_run.py", env=scripted.environ)
+    assert result.status == 0, result.output
+    assert (result.usage["run"]["verdict"], result.usage["run"]["failing"]) == ("interrupted", False)
+
+
+def test_an_internal_error_on_a_worker_is_interrupted_and_never_exits_with_0(
+    project: Project, scripted: ScriptedVendor
+) -> None:
+    project.use("overruns/internal_error")
+    result = project.run("--dg-budget=5m", "-n1", env=scripted.environ)
+    assert result.status == 3, result.output
+    assert result.usage["run"]["verdict"] == "interrupted"
+
+
 # Whatever runs the test, and whatever others raise -------------------------------------------------------------------
 
 
