@@ -19,7 +19,8 @@ from pytest_dgbudget.rules.meter import LeaseMeter
 
 
 class OpenLease:
-    """A lease with its meter and its deadline. ``holders`` counts the clients that may open a session of it.
+    """A lease with its meter and its deadline. ``holders`` counts the clients that may open a session of it, or
+    whose session is still to be recorded; ``unrecorded`` only these.
 
     ``first_dial`` is recorded with the lease, and taken by the first session.
     """
@@ -33,6 +34,7 @@ class OpenLease:
         self.meter = LeaseMeter(allowance_ms=lease.allowance_ms)
         self.sessions: list[MeteredSession] = []
         self.holders = 0
+        self.unrecorded = 0
         self._timers: list[Timer] = []
 
     def opened(self, session: MeteredSession) -> None:
@@ -46,6 +48,7 @@ class OpenLease:
     def closed(self, session: MeteredSession, at_ms: int) -> None:
         """Count a session no longer: its socket is closed."""
         self.sessions.remove(session)
+        self.unrecorded += 1
         self.meter.closed(at_ms, session.rate)
         self._set_timers()
         if self.used_ms() > self.lease.allowance_ms and not self.grant.spent.done():
@@ -57,7 +60,7 @@ class OpenLease:
 
     def has_room(self) -> bool:
         """True unless one client more would have all sessions cut at once."""
-        return self.meter.lasts_ms(self._clock.now_ms(), self.holders + 1) > 0
+        return self.meter.lasts_ms(self._clock.now_ms(), self.holders - self.unrecorded + 1) > 0
 
     def overrun(self, kind: Literal["cut", "refused", "exceeded"]) -> Overrun:
         """Return what a session of this lease is cut or refused for, or what was used beyond it."""

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.plugin.state import State
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.ledger.facts import RunFacts
     from pytest_dgbudget.report.document import FinishedRun
 
 _RAN_TO_ITS_END = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 _SUCCESS = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-# How long a gateway whose owner is gone has to settle and report.
-_SETTLED_SECONDS = 3
 
 
 class Ending:
@@ -57,15 +52,11 @@ class Ending:
     def _finish(self, session: pytest.Session, exit_status: int) -> FinishedRun | None:
         """End the run and take its report; None where no session could be wanted."""
         state, run = self._state, self._state.settled_run()
-        if run is not None:
-            wait = exit_status in _RAN_TO_ITS_END and not session.shouldfail and not session.shouldstop
-            finished = run.finish(exit_status, wait=wait, still_waiting=lambda: _say_waiting(session.config))
-            return finished if finished["document"] is not None else _report_lost_gateway(state, finished)
-        if state.failed is not None:
-            return _report_failed_gateway(state, f"no gateway could be started: {state.failed}")
-        if state.given and state.run_config.budget_ms is not None:
-            return _report_unused(state, exit_status)
-        return None
+        if run is None:
+            return _report_without_gateway(state, exit_status)
+        wait = exit_status in _RAN_TO_ITS_END and not session.shouldfail and not session.shouldstop
+        finished = run.finish(exit_status, wait=wait, still_waiting=lambda: _say_waiting(session.config))
+        return finished if finished["document"] is not None else _report_lost_gateway(state, finished)
 
     def _exit_status(self, session: pytest.Session, by_pytest: int, finished: FinishedRun) -> int:
         if by_pytest in _RAN_TO_ITS_END and self._lacks_required_reconciliation(finished):
@@ -120,56 +111,20 @@ def _say_waiting(config: pytest.Config) -> None:
         reporter.flush()  # Otherwise it would show too late where the output is not a terminal.
 
 
-def _settled_run(state: State) -> RunFacts | None:
-    """Return what the ledger has of the run; a forked test had a gateway of its own, which may still be settling."""
-    from pytest_dgbudget.report.unused_run import known_run
+def _report_without_gateway(state: State, exit_status: int) -> FinishedRun | None:
+    if state.failed is not None:
+        from pytest_dgbudget.report.unused_run import report_failed_gateway
 
-    deadline = time.monotonic() + _SETTLED_SECONDS
-    known = known_run(state.run_config)
-    while known is not None and any(lease.how is None for lease in known.leases) and time.monotonic() < deadline:
-        time.sleep(0.1)
-        known = known_run(state.run_config)
-    return known
+        failure = f"no gateway could be started: {state.failed}"
+        return report_failed_gateway(state.run_config, state.started_at, failure)
+    if state.given and state.run_config.budget_ms is not None:
+        from pytest_dgbudget.report.unused_run import report_unused
 
-
-def _report_unused(state: State, exit_status: int) -> FinishedRun:
-    """Report a run in which this process asked for no session; others of the same run may have."""
-    from pytest_dgbudget.report.document import without_document, write_report
-    from pytest_dgbudget.report.unused_run import unserved_run
-
-    try:
-        known = _settled_run(state)
-    except LedgerError as error:
-        return without_document(f"no report: {error}")
-    facts = unserved_run(state.run_config, known, state.started_at, exit_status, None)
-    return write_report(facts, state.run_config.report_dir, "", ())
-
-
-def _report_failed_gateway(state: State, failure: str) -> FinishedRun:
-    """Report a run whose gateway never served, so that this process opened no session."""
-    from pytest_dgbudget.report.document import set_earlier_aside, with_notice, without_document, write_report
-    from pytest_dgbudget.report.unused_run import known_run, unserved_run
-
-    set_earlier_aside(state.run_config.report_dir, state.run_config.run_id)
-    try:
-        known = known_run(state.run_config)
-    except LedgerError as error:
-        return with_notice(without_document(failure), f"no report: {error}")
-    facts = unserved_run(state.run_config, known, state.started_at, None, failure)
-    return write_report(facts, state.run_config.report_dir, "", (failure,))
+        return report_unused(state.run_config, state.started_at, exit_status)
+    return None
 
 
 def _report_lost_gateway(state: State, finished: FinishedRun) -> FinishedRun:
-    """Report what the ledger has of a run whose gateway made no report; without it, what was used is not known."""
-    from pytest_dgbudget.report.document import write_report
-    from pytest_dgbudget.report.unused_run import known_run, unserved_run
+    from pytest_dgbudget.report.unused_run import report_lost_gateway
 
-    try:
-        known = known_run(state.run_config)
-    except LedgerError:
-        return finished
-    if known is None:
-        return finished
-    failure = finished["notices"][0]
-    facts = unserved_run(state.run_config, known, state.started_at, None, failure)
-    return write_report(facts, state.run_config.report_dir, "", finished["notices"])
+    return report_lost_gateway(state.run_config, state.started_at, finished)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from pytest_dgbudget.config.resolve import RunConfig
@@ -11,11 +12,65 @@ from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import utc_now
 from pytest_dgbudget.paths import require_file
+from pytest_dgbudget.report.document import (
+    FinishedRun,
+    set_earlier_aside,
+    with_notice,
+    without_document,
+    write_report,
+)
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
 from pytest_dgbudget.rules.reconciliation import Tolerance
 from pytest_dgbudget.rules.reconciliation_verdict import NOTHING_TO_COMPARE, Reconciliation, not_asked
 
+# How long a gateway whose owner is gone has to settle and report.
+_SETTLED_SECONDS = 3
+
 _NOT_COMPARED = "the run's sessions have not been compared with the statement yet"
+
+
+def report_unused(run_config: RunConfig, started_at: str, exit_status: int) -> FinishedRun:
+    """Report a run in which this process asked for no session; others of the same run may have."""
+    try:
+        known = _settled_run(run_config)
+    except LedgerError as error:
+        return without_document(f"no report: {error}")
+    facts = unserved_run(run_config, known, started_at, exit_status, None)
+    return write_report(facts, run_config.report_dir, "", ())
+
+
+def report_failed_gateway(run_config: RunConfig, started_at: str, failure: str) -> FinishedRun:
+    """Report a run whose gateway never served, so that this process opened no session."""
+    set_earlier_aside(run_config.report_dir, run_config.run_id)
+    try:
+        known = known_run(run_config)
+    except LedgerError as error:
+        return with_notice(without_document(failure), f"no report: {error}")
+    facts = unserved_run(run_config, known, started_at, None, failure)
+    return write_report(facts, run_config.report_dir, "", (failure,))
+
+
+def report_lost_gateway(run_config: RunConfig, started_at: str, finished: FinishedRun) -> FinishedRun:
+    """Report what the ledger has of a run whose gateway made no report; without it, what was used is not known."""
+    try:
+        known = known_run(run_config)
+    except LedgerError:
+        return finished
+    if known is None:
+        return finished
+    failure = finished["notices"][0]
+    facts = unserved_run(run_config, known, started_at, None, failure)
+    return write_report(facts, run_config.report_dir, "", finished["notices"])
+
+
+def _settled_run(run_config: RunConfig) -> RunFacts | None:
+    """Return what the ledger has of the run; a forked test had a gateway of its own, which may still be settling."""
+    deadline = time.monotonic() + _SETTLED_SECONDS
+    known = known_run(run_config)
+    while known is not None and any(lease.how is None for lease in known.leases) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        known = known_run(run_config)
+    return known
 
 
 def known_run(run_config: RunConfig) -> RunFacts | None:

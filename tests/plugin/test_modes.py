@@ -136,7 +136,9 @@ def test_given_by_p_although_it_is_loaded_anyway(project: Project, scripted: Ven
 @pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="pytest.toml and strict came with pytest 9")
 def test_strict_in_pytest_toml(project: Project, scripted: Vendor) -> None:
     (project.path / "pytest.ini").unlink()
-    project.write("pytest.toml", '[pytest]\nstrict = true\nfilterwarnings = ["error"]\ndg_budget = "5m"\n')
+    project.write(
+        "pytest.toml", '[pytest]\nstrict = true\nfilterwarnings = ["error"]\ndg_target = "live"\ndg_budget = "5m"\n'
+    )
     project.use("modes/test_sync.py", "modes/test_asyncio.py")
     project.write("test_marked.py", "import pytest\n\n@pytest.mark.dg_budget('30s')\ndef test_marked(): pass\n")
     check_metered(project.run(env=scripted.environ), scripted, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -251,12 +252,18 @@ def test_a_failed_subtest_is_a_failed_test(project: Project) -> None:
     assert result.outcomes() == {"test_parts": "failed"}, result.output
 
 
-@pytest.mark.parametrize("plugin", ["late_wrapper", "changed_report", "exits"])
+@pytest.mark.parametrize(
+    "plugin",
+    ["overruns/late_wrapper.py", "overruns/changed_report.py", "overruns/exits.py"],
+    ids=lambda file: Path(file).stem,
+)
 def test_a_run_that_overran_never_ends_with_success_whatever_other_plugins_make_of_it(
     project: Project, scripted: ScriptedVendor, plugin: str
 ) -> None:
-    project.use(f"overruns/{plugin}.py")
-    result = run(project, "test_outcome_changed.py", "-p", plugin, "-o", "dg_overrun_exit_code=9", scripted=scripted)
+    project.use(plugin)
+    result = run(
+        project, "test_outcome_changed.py", "-p", Path(plugin).stem, "-o", "dg_overrun_exit_code=9", scripted=scripted
+    )
     assert result.status == 9, result.output
     assert result.usage["run"]["failing"]
 
