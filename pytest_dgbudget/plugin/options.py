@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +55,9 @@ class Given:
 
     def __init__(self, config: pytest.Config) -> None:
         """Raises pytest.UsageError for an ini value of the wrong type."""
-        by_flag = {o.name: config.getoption(o.name) for o in OPTIONS if not o.in_ini_only}
-        typed = _typed_flags(config)
-        self._command_line = {o.name: by_flag[o.name] for o in OPTIONS if o.flag in typed and not o.in_ini_only}
+        given = {o: value for o in OPTIONS if not o.in_ini_only and (value := config.getoption(o.name)) is not None}
+        typed = _typed_flags(config) if given else ()
+        self._command_line = {option.name: value for option, value in given.items() if option.flag in typed}
         self._environment = {name: os.environ[name] for name in VARIABLES if name in os.environ}
         self._rootdir = config.rootpath
         self._current_dir = Path.cwd()
@@ -65,7 +66,7 @@ class Given:
         except TypeError as error:
             raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
         # What nobody gave for this run is stored, as a rule in addopts.
-        self._ini |= {o.flag: by_flag[o.name] for o in OPTIONS if not o.in_ini_only and o.flag not in typed}
+        self._ini |= {option.flag: value for option, value in given.items() if option.flag not in typed}
 
     @property
     def anything(self) -> bool:
@@ -90,7 +91,7 @@ class Given:
             raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
 
 
-def _typed_flags(config: pytest.Config) -> set[str]:
+def _typed_flags(config: pytest.Config) -> Collection[str]:
     """Return the flags on the command line and in PYTEST_ADDOPTS: pytest mixes these with addopts of the ini file."""
     arguments = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *map(str, config.invocation_params.args)]
     return {argument.partition("=")[0] for argument in arguments}
