@@ -110,9 +110,11 @@ END_LEASE = "INSERT INTO lease_end VALUES (:lease, :how, :ms, :at)"
 
 OPEN_LEASES = """SELECT lease.id AS lease, lease.run AS run, lease.ms AS allowance_ms FROM lease
     LEFT JOIN lease_end ON lease_end.lease = lease.id WHERE lease_end.lease IS NULL"""
+# With the condition of the index usage_once, which is not used otherwise.
 DIALS_OF_LEASE = """SELECT dial.id AS dial, usage.id AS usage, usage.ms AS ms,
         welcome.request_id AS request_id, welcome.handshake_ms AS handshake_ms
-    FROM dial LEFT JOIN usage ON usage.dial = dial.id LEFT JOIN welcome ON welcome.dial = dial.id
+    FROM dial LEFT JOIN usage ON usage.dial = dial.id AND usage.supersedes IS NULL
+    LEFT JOIN welcome ON welcome.dial = dial.id
     WHERE dial.lease = :lease"""
 
 RUN = "SELECT id, target, billed, tag FROM run WHERE id = :run"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Lease
 from tests.support.ledger import leased, usage
@@ -92,3 +96,12 @@ def test_the_successor_of_a_gateway_is_the_same_invocation(lost: Ledger, open_ag
     assert [invocation.id for invocation in facts.invocations] == ["lost"]
     assert [(lease.how, lease.charged_ms) for lease in facts.leases] == [("orphaned", ALLOWANCE_MS)]
     assert successor.begin_attempt("t", "", ALLOWANCE_MS).left_ms == 0
+
+
+def test_the_sessions_of_a_lease_that_was_left_open_are_found_by_indexes() -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        for statement in sql.TABLES:
+            database.execute(statement)
+        plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {sql.DIALS_OF_LEASE}", {"lease": "l"})]
+    assert len(plan) == 3
+    assert [step for step in plan if "USING" not in step or "AUTOMATIC" in step or not step.startswith("SEARCH")] == []
