@@ -8,7 +8,8 @@ import sys
 
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
-_OURS = ("DEEPGRAM_", "DG_", "DGBUDGET_")
+# COVERAGE_: coverage's hook would measure our processes, and write their data into the project.
+_NOT_INHERITED = ("DEEPGRAM_", "DG_", "DGBUDGET_", "COVERAGE_")
 _CHANGES_PYTHON = {"PYTHONWARNINGS", "PYTHONASYNCIODEBUG"}
 
 
@@ -25,9 +26,11 @@ def process_started(pid: int) -> str | None:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return our environment without the variables meant for tests, and without those that change how Python runs."""
+    """Return our environment without what is meant for tests or coverage, or changes how Python runs."""
     return {
-        name: value for name, value in os.environ.items() if not name.startswith(_OURS) and name not in _CHANGES_PYTHON
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_NOT_INHERITED) and name not in _CHANGES_PYTHON
     }
 
 
