@@ -63,8 +63,9 @@ UPGRADES = {1: ("ALTER TABLE usage ADD COLUMN tagged INTEGER", _RECONCILIATION, 
 
 _STATED_MS = "(SELECT stated.ms FROM stated WHERE stated.lease = lease.id ORDER BY stated.seq DESC LIMIT 1)"
 
-_CUT = """EXISTS (SELECT 1 FROM dial JOIN usage ON usage.dial = dial.id
-    WHERE dial.lease = lease.id AND usage.closed_by = lease.scope || '-budget')"""
+# A subquery of its own, or SQLite looks through all usage first.
+_CUT = """EXISTS (SELECT 1 FROM dial WHERE dial.lease = lease.id AND lease.scope || '-budget' = (
+    SELECT usage.closed_by FROM usage WHERE usage.dial = dial.id AND usage.supersedes IS NULL))"""
 
 # How much of a scope is settled and leased. COALESCE: a sum over nothing is zero, not unknown.
 _SUMS = f"""SELECT COALESCE(SUM(COALESCE({_STATED_MS}, lease_end.ms)), 0) AS settled_ms,

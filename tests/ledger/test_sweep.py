@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -98,10 +99,21 @@ def test_the_successor_of_a_gateway_is_the_same_invocation(lost: Ledger, open_ag
     assert successor.begin_attempt("t", "", ALLOWANCE_MS).left_ms == 0
 
 
-def test_the_sessions_of_a_lease_that_was_left_open_are_found_by_indexes() -> None:
+@pytest.mark.parametrize(
+    ("statement", "parameters"),
+    [
+        (sql.DIALS_OF_LEASE, {"lease": "l"}),
+        (sql.RUN_SUMS, {"run": "r", "budget_ms": 1}),
+        (sql.TEST_SUMS, {"invocation": "i", "nodeid": "n", "worker": ""}),
+    ],
+    ids=["sessions of a lease", "sums of a run", "sums of a test"],
+)
+def test_what_is_read_of_old_sessions_is_found_by_indexes(statement: str, parameters: dict[str, Any]) -> None:
     with closing(sqlite3.connect(":memory:")) as database:
-        for statement in sql.TABLES:
-            database.execute(statement)
-        plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {sql.DIALS_OF_LEASE}", {"lease": "l"})]
-    assert len(plan) == 3
-    assert [step for step in plan if "USING" not in step or "AUTOMATIC" in step or not step.startswith("SEARCH")] == []
+        for table in sql.TABLES:
+            database.execute(table)
+        plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    steps = [step for step in plan if "SUBQUERY" not in step]
+    assert len(steps) >= 3
+    assert [step for step in steps if not step.startswith("SEARCH") or "AUTOMATIC" in step] == []
+    assert [step for step in steps if "(supersedes=?)" in step] == [], "that is all usage"
