@@ -176,7 +176,8 @@ def test_with_off_the_file_has_nothing_of_ours_but_the_attachment(
     assert attached(file) == ATTACHED
 
 
-@pytest.mark.parametrize("where", ["suite", pytest.param("off", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["suite", "off"])
 def test_what_a_crashed_worker_left_is_valid_for_strict_readers(project: Project, vendor: Vendor, where: str) -> None:
     result = strict(project, vendor, where, "-n2", files=("junit/killed",))
     assert jenkins_xunit_refuses(result.path / "junit.xml") == []
@@ -218,6 +219,7 @@ def test_a_crashed_workers_test_has_its_figures_once_and_the_report(project: Pro
     assert without.failed
 
 
+@pytest.mark.slow
 def test_a_worker_that_crashes_after_the_fixtures_end_leaves_the_figures(project: Project, vendor: Vendor) -> None:
     result = run(project, ["junit/test_killed_late.py"], "-n2", vendor=vendor)
     file = read(result)
@@ -226,6 +228,7 @@ def test_a_worker_that_crashes_after_the_fixtures_end_leaves_the_figures(project
     assert attached(file) == {"test_is_killed"}
 
 
+@pytest.mark.slow
 def test_a_crashed_attempt_that_is_run_again_is_in_the_suites_totals_alone(project: Project, vendor: Vendor) -> None:
     result = run(project, ["junit/test_killed_once.py"], "-n2", "--reruns=1", vendor=vendor)
     file = read(result)

@@ -74,6 +74,7 @@ def test_warnings_as_errors_without_any_asyncio_settings(project: Project, scrip
     assert "asyncio_default_fixture_loop_scope" not in result.output.replace("asyncio_default_fixture_loop_scope=", "")
 
 
+@pytest.mark.slow
 @asyncio_closes_its_loops
 def test_warnings_as_errors_by_the_configuration(project: Project, scripted: Vendor) -> None:
     project.write("pytest.ini", "[pytest]\nfilterwarnings = error\n")

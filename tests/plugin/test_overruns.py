@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.scripted_vendor import ScriptedVendor
+from tests.support.slow import slow
 
 
 @pytest.fixture
@@ -237,6 +238,7 @@ def test_the_overrun_exit_code_counts_a_teardown_overrun_as_one(project: Project
 SHARED = ("-o", "dg_overrun_exit_code=77", "--dg-run-id=shared")
 
 
+@pytest.mark.slow
 def test_the_overrun_exit_code_is_each_invocations_own(project: Project, scripted: ScriptedVendor) -> None:
     for _ in range(2):
         result = run(project, "test_exit_status.py", "-k", "refused", *SHARED, scripted=scripted)
@@ -254,7 +256,7 @@ def test_a_failed_subtest_is_a_failed_test(project: Project) -> None:
 
 @pytest.mark.parametrize(
     "plugin",
-    ["overruns/late_wrapper.py", "overruns/changed_report.py", "overruns/exits.py"],
+    ["overruns/late_wrapper.py", slow("overruns/changed_report.py", id="changed_report"), "overruns/exits.py"],
     ids=lambda file: Path(file).stem,
 )
 def test_a_run_that_overran_never_ends_with_success_whatever_other_plugins_make_of_it(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
+from tests.support.slow import slow
 from tests.support.vendor import KEY, Vendor
 
 PLAIN = "def test_plain():\n    pass\n"
@@ -106,7 +107,7 @@ def test_a_stored_budget_bounds_a_run_and_turns_nothing_live(
     assert vendor.connections == []
 
 
-@pytest.mark.parametrize("key", ["test", "0" * 40, "F" * 40, KEY[1:], KEY + "0", "g" + KEY[1:]])
+@pytest.mark.parametrize("key", ["test", *map(slow, ["0" * 40, "F" * 40, KEY[1:], KEY + "0", "g" + KEY[1:]])])
 def test_a_dummy_turns_nothing_live_and_the_header_says_that_it_is_one(
     project: Project, vendor: Vendor, key: str
 ) -> None:

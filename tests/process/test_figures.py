@@ -92,6 +92,7 @@ def test_figures_after_a_signal_to_pytest(
     assert usage["run"]["verdict"] == "interrupted"
 
 
+@pytest.mark.slow
 def test_figures_after_a_worker_is_killed(project: Project, vendor: Vendor) -> None:
     project.use("figures/test_killed.py")
     result = project.run("--dg-budget=10m", "-n2", env=vendor.environ)
