@@ -62,7 +62,7 @@ class Ending:
         if by_pytest in _RAN_TO_ITS_END and self._lacks_required_reconciliation(finished):
             finished["notices"].append("--dg-reconcile=require fails the run: it is not reconciled")
             return pytest.ExitCode.TESTS_FAILED
-        if by_pytest == pytest.ExitCode.TESTS_FAILED and finished["failed_by_overrun"] == session.testsfailed:
+        if by_pytest == pytest.ExitCode.TESTS_FAILED and finished["failed_by_overrun"] == session.testsfailed > 0:
             return self._state.run_config.overrun_exit_code
         if by_pytest in _SUCCESS and finished["overran"]:
             finished["notices"].append("an overrun fails the run, although no test failed by it")
