@@ -41,15 +41,14 @@ def accounting_of(config: pytest.Config) -> Accounting:
 class RunningTest:
     """One test attempt while it runs; ``reported`` counts the overruns that the test has already failed for.
 
-    ``finish`` tears the fixture down, if that has not been done. ``thread`` runs the test: some plugins run several.
+    ``finish`` tears the fixture down; None once the grant has ended. ``thread`` runs the test; plugins may run several.
     """
 
     attempt: GrantedAttempt
     thread: int
-    finish: Callable[[], object]
+    finish: Callable[[], object] | None
     reported: int = 0
     gateway_lost: bool = False
-    ended: bool = False
 
 
 class Accounting:
@@ -72,7 +71,7 @@ class Accounting:
         """Close everything of the attempt; raises the error for an overrun that the test has not failed for yet."""
         __tracebackhide__ = True
         running = self._running[item.nodeid]
-        running.ended = True
+        running.finish = None
         if self._state.finished is not None:
             return  # After Ctrl-C the run's end closed everything before this teardown.
         self._set_properties(item, unknown_figures(running.attempt.number, running.attempt.budget_seconds))
@@ -158,13 +157,13 @@ class Accounting:
             yield
         finally:
             running = self._running.get(item.nodeid)
-            if running is not None and not running.ended:
+            if running is not None and running.finish is not None:
                 running.finish()
 
     def _end_earlier_tests(self) -> None:
         """End the grants of tests that pytest never tore down."""
         for running in list(self._running.values()):
-            if not running.ended and running.thread == threading.get_ident():
+            if running.finish is not None and running.thread == threading.get_ident():
                 with contextlib.suppress(DgBudgetError):
                     running.finish()
 
