@@ -91,14 +91,16 @@ class MeteringLoop(asyncio.SelectorEventLoop):
 
     def look_often(self) -> None:
         """Wake up often enough to see that the clock has jumped; call ``stalled`` when this stood still for long."""
-        due = self.time() + _LOOK_SECONDS
-        self.call_at(due, self._look, due)
+        self._look(self.time())
 
     def _look(self, due: float) -> None:
-        late_ms = int((self.time() - due) * 1000)
+        # Read once: a jump between two readings would count for neither look.
+        now = self.time()
+        late_ms = int((now - due) * 1000)
         if late_ms >= _STALL_MS:
             self.stalled(late_ms)
-        self.look_often()
+        due = now + _LOOK_SECONDS
+        self.call_at(due, self._look, due)
 
 
 def metering_loop() -> MeteringLoop:

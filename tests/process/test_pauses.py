@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from datetime import datetime
 
 import pytest
 
+from pytest_dgbudget.units import parse_time
 from tests.support.processes import gateway_of
 from tests.support.project import Project
 from tests.support.slow import slow
 from tests.support.vendor import Vendor
+
+
+def _stalled_ms(output: str) -> int:
+    """Return the longest stall that a summary names; it counts from when the gateway would have looked next, so that
+    up to 0.1 s of it is missing where a message wakes the gateway before that."""
+    stalled = re.search("stood still while sessions were open, at the longest for (.+): what was due", output)
+    assert stalled is not None
+    return parse_time(stalled[1])
 
 
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="the jump is made on Linux's clock")
@@ -37,7 +47,7 @@ def test_i3_behind_a_suspend_sessions_past_their_deadline_are_cut_at_once_and_ch
     assert run["overshoot_seconds"] == pytest.approx(session["seconds"] - 30, abs=0.001)
     assert result.outcomes() == {"test_sleeps": "failed", "test_after": "failed"}
     assert "run budget of 40s nearly spent" in result.output
-    assert "the gateway or the machine stood still while sessions were open, at the longest for 1m" in result.output
+    assert 59_800 < _stalled_ms(result.output) < 65_000
 
 
 def test_i3_behind_a_stall_sessions_past_their_deadline_are_cut_at_once_and_charged_for_it(
@@ -59,7 +69,7 @@ def test_i3_behind_a_stall_sessions_past_their_deadline_are_cut_at_once_and_char
     assert session["closed_by"] == "test-budget"
     assert session["seconds"] == pytest.approx(seen.seconds, abs=0.1)
     assert result.usage["run"]["overshoot_seconds"] == pytest.approx(session["seconds"] - 1.5, abs=0.001)
-    assert "the gateway or the machine stood still while sessions were open, at the longest for 2" in result.output
+    assert _stalled_ms(result.output) > 2000
 
 
 @pytest.mark.parametrize("hours", [1, slow(-1)])
