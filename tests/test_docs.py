@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget import cli, errors
-from pytest_dgbudget.config.options import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, Option
+from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, Option
 from pytest_dgbudget.plugin.markers import BudgetOptions
 from pytest_dgbudget.protocol import codes as known
 from pytest_dgbudget.protocol.startup import LOG_VARIABLE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pytest_dgbudget.config.options import ACTIVE_VARIABLE, API_KEY_VARIABLE
+from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from pytest_dgbudget.config.options import host_of
+from pytest_dgbudget.config import host_of
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.units import parse_time
 

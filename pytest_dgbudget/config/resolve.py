@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from pytest_dgbudget.config import parsing
-from pytest_dgbudget.config.options import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, Option, host_of
+from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, Option, host_of, parsing
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.model import EMULATOR_KEY_PREFIX, is_emulated_key
 

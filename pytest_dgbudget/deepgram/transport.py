@@ -13,7 +13,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, InvalidHeader, SSLError
 from urllib3.util import Retry
 
-from pytest_dgbudget.config.options import host_of
+from pytest_dgbudget.config import host_of
 from pytest_dgbudget.config.resolve import is_loopback
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.errors import ReconciliationError

@@ -9,7 +9,7 @@ import threading
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.model import ApiAccess
-from pytest_dgbudget.reconcile.polling import reconcile
+from pytest_dgbudget.reconcile.snapshot import reconcile
 from pytest_dgbudget.reconcile.task import ReconciliationTask, not_asked
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from pytest_dgbudget.units import format_time

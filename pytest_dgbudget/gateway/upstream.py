@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
-from pytest_dgbudget.config.options import host_of
+from pytest_dgbudget.config import host_of
 from pytest_dgbudget.config.resolve import is_loopback
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.model import ClosedBy

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from pytest_dgbudget.client.voice_agent import VoiceAgent
-from pytest_dgbudget.config.options import ACTIVE_VARIABLE, API_KEY_VARIABLE
+from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.environment import EnvironmentClaim, variables_set
 from pytest_dgbudget.errors import DgBudgetError

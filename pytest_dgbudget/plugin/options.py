@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dgbudget.config.options import OPTIONS, VARIABLES
+from pytest_dgbudget.config import OPTIONS, VARIABLES
 
 if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.errors import ReconciliationError
+from pytest_dgbudget.reconcile.task import ReconciliationTask
 from pytest_dgbudget.rules.reconciliation import OwnSession, VendorRow
 from pytest_dgbudget.rules.reconciliation_verdict import (
     ReadFailure,
     Reading,
+    Reconciliation,
     StatementSnapshot,
     cost_of_rows,
+    judge,
+    may_change,
     unsettled_ids,
 )
 
@@ -24,10 +28,35 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
+
 # How far the vendor's clock and ours may be apart.
 _CLOCK_SKEW = timedelta(minutes=5)
 # The list's share of the time that is left: our own requests can still be looked up one by one.
 _SHARE_OF_THE_LIST = 0.5
+
+
+def reconcile(
+    task: ReconciliationTask, api: ManagementApi, timeout: Timeout, report: Callable[[Reconciliation], None]
+) -> None:
+    """Read until nothing is left to wait for or the time is up. ``report`` gets every result; the last one counts."""
+    sessions = task.sessions()
+    reader = StatementReader(sessions, task.started_at, api, timeout)
+    for longest_pause in _pauses():
+        snapshot = reader.read()
+        result = judge(sessions, snapshot, task.terms_at(snapshot.taken_at_ms))
+        report(result)
+        # The last reading is to come near the end, and not where the next pause no longer fits.
+        pause = min(longest_pause, max(_FIRST_PAUSE_SECONDS, timeout.left() / 2))
+        if not may_change(sessions, snapshot, result) or not timeout.pause(pause):
+            return
+
+
+def _pauses() -> Iterator[float]:
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        yield pause
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
 class StatementReader:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.config.options import DEFAULT_AGENT_URL, DEFAULT_API_URL, OPTIONS, Option
+from pytest_dgbudget.config import DEFAULT_AGENT_URL, DEFAULT_API_URL, OPTIONS, Option
 from pytest_dgbudget.config.resolve import RunConfig, from_json, is_loopback, refuse_unbounded, resolve
 from pytest_dgbudget.errors import SettingsError
 

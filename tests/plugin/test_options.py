@@ -350,7 +350,7 @@ def test_keep_key_leaves_the_key_alone(project: Project, vendor: Vendor) -> None
 
 
 def test_every_option_is_tested_here() -> None:
-    from pytest_dgbudget.config.options import OPTIONS
+    from pytest_dgbudget.config import OPTIONS
 
     assert {option.name for option in OPTIONS} == GIVEN.keys()
     assert {option.name for option in OPTIONS if option.in_ini_only} == INI_ONLY

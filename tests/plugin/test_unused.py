@@ -78,7 +78,6 @@ def test_what_a_start_without_options_loads_is_all_listed_here(project: Project)
     assert set(seen(project)["alone"]["ours"]) == {
         "pytest_dgbudget",
         "pytest_dgbudget.config",
-        "pytest_dgbudget.config.options",
         "pytest_dgbudget.plugin",
         "pytest_dgbudget.plugin.ending",
         "pytest_dgbudget.plugin.hooks",

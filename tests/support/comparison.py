@@ -11,7 +11,7 @@ from pytest_dgbudget.deepgram.management import ManagementApi
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.ledger.facts import RunFacts, SessionFacts
 from pytest_dgbudget.model import ApiAccess
-from pytest_dgbudget.reconcile.polling import reconcile
+from pytest_dgbudget.reconcile.snapshot import reconcile
 from pytest_dgbudget.reconcile.task import ReconciliationTask
 from pytest_dgbudget.rules.reconciliation import Tolerance
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
