@@ -17,7 +17,6 @@ from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, O
 from pytest_dgbudget.plugin.markers import BudgetOptions
 from pytest_dgbudget.protocol import codes as known
 from pytest_dgbudget.protocol.startup import LOG_VARIABLE
-from tests.support.project import Project
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "pytest_dgbudget"
@@ -224,22 +223,25 @@ def test_the_changelog_has_this_version() -> None:
 # What pytest itself shows ---------------------------------------------------------------------------------------------
 
 
-def test_help_shows_every_option(project: Project) -> None:
-    result = project.run("--help")
-    assert result.status == 0, result.output
+def test_help_shows_every_option(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_inprocess("--help")
+    output = str(result.stdout)
+    assert result.ret == 0, output
     for option in OPTIONS:
-        assert option.name in result.output
-        assert option.in_ini_only or f"{option.flag}={option.metavar}" in result.output
-        assert option.environment is None or f"Environment: {option.environment}." in " ".join(result.output.split())
+        assert option.name in output
+        assert option.in_ini_only or f"{option.flag}={option.metavar}" in output
+        assert option.environment is None or f"Environment: {option.environment}." in " ".join(output.split())
 
 
-def test_markers_shows_ours(project: Project) -> None:
-    result = project.run("--markers")
-    assert result.status == 0, result.output
-    assert "@pytest.mark.dg_budget(time, idle=TIME): " in result.output
+def test_markers_shows_ours(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_inprocess("--markers")
+    output = str(result.stdout)
+    assert result.ret == 0, output
+    assert "@pytest.mark.dg_budget(time, idle=TIME): " in output
 
 
-def test_fixtures_shows_ours(project: Project) -> None:
-    result = project.run("--fixtures")
-    assert result.status == 0, result.output
-    assert "Metered Deepgram Voice Agent sessions for this test, in async and sync tests alike." in result.output
+def test_fixtures_shows_ours(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_inprocess("--fixtures")
+    output = str(result.stdout)
+    assert result.ret == 0, output
+    assert "Metered Deepgram Voice Agent sessions for this test, in async and sync tests alike." in output

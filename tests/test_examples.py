@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.project import Project
+from tests.support.project import ALONE_AND_UNDER_XDIST, Project
 from tests.support.vendor import KEY
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -43,9 +43,10 @@ def test_the_overrun_is_visible_and_does_not_fail_the_run(examples: Project) -> 
     assert {session["closed_by"] for session in result.usage["sessions"]} == {"test-budget"}
 
 
-def test_examples_pass_together_on_two_workers(examples: Project) -> None:
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
+def test_examples_pass_together(examples: Project, workers: str) -> None:
     """A key that is set changes nothing; the overrun is visible and fails nothing."""
-    result = examples.run("-n2", "--dg-budget=10m", env={"DEEPGRAM_API_KEY": KEY})
+    result = examples.run(workers, "--dg-budget=10m", env={"DEEPGRAM_API_KEY": KEY})
     assert result.status == 0, result.output
     outcomes = {test["nodeid"].partition("::")[0]: test["outcome"] for test in result.usage["tests"]}
     assert sorted(outcomes) == FILES

@@ -24,6 +24,7 @@ from tests.plugin.junit_checks import (
 from tests.plugin.junit_readers import jenkins_xunit_refuses
 from tests.support.processes import gateway_of
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
+from tests.support.slow import slow
 from tests.support.vendor import Vendor
 
 MANY = "junit/test_many.py"
@@ -55,7 +56,7 @@ LAST_FAILS_TWICE = {"test_breaks_in_teardown", "test_fails_twice"}
     "arguments",
     [
         "",
-        "-n2 -o junit_logging=all",
+        pytest.param("-n2 -o junit_logging=all", marks=pytest.mark.slow),
         pytest.param("--dist=each --tx 2*popen -o junit_logging=out-err", marks=pytest.mark.slow),
         pytest.param("-o junit_logging=no -o junit_family=xunit1", marks=pytest.mark.slow),
         pytest.param("-o junit_logging=system-out -o junit_family=xunit2", marks=pytest.mark.slow),
@@ -185,6 +186,7 @@ def test_what_a_crashed_worker_left_is_valid_for_strict_readers(project: Project
     assert bool(lines) == (where == "suite")
 
 
+@pytest.mark.slow
 def test_properties_of_testcases_are_what_strict_readers_refuse(project: Project, vendor: Vendor) -> None:
     result = run(project, ["junit/test_fails.py"], vendor=vendor)
     assert any("properties" in reason for reason in jenkins_xunit_refuses(result.path / "junit.xml"))
@@ -309,6 +311,7 @@ def test_a_run_that_is_not_ours_has_nothing_of_us(project: Project, workers: str
     assert (file.figures, file.using, attached(file)) == ({}, [], set())
 
 
+@pytest.mark.slow
 def test_without_junit_the_run_goes_well_and_has_its_report(project: Project, vendor: Vendor) -> None:
     project.use("options/test_uses.py")
     result = project.run("--dg-budget=5m", "-p", "no:junitxml", env=vendor.environ)
@@ -319,7 +322,7 @@ def test_without_junit_the_run_goes_well_and_has_its_report(project: Project, ve
 # Where CI servers look ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["itself", "by a link"])
+@pytest.mark.parametrize("how", ["itself", slow("by a link")])
 def test_gitlab_finds_the_report_from_its_projects_folder(project: Project, vendor: Vendor, how: str) -> None:
     folder = project.path
     if how == "by a link":
@@ -361,7 +364,7 @@ def test_a_report_elsewhere_is_named_by_its_absolute_path(
     assert file.figures["report"] == str(elsewhere / "usage.json")
 
 
-@pytest.mark.parametrize("logging", ["all", "no"])
+@pytest.mark.parametrize("logging", ["all", slow("no")])
 def test_an_attachment_of_the_tests_own_stays_the_only_one(project: Project, vendor: Vendor, logging: str) -> None:
     result = run(project, ["junit/test_attaches.py"], "-o", f"junit_logging={logging}", vendor=vendor)
     file = read(result)

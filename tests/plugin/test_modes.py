@@ -13,6 +13,7 @@ import pytest
 from tests.plugin.conftest import asyncio_closes_its_loops
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.scripted_vendor import talk
+from tests.support.slow import slow
 from tests.support.variables import clean_environment
 from tests.support.vendor import Vendor
 
@@ -100,6 +101,7 @@ def test_xdist(project: Project, scripted: Vendor, arguments: tuple[str, ...]) -
     check_metered(project.run("--dg-budget=5m", *arguments, env=scripted.environ), scripted, 3)
 
 
+@pytest.mark.slow
 def test_under_dist_each_every_workers_tests_are_tests_of_their_own(project: Project, scripted: Vendor) -> None:
     project.use("modes/test_each.py", "modes/test_asyncio.py")
     result = project.run("--dg-budget=5m", "--dist=each", "--tx", "2*popen", env=scripted.environ)
@@ -129,12 +131,14 @@ def test_autoload_off(project: Project, scripted: Vendor) -> None:
     check_metered(project.run("-p", "dgbudget", "--dg-budget=5m", "-W", "error", env=env), scripted, 1)
 
 
+@pytest.mark.slow
 def test_given_by_p_although_it_is_loaded_anyway(project: Project, scripted: Vendor) -> None:
     project.use("modes/test_sync.py")
     check_metered(project.run("-p", "dgbudget", "--dg-budget=5m", env=scripted.environ), scripted, 1)
 
 
 @pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="pytest.toml and strict came with pytest 9")
+@pytest.mark.slow
 def test_strict_in_pytest_toml(project: Project, scripted: Vendor) -> None:
     (project.path / "pytest.ini").unlink()
     project.write(
@@ -145,7 +149,7 @@ def test_strict_in_pytest_toml(project: Project, scripted: Vendor) -> None:
     check_metered(project.run(env=scripted.environ), scripted, 3)
 
 
-@pytest.mark.parametrize("plugins", [["terminal"], ["warnings", "logging"]], ids=" ".join)
+@pytest.mark.parametrize("plugins", [["terminal"], slow(["warnings", "logging"])], ids=" ".join)
 def test_without_plugins_of_pytests_own(project: Project, scripted: Vendor, plugins: list[str]) -> None:
     project.use("modes/test_sync.py")
     # The cache provider is off in all of these tests.
@@ -156,6 +160,7 @@ def test_without_plugins_of_pytests_own(project: Project, scripted: Vendor, plug
 
 
 @asyncio_closes_its_loops
+@pytest.mark.slow
 def test_pytest_main_twice_in_one_process(project: Project, scripted: Vendor) -> None:
     project.use("modes/test_sync.py", "modes/test_asyncio.py", "modes/twice.py")
     run_script(project.path, "twice.py", scripted)

@@ -58,10 +58,11 @@ def test_i8_a_cut_fails_its_test_in_the_call_phase_whatever_the_test_does(
     assert (result.usage["run"]["verdict"], result.usage["run"]["failing"]) == ("overrun", True)
 
 
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_a_cut_of_a_test_that_is_expected_to_fail_is_xfailed_and_fails_no_run(
-    project: Project, scripted: ScriptedVendor
+    project: Project, scripted: ScriptedVendor, workers: str
 ) -> None:
-    result = run(project, "test_xfail.py", "-n2", scripted=scripted)
+    result = run(project, "test_xfail.py", workers, scripted=scripted)
     assert result.status == 0, result.output
     assert result.outcomes() == {"test_strict": "xfailed", "test_loose": "xfailed"}
     assert "2 xfailed" in result.output
@@ -79,43 +80,31 @@ def test_reruns_see_a_cut_as_an_ordinary_failure(project: Project, scripted: Scr
     assert not result.usage["run"]["failing"]
 
 
-def test_a_test_that_failed_already_keeps_its_error_and_gains_a_section(
+def test_what_failed_for_its_own_reason_keeps_its_error_and_gains_a_section(
     project: Project, scripted: ScriptedVendor
 ) -> None:
+    project.use("overruns/test_setup_fails.py")
     result = run(project, "test_own_error.py", scripted=scripted)
     assert result.status == 1, result.output
-    (texts,) = reports(result).values()
-    assert len(texts) == 1, texts
-    assert texts[0].startswith("failure: AssertionError"), texts
-    assert "- Captured dgbudget call -" in result.output or "- dgbudget -" in result.output.split("FAILURES")[1]
-    assert "test budget of 1s used up" in result.output.split("FAILURES")[1].split("short test summary")[0]
+    (in_setup,), (in_call,) = (reports(result)[test] for test in ("test_it", "test_fails"))
+    assert in_setup.startswith('error: failed on setup with "LookupError: own error"'), in_setup
+    assert in_call.startswith("failure: AssertionError: own error"), in_call
+    failures = result.output.split("= FAILURES =")[1].split("short test summary")[0]
+    assert "- Captured dgbudget call -" in failures or "- dgbudget -" in failures
+    assert "test budget of 1s used up" in failures
+    assert "test budget of 1s used up" in result.output.split("= ERRORS =")[1].split("= FAILURES =")[0]
 
 
-def test_a_setup_that_failed_for_its_own_reason_keeps_its_error_and_makes_no_other(
+def test_an_overrun_during_teardown_is_a_teardown_error_and_counts_for_the_overrun_exit_code(
     project: Project, scripted: ScriptedVendor
 ) -> None:
-    result = run(project, "test_setup_fails.py", scripted=scripted)
-    assert result.status == 1, result.output
-    assert tags(result) == {"test_it": ["error"]}, reports(result)
-    assert "own error" in result.output
-    assert "test budget of 1s used up" in result.output
-
-
-def test_an_overrun_during_teardown_is_a_teardown_error(project: Project, scripted: ScriptedVendor) -> None:
-    result = run(project, "test_teardown.py", scripted=scripted)
-    assert result.status == 1, result.output
+    result = run(project, "test_teardown.py", "-o", "dg_overrun_exit_code=77", scripted=scripted)
+    assert result.status == 77, result.output
     assert tags(result) == {"test_cut": ["error"], "test_refused": ["error"]}, reports(result)
     assert all("teardown" in text for texts in reports(result).values() for text in texts)
     assert set(result.outcomes().values()) == {"error"}
     assert "2 passed, 2 errors" in result.output
     assert result.usage["run"]["failing"]
-
-
-def test_an_overrun_that_the_test_was_failed_for_is_not_reported_again_in_teardown(
-    project: Project, scripted: ScriptedVendor
-) -> None:
-    result = run(project, "test_cut.py", "-k", "raises", scripted=scripted)
-    assert tags(result) == {"test_raises": ["failure"]}, reports(result)
 
 
 # Refused before opening ---------------------------------------------------------------------------------------------
@@ -216,8 +205,8 @@ def test_an_idle_close_is_no_overrun_and_keep_alives_do_not_count(project: Proje
         pytest.param("refused", 77, "-n2", marks=pytest.mark.slow),
         ("refused or fails", 1, "-n0"),
         pytest.param("refused or fails", 1, "-n2", marks=pytest.mark.slow),
-        ("refused or broken", 1, "-n0"),
-        ("fails", 1, "-n0"),
+        pytest.param("refused or broken", 1, "-n0", marks=pytest.mark.slow),
+        pytest.param("fails", 1, "-n0", marks=pytest.mark.slow),
     ],
     ids=["alone", "alone n2", "with a failure", "with a failure n2", "with an error", "no overrun"],
 )
@@ -228,11 +217,6 @@ def test_the_overrun_exit_code_is_for_runs_in_which_nothing_else_failed(
         project, "test_exit_status.py", "-k", tests, workers, "-o", "dg_overrun_exit_code=77", scripted=scripted
     )
     assert result.status == status, result.output
-
-
-def test_the_overrun_exit_code_counts_a_teardown_overrun_as_one(project: Project, scripted: ScriptedVendor) -> None:
-    result = run(project, "test_teardown.py", "-o", "dg_overrun_exit_code=77", scripted=scripted)
-    assert result.status == 77, result.output
 
 
 SHARED = ("-o", "dg_overrun_exit_code=77", "--dg-run-id=shared")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pytest_dgbudget.plugin.state import STATE
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.slow import slow
+from tests.support.variables import NO_VENDOR
 from tests.support.vendor import KEY, Vendor
 
 PLAIN = "def test_plain():\n    pass\n"
@@ -77,6 +80,12 @@ STORED: dict[str, Source] = {
 }
 
 
+def variants(sources: Mapping[str, Source], *quick: str) -> list[Any]:
+    """Return these sources by name; all but the ones that are named are slow."""
+    marks = {name: () if name in quick else pytest.mark.slow for name in sources}
+    return [pytest.param(source, marks=marks[name], id=name) for name, source in sources.items()]
+
+
 def run_with(project: Project, source: Source, env: Mapping[str, str]) -> Result:
     ini, arguments, variables = source
     project.write("pytest.ini", "\n".join(["[pytest]", "asyncio_default_fixture_loop_scope = function", *ini]))
@@ -84,7 +93,25 @@ def run_with(project: Project, source: Source, env: Mapping[str, str]) -> Result
     return project.run(*arguments, env={**env, **variables})
 
 
-@pytest.mark.parametrize("source", GIVEN_FOR_THIS_RUN.values(), ids=list(GIVEN_FOR_THIS_RUN))
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        *((source, "live") for source in GIVEN_FOR_THIS_RUN.values()),
+        *((source, "emulator") for source in STORED.values()),
+    ],
+    ids=[*GIVEN_FOR_THIS_RUN, *STORED],
+)
+def test_the_target_is_chosen_by_where_the_budget_was_given(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, source: Source, target: str
+) -> None:
+    ini, arguments, variables = source
+    for name, value in {"DEEPGRAM_API_KEY": KEY, **NO_VENDOR, **variables}.items():
+        monkeypatch.setenv(name, value)
+    pytester.makeini("\n".join(["[pytest]", *ini]))
+    assert pytester.parseconfigure(*arguments).stash[STATE].run_config.target == target
+
+
+@pytest.mark.parametrize("source", variants(GIVEN_FOR_THIS_RUN, "command line"))
 def test_auto_is_live_with_a_key_and_a_run_budget_given_for_this_run(
     project: Project, vendor: Vendor, source: Source
 ) -> None:
@@ -95,7 +122,7 @@ def test_auto_is_live_with_a_key_and_a_run_budget_given_for_this_run(
 
 
 @pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
-@pytest.mark.parametrize("source", STORED.values(), ids=list(STORED))
+@pytest.mark.parametrize("source", variants(STORED, "ini"))
 def test_a_stored_budget_bounds_a_run_and_turns_nothing_live(
     project: Project, vendor: Vendor, source: Source, workers: str
 ) -> None:

@@ -15,9 +15,10 @@ from tests.support.slow import slow
 from tests.support.vendor import Vendor
 
 
-def test_four_workers_never_spend_more_than_the_run_budget(project: Project, vendor: Vendor) -> None:
+@pytest.mark.parametrize("workers", ["-n2", slow("-n4")])
+def test_workers_together_never_spend_more_than_the_run_budget(project: Project, vendor: Vendor, workers: str) -> None:
     project.use("budgets/test_twelve.py")
-    result = project.run("-n4", "--dg-budget=5500ms", "--dg-test-budget=2s", env=vendor.environ)
+    result = project.run(workers, "--dg-budget=5500ms", "--dg-test-budget=2s", env=vendor.environ)
     vendor.wait_closed(3)
     assert result.status == 1, result.output
     assert vendor.total_seconds <= 5.5

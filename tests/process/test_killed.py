@@ -124,7 +124,7 @@ def test_a_worker_in_place_of_a_killed_one_inherits_nothing_of_it(project: Proje
     ("hook", "how"),
     [
         ("in mid-session", "error"),
-        ("after the test", "exit"),
+        slow("after the test", "exit"),
         slow("in mid-session", "exit"),
         slow("after the test", "error"),
     ],

@@ -60,7 +60,7 @@ def agreement(vendor: Vendor) -> None:
 @pytest.mark.parametrize(
     ("what", "verdict"),
     [
-        (agreement, "reconciled"),
+        slow(agreement, "reconciled"),
         (discrepancy, "discrepancy"),
         slow(pending, "pending"),
         slow(no_permission, "inconclusive"),
@@ -299,6 +299,7 @@ def test_a_session_that_the_gateway_died_with_can_not_be_compared_with_an_emulat
     assert reconciliation(killed)["verdict"] == "inconclusive"
 
 
+@pytest.mark.slow
 def test_the_key_is_in_no_file_and_on_no_screen(project: Project, vendor: Vendor) -> None:
     vendor.bill.overrides["list"] = lambda asked: Answer(f"{asked.authorization}".encode(), 400)
     result = project.run("--dg-budget=5m", "--junitxml=j.xml", "-l", env=vendor.environ)

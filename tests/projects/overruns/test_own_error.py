@@ -8,7 +8,7 @@ short = pytest.mark.dg_budget("1s")
 
 
 @short
-def test_it(voice_agent: VoiceAgent) -> None:
+def test_fails(voice_agent: VoiceAgent) -> None:
     with voice_agent.connect() as session, pytest.raises(BudgetExceeded):
         session.expect("Never", timeout=10)
     raise AssertionError("own error")
