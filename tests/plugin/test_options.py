@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.project import Project
+from tests.support.slow import slow
 from tests.support.vendor import KEY, Vendor
 
 GIVEN: dict[str, Any] = {
@@ -261,8 +262,8 @@ def test_a_bad_value_is_refused_with_what_is_accepted(refusals: Any, name: str, 
 @pytest.mark.parametrize(
     ("arguments", "env", "named"),
     [
-        (["--dg-budget=10 minutes"], {}, "--dg-budget"),
-        (["-o", "dg_max_sessions=0"], {}, "ini dg_max_sessions"),
+        slow(["--dg-budget=10 minutes"], {}, "--dg-budget"),
+        slow(["-o", "dg_max_sessions=0"], {}, "ini dg_max_sessions"),
         (["-n2", "--dg-budget=-1"], {}, "--dg-budget"),
         ([], {"DG_BUDGET": "5s5m"}, "DG_BUDGET"),
     ],
@@ -326,7 +327,7 @@ def test_a_bad_agent_settings_file_fails_connect_and_names_the_file(project: Pro
 # dg_keep_key --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("keep", ["false", "true"])
+@pytest.mark.parametrize("keep", ["false", slow("true")])
 def test_two_interleaved_tests_in_one_process_are_told_of_dg_keep_key(project: Project, keep: str) -> None:
     project.use("options/interleaved")
     project.write("test_it.py", "def test_1(voice_agent): pass\ndef test_2(voice_agent): pass\n")

@@ -98,8 +98,9 @@ def run_with(project: Project, source: Source, env: Mapping[str, str]) -> Result
     [
         *((source, "live") for source in GIVEN_FOR_THIS_RUN.values()),
         *((source, "emulator") for source in STORED.values()),
+        (([], [], {}), "emulator"),
     ],
-    ids=[*GIVEN_FOR_THIS_RUN, *STORED],
+    ids=[*GIVEN_FOR_THIS_RUN, *STORED, "nowhere"],
 )
 def test_the_target_is_chosen_by_where_the_budget_was_given(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, source: Source, target: str
@@ -160,7 +161,8 @@ def test_billed_is_in_colour(project: Project, vendor: Vendor) -> None:
     assert re.search(r"live, (\x1b\[\d+m)+BILLED\x1b\[0m by", result.output), result.output
 
 
-@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_a_key_without_a_run_budget_means_the_emulator(project: Project, vendor: Vendor, workers: str) -> None:
     project.use("options/test_uses.py")
     result = project.run(workers, env=vendor.environ)

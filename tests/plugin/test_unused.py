@@ -101,6 +101,7 @@ def test_without_xdist_no_hook_of_its_is_registered(pytester: pytest.Pytester) -
     assert manager.has_plugin("dgbudget-ending")
 
 
+@pytest.mark.slow
 @asyncio_closes_its_loops
 def test_under_xdist_the_controller_alone_holds_one_socket_and_one_thread(project: Project) -> None:
     project.use("unused/look")
