@@ -14,7 +14,7 @@ from pytest_dgbudget.client.endpoint import Endpoint
 from pytest_dgbudget.client.session import AsyncSession, Session
 from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.control.client import GatewayClient
-from pytest_dgbudget.control.io_thread import FromHandler, in_event_loop
+from pytest_dgbudget.control.io_thread import FromHandler, in_task
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.model import Usage
 from pytest_dgbudget.protocol.codes import AGENT_PATH
@@ -79,7 +79,7 @@ class Connect:
         self._session: Session | None = None
 
     def __getattr__(self, name: str) -> NoReturn:
-        block = "async with" if in_event_loop() else "with"
+        block = "async with" if in_task() else "with"
         raise AttributeError(
             f"the session is not open yet and has no {name}: use '{block} voice_agent.connect() as session:'"
         )
@@ -100,9 +100,9 @@ class Connect:
                 _raise_handler_error(self._async_session._io)
 
     def __enter__(self) -> Session:
-        if in_event_loop():
+        if in_task():
             raise DgBudgetError(
-                "'with voice_agent.connect()' would block the running event loop; use 'async with' in an async test"
+                "'with voice_agent.connect()' would block this task's event loop; use 'async with' in an async test"
             )
         opening = self._opening
         io = opening.gateway.io_thread.run(opening.open(self._settings, self._headers))

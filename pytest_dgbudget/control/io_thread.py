@@ -7,7 +7,7 @@ import concurrent.futures
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 from pytest_dgbudget.control import real_time
@@ -101,9 +101,29 @@ def in_trio() -> bool:
     return trio is not None and bool(trio.lowlevel.in_trio_run())
 
 
-def in_event_loop() -> bool:
-    """Tell whether the caller runs in asyncio or trio."""
-    return in_trio() or asyncio._get_running_loop() is not None
+def in_task() -> bool:
+    """Tell whether the caller runs in a task of asyncio or trio, which a wait would block together with its loop.
+
+    A loop that runs is not enough: playwright's sync API leaves one running in another greenlet, and a notebook's cell
+    runs the whole of pytest in a task. So the task must be on the stack, between the caller and pytest.
+    """
+    if in_trio():
+        return True
+    loop = asyncio._get_running_loop()
+    task = None if loop is None else asyncio.current_task(loop)
+    return task is not None and _is_between_us_and_pytest(task.get_coro())
+
+
+def _is_between_us_and_pytest(coroutine: object) -> bool:
+    of_coroutine = getattr(coroutine, "cr_frame", None)
+    if of_coroutine is None:
+        return True  # a compiled coroutine has no frame of its own
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not str(frame.f_globals.get("__name__")).startswith("pluggy."):
+        if frame is of_coroutine:
+            return True
+        frame = frame.f_back
+    return False
 
 
 async def _cross_from_trio(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
