@@ -13,6 +13,7 @@ from pytest_dgbudget.config.resolve import RunConfig, resolve
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.run import start_gateway_of
 from pytest_dgbudget.control.supervisor import Supervisor, listen
+from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.operations import BeginAttempt
 
 KEY = "7e57ab1e00c0ffee5eed0dd5eafa11babe5ca1ab"
@@ -40,7 +41,7 @@ _HOURS_MS = 100 * 3600 * 1000
 def gateway(agent_url: str) -> Iterator[Gateway]:
     """Run a gateway that dials this URL as if it were the vendor's, with more budget than it can use."""
     with tempfile.TemporaryDirectory() as folder:
-        supervisor = Supervisor(_settings(agent_url, Path(folder)), listen())
+        supervisor = Supervisor(_settings(agent_url, Path(folder)), listen(), Interpreter.of_this_process())
         run = start_gateway_of(supervisor)
         try:
             assert supervisor._process is not None

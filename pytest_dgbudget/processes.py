@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
@@ -25,7 +27,36 @@ def process_started(pid: int) -> str | None:
         return None
 
 
-def clean_environment() -> dict[str, str]:
+# A module of the project under test must not shadow ours or the standard library's: what only our own path has (of a
+# zipapp, of Bazel, of somebody's sys.path.insert) comes last.
+_PROGRAM = """
+import sys
+sys.path[:] = sys.path[sys.path[0] == "":]
+sys.path += [entry for entry in sys.argv[1:] if entry not in sys.path]
+from pytest_dgbudget.{package} import main
+sys.exit(main({arguments}))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """What processes of ours are started with. A test may change all of it, so it is taken before the first one."""
+
+    executable: str
+    path: tuple[str, ...]
+    environment: Mapping[str, str]
+
+    @classmethod
+    def of_this_process(cls) -> Interpreter:
+        path = tuple(map(os.path.abspath, sys.path))
+        return cls(executable=sys.executable, path=path, environment=_clean_environment())
+
+    def command(self, package: str, arguments: str = "") -> list[str]:
+        """Return the command that calls ``main`` of a package of ours, with these arguments as source."""
+        return [self.executable, "-c", _PROGRAM.format(package=package, arguments=arguments), *self.path]
+
+
+def _clean_environment() -> dict[str, str]:
     """Return our environment without what is meant for tests or coverage, or changes how Python runs."""
     return {
         name: value

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.supervisor import Supervisor, listen
 from pytest_dgbudget.errors import DgBudgetError
+from pytest_dgbudget.processes import Interpreter
 
 if TYPE_CHECKING:
     from pytest_dgbudget.control.run import RunHandle
@@ -23,7 +24,7 @@ class SocketActivation:
 
     def __init__(self, run_config: RunConfig) -> None:
         self._listener = listen()
-        self._supervisor = Supervisor(run_config, self._listener)
+        self._supervisor = Supervisor(run_config, self._listener, Interpreter.of_this_process())
         self.port = self._supervisor.port
         self.secret = self._supervisor.secret
         self._stopping = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import secrets
 import selectors
@@ -179,9 +180,18 @@ GONE = (
 )
 
 
+def no_socket(error: OSError) -> GatewayError:
+    """Return the error for a socket that this process can't open; the gateway is not at fault, and dialled nothing."""
+    limit = "; see ulimit -n" if error.errno == errno.EMFILE else ""
+    return GatewayError(f"this process can't open a socket: {error.strerror}{limit}; nothing was dialled")
+
+
 async def dial(port: int) -> _Socket:
     """Return a socket that is connected to the gateway; raises GatewayError."""
-    sock = _Socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else asyncio leaves Nagle on
+    try:
+        sock = _Socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else asyncio leaves Nagle on
+    except OSError as error:
+        raise no_socket(error) from error
     sock.setblocking(False)
     try:
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))

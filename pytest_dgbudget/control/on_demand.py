@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 from collections.abc import Callable
 
 from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.control.connection import no_socket
 from pytest_dgbudget.control.environment import EnvironmentClaim
 from pytest_dgbudget.control.run import RunHandle, join_gateway, start_gateway
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
+from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.authentication import Secret
 
 # pytest's own convention: a failing test shows its own line, not ours.
@@ -24,24 +27,26 @@ class RunOnDemand:
         self.run: RunHandle | None = None
         self.error: DgBudgetError | None = None
         self.environment = EnvironmentClaim()
+        self._lock = threading.Lock()  # plugins run several tests at once, in threads
 
     def open(self) -> RunHandle:
         """Return the handle, the same one every time; raises LedgerError, the same one every time, or GatewayError.
 
         What kept a test from the gateway may have been what that test made of its world: the next one tries again.
         """
-        if isinstance(self.error, LedgerError):
-            raise self.error
-        if self.run is None:
-            try:
-                _check_green_threads()
-                _check_sockets()
-                self.run = self._open_run()
-            except DgBudgetError as error:
-                self.error = error
-                raise
-            self.error = None
-        return self.run
+        with self._lock:
+            if isinstance(self.error, LedgerError):
+                raise self.error
+            if self.run is None:
+                try:
+                    _check_green_threads()
+                    _check_sockets()
+                    self.run = self._open_run()
+                except DgBudgetError as error:
+                    self.error = error
+                    raise
+                self.error = None
+            return self.run
 
 
 def _check_green_threads() -> None:
@@ -60,10 +65,12 @@ def _check_green_threads() -> None:
 
 
 def _check_sockets() -> None:
-    """Open and close what an event loop consists of; raises GatewayError where pytest-socket refuses that."""
+    """Open and close what an event loop consists of; raises GatewayError where pytest-socket or the system refuses."""
     try:
         for end in socket.socketpair():
             end.close()
+    except OSError as error:
+        raise no_socket(error) from error
     except RuntimeError as error:
         if type(error).__module__ != "pytest_socket":
             raise
@@ -80,4 +87,5 @@ def join_on_demand(port: int, secret: str) -> RunOnDemand:
 
 def start_on_demand(run_config: Callable[[], RunConfig]) -> RunOnDemand:
     """Return the run of a process that starts its own gateway; ``run_config`` is called only then."""
-    return RunOnDemand(lambda: start_gateway(run_config()))
+    interpreter = Interpreter.of_this_process()
+    return RunOnDemand(lambda: start_gateway(run_config(), interpreter))

@@ -10,6 +10,7 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.supervisor import Supervisor, listen
 from pytest_dgbudget.errors import DgBudgetError, GatewayError
+from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.operations import AwaitReconciliation, FinishRun, StopRun
 from pytest_dgbudget.report.document import FinishedRun, with_notice, without_document
 
@@ -83,9 +84,9 @@ def _say_nothing() -> None:
     """It has been reported."""
 
 
-def start_gateway(run_config: RunConfig) -> RunHandle:
+def start_gateway(run_config: RunConfig, interpreter: Interpreter) -> RunHandle:
     """Start a gateway for a pytest that runs its tests itself; raises GatewayError or LedgerError."""
-    return start_gateway_of(Supervisor(run_config, listen()))
+    return start_gateway_of(Supervisor(run_config, listen(), interpreter))
 
 
 def start_gateway_of(supervisor: Supervisor) -> RunHandle:

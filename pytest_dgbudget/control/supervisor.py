@@ -7,7 +7,6 @@ import os
 import secrets
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import weakref
@@ -17,12 +16,9 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.real_time import has_ended
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.paths import make_folder
-from pytest_dgbudget.processes import clean_environment, process_started
+from pytest_dgbudget.processes import Interpreter, process_started
 from pytest_dgbudget.protocol.authentication import Secret
 from pytest_dgbudget.protocol.startup import LOG_VARIABLE, GatewayConfig
-
-# A module of the project under test must not shadow ours or the standard library's.
-_PROGRAM = "import sys; sys.path[:] = sys.path[sys.path[0] == '':]; from pytest_dgbudget.gateway import main; main()"
 
 # Bound before a test can replace them.
 _Socket = socket.socket
@@ -60,10 +56,16 @@ class Supervisor:
     """Keeps a gateway on the listening socket of one invocation: starts it, and a successor when it dies."""
 
     def __init__(
-        self, run_config: RunConfig, listener: socket.socket, *, most_successors: int = _MOST_SUCCESSORS
+        self,
+        run_config: RunConfig,
+        listener: socket.socket,
+        interpreter: Interpreter,
+        *,
+        most_successors: int = _MOST_SUCCESSORS,
     ) -> None:
         self._run_config = run_config
         self._listener = listener
+        self._interpreter = interpreter
         self._invocation = secrets.token_hex(8)
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path()
@@ -139,12 +141,12 @@ class Supervisor:
         try:
             with self._log.open("ab") as output:
                 process = _Popen(
-                    [sys.executable, "-c", _PROGRAM],
+                    self._interpreter.command("gateway"),
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=output,
                     pass_fds=[self._listener.fileno()],
-                    env=clean_environment(),
+                    env=self._interpreter.environment,
                     start_new_session=True,
                 )
             assert process.stdin is not None

@@ -127,7 +127,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         check_markers(config, marked)
     if not config.stash[STATE].opens_nothing and any(_asks_for_us(item) for item in session.items):
         # What runs beside the tests is loaded before one of them has replaced what it is made of.
-        importlib.import_module("pytest_dgbudget.plugin.grant")
+        try:
+            importlib.import_module("pytest_dgbudget.plugin.grant")
+        except ImportError as error:
+            raise pytest.UsageError(
+                f"pytest-dgbudget: voice_agent can't be loaded: {error}. A folder of tests that has a library's name "
+                "takes its place: rename it, or add an __init__.py to the folder above it"
+            ) from error
         from pytest_dgbudget.plugin.accounting import accounting_of
 
         accounting_of(config)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.control.connection import ConnectionLost, Control, connect
+from pytest_dgbudget.control.connection import ConnectionLost, Control, connect, dial
 from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.protocol.authentication import GatewayAuthentication, Peer
 from pytest_dgbudget.protocol.control import Asked, Authenticated, ControlProtocol, ProtocolViolation
@@ -160,3 +160,18 @@ async def test_a_port_that_nobody_listens_on_is_reported() -> None:
         pass
     with pytest.raises(GatewayError, match=f"the gateway on port {port} can't be reached"):
         await joined(port)
+
+
+async def test_a_process_without_a_descriptor_left_does_not_say_that_the_gateway_is_gone() -> None:
+    resource = pytest.importorskip("resource")
+    async with serving(Gateway()) as port:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            with pytest.raises(GatewayError) as raised:
+                await dial(port)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert str(raised.value) == (
+        "this process can't open a socket: Too many open files; see ulimit -n; nothing was dialled"
+    )

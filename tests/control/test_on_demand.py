@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import cast
 from unittest import mock
@@ -64,6 +68,34 @@ def test_a_start_that_failed_is_tried_again_by_the_next_use() -> None:
     opening.error = None
     assert run.open() is HANDLE
     assert (run.error, opening.times) == (None, 3)
+
+
+def test_threads_that_use_it_at_once_open_one_run() -> None:
+    both = threading.Barrier(2)
+    opened = []
+
+    def opens_slowly() -> RunHandle:
+        opened.append(threading.get_ident())
+        time.sleep(0.2)  # the other thread comes meanwhile
+        return HANDLE
+
+    run = RunOnDemand(opens_slowly)
+
+    def use() -> RunHandle:
+        both.wait()
+        return run.open()
+
+    with ThreadPoolExecutor(2) as threads:
+        assert [each.result() for each in [threads.submit(use), threads.submit(use)]] == [HANDLE, HANDLE]
+    assert len(opened) == 1
+
+
+def test_a_process_that_can_open_no_socket_says_so() -> None:
+    run = RunOnDemand(Opening())
+    none_left = OSError(errno.EMFILE, "Too many open files")
+    said = "this process can't open a socket: Too many open files; see ulimit -n; nothing was dialled"
+    with mock.patch("socket.socketpair", side_effect=none_left), pytest.raises(GatewayError, match=said):
+        run.open()
 
 
 def test_pytest_sockets_refusal_says_what_to_set() -> None:

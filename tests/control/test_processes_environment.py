@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_dgbudget.processes import clean_environment
+from pytest_dgbudget.processes import Interpreter
 
 
 @pytest.mark.parametrize("name", ["DEEPGRAM_API_KEY", "DG_AGENT_URL", "DGBUDGET_LOG", "COVERAGE_PROCESS_START"])
@@ -13,5 +13,6 @@ def test_our_processes_inherit_nothing_that_is_meant_for_tests_or_coverage(
 ) -> None:
     monkeypatch.setenv(name, "x")
     monkeypatch.setenv("OTHER", "x")
-    assert name not in clean_environment()
-    assert clean_environment()["OTHER"] == "x"
+    environment = Interpreter.of_this_process().environment
+    assert name not in environment
+    assert environment["OTHER"] == "x"

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_dgbudget.control.supervisor import Supervisor, listen
 from pytest_dgbudget.errors import GatewayError
+from pytest_dgbudget.processes import Interpreter
 from tests.support.gateway import run_config_for
 from tests.support.processes import children_of
 
@@ -19,7 +20,9 @@ class Watched(Supervisor):
     """A supervisor whose gateways are this process's new children."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(run_config_for("ws://127.0.0.1:1/", folder), listen(), most_successors=1)
+        super().__init__(
+            run_config_for("ws://127.0.0.1:1/", folder), listen(), Interpreter.of_this_process(), most_successors=1
+        )
         self._others = set(children_of(os.getpid()))
 
     def gateways(self) -> set[int]:

@@ -19,6 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 from pytest_dgbudget.config.resolve import RunConfig, resolve
 from pytest_dgbudget.control.run import RunHandle, start_gateway_of
 from pytest_dgbudget.control.supervisor import Supervisor, listen
+from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.operations import BeginAttempt, GrantedAttempt
 from tests.support.processes import children_of, is_running
 from tests.support.vendor import KEY
@@ -114,7 +115,7 @@ class RunningGateway:
 @contextmanager
 def opened(url: str, folder: Path) -> Iterator[RunningGateway]:
     """Start a gateway that dials ``url``, and see it end."""
-    supervisor = Supervisor(run_config_for(url, folder), listen())
+    supervisor = Supervisor(run_config_for(url, folder), listen(), Interpreter.of_this_process())
     before = set(children_of(os.getpid()))
     run = start_gateway_of(supervisor)
     (pid,) = set(children_of(os.getpid())) - before

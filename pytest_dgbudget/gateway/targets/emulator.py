@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -17,13 +16,9 @@ from pytest_dgbudget.gateway.services.service import Service
 from pytest_dgbudget.gateway.targets.target import Addresses, TargetLost
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.model import ApiAccess
-from pytest_dgbudget.processes import clean_environment
+from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.codes import EMULATOR, GRANT_HEADER, SCENARIO_HEADER
 
-_PROGRAM = (
-    "import sys; sys.path[:] = sys.path[sys.path[0] == '':]; "
-    "from pytest_dgbudget.emulator import main; sys.exit(main(['--tied']))"
-)
 _START_SECONDS = 10
 _ANSWER_SECONDS = 10
 
@@ -116,13 +111,12 @@ def _named(grant: Grant) -> dict[str, str]:
 
 async def start_emulator() -> EmulatorProcess:
     """Start it and wait for the line that says where it is; raises EmulatorLost."""
+    interpreter = Interpreter.of_this_process()
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        _PROGRAM,
+        *interpreter.command("emulator", '["--tied"]'),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env=clean_environment(),
+        env=interpreter.environment,
     )
     assert process.stdout is not None
     try:
