@@ -39,7 +39,7 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
         gateway.ask(CheckScenario(reference=scenario))  # raises what is wrong with it
     attempt = gateway.begin(
         BeginAttempt(
-            nodeid=item.nodeid,
+            nodeid=item.nodeid.encode("utf-8", "backslashreplace").decode(),  # a ledger can't hold half a character
             worker=state.worker,
             budget_ms=budget.budget_ms,
             idle_ms=budget.idle_ms,

@@ -137,6 +137,21 @@ def test_given_by_p_although_it_is_loaded_anyway(project: Project, scripted: Ven
     check_metered(project.run("-p", "dgbudget", "--dg-budget=5m", env=scripted.environ), scripted, 1)
 
 
+@pytest.mark.slow
+def test_half_a_character_in_a_test_id_is_escaped_in_the_report(project: Project) -> None:
+    unescaped = "disable_test_id_escaping_and_forfeit_all_rights_to_community_support=true"
+    project.write(
+        "test_it.py",
+        "import pytest\n\n@pytest.mark.parametrize('x', ['\\udcff', '\\udcfe'], ids=str)\n"
+        "def test_it(voice_agent, x):\n    with voice_agent.connect(): pass\n",
+    )
+    result = project.run("-o", unescaped)
+    assert result.status == 0, result.output
+    assert [test["nodeid"] for test in result.usage["tests"]] == [
+        f"test_it.py::test_it[\\udcf{last}]" for last in ("f", "e")
+    ]
+
+
 @pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="pytest.toml and strict came with pytest 9")
 @pytest.mark.slow
 def test_strict_in_pytest_toml(project: Project, scripted: Vendor) -> None:
