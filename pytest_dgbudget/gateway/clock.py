@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import selectors
+import socket
+import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
@@ -83,6 +86,21 @@ class MeteringLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._clock()
 
+    async def getaddrinfo(self, *arguments: Any, **options: Any) -> Any:
+        """Look a name up in a thread of its own, which nobody waits for: asyncio's are few, and reports need them."""
+        found: asyncio.Future[Any] = self.create_future()
+
+        def look_up() -> None:
+            try:
+                deliver = partial(_deliver, found, socket.getaddrinfo(*arguments, **options))
+            except Exception as error:
+                deliver = partial(_fail, found, error)
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self.call_soon_threadsafe(deliver)
+
+        threading.Thread(target=look_up, name="look-up", daemon=True).start()
+        return await found
+
     # Called for every read of a relay: without a method in between.
     now_ms = staticmethod(now_ms)
 
@@ -101,6 +119,16 @@ class MeteringLoop(asyncio.SelectorEventLoop):
             self.stalled(late_ms)
         due = now + _LOOK_SECONDS
         self.call_at(due, self._look, due)
+
+
+def _deliver(future: asyncio.Future[Any], result: Any) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
 
 
 def metering_loop() -> MeteringLoop:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
+from typing import Any
+
+import pytest
 
 from pytest_dgbudget.gateway.clock import metering_loop, run
 
@@ -39,3 +43,30 @@ def test_a_loop_finds_out_that_it_stood_still_and_for_how_long() -> None:
 
     run(is_held())
     assert [1100 < stalled < 10_000 for stalled in stalls] == [True]
+
+
+def test_names_that_are_looked_up_for_ever_hold_up_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck, done = threading.Barrier(41), threading.Event()
+    look_up = socket.getaddrinfo
+
+    def hangs(host: str, *arguments: Any, **options: Any) -> Any:
+        if host == "hangs.invalid":
+            stuck.wait(20)
+            done.wait(20)
+        return look_up(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+
+    async def looks_up() -> None:
+        loop = asyncio.get_running_loop()
+        hanging = [asyncio.ensure_future(loop.getaddrinfo("hangs.invalid", 443)) for _ in range(40)]
+        await asyncio.to_thread(stuck.wait, 20)
+        assert (await loop.getaddrinfo("127.0.0.1", 443))[0][4][:2] == ("127.0.0.1", 443)
+        with pytest.raises(socket.gaierror):
+            await loop.getaddrinfo("not an address", 443, flags=socket.AI_NUMERICHOST)
+        assert not any(each.done() for each in hanging)
+
+    try:
+        run(looks_up())
+    finally:
+        done.set()
