@@ -63,7 +63,8 @@ class Closing:
     async def close(self, run: Run, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> FinishedRun:
         """Close and report; with ``wait``, go on and compare with the statement."""
         await run.end_all(closed_by)
-        await self._note(self._ledger.end_invocation, exit_status)
+        if closed_by != "gateway-lost":  # else a successor goes on with the invocation
+            await self._note(self._ledger.end_invocation, exit_status)
         facts = await self._ledger_thread.call(self._ledger.facts)
         # An emulator knows what it served itself, and ours lives no longer than we do.
         task = task_of(self._run_config, facts, None if self._run_config.billed else frozenset(run.dialled))

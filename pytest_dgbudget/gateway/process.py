@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, SettingsError
 from pytest_dgbudget.gateway.clock import metering_loop
@@ -32,6 +33,7 @@ from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.processes import leave_no_core
+from pytest_dgbudget.protocol.operations import Operation
 from pytest_dgbudget.protocol.startup import GatewayConfig, load
 from pytest_dgbudget.report.document import FinishedRun, set_earlier_aside
 
@@ -81,6 +83,7 @@ class Gateway:
         if config.predecessor is not None:
             self._notices.append(f"a gateway died and was replaced: {config.predecessor}")
         self._controller_joined = False
+        self._told_to_end = False
         self._ledger: Ledger | None = None
         self._run: Run | None = None
         self._failed: DgBudgetError | None = None
@@ -96,13 +99,13 @@ class Gateway:
         self._opened = asyncio.ensure_future(self._open())
         self._target = asyncio.ensure_future(find_target(self._run_config, self._config.api_key))
         self._target.add_done_callback(lambda target: target.cancelled() or target.exception())
-        loop.add_signal_handler(signal.SIGTERM, self._end_soon)
         loop.call_later(_CONTROLLER_SECONDS, self._end_without_controller)
         starter = ProcessWatch(self._config.pid, self._config.started, self._end_soon)
         if os.getppid() != self._config.pid:
             self._end_soon()  # It was gone before it could be watched.
         listener = socket.socket(fileno=self._config.listener)
         server = await loop.create_server(self._client_connection, sock=listener)
+        loop.add_signal_handler(signal.SIGTERM, self._make_way, server)
         await self._over.wait()
         starter.stop()
         server.close()
@@ -135,14 +138,20 @@ class Gateway:
             )
 
     def _client_connection(self) -> ClientConnection:
-        unauthenticated, operations = self._unauthenticated, self._operations
+        unauthenticated = self._unauthenticated
         return ClientConnection(
             SERVICES,
             self.run,
             self.target,
             unauthenticated,
-            lambda: ControlConnection(self._config.secret, unauthenticated, operations.answer, self.owner_lost),
+            lambda: ControlConnection(self._config.secret, unauthenticated, self._answer, self.owner_lost),
         )
+
+    async def _answer(self, owner: Owner, operation: Operation[Any]) -> Any:
+        """Answer an owner; what a gateway is asked that was told to end, its successor answers."""
+        if self._told_to_end:
+            await asyncio.get_running_loop().create_future()
+        return await self._operations.answer(owner, operation)
 
     # What connections ask for --------------------------------------------------------------------------------------
 
@@ -209,9 +218,15 @@ class Gateway:
 
     # End -----------------------------------------------------------------------------------------------------------
 
-    def _end_soon(self) -> None:
-        """The run ends without a word from pytest."""
-        asyncio.ensure_future(self._end()).add_done_callback(self._ended)
+    def _make_way(self, server: asyncio.Server) -> None:
+        """End for a successor, to which the socket goes on listening: it takes whoever connects from now on."""
+        server.close()
+        self._told_to_end = True
+        self._end_soon("gateway-lost")
+
+    def _end_soon(self, closed_by: ClosedBy = "owner-lost") -> None:
+        """End without a word from pytest: its process is lost, or this gateway alone was told to end."""
+        asyncio.ensure_future(self._end(closed_by)).add_done_callback(self._ended)
 
     def _ended(self, ending: asyncio.Future[None]) -> None:
         if (error := ending.exception()) is not None:
@@ -222,8 +237,8 @@ class Gateway:
         if not self._controller_joined and self._finishing is None:
             self._end_soon()
 
-    async def _end(self) -> None:
-        await self._finish(None, "owner-lost", wait=False)
+    async def _end(self, closed_by: ClosedBy) -> None:
+        await self._finish(None, closed_by, wait=False)
         if self._closing is not None:
             await self._closing.give_up()
 

@@ -159,7 +159,8 @@ class Run:
     async def end_all(self, closed_by: ClosedBy) -> None:
         """Close and revoke everything of every owner, and grant nothing any more."""
         self._over = True
-        await self._end(list(self._grants.values()), closed_by, Close(TEST_OVER, "the run is over"))
+        why = "the gateway was told to end" if closed_by == "gateway-lost" else "the run is over"
+        await self._end(list(self._grants.values()), closed_by, Close(TEST_OVER, why))
         self._admission.stop()
 
     def ledger_failed(self) -> None:

@@ -52,6 +52,18 @@ def test_a_signal_that_a_terminal_sends_to_all_means_nothing_to_the_gateway(proj
     assert "died" not in result.output
 
 
+def test_a_run_whose_gateway_alone_was_told_to_end_is_complete_and_not_interrupted(
+    project: Project, vendor: Vendor
+) -> None:
+    project.use("gateway_lost/conftest.py", "gateway_lost/test_told_to_end.py")
+    result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
+    assert result.status == 0, result.output
+    run = result.usage["run"]
+    assert (run["complete"], run["verdict"], run["at_risk_seconds"]) == (True, "within", 0)
+    assert [session["closed_by"] for session in result.usage["sessions"]] == ["gateway-lost", "client"]
+    assert "a gateway died and was replaced: it ended with status 0" in result.output
+
+
 @pytest.mark.slow
 def test_a_stopped_pytest_does_not_take_its_gateway_for_hung(project: Project, vendor: Vendor) -> None:
     project.use("gateway_lost/test_stopped.py")
