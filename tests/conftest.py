@@ -18,7 +18,7 @@ from tests.support.vendor import Vendor
 
 collect_ignore_glob = ["projects/*"]  # they run in pytests of their own, see ``Project.use``
 
-settings.register_profile("quick", deadline=None, max_examples=40)
+settings.register_profile("quick", deadline=None, max_examples=20)
 settings.register_profile("thorough", deadline=None, max_examples=400)
 settings.load_profile("quick")  # unless --hypothesis-profile says otherwise
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from pytest_dgbudget.emulator.faults.kinds import KINDS
 from tests.support.project import PROJECTS, Project
-from tests.support.rules_project import RulesProject, rules_in
+from tests.support.rules_project import RulesProject, made_once, rules_in
 from tests.support.vendor import Vendor
 
 RULES = "faults/test_rules.py"
@@ -17,7 +18,10 @@ RULES = "faults/test_rules.py"
 
 @pytest.fixture(scope="module")
 def rules_project(tmp_path_factory: pytest.TempPathFactory) -> RulesProject:
-    return RulesProject(tmp_path_factory.mktemp("faults"), [RULES], "-n2", "--dg-reconcile-timeout=5s", env={})
+    def run(path: Path) -> RulesProject:
+        return RulesProject(path, [RULES], "-n2", "--dg-reconcile-timeout=5s", env={})
+
+    return made_once(tmp_path_factory, "faults", run)
 
 
 @pytest.mark.parametrize("rule", [rule for rule in rules_in(RULES) if not rule.endswith("_at_the_budget")])

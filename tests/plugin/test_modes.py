@@ -111,7 +111,8 @@ def test_under_dist_each_every_workers_tests_are_tests_of_their_own(project: Pro
     assert {test["budget_seconds"] for test in result.usage["tests"]} == {2, 60}
 
 
-@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_reruns_are_attempts_of_one_test(project: Project, scripted: Vendor, workers: str) -> None:
     project.use("modes/test_flaky.py")
     result = project.run("--dg-budget=5m", "--reruns=2", workers, env=scripted.environ)

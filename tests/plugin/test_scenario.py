@@ -56,6 +56,7 @@ def test_a_bad_marker_fails_its_own_test_and_no_other(orders: Project) -> None:
     assert [why for why in bad.values() if why not in ended.output] == []
 
 
+@pytest.mark.slow
 def test_a_live_target_is_sent_no_header_of_ours(orders: Project) -> None:
     with Vendor() as vendor:
         ended = orders.run("-k", "named", "--dg-target=live", "--dg-budget=10s", env=vendor.environ)

@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.support.project import Project
-from tests.support.rules_project import RulesProject, rules_in
+from tests.support.rules_project import RulesProject, made_once, rules_in
 from tests.support.scripted_vendor import ScriptedVendor
-from tests.support.vendor import KEY
+from tests.support.vendor import KEY, Seen
 
 CONFTEST, RULES, SLOW_RULES = "session/conftest.py", "session/test_rules.py", "session/test_slow_rules.py"
 
 
-@pytest.fixture(scope="module")
-def scripted() -> Iterator[ScriptedVendor]:
-    with ScriptedVendor() as scripted:
-        yield scripted
+@dataclass(frozen=True)
+class Recorded:
+    """One run of rules, and the connections that its vendor had."""
+
+    rules: RulesProject
+    connections: list[Seen]
+
+    def of(self, test: str) -> list[Seen]:
+        return [seen for seen in self.connections if seen.headers.get("x-deepgram-test") == test]
+
+
+def recorded_run(rules: str, *arguments: str) -> Callable[[Path], Recorded]:
+    def run(path: Path) -> Recorded:
+        with ScriptedVendor() as scripted:
+            ended = RulesProject(path, [CONFTEST, rules], *arguments, env=scripted.environ)
+            scripted.wait_closed(1)
+            return Recorded(ended, scripted.connections)
+
+    return run
 
 
 @pytest.fixture(scope="module")
-def rules(scripted: ScriptedVendor, tmp_path_factory: pytest.TempPathFactory) -> RulesProject:
-    path = tmp_path_factory.mktemp("rules")
-    return RulesProject(path, [CONFTEST, RULES], "-n2", "--dg-budget=100m", env=scripted.environ)
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return made_once(tmp_path_factory, "rules", recorded_run(RULES, "-n2", "--dg-budget=100m"))
 
 
 @pytest.fixture(scope="module")
-def slow_rules(scripted: ScriptedVendor, tmp_path_factory: pytest.TempPathFactory) -> RulesProject:
-    path = tmp_path_factory.mktemp("slow")
-    return RulesProject(path, [CONFTEST, SLOW_RULES], "-n3", "--dg-budget=10m", env=scripted.environ)
+def rules(recorded: Recorded) -> RulesProject:
+    return recorded.rules
+
+
+@pytest.fixture(scope="module")
+def recorded_slowly(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return made_once(tmp_path_factory, "slow_rules", recorded_run(SLOW_RULES, "-n3", "--dg-budget=10m"))
 
 
 @pytest.mark.parametrize("rule", rules_in(RULES))
@@ -39,34 +59,34 @@ def test_rule(rules: RulesProject, rule: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", rules_in(SLOW_RULES))
-def test_slow_rule(slow_rules: RulesProject, rule: str) -> None:
-    slow_rules.check(rule)
+def test_slow_rule(recorded_slowly: Recorded, rule: str) -> None:
+    recorded_slowly.rules.check(rule)
 
 
 @pytest.mark.slow
-def test_keep_alives_reach_the_vendor(slow_rules: RulesProject, scripted: ScriptedVendor) -> None:
-    (seen,) = scripted.of("test_keep_alives_go_out_by_themselves")
+def test_keep_alives_reach_the_vendor(recorded_slowly: Recorded) -> None:
+    (seen,) = recorded_slowly.of("test_keep_alives_go_out_by_themselves")
     assert [message["type"] for message in seen.messages] == ["Settings", "KeepAlive"]
 
 
 # The same sessions as the vendor and the report saw them ------------------------------------------------------------
 
 
-def test_every_session_of_every_rule_is_closed_at_the_vendor(rules: RulesProject, scripted: ScriptedVendor) -> None:
+def test_every_session_of_every_rule_is_closed_at_the_vendor(rules: RulesProject, recorded: Recorded) -> None:
     assert rules.usage["run"]["complete"]
-    scripted.wait_closed(1)
+    assert [seen for seen in recorded.connections if seen.closed_at is None] == []
 
 
-def test_a_session_forgotten_is_closed_by_teardown(rules: RulesProject, scripted: ScriptedVendor) -> None:
+def test_a_session_forgotten_is_closed_by_teardown(rules: RulesProject, recorded: Recorded) -> None:
     name = "test_awaiting_connect_gives_a_session_that_teardown_closes"
     assert [session["closed_by"] for session in rules.sessions(name)] == ["teardown"]
-    assert [seen.close_code for seen in scripted.of(name)] == [1000]
+    assert [seen.close_code for seen in recorded.of(name)] == [1000]
 
 
-def test_with_in_a_running_loop_leases_and_dials_nothing(rules: RulesProject, scripted: ScriptedVendor) -> None:
+def test_with_in_a_running_loop_leases_and_dials_nothing(rules: RulesProject, recorded: Recorded) -> None:
     name = "test_with_in_a_running_loop_raises_at_once"
     assert not rules.sessions(name)
-    assert not scripted.of(name)
+    assert not recorded.of(name)
     (test,) = [test for test in rules.usage["tests"] if test["nodeid"].endswith(f"::{name}")]
     assert test["used_seconds"] == 0
 
@@ -75,16 +95,16 @@ def test_bad_settings_dial_nothing(rules: RulesProject) -> None:
     assert rules.sessions("test_bad_settings_raise_before_anything_is_opened") == []
 
 
-def test_tags_and_headers_as_the_vendor_saw_them(rules: RulesProject, scripted: ScriptedVendor) -> None:
-    (seen,) = scripted.of("test_tags_and_headers_reach_the_vendor")
+def test_tags_and_headers_as_the_vendor_saw_them(rules: RulesProject, recorded: Recorded) -> None:
+    (seen,) = recorded.of("test_tags_and_headers_reach_the_vendor")
     assert seen.headers["x-deepgram-other"] == "its value"
     assert seen.headers["authorization"] == f"Token {KEY}"
     assert seen.settings is not None
     assert seen.settings["tags"] == ["smoke", "nightly", f"dgbudget-{rules.usage['run']['id']}"]
 
 
-def test_own_tags_and_unknown_fields_as_the_vendor_saw_them(rules: RulesProject, scripted: ScriptedVendor) -> None:
-    (seen,) = scripted.of("test_the_settings_own_tags_stay")
+def test_own_tags_and_unknown_fields_as_the_vendor_saw_them(rules: RulesProject, recorded: Recorded) -> None:
+    (seen,) = recorded.of("test_the_settings_own_tags_stay")
     run_tag = f"dgbudget-{rules.usage['run']['id']}"
     assert seen.settings == {
         "type": "Settings",
@@ -94,13 +114,13 @@ def test_own_tags_and_unknown_fields_as_the_vendor_saw_them(rules: RulesProject,
     }
 
 
-def test_settings_files_as_the_vendor_saw_them(rules: RulesProject, scripted: ScriptedVendor) -> None:
-    settings = [seen.settings for seen in scripted.of("test_settings_come_from_files")]
+def test_settings_files_as_the_vendor_saw_them(rules: RulesProject, recorded: Recorded) -> None:
+    settings = [seen.settings for seen in recorded.of("test_settings_come_from_files")]
     assert [each["agent"]["greeting"] for each in settings if each] == ["from json", "from toml"]
 
 
-def test_no_frame_of_paced_audio_comes_early_or_much_too_late(rules: RulesProject, scripted: ScriptedVendor) -> None:
-    (seen,) = scripted.of("test_audio_is_sent_in_real_time")
+def test_no_frame_of_paced_audio_comes_early_or_much_too_late(rules: RulesProject, recorded: Recorded) -> None:
+    (seen,) = recorded.of("test_audio_is_sent_in_real_time")
     frames = [message for message in seen.messages if message["type"] == "(audio)"]
     assert [frame["bytes"] for frame in frames] == [960] * 50
     (began,) = [message["began"] for message in seen.messages if "began" in message]
@@ -109,9 +129,9 @@ def test_no_frame_of_paced_audio_comes_early_or_much_too_late(rules: RulesProjec
     assert frames[-1]["at"] - frames[0]["at"] < 49 * 0.02 + 5
 
 
-def test_all_of_the_audio_reaches_the_vendor(rules: RulesProject, scripted: ScriptedVendor) -> None:
-    (unpaced,) = scripted.of("test_audio_without_a_pace_is_sent_at_once")
-    (wav,) = scripted.of("test_a_wav_file_is_sent_as_its_samples")
+def test_all_of_the_audio_reaches_the_vendor(rules: RulesProject, recorded: Recorded) -> None:
+    (unpaced,) = recorded.of("test_audio_without_a_pace_is_sent_at_once")
+    (wav,) = recorded.of("test_a_wav_file_is_sent_as_its_samples")
     assert (unpaced.audio_bytes, wav.audio_bytes) == (480_000, 7680)
     (session,) = rules.sessions("test_audio_without_a_pace_is_sent_at_once")
     assert session["audio_in_seconds"] == 10
@@ -138,7 +158,7 @@ def test_a_dial_that_never_opened_counts_in_no_sessions_number(rules: RulesProje
     assert (test["sessions"], session["handshake_seconds"]) == (0, None)
 
 
-def test_a_cancelled_connect_is_closed_at_once_not_by_teardown(rules: RulesProject, scripted: ScriptedVendor) -> None:
+def test_a_cancelled_connect_is_closed_at_once_not_by_teardown(rules: RulesProject, recorded: Recorded) -> None:
     name = "test_a_cancelled_connect_leaves_nothing_open"
     assert [session["closed_by"] for session in rules.sessions(name)] == ["client"]
 

@@ -92,7 +92,7 @@ def test_two_pytests_at_once_in_one_folder_have_a_run_each(project: Project, ven
     assert results[0].usage["run"]["sessions"] == 1, "the last one to finish has the report"
 
 
-@pytest.mark.parametrize("argument", ["--co", slow("--setup-plan"), slow("-n0")])
+@pytest.mark.parametrize("argument", [slow("--co"), slow("--setup-plan"), slow("-n0")])
 def test_what_collects_or_plans_opens_nothing(project: Project, vendor: Vendor, argument: str) -> None:
     project.write("test_it.py", "def test_it(voice_agent):\n    pass\n")
     result = project.run("--dg-budget=10m", argument, env=vendor.environ)

@@ -332,7 +332,8 @@ def test_an_agent_that_is_not_deepgrams_needs_the_url_of_its_api(
     assert "name its management API with --dg-api-url" in result.output
 
 
-@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_the_emulator_sends_its_own_bill(project: Project, workers: str) -> None:
     result = project.run("--dg-budget=5m", "--dg-reconcile=require", workers)
     assert (result.status, reconciliation(result)["verdict"]) == (0, "reconciled"), result.output

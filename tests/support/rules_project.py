@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from xml.etree import ElementTree
+
+import pytest
 
 from tests.support.project import PROJECTS, Project
 from tests.support.variables import clean_environment
+
+T = TypeVar("T")
 
 INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
 
@@ -54,3 +60,16 @@ def rules_in(file: str) -> list[str]:
     """Return the names of the tests in a file of tests/projects."""
     source = (PROJECTS / file).read_text(encoding="utf-8")
     return re.findall(r"^(?:async )?def (test_\w+)", source, re.MULTILINE)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], T]) -> T:
+    """Return what ``make`` makes in a new folder; of all workers only the first one makes it, the others read it."""
+    base = factory.getbasetemp()
+    shared = base.parent if base.name.startswith("popen-") else base
+    made = shared / f"{name}.pickle"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            made.write_bytes(pickle.dumps(make(factory.mktemp(name))))
+    result: T = pickle.loads(made.read_bytes())
+    return result
