@@ -99,7 +99,8 @@ class Gateway:
         self._opened = asyncio.ensure_future(self._open())
         self._target = asyncio.ensure_future(find_target(self._run_config, self._config.api_key))
         self._target.add_done_callback(lambda target: target.cancelled() or target.exception())
-        loop.call_later(_CONTROLLER_SECONDS, self._end_without_controller)
+        # A slow ledger keeps every owner waiting; only then is it time to miss the controller.
+        self._opened.add_done_callback(lambda _: loop.call_later(_CONTROLLER_SECONDS, self._end_without_controller))
         starter = ProcessWatch(self._config.pid, self._config.started, self._end_soon)
         if os.getppid() != self._config.pid:
             self._end_soon()  # It was gone before it could be watched.

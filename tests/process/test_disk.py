@@ -221,3 +221,13 @@ def fill(folder: Path) -> None:
     with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as filler:
         while True:
             filler.write(bytes(4096))
+
+
+@pytest.mark.slow
+def test_a_ledger_that_takes_long_to_open_is_waited_for(project: Project, vendor: Vendor) -> None:
+    project.use("disk/slow_to_open", "disk/test_one.py")
+    environ = {**vendor.environ, **project.importable}
+    result = project.run("--dg-budget=5m", "--dg-reconcile=off", "test_one.py", env=environ)
+    assert result.status == 0, result.output
+    assert (result.usage["run"]["complete"], result.usage["run"]["verdict"]) == (True, "within")
+    assert "died" not in result.output
