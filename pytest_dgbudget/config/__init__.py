@@ -220,11 +220,10 @@ OPTIONS = (
         "dg_scenario",
         "scenario",
         "scenario",
-        "FILE",
+        "FILE[::NAME]",
         None,
         "What the emulator's agent does: the first scenario of a TOML file, or FILE::NAME.",
-        in_ini_only=True,
-        relative_to="rootdir",
+        relative_to="given",
     ),
     Option(
         "dg_keep_key",

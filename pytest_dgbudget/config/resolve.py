@@ -22,6 +22,7 @@ __tracebackhide__ = True
 class RunConfig:
     """Every setting of one run, parsed. ``auto`` is resolved; times are milliseconds, None is off.
 
+    ``is_rehearsal``: the live target is a stand-alone emulator on this machine, which bills nothing.
     ``not_live`` is what keeps ``auto`` from being live although a key, or something in its place, is set.
     ``ignores_agent_url``: one was given for this run, whose target has its own.
 
@@ -36,6 +37,7 @@ class RunConfig:
     on_exhausted: str
     target: str
     target_given: bool
+    is_rehearsal: bool
     not_live: str | None
     ignores_agent_url: bool
     agent_url: str
@@ -66,8 +68,17 @@ class RunConfig:
         return f"dgbudget-{self.run_id}"
 
     @property
-    def billed(self) -> bool:
+    def is_live(self) -> bool:
         return self.target == "live"
+
+    @property
+    def billed(self) -> bool:
+        return self.is_live and not self.is_rehearsal
+
+    @property
+    def recorded_target(self) -> str:
+        """What reports and ledger call the target: no figure of live runs may count a rehearsal."""
+        return "rehearsal" if self.is_rehearsal else self.target
 
     def to_json(self) -> dict[str, Any]:
         """Return this without the key, in types that JSON and xdist can carry."""
@@ -117,9 +128,12 @@ def resolve(
     values["state_dir"] = values["ledger"].parent
     values["scenario"] = None if values["scenario"] is None else str(values["scenario"])
     key = _key(environment)
+    values["is_rehearsal"] = values["target"] == "live" and _is_stand_alone_emulator(values["agent_url"], key or "")
     run_config = RunConfig(**values, has_key=key is not None, api_key=key)
-    if run_config.billed:
-        _refuse_bad_key(key or "")
+    if run_config.is_live:
+        _refuse_unsendable_key(key or "")
+        if not run_config.is_rehearsal:
+            _refuse_emulated_key(key or "", run_config.agent_url)
         _refuse_plain_text("agent", run_config.agent_url)
         _refuse_plain_text("API", run_config.api_url or "")
     return run_config
@@ -127,7 +141,7 @@ def resolve(
 
 def refuse_unbounded(run_config: RunConfig) -> None:
     """No budget, no spending: raise SettingsError when a live run has no budget or no key."""
-    if not run_config.billed:
+    if not run_config.is_live:
         return
     if not run_config.has_key:
         raise SettingsError(f"target live needs a key: set {API_KEY_VARIABLE}, or use --dg-target=emulator")
@@ -201,13 +215,20 @@ def _key(environment: Mapping[str, str]) -> str | None:
     return environment.get(API_KEY_VARIABLE, "").strip() or None
 
 
-def _refuse_bad_key(key: str) -> None:
+def _is_stand_alone_emulator(agent_url: str, key: str) -> bool:
+    return is_loopback(host_of(agent_url)) and key.startswith(EMULATOR_KEY_PREFIX)
+
+
+def _refuse_unsendable_key(key: str) -> None:
     if not re.fullmatch(r"[!-~]*", key):
         raise SettingsError(f"{API_KEY_VARIABLE} contains a character that no key can have; copy the key again")
+
+
+def _refuse_emulated_key(key: str, agent_url: str) -> None:
     if is_emulated_key(key):
         raise SettingsError(
-            f"{API_KEY_VARIABLE} is a key of the emulator, which Deepgram would refuse: set a Deepgram key, "
-            "or use --dg-target=emulator, which needs none"
+            f"{API_KEY_VARIABLE} is a key of the emulator, which {agent_url} would refuse: set a Deepgram key; or use "
+            "--dg-target=emulator, which needs none; or, for a rehearsal, --dg-agent-url=URL of your dgbudget emulator"
         )
 
 

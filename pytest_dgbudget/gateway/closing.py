@@ -67,7 +67,7 @@ class Closing:
             await self._note(self._ledger.end_invocation, exit_status)
         facts = await self._ledger_thread.call(self._ledger.facts)
         # An emulator knows what it served itself, and ours lives no longer than we do.
-        task = task_of(self._run_config, facts, None if self._run_config.billed else frozenset(run.dialled))
+        task = task_of(self._run_config, facts, None if self._run_config.is_live else frozenset(run.dialled))
         known = self._known_without_asking(task, exit_status, wait=wait)
         if known is not None:
             return await self._finished(task, known)
@@ -99,7 +99,7 @@ class Closing:
             return not_asked(task, "reconciled", NOTHING_TO_COMPARE)
         if exit_status is None or not wait:
             return not_asked(task, "pending", _NEVER_FINISHED if exit_status is None else _STOPPED)
-        if self._run_config.billed and self._run_config.api_url is None:
+        if self._run_config.is_live and self._run_config.api_url is None:
             return not_asked(task, "inconclusive", _NO_API)
         if not self._run_config.reconcile_timeout_ms:
             return not_asked(task, "pending", _NO_TIME)

@@ -27,11 +27,11 @@ class RunLedger:
         self.notice: str | None = None
 
     def open(self) -> Ledger:
-        """Return the ledger; raises LedgerError. A run that bills nothing falls back to a temporary one."""
+        """Return the ledger; raises LedgerError. An emulated run falls back to a temporary one."""
         try:
             return self._open(self._run_config.ledger, self._run_config.state_dir)
         except LedgerNotWritable:
-            if self._run_config.billed or self._run_config.ledger_given:
+            if self._run_config.is_live or self._run_config.ledger_given:
                 raise
         self.release()
         # Where a successor finds it; nobody else can guess the name.
@@ -61,7 +61,7 @@ class RunLedger:
                 f"the ledger's folder {state_dir} can't be written: {error}; "
                 "make it writable or name another ledger with --dg-ledger=sqlite:///PATH"
             ) from error
-        ledger = Ledger(SqliteConnection(path, durable=self._run_config.billed), self._invocation())
+        ledger = Ledger(SqliteConnection(path, durable=self._run_config.is_live), self._invocation())
         ledger.begin(
             lambda run: run != self._run_config.run_id and is_live(state_dir, run),
             takes_over=self._config.takes_over,
@@ -72,7 +72,7 @@ class RunLedger:
         return Invocation(
             id=self._config.invocation,
             run=self._run_config.run_id,
-            target=self._run_config.target,
+            target=self._run_config.recorded_target,
             billed=self._run_config.billed,
             tag=self._run_config.tag,
             budget_ms=self._run_config.budget_ms,

@@ -77,7 +77,7 @@ def own_scenario(item: pytest.Item, run_config: RunConfig) -> str | None:
     elif run_config.scenario is not None:
         path = run_config.scenario.partition("::")[0]
     else:
-        raise SettingsError(f"{_shown(marker)} names no file, and neither does the ini key dg_scenario")
+        raise SettingsError(f"{_shown(marker)} names no file, and neither does --dg-scenario")
     if not Path(path).is_file():
         advice = f"; to choose a scenario, write {SCENARIO_MARKER}('FILE', name='NAME')" if "::" in path else ""
         raise SettingsError(f"{_shown(marker)}: there is no file {path}{advice}")

@@ -15,12 +15,10 @@ from pytest_dgbudget.units import format_time
 
 def header_lines(config: pytest.Config, run_config: RunConfig) -> list[str]:
     """Return the header: the target, whether it is billed, the budgets, where the report goes, and what to know."""
-    billed = config.get_terminal_writer().markup("BILLED", red=True, bold=True)
-    target = f"live, {billed} by {run_config.agent_url}" if run_config.billed else "emulator, nothing is billed"
     budget = "no run budget" if run_config.budget_ms is None else f"run budget {format_time(run_config.budget_ms)}"
     per_test = "no budget" if run_config.test_budget_ms is None else format_time(run_config.test_budget_ms)
     report = _shown(run_config.report_dir / FILE_NAME, config.rootpath)
-    lines = [f"{target}; {budget}, {per_test} per test; report {report}"]
+    lines = [f"{_target(config, run_config)}; {budget}, {per_test} per test; report {report}"]
     if run_config.not_live is not None:
         lines.append(run_config.not_live)
     if run_config.ignores_agent_url:
@@ -28,6 +26,15 @@ def header_lines(config: pytest.Config, run_config: RunConfig) -> list[str]:
     if config.pluginmanager.has_plugin("dsession") and run_config.test_budget_ms is None:
         lines.append("without a test budget one voice-agent test runs at a time; set --dg-test-budget")
     return [f"dgbudget: {line}" for line in lines]
+
+
+def _target(config: pytest.Config, run_config: RunConfig) -> str:
+    if run_config.is_rehearsal:
+        return f"rehearsal of a live run by the emulator at {run_config.agent_url}, nothing is billed"
+    if not run_config.is_live:
+        return "emulator, nothing is billed"
+    billed = config.get_terminal_writer().markup("BILLED", red=True, bold=True)
+    return f"live, {billed} by {run_config.agent_url}"
 
 
 def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootdir: Path) -> None:

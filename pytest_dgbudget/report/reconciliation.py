@@ -18,7 +18,7 @@ def verdict_line(document: UsageDocument) -> str | None:
     if reconciliation["verdict"] == "off":
         return None
     lines = reconciliation["lines"]
-    whose = "Deepgram's" if document["run"]["billed"] else f"the {document['run']['target']}'s"
+    whose = "Deepgram's" if document["run"]["billed"] else "the emulator's"
     if not lines or reconciliation["checked_at"] is None:
         return f"reconciliation: {reconciliation['verdict']}"
     agree = sum(line["class"] in AGREEING for line in lines)

@@ -114,7 +114,7 @@ def unserved_run(
 def _unused(run_config: RunConfig) -> RunFacts:
     return RunFacts(
         id=run_config.run_id,
-        target=run_config.target,
+        target=run_config.recorded_target,
         billed=run_config.billed,
         tag=run_config.tag,
         invocations=(),

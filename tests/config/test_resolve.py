@@ -74,6 +74,7 @@ DEFAULTS: dict[str, Any] = {
     "on_exhausted": "fail",
     "target": "emulator",
     "target_given": False,
+    "is_rehearsal": False,
     "not_live": None,
     "ignores_agent_url": False,
     "agent_url": DEFAULT_AGENT_URL,
@@ -236,6 +237,11 @@ def test_an_agent_url_for_this_run_that_the_emulator_ignores_is_noticed() -> Non
     assert not resolved(environment={**BOUNDED_KEY, "DG_AGENT_URL": url}).ignores_agent_url
 
 
+def test_a_scenario_may_be_named_where_the_file_is() -> None:
+    assert resolved({"dg_scenario": "orders.toml::refund"}).scenario == str(HERE / "orders.toml::refund")
+    assert resolved(ini={"dg_scenario": "orders.toml::refund"}).scenario == str(ROOT / "orders.toml::refund")
+
+
 def test_addopts_counts_as_ini_and_wins_over_the_key_of_the_same_name() -> None:
     ini = {"--dg-budget": "3s", "dg_budget": "4s", "--dg-report-dir": "out"}
     assert resolved(ini=ini).budget_ms == 3000
@@ -377,11 +383,40 @@ EMULATED_KEY, EMULATED_TOKEN = "dgemu_" + "0" * 40, "eyJraWQiOiJkZ2VtdSIsImFsZyI
 )
 def test_a_key_of_the_emulators_is_refused_unseen_where_the_target_is_live(target: str, secret: str) -> None:
     environment = {"DEEPGRAM_API_KEY": secret, "DG_BUDGET": "5m"}
-    with pytest.raises(SettingsError, match=r"is a key of the emulator.* or use --dg-target=emulator") as error:
+    with pytest.raises(
+        SettingsError, match=r"is a key of the emulator.* or use --dg-target=emulator.* for a rehearsal"
+    ) as error:
         resolved({"dg_target": target}, environment)
     assert secret not in str(error.value)
     assert resolved({"dg_target": "emulator"}, environment).target == "emulator"
     assert resolved(environment={**environment, "DGBUDGET_ACTIVE": "run"}).target == "emulator"
+
+
+LOOPBACK, ELSEWHERE = "ws://127.0.0.1:8080/v1/agent/converse", "wss://agent.example/v1/agent/converse"
+
+
+@pytest.mark.parametrize("target", ["auto", "live"])
+def test_a_live_run_with_the_key_of_an_emulator_on_this_machine_is_a_rehearsal(target: str) -> None:
+    environment = {"DEEPGRAM_API_KEY": EMULATED_KEY, "DG_BUDGET": "5m", "DG_AGENT_URL": LOOPBACK}
+    settings = resolved({"dg_target": target}, environment)
+    assert (settings.is_live, settings.recorded_target, settings.billed) == (True, "rehearsal", False)
+    unbounded = resolved({"dg_target": "live"}, {"DEEPGRAM_API_KEY": EMULATED_KEY, "DG_AGENT_URL": LOOPBACK})
+    with pytest.raises(SettingsError, match="needs a run budget"):
+        refuse_unbounded(unbounded)
+
+
+@pytest.mark.parametrize(
+    ("url", "key"), [(LOOPBACK, SECRET), (LOOPBACK, "self-hosted"), (ELSEWHERE, SECRET)], ids=["key", "any key", "far"]
+)
+def test_a_live_run_with_any_other_key_or_address_is_no_rehearsal(url: str, key: str) -> None:
+    settings = resolved({"dg_target": "live", "dg_agent_url": url}, {"DEEPGRAM_API_KEY": key, "DG_BUDGET": "5m"})
+    assert (settings.is_live, settings.recorded_target, settings.billed) == (True, "live", True)
+
+
+@pytest.mark.parametrize("secret", [EMULATED_KEY, EMULATED_TOKEN])
+def test_a_key_of_the_emulators_goes_to_no_other_machine(secret: str) -> None:
+    with pytest.raises(SettingsError, match=r"agent\.example/v1/agent/converse would refuse: set a Deepgram key"):
+        resolved({"dg_agent_url": ELSEWHERE, "dg_target": "live"}, {"DEEPGRAM_API_KEY": secret, "DG_BUDGET": "5m"})
 
 
 # Whose statement

@@ -42,7 +42,7 @@ def test_a_bad_marker_fails_its_own_test_and_no_other(orders: Project) -> None:
         '"orders.toml", name="other"': "has no scenario 'other'; it has: found, lost",
         '"nowhere.toml"': "there is no file",
         '"orders.toml::found"': "to choose a scenario, write dg_scenario('FILE', name='NAME')",
-        'name="found"': "names no file, and neither does the ini key dg_scenario",
+        'name="found"': "names no file, and neither does --dg-scenario",
         "": "@pytest.mark.dg_scenario() is not understood",
         '"orders.toml", nam="found"': "nam='found') is not understood",
         '"orders.toml", file="orders.toml"': "file='orders.toml') is not understood",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.plugin.state import STATE
+from tests.support import emulator_process
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.slow import slow
 from tests.support.variables import NO_VENDOR
@@ -153,6 +154,36 @@ def test_live_by_name_takes_any_key(project: Project, vendor: Vendor) -> None:
     )
     assert (result.status, result.usage["run"]["target"]) == (0, "live"), result.output
     assert vendor.wait_closed(1)[0].headers["authorization"].endswith("self-hosted")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
+def test_a_live_run_can_be_rehearsed_with_an_emulator_of_ones_own(project: Project, workers: str) -> None:
+    project.use("options/test_uses.py")
+    with emulator_process.process() as emulator:
+        where = emulator_process.first_line(emulator)
+        env = {
+            "DEEPGRAM_API_KEY": where["api_key"],
+            "DG_AGENT_URL": where["agent_url"],
+            "DG_API_URL": where["api_url"],
+            "DG_BUDGET": "5m",
+        }
+        result = project.run(workers, "--dg-target=live", "--dg-reconcile=require", env=env)
+    assert result.status == 0, result.output
+    run = result.usage["run"]
+    assert (run["target"], run["billed"], run["sessions"]) == ("rehearsal", False, 1)
+    assert "rehearsal of a live run by the emulator at ws://127.0.0.1:" in result.output
+    assert "1 of 1 sessions agree with the emulator's statement" in result.output
+    assert "BILLED" not in result.output
+    assert where["api_key"] not in result.output
+
+
+def test_the_header_of_a_rehearsal_says_what_it_is(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "ws://127.0.0.1:1/v1/agent/converse"
+    for name, value in {**NO_VENDOR, "DEEPGRAM_API_KEY": "dgemu_1", "DG_AGENT_URL": url}.items():
+        monkeypatch.setenv(name, value)
+    result = pytester.runpytest_inprocess("--dg-target=live", "--dg-budget=5m", "--dg-reconcile=off")
+    result.stdout.fnmatch_lines([f"dgbudget: rehearsal of a live run by the emulator at {url}, nothing is billed; *"])
 
 
 def test_billed_is_in_colour(project: Project, vendor: Vendor) -> None:

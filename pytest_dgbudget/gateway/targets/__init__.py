@@ -12,7 +12,7 @@ from pytest_dgbudget.model import ApiAccess
 
 async def find_target(run_config: RunConfig, api_key: str | None) -> Target:
     """Return the target of a run, started where it is the gateway's own; raises TargetLost."""
-    if run_config.target != "live":
+    if not run_config.is_live:
         return EmulatorTarget(await start_emulator())
     key, api_url = api_key or "", run_config.api_url
     access = None if api_url is None else ApiAccess(api_url=api_url, project=run_config.project, key=key)
