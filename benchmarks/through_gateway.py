@@ -29,9 +29,16 @@ class Gateway:
     def voice_agent(self) -> VoiceAgent:
         """What the fixture gives to a test, with a grant of its own."""
         granted = self.gateway.begin(
-            BeginAttempt(nodeid="benchmarks.py::test", worker="", budget_ms=_HOURS_MS, idle_ms=None, scenario=None)
+            BeginAttempt(
+                nodeid="benchmarks.py::test",
+                worker="",
+                target=None,
+                budget_ms=_HOURS_MS,
+                idle_ms=None,
+                scenario=None,
+            )
         )
-        return VoiceAgent(self.gateway, granted, None)
+        return VoiceAgent(self.gateway, granted, "live", None)
 
 
 _HOURS_MS = 100 * 3600 * 1000

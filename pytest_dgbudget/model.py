@@ -25,6 +25,9 @@ ClosedBy = Literal[
 ]
 Outcome = Literal["passed", "failed", "skipped", "xfailed", "xpassed", "error", "rerun"]
 ScopeName = Literal["test", "run"]
+TargetName = Literal["live", "emulator"]
+# Where a test may be dialled if not where its run is.
+OtherTarget = Literal["emulator"]
 
 
 def utc_now() -> str:
@@ -83,12 +86,16 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """The ``number``-th grant of one test; ``worker`` distinguishes tests that every worker runs (``--dist each``)."""
+    """The ``number``-th grant of one test; ``worker`` distinguishes tests that every worker runs (``--dist each``).
+
+    ``target`` is where it is dialled; None: where its run is. What is dialled elsewhere counts in no figure of the run.
+    """
 
     id: str
     nodeid: str
     worker: str
     number: int
+    target: OtherTarget | None
     budget_ms: int | None
     left_ms: int | None
 

@@ -12,7 +12,7 @@ __tracebackhide__ = True
 
 
 class Emulator:
-    """The emulator, as one test sees it. Every method raises SettingsError when the target is not the emulator."""
+    """The emulator, as one test sees it."""
 
     def __init__(self, gateway: GatewayClient, attempt: str) -> None:
         self._gateway = gateway

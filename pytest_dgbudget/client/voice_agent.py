@@ -15,8 +15,8 @@ from pytest_dgbudget.client.session import AsyncSession, Session
 from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.io_thread import FromHandler, in_task
-from pytest_dgbudget.errors import DgBudgetError
-from pytest_dgbudget.model import Usage
+from pytest_dgbudget.errors import DgBudgetError, SettingsError
+from pytest_dgbudget.model import TargetName, Usage
 from pytest_dgbudget.protocol.codes import AGENT_PATH
 from pytest_dgbudget.protocol.operations import GetRemaining, GetUsage, GrantedAttempt
 
@@ -25,9 +25,14 @@ __tracebackhide__ = True
 
 
 class VoiceAgent:
-    """Metered Voice Agent sessions for one test. Nothing is opened, set aside or spent until ``connect``."""
+    """Metered Voice Agent sessions for one test. Nothing is opened, set aside or spent until ``connect``.
 
-    def __init__(self, gateway: GatewayClient, granted: GrantedAttempt, default_settings: Path | None) -> None:
+    ``target`` is where they are dialled: ``live`` (in a rehearsal as well) or ``emulator``.
+    """
+
+    def __init__(
+        self, gateway: GatewayClient, granted: GrantedAttempt, target: TargetName, default_settings: Path | None
+    ) -> None:
         base = f"127.0.0.1:{gateway.port}"
         self.endpoint = Endpoint(
             agent_url=f"ws://{base}{AGENT_PATH}",
@@ -37,7 +42,7 @@ class VoiceAgent:
         )
         self._opening = Opening(gateway=gateway, endpoint=self.endpoint, attempt=granted.id)
         self._default_settings = default_settings
-        self.emulator = Emulator(gateway, granted.id)
+        self.target = target
 
     def connect(
         self,
@@ -54,6 +59,16 @@ class VoiceAgent:
         """
         message = load_settings(settings, self._default_settings, tags)
         return Connect(self._opening, message, headers or {})
+
+    @property
+    def emulator(self) -> Emulator:
+        """What this test may ask of the emulator; raises SettingsError where its target is live."""
+        if self.target == "live":
+            raise SettingsError(
+                'this test\'s target is live, where nothing is emulated: mark it @pytest.mark.dg_target("emulator"), '
+                "or ask voice_agent.target first"
+            )
+        return Emulator(self._opening.gateway, self._opening.attempt)
 
     @property
     def usage(self) -> Usage:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, Option, host_of, parsing
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.model import EMULATOR_KEY_PREFIX, is_emulated_key
+from pytest_dgbudget.model import EMULATOR_KEY_PREFIX, TargetName, is_emulated_key
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -35,7 +35,7 @@ class RunConfig:
     idle_ms: int | None
     max_sessions: int
     on_exhausted: str
-    target: str
+    target: TargetName
     target_given: bool
     is_rehearsal: bool
     not_live: str | None

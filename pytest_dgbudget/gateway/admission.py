@@ -40,7 +40,7 @@ class Waiter:
 class Admission:
     """Gives out places and leases, one decision at a time."""
 
-    def __init__(self, leases: Leases, ledger_thread: LedgerThread, max_sessions: int) -> None:
+    def __init__(self, leases: Leases, ledger_thread: LedgerThread, max_sessions: float) -> None:
         self._leases = leases
         self._ledger_thread = ledger_thread
         self._places = max_sessions

@@ -178,7 +178,12 @@ def ended(known: KnownAttempt) -> Grant:
     """Return the grant of an attempt that is over, as the ledger knows it: nobody can spend by it."""
     attempt = known.attempt
     asked = BeginAttempt(
-        nodeid=attempt.nodeid, worker=attempt.worker, budget_ms=attempt.budget_ms, idle_ms=None, scenario=None
+        nodeid=attempt.nodeid,
+        worker=attempt.worker,
+        target=attempt.target,
+        budget_ms=attempt.budget_ms,
+        idle_ms=None,
+        scenario=None,
     )
     grant = restored(known, asked)
     grant.ended.set_result(None)

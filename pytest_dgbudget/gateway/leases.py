@@ -44,7 +44,7 @@ class Leases:
         """Record a session about to be dialled and return its id; raises LedgerError."""
         dial, lease.first_dial = lease.first_dial, None
         if dial is None:
-            dial = await self._ledger_thread.call(self._ledger.record_dial, lease.lease)
+            dial = await self._ledger_thread.call(self._ledger.record_dial, lease.lease, lease.grant.attempt.target)
         self._ledger_thread.check()
         return dial
 

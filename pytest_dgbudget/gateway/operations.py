@@ -41,7 +41,7 @@ class ServedRun(Protocol):
         ...
 
     async def emulator(self) -> EmulatorProcess:
-        """Return the run's emulator; raises GatewayError or SettingsError where there is none."""
+        """Return the gateway's emulator; raises GatewayError where it is gone."""
         ...
 
     def joined(self, owner: Owner) -> None:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, SettingsError
+from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 from pytest_dgbudget.gateway.clock import metering_loop
 from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.closing import Closing
@@ -26,9 +26,9 @@ from pytest_dgbudget.gateway.run import Owner, Run
 from pytest_dgbudget.gateway.run_ledger import RunLedger
 from pytest_dgbudget.gateway.server import ClientConnection
 from pytest_dgbudget.gateway.services import SERVICES
-from pytest_dgbudget.gateway.targets import find_target
-from pytest_dgbudget.gateway.targets.emulator import EmulatorProcess, EmulatorTarget
-from pytest_dgbudget.gateway.targets.target import Target, TargetLost
+from pytest_dgbudget.gateway.targets import Targets
+from pytest_dgbudget.gateway.targets.emulator import EmulatorProcess
+from pytest_dgbudget.gateway.targets.target import TargetLost
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy
@@ -74,6 +74,7 @@ class Gateway:
         self._config = config
         self._run_config = config.run_config
         self._run_ledger = RunLedger(config)
+        self._targets = Targets(config.run_config, config.api_key)
         self._unauthenticated = UnauthenticatedConnections()
         self._operations = Operations(self)
         self._events = Events()
@@ -97,8 +98,7 @@ class Gateway:
         self._over = asyncio.Event()
         self._ledger_thread = LedgerThread(self._ledger_failed)
         self._opened = asyncio.ensure_future(self._open())
-        self._target = asyncio.ensure_future(find_target(self._run_config, self._config.api_key))
-        self._target.add_done_callback(lambda target: target.cancelled() or target.exception())
+        self._targets.start()
         # A slow ledger keeps every owner waiting; only then is it time to miss the controller.
         self._opened.add_done_callback(lambda _: loop.call_later(_CONTROLLER_SECONDS, self._end_without_controller))
         starter = ProcessWatch(self._config.pid, self._config.started, self._end_soon)
@@ -134,7 +134,7 @@ class Gateway:
                 self._ledger,
                 self._ledger_thread,
                 self._notices,
-                self.target,
+                self._targets.find,
                 self._events,
             )
 
@@ -143,7 +143,7 @@ class Gateway:
         return ClientConnection(
             SERVICES,
             self.run,
-            self.target,
+            self._targets.find,
             unauthenticated,
             lambda: ControlConnection(self._config.secret, unauthenticated, self._answer, self.owner_lost),
         )
@@ -163,27 +163,17 @@ class Gateway:
             raise self._failed or LedgerError("the ledger is not open")
         return self._run
 
-    async def target(self) -> Target:
-        """Return where to dial once that is known; raises TargetLost."""
-        target = await asyncio.shield(self._target)
-        target.check()
-        return target
-
     # What owners ask for -------------------------------------------------------------------------------------------
 
     def joined(self, owner: Owner) -> None:
         self._controller_joined = self._controller_joined or owner.role == "controller"
 
     async def emulator(self) -> EmulatorProcess:
-        """Return the run's emulator; raises GatewayError where it is gone, SettingsError where there is none."""
+        """Return the gateway's emulator; raises GatewayError where it is gone."""
         try:
-            target = await self.target()
+            return (await self._targets.emulator()).process
         except TargetLost as lost:
             raise GatewayError(str(lost)) from None
-        if not isinstance(target, EmulatorTarget):
-            name = self._run_config.target
-            raise SettingsError(f"this run's target is {name}, where nothing is emulated; use --dg-target=emulator")
-        return target.process
 
     async def stop(self) -> None:
         """Close everything now, and wait for nothing: Ctrl-C."""
@@ -256,8 +246,7 @@ class Gateway:
         return await asyncio.shield(self._finishing)
 
     async def _close_parts(self) -> None:
-        if self._target.done() and not self._target.cancelled() and self._target.exception() is None:
-            await self._target.result().stop()
+        await self._targets.stop()
         if self._ledger is not None:
             await self._ledger_thread.call(self._ledger.close)
         self._ledger_thread.close()

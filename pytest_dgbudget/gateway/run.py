@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -65,6 +66,8 @@ class Run:
         self._clock = metering_loop()
         self._leases = Leases(ledger, ledger_thread, self._clock, events)
         self._admission = Admission(self._leases, ledger_thread, run_config.max_sessions)
+        # What is not dialled where the run is takes no place of the run.
+        self._admission_elsewhere = Admission(self._leases, ledger_thread, math.inf)
         self._over = False
         self._owners_return: asyncio.Future[None] | None = None
         self.id = run_config.run_id
@@ -76,7 +79,7 @@ class Run:
         """Begin an attempt of a test."""
         self._refuse_when_over()
         attempt = await self._ledger_thread.call(
-            self._ledger.begin_attempt, asked.nodeid, asked.worker, asked.budget_ms
+            self._ledger.begin_attempt, asked.nodeid, asked.worker, asked.budget_ms, asked.target
         )
         self._refuse_when_over()
         grant = Grant(attempt, asked)
@@ -162,6 +165,7 @@ class Run:
         why = "the gateway was told to end" if closed_by == "gateway-lost" else "the run is over"
         await self._end(list(self._grants.values()), closed_by, Close(TEST_OVER, why))
         self._admission.stop()
+        self._admission_elsewhere.stop()
 
     def ledger_failed(self) -> None:
         """What can't be recorded must not go on."""
@@ -187,7 +191,7 @@ class Run:
         try:
             dial = await self._leases.dial(lease)
         except LedgerError:
-            self._admission.give_back(lease)
+            self._admission_of(grant).give_back(lease)
             raise
         self.dialled.add(dial)
         terms = SessionTerms(
@@ -218,7 +222,7 @@ class Run:
     async def _admitted(self, grant: Grant, gone: asyncio.Future[None]) -> OpenLease:
         waiter = Waiter(grant)
         try:
-            lease = await self._admission.admit(waiter, gone)
+            lease = await self._admission_of(grant).admit(waiter, gone)
         except BudgetRefused as refused:
             self._note_refusal(grant, refused.overrun)
             raise
@@ -228,10 +232,13 @@ class Run:
         if lease is not None and not gone.done() and not grant.ended.done():
             return lease
         if lease is not None:
-            self._admission.give_back(lease)
+            self._admission_of(grant).give_back(lease)
         elif waiter.had_to_wait and not grant.ended.done():
             grant.waits_given_up_ms.append(waiter.waited_ms)
         raise ClientLeft
+
+    def _admission_of(self, grant: Grant) -> Admission:
+        return self._admission if grant.attempt.target is None else self._admission_elsewhere
 
     def _note_refusal(self, grant: Grant, overrun: Overrun) -> None:
         grant.overruns.append(overrun)
@@ -285,7 +292,7 @@ class Run:
 
     def _session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord) -> None:
         self._leases.session_ended(lease, session, record)
-        self._admission.give_back(lease)
+        self._admission_of(lease.grant).give_back(lease)
 
 
 def _charged_in_full(ms: int) -> str:

@@ -21,7 +21,7 @@ from pytest_dgbudget.gateway.sessions import Cut
 from pytest_dgbudget.gateway.targets.target import Target, TargetLost
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream
-from pytest_dgbudget.model import was_cut
+from pytest_dgbudget.model import OtherTarget, was_cut
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.codes import CONTROL_PATH, CONTROL_UPGRADE
 from pytest_dgbudget.rules.budget import describe
@@ -35,15 +35,15 @@ _NEGOTIATED = {"sec-websocket-extensions", "sec-websocket-protocol"}
 class ClientConnection(asyncio.Protocol):
     """One connection until its request is answered.
 
-    ``run`` returns the run once the ledger is open, and raises what kept it from opening. ``target`` returns where to
-    dial once that is known; raises TargetLost.
+    ``run`` returns the run once the ledger is open, and raises what kept it from opening. ``target`` returns where an
+    attempt is dialled, once that is known; raises TargetLost.
     """
 
     def __init__(
         self,
         services: Sequence[Service],
         run: Callable[[], Awaitable[Run]],
-        target: Callable[[], Awaitable[Target]],
+        target: Callable[[OtherTarget | None], Awaitable[Target]],
         unauthenticated: UnauthenticatedConnections,
         control: Callable[[], ControlConnection],
     ) -> None:
@@ -146,7 +146,7 @@ class ClientConnection(asyncio.Protocol):
             raise _Unauthorized("no such token; a test's comes from voice_agent.endpoint and ends with the test")
         self._unauthenticated.leave(self._transport)
         handshake = _handshake(request)
-        target = await self._target()
+        target = await self._target(grant.attempt.target)
         session = await run.open_session(grant, service, self._gone)
         dialling = target.dial(service, request, credentials.subprotocols, grant)
         upstream = await session.dial(asyncio.ensure_future(dialling))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pytest_dgbudget.model import Attempt, Overrun
+from pytest_dgbudget.model import Attempt, OtherTarget, Overrun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +20,16 @@ class InvocationFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFacts:
-    """``refused`` counts every refusal, ``refused_untolerated`` those that the user didn't ask to skip."""
+    """``refused`` counts every refusal, ``refused_untolerated`` those that the user didn't ask to skip.
+
+    ``target`` is where it was dialled; None: where its run was.
+    """
 
     id: str
     invocation: str
     nodeid: str
     number: int
+    target: OtherTarget | None
     left_ms: int | None
     outcome: str | None
     waited_ms: int
@@ -58,10 +62,12 @@ class LeaseFacts:
 class SessionFacts:
     """One dial; ``usage`` is None while it is open, ``handshake_ms`` None when it never opened.
 
+    ``target`` is where it went; None: where its run did.
     ``tagged``: the vendor accepted the Settings with the run's tag; None when nobody saw whether it did.
     """
 
     id: str
+    target: OtherTarget | None
     opened_at: str
     lease: str
     attempt: str
@@ -91,6 +97,15 @@ class RunFacts:
     leases: tuple[LeaseFacts, ...]
     sessions: tuple[SessionFacts, ...]
     reconciliation: Mapping[str, Any] | None
+
+    def of_own_target(self) -> RunFacts:
+        """Return these without what tests used elsewhere, which counts in no figure of the run."""
+        own = {attempt.id for attempt in self.attempts if attempt.target is None}
+        return replace(
+            self,
+            leases=tuple(lease for lease in self.leases if lease.attempt in own),
+            sessions=tuple(session for session in self.sessions if session.target is None),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,19 @@ from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.facts import KnownAttempt, RunFacts
 from pytest_dgbudget.ledger.reading import LedgerReader
-from pytest_dgbudget.ledger.sums import Sum, Sums
-from pytest_dgbudget.model import Attempt, Invocation, Lease, Outcome, Overrun, ScopeName, UsageRecord, utc_now, was_cut
+from pytest_dgbudget.ledger.sums import ScopeValues, Sum, Sums
+from pytest_dgbudget.model import (
+    Attempt,
+    Invocation,
+    Lease,
+    OtherTarget,
+    Outcome,
+    Overrun,
+    ScopeName,
+    UsageRecord,
+    utc_now,
+    was_cut,
+)
 from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide
 
 
@@ -51,7 +62,9 @@ class Ledger:
             self._sums.forget()
             raise
 
-    def begin_attempt(self, nodeid: str, worker: str, budget_ms: int | None) -> Attempt:
+    def begin_attempt(
+        self, nodeid: str, worker: str, budget_ms: int | None, target: OtherTarget | None = None
+    ) -> Attempt:
         """Number the next attempt of a test and work out what is left of the test's own budget."""
         test = {"invocation": self._invocation.id, "nodeid": nodeid, "worker": worker}
         with self.together():
@@ -60,7 +73,13 @@ class Ledger:
             if budget_ms is not None:
                 left_ms = max(0, _scope("test", budget_ms, self._sums.of(sql.TEST_SUMS, test)).left_ms)
             attempt = Attempt(
-                id=token_hex(8), nodeid=nodeid, worker=worker, number=number, budget_ms=budget_ms, left_ms=left_ms
+                id=token_hex(8),
+                nodeid=nodeid,
+                worker=worker,
+                number=number,
+                target=target,
+                budget_ms=budget_ms,
+                left_ms=left_ms,
             )
             self._db.execute(
                 sql.INSERT_ATTEMPT, {**asdict(attempt), "invocation": self._invocation.id, "at": utc_now()}
@@ -86,7 +105,7 @@ class Ledger:
         """Take a lease, and record that its first session is about to be dialled."""
         with self.together():
             lease = self.lease(attempt)
-            return (lease, self.record_dial(lease)) if isinstance(lease, Lease) else lease
+            return (lease, self.record_dial(lease, attempt.target)) if isinstance(lease, Lease) else lease
 
     def scopes(self, attempt: Attempt) -> list[Scope]:
         """Every budget that applies to an attempt, the narrowest first."""
@@ -94,15 +113,15 @@ class Ledger:
         if attempt.budget_ms is not None:
             of_test = self._sums.of(sql.TEST_SUMS, self._test(attempt))
             scopes.append(_scope("test", attempt.budget_ms, of_test))
-        if self._invocation.budget_ms is not None:
+        if self._invocation.budget_ms is not None and attempt.target is None:
             of_run = self._sums.of(sql.RUN_SUMS, self._run)
             scopes.append(_scope("run", self._invocation.budget_ms, of_run))
         return scopes
 
-    def record_dial(self, lease: Lease) -> str:
-        """Record that a session is about to be dialled; return its id."""
+    def record_dial(self, lease: Lease, target: OtherTarget | None = None) -> str:
+        """Record that a session is about to be dialled, and where if not where its run is; return its id."""
         dial = token_hex(8)
-        self._insert(sql.INSERT_DIAL, {"id": dial, "lease": lease.id, "at": utc_now()})
+        self._insert(sql.INSERT_DIAL, {"id": dial, "lease": lease.id, "at": utc_now(), "target": target})
         return dial
 
     def record_welcome(self, dial: str, request_id: str | None, handshake_ms: int) -> None:
@@ -187,7 +206,12 @@ class Ledger:
             "ends_at": ends_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
         self._db.execute(sql.INSERT_LEASE, row)
-        self._sums.leased(lease, self._run, self._test(attempt))
+        self._sums.leased(lease, *self._counts_in(attempt))
+
+    def _counts_in(self, attempt: Attempt) -> list[ScopeValues]:
+        """Return the scopes in which a lease of an attempt counts: in its run's where it is dialled as its run is."""
+        of_test = self._test(attempt)
+        return [of_test, self._run] if attempt.target is None else [of_test]
 
     def _test(self, attempt: Attempt) -> dict[str, str]:
         return {"invocation": self._invocation.id, "nodeid": attempt.nodeid, "worker": attempt.worker}

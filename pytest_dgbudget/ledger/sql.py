@@ -1,12 +1,13 @@
 """The ledger's tables and statements, shared by every backend.
 
 Rows are only ever inserted; "once" is a UNIQUE. Named parameters are written ``:name``. What a statement selects is
-named as the field of the record that it becomes.
+named as the field of the record that it becomes. The ``target`` of an attempt and of a dial is where it went; NULL:
+where its run did.
 """
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 
 _RECONCILIATION = """CREATE TABLE reconciliation (
     run TEXT NOT NULL REFERENCES run, seq INTEGER NOT NULL, verdict TEXT NOT NULL, at TEXT NOT NULL,
@@ -29,7 +30,7 @@ TABLES = (
     """CREATE TABLE attempt (
         id TEXT PRIMARY KEY, invocation TEXT NOT NULL REFERENCES invocation, nodeid TEXT NOT NULL,
         worker TEXT NOT NULL, number INTEGER NOT NULL, budget_ms BIGINT, left_ms BIGINT, at TEXT NOT NULL,
-        UNIQUE (invocation, nodeid, worker, number))""",
+        target TEXT, UNIQUE (invocation, nodeid, worker, number))""",
     "CREATE TABLE outcome (attempt TEXT NOT NULL REFERENCES attempt, outcome TEXT NOT NULL, seq INTEGER NOT NULL)",
     "CREATE INDEX outcome_of_attempt ON outcome (attempt)",
     "CREATE TABLE wait (attempt TEXT NOT NULL REFERENCES attempt, ms BIGINT NOT NULL)",
@@ -43,7 +44,7 @@ TABLES = (
         scope TEXT NOT NULL, ms BIGINT NOT NULL, taken_at TEXT NOT NULL, ends_at TEXT NOT NULL)""",
     "CREATE INDEX lease_of_run ON lease (run)",
     "CREATE INDEX lease_of_attempt ON lease (attempt)",
-    "CREATE TABLE dial (id TEXT PRIMARY KEY, lease TEXT NOT NULL REFERENCES lease, at TEXT NOT NULL)",
+    "CREATE TABLE dial (id TEXT PRIMARY KEY, lease TEXT NOT NULL REFERENCES lease, at TEXT NOT NULL, target TEXT)",
     "CREATE INDEX dial_of_lease ON dial (lease)",
     "CREATE TABLE welcome (dial TEXT PRIMARY KEY REFERENCES dial, request_id TEXT, handshake_ms BIGINT NOT NULL)",
     """CREATE TABLE usage (
@@ -59,7 +60,10 @@ TABLES = (
 )
 
 # What upgrades a ledger of each earlier version to the next.
-UPGRADES = {1: ("ALTER TABLE usage ADD COLUMN tagged INTEGER", _RECONCILIATION, _STATED)}
+UPGRADES = {
+    1: ("ALTER TABLE usage ADD COLUMN tagged INTEGER", _RECONCILIATION, _STATED),
+    2: ("ALTER TABLE attempt ADD COLUMN target TEXT", "ALTER TABLE dial ADD COLUMN target TEXT"),
+}
 
 _STATED_MS = "(SELECT stated.ms FROM stated WHERE stated.lease = lease.id ORDER BY stated.seq DESC LIMIT 1)"
 
@@ -76,7 +80,7 @@ _SUMS = f"""SELECT COALESCE(SUM(COALESCE({_STATED_MS}, lease_end.ms)), 0) AS set
 # A run may be given more by a later invocation: what cut a session of an earlier one is not its budget.
 _OF_THIS_BUDGET = """lease.scope = 'run' AND :budget_ms <= (
     SELECT invocation.budget_ms FROM invocation WHERE invocation.id = attempt.invocation)"""
-RUN_SUMS = f"{_SUMS.format(counts=_OF_THIS_BUDGET)} WHERE lease.run = :run"
+RUN_SUMS = f"{_SUMS.format(counts=_OF_THIS_BUDGET)} WHERE lease.run = :run AND attempt.target IS NULL"
 TEST_SUMS = f"""{_SUMS.format(counts="lease.scope = 'test'")}
     WHERE attempt.invocation = :invocation AND attempt.nodeid = :nodeid AND attempt.worker = :worker"""
 
@@ -92,14 +96,14 @@ END_INVOCATION = """INSERT INTO invocation_end SELECT :invocation, :exit_status,
 NEXT_ATTEMPT = """SELECT COALESCE(MAX(number), 0) + 1 AS number FROM attempt
     WHERE invocation = :invocation AND nodeid = :nodeid AND worker = :worker"""
 INSERT_ATTEMPT = """INSERT INTO attempt
-    VALUES (:id, :invocation, :nodeid, :worker, :number, :budget_ms, :left_ms, :at)"""
+    VALUES (:id, :invocation, :nodeid, :worker, :number, :budget_ms, :left_ms, :at, :target)"""
 INSERT_OUTCOME = """INSERT INTO outcome
     SELECT :attempt, :outcome, COALESCE(MAX(seq), -1) + 1 FROM outcome WHERE attempt = :attempt"""
 INSERT_WAIT = "INSERT INTO wait VALUES (:attempt, :ms)"
 INSERT_REFUSAL = "INSERT INTO refusal VALUES (:attempt, :scope, :used_ms, :allowed_ms, :tolerated, :at)"
 
 INSERT_LEASE = "INSERT INTO lease VALUES (:id, :run, :attempt, :scope, :ms, :taken_at, :ends_at)"
-INSERT_DIAL = "INSERT INTO dial VALUES (:id, :lease, :at)"
+INSERT_DIAL = "INSERT INTO dial VALUES (:id, :lease, :at, :target)"
 INSERT_WELCOME = "INSERT INTO welcome VALUES (:dial, :request_id, :handshake_ms)"
 INSERT_USAGE = """INSERT INTO usage VALUES (:id, :dial, NULL, :request_id, :closed_at, :ms, :handshake_ms,
     :audio_in_ms, :audio_out_ms, :closed_by, :close_code, :confirmed, :tagged)"""
@@ -124,7 +128,7 @@ INVOCATIONS = """SELECT invocation.id AS id, invocation.budget_ms AS budget_ms, 
     FROM invocation LEFT JOIN invocation_end ON invocation_end.invocation = invocation.id
     WHERE invocation.run = :run ORDER BY invocation.at, invocation.id"""
 ATTEMPTS = """SELECT attempt.id AS id, attempt.invocation AS invocation, attempt.nodeid AS nodeid,
-        attempt.number AS number, attempt.left_ms AS left_ms,
+        attempt.number AS number, attempt.target AS target, attempt.left_ms AS left_ms,
         (SELECT outcome FROM outcome WHERE outcome.attempt = attempt.id ORDER BY seq DESC LIMIT 1) AS outcome,
         (SELECT COALESCE(SUM(ms), 0) FROM wait WHERE wait.attempt = attempt.id) AS waited_ms,
         (SELECT COUNT(*) FROM refusal WHERE refusal.attempt = attempt.id) AS refused,
@@ -134,8 +138,8 @@ ATTEMPTS = """SELECT attempt.id AS id, attempt.invocation AS invocation, attempt
 LEASES = f"""SELECT lease.id AS id, lease.attempt AS attempt, lease.ms AS allowance_ms, lease_end.how AS how,
         lease_end.ms AS ended_ms, {_STATED_MS} AS stated_ms
     FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id WHERE lease.run = :run"""
-_SESSIONS = """SELECT dial.id AS id, dial.at AS opened_at, lease.id AS lease, lease.attempt AS attempt,
-        usage.id AS usage, COALESCE(usage.request_id, welcome.request_id) AS request_id,
+_SESSIONS = """SELECT dial.id AS id, dial.target AS target, dial.at AS opened_at, lease.id AS lease,
+        lease.attempt AS attempt, usage.id AS usage, COALESCE(usage.request_id, welcome.request_id) AS request_id,
         usage.closed_at AS closed_at, usage.ms AS ms,
         COALESCE(usage.handshake_ms, welcome.handshake_ms) AS handshake_ms,
         usage.audio_in_ms AS audio_in_ms, usage.audio_out_ms AS audio_out_ms, usage.closed_by AS closed_by,
@@ -147,7 +151,7 @@ _SESSIONS = """SELECT dial.id AS id, dial.at AS opened_at, lease.id AS lease, le
 SESSIONS = f"{_SESSIONS} WHERE lease.run = :run ORDER BY dial.at, dial.id"
 SESSIONS_OF_ATTEMPT = f"{_SESSIONS} WHERE lease.attempt = :attempt ORDER BY dial.at, dial.id"
 # One attempt, for a gateway that takes over.
-ATTEMPT = "SELECT id, nodeid, worker, number, budget_ms, left_ms FROM attempt WHERE id = :attempt"
+ATTEMPT = "SELECT id, nodeid, worker, number, target, budget_ms, left_ms FROM attempt WHERE id = :attempt"
 LEASE_ENDS = """SELECT lease.id AS lease, lease_end.how AS how, lease_end.ms AS ms, lease.scope AS scope,
         lease.ms AS allowance_ms
     FROM lease JOIN lease_end ON lease_end.lease = lease.id WHERE lease.attempt = :attempt ORDER BY lease.taken_at"""

@@ -34,7 +34,7 @@ class Sums:
         self._read_version = version
         self._version: int | None = None
         self._known: dict[Key, Sum] = {}
-        self._of_lease: dict[str, tuple[Key, Key]] = {}
+        self._of_lease: dict[str, tuple[Key, ...]] = {}
 
     def of(self, statement: str, scope: ScopeValues) -> Sum:
         """Return the sums of a scope; ``statement`` adds them up for the values of ``scope``."""
@@ -44,9 +44,9 @@ class Sums:
             self._known[key] = Sum(**self._rows(statement, scope)[0])
         return self._known[key]
 
-    def leased(self, lease: Lease, run: ScopeValues, test: ScopeValues) -> None:
-        """A lease was taken."""
-        self._of_lease[lease.id] = tuple(run.values()), tuple(test.values())
+    def leased(self, lease: Lease, *scopes: ScopeValues) -> None:
+        """A lease was taken that counts in these scopes."""
+        self._of_lease[lease.id] = tuple(tuple(scope.values()) for scope in scopes)
         for sum_ in self._sums_of(lease):
             sum_.leased_ms += lease.allowance_ms
 

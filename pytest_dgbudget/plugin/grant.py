@@ -12,11 +12,10 @@ import pytest
 
 from pytest_dgbudget.client.voice_agent import VoiceAgent
 from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE
-from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.environment import EnvironmentClaim, variables_set
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.plugin.accounting import accounting_of
-from pytest_dgbudget.plugin.markers import own_budget, own_scenario
+from pytest_dgbudget.plugin.markers import own_budget, own_scenario, own_target
 from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.protocol.operations import BeginAttempt, CheckScenario
 
@@ -32,7 +31,9 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
         raise DgBudgetError("voice_agent needs Linux or macOS: the gateway inherits a socket, which Windows lacks")
     accounting = accounting_of(request.config)
     item: pytest.Item = request.node
-    budget, scenario = own_budget(item, state.run_config), _playable(item, state.run_config)
+    budget, target = own_budget(item, state.run_config), own_target(item, state.run_config)
+    # A scenario is for the emulator alone.
+    scenario = own_scenario(item, state.run_config) if target == "emulator" else None
     run = state.on_demand()
     gateway = run.open().gateway
     if scenario is not None:
@@ -41,6 +42,7 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
         BeginAttempt(
             nodeid=item.nodeid.encode("utf-8", "backslashreplace").decode(),  # a ledger can't hold half a character
             worker=state.worker,
+            target="emulator" if target != state.run_config.target else None,
             budget_ms=budget.budget_ms,
             idle_ms=budget.idle_ms,
             scenario=scenario,
@@ -49,17 +51,12 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
     # pytest has no public way to tear a fixture down, without which the next test would be handed this one's.
     fixture = cast(Any, request)._fixturedef
     accounting.begin(item, attempt, partial(fixture.finish, request))
-    agent = VoiceAgent(gateway, attempt, state.run_config.agent_settings)
+    agent = VoiceAgent(gateway, attempt, target, state.run_config.agent_settings)
     try:
         with _environment(agent, run.environment, keep_key=state.run_config.keep_key):
             yield agent
     finally:
         accounting.end(item)
-
-
-def _playable(item: pytest.Item, run_config: RunConfig) -> str | None:
-    """Return the test's scenario where there is an emulator to play it."""
-    return own_scenario(item, run_config) if run_config.target == "emulator" else None
 
 
 @contextmanager

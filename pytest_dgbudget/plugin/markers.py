@@ -1,4 +1,5 @@
-"""The markers ``dg_budget("30s", idle="10s")`` and ``dg_scenario("orders.toml", name="refund")``, and their errors."""
+"""The markers ``dg_budget("30s", idle="10s")``, ``dg_scenario("orders.toml", name="refund")`` and
+``dg_target("emulator")``, and their errors."""
 
 from __future__ import annotations
 
@@ -9,13 +10,19 @@ from typing import Any
 
 import pytest
 
+from pytest_dgbudget.config import API_KEY_VARIABLE
 from pytest_dgbudget.config.parsing import time_or_off
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.plugin.options import MARKER, SCENARIO_MARKER
+from pytest_dgbudget.model import TargetName
+from pytest_dgbudget.plugin.options import MARKER, SCENARIO_MARKER, TARGET_MARKER
 from pytest_dgbudget.plugin.state import STATE
 
 _NOT_GIVEN = object()
+_NEEDS_LIVE = (
+    f'{TARGET_MARKER}("live"): this run\'s target is the emulator; for a live run, set {API_KEY_VARIABLE} and add '
+    "--dg-budget=TIME"
+)
 _ACCEPTED = f'accepted: {MARKER}("30s"), idle="10s", or "off"'
 
 
@@ -84,6 +91,21 @@ def own_scenario(item: pytest.Item, run_config: RunConfig) -> str | None:
     return path if options.name is None else f"{path}::{options.name}"
 
 
+def own_target(item: pytest.Item, run_config: RunConfig) -> TargetName:
+    """Return where a test's sessions are dialled; raises SettingsError for a bad marker."""
+    marker = item.get_closest_marker(TARGET_MARKER)
+    return "emulator" if marker is not None and _named_target(marker) == "emulator" else run_config.target
+
+
+def _named_target(marker: pytest.Mark) -> TargetName:
+    if marker.kwargs or marker.args not in [("emulator",), ("live",)]:
+        raise SettingsError(
+            f'{_shown(marker)} is not understood; accepted: {TARGET_MARKER}("emulator") or {TARGET_MARKER}("live")'
+        )
+    named: TargetName = marker.args[0]
+    return named
+
+
 def _times(marker: pytest.Mark) -> dict[str, int | None]:
     try:
         given = BudgetOptions(*marker.args, **marker.kwargs).given()
@@ -124,9 +146,15 @@ def _shown(marker: pytest.Mark) -> str:
 
 
 def check_markers(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Fail each test that has a bad marker: in its setup, or as a collection error under --collect-only."""
+    """Skip tests that are for live runs only, and fail each that has a bad marker.
+
+    That is in its setup, or as a collection error under --collect-only.
+    """
     state = config.stash[STATE]
     bad = {item.nodeid: reason for item in items if (reason := _what_is_bad(item, state.run_config)) is not None}
+    for item in items:
+        if item.nodeid not in bad and _is_for_other_runs(item, state.run_config):
+            item.add_marker(pytest.mark.skip(reason=_NEEDS_LIVE))
     if not bad:
         return
     if config.getoption("collectonly", False):
@@ -141,9 +169,15 @@ def _what_is_bad(item: pytest.Item, run_config: RunConfig) -> str | None:
     try:
         own_budget(item, run_config)
         own_scenario(item, run_config)
+        own_target(item, run_config)
     except SettingsError as error:
         return f"{item.nodeid}: {error}"
     return None
+
+
+def _is_for_other_runs(item: pytest.Item, run_config: RunConfig) -> bool:
+    marker = item.get_closest_marker(TARGET_MARKER)
+    return marker is not None and _named_target(marker) == "live" and not run_config.is_live
 
 
 class _BadMarkers:

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 FIXTURE = "voice_agent"
 MARKER = "dg_budget"
 SCENARIO_MARKER = "dg_scenario"
+TARGET_MARKER = "dg_target"
 
-MARKERS = (MARKER, SCENARIO_MARKER)
+MARKERS = (MARKER, SCENARIO_MARKER, TARGET_MARKER)
 
 MARKER_HELP = (
     f'{MARKER}(time, idle=TIME): connection time that the test\'s voice_agent sessions may use, such as "30s", or '
     '"off"; idle closes a session in which nothing but keep-alives has moved for this long. The nearest marker wins.',
     f"{SCENARIO_MARKER}(file, name=NAME): what the emulator's agent does in this test: a scenario from this TOML file, "
     "the first one by default; without a file, one from the file of --dg-scenario. The nearest marker wins.",
+    f'{TARGET_MARKER}(target): "emulator": this test speaks to the emulator in live runs, too; "live": it is skipped '
+    "unless the run is live. The nearest marker wins.",
 )
 
 # From 9.2 on, a key may hold TOML's own numbers and booleans; before that, pytest turns them into strings.

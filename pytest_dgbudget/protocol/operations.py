@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_args
 
-from pytest_dgbudget.model import Outcome, Overrun, Usage
+from pytest_dgbudget.model import OtherTarget, Outcome, Overrun, Usage
 from pytest_dgbudget.rules.attempts import AttemptFigures
 
 A = TypeVar("A")
@@ -49,11 +49,13 @@ class GrantedAttempt:
 class BeginAttempt(Operation[GrantedAttempt]):
     """Begin an attempt of a test. ``worker`` is its worker's id where every worker runs every test, else empty.
 
-    ``scenario`` is what the emulator plays to it: FILE or FILE::NAME.
+    ``target`` is where it is dialled; None: where its run is. ``scenario`` is what the emulator plays to it: FILE or
+    FILE::NAME.
     """
 
     nodeid: str
     worker: str
+    target: OtherTarget | None
     budget_ms: int | None
     idle_ms: int | None
     scenario: str | None

@@ -31,7 +31,7 @@ class ReconciliationTask:
     @property
     def started_at(self) -> datetime:
         """When the first session was dialled."""
-        return min(_instant(session.opened_at) for session in self.facts.sessions)
+        return min(_instant(session.opened_at) for session in self.facts.of_own_target().sessions)
 
     def sessions(self) -> list[OwnSession]:
         """Return the sessions that can be compared; a dial that is known never to have opened is none."""
@@ -50,7 +50,7 @@ class ReconciliationTask:
                 ended_at_ms=None if session.closed_at is None else _epoch_ms(session.closed_at),
                 tagged=session.tagged != 0,
             )
-            for session in self.facts.sessions
+            for session in self.facts.of_own_target().sessions
             if session.handshake_ms is not None or session.ms is None
         ]
 
@@ -68,10 +68,10 @@ def not_asked(task: ReconciliationTask, verdict: Verdict, *reasons: str) -> Reco
 
 def stated_leases(facts: RunFacts, stated_ms: Mapping[str, int]) -> dict[str, int]:
     """Return the milliseconds of each orphaned lease whose sessions were each seen here or are in the statement."""
-    leases = {}
-    for lease in facts.leases:
+    leases, own = {}, facts.of_own_target()
+    for lease in own.leases:
         if lease.how == "orphaned":
-            of_lease = (session for session in facts.sessions if session.lease == lease.id)
+            of_lease = (session for session in own.sessions if session.lease == lease.id)
             ms = known_sum(stated_ms.get(session.id, session.ms) for session in of_lease)
             if ms is not None:
                 leases[lease.id] = ms

@@ -57,6 +57,7 @@ class AttemptEntry(TypedDict):
 
     nodeid: str
     attempt: int
+    target: str
     outcome: str | None
     budget_seconds: float | None
     used_seconds: float | None
@@ -76,6 +77,8 @@ class SessionFigures(TypedDict):
     request_id: str | None
     nodeid: str
     attempt: int
+    target: str
+    billed: bool
     opened_at: str
     closed_at: str | None
     seconds: float | None
@@ -158,12 +161,12 @@ def usage_document(facts: RunFacts, notices: Sequence[str] = ()) -> UsageDocumen
     attempts = {attempt.id: attempt for attempt in facts.attempts}
     sessions_of = _grouped(facts.sessions)
     leases_of = _grouped(facts.leases)
-    tests = [_test(a, sessions_of.get(a.id, []), leases_of.get(a.id, [])) for a in facts.attempts]
+    tests = [_test(a, sessions_of.get(a.id, []), leases_of.get(a.id, []), facts.target) for a in facts.attempts]
     return {
         "schema": SCHEMA,
         "run": _run(facts, tests),
         "tests": tests,
-        "sessions": [_session(session, attempts[session.attempt]) for session in facts.sessions],
+        "sessions": [_session(session, attempts[session.attempt], facts) for session in facts.sessions],
         "reconciliation": cast(ReconciliationFigures, facts.reconciliation) or NOT_RECONCILED,
         "notices": list(notices),
     }
@@ -225,6 +228,7 @@ def _grouped(records: Iterable[Any]) -> dict[str, list[Any]]:
 
 
 def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
+    own = facts.of_own_target()
     last = facts.invocations[-1]
     ends = [invocation.finished_at for invocation in facts.invocations]
     exits = [invocation.exit_status for invocation in facts.invocations]
@@ -235,13 +239,13 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "target": facts.target,
         "billed": facts.billed,
         "budget_seconds": seconds_or_none(last.budget_ms),
-        "used_seconds": seconds(sum(lease.charged_ms for lease in facts.leases)),
-        "sessions": sum(test["sessions"] for test in tests),
+        "used_seconds": seconds(sum(lease.charged_ms for lease in own.leases)),
+        "sessions": sum(t["sessions"] for t, a in zip(tests, facts.attempts, strict=True) if a.target is None),
         "cost_usd": None,
         "cost_budget_usd": None,
         "prices_as_of": None,
-        "at_risk_seconds": seconds(_at_risk_ms(facts)),
-        "overshoot_seconds": seconds(sum(max(0, lease.charged_ms - lease.allowance_ms) for lease in facts.leases)),
+        "at_risk_seconds": seconds(_at_risk_ms(own)),
+        "overshoot_seconds": seconds(sum(max(0, lease.charged_ms - lease.allowance_ms) for lease in own.leases)),
         "verdict": _run_verdict(tests, exits, exceeded=_is_exceeded(facts)),
         "failing": _is_exceeded(facts)
         or any(_fails(test, attempt) for test, attempt in zip(tests, facts.attempts, strict=True)),
@@ -252,7 +256,7 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
 def _is_exceeded(facts: RunFacts) -> bool:
     """Return whether more was charged than any invocation's budget allowed the run."""
     budgets = [each.budget_ms for each in facts.invocations if each.budget_ms is not None]
-    charged_ms = sum(lease.charged_ms for lease in facts.leases)
+    charged_ms = sum(lease.charged_ms for lease in facts.of_own_target().leases)
     return len(budgets) == len(facts.invocations) and charged_ms > max(budgets)
 
 
@@ -269,7 +273,9 @@ def _fails(test: AttemptEntry, attempt: AttemptFacts) -> bool:
     return test["verdict"] == "overrun" and not tolerated and attempt.outcome not in {"xfailed", "rerun"}
 
 
-def _test(attempt: AttemptFacts, sessions: list[SessionFacts], leases: list[LeaseFacts]) -> AttemptEntry:
+def _test(
+    attempt: AttemptFacts, sessions: list[SessionFacts], leases: list[LeaseFacts], run_target: str
+) -> AttemptEntry:
     figures = attempt_figures(
         number=attempt.number,
         budget_ms=attempt.left_ms,
@@ -282,6 +288,7 @@ def _test(attempt: AttemptFacts, sessions: list[SessionFacts], leases: list[Leas
     return {
         "nodeid": attempt.nodeid,
         "attempt": figures["attempt"],
+        "target": attempt.target or run_target,
         "outcome": attempt.outcome,
         "budget_seconds": figures["budget_seconds"],
         "used_seconds": figures["used_seconds"],
@@ -295,12 +302,14 @@ def _test(attempt: AttemptFacts, sessions: list[SessionFacts], leases: list[Leas
     }
 
 
-def _session(session: SessionFacts, attempt: AttemptFacts) -> SessionFigures:
+def _session(session: SessionFacts, attempt: AttemptFacts, facts: RunFacts) -> SessionFigures:
     return {
         "id": session.id,
         "request_id": session.request_id,
         "nodeid": attempt.nodeid,
         "attempt": attempt.number,
+        "target": session.target or facts.target,
+        "billed": facts.billed and session.target is None,
         "opened_at": session.opened_at,
         "closed_at": session.closed_at,
         "seconds": seconds_or_none(session.ms),

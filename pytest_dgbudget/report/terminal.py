@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from io import StringIO
 from posixpath import commonpath
 
-from pytest_dgbudget.report.document import AttemptEntry, UsageDocument
+from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocument
 
 _BAR_CELLS = 20
 _HEADINGS = ("used", "budget", "waited", "sessions", "verdict")
@@ -27,11 +27,12 @@ def table_of_tests(document: UsageDocument, *, width: int, color: bool) -> str:
     width = max(width, 60)
     columns = zip(_HEADINGS, *figures, strict=True)
     room = width - sum(max(map(len, column)) + _GAP for column in columns)
+    names = _shortened([_name(test, document["run"]) for test in tests], room - _GAP)
     table = Table(expand=True, box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
     table.add_column("test", overflow="fold", ratio=1)
     for heading in _HEADINGS:
         table.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
-    for test, name, row in zip(tests, _shortened([_name(test) for test in tests], room - _GAP), figures, strict=True):
+    for test, name, row in zip(tests, names, figures, strict=True):
         style = "red" if _fails(test) else ""
         table.add_row(*(Text(cell, style=style) for cell in (name, *row)))
     output = StringIO()
@@ -42,8 +43,10 @@ def table_of_tests(document: UsageDocument, *, width: int, color: bool) -> str:
     return output.getvalue()
 
 
-def _name(test: AttemptEntry) -> str:
-    return test["nodeid"] if test["attempt"] == 1 else f"{test['nodeid']} (attempt {test['attempt']})"
+def _name(test: AttemptEntry, run: RunFigures) -> str:
+    notes = [f"attempt {test['attempt']}"] if test["attempt"] > 1 else []
+    notes += [test["target"]] if test["target"] != run["target"] else []
+    return f"{test['nodeid']} ({', '.join(notes)})" if notes else test["nodeid"]
 
 
 def _shortened(names: Sequence[str], room: int) -> list[str]:

@@ -9,13 +9,19 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from pytest_dgbudget.errors import GatewayError, SettingsError
+from pytest_dgbudget.gateway.targets import Targets
 from pytest_dgbudget.gateway.targets.emulator import EmulatorLost, EmulatorProcess, start_emulator
+from pytest_dgbudget.gateway.targets.live import LiveTarget
+from pytest_dgbudget.gateway.targets.target import TargetLost
+from tests.support.gateway import run_config_for
 from tests.support.processes import children_of, is_running
+from tests.support.vendor import KEY
 
 pytestmark = pytest.mark.asyncio
 
@@ -50,6 +56,21 @@ async def test_an_emulator_that_was_killed_is_missed() -> None:
                 await asyncio.sleep(0.01)
         with pytest.raises(GatewayError, match="the emulator can't be asked"):
             await emulator.ask("GET", "/grants/a1/journal")
+
+
+async def test_a_live_run_starts_an_emulator_for_the_first_test_that_asks_for_one(tmp_path: Path) -> None:
+    before = set(children_of(os.getpid()))
+    targets = Targets(run_config_for("ws://127.0.0.1:1/", tmp_path), KEY)
+    targets.start()
+    assert isinstance(await targets.find(), LiveTarget)
+    assert set(children_of(os.getpid())) == before
+    found, again = await asyncio.gather(targets.find("emulator"), targets.emulator())
+    assert found is again
+    (pid,) = set(children_of(os.getpid())) - before
+    await targets.stop()
+    assert not is_running(pid)
+    with pytest.raises(TargetLost):
+        await targets.find("emulator")
 
 
 def vars_of(emulator: EmulatorProcess) -> dict[str, str]:

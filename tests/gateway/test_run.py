@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ from pytest_dgbudget.gateway.clock import MeteringLoop
 from pytest_dgbudget.gateway.events import Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.run import Owner, Run
+from pytest_dgbudget.gateway.services import SERVICES
 from tests.support.gateway import asked, run_config_for
 from tests.support.ledger import open_ledger
 
@@ -46,6 +48,23 @@ def test_a_test_that_has_ended_is_forgotten(tmp_path: Path) -> None:
         assert grant() is None
 
     in_run(tmp_path, one_test)
+
+
+def test_a_test_that_is_not_dialled_where_the_run_is_waits_for_no_place(tmp_path: Path) -> None:
+    async def two_tests(run: Run) -> None:
+        owner, nobody_left = Owner(role="controller", grants=set()), asyncio.get_running_loop().create_future()
+        config = run_config_for("ws://127.0.0.1:1/", tmp_path)
+        (service, *_) = SERVICES
+        for _ in range(config.max_sessions):
+            own = await run.find((await run.grant(owner, asked(f"t{_}", budget_ms=500))).token)
+            assert own is not None
+            await run.open_session(own, service, nobody_left)
+        elsewhere = await run.find((await run.grant(owner, asked("e", target="emulator", budget_ms=1000))).token)
+        assert elsewhere is not None
+        session = await asyncio.wait_for(run.open_session(elsewhere, service, nobody_left), 30)
+        assert session in elsewhere.open_sessions
+
+    in_run(tmp_path, two_tests)
 
 
 def test_the_verdict_of_a_test_that_has_ended_is_still_known(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pytest_dgbudget.gateway.server import ClientConnection
 from pytest_dgbudget.gateway.services import SERVICES
 from pytest_dgbudget.gateway.targets.target import Target
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
+from pytest_dgbudget.model import OtherTarget
 
 pytestmark = pytest.mark.asyncio
 
@@ -76,7 +77,7 @@ async def serving(failure: Exception | None = None) -> AsyncIterator[Server]:
             raise failure
         return cast(Run, NoTokens())
 
-    async def target() -> Target:
+    async def target(_: OtherTarget | None) -> Target:
         raise AssertionError("nothing may be dialled")
 
     def connection() -> ClientConnection:

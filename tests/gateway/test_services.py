@@ -25,6 +25,7 @@ from pytest_dgbudget.gateway.services.service import Credentials, Listener
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.gateway.targets.target import Target
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
+from pytest_dgbudget.model import OtherTarget
 from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
 from tests.support.gateway import asked, run_config_for
 from tests.support.ledger import open_ledger, rows_of
@@ -135,7 +136,7 @@ async def served(folder: Path, target: Target) -> AsyncIterator[Served]:
     async def opened() -> Run:
         return run
 
-    async def found() -> Target:
+    async def found(_: OtherTarget | None) -> Target:
         return target
 
     def no_control() -> NoReturn:

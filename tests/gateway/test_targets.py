@@ -27,7 +27,7 @@ from tests.support.gateway import asked
 pytestmark = pytest.mark.asyncio
 
 KEY = "the-real-key"
-ATTEMPT = Attempt(id="a1", nodeid="test_it.py::test_it", worker="", number=1, budget_ms=None, left_ms=None)
+ATTEMPT = Attempt(id="a1", nodeid="test_it.py::test_it", worker="", number=1, target=None, budget_ms=None, left_ms=None)
 AGENT = DeepgramAgent()
 
 

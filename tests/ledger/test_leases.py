@@ -6,7 +6,7 @@ import pytest
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import Lease, Overrun
+from pytest_dgbudget.model import Lease, OtherTarget, Overrun
 from pytest_dgbudget.rules.budget import LONGEST_SESSION_MS, Refused, Wait
 from tests.support.ledger import leased, sums, usage
 
@@ -33,6 +33,31 @@ def test_the_run_sums_every_test_and_a_test_only_its_own(ledger: Ledger) -> None
     leased(ledger, second)
     assert sums(ledger, first) == {"test": (4000, 0), "run": (4000, 20_000)}
     assert sums(ledger, second) == {"test": (0, 20_000), "run": (4000, 20_000)}
+
+
+def test_what_is_dialled_elsewhere_counts_in_its_tests_budget_and_not_in_its_runs(open_again: OpenLedger) -> None:
+    ledger = open_again()
+    elsewhere, own = ledger.begin_attempt("a", "", 90_000, "emulator"), ledger.begin_attempt("b", "", 10_000)
+    assert sums(ledger, own)["run"] == (0, 0)
+    lease = leased(ledger, elsewhere)
+    assert (lease.allowance_ms, lease.scope) == (90_000, "test")
+    assert (sums(ledger, elsewhere), sums(ledger, own)["run"]) == ({"test": (0, 90_000)}, (0, 0))
+    ledger.settle(lease, 80_000)
+    for known in (ledger, open_again(id="later")):  # as it adds up while it writes, and as the file has it
+        assert sums(known, own)["run"] == (0, 0)
+    assert leased(ledger, ledger.begin_attempt("a", "", 90_000, "emulator")).allowance_ms == 10_000
+
+
+def test_an_attempt_and_its_dials_are_read_with_their_target(ledger: Ledger) -> None:
+    targets: tuple[OtherTarget | None, ...] = (None, "emulator")
+    for target in targets:
+        attempt = ledger.begin_attempt(f"t{target}", "", 10_000, target)
+        answer = ledger.lease_to_dial(attempt)
+        assert isinstance(answer, tuple)
+        ledger.record_dial(answer[0], target)
+        known = ledger.known_attempt(attempt.id)
+        assert known is not None
+        assert (known.attempt, [session.target for session in known.sessions]) == (attempt, [target, target])
 
 
 def test_reruns_share_the_tests_budget(ledger: Ledger) -> None:

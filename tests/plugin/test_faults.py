@@ -11,7 +11,6 @@ import pytest
 from pytest_dgbudget.emulator.faults.kinds import KINDS
 from tests.support.project import PROJECTS, Project
 from tests.support.rules_project import RulesProject, made_once, rules_in
-from tests.support.vendor import Vendor
 
 RULES = "faults/test_rules.py"
 
@@ -124,12 +123,3 @@ def test_a_scenario_has_faults_for_each_of_its_sessions(project: Project) -> Non
     project.use("faults/test_scenario.py")
     ended = project.run()
     assert ended.status == 0, ended.output
-
-
-def test_a_live_target_has_no_faults(project: Project) -> None:
-    project.write("test_it.py", "def test_it(voice_agent):\n    voice_agent.emulator.fault('drop')\n")
-    with Vendor() as vendor:
-        ended = project.run("--dg-target=live", "--dg-budget=10s", env=vendor.environ)
-    assert ended.status == 1
-    assert "this run's target is live, where nothing is emulated; use --dg-target=emulator" in ended.output
-    assert vendor.connections == []

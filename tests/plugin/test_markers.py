@@ -61,6 +61,14 @@ def test_a_time_beyond_all_floats_is_a_bad_marker_like_others(project: Project) 
     assert "1 passed, 1 error" in result.output
 
 
+@pytest.mark.parametrize("marker", ["()", "('replay')", "('emulator', 'live')", "(target='live')", "(['live'])"])
+def test_a_target_is_the_emulator_or_live_or_a_bad_marker(pytester: pytest.Pytester, marker: str) -> None:
+    pytester.makepyfile(f"import pytest\n@pytest.mark.dg_target{marker}\ndef test_bad(): pass\n")
+    result = pytester.runpytest_inprocess("--dg-reconcile=off")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(['*is not understood; accepted: dg_target("emulator") or dg_target("live")'])
+
+
 def test_the_nearest_marker_wins_and_time_and_idle_are_merged(project: Project) -> None:
     project.use("options/test_nearest.py")
     result = project.run("--dg-budget=5m", "--dg-test-budget=5s")

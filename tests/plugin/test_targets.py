@@ -156,6 +156,48 @@ def test_live_by_name_takes_any_key(project: Project, vendor: Vendor) -> None:
     assert vendor.wait_closed(1)[0].headers["authorization"].endswith("self-hosted")
 
 
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
+def test_a_test_of_a_live_run_may_speak_to_the_emulator_and_counts_in_no_figure_of_the_run(
+    project: Project, vendor: Vendor, workers: str
+) -> None:
+    project.use("targets/test_mixed.py")
+    env = {**vendor.environ, "EXPECTED": "live"}
+    result = project.run(workers, "--dg-budget=60s", "--dg-max-sessions=1", "--dg-reconcile=off", env=env)
+    assert result.status == 0, result.output
+    usage = result.usage
+    assert {test["nodeid"].partition("::")[2]: (test["target"], test["sessions"]) for test in usage["tests"]} == {
+        "test_of_the_run": ("live", 1),
+        "test_emulated": ("emulator", 2),
+        "test_live": ("live", 0),
+        "TestNearest::test_emulated_too": ("emulator", 0),
+    }
+    billed = {session["nodeid"].partition("::")[2]: session["billed"] for session in usage["sessions"]}
+    assert billed == {"test_of_the_run": True, "test_emulated": False}
+    own = next(test["used_seconds"] for test in usage["tests"] if test["nodeid"].endswith("test_of_the_run"))
+    assert (usage["run"]["sessions"], usage["run"]["used_seconds"]) == (1, own)
+    assert len(vendor.wait_closed(1)) == 1
+    assert "test_emulated (emulator)" in result.output
+
+
+def test_a_test_for_live_runs_is_skipped_in_others(project: Project) -> None:
+    project.use("targets/test_mixed.py")
+    result = project.run("-rs", env={"EXPECTED": "emulator"})
+    assert result.status == 0, result.output
+    assert result.outcomes().keys() == {"test_of_the_run", "test_emulated", "test_emulated_too"}
+    assert 'dg_target("live"): this run\'s target is the emulator' in result.output
+    assert result.usage["run"]["sessions"] == 3
+
+
+@pytest.mark.slow
+def test_an_emulated_test_of_a_live_run_is_cut_by_its_own_budget(project: Project, vendor: Vendor) -> None:
+    project.use("targets/test_cut.py")
+    result = project.run("--dg-budget=60s", "--dg-reconcile=off", env=vendor.environ)
+    assert result.status == 1, result.output
+    assert "test budget of 1s used up" in result.output
+    run = result.usage["run"]
+    assert (run["verdict"], run["failing"], run["used_seconds"], vendor.connections) == ("overrun", True, 0, [])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_a_live_run_can_be_rehearsed_with_an_emulator_of_ones_own(project: Project, workers: str) -> None:

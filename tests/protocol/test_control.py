@@ -47,7 +47,7 @@ SECRET = "the control secret"
 OWNER = Peer(role="worker", pid=7, started="a")
 GATEWAY = Peer(role="gateway", pid=8, started=None)
 LINE = 100_000
-BEGIN = BeginAttempt(nodeid="t", worker="gw0", budget_ms=1, idle_ms=None, scenario="s.toml::x")
+BEGIN = BeginAttempt(nodeid="t", worker="gw0", target=None, budget_ms=1, idle_ms=None, scenario="s.toml::x")
 VERDICT = Verdict(
     overruns=(Overrun(kind="cut", scope="run", used_ms=2, allowed_ms=1),),
     waits_given_up_ms=(3, 4),

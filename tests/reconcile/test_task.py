@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.ledger.facts import SessionFacts
-from pytest_dgbudget.reconcile.task import stated_leases
+from pytest_dgbudget.reconcile.task import ReconciliationTask, stated_leases
+from pytest_dgbudget.rules.reconciliation import Tolerance
 from tests.support import facts
-from tests.support.facts import lease, session
+from tests.support.facts import attempt, lease, session
 
 
 def test_an_orphaned_lease_comes_to_what_was_seen_and_what_is_stated() -> None:
@@ -27,6 +28,21 @@ def test_a_lease_that_was_settled_or_is_open_costs_what_we_saw_whatever_is_state
     for how in ("settled", None):
         run = facts.run(leases=(lease(how=how),), sessions=(session(id="a", ms=2000),))
         assert stated_leases(run, {"a": 700}) == {}
+
+
+def test_what_was_emulated_in_a_live_run_is_not_looked_up() -> None:
+    run = facts.run(
+        attempts=(attempt(), attempt(id="b", target="emulator")),
+        leases=(lease(), lease(id="m", attempt="b", how="orphaned")),
+        sessions=(
+            session(id="early", lease="m", attempt="b", target="emulator", opened_at="2026-11-01T10:00:00.000Z"),
+            session(id="own"),
+        ),
+    )
+    task = ReconciliationTask(facts=run, tolerance=Tolerance(ms=0, share=0), grace_ms=0)
+    assert [each.id for each in task.sessions()] == ["own"]
+    assert task.started_at.isoformat() == "2026-11-02T10:00:00+00:00"
+    assert stated_leases(run, {"early": 1}) == {}
 
 
 class Counted(tuple[SessionFacts, ...]):

@@ -62,6 +62,13 @@ def test_the_dearest_test_comes_first() -> None:
     assert [line.split()[0] for line in table(attempts=attempts, leases=leases)[1:]] == ["dear", "cheap"]
 
 
+def test_a_test_whose_target_is_not_the_runs_is_labelled() -> None:
+    attempts = (attempt(nodeid="own"), attempt(id="b", nodeid="other", number=2, target="emulator"))
+    shown = "\n".join(table(attempts=attempts, leases=(), sessions=()))
+    assert "other (attempt 2, emulator) " in shown
+    assert "own  " in shown
+
+
 def test_names_lose_the_folders_that_they_share_before_they_are_cut() -> None:
     names = [f"tests/voice/deep/down/test_{n}.py::test_of_the_agent_{n}" for n in ("one", "two")]
     lines = table(80, attempts=tuple(attempt(id=n, nodeid=n) for n in names), leases=(), sessions=())

@@ -60,12 +60,17 @@ def test_the_schema_is_one() -> None:
 def test_any_run_makes_a_document_that_keeps_to_the_schema_and_adds_up(facts: RunFacts) -> None:
     made = json.loads(json.dumps(usage_document(facts), allow_nan=False))
     VALIDATOR.validate(made)
-    assert made["run"]["used_seconds"] == pytest.approx(sum(test["used_seconds"] for test in made["tests"]))
-    assert made["run"]["sessions"] == sum(s.handshake_ms is not None for s in facts.sessions)
+    elsewhere = {attempt.id for attempt in facts.attempts if attempt.target is not None}
+    own = [test for test, attempt in zip(made["tests"], facts.attempts, strict=True) if attempt.id not in elsewhere]
+    assert made["run"]["used_seconds"] == pytest.approx(sum(test["used_seconds"] for test in own))
+    assert made["run"]["sessions"] == sum(
+        session.handshake_ms is not None and session.attempt not in elsewhere for session in facts.sessions
+    )
     assert made["run"]["at_risk_seconds"] <= made["run"]["used_seconds"]
     budgets = [invocation.budget_ms for invocation in facts.invocations]
     most_ms = None if None in budgets else max(ms for ms in budgets if ms is not None)
-    exceeded = most_ms is not None and sum(lease.charged_ms for lease in facts.leases) > most_ms
+    charged_ms = sum(lease.charged_ms for lease in facts.leases if lease.attempt not in elsewhere)
+    exceeded = most_ms is not None and charged_ms > most_ms
     overrun = exceeded or any(test["verdict"] == "overrun" for test in made["tests"])
     assert (made["run"]["verdict"] == "overrun") == overrun
     assert overrun or not made["run"]["failing"]
@@ -115,6 +120,24 @@ def test_each_attempt_has_its_own_figures() -> None:
     ]
     assert [s["attempt"] for s in made["sessions"]] == [1, 2]
     assert made["run"]["used_seconds"] == 3.5
+
+
+ELSEWHERE: dict[str, Any] = {
+    "attempts": (attempt(), attempt(id="b", target="emulator", left_ms=None)),
+    "leases": (lease(), lease(id="m", attempt="b", allowance_ms=7_200_000, ended_ms=7_300_000)),
+    "sessions": (session(), session(id="t", lease="m", attempt="b", target="emulator", ms=7_300_000)),
+}
+
+
+def test_i11_what_was_emulated_in_a_live_run_is_labelled_and_counts_in_no_figure_of_the_run() -> None:
+    made = document(**ELSEWHERE)
+    assert [(t["target"], t["used_seconds"]) for t in made["tests"]] == [("live", 3.0), ("emulator", 7300.0)]
+    assert [(s["target"], s["billed"]) for s in made["sessions"]] == [("live", True), ("emulator", False)]
+    figures = made["run"]
+    assert (figures["used_seconds"], figures["sessions"]) == (3.0, 1)
+    assert (figures["at_risk_seconds"], figures["overshoot_seconds"], figures["verdict"]) == (0, 0, "within")
+    lost = {**ELSEWHERE, "leases": (lease(), lease(id="m", attempt="b", how="orphaned", ended_ms=9000))}
+    assert run_of(**lost)["at_risk_seconds"] == 0
 
 
 def test_shards_began_with_the_first_and_end_with_the_last() -> None:

@@ -30,6 +30,7 @@ def attempt(**fields: Any) -> AttemptFacts:
         "invocation": "i",
         "nodeid": "test_x.py::test",
         "number": 1,
+        "target": None,
         "left_ms": 10_000,
         "outcome": "passed",
         "waited_ms": 0,
@@ -54,6 +55,7 @@ def lease(**fields: Any) -> LeaseFacts:
 def session(**fields: Any) -> SessionFacts:
     known: dict[str, Any] = {
         "id": "s",
+        "target": None,
         "opened_at": AT,
         "lease": "l",
         "attempt": "a",
@@ -110,9 +112,11 @@ def runs(draw: st.DrawFn) -> RunFacts:
     attempts, leases, sessions = [], [], []
     for number in range(draw(st.integers(0, 3))):
         refused = draw(st.integers(0, 2))
+        target = draw(st.sampled_from([None, None, "emulator"]))
         attempts.append(
             attempt(
                 id=f"a{number}",
+                target=target,
                 nodeid=draw(st.text(max_size=9)),
                 number=draw(st.integers(1, 3)),
                 left_ms=draw(MAYBE_MS),
@@ -126,11 +130,13 @@ def runs(draw: st.DrawFn) -> RunFacts:
             how = draw(st.sampled_from([None, "settled", "orphaned"]))
             ends = {"how": how, "ended_ms": None if how is None else draw(TIMES_MS)}
             ends["stated_ms"] = draw(MAYBE_MS) if how == "orphaned" else None
-            of = {"attempt": f"a{number}"}
+            of: dict[str, Any] = {"attempt": f"a{number}"}
             leases.append(lease(id=f"l{number}{held}", **of, allowance_ms=draw(TIMES_MS), **ends))
             for opened in range(draw(st.integers(0, 2))):
                 ends = draw(ENDS)
-                sessions.append(session(id=f"s{number}{held}{opened}", lease=f"l{number}{held}", **of, **ends))
+                sessions.append(
+                    session(id=f"s{number}{held}{opened}", lease=f"l{number}{held}", target=target, **of, **ends)
+                )
     return run(
         billed=draw(st.booleans()),
         target=draw(st.sampled_from(["live", "emulator"])),

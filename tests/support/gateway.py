@@ -19,6 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 from pytest_dgbudget.config.resolve import RunConfig, resolve
 from pytest_dgbudget.control.run import RunHandle, start_gateway_of
 from pytest_dgbudget.control.supervisor import Supervisor, listen
+from pytest_dgbudget.model import OtherTarget
 from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.operations import BeginAttempt, GrantedAttempt
 from tests.support.processes import children_of, is_running
@@ -32,10 +33,14 @@ MINUTE_MS = 60_000
 
 
 def asked(
-    nodeid: str = "test_it.py::test_it", *, budget_ms: int | None = None, scenario: str | None = None
+    nodeid: str = "test_it.py::test_it",
+    *,
+    target: OtherTarget | None = None,
+    budget_ms: int | None = None,
+    scenario: str | None = None,
 ) -> BeginAttempt:
     """What an owner asks for a test."""
-    return BeginAttempt(nodeid=nodeid, worker="", budget_ms=budget_ms, idle_ms=None, scenario=scenario)
+    return BeginAttempt(nodeid=nodeid, worker="", target=target, budget_ms=budget_ms, idle_ms=None, scenario=scenario)
 
 
 @dataclass(frozen=True)

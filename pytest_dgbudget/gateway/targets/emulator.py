@@ -92,9 +92,6 @@ class EmulatorTarget:
         self.access = ApiAccess(api_url=process.api_url, project=process.project_id, key=process.api_key)
         self._addresses = Addresses({DeepgramAgent.name: process.agent_url}, process.api_key)
 
-    def check(self) -> None:
-        self.process.check()
-
     async def dial(self, service: Service, request: Request, subprotocols: Sequence[str], grant: Grant) -> Upstream:
         return await self._addresses.dial(service, request, subprotocols, _named(grant))
 

@@ -19,9 +19,6 @@ class LiveTarget:
         self.access = access
         self._addresses = Addresses(urls, key)
 
-    def check(self) -> None:
-        """A vendor that is gone is noticed by the dial."""
-
     async def dial(self, service: Service, request: Request, subprotocols: Sequence[str], grant: Grant) -> Upstream:
         return await self._addresses.dial(service, request, subprotocols, {})
 

@@ -28,10 +28,6 @@ class Target(Protocol):
         """The management API that states what was used; None where nobody knows it."""
         ...
 
-    def check(self) -> None:
-        """Raise TargetLost when it is gone."""
-        ...
-
     async def dial(self, service: Service, request: Request, subprotocols: Sequence[str], grant: Grant) -> Upstream:
         """Open a session; raises DialFailed. Whatever the target repeats, its key is in nothing that comes back."""
         ...
