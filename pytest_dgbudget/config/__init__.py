@@ -226,6 +226,15 @@ OPTIONS = (
         relative_to="given",
     ),
     Option(
+        "dg_leaks",
+        "leaks",
+        "leaks",
+        "WHEN",
+        "report",
+        "Sessions that a test leaves open, for its teardown to close: report (one line at the end), or fail.",
+        in_ini_only=True,
+    ),
+    Option(
         "dg_keep_key",
         "switch",
         "keep_key",

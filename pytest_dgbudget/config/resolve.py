@@ -57,6 +57,7 @@ class RunConfig:
     report_dir: Path
     agent_settings: Path | None
     scenario: str | None
+    leaks: str
     keep_key: bool
     overrun_exit_code: int
     has_key: bool

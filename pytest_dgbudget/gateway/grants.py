@@ -146,6 +146,11 @@ class Grant:
             return record.ms or 0
         return sum(s.used_ms() for s in self.open_sessions if s.id == session)
 
+    def leaked(self) -> int:
+        """Count the sessions that opened and that the end of the test had to close."""
+        ended = self.ended_sessions.values()
+        return sum(each.closed_by == "teardown" and each.handshake_ms is not None for each in ended)
+
     def session_ended(self, session: MeteredSession, record: UsageRecord) -> None:
         """Keep the record of a session in place of the session."""
         self.open_sessions.remove(session)

@@ -136,7 +136,7 @@ class Run:
         """Close everything of an attempt, revoke its token, and return its final figures and verdict."""
         grant = await self._known(attempt)
         await self._end([grant], "teardown", TEST_IS_OVER)
-        ended = EndedAttempt(figures=grant.figures(), verdict=await self.verdict(attempt))
+        ended = EndedAttempt(figures=grant.figures(), verdict=await self.verdict(attempt), leaked=grant.leaked())
         if not grant.open_sessions:
             owner.grants.discard(grant)
             self._grants.pop(attempt, None)

@@ -68,7 +68,7 @@ class Accounting:
         self._outcomes.pop(item.nodeid, None)
 
     def end(self, item: pytest.Item) -> None:
-        """Close everything of the attempt; raises the error for an overrun that the test has not failed for yet."""
+        """Close everything of the attempt; raises the error for what the test has not failed for yet."""
         __tracebackhide__ = True
         running = self._running[item.nodeid]
         running.finish = None
@@ -87,6 +87,8 @@ class Accounting:
         new = ended.verdict.overruns[running.reported :]
         if new and not self._tolerates(new):
             raise overrun_error(new[-1])
+        if ended.leaked and self._state.run_config.leaks == "fail" and self._outcomes.get(item.nodeid) != "failed":
+            raise DgBudgetError(_left_open(ended.leaked))
 
     def _set_properties(self, item: pytest.Item, figures: Mapping[str, Any]) -> None:
         item.user_properties = [*without_ours(item.user_properties), *attempt_properties(figures)]
@@ -223,6 +225,11 @@ def _gave_up(waited_ms: int) -> str:
         f"a client waited {format_time(waited_ms)} for its turn and gave up; raise its opening timeout, "
         "--dg-budget or --dg-max-sessions, or lower --dg-test-budget so that more tests fit at once"
     )
+
+
+def _left_open(count: int) -> str:
+    sessions = "1 session was" if count == 1 else f"{count} sessions were"
+    return f"{sessions} still open when the test ended: close them in the test, or set dg_leaks = report"
 
 
 def _outcome(before: Outcome | None, report: pytest.TestReport) -> Outcome | None:

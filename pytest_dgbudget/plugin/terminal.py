@@ -9,7 +9,7 @@ import pytest
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.report.document import FILE_NAME, FinishedRun, UsageDocument
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
-from pytest_dgbudget.report.terminal import longest_wait, run_line, table_of_tests, unused_line
+from pytest_dgbudget.report.terminal import leaks_line, longest_wait, run_line, table_of_tests, unused_line
 from pytest_dgbudget.units import format_time
 
 
@@ -55,6 +55,8 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootd
         terminalreporter.write_line(run_line(document), **markup)
         if (waited := longest_wait(document)) is not None:
             terminalreporter.write_line(waited)
+        if (leaks := leaks_line(document)) is not None:
+            terminalreporter.write_line(leaks)
         _show_reconciliation(terminalreporter, document)
     if finished["report"] is not None:
         terminalreporter.write_line(f"report: {_shown(Path(finished['report']), rootdir)}")

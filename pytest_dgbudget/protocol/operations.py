@@ -94,10 +94,14 @@ class GetRemaining(Operation[float | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedAttempt:
-    """The final figures of an attempt, as its test's report has them, and its verdict."""
+    """The final figures of an attempt, as its test's report has them, and its verdict.
+
+    ``leaked`` counts the sessions that were still open.
+    """
 
     figures: AttemptFigures
     verdict: Verdict
+    leaked: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from io import StringIO
 from posixpath import commonpath
@@ -9,6 +10,7 @@ from posixpath import commonpath
 from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocument
 
 _BAR_CELLS = 20
+_MOST_NAMES = 5
 _HEADINGS = ("used", "budget", "waited", "sessions", "verdict")
 _GAP = 2
 
@@ -131,6 +133,25 @@ def longest_wait(document: UsageDocument) -> str | None:
         f"{longest['nodeid']} waited {longest['waited_seconds']:.1f}s, unbilled, for budget or a free place: "
         "raise --dg-budget or --dg-max-sessions, lower --dg-test-budget, or run fewer workers"
     )
+
+
+def leaks_line(document: UsageDocument) -> str | None:
+    """Return one line on the sessions that tests left open, and what to change; None where they closed all of theirs.
+
+    What an interruption closed, no test left open.
+    """
+    opened = (session for session in document["sessions"] if session["handshake_seconds"] is not None)
+    left = Counter(session["nodeid"] for session in opened if session["closed_by"] == "teardown")
+    if not left or document["run"]["verdict"] == "interrupted":
+        return None
+    if left.total() == 1:
+        happened = "1 session was left open by its test and closed when it ended"
+    else:
+        happened = f"{left.total()} sessions were left open by their tests and closed when these ended"
+    names = [name if count == 1 else f"{name} ({count})" for name, count in left.most_common(_MOST_NAMES)]
+    if len(left) > _MOST_NAMES:
+        names.append(f"and {len(left) - _MOST_NAMES} more tests")
+    return f"{happened}: {', '.join(names)}; close sessions in the test"
 
 
 def _shown(seconds: float | None) -> str:

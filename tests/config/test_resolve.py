@@ -63,6 +63,7 @@ VALUES: dict[str, tuple[str, list[tuple[str, Any]]]] = {
     "dg_report_dir": ("report_dir", [("/a", Path("/a")), ("/b", Path("/b")), ("/c", Path("/c"))]),
     "dg_agent_settings": ("agent_settings", [("/a", Path("/a")), ("/b", Path("/b")), ("/c", Path("/c"))]),
     "dg_scenario": ("scenario", [("/a.toml", "/a.toml"), ("/b::x", "/b::x"), ("/c", "/c")]),
+    "dg_leaks": ("leaks", [("fail", "fail"), ("report", "report"), ("fail", "fail")]),
     "dg_keep_key": ("keep_key", [("true", True), ("false", False), ("1", True)]),
     "dg_overrun_exit_code": ("overrun_exit_code", [("1", 1), ("75", 75), ("255", 255)]),
 }
@@ -92,6 +93,7 @@ DEFAULTS: dict[str, Any] = {
     "report_dir": ROOT / ".dgbudget/report",
     "agent_settings": None,
     "scenario": None,
+    "leaks": "report",
     "keep_key": False,
     "overrun_exit_code": 1,
     "has_key": False,
@@ -123,6 +125,7 @@ BAD = {
     "dg_vendor_grace": ["", "off", "never"],
     "dg_junit_attachment": ["", "yes", "Absolute"],
     "dg_junit_properties": ["", "yes", "testsuite"],
+    "dg_leaks": ["", "off", "warn"],
     "dg_run_id": ["", "a b", "a/b", "x" * 101, "é", "a\n"],
     "dg_ledger": ["", "sqlite:///", "ledger.db", "mysql://h/d"],
     "dg_report_dir": [""],

@@ -138,7 +138,7 @@ def test_any_text_for_a_proof_or_a_challenge_is_survived(text: str) -> None:
     ("operation", "answer"),
     [
         (BEGIN, GrantedAttempt(id="a", number=2, budget_seconds=1.5, token="dgb_x")),
-        (EndAttempt(attempt="a"), EndedAttempt(figures=FIGURES, verdict=VERDICT)),
+        (EndAttempt(attempt="a"), EndedAttempt(figures=FIGURES, verdict=VERDICT, leaked=1)),
         (GetUsage(attempt="a", session=None), Usage(seconds=1.0, sessions=2)),
         (GetRemaining(attempt="a"), None),
         (GetRemaining(attempt="a"), 0.5),

@@ -69,6 +69,25 @@ def test_a_test_whose_target_is_not_the_runs_is_labelled() -> None:
     assert "own  " in shown
 
 
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        ({"a": 1}, "1 session was left open by its test and closed when it ended: a; close sessions in the test"),
+        ({"a": 1, "b": 2}, "3 sessions were left open by their tests and closed when these ended: b (2), a; close"),
+        (dict.fromkeys("abcdefg", 1), ": a, b, c, d, e, and 2 more tests; close"),
+    ],
+    ids=["one", "three", "many"],
+)
+def test_tests_that_left_sessions_open_are_named(left: dict[str, int], said: str) -> None:
+    attempts = tuple(attempt(id=name, nodeid=name) for name in left)
+    open_ones = [session(attempt=name, closed_by="teardown") for name, count in left.items() for _ in range(count)]
+    never_opened = session(attempt="a", closed_by="teardown", handshake_ms=None)
+    known: dict[str, Any] = {"attempts": attempts, "leases": (), "sessions": (*open_ones, never_opened)}
+    assert said in (terminal.leaks_line(document(**known)) or "")
+    assert terminal.leaks_line(document(invocations=(invocation(exit_status=2),), **known)) is None
+    assert terminal.leaks_line(document()) is None
+
+
 def test_names_lose_the_folders_that_they_share_before_they_are_cut() -> None:
     names = [f"tests/voice/deep/down/test_{n}.py::test_of_the_agent_{n}" for n in ("one", "two")]
     lines = table(80, attempts=tuple(attempt(id=n, nodeid=n) for n in names), leases=(), sessions=())
