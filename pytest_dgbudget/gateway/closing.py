@@ -16,7 +16,7 @@ from pytest_dgbudget.gateway.statement import ask_for_statement
 from pytest_dgbudget.gateway.targets.target import Target, TargetLost
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import ClosedBy
+from pytest_dgbudget.model import ClosedBy, utc_now
 from pytest_dgbudget.reconcile.task import ReconciliationTask, not_asked, stated_leases, task_of
 from pytest_dgbudget.report.document import FinishedRun, write_report
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
@@ -59,6 +59,7 @@ class Closing:
         self._remarks = Remarks(events)
         self._given_up = asyncio.Event()
         self._reconciling: asyncio.Task[FinishedRun] | None = None
+        self._unrecorded = False
 
     async def close(self, run: Run, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> FinishedRun:
         """Close and report; with ``wait``, go on and compare with the statement."""
@@ -66,6 +67,8 @@ class Closing:
         if closed_by != "gateway-lost":  # else a successor goes on with the invocation
             await self._note(self._ledger.end_invocation, exit_status)
         facts = await self._ledger_thread.call(self._ledger.facts)
+        if closed_by != "gateway-lost":
+            facts = self._with_end(facts, exit_status)
         # An emulator knows what it served itself, and ours lives no longer than we do.
         task = task_of(self._run_config, facts, None if self._run_config.is_live else frozenset(run.dialled))
         known = self._known_without_asking(task, exit_status, wait=wait)
@@ -87,6 +90,16 @@ class Closing:
         self._given_up.set()
         if self._reconciling is not None:
             await asyncio.wait([self._reconciling])
+
+    def _with_end(self, facts: RunFacts, exit_status: int | None) -> RunFacts:
+        """Return the facts with this invocation's end in them, also where it could not be recorded."""
+        invocations = (
+            replace(each, finished_at=utc_now(), exit_status=exit_status)
+            if each.id == self._invocation and each.finished_at is None
+            else each
+            for each in facts.invocations
+        )
+        return replace(facts, invocations=tuple(invocations))
 
     def _known_without_asking(
         self, task: ReconciliationTask, exit_status: int | None, *, wait: bool
@@ -141,9 +154,13 @@ class Closing:
                 self._events.emit(found)
 
     async def _note(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Record something, unless what came before it could not be: the owner doesn't wait twice."""
+        if self._unrecorded:
+            return
         try:
             await self._ledger_thread.call(call, *args, **kwargs)
         except LedgerError as error:
+            self._unrecorded = True
             self._notices.append(str(error))
 
     async def _report(self, facts: RunFacts, *, reconciling: bool) -> FinishedRun:

@@ -38,6 +38,8 @@ from pytest_dgbudget.protocol.startup import GatewayConfig, load
 from pytest_dgbudget.report.document import FinishedRun, set_earlier_aside
 
 _CONTROLLER_SECONDS = 10
+# How long owners wait for a ledger to open: on a slow disk each sync may take seconds.
+_OPEN_SECONDS = 60
 _MOST_FILES = 65_536
 # How long the last answer has to reach its owner.
 _ANSWERED_SECONDS = 2
@@ -118,9 +120,14 @@ class Gateway:
         """Open the ledger and enter the run; every owner that joins gets the error when that fails."""
         await self._ledger_thread.call(set_earlier_aside, self._run_config.report_dir, self._run_config.run_id)
         try:
-            self._ledger = await self._ledger_thread.call(self._run_ledger.open)
+            self._ledger = await asyncio.wait_for(self._ledger_thread.call(self._run_ledger.open), _OPEN_SECONDS)
         except DgBudgetError as error:
             self._failed = error
+        except (TimeoutError, asyncio.TimeoutError):
+            self._failed = LedgerError(
+                f"the ledger {self._run_config.ledger} did not open within {_OPEN_SECONDS} s; "
+                "name one on a faster disk with --dg-ledger=sqlite:///PATH"
+            )
         else:
             if self._run_ledger.notice is not None:
                 self._notices.append(self._run_ledger.notice)
@@ -247,9 +254,7 @@ class Gateway:
 
     async def _close_parts(self) -> None:
         await self._targets.stop()
-        if self._ledger is not None:
-            await self._ledger_thread.call(self._ledger.close)
-        self._ledger_thread.close()
+        await self._ledger_thread.close()
         self._run_ledger.release()
 
     def _ledger_failed(self, error: LedgerError) -> None:

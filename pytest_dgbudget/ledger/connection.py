@@ -13,6 +13,10 @@ class LedgerNotWritable(LedgerError):
     """Nothing can be written here; what is already there may be intact."""
 
 
+class LedgerLocked(LedgerError):
+    """Another process kept the ledger to itself for as long as it is waited for; later it may be written again."""
+
+
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -20,6 +24,10 @@ class Connection(Protocol):
     """What a backend provides."""
 
     name: str
+
+    def wait_since(self, asked_at: float) -> None:
+        """Count the time that others are waited for from this instant (``time.monotonic``) on."""
+        ...
 
     def tables(self) -> set[str]: ...
 

@@ -52,6 +52,10 @@ class Ledger:
             self._sweep(is_live)
             self._enter(takes_over=takes_over)
 
+    def wait_since(self, asked_at: float) -> None:
+        """Count the time that the next calls wait for other processes from this instant (``time.monotonic``) on."""
+        self._db.wait_since(asked_at)
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Make one transaction of several calls: each commit has its price, since it reaches the disk."""

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.ledger.connection import LedgerNotWritable, Rows
+from pytest_dgbudget.ledger.connection import LedgerLocked, LedgerNotWritable, Rows
 from pytest_dgbudget.paths import make_folder
 
-_WAIT_FOR_OTHERS_MS = 10_000
+WAIT_SECONDS = 10
+# What is left of that to a call that has waited for its turn before: whoever is still writing then has been waited for.
+_SHORTEST_WAIT_SECONDS = 0.25
 
 
 class SqliteConnection:
@@ -24,6 +26,7 @@ class SqliteConnection:
 
     def __init__(self, path: Path, *, durable: bool) -> None:
         self.name = str(path)
+        self._waits_since: float | None = time.monotonic()
         try:
             make_folder(path.parent)
         except OSError as error:
@@ -33,7 +36,7 @@ class SqliteConnection:
         with self._translated():
             self._connection = sqlite3.connect(path, isolation_level=None)
         try:
-            self.execute(f"PRAGMA busy_timeout={_WAIT_FOR_OTHERS_MS}", {})
+            self._wait_at_most(WAIT_SECONDS)
             if self.tables() <= {"schema"} or "lease_end" in self.tables():
                 # Somebody else's database is left untouched, to the byte.
                 self._use_wal()
@@ -41,6 +44,11 @@ class SqliteConnection:
         except BaseException:
             self._connection.close()
             raise
+        self._waits_since = None
+
+    def wait_since(self, asked_at: float) -> None:
+        self._waits_since = asked_at
+        self._wait_at_most(max(_SHORTEST_WAIT_SECONDS, asked_at + WAIT_SECONDS - time.monotonic()))
 
     def tables(self) -> set[str]:
         return {row["name"] for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'", {})}
@@ -89,26 +97,36 @@ class SqliteConnection:
     def close(self) -> None:
         self._connection.close()
 
+    def _wait_at_most(self, seconds: float) -> None:
+        self.execute(f"PRAGMA busy_timeout={round(seconds * 1000)}", {})
+
     def _use_wal(self) -> None:
         """SQLite's own busy timeout doesn't cover this switch while another process creates the file."""
-        deadline = time.monotonic() + _WAIT_FOR_OTHERS_MS / 1000
+        deadline = time.monotonic() + WAIT_SECONDS
         while not self._switched_to_wal(give_up=time.monotonic() > deadline):
             time.sleep(0.01)
 
     def _switched_to_wal(self, *, give_up: bool) -> bool:
         try:
             self.execute("PRAGMA journal_mode=WAL", {})
-        except LedgerError as error:
-            if give_up or "locked" not in str(error):
+        except LedgerLocked:
+            if give_up:
                 raise
             return False
         return True
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
+        waits_since = time.monotonic() if self._waits_since is None else self._waits_since
         try:
             yield
         except sqlite3.Error as error:
+            if "locked" in str(error):
+                raise LedgerLocked(
+                    f"the ledger {self.name} is locked by another process, which did not release it within "
+                    f"{time.monotonic() - waits_since:.0f} s; end that process, or name another ledger with "
+                    "--dg-ledger=sqlite:///PATH"
+                ) from error
             kind = LedgerNotWritable if any(sign in str(error) for sign in _NOT_WRITABLE) else LedgerError
             raise kind(f"the ledger {self.name} can't be used: {error}; {_WHAT_TO_DO}") from error
 

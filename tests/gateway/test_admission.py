@@ -57,8 +57,7 @@ class Queue:
 
     async def __aexit__(self, *_: object) -> None:
         self.admission.stop()
-        await self.thread.call(self.ledger.close)
-        self.thread.close()
+        await self.thread.close()
 
     async def grant(self, name: str, budget_ms: int = MINUTE_MS) -> Grant:
         attempt = await self.thread.call(self.ledger.begin_attempt, name, "", budget_ms)

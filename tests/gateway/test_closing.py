@@ -20,11 +20,12 @@ from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.targets.emulator import EmulatorLost
 from pytest_dgbudget.gateway.targets.live import LiveTarget
+from pytest_dgbudget.ledger import sqlite
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ApiAccess, ClosedBy
 from tests.support.comparison import KEY, billed
 from tests.support.gateway import run_config_for
-from tests.support.ledger import open_ledger, rows_of, usage
+from tests.support.ledger import locked, open_ledger, rows_of, usage
 from tests.support.processes import wait_until
 from tests.support.statement import Bill
 
@@ -71,8 +72,7 @@ class Ending:
         self.thread.attach(self.ledger)
 
     async def close(self) -> None:
-        await self.thread.call(self.ledger.close)
-        self.thread.close()
+        await self.thread.close()
 
     def closing(self, **changes: Any) -> Closing:
         config: RunConfig = replace(self.config, **changes)
@@ -142,6 +142,20 @@ async def test_what_is_known_without_the_statement_is_reported_at_once(
     assert [reason in said for said in ending.reported()["reasons"] if reason] == [True] * bool(reason)
     assert ending.bill.asked == []
     assert rows_of(ending.folder, "SELECT exit_status FROM invocation_end") == [(exit_status,)]
+
+
+async def test_i10_a_run_that_ends_while_another_process_holds_the_ledger_waits_once_and_is_reported(
+    ending: Ending, one_session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "WAIT_SECONDS", 1)
+    with locked(ending.folder / ".dgbudget/ledger.db"):
+        finished = await ending.closing(reconcile="off").close(RUN, 0, "teardown", wait=True)
+    assert finished["document"] is not None
+    run = finished["document"]["run"]
+    assert (run["complete"], run["verdict"], run["used_seconds"]) == (True, "within", 1.0)
+    (notice,) = finished["notices"]
+    assert "is locked by another process, which did not release it within 1 s" in notice
+    assert rows_of(ending.folder, "SELECT exit_status FROM invocation_end") == []
 
 
 async def test_a_run_without_sessions_has_nothing_to_compare(ending: Ending) -> None:

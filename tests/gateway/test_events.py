@@ -119,6 +119,5 @@ async def compare_with_a_statement_that_differs(tmp_path: Path) -> None:
         closing = Closing(config, "invocation", ledger, thread, [], target, events)
         await closing.close(Run(config, ledger, thread, events), 0, "teardown", wait=True)
         assert await closing.reconciled(30) is not None
-        await thread.call(ledger.close)
-        thread.close()
+        await thread.close()
     assert seen == [DiscrepancyFound(kind="duration", request_id="disputed", own_ms=1000, vendor_ms=5000)]

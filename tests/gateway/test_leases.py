@@ -71,8 +71,7 @@ class Bank:
         self.leases.release(lease)
 
     async def close(self) -> None:
-        await self._thread.call(self._ledger.close)
-        self._thread.close()
+        await self._thread.close()
 
 
 def _never_welcomed(session: MeteredSession, request_id: str) -> None:

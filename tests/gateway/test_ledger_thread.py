@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import pytest_asyncio
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
-from pytest_dgbudget.ledger.connection import LedgerNotWritable
+from pytest_dgbudget.ledger import sqlite
+from pytest_dgbudget.ledger.connection import LedgerLocked, LedgerNotWritable
 from pytest_dgbudget.ledger.ledger import Ledger
-from tests.support.ledger import open_ledger, rows_of
+from tests.support.ledger import locked, open_ledger, rows_of
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,9 +30,13 @@ class Opened:
         self.folder = folder
 
     async def open(self) -> Ledger:
-        self.ledger = await self.thread.call(open_ledger, self.folder / ".dgbudget/ledger.db")
+        self.ledger = await self.thread.call(open_ledger, self.path)
         self.thread.attach(self.ledger)
         return self.ledger
+
+    @property
+    def path(self) -> Path:
+        return self.folder / ".dgbudget/ledger.db"
 
     async def outcomes(self) -> list[str]:
         """What the ledger holds once all that was handed over has run."""
@@ -39,8 +45,7 @@ class Opened:
         return [outcome for (outcome,) in rows_of(self.folder, "SELECT outcome FROM outcome ORDER BY rowid")]
 
     async def close(self) -> None:
-        await self.thread.call(self.ledger.close)
-        self.thread.close()
+        await self.thread.close()
 
 
 @pytest_asyncio.fixture
@@ -127,3 +132,59 @@ async def test_a_ledger_that_could_not_be_opened_has_not_failed_another_may_serv
     await opened.open()
     assert opened.failures == []
     await opened.close()
+
+
+@pytest.fixture
+def waits_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For whoever holds the ledger."""
+    monkeypatch.setattr(sqlite, "WAIT_SECONDS", 1)
+    monkeypatch.setattr(sqlite, "_SHORTEST_WAIT_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("waits_a_second")
+async def test_a_call_that_another_process_holds_up_says_which_ledger_and_how_long_it_waited(opened: Opened) -> None:
+    with locked(opened.path), pytest.raises(LedgerLocked) as error:
+        await opened.thread.call(opened.ledger.begin_attempt, "test_it.py::test_it", "", None)
+    assert str(error.value).startswith(
+        f"the ledger {opened.path} is locked by another process, which did not release it within 1 s"
+    )
+    assert opened.failures == []
+
+
+@pytest.mark.usefixtures("waits_a_second")
+async def test_who_asks_at_once_waits_for_another_process_at_once(opened: Opened) -> None:
+    """One after the other, twenty owners would wait twenty times as long as one."""
+    begin = time.monotonic()
+    with locked(opened.path):
+        asked = (opened.thread.call(opened.ledger.begin_attempt, f"test_{n}", "", None) for n in range(20))
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert time.monotonic() - begin < 10
+    assert {type(answer) for answer in answers} == {LedgerLocked}
+    assert all("within 1 s" in str(answer) for answer in answers)
+
+
+@pytest.mark.usefixtures("waits_a_second")
+async def test_what_another_process_keeps_from_being_written_is_written_later(opened: Opened) -> None:
+    attempt = await opened.thread.call(opened.ledger.begin_attempt, "test_it.py::test_it", "", None)
+    with locked(opened.path):
+        opened.thread.enqueue(opened.ledger.record_outcome, attempt.id, "rerun")
+        opened.thread.enqueue(opened.ledger.record_outcome, attempt.id, "passed")
+        begin = time.monotonic()
+        assert await opened.outcomes() == []
+        assert 0.9 < time.monotonic() - begin < 10
+    while not await opened.outcomes():
+        pass
+    assert await opened.outcomes() == ["rerun", "passed"]
+    assert opened.failures == []
+
+
+@pytest.mark.usefixtures("waits_a_second")
+async def test_a_ledger_closes_although_something_is_still_kept_from_being_written(tmp_path: Path) -> None:
+    opened = Opened(tmp_path)
+    await opened.open()
+    attempt = await opened.thread.call(opened.ledger.begin_attempt, "test_it.py::test_it", "", None)
+    with locked(opened.path):
+        opened.thread.enqueue(opened.ledger.record_outcome, attempt.id, "passed")
+        await opened.close()
+    assert rows_of(tmp_path, "SELECT outcome FROM outcome") == []
+    assert opened.failures == []

@@ -27,8 +27,7 @@ def in_run(folder: Path, does: Callable[[Run], Awaitable[None]]) -> None:
         run = Run(run_config_for("ws://127.0.0.1:1/", folder), ledger, thread, Events())
         await does(run)
         await run.end_all("teardown")
-        await thread.call(ledger.close)
-        thread.close()
+        await thread.close()
 
     loop = MeteringLoop()
     loop.run_until_complete(main())

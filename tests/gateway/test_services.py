@@ -149,8 +149,7 @@ async def served(folder: Path, target: Target) -> AsyncIterator[Served]:
     yield Served(server.sockets[0].getsockname()[1], run, folder, seen, settled)
     server.close()
     await run.end_all("teardown")
-    await thread.call(ledger.close)
-    thread.close()
+    await thread.close()
 
 
 @asynccontextmanager

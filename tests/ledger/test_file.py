@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.ledger import sql
+from pytest_dgbudget.ledger import sql, sqlite
 from pytest_dgbudget.ledger.connection import LedgerNotWritable
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from tests.support.ledger import leased, open_ledger, usage
@@ -65,6 +65,21 @@ def test_who_opens_a_new_file_waits_for_another_who_is_making_it(tmp_path: Path)
             open_ledger(path).close()
         finally:
             ends.join()
+
+
+@pytest.mark.parametrize("how", ["BEGIN IMMEDIATE", "PRAGMA locking_mode=EXCLUSIVE"])
+def test_a_ledger_that_another_process_holds_is_named_with_how_long_it_was_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    path = tmp_path / "ledger.db"
+    open_ledger(path).close()
+    monkeypatch.setattr(sqlite, "WAIT_SECONDS", 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute(how)
+        other.execute("CREATE TABLE theirs (a)")
+        message = refused(path)
+    assert message.startswith(f"the ledger {path} is locked by another process, which did not release it within 1 s")
+    assert "--dg-ledger" in message
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ledger import ends_of_leases, open_ledger, rows_of
+from tests.support.ledger import ends_of_leases, locked, open_ledger, rows_of
 from tests.support.processes import gateway_of, wait_until
-from tests.support.project import PROJECTS, Project
+from tests.support.project import ALONE_AND_UNDER_XDIST, PROJECTS, Project
 from tests.support.slow import slow
 from tests.support.vendor import Vendor
 
@@ -231,3 +231,64 @@ def test_a_ledger_that_takes_long_to_open_is_waited_for(project: Project, vendor
     assert result.status == 0, result.output
     assert (result.usage["run"]["complete"], result.usage["run"]["verdict"]) == (True, "within")
     assert "died" not in result.output
+
+
+@pytest.mark.slow
+def test_a_ledger_that_does_not_open_in_time_is_named_and_the_run_reported(project: Project, vendor: Vendor) -> None:
+    project.expects_log = True
+    project.use("disk/never_opens", "disk/test_one.py")
+    environ = {**vendor.environ, **project.importable}
+    result = project.run("--dg-budget=5m", "--dg-reconcile=off", "test_one.py", env=environ)
+    assert result.status == 1, result.output
+    assert "ledger.db did not open within 3 s; name one on a faster disk" in result.output
+    assert (result.usage["run"]["complete"], result.usage["run"]["sessions"]) == (False, 0)
+    assert vendor.billed() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
+def test_i10_a_run_whose_ledger_another_process_holds_is_reported_as_itself(
+    project: Project, vendor: Vendor, workers: str
+) -> None:
+    project.expects_log = True
+    project.use("disk/test_one.py")
+    arguments = ("--dg-budget=10m", "--dg-reconcile=off", workers)
+    assert project.run(*arguments, "--dg-run-id=first", env=vendor.environ).status == 0
+    with locked(project.path / ".dgbudget/ledger.db"):
+        result = project.run(*arguments, "--dg-run-id=second", env=vendor.environ)
+    assert result.status == 1, result.output
+    assert "ledger.db is locked by another process, which did not release it within 10 s" in result.output
+    run = result.usage["run"]
+    assert (run["id"], run["complete"], run["verdict"], run["sessions"]) == ("second", False, "interrupted", 0)
+    assert len(vendor.billed()) == 1
+
+
+@pytest.mark.slow
+def test_sessions_that_end_while_another_process_holds_the_ledger_are_recorded_later(
+    project: Project, vendor: Vendor
+) -> None:
+    project.use("disk/test_records_late.py")
+    result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
+    assert result.status == 0, result.output
+    run = result.usage["run"]
+    assert (run["complete"], run["verdict"], run["at_risk_seconds"]) == (True, "within", 0)
+    assert [session["closed_by"] for session in result.usage["sessions"]] == ["client", "client"]
+    assert result.usage["notices"] == []
+    assert ends_of_leases(project.path) == ["settled"]
+
+
+@pytest.mark.slow
+def test_i10_a_run_that_ends_while_another_process_holds_the_ledger_is_reported_and_charged_in_full(
+    project: Project, vendor: Vendor
+) -> None:
+    project.use("disk/test_ends_locked.py", "disk/test_one.py")
+    arguments = ("--dg-budget=10m", "--dg-reconcile=off")
+    assert project.run(*arguments, "--dg-run-id=first", "test_one.py", env=vendor.environ).status == 0
+    result = project.run(*arguments, "--dg-run-id=second", "test_ends_locked.py", env=vendor.environ)
+    assert result.status == 0, result.output
+    run = result.usage["run"]
+    assert (run["id"], run["complete"], run["verdict"], run["used_seconds"]) == ("second", True, "within", 60)
+    (notice,) = result.usage["notices"]
+    assert "ledger.db is locked by another process, which did not release it within 10 s" in notice
+    assert project.run(*arguments, "test_one.py", env=vendor.environ).status == 0
+    assert ends_of_leases(project.path) == ["settled", "orphaned", "settled"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,11 @@ def ends_of_leases(project: Path) -> list[str | None]:
     """How each lease ended, in the order in which they were taken; None while it is open, once for each end."""
     ends = "SELECT lease_end.how FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id ORDER BY lease.taken_at"
     return [how for (how,) in rows_of(project, ends)]
+
+
+@contextmanager
+def locked(ledger: Path) -> Iterator[sqlite3.Connection]:
+    """Keep a ledger from everybody else; ``ROLLBACK`` releases it before the end."""
+    with closing(sqlite3.connect(ledger, isolation_level=None, timeout=10)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
