@@ -264,12 +264,17 @@ class Ledger:
 
     def _sweep(self, is_live: Callable[[str], bool]) -> None:
         live: dict[str, bool] = {}
+        still_open: list[int] = []
         for lease in self._db.rows(sql.OPEN_LEASES, {}):
             run = lease["run"]
             if run not in live:
                 live[run] = is_live(run)
-            if not live[run]:
+            if live[run]:
+                still_open.append(lease["number"])
+            else:
                 self._end_left_lease(lease["lease"], lease["allowance_ms"])
+        last: int = self._db.rows(sql.LAST_LEASE, {})[0]["number"]
+        self._db.execute(sql.INSERT_SWEPT, {"number": min(still_open, default=last + 1) - 1})
 
     def _end_left_lease(self, lease: str, allowance_ms: int) -> None:
         """Settle a lease if the end of each of its sessions is known; otherwise orphan it, charged in full."""

@@ -18,6 +18,14 @@ _STATED = """CREATE TABLE stated (
     lease TEXT NOT NULL REFERENCES lease, seq INTEGER NOT NULL, ms BIGINT NOT NULL, at TEXT NOT NULL,
     PRIMARY KEY (lease, seq))"""
 
+# Up to which number every lease has ended: the next run looks at later ones only.
+_SWEPT = "CREATE TABLE swept (number INTEGER PRIMARY KEY)"
+_INDICES_OF_VERSION_3 = (
+    "CREATE INDEX invocation_of_run ON invocation (run)",
+    "CREATE UNIQUE INDEX lease_in_order ON lease (number)",
+    "CREATE INDEX usage_of_dial ON usage (dial)",
+)
+
 TABLES = (
     "CREATE TABLE schema (version INTEGER NOT NULL)",
     """CREATE TABLE run (
@@ -41,7 +49,7 @@ TABLES = (
     "CREATE INDEX refusal_of_attempt ON refusal (attempt)",
     """CREATE TABLE lease (
         id TEXT PRIMARY KEY, run TEXT NOT NULL REFERENCES run, attempt TEXT NOT NULL REFERENCES attempt,
-        scope TEXT NOT NULL, ms BIGINT NOT NULL, taken_at TEXT NOT NULL, ends_at TEXT NOT NULL)""",
+        scope TEXT NOT NULL, ms BIGINT NOT NULL, taken_at TEXT NOT NULL, ends_at TEXT NOT NULL, number INTEGER)""",
     "CREATE INDEX lease_of_run ON lease (run)",
     "CREATE INDEX lease_of_attempt ON lease (attempt)",
     "CREATE TABLE dial (id TEXT PRIMARY KEY, lease TEXT NOT NULL REFERENCES lease, at TEXT NOT NULL, target TEXT)",
@@ -57,12 +65,21 @@ TABLES = (
         ms BIGINT NOT NULL, at TEXT NOT NULL)""",
     _RECONCILIATION,
     _STATED,
+    _SWEPT,
+    *_INDICES_OF_VERSION_3,
 )
 
 # What upgrades a ledger of each earlier version to the next.
 UPGRADES = {
     1: ("ALTER TABLE usage ADD COLUMN tagged INTEGER", _RECONCILIATION, _STATED),
-    2: ("ALTER TABLE attempt ADD COLUMN target TEXT", "ALTER TABLE dial ADD COLUMN target TEXT"),
+    2: (
+        "ALTER TABLE attempt ADD COLUMN target TEXT",
+        "ALTER TABLE dial ADD COLUMN target TEXT",
+        "ALTER TABLE lease ADD COLUMN number INTEGER",
+        "UPDATE lease SET number = rowid",
+        _SWEPT,
+        *_INDICES_OF_VERSION_3,
+    ),
 }
 
 _STATED_MS = "(SELECT stated.ms FROM stated WHERE stated.lease = lease.id ORDER BY stated.seq DESC LIMIT 1)"
@@ -102,7 +119,8 @@ INSERT_OUTCOME = """INSERT INTO outcome
 INSERT_WAIT = "INSERT INTO wait VALUES (:attempt, :ms)"
 INSERT_REFUSAL = "INSERT INTO refusal VALUES (:attempt, :scope, :used_ms, :allowed_ms, :tolerated, :at)"
 
-INSERT_LEASE = "INSERT INTO lease VALUES (:id, :run, :attempt, :scope, :ms, :taken_at, :ends_at)"
+INSERT_LEASE = """INSERT INTO lease SELECT :id, :run, :attempt, :scope, :ms, :taken_at, :ends_at,
+    COALESCE(MAX(number), 0) + 1 FROM lease"""
 INSERT_DIAL = "INSERT INTO dial VALUES (:id, :lease, :at, :target)"
 INSERT_WELCOME = "INSERT INTO welcome VALUES (:dial, :request_id, :handshake_ms)"
 INSERT_USAGE = """INSERT INTO usage VALUES (:id, :dial, NULL, :request_id, :closed_at, :ms, :handshake_ms,
@@ -113,9 +131,11 @@ INSERT_STATED = """INSERT INTO stated
     SELECT :lease, COALESCE(MAX(seq), -1) + 1, :ms, :at FROM stated WHERE lease = :lease"""
 END_LEASE = "INSERT INTO lease_end VALUES (:lease, :how, :ms, :at)"
 
-OPEN_LEASES = """SELECT lease.id AS lease, lease.run AS run, lease.ms AS allowance_ms FROM lease
-    LEFT JOIN lease_end ON lease_end.lease = lease.id WHERE lease_end.lease IS NULL"""
-# With the condition of the index usage_once, which is not used otherwise.
+OPEN_LEASES = """SELECT lease.id AS lease, lease.run AS run, lease.ms AS allowance_ms, lease.number AS number FROM lease
+    LEFT JOIN lease_end ON lease_end.lease = lease.id
+    WHERE lease.number > (SELECT COALESCE(MAX(number), 0) FROM swept) AND lease_end.lease IS NULL"""
+LAST_LEASE = "SELECT COALESCE(MAX(number), 0) AS number FROM lease"
+INSERT_SWEPT = "INSERT INTO swept SELECT :number WHERE NOT EXISTS (SELECT 1 FROM swept WHERE number = :number)"
 DIALS_OF_LEASE = """SELECT dial.id AS dial, usage.id AS usage, usage.ms AS ms,
         welcome.request_id AS request_id, welcome.handshake_ms AS handshake_ms
     FROM dial LEFT JOIN usage ON usage.dial = dial.id AND usage.supersedes IS NULL

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from typing import Any
-
 import pytest
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Lease
 from tests.support.ledger import leased, usage
@@ -99,21 +94,18 @@ def test_the_successor_of_a_gateway_is_the_same_invocation(lost: Ledger, open_ag
     assert successor.begin_attempt("t", "", ALLOWANCE_MS).left_ms == 0
 
 
-@pytest.mark.parametrize(
-    ("statement", "parameters"),
-    [
-        (sql.DIALS_OF_LEASE, {"lease": "l"}),
-        (sql.RUN_SUMS, {"run": "r", "budget_ms": 1}),
-        (sql.TEST_SUMS, {"invocation": "i", "nodeid": "n", "worker": ""}),
-    ],
-    ids=["sessions of a lease", "sums of a run", "sums of a test"],
-)
-def test_what_is_read_of_old_sessions_is_found_by_indexes(statement: str, parameters: dict[str, Any]) -> None:
-    with closing(sqlite3.connect(":memory:")) as database:
-        for table in sql.TABLES:
-            database.execute(table)
-        plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
-    steps = [step for step in plan if "SUBQUERY" not in step]
-    assert len(steps) >= 3
-    assert [step for step in steps if not step.startswith("SEARCH") or "AUTOMATIC" in step] == []
-    assert [step for step in steps if "(supersedes=?)" in step] == [], "that is all usage"
+def test_a_lease_of_a_run_that_was_live_is_ended_when_it_is_not_any_more(lost: Ledger, open_again: OpenLedger) -> None:
+    """However many have come, and ended, since."""
+    lost.record_dial(lease_of(lost))
+    for number in range(3):
+        later = open_again(id=f"later-{number}", run=f"later-{number}", live=frozenset({"lost"}))
+        later.settle(lease_of(later), 1000)
+    assert swept(lost, open_again) == ("orphaned", ALLOWANCE_MS)
+
+
+def test_a_lease_that_is_taken_after_a_sweep_is_ended_by_the_next_one(lost: Ledger, open_again: OpenLedger) -> None:
+    lost.settle(lease_of(lost), 1000)
+    open_again(id="in between", run="in between", live=frozenset({"lost"}))
+    lost.record_dial(lease_of(lost))
+    open_again()
+    assert [lease.how for lease in lost.facts().leases] == ["settled", "orphaned"]

@@ -1,0 +1,54 @@
+"""What is looked up is found by an index: sessions of earlier runs cost a new one nothing."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pytest_dgbudget.ledger import sql
+from tests.support.ledger import open_ledger
+
+STATEMENTS = {
+    name: value
+    for name, value in vars(sql).items()
+    if not name.startswith("_") and isinstance(value, str) and re.match(r"SELECT|INSERT", value)
+}
+
+
+@pytest.fixture(params=["new", "version-1.sql", "version-2.sql"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A ledger that was made, or upgraded, by this version."""
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as connection:
+        if request.param != "new":
+            connection.executescript((Path(__file__).parent / request.param).read_text(encoding="utf-8"))
+        open_ledger(path, id="later").close()
+        yield connection
+
+
+def test_every_statement_is_looked_at() -> None:
+    assert {"OPEN_LEASES", "DIALS_OF_LEASE", "SESSIONS", "RUN_SUMS", "INSERT_LEASE", "END_INVOCATION"} <= set(
+        STATEMENTS
+    )
+
+
+def test_no_statement_reads_a_whole_table(opened: sqlite3.Connection) -> None:
+    """SQLite may also read one to make an index for one statement, which it calls automatic."""
+    found = {}
+    for name, statement in STATEMENTS.items():
+        values = dict.fromkeys(re.findall(r":(\w+)", statement))
+        plan = [row[3] for row in opened.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+        if whole := [step for step in plan if reads_a_whole_table(step)]:
+            found[name] = whole
+    assert found == {}
+
+
+def reads_a_whole_table(step: str) -> bool:
+    """Hardly any usage supersedes another: those that supersede none are nearly all."""
+    of_none = step.startswith("SEARCH usage") and "(supersedes=?)" in step
+    return of_none or "AUTOMATIC" in step or ("SCAN" in step and step != "SCAN CONSTANT ROW")
