@@ -18,9 +18,30 @@ OURS = ".dgbudget"
 def make_folder(folder: Path) -> None:
     """Create a folder and its parents; a ``.dgbudget`` among them gets its .gitignore. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
+    _refuse_taken(folder)
     for parent in (folder, *folder.parents):
-        if parent.name == OURS and not (parent / ".gitignore").exists():
-            (parent / ".gitignore").write_text("*\n", encoding="utf-8")
+        if parent.name == OURS:
+            _refuse_taken(parent)
+            if not (parent / ".gitignore").exists():
+                (parent / ".gitignore").write_text("*\n", encoding="utf-8")
+
+
+def make_private_folder(folder: Path) -> None:
+    """Create a folder that only this user can enter; one that is there already must be such a one. Raises OSError."""
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise
+
+
+def _refuse_taken(folder: Path) -> None:
+    """In a place like /tmp, another user may have made the folder, or a link, before we did."""
+    place, found = folder.parent.stat().st_mode, folder.lstat()
+    all_users_share = place & stat.S_ISVTX and place & stat.S_IWOTH
+    if all_users_share and found.st_uid != 0 and found.st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, f"another user has made it in {folder.parent}, which all users share")
 
 
 # Other machines, or the host of this one, write there as well, and their locks and memory are not ours.

@@ -15,7 +15,7 @@ from pathlib import Path
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.real_time import has_ended
 from pytest_dgbudget.errors import GatewayError
-from pytest_dgbudget.paths import make_folder
+from pytest_dgbudget.paths import make_folder, make_private_folder
 from pytest_dgbudget.processes import Interpreter, process_started
 from pytest_dgbudget.protocol.authentication import Secret
 from pytest_dgbudget.protocol.startup import LOG_VARIABLE, GatewayConfig
@@ -69,6 +69,7 @@ class Supervisor:
         self._invocation = secrets.token_hex(8)
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path()
+        self._temporary_folder = Path(tempfile.gettempdir()) / f"dgbudget-{secrets.token_hex(16)}"
         self._successors = 0
         self._was_joined = False
         self._most_successors = most_successors
@@ -123,7 +124,10 @@ class Supervisor:
             has_ended(self._process, _END_SECONDS)
 
     def _start(self, predecessor: str | None) -> None:
-        self._log = _log_file(self._run_config, self._invocation)
+        try:
+            self._log = self._log_file()
+        except OSError as error:
+            raise GatewayError(f"the gateway can't be started, for it has no place for a log: {error}") from error
         config = GatewayConfig(
             run_config=self._run_config,
             invocation=self._invocation,
@@ -132,6 +136,7 @@ class Supervisor:
             host=socket.gethostname(),
             pid=os.getpid(),
             started=process_started(os.getpid()),
+            temporary_folder=str(self._temporary_folder),
             listener=self._listener.fileno(),
             log=str(self._log),
             debug=os.environ.get(LOG_VARIABLE) == "debug",
@@ -157,19 +162,19 @@ class Supervisor:
             raise GatewayError(f"the gateway can't be started: {error}") from error
         self._process = process
 
+    def _log_file(self) -> Path:
+        name = f"gateway-{self._run_config.run_id}-{self._invocation}.log"
+        try:
+            make_folder(self._run_config.state_dir)
+            path = self._run_config.state_dir / name
+            path.touch()
+        except OSError:
+            make_private_folder(self._temporary_folder)
+            path = self._temporary_folder / name
+        return path
+
 
 def _remove_empty(log: Path) -> None:
     with contextlib.suppress(OSError):
         if log.stat().st_size == 0:
             log.unlink()
-
-
-def _log_file(run_config: RunConfig, invocation: str) -> Path:
-    name = f"gateway-{run_config.run_id}-{invocation}.log"
-    try:
-        make_folder(run_config.state_dir)
-        path = run_config.state_dir / name
-        path.touch()
-    except OSError:
-        path = Path(tempfile.gettempdir()) / name
-    return path

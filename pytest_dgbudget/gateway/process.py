@@ -58,6 +58,8 @@ def main() -> None:
     if os.fstat(sys.stderr.fileno()).st_size == 0:
         # Nothing went wrong, so nobody will look for it.
         Path(config.log).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            Path(config.temporary_folder).rmdir()
 
 
 def _allow_many_files() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from pytest_dgbudget.gateway.run_lock import RunLock, is_live
@@ -10,7 +9,7 @@ from pytest_dgbudget.ledger.connection import LedgerNotWritable
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Invocation
-from pytest_dgbudget.paths import make_folder, why_no_ledger
+from pytest_dgbudget.paths import make_folder, make_private_folder, why_no_ledger
 from pytest_dgbudget.protocol.startup import GatewayConfig
 
 
@@ -34,8 +33,14 @@ class RunLedger:
             if self._run_config.is_live or self._run_config.ledger_given:
                 raise
         self.release()
-        # Where a successor finds it; nobody else can guess the name.
-        folder = Path(tempfile.gettempdir()) / f"dgbudget-{self._config.invocation}"
+        folder = Path(self._config.temporary_folder)
+        try:
+            make_private_folder(folder)
+        except OSError as error:
+            raise LedgerNotWritable(
+                f"the ledger {self._run_config.ledger} can't be written, and neither can a temporary one: {error}; "
+                "name another ledger with --dg-ledger=sqlite:///PATH"
+            ) from error
         ledger = folder / "ledger.db"
         self.notice = f"the ledger {self._run_config.ledger} can't be written, so this run's is {ledger}"
         return self._open(ledger, folder)

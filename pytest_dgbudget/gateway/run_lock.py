@@ -33,7 +33,7 @@ class RunLock:
 def is_live(folder: Path, run: str) -> bool:
     """Tell whether a gateway serves this run now; one that is gone has lost its lock."""
     path = _lock_file(folder, run)
-    if not path.exists():
+    if not path.exists() or path.is_symlink():
         return False
     descriptor = _lock(path)
     if descriptor is None:
@@ -49,7 +49,7 @@ def _lock_file(folder: Path, run: str) -> Path:
 def _lock(path: Path) -> int | None:
     """Lock the file that is at ``path`` now: its last holder may just have removed the one we opened."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

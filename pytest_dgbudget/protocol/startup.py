@@ -17,6 +17,7 @@ class GatewayConfig:
 
     ``predecessor`` says how the gateway that this one replaces ended; None for the first of an invocation.
     ``takes_over``: an owner had joined it, so it had entered the invocation into the ledger.
+    ``temporary_folder`` is made where nothing can be written into the run's own; nobody else knows its name before.
     ``listener`` is the inherited descriptor of the listening socket, ``log`` the file that stdout and stderr go to;
     with ``debug``, each session's events are written there, too.
     """
@@ -28,6 +29,7 @@ class GatewayConfig:
     host: str
     pid: int
     started: str | None
+    temporary_folder: str
     listener: int
     log: str
     debug: bool
@@ -44,6 +46,7 @@ class GatewayConfig:
                 "host": self.host,
                 "pid": self.pid,
                 "started": self.started,
+                "temporary_folder": self.temporary_folder,
                 "listener": self.listener,
                 "log": self.log,
                 "debug": self.debug,

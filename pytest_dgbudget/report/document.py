@@ -15,7 +15,7 @@ from typing import Any, Literal, TypedDict, cast
 
 from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts
 from pytest_dgbudget.model import was_cut
-from pytest_dgbudget.paths import make_folder
+from pytest_dgbudget.paths import make_folder, require_file
 from pytest_dgbudget.report.reconciliation_figures import NOT_RECONCILED, ReconciliationFigures
 from pytest_dgbudget.rules.attempts import AttemptVerdict, attempt_figures, seconds_or_none
 from pytest_dgbudget.units import seconds
@@ -197,7 +197,8 @@ def write_usage(document: UsageDocument, folder: Path) -> Path:
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
+            if hasattr(os, "fchmod"):  # by its name, it could be a link that another user has put in its place
+                os.fchmod(file.fileno(), 0o644)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -214,6 +215,7 @@ def set_earlier_aside(folder: Path, run: str) -> None:
 
 
 def _is_of_run(path: Path, run: str) -> bool:
+    require_file(path)
     try:
         return bool(json.loads(path.read_bytes())["run"]["id"] == run)
     except (ValueError, LookupError, TypeError):

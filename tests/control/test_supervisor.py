@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,3 +57,20 @@ def test_nothing_is_started_after_the_end_of_the_run(supervisor: Watched) -> Non
     with pytest.raises(GatewayError, match="the gateway is gone: it ended with status -9"):
         supervisor.replace()
     assert supervisor.gateways() == set()
+
+
+def test_a_log_without_a_place_in_the_project_is_in_a_folder_that_nobody_else_enters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".dgbudget").write_text("no folder can be made here")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(shared))
+    supervisor = Watched(tmp_path)
+    supervisor.start()
+    (log,) = shared.glob("*/gateway-*.log")
+    assert log.parent.stat().st_mode & 0o777 == 0o700
+    assert log.stem.rpartition("-")[2] not in log.parent.name, "whoever knows one name must not know the other"
+    supervisor.retire()
+    supervisor.kill_gateway()
+    supervisor.wait()

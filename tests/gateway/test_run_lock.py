@@ -71,3 +71,11 @@ def test_where_no_lock_can_be_it_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError):
         RunLock(tmp_path / "file", "run")
+
+
+def test_a_link_in_the_locks_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "run-run.lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="symbolic link"):
+        RunLock(tmp_path, "run")
+    assert not is_live(tmp_path, "run")
+    assert not (tmp_path / "victim").exists()

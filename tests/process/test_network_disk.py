@@ -25,10 +25,14 @@ def test_an_emulated_run_takes_a_temporary_ledger_instead(
     project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     project.use("network_disk/sitecustomize.py", "disk/test_one.py")
-    environ = {**project.importable, "TMPDIR": str(tmp_path_factory.mktemp("local"))}
+    local = tmp_path_factory.mktemp("local")
+    environ = {**project.importable, "TMPDIR": str(local)}
     result = project.run("--dg-target=emulator", "--dg-budget=10m", env=environ)
     assert result.status == 0, result.output
     assert result.output.count("so this run's is") == 1
+    (folder,) = local.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700, "it is where all users can look"
+    assert {path.name for path in folder.iterdir()} == {"ledger.db"}
 
 
 def test_a_live_run_refuses_a_ledger_where_locks_do_not_work(project: Project, vendor: Vendor) -> None:

@@ -520,6 +520,7 @@ def test_i9_a_gateway_that_fails_to_start_tells_no_values(tmp_path: Path, breaks
         host="h",
         pid=os.getpid(),
         started=None,
+        temporary_folder=str(tmp_path / "temporary"),
         listener=999,
         log=str(tmp_path / "log"),
         debug=False,

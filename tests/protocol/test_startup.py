@@ -27,6 +27,7 @@ def config() -> GatewayConfig:
         host="here",
         pid=1,
         started="1",
+        temporary_folder="/tmp/dgbudget-1",
         listener=5,
         log="/project/gateway.log",
         debug=True,
