@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_dgbudget.client.emulator import FaultKind as FaultKind
     from pytest_dgbudget.client.endpoint import Endpoint as Endpoint
     from pytest_dgbudget.client.session import AsyncSession as AsyncSession
     from pytest_dgbudget.client.session import Session as Session
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_dgbudget.rules.vendor_messages import FunctionCallRequest as FunctionCallRequest
     from pytest_dgbudget.rules.vendor_messages import InjectionRefused as InjectionRefused
     from pytest_dgbudget.rules.vendor_messages import Message as Message
+    from pytest_dgbudget.rules.vendor_messages import MessageType as MessageType
     from pytest_dgbudget.rules.vendor_messages import WarningMessage as WarningMessage
     from pytest_dgbudget.rules.vendor_messages import Welcome as Welcome
 
@@ -35,6 +37,7 @@ _HOME = {
     "Endpoint": "client.endpoint",
     "ErrorMessage": "rules.vendor_messages",
     "ExpectTimeout": "errors",
+    "FaultKind": "client.emulator",
     "FunctionCall": "rules.vendor_messages",
     "FunctionCallRequest": "rules.vendor_messages",
     "GatewayError": "errors",
@@ -42,6 +45,7 @@ _HOME = {
     "InjectionRefused": "rules.vendor_messages",
     "LedgerError": "errors",
     "Message": "rules.vendor_messages",
+    "MessageType": "rules.vendor_messages",
     "ReconciliationError": "errors",
     "Session": "client.session",
     "SessionClosed": "errors",

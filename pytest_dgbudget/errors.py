@@ -18,6 +18,11 @@ Seconds are decimal numbers.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.model import ClosedBy, ScopeName
+
 __all__ = [
     "AgentError",
     "BudgetError",
@@ -41,11 +46,12 @@ class DgBudgetError(Exception):
 class BudgetError(DgBudgetError):
     """A budget ended a session or refused one.
 
-    ``budget`` is the scope (``test`` or ``run``), ``used_seconds`` what was metered, ``allowed_seconds`` the budget.
+    ``budget`` is the scope (``test`` or ``run``; None where it is not known), ``used_seconds`` what was metered,
+    ``allowed_seconds`` the budget.
     """
 
     def __init__(
-        self, message: str, *, budget: str = "", used_seconds: float = 0.0, allowed_seconds: float = 0.0
+        self, message: str, *, budget: ScopeName | None = None, used_seconds: float = 0.0, allowed_seconds: float = 0.0
     ) -> None:
         super().__init__(message)
         self.budget = budget
@@ -64,7 +70,7 @@ class BudgetExhausted(BudgetError):
 class SessionClosed(DgBudgetError, ConnectionError):
     """The session is closed: WebSocket close ``code``, ``reason``, and who closed it (``closed_by``)."""
 
-    def __init__(self, message: str, *, code: int, reason: str, closed_by: str) -> None:
+    def __init__(self, message: str, *, code: int, reason: str, closed_by: ClosedBy) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason

@@ -17,6 +17,7 @@ from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.connection import GONE, dial
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, HandshakeRefused, LedgerError, SessionClosed
+from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.operations import GetVerdict
 from pytest_dgbudget.rules.budget import overrun_error
@@ -33,7 +34,7 @@ _ADVICE = {
     502: "check --dg-agent-url and the network",
     504: "check --dg-agent-url and the network",
 }
-_CLOSED_BY = {codes.IDLE: "idle", codes.TEST_OVER: "teardown", codes.UPSTREAM_LOST: "network"}
+_CLOSED_BY: dict[int, ClosedBy] = {codes.IDLE: "idle", codes.TEST_OVER: "teardown", codes.UPSTREAM_LOST: "network"}
 
 
 def _logger() -> logging.Logger:
@@ -112,7 +113,7 @@ class Opening:
         code, reason = closed.rcvd.code, closed.rcvd.reason
         if code == codes.BUDGET_USED_UP:
             return await self._overrun() or SessionClosed(reason, code=code, reason=reason, closed_by="test-budget")
-        closed_by = "client" if closed.rcvd_then_sent is False else _CLOSED_BY.get(code, "server")
+        closed_by: ClosedBy = "client" if closed.rcvd_then_sent is False else _CLOSED_BY.get(code, "server")
         said = f"{code} {reason}".strip()
         error = io.last_error()
         before = f" after an Error {error.code}: {error.description}" if error else ""

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.protocol.operations import CallEmulator
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
+
+
+FaultKind = Literal[
+    "refuse",
+    "limit",
+    "slow-handshake",
+    "no-welcome",
+    "slow-messages",
+    "duplicate",
+    "out-of-order",
+    "silence",
+    "drop",
+    "ignore-close",
+    "flood",
+    "malformed",
+    "oversized",
+    "out-of-credit",
+    "bill-late",
+    "bill-missing",
+    "bill-duplicate",
+    "bill-foreign",
+    "bill-wrong",
+    "bill-rounded-up",
+    "bill-refused",
+    "bill-slow",
+]
 
 
 class Emulator:
@@ -18,7 +44,7 @@ class Emulator:
         self._gateway = gateway
         self._attempt = attempt
 
-    def fault(self, kind: str, **parameters: Any) -> None:
+    def fault(self, kind: FaultKind, **parameters: Any) -> None:
         """Make something go wrong in this test's sessions, including those already open (docs/emulator.md).
 
         Raises SettingsError for an unknown fault or a wrong parameter.

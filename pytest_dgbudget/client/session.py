@@ -14,7 +14,7 @@ from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.io_thread import HandlerLoop
 from pytest_dgbudget.model import Usage
 from pytest_dgbudget.protocol.operations import GetUsage
-from pytest_dgbudget.rules.vendor_messages import ConversationText, FunctionCall, Message
+from pytest_dgbudget.rules.vendor_messages import ConversationText, FunctionCall, Message, MessageType
 from pytest_dgbudget.units import parse_time, seconds
 
 # pytest's own convention: a failing test shows its own line, not ours.
@@ -96,7 +96,13 @@ class AsyncSession(SessionBase):
         """Send any message: a mapping becomes JSON, bytes are audio."""
         await self._gateway.io_thread.cross(self._io.send(message))
 
-    async def expect(self, type: str, *, timeout: Timeout = _EVENT, **fields: Any) -> Message:  # noqa: A002 - the vendor's name
+    async def expect(
+        self,
+        type: MessageType | str,  # noqa: A002 - the vendor's name
+        *,
+        timeout: Timeout = _EVENT,
+        **fields: Any,
+    ) -> Message:
         """Return the next message of this type whose fields equal (or, for a compiled pattern, match) those given.
 
         Looks at what has arrived since the last ``say`` or ``expect``, and waits for what comes. Raises ExpectTimeout.
@@ -141,7 +147,13 @@ class Session(SessionBase):
         """Send any message: a mapping becomes JSON, bytes are audio."""
         self._gateway.io_thread.run(self._io.send(message))
 
-    def expect(self, type: str, *, timeout: Timeout = _EVENT, **fields: Any) -> Message:  # noqa: A002 - the vendor's name
+    def expect(
+        self,
+        type: MessageType | str,  # noqa: A002 - the vendor's name
+        *,
+        timeout: Timeout = _EVENT,
+        **fields: Any,
+    ) -> Message:
         """Return the next message of this type with these fields."""
         return self._gateway.io_thread.run(self._io.expect(type, fields, _seconds(timeout)))
 

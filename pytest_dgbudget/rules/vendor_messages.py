@@ -10,16 +10,32 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from json import JSONDecoder
-from typing import Any
+from typing import Any, Literal, get_args
 
-SERVER_TYPES = frozenset(
-    {
-        *("AgentAudioDone", "AgentStartedSpeaking", "AgentThinking", "ConversationText", "Error"),
-        *("FrustrationDetected", "FunctionCallCancelled", "FunctionCallRequest", "FunctionCallResponse", "History"),
-        *("InjectionRefused", "LatencyReport", "ListenUpdated", "PromptUpdated", "SettingsApplied", "SpeakUpdated"),
-        *("ThinkLiveUpdated", "ThinkUpdated", "UserStartedSpeaking", "Warning", "Welcome"),
-    }
-)
+MessageType = Literal[
+    "AgentAudioDone",
+    "AgentStartedSpeaking",
+    "AgentThinking",
+    "ConversationText",
+    "Error",
+    "FrustrationDetected",
+    "FunctionCallCancelled",
+    "FunctionCallRequest",
+    "FunctionCallResponse",
+    "History",
+    "InjectionRefused",
+    "LatencyReport",
+    "ListenUpdated",
+    "PromptUpdated",
+    "SettingsApplied",
+    "SpeakUpdated",
+    "ThinkLiveUpdated",
+    "ThinkUpdated",
+    "UserStartedSpeaking",
+    "Warning",
+    "Welcome",
+]
+SERVER_TYPES: frozenset[str] = frozenset(get_args(MessageType))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

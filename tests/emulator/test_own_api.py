@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from pytest_dgbudget.emulator.faults.kinds import BadFault, read_fault
+from pytest_dgbudget.client.emulator import FaultKind
+from pytest_dgbudget.emulator.faults.kinds import KINDS, BadFault, read_fault
 from pytest_dgbudget.emulator.server import Emulator
 from tests.support.emulator_api import ask
 
@@ -69,3 +70,7 @@ async def test_a_refused_bill_has_the_status_that_was_asked_for(emulator: Emulat
     assert (await ask(emulator, FAULTS, method="POST", body=fault)).status == 200
     assert (await ask(emulator, "/v1/projects")).refusal() == (status, "EMULATED_REFUSAL")
     assert (await ask(emulator, "/v1/projects")).status == 200
+
+
+def test_the_kinds_of_faults_are_those_that_tests_may_name() -> None:
+    assert KINDS.keys() == set(get_args(FaultKind))

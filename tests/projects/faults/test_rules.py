@@ -9,6 +9,7 @@ from pytest_dgbudget import (
     AgentError,
     BudgetExceeded,
     ExpectTimeout,
+    FaultKind,
     HandshakeRefused,
     SessionClosed,
     SettingsError,
@@ -21,7 +22,7 @@ from pytest_dgbudget.client.voice_agent import Connect
 def broken(voice_agent: VoiceAgent) -> Callable[..., Connect]:
     """Connect with a fault that takes effect when the first thing is said, or at the event that it is given."""
 
-    def broken(kind: str, **parameters: Any) -> Connect:
+    def broken(kind: FaultKind, **parameters: Any) -> Connect:
         voice_agent.emulator.fault(kind, **parameters)
         return voice_agent.connect(SILENT)
 
@@ -153,7 +154,7 @@ def test_faults_are_of_one_test_and_can_be_cleared(voice_agent: VoiceAgent) -> N
 
 def test_a_bad_fault_is_refused_with_what_there_is(voice_agent: VoiceAgent) -> None:
     with pytest.raises(SettingsError, match="did you mean drop"):
-        voice_agent.emulator.fault("dropp")
+        voice_agent.emulator.fault("dropp")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="it takes: at, after, how"):
         voice_agent.emulator.fault("drop", when="now")
     with pytest.raises(SettingsError, match="'soon' is not a time"):
