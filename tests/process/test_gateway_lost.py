@@ -99,12 +99,17 @@ def test_a_successor_finds_the_temporary_ledger_of_an_emulated_run(project: Proj
 
 
 @pytest.mark.slow
-def test_a_successors_emulator_plays_the_scenario_of_a_test_that_was_under_way(project: Project) -> None:
+@pytest.mark.parametrize("target", ["emulator", "live"])
+def test_a_successors_emulator_plays_the_scenario_of_a_test_that_was_under_way(
+    project: Project, vendor: Vendor, target: str
+) -> None:
     project.use("gateway_lost/conftest.py", "gateway_lost/test_scenario.py")
     project.write("played.toml", '[[scenario]]\nname = "played"\n[[scenario.turn]]\nreply = "as written"\n')
-    result = project.run("--dg-target=emulator", "--dg-budget=10m", "--dg-reconcile=off")
+    result = project.run(f"--dg-target={target}", "--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
     assert result.status == 0, result.output
     assert "a gateway died and was replaced" in result.output
+    assert [session["target"] for session in result.usage["sessions"]] == ["emulator"]
+    assert vendor.connections == []
 
 
 def test_a_client_that_connects_while_the_gateway_is_replaced_waits_and_is_served(
