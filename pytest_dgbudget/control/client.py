@@ -30,6 +30,7 @@ class GatewayClient:
     def __init__(self, port: int, secret: str, role: Role, supervisor: Supervisor | None = None) -> None:
         """Connect and join the run; raises GatewayError or LedgerError."""
         self.port = port
+        self.secret = secret
         self.io_thread = IOThread()
         self.membership = Membership(port, secret, role, supervisor)
         try:

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.processes import process_started
-from pytest_dgbudget.protocol.authentication import OwnerAuthentication, Peer, Role
-from pytest_dgbudget.protocol.codes import CONTROL_PATH, CONTROL_UPGRADE
+from pytest_dgbudget.protocol.authentication import OwnerAuthentication, Peer, Role, knock
+from pytest_dgbudget.protocol.codes import CONTROL_PATH, CONTROL_UPGRADE, KNOCK_HEADER
 from pytest_dgbudget.protocol.control import (
     Answered,
     Authenticated,
@@ -67,6 +67,7 @@ class Control:
         writer: asyncio.StreamWriter,
         protocol: ControlProtocol,
         handlers: Handlers,
+        knock: str,
     ) -> None:
         self._socket = sock
         self._port = sock.getpeername()[1]
@@ -74,6 +75,7 @@ class Control:
         self._writer = writer
         self._protocol = protocol
         self._handlers = handlers
+        self._knock = knock
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._gateway: asyncio.Future[Peer] = asyncio.get_running_loop().create_future()
@@ -115,7 +117,7 @@ class Control:
         """Upgrade, then prove to one another that both know the secret; raises GatewayError."""
         self._writer.write(
             f"GET {CONTROL_PATH} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n"
-            f"Connection: Upgrade\r\nUpgrade: {CONTROL_UPGRADE}\r\n\r\n".encode()
+            f"Connection: Upgrade\r\nUpgrade: {CONTROL_UPGRADE}\r\n{KNOCK_HEADER}: {self._knock}\r\n\r\n".encode()
         )
         try:
             head = await self._reader.readuntil(b"\r\n\r\n")
@@ -211,7 +213,7 @@ async def connect(port: int, secret: str, role: Role, handlers: Handlers) -> Con
     us = Peer(role=role, pid=os.getpid(), started=process_started(os.getpid()))
     authentication = OwnerAuthentication(secret, secrets.token_hex(16), us)
     protocol = ControlProtocol(authentication, longest_line=_LONGEST_LINE)
-    control = Control(sock, reader, writer, protocol, handlers)
+    control = Control(sock, reader, writer, protocol, handlers, knock(secret))
     try:
         await wait_for(control.authenticate(), _AUTHENTICATION_SECONDS)
     except (TimeoutError, asyncio.TimeoutError) as error:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import sys
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 from pytest_dgbudget.control import real_time
-from pytest_dgbudget.errors import DgBudgetError
+from pytest_dgbudget.errors import DgBudgetError, GatewayError
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -42,15 +44,21 @@ class FromHandler(Exception):
 
 
 class IOThread:
-    """Runs coroutines on its thread; ``run`` waits for one in a sync test, ``cross`` in an async one."""
+    """Runs coroutines on its thread; ``run`` waits for one in a sync test, ``cross`` in an async one.
+
+    ``is_in_parent``: this process was forked from the one whose thread it is.
+    """
 
     def __init__(self) -> None:
         self.loop = _RealTimeLoop()
         self._thread = threading.Thread(target=self._serve, name="dgbudget-io", daemon=True)
         _start(self._thread)
+        self.is_in_parent = False
+        _THREADS.add(self)
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Block until the work is done; an interrupt or a timeout (seconds) cancels it."""
+        self._refuse_in_child(work)
         future = asyncio.run_coroutine_threadsafe(work, self.loop)
         try:
             return future.result(timeout)
@@ -69,6 +77,7 @@ class IOThread:
 
     async def cross(self, work: Coroutine[Any, Any, T]) -> T:
         """Await the work from asyncio or trio; cancelling the caller cancels it."""
+        self._refuse_in_child(work)
         try:
             if in_trio():
                 return await _cross_from_trio(self.loop, work)
@@ -85,6 +94,12 @@ class IOThread:
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(5)
 
+    def _refuse_in_child(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Raise GatewayError in a forked child: the thread is its parent's, and would never do the work."""
+        if self.is_in_parent:
+            work.close()
+            raise GatewayError(_FORKED)
+
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
@@ -93,6 +108,22 @@ class IOThread:
             task.cancel()
         self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self.loop.close()
+
+
+_FORKED = (
+    "this process was forked in the middle of a test, and voice_agent and its sessions stay with the parent; "
+    "here, connect to voice_agent.endpoint with a client of your own"
+)
+_THREADS: weakref.WeakSet[IOThread] = weakref.WeakSet()
+
+
+def _leave_in_parent() -> None:
+    for thread in list(_THREADS):
+        thread.is_in_parent = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_in_parent)
 
 
 def in_trio() -> bool:

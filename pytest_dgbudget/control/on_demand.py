@@ -46,6 +46,7 @@ class RunOnDemand:
                     self.error = error
                     raise
                 self.error = None
+            self.run = self.run.in_this_process()
             return self.run
 
 

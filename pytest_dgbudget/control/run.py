@@ -27,6 +27,10 @@ class RunHandle:
         # Written before the waiting for the statement begins, and all there is when nobody is left to wait for.
         self._first_report: FinishedRun | None = None
 
+    def in_this_process(self) -> RunHandle:
+        """Return this handle; in a forked child one that joins the same gateway as a worker does."""
+        return join_gateway(self.gateway.port, self.gateway.secret) if self.gateway.io_thread.is_in_parent else self
+
     def stop(self) -> None:
         """Have everything closed now; nobody waits for it."""
         self.gateway.send(StopRun())

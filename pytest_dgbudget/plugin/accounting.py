@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -42,11 +43,13 @@ class RunningTest:
     """One test attempt while it runs; ``reported`` counts the overruns that the test has already failed for.
 
     ``finish`` tears the fixture down; None once the grant has ended. ``thread`` runs the test; plugins may run several.
+    ``process`` began it: a child that the test forks judges and ends nothing.
     """
 
     attempt: GrantedAttempt
     thread: int
     finish: Callable[[], object] | None
+    process: int = field(default_factory=os.getpid)
     reported: int = 0
     gateway_lost: bool = False
 
@@ -72,7 +75,7 @@ class Accounting:
         __tracebackhide__ = True
         running = self._running[item.nodeid]
         running.finish = None
-        if self._state.finished is not None:
+        if self._state.finished is not None or running.process != os.getpid():
             return  # After Ctrl-C the run's end closed everything before this teardown.
         self._set_properties(item, unknown_figures(running.attempt.number, running.attempt.budget_seconds))
         try:
@@ -170,7 +173,7 @@ class Accounting:
                     running.finish()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        running = self._running.get(report.nodeid)
+        running = self._running_here(report.nodeid)
         if running is None or self._run.run is None:
             return
         outcome = _outcome(self._outcomes.get(report.nodeid), report)
@@ -182,7 +185,7 @@ class Accounting:
     def _judge(self, item: pytest.Item, raised: BaseException | None, when: str) -> None:
         """An overrun can't be swallowed: fail the test for it, unless it fails already."""
         __tracebackhide__ = True
-        running = self._running.get(item.nodeid)
+        running = self._running_here(item.nodeid)
         if running is None:
             return
         try:
@@ -208,6 +211,10 @@ class Accounting:
             raise overrun_error(overruns[0]) from raised
         if not isinstance(raised, (BudgetExceeded, BudgetExhausted)):
             item.add_report_section(when, "dgbudget", describe(overruns[0]))
+
+    def _running_here(self, nodeid: str) -> RunningTest | None:
+        running = self._running.get(nodeid)
+        return running if running is not None and running.process == os.getpid() else None
 
     def _tolerates(self, overruns: Sequence[Overrun]) -> bool:
         """With --dg-on-exhausted=skip, a test that only lacked run budget is skipped, whatever it raised."""

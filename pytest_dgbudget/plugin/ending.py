@@ -37,12 +37,12 @@ class Ending:
         """
         self._ended_by = pytest.ExitCode.INTERRUPTED
         run = self._state.settled_run()
-        if run is not None and not self._state.is_worker:
+        if run is not None and self._state.ends_run:
             run.stop()
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         state = self._state
-        if state.is_worker or state.opens_nothing:
+        if state.opens_nothing or not state.ends_run:
             return
         state.finished = self._finish(session, int(exitstatus if self._ended_by is None else self._ended_by))
         if state.finished is not None:

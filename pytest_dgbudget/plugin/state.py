@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from functools import cached_property
@@ -44,6 +45,7 @@ class State:
         self.port = port
         self.secret = secret
         self.worker = worker
+        self._process = os.getpid()
         self.started_at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         self.header_shown = False
         self._on_demand: RunOnDemand | None = None
@@ -58,6 +60,11 @@ class State:
     @property
     def is_worker(self) -> bool:
         return self.port != 0
+
+    @property
+    def ends_run(self) -> bool:
+        """False for a worker, and for a child that a test has forked."""
+        return not self.is_worker and self._process == os.getpid()
 
     def on_demand(self) -> RunOnDemand:
         """Return the run of a process that runs tests itself; the gateway is joined or started by its first use."""

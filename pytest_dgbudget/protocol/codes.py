@@ -4,6 +4,8 @@ from __future__ import annotations
 
 CONTROL_PATH = "/control"
 CONTROL_UPGRADE = "dgbudget-control"
+# Who asks for a control connection shows at once that it knows the secret: for a stranger, no gateway is started.
+KNOCK_HEADER = "x-dgbudget-knock"
 
 # The vendor's own path (its AsyncAPI file of 2026-07-22).
 AGENT_PATH = "/v1/agent/converse"

@@ -17,7 +17,15 @@ from pytest_dgbudget.control.on_demand import RunOnDemand
 from pytest_dgbudget.control.run import RunHandle
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 
-HANDLE = cast(RunHandle, object())
+
+class Handle:
+    """One that was opened in this process."""
+
+    def in_this_process(self) -> Handle:
+        return self
+
+
+HANDLE = cast(RunHandle, Handle())
 
 
 class Opening:

@@ -72,6 +72,16 @@ def test_no_file_process_thread_descriptor_or_variable_is_added(project: Project
             assert quiet[where][what] == blocked[where][what], (where, what)
 
 
+@pytest.mark.slow
+def test_a_strangers_connection_leaves_no_report_no_file_and_no_other_exit_status(project: Project) -> None:
+    project.use("unused/test_stranger.py")
+    before = listing(project.path)
+    result = project.run("-n2", "test_stranger.py", env={"DEEPGRAM_API_KEY": KEY})
+    assert result.status == 0, result.output
+    assert "report:" not in result.output
+    assert listing(project.path) == before
+
+
 def test_what_a_start_without_options_loads_is_all_listed_here(project: Project) -> None:
     project.use("unused/look")
     project.run()

@@ -63,6 +63,38 @@ def test_what_a_forked_child_has_is_nothing_of_ours(project: Project, vendor: Ve
     assert result.status == 0, result.output
 
 
+def test_what_a_forked_child_uses_of_its_parents_works_or_fails_at_once(project: Project, vendor: Vendor) -> None:
+    project.use("forks/test_uses_in_child.py")
+    result = project.run("--dg-budget=10m", "-W", "ignore::DeprecationWarning", env=vendor.environ)
+    assert result.status == 0, result.output
+    assert (result.usage["run"]["sessions"], result.usage["run"]["complete"]) == (3, True)
+
+
+@pytest.mark.slow
+def test_a_child_that_goes_on_into_pytest_ends_and_reports_nothing_of_its_parents(
+    project: Project, vendor: Vendor
+) -> None:
+    project.use("forks/test_goes_on.py")
+    result = project.run("--dg-budget=10m", "-W", "ignore::DeprecationWarning", env=vendor.environ)
+    assert result.status == 0, result.output
+    assert (project.path / "child").read_text() == "1"
+    assert result.outcomes() == {"test_forks": "passed", "test_after": "passed"}
+    assert (result.usage["run"]["sessions"], result.usage["run"]["complete"]) == (3, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["some of them", "all of them"])
+def test_tests_that_run_in_forked_children_are_metered_and_judged(project: Project, vendor: Vendor, which: str) -> None:
+    project.use("forks/forked")
+    environ = {**vendor.environ, **({"ALL_FORKED": "yes"} if which == "all of them" else {})}
+    result = project.run("--dg-budget=10m", "-W", "ignore::DeprecationWarning", env=environ)
+    assert "1 failed, 3 passed" in result.output
+    assert "BudgetExceeded" in result.output
+    assert result.status == 1
+    run = result.usage["run"]
+    assert (run["sessions"], run["verdict"]) == (4, "overrun")
+
+
 def test_a_thread_that_outlives_the_suite_keeps_no_session(project: Project, vendor: Vendor) -> None:
     project.use("forks/test_leaves_a_thread.py")
     started_at = time.monotonic()
