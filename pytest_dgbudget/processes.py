@@ -8,6 +8,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+# Bound before a test can replace it.
+_open = open
+
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 # COVERAGE_: coverage's hook would measure our processes, and write their data into the project.
@@ -21,7 +24,7 @@ def process_started(pid: int) -> str | None:
     None on systems without /proc.
     """
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:  # noqa: PTH123 - a file of the system
+        with _open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
             return stat.read().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return None

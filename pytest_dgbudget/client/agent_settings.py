@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from json import loads
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def load_settings(source: SettingsSource, default: Path | None, tags: Sequence[s
 def _read(path: Path, what: str) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
-        settings = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        settings = tomllib.loads(text) if path.suffix == ".toml" else loads(text)
     except OSError as error:
         raise SettingsError(f"{what}: {path} can't be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:

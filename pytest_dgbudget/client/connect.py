@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json import loads
 from typing import Any
 
 from websockets.asyncio.client import connect
@@ -68,6 +68,7 @@ class Opening:
         return io
 
     async def _dial(self, settings: Mapping[str, Any], headers: Mapping[str, str]) -> SessionIO:
+        await self.gateway.membership.control()  # where there is none, nobody would ever answer
         try:
             websocket = await connect(
                 self.endpoint.agent_url,
@@ -136,7 +137,7 @@ def _error_body(response: Response) -> tuple[str, str, str | None]:
     """Return code, message and request id from any of the vendor's error forms."""
     text = bytes(response.body or b"").decode("utf-8", "replace")
     try:
-        body = json.loads(text)
+        body = loads(text)
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
+from asyncio.runners import run
+from asyncio.threads import to_thread
 from collections.abc import Awaitable, Callable, Mapping
+from json import loads
 from typing import Any, TypeVar
 
 from pytest_dgbudget.client.audio import AudioSource
@@ -33,7 +34,7 @@ def _seconds(timeout: Timeout) -> float:
 
 def _bound(handler: Callable[..., Any], call: FunctionCall) -> Callable[[], Any]:
     """The call's JSON arguments become keyword arguments."""
-    arguments = json.loads(call.arguments or "{}")
+    arguments = loads(call.arguments or "{}")
     return lambda: handler(**arguments)
 
 
@@ -42,7 +43,7 @@ def _completed(handler: Callable[[], Any]) -> Any:
         return await result
 
     result = handler()
-    return asyncio.run(await_it()) if isinstance(result, Awaitable) else result
+    return run(await_it()) if isinstance(result, Awaitable) else result
 
 
 class SessionBase:
@@ -162,7 +163,7 @@ class Session(SessionBase):
 
         def register(handler: F) -> F:
             async def answer(call: FunctionCall) -> Any:
-                return await asyncio.to_thread(_completed, _bound(handler, call))
+                return await to_thread(_completed, _bound(handler, call))
 
             self._io.on_function(name, answer)
             return handler

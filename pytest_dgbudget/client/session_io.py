@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
-from asyncio.tasks import sleep, wait_for
+from asyncio.events import get_running_loop
+from asyncio.locks import Condition
+from asyncio.tasks import ensure_future, shield, sleep, wait_for
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from difflib import get_close_matches
+from json import dumps
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
@@ -72,10 +74,10 @@ class SessionIO:
         self._handlers: dict[str, Handler] = {}
         self._handler_error: FromHandler | None = None
         self._closed: DgBudgetError | None = None
-        self._news = asyncio.Condition()
+        self._news = Condition()
         self._last_audio = 0.0
         self._answering: set[asyncio.Task[None]] = set()
-        self._reading = asyncio.ensure_future(self._read())
+        self._reading = ensure_future(self._read())
         self._keeping_alive: asyncio.Future[None] | None = None
 
     async def begin(self) -> None:
@@ -86,18 +88,18 @@ class SessionIO:
         welcome = await self._first("Welcome")
         self.request_id = welcome.request_id if isinstance(welcome, Welcome) else None
         await self.send(self._settings)
-        self._keeping_alive = asyncio.ensure_future(self._keep_alive())  # nothing may be sent before Settings
+        self._keeping_alive = ensure_future(self._keep_alive())  # nothing may be sent before Settings
         await self._first("SettingsApplied")
 
     async def send(self, message: Mapping[str, Any] | str | bytes) -> None:
         """Send a message, or audio as bytes."""
         self._raise_if_over()
         if isinstance(message, bytes):
-            self._last_audio = asyncio.get_running_loop().time()
+            self._last_audio = get_running_loop().time()
         try:
-            await self._websocket.send(message if isinstance(message, (str, bytes)) else json.dumps(message))
+            await self._websocket.send(message if isinstance(message, (str, bytes)) else dumps(message))
         except ConnectionClosed:
-            await asyncio.shield(self._reading)
+            await shield(self._reading)
             self._raise_if_over()
 
     async def send_audio(self, source: AudioSource, pace: float | None) -> None:
@@ -162,7 +164,7 @@ class SessionIO:
         """Close, and return when the vendor's side is closed as well."""
         self._stop_keeping_alive()
         await self._websocket.close()
-        await asyncio.shield(self._reading)
+        await shield(self._reading)
         for task in self._answering:
             task.cancel()
 
@@ -198,29 +200,29 @@ class SessionIO:
         if isinstance(message, FunctionCallRequest):
             for call in message.functions:
                 if call.client_side and call.name in self._handlers:
-                    task = asyncio.ensure_future(self._answer(call))
+                    task = ensure_future(self._answer(call))
                     self._answering.add(task)
                     task.add_done_callback(self._answering.discard)
 
     async def _answer(self, call: FunctionCall) -> None:
         try:
             result = await self._handlers[call.name](call)
-            content = result if isinstance(result, str) else json.dumps(result)
+            content = result if isinstance(result, str) else dumps(result)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # pytest.fail() and pytest.skip() are no Exceptions
             if hasattr(error, "add_note"):  # Python 3.11
                 error.add_note(f"raised by the handler of the function {call.name!r}")
             self._handler_error = self._handler_error or FromHandler(error, _of_the_handler(error))
-            content = json.dumps({"error": "the function failed"})
+            content = dumps({"error": "the function failed"})
             await self._notify()
         response = {"type": "FunctionCallResponse", "id": call.id, "name": call.name, "content": content}
         # A session that is over raises its error in the call that waits.
         with contextlib.suppress(ConnectionClosed):
-            await self._websocket.send(json.dumps(response))
+            await self._websocket.send(dumps(response))
 
     async def _keep_alive(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop = get_running_loop()
         while True:
             await sleep(self._keep_alive_seconds)
             if loop.time() - self._last_audio >= self._keep_alive_seconds:

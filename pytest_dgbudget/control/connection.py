@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
-import secrets
 import selectors
 import socket
+from asyncio.events import get_running_loop
+from asyncio.locks import Event
 from asyncio.streams import open_connection
-from asyncio.tasks import wait_for
+from asyncio.tasks import ensure_future, wait_for
 from collections.abc import Callable, Mapping
+from os import close, getpid, urandom
 from typing import Any, TypeVar
 
 from pytest_dgbudget.errors import GatewayError
@@ -49,9 +50,12 @@ class ConnectionLost(GatewayError):
 
 
 class _Socket(socket.socket):
-    """Bound before a test can replace ``socket.socket`` or its ``connect``, as pytest-socket does."""
+    """Bound before a test can replace ``socket.socket`` or its methods, as pytest-socket does."""
 
     connect = socket.socket.connect
+    recv = socket.socket.recv
+    send = socket.socket.send
+    close = socket.socket.close
 
 
 class Control:
@@ -78,8 +82,8 @@ class Control:
         self._knock = knock
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._reading: asyncio.Task[None] | None = None
-        self._gateway: asyncio.Future[Peer] = asyncio.get_running_loop().create_future()
-        self.gone = asyncio.Event()
+        self._gateway: asyncio.Future[Peer] = get_running_loop().create_future()
+        self.gone = Event()
 
     @property
     def gateway(self) -> Peer:
@@ -90,7 +94,7 @@ class Control:
         """Return the gateway's answer; raises the error that it names, or ConnectionLost."""
         if self.gone.is_set():
             raise ConnectionLost(GONE)
-        answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[A] = get_running_loop().create_future()
         self._answers[self._protocol.ask(operation)] = answer
         self._flush()
         return await answer
@@ -103,7 +107,7 @@ class Control:
 
     def close_in_child(self) -> None:
         """In a forked child: let go of the connection without a word, or it would keep a dead owner alive."""
-        os.close(self._socket.detach())
+        close(self._socket.detach())
 
     async def close(self) -> None:
         if self._reading is not None:
@@ -125,7 +129,7 @@ class Control:
             raise self._ended_early() from error
         if not head.startswith(b"HTTP/1.1 101 "):
             raise self._not_ours()
-        self._reading = asyncio.ensure_future(self._read())
+        self._reading = ensure_future(self._read())
         await self._gateway
 
     async def _read(self) -> None:
@@ -196,7 +200,7 @@ async def dial(port: int) -> _Socket:
         raise no_socket(error) from error
     sock.setblocking(False)
     try:
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        await get_running_loop().sock_connect(sock, ("127.0.0.1", port))
     except OSError as error:
         sock.close()
         raise GatewayError(f"the gateway on port {port} can't be reached: {error}") from error
@@ -210,8 +214,8 @@ async def connect(port: int, secret: str, role: Role, handlers: Handlers) -> Con
     """Open and authenticate a control connection; raises GatewayError."""
     sock = await dial(port)
     reader, writer = await open_connection(sock=sock)
-    us = Peer(role=role, pid=os.getpid(), started=process_started(os.getpid()))
-    authentication = OwnerAuthentication(secret, secrets.token_hex(16), us)
+    us = Peer(role=role, pid=getpid(), started=process_started(getpid()))
+    authentication = OwnerAuthentication(secret, urandom(16).hex(), us)
     protocol = ControlProtocol(authentication, longest_line=_LONGEST_LINE)
     control = Control(sock, reader, writer, protocol, handlers, knock(secret))
     try:

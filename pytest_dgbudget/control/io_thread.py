@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import os
+import socket
 import sys
 import threading
 import weakref
+from asyncio.events import _get_running_loop, get_running_loop, set_event_loop
+from asyncio.futures import wrap_future
+from asyncio.tasks import all_tasks, current_task, gather, run_coroutine_threadsafe
 from collections.abc import Awaitable, Callable, Coroutine
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
@@ -20,15 +25,32 @@ __tracebackhide__ = True
 
 T = TypeVar("T")
 
-# Bound before a test can replace it.
+# Bound before a test can replace them.
+_Thread = threading.Thread
 _start = threading.Thread.start
+_recv = socket.socket.recv
+_send = socket.socket.send
 
 
 class _RealTimeLoop(asyncio.SelectorEventLoop):
-    """Its timers go by real time; asyncio's own loop asks ``time.monotonic``, which tests replace."""
+    """Its timers and its wake-ups are what they were before a test replaced ``time.monotonic`` or ``socket``."""
+
+    _csock: socket.socket | None
+    _ssock: socket.socket
 
     def time(self) -> float:
         return real_time.seconds()
+
+    def _write_to_self(self) -> None:
+        """Wake the loop, unless it has been closed; where as much as fits is unread, it wakes anyway."""
+        if self._csock is not None:
+            with contextlib.suppress(OSError):
+                _send(self._csock, b"\0")
+
+    def _read_from_self(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while _recv(self._ssock, 4096):
+                pass
 
 
 class FromHandler(Exception):
@@ -51,7 +73,7 @@ class IOThread:
 
     def __init__(self) -> None:
         self.loop = _RealTimeLoop()
-        self._thread = threading.Thread(target=self._serve, name="dgbudget-io", daemon=True)
+        self._thread = _Thread(target=self._serve, name="dgbudget-io", daemon=True)
         _start(self._thread)
         self.is_in_parent = False
         _THREADS.add(self)
@@ -59,7 +81,7 @@ class IOThread:
     def run(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Block until the work is done; an interrupt or a timeout (seconds) cancels it."""
         self._refuse_in_child(work)
-        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        future = run_coroutine_threadsafe(work, self.loop)
         try:
             return future.result(timeout)
         except FromHandler as carried:
@@ -81,7 +103,7 @@ class IOThread:
         try:
             if in_trio():
                 return await _cross_from_trio(self.loop, work)
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+            return await wrap_future(run_coroutine_threadsafe(work, self.loop))
         except FromHandler as carried:
             raised = carried.unpacked()
         except DgBudgetError as error:
@@ -101,12 +123,12 @@ class IOThread:
             raise GatewayError(_FORKED)
 
     def _serve(self) -> None:
-        asyncio.set_event_loop(self.loop)
+        set_event_loop(self.loop)
         self.loop.run_forever()
-        left = asyncio.all_tasks(self.loop)
+        left = all_tasks(self.loop)
         for task in left:
             task.cancel()
-        self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self.loop.run_until_complete(gather(*left, return_exceptions=True))
         self.loop.close()
 
 
@@ -140,8 +162,8 @@ def in_task() -> bool:
     """
     if in_trio():
         return True
-    loop = asyncio._get_running_loop()
-    task = None if loop is None else asyncio.current_task(loop)
+    loop = _get_running_loop()
+    task = None if loop is None else current_task(loop)
     return task is not None and _is_between_us_and_pytest(task.get_coro())
 
 
@@ -164,7 +186,7 @@ async def _cross_from_trio(loop: asyncio.AbstractEventLoop, work: Coroutine[Any,
 
     task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
     raise_cancel: list[Callable[[], Any]] = []
-    future = asyncio.run_coroutine_threadsafe(work, loop)
+    future = run_coroutine_threadsafe(work, loop)
 
     def resume() -> None:
         result = outcome.capture(raise_cancel[0] if future.cancelled() and raise_cancel else future.result)
@@ -189,17 +211,17 @@ class HandlerLoop:
         if in_trio():
             self._trio_token = sys.modules["trio"].lowlevel.current_trio_token()
         else:
-            self._loop = asyncio.get_running_loop()
+            self._loop = get_running_loop()
 
     async def run(self, handler: Callable[[], Any]) -> Any:
         """Call a handler in that loop, from the I/O thread; await what it returns if that can be awaited."""
         if self._loop is not None:
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_called(handler), self._loop))
+            return await wrap_future(run_coroutine_threadsafe(_called(handler), self._loop))
         return await self._run_in_trio(handler)
 
     async def _run_in_trio(self, handler: Callable[[], Any]) -> Any:
         trio = sys.modules["trio"]
-        here = asyncio.get_running_loop()
+        here = get_running_loop()
         done: asyncio.Future[Any] = here.create_future()
 
         async def call() -> None:

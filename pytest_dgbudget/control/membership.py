@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-from asyncio.tasks import wait, wait_for
+from asyncio.events import get_running_loop
+from asyncio.tasks import ensure_future, shield, wait, wait_for
+from os import kill
 from typing import TypeVar
 
 from pytest_dgbudget.control import real_time
 from pytest_dgbudget.control.connection import ConnectionLost, Control, Handlers, connect
 from pytest_dgbudget.control.supervisor import Supervisor
-from pytest_dgbudget.errors import DgBudgetError
+from pytest_dgbudget.errors import DgBudgetError, GatewayError
 from pytest_dgbudget.processes import process_started
 from pytest_dgbudget.protocol.authentication import Peer, Role
 from pytest_dgbudget.protocol.heartbeat import CONFIRMATIONS, HEARTBEAT_MS, HeartbeatMonitor
@@ -54,15 +55,15 @@ class Membership:
 
     async def join(self) -> None:
         """Join for the first time; raises GatewayError or LedgerError."""
-        self._joined = asyncio.ensure_future(self._join())
+        self._joined = ensure_future(self._join())
         await self._joined
-        self._staying = asyncio.ensure_future(self._stay())
+        self._staying = ensure_future(self._stay())
 
     async def ask(self, operation: Operation[A]) -> A:
         """Return the answer of whichever gateway serves the run; raises the error that it names, or GatewayError."""
         tries = 0
         while True:
-            control = await self._control()
+            control = await self.control()
             try:
                 return await control.ask(operation)
             except ConnectionLost:
@@ -72,7 +73,7 @@ class Membership:
 
     def send(self, operation: Operation[None]) -> None:
         """Ask something that nobody waits for."""
-        sending = asyncio.ensure_future(self._sent(operation))
+        sending = ensure_future(self._sent(operation))
         self._sending.add(sending)
         sending.add_done_callback(self._sending.discard)
 
@@ -104,12 +105,18 @@ class Membership:
         with contextlib.suppress(DgBudgetError):
             await self.ask(operation)
 
-    async def _control(self) -> Control:
+    async def control(self) -> Control:
         """Return the connection to the gateway, a new one if need be; raises GatewayError or LedgerError."""
         last = self._last()
-        if last is not None and last.gone.is_set():
-            self._joined = asyncio.ensure_future(self._rejoin(last))
-        return await asyncio.shield(self._joined)
+        if (last is not None and last.gone.is_set()) or self._failed_to_rejoin():
+            self._joined = ensure_future(self._rejoin(last))
+        return await shield(self._joined)
+
+    def _failed_to_rejoin(self) -> bool:
+        """What kept it from the next gateway may have been what a test made of its world: the next use tries again."""
+        joined = self._joined
+        is_over = self._staying is not None and joined.done() and not joined.cancelled()
+        return is_over and isinstance(joined.exception(), GatewayError)
 
     def _last(self) -> Control | None:
         """Return the connection that was made last, unless one is being made."""
@@ -120,9 +127,9 @@ class Membership:
         """Join the gateway; where it dies before that, the one that takes its place."""
         for _ in range(_TRIES - 1):
             with contextlib.suppress(ConnectionLost):
-                return await self._noticing_its_end(asyncio.ensure_future(self._join_this_one()))
+                return await self._noticing_its_end(ensure_future(self._join_this_one()))
             await self._replace()
-        return await self._noticing_its_end(asyncio.ensure_future(self._join_this_one()))
+        return await self._noticing_its_end(ensure_future(self._join_this_one()))
 
     async def _noticing_its_end(self, joining: asyncio.Future[Control]) -> Control:
         """Wait until the gateway is joined; raises ConnectionLost when it ends first: its port would stay silent."""
@@ -149,20 +156,30 @@ class Membership:
             self._supervisor.was_joined()
         return control
 
-    async def _rejoin(self, lost: Control) -> Control:
-        await lost.close()
-        await self._replace()
-        return await self._join()
+    async def _rejoin(self, lost: Control | None) -> Control:
+        """Join the gateway that takes the place of the last one; raises GatewayError or LedgerError."""
+        try:
+            if lost is not None:
+                await lost.close()
+            await self._replace()
+            control = await self._join()
+        except DgBudgetError:
+            raise
+        except Exception as error:
+            raise GatewayError(f"the gateway is gone, and its successor can't be joined: {error!r}") from error
+        if self._staying is not None and self._staying.done():
+            self._staying = ensure_future(self._stay())
+        return control
 
     async def _replace(self) -> None:
         if self._supervisor is not None:
-            await asyncio.get_running_loop().run_in_executor(None, self._supervisor.replace)
+            await get_running_loop().run_in_executor(None, self._supervisor.replace)
 
     async def _stay(self) -> None:
         """Watch the gateway, and join the next one as soon as it is gone."""
         with contextlib.suppress(DgBudgetError):
             while True:
-                await self._watch(await self._control())
+                await self._watch(await self.control())
 
     async def _watch(self, control: Control) -> None:
         """Return when the gateway is gone; kill it when it hangs, which closes its sockets at the vendor."""
@@ -184,4 +201,4 @@ def _kill(gateway: Peer) -> None:
     """Kill the process that we mean, not a later one of the same id."""
     if process_started(gateway.pid) == gateway.started:
         with contextlib.suppress(OSError):
-            os.kill(gateway.pid, signal.SIGKILL)
+            kill(gateway.pid, signal.SIGKILL)

@@ -102,7 +102,7 @@ def start_gateway_of(supervisor: Supervisor) -> RunHandle:
         supervisor.retire()
         raise GatewayError(f"{error}; {supervisor.why_it_ended()}") from error
     except BaseException:
-        supervisor.retire()
+        supervisor.abandon()
         raise
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import socket
 import subprocess
 import tempfile
-import threading
 import weakref
+from os import getpid, urandom
 from pathlib import Path
+from socket import gethostname
+from threading import Lock
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.real_time import has_ended
@@ -66,17 +67,17 @@ class Supervisor:
         self._run_config = run_config
         self._listener = listener
         self._interpreter = interpreter
-        self._invocation = secrets.token_hex(8)
+        self._invocation = urandom(8).hex()
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path()
-        self._temporary_folder = Path(tempfile.gettempdir()) / f"dgbudget-{secrets.token_hex(16)}"
+        self._temporary_folder = Path(tempfile.gettempdir()) / f"dgbudget-{urandom(16).hex()}"
         self._successors = 0
         self._was_joined = False
         self._most_successors = most_successors
         self._retired = False
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self.port: int = listener.getsockname()[1]
-        self.secret = Secret(secrets.token_hex(32))
+        self.secret = Secret(urandom(32).hex())
 
     def start(self) -> None:
         """Start the gateway; raises GatewayError."""
@@ -91,8 +92,19 @@ class Supervisor:
             if self._successors == self._most_successors:
                 self._listener.close()
                 raise GatewayError(f"the gateway died {self._successors + 1} times; the last time {why}")
+            try:
+                self._start(predecessor=why)
+            except BaseException:
+                self._turn_away()
+                raise
             self._successors += 1
-            self._start(predecessor=why)
+
+    def _turn_away(self) -> None:
+        """Close the connections that wait to be accepted: who made them learns that nobody will, for now."""
+        self._listener.setblocking(False)
+        with contextlib.suppress(OSError):
+            while True:
+                self._listener.accept()[0].close()
 
     def has_ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None
@@ -118,6 +130,13 @@ class Supervisor:
             self._retired = True
             self._listener.close()
 
+    def abandon(self) -> None:
+        """Nobody could join it, so nothing was dialled: end it, or it would keep the run from the next one."""
+        self.retire()
+        if self._process is not None and not self._was_joined:
+            self._process.kill()
+            self.wait()
+
     def wait(self) -> None:
         """Wait for its end, but not for ever."""
         if self._process is not None:
@@ -133,9 +152,9 @@ class Supervisor:
             invocation=self._invocation,
             predecessor=predecessor,
             takes_over=self._was_joined,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            started=process_started(os.getpid()),
+            host=gethostname(),
+            pid=getpid(),
+            started=process_started(getpid()),
             temporary_folder=str(self._temporary_folder),
             listener=self._listener.fileno(),
             log=str(self._log),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from os import getpid
+from threading import get_ident
 from typing import Any
 
 import pytest
@@ -49,7 +49,7 @@ class RunningTest:
     attempt: GrantedAttempt
     thread: int
     finish: Callable[[], object] | None
-    process: int = field(default_factory=os.getpid)
+    process: int = field(default_factory=getpid)
     reported: int = 0
     gateway_lost: bool = False
 
@@ -67,7 +67,7 @@ class Accounting:
     # Called by the fixture -----------------------------------------------------------------------------------------
 
     def begin(self, item: pytest.Item, attempt: GrantedAttempt, finish: Callable[[], object]) -> None:
-        self._running[item.nodeid] = RunningTest(attempt, threading.get_ident(), finish)
+        self._running[item.nodeid] = RunningTest(attempt, get_ident(), finish)
         self._outcomes.pop(item.nodeid, None)
 
     def end(self, item: pytest.Item) -> None:
@@ -75,7 +75,7 @@ class Accounting:
         __tracebackhide__ = True
         running = self._running[item.nodeid]
         running.finish = None
-        if self._state.finished is not None or running.process != os.getpid():
+        if self._state.finished is not None or running.process != getpid():
             return  # After Ctrl-C the run's end closed everything before this teardown.
         self._set_properties(item, unknown_figures(running.attempt.number, running.attempt.budget_seconds))
         try:
@@ -168,7 +168,7 @@ class Accounting:
     def _end_earlier_tests(self) -> None:
         """End the grants of tests that pytest never tore down."""
         for running in list(self._running.values()):
-            if running.finish is not None and running.thread == threading.get_ident():
+            if running.finish is not None and running.thread == get_ident():
                 with contextlib.suppress(DgBudgetError):
                     running.finish()
 
@@ -214,7 +214,7 @@ class Accounting:
 
     def _running_here(self, nodeid: str) -> RunningTest | None:
         running = self._running.get(nodeid)
-        return running if running is not None and running.process == os.getpid() else None
+        return running if running is not None and running.process == getpid() else None
 
     def _tolerates(self, overruns: Sequence[Overrun]) -> bool:
         """With --dg-on-exhausted=skip, a test that only lacked run budget is skipped, whatever it raised."""

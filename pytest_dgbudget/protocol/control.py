@@ -6,8 +6,8 @@ answered with ``{"id", "answer"}`` or ``{"id", "error", "message"}``, and ``{"no
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from json import dumps, loads
 from typing import Any
 
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, SettingsError
@@ -125,7 +125,7 @@ class ControlProtocol:
         self._send({"notify": type(notification).__name__, "fields": to_json(notification)})
 
     def _send(self, message: dict[str, Any]) -> None:
-        self._outgoing.append(json.dumps(message).encode() + b"\n")
+        self._outgoing.append(dumps(message).encode() + b"\n")
 
     def _read(self, message: dict[str, Any]) -> ControlEvent | None:
         if not self.is_authenticated:
@@ -162,7 +162,7 @@ class ControlProtocol:
 
 def _message(line: bytes) -> dict[str, Any]:
     try:
-        message: dict[str, Any] = from_json(dict, json.loads(line))
+        message: dict[str, Any] = from_json(dict, loads(line))
     except (ValueError, RecursionError) as error:
         raise ProtocolViolation(f"a line that is no JSON object: {error!r}") from None
     return message

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
+from json import dumps, loads
 
 from pytest_dgbudget.config.resolve import RunConfig, from_json
 
@@ -37,7 +37,7 @@ class GatewayConfig:
     secret: str = field(repr=False)
 
     def dump(self) -> bytes:
-        return json.dumps(
+        return dumps(
             {
                 "run_config": self.run_config.to_json(),
                 "invocation": self.invocation,
@@ -58,5 +58,5 @@ class GatewayConfig:
 
 def load(text: bytes) -> GatewayConfig:
     """Return what ``dump`` wrote."""
-    values = json.loads(text)
+    values = loads(text)
     return GatewayConfig(**{**values, "run_config": from_json(values["run_config"])})

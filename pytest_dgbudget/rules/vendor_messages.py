@@ -5,11 +5,10 @@ Facts: the vendor's AsyncAPI file of 2026-07-22 and, for what is newer, its offi
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from json import JSONDecoder
+from json import JSONDecoder, dumps, loads
 from typing import Any, Literal, get_args
 
 MessageType = Literal[
@@ -107,7 +106,7 @@ def parse(text: str | bytes) -> Message:
     A message whose typed fields are not as documented comes as a plain Message: never an error.
     """
     try:
-        data = json.loads(text)
+        data = loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(data, dict) or not isinstance(data.get("type"), str):
@@ -180,13 +179,13 @@ def with_tag(settings: str, tag: str) -> str:
         return settings
     if "tags" not in fields:
         separator = ", " if fields else ""
-        return f'{settings[:first_key]}"tags": {json.dumps([tag])}{separator}{settings[first_key:]}'
+        return f'{settings[:first_key]}"tags": {dumps([tag])}{separator}{settings[first_key:]}'
     start, end, tags = fields["tags"]
     if tags is None:
         tags = []
     if not isinstance(tags, list):
         return settings
-    return f"{settings[:start]}{json.dumps([*tags, tag])}{settings[end:]}"
+    return f"{settings[:start]}{dumps([*tags, tag])}{settings[end:]}"
 
 
 _DECODER = JSONDecoder()
