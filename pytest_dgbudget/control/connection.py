@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import re
 import selectors
 import socket
 from asyncio.events import get_running_loop
@@ -37,6 +38,8 @@ _AUTHENTICATION_SECONDS = 15
 # The finished document of a long run comes as one line.
 _LONGEST_LINE = 256 * 1024 * 1024
 _CHUNK = 256 * 1024
+# What the gateway's refusals say.
+_ERROR = re.compile(rb"\r\ndg-error: ([ -~]+)\r\n")
 
 # It needs no descriptor of its own; Windows lacks it, and there the plugin only loads.
 _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
@@ -127,6 +130,8 @@ class Control:
             head = await self._reader.readuntil(b"\r\n\r\n")
         except (OSError, EOFError, asyncio.LimitOverrunError) as error:
             raise self._ended_early() from error
+        if head.startswith(b"HTTP/1.1 503 ") and (why := _ERROR.search(head)) is not None:
+            raise GatewayError(why[1].decode())
         if not head.startswith(b"HTTP/1.1 101 "):
             raise self._not_ours()
         self._reading = ensure_future(self._read())
@@ -158,6 +163,7 @@ class Control:
         self.gone.set()
         if not self._gateway.done():
             self._gateway.set_exception(before_joined)
+            self._gateway.exception()  # nobody waits for it any more where authentication has failed before
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(ConnectionLost(GONE))

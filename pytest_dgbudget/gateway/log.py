@@ -21,8 +21,12 @@ def log(error: BaseException) -> None:
 def log_event(event: Event) -> None:
     """Write one line: the instant, what happened, and its fields; what is unknown is left out."""
     what = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(event).__name__).lower()
+    log_line(" ".join([what, *_fields(event)]))
+
+
+def log_line(text: str) -> None:
     with contextlib.suppress(OSError):
-        sys.stderr.write(" ".join([utc_now(), what, *_fields(event)]) + "\n")
+        sys.stderr.write(f"{utc_now()} {text}\n")
         sys.stderr.flush()
 
 

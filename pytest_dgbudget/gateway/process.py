@@ -19,7 +19,8 @@ from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.events import Events, GatewayStalled
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
-from pytest_dgbudget.gateway.log import log, log_event
+from pytest_dgbudget.gateway.listener import ListeningSocket, open_files
+from pytest_dgbudget.gateway.log import log, log_event, log_line
 from pytest_dgbudget.gateway.operations import Operations
 from pytest_dgbudget.gateway.process_watch import ProcessWatch
 from pytest_dgbudget.gateway.run import Owner, Run
@@ -41,6 +42,8 @@ _CONTROLLER_SECONDS = 10
 # How long owners wait for a ledger to open: on a slow disk each sync may take seconds.
 _OPEN_SECONDS = 60
 _MOST_FILES = 65_536
+# What a gateway with its emulator, its ledger, one owner and one session holds open, and a little more.
+_LEAST_FILES = 24
 # How long the last answer has to reach its owner.
 _ANSWERED_SECONDS = 2
 # How long an owner that waits for the statement is kept without an answer.
@@ -109,7 +112,7 @@ class Gateway:
         if os.getppid() != self._config.pid:
             self._end_soon()  # It was gone before it could be watched.
         listener = socket.socket(fileno=self._config.listener)
-        server = await loop.create_server(self._client_connection, sock=listener)
+        server = ListeningSocket(listener, self._client_connection, self._full)
         loop.add_signal_handler(signal.SIGTERM, self._make_way, server)
         await self._over.wait()
         starter.stop()
@@ -120,6 +123,12 @@ class Gateway:
 
     async def _open(self) -> None:
         """Open the ledger and enter the run; every owner that joins gets the error when that fails."""
+        if 0 <= open_files() < _LEAST_FILES:
+            self._failed = GatewayError(
+                f"the gateway may hold {open_files()} files open, and needs {_LEAST_FILES} at least, "
+                "and two for each session more: raise the limit (ulimit -n)"
+            )
+            return
         await self._ledger_thread.call(set_earlier_aside, self._run_config.report_dir, self._run_config.run_id)
         try:
             self._ledger = await asyncio.wait_for(self._ledger_thread.call(self._run_ledger.open), _OPEN_SECONDS)
@@ -218,7 +227,7 @@ class Gateway:
 
     # End -----------------------------------------------------------------------------------------------------------
 
-    def _make_way(self, server: asyncio.Server) -> None:
+    def _make_way(self, server: ListeningSocket) -> None:
         """End for a successor, to which the socket goes on listening: it takes whoever connects from now on."""
         server.close()
         self._told_to_end = True
@@ -258,6 +267,10 @@ class Gateway:
         await self._targets.stop()
         await self._ledger_thread.close()
         self._run_ledger.release()
+
+    def _full(self, notice: str) -> None:
+        log_line(notice)
+        self._notices.append(notice)
 
     def _ledger_failed(self, error: LedgerError) -> None:
         log(error)

@@ -131,7 +131,7 @@ class ClientConnection(asyncio.Protocol):
             self._answer(refusal(502, lost.code, str(lost)))
         except DialLost as lost:
             message = f"the agent endpoint can't be reached: {lost.reason}"
-            self._answer(refusal(lost.status, codes.UPSTREAM, message))
+            self._answer(refusal(lost.status, lost.code, message))
         except DialFailed as failed:
             self._answer(response(failed.status, failed.headers, failed.body))
         except Exception as error:

@@ -14,8 +14,10 @@ from websockets.typing import Subprotocol
 
 from pytest_dgbudget.config import host_of
 from pytest_dgbudget.config.resolve import is_loopback
+from pytest_dgbudget.gateway.listener import lacks_files, no_files_left
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.model import ClosedBy
+from pytest_dgbudget.protocol import codes
 
 _OPEN_TIMEOUT_SECONDS = 10
 _END_OF_HEAD = b"\r\n\r\n"
@@ -35,9 +37,10 @@ class DialFailed(Exception):
 class DialLost(DialFailed):
     """The vendor could not be reached, or what answered does not speak the protocol."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, code: str = codes.UPSTREAM) -> None:
         super().__init__("network", status, (), b"")
         self.reason = reason
+        self.code = code
 
 
 class _HandshakeOnly(ClientConnection):
@@ -147,6 +150,8 @@ async def dial(
     except (TimeoutError, asyncio.TimeoutError):
         raise DialLost(504, f"no answer to the handshake within {_OPEN_TIMEOUT_SECONDS} s") from None
     except (OSError, EOFError, ImportError, ValueError, WebSocketException) as error:
+        if lacks_files(error.__cause__ or error):
+            raise DialLost(503, no_files_left(), codes.OPEN_FILES) from None
         raise DialLost(502, _explained(error)) from None
     assert isinstance(connection, _HandshakeOnly)
     assert connection.response is not None
