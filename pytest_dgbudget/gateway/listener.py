@@ -23,7 +23,7 @@ def open_files() -> int:
 
 
 def lacks_files(error: BaseException) -> bool:
-    """Tell whether an error says that no file descriptor is left."""
+    """Return whether an error means that no file descriptor is left."""
     return isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}
 
 
