@@ -14,13 +14,27 @@ from typing import BinaryIO
 
 OURS = ".dgbudget"
 
+# Real files, also where a test has a file system of its own: pyfakefs replaces the functions in modules, no partials.
+open_file = partial(open)
+remove_file = partial(os.remove)
+file_exists = partial(os.path.exists)
+_make_folders = partial(os.makedirs, exist_ok=True)
+
+
+def read_text(path: Path, errors: str = "strict") -> str:
+    """Return what a real file holds. Raises OSError, UnicodeDecodeError."""
+    with open_file(path, encoding="utf-8", errors=errors) as file:
+        text: str = file.read()
+    return text
+
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents; a ``.dgbudget`` among them gets its .gitignore. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Create a real folder and its parents; a ``.dgbudget`` among them gets its .gitignore. Raises OSError."""
+    _make_folders(folder)
     for parent in (folder, *folder.parents):
-        if parent.name == OURS and not (parent / ".gitignore").exists():
-            (parent / ".gitignore").write_text("*\n", encoding="utf-8")
+        if parent.name == OURS and not file_exists(parent / ".gitignore"):
+            with open_file(parent / ".gitignore", "w", encoding="utf-8") as ignored:
+                ignored.write("*\n")
 
 
 # Other machines, or the host of this one, write there as well, and their locks and memory are not ours.

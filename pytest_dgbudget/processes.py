@@ -7,6 +7,11 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+from types import ModuleType
+
+from pytest_dgbudget.paths import read_text
 
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
@@ -21,10 +26,19 @@ def process_started(pid: int) -> str | None:
     None on systems without /proc.
     """
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:  # noqa: PTH123 - a file of the system
-            return stat.read().rpartition(")")[2].split()[19]
+        return read_text(Path(f"/proc/{pid}/stat"), "replace").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return None
+
+
+def copy_of_module(name: str) -> ModuleType:
+    """Load a module once more, for us alone: what a test replaces in the one that all others share is real in it."""
+    spec = find_spec(name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 # A module of the project under test must not shadow ours or the standard library's: what only our own path has (of a

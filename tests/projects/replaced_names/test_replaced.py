@@ -1,22 +1,30 @@
 """Names of the standard library and of websockets that a test has replaced before its fixtures are set up."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from unittest import mock
 
 import pytest
 
 from pytest_dgbudget import VoiceAgent
 
+PROCESSES_AND_FILES = ("subprocess.Popen", "builtins.open", "pathlib.Path.open", "pathlib.Path.mkdir")
+
 
 @pytest.fixture(
-    params=["subprocess.Popen", "threading.Thread.start", "socket.socket", "websockets.asyncio.client.connect"]
+    params=[
+        PROCESSES_AND_FILES,  # the first one: the gateway starts among them
+        ("threading.Thread.start",),
+        ("socket.socket",),
+        ("websockets.asyncio.client.connect",),
+    ]
 )
-def replaced(request: pytest.FixtureRequest) -> Iterator[mock.Mock]:
-    with mock.patch(request.param) as replaced:
-        yield replaced
+def replaced(request: pytest.FixtureRequest) -> Iterator[list[mock.Mock]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(mock.patch(name)) for name in request.param]
 
 
-def test_with_a_name_replaced(replaced: mock.Mock, voice_agent: VoiceAgent) -> None:
+def test_with_a_name_replaced(replaced: list[mock.Mock], voice_agent: VoiceAgent) -> None:
     with voice_agent.connect() as session:
         assert session.say("hi").reply
-    assert not replaced.called
+    assert not [name for name in replaced if name.called]
