@@ -15,8 +15,8 @@ from pytest_dgbudget.paths import read_text
 
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
-# COVERAGE_: coverage's hook would measure our processes, and write their data into the project.
-_NOT_INHERITED = ("DEEPGRAM_", "DG_", "DGBUDGET_", "COVERAGE_")
+# Coverage's hook, or that of pytest-cov before 7, would measure our processes, and write their data into the project.
+_NOT_INHERITED = ("DEEPGRAM_", "DG_", "DGBUDGET_", "COVERAGE_", "COV_CORE_")
 _CHANGES_PYTHON = {"PYTHONWARNINGS", "PYTHONASYNCIODEBUG"}
 
 
@@ -74,8 +74,9 @@ def _clean_environment() -> dict[str, str]:
     """Return our environment without what is meant for tests or coverage, or changes how Python runs."""
     return {
         name: value
-        for name, value in os.environ.items()
+        for name in list(os.environ)
         if not name.startswith(_NOT_INHERITED) and name not in _CHANGES_PYTHON
+        if (value := os.environ.get(name)) is not None  # another thread may have removed it meanwhile
     }
 
 
