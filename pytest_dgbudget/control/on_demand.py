@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import threading
@@ -28,6 +29,7 @@ class RunOnDemand:
         self.error: DgBudgetError | None = None
         self.environment = EnvironmentClaim()
         self._lock = threading.Lock()  # plugins run several tests at once, in threads
+        self._pid = os.getpid()
 
     def open(self) -> RunHandle:
         """Return the handle, the same one every time; raises LedgerError, the same one every time, or GatewayError.
@@ -41,12 +43,23 @@ class RunOnDemand:
                 try:
                     _check_green_threads()
                     _check_sockets()
-                    self.run = self._open_run()
+                    self.run = self._opened()
                 except DgBudgetError as error:
                     self.error = error
                     raise
                 self.error = None
             return self.run
+
+    def _opened(self) -> RunHandle:
+        try:
+            return self._open_run()
+        except LedgerError as error:
+            if os.getpid() == self._pid:
+                raise
+            raise LedgerError(
+                f"{error} (this process was forked from pytest and needs a gateway of its own: use one process, "
+                "or pytest-xdist, whose workers share a gateway)"
+            ) from error
 
 
 def _check_green_threads() -> None:

@@ -58,6 +58,15 @@ def test_every_use_gets_the_error_of_a_ledger_that_failed() -> None:
     assert (run.run, run.error, opening.times) == (None, error, 1)
 
 
+def test_a_forked_process_that_finds_the_run_in_use_says_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunOnDemand(Opening(LedgerError("run id 'x' is in use")))
+    monkeypatch.setattr("pytest_dgbudget.control.on_demand.os.getpid", lambda: 0)
+    with pytest.raises(
+        LedgerError, match=r"run id 'x' is in use \(this process was forked from pytest .* pytest-xdist"
+    ):
+        run.open()
+
+
 def test_a_start_that_failed_is_tried_again_by_the_next_use() -> None:
     opening = Opening(GatewayError("it can't be started"))
     run = RunOnDemand(opening)
