@@ -11,6 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 from pytest_dgbudget.control import real_time
+from pytest_dgbudget.control.real_sockets import real_sockets
 from pytest_dgbudget.errors import DgBudgetError
 
 # pytest's own convention: a failing test shows its own line, not ours.
@@ -45,7 +46,8 @@ class IOThread:
     """Runs coroutines on its thread; ``run`` waits for one in a sync test, ``cross`` in an async one."""
 
     def __init__(self) -> None:
-        self.loop = _RealTimeLoop()
+        with real_sockets():
+            self.loop = _RealTimeLoop()
         self._thread = threading.Thread(target=self._serve, name="dgbudget-io", daemon=True)
         _start(self._thread)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.connection import no_socket
 from pytest_dgbudget.control.environment import EnvironmentClaim
+from pytest_dgbudget.control.real_sockets import real_sockets
 from pytest_dgbudget.control.run import RunHandle, join_gateway, start_gateway
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 from pytest_dgbudget.processes import Interpreter
@@ -80,13 +81,14 @@ def _check_green_threads() -> None:
 def _check_sockets() -> None:
     """Open and close what an event loop consists of; raises GatewayError where pytest-socket or the system refuses."""
     try:
-        for end in socket.socketpair():
-            end.close()
+        if getattr(socket.socket, "__module__", "") == "pytest_socket":
+            socket.socket(socket.AF_UNIX).close()
+        with real_sockets():
+            for end in socket.socketpair():
+                end.close()
     except OSError as error:
         raise no_socket(error) from error
-    except RuntimeError as error:
-        if type(error).__module__ != "pytest_socket":
-            raise
+    except RuntimeError:
         raise GatewayError(
             "pytest-socket refuses the socket pair that every event loop needs: "
             "set --allow-unix-socket, or mark the test with enable_socket"

@@ -9,7 +9,7 @@ from typing import cast
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.supervisor import Supervisor, listen
-from pytest_dgbudget.errors import DgBudgetError, GatewayError
+from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.operations import AwaitReconciliation, FinishRun, StopRun
 from pytest_dgbudget.report.document import FinishedRun, with_notice, without_document
@@ -97,8 +97,11 @@ def start_gateway_of(supervisor: Supervisor) -> RunHandle:
     except GatewayError as error:
         supervisor.retire()
         raise GatewayError(f"{error}; {supervisor.why_it_ended()}") from error
-    except BaseException:
+    except LedgerError:
         supervisor.retire()
+        raise
+    except BaseException:
+        supervisor.give_up()
         raise
 
 

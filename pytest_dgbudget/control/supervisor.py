@@ -117,6 +117,14 @@ class Supervisor:
             self._retired = True
             self._listener.close()
 
+    def give_up(self) -> None:
+        """End a gateway that nobody could join, and so has nothing open: the next one needs its run."""
+        self.retire()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            _remove_empty(self._log)
+
     def wait(self) -> None:
         """Wait for its end, but not for ever."""
         if self._process is not None:

@@ -108,10 +108,10 @@ def test_a_process_that_can_open_no_socket_says_so() -> None:
 
 
 def test_pytest_sockets_refusal_says_what_to_set() -> None:
-    refusal = type("SocketBlockedError", (RuntimeError,), {"__module__": "pytest_socket"})
+    guarded = mock.Mock(side_effect=RuntimeError, __module__="pytest_socket")
     opening = Opening()
     run = RunOnDemand(opening)
-    with mock.patch("socket.socketpair", side_effect=refusal), pytest.raises(GatewayError, match="--allow-unix-socket"):
+    with mock.patch("socket.socket", guarded), pytest.raises(GatewayError, match="--allow-unix-socket"):
         run.open()
     assert opening.times == 0
     assert run.open() is HANDLE

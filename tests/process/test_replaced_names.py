@@ -15,5 +15,5 @@ def test_a_start_that_failed_in_one_tests_world_is_tried_again_in_the_next(proje
     project.use("replaced_names/test_no_start.py")
     result = project.run("--dg-target=emulator", "--dg-reconcile=off")
     assert "the gateway can't be started: no" in result.output
-    assert "1 passed, 1 error" in result.output
+    assert "1 passed, 2 errors" in result.output
     assert result.usage["run"]["complete"]

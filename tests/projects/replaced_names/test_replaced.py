@@ -8,14 +8,15 @@ import pytest
 
 from pytest_dgbudget import VoiceAgent
 
-PROCESSES_AND_FILES = ("subprocess.Popen", "builtins.open", "pathlib.Path.open", "pathlib.Path.mkdir")
+FOR_A_START = (
+    *("subprocess.Popen", "threading.Thread.start", "socket.socket"),
+    *("builtins.open", "pathlib.Path.open", "pathlib.Path.mkdir"),
+)
 
 
 @pytest.fixture(
     params=[
-        PROCESSES_AND_FILES,  # the first one: the gateway starts among them
-        ("threading.Thread.start",),
-        ("socket.socket",),
+        FOR_A_START,  # the first: the gateway starts among these
         ("websockets.asyncio.client.connect",),
     ]
 )
