@@ -14,31 +14,48 @@ from typing import BinaryIO
 
 OURS = ".dgbudget"
 
+# Real files, also where a test has a file system of its own: pyfakefs replaces the functions in modules, no partials.
+open_file = partial(open)
+remove_file = partial(os.remove)
+file_exists = partial(os.path.exists)
+_make_folders = partial(os.makedirs, exist_ok=True)
+_make_folder = partial(os.mkdir)
+_status = partial(os.stat)
+_status_of_itself = partial(os.lstat)
+
+
+def read_text(path: Path, errors: str = "strict") -> str:
+    """Return what a real file holds. Raises OSError, UnicodeDecodeError."""
+    with open_file(path, encoding="utf-8", errors=errors) as file:
+        text: str = file.read()
+    return text
+
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents; a ``.dgbudget`` among them gets its .gitignore. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Create a real folder and its parents; a ``.dgbudget`` among them gets its .gitignore. Raises OSError."""
+    _make_folders(folder)
     _refuse_taken(folder)
     for parent in (folder, *folder.parents):
         if parent.name == OURS:
             _refuse_taken(parent)
-            if not (parent / ".gitignore").exists():
-                (parent / ".gitignore").write_text("*\n", encoding="utf-8")
+            if not file_exists(parent / ".gitignore"):
+                with open_file(parent / ".gitignore", "w", encoding="utf-8") as ignored:
+                    ignored.write("*\n")
 
 
 def make_private_folder(folder: Path) -> None:
-    """Create a folder that only this user can enter; one that is there already must be such a one. Raises OSError."""
+    """Create a real folder that only this user can enter; one that is there must be such a one. Raises OSError."""
     try:
-        folder.mkdir(mode=0o700)
+        _make_folder(folder, 0o700)
     except FileExistsError:
-        found = folder.lstat()
+        found = _status_of_itself(folder)
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise
 
 
 def _refuse_taken(folder: Path) -> None:
     """In a place like /tmp, another user may have made the folder, or a link, before we did."""
-    place, found = folder.parent.stat().st_mode, folder.lstat()
+    place, found = _status(folder.parent).st_mode, _status_of_itself(folder)
     all_users_share = place & stat.S_ISVTX and place & stat.S_IWOTH
     if all_users_share and found.st_uid != 0 and found.st_uid != os.getuid():
         raise PermissionError(errno.EPERM, f"another user has made it in {folder.parent}, which all users share")

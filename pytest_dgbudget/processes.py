@@ -7,14 +7,16 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+from types import ModuleType
 
-# Bound before a test can replace it.
-_open = open
+from pytest_dgbudget.paths import read_text
 
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
-# COVERAGE_: coverage's hook would measure our processes, and write their data into the project.
-_NOT_INHERITED = ("DEEPGRAM_", "DG_", "DGBUDGET_", "COVERAGE_")
+# Coverage's hook, or that of pytest-cov before 7, would measure our processes, and write their data into the project.
+_NOT_INHERITED = ("DEEPGRAM_", "DG_", "DGBUDGET_", "COVERAGE_", "COV_CORE_")
 _CHANGES_PYTHON = {"PYTHONWARNINGS", "PYTHONASYNCIODEBUG"}
 
 
@@ -24,10 +26,19 @@ def process_started(pid: int) -> str | None:
     None on systems without /proc.
     """
     try:
-        with _open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            return stat.read().rpartition(")")[2].split()[19]
+        return read_text(Path(f"/proc/{pid}/stat"), "replace").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return None
+
+
+def copy_of_module(name: str) -> ModuleType:
+    """Load a module once more, for us alone: what a test replaces in the one that all others share is real in it."""
+    spec = find_spec(name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 # A module of the project under test must not shadow ours or the standard library's: what only our own path has (of a
@@ -63,8 +74,9 @@ def _clean_environment() -> dict[str, str]:
     """Return our environment without what is meant for tests or coverage, or changes how Python runs."""
     return {
         name: value
-        for name, value in os.environ.items()
+        for name in list(os.environ)
         if not name.startswith(_NOT_INHERITED) and name not in _CHANGES_PYTHON
+        if (value := os.environ.get(name)) is not None  # another thread may have removed it meanwhile
     }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.support.project import Project
+from tests.support.project import EXAMPLES, Project
 from tests.support.variables import NO_VENDOR, is_scrubbed
 from tests.support.vendor import Vendor
 
@@ -74,3 +74,10 @@ def project(tmp_path: Path) -> Iterator[Project]:
     project.write("pytest.ini", "[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     yield project
     project.end()
+
+
+@pytest.fixture
+def examples(project: Project) -> Project:
+    """The examples, copied into a project of their own."""
+    shutil.copytree(EXAMPLES, project.path, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    return project

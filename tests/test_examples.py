@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import pytest
 
-from tests.support.project import ALONE_AND_UNDER_XDIST, Project
+from tests.support.project import ALONE_AND_UNDER_XDIST, EXAMPLES, Project
 from tests.support.vendor import KEY
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 FILES = sorted(path.name for path in EXAMPLES.glob("test_*.py"))
-NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__")
-
-
-@pytest.fixture
-def examples(project: Project) -> Project:
-    shutil.copytree(EXAMPLES, project.path, dirs_exist_ok=True, ignore=NOT_COPIED)
-    return project
 
 
 @pytest.mark.slow

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from json import loads
 from pathlib import Path
 from typing import Any
 
 from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.paths import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -40,11 +41,13 @@ DEFAULT_SETTINGS: dict[str, Any] = {
 def load_settings(source: SettingsSource, default: Path | None, tags: Sequence[str]) -> dict[str, Any]:
     """Return the Settings message to send; ``tags`` are added to its own. Raises SettingsError."""
     if source is None:
-        settings = copy.deepcopy(DEFAULT_SETTINGS) if default is None else _read(default, "dg_agent_settings")
+        settings = (
+            copy.deepcopy(DEFAULT_SETTINGS) if default is None else _read(default, "dg_agent_settings", read_text)
+        )
     elif isinstance(source, Mapping):
         settings = copy.deepcopy(dict(source))
     else:
-        settings = _read(Path(source), "settings")
+        settings = _read(Path(source), "settings", _read_in_the_tests_world)
     settings.setdefault("type", "Settings")
     if tags:
         if isinstance(tags, str):
@@ -56,9 +59,13 @@ def load_settings(source: SettingsSource, default: Path | None, tags: Sequence[s
     return settings
 
 
-def _read(path: Path, what: str) -> dict[str, Any]:
+def _read_in_the_tests_world(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _read(path: Path, what: str, read: Callable[[Path], str]) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read(path)
         settings = tomllib.loads(text) if path.suffix == ".toml" else loads(text)
     except OSError as error:
         raise SettingsError(f"{what}: {path} can't be read: {error.strerror or error}") from error

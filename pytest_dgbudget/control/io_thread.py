@@ -18,6 +18,7 @@ from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 from pytest_dgbudget.control import real_time
+from pytest_dgbudget.control.real_sockets import real_sockets
 from pytest_dgbudget.errors import DgBudgetError, GatewayError
 
 # pytest's own convention: a failing test shows its own line, not ours.
@@ -72,7 +73,8 @@ class IOThread:
     """
 
     def __init__(self) -> None:
-        self.loop = _RealTimeLoop()
+        with real_sockets():
+            self.loop = _RealTimeLoop()
         self._thread = _Thread(target=self._serve, name="dgbudget-io", daemon=True)
         _start(self._thread)
         self.is_in_parent = False

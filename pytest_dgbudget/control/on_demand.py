@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.connection import no_socket
 from pytest_dgbudget.control.environment import EnvironmentClaim
+from pytest_dgbudget.control.real_sockets import real_sockets
 from pytest_dgbudget.control.run import RunHandle, join_gateway, start_gateway
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 from pytest_dgbudget.processes import Interpreter
@@ -28,6 +30,7 @@ class RunOnDemand:
         self.error: DgBudgetError | None = None
         self.environment = EnvironmentClaim()
         self._lock = threading.Lock()  # plugins run several tests at once, in threads
+        self._pid = os.getpid()
 
     def open(self) -> RunHandle:
         """Return the handle, the same one every time; raises LedgerError, the same one every time, or GatewayError.
@@ -41,13 +44,24 @@ class RunOnDemand:
                 try:
                     _check_green_threads()
                     _check_sockets()
-                    self.run = self._open_run()
+                    self.run = self._opened()
                 except DgBudgetError as error:
                     self.error = error
                     raise
                 self.error = None
             self.run = self.run.in_this_process()
             return self.run
+
+    def _opened(self) -> RunHandle:
+        try:
+            return self._open_run()
+        except LedgerError as error:
+            if os.getpid() == self._pid:
+                raise
+            raise LedgerError(
+                f"{error} (this process was forked from pytest and needs a gateway of its own: use one process, "
+                "or pytest-xdist, whose workers share a gateway)"
+            ) from error
 
 
 def _check_green_threads() -> None:
@@ -68,13 +82,14 @@ def _check_green_threads() -> None:
 def _check_sockets() -> None:
     """Open and close what an event loop consists of; raises GatewayError where pytest-socket or the system refuses."""
     try:
-        for end in socket.socketpair():
-            end.close()
+        if getattr(socket.socket, "__module__", "") == "pytest_socket":
+            socket.socket(socket.AF_UNIX).close()
+        with real_sockets():
+            for end in socket.socketpair():
+                end.close()
     except OSError as error:
         raise no_socket(error) from error
-    except RuntimeError as error:
-        if type(error).__module__ != "pytest_socket":
-            raise
+    except RuntimeError:
         raise GatewayError(
             "pytest-socket refuses the socket pair that every event loop needs: "
             "set --allow-unix-socket, or mark the test with enable_socket"

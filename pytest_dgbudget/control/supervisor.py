@@ -16,14 +16,21 @@ from threading import Lock
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.real_time import has_ended
 from pytest_dgbudget.errors import GatewayError
-from pytest_dgbudget.paths import make_folder, make_private_folder
-from pytest_dgbudget.processes import Interpreter, process_started
+from pytest_dgbudget.paths import (
+    file_exists,
+    make_folder,
+    make_private_folder,
+    open_file,
+    read_text,
+    remove_file,
+)
+from pytest_dgbudget.processes import Interpreter, copy_of_module, process_started
 from pytest_dgbudget.protocol.authentication import Secret
 from pytest_dgbudget.protocol.startup import LOG_VARIABLE, GatewayConfig
 
 # Bound before a test can replace them.
 _Socket = socket.socket
-_Popen = subprocess.Popen
+_Popen: type[subprocess.Popen[bytes]] = copy_of_module("subprocess").Popen
 
 # A gateway that dies again and again has a reason that another one would meet, too.
 _MOST_SUCCESSORS = 5
@@ -120,7 +127,7 @@ class Supervisor:
             # Whatever it still does, nobody learns of it; its end closes its sockets at least.
             self._process.kill()
         status = self._process.wait()
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines() if self._log.exists() else []
+        lines = read_text(self._log, "replace").splitlines() if file_exists(self._log) else []
         last = f", and wrote: {lines[-1]}" if lines else ""
         return f"it ended with status {status}{last} ({self._log})"
 
@@ -136,6 +143,7 @@ class Supervisor:
         if self._process is not None and not self._was_joined:
             self._process.kill()
             self.wait()
+            _remove_empty(self._log)
 
     def wait(self) -> None:
         """Wait for its end, but not for ever."""
@@ -163,7 +171,7 @@ class Supervisor:
             secret=self.secret,
         )
         try:
-            with self._log.open("ab") as output:
+            with open_file(self._log, "ab") as output:
                 process = _Popen(
                     self._interpreter.command("gateway"),
                     stdin=subprocess.PIPE,
@@ -186,7 +194,7 @@ class Supervisor:
         try:
             make_folder(self._run_config.state_dir)
             path = self._run_config.state_dir / name
-            path.touch()
+            open_file(path, "ab").close()
         except OSError:
             make_private_folder(self._temporary_folder)
             path = self._temporary_folder / name
@@ -195,5 +203,5 @@ class Supervisor:
 
 def _remove_empty(log: Path) -> None:
     with contextlib.suppress(OSError):
-        if log.stat().st_size == 0:
-            log.unlink()
+        if not read_text(log, "replace"):
+            remove_file(log)

@@ -47,6 +47,16 @@ def test_a_file_is_read_by_its_kind(tmp_path: Path, name: str, text: str, as_tex
     assert load_settings(None, path, ()) == PARSED
 
 
+def test_the_configured_agent_is_read_where_a_test_has_files_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "agent.json"
+    file.write_text('{"agent": {}}', encoding="utf-8")
+    monkeypatch.setattr("builtins.open", None)
+    monkeypatch.setattr(Path, "read_text", None)
+    assert load_settings(None, file, ()) == {"type": "Settings", "agent": {}}
+
+
 def test_what_connect_is_given_beats_the_ini_key(tmp_path: Path) -> None:
     assert load_settings({"agent": {}}, tmp_path / "missing.json", ()) == {"type": "Settings", "agent": {}}
 

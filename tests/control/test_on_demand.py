@@ -66,6 +66,15 @@ def test_every_use_gets_the_error_of_a_ledger_that_failed() -> None:
     assert (run.run, run.error, opening.times) == (None, error, 1)
 
 
+def test_a_forked_process_that_finds_the_run_in_use_says_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunOnDemand(Opening(LedgerError("run id 'x' is in use")))
+    monkeypatch.setattr("pytest_dgbudget.control.on_demand.os.getpid", lambda: 0)
+    with pytest.raises(
+        LedgerError, match=r"run id 'x' is in use \(this process was forked from pytest .* pytest-xdist"
+    ):
+        run.open()
+
+
 def test_a_start_that_failed_is_tried_again_by_the_next_use() -> None:
     opening = Opening(GatewayError("it can't be started"))
     run = RunOnDemand(opening)
@@ -107,10 +116,10 @@ def test_a_process_that_can_open_no_socket_says_so() -> None:
 
 
 def test_pytest_sockets_refusal_says_what_to_set() -> None:
-    refusal = type("SocketBlockedError", (RuntimeError,), {"__module__": "pytest_socket"})
+    guarded = mock.Mock(side_effect=RuntimeError, __module__="pytest_socket")
     opening = Opening()
     run = RunOnDemand(opening)
-    with mock.patch("socket.socketpair", side_effect=refusal), pytest.raises(GatewayError, match="--allow-unix-socket"):
+    with mock.patch("socket.socket", guarded), pytest.raises(GatewayError, match="--allow-unix-socket"):
         run.open()
     assert opening.times == 0
     assert run.open() is HANDLE

@@ -21,8 +21,10 @@ from tests.support.ledger import ends_of_leases
 
 # A rule that holds under xdist as well costs three more interpreters to check there.
 ALONE_AND_UNDER_XDIST = ["-n0", pytest.param("-n2", marks=pytest.mark.slow)]
-PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+# Where pytest-randomly is installed, it would shuffle every project's tests.
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly")
 PROJECTS = Path(__file__).parent.parent / "projects"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 _ONLY_OURS = shutil.ignore_patterns("__init__.py", "__pycache__")  # packages for the type checker, not for a user
 
 

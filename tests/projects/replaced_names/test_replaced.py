@@ -8,11 +8,12 @@ import pytest
 
 from pytest_dgbudget import VoiceAgent
 
-BEFORE_THE_FIRST_SESSION = [
-    *("subprocess.Popen", "threading.Thread", "secrets.token_hex", "builtins.open", "socket.gethostname"),
-    *("os.getpid", "websockets.asyncio.client.connect"),
+FOR_A_START = [  # the first: the gateway starts among these
+    *("subprocess.Popen", "threading.Thread.start", "threading.Thread", "secrets.token_hex"),
+    *("socket.socket", "socket.gethostname", "os.getpid", "os.kill"),
+    *("builtins.open", "pathlib.Path.open", "pathlib.Path.mkdir"),
 ]
-LATER = ["threading.Thread.start", "socket.socket", "os.kill"]
+LATER = ["websockets.asyncio.client.connect"]
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def replaced(request: pytest.FixtureRequest) -> Iterator[None]:
     assert not [each for each in mocks if each.called]
 
 
-@pytest.mark.parametrize("replaced", [BEFORE_THE_FIRST_SESSION, LATER], indirect=True)
+@pytest.mark.parametrize("replaced", [FOR_A_START, LATER], indirect=True)
 def test_with_names_replaced(replaced: None, voice_agent: VoiceAgent) -> None:
-    with voice_agent.connect():
-        pass
+    with voice_agent.connect() as session:
+        assert session.say("hi").reply
