@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 CONTINUATION, TEXT, BINARY, CLOSE = 0x0, 0x1, 0x2, 0x8
-_FINAL, _CONTROL = 0x80, 0x8
+_FINAL, _RESERVED, _MASK, _CONTROL = 0x80, 0x70, 0x80, 0x8
+_OPCODES = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, 0x9, 0xA})
+PROTOCOL_ERROR, INVALID_DATA = 1002, 1007
 # A longer control frame breaks the protocol; it is passed on for the other side to say so.
 _LONGEST_CONTROL = 125
 
@@ -41,7 +43,9 @@ class FrameReader:
     ``on_text`` gets each text message that is short enough to read. While ``holding``, text messages are kept back
     until they are whole and ``on_text`` returns the frames to send in their place; one that is longer than
     ``hold_up_to`` bytes passes as it comes, unread, and ``skipped`` is called with the bytes that were too many.
-    ``close`` is the peer's Close once it came; it is never passed on, and nothing after it is.
+    What is put in the place of a text must not mend how it came: while holding, ``broken_rule`` is asked about the
+    first two bytes of each frame, and ``violation`` is what to close with. ``close`` is the peer's Close once it came;
+    it is never passed on, and nothing after either is.
 
     Whatever comes, it keeps no more than one text that may be read, one frame that passes whole, and a header; and
     each byte is copied a few times at most, however small the pieces are.
@@ -54,8 +58,10 @@ class FrameReader:
         holding: bool,
         hold_up_to: int = _READ_UP_TO,
         skipped: Callable[[int], None] = lambda size: None,
+        broken_rule: Callable[[int, int], str | None] = lambda first, second: None,
     ) -> None:
         self._on_text = on_text
+        self._broken_rule = broken_rule
         self._skipped = skipped
         self._hold_up_to = hold_up_to
         # The beginning of a frame, and how many bytes of it are worth a look.
@@ -69,6 +75,7 @@ class FrameReader:
         self.binary_bytes = 0
         self.binary_frames = 0
         self.close: Close | None = None
+        self.violation: Close | None = None
 
     @property
     def inside_frame(self) -> bool:
@@ -76,7 +83,7 @@ class FrameReader:
         return self._passing > 0
 
     def feed(self, data: bytes) -> bytes:
-        if self.close is not None:
+        if self.close is not None or self.violation is not None:
             return b""
         if self._rest:
             if len(self._rest) + len(data) < self._whole_at:
@@ -91,7 +98,7 @@ class FrameReader:
     def _end_of_audio(self, data: bytes, at: int) -> int:
         """Count the whole binary messages that come next, as nearly all frames are; return where they end."""
         size = len(data)
-        while size - at >= 4:
+        while size - at >= 4 and not self.holding:
             first, second, length = _beginning(data, at)
             if first != _BINARY_MESSAGE:
                 break
@@ -117,6 +124,9 @@ class FrameReader:
         while (payload := _find_payload(data, at)) is not None:
             start, end = payload
             opcode = data[at] & 0x0F
+            if self.holding and (broken := self._broken_rule(data[at], data[at + 1])) is not None:
+                self.violation = Close(PROTOCOL_ERROR, broken)
+                break
             if opcode == TEXT:
                 # Against the protocol, one may begin inside another: what was held of that goes first, for the other
                 # side to say so.
@@ -140,9 +150,11 @@ class FrameReader:
                     passed += (data[begin:at], instead)
                     begin = end
                 at = end
+                if self.violation is not None:
+                    break
             at = self._end_of_audio(data, at)
         passed.append(data[begin:at])
-        if self.close is None:
+        if self.close is None and self.violation is None:
             self._rest += data[at:]
             self._whole_at = end - at if payload is not None else 0
         return b"".join(passed)
@@ -222,6 +234,22 @@ def _find_payload(data: bytes, at: int) -> tuple[int, int] | None:
     if second & 0x80:
         start += 4
     return (start, start + length) if start <= len(data) else None
+
+
+def broken_rule(first: int, second: int) -> str | None:
+    """Return which rule a client's frame breaks that begins like this (RFC 6455, section 5); None if it breaks none."""
+    opcode = first & 0x0F
+    if first & _RESERVED:
+        return "reserved bits of a frame are set"
+    if opcode not in _OPCODES:
+        return f"a frame has the reserved opcode {opcode}"
+    if not second & _MASK:
+        return "a frame is not masked"
+    if opcode >= _CONTROL and not first & _FINAL:
+        return "a control frame is fragmented"
+    if opcode >= _CONTROL and second & 0x7F > _LONGEST_CONTROL:
+        return "a control frame is longer than 125 bytes"
+    return None
 
 
 def _unmasked(data: bytes, at: int, start: int, end: int) -> bytes:

@@ -27,10 +27,10 @@ class ProcessWatch:
             return
         try:
             self._descriptor = os.pidfd_open(pid)
-        except AttributeError:
-            self._poll()
-        except OSError:
+        except ProcessLookupError:
             return
+        except (AttributeError, OSError):  # there is no such call, or no descriptor left
+            self._poll()
         else:
             self._loop.add_reader(self._descriptor, self._ended)
 

@@ -14,7 +14,15 @@ from collections.abc import Callable
 from enum import Enum
 
 from pytest_dgbudget.gateway.clock import Clock, Timer
-from pytest_dgbudget.gateway.frames import TEXT, Close, FrameReader, close_frame, frame
+from pytest_dgbudget.gateway.frames import (
+    INVALID_DATA,
+    TEXT,
+    Close,
+    FrameReader,
+    broken_rule,
+    close_frame,
+    frame,
+)
 from pytest_dgbudget.gateway.services.service import Inspection
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.model import ClosedBy
@@ -122,6 +130,7 @@ class Relay:
             holding=not inspection.configured,
             hold_up_to=LONGEST_SETTINGS,
             skipped=self._client_text_skipped,
+            broken_rule=broken_rule,
         )
         self._from_vendor = FrameReader(self._vendor_text, holding=False)
         self._client = Leg(self._client_sent, self._client_lost)
@@ -229,6 +238,8 @@ class Relay:
                 self._send_close_to_vendor()
         elif self._from_client.close is not None:
             self._begin_end("client", self._from_client.close.code)
+        elif self._from_client.violation is not None:
+            self.close("client", self._from_client.violation)
 
     def _pass_on(self, reader: FrameReader, data: bytes) -> bytes:
         """Return what may pass of what came, and note what it says of the session."""
@@ -294,6 +305,9 @@ class Relay:
             self._begin_end("client", None)
 
     def _client_text(self, text: bytes) -> bytes:
+        if self._from_client.holding and not _is_utf8(text):
+            self._from_client.violation = Close(INVALID_DATA, "a text message is not UTF-8")
+            return b""
         said = self.inspection.client_said(text)
         if not self._from_client.holding:
             return b""
@@ -307,3 +321,11 @@ class Relay:
     def _vendor_text(self, text: bytes) -> bytes:
         self.inspection.vendor_said(self._secrets.blank(text))
         return b""
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -20,6 +20,7 @@ from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.protocol.codes import UPSTREAM_LOST
 from tests.gateway.memory import Carried, ManualClock, MemoryTransport
+from tests.gateway.streams import Sent
 
 
 async def transport_of(near: socket.socket) -> asyncio.Transport:
@@ -61,6 +62,7 @@ async def close_with_room_for(left: int) -> None:
 
 SETTINGS = b'{"type": "Settings", "agent": {}}'
 AUDIO = b"\1" * 300
+MASK = b"\1\x80\xff\x7e"
 
 
 class Joined:
@@ -116,6 +118,57 @@ def test_what_comes_while_it_is_open_passes_and_settings_gain_the_tag() -> None:
     assert joined.client_gets() == [(TEXT, b"early"), (BINARY, AUDIO)]
     assert (joined.relay.state, joined.relay.client_state) == (RelayState.OPEN, ClientState.OPEN)
     assert joined.relay.audio_ms() == (6, 6)
+
+
+BROKEN = {
+    "reserved bits": (Sent(TEXT, SETTINGS, key=MASK, reserved_bits=4).wire, 1002, "reserved bits of a frame are set"),
+    "reserved bits of audio": (
+        Sent(BINARY, AUDIO, key=MASK, reserved_bits=1).wire,
+        1002,
+        "reserved bits of a frame are set",
+    ),
+    "a reserved opcode": (frame(0x3, b"?", mask=True), 1002, "a frame has the reserved opcode 3"),
+    "no mask": (frame(TEXT, SETTINGS, mask=False), 1002, "a frame is not masked"),
+    "audio without a mask": (frame(BINARY, AUDIO, mask=False), 1002, "a frame is not masked"),
+    "a fragmented ping": (frame(0x9, b"p", mask=True, final=False), 1002, "a control frame is fragmented"),
+    "a long ping": (frame(0x9, bytes(126), mask=True), 1002, "a control frame is longer than 125 bytes"),
+    "no UTF-8": (frame(TEXT, b'{"type": "\xff"}', mask=True), 1007, "a text message is not UTF-8"),
+    "half a character": (frame(TEXT, b'"\xed\xa0\x80"', mask=True), 1007, "a text message is not UTF-8"),
+    "no UTF-8 in fragments": (
+        frame(TEXT, b"\xc3", mask=True, final=False) + frame(0, b"", mask=True),
+        1007,
+        "a text message is not UTF-8",
+    ),
+}
+
+
+@pytest.mark.parametrize(("broken", "code", "reason"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("piece", [1, 1000])
+def test_what_breaks_the_protocol_before_settings_is_not_mended_but_ends_the_session(
+    broken: bytes, code: int, reason: str, piece: int
+) -> None:
+    joined = Joined()
+    sent = frame(BINARY, AUDIO, mask=True) + broken + frame(TEXT, SETTINGS, mask=True) + frame(BINARY, AUDIO, mask=True)
+    for at in range(0, len(sent), piece):
+        joined.client.feed(sent[at : at + piece])
+    assert joined.client_gets() == [closes(code, reason)]
+    assert joined.vendor_gets() == [(BINARY, AUDIO), closes(1000)]
+    assert (joined.relay.closed_by, joined.relay.close_code, joined.ended) == ("client", code, [])
+    joined.vendor_says(*closes(1000))
+    assert joined.vendor.ended == "closed"
+    joined.vendor.lose()
+    joined.client.lose()
+    assert (joined.ended, joined.relay.confirmed, joined.clock.timers) == ([RelayState.CLOSED], True, 0)
+
+
+@pytest.mark.parametrize("broken", [broken for broken, _, _ in BROKEN.values()], ids=BROKEN)
+def test_what_breaks_the_protocol_after_settings_passes_for_the_vendor_to_refuse(broken: bytes) -> None:
+    joined = Joined()
+    joined.client_says(TEXT, SETTINGS)
+    joined.vendor_gets()
+    joined.client.feed(broken)
+    assert joined.vendor.take_written() == broken
+    assert joined.relay.state is RelayState.OPEN
 
 
 KEY = b"the-real-key"
