@@ -114,7 +114,7 @@ class Lease:
 class UsageRecord:
     """How one dialled session ended. ``handshake_ms`` is None when it never opened.
 
-    ``tagged``: the vendor accepted the Settings that carry the run's tag.
+    ``tagged``: the vendor accepted the Settings that carry the run's tag. ``reason``: why the handshake failed.
     """
 
     dial: str
@@ -128,6 +128,7 @@ class UsageRecord:
     close_code: int | None
     confirmed: bool
     tagged: bool
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

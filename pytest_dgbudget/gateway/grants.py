@@ -10,7 +10,7 @@ from pytest_dgbudget.gateway.events import Events, SessionsCut
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.ledger.facts import KnownAttempt, SessionFacts
-from pytest_dgbudget.model import Attempt, ClosedBy, Lease, Overrun, UsageRecord
+from pytest_dgbudget.model import Attempt, ClosedBy, Lease, Overrun, ScopeName, UsageRecord
 from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
 from pytest_dgbudget.protocol.operations import BeginAttempt
 from pytest_dgbudget.rules.attempts import AttemptFigures, attempt_figures
@@ -117,7 +117,10 @@ class Grant:
         # What was charged in full because the gateway before this one died; such a test opens nothing more.
         self.lost_ms: int | None = None
         self.ended_sessions: dict[str, UsageRecord | SessionFacts] = {}
+        # With one for all refusals of a scope: a client may connect again and again.
         self.overruns: list[Overrun] = []
+        self.refused = 0
+        self._refused_again: dict[ScopeName, int] = {}
         self.waits_given_up_ms: list[int] = []
         self.open_sessions: list[MeteredSession] = []
 
@@ -136,8 +139,22 @@ class Grant:
             handshakes_ms=[each.handshake_ms for each in (*self.ended_sessions.values(), *self.open_sessions)],
             request_ids=[record.request_id for record in self.ended_sessions.values()],
             cut="cut" in kinds,
-            refused=kinds.count("refused"),
+            refused=self.refused,
         )
+
+    def refuse(self, overrun: Overrun) -> bool:
+        """Note that a budget refused a session; return whether it was the first that this scope refused."""
+        self.refused += 1
+        if any((each.kind, each.scope) == ("refused", overrun.scope) for each in self.overruns):
+            self._refused_again[overrun.scope] = self._refused_again.get(overrun.scope, 0) + 1
+            return False
+        self.overruns.append(overrun)
+        return True
+
+    def take_refused_again(self) -> list[tuple[Overrun, int]]:
+        """Return, once, how many more each scope has refused after the first."""
+        again, self._refused_again = self._refused_again, {}
+        return [(each, again[each.scope]) for each in self.overruns if each.kind == "refused" and each.scope in again]
 
     def session_used_ms(self, session: str) -> int:
         """What one session has used up to now; 0 for an id that isn't one of ours."""
@@ -173,6 +190,7 @@ def restored(known: KnownAttempt, asked: BeginAttempt) -> Grant:
     grant.lost_ms = known.orphaned_ms
     grant.ended_sessions = {session.id: session for session in known.sessions}
     grant.overruns = list(known.overruns)
+    grant.refused = known.refused
     cut = next((overrun for overrun in grant.overruns if overrun.kind == "cut"), None)
     if cut is not None:
         grant.spent.set_result(cut)

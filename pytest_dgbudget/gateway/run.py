@@ -241,10 +241,15 @@ class Run:
         return self._admission if grant.attempt.target is None else self._admission_elsewhere
 
     def _note_refusal(self, grant: Grant, overrun: Overrun) -> None:
-        grant.overruns.append(overrun)
         self._events.emit(SessionRefused(attempt=grant.attempt.id, overrun=overrun))
+        if grant.refuse(overrun):
+            self._record_refusals(grant, overrun, 1)
+
+    def _record_refusals(self, grant: Grant, overrun: Overrun, times: int) -> None:
         tolerated = overrun.scope == "run" and self._run_config.on_exhausted == "skip"
-        self._ledger_thread.enqueue(self._ledger.record_refusal, grant.attempt, overrun, tolerated=tolerated)
+        self._ledger_thread.enqueue(
+            self._ledger.record_refusal, grant.attempt, overrun, tolerated=tolerated, times=times
+        )
 
     def _hold(self, grant: Grant, owner: Owner) -> None:
         self._grants[grant.attempt.id] = grant
@@ -281,6 +286,8 @@ class Run:
             self._tokens.revoke(grant.token)
             if not grant.ended.done():
                 grant.ended.set_result(None)
+            for overrun, times in grant.take_refused_again():
+                self._record_refusals(grant, overrun, times)
             grant.close_sessions(closed_by, to_client)
 
     async def _end(self, grants: list[Grant], closed_by: ClosedBy, to_client: Close) -> None:

@@ -115,7 +115,7 @@ class MeteredSession:
             self._finish(self._cut.closed_by, confirmed=True)
             raise self._cut from None
         except DialFailed as failed:
-            self._finish(failed.closed_by, confirmed=True)
+            self._finish(failed.closed_by, confirmed=True, reason=failed.why())
             raise
         except BaseException:
             self._finish("network", confirmed=True)
@@ -198,7 +198,7 @@ class MeteredSession:
         self._closed_at_ms = at_ms
         self._closed(self, at_ms)
 
-    def _finish(self, closed_by: ClosedBy, *, confirmed: bool) -> None:
+    def _finish(self, closed_by: ClosedBy, *, confirmed: bool, reason: str | None = None) -> None:
         self.state = SessionState.ENDED
         if self._idle_timer is not None:
             self._idle_timer.cancel()  # else it would keep this, and all that is its, until it is due
@@ -219,6 +219,7 @@ class MeteredSession:
             close_code=relay.close_code if relay else None,
             confirmed=confirmed,
             tagged=relay is not None and relay.inspection.tagged,
+            reason=reason,
         )
         self._events.emit(SessionEnded(attempt=self._terms.attempt, session=self.id, usage=record))
         self._ended(self, record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +21,7 @@ from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.protocol import codes
 
 _OPEN_TIMEOUT_SECONDS = 10
+_LONGEST_REASON = 300
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -33,6 +35,10 @@ class DialFailed(Exception):
         self.headers = headers
         self.body = body
 
+    def why(self) -> str:
+        """Return what the report says of it, on one line."""
+        return _on_one_line(f"{self.status}: {_error_in(self.body)}")
+
 
 class DialLost(DialFailed):
     """The vendor could not be reached, or what answered does not speak the protocol."""
@@ -41,6 +47,9 @@ class DialLost(DialFailed):
         super().__init__("network", status, (), b"")
         self.reason = reason
         self.code = code
+
+    def why(self) -> str:
+        return _on_one_line(self.reason)
 
 
 class _HandshakeOnly(ClientConnection):
@@ -156,6 +165,19 @@ async def dial(
     assert isinstance(connection, _HandshakeOnly)
     assert connection.response is not None
     return Upstream(list(connection.response.headers.raw_items()), connection.subprotocol, connection)
+
+
+def _error_in(body: bytes) -> str:
+    """Return the message of the vendor's JSON error form; of anything else, all of it."""
+    try:
+        return str(json.loads(body)["err_msg"])
+    except (ValueError, LookupError, TypeError):
+        return body.decode("utf-8", "replace")
+
+
+def _on_one_line(text: str) -> str:
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(printable.split())[:_LONGEST_REASON].rstrip(" :")
 
 
 _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"}

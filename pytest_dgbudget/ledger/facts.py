@@ -82,6 +82,7 @@ class SessionFacts:
     close_code: int | None
     confirmed: int | None
     tagged: int | None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,7 @@ class RunFacts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownAttempt:
     """What a gateway that takes over from a dead one must know of an attempt: what is settled, in milliseconds, and
-    its overruns.
+    its overruns, with one for all refusals of a scope.
 
     ``orphaned_ms``: charged for leases whose end nobody saw; None when there are none.
     """
@@ -121,3 +122,4 @@ class KnownAttempt:
     orphaned_ms: int | None
     sessions: Sequence[SessionFacts]
     overruns: Sequence[Overrun]
+    refused: int

@@ -148,8 +148,8 @@ class Ledger:
     def record_wait(self, attempt: Attempt, ms: int) -> None:
         self._insert(sql.INSERT_WAIT, {"attempt": attempt.id, "ms": ms})
 
-    def record_refusal(self, attempt: Attempt, overrun: Overrun, *, tolerated: bool) -> None:
-        """Record that a budget refused a session; ``tolerated``: the user asked to skip such tests."""
+    def record_refusal(self, attempt: Attempt, overrun: Overrun, *, tolerated: bool, times: int = 1) -> None:
+        """Record that a budget refused so many sessions; ``tolerated``: the user asked to skip such tests."""
         self._insert(
             sql.INSERT_REFUSAL,
             {
@@ -159,6 +159,7 @@ class Ledger:
                 "allowed_ms": overrun.allowed_ms,
                 "tolerated": int(tolerated),
                 "at": utc_now(),
+                "times": times,
             },
         )
 
@@ -313,4 +314,5 @@ def _lost_session(dial: Mapping[str, Any]) -> dict[str, Any]:
         "close_code": None,
         "confirmed": 0,
         "tagged": None,
+        "reason": None,
     }

@@ -67,13 +67,14 @@ class LedgerReader:
         ends = self._db.rows(sql.LEASE_ENDS, of_attempt)
         orphaned = _charged(ends, "orphaned")
         sessions = self._records(SessionFacts, sql.SESSIONS_OF_ATTEMPT, of_attempt)
-        refusals = [Overrun(kind="refused", **row) for row in self._db.rows(sql.REFUSALS, of_attempt)]
+        refusals = self._db.rows(sql.REFUSALS, of_attempt)
         return KnownAttempt(
             attempt=found[0],
             settled_ms=sum(_charged(ends, "settled")),
             orphaned_ms=sum(orphaned) if orphaned else None,
             sessions=sessions,
-            overruns=[*_cuts(ends, sessions), *refusals],
+            overruns=[*_cuts(ends, sessions), *map(_refusal, refusals)],
+            refused=sum(row["times"] for row in refusals),
         )
 
     def _records(self, kind: Callable[..., T], statement: str, values: Mapping[str, Any]) -> tuple[T, ...]:
@@ -83,6 +84,10 @@ class LedgerReader:
 
 def _charged(ends: Rows, how: str) -> list[int]:
     return [end["ms"] for end in ends if end["how"] == how]
+
+
+def _refusal(row: Mapping[str, Any]) -> Overrun:
+    return Overrun(kind="refused", scope=row["scope"], used_ms=row["used_ms"], allowed_ms=row["allowed_ms"])
 
 
 def _cuts(ends: Rows, sessions: tuple[SessionFacts, ...]) -> list[Overrun]:

@@ -45,7 +45,7 @@ TABLES = (
     "CREATE INDEX wait_of_attempt ON wait (attempt)",
     """CREATE TABLE refusal (
         attempt TEXT NOT NULL REFERENCES attempt, scope TEXT NOT NULL, used_ms BIGINT NOT NULL,
-        allowed_ms BIGINT NOT NULL, tolerated INTEGER NOT NULL, at TEXT NOT NULL)""",
+        allowed_ms BIGINT NOT NULL, tolerated INTEGER NOT NULL, at TEXT NOT NULL, times INTEGER NOT NULL DEFAULT 1)""",
     "CREATE INDEX refusal_of_attempt ON refusal (attempt)",
     """CREATE TABLE lease (
         id TEXT PRIMARY KEY, run TEXT NOT NULL REFERENCES run, attempt TEXT NOT NULL REFERENCES attempt,
@@ -58,7 +58,7 @@ TABLES = (
     """CREATE TABLE usage (
         id TEXT PRIMARY KEY, dial TEXT NOT NULL REFERENCES dial, supersedes TEXT UNIQUE REFERENCES usage,
         request_id TEXT, closed_at TEXT, ms BIGINT, handshake_ms BIGINT, audio_in_ms BIGINT, audio_out_ms BIGINT,
-        closed_by TEXT NOT NULL, close_code INTEGER, confirmed INTEGER NOT NULL, tagged INTEGER)""",
+        closed_by TEXT NOT NULL, close_code INTEGER, confirmed INTEGER NOT NULL, tagged INTEGER, reason TEXT)""",
     "CREATE UNIQUE INDEX usage_once ON usage (dial) WHERE supersedes IS NULL",
     """CREATE TABLE lease_end (
         lease TEXT PRIMARY KEY REFERENCES lease, how TEXT NOT NULL CHECK (how IN ('settled', 'orphaned')),
@@ -77,6 +77,8 @@ UPGRADES = {
         "ALTER TABLE dial ADD COLUMN target TEXT",
         "ALTER TABLE lease ADD COLUMN number INTEGER",
         "UPDATE lease SET number = rowid",
+        "ALTER TABLE refusal ADD COLUMN times INTEGER NOT NULL DEFAULT 1",
+        "ALTER TABLE usage ADD COLUMN reason TEXT",
         _SWEPT,
         *_INDICES_OF_VERSION_3,
     ),
@@ -117,14 +119,14 @@ INSERT_ATTEMPT = """INSERT INTO attempt
 INSERT_OUTCOME = """INSERT INTO outcome
     SELECT :attempt, :outcome, COALESCE(MAX(seq), -1) + 1 FROM outcome WHERE attempt = :attempt"""
 INSERT_WAIT = "INSERT INTO wait VALUES (:attempt, :ms)"
-INSERT_REFUSAL = "INSERT INTO refusal VALUES (:attempt, :scope, :used_ms, :allowed_ms, :tolerated, :at)"
+INSERT_REFUSAL = "INSERT INTO refusal VALUES (:attempt, :scope, :used_ms, :allowed_ms, :tolerated, :at, :times)"
 
 INSERT_LEASE = """INSERT INTO lease SELECT :id, :run, :attempt, :scope, :ms, :taken_at, :ends_at,
     COALESCE(MAX(number), 0) + 1 FROM lease"""
 INSERT_DIAL = "INSERT INTO dial VALUES (:id, :lease, :at, :target)"
 INSERT_WELCOME = "INSERT INTO welcome VALUES (:dial, :request_id, :handshake_ms)"
 INSERT_USAGE = """INSERT INTO usage VALUES (:id, :dial, NULL, :request_id, :closed_at, :ms, :handshake_ms,
-    :audio_in_ms, :audio_out_ms, :closed_by, :close_code, :confirmed, :tagged)"""
+    :audio_in_ms, :audio_out_ms, :closed_by, :close_code, :confirmed, :tagged, :reason)"""
 INSERT_RECONCILIATION = """INSERT INTO reconciliation
     SELECT :run, COALESCE(MAX(seq), -1) + 1, :verdict, :at, :document FROM reconciliation WHERE run = :run"""
 INSERT_STATED = """INSERT INTO stated
@@ -151,8 +153,9 @@ ATTEMPTS = """SELECT attempt.id AS id, attempt.invocation AS invocation, attempt
         attempt.number AS number, attempt.target AS target, attempt.left_ms AS left_ms,
         (SELECT outcome FROM outcome WHERE outcome.attempt = attempt.id ORDER BY seq DESC LIMIT 1) AS outcome,
         (SELECT COALESCE(SUM(ms), 0) FROM wait WHERE wait.attempt = attempt.id) AS waited_ms,
-        (SELECT COUNT(*) FROM refusal WHERE refusal.attempt = attempt.id) AS refused,
-        (SELECT COUNT(*) FROM refusal WHERE refusal.attempt = attempt.id AND tolerated = 0) AS refused_untolerated
+        (SELECT COALESCE(SUM(times), 0) FROM refusal WHERE refusal.attempt = attempt.id) AS refused,
+        (SELECT COALESCE(SUM(times), 0) FROM refusal
+            WHERE refusal.attempt = attempt.id AND tolerated = 0) AS refused_untolerated
     FROM attempt JOIN invocation ON invocation.id = attempt.invocation
     WHERE invocation.run = :run ORDER BY attempt.at, attempt.nodeid, attempt.number"""
 LEASES = f"""SELECT lease.id AS id, lease.attempt AS attempt, lease.ms AS allowance_ms, lease_end.how AS how,
@@ -163,7 +166,7 @@ _SESSIONS = """SELECT dial.id AS id, dial.target AS target, dial.at AS opened_at
         usage.closed_at AS closed_at, usage.ms AS ms,
         COALESCE(usage.handshake_ms, welcome.handshake_ms) AS handshake_ms,
         usage.audio_in_ms AS audio_in_ms, usage.audio_out_ms AS audio_out_ms, usage.closed_by AS closed_by,
-        usage.close_code AS close_code, usage.confirmed AS confirmed, usage.tagged AS tagged
+        usage.close_code AS close_code, usage.confirmed AS confirmed, usage.tagged AS tagged, usage.reason AS reason
     FROM dial JOIN lease ON lease.id = dial.lease
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id
@@ -175,5 +178,7 @@ ATTEMPT = "SELECT id, nodeid, worker, number, target, budget_ms, left_ms FROM at
 LEASE_ENDS = """SELECT lease.id AS lease, lease_end.how AS how, lease_end.ms AS ms, lease.scope AS scope,
         lease.ms AS allowance_ms
     FROM lease JOIN lease_end ON lease_end.lease = lease.id WHERE lease.attempt = :attempt ORDER BY lease.taken_at"""
-REFUSALS = "SELECT scope, used_ms, allowed_ms FROM refusal WHERE attempt = :attempt ORDER BY at"
+# Of each scope the first one, and how many there were.
+REFUSALS = """SELECT scope, MIN(used_ms) AS used_ms, MIN(allowed_ms) AS allowed_ms, SUM(times) AS times FROM refusal
+    WHERE attempt = :attempt GROUP BY scope ORDER BY MIN(at)"""
 RECONCILIATION = "SELECT document FROM reconciliation WHERE run = :run ORDER BY seq DESC LIMIT 1"

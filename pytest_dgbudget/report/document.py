@@ -90,6 +90,7 @@ class SessionFigures(TypedDict):
     closed_by: str | None
     close_code: int | None
     confirmed: bool
+    reason: str | None
 
 
 class UsageDocument(TypedDict):
@@ -323,6 +324,7 @@ def _session(session: SessionFacts, attempt: AttemptFacts, facts: RunFacts) -> S
         "closed_by": session.closed_by,
         "close_code": session.close_code,
         "confirmed": bool(session.confirmed),
+        "reason": session.reason,
     }
 
 

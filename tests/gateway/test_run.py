@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sqlite3
 import weakref
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 from pytest_dgbudget.gateway.clock import MeteringLoop
 from pytest_dgbudget.gateway.events import Events
+from pytest_dgbudget.gateway.grants import Grant
+from pytest_dgbudget.gateway.leases import BudgetRefused
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.run import Owner, Run
 from pytest_dgbudget.gateway.services import SERVICES
+from pytest_dgbudget.model import Attempt, Overrun
 from tests.support.gateway import asked, run_config_for
 from tests.support.ledger import open_ledger
+from tests.support.processes import wait_until
 
 
 def in_run(folder: Path, does: Callable[[Run], Awaitable[None]]) -> None:
@@ -75,3 +83,46 @@ def test_the_verdict_of_a_test_that_has_ended_is_still_known(tmp_path: Path) -> 
         assert (await run.usage(granted.id, None)).seconds == 0
 
     in_run(tmp_path, one_test)
+
+
+def test_a_client_that_connects_again_and_again_is_refused_in_two_rows_and_one_object(tmp_path: Path) -> None:
+    """The first refusal is recorded at once, the others together at the end of their test."""
+
+    async def one_test(run: Run) -> None:
+        owner = Owner(role="controller", grants=set())
+        granted = await run.grant(owner, asked(budget_ms=0))
+        grant = await run.find(granted.token)
+        assert grant is not None
+        gone = asyncio.get_running_loop().create_future()
+        for _ in range(300):
+            with pytest.raises(BudgetRefused):
+                await run.open_session(grant, SERVICES[0], gone)
+        gone.cancel()
+        assert len((await run.verdict(granted.id)).overruns) == 1
+        assert await asyncio.to_thread(recorded, 1) == [1]
+        ended = await run.end(owner, granted.id)
+        assert ended.figures["refused"] == 300
+        assert await asyncio.to_thread(recorded, 2) == [1, 299]
+        assert (await run.verdict(granted.id)) == ended.verdict
+
+    def refusals() -> list[int]:
+        with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
+            return [times for (times,) in ledger.execute("SELECT times FROM refusal ORDER BY rowid")]
+
+    def recorded(rows: int) -> list[int]:
+        wait_until(lambda: len(refusals()) >= rows)
+        return refusals()
+
+    in_run(tmp_path, one_test)
+
+
+@pytest.mark.asyncio
+async def test_what_each_budget_refused_is_counted_by_itself() -> None:
+    grant = Grant(Attempt(id="a", nodeid="t", worker="", number=1, target=None, budget_ms=1, left_ms=1), asked())
+    of_test = Overrun(kind="refused", scope="test", used_ms=1, allowed_ms=1)
+    of_run = Overrun(kind="refused", scope="run", used_ms=5, allowed_ms=5)
+    first = [grant.refuse(each) for each in (of_test, of_run, of_run, of_test, of_run)]
+    assert first == [True, True, False, False, False]
+    assert (grant.refused, grant.overruns) == (5, [of_test, of_run])
+    assert grant.take_refused_again() == [(of_test, 1), (of_run, 2)]
+    assert grant.take_refused_again() == []

@@ -141,15 +141,18 @@ async def test_a_session_that_is_closed_as_the_101_comes_is_closed_once_it_is_re
 
 
 @pytest.mark.parametrize(
-    ("failure", "closed_by"),
+    ("failure", "closed_by", "reason"),
     [
-        (DialFailed("refused", 401, (), b""), "refused"),
-        (DialLost(502, "nobody there"), "network"),
-        (RuntimeError("a bug"), "network"),
+        (DialFailed("refused", 403, (), b'{"err_code": "X", "err_msg": "Not yours."}'), "refused", "403: Not yours."),
+        (DialFailed("refused", 401, (), b""), "refused", "401"),
+        (DialLost(502, "nobody there"), "network", "nobody there"),
+        (RuntimeError("a bug"), "network", None),
     ],
-    ids=["refused", "lost", "a bug"],
+    ids=["refused", "refused without a word", "lost", "a bug"],
 )
-async def test_a_dial_that_fails_ends_the_session_with_its_cause(failure: Exception, closed_by: str) -> None:
+async def test_a_dial_that_fails_ends_the_session_with_its_cause(
+    failure: Exception, closed_by: str, reason: str | None
+) -> None:
     metered = Metered()
     dialling = await metered.dialling()
     metered.clock.advance(9)
@@ -157,6 +160,7 @@ async def test_a_dial_that_fails_ends_the_session_with_its_cause(failure: Except
     with pytest.raises(type(failure)):
         await dialling
     assert (metered.record.closed_by, metered.record.ms, metered.record.confirmed) == (closed_by, 9, True)
+    assert metered.record.reason == reason
     assert not metered.session.close("teardown", OVER)
 
 

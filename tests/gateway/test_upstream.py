@@ -158,3 +158,18 @@ async def test_a_proxy_of_the_environment_is_not_asked_for_loopback(monkeypatch:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     async with answering(SWITCHES + "\r\n") as vendor, dialled(vendor) as upstream:
         assert not upstream.was_lost
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"err_msg": "Not\\nyours\\u0000 \\ud800!"}', "403: Not yours !"),
+        (b'{"err_msg": 7}', "403: 7"),
+        (b"[]", "403: []"),
+        (b"\xff\x00<html>\r\n no", "403: \ufffd <html> no"),
+        (b"x" * 1000, "403: " + "x" * 295),
+    ],
+    ids=["what no ledger can hold", "a number", "another form", "no text", "too long"],
+)
+async def test_why_a_dial_was_refused_is_one_line_that_a_report_can_show(body: bytes, said: str) -> None:
+    assert DialFailed("refused", 403, (), body).why() == said

@@ -24,10 +24,11 @@ STATEMENTS = {
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """A ledger that was made, or upgraded, by this version."""
     path = tmp_path / "ledger.db"
+    if request.param != "new":
+        with closing(sqlite3.connect(path)) as earlier:
+            earlier.executescript((Path(__file__).parent / request.param).read_text(encoding="utf-8"))
+    open_ledger(path, id="later").close()
     with closing(sqlite3.connect(path)) as connection:
-        if request.param != "new":
-            connection.executescript((Path(__file__).parent / request.param).read_text(encoding="utf-8"))
-        open_ledger(path, id="later").close()
         yield connection
 
 

@@ -22,7 +22,7 @@ import trustme
 from websockets.asyncio.server import ServerConnection
 
 from tests.process.test_tls import certified
-from tests.support.ledger import ends_of_leases, rows_of
+from tests.support.ledger import ends_of_leases
 from tests.support.project import PROJECTS, Project
 from tests.support.slow import slow
 from tests.support.vendor import KEY, Seen, Talk, Vendor
@@ -213,7 +213,8 @@ def test_a_refusal_of_the_vendors_is_named_as_its_own_and_is_no_overrun(project:
     assert (result.usage["run"]["verdict"], result.usage["run"]["sessions"]) == ("within", 0)
     assert result.usage["run"]["used_seconds"] < 2
     assert ends_of_leases(project.path) == ["settled"]
-    assert rows_of(project.path, "SELECT closed_by FROM usage") == [("refused",)]
+    (session,) = result.usage["sessions"]
+    assert (session["closed_by"], session["reason"]) == ("refused", f"{status}: no")
 
 
 async def closes_slowly(connection: ServerConnection, seen: Seen) -> None:
