@@ -1,15 +1,65 @@
-"""Whether code runs in a task, which a wait would block together with its loop."""
+"""The I/O thread, whose waits are real, and whether code runs in a task, which a wait would block with its loop."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
+from unittest import mock
 
 import pytest
 import trio
 
-from pytest_dgbudget.control.io_thread import in_task
+from pytest_dgbudget.control.io_thread import IOThread, in_task
+
+real_time = time.monotonic
+
+
+@pytest.fixture
+def io_thread() -> Iterator[IOThread]:
+    io_thread = IOThread()
+    yield io_thread
+    io_thread.stop()
+
+
+CLOCKS = [
+    *("time.time", "time.monotonic", "time.monotonic_ns", "time.perf_counter", "time.clock_gettime"),
+    "asyncio.BaseEventLoop.time",
+]
+WORLDS: dict[str, Any] = {
+    "stands still": itertools.repeat(1.0),
+    "runs backwards": itertools.count(10**6, -1),
+    "runs a thousand times too fast": lambda *_: 1000 * real_time(),
+    "has no more instants": [],
+}
+
+
+@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS.keys())
+def test_a_wait_takes_its_time_whatever_a_test_makes_of_every_clock(io_thread: IOThread, world: Any) -> None:
+    began = real_time()
+    with ExitStack() as stack:
+        for clock in CLOCKS:
+            stack.enter_context(mock.patch(clock, side_effect=world))
+        stack.enter_context(mock.patch("time.sleep"))
+        io_thread.run(asyncio.sleep(0.2))
+    assert 0.19 <= real_time() - began < 5
+
+
+@pytest.mark.parametrize("method", ["recv", "send"])
+@pytest.mark.parametrize("answer", [b"never the end", b"", InterruptedError, LookupError])
+def test_it_wakes_up_and_never_spins_where_a_test_has_replaced_what_wakes_it(
+    io_thread: IOThread, method: str, answer: bytes | type[Exception]
+) -> None:
+    with mock.patch.object(socket.socket, method, side_effect=itertools.repeat(answer)) as replaced:
+        for number in range(3):
+            assert io_thread.run(asyncio.sleep(0, number), timeout=5) == number
+    assert not replaced.called
 
 
 async def asked_in_a_task() -> bool:
@@ -56,6 +106,43 @@ def test_code_without_a_loop_or_in_a_callback_runs_in_no_task() -> None:
 
     assert not in_task()
     assert not asyncio.run(asked_in_a_callback())
+
+
+def test_code_in_another_thread_than_the_task_runs_in_none() -> None:
+    async def asked_in_a_thread() -> bool:
+        return await asyncio.to_thread(in_task)
+
+    assert not asyncio.run(asked_in_a_thread())
+
+
+def test_code_beside_a_loop_in_another_thread_runs_in_no_task() -> None:
+    async def task(begun: threading.Event, asked: threading.Event) -> None:
+        begun.set()
+        asked.wait(10)
+
+    begun, asked = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(asyncio.run, task(begun, asked))
+        assert begun.wait(10)
+        assert not in_task()
+        asked.set()
+
+
+def test_code_in_a_loop_that_is_nested_in_a_task_runs_in_a_task_and_so_does_what_follows() -> None:
+    """What nest_asyncio allows."""
+
+    async def nests() -> tuple[bool, bool]:
+        outer = asyncio.get_running_loop()
+        inner = asyncio.new_event_loop()
+        asyncio._set_running_loop(None)
+        try:
+            nested = inner.run_until_complete(asked_in_a_task())
+        finally:
+            inner.close()
+            asyncio._set_running_loop(outer)
+        return nested, in_task()
+
+    assert asyncio.run(nests()) == (True, True)
 
 
 def test_what_pytest_calls_runs_in_no_task_even_if_pytest_itself_does(pytester: pytest.Pytester) -> None:

@@ -309,6 +309,21 @@ def test_i8_a_cut_fails_a_testcase_whatever_it_does(project: Project, scripted: 
         assert text in cases[name][0], cases[name]
 
 
+@pytest.mark.slow
+def test_i8_a_cut_in_what_surrounds_a_testcase_or_in_a_doctest_fails_it(
+    project: Project, scripted: ScriptedVendor
+) -> None:
+    project.use("overruns/documented.py")
+    result = run(project, "test_unittest_around.py", "--doctest-modules", "--dg-test-budget=1s", scripted=scripted)
+    assert result.status == 1, result.output
+    assert "7 failed" in result.output
+    cases = {name: [text for text in texts if text.startswith("failure")] for name, texts in reports(result).items()}
+    assert len(cases) == 7
+    for name, texts in cases.items():
+        assert len(texts) == 1, (name, texts)
+        assert "test budget of 1s used up" in texts[0], (name, texts)
+
+
 def test_skip_skips_the_refused_tests_of_a_testcase(project: Project, scripted: ScriptedVendor) -> None:
     project.use("overruns/test_unittest_refused.py")
     result = project.run("--dg-budget=0", "--dg-on-exhausted=skip", env=scripted.environ)

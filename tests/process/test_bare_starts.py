@@ -8,7 +8,9 @@ import sys
 from tests.support.project import PYTEST, Project
 
 
-def test_a_gateway_starts_where_only_sys_path_knows_us_and_a_test_has_cleared_the_environment(project: Project) -> None:
+def test_a_gateway_starts_where_only_sys_path_knows_us_and_a_test_has_left_nothing_else(
+    project: Project,
+) -> None:
     project.use("bare_start/start.py", "bare_start/test_cleared.py")
     python = getattr(sys, "_base_executable", sys.executable)  # in which a virtual environment's packages are unknown
     packages = os.pathsep.join(path for path in sys.path if path)
