@@ -192,6 +192,15 @@ def test_properties_of_testcases_are_what_strict_readers_refuse(project: Project
     assert any("properties" in reason for reason in jenkins_xunit_refuses(result.path / "junit.xml"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["suite", "off"])
+def test_text_that_xml_can_not_hold_is_valid_for_strict_readers(project: Project, vendor: Vendor, where: str) -> None:
+    unescaped = "disable_test_id_escaping_and_forfeit_all_rights_to_community_support=true"
+    result = strict(project, vendor, where, "-o", unescaped, files=("junit/test_odd_text.py",))
+    assert jenkins_xunit_refuses(result.path / "junit.xml") == []
+    assert len(attached(read(result))) == 5
+
+
 def test_what_a_test_records_itself_stays_where_it_is(project: Project, vendor: Vendor) -> None:
     result = strict(project, vendor, "suite", files=("junit/test_records.py",))
     (case,) = ElementTree.parse(result.path / "junit.xml").iter("testcase")

@@ -55,3 +55,22 @@ def test_a_later_invocation_that_opens_no_session_leaves_the_runs_figures_in_the
     for part in ("tests", "sessions", "reconciliation"):
         assert second.usage[part] == first[part]
     assert second.usage["run"]["used_seconds"] == first["run"]["used_seconds"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(["-k", "nothing"], 5), (["test_broken.py"], 2), (["no_such_file.py"], 4), (["--collect-only"], 0), (["-n2"], 1)],
+    ids=["deselected", "collection error", "no such file", "collect only", "xdist"],
+)
+def test_a_later_invocation_without_a_test_that_asks_leaves_the_runs_figures_however_it_ends(
+    project: Project, vendor: Vendor, arguments: list[str], status: int
+) -> None:
+    project.use("disk/test_one.py", "unused/test_it.py")
+    project.write("test_broken.py", "import no_such_module\n")
+    options = ("--dg-budget=10m", "--dg-run-id=ci")
+    first = project.run(*options, "test_one.py", env=vendor.environ).usage
+    second = project.run(*options, "test_it.py", *arguments, env=vendor.environ)
+    assert second.status == status, second.output
+    assert second.usage["sessions"] == first["sessions"] != []
+    assert second.usage["run"]["used_seconds"] == first["run"]["used_seconds"]

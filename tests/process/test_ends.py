@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.support.project import Project
 from tests.support.vendor import Vendor
 
@@ -62,3 +64,23 @@ def test_a_ledger_that_breaks_at_the_end_costs_the_report_and_not_the_run(projec
     assert "Traceback" not in result.output
     assert "no report could be made" in result.output
     assert "1 passed" in result.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("at", "status"),
+    [
+        *(("collection Ctrl-C", 2), ("collection error", 3), ("collection exit", 0)),
+        *(("report error", 3), ("report exit", 0), ("teardown Ctrl-C", 2), ("teardown exit", 0)),
+    ],
+)
+def test_a_run_that_ends_before_its_last_test_is_interrupted_wherever_that_is(
+    project: Project, at: str, status: int
+) -> None:
+    project.use("ends/interrupted")
+    options = ("--dg-target=emulator", "--dg-budget=5m", "--dg-reconcile=off")
+    result = project.run(*options, env={"INTERRUPTED_AT": at})
+    assert result.status == status, result.output
+    run = result.usage["run"]
+    assert (run["verdict"], run["complete"]) == ("interrupted", True)
+    assert run["sessions"] == (0 if at.startswith("collection") else 1)
