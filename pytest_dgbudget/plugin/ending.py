@@ -21,6 +21,8 @@ class Ending:
     def __init__(self, state: State) -> None:
         self._state = state
         self._ended_by: pytest.ExitCode | None = None  # what ended the run before its last test
+        self._session: pytest.Session | None = None  # once the run has failed for a reason of ours
+        self._failing_status = 0
 
     def __dir__(self) -> list[str]:
         """pytest looks closely at each name of a plugin, those that every object has included."""
@@ -48,6 +50,13 @@ class Ending:
         if state.finished is not None:
             self._write_junit(session.config, state.finished)
             session.exitstatus = self._exit_status(session, exitstatus, state.finished)
+            if state.finished["overran"] or self._lacks_required_reconciliation(state.finished):
+                self._session, self._failing_status = session, session.exitstatus
+
+    def keep_failing(self) -> None:
+        """Put back the exit status that another plugin made a success of; pytest reads it once more after this."""
+        if self._session is not None and self._session.exitstatus in _SUCCESS:
+            self._session.exitstatus = self._failing_status
 
     def _finish(self, session: pytest.Session, exit_status: int) -> FinishedRun | None:
         """End the run and take its report; None where no session could be wanted."""

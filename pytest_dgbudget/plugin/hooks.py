@@ -58,7 +58,9 @@ def pytest_configure(config: pytest.Config) -> None:
     state = _worker_state(from_controller) if from_controller else _state(config)
     config.stash[STATE] = state
     config.add_cleanup(state.close)
-    config.pluginmanager.register(Ending(state), "dgbudget-ending")
+    ending = Ending(state)
+    config.add_cleanup(ending.keep_failing)
+    config.pluginmanager.register(ending, "dgbudget-ending")
     if config.pluginmanager.hasplugin("xdist"):
         config.pluginmanager.register(_XdistController(), "dgbudget-xdist")
 

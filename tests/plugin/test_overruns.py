@@ -232,7 +232,12 @@ def test_a_failed_subtest_is_a_failed_test(project: Project) -> None:
 
 @pytest.mark.parametrize(
     "plugin",
-    ["overruns/late_wrapper.py", slow("overruns/changed_report.py", id="changed_report"), "overruns/exits.py"],
+    [
+        "overruns/late_wrapper.py",
+        slow("overruns/changed_report.py", id="changed_report"),
+        "overruns/exits.py",
+        slow("overruns/suppresses.py", id="suppresses"),
+    ],
     ids=lambda file: Path(file).stem,
 )
 def test_a_run_that_overran_never_ends_with_success_whatever_other_plugins_make_of_it(
