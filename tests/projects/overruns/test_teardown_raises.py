@@ -1,4 +1,4 @@
-"""Fixtures whose teardown raises what pytest does not expect there: it loses all finalizers that come after."""
+"""Fixtures whose setup or teardown raises what pytest does not expect: it loses all finalizers that come after."""
 
 import asyncio
 import os
@@ -19,6 +19,26 @@ def app(request: pytest.FixtureRequest, voice_agent: VoiceAgent) -> Iterator[Non
 def test_app(voice_agent: VoiceAgent) -> None:
     session = voice_agent.connect().__enter__()
     session.say("the application stays connected")
+
+
+@pytest.fixture
+def app_that_is_cancelled(voice_agent: VoiceAgent) -> None:
+    voice_agent.connect().__enter__()
+    raise asyncio.CancelledError
+
+
+@pytest.fixture
+def app_that_exits(voice_agent: VoiceAgent) -> None:
+    voice_agent.connect().__enter__()
+    raise SystemExit
+
+
+def test_cancelled(app_that_is_cancelled: None) -> None:
+    raise AssertionError("its fixture fails")
+
+
+def test_exits(app_that_exits: None) -> None:
+    raise AssertionError("its fixture fails")
 
 
 def test_without() -> None:
