@@ -187,7 +187,7 @@ def measured(
 
 
 def shuffled(subjects: Sequence[Subject], number: int) -> Sequence[Subject]:
-    """An order of its own in each round, the same in each run: nobody always comes behind the same one."""
+    """An order of its own in each round, the same in each run: nobody always comes after the same one."""
     return random.Random(number).sample(list(subjects), len(subjects))
 
 

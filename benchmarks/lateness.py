@@ -23,7 +23,7 @@ ALLOWED_SECONDS = 0.2
 MARGIN_SECONDS = 0.02
 # Beyond a machine word. A sum looks at no signal meanwhile, as a power or a pattern does.
 BIG = 2**64
-# A test misbehaves from its first instant to well behind its deadline.
+# A test misbehaves from its first instant until well after its deadline.
 MISBEHAVES_SECONDS = 0.4
 
 
@@ -207,7 +207,7 @@ class Trials:
             session.closed.wait(session.dialled_at + MISBEHAVES_SECONDS - time.monotonic())
             go_on(pid)
             while not session.closed.wait(1) and time.monotonic() < session.dialled_at + 20:
-                go_on(pid)  # It may have stopped itself behind our first one.
+                go_on(pid)  # It may have stopped itself after our first one.
         if not session.closed.wait(20):
             raise RuntimeError(f"{holder} did not close its session within 20 s")
         return (session.closed_at - due_at(session, holder)) * 1000

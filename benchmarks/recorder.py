@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 class Session:
     """`time.monotonic()` seconds, which all processes of a machine share.
 
-    `due` is when it is to be closed, where its client says so in a message behind its Settings.
+    `due` is when it is to be closed, where its client says so in a message after its Settings.
     """
 
     dialled_at: float

@@ -2,7 +2,7 @@
 
 Prints "began" and "ended", then how late each frame of the agent's speech came, in milliseconds; the sessions are open
 until its stdin ends. Each client sends 50 messages of 20 ms a second and asks again as soon as it was answered. Frame n
-of an answer is due 20 ms behind the one before it, but for those of the lead; the earliest in its answer is on time.
+of an answer is due 20 ms after the one before it, but for those of the lead; the earliest in its answer is on time.
 One thread without an event loop, as in pacer.
 """
 

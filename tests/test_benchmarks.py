@@ -86,7 +86,7 @@ def test_rounds_are_interleaved_each_in_an_order_of_its_own() -> None:
     assert {name: len(of["ms"]) for name, of in samples.items()} == {"subject 0": 9, "subject 1": 9, NULL: 9}
 
 
-def test_nobody_always_comes_behind_the_same_one() -> None:
+def test_nobody_always_comes_after_the_same_one() -> None:
     subjects = [Subject(name=str(n), trial=dict) for n in range(4)]
     orders = [[subject.name for subject in shuffled(subjects, number)] for number in range(40)]
     assert len({pair for order in orders for pair in pairwise(order)}) == 4 * 3

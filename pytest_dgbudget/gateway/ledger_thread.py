@@ -30,7 +30,7 @@ class _Note:
 class LedgerThread:
     """Runs ledger calls one after the other, in the order in which they were handed over.
 
-    Each waits for other processes from that moment on: those behind one that had to wait have waited with it.
+    Each waits for other processes from that moment on: those after one that had to wait have waited with it.
     ``failed`` is called in the loop, once, when nothing can be written any more: from then on nothing may be opened.
     """
 

@@ -87,7 +87,7 @@ def messages(draw: st.DrawFn) -> list[Sent]:
 
 @st.composite
 def streams(draw: st.DrawFn) -> Stream:
-    """Anything that keeps to the framing, in any form of it; a Close somewhere, and more behind it, perhaps."""
+    """Anything that keeps to the framing, in any form of it; a Close somewhere, and more after it, perhaps."""
     sent = [frame for message in draw(st.lists(messages(), max_size=5)) for frame in message] + draw(CONTROLS)
     if draw(st.booleans()):
         sent += [draw(CLOSES), *draw(messages())]

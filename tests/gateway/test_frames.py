@@ -282,7 +282,7 @@ def test_a_ping_within_a_text_that_is_too_long_passes_before_it_or_within() -> N
     assert passed == [(PING, 1), (TEXT, 60), (0, 60), (PING, 1), (0, 0)]
 
 
-def test_a_text_that_begins_inside_another_passes_behind_its_beginning_for_the_vendor_to_refuse() -> None:
+def test_a_text_that_begins_inside_another_passes_after_its_beginning_for_the_vendor_to_refuse() -> None:
     sent = [Sent(TEXT, b"one", final=False, key=KEY), Sent(TEXT, b"two", key=KEY)]
     reader = Reader(holding=True).feed([Stream(tuple(sent), masked=True).wire])
     assert reader.passed.endswith(in_brackets(b"two"))
@@ -386,7 +386,7 @@ def test_it_keeps_no_more_than_a_text_that_it_reads_and_a_frame_that_passes_whol
         assert len(reader._rest) + len(reader._message or b"") <= READ + WHOLE + LONGEST_HEADER
 
 
-def test_nothing_is_kept_behind_a_close() -> None:
+def test_nothing_is_kept_after_a_close() -> None:
     reader = Reader(holding=True, hold_up_to=100).feed([frame(CLOSE, b"", mask=True), *[bytes(10_000)] * 10])
     assert (reader.kept, reader.passed) == (0, b"")
 

@@ -315,7 +315,7 @@ def close_of(client: RawClient) -> float | None:
 def test_a_stalled_session_does_not_hold_up_the_end_of_its_test(
     vendor: Vendor, moody: Moody, tmp_path: Path, who: str
 ) -> None:
-    """Where the vendor still reads, its answer is heard behind all that the client has not read."""
+    """Where the vendor still reads, its answer is heard after all that the client has not read."""
     with opened(vendor.url, tmp_path) as gateway:
         attempt = gateway.grant()
         with bystander_of(gateway), ExitStack() as stack:

@@ -33,7 +33,7 @@ def test_i6_a_killed_gateway_is_replaced_and_only_the_test_that_had_a_session_op
 
 
 def test_a_hung_gateway_is_killed_by_its_owners_and_replaced(project: Project, vendor: Vendor) -> None:
-    """Also behind a test that stopped the clocks."""
+    """Also after a test that stopped the clocks."""
     project.use("gateway_lost/conftest.py", "gateway_lost/test_hung.py")
     process = project.start("--dg-budget=10m", env=vendor.environ)
     vendor.wait_open(1)

@@ -60,7 +60,7 @@ class Puppet:
             await connection.close(int(command["code"]), command["reason"])
 
     async def _let_the_gateway_read(self) -> None:
-        """What it answers on another connection it has read behind what came before on this one."""
+        """What it answers on another connection it has read after what came before on this one."""
         assert self._bystander is not None
         await (await self._bystander.ping())
 
@@ -98,10 +98,10 @@ def client(gateway: RunningGateway, bystander: ClientConnection) -> Iterator[Raw
         yield client
 
 
-@pytest.fixture(params=["before Settings", "behind Settings"])
+@pytest.fixture(params=["before Settings", "after Settings"])
 def either(request: pytest.FixtureRequest, client: RawClient) -> RawClient:
     """Before Settings the gateway keeps every text until it is whole; from then on it only reads along."""
-    if request.param == "behind Settings":
+    if request.param == "after Settings":
         client.send(TEXT, SETTINGS)
         client.receive()
     return client
@@ -333,7 +333,7 @@ def test_a_client_that_is_gone_inside_a_long_frame_is_cut_off_at_the_vendor(
     assert (seen.close_code, seen.messages) == (1006, [])
 
 
-def test_nothing_passes_behind_a_clients_close(client: RawClient, vendor: Vendor) -> None:
+def test_nothing_passes_after_a_clients_close(client: RawClient, vendor: Vendor) -> None:
     client.socket.sendall(wire(CLOSE, b"\x0f\xa0") + wire(TEXT, do("close", code="4001", reason="too late")))
     assert end_of(client) == Close(4000, "")
     assert closed(vendor, client).close_code == 1000

@@ -1,4 +1,4 @@
-"""Runs that share a ledger: at once, one behind the other, and behind one that nobody could end."""
+"""Runs that share a ledger: at once, one after the other, and after one that nobody could end."""
 
 from __future__ import annotations
 

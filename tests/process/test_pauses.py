@@ -26,7 +26,7 @@ def _stalled_ms(output: str) -> int:
 
 
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="the jump is made on Linux's clock")
-def test_i3_behind_a_suspend_sessions_past_their_deadline_are_cut_at_once_and_charged_for_it(
+def test_i3_after_a_suspend_sessions_past_their_deadline_are_cut_at_once_and_charged_for_it(
     project: Project, vendor: Vendor
 ) -> None:
     project.use("pauses/suspend", "pauses/test_sleeps.py")
@@ -50,7 +50,7 @@ def test_i3_behind_a_suspend_sessions_past_their_deadline_are_cut_at_once_and_ch
     assert 59_800 < _stalled_ms(result.output) < 65_000
 
 
-def test_i3_behind_a_stall_sessions_past_their_deadline_are_cut_at_once_and_charged_for_it(
+def test_i3_after_a_stall_sessions_past_their_deadline_are_cut_at_once_and_charged_for_it(
     project: Project, vendor: Vendor
 ) -> None:
     project.use("pauses/test_sleeps.py")

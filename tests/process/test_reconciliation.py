@@ -170,7 +170,7 @@ def test_a_run_that_was_stopped_waits_for_nothing(project: Project, vendor: Vend
 @pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_ctrl_c_ends_the_waiting_and_nothing_else(project: Project, vendor: Vendor, workers: str) -> None:
     pending(vendor)
-    process = project.start("--dg-budget=5m", "--dg-reconcile-timeout=60s", workers, env=vendor.environ)
+    process = project.start("-q", "--dg-budget=5m", "--dg-reconcile-timeout=60s", workers, env=vendor.environ)
     assert process.stdout is not None
     before = ""
     while "waiting for the vendor's statement" not in before:
@@ -179,6 +179,7 @@ def test_ctrl_c_ends_the_waiting_and_nothing_else(project: Project, vendor: Vend
     process.send_signal(signal.SIGINT)
     result = project.result(process)
     assert time.monotonic() - begun < 10
+    assert before.splitlines()[-1].startswith("dgbudget: waiting")  # in a line of its own, although under -q
     assert (result.status, reconciliation(result)["verdict"]) == (0, "pending"), before + result.output
     assert "3 passed" in result.output
 

@@ -1,4 +1,4 @@
-"""The vendor speaks TLS: the same figures, the same cut, behind a handshake of its own."""
+"""The vendor speaks TLS: the same figures, the same cut, after a handshake of its own."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_a_handshake_that_fails_costs_next_to_nothing_and_is_not_tried_again(
     assert ends_of_leases(project.path) == ["settled"]
 
 
-def drops_behind_tls(peer: socket.socket, context: ssl.SSLContext) -> None:
+def drops_after_tls(peer: socket.socket, context: ssl.SSLContext) -> None:
     with context.wrap_socket(peer, server_side=True) as secured:
         secured.recv(65536)
 
@@ -112,7 +112,7 @@ def drops_within_tls(peer: socket.socket, context: ssl.SSLContext) -> None:
     peer.sendall(ours.read()[:100])
 
 
-@pytest.mark.parametrize("answer", [slow(drops_behind_tls), drops_within_tls])
+@pytest.mark.parametrize("answer", [slow(drops_after_tls), drops_within_tls])
 def test_tls_that_breaks_off_costs_next_to_nothing_and_is_not_tried_again(
     project: Project, answer: Callable[[socket.socket, ssl.SSLContext], None]
 ) -> None:
@@ -218,7 +218,7 @@ def test_a_refusal_of_the_vendors_is_named_as_its_own_and_is_no_overrun(project:
 
 
 async def closes_slowly(connection: ServerConnection, seen: Seen) -> None:
-    """Goes on for a while behind the Close, as if it had to put something in order."""
+    """Goes on for a while after the Close, as if it had to put something in order."""
     await connection.send(json.dumps({"type": "Welcome", "request_id": seen.request_id}))
     seen.settings = json.loads(await connection.recv())
     await connection.send('{"type":"SettingsApplied"}')
