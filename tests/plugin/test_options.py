@@ -38,6 +38,7 @@ GIVEN: dict[str, Any] = {
     "dg_report_dir": ("reports", "report_dir", "{root}/reports"),
     "dg_agent_settings": ("agent.json", "agent_settings", "{root}/agent.json"),
     "dg_scenario": ("orders.toml::refund", "scenario", "{root}/orders.toml::refund"),
+    "dg_leaks": ("fail", "leaks", "fail"),
     "dg_keep_key": ("true", "keep_key", True),
     "dg_overrun_exit_code": ("9", "overrun_exit_code", 9),
 }
@@ -46,8 +47,8 @@ INI_ONLY = {
     "dg_junit_attachment",
     "dg_junit_properties",
     "dg_keep_key",
+    "dg_leaks",
     "dg_overrun_exit_code",
-    "dg_scenario",
     "dg_vendor_grace",
 }
 BY_FLAG = {name: text for name, (text, _, _) in GIVEN.items() if name not in INI_ONLY}
@@ -166,6 +167,7 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "on_exhausted": "fail",
         "target": "emulator",
         "target_given": False,
+        "is_rehearsal": False,
         "not_live": None,
         "ignores_agent_url": False,
         "agent_url": "wss://agent.deepgram.com/v1/agent/converse",
@@ -184,6 +186,7 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "report_dir": str(pytester.path / ".dgbudget/report"),
         "agent_settings": None,
         "scenario": None,
+        "leaks": "report",
         "keep_key": False,
         "overrun_exit_code": 1,
         "has_key": False,
@@ -246,6 +249,7 @@ BAD = {
     "dg_report_dir": ([""], "empty"),
     "dg_agent_settings": ([""], "empty"),
     "dg_scenario": (["", "::refund"], "names no file"),
+    "dg_leaks": (["", "off"], "report, fail"),
     "dg_keep_key": (["maybe", ""], "true nor false"),
     "dg_overrun_exit_code": (["0", "256", "-1", "x"], "1 to 255"),
 }
