@@ -31,6 +31,7 @@ def test_the_environment_is_put_back_when_the_setup_of_another_fixture_fails(pro
     assert "1 passed, 1 error" in result.output
 
 
+@pytest.mark.slow
 def test_a_pytest_started_inside_a_test_uses_the_emulator(project: Project, vendor: Vendor) -> None:
     project.use("environment/test_outer.py")
     project.write("inner/pytest.ini", "[pytest]\nasyncio_default_fixture_loop_scope = function\n")

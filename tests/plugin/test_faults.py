@@ -80,11 +80,11 @@ NOT_YET = ("pending", ["pending"], "1 of 1 sessions are not in the statement yet
 AGREE = ("reconciled", ["matched"], "1 of 1 sessions agree")
 BILL: list[tuple[tuple[str, dict[str, object]], str, tuple[str, list[str], str]]] = [
     (("bill-missing", {}), "1s", NOT_YET),
-    (("bill-duplicate", {}), "4s", ("discrepancy", ["duplicate"], "")),
-    (("bill-wrong", {"factor": 10}), "4s", ("discrepancy", ["duration"], "the statement has")),
     (("bill-refused", {"status": 403}), "4s", ("inconclusive", ["pending"], "does the key have the scope usage:read?")),
 ]
 BILL_AGAIN: list[tuple[tuple[str, dict[str, object]], str, tuple[str, list[str], str]]] = [
+    (("bill-duplicate", {}), "4s", ("discrepancy", ["duplicate"], "")),
+    (("bill-wrong", {"factor": 10}), "4s", ("discrepancy", ["duration"], "the statement has")),
     (("bill-slow", {"delay": "300ms"}), "9s", AGREE),
     (("bill-rounded-up", {"to": "1m"}), "4s", ("discrepancy", ["duration"], "the statement has 60.00s, we metered")),
     (("bill-foreign", {"seconds": 90}), "4s", ("discrepancy", ["matched", "missing-in-ledger"], "90.00s")),

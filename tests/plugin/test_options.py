@@ -194,6 +194,7 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
     }
 
 
+@pytest.mark.slow
 def test_a_report_dir_by_hand_is_relative_to_the_current_directory_otherwise_to_the_rootdir(project: Project) -> None:
     project.write("pytest.ini", "[pytest]\ndg_budget = 1m\n")
     project.write("sub/test_it.py", "def test_it(): pass\n")
@@ -297,12 +298,10 @@ def test_a_toml_value_of_a_wrong_type_ends_pytest_with_4_and_names_the_key(proje
 # dg_agent_settings --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "text"),
-    [
-        ("agent.json", '{"agent": {"greeting": "own"}}'),
-        pytest.param("agent.toml", '[agent]\ngreeting = "own"\n', marks=pytest.mark.slow),
-    ],
+    [("agent.json", '{"agent": {"greeting": "own"}}'), ("agent.toml", '[agent]\ngreeting = "own"\n')],
 )
 def test_the_agent_settings_file_is_relative_to_the_rootdir(
     project: Project, vendor: Vendor, name: str, text: str

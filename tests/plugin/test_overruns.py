@@ -260,6 +260,7 @@ def test_a_run_that_a_test_ended_is_interrupted_whatever_exit_status_it_asked_fo
     assert (result.usage["run"]["verdict"], result.usage["run"]["failing"]) == ("interrupted", False)
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_without_a_failed_test_keeps_its_exit_status(
     project: Project, scripted: ScriptedVendor
 ) -> None:
@@ -270,6 +271,7 @@ def test_a_run_that_fails_without_a_failed_test_keeps_its_exit_status(
     assert result.status == 1, result.output
 
 
+@pytest.mark.slow
 def test_an_internal_error_on_a_worker_is_interrupted_and_never_exits_with_0(
     project: Project, scripted: ScriptedVendor
 ) -> None:

@@ -12,7 +12,6 @@ import pytest
 from pytest_dgbudget.plugin.state import STATE
 from tests.support import emulator_process
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
-from tests.support.slow import slow
 from tests.support.variables import NO_VENDOR
 from tests.support.vendor import KEY, Vendor
 
@@ -124,7 +123,7 @@ def test_auto_is_live_with_a_key_and_a_run_budget_given_for_this_run(
 
 
 @pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
-@pytest.mark.parametrize("source", variants(STORED, "ini"))
+@pytest.mark.parametrize("source", variants(STORED))
 def test_a_stored_budget_bounds_a_run_and_turns_nothing_live(
     project: Project, vendor: Vendor, source: Source, workers: str
 ) -> None:
@@ -136,7 +135,8 @@ def test_a_stored_budget_bounds_a_run_and_turns_nothing_live(
     assert vendor.connections == []
 
 
-@pytest.mark.parametrize("key", ["test", *map(slow, ["0" * 40, "F" * 40, KEY[1:], KEY + "0", "g" + KEY[1:]])])
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["test", "0" * 40, "F" * 40, KEY[1:], KEY + "0", "g" + KEY[1:]])
 def test_a_dummy_turns_nothing_live_and_the_header_says_that_it_is_one(
     project: Project, vendor: Vendor, key: str
 ) -> None:
@@ -179,6 +179,7 @@ def test_a_test_of_a_live_run_may_speak_to_the_emulator_and_counts_in_no_figure_
     assert "test_emulated (emulator)" in result.output
 
 
+@pytest.mark.slow
 def test_a_test_for_live_runs_is_skipped_in_others(project: Project) -> None:
     project.use("targets/test_mixed.py")
     result = project.run("-rs", env={"EXPECTED": "emulator"})
@@ -186,6 +187,35 @@ def test_a_test_for_live_runs_is_skipped_in_others(project: Project) -> None:
     assert result.outcomes().keys() == {"test_of_the_run", "test_emulated", "test_emulated_too"}
     assert 'dg_target("live"): this run\'s target is the emulator' in result.output
     assert result.usage["run"]["sessions"] == 3
+
+
+@pytest.mark.parametrize(
+    ("key", "arguments", "said"),
+    [
+        ("test", ["--dg-budget=5m"], "DEEPGRAM_API_KEY is a dummy*"),
+        (
+            KEY,
+            ["-o", "dg_budget=5m"],
+            "a run budget from the ini file turns nothing live: to go live, add --dg-budget*",
+        ),
+    ],
+    ids=["dummy", "stored budget"],
+)
+def test_the_header_says_what_keeps_a_run_with_a_key_from_being_live(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, key: str, arguments: list[str], said: str
+) -> None:
+    for name, value in {**NO_VENDOR, "DEEPGRAM_API_KEY": key}.items():
+        monkeypatch.setenv(name, value)
+    pytester.makepyfile("import pytest\n@pytest.mark.dg_target('live')\ndef test_live(): pass\n")
+    result = pytester.runpytest_inprocess("-rs", "--dg-reconcile=off", *arguments)
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(
+        [
+            "dgbudget: emulator, nothing is billed; *",
+            f"dgbudget: {said}",
+            '*dg_target("live"): this run\'s target is the emulator; *',
+        ]
+    )
 
 
 @pytest.mark.slow

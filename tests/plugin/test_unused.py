@@ -44,6 +44,7 @@ def seen(project: Project) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_the_output_is_the_same_as_without_the_plugin(project: Project) -> None:
     quiet, blocked = project.run("-rA", "-v"), project.run("-rA", "-v", *WITHOUT)
     assert neutral(quiet.output) == neutral(blocked.output)

@@ -31,6 +31,7 @@ def test_workers_together_never_spend_more_than_the_run_budget(project: Project,
     assert run["overshoot_seconds"] == 0
 
 
+@pytest.mark.slow
 def test_a_client_that_gives_up_waiting_leaves_no_trace_but_a_report_section(project: Project, vendor: Vendor) -> None:
     project.use("budgets/test_gives_up.py")
     result = project.run("-n3", "--dg-budget=7s", env=vendor.environ)

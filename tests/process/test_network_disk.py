@@ -45,6 +45,7 @@ def test_a_live_run_refuses_a_ledger_where_locks_do_not_work(project: Project, v
     assert not vendor.connections
 
 
+@pytest.mark.slow
 def test_the_ledger_may_be_elsewhere_than_the_project(
     project: Project, vendor: Vendor, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

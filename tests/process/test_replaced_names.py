@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.project import Project
 
 
@@ -19,6 +21,7 @@ def test_a_start_that_failed_in_one_tests_world_is_tried_again_in_the_next(proje
     assert result.usage["run"]["complete"]
 
 
+@pytest.mark.slow
 def test_what_a_test_replaces_for_the_code_under_test_is_not_what_runs_beside_it(project: Project) -> None:
     project.use("replaced_names/test_elsewhere.py")
     result = project.run("--dg-target=emulator", "--dg-reconcile=off")
@@ -26,6 +29,7 @@ def test_what_a_test_replaces_for_the_code_under_test_is_not_what_runs_beside_it
     assert "was replaced" not in result.output
 
 
+@pytest.mark.slow
 def test_a_gateway_that_could_not_be_joined_in_one_tests_world_is_tried_again_in_the_next(project: Project) -> None:
     project.use("replaced_names/test_no_successor.py", "gateway_lost/conftest.py")
     project.expects_log = True
