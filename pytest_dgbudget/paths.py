@@ -20,6 +20,7 @@ remove_file = partial(os.remove)
 file_exists = partial(os.path.exists)
 _make_folders = partial(os.makedirs, exist_ok=True)
 _make_folder = partial(os.mkdir)
+_current_folder = partial(os.getcwd)
 _status = partial(os.stat)
 _status_of_itself = partial(os.lstat)
 
@@ -29,6 +30,14 @@ def read_text(path: Path, errors: str = "strict") -> str:
     with open_file(path, encoding="utf-8", errors=errors) as file:
         text: str = file.read()
     return text
+
+
+def existing_folder() -> str:
+    """Return the current folder; where that is gone, the root: Python 3.13.0 does not start in none."""
+    try:
+        return _current_folder()
+    except FileNotFoundError:
+        return os.sep
 
 
 def make_folder(folder: Path) -> None:

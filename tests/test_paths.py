@@ -119,3 +119,13 @@ def test_a_local_disk_has_all_that_a_ledger_needs_and_the_probe_leaves_nothing(t
 def test_a_folder_that_can_not_be_written_is_no_verdict_but_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         paths.why_no_ledger(tmp_path / "none")
+
+
+def test_where_the_current_folder_is_gone_processes_start_in_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    assert paths.existing_folder() == str(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert paths.existing_folder() == "/"

@@ -17,6 +17,7 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.real_time import has_ended
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.paths import (
+    existing_folder,
     file_exists,
     make_folder,
     make_private_folder,
@@ -179,6 +180,7 @@ class Supervisor:
                     stderr=output,
                     pass_fds=[self._listener.fileno()],
                     env=self._interpreter.environment,
+                    cwd=existing_folder(),
                     start_new_session=True,
                 )
             assert process.stdin is not None
