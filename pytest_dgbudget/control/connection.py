@@ -58,7 +58,8 @@ class _Socket(socket.socket):
     connect = socket.socket.connect
     recv = socket.socket.recv
     send = socket.socket.send
-    close = socket.socket.close
+    if hasattr(socket.socket, "close"):  # eventlet's class has none: each of its sockets gets one of its own
+        close = socket.socket.close
 
 
 class Control:
