@@ -226,7 +226,7 @@ def fill(folder: Path) -> None:
 @pytest.mark.slow
 def test_a_ledger_that_takes_long_to_open_is_waited_for(project: Project, vendor: Vendor) -> None:
     project.use("disk/slow_to_open", "disk/test_one.py")
-    environ = {**vendor.environ, **project.importable}
+    environ = {**vendor.environ, **project.importable, "OPENS_AFTER": "11"}
     result = project.run("--dg-budget=5m", "--dg-reconcile=off", "test_one.py", env=environ)
     assert result.status == 0, result.output
     assert (result.usage["run"]["complete"], result.usage["run"]["verdict"]) == (True, "within")
@@ -236,8 +236,8 @@ def test_a_ledger_that_takes_long_to_open_is_waited_for(project: Project, vendor
 @pytest.mark.slow
 def test_a_ledger_that_does_not_open_in_time_is_named_and_the_run_reported(project: Project, vendor: Vendor) -> None:
     project.expects_log = True
-    project.use("disk/never_opens", "disk/test_one.py")
-    environ = {**vendor.environ, **project.importable}
+    project.use("disk/slow_to_open", "disk/test_one.py")
+    environ = {**vendor.environ, **project.importable, "OPENS_AFTER": "8", "OWNERS_WAIT": "3"}
     result = project.run("--dg-budget=5m", "--dg-reconcile=off", "test_one.py", env=environ)
     assert result.status == 1, result.output
     assert "ledger.db did not open within 3 s; name one on a faster disk" in result.output
