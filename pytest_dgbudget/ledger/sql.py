@@ -1,8 +1,8 @@
 """The ledger's tables and statements, shared by every backend.
 
-Rows are only ever inserted; "once" is a UNIQUE. Named parameters are written ``:name``. What a statement selects is
-named as the field of the record that it becomes. The ``target`` of an attempt and of a dial is where it went; NULL:
-where its run did.
+Rows are only ever inserted (an upgrade fills new columns); "once" is a UNIQUE. Named parameters are written ``:name``.
+What a statement selects is named as the field of the record that it becomes. The ``target`` of an attempt and of a dial
+is where it went; NULL: where its run did.
 """
 
 from __future__ import annotations
