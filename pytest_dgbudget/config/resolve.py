@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, Option, host_of, parsing
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.model import EMULATOR_KEY_PREFIX, TargetName, is_emulated_key
+from pytest_dgbudget.model import EMULATOR_KEY_PREFIX, TargetName, is_emulated_key, is_token
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -204,7 +204,7 @@ def _auto(environment: Mapping[str, str], budget: _Given) -> tuple[str, str | No
 def _could_be_a_key(text: str) -> bool:
     """Return whether this has the shape of Deepgram's keys, or is one of the emulator's."""
     is_deepgrams = re.fullmatch(r"[0-9A-Fa-f]{40}", text) is not None and len(set(text.lower())) > 1
-    return is_deepgrams or text.startswith(EMULATOR_KEY_PREFIX)
+    return (is_deepgrams and not is_token(text)) or text.startswith(EMULATOR_KEY_PREFIX)
 
 
 def _tolerance(absolute_ms: int, share: float) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
+from pytest_dgbudget.model import TOKEN_PREFIX
+
 T = TypeVar("T")
 
 # What is shorter can stand anywhere by chance.
@@ -20,7 +22,7 @@ class Tokens(Generic[T]):
         self._meanings: dict[bytes, T] = {}
 
     def issue(self, meaning: T) -> str:
-        token = f"dgb_{secrets.token_urlsafe(24)}"
+        token = TOKEN_PREFIX + secrets.token_hex(16)
         self._meanings[_digest(token)] = meaning
         return token
 

@@ -7,8 +7,16 @@ CONTROL_UPGRADE = "dgbudget-control"
 # Who asks for a control connection shows at once that it knows the secret: for a stranger, no gateway is started.
 KNOCK_HEADER = "x-dgbudget-knock"
 
-# The vendor's own path (its AsyncAPI file of 2026-07-22).
+# The vendor's own path (its AsyncAPI file of 2026-07-22), and an older one that clients still ask for.
 AGENT_PATH = "/v1/agent/converse"
+OLD_AGENT_PATH = "/agent"
+
+# What a redirected client asks for at another host of the vendor's: /to/HOST/PATH.
+OTHER_HOST_PREFIX = "/to/"
+# A redirected client that showed neither a key nor a token shows this before its process's token.
+WRONG_CREDENTIAL_PREFIX = "invalid-"
+# Where a process reports a session that it refused, or let pass, because it could not be redirected.
+BYPASS_PATH = "/bypass"
 
 # Headers of ours: what a session's 101 carries, and what a dial of the emulator carries.
 SESSION_HEADER = "x-dgbudget-session"

@@ -12,6 +12,7 @@ import pytest
 from pytest_dgbudget.config import DEFAULT_AGENT_URL, DEFAULT_API_URL, OPTIONS, Option
 from pytest_dgbudget.config.resolve import RunConfig, from_json, is_loopback, refuse_unbounded, resolve
 from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.model import TOKEN_PREFIX
 
 ROOT, HERE = Path("/project"), Path("/project/somewhere")
 NO_KEY: dict[str, str] = {}
@@ -254,7 +255,9 @@ def test_addopts_counts_as_ini_and_wins_over_the_key_of_the_same_name() -> None:
         resolved(ini={"--dg-budget": "10 minutes"})
 
 
-@pytest.mark.parametrize("key", ["x", "0" * 40, "aA" * 20, SECRET[1:], SECRET + "0", "-" + SECRET[1:]])
+@pytest.mark.parametrize(
+    "key", ["x", "0" * 40, "aA" * 20, SECRET[1:], SECRET + "0", "-" + SECRET[1:], TOKEN_PREFIX + "a" * 32]
+)
 def test_a_dummy_turns_nothing_live_and_is_not_shown(key: str) -> None:
     settings = resolved({"dg_budget": "5m"}, {"DEEPGRAM_API_KEY": key})
     assert settings.target == "emulator"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import base64
+import re
 
 import pytest
 
 from pytest_dgbudget.gateway.tokens import Secrets, Tokens
+from pytest_dgbudget.model import TOKEN_PREFIX, is_token
 
 
 def test_a_token_means_what_it_was_issued_for_until_it_is_revoked() -> None:
@@ -30,8 +31,12 @@ def test_tokens_are_never_the_same_and_have_128_bits_and_more() -> None:
     tokens: Tokens[int] = Tokens()
     issued = [tokens.issue(number) for number in range(100)]
     assert len(set(issued)) == 100
-    assert all(token.startswith("dgb_") for token in issued)
-    assert all(8 * len(base64.urlsafe_b64decode(token[4:])) >= 128 for token in issued)
+    assert all(is_token(token) for token in issued)
+    assert all(8 * len(bytes.fromhex(token.removeprefix(TOKEN_PREFIX))) >= 128 for token in issued)
+
+
+def test_a_token_looks_like_a_key_to_whoever_checks_that() -> None:
+    assert re.fullmatch("[a-f0-9]{40}", Tokens[int]().issue(1))
 
 
 def test_a_token_fits_a_header_and_a_subprotocol() -> None:
@@ -42,7 +47,7 @@ def test_no_token_is_kept_in_the_clear() -> None:
     tokens: Tokens[str] = Tokens()
     token = tokens.issue("meaning")
     assert token not in repr(vars(tokens))
-    assert token[4:] not in repr(vars(tokens))
+    assert token.removeprefix(TOKEN_PREFIX) not in repr(vars(tokens))
 
 
 def test_i9_a_secret_is_taken_out_of_texts_and_blanked_in_data_where_nothing_moves() -> None:

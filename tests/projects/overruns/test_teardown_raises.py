@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_dgbudget import VoiceAgent
+from pytest_dgbudget.model import is_token
 
 
 @pytest.fixture(params=[asyncio.CancelledError, SystemExit], ids=["cancelled", "exit"])
@@ -42,7 +43,7 @@ def test_exits(app_that_exits: None) -> None:
 
 
 def test_without() -> None:
-    assert not os.environ.get("DEEPGRAM_API_KEY", "").startswith("dgb_")
+    assert not is_token(os.environ.get("DEEPGRAM_API_KEY", ""))
 
 
 @pytest.mark.dg_budget("1s")
