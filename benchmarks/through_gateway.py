@@ -38,7 +38,7 @@ class Gateway:
                 scenario=None,
             )
         )
-        return VoiceAgent(self.gateway, granted, "live", None)
+        return VoiceAgent(self.gateway, granted, "live", default_settings=None, key_variables=("DEEPGRAM_API_KEY",))
 
 
 _HOURS_MS = 100 * 3600 * 1000
@@ -49,7 +49,7 @@ def gateway(agent_url: str) -> Iterator[Gateway]:
     """Run a gateway that dials this URL as if it were the vendor's, with more budget than it can use."""
     with tempfile.TemporaryDirectory() as folder:
         supervisor = Supervisor(_settings(agent_url, Path(folder)), listen(), Interpreter.of_this_process())
-        run = start_gateway_of(supervisor)
+        run = start_gateway_of(supervisor, None)
         try:
             assert supervisor._process is not None
             yield Gateway(pid=supervisor._process.pid, gateway=run.gateway)

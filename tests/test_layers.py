@@ -217,7 +217,7 @@ def test_what_runs_beside_a_test_looks_up_no_name_that_tests_replace() -> None:
 
 
 def test_what_both_processes_agree_on_is_pure() -> None:
-    allowed = {"__future__", "collections", "dataclasses", "functools", "hmac", "json", "types", "typing"}
+    allowed = {"__future__", "collections", "dataclasses", "functools", "hmac", "http", "json", "types", "typing"}
     assert {one.top for one in OTHERS if one.home == "protocol"} <= allowed
 
 

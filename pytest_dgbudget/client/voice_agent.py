@@ -17,7 +17,6 @@ from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.io_thread import FromHandler, in_task
 from pytest_dgbudget.errors import DgBudgetError, SettingsError
 from pytest_dgbudget.model import TargetName, Usage
-from pytest_dgbudget.protocol.codes import AGENT_PATH
 from pytest_dgbudget.protocol.operations import GetRemaining, GetUsage, GrantedAttempt
 
 # pytest's own convention: a failing test shows its own line, not ours.
@@ -31,13 +30,19 @@ class VoiceAgent:
     """
 
     def __init__(
-        self, gateway: GatewayClient, granted: GrantedAttempt, target: TargetName, default_settings: Path | None
+        self,
+        gateway: GatewayClient,
+        granted: GrantedAttempt,
+        target: TargetName,
+        *,
+        default_settings: Path | None,
+        key_variables: Sequence[str],
     ) -> None:
-        base = f"127.0.0.1:{gateway.port}"
         self.endpoint = Endpoint(
-            agent_url=f"ws://{base}{AGENT_PATH}",
-            base_url=f"http://{base}",
+            address=f"127.0.0.1:{gateway.port}",
             run_id=gateway.membership.run_id,
+            target=target,
+            key_variables=key_variables,
             api_key=granted.token,
         )
         self._opening = Opening(gateway=gateway, endpoint=self.endpoint, attempt=granted.id)

@@ -10,7 +10,14 @@ from __future__ import annotations
 import re
 
 API_KEY_VARIABLE = "DEEPGRAM_API_KEY"
+# What SDK 4 takes before the key.
+ACCESS_TOKEN_VARIABLE = "DEEPGRAM_ACCESS_TOKEN"
 ACTIVE_VARIABLE = "DGBUDGET_ACTIVE"
+AGENT_URL_VARIABLE = "DGBUDGET_AGENT_URL"
+BASE_URL_VARIABLE = "DGBUDGET_BASE_URL"
+TARGET_VARIABLE = "DGBUDGET_TARGET"
+# How an xdist worker learns of its run before its conftests are imported.
+WORKER_VARIABLE = "DGBUDGET_WORKER"
 
 DEFAULT_AGENT_URL = "wss://agent.deepgram.com/v1/agent/converse"
 DEFAULT_API_URL = "https://api.deepgram.com"
@@ -244,6 +251,16 @@ OPTIONS = (
         in_ini_only=True,
     ),
     Option(
+        "dg_key_variables",
+        "key_variables",
+        "key_variables",
+        "NAMES",
+        API_KEY_VARIABLE,
+        "Variables that hold the key, separated by commas: the first that is set is the key; in a run with a budget or "
+        "a target, each that is set gets a token in its place.",
+        in_ini_only=True,
+    ),
+    Option(
         "dg_overrun_exit_code",
         "exit_code",
         "overrun_exit_code",
@@ -262,5 +279,5 @@ def host_of(url: str) -> str:
     return match[1] if match and int(match[2] or 0) < 2**16 else ""
 
 
-# All that is read of the environment.
-VARIABLES = (API_KEY_VARIABLE, ACTIVE_VARIABLE, *(o.environment for o in OPTIONS if o.environment is not None))
+# All that is read of the environment, but for the key.
+VARIABLES = (ACTIVE_VARIABLE, *(o.environment for o in OPTIONS if o.environment is not None))

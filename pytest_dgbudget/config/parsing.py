@@ -97,6 +97,13 @@ def scenario(text: str) -> str:
     return text
 
 
+def key_variables(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in names):
+        raise SettingsError(f"{text!r} are no names of variables; accepted: NAME, or NAMES separated by commas")
+    return names
+
+
 max_sessions = _whole_number(1, 10_000)
 exit_code = _whole_number(1, 255)
 on_exhausted = _choice("fail", "skip")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, Option, host_of, parsing
+from pytest_dgbudget.config import ACTIVE_VARIABLE, OPTIONS, Option, host_of, parsing
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.model import EMULATOR_KEY_PREFIX, TargetName, is_emulated_key, is_token
 
@@ -25,6 +25,8 @@ class RunConfig:
     ``is_rehearsal``: the live target is a stand-alone emulator on this machine, which bills nothing.
     ``not_live`` is what keeps ``auto`` from being live although a key, or something in its place, is set.
     ``ignores_agent_url``: one was given for this run, whose target has its own.
+
+    ``key_variable`` is the one that holds the key, or would.
 
     ``state_dir`` is where the run's lock and the gateway's log are. ``api_url`` is None when the agent URL is not
     Deepgram's and no management API was named for it.
@@ -59,6 +61,8 @@ class RunConfig:
     scenario: str | None
     leaks: str
     keep_key: bool
+    key_variables: tuple[str, ...]
+    key_variable: str
     overrun_exit_code: int
     has_key: bool
     api_key: str | None = field(repr=False)
@@ -95,6 +99,7 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
         "state_dir": Path(values["state_dir"]),
         "report_dir": Path(values["report_dir"]),
         "agent_settings": None if agent_settings is None else Path(agent_settings),
+        "key_variables": tuple(values["key_variables"]),
     }
     return RunConfig(**{**values, **paths, "api_key": None})
 
@@ -119,7 +124,8 @@ def resolve(
         base = current_dir if option.relative_to == "given" and source.typed_by_hand else rootdir
         is_path = option.relative_to is not None and source.parsed is not None
         values[option.field] = base / source.parsed if is_path else source.parsed
-    values.update(_target(values["target"], environment, given["budget_ms"]))
+    key = key_in(environment, values["key_variables"])
+    values.update(_target(values["target"], environment, given["budget_ms"], key))
     values.update(_tolerance(*values.pop("tolerance")))
     values["api_url"] = _api_url_for(values["agent_url"], given["api_url"])
     values["ignores_agent_url"] = values["target"] == "emulator" and given["agent_url"].typed_by_hand
@@ -128,13 +134,13 @@ def resolve(
     # Two projects with one ledger see each other's runs live by their locks.
     values["state_dir"] = values["ledger"].parent
     values["scenario"] = None if values["scenario"] is None else str(values["scenario"])
-    key = _key(environment)
-    values["is_rehearsal"] = values["target"] == "live" and _is_stand_alone_emulator(values["agent_url"], key or "")
-    run_config = RunConfig(**values, has_key=key is not None, api_key=key)
+    is_live = values["target"] == "live"
+    values["is_rehearsal"] = is_live and _is_stand_alone_emulator(values["agent_url"], key.value)
+    run_config = RunConfig(**values, key_variable=key.variable, has_key=key.value != "", api_key=key.value or None)
     if run_config.is_live:
-        _refuse_unsendable_key(key or "")
+        _refuse_unsendable_key(key)
         if not run_config.is_rehearsal:
-            _refuse_emulated_key(key or "", run_config.agent_url)
+            _refuse_emulated_key(key, run_config.agent_url)
         _refuse_plain_text("agent", run_config.agent_url)
         _refuse_plain_text("API", run_config.api_url or "")
     return run_config
@@ -145,7 +151,8 @@ def refuse_unbounded(run_config: RunConfig) -> None:
     if not run_config.is_live:
         return
     if not run_config.has_key:
-        raise SettingsError(f"target live needs a key: set {API_KEY_VARIABLE}, or use --dg-target=emulator")
+        variable = run_config.key_variable
+        raise SettingsError(f"target live needs a key: set {variable}, or use --dg-target=emulator")
     if run_config.budget_ms is None:
         raise SettingsError("target live needs a run budget: add --dg-budget=TIME, or use --dg-target=emulator")
 
@@ -181,19 +188,17 @@ def _ini_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _target(given: str, environment: Mapping[str, str], budget: _Given) -> dict[str, Any]:
-    target, not_live = _auto(environment, budget) if given == "auto" else (given, None)
+def _target(given: str, environment: Mapping[str, str], budget: _Given, key: Key) -> dict[str, Any]:
+    target, not_live = _auto(environment, budget, key) if given == "auto" else (given, None)
     return {"target": target, "target_given": given != "auto", "not_live": not_live}
 
 
-def _auto(environment: Mapping[str, str], budget: _Given) -> tuple[str, str | None]:
+def _auto(environment: Mapping[str, str], budget: _Given, key: Key) -> tuple[str, str | None]:
     """Return the target, and what keeps it from being live."""
-    key = _key(environment)
-    if key is None or environment.get(ACTIVE_VARIABLE):
-        # Within a run the key is a grant's token, worthless at the vendor.
+    if not key.value or environment.get(ACTIVE_VARIABLE):
         return "emulator", None
-    if not _could_be_a_key(key):
-        return "emulator", f"{API_KEY_VARIABLE} is a dummy: it is not a Deepgram key (--dg-target=live takes any)"
+    if not could_be_a_key(key.value):
+        return "emulator", f"{key.variable} is a dummy: it is not a Deepgram key (--dg-target=live takes any)"
     if budget.parsed is None:
         return "emulator", None
     if not budget.typed_by_hand:
@@ -201,7 +206,7 @@ def _auto(environment: Mapping[str, str], budget: _Given) -> tuple[str, str | No
     return "live", None
 
 
-def _could_be_a_key(text: str) -> bool:
+def could_be_a_key(text: str) -> bool:
     """Return whether this has the shape of Deepgram's keys, or is one of the emulator's."""
     is_deepgrams = re.fullmatch(r"[0-9A-Fa-f]{40}", text) is not None and len(set(text.lower())) > 1
     return (is_deepgrams and not is_token(text)) or text.startswith(EMULATOR_KEY_PREFIX)
@@ -211,24 +216,36 @@ def _tolerance(absolute_ms: int, share: float) -> dict[str, Any]:
     return {"tolerance_ms": absolute_ms, "tolerance_share": share}
 
 
-def _key(environment: Mapping[str, str]) -> str | None:
-    """Return the key without the blanks and line breaks that copied secrets often have."""
-    return environment.get(API_KEY_VARIABLE, "").strip() or None
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key, empty where there is none, and the variable that holds it, or would."""
+
+    variable: str
+    value: str = field(repr=False)
+
+
+def key_in(environment: Mapping[str, str], variables: Sequence[str]) -> Key:
+    """Return the key without the blanks and line breaks that copied secrets often have. A token is none."""
+    for variable in variables:
+        value = environment.get(variable, "").strip()
+        if value and not is_token(value):
+            return Key(variable, value)
+    return Key(variables[0], "")
 
 
 def _is_stand_alone_emulator(agent_url: str, key: str) -> bool:
     return is_loopback(host_of(agent_url)) and key.startswith(EMULATOR_KEY_PREFIX)
 
 
-def _refuse_unsendable_key(key: str) -> None:
-    if not re.fullmatch(r"[!-~]*", key):
-        raise SettingsError(f"{API_KEY_VARIABLE} contains a character that no key can have; copy the key again")
+def _refuse_unsendable_key(key: Key) -> None:
+    if not re.fullmatch(r"[!-~]*", key.value):
+        raise SettingsError(f"{key.variable} contains a character that no key can have; copy the key again")
 
 
-def _refuse_emulated_key(key: str, agent_url: str) -> None:
-    if is_emulated_key(key):
+def _refuse_emulated_key(key: Key, agent_url: str) -> None:
+    if is_emulated_key(key.value):
         raise SettingsError(
-            f"{API_KEY_VARIABLE} is a key of the emulator, which {agent_url} would refuse: set a Deepgram key; or use "
+            f"{key.variable} is a key of the emulator, which {agent_url} would refuse: set a Deepgram key; or use "
             "--dg-target=emulator, which needs none; or, for a rehearsal, --dg-agent-url=URL of your dgbudget emulator"
         )
 

@@ -2,130 +2,126 @@
 
 from __future__ import annotations
 
-import contextlib
-import hmac
-import select
-import selectors
 import socket
 import threading
 from typing import TYPE_CHECKING
 
 from pytest_dgbudget.config.resolve import RunConfig
-from pytest_dgbudget.control.supervisor import Supervisor, listen
-from pytest_dgbudget.errors import DgBudgetError
+from pytest_dgbudget.control.callers import Callers
+from pytest_dgbudget.control.supervisor import Supervisor, listen, new_secret
+from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.authentication import knock
-from pytest_dgbudget.protocol.codes import KNOCK_HEADER
 
 if TYPE_CHECKING:
+    from pytest_dgbudget.control.membership import RunsTests
     from pytest_dgbudget.control.run import RunHandle
 
-# A worker knocks at once. Of those that say nothing, or anything else, so many are kept, and so much of each.
-_MOST_CALLERS = 64
-_LONGEST_CALL = 4096
-_AGAIN_SECONDS = 0.1
-
-# It needs no descriptor of its own; Windows lacks it, and there the plugin only loads.
-_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
+# Bound before a test can replace them.
+_Thread = threading.Thread
+_start_thread = threading.Thread.start
+_Socket = socket.socket
 
 
 class SocketActivation:
-    """Listens on loopback; the first worker that connects makes it start the gateway on the same socket.
+    """Listens on loopback; the first worker or client that comes makes it start the gateway on the same socket.
 
-    The worker is disconnected, and connects again. Who does not know the secret is disconnected, and starts nothing.
-    ``run`` is then what this process is to the gateway, or ``error`` is why there is none.
+    Who has connected by then is handed to the gateway. Who shows neither the control secret nor a token is
+    disconnected, and starts nothing. ``run`` is then what this process is to the gateway, or ``error`` is why there is
+    none. ``tests`` is None in a run that has no process tokens.
     """
 
-    def __init__(self, run_config: RunConfig) -> None:
+    def __init__(self, interpreter: Interpreter, tests: RunsTests | None = None) -> None:
+        self._interpreter = interpreter
+        self._tests = tests
         self._listener = listen()
-        self._supervisor = Supervisor(run_config, self._listener, Interpreter.of_this_process())
-        self.port = self._supervisor.port
-        self.secret = self._supervisor.secret
-        self._stopping = False
+        self._callers = Callers(self._listener)
+        self._run_config: RunConfig | None = None
+        self._over = False
+        self._pausing = False
+        self._opening = threading.Lock()  # plugins run several tests at once, in threads
+        self._thread: threading.Thread | None = None
+        self.port: int = self._listener.getsockname()[1]
+        self.secret = new_secret()
         self.run: RunHandle | None = None
         self.error: DgBudgetError | None = None
-        self._thread = threading.Thread(target=self._wait_for_worker, name="dgbudget-activation", daemon=True)
-        self._thread.start()
+        if tests is not None:
+            self.expect_client(tests.token)
+            self._wait()
+
+    def expect_client(self, token: str) -> None:
+        """Start a gateway for clients that show this token."""
+        self._callers.tokens.add(token)
+
+    def begin(self, run_config: RunConfig) -> None:
+        """Start a gateway of this configuration when it is wanted; before, clients learn that no test is running."""
+        self._run_config = run_config
+        self._callers.begin(knock(self.secret))
+        if self._thread is None:
+            self._wait()
+
+    def open(self) -> RunHandle:
+        """Return the handle on the gateway, started now if need be; raises LedgerError or GatewayError."""
+        with self._opening:
+            if self.run is None and not self._over:
+                self._pause()
+                self._start_unless_started()
+                self._wait()
+            if self.run is None:
+                raise self.error or GatewayError("the run is over; no gateway starts any more")
+            return self.run
 
     def stop_waiting(self) -> RunHandle | None:
         """Return, when no gateway will start any more, what this process is to the one that has."""
-        self._stopping = True
-        if self._thread.is_alive():
-            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as waking:
+        with self._opening:
+            self._pause()
+            self._end()
+            return self.run
+
+    def _wait(self) -> None:
+        if self.run is None and not self._over:
+            self._pausing = False
+            self._thread = _Thread(target=self._serve_callers, name="dgbudget-activation", daemon=True)
+            _start_thread(self._thread)
+
+    def _pause(self) -> None:
+        """End the thread, which may have started the gateway meanwhile."""
+        self._pausing = True
+        if self._thread is not None and self._thread.is_alive():
+            with _Socket(socket.AF_INET, socket.SOCK_STREAM) as waking:
                 waking.connect_ex(("127.0.0.1", self.port))
             self._thread.join()
-        return self.run
 
-    def _wait_for_worker(self) -> None:
-        with contextlib.closing(_Callers(self._listener, knock(self.secret))) as callers:
-            while not self._stopping and not callers.has_worker():
-                pass
-        if self._stopping:
-            self._supervisor.retire()
+    def _serve_callers(self) -> None:
+        while not (self._pausing or self._over or self.run is not None):
+            if self._callers.want_gateway() and not self._pausing:
+                self._start_unless_started()
+
+    def _start_unless_started(self) -> None:
+        if self.run is not None or self._run_config is None:
             return
         from pytest_dgbudget.control.run import start_gateway_of
 
+        supervisor = Supervisor(
+            self._run_config,
+            self._listener.dup(),
+            self._interpreter,
+            secret=self.secret,
+            connected=self._callers.take(),
+        )
         try:
-            self.run = start_gateway_of(self._supervisor)
+            self.run = start_gateway_of(supervisor, self._tests)
         except DgBudgetError as error:
-            # The workers that connected get the error from their own connections.
+            # Whoever has connected gets the error from that connection.
             self.error = error
+            if isinstance(error, LedgerError) or self._tests is None:
+                self._end()
+        else:
+            self._end()
 
-
-class _Callers:
-    """Those that have connected and not shown yet who they are; ``close`` disconnects them."""
-
-    def __init__(self, listener: socket.socket, knocking: str) -> None:
-        self._listener = listener
-        self._knocking = knocking.encode()
-        self._said: dict[socket.socket, bytes] = {}
-        self._selector = _Selector()
-        listener.setblocking(False)
-        self._selector.register(listener, selectors.EVENT_READ)
-
-    def has_worker(self) -> bool:
-        """Wait until somebody connects or speaks; return whether that is a worker."""
-        for key, _ in self._selector.select():
-            if key.fileobj is self._listener:
-                self._accept()  # which may disconnect one of the others
-            elif key.fileobj in self._said and self._is_worker(key.fileobj):
-                return True
-        return False
-
-    def close(self) -> None:
-        for caller in list(self._said):
-            self._disconnect(caller)
-        self._selector.close()
-
-    def _accept(self) -> None:
-        try:
-            caller, _ = self._listener.accept()
-        except OSError:  # It is gone again, or no descriptor is left for it: then not at once again.
-            select.select([], [], [], _AGAIN_SECONDS)
-            return
-        caller.setblocking(False)
-        self._said[caller] = b""
-        self._selector.register(caller, selectors.EVENT_READ)
-        if len(self._said) > _MOST_CALLERS:
-            self._disconnect(next(iter(self._said)))
-
-    def _is_worker(self, caller: socket.socket) -> bool:
-        """Return whether it has knocked; who has said all, and something else, is disconnected."""
-        try:
-            more = caller.recv(_LONGEST_CALL)
-        except OSError:
-            more = b""
-        self._said[caller] += more
-        said = self._said[caller]
-        if more and b"\r\n\r\n" not in said and len(said) < _LONGEST_CALL:
-            return False
-        knocking = said.partition(f"\r\n{KNOCK_HEADER}: ".encode())[2].partition(b"\r\n")[0]
-        if hmac.compare_digest(knocking, self._knocking):
-            return True
-        self._disconnect(caller)
-        return False
-
-    def _disconnect(self, caller: socket.socket) -> None:
-        self._selector.unregister(caller)
-        caller.close()
-        del self._said[caller]
+    def _end(self) -> None:
+        """Leave the port to the gateway, or to nobody."""
+        if not self._over:
+            self._over = True
+            self._callers.close()
+            self._listener.close()

@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from pytest_dgbudget.control.io_thread import IOThread
-from pytest_dgbudget.control.membership import Membership
+from pytest_dgbudget.control.membership import Membership, RunsTests
 from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.protocol.authentication import Role
@@ -27,12 +27,14 @@ A = TypeVar("A")
 class GatewayClient:
     """Blocking calls for pytest's hooks; ``membership`` is for what lives on ``io_thread``."""
 
-    def __init__(self, port: int, secret: str, role: Role, supervisor: Supervisor | None = None) -> None:
+    def __init__(
+        self, port: int, secret: str, role: Role, supervisor: Supervisor | None, tests: RunsTests | None
+    ) -> None:
         """Connect and join the run; raises GatewayError or LedgerError."""
         self.port = port
         self.secret = secret
         self.io_thread = IOThread()
-        self.membership = Membership(port, secret, role, supervisor)
+        self.membership = Membership(port, secret, role, supervisor, tests)
         try:
             self.io_thread.run(self.membership.join())
         except BaseException:
@@ -51,6 +53,10 @@ class GatewayClient:
     def begin(self, asked: BeginAttempt) -> GrantedAttempt:
         """Begin an attempt of a test."""
         return self._wait_for(self.membership.begin(asked))
+
+    def take_part(self, tests: RunsTests) -> None:
+        """Have a process token from now on, and answer for it which test is running."""
+        self._wait_for(self.membership.take_part(tests))
 
     def end(self, attempt: str) -> EndedAttempt:
         """Close everything of an attempt, and return its final figures."""

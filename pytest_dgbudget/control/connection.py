@@ -12,16 +12,17 @@ from asyncio.events import get_running_loop
 from asyncio.locks import Event
 from asyncio.streams import open_connection
 from asyncio.tasks import ensure_future, wait_for
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from os import close, getpid, urandom
 from typing import Any, TypeVar
 
-from pytest_dgbudget.errors import GatewayError
+from pytest_dgbudget.errors import DgBudgetError, GatewayError
 from pytest_dgbudget.processes import process_started
 from pytest_dgbudget.protocol.authentication import OwnerAuthentication, Peer, Role, knock
 from pytest_dgbudget.protocol.codes import CONTROL_PATH, CONTROL_UPGRADE, KNOCK_HEADER
 from pytest_dgbudget.protocol.control import (
     Answered,
+    Asked,
     Authenticated,
     ControlEvent,
     ControlProtocol,
@@ -46,6 +47,7 @@ _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", sel
 
 A = TypeVar("A")
 Handlers = Mapping[type[Notification], Callable[[Any], None]]
+Answers = Mapping[type[Operation[Any]], Callable[[], Awaitable[Any]]]
 
 
 class ConnectionLost(GatewayError):
@@ -65,7 +67,8 @@ class _Socket(socket.socket):
 class Control:
     """One connection; lives on the I/O thread. While it is open, the gateway knows that this process lives.
 
-    ``gone`` is set when it is lost. ``handlers`` has what is called with each kind of notification.
+    ``gone`` is set when it is lost. ``handlers`` has what is called with each kind of notification, ``answers`` what
+    is called for each operation that the gateway may ask of this process.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Control:
         writer: asyncio.StreamWriter,
         protocol: ControlProtocol,
         handlers: Handlers,
+        answers: Answers,
         knock: str,
     ) -> None:
         self._socket = sock
@@ -83,6 +87,8 @@ class Control:
         self._writer = writer
         self._protocol = protocol
         self._handlers = handlers
+        self._own_answers = answers
+        self._answering: set[asyncio.Future[None]] = set()
         self._knock = knock
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._reading: asyncio.Task[None] | None = None
@@ -174,8 +180,21 @@ class Control:
             self._gateway.set_result(event.peer)
         elif isinstance(event, Notified):
             self._handlers[type(event.notification)](event.notification)
+        elif isinstance(event, Asked):
+            answering = ensure_future(self._answer(event))
+            self._answering.add(answering)
+            answering.add_done_callback(self._answering.discard)
         elif isinstance(event, (Answered, Failed)):
             self._answered(event)
+
+    async def _answer(self, asked: Asked) -> None:
+        try:
+            self._protocol.answer(asked.id, await self._own_answers[type(asked.operation)]())
+        except DgBudgetError as error:
+            self._protocol.fail(asked.id, error)
+        except Exception as error:
+            self._protocol.fail(asked.id, GatewayError(f"this process failed to answer: {error!r}"))
+        self._flush()
 
     def _answered(self, event: Answered | Failed) -> None:
         answer = self._answers.pop(event.id)
@@ -217,14 +236,14 @@ async def dial(port: int) -> _Socket:
     return sock
 
 
-async def connect(port: int, secret: str, role: Role, handlers: Handlers) -> Control:
+async def connect(port: int, secret: str, role: Role, handlers: Handlers, answers: Answers) -> Control:
     """Open and authenticate a control connection; raises GatewayError."""
     sock = await dial(port)
     reader, writer = await open_connection(sock=sock)
     us = Peer(role=role, pid=getpid(), started=process_started(getpid()))
     authentication = OwnerAuthentication(secret, urandom(16).hex(), us)
     protocol = ControlProtocol(authentication, longest_line=_LONGEST_LINE)
-    control = Control(sock, reader, writer, protocol, handlers, knock(secret))
+    control = Control(sock, reader, writer, protocol, handlers, answers, knock(secret))
     try:
         await wait_for(control.authenticate(), _AUTHENTICATION_SECONDS)
     except (TimeoutError, asyncio.TimeoutError) as error:

@@ -33,17 +33,39 @@ class EnvironmentClaim:
             self._is_held = False
 
 
+class VariablesHeld:
+    """Variables that are ours until ``put_back``, which leaves alone what somebody else has changed meanwhile."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, str | None] = {}
+        self._ours: dict[str, str | None] = {}
+
+    def set(self, values: Mapping[str, str | None]) -> None:
+        """Set variables; None removes one."""
+        for name, value in values.items():
+            now = os.environ.get(name)
+            if name not in self._ours or now != self._ours[name]:
+                self._before[name] = now
+            self._ours[name] = value
+            _put_back(name, value)
+
+    def put_back(self) -> None:
+        for name, value in self._ours.items():
+            if os.environ.get(name) == value:
+                _put_back(name, self._before[name])
+        self._before.clear()
+        self._ours.clear()
+
+
 @contextmanager
 def variables_set(values: Mapping[str, str]) -> Iterator[None]:
     """Set variables in os.environ; afterwards, put back those that nobody else has changed."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+    held = VariablesHeld()
+    held.set(values)
     try:
         yield
     finally:
-        for name, value in values.items():
-            if os.environ.get(name) == value:
-                _put_back(name, before[name])
+        held.put_back()
 
 
 def _put_back(name: str, value: str | None) -> None:

@@ -7,11 +7,12 @@ import contextlib
 import signal
 from asyncio.events import get_running_loop
 from asyncio.tasks import ensure_future, shield, wait, wait_for
+from collections.abc import Awaitable, Callable
 from os import kill
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pytest_dgbudget.control import real_time
-from pytest_dgbudget.control.connection import ConnectionLost, Control, Handlers, connect
+from pytest_dgbudget.control.connection import Answers, ConnectionLost, Control, Handlers, connect
 from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import DgBudgetError, GatewayError
 from pytest_dgbudget.processes import process_started
@@ -21,6 +22,8 @@ from pytest_dgbudget.protocol.operations import (
     BeginAttempt,
     EndAttempt,
     EndedAttempt,
+    FindRunningTest,
+    FoundTest,
     GrantedAttempt,
     Heartbeat,
     HeldGrant,
@@ -37,16 +40,34 @@ _TRIES = 3
 _POLL_SECONDS = 0.05
 
 A = TypeVar("A")
+Begin = Callable[[BeginAttempt], Awaitable[GrantedAttempt]]
+
+
+class RunsTests(Protocol):
+    """What the gateway asks of a process in a run that has process tokens: ``token`` is this one's."""
+
+    @property
+    def token(self) -> str: ...
+
+    async def find_running_test(self, begin: Begin) -> FoundTest:
+        """Return the attempt of the test that this process is running, begun if need be; called on the I/O thread."""
+        ...
 
 
 class Membership:
-    """Lives on the I/O thread. ``supervisor`` replaces a gateway that died; None where the controller does that."""
+    """Lives on the I/O thread. ``supervisor`` replaces a gateway that died; None where the controller does that.
 
-    def __init__(self, port: int, secret: str, role: Role, supervisor: Supervisor | None) -> None:
+    ``tests`` is None in a run that has no process tokens.
+    """
+
+    def __init__(
+        self, port: int, secret: str, role: Role, supervisor: Supervisor | None, tests: RunsTests | None
+    ) -> None:
         self._port = port
         self._secret = secret
         self._role = role
         self._supervisor = supervisor
+        self._tests = tests
         self._held: dict[str, HeldGrant] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._staying: asyncio.Task[None] | None = None
@@ -70,6 +91,20 @@ class Membership:
                 tries += 1
                 if tries == _TRIES:
                     raise
+
+    async def take_part(self, tests: RunsTests) -> None:
+        """Have a process token from now on."""
+        self._tests = tests
+        await self.ask(self._join_operation())
+
+    def _join_operation(self) -> Join:
+        token = None if self._tests is None else self._tests.token
+        return Join(held=tuple(self._held.values()), token=token)
+
+    async def _find_running_test(self) -> FoundTest:
+        if self._tests is None:
+            return FoundTest(attempt=None, several=False)
+        return await self._tests.find_running_test(self.begin)
 
     def send(self, operation: Operation[None]) -> None:
         """Ask something that nobody waits for."""
@@ -145,9 +180,10 @@ class Membership:
 
     async def _join_this_one(self) -> Control:
         handlers: Handlers = {Heartbeat: lambda _: self._heartbeats.heard()}
-        control = await connect(self._port, self._secret, self._role, handlers)
+        answers: Answers = {FindRunningTest: self._find_running_test}
+        control = await connect(self._port, self._secret, self._role, handlers, answers)
         try:
-            joined = await control.ask(Join(held=tuple(self._held.values())))
+            joined = await control.ask(self._join_operation())
         except BaseException:
             await control.close()
             raise

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.connection import no_socket
 from pytest_dgbudget.control.environment import EnvironmentClaim
+from pytest_dgbudget.control.membership import RunsTests
 from pytest_dgbudget.control.real_sockets import real_sockets
 from pytest_dgbudget.control.run import RunHandle, join_gateway, start_gateway
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
@@ -96,9 +97,9 @@ def _check_sockets() -> None:
         ) from None
 
 
-def join_on_demand(port: int, secret: str) -> RunOnDemand:
+def join_on_demand(port: int, secret: str, tests: RunsTests | None) -> RunOnDemand:
     """Return the run of an xdist worker, which joins its controller's gateway."""
-    return RunOnDemand(lambda: join_gateway(port, Secret(secret)))
+    return RunOnDemand(lambda: join_gateway(port, Secret(secret), tests))
 
 
 def start_on_demand(run_config: Callable[[], RunConfig]) -> RunOnDemand:

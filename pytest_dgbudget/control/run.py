@@ -8,6 +8,7 @@ from typing import cast
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.client import GatewayClient
+from pytest_dgbudget.control.membership import RunsTests
 from pytest_dgbudget.control.supervisor import Supervisor, listen
 from pytest_dgbudget.errors import DgBudgetError, GatewayError
 from pytest_dgbudget.processes import Interpreter
@@ -29,7 +30,9 @@ class RunHandle:
 
     def in_this_process(self) -> RunHandle:
         """Return this handle; in a forked child one that joins the same gateway as a worker does."""
-        return join_gateway(self.gateway.port, self.gateway.secret) if self.gateway.io_thread.is_in_parent else self
+        if not self.gateway.io_thread.is_in_parent:
+            return self
+        return join_gateway(self.gateway.port, self.gateway.secret, None)
 
     def stop(self) -> None:
         """Have everything closed now; nobody waits for it."""
@@ -90,14 +93,15 @@ def _say_nothing() -> None:
 
 def start_gateway(run_config: RunConfig, interpreter: Interpreter) -> RunHandle:
     """Start a gateway for a pytest that runs its tests itself; raises GatewayError or LedgerError."""
-    return start_gateway_of(Supervisor(run_config, listen(), interpreter))
+    return start_gateway_of(Supervisor(run_config, listen(), interpreter), None)
 
 
-def start_gateway_of(supervisor: Supervisor) -> RunHandle:
+def start_gateway_of(supervisor: Supervisor, tests: RunsTests | None) -> RunHandle:
     """Start a gateway and join it as the controller; raises GatewayError or LedgerError."""
     supervisor.start()
     try:
-        return RunHandle(GatewayClient(supervisor.port, supervisor.secret, "controller", supervisor), supervisor)
+        client = GatewayClient(supervisor.port, supervisor.secret, "controller", supervisor, tests)
+        return RunHandle(client, supervisor)
     except GatewayError as error:
         supervisor.retire()
         raise GatewayError(f"{error}; {supervisor.why_it_ended()}") from error
@@ -106,6 +110,6 @@ def start_gateway_of(supervisor: Supervisor) -> RunHandle:
         raise
 
 
-def join_gateway(port: int, secret: str) -> RunHandle:
+def join_gateway(port: int, secret: str, tests: RunsTests | None) -> RunHandle:
     """Join the gateway of xdist's controller as one of its workers; raises GatewayError or LedgerError."""
-    return RunHandle(GatewayClient(port, secret, "worker"), None)
+    return RunHandle(GatewayClient(port, secret, "worker", None, tests), None)

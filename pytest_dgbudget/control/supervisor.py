@@ -8,6 +8,8 @@ import socket
 import subprocess
 import tempfile
 import weakref
+from base64 import b64encode
+from collections.abc import Sequence
 from os import getpid, urandom
 from pathlib import Path
 from socket import gethostname
@@ -61,6 +63,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_let_go_in_child)
 
 
+def new_secret() -> Secret:
+    return Secret(urandom(32).hex())
+
+
 class Supervisor:
     """Keeps a gateway on the listening socket of one invocation: starts it, and a successor when it dies."""
 
@@ -70,11 +76,15 @@ class Supervisor:
         listener: socket.socket,
         interpreter: Interpreter,
         *,
+        secret: Secret | None = None,
+        connected: Sequence[tuple[socket.socket, bytes]] = (),
         most_successors: int = _MOST_SUCCESSORS,
     ) -> None:
+        """``connected`` are handed to the gateway, with what has come by them."""
         self._run_config = run_config
         self._listener = listener
         self._interpreter = interpreter
+        self._connected = list(connected)
         self._invocation = urandom(8).hex()
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path()
@@ -85,7 +95,7 @@ class Supervisor:
         self._retired = False
         self._lock = Lock()
         self.port: int = listener.getsockname()[1]
-        self.secret = Secret(urandom(32).hex())
+        self.secret = secret or new_secret()
 
     def start(self) -> None:
         """Start the gateway; raises GatewayError."""
@@ -137,6 +147,7 @@ class Supervisor:
         with self._lock:
             self._retired = True
             self._listener.close()
+            self._let_go_of_connected()
 
     def abandon(self) -> None:
         """Nobody could join it, so nothing was dialled: end it, or it would keep the run from the next one."""
@@ -155,6 +166,7 @@ class Supervisor:
         try:
             self._log = self._log_file()
         except OSError as error:
+            self._let_go_of_connected()
             raise GatewayError(f"the gateway can't be started, for it has no place for a log: {error}") from error
         config = GatewayConfig(
             run_config=self._run_config,
@@ -166,6 +178,7 @@ class Supervisor:
             started=process_started(getpid()),
             temporary_folder=str(self._temporary_folder),
             listener=self._listener.fileno(),
+            connected=tuple((each.fileno(), b64encode(came).decode()) for each, came in self._connected),
             log=str(self._log),
             debug=os.environ.get(LOG_VARIABLE) == "debug",
             api_key=self._run_config.api_key,
@@ -178,7 +191,7 @@ class Supervisor:
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=output,
-                    pass_fds=[self._listener.fileno()],
+                    pass_fds=[self._listener.fileno(), *(each.fileno() for each, _ in self._connected)],
                     env=self._interpreter.environment,
                     cwd=existing_folder(),
                     start_new_session=True,
@@ -189,7 +202,14 @@ class Supervisor:
         except (OSError, ValueError) as error:
             _remove_empty(self._log)
             raise GatewayError(f"the gateway can't be started: {error}") from error
+        finally:
+            self._let_go_of_connected()
         self._process = process
+
+    def _let_go_of_connected(self) -> None:
+        for each, _ in self._connected:
+            each.close()
+        self._connected.clear()
 
     def _log_file(self) -> Path:
         name = f"gateway-{self._run_config.run_id}-{self._invocation}.log"

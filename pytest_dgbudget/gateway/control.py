@@ -6,17 +6,25 @@ import asyncio
 import os
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from pytest_dgbudget.errors import DgBudgetError, GatewayError
+from pytest_dgbudget.gateway.bearers import Owner
 from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.process_watch import ProcessWatch
-from pytest_dgbudget.gateway.run import Owner
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.processes import process_started
 from pytest_dgbudget.protocol.authentication import GatewayAuthentication, Peer
 from pytest_dgbudget.protocol.codes import CONTROL_UPGRADE
-from pytest_dgbudget.protocol.control import Asked, Authenticated, ControlEvent, ControlProtocol, ProtocolViolation
+from pytest_dgbudget.protocol.control import (
+    Answered,
+    Asked,
+    Authenticated,
+    ControlEvent,
+    ControlProtocol,
+    Failed,
+    ProtocolViolation,
+)
 from pytest_dgbudget.protocol.heartbeat import HEARTBEAT_MS
 from pytest_dgbudget.protocol.operations import Heartbeat, Notification, Operation
 
@@ -24,6 +32,7 @@ _UPGRADED = f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade
 _LONGEST_LINE = 1024 * 1024
 _AUTHENTICATION_SECONDS = 10
 
+A = TypeVar("A")
 Answer = Callable[[Owner, Operation[Any]], Awaitable[Any]]
 
 
@@ -43,6 +52,7 @@ class ControlConnection(asyncio.Protocol):
         self._process: ProcessWatch | None = None
         self._answering: asyncio.Task[None] | None = None
         self._asked: asyncio.Queue[Asked | None] = asyncio.Queue()
+        self._answers: dict[int, asyncio.Future[Any]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -68,16 +78,34 @@ class ControlConnection(asyncio.Protocol):
         self._protocol.notify(notification)
         self._flush()
 
+    async def ask(self, operation: Operation[A]) -> A:
+        """Return the owner's answer; raises GatewayError where it fails, or is gone."""
+        answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        self._answers[self._protocol.ask(operation)] = answer
+        self._flush()
+        return await answer
+
     def _received(self, event: ControlEvent) -> None:
         if isinstance(event, Authenticated):
             self._authenticated(event.peer)
         elif isinstance(event, Asked):
             self._asked.put_nowait(event)
+        elif isinstance(event, (Answered, Failed)):
+            self._answered(event)
+
+    def _answered(self, event: Answered | Failed) -> None:
+        answer = self._answers.pop(event.id)
+        if answer.done():
+            return
+        if isinstance(event, Failed):
+            answer.set_exception(event.error)
+        else:
+            answer.set_result(event.answer)
 
     def _authenticated(self, peer: Peer) -> None:
         self._timer.cancel()
         self._unauthenticated.leave(self._transport)
-        self._owner = Owner(role=peer.role, grants=set())
+        self._owner = Owner(role=peer.role, ask=self.ask)
         self._process = ProcessWatch(peer.pid, peer.started, self._gone)
         self._answering = asyncio.ensure_future(self._answer_all(self._owner))
         self._send_heartbeats()
@@ -108,6 +136,9 @@ class ControlConnection(asyncio.Protocol):
             self._process.stop()
         self._transport.abort()
         self._asked.put_nowait(None)
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(GatewayError("the process with the test is gone"))
         owner, self._owner = self._owner, None
         if owner is not None:
             self._lost(owner)

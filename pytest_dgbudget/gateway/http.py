@@ -1,15 +1,15 @@
-"""The head of a request, parsed by h11, and the answers that are no upgrade."""
+"""The head of a request, parsed by h11."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from uuid import uuid4
 
 import h11
+
+from pytest_dgbudget.protocol.answers import error_answer
 
 LONGEST_HEAD = 16 * 1024
 # Each line takes time to parse, however short it is.
@@ -75,21 +75,6 @@ class RequestReader:
             raise BadRequest(f"its head is longer than {LONGEST_HEAD} bytes or {MOST_LINES} lines")
 
 
-def response(status: int, headers: Sequence[tuple[str, str]], body: bytes) -> bytes:
-    """Build an answer that ends the connection."""
-    try:
-        phrase = HTTPStatus(status).phrase
-    except ValueError:
-        phrase = "Unknown"
-    fields = [*headers, ("Content-Length", str(len(body))), ("Connection", "close")]
-    head = "".join(f"{name}: {value}\r\n" for name, value in fields)
-    return f"HTTP/1.1 {status} {phrase}\r\n{head}\r\n".encode("latin-1", "replace") + body
-
-
 def refusal(status: int, code: str, message: str) -> bytes:
-    """Build an answer in the vendor's JSON error form."""
-    request_id = str(uuid4())
-    body = json.dumps({"err_code": code, "err_msg": message, "request_id": request_id}).encode()
-    on_one_line = " ".join(message.split())
-    headers = [("Content-Type", "application/json"), ("dg-request-id", request_id), ("dg-error", on_one_line)]
-    return response(status, headers, body)
+    """Build an answer in the vendor's JSON error form, with an id of its own."""
+    return error_answer(status, code, message, str(uuid4()))

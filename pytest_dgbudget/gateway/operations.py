@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from pytest_dgbudget.gateway.run import Owner, Run
+from pytest_dgbudget.gateway.bearers import Owner
+from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.targets.emulator import EmulatorProcess
 from pytest_dgbudget.model import Usage
 from pytest_dgbudget.protocol.operations import (
@@ -91,6 +92,7 @@ class Operations:
         self._served.joined(owner)
         for held in asked.held:
             await run.restore(owner, held)
+        run.joined(owner, asked.token)
         return Joined(run_id=run.id)
 
     async def _begin_attempt(self, owner: Owner, asked: BeginAttempt) -> GrantedAttempt:

@@ -9,10 +9,12 @@ import resource
 import signal
 import socket
 import sys
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
+from pytest_dgbudget.gateway.bearers import Owner
 from pytest_dgbudget.gateway.clock import metering_loop
 from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.closing import Closing
@@ -23,7 +25,7 @@ from pytest_dgbudget.gateway.listener import ListeningSocket, open_files
 from pytest_dgbudget.gateway.log import log, log_event, log_line
 from pytest_dgbudget.gateway.operations import Operations
 from pytest_dgbudget.gateway.process_watch import ProcessWatch
-from pytest_dgbudget.gateway.run import Owner, Run
+from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.run_ledger import RunLedger
 from pytest_dgbudget.gateway.server import ClientConnection
 from pytest_dgbudget.gateway.services import SERVICES
@@ -113,6 +115,8 @@ class Gateway:
             self._end_soon()  # It was gone before it could be watched.
         listener = socket.socket(fileno=self._config.listener)
         server = ListeningSocket(listener, self._client_connection, self._full)
+        for descriptor, came in self._config.connected:
+            await self._take(descriptor, b64decode(came))
         loop.add_signal_handler(signal.SIGTERM, self._make_way, server)
         await self._over.wait()
         starter.stop()
@@ -144,8 +148,7 @@ class Gateway:
                 self._notices.append(self._run_ledger.notice)
             self._ledger_thread.attach(self._ledger)
             self._run = Run(self._run_config, self._ledger, self._ledger_thread, self._events)
-            if self._config.predecessor is not None:
-                self._run.await_owners()
+            self._run.bearers.await_owners()
             self._closing = Closing(
                 self._run_config,
                 self._config.invocation,
@@ -165,6 +168,15 @@ class Gateway:
             unauthenticated,
             lambda: ControlConnection(self._config.secret, unauthenticated, self._answer, self.owner_lost),
         )
+
+    async def _take(self, descriptor: int, came: bytes) -> None:
+        """Serve a connection that was made before there was a gateway."""
+        loop = asyncio.get_running_loop()
+        connection = socket.socket(fileno=descriptor)
+        connection.setblocking(False)
+        _, protocol = await loop.connect_accepted_socket(self._client_connection, connection)
+        if came:
+            protocol.data_received(came)
 
     async def _answer(self, owner: Owner, operation: Operation[Any]) -> Any:
         """Answer an owner; what a gateway is asked that was told to end, its successor answers."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass
 from functools import partial
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.gateway.admission import Admission, Waiter
+from pytest_dgbudget.gateway.bearers import Bearers, ClientLeft, Owner
 from pytest_dgbudget.gateway.clock import metering_loop
 from pytest_dgbudget.gateway.events import Events, SessionRefused
 from pytest_dgbudget.gateway.frames import Close
@@ -18,37 +18,28 @@ from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.services.service import Service
 from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
-from pytest_dgbudget.gateway.tokens import Tokens
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy, Outcome, Overrun, Usage, UsageRecord
 from pytest_dgbudget.protocol.codes import TEST_OVER
-from pytest_dgbudget.protocol.operations import BeginAttempt, EndedAttempt, GrantedAttempt, HeldGrant, Verdict
+from pytest_dgbudget.protocol.operations import (
+    BeginAttempt,
+    EndedAttempt,
+    GrantedAttempt,
+    HeldGrant,
+    Verdict,
+)
 from pytest_dgbudget.rules.attempts import AttemptFigures
 from pytest_dgbudget.units import format_time, seconds
 
 # How long the end of a test waits for its sessions: they are aborted after a second at the latest.
 _END_SECONDS = 1.5
-# How long a successor keeps a client with a token that it doesn't know yet: its owner is about to come back.
-_RETURN_SECONDS = 5
 
 TEST_IS_OVER = Close(TEST_OVER, "the test is over, its token is revoked")
 PROCESS_IS_GONE = Close(TEST_OVER, "the test's process is gone")
 
 
-class ClientLeft(Exception):
-    """The client is gone, or its test is over, before anything was dialled."""
-
-
 class GatewayLost(Exception):
     """The test had a session open when another gateway died, and is charged for it in full."""
-
-
-@dataclass(slots=True, eq=False)
-class Owner:
-    """A process with tests, as long as its control connection holds."""
-
-    role: str
-    grants: set[Grant]
 
 
 class Run:
@@ -59,7 +50,7 @@ class Run:
         self._ledger = ledger
         self._ledger_thread = ledger_thread
         self._events = events
-        self._tokens: Tokens[Grant] = Tokens()
+        self.bearers = Bearers(lambda attempt: self._grants.get(attempt))
         # Those of tests that run; what became of the others, the ledger knows.
         self._grants: dict[str, Grant] = {}
         self._last_attempts: dict[tuple[str, str], str] = {}
@@ -69,7 +60,6 @@ class Run:
         # What is not dialled where the run is takes no place of the run.
         self._admission_elsewhere = Admission(self._leases, ledger_thread, math.inf)
         self._over = False
-        self._owners_return: asyncio.Future[None] | None = None
         self.id = run_config.run_id
         self.dialled: set[str] = set()
 
@@ -83,16 +73,17 @@ class Run:
         )
         self._refuse_when_over()
         grant = Grant(attempt, asked)
-        grant.token = self._tokens.issue(grant)
+        grant.token = self.bearers.issue(grant)
         self._hold(grant, owner)
         return GrantedAttempt(
             id=attempt.id, number=attempt.number, budget_seconds=grant.figures()["budget_seconds"], token=grant.token
         )
 
-    def await_owners(self) -> None:
-        """This gateway replaces one that died: owners come back with what that one had granted."""
-        self._owners_return = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_later(_RETURN_SECONDS, self._owners_are_back)
+    def joined(self, owner: Owner, token: str | None) -> None:
+        """Take in an owner with its process token, if it has one."""
+        if token is not None:
+            owner.token = token
+            self.bearers.restore(token, owner)
 
     async def restore(self, owner: Owner, held: HeldGrant) -> None:
         """Take over a grant of the gateway before this one."""
@@ -101,9 +92,8 @@ class Run:
             return
         grant = restored(known, held.asked)
         grant.token = held.token
-        self._tokens.restore(held.token, grant)
+        self.bearers.restore(held.token, grant)
         self._hold(grant, owner)
-        self._owner_came_back()
 
     async def verdict(self, attempt: str) -> Verdict:
         """Return what became of an attempt so far."""
@@ -156,6 +146,8 @@ class Run:
 
     def owner_lost(self, owner: Owner) -> None:
         """Begin to close everything of an owner; of all of them, when it is the controller that is gone."""
+        if owner.token is not None:
+            self.bearers.revoke(owner.token)
         grants = list(self._grants.values()) if owner.role == "controller" else list(owner.grants)
         self._begin_end(grants, "owner-lost", PROCESS_IS_GONE)
 
@@ -174,13 +166,9 @@ class Run:
 
     # What a client asks for ----------------------------------------------------------------------------------------
 
-    async def find(self, token: str) -> Grant | None:
-        """Return the grant that a token names; a successor leaves owners time to come back with theirs."""
-        while (grant := self._tokens.find(token)) is None and self._owners_return is not None:
-            await asyncio.wait([self._owners_return])
-        return grant
-
-    async def open_session(self, grant: Grant, service: Service, gone: asyncio.Future[None]) -> MeteredSession:
+    async def open_session(
+        self, grant: Grant, service: Service, gone: asyncio.Future[None], *, by_process_token: bool = False
+    ) -> MeteredSession:
         """Take a lease, record the dial and begin to meter; the caller dials at once.
 
         Raises ClientLeft, BudgetRefused, GatewayLost or LedgerError, and has then opened and set aside nothing.
@@ -200,6 +188,7 @@ class Run:
             service=service,
             tag=self._run_config.tag,
             idle_ms=grant.asked.idle_ms,
+            by_process_token=by_process_token,
         )
         session = MeteredSession(
             terms,
@@ -265,16 +254,6 @@ class Run:
             raise GatewayError(f"nothing is known of an attempt {attempt!r}")
         return ended(known)
 
-    def _owner_came_back(self) -> None:
-        if self._owners_return is not None:
-            came, self._owners_return = self._owners_return, asyncio.get_running_loop().create_future()
-            came.set_result(None)
-
-    def _owners_are_back(self) -> None:
-        if self._owners_return is not None:
-            self._owners_return.set_result(None)
-            self._owners_return = None
-
     def _refuse_when_over(self) -> None:
         if self._over:
             raise GatewayError("the run is over; nothing is granted any more")
@@ -283,7 +262,7 @@ class Run:
 
     def _begin_end(self, grants: list[Grant], closed_by: ClosedBy, to_client: Close) -> None:
         for grant in grants:
-            self._tokens.revoke(grant.token)
+            self.bearers.revoke(grant.token)
             if not grant.ended.done():
                 grant.ended.set_result(None)
             for overrun, times in grant.take_refused_again():

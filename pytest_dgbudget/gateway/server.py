@@ -11,11 +11,12 @@ from websockets.http11 import Response
 from websockets.server import ServerProtocol
 
 from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.gateway.bearers import ClientLeft, NoTest, SeveralTests
 from pytest_dgbudget.gateway.control import ControlConnection
-from pytest_dgbudget.gateway.http import BadRequest, Request, RequestReader, refusal, response
+from pytest_dgbudget.gateway.http import BadRequest, Request, RequestReader, refusal
 from pytest_dgbudget.gateway.leases import BudgetRefused
 from pytest_dgbudget.gateway.log import log
-from pytest_dgbudget.gateway.run import TEST_IS_OVER, ClientLeft, GatewayLost, Run
+from pytest_dgbudget.gateway.run import TEST_IS_OVER, GatewayLost, Run
 from pytest_dgbudget.gateway.services.service import Credentials, Service
 from pytest_dgbudget.gateway.sessions import Cut
 from pytest_dgbudget.gateway.targets.target import Target, TargetLost
@@ -23,11 +24,16 @@ from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream
 from pytest_dgbudget.model import OtherTarget, was_cut
 from pytest_dgbudget.protocol import codes
+from pytest_dgbudget.protocol.answers import NO_TEST, response
 from pytest_dgbudget.protocol.codes import CONTROL_PATH, CONTROL_UPGRADE
 from pytest_dgbudget.rules.budget import describe
 
 _HEAD_SECONDS = 10
 _MOST_BEFORE_UPGRADE = 64 * 1024
+_SEVERAL_TESTS = (
+    "several tests are running at once in the process that this token belongs to: give the application a test's own "
+    "token, voice_agent.endpoint.api_key"
+)
 # What is agreed on with the vendor, not here; either may come in several lines.
 _NEGOTIATED = {"sec-websocket-extensions", "sec-websocket-protocol"}
 
@@ -123,6 +129,10 @@ class ClientConnection(asyncio.Protocol):
             by_budget = was_cut(cut.closed_by)
             status, code = (402, codes.EXHAUSTED) if by_budget else (401, codes.UNAUTHORIZED)
             self._answer(refusal(status, code, cut.to_client.reason))
+        except NoTest:
+            self._answer(refusal(403, codes.NO_TEST, NO_TEST))
+        except SeveralTests:
+            self._answer(refusal(409, codes.AMBIGUOUS, _SEVERAL_TESTS))
         except GatewayLost as charged:
             self._answer(refusal(402, codes.GATEWAY_LOST, str(charged)))
         except LedgerError as error:
@@ -141,13 +151,14 @@ class ClientConnection(asyncio.Protocol):
     async def _open(self, service: Service, request: Request) -> None:
         run = await self._run()
         credentials = service.credentials(request)
-        grant = await run.find(credentials.token)
-        if grant is None:
+        bearer = await run.bearers.find(credentials.token)
+        if bearer is None:
             raise _Unauthorized("no such token; a test's comes from voice_agent.endpoint and ends with the test")
         self._unauthenticated.leave(self._transport)
         handshake = _handshake(request)
+        grant = await run.bearers.grant_of(bearer, self._gone)
         target = await self._target(grant.attempt.target)
-        session = await run.open_session(grant, service, self._gone)
+        session = await run.open_session(grant, service, self._gone, by_process_token=bearer is not grant)
         dialling = target.dial(service, request, credentials.subprotocols, grant)
         upstream = await session.dial(asyncio.ensure_future(dialling))
         try:

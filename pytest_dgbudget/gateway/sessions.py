@@ -22,10 +22,11 @@ from pytest_dgbudget.gateway.relay import Relay, RelayState
 from pytest_dgbudget.gateway.services.service import Listener, Service
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.model import ClosedBy, UsageRecord, utc_now
-from pytest_dgbudget.protocol.codes import IDLE
+from pytest_dgbudget.protocol.codes import IDLE, TEST_OVER
 from pytest_dgbudget.units import format_time
 
 _OTHER_SIGNS_MS = 100
+_NORMAL = 1000  # RFC 6455, section 7.4.1
 
 
 class SessionState(Enum):
@@ -51,6 +52,7 @@ class SessionTerms:
     """What is known of a session before its dial.
 
     ``idle_ms``: it is closed when nothing but keep-alives moved for this long; None is off.
+    ``by_process_token``: its client may outlive the test, and would connect again after any close but an ordinary one.
     """
 
     id: str
@@ -58,6 +60,7 @@ class SessionTerms:
     service: Service
     tag: str
     idle_ms: int | None
+    by_process_token: bool = False
 
 
 class MeteredSession:
@@ -144,6 +147,8 @@ class MeteredSession:
 
     def close(self, closed_by: ClosedBy, to_client: Close) -> bool:
         """End the session from our side, in whatever state it is; False when it was ending already."""
+        if self._terms.by_process_token and to_client.code == TEST_OVER:
+            to_client = Close(_NORMAL, to_client.reason)
         if self._relay is not None:
             return self._relay.close(closed_by, to_client)
         if self.state is not SessionState.DIALLING:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pytest_dgbudget.client.endpoint import Endpoint
     from pytest_dgbudget.client.voice_agent import VoiceAgent
 
 # pytest's own convention: a failing test shows its own line, not ours.
@@ -28,6 +29,7 @@ try:
         pytest_addoption,
         pytest_collection_finish,
         pytest_configure,
+        pytest_load_initial_conftests,
         pytest_report_collectionfinish,
         pytest_report_header,
     )
@@ -38,15 +40,29 @@ __all__ = [
     "pytest_addoption",
     "pytest_collection_finish",
     "pytest_configure",
+    "pytest_load_initial_conftests",
     "pytest_report_collectionfinish",
     "pytest_report_header",
     "voice_agent",
+    "voice_agent_endpoint",
 ]
 
 
 def __dir__() -> list[str]:
     """pytest inspects every name of a plugin, including those that every module has."""
     return __all__
+
+
+@pytest.fixture(scope="session")
+def voice_agent_endpoint(request: pytest.FixtureRequest) -> Endpoint:
+    """Where an application that is started once for many tests reaches the metered gateway.
+
+    A session opened there belongs to the test that this process is running then: that test's budget, its report, and
+    its end, which closes the session.
+    """
+    from pytest_dgbudget.plugin.process_endpoint import endpoint_of
+
+    return endpoint_of(request)
 
 
 @pytest.fixture

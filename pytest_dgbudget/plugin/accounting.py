@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from os import getpid
 from threading import get_ident
 from typing import Any
@@ -70,6 +71,32 @@ class Accounting:
         self._running[item.nodeid] = RunningTest(attempt, get_ident(), finish)
         self._outcomes.pop(item.nodeid, None)
 
+    def take_in(self, item: pytest.Item, attempt: GrantedAttempt, call: pytest.CallInfo[None]) -> None:
+        """Account for an attempt that a client began, and judge the phase that has just passed."""
+        running = self._running.get(item.nodeid)
+        if running is not None and running.attempt is attempt:
+            return
+        self.begin(item, attempt, partial(self.end, item))
+        raised = None if call.excinfo is None else call.excinfo.value
+        if isinstance(raised, _ENDS_THE_RUN) or (call.when == "setup" and raised is None):
+            return
+        try:
+            self._judge_call(item, raised) if call.when == "call" else self._judge(item, raised, call.when)
+        except (DgBudgetError, pytest.skip.Exception) as error:
+            call.excinfo = pytest.ExceptionInfo.from_exception(error)
+
+    def end_late(self, item: pytest.Item, attempt: GrantedAttempt, outcome: Outcome | None) -> None:
+        """End an attempt that a client began in the test's teardown; others end as usual.
+
+        ``outcome`` is the test's up to now, as far as it is known.
+        """
+        running = self._running.get(item.nodeid)
+        if running is None or running.attempt is not attempt:
+            self.begin(item, attempt, partial(self.end, item))
+            if outcome is not None:
+                self._outcomes[item.nodeid] = outcome
+            self.end(item)
+
     def end(self, item: pytest.Item) -> None:
         """Close everything of the attempt; raises the error for what the test has not failed for yet."""
         __tracebackhide__ = True
@@ -102,6 +129,7 @@ class Accounting:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
         __tracebackhide__ = True
         self._end_earlier_tests()
+        self._running.pop(item.nodeid, None)  # of an attempt before this one
         # A rerun still has the previous attempt's properties, and may report before it gets its own.
         item.user_properties = without_ours(item.user_properties)
         try:

@@ -11,13 +11,14 @@ from typing import Any, cast
 import pytest
 
 from pytest_dgbudget.client.voice_agent import VoiceAgent
-from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE
+from pytest_dgbudget.config import API_KEY_VARIABLE
 from pytest_dgbudget.control.environment import EnvironmentClaim, variables_set
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.plugin.accounting import accounting_of
-from pytest_dgbudget.plugin.markers import own_budget, own_scenario, own_target
-from pytest_dgbudget.plugin.state import STATE
-from pytest_dgbudget.protocol.operations import BeginAttempt, CheckScenario
+from pytest_dgbudget.plugin.attempts import asked_for
+from pytest_dgbudget.plugin.running_tests import running_tests_of
+from pytest_dgbudget.plugin.state import STATE, State
+from pytest_dgbudget.protocol.operations import CheckScenario
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -31,39 +32,37 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
         raise DgBudgetError("voice_agent needs Linux or macOS: the gateway inherits a socket, which Windows lacks")
     accounting = accounting_of(request.config)
     item: pytest.Item = request.node
-    budget, target = own_budget(item, state.run_config), own_target(item, state.run_config)
-    # A scenario is for the emulator alone.
-    scenario = own_scenario(item, state.run_config) if target == "emulator" else None
+    asked = asked_for(item, state)
     run = state.on_demand()
     gateway = run.open().gateway
-    if scenario is not None:
-        gateway.ask(CheckScenario(reference=scenario))  # raises what is wrong with it
-    attempt = gateway.begin(
-        BeginAttempt(
-            nodeid=item.nodeid.encode("utf-8", "backslashreplace").decode(),  # a ledger can't hold half a character
-            worker=state.worker,
-            target="emulator" if target != state.run_config.target else None,
-            budget_ms=budget.budget_ms,
-            idle_ms=budget.idle_ms,
-            scenario=scenario,
-        )
-    )
+    if asked.scenario is not None:
+        gateway.ask(CheckScenario(reference=asked.scenario))  # raises what is wrong with it
+    running = running_tests_of(request.config)
+    attempt = gateway.begin(asked) if running is None else running.begin(item, gateway, asked)
     # pytest has no public way to tear a fixture down, without which the next test would be handed this one's.
     fixture = cast(Any, request)._fixturedef
     accounting.begin(item, attempt, partial(fixture.finish, request))
-    agent = VoiceAgent(gateway, attempt, target, state.run_config.agent_settings)
+    agent = VoiceAgent(
+        gateway,
+        attempt,
+        asked.target or state.run_config.target,
+        default_settings=state.run_config.agent_settings,
+        key_variables=state.run_config.key_variables,
+    )
     try:
-        with _environment(agent, run.environment, keep_key=state.run_config.keep_key):
+        with _environment(agent, state, run.environment):
             yield agent
     finally:
         accounting.end(item)
 
 
 @contextmanager
-def _environment(agent: VoiceAgent, claim: EnvironmentClaim, *, keep_key: bool) -> Iterator[None]:
-    """Put the test's token where clients look for a key, and put back what the test itself did not change."""
-    values = {name: agent.endpoint.environ[name] for name in (API_KEY_VARIABLE, ACTIVE_VARIABLE)}
-    if keep_key:
-        del values[API_KEY_VARIABLE]
-    with nullcontext() if keep_key else claim.held(), variables_set(values):
+def _environment(agent: VoiceAgent, state: State, claim: EnvironmentClaim) -> Iterator[None]:
+    """Put what the code under test needs into os.environ, and put back what the test itself did not change."""
+    values = agent.endpoint.environ
+    leaves_key = state.run_config.keep_key or state.has_token_as_key
+    if leaves_key:
+        for name in {API_KEY_VARIABLE, *state.run_config.key_variables}:
+            del values[name]
+    with nullcontext() if leaves_key else claim.held(), variables_set(values):
         yield

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import importlib
+import json
+import os
 import warnings
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pytest
 
+from pytest_dgbudget.config import WORKER_VARIABLE
 from pytest_dgbudget.plugin.ending import Ending
-from pytest_dgbudget.plugin.options import FIXTURE, MARKER_HELP, MARKERS, Given, opens_nothing, register_options
+from pytest_dgbudget.plugin.options import (
+    FIXTURES,
+    MARKER_HELP,
+    MARKERS,
+    Given,
+    changes_nothing,
+    opens_nothing,
+    register_options,
+)
 from pytest_dgbudget.plugin.state import STATE, State
 
 # pytest-asyncio warns when a project lacks one of its settings. Our users didn't ask for pytest-asyncio, and under
@@ -35,6 +47,11 @@ class _QuietAsyncio:
 class _XdistController:
     """Registered where xdist is: each hook of a plugin is paid for at every start of pytest."""
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self, config: pytest.Config) -> None:
+        """Let workers inherit what they need before their conftests."""
+        config.stash[STATE].prepare_workers()
+
     def pytest_configure_node(self, node: Any) -> None:
         """Give a worker what it needs to reach the gateway."""
         from pytest_dgbudget.plugin.xdist import prepare_worker
@@ -42,7 +59,7 @@ class _XdistController:
         prepare_worker(node)
 
     def __dir__(self) -> list[str]:
-        return ["pytest_configure_node"]
+        return ["pytest_configure_node", "pytest_xdist_setupnodes"]
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -50,14 +67,44 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     pluginmanager.register(_QuietAsyncio(), "dgbudget-quiet-asyncio")
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
+    """Set up a run that is ours before the first conftest is imported."""
+    told = os.environ.pop(WORKER_VARIABLE, None)
+    if told is not None and "PYTEST_XDIST_WORKER" in os.environ:
+        _begin_worker(early_config, told)
+    else:
+        _begin(early_config)
+    result = yield
+    early_config.stash[STATE].conftests_were_read()
+    return result
+
+
+def _begin(config: pytest.Config) -> None:
+    options = config.known_args_namespace
+    given = Given(config, options)
+    if given.is_ours and os.name != "nt" and not changes_nothing(options):
+        from pytest_dgbudget.plugin.own_run import begin_own_run
+
+        config.stash[STATE] = begin_own_run(config, given, opens_nothing=opens_nothing(options))
+    else:
+        _state(config, given, options)
+
+
+def _begin_worker(config: pytest.Config, told: str) -> None:
+    from pytest_dgbudget.plugin.own_run import join_own_run
+
+    config.stash[STATE] = join_own_run(config, json.loads(told))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     for text in MARKER_HELP:
         config.addinivalue_line("markers", text)
     from_controller: dict[str, Any] | None = getattr(config, "workerinput", {}).get("dgbudget")
-    state = _worker_state(from_controller) if from_controller else _state(config)
-    config.stash[STATE] = state
+    state = _worker_state(config, from_controller) if from_controller else _controller_state(config)
     config.add_cleanup(state.close)
+    state.configure(config)
     ending = Ending(state)
     config.add_cleanup(ending.keep_failing)
     config.pluginmanager.register(ending, "dgbudget-ending")
@@ -65,7 +112,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_XdistController(), "dgbudget-xdist")
 
 
-def _worker_state(ours: dict[str, Any]) -> State:
+def _worker_state(config: pytest.Config, ours: dict[str, Any]) -> State:
     """A worker takes the controller's configuration and checks nothing."""
 
     def resolve() -> Any:
@@ -73,15 +120,27 @@ def _worker_state(ours: dict[str, Any]) -> State:
 
         return from_json(ours["run_config"])
 
-    return State(resolve, port=ours["port"], secret=ours["secret"], worker=ours["worker"])
+    state = config.stash.get(STATE, None)
+    if state is None or state.tests is None:
+        state = config.stash[STATE] = State(resolve)
+    state.join(ours["port"], ours["secret"], ours["worker"])
+    return state
 
 
-def _state(config: pytest.Config) -> State:
-    """Resolve at once what was given, so that an error is reported before any test; leave the defaults for later."""
-    given = Given(config)
-    state = State(given.resolve, given=given.anything, opens_nothing=opens_nothing(config))
+def _controller_state(config: pytest.Config) -> State:
+    state = config.stash.get(STATE, None)
+    if state is None:  # a conftest has loaded the plugin: conftests and applications have read the key by now
+        state = _state(config, Given(config, config.option), config.option)
     if state.given and state.run_config.target_given and not state.opens_nothing:
         _refuse_unbounded(state)
+    return state
+
+
+def _state(config: pytest.Config, given: Given, options: Namespace) -> State:
+    """Resolve at once what was given, so that an error is reported before any test; leave the defaults for later."""
+    state = config.stash[STATE] = State(given.resolve, given=given, opens_nothing=opens_nothing(options))
+    if state.given:
+        _ = state.run_config
     return state
 
 
@@ -142,4 +201,4 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _asks_for_us(item: pytest.Item) -> bool:
-    return FIXTURE in getattr(item, "fixturenames", ())
+    return not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Collection
+from argparse import Namespace
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dgbudget.config import OPTIONS, VARIABLES
+from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, VARIABLES
 
 if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
 
-FIXTURE = "voice_agent"
+FIXTURES = {"voice_agent", "voice_agent_endpoint"}
 MARKER = "dg_budget"
 SCENARIO_MARKER = "dg_scenario"
 TARGET_MARKER = "dg_target"
@@ -34,7 +35,10 @@ MARKER_HELP = (
 # From 9.2 on, a key may hold TOML's own numbers and booleans; before that, pytest turns them into strings.
 _INI_TYPE: Any = str | int | float | bool if pytest.version_tuple >= (9, 2) else "string"
 
-_OPENS_NOTHING = ("help", "version", "collectonly", "setupplan", "markers", "showfixtures", "show_fixtures_per_test")
+_CHANGES_NOTHING = ("help", "version", "markers")
+_OPENS_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
+
+_MAKE_IT_OURS = ("dg_budget", "dg_target")
 
 
 def register_options(parser: pytest.Parser) -> None:
@@ -54,11 +58,15 @@ def register_options(parser: pytest.Parser) -> None:
 
 
 class Given:
-    """What this pytest was given, by option name; resolved when it is needed."""
+    """What this pytest was given, by option name; resolved when it is needed.
 
-    def __init__(self, config: pytest.Config) -> None:
+    ``options`` are those of the command line. In a pytest that something in a run has started, a budget or a target
+    counts only where it stands among that pytest's own arguments: everything else came from the outer one.
+    """
+
+    def __init__(self, config: pytest.Config, options: Namespace) -> None:
         """Raises pytest.UsageError for an ini value of the wrong type."""
-        given = {o: value for o in OPTIONS if not o.in_ini_only and (value := config.getoption(o.name)) is not None}
+        given = {o: value for o in OPTIONS if not o.in_ini_only and (value := getattr(options, o.name)) is not None}
         typed = _typed_flags(config) if given else ()
         self._command_line = {option.name: value for option, value in given.items() if option.flag in typed}
         self._environment = {name: os.environ[name] for name in VARIABLES if name in os.environ}
@@ -70,6 +78,43 @@ class Given:
             raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
         # What nobody gave for this run is stored, as a rule in addopts.
         self._ini |= {option.flag: value for option, value in given.items() if option.flag not in typed}
+        if ACTIVE_VARIABLE in os.environ:
+            self._drop_what_is_the_outer_runs(_flags_in(map(str, config.invocation_params.args)))
+        self.key_variables = self._key_variables()
+        self._keys = {name: os.environ[name] for name in self.key_variables if name in os.environ}
+
+    def _drop_what_is_the_outer_runs(self, own_flags: Collection[str]) -> None:
+        for option in OPTIONS:
+            if option.name in _MAKE_IT_OURS and option.flag not in own_flags:
+                self._command_line.pop(option.name, None)
+                self._environment.pop(option.environment or "", None)
+                self._ini.pop(option.name, None)
+                self._ini.pop(option.flag, None)
+
+    @property
+    def is_ours(self) -> bool:
+        """True when a run budget or a target was given anywhere."""
+        return any(
+            self._command_line.get(option.name) is not None
+            or option.environment in self._environment
+            or self._ini.get(option.name) is not None
+            or self._ini.get(option.flag) is not None
+            for option in OPTIONS
+            if option.name in _MAKE_IT_OURS
+        )
+
+    def _key_variables(self) -> Sequence[str]:
+        """Return the names of the variables that may hold the key; raises pytest.UsageError."""
+        given = self._ini["dg_key_variables"]
+        if given is None:
+            return (API_KEY_VARIABLE,)
+        from pytest_dgbudget.config.parsing import key_variables
+        from pytest_dgbudget.errors import SettingsError
+
+        try:
+            return key_variables(given)
+        except SettingsError as error:
+            raise pytest.UsageError(f"pytest-dgbudget: ini dg_key_variables: {error}") from None
 
     @property
     def anything(self) -> bool:
@@ -79,27 +124,42 @@ class Given:
 
     def resolve(self) -> RunConfig:
         """Return the configuration of the run; raises pytest.UsageError."""
+        return self.resolve_with(self._keys)
+
+    def resolve_with(self, keys: Mapping[str, str]) -> RunConfig:
+        """Return the configuration of the run with what these variables hold; called again, it is of the same run."""
         from pytest_dgbudget.config.resolve import resolve
         from pytest_dgbudget.errors import SettingsError
 
         try:
-            return resolve(
+            run_config = resolve(
                 command_line=self._command_line,
-                environment=self._environment,
+                environment={**self._environment, **keys},
                 ini=self._ini,
                 rootdir=self._rootdir,
                 current_dir=self._current_dir,
             )
         except SettingsError as error:
             raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
+        self._command_line["dg_run_id"] = run_config.run_id
+        return run_config
 
 
 def _typed_flags(config: pytest.Config) -> Collection[str]:
     """Return the flags on the command line and in PYTEST_ADDOPTS: pytest mixes these with addopts of the ini file."""
     arguments = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *map(str, config.invocation_params.args)]
+    return _flags_in(arguments)
+
+
+def _flags_in(arguments: Iterable[str]) -> Collection[str]:
     return {argument.partition("=")[0] for argument in arguments}
 
 
-def opens_nothing(config: pytest.Config) -> bool:
+def changes_nothing(options: Namespace) -> bool:
+    """Return whether this pytest only shows what it knows by itself."""
+    return any(getattr(options, name, None) for name in _CHANGES_NOTHING)
+
+
+def opens_nothing(options: Namespace) -> bool:
     """Return whether this pytest only shows something and runs no test."""
-    return any(config.getoption(name, None) for name in _OPENS_NOTHING)
+    return changes_nothing(options) or any(getattr(options, name, None) for name in _OPENS_NOTHING)

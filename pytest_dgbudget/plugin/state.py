@@ -2,60 +2,127 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from pytest_dgbudget.client.endpoint import Endpoint
     from pytest_dgbudget.config.resolve import RunConfig
     from pytest_dgbudget.control.activation import SocketActivation
+    from pytest_dgbudget.control.membership import RunsTests
     from pytest_dgbudget.control.on_demand import RunOnDemand
     from pytest_dgbudget.control.run import RunHandle
+    from pytest_dgbudget.control.waiting import GatewayWait
     from pytest_dgbudget.errors import DgBudgetError
+    from pytest_dgbudget.plugin.options import Given
     from pytest_dgbudget.report.document import FinishedRun
 
 STATE: pytest.StashKey[State] = pytest.StashKey()
 
 
 class State:
-    """``resolve`` makes the run's configuration when it is first needed.
+    """``resolve`` makes the run's configuration when it is first needed, of the keys that variables hold.
 
-    A worker has ``port``, ``secret`` and, where every worker runs every test, its ``worker`` id. In xdist's controller
-    ``activation`` waits for a worker whose tests need a gateway. ``crashed`` holds the reports of tests whose worker
-    crashed, with their figures.
+    A worker has ``port``, ``secret`` and, where every worker runs every test, its ``worker`` id. ``activation`` waits,
+    in xdist's controller and in a run that is ours, for who needs a gateway. ``tests`` knows which test this process is
+    running, where it has a token. ``crashed`` holds the reports of tests whose worker crashed, with their figures.
     """
 
     def __init__(
         self,
         resolve: Callable[[], RunConfig],
         *,
-        given: bool = True,
+        given: Given | None = None,
         opens_nothing: bool = False,
-        port: int = 0,
-        secret: str = "",
-        worker: str = "",
     ) -> None:
         self._resolve = resolve
-        self.given = given
+        self._given = given
         self.opens_nothing = opens_nothing
-        self.port = port
-        self.secret = secret
-        self.worker = worker
+        self.port = 0
+        self.secret = ""
+        self.worker = ""
+        self.tests: RunsTests | None = None
         self._process = os.getpid()
         self.started_at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         self.header_shown = False
+        self._run_config: RunConfig | None = None
         self._on_demand: RunOnDemand | None = None
+        self._waiting: GatewayWait | None = None
         self.activation: SocketActivation | None = None
         self.crashed: list[pytest.TestReport] = []
         self.finished: FinishedRun | None = None
 
-    @cached_property
+    @property
     def run_config(self) -> RunConfig:
-        return self._resolve()
+        if self._run_config is None:
+            self._run_config = self._resolve()
+        return self._run_config
+
+    @property
+    def given(self) -> bool:
+        """True when anything was set, or the controller has decided what applies."""
+        return self._given is None or self._given.anything
+
+    def judge_again(self, keys: Mapping[str, str], taken: Mapping[str, str]) -> None:
+        """Resolve once more with the keys that variables hold by now; a live target given by name needs none there."""
+        if self._given is not None:
+            config = self.run_config
+            is_live_by_name = config.target_given and config.is_live
+            self._run_config = self._given.resolve_with({**keys, **taken} if is_live_by_name else keys)
+
+    def activate(self) -> SocketActivation:
+        """Listen for who needs a gateway; it is started with the environment as it is now."""
+        from pytest_dgbudget.control.activation import SocketActivation
+        from pytest_dgbudget.processes import Interpreter
+
+        self.activation = SocketActivation(Interpreter.of_this_process(), self.tests)
+        return self.activation
+
+    def join(self, port: int, secret: str, worker: str) -> None:
+        """Be a worker of the run of this gateway; where clients may come for it, join as soon as there is one."""
+        self.port, self.secret, self.worker = port, secret, worker
+        if self.tests is not None:
+            from pytest_dgbudget.control.waiting import GatewayWait
+
+            self._waiting = GatewayWait(port, secret, self._join_started_gateway)
+
+    def _join_started_gateway(self) -> None:
+        from pytest_dgbudget.errors import DgBudgetError
+
+        with contextlib.suppress(DgBudgetError):  # its clients are told
+            self.on_demand().open()
+
+    # What only a run that is ours has -------------------------------------------------------------------------------
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Where an application reaches the gateway that is started once for many tests."""
+        return None
+
+    @property
+    def has_token_as_key(self) -> bool:
+        """True where the code under test finds this process's token in place of the key."""
+        return False
+
+    def conftests_were_read(self) -> None:
+        """The initial conftests have been imported."""
+
+    def configure(self, config: pytest.Config) -> None:
+        """Pytest is being configured."""
+
+    def prepare_workers(self) -> None:
+        """xdist's workers are about to be started."""
+
+    def worker_token(self, worker: str) -> str | None:
+        """Return the process token of a worker."""
+        return None
+
+    # The gateway ----------------------------------------------------------------------------------------------------
 
     @property
     def is_worker(self) -> bool:
@@ -69,10 +136,12 @@ class State:
     def on_demand(self) -> RunOnDemand:
         """Return the run of a process that runs tests itself; the gateway is joined or started by its first use."""
         if self._on_demand is None:
-            from pytest_dgbudget.control.on_demand import join_on_demand, start_on_demand
+            from pytest_dgbudget.control.on_demand import RunOnDemand, join_on_demand, start_on_demand
 
             if self.is_worker:
-                self._on_demand = join_on_demand(self.port, self.secret)
+                self._on_demand = join_on_demand(self.port, self.secret, self.tests)
+            elif self.activation is not None:
+                self._on_demand = RunOnDemand(self.activation.open)
             else:
                 self._on_demand = start_on_demand(lambda: self.run_config)
         return self._on_demand
@@ -86,8 +155,8 @@ class State:
     @property
     def failed(self) -> DgBudgetError | None:
         """Why there is no gateway although one was wanted."""
-        source = self.activation or self._on_demand
-        return None if source is None else source.error
+        errors = (source.error for source in (self.activation, self._on_demand) if source is not None)
+        return next(filter(None, errors), None)
 
     def settled_run(self) -> RunHandle | None:
         """Return the handle on the gateway; if there is none by now, none will start any more."""
@@ -97,6 +166,8 @@ class State:
 
     def close(self) -> None:
         """Release everything; a gateway that never learned how the run ended reports it as incomplete."""
+        if self._waiting is not None:
+            self._waiting.stop()
         self.settled_run()
         if self.run is not None:
             self.run.close()

@@ -15,19 +15,26 @@ if TYPE_CHECKING:
     from pytest_dgbudget.control.activation import SocketActivation
 
 
+_CRASHES = "dgbudget-crashes"
+
+
 def prepare_worker(node: Any) -> None:
     """Give a worker what it needs to join; replacements of crashed workers come here as well."""
     config: pytest.Config = node.config
     state = config.stash[STATE]
-    if state.activation is None:
-        from pytest_dgbudget.control.activation import SocketActivation
-
-        state.activation = SocketActivation(state.run_config)
-        config.pluginmanager.register(Crashes(state.activation, state.crashed), "dgbudget-crashes")
+    activation = state.activation
+    if activation is None:
+        activation = state.activate()
+        activation.begin(state.run_config)
+    if not config.pluginmanager.has_plugin(_CRASHES):
+        config.pluginmanager.register(Crashes(activation, state.crashed), _CRASHES)
+    token = state.worker_token(str(node.gateway.id))
+    if token is not None:
+        activation.expect_client(token)
     node.workerinput["dgbudget"] = {
         "run_config": state.run_config.to_json(),
-        "port": state.activation.port,
-        "secret": str(state.activation.secret),  # xdist sends plain types only
+        "port": activation.port,
+        "secret": str(activation.secret),  # xdist sends plain types only
         "worker": _worker_id(node),
     }
 

@@ -10,6 +10,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from pytest_dgbudget.model import TOKEN_PREFIX
 from pytest_dgbudget.protocol.codec import from_json, to_json
 
 Role = Literal["controller", "worker", "gateway"]
@@ -100,6 +101,14 @@ def proof(secret: str, side: str, challenge: str) -> str:
 def knock(secret: str) -> str:
     """Return what an owner's first words have in them; it says nothing of the secret, and proves nothing else."""
     return proof(secret, "knock", "")
+
+
+def process_token(secret: str, process: str) -> str:
+    """Return the token of a process with tests: derived, because a worker needs it before anybody can tell it more.
+
+    ``secret`` is not the control secret; ``process`` is "controller", or a worker's id.
+    """
+    return TOKEN_PREFIX + hmac.new(secret.encode(), process.encode(), "sha256").hexdigest()[:32]
 
 
 def _proven(message: dict[str, Any], secret: str, side: str, challenge: str) -> Peer:

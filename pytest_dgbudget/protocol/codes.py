@@ -6,6 +6,8 @@ CONTROL_PATH = "/control"
 CONTROL_UPGRADE = "dgbudget-control"
 # Who asks for a control connection shows at once that it knows the secret: for a stranger, no gateway is started.
 KNOCK_HEADER = "x-dgbudget-knock"
+# A worker that asks for one only in case that a gateway starts: it is kept waiting until then.
+WAIT_HEADER = "x-dgbudget-wait"
 
 # The vendor's own path (its AsyncAPI file of 2026-07-22), and an older one that clients still ask for.
 AGENT_PATH = "/v1/agent/converse"
@@ -31,6 +33,7 @@ UPSTREAM_LOST = 4503
 
 # Why the gateway refused a request, in the ``err_code`` of its answer.
 REFUSAL_PREFIX = "DGBUDGET_"
+AMBIGUOUS = "DGBUDGET_AMBIGUOUS"
 BAD_REQUEST = "DGBUDGET_BAD_REQUEST"
 EMULATOR = "DGBUDGET_EMULATOR"
 EXHAUSTED = "DGBUDGET_EXHAUSTED"
@@ -38,6 +41,7 @@ GATEWAY_LOST = "DGBUDGET_GATEWAY_LOST"
 INTERNAL = "DGBUDGET_INTERNAL"
 LEDGER = "DGBUDGET_LEDGER"
 NOT_FOUND = "DGBUDGET_NOT_FOUND"
+NO_TEST = "DGBUDGET_NO_TEST"
 OPEN_FILES = "DGBUDGET_OPEN_FILES"
 UNAUTHORIZED = "DGBUDGET_UNAUTHORIZED"
 UPSTREAM = "DGBUDGET_UPSTREAM"

@@ -1,7 +1,8 @@
 """All that is said on a control connection: what owners may ask, what is answered, what the gateway says by itself.
 
 An operation names its answer as its base's argument: ``GetUsage`` is answered with a ``Usage``. On the wire each has
-the name of its class. None is unknown; ``session`` is the id that a session's 101 carries.
+the name of its class. None is unknown; ``session`` is the id that a session's 101 carries. ``FindRunningTest`` is the
+one that the gateway asks of an owner.
 """
 
 from __future__ import annotations
@@ -148,9 +149,26 @@ class Joined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join(Operation[Joined]):
-    """Join the run, with the grants that the gateway before this one gave."""
+    """Join the run, with the grants that the gateway before this one gave.
+
+    ``token`` names this process in a run that has process tokens, and then means the grant of the test that it runs.
+    """
 
     held: tuple[HeldGrant, ...]
+    token: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundTest:
+    """The test that a process is running: its attempt; None without one, or with ``several``."""
+
+    attempt: str | None
+    several: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindRunningTest(Operation[FoundTest]):
+    """Ask an owner, for whose process token a client has come, which test it is running; begins an attempt of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +234,7 @@ _OPERATIONS: tuple[type[Operation[Any]], ...] = (
     AwaitReconciliation,
     CheckScenario,
     CallEmulator,
+    FindRunningTest,
 )
 OPERATIONS: dict[str, type[Operation[Any]]] = {each.__name__: each for each in _OPERATIONS}
 NOTIFICATIONS: dict[str, type[Notification]] = {each.__name__: each for each in (Heartbeat,)}

@@ -18,8 +18,9 @@ class GatewayConfig:
     ``predecessor`` says how the gateway that this one replaces ended; None for the first of an invocation.
     ``takes_over``: an owner had joined it, so it had entered the invocation into the ledger.
     ``temporary_folder`` is made where nothing can be written into the run's own; nobody else knows its name before.
-    ``listener`` is the inherited descriptor of the listening socket, ``log`` the file that stdout and stderr go to;
-    with ``debug``, each session's events are written there, too.
+    ``listener`` is the inherited descriptor of the listening socket; ``connected`` are those of connections that came
+    before the gateway, each with what has come by it in base64. ``log`` is the file that stdout and stderr go to; with
+    ``debug``, each session's events are written there, too.
     """
 
     run_config: RunConfig
@@ -31,6 +32,7 @@ class GatewayConfig:
     started: str | None
     temporary_folder: str
     listener: int
+    connected: tuple[tuple[int, str], ...]
     log: str
     debug: bool
     api_key: str | None = field(repr=False)
@@ -48,6 +50,7 @@ class GatewayConfig:
                 "started": self.started,
                 "temporary_folder": self.temporary_folder,
                 "listener": self.listener,
+                "connected": self.connected,
                 "log": self.log,
                 "debug": self.debug,
                 "api_key": self.api_key,
@@ -59,4 +62,5 @@ class GatewayConfig:
 def load(text: bytes) -> GatewayConfig:
     """Return what ``dump`` wrote."""
     values = loads(text)
-    return GatewayConfig(**{**values, "run_config": from_json(values["run_config"])})
+    connected = tuple((descriptor, came) for descriptor, came in values["connected"])
+    return GatewayConfig(**{**values, "run_config": from_json(values["run_config"]), "connected": connected})

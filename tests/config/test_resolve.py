@@ -66,6 +66,7 @@ VALUES: dict[str, tuple[str, list[tuple[str, Any]]]] = {
     "dg_scenario": ("scenario", [("/a.toml", "/a.toml"), ("/b::x", "/b::x"), ("/c", "/c")]),
     "dg_leaks": ("leaks", [("fail", "fail"), ("report", "report"), ("fail", "fail")]),
     "dg_keep_key": ("keep_key", [("true", True), ("false", False), ("1", True)]),
+    "dg_key_variables": ("key_variables", [("A", ("A",)), ("A_1, B", ("A_1", "B")), ("c", ("c",))]),
     "dg_overrun_exit_code": ("overrun_exit_code", [("1", 1), ("75", 75), ("255", 255)]),
 }
 DEFAULTS: dict[str, Any] = {
@@ -133,6 +134,7 @@ BAD = {
     "dg_agent_settings": [""],
     "dg_scenario": ["", "::name"],
     "dg_keep_key": ["", "maybe", "2"],
+    "dg_key_variables": ["", "1A", "A,", "A B", "A=b"],
     "dg_overrun_exit_code": ["", "0", "256", "x"],
 }
 
@@ -255,15 +257,27 @@ def test_addopts_counts_as_ini_and_wins_over_the_key_of_the_same_name() -> None:
         resolved(ini={"--dg-budget": "10 minutes"})
 
 
-@pytest.mark.parametrize(
-    "key", ["x", "0" * 40, "aA" * 20, SECRET[1:], SECRET + "0", "-" + SECRET[1:], TOKEN_PREFIX + "a" * 32]
-)
+@pytest.mark.parametrize("key", ["x", "0" * 40, "aA" * 20, SECRET[1:], SECRET + "0", "-" + SECRET[1:]])
 def test_a_dummy_turns_nothing_live_and_is_not_shown(key: str) -> None:
     settings = resolved({"dg_budget": "5m"}, {"DEEPGRAM_API_KEY": key})
     assert settings.target == "emulator"
     assert "DEEPGRAM_API_KEY is a dummy" in (settings.not_live or "")
     assert key == "x" or key not in (settings.not_live or "")
     assert resolved({"dg_budget": "5m", "dg_target": "live"}, {"DEEPGRAM_API_KEY": key}).target == "live"
+
+
+def test_a_token_is_never_taken_for_a_key() -> None:
+    token = {"DEEPGRAM_API_KEY": TOKEN_PREFIX + "a" * 32}
+    assert resolved({"dg_budget": "5m"}, token).target == "emulator"
+    live = resolved({"dg_budget": "5m", "dg_target": "live"}, token)
+    with pytest.raises(SettingsError, match="needs a key"):
+        refuse_unbounded(live)
+
+
+def test_the_key_is_the_first_of_its_variables_that_is_set() -> None:
+    environment = {"A": " ", "B": SECRET, "DEEPGRAM_API_KEY": "x"}
+    found = resolved({"dg_budget": "5m"}, environment, {"dg_key_variables": "A, B, DEEPGRAM_API_KEY"})
+    assert (found.target, found.key_variable, found.api_key) == ("live", "B", SECRET)
 
 
 @pytest.mark.parametrize("host", ["agent.example.com", "10.0.0.1", "localhost.example.com", "127.0.0.1.example.com"])

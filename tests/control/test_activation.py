@@ -13,6 +13,7 @@ from pytest_dgbudget.control import run
 from pytest_dgbudget.control.activation import SocketActivation
 from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import GatewayError
+from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.authentication import knock
 from tests.support.gateway import run_config_for
 from tests.support.processes import wait_until
@@ -24,12 +25,13 @@ HEAD = "GET /control HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgra
 def activation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SocketActivation]:
     """One whose gateway can't be started, as its error shows when it has been tried."""
 
-    def start(supervisor: Supervisor) -> None:
+    def start(supervisor: Supervisor, tests: None) -> None:
         supervisor.retire()
         raise GatewayError("started")
 
     monkeypatch.setattr(run, "start_gateway_of", start)
-    activation = SocketActivation(run_config_for("ws://127.0.0.1:1/", tmp_path))
+    activation = SocketActivation(Interpreter.of_this_process())
+    activation.begin(run_config_for("ws://127.0.0.1:1/", tmp_path))
     yield activation
     activation.stop_waiting()
 

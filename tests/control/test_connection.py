@@ -69,7 +69,7 @@ class Gateway:
 
 
 async def joined(port: int, handlers: dict[Any, Callable[[Any], None]] | None = None) -> Control:
-    return await connect(port, SECRET, "worker", handlers or {})
+    return await connect(port, SECRET, "worker", handlers or {}, {})
 
 
 async def test_it_learns_which_process_the_gateway_is() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.gateway.http import LONGEST_HEAD, MOST_LINES, BadRequest, Request, RequestReader, refusal, response
+from pytest_dgbudget.gateway.http import LONGEST_HEAD, MOST_LINES, BadRequest, Request, RequestReader, refusal
+from pytest_dgbudget.protocol.answers import response
 
 HEAD = (
     b"GET /v1/agent/converse?a=1&b=%20 HTTP/1.1\r\nHost: 127.0.0.1:1\r\nUPGRADE: WebSocket\r\n"

@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from pytest_dgbudget.gateway.bearers import Owner
 from pytest_dgbudget.gateway.clock import MeteringLoop
 from pytest_dgbudget.gateway.events import Events
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.leases import BudgetRefused
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
-from pytest_dgbudget.gateway.run import Owner, Run
+from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.services import SERVICES
 from pytest_dgbudget.model import Attempt, Overrun
-from tests.support.gateway import asked, run_config_for
+from tests.support.gateway import ask_nobody, asked, run_config_for
 from tests.support.ledger import open_ledger
 from tests.support.processes import wait_until
 
@@ -42,13 +43,19 @@ def in_run(folder: Path, does: Callable[[Run], Awaitable[None]]) -> None:
     loop.close()
 
 
+async def found(run: Run, token: str) -> Grant:
+    bearer = await run.bearers.find(token)
+    assert isinstance(bearer, Grant)
+    return bearer
+
+
 def test_a_test_that_has_ended_is_forgotten(tmp_path: Path) -> None:
     """Ten thousand tests take no more of the gateway's memory than one."""
 
     async def one_test(run: Run) -> None:
-        owner = Owner(role="controller", grants=set())
+        owner = Owner(role="controller", ask=ask_nobody)
         granted = await run.grant(owner, asked())
-        grant = weakref.ref(await run.find(granted.token))
+        grant = weakref.ref(await found(run, granted.token))
         assert grant() is not None
         await run.end(owner, granted.id)
         gc.collect()
@@ -59,14 +66,14 @@ def test_a_test_that_has_ended_is_forgotten(tmp_path: Path) -> None:
 
 def test_a_test_that_is_not_dialled_where_the_run_is_waits_for_no_place(tmp_path: Path) -> None:
     async def two_tests(run: Run) -> None:
-        owner, nobody_left = Owner(role="controller", grants=set()), asyncio.get_running_loop().create_future()
+        owner, nobody_left = Owner(role="controller", ask=ask_nobody), asyncio.get_running_loop().create_future()
         config = run_config_for("ws://127.0.0.1:1/", tmp_path)
         (service, *_) = SERVICES
         for _ in range(config.max_sessions):
-            own = await run.find((await run.grant(owner, asked(f"t{_}", budget_ms=500))).token)
+            own = await found(run, (await run.grant(owner, asked(f"t{_}", budget_ms=500))).token)
             assert own is not None
             await run.open_session(own, service, nobody_left)
-        elsewhere = await run.find((await run.grant(owner, asked("e", target="emulator", budget_ms=1000))).token)
+        elsewhere = await found(run, (await run.grant(owner, asked("e", target="emulator", budget_ms=1000))).token)
         assert elsewhere is not None
         session = await asyncio.wait_for(run.open_session(elsewhere, service, nobody_left), 30)
         assert session in elsewhere.open_sessions
@@ -76,7 +83,7 @@ def test_a_test_that_is_not_dialled_where_the_run_is_waits_for_no_place(tmp_path
 
 def test_the_verdict_of_a_test_that_has_ended_is_still_known(tmp_path: Path) -> None:
     async def one_test(run: Run) -> None:
-        owner = Owner(role="controller", grants=set())
+        owner = Owner(role="controller", ask=ask_nobody)
         granted = await run.grant(owner, asked(budget_ms=1000))
         ended = await run.end(owner, granted.id)
         assert (await run.verdict(granted.id)) == ended.verdict
@@ -89,9 +96,9 @@ def test_a_client_that_connects_again_and_again_is_refused_in_two_rows_and_one_o
     """The first refusal is recorded at once, the others together at the end of their test."""
 
     async def one_test(run: Run) -> None:
-        owner = Owner(role="controller", grants=set())
+        owner = Owner(role="controller", ask=ask_nobody)
         granted = await run.grant(owner, asked(budget_ms=0))
-        grant = await run.find(granted.token)
+        grant = await found(run, granted.token)
         assert grant is not None
         gone = asyncio.get_running_loop().create_future()
         for _ in range(300):

@@ -23,7 +23,11 @@ pytestmark = pytest.mark.asyncio
 
 
 class NoTokens:
-    """A run that has granted nothing."""
+    """A run that has granted nothing, and its own bearers."""
+
+    @property
+    def bearers(self) -> NoTokens:
+        return self
 
     async def find(self, token: str) -> None:
         return None

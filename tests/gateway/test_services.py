@@ -14,11 +14,12 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from pytest_dgbudget.gateway.bearers import Owner
 from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.events import Event, Events, LeaseSettled, SessionEnded
 from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
-from pytest_dgbudget.gateway.run import Owner, Run
+from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.server import ClientConnection
 from pytest_dgbudget.gateway.services import SERVICES
 from pytest_dgbudget.gateway.services.service import Credentials, Listener
@@ -27,7 +28,7 @@ from pytest_dgbudget.gateway.targets.target import Target
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.model import OtherTarget
 from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
-from tests.support.gateway import asked, run_config_for
+from tests.support.gateway import ask_nobody, asked, run_config_for
 from tests.support.ledger import open_ledger, rows_of
 
 KEY = "the-key-of-the-ticks"
@@ -112,7 +113,7 @@ class Served:
     settled: asyncio.Event
 
     async def token(self, budget_ms: int | None = None) -> str:
-        owner = Owner(role="controller", grants=set())
+        owner = Owner(role="controller", ask=ask_nobody)
         granted = await self.run.grant(owner, asked(budget_ms=budget_ms))
         return granted.token
 

@@ -40,6 +40,7 @@ GIVEN: dict[str, Any] = {
     "dg_scenario": ("orders.toml::refund", "scenario", "{root}/orders.toml::refund"),
     "dg_leaks": ("fail", "leaks", "fail"),
     "dg_keep_key": ("true", "keep_key", True),
+    "dg_key_variables": ("KEY_A, KEY_B", "key_variables", ["KEY_A", "KEY_B"]),
     "dg_overrun_exit_code": ("9", "overrun_exit_code", 9),
 }
 INI_ONLY = {
@@ -48,6 +49,7 @@ INI_ONLY = {
     "dg_junit_properties",
     "dg_keep_key",
     "dg_leaks",
+    "dg_key_variables",
     "dg_overrun_exit_code",
     "dg_vendor_grace",
 }
@@ -167,6 +169,8 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "on_exhausted": "fail",
         "target": "emulator",
         "target_given": False,
+        "key_variable": "DEEPGRAM_API_KEY",
+        "key_variables": ["DEEPGRAM_API_KEY"],
         "is_rehearsal": False,
         "not_live": None,
         "ignores_agent_url": False,
@@ -252,6 +256,7 @@ BAD = {
     "dg_scenario": (["", "::refund"], "names no file"),
     "dg_leaks": (["", "off"], "report, fail"),
     "dg_keep_key": (["maybe", ""], "true nor false"),
+    "dg_key_variables": (["", "1A", "A B"], "separated by commas"),
     "dg_overrun_exit_code": (["0", "256", "-1", "x"], "1 to 255"),
 }
 

@@ -57,7 +57,7 @@ def test_whoever_connects_when_no_file_is_left_is_told_so(gateway: RunningGatewa
     with allowed(gateway, more=0), gateway.peer() as silent, ThreadPoolExecutor(20) as clients:
         answers = list(clients.map(gateway.ask, [head] * 20))
         with pytest.raises(GatewayError, match="files open") as refused:
-            join_gateway(gateway.port, gateway.secret)
+            join_gateway(gateway.port, gateway.secret, None)
         assert silent.recv(1) == b"", "who says nothing makes room for others"
     assert {status_of(answer) for answer in answers} == {503}
     assert all(b"DGBUDGET_OPEN_FILES" in answer and IN_USE.encode() in answer for answer in answers)

@@ -29,6 +29,7 @@ def config() -> GatewayConfig:
         started="1",
         temporary_folder="/tmp/dgbudget-1",
         listener=5,
+        connected=((6, "R0VU"), (7, "")),
         log="/project/gateway.log",
         debug=True,
         api_key=KEY,

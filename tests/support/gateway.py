@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from websockets.frames import Frame, Opcode
@@ -19,9 +19,10 @@ from websockets.sync.client import ClientConnection, connect
 from pytest_dgbudget.config.resolve import RunConfig, resolve
 from pytest_dgbudget.control.run import RunHandle, start_gateway_of
 from pytest_dgbudget.control.supervisor import Supervisor, listen
+from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.model import OtherTarget
 from pytest_dgbudget.processes import Interpreter
-from pytest_dgbudget.protocol.operations import BeginAttempt, GrantedAttempt
+from pytest_dgbudget.protocol.operations import BeginAttempt, GrantedAttempt, Operation
 from tests.support.processes import children_of, is_running
 from tests.support.vendor import KEY
 
@@ -30,6 +31,11 @@ _UPGRADE = (
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c2l4dGVlbiBieXRlcyEhIQ==\r\n{more}\r\n"
 )
 MINUTE_MS = 60_000
+
+
+async def ask_nobody(operation: Operation[Any]) -> Any:
+    """What an owner answers that has no process token."""
+    raise GatewayError(f"nobody is there to be asked {operation}")
 
 
 def asked(
@@ -122,7 +128,7 @@ def opened(url: str, folder: Path) -> Iterator[RunningGateway]:
     """Start a gateway that dials ``url``, and see it end."""
     supervisor = Supervisor(run_config_for(url, folder), listen(), Interpreter.of_this_process())
     before = set(children_of(os.getpid()))
-    run = start_gateway_of(supervisor)
+    run = start_gateway_of(supervisor, None)
     (pid,) = set(children_of(os.getpid())) - before
     try:
         yield RunningGateway(run, pid, supervisor.secret, folder)

@@ -27,7 +27,8 @@ def test_during(around: None, voice_agent: VoiceAgent) -> None:
     assert os.environ["DGBUDGET_ACTIVE"] == "the-run" == environ["DGBUDGET_ACTIVE"]
     assert environ["DGBUDGET_AGENT_URL"] == voice_agent.endpoint.agent_url
     assert environ["DGBUDGET_BASE_URL"] == voice_agent.endpoint.base_url
-    assert set(environ) == {"DEEPGRAM_API_KEY", "DGBUDGET_ACTIVE", "DGBUDGET_AGENT_URL", "DGBUDGET_BASE_URL"}
+    assert environ["DGBUDGET_TARGET"] == voice_agent.target == os.environ["DGBUDGET_TARGET"]
+    assert os.environ["DGBUDGET_AGENT_URL"] == voice_agent.endpoint.agent_url
     assert seen["token"] not in repr(voice_agent.endpoint) + repr(voice_agent)
     assert REAL not in (seen["token"], *os.environ.values())
 

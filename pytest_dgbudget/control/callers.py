@@ -1,0 +1,127 @@
+"""Those that connect before there is a gateway: who they are, and what they have said so far."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import re
+import select
+import selectors
+import socket
+
+from pytest_dgbudget.protocol import codes
+
+# Who may come, comes with a request at once. Of those that say nothing, or anything else, so many are kept, and so
+# much of each.
+_MOST_CALLERS = 64
+_LONGEST_CALL = 16 * 1024
+_AGAIN_SECONDS = 0.1
+_END_OF_HEAD = b"\r\n\r\n"
+_CREDENTIALS = re.compile(rb"\r\n(?:authorization|sec-websocket-protocol):([^\r]*)", re.IGNORECASE)
+
+# It needs no descriptor of its own; Windows lacks it, and there the plugin only loads.
+_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
+
+
+class Callers:
+    """Those that have connected and not been answered yet. ``tokens`` has those of clients that are expected."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._knock: bytes | None = None
+        self._said: dict[socket.socket, bytes] = {}
+        self._selector = _Selector()
+        self.tokens: set[str] = set()
+        listener.setblocking(False)
+        self._selector.register(listener, selectors.EVENT_READ)
+
+    def begin(self, knock: str) -> None:
+        """Let in whoever knocks like this, and clients; until now, these learned that no test is running."""
+        self._knock = knock.encode()
+
+    def want_gateway(self) -> bool:
+        """Wait until somebody connects or speaks; return whether that needs a gateway."""
+        for key, _ in self._selector.select():
+            if key.fileobj is self._listener:
+                self._accept()  # which may disconnect one of the others
+            elif key.fileobj in self._said and self._wants_gateway(key.fileobj):
+                return True
+        return False
+
+    def take(self) -> list[tuple[socket.socket, bytes]]:
+        """Return all that are connected, with what they have said; they are not ours any more."""
+        taken = list(self._said.items())
+        for caller in list(self._said):
+            self._forget(caller)
+        return taken
+
+    def close(self) -> None:
+        """Disconnect all of them."""
+        for caller, _ in self.take():
+            caller.close()
+        self._selector.close()
+
+    def _accept(self) -> None:
+        try:
+            caller, _ = self._listener.accept()
+        except OSError:  # It is gone again, or no descriptor is left for it: then not at once again.
+            select.select([], [], [], _AGAIN_SECONDS)
+            return
+        caller.setblocking(False)
+        self._said[caller] = b""
+        self._selector.register(caller, selectors.EVENT_READ)
+        if len(self._said) > _MOST_CALLERS:
+            self._disconnect(next(iter(self._said)))
+
+    def _wants_gateway(self, caller: socket.socket) -> bool:
+        """Return whether it needs a gateway now; who has said all, and is nobody that we expect, is disconnected."""
+        try:
+            more = caller.recv(_LONGEST_CALL)
+        except OSError:
+            more = b""
+        self._said[caller] += more
+        head, end, _ = self._said[caller].partition(_END_OF_HEAD)
+        if more and not end and len(head) < _LONGEST_CALL:
+            return False
+        if more and end and self._knocks(head):
+            return not _waits(head)
+        if more and end and self._is_client(head):
+            if self._knock is not None:
+                return True
+            _say_that_no_test_runs(caller)
+        self._disconnect(caller)
+        return False
+
+    def _knocks(self, head: bytes) -> bool:
+        return self._knock is not None and hmac.compare_digest(_header(head, codes.KNOCK_HEADER), self._knock)
+
+    def _is_client(self, head: bytes) -> bool:
+        """Return whether it shows a token of ours; a browser asks before it shows anything."""
+        shown = b" ".join(_CREDENTIALS.findall(head)).decode("latin-1")
+        asks_first = head.startswith(b"OPTIONS ") and b"\r\norigin:" in head.lower()
+        return bool(self.tokens) and (asks_first or any(token in shown for token in self.tokens))
+
+    def _disconnect(self, caller: socket.socket) -> None:
+        self._forget(caller)
+        caller.close()
+
+    def _forget(self, caller: socket.socket) -> None:
+        self._selector.unregister(caller)
+        del self._said[caller]
+
+
+def _header(head: bytes, name: str) -> bytes:
+    return head.partition(f"\r\n{name}: ".encode())[2].partition(b"\r\n")[0]
+
+
+def _waits(head: bytes) -> bool:
+    return _header(head, codes.WAIT_HEADER) != b""
+
+
+def _say_that_no_test_runs(caller: socket.socket) -> None:
+    from uuid import uuid4
+
+    from pytest_dgbudget.protocol.answers import NO_TEST, error_answer  # here: few runs need it
+
+    with contextlib.suppress(OSError):
+        caller.send(error_answer(403, codes.NO_TEST, NO_TEST, str(uuid4())))

@@ -1,0 +1,126 @@
+"""A run that is ours: what its processes have from before the first conftest until pytest ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from json import dumps
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.client.endpoint import Endpoint
+from pytest_dgbudget.config import API_KEY_VARIABLE, TARGET_VARIABLE, WORKER_VARIABLE
+from pytest_dgbudget.config.resolve import RunConfig, from_json
+from pytest_dgbudget.control.environment import VariablesHeld
+from pytest_dgbudget.plugin.key_variables import KeyVariables
+from pytest_dgbudget.plugin.options import Given
+from pytest_dgbudget.plugin.running_tests import RunningTests
+from pytest_dgbudget.plugin.state import State
+from pytest_dgbudget.protocol.authentication import process_token
+
+_CONTROLLER = "controller"
+# Where nothing listens.
+_DISCARD_PORT = 9
+
+
+class OwnRun(State):
+    """The state of a process of such a run: its token, the variables in os.environ, and which test is running.
+
+    ``token_secret`` is what the tokens of all its processes are derived from; ``port`` is the gateway's.
+    """
+
+    def __init__(
+        self,
+        resolve: Callable[[], RunConfig],
+        config: pytest.Config,
+        *,
+        given: Given | None = None,
+        opens_nothing: bool = False,
+        token_secret: str,
+        process: str,
+    ) -> None:
+        super().__init__(resolve, given=given, opens_nothing=opens_nothing)
+        self._token_secret = token_secret
+        self._gateway_port = _DISCARD_PORT
+        self._held = VariablesHeld()
+        token = process_token(token_secret, process)
+        self._running = RunningTests(config, self, token)
+        self.tests = self._running
+        self._keys = KeyVariables(self.run_config.key_variables, token, self._held)
+        config.add_cleanup(self._held.put_back)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        run_config = self.run_config
+        return Endpoint(
+            address=f"127.0.0.1:{self._gateway_port}",
+            run_id=run_config.run_id,
+            target=os.environ.get(TARGET_VARIABLE),
+            key_variables=run_config.key_variables,
+            api_key=self._running.token,
+        )
+
+    @property
+    def has_token_as_key(self) -> bool:
+        return os.environ.get(API_KEY_VARIABLE) == self._running.token
+
+    def begin(self, port: int) -> None:
+        """Set what conftests and applications find when they are imported."""
+        self._gateway_port = port
+        run_config = self.run_config
+        variables = self.endpoint.environ
+        keys = {name: variables.pop(name) for name in {API_KEY_VARIABLE, *run_config.key_variables}}
+        if not run_config.keep_key:
+            self._keys.hide()
+            if run_config.target_given and not run_config.is_live:
+                self._held.set({name: key for name, key in keys.items() if not os.environ.get(name, "").strip()})
+        self._held.set(variables)
+        if run_config.target_given:
+            self._held.set({TARGET_VARIABLE: run_config.target})
+
+    def conftests_were_read(self) -> None:
+        """Judge the key once more, and with it the target: conftests and plugins may have set one."""
+        if not self.run_config.keep_key:
+            self._keys.hide_new_keys()
+            self.judge_again(self._keys.now(), self._keys.taken)
+            if self.run_config.is_live:
+                self._keys.hide_value(self.run_config.api_key)
+        self._held.set({TARGET_VARIABLE: self.run_config.target})
+
+    def configure(self, config: pytest.Config) -> None:
+        """Begin to take clients in, and to know which test is running."""
+        config.pluginmanager.register(self._running, RunningTests.NAME)
+        if self.activation is not None:
+            self.activation.begin(self.run_config)
+
+    def prepare_workers(self) -> None:
+        """Let workers that are started from now on find their run; also those that replace crashed ones."""
+        told = {
+            "run_config": self.run_config.to_json(),
+            "port": self._gateway_port,
+            "token_secret": self._token_secret,
+        }
+        self._held.set({WORKER_VARIABLE: dumps(told)})
+
+    def worker_token(self, worker: str) -> str | None:
+        return process_token(self._token_secret, worker)
+
+
+def begin_own_run(config: pytest.Config, given: Given, *, opens_nothing: bool) -> OwnRun:
+    """Begin a run that is ours, in the process that runs its tests itself or in xdist's controller."""
+    secret = os.urandom(32).hex()
+    state = OwnRun(
+        given.resolve, config, given=given, opens_nothing=opens_nothing, token_secret=secret, process=_CONTROLLER
+    )
+    state.begin(_DISCARD_PORT if opens_nothing else state.activate().port)
+    return state
+
+
+def join_own_run(config: pytest.Config, told: dict[str, Any]) -> OwnRun:
+    """Take part in the run of xdist's controller, as one of its workers."""
+    worker = os.environ["PYTEST_XDIST_WORKER"]
+    run_config = from_json(told["run_config"])
+    state = OwnRun(lambda: run_config, config, token_secret=told["token_secret"], process=worker)
+    state.begin(told["port"])
+    return state

@@ -1,0 +1,147 @@
+"""Which test this process is running, for the gateway to ask when a client comes with the process's token."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from pytest_dgbudget.control.client import GatewayClient
+    from pytest_dgbudget.control.membership import Begin
+    from pytest_dgbudget.plugin.state import State
+    from pytest_dgbudget.protocol.operations import BeginAttempt, FoundTest, GrantedAttempt
+
+# Bound before a test can replace it.
+_Lock = threading.Lock
+
+
+class RunningTests:
+    """Registered where this process has a token; what it does around each test is all that a run of ours costs."""
+
+    NAME = "dgbudget-running-tests"
+
+    def __init__(self, config: pytest.Config, state: State, token: str) -> None:
+        self._config = config
+        self._state = state
+        self._lock = _Lock()
+        self._running: dict[pytest.Item, Future[GrantedAttempt] | None] = {}
+        self._has_passed = False
+        self.token = token
+
+    def __dir__(self) -> list[str]:
+        """pytest looks closely at each name of a plugin, those that every object has included."""
+        return [name for name in vars(RunningTests) if name.startswith("pytest_")]
+
+    # Called by pytest ----------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        with self._lock:
+            self._running[item] = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        if call.when == "call":
+            self._has_passed = call.excinfo is None
+        if self._running.get(item) is not None:
+            self._judge(item, call)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
+        try:
+            yield
+        finally:
+            with self._lock:
+                attempt = self._running.pop(item, None)
+            if attempt is not None:
+                self._end(item, attempt)
+
+    # Called by the fixture -----------------------------------------------------------------------------------------
+
+    def begin(self, item: pytest.Item, gateway: GatewayClient, asked: BeginAttempt) -> GrantedAttempt:
+        """Return the attempt of a test, which a client may have begun already."""
+        attempt, is_new = self._attempt_of(item)
+        if is_new:
+            try:
+                attempt.set_result(gateway.begin(asked))
+            except BaseException as error:
+                self._forget(item, attempt, error)
+        return attempt.result()
+
+    # Called for the gateway, on the I/O thread ---------------------------------------------------------------------
+
+    async def find_running_test(self, begin: Begin) -> FoundTest:
+        """Return the attempt of the test that this process is running, begun if need be."""
+        from asyncio.futures import wrap_future
+
+        from pytest_dgbudget.protocol.operations import FoundTest
+
+        with self._lock:
+            items = list(self._running)
+        if len(items) != 1:
+            return FoundTest(attempt=None, several=len(items) > 1)
+        (item,) = items
+        attempt, is_new = self._attempt_of(item)
+        if is_new:
+            try:
+                attempt.set_result(await begin(self._asked(item)))
+            except BaseException as error:
+                self._forget(item, attempt, error)
+        return FoundTest(attempt=(await wrap_future(attempt)).id, several=False)
+
+    def _asked(self, item: pytest.Item) -> BeginAttempt:
+        from pytest_dgbudget.plugin.attempts import asked_for
+
+        return asked_for(item, self._state)
+
+    def _attempt_of(self, item: pytest.Item) -> tuple[Future[GrantedAttempt], bool]:
+        """Return the attempt of a test that is running, and whether the caller is to begin it."""
+        from concurrent.futures import Future
+
+        with self._lock:
+            attempt = self._running.get(item)
+            if attempt is not None:
+                return attempt, False
+            attempt = Future()
+            if item in self._running:
+                self._running[item] = attempt
+            return attempt, True
+
+    def _forget(self, item: pytest.Item, attempt: Future[Any], error: BaseException) -> None:
+        """It could not be begun: who asks next tries again."""
+        with self._lock:
+            if self._running.get(item) is attempt:
+                self._running[item] = None
+        attempt.set_exception(error)
+
+    # The end of a test whose attempt a client began ----------------------------------------------------------------
+
+    def _judge(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """Have the attempt accounted for; the hooks that do so have missed what has passed of this test."""
+        attempt = self._running[item]
+        if attempt is None or not attempt.done() or attempt.exception() is not None:
+            return
+        from pytest_dgbudget.plugin.accounting import accounting_of
+
+        accounting_of(self._config).take_in(item, attempt.result(), call)
+
+    def _end(self, item: pytest.Item, attempt: Future[GrantedAttempt]) -> None:
+        from pytest_dgbudget.errors import DgBudgetError
+        from pytest_dgbudget.plugin.accounting import accounting_of
+
+        try:
+            granted = attempt.result()
+        except DgBudgetError:
+            return  # Its client was told.
+        accounting_of(self._config).end_late(item, granted, "passed" if self._has_passed else None)
+
+
+def running_tests_of(config: pytest.Config) -> RunningTests | None:
+    """Return what knows which test this process is running; None where it has no token."""
+    plugin: RunningTests | None = config.pluginmanager.get_plugin(RunningTests.NAME)
+    return plugin
