@@ -12,7 +12,7 @@ from pytest_dgbudget.client.voice_agent import VoiceAgent
 from pytest_dgbudget.config.resolve import RunConfig, resolve
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.run import start_gateway_of
-from pytest_dgbudget.control.supervisor import Supervisor, listen
+from pytest_dgbudget.control.supervisor import Supervisor, listen_on_loopback
 from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.operations import BeginAttempt
 
@@ -48,7 +48,7 @@ _HOURS_MS = 100 * 3600 * 1000
 def gateway(agent_url: str) -> Iterator[Gateway]:
     """Run a gateway that dials this URL as if it were the vendor's, with more budget than it can use."""
     with tempfile.TemporaryDirectory() as folder:
-        supervisor = Supervisor(_settings(agent_url, Path(folder)), listen(), Interpreter.of_this_process())
+        supervisor = Supervisor(_settings(agent_url, Path(folder)), listen_on_loopback(), Interpreter.of_this_process())
         run = start_gateway_of(supervisor, None)
         try:
             assert supervisor._process is not None

@@ -16,6 +16,7 @@ ACTIVE_VARIABLE = "DGBUDGET_ACTIVE"
 AGENT_URL_VARIABLE = "DGBUDGET_AGENT_URL"
 BASE_URL_VARIABLE = "DGBUDGET_BASE_URL"
 TARGET_VARIABLE = "DGBUDGET_TARGET"
+APP_TOKEN_VARIABLE = "DG_APP_TOKEN"
 # How an xdist worker learns of its run before its conftests are imported.
 WORKER_VARIABLE = "DGBUDGET_WORKER"
 
@@ -214,6 +215,16 @@ OPTIONS = (
         in_ini_only=True,
     ),
     Option(
+        "dg_listen",
+        "listen",
+        "listen",
+        "WHERE",
+        None,
+        "Where else the gateway listens, for applications in containers and on other hosts: ADDRESS, ADDRESS:PORT, or "
+        ":PORT on loopback.",
+        "DG_LISTEN",
+    ),
+    Option(
         "dg_agent_settings",
         "path",
         "agent_settings",
@@ -280,4 +291,4 @@ def host_of(url: str) -> str:
 
 
 # All that is read of the environment, but for the key.
-VARIABLES = (ACTIVE_VARIABLE, *(o.environment for o in OPTIONS if o.environment is not None))
+VARIABLES = (ACTIVE_VARIABLE, APP_TOKEN_VARIABLE, *(o.environment for o in OPTIONS if o.environment is not None))

@@ -97,6 +97,14 @@ def scenario(text: str) -> str:
     return text
 
 
+def listen(text: str) -> str:
+    """Return ADDRESS:PORT, with port 0 where the system is to choose one."""
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(?::([0-9]{1,5}))?", text)
+    if match is None or not text or int(match[2] or 0) >= 2**16 or match[2] == "0":
+        raise SettingsError(f"{text!r} is no place to listen; accepted: ADDRESS, ADDRESS:PORT, :PORT")
+    return f"{match[1] or '127.0.0.1'}:{match[2] or 0}"
+
+
 def key_variables(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     if not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in names):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from pytest_dgbudget.config import ACTIVE_VARIABLE, OPTIONS, Option, host_of, parsing
+from pytest_dgbudget.config import ACTIVE_VARIABLE, APP_TOKEN_VARIABLE, OPTIONS, Option, host_of, parsing
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.model import EMULATOR_KEY_PREFIX, TargetName, is_emulated_key, is_token
 
@@ -27,6 +27,8 @@ class RunConfig:
     ``ignores_agent_url``: one was given for this run, whose target has its own.
 
     ``key_variable`` is the one that holds the key, or would.
+
+    ``app_token`` is that of an application which was started before pytest.
 
     ``state_dir`` is where the run's lock and the gateway's log are. ``api_url`` is None when the agent URL is not
     Deepgram's and no management API was named for it.
@@ -60,11 +62,13 @@ class RunConfig:
     agent_settings: Path | None
     scenario: str | None
     leaks: str
+    listen: str | None
     keep_key: bool
     key_variables: tuple[str, ...]
     key_variable: str
     overrun_exit_code: int
     has_key: bool
+    app_token: str | None = field(repr=False)
     api_key: str | None = field(repr=False)
 
     @property
@@ -86,8 +90,8 @@ class RunConfig:
         return "rehearsal" if self.is_rehearsal else self.target
 
     def to_json(self) -> dict[str, Any]:
-        """Return this without the key, in types that JSON and xdist can carry."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "api_key"}
+        """Return this without the key and the application's token, in types that JSON and xdist can carry."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in {"api_key", "app_token"}}
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
@@ -101,7 +105,7 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
         "agent_settings": None if agent_settings is None else Path(agent_settings),
         "key_variables": tuple(values["key_variables"]),
     }
-    return RunConfig(**{**values, **paths, "api_key": None})
+    return RunConfig(**{**values, **paths, "api_key": None, "app_token": None})
 
 
 def resolve(
@@ -136,7 +140,13 @@ def resolve(
     values["scenario"] = None if values["scenario"] is None else str(values["scenario"])
     is_live = values["target"] == "live"
     values["is_rehearsal"] = is_live and _is_stand_alone_emulator(values["agent_url"], key.value)
-    run_config = RunConfig(**values, key_variable=key.variable, has_key=key.value != "", api_key=key.value or None)
+    run_config = RunConfig(
+        **values,
+        key_variable=key.variable,
+        has_key=key.value != "",
+        app_token=_app_token(environment, key),
+        api_key=key.value or None,
+    )
     if run_config.is_live:
         _refuse_unsendable_key(key)
         if not run_config.is_rehearsal:
@@ -231,6 +241,17 @@ def key_in(environment: Mapping[str, str], variables: Sequence[str]) -> Key:
         if value and not is_token(value):
             return Key(variable, value)
     return Key(variables[0], "")
+
+
+def _app_token(environment: Mapping[str, str], key: Key) -> str | None:
+    token = environment.get(APP_TOKEN_VARIABLE, "").strip()
+    if not token:
+        return None
+    if not re.fullmatch(r"[A-Za-z0-9._-]{32,200}", token):
+        raise SettingsError(f"{APP_TOKEN_VARIABLE} is no token; accepted: 32 to 200 characters of A-Z a-z 0-9 . _ -")
+    if re.fullmatch(r"[0-9A-Fa-f]{40}", token) or token == key.value:
+        raise SettingsError(f"{APP_TOKEN_VARIABLE} is a key: make up another value, of 32 to 200 characters")
+    return token
 
 
 def _is_stand_alone_emulator(agent_url: str, key: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.callers import Callers
-from pytest_dgbudget.control.supervisor import Supervisor, listen, new_secret
+from pytest_dgbudget.control.supervisor import Supervisor, listen_at, listen_on_loopback, new_secret
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.authentication import knock
@@ -27,15 +27,19 @@ class SocketActivation:
     """Listens on loopback; the first worker or client that comes makes it start the gateway on the same socket.
 
     Who has connected by then is handed to the gateway. Who shows neither the control secret nor a token is
-    disconnected, and starts nothing. ``run`` is then what this process is to the gateway, or ``error`` is why there is
+    disconnected, and starts nothing. ``listens_at`` is where else it listens, as ADDRESS:PORT. ``run`` is then what this
+    process is to the gateway, or ``error`` is why there is
     none. ``tests`` is None in a run that has no process tokens.
     """
 
-    def __init__(self, interpreter: Interpreter, tests: RunsTests | None = None) -> None:
+    def __init__(self, interpreter: Interpreter, tests: RunsTests | None = None, listen: str | None = None) -> None:
+        """``listen`` is where else, as ADDRESS:PORT; raises SettingsError where nothing can listen there."""
+        self._public_listener = None if listen is None else listen_at(listen)
         self._interpreter = interpreter
         self._tests = tests
-        self._listener = listen()
-        self._callers = Callers(self._listener)
+        self.listens_at = None if self._public_listener is None else _address_of(self._public_listener)
+        self._listener = listen_on_loopback()
+        self._callers = Callers([each for each in (self._listener, self._public_listener) if each is not None])
         self._run_config: RunConfig | None = None
         self._over = False
         self._pausing = False
@@ -107,6 +111,7 @@ class SocketActivation:
             self._listener.dup(),
             self._interpreter,
             secret=self.secret,
+            public_listener=None if self._public_listener is None else self._public_listener.dup(),
             connected=self._callers.take(),
         )
         try:
@@ -125,3 +130,10 @@ class SocketActivation:
             self._over = True
             self._callers.close()
             self._listener.close()
+            if self._public_listener is not None:
+                self._public_listener.close()
+
+
+def _address_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -8,6 +8,7 @@ import re
 import select
 import selectors
 import socket
+from collections.abc import Sequence
 
 from pytest_dgbudget.protocol import codes
 
@@ -24,16 +25,20 @@ _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", sel
 
 
 class Callers:
-    """Those that have connected and not been answered yet. ``tokens`` has those of clients that are expected."""
+    """Those that have connected and not been answered yet. ``tokens`` has those of clients that are expected.
 
-    def __init__(self, listener: socket.socket) -> None:
-        self._listener = listener
+    Owners may come to the first of the listeners, clients to all of them.
+    """
+
+    def __init__(self, listeners: Sequence[socket.socket]) -> None:
+        self._listeners = listeners
         self._knock: bytes | None = None
         self._said: dict[socket.socket, bytes] = {}
         self._selector = _Selector()
         self.tokens: set[str] = set()
-        listener.setblocking(False)
-        self._selector.register(listener, selectors.EVENT_READ)
+        for listener in listeners:
+            listener.setblocking(False)
+            self._selector.register(listener, selectors.EVENT_READ)
 
     def begin(self, knock: str) -> None:
         """Let in whoever knocks like this, and clients; until now, these learned that no test is running."""
@@ -42,8 +47,9 @@ class Callers:
     def want_gateway(self) -> bool:
         """Wait until somebody connects or speaks; return whether that needs a gateway."""
         for key, _ in self._selector.select():
-            if key.fileobj is self._listener:
-                self._accept()  # which may disconnect one of the others
+            listener = next((each for each in self._listeners if each is key.fileobj), None)
+            if listener is not None:
+                self._accept(listener)  # which may disconnect one of the others
             elif key.fileobj in self._said and self._wants_gateway(key.fileobj):
                 return True
         return False
@@ -61,9 +67,9 @@ class Callers:
             caller.close()
         self._selector.close()
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         try:
-            caller, _ = self._listener.accept()
+            caller, _ = listener.accept()
         except OSError:  # It is gone again, or no descriptor is left for it: then not at once again.
             select.select([], [], [], _AGAIN_SECONDS)
             return
@@ -83,7 +89,7 @@ class Callers:
         head, end, _ = self._said[caller].partition(_END_OF_HEAD)
         if more and not end and len(head) < _LONGEST_CALL:
             return False
-        if more and end and self._knocks(head):
+        if more and end and self._knocks(caller, head):
             return not _waits(head)
         if more and end and self._is_client(head):
             if self._knock is not None:
@@ -92,8 +98,10 @@ class Callers:
         self._disconnect(caller)
         return False
 
-    def _knocks(self, head: bytes) -> bool:
-        return self._knock is not None and hmac.compare_digest(_header(head, codes.KNOCK_HEADER), self._knock)
+    def _knocks(self, caller: socket.socket, head: bytes) -> bool:
+        if self._knock is None or caller.getsockname() != self._listeners[0].getsockname():
+            return False
+        return hmac.compare_digest(_header(head, codes.KNOCK_HEADER), self._knock)
 
     def _is_client(self, head: bytes) -> bool:
         """Return whether it shows a token of ours; a browser asks before it shows anything."""

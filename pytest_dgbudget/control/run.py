@@ -9,7 +9,7 @@ from typing import cast
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.membership import RunsTests
-from pytest_dgbudget.control.supervisor import Supervisor, listen
+from pytest_dgbudget.control.supervisor import Supervisor, listen_at, listen_on_loopback
 from pytest_dgbudget.errors import DgBudgetError, GatewayError
 from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.operations import AwaitReconciliation, FinishRun, StopRun
@@ -93,7 +93,8 @@ def _say_nothing() -> None:
 
 def start_gateway(run_config: RunConfig, interpreter: Interpreter) -> RunHandle:
     """Start a gateway for a pytest that runs its tests itself; raises GatewayError or LedgerError."""
-    return start_gateway_of(Supervisor(run_config, listen(), interpreter), None)
+    public = None if run_config.listen is None else listen_at(run_config.listen)
+    return start_gateway_of(Supervisor(run_config, listen_on_loopback(), interpreter, public_listener=public), None)
 
 
 def start_gateway_of(supervisor: Supervisor, tests: RunsTests | None) -> RunHandle:

@@ -17,7 +17,7 @@ from threading import Lock
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.real_time import has_ended
-from pytest_dgbudget.errors import GatewayError
+from pytest_dgbudget.errors import GatewayError, SettingsError
 from pytest_dgbudget.paths import (
     existing_folder,
     file_exists,
@@ -41,10 +41,26 @@ _MOST_SUCCESSORS = 5
 _END_SECONDS = 5
 
 
-def listen() -> socket.socket:
+def listen_on_loopback() -> socket.socket:
     """Bind the port that a gateway will serve, on loopback only."""
     listener = _Socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.bind(("127.0.0.1", 0))
+    listener.listen(1024)
+    _LISTENERS.add(listener)
+    return listener
+
+
+def listen_at(address: str) -> socket.socket:
+    """Bind ADDRESS:PORT, as --dg-listen names it; raises SettingsError."""
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    listener = _Socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else a port is taken for minutes after a run
+    try:
+        listener.bind((host.strip("[]"), int(port)))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(f"--dg-listen: nothing can listen at {address}: {error.strerror or error}") from None
     listener.listen(1024)
     _LISTENERS.add(listener)
     return listener
@@ -77,13 +93,18 @@ class Supervisor:
         interpreter: Interpreter,
         *,
         secret: Secret | None = None,
+        public_listener: socket.socket | None = None,
         connected: Sequence[tuple[socket.socket, bytes]] = (),
         most_successors: int = _MOST_SUCCESSORS,
     ) -> None:
-        """``connected`` are handed to the gateway, with what has come by them."""
+        """``connected`` are handed to the gateway, with what has come by them.
+
+        ``public_listener`` is for applications that can't reach loopback.
+        """
         self._run_config = run_config
         self._listener = listener
         self._interpreter = interpreter
+        self._public_listener = public_listener
         self._connected = list(connected)
         self._invocation = urandom(8).hex()
         self._process: subprocess.Popen[bytes] | None = None
@@ -147,6 +168,8 @@ class Supervisor:
         with self._lock:
             self._retired = True
             self._listener.close()
+            if self._public_listener is not None:
+                self._public_listener.close()
             self._let_go_of_connected()
 
     def abandon(self) -> None:
@@ -181,6 +204,8 @@ class Supervisor:
             connected=tuple((each.fileno(), b64encode(came).decode()) for each, came in self._connected),
             log=str(self._log),
             debug=os.environ.get(LOG_VARIABLE) == "debug",
+            public_listener=None if self._public_listener is None else self._public_listener.fileno(),
+            app_token=self._run_config.app_token,
             api_key=self._run_config.api_key,
             secret=self.secret,
         )
@@ -191,7 +216,7 @@ class Supervisor:
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=output,
-                    pass_fds=[self._listener.fileno(), *(each.fileno() for each, _ in self._connected)],
+                    pass_fds=[each.fileno() for each in self._inherited()],
                     env=self._interpreter.environment,
                     cwd=existing_folder(),
                     start_new_session=True,
@@ -205,6 +230,10 @@ class Supervisor:
         finally:
             self._let_go_of_connected()
         self._process = process
+
+    def _inherited(self) -> list[socket.socket]:
+        public = [] if self._public_listener is None else [self._public_listener]
+        return [self._listener, *public, *(each for each, _ in self._connected)]
 
     def _let_go_of_connected(self) -> None:
         for each, _ in self._connected:

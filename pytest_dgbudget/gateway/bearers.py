@@ -47,7 +47,11 @@ class Owner:
     token: str | None = None
 
 
-Bearer = Grant | Owner
+class Application:
+    """An application that was started before pytest: it stands for the only process with tests, whichever that is."""
+
+
+Bearer = Grant | Owner | Application
 
 
 class Bearers:
@@ -56,6 +60,7 @@ class Bearers:
     def __init__(self, running: Callable[[str], Grant | None]) -> None:
         self._running = running
         self._tokens: Tokens[Bearer] = Tokens()
+        self._owners: list[Owner] = []
         # Done when the next owner has joined; None when nobody is awaited.
         self._next_owner: asyncio.Future[None] | None = None
 
@@ -63,8 +68,21 @@ class Bearers:
         """Return a new token for a grant."""
         return self._tokens.issue(grant)
 
+    def joined(self, owner: Owner, token: str) -> None:
+        """Let a token stand for a process with tests from now on."""
+        owner.token = token
+        if owner not in self._owners:
+            self._owners.append(owner)
+        self.restore(token, owner)
+
+    def lost(self, owner: Owner) -> None:
+        """Forget a process that is gone."""
+        if owner in self._owners:
+            self._owners.remove(owner)
+            self.revoke(owner.token or "")
+
     def restore(self, token: str, bearer: Bearer) -> None:
-        """Let a token stand for what it stood for at the gateway before this one, or for a process that has joined."""
+        """Let a token stand for what it stood for at the gateway before this one, or was agreed to stand for."""
         self._tokens.restore(token, bearer)
         if self._next_owner is not None:
             came, self._next_owner = self._next_owner, asyncio.get_running_loop().create_future()
@@ -89,8 +107,8 @@ class Bearers:
 
         While the process can't answer, the client waits, unbilled. Raises NoTest, SeveralTests or ClientLeft.
         """
-        while isinstance(bearer, Owner):
-            running = await _found(bearer, gone)
+        while not isinstance(bearer, Grant):
+            running = await _found(bearer if isinstance(bearer, Owner) else await self._only_process(gone), gone)
             if running.several:
                 raise SeveralTests
             if running.attempt is None:
@@ -99,6 +117,19 @@ class Bearers:
             if grant is not None and not grant.ended.done():
                 return grant
         return bearer
+
+    async def _only_process(self, gone: asyncio.Future[None]) -> Owner:
+        """Return the only process with tests: xdist's controller has none where there are workers."""
+        while not self._owners and self._next_owner is not None and not gone.done():
+            await asyncio.wait([self._next_owner, gone], return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            raise ClientLeft
+        processes = [owner for owner in self._owners if owner.role == "worker"] or self._owners
+        if not processes:
+            raise NoTest
+        if len(processes) > 1:
+            raise SeveralTests
+        return processes[0]
 
     def _await_nobody(self) -> None:
         if self._next_owner is not None:

@@ -10,11 +10,12 @@ import signal
 import socket
 import sys
 from base64 import b64decode
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
-from pytest_dgbudget.gateway.bearers import Owner
+from pytest_dgbudget.gateway.bearers import Application, Owner
 from pytest_dgbudget.gateway.clock import metering_loop
 from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.closing import Closing
@@ -114,13 +115,18 @@ class Gateway:
         if os.getppid() != self._config.pid:
             self._end_soon()  # It was gone before it could be watched.
         listener = socket.socket(fileno=self._config.listener)
-        server = ListeningSocket(listener, self._client_connection, self._full)
+        port = listener.getsockname()[1]
+        servers = [ListeningSocket(listener, self._owner_or_client, self._full)]
+        if self._config.public_listener is not None:
+            public = socket.socket(fileno=self._config.public_listener)
+            servers.append(ListeningSocket(public, self._client, self._full))
         for descriptor, came in self._config.connected:
-            await self._take(descriptor, b64decode(came))
-        loop.add_signal_handler(signal.SIGTERM, self._make_way, server)
+            await self._take(descriptor, b64decode(came), port)
+        loop.add_signal_handler(signal.SIGTERM, self._make_way, servers)
         await self._over.wait()
         starter.stop()
-        server.close()
+        for server in servers:
+            server.close()
         await self._close_parts()
 
     # Start ---------------------------------------------------------------------------------------------------------
@@ -149,6 +155,8 @@ class Gateway:
             self._ledger_thread.attach(self._ledger)
             self._run = Run(self._run_config, self._ledger, self._ledger_thread, self._events)
             self._run.bearers.await_owners()
+            if self._config.app_token is not None:
+                self._run.bearers.restore(self._config.app_token, Application())
             self._closing = Closing(
                 self._run_config,
                 self._config.invocation,
@@ -159,22 +167,24 @@ class Gateway:
                 self._events,
             )
 
-    def _client_connection(self) -> ClientConnection:
-        unauthenticated = self._unauthenticated
-        return ClientConnection(
-            SERVICES,
-            self.run,
-            self._targets.find,
-            unauthenticated,
-            lambda: ControlConnection(self._config.secret, unauthenticated, self._answer, self.owner_lost),
+    def _owner_or_client(self) -> ClientConnection:
+        return self._connection(
+            lambda: ControlConnection(self._config.secret, self._unauthenticated, self._answer, self.owner_lost)
         )
 
-    async def _take(self, descriptor: int, came: bytes) -> None:
-        """Serve a connection that was made before there was a gateway."""
+    def _client(self) -> ClientConnection:
+        return self._connection(None)
+
+    def _connection(self, control: Callable[[], ControlConnection] | None) -> ClientConnection:
+        return ClientConnection(SERVICES, self.run, self._targets.find, self._unauthenticated, control)
+
+    async def _take(self, descriptor: int, came: bytes, port: int) -> None:
+        """Serve a connection that was made before there was a gateway; owners come to ``port`` alone."""
         loop = asyncio.get_running_loop()
         connection = socket.socket(fileno=descriptor)
         connection.setblocking(False)
-        _, protocol = await loop.connect_accepted_socket(self._client_connection, connection)
+        serve = self._owner_or_client if connection.getsockname()[1] == port else self._client
+        _, protocol = await loop.connect_accepted_socket(serve, connection)
         if came:
             protocol.data_received(came)
 
@@ -239,9 +249,10 @@ class Gateway:
 
     # End -----------------------------------------------------------------------------------------------------------
 
-    def _make_way(self, server: ListeningSocket) -> None:
-        """End for a successor, to which the socket goes on listening: it takes whoever connects from now on."""
-        server.close()
+    def _make_way(self, servers: Sequence[ListeningSocket]) -> None:
+        """End for a successor, to which the sockets go on listening: it takes whoever connects from now on."""
+        for server in servers:
+            server.close()
         self._told_to_end = True
         self._end_soon("gateway-lost")
 

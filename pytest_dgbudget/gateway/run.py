@@ -82,8 +82,7 @@ class Run:
     def joined(self, owner: Owner, token: str | None) -> None:
         """Take in an owner with its process token, if it has one."""
         if token is not None:
-            owner.token = token
-            self.bearers.restore(token, owner)
+            self.bearers.joined(owner, token)
 
     async def restore(self, owner: Owner, held: HeldGrant) -> None:
         """Take over a grant of the gateway before this one."""
@@ -146,8 +145,7 @@ class Run:
 
     def owner_lost(self, owner: Owner) -> None:
         """Begin to close everything of an owner; of all of them, when it is the controller that is gone."""
-        if owner.token is not None:
-            self.bearers.revoke(owner.token)
+        self.bearers.lost(owner)
         grants = list(self._grants.values()) if owner.role == "controller" else list(owner.grants)
         self._begin_end(grants, "owner-lost", PROCESS_IS_GONE)
 

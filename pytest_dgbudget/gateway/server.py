@@ -42,7 +42,7 @@ class ClientConnection(asyncio.Protocol):
     """One connection until its request is answered.
 
     ``run`` returns the run once the ledger is open, and raises what kept it from opening. ``target`` returns where an
-    attempt is dialled, once that is known; raises TargetLost.
+    attempt is dialled, once that is known; raises TargetLost. ``control`` is None where no owner may come.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ClientConnection(asyncio.Protocol):
         run: Callable[[], Awaitable[Run]],
         target: Callable[[OtherTarget | None], Awaitable[Target]],
         unauthenticated: UnauthenticatedConnections,
-        control: Callable[[], ControlConnection],
+        control: Callable[[], ControlConnection] | None,
     ) -> None:
         self._services = {path: service for service in services for path in service.paths}
         self._run = run
@@ -102,7 +102,7 @@ class ClientConnection(asyncio.Protocol):
         host, port = self._transport.get_extra_info("sockname")[:2]
         if request.header("host").lower() not in {f"{name}:{port}" for name in (host, "localhost", "127.0.0.1")}:
             self._answer(refusal(403, codes.WRONG_HOST, f"this is 127.0.0.1:{port}, not the host that was asked"))
-        elif (request.path, request.upgrade) == (CONTROL_PATH, CONTROL_UPGRADE):
+        elif self._control is not None and (request.path, request.upgrade) == (CONTROL_PATH, CONTROL_UPGRADE):
             control = self._control()
             self._transport.set_protocol(control)
             control.connection_made(self._transport)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.client.endpoint import Endpoint
-from pytest_dgbudget.config import API_KEY_VARIABLE, TARGET_VARIABLE, WORKER_VARIABLE
+from pytest_dgbudget.config import API_KEY_VARIABLE, APP_TOKEN_VARIABLE, TARGET_VARIABLE, WORKER_VARIABLE
 from pytest_dgbudget.config.resolve import RunConfig, from_json
 from pytest_dgbudget.control.environment import VariablesHeld
 from pytest_dgbudget.plugin.key_variables import KeyVariables
@@ -75,7 +75,7 @@ class OwnRun(State):
             self._keys.hide()
             if run_config.target_given and not run_config.is_live:
                 self._held.set({name: key for name, key in keys.items() if not os.environ.get(name, "").strip()})
-        self._held.set(variables)
+        self._held.set({**variables, APP_TOKEN_VARIABLE: None})
         if run_config.target_given:
             self._held.set({TARGET_VARIABLE: run_config.target})
 
@@ -92,6 +92,8 @@ class OwnRun(State):
         """Begin to take clients in, and to know which test is running."""
         config.pluginmanager.register(self._running, RunningTests.NAME)
         if self.activation is not None:
+            if self.run_config.app_token is not None:
+                self.activation.expect_client(self.run_config.app_token)
             self.activation.begin(self.run_config)
 
     def prepare_workers(self) -> None:
@@ -113,8 +115,17 @@ def begin_own_run(config: pytest.Config, given: Given, *, opens_nothing: bool) -
     state = OwnRun(
         given.resolve, config, given=given, opens_nothing=opens_nothing, token_secret=secret, process=_CONTROLLER
     )
-    state.begin(_DISCARD_PORT if opens_nothing else state.activate().port)
+    state.begin(_DISCARD_PORT if opens_nothing else _activated(state))
     return state
+
+
+def _activated(state: OwnRun) -> int:
+    from pytest_dgbudget.errors import SettingsError
+
+    try:
+        return state.activate().port
+    except SettingsError as error:
+        raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
 
 
 def join_own_run(config: pytest.Config, told: dict[str, Any]) -> OwnRun:

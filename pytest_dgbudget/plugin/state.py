@@ -76,11 +76,14 @@ class State:
             self._run_config = self._given.resolve_with({**keys, **taken} if is_live_by_name else keys)
 
     def activate(self) -> SocketActivation:
-        """Listen for who needs a gateway; it is started with the environment as it is now."""
+        """Listen for who needs a gateway; it is started with the environment as it is now.
+
+        Raises SettingsError where --dg-listen can't be obeyed.
+        """
         from pytest_dgbudget.control.activation import SocketActivation
         from pytest_dgbudget.processes import Interpreter
 
-        self.activation = SocketActivation(Interpreter.of_this_process(), self.tests)
+        self.activation = SocketActivation(Interpreter.of_this_process(), self.tests, self.run_config.listen)
         return self.activation
 
     def join(self, port: int, secret: str, worker: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.report.document import FILE_NAME, FinishedRun, UsageDocument
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.terminal import leaks_line, longest_wait, run_line, table_of_tests, unused_line
@@ -21,11 +22,19 @@ def header_lines(config: pytest.Config, run_config: RunConfig) -> list[str]:
     lines = [f"{_target(config, run_config)}; {budget}, {per_test} per test; report {report}"]
     if run_config.not_live is not None:
         lines.append(run_config.not_live)
+    if run_config.listen is not None:
+        lines.append(f"applications elsewhere reach the gateway at {_listens_at(config, run_config.listen)}")
     if run_config.ignores_agent_url:
         lines.append(f"the target is the emulator: the agent URL {run_config.agent_url} is not used")
     if config.pluginmanager.has_plugin("dsession") and run_config.test_budget_ms is None:
         lines.append("without a test budget one voice-agent test runs at a time; set --dg-test-budget")
     return [f"dgbudget: {line}" for line in lines]
+
+
+def _listens_at(config: pytest.Config, where: str) -> str:
+    """Return the address as it is bound, where that has happened."""
+    activation = config.stash[STATE].activation
+    return where if activation is None else activation.listens_at or where
 
 
 def _target(config: pytest.Config, run_config: RunConfig) -> str:

@@ -19,8 +19,9 @@ class GatewayConfig:
     ``takes_over``: an owner had joined it, so it had entered the invocation into the ledger.
     ``temporary_folder`` is made where nothing can be written into the run's own; nobody else knows its name before.
     ``listener`` is the inherited descriptor of the listening socket; ``connected`` are those of connections that came
-    before the gateway, each with what has come by it in base64. ``log`` is the file that stdout and stderr go to; with
-    ``debug``, each session's events are written there, too.
+    before the gateway, each with what has come by it in base64. ``public_listener`` serves applications elsewhere, and
+    no control connection. ``log`` is the file that stdout and stderr go to; with ``debug``, each session's events are
+    written there, too.
     """
 
     run_config: RunConfig
@@ -33,8 +34,10 @@ class GatewayConfig:
     temporary_folder: str
     listener: int
     connected: tuple[tuple[int, str], ...]
+    public_listener: int | None
     log: str
     debug: bool
+    app_token: str | None = field(repr=False)
     api_key: str | None = field(repr=False)
     secret: str = field(repr=False)
 
@@ -51,8 +54,10 @@ class GatewayConfig:
                 "temporary_folder": self.temporary_folder,
                 "listener": self.listener,
                 "connected": self.connected,
+                "public_listener": self.public_listener,
                 "log": self.log,
                 "debug": self.debug,
+                "app_token": self.app_token,
                 "api_key": self.api_key,
                 "secret": self.secret,
             }

@@ -66,6 +66,7 @@ VALUES: dict[str, tuple[str, list[tuple[str, Any]]]] = {
     "dg_scenario": ("scenario", [("/a.toml", "/a.toml"), ("/b::x", "/b::x"), ("/c", "/c")]),
     "dg_leaks": ("leaks", [("fail", "fail"), ("report", "report"), ("fail", "fail")]),
     "dg_keep_key": ("keep_key", [("true", True), ("false", False), ("1", True)]),
+    "dg_listen": ("listen", [("10.0.0.1", "10.0.0.1:0"), (":80", "127.0.0.1:80"), ("[::]:8080", "[::]:8080")]),
     "dg_key_variables": ("key_variables", [("A", ("A",)), ("A_1, B", ("A_1", "B")), ("c", ("c",))]),
     "dg_overrun_exit_code": ("overrun_exit_code", [("1", 1), ("75", 75), ("255", 255)]),
 }
@@ -134,6 +135,7 @@ BAD = {
     "dg_agent_settings": [""],
     "dg_scenario": ["", "::name"],
     "dg_keep_key": ["", "maybe", "2"],
+    "dg_listen": ["", ":", "a b", ":0", ":65536", "::1", "http://a", "a:b"],
     "dg_key_variables": ["", "1A", "A,", "A B", "A=b"],
     "dg_overrun_exit_code": ["", "0", "256", "x"],
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_dgbudget.control.supervisor import Supervisor, listen
+from pytest_dgbudget.control.supervisor import Supervisor, listen_on_loopback
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.processes import Interpreter
 from tests.support.gateway import run_config_for
@@ -22,7 +22,10 @@ class Watched(Supervisor):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            run_config_for("ws://127.0.0.1:1/", folder), listen(), Interpreter.of_this_process(), most_successors=1
+            run_config_for("ws://127.0.0.1:1/", folder),
+            listen_on_loopback(),
+            Interpreter.of_this_process(),
+            most_successors=1,
         )
         self._others = set(children_of(os.getpid()))
 

@@ -40,6 +40,7 @@ GIVEN: dict[str, Any] = {
     "dg_scenario": ("orders.toml::refund", "scenario", "{root}/orders.toml::refund"),
     "dg_leaks": ("fail", "leaks", "fail"),
     "dg_keep_key": ("true", "keep_key", True),
+    "dg_listen": ("localhost:8080", "listen", "localhost:8080"),
     "dg_key_variables": ("KEY_A, KEY_B", "key_variables", ["KEY_A", "KEY_B"]),
     "dg_overrun_exit_code": ("9", "overrun_exit_code", 9),
 }
@@ -61,6 +62,7 @@ BY_VARIABLE = {
     "DG_API_URL": "dg_api_url",
     "DEEPGRAM_PROJECT_ID": "dg_project",
     "DG_RUN_ID": "dg_run_id",
+    "DG_LISTEN": "dg_listen",
     "DG_LEDGER": "dg_ledger",
 }
 
@@ -169,6 +171,7 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "on_exhausted": "fail",
         "target": "emulator",
         "target_given": False,
+        "listen": None,
         "key_variable": "DEEPGRAM_API_KEY",
         "key_variables": ["DEEPGRAM_API_KEY"],
         "is_rehearsal": False,
@@ -256,6 +259,7 @@ BAD = {
     "dg_scenario": (["", "::refund"], "names no file"),
     "dg_leaks": (["", "off"], "report, fail"),
     "dg_keep_key": (["maybe", ""], "true nor false"),
+    "dg_listen": ([":", ":0", "a b"], "ADDRESS:PORT"),
     "dg_key_variables": (["", "1A", "A B"], "separated by commas"),
     "dg_overrun_exit_code": (["0", "256", "-1", "x"], "1 to 255"),
 }

@@ -523,8 +523,10 @@ def test_i9_a_gateway_that_fails_to_start_tells_no_values(tmp_path: Path, breaks
         temporary_folder=str(tmp_path / "temporary"),
         listener=999,
         connected=(),
+        public_listener=None,
         log=str(tmp_path / "log"),
         debug=False,
+        app_token=None,
         api_key=KEY,
         secret="control-secret",
     ).dump()

@@ -30,8 +30,10 @@ def config() -> GatewayConfig:
         temporary_folder="/tmp/dgbudget-1",
         listener=5,
         connected=((6, "R0VU"), (7, "")),
+        public_listener=8,
         log="/project/gateway.log",
         debug=True,
+        app_token="an-application's-token",
         api_key=KEY,
         secret=SECRET,
     )

@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from pytest_dgbudget.config.resolve import RunConfig, resolve
 from pytest_dgbudget.control.run import RunHandle, start_gateway_of
-from pytest_dgbudget.control.supervisor import Supervisor, listen
+from pytest_dgbudget.control.supervisor import Supervisor, listen_on_loopback
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.model import OtherTarget
 from pytest_dgbudget.processes import Interpreter
@@ -126,7 +126,7 @@ class RunningGateway:
 @contextmanager
 def opened(url: str, folder: Path) -> Iterator[RunningGateway]:
     """Start a gateway that dials ``url``, and see it end."""
-    supervisor = Supervisor(run_config_for(url, folder), listen(), Interpreter.of_this_process())
+    supervisor = Supervisor(run_config_for(url, folder), listen_on_loopback(), Interpreter.of_this_process())
     before = set(children_of(os.getpid()))
     run = start_gateway_of(supervisor, None)
     (pid,) = set(children_of(os.getpid())) - before
