@@ -11,8 +11,9 @@ from pathlib import Path
 from pytest_dgbudget.client.voice_agent import VoiceAgent
 from pytest_dgbudget.config.resolve import RunConfig, resolve
 from pytest_dgbudget.control.client import GatewayClient
+from pytest_dgbudget.control.listening import listen_on_loopback
 from pytest_dgbudget.control.run import start_gateway_of
-from pytest_dgbudget.control.supervisor import Supervisor, listen_on_loopback
+from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.operations import BeginAttempt
 

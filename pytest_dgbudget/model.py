@@ -148,21 +148,3 @@ class ApiAccess:
     api_url: str
     project: str | None
     key: str = field(repr=False)
-
-
-# What the emulator's keys and temporary tokens look like, so that they are never taken for the vendor's.
-EMULATOR_KEY_PREFIX = "dgemu_"
-EMULATOR_TOKEN_PREFIX = "eyJraWQiOiJkZ2VtdSIs"  # base64 of {"kid":"dgemu", which is how the header of its tokens begins
-
-
-def is_emulated_key(key: str) -> bool:
-    return key.startswith((EMULATOR_KEY_PREFIX, EMULATOR_TOKEN_PREFIX))
-
-
-# Applications check that a key looks like one: a token has that shape, and a beginning by which we know it.
-TOKEN_PREFIX = "d9b0d9e7"
-
-
-def is_token(text: str) -> bool:
-    """Return whether this is a token of a gateway's, of whatever run."""
-    return re.fullmatch(rf"{TOKEN_PREFIX}[0-9a-f]{{32}}", text) is not None

@@ -21,6 +21,7 @@ NAME = PACKAGE.name
 # A new name must be given a layer here.
 LAYERS = {
     "errors": 0,
+    "credentials": 0,
     "model": 0,
     "units": 0,
     "paths": 0,

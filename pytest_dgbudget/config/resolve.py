@@ -8,11 +8,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.config import ACTIVE_VARIABLE, APP_TOKEN_VARIABLE, OPTIONS, Option, host_of, parsing
+from pytest_dgbudget.credentials import EMULATOR_KEY_PREFIX, could_be_a_key, is_emulated_key, is_token
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.model import EMULATOR_KEY_PREFIX, TargetName, is_emulated_key, is_token
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.model import TargetName
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -214,12 +217,6 @@ def _auto(environment: Mapping[str, str], budget: _Given, key: Key) -> tuple[str
     if not budget.typed_by_hand:
         return "emulator", "a run budget from the ini file turns nothing live: to go live, add --dg-budget=TIME"
     return "live", None
-
-
-def could_be_a_key(text: str) -> bool:
-    """Return whether this has the shape of Deepgram's keys, or is one of the emulator's."""
-    is_deepgrams = re.fullmatch(r"[0-9A-Fa-f]{40}", text) is not None and len(set(text.lower())) > 1
-    return (is_deepgrams and not is_token(text)) or text.startswith(EMULATOR_KEY_PREFIX)
 
 
 def _tolerance(absolute_ms: int, share: float) -> dict[str, Any]:

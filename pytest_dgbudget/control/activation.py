@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import socket
 import threading
+from os import urandom
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.callers import Callers
-from pytest_dgbudget.control.supervisor import Supervisor, listen_at, listen_on_loopback, new_secret
+from pytest_dgbudget.control.listening import listen_at, listen_on_loopback
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 from pytest_dgbudget.processes import Interpreter
-from pytest_dgbudget.protocol.authentication import knock
+from pytest_dgbudget.protocol.secrets import Secret, knock
 
 if TYPE_CHECKING:
+    from pytest_dgbudget.config.resolve import RunConfig
     from pytest_dgbudget.control.membership import RunsTests
     from pytest_dgbudget.control.run import RunHandle
 
@@ -27,9 +28,9 @@ class SocketActivation:
     """Listens on loopback; the first worker or client that comes makes it start the gateway on the same socket.
 
     Who has connected by then is handed to the gateway. Who shows neither the control secret nor a token is
-    disconnected, and starts nothing. ``listens_at`` is where else it listens, as ADDRESS:PORT. ``run`` is then what this
-    process is to the gateway, or ``error`` is why there is
-    none. ``tests`` is None in a run that has no process tokens.
+    disconnected, and starts nothing. ``listens_at`` is where else it listens, as ADDRESS:PORT. ``run`` is then what
+    this process is to the gateway, or ``error`` is why there is none. ``tests`` is None in a run that has no process
+    tokens.
     """
 
     def __init__(self, interpreter: Interpreter, tests: RunsTests | None = None, listen: str | None = None) -> None:
@@ -46,7 +47,7 @@ class SocketActivation:
         self._opening = threading.Lock()  # plugins run several tests at once, in threads
         self._thread: threading.Thread | None = None
         self.port: int = self._listener.getsockname()[1]
-        self.secret = new_secret()
+        self.secret = Secret(urandom(32).hex())
         self.run: RunHandle | None = None
         self.error: DgBudgetError | None = None
         if tests is not None:
@@ -105,6 +106,7 @@ class SocketActivation:
         if self.run is not None or self._run_config is None:
             return
         from pytest_dgbudget.control.run import start_gateway_of
+        from pytest_dgbudget.control.supervisor import Supervisor
 
         supervisor = Supervisor(
             self._run_config,

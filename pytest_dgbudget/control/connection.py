@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from pytest_dgbudget.errors import DgBudgetError, GatewayError
 from pytest_dgbudget.processes import process_started
-from pytest_dgbudget.protocol.authentication import OwnerAuthentication, Peer, Role, knock
+from pytest_dgbudget.protocol.authentication import OwnerAuthentication, Peer, Role
 from pytest_dgbudget.protocol.codes import CONTROL_PATH, CONTROL_UPGRADE, KNOCK_HEADER
 from pytest_dgbudget.protocol.control import (
     Answered,
@@ -31,6 +31,7 @@ from pytest_dgbudget.protocol.control import (
     ProtocolViolation,
 )
 from pytest_dgbudget.protocol.operations import Notification, Operation
+from pytest_dgbudget.protocol.secrets import knock
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True

@@ -16,7 +16,7 @@ from pytest_dgbudget.control.real_sockets import real_sockets
 from pytest_dgbudget.control.run import RunHandle, join_gateway, start_gateway
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 from pytest_dgbudget.processes import Interpreter
-from pytest_dgbudget.protocol.authentication import Secret
+from pytest_dgbudget.protocol.secrets import Secret
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True

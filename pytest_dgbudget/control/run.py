@@ -8,8 +8,9 @@ from typing import cast
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.client import GatewayClient
+from pytest_dgbudget.control.listening import listen_at, listen_on_loopback
 from pytest_dgbudget.control.membership import RunsTests
-from pytest_dgbudget.control.supervisor import Supervisor, listen_at, listen_on_loopback
+from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import DgBudgetError, GatewayError
 from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.operations import AwaitReconciliation, FinishRun, StopRun

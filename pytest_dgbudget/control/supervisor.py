@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import tempfile
-import weakref
 from base64 import b64encode
 from collections.abc import Sequence
 from os import getpid, urandom
@@ -17,7 +16,7 @@ from threading import Lock
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.real_time import has_ended
-from pytest_dgbudget.errors import GatewayError, SettingsError
+from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.paths import (
     existing_folder,
     file_exists,
@@ -28,59 +27,16 @@ from pytest_dgbudget.paths import (
     remove_file,
 )
 from pytest_dgbudget.processes import Interpreter, copy_of_module, process_started
-from pytest_dgbudget.protocol.authentication import Secret
+from pytest_dgbudget.protocol.secrets import Secret
 from pytest_dgbudget.protocol.startup import LOG_VARIABLE, GatewayConfig
 
-# Bound before a test can replace them.
-_Socket = socket.socket
+# Bound before a test can replace it.
 _Popen: type[subprocess.Popen[bytes]] = copy_of_module("subprocess").Popen
 
 # A gateway that dies again and again has a reason that another one would meet, too.
 _MOST_SUCCESSORS = 5
 # A gateway that lost its controller closes everything, reports, and is gone by then.
 _END_SECONDS = 5
-
-
-def listen_on_loopback() -> socket.socket:
-    """Bind the port that a gateway will serve, on loopback only."""
-    listener = _Socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(1024)
-    _LISTENERS.add(listener)
-    return listener
-
-
-def listen_at(address: str) -> socket.socket:
-    """Bind ADDRESS:PORT, as --dg-listen names it; raises SettingsError."""
-    host, _, port = address.rpartition(":")
-    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-    listener = _Socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else a port is taken for minutes after a run
-    try:
-        listener.bind((host.strip("[]"), int(port)))
-    except OSError as error:
-        listener.close()
-        raise SettingsError(f"--dg-listen: nothing can listen at {address}: {error.strerror or error}") from None
-    listener.listen(1024)
-    _LISTENERS.add(listener)
-    return listener
-
-
-_LISTENERS: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-
-
-def _let_go_in_child() -> None:
-    for listener in list(_LISTENERS):
-        listener.close()
-
-
-if hasattr(os, "register_at_fork"):
-    # A child would keep the port open when nobody is left to serve it.
-    os.register_at_fork(after_in_child=_let_go_in_child)
-
-
-def new_secret() -> Secret:
-    return Secret(urandom(32).hex())
 
 
 class Supervisor:
@@ -116,7 +72,7 @@ class Supervisor:
         self._retired = False
         self._lock = Lock()
         self.port: int = listener.getsockname()[1]
-        self.secret = secret or new_secret()
+        self.secret = secret or Secret(urandom(32).hex())
 
     def start(self) -> None:
         """Start the gateway; raises GatewayError."""

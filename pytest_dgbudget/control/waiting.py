@@ -9,8 +9,8 @@ import threading
 import weakref
 from collections.abc import Callable
 
-from pytest_dgbudget.protocol.authentication import knock
 from pytest_dgbudget.protocol.codes import CONTROL_PATH, CONTROL_UPGRADE, KNOCK_HEADER, WAIT_HEADER
+from pytest_dgbudget.protocol.secrets import knock
 
 # Bound before a test can replace them.
 _Thread = threading.Thread

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from pytest_dgbudget.credentials import is_token
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.tokens import Tokens
-from pytest_dgbudget.model import is_token
 from pytest_dgbudget.protocol.operations import FindRunningTest, FoundTest, Operation
 
 # How long a client is kept whose token nobody knows yet: its owner may be about to join, or to come back.

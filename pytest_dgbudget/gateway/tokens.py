@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from pytest_dgbudget.model import TOKEN_PREFIX
+from pytest_dgbudget.credentials import TOKEN_PREFIX
 
 T = TypeVar("T")
 

@@ -6,9 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 
 from pytest_dgbudget.config import ACCESS_TOKEN_VARIABLE
-from pytest_dgbudget.config.resolve import could_be_a_key
 from pytest_dgbudget.control.environment import VariablesHeld
-from pytest_dgbudget.model import is_token
+from pytest_dgbudget.credentials import could_be_a_key, is_token
 
 
 class KeyVariables:

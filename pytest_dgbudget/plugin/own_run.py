@@ -17,7 +17,7 @@ from pytest_dgbudget.plugin.key_variables import KeyVariables
 from pytest_dgbudget.plugin.options import Given
 from pytest_dgbudget.plugin.running_tests import RunningTests
 from pytest_dgbudget.plugin.state import State
-from pytest_dgbudget.protocol.authentication import process_token
+from pytest_dgbudget.protocol.secrets import process_token
 
 _CONTROLLER = "controller"
 # Where nothing listens.

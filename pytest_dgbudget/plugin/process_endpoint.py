@@ -11,7 +11,7 @@ from pytest_dgbudget.client.endpoint import Endpoint
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.plugin.running_tests import RunningTests
 from pytest_dgbudget.plugin.state import STATE, State
-from pytest_dgbudget.protocol.authentication import process_token
+from pytest_dgbudget.protocol.secrets import process_token
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True

@@ -10,19 +10,10 @@ import hmac
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from pytest_dgbudget.model import TOKEN_PREFIX
 from pytest_dgbudget.protocol.codec import from_json, to_json
+from pytest_dgbudget.protocol.secrets import proof, utf8
 
 Role = Literal["controller", "worker", "gateway"]
-
-
-class Secret(str):
-    """Text that no traceback shows."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
 
 
 class AuthenticationFailed(Exception):
@@ -93,27 +84,9 @@ class OwnerAuthentication:
         return {"proof": proven, "challenge": self._challenge, "peer": to_json(self._owner)}
 
 
-def proof(secret: str, side: str, challenge: str) -> str:
-    """Return the proof that one knows the control secret; ``side`` keeps one end's proof from serving the other."""
-    return hmac.new(secret.encode(), _bytes(f"{side}:{challenge}"), "sha256").hexdigest()
-
-
-def knock(secret: str) -> str:
-    """Return what an owner's first words have in them; it says nothing of the secret, and proves nothing else."""
-    return proof(secret, "knock", "")
-
-
-def process_token(secret: str, process: str) -> str:
-    """Return the token of a process with tests: derived, because a worker needs it before anybody can tell it more.
-
-    ``secret`` is not the control secret; ``process`` is "controller", or a worker's id.
-    """
-    return TOKEN_PREFIX + hmac.new(secret.encode(), process.encode(), "sha256").hexdigest()[:32]
-
-
 def _proven(message: dict[str, Any], secret: str, side: str, challenge: str) -> Peer:
     expected = proof(secret, side, challenge)
-    if not hmac.compare_digest(_bytes(_text(message, "proof")), expected.encode()):
+    if not hmac.compare_digest(utf8(_text(message, "proof")), expected.encode()):
         raise AuthenticationFailed("the proof is wrong")
     try:
         peer: Peer = from_json(Peer, message.get("peer"))
@@ -127,8 +100,3 @@ def _text(message: dict[str, Any], name: str) -> str:
     if not isinstance(text, str):
         raise AuthenticationFailed(f"a message without {name}")
     return text
-
-
-def _bytes(text: str) -> bytes:
-    """Return any text that JSON can carry as bytes, unpaired surrogates included."""
-    return text.encode("utf-8", "surrogatepass")

@@ -11,8 +11,8 @@ import pytest
 
 from pytest_dgbudget.config import DEFAULT_AGENT_URL, DEFAULT_API_URL, OPTIONS, Option
 from pytest_dgbudget.config.resolve import RunConfig, from_json, is_loopback, refuse_unbounded, resolve
+from pytest_dgbudget.credentials import TOKEN_PREFIX
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.model import TOKEN_PREFIX
 
 ROOT, HERE = Path("/project"), Path("/project/somewhere")
 NO_KEY: dict[str, str] = {}

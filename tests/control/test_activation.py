@@ -14,7 +14,7 @@ from pytest_dgbudget.control.activation import SocketActivation
 from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.processes import Interpreter
-from pytest_dgbudget.protocol.authentication import knock
+from pytest_dgbudget.protocol.secrets import knock
 from tests.support.gateway import run_config_for
 from tests.support.processes import wait_until
 

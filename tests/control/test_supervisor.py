@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_dgbudget.control.supervisor import Supervisor, listen_on_loopback
+from pytest_dgbudget.control.listening import listen_on_loopback
+from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.processes import Interpreter
 from tests.support.gateway import run_config_for

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from pytest_dgbudget.credentials import TOKEN_PREFIX, is_token
 from pytest_dgbudget.gateway.tokens import Secrets, Tokens
-from pytest_dgbudget.model import TOKEN_PREFIX, is_token
 
 
 def test_a_token_means_what_it_was_issued_for_until_it_is_revoked() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.model import is_token
+from pytest_dgbudget.credentials import is_token
 from tests.support.project import Project
 
 SECRET = "7e57ab1e00c0ffee5eed0dd5eafa11babe5ca1ab"

@@ -24,10 +24,10 @@ from websockets.utils import accept_key
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.gateway.frames import BINARY
 from pytest_dgbudget.processes import process_started
-from pytest_dgbudget.protocol.authentication import proof
 from pytest_dgbudget.protocol.codec import to_json
 from pytest_dgbudget.protocol.heartbeat import HEARTBEAT_MS
 from pytest_dgbudget.protocol.operations import BeginAttempt, FinishRun, Join, Operation, StopRun
+from pytest_dgbudget.protocol.secrets import proof
 from pytest_dgbudget.protocol.startup import GatewayConfig
 from tests.support.gateway import RunningGateway, opened, run_config_for, status_of, wire
 from tests.support.processes import wait_until

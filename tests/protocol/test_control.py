@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, ReconciliationError, SettingsError
 from pytest_dgbudget.ledger.connection import LedgerNotWritable
 from pytest_dgbudget.model import Overrun, Usage
-from pytest_dgbudget.protocol.authentication import GatewayAuthentication, OwnerAuthentication, Peer, proof
+from pytest_dgbudget.protocol.authentication import GatewayAuthentication, OwnerAuthentication, Peer
 from pytest_dgbudget.protocol.codec import to_json
 from pytest_dgbudget.protocol.control import (
     Answered,
@@ -41,6 +41,7 @@ from pytest_dgbudget.protocol.operations import (
     StopRun,
     Verdict,
 )
+from pytest_dgbudget.protocol.secrets import proof
 from pytest_dgbudget.rules.attempts import attempt_figures
 
 SECRET = "the control secret"

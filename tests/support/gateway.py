@@ -17,8 +17,9 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 
 from pytest_dgbudget.config.resolve import RunConfig, resolve
+from pytest_dgbudget.control.listening import listen_on_loopback
 from pytest_dgbudget.control.run import RunHandle, start_gateway_of
-from pytest_dgbudget.control.supervisor import Supervisor, listen_on_loopback
+from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.model import OtherTarget
 from pytest_dgbudget.processes import Interpreter

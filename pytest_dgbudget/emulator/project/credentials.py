@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from pytest_dgbudget.credentials import EMULATOR_KEY_PREFIX, EMULATOR_TOKEN_PREFIX, is_emulated_key
 from pytest_dgbudget.emulator.project.clock import Clock
-from pytest_dgbudget.model import EMULATOR_KEY_PREFIX, EMULATOR_TOKEN_PREFIX, is_emulated_key
 
 _MEMBER = ("project:read", "project:write", "keys:read", "keys:write", "usage:read", "usage:write")
 _ADMIN = (*_MEMBER, "billing:read")
