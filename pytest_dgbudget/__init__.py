@@ -32,6 +32,7 @@ _HOME = {
     "BudgetError": "errors",
     "BudgetExceeded": "errors",
     "BudgetExhausted": "errors",
+    "BypassRefused": "errors",
     "ConversationText": "rules.vendor_messages",
     "DgBudgetError": "errors",
     "Endpoint": "client.endpoint",

@@ -4,6 +4,7 @@ DgBudgetError
 ├── BudgetError                       a budget ended or refused a session
 │   ├── BudgetExceeded                it cut the session in mid-flight
 │   └── BudgetExhausted               it refused the session before it was opened
+├── BypassRefused                     a client would have dialled past the gateway
 ├── SessionClosed (ConnectionError)   the session ended while it was still in use
 ├── HandshakeRefused (ConnectionError)  the vendor refused or never completed the handshake
 ├── AgentError                        the agent answered with an Error or refused an injection
@@ -28,6 +29,7 @@ __all__ = [
     "BudgetError",
     "BudgetExceeded",
     "BudgetExhausted",
+    "BypassRefused",
     "DgBudgetError",
     "ExpectTimeout",
     "GatewayError",
@@ -65,6 +67,19 @@ class BudgetExceeded(BudgetError):
 
 class BudgetExhausted(BudgetError):
     """A budget refused a session before it was opened: nothing was dialled, nothing is billed."""
+
+
+class BypassRefused(DgBudgetError):
+    """A client would have dialled the vendor past the gateway: it was refused, whatever became of the error there.
+
+    ``host`` and ``path`` are where it would have gone, ``program`` is what it ran in (None: not known).
+    """
+
+    def __init__(self, message: str, *, host: str, path: str, program: str | None = None) -> None:
+        super().__init__(message)
+        self.host = host
+        self.path = path
+        self.program = program
 
 
 class SessionClosed(DgBudgetError, ConnectionError):

@@ -1,0 +1,94 @@
+"""Replaced attributes and functions of other people's modules, to be put back where they are still ours."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import types
+from typing import Any, Callable
+
+# What undoes each patch, in the order in which they were made.
+_undo: list[Callable[[], None]] = []
+
+
+def restore_all() -> None:
+    while _undo:
+        _undo.pop()()
+
+
+def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """Replace an attribute of a class or module by ``make(the present one)``."""
+    original = owner.__dict__[name]
+    ours = make(original)
+    setattr(owner, name, ours)
+
+    def put_back() -> None:
+        if owner.__dict__.get(name) is ours:
+            setattr(owner, name, original)
+
+    _undo.append(put_back)
+
+
+def replace_code(function: Any, make: Callable[[Any], Any]) -> None:
+    """Make a function do what ``make(a copy of it)`` does; it stays the same object, whoever has imported its name."""
+    was = (function.__code__, function.__defaults__, function.__kwdefaults__)
+    copy = _copied(function)
+    name = "_dgbudget_redirected_" + function.__name__
+    function.__globals__[name] = make(copy)
+    ours = _calling(name, function.__name__, function.__code__.co_filename)
+    function.__code__, function.__defaults__, function.__kwdefaults__ = ours, None, None
+    described = "__wrapped__" in function.__dict__
+    function.__dict__.setdefault("__wrapped__", copy)  # its signature
+
+    def put_back() -> None:
+        if function.__code__ is ours:
+            function.__code__, function.__defaults__, function.__kwdefaults__ = was
+        function.__globals__.pop(name, None)
+        if not described and function.__dict__.get("__wrapped__") is copy:
+            del function.__dict__["__wrapped__"]
+
+    _undo.append(put_back)
+
+
+def _copied(function: Any) -> types.FunctionType:
+    copy = types.FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    for name in functools.WRAPPER_ASSIGNMENTS:
+        setattr(copy, name, getattr(function, name))
+    return copy
+
+
+def _calling(name: str, own_name: str, filename: str) -> types.CodeType:
+    """Return code that passes its arguments to a global."""
+    namespace: dict[str, Any] = {}
+    source = f"def {own_name}(*args, **kwargs):\n    return {name}(*args, **kwargs)\n"
+    exec(compile(source, filename, "exec"), namespace)
+    code = namespace[own_name].__code__
+    assert isinstance(code, types.CodeType)
+    return code
+
+
+def parameters_of(function: Any) -> tuple[str, ...]:
+    """Return the names of a function's parameters, those of ``*`` and ``**`` excepted."""
+    code = function.__code__
+    return tuple(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
+def is_replaced(package: str, *places: tuple[Any, str]) -> bool:
+    """Return whether somebody, most likely a mock, has put something else into one of these places of a package.
+
+    Where a function's code comes from can't be copied, as its names can. A place that this version lacks is skipped.
+    """
+    values = [vars(owner)[name] for owner, name in places if name in vars(owner)]
+    return any(not _is_native(value, package) for value in values)
+
+
+def _is_native(value: Any, package: str) -> bool:
+    code = getattr(value, "__code__", None)
+    if isinstance(code, types.CodeType):
+        folder = os.path.dirname(getattr(sys.modules.get(package), "__file__", None) or package)
+        return code.co_filename.startswith(folder + os.sep)
+    return str(getattr(value, "__module__", "")).split(".")[0] == package

@@ -1,0 +1,140 @@
+"""A server that records each request: the gateway as redirected clients see it, or the vendor with its certificate."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import socket
+import ssl
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+_WEBSOCKET = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_CLOSE = 8
+
+
+@dataclass
+class Recorded:
+    """One request; ``peer`` is the client's address."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    peer: tuple[str, int]
+    body: bytes = b""
+
+    @property
+    def credential(self) -> str | None:
+        """What it shows: the value of Authorization, or the subprotocols."""
+        return self.headers.get("authorization") or self.headers.get("sec-websocket-protocol")
+
+
+@dataclass
+class RecordingServer:
+    """Runs on threads; a WebSocket gets a Welcome and its first subprotocol, another request JSON."""
+
+    tls: ssl.SSLContext | None = None
+    address: tuple[str, int] = ("127.0.0.1", 0)
+    requests: list[Recorded] = field(default_factory=list)
+
+    def __enter__(self) -> RecordingServer:
+        self._server = _Server(self.address, self)
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), name="recording server", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def netloc(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    def take(self) -> Recorded:
+        """Return the only request since the last call."""
+        (one,) = self.requests
+        self.requests.clear()
+        return one
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], owner: RecordingServer) -> None:
+        super().__init__(address, _Handler)
+        self.owner = owner
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        with contextlib.suppress(OSError):  # a client that breaks off, or doesn't know our authority
+            if self.owner.tls is not None:
+                request = self.owner.tls.wrap_socket(request, server_side=True)
+            super().finish_request(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+    request: socket.socket
+
+    def _handle(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.owner.requests.append(Recorded(self.command, self.path, headers, self.client_address, body))
+        if headers.get("upgrade", "").lower() == "websocket":
+            self._converse(headers)
+        elif self.path == "/bypass":
+            self._answer(204, b"")
+        else:
+            self._answer(200, json.dumps({"path": self.path}).encode())
+
+    do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - the library's names
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _converse(self, headers: dict[str, str]) -> None:
+        self.close_connection = True
+        accept = base64.b64encode(hashlib.sha1((headers["sec-websocket-key"] + _WEBSOCKET).encode()).digest())
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", accept.decode())
+        self.send_header("dg-request-id", "7b1c0000-0000-4000-8000-000000000001")
+        if "sec-websocket-protocol" in headers:
+            self.send_header("Sec-WebSocket-Protocol", headers["sec-websocket-protocol"].split(",")[0].strip())
+        self.end_headers()
+        self._send(1, b'{"type":"Welcome","request_id":"7b1c0000-0000-4000-8000-000000000001"}')
+        while self._read_opcode() not in (_CLOSE, None):
+            pass
+        self._send(_CLOSE, b"\x03\xe8")
+
+    def _send(self, opcode: int, payload: bytes) -> None:
+        self.wfile.write(bytes([0x80 | opcode, len(payload)]) + payload)
+
+    def _read_opcode(self) -> int | None:
+        head = self.rfile.read(2)
+        if len(head) < 2:
+            return None
+        length = head[1] & 0x7F
+        if length > 125:
+            length = int.from_bytes(self.rfile.read(2 if length == 126 else 8), "big")
+        self.rfile.read(length + 4)
+        return head[0] & 0x0F
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
