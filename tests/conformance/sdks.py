@@ -26,10 +26,23 @@ def python_sdk(folder: Path, requirement: str) -> Path:
 
 def node_sdk(folder: Path) -> str:
     """Install the Node SDK there and return the path of Node itself."""
+    return node_packages(folder, "@deepgram/sdk")
+
+
+def node_packages(folder: Path, *names: str) -> str:
+    """Install these packages there and return the path of Node itself."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         raise NotInstalled("there is no node or no npm here")
-    _run([npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "@deepgram/sdk"])
+    _run([npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", *names])
+    return node
+
+
+def node_release(folder: Path, major: int) -> str:
+    """Install a Node of this major version, which is a package as well, and return its path."""
+    node_packages(folder, f"node@{major}")
+    node = str(folder / "node_modules/node/bin/node")
+    _run([node, "--version"])
     return node
 
 

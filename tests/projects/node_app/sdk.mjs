@@ -1,0 +1,11 @@
+import { DeepgramClient } from "@deepgram/sdk";
+import { show, showFailure } from "./show.cjs";
+
+const client = new DeepgramClient({ apiKey: "0123456789abcdef0123456789abcdef01234567" });
+const connection = await client.agent.v1.connect({ reconnectAttempts: 0 });
+connection.on("message", (message) => {
+  show({ type: message.type });
+  connection.close();
+});
+connection.on("error", showFailure);
+connection.connect();
