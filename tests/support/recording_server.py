@@ -198,6 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
     page_headers: dict[str, str] = field(default_factory=dict)
     requests: list[Recorded] = field(default_factory=list)
     port: int = 0
+    _open: set[asyncio.StreamWriter] = field(default_factory=set, repr=False)
 
     @property
     def address(self) -> str:
@@ -232,14 +233,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.port = server.sockets[0].getsockname()[1]
         self._loop.call_soon(started.set)
         self._loop.run_forever()
-        server.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError):
-                self._loop.run_until_complete(task)
+        self._loop.run_until_complete(self._close(server))
         self._loop.close()
 
+    async def _close(self, server: asyncio.Server) -> None:
+        server.close()
+        for writer in self._open:
+            writer.transport.abort()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=5)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError):
             while (request := await _read(reader)) is not None:
                 self.requests.append(request)
@@ -248,6 +254,7 @@ class _Handler(BaseHTTPRequestHandler):
                     break
                 await self._answer(request, writer)
         writer.close()
+        self._open.discard(writer)
 
     async def _answer(self, request: Recorded, writer: asyncio.StreamWriter) -> None:
         status, headers, body = self._page(request) or _gateway_answer(request)
@@ -322,13 +329,14 @@ def vendor_over_tls(authority_file: Path) -> Iterator[RecordingServer]:
     """The vendor, by its own names, for clients that trust the authority in this file."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(authority_file))
-    with RecordingServer(tls=server_tls(authority)) as server:
+    tls = server_tls(authority)
+    tls.set_alpn_protocols(["h2", "http/1.1"])  # it prefers what nobody could read here
+    with RecordingServer(tls=tls) as server:
         yield server
 
 
 def server_tls(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.set_alpn_protocols(["h2", "http/1.1"])  # as the vendor may: who offers both is not readable then
     authority.issue_cert(*VENDOR_NAMES, "localhost").configure_cert(context)
     return context
 >>>>>>> 3a29dff (Redirect Node programs to the gateway)

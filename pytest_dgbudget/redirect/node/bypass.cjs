@@ -1,30 +1,22 @@
 "use strict";
-// Sessions that can't be redirected: the error that a client gets, and what the gateway is told.
+// Sessions that can't be redirected are reported to the gateway.
 
-const { authority } = require("./target.cjs");
+const { refusalOf, bypassOf } = require("./refusal_error.cjs");
 
 const REPORT_TIMEOUT_MS = 3000;
 
-/** Report the session as refused, and return the error that names the fix. */
+/** Report the session as refused, and return the error with which its client fails. */
 function refused(target, settings) {
-  report(target, "refused", settings);
-  const url = `${target.secure ? "wss" : "ws"}://${authority(target)}${target.path.split("?", 1)[0]}`;
-  const error = new Error(
-    `A session with ${url} was refused before it was opened: nothing would have metered it. ` +
-      "Connect to the URL in DGBUDGET_AGENT_URL, with DEEPGRAM_API_KEY; --dg-redirect=warn lets such sessions pass.",
-  );
-  error.name = "BypassRefused";
-  error.code = "DGBUDGET_BYPASS";
-  return error;
+  report(bypassOf(target, "refused", program()), settings);
+  return refusalOf(target);
 }
 
 function passed(target, settings) {
-  report(target, "passed", settings);
+  report(bypassOf(target, "passed", program()), settings);
 }
 
 /** Return once the gateway knows: the program may exit at once. */
-function report(target, how, { host, port, token }) {
-  const bypass = { host: target.host, path: target.path.split("?", 1)[0], how, program: program() };
+function report(bypass, { host, port, token }) {
   const input = JSON.stringify({ host, port, token, bypass });
   const { NODE_OPTIONS, DGBUDGET_REDIRECT, ...others } = process.env;
   const env = { ...others, ELECTRON_RUN_AS_NODE: "1" };

@@ -39,9 +39,10 @@ function replacedProtocols(protocols, token) {
   });
 }
 
-/** The subprotocols of a client that has no other way to show a credential. */
+/** The subprotocols of a client that has no other way to show a credential; none may be offered twice. */
 function protocolsThatShow(protocols, token) {
-  return isShownIn(protocols) ? replacedProtocols(protocols, token) : ["token", WRONG_PREFIX + token, ...protocols];
+  if (isShownIn(protocols)) return replacedProtocols(protocols, token);
+  return [...new Set(["token", WRONG_PREFIX + token, ...replacedProtocols(protocols, token)])];
 }
 
 function carriesToken(authorization, protocols) {

@@ -9,13 +9,13 @@ const { refused } = require("./bypass.cjs");
 const dispatcher = require("./dispatcher.cjs");
 const mocks = require("./mocks.cjs");
 
+/** The same class, with the same instances: of these, some lead to the gateway. */
 function redirectedWebSocket(Native, settings) {
-  if (typeof Native !== "function") return Native;
-  return class WebSocket extends Native {
-    constructor(url, ...others) {
-      super(...(argumentsForGateway(url, others[0], settings) || [url, ...others]));
-    }
-  };
+  const construct = (target, [url, ...others], newTarget) =>
+    Reflect.construct(target, argumentsForGateway(url, others[0], settings) || [url, ...others], newTarget);
+  const WebSocket = new Proxy(Native, { construct });
+  Native.prototype.constructor = WebSocket;
+  return WebSocket;
 }
 
 function argumentsForGateway(url, given, settings) {

@@ -1,0 +1,2 @@
+"use strict";
+postMessage({ path: self.location.pathname, native: WebSocket.toString().includes("native code") });
