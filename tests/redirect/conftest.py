@@ -1,11 +1,9 @@
-<<<<<<< HEAD
 """A gateway that records what reaches it, and no way to any other host."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-=======
 """Node programs that are redirected to a server in the gateway's place."""
 
 from __future__ import annotations
@@ -13,16 +11,14 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
->>>>>>> 3a29dff (Redirect Node programs to the gateway)
 from typing import Any
 
 import pytest
 
-<<<<<<< HEAD
 from pytest_dgbudget.redirect import RedirectSettings, install
 from tests.redirect.names import AGENT_URL, TOKEN
 from tests.support.recording_server import RecordingServer
@@ -41,7 +37,6 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         return _getaddrinfo(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-=======
 from pytest_dgbudget.redirect.node_options import with_preload
 from tests.conformance import sdks
 from tests.support.project import PROJECTS
@@ -81,22 +76,23 @@ class NodeApp:
     gateway: RecordingServer
     vendor: RecordingServer
     authority: Path = field(repr=False)
+    environment: dict[str, str] = field(default_factory=dict)
 
     def run(self, program: str, *arguments: str, **settings: Any) -> Ran:
         return self.run_with(json.dumps(settings_of(self.gateway, **settings)), program, *arguments)
 
     def run_with(self, redirect: str, program: str, *arguments: str, options: str | None = None) -> Ran:
-        environment = {
-            "DGBUDGET_REDIRECT": redirect,
-            # The user's own: it still runs.
-            "NODE_OPTIONS": with_preload('--require "./names.cjs"') if options is None else options,
-            "NODE_EXTRA_CA_CERTS": str(self.authority),
-        }
-        return self._run([self.node, program, *arguments], environment)
+        # The user's own option: it still runs.
+        usual = with_preload('--require "./names.cjs"') if options is None else options
+        done = self.execute(program, *arguments, redirect=redirect, options=usual)
+        shown = [json.loads(line) for line in done.stdout.splitlines()]
+        return Ran(shown=shown, stderr=done.stderr, status=done.returncode)
 
-    def _run(self, command: list[str], environment: Mapping[str, str]) -> Ran:
-        done = subprocess.run(
-            command,
+    def execute(self, *command: str, redirect: str, options: str) -> subprocess.CompletedProcess[str]:
+        redirected = {"DGBUDGET_REDIRECT": redirect, "NODE_OPTIONS": options}
+        environment = {**redirected, "NODE_EXTRA_CA_CERTS": str(self.authority), **self.environment}
+        return subprocess.run(
+            [self.node, *command],
             cwd=self.folder,
             env=clean_environment(environment),
             capture_output=True,
@@ -104,9 +100,11 @@ class NodeApp:
             timeout=50,
             check=False,
         )
+<<<<<<< HEAD
         shown = [json.loads(line) for line in done.stdout.splitlines()]
         return Ran(shown=shown, stderr=done.stderr, status=done.returncode)
->>>>>>> 3a29dff (Redirect Node programs to the gateway)
+=======
+>>>>>>> 5b0ae78 (Redirect pages in the contexts of Playwright for Node)
 
 
 @pytest.fixture
@@ -115,7 +113,6 @@ def gateway() -> Iterator[RecordingServer]:
         yield server
 
 
-<<<<<<< HEAD
 @pytest.fixture
 def settings(gateway: RecordingServer) -> RedirectSettings:
     return RedirectSettings(gateway.netloc, TOKEN, AGENT_URL)
@@ -126,7 +123,6 @@ def _redirected(settings: RedirectSettings) -> Iterator[None]:
     redirect = install(settings)
     yield
     redirect.uninstall()
-=======
 @pytest.fixture(scope="session")
 def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs beside the packages, which are installed once."""
@@ -179,4 +175,3 @@ def make_node_app(
         yield lambda name: NodeApp(
             folder=node_folder, node=installed_node(name), gateway=gateway, vendor=vendor, authority=authority
         )
->>>>>>> 3a29dff (Redirect Node programs to the gateway)

@@ -7,7 +7,7 @@ const Module = require("module");
 const OWN = /^(node:)?_?(net|tls|https?|http2)(_\w+)?$/;
 const IMPORT = /\bimport\b/;
 const UNDICI = /^undici$|[\\/]undici[\\/]index\.js$/;
-const PLAYWRIGHT = /playwright/;
+const PLAYWRIGHT = /(^|[\\/])(@playwright[\\/]test|playwright(-core)?)([\\/]|$)/;
 
 function install(settings) {
   const patchOwn = once(() => attempt(() => patchOwnModules(settings)));
@@ -27,16 +27,14 @@ function watchRequires(settings, patchOwn) {
   Module._load = function (request, ...others) {
     if (OWN.test(request)) patchOwn();
     const loaded = load.call(this, request, ...others);
-    const patch = patchFor(request);
-    if (patch) attempt(() => patch(loaded, settings));
+    attempt(() => patchPackage(request, loaded, settings));
     return loaded;
   };
 }
 
-function patchFor(request) {
-  if (UNDICI.test(request)) return require("./undici.cjs").patch;
-  if (PLAYWRIGHT.test(request)) return require("./playwright.cjs").patch;
-  return null;
+function patchPackage(request, loaded, settings) {
+  if (UNDICI.test(request)) require("./undici.cjs").patch(loaded, settings);
+  if (PLAYWRIGHT.test(request)) require("./playwright.cjs").patch(loaded);
 }
 
 function watchBuiltins(patchOwn) {
