@@ -22,7 +22,12 @@ def is_token(text: str) -> bool:
     return re.fullmatch(rf"{TOKEN_PREFIX}[0-9a-f]{{32}}", text) is not None
 
 
+def is_deepgrams_key(text: str) -> bool:
+    """Return whether this has the shape of Deepgram's keys, and is neither a dummy nor a token of ours."""
+    has_shape = re.fullmatch(r"[0-9A-Fa-f]{40}", text) is not None and len(set(text.lower())) > 1
+    return has_shape and not is_token(text)
+
+
 def could_be_a_key(text: str) -> bool:
-    """Return whether this has the shape of Deepgram's keys, or is one of the emulator's."""
-    is_deepgrams = re.fullmatch(r"[0-9A-Fa-f]{40}", text) is not None and len(set(text.lower())) > 1
-    return (is_deepgrams and not is_token(text)) or text.startswith(EMULATOR_KEY_PREFIX)
+    """Return whether this is a key by its shape, or one of the emulator's."""
+    return is_deepgrams_key(text) or text.startswith(EMULATOR_KEY_PREFIX)

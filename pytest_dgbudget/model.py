@@ -142,6 +142,19 @@ class Overrun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why clients of a test were refused, by us or by the vendor, and how often: ``reason`` says what to do as well.
+
+    ``code`` is the ``err_code`` of the answer, empty where it had none.
+    """
+
+    status: int
+    code: str
+    reason: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiAccess:
     """Where the vendor's statement is, and with which key; ``project`` None: the only one that the key can see."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from json import loads
 from typing import Any
 
 from websockets.asyncio.client import connect
@@ -21,19 +20,12 @@ from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.operations import GetVerdict
 from pytest_dgbudget.rules.budget import overrun_error
+from pytest_dgbudget.rules.refusals import advised, read_error
 from pytest_dgbudget.rules.vendor_messages import writable
 
 # The gateway answers a Close once the vendor has, or after a second.
 _CLOSE_SECONDS = 5
 
-_ADVICE = {
-    401: "Deepgram refused the key: check DEEPGRAM_API_KEY",
-    402: "the Deepgram project is out of credit: add some; the test is not at fault",
-    403: "the key lacks a permission, or the project has no access to the model",
-    429: "too many sessions at once for the Deepgram project: lower --dg-max-sessions",
-    502: "check --dg-agent-url and the network",
-    504: "check --dg-agent-url and the network",
-}
 _CLOSED_BY: dict[int, ClosedBy] = {codes.IDLE: "idle", codes.TEST_OVER: "teardown", codes.UPSTREAM_LOST: "network"}
 
 
@@ -92,20 +84,21 @@ class Opening:
         return io
 
     async def _why_refused(self, response: Response) -> DgBudgetError:
-        code, said, request_id = _error_body(response)
-        if code == codes.EXHAUSTED:
+        status, error = response.status_code, read_error(bytes(response.body or b""))
+        said = error.message or writable(response.reason_phrase)
+        request_id = error.request_id or _request_id_in(response)
+        if error.code == codes.EXHAUSTED:
             return await self._overrun() or HandshakeRefused(
-                said, status=402, code=code, vendor_message=said, request_id=request_id
+                said, status=402, code=error.code, vendor_message=said, request_id=request_id
             )
-        if code == codes.LEDGER:
+        if error.code == codes.IDLE_AGAIN:
+            return HandshakeRefused(said, status=status, code=error.code, vendor_message=said, request_id=request_id)
+        if error.code == codes.LEDGER:
             return LedgerError(said)
-        if code.startswith(codes.REFUSAL_PREFIX) and code != codes.UPSTREAM:
+        if error.code.startswith(codes.REFUSAL_PREFIX) and error.code != codes.UPSTREAM:
             return GatewayError(f"the gateway refused the session: {said}")
-        status = response.status_code
-        message = f"the handshake was refused with {status} {code}: {said}"
-        if not code.startswith("EMULATED_"):  # a fault that the test asked for needs no advice
-            message += "; " + _ADVICE.get(status, "see the vendor's message")
-        return HandshakeRefused(message, status=status, code=code, vendor_message=said, request_id=request_id)
+        message = f"the handshake was refused with {status} {error.code}: {advised(status, error.code, said)}"
+        return HandshakeRefused(message, status=status, code=error.code, vendor_message=said, request_id=request_id)
 
     async def _why_closed(self, io: SessionIO, closed: ConnectionClosed) -> DgBudgetError:
         if closed.rcvd is None:
@@ -133,20 +126,5 @@ class Opening:
         return overrun_error(verdict.overruns[-1]) if verdict.overruns else None
 
 
-def _error_body(response: Response) -> tuple[str, str, str | None]:
-    """Return code, message and request id from any of the vendor's error forms."""
-    text = bytes(response.body or b"").decode("utf-8", "replace")
-    try:
-        body = loads(text)
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict):
-        return "", text[:500] or writable(response.reason_phrase), _request_id(response, {})
-    code = str(body.get("err_code") or body.get("category") or "")
-    said = str(body.get("err_msg") or body.get("message") or "")
-    return writable(code), writable(said), _request_id(response, body)
-
-
-def _request_id(response: Response, body: Mapping[str, Any]) -> str | None:
-    found = body.get("request_id") or next(iter(response.headers.get_all("dg-request-id")), None)
-    return writable(found) if isinstance(found, str) else None
+def _request_id_in(response: Response) -> str | None:
+    return next(map(writable, response.headers.get_all("dg-request-id")), None)

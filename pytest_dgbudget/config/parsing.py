@@ -112,6 +112,15 @@ def key_variables(text: str) -> tuple[str, ...]:
     return names
 
 
+def hosts(text: str) -> tuple[str, ...]:
+    """Return patterns of Host headers, which commas or blanks separate."""
+    patterns = tuple(text.replace(",", " ").split())
+    for pattern in patterns:
+        if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:([0-9]{1,5}|\*))?", pattern):
+            raise SettingsError(f"{pattern!r} is not a host; accepted: NAME, NAME:PORT, NAME:*, several by commas")
+    return patterns
+
+
 max_sessions = _whole_number(1, 10_000)
 exit_code = _whole_number(1, 255)
 on_exhausted = _choice("fail", "skip")

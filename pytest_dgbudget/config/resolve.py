@@ -69,6 +69,8 @@ class RunConfig:
     keep_key: bool
     key_variables: tuple[str, ...]
     key_variable: str
+    pass_other: bool
+    allowed_hosts: tuple[str, ...]
     overrun_exit_code: int
     has_key: bool
     app_token: str | None = field(repr=False)
@@ -108,7 +110,15 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
         "agent_settings": None if agent_settings is None else Path(agent_settings),
         "key_variables": tuple(values["key_variables"]),
     }
-    return RunConfig(**{**values, **paths, "api_key": None, "app_token": None})
+    return RunConfig(
+        **{
+            **values,
+            **paths,
+            "allowed_hosts": tuple(values["allowed_hosts"]),
+            "api_key": None,
+            "app_token": None,
+        }
+    )
 
 
 def resolve(

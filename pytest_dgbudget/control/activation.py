@@ -7,7 +7,7 @@ import threading
 from os import urandom
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.control.callers import Callers
+from pytest_dgbudget.control.pending import PendingConnections
 from pytest_dgbudget.control.listening import listen_at, listen_on_loopback
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 from pytest_dgbudget.processes import Interpreter
@@ -40,7 +40,9 @@ class SocketActivation:
         self._tests = tests
         self.listens_at = None if self._public_listener is None else _address_of(self._public_listener)
         self._listener = listen_on_loopback()
-        self._callers = Callers([each for each in (self._listener, self._public_listener) if each is not None])
+        self._callers = PendingConnections(
+            [each for each in (self._listener, self._public_listener) if each is not None]
+        )
         self._run_config: RunConfig | None = None
         self._over = False
         self._pausing = False

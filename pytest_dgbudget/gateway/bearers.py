@@ -10,8 +10,11 @@ from typing import Any, Protocol, TypeVar
 from pytest_dgbudget.credentials import is_token
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.gateway.grants import Grant
+from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.tokens import Tokens
-from pytest_dgbudget.protocol.operations import FindRunningTest, FoundTest, Operation
+from pytest_dgbudget.protocol import codes
+from pytest_dgbudget.protocol.answers import NO_TEST
+from pytest_dgbudget.protocol.operations import FindRunningTest, Operation
 
 # How long a client is kept whose token nobody knows yet: its owner may be about to join, or to come back.
 _JOIN_SECONDS = 5
@@ -21,14 +24,6 @@ A = TypeVar("A")
 
 class ClientLeft(Exception):
     """The client is gone, or its test is over, before anything was dialled."""
-
-
-class NoTest(Exception):
-    """A client came for a process that is running no test."""
-
-
-class SeveralTests(Exception):
-    """A client came for a process that is running more than one test."""
 
 
 class Ask(Protocol):
@@ -53,6 +48,22 @@ class Application:
 
 Bearer = Grant | Owner | Application
 
+_NO_TEST = RequestRefused(403, codes.NO_TEST, NO_TEST)
+_SEVERAL_TESTS = RequestRefused(
+    409,
+    codes.AMBIGUOUS,
+    "several tests are running at once in the process that this token belongs to: give the application a test's own "
+    "token, voice_agent.endpoint.api_key",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spender:
+    """Whose grant a client spends by; ``by_process_token``: the client may be one of many tests."""
+
+    grant: Grant
+    by_process_token: bool
+
 
 class Bearers:
     """The tokens of a run. ``running`` returns the grant of an attempt that is under way, or None."""
@@ -60,6 +71,8 @@ class Bearers:
     def __init__(self, running: Callable[[str], Grant | None]) -> None:
         self._running = running
         self._tokens: Tokens[Bearer] = Tokens()
+        # Node ids, by the tokens of tests that are over.
+        self._over: Tokens[str] = Tokens()
         self._owners: list[Owner] = []
         # Done when the next owner has joined; None when nobody is awaited.
         self._next_owner: asyncio.Future[None] | None = None
@@ -91,6 +104,15 @@ class Bearers:
     def revoke(self, token: str) -> None:
         self._tokens.revoke(token)
 
+    def end(self, grant: Grant) -> None:
+        """Revoke the token of a test that is over."""
+        self.revoke(grant.token)
+        self._over.restore(grant.token, grant.attempt.nodeid)
+
+    def test_that_is_over(self, token: str) -> str | None:
+        """Return the node id of the test whose token this was."""
+        return self._over.find(token)
+
     def await_owners(self) -> None:
         """Owners are about to join: a client may be here before the owner whose token it shows."""
         self._next_owner = asyncio.get_running_loop().create_future()
@@ -98,25 +120,23 @@ class Bearers:
 
     async def find(self, token: str) -> Bearer | None:
         """Return what a token stands for; owners that are about to join have time to come with theirs."""
-        while (bearer := self._tokens.find(token)) is None and self._next_owner is not None and is_token(token):
+        may_come = is_token(token) and self._over.find(token) is None
+        while (bearer := self._tokens.find(token)) is None and self._next_owner is not None and may_come:
             await asyncio.wait([self._next_owner])
         return bearer
 
-    async def grant_of(self, bearer: Bearer, gone: asyncio.Future[None]) -> Grant:
-        """Return the grant that a client spends by: for a process, that of the test which it is running.
+    async def spender(self, bearer: Bearer, gone: asyncio.Future[None]) -> Spender:
+        """Return whose grant a client spends by: for a process, that of the test which it is running.
 
-        While the process can't answer, the client waits, unbilled. Raises NoTest, SeveralTests or ClientLeft.
+        While the process can't answer, the client waits, unbilled. Raises RequestRefused or ClientLeft.
         """
-        while not isinstance(bearer, Grant):
-            running = await _found(bearer if isinstance(bearer, Owner) else await self._only_process(gone), gone)
-            if running.several:
-                raise SeveralTests
-            if running.attempt is None:
-                raise NoTest
-            grant = self._running(running.attempt)
+        if isinstance(bearer, Grant):
+            return Spender(bearer, by_process_token=False)
+        while True:
+            owner = bearer if isinstance(bearer, Owner) else await self._only_process(gone)
+            grant = self._running(await _attempt_of(owner, gone))
             if grant is not None and not grant.ended.done():
-                return grant
-        return bearer
+                return Spender(grant, by_process_token=True)
 
     async def _only_process(self, gone: asyncio.Future[None]) -> Owner:
         """Return the only process with tests: xdist's controller has none where there are workers."""
@@ -126,9 +146,9 @@ class Bearers:
             raise ClientLeft
         processes = [owner for owner in self._owners if owner.role == "worker"] or self._owners
         if not processes:
-            raise NoTest
+            raise _NO_TEST
         if len(processes) > 1:
-            raise SeveralTests
+            raise _SEVERAL_TESTS
         return processes[0]
 
     def _await_nobody(self) -> None:
@@ -137,7 +157,8 @@ class Bearers:
             self._next_owner = None
 
 
-async def _found(owner: Owner, gone: asyncio.Future[None]) -> FoundTest:
+async def _attempt_of(owner: Owner, gone: asyncio.Future[None]) -> str:
+    """Ask a process for the attempt of the test that it is running."""
     asking = asyncio.ensure_future(owner.ask(FindRunningTest()))
     first: list[asyncio.Future[Any]] = [asking, gone]
     await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
@@ -145,6 +166,11 @@ async def _found(owner: Owner, gone: asyncio.Future[None]) -> FoundTest:
         asking.cancel()
         raise ClientLeft
     try:
-        return asking.result()
+        found = asking.result()
     except GatewayError:
-        raise NoTest from None
+        raise _NO_TEST from None
+    if found.several:
+        raise _SEVERAL_TESTS
+    if found.attempt is None:
+        raise _NO_TEST
+    return found.attempt

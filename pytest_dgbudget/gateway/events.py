@@ -5,10 +5,12 @@ A session is named by its dial's id, an attempt by its own. None of them holds w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pytest_dgbudget.model import Overrun, UsageRecord
+from pytest_dgbudget.model import Overrun, Refusal, UsageRecord
+from pytest_dgbudget.rules.refusals import describe_refusal
 from pytest_dgbudget.units import format_time
 
 
@@ -18,6 +20,29 @@ class SessionRefused:
 
     attempt: str
     overrun: Overrun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrangerRefused:
+    """A client's token means nothing, and no test can be told of it alone."""
+
+    status: int
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestPassed:
+    """A request goes on to the vendor, unmetered."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketPassed:
+    """A WebSocket that is no session of the agent's goes on to the vendor, unmetered."""
+
+    host: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +133,9 @@ class DiscrepancyFound:
 
 Event = (
     SessionRefused
+    | StrangerRefused
+    | RequestPassed
+    | SocketPassed
     | SessionDialled
     | SessionOpened
     | SessionWelcomed
@@ -142,6 +170,8 @@ class Remarks:
         self._open: set[str] = set()
         self._untagged: set[str] = set()
         self._stalled_ms: list[int] = []
+        self._strangers: Counter[StrangerRefused] = Counter()
+        self._passed: Counter[RequestPassed | SocketPassed] = Counter()
         events.subscribe(self._note)
 
     def sentences(self) -> list[str]:
@@ -156,13 +186,29 @@ class Remarks:
                 "the gateway or the machine stood still while sessions were open, at the longest for "
                 f"{format_time(max(self._stalled_ms))}: what was due then was cut late, and all of it is charged"
             )
+        sentences += [self._passed_to(host) for host in dict.fromkeys(event.host for event in self._passed)]
+        for refused, times in self._strangers.items():
+            described = Refusal(status=refused.status, code=refused.code, reason=refused.reason, times=times)
+            sentences.append(f"while not exactly one test ran, {describe_refusal(described)}")
         return sentences
+
+    def _passed_to(self, host: str) -> str:
+        passed = [
+            f"{times} {what}{'' if times == 1 else 's'}"
+            for what, event in (("request", RequestPassed(host=host)), ("socket", SocketPassed(host=host)))
+            if (times := self._passed[event])
+        ]
+        return f"passed {' and '.join(passed)} to {host} unmetered (dg_pass_other)"
 
     def _note(self, event: Event) -> None:
         if isinstance(event, SessionDialled):
             self._open.add(event.session)
         elif isinstance(event, SessionEnded):
             self._open.discard(event.session)
+        elif isinstance(event, StrangerRefused):
+            self._strangers[event] += 1
+        elif isinstance(event, (RequestPassed, SocketPassed)):
+            self._passed[event] += 1
         elif isinstance(event, MessageSkipped):
             self._untagged.add(event.session)
         elif isinstance(event, GatewayStalled) and self._open:

@@ -10,12 +10,15 @@ from pytest_dgbudget.gateway.events import Events, SessionsCut
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.ledger.facts import KnownAttempt, SessionFacts
-from pytest_dgbudget.model import Attempt, ClosedBy, Lease, Overrun, ScopeName, UsageRecord
+from pytest_dgbudget.model import Attempt, ClosedBy, Lease, Overrun, Refusal, ScopeName, UsageRecord
 from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
 from pytest_dgbudget.protocol.operations import BeginAttempt
 from pytest_dgbudget.rules.attempts import AttemptFigures, attempt_figures
 from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.rules.meter import LeaseMeter
+
+# What clients are refused for is told in the test's report; more says no more.
+_MOST_REASONS = 20
 
 
 class OpenLease:
@@ -121,6 +124,7 @@ class Grant:
         self.overruns: list[Overrun] = []
         self.refused = 0
         self._refused_again: dict[ScopeName, int] = {}
+        self._refusals: dict[tuple[int, str, str], int] = {}
         self.waits_given_up_ms: list[int] = []
         self.open_sessions: list[MeteredSession] = []
 
@@ -156,6 +160,19 @@ class Grant:
         again, self._refused_again = self._refused_again, {}
         return [(each, again[each.scope]) for each in self.overruns if each.kind == "refused" and each.scope in again]
 
+    def note_refusal(self, status: int, code: str, reason: str) -> None:
+        """Keep why a client of this test was refused; the same reason again is counted."""
+        known = (status, code, reason)
+        if known in self._refusals or len(self._refusals) < _MOST_REASONS:
+            self._refusals[known] = self._refusals.get(known, 0) + 1
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Return what clients of this test were refused for, the first one first."""
+        return tuple(
+            Refusal(status=status, code=code, reason=reason, times=times)
+            for (status, code, reason), times in self._refusals.items()
+        )
+
     def session_used_ms(self, session: str) -> int:
         """What one session has used up to now; 0 for an id that isn't one of ours."""
         record = self.ended_sessions.get(session)
@@ -167,6 +184,10 @@ class Grant:
         """Count the sessions that opened and that the end of the test had to close."""
         ended = self.ended_sessions.values()
         return sum(each.closed_by == "teardown" and each.handshake_ms is not None for each in ended)
+
+    @property
+    def idle_closes(self) -> int:
+        return sum(each.closed_by == "idle" for each in self.ended_sessions.values())
 
     def session_ended(self, session: MeteredSession, record: UsageRecord) -> None:
         """Keep the record of a session in place of the session."""

@@ -15,6 +15,8 @@ LONGEST_HEAD = 16 * 1024
 # Each line takes time to parse, however short it is.
 MOST_LINES = 128
 
+Headers = Sequence[tuple[str, str]]
+
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 
@@ -29,7 +31,7 @@ class Request:
     method: str
     path: str
     query: str
-    headers: Sequence[tuple[str, str]]
+    headers: Headers
     rest: bytes
 
     def header(self, name: str) -> str:
@@ -40,20 +42,24 @@ class Request:
     def upgrade(self) -> str:
         return self.header("upgrade").lower()
 
+    @property
+    def is_websocket(self) -> bool:
+        return "websocket" in {protocol.strip() for protocol in self.upgrade.split(",")}
+
 
 class RequestReader:
-    """Feed it bytes until it returns a request; raises BadRequest."""
+    """Feed it bytes until it returns a request; raises BadRequest. ``http`` reads what follows the head."""
 
     def __init__(self) -> None:
-        self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
+        self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
         self._came = bytearray()
 
     def feed(self, data: bytes) -> Request | None:
         self._came += data
         self._refuse_long_head()
         try:
-            self._connection.receive_data(data)
-            event = self._connection.next_event()
+            self.http.receive_data(data)
+            event = self.http.next_event()
         except h11.RemoteProtocolError as error:
             raise BadRequest(str(error)) from None
         if not isinstance(event, h11.Request):
@@ -64,7 +70,7 @@ class RequestReader:
             path=path,
             query=query,
             headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers],
-            rest=self._connection.trailing_data[0],
+            rest=self.http.trailing_data[0],
         )
 
     def _refuse_long_head(self) -> None:
@@ -75,6 +81,6 @@ class RequestReader:
             raise BadRequest(f"its head is longer than {LONGEST_HEAD} bytes or {MOST_LINES} lines")
 
 
-def refusal(status: int, code: str, message: str) -> bytes:
+def refusal(status: int, code: str, message: str, *, headers: Headers = ()) -> bytes:
     """Build an answer in the vendor's JSON error form, with an id of its own."""
-    return error_answer(status, code, message, str(uuid4()))
+    return error_answer(status, code, message, str(uuid4()), headers)

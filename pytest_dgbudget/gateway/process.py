@@ -21,11 +21,14 @@ from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.events import Events, GatewayStalled
+from pytest_dgbudget.gateway.hosts import AllowedHosts
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.listener import ListeningSocket, open_files
 from pytest_dgbudget.gateway.log import log, log_event, log_line
 from pytest_dgbudget.gateway.operations import Operations
 from pytest_dgbudget.gateway.process_watch import ProcessWatch
+from pytest_dgbudget.gateway.routes.router import router_of
+from pytest_dgbudget.gateway.routes.unmetered import unmetered_of
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.run_ledger import RunLedger
 from pytest_dgbudget.gateway.server import ClientConnection
@@ -86,10 +89,15 @@ class Gateway:
         self._run_ledger = RunLedger(config)
         self._targets = Targets(config.run_config, config.api_key)
         self._unauthenticated = UnauthenticatedConnections()
+        self._hosts = AllowedHosts(self._run_config.allowed_hosts)
         self._operations = Operations(self)
         self._events = Events()
         if config.debug:
             self._events.subscribe(log_event)
+        self._unmetered = unmetered_of(self._run_config, config.api_key, self._events)
+        self._router = router_of(
+            self._run_config, config.api_key, SERVICES, self.run, self._targets.find, self._unmetered
+        )
         self._notices: list[str] = []
         if config.predecessor is not None:
             self._notices.append(f"a gateway died and was replaced: {config.predecessor}")
@@ -176,7 +184,7 @@ class Gateway:
         return self._connection(None)
 
     def _connection(self, control: Callable[[], ControlConnection] | None) -> ClientConnection:
-        return ClientConnection(SERVICES, self.run, self._targets.find, self._unauthenticated, control)
+        return ClientConnection(self._router, self._hosts, self._unauthenticated, control)
 
     async def _take(self, descriptor: int, came: bytes, port: int) -> None:
         """Serve a connection that was made before there was a gateway; owners come to ``port`` alone."""
@@ -281,6 +289,7 @@ class Gateway:
         if self._finishing is None:
             run = await self.run()
             assert self._closing is not None
+            self._unmetered.close()
             self._finishing = self._finishing or asyncio.ensure_future(
                 self._closing.close(run, exit_status, closed_by, wait=wait)
             )

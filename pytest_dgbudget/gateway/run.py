@@ -9,17 +9,20 @@ from functools import partial
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.gateway.admission import Admission, Waiter
-from pytest_dgbudget.gateway.bearers import Bearers, ClientLeft, Owner
+from pytest_dgbudget.gateway.bearers import Bearers, ClientLeft, Owner, Spender
 from pytest_dgbudget.gateway.clock import metering_loop
-from pytest_dgbudget.gateway.events import Events, SessionRefused
+from pytest_dgbudget.gateway.events import Events, SessionRefused, StrangerRefused
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import Grant, OpenLease, ended, restored
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
+from pytest_dgbudget.gateway.minted import MintedTokens
+from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.services.service import Service
 from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy, Outcome, Overrun, Usage, UsageRecord
+from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.codes import TEST_OVER
 from pytest_dgbudget.protocol.operations import (
     BeginAttempt,
@@ -33,6 +36,8 @@ from pytest_dgbudget.units import format_time, seconds
 
 # How long the end of a test waits for its sessions: they are aborted after a second at the latest.
 _END_SECONDS = 1.5
+# A client that reconnects by itself would be idle again, each time at the cost of an idle timeout.
+_MOST_IDLE_CLOSES = 3
 
 TEST_IS_OVER = Close(TEST_OVER, "the test is over, its token is revoked")
 PROCESS_IS_GONE = Close(TEST_OVER, "the test's process is gone")
@@ -59,6 +64,7 @@ class Run:
         self._admission = Admission(self._leases, ledger_thread, run_config.max_sessions)
         # What is not dialled where the run is takes no place of the run.
         self._admission_elsewhere = Admission(self._leases, ledger_thread, math.inf)
+        self.minted = MintedTokens()
         self._over = False
         self.id = run_config.run_id
         self.dialled: set[str] = set()
@@ -99,6 +105,7 @@ class Run:
         grant = await self._known(attempt)
         return Verdict(
             overruns=tuple(grant.overruns),
+            refusals=grant.refusals(),
             waits_given_up_ms=tuple(grant.waits_given_up_ms),
             gateway_lost=None if grant.lost_ms is None else _charged_in_full(grant.lost_ms),
         )
@@ -164,13 +171,36 @@ class Run:
 
     # What a client asks for ----------------------------------------------------------------------------------------
 
+    async def find(self, token: str, gone: asyncio.Future[None]) -> Spender | None:
+        """Return whose grant a client with this token spends by now; None for a token that means nothing.
+
+        Raises RequestRefused where a process runs no test, or several, and ClientLeft.
+        """
+        bearer = await self.bearers.find(token)
+        return None if bearer is None else await self.bearers.spender(bearer, gone)
+
+    async def knows(self, token: str) -> bool:
+        """Return whether a token is valid, whichever test it means."""
+        return await self.bearers.find(token) is not None
+
+    def note_stranger(self, status: int, code: str, reason: str) -> None:
+        """Tell the test that runs, or the run if not exactly one does, of a client whose token means nothing."""
+        running = [grant for grant in self._grants.values() if not grant.ended.done()]
+        if len(running) == 1:
+            running[0].note_refusal(status, code, reason)
+        else:
+            self._events.emit(StrangerRefused(status=status, code=code, reason=reason))
+
     async def open_session(
         self, grant: Grant, service: Service, gone: asyncio.Future[None], *, by_process_token: bool = False
     ) -> MeteredSession:
         """Take a lease, record the dial and begin to meter; the caller dials at once.
 
-        Raises ClientLeft, BudgetRefused, GatewayLost or LedgerError, and has then opened and set aside nothing.
+        Raises ClientLeft, BudgetRefused, GatewayLost, RequestRefused or LedgerError, and has then opened and set aside
+        nothing.
         """
+        if grant.idle_closes >= _MOST_IDLE_CLOSES:
+            raise RequestRefused(402, codes.IDLE_AGAIN, _idle_again(grant.idle_closes))
         if grant.lost_ms is not None:
             raise GatewayLost(_charged_in_full(grant.lost_ms))
         lease = await self._admitted(grant, gone)
@@ -260,7 +290,7 @@ class Run:
 
     def _begin_end(self, grants: list[Grant], closed_by: ClosedBy, to_client: Close) -> None:
         for grant in grants:
-            self.bearers.revoke(grant.token)
+            self.bearers.end(grant)
             if not grant.ended.done():
                 grant.ended.set_result(None)
             for overrun, times in grant.take_refused_again():
@@ -277,6 +307,13 @@ class Run:
     def _session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord) -> None:
         self._leases.session_ended(lease, session, record)
         self._admission_of(lease.grant).give_back(lease)
+
+
+def _idle_again(closes: int) -> str:
+    return (
+        f"{closes} sessions of this test were closed as idle, so it opens no more: its client reconnects by itself; "
+        "have it stop, or raise --dg-idle-timeout"
+    )
 
 
 def _charged_in_full(ms: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,6 +18,7 @@ from pytest_dgbudget.gateway.listener import lacks_files, no_files_left
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.protocol import codes
+from pytest_dgbudget.rules.refusals import read_error
 
 _OPEN_TIMEOUT_SECONDS = 10
 _LONGEST_REASON = 300
@@ -37,7 +37,7 @@ class DialFailed(Exception):
 
     def why(self) -> str:
         """Return what the report says of it, on one line."""
-        return _on_one_line(f"{self.status}: {_error_in(self.body)}")
+        return on_one_line(f"{self.status}: {read_error(self.body).message}")
 
 
 class DialLost(DialFailed):
@@ -49,7 +49,7 @@ class DialLost(DialFailed):
         self.code = code
 
     def why(self) -> str:
-        return _on_one_line(self.reason)
+        return on_one_line(self.reason)
 
 
 class _HandshakeOnly(ClientConnection):
@@ -167,15 +167,8 @@ async def dial(
     return Upstream(list(connection.response.headers.raw_items()), connection.subprotocol, connection)
 
 
-def _error_in(body: bytes) -> str:
-    """Return the message of the vendor's JSON error form; of anything else, all of it."""
-    try:
-        return str(json.loads(body)["err_msg"])
-    except (ValueError, LookupError, TypeError):
-        return body.decode("utf-8", "replace")
-
-
-def _on_one_line(text: str) -> str:
+def on_one_line(text: str) -> str:
+    """Return a text from outside as a message can have it: printable, short."""
     printable = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(printable.split())[:_LONGEST_REASON].rstrip(" :")
 

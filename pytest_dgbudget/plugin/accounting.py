@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from os import getpid
 from threading import get_ident
@@ -14,12 +14,13 @@ import pytest
 
 from pytest_dgbudget.control.on_demand import RunOnDemand
 from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted, DgBudgetError, GatewayError
-from pytest_dgbudget.model import Outcome, Overrun
+from pytest_dgbudget.model import Outcome, Overrun, Refusal
 from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
 from pytest_dgbudget.plugin.state import STATE, State
-from pytest_dgbudget.protocol.operations import GetVerdict, GrantedAttempt, RecordOutcome
+from pytest_dgbudget.protocol.operations import GetVerdict, GrantedAttempt, RecordOutcome, Verdict
 from pytest_dgbudget.rules.attempts import unknown_figures
 from pytest_dgbudget.rules.budget import describe, overrun_error
+from pytest_dgbudget.rules.refusals import describe_refusal
 from pytest_dgbudget.units import format_time
 
 _NAME = "dgbudget-accounting"
@@ -44,7 +45,8 @@ class RunningTest:
     """One test attempt while it runs; ``reported`` counts the overruns that the test has already failed for.
 
     ``finish`` tears the fixture down; None once the grant has ended. ``thread`` runs the test; plugins may run several.
-    ``process`` began it: a child that the test forks judges and ends nothing.
+    ``process`` began it: a child that the test forks judges and ends nothing. ``told`` are the refusals that its
+    report has, as often as it says.
     """
 
     attempt: GrantedAttempt
@@ -53,6 +55,16 @@ class RunningTest:
     process: int = field(default_factory=getpid)
     reported: int = 0
     gateway_lost: bool = False
+    told: dict[tuple[int, str, str], int] = field(default_factory=dict)
+
+    def untold(self, refusals: Iterable[Refusal]) -> Iterator[Refusal]:
+        """Yield what clients were refused for since this was asked last."""
+        for refusal in refusals:
+            known = (refusal.status, refusal.code, refusal.reason)
+            times = refusal.times - self.told.get(known, 0)
+            self.told[known] = refusal.times
+            if times:
+                yield replace(refusal, times=times)
 
 
 class Accounting:
@@ -115,6 +127,7 @@ class Accounting:
                 return  # The test has failed for it already.
             raise
         new = ended.verdict.overruns[running.reported :]
+        self._tell_refusals(item, ended.verdict, overrun_error(new[-1]) if new else None, "teardown")
         if new and not self._tolerates(new):
             raise overrun_error(new[-1])
         if ended.leaked and self._state.run_config.leaks == "fail" and self._outcomes.get(item.nodeid) != "failed":
@@ -231,6 +244,8 @@ class Accounting:
         running.reported = len(overruns)
         for waited_ms in verdict.waits_given_up_ms:
             item.add_report_section(when, "dgbudget", _gave_up(waited_ms))
+        told = raised if raised is not None or not overruns else overrun_error(overruns[0])
+        self._tell_refusals(item, verdict, told, when)
         if not overruns:
             return
         if self._tolerates(overruns):
@@ -239,6 +254,12 @@ class Accounting:
             raise overrun_error(overruns[0]) from raised
         if not isinstance(raised, (BudgetExceeded, BudgetExhausted)):
             item.add_report_section(when, "dgbudget", describe(overruns[0]))
+
+    def _tell_refusals(self, item: pytest.Item, verdict: Verdict, error: BaseException | None, when: str) -> None:
+        """Say in the test's report what its clients were refused for, unless its own error says it."""
+        for refusal in self._running[item.nodeid].untold(verdict.refusals):
+            if refusal.times > 1 or refusal.reason not in str(error):
+                item.add_report_section(when, "dgbudget", describe_refusal(refusal))
 
     def _running_here(self, nodeid: str) -> RunningTest | None:
         running = self._running.get(nodeid)

@@ -26,6 +26,8 @@ def header_lines(config: pytest.Config, run_config: RunConfig) -> list[str]:
         lines.append(f"applications elsewhere reach the gateway at {_listens_at(config, run_config.listen)}")
     if run_config.ignores_agent_url:
         lines.append(f"the target is the emulator: the agent URL {run_config.agent_url} is not used")
+    if run_config.pass_other:
+        lines.append("what is not metered passes on to Deepgram with the real key (dg_pass_other)")
     if config.pluginmanager.has_plugin("dsession") and run_config.test_budget_ms is None:
         lines.append("without a test budget one voice-agent test runs at a time; set --dg-test-budget")
     return [f"dgbudget: {line}" for line in lines]

@@ -18,12 +18,14 @@ def response(status: int, headers: Sequence[tuple[str, str]], body: bytes) -> by
     return f"HTTP/1.1 {status} {phrase}\r\n{head}\r\n".encode("latin-1", "replace") + body
 
 
-def error_answer(status: int, code: str, message: str, request_id: str) -> bytes:
+def error_answer(
+    status: int, code: str, message: str, request_id: str, headers: Sequence[tuple[str, str]] = ()
+) -> bytes:
     """Build an answer in the vendor's JSON error form."""
     body = dumps({"err_code": code, "err_msg": message, "request_id": request_id}).encode()
     on_one_line = " ".join(message.split())
-    headers = [("Content-Type", "application/json"), ("dg-request-id", request_id), ("dg-error", on_one_line)]
-    return response(status, headers, body)
+    fields = [("Content-Type", "application/json"), ("dg-request-id", request_id), ("dg-error", on_one_line), *headers]
+    return response(status, fields, body)
 
 
 NO_TEST = (

@@ -17,6 +17,8 @@ OLD_AGENT_PATH = "/agent"
 OTHER_HOST_PREFIX = "/to/"
 # A redirected client that showed neither a key nor a token shows this before its process's token.
 WRONG_CREDENTIAL_PREFIX = "invalid-"
+# Where temporary tokens are made, as at the vendor.
+GRANT_PATH = "/v1/auth/grant"
 # Where a process reports a session that it refused, or let pass, because it could not be redirected.
 BYPASS_PATH = "/bypass"
 
@@ -38,11 +40,16 @@ BAD_REQUEST = "DGBUDGET_BAD_REQUEST"
 EMULATOR = "DGBUDGET_EMULATOR"
 EXHAUSTED = "DGBUDGET_EXHAUSTED"
 GATEWAY_LOST = "DGBUDGET_GATEWAY_LOST"
+IDLE_AGAIN = "DGBUDGET_IDLE"
 INTERNAL = "DGBUDGET_INTERNAL"
 LEDGER = "DGBUDGET_LEDGER"
 NOT_FOUND = "DGBUDGET_NOT_FOUND"
 NO_TEST = "DGBUDGET_NO_TEST"
+NOT_METERED = "DGBUDGET_NOT_METERED"
 OPEN_FILES = "DGBUDGET_OPEN_FILES"
 UNAUTHORIZED = "DGBUDGET_UNAUTHORIZED"
 UPSTREAM = "DGBUDGET_UPSTREAM"
 WRONG_HOST = "DGBUDGET_WRONG_HOST"
+
+# The vendor's own code for a key that it does not know.
+INVALID_AUTH = "INVALID_AUTH"

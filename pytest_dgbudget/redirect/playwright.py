@@ -8,7 +8,7 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from pytest_dgbudget.redirect.browser_script import browser_script
+from .browser_script import browser_script
 
 Settings = Mapping[str, Any]
 # Those of DGBUDGET_REDIRECT; None: pages are left alone.

@@ -68,6 +68,11 @@ VALUES: dict[str, tuple[str, list[tuple[str, Any]]]] = {
     "dg_keep_key": ("keep_key", [("true", True), ("false", False), ("1", True)]),
     "dg_listen": ("listen", [("10.0.0.1", "10.0.0.1:0"), (":80", "127.0.0.1:80"), ("[::]:8080", "[::]:8080")]),
     "dg_key_variables": ("key_variables", [("A", ("A",)), ("A_1, B", ("A_1", "B")), ("c", ("c",))]),
+    "dg_pass_other": ("pass_other", [("true", True), ("false", False), ("1", True)]),
+    "dg_allowed_hosts": (
+        "allowed_hosts",
+        [("app", ("app",)), ("app:80,[::1]:*", ("app:80", "[::1]:*")), ("a.b:*\nc_d", ("a.b:*", "c_d"))],
+    ),
     "dg_overrun_exit_code": ("overrun_exit_code", [("1", 1), ("75", 75), ("255", 255)]),
 }
 DEFAULTS: dict[str, Any] = {
@@ -98,6 +103,8 @@ DEFAULTS: dict[str, Any] = {
     "scenario": None,
     "leaks": "report",
     "keep_key": False,
+    "pass_other": False,
+    "allowed_hosts": ("host.docker.internal",),
     "overrun_exit_code": 1,
     "has_key": False,
     "api_key": None,
@@ -137,6 +144,8 @@ BAD = {
     "dg_keep_key": ["", "maybe", "2"],
     "dg_listen": ["", ":", "a b", ":0", ":65536", "::1", "http://a", "a:b"],
     "dg_key_variables": ["", "1A", "A,", "A B", "A=b"],
+    "dg_pass_other": ["", "maybe", "2"],
+    "dg_allowed_hosts": ["*", "app:", "app:x", "app:123456", "http://app", "a/b"],
     "dg_overrun_exit_code": ["", "0", "256", "x"],
 }
 

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.control import ControlConnection
+from pytest_dgbudget.gateway.events import Events
+from pytest_dgbudget.gateway.hosts import AllowedHosts
+from pytest_dgbudget.gateway.minted import MintedTokens
+from pytest_dgbudget.gateway.routes.router import router_of
+from pytest_dgbudget.gateway.routes.unmetered import unmetered_of
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.server import ClientConnection
 from pytest_dgbudget.gateway.services import SERVICES
 from pytest_dgbudget.gateway.targets.target import Target
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.model import OtherTarget
+from tests.support.gateway import run_config_for
+from tests.support.vendor import KEY
 
 pytestmark = pytest.mark.asyncio
 
@@ -29,8 +37,19 @@ class NoTokens:
     def bearers(self) -> NoTokens:
         return self
 
-    async def find(self, token: str) -> None:
+    minted = MintedTokens()
+
+    async def find(self, token: str, gone: asyncio.Future[None]) -> None:
         return None
+
+    async def knows(self, token: str) -> bool:
+        return False
+
+    def test_that_is_over(self, token: str) -> None:
+        return None
+
+    def note_stranger(self, status: int, code: str, reason: str) -> None:
+        """There is no report of this."""
 
 
 class Greeting(asyncio.Protocol):
@@ -72,8 +91,9 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(failure: Exception | None = None) -> AsyncIterator[Server]:
+async def serving(failure: Exception | None = None, allowed_hosts: Sequence[str] = ()) -> AsyncIterator[Server]:
     """Serve; the run is there, or fails to be."""
+    run_config = run_config_for("ws://127.0.0.1:1/", Path())
     unauthenticated = UnauthenticatedConnections()
 
     async def run() -> Run:
@@ -86,7 +106,8 @@ async def serving(failure: Exception | None = None) -> AsyncIterator[Server]:
 
     def connection() -> ClientConnection:
         control = cast(ControlConnection, Greeting())
-        return ClientConnection(SERVICES, run, target, unauthenticated, lambda: control)
+        router = router_of(run_config, KEY, SERVICES, run, target, unmetered_of(run_config, KEY, Events()))
+        return ClientConnection(router, AllowedHosts(allowed_hosts), unauthenticated, lambda: control)
 
     async with await asyncio.get_running_loop().create_server(connection, "127.0.0.1") as server:
         yield Server(server.sockets[0].getsockname()[1])

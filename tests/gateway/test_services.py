@@ -7,29 +7,21 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from pytest_dgbudget.gateway.bearers import Owner
 from pytest_dgbudget.gateway.clock import run as run_metering
-from pytest_dgbudget.gateway.events import Event, Events, LeaseSettled, SessionEnded
+from pytest_dgbudget.gateway.credentials import Credentials
+from pytest_dgbudget.gateway.events import LeaseSettled, SessionEnded
 from pytest_dgbudget.gateway.http import Request
-from pytest_dgbudget.gateway.ledger_thread import LedgerThread
-from pytest_dgbudget.gateway.run import Run
-from pytest_dgbudget.gateway.server import ClientConnection
 from pytest_dgbudget.gateway.services import SERVICES
-from pytest_dgbudget.gateway.services.service import Credentials, Listener
+from pytest_dgbudget.gateway.services.service import Listener
 from pytest_dgbudget.gateway.targets.live import LiveTarget
-from pytest_dgbudget.gateway.targets.target import Target
-from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
-from pytest_dgbudget.model import OtherTarget
 from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
-from tests.support.gateway import ask_nobody, asked, run_config_for
-from tests.support.ledger import open_ledger, rows_of
+from tests.support.served import Served, served
 
 KEY = "the-key-of-the-ticks"
 
@@ -102,64 +94,13 @@ class TickVendor:
             await connection.send(message)
 
 
-@dataclass
-class Served:
-    """A gateway in this process: its port, its run, and the folder of its ledger."""
-
-    port: int
-    run: Run
-    folder: Path
-    events: list[Event]
-    settled: asyncio.Event
-
-    async def token(self, budget_ms: int | None = None) -> str:
-        owner = Owner(role="controller", ask=ask_nobody)
-        granted = await self.run.grant(owner, asked(budget_ms=budget_ms))
-        return granted.token
-
-    def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        return rows_of(self.folder, statement)
-
-
-@asynccontextmanager
-async def served(folder: Path, target: Target) -> AsyncIterator[Served]:
-    loop = asyncio.get_running_loop()
-    thread = LedgerThread(lambda error: None)
-    ledger = await thread.call(open_ledger, folder / ".dgbudget/ledger.db")
-    thread.attach(ledger)
-    events, seen = Events(), list[Event]()
-    events.subscribe(seen.append)
-    settled = asyncio.Event()
-    events.subscribe(lambda event: settled.set() if isinstance(event, LeaseSettled) else None)
-    run = Run(run_config_for("ws://127.0.0.1:1/", folder), ledger, thread, events)
-    unauthenticated = UnauthenticatedConnections()
-
-    async def opened() -> Run:
-        return run
-
-    async def found(_: OtherTarget | None) -> Target:
-        return target
-
-    def no_control() -> NoReturn:
-        raise AssertionError("nobody asks for control here")
-
-    def connection() -> ClientConnection:
-        return ClientConnection((*SERVICES, Ticks()), opened, found, unauthenticated, no_control)
-
-    server = await loop.create_server(connection, "127.0.0.1", 0)
-    yield Served(server.sockets[0].getsockname()[1], run, folder, seen, settled)
-    server.close()
-    await run.end_all("teardown")
-    await thread.close()
-
-
 @asynccontextmanager
 async def ticking(folder: Path) -> AsyncIterator[tuple[Served, TickVendor]]:
     vendor = TickVendor()
     async with serve(vendor.talk, "127.0.0.1", 0) as server:
         vendor.url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/far?x=1"
         target = LiveTarget({Ticks.name: vendor.url}, KEY, None)
-        async with served(folder, target) as gateway:
+        async with served(folder, target, services=(*SERVICES, Ticks())) as gateway:
             yield gateway, vendor
 
 

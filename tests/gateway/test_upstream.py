@@ -163,7 +163,7 @@ async def test_a_proxy_of_the_environment_is_not_asked_for_loopback(monkeypatch:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b'{"err_msg": "Not\\nyours\\u0000 \\ud800!"}', "403: Not yours !"),
+        (b'{"err_msg": "Not\\nyours\\u0000 \\ud800!"}', "403: Not yours ?!"),
         (b'{"err_msg": 7}', "403: 7"),
         (b"[]", "403: []"),
         (b"\xff\x00<html>\r\n no", "403: \ufffd <html> no"),

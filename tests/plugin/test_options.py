@@ -42,16 +42,20 @@ GIVEN: dict[str, Any] = {
     "dg_keep_key": ("true", "keep_key", True),
     "dg_listen": ("localhost:8080", "listen", "localhost:8080"),
     "dg_key_variables": ("KEY_A, KEY_B", "key_variables", ["KEY_A", "KEY_B"]),
+    "dg_pass_other": ("true", "pass_other", True),
+    "dg_allowed_hosts": ("app:*, db:80", "allowed_hosts", ["app:*", "db:80"]),
     "dg_overrun_exit_code": ("9", "overrun_exit_code", 9),
 }
 INI_ONLY = {
     "dg_agent_settings",
+    "dg_allowed_hosts",
     "dg_junit_attachment",
     "dg_junit_properties",
     "dg_keep_key",
     "dg_leaks",
     "dg_key_variables",
     "dg_overrun_exit_code",
+    "dg_pass_other",
     "dg_vendor_grace",
 }
 BY_FLAG = {name: text for name, (text, _, _) in GIVEN.items() if name not in INI_ONLY}
@@ -195,6 +199,8 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "scenario": None,
         "leaks": "report",
         "keep_key": False,
+        "pass_other": False,
+        "allowed_hosts": ["host.docker.internal"],
         "overrun_exit_code": 1,
         "has_key": False,
         "has": False,
@@ -261,6 +267,8 @@ BAD = {
     "dg_keep_key": (["maybe", ""], "true nor false"),
     "dg_listen": ([":", ":0", "a b"], "ADDRESS:PORT"),
     "dg_key_variables": (["", "1A", "A B"], "separated by commas"),
+    "dg_pass_other": (["maybe", ""], "true nor false"),
+    "dg_allowed_hosts": (["*", "app:", "app:x", "http://app"], "NAME:PORT, NAME:*"),
     "dg_overrun_exit_code": (["0", "256", "-1", "x"], "1 to 255"),
 }
 

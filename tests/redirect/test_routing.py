@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_dgbudget import model
+from pytest_dgbudget import credentials as known
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.redirect import RedirectSettings, bypass, credentials, install, routing
 from tests.redirect.names import AGENT_URL, ANOTHER_TOKEN, JWT, KEY, TOKEN
@@ -202,10 +202,10 @@ def test_the_copies_of_constants_are_those_of_the_others() -> None:
     assert routing.OTHER_HOST_PREFIX == codes.OTHER_HOST_PREFIX
     assert bypass.BYPASS_PATH == codes.BYPASS_PATH
     assert credentials.WRONG_CREDENTIAL_PREFIX == codes.WRONG_CREDENTIAL_PREFIX
-    assert credentials.TOKEN_PREFIX == model.TOKEN_PREFIX
-    assert credentials.EMULATOR_KEY_PREFIX == model.EMULATOR_KEY_PREFIX
+    assert credentials.TOKEN_PREFIX == known.TOKEN_PREFIX
+    assert credentials.EMULATOR_KEY_PREFIX == known.EMULATOR_KEY_PREFIX
 
 
 @pytest.mark.parametrize("text", [TOKEN, TOKEN.upper(), KEY, TOKEN[:-1], TOKEN + "0", TOKEN[:-1] + "g", ""])
 def test_a_token_is_known_as_by_the_others(text: str) -> None:
-    assert credentials.is_token(text) == model.is_token(text)
+    assert credentials.is_token(text) == known.is_token(text)

@@ -138,11 +138,11 @@ def opened(url: str, folder: Path) -> Iterator[RunningGateway]:
     assert not is_running(pid)
 
 
-def run_config_for(url: str, folder: Path) -> RunConfig:
+def run_config_for(url: str, folder: Path, **given: str) -> RunConfig:
     """Return the settings of a live run: much may be spent, and many sessions open at once."""
-    given = {"dg_target": "live", "dg_agent_url": url, "dg_budget": "10h", "dg_max_sessions": "99"}
+    defaults = {"dg_target": "live", "dg_agent_url": url, "dg_budget": "10h", "dg_max_sessions": "99"}
     return resolve(
-        command_line={**given, "dg_reconcile": "off"},
+        command_line={**defaults, "dg_reconcile": "off", **given},
         environment={"DEEPGRAM_API_KEY": KEY},
         ini={},
         rootdir=folder,

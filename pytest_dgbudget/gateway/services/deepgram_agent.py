@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pytest_dgbudget.gateway.clock import now_ms
+from pytest_dgbudget.gateway.credentials import read_credentials
 from pytest_dgbudget.gateway.http import Request
-from pytest_dgbudget.gateway.services.service import Credentials, Listener
-from pytest_dgbudget.protocol.codes import AGENT_PATH
+from pytest_dgbudget.gateway.services.service import Listener
+from pytest_dgbudget.protocol.codes import AGENT_PATH, OLD_AGENT_PATH
 from pytest_dgbudget.rules.audio import UNKNOWN_AUDIO, AudioFormat, audio_format
 from pytest_dgbudget.rules.vendor_messages import (
     ErrorMessage,
@@ -21,25 +22,14 @@ from pytest_dgbudget.rules.vendor_messages import (
     with_tag,
 )
 
-_SCHEMES = {"token", "bearer"}
-
 
 class DeepgramAgent:
     """The Voice Agent API. A session is billed for as long as it is connected."""
 
     name = "deepgram-agent"
-    paths = (AGENT_PATH,)
+    paths = (AGENT_PATH, OLD_AGENT_PATH)
     rate = 1
-
-    def credentials(self, request: Request) -> Credentials:
-        """Read the token, which the vendor takes by header or by subprotocol."""
-        offered = [name.strip() for name in request.header("sec-websocket-protocol").split(",") if name.strip()]
-        scheme, _, token = request.header("authorization").partition(" ")
-        if scheme.lower() in _SCHEMES:
-            return Credentials(token=token.strip(), subprotocols=offered, chosen=None)
-        if len(offered) >= 2 and offered[0].lower() in _SCHEMES:
-            return Credentials(token=offered[1], subprotocols=offered[2:], chosen=offered[0])
-        return Credentials(token="", subprotocols=offered, chosen=None)
+    credentials = staticmethod(read_credentials)
 
     def dial_headers(self, request: Request, key: str) -> Mapping[str, str]:
         passed = {name: value for name, value in request.headers if name.startswith("x-deepgram-")}

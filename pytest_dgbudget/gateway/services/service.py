@@ -6,19 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pytest_dgbudget.gateway.credentials import Credentials
 from pytest_dgbudget.gateway.http import Request
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """The token that a client showed, empty without one, and the subprotocols that it offers besides.
-
-    ``chosen`` is the offered subprotocol that the 101 names where the target chose none.
-    """
-
-    token: str
-    subprotocols: Sequence[str]
-    chosen: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

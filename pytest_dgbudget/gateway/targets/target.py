@@ -51,16 +51,24 @@ class Addresses:
         if url is None:
             raise DialLost(502, f"this run's target has no {service.name}")
         secrets = Secrets(self._key, service.credentials(request).token)
-        try:
-            upstream = await dial(
-                _with_query(url, request.query),
-                headers={**service.dial_headers(request, self._key), **own_headers},
-                user_agent=request.header("user-agent") or None,
-                subprotocols=subprotocols,
-            )
-        except DialFailed as failed:
-            raise _without(secrets, failed) from None
-        return replace(upstream, headers=secrets.hide_in(upstream.headers), secrets=secrets)
+        return await dial_with_secrets(
+            secrets,
+            _with_query(url, request.query),
+            headers={**service.dial_headers(request, self._key), **own_headers},
+            user_agent=request.header("user-agent") or None,
+            subprotocols=subprotocols,
+        )
+
+
+async def dial_with_secrets(
+    secrets: Secrets, url: str, *, headers: Mapping[str, str], user_agent: str | None, subprotocols: Sequence[str]
+) -> Upstream:
+    """Open a session; raises DialFailed. None of the secrets is in what comes back, whatever the other end repeats."""
+    try:
+        upstream = await dial(url, headers=headers, user_agent=user_agent, subprotocols=subprotocols)
+    except DialFailed as failed:
+        raise _without(secrets, failed) from None
+    return replace(upstream, headers=secrets.hide_in(upstream.headers), secrets=secrets)
 
 
 def _without(secrets: Secrets, failed: DialFailed) -> DialFailed:

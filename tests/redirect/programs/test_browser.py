@@ -17,10 +17,10 @@ import trustme
 from pytest_dgbudget.protocol.codes import AGENT_PATH
 from pytest_dgbudget.redirect.browser_script import browser_script
 from pytest_dgbudget.redirect.playwright import PATCHES
-from tests.redirect.conftest import AGENT_URL, TOKEN, settings_of
+from tests.redirect.programs.conftest import AGENT_URL, TOKEN, settings_of
 from tests.support.chromium import chromium
 from tests.support.project import PROJECTS
-from tests.support.recording_server import MINTED, Recorded, RecordingServer, server_tls
+from tests.support.recording_gateway import MINTED, Recorded, RecordingServer, server_tls
 
 sync_api = pytest.importorskip("playwright.sync_api")
 async_api = pytest.importorskip("playwright.async_api")

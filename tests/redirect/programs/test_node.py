@@ -9,8 +9,8 @@ import pytest
 from pytest_dgbudget.protocol.codes import AGENT_PATH
 from pytest_dgbudget.redirect.node_options import with_preload
 from tests.conformance.sdks import INSTALL_SECONDS
-from tests.redirect.conftest import AGENT_URL, TOKEN, NodeApp
-from tests.support.recording_server import MINTED
+from tests.redirect.programs.conftest import AGENT_URL, TOKEN, NodeApp
+from tests.support.recording_gateway import MINTED
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * INSTALL_SECONDS)]
 

@@ -24,7 +24,7 @@ _CREDENTIALS = re.compile(rb"\r\n(?:authorization|sec-websocket-protocol):([^\r]
 _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
-class Callers:
+class PendingConnections:
     """Those that have connected and not been answered yet. ``tokens`` has those of clients that are expected.
 
     Owners may come to the first of the listeners, clients to all of them.

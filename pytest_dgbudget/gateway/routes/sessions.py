@@ -1,0 +1,80 @@
+"""Sessions of a service: metered from their dial on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.gateway.bearers import ClientLeft, Spender
+from pytest_dgbudget.gateway.exchange import Exchange
+from pytest_dgbudget.gateway.handshake import accepted, complete
+from pytest_dgbudget.gateway.leases import BudgetRefused
+from pytest_dgbudget.gateway.refusals import RequestRefused, told_to
+from pytest_dgbudget.gateway.routes.callers import Callers
+from pytest_dgbudget.gateway.run import TEST_IS_OVER, GatewayLost, Run
+from pytest_dgbudget.gateway.services.service import Service
+from pytest_dgbudget.gateway.sessions import Cut
+from pytest_dgbudget.gateway.targets.target import Target, TargetLost
+from pytest_dgbudget.gateway.upstream import DialLost
+from pytest_dgbudget.model import OtherTarget, was_cut
+from pytest_dgbudget.protocol import codes
+from pytest_dgbudget.rules.budget import describe
+
+
+class SessionRoute:
+    """Opens sessions. ``target`` returns where an attempt is dialled, once that is known; raises TargetLost."""
+
+    def __init__(self, callers: Callers, target: Callable[[OtherTarget | None], Awaitable[Target]]) -> None:
+        self._callers = callers
+        self._target = target
+
+    async def serve(self, run: Run, service: Service, exchange: Exchange) -> None:
+        """Open a session and hand the connection to its relay; raises RequestRefused, DialFailed, NoHandshake."""
+        token = service.credentials(exchange.request).token
+        try:
+            spender = await self._callers.find(run, token, exchange.gone)
+            exchange.identified()
+            with told_to(spender.grant), _refusals():
+                await self._open(run, spender, service, exchange)
+        except ClientLeft:
+            raise RequestRefused(401, codes.UNAUTHORIZED, TEST_IS_OVER.reason) from None
+
+    async def _open(self, run: Run, spender: Spender, service: Service, exchange: Exchange) -> None:
+        credentials = service.credentials(exchange.request)
+        handshake = accepted(exchange.request)
+        grant = spender.grant
+        target = await self._target(grant.attempt.target)
+        session = await run.open_session(grant, service, exchange.gone, by_process_token=spender.by_process_token)
+        dialling = target.dial(service, exchange.request, credentials.subprotocols, grant)
+        upstream = await session.dial(asyncio.ensure_future(dialling))
+        try:
+            complete(handshake, service.passes_down, credentials, upstream)
+            handshake.headers[codes.SESSION_HEADER] = session.id
+            answer = handshake.serialize()
+        except BaseException:
+            session.drop(upstream)
+            raise
+        exchange.transport.write(answer)
+        session.relay(exchange.transport, upstream, exchange.early)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Make refusals of what keeps a session from being opened."""
+    try:
+        yield
+    except BudgetRefused as refused:
+        raise RequestRefused(402, codes.EXHAUSTED, describe(refused.overrun)) from None
+    except Cut as cut:
+        status, code = (402, codes.EXHAUSTED) if was_cut(cut.closed_by) else (401, codes.UNAUTHORIZED)
+        raise RequestRefused(status, code, cut.to_client.reason) from None
+    except GatewayLost as charged:
+        raise RequestRefused(402, codes.GATEWAY_LOST, str(charged)) from None
+    except LedgerError as error:
+        raise RequestRefused(503, codes.LEDGER, str(error)) from None
+    except TargetLost as lost:
+        raise RequestRefused(502, lost.code, str(lost)) from None
+    except DialLost as lost:
+        raise RequestRefused(lost.status, lost.code, f"the agent endpoint can't be reached: {lost.reason}") from None
