@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from _socket import socket  # the real one, whatever a test or gevent has made of socket.socket
-from typing import NoReturn
 
 from .settings import RedirectSettings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # Compared by a test with that of protocol.codes.
 BYPASS_PATH = "/bypass"
@@ -21,6 +24,14 @@ def refuse(settings: RedirectSettings, host: str, path: str) -> NoReturn:
     """Report a session that would be dialled past the gateway, and refuse it."""
     report(settings, host, path, "refused")
     raise BypassRefused(explanation(settings, host, path))
+
+
+def pass_or_refuse(settings: RedirectSettings, host: str, path: str) -> None:
+    """Refuse what could not be redirected; under ``warn`` it is only reported."""
+    if settings.how == "warn":
+        report(settings, host, path, "passed")
+    else:
+        refuse(settings, host, path)
 
 
 def explanation(settings: RedirectSettings, host: str, path: str) -> str:

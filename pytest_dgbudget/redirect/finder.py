@@ -20,6 +20,11 @@ WATCHED = {
     "aiohttp.client_reqrep": "clients.aiohttp_request",
     "httpx._transports.default": "clients.httpx_transport",
     "urllib3.connectionpool": "clients.urllib3_pool",
+    "picows.api": "clients.picows_connect",
+    "ssl": "refusal.standard_library",
+    "gevent.ssl": "refusal.green",
+    "eventlet.green.ssl": "refusal.green",
+    "aiofastnet.api_create_connection": "refusal.aiofastnet",
 }
 
 

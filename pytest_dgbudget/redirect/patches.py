@@ -6,7 +6,12 @@ import functools
 import os
 import sys
 import types
-from typing import Any, Callable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+_COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 # What undoes each patch, in the order in which they were made.
 _undo: list[Callable[[], None]] = []
@@ -36,7 +41,7 @@ def replace_code(function: Any, make: Callable[[Any], Any]) -> None:
     copy = _copied(function)
     name = "_dgbudget_redirected_" + function.__name__
     function.__globals__[name] = make(copy)
-    ours = _calling(name, function.__name__, function.__code__.co_filename)
+    ours = _calling(name, function.__code__)
     function.__code__, function.__defaults__, function.__kwdefaults__ = ours, None, None
     described = "__wrapped__" in function.__dict__
     function.__dict__.setdefault("__wrapped__", copy)  # its signature
@@ -61,12 +66,14 @@ def _copied(function: Any) -> types.FunctionType:
     return copy
 
 
-def _calling(name: str, own_name: str, filename: str) -> types.CodeType:
-    """Return code that passes its arguments to a global."""
+def _calling(name: str, original: types.CodeType) -> types.CodeType:
+    """Return code that passes its arguments to a global; of a coroutine function, if that is what it replaces."""
     namespace: dict[str, Any] = {}
-    source = f"def {own_name}(*args, **kwargs):\n    return {name}(*args, **kwargs)\n"
-    exec(compile(source, filename, "exec"), namespace)
-    code = namespace[own_name].__code__
+    is_async = original.co_flags & _COROUTINE
+    define, give = ("async def", "return await") if is_async else ("def", "return")
+    source = f"{define} {original.co_name}(*args, **kwargs):\n    {give} {name}(*args, **kwargs)\n"
+    exec(compile(source, original.co_filename, "exec"), namespace)
+    code = namespace[original.co_name].__code__
     assert isinstance(code, types.CodeType)
     return code
 

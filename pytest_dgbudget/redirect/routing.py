@@ -14,7 +14,7 @@ AGENT_PATH = "/v1/agent/converse"
 OLD_AGENT_PATH = "/agent"
 OTHER_HOST_PREFIX = "/to/"
 
-_AGENT_HOST = "agent.deepgram.com"
+AGENT_HOST = "agent.deepgram.com"
 _API_PREFIX, _API_SUFFIX = "api.", "deepgram.com"
 _AGENT_PATHS = "/v1/agent/"
 _GRANT_PATH = "/v1/auth/grant"
@@ -53,7 +53,7 @@ class Address:
 
     def is_agent(self, settings: RedirectSettings) -> bool:
         """Return whether a WebSocket to here, one of the vendor's hosts, would be a session of its agent."""
-        if self.host == _AGENT_HOST or (_is_api(self.host) and is_agent_path(self.path)):
+        if self.host == AGENT_HOST or (_is_api(self.host) and is_agent_path(self.path)):
             return True
         return self._is_configured(settings)
 
@@ -84,7 +84,7 @@ class Address:
 
 def is_vendor_host(host: str) -> bool:
     """Return whether a host, in lower case, is one of the vendor's own."""
-    return host == _AGENT_HOST or _is_api(host)
+    return host == AGENT_HOST or _is_api(host)
 
 
 def is_agent_path(path: str) -> bool:

@@ -74,9 +74,11 @@ class _Server(ThreadingHTTPServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         with contextlib.suppress(OSError):  # a client that breaks off, or doesn't know our authority
-            if self.owner.tls is not None:
-                request = self.owner.tls.wrap_socket(request, server_side=True)
-            super().finish_request(request, client_address)
+            if self.owner.tls is None:
+                super().finish_request(request, client_address)
+            else:
+                with self.owner.tls.wrap_socket(request, server_side=True) as secured:
+                    super().finish_request(secured, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print nothing."""
