@@ -26,6 +26,7 @@ class Gateway:
 
     pid: int
     gateway: GatewayClient
+    run_config: RunConfig
 
     def voice_agent(self) -> VoiceAgent:
         """What the fixture gives to a test, with a grant of its own."""
@@ -39,7 +40,7 @@ class Gateway:
                 scenario=None,
             )
         )
-        return VoiceAgent(self.gateway, granted, "live", default_settings=None, key_variables=("DEEPGRAM_API_KEY",))
+        return VoiceAgent(self.gateway, granted, "live", self.run_config)
 
 
 _HOURS_MS = 100 * 3600 * 1000
@@ -49,11 +50,12 @@ _HOURS_MS = 100 * 3600 * 1000
 def gateway(agent_url: str) -> Iterator[Gateway]:
     """Run a gateway that dials this URL as if it were the vendor's, with more budget than it can use."""
     with tempfile.TemporaryDirectory() as folder:
-        supervisor = Supervisor(_settings(agent_url, Path(folder)), listen_on_loopback(), Interpreter.of_this_process())
+        run_config = _settings(agent_url, Path(folder))
+        supervisor = Supervisor(run_config, listen_on_loopback(), Interpreter.of_this_process())
         run = start_gateway_of(supervisor, None)
         try:
             assert supervisor._process is not None
-            yield Gateway(pid=supervisor._process.pid, gateway=run.gateway)
+            yield Gateway(pid=supervisor._process.pid, gateway=run.gateway, run_config=run_config)
         finally:
             run.close()
 

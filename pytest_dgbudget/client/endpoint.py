@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pytest_dgbudget.client.program_variables import browser_variables, program_variables, proxy_variables
 from pytest_dgbudget.config import (
     ACTIVE_VARIABLE,
     AGENT_URL_VARIABLE,
@@ -13,11 +14,15 @@ from pytest_dgbudget.config import (
     BASE_URL_VARIABLE,
     TARGET_VARIABLE,
 )
-from pytest_dgbudget.errors import DgBudgetError
+from pytest_dgbudget.errors import DgBudgetError, SettingsError
 from pytest_dgbudget.protocol.codes import AGENT_PATH
+from pytest_dgbudget.redirect import RedirectSettings
+from pytest_dgbudget.redirect.browser_script import browser_script
 
 if TYPE_CHECKING:
     from deepgram.environment import DeepgramClientEnvironment
+
+    from pytest_dgbudget.config.resolve import RunConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +30,16 @@ class Endpoint:
     """Where code reaches the gateway, which it uses exactly like the vendor.
 
     ``api_key`` is a token, worthless elsewhere: a test's, which ends with the test, or a process's, which means the
-    test that this process is running. ``address`` is HOST:PORT; ``target`` is None until it is known.
+    test that this process is running. ``address`` is HOST:PORT; ``target`` is None until it is known. ``redirect`` is
+    how clients are redirected to it, None where they are left alone; ``redirects_children``: those in programs, too.
     """
 
     address: str
     run_id: str
     target: str | None
-    key_variables: Sequence[str] = (API_KEY_VARIABLE,)
+    key_variables: Sequence[str]
+    redirect: RedirectSettings | None
+    redirects_children: bool
     api_key: str = field(repr=False)
 
     @property
@@ -57,8 +65,22 @@ class Endpoint:
             ACTIVE_VARIABLE: self.run_id,
             AGENT_URL_VARIABLE: self.agent_url,
             BASE_URL_VARIABLE: self.base_url,
+            **proxy_variables(),
         }
-        return variables if self.target is None else {**variables, TARGET_VARIABLE: self.target}
+        if self.target is not None:
+            variables[TARGET_VARIABLE] = self.target
+        if self.redirect is not None:
+            variables.update(browser_variables(self.redirect))
+            if self.redirects_children:
+                variables.update(program_variables(self.redirect))
+        return variables
+
+    @property
+    def browser_script(self) -> str:
+        """The init script that redirects a page in a browser; raises SettingsError where nothing is redirected."""
+        if self.redirect is None:
+            raise SettingsError("--dg-redirect=off redirects no pages: there is no script for them")
+        return browser_script(self.redirect.to_dict())
 
     def deepgram_environment(self) -> DeepgramClientEnvironment:
         """Return the ``environment`` for a client of the official SDK, 5.3 or newer; raises DgBudgetError without one.
@@ -75,3 +97,25 @@ class Endpoint:
         urls = vars(DeepgramClientEnvironment.PRODUCTION)
         ours = {name: self.ws_url if url.startswith("ws") else self.base_url for name, url in urls.items()}
         return DeepgramClientEnvironment(**ours)
+
+
+def endpoint_of(run_config: RunConfig, port: int, run_id: str, target: str | None, token: str) -> Endpoint:
+    """Return where code reaches the gateway on this port with a token."""
+    redirect = None
+    if run_config.redirect != "off":
+        redirect = RedirectSettings(
+            gateway=f"127.0.0.1:{port}",
+            token=token,
+            agent_url=run_config.agent_url,
+            how=run_config.redirect,
+            grant=not run_config.keep_key,
+        )
+    return Endpoint(
+        address=f"127.0.0.1:{port}",
+        run_id=run_id,
+        target=target,
+        key_variables=run_config.key_variables,
+        redirect=redirect,
+        redirects_children=run_config.redirect_children,
+        api_key=token,
+    )

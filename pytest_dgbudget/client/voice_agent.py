@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
 from pytest_dgbudget.client.agent_settings import SettingsSource, load_settings
 from pytest_dgbudget.client.connect import Opening
 from pytest_dgbudget.client.emulator import Emulator
-from pytest_dgbudget.client.endpoint import Endpoint
+from pytest_dgbudget.client.endpoint import endpoint_of
 from pytest_dgbudget.client.session import AsyncSession, Session
 from pytest_dgbudget.client.session_io import SessionIO
+from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.io_thread import FromHandler, in_task
 from pytest_dgbudget.errors import DgBudgetError, SettingsError
@@ -34,19 +34,11 @@ class VoiceAgent:
         gateway: GatewayClient,
         granted: GrantedAttempt,
         target: TargetName,
-        *,
-        default_settings: Path | None,
-        key_variables: Sequence[str],
+        run_config: RunConfig,
     ) -> None:
-        self.endpoint = Endpoint(
-            address=f"127.0.0.1:{gateway.port}",
-            run_id=gateway.membership.run_id,
-            target=target,
-            key_variables=key_variables,
-            api_key=granted.token,
-        )
+        self.endpoint = endpoint_of(run_config, gateway.port, gateway.membership.run_id, target, granted.token)
         self._opening = Opening(gateway=gateway, endpoint=self.endpoint, attempt=granted.id)
-        self._default_settings = default_settings
+        self._default_settings = run_config.agent_settings
         self.target = target
 
     def connect(

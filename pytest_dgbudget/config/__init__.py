@@ -215,6 +215,24 @@ OPTIONS = (
         in_ini_only=True,
     ),
     Option(
+        "dg_redirect",
+        "redirect",
+        "redirect",
+        "HOW",
+        "clients",
+        "Clients that would dial the agent themselves: clients (they are redirected, what can't be is refused), refuse "
+        "(all are refused), warn (what can't be redirected is let through and reported), or off.",
+    ),
+    Option(
+        "dg_redirect_children",
+        "switch",
+        "redirect_children",
+        "BOOL",
+        "true",
+        "Redirect Python and Node child processes too (PYTHONPATH, NODE_OPTIONS).",
+        in_ini_only=True,
+    ),
+    Option(
         "dg_listen",
         "listen",
         "listen",

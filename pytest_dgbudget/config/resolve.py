@@ -65,6 +65,8 @@ class RunConfig:
     agent_settings: Path | None
     scenario: str | None
     leaks: str
+    redirect: str
+    redirect_children: bool
     listen: str | None
     keep_key: bool
     key_variables: tuple[str, ...]

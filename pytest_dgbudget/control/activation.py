@@ -7,8 +7,8 @@ import threading
 from os import urandom
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.control.pending import PendingConnections
 from pytest_dgbudget.control.listening import listen_at, listen_on_loopback
+from pytest_dgbudget.control.pending import PendingConnections
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.secrets import Secret, knock

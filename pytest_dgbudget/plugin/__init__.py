@@ -60,9 +60,9 @@ def voice_agent_endpoint(request: pytest.FixtureRequest) -> Endpoint:
     A session opened there belongs to the test that this process is running then: that test's budget, its report, and
     its end, which closes the session.
     """
-    from pytest_dgbudget.plugin.process_endpoint import endpoint_of
+    from pytest_dgbudget.plugin.process_endpoint import process_endpoint
 
-    return endpoint_of(request)
+    return process_endpoint(request)
 
 
 @pytest.fixture

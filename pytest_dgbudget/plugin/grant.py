@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from pytest_dgbudget.client.redirected import redirected
 from pytest_dgbudget.client.voice_agent import VoiceAgent
 from pytest_dgbudget.config import API_KEY_VARIABLE
 from pytest_dgbudget.control.environment import EnvironmentClaim, variables_set
@@ -42,13 +43,7 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
     # pytest has no public way to tear a fixture down, without which the next test would be handed this one's.
     fixture = cast(Any, request)._fixturedef
     accounting.begin(item, attempt, partial(fixture.finish, request))
-    agent = VoiceAgent(
-        gateway,
-        attempt,
-        asked.target or state.run_config.target,
-        default_settings=state.run_config.agent_settings,
-        key_variables=state.run_config.key_variables,
-    )
+    agent = VoiceAgent(gateway, attempt, asked.target or state.run_config.target, state.run_config)
     try:
         with _environment(agent, state, run.environment):
             yield agent
@@ -64,5 +59,6 @@ def _environment(agent: VoiceAgent, state: State, claim: EnvironmentClaim) -> It
     if leaves_key:
         for name in {API_KEY_VARIABLE, *state.run_config.key_variables}:
             del values[name]
-    with nullcontext() if leaves_key else claim.held(), variables_set(values):
+    redirect = nullcontext() if state.endpoint is not None else redirected(agent.endpoint.redirect)
+    with nullcontext() if leaves_key else claim.held(), redirect, variables_set(values):
         yield

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.client.endpoint import Endpoint
+from pytest_dgbudget.client.browser_file import BROWSER_SCRIPTS
+from pytest_dgbudget.client.endpoint import Endpoint, endpoint_of
 from pytest_dgbudget.config import API_KEY_VARIABLE, APP_TOKEN_VARIABLE, TARGET_VARIABLE, WORKER_VARIABLE
 from pytest_dgbudget.config.resolve import RunConfig, from_json
 from pytest_dgbudget.control.environment import VariablesHeld
@@ -18,6 +19,7 @@ from pytest_dgbudget.plugin.options import Given
 from pytest_dgbudget.plugin.running_tests import RunningTests
 from pytest_dgbudget.plugin.state import State
 from pytest_dgbudget.protocol.secrets import process_token
+from pytest_dgbudget.redirect import install
 
 _CONTROLLER = "controller"
 # Where nothing listens.
@@ -43,6 +45,7 @@ class OwnRun(State):
         super().__init__(resolve, given=given, opens_nothing=opens_nothing)
         self._token_secret = token_secret
         self._gateway_port = _DISCARD_PORT
+        self._config = config
         self._held = VariablesHeld()
         token = process_token(token_secret, process)
         self._running = RunningTests(config, self, token)
@@ -52,14 +55,8 @@ class OwnRun(State):
 
     @property
     def endpoint(self) -> Endpoint:
-        run_config = self.run_config
-        return Endpoint(
-            address=f"127.0.0.1:{self._gateway_port}",
-            run_id=run_config.run_id,
-            target=os.environ.get(TARGET_VARIABLE),
-            key_variables=run_config.key_variables,
-            api_key=self._running.token,
-        )
+        target, token = os.environ.get(TARGET_VARIABLE), self._running.token
+        return endpoint_of(self.run_config, self._gateway_port, self.run_config.run_id, target, token)
 
     @property
     def has_token_as_key(self) -> bool:
@@ -76,6 +73,9 @@ class OwnRun(State):
             if run_config.target_given and not run_config.is_live:
                 self._held.set({name: key for name, key in keys.items() if not os.environ.get(name, "").strip()})
         self._held.set({**variables, APP_TOKEN_VARIABLE: None})
+        if self.endpoint.redirect is not None:
+            self._config.add_cleanup(install(self.endpoint.redirect).uninstall)
+            self._config.add_cleanup(BROWSER_SCRIPTS.remove)
         if run_config.target_given:
             self._held.set({TARGET_VARIABLE: run_config.target})
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from pytest_dgbudget.client.endpoint import Endpoint
+from pytest_dgbudget.client.endpoint import Endpoint, endpoint_of
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.plugin.running_tests import RunningTests
 from pytest_dgbudget.plugin.state import STATE, State
@@ -17,7 +17,7 @@ from pytest_dgbudget.protocol.secrets import process_token
 __tracebackhide__ = True
 
 
-def endpoint_of(request: pytest.FixtureRequest) -> Endpoint:
+def process_endpoint(request: pytest.FixtureRequest) -> Endpoint:
     """Return the process's endpoint; in a run that is not ours, this process gets a token now."""
     state = request.config.stash[STATE]
     if state.endpoint is not None:
@@ -28,12 +28,8 @@ def endpoint_of(request: pytest.FixtureRequest) -> Endpoint:
     if state.tests is None:
         state.tests = _running_tests(request, state)
         gateway.take_part(state.tests)
-    return Endpoint(
-        address=f"127.0.0.1:{gateway.port}",
-        run_id=gateway.membership.run_id,
-        target=state.run_config.target,
-        key_variables=state.run_config.key_variables,
-        api_key=state.tests.token,
+    return endpoint_of(
+        state.run_config, gateway.port, gateway.membership.run_id, state.run_config.target, state.tests.token
     )
 
 

@@ -22,6 +22,11 @@ def restore_all() -> None:
         _undo.pop()()
 
 
+def undo_by(undo: Callable[[], None]) -> None:
+    """Have something else undone, too."""
+    _undo.append(undo)
+
+
 def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     """Replace an attribute of a class or module by ``make(the present one)``."""
     original = owner.__dict__[name]

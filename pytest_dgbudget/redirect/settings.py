@@ -30,7 +30,10 @@ class RedirectSettings:
     def to_json(self) -> str:
         import json
 
-        return json.dumps({name: getattr(self, name) for name in sorted(self.__slots__)})
+        return json.dumps(self.to_dict())
+
+    def to_dict(self) -> dict[str, str | bool]:
+        return {name: getattr(self, name) for name in sorted(self.__slots__)}
 
 
 def from_json(text: str) -> RedirectSettings:
@@ -51,10 +54,10 @@ def current() -> RedirectSettings | None:
     if not installed:
         return None
     entry = installed[-1]
-    if isinstance(entry[0], str):
+    settings = entry[0]
+    if isinstance(settings, str):
         try:
-            entry[0] = from_json(entry[0])
+            entry[0] = settings = from_json(settings)
         except (ValueError, TypeError, AttributeError):
             return None
-    settings = entry[0]
-    return settings if isinstance(settings, RedirectSettings) else None
+    return settings
