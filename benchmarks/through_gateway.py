@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_dgbudget.client.endpoint import endpoint_of
 from pytest_dgbudget.client.voice_agent import VoiceAgent
 from pytest_dgbudget.config.resolve import RunConfig, resolve
 from pytest_dgbudget.control.client import GatewayClient
@@ -40,7 +41,9 @@ class Gateway:
                 scenario=None,
             )
         )
-        return VoiceAgent(self.gateway, granted, "live", self.run_config)
+        run_id = self.gateway.membership.run_id
+        endpoint = endpoint_of(self.run_config, self.gateway.port, run_id, "live", granted.token)
+        return VoiceAgent(self.gateway, granted, "live", endpoint, None)
 
 
 _HOURS_MS = 100 * 3600 * 1000

@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from types import ModuleType
@@ -52,18 +51,18 @@ sys.exit(main({arguments}))
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Interpreter:
     """What processes of ours are started with. A test may change all of it, so it is taken before the first one."""
 
-    executable: str
-    path: tuple[str, ...]
-    environment: Mapping[str, str]
+    def __init__(self, executable: str, path: tuple[str, ...], environment: Mapping[str, str]) -> None:
+        self.executable = executable
+        self.path = path
+        self.environment = environment
 
     @classmethod
     def of_this_process(cls) -> Interpreter:
         path = tuple(map(os.path.abspath, sys.path))
-        return cls(executable=sys.executable, path=path, environment=_clean_environment())
+        return cls(sys.executable, path, _clean_environment())
 
     def command(self, package: str, arguments: str = "") -> list[str]:
         """Return the command that calls ``main`` of a package of ours, with these arguments as source."""

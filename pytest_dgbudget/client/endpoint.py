@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_dgbudget.client.program_variables import browser_variables, program_variables, proxy_variables
@@ -25,22 +24,36 @@ if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """Where code reaches the gateway, which it uses exactly like the vendor.
 
     ``api_key`` is a token, worthless elsewhere: a test's, which ends with the test, or a process's, which means the
     test that this process is running. ``address`` is HOST:PORT; ``target`` is None until it is known. ``redirect`` is
     how clients are redirected to it, None where they are left alone; ``redirects_children``: those in programs, too.
+    Not a dataclass: a start of a run would pay for making one.
     """
 
-    address: str
-    run_id: str
-    target: str | None
-    key_variables: Sequence[str]
-    redirect: RedirectSettings | None
-    redirects_children: bool
-    api_key: str = field(repr=False)
+    def __init__(
+        self,
+        *,
+        address: str,
+        run_id: str,
+        target: str | None,
+        key_variables: Sequence[str],
+        redirect: RedirectSettings | None,
+        redirects_children: bool,
+        api_key: str,
+    ) -> None:
+        self.address = address
+        self.run_id = run_id
+        self.target = target
+        self.key_variables = key_variables
+        self.redirect = redirect
+        self.redirects_children = redirects_children
+        self.api_key = api_key
+
+    def __repr__(self) -> str:
+        return f"Endpoint(address={self.address!r}, run_id={self.run_id!r}, target={self.target!r})"
 
     @property
     def ws_url(self) -> str:

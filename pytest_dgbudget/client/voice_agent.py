@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
 from pytest_dgbudget.client.agent_settings import SettingsSource, load_settings
 from pytest_dgbudget.client.connect import Opening
 from pytest_dgbudget.client.emulator import Emulator
-from pytest_dgbudget.client.endpoint import endpoint_of
+from pytest_dgbudget.client.endpoint import Endpoint
 from pytest_dgbudget.client.session import AsyncSession, Session
 from pytest_dgbudget.client.session_io import SessionIO
-from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.io_thread import FromHandler, in_task
 from pytest_dgbudget.errors import DgBudgetError, SettingsError
@@ -34,12 +34,14 @@ class VoiceAgent:
         gateway: GatewayClient,
         granted: GrantedAttempt,
         target: TargetName,
-        run_config: RunConfig,
+        endpoint: Endpoint,
+        default_settings: Path | None,
     ) -> None:
-        self.endpoint = endpoint_of(run_config, gateway.port, gateway.membership.run_id, target, granted.token)
-        self._opening = Opening(gateway=gateway, endpoint=self.endpoint, attempt=granted.id)
-        self._default_settings = run_config.agent_settings
+        self._endpoint = endpoint
+        self._opening = Opening(gateway=gateway, endpoint=endpoint, attempt=granted.id)
+        self._default_settings = default_settings
         self.target = target
+        self.endpoint_was_asked_for = False
 
     def connect(
         self,
@@ -56,6 +58,12 @@ class VoiceAgent:
         """
         message = load_settings(settings, self._default_settings, tags)
         return Connect(self._opening, message, headers or {})
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the code under test reaches this test's sessions, whatever its client or language."""
+        self.endpoint_was_asked_for = True
+        return self._endpoint
 
     @property
     def emulator(self) -> Emulator:

@@ -6,7 +6,6 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,10 @@ if TYPE_CHECKING:
 __tracebackhide__ = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# What is worth nothing to anybody but the gateway.
+_SECRETS = {"api_key", "app_token"}
+
+
 class RunConfig:
     """Every setting of one run, parsed. ``auto`` is resolved; times are milliseconds, None is off.
 
@@ -35,6 +37,8 @@ class RunConfig:
 
     ``state_dir`` is where the run's lock and the gateway's log are. ``api_url`` is None when the agent URL is not
     Deepgram's and no management API was named for it.
+
+    Not a dataclass: with so many fields, making that costs a start of pytest more than all the rest of this module.
     """
 
     budget_ms: int | None
@@ -75,8 +79,23 @@ class RunConfig:
     allowed_hosts: tuple[str, ...]
     overrun_exit_code: int
     has_key: bool
-    app_token: str | None = field(repr=False)
-    api_key: str | None = field(repr=False)
+    app_token: str | None
+    api_key: str | None
+
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(values)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a run's configuration is fixed: {name}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunConfig) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={value!r}" for name, value in vars(self).items() if name not in _SECRETS)
+        return f"RunConfig({', '.join(shown)})"
 
     @property
     def tag(self) -> str:
@@ -98,7 +117,7 @@ class RunConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Return this without the key and the application's token, in types that JSON and xdist can carry."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in {"api_key", "app_token"}}
+        values = {name: value for name, value in vars(self).items() if name not in _SECRETS}
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
@@ -182,11 +201,13 @@ def refuse_unbounded(run_config: RunConfig) -> None:
         raise SettingsError("target live needs a run budget: add --dg-budget=TIME, or use --dg-target=emulator")
 
 
-@dataclass(frozen=True, slots=True)
 class _Given:
-    where: str
-    typed_by_hand: bool
-    parsed: Any
+    """What an option was given, and where."""
+
+    def __init__(self, where: str, typed_by_hand: bool, parsed: Any) -> None:
+        self.where = where
+        self.typed_by_hand = typed_by_hand
+        self.parsed = parsed
 
 
 def _given(
@@ -235,12 +256,12 @@ def _tolerance(absolute_ms: int, share: float) -> dict[str, Any]:
     return {"tolerance_ms": absolute_ms, "tolerance_share": share}
 
 
-@dataclass(frozen=True, slots=True)
 class Key:
     """A key, empty where there is none, and the variable that holds it, or would."""
 
-    variable: str
-    value: str = field(repr=False)
+    def __init__(self, variable: str, value: str) -> None:
+        self.variable = variable
+        self.value = value
 
 
 def key_in(environment: Mapping[str, str], variables: Sequence[str]) -> Key:

@@ -13,7 +13,7 @@ from pytest_dgbudget.control.membership import Membership, RunsTests
 from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.protocol.authentication import Role
-from pytest_dgbudget.protocol.operations import BeginAttempt, EndedAttempt, GrantedAttempt, Operation
+from pytest_dgbudget.protocol.operations import BeginAttempt, EndAttempt, EndedAttempt, GrantedAttempt, Operation
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -58,9 +58,9 @@ class GatewayClient:
         """Have a process token from now on, and answer for it which test is running."""
         self._wait_for(self.membership.take_part(tests))
 
-    def end(self, attempt: str) -> EndedAttempt:
+    def end(self, attempt: str, *, expects_clients: bool = False) -> EndedAttempt:
         """Close everything of an attempt, and return its final figures."""
-        return self._wait_for(self.membership.end(attempt))
+        return self._wait_for(self.membership.end(EndAttempt(attempt=attempt, expects_clients=expects_clients)))
 
     def close(self) -> None:
         """Let go of the gateway, which closes whatever this process had open; closing twice is harmless."""

@@ -118,10 +118,10 @@ class Membership:
         self._held[granted.id] = HeldGrant(attempt=granted.id, token=granted.token, asked=asked)
         return granted
 
-    async def end(self, attempt: str) -> EndedAttempt:
+    async def end(self, asked: EndAttempt) -> EndedAttempt:
         """End an attempt, and let go of its grant."""
-        ended = await self.ask(EndAttempt(attempt=attempt))
-        del self._held[attempt]
+        ended = await self.ask(asked)
+        del self._held[asked.attempt]
         return ended
 
     def close_in_child(self) -> None:

@@ -32,6 +32,13 @@ class StrangerRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointUnused:
+    """A test asked for its endpoint, and no client came."""
+
+    nodeid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestPassed:
     """A request goes on to the vendor, unmetered."""
 
@@ -134,6 +141,7 @@ class DiscrepancyFound:
 Event = (
     SessionRefused
     | StrangerRefused
+    | EndpointUnused
     | RequestPassed
     | SocketPassed
     | SessionDialled
@@ -170,6 +178,7 @@ class Remarks:
         self._open: set[str] = set()
         self._untagged: set[str] = set()
         self._stalled_ms: list[int] = []
+        self._unused: dict[str, None] = {}
         self._strangers: Counter[StrangerRefused] = Counter()
         self._passed: Counter[RequestPassed | SocketPassed] = Counter()
         events.subscribe(self._note)
@@ -186,6 +195,8 @@ class Remarks:
                 "the gateway or the machine stood still while sessions were open, at the longest for "
                 f"{format_time(max(self._stalled_ms))}: what was due then was cut late, and all of it is charged"
             )
+        if self._unused:
+            sentences.append(_did_not_come(list(self._unused)))
         sentences += [self._passed_to(host) for host in dict.fromkeys(event.host for event in self._passed)]
         for refused, times in self._strangers.items():
             described = Refusal(status=refused.status, code=refused.code, reason=refused.reason, times=times)
@@ -211,5 +222,15 @@ class Remarks:
             self._passed[event] += 1
         elif isinstance(event, MessageSkipped):
             self._untagged.add(event.session)
+        elif isinstance(event, EndpointUnused):
+            self._unused[event.nodeid] = None
         elif isinstance(event, GatewayStalled) and self._open:
             self._stalled_ms.append(event.stalled_ms)
+
+
+def _did_not_come(tests: list[str]) -> str:
+    """Say which tests waited for an application that dialled elsewhere, or nowhere."""
+    asked = "asked for voice_agent.endpoint, and no client came"
+    others = len(tests) - 1
+    named = tests[0] if not others else f"{tests[0]} and {others} more test{'' if others == 1 else 's'}"
+    return f"{named} {asked}: does the application dial elsewhere?"

@@ -189,6 +189,10 @@ class Grant:
     def idle_closes(self) -> int:
         return sum(each.closed_by == "idle" for each in self.ended_sessions.values())
 
+    def had_clients(self) -> bool:
+        """Return whether anybody came with a token that means this test."""
+        return bool(self.ended_sessions or self.open_sessions or self.refused or self._refusals)
+
     def session_ended(self, session: MeteredSession, record: UsageRecord) -> None:
         """Keep the record of a session in place of the session."""
         self.open_sessions.remove(session)

@@ -113,7 +113,7 @@ class Operations:
 
     async def _end_attempt(self, owner: Owner, asked: EndAttempt) -> EndedAttempt:
         run = await self._served.run()
-        return await run.end(owner, asked.attempt)
+        return await run.end(owner, asked.attempt, expects_clients=asked.expects_clients)
 
     async def _end_lost_test(self, owner: Owner, asked: EndLostTest) -> AttemptFigures | None:
         run = await self._served.run()

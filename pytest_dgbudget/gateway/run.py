@@ -11,7 +11,7 @@ from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.gateway.admission import Admission, Waiter
 from pytest_dgbudget.gateway.bearers import Bearers, ClientLeft, Owner, Spender
 from pytest_dgbudget.gateway.clock import metering_loop
-from pytest_dgbudget.gateway.events import Events, SessionRefused, StrangerRefused
+from pytest_dgbudget.gateway.events import EndpointUnused, Events, SessionRefused, StrangerRefused
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import Grant, OpenLease, ended, restored
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
@@ -108,6 +108,7 @@ class Run:
             refusals=grant.refusals(),
             waits_given_up_ms=tuple(grant.waits_given_up_ms),
             gateway_lost=None if grant.lost_ms is None else _charged_in_full(grant.lost_ms),
+            had_clients=grant.had_clients(),
         )
 
     async def usage(self, attempt: str, session: str | None) -> Usage:
@@ -128,10 +129,12 @@ class Run:
         left = [max(0, scope.left_ms - scope.leased_ms) for scope in scopes]
         return seconds(min(left)) if left else None
 
-    async def end(self, owner: Owner, attempt: str) -> EndedAttempt:
+    async def end(self, owner: Owner, attempt: str, *, expects_clients: bool = False) -> EndedAttempt:
         """Close everything of an attempt, revoke its token, and return its final figures and verdict."""
         grant = await self._known(attempt)
         await self._end([grant], "teardown", TEST_IS_OVER)
+        if expects_clients and not grant.had_clients():
+            self._events.emit(EndpointUnused(nodeid=grant.attempt.nodeid))
         ended = EndedAttempt(figures=grant.figures(), verdict=await self.verdict(attempt), leaked=grant.leaked())
         if not grant.open_sessions:
             owner.grants.discard(grant)

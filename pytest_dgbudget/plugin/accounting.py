@@ -19,7 +19,7 @@ from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
 from pytest_dgbudget.plugin.state import STATE, State
 from pytest_dgbudget.protocol.operations import GetVerdict, GrantedAttempt, RecordOutcome, Verdict
 from pytest_dgbudget.rules.attempts import unknown_figures
-from pytest_dgbudget.rules.budget import describe, overrun_error
+from pytest_dgbudget.rules.budget import explain, overrun_error
 from pytest_dgbudget.rules.refusals import describe_refusal
 from pytest_dgbudget.units import format_time
 
@@ -55,6 +55,7 @@ class RunningTest:
     process: int = field(default_factory=getpid)
     reported: int = 0
     gateway_lost: bool = False
+    expects_clients: Callable[[], bool] = bool
     told: dict[tuple[int, str, str], int] = field(default_factory=dict)
 
     def untold(self, refusals: Iterable[Refusal]) -> Iterator[Refusal]:
@@ -79,8 +80,15 @@ class Accounting:
 
     # Called by the fixture -----------------------------------------------------------------------------------------
 
-    def begin(self, item: pytest.Item, attempt: GrantedAttempt, finish: Callable[[], object]) -> None:
-        self._running[item.nodeid] = RunningTest(attempt, get_ident(), finish)
+    def begin(
+        self,
+        item: pytest.Item,
+        attempt: GrantedAttempt,
+        finish: Callable[[], object],
+        expects_clients: Callable[[], bool] = bool,
+    ) -> None:
+        """``expects_clients`` returns whether the test has asked for its endpoint by then."""
+        self._running[item.nodeid] = RunningTest(attempt, get_ident(), finish, expects_clients=expects_clients)
         self._outcomes.pop(item.nodeid, None)
 
     def take_in(self, item: pytest.Item, attempt: GrantedAttempt, call: pytest.CallInfo[None]) -> None:
@@ -118,7 +126,7 @@ class Accounting:
             return  # After Ctrl-C the run's end closed everything before this teardown.
         self._set_properties(item, unknown_figures(running.attempt.number, running.attempt.budget_seconds))
         try:
-            ended = self._run.open().gateway.end(running.attempt.id)
+            ended = self._run.open().gateway.end(running.attempt.id, expects_clients=running.expects_clients())
             self._set_properties(item, ended.figures)
             if ended.verdict.gateway_lost is not None:
                 raise GatewayError(ended.verdict.gateway_lost)
@@ -246,14 +254,16 @@ class Accounting:
             item.add_report_section(when, "dgbudget", _gave_up(waited_ms))
         told = raised if raised is not None or not overruns else overrun_error(overruns[0])
         self._tell_refusals(item, verdict, told, when)
+        if when == "call" and running.expects_clients() and not verdict.had_clients:
+            item.add_report_section(when, "dgbudget", _NOBODY_CAME)
         if not overruns:
             return
         if self._tolerates(overruns):
-            raise pytest.skip.Exception(describe(overruns[0]), _use_item_location=True) from raised
+            raise pytest.skip.Exception(explain(overruns[0]), _use_item_location=True) from raised
         if raised is None or isinstance(raised, _NO_FAILURE):
             raise overrun_error(overruns[0]) from raised
         if not isinstance(raised, (BudgetExceeded, BudgetExhausted)):
-            item.add_report_section(when, "dgbudget", describe(overruns[0]))
+            item.add_report_section(when, "dgbudget", explain(overruns[0]))
 
     def _tell_refusals(self, item: pytest.Item, verdict: Verdict, error: BaseException | None, when: str) -> None:
         """Say in the test's report what its clients were refused for, unless its own error says it."""
@@ -281,6 +291,12 @@ def _gave_up(waited_ms: int) -> str:
         f"a client waited {format_time(waited_ms)} for its turn and gave up; raise its opening timeout, "
         "--dg-budget or --dg-max-sessions, or lower --dg-test-budget so that more tests fit at once"
     )
+
+
+_NOBODY_CAME = (
+    "the test asked for voice_agent.endpoint, and no client came: does the application dial elsewhere? It must read "
+    "DGBUDGET_AGENT_URL, or be given endpoint.agent_url and endpoint.api_key"
+)
 
 
 def _left_open(count: int) -> str:

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from pytest_dgbudget.client.endpoint import Endpoint, endpoint_of
 from pytest_dgbudget.client.redirected import redirected
 from pytest_dgbudget.client.voice_agent import VoiceAgent
 from pytest_dgbudget.config import API_KEY_VARIABLE
@@ -42,23 +43,25 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
     attempt = gateway.begin(asked) if running is None else running.begin(item, gateway, asked)
     # pytest has no public way to tear a fixture down, without which the next test would be handed this one's.
     fixture = cast(Any, request)._fixturedef
-    accounting.begin(item, attempt, partial(fixture.finish, request))
-    agent = VoiceAgent(gateway, attempt, asked.target or state.run_config.target, state.run_config)
+    target = asked.target or state.run_config.target
+    endpoint = endpoint_of(state.run_config, gateway.port, gateway.membership.run_id, target, attempt.token)
+    agent = VoiceAgent(gateway, attempt, target, endpoint, state.run_config.agent_settings)
+    accounting.begin(item, attempt, partial(fixture.finish, request), lambda: agent.endpoint_was_asked_for)
     try:
-        with _environment(agent, state, run.environment):
+        with _environment(endpoint, state, run.environment):
             yield agent
     finally:
         accounting.end(item)
 
 
 @contextmanager
-def _environment(agent: VoiceAgent, state: State, claim: EnvironmentClaim) -> Iterator[None]:
+def _environment(endpoint: Endpoint, state: State, claim: EnvironmentClaim) -> Iterator[None]:
     """Put what the code under test needs into os.environ, and put back what the test itself did not change."""
-    values = agent.endpoint.environ
+    values = endpoint.environ
     leaves_key = state.run_config.keep_key or state.has_token_as_key
     if leaves_key:
         for name in {API_KEY_VARIABLE, *state.run_config.key_variables}:
             del values[name]
-    redirect = nullcontext() if state.endpoint is not None else redirected(agent.endpoint.redirect)
+    redirect = nullcontext() if state.endpoint is not None else redirected(endpoint.redirect)
     with nullcontext() if leaves_key else claim.held(), redirect, variables_set(values):
         yield

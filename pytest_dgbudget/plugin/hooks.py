@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import sys
 import warnings
 from argparse import Namespace
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -62,6 +64,17 @@ class _XdistController:
         return ["pytest_configure_node", "pytest_xdist_setupnodes"]
 
 
+@contextmanager
+def _without_rewriting() -> Iterator[None]:
+    """Load modules of ours as they are: pytest would look at each for assertions, which none of them has."""
+    finders = sys.meta_path[:]
+    sys.meta_path[:] = [finder for finder in finders if type(finder).__name__ != "AssertionRewritingHook"]
+    try:
+        yield
+    finally:
+        sys.meta_path[:] = [*(finder for finder in sys.meta_path if finder not in finders), *finders]
+
+
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     register_options(parser)
     pluginmanager.register(_QuietAsyncio(), "dgbudget-quiet-asyncio")
@@ -71,10 +84,11 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
     """Set up a run that is ours before the first conftest is imported."""
     told = os.environ.pop(WORKER_VARIABLE, None)
-    if told is not None and "PYTEST_XDIST_WORKER" in os.environ:
-        _begin_worker(early_config, told)
-    else:
-        _begin(early_config)
+    with _without_rewriting():
+        if told is not None and "PYTEST_XDIST_WORKER" in os.environ:
+            _begin_worker(early_config, told)
+        else:
+            _begin(early_config)
     result = yield
     early_config.stash[STATE].conftests_were_read()
     return result
@@ -189,7 +203,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not config.stash[STATE].opens_nothing and any(_asks_for_us(item) for item in session.items):
         # What runs beside the tests is loaded before one of them has replaced what it is made of.
         try:
-            importlib.import_module("pytest_dgbudget.plugin.grant")
+            with _without_rewriting():
+                importlib.import_module("pytest_dgbudget.plugin.grant")
         except ImportError as error:
             raise pytest.UsageError(
                 f"pytest-dgbudget: voice_agent can't be loaded: {error}. A folder of tests that has a library's name "

@@ -72,6 +72,7 @@ class OwnRun(State):
             self._keys.hide()
             if run_config.target_given and not run_config.is_live:
                 self._held.set({name: key for name, key in keys.items() if not os.environ.get(name, "").strip()})
+        self._keys_before = self._keys.now()
         self._held.set({**variables, APP_TOKEN_VARIABLE: None})
         if self.endpoint.redirect is not None:
             self._config.add_cleanup(install(self.endpoint.redirect).uninstall)
@@ -83,7 +84,8 @@ class OwnRun(State):
         """Judge the key once more, and with it the target: conftests and plugins may have set one."""
         if not self.run_config.keep_key:
             self._keys.hide_new_keys()
-            self.judge_again(self._keys.now(), self._keys.taken)
+            if (keys := self._keys.now()) != self._keys_before:
+                self.judge_again(keys, self._keys.taken)
             if self.run_config.is_live:
                 self._keys.hide_value(self.run_config.api_key)
         self._held.set({TARGET_VARIABLE: self.run_config.target})

@@ -71,6 +71,7 @@ class Verdict:
     refusals: tuple[Refusal, ...]
     waits_given_up_ms: tuple[int, ...]
     gateway_lost: str | None
+    had_clients: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +110,10 @@ class EndedAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndAttempt(Operation[EndedAttempt]):
-    """Close everything of an attempt and revoke its token."""
+    """Close everything of an attempt and revoke its token. ``expects_clients``: its test asked for the endpoint."""
 
     attempt: str
+    expects_clients: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,11 +106,22 @@ def describe(overrun: Overrun) -> str:
     return f"{overrun.scope} budget of {allowed} {happened}, {used} used; {to_raise}"
 
 
+def explain(overrun: Overrun) -> str:
+    """Say the same at length: why a session is cut before all of its budget is used."""
+    if overrun.kind != "cut" or overrun.used_ms >= overrun.allowed_ms:
+        return describe(overrun)
+    margin = format_time(overrun.allowed_ms - overrun.used_ms)
+    return (
+        f"{describe(overrun)}. The last {margin} are kept for closing: the Close goes out 10% of what was set aside, "
+        "250ms at most, before its end, so that no session uses more than its budget"
+    )
+
+
 def overrun_error(overrun: Overrun) -> BudgetExceeded | BudgetExhausted:
     """Return BudgetExhausted for a session that was refused, BudgetExceeded for what was used."""
     kind = BudgetExhausted if overrun.kind == "refused" else BudgetExceeded
     return kind(
-        describe(overrun),
+        explain(overrun),
         budget=overrun.scope,
         used_seconds=seconds(overrun.used_ms),
         allowed_seconds=seconds(overrun.allowed_ms),

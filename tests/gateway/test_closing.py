@@ -6,14 +6,12 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import pytest_asyncio
 
-from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.events import Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
@@ -24,7 +22,7 @@ from pytest_dgbudget.ledger import sqlite
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ApiAccess, ClosedBy
 from tests.support.comparison import KEY, billed
-from tests.support.gateway import run_config_for
+from tests.support.gateway import run_config_for, with_changes
 from tests.support.ledger import locked, open_ledger, rows_of, usage
 from tests.support.processes import wait_until
 from tests.support.statement import Bill
@@ -64,7 +62,7 @@ class Ending:
         self.thread = LedgerThread(lambda error: None)
         self.notices: list[str] = []
         config = run_config_for("ws://127.0.0.1:1/", folder)
-        self.config = replace(config, reconcile="warn", reconcile_timeout_ms=60_000, api_url=bill.url)
+        self.config = with_changes(config, reconcile="warn", reconcile_timeout_ms=60_000, api_url=bill.url)
 
     async def open(self) -> None:
         fields: dict[str, Any] = {"billed": True, "target": "live"}
@@ -75,7 +73,7 @@ class Ending:
         await self.thread.close()
 
     def closing(self, **changes: Any) -> Closing:
-        config: RunConfig = replace(self.config, **changes)
+        config = with_changes(self.config, **changes)
         return Closing(config, "invocation", self.ledger, self.thread, self.notices, self.target, Events())
 
     async def target(self) -> LiveTarget:

@@ -31,7 +31,7 @@ from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ApiAccess, Overrun
-from tests.support.gateway import run_config_for
+from tests.support.gateway import run_config_for, with_changes
 from tests.support.ledger import open_ledger, usage
 from tests.support.statement import Bill, Entry
 
@@ -105,7 +105,7 @@ def test_each_line_of_the_statement_that_differs_is_a_discrepancy(tmp_path: Path
 async def compare_with_a_statement_that_differs(tmp_path: Path) -> None:
     tags, key = ("dgbudget-run",), "the-real-key"
     with Bill(key, lambda: [Entry("agreed", 1, tags), Entry("disputed", 5, tags)]) as bill:
-        config = replace(run_config_for("ws://127.0.0.1:1/", tmp_path), reconcile="warn", api_url=bill.url)
+        config = with_changes(run_config_for("ws://127.0.0.1:1/", tmp_path), reconcile="warn", api_url=bill.url)
         thread, events, seen = LedgerThread(lambda error: None), Events(), list[Event]()
         events.subscribe(seen.append)
         path = tmp_path / ".dgbudget/ledger.db"

@@ -54,6 +54,7 @@ VERDICT = Verdict(
     refusals=(Refusal(status=401, code="c", reason="r", times=2),),
     waits_given_up_ms=(3, 4),
     gateway_lost=None,
+    had_clients=True,
 )
 
 FIGURES = attempt_figures(
@@ -140,7 +141,7 @@ def test_any_text_for_a_proof_or_a_challenge_is_survived(text: str) -> None:
     ("operation", "answer"),
     [
         (BEGIN, GrantedAttempt(id="a", number=2, budget_seconds=1.5, token="dgb_x")),
-        (EndAttempt(attempt="a"), EndedAttempt(figures=FIGURES, verdict=VERDICT, leaked=1)),
+        (EndAttempt(attempt="a", expects_clients=True), EndedAttempt(figures=FIGURES, verdict=VERDICT, leaked=1)),
         (GetUsage(attempt="a", session=None), Usage(seconds=1.0, sessions=2)),
         (GetRemaining(attempt="a"), None),
         (GetRemaining(attempt="a"), 0.5),

@@ -34,6 +34,11 @@ _UPGRADE = (
 MINUTE_MS = 60_000
 
 
+def with_changes(run_config: RunConfig, **changes: Any) -> RunConfig:
+    """Return the same settings but for these."""
+    return RunConfig(**{**vars(run_config), **changes})
+
+
 async def ask_nobody(operation: Operation[Any]) -> Any:
     """What an owner answers that has no process token."""
     raise GatewayError(f"nobody is there to be asked {operation}")
