@@ -47,6 +47,7 @@ def _wrap(owner: type, name: str, provider: SettingsProvider, prepare: Prepare) 
 
     @wraps(method)
     async def prepared(self: Any, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         settings = provider()
         if settings is None:
             return await method(self, *args, **kwargs)

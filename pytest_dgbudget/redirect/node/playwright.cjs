@@ -1,63 +1,49 @@
 "use strict";
-// Playwright: each context that it makes or finds gets the init script, so that pages are redirected as well.
+// Playwright: each context that it makes or finds gets the init script, so that pages are redirected as well. It is told
+// of contexts as Playwright's own test runner is; a wrapped method would stand in each error's place in a user's spec.
 
 const fs = require("fs");
 
 const BROWSER_TYPES = ["chromium", "firefox", "webkit"];
-const BROWSERS_FROM = ["launch", "connect", "connectOverCDP"];
-const CONTEXTS_FROM = ["newContext", "newPage", "_newContextForReuse"];
 
-const patched = new WeakSet();
+const listenedTo = new WeakSet();
 const prepared = new WeakSet();
 
 function patch(playwright) {
-  for (const name of BROWSER_TYPES) {
-    const type = playwright?.[name];
-    if (typeof type?.launch === "function") patchType(Object.getPrototypeOf(type));
-  }
+  const instrumentation = playwright?.chromium?._instrumentation;
+  if (!instrumentation || listenedTo.has(instrumentation) || script() === null) return;
+  listenedTo.add(instrumentation);
+  instrumentation.addListener({
+    runBeforeCreateBrowserContext: withoutPolicy,
+    runAfterCreateBrowserContext: prepare,
+    onDidCreateBrowserContext: prepare, // until 1.45
+  });
+  const types = BROWSER_TYPES.map((name) => playwright[name]);
+  for (const owner of [playwright.chromium._playwright, ...types]) withoutPolicyByDefault(owner);
 }
 
-function patchType(prototype) {
-  if (patched.has(prototype)) return;
-  patched.add(prototype);
-  for (const name of BROWSERS_FROM) wrap(prototype, name, async (browser) => patchBrowser(browser));
-  wrap(prototype, "launchPersistentContext", prepare, (directory, options) => [directory, withoutPolicy(options)]);
+/**
+ * A page's policy names the vendor's addresses, not the gateway's; who makes a context with that option has its way.
+ * The test runner adds the options of its configuration after this, where they are always set.
+ */
+async function withoutPolicy(options) {
+  options.bypassCSP ??= true;
 }
 
-async function patchBrowser(browser) {
-  const prototype = Object.getPrototypeOf(browser);
-  if (!patched.has(prototype)) {
-    patched.add(prototype);
-    for (const name of CONTEXTS_FROM) wrap(prototype, name, prepareOwner, (options) => [withoutPolicy(options)]);
-  }
-  await Promise.all(browser.contexts().map(prepare));
-}
-
-/** Let ``prepared`` see what a method returns before its caller does. */
-function wrap(prototype, name, prepareResult, changedArguments = (...args) => args) {
-  const method = prototype[name];
-  if (typeof method !== "function") return;
-  prototype[name] = async function (...args) {
-    const result = await method.apply(this, changedArguments(...args));
-    await prepareResult(result);
-    return result;
-  };
-}
-
-/** A page's policy names the vendor's addresses, not the gateway's; a test that says otherwise has its way. */
-function withoutPolicy(options) {
-  return { ...options, bypassCSP: options?.bypassCSP ?? true };
-}
-
-async function prepareOwner(contextOrPage) {
-  await prepare(typeof contextOrPage.context === "function" ? contextOrPage.context() : contextOrPage);
+/** Older versions ask nobody before a context is made; they have defaults, of one browser or of all. */
+function withoutPolicyByDefault(owner) {
+  if (!owner) return;
+  let options = owner._defaultContextOptions;
+  const get = () => ({ ...options, bypassCSP: true });
+  const set = (value) => (options = value);
+  Object.defineProperty(owner, "_defaultContextOptions", { configurable: true, get, set });
 }
 
 async function prepare(context) {
   if (prepared.has(context)) return;
   prepared.add(context);
-  const content = script();
-  if (content) await context.addInitScript({ content });
+  const add = () => context.addInitScript({ content: script() });
+  await (context._wrapApiCall ? context._wrapApiCall(add, { internal: true }) : add());
 }
 
 function script() {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,15 +35,23 @@ def app(request: pytest.FixtureRequest, make_node_app: Any, tmp_path: Path) -> I
         yield made
 
 
-@pytest.mark.parametrize(("spec", "sessions"), [("agent.spec.ts", 2), ("commonjs.spec.js", 1)])
-def test_an_unchanged_spec_of_playwright_test_is_redirected(app: NodeApp, spec: str, sessions: int) -> None:
+def playwright_test(app: NodeApp, spec: str) -> subprocess.CompletedProcess[str]:
     redirect = json.dumps(settings_of(app.gateway))
-    done = app.execute(
-        "node_modules/@playwright/test/cli.js", "test", spec, redirect=redirect, options=with_preload(None)
-    )
+    command = ("node_modules/@playwright/test/cli.js", "test", spec)
+    return app.execute(*command, redirect=redirect, options=with_preload(None))
+
+
+@pytest.mark.parametrize(("spec", "sessions"), [("agent.spec.ts", 2), ("commonjs.spec.js", 1), ("policy.spec.ts", 0)])
+def test_an_unchanged_spec_of_playwright_test_is_redirected(app: NodeApp, spec: str, sessions: int) -> None:
+    done = playwright_test(app, spec)
     assert done.returncode == 0, done.stdout
-    assert f"{sessions} passed" in done.stdout
     assert len(app.gateway.sessions) == sessions
+
+
+def test_a_mistake_in_a_spec_is_shown_in_the_spec(app: NodeApp) -> None:
+    done = playwright_test(app, "fails.spec.ts")
+    assert "> 4 |   await browser.newContext(" in done.stdout
+    assert "pytest_dgbudget" not in done.stdout
 
 
 @pytest.mark.parametrize(
