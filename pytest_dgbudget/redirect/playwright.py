@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from functools import wraps
+from contextlib import suppress
+from functools import partial, wraps
+from itertools import product
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +20,9 @@ Patch = Callable[[ModuleType, SettingsProvider], "list[Undo]"]
 Prepare = Callable[[Any, Settings], Awaitable[None]]
 
 _PREPARED = "_dgbudget_prepared"
+_SESSION = "_dgbudget_session"
+# As newer and older Chromiums name it.
+_LOOPBACK_PERMISSIONS = ("loopback-network", "local-network-access")
 
 
 def patch_browser(module: ModuleType, provider: SettingsProvider) -> list[Undo]:
@@ -82,4 +87,27 @@ async def _prepare_all(browser: Any, settings: Settings) -> None:
 async def _prepare(context: Any, settings: Settings) -> None:
     if not hasattr(context, _PREPARED):
         setattr(context, _PREPARED, True)
+        await _allow_loopback(context)
         await context.add_init_script(script=browser_script(settings), path=None)
+
+
+async def _allow_loopback(context: Any) -> None:
+    """Chromium asks its user before a page of the public network's may connect to this machine; other browsers don't.
+
+    Playwright's own way to grant a permission denies all others. What a session has granted ends with the session.
+    """
+    with suppress(Exception):
+        browser = context.browser
+        if not hasattr(browser, _SESSION):
+            setattr(browser, _SESSION, await browser.new_browser_cdp_session())
+        session = getattr(browser, _SESSION)
+        send = partial(session.send, **_timeout_option(session.send))
+        contexts = (await send("Target.getBrowserContexts", {}))["browserContextIds"]
+        for name, one in product(_LOOPBACK_PERMISSIONS, contexts):
+            permission = {"permission": {"name": name}, "setting": "granted", "browserContextId": one}
+            await send("Browser.setPermission", permission)
+
+
+def _timeout_option(method: Callable[..., Any]) -> Mapping[str, None]:
+    """What newer versions want to be told, whether or not there is one."""
+    return {"timeout": None} if "timeout" in inspect.signature(method).parameters else {}

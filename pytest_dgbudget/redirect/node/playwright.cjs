@@ -6,8 +6,12 @@ const fs = require("fs");
 
 const BROWSER_TYPES = ["chromium", "firefox", "webkit"];
 
+// As newer and older Chromiums name it.
+const LOOPBACK_PERMISSIONS = ["loopback-network", "local-network-access"];
+
 const listenedTo = new WeakSet();
 const prepared = new WeakSet();
+const sessions = new WeakMap();
 
 function patch(playwright) {
   const instrumentation = playwright?.chromium?._instrumentation;
@@ -42,8 +46,28 @@ function withoutPolicyByDefault(owner) {
 async function prepare(context) {
   if (prepared.has(context)) return;
   prepared.add(context);
-  const add = () => context.addInitScript({ content: script() });
-  await (context._wrapApiCall ? context._wrapApiCall(add, { internal: true }) : add());
+  await silently(context, () => context.addInitScript({ content: script() }));
+  await silently(context, () => allowLoopback(context.browser())).catch(() => {});
+}
+
+/** Not as a step of the test's own. */
+async function silently(context, call) {
+  await (context._wrapApiCall ? context._wrapApiCall(call, { internal: true }) : call());
+}
+
+/**
+ * Chromium asks its user before a page of the public network's may connect to this machine; other browsers don't.
+ * Playwright's own way to grant a permission denies all others. What a session has granted ends with the session.
+ */
+async function allowLoopback(browser) {
+  if (!sessions.has(browser)) sessions.set(browser, await browser.newBrowserCDPSession());
+  const session = sessions.get(browser);
+  const { browserContextIds } = await session.send("Target.getBrowserContexts");
+  for (const browserContextId of browserContextIds) {
+    for (const name of LOOPBACK_PERMISSIONS) {
+      await session.send("Browser.setPermission", { permission: { name }, setting: "granted", browserContextId });
+    }
+  }
 }
 
 function script() {

@@ -28,6 +28,12 @@ const ways = {
     await showPage(await (await browser.newContext()).newPage());
     await browser.close();
   },
+  async "from the public network"() {
+    const args = [`--ip-address-space-overrides=127.0.0.1:${new URL(APPLICATION).port}=public`];
+    const browser = await chromium.launch({ executablePath, args });
+    await showPage(await browser.newPage());
+    await browser.close();
+  },
   async launchPersistentContext() {
     const context = await chromium.launchPersistentContext("", { executablePath });
     await showPage(context.pages()[0]);

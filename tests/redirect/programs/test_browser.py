@@ -211,6 +211,20 @@ def test_a_policy_is_kept_where_the_test_asks_for_it(
     assert gateway.requests == []
 
 
+def test_a_page_of_the_public_networks_may_connect_and_has_no_other_permission(
+    playwright: Any, application: RecordingServer, gateway: RecordingServer, settings: Settings
+) -> None:
+    arguments = [f"--ip-address-space-overrides={application.address}=public"]
+    browser = playwright.chromium.launch(executable_path=chromium(), args=arguments)
+    with patched(settings):
+        page = browser.new_page()
+    assert seen_in(page, f"http://localhost:{application.port}/key.html", 2)[1] == WELCOME
+    microphone = page.evaluate("navigator.permissions.query({ name: 'microphone' }).then(({ state }) => state)")
+    browser.close()
+    assert microphone == "prompt"
+    assert len(gateway.sessions) == 1
+
+
 # Other requests -------------------------------------------------------------------------------------------------------
 
 

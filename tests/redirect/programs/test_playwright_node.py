@@ -55,7 +55,14 @@ def test_a_mistake_in_a_spec_is_shown_in_the_spec(app: NodeApp) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "pages"), [("launch", 2), ("launchPersistentContext", 1), ("connect", 1), ("connectOverCDP", 2)]
+    ("way", "pages"),
+    [
+        ("launch", 2),
+        ("launchPersistentContext", 1),
+        ("connect", 1),
+        ("connectOverCDP", 2),
+        ("from the public network", 1),
+    ],
 )
 def test_contexts_are_redirected_however_they_are_made(app: NodeApp, way: str, pages: int) -> None:
     ran = app.run("contexts.mjs", way)
