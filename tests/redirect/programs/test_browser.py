@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from pytest_dgbudget.protocol.codes import AGENT_PATH
 from pytest_dgbudget.redirect.browser_script import browser_script
 from pytest_dgbudget.redirect.playwright import PATCHES
 from tests.redirect.programs.conftest import AGENT_URL, TOKEN, settings_of
+from tests.redirect.patched_playwright import Settings, patched
 from tests.support.chromium import chromium
 from tests.support.project import PROJECTS
 from tests.support.recording_gateway import MINTED, Recorded, RecordingServer, server_tls
@@ -33,21 +33,6 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"
 WRONG = f"invalid-{TOKEN}"
 WELCOME = {"protocol": "token", "type": "Welcome"}
 POLICY = {"content-security-policy": "default-src 'self' 'unsafe-inline'; connect-src 'self' wss://agent.deepgram.com"}
-
-Settings = dict[str, Any]
-
-
-@contextlib.contextmanager
-def patched(settings: Settings | None) -> Iterator[None]:
-    """Playwright, patched as where it is imported after a run has begun."""
-    present = [(patch, sys.modules[name]) for name, patch in PATCHES.items() if name in sys.modules]
-    assert len(present) == 2
-    undo = [undo for patch, module in present for undo in patch(module, lambda: settings)]
-    try:
-        yield
-    finally:
-        for one in undo:
-            one()
 
 
 @pytest.fixture
