@@ -160,6 +160,15 @@ def test_other_sockets_are_left_alone(
     assert gateway.requests == []
 
 
+def test_a_socket_that_the_test_answers_itself_stays_mocked(
+    page: Any, application: RecordingServer, gateway: RecordingServer
+) -> None:
+    page.route_web_socket("wss://agent.deepgram.com/**", lambda socket: socket.send('{"type": "Mocked"}'))
+    shown = seen_in(page, f"http://localhost:{application.port}/inline_policy.html")
+    assert shown == [{"protocol": "token", "type": "Mocked"}]
+    assert gateway.requests == []
+
+
 def test_what_is_no_url_fails_as_ever(page: Any, application: RecordingServer) -> None:
     (shown,) = seen_in(page, dial(application, "http://:::"))
     assert shown["name"] == "SyntaxError"
