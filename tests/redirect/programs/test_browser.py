@@ -17,7 +17,7 @@ from pytest_dgbudget.protocol.codes import AGENT_PATH
 from pytest_dgbudget.redirect.browser_script import browser_script
 from pytest_dgbudget.redirect.playwright import PATCHES
 from tests.redirect.programs.conftest import AGENT_URL, TOKEN, settings_of
-from tests.redirect.patched_playwright import Settings, patched
+from tests.redirect.programs.patched_playwright import Settings, patched
 from tests.support.chromium import chromium
 from tests.support.project import PROJECTS
 from tests.support.recording_gateway import MINTED, Recorded, RecordingServer, server_tls

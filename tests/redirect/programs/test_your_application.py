@@ -12,11 +12,11 @@ import pytest
 from pytest_dgbudget.redirect.browser_script import browser_script
 from pytest_dgbudget.redirect.node_options import with_preload
 from tests.conformance.sdks import INSTALL_SECONDS
-from tests.redirect.conftest import NodeApp, settings_of
-from tests.redirect.patched_playwright import patched
+from tests.redirect.programs.conftest import NodeApp, settings_of
+from tests.redirect.programs.patched_playwright import patched
 from tests.support.chromium import chromium
 from tests.support.project import PROJECTS
-from tests.support.recording_server import RecordingServer
+from tests.support.recording_gateway import RecordingServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * INSTALL_SECONDS)]
 
