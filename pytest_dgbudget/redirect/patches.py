@@ -100,7 +100,7 @@ def is_replaced(package: str, *places: tuple[Any, str]) -> bool:
 
 def _is_native(value: Any, package: str) -> bool:
     code = getattr(value, "__code__", None)
-    if isinstance(code, types.CodeType):
+    if type(code) is types.CodeType:  # an AsyncMock has one of its own, which says that it is an instance
         folder = os.path.dirname(getattr(sys.modules.get(package), "__file__", None) or package)
         return code.co_filename.startswith(folder + os.sep)
     return str(getattr(value, "__module__", "")).split(".")[0] == package

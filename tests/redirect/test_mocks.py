@@ -1,0 +1,23 @@
+"""What a test mocks stays mocked: small projects pass the same with the redirect, in a run or a test, and without."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_dgbudget.redirect import VARIABLE, RedirectSettings
+from tests.redirect.names import AGENT_URL, TOKEN
+from tests.support.project import Project
+from tests.support.recording_server import RecordingServer
+
+LIBRARIES = ["mocks_responses", "mocks_respx", "mocks_pytest_httpx", "mocks_aioresponses", "mocks_vcrpy"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("redirected", ["run", "test", "not at all"])
+def test_what_is_mocked_stays_mocked(redirected: str, project: Project, gateway: RecordingServer) -> None:
+    project.use("mocks", *LIBRARIES)
+    settings = RedirectSettings(gateway.netloc, TOKEN, AGENT_URL)
+    env = {VARIABLE: settings.to_json(), "REDIRECTED": redirected, "DEEPGRAM_API_KEY": TOKEN}
+    result = project.run("-q", "-p", "no:dgbudget", env=env)
+    assert (result.status, gateway.requests) == (0, []), result.output
+    assert "25 passed" in result.output
