@@ -80,6 +80,9 @@ class _PassedRequest:
             finally:
                 uploading.cancel()
                 await asyncio.wait([uploading])
+        except asyncio.CancelledError:
+            self._client.abort()
+            raise
         except (OSError, h11.ProtocolError) as error:
             if not self._answered:
                 raise DialLost(502, self._passage.secrets.hide(f"{type(error).__name__}: {error}")) from None
