@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from asyncio.tasks import sleep
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.http11 import Response
 
+from pytest_dgbudget.client.backoff import Backoff
 from pytest_dgbudget.client.endpoint import Endpoint
 from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.control.client import GatewayClient
@@ -61,27 +64,36 @@ class Opening:
 
     async def _dial(self, settings: Mapping[str, Any], headers: Mapping[str, str]) -> SessionIO:
         await self.gateway.membership.control()  # where there is none, nobody would ever answer
-        try:
-            websocket = await connect(
-                self.endpoint.agent_url,
-                sock=await dial(self.gateway.port),
-                additional_headers={**headers, "Authorization": f"Token {self.endpoint.api_key}"},
-                compression=None,
-                proxy=None,
-                open_timeout=None,
-                close_timeout=_CLOSE_SECONDS,
-                ping_interval=None,
-                max_size=None,
-                max_queue=None,
-                logger=_LOG,
-            )
-        except InvalidStatus as refused:
-            raise await self._why_refused(refused.response) from None
-        except (OSError, EOFError, InvalidHandshake) as error:
-            raise GatewayError(GONE) from error
+        backoff = Backoff()
+        while True:
+            try:
+                websocket = await self._connect(headers)
+                break
+            except InvalidStatus as refused:
+                pause = _pause(backoff, refused.response)
+                if pause is None:
+                    raise await self._why_refused(refused.response) from None
+            except (OSError, EOFError, InvalidHandshake) as error:
+                raise GatewayError(GONE) from error
+            await sleep(pause)
         session_id = websocket.response.headers[codes.SESSION_HEADER] if websocket.response else ""
         io = SessionIO(websocket, session_id, settings, lambda closed: self._why_closed(io, closed))
         return io
+
+    async def _connect(self, headers: Mapping[str, str]) -> ClientConnection:
+        return await connect(
+            self.endpoint.agent_url,
+            sock=await dial(self.gateway.port),
+            additional_headers={**headers, "Authorization": f"Token {self.endpoint.api_key}"},
+            compression=None,
+            proxy=None,
+            open_timeout=None,
+            close_timeout=_CLOSE_SECONDS,
+            ping_interval=None,
+            max_size=None,
+            max_queue=None,
+            logger=_LOG,
+        )
 
     async def _why_refused(self, response: Response) -> DgBudgetError:
         status, error = response.status_code, read_error(bytes(response.body or b""))
@@ -124,6 +136,14 @@ class Opening:
         if verdict.gateway_lost is not None:
             return GatewayError(verdict.gateway_lost)
         return overrun_error(verdict.overruns[-1]) if verdict.overruns else None
+
+
+def _pause(backoff: Backoff, response: Response) -> float | None:
+    """Return how long to wait for a place at the vendor; None where there is nothing to wait for any more."""
+    if response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+        return None
+    retry_after, date = (next(iter(response.headers.get_all(name)), "") for name in ("Retry-After", "Date"))
+    return backoff.pause(retry_after, date)
 
 
 def _request_id_in(response: Response) -> str | None:

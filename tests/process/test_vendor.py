@@ -76,7 +76,7 @@ def redirects(peer: socket.socket) -> None:
 def is_busy(peer: socket.socket) -> None:
     """Asks to come back at once, which nobody here does: each try may be billed."""
     peer.recv(65536)
-    peer.sendall(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n")
+    peer.sendall(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ REFUSALS = {
 def test_a_refusal_of_the_vendors_is_named_as_its_own_and_is_no_overrun(project: Project, status: int) -> None:
     code, advice = REFUSALS[status]
     body = json.dumps({"err_code": code, "err_msg": "no", "request_id": "r"}).encode()
-    head = f"HTTP/1.1 {status} Refused\r\nRetry-After: 0\r\nContent-Type: application/json\r\n"
+    head = f"HTTP/1.1 {status} Refused\r\nRetry-After: 3600\r\nContent-Type: application/json\r\n"
     answer = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
     def refuses(peer: socket.socket) -> None:

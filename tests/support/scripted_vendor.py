@@ -127,6 +127,7 @@ async def _no_settings_applied(connection: ServerConnection, seen: Seen) -> None
 TALKS: dict[str, Callable[[ServerConnection, Seen], Awaitable[None]]] = {
     "": answering(lambda connection, text: _chat(connection, text)),
     "converse": converse,
+    "busy at first": converse,
     "no answer": answering(_nothing),
     "closes": answering(_close_4321),
     "drops": answering(_drop),
@@ -154,10 +155,14 @@ async def talk(connection: ServerConnection, seen: Seen) -> None:
 
 
 class ScriptedVendor(Vendor):
-    """``refuse-STATUS``, ``garbage`` and ``no answer to the handshake`` are scenes without a 101."""
+    """``refuse-STATUS``, ``garbage`` and ``no answer to the handshake`` are scenes without a 101.
+
+    ``busy at first`` is one whose first handshake is refused.
+    """
 
     def __init__(self) -> None:
         super().__init__(talk)
+        self._was_busy: set[str] = set()
 
     def __enter__(self) -> ScriptedVendor:
         super().__enter__()
@@ -176,9 +181,18 @@ class ScriptedVendor(Vendor):
             connection.transport.close()
         elif scene == "no answer to the handshake":
             await asyncio.sleep(30)
+        elif scene == "busy at first" and (test := request.headers["x-deepgram-test"]) not in self._was_busy:
+            self._was_busy.add(test)
+            return _refusal(429, retry_after="1")
         elif scene.startswith("refuse-"):
-            status = int(scene.removeprefix("refuse-"))
-            body = json.dumps(REFUSALS[status]).encode()
-            headers = Headers({"Content-Type": "application/json", "Content-Length": str(len(body))})
-            return Response(status, HTTPStatus(status).phrase, headers, body)
+            # 3600: longer than anybody waits.
+            return _refusal(int(scene.removeprefix("refuse-")), retry_after="3600")
         return None
+
+
+def _refusal(status: int, *, retry_after: str) -> Response:
+    body = json.dumps(REFUSALS[status]).encode()
+    headers = Headers({"Content-Type": "application/json", "Content-Length": str(len(body))})
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        headers["Retry-After"] = retry_after
+    return Response(status, HTTPStatus(status).phrase, headers, body)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from pytest_dgbudget import (
     AgentError,
@@ -43,9 +45,11 @@ def test_refuse_is_a_handshake_refused_with_the_status(broken: Callable[..., Con
 
 
 def test_limit_is_a_429_above_its_sessions(voice_agent: VoiceAgent, broken: Callable[..., Connect]) -> None:
-    with broken("limit", sessions=1), pytest.raises(HandshakeRefused) as refused, voice_agent.connect():
-        pass
-    assert (refused.value.status, refused.value.code) == (429, "TOO_MANY_REQUESTS")
+    endpoint = voice_agent.endpoint
+    with broken("limit", sessions=1), pytest.raises(InvalidStatus) as refused:
+        connect(endpoint.agent_url, additional_headers={"Authorization": f"Token {endpoint.api_key}"}, proxy=None)
+    response = refused.value.response
+    assert (response.status_code, b"TOO_MANY_REQUESTS" in (response.body or b"")) == (429, True)
 
 
 def test_slow_handshake_is_waited_for_and_metered(voice_agent: VoiceAgent, broken: Callable[..., Connect]) -> None:

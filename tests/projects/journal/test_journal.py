@@ -19,8 +19,8 @@ def test_journal(voice_agent: VoiceAgent, n: int) -> None:
 
 
 def test_refusals(voice_agent: VoiceAgent) -> None:
-    voice_agent.emulator.fault("refuse", status=429)
+    voice_agent.emulator.fault("refuse", status=503)
     with pytest.raises(ConnectionError):
         voice_agent.connect(SILENT).__enter__()
     (record,) = voice_agent.emulator.journal()
-    assert record["payload"] == {"type": "(refused)", "status": 429, "code": "EMULATED_REFUSAL"}
+    assert record["payload"] == {"type": "(refused)", "status": 503, "code": "EMULATED_REFUSAL"}

@@ -494,6 +494,18 @@ def test_the_vendors_refusal_comes_with_status_code_and_advice(
     assert caught.value.vendor_message in str(caught.value)
 
 
+def test_a_vendor_that_is_busy_is_asked_again_and_the_waiting_is_not_billed(
+    voice_agent: VoiceAgent, on: Callable[..., Connect]
+) -> None:
+    started_at = time.monotonic()
+    with on("busy at first") as session:
+        took = time.monotonic() - started_at
+        assert session.say("one").reply == "about one"
+    assert took >= 1
+    assert voice_agent.usage.sessions == 1
+    assert voice_agent.usage.seconds < took
+
+
 def test_garbage_instead_of_http_is_a_refused_handshake(on: Callable[..., Connect]) -> None:
     with pytest.raises(HandshakeRefused, match="--dg-agent-url") as caught, on("garbage"):
         pass
