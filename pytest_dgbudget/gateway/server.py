@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.exchange import Exchange
 from pytest_dgbudget.gateway.hosts import AllowedHosts
 from pytest_dgbudget.gateway.http import BadRequest, Request, RequestReader, refusal
+from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.routes.router import Router
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.protocol import codes
@@ -69,19 +71,21 @@ class ClientConnection(asyncio.Protocol):
 
     def _route(self, request: Request) -> None:
         address, port = self._transport.get_extra_info("sockname")[:2]
-        if not self._hosts.accepts(request.header("host"), address, port):
-            self._refuse(refusal(403, codes.WRONG_HOST, _wrong_host(f"{address}:{port}")))
-        elif self._control is not None and (request.path, request.upgrade) == (CONTROL_PATH, CONTROL_UPGRADE):
+        is_ours = self._hosts.accepts(request.header("host"), address, port)
+        wants_control = (request.path, request.upgrade) == (CONTROL_PATH, CONTROL_UPGRADE)
+        if is_ours and wants_control and self._control is not None:
             control = self._control()
             self._transport.set_protocol(control)
             control.connection_made(self._transport)
             if request.rest:
                 control.data_received(request.rest)
-        else:
-            identified = lambda: self._unauthenticated.leave(self._transport)  # noqa: E731
-            self._exchange = Exchange(request, self._reader.http, self._transport, self._gone, identified)
-            self._serving = asyncio.ensure_future(self._router.serve(self._exchange))
+            return
+        identified = partial(self._unauthenticated.leave, self._transport)
+        self._exchange = exchange = Exchange(request, self._reader.http, self._transport, self._gone, identified)
+        serving = self._router.serve(exchange) if is_ours else self._router.refuse(exchange, _wrong_host(address, port))
+        self._serving = asyncio.ensure_future(serving)
 
 
-def _wrong_host(address: str) -> str:
-    return f"this is {address}, not the host that was asked: name that one in dg_allowed_hosts"
+def _wrong_host(address: str, port: int) -> RequestRefused:
+    message = f"this is {address}:{port}, not the host that was asked: name that one in dg_allowed_hosts"
+    return RequestRefused(403, codes.WRONG_HOST, message)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from hmac import compare_digest
 
 from pytest_dgbudget.config.resolve import RunConfig
-from pytest_dgbudget.gateway.bearers import Spender
+from pytest_dgbudget.gateway.bearers import ClientLeft, Spender
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.refusals import RequestRefused, told_to
 from pytest_dgbudget.gateway.run import Run
@@ -70,6 +71,13 @@ class Callers:
         except RequestRefused:
             return None
         return None if spender is None else spender.grant
+
+    async def tell(self, run: Run, shown: str, refused: RequestRefused, gone: asyncio.Future[None]) -> None:
+        """Tell a test of a refusal that its client met, if a test of ours it is."""
+        with contextlib.suppress(RequestRefused, ClientLeft):
+            spender = await run.find(shown.removeprefix(WRONG_CREDENTIAL_PREFIX), gone)
+            if spender is not None:
+                spender.grant.note_refusal(refused.status, refused.code, refused.message)
 
     async def _known(self, run: Run, shown: str) -> str:
         """Return the token that was shown; raises RequestRefused where it means nothing (any more)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 from pytest_dgbudget.config.resolve import RunConfig
@@ -30,6 +31,10 @@ from pytest_dgbudget.protocol.codes import GRANT_PATH
 _INTERNAL = RequestRefused(500, codes.INTERNAL, "the gateway failed; its log says more")
 
 
+class NothingThere(RequestRefused):
+    """No route serves this."""
+
+
 class Router:
     """Hands each request to its route, and answers what a route refuses.
 
@@ -40,6 +45,7 @@ class Router:
         self,
         services: Sequence[Service],
         run: Callable[[], Awaitable[Run]],
+        callers: Callers,
         unmetered: Unmetered,
         sessions: SessionRoute,
         auth_grant: AuthGrantRoute,
@@ -48,6 +54,7 @@ class Router:
         self._services = {path: service for service in services for path in service.paths}
         self._served = [service.paths[0] for service in services]
         self._run = run
+        self._callers = callers
         self._unmetered = unmetered
         self._sessions = sessions
         self._auth_grant = auth_grant
@@ -57,6 +64,8 @@ class Router:
         """Answer a request, or hand its connection to a relay."""
         try:
             await self._route(exchange)
+        except NothingThere as nothing_there:
+            await self.refuse(exchange, nothing_there)
         except RequestRefused as refused:
             await exchange.answer(refused.answer())
         except NoHandshake as no_handshake:
@@ -68,6 +77,14 @@ class Router:
         except Exception as error:
             log(error)
             await exchange.answer(_INTERNAL.answer())
+
+    async def refuse(self, exchange: Exchange, refused: RequestRefused) -> None:
+        """Refuse a request that no route has looked at, and tell the test whose token it shows."""
+        with contextlib.suppress(LedgerError):
+            await self._callers.tell(
+                await self._run(), read_credentials(exchange.request).token, refused, exchange.gone
+            )
+        await exchange.answer(refused.answer())
 
     async def _route(self, exchange: Exchange) -> None:
         request, asked = exchange.request, vendor_path(exchange.request.path)
@@ -90,10 +107,10 @@ class Router:
     def _is_for_pages(self, asked: VendorPath) -> bool:
         return plain(asked.path) == GRANT_PATH or (asked.is_vendors and self._unmetered.allowed)
 
-    def _not_found(self, exchange: Exchange, why: str) -> RequestRefused:
+    def _not_found(self, exchange: Exchange, why: str) -> NothingThere:
         port = exchange.transport.get_extra_info("sockname")[1]
         served = " or ".join(f"ws://127.0.0.1:{port}{path}" for path in self._served)
-        return RequestRefused(404, codes.NOT_FOUND, f"{why}; open a WebSocket at {served}")
+        return NothingThere(404, codes.NOT_FOUND, f"{why}; open a WebSocket at {served}")
 
 
 def router_of(
@@ -109,6 +126,7 @@ def router_of(
     return Router(
         services,
         run,
+        callers,
         unmetered,
         SessionRoute(callers, target),
         AuthGrantRoute(callers),

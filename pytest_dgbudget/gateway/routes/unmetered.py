@@ -66,9 +66,9 @@ class Unmetered:
 
     async def pass_socket(self, exchange: Exchange, asked: VendorPath, credentials: Credentials) -> None:
         """Pass a WebSocket on; raises RequestRefused, NoHandshake or DialFailed."""
-        passage = self._passage(exchange, asked, credentials)
         if asked.may_be_agent:
             raise RequestRefused(404, codes.NOT_FOUND, _AGENT)
+        passage = self._passage(exchange, asked, credentials)
         self._events.emit(SocketPassed(host=urlsplit(passage.url).netloc))
         socket = await pass_socket(exchange, passage, credentials, metering_loop())
         self._sockets.add(socket)
