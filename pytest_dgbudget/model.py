@@ -72,7 +72,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """One pytest invocation and the budget it gives to its run."""
+    """One pytest invocation and the budget it gives to its run.
+
+    ``may_bypass``: what it lets its tests do, a session can be dialled past the gateway unseen.
+    """
 
     id: str
     run: str
@@ -82,6 +85,7 @@ class Invocation:
     budget_ms: int | None
     host: str
     pid: int
+    may_bypass: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +156,19 @@ class Refusal:
     code: str
     reason: str
     times: int
+
+
+BypassHow = Literal["refused", "passed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bypass:
+    """A session that ``program`` was about to dial past the gateway, or dialled: ``how`` says which."""
+
+    host: str
+    path: str
+    how: BypassHow
+    program: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,6 +111,11 @@ class RunConfig:
         return self.is_live and not self.is_rehearsal
 
     @property
+    def may_bypass(self) -> bool:
+        """True where a client that has the real key can dial the vendor itself, and nobody sees it."""
+        return self.keep_key
+
+    @property
     def recorded_target(self) -> str:
         """What reports and ledger call the target: no figure of live runs may count a rehearsal."""
         return "rehearsal" if self.is_rehearsal else self.target

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pytest_dgbudget.model import Overrun, Refusal, UsageRecord
+from pytest_dgbudget.model import Bypass, Overrun, Refusal, UsageRecord
 from pytest_dgbudget.rules.refusals import describe_refusal
 from pytest_dgbudget.units import format_time
 
@@ -50,6 +50,14 @@ class SocketPassed:
     """A WebSocket that is no session of the agent's goes on to the vendor, unmetered."""
 
     host: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BypassReported:
+    """A process tells of a session past the gateway; ``attempt`` None: no test ran."""
+
+    attempt: str | None
+    bypass: Bypass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +152,7 @@ Event = (
     | EndpointUnused
     | RequestPassed
     | SocketPassed
+    | BypassReported
     | SessionDialled
     | SessionOpened
     | SessionWelcomed

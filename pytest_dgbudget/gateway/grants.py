@@ -10,7 +10,7 @@ from pytest_dgbudget.gateway.events import Events, SessionsCut
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.ledger.facts import KnownAttempt, SessionFacts
-from pytest_dgbudget.model import Attempt, ClosedBy, Lease, Overrun, Refusal, ScopeName, UsageRecord
+from pytest_dgbudget.model import Attempt, Bypass, ClosedBy, Lease, Overrun, Refusal, ScopeName, UsageRecord
 from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
 from pytest_dgbudget.protocol.operations import BeginAttempt
 from pytest_dgbudget.rules.attempts import AttemptFigures, attempt_figures
@@ -125,6 +125,7 @@ class Grant:
         self.refused = 0
         self._refused_again: dict[ScopeName, int] = {}
         self._refusals: dict[tuple[int, str, str], int] = {}
+        self.bypasses: list[Bypass] = []
         self.waits_given_up_ms: list[int] = []
         self.open_sessions: list[MeteredSession] = []
 
@@ -216,6 +217,7 @@ def restored(known: KnownAttempt, asked: BeginAttempt) -> Grant:
     grant.ended_sessions = {session.id: session for session in known.sessions}
     grant.overruns = list(known.overruns)
     grant.refused = known.refused
+    grant.bypasses = list(known.bypasses)
     cut = next((overrun for overrun in grant.overruns if overrun.kind == "cut"), None)
     if cut is not None:
         grant.spent.set_result(cut)

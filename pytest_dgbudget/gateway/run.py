@@ -11,7 +11,7 @@ from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.gateway.admission import Admission, Waiter
 from pytest_dgbudget.gateway.bearers import Bearers, ClientLeft, Owner, Spender
 from pytest_dgbudget.gateway.clock import metering_loop
-from pytest_dgbudget.gateway.events import EndpointUnused, Events, SessionRefused, StrangerRefused
+from pytest_dgbudget.gateway.events import BypassReported, EndpointUnused, Events, SessionRefused, StrangerRefused
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import Grant, OpenLease, ended, restored
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
@@ -21,7 +21,7 @@ from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.services.service import Service
 from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import ClosedBy, Outcome, Overrun, Usage, UsageRecord
+from pytest_dgbudget.model import Bypass, ClosedBy, Outcome, Overrun, Usage, UsageRecord
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.codes import TEST_OVER
 from pytest_dgbudget.protocol.operations import (
@@ -38,6 +38,8 @@ from pytest_dgbudget.units import format_time, seconds
 _END_SECONDS = 1.5
 # A client that reconnects by itself would be idle again, each time at the cost of an idle timeout.
 _MOST_IDLE_CLOSES = 3
+# Who dials in a loop says the same again and again.
+_MOST_BYPASSES = 100
 
 TEST_IS_OVER = Close(TEST_OVER, "the test is over, its token is revoked")
 PROCESS_IS_GONE = Close(TEST_OVER, "the test's process is gone")
@@ -65,6 +67,7 @@ class Run:
         # What is not dialled where the run is takes no place of the run.
         self._admission_elsewhere = Admission(self._leases, ledger_thread, math.inf)
         self.minted = MintedTokens()
+        self._bypasses: list[Bypass] = []
         self._over = False
         self.id = run_config.run_id
         self.dialled: set[str] = set()
@@ -106,6 +109,7 @@ class Run:
         return Verdict(
             overruns=tuple(grant.overruns),
             refusals=grant.refusals(),
+            bypasses=tuple(grant.bypasses),
             waits_given_up_ms=tuple(grant.waits_given_up_ms),
             gateway_lost=None if grant.lost_ms is None else _charged_in_full(grant.lost_ms),
             had_clients=grant.had_clients(),
@@ -193,6 +197,15 @@ class Run:
             running[0].note_refusal(status, code, reason)
         else:
             self._events.emit(StrangerRefused(status=status, code=code, reason=reason))
+
+    def note_bypass(self, grant: Grant | None, bypass: Bypass) -> None:
+        """Keep what was dialled past the gateway, or about to be; None: no test ran. The same again is no news."""
+        known = self._bypasses if grant is None else grant.bypasses
+        if bypass not in known and len(known) < _MOST_BYPASSES:
+            known.append(bypass)
+            attempt = None if grant is None else grant.attempt.id
+            self._events.emit(BypassReported(attempt=attempt, bypass=bypass))
+            self._ledger_thread.enqueue(self._ledger.record_bypass, attempt, bypass)
 
     async def open_session(
         self, grant: Grant, service: Service, gone: asyncio.Future[None], *, by_process_token: bool = False

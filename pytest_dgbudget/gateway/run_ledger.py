@@ -83,4 +83,5 @@ class RunLedger:
             budget_ms=self._run_config.budget_ms,
             host=self._config.host,
             pid=self._config.pid,
+            may_bypass=self._run_config.may_bypass,
         )

@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pytest_dgbudget.model import Attempt, OtherTarget, Overrun
+from pytest_dgbudget.model import Attempt, Bypass, OtherTarget, Overrun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvocationFacts:
+    """``may_bypass``: a session could be dialled past the gateway unseen; None where nobody noted whether it could."""
+
     id: str
     budget_ms: int | None
     started_at: str
     finished_at: str | None
     exit_status: int | None
+    may_bypass: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,10 @@ class SessionFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """``reconciliation`` is the last one, as usage.json has it; None before the first."""
+    """``reconciliation`` is the last one, as usage.json has it; None before the first.
+
+    ``bypasses`` are the sessions past the gateway that somebody saw.
+    """
 
     id: str
     target: str
@@ -98,6 +104,7 @@ class RunFacts:
     leases: tuple[LeaseFacts, ...]
     sessions: tuple[SessionFacts, ...]
     reconciliation: Mapping[str, Any] | None
+    bypasses: tuple[Bypass, ...] = ()
 
     def of_own_target(self) -> RunFacts:
         """Return these without what tests used elsewhere, which counts in no figure of the run."""
@@ -123,3 +130,4 @@ class KnownAttempt:
     sessions: Sequence[SessionFacts]
     overruns: Sequence[Overrun]
     refused: int
+    bypasses: Sequence[Bypass]

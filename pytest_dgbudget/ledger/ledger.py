@@ -18,6 +18,7 @@ from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.sums import ScopeValues, Sum, Sums
 from pytest_dgbudget.model import (
     Attempt,
+    Bypass,
     Invocation,
     Lease,
     OtherTarget,
@@ -163,6 +164,11 @@ class Ledger:
             },
         )
 
+    def record_bypass(self, attempt: str | None, bypass: Bypass) -> None:
+        """Record a session past the gateway; ``attempt`` None: no test ran."""
+        row = {**asdict(bypass), "run": self._invocation.run, "attempt": attempt, "at": utc_now()}
+        self._insert(sql.INSERT_BYPASS, row)
+
     def record_outcome(self, attempt_id: str, outcome: Outcome) -> None:
         """Record what became of an attempt; the last one counts."""
         self._insert(sql.INSERT_OUTCOME, {"attempt": attempt_id, "outcome": outcome})
@@ -246,7 +252,8 @@ class Ledger:
             )
 
     def _enter(self, *, takes_over: bool) -> None:
-        row = {**asdict(self._invocation), "billed": int(self._invocation.billed), "at": utc_now()}
+        truths = {"billed": int(self._invocation.billed), "may_bypass": int(self._invocation.may_bypass)}
+        row = {**asdict(self._invocation), **truths, "at": utc_now()}
         known = self._db.rows(sql.FIND_RUN, {"run": self._invocation.run})
         if not known:
             self._db.execute(sql.INSERT_RUN, row)

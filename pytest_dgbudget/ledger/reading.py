@@ -17,7 +17,7 @@ from pytest_dgbudget.ledger.facts import (
     RunFacts,
     SessionFacts,
 )
-from pytest_dgbudget.model import Attempt, Overrun, was_cut
+from pytest_dgbudget.model import Attempt, Bypass, Overrun, was_cut
 
 T = TypeVar("T")
 
@@ -54,6 +54,7 @@ class LedgerReader:
             attempts=self._records(AttemptFacts, sql.ATTEMPTS, of_run),
             leases=self._records(LeaseFacts, sql.LEASES, of_run),
             sessions=self._records(SessionFacts, sql.SESSIONS, of_run),
+            bypasses=self._records(Bypass, sql.BYPASSES, of_run),
             reconciliation=next(
                 (json.loads(row["document"]) for row in self._db.rows(sql.RECONCILIATION, of_run)), None
             ),
@@ -75,6 +76,7 @@ class LedgerReader:
             sessions=sessions,
             overruns=[*_cuts(ends, sessions), *map(_refusal, refusals)],
             refused=sum(row["times"] for row in refusals),
+            bypasses=self._records(Bypass, sql.BYPASSES_OF_ATTEMPT, of_attempt),
         )
 
     def _records(self, kind: Callable[..., T], statement: str, values: Mapping[str, Any]) -> tuple[T, ...]:

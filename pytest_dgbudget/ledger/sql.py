@@ -7,7 +7,7 @@ is where it went; NULL: where its run did.
 
 from __future__ import annotations
 
-VERSION = 3
+VERSION = 4
 
 _RECONCILIATION = """CREATE TABLE reconciliation (
     run TEXT NOT NULL REFERENCES run, seq INTEGER NOT NULL, verdict TEXT NOT NULL, at TEXT NOT NULL,
@@ -26,13 +26,22 @@ _INDICES_OF_VERSION_3 = (
     "CREATE INDEX usage_of_dial ON usage (dial)",
 )
 
+# Sessions past the gateway; ``attempt`` is NULL where no test ran.
+_BYPASS = (
+    """CREATE TABLE bypass (
+        run TEXT NOT NULL REFERENCES run, attempt TEXT REFERENCES attempt, host TEXT NOT NULL, path TEXT NOT NULL,
+        how TEXT NOT NULL, program TEXT NOT NULL, at TEXT NOT NULL)""",
+    "CREATE INDEX bypass_of_run ON bypass (run)",
+    "CREATE INDEX bypass_of_attempt ON bypass (attempt)",
+)
+
 TABLES = (
     "CREATE TABLE schema (version INTEGER NOT NULL)",
     """CREATE TABLE run (
         id TEXT PRIMARY KEY, target TEXT NOT NULL, billed INTEGER NOT NULL, tag TEXT NOT NULL, at TEXT NOT NULL)""",
     """CREATE TABLE invocation (
         id TEXT PRIMARY KEY, run TEXT NOT NULL REFERENCES run, host TEXT NOT NULL, pid INTEGER NOT NULL,
-        budget_ms BIGINT, at TEXT NOT NULL)""",
+        budget_ms BIGINT, at TEXT NOT NULL, may_bypass INTEGER)""",
     """CREATE TABLE invocation_end (
         invocation TEXT PRIMARY KEY REFERENCES invocation, exit_status INTEGER, at TEXT NOT NULL)""",
     """CREATE TABLE attempt (
@@ -67,6 +76,7 @@ TABLES = (
     _STATED,
     _SWEPT,
     *_INDICES_OF_VERSION_3,
+    *_BYPASS,
 )
 
 # What upgrades a ledger of each earlier version to the next.
@@ -82,6 +92,7 @@ UPGRADES = {
         _SWEPT,
         *_INDICES_OF_VERSION_3,
     ),
+    3: ("ALTER TABLE invocation ADD COLUMN may_bypass INTEGER", *_BYPASS),
 }
 
 _STATED_MS = "(SELECT stated.ms FROM stated WHERE stated.lease = lease.id ORDER BY stated.seq DESC LIMIT 1)"
@@ -106,7 +117,7 @@ TEST_SUMS = f"""{_SUMS.format(counts="lease.scope = 'test'")}
 FIND_RUN = "SELECT target FROM run WHERE id = :run"
 INSERT_RUN = "INSERT INTO run VALUES (:run, :target, :billed, :tag, :at)"
 FIND_INVOCATION = "SELECT id FROM invocation WHERE id = :id"
-INSERT_INVOCATION = "INSERT INTO invocation VALUES (:id, :run, :host, :pid, :budget_ms, :at)"
+INSERT_INVOCATION = "INSERT INTO invocation VALUES (:id, :run, :host, :pid, :budget_ms, :at, :may_bypass)"
 # Once: if the gateway dies after it, its successor ends the invocation again.
 END_INVOCATION = """INSERT INTO invocation_end SELECT :invocation, :exit_status, :at
     WHERE NOT EXISTS (SELECT 1 FROM invocation_end WHERE invocation = :invocation)"""
@@ -119,6 +130,7 @@ INSERT_ATTEMPT = """INSERT INTO attempt
 INSERT_OUTCOME = """INSERT INTO outcome
     SELECT :attempt, :outcome, COALESCE(MAX(seq), -1) + 1 FROM outcome WHERE attempt = :attempt"""
 INSERT_WAIT = "INSERT INTO wait VALUES (:attempt, :ms)"
+INSERT_BYPASS = "INSERT INTO bypass VALUES (:run, :attempt, :host, :path, :how, :program, :at)"
 INSERT_REFUSAL = "INSERT INTO refusal VALUES (:attempt, :scope, :used_ms, :allowed_ms, :tolerated, :at, :times)"
 
 INSERT_LEASE = """INSERT INTO lease SELECT :id, :run, :attempt, :scope, :ms, :taken_at, :ends_at,
@@ -146,7 +158,8 @@ DIALS_OF_LEASE = """SELECT dial.id AS dial, usage.id AS usage, usage.ms AS ms,
 
 RUN = "SELECT id, target, billed, tag FROM run WHERE id = :run"
 INVOCATIONS = """SELECT invocation.id AS id, invocation.budget_ms AS budget_ms, invocation.at AS started_at,
-        invocation_end.at AS finished_at, invocation_end.exit_status AS exit_status
+        invocation_end.at AS finished_at, invocation_end.exit_status AS exit_status,
+        invocation.may_bypass AS may_bypass
     FROM invocation LEFT JOIN invocation_end ON invocation_end.invocation = invocation.id
     WHERE invocation.run = :run ORDER BY invocation.at, invocation.id"""
 ATTEMPTS = """SELECT attempt.id AS id, attempt.invocation AS invocation, attempt.nodeid AS nodeid,
@@ -181,4 +194,6 @@ LEASE_ENDS = """SELECT lease.id AS lease, lease_end.how AS how, lease_end.ms AS 
 # Of each scope the first one, and how many there were.
 REFUSALS = """SELECT scope, MIN(used_ms) AS used_ms, MIN(allowed_ms) AS allowed_ms, SUM(times) AS times FROM refusal
     WHERE attempt = :attempt GROUP BY scope ORDER BY MIN(at)"""
+BYPASSES = "SELECT host, path, how, program FROM bypass WHERE run = :run ORDER BY at"
+BYPASSES_OF_ATTEMPT = "SELECT host, path, how, program FROM bypass WHERE attempt = :attempt ORDER BY at"
 RECONCILIATION = "SELECT document FROM reconciliation WHERE run = :run ORDER BY seq DESC LIMIT 1"

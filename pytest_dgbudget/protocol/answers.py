@@ -13,7 +13,8 @@ def response(status: int, headers: Sequence[tuple[str, str]], body: bytes) -> by
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = "Unknown"
-    fields = [*headers, ("Content-Length", str(len(body))), ("Connection", "close")]
+    length = [] if status == HTTPStatus.NO_CONTENT else [("Content-Length", str(len(body)))]
+    fields = [*headers, *length, ("Connection", "close")]
     head = "".join(f"{name}: {value}\r\n" for name, value in fields)
     return f"HTTP/1.1 {status} {phrase}\r\n{head}\r\n".encode("latin-1", "replace") + body
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_args
 
-from pytest_dgbudget.model import OtherTarget, Outcome, Overrun, Refusal, Usage
+from pytest_dgbudget.model import Bypass, OtherTarget, Outcome, Overrun, Refusal, Usage
 from pytest_dgbudget.rules.attempts import AttemptFigures
 
 A = TypeVar("A")
@@ -64,11 +64,15 @@ class BeginAttempt(Operation[GrantedAttempt]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a budget cut or refused, what clients were refused for, which of them gave up waiting, and how a gateway was
-    lost (in words, or None)."""
+    """What became of an attempt so far.
+
+    What a budget cut or refused, what clients were refused for, which of their sessions went past the gateway or were
+    about to, which of them gave up waiting, and how a gateway was lost (in words, or None).
+    """
 
     overruns: tuple[Overrun, ...]
     refusals: tuple[Refusal, ...]
+    bypasses: tuple[Bypass, ...]
     waits_given_up_ms: tuple[int, ...]
     gateway_lost: str | None
     had_clients: bool

@@ -18,6 +18,7 @@ from pytest_dgbudget.model import was_cut
 from pytest_dgbudget.paths import make_folder, require_file
 from pytest_dgbudget.report.reconciliation_figures import NOT_RECONCILED, ReconciliationFigures
 from pytest_dgbudget.rules.attempts import AttemptVerdict, attempt_figures, seconds_or_none
+from pytest_dgbudget.rules.bypass import BypassState, bypass_state
 from pytest_dgbudget.units import seconds
 
 SCHEMA = "dgbudget.usage/1"
@@ -47,6 +48,7 @@ class RunFigures(TypedDict):
     prices_as_of: str | None
     at_risk_seconds: float
     overshoot_seconds: float
+    bypass: BypassState
     verdict: RunVerdict
     failing: bool
     complete: bool
@@ -235,6 +237,12 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
     last = facts.invocations[-1]
     ends = [invocation.finished_at for invocation in facts.invocations]
     exits = [invocation.exit_status for invocation in facts.invocations]
+    bypass = bypass_state(
+        seen=any(bypass.how == "passed" for bypass in facts.bypasses),
+        possible=any(invocation.may_bypass for invocation in facts.invocations),
+        live=facts.target != "emulator",
+        sessions=len(own.sessions),
+    )
     return {
         "id": facts.id,
         "started_at": facts.invocations[0].started_at,
@@ -249,7 +257,8 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "prices_as_of": None,
         "at_risk_seconds": seconds(_at_risk_ms(own)),
         "overshoot_seconds": seconds(sum(max(0, lease.charged_ms - lease.allowance_ms) for lease in own.leases)),
-        "verdict": _run_verdict(tests, exits, exceeded=_is_exceeded(facts)),
+        "bypass": bypass,
+        "verdict": _run_verdict(tests, exits, overran=_is_exceeded(facts) or bypass == "seen"),
         "failing": _is_exceeded(facts)
         or any(_fails(test, attempt) for test, attempt in zip(tests, facts.attempts, strict=True)),
         "complete": None not in exits,
@@ -263,8 +272,8 @@ def _is_exceeded(facts: RunFacts) -> bool:
     return len(budgets) == len(facts.invocations) and charged_ms > max(budgets)
 
 
-def _run_verdict(tests: list[AttemptEntry], exits: list[int | None], *, exceeded: bool) -> RunVerdict:
-    if exceeded or any(test["verdict"] == "overrun" for test in tests):
+def _run_verdict(tests: list[AttemptEntry], exits: list[int | None], *, overran: bool) -> RunVerdict:
+    if overran or any(test["verdict"] == "overrun" for test in tests):
         return "overrun"
     return "interrupted" if None in exits or not _INTERRUPTED.isdisjoint(exits) else "within"
 

@@ -100,7 +100,7 @@ def run_line(document: UsageDocument) -> str:
     used, budget = run["used_seconds"], run["budget_seconds"]
     of_budget = f" of {budget:.2f}s {_bar(used, budget)}" if budget is not None else ", no run budget"
     billed = f"{run['target']}, {'billed' if run['billed'] else 'not billed'}"
-    expected = ", expected" if run["verdict"] == "overrun" and not run["failing"] else ""
+    expected = ", expected" if run["verdict"] == "overrun" and not run["failing"] and run["bypass"] != "seen" else ""
     sessions = f"{run['sessions']} session{'' if run['sessions'] == 1 else 's'}"
     extras = "".join(
         f"; {seconds:.2f}s {what}"
@@ -110,7 +110,8 @@ def run_line(document: UsageDocument) -> str:
         )
         if seconds
     )
-    return f"used {used:.2f}s{of_budget} in {sessions} ({billed}); verdict: {run['verdict']}{expected}{extras}"
+    past = "; sessions went past the gateway, unmetered" if run["bypass"] == "seen" else ""
+    return f"used {used:.2f}s{of_budget} in {sessions} ({billed}); verdict: {run['verdict']}{expected}{extras}{past}"
 
 
 def unused_line(document: UsageDocument) -> str | None:

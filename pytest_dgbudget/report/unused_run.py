@@ -102,6 +102,7 @@ def unserved_run(
         started_at=started_at,
         finished_at=utc_now(),
         exit_status=exit_status if failure is None else None,
+        may_bypass=int(run_config.may_bypass),
     )
     facts = known or _unused(run_config)
     facts = replace(facts, invocations=(*facts.invocations, invocation))

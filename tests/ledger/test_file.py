@@ -14,6 +14,7 @@ from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger import sql, sqlite
 from pytest_dgbudget.ledger.connection import LedgerNotWritable
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
+from pytest_dgbudget.model import Bypass
 from tests.support.ledger import leased, open_ledger, usage
 
 from .conftest import OpenLedger
@@ -128,6 +129,7 @@ def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
 
 VERSION_1 = Path(__file__).parent / "version-1.sql"
 VERSION_2 = Path(__file__).parent / "version-2.sql"
+VERSION_3 = Path(__file__).parent / "version-3.sql"
 
 
 def test_a_newer_ledger_is_refused_and_gains_nothing(tmp_path: Path) -> None:
@@ -180,6 +182,23 @@ def test_a_ledger_whose_rows_were_numbered_by_counting_goes_on(tmp_path: Path) -
     assert [attempt.outcome for attempt in facts.attempts] == ["rerun", "failed"]
     assert sorted(lease.charged_ms for lease in facts.leases) == [1234, 2000]
     assert facts.reconciliation == {"verdict": "reconciled"}
+    ledger.close()
+
+
+def test_a_ledger_that_noted_no_bypasses_goes_on_and_of_its_runs_that_is_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_3.read_text(encoding="utf-8"))
+    ledger = open_ledger(path, id="later", may_bypass=True)
+    told = Bypass(host="agent.deepgram.com", path="/v1/agent/converse", how="passed", program="app")
+    attempt = ledger.begin_attempt("t", "", None)
+    ledger.record_bypass(attempt.id, told)
+    ledger.record_bypass(None, told)
+    facts, known = ledger.facts(), ledger.known_attempt(attempt.id)
+    assert [invocation.may_bypass for invocation in facts.invocations] == [None, None, 1]
+    assert facts.bypasses == (told, told)
+    assert known is not None
+    assert known.bypasses == (told,)
     ledger.close()
 
 

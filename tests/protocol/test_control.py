@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, ReconciliationError, SettingsError
 from pytest_dgbudget.ledger.connection import LedgerNotWritable
-from pytest_dgbudget.model import Overrun, Refusal, Usage
+from pytest_dgbudget.model import Bypass, Overrun, Refusal, Usage
 from pytest_dgbudget.protocol.authentication import GatewayAuthentication, OwnerAuthentication, Peer
 from pytest_dgbudget.protocol.codec import to_json
 from pytest_dgbudget.protocol.control import (
@@ -52,6 +52,7 @@ BEGIN = BeginAttempt(nodeid="t", worker="gw0", target=None, budget_ms=1, idle_ms
 VERDICT = Verdict(
     overruns=(Overrun(kind="cut", scope="run", used_ms=2, allowed_ms=1),),
     refusals=(Refusal(status=401, code="c", reason="r", times=2),),
+    bypasses=(Bypass(host="h", path="/p", how="refused", program="x"),),
     waits_given_up_ms=(3, 4),
     gateway_lost=None,
     had_clients=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 import pytest_dgbudget.report
 from pytest_dgbudget.ledger.facts import RunFacts
+from pytest_dgbudget.model import Bypass
 from pytest_dgbudget.report.document import (
     EARLIER_FILE_NAME,
     FILE_NAME,
@@ -72,7 +74,9 @@ def test_any_run_makes_a_document_that_keeps_to_the_schema_and_adds_up(facts: Ru
     charged_ms = sum(lease.charged_ms for lease in facts.leases if lease.attempt not in elsewhere)
     exceeded = most_ms is not None and charged_ms > most_ms
     overrun = exceeded or any(test["verdict"] == "overrun" for test in made["tests"])
-    assert (made["run"]["verdict"] == "overrun") == overrun
+    seen = any(bypass.how == "passed" for bypass in facts.bypasses)
+    assert (made["run"]["verdict"] == "overrun") == (overrun or seen)
+    assert (made["run"]["bypass"] == "seen") == seen
     assert overrun or not made["run"]["failing"]
     assert made["run"]["complete"] == all(i.exit_status is not None for i in facts.invocations)
     for shown, known in zip(made["sessions"], facts.sessions, strict=True):
@@ -145,6 +149,32 @@ def test_shards_began_with_the_first_and_end_with_the_last() -> None:
     made = run_of(invocations=(first, last))
     assert (made["started_at"], made["finished_at"]) == (AT, LATER)
     assert run_of(invocations=(first, invocation(finished_at=None)))["finished_at"] is None
+
+
+# Bypass
+
+PASSED = Bypass(host="agent.deepgram.com", path="/v1/agent/converse", how="passed", program="app")
+
+
+@pytest.mark.parametrize(
+    ("fields", "bypass"),
+    [
+        ({}, "refused"),
+        ({"bypasses": (replace(PASSED, how="refused"),)}, "refused"),
+        ({"sessions": (), "leases": ()}, "unknown"),
+        ({"sessions": (), "leases": (), "target": "rehearsal"}, "unknown"),
+        ({"sessions": (), "leases": (), "target": "emulator"}, "refused"),
+        ({"invocations": (invocation(may_bypass=0), invocation(may_bypass=1))}, "possible"),
+        ({"bypasses": (PASSED,)}, "seen"),
+    ],
+)
+def test_what_is_known_of_sessions_past_the_gateway(fields: dict[str, Any], bypass: str) -> None:
+    assert run_of(**fields)["bypass"] == bypass
+
+
+def test_one_that_was_seen_is_an_overrun_that_fails_nothing() -> None:
+    made = run_of(bypasses=(PASSED,))
+    assert (made["verdict"], made["failing"]) == ("overrun", False)
 
 
 # Verdict, failing, complete

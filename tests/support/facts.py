@@ -7,7 +7,7 @@ from typing import Any, get_args
 from hypothesis import strategies as st
 
 from pytest_dgbudget.ledger.facts import AttemptFacts, InvocationFacts, LeaseFacts, RunFacts, SessionFacts
-from pytest_dgbudget.model import ClosedBy, Outcome
+from pytest_dgbudget.model import Bypass, BypassHow, ClosedBy, Outcome
 
 AT = "2026-11-02T10:00:00.000Z"
 LATER = "2026-11-02T10:01:00.000Z"
@@ -104,6 +104,10 @@ INVOCATIONS = st.builds(
     started_at=INSTANTS,
     finished_at=st.none() | INSTANTS,
     exit_status=st.none() | st.integers(0, 5),
+    may_bypass=st.none() | st.integers(0, 1),
+)
+BYPASSES = st.builds(
+    Bypass, host=st.text(max_size=5), path=st.just("/"), how=st.sampled_from(get_args(BypassHow)), program=st.just("")
 )
 
 
@@ -144,6 +148,7 @@ def runs(draw: st.DrawFn) -> RunFacts:
         attempts=tuple(attempts),
         leases=tuple(leases),
         sessions=tuple(sessions),
+        bypasses=tuple(draw(st.lists(BYPASSES, max_size=2))),
     )
 
 

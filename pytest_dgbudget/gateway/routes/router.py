@@ -13,6 +13,7 @@ from pytest_dgbudget.gateway.handshake import NoHandshake
 from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.routes.auth_grant import AuthGrantRoute
+from pytest_dgbudget.gateway.routes.bypass import BypassRoute
 from pytest_dgbudget.gateway.routes.callers import Callers
 from pytest_dgbudget.gateway.routes.cors import is_preflight, preflight_answer
 from pytest_dgbudget.gateway.routes.paths import VendorPath, plain, vendor_path
@@ -26,7 +27,7 @@ from pytest_dgbudget.gateway.upstream import DialFailed
 from pytest_dgbudget.model import OtherTarget
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.answers import response
-from pytest_dgbudget.protocol.codes import GRANT_PATH
+from pytest_dgbudget.protocol.codes import BYPASS_PATH, GRANT_PATH
 
 _INTERNAL = RequestRefused(500, codes.INTERNAL, "the gateway failed; its log says more")
 
@@ -49,6 +50,7 @@ class Router:
         unmetered: Unmetered,
         sessions: SessionRoute,
         auth_grant: AuthGrantRoute,
+        bypass: BypassRoute,
         rest: RestRoute,
     ) -> None:
         self._services = {path: service for service in services for path in service.paths}
@@ -58,6 +60,7 @@ class Router:
         self._unmetered = unmetered
         self._sessions = sessions
         self._auth_grant = auth_grant
+        self._bypass = bypass
         self._rest = rest
 
     async def serve(self, exchange: Exchange) -> None:
@@ -99,6 +102,8 @@ class Router:
             raise self._not_found(exchange, "this is no upgrade")
         elif (request.method, plain(asked.path)) == ("POST", GRANT_PATH):
             await self._auth_grant.serve(await self._run(), exchange, read_credentials(request).token)
+        elif (request.method, request.path) == ("POST", BYPASS_PATH):
+            await self._bypass.serve(await self._run(), exchange, read_credentials(request).token)
         elif asked.is_vendors:
             await self._rest.serve(await self._run(), exchange, asked, read_credentials(request))
         else:
@@ -130,5 +135,6 @@ def router_of(
         unmetered,
         SessionRoute(callers, target),
         AuthGrantRoute(callers),
+        BypassRoute(callers),
         RestRoute(callers, unmetered.hosts, unmetered, target),
     )

@@ -20,7 +20,7 @@ from tests.support.recording_gateway import RecordingServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * INSTALL_SECONDS)]
 
-DOCS = Path(__file__).parents[2] / "docs/your-application.md"
+DOCS = Path(__file__).parents[3] / "docs/your-application.md"
 SNIPPETS = dict(re.findall(r"<!-- run: (\S+) -->\n```\w+\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL))
 WELCOME = {"protocol": "token", "type": "Welcome"}
 
