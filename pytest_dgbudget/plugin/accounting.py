@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.control.on_demand import RunOnDemand
-from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted, DgBudgetError, GatewayError
+from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted, BypassRefused, DgBudgetError, GatewayError
 from pytest_dgbudget.model import Outcome, Overrun, Refusal
 from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
 from pytest_dgbudget.plugin.state import STATE, State
 from pytest_dgbudget.protocol.operations import GetVerdict, GrantedAttempt, RecordOutcome, Verdict
 from pytest_dgbudget.rules.attempts import unknown_figures
 from pytest_dgbudget.rules.budget import explain, overrun_error
+from pytest_dgbudget.rules.bypass import bypass_error
 from pytest_dgbudget.rules.refusals import describe_refusal
 from pytest_dgbudget.units import format_time
 
@@ -55,6 +56,7 @@ class RunningTest:
     process: int = field(default_factory=getpid)
     reported: int = 0
     gateway_lost: bool = False
+    bypass_reported: bool = False
     expects_clients: Callable[[], bool] = bool
     told: dict[tuple[int, str, str], int] = field(default_factory=dict)
 
@@ -93,6 +95,7 @@ class Accounting:
 
     def take_in(self, item: pytest.Item, attempt: GrantedAttempt, call: pytest.CallInfo[None]) -> None:
         """Account for an attempt that a client began, and judge the phase that has just passed."""
+        __tracebackhide__ = True
         running = self._running.get(item.nodeid)
         if running is not None and running.attempt is attempt:
             return
@@ -134,6 +137,9 @@ class Accounting:
             if running.gateway_lost:
                 return  # The test has failed for it already.
             raise
+        refused = next((bypass for bypass in ended.verdict.bypasses if bypass.how == "refused"), None)
+        if refused is not None and not running.bypass_reported:
+            raise bypass_error(refused)
         new = ended.verdict.overruns[running.reported :]
         self._tell_refusals(item, ended.verdict, overrun_error(new[-1]) if new else None, "teardown")
         if new and not self._tolerates(new):
@@ -256,6 +262,9 @@ class Accounting:
         self._tell_refusals(item, verdict, told, when)
         if when == "call" and running.expects_clients() and not verdict.had_clients:
             item.add_report_section(when, "dgbudget", _NOBODY_CAME)
+        refused = next((bypass for bypass in verdict.bypasses if bypass.how == "refused"), None)
+        if refused is not None:
+            self._fail_for_bypass(item, bypass_error(refused), raised, when)
         if not overruns:
             return
         if self._tolerates(overruns):
@@ -264,6 +273,20 @@ class Accounting:
             raise overrun_error(overruns[0]) from raised
         if not isinstance(raised, (BudgetExceeded, BudgetExhausted)):
             item.add_report_section(when, "dgbudget", explain(overruns[0]))
+
+    def _fail_for_bypass(
+        self, item: pytest.Item, error: BypassRefused, raised: BaseException | None, when: str
+    ) -> None:
+        """A session that would not have been metered can't be swallowed either."""
+        __tracebackhide__ = True
+        running = self._running[item.nodeid]
+        if running.bypass_reported:
+            return
+        running.bypass_reported = True
+        if raised is None or isinstance(raised, _NO_FAILURE):
+            raise error from raised
+        if type(raised).__name__ != BypassRefused.__name__:  # a client's own error of that name says the same
+            item.add_report_section(when, "dgbudget", str(error))
 
     def _tell_refusals(self, item: pytest.Item, verdict: Verdict, error: BaseException | None, when: str) -> None:
         """Say in the test's report what its clients were refused for, unless its own error says it."""

@@ -22,6 +22,8 @@ def header_lines(config: pytest.Config, run_config: RunConfig) -> list[str]:
     lines = [f"{_target(config, run_config)}; {budget}, {per_test} per test; report {report}"]
     if run_config.not_live is not None:
         lines.append(run_config.not_live)
+    if run_config.is_live and run_config.may_bypass:
+        lines.append(f"{_lets_pass(run_config)}: sessions dialled past the gateway are not metered")
     if run_config.listen is not None:
         lines.append(f"applications elsewhere reach the gateway at {_listens_at(config, run_config.listen)}")
     if run_config.ignores_agent_url:
@@ -31,6 +33,14 @@ def header_lines(config: pytest.Config, run_config: RunConfig) -> list[str]:
     if config.pluginmanager.has_plugin("dsession") and run_config.test_budget_ms is None:
         lines.append("without a test budget one voice-agent test runs at a time; set --dg-test-budget")
     return [f"dgbudget: {line}" for line in lines]
+
+
+def _lets_pass(run_config: RunConfig) -> str:
+    """Name the settings with which a client can dial the vendor itself."""
+    named = [f"--dg-redirect={run_config.redirect}"] if run_config.redirect in {"off", "warn"} else []
+    named += ["dg_keep_key = true"] if run_config.keep_key else []
+    named += [] if run_config.redirect_children else ["dg_redirect_children = false"]
+    return ", ".join(named)
 
 
 def _listens_at(config: pytest.Config, where: str) -> str:
