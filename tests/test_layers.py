@@ -37,7 +37,7 @@ LAYERS = {
     "gateway": 4,
     "emulator": 4,
     "client": 5,
-    "redirect": 4,
+    "redirect": 1,
     "plugin": 6,
     "cli": 6,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from pytest_dgbudget.client.browser_file import BROWSER_SCRIPTS
+from pytest_dgbudget.control.browser_scripts import BROWSER_SCRIPTS
 from pytest_dgbudget.redirect import RedirectSettings
 from pytest_dgbudget.redirect.children import children_environment
 from pytest_dgbudget.redirect.node_options import with_preload

@@ -60,6 +60,10 @@ class SocketActivation:
         """Start a gateway for clients that show this token."""
         self._callers.tokens.add(token)
 
+    def expect_worker(self, token: str) -> None:
+        """The same for a worker's, from when that worker can say which test it is running."""
+        self._callers.worker_tokens.add(token)
+
     def begin(self, run_config: RunConfig) -> None:
         """Start a gateway of this configuration when it is wanted; before, clients learn that no test is running."""
         self._run_config = run_config
@@ -117,6 +121,7 @@ class SocketActivation:
             secret=self.secret,
             public_listener=None if self._public_listener is None else self._public_listener.dup(),
             connected=self._callers.take(),
+            worker_tokens=sorted(self._callers.worker_tokens),
         )
         try:
             self.run = start_gateway_of(supervisor, self._tests)

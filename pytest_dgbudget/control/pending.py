@@ -8,7 +8,7 @@ import re
 import select
 import selectors
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pytest_dgbudget.protocol import codes
 
@@ -27,6 +27,7 @@ _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", sel
 class PendingConnections:
     """Those that have connected and not been answered yet. ``tokens`` has those of clients that are expected.
 
+    ``worker_tokens`` has those of workers: each has clients once it waits here itself, and runs no test before.
     Owners may come to the first of the listeners, clients to all of them.
     """
 
@@ -35,7 +36,9 @@ class PendingConnections:
         self._knock: bytes | None = None
         self._said: dict[socket.socket, bytes] = {}
         self._selector = _Selector()
+        self._waiting: dict[socket.socket, str] = {}
         self.tokens: set[str] = set()
+        self.worker_tokens: set[str] = set()
         for listener in listeners:
             listener.setblocking(False)
             self._selector.register(listener, selectors.EVENT_READ)
@@ -90,9 +93,11 @@ class PendingConnections:
         if more and not end and len(head) < _LONGEST_CALL:
             return False
         if more and end and self._knocks(caller, head):
-            return not _waits(head)
+            if waiting := _header(head, codes.WAIT_HEADER).decode("latin-1"):
+                self._waiting[caller] = waiting
+            return not waiting
         if more and end and self._is_client(head):
-            if self._knock is not None:
+            if self._knock is not None and self._runs_tests(head):
                 return True
             _say_that_no_test_runs(caller)
         self._disconnect(caller)
@@ -105,9 +110,12 @@ class PendingConnections:
 
     def _is_client(self, head: bytes) -> bool:
         """Return whether it shows a token of ours; a browser asks before it shows anything."""
-        shown = b" ".join(_CREDENTIALS.findall(head)).decode("latin-1")
         asks_first = head.startswith(b"OPTIONS ") and b"\r\norigin:" in head.lower()
-        return bool(self.tokens) and (asks_first or any(token in shown for token in self.tokens))
+        return bool(self.tokens) and (asks_first or _shows(head, self.tokens | self.worker_tokens))
+
+    def _runs_tests(self, head: bytes) -> bool:
+        """Return whether the process may run a test that is meant: a worker that does not wait here yet runs none."""
+        return not _shows(head, self.worker_tokens - set(self._waiting.values()))
 
     def _disconnect(self, caller: socket.socket) -> None:
         self._forget(caller)
@@ -115,6 +123,7 @@ class PendingConnections:
 
     def _forget(self, caller: socket.socket) -> None:
         self._selector.unregister(caller)
+        self._waiting.pop(caller, None)
         del self._said[caller]
 
 
@@ -122,8 +131,9 @@ def _header(head: bytes, name: str) -> bytes:
     return head.partition(f"\r\n{name}: ".encode())[2].partition(b"\r\n")[0]
 
 
-def _waits(head: bytes) -> bool:
-    return _header(head, codes.WAIT_HEADER) != b""
+def _shows(head: bytes, tokens: Iterable[str]) -> bool:
+    shown = b" ".join(_CREDENTIALS.findall(head)).decode("latin-1")
+    return any(token in shown for token in tokens)
 
 
 def _say_that_no_test_runs(caller: socket.socket) -> None:

@@ -15,6 +15,7 @@ from socket import gethostname
 from threading import Lock
 
 from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.control.browser_scripts import BROWSER_SCRIPTS
 from pytest_dgbudget.control.real_time import has_ended
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.paths import (
@@ -51,17 +52,20 @@ class Supervisor:
         secret: Secret | None = None,
         public_listener: socket.socket | None = None,
         connected: Sequence[tuple[socket.socket, bytes]] = (),
+        worker_tokens: Sequence[str] = (),
         most_successors: int = _MOST_SUCCESSORS,
     ) -> None:
         """``connected`` are handed to the gateway, with what has come by them.
 
-        ``public_listener`` is for applications that can't reach loopback.
+        ``public_listener`` is for applications that can't reach loopback, ``worker_tokens`` are those of workers that
+        may join.
         """
         self._run_config = run_config
         self._listener = listener
         self._interpreter = interpreter
         self._public_listener = public_listener
         self._connected = list(connected)
+        self._worker_tokens = tuple(worker_tokens)
         self._invocation = urandom(8).hex()
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path()
@@ -161,6 +165,8 @@ class Supervisor:
             log=str(self._log),
             debug=os.environ.get(LOG_VARIABLE) == "debug",
             public_listener=None if self._public_listener is None else self._public_listener.fileno(),
+            scripts_folder=str(BROWSER_SCRIPTS.folder),
+            worker_tokens=self._worker_tokens,
             app_token=self._run_config.app_token,
             api_key=self._run_config.api_key,
             secret=self.secret,

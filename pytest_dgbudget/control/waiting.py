@@ -25,12 +25,12 @@ class GatewayWait:
     A client may come for this process before it needs a gateway itself.
     """
 
-    def __init__(self, port: int, secret: str, started: Callable[[], object]) -> None:
+    def __init__(self, port: int, secret: str, token: str, started: Callable[[], object]) -> None:
         self._started = started
         self._socket = _connect(("127.0.0.1", port))
         self._socket.sendall(
             f"GET {CONTROL_PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\n"
-            f"Upgrade: {CONTROL_UPGRADE}\r\n{KNOCK_HEADER}: {knock(secret)}\r\n{WAIT_HEADER}: 1\r\n\r\n".encode()
+            f"Upgrade: {CONTROL_UPGRADE}\r\n{KNOCK_HEADER}: {knock(secret)}\r\n{WAIT_HEADER}: {token}\r\n\r\n".encode()
         )
         _WAITING.add(self)
         self._thread = _Thread(target=self._wait, name="dgbudget-wait", daemon=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -66,10 +66,14 @@ class Spender:
 
 
 class Bearers:
-    """The tokens of a run. ``running`` returns the grant of an attempt that is under way, or None."""
+    """The tokens of a run. ``running`` returns the grant of an attempt that is under way, or None.
 
-    def __init__(self, running: Callable[[str], Grant | None]) -> None:
+    ``worker_tokens`` are those of workers that may not have joined yet.
+    """
+
+    def __init__(self, running: Callable[[str], Grant | None], worker_tokens: Sequence[str] = ()) -> None:
         self._running = running
+        self._worker_tokens = set(worker_tokens)
         self._tokens: Tokens[Bearer] = Tokens()
         # Node ids, by the tokens of tests that are over.
         self._over: Tokens[str] = Tokens()
@@ -119,10 +123,15 @@ class Bearers:
         asyncio.get_running_loop().call_later(_JOIN_SECONDS, self._await_nobody)
 
     async def find(self, token: str) -> Bearer | None:
-        """Return what a token stands for; owners that are about to join have time to come with theirs."""
+        """Return what a token stands for; owners that are about to join have time to come with theirs.
+
+        Raises RequestRefused for a worker's that hasn't come: it runs no test.
+        """
         may_come = is_token(token) and self._over.find(token) is None
         while (bearer := self._tokens.find(token)) is None and self._next_owner is not None and may_come:
             await asyncio.wait([self._next_owner])
+        if bearer is None and token in self._worker_tokens:
+            raise _NO_TEST
         return bearer
 
     async def spender(self, bearer: Bearer, gone: asyncio.Future[None]) -> Spender:
@@ -140,7 +149,7 @@ class Bearers:
 
     async def _only_process(self, gone: asyncio.Future[None]) -> Owner:
         """Return the only process with tests: xdist's controller has none where there are workers."""
-        while not self._owners and self._next_owner is not None and not gone.done():
+        while self._may_be_joined() and self._next_owner is not None and not gone.done():
             await asyncio.wait([self._next_owner, gone], return_when=asyncio.FIRST_COMPLETED)
         if gone.done():
             raise ClientLeft
@@ -150,6 +159,11 @@ class Bearers:
         if len(processes) > 1:
             raise _SEVERAL_TESTS
         return processes[0]
+
+    def _may_be_joined(self) -> bool:
+        """Return whether a process with tests may still be about to join."""
+        workers = sum(owner.role == "worker" for owner in self._owners)
+        return workers < len(self._worker_tokens) or not self._owners
 
     def _await_nobody(self) -> None:
         if self._next_owner is not None:

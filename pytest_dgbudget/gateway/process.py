@@ -12,6 +12,7 @@ import sys
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
@@ -161,7 +162,9 @@ class Gateway:
             if self._run_ledger.notice is not None:
                 self._notices.append(self._run_ledger.notice)
             self._ledger_thread.attach(self._ledger)
-            self._run = Run(self._run_config, self._ledger, self._ledger_thread, self._events)
+            self._run = Run(
+                self._run_config, self._ledger, self._ledger_thread, self._events, self._config.worker_tokens
+            )
             self._run.bearers.await_owners()
             if self._config.app_token is not None:
                 self._run.bearers.restore(self._config.app_token, Application())
@@ -297,6 +300,8 @@ class Gateway:
 
     async def _close_parts(self) -> None:
         await self._targets.stop()
+        if not self._told_to_end:  # else a successor goes on with the run
+            rmtree(self._config.scripts_folder, ignore_errors=True)
         await self._ledger_thread.close()
         self._run_ledger.release()
 

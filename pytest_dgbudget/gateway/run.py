@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 from functools import partial
 
 from pytest_dgbudget.config.resolve import RunConfig
@@ -52,12 +53,19 @@ class GatewayLost(Exception):
 class Run:
     """Grants by token, and the way from a token to a session. ``dialled`` has the id of every session of ours."""
 
-    def __init__(self, run_config: RunConfig, ledger: Ledger, ledger_thread: LedgerThread, events: Events) -> None:
+    def __init__(
+        self,
+        run_config: RunConfig,
+        ledger: Ledger,
+        ledger_thread: LedgerThread,
+        events: Events,
+        worker_tokens: Sequence[str] = (),
+    ) -> None:
         self._run_config = run_config
         self._ledger = ledger
         self._ledger_thread = ledger_thread
         self._events = events
-        self.bearers = Bearers(lambda attempt: self._grants.get(attempt))
+        self.bearers = Bearers(lambda attempt: self._grants.get(attempt), worker_tokens)
         # Those of tests that run; what became of the others, the ledger knows.
         self._grants: dict[str, Grant] = {}
         self._last_attempts: dict[tuple[str, str], str] = {}

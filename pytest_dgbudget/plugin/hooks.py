@@ -32,6 +32,12 @@ from pytest_dgbudget.plugin.state import STATE, State
 _NOT_OUR_USERS_WARNING = 'The configuration option "asyncio_default_fixture_loop_scope"'
 
 
+_LOADED_LATE = (
+    "pytest-dgbudget: a live run needs the plugin before the first conftest is imported, for what is imported by then "
+    "has read the key: load it by its entry point (not by pytest_plugins in a conftest), or with -p dgbudget"
+)
+
+
 class _QuietAsyncio:
     """Configured before pytest-asyncio, whereas the plugin itself is configured after all others."""
 
@@ -145,6 +151,8 @@ def _controller_state(config: pytest.Config) -> State:
     state = config.stash.get(STATE, None)
     if state is None:  # a conftest has loaded the plugin: conftests and applications have read the key by now
         state = _state(config, Given(config, config.option), config.option)
+        if state.given and state.run_config.is_live and not state.opens_nothing:
+            raise pytest.UsageError(_LOADED_LATE)
     if state.given and state.run_config.target_given and not state.opens_nothing:
         _refuse_unbounded(state)
     return state

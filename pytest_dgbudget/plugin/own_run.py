@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from json import dumps
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_dgbudget.client.browser_file import BROWSER_SCRIPTS
 from pytest_dgbudget.client.endpoint import Endpoint, endpoint_of
 from pytest_dgbudget.config import API_KEY_VARIABLE, APP_TOKEN_VARIABLE, TARGET_VARIABLE, WORKER_VARIABLE
 from pytest_dgbudget.config.resolve import RunConfig, from_json
+from pytest_dgbudget.control.browser_scripts import BROWSER_SCRIPTS
 from pytest_dgbudget.control.environment import VariablesHeld
 from pytest_dgbudget.plugin.key_variables import KeyVariables
 from pytest_dgbudget.plugin.options import Given
@@ -76,7 +77,8 @@ class OwnRun(State):
         self._held.set({**variables, APP_TOKEN_VARIABLE: None})
         if self.endpoint.redirect is not None:
             self._config.add_cleanup(install(self.endpoint.redirect).uninstall)
-            self._config.add_cleanup(BROWSER_SCRIPTS.remove)
+            if self.ends_run:
+                self._config.add_cleanup(BROWSER_SCRIPTS.remove)
         if run_config.target_given:
             self._held.set({TARGET_VARIABLE: run_config.target})
 
@@ -104,6 +106,7 @@ class OwnRun(State):
             "run_config": self.run_config.to_json(),
             "port": self._gateway_port,
             "token_secret": self._token_secret,
+            "scripts": str(BROWSER_SCRIPTS.folder),
         }
         self._held.set({WORKER_VARIABLE: dumps(told)})
 
@@ -135,5 +138,6 @@ def join_own_run(config: pytest.Config, told: dict[str, Any]) -> OwnRun:
     worker = os.environ["PYTEST_XDIST_WORKER"]
     run_config = from_json(told["run_config"])
     state = OwnRun(lambda: run_config, config, token_secret=told["token_secret"], process=worker)
+    BROWSER_SCRIPTS.folder = Path(told["scripts"])
     state.begin(told["port"])
     return state

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from pytest_dgbudget.client.endpoint import Endpoint, endpoint_of
+from pytest_dgbudget.control.browser_scripts import BROWSER_SCRIPTS
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.plugin.running_tests import RunningTests
 from pytest_dgbudget.plugin.state import STATE, State
@@ -27,6 +28,7 @@ def process_endpoint(request: pytest.FixtureRequest) -> Endpoint:
     gateway = state.on_demand().open().gateway
     if state.tests is None:
         state.tests = _running_tests(request, state)
+        request.config.add_cleanup(BROWSER_SCRIPTS.remove)
         gateway.take_part(state.tests)
     return endpoint_of(
         state.run_config, gateway.port, gateway.membership.run_id, state.run_config.target, state.tests.token

@@ -92,7 +92,7 @@ class State:
         if self.tests is not None:
             from pytest_dgbudget.control.waiting import GatewayWait
 
-            self._waiting = GatewayWait(port, secret, self._join_started_gateway)
+            self._waiting = GatewayWait(port, secret, self.tests.token, self._join_started_gateway)
 
     def _join_started_gateway(self) -> None:
         from pytest_dgbudget.errors import DgBudgetError

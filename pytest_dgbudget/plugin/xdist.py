@@ -30,7 +30,7 @@ def prepare_worker(node: Any) -> None:
         config.pluginmanager.register(Crashes(activation, state.crashed), _CRASHES)
     token = state.worker_token(str(node.gateway.id))
     if token is not None:
-        activation.expect_client(token)
+        activation.expect_worker(token)
     node.workerinput["dgbudget"] = {
         "run_config": state.run_config.to_json(),
         "port": activation.port,

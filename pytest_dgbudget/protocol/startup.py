@@ -20,8 +20,9 @@ class GatewayConfig:
     ``temporary_folder`` is made where nothing can be written into the run's own; nobody else knows its name before.
     ``listener`` is the inherited descriptor of the listening socket; ``connected`` are those of connections that came
     before the gateway, each with what has come by it in base64. ``public_listener`` serves applications elsewhere, and
-    no control connection. ``log`` is the file that stdout and stderr go to; with ``debug``, each session's events are
-    written there, too.
+    no control connection. ``scripts_folder`` is removed when the run is over; ``worker_tokens`` are those of workers
+    that may join. ``log`` is the file that stdout and stderr go to; with ``debug``, each session's events are written
+    there, too.
     """
 
     run_config: RunConfig
@@ -35,6 +36,8 @@ class GatewayConfig:
     listener: int
     connected: tuple[tuple[int, str], ...]
     public_listener: int | None
+    scripts_folder: str
+    worker_tokens: tuple[str, ...] = field(repr=False)
     log: str
     debug: bool
     app_token: str | None = field(repr=False)
@@ -55,6 +58,8 @@ class GatewayConfig:
                 "listener": self.listener,
                 "connected": self.connected,
                 "public_listener": self.public_listener,
+                "scripts_folder": self.scripts_folder,
+                "worker_tokens": self.worker_tokens,
                 "log": self.log,
                 "debug": self.debug,
                 "app_token": self.app_token,
@@ -68,4 +73,11 @@ def load(text: bytes) -> GatewayConfig:
     """Return what ``dump`` wrote."""
     values = loads(text)
     connected = tuple((descriptor, came) for descriptor, came in values["connected"])
-    return GatewayConfig(**{**values, "run_config": from_json(values["run_config"]), "connected": connected})
+    return GatewayConfig(
+        **{
+            **values,
+            "run_config": from_json(values["run_config"]),
+            "connected": connected,
+            "worker_tokens": tuple(values["worker_tokens"]),
+        }
+    )

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
+from pytest_dgbudget.credentials import is_token
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.slow import slow
 from tests.support.vendor import KEY, Vendor
+
+
+def free_port() -> int:
+    """Return a port that nobody has now."""
+    with socket.create_server(("127.0.0.2", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
 
 
 def sessions_of(result: Result) -> dict[str, int]:
@@ -55,3 +65,99 @@ def test_an_application_that_is_started_once_serves_whichever_test_runs(
         "test_third_has_no_budget": 0,
         "test_fourth_visits_twice": 2,
     }
+
+
+@pytest.mark.slow
+def test_a_worker_in_place_of_a_crashed_one_has_a_token_of_its_own(project: Project) -> None:
+    project.use("own_run/application.py", "own_run/test_crash.py")
+    result = project.run("-n1", "--dg-target=emulator")
+    assert "1 failed, 1 passed" in result.output
+    assert is_token((project.path / "key.txt").read_text(encoding="utf-8"))
+    assert sessions_of(result) == {"test_crashes": 1, "test_is_run_by_another_worker": 1}
+
+
+@pytest.mark.parametrize("workers", [slow("-n0"), slow("-n1")])
+def test_what_a_pytest_opens_that_a_test_starts_belongs_to_that_test(project: Project, workers: str) -> None:
+    project.use("own_run/application.py", "own_run/test_nested.py")
+    result = project.run(workers, "--dg-target=emulator", "test_nested.py")
+    assert "1 passed" in result.output
+    assert sessions_of(result) == {"test_outer": 1}
+    assert not (project.path / "inner/.dgbudget").exists()
+
+
+@pytest.mark.parametrize("workers", [slow("-n0"), slow("-n1")])
+def test_a_session_that_is_opened_while_no_test_runs_is_refused_at_once(project: Project, workers: str) -> None:
+    project.use("own_run/application.py", "own_run/imports")
+    result = project.run(workers, "--dg-target=emulator")
+    assert "1 passed" in result.output
+    refused = (project.path / "refused.txt").read_text(encoding="utf-8")
+    assert refused.startswith("403 DGBUDGET_NO_TEST")
+    assert workers == "-n1" or refused.endswith("True")
+    assert sessions_of(result) == {"test_it": 1}
+
+
+@pytest.mark.slow
+def test_an_application_that_needs_a_key_can_be_imported_without_one(project: Project) -> None:
+    project.use("own_run/test_key_wanted.py")
+    assert "1 passed" in project.run("--dg-target=emulator").output
+
+
+def test_an_application_elsewhere_that_was_started_before_pytest_reaches_the_running_test(project: Project) -> None:
+    address, token = f"127.0.0.2:{free_port()}", "the-token-of-an-application-in-a-container"
+    project.use("own_run/application.py", "own_run/test_elsewhere.py")
+    project.write("address.txt", address)
+    project.write("token.txt", token)
+    env = {"DG_APP_TOKEN": token}
+    result = project.run("--dg-target=emulator", f"--dg-listen={address}", env=env)
+    assert "1 passed" in result.output
+    assert f"applications elsewhere reach the gateway at {address}" in result.output
+    assert sessions_of(result) == {"test_it": 1}
+    files = (path for path in project.path.rglob("*") if path.is_file() and path.suffix != ".txt")
+    everything = b"".join(path.read_bytes() for path in files)
+    assert token not in result.output
+    assert token.encode() not in everything
+
+
+@pytest.mark.slow
+def test_the_token_of_an_application_is_ambiguous_where_several_workers_run_tests(project: Project) -> None:
+    token = "the-token-of-an-application-in-a-container"
+    project.use("own_run/application.py", "own_run/test_ambiguous.py")
+    project.write("token.txt", token)
+    env = {"DG_APP_TOKEN": token}
+    result = project.run("--dg-target=emulator", "-n2", "--dist=each", env=env)
+    assert "2 passed" in result.output
+    result = project.run("--dg-target=emulator", "-n1", env=env)
+    assert "1 failed" in result.output
+
+
+@pytest.mark.parametrize("address", ["203.0.113.1:80", "{taken}"])
+def test_a_place_where_nothing_can_listen_is_a_usage_error(pytester: pytest.Pytester, address: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = address.format(taken=f"127.0.0.1:{taken.getsockname()[1]}")
+        result = pytester.runpytest_inprocess("--dg-target=emulator", f"--dg-listen={address}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: pytest-dgbudget: --dg-listen: nothing can listen at {address}: *"])
+
+
+@pytest.mark.parametrize("token", ["short", "with a blank in the middle of the token", KEY, "f" * 40])
+def test_a_token_of_an_application_that_can_not_be_one_is_a_usage_error(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("DG_APP_TOKEN", token)
+    monkeypatch.setenv("DEEPGRAM_API_KEY", KEY)
+    result = pytester.runpytest_inprocess("--dg-target=emulator")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: pytest-dgbudget: DG_APP_TOKEN is *"])
+    assert token not in str(result.stderr)
+
+
+def test_a_live_run_needs_the_plugin_before_the_first_conftest(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("DEEPGRAM_API_KEY", KEY)
+    monkeypatch.setenv("DG_BUDGET", "5m")
+    pytester.makeconftest("pytest_plugins = ['pytest_dgbudget.plugin']")
+    result = pytester.runpytest_subprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: pytest-dgbudget: a live run needs the plugin before the first conftest *"])

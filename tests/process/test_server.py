@@ -524,6 +524,8 @@ def test_i9_a_gateway_that_fails_to_start_tells_no_values(tmp_path: Path, breaks
         listener=999,
         connected=(),
         public_listener=None,
+        scripts_folder=str(tmp_path / "scripts"),
+        worker_tokens=(),
         log=str(tmp_path / "log"),
         debug=False,
         app_token=None,

@@ -31,6 +31,8 @@ def config() -> GatewayConfig:
         listener=5,
         connected=((6, "R0VU"), (7, "")),
         public_listener=8,
+        scripts_folder="/tmp/dgbudget-scripts-1",
+        worker_tokens=("d9b0d9e7" + "0" * 32,),
         log="/project/gateway.log",
         debug=True,
         app_token="an-application's-token",
