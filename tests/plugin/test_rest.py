@@ -7,7 +7,7 @@ import pytest
 from tests.support.http_vendor import HttpVendor, VendorHandler
 from tests.support.project import Project
 from tests.support.slow import slow
-from tests.support.vendor import KEY
+from tests.support.vendor import KEY, Vendor
 
 HEADER = "dgbudget: what is not metered passes on to Deepgram with the real key (dg_pass_other)"
 
@@ -40,3 +40,17 @@ def test_without_dg_pass_other_the_report_names_it(project: Project) -> None:
     assert HEADER not in result.output
     assert "a client was refused: 501 DGBUDGET_NOT_METERED: " in result.output
     assert "dg_pass_other = true in the ini file passes it to Deepgram unmetered" in result.output
+
+
+@pytest.mark.slow
+def test_a_socket_that_is_left_open_ends_orderly_with_the_run(project: Project) -> None:
+    project.use("rest/test_listens.py")
+    with Vendor() as vendor:
+        host = vendor.url.split("/")[2]
+        arguments = ("--dg-target=live", "--dg-budget=1m", "--dg-reconcile=off", "-o", "dg_pass_other=true")
+        result = project.run(*arguments, env={**vendor.environ, "HOST": host})
+        (seen,) = vendor.wait_closed(1)
+    assert result.status == 0, result.output
+    assert f"passed 1 socket to {host} unmetered (dg_pass_other)" in result.output
+    assert (seen.path, seen.close_code) == ("/v1/listen", 1000)
+    assert result.usage["run"]["used_seconds"] == 0
