@@ -127,6 +127,8 @@ class Grant:
         self._refusals: dict[tuple[int, str, str], int] = {}
         self.bypasses: list[Bypass] = []
         self.waits_given_up_ms: list[int] = []
+        # What its report is to say besides, once each.
+        self.notes: dict[str, None] = {}
         self.open_sessions: list[MeteredSession] = []
 
     @property

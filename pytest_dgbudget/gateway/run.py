@@ -19,6 +19,7 @@ from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.minted import MintedTokens
 from pytest_dgbudget.gateway.refusals import RequestRefused
+from pytest_dgbudget.gateway.returning import ReturningClients, SessionClient, came_back
 from pytest_dgbudget.gateway.services.service import Service
 from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
 from pytest_dgbudget.ledger.ledger import Ledger
@@ -75,6 +76,7 @@ class Run:
         # What is not dialled where the run is takes no place of the run.
         self._admission_elsewhere = Admission(self._leases, ledger_thread, math.inf)
         self.minted = MintedTokens()
+        self._returning = ReturningClients()
         self._bypasses: list[Bypass] = []
         self._over = False
         self.id = run_config.run_id
@@ -118,6 +120,7 @@ class Run:
             overruns=tuple(grant.overruns),
             refusals=grant.refusals(),
             bypasses=tuple(grant.bypasses),
+            notes=tuple(grant.notes),
             waits_given_up_ms=tuple(grant.waits_given_up_ms),
             gateway_lost=None if grant.lost_ms is None else _charged_in_full(grant.lost_ms),
             had_clients=grant.had_clients(),
@@ -216,10 +219,16 @@ class Run:
             self._ledger_thread.enqueue(self._ledger.record_bypass, attempt, bypass)
 
     async def open_session(
-        self, grant: Grant, service: Service, gone: asyncio.Future[None], *, by_process_token: bool = False
+        self,
+        grant: Grant,
+        service: Service,
+        gone: asyncio.Future[None],
+        *,
+        shared_client: SessionClient | None = None,
     ) -> MeteredSession:
         """Take a lease, record the dial and begin to meter; the caller dials at once.
 
+        ``shared_client`` came with the token of a process, so it may be one of many tests.
         Raises ClientLeft, BudgetRefused, GatewayLost, RequestRefused or LedgerError, and has then opened and set aside
         nothing.
         """
@@ -240,7 +249,7 @@ class Run:
             service=service,
             tag=self._run_config.tag,
             idle_ms=grant.asked.idle_ms,
-            by_process_token=by_process_token,
+            client=shared_client,
         )
         session = MeteredSession(
             terms,
@@ -251,11 +260,18 @@ class Run:
             ended=partial(self._session_ended, lease),
         )
         grant.open_sessions.append(session)
+        if shared_client is not None:
+            self._note_return(grant, shared_client)
         lease.opened(session)
         gone.add_done_callback(lambda _: session.close("client", Close(1000, "")))
         if grant.ended.done():
             session.close("teardown", TEST_IS_OVER)
         return session
+
+    def _note_return(self, grant: Grant, client: SessionClient) -> None:
+        earlier = self._returning.earlier_test(grant.attempt.nodeid, client)
+        if earlier is not None:
+            grant.notes[came_back(earlier)] = None
 
     def _welcomed(self, session: MeteredSession, request_id: str) -> None:
         self._ledger_thread.enqueue(self._ledger.record_welcome, session.id, request_id, session.handshake_ms or 0)
@@ -319,6 +335,9 @@ class Run:
                 grant.ended.set_result(None)
             for overrun, times in grant.take_refused_again():
                 self._record_refusals(grant, overrun, times)
+            for session in grant.open_sessions:
+                if session.client is not None and closed_by == "teardown":
+                    self._returning.closed(grant.attempt.nodeid, session.client)
             grant.close_sessions(closed_by, to_client)
 
     async def _end(self, grants: list[Grant], closed_by: ClosedBy, to_client: Close) -> None:

@@ -19,6 +19,7 @@ from pytest_dgbudget.gateway.events import (
 )
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.relay import Relay, RelayState
+from pytest_dgbudget.gateway.returning import SessionClient
 from pytest_dgbudget.gateway.services.service import Listener, Service
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.model import ClosedBy, UsageRecord, utc_now
@@ -52,7 +53,8 @@ class SessionTerms:
     """What is known of a session before its dial.
 
     ``idle_ms``: it is closed when nothing but keep-alives moved for this long; None is off.
-    ``by_process_token``: its client may outlive the test, and would connect again after any close but an ordinary one.
+    ``client`` is None for one of this test alone; any other may outlive it, and would connect again after any close but
+    an ordinary one.
     """
 
     id: str
@@ -60,7 +62,7 @@ class SessionTerms:
     service: Service
     tag: str
     idle_ms: int | None
-    by_process_token: bool = False
+    client: SessionClient | None = None
 
 
 class MeteredSession:
@@ -81,6 +83,7 @@ class MeteredSession:
         ended: Callable[[MeteredSession, UsageRecord], None],
     ) -> None:
         self.id = terms.id
+        self.client = terms.client
         self.rate = terms.service.rate
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.handshake_ms: int | None = None
@@ -147,7 +150,7 @@ class MeteredSession:
 
     def close(self, closed_by: ClosedBy, to_client: Close) -> bool:
         """End the session from our side, in whatever state it is; False when it was ending already."""
-        if self._terms.by_process_token and to_client.code == TEST_OVER:
+        if self.client is not None and to_client.code == TEST_OVER:
             to_client = Close(_NORMAL, to_client.reason)
         if self._relay is not None:
             return self._relay.close(closed_by, to_client)

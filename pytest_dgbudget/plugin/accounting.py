@@ -57,6 +57,7 @@ class RunningTest:
     reported: int = 0
     gateway_lost: bool = False
     bypass_reported: bool = False
+    noted: set[str] = field(default_factory=set)
     expects_clients: Callable[[], bool] = bool
     told: dict[tuple[int, str, str], int] = field(default_factory=dict)
 
@@ -79,6 +80,8 @@ class Accounting:
         self._running: dict[str, RunningTest] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._in_call: set[str] = set()
+        # The tests whose ends closed sessions.
+        self.closed_sessions_of: set[str] = set()
 
     # Called by the fixture -----------------------------------------------------------------------------------------
 
@@ -140,6 +143,8 @@ class Accounting:
         refused = next((bypass for bypass in ended.verdict.bypasses if bypass.how == "refused"), None)
         if refused is not None and not running.bypass_reported:
             raise bypass_error(refused)
+        if ended.leaked:
+            self.closed_sessions_of.add(item.nodeid)
         new = ended.verdict.overruns[running.reported :]
         self._tell_refusals(item, ended.verdict, overrun_error(new[-1]) if new else None, "teardown")
         if new and not self._tolerates(new):
@@ -260,6 +265,10 @@ class Accounting:
             item.add_report_section(when, "dgbudget", _gave_up(waited_ms))
         told = raised if raised is not None or not overruns else overrun_error(overruns[0])
         self._tell_refusals(item, verdict, told, when)
+        for note in verdict.notes:
+            if note not in running.noted:
+                running.noted.add(note)
+                item.add_report_section(when, "dgbudget", note)
         if when == "call" and running.expects_clients() and not verdict.had_clients:
             item.add_report_section(when, "dgbudget", _NOBODY_CAME)
         refused = next((bypass for bypass in verdict.bypasses if bypass.how == "refused"), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ class RunningTests:
         self._lock = _Lock()
         self._running: dict[pytest.Item, Future[GrantedAttempt] | None] = {}
         self._has_passed = False
+        # The fixtures of a wider scope in whose setup sessions were opened, and for which tests that was.
+        self._opened_in_fixtures: dict[tuple[str, str], None] = {}
         self.token = token
 
     def __dir__(self) -> list[str]:
@@ -50,6 +53,8 @@ class RunningTests:
             self._has_passed = call.excinfo is None
         if self._running.get(item) is not None:
             self._judge(item, call)
+        if call.excinfo is not None and self._opened_in_fixtures:
+            self._tell_of_fixtures(item, call)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
@@ -86,6 +91,9 @@ class RunningTests:
         if len(items) != 1:
             return FoundTest(attempt=None, several=len(items) > 1)
         (item,) = items
+        fixture = fixture_being_set_up()
+        if fixture is not None:
+            self._opened_in_fixtures[fixture, item.nodeid] = None
         attempt, is_new = self._attempt_of(item)
         if is_new:
             try:
@@ -119,6 +127,15 @@ class RunningTests:
                 self._running[item] = None
         attempt.set_exception(error)
 
+    def _tell_of_fixtures(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """A test may have failed because it counted on a session that ended with an earlier one."""
+        from pytest_dgbudget.plugin.accounting import accounting_of
+
+        closed = accounting_of(self._config).closed_sessions_of
+        for fixture, nodeid in self._opened_in_fixtures:
+            if nodeid != item.nodeid and nodeid in closed:
+                item.add_report_section(call.when, "dgbudget", _closed_with(fixture, nodeid))
+
     # The end of a test whose attempt a client began ----------------------------------------------------------------
 
     def _judge(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
@@ -139,6 +156,27 @@ class RunningTests:
         except DgBudgetError:
             return  # Its client was told.
         accounting_of(self._config).end_late(item, granted, "passed" if self._has_passed else None)
+
+
+def fixture_being_set_up() -> str | None:
+    """Return the name of the fixture of a wider scope that the main thread is setting up, if it is.
+
+    pytest has no public way to learn that from another thread: its own frames have it.
+    """
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    while frame is not None:
+        fixture = frame.f_locals.get("fixturedef") if frame.f_code.co_name == "pytest_fixture_setup" else None
+        if fixture is not None and fixture.scope != "function":
+            return str(fixture.argname)
+        frame = frame.f_back
+    return None
+
+
+def _closed_with(fixture: str, nodeid: str) -> str:
+    return (
+        f"the session opened by fixture {fixture} in test {nodeid} was closed when {nodeid} ended: a session belongs "
+        "to one test; open one per test"
+    )
 
 
 def running_tests_of(config: pytest.Config) -> RunningTests | None:

@@ -76,6 +76,7 @@ class Verdict:
     waits_given_up_ms: tuple[int, ...]
     gateway_lost: str | None
     had_clients: bool
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,7 @@ VERDICT = Verdict(
     waits_given_up_ms=(3, 4),
     gateway_lost=None,
     had_clients=True,
+    notes=("n",),
 )
 
 FIGURES = attempt_figures(

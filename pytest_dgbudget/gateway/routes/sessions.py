@@ -12,6 +12,7 @@ from pytest_dgbudget.gateway.exchange import Exchange
 from pytest_dgbudget.gateway.handshake import accepted, complete
 from pytest_dgbudget.gateway.leases import BudgetRefused
 from pytest_dgbudget.gateway.refusals import RequestRefused, told_to
+from pytest_dgbudget.gateway.returning import SessionClient, client_of
 from pytest_dgbudget.gateway.routes.callers import Callers
 from pytest_dgbudget.gateway.run import TEST_IS_OVER, GatewayLost, Run
 from pytest_dgbudget.gateway.services.service import Service
@@ -46,7 +47,8 @@ class SessionRoute:
         handshake = accepted(exchange.request)
         grant = spender.grant
         target = await self._target(grant.attempt.target)
-        session = await run.open_session(grant, service, exchange.gone, by_process_token=spender.by_process_token)
+        client = _client_of(exchange) if spender.by_process_token else None
+        session = await run.open_session(grant, service, exchange.gone, shared_client=client)
         dialling = target.dial(service, exchange.request, credentials.subprotocols, grant)
         upstream = await session.dial(asyncio.ensure_future(dialling))
         try:
@@ -58,6 +60,11 @@ class SessionRoute:
             raise
         exchange.transport.write(answer)
         session.relay(exchange.transport, upstream, exchange.early)
+
+
+def _client_of(exchange: Exchange) -> SessionClient:
+    peer_port = exchange.transport.get_extra_info("peername")[1]
+    return client_of(exchange.request.header("user-agent"), peer_port)
 
 
 @contextmanager
