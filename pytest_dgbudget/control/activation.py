@@ -7,7 +7,7 @@ import threading
 from os import urandom
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.control.listening import listen_at, listen_on_loopback
+from pytest_dgbudget.control.listening import handed_on, listen_at, listen_on_loopback
 from pytest_dgbudget.control.pending import PendingConnections
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 from pytest_dgbudget.processes import Interpreter
@@ -116,10 +116,10 @@ class SocketActivation:
 
         supervisor = Supervisor(
             self._run_config,
-            self._listener.dup(),
+            handed_on(self._listener),
             self._interpreter,
             secret=self.secret,
-            public_listener=None if self._public_listener is None else self._public_listener.dup(),
+            public_listener=None if self._public_listener is None else handed_on(self._public_listener),
             connected=self._callers.take(),
             worker_tokens=sorted(self._callers.worker_tokens),
         )
@@ -130,6 +130,8 @@ class SocketActivation:
             self.error = error
             if isinstance(error, LedgerError) or self._tests is None:
                 self._end()
+            else:
+                self._callers.turn_away()
         else:
             self._end()
 

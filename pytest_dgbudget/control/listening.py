@@ -37,6 +37,19 @@ def listen_at(address: str) -> socket.socket:
     return listener
 
 
+def handed_on(listener: socket.socket) -> socket.socket:
+    """Return the same port for a gateway and its successors; it stays open when this listener is closed."""
+    other = listener.dup()
+    _LISTENERS.add(other)
+    return other
+
+
+def accept(listener: socket.socket) -> socket.socket:
+    """Accept a connection; raises OSError. The method of that name makes one of whatever a test calls socket."""
+    descriptor, _ = listener._accept()  # type: ignore[attr-defined]
+    return _Socket(listener.family, listener.type, listener.proto, fileno=descriptor)
+
+
 _LISTENERS: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 

@@ -10,6 +10,7 @@ import selectors
 import socket
 from collections.abc import Iterable, Sequence
 
+from pytest_dgbudget.control.listening import accept
 from pytest_dgbudget.protocol import codes
 
 # Who may come, comes with a request at once. Of those that say nothing, or anything else, so many are kept, and so
@@ -64,6 +65,15 @@ class PendingConnections:
             self._forget(caller)
         return taken
 
+    def turn_away(self) -> None:
+        """Disconnect all of them, and whoever has connected since: they wanted the gateway that did not start."""
+        for caller, _ in self.take():
+            caller.close()
+        for listener in self._listeners:
+            with contextlib.suppress(OSError):
+                while True:
+                    accept(listener).close()
+
     def close(self) -> None:
         """Disconnect all of them."""
         for caller, _ in self.take():
@@ -72,7 +82,7 @@ class PendingConnections:
 
     def _accept(self, listener: socket.socket) -> None:
         try:
-            caller, _ = listener.accept()
+            caller = accept(listener)
         except OSError:  # It is gone again, or no descriptor is left for it: then not at once again.
             select.select([], [], [], _AGAIN_SECONDS)
             return

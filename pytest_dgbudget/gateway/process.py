@@ -63,13 +63,23 @@ def main() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     leave_no_core()
     _allow_many_files()
-    config = load(sys.stdin.buffer.read())
+    given = sys.stdin.buffer.read()
+    if not given:  # who started it is gone already
+        _forget_log()
+        return
+    config = load(given)
     run_metering(Gateway(config).serve())
     if os.fstat(sys.stderr.fileno()).st_size == 0:
         # Nothing went wrong, so nobody will look for it.
         Path(config.log).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             Path(config.temporary_folder).rmdir()
+
+
+def _forget_log() -> None:
+    """Remove the log, of which nobody has said where it is: it is what stderr goes to."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/self/fd/{sys.stderr.fileno()}").readlink().unlink()
 
 
 def _allow_many_files() -> None:
