@@ -66,7 +66,7 @@ def test_a_wrong_credential_is_refused_live_as_the_vendor_does_and_means_its_tok
         live, emulated = await gateway.grant("t::live"), await gateway.grant("t::emulated", target="emulator")
         assert await refused(gateway, f"invalid-{live.token}") == (401, "INVALID_AUTH")
         assert vendor.connections == []
-        reason = "Invalid credentials."
+        reason = "Invalid credentials. The client showed neither a key nor a token: have it use DEEPGRAM_API_KEY"
         assert await gateway.refusals(live) == (Refusal(status=401, code="INVALID_AUTH", reason=reason, times=1),)
         async with gateway.session(**by_token(f"invalid-{emulated.token}")) as session:
             await session.recv()

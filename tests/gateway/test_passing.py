@@ -257,6 +257,15 @@ def test_a_vendor_that_gives_no_answer_is_a_502_that_the_test_is_told_of(tmp_pat
     passing(tmp_path, answers, asks)
 
 
+def test_what_no_vendor_was_reached_for_is_not_counted(tmp_path: Path) -> None:
+    async def asks(gateway: Served, _: HttpVendor) -> None:
+        answer = await gateway.ask("GET", "/to/127.0.0.1:1/v1/listen", await gateway.token())
+        assert error_of(answer) == (502, "DGBUDGET_UPSTREAM")
+        assert gateway.remarks.sentences() == []
+
+    passing(tmp_path, lambda request: request.answer(), asks)
+
+
 def test_a_client_that_leaves_ends_its_request_at_the_vendor(tmp_path: Path) -> None:
     left = threading.Event()
 

@@ -12,7 +12,6 @@ import h11
 from pytest_dgbudget.gateway.exchange import Exchange
 from pytest_dgbudget.gateway.http import Headers, Request
 from pytest_dgbudget.gateway.http_stream import HttpStream
-from pytest_dgbudget.gateway.passing.dial import open_stream
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import DialLost
 
@@ -47,9 +46,8 @@ def passed_headers(request: Request) -> list[tuple[str, str]]:
     return [(name, value) for name, value in request.headers if name not in left_out]
 
 
-async def pass_request(exchange: Exchange, passage: Passage) -> None:
+async def pass_request(exchange: Exchange, vendor: HttpStream, passage: Passage) -> None:
     """Pass a request on, and its answer back; raises DialLost as long as the client has got nothing of an answer."""
-    vendor = await open_stream(passage.url)
     try:
         passing = asyncio.ensure_future(_PassedRequest(exchange, vendor, passage).run())
         try:

@@ -9,7 +9,7 @@ from hmac import compare_digest
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.gateway.bearers import ClientLeft, Spender
 from pytest_dgbudget.gateway.grants import Grant
-from pytest_dgbudget.gateway.refusals import RequestRefused, told_to
+from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.codes import WRONG_CREDENTIAL_PREFIX
@@ -25,6 +25,7 @@ _REAL_KEY = (
 )
 # The vendor's own words for a key that it does not know (its page "Errors").
 _INVALID = "Invalid credentials."
+_INVALID_TOLD = f"{_INVALID} The client showed neither a key nor a token: have it use DEEPGRAM_API_KEY"
 
 
 class Callers:
@@ -46,8 +47,8 @@ class Callers:
         if spender is None:
             raise self._unauthorized(run, token)
         if token != shown and self.is_dialled_live(spender.grant):
-            with told_to(spender.grant):
-                raise RequestRefused(401, codes.INVALID_AUTH, _INVALID)
+            spender.grant.note_refusal(401, codes.INVALID_AUTH, _INVALID_TOLD)
+            raise RequestRefused(401, codes.INVALID_AUTH, _INVALID)
         return spender
 
     async def minter(self, run: Run, shown: str) -> str:
@@ -86,7 +87,7 @@ class Callers:
         if (minted is not None and minted.has_expired) or not await run.knows(minted.minter if minted else token):
             raise self._unauthorized(run, token)
         if token != shown and self._is_live:
-            run.note_stranger(401, codes.INVALID_AUTH, _INVALID)
+            run.note_stranger(401, codes.INVALID_AUTH, _INVALID_TOLD)
             raise RequestRefused(401, codes.INVALID_AUTH, _INVALID)
         return token
 

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pytest_dgbudget.gateway.credentials import Credentials
 from pytest_dgbudget.gateway.exchange import Exchange
 from pytest_dgbudget.gateway.grants import Grant
+from pytest_dgbudget.gateway.passing.dial import open_stream
 from pytest_dgbudget.gateway.passing.request import Passage, pass_request
 from pytest_dgbudget.gateway.refusals import RequestRefused, told_to
 from pytest_dgbudget.gateway.routes.callers import Callers
@@ -57,10 +58,10 @@ class RestRoute:
             await self._unmetered.pass_socket(exchange, asked, credentials)
         elif asked.is_management and not self._callers.is_dialled_live(grant):
             access = await self._access(grant)
-            await pass_request(exchange, _passage(access.api_url, access.key, asked, credentials))
+            await _pass_on(exchange, _passage(access.api_url, access.key, asked, credentials))
         elif asked.is_agent_rest(method) and self._callers.is_dialled_live(grant):
             access = await self._access(grant)
-            await pass_request(exchange, _passage(self._base_of(asked), access.key, asked, credentials))
+            await _pass_on(exchange, _passage(self._base_of(asked), access.key, asked, credentials))
         else:
             await self._unmetered.pass_request(exchange, asked, credentials)
 
@@ -77,6 +78,10 @@ class RestRoute:
             return self._hosts.find(asked.host) or ""
         is_of_project = asked.path.startswith("/v1/projects/")
         return (self._hosts.api_base or "") if is_of_project else self._hosts.agent_base
+
+
+async def _pass_on(exchange: Exchange, passage: Passage) -> None:
+    await pass_request(exchange, await open_stream(passage.url), passage)
 
 
 def _passage(base: str, key: str, asked: VendorPath, credentials: Credentials) -> Passage:

@@ -11,6 +11,7 @@ from pytest_dgbudget.gateway.clock import metering_loop
 from pytest_dgbudget.gateway.credentials import Credentials
 from pytest_dgbudget.gateway.events import Events, RequestPassed, SocketPassed
 from pytest_dgbudget.gateway.exchange import Exchange
+from pytest_dgbudget.gateway.passing.dial import open_stream
 from pytest_dgbudget.gateway.passing.request import Passage, pass_request
 from pytest_dgbudget.gateway.passing.socket import PassedSocket, pass_socket
 from pytest_dgbudget.gateway.refusals import RequestRefused
@@ -56,8 +57,7 @@ class Unmetered:
     async def pass_request(self, exchange: Exchange, asked: VendorPath, credentials: Credentials) -> None:
         """Pass a request on; raises RequestRefused or DialLost."""
         passage = self._passage(exchange, asked, credentials)
-        self._events.emit(RequestPassed(host=urlsplit(passage.url).netloc))
-        passing = asyncio.ensure_future(pass_request(exchange, passage))
+        passing = asyncio.ensure_future(self._pass_on(exchange, passage))
         self._requests.add(passing)
         passing.add_done_callback(self._requests.discard)
         await asyncio.wait([passing])
@@ -69,8 +69,8 @@ class Unmetered:
         if asked.may_be_agent:
             raise RequestRefused(404, codes.NOT_FOUND, _AGENT)
         passage = self._passage(exchange, asked, credentials)
-        self._events.emit(SocketPassed(host=urlsplit(passage.url).netloc))
         socket = await pass_socket(exchange, passage, credentials, metering_loop())
+        self._events.emit(SocketPassed(host=urlsplit(passage.url).netloc))
         self._sockets.add(socket)
         socket.ended.add_done_callback(lambda _: self._sockets.discard(socket))
 
@@ -80,6 +80,11 @@ class Unmetered:
             request.cancel()
         for socket in list(self._sockets):
             socket.close()
+
+    async def _pass_on(self, exchange: Exchange, passage: Passage) -> None:
+        vendor = await open_stream(passage.url)
+        self._events.emit(RequestPassed(host=urlsplit(passage.url).netloc))
+        await pass_request(exchange, vendor, passage)
 
     def _passage(self, exchange: Exchange, asked: VendorPath, credentials: Credentials) -> Passage:
         if not self.allowed:
