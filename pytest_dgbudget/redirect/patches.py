@@ -44,7 +44,7 @@ def replace_code(function: Any, make: Callable[[Any], Any]) -> None:
     """Make a function do what ``make(a copy of it)`` does; it stays the same object, whoever has imported its name."""
     was = (function.__code__, function.__defaults__, function.__kwdefaults__)
     copy = _copied(function)
-    name = "_dgbudget_redirected_" + function.__name__
+    name = "_dgbudget_redirected_" + function.__qualname__.replace(".", "_")
     function.__globals__[name] = make(copy)
     ours = _calling(name, function.__code__)
     function.__code__, function.__defaults__, function.__kwdefaults__ = ours, None, None
@@ -72,13 +72,23 @@ def _copied(function: Any) -> types.FunctionType:
 
 
 def _calling(name: str, original: types.CodeType) -> types.CodeType:
-    """Return code that passes its arguments to a global; of a coroutine function, if that is what it replaces."""
+    """Return code that passes its arguments to a global, and can take the place of a function's.
+
+    So it is a coroutine function's if that is one, and has its free variables, which are there without being used.
+    """
+    define, give = ("async def", "return await") if original.co_flags & _COROUTINE else ("def", "return")
+    free = original.co_freevars
+    source = [
+        "def outer():",
+        *(f"    {variable} = None" for variable in free),
+        f"    {define} {original.co_name}(*args, **kwargs):",
+        *(f"        {variable}" for variable in free),
+        f"        {give} {name}(*args, **kwargs)",
+        f"    return {original.co_name}",
+    ]
     namespace: dict[str, Any] = {}
-    is_async = original.co_flags & _COROUTINE
-    define, give = ("async def", "return await") if is_async else ("def", "return")
-    source = f"{define} {original.co_name}(*args, **kwargs):\n    {give} {name}(*args, **kwargs)\n"
-    exec(compile(source, original.co_filename, "exec"), namespace)
-    code = namespace[original.co_name].__code__
+    exec(compile("\n".join(source), original.co_filename, "exec"), namespace)
+    code = namespace["outer"]().__code__
     assert isinstance(code, types.CodeType)
     return code
 

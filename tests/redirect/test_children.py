@@ -21,7 +21,7 @@ import trustme
 from pytest_dgbudget import redirect
 from pytest_dgbudget.redirect import NAME_IN_CHILDREN, VARIABLE, RedirectSettings
 from pytest_dgbudget.redirect.children import CHILD_FOLDER, children_environment
-from tests.redirect.names import AGENT_URL, KEY, TOKEN
+from tests.redirect.names import AGENT_URL, ANOTHER_TOKEN, KEY, TOKEN
 from tests.support.project import PROJECTS
 from tests.support.recording_server import RecordingServer
 from tests.support.variables import clean_environment
@@ -123,6 +123,17 @@ def test_a_grandchild_is_redirected(client: str, gateway: RecordingServer, setti
     ended = run(["-c", program, str(CHILD), client, AGENT_URL, "hard_coded"], settings)
     assert ended.returncode == 0, ended.stderr
     assert gateway.take().credential == f"Token {TOKEN}"
+
+
+@pytest.mark.slow
+def test_a_run_inside_a_child_has_its_own_settings_and_gives_them_back(
+    gateway: RecordingServer, settings: RedirectSettings
+) -> None:
+    """An xdist worker is such a child: it has its controller's settings, until its plugin installs its own."""
+    ended = run([str(PROJECTS / "redirect" / "worker.py"), gateway.netloc, ANOTHER_TOKEN], settings)
+    assert ended.returncode == 0, ended.stderr
+    shown = [request.credential for request in gateway.requests]
+    assert shown == [f"Token {TOKEN}", f"Token {ANOTHER_TOKEN}", f"Token {TOKEN}"]
 
 
 @pytest.mark.slow

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import socket
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import aiohttp
+import httpx
 import pytest
+import requests
+import urllib3
 
 from tests.projects.redirect.dial import (
     REQUESTS,
@@ -37,6 +45,39 @@ SUBPROTOCOL_CLIENTS: dict[str, Callable[..., str]] = {
     "websocket_client": lambda url, protocols: websocket_client(url, "", header=None, subprotocols=protocols),
     "websocket_client_app": lambda url, protocols: websocket_client_app(url, "", header=None, subprotocols=protocols),
 }
+
+
+def grant_by_requests(url: str, key: str) -> None:
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Token {key}"
+        session.cookies.set("a", key, domain="api.deepgram.com")
+        assert session.post(url, data=GRANT, timeout=10).json()
+
+
+def grant_by_urllib3(url: str, key: str) -> None:
+    with urllib3.PoolManager(headers={"authorization": f"Token {key}"}) as manager:
+        assert manager.urlopen("POST", url, body=GRANT).status == 200
+
+
+def grant_by_httpx(url: str, key: str) -> None:
+    with httpx.Client(headers={"Authorization": f"Token {key}"}, cookies={"a": key}) as client:
+        assert client.post(url, content=GRANT).json()
+
+
+def grant_by_aiohttp(url: str, key: str) -> None:
+    async def main() -> None:
+        headers = {"Authorization": f"Token {key}"}
+        async with (
+            aiohttp.ClientSession(headers=headers, cookies={"a": key}) as session,
+            session.post(url, data=GRANT) as response,
+        ):
+            assert await response.json()
+
+    asyncio.run(main())
+
+
+GRANT = b'{"ttl_seconds": 30}'
+POSTS = {post.__name__: post for post in (grant_by_requests, grant_by_urllib3, grant_by_httpx, grant_by_aiohttp)}
 
 
 def everything_of(request: Recorded) -> str:
@@ -200,3 +241,72 @@ def test_what_belongs_to_the_vendors_connection_is_dropped(
     request = gateway.take()
     assert (request.credential, request.headers["host"]) == (f"Token {TOKEN}", gateway.netloc)
     assert "cookie" not in request.headers
+
+
+def test_the_iterator_reconnects_to_the_gateway(gateway: RecordingServer) -> None:
+    from websockets.asyncio.client import connect
+
+    async def main() -> None:
+        sessions = 0
+        async for connection in connect(AGENT_URL, additional_headers={"Authorization": f"Token {KEY}"}):
+            await connection.close()
+            sessions += 1
+            if sessions == 3:
+                return
+
+    asyncio.run(main())
+    assert [request.credential for request in gateway.requests] == [f"Token {TOKEN}"] * 3
+
+
+def test_what_the_user_hands_to_websockets_is_used(gateway: RecordingServer) -> None:
+    from websockets.asyncio.client import ClientConnection, connect
+
+    class Own(ClientConnection):
+        """The user's connection."""
+
+    class OwnConnect(connect):
+        """The user's connect, with an argument of its own."""
+
+        def __init__(self, uri: str, key: str, **given: Any) -> None:
+            super().__init__(uri, additional_headers={"Authorization": f"Token {key}"}, **given)
+
+    logger = logging.getLogger("users")
+
+    def process_exception(error: Exception) -> Exception | None:
+        return error
+
+    async def main() -> None:
+        made = OwnConnect(AGENT_URL, KEY, create_connection=Own, process_exception=process_exception, logger=logger)
+        assert (made.process_exception, made.logger) == (process_exception, logger)
+        async with made as connection:
+            assert type(connection) is Own
+
+    asyncio.run(main())
+    assert gateway.take().credential == f"Token {TOKEN}"
+
+
+def test_a_socket_that_leads_to_the_vendor_is_closed_and_not_used(gateway: RecordingServer) -> None:
+    mine, other = socket.socketpair()
+    with other:
+        websockets_sync(AGENT_URL, KEY, sock=mine)
+        assert mine.fileno() == -1
+    assert gateway.take().credential == f"Token {TOKEN}"
+
+
+def test_a_unix_socket_is_left_alone(gateway: RecordingServer, tmp_path: Path) -> None:
+    from websockets.sync.client import unix_connect
+
+    with pytest.raises(FileNotFoundError):
+        unix_connect(str(tmp_path / "none"), uri="ws://agent.deepgram.com/v1/agent/converse")
+    assert gateway.requests == []
+
+
+@pytest.mark.parametrize(("name", "post"), POSTS.items())
+def test_a_temporary_token_is_asked_of_the_gateway_with_its_token(
+    name: str, post: Callable[[str, str], None], gateway: RecordingServer
+) -> None:
+    post("https://api.deepgram.com/v1/auth/grant", KEY)
+    request = gateway.take()
+    assert (request.method, request.path) == ("POST", "/to/api.deepgram.com/v1/auth/grant")
+    assert (request.credential, request.body) == (f"Token {TOKEN}", b'{"ttl_seconds": 30}')
+    assert KEY not in everything_of(request)

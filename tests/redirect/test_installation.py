@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib
 import inspect
 import sys
@@ -41,6 +42,11 @@ def everything_patched() -> dict[str, Any]:
             found[f"{name}.{attribute}"] = value
             if inspect.isclass(value):
                 found.update({f"{name}.{attribute}.{inner}": one for inner, one in vars(value).items()})
+                codes = {
+                    inner: getattr(getattr(one, "__func__", one), "__code__", None)
+                    for inner, one in vars(value).items()
+                }
+                found.update({f"{name}.{attribute}.{inner}()": code for inner, code in codes.items()})
             if inspect.isfunction(value):
                 found[f"{name}.{attribute}()"] = (value.__code__, value.__defaults__, dict(vars(value)))
         if module is not None:
@@ -173,6 +179,34 @@ def test_a_function_stays_the_same_object_while_its_code_is_another() -> None:
     patches.restore_all()
     assert (same("a"), answer.__code__, vars(answer)) == ("a", code, {})
     assert not [name for name in globals() if "dgbudget" in name]
+
+
+class Answers:
+    """Has what a function's code can have: a class that it names, and an await."""
+
+    def sync(self) -> str:
+        return str(__class__.__name__)  # type: ignore[name-defined]
+
+    async def later(self) -> str:
+        return str(__class__.__name__)  # type: ignore[name-defined]
+
+
+def test_code_is_replaced_in_methods_with_free_variables_and_in_coroutine_functions() -> None:
+    def adding(original: Any) -> Any:
+        return lambda self: f"redirected {original(self)}"
+
+    def adding_later(original: Any) -> Any:
+        async def later(self: Answers) -> str:
+            return f"redirected {await original(self)}"
+
+        return later
+
+    patches.replace_code(Answers.sync, adding)
+    patches.replace_code(Answers.later, adding_later)
+    assert inspect.iscoroutinefunction(Answers.later)
+    assert (Answers().sync(), asyncio.run(Answers().later())) == ("redirected Answers", "redirected Answers")
+    patches.restore_all()
+    assert (Answers().sync(), asyncio.run(Answers().later())) == ("Answers", "Answers")
 
 
 def test_settings_travel_as_one_line_and_show_no_token() -> None:

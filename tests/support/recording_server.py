@@ -9,6 +9,7 @@ import json
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -19,13 +20,14 @@ _CLOSE = 8
 
 @dataclass
 class Recorded:
-    """One request; ``peer`` is the client's address."""
+    """One request; ``peer`` is the client's address, ``process`` what has it."""
 
     method: str
     path: str
     headers: dict[str, str]
     peer: tuple[str, int]
     body: bytes = b""
+    process: int | None = None
 
     @property
     def credential(self) -> str | None:
@@ -39,6 +41,7 @@ class RecordingServer:
 
     tls: ssl.SSLContext | None = None
     address: tuple[str, int] = ("127.0.0.1", 0)
+    process_of: Callable[[tuple[str, int]], int | None] = lambda peer: None  # which process has an address
     requests: list[Recorded] = field(default_factory=list)
 
     def __enter__(self) -> RecordingServer:
@@ -92,7 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.owner.requests.append(Recorded(self.command, self.path, headers, self.client_address, body))
+        owner, peer = self.server.owner, self.client_address
+        owner.requests.append(Recorded(self.command, self.path, headers, peer, body, owner.process_of(peer)))
         if headers.get("upgrade", "").lower() == "websocket":
             self._converse(headers)
         elif self.path == "/bypass":

@@ -54,10 +54,10 @@ def _look(connection: Any, own: type, data: Any) -> None:
         connection.__class__ = own
         return
     written = beginning + bytes(data[:_LONGEST_HEAD])
-    if _END_OF_HEAD not in written and len(written) < _LONGEST_HEAD:
-        connection.__dict__[_BEGINNING] = written
-        return
     connection.__class__ = own
     from .sessions import refuse_session
 
     refuse_session(connection.server_hostname, written)
+    if _END_OF_HEAD not in written and len(written) < _LONGEST_HEAD:
+        connection.__dict__[_BEGINNING] = written
+        connection.__class__ = _looking[own]

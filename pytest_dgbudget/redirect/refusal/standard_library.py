@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-
-from ..patches import replace
+from ..patches import replace_code
 from .first_write import look_at_first_write
 
 TYPE_CHECKING = False
@@ -13,17 +11,15 @@ if TYPE_CHECKING:
 
 
 def patch(module: Any) -> None:
-    replace(module.SSLSocket, "_create", _looking)
-    replace(module.SSLObject, "_create", _looking)
+    # The function stays the same: eventlet changes what its globals name SSLSocket.
+    replace_code(module.SSLSocket._create.__func__, _looking)
+    replace_code(module.SSLObject._create.__func__, _looking)
 
 
 def _looking(original: Any) -> Any:
-    function = original.__func__
-
-    @functools.wraps(function)
     def _create(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        made = function(cls, *args, **kwargs)
+        made = original(cls, *args, **kwargs)
         look_at_first_write(made)
         return made
 
-    return classmethod(_create)
+    return _create

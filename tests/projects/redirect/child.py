@@ -16,7 +16,7 @@ def key_of(source: str) -> str:
     if source == "at_import":
         return AT_IMPORT
     if source == "dotenv":
-        from dotenv import load_dotenv  # type: ignore[import-not-found, unused-ignore]
+        from dotenv import load_dotenv
 
         load_dotenv(override=True)
         return os.environ["DEEPGRAM_API_KEY"]
