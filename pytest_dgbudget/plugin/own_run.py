@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.client.endpoint import Endpoint, endpoint_of
-from pytest_dgbudget.config import API_KEY_VARIABLE, APP_TOKEN_VARIABLE, TARGET_VARIABLE, WORKER_VARIABLE
+from pytest_dgbudget.config import API_KEY_VARIABLE, TARGET_VARIABLE, WORKER_VARIABLE
 from pytest_dgbudget.config.resolve import RunConfig, from_json
 from pytest_dgbudget.control.browser_scripts import BROWSER_SCRIPTS
 from pytest_dgbudget.control.environment import VariablesHeld
-from pytest_dgbudget.plugin.key_variables import KeyVariables
+from pytest_dgbudget.control.key_variables import KeyVariables
 from pytest_dgbudget.plugin.options import Given
 from pytest_dgbudget.plugin.running_tests import RunningTests
 from pytest_dgbudget.plugin.state import State
@@ -67,14 +67,8 @@ class OwnRun(State):
         """Set what conftests and applications find when they are imported."""
         self._gateway_port = port
         run_config = self.run_config
-        variables = self.endpoint.environ
-        keys = {name: variables.pop(name) for name in {API_KEY_VARIABLE, *run_config.key_variables}}
-        if not run_config.keep_key:
-            self._keys.hide()
-            if run_config.target_given and not run_config.is_live:
-                self._held.set({name: key for name, key in keys.items() if not os.environ.get(name, "").strip()})
+        self._keys.set_run_variables(self.endpoint.environ, run_config)
         self._keys_before = self._keys.now()
-        self._held.set({**variables, APP_TOKEN_VARIABLE: None})
         if self.endpoint.redirect is not None:
             self._config.add_cleanup(install(self.endpoint.redirect).uninstall)
             if self.ends_run:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from pytest_dgbudget.config import ACCESS_TOKEN_VARIABLE
+from pytest_dgbudget.config import ACCESS_TOKEN_VARIABLE, APP_TOKEN_VARIABLE
 from pytest_dgbudget.control.environment import VariablesHeld
 from pytest_dgbudget.credentials import could_be_a_key, is_token
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.config.resolve import RunConfig
 
 
 class KeyVariables:
@@ -18,6 +22,20 @@ class KeyVariables:
         self._token = token
         self._held = held
         self.taken: dict[str, str] = {}
+
+    def set_run_variables(self, variables: dict[str, str], run_config: RunConfig) -> None:
+        """Set what applications find in a run that is ours: ``variables`` are an endpoint's, the token as its key.
+
+        Where no key was set, there is a token only if the emulator was chosen by name: "skip without a key" keeps its
+        meaning.
+        """
+        others = {name: value for name, value in variables.items() if value != self._token}
+        if not run_config.keep_key:
+            self.hide()
+            if run_config.target_given and not run_config.is_live:
+                unset = [name for name in variables.keys() - others if not os.environ.get(name, "").strip()]
+                self._held.set(dict.fromkeys(unset, self._token))
+        self._held.set({**others, APP_TOKEN_VARIABLE: None})
 
     def hide(self) -> None:
         """Take whatever is set, dummies included, and what has the same value elsewhere."""

@@ -1,0 +1,51 @@
+"""What is said of a run before it begins: its target, its budget, and what to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.units import format_time
+
+
+def target_phrase(run_config: RunConfig, marked: Callable[[str], str]) -> str:
+    """Name the target, and whether it is billed; ``marked`` makes that stand out."""
+    if run_config.is_rehearsal:
+        return f"rehearsal of a live run by the emulator at {run_config.agent_url}, nothing is billed"
+    if not run_config.is_live:
+        return "emulator, nothing is billed"
+    return f"live, {marked('BILLED')} by {run_config.agent_url}"
+
+
+def budget_phrase(run_config: RunConfig) -> str:
+    return "no run budget" if run_config.budget_ms is None else f"run budget {format_time(run_config.budget_ms)}"
+
+
+def remarks(run_config: RunConfig, listens_at: str | None) -> list[str]:
+    """Return what else to know; ``listens_at`` is the address that --dg-listen came to."""
+    lines = []
+    if run_config.not_live is not None:
+        lines.append(run_config.not_live)
+    if run_config.is_live and run_config.may_bypass:
+        lines.append(f"{_lets_pass(run_config)}: sessions dialled past the gateway are not metered")
+    if listens_at is not None:
+        lines.append(f"applications elsewhere reach the gateway at {listens_at}")
+    if run_config.ignores_agent_url:
+        lines.append(f"the target is the emulator: the agent URL {run_config.agent_url} is not used")
+    if run_config.pass_other:
+        lines.append("what is not metered passes on to Deepgram with the real key (dg_pass_other)")
+    return lines
+
+
+def _lets_pass(run_config: RunConfig) -> str:
+    """Name the settings with which a client can dial the vendor itself."""
+    named = [f"--dg-redirect={run_config.redirect}"] if run_config.redirect in {"off", "warn"} else []
+    named += ["dg_keep_key = true"] if run_config.keep_key else []
+    named += [] if run_config.redirect_children else ["dg_redirect_children = false"]
+    return ", ".join(named)
+
+
+def shown_path(path: Path, folder: Path) -> str:
+    """Return a path as short as it can be said in this folder."""
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
