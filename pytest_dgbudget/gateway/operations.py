@@ -19,6 +19,7 @@ from pytest_dgbudget.protocol.operations import (
     EndedAttempt,
     EndLostTest,
     FinishRun,
+    GetProgress,
     GetRemaining,
     GetUsage,
     GetVerdict,
@@ -26,6 +27,7 @@ from pytest_dgbudget.protocol.operations import (
     Join,
     Joined,
     Operation,
+    Progress,
     RecordOutcome,
     StopRun,
     Verdict,
@@ -73,6 +75,7 @@ class Operations:
             GetVerdict: self._get_verdict,
             GetUsage: self._get_usage,
             GetRemaining: self._get_remaining,
+            GetProgress: self._get_progress,
             EndAttempt: self._end_attempt,
             EndLostTest: self._end_lost_test,
             RecordOutcome: self._record_outcome,
@@ -110,6 +113,10 @@ class Operations:
     async def _get_remaining(self, owner: Owner, asked: GetRemaining) -> float | None:
         run = await self._served.run()
         return await run.remaining(asked.attempt)
+
+    async def _get_progress(self, owner: Owner, asked: GetProgress) -> Progress:
+        run = await self._served.run()
+        return await run.progress(asked.attempt)
 
     async def _end_attempt(self, owner: Owner, asked: EndAttempt) -> EndedAttempt:
         run = await self._served.run()

@@ -61,6 +61,7 @@ def main() -> None:
     """Serve one run and exit."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whatever the thread has blocked that started us
     leave_no_core()
     _allow_many_files()
     given = sys.stdin.buffer.read()

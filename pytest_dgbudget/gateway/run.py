@@ -31,6 +31,7 @@ from pytest_dgbudget.protocol.operations import (
     EndedAttempt,
     GrantedAttempt,
     HeldGrant,
+    Progress,
     Verdict,
 )
 from pytest_dgbudget.rules.attempts import AttemptFigures
@@ -143,6 +144,15 @@ class Run:
         scopes = await self._ledger_thread.call(self._ledger.scopes, grant.attempt)
         left = [max(0, scope.left_ms - scope.leased_ms) for scope in scopes]
         return seconds(min(left)) if left else None
+
+    async def progress(self, attempt: str) -> Progress:
+        """Return what to show of an attempt while it goes on."""
+        grant = await self._known(attempt)
+        scopes = await self._ledger_thread.call(self._ledger.scopes, grant.attempt)
+        settled_ms = next((scope.settled_ms for scope in scopes if scope.name == "run"), grant.settled_ms)
+        leased_ms = grant.lease.used_ms() if grant.lease else 0
+        is_open = [session.handshake_ms is not None for session in grant.open_sessions]
+        return Progress(used_seconds=seconds(settled_ms + leased_ms), open_sessions=sum(is_open))
 
     async def end(self, owner: Owner, attempt: str, *, expects_clients: bool = False) -> EndedAttempt:
         """Close everything of an attempt, revoke its token, and return its final figures and verdict."""

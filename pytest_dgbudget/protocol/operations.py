@@ -102,6 +102,21 @@ class GetRemaining(Operation[float | None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What is used of the run's budget up to now (without one: by the attempt), and how many sessions are open."""
+
+    used_seconds: float
+    open_sessions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetProgress(Operation[Progress]):
+    """Ask what to show of an attempt while it goes on."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndedAttempt:
     """The final figures of an attempt, as its test's report has them, and its verdict.
 
@@ -235,6 +250,7 @@ _OPERATIONS: tuple[type[Operation[Any]], ...] = (
     GetVerdict,
     GetUsage,
     GetRemaining,
+    GetProgress,
     EndAttempt,
     EndLostTest,
     RecordOutcome,

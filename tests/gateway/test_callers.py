@@ -20,10 +20,10 @@ from tests.support.vendor import KEY, Vendor
 UNKNOWN = "d9b0d9e7" + "0" * 32
 
 
-def within(folder: Path, does: Callable[[Served, Vendor], Awaitable[None]]) -> None:
+def within(folder: Path, does: Callable[[Served, Vendor], Awaitable[None]], *, budget_ms: int | None = None) -> None:
     async def main(vendor: Vendor) -> None:
         target = LiveTarget({DeepgramAgent.name: vendor.url}, KEY, None)
-        async with served(folder, target, key=KEY) as gateway:
+        async with served(folder, target, key=KEY, budget_ms=budget_ms) as gateway:
             await does(gateway, vendor)
 
     with Vendor() as vendor:
@@ -50,6 +50,24 @@ def test_the_agent_is_found_at_its_old_path_and_with_slashes_that_a_base_url_bri
         assert (await gateway.run.usage(granted.id, None)).sessions == 1
 
     within(tmp_path, opens)
+
+
+def test_progress_counts_the_sessions_that_are_open_and_what_the_run_has_used(tmp_path: Path) -> None:
+    async def opens(gateway: Served, _: Vendor) -> None:
+        before, granted = await gateway.grant("before"), await gateway.grant()
+        async with gateway.session(**by_token(before.token)) as session:
+            await session.recv()
+        await gateway.end(before)
+        earlier = await gateway.run.progress(granted.id)
+        assert (earlier.used_seconds > 0, earlier.open_sessions) == (True, 0)
+        async with gateway.session(**by_token(granted.token)) as session:
+            await session.recv()
+            now = await gateway.run.progress(granted.id)
+            assert (now.used_seconds > earlier.used_seconds, now.open_sessions) == (True, 1)
+        await gateway.end(granted)
+        assert (await gateway.run.progress(granted.id)).open_sessions == 0
+
+    within(tmp_path, opens, budget_ms=60_000)
 
 
 @pytest.mark.parametrize("scheme", ["Token", "Bearer", "bearer"])

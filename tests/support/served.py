@@ -110,12 +110,13 @@ async def served(
     key: str | None = None,
     services: Sequence[Service] = SERVICES,
     other_target: Target | None = None,
+    budget_ms: int | None = None,
 ) -> AsyncIterator[Served]:
     """Serve; ``other_target`` is that of tests that are not dialled where their run is."""
     loop = asyncio.get_running_loop()
     run_config = run_config or run_config_for("ws://127.0.0.1:1/", folder)
     thread = LedgerThread(lambda error: None)
-    ledger = await thread.call(open_ledger, folder / ".dgbudget/ledger.db", budget_ms=None)
+    ledger = await thread.call(open_ledger, folder / ".dgbudget/ledger.db", budget_ms=budget_ms)
     thread.attach(ledger)
     events = Events()
     run = Run(run_config, ledger, thread, events)
