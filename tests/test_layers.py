@@ -303,8 +303,9 @@ def test_the_settings_read_nothing_but_what_they_are_given() -> None:
     }
 
 
-def test_pytest_is_spoken_to_by_the_plugin_alone() -> None:
-    assert homes_of("pytest") == {"plugin"}
+def test_pytest_is_spoken_to_by_the_plugin_alone_and_asked_for_its_configuration_by_one_file() -> None:
+    assert homes_of("pytest") == {"plugin", "cli"}
+    assert {name for name in importers_of("pytest") if name.split(".")[0] == "cli"} == {"cli.configuration"}
     assert homes_of("_pytest") == set()
 
 

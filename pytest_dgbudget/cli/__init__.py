@@ -6,8 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-_COMMANDS = {"emulator": "run the Voice Agent emulator"}
-_EXAMPLE = "example: dgbudget emulator --port 8080"
+_COMMANDS = {
+    "emulator": "run the Voice Agent emulator",
+    "run": "run any program with its Voice Agent sessions metered",
+}
+_EXAMPLE = "example: dgbudget run --budget 5m -- npm test"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,6 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=sorted(_COMMANDS), help=commands)
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see dgbudget COMMAND --help")
     given = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    if given.command == "run":
+        from pytest_dgbudget.cli.run import main as run
+
+        return run(given.arguments)
     from pytest_dgbudget.emulator import main as emulator
 
     return emulator(given.arguments)

@@ -1,0 +1,29 @@
+"""The exit status of a command's run: the program's own, unless the run has something to say."""
+
+from __future__ import annotations
+
+from pytest_dgbudget.report.document import FinishedRun
+
+# sysexits.h: EX_TEMPFAIL. No program of a test suite's is likely to have it for something else.
+OVERRUN = 75
+_FAILED = 1
+
+
+def exit_status(
+    program: int, finished: FinishedRun | None, failure: str | None, *, must_reconcile: bool
+) -> tuple[int, str | None]:
+    """Return the exit status, and why it is not the program's. ``failure`` is why sessions could not be metered."""
+    if finished is not None and finished["overran"]:
+        return OVERRUN, f"exit status {OVERRUN} for the overrun; the program's own was {program}"
+    if program != 0:
+        return program, None
+    if failure is not None:
+        return _FAILED, f"exit status {_FAILED}, although the program's own was 0: {failure}"
+    if must_reconcile and finished is not None and not _is_reconciled(finished):
+        return _FAILED, f"exit status {_FAILED}, although the program's own was 0: --reconcile=require, not reconciled"
+    return program, None
+
+
+def _is_reconciled(finished: FinishedRun) -> bool:
+    document = finished["document"]
+    return document is not None and document["reconciliation"]["verdict"] == "reconciled"

@@ -1,0 +1,147 @@
+"""``dgbudget run``: any program, with its Voice Agent sessions metered, attributed to it, and cut at the budget."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, NoReturn
+
+from pytest_dgbudget.cli.options import add_options, belongs_to_outer_run, resolve_options, respelled
+from pytest_dgbudget.errors import DgBudgetError, SettingsError
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.cli.metered_run import MeteredRun
+    from pytest_dgbudget.cli.signals import HeldSignals
+    from pytest_dgbudget.config.resolve import RunConfig
+
+_DESCRIPTION = """\
+Run a program as if it had been started by itself, with its Voice Agent sessions, and those of all that it starts,
+opened through a metered gateway. At the budget the sessions are closed; the program goes on.
+
+The rest is read from the pytest configuration of the current directory (dg_* keys) and from the environment. Exit
+status: the program's (128 + the signal that killed it); 75 when a budget cut or refused a session; 1 when the program
+succeeded, but --reconcile=require did not, or a session could not be metered; 2 for bad usage; 126 or 127 when the
+program can't be run or is not there.
+"""
+_EXAMPLE = "example: dgbudget run --budget 5m -- npm test"
+_BAD_USAGE = 2
+_ENDED_BY_CTRL_C = 130
+
+
+class _RunParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(_BAD_USAGE, f"{self.prog}: {respelled(message)}\n")  # one line, without argparse's usage block
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a program and return the exit status."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    command: list[str] = given.command[1:] if given.command[:1] == ["--"] else given.command
+    if not command:
+        parser.error(f"no program is named; {_EXAMPLE}")
+    if os.name == "nt":
+        parser.error("it runs on Linux and macOS")
+    try:
+        if belongs_to_outer_run(given):
+            return _run_in_outer_run(command)
+        return _run(command, resolve_options(given), is_live_line_wanted=not given.no_live_line)
+    except SettingsError as error:
+        parser.error(str(error))
+    except KeyboardInterrupt:
+        return _ENDED_BY_CTRL_C
+
+
+def _parser() -> _RunParser:
+    parser = _RunParser(
+        prog="dgbudget run",
+        usage="dgbudget run [OPTIONS] -- PROGRAM [ARGUMENTS]",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLE,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(parser)
+    parser.add_argument(
+        "--no-live-line", action="store_true", help="Show nothing in the terminal while the program runs."
+    )
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="PROGRAM", help="The program and its arguments.")
+    return parser
+
+
+def _run_in_outer_run(command: list[str]) -> int:
+    """Become the program: inside a run, its sessions are the outer run's business."""
+    from pytest_dgbudget.cli.program import CannotStart, become
+    from pytest_dgbudget.cli.summary import say
+
+    say(["inside another run, and given neither --budget nor --target: what the program uses counts there"])
+    try:
+        become(command)
+    except CannotStart as error:
+        say([str(error)])
+        return error.status
+
+
+def _run(command: list[str], run_config: RunConfig, *, is_live_line_wanted: bool) -> int:
+    from pytest_dgbudget.cli.metered_run import MeteredRun, name_of
+    from pytest_dgbudget.cli.program import CannotStart, occupy_standard_files
+    from pytest_dgbudget.cli.signals import HeldSignals
+    from pytest_dgbudget.cli.summary import say
+
+    occupy_standard_files()
+    held = HeldSignals()
+    with ExitStack() as stack:
+        with held:
+            run = stack.enter_context(closing(MeteredRun(run_config, name_of(command))))
+            try:
+                status = _metered(command, run, held, is_live_line_wanted=is_live_line_wanted)
+            except CannotStart as error:
+                say([str(error)])
+                return error.status
+        return _finish(run, held, status)
+
+
+def _metered(command: list[str], run: MeteredRun, held: HeldSignals, *, is_live_line_wanted: bool) -> int:
+    """Run the program to its end, and end its sessions with it."""
+    from pytest_dgbudget.cli.live_line import LiveLine, can_be_drawn
+    from pytest_dgbudget.cli.program import Program
+    from pytest_dgbudget.cli.summary import header_lines, say
+
+    try:
+        run.begin()
+    except DgBudgetError as error:
+        raise SettingsError(str(error)) from error
+    say(header_lines(run.run_config, run.listens_at))
+    with ExitStack() as stack:
+        program = Program(command, os.environ, held)
+        if is_live_line_wanted and can_be_drawn():
+            stack.enter_context(LiveLine(run.progress, run.run_config.budget_ms))
+        status = program.wait()
+    run.end_sessions(None if held.told_to_end and status else "failed" if status else "passed")
+    return status
+
+
+def _finish(run: MeteredRun, held: HeldSignals, program_status: int) -> int:
+    """Report the run; a signal that would end us ends the waiting for the statement."""
+    from pytest_dgbudget.cli.exit_status import exit_status
+    from pytest_dgbudget.cli.summary import closing_lines, say
+
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.default_int_handler)
+    interrupted = program_status != 0 and held.told_to_end
+    finished = run.finish(
+        program_status,
+        interrupted=interrupted,
+        wait=not interrupted and not held.told_late,
+        still_waiting=lambda: say(["waiting for the vendor's statement (Ctrl-C: go on without it)"]),
+    )
+    status, why = exit_status(
+        program_status, finished, run.failure, must_reconcile=run.run_config.reconcile == "require"
+    )
+    say(closing_lines(run.run_config, finished, run.ended))
+    if why is not None:
+        say([why])
+    return status

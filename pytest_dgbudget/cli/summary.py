@@ -1,0 +1,97 @@
+"""What a command's run says on stderr, before the program and after it, and what its exit status is for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from pytest_dgbudget.cli.options import respelled
+from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.protocol.operations import EndedAttempt, Verdict
+from pytest_dgbudget.report.document import FILE_NAME, FinishedRun, UsageDocument
+from pytest_dgbudget.report.header import budget_phrase, remarks, shown_path, target_phrase
+from pytest_dgbudget.report.reconciliation import sentences, verdict_line
+from pytest_dgbudget.report.terminal import run_line
+from pytest_dgbudget.rules.budget import explain
+from pytest_dgbudget.rules.bypass import bypass_error
+from pytest_dgbudget.rules.refusals import describe_refusal
+from pytest_dgbudget.units import format_time
+
+_NO_KEY = (
+    "no key is set, so the program gets none in {variable}: to give it a token, add --target=emulator; "
+    "to go live, set a key"
+)
+_NO_SESSION = (
+    "no session reached the gateway: a program in a container, in another language than Python and Node, or started "
+    "before needs the gateway's address (DGBUDGET_AGENT_URL, DGBUDGET_BASE_URL) and a token (DG_APP_TOKEN)"
+)
+
+
+def say(lines: Iterable[str]) -> None:
+    """Write lines to stderr, where there is one: the terminal may be gone."""
+    if sys.stderr is None:
+        return
+    with suppress(OSError):
+        sys.stderr.writelines(f"dgbudget: {respelled(line)}\n" for line in lines)
+        sys.stderr.flush()
+
+
+def header_lines(run_config: RunConfig, listens_at: str | None) -> Iterator[str]:
+    """Yield the target, whether it is billed, the budget, where the report goes, and what to know."""
+    report = shown_path(run_config.report_dir / FILE_NAME, Path.cwd())
+    yield f"{target_phrase(run_config, _marked)}; {budget_phrase(run_config)}; report {report}"
+    yield from remarks(run_config, listens_at)
+    if not run_config.has_key and not run_config.target_given:
+        yield _NO_KEY.format(variable=run_config.key_variable)
+
+
+def _marked(word: str) -> str:
+    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("NO_COLOR"):
+        return word
+    return f"\033[1;31m{word}\033[0m"
+
+
+def closing_lines(run_config: RunConfig, finished: FinishedRun | None, ended: EndedAttempt | None) -> Iterator[str]:
+    """Yield what was used, what was refused and why, the reconciliation, where the report is, and the notices."""
+    document = None if finished is None else finished["document"]
+    if document is not None and (document["tests"] or document["run"]["used_seconds"]):
+        yield run_line(document)
+    else:
+        yield f"no session was opened ({run_config.recorded_target})"
+    if ended is not None:
+        yield from _lines_of_attempt(ended)
+    elif run_config.is_live and not (finished and finished["notices"]):
+        yield _NO_SESSION
+    if document is not None:
+        yield from _reconciliation_lines(document)
+    if finished is not None:
+        if finished["report"] is not None:
+            yield f"report: {shown_path(Path(finished['report']), Path.cwd())}"
+        yield from finished["notices"]
+
+
+def _lines_of_attempt(ended: EndedAttempt) -> Iterator[str]:
+    if ended.leaked:
+        were = "1 session was" if ended.leaked == 1 else f"{ended.leaked} sessions were"
+        yield f"{were} still open when the program ended, and closed"
+    yield from _verdict_lines(ended.verdict)
+
+
+def _verdict_lines(verdict: Verdict) -> Iterator[str]:
+    yield from map(explain, verdict.overruns)
+    yield from (str(bypass_error(bypass)) for bypass in verdict.bypasses if bypass.how == "refused")
+    yield from map(describe_refusal, verdict.refusals)
+    for waited_ms in verdict.waits_given_up_ms:
+        yield (
+            f"a client waited {format_time(waited_ms)} for its turn and gave up; raise its opening timeout, "
+            "--budget or --max-sessions"
+        )
+
+
+def _reconciliation_lines(document: UsageDocument) -> Iterator[str]:
+    if document["sessions"] and (line := verdict_line(document)) is not None:
+        yield line
+        yield from (f"  {sentence}" for sentence in sentences(document))

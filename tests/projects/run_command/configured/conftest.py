@@ -1,0 +1,3 @@
+"""A conftest of the project: nobody but its own pytest may import it."""
+
+raise AssertionError("a conftest was imported")
