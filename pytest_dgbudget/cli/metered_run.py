@@ -7,10 +7,10 @@ from asyncio import Future, ensure_future, shield
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
-from pytest_dgbudget.client.browser_file import BROWSER_SCRIPTS
 from pytest_dgbudget.client.endpoint import endpoint_of
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.activation import SocketActivation
+from pytest_dgbudget.control.browser_scripts import BROWSER_SCRIPTS
 from pytest_dgbudget.control.environment import VariablesHeld
 from pytest_dgbudget.control.key_variables import KeyVariables
 from pytest_dgbudget.control.membership import Begin

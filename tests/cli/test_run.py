@@ -248,6 +248,7 @@ def test_what_clients_met_is_said(configured: Path) -> None:
         waits_given_up_ms=(2000,),
         gateway_lost=None,
         had_clients=True,
+        notes=(),
     )
     ended = EndedAttempt(figures=FIGURES, verdict=verdict, leaked=2)
     said = "\n".join(map(respelled, closing_lines(resolved("--budget=1m"), None, ended)))
