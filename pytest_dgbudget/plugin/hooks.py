@@ -154,7 +154,7 @@ def _controller_state(config: pytest.Config) -> State:
         if state.given and state.run_config.is_live and not state.opens_nothing:
             raise pytest.UsageError(_LOADED_LATE)
     if state.given and state.run_config.target_given and not state.opens_nothing:
-        _refuse_unbounded(state)
+        _refuse_unbounded(config, state)
     return state
 
 
@@ -166,14 +166,17 @@ def _state(config: pytest.Config, given: Given, options: Namespace) -> State:
     return state
 
 
-def _refuse_unbounded(state: State) -> None:
+def _refuse_unbounded(config: pytest.Config, state: State) -> None:
     from pytest_dgbudget.config.resolve import refuse_unbounded
     from pytest_dgbudget.errors import SettingsError
 
     try:
         refuse_unbounded(state.run_config)
     except SettingsError as error:
-        raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
+        from pytest_dgbudget.config.key_hint import key_hint
+
+        hint = None if state.run_config.has_key else key_hint(os.environ, config.rootpath)
+        raise pytest.UsageError(f"pytest-dgbudget: {error}{f' ({hint})' if hint else ''}") from None
 
 
 def pytest_report_header(config: pytest.Config) -> list[str] | None:

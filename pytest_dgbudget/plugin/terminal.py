@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from pytest_dgbudget.config.key_hint import key_hint
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.report.document import FILE_NAME, FinishedRun, UsageDocument
 from pytest_dgbudget.report.header import budget_phrase, remarks, shown_path, target_phrase
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
-from pytest_dgbudget.report.terminal import leaks_line, longest_wait, run_line, table_of_tests, unused_line
+from pytest_dgbudget.report.terminal import (
+    leaks_line,
+    longest_wait,
+    no_session_line,
+    run_line,
+    table_of_tests,
+    unused_line,
+)
 from pytest_dgbudget.units import format_time
 
 
@@ -22,6 +31,8 @@ def header_lines(config: pytest.Config, run_config: RunConfig) -> list[str]:
     report = shown_path(run_config.report_dir / FILE_NAME, config.rootpath)
     lines = [f"{target}; {budget_phrase(run_config)}, {per_test} per test; report {report}"]
     lines += remarks(run_config, _listens_at(config, run_config.listen))
+    hint = None if run_config.has_key else key_hint(os.environ, config.rootpath)
+    lines += [] if hint is None else [hint]
     if config.pluginmanager.has_plugin("dsession") and run_config.test_budget_ms is None:
         lines.append("without a test budget one voice-agent test runs at a time; set --dg-test-budget")
     return [f"dgbudget: {line}" for line in lines]
@@ -54,10 +65,23 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootd
         if (leaks := leaks_line(document)) is not None:
             terminalreporter.write_line(leaks)
         _show_reconciliation(terminalreporter, document)
+    if document is not None and (reached := no_session_line(document)) is not None:
+        terminalreporter.write_line(reached, yellow=True)
+    _show_what_failed_tests_are_told(terminalreporter)
     if finished["report"] is not None:
         terminalreporter.write_line(f"report: {shown_path(Path(finished['report']), rootdir)}")
     for notice in finished["notices"]:
         terminalreporter.write_line(notice, yellow=True)
+
+
+def _show_what_failed_tests_are_told(terminalreporter: pytest.TerminalReporter) -> None:
+    """Write our report sections of failed tests where --tb=no keeps pytest from showing them."""
+    if terminalreporter.config.getoption("tbstyle", None) != "no":
+        return
+    for report in [*terminalreporter.stats.get("failed", ()), *terminalreporter.stats.get("error", ())]:
+        for title, text in report.sections:
+            if title.startswith("Captured dgbudget"):
+                terminalreporter.write_line(f"{report.nodeid}: {text}")
 
 
 def _show_reconciliation(terminalreporter: pytest.TerminalReporter, document: UsageDocument) -> None:

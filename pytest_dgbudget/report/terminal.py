@@ -125,6 +125,16 @@ def unused_line(document: UsageDocument) -> str | None:
     return f"no test asked for a session ({run['target']}{budget})"
 
 
+def no_session_line(document: UsageDocument) -> str | None:
+    """Return one line on a live run that no session reached, and what such an application lacks; None for others."""
+    if document["run"]["bypass"] != "unknown":
+        return None
+    return (
+        "no session reached the gateway: an application that was started before pytest, in a container or in another "
+        "language needs DG_APP_TOKEN, or the key and address of voice_agent_endpoint"
+    )
+
+
 def longest_wait(document: UsageDocument) -> str | None:
     """Return one line on the test that waited longest, and what to change; None where none waited a second."""
     longest = max(document["tests"], key=lambda test: float(test["waited_seconds"]), default=None)

@@ -196,3 +196,30 @@ def test_nothing_listens_after_the_run(in_process: InProcess) -> None:
     port = int(seen.after["DGBUDGET_BASE_URL"].rpartition(":")[2])
     with socket.socket() as client:
         assert client.connect_ex(("127.0.0.1", port)) != 0
+
+
+# Where a key is under another name --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["DEEPGRAM_TEST_API_KEY", "VITE_DEEPGRAM_API_KEY", "DG_KEY"])
+def test_a_key_under_another_name_is_named_and_not_shown(in_process: InProcess, name: str) -> None:
+    seen = in_process.run("--dg-budget=5m", given={name: SECRET})
+    assert f"{name} may be the key: name it in ini dg_key_variables" in seen.output
+    assert SECRET not in seen.output
+
+
+@pytest.mark.parametrize("line", [f"DEEPGRAM_API_KEY={SECRET}", f"  export DG_KEY = '{SECRET}' # ours"])
+def test_a_key_in_a_file_is_named_and_not_shown(in_process: InProcess, pytester: pytest.Pytester, line: str) -> None:
+    (pytester.path / ".env").write_text(f"OTHER=1\n{line}\n", encoding="utf-8")
+    seen = in_process.run("--dg-budget=5m")
+    assert " in .env may be the key" in seen.output
+    assert SECRET not in seen.output
+    result = pytester.runpytest_inprocess("--dg-target=live", "--dg-budget=5m")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*needs a key*in .env may be the key*"])
+
+
+def test_other_variables_and_files_are_none_of_our_business(in_process: InProcess, pytester: pytest.Pytester) -> None:
+    (pytester.path / ".env").write_text(f"SOMETHING={SECRET}\nDEEPGRAM_API_KEY=x\n", encoding="utf-8")
+    seen = in_process.run("--dg-budget=5m", given={"OPENAI_API_KEY": SECRET, "DEEPGRAM_URL": "x"})
+    assert "may be the key" not in seen.output
