@@ -84,6 +84,7 @@ def _verdict_lines(verdict: Verdict) -> Iterator[str]:
     yield from map(explain, verdict.overruns)
     yield from (str(bypass_error(bypass)) for bypass in verdict.bypasses if bypass.how == "refused")
     yield from map(describe_refusal, verdict.refusals)
+    yield from verdict.notes
     for waited_ms in verdict.waits_given_up_ms:
         yield (
             f"a client waited {format_time(waited_ms)} for its turn and gave up; raise its opening timeout, "

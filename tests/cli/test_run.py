@@ -248,7 +248,7 @@ def test_what_clients_met_is_said(configured: Path) -> None:
         waits_given_up_ms=(2000,),
         gateway_lost=None,
         had_clients=True,
-        notes=(),
+        notes=("a note",),
     )
     ended = EndedAttempt(figures=FIGURES, verdict=verdict, leaked=2)
     said = "\n".join(map(respelled, closing_lines(resolved("--budget=1m"), None, ended)))
@@ -256,6 +256,7 @@ def test_what_clients_met_is_said(configured: Path) -> None:
     assert "run budget of 1m used up, 1m used; raise it with --budget" in said
     assert "a client in app would have opened a session at agent.deepgram.com/agent past the gateway" in said
     assert "unmetered, with --redirect=warn" in said
+    assert "a note" in said.splitlines()
     assert "402 DGBUDGET_EXHAUSTED: spent; 2 reconnects refused" in said
     assert "a client waited 2s for its turn and gave up" in said
 

@@ -192,8 +192,7 @@ def test_a_program_that_succeeds_although_nothing_could_be_metered_fails(
 
 
 def test_i5_sessions_of_a_killed_command_are_closed_and_reported(programs: MeteredPrograms, vendor: Vendor) -> None:
-    env = {**vendor.environ, "TMPDIR": str(programs.project.path)}  # where the script for pages stays
-    process = programs.start("--budget=10m", "--", PYTHON, "endless.py", env=env)
+    process = programs.start("--budget=10m", "--", PYTHON, "endless.py", env=vendor.environ)
     vendor.wait_open(1)
     gateway = gateway_of(process.pid)
     process.kill()
