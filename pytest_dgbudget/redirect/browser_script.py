@@ -37,15 +37,18 @@ _LOADER = """\
 })"""
 
 
-def browser_script(settings: Mapping[str, Any]) -> str:
-    """Return the script for these settings, which are those of ``DGBUDGET_REDIRECT``."""
-    script = _LOADER % "".join(_wrapped(_HERE / name) for name in _MODULES)
-    return f"{script}({_literal(json.dumps(dict(settings)))});\n"
-
-
 def _wrapped(path: Path) -> str:
     source = path.read_text(encoding="utf-8")
     return f'"./{path.name}": (module, require) => {{\n{source}}},\n'
+
+
+# Read at once: a test may replace what files are read with.
+_SCRIPT = _LOADER % "".join(_wrapped(_HERE / name) for name in _MODULES)
+
+
+def browser_script(settings: Mapping[str, Any]) -> str:
+    """Return the script for these settings, which are those of ``DGBUDGET_REDIRECT``."""
+    return f"{_SCRIPT}({_literal(json.dumps(dict(settings)))});\n"
 
 
 def _literal(text: str) -> str:
