@@ -161,3 +161,13 @@ def test_a_live_run_needs_the_plugin_before_the_first_conftest(
     result = pytester.runpytest_subprocess()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: pytest-dgbudget: a live run needs the plugin before the first conftest *"])
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("workers", [slow("-n0"), slow("-n2")])
+def test_no_session_of_a_shared_application_lands_in_another_test(project: Project, workers: str) -> None:
+    project.use("own_run/application.py", "own_run/server.py", "own_run/test_once.py", "own_run/test_rounds.py")
+    result = project.run(workers, "--dg-target=emulator", "-k", "round", timeout=300)
+    assert "200 passed" in result.output
+    assert set(sessions_of(result).values()) == {1}
+    assert len(sessions_of(result)) == 200
