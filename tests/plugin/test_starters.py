@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance import sdks
+from tests.support.elsewhere import elsewhere
 from tests.support.project import Project, Result
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * sdks.INSTALL_SECONDS)]
@@ -25,6 +26,18 @@ PYTHON_APPLICATIONS = {
         },
     ),
     "websockets": ("test_telephone.py", {"test_a_caller_is_greeted": 1, "test_two_callers_are_greeted": 2}),
+}
+LIVE_SERVERS = {
+    "pytest_django": (
+        "test_pytest_django.py",
+        ("--ds=django_app",),
+        {"test_django_is_asked_once": 1, "test_django_is_asked_twice": 2},
+    ),
+    "pytest_flask": (
+        "test_pytest_flask.py",
+        ("-p", "no:django"),
+        {"test_flask_process_answers_one_visitor": 1, "test_flask_process_answers_two_visitors": 2},
+    ),
 }
 both = pytest.mark.parametrize("workers", ["-n0", "-n2"])
 
@@ -70,3 +83,11 @@ def test_a_node_application_runs_unchanged(project: Project, node_project: Path,
     (project.path / "node_modules").symlink_to(node_project / "node_modules")
     result = project.run(workers, *ARGUMENTS, "test_node.py")
     check(result, {"test_node_answers_one_visitor": 1, "test_node_answers_two_visitors": 2})
+
+
+@both
+@pytest.mark.parametrize("plugin", LIVE_SERVERS)
+def test_a_live_server_runs_unchanged(project: Project, plugin: str, workers: str) -> None:
+    tests, options, expected = LIVE_SERVERS[plugin]
+    project.use("starters/flask_app.py", "starters/visitor.py", "live_servers")
+    check(project.run(workers, *ARGUMENTS, *options, tests, env=elsewhere("live-servers", plugin)), expected)

@@ -6,7 +6,6 @@ The examples run in each of those worlds. What becomes of them is what becomes o
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -14,12 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.elsewhere import elsewhere
 from tests.support.project import Project, Result
 
 pytestmark = pytest.mark.timeout(150)
 
-# Packages that can't be installed beside the others; .ci/run has the command.
-ELSEWHERE = Path(sys.prefix) / "conformance"
 DOCS = Path(__file__).parents[2] / "docs/fixture.md"
 
 WITHIN, OVERRUN = ("passed", 1, False, 0, "within"), ("xfailed", 1, True, 0, "overrun")
@@ -74,13 +72,6 @@ def need(module: str) -> None:
         pytest.skip(f"{module} is not installed")
 
 
-def elsewhere(package: str) -> dict[str, str]:
-    """Return the environment in which a package of ELSEWHERE is found before all others."""
-    if not (ELSEWHERE / package).exists():
-        pytest.skip(f"{package} is not installed in {ELSEWHERE}")
-    return {"PYTHONPATH": str(ELSEWHERE)}
-
-
 def run(examples: Project, *options: str, env: Mapping[str, str] | None = None) -> Result:
     """Run the examples, several times at once with other tests of this file: they wait more than they compute."""
     return examples.run("--dg-target=emulator", *options, env=env, timeout=120)
@@ -117,7 +108,7 @@ def test_the_examples_run_as_ever(examples: Project, name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("tick", ["no tick", "tick"])
 def test_the_examples_run_as_ever_with_time_machine_2(examples: Project, tick: str) -> None:
-    environment = elsewhere("time_machine")
+    environment = elsewhere("conformance", "time_machine")
     examples.use("patching_packages/time_machine")
     result = run(examples, env={**environment, "TRAVEL": tick})
     assert "time-machine-2." in result.output
@@ -148,7 +139,7 @@ def test_coverage_measures_what_tests_start_and_nothing_of_ours(examples: Projec
 
 @pytest.mark.slow
 def test_several_tests_at_once_in_one_process_run_as_ever_with_keys_of_their_own(examples: Project) -> None:
-    environment = elsewhere("pytest_parallel")
+    environment = elsewhere("conformance", "pytest_parallel")
     options = ("-o", "dg_keep_key=true", "--tests-per-worker=3", "--dg-budget=10m")
     result = run(examples, *options, env=environment)
     assert (result.status, what_became_of_each(result)) == (0, EXAMPLES), result.output
@@ -166,7 +157,7 @@ def test_several_tests_at_once_in_one_process_run_as_ever_with_keys_of_their_own
     ],
 )
 def test_what_pytest_parallel_can_not_do_is_said_at_once(examples: Project, option: str, why: str) -> None:
-    environment = elsewhere("pytest_parallel")
+    environment = elsewhere("conformance", "pytest_parallel")
     examples.expects_log = option == "--workers=2"  # one of the two gateways is refused the run's lock
     result = run(examples, option, "test_greeting.py", "test_sync.py", env=environment)
     assert result.status == 1
