@@ -6,7 +6,7 @@ from asyncio.runners import run
 from asyncio.threads import to_thread
 from collections.abc import Awaitable, Callable, Mapping
 from json import loads
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 from pytest_dgbudget.client.audio import AudioSource
 from pytest_dgbudget.client.session_io import SessionIO
@@ -15,7 +15,17 @@ from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.io_thread import HandlerLoop
 from pytest_dgbudget.model import Usage
 from pytest_dgbudget.protocol.operations import GetUsage
-from pytest_dgbudget.rules.vendor_messages import ConversationText, FunctionCall, Message, MessageType
+from pytest_dgbudget.rules.vendor_messages import (
+    ConversationText,
+    ErrorMessage,
+    FunctionCall,
+    FunctionCallRequest,
+    InjectionRefused,
+    Message,
+    MessageType,
+    WarningMessage,
+    Welcome,
+)
 from pytest_dgbudget.units import parse_time, seconds
 
 # pytest's own convention: a failing test shows its own line, not ours.
@@ -97,6 +107,33 @@ class AsyncSession(SessionBase):
         """Send any message: a mapping becomes JSON, bytes are audio."""
         await self._gateway.io_thread.cross(self._io.send(message))
 
+    @overload
+    async def expect(self, type: Literal["Welcome"], *, timeout: Timeout = ..., **fields: Any) -> Welcome: ...
+
+    @overload
+    async def expect(
+        self, type: Literal["ConversationText"], *, timeout: Timeout = ..., **fields: Any
+    ) -> ConversationText: ...
+
+    @overload
+    async def expect(
+        self, type: Literal["FunctionCallRequest"], *, timeout: Timeout = ..., **fields: Any
+    ) -> FunctionCallRequest: ...
+
+    @overload
+    async def expect(
+        self, type: Literal["InjectionRefused"], *, timeout: Timeout = ..., **fields: Any
+    ) -> InjectionRefused: ...
+
+    @overload
+    async def expect(self, type: Literal["Error"], *, timeout: Timeout = ..., **fields: Any) -> ErrorMessage: ...
+
+    @overload
+    async def expect(self, type: Literal["Warning"], *, timeout: Timeout = ..., **fields: Any) -> WarningMessage: ...
+
+    @overload
+    async def expect(self, type: MessageType | str, *, timeout: Timeout = ..., **fields: Any) -> Message: ...
+
     async def expect(
         self,
         type: MessageType | str,  # noqa: A002 - the vendor's name
@@ -147,6 +184,33 @@ class Session(SessionBase):
     def send(self, message: Mapping[str, Any] | str | bytes) -> None:
         """Send any message: a mapping becomes JSON, bytes are audio."""
         self._gateway.io_thread.run(self._io.send(message))
+
+    @overload
+    def expect(self, type: Literal["Welcome"], *, timeout: Timeout = ..., **fields: Any) -> Welcome: ...
+
+    @overload
+    def expect(
+        self, type: Literal["ConversationText"], *, timeout: Timeout = ..., **fields: Any
+    ) -> ConversationText: ...
+
+    @overload
+    def expect(
+        self, type: Literal["FunctionCallRequest"], *, timeout: Timeout = ..., **fields: Any
+    ) -> FunctionCallRequest: ...
+
+    @overload
+    def expect(
+        self, type: Literal["InjectionRefused"], *, timeout: Timeout = ..., **fields: Any
+    ) -> InjectionRefused: ...
+
+    @overload
+    def expect(self, type: Literal["Error"], *, timeout: Timeout = ..., **fields: Any) -> ErrorMessage: ...
+
+    @overload
+    def expect(self, type: Literal["Warning"], *, timeout: Timeout = ..., **fields: Any) -> WarningMessage: ...
+
+    @overload
+    def expect(self, type: MessageType | str, *, timeout: Timeout = ..., **fields: Any) -> Message: ...
 
     def expect(
         self,
