@@ -1,0 +1,3 @@
+import os
+
+os.environ["DEEPGRAM_API_KEY"] = "test-key"
