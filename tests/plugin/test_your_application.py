@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -100,7 +101,7 @@ def variables_of_compose(project: Project, token: str, port: int) -> dict[str, s
 @pytest.mark.slow
 def test_an_application_in_a_container(project: Project, port: int) -> None:
     project.use("your_application/compose")
-    token = "a-token-that-one-job-of-the-ci-has-made"
+    token = secrets.token_hex(32)
     variables = {**project.importable, **variables_of_compose(project, token, port)}
     assert variables.keys() >= {"DEEPGRAM_API_KEY", "DEEPGRAM_AGENT_URL"}
     command = [sys.executable, str(project.path / "container.py")]
