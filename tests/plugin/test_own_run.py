@@ -171,3 +171,26 @@ def test_no_session_of_a_shared_application_lands_in_another_test(project: Proje
     assert "200 passed" in result.output
     assert set(sessions_of(result).values()) == {1}
     assert len(sessions_of(result)) == 200
+
+
+@pytest.mark.parametrize("workers", ["-n0", slow("-n2")])
+def test_an_application_with_the_vendors_url_and_a_key_in_its_code_is_metered_cut_and_closed(
+    project: Project, vendor: Vendor, workers: str
+) -> None:
+    project.use("own_run/redirected")
+    result = project.run("--dg-budget=5m", "--dist=loadfile", workers, env=vendor.environ)
+    assert "1 failed, 4 passed" in result.output
+    assert sessions_of(result) == {"test_in_process": 1, "test_in_a_child": 1, "test_is_cut": 1, "test_leaks": 1}
+    assert {seen.headers["authorization"] for seen in vendor.connections} == {f"Token {KEY}"}
+    closed_by = {session["nodeid"].partition("::")[2]: session["closed_by"] for session in result.usage["sessions"]}
+    assert closed_by == {
+        "test_in_process": "client",
+        "test_in_a_child": "client",
+        "test_is_cut": "test-budget",
+        "test_leaks": "teardown",
+    }
+    ours = {session["request_id"]: session["seconds"] for session in result.usage["sessions"]}
+    theirs = {seen.request_id: seen.seconds for seen in vendor.connections}
+    assert ours.keys() == theirs.keys()
+    assert all(abs(ours[name] - theirs[name]) < 0.5 for name in ours), (ours, theirs)
+    assert theirs[max(theirs, key=lambda name: theirs[name])] <= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_dgbudget.redirect import VARIABLE, RedirectSettings
-from tests.redirect.names import AGENT_URL, TOKEN
+from tests.redirect.names import AGENT_URL, KEY, TOKEN
 from tests.support.project import Project
 from tests.support.recording_server import RecordingServer
 
@@ -20,4 +20,13 @@ def test_what_is_mocked_stays_mocked(redirected: str, project: Project, gateway:
     env = {VARIABLE: settings.to_json(), "REDIRECTED": redirected, "DEEPGRAM_API_KEY": TOKEN}
     result = project.run("-q", "-p", "no:dgbudget", env=env)
     assert (result.status, gateway.requests) == (0, []), result.output
+    assert "25 passed" in result.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [("--dg-budget=10m",), ("-p", "no:dgbudget")], ids=["in a run", "without us"])
+def test_what_is_mocked_stays_mocked_in_a_run_that_could_be_live(arguments: tuple[str, ...], project: Project) -> None:
+    project.use(*LIBRARIES)
+    result = project.run("-q", *arguments, env={"DEEPGRAM_API_KEY": KEY})
+    assert result.status == 0, result.output
     assert "25 passed" in result.output
