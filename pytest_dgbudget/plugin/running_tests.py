@@ -47,15 +47,6 @@ class RunningTests:
         with self._lock:
             self._running[item] = None
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        if call.when == "call":
-            self._has_passed = call.excinfo is None
-        if self._running.get(item) is not None:
-            self._judge(item, call)
-        if call.excinfo is not None and self._opened_in_fixtures:
-            self._tell_of_fixtures(item, call)
-
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
         try:
@@ -65,6 +56,15 @@ class RunningTests:
                 attempt = self._running.pop(item, None)
             if attempt is not None:
                 self._end(item, attempt)
+
+    def reports(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """A phase of a test has passed, and clients have come to this process."""
+        if call.when == "call":
+            self._has_passed = call.excinfo is None
+        if self._running.get(item) is not None:
+            self._judge(item, call)
+        if call.excinfo is not None and self._opened_in_fixtures:
+            self._tell_of_fixtures(item, call)
 
     # Called by the fixture -----------------------------------------------------------------------------------------
 
@@ -91,6 +91,9 @@ class RunningTests:
         if len(items) != 1:
             return FoundTest(attempt=None, several=len(items) > 1)
         (item,) = items
+        if not self._config.pluginmanager.has_plugin(_Reports.NAME):
+            # From this thread: pytest calls copies of the lists that this changes.
+            self._config.pluginmanager.register(_Reports(self), _Reports.NAME)
         fixture = fixture_being_set_up()
         if fixture is not None:
             self._opened_in_fixtures[fixture, item.nodeid] = None
@@ -156,6 +159,23 @@ class RunningTests:
         except DgBudgetError:
             return  # Its client was told.
         accounting_of(self._config).end_late(item, granted, "passed" if self._has_passed else None)
+
+
+class _Reports:
+    """Registered when the first client comes: until then, no phase of a test is looked at."""
+
+    NAME = "dgbudget-reports"
+
+    def __init__(self, running: RunningTests) -> None:
+        self._running = running
+
+    def __dir__(self) -> list[str]:
+        """pytest looks closely at each name of a plugin, those that every object has included."""
+        return ["pytest_runtest_makereport"]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        self._running.reports(item, call)
 
 
 def fixture_being_set_up() -> str | None:
