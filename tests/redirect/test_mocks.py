@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 
 from pytest_dgbudget.redirect import VARIABLE, RedirectSettings
@@ -10,6 +12,13 @@ from tests.support.project import Project
 from tests.support.recording_server import RecordingServer
 
 LIBRARIES = ["mocks_responses", "mocks_respx", "mocks_pytest_httpx", "mocks_aioresponses", "mocks_vcrpy"]
+
+
+@pytest.fixture(autouse=True)
+def _installed() -> None:
+    for name in ("responses", "respx", "pytest_httpx", "aioresponses", "vcr"):
+        if find_spec(name) is None:
+            pytest.skip(f"{name} is not installed: pip install 'pytest-dgbudget[conformance]'")
 
 
 @pytest.mark.slow
