@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
 
 
+# What is shorter is a dummy, and may be the value of anything.
+_SHORTEST_KEY = 8
+
+
 class KeyVariables:
     """``names`` may hold the key; ``token`` is what stands in place of one. ``taken`` are the keys by variable."""
 
@@ -66,4 +70,6 @@ class KeyVariables:
         value = os.environ[name]
         if not is_token(value):  # else it is a worker's, which has its controller's token there
             self.taken[name] = value
-        self.hide_value(value.strip())
+        self._held.set({name: self._token})
+        if len(value.strip()) >= _SHORTEST_KEY:
+            self.hide_value(value.strip())

@@ -48,12 +48,9 @@ class Application:
 
 Bearer = Grant | Owner | Application
 
-_NO_TEST = RequestRefused(403, codes.NO_TEST, NO_TEST)
-_SEVERAL_TESTS = RequestRefused(
-    409,
-    codes.AMBIGUOUS,
+_SEVERAL_TESTS = (
     "several tests are running at once in the process that this token belongs to: give the application a test's own "
-    "token, voice_agent.endpoint.api_key",
+    "token, voice_agent.endpoint.api_key"
 )
 
 
@@ -131,7 +128,7 @@ class Bearers:
         while (bearer := self._tokens.find(token)) is None and self._next_owner is not None and may_come:
             await asyncio.wait([self._next_owner])
         if bearer is None and token in self._worker_tokens:
-            raise _NO_TEST
+            raise _no_test()
         return bearer
 
     async def spender(self, bearer: Bearer, gone: asyncio.Future[None]) -> Spender:
@@ -141,11 +138,16 @@ class Bearers:
         """
         if isinstance(bearer, Grant):
             return Spender(bearer, by_process_token=False)
+        ended: str | None = None
         while True:
             owner = bearer if isinstance(bearer, Owner) else await self._only_process(gone)
-            grant = self._running(await _attempt_of(owner, gone))
+            attempt = await _attempt_of(owner, gone)
+            grant = self._running(attempt)
             if grant is not None and not grant.ended.done():
                 return Spender(grant, by_process_token=True)
+            if attempt == ended:  # its test's fixture has ended it, and other teardown is still going on
+                raise _no_test()
+            ended = attempt
 
     async def _only_process(self, gone: asyncio.Future[None]) -> Owner:
         """Return the only process with tests: xdist's controller has none where there are workers."""
@@ -155,9 +157,9 @@ class Bearers:
             raise ClientLeft
         processes = [owner for owner in self._owners if owner.role == "worker"] or self._owners
         if not processes:
-            raise _NO_TEST
+            raise _no_test()
         if len(processes) > 1:
-            raise _SEVERAL_TESTS
+            raise RequestRefused(409, codes.AMBIGUOUS, _SEVERAL_TESTS)
         return processes[0]
 
     def _may_be_joined(self) -> bool:
@@ -182,9 +184,13 @@ async def _attempt_of(owner: Owner, gone: asyncio.Future[None]) -> str:
     try:
         found = asking.result()
     except GatewayError:
-        raise _NO_TEST from None
+        raise _no_test() from None
     if found.several:
-        raise _SEVERAL_TESTS
+        raise RequestRefused(409, codes.AMBIGUOUS, _SEVERAL_TESTS)
     if found.attempt is None:
-        raise _NO_TEST
+        raise _no_test()
     return found.attempt
+
+
+def _no_test() -> RequestRefused:
+    return RequestRefused(403, codes.NO_TEST, NO_TEST)

@@ -135,6 +135,12 @@ def test_a_dummy_in_place_of_a_key_gets_the_token_too(in_process: InProcess) -> 
     assert seen.after["DGBUDGET_TARGET"] == "emulator"
 
 
+def test_what_happens_to_have_a_dummys_value_is_left_alone(in_process: InProcess) -> None:
+    seen = in_process.run("--dg-budget=5m", given={"DEEPGRAM_API_KEY": "1", "SOMETHING_ELSE": "1"})
+    assert is_token(seen.before["DEEPGRAM_API_KEY"])
+    assert seen.before["SOMETHING_ELSE"] == "1"
+
+
 # What a conftest sets ----------------------------------------------------------------------------------------------
 
 
