@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from os import urandom
+from os import getpid, urandom
 from typing import TYPE_CHECKING
 
 from pytest_dgbudget.control.listening import handed_on, listen_at, listen_on_loopback
@@ -37,6 +37,7 @@ class SocketActivation:
         """``listen`` is where else, as ADDRESS:PORT; raises SettingsError where nothing can listen there."""
         self._public_listener = None if listen is None else listen_at(listen)
         self._interpreter = interpreter
+        self._process = getpid()
         self._tests = tests
         self.listens_at = None if self._public_listener is None else _address_of(self._public_listener)
         self._listener = listen_on_loopback()
@@ -72,7 +73,14 @@ class SocketActivation:
             self._wait()
 
     def open(self) -> RunHandle:
-        """Return the handle on the gateway, started now if need be; raises LedgerError or GatewayError."""
+        """Return the handle on the gateway, started now if need be; raises LedgerError or GatewayError.
+
+        A forked child has its parent start it.
+        """
+        if self.run is None and getpid() != self._process:
+            from pytest_dgbudget.control.run import join_gateway
+
+            return join_gateway(self.port, self.secret, None)
         with self._opening:
             if self.run is None and not self._over:
                 self._pause()
