@@ -9,10 +9,12 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from uuid import uuid4
 
 _WEBSOCKET = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CLOSE = 8
@@ -20,14 +22,20 @@ _CLOSE = 8
 
 @dataclass
 class Recorded:
-    """One request; ``peer`` is the client's address, ``process`` what has it."""
+    """One request; ``peer`` is the client's address, ``process`` the command of what has it.
+
+    A WebSocket has the id that its Welcome says, and from when until when it was open, in ``time.monotonic()`` seconds.
+    """
 
     method: str
     path: str
     headers: dict[str, str]
     peer: tuple[str, int]
     body: bytes = b""
-    process: int | None = None
+    process: str | None = None
+    request_id: str | None = None
+    opened_at: float | None = None
+    closed_at: float | None = None
 
     @property
     def credential(self) -> str | None:
@@ -37,11 +45,15 @@ class Recorded:
 
 @dataclass
 class RecordingServer:
-    """Runs on threads; a WebSocket gets a Welcome and its first subprotocol, another request JSON."""
+    """Runs on threads; a WebSocket gets a Welcome and its first subprotocol, another request JSON.
+
+    ``welcomes`` is asked about each WebSocket; one that gets no Welcome stays open until somebody else ends it.
+    """
 
     tls: ssl.SSLContext | None = None
     address: tuple[str, int] = ("127.0.0.1", 0)
-    process_of: Callable[[tuple[str, int]], int | None] = lambda peer: None  # which process has an address
+    process_of: Callable[[tuple[str, int]], str | None] = lambda peer: None  # which process has an address
+    welcomes: Callable[[], bool] = lambda: True
     requests: list[Recorded] = field(default_factory=list)
 
     def __enter__(self) -> RecordingServer:
@@ -96,9 +108,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         owner, peer = self.server.owner, self.client_address
-        owner.requests.append(Recorded(self.command, self.path, headers, peer, body, owner.process_of(peer)))
+        recorded = Recorded(self.command, self.path, headers, peer, body, owner.process_of(peer))
+        owner.requests.append(recorded)
         if headers.get("upgrade", "").lower() == "websocket":
-            self._converse(headers)
+            self._converse(headers, recorded)
         elif self.path == "/bypass":
             self._answer(204, b"")
         else:
@@ -113,21 +126,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _converse(self, headers: dict[str, str]) -> None:
+    def _converse(self, headers: dict[str, str], recorded: Recorded) -> None:
         self.close_connection = True
+        recorded.request_id = str(uuid4())
         accept = base64.b64encode(hashlib.sha1((headers["sec-websocket-key"] + _WEBSOCKET).encode()).digest())
         self.send_response(101)
         self.send_header("Upgrade", "websocket")
         self.send_header("Connection", "Upgrade")
         self.send_header("Sec-WebSocket-Accept", accept.decode())
-        self.send_header("dg-request-id", "7b1c0000-0000-4000-8000-000000000001")
+        self.send_header("dg-request-id", recorded.request_id)
         if "sec-websocket-protocol" in headers:
             self.send_header("Sec-WebSocket-Protocol", headers["sec-websocket-protocol"].split(",")[0].strip())
         self.end_headers()
-        self._send(1, b'{"type":"Welcome","request_id":"7b1c0000-0000-4000-8000-000000000001"}')
-        while self._read_opcode() not in (_CLOSE, None):
-            pass
-        self._send(_CLOSE, b"\x03\xe8")
+        recorded.opened_at = time.monotonic()
+        try:
+            if self.server.owner.welcomes():
+                self._send(1, json.dumps({"type": "Welcome", "request_id": recorded.request_id}).encode())
+            while self._read_opcode() not in (_CLOSE, None):
+                pass
+            self._send(_CLOSE, b"\x03\xe8")
+        finally:
+            recorded.closed_at = time.monotonic()
 
     def _send(self, opcode: int, payload: bytes) -> None:
         self.wfile.write(bytes([0x80 | opcode, len(payload)]) + payload)

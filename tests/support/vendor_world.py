@@ -1,7 +1,8 @@
 """A network of its own in which the vendor's names lead to a stand-in with a certificate; it has no other host.
 
 Runs inside ``unshare --net --mount``. Its argument is a folder; on its stdin it is told, a JSON line each, which
-programs to run. Of each session that a program says it has tried, it prints what reached the gateway and the vendor.
+programs and projects to run. Of each session that a program says it has tried, it prints what reached a recording
+gateway and the vendor; of a project, whose gateway is the real one, what reached the vendor.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,8 @@ TOKEN = "d9b0d9e7" + "0a1b2c3d" * 4
 VENDOR = "127.0.0.2"
 NAMES = ["agent.deepgram.com", "api.deepgram.com", "api.eu.deepgram.com"]
 SECONDS = 60  # for one program
+PROJECT_SECONDS = 60
+PAUSE_SECONDS = 0.2  # longer than what a figure may be off
 AGENT_URL = "wss://agent.deepgram.com/v1/agent/converse"
 
 
@@ -39,10 +44,25 @@ def main() -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.num_tickets = 0  # clients that read and write on two threads at once would race for them
     authority.issue_cert(*NAMES).configure_cert(tls)
-    with RecordingServer(tls, (VENDOR, 443), process_of) as vendor, RecordingServer() as gateway:
+    stand_in = RecordingServer(tls, (VENDOR, 443), process_of, lambda: welcomes(folder))
+    with stand_in as vendor, RecordingServer() as gateway:
         for line in sys.stdin:
-            run(json.loads(line), folder, vendor, gateway)
+            told = json.loads(line)
+            if "project" in told:
+                run_project(told, folder, vendor)
+            else:
+                run(told, folder, vendor, gateway)
             print("done", flush=True)
+
+
+def welcomes(folder: Path) -> bool:
+    """Withhold the Welcome of the next session when there is a file ``silent``; otherwise let it be waited for."""
+    try:
+        (folder / "silent").unlink()
+    except FileNotFoundError:
+        time.sleep(PAUSE_SECONDS)
+        return True
+    return False
 
 
 def replace_file(folder: Path, path: str, text: str) -> None:
@@ -52,8 +72,8 @@ def replace_file(folder: Path, path: str, text: str) -> None:
     subprocess.run(["mount", "--bind", str(ours), path], check=True)
 
 
-def process_of(peer: tuple[str, int]) -> int | None:
-    """Return the process whose socket has this address."""
+def process_of(peer: tuple[str, int]) -> str | None:
+    """Return the command of the process whose socket has this address."""
     host, port = peer
     address = f"{bytes(reversed(bytes(map(int, host.split('.'))))).hex().upper()}:{port:04X}"
     for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
@@ -63,12 +83,19 @@ def process_of(peer: tuple[str, int]) -> int | None:
     return None
 
 
-def _holder_of(link: str) -> int | None:
+def _holder_of(link: str) -> str | None:
     for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile, or closed one
-            if any(str(descriptor.readlink()) == link for descriptor in (process / "fd").iterdir()):
-                return int(process.name)
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if any(_leads_to(descriptor, link) for descriptor in (process / "fd").iterdir()):
+                return (process / "cmdline").read_text(encoding="utf-8").replace("\0", " ")
     return None
+
+
+def _leads_to(descriptor: Path, link: str) -> bool:
+    try:
+        return str(descriptor.readlink()) == link
+    except OSError:  # closed meanwhile
+        return False
 
 
 def run(told: dict[str, Any], folder: Path, vendor: RecordingServer, gateway: RecordingServer) -> None:
@@ -97,6 +124,25 @@ def run(told: dict[str, Any], folder: Path, vendor: RecordingServer, gateway: Re
             program.stdin.write("\n")
             program.stdin.flush()
         deadline.cancel()
+
+
+def run_project(told: dict[str, Any], folder: Path, vendor: RecordingServer) -> None:
+    environment = {**os.environ, **told["env"], "SSL_CERT_FILE": str(folder / "authority.pem")}
+    del environment["DG_AGENT_URL"]  # the vendor's own names lead nowhere else here
+    command = [sys.executable, "-m", "pytest", *told["project"]]
+    with (folder / "output").open("w", encoding="utf-8") as output, contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(
+            command,
+            cwd=told["cwd"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            check=False,
+            timeout=PROJECT_SECONDS,
+        )
+    print(json.dumps([asdict(one) | {"body": None} for one in vendor.requests]), flush=True)
+    vendor.requests.clear()
 
 
 def taken(server: RecordingServer) -> list[dict[str, Any]]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
+
+# Longer than what cuts them or closes them takes.
+_HELD_SECONDS = 2
 
 
 def sdk(_: str, key: str) -> str:
@@ -43,6 +47,27 @@ def old_sdk(_: str, key: str) -> str:
     return "Welcome" if started else "not started"
 
 
+def old_sdk_held(_: str, key: str) -> str:
+    """Opens a session and never ends it."""
+    from deepgram import DeepgramClient
+
+    DeepgramClient(key).agent.websocket.v("1").start(_options())
+    threading.Event().wait(_HELD_SECONDS)
+    return ""
+
+
+def old_sdk_async_held(_: str, key: str) -> str:
+    """Opens a session and never ends it."""
+    from deepgram import DeepgramClient
+
+    async def main() -> str:
+        await DeepgramClient(key).agent.asyncwebsocket.v("1").start(_options())
+        await asyncio.sleep(_HELD_SECONDS)
+        return ""
+
+    return asyncio.run(main())
+
+
 def old_sdk_async(_: str, key: str) -> str:
     """3 and 4."""
     from deepgram import DeepgramClient
@@ -56,4 +81,6 @@ def old_sdk_async(_: str, key: str) -> str:
     return asyncio.run(main())
 
 
-SDKS: dict[str, Callable[[str, str], str]] = {dial.__name__: dial for dial in (sdk, sdk_async, old_sdk, old_sdk_async)}
+SDKS: dict[str, Callable[[str, str], str]] = {
+    dial.__name__: dial for dial in (sdk, sdk_async, old_sdk, old_sdk_async, old_sdk_held, old_sdk_async_held)
+}
