@@ -206,7 +206,7 @@ def _header(config: pytest.Config, state: State) -> list[str]:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
-    marked = [item for item in session.items if any(item.get_closest_marker(name) for name in MARKERS)]
+    marked = _marked(session.items)
     if marked:
         from pytest_dgbudget.plugin.markers import check_markers
 
@@ -224,6 +224,24 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from pytest_dgbudget.plugin.accounting import accounting_of
 
         accounting_of(config)
+
+
+def _marked(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Return those that have a marker of ours; what is above many of them is looked at once."""
+    above: dict[int, bool] = {}
+
+    def has_marker(node: Any) -> bool:
+        return any(mark.name in MARKERS for mark in node.own_markers)
+
+    def is_below_marker(node: Any) -> bool:
+        if node is None:
+            return False
+        known = above.get(id(node))
+        if known is None:
+            known = above[id(node)] = has_marker(node) or is_below_marker(node.parent)
+        return known
+
+    return [item for item in items if has_marker(item) or is_below_marker(item.parent)]
 
 
 def _asks_for_us(item: pytest.Item) -> bool:

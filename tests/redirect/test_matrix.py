@@ -19,6 +19,7 @@ import pytest
 
 from tests.projects.redirect.dial import SOCKETS
 from tests.projects.redirect.dial_sdk import SDKS
+from tests.support.project import PROJECTS
 from tests.support.variables import clean_environment
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,6 @@ AT_IMPORT = "b0b07e57ab1e00c0ffeed0dd5eafa11babe5ca1b"
 DOTENV = "ca401e57ab1e00c0ffeed0dd5eafa11babe5ca1c"
 KEYS = {"hard-coded": "a11ce7e57ab1e00c0ffeed0dd5eafa11babe5ca1", "at import": AT_IMPORT, "dotenv": DOTENV}
 TOKEN = "d9b0d9e7" + "0a1b2c3d" * 4
-METERED = ROOT / "tests" / "projects" / "redirect" / "metered"
 REDIRECTED = {*SOCKETS, *SDKS}
 # The stand-in's clock and the gateway's see the same session over two sockets.
 CLOSE_ENOUGH_SECONDS = 0.1
@@ -137,7 +137,7 @@ class World:
 
     def meter(self, clients: Clients, packages: Path) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
         """Run a project whose sessions are redirected to a gateway: its report, what the vendor saw, its output."""
-        shutil.copytree(METERED, self._folder, dirs_exist_ok=True)
+        shutil.copytree(PROJECTS / "redirect/metered", self._folder, dirs_exist_ok=True)
         redirected = [client for client in clients.clients if client in REDIRECTED]
         here = redirected if clients.beside_ours else []
         told = {
