@@ -1,14 +1,12 @@
 """The facts that travel between the layers.
 
-Milliseconds are integers on a monotonic clock; instants (``at``) are UTC, ISO 8601 with milliseconds and a ``Z``.
+Milliseconds are integers on a monotonic clock; instants (``at``) are as ``instants`` writes them.
 None is unknown, never zero.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Literal
 
 ClosedBy = Literal[
@@ -28,37 +26,6 @@ ScopeName = Literal["test", "run"]
 TargetName = Literal["live", "emulator"]
 # Where a test may be dialled if not where its run is.
 OtherTarget = Literal["emulator"]
-
-
-def utc_now() -> str:
-    """Return the current instant in the form that every record uses."""
-    return write_instant(datetime.now(timezone.utc))
-
-
-def write_instant(moment: datetime) -> str:
-    """Return a UTC moment in that form."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def read_instant(text: str) -> datetime | None:
-    """Read a date-time, as UTC if it has no offset; None for anything else.
-
-    Python 3.10's own reader accepts neither a ``Z`` nor any number of digits.
-    """
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-]\d\d):?(\d\d))?", text, re.ASCII)
-    if match is None:
-        return None
-    day, clock, fraction, hours, minutes = match.groups()
-    offset = f"{hours}:{minutes}" if hours else "+00:00"
-    try:
-        return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{offset}")
-    except ValueError:
-        return None
-
-
-def was_cut(closed_by: str | None) -> bool:
-    """Return whether a budget closed a session."""
-    return closed_by is not None and closed_by.endswith("-budget")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ LAYERS = {
     "errors": 0,
     "credentials": 0,
     "model": 0,
+    "instants": 0,
     "units": 0,
     "paths": 0,
     "processes": 0,

@@ -15,7 +15,8 @@ from pytest_dgbudget.control.environment import VariablesHeld
 from pytest_dgbudget.control.key_variables import KeyVariables
 from pytest_dgbudget.control.membership import Begin
 from pytest_dgbudget.errors import DgBudgetError
-from pytest_dgbudget.model import Outcome, utc_now
+from pytest_dgbudget.instants import utc_now
+from pytest_dgbudget.model import Outcome
 from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.operations import (
     BeginAttempt,

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from pytest_dgbudget.errors import ReconciliationError
-from pytest_dgbudget.model import read_instant
+from pytest_dgbudget.instants import read_instant
 from pytest_dgbudget.rules.reconciliation import VendorRow
 
 # Amounts are seconds, hours or dollars, and ten years in seconds are more than any of them.

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_dgbudget.emulator.codes import AUDIO
-from pytest_dgbudget.model import write_instant
+from pytest_dgbudget.instants import write_instant
 
 TO_CLIENT = "server_to_client"
 TO_SERVER = "client_to_server"

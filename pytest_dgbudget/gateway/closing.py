@@ -14,14 +14,15 @@ from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.statement import ask_for_statement
 from pytest_dgbudget.gateway.targets.target import Target, TargetLost
+from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import ClosedBy, utc_now
+from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.reconcile.task import ReconciliationTask, not_asked, stated_leases, task_of
 from pytest_dgbudget.report.document import FinishedRun, write_report
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
-from pytest_dgbudget.rules.reconciliation import DISAGREEING
-from pytest_dgbudget.rules.reconciliation_verdict import NOTHING_TO_COMPARE, Reconciliation
+from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
+from pytest_dgbudget.rules.verdicts import DISAGREEING, NOTHING_TO_COMPARE
 
 _NEVER_FINISHED = "pytest ended without finishing the run, so the statement was not waited for"
 _STOPPED = "the run was stopped, so the statement was not waited for"
@@ -75,7 +76,7 @@ class Closing:
         if known is not None:
             return await self._finished(task, known)
         so_far = reconciliation_figures(not_asked(task, "pending", _UNDER_WAY), facts)
-        first = asyncio.ensure_future(self._report(replace(facts, reconciliation=so_far), reconciling=True))
+        first = asyncio.ensure_future(self._report(facts._replace(reconciliation=so_far), reconciling=True))
         self._reconciling = asyncio.ensure_future(self._reconcile(task, first))
         return await first
 
@@ -94,12 +95,12 @@ class Closing:
     def _with_end(self, facts: RunFacts, exit_status: int | None) -> RunFacts:
         """Return the facts with this invocation's end in them, also where it could not be recorded."""
         invocations = (
-            replace(each, finished_at=utc_now(), exit_status=exit_status)
+            each._replace(finished_at=utc_now(), exit_status=exit_status)
             if each.id == self._invocation and each.finished_at is None
             else each
             for each in facts.invocations
         )
-        return replace(facts, invocations=tuple(invocations))
+        return facts._replace(invocations=tuple(invocations))
 
     def _known_without_asking(
         self, task: ReconciliationTask, exit_status: int | None, *, wait: bool
@@ -142,8 +143,8 @@ class Closing:
             await self._note(self._ledger.correct_charge, lease, ms)
         await self._note(self._ledger.record_reconciliation, figures)
         self._emit_discrepancies(result)
-        leases = (replace(lease, stated_ms=stated.get(lease.id, lease.stated_ms)) for lease in facts.leases)
-        return await self._report(replace(facts, leases=tuple(leases), reconciliation=figures), reconciling=False)
+        leases = (lease._replace(stated_ms=stated.get(lease.id, lease.stated_ms)) for lease in facts.leases)
+        return await self._report(facts._replace(leases=tuple(leases), reconciliation=figures), reconciling=False)
 
     def _emit_discrepancies(self, result: Reconciliation) -> None:
         for line in result.lines:

@@ -7,8 +7,9 @@ from pytest_dgbudget.gateway.events import Events, LeaseSettled
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.sessions import MeteredSession
+from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import Overrun, UsageRecord, utc_now
+from pytest_dgbudget.model import Overrun, UsageRecord
 from pytest_dgbudget.rules.budget import Refused, Scope, Wait
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
 from pytest_dgbudget.gateway.events import Event
-from pytest_dgbudget.model import utc_now
+from pytest_dgbudget.instants import utc_now
 
 
 def log(error: BaseException) -> None:

@@ -22,7 +22,8 @@ from pytest_dgbudget.gateway.relay import Relay, RelayState
 from pytest_dgbudget.gateway.returning import SessionClient
 from pytest_dgbudget.gateway.services.service import Listener, Service
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
-from pytest_dgbudget.model import ClosedBy, UsageRecord, utc_now
+from pytest_dgbudget.instants import utc_now
+from pytest_dgbudget.model import ClosedBy, UsageRecord
 from pytest_dgbudget.protocol.codes import IDLE, TEST_OVER
 from pytest_dgbudget.units import format_time
 

@@ -11,6 +11,7 @@ from secrets import token_hex
 from typing import Any
 
 from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.facts import KnownAttempt, RunFacts
@@ -26,9 +27,8 @@ from pytest_dgbudget.model import (
     Overrun,
     ScopeName,
     UsageRecord,
-    utc_now,
-    was_cut,
 )
+from pytest_dgbudget.rules.attempts import was_cut
 from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide
 
 

@@ -17,7 +17,8 @@ from pytest_dgbudget.ledger.facts import (
     RunFacts,
     SessionFacts,
 )
-from pytest_dgbudget.model import Attempt, Bypass, Overrun, was_cut
+from pytest_dgbudget.model import Attempt, Bypass, Overrun
+from pytest_dgbudget.rules.attempts import was_cut
 
 T = TypeVar("T")
 

@@ -7,11 +7,12 @@ what its controller does instead.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+
+from pytest_dgbudget.plugin.loading import without_rewriting
 
 if TYPE_CHECKING:
     from pytest_dgbudget.client.endpoint import Endpoint
@@ -20,11 +21,7 @@ if TYPE_CHECKING:
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
 
-# pytest rewrites the assertions of every module of a plugin; ours have none. Where no bytecode may be written, that
-# would compile these modules anew at every start of every pytest: three times what the whole plugin costs otherwise.
-_finders = sys.meta_path[:]
-sys.meta_path[:] = [finder for finder in _finders if type(finder).__name__ != "AssertionRewritingHook"]
-try:
+with without_rewriting():
     from pytest_dgbudget.plugin.hooks import (
         pytest_addoption,
         pytest_collection_finish,
@@ -33,8 +30,6 @@ try:
         pytest_report_collectionfinish,
         pytest_report_header,
     )
-finally:
-    sys.meta_path[:] = _finders
 
 __all__ = [
     "pytest_addoption",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_dgbudget.plugin.loading import without_rewriting
 from pytest_dgbudget.plugin.state import State
 
 if TYPE_CHECKING:
@@ -83,12 +84,14 @@ class Ending:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         if self._state.finished is None or config.getoption("no_summary", False):
             return
-        from pytest_dgbudget.plugin.terminal import show
+        with without_rewriting():
+            from pytest_dgbudget.plugin.terminal import show
 
         show(terminalreporter, self._state.finished, config.rootpath)
 
     def _write_junit(self, config: pytest.Config, finished: FinishedRun) -> None:
-        from pytest_dgbudget.plugin.junit import JUnitFile, attachment_path, run_properties
+        with without_rewriting():
+            from pytest_dgbudget.plugin.junit import JUnitFile, attachment_path, run_properties
 
         file, document, report = JUnitFile.of(config), finished["document"], finished["report"]
         if file is None or document is None:
@@ -127,7 +130,8 @@ def _report_without_gateway(state: State, exit_status: int) -> FinishedRun | Non
         failure = f"no gateway could be started: {state.failed}"
         return report_failed_gateway(state.run_config, state.started_at, failure)
     if state.given and state.run_config.budget_ms is not None:
-        from pytest_dgbudget.report.unused_run import report_unused
+        with without_rewriting():
+            from pytest_dgbudget.report.unused_run import report_unused
 
         return report_unused(state.run_config, state.started_at, exit_status)
     return None

@@ -5,17 +5,16 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import sys
 import warnings
 from argparse import Namespace
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pytest
 
 from pytest_dgbudget.config import WORKER_VARIABLE
 from pytest_dgbudget.plugin.ending import Ending
+from pytest_dgbudget.plugin.loading import without_rewriting
 from pytest_dgbudget.plugin.options import (
     FIXTURES,
     MARKER_HELP,
@@ -70,17 +69,6 @@ class _XdistController:
         return ["pytest_configure_node", "pytest_xdist_setupnodes"]
 
 
-@contextmanager
-def _without_rewriting() -> Iterator[None]:
-    """Load modules of ours as they are: pytest would look at each for assertions, which none of them has."""
-    finders = sys.meta_path[:]
-    sys.meta_path[:] = [finder for finder in finders if type(finder).__name__ != "AssertionRewritingHook"]
-    try:
-        yield
-    finally:
-        sys.meta_path[:] = [*(finder for finder in sys.meta_path if finder not in finders), *finders]
-
-
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     register_options(parser)
     pluginmanager.register(_QuietAsyncio(), "dgbudget-quiet-asyncio")
@@ -90,7 +78,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
     """Set up a run that is ours before the first conftest is imported."""
     told = os.environ.pop(WORKER_VARIABLE, None)
-    with _without_rewriting():
+    with without_rewriting():
         if told is not None and "PYTEST_XDIST_WORKER" in os.environ:
             _begin_worker(early_config, told)
         else:
@@ -198,7 +186,8 @@ def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest
 
 
 def _header(config: pytest.Config, state: State) -> list[str]:
-    from pytest_dgbudget.plugin.terminal import header_lines
+    with without_rewriting():
+        from pytest_dgbudget.plugin.terminal import header_lines
 
     state.header_shown = True
     return header_lines(config, state.run_config)
@@ -214,7 +203,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not config.stash[STATE].opens_nothing and any(_asks_for_us(item) for item in session.items):
         # What runs beside the tests is loaded before one of them has replaced what it is made of.
         try:
-            with _without_rewriting():
+            with without_rewriting():
                 importlib.import_module("pytest_dgbudget.plugin.grant")
         except ImportError as error:
             raise pytest.UsageError(

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.instants import read_instant
 from pytest_dgbudget.ledger.facts import RunFacts
-from pytest_dgbudget.model import read_instant
 from pytest_dgbudget.rules import reconciliation_verdict as verdicts
-from pytest_dgbudget.rules.reconciliation import OwnSession, Terms, Tolerance, Verdict
+from pytest_dgbudget.rules.reconciliation import OwnSession, Terms
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
+from pytest_dgbudget.rules.verdicts import Tolerance, Verdict
 from pytest_dgbudget.units import known_sum
 
 

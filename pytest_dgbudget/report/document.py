@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
 from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts
-from pytest_dgbudget.model import was_cut
 from pytest_dgbudget.paths import make_folder, require_file
 from pytest_dgbudget.report.reconciliation_figures import NOT_RECONCILED, ReconciliationFigures
-from pytest_dgbudget.rules.attempts import AttemptVerdict, attempt_figures, seconds_or_none
+from pytest_dgbudget.rules.attempts import AttemptVerdict, attempt_figures, seconds_or_none, was_cut
 from pytest_dgbudget.rules.bypass import BypassState, bypass_state
 from pytest_dgbudget.units import seconds
 

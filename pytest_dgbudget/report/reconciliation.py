@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pytest_dgbudget.report.document import RunFigures, UsageDocument
 from pytest_dgbudget.report.reconciliation_figures import LineFigures, ReconciliationFigures
-from pytest_dgbudget.rules.reconciliation import AGREEING, LineClass, Tolerance
+from pytest_dgbudget.rules.verdicts import AGREEING, LineClass, Tolerance
 from pytest_dgbudget.units import known_sum, seconds
 
 _MOST_SENTENCES = 10

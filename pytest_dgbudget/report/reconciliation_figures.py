@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
-from pytest_dgbudget.ledger.facts import AttemptFacts, RunFacts
-from pytest_dgbudget.model import write_instant
+from pytest_dgbudget.instants import write_instant
 from pytest_dgbudget.rules.attempts import seconds_or_none
-from pytest_dgbudget.rules.reconciliation import Line, LineClass, Verdict
-from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total
+from pytest_dgbudget.rules.verdicts import LineClass, Verdict
 from pytest_dgbudget.units import seconds
+
+# A run without a session is over before what compares sessions has been loaded.
+if TYPE_CHECKING:
+    from pytest_dgbudget.ledger.facts import AttemptFacts, RunFacts
+    from pytest_dgbudget.rules.reconciliation import Line
+    from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total
 
 # ``class`` can't be the name of a field in a class's body.
 LineFigures = TypedDict(
@@ -83,6 +87,19 @@ NOT_RECONCILED: ReconciliationFigures = {
     "lines": [],
     "totals": None,
 }
+
+
+def not_compared(verdict: Verdict, tolerance: ToleranceFigures, *reasons: str) -> ReconciliationFigures:
+    """Return what there is to say where the vendor was not asked about any session, and why it wasn't."""
+    hours: HoursFigures = {"verdict": "off", "local_seconds": None, "vendor_seconds": None, "reason": None}
+    dollars: DollarsFigures = {"verdict": "off", "local_usd": None, "vendor_usd": None, "reason": None}
+    return {
+        **NOT_RECONCILED,
+        "verdict": verdict,
+        "tolerance": tolerance,
+        "reasons": list(reasons),
+        "totals": {"hours": hours, "dollars": dollars},
+    }
 
 
 def reconciliation_figures(result: Reconciliation, facts: RunFacts) -> ReconciliationFigures:

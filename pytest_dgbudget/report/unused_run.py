@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.facts import InvocationFacts, RunFacts
-from pytest_dgbudget.ledger.reading import LedgerReader
-from pytest_dgbudget.ledger.sqlite import SqliteConnection
-from pytest_dgbudget.model import utc_now
 from pytest_dgbudget.paths import require_file
 from pytest_dgbudget.report.document import (
     FinishedRun,
@@ -19,9 +16,9 @@ from pytest_dgbudget.report.document import (
     without_document,
     write_report,
 )
-from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
-from pytest_dgbudget.rules.reconciliation import Tolerance
-from pytest_dgbudget.rules.reconciliation_verdict import NOTHING_TO_COMPARE, Reconciliation, not_asked
+from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures, ToleranceFigures, not_compared
+from pytest_dgbudget.rules.verdicts import NOTHING_TO_COMPARE
+from pytest_dgbudget.units import seconds
 
 # How long a gateway whose owner is gone has to settle and report.
 _SETTLED_SECONDS = 3
@@ -81,6 +78,9 @@ def known_run(run_config: RunConfig) -> RunFacts | None:
         return None
     except OSError as error:
         raise LedgerError(f"the ledger {run_config.ledger} can't be read: {error}") from error
+    from pytest_dgbudget.ledger.reading import LedgerReader
+    from pytest_dgbudget.ledger.sqlite import SqliteConnection
+
     connection = SqliteConnection(run_config.ledger, durable=False)
     try:
         return LedgerReader(connection).known_run(run_config.run_id) if connection.tables() else None
@@ -105,11 +105,10 @@ def unserved_run(
         may_bypass=int(run_config.may_bypass),
     )
     facts = known or _unused(run_config)
-    facts = replace(facts, invocations=(*facts.invocations, invocation))
+    facts = facts._replace(invocations=(*facts.invocations, invocation))
     if known is not None and known.reconciliation is not None and failure is None:
         return facts
-    result = _reconciliation(run_config, known, failure)
-    return replace(facts, reconciliation=reconciliation_figures(result, facts))
+    return facts._replace(reconciliation=_reconciliation(run_config, known, failure))
 
 
 def _unused(run_config: RunConfig) -> RunFacts:
@@ -126,12 +125,15 @@ def _unused(run_config: RunConfig) -> RunFacts:
     )
 
 
-def _reconciliation(run_config: RunConfig, known: RunFacts | None, failure: str | None) -> Reconciliation:
-    tolerance = Tolerance(ms=run_config.tolerance_ms, share=run_config.tolerance_share)
+def _reconciliation(run_config: RunConfig, known: RunFacts | None, failure: str | None) -> ReconciliationFigures:
+    tolerance: ToleranceFigures = {
+        "seconds": seconds(run_config.tolerance_ms),
+        "share": run_config.tolerance_share,
+    }
     if run_config.reconcile == "off":
-        return Reconciliation(verdict="off", tolerance=tolerance)
+        return not_compared("off", tolerance)
     if failure is not None:
-        return not_asked((), tolerance, "inconclusive", failure)
+        return not_compared("inconclusive", tolerance, failure)
     if known is not None and known.sessions:
-        return not_asked((), tolerance, "pending", _NOT_COMPARED)
-    return not_asked((), tolerance, "reconciled", NOTHING_TO_COMPARE)
+        return not_compared("pending", tolerance, _NOT_COMPARED)
+    return not_compared("reconciled", tolerance, NOTHING_TO_COMPARE)

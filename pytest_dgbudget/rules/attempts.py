@@ -29,6 +29,11 @@ class AttemptFigures(TypedDict):
     verdict: AttemptVerdict
 
 
+def was_cut(closed_by: str | None) -> bool:
+    """Return whether a budget closed a session."""
+    return closed_by is not None and closed_by.endswith("-budget")
+
+
 def attempt_figures(
     *,
     number: int,

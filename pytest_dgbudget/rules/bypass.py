@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pytest_dgbudget.errors import BypassRefused
-from pytest_dgbudget.model import Bypass
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.model import Bypass
 
 BypassState = Literal["refused", "unknown", "possible", "seen"]
 

@@ -7,51 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
+from pytest_dgbudget.rules.verdicts import VERDICT_OF, LineClass, Tolerance, Verdict, gravest
 from pytest_dgbudget.units import known_sum
-
-LineClass = Literal[
-    "matched",
-    "within-tolerance",
-    "duration",
-    "pending",
-    "missing-at-vendor",
-    "missing-in-ledger",
-    "duplicate",
-    "unconfirmed",
-]
-Verdict = Literal["reconciled", "discrepancy", "pending", "inconclusive", "off"]
 
 # We measure at one end of the network and the vendor at the other: figures closer than this count as the same.
 MATCHED_MS = 100
-
-_BY_CLASS: dict[LineClass, Verdict] = {
-    "matched": "reconciled",
-    "within-tolerance": "reconciled",
-    "duration": "discrepancy",
-    "missing-at-vendor": "discrepancy",
-    "missing-in-ledger": "discrepancy",
-    "duplicate": "discrepancy",
-    "pending": "pending",
-    "unconfirmed": "inconclusive",
-}
-AGREEING = {kind for kind, verdict in _BY_CLASS.items() if verdict == "reconciled"}
-DISAGREEING = {kind for kind, verdict in _BY_CLASS.items() if verdict == "discrepancy"}
-
-# While something may still change, nothing less grave is final.
-_GRAVEST_FIRST: tuple[Verdict, ...] = ("discrepancy", "pending", "inconclusive", "reconciled")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tolerance:
-    """How far the two figures of one session may be apart: ``ms`` or ``share`` of ours, whichever is larger."""
-
-    ms: int
-    share: float
-
-    def allowed_ms(self, own_ms: int) -> int:
-        return max(self.ms, round(own_ms * self.share))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,10 +174,4 @@ def _by_duration(own_ms: int, vendor_ms: int | None, tolerance: Tolerance) -> Li
 
 def judge_lines(lines: Iterable[Line]) -> Verdict:
     """Return the verdict that the lines come to."""
-    return gravest(_BY_CLASS[line.kind] for line in lines)
-
-
-def gravest(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the verdict that the whole has when its parts have these; ``off`` says nothing."""
-    given = set(verdicts)
-    return next((verdict for verdict in _GRAVEST_FIRST if verdict in given), "reconciled")
+    return gravest(VERDICT_OF[line.kind] for line in lines)

@@ -14,19 +14,16 @@ from pytest_dgbudget.rules.reconciliation import (
     Line,
     OwnSession,
     Terms,
-    Tolerance,
     VendorRow,
-    Verdict,
-    gravest,
     judge_lines,
     match,
     rows_by_request,
 )
+from pytest_dgbudget.rules.verdicts import Tolerance, Verdict, gravest
 from pytest_dgbudget.units import known_sum
 
 T = TypeVar("T")
 
-NOTHING_TO_COMPARE = "no session was opened, so there is nothing to compare"
 _LOST_TAGS = "the statement does not show the run's tag on sessions that carried it"
 _NO_PRICES = "neither prices nor the dollars of each request are known"
 _NOT_SETTLED = "some of the run's requests have not settled"

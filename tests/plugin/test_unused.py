@@ -92,9 +92,21 @@ def test_what_a_start_without_options_loads_is_all_listed_here(project: Project)
         "pytest_dgbudget.plugin",
         "pytest_dgbudget.plugin.ending",
         "pytest_dgbudget.plugin.hooks",
+        "pytest_dgbudget.plugin.loading",
         "pytest_dgbudget.plugin.options",
         "pytest_dgbudget.plugin.state",
     }
+
+
+def test_a_run_without_sessions_loads_no_record_and_has_nothing_rewritten(project: Project) -> None:
+    project.use("unused/loaded", "unused/test_it.py")
+    result = project.run("--dg-budget=5m", "--dg-target=emulator", "test_it.py")
+    assert "no test asked for a session" in result.output
+    loaded = json.loads((project.path / "loaded.json").read_text(encoding="utf-8"))
+    assert "pytest_dgbudget.report.unused_run" in loaded
+    assert not {"pytest_dgbudget.model", "pytest_dgbudget.ledger.sqlite"} & loaded.keys()
+    rewritten = {name for name, loader in loaded.items() if loader == "AssertionRewritingHook"}
+    assert rewritten <= {"pytest_dgbudget", "pytest_dgbudget.plugin", "pytest_dgbudget.plugin.loading"}
 
 
 def test_pytest_sees_nothing_of_ours_but_hooks_and_the_fixture(pytester: pytest.Pytester) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.ledger.facts import SessionFacts
 from pytest_dgbudget.reconcile.task import ReconciliationTask, stated_leases
-from pytest_dgbudget.rules.reconciliation import Tolerance
+from pytest_dgbudget.rules.verdicts import Tolerance
 from tests.support import facts
 from tests.support.facts import attempt, lease, session
 

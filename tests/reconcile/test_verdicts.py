@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from pytest_dgbudget.rules.reconciliation import Tolerance
+from pytest_dgbudget.rules.verdicts import Tolerance
 from tests.support.comparison import TAG, Comparison, billed, kinds, own
 from tests.support.statement import Answer, Asked, Bill, Entry, refusal, unsettled
 

@@ -13,8 +13,9 @@ from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.reconcile.task import stated_leases
 from pytest_dgbudget.report.document import usage_document
 from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures, reconciliation_figures
-from pytest_dgbudget.rules.reconciliation import Line, Tolerance
+from pytest_dgbudget.rules.reconciliation import Line
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total
+from pytest_dgbudget.rules.verdicts import Tolerance
 from pytest_dgbudget.units import seconds
 from tests.support.facts import lease, run, runs, session
 

@@ -8,9 +8,10 @@ import pytest
 
 from pytest_dgbudget.report.document import UsageDocument, usage_document
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
-from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
-from pytest_dgbudget.rules.reconciliation import Line, Tolerance
-from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total
+from pytest_dgbudget.report.reconciliation_figures import ToleranceFigures, not_compared, reconciliation_figures
+from pytest_dgbudget.rules.reconciliation import Line
+from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total, not_asked
+from pytest_dgbudget.rules.verdicts import NOTHING_TO_COMPARE, Tolerance
 from tests.support import facts
 
 
@@ -127,3 +128,10 @@ def test_nothing_of_the_vendors_reaches_the_terminal_as_a_command() -> None:
     (said,) = sentences(document(line(kind="duplicate", request_id="r\x1b[31m\n" + "x" * 500), verdict="discrepancy"))
     assert said.isprintable()
     assert len(said) < 400
+
+
+def test_what_was_never_compared_has_the_figures_of_an_empty_comparison() -> None:
+    result = not_asked((), Tolerance(ms=1000, share=0.01), "reconciled", NOTHING_TO_COMPARE)
+    tolerance: ToleranceFigures = {"seconds": 1.0, "share": 0.01}
+    unused = facts.run(attempts=(), leases=(), sessions=())
+    assert not_compared("reconciled", tolerance, NOTHING_TO_COMPARE) == reconciliation_figures(result, unused)

@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from pytest_dgbudget.rules.reconciliation import OwnSession, Terms, Tolerance, VendorRow
+from pytest_dgbudget.rules.reconciliation import OwnSession, Terms, VendorRow
 from pytest_dgbudget.rules.reconciliation_verdict import ReadFailure, Reading, StatementSnapshot
+from pytest_dgbudget.rules.verdicts import Tolerance
 from pytest_dgbudget.units import known_sum
 
 T = TypeVar("T")

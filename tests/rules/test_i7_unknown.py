@@ -5,16 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.rules.reconciliation import (
-    AGREEING,
-    OwnSession,
-    Terms,
-    Tolerance,
-    VendorRow,
-    judge_lines,
-    match,
-)
+from pytest_dgbudget.rules.reconciliation import OwnSession, Terms, VendorRow, judge_lines, match
 from pytest_dgbudget.rules.reconciliation_verdict import judge_total
+from pytest_dgbudget.rules.verdicts import AGREEING, Tolerance
 from pytest_dgbudget.units import known_sum
 
 from .reconciliation import NOW_MS, own_sessions, rows

@@ -9,17 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.rules.reconciliation import (
-    Line,
-    OwnSession,
-    Terms,
-    Tolerance,
-    VendorRow,
-    Verdict,
-    gravest,
-    judge_lines,
-    match,
-)
+from pytest_dgbudget.rules.reconciliation import Line, OwnSession, Terms, VendorRow, judge_lines, match
+from pytest_dgbudget.rules.verdicts import Tolerance, Verdict, gravest
 
 from .reconciliation import NOW_MS, TERMS, own_sessions, row, rows, session
 

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.rules.reconciliation import AGREEING, OwnSession, Terms, VendorRow, Verdict
+from pytest_dgbudget.rules.reconciliation import OwnSession, Terms, VendorRow
 from pytest_dgbudget.rules.reconciliation_verdict import (
-    NOTHING_TO_COMPARE,
     StatementSnapshot,
     Total,
     judge,
@@ -19,6 +18,7 @@ from pytest_dgbudget.rules.reconciliation_verdict import (
     may_change,
     not_asked,
 )
+from pytest_dgbudget.rules.verdicts import AGREEING, NOTHING_TO_COMPARE, Verdict
 
 from .reconciliation import (
     NOW_MS,

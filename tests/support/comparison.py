@@ -13,8 +13,8 @@ from pytest_dgbudget.ledger.facts import RunFacts, SessionFacts
 from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.reconcile.snapshot import reconcile
 from pytest_dgbudget.reconcile.task import ReconciliationTask
-from pytest_dgbudget.rules.reconciliation import Tolerance
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
+from pytest_dgbudget.rules.verdicts import Tolerance
 from tests.support import facts
 from tests.support.statement import Bill, Entry
 

@@ -8,9 +8,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
-from pytest_dgbudget.model import Attempt, ClosedBy, Invocation, Lease, UsageRecord, utc_now
+from pytest_dgbudget.model import Attempt, ClosedBy, Invocation, Lease, UsageRecord
 
 
 def open_ledger(path: Path, *, durable: bool = False, live: frozenset[str] = frozenset(), **fields: Any) -> Ledger:

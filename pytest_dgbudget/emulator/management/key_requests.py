@@ -16,7 +16,7 @@ from pytest_dgbudget.emulator.management.body import Body, bad
 from pytest_dgbudget.emulator.management.request import AuthorizedRequest
 from pytest_dgbudget.emulator.project.billing import Project
 from pytest_dgbudget.emulator.project.credentials import Key
-from pytest_dgbudget.model import read_instant, write_instant
+from pytest_dgbudget.instants import read_instant, write_instant
 
 LONGEST_TAG = 128  # characters (vendor's page "Tagging Your Usage Data")
 TOKEN_SECONDS = 30  # by default (OpenAPI file)

@@ -13,7 +13,7 @@ from datetime import date, datetime, time, timezone
 from urllib.parse import parse_qs
 
 from pytest_dgbudget.emulator.management.body import bad
-from pytest_dgbudget.model import read_instant
+from pytest_dgbudget.instants import read_instant
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"T[0-9]{2}:[0-9]{2}:[0-9]{2}"

@@ -12,7 +12,7 @@ from pytest_dgbudget.emulator.management.facets import DEPLOYMENT, METHOD, selec
 from pytest_dgbudget.emulator.management.query import Query
 from pytest_dgbudget.emulator.management.request import AuthorizedRequest
 from pytest_dgbudget.emulator.project.billing import Project, UsageRecord
-from pytest_dgbudget.model import write_instant
+from pytest_dgbudget.instants import write_instant
 
 _FILTERS = ("accessor", "request_id", "deployment", "endpoint", "method", "status")
 _LAST_PAGE = 10**9 - 1  # the query reads nine digits

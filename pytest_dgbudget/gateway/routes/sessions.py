@@ -19,8 +19,9 @@ from pytest_dgbudget.gateway.services.service import Service
 from pytest_dgbudget.gateway.sessions import Cut
 from pytest_dgbudget.gateway.targets.target import Target, TargetLost
 from pytest_dgbudget.gateway.upstream import DialLost
-from pytest_dgbudget.model import OtherTarget, was_cut
+from pytest_dgbudget.model import OtherTarget
 from pytest_dgbudget.protocol import codes
+from pytest_dgbudget.rules.attempts import was_cut
 from pytest_dgbudget.rules.budget import describe
 
 

@@ -1,0 +1,32 @@
+"""Instants as every record has them: UTC, ISO 8601 with milliseconds and a ``Z``."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+
+def utc_now() -> str:
+    """Return the current instant in that form."""
+    return write_instant(datetime.now(timezone.utc))
+
+
+def write_instant(moment: datetime) -> str:
+    """Return a UTC moment in that form."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def read_instant(text: str) -> datetime | None:
+    """Read a date-time, as UTC if it has no offset; None for anything else.
+
+    Python 3.10's own reader accepts neither a ``Z`` nor any number of digits.
+    """
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-]\d\d):?(\d\d))?", text, re.ASCII)
+    if match is None:
+        return None
+    day, clock, fraction, hours, minutes = match.groups()
+    offset = f"{hours}:{minutes}" if hours else "+00:00"
+    try:
+        return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{offset}")
+    except ValueError:
+        return None
