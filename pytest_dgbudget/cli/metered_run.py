@@ -14,6 +14,7 @@ from pytest_dgbudget.control.browser_scripts import BROWSER_SCRIPTS
 from pytest_dgbudget.control.environment import VariablesHeld
 from pytest_dgbudget.control.key_variables import KeyVariables
 from pytest_dgbudget.control.membership import Begin
+from pytest_dgbudget.control.started_programs import StartedPrograms, what_programs_lack
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.model import Outcome
@@ -83,6 +84,7 @@ class MeteredRun:
         self._asked = _asked_for(name, run_config)
         self._attempt = CommandAttempt(self._asked, token)
         self._held = VariablesHeld()
+        self._programs = StartedPrograms()
         # Before there is anything of ours in the environment: a gateway must not be redirected to itself.
         self._activation = SocketActivation(Interpreter.of_this_process(), self._attempt, run_config.listen)
 
@@ -99,6 +101,11 @@ class MeteredRun:
         verdict = self.ended.verdict
         refused = any(bypass.how == "refused" for bypass in verdict.bypasses)
         return _REFUSED if refused else verdict.gateway_lost
+
+    @property
+    def what_programs_lack(self) -> str | None:
+        """What to say where none of the programs has loaded the redirect; None elsewhere."""
+        return what_programs_lack() if self.run_config.redirects_programs else None
 
     def begin(self) -> None:
         """Set the program's variables in os.environ, and start a gateway when a client comes.
@@ -143,6 +150,7 @@ class MeteredRun:
     ) -> FinishedRun | None:
         """End the run and return its report; None where nothing was wanted and no budget was given."""
         self._is_finished = True
+        self._programs.note()
         run = self._activation.run
         recorded = _INTERRUPTED if interrupted else _FAILED if status else _SUCCEEDED
         if run is None:

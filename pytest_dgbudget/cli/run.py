@@ -141,7 +141,7 @@ def _finish(run: MeteredRun, held: HeldSignals, program_status: int) -> int:
     status, why = exit_status(
         program_status, finished, run.failure, must_reconcile=run.run_config.reconcile == "require"
     )
-    say(closing_lines(run.run_config, finished, run.ended))
+    say(closing_lines(run.run_config, finished, run.ended, run.what_programs_lack))
     if why is not None:
         say([why])
     return status

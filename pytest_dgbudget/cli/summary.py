@@ -54,8 +54,13 @@ def _marked(word: str) -> str:
     return f"\033[1;31m{word}\033[0m"
 
 
-def closing_lines(run_config: RunConfig, finished: FinishedRun | None, ended: EndedAttempt | None) -> Iterator[str]:
-    """Yield what was used, what was refused and why, the reconciliation, where the report is, and the notices."""
+def closing_lines(
+    run_config: RunConfig, finished: FinishedRun | None, ended: EndedAttempt | None, lack: str | None
+) -> Iterator[str]:
+    """Yield what was used, what was refused and why, the reconciliation, where the report is, and the notices.
+
+    ``lack``: what the programs lack, where no session was wanted and none of them has loaded the redirect.
+    """
     document = None if finished is None else finished["document"]
     if document is not None and (document["tests"] or document["run"]["used_seconds"]):
         yield run_line(document)
@@ -65,6 +70,8 @@ def closing_lines(run_config: RunConfig, finished: FinishedRun | None, ended: En
         yield from _lines_of_attempt(ended)
     elif run_config.is_live and not (finished and finished["notices"]):
         yield _NO_SESSION
+        if lack is not None:
+            yield lack
     if document is not None:
         yield from _reconciliation_lines(document)
     if finished is not None:

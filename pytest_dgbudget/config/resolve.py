@@ -116,6 +116,11 @@ class RunConfig:
         return self.keep_key or self.redirect in {"off", "warn"} or not self.redirect_children
 
     @property
+    def redirects_programs(self) -> bool:
+        """True where programs that are started by tests, or by a command, load the redirect."""
+        return self.redirect != "off" and self.redirect_children
+
+    @property
     def recorded_target(self) -> str:
         """What reports and ledger call the target: no figure of live runs may count a rehearsal."""
         return "rehearsal" if self.is_rehearsal else self.target

@@ -45,6 +45,7 @@ class Ending:
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         state = self._state
+        state.tests_have_ended()
         if state.opens_nothing or not state.ends_run:
             return
         state.finished = self._finish(session, int(exitstatus if self._ended_by is None else self._ended_by))

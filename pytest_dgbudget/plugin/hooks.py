@@ -195,6 +195,7 @@ def _header(config: pytest.Config, state: State) -> list[str]:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
+    config.stash[STATE].tests_begin()
     marked = _marked(session.items)
     if marked:
         from pytest_dgbudget.plugin.markers import check_markers

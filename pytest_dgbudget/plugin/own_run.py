@@ -16,6 +16,7 @@ from pytest_dgbudget.config.resolve import RunConfig, from_json
 from pytest_dgbudget.control.browser_scripts import BROWSER_SCRIPTS
 from pytest_dgbudget.control.environment import VariablesHeld
 from pytest_dgbudget.control.key_variables import KeyVariables
+from pytest_dgbudget.control.started_programs import StartedPrograms, what_programs_lack
 from pytest_dgbudget.plugin.options import Given
 from pytest_dgbudget.plugin.running_tests import RunningTests
 from pytest_dgbudget.plugin.state import State
@@ -48,6 +49,7 @@ class OwnRun(State):
         self._gateway_port = _DISCARD_PORT
         self._config = config
         self._held = VariablesHeld()
+        self._programs: StartedPrograms | None = None
         token = process_token(token_secret, process)
         self._running = RunningTests(config, self, token)
         self.tests = self._running
@@ -71,8 +73,6 @@ class OwnRun(State):
         self._keys_before = self._keys.now()
         if self.endpoint.redirect is not None:
             self._config.add_cleanup(install(self.endpoint.redirect).uninstall)
-            if self.ends_run:
-                self._config.add_cleanup(BROWSER_SCRIPTS.remove)
         if run_config.target_given:
             self._held.set({TARGET_VARIABLE: run_config.target})
 
@@ -94,6 +94,17 @@ class OwnRun(State):
                 self.activation.expect_client(self.run_config.app_token)
             self.activation.begin(self.run_config)
 
+    def tests_begin(self) -> None:
+        self._programs = StartedPrograms()
+
+    def tests_have_ended(self) -> None:
+        if self._programs is not None:
+            self._programs.note()
+
+    @property
+    def what_programs_lack(self) -> str | None:
+        return what_programs_lack() if self.run_config.redirects_programs else None
+
     def prepare_workers(self) -> None:
         """Let workers that are started from now on find their run; also those that replace crashed ones."""
         told = {
@@ -114,6 +125,7 @@ def begin_own_run(config: pytest.Config, given: Given, *, opens_nothing: bool) -
     state = OwnRun(
         given.resolve, config, given=given, opens_nothing=opens_nothing, token_secret=secret, process=_CONTROLLER
     )
+    config.add_cleanup(BROWSER_SCRIPTS.remove)
     state.begin(_DISCARD_PORT if opens_nothing else _activated(state))
     return state
 

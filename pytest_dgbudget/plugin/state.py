@@ -118,6 +118,17 @@ class State:
     def configure(self, config: pytest.Config) -> None:
         """Pytest is being configured."""
 
+    def tests_begin(self) -> None:
+        """The tests that this process will run are known."""
+
+    def tests_have_ended(self) -> None:
+        """No test will run in this process any more."""
+
+    @property
+    def what_programs_lack(self) -> str | None:
+        """What to say where programs were started and none of them has loaded the redirect."""
+        return None
+
     def prepare_workers(self) -> None:
         """xdist's workers are about to be started."""
 

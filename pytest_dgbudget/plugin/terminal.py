@@ -67,6 +67,8 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootd
         _show_reconciliation(terminalreporter, document)
     if document is not None and (reached := no_session_line(document)) is not None:
         terminalreporter.write_line(reached, yellow=True)
+        if (lack := terminalreporter.config.stash[STATE].what_programs_lack) is not None:
+            terminalreporter.write_line(lack, yellow=True)
     _show_what_failed_tests_are_told(terminalreporter)
     if finished["report"] is not None:
         terminalreporter.write_line(f"report: {shown_path(Path(finished['report']), rootdir)}")

@@ -251,7 +251,7 @@ def test_what_clients_met_is_said(configured: Path) -> None:
         notes=("a note",),
     )
     ended = EndedAttempt(figures=FIGURES, verdict=verdict, leaked=2)
-    said = "\n".join(map(respelled, closing_lines(resolved("--budget=1m"), None, ended)))
+    said = "\n".join(map(respelled, closing_lines(resolved("--budget=1m"), None, ended, None)))
     assert "2 sessions were still open when the program ended, and closed" in said
     assert "run budget of 1m used up, 1m used; raise it with --budget" in said
     assert "a client in app would have opened a session at agent.deepgram.com/agent past the gateway" in said
@@ -266,8 +266,8 @@ def test_a_live_run_without_a_session_says_what_its_program_may_lack(
 ) -> None:
     monkeypatch.setenv("DEEPGRAM_API_KEY", KEY)
     live, emulated = resolved("--budget=1m"), resolved("--target=emulator")
-    assert any("DG_APP_TOKEN" in line for line in closing_lines(live, None, None))
-    assert [*closing_lines(emulated, None, None)] == ["no session was opened (emulator)"]
+    assert any("DG_APP_TOKEN" in line for line in closing_lines(live, None, None, None))
+    assert [*closing_lines(emulated, None, None, None)] == ["no session was opened (emulator)"]
 
 
 # The exit status ------------------------------------------------------------------------------------------------------

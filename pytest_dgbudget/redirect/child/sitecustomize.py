@@ -10,6 +10,10 @@ _FOLDER = os.path.dirname(os.path.abspath(__file__))
 # As ``redirect`` has them.
 _VARIABLE = "DGBUDGET_REDIRECT"
 _NAME = "_dgbudget_redirect"
+_BROWSER_SCRIPT = "DGBUDGET_BROWSER_SCRIPT"
+_WORKER = "DGBUDGET_WORKER"
+# As ``control/started_programs`` looks for it.
+_LOADED = "redirect-loaded"
 
 
 def _redirect(settings):
@@ -29,6 +33,15 @@ def _redirect(settings):
     module.install(settings)
 
 
+def _leave_word():
+    # type: () -> None
+    """Let the run know that a program has loaded the redirect; an xdist worker is none of its programs."""
+    script = os.environ.get(_BROWSER_SCRIPT)
+    if script and _WORKER not in os.environ:
+        path = os.path.join(os.path.dirname(script), _LOADED)
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+
+
 def _redirect_if_told():
     # type: () -> None
     """Read the settings now: later, the application may load another environment. Whatever fails, be silent."""
@@ -39,6 +52,11 @@ def _redirect_if_told():
         _redirect(settings)
     except Exception:
         sys.modules.pop(_NAME, None)
+        return
+    try:
+        _leave_word()
+    except OSError:  # the run has ended
+        return
 
 
 def _hand_on():

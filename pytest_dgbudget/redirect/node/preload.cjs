@@ -12,6 +12,14 @@ function install() {
   Object.defineProperty(globalThis, INSTALLED, { value: true });
   require("./globals.cjs").install(settings);
   require("./loading.cjs").install(settings);
+  leaveWord(process.env.DGBUDGET_BROWSER_SCRIPT);
+}
+
+// The run learns that a program has loaded the redirect: a file beside the init script for pages.
+function leaveWord(script) {
+  if (!script) return;
+  var fs = require("fs");
+  fs.closeSync(fs.openSync(require("path").join(script, "..", "redirect-loaded"), "a", 384));
 }
 
 if (process.env.DGBUDGET_REDIRECT && parseInt(process.versions.node, 10) >= MINIMUM_MAJOR_VERSION) {
