@@ -17,6 +17,7 @@ import pytest
 
 from tests.projects.redirect.dial import SOCKETS
 from tests.projects.redirect.dial_sdk import SDKS
+from tests.support.own_network import own_network
 from tests.support.project import PROJECTS
 from tests.support.variables import clean_environment
 
@@ -180,11 +181,8 @@ class World:
 @contextmanager
 def client_world(folder: Path) -> Iterator[World]:
     """Make a network of its own, with this folder for its programs; skips the test where that can't be done."""
-    isolate = ["unshare", "--net", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
-    if not shutil.which("unshare") or subprocess.run([*isolate, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("a network of its own can't be made here")
     (folder / ".env").write_text(f"DEEPGRAM_API_KEY={DOTENV}\n", encoding="utf-8")
-    command = [*isolate, sys.executable, "-m", "tests.support.vendor_world", str(folder)]
+    command = [*own_network("--mount"), sys.executable, "-m", "tests.support.vendor_world", str(folder)]
     environment = clean_environment({"PYTHONWARNINGS": "ignore"})
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
