@@ -99,7 +99,16 @@ def _check_sockets() -> None:
 
 def join_on_demand(port: int, secret: str, tests: RunsTests | None) -> RunOnDemand:
     """Return the run of an xdist worker, which joins its controller's gateway."""
-    return RunOnDemand(lambda: join_gateway(port, Secret(secret), tests))
+
+    def join() -> RunHandle:
+        try:
+            return join_gateway(port, Secret(secret), tests)
+        except GatewayError as error:
+            raise GatewayError(
+                f"{error}; an xdist worker uses its controller's gateway, on the same machine"
+            ) from error
+
+    return RunOnDemand(join)
 
 
 def start_on_demand(run_config: Callable[[], RunConfig]) -> RunOnDemand:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import sys
 import warnings
 from argparse import Namespace
 from collections.abc import Generator, Sequence
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -94,9 +96,20 @@ def _begin(config: pytest.Config) -> None:
     if given.is_ours and os.name != "nt" and not changes_nothing(options):
         from pytest_dgbudget.plugin.own_run import begin_own_run
 
-        config.stash[STATE] = begin_own_run(config, given, opens_nothing=opens_nothing(options))
+        is_untold = "PYTEST_XDIST_WORKER" in os.environ and _is_worker_itself()
+        config.stash[STATE] = begin_own_run(config, given, opens_nothing=is_untold or opens_nothing(options))
     else:
         _state(config, given, options)
+
+
+def _is_worker_itself() -> bool:
+    """Return whether this is an xdist worker, not a pytest that a worker's test has started."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code.co_name != "wrap_session":
+        if frame.f_globals.get("__name__") == "__channelexec__":  # as xdist itself knows it
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _begin_worker(config: pytest.Config, told: str) -> None:
@@ -129,8 +142,13 @@ def _worker_state(config: pytest.Config, ours: dict[str, Any]) -> State:
         return from_json(ours["run_config"])
 
     state = config.stash.get(STATE, None)
-    if state is None or state.tests is None:
+    if ours["own"] is None:
         state = config.stash[STATE] = State(resolve)
+    elif state is None or not state.has_joined:
+        from pytest_dgbudget.plugin.own_run import join_own_run
+
+        # It did not inherit what its controller has told it, and its conftests were imported without.
+        state = config.stash[STATE] = join_own_run(config, ours["own"])
     state.join(ours["port"], ours["secret"], ours["worker"])
     return state
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from json import dumps
 from pathlib import Path
@@ -107,13 +108,16 @@ class OwnRun(State):
 
     def prepare_workers(self) -> None:
         """Let workers that are started from now on find their run; also those that replace crashed ones."""
-        told = {
+        self._held.set({WORKER_VARIABLE: dumps(self.told_to_workers)})
+
+    @property
+    def told_to_workers(self) -> dict[str, Any]:
+        return {
             "run_config": self.run_config.to_json(),
             "port": self._gateway_port,
             "token_secret": self._token_secret,
             "scripts": str(BROWSER_SCRIPTS.folder),
         }
-        self._held.set({WORKER_VARIABLE: dumps(told)})
 
     def worker_token(self, worker: str) -> str | None:
         return process_token(self._token_secret, worker)
@@ -140,10 +144,26 @@ def _activated(state: OwnRun) -> int:
 
 
 def join_own_run(config: pytest.Config, told: dict[str, Any]) -> OwnRun:
-    """Take part in the run of xdist's controller, as one of its workers."""
+    """Take part in the run of xdist's controller, as one of its workers.
+
+    One that can't reach its controller's gateway, as on another machine, has a token all the same, and not the key.
+    """
     worker = os.environ["PYTEST_XDIST_WORKER"]
     run_config = from_json(told["run_config"])
     state = OwnRun(lambda: run_config, config, token_secret=told["token_secret"], process=worker)
-    BROWSER_SCRIPTS.folder = Path(told["scripts"])
-    state.begin(told["port"])
+    state.has_joined = True
+    if _is_reachable(told["port"]):
+        BROWSER_SCRIPTS.folder = Path(told["scripts"])
+        state.begin(told["port"])
+    else:
+        config.add_cleanup(BROWSER_SCRIPTS.remove)
+        state.begin(_DISCARD_PORT)
     return state
+
+
+def _is_reachable(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True

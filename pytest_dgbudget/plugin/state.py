@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,9 +28,10 @@ STATE: pytest.StashKey[State] = pytest.StashKey()
 class State:
     """``resolve`` makes the run's configuration when it is first needed, of the keys that variables hold.
 
-    A worker has ``port``, ``secret`` and, where every worker runs every test, its ``worker`` id. ``activation`` waits,
-    in xdist's controller and in a run that is ours, for who needs a gateway. ``tests`` knows which test this process is
-    running, where it has a token. ``crashed`` holds the reports of tests whose worker crashed, with their figures.
+    A worker has ``port``, ``secret`` and, where every worker runs every test, its ``worker`` id; ``has_joined``: it
+    takes part in a run that is ours. ``activation`` waits, in xdist's controller and in a run that is ours, for who
+    needs a gateway. ``tests`` knows which test this process is running, where it has a token. ``crashed`` holds the
+    reports of tests whose worker crashed, with their figures.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class State:
         self.secret = ""
         self.worker = ""
         self.tests: RunsTests | None = None
+        self.has_joined = False
         self._process = os.getpid()
         self.started_at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         self.header_shown = False
@@ -92,7 +94,8 @@ class State:
         if self.tests is not None:
             from pytest_dgbudget.control.waiting import GatewayWait
 
-            self._waiting = GatewayWait(port, secret, self.tests.token, self._join_started_gateway)
+            with contextlib.suppress(OSError):  # it is on another machine
+                self._waiting = GatewayWait(port, secret, self.tests.token, self._join_started_gateway)
 
     def _join_started_gateway(self) -> None:
         from pytest_dgbudget.errors import DgBudgetError
@@ -131,6 +134,11 @@ class State:
 
     def prepare_workers(self) -> None:
         """xdist's workers are about to be started."""
+
+    @property
+    def told_to_workers(self) -> dict[str, Any] | None:
+        """What a worker needs to know to take part."""
+        return None
 
     def worker_token(self, worker: str) -> str | None:
         """Return the process token of a worker."""

@@ -33,6 +33,7 @@ def prepare_worker(node: Any) -> None:
         activation.expect_worker(token)
     node.workerinput["dgbudget"] = {
         "run_config": state.run_config.to_json(),
+        "own": state.told_to_workers,
         "port": activation.port,
         "secret": str(activation.secret),  # xdist sends plain types only
         "worker": _worker_id(node),
