@@ -67,6 +67,17 @@ def test_an_application_that_is_started_once_serves_whichever_test_runs(
     }
 
 
+def test_who_counts_on_a_session_of_an_earlier_test_or_brings_a_client_of_its_is_told(project: Project) -> None:
+    project.use("own_run/application.py", "own_run/test_borders.py")
+    result = project.run("--dg-target=emulator", "-p", "no:randomly")
+    assert "2 failed, 2 passed" in result.output
+    closed = "the session opened by fixture shared in test test_borders.py::test_has_it was closed when"
+    charged = "a client whose session the end of test_borders.py::test_opens_one closed opened another one in this test"
+    assert result.output.count(closed) == 2, result.output  # each later test that fails
+    assert result.output.count(charged) == 1, result.output
+    assert sessions_of(result) == {"test_has_it": 1, "test_opens_one": 1, "test_is_charged_for_the_next": 1}
+
+
 @pytest.mark.slow
 def test_a_worker_in_place_of_a_crashed_one_has_a_token_of_its_own(project: Project) -> None:
     project.use("own_run/application.py", "own_run/test_crash.py")
