@@ -8,6 +8,7 @@ import importlib
 import inspect
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ def load_all() -> None:
     for name in [name for name in WATCHED if name.partition(".")[0] in CLIENTS]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # websockets.legacy
-            importlib.import_module(name)
+            with suppress(ModuleNotFoundError):  # its version has another client less
+                importlib.import_module(name)
 
 
 def everything_patched() -> dict[str, Any]:
