@@ -27,9 +27,9 @@ def key_hint(environ: Mapping[str, str], rootdir: Path) -> str | None:
 
 
 def _names_in(variables: Mapping[str, str]) -> list[str]:
-    return sorted(
-        name for name, value in variables.items() if _NAMED_SO.search(name) and is_deepgrams_key(value.strip())
-    )
+    """Return which hold one. The environment may be another package's, and name what it does not have."""
+    named = filter(_NAMED_SO.search, variables)
+    return sorted(name for name in named if is_deepgrams_key(variables.get(name, "").strip()))
 
 
 def _assignments(path: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_dgbudget.control.listening import handed_on, listen_at, listen_on_loopback
 from pytest_dgbudget.control.pending import PendingConnections
+from pytest_dgbudget.control.unlisted_thread import UnlistedThread
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.secrets import Secret, knock
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
     from pytest_dgbudget.control.membership import RunsTests
     from pytest_dgbudget.control.run import RunHandle
+    from pytest_dgbudget.control.supervisor import Supervisor
 
-# Bound before a test can replace them.
-_Thread = threading.Thread
-_start_thread = threading.Thread.start
+# Bound before a test can replace it.
 _Socket = socket.socket
 
 
@@ -48,7 +48,7 @@ class SocketActivation:
         self._over = False
         self._pausing = False
         self._opening = threading.Lock()  # plugins run several tests at once, in threads
-        self._thread: threading.Thread | None = None
+        self._thread: UnlistedThread | None = None
         self.port: int = self._listener.getsockname()[1]
         self.secret = Secret(urandom(32).hex())
         self.run: RunHandle | None = None
@@ -77,7 +77,7 @@ class SocketActivation:
 
         A forked child has its parent start it.
         """
-        if self.run is None and getpid() != self._process:
+        if self.run is None and not self._is_own_process:
             from pytest_dgbudget.control.run import join_gateway
 
             return join_gateway(self.port, self.secret, None)
@@ -97,16 +97,20 @@ class SocketActivation:
             self._end()
             return self.run
 
+    @property
+    def _is_own_process(self) -> bool:
+        """False in a forked child."""
+        return getpid() == self._process
+
     def _wait(self) -> None:
         if self.run is None and not self._over:
             self._pausing = False
-            self._thread = _Thread(target=self._serve_callers, name="dgbudget-activation", daemon=True)
-            _start_thread(self._thread)
+            self._thread = UnlistedThread(self._serve_callers)
 
     def _pause(self) -> None:
         """End the thread, which may have started the gateway meanwhile."""
         self._pausing = True
-        if self._thread is not None and self._thread.is_alive():
+        if self._thread is not None and self._thread.is_alive() and self._is_own_process:
             with _Socket(socket.AF_INET, socket.SOCK_STREAM) as waking:
                 waking.connect_ex(("127.0.0.1", self.port))
             self._thread.join()
@@ -119,20 +123,12 @@ class SocketActivation:
     def _start_unless_started(self) -> None:
         if self.run is not None or self._run_config is None:
             return
+        from pytest_dgbudget.control.on_demand import check_threads
         from pytest_dgbudget.control.run import start_gateway_of
-        from pytest_dgbudget.control.supervisor import Supervisor
 
-        supervisor = Supervisor(
-            self._run_config,
-            handed_on(self._listener),
-            self._interpreter,
-            secret=self.secret,
-            public_listener=None if self._public_listener is None else handed_on(self._public_listener),
-            connected=self._callers.take(),
-            worker_tokens=sorted(self._callers.worker_tokens),
-        )
         try:
-            self.run = start_gateway_of(supervisor, self._tests)
+            check_threads()
+            self.run = start_gateway_of(self._supervisor(self._run_config), self._tests)
         except DgBudgetError as error:
             # Whoever has connected gets the error from that connection.
             self.error = error
@@ -142,6 +138,20 @@ class SocketActivation:
                 self._callers.turn_away()
         else:
             self._end()
+
+    def _supervisor(self, run_config: RunConfig) -> Supervisor:
+        """Return that of a gateway with what there is: the listeners, and who has connected."""
+        from pytest_dgbudget.control.supervisor import Supervisor
+
+        return Supervisor(
+            run_config,
+            handed_on(self._listener),
+            self._interpreter,
+            secret=self.secret,
+            public_listener=None if self._public_listener is None else handed_on(self._public_listener),
+            connected=self._callers.take(),
+            worker_tokens=sorted(self._callers.worker_tokens),
+        )
 
     def _end(self) -> None:
         """Leave the port to the gateway, or to nobody."""

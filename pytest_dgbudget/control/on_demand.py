@@ -43,7 +43,7 @@ class RunOnDemand:
                 raise self.error
             if self.run is None:
                 try:
-                    _check_green_threads()
+                    check_threads()
                     _check_sockets()
                     self.run = self._opened()
                 except DgBudgetError as error:
@@ -65,7 +65,7 @@ class RunOnDemand:
             ) from error
 
 
-def _check_green_threads() -> None:
+def check_threads() -> None:
     """Raise GatewayError where gevent or eventlet has replaced what an event loop on a thread of its own runs on."""
     gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
     if gevent is not None and any(map(gevent.is_module_patched, ("threading", "subprocess", "select", "socket"))):

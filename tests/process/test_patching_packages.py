@@ -138,14 +138,13 @@ def test_coverage_measures_what_tests_start_and_nothing_of_ours(examples: Projec
 
 
 @pytest.mark.slow
-def test_several_tests_at_once_in_one_process_run_as_ever_with_keys_of_their_own(examples: Project) -> None:
-    environment = elsewhere("conformance", "pytest_parallel")
-    options = ("-o", "dg_keep_key=true", "--tests-per-worker=3", "--dg-budget=10m")
-    result = run(examples, *options, env=environment)
-    assert (result.status, what_became_of_each(result)) == (0, EXAMPLES), result.output
-    assert "3 tests per worker (threads)" in result.output
-    # Its processes are ended without pytest's own end.
-    assert result.usage["run"].items() >= (RUN | {"complete": False}).items()
+@pytest.mark.parametrize(
+    "options",
+    [["--tests-per-worker=3"], ["--workers=2"], ["--tests-per-worker=3", "-o", "dg_keep_key=true"]],
+    ids=["threads", "processes", "threads with keys of their own"],
+)
+def test_several_tests_at_once_run_as_ever(examples: Project, options: list[str]) -> None:
+    assert_as_ever(run(examples, "--dg-budget=10m", *options, env=elsewhere("conformance", "pytest_parallel")))
 
 
 @pytest.mark.slow
@@ -156,11 +155,13 @@ def test_several_tests_at_once_in_one_process_run_as_ever_with_keys_of_their_own
         ("--workers=2", "this process was forked from pytest and needs a gateway of its own"),
     ],
 )
-def test_what_pytest_parallel_can_not_do_is_said_at_once(examples: Project, option: str, why: str) -> None:
-    environment = elsewhere("conformance", "pytest_parallel")
+def test_what_pytest_parallel_can_not_do_in_a_run_that_is_not_ours_is_said_at_once(
+    examples: Project, option: str, why: str
+) -> None:
     examples.expects_log = option == "--workers=2"  # one of the two gateways is refused the run's lock
-    result = run(examples, option, "test_greeting.py", "test_sync.py", env=environment)
-    assert result.status == 1
+    examples.write("pytest.ini", "[pytest]\nasyncio_mode = auto\ndg_agent_settings = agent.json\n")
+    result = examples.run(option, "test_greeting.py", "test_sync.py", env=elsewhere("conformance", "pytest_parallel"))
+    assert result.status == 1, result.output
     assert re.search(f"^E .*{why}", result.output, re.MULTILINE), result.output
     assert "1 passed" in result.output
 
