@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from pytest_dgbudget.credentials import is_token
+from tests.support.peers import process_of
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.slow import slow
 from tests.support.vendor import KEY, Vendor
@@ -46,6 +47,22 @@ def test_what_is_imported_has_a_token_whose_sessions_are_the_running_tests(
     outcomes = {test["nodeid"].partition("::")[2]: test["outcome"] for test in result.usage["tests"]}
     assert outcomes.pop("test_is_cut_although_it_notices_nothing") == "failed"
     assert set(outcomes.values()) == {"passed"}
+
+
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
+def test_whatever_key_the_code_under_test_has_the_gateway_alone_dials_with_the_real_one(
+    project: Project, workers: str
+) -> None:
+    project.use("own_run/keys")
+    project.write(".env", f"DEEPGRAM_API_KEY={KEY}\n")
+    with Vendor(process_of=process_of) as vendor:
+        project.write("url.txt", vendor.url)
+        result = project.run("--dg-budget=5m", "--dg-reconcile=off", workers, env=vendor.environ)
+        seen = vendor.wait_closed(3)
+    assert result.status == 0, result.output
+    assert [one.headers["authorization"] for one in seen] == [f"Token {KEY}"] * 3
+    assert [one.process for one in seen if "pytest_dgbudget.gateway" not in str(one.process)] == []
+    assert sessions_of(result) == {"test_key_at_import": 1, "test_key_of_the_file": 1, "test_key_in_the_code": 1}
 
 
 @pytest.mark.parametrize(

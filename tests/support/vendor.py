@@ -39,6 +39,7 @@ class Seen:
     close_seen_at: float | None = None
     close_code: int | None = None
     closed_at: float | None = None
+    process: str | None = None  # the command of what has connected, where the vendor looks for it
 
     @property
     def seconds(self) -> float:
@@ -89,6 +90,7 @@ class Vendor:
         refuse: tuple[int, dict[str, str], bytes] | None = None,
         tls: ssl.SSLContext | None = None,
         asked: Callable[[], None] = lambda: None,
+        process_of: Callable[[tuple[str, int]], str | None] = lambda peer: None,
     ) -> None:
         self.connections: list[Seen] = []
         self.bill = Bill(KEY, self.billed)
@@ -96,6 +98,7 @@ class Vendor:
         self._refuse = refuse
         self._tls = tls
         self._asked = asked
+        self._process_of = process_of
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="vendor", daemon=True)
@@ -184,6 +187,7 @@ class Vendor:
             opened_at=time.monotonic(),
             headers={name.lower(): value for name, value in connection.request.headers.raw_items()},
             path=connection.request.path,
+            process=self._process_of(connection.remote_address),
         )
         self.connections.append(seen)
         with contextlib.suppress(ConnectionClosed):

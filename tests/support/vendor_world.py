@@ -23,6 +23,7 @@ import trustme
 
 from pytest_dgbudget.redirect import RedirectSettings
 from pytest_dgbudget.redirect.children import children_environment
+from tests.support.peers import process_of
 from tests.support.recording_server import RecordingServer
 
 TOKEN = "d9b0d9e7" + "0a1b2c3d" * 4
@@ -70,32 +71,6 @@ def replace_file(folder: Path, path: str, text: str) -> None:
     ours = folder / Path(path).name
     ours.write_text(text, encoding="utf-8")
     subprocess.run(["mount", "--bind", str(ours), path], check=True)
-
-
-def process_of(peer: tuple[str, int]) -> str | None:
-    """Return the command of the process whose socket has this address."""
-    host, port = peer
-    address = f"{bytes(reversed(bytes(map(int, host.split('.'))))).hex().upper()}:{port:04X}"
-    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
-        columns = line.split()
-        if columns[1] == address:
-            return _holder_of(f"socket:[{columns[9]}]")
-    return None
-
-
-def _holder_of(link: str) -> str | None:
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            if any(_leads_to(descriptor, link) for descriptor in (process / "fd").iterdir()):
-                return (process / "cmdline").read_text(encoding="utf-8").replace("\0", " ")
-    return None
-
-
-def _leads_to(descriptor: Path, link: str) -> bool:
-    try:
-        return str(descriptor.readlink()) == link
-    except OSError:  # closed meanwhile
-        return False
 
 
 def run(told: dict[str, Any], folder: Path, vendor: RecordingServer, gateway: RecordingServer) -> None:
