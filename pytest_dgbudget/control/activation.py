@@ -65,6 +65,11 @@ class SocketActivation:
         """The same for a worker's, from when that worker can say which test it is running."""
         self._callers.worker_tokens.add(token)
 
+    @property
+    def came_without_test(self) -> int:
+        """How many clients were refused because no test was running, as while test modules are imported."""
+        return self._callers.came_without_test
+
     def begin(self, run_config: RunConfig) -> None:
         """Start a gateway of this configuration when it is wanted; before, clients learn that no test is running."""
         self._run_config = run_config

@@ -29,6 +29,7 @@ class PendingConnections:
     """Those that have connected and not been answered yet. ``tokens`` has those of clients that are expected.
 
     ``worker_tokens`` has those of workers: each has clients once it waits here itself, and runs no test before.
+    ``came_without_test`` counts clients that were refused because no test was running.
     Owners may come to the first of the listeners, clients to all of them.
     """
 
@@ -40,6 +41,7 @@ class PendingConnections:
         self._waiting: dict[socket.socket, str] = {}
         self.tokens: set[str] = set()
         self.worker_tokens: set[str] = set()
+        self.came_without_test = 0
         for listener in listeners:
             listener.setblocking(False)
             self._selector.register(listener, selectors.EVENT_READ)
@@ -109,6 +111,7 @@ class PendingConnections:
         if more and end and self._is_client(head):
             if self._knock is not None and self._runs_tests(head):
                 return True
+            self.came_without_test += 1
             _say_that_no_test_runs(caller)
         self._disconnect(caller)
         return False

@@ -219,6 +219,10 @@ class Run:
         else:
             self._events.emit(StrangerRefused(status=status, code=code, reason=reason))
 
+    def note_refused_without_test(self, refused: RequestRefused) -> None:
+        """Tell the run of a client that came with a token while it meant no test, or several."""
+        self._events.emit(StrangerRefused(status=refused.status, code=refused.code, reason=refused.message))
+
     def note_bypass(self, grant: Grant | None, bypass: Bypass) -> None:
         """Keep what was dialled past the gateway, or about to be; None: no test ran. The same again is no news."""
         known = self._bypasses if grant is None else grant.bypasses

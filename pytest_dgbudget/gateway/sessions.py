@@ -185,7 +185,8 @@ class MeteredSession:
             inspection.moved()
         closes_at_ms = inspection.last_moved_ms + idle_ms
         if closes_at_ms <= self._clock.now_ms():
-            reason = f"nothing but keep-alives for {format_time(idle_ms)}; close it or raise --dg-idle-timeout"
+            idle = format_time(idle_ms)
+            reason = f"nothing but keep-alives for {idle}; close it, or raise --dg-idle-timeout or the marker's idle"
             relay.close("idle", Close(IDLE, reason))
         else:
             self._idle_timer = self._clock.call_at_ms(closes_at_ms, lambda: self._watch_idle(relay, idle_ms))

@@ -189,4 +189,4 @@ def _redirected(response: Response) -> str:
 def _explained(error: BaseException) -> str:
     """The library wraps what really happened; say that."""
     cause = error.__cause__ or error
-    return f"{type(cause).__name__}: {cause}"
+    return f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__

@@ -199,7 +199,9 @@ class Accounting:
                 except (DgBudgetError, pytest.skip.Exception) as error:
                     call.excinfo = pytest.ExceptionInfo.from_exception(error)
         self._in_call.discard(item.nodeid)
-        return (yield)
+        report = yield
+        place_at_test(report, item, call.excinfo)
+        return report
 
     def _judge_call(self, item: pytest.Item, raised: BaseException | None) -> None:
         """Judge a test by what it ended with. What a TestCase keeps, pytest reports in place of what is raised."""
@@ -331,9 +333,37 @@ _NOBODY_CAME = (
 )
 
 
+@dataclass(slots=True, kw_only=True)
+class _Place:
+    """Where a test failed and why, with the fields of pytest's own; xdist sends them to its controller."""
+
+    path: str
+    lineno: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.lineno}: {self.message.partition(chr(10))[0]}"
+
+
+def place_at_test(
+    report: pytest.TestReport, item: pytest.Item, failure: pytest.ExceptionInfo[BaseException] | None
+) -> None:
+    """Give a failure of ours that has no frame of the test's its place: else the summary would lack its message."""
+    shown: Any = report.longrepr
+    if failure is None or not isinstance(failure.value, DgBudgetError) or not hasattr(shown, "chain"):
+        return  # not ours, or shown as text, as with --tb=native
+    traceback, crash, description = shown.chain[-1]
+    if not any(getattr(entry, "reprfileloc", None) for entry in traceback.reprentries):
+        traceback.extraline = None  # that all frames are hidden, and how to see them
+    if crash is None:
+        path, line, _ = item.location
+        shown.reprcrash = _Place(path=path, lineno=(line or 0) + 1, message=failure.exconly())
+        shown.chain = [*shown.chain[:-1], (traceback, shown.reprcrash, description)]
+
+
 def _left_open(count: int) -> str:
-    sessions = "1 session was" if count == 1 else f"{count} sessions were"
-    return f"{sessions} still open when the test ended: close them in the test, or set dg_leaks = report"
+    sessions, them = ("1 session was", "it") if count == 1 else (f"{count} sessions were", "them")
+    return f"{sessions} still open when the test ended: close {them} in the test, or set dg_leaks = report"
 
 
 def _outcome(before: Outcome | None, report: pytest.TestReport) -> Outcome | None:

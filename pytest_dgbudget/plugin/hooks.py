@@ -181,8 +181,19 @@ def _refuse_unbounded(config: pytest.Config, state: State) -> None:
     except SettingsError as error:
         from pytest_dgbudget.config.key_hint import key_hint
 
-        hint = None if state.run_config.has_key else key_hint(os.environ, config.rootpath)
+        hint = None if state.run_config.has_key else _key_is_token(state) or key_hint(os.environ, config.rootpath)
         raise pytest.UsageError(f"pytest-dgbudget: {error}{f' ({hint})' if hint else ''}") from None
+
+
+def _key_is_token(state: State) -> str | None:
+    from pytest_dgbudget.credentials import is_token
+
+    variable = state.run_config.key_variable
+    return (
+        f"{variable} has a token of the run that this pytest is part of"
+        if is_token(os.environ.get(variable, ""))
+        else None
+    )
 
 
 def pytest_report_header(config: pytest.Config) -> list[str] | None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pytest_dgbudget.plugin.state import State
     from pytest_dgbudget.protocol.operations import BeginAttempt, FoundTest, GrantedAttempt
 
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
 # Bound before a test can replace it.
 _Lock = threading.Lock
 
@@ -173,9 +176,16 @@ class _Reports:
         """pytest looks closely at each name of a plugin, those that every object has included."""
         return ["pytest_runtest_makereport"]
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        from pytest_dgbudget.plugin.accounting import place_at_test
+
         self._running.reports(item, call)
+        report = yield
+        place_at_test(report, item, call.excinfo)
+        return report
 
 
 def fixture_being_set_up() -> str | None:

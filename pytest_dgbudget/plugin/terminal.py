@@ -10,6 +10,7 @@ import pytest
 from pytest_dgbudget.config.key_hint import key_hint
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.plugin.state import STATE
+from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.report.document import FILE_NAME, FinishedRun, UsageDocument
 from pytest_dgbudget.report.header import budget_phrase, remarks, shown_path, target_phrase
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
@@ -17,6 +18,7 @@ from pytest_dgbudget.report.terminal import (
     leaks_line,
     longest_wait,
     no_session_line,
+    no_test_line,
     run_line,
     table_of_tests,
     unused_line,
@@ -65,15 +67,23 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootd
         if (leaks := leaks_line(document)) is not None:
             terminalreporter.write_line(leaks)
         _show_reconciliation(terminalreporter, document)
-    if document is not None and (reached := no_session_line(document)) is not None:
+    state = terminalreporter.config.stash[STATE]
+    if (refused := no_test_line(0 if state.activation is None else state.activation.came_without_test)) is not None:
+        terminalreporter.write_line(refused, yellow=True)
+    elif document is not None and not _came_without_test(finished) and (reached := no_session_line(document)):
         terminalreporter.write_line(reached, yellow=True)
-        if (lack := terminalreporter.config.stash[STATE].what_programs_lack) is not None:
+        if (lack := state.what_programs_lack) is not None:
             terminalreporter.write_line(lack, yellow=True)
     _show_what_failed_tests_are_told(terminalreporter)
     if finished["report"] is not None:
         terminalreporter.write_line(f"report: {shown_path(Path(finished['report']), rootdir)}")
     for notice in finished["notices"]:
         terminalreporter.write_line(notice, yellow=True)
+
+
+def _came_without_test(finished: FinishedRun) -> bool:
+    """Return whether the gateway itself has refused clients for that: they reached it."""
+    return any(codes.NO_TEST in notice for notice in finished["notices"])
 
 
 def _show_what_failed_tests_are_told(terminalreporter: pytest.TerminalReporter) -> None:

@@ -135,6 +135,17 @@ def no_session_line(document: UsageDocument) -> str | None:
     )
 
 
+def no_test_line(count: int) -> str | None:
+    """Return one line on clients that came while no test was running, and what to change; None where none did."""
+    if not count:
+        return None
+    sessions = "1 session was" if count == 1 else f"{count} sessions were"
+    return (
+        f"{sessions} refused (403 DGBUDGET_NO_TEST): no test was running, as while a test module is imported; open "
+        f"{'it' if count == 1 else 'them'} in a test or in a fixture"
+    )
+
+
 def longest_wait(document: UsageDocument) -> str | None:
     """Return one line on the test that waited longest, and what to change; None where none waited a second."""
     longest = max(document["tests"], key=lambda test: float(test["waited_seconds"]), default=None)

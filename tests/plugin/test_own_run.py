@@ -34,7 +34,10 @@ def test_what_is_imported_has_a_token_whose_sessions_are_the_running_tests(
     env = {**vendor.environ, "OTHER_NAME_FOR_IT": KEY, "DEEPGRAM_ACCESS_TOKEN": "a token of the vendor's"}
     result = project.run("--dg-budget=5m", "--dg-run-id=the-run", "--dist=loadfile", workers, env=env)
     assert "1 failed, 7 passed" in result.output
+    cut = "test_at_import.py::test_is_cut_although_it_notices_nothing - pytest_dgbudget.BudgetExceeded"
+    assert cut[:70] in result.output
     assert "BudgetExceeded: test budget of 1s used up" in result.output
+    assert "traceback entries are hidden" not in result.output
     assert sessions_of(result) == {
         "test_one_session": 1,
         "test_two_sessions_beside_the_fixtures_own": 3,
@@ -121,7 +124,25 @@ def test_a_session_that_is_opened_while_no_test_runs_is_refused_at_once(project:
     refused = (project.path / "refused.txt").read_text(encoding="utf-8")
     assert refused.startswith("403 DGBUDGET_NO_TEST")
     assert workers == "-n1" or refused.endswith("True")
+    assert "refused (403 DGBUDGET_NO_TEST): no test was running" in result.output
     assert sessions_of(result) == {"test_it": 1}
+
+
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
+def test_the_end_of_the_run_says_that_a_session_was_opened_at_collection(
+    project: Project, vendor: Vendor, workers: str
+) -> None:
+    project.use("own_run/application.py", "own_run/test_at_collection.py")
+    result = project.run("--dg-budget=5m", "--dg-reconcile=off", workers, env=vendor.environ)
+    assert "1 passed" in result.output
+    assert "a client was refused: 403 DGBUDGET_NO_TEST: no test is running" in result.output
+    assert "no session reached the gateway" not in result.output
+
+
+def test_a_live_pytest_in_a_run_is_told_that_its_key_is_a_token(project: Project) -> None:
+    project.use("own_run/test_nested_live.py")
+    result = project.run("--dg-target=emulator")
+    assert "1 passed" in result.output
 
 
 @pytest.mark.slow

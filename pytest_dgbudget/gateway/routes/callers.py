@@ -43,7 +43,11 @@ class Callers:
         token = shown.removeprefix(WRONG_CREDENTIAL_PREFIX)
         minted = run.minted.find(token)
         found = token if minted is None else minted.minter
-        spender = None if minted is not None and minted.has_expired else await run.find(found, gone)
+        try:
+            spender = None if minted is not None and minted.has_expired else await run.find(found, gone)
+        except RequestRefused as refused:
+            run.note_refused_without_test(refused)
+            raise
         if spender is None:
             raise self._unauthorized(run, token)
         if token != shown and self.is_dialled_live(spender.grant):
