@@ -72,9 +72,8 @@ def test_i3_many_sessions_of_one_test_stay_within_its_allowance_together(project
     assert result.status == 1, result.output
     run = result.usage["run"]
     assert run["sessions"] == 10
-    # A machine that keeps the gateway from its turn makes it late, and then it says so.
-    assert run["used_seconds"] <= 10 + run["overshoot_seconds"]
-    assert run["overshoot_seconds"] < 1
+    assert run["used_seconds"] <= 10
+    assert run["overshoot_seconds"] == 0
     assert {session["closed_by"] for session in result.usage["sessions"]} == {"test-budget"}
 
 
