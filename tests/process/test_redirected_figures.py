@@ -28,6 +28,9 @@ def test_what_is_redirected_is_metered_attributed_cut_and_closed(name: str, tmp_
     assert sessions.keys() == measured.keys(), output
     for request_id, session in sessions.items():
         assert session["seconds"] == pytest.approx(measured[request_id], abs=CLOSE_ENOUGH_SECONDS), session
+    redirected = REDIRECTED & set(MATRIX[name].clients)
+    here = len(redirected) if MATRIX[name].beside_ours else 0
+    assert len(usage["tests"]) == 5 * here + 3 * len(redirected), output  # a test without a session is none of them
     for test in usage["tests"]:
         its_own = [session for session in sessions.values() if session["nodeid"] == test["nodeid"]]
         kind = test["nodeid"].partition("::")[2].partition("[")[0].removesuffix("_in_child")

@@ -5,16 +5,25 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+Address = tuple[str, int]
 
-def process_of(peer: tuple[str, int]) -> str | None:
-    """Return the command of the process whose socket has this address."""
-    host, port = peer
-    address = f"{bytes(reversed(bytes(map(int, host.split('.'))))).hex().upper()}:{port:04X}"
+
+def process_of(peer: Address, server: Address) -> str | None:
+    """Return the command of the process that has connected from one address to the other.
+
+    Both count: two connections to different servers may have the same port here.
+    """
+    ends = [_written(peer), _written(server)]
     for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
         columns = line.split()
-        if columns[1] == address:
+        if columns[1:3] == ends:
             return _holder_of(f"socket:[{columns[9]}]")
     return None
+
+
+def _written(address: Address) -> str:
+    host, port = address
+    return f"{bytes(reversed(bytes(map(int, host.split('.'))))).hex().upper()}:{port:04X}"
 
 
 def _holder_of(link: str) -> str | None:

@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
+from tests.support.peers import Address
+
 _WEBSOCKET = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CLOSE = 8
 
@@ -52,7 +54,7 @@ class RecordingServer:
 
     tls: ssl.SSLContext | None = None
     address: tuple[str, int] = ("127.0.0.1", 0)
-    process_of: Callable[[tuple[str, int]], str | None] = lambda peer: None  # which process has an address
+    process_of: Callable[[Address, Address], str | None] = lambda peer, server: None  # which process has connected
     welcomes: Callable[[], bool] = lambda: True
     requests: list[Recorded] = field(default_factory=list)
 
@@ -108,7 +110,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         owner, peer = self.server.owner, self.client_address
-        recorded = Recorded(self.command, self.path, headers, peer, body, owner.process_of(peer))
+        recorded = Recorded(
+            self.command, self.path, headers, peer, body, owner.process_of(peer, self.request.getsockname())
+        )
         owner.requests.append(recorded)
         if headers.get("upgrade", "").lower() == "websocket":
             self._converse(headers, recorded)

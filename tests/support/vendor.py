@@ -19,6 +19,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from tests.support.peers import Address
 from tests.support.statement import Bill, Entry
 
 KEY = "7e57ab1e00c0ffee5eed0dd5eafa11babe5ca1ab"
@@ -90,7 +91,7 @@ class Vendor:
         refuse: tuple[int, dict[str, str], bytes] | None = None,
         tls: ssl.SSLContext | None = None,
         asked: Callable[[], None] = lambda: None,
-        process_of: Callable[[tuple[str, int]], str | None] = lambda peer: None,
+        process_of: Callable[[Address, Address], str | None] = lambda peer, server: None,
     ) -> None:
         self.connections: list[Seen] = []
         self.bill = Bill(KEY, self.billed)
@@ -187,7 +188,7 @@ class Vendor:
             opened_at=time.monotonic(),
             headers={name.lower(): value for name, value in connection.request.headers.raw_items()},
             path=connection.request.path,
-            process=self._process_of(connection.remote_address),
+            process=self._process_of(connection.remote_address, connection.local_address),
         )
         self.connections.append(seen)
         with contextlib.suppress(ConnectionClosed):
