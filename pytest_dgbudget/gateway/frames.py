@@ -41,11 +41,11 @@ class FrameReader:
     """One direction of a WebSocket: ``feed`` returns what may be passed on now.
 
     ``on_text`` gets each text message that is short enough to read. While ``holding``, text messages are kept back
-    until they are whole and ``on_text`` returns the frames to send in their place; one that is longer than
-    ``hold_up_to`` bytes passes as it comes, unread, and ``skipped`` is called with the bytes that were too many.
-    What is put in the place of a text must not mend how it came: while holding, ``broken_rule`` is asked about the
-    first two bytes of each frame, and ``violation`` is what to close with. ``close`` is the peer's Close once it came;
-    it is never passed on, and nothing after either is.
+    until they are whole and ``on_text`` returns the frames to send in their place, or None for those that came; one
+    that is longer than ``hold_up_to`` bytes passes as it comes, unread, and ``skipped`` is called with the bytes that
+    were too many. What is put in the place of a text must not mend how it came: ``broken_rule`` is asked about the
+    first two bytes of each frame as long as it is set, and ``violation`` is what to close with. ``close`` is the peer's
+    Close once it came; it is never passed on, and nothing after either is.
 
     Whatever comes, it keeps no more than one text that may be read, one frame that passes whole, and a header; and
     each byte is copied a few times at most, however small the pieces are.
@@ -53,15 +53,15 @@ class FrameReader:
 
     def __init__(
         self,
-        on_text: Callable[[bytes], bytes],
+        on_text: Callable[[bytes], bytes | None],
         *,
         holding: bool,
         hold_up_to: int = _READ_UP_TO,
         skipped: Callable[[int], None] = lambda size: None,
-        broken_rule: Callable[[int, int], str | None] = lambda first, second: None,
+        broken_rule: Callable[[int, int], str | None] | None = None,
     ) -> None:
         self._on_text = on_text
-        self._broken_rule = broken_rule
+        self.broken_rule = broken_rule
         self._skipped = skipped
         self._hold_up_to = hold_up_to
         # The beginning of a frame, and how many bytes of it are worth a look.
@@ -70,6 +70,8 @@ class FrameReader:
         self._passing = 0
         self._passing_audio = False
         self._message: bytearray | None = None
+        # The frames that the message came in, as far as it is held.
+        self._held = bytearray()
         self._in_text = False
         self.holding = holding
         self.binary_bytes = 0
@@ -81,6 +83,11 @@ class FrameReader:
     def inside_frame(self) -> bool:
         """True when what was passed on ends in the middle of a frame."""
         return self._passing > 0
+
+    @property
+    def remaining(self) -> int:
+        """How many bytes that frame still has."""
+        return self._passing
 
     def feed(self, data: bytes) -> bytes:
         if self.close is not None or self.violation is not None:
@@ -98,7 +105,7 @@ class FrameReader:
     def _end_of_audio(self, data: bytes, at: int) -> int:
         """Count the whole binary messages that come next, as nearly all frames are; return where they end."""
         size = len(data)
-        while size - at >= 4 and not self.holding:
+        while size - at >= 4 and self.broken_rule is None:
             first, second, length = _beginning(data, at)
             if first != _BINARY_MESSAGE:
                 break
@@ -121,10 +128,10 @@ class FrameReader:
         """Go on frame by frame where something else than audio comes."""
         passed: list[bytes] = []
         begin = end = 0
-        while (payload := _find_payload(data, at)) is not None:
+        while (payload := find_payload(data, at)) is not None:
             start, end = payload
             opcode = data[at] & 0x0F
-            if self.holding and (broken := self._broken_rule(data[at], data[at + 1])) is not None:
+            if self.broken_rule is not None and (broken := self.broken_rule(data[at], data[at + 1])) is not None:
                 self.violation = Close(PROTOCOL_ERROR, broken)
                 break
             if opcode == TEXT:
@@ -147,7 +154,7 @@ class FrameReader:
             else:
                 instead = self._take(data, at, start, end)
                 if held:
-                    passed += (data[begin:at], instead)
+                    passed += (data[begin:at], self._in_its_place(data[at:end], instead))
                     begin = end
                 at = end
                 if self.violation is not None:
@@ -178,9 +185,22 @@ class FrameReader:
         return self._release()
 
     def _release(self) -> bytes:
-        """Return what was held of a text, as its beginning, and keep nothing of it."""
-        held, self._message = self._message if self.holding else None, None
-        return b"" if held is None else frame(TEXT, bytes(held), mask=True, final=False)
+        """Return what was held of a text, and keep nothing of it."""
+        self._message = None
+        return self._take_held()
+
+    def _in_its_place(self, came: bytes, instead: bytes | None) -> bytes:
+        """Return what goes out for a held frame: nothing before its text is whole."""
+        self._held += came
+        if self._message is not None:
+            return b""
+        held = self._take_held()
+        return held if instead is None else instead
+
+    def _take_held(self) -> bytes:
+        held = bytes(self._held)
+        self._held.clear()
+        return held
 
     def _start_long_frame(self, first: int, length: int) -> None:
         """Pass a frame on as it comes; a text is not read then."""
@@ -200,27 +220,27 @@ class FrameReader:
             self.binary_bytes += step
         return at + step
 
-    def _take(self, data: bytes, at: int, start: int, end: int) -> bytes:
-        """Count a whole frame, or read it; return what replaces the text that it ends."""
+    def _take(self, data: bytes, at: int, start: int, end: int) -> bytes | None:
+        """Count a whole frame, or read it; return what replaces the text that it ends, None if nothing does."""
         opcode, final = data[at] & 0x0F, data[at] & _FINAL
         if not self._is_text(opcode):
             if opcode < _CONTROL:
                 self.binary_bytes += end - start
                 self.binary_frames += 1
-            return b""
+            return None
         if opcode == TEXT:
             self._message = bytearray()
         self._in_text = not final
         if self._message is None:
-            return b""
+            return None
         self._message += _unmasked(data, at, start, end)
         if not final:
-            return b""
+            return None
         message, self._message = bytes(self._message), None
         return self._on_text(message)
 
 
-def _find_payload(data: bytes, at: int) -> tuple[int, int] | None:
+def find_payload(data: bytes, at: int) -> tuple[int, int] | None:
     """Return where the payload of the frame at ``at`` begins and ends; None while its header is not whole."""
     available = len(data) - at
     if available < 2:
@@ -254,11 +274,16 @@ def broken_rule(first: int, second: int) -> str | None:
 
 def _unmasked(data: bytes, at: int, start: int, end: int) -> bytes:
     """Return a frame's payload as its sender meant it."""
-    payload = data[start:end]
-    return _masked(payload, data[start - 4 : start]) if data[at + 1] & 0x80 else payload
+    return unmasked(data[start:end], data[start - 4 : start] if data[at + 1] & 0x80 else b"")
 
 
-def _masked(payload: bytes, mask: bytes) -> bytes:
+def unmasked(payload: bytes, mask: bytes) -> bytes:
+    """Return a payload as its sender meant it; ``mask`` is empty where it has none."""
+    return masked(payload, mask) if mask else payload
+
+
+def masked(payload: bytes, mask: bytes) -> bytes:
+    """Mask a payload, or unmask it."""
     pattern = (mask * (len(payload) // 4 + 1))[: len(payload)]
     return (int.from_bytes(payload, "big") ^ int.from_bytes(pattern, "big")).to_bytes(len(payload), "big")
 
@@ -281,7 +306,7 @@ def frame(opcode: int, payload: bytes, *, mask: bool, final: bool = True) -> byt
     if not mask:
         return bytes([first]) + size + payload
     key = os.urandom(4)
-    return bytes([first, 0x80 | size[0]]) + size[1:] + key + _masked(payload, key)
+    return bytes([first, 0x80 | size[0]]) + size[1:] + key + masked(payload, key)
 
 
 def close_frame(close: Close, *, mask: bool) -> bytes:

@@ -127,7 +127,7 @@ class Relay:
         self._skipped = skipped
         self._from_client = FrameReader(
             self._client_text,
-            holding=not inspection.configured,
+            holding=True,
             hold_up_to=LONGEST_SETTINGS,
             skipped=self._client_text_skipped,
             broken_rule=broken_rule,
@@ -304,23 +304,22 @@ class Relay:
         if self.state is RelayState.OPEN:
             self._begin_end("client", None)
 
-    def _client_text(self, text: bytes) -> bytes:
-        if self._from_client.holding and not _is_utf8(text):
+    def _client_text(self, text: bytes) -> bytes | None:
+        if not self.inspection.configured and not _is_utf8(text):
             self._from_client.violation = Close(INVALID_DATA, "a text message is not UTF-8")
             return b""
         said = self.inspection.client_said(text)
-        if not self._from_client.holding:
-            return b""
-        self._from_client.holding = not self.inspection.configured
-        return frame(TEXT, said, mask=True)
+        if self.inspection.configured:
+            self._from_client.broken_rule = None
+        return None if said == text else frame(TEXT, said, mask=True)
 
     def _client_text_skipped(self, size: int) -> None:
+        if not self.inspection.configured:
+            self._skipped(size)
         self.inspection.client_said_too_much()
-        self._skipped(size)
 
-    def _vendor_text(self, text: bytes) -> bytes:
+    def _vendor_text(self, text: bytes) -> None:
         self.inspection.vendor_said(self._secrets.blank(text))
-        return b""
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -16,7 +16,7 @@ from websockets.frames import Close as LibraryClose
 from websockets.frames import Frame, Opcode
 
 from pytest_dgbudget.gateway import frames
-from pytest_dgbudget.gateway.frames import BINARY, CLOSE, TEXT, Close, FrameReader, close_frame, frame
+from pytest_dgbudget.gateway.frames import BINARY, CLOSE, CONTINUATION, TEXT, Close, FrameReader, close_frame, frame
 
 from .streams import (
     CUTS,
@@ -448,3 +448,15 @@ def test_a_reason_is_cut_to_what_a_close_may_hold(code: int, reason: str, masked
 def test_no_code_is_an_empty_close() -> None:
     built = close_frame(Close(1005, ""), mask=True)
     assert list(library_frames(built, masked=True)) == [(Frame(Opcode.CLOSE, b""), len(built))]
+
+
+@given(text=st.binary(min_size=3, max_size=100), size=st.integers(1, 40))
+def test_a_text_that_nothing_replaces_passes_in_the_frames_that_it_came_in(text: bytes, size: int) -> None:
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    last = len(pieces) - 1
+    sent = [
+        frame(TEXT if number == 0 else CONTINUATION, piece, mask=True, final=number == last)
+        for number, piece in enumerate(pieces)
+    ]
+    reader = FrameReader(lambda text: None, holding=True)
+    assert [reader.feed(each) for each in sent] == [b""] * last + [b"".join(sent)]

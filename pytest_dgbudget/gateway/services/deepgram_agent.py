@@ -102,9 +102,10 @@ class Conversation:
         return passed
 
     def client_said_too_much(self) -> None:
-        """These may have been Settings: what the audio is, nobody here knows then."""
+        """Before Settings these may have been them: what the audio is, nobody here knows then."""
         self.moved()
-        self.audio_in = self.audio_out = UNKNOWN_AUDIO
+        if not self.configured:
+            self.audio_in = self.audio_out = UNKNOWN_AUDIO
 
     def vendor_said(self, text: bytes) -> None:
         """Note a message of the vendor's."""
