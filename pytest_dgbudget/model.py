@@ -7,7 +7,7 @@ None is unknown, never zero.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 ClosedBy = Literal[
     "client",
@@ -26,6 +26,9 @@ ScopeName = Literal["test", "run"]
 TargetName = Literal["live", "emulator"]
 # Where a test may be dialled if not where its run is.
 OtherTarget = Literal["emulator"]
+# The vendor's price classes.
+Tier = Literal["standard", "standard-byo-tts", "custom-byo-llm", "custom-byo-llm-tts", "advanced", "advanced-byo-tts"]
+TIERS: tuple[Tier, ...] = get_args(Tier)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,21 @@ class UsageRecord:
     confirmed: bool
     tagged: bool
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierSpan:
+    """A part of a session at one price: ``ms`` long, from ``from_ms`` after the dial on.
+
+    ``tier`` is None where it is not known; ``estimated``: what passed does not settle the price, so it is the highest
+    that it may be.
+    """
+
+    from_ms: int
+    ms: int
+    tier: str | None
+    micro_usd_per_minute: int
+    estimated: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
