@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.config import ACTIVE_VARIABLE, APP_TOKEN_VARIABLE, OPTIONS, Option, host_of, parsing
+from pytest_dgbudget.config.project_file import read_project_file
 from pytest_dgbudget.credentials import EMULATOR_KEY_PREFIX, could_be_a_key, is_emulated_key, is_token
 from pytest_dgbudget.errors import SettingsError
 
@@ -37,6 +38,8 @@ class RunConfig:
 
     ``state_dir`` is where the run's lock and the gateway's log are. ``api_url`` is None when the agent URL is not
     Deepgram's and no management API was named for it.
+
+    ``prices``: those that dgbudget.toml sets, micro-dollars a minute by tier; ``prices_as_of``: their day (ISO date).
 
     Not a dataclass: with so many fields, making that costs a start of pytest more than all the rest of this module.
     """
@@ -78,6 +81,8 @@ class RunConfig:
     pass_other: bool
     allowed_hosts: tuple[str, ...]
     overrun_exit_code: int
+    prices: Mapping[str, int]
+    prices_as_of: str | None
     has_key: bool
     app_token: str | None
     api_key: str | None
@@ -162,6 +167,8 @@ def resolve(
 ) -> RunConfig:
     """Turn what was given, by option name, into a RunConfig; raises SettingsError, naming what is wrong and where.
 
+    What dgbudget.toml at the rootdir sets is added.
+
     ``command_line`` has the options of PYTEST_ADDOPTS as well; those of the ini file's ``addopts`` are in ``ini``,
     under the names of their flags.
     """
@@ -182,6 +189,7 @@ def resolve(
     # Two projects with one ledger see each other's runs live by their locks.
     values["state_dir"] = values["ledger"].parent
     values["scenario"] = None if values["scenario"] is None else str(values["scenario"])
+    values.update(read_project_file(rootdir))
     is_live = values["target"] == "live"
     values["is_rehearsal"] = is_live and _is_stand_alone_emulator(values["agent_url"], key.value)
     run_config = RunConfig(

@@ -178,6 +178,17 @@ def test_a_configuration_that_can_not_be_read_is_bad_usage(
     assert capsys.readouterr().err.startswith("dgbudget run: the pytest configuration can't be read: ")
 
 
+def test_dgbudget_toml_is_that_of_the_rootdir_and_a_wrong_key_is_bad_usage(
+    configured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (configured / "dgbudget.toml").write_text("[prices]\nadvanced = 1\n", encoding="utf-8")
+    (configured.parent / "dgbudget.toml").write_text("[prices]\nstandard = 0.08\n", encoding="utf-8")
+    assert resolved("--budget=1m").prices == {"standard": 80_000}
+    (configured.parent / "dgbudget.toml").write_text("[prices]\nstandart = 0.08\n", encoding="utf-8")
+    assert status_of("--budget=1m", "--", "true") == 2
+    assert 'dgbudget.toml:2: unknown key "standart" in [prices]' in capsys.readouterr().err
+
+
 def test_inside_a_run_only_what_it_is_given_itself_makes_a_command_ours(
     configured: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -207,6 +207,8 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "pass_other": False,
         "allowed_hosts": ["host.docker.internal"],
         "overrun_exit_code": 1,
+        "prices": {},
+        "prices_as_of": None,
         "has_key": False,
         "has": False,
     }
@@ -317,6 +319,42 @@ def test_a_toml_value_of_a_wrong_type_ends_pytest_with_4_and_names_the_key(proje
     assert result.status == 4, result.output
     assert "dg_budget" in result.output
     assert "Traceback" not in result.output
+
+
+# dgbudget.toml -------------------------------------------------------------------------------------------------------
+
+WRONG_KEY = "[prices]\nas_of = 2026-11-01\nstandart = 0.075\n"
+USES_VOICE_AGENT = "def test_it(voice_agent): pass\n"
+
+
+@pytest.fixture
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DG_AGENT_URL")
+    monkeypatch.delenv("DG_API_URL")
+
+
+@pytest.mark.usefixtures("nothing_set")
+@pytest.mark.parametrize(
+    ("test", "arguments"),
+    [("def test_it(): pass\n", ["--dg-budget=5m"]), slow(USES_VOICE_AGENT, []), slow(USES_VOICE_AGENT, ["-n2"])],
+)
+def test_a_wrong_key_in_dgbudget_toml_ends_pytest_with_4_and_names_its_line(
+    project: Project, test: str, arguments: list[str]
+) -> None:
+    project.write("dgbudget.toml", WRONG_KEY)
+    project.write("test_it.py", test)
+    result = project.run(*arguments)
+    assert result.status == 4, result.output
+    expected = 'pytest-dgbudget: dgbudget.toml:3: unknown key "standart" in [prices]; did you mean "standard"? valid: '
+    assert expected in result.output
+    assert not (project.path / ".dgbudget").exists()
+
+
+@pytest.mark.usefixtures("nothing_set")
+def test_where_nothing_asks_for_us_dgbudget_toml_is_not_read(project: Project) -> None:
+    project.write("dgbudget.toml", WRONG_KEY)
+    project.write("test_it.py", "def test_it(): pass\n")
+    assert project.run().status == 0
 
 
 # dg_agent_settings --------------------------------------------------------------------------------------------------
