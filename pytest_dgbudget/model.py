@@ -143,6 +143,23 @@ class Refusal:
     times: int
 
 
+OrderRule = Literal[
+    "welcome-first", "one-welcome", "settings-applied-first", "no-audio-after-done", "function-answered", "no-error"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """An order rule that a session broke, ``at_ms`` after its dial.
+
+    ``what`` is one sentence with nothing in it that was said, and no secret.
+    """
+
+    rule: OrderRule
+    at_ms: int
+    what: str
+
+
 BypassHow = Literal["refused", "passed"]
 
 
