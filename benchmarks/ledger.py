@@ -104,7 +104,7 @@ def leasing(folder: Path, number: int, *, durable: bool) -> Callable[[], None]:
         host="here",
         pid=number,
     )
-    ledger = Ledger(SqliteConnection(folder / "ledger.db", durable=durable), invocation)
+    ledger = Ledger(SqliteConnection(folder / "ledger.db", durable=durable), invocation, highest_price=163_000)
     ledger.begin(lambda run: True)
     attempt = ledger.begin_attempt("test_it", "", TEST_MS)
 

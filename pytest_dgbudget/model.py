@@ -44,7 +44,8 @@ class Usage:
 class Invocation:
     """One pytest invocation and the budget it gives to its run.
 
-    ``may_bypass``: what it lets its tests do, a session can be dialled past the gateway unseen.
+    ``may_bypass``: what it lets its tests do, a session can be dialled past the gateway unseen. ``prices_as_of`` is the
+    date of its price table.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Invocation:
     host: str
     pid: int
     may_bypass: bool = False
+    prices_as_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,33 +78,16 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """Time set aside for one attempt; ``scope`` is the budget that limited it, ``allowed_ms`` that budget's size."""
+    """Time set aside for one attempt; ``scope`` is the budget that limited it, ``allowed_ms`` that budget's size.
+
+    ``micro_usd`` is what the whole of it costs at the highest known price, in millionths of a dollar.
+    """
 
     id: str
     allowance_ms: int
+    micro_usd: int
     scope: ScopeName
     allowed_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageRecord:
-    """How one dialled session ended. ``handshake_ms`` is None when it never opened.
-
-    ``tagged``: the vendor accepted the Settings that carry the run's tag. ``reason``: why the handshake failed.
-    """
-
-    dial: str
-    request_id: str | None
-    closed_at: str
-    ms: int | None
-    handshake_ms: int | None
-    audio_in_ms: int | None
-    audio_out_ms: int | None
-    closed_by: ClosedBy
-    close_code: int | None
-    confirmed: bool
-    tagged: bool
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +103,82 @@ class TierSpan:
     tier: str | None
     micro_usd_per_minute: int
     estimated: bool
+
+
+OrderRule = Literal[
+    "welcome-first", "one-welcome", "settings-applied-first", "no-audio-after-done", "function-answered", "no-error"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """An order rule that a session broke, ``at_ms`` after its dial.
+
+    ``what`` is one sentence with nothing in it that was said, and no secret.
+    """
+
+    rule: OrderRule
+    at_ms: int
+    what: str
+
+
+# Where a turn's latency begins: at the last loud part of the user's audio, at an InjectUserMessage, or (audio that
+# can't be read) at the ConversationText of what the user said.
+TurnSince = Literal["audio", "text", "transcript"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredTurn:
+    """The user's part and the agent's answer to it, in milliseconds since the session's dial.
+
+    ``answered_ms`` is None where no answer came: ``continued`` says that the user went on before it. ``overlapped``:
+    the agent was still speaking, and the turn starts when it had sent all of that. ``unpaced``: the user's audio came
+    faster than 1.5 times real time. ``function_ms``: how long client functions took before the answer.
+    """
+
+    started_ms: int
+    since: TurnSince
+    answered_ms: int | None
+    overlapped: bool
+    unpaced: bool
+    continued: bool
+    function_ms: int
+
+    @property
+    def latency_ms(self) -> int | None:
+        """The silence before the answer; None without one."""
+        return None if self.answered_ms is None else self.answered_ms - self.started_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRecord:
+    """How one dialled session ended. ``handshake_ms`` is None when it never opened.
+
+    ``closing_ms``: from the end's beginning to our socket closed. ``tagged``: the vendor accepted the Settings that
+    carry the run's tag. ``reason``: why the handshake failed. ``tier`` is the last one; ``micro_usd``, in millionths of
+    a dollar, is what all ``tier_spans`` cost, ``estimated`` where one of them is.
+    """
+
+    dial: str
+    request_id: str | None
+    closed_at: str
+    ms: int | None
+    handshake_ms: int | None
+    audio_in_ms: int | None
+    audio_out_ms: int | None
+    closed_by: ClosedBy
+    close_code: int | None
+    confirmed: bool
+    tagged: bool
+    reason: str | None = None
+    closing_ms: int | None = None
+    tier: str | None = None
+    micro_usd: int | None = None
+    estimated: bool = False
+    greeting_ms: int | None = None
+    tier_spans: tuple[TierSpan, ...] = ()
+    turns: tuple[MeasuredTurn, ...] = ()
+    violations: tuple[Violation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,23 +202,6 @@ class Refusal:
     code: str
     reason: str
     times: int
-
-
-OrderRule = Literal[
-    "welcome-first", "one-welcome", "settings-applied-first", "no-audio-after-done", "function-answered", "no-error"
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Violation:
-    """An order rule that a session broke, ``at_ms`` after its dial.
-
-    ``what`` is one sentence with nothing in it that was said, and no secret.
-    """
-
-    rule: OrderRule
-    at_ms: int
-    what: str
 
 
 BypassHow = Literal["refused", "passed"]

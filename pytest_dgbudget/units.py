@@ -59,6 +59,11 @@ def seconds(milliseconds: int) -> float:
     return milliseconds / 1000
 
 
+def usd(micro_usd: int) -> float:
+    """Return millionths of a dollar as decimal dollars, the unit of every price that users see."""
+    return micro_usd / 1_000_000
+
+
 def known_sum(figures: Iterable[N | None]) -> N | None:
     """Return a sum; None when a part of it is unknown."""
     parts = list(figures)

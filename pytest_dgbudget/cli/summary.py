@@ -11,10 +11,11 @@ from pathlib import Path
 from pytest_dgbudget.cli.options import respelled
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.protocol.operations import EndedAttempt, Verdict
-from pytest_dgbudget.report.document import FILE_NAME, FinishedRun, UsageDocument
+from pytest_dgbudget.report.document import FinishedRun, UsageDocument
 from pytest_dgbudget.report.header import budget_phrase, remarks, shown_path, target_phrase
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.terminal import run_line
+from pytest_dgbudget.report.usage_file import FILE_NAME
 from pytest_dgbudget.rules.budget import explain
 from pytest_dgbudget.rules.bypass import bypass_error
 from pytest_dgbudget.rules.refusals import describe_refusal

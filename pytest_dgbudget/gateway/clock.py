@@ -47,6 +47,10 @@ class Clock(Protocol):
         """Call back at an instant of ``now_ms``."""
         ...
 
+    def call_soon(self, callback: Callable[[], object]) -> object:
+        """Call back after what has come by now."""
+        ...
+
     def gather(self) -> None:
         """Let messages gather for a moment before the next look."""
         ...

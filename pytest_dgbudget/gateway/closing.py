@@ -9,8 +9,9 @@ from typing import ParamSpec
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.gateway.events import DiscrepancyFound, Events, Remarks
+from pytest_dgbudget.gateway.events import DiscrepancyFound, Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
+from pytest_dgbudget.gateway.remarks import Remarks
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.statement import ask_for_statement
 from pytest_dgbudget.gateway.targets.target import Target, TargetLost

@@ -1,17 +1,15 @@
-"""The life of a session as events: what happens is emitted once, and log, hooks and figures are made from it.
+"""The life of a session as events: what happens is emitted once, and log, usage record and recording are made from it.
 
-A session is named by its dial's id, an attempt by its own. None of them holds what was said, or a secret.
+A session is named by its dial's id, an attempt by its own; ``at_ms`` counts from the dial. None of them holds what was
+said, or a secret.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pytest_dgbudget.model import Bypass, Overrun, Refusal, UsageRecord
-from pytest_dgbudget.rules.refusals import describe_refusal
-from pytest_dgbudget.units import format_time
+from pytest_dgbudget.model import Bypass, MeasuredTurn, Overrun, UsageRecord, Violation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +79,82 @@ class SessionWelcomed:
     """The vendor named it."""
 
     session: str
+    at_ms: int
     request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsPassed:
+    """The client's Settings went on to the vendor."""
+
+    session: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierChanged:
+    """A message that sets the price went on to the vendor: from ``from_ms`` on a minute costs so much.
+
+    ``tier`` None: not known, at the highest known price.
+    """
+
+    session: str
+    at_ms: int
+    from_ms: int
+    tier: str | None
+    micro_usd_per_minute: int
+    estimated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GreetingBegun:
+    """The first audio of the agent's greeting came, so long after SettingsApplied."""
+
+    session: str
+    at_ms: int
+    greeting_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserPartEnded:
+    """The user has said something, or a text was injected in their place: the agent's answer is next."""
+
+    session: str
+    at_ms: int
+    injected: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnEnded:
+    """The agent answers, or the turn is over without an answer."""
+
+    session: str
+    turn: MeasuredTurn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionsCalled:
+    """The agent asks the client to call so many functions."""
+
+    session: str
+    at_ms: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionAnswered:
+    """The client has answered a function call."""
+
+    session: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleBroken:
+    """What passed broke an order rule of the protocol."""
+
+    session: str
+    violation: Violation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +162,7 @@ class SessionWarned:
     """The vendor sent a warning or an error."""
 
     session: str
+    at_ms: int
     code: str
 
 
@@ -124,6 +198,7 @@ class LeaseSettled:
     attempt: str
     lease: str
     used_ms: int
+    used_micro_usd: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +231,14 @@ Event = (
     | SessionDialled
     | SessionOpened
     | SessionWelcomed
+    | SettingsPassed
+    | TierChanged
+    | GreetingBegun
+    | UserPartEnded
+    | TurnEnded
+    | FunctionsCalled
+    | FunctionAnswered
+    | RuleBroken
     | SessionWarned
     | MessageSkipped
     | SessionsCut
@@ -178,68 +261,3 @@ class Events:
     def emit(self, event: Event) -> None:
         for subscriber in self._subscribers:
             subscriber(event)
-
-
-class Remarks:
-    """What a user should know of how a run went, beside its figures: a sentence for each kind, however often it was."""
-
-    def __init__(self, events: Events) -> None:
-        self._open: set[str] = set()
-        self._untagged: set[str] = set()
-        self._stalled_ms: list[int] = []
-        self._unused: dict[str, None] = {}
-        self._strangers: Counter[StrangerRefused] = Counter()
-        self._passed: Counter[RequestPassed | SocketPassed] = Counter()
-        events.subscribe(self._note)
-
-    def sentences(self) -> list[str]:
-        sentences = []
-        if self._untagged:
-            sentences.append(
-                f"in {len(self._untagged)} sessions Settings, or a message before them, were too long to be read: they "
-                "passed as they were, so what lacks the run's tag is found in the statement by request id alone"
-            )
-        if self._stalled_ms:
-            sentences.append(
-                "the gateway or the machine stood still while sessions were open, at the longest for "
-                f"{format_time(max(self._stalled_ms))}: what was due then was cut late, and all of it is charged"
-            )
-        if self._unused:
-            sentences.append(_did_not_come(list(self._unused)))
-        sentences += [self._passed_to(host) for host in dict.fromkeys(event.host for event in self._passed)]
-        for refused, times in self._strangers.items():
-            described = Refusal(status=refused.status, code=refused.code, reason=refused.reason, times=times)
-            sentences.append(f"while not exactly one test ran, {describe_refusal(described)}")
-        return sentences
-
-    def _passed_to(self, host: str) -> str:
-        passed = [
-            f"{times} {what}{'' if times == 1 else 's'}"
-            for what, event in (("request", RequestPassed(host=host)), ("socket", SocketPassed(host=host)))
-            if (times := self._passed[event])
-        ]
-        return f"passed {' and '.join(passed)} to {host} unmetered (dg_pass_other)"
-
-    def _note(self, event: Event) -> None:
-        if isinstance(event, SessionDialled):
-            self._open.add(event.session)
-        elif isinstance(event, SessionEnded):
-            self._open.discard(event.session)
-        elif isinstance(event, StrangerRefused):
-            self._strangers[event] += 1
-        elif isinstance(event, (RequestPassed, SocketPassed)):
-            self._passed[event] += 1
-        elif isinstance(event, MessageSkipped):
-            self._untagged.add(event.session)
-        elif isinstance(event, EndpointUnused):
-            self._unused[event.nodeid] = None
-        elif isinstance(event, GatewayStalled) and self._open:
-            self._stalled_ms.append(event.stalled_ms)
-
-
-def _did_not_come(tests: list[str]) -> str:
-    """Say which tests waited for an application that dialled elsewhere, or nowhere."""
-    asked = "asked for voice_agent.endpoint, and no client came"
-    others = len(tests) - 1
-    named = tests[0] if not others else f"{tests[0]} and {others} more test{'' if others == 1 else 's'}"
-    return f"{named} {asked}: does the application dial elsewhere?"

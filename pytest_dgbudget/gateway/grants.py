@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Literal
 
 from pytest_dgbudget.gateway.clock import Clock, Timer
 from pytest_dgbudget.gateway.events import Events, SessionsCut
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.sessions import MeteredSession
-from pytest_dgbudget.ledger.facts import KnownAttempt, SessionFacts
-from pytest_dgbudget.model import Attempt, Bypass, ClosedBy, Lease, Overrun, Refusal, ScopeName, UsageRecord
+from pytest_dgbudget.ledger.facts import KnownAttempt, SessionFacts, TurnFacts
+from pytest_dgbudget.model import (
+    Attempt,
+    Bypass,
+    ClosedBy,
+    Lease,
+    MeasuredTurn,
+    Overrun,
+    Refusal,
+    ScopeName,
+    UsageRecord,
+)
 from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
 from pytest_dgbudget.protocol.operations import BeginAttempt
 from pytest_dgbudget.rules.attempts import AttemptFigures, attempt_figures
 from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.rules.meter import LeaseMeter
+from pytest_dgbudget.units import known_sum
 
 # What clients are refused for is told in the test's report; more says no more.
 _MOST_REASONS = 20
@@ -38,6 +50,8 @@ class OpenLease:
         self.sessions: list[MeteredSession] = []
         self.holders = 0
         self.unrecorded = 0
+        # What its recorded sessions cost.
+        self.used_micro_usd = 0
         self._timers: list[Timer] = []
 
     def opened(self, session: MeteredSession) -> None:
@@ -60,6 +74,10 @@ class OpenLease:
     def used_ms(self) -> int:
         """What this lease has used up to now."""
         return self.meter.used_at(self._clock.now_ms())
+
+    def micro_usd(self) -> int:
+        """What its sessions cost up to now, in millionths of a dollar."""
+        return self.used_micro_usd + sum(session.micro_usd() for session in self.sessions)
 
     def has_room(self) -> bool:
         """True unless one client more would have all sessions cut at once."""
@@ -117,9 +135,12 @@ class Grant:
         # The overrun by which this test has used up its budget: nothing is dialled for it any more.
         self.spent: asyncio.Future[Overrun] = asyncio.get_running_loop().create_future()
         self.settled_ms = 0
+        self.settled_micro_usd: int | None = 0
         # What was charged in full because the gateway before this one died; such a test opens nothing more.
         self.lost_ms: int | None = None
         self.ended_sessions: dict[str, UsageRecord | SessionFacts] = {}
+        # Of sessions that ended before a gateway that is gone, in the order of those.
+        self.earlier_turns: Sequence[TurnFacts] = ()
         # With one for all refusals of a scope: a client may connect again and again.
         self.overruns: list[Overrun] = []
         self.refused = 0
@@ -136,6 +157,11 @@ class Grant:
         """What this attempt has used up to now."""
         return self.settled_ms + (self.lease.used_ms() if self.lease else 0)
 
+    @property
+    def micro_usd(self) -> int | None:
+        """What this attempt costs up to now, in millionths of a dollar; None where that is not known."""
+        return known_sum([self.settled_micro_usd, self.lease.micro_usd() if self.lease else 0])
+
     def figures(self) -> AttemptFigures:
         """Return what a report of the test says of this attempt."""
         kinds = [overrun.kind for overrun in self.overruns]
@@ -143,11 +169,17 @@ class Grant:
             number=self.attempt.number,
             budget_ms=self.attempt.left_ms,
             used_ms=self.used_ms if self.lost_ms is None else None,
+            micro_usd=self.micro_usd if self.lost_ms is None else None,
+            turns=[*self.earlier_turns, *self._turns()],
             handshakes_ms=[each.handshake_ms for each in (*self.ended_sessions.values(), *self.open_sessions)],
             request_ids=[record.request_id for record in self.ended_sessions.values()],
             cut="cut" in kinds,
             refused=self.refused,
         )
+
+    def _turns(self) -> list[MeasuredTurn]:
+        records = [record for record in self.ended_sessions.values() if isinstance(record, UsageRecord)]
+        return [turn for record in records for turn in record.turns]
 
     def refuse(self, overrun: Overrun) -> bool:
         """Note that a budget refused a session; return whether it was the first that this scope refused."""
@@ -183,6 +215,13 @@ class Grant:
             return record.ms or 0
         return sum(s.used_ms() for s in self.open_sessions if s.id == session)
 
+    def session_micro_usd(self, session: str) -> int | None:
+        """What one session costs up to now; None where that is not known, 0 for an id that isn't one of ours."""
+        record = self.ended_sessions.get(session)
+        if record is not None:
+            return record.micro_usd
+        return sum(s.micro_usd() for s in self.open_sessions if s.id == session)
+
     def leaked(self) -> int:
         """Count the sessions that opened and that the end of the test had to close."""
         ended = self.ended_sessions.values()
@@ -215,6 +254,8 @@ def restored(known: KnownAttempt, asked: BeginAttempt) -> Grant:
     """Return a grant of a gateway that is gone, as the ledger knows it."""
     grant = Grant(known.attempt, asked)
     grant.settled_ms = known.settled_ms + (known.orphaned_ms or 0)
+    grant.settled_micro_usd = known.settled_micro_usd
+    grant.earlier_turns = known.turns
     grant.lost_ms = known.orphaned_ms
     grant.ended_sessions = {session.id: session for session in known.sessions}
     grant.overruns = list(known.overruns)

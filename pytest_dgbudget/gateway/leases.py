@@ -11,6 +11,7 @@ from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Overrun, UsageRecord
 from pytest_dgbudget.rules.budget import Refused, Scope, Wait
+from pytest_dgbudget.units import known_sum
 
 
 class BudgetRefused(Exception):
@@ -52,6 +53,7 @@ class Leases:
     def session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord) -> None:
         """Record what a session used."""
         lease.unrecorded -= 1
+        lease.used_micro_usd += record.micro_usd or 0
         lease.grant.session_ended(session, record)
         self._ledger_thread.enqueue(self._ledger.record_usage, record)
 
@@ -71,8 +73,12 @@ class Leases:
         if lease.first_dial is not None:
             self._ledger_thread.enqueue(self._ledger.record_usage, _never_dialled(lease.first_dial))
         grant.settled_ms += used_ms
-        self._ledger_thread.enqueue(self._ledger.settle, lease.lease, used_ms)
-        self._events.emit(LeaseSettled(attempt=grant.attempt.id, lease=lease.lease.id, used_ms=used_ms))
+        grant.settled_micro_usd = known_sum([grant.settled_micro_usd, lease.used_micro_usd])
+        self._ledger_thread.enqueue(self._ledger.settle, lease.lease, used_ms, lease.used_micro_usd)
+        settled = LeaseSettled(
+            attempt=grant.attempt.id, lease=lease.lease.id, used_ms=used_ms, used_micro_usd=lease.used_micro_usd
+        )
+        self._events.emit(settled)
 
 
 def _refusal(scope: Scope) -> Overrun:
@@ -93,4 +99,5 @@ def _never_dialled(dial: str) -> UsageRecord:
         close_code=None,
         confirmed=True,
         tagged=False,
+        micro_usd=0,
     )

@@ -36,5 +36,5 @@ def _fields(value: object) -> Iterator[str]:
         of_field = getattr(value, field.name)
         if is_dataclass(of_field):
             yield from _fields(of_field)
-        elif of_field is not None:
+        elif of_field is not None and not isinstance(of_field, tuple):  # its members had events of their own
             yield f"{field.name}={of_field}"

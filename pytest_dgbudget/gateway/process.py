@@ -43,7 +43,8 @@ from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.processes import leave_no_core
 from pytest_dgbudget.protocol.operations import Operation
 from pytest_dgbudget.protocol.startup import GatewayConfig, load
-from pytest_dgbudget.report.document import FinishedRun, set_earlier_aside
+from pytest_dgbudget.report.document import FinishedRun
+from pytest_dgbudget.report.usage_file import set_earlier_aside
 
 _CONTROLLER_SECONDS = 10
 # How long owners wait for a ledger to open: on a slow disk each sync may take seconds.

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable
 from enum import Enum
 
+from pytest_dgbudget.gateway.chunks import Chunk
 from pytest_dgbudget.gateway.clock import Clock, Timer
 from pytest_dgbudget.gateway.frames import (
     INVALID_DATA,
@@ -108,8 +109,9 @@ class Relay:
 
     ``skipped`` is called with the size of a message before Settings, or of Settings, that is too long to be read.
 
-    From the end on, ``closed_by`` and ``close_code`` say how it began. Once CLOSED, ``closed_at_ms`` is the instant on
-    the metering clock, and ``confirmed`` is False where the vendor did not answer and was aborted.
+    From the end on, ``closed_by`` and ``close_code`` say how it began, and ``ending_at_ms`` when. Once CLOSED,
+    ``closed_at_ms`` is the instant on the metering clock, and ``confirmed`` is False where the vendor did not answer
+    and was aborted.
     """
 
     def __init__(
@@ -133,6 +135,8 @@ class Relay:
             broken_rule=broken_rule,
         )
         self._from_vendor = FrameReader(self._vendor_text, holding=False)
+        # How much of the vendor's audio the inspection has been told of.
+        self._told_bytes = self._told_frames = 0
         self._client = Leg(self._client_sent, self._client_lost)
         self._vendor = Leg(self._vendor_sent, self._vendor_lost)
         self._client.other, self._vendor.other = self._vendor, self._client
@@ -140,6 +144,7 @@ class Relay:
         self.client_state = ClientState.OPEN
         self.closed_by: ClosedBy | None = None
         self.close_code: int | None = None
+        self.ending_at_ms: int | None = None
         self.closed_at_ms: int | None = None
         self.confirmed = True
         self._timers: list[Timer] = []
@@ -166,6 +171,13 @@ class Relay:
     def client_vanished(self) -> bool:
         """True when the client's connection ended without a Close, and nobody knows of another cause."""
         return self.closed_by == "client" and self.close_code is None
+
+    @property
+    def closing_ms(self) -> int | None:
+        """How long the end took; None before it is over."""
+        if self.ending_at_ms is None or self.closed_at_ms is None:
+            return None
+        return self.closed_at_ms - self.ending_at_ms
 
     def audio_ms(self) -> tuple[int | None, int | None]:
         """How long what passed in and out plays; None where that can't be known."""
@@ -201,6 +213,7 @@ class Relay:
     def _begin_end(self, closed_by: ClosedBy, code: int | None) -> None:
         self.closed_by = closed_by
         self.close_code = code
+        self.ending_at_ms = self._clock.now_ms()
         self._abort_later(self.abort)
         # A client that stopped reading must not keep the vendor's answer from being read.
         self._vendor_transport.resume_reading()
@@ -230,7 +243,12 @@ class Relay:
         if self.state is not _OPEN and self.state is not _FINISHING_FRAME:
             self._read_client_answer(data)
             return
-        passed = self._pass_on(self._from_client, data)
+        reader = self._from_client
+        rest, bytes_before, frames_before = reader.remaining, reader.binary_bytes, reader.binary_frames
+        passed = reader.feed(data)
+        if reader.binary_bytes != bytes_before:
+            self.inspection.client_audio(Chunk(self._clock.now_ms(), passed, rest))
+            self._gather(reader.binary_frames - frames_before)
         if passed:
             self._vendor_transport.write(passed)
         if self.state is _FINISHING_FRAME:
@@ -241,15 +259,9 @@ class Relay:
         elif self._from_client.violation is not None:
             self.close("client", self._from_client.violation)
 
-    def _pass_on(self, reader: FrameReader, data: bytes) -> bytes:
-        """Return what may pass of what came, and note what it says of the session."""
-        bytes_before, frames_before = reader.binary_bytes, reader.binary_frames
-        passed = reader.feed(data)
-        if reader.binary_bytes != bytes_before:
-            self.inspection.moved()
-            if reader.binary_frames - frames_before > 1:
-                self._clock.gather()
-        return passed
+    def _gather(self, frames: int) -> None:
+        if frames > 1:
+            self._clock.gather()
 
     def _read_client_answer(self, data: bytes) -> None:
         self._from_client.feed(data)
@@ -257,12 +269,23 @@ class Relay:
             self._client_transport.close()
 
     def _vendor_sent(self, data: bytes) -> None:
-        passed = self._pass_on(self._from_vendor, data)
+        frames_before = self._from_vendor.binary_frames
+        passed = self._from_vendor.feed(data)
+        self._tell_audio()
+        self._gather(self._from_vendor.binary_frames - frames_before)
         if passed and self.state is _OPEN:
             self._client_transport.write(self._without_secrets(passed))
         close = self._from_vendor.close
         if close is not None:
             self._vendor_closed(Close(close.code, self._secrets.hide(close.reason)))
+
+    def _tell_audio(self) -> None:
+        """Tell the inspection of audio before it is told of the text that came after it."""
+        reader = self._from_vendor
+        size, frames = reader.binary_bytes - self._told_bytes, reader.binary_frames - self._told_frames
+        if size:
+            self._told_bytes, self._told_frames = reader.binary_bytes, reader.binary_frames
+            self.inspection.vendor_audio(frames, size)
 
     def _without_secrets(self, passed: bytes) -> bytes:
         """Blank what the vendor repeats; of a long frame, the end that may begin a secret is kept until more comes."""
@@ -285,6 +308,7 @@ class Relay:
         self.closed_at_ms = self._clock.now_ms()
         if was_open:
             self.closed_by = "network"
+            self.ending_at_ms = self.closed_at_ms
             self._send_close_to_client(Close(UPSTREAM_LOST, "the vendor's connection was lost"))
         elif self.closed_by == "client" and self._from_client.close is not None:
             self._send_close_to_client(self._from_client.close)
@@ -319,6 +343,7 @@ class Relay:
         self.inspection.client_said_too_much()
 
     def _vendor_text(self, text: bytes) -> None:
+        self._tell_audio()
         self.inspection.vendor_said(self._secrets.blank(text))
 
 

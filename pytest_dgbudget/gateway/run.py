@@ -15,6 +15,7 @@ from pytest_dgbudget.gateway.clock import metering_loop
 from pytest_dgbudget.gateway.events import BypassReported, EndpointUnused, Events, SessionRefused, StrangerRefused
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import Grant, OpenLease, ended, restored
+from pytest_dgbudget.gateway.heard_audio import AudioMemory
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.minted import MintedTokens
@@ -34,13 +35,16 @@ from pytest_dgbudget.protocol.operations import (
     Progress,
     Verdict,
 )
-from pytest_dgbudget.rules.attempts import AttemptFigures
+from pytest_dgbudget.rules.attempts import AttemptFigures, usd_or_none
+from pytest_dgbudget.rules.prices import price_table
 from pytest_dgbudget.units import format_time, seconds
 
 # How long the end of a test waits for its sessions: they are aborted after a second at the latest.
 _END_SECONDS = 1.5
 # A client that reconnects by itself would be idle again, each time at the cost of an idle timeout.
 _MOST_IDLE_CLOSES = 3
+# What is kept of the audio of all sessions, for their turns: with a hundred of them, 8 s of 24 kHz each.
+_AUDIO_BYTES = 40 * 1024 * 1024
 # Who dials in a loop says the same again and again.
 _MOST_BYPASSES = 100
 
@@ -64,6 +68,8 @@ class Run:
         worker_tokens: Sequence[str] = (),
     ) -> None:
         self._run_config = run_config
+        self._prices = price_table(run_config.prices, run_config.prices_as_of)
+        self._audio_memory = AudioMemory(_AUDIO_BYTES)
         self._ledger = ledger
         self._ledger_thread = ledger_thread
         self._events = events
@@ -131,8 +137,10 @@ class Run:
         """Return what an attempt, or one session of it, has used so far."""
         grant = await self._known(attempt)
         if session is not None:
-            return Usage(seconds=seconds(grant.session_used_ms(session)), sessions=1)
-        return Usage(seconds=seconds(grant.used_ms), sessions=grant.figures()["sessions"])
+            cost_usd = usd_or_none(grant.session_micro_usd(session))
+            return Usage(seconds=seconds(grant.session_used_ms(session)), sessions=1, cost_usd=cost_usd)
+        figures = grant.figures()
+        return Usage(seconds=seconds(grant.used_ms), sessions=figures["sessions"], cost_usd=figures["cost_usd"])
 
     async def remaining(self, attempt: str) -> float | None:
         """Return the seconds that an attempt may still use: of its lease, or before it has one."""
@@ -262,6 +270,8 @@ class Run:
             attempt=grant.attempt.id,
             service=service,
             tag=self._run_config.tag,
+            prices=self._prices,
+            audio_memory=self._audio_memory,
             idle_ms=grant.asked.idle_ms,
             client=shared_client,
         )

@@ -11,6 +11,7 @@ from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Invocation
 from pytest_dgbudget.paths import make_folder, make_private_folder, why_no_ledger
 from pytest_dgbudget.protocol.startup import GatewayConfig
+from pytest_dgbudget.rules.prices import price_table
 
 
 class RunLedger:
@@ -22,6 +23,7 @@ class RunLedger:
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
         self._run_config = config.run_config
+        self._prices = price_table(self._run_config.prices, self._run_config.prices_as_of)
         self._lock: RunLock | None = None
         self.notice: str | None = None
 
@@ -66,7 +68,9 @@ class RunLedger:
                 f"the ledger's folder {state_dir} can't be written: {error}; "
                 "make it writable or name another ledger with --dg-ledger=sqlite:///PATH"
             ) from error
-        ledger = Ledger(SqliteConnection(path, durable=self._run_config.is_live), self._invocation())
+        ledger = Ledger(
+            SqliteConnection(path, durable=self._run_config.is_live), self._invocation(), self._prices.highest()
+        )
         ledger.begin(
             lambda run: run != self._run_config.run_id and is_live(state_dir, run),
             takes_over=self._config.takes_over,
@@ -84,4 +88,5 @@ class RunLedger:
             host=self._config.host,
             pid=self._config.pid,
             may_bypass=self._run_config.may_bypass,
+            prices_as_of=self._prices.as_of,
         )

@@ -9,26 +9,31 @@ from enum import Enum
 
 from pytest_dgbudget.gateway.clock import Clock, Timer
 from pytest_dgbudget.gateway.events import (
+    Event,
     Events,
     MessageSkipped,
     SessionDialled,
     SessionEnded,
     SessionOpened,
-    SessionWarned,
     SessionWelcomed,
 )
 from pytest_dgbudget.gateway.frames import Close
+from pytest_dgbudget.gateway.heard_audio import AudioMemory
 from pytest_dgbudget.gateway.relay import Relay, RelayState
 from pytest_dgbudget.gateway.returning import SessionClient
-from pytest_dgbudget.gateway.services.service import Listener, Service
+from pytest_dgbudget.gateway.services.service import Service, SessionContext
+from pytest_dgbudget.gateway.session_parts import SessionParts
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.model import ClosedBy, UsageRecord
 from pytest_dgbudget.protocol.codes import IDLE, TEST_OVER
+from pytest_dgbudget.rules.prices import PriceTable, cost_micro_usd
 from pytest_dgbudget.units import format_time
 
 _OTHER_SIGNS_MS = 100
 _NORMAL = 1000  # RFC 6455, section 7.4.1
+# Who closes a session that could have gone on as it was meant to.
+_OF_THE_SESSION = frozenset({"client", "server"})
 
 
 class SessionState(Enum):
@@ -55,13 +60,15 @@ class SessionTerms:
 
     ``idle_ms``: it is closed when nothing but keep-alives moved for this long; None is off.
     ``client`` is None for one of this test alone; any other may outlive it, and would connect again after any close but
-    an ordinary one.
+    an ordinary one. ``audio_memory`` is what all sessions share.
     """
 
     id: str
     attempt: str
     service: Service
     tag: str
+    prices: PriceTable
+    audio_memory: AudioMemory
     idle_ms: int | None
     client: SessionClient | None = None
 
@@ -102,6 +109,7 @@ class MeteredSession:
         self._relay: Relay | None = None
         self._handshake_id: str | None = None
         self._idle_timer: Timer | None = None
+        self._parts = SessionParts(terms.prices)
         events.emit(SessionDialled(attempt=terms.attempt, session=terms.id))
 
     def used_ms(self) -> int:
@@ -139,8 +147,7 @@ class MeteredSession:
 
     def relay(self, client: asyncio.Transport, upstream: Upstream, from_client: bytes) -> None:
         """Join client and vendor from here on."""
-        listener = Listener(welcomed=self._was_welcomed, warned=self._was_warned)
-        inspection = self._terms.service.inspect(self._terms.tag, listener, self._clock.now_ms)
+        inspection = self._terms.service.inspect(self._context())
         self.state = SessionState.RELAYING
         self._relay = relay = Relay(client, upstream, inspection, self._relay_ended, self._clock, self._was_skipped)
         relay.start(from_client)
@@ -167,12 +174,26 @@ class MeteredSession:
         if self._relay is not None:
             self._relay.abort()
 
-    def _was_welcomed(self, request_id: str) -> None:
-        self._events.emit(SessionWelcomed(session=self.id, request_id=request_id))
-        self._welcomed(self, request_id)
+    def micro_usd(self) -> int:
+        """What this session costs up to now, in millionths of a dollar."""
+        return self._parts.micro_usd(self.used_ms())
 
-    def _was_warned(self, code: str) -> None:
-        self._events.emit(SessionWarned(session=self.id, code=code))
+    def _context(self) -> SessionContext:
+        return SessionContext(
+            session=self.id,
+            dialled_ms=self.dialled_ms,
+            tag=self._terms.tag,
+            prices=self._terms.prices,
+            audio_memory=self._terms.audio_memory,
+            clock=self._clock,
+            emit=self._emit,
+        )
+
+    def _emit(self, event: Event) -> None:
+        self._parts.note(event)
+        self._events.emit(event)
+        if isinstance(event, SessionWelcomed):
+            self._welcomed(self, event.request_id)
 
     def _was_skipped(self, size: int) -> None:
         self._events.emit(MessageSkipped(session=self.id, bytes=size))
@@ -194,6 +215,7 @@ class MeteredSession:
     def _relay_ended(self, relay: Relay) -> None:
         assert relay.closed_at_ms is not None
         self._stop_metering(relay.closed_at_ms)
+        relay.inspection.ended(cut=relay.closed_by not in _OF_THE_SESSION)
         if relay.client_vanished:
             # The first sign, perhaps, that its whole process is gone: let the others come before the cause is written.
             self._clock.call_at_ms(self._clock.now_ms() + _OTHER_SIGNS_MS, lambda: self._record(relay))
@@ -201,6 +223,9 @@ class MeteredSession:
             self._record(relay)
 
     def _record(self, relay: Relay) -> None:
+        if relay.inspection.is_reading:
+            self._clock.call_soon(lambda: self._record(relay))
+            return
         assert relay.closed_by is not None
         self._finish(relay.closed_by, confirmed=relay.confirmed)
 
@@ -216,12 +241,14 @@ class MeteredSession:
         if relay is None:
             self._stop_metering(self._clock.now_ms())
         audio_in_ms, audio_out_ms = relay.audio_ms() if relay else (0, 0)
+        used_ms = self.used_ms()
+        spans = self._parts.tier_spans(used_ms)
         record = UsageRecord(
             dial=self.id,
             # Without a Welcome, the handshake's id is the best there is.
             request_id=(relay.inspection.request_id if relay else None) or self._handshake_id,
             closed_at=utc_now(),
-            ms=self.used_ms(),
+            ms=used_ms,
             handshake_ms=self.handshake_ms,
             audio_in_ms=audio_in_ms,
             audio_out_ms=audio_out_ms,
@@ -230,6 +257,14 @@ class MeteredSession:
             confirmed=confirmed,
             tagged=relay is not None and relay.inspection.tagged,
             reason=reason,
+            closing_ms=relay.closing_ms if relay else None,
+            tier=spans[-1].tier,
+            micro_usd=cost_micro_usd(spans),
+            estimated=any(span.estimated for span in spans),
+            greeting_ms=self._parts.greeting_ms,
+            tier_spans=spans,
+            turns=tuple(self._parts.turns),
+            violations=tuple(self._parts.violations),
         )
         self._events.emit(SessionEnded(attempt=self._terms.attempt, session=self.id, usage=record))
         self._ended(self, record)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.model import Attempt, Bypass, OtherTarget, Overrun
+    from pytest_dgbudget.model import Attempt, Bypass, OtherTarget, Overrun, TurnSince
 
 
 class InvocationFacts(NamedTuple):
@@ -21,6 +21,7 @@ class InvocationFacts(NamedTuple):
     finished_at: str | None
     exit_status: int | None
     may_bypass: int | None = None
+    prices_as_of: str | None = None
 
 
 class AttemptFacts(NamedTuple):
@@ -41,10 +42,16 @@ class AttemptFacts(NamedTuple):
     refused_untolerated: int
 
 
+def share_of(micro_usd: int, ms: int, allowance_ms: int) -> int:
+    """What ``ms`` of a lease cost at the price at which all of it was set aside, rounded up."""
+    return -(-micro_usd * ms // allowance_ms)
+
+
 class LeaseFacts(NamedTuple):
     """``how`` and ``ended_ms`` are None while the lease is open.
 
-    ``stated_ms`` is what the statement says of a lease whose end nobody here saw.
+    ``stated_ms`` is what the statement says of a lease whose end nobody here saw. Millionths of a dollar are None where
+    no price was recorded.
     """
 
     id: str
@@ -53,12 +60,26 @@ class LeaseFacts(NamedTuple):
     how: str | None
     ended_ms: int | None
     stated_ms: int | None
+    micro_usd: int | None = None
+    ended_micro_usd: int | None = None
 
     @property
     def charged_ms(self) -> int:
-        """What it costs: by the statement, by its end, or in full while it may still be used up."""
+        """What it is charged: by the statement, by its end, or in full while it may still be used up."""
         known = self.ended_ms if self.stated_ms is None else self.stated_ms
         return self.allowance_ms if known is None else known
+
+    @property
+    def charged_micro_usd(self) -> int | None:
+        """What that costs; None where no price was recorded.
+
+        A statement corrects the time alone: at the price at which all of it was set aside.
+        """
+        if self.stated_ms is None and self.how is not None:
+            return self.ended_micro_usd
+        if self.micro_usd is None or self.stated_ms is None:
+            return self.micro_usd
+        return share_of(self.micro_usd, self.stated_ms, self.allowance_ms)
 
 
 class SessionFacts(NamedTuple):
@@ -85,6 +106,30 @@ class SessionFacts(NamedTuple):
     confirmed: int | None
     tagged: int | None
     reason: str | None = None
+    closing_ms: int | None = None
+    tier: str | None = None
+    micro_usd: int | None = None
+    estimated: int | None = None
+    greeting_ms: int | None = None
+
+
+class TurnFacts(NamedTuple):
+    """A turn of a session, which ``rules.latency`` describes; truths are 0 and 1."""
+
+    session: str
+    attempt: str
+    started_ms: int
+    since: TurnSince
+    answered_ms: int | None
+    overlapped: int
+    unpaced: int
+    continued: int
+    function_ms: int
+
+    @property
+    def latency_ms(self) -> int | None:
+        """The silence before the answer; None without one."""
+        return None if self.answered_ms is None else self.answered_ms - self.started_ms
 
 
 class RunFacts(NamedTuple):
@@ -103,6 +148,7 @@ class RunFacts(NamedTuple):
     sessions: tuple[SessionFacts, ...]
     reconciliation: Mapping[str, Any] | None
     bypasses: tuple[Bypass, ...] = ()
+    turns: tuple[TurnFacts, ...] = ()
 
     def of_own_target(self) -> RunFacts:
         """Return these without what tests used elsewhere, which counts in no figure of the run."""
@@ -114,16 +160,18 @@ class RunFacts(NamedTuple):
 
 
 class KnownAttempt(NamedTuple):
-    """What a gateway that takes over from a dead one must know of an attempt: what is settled, in milliseconds, and
-    its overruns, with one for all refusals of a scope.
+    """What a gateway that takes over from a dead one must know of an attempt: what is settled, in milliseconds and in
+    millionths of a dollar (None: not known), and its overruns, with one for all refusals of a scope.
 
     ``orphaned_ms``: charged for leases whose end nobody saw; None when there are none.
     """
 
     attempt: Attempt
     settled_ms: int
+    settled_micro_usd: int | None
     orphaned_ms: int | None
     sessions: Sequence[SessionFacts]
+    turns: Sequence[TurnFacts]
     overruns: Sequence[Overrun]
     refused: int
     bypasses: Sequence[Bypass]

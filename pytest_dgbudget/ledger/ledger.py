@@ -11,12 +11,15 @@ from secrets import token_hex
 from typing import Any
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.instants import utc_now
+from pytest_dgbudget.instants import utc_now, write_instant
 from pytest_dgbudget.ledger import sql
+from pytest_dgbudget.ledger.closed_sums import ClosedSums
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.facts import KnownAttempt, RunFacts
 from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.sums import ScopeValues, Sum, Sums
+from pytest_dgbudget.ledger.sweep import sweep
+from pytest_dgbudget.ledger.upgrade import create_or_upgrade
 from pytest_dgbudget.model import (
     Attempt,
     Bypass,
@@ -30,17 +33,23 @@ from pytest_dgbudget.model import (
 )
 from pytest_dgbudget.rules.attempts import was_cut
 from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide
+from pytest_dgbudget.rules.meter import price_of
 
 
 class Ledger:
-    """One invocation's view of the ledger. Every method is one transaction and raises LedgerError when it fails."""
+    """One invocation's view of the ledger. Every method is one transaction and raises LedgerError when it fails.
 
-    def __init__(self, connection: Connection, invocation: Invocation) -> None:
+    ``highest_price`` is that of a minute at the most expensive known tier, in millionths of a dollar.
+    """
+
+    def __init__(self, connection: Connection, invocation: Invocation, highest_price: int) -> None:
         self._db = connection
+        self._highest_price = highest_price
         self._invocation = invocation
         self._run = {"run": invocation.run, "budget_ms": invocation.budget_ms}
         self._reader = LedgerReader(connection)
-        self._sums = Sums(connection.rows, connection.version)
+        self._sums = Sums(connection.version)
+        self._closed_sums = ClosedSums(connection)
 
     def begin(self, is_live: Callable[[str], bool], *, takes_over: bool = False) -> None:
         """Create the tables, end what dead gateways left open, and enter this invocation.
@@ -49,8 +58,9 @@ class Ledger:
         same invocation finds the invocation entered already; otherwise this is not the same ledger any more.
         """
         with self.together():
-            self._create()
-            self._sweep(is_live)
+            create_or_upgrade(self._db)
+            sweep(self._db, is_live)
+            self._closed_sums.close(self._invocation.run)
             self._enter(takes_over=takes_over)
 
     def wait_since(self, asked_at: float) -> None:
@@ -76,7 +86,7 @@ class Ledger:
             number = self._db.rows(sql.NEXT_ATTEMPT, test)[0]["number"]
             left_ms = None
             if budget_ms is not None:
-                left_ms = max(0, _scope("test", budget_ms, self._sums.of(sql.TEST_SUMS, test)).left_ms)
+                left_ms = max(0, _scope("test", budget_ms, self._sums.of(test, self._add_up_test)).left_ms)
             attempt = Attempt(
                 id=token_hex(8),
                 nodeid=nodeid,
@@ -100,6 +110,7 @@ class Ledger:
             lease = Lease(
                 id=token_hex(8),
                 allowance_ms=decision.allowance_ms,
+                micro_usd=price_of(decision.allowance_ms, self._highest_price),
                 scope=decision.scope.name if decision.scope else "test",
                 allowed_ms=decision.scope.allowed_ms if decision.scope else decision.allowance_ms,
             )
@@ -116,10 +127,10 @@ class Ledger:
         """Every budget that applies to an attempt, the narrowest first."""
         scopes = []
         if attempt.budget_ms is not None:
-            of_test = self._sums.of(sql.TEST_SUMS, self._test(attempt))
+            of_test = self._sums.of(self._test(attempt), self._add_up_test)
             scopes.append(_scope("test", attempt.budget_ms, of_test))
         if self._invocation.budget_ms is not None and attempt.target is None:
-            of_run = self._sums.of(sql.RUN_SUMS, self._run)
+            of_run = self._sums.of(self._run, self._add_up_run)
             scopes.append(_scope("run", self._invocation.budget_ms, of_run))
         return scopes
 
@@ -134,16 +145,24 @@ class Ledger:
         self._insert(sql.INSERT_WELCOME, {"dial": dial, "request_id": request_id, "handshake_ms": handshake_ms})
 
     def record_usage(self, record: UsageRecord) -> None:
-        """Record how a session ended, once."""
-        truths = {"confirmed": int(record.confirmed), "tagged": int(record.tagged)}
-        self._insert(sql.INSERT_USAGE, {**asdict(record), "id": token_hex(8), **truths})
+        """Record how a session ended, once, with all that it was made of."""
+        with self.together():
+            self._db.execute(sql.INSERT_USAGE, {**_row(record), "id": token_hex(8)})
+            for statement, parts in (
+                (sql.INSERT_TIER_SPAN, record.tier_spans),
+                (sql.INSERT_TURN, record.turns),
+                (sql.INSERT_VIOLATION, record.violations),
+            ):
+                for number, part in enumerate(parts, start=1):
+                    self._db.execute(statement, {**_row(part), "dial": record.dial, "number": number})
         if was_cut(record.closed_by):
             self._sums.forget()
 
-    def settle(self, lease: Lease, ms: int) -> None:
-        """End a lease with what was metered; what it didn't use is free again."""
+    def settle(self, lease: Lease, ms: int, micro_usd: int | None = None) -> None:
+        """End a lease with what was metered, and what that costs; what it didn't use is free again."""
+        end = {"lease": lease.id, "how": "settled", "ms": ms, "micro_usd": micro_usd, "at": utc_now()}
         with self.together():
-            self._db.execute(sql.END_LEASE, {"lease": lease.id, "how": "settled", "ms": ms, "at": utc_now()})
+            self._db.execute(sql.END_LEASE, end)
             self._sums.settled(lease, ms)
 
     def record_wait(self, attempt: Attempt, ms: int) -> None:
@@ -186,7 +205,9 @@ class Ledger:
 
     def correct_charge(self, lease: str, ms: int) -> None:
         """Charge an orphaned lease what the statement says of it, instead of the whole; the last one counts."""
-        self._insert(sql.INSERT_STATED, {"lease": lease, "ms": ms, "at": utc_now()})
+        with self.together():
+            self._closed_sums.correct(lease, ms)
+            self._db.execute(sql.INSERT_STATED, {"lease": lease, "ms": ms, "at": utc_now()})
         self._sums.forget()
 
     def facts(self) -> RunFacts:
@@ -213,8 +234,9 @@ class Ledger:
             "attempt": attempt.id,
             "scope": lease.scope,
             "ms": lease.allowance_ms,
-            "taken_at": taken_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "ends_at": ends_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "micro_usd": lease.micro_usd,
+            "taken_at": write_instant(taken_at),
+            "ends_at": write_instant(ends_at),
         }
         self._db.execute(sql.INSERT_LEASE, row)
         self._sums.leased(lease, *self._counts_in(attempt))
@@ -224,32 +246,14 @@ class Ledger:
         of_test = self._test(attempt)
         return [of_test, self._run] if attempt.target is None else [of_test]
 
+    def _add_up_test(self, test: ScopeValues) -> Sum:
+        return Sum(**self._db.rows(sql.TEST_SUMS, test)[0])
+
+    def _add_up_run(self, run: ScopeValues) -> Sum:
+        return self._closed_sums.with_what_came_since(run)
+
     def _test(self, attempt: Attempt) -> dict[str, str]:
         return {"invocation": self._invocation.id, "nodeid": attempt.nodeid, "worker": attempt.worker}
-
-    def _create(self) -> None:
-        tables = self._db.tables()
-        if not tables:
-            for statement in sql.TABLES:
-                self._db.execute(statement, {})
-            self._db.execute("INSERT INTO schema VALUES (:version)", {"version": sql.VERSION})
-        elif not {"schema", "lease_end"} <= tables:
-            raise LedgerError(f"{self._db.name} is not a pytest-dgbudget ledger; name another one with --dg-ledger")
-        else:
-            self._upgrade()
-
-    def _upgrade(self) -> None:
-        version = self._db.rows("SELECT MAX(version) AS version FROM schema", {})[0]["version"]
-        while version in sql.UPGRADES:
-            for statement in sql.UPGRADES[version]:
-                self._db.execute(statement, {})
-            version += 1
-            self._db.execute("INSERT INTO schema VALUES (:version)", {"version": version})
-        if version != sql.VERSION:
-            raise LedgerError(
-                f"the ledger {self._db.name} has version {version}, but this pytest-dgbudget writes version "
-                f"{sql.VERSION}; upgrade pytest-dgbudget or name another ledger with --dg-ledger"
-            )
 
     def _enter(self, *, takes_over: bool) -> None:
         truths = {"billed": int(self._invocation.billed), "may_bypass": int(self._invocation.may_bypass)}
@@ -270,31 +274,10 @@ class Ledger:
         if not is_entered:
             self._db.execute(sql.INSERT_INVOCATION, row)
 
-    def _sweep(self, is_live: Callable[[str], bool]) -> None:
-        live: dict[str, bool] = {}
-        still_open: list[int] = []
-        for lease in self._db.rows(sql.OPEN_LEASES, {}):
-            run = lease["run"]
-            if run not in live:
-                live[run] = is_live(run)
-            if live[run]:
-                still_open.append(lease["number"])
-            else:
-                self._end_left_lease(lease["lease"], lease["allowance_ms"])
-        last: int = self._db.rows(sql.LAST_LEASE, {})[0]["number"]
-        self._db.execute(sql.INSERT_SWEPT, {"number": min(still_open, default=last + 1) - 1})
 
-    def _end_left_lease(self, lease: str, allowance_ms: int) -> None:
-        """Settle a lease if the end of each of its sessions is known; otherwise orphan it, charged in full."""
-        dials = self._db.rows(sql.DIALS_OF_LEASE, {"lease": lease})
-        known_ms = [dial["ms"] for dial in dials if dial["ms"] is not None]
-        for dial in dials:
-            if dial["usage"] is None:
-                self._db.execute(sql.INSERT_USAGE, _lost_session(dial))
-        how, charged_ms = "settled", sum(known_ms)
-        if len(known_ms) < len(dials):
-            how, charged_ms = "orphaned", max(allowance_ms, charged_ms)
-        self._db.execute(sql.END_LEASE, {"lease": lease, "how": how, "ms": charged_ms, "at": utc_now()})
+def _row(record: Any) -> dict[str, Any]:
+    """Return a record's fields as columns: truths are 0 and 1."""
+    return {name: int(value) if isinstance(value, bool) else value for name, value in asdict(record).items()}
 
 
 def _scope(name: ScopeName, allowed_ms: int, sum_: Sum) -> Scope:
@@ -305,21 +288,3 @@ def _scope(name: ScopeName, allowed_ms: int, sum_: Sum) -> Scope:
         leased_ms=sum_.leased_ms,
         was_cut=sum_.cuts > 0,
     )
-
-
-def _lost_session(dial: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "id": token_hex(8),
-        "dial": dial["dial"],
-        "request_id": dial["request_id"],
-        "closed_at": None,
-        "ms": None,
-        "handshake_ms": dial["handshake_ms"],
-        "audio_in_ms": None,
-        "audio_out_ms": None,
-        "closed_by": "gateway-lost",
-        "close_code": None,
-        "confirmed": 0,
-        "tagged": None,
-        "reason": None,
-    }

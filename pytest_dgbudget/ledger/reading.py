@@ -16,9 +16,11 @@ from pytest_dgbudget.ledger.facts import (
     LeaseFacts,
     RunFacts,
     SessionFacts,
+    TurnFacts,
 )
 from pytest_dgbudget.model import Attempt, Bypass, Overrun
 from pytest_dgbudget.rules.attempts import was_cut
+from pytest_dgbudget.units import known_sum
 
 T = TypeVar("T")
 
@@ -56,6 +58,7 @@ class LedgerReader:
             leases=self._records(LeaseFacts, sql.LEASES, of_run),
             sessions=self._records(SessionFacts, sql.SESSIONS, of_run),
             bypasses=self._records(Bypass, sql.BYPASSES, of_run),
+            turns=self._records(TurnFacts, sql.TURNS, of_run),
             reconciliation=next(
                 (json.loads(row["document"]) for row in self._db.rows(sql.RECONCILIATION, of_run)), None
             ),
@@ -73,8 +76,10 @@ class LedgerReader:
         return KnownAttempt(
             attempt=found[0],
             settled_ms=sum(_charged(ends, "settled")),
+            settled_micro_usd=known_sum(end["micro_usd"] for end in ends),
             orphaned_ms=sum(orphaned) if orphaned else None,
             sessions=sessions,
+            turns=self._records(TurnFacts, sql.TURNS_OF_ATTEMPT, of_attempt),
             overruns=[*_cuts(ends, sessions), *map(_refusal, refusals)],
             refused=sum(row["times"] for row in refusals),
             bypasses=self._records(Bypass, sql.BYPASSES_OF_ATTEMPT, of_attempt),

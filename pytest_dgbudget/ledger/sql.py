@@ -1,101 +1,28 @@
-"""The ledger's tables and statements, shared by every backend.
+"""The ledger's statements, shared by every backend.
 
-Rows are only ever inserted (an upgrade fills new columns); "once" is a UNIQUE. Named parameters are written ``:name``.
-What a statement selects is named as the field of the record that it becomes. The ``target`` of an attempt and of a dial
-is where it went; NULL: where its run did.
+Named parameters are written ``:name``. What a statement selects is named as the field of the record that it becomes.
+An INSERT names its columns: a ledger of a later version may have more.
 """
 
 from __future__ import annotations
 
-VERSION = 4
 
-_RECONCILIATION = """CREATE TABLE reconciliation (
-    run TEXT NOT NULL REFERENCES run, seq INTEGER NOT NULL, verdict TEXT NOT NULL, at TEXT NOT NULL,
-    document TEXT NOT NULL, PRIMARY KEY (run, seq))"""
+def _insert(table: str, *columns: str) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
 
-# What the vendor's statement says of a lease whose end nobody here saw.
-_STATED = """CREATE TABLE stated (
-    lease TEXT NOT NULL REFERENCES lease, seq INTEGER NOT NULL, ms BIGINT NOT NULL, at TEXT NOT NULL,
-    PRIMARY KEY (lease, seq))"""
 
-# Up to which number every lease has ended: the next run looks at later ones only.
-_SWEPT = "CREATE TABLE swept (number INTEGER PRIMARY KEY)"
-_INDICES_OF_VERSION_3 = (
-    "CREATE INDEX invocation_of_run ON invocation (run)",
-    "CREATE UNIQUE INDEX lease_in_order ON lease (number)",
-    "CREATE INDEX usage_of_dial ON usage (dial)",
-)
+def _insert_next(table: str, number: str, of: str, *columns: str) -> str:
+    """Give a row the number after the highest one that ``of`` has: also where a row in between is gone."""
+    return f"""INSERT INTO {table} ({of}, {", ".join(columns)}, {number})
+        SELECT :{of}, {", ".join(f":{name}" for name in columns)}, COALESCE(MAX({number}), -1) + 1
+        FROM {table} WHERE {of} = :{of}"""
 
-# Sessions past the gateway; ``attempt`` is NULL where no test ran.
-_BYPASS = (
-    """CREATE TABLE bypass (
-        run TEXT NOT NULL REFERENCES run, attempt TEXT REFERENCES attempt, host TEXT NOT NULL, path TEXT NOT NULL,
-        how TEXT NOT NULL, program TEXT NOT NULL, at TEXT NOT NULL)""",
-    "CREATE INDEX bypass_of_run ON bypass (run)",
-    "CREATE INDEX bypass_of_attempt ON bypass (attempt)",
-)
-
-TABLES = (
-    "CREATE TABLE schema (version INTEGER NOT NULL)",
-    """CREATE TABLE run (
-        id TEXT PRIMARY KEY, target TEXT NOT NULL, billed INTEGER NOT NULL, tag TEXT NOT NULL, at TEXT NOT NULL)""",
-    """CREATE TABLE invocation (
-        id TEXT PRIMARY KEY, run TEXT NOT NULL REFERENCES run, host TEXT NOT NULL, pid INTEGER NOT NULL,
-        budget_ms BIGINT, at TEXT NOT NULL, may_bypass INTEGER)""",
-    """CREATE TABLE invocation_end (
-        invocation TEXT PRIMARY KEY REFERENCES invocation, exit_status INTEGER, at TEXT NOT NULL)""",
-    """CREATE TABLE attempt (
-        id TEXT PRIMARY KEY, invocation TEXT NOT NULL REFERENCES invocation, nodeid TEXT NOT NULL,
-        worker TEXT NOT NULL, number INTEGER NOT NULL, budget_ms BIGINT, left_ms BIGINT, at TEXT NOT NULL,
-        target TEXT, UNIQUE (invocation, nodeid, worker, number))""",
-    "CREATE TABLE outcome (attempt TEXT NOT NULL REFERENCES attempt, outcome TEXT NOT NULL, seq INTEGER NOT NULL)",
-    "CREATE INDEX outcome_of_attempt ON outcome (attempt)",
-    "CREATE TABLE wait (attempt TEXT NOT NULL REFERENCES attempt, ms BIGINT NOT NULL)",
-    "CREATE INDEX wait_of_attempt ON wait (attempt)",
-    """CREATE TABLE refusal (
-        attempt TEXT NOT NULL REFERENCES attempt, scope TEXT NOT NULL, used_ms BIGINT NOT NULL,
-        allowed_ms BIGINT NOT NULL, tolerated INTEGER NOT NULL, at TEXT NOT NULL, times INTEGER NOT NULL DEFAULT 1)""",
-    "CREATE INDEX refusal_of_attempt ON refusal (attempt)",
-    """CREATE TABLE lease (
-        id TEXT PRIMARY KEY, run TEXT NOT NULL REFERENCES run, attempt TEXT NOT NULL REFERENCES attempt,
-        scope TEXT NOT NULL, ms BIGINT NOT NULL, taken_at TEXT NOT NULL, ends_at TEXT NOT NULL, number INTEGER)""",
-    "CREATE INDEX lease_of_run ON lease (run)",
-    "CREATE INDEX lease_of_attempt ON lease (attempt)",
-    "CREATE TABLE dial (id TEXT PRIMARY KEY, lease TEXT NOT NULL REFERENCES lease, at TEXT NOT NULL, target TEXT)",
-    "CREATE INDEX dial_of_lease ON dial (lease)",
-    "CREATE TABLE welcome (dial TEXT PRIMARY KEY REFERENCES dial, request_id TEXT, handshake_ms BIGINT NOT NULL)",
-    """CREATE TABLE usage (
-        id TEXT PRIMARY KEY, dial TEXT NOT NULL REFERENCES dial, supersedes TEXT UNIQUE REFERENCES usage,
-        request_id TEXT, closed_at TEXT, ms BIGINT, handshake_ms BIGINT, audio_in_ms BIGINT, audio_out_ms BIGINT,
-        closed_by TEXT NOT NULL, close_code INTEGER, confirmed INTEGER NOT NULL, tagged INTEGER, reason TEXT)""",
-    "CREATE UNIQUE INDEX usage_once ON usage (dial) WHERE supersedes IS NULL",
-    """CREATE TABLE lease_end (
-        lease TEXT PRIMARY KEY REFERENCES lease, how TEXT NOT NULL CHECK (how IN ('settled', 'orphaned')),
-        ms BIGINT NOT NULL, at TEXT NOT NULL)""",
-    _RECONCILIATION,
-    _STATED,
-    _SWEPT,
-    *_INDICES_OF_VERSION_3,
-    *_BYPASS,
-)
-
-# What upgrades a ledger of each earlier version to the next.
-UPGRADES = {
-    1: ("ALTER TABLE usage ADD COLUMN tagged INTEGER", _RECONCILIATION, _STATED),
-    2: (
-        "ALTER TABLE attempt ADD COLUMN target TEXT",
-        "ALTER TABLE dial ADD COLUMN target TEXT",
-        "ALTER TABLE lease ADD COLUMN number INTEGER",
-        "UPDATE lease SET number = rowid",
-        "ALTER TABLE refusal ADD COLUMN times INTEGER NOT NULL DEFAULT 1",
-        "ALTER TABLE usage ADD COLUMN reason TEXT",
-        _SWEPT,
-        *_INDICES_OF_VERSION_3,
-    ),
-    3: ("ALTER TABLE invocation ADD COLUMN may_bypass INTEGER", *_BYPASS),
-}
 
 _STATED_MS = "(SELECT stated.ms FROM stated WHERE stated.lease = lease.id ORDER BY stated.seq DESC LIMIT 1)"
+
+# What a lease costs: by its end. A statement corrects its time alone, so its cost is a share of what was set aside.
+_CHARGED_MICRO_USD = f"""CASE WHEN {_STATED_MS} IS NULL THEN lease_end.micro_usd
+    ELSE (lease.micro_usd * {_STATED_MS} + lease.ms - 1) / lease.ms END"""
 
 # A subquery of its own, or SQLite looks through all usage first.
 _CUT = """EXISTS (SELECT 1 FROM dial WHERE dial.lease = lease.id AND lease.scope || '-budget' = (
@@ -110,47 +37,82 @@ _SUMS = f"""SELECT COALESCE(SUM(COALESCE({_STATED_MS}, lease_end.ms)), 0) AS set
 # A run may be given more by a later invocation: what cut a session of an earlier one is not its budget.
 _OF_THIS_BUDGET = """lease.scope = 'run' AND :budget_ms <= (
     SELECT invocation.budget_ms FROM invocation WHERE invocation.id = attempt.invocation)"""
-RUN_SUMS = f"{_SUMS.format(counts=_OF_THIS_BUDGET)} WHERE lease.run = :run AND attempt.target IS NULL"
+# What came after the last closed sum.
+RUN_SUMS = f"""{_SUMS.format(counts=_OF_THIS_BUDGET)}
+    WHERE lease.run = :run AND lease.number > :after AND attempt.target IS NULL"""
 TEST_SUMS = f"""{_SUMS.format(counts="lease.scope = 'test'")}
     WHERE attempt.invocation = :invocation AND attempt.nodeid = :nodeid AND attempt.worker = :worker"""
 
+CLOSED_SUM = """SELECT until, ms, micro_usd, unpriced_ms, cut_budget_ms FROM closed_sum WHERE scope = :scope
+    ORDER BY until DESC, seq DESC LIMIT 1"""
+# Leases of a run that have all ended; of those of other targets, nothing counts in its sums.
+SUM_TO_CLOSE = f"""SELECT COALESCE(SUM(COALESCE({_STATED_MS}, lease_end.ms)), 0) AS ms,
+        COALESCE(SUM({_CHARGED_MICRO_USD}), 0) AS micro_usd,
+        COALESCE(SUM(CASE WHEN {_CHARGED_MICRO_USD} IS NULL THEN lease_end.ms ELSE 0 END), 0) AS unpriced_ms,
+        MAX(CASE WHEN lease.scope = 'run' AND {_CUT} THEN invocation.budget_ms END) AS cut_budget_ms,
+        COUNT(*) AS leases
+    FROM lease JOIN lease_end ON lease_end.lease = lease.id JOIN attempt ON attempt.id = lease.attempt
+    JOIN invocation ON invocation.id = attempt.invocation
+    WHERE lease.run = :run AND lease.number > :after AND lease.number <= :until AND attempt.target IS NULL"""
+INSERT_CLOSED_SUM = """INSERT INTO closed_sum (scope, until, ms, micro_usd, unpriced_ms, cut_budget_ms, at, seq)
+    SELECT :scope, :until, :ms, :micro_usd, :unpriced_ms, :cut_budget_ms, :at, COALESCE(MAX(seq), -1) + 1
+    FROM closed_sum WHERE scope = :scope AND until = :until"""
+CHARGE_OF_LEASE = f"""SELECT lease.run AS run, lease.number AS number, attempt.target AS target,
+        COALESCE({_STATED_MS}, lease_end.ms) AS ms, {_CHARGED_MICRO_USD} AS micro_usd,
+        lease.micro_usd AS set_aside, lease.ms AS allowance_ms
+    FROM lease JOIN attempt ON attempt.id = lease.attempt LEFT JOIN lease_end ON lease_end.lease = lease.id
+    WHERE lease.id = :lease"""
+LAST_SWEPT = "SELECT COALESCE(MAX(number), 0) AS number FROM swept"
+
 FIND_RUN = "SELECT target FROM run WHERE id = :run"
-INSERT_RUN = "INSERT INTO run VALUES (:run, :target, :billed, :tag, :at)"
+INSERT_RUN = "INSERT INTO run (id, target, billed, tag, at) VALUES (:run, :target, :billed, :tag, :at)"
 FIND_INVOCATION = "SELECT id FROM invocation WHERE id = :id"
-INSERT_INVOCATION = "INSERT INTO invocation VALUES (:id, :run, :host, :pid, :budget_ms, :at, :may_bypass)"
+INSERT_INVOCATION = _insert(
+    "invocation",
+    *("id", "run", "host", "pid", "budget_ms", "may_bypass", "prices_as_of", "at"),
+)
 # Once: if the gateway dies after it, its successor ends the invocation again.
-END_INVOCATION = """INSERT INTO invocation_end SELECT :invocation, :exit_status, :at
+END_INVOCATION = """INSERT INTO invocation_end (invocation, exit_status, at) SELECT :invocation, :exit_status, :at
     WHERE NOT EXISTS (SELECT 1 FROM invocation_end WHERE invocation = :invocation)"""
 
 # Each number follows the highest one, even if a row in between is gone.
 NEXT_ATTEMPT = """SELECT COALESCE(MAX(number), 0) + 1 AS number FROM attempt
     WHERE invocation = :invocation AND nodeid = :nodeid AND worker = :worker"""
-INSERT_ATTEMPT = """INSERT INTO attempt
-    VALUES (:id, :invocation, :nodeid, :worker, :number, :budget_ms, :left_ms, :at, :target)"""
-INSERT_OUTCOME = """INSERT INTO outcome
-    SELECT :attempt, :outcome, COALESCE(MAX(seq), -1) + 1 FROM outcome WHERE attempt = :attempt"""
-INSERT_WAIT = "INSERT INTO wait VALUES (:attempt, :ms)"
-INSERT_BYPASS = "INSERT INTO bypass VALUES (:run, :attempt, :host, :path, :how, :program, :at)"
-INSERT_REFUSAL = "INSERT INTO refusal VALUES (:attempt, :scope, :used_ms, :allowed_ms, :tolerated, :at, :times)"
+INSERT_ATTEMPT = _insert(
+    "attempt", "id", "invocation", "nodeid", "worker", "number", "budget_ms", "left_ms", "at", "target"
+)
+INSERT_OUTCOME = _insert_next("outcome", "seq", "attempt", "outcome")
+INSERT_WAIT = _insert("wait", "attempt", "ms")
+INSERT_BYPASS = _insert("bypass", "run", "attempt", "host", "path", "how", "program", "at")
+INSERT_REFUSAL = _insert("refusal", "attempt", "scope", "used_ms", "allowed_ms", "tolerated", "at", "times")
 
-INSERT_LEASE = """INSERT INTO lease SELECT :id, :run, :attempt, :scope, :ms, :taken_at, :ends_at,
-    COALESCE(MAX(number), 0) + 1 FROM lease"""
-INSERT_DIAL = "INSERT INTO dial VALUES (:id, :lease, :at, :target)"
-INSERT_WELCOME = "INSERT INTO welcome VALUES (:dial, :request_id, :handshake_ms)"
-INSERT_USAGE = """INSERT INTO usage VALUES (:id, :dial, NULL, :request_id, :closed_at, :ms, :handshake_ms,
-    :audio_in_ms, :audio_out_ms, :closed_by, :close_code, :confirmed, :tagged, :reason)"""
-INSERT_RECONCILIATION = """INSERT INTO reconciliation
-    SELECT :run, COALESCE(MAX(seq), -1) + 1, :verdict, :at, :document FROM reconciliation WHERE run = :run"""
-INSERT_STATED = """INSERT INTO stated
-    SELECT :lease, COALESCE(MAX(seq), -1) + 1, :ms, :at FROM stated WHERE lease = :lease"""
-END_LEASE = "INSERT INTO lease_end VALUES (:lease, :how, :ms, :at)"
+INSERT_LEASE = """INSERT INTO lease (id, run, attempt, scope, ms, micro_usd, taken_at, ends_at, number)
+    SELECT :id, :run, :attempt, :scope, :ms, :micro_usd, :taken_at, :ends_at, COALESCE(MAX(number), 0) + 1 FROM lease"""
+INSERT_DIAL = _insert("dial", "id", "lease", "at", "target")
+INSERT_WELCOME = _insert("welcome", "dial", "request_id", "handshake_ms")
+INSERT_USAGE = _insert(
+    "usage",
+    *("id", "dial", "request_id", "closed_at", "ms", "handshake_ms", "closing_ms", "audio_in_ms", "audio_out_ms"),
+    *("tier", "micro_usd", "estimated", "greeting_ms", "closed_by", "close_code", "confirmed", "tagged", "reason"),
+)
+INSERT_TIER_SPAN = _insert("tier_span", "dial", "number", "from_ms", "ms", "tier", "micro_usd_per_minute", "estimated")
+INSERT_TURN = _insert(
+    "turn",
+    *("dial", "number", "started_ms", "since", "answered_ms", "overlapped", "unpaced", "continued", "function_ms"),
+)
+INSERT_VIOLATION = _insert("violation", "dial", "number", "rule", "at_ms", "what")
+INSERT_RECONCILIATION = _insert_next("reconciliation", "seq", "run", "verdict", "at", "document")
+INSERT_STATED = _insert_next("stated", "seq", "lease", "ms", "at")
+END_LEASE = _insert("lease_end", "lease", "how", "ms", "micro_usd", "at")
 
-OPEN_LEASES = """SELECT lease.id AS lease, lease.run AS run, lease.ms AS allowance_ms, lease.number AS number FROM lease
-    LEFT JOIN lease_end ON lease_end.lease = lease.id
+OPEN_LEASES = """SELECT lease.id AS lease, lease.run AS run, lease.ms AS allowance_ms, lease.micro_usd AS micro_usd,
+        lease.number AS number
+    FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id
     WHERE lease.number > (SELECT COALESCE(MAX(number), 0) FROM swept) AND lease_end.lease IS NULL"""
 LAST_LEASE = "SELECT COALESCE(MAX(number), 0) AS number FROM lease"
-INSERT_SWEPT = "INSERT INTO swept SELECT :number WHERE NOT EXISTS (SELECT 1 FROM swept WHERE number = :number)"
-DIALS_OF_LEASE = """SELECT dial.id AS dial, usage.id AS usage, usage.ms AS ms,
+INSERT_SWEPT = """INSERT INTO swept (number)
+    SELECT :number WHERE NOT EXISTS (SELECT 1 FROM swept WHERE number = :number)"""
+DIALS_OF_LEASE = """SELECT dial.id AS dial, usage.id AS usage, usage.ms AS ms, usage.micro_usd AS micro_usd,
         welcome.request_id AS request_id, welcome.handshake_ms AS handshake_ms
     FROM dial LEFT JOIN usage ON usage.dial = dial.id AND usage.supersedes IS NULL
     LEFT JOIN welcome ON welcome.dial = dial.id
@@ -159,7 +121,7 @@ DIALS_OF_LEASE = """SELECT dial.id AS dial, usage.id AS usage, usage.ms AS ms,
 RUN = "SELECT id, target, billed, tag FROM run WHERE id = :run"
 INVOCATIONS = """SELECT invocation.id AS id, invocation.budget_ms AS budget_ms, invocation.at AS started_at,
         invocation_end.at AS finished_at, invocation_end.exit_status AS exit_status,
-        invocation.may_bypass AS may_bypass
+        invocation.may_bypass AS may_bypass, invocation.prices_as_of AS prices_as_of
     FROM invocation LEFT JOIN invocation_end ON invocation_end.invocation = invocation.id
     WHERE invocation.run = :run ORDER BY invocation.at, invocation.id"""
 ATTEMPTS = """SELECT attempt.id AS id, attempt.invocation AS invocation, attempt.nodeid AS nodeid,
@@ -172,24 +134,33 @@ ATTEMPTS = """SELECT attempt.id AS id, attempt.invocation AS invocation, attempt
     FROM attempt JOIN invocation ON invocation.id = attempt.invocation
     WHERE invocation.run = :run ORDER BY attempt.at, attempt.nodeid, attempt.number"""
 LEASES = f"""SELECT lease.id AS id, lease.attempt AS attempt, lease.ms AS allowance_ms, lease_end.how AS how,
-        lease_end.ms AS ended_ms, {_STATED_MS} AS stated_ms
+        lease_end.ms AS ended_ms, {_STATED_MS} AS stated_ms, lease.micro_usd AS micro_usd,
+        lease_end.micro_usd AS ended_micro_usd
     FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id WHERE lease.run = :run"""
 _SESSIONS = """SELECT dial.id AS id, dial.target AS target, dial.at AS opened_at, lease.id AS lease,
         lease.attempt AS attempt, usage.id AS usage, COALESCE(usage.request_id, welcome.request_id) AS request_id,
         usage.closed_at AS closed_at, usage.ms AS ms,
         COALESCE(usage.handshake_ms, welcome.handshake_ms) AS handshake_ms,
         usage.audio_in_ms AS audio_in_ms, usage.audio_out_ms AS audio_out_ms, usage.closed_by AS closed_by,
-        usage.close_code AS close_code, usage.confirmed AS confirmed, usage.tagged AS tagged, usage.reason AS reason
+        usage.close_code AS close_code, usage.confirmed AS confirmed, usage.tagged AS tagged, usage.reason AS reason,
+        usage.closing_ms AS closing_ms, usage.tier AS tier, usage.micro_usd AS micro_usd,
+        usage.estimated AS estimated, usage.greeting_ms AS greeting_ms
     FROM dial JOIN lease ON lease.id = dial.lease
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id
         AND NOT EXISTS (SELECT 1 FROM usage AS newer WHERE newer.supersedes = usage.id)"""
 SESSIONS = f"{_SESSIONS} WHERE lease.run = :run ORDER BY dial.at, dial.id"
 SESSIONS_OF_ATTEMPT = f"{_SESSIONS} WHERE lease.attempt = :attempt ORDER BY dial.at, dial.id"
+_TURNS = """SELECT turn.dial AS session, lease.attempt AS attempt, turn.started_ms AS started_ms, turn.since AS since,
+        turn.answered_ms AS answered_ms, turn.overlapped AS overlapped, turn.unpaced AS unpaced,
+        turn.continued AS continued, turn.function_ms AS function_ms
+    FROM lease JOIN dial ON dial.lease = lease.id JOIN turn ON turn.dial = dial.id"""
+TURNS = f"{_TURNS} WHERE lease.run = :run ORDER BY dial.at, dial.id, turn.number"
+TURNS_OF_ATTEMPT = f"{_TURNS} WHERE lease.attempt = :attempt ORDER BY dial.at, dial.id, turn.number"
 # One attempt, for a gateway that takes over.
 ATTEMPT = "SELECT id, nodeid, worker, number, target, budget_ms, left_ms FROM attempt WHERE id = :attempt"
-LEASE_ENDS = """SELECT lease.id AS lease, lease_end.how AS how, lease_end.ms AS ms, lease.scope AS scope,
-        lease.ms AS allowance_ms
+LEASE_ENDS = """SELECT lease.id AS lease, lease_end.how AS how, lease_end.ms AS ms,
+        lease_end.micro_usd AS micro_usd, lease.scope AS scope, lease.ms AS allowance_ms
     FROM lease JOIN lease_end ON lease_end.lease = lease.id WHERE lease.attempt = :attempt ORDER BY lease.taken_at"""
 # Of each scope the first one, and how many there were.
 REFUSALS = """SELECT scope, MIN(used_ms) AS used_ms, MIN(allowed_ms) AS allowed_ms, SUM(times) AS times FROM refusal

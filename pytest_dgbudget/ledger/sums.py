@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from pytest_dgbudget.ledger.connection import Rows
 from pytest_dgbudget.model import Lease
 
 # What distinguishes one scope from another: the values that its statement takes.
@@ -26,22 +24,21 @@ class Sum:
 class Sums:
     """Without it, each lease of a long run would add up all earlier ones.
 
-    ``rows`` runs a statement, ``version`` returns a number that changes when another connection has written.
+    ``version`` returns a number that changes when another connection has written.
     """
 
-    def __init__(self, rows: Callable[[str, Mapping[str, Any]], Rows], version: Callable[[], int]):
-        self._rows = rows
+    def __init__(self, version: Callable[[], int]):
         self._read_version = version
         self._version: int | None = None
         self._known: dict[Key, Sum] = {}
         self._of_lease: dict[str, tuple[Key, ...]] = {}
 
-    def of(self, statement: str, scope: ScopeValues) -> Sum:
-        """Return the sums of a scope; ``statement`` adds them up for the values of ``scope``."""
+    def of(self, scope: ScopeValues, add_up: Callable[[ScopeValues], Sum]) -> Sum:
+        """Return the sums of a scope; ``add_up`` finds them where they are not known."""
         self._forget_what_is_old()
         key = tuple(scope.values())
         if key not in self._known:
-            self._known[key] = Sum(**self._rows(statement, scope)[0])
+            self._known[key] = add_up(scope)
         return self._known[key]
 
     def leased(self, lease: Lease, *scopes: ScopeValues) -> None:

@@ -29,9 +29,12 @@ def attempt_properties(figures: Mapping[str, Any]) -> Properties:
         "seconds": _seconds(figures["used_seconds"]),
         "budget_seconds": "off" if figures["budget_seconds"] is None else _seconds(figures["budget_seconds"]),
         "sessions": _known(figures["sessions"]),
-        "cost_usd": _known(figures["cost_usd"]),
+        "cost_usd": _usd(figures["cost_usd"]),
         "request_ids": ",".join(figures["request_ids"]),
         "attempt": str(figures["attempt"]),
+        "turns": _known(figures["turns"]),
+        "latency_p50_ms": _latency(figures["latency_p50_ms"], figures["turns"]),
+        "latency_p95_ms": _latency(figures["latency_p95_ms"], figures["turns"]),
         "verdict": _known(figures["verdict"]),
     }
     return [(PREFIX + name, value) for name, value in values.items()]
@@ -46,7 +49,7 @@ def run_properties(document: Mapping[str, Any], report: str | None) -> Propertie
         "budget_seconds": "off" if run["budget_seconds"] is None else _seconds(run["budget_seconds"]),
         "seconds": _seconds(run["used_seconds"]),
         "sessions": str(run["sessions"]),
-        "cost_usd": _known(run["cost_usd"]),
+        "cost_usd": _usd(run["cost_usd"]),
         "verdict": run["verdict"],
         "failing": "true" if run["failing"] else "false",
         "reconciliation": document["reconciliation"]["verdict"],
@@ -62,6 +65,14 @@ def without_ours(properties: Iterable[tuple[str, object]]) -> list[tuple[str, ob
 
 def _seconds(seconds: float | None) -> str:
     return "unknown" if seconds is None else f"{seconds:.3f}"
+
+
+def _usd(dollars: float | None) -> str:
+    return "unknown" if dollars is None else f"{dollars:.6f}"
+
+
+def _latency(latency_ms: int | None, turns: int | None) -> str:
+    return "none" if turns == 0 else _known(latency_ms)
 
 
 def _known(value: object) -> str:

@@ -11,7 +11,7 @@ from pytest_dgbudget.config.key_hint import key_hint
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.protocol import codes
-from pytest_dgbudget.report.document import FILE_NAME, FinishedRun, UsageDocument
+from pytest_dgbudget.report.document import FinishedRun, UsageDocument
 from pytest_dgbudget.report.header import budget_phrase, remarks, shown_path, target_phrase
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.terminal import (
@@ -23,6 +23,7 @@ from pytest_dgbudget.report.terminal import (
     table_of_tests,
     unused_line,
 )
+from pytest_dgbudget.report.usage_file import FILE_NAME
 from pytest_dgbudget.units import format_time
 
 

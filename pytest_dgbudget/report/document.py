@@ -1,29 +1,23 @@
-"""The document ``usage.json``: built from the ledger's facts alone, written atomically.
+"""The document ``usage.json``: built from the ledger's facts alone.
 
 Its form is promised by ``usage.schema.json``. Unknown numbers are null, never 0.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
-from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts
-from pytest_dgbudget.paths import make_folder, require_file
+from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts, TurnFacts
 from pytest_dgbudget.report.reconciliation_figures import NOT_RECONCILED, ReconciliationFigures
-from pytest_dgbudget.rules.attempts import AttemptVerdict, attempt_figures, seconds_or_none, was_cut
+from pytest_dgbudget.report.usage_file import write_usage
+from pytest_dgbudget.rules.attempts import AttemptVerdict, attempt_figures, seconds_or_none, usd_or_none, was_cut
 from pytest_dgbudget.rules.bypass import BypassState, bypass_state
-from pytest_dgbudget.units import seconds
+from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
+from pytest_dgbudget.units import known_sum, seconds
 
 SCHEMA = "dgbudget.usage/1"
-FILE_NAME = "usage.json"
-# The report of an earlier run, from the moment when another one begins.
-EARLIER_FILE_NAME = "usage.earlier.json"
 
 # pytest's own exit statuses for a run that was interrupted, or that an internal error ended.
 _INTERRUPTED = frozenset({2, 3})
@@ -65,6 +59,9 @@ class AttemptEntry(TypedDict):
     waited_seconds: float
     cost_usd: float | None
     sessions: int
+    turns: int
+    latency_p50_ms: int | None
+    latency_p95_ms: int | None
     cut: bool
     exceeded: bool
     refused: int
@@ -84,10 +81,16 @@ class SessionFigures(TypedDict):
     closed_at: str | None
     seconds: float | None
     handshake_seconds: float | None
+    closing_seconds: float | None
     audio_in_seconds: float | None
     audio_out_seconds: float | None
     tier: str | None
     cost_usd: float | None
+    estimated: bool | None
+    greeting_ms: int | None
+    turns: int | None
+    latency_p50_ms: int | None
+    latency_p95_ms: int | None
     closed_by: str | None
     close_code: int | None
     confirmed: bool
@@ -163,12 +166,18 @@ def usage_document(facts: RunFacts, notices: Sequence[str] = ()) -> UsageDocumen
     attempts = {attempt.id: attempt for attempt in facts.attempts}
     sessions_of = _grouped(facts.sessions)
     leases_of = _grouped(facts.leases)
-    tests = [_test(a, sessions_of.get(a.id, []), leases_of.get(a.id, []), facts.target) for a in facts.attempts]
+    turns_of, turns_in = _grouped(facts.turns), _grouped(facts.turns, "session")
+    tests = [
+        _test(a, sessions_of.get(a.id, []), leases_of.get(a.id, []), turns_of.get(a.id, []), facts.target)
+        for a in facts.attempts
+    ]
     return {
         "schema": SCHEMA,
         "run": _run(facts, tests),
         "tests": tests,
-        "sessions": [_session(session, attempts[session.attempt], facts) for session in facts.sessions],
+        "sessions": [
+            _session(each, attempts[each.attempt], turns_in.get(each.id, []), facts) for each in facts.sessions
+        ],
         "reconciliation": cast(ReconciliationFigures, facts.reconciliation) or NOT_RECONCILED,
         "notices": list(notices),
     }
@@ -188,46 +197,10 @@ def failed_by_overrun(facts: RunFacts, document: UsageDocument, invocation: str)
     )
 
 
-def write_usage(document: UsageDocument, folder: Path) -> Path:
-    """Write the document at once or not at all, and return its path; raises OSError."""
-    make_folder(folder)
-    path = folder / FILE_NAME
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{FILE_NAME}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-            if hasattr(os, "fchmod"):  # by its name, it could be a link that another user has put in its place
-                os.fchmod(file.fileno(), 0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
-
-
-def set_earlier_aside(folder: Path, run: str) -> None:
-    """Rename the report of another run, which would be taken for this one's until this one is reported."""
-    path = folder / FILE_NAME
-    with contextlib.suppress(OSError):
-        if not _is_of_run(path, run):
-            path.replace(folder / EARLIER_FILE_NAME)
-
-
-def _is_of_run(path: Path, run: str) -> bool:
-    require_file(path)
-    try:
-        return bool(json.loads(path.read_bytes())["run"]["id"] == run)
-    except (ValueError, LookupError, TypeError):
-        return False
-
-
-def _grouped(records: Iterable[Any]) -> dict[str, list[Any]]:
+def _grouped(records: Iterable[Any], by: str = "attempt") -> dict[str, list[Any]]:
     groups: dict[str, list[Any]] = {}
     for record in records:
-        groups.setdefault(record.attempt, []).append(record)
+        groups.setdefault(getattr(record, by), []).append(record)
     return groups
 
 
@@ -251,9 +224,9 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "budget_seconds": seconds_or_none(last.budget_ms),
         "used_seconds": seconds(sum(lease.charged_ms for lease in own.leases)),
         "sessions": sum(t["sessions"] for t, a in zip(tests, facts.attempts, strict=True) if a.target is None),
-        "cost_usd": None,
+        "cost_usd": usd_or_none(known_sum(lease.charged_micro_usd for lease in own.leases)),
         "cost_budget_usd": None,
-        "prices_as_of": None,
+        "prices_as_of": last.prices_as_of,
         "at_risk_seconds": seconds(_at_risk_ms(own)),
         "overshoot_seconds": seconds(sum(max(0, lease.charged_ms - lease.allowance_ms) for lease in own.leases)),
         "bypass": bypass,
@@ -285,12 +258,18 @@ def _fails(test: AttemptEntry, attempt: AttemptFacts) -> bool:
 
 
 def _test(
-    attempt: AttemptFacts, sessions: list[SessionFacts], leases: list[LeaseFacts], run_target: str
+    attempt: AttemptFacts,
+    sessions: list[SessionFacts],
+    leases: list[LeaseFacts],
+    turns: list[TurnFacts],
+    run_target: str,
 ) -> AttemptEntry:
     figures = attempt_figures(
         number=attempt.number,
         budget_ms=attempt.left_ms,
         used_ms=sum(lease.charged_ms for lease in leases),
+        micro_usd=known_sum(lease.charged_micro_usd for lease in leases),
+        turns=turns,
         handshakes_ms=[session.handshake_ms for session in sessions],
         request_ids=[session.request_id for session in sessions],
         cut=any(was_cut(session.closed_by) for session in sessions),
@@ -306,6 +285,9 @@ def _test(
         "waited_seconds": seconds(attempt.waited_ms),
         "cost_usd": figures["cost_usd"],
         "sessions": figures["sessions"],
+        "turns": figures["turns"],
+        "latency_p50_ms": figures["latency_p50_ms"],
+        "latency_p95_ms": figures["latency_p95_ms"],
         "cut": figures["cut"],
         "exceeded": figures["exceeded"],
         "refused": figures["refused"],
@@ -313,7 +295,10 @@ def _test(
     }
 
 
-def _session(session: SessionFacts, attempt: AttemptFacts, facts: RunFacts) -> SessionFigures:
+def _session(
+    session: SessionFacts, attempt: AttemptFacts, turns: Sequence[TurnFacts], facts: RunFacts
+) -> SessionFigures:
+    latencies_ms = judged_latencies_ms(turns)
     return {
         "id": session.id,
         "request_id": session.request_id,
@@ -325,10 +310,16 @@ def _session(session: SessionFacts, attempt: AttemptFacts, facts: RunFacts) -> S
         "closed_at": session.closed_at,
         "seconds": seconds_or_none(session.ms),
         "handshake_seconds": seconds_or_none(session.handshake_ms),
+        "closing_seconds": seconds_or_none(session.closing_ms),
         "audio_in_seconds": seconds_or_none(session.audio_in_ms),
         "audio_out_seconds": seconds_or_none(session.audio_out_ms),
-        "tier": None,
-        "cost_usd": None,
+        "tier": session.tier,
+        "cost_usd": usd_or_none(session.micro_usd),
+        "estimated": None if session.estimated is None else bool(session.estimated),
+        "greeting_ms": session.greeting_ms,
+        "turns": None if session.usage is None or session.ms is None else len(turns),
+        "latency_p50_ms": percentile_ms(latencies_ms, 50),
+        "latency_p95_ms": percentile_ms(latencies_ms, 95),
         "closed_by": session.closed_by,
         "close_code": session.close_code,
         "confirmed": bool(session.confirmed),

@@ -11,7 +11,7 @@ from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocum
 
 _BAR_CELLS = 20
 _MOST_NAMES = 5
-_HEADINGS = ("used", "budget", "waited", "sessions", "verdict")
+_HEADINGS = ("used", "budget", "cost", "waited", "sessions", "verdict")
 _GAP = 2
 
 
@@ -25,16 +25,15 @@ def table_of_tests(document: UsageDocument, *, width: int, color: bool) -> str:
     from rich.text import Text
 
     tests = sorted(document["tests"], key=lambda test: test["used_seconds"] or 0.0, reverse=True)
-    figures = [_figures(test) for test in tests]
+    columns = [column for column in zip(_HEADINGS, *map(_figures, tests), strict=True) if any(column[1:])]
     width = max(width, 60)
-    columns = zip(_HEADINGS, *figures, strict=True)
     room = width - sum(max(map(len, column)) + _GAP for column in columns)
     names = _shortened([_name(test, document["run"]) for test in tests], room - _GAP)
     table = Table(expand=True, box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
     table.add_column("test", overflow="fold", ratio=1)
-    for heading in _HEADINGS:
+    for heading, *_ in columns:
         table.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
-    for test, name, row in zip(tests, names, figures, strict=True):
+    for test, name, *row in zip(tests, names, *(column[1:] for column in columns), strict=True):
         style = "red" if _fails(test) else ""
         table.add_row(*(Text(cell, style=style) for cell in (name, *row)))
     output = StringIO()
@@ -73,6 +72,7 @@ def _figures(test: AttemptEntry) -> list[str]:
     return [
         _shown(test["used_seconds"]),
         _shown(test["budget_seconds"]),
+        _shown_usd(test["cost_usd"]),
         _shown(test["waited_seconds"]) if test["waited_seconds"] >= 1 else "",
         str(test["sessions"]),
         _verdict(test),
@@ -178,6 +178,10 @@ def leaks_line(document: UsageDocument) -> str | None:
 
 def _shown(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds:.2f}s"
+
+
+def _shown_usd(dollars: float | None) -> str:
+    return "-" if dollars is None else f"${dollars:.4f}"
 
 
 def _bar(used: float, budget: float) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypedDict
 
-from pytest_dgbudget.units import seconds
+from pytest_dgbudget.rules.percentiles import JudgedTurn, judged_latencies_ms, percentile_ms
+from pytest_dgbudget.units import seconds, usd
 
 AttemptVerdict = Literal["overrun", "within"]
 
@@ -13,8 +14,9 @@ AttemptVerdict = Literal["overrun", "within"]
 class AttemptFigures(TypedDict):
     """``attempt`` is its number, ``budget_seconds`` what was left for it, ``sessions`` how many opened.
 
-    ``used_seconds`` is None where it is unknown; ``cut``: a budget closed one of its sessions; ``exceeded``: more was
-    charged than was left for it.
+    ``used_seconds`` and ``cost_usd`` are None where they are unknown; ``turns`` counts those of all of its sessions,
+    and the percentiles are of their latencies: None also where too many of them had no answer. ``cut``: a budget closed
+    one of its sessions; ``exceeded``: more was charged than was left for it.
     """
 
     attempt: int
@@ -22,6 +24,9 @@ class AttemptFigures(TypedDict):
     used_seconds: float | None
     cost_usd: float | None
     sessions: int
+    turns: int
+    latency_p50_ms: int | None
+    latency_p95_ms: int | None
     request_ids: list[str]
     cut: bool
     exceeded: bool
@@ -39,19 +44,25 @@ def attempt_figures(
     number: int,
     budget_ms: int | None,
     used_ms: int | None,
+    micro_usd: int | None,
+    turns: Sequence[JudgedTurn],
     handshakes_ms: Iterable[int | None],
     request_ids: Iterable[str | None],
     cut: bool,
     refused: int,
 ) -> AttemptFigures:
     """Compute the figures from exact values. ``handshakes_ms``: of each dial, None where it got no 101."""
+    latencies_ms = judged_latencies_ms(turns)
     exceeded = budget_ms is not None and used_ms is not None and used_ms > budget_ms
     return {
         "attempt": number,
         "budget_seconds": seconds_or_none(budget_ms),
         "used_seconds": seconds_or_none(used_ms),
-        "cost_usd": None,
+        "cost_usd": usd_or_none(micro_usd),
         "sessions": sum(handshake_ms is not None for handshake_ms in handshakes_ms),
+        "turns": len(turns),
+        "latency_p50_ms": percentile_ms(latencies_ms, 50),
+        "latency_p95_ms": percentile_ms(latencies_ms, 95),
         "request_ids": [request_id for request_id in request_ids if request_id is not None],
         "cut": cut,
         "exceeded": exceeded,
@@ -69,3 +80,8 @@ def unknown_figures(number: int, budget_seconds: float | None) -> dict[str, Any]
 def seconds_or_none(milliseconds: int | None) -> float | None:
     """Return decimal seconds; None for what is unknown."""
     return None if milliseconds is None else seconds(milliseconds)
+
+
+def usd_or_none(micro_usd: int | None) -> float | None:
+    """Return decimal dollars; None for what is unknown."""
+    return None if micro_usd is None else usd(micro_usd)

@@ -135,8 +135,3 @@ def _field(message: Any, name: str) -> Any:
 def cost_micro_usd(spans: Iterable[TierSpan]) -> int:
     """Return what these parts of one session cost together, in micro-dollars, rounded up once."""
     return -(-sum(span.ms * span.micro_usd_per_minute for span in spans) // 60_000)
-
-
-def usd(micro_usd: int) -> float:
-    """Return micro-dollars as decimal dollars, the unit of every figure that users see."""
-    return micro_usd / 1_000_000

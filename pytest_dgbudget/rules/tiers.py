@@ -39,10 +39,14 @@ _STANDARD = (
 _ADVANCED = (
     ("open_ai", "gpt-5.5"),
     ("open_ai", "gpt-5.4"),
+    # The vendor writes these three with and without "-latest".
+    ("open_ai", "gpt-5.3-chat"),
     ("open_ai", "gpt-5.3-chat-latest"),
     ("open_ai", "gpt-5.2"),
+    ("open_ai", "gpt-5.2-chat"),
     ("open_ai", "gpt-5.2-chat-latest"),
     ("open_ai", "gpt-5.1"),
+    ("open_ai", "gpt-5.1-chat"),
     ("open_ai", "gpt-5.1-chat-latest"),
     ("open_ai", "gpt-5"),
     ("open_ai", "gpt-4.1"),

@@ -28,7 +28,17 @@ from pytest_dgbudget.rules.attempts import attempt_figures
 from tests.support.gateway import asked
 from tests.support.project import Project
 
-FIGURES = attempt_figures(number=1, budget_ms=None, used_ms=0, handshakes_ms=[], request_ids=[], cut=False, refused=0)
+FIGURES = attempt_figures(
+    number=1,
+    budget_ms=None,
+    used_ms=0,
+    micro_usd=0,
+    turns=[],
+    handshakes_ms=[],
+    request_ids=[],
+    cut=False,
+    refused=0,
+)
 KEY = "7e57ab1e00c0ffee5eed0dd5eafa11babe5ca1ab"
 
 

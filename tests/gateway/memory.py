@@ -29,6 +29,9 @@ class ManualClock:
         self._timers.append(ManualTimer(at_ms, callback, self._timers))
         return self._timers[-1]
 
+    def call_soon(self, callback: Callable[[], object]) -> object:
+        return self.call_at_ms(self._now_ms, callback)
+
     def gather(self) -> None:
         self.gathered += 1
 

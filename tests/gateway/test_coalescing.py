@@ -11,8 +11,8 @@ from pytest_dgbudget.gateway import clock
 from pytest_dgbudget.gateway.clock import MeteringLoop
 from pytest_dgbudget.gateway.frames import BINARY, TEXT, frame
 from pytest_dgbudget.gateway.relay import Relay
-from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
 from pytest_dgbudget.gateway.upstream import Upstream
+from tests.gateway.conversations import conversation
 from tests.gateway.memory import Carried, MemoryTransport
 
 AUDIO = frame(BINARY, bytes(640), mask=False)
@@ -35,7 +35,7 @@ def look_after(loop: MeteringLoop, does: Callable[[Relay], None]) -> None:
 
     async def main() -> None:
         upstream = Upstream([], None, Carried(MemoryTransport()))
-        relay = Relay(MemoryTransport(), upstream, Conversation("tag", lambda _: None), lambda _: None, loop)
+        relay = Relay(MemoryTransport(), upstream, conversation(clock=loop), lambda _: None, loop)
         relay.start(b"")
         does(relay)
         await asyncio.sleep(0)

@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.gateway.relay import LONGEST_SETTINGS
-from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
+from pytest_dgbudget.gateway.services.deepgram_conversation import Conversation
 from pytest_dgbudget.rules.audio import AudioFormat
 from tests.rules.strategies import VALUES, json_texts
+
+from . import conversations
+from .conversations import Told
 
 TAG = "dgbudget-run"
 
@@ -23,13 +26,13 @@ def said(type_: str, **fields: Any) -> bytes:
 
 
 @pytest.fixture
-def welcomes() -> list[str]:
-    return []
+def told() -> Told:
+    return Told()
 
 
 @pytest.fixture
-def conversation(welcomes: list[str]) -> Conversation:
-    return Conversation(TAG, welcomes.append)
+def conversation(told: Told) -> Conversation:
+    return conversations.conversation(told, tag=TAG)
 
 
 def test_the_first_settings_gain_the_runs_tag_and_later_ones_pass_as_they_are(conversation: Conversation) -> None:
@@ -64,10 +67,10 @@ def test_a_session_whose_settings_had_no_room_for_the_tag_is_not_tagged(conversa
     assert not conversation.tagged
 
 
-def test_the_first_welcome_names_the_session(conversation: Conversation, welcomes: list[str]) -> None:
+def test_the_first_welcome_names_the_session(conversation: Conversation, told: Told) -> None:
     for request_id in ("one", "two"):
         conversation.vendor_said(said("Welcome", request_id=request_id))
-    assert (conversation.request_id, welcomes) == ("one", ["one"])
+    assert (conversation.request_id, told.welcomes) == ("one", ["one"])
 
 
 def test_the_settings_tell_how_audio_becomes_time(conversation: Conversation) -> None:
@@ -110,11 +113,9 @@ def test_a_function_that_the_vendor_calls_itself_does_not_wait_for_the_client(co
 
 
 @pytest.mark.parametrize("text", [b"no JSON", b"[]", said("Welcome"), said("FunctionCallCancelled", functions=7)])
-def test_what_the_vendor_says_otherwise_changes_nothing(
-    conversation: Conversation, welcomes: list[str], text: bytes
-) -> None:
+def test_what_the_vendor_says_otherwise_changes_nothing(conversation: Conversation, told: Told, text: bytes) -> None:
     conversation.vendor_said(text)
-    assert (conversation.request_id, welcomes, conversation.waits_for_client) == (None, [], False)
+    assert (conversation.request_id, told.welcomes, conversation.waits_for_client) == (None, [], False)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_no_text_that_is_read_takes_as_long_as_the_margin_of_a_cut(conversation:
     times = []
     for _ in range(3):
         begun = time.process_time()
-        Conversation(TAG, lambda _: None).client_said(text)
+        conversations.conversation(tag=TAG).client_said(text)
         times.append(time.process_time() - begun)
     assert min(times) < 0.2
     assert conversation.client_said(HEAD + b"}") != HEAD + b"}"
@@ -175,7 +176,7 @@ TYPES = ["Welcome", "SettingsApplied", "FunctionCallRequest", "FunctionCallCance
 
 @given(st.lists(st.tuples(st.sampled_from(TYPES) | VALUES, ANY_OBJECT), max_size=4), json_texts(VALUES | ANY_OBJECT))
 def test_whatever_json_either_side_sends_is_survived(vendors: list[tuple[Any, Any]], text: str) -> None:
-    conversation = Conversation(TAG, lambda _: None)
+    conversation = conversations.conversation(tag=TAG)
     for kind, fields in vendors:
         conversation.vendor_said(json.dumps({**fields, "type": kind}).encode())
     conversation.client_said(text.encode("utf-8", "replace"))

@@ -19,7 +19,6 @@ from pytest_dgbudget.gateway.events import (
     Events,
     GatewayStalled,
     MessageSkipped,
-    Remarks,
     SessionDialled,
     SessionEnded,
     SessionOpened,
@@ -27,6 +26,7 @@ from pytest_dgbudget.gateway.events import (
 )
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.log import log_event
+from pytest_dgbudget.gateway.remarks import Remarks
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.ledger.ledger import Ledger

@@ -21,6 +21,7 @@ from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import UsageRecord
+from tests.gateway.conversations import terms_fields
 from tests.gateway.memory import ManualClock
 from tests.support.gateway import asked
 from tests.support.ledger import open_ledger
@@ -53,7 +54,7 @@ class Bank:
         """Hold a lease and meter a session of it that fails to open as soon as it is closed."""
         self.leases.hold(lease)
         dial = await self.leases.dial(lease)
-        terms = SessionTerms(id=dial, attempt="a1", service=DeepgramAgent(), tag="tag", idle_ms=None)
+        terms = SessionTerms(id=dial, attempt="a1", service=DeepgramAgent(), tag="tag", idle_ms=None, **terms_fields())
         session = MeteredSession(
             terms,
             self.clock,

@@ -15,10 +15,10 @@ from websockets.streams import StreamReader
 from pytest_dgbudget.gateway.clock import MeteringLoop, metering_loop
 from pytest_dgbudget.gateway.frames import BINARY, CLOSE, TEXT, Close, frame
 from pytest_dgbudget.gateway.relay import _WRITE_HIGH_WATER, CLOSE_MS, ClientState, Relay, RelayState
-from pytest_dgbudget.gateway.services.deepgram_agent import Conversation
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.protocol.codes import UPSTREAM_LOST
+from tests.gateway.conversations import conversation
 from tests.gateway.memory import Carried, ManualClock, MemoryTransport
 from tests.gateway.streams import Sent
 
@@ -48,7 +48,7 @@ async def close_with_room_for(left: int) -> None:
     with client_end, vendor_end:
         client, vendor = await transport_of(near), await transport_of(far)
         upstream = Upstream([], None, Carried(vendor))
-        relay = Relay(client, upstream, Conversation("tag", lambda _: None), lambda _: None, metering_loop())
+        relay = Relay(client, upstream, conversation(clock=metering_loop()), lambda _: None, metering_loop())
         relay.start(b"")
         fill(client, _WRITE_HIGH_WATER - left)
         relay.close("test-budget", Close(4402, "used up"))
@@ -72,10 +72,13 @@ class Joined:
         self.clock = ManualClock()
         self.client, self.vendor = MemoryTransport(), MemoryTransport()
         self.ended: list[RelayState] = []
-        conversation = Conversation("tag", lambda _: None, now_ms=self.clock.now_ms)
         upstream = Upstream([], None, Carried(self.vendor, rest, was_lost), secrets or Secrets())
         self.relay = Relay(
-            self.client, upstream, conversation, lambda relay: self.ended.append(relay.state), self.clock
+            self.client,
+            upstream,
+            conversation(clock=self.clock),
+            lambda relay: self.ended.append(relay.state),
+            self.clock,
         )
         self.relay.start(b"")
 

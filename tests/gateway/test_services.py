@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +13,13 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from pytest_dgbudget.gateway.chunks import Chunk
 from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.credentials import Credentials
-from pytest_dgbudget.gateway.events import LeaseSettled, SessionEnded
+from pytest_dgbudget.gateway.events import LeaseSettled, SessionEnded, SessionWelcomed
 from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.gateway.services import SERVICES
-from pytest_dgbudget.gateway.services.service import Listener
+from pytest_dgbudget.gateway.services.service import SessionContext
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
 from tests.support.served import Served, served
@@ -45,23 +46,31 @@ class Ticks:
     def handshake_id(self, headers: Sequence[tuple[str, str]]) -> str | None:
         return None
 
-    def inspect(self, tag: str, listener: Listener, now_ms: Callable[[], int]) -> TickInspection:
-        return TickInspection(listener, now_ms)
+    def inspect(self, context: SessionContext) -> TickInspection:
+        return TickInspection(context)
 
 
 class TickInspection:
     configured = True
     tagged = False
     waits_for_client = False
+    is_reading = False
 
-    def __init__(self, listener: Listener, now_ms: Callable[[], int]) -> None:
-        self._listener = listener
-        self._now_ms = now_ms
+    def __init__(self, context: SessionContext) -> None:
+        self._context = context
         self.request_id: str | None = None
-        self.last_moved_ms = now_ms()
+        self.last_moved_ms = context.clock.now_ms()
 
     def moved(self) -> None:
-        self.last_moved_ms = self._now_ms()
+        self.last_moved_ms = self._context.clock.now_ms()
+
+    def client_audio(self, chunk: Chunk) -> None:
+        self.moved()
+
+    def vendor_audio(self, frames: int, size: int) -> None:
+        self.moved()
+
+    def ended(self, *, cut: bool) -> None: ...
 
     def client_said(self, text: bytes) -> bytes:
         return text
@@ -72,7 +81,7 @@ class TickInspection:
     def vendor_said(self, text: bytes) -> None:
         if self.request_id is None:
             self.request_id = text.decode()
-            self._listener.welcomed(self.request_id)
+            self._context.emit(SessionWelcomed(session=self._context.session, at_ms=0, request_id=self.request_id))
 
     def audio_ms(self, *, in_bytes: int, out_bytes: int) -> tuple[int | None, int | None]:
         return in_bytes * 1000, None

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.ledger import sql, sqlite
+from pytest_dgbudget.ledger import schema, sql, sqlite
 from pytest_dgbudget.ledger.connection import LedgerNotWritable
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Bypass
@@ -130,16 +130,37 @@ def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
 VERSION_1 = Path(__file__).parent / "version-1.sql"
 VERSION_2 = Path(__file__).parent / "version-2.sql"
 VERSION_3 = Path(__file__).parent / "version-3.sql"
+VERSION_4 = Path(__file__).parent / "version-4.sql"
+VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
+
+
+def made_by(version: Path, path: Path) -> Path:
+    """Make a ledger as that version's release did."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(version.read_text(encoding="utf-8"))
+    return path
+
+
+def columns_of(path: Path) -> dict[str, set[str]]:
+    """Return the columns of each table, and what each index is of."""
+    with closing(sqlite3.connect(path)) as connection:
+        tables = connection.execute("SELECT name, sql, type FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+        return {
+            name: {column[1] for column in connection.execute(f"PRAGMA table_info({name})")}
+            if kind == "table"
+            else {statement}
+            for name, statement, kind in tables
+        }
 
 
 def test_a_newer_ledger_is_refused_and_gains_nothing(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     open_ledger(path).close()
-    execute(path, f"INSERT INTO schema VALUES ({sql.VERSION + 1})")
+    execute(path, f"INSERT INTO schema (version) VALUES ({schema.VERSION + 1})")
     before = sorted(dump(path))
     message = refused(path)
     assert str(path) in message
-    assert f"version {sql.VERSION + 1}" in message
+    assert f"version {schema.VERSION + 1}" in message
     assert "upgrade" in message
     assert sorted(dump(path)) == before
 
@@ -157,9 +178,8 @@ def test_a_ledger_of_the_first_version_is_upgraded_with_all_that_it_has(tmp_path
     assert ledger.facts().reconciliation == {"verdict": "pending"}
     ledger.close()
     open_ledger(path, id="later still").close()
-    schema = [line for line in dump(path) if "CREATE" in line]
     open_ledger(tmp_path / "new.db").close()
-    assert len(schema) == len([line for line in dump(tmp_path / "new.db") if "CREATE" in line])
+    assert columns_of(path) == columns_of(tmp_path / "new.db")
 
 
 def test_a_ledger_whose_rows_were_numbered_by_counting_goes_on(tmp_path: Path) -> None:
@@ -200,6 +220,62 @@ def test_a_ledger_that_noted_no_bypasses_goes_on_and_of_its_runs_that_is_unknown
     assert known is not None
     assert known.bypasses == (told,)
     ledger.close()
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda path: path.stem)
+def test_a_ledger_of_each_earlier_version_becomes_like_a_new_one_and_keeps_every_row(
+    tmp_path: Path, version: Path
+) -> None:
+    path = made_by(version, tmp_path / "ledger.db")
+    before = rows(path)
+    open_ledger(path, id="later").close()
+    open_ledger(tmp_path / "new.db").close()
+    assert columns_of(path) == columns_of(tmp_path / "new.db")
+    after = rows(path)
+    assert {table: kept for table, kept in before.items() if not kept <= after[table]} == {}
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda path: path.stem)
+def test_what_earlier_versions_recorded_has_no_price_and_that_is_unknown(tmp_path: Path, version: Path) -> None:
+    ledger = open_ledger(made_by(version, tmp_path / "ledger.db"), id="later")
+    facts = ledger.facts()
+    assert {lease.charged_micro_usd for lease in facts.leases} == {None}
+    assert {session.micro_usd for session in facts.sessions} == {None}
+    ledger.close()
+
+
+def test_a_later_version_that_lets_this_one_write_is_written_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    open_ledger(path).close()
+    later = f"INSERT INTO schema (version, writable_from) VALUES ({schema.VERSION + 1}, {schema.VERSION})"
+    execute(path, later, "ALTER TABLE usage ADD COLUMN mood TEXT", "CREATE TABLE mood (name TEXT)")
+    ledger = open_ledger(path, id="later")
+    attempt = ledger.begin_attempt("t", "", None)
+    answer = ledger.lease_to_dial(attempt)
+    assert isinstance(answer, tuple)
+    ledger.record_usage(usage(answer[1], 1500))
+    ledger.settle(answer[0], 1500, 2000)
+    assert [session.ms for session in ledger.facts().sessions] == [1500]
+    ledger.close()
+    assert "mood" in columns_of(path)["usage"]
+
+
+def rows(path: Path) -> dict[str, set[tuple[tuple[str, Any], ...]]]:
+    """Return what each table has, without what is NULL: an upgrade adds that."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            name: {
+                tuple((key, row[key]) for key in sorted(row.keys()) if row[key] is not None and key not in ADDED)
+                for row in connection.execute(f"SELECT * FROM {name}")
+            }
+            for name in names
+        }
+
+
+# What upgrades to the third version filled: each lease's number, and how often there was a refusal.
+ADDED = {"number", "times"}
 
 
 def dump(path: Path) -> list[str]:
@@ -265,7 +341,7 @@ def test_what_cannot_be_opened_is_an_error_of_another_kind_than_what_is_not_ours
 
 def statements() -> list[str]:
     """Return every statement that the ledger knows."""
-    return [*sql.TABLES, *(value for value in vars(sql).values() if isinstance(value, str) and " " in value)]
+    return [*schema.TABLES, *(value for value in vars(sql).values() if isinstance(value, str) and " " in value)]
 
 
 def test_what_could_not_be_committed_is_over_and_the_next_one_begins_anew(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from pytest_dgbudget.model import Attempt, Invocation, Lease
 from pytest_dgbudget.report.document import usage_document
 from pytest_dgbudget.rules.budget import LONGEST_SESSION_MS, Refused, Wait
 from pytest_dgbudget.rules.meter import LeaseMeter
-from tests.support.ledger import usage
+from tests.support.ledger import HIGHEST_PRICE, usage
 
 # The machine's own books ----------------------------------------------------------------------------------------------
 
@@ -198,7 +198,7 @@ class SharedLedger(RuleBasedStateMachine):
             self._serve(died.invocation, died.ahead_ms, takes_over=True)
 
     def _serve(self, invocation: Invocation, ahead_ms: int, *, takes_over: bool) -> None:
-        ledger = Ledger(SqliteConnection(self.path, durable=False), invocation)
+        ledger = Ledger(SqliteConnection(self.path, durable=False), invocation, HIGHEST_PRICE)
         live = {gateway.invocation.run for gateway in self.gateways}
         ledger.begin(live.__contains__, takes_over=takes_over)
         for booked in self.leases.values():

@@ -248,6 +248,6 @@ def test_of_several_reconciliations_the_last_one_counts(ledger: Ledger) -> None:
 def test_nothing_of_a_failed_transaction_stays(ledger: Ledger) -> None:
     attempt = ledger.begin_attempt("t", "", 10_000)
     with pytest.raises(LedgerError):
-        ledger.record_dial(Lease(id=None, allowance_ms=1, scope="test", allowed_ms=1))  # type: ignore[arg-type]
+        ledger.record_dial(Lease(id=None, allowance_ms=1, micro_usd=1, scope="test", allowed_ms=1))  # type: ignore[arg-type]
     assert leased(ledger, attempt).allowance_ms == 10_000
     assert ledger.facts().sessions == ()

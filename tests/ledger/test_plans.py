@@ -20,7 +20,7 @@ STATEMENTS = {
 }
 
 
-@pytest.fixture(params=["new", "version-1.sql", "version-2.sql", "version-3.sql"])
+@pytest.fixture(params=["new", "version-1.sql", "version-2.sql", "version-3.sql", "version-4.sql"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """A ledger that was made, or upgraded, by this version."""
     path = tmp_path / "ledger.db"

@@ -62,7 +62,15 @@ VERDICT = Verdict(
 )
 
 FIGURES = attempt_figures(
-    number=1, budget_ms=None, used_ms=5, handshakes_ms=[3], request_ids=["r"], cut=True, refused=0
+    number=1,
+    budget_ms=None,
+    used_ms=5,
+    micro_usd=7,
+    turns=[],
+    handshakes_ms=[3],
+    request_ids=["r"],
+    cut=True,
+    refused=0,
 )
 
 

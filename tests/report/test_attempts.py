@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_dgbudget.gateway.grants import ended
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import Attempt, Overrun
+from pytest_dgbudget.model import Attempt, MeasuredTurn, Overrun
 from pytest_dgbudget.plugin.junit import attempt_properties
 from pytest_dgbudget.report.document import usage_document
 from pytest_dgbudget.report.terminal import table_of_tests
@@ -21,10 +22,36 @@ from tests.support.ledger import leased, open_ledger, usage
 MAYBE_MS = st.none() | st.integers(0, 10_000_000)
 
 
-@given(MAYBE_MS, MAYBE_MS, st.lists(MAYBE_MS), st.lists(st.none() | st.text()), st.booleans(), st.integers(0, 3))
+TURNS = st.lists(
+    st.builds(
+        MeasuredTurn,
+        started_ms=st.integers(0, 10_000),
+        since=st.sampled_from(["audio", "text", "transcript"]),
+        answered_ms=st.none() | st.integers(10_000, 20_000),
+        overlapped=st.booleans(),
+        unpaced=st.booleans(),
+        continued=st.booleans(),
+        function_ms=st.integers(0, 1000),
+    ),
+    max_size=6,
+)
+
+
+@given(
+    MAYBE_MS,
+    MAYBE_MS,
+    MAYBE_MS,
+    TURNS,
+    st.lists(MAYBE_MS),
+    st.lists(st.none() | st.text()),
+    st.booleans(),
+    st.integers(0, 3),
+)
 def test_figures_are_decimal_seconds_and_unknown_stays_unknown(
     budget_ms: int | None,
     used_ms: int | None,
+    micro_usd: int | None,
+    turns: list[MeasuredTurn],
     handshakes_ms: list[int | None],
     request_ids: list[str | None],
     cut: bool,
@@ -34,6 +61,8 @@ def test_figures_are_decimal_seconds_and_unknown_stays_unknown(
         number=2,
         budget_ms=budget_ms,
         used_ms=used_ms,
+        micro_usd=micro_usd,
+        turns=turns,
         handshakes_ms=handshakes_ms,
         request_ids=request_ids,
         cut=cut,
@@ -45,7 +74,8 @@ def test_figures_are_decimal_seconds_and_unknown_stays_unknown(
     assert figures["request_ids"] == [each for each in request_ids if each is not None]
     assert figures["exceeded"] == (budget_ms is not None and used_ms is not None and used_ms > budget_ms)
     assert (figures["verdict"] == "overrun") == (cut or figures["exceeded"] or refused > 0)
-    assert figures["cost_usd"] is None
+    assert figures["cost_usd"] == (None if micro_usd is None else micro_usd / 1_000_000)
+    assert figures["turns"] == len(turns)
 
 
 def test_of_an_attempt_whose_gateway_is_gone_only_what_was_granted_is_known() -> None:
@@ -62,17 +92,22 @@ def nothing(ledger: Ledger, attempt: Attempt) -> None:
     pass
 
 
+TURN = MeasuredTurn(
+    started_ms=100, since="text", answered_ms=400, overlapped=False, unpaced=False, continued=False, function_ms=0
+)
+
+
 def a_session(ledger: Ledger, attempt: Attempt) -> None:
     lease = leased(ledger, attempt)
-    ledger.record_usage(usage(ledger.record_dial(lease), 1234))
-    ledger.settle(lease, 1234)
+    ledger.record_usage(replace(usage(ledger.record_dial(lease), 1234), turns=(TURN, replace(TURN, answered_ms=900))))
+    ledger.settle(lease, 1234, 1543)
 
 
 def a_cut(ledger: Ledger, attempt: Attempt) -> None:
     a_session(ledger, attempt)
     lease = leased(ledger, attempt)
     ledger.record_usage(usage(ledger.record_dial(lease), 8766, closed_by="test-budget"))
-    ledger.settle(lease, 8766)
+    ledger.settle(lease, 8766, 10_000)
 
 
 def a_refusal(ledger: Ledger, attempt: Attempt) -> None:
@@ -83,16 +118,22 @@ def a_refusal(ledger: Ledger, attempt: Attempt) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("history", "used", "sessions", "verdict", "shown"),
+    ("history", "used", "cost", "sessions", "verdict", "shown"),
     [
-        (nothing, 0, 0, "within", "within"),
-        (a_session, 1.234, 1, "within", "within"),
-        (a_cut, 10, 2, "overrun", "overrun, cut"),
-        (a_refusal, 1.234, 1, "overrun", "overrun, refused"),
+        (nothing, 0, 0.0, 0, "within", "within"),
+        (a_session, 1.234, 0.001543, 1, "within", "within"),
+        (a_cut, 10, 0.011543, 2, "overrun", "overrun, cut"),
+        (a_refusal, 1.234, 0.001543, 1, "overrun", "overrun, refused"),
     ],
 )
 async def test_junit_usage_json_and_the_terminal_agree(
-    tmp_path: Path, history: Callable[[Ledger, Attempt], None], used: float, sessions: int, verdict: str, shown: str
+    tmp_path: Path,
+    history: Callable[[Ledger, Attempt], None],
+    used: float,
+    cost: float,
+    sessions: int,
+    verdict: str,
+    shown: str,
 ) -> None:
     ledger = open_ledger(tmp_path / "ledger.db")
     try:
@@ -111,7 +152,11 @@ async def test_junit_usage_json_and_the_terminal_agree(
     assert answered["request_ids"] == [session["request_id"] for session in document["sessions"]]
     properties = dict(attempt_properties(answered))
     assert properties["dgbudget.seconds"] == f"{used:.3f}"
+    assert properties["dgbudget.cost_usd"] == f"{cost:.6f}"
+    assert (properties["dgbudget.turns"], properties["dgbudget.latency_p50_ms"]) == (
+        ("2", "300") if sessions else ("0", "none")
+    )
     assert (properties["dgbudget.sessions"], properties["dgbudget.verdict"]) == (str(sessions), verdict)
     _, line = table_of_tests(document, width=100, color=False).splitlines()
-    cells = ["test_x.py::test", f"{used:.2f}s", "10.00s", str(sessions), *shown.split()]
+    cells = ["test_x.py::test", f"{used:.2f}s", "10.00s", f"${cost:.4f}", str(sessions), *shown.split()]
     assert line.split() == cells

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import pytest
@@ -34,11 +36,12 @@ def test_i7_unknown_is_never_zero_in_usage_json(facts: RunFacts) -> None:
         for name, ms in (
             ("seconds", known.ms),
             ("handshake_seconds", known.handshake_ms),
+            ("closing_seconds", known.closing_ms),
             ("audio_in_seconds", known.audio_in_ms),
             ("audio_out_seconds", known.audio_out_ms),
         ):
             assert same(shown[name], ms)
-        for name in ("request_id", "closed_at", "closed_by", "close_code"):
+        for name in ("request_id", "closed_at", "closed_by", "close_code", "tier", "greeting_ms"):
             assert shown[name] == getattr(known, name)
         assert shown["confirmed"] == (known.confirmed == 1)
     for test, attempt in zip(document["tests"], facts.attempts, strict=True):
@@ -47,11 +50,34 @@ def test_i7_unknown_is_never_zero_in_usage_json(facts: RunFacts) -> None:
     assert same(document["run"]["budget_seconds"], facts.invocations[-1].budget_ms)
 
 
+def same_cost(shown: float | None, micro_usd: list[int | None]) -> bool:
+    """Tell whether a cost is the sum of these; null where one of them is not known."""
+    return shown is None if None in micro_usd else shown == sum(part or 0 for part in micro_usd) / 1_000_000
+
+
 @given(runs())
-def test_i7_no_cost_is_shown_while_no_price_is_known(facts: RunFacts) -> None:
+def test_i7_a_cost_is_null_where_the_price_of_a_part_is_not_known(facts: RunFacts) -> None:
     document = usage_document(facts)
-    costs = [each["cost_usd"] for each in (document["run"], *document["tests"], *document["sessions"])]
-    assert set(costs) == {None}
+    for shown, session_facts in zip(document["sessions"], facts.sessions, strict=True):
+        assert same_cost(shown["cost_usd"], [session_facts.micro_usd])
+    for test, attempt in zip(document["tests"], facts.attempts, strict=True):
+        of_test = [each.charged_micro_usd for each in facts.leases if each.attempt == attempt.id]
+        assert same_cost(test["cost_usd"], of_test)
+    of_run = [each.charged_micro_usd for each in facts.of_own_target().leases]
+    assert same_cost(document["run"]["cost_usd"], of_run)
+
+
+@given(st.integers(1, 100_000), MAYBE_MS, MAYBE_MS, MAYBE_MS)
+def test_i7_a_lease_of_which_nothing_is_known_costs_all_that_was_set_aside(
+    allowance_ms: int, micro_usd: int | None, ended: int | None, stated_ms: int | None
+) -> None:
+    still_open = lease(allowance_ms=allowance_ms, how=None, ended_ms=None, micro_usd=micro_usd, ended_micro_usd=None)
+    assert still_open.charged_micro_usd == micro_usd
+    lost = lease(allowance_ms=allowance_ms, how="orphaned", micro_usd=micro_usd, ended_micro_usd=ended)
+    assert lost.charged_micro_usd == ended
+    stated = lost._replace(stated_ms=stated_ms)
+    if stated_ms is not None and micro_usd is not None:
+        assert stated.charged_micro_usd == ceil(Fraction(micro_usd * stated_ms, allowance_ms))
 
 
 @given(runs())

@@ -34,9 +34,9 @@ OVERRUN: dict[str, Any] = {"sessions": (session(closed_by="test-budget"),)}
 
 def test_a_line_for_each_attempt_under_a_heading() -> None:
     heading, first, second = table(attempts=(attempt(waited_ms=2500), attempt(id="b", number=2, left_ms=None)))
-    assert heading.split() == ["test", "used", "budget", "waited", "sessions", "verdict"]
-    assert first.split() == ["test_x.py::test", "3.00s", "10.00s", "2.50s", "1", "within"]
-    assert second.split() == ["test_x.py::test", "(attempt", "2)", "0.00s", "-", "0", "within"]
+    assert heading.split() == ["test", "used", "budget", "cost", "waited", "sessions", "verdict"]
+    assert first.split() == ["test_x.py::test", "3.00s", "10.00s", "$0.0038", "2.50s", "1", "within"]
+    assert second.split() == ["test_x.py::test", "(attempt", "2)", "0.00s", "-", "$0.0000", "0", "within"]
 
 
 def test_an_overrun_says_how() -> None:
@@ -122,8 +122,8 @@ def test_it_fits_its_width(facts: RunFacts, width: int) -> None:
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_long_name_is_shortened_and_no_figure_is(width: int) -> None:
     heading, line = table(width, attempts=(attempt(nodeid="tests/test_x.py::test_" + "y" * width),))
-    assert heading.split() == ["test", "used", "budget", "waited", "sessions", "verdict"]
-    assert line.split()[1:] == ["3.00s", "10.00s", "1", "within"]
+    assert heading.split() == ["test", "used", "budget", "cost", "sessions", "verdict"]
+    assert line.split()[1:] == ["3.00s", "10.00s", "$0.0038", "1", "within"]
 
 
 def test_no_colour_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

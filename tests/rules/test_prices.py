@@ -19,8 +19,8 @@ from pytest_dgbudget.rules.prices import (
     Rate,
     cost_micro_usd,
     price_table,
-    usd,
 )
+from pytest_dgbudget.units import usd
 
 from .strategies import VALUES
 

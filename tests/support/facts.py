@@ -48,6 +48,8 @@ def lease(**fields: Any) -> LeaseFacts:
         "how": "settled",
         "ended_ms": 3000,
         "stated_ms": None,
+        "micro_usd": 12_500,
+        "ended_micro_usd": 3800,
     }
     return LeaseFacts(**{**known, **fields})
 
@@ -70,6 +72,11 @@ def session(**fields: Any) -> SessionFacts:
         "close_code": 1000,
         "confirmed": 1,
         "tagged": 1,
+        "closing_ms": 10,
+        "tier": "standard",
+        "micro_usd": 3800,
+        "estimated": 0,
+        "greeting_ms": 120,
     }
     return SessionFacts(**{**known, **fields})
 
@@ -135,7 +142,9 @@ def runs(draw: st.DrawFn) -> RunFacts:
             ends = {"how": how, "ended_ms": None if how is None else draw(TIMES_MS)}
             ends["stated_ms"] = draw(MAYBE_MS) if how == "orphaned" else None
             of: dict[str, Any] = {"attempt": f"a{number}"}
-            leases.append(lease(id=f"l{number}{held}", **of, allowance_ms=draw(TIMES_MS), **ends))
+            prices = {"micro_usd": draw(MAYBE_MS), "ended_micro_usd": None if how is None else draw(MAYBE_MS)}
+            allowance_ms = draw(st.integers(1, 10_000_000))
+            leases.append(lease(id=f"l{number}{held}", **of, allowance_ms=allowance_ms, **ends, **prices))
             for opened in range(draw(st.integers(0, 2))):
                 ends = draw(ENDS)
                 sessions.append(
@@ -158,6 +167,11 @@ ENDS = st.fixed_dictionaries(
         "opened_at": INSTANTS,
         "closed_at": st.none() | INSTANTS,
         "ms": MAYBE_MS,
+        "closing_ms": MAYBE_MS,
+        "greeting_ms": MAYBE_MS,
+        "micro_usd": MAYBE_MS,
+        "tier": st.none() | st.just("standard"),
+        "estimated": st.none() | st.integers(0, 1),
         "handshake_ms": MAYBE_MS,
         "audio_in_ms": MAYBE_MS,
         "audio_out_ms": MAYBE_MS,

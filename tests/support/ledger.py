@@ -13,6 +13,9 @@ from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Attempt, ClosedBy, Invocation, Lease, UsageRecord
 
+# Of a minute, in millionths of a dollar.
+HIGHEST_PRICE = 163_000
+
 
 def open_ledger(path: Path, *, durable: bool = False, live: frozenset[str] = frozenset(), **fields: Any) -> Ledger:
     """Open a ledger and enter an invocation; ``live`` are the runs that a gateway still serves."""
@@ -29,7 +32,7 @@ def open_ledger(path: Path, *, durable: bool = False, live: frozenset[str] = fro
     }
     connection = SqliteConnection(path, durable=durable)
     try:
-        ledger = Ledger(connection, Invocation(**invocation))
+        ledger = Ledger(connection, Invocation(**invocation), HIGHEST_PRICE)
         ledger.begin(live.__contains__)
     except BaseException:
         connection.close()

@@ -14,9 +14,10 @@ from websockets.asyncio.client import connect
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.gateway.bearers import Owner
-from pytest_dgbudget.gateway.events import Event, Events, LeaseSettled, Remarks
+from pytest_dgbudget.gateway.events import Event, Events, LeaseSettled
 from pytest_dgbudget.gateway.hosts import AllowedHosts
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
+from pytest_dgbudget.gateway.remarks import Remarks
 from pytest_dgbudget.gateway.routes.router import router_of
 from pytest_dgbudget.gateway.routes.unmetered import Unmetered, unmetered_of
 from pytest_dgbudget.gateway.run import Run

@@ -28,9 +28,9 @@ USD_PER_MINUTE: Mapping[str, float] = MappingProxyType(
     }
 )
 ADVANCED_MODELS = (
-    "gpt-5.5", "gpt-5.4", "gpt-5.3-chat", "gpt-5.2", "gpt-5.2-chat", "gpt-5.1", "gpt-5.1-chat", "gpt-5", "gpt-4.1",
-    "gpt-4o", "claude-sonnet-5", "claude-sonnet-4-6", "claude-sonnet-4-5", "claude-sonnet-4-20250514",
-    "gemini-3-pro-preview",
+    "gpt-5.5", "gpt-5.4", "gpt-5.3-chat", "gpt-5.3-chat-latest", "gpt-5.2", "gpt-5.2-chat", "gpt-5.2-chat-latest",
+    "gpt-5.1", "gpt-5.1-chat", "gpt-5.1-chat-latest", "gpt-5", "gpt-4.1", "gpt-4o", "claude-sonnet-5",
+    "claude-sonnet-4-6", "claude-sonnet-4-5", "claude-sonnet-4-20250514", "gemini-3-pro-preview",
 )  # fmt: skip
 _LISTED_WITH_AN_ENDPOINT = "groq"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from pytest_dgbudget.gateway.chunks import Chunk
 from pytest_dgbudget.gateway.clock import Clock
 from pytest_dgbudget.gateway.credentials import Credentials
 from pytest_dgbudget.gateway.exchange import Exchange
@@ -60,6 +61,7 @@ class _Unread:
     configured = True
     tagged = False
     waits_for_client = False
+    is_reading = False
 
     def moved(self) -> None: ...
 
@@ -68,7 +70,13 @@ class _Unread:
 
     def client_said_too_much(self) -> None: ...
 
+    def client_audio(self, chunk: Chunk) -> None: ...
+
     def vendor_said(self, text: bytes) -> None: ...
+
+    def vendor_audio(self, frames: int, size: int) -> None: ...
+
+    def ended(self, *, cut: bool) -> None: ...
 
     def audio_ms(self, *, in_bytes: int, out_bytes: int) -> tuple[int | None, int | None]:
         return None, None

@@ -6,19 +6,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pytest_dgbudget.gateway.chunks import Chunk
+from pytest_dgbudget.gateway.clock import Clock
 from pytest_dgbudget.gateway.credentials import Credentials
+from pytest_dgbudget.gateway.events import Event
+from pytest_dgbudget.gateway.heard_audio import AudioMemory
 from pytest_dgbudget.gateway.http import Request
+from pytest_dgbudget.rules.prices import PriceTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
-    """Where an inspection reports what a session's messages say of its life.
-
-    ``welcomed`` is called once, with the vendor's id of the session; ``warned`` with the code of each warning or error.
+class SessionContext:
+    """What an inspection knows of its session: its id, when it was dialled on the metering clock, the run's tag and
+    prices. ``emit`` takes what the session's messages say of its life.
     """
 
-    welcomed: Callable[[str], None]
-    warned: Callable[[str], None] = lambda code: None
+    session: str
+    dialled_ms: int
+    tag: str
+    prices: PriceTable
+    audio_memory: AudioMemory
+    clock: Clock
+    emit: Callable[[Event], None]
 
 
 class Inspection(Protocol):
@@ -29,7 +38,7 @@ class Inspection(Protocol):
 
     @property
     def configured(self) -> bool:
-        """False as long as ``client_said`` may change a text message: each is held back until it is whole."""
+        """False as long as ``client_said`` may change a text message: what is broken is refused then, not mended."""
         ...
 
     @property
@@ -54,8 +63,25 @@ class Inspection(Protocol):
         """Note that a text of the client's has passed unread, which may have been the session's settings."""
         ...
 
+    def client_audio(self, chunk: Chunk) -> None:
+        """Note what has passed with binary messages of the client's in it."""
+        ...
+
     def vendor_said(self, text: bytes) -> None:
         """Note a text message of the vendor's."""
+        ...
+
+    def vendor_audio(self, frames: int, size: int) -> None:
+        """Note so many binary messages of the vendor's, with so many bytes; before the text that came after them."""
+        ...
+
+    def ended(self, *, cut: bool) -> None:
+        """Note that the vendor's socket is closed; ``cut``: a budget, or we ourselves, closed the session."""
+        ...
+
+    @property
+    def is_reading(self) -> bool:
+        """True while something that has passed is still to be read: more events come."""
         ...
 
     def audio_ms(self, *, in_bytes: int, out_bytes: int) -> tuple[int | None, int | None]:
@@ -97,6 +123,6 @@ class Service(Protocol):
         """Return the vendor's id of a session as its 101 has it; None where it has none."""
         ...
 
-    def inspect(self, tag: str, listener: Listener, now_ms: Callable[[], int]) -> Inspection:
-        """Begin to inspect a session, which is to carry the run's tag."""
+    def inspect(self, context: SessionContext) -> Inspection:
+        """Begin to inspect a session."""
         ...

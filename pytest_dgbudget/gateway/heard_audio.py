@@ -1,0 +1,88 @@
+"""The user's audio of the last seconds, kept as it passed, and read where a turn needs it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from pytest_dgbudget.gateway.chunks import Chunk, PayloadReader
+from pytest_dgbudget.gateway.frames import BINARY, CONTINUATION, TEXT
+from pytest_dgbudget.rules.audio import AudioFormat
+from pytest_dgbudget.rules.speech import HeardSpeech, SpeechReader
+
+KEPT_MS = 10_000
+# What one session keeps at most: 10 s of linear16 at 48 kHz, and what frames add to it.
+_MOST_BYTES = 1024 * 1024
+# What a chunk takes beside its bytes.
+_CHUNK_BYTES = 150
+# How many samples are read at once: less than a millisecond's work.
+_SLICE_SAMPLES = 8000
+
+
+class AudioMemory:
+    """What all sessions of a gateway keep of their audio: each one an equal share of ``size`` bytes."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.sessions = 0
+
+    @property
+    def share(self) -> int:
+        return min(_MOST_BYTES, self._size // max(1, self.sessions))
+
+
+class HeardAudio:
+    """One session's. Nothing is copied or unmasked before it is read."""
+
+    def __init__(self, memory: AudioMemory) -> None:
+        self._memory = memory
+        memory.sessions += 1
+        self._chunks: deque[Chunk] = deque()
+        self._size = 0
+
+    def add(self, chunk: Chunk) -> None:
+        """Keep what has passed, and drop what is too old or too much."""
+        chunks = self._chunks
+        chunks.append(chunk)
+        self._size += len(chunk.data) + _CHUNK_BYTES
+        oldest_ms = chunk.at_ms - KEPT_MS
+        while chunks[0].at_ms < oldest_ms or (self._size > self._memory.share and len(chunks) > 1):
+            self._size -= len(chunks.popleft().data) + _CHUNK_BYTES
+
+    def reading(self, format_: AudioFormat) -> AudioReading:
+        """Begin to read what is kept by now."""
+        return AudioReading(list(self._chunks), format_)
+
+    def forget(self) -> None:
+        """Keep nothing any more."""
+        self._chunks.clear()
+        self._memory.sessions -= 1
+
+
+class AudioReading:
+    """Reads kept audio slice by slice: each takes less than a millisecond."""
+
+    def __init__(self, chunks: list[Chunk], format_: AudioFormat) -> None:
+        self._chunks = iter(chunks)
+        self._payloads = PayloadReader()
+        self._message = BINARY
+        self._speech = SpeechReader(format_)
+
+    def go_on(self, later: Callable[[Callable[[], None]], object], done: Callable[[HeardSpeech], None]) -> None:
+        """Read one slice, and the others ``later``; call ``done`` after the last one."""
+        samples = 0
+        for chunk in self._chunks:
+            samples += self._speech.add(self._audio_of(chunk), chunk.at_ms)
+            if samples >= _SLICE_SAMPLES:
+                later(lambda: self.go_on(later, done))
+                return
+        done(self._speech.result())
+
+    def _audio_of(self, chunk: Chunk) -> bytes:
+        audio = []
+        for payload in self._payloads.read(chunk):
+            if payload.opcode in (TEXT, BINARY):
+                self._message = payload.opcode
+            if payload.opcode in (BINARY, CONTINUATION) and self._message == BINARY:
+                audio.append(payload.data)
+        return b"".join(audio)

@@ -1,0 +1,52 @@
+"""What a session was made of, collected from its events."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from pytest_dgbudget.gateway.events import Event, GreetingBegun, RuleBroken, TierChanged, TurnEnded
+from pytest_dgbudget.model import MeasuredTurn, TierSpan, Violation
+from pytest_dgbudget.rules.prices import PriceTable, cost_micro_usd
+
+
+class SessionParts:
+    """One session's turns, violations, and what it costs. Until its Settings pass that is the highest known price."""
+
+    def __init__(self, prices: PriceTable) -> None:
+        self._before = TierChanged(
+            session="", at_ms=0, from_ms=0, tier=None, micro_usd_per_minute=prices.highest(), estimated=True
+        )
+        self._tiers: list[TierChanged] = []
+        self.greeting_ms: int | None = None
+        self.turns: list[MeasuredTurn] = []
+        self.violations: list[Violation] = []
+
+    def note(self, event: Event) -> None:
+        """Take in an event of the session's."""
+        if isinstance(event, TierChanged):
+            self._tiers.append(event)
+        elif isinstance(event, TurnEnded):
+            self.turns.append(event.turn)
+        elif isinstance(event, RuleBroken):
+            self.violations.append(event.violation)
+        elif isinstance(event, GreetingBegun):
+            self.greeting_ms = event.greeting_ms
+
+    def tier_spans(self, used_ms: int) -> tuple[TierSpan, ...]:
+        """Return the parts at one price of a session that has used so much."""
+        tiers = self._tiers or [self._before]
+        starts = [min(each.from_ms, used_ms) for each in tiers]
+        return tuple(
+            TierSpan(
+                from_ms=start,
+                ms=end - start,
+                tier=each.tier,
+                micro_usd_per_minute=each.micro_usd_per_minute,
+                estimated=each.estimated,
+            )
+            for each, (start, end) in zip(tiers, pairwise([*starts, used_ms]), strict=True)
+        )
+
+    def micro_usd(self, used_ms: int) -> int:
+        """Return what so much of the session costs, in millionths of a dollar."""
+        return cost_micro_usd(self.tier_spans(used_ms))

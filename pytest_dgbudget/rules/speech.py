@@ -1,0 +1,142 @@
+"""The user's audio into the instant where the speech in it ends, as a turn's latency counts it.
+
+Pure: audio comes in with the milliseconds at which it arrived.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Callable
+from operator import mul
+from typing import NamedTuple
+
+from pytest_dgbudget.rules.audio import AudioFormat
+
+_WINDOW_MS = 20
+# A fraction of full scale: -40 dBFS.
+_LOUD = 0.01
+# Loud is also so many times what the quietest tenth is.
+_TIMES_QUIET = 4
+_QUIETEST = 0.1
+
+# Enough of the samples to tell how loud speech is.
+_HERTZ = 6000
+_FULL_SCALE = 32768
+
+# Audio may come so much faster than it plays, and so far ahead of that: what was late comes in a burst.
+_PACE = 1.5
+_AHEAD_MS = 250
+# After a pause of so long, audio is not late: it begins again.
+_PAUSE_MS = 1000
+
+
+class HeardSpeech(NamedTuple):
+    """What the user's audio says of a part of theirs: None where nothing in it is loud.
+
+    ``unpaced``: it came faster than 1.5 times real time.
+    """
+
+    ended_ms: int | None
+    unpaced: bool
+
+
+class SpeechReader:
+    """Reads the audio of one direction, chunk by chunk, in order."""
+
+    def __init__(self, format_: AudioFormat) -> None:
+        powers, size = _POWERS[format_.encoding], format_.bytes_per_sample
+        assert size is not None
+        self._powers = powers
+        self._bytes_per_ms = size * format_.sample_rate / 1000
+        self._window = max(1, format_.sample_rate * _WINDOW_MS // 1000) * size
+        self._stride = max(1, format_.sample_rate // _HERTZ)
+        self._begun = b""
+        self._windows: list[tuple[float, float]] = []
+        self._pace = _Pace()
+
+    def add(self, audio: bytes, at_ms: int) -> int:
+        """Take in what arrived at once, its last sample at ``at_ms``; return how many samples that took to read."""
+        self._pace.add(len(audio) / self._bytes_per_ms, at_ms)
+        audio = self._begun + audio
+        whole = len(audio) - len(audio) % self._window
+        for start in range(0, whole, self._window):
+            end = start + self._window
+            power = self._powers(audio[start:end], self._stride)
+            self._windows.append((at_ms - (len(audio) - end) / self._bytes_per_ms, power))
+        self._begun = audio[whole:]
+        return whole // self._stride
+
+    def result(self) -> HeardSpeech:
+        """Return where the last loud window ended, louder than -40 dBFS and than four times the quietest tenth."""
+        return HeardSpeech(self._ended_ms(), self._pace.is_fast)
+
+    def _ended_ms(self) -> int | None:
+        if not self._windows:
+            return None
+        by_power = sorted(power for _, power in self._windows)
+        quiet = by_power[-(-len(by_power) // round(1 / _QUIETEST)) - 1]
+        loud = max((_LOUD * _FULL_SCALE) ** 2, quiet * _TIMES_QUIET**2)
+        return next((round(ended_ms) for ended_ms, power in reversed(self._windows) if power > loud), None)
+
+
+class _Pace:
+    """How far audio was ahead of real time."""
+
+    def __init__(self) -> None:
+        self.is_fast = False
+        self._ahead_ms = 0.0
+        self._last_ms: int | None = None
+
+    def add(self, plays_ms: float, at_ms: int) -> None:
+        last_ms, self._last_ms = self._last_ms, at_ms
+        if last_ms is None or at_ms - last_ms >= _PAUSE_MS:
+            self._ahead_ms = 0.0
+            return
+        self._ahead_ms = max(0.0, self._ahead_ms + plays_ms - _PACE * (at_ms - last_ms))
+        self.is_fast = self.is_fast or self._ahead_ms > _AHEAD_MS
+
+
+def can_be_read(format_: AudioFormat) -> bool:
+    """Return whether the loudness of audio in this format can be told."""
+    return format_.encoding in _POWERS
+
+
+def _linear16(window: bytes, stride: int) -> float:
+    samples = array("h", window)
+    if sys.byteorder == "big":
+        samples.byteswap()
+    some = samples[::stride]
+    energy: int = sum(map(mul, some, some))
+    return energy / len(some)
+
+
+def _companded(square_of: Callable[[int], int]) -> Callable[[bytes, int], float]:
+    squares = [square_of(code) for code in range(256)]
+
+    def power(window: bytes, stride: int) -> float:
+        some = window[::stride]
+        return sum(map(squares.__getitem__, some)) / len(some)
+
+    return power
+
+
+def _mulaw_square(code: int) -> int:
+    """Square of the sample that a mu-law byte stands for (ITU-T G.711)."""
+    code = ~code & 0xFF
+    return ((((code & 0x0F) << 3) + 0x84 << (code >> 4 & 0x07)) - 0x84) ** 2
+
+
+def _alaw_square(code: int) -> int:
+    """Square of the sample that an A-law byte stands for (ITU-T G.711)."""
+    code ^= 0x55
+    exponent, mantissa = code >> 4 & 0x07, (code & 0x0F) << 4
+    return (mantissa + 8 if exponent == 0 else mantissa + 0x108 << exponent - 1) ** 2
+
+
+# The mean square of every ``stride``-th sample of a window.
+_POWERS: dict[str, Callable[[bytes, int], float]] = {
+    "linear16": _linear16,
+    "mulaw": _companded(_mulaw_square),
+    "alaw": _companded(_alaw_square),
+}

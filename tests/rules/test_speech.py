@@ -1,0 +1,158 @@
+"""Where the speech in the user's audio ends, and whether it came in real time."""
+
+from __future__ import annotations
+
+import math
+import random
+import struct
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_dgbudget.rules import speech
+from pytest_dgbudget.rules.audio import AudioFormat
+from pytest_dgbudget.rules.speech import HeardSpeech, SpeechReader, can_be_read
+
+Samples = Sequence[int]
+WINDOW_MS = 20
+FULL_SCALE = 32768
+
+
+def tone(ms: int, rate: int, dbfs: float = -12.0) -> list[int]:
+    """Return speech-like audio: a tone whose loudness moves."""
+    amplitude = math.sqrt(2) * FULL_SCALE * 10 ** (dbfs / 20)
+    return [round(amplitude * math.sin(2 * math.pi * 310 * n / rate)) for n in range(ms * rate // 1000)]
+
+
+def silence(ms: int, rate: int) -> list[int]:
+    return [0] * (ms * rate // 1000)
+
+
+def noise(ms: int, rate: int, dbfs: float) -> list[int]:
+    random_numbers = random.Random(1)
+    amplitude = FULL_SCALE * 10 ** (dbfs / 20)
+    return [round(random_numbers.gauss(0, amplitude)) for _ in range(ms * rate // 1000)]
+
+
+def mixed(one: Samples, other: Samples) -> list[int]:
+    return [max(-FULL_SCALE, min(FULL_SCALE - 1, a + b)) for a, b in zip(one, other, strict=True)]
+
+
+def linear16(samples: Samples) -> bytes:
+    return struct.pack(f"<{len(samples)}h", *samples)
+
+
+def nearest(square_of: Callable[[int], int]) -> Callable[[Samples], bytes]:
+    """Return an encoder whose every byte is as loud as its sample, by search."""
+    loudness = sorted((math.isqrt(square_of(code)), code) for code in range(256))
+
+    def encode(samples: Samples) -> bytes:
+        known: dict[int, int] = {}
+        for sample in {abs(each) for each in samples}:
+            known[sample] = min(loudness, key=lambda pair: abs(pair[0] - sample))[1]
+        return bytes(known[abs(sample)] for sample in samples)
+
+    return encode
+
+
+ENCODERS: dict[str, Callable[[Samples], bytes]] = {
+    "linear16": linear16,
+    "mulaw": nearest(speech._mulaw_square),
+    "alaw": nearest(speech._alaw_square),
+}
+
+
+def heard(samples: Samples, encoding: str, rate: int, frame_ms: int, *, pace: float = 1.0) -> HeardSpeech:
+    """Return what is heard of audio that is sent in frames, each when its last sample has been spoken."""
+    audio = ENCODERS[encoding](samples)
+    format_ = AudioFormat(encoding, rate)
+    reader, size = SpeechReader(format_), (format_.bytes_per_sample or 0) * rate * frame_ms // 1000
+    for number, start in enumerate(range(0, len(audio), size), start=1):
+        reader.add(audio[start : start + size], round(number * frame_ms / pace))
+    return reader.result()
+
+
+@pytest.mark.parametrize("frame_ms", [20, 100, 250])
+@pytest.mark.parametrize(
+    ("encoding", "rate"), [("linear16", 24_000), ("linear16", 16_000), ("mulaw", 8000), ("alaw", 8000)]
+)
+@pytest.mark.parametrize("what", ["clean", "with noise", "with a pause"])
+def test_speech_ends_where_its_last_loud_window_does(what: str, encoding: str, rate: int, frame_ms: int) -> None:
+    samples = [*silence(600, rate), *tone(1407, rate)]
+    if what == "with a pause":
+        samples = [*silence(600, rate), *tone(700, rate), *silence(300, rate), *tone(407, rate)]
+    samples += silence(1500, rate)
+    if what == "with noise":
+        samples = mixed(samples, noise(len(samples) * 1000 // rate, rate, -50))
+    found = heard(samples, encoding, rate, frame_ms)
+    assert found.ended_ms is not None
+    assert abs(found.ended_ms - 2007) <= WINDOW_MS
+    assert not found.unpaced
+
+
+@pytest.mark.parametrize(("dbfs", "is_heard"), [(-38.0, True), (-42.0, False)])
+def test_what_is_not_louder_than_40_dbfs_is_no_speech(dbfs: float, is_heard: bool) -> None:
+    samples = [*silence(500, 16_000), *tone(1000, 16_000, dbfs), *silence(500, 16_000)]
+    assert (heard(samples, "linear16", 16_000, 20).ended_ms is not None) == is_heard
+
+
+@pytest.mark.parametrize(("speech_dbfs", "is_heard"), [(-16.0, True), (-20.0, False)])
+def test_what_is_not_four_times_louder_than_the_quietest_tenth_is_no_speech(speech_dbfs: float, is_heard: bool) -> None:
+    rate = 16_000
+    loud_room = [*tone(1000, rate, -30.0), *tone(1000, rate, speech_dbfs), *tone(1000, rate, -30.0)]
+    assert (heard(loud_room, "linear16", rate, 20).ended_ms is not None) == is_heard
+
+
+def test_nothing_is_heard_in_nothing() -> None:
+    assert SpeechReader(AudioFormat("mulaw", 8000)).result() == HeardSpeech(None, False)
+
+
+@pytest.mark.parametrize(("pace", "unpaced"), [(1.0, False), (1.4, False), (2.0, True), (50.0, True)])
+def test_audio_that_comes_faster_than_one_and_a_half_times_real_time_is_unpaced(pace: float, unpaced: bool) -> None:
+    assert heard(tone(3000, 8000), "linear16", 8000, 20, pace=pace).unpaced == unpaced
+
+
+def test_audio_at_once_after_silence_in_real_time_is_unpaced() -> None:
+    reader = SpeechReader(AudioFormat("linear16", 8000))
+    for number in range(250):
+        reader.add(linear16(silence(20, 8000)), 20 * number)
+    reader.add(linear16(tone(1000, 8000)), 5000)
+    assert reader.result().unpaced
+
+
+@pytest.mark.parametrize("late_ms", [100, 200])
+def test_what_was_late_for_a_moment_comes_at_once_and_is_not_unpaced(late_ms: int) -> None:
+    reader = SpeechReader(AudioFormat("linear16", 8000))
+    for number in range(100):
+        at_ms = 1000 + late_ms if 1000 <= 20 * number < 1000 + late_ms else 20 * number
+        reader.add(linear16(tone(20, 8000)), at_ms)
+    assert not reader.result().unpaced
+
+
+@pytest.mark.parametrize("encoding", ["opus", "linear32", "flac", "unknown"])
+def test_other_encodings_cannot_be_read(encoding: str) -> None:
+    assert not can_be_read(AudioFormat(encoding, 16_000))
+
+
+@settings(max_examples=30)
+@given(audio=st.binary(max_size=4000), cuts=st.lists(st.integers(0, 4000), max_size=8))
+def test_how_audio_is_cut_changes_nothing_of_what_is_loud(audio: bytes, cuts: list[int]) -> None:
+    whole, pieces = (SpeechReader(AudioFormat("mulaw", 8000)) for _ in range(2))
+    whole.add(audio, len(audio) // 8)
+    places = sorted({0, len(audio), *(cut % (len(audio) + 1) for cut in cuts)})
+    for start, end in pairwise(places):
+        pieces.add(audio[start:end], end // 8)
+    one, other = whole.result().ended_ms, pieces.result().ended_ms
+    assert (one is None) == (other is None)
+    assert abs((one or 0) - (other or 0)) <= 1
+
+
+def test_the_tables_are_those_of_g711() -> None:
+    """The loudest and the quietest code of each law, and one in between (ITU-T G.711, tables 1 and 2)."""
+    assert [math.isqrt(speech._mulaw_square(code)) for code in (0x00, 0x80, 0x7F, 0xFF, 0x40)] == [
+        32124, 32124, 0, 0, 1884,
+    ]  # fmt: skip
+    assert [math.isqrt(speech._alaw_square(code)) for code in (0x2A, 0xAA, 0xD5, 0x55)] == [32256, 32256, 8, 8]
