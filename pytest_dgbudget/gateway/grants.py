@@ -170,7 +170,7 @@ class Grant:
             budget_ms=self.attempt.left_ms,
             used_ms=self.used_ms if self.lost_ms is None else None,
             micro_usd=self.micro_usd if self.lost_ms is None else None,
-            turns=[*self.earlier_turns, *self._turns()],
+            turns=[*self.earlier_turns, *self._turns()] if self.lost_ms is None else None,
             handshakes_ms=[each.handshake_ms for each in (*self.ended_sessions.values(), *self.open_sessions)],
             request_ids=[record.request_id for record in self.ended_sessions.values()],
             cut="cut" in kinds,

@@ -59,7 +59,7 @@ class AttemptEntry(TypedDict):
     waited_seconds: float
     cost_usd: float | None
     sessions: int
-    turns: int
+    turns: int | None
     latency_p50_ms: int | None
     latency_p95_ms: int | None
     cut: bool
@@ -269,7 +269,7 @@ def _test(
         budget_ms=attempt.left_ms,
         used_ms=sum(lease.charged_ms for lease in leases),
         micro_usd=known_sum(lease.charged_micro_usd for lease in leases),
-        turns=turns,
+        turns=turns if all(map(_was_seen, sessions)) else None,
         handshakes_ms=[session.handshake_ms for session in sessions],
         request_ids=[session.request_id for session in sessions],
         cut=any(was_cut(session.closed_by) for session in sessions),
@@ -317,7 +317,7 @@ def _session(
         "cost_usd": usd_or_none(session.micro_usd),
         "estimated": None if session.estimated is None else bool(session.estimated),
         "greeting_ms": session.greeting_ms,
-        "turns": None if session.usage is None or session.ms is None else len(turns),
+        "turns": len(turns) if _was_seen(session) else None,
         "latency_p50_ms": percentile_ms(latencies_ms, 50),
         "latency_p95_ms": percentile_ms(latencies_ms, 95),
         "closed_by": session.closed_by,
@@ -325,6 +325,11 @@ def _session(
         "confirmed": bool(session.confirmed),
         "reason": session.reason,
     }
+
+
+def _was_seen(session: SessionFacts) -> bool:
+    """Return whether somebody saw how a session went on, to its end."""
+    return session.usage is not None and session.ms is not None
 
 
 def _at_risk_ms(facts: RunFacts) -> int:

@@ -24,7 +24,7 @@ class AttemptFigures(TypedDict):
     used_seconds: float | None
     cost_usd: float | None
     sessions: int
-    turns: int
+    turns: int | None
     latency_p50_ms: int | None
     latency_p95_ms: int | None
     request_ids: list[str]
@@ -45,14 +45,17 @@ def attempt_figures(
     budget_ms: int | None,
     used_ms: int | None,
     micro_usd: int | None,
-    turns: Sequence[JudgedTurn],
+    turns: Sequence[JudgedTurn] | None,
     handshakes_ms: Iterable[int | None],
     request_ids: Iterable[str | None],
     cut: bool,
     refused: int,
 ) -> AttemptFigures:
-    """Compute the figures from exact values. ``handshakes_ms``: of each dial, None where it got no 101."""
-    latencies_ms = judged_latencies_ms(turns)
+    """Compute the figures from exact values. ``handshakes_ms``: of each dial, None where it got no 101.
+
+    ``turns`` are None where nobody saw how a session went on.
+    """
+    latencies_ms = judged_latencies_ms(turns or ())
     exceeded = budget_ms is not None and used_ms is not None and used_ms > budget_ms
     return {
         "attempt": number,
@@ -60,7 +63,7 @@ def attempt_figures(
         "used_seconds": seconds_or_none(used_ms),
         "cost_usd": usd_or_none(micro_usd),
         "sessions": sum(handshake_ms is not None for handshake_ms in handshakes_ms),
-        "turns": len(turns),
+        "turns": None if turns is None else len(turns),
         "latency_p50_ms": percentile_ms(latencies_ms, 50),
         "latency_p95_ms": percentile_ms(latencies_ms, 95),
         "request_ids": [request_id for request_id in request_ids if request_id is not None],

