@@ -32,6 +32,7 @@ LAYERS = {
     "protocol": 2,
     "ledger": 2,
     "deepgram": 2,
+    "recording": 2,
     "report": 3,
     "reconcile": 3,
     "control": 4,

@@ -36,6 +36,8 @@ class RunConfig:
 
     ``app_token`` is that of an application which was started before pytest.
 
+    ``recording_dir`` is where sessions are recorded; None: nowhere.
+
     ``state_dir`` is where the run's lock and the gateway's log are. ``api_url`` is None when the agent URL is not
     Deepgram's and no management API was named for it.
 
@@ -70,6 +72,7 @@ class RunConfig:
     state_dir: Path
     report_dir: Path
     agent_settings: Path | None
+    recording_dir: Path | None
     scenario: str | None
     leaks: str
     redirect: str
@@ -138,12 +141,13 @@ class RunConfig:
 
 def from_json(values: Mapping[str, Any]) -> RunConfig:
     """Return the configuration that ``to_json`` was called on, without its key."""
-    agent_settings = values["agent_settings"]
+    agent_settings, recording_dir = values["agent_settings"], values["recording_dir"]
     paths = {
         "ledger": Path(values["ledger"]),
         "state_dir": Path(values["state_dir"]),
         "report_dir": Path(values["report_dir"]),
         "agent_settings": None if agent_settings is None else Path(agent_settings),
+        "recording_dir": None if recording_dir is None else Path(recording_dir),
         "key_variables": tuple(values["key_variables"]),
     }
     return RunConfig(
@@ -190,6 +194,7 @@ def resolve(
     values["state_dir"] = values["ledger"].parent
     values["scenario"] = None if values["scenario"] is None else str(values["scenario"])
     values.update(read_project_file(rootdir))
+    values["recording_dir"] = None
     is_live = values["target"] == "live"
     values["is_rehearsal"] = is_live and _is_stand_alone_emulator(values["agent_url"], key.value)
     run_config = RunConfig(

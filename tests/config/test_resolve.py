@@ -102,6 +102,7 @@ DEFAULTS: dict[str, Any] = {
     "ledger_given": False,
     "report_dir": ROOT / ".dgbudget/report",
     "agent_settings": None,
+    "recording_dir": None,
     "scenario": None,
     "leaks": "report",
     "keep_key": False,

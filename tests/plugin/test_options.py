@@ -201,6 +201,7 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "state_dir": str(pytester.path / ".dgbudget"),
         "report_dir": str(pytester.path / ".dgbudget/report"),
         "agent_settings": None,
+        "recording_dir": None,
         "scenario": None,
         "leaks": "report",
         "keep_key": False,

@@ -1,0 +1,68 @@
+"""Read the recording of one session back: typed lines, and audio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_dgbudget.recording.lines import (
+    AUDIO,
+    AUDIO_FILE,
+    AUDIO_FILES,
+    ENDED,
+    LINES_FILE,
+    RecordedLine,
+    Side,
+    read_line,
+)
+from pytest_dgbudget.recording.wav import wav_audio
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedSession:
+    """One session's lines, in order, and the audio of each direction without its file's header."""
+
+    lines: tuple[RecordedLine, ...]
+    audio: Mapping[Side, bytes]
+
+    @property
+    def complete(self) -> bool:
+        """False where the recording stopped before its session did; gaps are lines of their own."""
+        return bool(self.lines) and _is_of_type(self.lines[-1], ENDED)
+
+    def audio_of(self, line: RecordedLine) -> bytes:
+        """Return the bytes of a binary message; fewer than it had where they never reached the disk."""
+        if line.direction == "gateway" or not _is_of_type(line, AUDIO):
+            raise ValueError("not a binary message")
+        begin = line.payload["offset"]
+        return self.audio.get(line.direction, b"")[begin : begin + line.payload["bytes"]]
+
+
+def read_recording(folder: Path) -> RecordedSession:
+    """Read a session's folder, up to the last whole line; raises OSError where there is none."""
+    lines = tuple(_whole_lines((folder / LINES_FILE).read_bytes()))
+    named = (line.payload for line in lines if line.direction == "gateway" and _is_of_type(line, AUDIO_FILE))
+    return RecordedSession(lines=lines, audio={found["direction"]: _read_audio(folder, found) for found in named})
+
+
+def _whole_lines(data: bytes) -> Iterator[RecordedLine]:
+    with suppress(ValueError):
+        for text in data.split(b"\n")[:-1]:
+            yield read_line(text)
+
+
+def _read_audio(folder: Path, found: Mapping[str, Any]) -> bytes:
+    """Read a file that a recording names; by its ending alone, for a recording may come from elsewhere."""
+    path = (folder / AUDIO_FILES[found["direction"]]).with_suffix(Path(found["name"]).suffix)
+    data = path.read_bytes()
+    try:
+        return wav_audio(data) if path.suffix == ".wav" else data
+    except ValueError:
+        return b""
+
+
+def _is_of_type(line: RecordedLine, kind: str) -> bool:
+    return isinstance(line.payload, dict) and line.payload.get("type") == kind
