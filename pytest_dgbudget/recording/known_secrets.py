@@ -41,11 +41,12 @@ class KnownSecrets:
 
     def replace_in(self, text: str) -> str:
         """Return a text with each secret replaced, also where it is escaped."""
+        # A shorter secret may be a part of a longer one: what is escaped is looked for first.
+        if self._secrets and ("\\" in text or "%" in text):
+            return self._pattern().sub(SCRUBBED, text)
         for secret in self._longest_first:
             if secret in text:
                 text = text.replace(secret, SCRUBBED)
-        if self._secrets and ("\\" in text or "%" in text):
-            return self._pattern().sub(SCRUBBED, text)
         return text
 
     def stand_in(self, text: str) -> bool:
@@ -62,19 +63,24 @@ class KnownSecrets:
 
 
 def _in_any_form(secret: str) -> str:
-    return "".join(map(_forms, re.findall(r"\\+|[^\\]", secret)))
+    parts = re.findall(r"\\+|[^\\]", secret)
+    return "".join(
+        _backslashes(len(part)) if part[0] == "\\" else _forms(part, "" if before[-1:] == "\\" else _ESCAPED)
+        for before, part in zip(["", *parts], parts, strict=False)
+    )
+
+
+def _backslashes(number: int) -> str:
+    """Return a pattern for a run of them, with those that escape what follows."""
+    return rf"(?:\\{{{number},255}}|(?:{_ESCAPED}u005[cC]){{{number}}}|(?:%5[cC]){{{number}}})"
 
 
 @lru_cache(maxsize=1024)
-def _forms(character: str) -> str:
-    """Return a pattern for one character, as it is or in any of its escaped forms; for backslashes, for all of them."""
-    if character[0] == "\\":
-        return (
-            rf"(?:\\{{{len(character)},64}}|(?:{_ESCAPED}u005[cC]){{{len(character)}}}|(?:%5[cC]){{{len(character)}}})"
-        )
-    forms = [re.escape(character), _ESCAPED + "u" + (_ESCAPED + "u").join(_utf16(character))]
+def _forms(character: str, escaped: str) -> str:
+    """Return a pattern for one character, as it is or in any of its escaped forms."""
+    forms = [re.escape(character), escaped + "u" + (_ESCAPED + "u").join(_utf16(character))]
     if character in _SHORT_ESCAPES:
-        forms.append(_ESCAPED + _SHORT_ESCAPES[character])
+        forms.append(escaped + _SHORT_ESCAPES[character])
     if not _UNRESERVED.fullmatch(character):
         forms.append("".join("%" + _any_case(f"{byte:02x}") for byte in character.encode("utf-8", "surrogatepass")))
     return f"(?:{'|'.join(forms)})"

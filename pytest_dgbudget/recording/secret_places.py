@@ -37,7 +37,7 @@ _named_value = re.compile(
     re.DOTALL,
 )
 _block = re.compile(r"(?<![\w.-])([A-Za-z_][\w.-]{0,63})[\"'\\]{0,9}\s{0,9}[:=]\s{0,9}[{\[]")
-_string_after_colon = re.compile(r":\s{0,9}\\{0,7}\"([^\"\\]*(?:\\.[^\"\\]*)*)", re.DOTALL)
+_quoted = re.compile(r"\"([^\"\\]*(?:\\.[^\"\\]*)*)(?:\"(\s*:)?|\Z)", re.DOTALL)
 
 
 def names_a_secret(key: str) -> bool:
@@ -99,7 +99,8 @@ def _all_replaced(value: Any, note: Note) -> Any:
 
 def _marked(secret: str, note: Note) -> str:
     """Note a secret, and what of it may be repeated alone: the credential after its scheme, a URL's in plain text."""
-    for each in dict.fromkeys((secret, unquote_plus(secret), *secret.split())):
+    after_scheme = secret.strip().partition(" ")[2]
+    for each in dict.fromkeys((secret, unquote_plus(secret), after_scheme, *secret.split())):
         note(each)
     return SCRUBBED
 
@@ -161,11 +162,17 @@ def _kept_mark(value: str, note: Note) -> str:
 
 def replace_in_text(text: str, note: Note) -> str:
     """Return what was meant to be JSON and is none. From headers or credentials on, nothing of it is kept."""
-    begin = next((found.start() for found in _block.finditer(text) if _hides_secrets(found[1])), len(text))
-    for found in _string_after_colon.finditer(text[begin:]):
-        _marked(found[1], note)
-    kept = _named_value.sub(lambda found: _named(found, note), text[:begin])
-    return _in_sentence(kept, note) + (SCRUBBED if begin < len(text) else "")
+    block = next((found for found in _block.finditer(text) if _hides_secrets(found[1])), None)
+    if block is None:
+        return _in_fields(text, note)
+    for found in _quoted.finditer(text[block.end() :]):
+        if not found[2]:  # else it is a key
+            _note_as_written(found[1], note)
+    return _in_fields(text[: block.start()], note) + SCRUBBED
+
+
+def _in_fields(text: str, note: Note) -> str:
+    return _in_sentence(_named_value.sub(lambda found: _named(found, note), text), note)
 
 
 def _hides_secrets(key: str) -> bool:
@@ -173,12 +180,40 @@ def _hides_secrets(key: str) -> bool:
 
 
 def _named(found: re.Match[str], note: Note) -> str:
-    if not _hides_secrets(found[1]):
-        return found[0]
     value = found[3]
+    if not _hides_secrets(found[1]):
+        return f"{found[1]}{found[2]}{_in_quotes(value, note)}"
     quote = value[0] if value[0] in "\"'" else ""
-    _marked(value.strip("\"'\\"), note)
+    _note_as_written(value.strip("\"'\\"), note)
     return f"{found[1]}{found[2]}{quote}{SCRUBBED}{quote}"
+
+
+def _in_quotes(value: str, note: Note) -> str:
+    """Return a value that stands in broken JSON, and may be a string that holds JSON."""
+    try:
+        text = parse_json(value)
+    except ValueError:
+        return value
+    replaced = _in_string(text, note, 1) if isinstance(text, str) else text
+    return value if replaced == text else json.dumps(replaced, ensure_ascii=False)
+
+
+def _note_as_written(text: str, note: Note) -> None:
+    """Note a text out of broken JSON, at every level of JSON that it may have been written at."""
+    for _ in range(_DEEPEST):
+        _marked(text, note)
+        _marked(text.partition('"')[0], note)  # the rest may be what came after it
+        plain = _unescaped(text)
+        if plain == text:
+            return
+        text = plain
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return str(parse_json(f'"{text}"'))
+    except ValueError:
+        return text.replace('\\"', '"').replace("\\\\", "\\")
 
 
 def is_settings(payload: Any) -> bool:
