@@ -11,6 +11,7 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.events import DiscrepancyFound, Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
+from pytest_dgbudget.gateway.recording import Recordings
 from pytest_dgbudget.gateway.remarks import Remarks
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.statement import ask_for_statement
@@ -33,6 +34,8 @@ _NO_API = (
     "or set --dg-reconcile=off"
 )
 _OTHER_EMULATOR = "{} sessions were on an emulator that is gone, so they can't be compared"
+# How long the end of a run waits for a slow disk to take the last of its recordings.
+_RECORDED_SECONDS = 1.0
 _UNDER_WAY = "the statement is being read"
 
 P = ParamSpec("P")
@@ -50,6 +53,7 @@ class Closing:
         notices: list[str],
         target: Callable[[], Awaitable[Target]],
         events: Events,
+        recordings: Recordings | None = None,
     ) -> None:
         self._run_config = run_config
         self._invocation = invocation
@@ -59,6 +63,7 @@ class Closing:
         self._target = target
         self._events = events
         self._remarks = Remarks(events)
+        self._recordings = recordings
         self._given_up = asyncio.Event()
         self._reconciling: asyncio.Task[FinishedRun] | None = None
         self._unrecorded = False
@@ -66,6 +71,9 @@ class Closing:
     async def close(self, run: Run, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> FinishedRun:
         """Close and report; with ``wait``, go on and compare with the statement."""
         await run.end_all(closed_by)
+        if self._recordings is not None:
+            await self._recordings.close(_RECORDED_SECONDS)
+            self._notices += self._recordings.sentences()
         if closed_by != "gateway-lost":  # else a successor goes on with the invocation
             await self._note(self._ledger.end_invocation, exit_status)
         facts = await self._ledger_thread.call(self._ledger.facts)

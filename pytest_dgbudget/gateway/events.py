@@ -7,7 +7,8 @@ said, or a secret.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from pytest_dgbudget.model import Bypass, MeasuredTurn, Overrun, UsageRecord, Violation
 
@@ -126,9 +127,10 @@ class UserPartEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnEnded:
-    """The agent answers, or the turn is over without an answer."""
+    """The agent answers, or the turn is over without an answer; when that was, ``turn`` says."""
 
     session: str
+    at_ms: int
     turn: MeasuredTurn
 
 
@@ -154,6 +156,7 @@ class RuleBroken:
     """What passed broke an order rule of the protocol."""
 
     session: str
+    at_ms: int
     violation: Violation
 
 
@@ -171,6 +174,7 @@ class MessageSkipped:
     """A client's message before the end of its Settings was too long to read: it passed without the run's tag."""
 
     session: str
+    at_ms: int
     bytes: int
 
 
@@ -221,16 +225,9 @@ class DiscrepancyFound:
     vendor_ms: int | None
 
 
-Event = (
-    SessionRefused
-    | StrangerRefused
-    | EndpointUnused
-    | RequestPassed
-    | SocketPassed
-    | BypassReported
-    | SessionDialled
-    | SessionOpened
-    | SessionWelcomed
+# What happens to an open session.
+SessionEvent = (
+    SessionWelcomed
     | SettingsPassed
     | TierChanged
     | GreetingBegun
@@ -241,12 +238,32 @@ Event = (
     | RuleBroken
     | SessionWarned
     | MessageSkipped
-    | SessionsCut
     | SessionEnded
+)
+
+Event = (
+    SessionEvent
+    | SessionRefused
+    | StrangerRefused
+    | EndpointUnused
+    | RequestPassed
+    | SocketPassed
+    | BypassReported
+    | SessionDialled
+    | SessionOpened
+    | SessionsCut
     | LeaseSettled
     | GatewayStalled
     | DiscrepancyFound
 )
+
+
+def described(event: SessionEvent) -> tuple[str, int, dict[str, Any]]:
+    """Return an event's name, when it was, and its fields, for a recording of its session."""
+    fields = asdict(event)
+    del fields["session"]
+    at_ms = event.usage.ms or 0 if isinstance(event, SessionEnded) else fields.pop("at_ms")
+    return type(event).__name__, at_ms, fields
 
 
 class Events:

@@ -28,6 +28,7 @@ from pytest_dgbudget.gateway.listener import ListeningSocket, open_files
 from pytest_dgbudget.gateway.log import log, log_event, log_line
 from pytest_dgbudget.gateway.operations import Operations
 from pytest_dgbudget.gateway.process_watch import ProcessWatch
+from pytest_dgbudget.gateway.recording import Recordings
 from pytest_dgbudget.gateway.routes.router import router_of
 from pytest_dgbudget.gateway.routes.unmetered import unmetered_of
 from pytest_dgbudget.gateway.run import Run
@@ -174,8 +175,14 @@ class Gateway:
             if self._run_ledger.notice is not None:
                 self._notices.append(self._run_ledger.notice)
             self._ledger_thread.attach(self._ledger)
+            recordings = self._recordings()
             self._run = Run(
-                self._run_config, self._ledger, self._ledger_thread, self._events, self._config.worker_tokens
+                self._run_config,
+                self._ledger,
+                self._ledger_thread,
+                self._events,
+                self._config.worker_tokens,
+                recordings,
             )
             self._run.bearers.await_owners()
             if self._config.app_token is not None:
@@ -188,7 +195,15 @@ class Gateway:
                 self._notices,
                 self._targets.find,
                 self._events,
+                recordings,
             )
+
+    def _recordings(self) -> Recordings | None:
+        if self._run_config.recording_dir is None:
+            return None
+        secrets = [self._config.api_key, self._config.app_token, *self._config.worker_tokens]
+        known = tuple(secret for secret in secrets if secret)
+        return Recordings(self._run_config.recording_dir, tag=self._run_config.tag, secrets=known)
 
     def _owner_or_client(self) -> ClientConnection:
         return self._connection(

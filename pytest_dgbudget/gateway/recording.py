@@ -99,7 +99,8 @@ class SessionRecording:
 class Recordings:
     """All recordings of one gateway, in a folder of which each session has one.
 
-    ``tag``: what the gateway adds to Settings. ``patterns`` and ``hook`` are the scrubber's.
+    ``tag``: what the gateway adds to Settings. ``secrets``: what must be in none of them.
+    ``patterns`` and ``hook`` are the scrubber's.
     """
 
     def __init__(
@@ -107,12 +108,14 @@ class Recordings:
         folder: Path,
         *,
         tag: str,
+        secrets: Sequence[str] = (),
         patterns: Sequence[re.Pattern[str]] = (),
         hook: Callable[[str], str] | None = None,
         disk: Disk | None = None,
     ) -> None:
         self._folder = folder
         self._tag = tag
+        self._secrets = tuple(secrets)
         self._patterns = patterns
         self._hook = hook
         self._disk = disk or Disk()
@@ -133,7 +136,7 @@ class Recordings:
             self._folder / session_id,
             dialled_at=dialled_at,
             dialled_ms=dialled_ms,
-            scrubber=Scrubber(tuple(secrets), self._patterns, self._hook),
+            scrubber=Scrubber((*self._secrets, *secrets), self._patterns, self._hook),
             tag=self._tag,
         )
         if not self._begun:

@@ -7,9 +7,6 @@ clean Close 1000, and its side is aborted when it does not answer in time.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-import struct
 from collections.abc import Callable
 from enum import Enum
 
@@ -24,6 +21,8 @@ from pytest_dgbudget.gateway.frames import (
     close_frame,
     frame,
 )
+from pytest_dgbudget.gateway.leg import Leg, reset_on_close
+from pytest_dgbudget.gateway.recording import SessionRecording
 from pytest_dgbudget.gateway.services.service import Inspection
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.model import ClosedBy
@@ -31,52 +30,8 @@ from pytest_dgbudget.protocol.codes import UPSTREAM_LOST
 
 # How long either side may take to answer a Close.
 CLOSE_MS = 1000
-_WRITE_HIGH_WATER = 32 * 1024
 # Five times the longest prompt that the vendor's own models take. To read as much takes milliseconds.
 LONGEST_SETTINGS = 128 * 1024
-
-
-# Every leg reads into this buffer, and handles what it read before the next read. A buffer of this size for each leg
-# costs a system call to allocate and one to free: a third of what the relay takes.
-_READ = memoryview(bytearray(64 * 1024))
-
-
-class Leg(asyncio.BufferedProtocol):
-    """One of the relay's two connections."""
-
-    def __init__(self, received: Callable[[bytes], None], lost: Callable[[], None]) -> None:
-        self._received = received
-        self._lost = lost
-        self.other: Leg | None = None
-        self.transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
-        self.transport = transport
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return _READ
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._received(_READ[:nbytes].tobytes())
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._lost()
-
-    def pause_writing(self) -> None:
-        """This side is read slowly: stop reading from the other one."""
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.resume_reading()
-
-
-def reset_on_close(transport: asyncio.Transport) -> None:
-    with contextlib.suppress(OSError):
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class RelayState(Enum):
@@ -107,7 +62,8 @@ _OPEN, _FINISHING_FRAME = RelayState.OPEN, RelayState.FINISHING_FRAME
 class Relay:
     """Joins two transports. ``ended`` is called once, when the vendor's socket is closed.
 
-    ``skipped`` is called with the size of a message before Settings, or of Settings, that is too long to be read.
+    What passes is handed to ``recording``, if there is one. ``skipped`` is called with the size of a message before
+    Settings, or of Settings, that is too long to be read.
 
     From the end on, ``closed_by`` and ``close_code`` say how it began, and ``ending_at_ms`` when. Once CLOSED,
     ``closed_at_ms`` is the instant on the metering clock, and ``confirmed`` is False where the vendor did not answer
@@ -122,8 +78,10 @@ class Relay:
         ended: Callable[[Relay], None],
         clock: Clock,
         skipped: Callable[[int], None] = lambda size: None,
+        recording: SessionRecording | None = None,
     ) -> None:
         self._clock = clock
+        self._recording = recording
         self.inspection = inspection
         self._ended = ended
         self._skipped = skipped
@@ -246,10 +204,13 @@ class Relay:
         reader = self._from_client
         rest, bytes_before, frames_before = reader.remaining, reader.binary_bytes, reader.binary_frames
         passed = reader.feed(data)
-        if reader.binary_bytes != bytes_before:
-            self.inspection.client_audio(Chunk(self._clock.now_ms(), passed, rest))
-            self._gather(reader.binary_frames - frames_before)
         if passed:
+            chunk = Chunk(self._clock.now_ms(), passed, rest)
+            if reader.binary_bytes != bytes_before:
+                self.inspection.client_audio(chunk)
+                self._gather(reader.binary_frames - frames_before)
+            if self._recording is not None:
+                self._recording.client_sent(chunk)
             self._vendor_transport.write(passed)
         if self.state is _FINISHING_FRAME:
             if not self._from_client.inside_frame:
@@ -269,12 +230,16 @@ class Relay:
             self._client_transport.close()
 
     def _vendor_sent(self, data: bytes) -> None:
-        frames_before = self._from_vendor.binary_frames
+        rest, frames_before = self._from_vendor.remaining, self._from_vendor.binary_frames
         passed = self._from_vendor.feed(data)
         self._tell_audio()
         self._gather(self._from_vendor.binary_frames - frames_before)
         if passed and self.state is _OPEN:
-            self._client_transport.write(self._without_secrets(passed))
+            kept = len(self._kept)
+            passed = self._without_secrets(passed)
+            if self._recording is not None:
+                self._recording.vendor_sent(Chunk(self._clock.now_ms(), passed, rest + kept if rest else 0))
+            self._client_transport.write(passed)
         close = self._from_vendor.close
         if close is not None:
             self._vendor_closed(Close(close.code, self._secrets.hide(close.reason)))

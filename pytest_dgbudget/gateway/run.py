@@ -19,6 +19,7 @@ from pytest_dgbudget.gateway.heard_audio import AudioMemory
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.minted import MintedTokens
+from pytest_dgbudget.gateway.recording import Recordings
 from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.returning import ReturningClients, SessionClient, came_back
 from pytest_dgbudget.gateway.services.service import Service
@@ -66,10 +67,12 @@ class Run:
         ledger_thread: LedgerThread,
         events: Events,
         worker_tokens: Sequence[str] = (),
+        recordings: Recordings | None = None,
     ) -> None:
         self._run_config = run_config
         self._prices = price_table(run_config.prices, run_config.prices_as_of)
         self._audio_memory = AudioMemory(_AUDIO_BYTES)
+        self._recordings = recordings
         self._ledger = ledger
         self._ledger_thread = ledger_thread
         self._events = events
@@ -272,6 +275,7 @@ class Run:
             tag=self._run_config.tag,
             prices=self._prices,
             audio_memory=self._audio_memory,
+            recordings=self._recordings,
             idle_ms=grant.asked.idle_ms,
             client=shared_client,
         )

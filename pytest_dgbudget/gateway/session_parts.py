@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from pytest_dgbudget.gateway.events import Event, GreetingBegun, RuleBroken, TierChanged, TurnEnded
+from pytest_dgbudget.gateway.events import GreetingBegun, RuleBroken, SessionEvent, TierChanged, TurnEnded
 from pytest_dgbudget.model import MeasuredTurn, TierSpan, Violation
 from pytest_dgbudget.rules.prices import PriceTable, cost_micro_usd
 
@@ -21,7 +21,7 @@ class SessionParts:
         self.turns: list[MeasuredTurn] = []
         self.violations: list[Violation] = []
 
-    def note(self, event: Event) -> None:
+    def note(self, event: SessionEvent) -> None:
         """Take in an event of the session's."""
         if isinstance(event, TierChanged):
             self._tiers.append(event)

@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from enum import Enum
 
 from pytest_dgbudget.gateway.clock import Clock, Timer
 from pytest_dgbudget.gateway.events import (
-    Event,
     Events,
     MessageSkipped,
     SessionDialled,
     SessionEnded,
+    SessionEvent,
     SessionOpened,
     SessionWelcomed,
+    described,
 )
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.heard_audio import AudioMemory
+from pytest_dgbudget.gateway.recording import Recordings, SessionRecording
 from pytest_dgbudget.gateway.relay import Relay, RelayState
 from pytest_dgbudget.gateway.returning import SessionClient
 from pytest_dgbudget.gateway.services.service import Service, SessionContext
 from pytest_dgbudget.gateway.session_parts import SessionParts
+from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.model import ClosedBy, UsageRecord
@@ -60,7 +64,7 @@ class SessionTerms:
 
     ``idle_ms``: it is closed when nothing but keep-alives moved for this long; None is off.
     ``client`` is None for one of this test alone; any other may outlive it, and would connect again after any close but
-    an ordinary one. ``audio_memory`` is what all sessions share.
+    an ordinary one. ``audio_memory`` is what all sessions share; ``recordings`` is None where nothing is recorded.
     """
 
     id: str
@@ -69,6 +73,7 @@ class SessionTerms:
     tag: str
     prices: PriceTable
     audio_memory: AudioMemory
+    recordings: Recordings | None = None
     idle_ms: int | None
     client: SessionClient | None = None
 
@@ -110,6 +115,8 @@ class MeteredSession:
         self._handshake_id: str | None = None
         self._idle_timer: Timer | None = None
         self._parts = SessionParts(terms.prices)
+        self._recording: SessionRecording | None = None
+        self._dialled_at = datetime.now(timezone.utc)
         events.emit(SessionDialled(attempt=terms.attempt, session=terms.id))
 
     def used_ms(self) -> int:
@@ -149,7 +156,10 @@ class MeteredSession:
         """Join client and vendor from here on."""
         inspection = self._terms.service.inspect(self._context())
         self.state = SessionState.RELAYING
-        self._relay = relay = Relay(client, upstream, inspection, self._relay_ended, self._clock, self._was_skipped)
+        self._recording = self._begin_recording(upstream.secrets)
+        self._relay = relay = Relay(
+            client, upstream, inspection, self._relay_ended, self._clock, self._was_skipped, self._recording
+        )
         relay.start(from_client)
         if self._cut is not None:
             relay.close(self._cut.closed_by, self._cut.to_client)
@@ -189,14 +199,25 @@ class MeteredSession:
             emit=self._emit,
         )
 
-    def _emit(self, event: Event) -> None:
+    def _begin_recording(self, secrets: Secrets) -> SessionRecording | None:
+        recordings = self._terms.recordings
+        if recordings is None:
+            return None
+        recording = recordings.begin(self.id, self._dialled_at, self.dialled_ms, secrets.texts())
+        recording.happened("SessionDialled", 0, {"attempt": self._terms.attempt})
+        recording.happened("SessionOpened", self.handshake_ms or 0, {})
+        return recording
+
+    def _emit(self, event: SessionEvent) -> None:
         self._parts.note(event)
+        if self._recording is not None:
+            self._recording.happened(*described(event))
         self._events.emit(event)
         if isinstance(event, SessionWelcomed):
             self._welcomed(self, event.request_id)
 
     def _was_skipped(self, size: int) -> None:
-        self._events.emit(MessageSkipped(session=self.id, bytes=size))
+        self._emit(MessageSkipped(session=self.id, at_ms=self._clock.now_ms() - self.dialled_ms, bytes=size))
 
     def _watch_idle(self, relay: Relay, idle_ms: int) -> None:
         if relay.state is not RelayState.OPEN:
@@ -266,6 +287,8 @@ class MeteredSession:
             turns=tuple(self._parts.turns),
             violations=tuple(self._parts.violations),
         )
-        self._events.emit(SessionEnded(attempt=self._terms.attempt, session=self.id, usage=record))
+        self._emit(SessionEnded(attempt=self._terms.attempt, session=self.id, usage=record))
+        if self._recording is not None:
+            self._recording.ended()
         self._ended(self, record)
         self.done.set_result(None)

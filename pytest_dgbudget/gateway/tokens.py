@@ -49,6 +49,10 @@ class Secrets:
             secret.encode("utf-8", "surrogatepass") for secret in secrets if len(secret) >= _SHORTEST_SECRET
         ]
 
+    def texts(self) -> list[str]:
+        """Return them, for whoever else has to keep them out of something."""
+        return [secret.decode("utf-8", "surrogatepass") for secret in self._secrets]
+
     def hide(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret.decode("utf-8", "surrogatepass"), "***")

@@ -68,7 +68,7 @@ def test_what_a_user_should_know_is_a_sentence_for_each_kind_of_event() -> None:
     assert remarks.sentences() == [], "nothing was open"
     events.emit(SessionDialled(attempt="a1", session="s1"))
     for size in (1, 2):
-        events.emit(MessageSkipped(session="s1", bytes=size))
+        events.emit(MessageSkipped(at_ms=0, session="s1", bytes=size))
         events.emit(GatewayStalled(stalled_ms=size * 1000))
     untagged, stalled = remarks.sentences()
     assert untagged.startswith("in 1 sessions Settings, or a message before them, were too long to be read")

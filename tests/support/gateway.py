@@ -130,9 +130,11 @@ class RunningGateway:
 
 
 @contextmanager
-def opened(url: str, folder: Path) -> Iterator[RunningGateway]:
-    """Start a gateway that dials ``url``, and see it end."""
-    supervisor = Supervisor(run_config_for(url, folder), listen_on_loopback(), Interpreter.of_this_process())
+def opened(url: str, folder: Path, **changes: Any) -> Iterator[RunningGateway]:
+    """Start a gateway that dials ``url``, with these changes of its settings, and see it end."""
+    supervisor = Supervisor(
+        with_changes(run_config_for(url, folder), **changes), listen_on_loopback(), Interpreter.of_this_process()
+    )
     before = set(children_of(os.getpid()))
     run = start_gateway_of(supervisor, None)
     (pid,) = set(children_of(os.getpid())) - before

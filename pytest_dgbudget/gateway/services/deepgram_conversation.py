@@ -266,10 +266,10 @@ class Conversation:
     # What the rules found -----------------------------------------------------------------------------------------
 
     def _turn_ended(self, turn: MeasuredTurn) -> None:
-        self._emit(TurnEnded(session=self._session, turn=turn))
+        self._emit(TurnEnded(session=self._session, at_ms=self._at_ms(), turn=turn))
 
     def _rule_broken(self, violation: Violation) -> None:
-        self._emit(RuleBroken(session=self._session, violation=violation))
+        self._emit(RuleBroken(session=self._session, at_ms=self._at_ms(), violation=violation))
 
     @property
     def _session(self) -> str:

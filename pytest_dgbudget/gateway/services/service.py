@@ -9,7 +9,7 @@ from typing import Protocol
 from pytest_dgbudget.gateway.chunks import Chunk
 from pytest_dgbudget.gateway.clock import Clock
 from pytest_dgbudget.gateway.credentials import Credentials
-from pytest_dgbudget.gateway.events import Event
+from pytest_dgbudget.gateway.events import SessionEvent
 from pytest_dgbudget.gateway.heard_audio import AudioMemory
 from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.rules.prices import PriceTable
@@ -27,7 +27,7 @@ class SessionContext:
     prices: PriceTable
     audio_memory: AudioMemory
     clock: Clock
-    emit: Callable[[Event], None]
+    emit: Callable[[SessionEvent], None]
 
 
 class Inspection(Protocol):
