@@ -170,6 +170,40 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(tmp_path: Path, room: i
     ]
 
 
+class OnceFullDisk(Disk):
+    """Has no room for the end of the second lines that come, and has room again afterwards."""
+
+    writes = 0
+
+    def _write(self, file: BinaryIO, data: bytes) -> None:
+        self.writes += data.startswith(b'{"request_id"')
+        if self.writes == 2:
+            self.writes += 1
+            super()._write(file, data[:-10])
+            raise OSError(28, "No space left on device")
+        super()._write(file, data)
+
+
+def test_a_recording_that_had_to_end_says_so_after_its_last_whole_line(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, disk=OnceFullDisk())
+    recording = recorder.begin()
+    for _ in range(100):
+        recording.client_sent(Chunk(DIALLED_MS, wire(CLIENT, {"type": "KeepAlive"}, bytes(50_000))))
+    recorder.close()
+    *lines, last = recorder.read().lines
+    assert (tmp_path / "5e5510" / "session.jsonl").read_bytes().count(b"\n") == len(lines) + 1
+    assert last.payload == {"type": STOPPED, "why": f"{tmp_path}: No space left on device"}
+
+
+@pytest.mark.parametrize("place", ["file", "link"])
+def test_no_file_is_written_where_one_is_already(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("theirs", encoding="utf-8")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError):
+        Disk().create(tmp_path / place)
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_run_s_recordings_take_no_more_than_they_may(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, disk=Disk(most_bytes=100_000))
     recordings = [recorder.begin("a"), recorder.begin("b")]
