@@ -56,7 +56,7 @@ class SessionRecording:
         self._passed("server_to_client", chunk, 0)
 
     def happened(self, name: str, at_ms: int, fields: Mapping[str, Any]) -> None:
-        """Take one event of the session's life."""
+        """Take one event of the session's life; ``at_ms`` counts from its dial, as in every event."""
         step = partial(self._on_disk.happened, name, at_ms, dict(fields))
         if not self._offer("gateway", step, OVERHEAD, RESERVE):
             self._widen_gap("gateway", events=1)

@@ -101,9 +101,12 @@ class RecordingWriter:
         self._write("gateway", self._at_ms, {"type": LOST, **amount, "direction": direction})
 
     def happened(self, name: str, at_ms: int, fields: Mapping[str, Any]) -> None:
-        """Take an event of the session's life; a field that JSON has no form for is written as text."""
+        """Take an event of the session's life; ``at_ms`` counts from the dial, as in events.
+
+        A field that JSON has no form for is written as text.
+        """
         payload = parse_json(json.dumps({"type": name, **fields}, default=str))
-        self._write("gateway", at_ms, self._scrubber.scrub(payload))
+        self._write("gateway", self._dialled_ms + at_ms, self._scrubber.scrub(payload))
 
     def flush(self) -> None:
         """Write what was taken, but for the first lines as long as the Welcome may still come."""

@@ -81,7 +81,7 @@ def written_bytes(said: list[Said], *, secrets: list[str]) -> bytes:
         for each in said:
             chunk = Chunk(DIALLED_MS, message(TEXT, each.text, mask=each.side == CLIENT))
             (recording.client_sent if each.side == CLIENT else recording.vendor_sent)(chunk)
-        recording.happened("closed", DIALLED_MS, {"reason": said[-1].text.decode()})
+        recording.happened("closed", 0, {"reason": said[-1].text.decode()})
         recording.ended()
         recorder.close()
         session = recorder.read()

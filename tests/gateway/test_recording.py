@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from pytest_dgbudget.gateway.chunks import Chunk
 from pytest_dgbudget.gateway.frames import BINARY, TEXT
 from pytest_dgbudget.gateway.recorded_messages import LONGEST_TEXT
-from pytest_dgbudget.recording.lines import AUDIO, ENDED, LEFT_OUT, Side
+from pytest_dgbudget.recording.lines import AUDIO, ENDED, LEFT_OUT, Side, payload_of
 from pytest_dgbudget.recording.reading import RecordedSession
+from pytest_dgbudget.recording.scrubbing import Scrubber
 from tests.support.recordings import CLIENT, DIALLED_MS, SESSION, TAG, VENDOR, Direction, Recorder, message, wire
 
 WELCOME = {"type": "Welcome", "request_id": "4f0c-request"}
@@ -28,7 +29,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-MESSAGES = st.dictionaries(st.text(max_size=5), VALUES, max_size=3).map(lambda fields: {"type": "History", **fields})
+MESSAGES = st.dictionaries(st.text(max_size=5), VALUES, max_size=3).map(lambda fields: {**fields, "type": "History"})
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Sent:
 
     @property
     def expected(self) -> Any:
-        return json.loads(self.payload) if self.opcode == TEXT else self.payload
+        """Generated keys may name secrets, by chance; scrubbing has tests of its own."""
+        return Scrubber([]).scrub(payload_of(self.payload.decode())) if self.opcode == TEXT else self.payload
 
 
 CUTS = st.lists(st.integers(0, 400), max_size=2).map(tuple)
@@ -74,15 +76,10 @@ def what_was_read(session: RecordedSession) -> list[tuple[str, Any]]:
     ]
 
 
-def no_private_names(sent: list[Sent]) -> bool:
-    """Generated keys may name secrets, by chance; they have tests of their own."""
-    return all(b"ecret" not in each.payload for each in sent)
-
-
 @settings(max_examples=60, deadline=None)
 @given(
-    client=STREAMS.filter(no_private_names),
-    vendor=STREAMS.filter(no_private_names),
+    client=STREAMS,
+    vendor=STREAMS,
     client_cuts=st.lists(st.integers(0, 300_000), max_size=6),
     vendor_cuts=st.lists(st.integers(0, 300_000), max_size=6),
     turns=st.lists(st.booleans(), max_size=20),
@@ -133,7 +130,7 @@ def recorder(tmp_path: Path) -> Recorder:
 
 def test_every_line_has_the_envelope_that_the_vendor_recommends(recorder: Recorder) -> None:
     recording = recorder.begin()
-    recording.happened("opened", DIALLED_MS + 50, {"handshake_ms": 50})
+    recording.happened("opened", 50, {"handshake_ms": 50})
     recording.vendor_sent(Chunk(DIALLED_MS + 99, wire(VENDOR, WELCOME)))
     recording.client_sent(Chunk(DIALLED_MS + 100, wire(CLIENT, {"type": "Settings"})))
     recording.ended()

@@ -52,7 +52,7 @@ def test_what_waits_for_a_slow_disk_is_bounded_and_what_is_lost_is_said_at_its_p
     given = 3 * MOST_WAITING // len(audio)
     for _ in range(given):
         recording.vendor_sent(Chunk(DIALLED_MS, audio))
-    recording.happened("warned", DIALLED_MS, {"code": "SLOW"})
+    recording.happened("warned", 0, {"code": "SLOW"})
     waiting = recorder.recordings._thread.waiting
     assert MOST_WAITING - 2 * len(audio) < waiting < MOST_WAITING + 2000
     slow_disk.may_write.set()
@@ -110,11 +110,11 @@ def test_settings_and_events_are_kept_when_audio_is_lost(tmp_path: Path, slow_di
     assert slow_disk.reached.wait(30)
     for _ in range(2 * MOST_WAITING // 60_000):
         talker.vendor_sent(Chunk(DIALLED_MS, wire(VENDOR, bytes(60_000))))
-    other.happened("opened", DIALLED_MS, {})
+    other.happened("opened", 0, {})
     other.client_sent(Chunk(DIALLED_MS, wire(CLIENT, {"type": "Settings"})))
-    given = 2 * RESERVE // OVERHEAD
+    given = RESERVE // OVERHEAD + 1000
     for number in range(given):
-        other.happened("turn", DIALLED_MS, {"number": number})
+        other.happened("turn", 0, {"number": number})
     slow_disk.may_write.set()
     other.ended()
     recorder.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_dgbudget.instants import read_instant
 from pytest_dgbudget.recording.reading import RecordedSession, read_recording
 from tests.support.gateway import RunningGateway, opened
 from tests.support.vendor import KEY, Vendor
@@ -76,6 +77,20 @@ def test_a_session_is_recorded_as_it_passed_in_order_and_with_its_end(
         assert event in happened
     assert [line.seq for line in session.lines] == list(range(1, len(session.lines) + 1))
     assert {line.request_id for line in session.lines} == {came[0]["request_id"]}
+
+
+def test_every_line_has_the_instant_of_what_it_says(
+    recording: tuple[RecordedSession, str, list[Any], Path],
+) -> None:
+    """Events count from the dial, and what passes is on the metering clock: lines show both as the same time."""
+    session, *_ = recording
+    instants = [read_instant(line.ts) for line in session.lines]
+    first, last = instants[0], instants[-1]
+    assert first is not None
+    assert last is not None
+    ended = next(line.payload for line in session.lines if line.payload["type"] == "SessionEnded")
+    assert all(each is not None and first <= each <= last for each in instants)
+    assert (last - first).total_seconds() * 1000 == ended["usage"]["ms"]
 
 
 def test_the_end_of_a_recording_says_who_ended_the_session_and_what_it_used(
