@@ -71,6 +71,13 @@ def test_each_direction_has_its_own_format(tmp_path: Path) -> None:
     assert (tmp_path / SESSION / "agent.mp3").read_bytes() == b"agent"
 
 
+def test_a_wav_file_of_an_odd_number_of_bytes_is_padded_and_its_audio_is_not(tmp_path: Path) -> None:
+    session = recorded(tmp_path, from_client=wire(CLIENT, settings(), b"odd"))
+    assert session.audio == {CLIENT: b"odd"}
+    file = (tmp_path / SESSION / "user.wav").read_bytes()
+    assert len(file) == 44 + 4 == int.from_bytes(file[4:8], "little") + 8
+
+
 def test_audio_before_settings_is_raw_and_said_to_be_unknown(tmp_path: Path) -> None:
     session = recorded(tmp_path, from_client=wire(CLIENT, b"early", settings(), b"late"))
     assert (tmp_path / SESSION / "user.raw").read_bytes() == b"earlylate"

@@ -89,6 +89,13 @@ def test_a_short_value_is_replaced_only_where_it_stood() -> None:
     }
 
 
+def test_what_a_url_encodes_is_known_in_plain_text_as_well() -> None:
+    scrubber = Scrubber([])
+    url = "https://me:pass%40word@host/?key=query%2Bsecret"
+    scrubber.scrub({"type": "Settings", "endpoint": {"url": url}}, from_client=True)
+    assert scrubber.scrub(["pass@word", "query+secret"]) == [SCRUBBED, SCRUBBED]
+
+
 def test_what_the_client_says_beside_settings_teaches_nothing() -> None:
     scrubber = Scrubber([])
     scrubber.scrub({"type": "FunctionCallResponse", "token": "customer"}, from_client=True)
