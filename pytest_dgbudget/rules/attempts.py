@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from pytest_dgbudget.rules.percentiles import JudgedTurn, judged_latencies_ms, percentile_ms
+from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
 from pytest_dgbudget.units import seconds, usd
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.rules.percentiles import JudgedTurn
 
 AttemptVerdict = Literal["overrun", "within"]
 

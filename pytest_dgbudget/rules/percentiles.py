@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a Protocol takes long to make, at every start of pytest
+    from typing import Protocol
+
     from pytest_dgbudget.model import TurnSince
+
+    class JudgedTurn(Protocol):
+        """What of a turn counts in percentiles, wherever it is recorded."""
+
+        @property
+        def since(self) -> TurnSince: ...
+
+        @property
+        def unpaced(self) -> int: ...
+
+        @property
+        def continued(self) -> int: ...
+
+        @property
+        def latency_ms(self) -> int | None: ...
 
 
 def percentile_ms(latencies_ms: Sequence[int | None], percent: int) -> int | None:
@@ -19,22 +36,6 @@ def percentile_ms(latencies_ms: Sequence[int | None], percent: int) -> int | Non
     rank = -(-len(latencies_ms) * percent // 100)
     by_latency = sorted(latencies_ms, key=lambda ms: (ms is None, ms or 0))
     return by_latency[max(0, rank - 1)]
-
-
-class JudgedTurn(Protocol):
-    """What of a turn counts in percentiles, wherever it is recorded."""
-
-    @property
-    def since(self) -> TurnSince: ...
-
-    @property
-    def unpaced(self) -> int: ...
-
-    @property
-    def continued(self) -> int: ...
-
-    @property
-    def latency_ms(self) -> int | None: ...
 
 
 def judged_latencies_ms(turns: Iterable[JudgedTurn]) -> list[int | None]:
