@@ -29,6 +29,8 @@ _PACE = 1.5
 _AHEAD_MS = 250
 # After a pause of so long, audio is not late: it begins again.
 _PAUSE_MS = 1000
+# What begins is a frame of the client's. A longer one was no microphone's: there is nothing else to tell its pace by.
+_LONGEST_FRAME_MS = 500
 
 
 class HeardSpeech(NamedTuple):
@@ -92,6 +94,7 @@ class _Pace:
         last_ms, self._last_ms = self._last_ms, at_ms
         if last_ms is None or at_ms - last_ms >= _PAUSE_MS:
             self._ahead_ms = 0.0
+            self.is_fast = self.is_fast or plays_ms > _LONGEST_FRAME_MS
             return
         self._ahead_ms = max(0.0, self._ahead_ms + plays_ms - _PACE * (at_ms - last_ms))
         self.is_fast = self.is_fast or self._ahead_ms > _AHEAD_MS

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
-import struct
-from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
@@ -15,54 +12,9 @@ from hypothesis import strategies as st
 from pytest_dgbudget.rules import speech
 from pytest_dgbudget.rules.audio import AudioFormat
 from pytest_dgbudget.rules.speech import HeardSpeech, SpeechReader, can_be_read
+from tests.support.speech import ENCODERS, Samples, linear16, mixed, noise, silence, tone
 
-Samples = Sequence[int]
 WINDOW_MS = 20
-FULL_SCALE = 32768
-
-
-def tone(ms: int, rate: int, dbfs: float = -12.0) -> list[int]:
-    """Return speech-like audio: a tone whose loudness moves."""
-    amplitude = math.sqrt(2) * FULL_SCALE * 10 ** (dbfs / 20)
-    return [round(amplitude * math.sin(2 * math.pi * 310 * n / rate)) for n in range(ms * rate // 1000)]
-
-
-def silence(ms: int, rate: int) -> list[int]:
-    return [0] * (ms * rate // 1000)
-
-
-def noise(ms: int, rate: int, dbfs: float) -> list[int]:
-    random_numbers = random.Random(1)
-    amplitude = FULL_SCALE * 10 ** (dbfs / 20)
-    return [round(random_numbers.gauss(0, amplitude)) for _ in range(ms * rate // 1000)]
-
-
-def mixed(one: Samples, other: Samples) -> list[int]:
-    return [max(-FULL_SCALE, min(FULL_SCALE - 1, a + b)) for a, b in zip(one, other, strict=True)]
-
-
-def linear16(samples: Samples) -> bytes:
-    return struct.pack(f"<{len(samples)}h", *samples)
-
-
-def nearest(square_of: Callable[[int], int]) -> Callable[[Samples], bytes]:
-    """Return an encoder whose every byte is as loud as its sample, by search."""
-    loudness = sorted((math.isqrt(square_of(code)), code) for code in range(256))
-
-    def encode(samples: Samples) -> bytes:
-        known: dict[int, int] = {}
-        for sample in {abs(each) for each in samples}:
-            known[sample] = min(loudness, key=lambda pair: abs(pair[0] - sample))[1]
-        return bytes(known[abs(sample)] for sample in samples)
-
-    return encode
-
-
-ENCODERS: dict[str, Callable[[Samples], bytes]] = {
-    "linear16": linear16,
-    "mulaw": nearest(speech._mulaw_square),
-    "alaw": nearest(speech._alaw_square),
-}
 
 
 def heard(samples: Samples, encoding: str, rate: int, frame_ms: int, *, pace: float = 1.0) -> HeardSpeech:
@@ -121,6 +73,18 @@ def test_audio_at_once_after_silence_in_real_time_is_unpaced() -> None:
         reader.add(linear16(silence(20, 8000)), 20 * number)
     reader.add(linear16(tone(1000, 8000)), 5000)
     assert reader.result().unpaced
+
+
+@pytest.mark.parametrize("pause_ms", [None, 3000], ids=["at first", "after a pause"])
+@pytest.mark.parametrize(("frame_ms", "unpaced"), [(250, False), (500, False), (1500, True)])
+def test_audio_that_comes_in_one_piece_is_unpaced_unless_that_is_a_frame(
+    pause_ms: int | None, frame_ms: int, unpaced: bool
+) -> None:
+    reader = SpeechReader(AudioFormat("linear16", 8000))
+    if pause_ms is not None:
+        reader.add(linear16(tone(20, 8000)), 20)
+    reader.add(linear16(tone(frame_ms, 8000)), 20 + (pause_ms or 0))
+    assert reader.result().unpaced == unpaced
 
 
 @pytest.mark.parametrize("late_ms", [100, 200])
