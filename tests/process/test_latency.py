@@ -7,23 +7,29 @@ figure that is right lies between the two, however busy the machine is.
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.client_world import ROOT, installed
 from tests.support.gateway import opened
 from tests.support.ledger import rows_of
-from tests.support.project import Result
+from tests.support.project import Project, Result
 from tests.support.timed_client import hold
 from tests.support.timed_scenes import SCRIPTS, Script
 from tests.support.timed_vendor import Expected, Log, Point, Stage, TimedVendor, duration_ms, passed
 
 # Speech is looked at in windows of 20 ms, and instants are whole milliseconds. A client's frame adds nothing to it.
 WINDOW_MS, ROUNDING_MS = 20, 2
+# Audio that is later than that may be marked as unpaced: it catches up faster than real time.
+MOST_HELD_UP_MS = 150
 # How many sessions are open at once: more would make the machine late for all of them.
 AT_ONCE = 30
+RUN = ("--dg-target=live", "--dg-budget=5m", "--dg-reconcile=off", "-n0")
 TURN = "started_ms, since, answered_ms, overlapped, unpaced, continued, function_ms"
 
 
@@ -51,7 +57,8 @@ class Held:
 
     def _check_turn(self, turn: Mapping[str, Any], expected: Expected) -> None:
         marks = {name: bool(turn[name]) for name in ("overlapped", "unpaced", "continued")}
-        assert marks == {name: getattr(expected, name) for name in marks}
+        may_be = {"unpaced": marks["unpaced"]} if self._held_up_ms() > MOST_HELD_UP_MS else {}
+        assert marks == {**{name: getattr(expected, name) for name in marks}, **may_be}
         assert turn["since"] == expected.since
         if expected.calls is None:
             assert turn["function_ms"] == 0
@@ -64,6 +71,12 @@ class Held:
             latency_ms = turn["answered_ms"] - turn["started_ms"]
             self._check_duration("latency", latency_ms, expected.start, expected.answer, window_ms)
 
+    def _held_up_ms(self) -> float:
+        """Return how late the user's audio was at most: of a machine that stands still, it comes in a burst."""
+        pieces = [Point("audio", end) for end, _ in self.stage.log["audio"]]
+        moments = [passed(piece, self._client, self.stage) for piece in pieces]
+        return max(((moment.latest - moment.earliest) * 1000 for moment in moments), default=0.0)
+
     def _check_greeting(self) -> None:
         if self.stage.greeting is None:
             assert self.session["greeting_ms"] is None
@@ -71,8 +84,8 @@ class Held:
             self._check_duration("greeting", self.session["greeting_ms"], *self.stage.greeting)
 
     def _check_percentiles(self) -> None:
-        latencies = [turn["answered_ms"] - turn["started_ms"] for turn in self.turns if turn["answered_ms"] is not None]
-        judged = sorted(latencies) if self.script.judged else []
+        answered = [turn for turn in self.turns if turn["answered_ms"] is not None and not turn["unpaced"]]
+        judged = sorted(turn["answered_ms"] - turn["started_ms"] for turn in answered if turn["since"] != "transcript")
         assert self.session["latency_p50_ms"] == (judged[(len(judged) - 1) // 2] if judged else None)
         assert self.session["latency_p95_ms"] == (judged[-1] if judged else None)
 
@@ -110,6 +123,29 @@ async def hold_all(url: str, token: str) -> Mapping[str, Log]:
     return dict(zip(SCRIPTS, await asyncio.gather(*map(one, SCRIPTS)), strict=True))
 
 
+def check_project(project: Project, result: Result, vendor: TimedVendor) -> None:
+    """Check the sessions of a project that has left its logs."""
+    assert result.status == 0, result.output
+    logs = json.loads((project.path / "logs.json").read_text(encoding="utf-8"))
+    for name, log in logs.items():
+        Held(name, SCRIPTS[name], log, vendor.stages[name], project.path).check()
+    assert len(logs) == len(result.usage["sessions"]) == 3
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_latency_is_the_silence_that_both_ends_know_of(held: Mapping[str, Held], name: str) -> None:
     held[name].check()
+
+
+def test_latency_of_our_own_client(project: Project, vendor: TimedVendor) -> None:
+    project.use("latency/test_own_client.py")
+    result = project.run(*RUN, env={**vendor.environ, "PYTHONPATH": str(ROOT)})
+    check_project(project, result, vendor)
+
+
+@pytest.mark.slow
+def test_latency_of_the_official_sdk(project: Project, vendor: TimedVendor) -> None:
+    project.use("latency/test_sdk.py")
+    packages = os.pathsep.join([str(installed("SDK 7")), str(ROOT)])
+    result = project.run(*RUN, env={**vendor.environ, "PYTHONPATH": packages})
+    check_project(project, result, vendor)

@@ -5,18 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import Any
+from typing import Any, Protocol
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 
 from tests.support.timed_scenes import FUNCTION_MS, Script
 from tests.support.timed_vendor import OVER, SESSION, Log, log
 
 
+class Connection(Protocol):
+    """What a client's library has in common with others."""
+
+    async def send(self, data: str | bytes, /) -> None: ...
+
+    async def recv(self) -> str | bytes: ...
+
+
 class TimedClient:
     """Holds one session and fills its log."""
 
-    def __init__(self, connection: ClientConnection, script: Script) -> None:
+    def __init__(self, connection: Connection, script: Script) -> None:
         self.log: Log = log()
         self._connection = connection
         self._script = script

@@ -22,7 +22,7 @@ WAV_HEADER = b"RIFF" + b"\xff" * 40
 class Script:
     """One session: the vendor's scene, what the client does (texts to inject, audio to stream), and its Settings.
 
-    ``unpaced``: the audio goes out at once. ``judged``: usage.json has its latencies.
+    ``unpaced``: the audio goes out at once.
     """
 
     scene: Scene
@@ -33,7 +33,6 @@ class Script:
     greeting: str = ""
     container: str = "none"
     unpaced: bool = False
-    judged: bool = True
 
     @property
     def bytes_per_ms(self) -> float:
@@ -282,6 +281,6 @@ SCRIPTS: dict[str, Script] = {
         says=("until AgentAudioDone", "one", "until AgentAudioDone", "two"),
     ),
     "no answer": audio(scene=no_answer),
-    "at once": audio(scene=all_at_once, unpaced=True, judged=False),
-    "opus": Script(scene=transcript_only, says=(bytes(LENGTH_MS * 16),), encoding="opus", judged=False),
+    "at once": audio(scene=all_at_once, unpaced=True),
+    "opus": Script(scene=transcript_only, says=(bytes(LENGTH_MS * 16),), encoding="opus"),
 }
