@@ -93,6 +93,8 @@ class Relay:
             broken_rule=broken_rule,
         )
         self._from_vendor = FrameReader(self._vendor_text, holding=False)
+        # How much of the client's audio came after the end.
+        self._unpassed_bytes = 0
         # How much of the vendor's audio the inspection has been told of.
         self._told_bytes = self._told_frames = 0
         self._client = Leg(self._client_sent, self._client_lost)
@@ -131,6 +133,10 @@ class Relay:
         return self.closed_by == "client" and self.close_code is None
 
     @property
+    def _takes_no_more(self) -> bool:
+        return self.state is not _OPEN and self.state is not _FINISHING_FRAME
+
+    @property
     def closing_ms(self) -> int | None:
         """How long the end took; None before it is over."""
         if self.ending_at_ms is None or self.closed_at_ms is None:
@@ -139,9 +145,8 @@ class Relay:
 
     def audio_ms(self) -> tuple[int | None, int | None]:
         """How long what passed in and out plays; None where that can't be known."""
-        return self.inspection.audio_ms(
-            in_bytes=self._from_client.binary_bytes, out_bytes=self._from_vendor.binary_bytes
-        )
+        in_bytes = self._from_client.binary_bytes - self._unpassed_bytes
+        return self.inspection.audio_ms(in_bytes=in_bytes, out_bytes=self._from_vendor.binary_bytes)
 
     def close(self, closed_by: ClosedBy, to_client: Close) -> bool:
         """Begin the end: Close to both sides now, the vendor's answer within CLOSE_MS.
@@ -225,7 +230,10 @@ class Relay:
             self._clock.gather()
 
     def _read_client_answer(self, data: bytes) -> None:
+        """Look for the client's Close: nothing else that it says passes any more, or counts."""
+        bytes_before = self._from_client.binary_bytes
         self._from_client.feed(data)
+        self._unpassed_bytes += self._from_client.binary_bytes - bytes_before
         if self._from_client.close is not None and self.client_state is ClientState.CLOSING:
             self._client_transport.close()
 
@@ -294,6 +302,8 @@ class Relay:
             self._begin_end("client", None)
 
     def _client_text(self, text: bytes) -> bytes | None:
+        if self._takes_no_more:
+            return b""
         if not self.inspection.configured and not _is_utf8(text):
             self._from_client.violation = Close(INVALID_DATA, "a text message is not UTF-8")
             return b""
@@ -303,6 +313,8 @@ class Relay:
         return None if said == text else frame(TEXT, said, mask=True)
 
     def _client_text_skipped(self, size: int) -> None:
+        if self._takes_no_more:
+            return
         if not self.inspection.configured:
             self._skipped(size)
         self.inspection.client_said_too_much()

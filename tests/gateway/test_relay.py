@@ -233,6 +233,21 @@ def test_both_sides_get_a_close_and_the_vendors_end_is_the_relays() -> None:
     assert joined.clock.timers == 0
 
 
+@pytest.mark.parametrize("ends", ["the budget ends", "the vendor closes"])
+def test_what_a_client_says_after_the_end_passes_nowhere_and_counts_nowhere(ends: str) -> None:
+    joined = Joined()
+    joined.client_says(BINARY, AUDIO)
+    STEPS[ends](joined)
+    joined.vendor_gets()
+    moved_ms = joined.relay.inspection.last_moved_ms
+    joined.clock.advance(10)
+    joined.client_says(BINARY, AUDIO)
+    joined.client_says(TEXT, SETTINGS)
+    assert joined.vendor_gets() == []
+    assert joined.relay.audio_ms() == (6, 0)
+    assert (joined.relay.inspection.configured, joined.relay.inspection.last_moved_ms) == (False, moved_ms)
+
+
 def test_a_second_end_changes_nothing() -> None:
     joined = Joined()
     joined.relay.close("teardown", Close(4410, "over"))
