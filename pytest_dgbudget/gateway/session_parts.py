@@ -13,10 +13,10 @@ class SessionParts:
     """One session's turns, violations, and what it costs. Until its Settings pass that is the highest known price."""
 
     def __init__(self, prices: PriceTable) -> None:
-        self._before = TierChanged(
+        before = TierChanged(
             session="", at_ms=0, from_ms=0, tier=None, micro_usd_per_minute=prices.highest(), estimated=True
         )
-        self._tiers: list[TierChanged] = []
+        self._tiers = [before]
         self.greeting_ms: int | None = None
         self.turns: list[MeasuredTurn] = []
         self.violations: list[Violation] = []
@@ -24,7 +24,8 @@ class SessionParts:
     def note(self, event: SessionEvent) -> None:
         """Take in an event of the session's."""
         if isinstance(event, TierChanged):
-            self._tiers.append(event)
+            # What counts from the dial on stands in the place of all before it.
+            self._tiers = [*(each for each in self._tiers if event.from_ms > 0), event]
         elif isinstance(event, TurnEnded):
             self.turns.append(event.turn)
         elif isinstance(event, RuleBroken):
@@ -34,8 +35,7 @@ class SessionParts:
 
     def tier_spans(self, used_ms: int) -> tuple[TierSpan, ...]:
         """Return the parts at one price of a session that has used so much."""
-        tiers = self._tiers or [self._before]
-        starts = [min(each.from_ms, used_ms) for each in tiers]
+        starts = [min(each.from_ms, used_ms) for each in self._tiers]
         return tuple(
             TierSpan(
                 from_ms=start,
@@ -44,7 +44,7 @@ class SessionParts:
                 micro_usd_per_minute=each.micro_usd_per_minute,
                 estimated=each.estimated,
             )
-            for each, (start, end) in zip(tiers, pairwise([*starts, used_ms]), strict=True)
+            for each, (start, end) in zip(self._tiers, pairwise([*starts, used_ms]), strict=True)
         )
 
     def micro_usd(self, used_ms: int) -> int:
