@@ -100,7 +100,8 @@ AUDIO = st.builds(
     st.sampled_from([0, 1, 319, 320, 16_000]),
 )
 ENDS = [Ends(how) for how in ("client closes", "vendor closes", "client is lost", "vendor is lost", "budget ends")]
-FRAMES = (st.sampled_from(TEXTS) | AUDIO).flatmap(
+PARTS = [text for text in TEXTS if b"content" in text.payload]
+FRAMES = (st.sampled_from(TEXTS) | st.sampled_from(PARTS) | AUDIO).flatmap(
     lambda sent: st.builds(
         Frames, st.just(sent.side), st.just(sent.opcode), st.just(sent.payload), st.integers(1, 3), st.just(False)
     )
@@ -215,11 +216,14 @@ def spans_of(record: UsageRecord) -> Iterator[tuple[int, int]]:
 
 
 CONFIGURED, UPDATED = TEXTS[0], said("client", "UpdateThink", think=ADVANCED)
+HEARD = said("vendor", "ConversationText", role="user", content="two")
 INJECTED, SPOKEN = said("client", "InjectUserMessage", content="one"), Frames("client", BINARY, b"\x40" * 320)
 
 
 @given(steps=STEPS, afterwards=AFTERWARDS, torn=st.none() | FRAMES, cuts=CUTS)
-@example(steps=[], afterwards=[Ends("client is lost"), Ends("vendor is lost")], torn=SPOKEN, cuts=[])
+@example(steps=[], afterwards=[Ends("client is lost")], torn=SPOKEN, cuts=[])
+@example(steps=[CONFIGURED], afterwards=[Ends("client is lost")], torn=SPOKEN, cuts=[])
+@example(steps=[INJECTED, CONFIGURED, SPOKEN, HEARD, INJECTED], afterwards=[Waits(20)], torn=None, cuts=[])
 @example(steps=[], afterwards=[Ends("budget ends"), INJECTED, SPOKEN], torn=None, cuts=[])
 @example(steps=[UPDATED], afterwards=[Waits(20)], torn=None, cuts=[])
 @example(steps=[UPDATED, Waits(20), CONFIGURED, UPDATED], afterwards=[Waits(20)], torn=None, cuts=[])
