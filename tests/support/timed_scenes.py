@@ -98,8 +98,8 @@ async def answered_late(stage: Stage) -> None:
     stage.turns.append(Expected("audio", end, await answer(stage, end, 1300)))
 
 
-def interrupted(*, done: bool, late_frames: bool, greets: bool = False) -> Scene:
-    """The user begins to speak while the agent does: what it still sends is no answer."""
+def interrupted(*, done: bool, late_frames: bool, greets: bool = False, header: bytes = b"") -> Scene:
+    """The user begins to speak while the agent does: what it still sends is no answer, nor is a header."""
 
     async def scene(stage: Stage) -> None:
         await begin(stage, greet=greets)
@@ -116,6 +116,8 @@ def interrupted(*, done: bool, late_frames: bool, greets: bool = False) -> Scene
             await stage.after(began, after_ms)
             await stage.speak()
         end = await spoken(stage)
+        if header:
+            await stage.speak(header)
         stage.turns.append(Expected("audio", end, await answer(stage, end)))
 
     return scene
@@ -263,6 +265,14 @@ SCRIPTS: dict[str, Script] = {
     ),
     "greeting interrupted, late frames": audio(
         greeting=GREETING, scene=interrupted(done=True, late_frames=True, greets=True)
+    ),
+    "greeting interrupted without its end": audio(
+        greeting=GREETING, scene=interrupted(done=False, late_frames=True, greets=True)
+    ),
+    "barge-in without its end, WAV": audio(
+        says=("go on",),
+        container="wav",
+        scene=interrupted(done=False, late_frames=False, header=WAV_HEADER),
     ),
     "two parts before one answer": Script(scene=two_parts_spoken, says=(_twice, _twice)),
     "two texts before one answer": Script(scene=two_texts, says=("one", "two")),

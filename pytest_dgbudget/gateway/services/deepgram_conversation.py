@@ -187,6 +187,10 @@ class Conversation:
     def _expect_header(self, settings: Mapping[str, Any]) -> None:
         output = _mapping(_mapping(settings.get("audio")).get("output"))
         self._has_headers = output.get("container") == "wav"
+        self._next_may_be_header()
+
+    def _next_may_be_header(self) -> None:
+        """Take what begins now for a WAV header, as far as it is no longer than one."""
         self._header_bytes = _WAV_HEADER_BYTES if self._has_headers else 0
 
     def _tier_is(self, rate: Rate, from_ms: int | None = None) -> None:
@@ -203,6 +207,7 @@ class Conversation:
         )
 
     def _user_injected(self, data: Mapping[str, Any]) -> None:
+        self._next_may_be_header()
         self._emit(UserPartEnded(session=self._session, at_ms=self._at_ms(), injected=True))
         self._turns.user_injected(str(data.get("content", "")), self._at_ms())
 
@@ -232,6 +237,8 @@ class Conversation:
         turn = self._turns.user_said(content, at_ms, readable=can_be_read(self.audio_in))
         if turn is None:
             return
+        # What the agent said before may never get its AgentAudioDone.
+        self._next_may_be_header()
         self._emit(UserPartEnded(session=self._session, at_ms=at_ms, injected=False))
         if turn.awaits_speech:
             reading = self._heard.reading(self.audio_in)
@@ -245,7 +252,7 @@ class Conversation:
 
     def _agent_audio_done(self, _: Message) -> None:
         self._turns.agent_audio_done(self._at_ms())
-        self._header_bytes = _WAV_HEADER_BYTES if self._has_headers else 0
+        self._next_may_be_header()
 
     def _functions_called(self, request: FunctionCallRequest) -> None:
         calls = {call.id for call in request.functions if call.client_side}
