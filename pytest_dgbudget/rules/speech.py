@@ -53,13 +53,20 @@ class SpeechReader:
         self._bytes_per_ms = size * format_.sample_rate / 1000
         self._window = max(1, format_.sample_rate * _WINDOW_MS // 1000) * size
         self._stride = max(1, format_.sample_rate // _HERTZ)
+        self._bytes_per_sample = size
+        # What is not a whole window yet, and when its last sample arrived.
         self._begun = b""
+        self._last_ms = 0
         self._windows: list[tuple[float, float]] = []
         self._pace = _Pace()
 
     def add(self, audio: bytes, at_ms: int) -> int:
         """Take in what arrived at once, its last sample at ``at_ms``; return how many samples that took to read."""
-        self._pace.add(len(audio) / self._bytes_per_ms, at_ms)
+        plays_ms = len(audio) / self._bytes_per_ms
+        if at_ms - plays_ms - self._last_ms > _WINDOW_MS:
+            self._end_window()
+        self._pace.add(plays_ms, at_ms)
+        self._last_ms = at_ms
         audio = self._begun + audio
         whole = len(audio) - len(audio) % self._window
         for start in range(0, whole, self._window):
@@ -71,7 +78,15 @@ class SpeechReader:
 
     def result(self) -> HeardSpeech:
         """Return where the last loud window ended, louder than -40 dBFS and than four times the quietest tenth."""
+        self._end_window()
         return HeardSpeech(self._ended_ms(), self._pace.is_fast)
+
+    def _end_window(self) -> None:
+        """Look at what there is of a window: it goes on in none that came after a pause."""
+        whole = len(self._begun) - len(self._begun) % self._bytes_per_sample
+        if whole:
+            self._windows.append((self._last_ms, self._powers(self._begun[:whole], self._stride)))
+        self._begun = self._begun[whole:]
 
     def _ended_ms(self) -> int | None:
         if not self._windows:

@@ -75,6 +75,19 @@ def test_audio_at_once_after_silence_in_real_time_is_unpaced() -> None:
     assert reader.result().unpaced
 
 
+@pytest.mark.parametrize("silent_after_ms", [None, 100, 2000])
+def test_speech_that_ends_within_a_window_ends_where_its_audio_does(silent_after_ms: int | None) -> None:
+    """Nothing of it waits for the audio after a pause, whose window would end later."""
+    reader = SpeechReader(AudioFormat("linear16", 8000))
+    reader.add(linear16(silence(300, 8000)), 300)
+    reader.add(linear16(tone(207, 8000))[:-1], 507)
+    for number in range(0 if silent_after_ms is None else 10):
+        reader.add(b"\0" * 321, 527 + (silent_after_ms or 0) + 20 * number)
+    ended_ms = reader.result().ended_ms
+    assert ended_ms is not None
+    assert abs(ended_ms - 507) <= 1
+
+
 @pytest.mark.parametrize("pause_ms", [None, 3000], ids=["at first", "after a pause"])
 @pytest.mark.parametrize(("frame_ms", "unpaced"), [(250, False), (500, False), (1500, True)])
 def test_audio_that_comes_in_one_piece_is_unpaced_unless_that_is_a_frame(

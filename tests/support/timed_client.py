@@ -38,6 +38,8 @@ class TimedClient:
         for said in self._script.says:
             if isinstance(said, bytes):
                 await self._stream(said)
+            elif said.startswith("pause "):
+                await asyncio.sleep(int(said.removeprefix("pause ")) / 1000)
             elif said.startswith("until "):
                 await self._until(said.removeprefix("until "))
             else:

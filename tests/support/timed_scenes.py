@@ -14,14 +14,17 @@ BEGIN_MS, END_MS, LENGTH_MS = 200, 807, 1500
 # How long after the user's end the vendor says what they said, and answers.
 HEARD_MS, ANSWER_MS = 150, 400
 FUNCTION_MS = 130
+# How long a client that stops at the end of the speech sends nothing.
+PAUSE_MS = 500
 GREETING = "Hello, how can I help?"
 WAV_HEADER = b"RIFF" + b"\xff" * 40
 
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """One session: the vendor's scene, what the client does (texts to inject, audio to stream), and its Settings.
+    """One session: the vendor's scene, what the client says, and its Settings.
 
+    It streams audio, waits where a text is ``until …`` (a message) or ``pause …`` (milliseconds), and injects others.
     ``unpaced``: the audio goes out at once.
     """
 
@@ -96,6 +99,14 @@ async def answered_late(stage: Stage) -> None:
     end = await spoken(stage)
     await stage.hears(LENGTH_MS + 500)
     stage.turns.append(Expected("audio", end, await answer(stage, end, 1300)))
+
+
+async def silence_after_a_pause(stage: Stage) -> None:
+    await begin(stage)
+    end = await stage.hears(END_MS)
+    await stage.hears(END_MS + 200)
+    await stage.says("user", "hello")
+    stage.turns.append(Expected("audio", end, await answer(stage, end, PAUSE_MS + 400)))
 
 
 def interrupted(*, done: bool, late_frames: bool, greets: bool = False, header: bytes = b"") -> Scene:
@@ -243,6 +254,7 @@ def audio(make: Callable[[int], Samples] = samples, **fields: Any) -> Script:
     return replace(script, says=(*script.says, ENCODERS[script.encoding](make(script.rate))))
 
 
+_speech = ENCODERS["linear16"](samples(16_000, length_ms=END_MS))
 _twice = ENCODERS["linear16"](samples(16_000))
 SCRIPTS: dict[str, Script] = {
     "speech": audio(),
@@ -256,6 +268,7 @@ SCRIPTS: dict[str, Script] = {
     "mulaw": audio(encoding="mulaw", rate=8000),
     "alaw, frames of 100 ms": audio(encoding="alaw", rate=8000, frame_ms=100),
     "silence goes on": audio(lambda rate: samples(rate, length_ms=LENGTH_MS + 900), scene=answered_late),
+    "silence after a pause": Script(scene=silence_after_a_pause, says=(_speech, f"pause {PAUSE_MS}", bytes(320 * 32))),
     "barge-in": audio(says=("go on",), scene=interrupted(done=True, late_frames=False)),
     "barge-in without its end": audio(says=("go on",), scene=interrupted(done=False, late_frames=False)),
     "late frames": audio(says=("go on",), scene=interrupted(done=False, late_frames=True)),
