@@ -25,7 +25,7 @@ class ClosedSums:
         until: int = self._db.rows(sql.LAST_SWEPT, {})[0]["number"]
         last = self._last(run)
         since = self._db.rows(sql.SUM_TO_CLOSE, {"run": run, "after": last["until"], "until": until})[0]
-        if since["leases"]:
+        if since["has_leases"]:
             self._insert(
                 run,
                 until=until,
@@ -49,14 +49,12 @@ class ClosedSums:
         """Have a lease count ``ms`` from now on, if a closed sum has it; before the correction itself is recorded."""
         charged = self._db.rows(sql.CHARGE_OF_LEASE, {"lease": lease})[0]
         sum_ = dict(self._last(charged["run"]))
-        if charged["target"] is not None or charged["number"] > sum_["until"]:
-            return
-        sum_["ms"] += ms - charged["ms"]
-        if charged["micro_usd"] is None:
-            sum_["unpriced_ms"] += ms - charged["ms"]
-        else:
-            sum_["micro_usd"] += share_of(charged["set_aside"], ms, charged["allowance_ms"]) - charged["micro_usd"]
-        self._insert(charged["run"], **sum_)
+        if charged["target"] is None and charged["number"] <= sum_["until"]:
+            set_aside = charged["set_aside"]
+            micro_usd = None if set_aside is None else share_of(set_aside, ms, charged["allowance_ms"])
+            _count(sum_, charged["ms"], charged["micro_usd"], -1)
+            _count(sum_, ms, micro_usd, 1)
+            self._insert(charged["run"], **sum_)
 
     def _last(self, run: str) -> Mapping[str, Any]:
         rows = self._db.rows(sql.CLOSED_SUM, {"scope": _scope_of(run)})
@@ -68,6 +66,14 @@ class ClosedSums:
 
 def _scope_of(run: str) -> str:
     return f"run:{run}"
+
+
+def _count(sum_: dict[str, Any], ms: int, micro_usd: int | None, times: int) -> None:
+    sum_["ms"] += times * ms
+    if micro_usd is None:
+        sum_["unpriced_ms"] += times * ms
+    else:
+        sum_["micro_usd"] += times * micro_usd
 
 
 def _largest(*budgets_ms: int | None) -> int | None:

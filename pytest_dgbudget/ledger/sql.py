@@ -19,6 +19,7 @@ def _insert_next(table: str, number: str, of: str, *columns: str) -> str:
 
 
 _STATED_MS = "(SELECT stated.ms FROM stated WHERE stated.lease = lease.id ORDER BY stated.seq DESC LIMIT 1)"
+_CHARGED_MS = f"COALESCE({_STATED_MS}, lease_end.ms)"
 
 # What a lease costs: by its end. A statement corrects its time alone, so its cost is a share of what was set aside.
 _CHARGED_MICRO_USD = f"""CASE WHEN {_STATED_MS} IS NULL THEN lease_end.micro_usd
@@ -29,7 +30,7 @@ _CUT = """EXISTS (SELECT 1 FROM dial WHERE dial.lease = lease.id AND lease.scope
     SELECT usage.closed_by FROM usage WHERE usage.dial = dial.id AND usage.supersedes IS NULL))"""
 
 # How much of a scope is settled and leased. COALESCE: a sum over nothing is zero, not unknown.
-_SUMS = f"""SELECT COALESCE(SUM(COALESCE({_STATED_MS}, lease_end.ms)), 0) AS settled_ms,
+_SUMS = f"""SELECT COALESCE(SUM({_CHARGED_MS}), 0) AS settled_ms,
                   COALESCE(SUM(CASE WHEN lease_end.lease IS NULL THEN lease.ms ELSE 0 END), 0) AS leased_ms,
                   COALESCE(SUM(CASE WHEN {{counts}} AND {_CUT} THEN 1 ELSE 0 END), 0) AS cuts
            FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id
@@ -45,20 +46,21 @@ TEST_SUMS = f"""{_SUMS.format(counts="lease.scope = 'test'")}
 
 CLOSED_SUM = """SELECT until, ms, micro_usd, unpriced_ms, cut_budget_ms FROM closed_sum WHERE scope = :scope
     ORDER BY until DESC, seq DESC LIMIT 1"""
-# Leases of a run that have all ended; of those of other targets, nothing counts in its sums.
-SUM_TO_CLOSE = f"""SELECT COALESCE(SUM(COALESCE({_STATED_MS}, lease_end.ms)), 0) AS ms,
+_TO_CLOSE = "lease.run = :run AND lease.number > :after AND lease.number <= :until"
+# Leases of a run that have all ended; of those of other targets, nothing counts in its sums, but they are closed too.
+SUM_TO_CLOSE = f"""SELECT COALESCE(SUM({_CHARGED_MS}), 0) AS ms,
         COALESCE(SUM({_CHARGED_MICRO_USD}), 0) AS micro_usd,
-        COALESCE(SUM(CASE WHEN {_CHARGED_MICRO_USD} IS NULL THEN lease_end.ms ELSE 0 END), 0) AS unpriced_ms,
+        COALESCE(SUM(CASE WHEN {_CHARGED_MICRO_USD} IS NULL THEN {_CHARGED_MS} ELSE 0 END), 0) AS unpriced_ms,
         MAX(CASE WHEN lease.scope = 'run' AND {_CUT} THEN invocation.budget_ms END) AS cut_budget_ms,
-        COUNT(*) AS leases
+        EXISTS (SELECT 1 FROM lease WHERE {_TO_CLOSE}) AS has_leases
     FROM lease JOIN lease_end ON lease_end.lease = lease.id JOIN attempt ON attempt.id = lease.attempt
     JOIN invocation ON invocation.id = attempt.invocation
-    WHERE lease.run = :run AND lease.number > :after AND lease.number <= :until AND attempt.target IS NULL"""
+    WHERE {_TO_CLOSE} AND attempt.target IS NULL"""
 INSERT_CLOSED_SUM = """INSERT INTO closed_sum (scope, until, ms, micro_usd, unpriced_ms, cut_budget_ms, at, seq)
     SELECT :scope, :until, :ms, :micro_usd, :unpriced_ms, :cut_budget_ms, :at, COALESCE(MAX(seq), -1) + 1
     FROM closed_sum WHERE scope = :scope AND until = :until"""
 CHARGE_OF_LEASE = f"""SELECT lease.run AS run, lease.number AS number, attempt.target AS target,
-        COALESCE({_STATED_MS}, lease_end.ms) AS ms, {_CHARGED_MICRO_USD} AS micro_usd,
+        {_CHARGED_MS} AS ms, {_CHARGED_MICRO_USD} AS micro_usd,
         lease.micro_usd AS set_aside, lease.ms AS allowance_ms
     FROM lease JOIN attempt ON attempt.id = lease.attempt LEFT JOIN lease_end ON lease_end.lease = lease.id
     WHERE lease.id = :lease"""
