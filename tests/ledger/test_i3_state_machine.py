@@ -24,6 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger import ledger as ledger_module
+from pytest_dgbudget.ledger.closed_sums import ClosedSums
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Attempt, Invocation, Lease
@@ -157,6 +158,7 @@ class SharedLedger(RuleBasedStateMachine):
         self.patches.stop()
         if hasattr(self, "file"):
             self.file.close()
+            self.connection.close()
         self.folder.cleanup()
 
     # Gateways come and go ---------------------------------------------------------------------------------------------
@@ -166,6 +168,7 @@ class SharedLedger(RuleBasedStateMachine):
         self.test_budgets_ms = dict(zip(NODEIDS, tests_ms, strict=True))
         self.start("run", 2 * budget_ms, 0)
         self.file = sqlite3.connect(self.path)
+        self.connection = SqliteConnection(self.path, durable=False)
 
     @precondition(has_room)
     @rule(
@@ -381,6 +384,13 @@ class SharedLedger(RuleBasedStateMachine):
                 assert each.charged_ms <= each.allowance_ms or each.overslept or each.stated_ms is not None
 
     @invariant()
+    def i3_a_run_has_used_the_same_whatever_of_it_is_closed(self) -> None:
+        for run, budget_ms in self.highest_budget_ms.items():
+            of_run = ClosedSums(self.connection).with_what_came_since({"run": run, "budget_ms": budget_ms})
+            booked = self._sum_of_run(run)
+            assert (of_run.settled_ms, of_run.leased_ms) == (booked.settled_ms, booked.leased_ms)
+
+    @invariant()
     def i6_what_nobody_saw_the_end_of_is_charged_in_full(self) -> None:
         rows = self._rows(
             """SELECT lease.ms, lease_end.how, lease_end.ms,
@@ -476,9 +486,11 @@ class SharedLedger(RuleBasedStateMachine):
         if budget_ms is not None:
             scopes.append(self._sum(lambda booked: booked.test == test, budget_ms))
         if gateway.invocation.budget_ms is not None:
-            run = gateway.invocation.run
-            scopes.append(self._sum(lambda booked: booked.run == run, gateway.invocation.budget_ms))
+            scopes.append(self._sum_of_run(gateway.invocation.run, gateway.invocation.budget_ms))
         return scopes
+
+    def _sum_of_run(self, run: str, allowed_ms: int = 0) -> Scope:
+        return self._sum(lambda booked: booked.run == run, allowed_ms)
 
     def _sum(self, belongs: Callable[[Booked], bool], allowed_ms: int = 0) -> Scope:
         of_scope = [booked for booked in self.leases.values() if belongs(booked)]
