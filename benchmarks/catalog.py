@@ -16,6 +16,7 @@ MODULES = {
     "per_test": "instructions per test that uses the fixture and that doesn't",
     "emulator": "the emulator: how late its speech is in 100 conversations, start to first connection, memory",
     "ledger": "leases per second with one writer and with eight",
+    "history": "start, first session and report in a ledger of 10,000 runs and a million sessions, and in an empty one",
 }
 
 

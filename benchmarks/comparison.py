@@ -61,6 +61,7 @@ class Benchmark:
     missing: str = ""  # what else is missing here, without which nothing of it can run
     warm_up: int = 1  # rounds before those that count
     null_within: float | None = None  # for figures near zero: how far the same thing twice may differ, in their unit
+    smaller: "Benchmark | None" = None  # what runs in its place when it should be quick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +148,8 @@ class Result:
 
 def run(benchmark: Benchmark, quick: bool, tell: Callable[[str], None] = lambda _: None) -> Result:
     """Every subject once a round. `tell` hears how far it is."""
+    if quick and benchmark.smaller:
+        return run(benchmark.smaller, quick, tell)
     missing = benchmark.missing or absent(benchmark.needs)
     if missing:
         return Result(benchmark=benchmark, samples={}, left_out={benchmark.name: missing})

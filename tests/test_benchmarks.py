@@ -16,8 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import history
 from benchmarks.__main__ import main
 from benchmarks.comparison import NULL, Benchmark, Figure, Reach, Result, Subject, measured, run, shuffled, with_null
+from benchmarks.filled_ledgers import Files, Past
 from benchmarks.samples import reduce, spread
 
 ROOT = Path(__file__).parent.parent
@@ -149,6 +151,46 @@ def measure(*names: str) -> dict[str, dict[str, Any]]:
 def value(result: dict[str, Any], subject: str, figure: str) -> float:
     found: float = result["subjects"][subject][figure]["value"]
     return found
+
+
+def test_where_there_is_something_smaller_that_runs_when_it_should_be_quick() -> None:
+    made = replace(benchmark(lambda: {"ms": 2.0}), smaller=benchmark(lambda: {"ms": 1.0}))
+    assert [run(made, quick=quick).value("subject 0", made.figures[0]) for quick in (False, True)] == [2, 1]
+
+
+def figures_of(made: Benchmark) -> dict[str, set[str]]:
+    """Run one trial of each; which figures each subject has."""
+    result = run(replace(made, quick_trials=1, warm_up=0), quick=True)
+    return {
+        subject: {name for name, rounds in figures.items() if any(map(sum, rounds))}
+        for subject, figures in result.samples.items()
+    }
+
+
+@pytest.mark.parametrize("benchmark_of", [history.in_cache, history.not_in_cache])
+def test_the_past_of_many_runs_is_measured_beside_none(
+    benchmark_of: Callable[[Files], Benchmark], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "TIMES", 1)
+    figures = figures_of(benchmark_of(Files(Past(runs=3, invocations=1, sessions=2), tmp_path)))
+    assert set(figures) == {"an empty ledger", NULL, "a filled ledger", "filled, without the index lease_in_run"}
+    assert all(each == {"all three", "opening", "first session", "report"} for each in figures.values())
+
+
+def test_the_past_of_one_run_is_measured_with_closed_sums_and_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "TIMES", 1)
+    figures = figures_of(history.one_run_id(Files(Past(runs=1, invocations=3, sessions=2), tmp_path)))
+    assert len(figures) == 6
+    assert all(each == {"both", "opening", "first session"} for each in figures.values())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_whole_pytest_runs_in_a_ledger_with_a_past(tmp_path: Path) -> None:
+    figures = figures_of(history.whole_pytest(Files(Past(runs=3, invocations=1, sessions=2), tmp_path)))
+    assert all(each == {"whole pytest"} for each in figures.values())
 
 
 @pytest.mark.slow
