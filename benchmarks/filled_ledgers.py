@@ -19,6 +19,7 @@ from typing import Any
 
 from pytest_dgbudget.instants import write_instant
 from pytest_dgbudget.ledger import schema, sql
+from pytest_dgbudget.ledger.ids import id_at
 
 Row = Mapping[str, Any]
 
@@ -182,13 +183,15 @@ def _closed_sum(run: str, until: int, sessions: int) -> Row:
 
 def _session(run: str, invocation: str, test: int, began: datetime) -> Sequence[Row]:
     """Return the rows of a test that opened a session, one for each statement."""
-    attempt, lease, dial, at = token_hex(8), token_hex(8), token_hex(8), write_instant(began + timedelta(seconds=test))
+    moment = began + timedelta(seconds=test)
+    at = write_instant(moment)
+    attempt, lease, dial, usage = (id_at(int(moment.timestamp() * 1000)) for _ in range(4))
     return [
         {**_ATTEMPT, "id": attempt, "invocation": invocation, "nodeid": f"tests/test_it.py::test_{test}", "at": at},
         {**_LEASE, "id": lease, "run": run, "attempt": attempt, "taken_at": at, "ends_at": at},
         {"id": dial, "lease": lease, "at": at, "target": None},
         {"dial": dial, "request_id": token_hex(16), "handshake_ms": 80},
-        {**_USAGE, "id": token_hex(8), "dial": dial, "request_id": token_hex(16), "closed_at": at},
+        {**_USAGE, "id": usage, "dial": dial, "request_id": token_hex(16), "closed_at": at},
         {**_TIER_SPAN, "dial": dial},
         {**_TURN, "dial": dial},
         {"lease": lease, "how": "settled", "ms": _USED_MS, "micro_usd": _MICRO_USD, "at": at},

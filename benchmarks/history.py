@@ -42,31 +42,33 @@ def benchmarks() -> Sequence[Benchmark]:
 
 
 def in_cache(files: Files) -> Benchmark:
-    return _of_many_runs(files, "history.cached", "the file in the page cache", rounds=60)
+    without_index = Subject(
+        name="filled, without the index lease_in_run",
+        trial=lambda: several_times(1, files.without_index),
+        every=60,
+    )
+    return _of_many_runs(files, "history.cached", "the file in the page cache", _leave, without_index, rounds=60)
 
 
 def not_in_cache(files: Files) -> Benchmark:
-    return _of_many_runs(files, "history.uncached", "nothing of the file in the page cache", forget, rounds=20)
+    made = _of_many_runs(files, "history.uncached", "nothing of the file in the page cache", forget, rounds=20)
+    return replace(made, missing="" if hasattr(os, "posix_fadvise") else "needs a system with posix_fadvise")
 
 
 def _of_many_runs(
-    files: Files, name: str, how: str, prepare: Callable[[Path], None] = lambda _: None, *, rounds: int
+    files: Files, name: str, how: str, prepare: Callable[[Path], None], *more: Subject, rounds: int
 ) -> Benchmark:
-    def of(path: Callable[[], Path], times: int = TIMES) -> Callable[[], Figures]:
-        return lambda: several_times(times, path(), prepare)
-
     return Benchmark(
         name=name,
         title=f"a run in a ledger of {files.title.format('runs')}; {how}",
         subjects=[
-            Subject(name=EMPTY, trial=of(lambda: files.empty), setup=files.are_there),
-            Subject(name=FILLED, trial=of(lambda: files.filled)),
-            Subject(name="filled, without the index lease_in_run", trial=of(lambda: files.without_index, 1), every=20),
+            Subject(name=EMPTY, trial=lambda: several_times(TIMES, files.empty, prepare), setup=files.are_there),
+            Subject(name=FILLED, trial=lambda: several_times(TIMES, files.filled, prepare)),
+            *more,
         ],
         figures=[_figure(figure, FILLED, EMPTY) for figure in ("all three", "opening", "first session", "report")],
         trials=rounds,
         quick_trials=10,
-        missing="" if prepare is not forget or hasattr(os, "posix_fadvise") else "needs a system with posix_fadvise",
     )
 
 
@@ -120,7 +122,13 @@ def _new_id() -> str:
     return f"new-{token_hex(8)}"
 
 
-def several_times(times: int, path: Path, prepare: Callable[[Path], None], run: Callable[[], str] = _new_id) -> Figures:
+def _leave(path: Path) -> None:
+    """Change nothing."""
+
+
+def several_times(
+    times: int, path: Path, prepare: Callable[[Path], None] = _leave, run: Callable[[], str] = _new_id
+) -> Figures:
     """Run in this ledger, each time as an invocation of its own."""
     measured = []
     for _ in range(times):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
-from secrets import token_hex
 from typing import Any
 
 from pytest_dgbudget.errors import LedgerError
@@ -16,6 +15,7 @@ from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.closed_sums import ClosedSums
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.facts import KnownAttempt, RunFacts
+from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.sums import ScopeValues, Sum, Sums
 from pytest_dgbudget.ledger.sweep import sweep
@@ -88,7 +88,7 @@ class Ledger:
             if budget_ms is not None:
                 left_ms = max(0, _scope("test", budget_ms, self._sums.of(test, self._add_up_test)).left_ms)
             attempt = Attempt(
-                id=token_hex(8),
+                id=new_id(),
                 nodeid=nodeid,
                 worker=worker,
                 number=number,
@@ -108,7 +108,7 @@ class Ledger:
             if not isinstance(decision, Granted):
                 return decision
             lease = Lease(
-                id=token_hex(8),
+                id=new_id(),
                 allowance_ms=decision.allowance_ms,
                 micro_usd=price_of(decision.allowance_ms, self._highest_price),
                 scope=decision.scope.name if decision.scope else "test",
@@ -136,7 +136,7 @@ class Ledger:
 
     def record_dial(self, lease: Lease, target: OtherTarget | None = None) -> str:
         """Record that a session is about to be dialled, and where if not where its run is; return its id."""
-        dial = token_hex(8)
+        dial = new_id()
         self._insert(sql.INSERT_DIAL, {"id": dial, "lease": lease.id, "at": utc_now(), "target": target})
         return dial
 
@@ -147,7 +147,7 @@ class Ledger:
     def record_usage(self, record: UsageRecord) -> None:
         """Record how a session ended, once, with all that it was made of."""
         with self.together():
-            self._db.execute(sql.INSERT_USAGE, {**_row(record), "id": token_hex(8)})
+            self._db.execute(sql.INSERT_USAGE, {**_row(record), "id": new_id()})
             for statement, parts in (
                 (sql.INSERT_TIER_SPAN, record.tier_spans),
                 (sql.INSERT_TURN, record.turns),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from secrets import token_hex
 from typing import Any
 
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.units import known_sum
 
 
@@ -55,7 +55,7 @@ def _lost_session(dial: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **unknown,
         **dict.fromkeys(("tier", "micro_usd", "estimated", "greeting_ms")),
-        "id": token_hex(8),
+        "id": new_id(),
         "dial": dial["dial"],
         "request_id": dial["request_id"],
         "handshake_ms": dial["handshake_ms"],
