@@ -39,6 +39,7 @@ def benchmarks() -> Sequence[Benchmark]:
                 Subject(name="direct", trial=lambda: trial(ways.direct), setup=ways.open),
                 Subject(name="through a message-level relay", trial=lambda: trial(ways.message_relay)),
                 Subject(name="through the gateway", trial=lambda: trial(ways.gateway)),
+                Subject(name="through a gateway that records", trial=lambda: trial(ways.recording_gateway)),
             ],
             figures=FIGURES,
             trials=60,

@@ -37,6 +37,7 @@ def benchmark(size: int, reaches: Mapping[str, Reach]) -> Benchmark:
             Subject(name="direct", trial=lambda: trial(ways.direct, size), setup=ways.open),
             Subject(name="through a message-level relay", trial=lambda: trial(ways.message_relay, size)),
             Subject(name=OURS, trial=lambda: trial(ways.gateway, size)),
+            Subject(name="through a gateway that records", trial=lambda: trial(ways.recording_gateway, size)),
         ],
         figures=(
             Figure(name="round trip p50", unit="ms", statistic="p50", reach=reaches.get("round trip p50")),

@@ -50,10 +50,14 @@ _HOURS_MS = 100 * 3600 * 1000
 
 
 @contextmanager
-def gateway(agent_url: str) -> Iterator[Gateway]:
-    """Run a gateway that dials this URL as if it were the vendor's, with more budget than it can use."""
+def gateway(agent_url: str, *, records: bool = False) -> Iterator[Gateway]:
+    """Run a gateway that dials this URL as if it were the vendor's, with more budget than it can use.
+
+    ``records``: it writes a recording of each session.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        run_config = _settings(agent_url, Path(folder))
+        recording_dir = Path(folder) / "recordings" if records else None
+        run_config = RunConfig(**{**vars(_settings(agent_url, Path(folder))), "recording_dir": recording_dir})
         supervisor = Supervisor(run_config, listen_on_loopback(), Interpreter.of_this_process())
         run = start_gateway_of(supervisor, None)
         try:

@@ -1,4 +1,4 @@
-"""The ways to a server: direct, through a message-level relay, through the gateway."""
+"""The ways to a server: direct, through a message-level relay, through the gateway, through one that records."""
 
 from __future__ import annotations
 
@@ -33,15 +33,21 @@ class Ways:
     direct: Way | None = None
     message_relay: Way | None = None
     gateway: Way | None = None
+    recording_gateway: Way | None = None
 
     @contextmanager
     def open(self) -> Iterator[None]:
         with program("agent_server") as server:
             self.direct = Way(port=int(server.line()), token=KEY)
-            with program("message_relay", self.direct.url) as relay, gateway(self.direct.url) as ours:
+            with (
+                program("message_relay", self.direct.url) as relay,
+                gateway(self.direct.url) as ours,
+                gateway(self.direct.url, records=True) as recording,
+            ):
                 port = int(relay.line())
                 self.message_relay = Way(port=port, token=KEY, relay=relay.pid, idle_mib=resident_mib(relay.pid))
                 self.gateway = way_through(ours)
+                self.recording_gateway = way_through(recording)
                 yield
 
 

@@ -16,38 +16,38 @@ _MOST_BYTES = 1024 * 1024
 # What a chunk takes beside its bytes.
 _CHUNK_BYTES = 150
 # How many samples are read at once: less than a millisecond's work.
-_SLICE_SAMPLES = 8000
+_SLICE_SAMPLES = 4000
 
 
 class AudioMemory:
     """What all sessions of a gateway keep of their audio: each one an equal share of ``size`` bytes."""
 
     def __init__(self, size: int) -> None:
-        self._size = size
+        self.size = size
         self.sessions = 0
 
     @property
     def share(self) -> int:
-        return min(_MOST_BYTES, self._size // max(1, self.sessions))
+        return min(_MOST_BYTES, self.size // max(1, self.sessions))
 
 
 class HeardAudio:
-    """One session's. Nothing is copied or unmasked before it is read."""
+    """One session's, of ``size`` bytes. Nothing is copied or unmasked before it is read."""
 
     def __init__(self, memory: AudioMemory) -> None:
         self._memory = memory
         memory.sessions += 1
         self._chunks: deque[Chunk] = deque()
-        self._size = 0
+        self.size = 0
 
     def add(self, chunk: Chunk) -> None:
         """Keep what has passed, and drop what is too old or too much."""
         chunks = self._chunks
         chunks.append(chunk)
-        self._size += len(chunk.data) + _CHUNK_BYTES
+        self.size += len(chunk.data) + _CHUNK_BYTES
         oldest_ms = chunk.at_ms - KEPT_MS
-        while chunks[0].at_ms < oldest_ms or (self._size > self._memory.share and len(chunks) > 1):
-            self._size -= len(chunks.popleft().data) + _CHUNK_BYTES
+        while chunks[0].at_ms < oldest_ms or (self.size > self._memory.share and len(chunks) > 1):
+            self.size -= len(chunks.popleft().data) + _CHUNK_BYTES
 
     def reading(self, format_: AudioFormat) -> AudioReading:
         """Begin to read what is kept by now."""
@@ -56,6 +56,7 @@ class HeardAudio:
     def forget(self) -> None:
         """Keep nothing any more."""
         self._chunks.clear()
+        self.size = 0
         self._memory.sessions -= 1
 
 

@@ -74,7 +74,7 @@ class SpeechReader:
             power = self._powers(audio[start:end], self._stride)
             self._windows.append((at_ms - (len(audio) - end) / self._bytes_per_ms, power))
         self._begun = audio[whole:]
-        return whole // self._stride
+        return whole // self._bytes_per_sample // self._stride
 
     def result(self) -> HeardSpeech:
         """Return where the last loud window ended, louder than -40 dBFS and than four times the quietest tenth."""

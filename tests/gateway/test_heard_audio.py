@@ -1,0 +1,109 @@
+"""The user's audio is kept as it passed: for ten seconds, within bounds, and read in slices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_dgbudget.gateway.chunks import Chunk
+from pytest_dgbudget.gateway.frames import BINARY, CONTINUATION, TEXT, frame
+from pytest_dgbudget.gateway.heard_audio import AudioMemory, HeardAudio
+from pytest_dgbudget.rules.audio import AudioFormat
+from pytest_dgbudget.rules.speech import HeardSpeech
+
+MULAW = AudioFormat("mulaw", 8000)
+LINEAR16 = AudioFormat("linear16", 24_000)
+MIB = 2**20
+
+
+def loud(ms: int) -> bytes:
+    """Return mu-law audio of the loudest code."""
+    return b"\x00" * (8 * ms)
+
+
+def quiet(ms: int) -> bytes:
+    return b"\xff" * (8 * ms)
+
+
+def sent(at_ms: int, *audio: bytes) -> Chunk:
+    return Chunk(at_ms, b"".join(frame(BINARY, each, mask=True) for each in audio))
+
+
+class Read:
+    """What was heard of kept audio, and in how many slices."""
+
+    def __init__(self, heard: HeardAudio, format_: AudioFormat = MULAW) -> None:
+        self.speech: HeardSpeech | None = None
+        self.slices = 1
+        waiting: list[Callable[[], None]] = []
+        heard.reading(format_).go_on(waiting.append, self._done)
+        while waiting:
+            self.slices += 1
+            waiting.pop()()
+
+    def _done(self, speech: HeardSpeech) -> None:
+        self.speech = speech
+
+    @property
+    def ended_ms(self) -> int | None:
+        assert self.speech is not None
+        return self.speech.ended_ms
+
+
+def test_what_came_within_ten_seconds_is_read_and_nothing_earlier() -> None:
+    heard = HeardAudio(AudioMemory(MIB))
+    heard.add(sent(1000, loud(100)))
+    heard.add(sent(2000, quiet(900)))
+    assert Read(heard).ended_ms == 1000
+    heard.add(sent(11_001, quiet(900)))
+    assert Read(heard).ended_ms is None
+
+
+def test_the_masks_of_frames_and_texts_between_them_are_no_audio() -> None:
+    heard = HeardAudio(AudioMemory(MIB))
+    heard.add(Chunk(1000, frame(BINARY, loud(100), mask=True) + frame(BINARY, quiet(900), mask=True)))
+    text = frame(TEXT, b"\x00" * 400, mask=True, final=False), frame(CONTINUATION, b"\x00" * 400, mask=True)
+    heard.add(Chunk(1500, frame(BINARY, quiet(500), mask=True) + text[0]))
+    heard.add(Chunk(1600, text[1] + frame(BINARY, quiet(100), mask=True)))
+    assert Read(heard).ended_ms == 100
+
+
+def test_a_long_frame_is_heard_where_its_parts_came() -> None:
+    wire = frame(BINARY, loud(1000) + quiet(15_000), mask=True)
+    heard = HeardAudio(AudioMemory(MIB))
+    first, rest = 70_000, len(wire) - 70_000
+    heard.add(Chunk(9000, wire[:first]))
+    heard.add(Chunk(16_000, wire[first:], rest))
+    assert Read(heard).ended_ms == 9000 - (first - 14 - 8000) // 8
+
+
+@given(sessions=st.integers(1, 200), seconds=st.integers(1, 4), rate=st.sampled_from([8000, 24_000, 48_000]))
+def test_all_sessions_together_keep_no_more_than_their_memory(sessions: int, seconds: int, rate: int) -> None:
+    memory = AudioMemory(4 * MIB)
+    all_heard = [HeardAudio(memory) for _ in range(sessions)]
+    for number in range(seconds * 50):
+        chunk = Chunk(20 * number, bytes(rate // 25))
+        for heard in all_heard:
+            heard.add(chunk)
+    kept = sum(heard.size for heard in all_heard)
+    assert kept <= memory.size + sessions * 2000
+    assert all(heard.size <= MIB for heard in all_heard)
+
+
+def test_a_session_that_has_ended_leaves_its_share_to_the_others() -> None:
+    memory = AudioMemory(MIB)
+    first, second = HeardAudio(memory), HeardAudio(memory)
+    assert memory.share == MIB // 2
+    first.add(Chunk(0, b"x"))
+    first.forget()
+    assert (memory.share, first.size) == (MIB, 0)
+    second.forget()
+
+
+def test_ten_seconds_are_read_in_slices_of_less_than_a_second() -> None:
+    heard = HeardAudio(AudioMemory(40 * MIB))
+    for number in range(500):
+        heard.add(sent(20 * number, bytes(960)))
+    assert 10 <= Read(heard, LINEAR16).slices <= 20
