@@ -13,6 +13,8 @@ from pytest_dgbudget.rules.speech import HeardSpeech, SpeechReader
 KEPT_MS = 10_000
 # What one session keeps at most: 10 s of linear16 at 48 kHz, and what frames add to it.
 _MOST_BYTES = 1024 * 1024
+# How many percent of the audio it takes with the headers of its frames.
+_WITH_FRAMES = 110
 # What a chunk takes beside its bytes.
 _CHUNK_BYTES = 150
 # How many samples are read at once: less than a millisecond's work.
@@ -20,34 +22,53 @@ _SLICE_SAMPLES = 4000
 
 
 class AudioMemory:
-    """What all sessions of a gateway keep of their audio: each one an equal share of ``size`` bytes."""
+    """What all sessions of a gateway keep of their audio: each one an equal ``share`` of ``size`` bytes."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.sessions = 0
+        self.share = min(_MOST_BYTES, size)
+        self._sessions = 0
 
-    @property
-    def share(self) -> int:
-        return min(_MOST_BYTES, self.size // max(1, self.sessions))
+    def joined(self) -> None:
+        self._count(1)
+
+    def left(self) -> None:
+        self._count(-1)
+
+    def _count(self, more: int) -> None:
+        # Kept rather than computed: it is looked at for every read of a relay.
+        self._sessions += more
+        self.share = min(_MOST_BYTES, self.size // max(1, self._sessions))
 
 
 class HeardAudio:
-    """One session's, of ``size`` bytes. Nothing is copied or unmasked before it is read."""
+    """One session's. Nothing is copied or unmasked before it is read."""
 
     def __init__(self, memory: AudioMemory) -> None:
         self._memory = memory
-        memory.sessions += 1
+        memory.joined()
         self._chunks: deque[Chunk] = deque()
-        self.size = 0
+        self._most = _MOST_BYTES
+        self._bytes = 0
+
+    def plays(self, format_: AudioFormat) -> None:
+        """Keep no more than plays in that time: what comes faster is not judged."""
+        bytes_per_second = (format_.bytes_per_sample or 0) * format_.sample_rate
+        self._most = min(_MOST_BYTES, bytes_per_second * KEPT_MS // 1000 * _WITH_FRAMES // 100)
 
     def add(self, chunk: Chunk) -> None:
         """Keep what has passed, and drop what is too old or too much."""
         chunks = self._chunks
         chunks.append(chunk)
-        self.size += len(chunk.data) + _CHUNK_BYTES
-        oldest_ms = chunk.at_ms - KEPT_MS
-        while chunks[0].at_ms < oldest_ms or (self.size > self._memory.share and len(chunks) > 1):
-            self.size -= len(chunks.popleft().data) + _CHUNK_BYTES
+        self._bytes += len(chunk.data)
+        oldest_ms, most = chunk.at_ms - KEPT_MS, min(self._most, self._memory.share - _CHUNK_BYTES * len(chunks))
+        while chunks[0].at_ms < oldest_ms or (self._bytes > most and len(chunks) > 1):
+            self._bytes -= len(chunks.popleft().data)
+
+    @property
+    def size(self) -> int:
+        """How many bytes this takes."""
+        return self._bytes + _CHUNK_BYTES * len(self._chunks)
 
     def reading(self, format_: AudioFormat) -> AudioReading:
         """Begin to read what is kept by now."""
@@ -56,8 +77,8 @@ class HeardAudio:
     def forget(self) -> None:
         """Keep nothing any more."""
         self._chunks.clear()
-        self.size = 0
-        self._memory.sessions -= 1
+        self._bytes = 0
+        self._memory.left()
 
 
 class AudioReading:

@@ -92,6 +92,25 @@ def test_all_sessions_together_keep_no_more_than_their_memory(sessions: int, sec
     assert all(heard.size <= MIB for heard in all_heard)
 
 
+def test_audio_that_comes_faster_than_it_plays_is_kept_for_as_long_as_it_plays() -> None:
+    heard = HeardAudio(AudioMemory(40 * MIB))
+    heard.plays(MULAW)
+    for _ in range(100):
+        heard.add(sent(1000, loud(1000)))
+    assert 80_000 < heard.size <= 80_000 * 1.2
+
+
+@given(frame_ms=st.sampled_from([20, 40, 100, 250]), format_=st.sampled_from([MULAW, LINEAR16]))
+def test_ten_seconds_in_real_time_are_kept_whole(frame_ms: int, format_: AudioFormat) -> None:
+    heard = HeardAudio(AudioMemory(40 * MIB))
+    heard.plays(format_)
+    size = frame_ms * format_.sample_rate * (format_.bytes_per_sample or 0) // 1000
+    for number in range(12_000 // frame_ms):
+        heard.add(sent(number * frame_ms, bytes(size)))
+    frames = 10_000 // frame_ms
+    assert heard.size >= frames * (size + 150)
+
+
 def test_a_session_that_has_ended_leaves_its_share_to_the_others() -> None:
     memory = AudioMemory(MIB)
     first, second = HeardAudio(memory), HeardAudio(memory)

@@ -176,6 +176,7 @@ class Conversation:
     def _settings(self, text: bytes, data: Mapping[str, Any]) -> bytes:
         self.configured = True
         self.audio_in, self.audio_out = audio_format(data, "input"), audio_format(data, "output")
+        self._heard.plays(self.audio_in)
         self._turns.settings(_greeting(data))
         self._expect_header(data)
         self._emit(SettingsPassed(session=self._session, at_ms=self._at_ms()))
