@@ -225,9 +225,11 @@ class DiscrepancyFound:
     vendor_ms: int | None
 
 
-# What happens to an open session.
+# What happens to a session, from its dial on.
 SessionEvent = (
-    SessionWelcomed
+    SessionDialled
+    | SessionOpened
+    | SessionWelcomed
     | SettingsPassed
     | TierChanged
     | GreetingBegun
@@ -249,8 +251,6 @@ Event = (
     | RequestPassed
     | SocketPassed
     | BypassReported
-    | SessionDialled
-    | SessionOpened
     | SessionsCut
     | LeaseSettled
     | GatewayStalled
@@ -262,8 +262,16 @@ def described(event: SessionEvent) -> tuple[str, int, dict[str, Any]]:
     """Return an event's name, when it was, and its fields, for a recording of its session."""
     fields = asdict(event)
     del fields["session"]
-    at_ms = event.usage.ms or 0 if isinstance(event, SessionEnded) else fields.pop("at_ms")
-    return type(event).__name__, at_ms, fields
+    fields.pop("at_ms", None)
+    return type(event).__name__, _at_ms(event), fields
+
+
+def _at_ms(event: SessionEvent) -> int:
+    if isinstance(event, SessionDialled):
+        return 0
+    if isinstance(event, SessionOpened):
+        return event.handshake_ms
+    return event.usage.ms or 0 if isinstance(event, SessionEnded) else event.at_ms
 
 
 class Events:

@@ -35,7 +35,7 @@ _MOST_REASONS = 20
 
 class OpenLease:
     """A lease with its meter and its deadline. ``holders`` counts the clients that may open a session of it, or
-    whose session is still to be recorded; ``unrecorded`` only these.
+    whose session is still to be recorded; ``unrecorded`` has these sessions.
 
     ``first_dial`` is recorded with the lease, and taken by the first session.
     """
@@ -49,7 +49,8 @@ class OpenLease:
         self.meter = LeaseMeter(allowance_ms=lease.allowance_ms)
         self.sessions: list[MeteredSession] = []
         self.holders = 0
-        self.unrecorded = 0
+        # Closed, and still to be recorded.
+        self.unrecorded: list[MeteredSession] = []
         # What its recorded sessions cost.
         self.used_micro_usd = 0
         self._timers: list[Timer] = []
@@ -65,7 +66,7 @@ class OpenLease:
     def closed(self, session: MeteredSession, at_ms: int) -> None:
         """Count a session no longer: its socket is closed."""
         self.sessions.remove(session)
-        self.unrecorded += 1
+        self.unrecorded.append(session)
         self.meter.closed(at_ms, session.rate)
         self._set_timers()
         if self.used_ms() > self.lease.allowance_ms and not self.grant.spent.done():
@@ -77,11 +78,11 @@ class OpenLease:
 
     def micro_usd(self) -> int:
         """What its sessions cost up to now, in millionths of a dollar."""
-        return self.used_micro_usd + sum(session.micro_usd() for session in self.sessions)
+        return self.used_micro_usd + sum(session.micro_usd() for session in (*self.sessions, *self.unrecorded))
 
     def has_room(self) -> bool:
         """True unless one client more would have all sessions cut at once."""
-        return self.meter.lasts_ms(self._clock.now_ms(), self.holders - self.unrecorded + 1) > 0
+        return self.meter.lasts_ms(self._clock.now_ms(), self.holders - len(self.unrecorded) + 1) > 0
 
     def overrun(self, kind: Literal["cut", "refused", "exceeded"]) -> Overrun:
         """Return what a session of this lease is cut or refused for, or what was used beyond it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pytest_dgbudget.gateway.chunks import Chunk, PayloadReader
 from pytest_dgbudget.gateway.frames import BINARY, CONTINUATION, TEXT
@@ -14,11 +14,12 @@ KEPT_MS = 10_000
 # What one session keeps at most: 10 s of linear16 at 48 kHz, and what frames add to it.
 _MOST_BYTES = 1024 * 1024
 # How many percent of the audio it takes with the headers of its frames.
-_WITH_FRAMES = 110
+_WITH_FRAMES = 125
 # What a chunk takes beside its bytes.
 _CHUNK_BYTES = 150
-# How many samples are read at once: less than a millisecond's work.
-_SLICE_SAMPLES = 4000
+# How much is read at once, in units of what a sample takes; and what finding a frame takes.
+_SLICE_UNITS = 2500
+_FRAME_UNITS = 60
 
 
 class AudioMemory:
@@ -27,18 +28,22 @@ class AudioMemory:
     def __init__(self, size: int) -> None:
         self.size = size
         self.share = min(_MOST_BYTES, size)
-        self._sessions = 0
+        self._members: set[HeardAudio] = set()
 
-    def joined(self) -> None:
-        self._count(1)
+    def joined(self, heard: HeardAudio) -> None:
+        """Give a session its share, of which the others lose some."""
+        self._members.add(heard)
+        self._divide()
+        for each in self._members:
+            each.trim()
 
-    def left(self) -> None:
-        self._count(-1)
+    def left(self, heard: HeardAudio) -> None:
+        self._members.discard(heard)
+        self._divide()
 
-    def _count(self, more: int) -> None:
+    def _divide(self) -> None:
         # Kept rather than computed: it is looked at for every read of a relay.
-        self._sessions += more
-        self.share = min(_MOST_BYTES, self.size // max(1, self._sessions))
+        self.share = min(_MOST_BYTES, self.size // max(1, len(self._members)))
 
 
 class HeardAudio:
@@ -46,10 +51,10 @@ class HeardAudio:
 
     def __init__(self, memory: AudioMemory) -> None:
         self._memory = memory
-        memory.joined()
         self._chunks: deque[Chunk] = deque()
         self._most = _MOST_BYTES
         self._bytes = 0
+        memory.joined(self)
 
     def plays(self, format_: AudioFormat) -> None:
         """Keep no more than plays in that time: what comes faster is not judged."""
@@ -58,11 +63,15 @@ class HeardAudio:
 
     def add(self, chunk: Chunk) -> None:
         """Keep what has passed, and drop what is too old or too much."""
-        chunks = self._chunks
-        chunks.append(chunk)
+        self._chunks.append(chunk)
         self._bytes += len(chunk.data)
-        oldest_ms, most = chunk.at_ms - KEPT_MS, min(self._most, self._memory.share - _CHUNK_BYTES * len(chunks))
-        while chunks[0].at_ms < oldest_ms or (self._bytes > most and len(chunks) > 1):
+        self.trim()
+
+    def trim(self) -> None:
+        """Drop what is too much, and what is too old beside the last that came."""
+        chunks = self._chunks
+        most = min(self._most, self._memory.share - _CHUNK_BYTES * len(chunks))
+        while len(chunks) > 1 and (self._bytes > most or chunks[0].at_ms < chunks[-1].at_ms - KEPT_MS):
             self._bytes -= len(chunks.popleft().data)
 
     @property
@@ -70,41 +79,49 @@ class HeardAudio:
         """How many bytes this takes."""
         return self._bytes + _CHUNK_BYTES * len(self._chunks)
 
-    def reading(self, format_: AudioFormat) -> AudioReading:
-        """Begin to read what is kept by now."""
-        return AudioReading(list(self._chunks), format_)
+    def reading(self, format_: AudioFormat, now_ms: int, after_ms: int = -1) -> AudioReading:
+        """Begin to read what is kept of the last seconds; the user's part is what came after ``after_ms``."""
+        kept = [chunk for chunk in self._chunks if chunk.at_ms >= now_ms - KEPT_MS]
+        return AudioReading(kept, SpeechReader(format_, after_ms))
 
     def forget(self) -> None:
         """Keep nothing any more."""
         self._chunks.clear()
         self._bytes = 0
-        self._memory.left()
+        self._memory.left(self)
 
 
 class AudioReading:
-    """Reads kept audio slice by slice: each takes less than a millisecond."""
+    """Reads kept audio slice by slice: each takes less than a millisecond, whatever the sizes of frames and chunks."""
 
-    def __init__(self, chunks: list[Chunk], format_: AudioFormat) -> None:
-        self._chunks = iter(chunks)
+    def __init__(self, chunks: list[Chunk], speech: SpeechReader) -> None:
         self._payloads = PayloadReader()
         self._message = BINARY
-        self._speech = SpeechReader(format_)
+        self._speech = speech
+        self._steps = self._read(chunks)
 
     def go_on(self, later: Callable[[Callable[[], None]], object], done: Callable[[HeardSpeech], None]) -> None:
-        """Read one slice, and the others ``later``; call ``done`` after the last one."""
-        samples = 0
-        for chunk in self._chunks:
-            samples += self._speech.add(self._audio_of(chunk), chunk.at_ms)
-            if samples >= _SLICE_SAMPLES:
-                later(lambda: self.go_on(later, done))
-                return
-        done(self._speech.result())
+        """Read one slice, and the others ``later``; call ``done`` after the last one, also where reading fails."""
+        units = 0
+        try:
+            for step in self._steps:
+                units += step
+                if units >= _SLICE_UNITS:
+                    later(lambda: self.go_on(later, done))
+                    return
+            speech = self._speech.result()
+        except BaseException:
+            done(HeardSpeech(None, False))
+            raise
+        done(speech)
 
-    def _audio_of(self, chunk: Chunk) -> bytes:
-        audio = []
-        for payload in self._payloads.read(chunk):
-            if payload.opcode in (TEXT, BINARY):
-                self._message = payload.opcode
-            if payload.opcode in (BINARY, CONTINUATION) and self._message == BINARY:
-                audio.append(payload.data)
-        return b"".join(audio)
+    def _read(self, chunks: list[Chunk]) -> Iterator[int]:
+        for chunk in chunks:
+            audio = []
+            for payload in self._payloads.read(chunk):
+                yield _FRAME_UNITS
+                if payload.opcode in (TEXT, BINARY):
+                    self._message = payload.opcode
+                if payload.opcode in (BINARY, CONTINUATION) and self._message == BINARY:
+                    audio.append(payload.data)
+            yield from self._speech.add(b"".join(audio), chunk.at_ms)

@@ -52,7 +52,7 @@ class Leases:
 
     def session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord) -> None:
         """Record what a session used."""
-        lease.unrecorded -= 1
+        lease.unrecorded.remove(session)
         lease.used_micro_usd += record.micro_usd or 0
         lease.grant.session_ended(session, record)
         self._ledger_thread.enqueue(self._ledger.record_usage, record)

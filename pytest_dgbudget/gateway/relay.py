@@ -93,8 +93,8 @@ class Relay:
             broken_rule=broken_rule,
         )
         self._from_vendor = FrameReader(self._vendor_text, holding=False)
-        # How much of the client's audio came after the end.
-        self._unpassed_bytes = 0
+        # How much of each side's audio came after the end.
+        self._unpassed_in = self._unpassed_out = 0
         # How much of the vendor's audio the inspection has been told of.
         self._told_bytes = self._told_frames = 0
         self._client = Leg(self._client_sent, self._client_lost)
@@ -145,8 +145,10 @@ class Relay:
 
     def audio_ms(self) -> tuple[int | None, int | None]:
         """How long what passed in and out plays; None where that can't be known."""
-        in_bytes = self._from_client.binary_bytes - self._unpassed_bytes
-        return self.inspection.audio_ms(in_bytes=in_bytes, out_bytes=self._from_vendor.binary_bytes)
+        return self.inspection.audio_ms(
+            in_bytes=self._from_client.binary_bytes - self._unpassed_in,
+            out_bytes=self._from_vendor.binary_bytes - self._unpassed_out,
+        )
 
     def close(self, closed_by: ClosedBy, to_client: Close) -> bool:
         """Begin the end: Close to both sides now, the vendor's answer within CLOSE_MS.
@@ -177,6 +179,7 @@ class Relay:
         self.closed_by = closed_by
         self.close_code = code
         self.ending_at_ms = self._clock.now_ms()
+        self.inspection.closing()
         self._abort_later(self.abort)
         # A client that stopped reading must not keep the vendor's answer from being read.
         self._vendor_transport.resume_reading()
@@ -233,13 +236,16 @@ class Relay:
         """Look for the client's Close: nothing else that it says passes any more, or counts."""
         bytes_before = self._from_client.binary_bytes
         self._from_client.feed(data)
-        self._unpassed_bytes += self._from_client.binary_bytes - bytes_before
+        self._unpassed_in += self._from_client.binary_bytes - bytes_before
         if self._from_client.close is not None and self.client_state is ClientState.CLOSING:
             self._client_transport.close()
 
     def _vendor_sent(self, data: bytes) -> None:
         rest, frames_before = self._from_vendor.remaining, self._from_vendor.binary_frames
+        bytes_before = self._from_vendor.binary_bytes
         passed = self._from_vendor.feed(data)
+        if self.state is not _OPEN:
+            self._unpassed_out += self._from_vendor.binary_bytes - bytes_before
         self._tell_audio()
         self._gather(self._from_vendor.binary_frames - frames_before)
         if passed and self.state is _OPEN:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from pytest_dgbudget.gateway.events import GreetingBegun, RuleBroken, SessionEvent, TierChanged, TurnEnded
 from pytest_dgbudget.model import MeasuredTurn, TierSpan, Violation
 from pytest_dgbudget.rules.prices import PriceTable, cost_micro_usd
 
+# In two hours nobody takes more turns. Who changes the price more often than this is charged the highest from then on.
+_MOST_TURNS = 10_000
+_MOST_SPANS = 1_000
+
 
 class SessionParts:
     """One session's turns, violations, and what it costs. Until its Settings pass that is the highest known price."""
 
     def __init__(self, prices: PriceTable) -> None:
-        before = TierChanged(
+        self._highest = TierChanged(
             session="", at_ms=0, from_ms=0, tier=None, micro_usd_per_minute=prices.highest(), estimated=True
         )
-        self._tiers = [before]
+        self._tiers = [self._highest]
         self.greeting_ms: int | None = None
         self.turns: list[MeasuredTurn] = []
         self.violations: list[Violation] = []
@@ -24,14 +29,21 @@ class SessionParts:
     def note(self, event: SessionEvent) -> None:
         """Take in an event of the session's."""
         if isinstance(event, TierChanged):
-            # What counts from the dial on stands in the place of all before it.
-            self._tiers = [*(each for each in self._tiers if event.from_ms > 0), event]
-        elif isinstance(event, TurnEnded):
+            self._note_tier(event)
+        elif isinstance(event, TurnEnded) and len(self.turns) < _MOST_TURNS:
             self.turns.append(event.turn)
         elif isinstance(event, RuleBroken):
             self.violations.append(event.violation)
         elif isinstance(event, GreetingBegun):
             self.greeting_ms = event.greeting_ms
+
+    def _note_tier(self, changed: TierChanged) -> None:
+        if changed.from_ms == 0:
+            self._tiers = [changed]  # in the place of all before it
+        elif len(self._tiers) < _MOST_SPANS:
+            self._tiers.append(changed)
+        elif len(self._tiers) == _MOST_SPANS:
+            self._tiers.append(replace(self._highest, at_ms=changed.at_ms, from_ms=changed.from_ms))
 
     def tier_spans(self, used_ms: int) -> tuple[TierSpan, ...]:
         """Return the parts at one price of a session that has used so much."""

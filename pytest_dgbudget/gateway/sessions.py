@@ -117,7 +117,9 @@ class MeteredSession:
         self._parts = SessionParts(terms.prices)
         self._recording: SessionRecording | None = None
         self._dialled_at = datetime.now(timezone.utc)
-        events.emit(SessionDialled(attempt=terms.attempt, session=terms.id))
+        # What a recording begins with, which begins when there is something to record.
+        self._early: list[SessionEvent] = []
+        self._emit(SessionDialled(attempt=terms.attempt, session=terms.id))
 
     def used_ms(self) -> int:
         """What this session has used up to now."""
@@ -144,7 +146,7 @@ class MeteredSession:
             raise
         self.handshake_ms = self._clock.now_ms() - self.dialled_ms
         self._handshake_id = self._terms.service.handshake_id(upstream.headers)
-        self._events.emit(SessionOpened(session=self.id, handshake_ms=self.handshake_ms))
+        self._emit(SessionOpened(session=self.id, handshake_ms=self.handshake_ms))
         return upstream
 
     def drop(self, upstream: Upstream) -> None:
@@ -204,14 +206,16 @@ class MeteredSession:
         if recordings is None:
             return None
         recording = recordings.begin(self.id, self._dialled_at, self.dialled_ms, secrets.texts())
-        recording.happened("SessionDialled", 0, {"attempt": self._terms.attempt})
-        recording.happened("SessionOpened", self.handshake_ms or 0, {})
+        for event in self._early:
+            recording.happened(*described(event))
         return recording
 
     def _emit(self, event: SessionEvent) -> None:
         self._parts.note(event)
         if self._recording is not None:
             self._recording.happened(*described(event))
+        elif self._relay is None:
+            self._early.append(event)
         self._events.emit(event)
         if isinstance(event, SessionWelcomed):
             self._welcomed(self, event.request_id)

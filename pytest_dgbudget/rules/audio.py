@@ -10,6 +10,9 @@ from typing import Any
 DEFAULT_ENCODING = "linear16"
 DEFAULT_SAMPLE_RATE = 24_000
 
+# What no audio has tells nothing of it.
+_SAMPLE_RATES = range(1_000, 192_001)
+
 _BYTES_PER_SAMPLE = {"linear16": 2, "linear32": 4, "mulaw": 1, "alaw": 1}
 
 
@@ -45,6 +48,6 @@ def audio_format(settings: Mapping[str, Any], direction: str) -> AudioFormat:
         return AudioFormat()
     encoding = block.get("encoding", DEFAULT_ENCODING)
     sample_rate = block.get("sample_rate", DEFAULT_SAMPLE_RATE)
-    if not isinstance(encoding, str) or not isinstance(sample_rate, int) or sample_rate <= 0:
+    if not isinstance(encoding, str) or type(sample_rate) is not int or sample_rate not in _SAMPLE_RATES:
         return UNKNOWN_AUDIO
     return AudioFormat(encoding, sample_rate)

@@ -29,8 +29,10 @@ class OpenTurn:
     """A turn that is not over, or of which the user's audio is still to be read (``awaits_speech``)."""
 
     def __init__(self, started_ms: int, since: TurnSince, *, awaits_speech: bool, awaits_done: bool) -> None:
-        self.started_ms = started_ms
+        self.said_ms = self.started_ms = started_ms
         self.since = since
+        # The user's part is what came after this: what the agent had answered before it.
+        self.after_ms = -1
         self.awaits_speech = awaits_speech
         self.awaits_done = awaits_done
         self.overlapped = awaits_done
@@ -68,6 +70,7 @@ class Turns:
         self._ended = ended
         self._speech = AgentSpeech.SILENT
         self._user_speaks = False
+        self._answered_said_ms = -1
         self._turns: deque[OpenTurn] = deque()
         self._waiting: OpenTurn | None = None
         self._injected: deque[str] = deque(maxlen=_MOST_INJECTED)
@@ -124,6 +127,7 @@ class Turns:
     def agent_injected(self) -> None:
         """Note that the agent is made to say something: without a greeting of its own, that is none."""
         self._greets = self._greets and self._greeting is not None
+        self._user_speaks = False
 
     def agent_said(self, content: str) -> None:
         """Note a ConversationText of the agent's: what is no part of the greeting is an answer."""
@@ -142,6 +146,7 @@ class Turns:
         if turn is not None and answers:
             self._note_calls_over(at_ms)
             turn.answered_ms = at_ms
+            self._answered_said_ms = turn.said_ms
             self._end(turn)
 
     def agent_audio_done(self, at_ms: int) -> None:
@@ -149,7 +154,8 @@ class Turns:
         self._speech = AgentSpeech.SILENT
         if self._waiting is not None and self._waiting.awaits_done:
             self._waiting.awaits_done = False
-            self._waiting.started_ms = at_ms
+            self._waiting.started_ms = self._called_ms = at_ms
+            self._waiting.function_ms = 0
 
     def functions_called(self, ids: Iterable[str], at_ms: int) -> None:
         """Note function calls that wait for the client."""
@@ -196,6 +202,9 @@ class Turns:
         self._user_speaks = False
         if self._greeting is None:
             self._greets = False
+        turn.after_ms = self._answered_said_ms
+        # What was called before is the answer to something else.
+        self._calls.clear()
         self._turns.append(turn)
         self._waiting = turn
 
@@ -212,5 +221,5 @@ class Turns:
     def _note_calls_over(self, at_ms: int, *, were_open: bool = False) -> None:
         """Count the time of client functions to the turn that waits for its answer."""
         if self._waiting is not None and (self._calls or were_open):
-            self._waiting.function_ms += at_ms - max(self._called_ms, self._waiting.started_ms)
+            self._waiting.function_ms += at_ms - self._called_ms
         self._called_ms = at_ms

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from operator import mul
 from typing import NamedTuple
 
@@ -23,6 +23,9 @@ _QUIETEST = 0.1
 # Enough of the samples to tell how loud speech is.
 _HERTZ = 6000
 _FULL_SCALE = 32768
+
+# What a window takes to read beside its samples, in samples.
+_WINDOW_UNITS = 30
 
 # Audio may come so much faster than it plays, and so far ahead of that: what was late comes in a burst.
 _PACE = 1.5
@@ -44,37 +47,47 @@ class HeardSpeech(NamedTuple):
 
 
 class SpeechReader:
-    """Reads the audio of one direction, chunk by chunk, in order."""
+    """Reads the audio of one direction, chunk by chunk, in order.
 
-    def __init__(self, format_: AudioFormat) -> None:
+    How quiet it is, all of it tells; speech and pace are those of what came after ``after_ms``.
+    """
+
+    def __init__(self, format_: AudioFormat, after_ms: int = -1) -> None:
         powers, size = _POWERS[format_.encoding], format_.bytes_per_sample
         assert size is not None
+        self._after_ms = after_ms
         self._powers = powers
         self._bytes_per_ms = size * format_.sample_rate / 1000
         self._window = max(1, format_.sample_rate * _WINDOW_MS // 1000) * size
         self._stride = max(1, format_.sample_rate // _HERTZ)
         self._bytes_per_sample = size
+        self._units = _WINDOW_UNITS + self._window // size // self._stride
         # What is not a whole window yet, and when its last sample arrived.
         self._begun = b""
         self._last_ms = 0
-        self._windows: list[tuple[float, float]] = []
+        # When each ended, its mean square, and when it arrived.
+        self._windows: list[tuple[float, float, int]] = []
         self._pace = _Pace()
 
-    def add(self, audio: bytes, at_ms: int) -> int:
-        """Take in what arrived at once, its last sample at ``at_ms``; return how many samples that took to read."""
+    def add(self, audio: bytes, at_ms: int) -> Iterator[int]:
+        """Take in what arrived at once, its last sample at ``at_ms``, window by window; yield what each takes to read.
+
+        A unit is what a sample takes.
+        """
         plays_ms = len(audio) / self._bytes_per_ms
         if at_ms - plays_ms - self._last_ms > _WINDOW_MS:
             self._end_window()
-        self._pace.add(plays_ms, at_ms)
+        if at_ms > self._after_ms:
+            self._pace.add(plays_ms, at_ms)
         self._last_ms = at_ms
         audio = self._begun + audio
         whole = len(audio) - len(audio) % self._window
         for start in range(0, whole, self._window):
             end = start + self._window
             power = self._powers(audio[start:end], self._stride)
-            self._windows.append((at_ms - (len(audio) - end) / self._bytes_per_ms, power))
+            self._windows.append((at_ms - (len(audio) - end) / self._bytes_per_ms, power, at_ms))
+            yield self._units
         self._begun = audio[whole:]
-        return whole // self._bytes_per_sample // self._stride
 
     def result(self) -> HeardSpeech:
         """Return where the last loud window ended, louder than -40 dBFS and than four times the quietest tenth."""
@@ -85,16 +98,21 @@ class SpeechReader:
         """Look at what there is of a window: it goes on in none that came after a pause."""
         whole = len(self._begun) - len(self._begun) % self._bytes_per_sample
         if whole:
-            self._windows.append((self._last_ms, self._powers(self._begun[:whole], self._stride)))
+            self._windows.append((self._last_ms, self._powers(self._begun[:whole], self._stride), self._last_ms))
         self._begun = self._begun[whole:]
 
     def _ended_ms(self) -> int | None:
         if not self._windows:
             return None
-        by_power = sorted(power for _, power in self._windows)
+        by_power = sorted(power for _, power, _ in self._windows)
         quiet = by_power[-(-len(by_power) // round(1 / _QUIETEST)) - 1]
         loud = max((_LOUD * _FULL_SCALE) ** 2, quiet * _TIMES_QUIET**2)
-        return next((round(ended_ms) for ended_ms, power in reversed(self._windows) if power > loud), None)
+        for ended_ms, power, at_ms in reversed(self._windows):
+            if at_ms <= self._after_ms:
+                return None
+            if power > loud:
+                return round(ended_ms)
+        return None
 
 
 class _Pace:

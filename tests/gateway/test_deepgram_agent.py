@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_dgbudget.gateway.chunks import Chunk
+from pytest_dgbudget.gateway.events import TierChanged, TurnEnded
+from pytest_dgbudget.gateway.frames import BINARY, frame
 from pytest_dgbudget.gateway.relay import LONGEST_SETTINGS
 from pytest_dgbudget.gateway.services.deepgram_conversation import Conversation
 from pytest_dgbudget.rules.audio import AudioFormat
@@ -17,6 +20,7 @@ from tests.rules.strategies import VALUES, json_texts
 
 from . import conversations
 from .conversations import Told
+from .memory import ManualClock
 
 TAG = "dgbudget-run"
 
@@ -184,3 +188,63 @@ def test_whatever_json_either_side_sends_is_survived(vendors: list[tuple[Any, An
         for _, fields in vendors:
             conversation.client_said(json.dumps({**fields, "type": kind}).encode())
     conversation.audio_ms(in_bytes=1, out_bytes=1)
+
+
+def rates(told: Told) -> list[tuple[str | None, bool]]:
+    return [(event.tier, event.estimated) for event in told.events if isinstance(event, TierChanged)]
+
+
+STANDARD = {"think": {"provider": {"type": "open_ai", "model": "gpt-4o-mini"}}, "speak": {}}
+
+
+def test_only_what_changes_the_price_is_told(conversation: Conversation, told: Told) -> None:
+    conversation.client_said(said("Settings", agent=STANDARD))
+    for _ in range(10):
+        conversation.client_said(said("UpdateSpeak", speak={"provider": {"type": "deepgram"}}))
+    assert rates(told) == [("standard", False)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"type": "UpdateThink", "think": {"x": ' + b"9" * 5000 + b"}}",
+        b"no JSON",
+        b"[1]",
+        b'{"type": "UpdateThink"',
+    ],
+    ids=["a long number", "no JSON", "a list", "torn"],
+)
+def test_after_a_message_that_cannot_be_read_the_highest_price_counts(
+    conversation: Conversation, told: Told, text: bytes
+) -> None:
+    conversation.client_said(said("Settings", agent=STANDARD))
+    conversation.client_said(text)
+    assert rates(told) == [("standard", False), (None, True)]
+
+
+@pytest.mark.parametrize("rate", [10**400, 10**9, 100, 0, -1, True, 16_000.5, "16000"])
+def test_audio_of_an_odd_rate_is_not_read_and_ends_nothing(told: Told, rate: Any) -> None:
+    clock = ManualClock()
+    conversation = conversations.conversation(told, clock=clock)
+    conversation.client_said(said("Settings", audio={"input": {"encoding": "linear16", "sample_rate": rate}}))
+    conversation.client_audio(Chunk(clock.now_ms(), frame(BINARY, bytes(960), mask=True)))
+    conversation.vendor_said(said("ConversationText", role="user", content="hello"))
+    clock.advance(1000)
+    conversation.ended(cut=False)
+    assert not conversation.is_reading
+    (turn,) = (event.turn for event in told.events if isinstance(event, TurnEnded))
+    assert turn.since == "transcript"
+
+
+def test_what_the_vendor_says_once_the_end_has_begun_makes_no_turn_and_answers_none(
+    conversation: Conversation, told: Told
+) -> None:
+    conversation.client_said(said("InjectUserMessage", content="hello"))
+    conversation.closing()
+    conversation.vendor_audio(1, 960)
+    conversation.vendor_said(said("ConversationText", role="user", content="and this"))
+    conversation.vendor_said(said("Welcome", request_id="late"))
+    conversation.ended(cut=True)
+    (turn,) = (event.turn for event in told.events if isinstance(event, TurnEnded))
+    assert turn.answered_ms is None
+    assert conversation.request_id == "late"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from typing import NoReturn
+from unittest.mock import patch
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,14 +38,20 @@ def sent(at_ms: int, *audio: bytes) -> Chunk:
 class Read:
     """What was heard of kept audio, and in how many slices."""
 
-    def __init__(self, heard: HeardAudio, format_: AudioFormat = MULAW) -> None:
+    def __init__(
+        self, heard: HeardAudio, format_: AudioFormat = MULAW, *, now_ms: int = 10_000, after_ms: int = -1
+    ) -> None:
         self.speech: HeardSpeech | None = None
-        self.slices = 1
+        self.slowest_ms = 0.0
         waiting: list[Callable[[], None]] = []
-        heard.reading(format_).go_on(waiting.append, self._done)
+        reading = heard.reading(format_, now_ms, after_ms)
+        waiting.append(lambda: reading.go_on(waiting.append, self._done))
+        self.slices = 0
         while waiting:
             self.slices += 1
+            started = time.perf_counter()
             waiting.pop()()
+            self.slowest_ms = max(self.slowest_ms, (time.perf_counter() - started) * 1000)
 
     def _done(self, speech: HeardSpeech) -> None:
         self.speech = speech
@@ -57,8 +67,9 @@ def test_what_came_within_ten_seconds_is_read_and_nothing_earlier() -> None:
     heard.add(sent(1000, loud(100)))
     heard.add(sent(2000, quiet(900)))
     assert Read(heard).ended_ms == 1000
+    assert Read(heard, now_ms=11_001).ended_ms is None
     heard.add(sent(11_001, quiet(900)))
-    assert Read(heard).ended_ms is None
+    assert Read(heard, now_ms=11_001).ended_ms is None
 
 
 def test_the_masks_of_frames_and_texts_between_them_are_no_audio() -> None:
@@ -76,7 +87,7 @@ def test_a_long_frame_is_heard_where_its_parts_came() -> None:
     first, rest = 70_000, len(wire) - 70_000
     heard.add(Chunk(9000, wire[:first]))
     heard.add(Chunk(16_000, wire[first:], rest))
-    assert Read(heard).ended_ms == 9000 - (first - 14 - 8000) // 8
+    assert Read(heard, now_ms=17_000).ended_ms == 9000 - (first - 14 - 8000) // 8
 
 
 @given(sessions=st.integers(1, 200), seconds=st.integers(1, 4), rate=st.sampled_from([8000, 24_000, 48_000]))
@@ -97,7 +108,7 @@ def test_audio_that_comes_faster_than_it_plays_is_kept_for_as_long_as_it_plays()
     heard.plays(MULAW)
     for _ in range(100):
         heard.add(sent(1000, loud(1000)))
-    assert 80_000 < heard.size <= 80_000 * 1.2
+    assert 80_000 < heard.size <= 80_000 * 1.25 + 150 * 13
 
 
 @given(frame_ms=st.sampled_from([20, 40, 100, 250]), format_=st.sampled_from([MULAW, LINEAR16]))
@@ -121,8 +132,57 @@ def test_a_session_that_has_ended_leaves_its_share_to_the_others() -> None:
     second.forget()
 
 
-def test_ten_seconds_are_read_in_slices_of_less_than_a_second() -> None:
+# How long a slice may take is an aim of 1 ms; a busy machine is given more.
+MOST_MS = 25
+
+
+@pytest.mark.parametrize(
+    ("format_", "chunks", "frames", "size"),
+    [
+        (LINEAR16, 500, 1, 960),
+        (AudioFormat("linear16", 48_000), 3750, 1, 256),
+        (MULAW, 1, 1, 64_000),
+        (MULAW, 2, 8000, 2),
+        (MULAW, 10, 8000, 0),
+    ],
+    ids=["20 ms", "worklet", "at once", "two bytes each", "empty"],
+)
+def test_what_is_kept_is_read_in_short_slices(format_: AudioFormat, chunks: int, frames: int, size: int) -> None:
     heard = HeardAudio(AudioMemory(40 * MIB))
-    for number in range(500):
-        heard.add(sent(20 * number, bytes(960)))
-    assert 10 <= Read(heard, LINEAR16).slices <= 20
+    wire = frame(BINARY, bytes(size), mask=True) * frames
+    for number in range(chunks):
+        heard.add(Chunk(10_000 * number // chunks, wire))
+    read = Read(heard, format_)
+    assert read.speech is not None
+    assert read.slices >= 5
+    assert read.slowest_ms < MOST_MS
+
+
+def test_the_users_part_is_what_came_after_the_one_that_was_answered() -> None:
+    heard = HeardAudio(AudioMemory(MIB))
+    heard.add(sent(1000, *[loud(20)] * 50))
+    heard.add(sent(3000, quiet(500)))
+    assert Read(heard).speech == HeardSpeech(1000, True)
+    assert Read(heard, after_ms=2000).speech == HeardSpeech(None, False)
+
+
+def test_a_reading_that_fails_is_over_and_has_heard_nothing() -> None:
+    def broken(chunk: Chunk) -> NoReturn:
+        raise ArithmeticError
+
+    heard, ends = HeardAudio(AudioMemory(MIB)), list[HeardSpeech]()
+    heard.add(sent(1000, loud(20)))
+    reading = heard.reading(MULAW, 1000)
+    with patch.object(reading._payloads, "read", broken), pytest.raises(ArithmeticError):
+        reading.go_on(lambda step: None, ends.append)
+    assert ends == [HeardSpeech(None, False)]
+
+
+def test_sessions_that_come_take_from_those_that_are_quiet() -> None:
+    memory = AudioMemory(4 * MIB)
+    early = HeardAudio(memory)
+    for number in range(100):
+        early.add(Chunk(number, bytes(10_000)))
+    later = [HeardAudio(memory) for _ in range(15)]
+    assert len(later) == 15
+    assert early.size <= memory.share == 4 * MIB // 16

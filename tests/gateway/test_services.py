@@ -70,6 +70,8 @@ class TickInspection:
     def vendor_audio(self, frames: int, size: int) -> None:
         self.moved()
 
+    def closing(self) -> None: ...
+
     def ended(self, *, cut: bool) -> None: ...
 
     def client_said(self, text: bytes) -> bytes:

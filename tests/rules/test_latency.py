@@ -250,3 +250,45 @@ def test_whatever_happens_each_part_of_the_users_is_one_turn_and_none_takes_less
     assert all((latency_ms or 0) >= 0 for latency_ms in session.latencies_ms)
     assert all(turn.function_ms >= 0 for turn in session.ended)
     assert sum(turn.continued for turn in session.ended) <= max(0, parts - 1)
+
+
+def test_a_call_that_nobody_answered_counts_to_no_later_turn() -> None:
+    session = Session()
+    session.turns.user_injected("one", 1000)
+    session.turns.functions_called(["f"], 1500)
+    session.turns.user_started()
+    session.turns.user_injected("two", 3000)
+    session.turns.agent_audio(4000)
+    assert [turn.function_ms for turn in session.ended] == [0, 0]
+
+
+def test_of_an_overlapped_turn_only_functions_after_its_start_count() -> None:
+    session = Session()
+    session.turns.agent_audio(200)
+    session.turns.user_injected("one", 300)
+    session.turns.functions_called(["f"], 400)
+    session.turns.functions_over(["f"], 1400)
+    session.turns.agent_audio_done(2000)
+    session.turns.agent_audio(2200)
+    assert (session.one.latency_ms, session.one.function_ms) == (200, 0)
+
+
+def test_a_message_that_is_injected_for_the_agent_ends_what_the_user_seemed_to_say() -> None:
+    session = Session()
+    session.turns.user_started()
+    session.turns.agent_injected()
+    session.turns.agent_audio(500)
+    session.turns.user_injected("one", 600)
+    session.turns.agent_audio(620)
+    session.turns.agent_audio_done(900)
+    session.turns.agent_audio(1000)
+    assert (session.one.latency_ms, session.one.overlapped) == (100, True)
+
+
+def test_the_users_part_comes_after_what_was_said_before_the_last_answer() -> None:
+    session = Session()
+    session.user_speaks(1000, 1300)
+    session.turns.agent_audio(2000)
+    again = session.turns.user_said("next", 5000, readable=True)
+    assert again is not None
+    assert again.after_ms == 1300

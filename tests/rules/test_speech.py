@@ -17,13 +17,19 @@ from tests.support.speech import ENCODERS, Samples, linear16, mixed, noise, sile
 WINDOW_MS = 20
 
 
+def take(reader: SpeechReader, audio: bytes, at_ms: int) -> None:
+    """Have a reader read all that arrived at once."""
+    for _ in reader.add(audio, at_ms):
+        pass
+
+
 def heard(samples: Samples, encoding: str, rate: int, frame_ms: int, *, pace: float = 1.0) -> HeardSpeech:
     """Return what is heard of audio that is sent in frames, each when its last sample has been spoken."""
     audio = ENCODERS[encoding](samples)
     format_ = AudioFormat(encoding, rate)
     reader, size = SpeechReader(format_), (format_.bytes_per_sample or 0) * rate * frame_ms // 1000
     for number, start in enumerate(range(0, len(audio), size), start=1):
-        reader.add(audio[start : start + size], round(number * frame_ms / pace))
+        take(reader, audio[start : start + size], round(number * frame_ms / pace))
     return reader.result()
 
 
@@ -70,8 +76,8 @@ def test_audio_that_comes_faster_than_one_and_a_half_times_real_time_is_unpaced(
 def test_audio_at_once_after_silence_in_real_time_is_unpaced() -> None:
     reader = SpeechReader(AudioFormat("linear16", 8000))
     for number in range(250):
-        reader.add(linear16(silence(20, 8000)), 20 * number)
-    reader.add(linear16(tone(1000, 8000)), 5000)
+        take(reader, linear16(silence(20, 8000)), 20 * number)
+    take(reader, linear16(tone(1000, 8000)), 5000)
     assert reader.result().unpaced
 
 
@@ -79,10 +85,10 @@ def test_audio_at_once_after_silence_in_real_time_is_unpaced() -> None:
 def test_speech_that_ends_within_a_window_ends_where_its_audio_does(silent_after_ms: int | None) -> None:
     """Nothing of it waits for the audio after a pause, whose window would end later."""
     reader = SpeechReader(AudioFormat("linear16", 8000))
-    reader.add(linear16(silence(300, 8000)), 300)
-    reader.add(linear16(tone(207, 8000))[:-1], 507)
+    take(reader, linear16(silence(300, 8000)), 300)
+    take(reader, linear16(tone(207, 8000))[:-1], 507)
     for number in range(0 if silent_after_ms is None else 10):
-        reader.add(b"\0" * 321, 527 + (silent_after_ms or 0) + 20 * number)
+        take(reader, b"\0" * 321, 527 + (silent_after_ms or 0) + 20 * number)
     ended_ms = reader.result().ended_ms
     assert ended_ms is not None
     assert abs(ended_ms - 507) <= 1
@@ -95,8 +101,8 @@ def test_audio_that_comes_in_one_piece_is_unpaced_unless_that_is_a_frame(
 ) -> None:
     reader = SpeechReader(AudioFormat("linear16", 8000))
     if pause_ms is not None:
-        reader.add(linear16(tone(20, 8000)), 20)
-    reader.add(linear16(tone(frame_ms, 8000)), 20 + (pause_ms or 0))
+        take(reader, linear16(tone(20, 8000)), 20)
+    take(reader, linear16(tone(frame_ms, 8000)), 20 + (pause_ms or 0))
     assert reader.result().unpaced == unpaced
 
 
@@ -105,7 +111,7 @@ def test_what_was_late_for_a_moment_comes_at_once_and_is_not_unpaced(late_ms: in
     reader = SpeechReader(AudioFormat("linear16", 8000))
     for number in range(100):
         at_ms = 1000 + late_ms if 1000 <= 20 * number < 1000 + late_ms else 20 * number
-        reader.add(linear16(tone(20, 8000)), at_ms)
+        take(reader, linear16(tone(20, 8000)), at_ms)
     assert not reader.result().unpaced
 
 
@@ -118,10 +124,10 @@ def test_other_encodings_cannot_be_read(encoding: str) -> None:
 @given(audio=st.binary(max_size=4000), cuts=st.lists(st.integers(0, 4000), max_size=8))
 def test_how_audio_is_cut_changes_nothing_of_what_is_loud(audio: bytes, cuts: list[int]) -> None:
     whole, pieces = (SpeechReader(AudioFormat("mulaw", 8000)) for _ in range(2))
-    whole.add(audio, len(audio) // 8)
+    take(whole, audio, len(audio) // 8)
     places = sorted({0, len(audio), *(cut % (len(audio) + 1) for cut in cuts)})
     for start, end in pairwise(places):
-        pieces.add(audio[start:end], end // 8)
+        take(pieces, audio[start:end], end // 8)
     one, other = whole.result().ended_ms, pieces.result().ended_ms
     assert (one is None) == (other is None)
     assert abs((one or 0) - (other or 0)) <= 1

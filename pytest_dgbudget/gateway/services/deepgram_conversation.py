@@ -39,6 +39,10 @@ from pytest_dgbudget.rules.vendor_messages import (
     with_tag,
 )
 
+# What says something of the session itself, whether it passes or not.
+_ALSO_AT_THE_END = frozenset({"Welcome", "SettingsApplied", "Warning", "Error"})
+# Who calls so many functions at once gets no answer to them.
+_MOST_CALLS = 1000
 # A header of a WAV file, with what some writers add to it, is no speech.
 _WAV_HEADER_BYTES = 100
 
@@ -51,6 +55,7 @@ class Conversation:
         self._emit = context.emit
         self._now_ms = context.clock.now_ms
         self._tier = AgentTier(context.prices)
+        self._rate = self._tier.rate
         self._turns = Turns(self._turn_ended)
         self._order = OrderRules(self._rule_broken)
         self._heard = HeardAudio(context.audio_memory)
@@ -60,7 +65,7 @@ class Conversation:
         self._watches_audio = True
         self._has_headers = False
         self._header_bytes = 0
-        self._has_ended = False
+        self._is_closing = self._has_ended = False
         self.configured = False
         self.tagged = False
         self.request_id: str | None = None
@@ -109,6 +114,10 @@ class Conversation:
     def client_said(self, text: bytes) -> bytes:
         """Note a client's message and return what to pass on for it."""
         data = _object(text)
+        if data is None:
+            self.moved()
+            self._tier_is(self._tier.unreadable())
+            return text
         kind = data.get("type")
         if kind != "KeepAlive":
             self.moved()
@@ -140,16 +149,18 @@ class Conversation:
             message = parse(text)
         except ValueError:
             return
+        handle = self._typed.get(type(message)) or self._vendor_messages.get(message.type)
+        if self._is_closing and message.type not in _ALSO_AT_THE_END:
+            return
         self._watches_audio = True
         self._order.vendor_said(message.type, message.data, self._at_ms())
-        handle = self._typed.get(type(message)) or self._vendor_messages.get(message.type)
         if handle is not None:
             handle(message)
 
     def vendor_audio(self, frames: int, size: int) -> None:
         """Note so many messages of the agent's audio, and their bytes."""
         self.moved()
-        if not self._watches_audio:
+        if not self._watches_audio or self._is_closing:
             return
         if self._header_bytes > 0:
             self._header_bytes -= size
@@ -162,6 +173,10 @@ class Conversation:
         if self._turns.greeting_ms is not None and not had_greeted:
             self._emit(GreetingBegun(session=self._session, at_ms=at_ms, greeting_ms=self._turns.greeting_ms))
         self._watches_audio = self._turns.watches_audio or self._order.watches_audio
+
+    def closing(self) -> None:
+        """Note that the end has begun: what the vendor still says passes no more."""
+        self._is_closing = True
 
     def ended(self, *, cut: bool) -> None:
         """Note that the vendor's socket is closed, once."""
@@ -195,6 +210,9 @@ class Conversation:
         self._header_bytes = _WAV_HEADER_BYTES if self._has_headers else 0
 
     def _tier_is(self, rate: Rate, from_ms: int | None = None) -> None:
+        if rate == self._rate and from_ms is None:
+            return
+        self._rate = rate
         at_ms = self._at_ms()
         self._emit(
             TierChanged(
@@ -242,7 +260,8 @@ class Conversation:
         self._next_may_be_header()
         self._emit(UserPartEnded(session=self._session, at_ms=at_ms, injected=False))
         if turn.awaits_speech:
-            reading = self._heard.reading(self.audio_in)
+            now_ms, dialled_ms = self._now_ms(), self._context.dialled_ms
+            reading = self._heard.reading(self.audio_in, now_ms, turn.after_ms + dialled_ms)
             soon = self._context.clock.call_soon
             soon(lambda: reading.go_on(soon, lambda speech: self._speech_was_read(turn, speech)))
 
@@ -258,6 +277,8 @@ class Conversation:
     def _functions_called(self, request: FunctionCallRequest) -> None:
         calls = {call.id for call in request.functions if call.client_side}
         self._awaited_calls |= calls
+        if len(self._awaited_calls) > _MOST_CALLS:
+            self._awaited_calls.clear()
         self._turns.functions_called(calls, self._at_ms())
         self._emit(FunctionsCalled(session=self._session, at_ms=self._at_ms(), count=len(request.functions)))
 
@@ -305,9 +326,9 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _object(text: bytes) -> dict[str, Any]:
+def _object(text: bytes) -> dict[str, Any] | None:
     try:
         data = json.loads(text.decode())
     except (ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
+        return None
+    return data if isinstance(data, dict) else None

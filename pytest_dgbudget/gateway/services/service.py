@@ -75,6 +75,10 @@ class Inspection(Protocol):
         """Note so many binary messages of the vendor's, with so many bytes; before the text that came after them."""
         ...
 
+    def closing(self) -> None:
+        """Note that the session's end has begun: what the vendor still says passes no more."""
+        ...
+
     def ended(self, *, cut: bool) -> None:
         """Note that the vendor's socket is closed; ``cut``: a budget, or we ourselves, closed the session."""
         ...
