@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.ledger import schema
-from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger import schema, sql
+from pytest_dgbudget.ledger.connection import Connection, LedgerNotWritable
 
 
 def create_or_upgrade(connection: Connection) -> None:
@@ -22,8 +25,32 @@ def create_or_upgrade(connection: Connection) -> None:
         _upgrade(connection)
 
 
+def upgrade_to_read(connection: Connection, run: str) -> None:
+    """Bring a ledger of an earlier version that has this run to this one; any other stays as it is.
+
+    Raises LedgerError, which names both versions where the ledger can't be written.
+    """
+    if not connection.rows(sql.FIND_RUN, {"run": run}):
+        return
+    version = _newest(connection)["version"]
+    if version >= schema.VERSION:
+        return
+    try:
+        with connection.transaction():
+            create_or_upgrade(connection)
+    except LedgerNotWritable as error:
+        raise LedgerError(
+            f"the ledger {connection.name} has version {version}, which this pytest-dgbudget reads once it is upgraded "
+            f"to version {schema.VERSION}, but it can't be written; make it writable, or open a session where it is"
+        ) from error
+
+
+def _newest(connection: Connection) -> Mapping[str, Any]:
+    return connection.rows("SELECT * FROM schema ORDER BY version DESC LIMIT 1", {})[0]
+
+
 def _upgrade(connection: Connection) -> None:
-    row = connection.rows("SELECT * FROM schema ORDER BY version DESC LIMIT 1", {})[0]
+    row = _newest(connection)
     version, writable_from = row["version"], row.get("writable_from")
     if version < schema.VERSION:
         for earlier in range(version, schema.VERSION):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import LedgerError
@@ -71,7 +72,10 @@ def _settled_run(run_config: RunConfig) -> RunFacts | None:
 
 
 def known_run(run_config: RunConfig) -> RunFacts | None:
-    """Return what the ledger has of the run; None when it has nothing. Raises LedgerError when it can't be read."""
+    """Return what the ledger has of the run; None when it has nothing. Raises LedgerError when it can't be read.
+
+    A ledger of an earlier version that has the run is upgraded: nothing else may have opened it since.
+    """
     try:
         require_file(run_config.ledger)
     except FileNotFoundError:
@@ -80,12 +84,13 @@ def known_run(run_config: RunConfig) -> RunFacts | None:
         raise LedgerError(f"the ledger {run_config.ledger} can't be read: {error}") from error
     from pytest_dgbudget.ledger.reading import LedgerReader
     from pytest_dgbudget.ledger.sqlite import SqliteConnection
+    from pytest_dgbudget.ledger.upgrade import upgrade_to_read
 
-    connection = SqliteConnection(run_config.ledger, durable=False)
-    try:
-        return LedgerReader(connection).known_run(run_config.run_id) if connection.tables() else None
-    finally:
-        connection.close()
+    with closing(SqliteConnection(run_config.ledger, durable=False)) as connection:
+        if not connection.tables():
+            return None
+        upgrade_to_read(connection, run_config.run_id)
+        return LedgerReader(connection).known_run(run_config.run_id)
 
 
 def unserved_run(
