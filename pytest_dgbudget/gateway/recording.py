@@ -150,9 +150,8 @@ class Recordings:
         sentences = []
         if self._lost:
             size, of_sessions = sum(self._lost.values()) / _MIB, _sessions(len(self._lost))
-            sentences.append(
-                f"recordings of {of_sessions} have gaps, of {size:.1f} MiB together: the disk was too slow"
-            )
+            why = f"{size:.1f} MiB were handed over faster than they could be written"
+            sentences.append(f"recordings of {of_sessions} have gaps: {why}")
         for why, sessions in dict(self._thread.stopped).items():
             sentences.append(f"recordings of {_sessions(sessions)} end early, or were never begun: {why}")
         if self._hangs:

@@ -11,12 +11,14 @@
 - ``(audio)``: a binary message. Its ``bytes`` stand in ``user.EXT`` or ``agent.EXT`` from ``offset`` on, a file's
   header not counted; ``cut`` where the message did not come to its end.
 - ``(not JSON)``: a text that no JSON object can be made of, or one whose type is in brackets: ``text``.
-- ``(left out)``: a text that is too long to be kept, or did not come to its end: ``bytes``.
+- ``(left out)``: a text of more than 128 KiB, one that can't be searched for secrets, or one that did not come to its
+  end: ``bytes``. Secrets in Settings that are left out are not known: what repeats them later is scrubbed by its place
+  alone.
 
 Lines of the gateway are events of the session's life, and these:
 
-- ``(lost)``: here the recording has a gap, because the disk was too slow: how many ``bytes`` that ``direction`` lacks,
-  frames' headers included, or how many ``events`` of the gateway.
+- ``(lost)``: here the recording has a gap, because what passed was handed over faster than it could be written: how
+  many ``bytes`` that ``direction`` lacks, frames' headers included, or how many ``events`` of the gateway.
 - ``(audio file)``: the file of a ``direction`` begins: its ``name``, ``encoding`` and ``sample_rate`` (Hz). It is a WAV
   file where the encoding is linear16, mulaw or alaw, and raw bytes otherwise, or where audio came before Settings.
 - ``(stopped)``: the recording ends here, and the session went on: ``why``.

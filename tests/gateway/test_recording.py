@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pytest_dgbudget.gateway.chunks import Chunk
 from pytest_dgbudget.gateway.frames import BINARY, TEXT
 from pytest_dgbudget.gateway.recorded_messages import LONGEST_TEXT
+from pytest_dgbudget.gateway.relay import LONGEST_SETTINGS
 from pytest_dgbudget.recording.lines import AUDIO, ENDED, LEFT_OUT, Side, payload_of
 from pytest_dgbudget.recording.reading import RecordedSession
 from pytest_dgbudget.recording.scrubbing import Scrubber
@@ -169,6 +170,10 @@ def test_what_can_not_stand_for_itself_is_told_from_messages(recorder: Recorder)
         {"type": "(not JSON)", "text": text}
         for text in ("no JSON", "\ufffd", '{"n": NaN}', '{"n": 1e999}', json.dumps(forged))
     ]
+
+
+def test_what_is_recorded_of_a_client_is_as_long_as_what_the_relay_reads() -> None:
+    assert LONGEST_TEXT == LONGEST_SETTINGS
 
 
 def test_a_text_that_is_too_long_is_left_out(recorder: Recorder) -> None:

@@ -64,7 +64,8 @@ def test_what_waits_for_a_slow_disk_is_bounded_and_what_is_lost_is_said_at_its_p
     assert lost.payload == {"type": LOST, "bytes": (given - kept) * len(audio), "direction": VENDOR}
     assert [line.payload["type"] for line in session.lines[-3:]] == [LOST, "warned", ENDED]
     (sentence,) = recorder.recordings.sentences()
-    assert sentence.startswith("recordings of 1 session have gaps")
+    assert sentence.startswith("recordings of 1 session have gaps: ")
+    assert sentence.endswith(" MiB were handed over faster than they could be written")
 
 
 def test_what_follows_a_gap_is_read_correctly(tmp_path: Path, slow_disk: SlowDisk) -> None:
