@@ -1,4 +1,4 @@
-"""TIME: parse and print; sums of what may be unknown. Integer milliseconds inside, ``1h2m3s`` at the edges."""
+"""TIME: parse and print; sums of what may be unknown; rounding up. Integer milliseconds, ``1h2m3s`` at the edges."""
 
 from __future__ import annotations
 
@@ -52,6 +52,11 @@ def format_time(milliseconds: int) -> str:
     if rest_ms or not milliseconds:
         parts.append(f"{rest_ms / 1000:.2f}".rstrip("0").rstrip(".") + "s")
     return "".join(parts)
+
+
+def rounded_up(numerator: int, denominator: int) -> int:
+    """Return a quotient, rounded up to a whole number: so are all costs, to millionths of a dollar."""
+    return -(-numerator // denominator)
 
 
 def seconds(milliseconds: int) -> float:

@@ -1,13 +1,16 @@
-"""TIME as users write it."""
+"""TIME as users write it, and rounding up."""
 
 from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.units import format_time, parse_time, seconds
+from pytest_dgbudget.units import format_time, parse_time, rounded_up, seconds
 
 TEN_YEARS_MS = 10 * 365 * 24 * 3_600_000
 
@@ -126,3 +129,8 @@ def test_printed_as_users_write_it(milliseconds: int, text: str) -> None:
 
 def test_seconds_are_decimal_numbers() -> None:
     assert seconds(1234) == 1.234
+
+
+@given(st.integers(0, 10**20), st.integers(1, 10**9))
+def test_a_quotient_is_rounded_up_exactly(numerator: int, denominator: int) -> None:
+    assert rounded_up(numerator, denominator) == ceil(Fraction(numerator, denominator))

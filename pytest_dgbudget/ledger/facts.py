@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_dgbudget.units import rounded_up
+
 if TYPE_CHECKING:
     from pytest_dgbudget.model import Attempt, Bypass, OtherTarget, Overrun, TurnSince
 
@@ -44,7 +46,7 @@ class AttemptFacts(NamedTuple):
 
 def share_of(micro_usd: int, ms: int, allowance_ms: int) -> int:
     """What ``ms`` of a lease cost at the price at which all of it was set aside, rounded up."""
-    return -(-micro_usd * ms // allowance_ms)
+    return rounded_up(micro_usd * ms, allowance_ms)
 
 
 class LeaseFacts(NamedTuple):

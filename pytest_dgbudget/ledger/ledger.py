@@ -33,7 +33,7 @@ from pytest_dgbudget.model import (
 )
 from pytest_dgbudget.rules.attempts import was_cut
 from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide
-from pytest_dgbudget.rules.meter import price_of
+from pytest_dgbudget.rules.prices import price_of
 
 
 class Ledger:

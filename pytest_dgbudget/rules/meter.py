@@ -13,11 +13,6 @@ def close_margin_ms(allowance_ms: int) -> int:
     return min(250, allowance_ms // 10)
 
 
-def price_of(ms: int, micro_usd_per_minute: int) -> int:
-    """What so much time costs, in millionths of a dollar, rounded up."""
-    return -(-ms * micro_usd_per_minute // 60_000)
-
-
 @dataclass(slots=True, kw_only=True)
 class LeaseMeter:
     """The running figure of one lease: every session open at the same time adds ``rate`` seconds per second.

@@ -9,9 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_dgbudget.model import TIERS as TIERS
-from pytest_dgbudget.model import Tier as Tier
-from pytest_dgbudget.model import TierSpan
+from pytest_dgbudget.model import TIERS, Tier, TierSpan
 from pytest_dgbudget.rules.tiers import (
     UNKNOWN_SPEAK,
     UNKNOWN_THINK,
@@ -22,6 +20,9 @@ from pytest_dgbudget.rules.tiers import (
     read_speak,
     read_think,
 )
+from pytest_dgbudget.units import rounded_up
+
+_MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +133,11 @@ def _field(message: Any, name: str) -> Any:
     return message.get(name) if isinstance(message, Mapping) else None
 
 
+def price_of(ms: int, micro_usd_per_minute: int) -> int:
+    """Return what so much time costs at one price, in micro-dollars, rounded up."""
+    return rounded_up(ms * micro_usd_per_minute, _MINUTE_MS)
+
+
 def cost_micro_usd(spans: Iterable[TierSpan]) -> int:
     """Return what these parts of one session cost together, in micro-dollars, rounded up once."""
-    return -(-sum(span.ms * span.micro_usd_per_minute for span in spans) // 60_000)
+    return rounded_up(sum(span.ms * span.micro_usd_per_minute for span in spans), _MINUTE_MS)

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.model import TierSpan
+from pytest_dgbudget.model import TIERS, TierSpan
 from pytest_dgbudget.rules.prices import (
     SHIPPED,
-    TIERS,
     AgentTier,
     PriceTable,
     Rate,
     cost_micro_usd,
+    price_of,
     price_table,
 )
 from pytest_dgbudget.units import usd
@@ -290,6 +290,11 @@ SPANS = st.builds(
 @given(st.lists(SPANS, max_size=6))
 def test_a_cost_is_rounded_up_once_and_exactly(spans: list[TierSpan]) -> None:
     assert cost_micro_usd(spans) == ceil(sum(Fraction(s.ms * s.micro_usd_per_minute, 60_000) for s in spans))
+
+
+@given(st.integers(0, 7_200_000), st.integers(0, 10**9))
+def test_a_price_is_rounded_up_exactly(ms: int, micro_usd_per_minute: int) -> None:
+    assert price_of(ms, micro_usd_per_minute) == ceil(Fraction(ms * micro_usd_per_minute, 60_000))
 
 
 def test_dollars_are_decimal() -> None:
