@@ -23,6 +23,9 @@ _WHOLE_UP_TO = 64 * 1024
 # A text message up to here is read; the protocol's own are far smaller.
 _READ_UP_TO = 64 * 1024
 
+# How many times a held text's size its frames may take: one of hardly anything but headers is not held for ever.
+_HELD_FRAMES = 8
+
 # How most frames begin: a whole binary message, and a length of two bytes.
 _BINARY_MESSAGE = _FINAL | BINARY
 _LENGTH_OF_TWO_BYTES = 126
@@ -176,6 +179,8 @@ class FrameReader:
         if opcode == TEXT:
             return self._hold_up_to if self.holding else _READ_UP_TO
         if opcode == CONTINUATION and self._message is not None:
+            if len(self._held) > _HELD_FRAMES * self._hold_up_to:
+                return -1
             return (self._hold_up_to if self.holding else _READ_UP_TO) - len(self._message)
         return _WHOLE_UP_TO
 

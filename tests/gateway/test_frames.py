@@ -460,3 +460,17 @@ def test_a_text_that_nothing_replaces_passes_in_the_frames_that_it_came_in(text:
     ]
     reader = FrameReader(lambda text: None, holding=True)
     assert [reader.feed(each) for each in sent] == [b""] * last + [b"".join(sent)]
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_a_text_in_fragments_without_end_is_not_held_without_end(size: int) -> None:
+    limit = 100
+    reader = Reader(holding=True, hold_up_to=limit)
+    reader.feed([frame(TEXT, b"x" * size, mask=True, final=False)])
+    sent = 0
+    for _ in range(1000):
+        fragment = frame(CONTINUATION, b"x" * size, mask=True, final=False)
+        reader.feed([fragment])
+        sent += len(fragment)
+    assert sent + 6 + size - len(reader.passed) <= 9 * limit
+    assert len(reader.skipped) == 1
