@@ -51,7 +51,8 @@ class HeardAudio:
 
     def __init__(self, memory: AudioMemory) -> None:
         self._memory = memory
-        self._chunks: deque[Chunk] = deque()
+        # Chunks as plain tuples, which the garbage collector need not look through, however many there are.
+        self._chunks: deque[tuple[int, bytes, int]] = deque()
         self._most = _MOST_BYTES
         self._bytes = 0
         memory.joined(self)
@@ -63,16 +64,20 @@ class HeardAudio:
 
     def add(self, chunk: Chunk) -> None:
         """Keep what has passed, and drop what is too old or too much."""
-        self._chunks.append(chunk)
-        self._bytes += len(chunk.data)
-        self.trim()
+        chunks = self._chunks
+        at_ms, data, rest = chunk
+        chunks.append((at_ms, data, rest))
+        self._bytes += len(data)
+        if self._bytes > self._most or chunks[0][0] < at_ms - KEPT_MS or self.size > self._memory.share:
+            self.trim()
 
     def trim(self) -> None:
         """Drop what is too much, and what is too old beside the last that came."""
         chunks = self._chunks
-        most = min(self._most, self._memory.share - _CHUNK_BYTES * len(chunks))
-        while len(chunks) > 1 and (self._bytes > most or chunks[0].at_ms < chunks[-1].at_ms - KEPT_MS):
-            self._bytes -= len(chunks.popleft().data)
+        while len(chunks) > 1 and (
+            self._bytes > self._most or chunks[0][0] < chunks[-1][0] - KEPT_MS or self.size > self._memory.share
+        ):
+            self._bytes -= len(chunks.popleft()[1])
 
     @property
     def size(self) -> int:
@@ -81,7 +86,7 @@ class HeardAudio:
 
     def reading(self, format_: AudioFormat, now_ms: int, after_ms: int = -1) -> AudioReading:
         """Begin to read what is kept of the last seconds; the user's part is what came after ``after_ms``."""
-        kept = [chunk for chunk in self._chunks if chunk.at_ms >= now_ms - KEPT_MS]
+        kept = [Chunk(*chunk) for chunk in self._chunks if chunk[0] >= now_ms - KEPT_MS]
         return AudioReading(kept, SpeechReader(format_, after_ms))
 
     def forget(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -24,6 +25,11 @@ RESERVE = 4 * 1024 * 1024
 # What an object takes beside the bytes that it holds.
 OVERHEAD = 512
 _FLUSH_EVERY = 256 * 1024
+# What passes gathers for so long: each message's own wake-up and writes would cost more than it.
+_GATHER_SECONDS = 0.02
+# After so many messages, the relay has the interpreter for itself for a moment.
+_AT_ONCE = 8
+_PAUSE_SECONDS = 50e-6
 _FULL = "the recordings of a run may take 1 GiB, and have taken it"
 
 
@@ -114,6 +120,8 @@ class RecordingThread:
     def __init__(self, where: str) -> None:
         self._where = where
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._ending = threading.Event()
+        self._done = 0
         self._given = 0
         self._taken = 0
         self._unflushed: set[SessionOnDisk] = set()
@@ -139,13 +147,20 @@ class RecordingThread:
     def finish(self) -> None:
         """Write what there is, and end."""
         self._tasks.put(None)
+        self._ending.set()
 
     def _run(self) -> None:
         try:
             while (task := self._tasks.get()) is not None:
                 self._do(task)
-                if self._unflushed_bytes > _FLUSH_EVERY or self._tasks.empty():
+                self._done += 1
+                if self._done % _AT_ONCE == 0:
+                    time.sleep(_PAUSE_SECONDS)
+                if self._unflushed_bytes > _FLUSH_EVERY:
                     self._flush()
+                if self._tasks.empty():
+                    self._flush()
+                    self._ending.wait(_GATHER_SECONDS)
             for session in self._open:
                 self._attempt(session, session.leave)
         finally:

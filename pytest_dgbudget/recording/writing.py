@@ -70,6 +70,8 @@ class RecordingWriter:
         self._written = 0
         self._seq = 0
         self._at_ms = dialled_ms
+        self._heads: dict[Side, tuple[str, str]] = {}
+        self._last_instant = (-1, "")
 
     def text(self, side: Side, at_ms: int, text: bytes) -> None:
         """Take a whole text message."""
@@ -88,8 +90,12 @@ class RecordingWriter:
 
     def audio_ended(self, side: Side, at_ms: int, size: int, *, cut: bool = False) -> None:
         """Take the end of a binary message of this size; ``cut``: it has no end."""
-        payload = {"type": AUDIO, "bytes": size, "offset": self._audio_file(side, at_ms).size - size}
-        self._write(side, at_ms, {**payload, "cut": True} if cut else payload)
+        offset = self._audio_file(side, at_ms).size - size
+        if self._without_id is None and not cut:
+            self._write_audio(side, at_ms, size, offset)
+        else:
+            payload = {"type": AUDIO, "bytes": size, "offset": offset}
+            self._write(side, at_ms, {**payload, "cut": True} if cut else payload)
 
     def left_out(self, side: Side, at_ms: int, size: int) -> None:
         """Take note of a text that is not kept."""
@@ -164,6 +170,33 @@ class RecordingWriter:
         if len(self._waiting) > _FLUSH_AT:
             self.flush()
 
+    def _write_audio(self, side: Side, at_ms: int, size: int, offset: int) -> None:
+        """Write the line that nearly all lines are, as ``write_line`` would."""
+        self._seq += 1
+        self._at_ms = at_ms
+        head, middle = self._heads.get(side) or self._head_of(side)
+        self._waiting += (
+            f'{head}{self._seq}, "ts": "{self._instant(at_ms)}"{middle}{size}, "offset": {offset}}}}}\n'.encode()
+        )
+        if len(self._waiting) > _FLUSH_AT:
+            self.flush()
+
+    def _head_of(self, side: Side) -> tuple[str, str]:
+        """Return what every such line of one direction has before its number, and after its instant."""
+        payload = {"type": AUDIO, "bytes": 0, "offset": 0}
+        line = RecordedLine(
+            request_id=self._request_id, session_id=self._folder.name, seq=0, ts="", direction=side, payload=payload
+        )
+        head, rest = write_line(line).decode().split('0, "ts": ""', 1)
+        self._heads[side] = head, rest.split('0, "offset": 0', 1)[0]
+        return self._heads[side]
+
+    def _instant(self, at_ms: int) -> str:
+        if self._last_instant[0] != at_ms:
+            moment = self._dialled_at + timedelta(milliseconds=at_ms - self._dialled_ms)
+            self._last_instant = at_ms, write_instant(moment)
+        return self._last_instant[1]
+
     def _next(self, direction: Direction, at_ms: int, payload: Any) -> RecordedLine:
         self._seq += 1
         self._at_ms = at_ms
@@ -171,7 +204,7 @@ class RecordingWriter:
             request_id=self._request_id,
             session_id=self._folder.name,
             seq=self._seq,
-            ts=write_instant(self._dialled_at + timedelta(milliseconds=at_ms - self._dialled_ms)),
+            ts=self._instant(at_ms),
             direction=direction,
             payload=payload,
         )
@@ -179,6 +212,7 @@ class RecordingWriter:
     def _welcomed(self, request_id: Any) -> None:
         if self._request_id is None and isinstance(request_id, str):
             self._request_id = request_id
+            self._heads.clear()
             self._release()
 
     def _release(self) -> None:
