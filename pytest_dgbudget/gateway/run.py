@@ -44,8 +44,8 @@ from pytest_dgbudget.units import format_time, seconds
 _END_SECONDS = 1.5
 # A client that reconnects by itself would be idle again, each time at the cost of an idle timeout.
 _MOST_IDLE_CLOSES = 3
-# What is kept of the audio of all sessions, for their turns: with a hundred of them, 8 s of 24 kHz each.
-_AUDIO_BYTES = 40 * 1024 * 1024
+# What is kept of the audio of all sessions, for their turns: of sixty 10 s of 24 kHz each, of a hundred six.
+_AUDIO_BYTES = 32 * 1024 * 1024
 # Who dials in a loop says the same again and again.
 _MOST_BYPASSES = 100
 
