@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.events import DiscrepancyFound, Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
-from pytest_dgbudget.gateway.recording import Recordings
 from pytest_dgbudget.gateway.remarks import Remarks
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.statement import ask_for_statement
@@ -25,6 +24,9 @@ from pytest_dgbudget.report.document import FinishedRun, write_report
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from pytest_dgbudget.rules.verdicts import DISAGREEING, NOTHING_TO_COMPARE
+
+if TYPE_CHECKING:  # loaded where something is recorded
+    from pytest_dgbudget.gateway.recording import Recordings
 
 _NEVER_FINISHED = "pytest ended without finishing the run, so the statement was not waited for"
 _STOPPED = "the run was stopped, so the statement was not waited for"

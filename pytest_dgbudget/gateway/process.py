@@ -14,7 +14,7 @@ from base64 import b64decode
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
 from pytest_dgbudget.gateway.bearers import Application, Owner
@@ -29,7 +29,6 @@ from pytest_dgbudget.gateway.listener import ListeningSocket, open_files
 from pytest_dgbudget.gateway.log import log, log_event, log_line
 from pytest_dgbudget.gateway.operations import Operations
 from pytest_dgbudget.gateway.process_watch import ProcessWatch
-from pytest_dgbudget.gateway.recording import Recordings
 from pytest_dgbudget.gateway.routes.router import router_of
 from pytest_dgbudget.gateway.routes.unmetered import unmetered_of
 from pytest_dgbudget.gateway.run import Run
@@ -47,6 +46,9 @@ from pytest_dgbudget.protocol.operations import Operation
 from pytest_dgbudget.protocol.startup import GatewayConfig, load
 from pytest_dgbudget.report.document import FinishedRun
 from pytest_dgbudget.report.usage_file import set_earlier_aside
+
+if TYPE_CHECKING:  # loaded where something is recorded
+    from pytest_dgbudget.gateway.recording import Recordings
 
 _CONTROLLER_SECONDS = 10
 # How long owners wait for a ledger to open: on a slow disk each sync may take seconds.
@@ -207,6 +209,8 @@ class Gateway:
     def _recordings(self) -> Recordings | None:
         if self._run_config.recording_dir is None:
             return None
+        from pytest_dgbudget.gateway.recording import Recordings
+
         secrets = [self._config.api_key, self._config.app_token, *self._config.worker_tokens]
         known = tuple(secret for secret in secrets if secret)
         return Recordings(self._run_config.recording_dir, tag=self._run_config.tag, secrets=known)

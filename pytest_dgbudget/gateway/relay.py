@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from pytest_dgbudget.gateway.chunks import Chunk
 from pytest_dgbudget.gateway.clock import Clock, Timer
@@ -22,11 +23,13 @@ from pytest_dgbudget.gateway.frames import (
     frame,
 )
 from pytest_dgbudget.gateway.leg import Leg, reset_on_close
-from pytest_dgbudget.gateway.recording import SessionRecording
 from pytest_dgbudget.gateway.services.service import Inspection
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.protocol.codes import UPSTREAM_LOST
+
+if TYPE_CHECKING:  # loaded where something is recorded
+    from pytest_dgbudget.gateway.recording import SessionRecording
 
 # How long either side may take to answer a Close.
 CLOSE_MS = 1000

@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import GatewayError, LedgerError
@@ -19,7 +20,6 @@ from pytest_dgbudget.gateway.heard_audio import AudioMemory
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.minted import MintedTokens
-from pytest_dgbudget.gateway.recording import Recordings
 from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.returning import ReturningClients, SessionClient, came_back
 from pytest_dgbudget.gateway.services.service import Service
@@ -39,6 +39,9 @@ from pytest_dgbudget.protocol.operations import (
 from pytest_dgbudget.rules.attempts import AttemptFigures, usd_or_none
 from pytest_dgbudget.rules.prices import price_table
 from pytest_dgbudget.units import format_time, seconds
+
+if TYPE_CHECKING:  # loaded where something is recorded
+    from pytest_dgbudget.gateway.recording import Recordings
 
 # How long the end of a test waits for its sessions: they are aborted after a second at the latest.
 _END_SECONDS = 1.5

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from pytest_dgbudget.gateway.clock import Clock, Timer
 from pytest_dgbudget.gateway.events import (
@@ -21,7 +22,6 @@ from pytest_dgbudget.gateway.events import (
 )
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.heard_audio import AudioMemory
-from pytest_dgbudget.gateway.recording import Recordings, SessionRecording
 from pytest_dgbudget.gateway.relay import Relay, RelayState
 from pytest_dgbudget.gateway.returning import SessionClient
 from pytest_dgbudget.gateway.services.service import Service, SessionContext
@@ -33,6 +33,9 @@ from pytest_dgbudget.model import ClosedBy, UsageRecord
 from pytest_dgbudget.protocol.codes import IDLE, TEST_OVER
 from pytest_dgbudget.rules.prices import PriceTable, cost_micro_usd
 from pytest_dgbudget.units import format_time
+
+if TYPE_CHECKING:  # loaded where something is recorded
+    from pytest_dgbudget.gateway.recording import Recordings, SessionRecording
 
 _OTHER_SIGNS_MS = 100
 _NORMAL = 1000  # RFC 6455, section 7.4.1

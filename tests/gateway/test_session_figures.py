@@ -41,6 +41,10 @@ class Frames:
     torn: bool = False
 
     @property
+    def is_welcome(self) -> bool:
+        return b'"Welcome"' in self.payload
+
+    @property
     def wire(self) -> bytes:
         key = MASK if self.side == "client" else b""
         size = -(-len(self.payload) // self.fragments) or 1
@@ -114,7 +118,7 @@ AFTERWARDS = st.lists(st.sampled_from(ENDS) | st.just(Waits(20)) | FRAMES, min_s
 
 @dataclass
 class Model:
-    """What passed, told by whoever reads the steps: the client's until the end begins, the vendor's until it closes."""
+    """What passed until the end began, told by whoever reads the steps; a Welcome counts until the vendor closes."""
 
     parts: int = 0
     bytes_in: int = 0
@@ -122,15 +126,15 @@ class Model:
     request_id: str | None = None
     bytes_per_ms: int | None = 48
     configured: bool = False
-    client_counts: bool = True
-    vendor_counts: bool = True
+    passes: bool = True
+    vendor_is_open: bool = True
     unsaid: list[str] = field(default_factory=list)
 
     def take(self, step: Step) -> None:
         if isinstance(step, Ends):
-            self.client_counts = False
-            self.vendor_counts = self.vendor_counts and not step.how.startswith("vendor")
-        elif isinstance(step, Frames) and (self.client_counts if step.side == "client" else self.vendor_counts):
+            self.passes = False
+            self.vendor_is_open = self.vendor_is_open and not step.how.startswith("vendor")
+        elif isinstance(step, Frames) and (self.passes or (self.vendor_is_open and step.is_welcome)):
             self._pass(step)
 
     def _pass(self, step: Frames) -> None:
@@ -216,6 +220,7 @@ def spans_of(record: UsageRecord) -> Iterator[tuple[int, int]]:
 
 
 CONFIGURED, UPDATED = TEXTS[0], said("client", "UpdateThink", think=ADVANCED)
+WELCOME, ANSWERED = said("vendor", "Welcome", request_id="r1"), Frames("vendor", BINARY, b"\x40" * 320)
 HEARD = said("vendor", "ConversationText", role="user", content="two")
 INJECTED, SPOKEN = said("client", "InjectUserMessage", content="one"), Frames("client", BINARY, b"\x40" * 320)
 
@@ -228,6 +233,7 @@ INJECTED, SPOKEN = said("client", "InjectUserMessage", content="one"), Frames("c
 @example(steps=[UPDATED], afterwards=[Waits(20)], torn=None, cuts=[])
 @example(steps=[UPDATED, Waits(20), CONFIGURED, UPDATED], afterwards=[Waits(20)], torn=None, cuts=[])
 @example(steps=[], afterwards=[Ends("vendor closes"), INJECTED, SPOKEN], torn=None, cuts=[])
+@example(steps=[], afterwards=[Ends("client closes"), HEARD, ANSWERED, WELCOME], torn=None, cuts=[])
 def test_events_record_and_relay_agree_with_what_passed(
     steps: list[Step], afterwards: list[Step], torn: Frames | None, cuts: list[int]
 ) -> None:

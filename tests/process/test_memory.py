@@ -6,6 +6,7 @@ import json
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 from websockets.sync.client import ClientConnection
 
 from tests.support.gateway import opened
@@ -18,6 +19,7 @@ SECOND = bytes(48_000)
 SETTINGS = json.dumps({"type": "Settings", "agent": {}})
 
 
+@pytest.mark.slow
 def test_a_hundred_sessions_with_more_audio_than_is_kept_stay_within_80_mib(tmp_path: Path) -> None:
     with Vendor() as vendor, opened(vendor.url, tmp_path, max_sessions=SESSIONS) as gateway, ExitStack() as stack:
         sessions: list[ClientConnection] = []
