@@ -231,6 +231,64 @@ def test_what_runs_beside_a_test_looks_up_no_name_that_tests_replace() -> None:
 
 
 def test_what_both_processes_agree_on_is_pure() -> None:
+    allowed = {"__future__", "collections", "dataclasses", "functools", "hmac", "http", "json", "types", "typing"}
+    assert {one.top for one in OTHERS if one.home == "protocol"} <= allowed
+
+
+@pytest.mark.parametrize("package", sorted({path.parent.parent.name for path in PACKAGE.glob("*/*/__init__.py")}))
+def test_the_folders_inside_a_package_know_one_another_in_one_direction_only(package: str) -> None:
+    known: dict[str, set[str]] = {}
+    for one in OURS:
+        (top, *importer), (other_top, *imported) = one.importer.split("."), one.imported.split(".")
+        if top == other_top == package and importer and imported and importer[0] != imported[0] and one.at_run_time:
+            known.setdefault(importer[0], set()).add(imported[0])
+    assert len(known) > 1
+    TopologicalSorter(known).prepare()  # CycleError names those that go round
+
+
+def test_what_redirects_imports_nothing_of_ours_but_itself_and_by_relative_names() -> None:
+    assert {one.top for one in OURS if one.home == "redirect"} == {"redirect"}
+    absolute = [
+        one
+        for dotted, tree in modules()
+        if dotted.split(".")[0] == "redirect"
+        for one in ast.walk(tree)
+        if isinstance(one, ast.ImportFrom) and one.level == 0 and str(one.module).split(".")[0] == NAME
+    ]
+    assert absolute == []
+
+
+def test_what_redirects_imports_clients_only_where_they_are_in_use() -> None:
+    others = [one for one in OTHERS if one.home == "redirect" and one.top not in sys.stdlib_module_names]
+    assert {one.top for one in others} == {"aiohttp", "httpcore", "multidict", "urllib3"}
+    assert all(one.in_function for one in others)
+
+
+def test_plugin_and_cli_know_nothing_of_each_other() -> None:
+    assert not [one for one in OURS if {one.home, one.top} == {"plugin", "cli"}]
+
+
+def test_the_emulator_is_imported_by_nothing_but_its_command() -> None:
+    assert {one.home for one in OURS if one.top == "emulator"} == {"emulator", "cli"}
+
+
+def test_the_emulator_imports_nothing_of_ours_but_layer_0_and_the_audio_rules() -> None:
+    imported = {one.imported for one in OURS if one.home == "emulator" and one.top != "emulator"}
+    assert {name for name in imported if LAYERS[name.split(".")[0]] > 0} == {"rules.audio"}
+
+
+def test_the_package_imports_nothing_of_ours_before_it_is_used() -> None:
+    assert {one.imported for one in IMPORTS if not one.importer and one.at_run_time and not one.in_function} == {
+        "__future__",
+        "typing",
+    }
+
+
+def test_nothing_below_layer_4_knows_asyncio() -> None:
+    assert min(LAYERS[home] for home in homes_of("asyncio")) >= 4
+
+
+def test_the_rules_are_pure() -> None:
     allowed = {"__future__", "collections", "dataclasses", "enum", "json", "typing", "re", "math"}
     of_samples = {"array", "operator", "sys"}
     assert {one.top for one in OTHERS if one.home == "rules"} <= allowed | of_samples
