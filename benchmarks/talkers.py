@@ -1,9 +1,9 @@
-"""Conversations with the emulator at real-time pace: PORT TOKEN SESSIONS SECONDS.
+"""Conversations with the emulator at the vendor's pace: PORT TOKEN SESSIONS SECONDS.
 
-Prints "began" and "ended", then how late each frame of the agent's speech came, in milliseconds; the sessions are open
-until its stdin ends. Each client sends 50 messages of 20 ms a second and asks again as soon as it was answered. Frame n
-of an answer is due 20 ms after the one before it, but for those of the lead; the earliest in its answer is on time.
-One thread without an event loop, as in pacer.
+Prints "began" and "ended", then how long before it would be heard each frame of the agent's speech came, in
+milliseconds, below 0 if after; the sessions are open until its stdin ends. Each client sends 50 messages of 20 ms a
+second and asks again as soon as it was answered. A sentence is heard from its first frame on. One thread without an
+event loop, as in pacer.
 """
 
 from __future__ import annotations
@@ -22,20 +22,22 @@ from benchmarks.wire import BINARY, CLOSE, TEXT, Messages, from_client, header, 
 from pytest_dgbudget.client.agent_settings import DEFAULT_SETTINGS
 
 INTERVAL = 1 / 50
-FRAME_MS = 20
-LEAD_FRAMES = 5  # the emulator sends them at once
+FRAME_MS = 120
 SILENCE = header(BINARY, 960, 0x80) + bytes(4 + 960)  # 20 ms of the default settings' input
-QUESTION = from_client(TEXT, json.dumps({"type": "InjectUserMessage", "content": "x" * 60}).encode())
+QUESTION = from_client(
+    TEXT,
+    json.dumps({"type": "InjectUserMessage", "content": "This is one sentence. And this is another one."}).encode(),
+)
 SETTLE_SECONDS = 1.0
 
 
 class Talker:
-    """One conversation; ``late_ms`` has the frames of the answers that began and ended since ``count``."""
+    """One conversation; ``early_ms`` has the frames of the answers that began and ended since ``count``."""
 
     def __init__(self, port: int, token: str) -> None:
-        self.late_ms: list[float] = []
+        self.early_ms: list[float] = []
         self._counts = False
-        self._arrivals: list[float] = []
+        self._sentences: list[list[float]] = []
         self._messages = Messages()
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -52,7 +54,7 @@ class Talker:
 
     def count(self) -> None:
         """From the next answer on: this one may have begun before anybody listened."""
-        self.late_ms, self._counts = [], False
+        self.early_ms, self._counts = [], False
 
     def send(self) -> None:
         self._socket.sendall(SILENCE)
@@ -61,7 +63,9 @@ class Talker:
         data, now = self._socket.recv(65536), time.monotonic() * 1000
         for opcode, payload in self._messages.feed(data):
             if opcode == BINARY:
-                self._arrivals.append(now)
+                self._sentences[-1].append(now)
+            elif b'"ConversationText"' in payload:
+                self._sentences.append([])
             elif b'"AgentAudioDone"' in payload:
                 self._end_answer()
             elif opcode == CLOSE or b'"Error"' in payload:
@@ -75,15 +79,14 @@ class Talker:
 
     def _end_answer(self) -> None:
         if self._counts:
-            self.late_ms += lateness(self._arrivals)
-        self._arrivals, self._counts = [], True
+            self.early_ms += [each for arrivals in self._sentences for each in earliness(arrivals)]
+        self._sentences, self._counts = [], True
         self.ask()
 
 
-def lateness(arrivals: Sequence[float]) -> Sequence[float]:
-    """How much later than the most punctual of them each frame came, in milliseconds."""
-    offsets = [at - max(0, n - LEAD_FRAMES) * FRAME_MS for n, at in enumerate(arrivals)]
-    return [offset - min(offsets) for offset in offsets]
+def earliness(arrivals: Sequence[float]) -> Sequence[float]:
+    """How long before it would be heard each frame of a sentence came, in milliseconds."""
+    return [arrivals[0] + n * FRAME_MS - at for n, at in enumerate(arrivals)]
 
 
 class Load:
@@ -125,7 +128,7 @@ def main(port: int, token: str, sessions: int, seconds: float) -> None:
     print("began", flush=True)
     load.run(seconds)
     print("ended", flush=True)
-    print(json.dumps([round(late, 3) for talker in talkers for late in talker.late_ms]), flush=True)
+    print(json.dumps([round(early, 3) for talker in talkers for early in talker.early_ms]), flush=True)
     sys.stdin.read()
     for talker in talkers:
         talker.close()

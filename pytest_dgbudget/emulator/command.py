@@ -9,20 +9,26 @@ import ipaddress
 import json
 import math
 import os
+import re
 import signal
 import sys
 import threading
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pytest_dgbudget.emulator.agent.limits import Limits
+from pytest_dgbudget.credentials import EMULATOR_KEY_PREFIX
+from pytest_dgbudget.emulator.behavior import Behavior, Limits
 from pytest_dgbudget.emulator.project.billing import SETTLEMENT_LAG
+from pytest_dgbudget.emulator.project.continuation import read_continuation
 from pytest_dgbudget.emulator.project.prices import AS_OF, USD_PER_MINUTE
 from pytest_dgbudget.emulator.scenarios.library import read_agents
-from pytest_dgbudget.emulator.scenarios.scenario import Agents
+from pytest_dgbudget.emulator.scenarios.scenario import ReusableAgents
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 from pytest_dgbudget.emulator.server import HOST, Emulator
+from pytest_dgbudget.emulator.session_clock import PACES
+from pytest_dgbudget.emulator.vendor import AS_SEEN, SETS, BadVendor, Vendor, read_assignment
 from pytest_dgbudget.processes import leave_no_core
 
 
@@ -39,8 +45,10 @@ def run(argv: Sequence[str] | None) -> int:
         leave_no_core()
     try:
         emulator = _emulator(options)
-    except (OSError, BadScenario) as error:
+    except (OSError, BadScenario, BadVendor) as error:
         parser.error(str(error))
+    if options.write_bill:
+        emulator.on_bill(_write_line)
     _warn_of_others(options.host)
     asyncio.run(_run_until_stopped(emulator, tied=options.tied))
     return 0
@@ -49,26 +57,48 @@ def run(argv: Sequence[str] | None) -> int:
 def _parser() -> _Parser:
     parser = _Parser(prog="dgbudget emulator", description="Speaks Deepgram's Voice Agent protocol on 127.0.0.1.")
     parser.add_argument("--host", type=_address, default=HOST, help="IPv4 address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=0, help="Voice Agent port (default: any free one)")
-    parser.add_argument("--api-port", type=_port, default=0, help="management API port (default: any free one)")
+    parser.add_argument("--port", type=_port, default=0, help="port of agent and API (default: any free one)")
+    parser.add_argument("--api-port", type=_port, help="another port that serves the same; api_url names it")
+    parser.add_argument(
+        "--api-key",
+        type=_api_key,
+        metavar="KEY",
+        help=f"the key that it takes: {EMULATOR_KEY_PREFIX} and 16 letters or digits or more (default: a new one)",
+    )
+    parser.add_argument("--project", type=_project, metavar="ID", help="its project's id, a UUID (default: a new one)")
+    parser.add_argument(
+        "--pace",
+        choices=PACES,
+        default=PACES[0],
+        help="vendor: as the real service was seen to speak and think; max: as fast as the CPU (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--vendor",
+        action="append",
+        default=[],
+        metavar="SWITCH=VALUE",
+        help=f"how the service behaves where observations differ: a switch, or one of the sets {', '.join(SETS)}",
+    )
     parser.add_argument(
         "--client-timeout",
         type=_seconds,
         default=Limits().silence,
         metavar="SECONDS",
-        help="end a session whose client is silent this long (default: %(default)g; the vendor documents no figure)",
+        help="end a session whose client sends nothing for this long (default: %(default)g, about what was measured)",
     )
     parser.add_argument(
         "--agents",
         type=_agents,
-        default={},
+        default=ReusableAgents(),
         metavar="FILE",
-        help="reusable agents: a JSON object that maps ids to agents",
+        help="reusable agents: a JSON object that maps ids to agents, and variables to their values",
     )
     parser.add_argument("--scenario", metavar="FILE", help="what the agent does; FILE::NAME for one of several")
     parser.add_argument("--journal", type=Path, metavar="FILE", help="record messages in both directions as JSON Lines")
     _add_bill_options(parser)
     parser.add_argument("--tied", action="store_true", help="end when stdin ends")
+    parser.add_argument("--write-bill", action="store_true", help=argparse.SUPPRESS)  # for who keeps reading stdout
+    parser.add_argument("--continue", action="store_true", dest="continues", help=argparse.SUPPRESS)
     return parser
 
 
@@ -93,16 +123,26 @@ def _add_bill_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _emulator(options: argparse.Namespace) -> Emulator:
+    given = {"port": options.port, "api_key": options.api_key, "project_id": options.project}
     return Emulator(
         host=options.host,
-        port=options.port,
         api_port=options.api_port,
-        limits=Limits(silence=options.client_timeout),
+        behavior=Behavior(limits=Limits(silence=options.client_timeout), vendor=_vendor(options.vendor)),
+        pace=options.pace,
         agents=options.agents,
         scenario=options.scenario,
         journal=options.journal,
         **_bill_options(options),
+        **{**given, **_continued(options)},
     )
+
+
+def _continued(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what is taken over from an emulator that has died: a line on stdin has it."""
+    if not options.continues:
+        return {}
+    before = read_continuation(sys.stdin.readline())
+    return {"continues": before, "port": before.port, "api_key": before.api_key, "project_id": before.project_id}
 
 
 def _bill_options(options: argparse.Namespace) -> dict[str, Any]:
@@ -162,7 +202,30 @@ def _price(text: str) -> tuple[str, float]:
     return tier, _amount(usd)
 
 
-def _agents(path: str) -> Agents:
+def _api_key(text: str) -> str:
+    if not re.fullmatch(f"{EMULATOR_KEY_PREFIX}[A-Za-z0-9_-]{{16,200}}", text):
+        raise argparse.ArgumentTypeError(
+            f"a key begins with {EMULATOR_KEY_PREFIX}, followed by 16 to 200 letters, digits, - or _"
+        )
+    return text
+
+
+def _project(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a UUID") from None
+
+
+def _vendor(assignments: Sequence[str]) -> Vendor:
+    """Return the switches; raises BadVendor."""
+    vendor = AS_SEEN
+    for assignment in assignments:
+        vendor = read_assignment(assignment, vendor)
+    return vendor
+
+
+def _agents(path: str) -> ReusableAgents:
     try:
         return read_agents(Path(path))
     except ValueError as error:
@@ -173,13 +236,17 @@ async def _run_until_stopped(emulator: Emulator, *, tied: bool) -> None:
     end = asyncio.Event()
     _listen_for_signals(end, tied=tied)
     async with emulator:
-        with contextlib.suppress(BrokenPipeError):  # no reader is left: stdin or a signal will end us
-            sys.stdout.write(json.dumps(emulator.addresses()) + "\n")
-            sys.stdout.flush()
+        _write_line(json.dumps(emulator.addresses()))
         if tied:
             _watch_stdin(end)
         await end.wait()
     await _end_everything()
+
+
+def _write_line(line: str) -> None:
+    with contextlib.suppress(BrokenPipeError):  # no reader is left: stdin or a signal will end us
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 async def _end_everything() -> None:

@@ -1,4 +1,4 @@
-"""The agent port's handshakes: which clients are let in, with which scenario, and the faults of handshakes."""
+"""The agent's handshakes: which clients are let in, with which scenario and pace, and the faults of handshakes."""
 
 from __future__ import annotations
 
@@ -17,29 +17,42 @@ from pytest_dgbudget.emulator.connection import AgentConnection
 from pytest_dgbudget.emulator.faults.grants import NAMELESS, Grants
 from pytest_dgbudget.emulator.faults.injector import FaultInjector
 from pytest_dgbudget.emulator.journal import TO_CLIENT, Journal
-from pytest_dgbudget.emulator.project.credentials import Keyring, complaint, split
+from pytest_dgbudget.emulator.project.credentials import (
+    INVALID_CREDENTIALS,
+    Key,
+    Keyring,
+    Offered,
+    hint,
+    split,
+)
 from pytest_dgbudget.emulator.scenarios.library import Library
 from pytest_dgbudget.emulator.scenarios.scenario import Scenario
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
+from pytest_dgbudget.emulator.session_clock import PACES, Pace
 
 PATH = "/v1/agent/converse"
 SCENARIO_HEADER = "x-dgbudget-scenario"  # FILE or FILE::NAME, percent-encoded
 GRANT_HEADER = "x-dgbudget-grant"
+PACE_HEADER = "x-dgbudget-pace"
 _SCHEMES = ("token", "bearer")
+_PORT_OF_TLS = ":443"  # 404, as E5 found
+_WITH_PORT_OF_TLS = "Live, a Host header with :443 is answered with 404: leave the port out."
 
 
 class Handshake:
     """Lets clients in, and gives each connection its key, scenario and fault injector.
 
-    ``scenario``, FILE or FILE::NAME, is played to clients that name none; raises BadScenario if it is invalid.
+    ``scenario``, FILE or FILE::NAME, is played to clients that name none; raises BadScenario if it is invalid. ``pace``
+    is that of clients that ask for none.
     """
 
     def __init__(
-        self, *, keyring: Keyring, library: Library, scenario: str | None, grants: Grants, journal: Journal
+        self, *, keyring: Keyring, library: Library, scenario: str | None, pace: Pace, grants: Grants, journal: Journal
     ) -> None:
         self._keyring = keyring
         self._library = library
         self._scenario = scenario
+        self._pace = pace
         self._grants = grants
         self._journal = journal
         self._chosen_scenario(None)
@@ -47,18 +60,27 @@ class Handshake:
     async def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Return None if the client is let in, otherwise the refusal."""
         if request.path.partition("?")[0] != PATH:
-            return _refuse(connection, HTTPStatus.NOT_FOUND, "NOT_FOUND", f"The emulator serves {PATH} here.")
-        keys = _offered_keys(request)
-        authenticated = [key for key in map(self._keyring.authenticate, keys) if key is not None]
+            return _refuse(connection, HTTPStatus.NOT_FOUND, "NOT_FOUND", f"The emulator opens agents at {PATH}.")
+        if (_header(request, "Host") or "").endswith(_PORT_OF_TLS):
+            return _refuse(connection, HTTPStatus.NOT_FOUND, "NOT_FOUND", "Not found.", _WITH_PORT_OF_TLS)
+        offered = _offered(request)
+        authenticated = [key for key in map(self._authenticate, offered) if key is not None]
         if not authenticated:
-            return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INVALID_AUTH", complaint(keys))
+            return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INVALID_AUTH", INVALID_CREDENTIALS, hint(offered))
         allowed = next((key for key in authenticated if key.may("usage:write")), None)
         if allowed is None:
             text = "User does not have sufficient permissions."  # the vendor's page "Errors"
             return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INSUFFICIENT_PERMISSIONS", text)
         assert isinstance(connection, AgentConnection)
         connection.key = allowed
+        asked = _header(request, PACE_HEADER)
+        connection.pace = next((pace for pace in PACES if pace == asked), self._pace)
         return self._choose_scenario(connection, request) or await self._fault_of_handshake(connection, request)
+
+    def _authenticate(self, offered: Offered) -> Key | None:
+        """Return the key: ``Bearer`` takes tokens alone, as at the vendor (E5)."""
+        granted = self._keyring.granted(offered.secret)
+        return granted if offered.scheme == "bearer" else granted or self._keyring.key(offered.secret)
 
     async def _fault_of_handshake(self, connection: AgentConnection, request: Request) -> Response | None:
         """Delay or refuse the handshake if a fault of this client's grant or scenario says so."""
@@ -98,19 +120,23 @@ def _header(request: Request, name: str) -> str | None:
     return next(iter(request.headers.get_all(name)), None)
 
 
-def _offered_keys(request: Request) -> list[str]:
-    """Return the keys of ``Authorization: Token K`` and of the subprotocols ``token, K``; both schemes are accepted."""
+def _offered(request: Request) -> list[Offered]:
+    """Return the credentials in ``Authorization: Token K`` and in the subprotocols ``token, K``."""
     pairs = [split(value) for value in request.headers.get_all("Authorization")]
     protocols = [
         name.strip() for value in request.headers.get_all("Sec-WebSocket-Protocol") for name in value.split(",")
     ]
-    pairs += itertools.pairwise(protocols)
-    return [key.strip() for scheme, key in pairs if scheme.lower() in _SCHEMES]
+    pairs += [Offered(scheme.lower(), secret) for scheme, secret in itertools.pairwise(protocols)]
+    return [each for each in pairs if each.scheme in _SCHEMES]
 
 
-def _refuse(connection: ServerConnection, status: int, code: str, message: str) -> Response:
-    """Return a refusal in the vendor's form, with ``dg-error`` as its speech sockets send it."""
+def _refuse(
+    connection: ServerConnection, status: int, code: str, message: str, emulator: str | None = None
+) -> Response:
+    """Return a refusal in the vendor's form, with ``dg-error``; ``emulator`` is a hint of its own beside it."""
     body = {"err_code": code, "err_msg": message, "request_id": str(connection.id)}
+    if emulator is not None:
+        body["emulator"] = emulator
     response = connection.respond(HTTPStatus.BAD_REQUEST, json.dumps(body))
     response.status_code = int(status)  # a fault's status may have no name
     response.reason_phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Refused"

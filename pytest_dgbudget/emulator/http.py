@@ -1,4 +1,4 @@
-"""HTTP on one port: reads requests, writes answers, keeps connections; ``respond`` decides what is answered."""
+"""HTTP on a connection: reads requests, writes answers; ``respond`` decides what is answered."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import socket
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -48,7 +47,10 @@ class Answer:
 
 
 class Refusal(Exception):
-    """Becomes an answer in one of the vendor's two error forms: the newer one if it has ``details``."""
+    """Becomes an answer in one of the vendor's two error forms: the newer one if it has ``details``.
+
+    ``emulator`` is a hint of the emulator's own, beside the vendor's words.
+    """
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class Refusal(Exception):
         *,
         details: str | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        emulator: str | None = None,
     ) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.status = status
@@ -65,13 +68,15 @@ class Refusal(Exception):
         self.message = message
         self.details = details
         self.headers = headers
+        self.emulator = emulator
 
     def answer(self, request_id: str) -> Answer:
         if self.details is None:
             body = {"err_code": self.code, "err_msg": self.message}
         else:
             body = {"category": self.code, "message": self.message, "details": self.details}
-        text = json.dumps({**body, "request_id": request_id})
+        own = {} if self.emulator is None else {"emulator": self.emulator}
+        text = json.dumps({**body, "request_id": request_id, **own})
         return Answer(status=self.status, headers=self.headers, body=text.encode())
 
 
@@ -79,21 +84,37 @@ Respond = Callable[[Request], Answer]
 
 
 class HttpServer:
-    """Answers requests with ``respond``, which may raise Refusal; each has ``deadline`` seconds for its exchange."""
+    """Answers requests with ``respond``, which may raise Refusal; each has ``deadline`` seconds for its exchange.
+
+    It listens nowhere: connections are handed to it.
+    """
 
     def __init__(self, respond: Respond, *, deadline: float = DEADLINE_SECONDS) -> None:
         self._respond = respond
         self._deadline = deadline
-        self._server: asyncio.AbstractServer | None = None
         self._connections: set[asyncio.Task[Any]] = set()
+        self._without_head: dict[asyncio.Transport, asyncio.TimerHandle] = {}
 
-    async def start(self, sock: socket.socket, *, backlog: int) -> None:
-        self._server = await asyncio.start_server(self._serve, sock=sock, backlog=backlog)
+    def await_head(self, transport: asyncio.Transport, seconds: float) -> None:
+        """Drop this connection unless it has a head in time."""
+        self._without_head[transport] = asyncio.get_running_loop().call_later(seconds, transport.abort)
+
+    def has_head(self, transport: asyncio.Transport) -> None:
+        self._without_head.pop(transport).cancel()
+
+    def adopt(self, transport: asyncio.Transport, read: bytes) -> None:
+        """Serve a connection of which this much was read."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=_READ, loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, self._serve, loop=loop)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        protocol.data_received(read)
 
     async def stop(self) -> None:
-        """Stop listening and end every connection."""
-        assert self._server is not None
-        self._server.close()
+        """End every connection."""
+        for transport in list(self._without_head):
+            transport.abort()
         connections = list(self._connections)
         for connection in connections:
             connection.cancel()

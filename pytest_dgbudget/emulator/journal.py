@@ -2,8 +2,8 @@
 
 That page wraps the whole message with request_id, session_id, customer_id, seq, ts and direction, and advises leaving
 out audio. The emulator adds records whose ``type`` is in parentheses: what was left out because it was audio or too
-large to keep, and how a session ended or why it was refused. ``session_id`` is the client's own
-``x-deepgram-session-id``.
+large to keep, what the vendor's words of an Error leave out, and how a session ended or why it was refused.
+``session_id`` is the client's own ``x-deepgram-session-id``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The emulator's own REST API, beside the vendor's: scenarios, and each grant's faults and journal.
+"""The emulator's own REST API, beside the vendor's: scenarios, each grant's faults and journal, what was skipped.
 
 A session belongs to the grant that its handshake names in ``x-dgbudget-grant``.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,9 +15,10 @@ from pytest_dgbudget.emulator.faults.grants import Grants
 from pytest_dgbudget.emulator.faults.kinds import BadFault, read_fault
 from pytest_dgbudget.emulator.http import Answer, Refusal, Request
 from pytest_dgbudget.emulator.journal import Journal
-from pytest_dgbudget.emulator.project.credentials import complaint, same_key, split
+from pytest_dgbudget.emulator.project.credentials import INVALID_CREDENTIALS, hint, same_key, split
 from pytest_dgbudget.emulator.scenarios.library import Library
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
+from pytest_dgbudget.emulator.session_clock import SessionClock
 
 PREFIX = "/emulator/v1/"
 
@@ -25,17 +26,20 @@ PREFIX = "/emulator/v1/"
 class OwnApi:
     """Answers requests whose path begins with PREFIX."""
 
-    def __init__(self, library: Library, grants: Grants, journal: Journal, *, api_key: str) -> None:
+    def __init__(
+        self, library: Library, grants: Grants, journal: Journal, sessions: Mapping[str, SessionClock], *, api_key: str
+    ) -> None:
         self._library = library
         self._grants = grants
         self._journal = journal
+        self._sessions = sessions
         self._api_key = api_key
 
     def respond(self, request: Request) -> Answer:
         """Return the answer or raise Refusal."""
         offered = [split(value) for value in request.header("authorization")]
-        if not any(scheme == "token" and same_key(key, self._api_key) for scheme, key in offered):
-            raise Refusal(401, "INVALID_AUTH", complaint(key for _, key in offered))
+        if not any(each.scheme == "token" and same_key(each.secret, self._api_key) for each in offered):
+            raise Refusal(401, "INVALID_AUTH", INVALID_CREDENTIALS, emulator=hint(offered))
         for (method, pattern), route in _ROUTES.items():
             match = re.fullmatch(pattern, request.path.removeprefix(PREFIX))
             if match and method == request.method:
@@ -67,12 +71,20 @@ class OwnApi:
         self._grants.clear(self._grants.named(name))
         return {}
 
+    def _session(self, _request: Request, request_id: str) -> Any:
+        """Return the seconds of a session that pace max has skipped so far."""
+        skipped = self._sessions.get(request_id)
+        if skipped is None:
+            raise Refusal(404, "NOT_FOUND", "The emulator knows no such session, or no longer.")
+        return {"skipped_seconds": round(skipped.skipped, 3)}
+
     def _records(self, _request: Request, name: str) -> Any:
         return {"records": self._journal.of(name)}
 
 
 _ROUTES: dict[tuple[str, str], Callable[..., Any]] = {
     ("GET", "scenario"): OwnApi._scenario,
+    ("GET", "sessions/([^/]+)"): OwnApi._session,
     ("POST", "grants/([^/]+)/faults"): OwnApi._fault,
     ("GET", "grants/([^/]+)/journal"): OwnApi._records,
     ("DELETE", "grants/([^/]+)/faults"): OwnApi._no_faults,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pytest_dgbudget.errors import SettingsError
@@ -37,6 +38,30 @@ def whole(low: int, high: int) -> Callable[[Any], int]:
         return value
 
     return read
+
+
+def flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{shown(value)} is neither true nor false")
+    return value
+
+
+def one_of(*known: str) -> Callable[[Any], str]:
+    """Return a reader of one of these texts."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or value not in known:
+            raise ValueError(f"{shown(value)} is none of {', '.join(known)}")
+        return value
+
+    return read
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint: the known name that was probably meant, otherwise all known names."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}"
 
 
 def shown(value: Any) -> str:

@@ -16,6 +16,7 @@ MessageType = Literal[
     "AgentStartedSpeaking",
     "AgentThinking",
     "ConversationText",
+    "EndOfTurn",
     "Error",
     "FrustrationDetected",
     "FunctionCallCancelled",

@@ -1,4 +1,4 @@
-"""An emulator as users start it, and SDKs that are installed once for all tests of a process."""
+"""Emulators as users start them, one for each pace, and SDKs that are installed once for all tests of a process."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ import pytest
 
 from tests.conformance import sdks
 
-COMMAND = [sys.executable, "-c", "from pytest_dgbudget.emulator import main; main(['--tied'])"]
+COMMAND = "import sys; from pytest_dgbudget.emulator import main; main(sys.argv[1:])"
 
 
-@pytest.fixture(scope="session")
-def addresses() -> Iterator[Mapping[str, str]]:
-    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as emulator:
-        assert emulator.stdin is not None
+@pytest.fixture(scope="session", params=["vendor", "max"])
+def addresses(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """The first line of an emulator, its ``pace`` and the file of its ``journal``."""
+    journal = tmp_path_factory.mktemp("journal") / "journal.jsonl"
+    command = [sys.executable, "-c", COMMAND, "--pace", request.param, "--journal", str(journal)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as emulator:
         assert emulator.stdout is not None
-        yield json.loads(emulator.stdout.readline())
-        emulator.stdin.close()
-        emulator.wait(10)
+        try:
+            yield {**json.loads(emulator.stdout.readline()), "pace": request.param, "journal": str(journal)}
+        finally:
+            emulator.terminate()
+            emulator.wait(10)
 
 
 @pytest.fixture(scope="session")

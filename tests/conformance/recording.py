@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.rules.audio import AudioFormat
+from tests.support import vendor_messages
 
 PATIENCE = 60.0  # seconds; a conversation takes about ten
 SILENCE = bytes(2 * 16 * 700)
@@ -107,9 +108,21 @@ def whole(recording: Recording) -> None:
         ("get_weather", {"city": "Paris"}, False),
     ]
     assert recording.asked_for_weather == [{"city": "Paris"}]
-    (response,) = recording.of("FunctionCallResponse")
-    assert (response["id"], response["content"]) == (calls[1]["id"], WEATHER)
+    responses = [(response["id"], response["content"]) for response in recording.of("FunctionCallResponse")]
+    assert responses == [(calls[0]["id"], "It is in Oslo."), (calls[1]["id"], WEATHER)]
     assert types.count("AgentAudioDone") == 5
-    assert {"AgentThinking", "UserStartedSpeaking", "PromptUpdated", "SpeakUpdated", "History"} <= set(types)
+    assert {"UserStartedSpeaking", "PromptUpdated", "SpeakUpdated", "History", "LatencyReport"} <= set(types)
     assert not {"Error", "Warning"} & set(types)
-    assert recording.audio_bytes > 5 * 300 * 32
+    assert recording.audio_bytes == 32 * sum(voice.duration_ms(text) for role, text in said if role == "assistant")
+
+
+def every_message_is_valid(addresses: Mapping[str, str], recording: Recording) -> None:
+    """All that the emulator sent has the vendor's forms, as its journal has it."""
+    (welcome,) = recording.of("Welcome")
+    lines = Path(addresses["journal"]).read_text(encoding="utf-8").splitlines()
+    records = [record for record in map(json.loads, lines) if record["request_id"] == welcome["request_id"]]
+    sent = [record["payload"] for record in records if record["direction"] == "server_to_client"]
+    messages = [message for message in sent if not message["type"].startswith("(")]
+    assert len(messages) >= len(recording.messages)
+    for message in messages:
+        vendor_messages.check(message)

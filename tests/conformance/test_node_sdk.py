@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.recording import hold, whole
+from tests.conformance.recording import every_message_is_valid, hold, whole
 from tests.conformance.sdks import INSTALL_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * INSTALL_SECONDS)]
@@ -18,4 +18,5 @@ def test_node_sdk_holds_a_conversation(
 ) -> None:
     recording = hold(node_sdk(), addresses, tmp_path)
     whole(recording)
-    assert {"ThinkUpdated", "ListenUpdated", "LatencyReport"} <= set(recording.types())
+    every_message_is_valid(addresses, recording)
+    assert {"ThinkUpdated", "ListenUpdated", "LatencyReport", "EndOfTurn"} <= set(recording.types())

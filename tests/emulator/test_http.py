@@ -1,16 +1,16 @@
-"""The API port as an HTTP server: connections that are kept, clients that are slow, and what is no HTTP."""
+"""A port as an HTTP server: connections that are kept, clients that are slow, and what is no HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from pytest_dgbudget.emulator import connection
 from pytest_dgbudget.emulator.http import DEADLINE_SECONDS, Answer, HttpServer, Refusal, Request
 from pytest_dgbudget.emulator.server import Emulator
 from tests.support.emulator_api import Line, ask, line, request, until
@@ -24,18 +24,29 @@ def not_found(_: Request) -> Answer:
     raise Refusal(404, "NOT_FOUND", "Not found.")
 
 
+class Accepted(asyncio.Protocol):
+    """A connection that is handed on at once."""
+
+    def __init__(self, server: HttpServer) -> None:
+        self.server = server
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.server.adopt(transport, b"")
+
+
 @asynccontextmanager
 async def line_to(server: HttpServer, first: bytes = b"") -> AsyncIterator[Line]:
     """A connection to this server, which serves as long."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    await server.start(listener, backlog=1)
-    reader, writer = await asyncio.open_connection(*listener.getsockname())
-    writer.write(first)
-    try:
-        yield Line(reader, writer)
-    finally:
-        writer.transport.abort()
-        await server.stop()
+    listener = await asyncio.get_running_loop().create_server(lambda: Accepted(server), "127.0.0.1", 0)
+    async with listener:
+        reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+        writer.write(first)
+        try:
+            yield Line(reader, writer)
+        finally:
+            writer.transport.abort()
+            await server.stop()
 
 
 async def test_one_connection_serves_one_request_after_the_other(emulator: Emulator) -> None:
@@ -129,6 +140,26 @@ async def test_slow_client_is_not_waited_for(begun: bytes) -> None:
     async with line_to(HttpServer(not_found, deadline=0.05), begun) as api:
         assert await api.rest() == b""
     assert time.monotonic() - start < DEADLINE_SECONDS / 2
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n", b"\x16\x03\x01"])
+async def test_a_head_that_does_not_come_is_not_waited_for(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    """Neither of an agent's client nor of another."""
+    monkeypatch.setattr(connection, "DEADLINE_SECONDS", 0.05)
+    start = time.monotonic()
+    async with line(emulator, begun) as api:
+        assert await api.rest() == b""
+    assert time.monotonic() - start < DEADLINE_SECONDS / 2
+
+
+async def test_a_head_may_come_byte_by_byte(emulator: Emulator) -> None:
+    async with line(emulator) as api:
+        for byte in GET:
+            api.writer.write(bytes([byte]))
+            await asyncio.sleep(0)
+        assert (await api.reply()).status == 404
 
 
 async def test_deadline_is_each_requests_own() -> None:

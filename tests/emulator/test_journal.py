@@ -12,11 +12,12 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.sync.client import connect as connect_now
 
-from pytest_dgbudget.emulator.audio.voice import Pace
+from pytest_dgbudget.emulator.behavior import Behavior
 from pytest_dgbudget.emulator.journal import LARGEST, LONGEST, MOST_BYTES, TO_CLIENT, TO_SERVER, Journal
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario
 from pytest_dgbudget.emulator.server import Emulator
-from tests.support.emulator_client import SETTINGS, Client
+from tests.support.emulator_api import until
+from tests.support.emulator_client import SETTINGS, Client, session
 from tests.support.emulator_process import finish, first_line, process
 
 needs_full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
@@ -28,9 +29,9 @@ def kinds(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.asyncio
-async def test_a_session_is_recorded_in_the_vendors_envelope(brief: Pace, tmp_path: Path) -> None:
+async def test_a_session_is_recorded_in_the_vendors_envelope(brief: Behavior, tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    async with Emulator(journal=path, pace=brief) as emulator:
+    async with Emulator(journal=path, behavior=brief) as emulator:
         headers = {"Authorization": f"Token {emulator.api_key}", "x-deepgram-session-id": "mine"}
         async with connect(emulator.agent_url, additional_headers=headers, proxy=None, max_queue=None) as connection:
             client = Client(connection)
@@ -38,7 +39,6 @@ async def test_a_session_is_recorded_in_the_vendors_envelope(brief: Pace, tmp_pa
             await client.start()
             await client.send("InjectUserMessage", content="hé\n")
             await client.until("AgentAudioDone")
-            await client.until("LatencyReport")
             await connection.send(bytes(320))
             await connection.send(bytes(320))
             await client.send("KeepAlive")
@@ -54,10 +54,11 @@ async def test_a_session_is_recorded_in_the_vendors_envelope(brief: Pace, tmp_pa
         (TO_CLIENT, "SettingsApplied"),
         (TO_SERVER, "InjectUserMessage"),
         (TO_CLIENT, "ConversationText"),
+        *[(TO_CLIENT, "LatencyReport")] * 2,
         (TO_CLIENT, "ConversationText"),
+        *[(TO_CLIENT, "LatencyReport")] * 2,
         (TO_CLIENT, "(audio)"),
         (TO_CLIENT, "AgentAudioDone"),
-        (TO_CLIENT, "LatencyReport"),
         (TO_SERVER, "(audio)"),
         (TO_SERVER, "KeepAlive"),
         (TO_SERVER, "(close)"),
@@ -67,8 +68,30 @@ async def test_a_session_is_recorded_in_the_vendors_envelope(brief: Pace, tmp_pa
     payloads = [record["payload"] for record in records]
     assert payloads[1] == SETTINGS
     assert payloads[3]["content"] == "hé\n"
-    assert payloads[9] == {"type": "(audio)", "messages": 2, "bytes": 640}
-    assert payloads[11] == {"type": "(close)", "code": 1000, "reason": ""}
+    assert payloads[12] == {"type": "(audio)", "messages": 2, "bytes": 640}
+    assert payloads[14] == {"type": "(close)", "code": 1000, "reason": ""}
+    assert payloads[-1].keys() == {"type", "seconds", "forecast_seconds"}
+    assert 0 < payloads[-1]["seconds"] == payloads[-1]["forecast_seconds"]  # at pace vendor nothing is skipped
+
+
+@pytest.mark.asyncio
+async def test_what_the_vendors_words_leave_out_is_recorded_after_an_error(emulator: Emulator) -> None:
+    async with session(emulator) as client:
+        await client.send("Settings", agent={"think": {"greeting": "Hi"}})
+        assert await client.failure() == "UNPARSABLE_CLIENT_MESSAGE"
+    await until(lambda: kinds(emulator._journal.of("default"))[-1] == (TO_CLIENT, "(end)"))
+    records = emulator._journal.of("default")
+    assert kinds(records)[-5:] == [
+        (TO_CLIENT, "Error"),
+        (TO_CLIENT, "(detail)"),
+        (TO_CLIENT, "(close)"),
+        (TO_SERVER, "(close)"),
+        (TO_CLIENT, "(end)"),
+    ]
+    error, detail, close = (record["payload"] for record in records[-5:-2])
+    assert error["description"] == "Error parsing client message. Check the agent.think field against the API spec."
+    assert detail["text"] == "agent.think.greeting: it belongs to agent"
+    assert (close["code"], close["reason"]) == (1005, "")
 
 
 def test_what_is_not_json_is_recorded_as_it_came() -> None:

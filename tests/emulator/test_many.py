@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable
 
 import pytest
 
 from pytest_dgbudget.emulator.agent import conversation
-from pytest_dgbudget.emulator.connection import CLOSE_OUR_FAULT
+from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.emulator.server import Emulator
+from pytest_dgbudget.emulator.timing import FRAME_MS
 from tests.emulator.agent.test_speech import ORDER
 from tests.emulator.conftest import BRIEF
 from tests.support.emulator_api import until
@@ -24,11 +26,54 @@ async def test_a_hundred_sessions_at_once(emulator: Emulator) -> None:
         async with session(emulator, agent={}) as client:
             await client.send("InjectUserMessage", content=str(n))
             await client.until("AgentAudioDone")
-            assert str(n) in client.seen[3]["content"]
+            assert client.said()[-4]["content"] == f"You said: {n}"
 
     start = time.monotonic()
     await asyncio.gather(*map(talk, range(100)))
     assert time.monotonic() - start < 10
+
+
+TALK = "One thing. Another, somewhat longer thing! Is there more?"
+BYTES_PER_MS = 32  # linear16 at 16 kHz
+REPORTS = ["LatencyReport"] * 2
+SAID = ["ConversationText", "History"]
+
+
+def whole_turn(client: Client) -> None:
+    """Nothing is missing, nothing is twice, nothing is out of order."""
+    assert [each for each in client.types()[2:] if each != "audio"] == [
+        *SAID, *REPORTS, *SAID, *REPORTS, *SAID, *SAID, "AgentAudioDone",
+    ]  # fmt: skip
+    said = [each["content"] for each in client.said() if each["type"] == "ConversationText"]
+    assert said == [TALK, "You said: One thing.", "Another, somewhat longer thing!", "Is there more?"]
+    for text in said[1:]:
+        frames = frames_of(client, text)
+        assert sum(frames) == voice.duration_ms(text) * BYTES_PER_MS
+        assert {*frames[:-1]} <= {FRAME_MS * BYTES_PER_MS}
+
+
+def frames_of(client: Client, text: str) -> list[int]:
+    """The sizes of the frames between this sentence's text and the next one's."""
+    messages = iter(client.seen)
+    next(each for each in messages if isinstance(each, dict) and each.get("content") == text)
+    sentence = itertools.takewhile(
+        lambda each: isinstance(each, bytes) or each["type"] in ("History", "LatencyReport"), messages
+    )
+    return [len(each) for each in sentence if isinstance(each, bytes)]
+
+
+async def test_a_hundred_sessions_at_pace_max_lose_and_reorder_nothing() -> None:
+    async with Emulator(pace="max") as emulator:
+
+        async def talk() -> None:
+            async with session(emulator, flags={}, agent={}) as client:
+                await client.send("InjectUserMessage", content=TALK)
+                await client.until("AgentAudioDone")
+                whole_turn(client)
+
+        start = time.monotonic()
+        await asyncio.gather(*(talk() for _ in range(100)))
+        assert time.monotonic() - start < 60  # said aloud, each takes 5 s; most of this is the clients' checking
 
 
 async def greeted(client: Client) -> None:
@@ -69,7 +114,7 @@ async def test_client_that_vanishes_leaves_nothing(
 
 
 async def test_client_that_reads_nothing_is_not_waited_for() -> None:
-    async with Emulator(patience=0.1, pace=BRIEF) as emulator:
+    async with Emulator(patience=0.1, behavior=BRIEF) as emulator:
         before = asyncio.all_tasks()
         with await asyncio.to_thread(deaf_session, emulator.agent_url, emulator.api_key) as raw:
             await until(lambda: not asyncio.all_tasks() <= before)
@@ -91,5 +136,5 @@ async def test_bug_of_ours_is_an_error_and_logged(
     async with session(emulator, agent={}) as client:
         await client.send("KeepAlive")
         assert await client.failure() == "INTERNAL_SERVER_ERROR"
-        assert client.connection.close_code == CLOSE_OUR_FAULT
+        assert client.connection.close_code == 1005
     assert "the emulator failed" in caplog.text

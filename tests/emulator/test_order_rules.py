@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.emulator.connection import CLOSE_CLIENT_FAULT
 from pytest_dgbudget.emulator.server import MAX_MESSAGE, Emulator
 from tests.support.emulator_client import Client, session
 
 pytestmark = pytest.mark.asyncio
+
+OPEN_AI = {"type": "open_ai", "model": "gpt-4o-mini"}
 
 
 async def test_welcome_comes_at_once_and_settings_are_applied(emulator: Emulator) -> None:
@@ -47,8 +48,10 @@ async def test_unparsable(emulator: Emulator, text: str, settings: dict[str, Any
     async with session(emulator, **settings) as client:
         await client.connection.send(text)
         assert await client.failure() == "UNPARSABLE_CLIENT_MESSAGE"
-        assert client.connection.close_code == CLOSE_CLIENT_FAULT
-        assert client.connection.close_reason == "UNPARSABLE_CLIENT_MESSAGE"
+        assert (client.connection.close_code, client.connection.close_reason) == (1005, "")
+        assert client.seen[-1]["description"] == (
+            "Text message received from client did not match any of the formats we expect."
+        )
 
 
 @pytest.mark.parametrize(
@@ -76,9 +79,9 @@ async def test_message_without_what_it_needs_is_unparsable(emulator: Emulator, k
     ("kind", "fields", "answer"),
     [
         ("UpdatePrompt", {"prompt": "Be brief."}, "PromptUpdated"),
-        ("UpdateThink", {"think": {"provider": {"type": "open_ai"}}}, "ThinkUpdated"),
-        ("UpdateThink", {"think": [{"provider": {"type": "open_ai"}}]}, "ThinkUpdated"),
-        ("UpdateSpeak", {"speak": {"provider": {"type": "deepgram"}}}, "SpeakUpdated"),
+        ("UpdateThink", {"think": {"provider": OPEN_AI}}, "ThinkUpdated"),
+        ("UpdateThink", {"think": [{"provider": OPEN_AI}]}, "ThinkUpdated"),
+        ("UpdateSpeak", {"speak": {"provider": {"type": "deepgram", "model": "aura-2-thalia-en"}}}, "SpeakUpdated"),
         ("UpdateListen", {"listen": {"provider": {"type": "deepgram"}}}, "ListenUpdated"),
     ],
 )
@@ -92,9 +95,32 @@ async def test_updates_are_acknowledged(emulator: Emulator, kind: str, fields: A
     ("kind", "fields"),
     [("UpdateThink", {"think": []}), ("UpdateSpeak", {"speak": 1}), ("UpdateListen", {"listen": {"provider": "x"}})],
 )
-async def test_update_with_a_bad_value_is_invalid(emulator: Emulator, kind: str, fields: Any) -> None:
+async def test_update_of_the_wrong_form_is_unparsable(emulator: Emulator, kind: str, fields: Any) -> None:
     async with session(emulator, agent={}) as client:
         await client.send(kind, **fields)
+        assert await client.failure() == "UNPARSABLE_CLIENT_MESSAGE"
+
+
+@pytest.mark.parametrize(
+    ("kind", "block"),
+    [
+        ("UpdateThink", {"think": {"provider": OPEN_AI, "greeting": "x"}}),
+        ("UpdateSpeak", {"speak": {"provider": {"type": "deepgram", "model": "aura-2-thalia-en", "voice": "x"}}}),
+        ("UpdateListen", {"listen": {"provider": {"type": "deepgram", "endpointing": 300}}}),
+    ],
+)
+async def test_update_with_an_unknown_field_is_unparsable(emulator: Emulator, kind: str, block: Any) -> None:
+    async with session(emulator, agent={}) as client:
+        await client.send(kind, **block)
+        assert await client.failure() == "UNPARSABLE_CLIENT_MESSAGE"
+        assert client.seen[-1]["description"].startswith("Error parsing client message. Check the ")
+
+
+@pytest.mark.parametrize("version", [{"eot_threshold": 0.4}, {"eot_timeout_ms": 0}])
+async def test_update_with_an_impossible_value_is_invalid(emulator: Emulator, version: Any) -> None:
+    flux = {"type": "deepgram", "version": "v2", "model": "flux-general-en", **version}
+    async with session(emulator, agent={}) as client:
+        await client.send("UpdateListen", listen={"provider": flux})
         assert await client.failure() == "INVALID_SETTINGS"
 
 
@@ -121,7 +147,7 @@ async def test_long_prompt_is_warned_of(emulator: Emulator) -> None:
 
 
 async def test_long_prompt_is_accepted_with_a_custom_endpoint(emulator: Emulator) -> None:
-    think = {"provider": {"type": "open_ai"}, "endpoint": {"url": "https://models.example"}}
+    think = {"provider": OPEN_AI, "endpoint": {"url": "https://models.example"}}
     async with session(emulator, agent={}) as client:
         await client.send("UpdateThink", think=think)
         await client.send("UpdatePrompt", prompt="x" * 25_001)

@@ -16,7 +16,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from tests.support.emulator_client import deaf_session
 from tests.support.emulator_process import AGENT_ID, PATIENCE, finish, first_line, process
@@ -106,19 +106,90 @@ def test_taken_port_is_one_line_and_2(option: str) -> None:
 def test_client_timeout_and_agents_are_those_given(tmp_path: Path) -> None:
     agents = tmp_path / "agents.json"
     agents.write_text(json.dumps({AGENT_ID: {"greeting": "Hi"}}))
-    with process("--tied", "--client-timeout", "0.3", "--agents", str(agents)) as child:
+    with process("--tied", "--client-timeout", "1.5", "--agents", str(agents)) as child:
         line = first_line(child)
         headers = {"Authorization": f"Token {line['api_key']}"}
         with connect(line["agent_url"], additional_headers=headers, proxy=None) as agent:
             agent.send(json.dumps({"type": "Settings", "audio": {}, "agent": AGENT_ID}))
-            assert [json.loads(agent.recv())["type"] for _ in range(2)] == ["Welcome", "SettingsApplied"]
-            assert json.loads(agent.recv())["content"] == "Hi"
-            with pytest.raises(ConnectionClosed, match="CLIENT_MESSAGE_TIMEOUT"):
+            received = [json.loads(agent.recv()) for _ in range(3)]
+            assert [each["type"] for each in received] == ["Welcome", "SettingsApplied", "ConversationText"]
+            assert received[-1]["content"] == "Hi"
+            last = ""
+            with pytest.raises(ConnectionClosed):
                 while True:
-                    agent.recv(timeout=PATIENCE)
+                    message = agent.recv(timeout=PATIENCE)
+                    last = message if isinstance(message, str) else last
+            assert json.loads(last)["code"] == "CLIENT_MESSAGE_TIMEOUT"
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"x": {}}', f'{{"{AGENT_ID}": 1}}'])
+def test_key_and_project_are_those_given() -> None:
+    key, project = "dgemu_" + "a1B2-_" * 4, "7B1C2F5E-0000-4000-8000-000000000002"
+    with process("--tied", "--api-key", key, "--project", project) as child:
+        line = first_line(child)
+        assert (line["api_key"], line["project_id"]) == (key, project.lower())
+        assert [each["project_id"] for each in fetch(line, "/v1/projects")["projects"]] == [project.lower()]
+        with connect(line["agent_url"], subprotocols=["token", key], proxy=None) as agent:  # type: ignore[list-item]
+            assert json.loads(agent.recv())["type"] == "Welcome"
+
+
+def test_api_port_is_another_that_serves_the_same() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with process("--tied", "--api-port", str(port)) as child:
+        line = first_line(child)
+        agent, api = urlsplit(line["agent_url"]), urlsplit(line["api_url"])
+        assert (api.port, agent.port != port) == (port, True)
+        for each in (agent.netloc, api.netloc):
+            assert fetch({**line, "api_url": f"http://{each}"}, "/v1/projects")["projects"]
+            url = f"ws://{each}{agent.path}"
+            with connect(url, subprotocols=["token", line["api_key"]], proxy=None) as client:  # type: ignore[list-item]
+                assert json.loads(client.recv())["type"] == "Welcome"
+
+
+def test_without_an_api_port_one_port_serves_agent_and_api() -> None:
+    with process("--tied") as child:
+        line = first_line(child)
+        assert urlsplit(line["agent_url"]).netloc == urlsplit(line["api_url"]).netloc
+
+
+GREETING = "Hello. " * 20  # nearly 10 s
+
+
+def greeted(line: dict[str, str], listen: dict[str, Any]) -> tuple[float, list[Any]]:
+    """The seconds until the greeting is done, and all messages of a turn after it but audio."""
+    with connect(line["agent_url"], subprotocols=["token", line["api_key"]], proxy=None) as agent:  # type: ignore[list-item]
+        began = time.monotonic()
+        settings = {"type": "Settings", "audio": {}, "agent": {"greeting": GREETING, "listen": {"provider": listen}}}
+        agent.send(json.dumps(settings))
+        _until_done(agent)
+        seconds = time.monotonic() - began
+        agent.send(json.dumps({"type": "InjectUserMessage", "content": "x"}))
+        return seconds, _until_done(agent)
+
+
+def _until_done(agent: ClientConnection) -> list[Any]:
+    messages: list[Any] = []
+    while not messages or messages[-1]["type"] != "AgentAudioDone":
+        message = agent.recv(timeout=PATIENCE)
+        messages += [json.loads(message)] if isinstance(message, str) else []
+    return messages
+
+
+def test_pace_and_vendor_are_those_given_and_the_last_of_a_switch_counts() -> None:
+    flux = {"type": "deepgram", "version": "v2", "model": "flux-general-en"}
+    with process("--tied", "--pace", "max", "--vendor", "2025", "--vendor", "end_of_turn=true") as child:
+        seconds, turn = greeted(first_line(child), flux)
+    assert seconds < 2
+    assert [each["type"] for each in turn if each["type"] in ("EndOfTurn", "LatencyReport")] == ["EndOfTurn"]
+    with process("--tied") as child:
+        seconds, turn = greeted(first_line(child), flux)
+    assert seconds > 2.5  # three times faster than it is said
+    assert "LatencyReport" in {each["type"] for each in turn}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"x": {}}', f'{{"{AGENT_ID}": 1}}', '{"variables": {"name": 1}}', '{"variables": []}']
+)
 def test_bad_agents_are_one_line_and_2(tmp_path: Path, text: str) -> None:
     agents = tmp_path / "agents.json"
     agents.write_text(text)
@@ -147,6 +218,15 @@ def test_bad_agents_are_one_line_and_2(tmp_path: Path, text: str) -> None:
         ["--client-timeout", "nan"],
         ["--client-timeout", "x"],
         ["--agents", "/nowhere"],
+        ["--api-key", "dgemu_short"],
+        ["--api-key", "0123456789abcdef0123456789abcdef01234567"],
+        ["--project", "mine"],
+        ["--pace", "fast"],
+        ["--vendor", "2024"],
+        ["--vendor", "end_of_turn"],
+        ["--vendor", "end_of_turn=yes"],
+        ["--vendor", "end_of_turns=true"],
+        ["--vendor", "late_frames=101"],
     ],
 )
 def test_bad_argument_is_one_line_and_2(arguments: list[str]) -> None:
@@ -173,7 +253,7 @@ def test_bill_options_are_applied() -> None:
         "1",
         "--bare-request",
     ]
-    with process("--tied", *bill) as child:
+    with process("--tied", "--vendor", "row_duration=true", *bill) as child:
         line = first_line(child)
         with connect(line["agent_url"], subprotocols=["token", line["api_key"]], proxy=None) as agent:  # type: ignore[list-item]
             request_id = json.loads(agent.recv())["request_id"]

@@ -12,7 +12,9 @@ from pytest_dgbudget.client.agent_settings import DEFAULT_SETTINGS
 from pytest_dgbudget.emulator import codes
 from pytest_dgbudget.emulator.agent.conversation import _HANDLERS
 from pytest_dgbudget.emulator.server import Emulator
-from tests.support.emulator_client import ORDER, SPEECH, Client, session, speak
+from pytest_dgbudget.emulator.session_clock import PACES, Pace
+from tests.emulator.conftest import behaving
+from tests.support.emulator_client import ORDER, SILENCE, SPEECH, Client, session, speak
 from tests.support.function_server import FunctionServer, endpoint
 from tests.support.vendor_messages import CLIENT_MESSAGES, SERVER_MESSAGES, check, check_sent
 
@@ -39,6 +41,9 @@ def test_every_message_of_the_server_can_be_named() -> None:
         {"type": "History", "role": "agent", "content": "x"},
         {"type": "FunctionCallCancelled", "functions": [{"id": "x"}]},
         {"type": "LatencyReport", "stt_latency": "1"},
+        {"type": "EndOfTurn"},
+        {"type": "EndOfTurn", "trigger": "eager"},
+        {"type": "EndOfTurn", "trigger": "model", "turn": 1},
     ],
 )
 def test_check_sees_what_is_wrong(message: dict[str, Any]) -> None:
@@ -47,10 +52,15 @@ def test_check_sees_what_is_wrong(message: dict[str, Any]) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.usefixtures("brief")
-async def test_one_session_sees_every_message_of_the_server_in_the_vendors_form(emulator: Emulator) -> None:
+@pytest.mark.parametrize("pace", PACES)
+async def test_one_session_sees_every_message_of_the_server_in_the_vendors_form(pace: Pace) -> None:
     """Client checks each as it comes."""
-    async with endpoint() as (server, url), session(emulator) as client:
+    all_of_them = behaving(agent_thinking=True, agent_started_speaking=True)
+    async with (
+        Emulator(behavior=all_of_them, pace=pace) as emulator,
+        endpoint() as (server, url),
+        session(emulator) as client,
+    ):
         server.gate.clear()  # until the agent has refused to be interrupted
         await begin(client, url)
         await talk(client, server)
@@ -75,21 +85,22 @@ async def talk(client: Client, server: FunctionServer) -> None:
     await client.until("InjectionRefused")
     server.gate.set()
     await client.until("FunctionCallResponse")
-    await client.until("LatencyReport")
+    await client.until("AgentAudioDone")
     await send(client, type="InjectUserMessage", content="my order")
     await client.until("FunctionCallRequest")
-    await speak(client, SPEECH)
+    await speak(client, SPEECH + SILENCE * 2)
     await client.until("FunctionCallCancelled")
-    await client.until("LatencyReport")
+    await client.until("AgentAudioDone")
 
 
 async def update(client: Client) -> None:
-    await send(client, type="UpdateListen", listen={"provider": FLUX})
     await send(client, type="UpdateThink", think={"provider": OPEN_AI})
     await send(client, type="UpdateSpeak", speak=DEFAULT_SETTINGS["agent"]["speak"])
     await send(client, type="UpdatePrompt", prompt="x")
     await send(client, type="KeepAlive")
     await client.until("PromptUpdated")
+    await send(client, type="UpdateListen", listen={"provider": FLUX})
+    await client.until("ListenUpdated")
     await client.send("UpdateThink_Live", think_live={})  # newer than the AsyncAPI file
     await client.until("ThinkLiveUpdated")
 

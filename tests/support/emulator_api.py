@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -17,12 +17,17 @@ from uuid import uuid4
 from jsonschema import Draft202012Validator
 from websockets.asyncio.client import connect
 
+from pytest_dgbudget.emulator.behavior import Behavior
 from pytest_dgbudget.emulator.server import Emulator
+from pytest_dgbudget.emulator.vendor import AS_SEEN
+from tests.support.emulator_agent_forms import AGENT_ANSWERS, AGENT_FORMS
 from tests.support.emulator_client import PATIENCE, SETTINGS, session
 
 PROJECT = "/v1/projects/{project}"
 VENDOR: dict[str, Any] = json.loads(Path(__file__).with_name("vendor_openapi.json").read_text(encoding="utf-8"))
+ANSWERS: dict[str, str] = {**VENDOR["answers"], **AGENT_ANSWERS}  # the form of what each emulated operation answers
 CAN_DO_ALL = {"comment": "c", "scopes": ["owner"]}
+WITH_DURATION = Behavior(vendor=replace(AS_SEEN, row_duration=True))  # rows show what a session lasted
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Reply:
     def refusal(self) -> tuple[int, str]:
         """The status and the vendor's code; the error has one of the vendor's two forms."""
         error = self.json
+        error.pop("emulator", None)  # a hint of the emulator's own
         assert error["request_id"] == self.headers["dg-request-id"]
         if "category" in error:
             assert error.keys() == {"category", "message", "details", "request_id"}
@@ -111,7 +117,7 @@ async def call(
     data = b"" if body is None else json.dumps(body).encode()
     reply = await ask(emulator, f"{path}?{query}", method=method, authorization=authorization, body=data)
     assert reply.status == 200, reply
-    check(reply.json, VENDOR["answers"][f"{method} {template(path)}"])
+    check(reply.json, ANSWERS[f"{method} {template(path)}"])
     return reply.json
 
 
@@ -186,4 +192,9 @@ def corrected(schemas: dict[str, Any]) -> dict[str, Any]:
         name: {"anyOf": schemas[name]["oneOf"]}
         for name in ("GetModelV1Response", "CreateKeyV1Request", "ErrorResponse")
     }
-    return {**schemas, **either, "ProjectRequestResponse": {**row, "properties": {**row["properties"], **may_be_null}}}
+    return {
+        **schemas,
+        **AGENT_FORMS,
+        **either,
+        "ProjectRequestResponse": {**row, "properties": {**row["properties"], **may_be_null}},
+    }

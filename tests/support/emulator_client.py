@@ -128,12 +128,16 @@ def frame(payload: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def playing(emulator: Emulator, reference: object, **settings: Any) -> AsyncIterator[Client]:
+async def playing(
+    emulator: Emulator, reference: object, *, start: bool = True, **settings: Any
+) -> AsyncIterator[Client]:
+    """A session with this scenario, past SettingsApplied unless it is not to ``start``."""
     headers = {"Authorization": f"Token {emulator.api_key}", "x-dgbudget-scenario": quote(str(reference))}
     async with connect(emulator.agent_url, additional_headers=headers, proxy=None, max_queue=None) as connection:
         client = Client(connection)
         await client.until("Welcome")
-        await client.start(**settings)
+        if start:
+            await client.start(**settings)
         yield client
 
 
@@ -154,7 +158,7 @@ async def speak(client: Client, sound: bytes) -> None:
 
 
 def thinking(*functions: dict[str, Any]) -> dict[str, Any]:
-    return {"think": {"provider": {"type": "open_ai"}, "functions": functions}}
+    return {"think": {"provider": {"type": "open_ai", "model": "gpt-4o-mini"}, "functions": functions}}
 
 
 async def asked(client: Client, text: str = "Where is order A-17?") -> dict[str, Any]:

@@ -77,6 +77,9 @@ def session(**fields: Any) -> SessionFacts:
         "micro_usd": 3800,
         "estimated": 0,
         "greeting_ms": 120,
+        "skipped_ms": None,
+        "forecast_micro_usd": None,
+        "forecast_cut": 0,
     }
     return SessionFacts(**{**known, **fields})
 
@@ -169,6 +172,9 @@ ENDS = st.fixed_dictionaries(
         "ms": MAYBE_MS,
         "closing_ms": MAYBE_MS,
         "greeting_ms": MAYBE_MS,
+        "skipped_ms": MAYBE_MS,
+        "forecast_micro_usd": MAYBE_MS,
+        "forecast_cut": st.none() | st.integers(0, 1),
         "micro_usd": MAYBE_MS,
         "tier": st.none() | st.just("standard"),
         "estimated": st.none() | st.integers(0, 1),

@@ -52,7 +52,9 @@ def asked(
     scenario: str | None = None,
 ) -> BeginAttempt:
     """What an owner asks for a test."""
-    return BeginAttempt(nodeid=nodeid, worker="", target=target, budget_ms=budget_ms, idle_ms=None, scenario=scenario)
+    return BeginAttempt(
+        nodeid=nodeid, worker="", target=target, budget_ms=budget_ms, idle_ms=None, scenario=scenario, pace="vendor"
+    )
 
 
 @dataclass(frozen=True)

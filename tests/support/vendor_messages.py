@@ -1,4 +1,7 @@
-"""The vendor's forms of the Voice Agent's messages: its AsyncAPI file, and its Python SDK where that is newer."""
+"""The vendor's forms of the Voice Agent's messages: its AsyncAPI file, and its Python SDK where that is newer.
+
+EndOfTurn is in neither, though live sessions have it: its form is that of the vendor's Rust SDK of autumn 2026.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,13 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 VENDOR: dict[str, Any] = json.loads(Path(__file__).with_name("vendor_asyncapi.json").read_text(encoding="utf-8"))
-SERVER_MESSAGES: frozenset[str] = frozenset(VENDOR["server"]) | frozenset(VENDOR["newer_server"])
+END_OF_TURN: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "trigger"],
+    "properties": {"type": {"const": "EndOfTurn"}, "trigger": {"enum": ["model", "timeout", "manual"]}},
+}
+NEWER_SERVER: dict[str, Any] = {**VENDOR["newer_server"], "EndOfTurn": END_OF_TURN}
+SERVER_MESSAGES: frozenset[str] = frozenset(VENDOR["server"]) | frozenset(NEWER_SERVER)
 CLIENT_MESSAGES: frozenset[str] = frozenset(VENDOR["client"]) | frozenset(VENDOR["newer_client"])
 
 
@@ -39,8 +48,8 @@ def validators(kind: str, side: str) -> tuple[Draft202012Validator, ...]:
 def schemas(kind: str, side: str) -> Iterator[dict[str, Any]]:
     if kind in VENDOR[side]:
         yield {"$defs": VENDOR["schemas"], **VENDOR["schemas"][VENDOR[side][kind]]}
-    if side == "server" and kind in VENDOR["newer_server"]:
-        yield VENDOR["newer_server"][kind]
+    if side == "server" and kind in NEWER_SERVER:
+        yield NEWER_SERVER[kind]
 
 
 def fields(schema: Mapping[str, Any]) -> Iterator[str]:

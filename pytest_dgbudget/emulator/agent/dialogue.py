@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_dgbudget.emulator.agent.function_endpoint import FunctionEndpoint
-from pytest_dgbudget.emulator.agent.latency import Stopwatch
-from pytest_dgbudget.emulator.audio.sound import Sound
+from pytest_dgbudget.emulator.agent.message_writer import Trigger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +35,12 @@ class Turn:
     """What the user said and the agent has yet to answer.
 
     ``spoken_ms`` is set if it came as audio; then ``text`` may be None, since the emulator does not transcribe.
+    ``trigger`` is what ended it, as EndOfTurn has it.
     """
 
     text: str | None = None
     spoken_ms: int | None = None
+    trigger: Trigger = "manual"
 
     @property
     def transcript(self) -> str:
@@ -48,16 +49,6 @@ class Turn:
     @property
     def reply(self) -> str:
         return reply_to_speech(self.spoken_ms or 0) if self.text is None else reply_to_text(self.text)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Utterance:
-    """What the agent has yet to say; ``answers`` if it answers a turn. A ``sound`` replaces its voice."""
-
-    text: str | None
-    watch: Stopwatch
-    answers: bool
-    sound: Sound | None = None
 
 
 MADE_UP = "Let me say something of my own."  # where the vendor's model is asked to make something up

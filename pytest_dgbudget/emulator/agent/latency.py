@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 
 class Stopwatch:
-    """Started when the user's utterance ends; ``spoken`` if it came as audio."""
+    """Started when the user's utterance ends; ``spoken`` if it came as audio. ``clock`` is the session's."""
 
-    def __init__(self, clock: Callable[[], float], *, spoken: bool) -> None:
+    def __init__(self, clock: Callable[[], float], *, spoken: bool = False) -> None:
         self._clock = clock
         self._spoken = spoken
         self._heard = self._transcribed = self._asked = self._text = self._audio = clock()
@@ -38,20 +37,22 @@ class Stopwatch:
             ttt_latency=self._text - self._asked,
         )
 
-    def report(self) -> dict[str, float]:
-        """The fields of LatencyReport that apply to this turn."""
+    def of_thinking(self) -> dict[str, float]:
+        """The fields of LatencyReport that are known before the answer's first sentence."""
         first = self._text if self._tool is None else self._tool
         fields = {"ttt_token_latency": first - self._transcribed, "ttt_text_latency": self._text - self._asked}
-        if self._spoken:
-            fields["stt_latency"] = self._transcribed - self._heard
         if self._tool is not None:
             fields["ttt_tool_latency"] = self._tool - self._transcribed
-        return _rounded(**fields, tts_latency=self._audio - self._text, total_latency=self._audio - self._heard)
+        return _rounded(**fields)
 
+    def of_speaking(self) -> dict[str, float]:
+        """The fields that are known once there is sound."""
+        return _rounded(tts_latency=self._audio - self._text, total_latency=self._audio - self._heard)
 
-def started(*, spoken: bool = False) -> Stopwatch:
-    """Return a stopwatch that begins now, in the running loop's time."""
-    return Stopwatch(asyncio.get_running_loop().time, spoken=spoken)
+    def report(self) -> dict[str, float]:
+        """All the fields that apply to this turn."""
+        heard = _rounded(stt_latency=self._transcribed - self._heard) if self._spoken else {}
+        return {**heard, **self.of_thinking(), **self.of_speaking()}
 
 
 def _rounded(**seconds: float) -> dict[str, float]:

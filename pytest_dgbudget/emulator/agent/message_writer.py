@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from pytest_dgbudget.emulator.agent.latency import Stopwatch
 from pytest_dgbudget.emulator.codes import Notice
+from pytest_dgbudget.emulator.vendor import Vendor
 
+Trigger = Literal["model", "timeout", "manual"]  # what ended the user's turn
 Send = Callable[[str | bytes], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionCall:
-    """A function call; ``arguments`` is a JSON text. ``client_side`` when the client has to answer it."""
+    """A function call; ``arguments`` is a JSON text. ``client_side`` when the client has to answer it.
 
-    id: str
+    Ids begin with ``call_`` in the logs of live calls.
+    """
+
     name: str
     arguments: str
+    id: str = field(default_factory=lambda: f"call_{uuid.uuid4().hex[:24]}")
     client_side: bool = True
 
 
 class MessageWriter:
     """Writes messages to ``send``. ``history`` is Settings' ``flags.history``.
 
-    ``hints`` are the language hints of the multilingual Flux model, None with any other model.
+    ``flux``: whether the listen provider is of version v2. ``hints`` are the language hints of the multilingual Flux
+    model, None with any other model.
     """
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, vendor: Vendor) -> None:
         self.send = send
         self.history = True
+        self.flux = False
         self.hints: tuple[str, ...] | None = None
+        self._vendor = vendor
 
     async def write_message(self, kind: str, **fields: Any) -> None:
         await self.send(json.dumps({"type": kind, **fields}))
@@ -46,7 +55,7 @@ class MessageWriter:
         await self.write_message("Warning", description=description, code=code)
 
     async def transcribe(self, role: str, content: str) -> None:
-        """ConversationText, then History unless it is off; their order is the emulator's choice.
+        """ConversationText, and right after it History unless it is off: so in each of 290 cases in logs of live calls.
 
         ``conversational_behavior`` is "default" for every message without Think Live (official SDK 7.17.0).
         """
@@ -56,6 +65,16 @@ class MessageWriter:
         )
         if self.history:
             await self.write_message("History", role=role, content=content)
+
+    async def end_turn(self, trigger: Trigger) -> None:
+        """EndOfTurn, which live sessions of Flux have, although the AsyncAPI file has not."""
+        if self.flux and self._vendor.end_of_turn:
+            await self.write_message("EndOfTurn", trigger=trigger)
+
+    async def report_latencies(self, fields: Mapping[str, float]) -> None:
+        """LatencyReports of one field each, as recordings have them."""
+        for name, seconds in fields.items():
+            await self.write_message("LatencyReport", **{name: seconds})
 
     def _languages(self) -> dict[str, list[str]]:
         """The emulator recognises no language: it reports the hints as what was spoken, or English without any."""
@@ -68,6 +87,8 @@ class MessageWriter:
         await self.write_message("FunctionCallRequest", functions=[function])
 
     async def cancelled(self, calls: Iterable[FunctionCall]) -> None:
+        if not self._vendor.function_call_cancelled:
+            return
         await self.write_message(
             "FunctionCallCancelled", functions=[{"id": call.id, "name": call.name} for call in calls]
         )
@@ -75,9 +96,15 @@ class MessageWriter:
     async def answered(self, call: FunctionCall, response: str) -> None:
         """Report what an endpoint answered to a server-side call."""
         await self.write_message("FunctionCallResponse", id=call.id, name=call.name, content=response)
-        await self.remember(call, response)
+        await self._remember(call, response)
 
-    async def remember(self, call: FunctionCall, response: str) -> None:
+    async def taken(self, call: FunctionCall, response: str) -> None:
+        """Repeat the client's answer to a call, and what it was an answer to."""
+        if self._vendor.function_response_echo:
+            await self.write_message("FunctionCallResponse", id=call.id, name=call.name, content=response)
+        await self._remember(call, response)
+
+    async def _remember(self, call: FunctionCall, response: str) -> None:
         if self.history:
             entry = {"id": call.id, "name": call.name, "client_side": call.client_side, "arguments": call.arguments}
             await self.write_message("History", function_calls=[{**entry, "response": response}])

@@ -1,7 +1,8 @@
 """Settings and the Update messages: what the emulator accepts, and how it refuses the rest. Pure.
 
-Facts: the vendor's AsyncAPI file of 2026-07-22 and its page "Errors & Warnings". The emulator's choices, where those
-say nothing: ``null`` counts as absent, unknown fields are ignored, a missing ``audio`` means the defaults.
+Facts: the vendor's AsyncAPI file of 2026-07-22 and its page "Errors & Warnings"; reports of refused Settings. The
+emulator's choices, where those say nothing: ``null`` counts as absent, unknown fields at the root are ignored, a
+missing ``audio`` means the defaults.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_dgbudget.emulator.agent import providers
-from pytest_dgbudget.emulator.agent.checks import blocks, field, invalid, one_of, strings
+from pytest_dgbudget.emulator.agent.agent_fields import UnknownField, unknown_in_agent, unknown_in_block
+from pytest_dgbudget.emulator.agent.checks import blocks, field, invalid, one_of, strings, unparsable_field
 from pytest_dgbudget.emulator.agent.dialogue import Function
 from pytest_dgbudget.emulator.agent.function_endpoint import FunctionEndpoint
 from pytest_dgbudget.emulator.audio.voice import CODECS
 from pytest_dgbudget.emulator.codes import NOT_EMULATED, Notice, ProtocolError
-from pytest_dgbudget.emulator.scenarios.scenario import Agents
+from pytest_dgbudget.emulator.project.agents import AgentLookup
+from pytest_dgbudget.emulator.project.prices import MANAGED_MODELS
+from pytest_dgbudget.emulator.vendor import Vendor
 from pytest_dgbudget.rules.audio import AudioFormat, audio_format
 
 INPUT_ENCODINGS = (
@@ -40,6 +44,7 @@ class Think:
 
     functions: tuple[Function, ...] = ()
     managed: bool = True
+    prompt: str = ""
     notices: tuple[Notice, ...] = ()
 
 
@@ -47,7 +52,7 @@ class Think:
 class Setup:
     """The configuration of one session; ``agent`` is Settings' own, or the reusable one that it names.
 
-    Audio formats carry sample rates in Hz.
+    Audio formats carry sample rates in Hz. ``listen_provider`` is as it was given, for later partial changes.
     """
 
     agent: Mapping[str, Any]
@@ -56,74 +61,128 @@ class Setup:
     hears: AudioFormat
     speaks: AudioFormat
     wav: bool
-    experimental: bool
-    listen: providers.Listen
+    listen_provider: Mapping[str, Any]
     think: Think
     tags: tuple[str, ...]
     notices: tuple[Notice, ...]
 
 
-def setup(message: Mapping[str, Any], agents: Agents | None = None) -> Setup:
-    """Return the session that a Settings message asks for; raises ProtocolError where the vendor would send Error."""
-    field(message, "mip_opt_out", bool, "Settings")
-    flags = field(message, "flags", dict, "Settings") or {}
-    agent = _agent(message, agents or {})
-    listen = agent.get("listen")
-    think = think_block(agent.get("think"), "agent.think")
-    speak_block(agent.get("speak"), "agent.speak")
-    _check_context(agent)
-    hears, notices = _input(message)
-    return Setup(
-        agent=agent,
-        greeting=field(agent, "greeting", str, "agent"),
-        history=field(flags, "history", bool, "flags") is not False,
-        hears=hears,
-        speaks=_output(message),
-        wav=_container(message) == "wav",
-        experimental=field(message, "experimental", bool, "Settings") is True,
-        listen=providers.Listen() if listen is None else providers.listen(listen, "agent.listen"),
-        think=think,
-        tags=strings(message, "tags", "Settings"),
-        notices=notices + (NO_THINK_LIVE,) * (field(agent, "think_live", dict, "agent") is not None) + think.notices,
-    )
+class SettingsReader:
+    """Reads Settings and the Update messages as the vendor is taken to."""
+
+    def __init__(self, vendor: Vendor, agents: AgentLookup) -> None:
+        self._vendor = vendor
+        self._agents = agents
+
+    def setup(self, message: Mapping[str, Any]) -> Setup:
+        """Return the session that a Settings message asks for; raises ProtocolError where the vendor sends Error."""
+        field(message, "mip_opt_out", bool, "")
+        flags = field(message, "flags", dict, "") or {}
+        field(message, "experimental", bool, "")
+        agent = self._agent(message)
+        self._refuse(unknown_in_agent(agent))
+        listen = field(agent, "listen", dict, "agent")
+        named = {} if listen is None else providers.provider(listen, "agent.listen", providers.LISTEN)
+        providers.listen(named, "agent.listen.provider")
+        think = self._think(agent.get("think"), "agent.think")
+        self._check_speak(agent.get("speak"), "agent.speak")
+        _check_context(agent)
+        hears, notices = _input(message)
+        return Setup(
+            agent=agent,
+            greeting=field(agent, "greeting", str, "agent"),
+            history=field(flags, "history", bool, "flags") is not False,
+            hears=hears,
+            speaks=_output(message, flux=providers.speaks_flux(agent.get("speak"))),
+            wav=_container(message) == "wav",
+            listen_provider=named,
+            think=think,
+            tags=strings(message, "tags", ""),
+            notices=notices
+            + (NO_THINK_LIVE,) * (field(agent, "think_live", dict, "agent") is not None)
+            + think.notices,
+        )
+
+    def think_block(self, value: Any, where: str) -> Think:
+        """Return what the ``think`` of an UpdateThink declares, the first of it if it is an array of fallbacks."""
+        self._refuse(unknown_in_block("think", value, where))
+        return self._think(value, where)
+
+    def speak_block(self, value: Any, where: str) -> None:
+        """Check the ``speak`` of an UpdateSpeak. The emulator has only one voice."""
+        self._refuse(unknown_in_block("speak", value, where))
+        self._check_speak(value, where)
+
+    def listen_block(self, value: Any, where: str, before: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the listen provider after an UpdateListen: what it doesn't name stays, but for the language hints.
+
+        So it was seen (E2) and is documented (E17).
+        """
+        self._refuse(unknown_in_block("listen", value, where))
+        named = providers.provider(value, where, providers.LISTEN)
+        after = {**{name: each for name, each in before.items() if name != "language_hints"}, **named}
+        providers.listen(after, f"{where}.provider")
+        return after
+
+    def _think(self, value: Any, where: str) -> Think:
+        given = blocks(value, where)
+        listed = MANAGED_MODELS if self._vendor.think_models == "listed" else None
+        for block in given:
+            providers.think(block, where, listed)
+        return _think(given[0], where) if given else Think()
+
+    def _check_speak(self, value: Any, where: str) -> None:
+        for block in blocks(value, where):
+            providers.speak(block, where)
+
+    def _refuse(self, unknown: UnknownField | None) -> None:
+        if unknown is not None and self._vendor.unknown_fields == "refuse":
+            raise unparsable_field(unknown.path, unknown.hint)
+
+    def _agent(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        agent = message.get("agent")
+        if isinstance(agent, str):
+            return self._reusable_agent(agent)
+        if not isinstance(agent, dict):
+            raise unparsable_field("agent", "it is missing" if agent is None else "it must be an object or an id")
+        return agent
+
+    def _reusable_agent(self, agent_id: str) -> Mapping[str, Any]:
+        try:
+            known = self._agents.find(str(uuid.UUID(agent_id)))
+        except ValueError:
+            raise ProtocolError("INVALID_AGENT_ID", "agent is neither an object nor a UUID") from None
+        if known is not None:
+            return known
+        if self._vendor.unknown_agent == "INVALID_AGENT_ID":
+            raise ProtocolError("INVALID_AGENT_ID", f"There is no agent {agent_id}.", detail=self._agents.described)
+        raise ProtocolError(
+            "INTERNAL_SERVER_ERROR", "resolving agent ID", detail=self._agents.described
+        )  # as seen (E3)
 
 
-def think_block(value: Any, where: str) -> Think:
-    """Return what a ``think`` object, or the first of an array of fallbacks, declares; the defaults for None."""
-    given = blocks(value, where)
-    for block in given:
-        providers.think(block, where)
-    return _think(given[0], where) if given else Think()
-
-
-def speak_block(value: Any, where: str) -> None:
-    """Check a ``speak`` object or array. The emulator has only one voice."""
-    for block in blocks(value, where):
-        providers.speak(block, where)
-
-
-def prompt_notices(prompt: str | None) -> tuple[Notice, ...]:
-    """Return a Warning if the vendor would truncate this prompt; applies to managed models only."""
-    if prompt is None or len(prompt) <= MAX_PROMPT:
+def prompt_notices(length: int) -> tuple[Notice, ...]:
+    """Return a Warning if the vendor would truncate a prompt of this length; applies to managed models only."""
+    if length <= MAX_PROMPT:
         return ()
-    text = f"The prompt has {len(prompt)} characters; managed models take {MAX_PROMPT}."
+    text = f"The prompt has {length} characters; managed models take {MAX_PROMPT}."
     return (Notice(code="PROMPT_TOO_LONG", description=text),)
 
 
 def _think(block: Mapping[str, Any], where: str) -> Think:
     functions = tuple(_function(each, where) for each in field(block, "functions", list, where) or ())
     prompt, managed = field(block, "prompt", str, where), not block.get("endpoint")
-    notices = prompt_notices(prompt) if managed else ()
+    notices = prompt_notices(len(prompt or "")) if managed else ()
     remote = ", ".join(function.name for function in functions if not function.callable)
     if remote:
         text = f"The emulator calls only endpoints that are plain http on this machine, hence not: {remote}."
         notices += (Notice(code=NOT_EMULATED, description=text),)
-    return Think(functions=functions, managed=managed, notices=notices)
+    return Think(functions=functions, managed=managed, prompt=prompt or "", notices=notices)
 
 
 def _function(value: Any, where: str) -> Function:
     if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not value["name"]:
-        raise invalid(f"{where}.functions must be objects with a name")
+        raise unparsable_field(f"{where}.functions", "each must be an object with a name")
     where = f"{where}.functions"
     endpoint = field(value, "endpoint", dict, where)
     return Function(
@@ -138,35 +197,12 @@ def _endpoint(block: Mapping[str, Any], where: str) -> FunctionEndpoint:
     url, method = field(block, "url", str, where), field(block, "method", str, where) or "POST"
     headers = field(block, "headers", dict, where) or {}
     if not url:
-        raise invalid(f"{where}.url is missing")
+        raise unparsable_field(f"{where}.url", "it is missing")
     if not (method.isascii() and method.isalpha()):
-        raise invalid(f"{where}.method must be an HTTP method")
+        raise invalid(where, "the method must be an HTTP method")
     if not all(isinstance(value, str) for value in headers.values()):
-        raise invalid(f"{where}.headers must be strings")
+        raise unparsable_field(f"{where}.headers", "they must be strings")
     return FunctionEndpoint(url=url, method=method, headers=headers)
-
-
-def _agent(message: Mapping[str, Any], agents: Agents) -> Mapping[str, Any]:
-    agent = message.get("agent")
-    if isinstance(agent, str):
-        return _reusable_agent(agent, agents)
-    if not isinstance(agent, dict):
-        raise invalid("agent is missing" if agent is None else "agent must be an object")
-    return agent
-
-
-def _reusable_agent(agent_id: str, agents: Agents) -> Mapping[str, Any]:
-    try:
-        known = agents.get(str(uuid.UUID(agent_id)))
-    except ValueError:
-        raise ProtocolError("INVALID_AGENT_ID", "agent is neither an object nor a UUID") from None
-    if known is not None:
-        return known
-    if agents:
-        raise ProtocolError("INVALID_AGENT_ID", f"The emulator was given {len(agents)} reusable agents, not this one.")
-    raise ProtocolError(
-        "AGENT_ID_NOT_SUPPORTED", "The emulator was given no reusable agents: put the agent itself into Settings."
-    )
 
 
 def _check_context(agent: Mapping[str, Any]) -> None:
@@ -175,7 +211,7 @@ def _check_context(agent: Mapping[str, Any]) -> None:
     for message in field(context, "messages", list, "agent.context") or ():
         words = isinstance(message, dict) and message.get("role") in ("user", "assistant") and "content" in message
         if not words and not (isinstance(message, dict) and isinstance(message.get("function_calls"), list)):
-            raise invalid("agent.context.messages must have role and content, or function_calls")
+            raise unparsable_field("agent.context.messages", "each must have role and content, or function_calls")
 
 
 def _input(message: Mapping[str, Any]) -> tuple[AudioFormat, tuple[Notice, ...]]:
@@ -183,7 +219,7 @@ def _input(message: Mapping[str, Any]) -> tuple[AudioFormat, tuple[Notice, ...]]
     if block is not None:
         for name in ("encoding", "sample_rate"):
             if block.get(name) is None:
-                raise invalid(f"audio.input.{name} is missing")
+                raise unparsable_field(f"audio.input.{name}", "it is missing")
     hears = _format(message, "input", INPUT_ENCODINGS)
     if hears.encoding in CODECS:
         return hears, ()
@@ -191,13 +227,14 @@ def _input(message: Mapping[str, Any]) -> tuple[AudioFormat, tuple[Notice, ...]]
     return hears, (Notice(code=NOT_EMULATED, description=text),)
 
 
-def _output(message: Mapping[str, Any]) -> AudioFormat:
+def _output(message: Mapping[str, Any], *, flux: bool) -> AudioFormat:
     speaks = _format(message, "output", OUTPUT_ENCODINGS)
     container = _container(message)
+    form = f"{speaks.encoding} in {container}"
+    if flux and (speaks.encoding not in CODECS or container != "none"):
+        raise invalid("audio.output", f"Flux voices take {', '.join(CODECS)} without container, not {form}")
     if speaks.encoding not in CODECS or container == "ogg":
-        raise invalid(
-            f"the emulator speaks {', '.join(CODECS)} with container none or wav, not {speaks.encoding} in {container}"
-        )
+        raise invalid("audio.output", f"the emulator speaks {', '.join(CODECS)} with container none or wav, not {form}")
     return speaks
 
 
@@ -207,7 +244,7 @@ def _container(message: Mapping[str, Any]) -> str:
 
 
 def _audio(message: Mapping[str, Any], direction: str) -> Mapping[str, Any] | None:
-    audio = field(message, "audio", dict, "Settings") or {}
+    audio = field(message, "audio", dict, "") or {}
     return field(audio, direction, dict, "audio")
 
 
@@ -215,8 +252,10 @@ def _format(message: Mapping[str, Any], direction: str, encodings: tuple[str, ..
     where = f"audio.{direction}"
     given = {name: value for name, value in (_audio(message, direction) or {}).items() if value is not None}
     rate = given.get("sample_rate", MIN_SAMPLE_RATE)
-    if isinstance(rate, bool) or not isinstance(rate, int) or not MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE:
-        raise invalid(f"{where}.sample_rate must be a whole number of Hz, {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}")
+    if isinstance(rate, bool) or not isinstance(rate, int):
+        raise unparsable_field(f"{where}.sample_rate", "it must be a whole number of Hz")
+    if not MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE:
+        raise invalid(where, f"sample_rate must be from {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz")
     if "encoding" in given:
         one_of(given["encoding"], encodings, f"{where}.encoding")
     return audio_format({"audio": {direction: given}}, direction)

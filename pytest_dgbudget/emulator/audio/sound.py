@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_dgbudget.emulator.audio import voice
+from pytest_dgbudget.emulator.timing import FRAME_MS
 from pytest_dgbudget.paths import require_file
 from pytest_dgbudget.rules.audio import AudioFormat
 
@@ -28,11 +29,11 @@ class Sound(Protocol):
 
     @property
     def milliseconds(self) -> int:
-        """Its length in whole frames: the last one is padded with silence."""
+        """Its length in whole steps: the last one is padded with silence."""
         ...
 
     def frames(self, audio: AudioFormat) -> Iterator[bytes]:
-        """Yield it in frames of 20 ms."""
+        """Yield it in frames."""
         ...
 
 
@@ -45,7 +46,7 @@ class SampledSound:
 
     @property
     def milliseconds(self) -> int:
-        return _whole_frames(math.ceil(len(self.samples) * 1000 / self.rate))
+        return _whole_steps(math.ceil(len(self.samples) * 1000 / self.rate))
 
     def frames(self, audio: AudioFormat) -> Iterator[bytes]:
         return _frames(audio, self.milliseconds, self._at)
@@ -68,7 +69,7 @@ class Tone:
 
     @property
     def milliseconds(self) -> int:
-        return _whole_frames(self.ms)
+        return _whole_steps(self.ms)
 
     def frames(self, audio: AudioFormat) -> Iterator[bytes]:
         return _frames(audio, self.milliseconds, self._at)
@@ -77,14 +78,14 @@ class Tone:
         return round(_LOUDNESS * math.sin(2 * math.pi * self.hz * seconds)) if seconds * 1000 < self.ms else 0
 
 
-def _whole_frames(milliseconds: int) -> int:
-    return math.ceil(milliseconds / voice.FRAME_MS) * voice.FRAME_MS
+def _whole_steps(milliseconds: int) -> int:
+    return math.ceil(milliseconds / voice.STEP_MS) * voice.STEP_MS
 
 
 def _frames(audio: AudioFormat, milliseconds: int, at: Callable[[float], int]) -> Iterator[bytes]:
     """Yield frames of a sound; ``at`` returns its sample at a time in seconds."""
-    for n in range(milliseconds // voice.FRAME_MS):
-        start, end = (edge * audio.sample_rate * voice.FRAME_MS // 1000 for edge in (n, n + 1))
+    for began in range(0, milliseconds, FRAME_MS):
+        start, end = (at * audio.sample_rate // 1000 for at in (began, min(began + FRAME_MS, milliseconds)))
         yield voice.encode(audio, [at(m / audio.sample_rate) for m in range(start, end)])
 
 

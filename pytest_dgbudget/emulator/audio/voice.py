@@ -1,6 +1,6 @@
 """The emulator's voice: a soft hum that swells four times a second and lasts as long as its text is. Pure.
 
-The sound, its length and its pace are the emulator's choice; G.711 is a standard of ITU-T.
+The sound and its length are the emulator's choice; G.711 is a standard of ITU-T.
 """
 
 from __future__ import annotations
@@ -13,24 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pytest_dgbudget.emulator.timing import FRAME_MS, SEEN, Timing
 from pytest_dgbudget.rules.audio import AudioFormat
 
 Encode = Callable[[int], int]
 
 CODECS = ("linear16", "mulaw", "alaw")  # what the emulator can speak and hear
-FRAME_MS = 20
-_LONGEST_MS = 3000  # tests wait for it: long texts are cut short
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How fast the emulator speaks, in milliseconds of sound."""
-
-    per_character_ms: int = 60
-    shortest_ms: int = 300
-
-
-USUAL_PACE = Pace()
+STEP_MS = 20  # sounds are a whole number of these long
+_STEPS_A_SECOND = 1000 // STEP_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +28,36 @@ class Speech:
     """A text in the emulator's voice."""
 
     text: str
-    pace: Pace = USUAL_PACE
+    timing: Timing = SEEN
 
     @property
     def milliseconds(self) -> int:
-        return duration_ms(self.text, self.pace)
+        return duration_ms(self.text, self.timing)
 
     def frames(self, audio: AudioFormat) -> Iterator[bytes]:
         return frames(audio, self.milliseconds)
 
 
-def duration_ms(text: str, pace: Pace = USUAL_PACE) -> int:
-    """Return how long the emulator speaks this text, in milliseconds: a whole number of frames."""
-    wanted = min(max(len(text) * pace.per_character_ms, pace.shortest_ms), _LONGEST_MS)
-    return wanted // FRAME_MS * FRAME_MS
+def duration_ms(text: str, timing: Timing = SEEN) -> int:
+    """Return how long the emulator speaks this text, in milliseconds: a whole number of steps."""
+    wanted = max(len(text) * timing.per_character_ms, timing.shortest_ms)
+    return wanted // STEP_MS * STEP_MS
 
 
 def frames(audio: AudioFormat, milliseconds: int) -> Iterator[bytes]:
-    """Yield the sound in frames of 20 ms; if 50 does not divide the rate, their sizes differ by one sample."""
+    """Yield the sound in frames; if 50 does not divide the rate, their sizes differ by one sample."""
+    steps, of_a_frame = milliseconds // STEP_MS, FRAME_MS // STEP_MS
+    for first in range(0, steps, of_a_frame):
+        yield _frame(audio, first % _STEPS_A_SECOND, min(of_a_frame, steps - first))
+
+
+@lru_cache(maxsize=1024)
+def _frame(audio: AudioFormat, first: int, steps: int) -> bytes:
+    """Return some steps of the second that is repeated, from this one on."""
     second, width = _one_second(audio), audio.bytes_per_sample or 1
-    for n in range(milliseconds // FRAME_MS):
-        start, end = (at * audio.sample_rate // 50 * width for at in (n % 50, n % 50 + 1))
-        yield second[start:end]
+    edges = [at * audio.sample_rate // _STEPS_A_SECOND * width for at in range(_STEPS_A_SECOND + 1)]
+    numbers = (n % _STEPS_A_SECOND for n in range(first, first + steps))
+    return b"".join(second[edges[n] : edges[n + 1]] for n in numbers)
 
 
 def wav_header(audio: AudioFormat, milliseconds: int) -> bytes:

@@ -7,14 +7,14 @@ import json
 import re
 from collections.abc import AsyncIterator
 
-from websockets.asyncio.server import ServerConnection
 from websockets.frames import Close
 from websockets.protocol import OPEN
 
+from pytest_dgbudget.emulator.behavior import Behavior
 from pytest_dgbudget.emulator.codes import AUDIO
 from pytest_dgbudget.emulator.faults.grants import Grant
 from pytest_dgbudget.emulator.faults.kinds import Fault
-from pytest_dgbudget.emulator.faults.timers import FaultTimers
+from pytest_dgbudget.emulator.faults.timers import FaultTimers, FaultyConnection
 from pytest_dgbudget.emulator.journal import TO_CLIENT, TO_SERVER, SessionJournal
 
 _OURS = re.compile(r'\{"type": "([^"]*)"')  # as MessageWriter writes them
@@ -23,8 +23,10 @@ _OURS = re.compile(r'\{"type": "([^"]*)"')  # as MessageWriter writes them
 class FaultInjector:
     """Passes messages between a conversation and its connection, with faults and a journal."""
 
+    behavior: Behavior  # of the session, once it is known
+
     def __init__(
-        self, connection: ServerConnection, grant: Grant, scripted: tuple[Fault, ...], journal: SessionJournal
+        self, connection: FaultyConnection, grant: Grant, scripted: tuple[Fault, ...], journal: SessionJournal
     ) -> None:
         self.journal = journal
         self._connection = connection
@@ -34,6 +36,7 @@ class FaultInjector:
         self._held: list[str | bytes] = []
         self._order = asyncio.Lock()
         self._sending = 0
+        self._audio_due = True  # whether the next audio is the first of a reply
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -43,6 +46,15 @@ class FaultInjector:
     def silenced(self) -> bool:
         """Whether nothing passes any more, in either direction."""
         return self._timers.silenced
+
+    @property
+    def deaf(self) -> bool:
+        """Whether nothing is read any more."""
+        return self._timers.deaf
+
+    def think_delay(self) -> float:
+        """Return the seconds by which faults make the agent think longer."""
+        return float(sum(fault["delay"] for fault in self.faults if fault.kind == "slow-think")) / 1000
 
     def slowness(self, kind: str) -> float:
         """Return the seconds by which faults delay a message of this type."""
@@ -55,12 +67,14 @@ class FaultInjector:
         for fault in self.faults:
             self._timers.arm(fault)
 
-    def close(self) -> None:
+    def close(self, seconds: float, skipped: float) -> None:
+        """Write the end of a session that lasted ``seconds``, and as many more if nothing had been ``skipped``."""
         self._grant.sessions.discard(self._timers)
         self._timers.end()
         for direction, close in self._closes():
             self.journal.add(direction, {"type": "(close)", "code": close.code, "reason": close.reason})
-        self.journal.add(TO_CLIENT, {"type": "(end)"})
+        figures = {"seconds": round(seconds, 3), "forecast_seconds": round(seconds + skipped, 3)}
+        self.journal.add(TO_CLIENT, {"type": "(end)", **figures})
 
     def _closes(self) -> list[tuple[str, Close]]:
         """Return each side's Close, in the order in which they were sent."""
@@ -119,9 +133,17 @@ class FaultInjector:
             self._sending -= 1
         await self._timers.reached(kind)
 
+    def _lateness(self, kind: str) -> float:
+        """Return the seconds by which faults delay the first audio of a reply."""
+        first = kind == AUDIO and self._audio_due
+        if kind in (AUDIO, "AgentAudioDone"):
+            self._audio_due = kind == "AgentAudioDone"
+        late = (fault["delay"] for fault in self.faults if fault.kind == "late-audio")
+        return float(sum(late)) / 1000 if first else 0.0
+
     async def _altered(self, kind: str, message: str | bytes) -> list[str | bytes]:
         """Return the messages to send now."""
-        await asyncio.sleep(self.slowness(kind))
+        await asyncio.sleep(self.slowness(kind) + self._lateness(kind))
         if self.silenced:
             return []
         out, self._held = [message, *self._held], []

@@ -5,13 +5,12 @@ The vendor documents none of this; each is something that happens to clients of 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_dgbudget.emulator.codes import AUDIO, CLIENT, SERVER
-from pytest_dgbudget.emulator.readers import read_text, read_time, shown, whole
+from pytest_dgbudget.emulator.readers import nearest, one_of, read_text, read_time, shown, whole
 
 MESSAGES = (AUDIO, *CLIENT, *SERVER)
 OUT_OF_CREDIT = "EMULATED_OUT_OF_CREDIT"  # the vendor documents neither code nor close for it
@@ -72,17 +71,8 @@ def _word(value: Any) -> str:
 
 def _message(value: Any) -> str:
     if value not in MESSAGES:
-        raise ValueError(f"{shown(value)} is no type of message{nearest(shown(value), dict.fromkeys(MESSAGES))}")
+        raise ValueError(f"{shown(value)} is no type of message{nearest(shown(value), MESSAGES)}")
     return str(value)
-
-
-def _one_of(*known: str) -> Read:
-    def read(value: Any) -> str:
-        if value not in known:
-            raise ValueError(f"{shown(value)} is none of {', '.join(known)}")
-        return str(value)
-
-    return read
 
 
 _STATUS = whole(400, 599)  # statuses that refuse and may have a body
@@ -100,10 +90,13 @@ KINDS: dict[str, dict[str, tuple[Read, Any]]] = {
     "duplicate": {"at": (_message, None)},
     "out-of-order": {"at": (_message, "ConversationText")},
     "silence": _MOMENT,
-    "drop": {**_MOMENT, "how": (_one_of("rst", "fin"), "rst")},
+    "drop": {**_MOMENT, "how": (one_of("rst", "fin"), "rst")},
+    "deaf": _MOMENT,
+    "slow-think": _DELAY,
+    "late-audio": _DELAY,
     "ignore-close": _MOMENT,
     "flood": {**_MOMENT, "messages": (whole(1, 10_000_000), 10_000), "bytes": (_BYTES, 1000)},
-    "malformed": {**_MOMENT, "form": (_one_of(*MALFORMED), "json")},
+    "malformed": {**_MOMENT, "form": (one_of(*MALFORMED), "json")},
     "oversized": {**_MOMENT, "bytes": (_BYTES, 16 * 1024**2)},
     "out-of-credit": _MOMENT,
     "bill-late": {"by": (read_time, REQUIRED)},
@@ -138,9 +131,3 @@ def _value(kind: str, name: str, read: Read, default: Any, given: Mapping[str, A
         return read(given[name])
     except ValueError as error:
         raise BadFault(name, str(error)) from None
-
-
-def nearest(name: str, known: Mapping[str, Any]) -> str:
-    """Return a hint: the known name that was probably meant, otherwise all known names."""
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}"

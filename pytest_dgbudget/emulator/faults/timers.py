@@ -7,17 +7,39 @@ import contextlib
 import json
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Protocol
 
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from pytest_dgbudget.emulator.faults.kinds import MALFORMED, OUT_OF_CREDIT, Fault
 
 _NO_LINGER = struct.pack("ii", 1, 0)
-_CLOSE_OUT_OF_CREDIT = 1008  # the vendor documents no code
+_CLOSE_OUT_OF_CREDIT = 1008  # unless the Close is empty; the vendor documents nothing
+
+
+class FaultyConnection(Protocol):
+    """What faults act on: a server's connection."""
+
+    protocol: Any
+    transport: asyncio.Transport
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Iterate over what the client sends."""
+        ...
+
+    async def send(self, message: str | bytes) -> None:
+        """Send a message."""
+        ...
+
+    async def close_after_error(self, code: int, reason: str) -> None:
+        """Close as the session does after an Error."""
+        ...
+
+    async def stop_reading(self) -> None:
+        """Read nothing more, until the client is gone."""
+        ...
 
 
 class FaultTimers:
@@ -26,8 +48,9 @@ class FaultTimers:
     ``on_fault`` is called with each fault that is triggered.
     """
 
-    def __init__(self, connection: ServerConnection, on_fault: Callable[[Fault], None]) -> None:
+    def __init__(self, connection: FaultyConnection, on_fault: Callable[[Fault], None]) -> None:
         self.silenced = False  # nothing passes any more, in either direction
+        self.deaf = False  # nothing is read any more
         self._connection = connection
         self._on_fault = on_fault
         self._awaiting: list[Fault] = []
@@ -90,6 +113,13 @@ class FaultTimers:
         """Keep the connection, but pass neither messages nor a Close."""
         self.silenced = True
 
+    async def _deafen(self, _fault: Fault) -> None:
+        """Read nothing more: what the client sends backs up, as on a link that is half open."""
+        self.deaf = True
+        reading = asyncio.ensure_future(self._connection.stop_reading())
+        self._tasks.add(reading)
+        reading.add_done_callback(self._tasks.discard)
+
     async def _drop(self, fault: Fault) -> None:
         transport = self._connection.transport
         if fault["how"] == "fin":
@@ -99,7 +129,7 @@ class FaultTimers:
         transport.abort()
 
     async def _ignore_close(self, _fault: Fault) -> None:
-        protocol: Any = self._connection.protocol
+        protocol = self._connection.protocol
         receive = protocol.recv_frame
 
         def all_but_close(frame: Frame) -> None:
@@ -126,11 +156,12 @@ class FaultTimers:
         """Send an Error and a Close; no further session is let in. The vendor documents nothing about this."""
         text = {"type": "Error", "description": "The emulated project is out of credit.", "code": OUT_OF_CREDIT}
         await self._connection.send(json.dumps(text))
-        await self._connection.close(_CLOSE_OUT_OF_CREDIT, OUT_OF_CREDIT)
+        await self._connection.close_after_error(_CLOSE_OUT_OF_CREDIT, OUT_OF_CREDIT)
 
 
 _EFFECTS: dict[str, Callable[[FaultTimers, Fault], Awaitable[None]]] = {
     "silence": FaultTimers._silence,
+    "deaf": FaultTimers._deafen,
     "drop": FaultTimers._drop,
     "ignore-close": FaultTimers._ignore_close,
     "flood": FaultTimers._flood,

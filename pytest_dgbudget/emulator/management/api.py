@@ -14,6 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_dgbudget.emulator.http import Answer, Refusal, Request
+from pytest_dgbudget.emulator.management.agent_requests import (
+    create_agent,
+    create_variable,
+    delete_agent,
+    delete_variable,
+    get_agent,
+    get_variable,
+    list_agents,
+    list_variables,
+    update_agent,
+    update_variable,
+)
 from pytest_dgbudget.emulator.management.breakdown import billing_breakdown, usage_breakdown
 from pytest_dgbudget.emulator.management.facets import billing_fields, usage_fields
 from pytest_dgbudget.emulator.management.key_requests import create_key, delete_key, get_key, grant_token, list_keys
@@ -24,7 +36,7 @@ from pytest_dgbudget.emulator.management.request import AuthorizedRequest, Style
 from pytest_dgbudget.emulator.management.request_log import get_request, list_requests
 from pytest_dgbudget.emulator.management.routes import Routes
 from pytest_dgbudget.emulator.project.billing import Project
-from pytest_dgbudget.emulator.project.credentials import Key, complaint, split
+from pytest_dgbudget.emulator.project.credentials import INVALID_CREDENTIALS, Key, hint, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +48,13 @@ class Operation:
 
 
 class ManagementApi:
-    """Answers for one project; ``page_base`` (0 or 1) and ``wrapped`` are those of Style."""
+    """Answers for one project; ``page_base`` (0 or 1), ``wrapped`` and ``bare_agents`` are those of Style."""
 
-    def __init__(self, project: Project, *, page_base: int = 0, wrapped: bool = True) -> None:
+    def __init__(self, project: Project, *, page_base: int = 0, wrapped: bool = True, bare_agents: bool = True) -> None:
         if page_base not in (0, 1):
             raise ValueError(f"page_base is {page_base}: 0 or 1")
         self._project = project
-        self._style = Style(page_base=page_base, wrapped=wrapped)
+        self._style = Style(page_base=page_base, wrapped=wrapped, bare_agents=bare_agents)
         self._routes = Routes(OPERATIONS.items())
 
     def respond(self, request: Request) -> Answer:
@@ -69,11 +81,11 @@ class ManagementApi:
     def _authenticate(self, request: Request) -> Key:
         """Accept only ``Token KEY``: the vendor takes no JWT here."""
         offered = [split(value) for value in request.header("authorization")]
-        for scheme, secret in offered:
-            key = self._project.keyring.key(secret) if scheme == "token" else None
+        for each in offered:
+            key = self._project.keyring.key(each.secret) if each.scheme == "token" else None
             if key is not None:
                 return key
-        raise Refusal(401, "INVALID_AUTH", complaint(secret for _, secret in offered))
+        raise Refusal(401, "INVALID_AUTH", INVALID_CREDENTIALS, emulator=hint(offered))
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -82,6 +94,16 @@ OPERATIONS: dict[str, Operation] = {
     "GET /v1/models/{}": Operation(None, get_model),
     "GET /v1/projects": Operation(None, list_projects),
     "GET /v1/projects/{}": Operation("project:read", get_project),
+    "GET /v1/projects/{}/agent-variables": Operation("agent:read", list_variables),
+    "POST /v1/projects/{}/agent-variables": Operation("agent:write", create_variable),
+    "DELETE /v1/projects/{}/agent-variables/{}": Operation("agent:write", delete_variable),
+    "GET /v1/projects/{}/agent-variables/{}": Operation("agent:read", get_variable),
+    "PATCH /v1/projects/{}/agent-variables/{}": Operation("agent:write", update_variable),
+    "GET /v1/projects/{}/agents": Operation("agent:read", list_agents),
+    "POST /v1/projects/{}/agents": Operation("agent:write", create_agent),
+    "DELETE /v1/projects/{}/agents/{}": Operation("agent:write", delete_agent),
+    "GET /v1/projects/{}/agents/{}": Operation("agent:read", get_agent),
+    "PUT /v1/projects/{}/agents/{}": Operation("agent:write", update_agent),
     "GET /v1/projects/{}/balances": Operation("billing:read", list_balances),
     "GET /v1/projects/{}/balances/{}": Operation("billing:read", get_balance),
     "GET /v1/projects/{}/billing/breakdown": Operation("billing:read", billing_breakdown),

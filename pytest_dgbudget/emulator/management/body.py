@@ -18,6 +18,9 @@ class Body:
     def __init__(self, data: bytes) -> None:
         self._fields = _object(data) if data.strip() else {}
 
+    def value(self, name: str) -> Any:
+        return self._fields.get(name)
+
     def text(self, name: str) -> str | None:
         value = self._fields.get(name)
         if value is not None and not isinstance(value, str):

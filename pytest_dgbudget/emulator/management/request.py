@@ -15,11 +15,13 @@ from pytest_dgbudget.emulator.project.credentials import Key
 class Style:
     """Choices where the vendor's file and its guide differ.
 
-    ``page_base`` is the number of the first page, ``wrapped`` whether a single request is inside ``{"request": …}``.
+    ``page_base`` is the number of the first page, ``wrapped`` whether a single request is inside ``{"request": …}``,
+    ``bare_agents`` whether the list of agents is an array and not inside ``{"agents": …}``.
     """
 
     page_base: int
     wrapped: bool
+    bare_agents: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,10 +62,13 @@ def _row(project: Project, record: UsageRecord) -> dict[str, Any]:
 
 
 def _response(record: UsageRecord) -> dict[str, Any]:
+    """Agents' rows have no duration, as the vendor's Rust SDK of autumn 2026 notes; a switch adds one."""
+    seconds = record.milliseconds / 1000
+    duration = {"duration": round(seconds) if record.whole_seconds else seconds} if record.duration_shown else {}
     return {
         "details": {
             "usd": record.usd,
-            "duration": record.milliseconds / 1000,
+            **duration,
             "method": METHOD,
             "tags": list(record.tags),
             "models": [],

@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
+from pytest_dgbudget.emulator.project.agents import Agents
 from pytest_dgbudget.emulator.project.clock import Clock
 from pytest_dgbudget.emulator.project.credentials import Key, Keyring
-from pytest_dgbudget.emulator.project.prices import STANDARD, USD_PER_MINUTE, price_table, tier
+from pytest_dgbudget.emulator.project.prices import USD_PER_MINUTE, Tiers, price_table, tier
+from pytest_dgbudget.emulator.vendor import AS_SEEN
 
 CREDIT_USD = 200.0  # the vendor's free credit
 SETTLEMENT_LAG = 0.3  # seconds
@@ -31,7 +33,8 @@ def round_usd(amount: float) -> float:
 class UsageRecord:
     """A session that has ended. ``accessor`` is the id of its key; ``settles_at`` is in seconds of the clock.
 
-    ``price`` is in USD per minute.
+    ``price`` is in USD per minute. ``duration_shown``: whether its row in the request log has a duration, which those
+    of agents lack (E4); ``whole_seconds``: whether that is rounded.
     """
 
     request_id: str
@@ -42,6 +45,8 @@ class UsageRecord:
     tier: str
     price: float
     settles_at: float
+    duration_shown: bool = False
+    whole_seconds: bool = False
 
     @property
     def usd(self) -> float:
@@ -60,51 +65,89 @@ class UsageRecord:
 class OpenSession:
     """A session from its 101 on. Its tags are those of its key and its Settings."""
 
-    def __init__(self, request_id: str, key: Key, clock: Clock, book: Callable[[OpenSession, float], None]) -> None:
+    def __init__(
+        self,
+        request_id: str,
+        key: Key,
+        clock: Clock,
+        prices: Mapping[str, float],
+        book: Callable[[OpenSession, float], None],
+        changed: Callable[[OpenSession], None],
+    ) -> None:
         self.request_id = request_id
         self.accessor = key.id
         self.created = clock.now()
         self.opened_at = clock.seconds()
         self.tags = key.tags
-        self.tier = STANDARD
+        self._tiers = Tiers(self.opened_at, prices)
+        self._agent: dict[str, Any] = {}
+        self.vendor = AS_SEEN
         self.amend: Callable[[UsageRecord], Sequence[UsageRecord]] = lambda record: (record,)  # what faults make of it
         self._clock = clock
         self._book = book
+        self._changed = changed
 
     def configure(self, tags: Sequence[str], agent: Mapping[str, Any]) -> None:
         """Take the tags and the agent of accepted Settings."""
         self.tags = tuple(dict.fromkeys((*self.tags, *tags)))
-        self.tier = tier(agent)
+        self._agent = dict(agent)
+        self._tiers.begin(tier(agent))
+        self._changed(self)
 
-    def close(self) -> None:
-        """Book the session; to be called once, when its socket is closed."""
-        self._book(self, self._clock.seconds())
+    def change(self, name: str, block: Any) -> None:
+        """Take the ``think`` or ``speak`` of an Update message."""
+        self._agent[name] = block
+        self._tiers.change(self._clock.seconds(), tier(self._agent))
+
+    @property
+    def tier(self) -> str:
+        return self._tiers.last
+
+    def price(self, closed_at: float) -> float:
+        """Return the USD per minute of all of it, as the switch ``tier_change`` has it."""
+        return self._tiers.price(closed_at, self.vendor.tier_change)
+
+    def close(self) -> float:
+        """Book the session, and return its seconds; to be called once, when its socket is closed."""
+        closed_at = self._clock.seconds()
+        self._book(self, closed_at)
+        return closed_at - self.opened_at
 
 
 class Project:
-    """One project with its keys and one balance; it lives as long as the emulator runs.
+    """One project with its keys, its agents and one balance; it lives as long as the emulator runs.
 
     ``settlement_lag`` is in seconds, ``prices`` in USD per minute, by tier: those that differ from the built-in ones.
+    ``records`` are in the bill from the start. ``changed`` is called whenever a session opens, is configured or ends,
+    with its id, its records and whether it is open.
     """
+
+    changed: Callable[[str, Sequence[UsageRecord], bool], None] | None = None
 
     def __init__(
         self,
         *,
         project_id: str,
+        clock: Clock,
+        agents: Agents,
+        api_key: str | None = None,
         settlement_lag: float = SETTLEMENT_LAG,
         prices: Mapping[str, float] = USD_PER_MINUTE,
-        clock: Clock | None = None,
+        records: Sequence[UsageRecord] = (),
     ) -> None:
         self.id = project_id
-        self.clock = clock or Clock()
-        self.keyring = Keyring(self.clock)
+        self.clock = clock
+        self.agents = agents
+        self.keyring = Keyring(clock, api_key, owners_id=str(uuid5(UUID(project_id), "owner")))
         self.balance_id = str(uuid4())
         self._settlement_lag = settlement_lag
         self._prices = price_table(prices)
-        self._records: list[UsageRecord] = []
+        self._records = list(records)
 
     def open(self, request_id: str, key: Key) -> OpenSession:
-        return OpenSession(request_id, key, self.clock, self._book)
+        session = OpenSession(request_id, key, self.clock, self._prices, self._book, self._note)
+        self._note(session)
+        return session
 
     def records(self) -> list[UsageRecord]:
         """Return the sessions that have ended, newest first, settled or not."""
@@ -121,14 +164,25 @@ class Project:
         return round_usd(CREDIT_USD - sum(record.usd for record in self.settled()))
 
     def _book(self, session: OpenSession, closed_at: float) -> None:
-        record = UsageRecord(
+        records = session.amend(self._record(session, closed_at))
+        self._records.extend(records)
+        if self.changed is not None:
+            self.changed(session.request_id, records, False)
+
+    def _note(self, session: OpenSession) -> None:
+        if self.changed is not None:
+            self.changed(session.request_id, [self._record(session, self.clock.seconds())], True)
+
+    def _record(self, session: OpenSession, closed_at: float) -> UsageRecord:
+        return UsageRecord(
             request_id=session.request_id,
             accessor=session.accessor,
             created=session.created,
             milliseconds=round((closed_at - session.opened_at) * 1000),
             tags=session.tags,
             tier=session.tier,
-            price=self._prices[session.tier],
+            price=session.price(closed_at),
+            duration_shown=session.vendor.row_duration,
+            whole_seconds=session.vendor.whole_seconds,
             settles_at=closed_at + self._settlement_lag,
         )
-        self._records.extend(session.amend(record))

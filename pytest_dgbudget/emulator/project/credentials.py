@@ -18,7 +18,10 @@ from uuid import uuid4
 from pytest_dgbudget.credentials import EMULATOR_KEY_PREFIX, EMULATOR_TOKEN_PREFIX, is_emulated_key
 from pytest_dgbudget.emulator.project.clock import Clock
 
-_MEMBER = ("project:read", "project:write", "keys:read", "keys:write", "usage:read", "usage:write")
+_MEMBER = (
+    *("project:read", "project:write", "keys:read", "keys:write", "usage:read", "usage:write"),
+    *("agent:read", "agent:write"),  # these two exist (E3)
+)
 _ADMIN = (*_MEMBER, "billing:read")
 # Members, invites and other owners, which admins and owners may manage, are not emulated.
 ROLES: dict[str, tuple[str, ...]] = {
@@ -61,20 +64,30 @@ class Token:
 
 
 class Keyring:
-    """One project's keys, the owner's first, and their tokens. Secrets are compared in constant time."""
+    """One project's keys, the owner's first, and their tokens. Secrets are compared in constant time.
 
-    def __init__(self, clock: Clock) -> None:
+    ``secret`` and ``owners_id`` are the owner's, made up unless given.
+    """
+
+    def __init__(self, clock: Clock, secret: str | None = None, *, owners_id: str | None = None) -> None:
         self._clock = clock
         self._keys: dict[str, Key] = {}
         self._tokens: list[Token] = []
-        self.owners = self.create(comment="the emulator's own key", scopes=("owner",))
+        self.owners = self.create(comment="the emulator's own key", scopes=("owner",), secret=secret, key_id=owners_id)
 
     def create(
-        self, *, comment: str, scopes: Sequence[str], tags: Sequence[str] = (), expires: datetime | None = None
+        self,
+        *,
+        comment: str,
+        scopes: Sequence[str],
+        tags: Sequence[str] = (),
+        expires: datetime | None = None,
+        secret: str | None = None,
+        key_id: str | None = None,
     ) -> Key:
         key = Key(
-            id=str(uuid4()),
-            secret=EMULATOR_KEY_PREFIX + secrets.token_hex(20),
+            id=key_id or str(uuid4()),
+            secret=secret or EMULATOR_KEY_PREFIX + secrets.token_hex(20),
             comment=comment,
             scopes=tuple(scopes),
             tags=tuple(tags),
@@ -114,12 +127,15 @@ class Keyring:
         """Return the key with this secret, unless it has expired."""
         return next((key for key in self.all() if same_key(secret, key.secret) and not self.expired(key)), None)
 
-    def authenticate(self, secret: str) -> Key | None:
-        """Return the key for this secret, its own or one of its tokens'; None if the secret is invalid or expired."""
+    def granted(self, secret: str) -> Key | None:
+        """Return the key whose token this is, unless the token has expired."""
         now = self._clock.now()
         held = (token for token in self._tokens if token.expires > now)
-        granted = next((token.key for token in held if same_key(secret, token.secret)), None)
-        return granted or self.key(secret)
+        return next((token.key for token in held if same_key(secret, token.secret)), None)
+
+    def authenticate(self, secret: str) -> Key | None:
+        """Return the key for this secret, its own or one of its tokens'; None if the secret is invalid or expired."""
+        return self.granted(secret) or self.key(secret)
 
 
 def same_key(one: str, other: str) -> bool:
@@ -127,21 +143,33 @@ def same_key(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(errors="replace"), other.encode(errors="replace"))
 
 
-def split(authorization: str) -> tuple[str, str]:
-    """Return the scheme, in lower case, and the key of an Authorization header."""
-    scheme, _, key = authorization.strip().partition(" ")
-    return scheme.lower(), key.strip()
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A credential as a client shows it; ``scheme`` is in lower case."""
+
+    scheme: str
+    secret: str = field(repr=False)
 
 
-def complaint(keys: Iterable[str]) -> str:
-    """Return the vendor's message, with a hint if no key, or one not the emulator's, was sent; never the key."""
-    keys = [key for key in keys if key]
-    message = "Invalid credentials."
-    if not keys:
-        message += " Send Authorization: Token KEY, with the emulator's api_key."
-    if any(not is_emulated_key(key) for key in keys):
-        message += " This is pytest-dgbudget's emulator: it takes only its own api_key, not one of Deepgram's."
-    return message
+def split(authorization: str) -> Offered:
+    """Return the credential of an Authorization header."""
+    scheme, _, secret = authorization.strip().partition(" ")
+    return Offered(scheme.lower(), secret.strip())
+
+
+INVALID_CREDENTIALS = "Invalid credentials."  # the vendor's words, as dg-error has them too (E5)
+
+
+def hint(offered: Iterable[Offered]) -> str:
+    """Return what may be wrong with credentials that were refused; never one of them."""
+    shown = [each for each in offered if each.secret]
+    if not shown:
+        return "Send Authorization: Token KEY, with the emulator's api_key."
+    if any(each.scheme == "bearer" and is_emulated_key(each.secret) for each in shown):
+        return "Bearer takes tokens of auth/grant; an API key goes with Token."
+    if any(not is_emulated_key(each.secret) for each in shown):
+        return "This is pytest-dgbudget's emulator: it takes only its own api_key, not one of Deepgram's."
+    return "The key is not, or no longer, one of this emulator's."
 
 
 def _web_token(issued: datetime, expires: datetime) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -23,6 +22,10 @@ class ScriptedClose(Exception):
 class ScenarioActions(Protocol):
     """What steps can do."""
 
+    async def wait(self, milliseconds: int) -> None:
+        """Wait, or skip the time."""
+        ...
+
     async def warn(self, code: str, description: str) -> None:
         """Send a Warning."""
         ...
@@ -35,28 +38,30 @@ class ScenarioActions(Protocol):
         """Request all these calls, by name and arguments (a JSON text); return the answer to each."""
         ...
 
-    async def say(self, text: str | None, sound: Sound | None) -> None:
-        """Say this, in the emulator's voice if there is no sound."""
+    async def say(self, text: str | None, sound: Sound | None, *, last: bool) -> None:
+        """Say this, in the emulator's voice if there is no sound; ``last`` if nothing is said after it."""
         ...
 
 
 async def run_steps(matched: MatchedTurn, actions: ScenarioActions) -> None:
     """Run the steps; raises ProtocolError for a scripted Error and ScriptedClose for a scripted Close."""
     names = {**matched.names, "result": ""}
-    for step in matched.steps:
-        await _do(step, names, actions)
+    last = max((n for n, step in enumerate(matched.steps) if step.speaks), default=None)
+    for n, step in enumerate(matched.steps):
+        await _do(step, names, actions, last=n == last)
 
 
-async def _do(step: Step, names: dict[str, str], actions: ScenarioActions) -> None:
-    await asyncio.sleep(step.wait_ms / 1000)
+async def _do(step: Step, names: dict[str, str], actions: ScenarioActions, *, last: bool) -> None:
+    if step.wait_ms:
+        await actions.wait(step.wait_ms)
     if step.warn is not None:
         await actions.warn(step.warn.code, step.warn.description)
     if step.send is not None:
         await actions.send(fill(step.send, names))
     if step.calls:
         names["result"] = (await actions.ask([_filled(call, names) for call in step.calls]))[-1]
-    if step.reply is not None or step.sound is not None:
-        await actions.say(fill(step.reply, names), step.sound)
+    if step.speaks:
+        await actions.say(fill(step.reply, names), step.sound, last=last)
     if step.error is not None:
         raise ProtocolError(step.error.code, step.error.description)
     if step.close is not None:

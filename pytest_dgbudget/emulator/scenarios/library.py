@@ -7,7 +7,8 @@ import uuid
 from pathlib import Path
 
 from pytest_dgbudget.emulator.audio.sound import read_wav
-from pytest_dgbudget.emulator.scenarios.scenario import Agents, Scenario
+from pytest_dgbudget.emulator.project.agents import VARIABLE
+from pytest_dgbudget.emulator.scenarios.scenario import ReusableAgents, Scenario
 from pytest_dgbudget.emulator.scenarios.toml import BadScenario, parse
 from pytest_dgbudget.paths import require_file
 
@@ -57,13 +58,18 @@ def _read(path: Path) -> tuple[Scenario, ...]:
     )
 
 
-def read_agents(path: Path) -> Agents:
-    """Return the agents of a file; raises ValueError with the reason."""
+def read_agents(path: Path) -> ReusableAgents:
+    """Return the agents of a file, and its ``variables``; raises ValueError with the reason."""
     try:
         require_file(path)
-        agents = json.loads(path.read_bytes())
-        if not isinstance(agents, dict) or not all(isinstance(agent, dict) for agent in agents.values()):
+        given = json.loads(path.read_bytes())
+        if not isinstance(given, dict) or not all(isinstance(each, dict) for each in given.values()):
             raise ValueError("it is not a JSON object of objects")
-        return {str(uuid.UUID(agent_id)): agent for agent_id, agent in agents.items()}
+        variables = given.pop("variables", {})
+        wrong = next((key for key in variables if not VARIABLE.fullmatch(key)), None)
+        if wrong is not None:
+            raise ValueError(f"the variable {wrong!r} is not named like DG_NAME, in capital letters")
+        agents = {str(uuid.UUID(agent_id)): agent for agent_id, agent in given.items()}
+        return ReusableAgents(agents=agents, variables=variables)
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"can't read reusable agents from {path}: {error}") from None

@@ -13,8 +13,15 @@ from typing import Any
 from pytest_dgbudget.emulator.audio.sound import Sound
 from pytest_dgbudget.emulator.codes import Notice
 from pytest_dgbudget.emulator.faults.kinds import Fault
+from pytest_dgbudget.emulator.project.agents import AgentTable
 
-Agents = Mapping[str, Mapping[str, Any]]  # by their id, as UUIDs are written; each as `agent` in Settings
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReusableAgents:
+    """Agents that Settings may name by id, and values of the variables in them."""
+
+    agents: AgentTable = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +48,10 @@ class Step:
     sound: Sound | None = None
     error: Notice | None = None
     close: int | None = None
+
+    @property
+    def speaks(self) -> bool:
+        return self.reply is not None or self.sound is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +80,13 @@ class ScriptedTurn:
 class Scenario:
     """``turns`` in the order of the file: the first match answers. ``faults`` apply to each of its sessions.
 
-    ``agents``: reusable ones that its sessions may name. ``hears``: the words of the user's first spoken turn, of the
-    second, and so on.
+    ``agents``: reusable ones that its sessions may name. ``vendor``: switches, or the name of a set, as the file has
+    them. ``hears``: the words of the user's first spoken turn, of the second, and so on.
     """
 
     name: str
-    agents: Agents = field(default_factory=dict)
+    vendor: Mapping[str, Any] | str = field(default_factory=dict)
+    agents: ReusableAgents = ReusableAgents()
     hears: tuple[str, ...] = ()
     turns: tuple[ScriptedTurn, ...] = ()
     faults: tuple[Fault, ...] = ()

@@ -11,19 +11,20 @@ from typing import Any, NoReturn, TypeVar
 
 from pytest_dgbudget.emulator.audio.sound import LONGEST_MS, Sound, Tone
 from pytest_dgbudget.emulator.codes import Notice
-from pytest_dgbudget.emulator.faults.kinds import BadFault, Fault, nearest, read_fault
-from pytest_dgbudget.emulator.readers import read_text, read_time, whole
-from pytest_dgbudget.emulator.scenarios.scenario import Agents, Scenario, ScriptedCall, ScriptedTurn, Step
+from pytest_dgbudget.emulator.faults.kinds import BadFault, Fault, read_fault
+from pytest_dgbudget.emulator.readers import nearest, read_text, read_time, whole
+from pytest_dgbudget.emulator.scenarios.scenario import ReusableAgents, Scenario, ScriptedCall, ScriptedTurn, Step
 from pytest_dgbudget.emulator.scenarios.source import BadSource, Place, line_of, read_source
+from pytest_dgbudget.emulator.vendor import BadVendor, read_vendor
 
 T = TypeVar("T")
 ReadSound = Callable[[str], Sound]
-ReadAgents = Callable[[str], Agents]
+ReadAgents = Callable[[str], ReusableAgents]
 
 LONGEST_REASON = 123  # bytes of UTF-8 (RFC 6455)
 _STEP_KEYS = ("wait", "warn", "send", "call", "reply", "audio", "tone", "error", "close")
 _TURN_KEYS = ("text", "pattern", "times", *_STEP_KEYS, "then")
-_SCENARIO_KEYS = ("name", "agents", "hears", "turn", "fault")
+_SCENARIO_KEYS = ("name", "vendor", "agents", "hears", "turn", "fault")
 _ALWAYS_NAMED = ("text", "result")
 
 
@@ -66,17 +67,27 @@ class _Reader:
         name = self._optional(read_text, table, "name", at)
         if not name:
             self._fail(at, "name", "a scenario needs a name")
+        vendor = self._vendor(table, at)
         agents = self._agents(table, at)
         hears = self._texts(table, "hears", at)
         turns = tuple(self._turn(*each) for each in self._tables(table, "turn", at))
         faults = tuple(self._fault(*each) for each in self._tables(table, "fault", at))
-        if not (agents or hears or turns or faults):
-            self._fail(at, "turn", "the scenario has neither [[scenario.turn]], [[scenario.fault]], hears nor agents")
-        return Scenario(name=name, agents=agents, hears=hears, turns=turns, faults=faults)
+        if not (vendor or agents.agents or hears or turns or faults):
+            what = "[[scenario.turn]], [[scenario.fault]], vendor, hears nor agents"
+            self._fail(at, "turn", f"the scenario has neither {what}")
+        return Scenario(name=name, vendor=vendor, agents=agents, hears=hears, turns=turns, faults=faults)
 
-    def _agents(self, table: Mapping[str, Any], at: Place) -> Agents:
+    def _vendor(self, table: Mapping[str, Any], at: Place) -> Mapping[str, Any] | str:
+        given: Mapping[str, Any] | str = table.get("vendor", {})
+        try:
+            read_vendor(given)
+        except BadVendor as error:
+            self._fail((*at, "vendor") if error.key else at, error.key or "vendor", error.why)
+        return given
+
+    def _agents(self, table: Mapping[str, Any], at: Place) -> ReusableAgents:
         name = self._optional(read_text, table, "agents", at)
-        return {} if name is None else self._value(self._read_agents, table, "agents", at)
+        return ReusableAgents() if name is None else self._value(self._read_agents, table, "agents", at)
 
     def _turn(self, table: Mapping[str, Any], at: Place) -> ScriptedTurn:
         self._known(table, _TURN_KEYS, at)
@@ -221,7 +232,7 @@ class _Reader:
     def _known(self, table: Mapping[str, Any], keys: tuple[str, ...], at: Place) -> None:
         for key in table:
             if key not in keys:
-                self._fail(at, key, f"no such key{nearest(key, dict.fromkeys(keys))}")
+                self._fail(at, key, f"no such key{nearest(key, keys)}")
 
     def _fail(self, at: Place, key: str, why: str) -> NoReturn:
         line = line_of(self._source, (*at, key)) or line_of(self._source, at) or 1

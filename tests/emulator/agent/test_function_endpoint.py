@@ -12,7 +12,7 @@ import pytest
 from pytest_dgbudget.emulator.agent import function_endpoint
 from pytest_dgbudget.emulator.agent.function_endpoint import EndpointFailed, FunctionEndpoint, fetch
 from pytest_dgbudget.emulator.server import Emulator
-from tests.support.emulator_client import ORDER, SPEECH, Client, session, speak, thinking
+from tests.support.emulator_client import ORDER, SILENCE, SPEECH, Client, session, speak, thinking
 from tests.support.function_server import OK, endpoint
 
 
@@ -32,14 +32,15 @@ async def test_endpoint_is_called_and_its_answer_reported_and_spoken(emulator: E
         agent = at(url, headers={"X-Shop": "7"})
         async with session(emulator, flags={}, agent=agent) as client:
             await ask(client)
-            await client.until("LatencyReport")
+            await client.until("AgentAudioDone")
     said = client.said()
     (call,) = next(each for each in said if each["type"] == "FunctionCallRequest")["functions"]
     assert call["client_side"] is False
     answer = next(each for each in said if each["type"] == "FunctionCallResponse")
     assert answer == {"type": "FunctionCallResponse", "id": call["id"], "name": ORDER["name"], "content": "shipped"}
     assert {"type": "History", "function_calls": [{**call, "response": "shipped"}]} in said
-    assert "shipped" in said[-4]["content"]
+    spoken = [each["content"] for each in said if each["type"] == "ConversationText"]
+    assert "shipped" in spoken[-1]
     assert "Warning" not in client.types()
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /orders?v=1 HTTP/1.1\r\n")
@@ -78,6 +79,7 @@ async def test_interruption_ends_the_call(emulator: Emulator) -> None:
         await client.until("FunctionCallCancelled")
         server.gate.set()
         await asyncio.wait_for(server.left.wait(), 10)
+        await speak(client, SILENCE)
         await client.until("AgentAudioDone")
         assert "shipped" not in str(client.seen)
 
@@ -145,7 +147,7 @@ async def test_an_answer_that_comes_with_the_interruption_is_not_reported(
     async with session(emulator, agent=at("http://127.0.0.1:9/")) as client:
         await ask(client)
         await asked.wait()
-        await speak(client, SPEECH)
+        await speak(client, SPEECH + SILENCE)
         await client.until("AgentAudioDone")
         assert "FunctionCallResponse" not in client.types()
 

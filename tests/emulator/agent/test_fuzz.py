@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -14,8 +15,14 @@ from hypothesis import strategies as st
 
 from pytest_dgbudget.emulator.agent.conversation import _HANDLERS, Conversation
 from pytest_dgbudget.emulator.audio import voice
+from pytest_dgbudget.emulator.behavior import Behavior
 from pytest_dgbudget.emulator.codes import ProtocolError
+from pytest_dgbudget.emulator.project.agents import AgentLookup, Agents
+from pytest_dgbudget.emulator.project.clock import Clock
+from pytest_dgbudget.emulator.session_clock import PACES, Pace, SessionClock
+from pytest_dgbudget.emulator.vendor import SETS
 from pytest_dgbudget.rules.audio import AudioFormat
+from tests.emulator.conftest import BRIEF, behaving
 from tests.support.emulator_client import SETTINGS
 
 NAMES = st.sampled_from(
@@ -64,14 +71,33 @@ def in_a_loop_of_its_own(work: Coroutine[Any, Any, list[Any]]) -> list[Any]:
         return loop.run_until_complete(work)
 
 
-async def converse(messages: list[str | bytes]) -> list[Any]:
+class Bill:
+    """Of a session that costs nothing."""
+
+    def configure(self, tags: Any, agent: Any) -> None:
+        pass
+
+    def change(self, name: str, block: Any) -> None:
+        pass
+
+
+async def converse(messages: list[str | bytes], pace: Pace, behavior: Behavior) -> list[Any]:
     sent: list[Any] = []
 
     async def send(message: str | bytes) -> None:
         sent.append(message if isinstance(message, bytes) else json.loads(message))
         await asyncio.sleep(0)
 
-    conversation = Conversation(send, request_id="x", tag=lambda *_: None)
+    conversation = Conversation(
+        send,
+        request_id="x",
+        bill=Bill(),
+        behavior=behavior,
+        clock=SessionClock(pace),
+        agents=AgentLookup(Agents(Clock(), {}, {}), {}, {}),
+        script=None,
+        think_delay=lambda: 0.0,
+    )
     speaking = asyncio.ensure_future(conversation.speak())
     with contextlib.suppress(ProtocolError):
         for message in messages:
@@ -84,8 +110,16 @@ async def converse(messages: list[str | bytes]) -> list[Any]:
     return sent
 
 
-@given(st.booleans(), st.lists(MESSAGES, max_size=8))
-def test_any_message_is_answered_or_refused(started: bool, messages: list[str | bytes]) -> None:
+BEHAVIORS = [
+    *(replace(BRIEF, vendor=vendor) for vendor in SETS.values()),
+    behaving(unknown_fields="accept", think_models="listed", merged_listen_updates=False, turn_end="timer"),
+]
+
+
+@given(st.booleans(), st.lists(MESSAGES, max_size=8), st.sampled_from(PACES), st.sampled_from(BEHAVIORS))
+def test_any_message_is_answered_or_refused(
+    started: bool, messages: list[str | bytes], pace: Pace, behavior: Behavior
+) -> None:
     first: list[str | bytes] = [json.dumps(SETTINGS)] if started else []
-    for message in in_a_loop_of_its_own(converse(first + messages)):
+    for message in in_a_loop_of_its_own(converse(first + messages, pace, behavior)):
         assert isinstance(message, bytes) or isinstance(message["type"], str)

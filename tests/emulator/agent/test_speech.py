@@ -1,17 +1,19 @@
-"""What the user says aloud: turns, barge-in, and audio that stops coming."""
+"""What the user says aloud: turns, which end by audio that arrives, and barge-in."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from pytest_dgbudget.emulator.server import Emulator
+from tests.emulator.conftest import behaving
 from tests.support.emulator_client import SILENCE, SPEECH, session, speak
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("brief")]
 
-ORDER = {"think": {"provider": {"type": "open_ai"}, "functions": [{"name": "order"}]}}
+ORDER = {"think": {"provider": {"type": "open_ai", "model": "gpt-4o-mini"}, "functions": [{"name": "order"}]}}
 
 
 async def test_spoken_turn_is_answered(emulator: Emulator) -> None:
@@ -19,13 +21,29 @@ async def test_spoken_turn_is_answered(emulator: Emulator) -> None:
         await speak(client, SILENCE + SPEECH + SILENCE)
         await client.until("AgentAudioDone")
         types = [each for each in client.types() if each != "audio"]
-        assert types[2:] == ["UserStartedSpeaking", "ConversationText", "ConversationText", "AgentAudioDone"]
+        reports = ["LatencyReport"] * 2
+        turn = ["UserStartedSpeaking", "ConversationText", *reports, "ConversationText", *reports, "AgentAudioDone"]
+        assert types[2:] == turn
         user = next(each for each in client.seen if isinstance(each, dict) and each.get("role") == "user")
         assert user["content"] in {"(speech, 0.9 s)", "(speech, 1.0 s)"}
 
 
-async def test_audio_that_stops_coming_ends_the_turn(emulator: Emulator) -> None:
+async def test_a_turn_goes_on_until_silence_arrives(emulator: Emulator) -> None:
     async with session(emulator, agent={}) as client:
+        await speak(client, SPEECH)
+        await client.until("UserStartedSpeaking")
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.connection.recv(), 1.2)  # more than twice the silence that ends a turn
+        await client.send("KeepAlive")
+        await client.send("UpdatePrompt", prompt="x")
+        assert (await client.next())["type"] == "PromptUpdated"
+        await speak(client, SILENCE)
+        assert (await client.until("ConversationText"))["role"] == "user"
+        await client.until("AgentAudioDone")
+
+
+async def test_a_timer_ends_the_turn_where_a_switch_says_so() -> None:
+    async with Emulator(behavior=behaving(turn_end="timer")) as emulator, session(emulator, agent={}) as client:
         await speak(client, SPEECH)
         await client.until("UserStartedSpeaking")
         assert (await client.until("ConversationText"))["role"] == "user"
@@ -44,13 +62,13 @@ async def test_barge_in_stops_the_agent(emulator: Emulator) -> None:
     async with session(emulator, agent={"greeting": "x" * 100}) as client:
         await client.until("ConversationText")
         await client.send("InjectAgentMessage", message="never said", behavior="queue")
-        await speak(client, SPEECH)
+        await speak(client, SPEECH + SILENCE)
         await client.until("UserStartedSpeaking")
         at = len(client.seen)
         assert (await client.until("ConversationText"))["role"] == "user"
-        assert "audio" not in client.types()[at:]
+        assert client.types()[at:] == ["AgentAudioDone", "ConversationText"]
         await client.until("AgentAudioDone")
-        assert client.types().count("AgentAudioDone") == 1
+        assert client.types().count("AgentAudioDone") == 2
         assert not any("never said" in str(each) for each in client.seen)
 
 
@@ -63,6 +81,7 @@ async def test_barge_in_cancels_open_calls_and_drops_late_responses(emulator: Em
         assert cancelled["functions"] == [{"id": call["id"], "name": "order"}]
         await client.send("FunctionCallResponse", id=call["id"], name="order", content="too late")
         await client.send("FunctionCallResponse", name="order", content="too late")
+        await speak(client, SILENCE)
         await client.until("AgentAudioDone")
         assert "too late" not in str(client.seen)
 
@@ -126,7 +145,7 @@ async def test_update_listen_changes_when_a_turn_ends(emulator: Emulator) -> Non
 
 
 @pytest.mark.parametrize(("hints", "languages"), [(["nl", "en"], ["nl", "en"]), ([], ["en"])])
-async def test_multilingual_model_tells_languages_of_the_user(
+async def test_multilingual_model_reports_languages_of_the_user(
     emulator: Emulator, hints: list[str], languages: list[str]
 ) -> None:
     provider = {"type": "deepgram", "version": "v2", "model": "flux-general-multi", "language_hints": hints}

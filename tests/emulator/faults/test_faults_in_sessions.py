@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import InvalidStatus
 
 from pytest_dgbudget.emulator.faults.grants import Grant
 from pytest_dgbudget.emulator.faults.kinds import Fault, read_fault
-from pytest_dgbudget.emulator.faults.timers import FaultTimers
+from pytest_dgbudget.emulator.faults.timers import FaultTimers, FaultyConnection
 from pytest_dgbudget.emulator.server import Emulator
 from tests.emulator.conftest import BRIEF
 from tests.support.emulator_api import until
-from tests.support.emulator_client import SPEECH, playing, session, speak
+from tests.support.emulator_client import SILENCE, SPEECH, playing, session, speak
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("brief")]
 
@@ -32,15 +31,14 @@ def fault(emulator: Emulator, kind: str, **parameters: Any) -> Grant:
 
 async def test_nothing_overtakes_a_message_that_waits_for_the_client_to_read(emulator: Emulator) -> None:
     async with session(emulator, flags={"history": True}, agent={}) as client:
-        assert emulator._agent is not None
-        (ours,) = emulator._agent.connections
+        (ours,) = emulator.sessions
         client.connection.transport.pause_reading()
         await client.send("InjectAgentMessage", message=MEGABYTES)
         await until(lambda: ours.transport.get_write_buffer_size() > 0)
         await client.send("UpdatePrompt", prompt="x")
         await asyncio.sleep(0.2)  # until its answer waits after it
         client.connection.transport.resume_reading()
-        await client.until("AgentAudioDone")
+        await client.until("PromptUpdated")
         assert client.types()[2:5] == ["ConversationText", "History", "PromptUpdated"]
 
 
@@ -80,13 +78,13 @@ class Recorded:
         self.did.append("send")
         await self.gate.wait()
 
-    async def close(self, *_: object) -> None:
+    async def close_after_error(self, *_: object) -> None:
         self.did.append("close")
 
 
 def timers_of(on: Recorded) -> tuple[FaultTimers, list[Fault]]:
     fired: list[Fault] = []
-    return FaultTimers(cast(ServerConnection, on), fired.append), fired
+    return FaultTimers(cast(FaultyConnection, on), fired.append), fired
 
 
 async def turns_of_the_loop(count: int) -> None:
@@ -142,11 +140,11 @@ async def test_nothing_passes_after_silence_however_slow_it_was(emulator: Emulat
 
 
 async def test_a_slow_error_is_sent_all_the_same_with_a_close_after_it() -> None:
-    async with Emulator(patience=0.2, pace=BRIEF) as emulator, session(emulator, agent={}) as client:
+    async with Emulator(patience=0.2, behavior=BRIEF) as emulator, session(emulator, agent={}) as client:
         fault(emulator, "slow-messages", delay="700ms", at="Error")
         await client.connection.send("nonsense")
         assert await client.failure() == "UNPARSABLE_CLIENT_MESSAGE"
-        assert client.connection.close_code == 1008
+        assert client.connection.close_code == 1005
 
 
 async def test_a_slow_handshake_meets_the_faults_of_its_end(emulator: Emulator) -> None:
@@ -175,7 +173,7 @@ async def test_who_speaks_while_their_words_are_slow_is_not_talked_over(
     async with playing(emulator, write(turn + slow)) as client:
         await client.send("InjectUserMessage", content="go")
         await asyncio.sleep(0.1)
-        await speak(client, SPEECH)
+        await speak(client, SPEECH + SILENCE)
         await client.until("AgentAudioDone")
         (said,) = [each["content"] for each in client.said() if each.get("role") == "assistant"]
         assert said.startswith("I heard")

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from pytest_dgbudget.emulator.project.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
-from tests.support.emulator_api import PROJECT, ask, get, rows, spend
+from tests.support.emulator_api import PROJECT, WITH_DURATION, ask, get, rows, spend
 from tests.support.emulator_client import session
 
 pytestmark = pytest.mark.asyncio
@@ -24,7 +24,7 @@ NAMES_OF_A_USAGE_GROUP = ["accessor", "endpoint", "feature_set", "models", "meth
 @pytest_asyncio.fixture
 async def spent() -> AsyncIterator[Emulator]:
     """Sessions of one day with the tags a b, b a, b, and none; all settled."""
-    async with Emulator(settlement_lag=0, clock=Clock(start=DAY.replace(hour=12))) as emulator:
+    async with Emulator(settlement_lag=0, clock=Clock(start=DAY.replace(hour=12)), behavior=WITH_DURATION) as emulator:
         for tags in (["a", "b"], ["b", "a"], ["b"], []):
             async with session(emulator, tags=tags):
                 await asyncio.sleep(0.02)  # this is what is measured

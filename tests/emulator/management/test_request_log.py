@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 
 from pytest_dgbudget.emulator.project.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
-from tests.support.emulator_api import PROJECT, ask, check, get, rows, spend
+from tests.support.emulator_api import PROJECT, WITH_DURATION, ask, check, get, rows, spend
 from tests.support.emulator_client import Client, session
 
 pytestmark = pytest.mark.asyncio
@@ -25,7 +25,7 @@ CLOSE_TO = 0.1  # seconds; the aim is a few milliseconds
 
 @pytest_asyncio.fixture
 async def prompt() -> AsyncIterator[Emulator]:
-    async with Emulator(settlement_lag=0) as emulator:
+    async with Emulator(settlement_lag=0, behavior=WITH_DURATION) as emulator:
         yield emulator
 
 
@@ -83,7 +83,7 @@ async def test_session_without_accepted_settings_has_a_row_and_no_tags(prompt: E
         pass
     async with session(prompt) as client:
         await client.send("Settings", tags=["a"], agent=None)
-        assert await client.failure() == "INVALID_SETTINGS"
+        assert await client.failure() == "UNPARSABLE_CLIENT_MESSAGE"
     assert [row["response"]["details"]["tags"] for row in await rows(prompt, 2)] == [[], []]
 
 

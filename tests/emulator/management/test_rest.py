@@ -9,11 +9,11 @@ import pytest
 from pytest_dgbudget.emulator.management import api as rest
 from pytest_dgbudget.emulator.management import routes
 from pytest_dgbudget.emulator.server import Emulator
-from tests.support.emulator_api import PROJECT, VENDOR, ask, check, filled, get
+from tests.support.emulator_api import ANSWERS, PROJECT, VENDOR, ask, check, filled, get
 
 pytestmark = pytest.mark.asyncio
 
-EMULATED = sorted(VENDOR["answers"])
+EMULATED = sorted(ANSWERS)
 
 
 @pytest.mark.parametrize("operation", EMULATED)
@@ -25,20 +25,30 @@ async def test_only_a_key_of_the_emulators_as_token_gets_in(
     method, path = operation.split()
     reply = await ask(emulator, filled(path, emulator), method=method, authorization=authorization)
     assert reply.refusal() == (401, "INVALID_AUTH")
-    assert reply.json["err_msg"].startswith("Invalid credentials.")
+    assert reply.json["err_msg"] == "Invalid credentials."
 
 
 @pytest.mark.parametrize("scheme", ["Token", "token", "Bearer"])
 async def test_a_foreign_key_is_refused_with_a_hint_and_never_echoed(emulator: Emulator, scheme: str) -> None:
     reply = await ask(emulator, "/v1/projects", authorization=f"{scheme} 0123456789secret")
     assert reply.refusal() == (401, "INVALID_AUTH")
-    assert "emulator" in reply.json["err_msg"]
+    assert reply.json["err_msg"] == "Invalid credentials."
+    assert "emulator" in reply.json["emulator"]
     assert "secret" not in f"{reply}"
 
 
-async def test_a_wrong_emulator_key_gets_the_vendors_message_alone(emulator: Emulator) -> None:
-    reply = await ask(emulator, "/v1/projects", authorization="Token dgemu_wrong")
-    assert reply.json["err_msg"] == "Invalid credentials."
+@pytest.mark.parametrize(
+    ("credentials", "hint"),
+    [
+        (None, "Send Authorization: Token KEY, with the emulator's api_key."),
+        ("Token dgemu_wrong", "The key is not, or no longer, one of this emulator's."),
+        ("Bearer {key}", "Bearer takes tokens of auth/grant; an API key goes with Token."),
+    ],
+)
+async def test_a_hint_stands_beside_the_vendors_words(emulator: Emulator, credentials: str | None, hint: str) -> None:
+    authorization = credentials and credentials.format(key=emulator.api_key)
+    reply = await ask(emulator, "/v1/projects", authorization=authorization)
+    assert (reply.json["err_msg"], reply.json["emulator"]) == ("Invalid credentials.", hint)
 
 
 async def test_the_keys_only_project(emulator: Emulator) -> None:
@@ -72,6 +82,8 @@ async def test_bad_uuid_is_404_in_plain_text(emulator: Emulator, path: str, bad:
         (f"GET {PROJECT}/keys", "KEY_NOT_FOUND"),
         (f"DELETE {PROJECT}/keys", "KEY_NOT_FOUND"),
         (f"GET {PROJECT}/models", "MODEL_NOT_FOUND"),
+        *((f"{method} {PROJECT}/agents", "AGENT_NOT_FOUND") for method in ("GET", "PUT", "DELETE")),
+        *((f"{method} {PROJECT}/agent-variables", "VARIABLE_NOT_FOUND") for method in ("GET", "PATCH", "DELETE")),
         ("GET /v1/models", "MODEL_NOT_FOUND"),
     ],
 )

@@ -13,7 +13,7 @@ from websockets.typing import Subprotocol
 
 from pytest_dgbudget.emulator.project.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
-from tests.support.emulator_api import VENDOR, ask, call, filled, make_key, rows, use_key
+from tests.support.emulator_api import ANSWERS, ask, call, filled, make_key, rows, use_key
 from tests.support.emulator_client import refusal
 
 pytestmark = pytest.mark.asyncio
@@ -76,7 +76,7 @@ async def test_bad_time_to_live_is_400_and_named(emulator: Emulator, seconds: An
 
 
 @pytest.mark.parametrize("scheme", ["Token", "Bearer"])
-@pytest.mark.parametrize("operation", sorted(VENDOR["answers"]))
+@pytest.mark.parametrize("operation", sorted(ANSWERS))
 async def test_token_opens_no_part_of_the_management_api(emulator: Emulator, scheme: str, operation: str) -> None:
     token = (await grant(emulator))["access_token"]
     method, path = operation.split()
@@ -103,5 +103,6 @@ async def test_every_token_is_another(emulator: Emulator) -> None:
 
 async def test_a_foreign_token_is_refused_with_a_hint_and_never_echoed(emulator: Emulator) -> None:
     _, body = await refusal(emulator.agent_url, **by_header("eyJhbGciOiJIUzI1NiJ9.e30.secret"))
-    assert "emulator" in body["err_msg"]
+    assert body["err_msg"] == "Invalid credentials."
+    assert "emulator" in body["emulator"]
     assert "secret" not in json.dumps(body)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.emulator.project.clock import Clock
-from pytest_dgbudget.emulator.project.prices import USD_PER_MINUTE, price_table, tier
+from pytest_dgbudget.emulator.project.prices import USD_PER_MINUTE, Tiers, price_table, tier
 from pytest_dgbudget.emulator.server import Emulator
 from tests.support.emulator_api import get, rows
 from tests.support.emulator_client import session
@@ -51,6 +51,37 @@ def test_price_of_a_tier_that_there_is_not_is_refused() -> None:
         price_table({"gold": 1})
 
 
+def changed(*changes: tuple[float, str]) -> Tiers:
+    """The tiers of a session that began at 100 s as Standard."""
+    tiers = Tiers(100, USD_PER_MINUTE)
+    for moment, name in changes:
+        tiers.change(moment, name)
+    return tiers
+
+
+@pytest.mark.parametrize(
+    ("change", "price"),
+    [("from-then-on", 0.25 * 0.075 + 0.5 * 0.163 + 0.25 * 0.05), ("first", 0.075), ("highest", 0.163)],
+)
+def test_price_of_a_session_whose_tier_changes_is_as_a_switch_says(change: str, price: float) -> None:
+    tiers = changed((110, "advanced"), (130, "custom-byo-llm-tts"))
+    assert tiers.last == "custom-byo-llm-tts"
+    assert tiers.price(140, change) == pytest.approx(price)
+
+
+@pytest.mark.parametrize("change", ["from-then-on", "first", "highest"])
+def test_price_of_a_session_whose_tier_does_not_change_is_that_of_its_settings(change: str) -> None:
+    tiers = changed()
+    tiers.begin("advanced")  # counts from the beginning
+    tiers.change(120, "advanced")
+    assert tiers.price(140, change) == 0.163
+
+
+@pytest.mark.parametrize(("change", "price"), [("from-then-on", 0.163), ("first", 0.075), ("highest", 0.163)])
+def test_price_of_a_session_of_no_length(change: str, price: float) -> None:
+    assert changed((100, "advanced")).price(100, change) == price
+
+
 @pytest.mark.asyncio
 async def test_each_session_is_billed_by_its_tier_and_price() -> None:
     clock = Clock(speed=0)
@@ -79,6 +110,6 @@ async def test_session_whose_settings_were_refused_is_standard() -> None:
         async with session(emulator) as client:
             clock.advance(60)
             await client.send("Settings", agent={"think": ADVANCED}, tags="none")
-            assert await client.failure() == "INVALID_SETTINGS"
+            assert await client.failure() == "UNPARSABLE_CLIENT_MESSAGE"
         (row,) = await rows(emulator)
         assert row["response"]["details"]["usd"] == USD_PER_MINUTE["standard"]

@@ -139,7 +139,7 @@ def test_oversized_messages_are_taken(broken: Callable[..., Connect]) -> None:
 def test_out_of_credit_ends_the_session_and_refuses_the_next(
     voice_agent: VoiceAgent, broken: Callable[..., Connect]
 ) -> None:
-    with pytest.raises(SessionClosed, match="1008"), broken("out-of-credit", **SAID) as session:
+    with pytest.raises(SessionClosed, match="1005"), broken("out-of-credit", **SAID) as session:
         with pytest.raises(AgentError, match="EMULATED_OUT_OF_CREDIT"):
             session.say("hi")
         session.expect("nothing more")
@@ -147,6 +147,31 @@ def test_out_of_credit_ends_the_session_and_refuses_the_next(
         pass
     assert refused.value.status == 402
     assert str(refused.value).endswith("The emulated project is out of credit.")  # and no advice
+
+
+def test_deaf_lets_what_is_sent_back_up_and_answers_nothing(broken: Callable[..., Connect]) -> None:
+    with broken("deaf", at="SettingsApplied") as session:
+        session.send({"type": "InjectUserMessage", "content": "hi"})
+        with pytest.raises(ExpectTimeout):
+            session.expect("ConversationText", timeout="300ms")
+
+
+def test_slow_think_is_waited_for_and_warned_of(broken: Callable[..., Connect]) -> None:
+    with broken("slow-think", delay="5500ms") as session:
+        assert session.say("hi").reply == "You said: hi"
+        warnings = [event.data for event in session.events() if event.type == "Warning"]
+    assert [(each["code"], each["description"]) for each in warnings] == [
+        ("SLOW_THINK_REQUEST", "We have now waited 5 seconds for a think response.")
+    ]
+
+
+def test_late_audio_comes_after_its_text(broken: Callable[..., Connect]) -> None:
+    with broken("late-audio", delay="500ms") as session:
+        session.send({"type": "InjectUserMessage", "content": "hi"})
+        session.expect("ConversationText", role="assistant")
+        assert not session.audio
+        session.expect("AgentAudioDone")
+        assert session.audio
 
 
 def test_faults_are_of_one_test_and_can_be_cleared(voice_agent: VoiceAgent) -> None:
