@@ -172,6 +172,7 @@ def _invocation(run: str, number: int, began: datetime) -> dict[str, Any]:
         "budget_ms": 10**12,
         "may_bypass": 0,
         "prices_as_of": "2026-11-01",
+        "pace": "vendor",
         "at": write_instant(began),
     }
 
@@ -216,6 +217,9 @@ _USAGE = {
     "micro_usd": _MICRO_USD,
     "estimated": 0,
     "greeting_ms": 300,
+    "skipped_ms": None,
+    "forecast_micro_usd": None,
+    "forecast_cut": 0,
 }
 _TIER_SPAN = {
     "number": 1,

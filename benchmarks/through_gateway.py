@@ -39,11 +39,12 @@ class Gateway:
                 budget_ms=_HOURS_MS,
                 idle_ms=None,
                 scenario=None,
+                pace="vendor",
             )
         )
         run_id = self.gateway.membership.run_id
         endpoint = endpoint_of(self.run_config, self.gateway.port, run_id, "live", granted.token)
-        return VoiceAgent(self.gateway, granted, "live", endpoint, None)
+        return VoiceAgent(self.gateway, granted, "live", "vendor", endpoint, None)
 
 
 _HOURS_MS = 100 * 3600 * 1000

@@ -47,6 +47,7 @@ _HOME = {
     "LedgerError": "errors",
     "Message": "rules.vendor_messages",
     "MessageType": "rules.vendor_messages",
+    "ProtocolViolated": "errors",
     "ReconciliationError": "errors",
     "Session": "client.session",
     "SessionClosed": "errors",

@@ -9,6 +9,7 @@ DgBudgetError
 ├── HandshakeRefused (ConnectionError)  the vendor refused or never completed the handshake
 ├── AgentError                        the agent answered with an Error or refused an injection
 ├── ExpectTimeout (TimeoutError)      an awaited message did not arrive in time
+├── ProtocolViolated (AssertionError)  a session's messages broke the protocol's order
 ├── LedgerError                       the ledger can't be read or written
 ├── GatewayError                      the gateway is gone, hung or not ours
 ├── ReconciliationError               the vendor's statement can't be fetched or read
@@ -22,6 +23,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_dgbudget.model import ClosedBy, ScopeName
 
 __all__ = [
@@ -35,6 +38,7 @@ __all__ = [
     "GatewayError",
     "HandshakeRefused",
     "LedgerError",
+    "ProtocolViolated",
     "ReconciliationError",
     "SessionClosed",
     "SettingsError",
@@ -114,6 +118,14 @@ class AgentError(DgBudgetError):
 
 class ExpectTimeout(DgBudgetError, TimeoutError):
     """An awaited message did not arrive within its timeout; the error lists what came instead."""
+
+
+class ProtocolViolated(DgBudgetError, AssertionError):
+    """The messages of a session broke the protocol's order rules; ``violations`` has a sentence for each."""
+
+    def __init__(self, violations: Sequence[str]) -> None:
+        super().__init__("the protocol's order was broken: " + "; ".join(violations))
+        self.violations = tuple(violations)
 
 
 class LedgerError(DgBudgetError):

@@ -24,6 +24,9 @@ ClosedBy = Literal[
 Outcome = Literal["passed", "failed", "skipped", "xfailed", "xpassed", "error", "rerun"]
 ScopeName = Literal["test", "run"]
 TargetName = Literal["live", "emulator"]
+# How an emulated session spends time: as the real service was seen to, or without waiting.
+Pace = Literal["vendor", "max"]
+PACES: tuple[Pace, ...] = get_args(Pace)
 # Where a test may be dialled if not where its run is.
 OtherTarget = Literal["emulator"]
 # The vendor's price classes.
@@ -45,7 +48,7 @@ class Invocation:
     """One pytest invocation and the budget it gives to its run.
 
     ``may_bypass``: what it lets its tests do, a session can be dialled past the gateway unseen. ``prices_as_of`` is the
-    date of its price table.
+    date of its price table. ``pace`` is that of what is emulated in it.
     """
 
     id: str
@@ -58,6 +61,7 @@ class Invocation:
     pid: int
     may_bypass: bool = False
     prices_as_of: str | None = None
+    pace: Pace = "vendor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +126,17 @@ class Violation:
     what: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stall:
+    """For ``ms`` from ``at_ms`` after the dial on: user audio was sent and nothing came back, or the user's turn had
+    not ended and no audio was sent in which it could.
+    """
+
+    kind: Literal["one-way", "turn-not-ended"]
+    at_ms: int
+    ms: int
+
+
 # Where a turn's latency begins: at the last loud part of the user's audio, at an InjectUserMessage, or (audio that
 # can't be read) at the ConversationText of what the user said.
 TurnSince = Literal["audio", "text", "transcript"]
@@ -156,7 +171,9 @@ class UsageRecord:
 
     ``closing_ms``: from the end's beginning to our socket closed. ``tagged``: the vendor accepted the Settings that
     carry the run's tag. ``reason``: why the handshake failed. ``tier`` is the last one; ``micro_usd``, in millionths of
-    a dollar, is what all ``tier_spans`` cost, ``estimated`` where one of them is.
+    a dollar, is what all ``tier_spans`` cost, ``estimated`` where one of them is. ``skipped_ms``: the waiting that pace
+    max left out, None where nothing is emulated or nobody could say; ``forecast_micro_usd``: what the session would
+    have cost with it. ``forecast_cut``: a budget ended it, so live there would have been no more of it either.
     """
 
     dial: str
@@ -176,9 +193,19 @@ class UsageRecord:
     micro_usd: int | None = None
     estimated: bool = False
     greeting_ms: int | None = None
+    skipped_ms: int | None = None
+    forecast_micro_usd: int | None = None
+    forecast_cut: bool = False
     tier_spans: tuple[TierSpan, ...] = ()
     turns: tuple[MeasuredTurn, ...] = ()
     violations: tuple[Violation, ...] = ()
+
+    @property
+    def forecast_ms(self) -> int | None:
+        """What the session would have taken without skipping anything; None where that is not known."""
+        if self.ms is None or self.skipped_ms is None:
+            return None
+        return self.ms if self.forecast_cut else self.ms + self.skipped_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

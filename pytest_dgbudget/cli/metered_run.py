@@ -191,4 +191,5 @@ def _asked_for(name: str, run_config: RunConfig) -> BeginAttempt:
         idle_ms=run_config.idle_ms,
         # A scenario is for the emulator alone.
         scenario=None if run_config.is_live else run_config.scenario,
+        pace=run_config.pace,
     )

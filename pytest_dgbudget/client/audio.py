@@ -8,6 +8,7 @@ import wave
 from asyncio.tasks import sleep as real_sleep
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Literal
 
 from pytest_dgbudget.control import real_time
 from pytest_dgbudget.errors import SettingsError
@@ -16,6 +17,9 @@ from pytest_dgbudget.rules.audio import AudioFormat
 FRAME_MS = 20
 
 AudioSource = str | os.PathLike[str] | bytes
+Speed = float | None | Literal["of the target"]
+# What is no sound, in the encodings of which that can be said.
+_SILENCE = {"linear16": b"\0\0", "linear32": b"\0\0\0\0", "mulaw": b"\xff", "alaw": b"\xd5"}
 
 
 def read_audio(source: AudioSource, format_: AudioFormat) -> bytes:
@@ -43,6 +47,11 @@ def _check(file: wave.Wave_read, format_: AudioFormat, source: AudioSource) -> N
             f"{has[0]} channel(s) of {8 * has[1]} bit at {has[2]} Hz, but the session's Settings promise "
             f"{format_.encoding}, mono, at {format_.sample_rate} Hz; change audio.input in the settings or the file"
         )
+
+
+def silence(format_: AudioFormat, seconds: float) -> bytes:
+    """Return so much silence; nothing in a compressed encoding."""
+    return _SILENCE.get(format_.encoding, b"") * round(format_.sample_rate * seconds)
 
 
 async def send_paced(

@@ -46,11 +46,15 @@ _LOG = _logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What is needed to open sessions of one attempt. Its coroutines run on the I/O thread."""
+    """What is needed to open sessions of one attempt. Its coroutines run on the I/O thread.
+
+    ``skips_time`` is that of SessionIO.
+    """
 
     gateway: GatewayClient
     endpoint: Endpoint
     attempt: str
+    skips_time: bool
 
     async def open(self, settings: Mapping[str, Any], headers: Mapping[str, str]) -> SessionIO:
         """Return a session that is ready to talk, or raise what prevented that, with nothing left open."""
@@ -77,7 +81,9 @@ class Opening:
                 raise GatewayError(GONE) from error
             await sleep(pause)
         session_id = websocket.response.headers[codes.SESSION_HEADER] if websocket.response else ""
-        io = SessionIO(websocket, session_id, settings, lambda closed: self._why_closed(io, closed))
+        io = SessionIO(
+            websocket, session_id, settings, lambda closed: self._why_closed(io, closed), skips_time=self.skips_time
+        )
         return io
 
     async def _connect(self, headers: Mapping[str, str]) -> ClientConnection:

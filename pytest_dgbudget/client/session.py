@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from json import loads
 from typing import Any, Literal, TypeVar, overload
 
-from pytest_dgbudget.client.audio import AudioSource
+from pytest_dgbudget.client.audio import AudioSource, Speed
 from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.client.turns import Turn
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.io_thread import HandlerLoop
+from pytest_dgbudget.errors import ProtocolViolated
 from pytest_dgbudget.model import Usage
-from pytest_dgbudget.protocol.operations import GetUsage
+from pytest_dgbudget.protocol.operations import GetUsage, GetViolations
 from pytest_dgbudget.rules.vendor_messages import (
     ConversationText,
     ErrorMessage,
@@ -36,6 +37,7 @@ Timeout = str | float
 
 _REPLY = "30s"
 _EVENT = "10s"
+_TRAILING = "3s"
 
 
 def _seconds(timeout: Timeout) -> float:
@@ -83,6 +85,12 @@ class SessionBase:
         """The agent's audio received so far, in the output format of Settings."""
         return bytes(self._io.audio)
 
+    def check_protocol(self) -> None:
+        """Raise ProtocolViolated if this session's messages broke the protocol's order so far, or an Error came."""
+        violations = self._gateway.ask(GetViolations(attempt=self._attempt, session=self._io.id))
+        if violations:
+            raise ProtocolViolated(violations)
+
     @property
     def usage(self) -> Usage:
         """What this session has used so far."""
@@ -99,9 +107,16 @@ class AsyncSession(SessionBase):
         """
         return await self._gateway.io_thread.cross(self._io.say(text, _seconds(timeout)))
 
-    async def send_audio(self, source: AudioSource, *, pace: float | None = 1.0) -> None:
-        """Send a WAV file or raw bytes as user audio, in real time; ``pace=None`` as fast as possible."""
-        await self._gateway.io_thread.cross(self._io.send_audio(source, pace))
+    async def send_audio(
+        self, source: AudioSource, *, pace: Speed = "of the target", trailing: Timeout = _TRAILING
+    ) -> None:
+        """Send a WAV file or raw bytes as user audio, and return when the last of it was spoken.
+
+        Without ``pace`` it goes in real time, at once where the emulator's pace is max; ``pace=1.0`` is always real
+        time, ``None`` as fast as possible. Since a turn ends by audio that arrives, silence goes on in the background
+        until the agent has taken the turn, at most ``trailing`` (at pace max up to 1 s of it, at once).
+        """
+        await self._gateway.io_thread.cross(self._io.send_audio(source, pace, _seconds(trailing)))
 
     async def send(self, message: Mapping[str, Any] | str | bytes) -> None:
         """Send any message: a mapping becomes JSON, bytes are audio."""
@@ -177,9 +192,9 @@ class Session(SessionBase):
         """Inject a user message and wait for the whole reply."""
         return self._gateway.io_thread.run(self._io.say(text, _seconds(timeout)))
 
-    def send_audio(self, source: AudioSource, *, pace: float | None = 1.0) -> None:
-        """Send a WAV file or raw bytes as user audio, in real time; ``pace=None`` as fast as possible."""
-        self._gateway.io_thread.run(self._io.send_audio(source, pace))
+    def send_audio(self, source: AudioSource, *, pace: Speed = "of the target", trailing: Timeout = _TRAILING) -> None:
+        """Send a WAV file or raw bytes as user audio, and return when the last of it was spoken."""
+        self._gateway.io_thread.run(self._io.send_audio(source, pace, _seconds(trailing)))
 
     def send(self, message: Mapping[str, Any] | str | bytes) -> None:
         """Send any message: a mapping becomes JSON, bytes are audio."""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-from asyncio.events import get_running_loop
 from asyncio.locks import Condition
 from asyncio.tasks import ensure_future, shield, sleep, wait_for
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Awaitable, Callable, Mapping
 from json import dumps
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
@@ -17,13 +14,13 @@ from typing import Any, TypeVar
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from pytest_dgbudget.client.audio import AudioSource, read_audio, send_paced
+from pytest_dgbudget.client.audio import AudioSource, Speed
+from pytest_dgbudget.client.expectations import is_of_user, listed, matches, unanswered, unended, why_none
 from pytest_dgbudget.client.turns import Turn, end_of_turn, reply_of
+from pytest_dgbudget.client.user_audio import UserAudio
 from pytest_dgbudget.control.io_thread import FromHandler
 from pytest_dgbudget.errors import AgentError, DgBudgetError, ExpectTimeout
-from pytest_dgbudget.rules.audio import audio_format
 from pytest_dgbudget.rules.vendor_messages import (
-    SERVER_TYPES,
     ConversationText,
     ErrorMessage,
     FunctionCall,
@@ -38,8 +35,6 @@ from pytest_dgbudget.rules.vendor_messages import (
 _KEEP_ALIVE_SECONDS = 8
 # How long the agent may take for its Welcome and SettingsApplied.
 _READY_SECONDS = 10
-# How many of the messages that did come an ExpectTimeout lists.
-_MOST_LISTED = 50
 
 _LEAD_TO_HANDLERS = {"asyncio", "concurrent", "pytest_dgbudget", "threading", "trio"}
 
@@ -48,7 +43,10 @@ Handler = Callable[[FunctionCall], Awaitable[Any]]
 
 
 class SessionIO:
-    """Its coroutines run on the I/O thread. ``why_closed`` turns a close into the error that users see."""
+    """Its coroutines run on the I/O thread. ``why_closed`` turns a close into the error that users see.
+
+    ``skips_time`` is that of UserAudio.
+    """
 
     def __init__(
         self,
@@ -57,6 +55,7 @@ class SessionIO:
         settings: Mapping[str, Any],
         why_closed: Callable[[ConnectionClosed], Awaitable[DgBudgetError]],
         *,
+        skips_time: bool = False,
         ready_seconds: float = _READY_SECONDS,
         keep_alive_seconds: float = _KEEP_ALIVE_SECONDS,
     ) -> None:
@@ -75,7 +74,7 @@ class SessionIO:
         self._handler_error: FromHandler | None = None
         self._closed: DgBudgetError | None = None
         self._news = Condition()
-        self._last_audio = 0.0
+        self._user_audio = UserAudio(settings, self._send, skips_time=skips_time)
         self._answering: set[asyncio.Task[None]] = set()
         self._reading = ensure_future(self._read())
         self._keeping_alive: asyncio.Future[None] | None = None
@@ -93,18 +92,22 @@ class SessionIO:
 
     async def send(self, message: Mapping[str, Any] | str | bytes) -> None:
         """Send a message, or audio as bytes."""
-        self._raise_if_over()
         if isinstance(message, bytes):
-            self._last_audio = get_running_loop().time()
+            await self._user_audio.send(message)
+        else:
+            await self._send(message if isinstance(message, str) else dumps(message))
+
+    async def _send(self, data: str | bytes) -> None:
+        self._raise_if_over()
         try:
-            await self._websocket.send(message if isinstance(message, (str, bytes)) else dumps(message))
+            await self._websocket.send(data)
         except ConnectionClosed:
             await shield(self._reading)
             self._raise_if_over()
 
-    async def send_audio(self, source: AudioSource, pace: float | None) -> None:
-        format_ = audio_format(self._settings, "input")
-        await send_paced(read_audio(source, format_), format_, self.send, pace)
+    async def send_audio(self, source: AudioSource, speed: Speed, trailing: float) -> None:
+        """Send user audio, and go on with silence for up to ``trailing`` seconds."""
+        await self._user_audio.speak(source, speed, trailing)
 
     async def say(self, text: str, timeout: float) -> Turn:
         """Inject a user message and wait for the whole reply."""
@@ -129,7 +132,7 @@ class SessionIO:
 
         def found() -> int | None:
             for position in range(start, len(self.messages)):
-                if _matches(self.messages[position], kind, fields):
+                if matches(self.messages[position], kind, fields):
                     return position
             return None
 
@@ -137,18 +140,9 @@ class SessionIO:
         try:
             position = await self._until(found, timeout, described, start)
         except ExpectTimeout as error:
-            raise ExpectTimeout(f"{error}{self._why_none(kind, fields, start)}") from None
+            raise ExpectTimeout(f"{error}{why_none(self.messages[:start], kind, fields)}") from None
         self._looked_at = position + 1
         return self.messages[position]
-
-    def _why_none(self, kind: str, fields: Mapping[str, Any], start: int) -> str:
-        """Return what may be wrong with an expectation that was not met."""
-        if any(_matches(message, kind, fields) for message in self.messages[:start]):
-            return "; one came earlier, and the last say or expect has passed it: it is in events()"
-        if kind not in SERVER_TYPES:
-            likely = "".join(f"; did you mean {name}?" for name in get_close_matches(kind, sorted(SERVER_TYPES), n=1))
-            return f"; Deepgram documents no message of the type {kind!r}{likely}"
-        return ""
 
     def transcript(self) -> list[ConversationText]:
         return [message for message in self.messages if isinstance(message, ConversationText)]
@@ -163,6 +157,7 @@ class SessionIO:
     async def close(self) -> None:
         """Close, and return when the vendor's side is closed as well."""
         self._stop_keeping_alive()
+        self._user_audio.stop()
         await self._websocket.close()
         await shield(self._reading)
         for task in self._answering:
@@ -184,6 +179,7 @@ class SessionIO:
                 await self._notify()
         except ConnectionClosed as closed:
             self._stop_keeping_alive()
+            self._user_audio.stop()
             self._closed = await self._why_closed(closed)
         await self._notify()
 
@@ -197,6 +193,8 @@ class SessionIO:
             message = Message(type="", data={"unparsable": data})
         self._audio_before.append(len(self.audio))
         self.messages.append(message)
+        if is_of_user(message):
+            self._user_audio.stop()
         if isinstance(message, FunctionCallRequest):
             for call in message.functions:
                 if call.client_side and call.name in self._handlers:
@@ -222,10 +220,9 @@ class SessionIO:
             await self._websocket.send(dumps(response))
 
     async def _keep_alive(self) -> None:
-        loop = get_running_loop()
         while True:
             await sleep(self._keep_alive_seconds)
-            if loop.time() - self._last_audio >= self._keep_alive_seconds:
+            if self._user_audio.quiet_seconds() >= self._keep_alive_seconds:
                 try:
                     await self._websocket.send('{"type":"KeepAlive"}')
                 except ConnectionClosed:
@@ -267,16 +264,9 @@ class SessionIO:
         try:
             return await wait_for(wait(), timeout)
         except (TimeoutError, asyncio.TimeoutError):
-            came = _listed(self.messages[start:])
-            unanswered = self._unanswered(self.messages[start:])
-            raise ExpectTimeout(f"no {described} within {timeout:g} s; came instead: {came}{unanswered}") from None
-
-    def _unanswered(self, messages: Sequence[Message]) -> str:
-        """Name the functions that the agent may be waiting for."""
-        requests = (message for message in messages if isinstance(message, FunctionCallRequest))
-        calls = (call for request in requests for call in request.functions if call.client_side)
-        names = sorted({call.name for call in calls} - self._handlers.keys())
-        return f"; no handler answers {', '.join(names)}: register one for each with on_function" if names else ""
+            came, quiet = self.messages[start:], self._user_audio.quiet_seconds()
+            why = f"{unanswered(came, self._handlers)}{unended(self.messages, quiet)}"
+            raise ExpectTimeout(f"no {described} within {timeout:g} s; came instead: {listed(came)}{why}") from None
 
     def _raise_if_over(self) -> None:
         self.raise_handler_error()
@@ -308,31 +298,6 @@ def _of_the_handler(error: BaseException) -> TracebackType | None:
 
 def _leads_there(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__")).partition(".")[0] in _LEAD_TO_HANDLERS
-
-
-def _listed(messages: Sequence[Message]) -> str:
-    """List what was received; of a flood, the last messages only."""
-    listed = ", ".join(_brief(message) for message in messages[-_MOST_LISTED:]) or "nothing"
-    earlier = len(messages) - _MOST_LISTED
-    return f"{listed} (and {earlier} earlier)" if earlier > 0 else listed
-
-
-def _matches(message: Message, kind: str, fields: Mapping[str, Any]) -> bool:
-    return message.type == kind and all(_is(message.data.get(name), value) for name, value in fields.items())
-
-
-def _is(value: Any, wanted: Any) -> bool:
-    if isinstance(wanted, re.Pattern):
-        return isinstance(value, str) and wanted.search(value) is not None
-    return bool(value == wanted)
-
-
-def _brief(message: Message) -> str:
-    if isinstance(message, ConversationText):
-        return f"ConversationText({message.role}: {message.content[:60]!r})"
-    if isinstance(message, ErrorMessage):
-        return f"Error({message.code}: {message.description})"
-    return message.type or f"unparsable {str(message.data.get('unparsable'))[:60]!r}"
 
 
 def _agent_error(message: ErrorMessage) -> AgentError:

@@ -16,7 +16,7 @@ from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.io_thread import FromHandler, in_task
 from pytest_dgbudget.errors import DgBudgetError, SettingsError
-from pytest_dgbudget.model import TargetName, Usage
+from pytest_dgbudget.model import Pace, TargetName, Usage
 from pytest_dgbudget.protocol.operations import GetRemaining, GetUsage, GrantedAttempt
 
 # pytest's own convention: a failing test shows its own line, not ours.
@@ -34,11 +34,13 @@ class VoiceAgent:
         gateway: GatewayClient,
         granted: GrantedAttempt,
         target: TargetName,
+        pace: Pace,
         endpoint: Endpoint,
         default_settings: Path | None,
     ) -> None:
         self._endpoint = endpoint
-        self._opening = Opening(gateway=gateway, endpoint=endpoint, attempt=granted.id)
+        skips_time = target == "emulator" and pace == "max"
+        self._opening = Opening(gateway=gateway, endpoint=endpoint, attempt=granted.id, skips_time=skips_time)
         self._default_settings = default_settings
         self.target = target
         self.endpoint_was_asked_for = False

@@ -262,12 +262,30 @@ OPTIONS = (
         relative_to="given",
     ),
     Option(
+        "dg_pace",
+        "pace",
+        "pace",
+        "PACE",
+        "vendor",
+        "How the emulator spends time: vendor (as the real service was seen to), or max (no waiting of its own; the "
+        "report has a forecast of what a live run would use).",
+    ),
+    Option(
         "dg_leaks",
         "leaks",
         "leaks",
         "WHEN",
         "report",
         "Sessions that a test leaves open, for its teardown to close: report (one line at the end), or fail.",
+        in_ini_only=True,
+    ),
+    Option(
+        "dg_check_protocol",
+        "check_protocol",
+        "check_protocol",
+        "WHEN",
+        "warn",
+        "Sessions whose messages broke the protocol's order: off, warn, or fail their test.",
         in_ini_only=True,
     ),
     Option(

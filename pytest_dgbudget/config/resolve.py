@@ -15,7 +15,7 @@ from pytest_dgbudget.credentials import EMULATOR_KEY_PREFIX, could_be_a_key, is_
 from pytest_dgbudget.errors import SettingsError
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.model import TargetName
+    from pytest_dgbudget.model import Pace, TargetName
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -74,7 +74,9 @@ class RunConfig:
     agent_settings: Path | None
     recording_dir: Path | None
     scenario: str | None
+    pace: Pace
     leaks: str
+    check_protocol: str
     redirect: str
     redirect_children: bool
     listen: str | None

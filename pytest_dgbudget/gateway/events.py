@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pytest_dgbudget.model import Bypass, MeasuredTurn, Overrun, UsageRecord, Violation
+from pytest_dgbudget.model import Bypass, MeasuredTurn, Overrun, Stall, UsageRecord, Violation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +161,15 @@ class RuleBroken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStalled:
+    """One side waited for the other, longer than conversations do."""
+
+    session: str
+    at_ms: int
+    stall: Stall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionWarned:
     """The vendor sent a warning or an error."""
 
@@ -206,6 +215,13 @@ class LeaseSettled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatorRestarted:
+    """The run's emulator has ended, and another one was started in its place."""
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayStalled:
     """The gateway, or the whole machine, stood still: what was due meanwhile is done now."""
 
@@ -238,6 +254,7 @@ SessionEvent = (
     | FunctionsCalled
     | FunctionAnswered
     | RuleBroken
+    | SessionStalled
     | SessionWarned
     | MessageSkipped
     | SessionEnded
@@ -253,6 +270,7 @@ Event = (
     | BypassReported
     | SessionsCut
     | LeaseSettled
+    | EmulatorRestarted
     | GatewayStalled
     | DiscrepancyFound
 )

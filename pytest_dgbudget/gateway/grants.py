@@ -21,10 +21,11 @@ from pytest_dgbudget.model import (
     Refusal,
     ScopeName,
     UsageRecord,
+    Violation,
 )
 from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
 from pytest_dgbudget.protocol.operations import BeginAttempt
-from pytest_dgbudget.rules.attempts import AttemptFigures, attempt_figures
+from pytest_dgbudget.rules.attempts import AttemptFigures, Forecast, attempt_figures, forecast_of
 from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.rules.meter import LeaseMeter
 from pytest_dgbudget.units import known_sum
@@ -171,12 +172,27 @@ class Grant:
             budget_ms=self.attempt.left_ms,
             used_ms=self.used_ms if self.lost_ms is None else None,
             micro_usd=self.micro_usd if self.lost_ms is None else None,
+            forecast=self._forecast() if self.lost_ms is None else None,
             turns=[*self.earlier_turns, *self._turns()] if self.lost_ms is None else None,
             handshakes_ms=[each.handshake_ms for each in (*self.ended_sessions.values(), *self.open_sessions)],
             request_ids=[record.request_id for record in self.ended_sessions.values()],
             cut="cut" in kinds,
             refused=self.refused,
         )
+
+    def violations(self) -> list[tuple[str, str | None, Violation]]:
+        """Return what its sessions broke of the protocol: the session, the vendor's id of it, and what it was.
+
+        Not what sessions broke that ended in a gateway before this one.
+        """
+        records = [each for each in self.ended_sessions.values() if isinstance(each, UsageRecord)]
+        ended = [(each.dial, each.request_id, violation) for each in records for violation in each.violations]
+        still_open = [(each.id, each.request_id, found) for each in self.open_sessions for found in each.violations]
+        return ended + still_open
+
+    def _forecast(self) -> Forecast | None:
+        """What this attempt would have come to without skipping anything; None while a session is open."""
+        return None if self.open_sessions else forecast_of(self.ended_sessions.values())
 
     def _turns(self) -> list[MeasuredTurn]:
         records = [record for record in self.ended_sessions.values() if isinstance(record, UsageRecord)]
@@ -278,6 +294,7 @@ def ended(known: KnownAttempt) -> Grant:
         budget_ms=attempt.budget_ms,
         idle_ms=None,
         scenario=None,
+        pace="vendor",
     )
     grant = restored(known, asked)
     grant.ended.set_result(None)

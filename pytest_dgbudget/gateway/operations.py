@@ -23,6 +23,7 @@ from pytest_dgbudget.protocol.operations import (
     GetRemaining,
     GetUsage,
     GetVerdict,
+    GetViolations,
     GrantedAttempt,
     Join,
     Joined,
@@ -74,6 +75,7 @@ class Operations:
             BeginAttempt: self._begin_attempt,
             GetVerdict: self._get_verdict,
             GetUsage: self._get_usage,
+            GetViolations: self._get_violations,
             GetRemaining: self._get_remaining,
             GetProgress: self._get_progress,
             EndAttempt: self._end_attempt,
@@ -109,6 +111,10 @@ class Operations:
     async def _get_usage(self, owner: Owner, asked: GetUsage) -> Usage:
         run = await self._served.run()
         return await run.usage(asked.attempt, asked.session)
+
+    async def _get_violations(self, owner: Owner, asked: GetViolations) -> tuple[str, ...]:
+        run = await self._served.run()
+        return await run.violations(asked.attempt, asked.session)
 
     async def _get_remaining(self, owner: Owner, asked: GetRemaining) -> float | None:
         run = await self._served.run()

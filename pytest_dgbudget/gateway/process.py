@@ -22,7 +22,7 @@ from pytest_dgbudget.gateway.clock import metering_loop
 from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.control import ControlConnection
-from pytest_dgbudget.gateway.events import Events, GatewayStalled
+from pytest_dgbudget.gateway.events import EmulatorRestarted, Events, GatewayStalled
 from pytest_dgbudget.gateway.hosts import AllowedHosts
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.listener import ListeningSocket, open_files
@@ -109,7 +109,7 @@ class Gateway:
         self._config = config
         self._run_config = config.run_config
         self._run_ledger = RunLedger(config)
-        self._targets = Targets(config.run_config, config.api_key)
+        self._targets = Targets(config.run_config, config.api_key, self._emulator_restarted)
         self._unauthenticated = UnauthenticatedConnections()
         self._hosts = AllowedHosts(self._run_config.allowed_hosts)
         self._operations = Operations(self)
@@ -130,6 +130,9 @@ class Gateway:
         self._failed: DgBudgetError | None = None
         self._closing: Closing | None = None
         self._finishing: asyncio.Task[FinishedRun] | None = None
+
+    def _emulator_restarted(self, how: str) -> None:
+        self._events.emit(EmulatorRestarted(how=how))
 
     async def serve(self) -> None:
         """Take connections until the run is over and its owners know."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from pytest_dgbudget.gateway.events import (
+    EmulatorRestarted,
     EndpointUnused,
     Event,
     Events,
@@ -28,6 +29,7 @@ class Remarks:
         self._open: set[str] = set()
         self._untagged: set[str] = set()
         self._stalled_ms: list[int] = []
+        self._restarts: list[str] = []
         self._unused: dict[str, None] = {}
         self._strangers: Counter[StrangerRefused] = Counter()
         self._passed: Counter[RequestPassed | SocketPassed] = Counter()
@@ -45,6 +47,11 @@ class Remarks:
                 "the gateway or the machine stood still while sessions were open, at the longest for "
                 f"{format_time(max(self._stalled_ms))}: what was due then was cut late, and all of it is charged"
             )
+        sentences += [
+            f"the emulator ended ({how}) and was started again: sessions that were open then ended with it, and its "
+            "bill goes on"
+            for how in self._restarts
+        ]
         if self._unused:
             sentences.append(_did_not_come(list(self._unused)))
         sentences += [self._passed_to(host) for host in dict.fromkeys(event.host for event in self._passed)]
@@ -72,6 +79,8 @@ class Remarks:
             self._passed[event] += 1
         elif isinstance(event, MessageSkipped):
             self._untagged.add(event.session)
+        elif isinstance(event, EmulatorRestarted):
+            self._restarts.append(event.how)
         elif isinstance(event, EndpointUnused):
             self._unused[event.nodeid] = None
         elif isinstance(event, GatewayStalled) and self._open:

@@ -22,7 +22,7 @@ from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.minted import MintedTokens
 from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.returning import ReturningClients, SessionClient, came_back
-from pytest_dgbudget.gateway.services.service import Service
+from pytest_dgbudget.gateway.services.service import AskSkipped, Service
 from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Bypass, ClosedBy, Outcome, Overrun, Usage, UsageRecord
@@ -36,8 +36,10 @@ from pytest_dgbudget.protocol.operations import (
     Progress,
     Verdict,
 )
-from pytest_dgbudget.rules.attempts import AttemptFigures, usd_or_none
+from pytest_dgbudget.rules.attempts import AttemptFigures, forecast_notes, usd_or_none
+from pytest_dgbudget.rules.order import is_of_order, violation_sentence
 from pytest_dgbudget.rules.prices import price_table
+from pytest_dgbudget.rules.stalls import stall_sentence
 from pytest_dgbudget.units import format_time, seconds
 
 if TYPE_CHECKING:  # loaded where something is recorded
@@ -45,6 +47,8 @@ if TYPE_CHECKING:  # loaded where something is recorded
 
 # How long the end of a test waits for its sessions: they are aborted after a second at the latest.
 _END_SECONDS = 1.5
+# How long a verdict waits for what an emulator says of sessions that are over.
+_ENDING_SECONDS = 1.0
 # A client that reconnects by itself would be idle again, each time at the cost of an idle timeout.
 _MOST_IDLE_CLOSES = 3
 # What is kept of the audio of all sessions, for their turns: of sixty 10 s of 24 kHz each, of a hundred six.
@@ -127,16 +131,31 @@ class Run:
         self._hold(grant, owner)
 
     async def verdict(self, attempt: str) -> Verdict:
-        """Return what became of an attempt so far."""
+        """Return what became of an attempt so far, with all of the sessions that are over."""
         grant = await self._known(attempt)
+        ending = [session.done for session in grant.open_sessions if session.is_ending]
+        if ending:
+            await asyncio.wait(ending, timeout=_ENDING_SECONDS)
         return Verdict(
             overruns=tuple(grant.overruns),
             refusals=grant.refusals(),
             bypasses=tuple(grant.bypasses),
-            notes=tuple(grant.notes),
+            notes=(*grant.notes, *forecast_notes(grant.figures())),
             waits_given_up_ms=tuple(grant.waits_given_up_ms),
             gateway_lost=None if grant.lost_ms is None else _charged_in_full(grant.lost_ms),
             had_clients=grant.had_clients(),
+            order_violations=tuple(
+                violation_sentence(violation, request_id)
+                for _, request_id, violation in grant.violations()
+                if is_of_order(violation.rule)
+            ),
+        )
+
+    async def violations(self, attempt: str, session: str) -> tuple[str, ...]:
+        """Return a sentence for all that one session broke of the protocol so far."""
+        grant = await self._known(attempt)
+        return tuple(
+            violation_sentence(found, request_id) for id_, request_id, found in grant.violations() if id_ == session
         )
 
     async def usage(self, attempt: str, session: str | None) -> Usage:
@@ -253,10 +272,12 @@ class Run:
         gone: asyncio.Future[None],
         *,
         shared_client: SessionClient | None = None,
+        ask_skipped: AskSkipped | None = None,
     ) -> MeteredSession:
         """Take a lease, record the dial and begin to meter; the caller dials at once.
 
-        ``shared_client`` came with the token of a process, so it may be one of many tests.
+        ``shared_client`` came with the token of a process, so it may be one of many tests. ``ask_skipped`` is that of
+        the target.
         Raises ClientLeft, BudgetRefused, GatewayLost, RequestRefused or LedgerError, and has then opened and set aside
         nothing.
         """
@@ -281,6 +302,7 @@ class Run:
             recordings=self._recordings,
             idle_ms=grant.asked.idle_ms,
             client=shared_client,
+            ask_skipped=ask_skipped,
         )
         session = MeteredSession(
             terms,
@@ -379,6 +401,7 @@ class Run:
         await self._ledger_thread.written()
 
     def _session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord) -> None:
+        lease.grant.notes.update((stall_sentence(stall, record.request_id), None) for stall in session.stalls)
         self._leases.session_ended(lease, session, record)
         self._admission_of(lease.grant).give_back(lease)
 

@@ -89,4 +89,5 @@ class RunLedger:
             pid=self._config.pid,
             may_bypass=self._run_config.may_bypass,
             prices_as_of=self._prices.as_of,
+            pace=self._run_config.pace,
         )

@@ -5,17 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from pytest_dgbudget.gateway.events import GreetingBegun, RuleBroken, SessionEvent, TierChanged, TurnEnded
-from pytest_dgbudget.model import MeasuredTurn, TierSpan, Violation
+from pytest_dgbudget.gateway.events import (
+    GreetingBegun,
+    RuleBroken,
+    SessionEvent,
+    SessionStalled,
+    TierChanged,
+    TurnEnded,
+)
+from pytest_dgbudget.model import MeasuredTurn, Stall, TierSpan, Violation
 from pytest_dgbudget.rules.prices import PriceTable, cost_micro_usd
 
 # In two hours nobody takes more turns. Who changes the price more often than this is charged the highest from then on.
 _MOST_TURNS = 10_000
 _MOST_SPANS = 1_000
+# More than these say no more.
+_MOST_STALLS = 10
 
 
 class SessionParts:
-    """One session's turns, violations, and what it costs. Until its Settings pass that is the highest known price."""
+    """One session's turns, violations, stalls, and what it costs: until its Settings pass, the highest known price."""
 
     def __init__(self, prices: PriceTable) -> None:
         self._highest = TierChanged(
@@ -25,6 +34,7 @@ class SessionParts:
         self.greeting_ms: int | None = None
         self.turns: list[MeasuredTurn] = []
         self.violations: list[Violation] = []
+        self.stalls: list[Stall] = []
 
     def note(self, event: SessionEvent) -> None:
         """Take in an event of the session's."""
@@ -34,6 +44,8 @@ class SessionParts:
             self.turns.append(event.turn)
         elif isinstance(event, RuleBroken):
             self.violations.append(event.violation)
+        elif isinstance(event, SessionStalled) and len(self.stalls) < _MOST_STALLS:
+            self.stalls.append(event.stall)
         elif isinstance(event, GreetingBegun):
             self.greeting_ms = event.greeting_ms
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
@@ -24,13 +24,14 @@ from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.heard_audio import AudioMemory
 from pytest_dgbudget.gateway.relay import Relay, RelayState
 from pytest_dgbudget.gateway.returning import SessionClient
-from pytest_dgbudget.gateway.services.service import Service, SessionContext
+from pytest_dgbudget.gateway.services.service import AskSkipped, Service, SessionContext
 from pytest_dgbudget.gateway.session_parts import SessionParts
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.instants import utc_now
-from pytest_dgbudget.model import ClosedBy, UsageRecord
+from pytest_dgbudget.model import ClosedBy, Stall, UsageRecord, Violation
 from pytest_dgbudget.protocol.codes import IDLE, TEST_OVER
+from pytest_dgbudget.rules.attempts import was_cut
 from pytest_dgbudget.rules.prices import PriceTable, cost_micro_usd
 from pytest_dgbudget.units import format_time
 
@@ -68,6 +69,7 @@ class SessionTerms:
     ``idle_ms``: it is closed when nothing but keep-alives moved for this long; None is off.
     ``client`` is None for one of this test alone; any other may outlive it, and would connect again after any close but
     an ordinary one. ``audio_memory`` is what all sessions share; ``recordings`` is None where nothing is recorded.
+    ``ask_skipped`` is None where time is real.
     """
 
     id: str
@@ -79,6 +81,7 @@ class SessionTerms:
     recordings: Recordings | None = None
     idle_ms: int | None
     client: SessionClient | None = None
+    ask_skipped: AskSkipped | None = None
 
 
 class MeteredSession:
@@ -119,6 +122,7 @@ class MeteredSession:
         self._idle_timer: Timer | None = None
         self._parts = SessionParts(terms.prices)
         self._recording: SessionRecording | None = None
+        self._ending: asyncio.Future[None] | None = None
         self._dialled_at = datetime.now(timezone.utc)
         # What a recording begins with, which begins when there is something to record.
         self._early: list[SessionEvent] = []
@@ -139,13 +143,13 @@ class MeteredSession:
         except asyncio.CancelledError:
             if self._cut is None:
                 raise
-            self._finish(self._cut.closed_by, confirmed=True)
+            self._write_end(self._cut.closed_by, confirmed=True)
             raise self._cut from None
         except DialFailed as failed:
-            self._finish(failed.closed_by, confirmed=True, reason=failed.why())
+            self._write_end(failed.closed_by, confirmed=True, reason=failed.why())
             raise
         except BaseException:
-            self._finish("network", confirmed=True)
+            self._write_end("network", confirmed=True)
             raise
         self.handshake_ms = self._clock.now_ms() - self.dialled_ms
         self._handshake_id = self._terms.service.handshake_id(upstream.headers)
@@ -155,7 +159,7 @@ class MeteredSession:
     def drop(self, upstream: Upstream) -> None:
         """Close what was dialled and can't be relayed."""
         upstream.transport.abort()
-        self._finish("network", confirmed=False)
+        self._write_end("network", confirmed=False)
 
     def relay(self, client: asyncio.Transport, upstream: Upstream, from_client: bytes) -> None:
         """Join client and vendor from here on."""
@@ -188,6 +192,26 @@ class MeteredSession:
     def abort(self) -> None:
         if self._relay is not None:
             self._relay.abort()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is over, but for what is still asked about it."""
+        return self._ending is not None and not self.done.done()
+
+    @property
+    def violations(self) -> Sequence[Violation]:
+        """What its messages broke of the protocol up to now."""
+        return self._parts.violations
+
+    @property
+    def stalls(self) -> Sequence[Stall]:
+        """Where one side waited for the other, up to now."""
+        return self._parts.stalls
+
+    @property
+    def request_id(self) -> str | None:
+        """The vendor's id of it; that of the handshake until the Welcome has come."""
+        return (self._relay.inspection.request_id if self._relay else None) or self._handshake_id
 
     def micro_usd(self) -> int:
         """What this session costs up to now, in millionths of a dollar."""
@@ -254,27 +278,42 @@ class MeteredSession:
         if relay.inspection.is_reading:
             self._clock.call_soon(lambda: self._record(relay))
             return
+        if self._terms.ask_skipped is None:
+            self._finish(relay)
+        else:
+            self._ending = asyncio.ensure_future(self._finish_with_skipped(relay, self._terms.ask_skipped))
+
+    async def _finish_with_skipped(self, relay: Relay, ask_skipped: AskSkipped) -> None:
+        request_id = self._handshake_id or relay.inspection.request_id
+        self._finish(relay, skipped_ms=None if request_id is None else await ask_skipped(request_id))
+
+    def _finish(self, relay: Relay, *, skipped_ms: int | None = None) -> None:
         assert relay.closed_by is not None
-        self._finish(relay.closed_by, confirmed=relay.confirmed)
+        self._write_end(relay.closed_by, confirmed=relay.confirmed, skipped_ms=skipped_ms)
 
     def _stop_metering(self, at_ms: int) -> None:
         self._closed_at_ms = at_ms
         self._closed(self, at_ms)
 
-    def _finish(self, closed_by: ClosedBy, *, confirmed: bool, reason: str | None = None) -> None:
+    def _write_end(
+        self, closed_by: ClosedBy, *, confirmed: bool, reason: str | None = None, skipped_ms: int | None = None
+    ) -> None:
         self.state = SessionState.ENDED
         if self._idle_timer is not None:
             self._idle_timer.cancel()  # else it would keep this, and all that is its, until it is due
         relay = self._relay
         if relay is None:
             self._stop_metering(self._clock.now_ms())
+            skipped_ms = None if self._terms.ask_skipped is None else 0  # nothing was said yet
         audio_in_ms, audio_out_ms = relay.audio_ms() if relay else (0, 0)
         used_ms = self.used_ms()
         spans = self._parts.tier_spans(used_ms)
+        cut = was_cut(closed_by)
+        forecast_ms = None if skipped_ms is None else used_ms + (0 if cut else skipped_ms)
         record = UsageRecord(
             dial=self.id,
             # Without a Welcome, the handshake's id is the best there is.
-            request_id=(relay.inspection.request_id if relay else None) or self._handshake_id,
+            request_id=self.request_id,
             closed_at=utc_now(),
             ms=used_ms,
             handshake_ms=self.handshake_ms,
@@ -290,6 +329,9 @@ class MeteredSession:
             micro_usd=cost_micro_usd(spans),
             estimated=any(span.estimated for span in spans),
             greeting_ms=self._parts.greeting_ms,
+            skipped_ms=skipped_ms,
+            forecast_micro_usd=None if forecast_ms is None else self._parts.micro_usd(forecast_ms),
+            forecast_cut=cut and bool(skipped_ms),
             tier_spans=spans,
             turns=tuple(self._parts.turns),
             violations=tuple(self._parts.violations),

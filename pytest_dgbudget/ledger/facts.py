@@ -24,6 +24,7 @@ class InvocationFacts(NamedTuple):
     exit_status: int | None
     may_bypass: int | None = None
     prices_as_of: str | None = None
+    pace: str | None = None
 
 
 class AttemptFacts(NamedTuple):
@@ -113,6 +114,16 @@ class SessionFacts(NamedTuple):
     micro_usd: int | None = None
     estimated: int | None = None
     greeting_ms: int | None = None
+    skipped_ms: int | None = None
+    forecast_micro_usd: int | None = None
+    forecast_cut: int | None = None
+
+    @property
+    def forecast_ms(self) -> int | None:
+        """What it would have taken without skipping anything; None where that is not known."""
+        if self.ms is None or self.skipped_ms is None:
+            return None
+        return self.ms if self.forecast_cut else self.ms + self.skipped_ms
 
 
 class TurnFacts(NamedTuple):
@@ -134,6 +145,15 @@ class TurnFacts(NamedTuple):
         return None if self.answered_ms is None else self.answered_ms - self.started_ms
 
 
+class ViolationFacts(NamedTuple):
+    """An order rule that a session broke, ``at_ms`` after its dial."""
+
+    session: str
+    rule: str
+    at_ms: int
+    what: str
+
+
 class RunFacts(NamedTuple):
     """``reconciliation`` is the last one, as usage.json has it; None before the first.
 
@@ -151,6 +171,7 @@ class RunFacts(NamedTuple):
     reconciliation: Mapping[str, Any] | None
     bypasses: tuple[Bypass, ...] = ()
     turns: tuple[TurnFacts, ...] = ()
+    violations: tuple[ViolationFacts, ...] = ()
 
     def of_own_target(self) -> RunFacts:
         """Return these without what tests used elsewhere, which counts in no figure of the run."""

@@ -17,6 +17,7 @@ from pytest_dgbudget.ledger.facts import (
     RunFacts,
     SessionFacts,
     TurnFacts,
+    ViolationFacts,
 )
 from pytest_dgbudget.model import Attempt, Bypass, Overrun
 from pytest_dgbudget.rules.attempts import was_cut
@@ -59,6 +60,7 @@ class LedgerReader:
             sessions=self._records(SessionFacts, sql.SESSIONS, of_run),
             bypasses=self._records(Bypass, sql.BYPASSES, of_run),
             turns=self._records(TurnFacts, sql.TURNS, of_run),
+            violations=self._records(ViolationFacts, sql.VIOLATIONS, of_run),
             reconciliation=next(
                 (json.loads(row["document"]) for row in self._db.rows(sql.RECONCILIATION, of_run)), None
             ),

@@ -71,7 +71,7 @@ INSERT_RUN = "INSERT INTO run (id, target, billed, tag, at) VALUES (:run, :targe
 FIND_INVOCATION = "SELECT id FROM invocation WHERE id = :id"
 INSERT_INVOCATION = _insert(
     "invocation",
-    *("id", "run", "host", "pid", "budget_ms", "may_bypass", "prices_as_of", "at"),
+    *("id", "run", "host", "pid", "budget_ms", "may_bypass", "prices_as_of", "pace", "at"),
 )
 # Once: if the gateway dies after it, its successor ends the invocation again.
 END_INVOCATION = """INSERT INTO invocation_end (invocation, exit_status, at) SELECT :invocation, :exit_status, :at
@@ -95,7 +95,8 @@ INSERT_WELCOME = _insert("welcome", "dial", "request_id", "handshake_ms")
 INSERT_USAGE = _insert(
     "usage",
     *("id", "dial", "request_id", "closed_at", "ms", "handshake_ms", "closing_ms", "audio_in_ms", "audio_out_ms"),
-    *("tier", "micro_usd", "estimated", "greeting_ms", "closed_by", "close_code", "confirmed", "tagged", "reason"),
+    *("tier", "micro_usd", "estimated", "greeting_ms", "skipped_ms", "forecast_micro_usd", "forecast_cut"),
+    *("closed_by", "close_code", "confirmed", "tagged", "reason"),
 )
 INSERT_TIER_SPAN = _insert("tier_span", "dial", "number", "from_ms", "ms", "tier", "micro_usd_per_minute", "estimated")
 INSERT_TURN = _insert(
@@ -123,7 +124,8 @@ DIALS_OF_LEASE = """SELECT dial.id AS dial, usage.id AS usage, usage.ms AS ms, u
 RUN = "SELECT id, target, billed, tag FROM run WHERE id = :run"
 INVOCATIONS = """SELECT invocation.id AS id, invocation.budget_ms AS budget_ms, invocation.at AS started_at,
         invocation_end.at AS finished_at, invocation_end.exit_status AS exit_status,
-        invocation.may_bypass AS may_bypass, invocation.prices_as_of AS prices_as_of
+        invocation.may_bypass AS may_bypass, invocation.prices_as_of AS prices_as_of,
+        invocation.pace AS pace
     FROM invocation LEFT JOIN invocation_end ON invocation_end.invocation = invocation.id
     WHERE invocation.run = :run ORDER BY invocation.at, invocation.id"""
 ATTEMPTS = """SELECT attempt.id AS id, attempt.invocation AS invocation, attempt.nodeid AS nodeid,
@@ -146,7 +148,8 @@ _SESSIONS = """SELECT dial.id AS id, dial.target AS target, dial.at AS opened_at
         usage.audio_in_ms AS audio_in_ms, usage.audio_out_ms AS audio_out_ms, usage.closed_by AS closed_by,
         usage.close_code AS close_code, usage.confirmed AS confirmed, usage.tagged AS tagged, usage.reason AS reason,
         usage.closing_ms AS closing_ms, usage.tier AS tier, usage.micro_usd AS micro_usd,
-        usage.estimated AS estimated, usage.greeting_ms AS greeting_ms
+        usage.estimated AS estimated, usage.greeting_ms AS greeting_ms, usage.skipped_ms AS skipped_ms,
+        usage.forecast_micro_usd AS forecast_micro_usd, usage.forecast_cut AS forecast_cut
     FROM dial JOIN lease ON lease.id = dial.lease
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id
@@ -159,6 +162,10 @@ _TURNS = """SELECT turn.dial AS session, lease.attempt AS attempt, turn.started_
     FROM lease JOIN dial ON dial.lease = lease.id JOIN turn ON turn.dial = dial.id"""
 TURNS = f"{_TURNS} WHERE lease.run = :run ORDER BY dial.at, dial.id, turn.number"
 TURNS_OF_ATTEMPT = f"{_TURNS} WHERE lease.attempt = :attempt ORDER BY dial.at, dial.id, turn.number"
+VIOLATIONS = """SELECT violation.dial AS session, violation.rule AS rule, violation.at_ms AS at_ms,
+        violation.what AS what
+    FROM lease JOIN dial ON dial.lease = lease.id JOIN violation ON violation.dial = dial.id
+    WHERE lease.run = :run ORDER BY dial.at, dial.id, violation.number"""
 # One attempt, for a gateway that takes over.
 ATTEMPT = "SELECT id, nodeid, worker, number, target, budget_ms, left_ms FROM attempt WHERE id = :attempt"
 LEASE_ENDS = """SELECT lease.id AS lease, lease_end.how AS how, lease_end.ms AS ms,

@@ -54,7 +54,8 @@ def _lost_session(dial: Mapping[str, Any]) -> dict[str, Any]:
     )
     return {
         **unknown,
-        **dict.fromkeys(("tier", "micro_usd", "estimated", "greeting_ms")),
+        **dict.fromkeys(("tier", "micro_usd", "estimated", "greeting_ms", "skipped_ms", "forecast_micro_usd")),
+        "forecast_cut": 0,
         "id": new_id(),
         "dial": dial["dial"],
         "request_id": dial["request_id"],

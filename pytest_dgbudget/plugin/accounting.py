@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.control.on_demand import RunOnDemand
-from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted, BypassRefused, DgBudgetError, GatewayError
+from pytest_dgbudget.errors import (
+    BudgetExceeded,
+    BudgetExhausted,
+    BypassRefused,
+    DgBudgetError,
+    GatewayError,
+    ProtocolViolated,
+)
 from pytest_dgbudget.model import Outcome, Overrun, Refusal
 from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
 from pytest_dgbudget.plugin.state import STATE, State
@@ -147,8 +154,11 @@ class Accounting:
             self.closed_sessions_of.add(item.nodeid)
         new = ended.verdict.overruns[running.reported :]
         self._tell_refusals(item, ended.verdict, overrun_error(new[-1]) if new else None, "teardown")
+        self._tell_notes(item, running, ended.verdict.notes, "teardown")
         if new and not self._tolerates(new):
             raise overrun_error(new[-1])
+        failed = AssertionError("its test") if self._outcomes.get(item.nodeid) == "failed" else None
+        self._check_protocol(item, running, ended.verdict, failed, "teardown")
         if ended.leaked and self._state.run_config.leaks == "fail" and self._outcomes.get(item.nodeid) != "failed":
             raise DgBudgetError(_left_open(ended.leaked))
 
@@ -267,10 +277,8 @@ class Accounting:
             item.add_report_section(when, "dgbudget", _gave_up(waited_ms))
         told = raised if raised is not None or not overruns else overrun_error(overruns[0])
         self._tell_refusals(item, verdict, told, when)
-        for note in verdict.notes:
-            if note not in running.noted:
-                running.noted.add(note)
-                item.add_report_section(when, "dgbudget", note)
+        self._tell_notes(item, running, verdict.notes, when)
+        self._check_protocol(item, running, verdict, raised, when)
         if when == "call" and running.expects_clients() and not verdict.had_clients:
             item.add_report_section(when, "dgbudget", _NOBODY_CAME)
         refused = next((bypass for bypass in verdict.bypasses if bypass.how == "refused"), None)
@@ -284,6 +292,27 @@ class Accounting:
             raise overrun_error(overruns[0]) from raised
         if not isinstance(raised, (BudgetExceeded, BudgetExhausted)):
             item.add_report_section(when, "dgbudget", explain(overruns[0]))
+
+    def _tell_notes(self, item: pytest.Item, running: RunningTest, notes: Sequence[str], when: str) -> None:
+        """Add what a test's report does not say yet."""
+        for note in notes:
+            if note not in running.noted:
+                running.noted.add(note)
+                item.add_report_section(when, "dgbudget", note)
+
+    def _check_protocol(
+        self, item: pytest.Item, running: RunningTest, verdict: Verdict, raised: BaseException | None, when: str
+    ) -> None:
+        """Report order rules that its sessions broke, or fail the test for them."""
+        __tracebackhide__ = True
+        how = self._state.run_config.check_protocol
+        broken = [sentence for sentence in verdict.order_violations if sentence not in running.noted]
+        if how == "off" or not broken:
+            return
+        if how == "fail" and (raised is None or isinstance(raised, _NO_FAILURE)):
+            running.noted.update(broken)
+            raise ProtocolViolated(broken) from raised
+        self._tell_notes(item, running, broken, when)
 
     def _fail_for_bypass(
         self, item: pytest.Item, error: BypassRefused, raised: BaseException | None, when: str

@@ -1,10 +1,10 @@
-"""What is asked of the gateway for a test: its budgets, its target, its scenario."""
+"""What is asked of the gateway for a test: its budgets, its target, its scenario and pace."""
 
 from __future__ import annotations
 
 import pytest
 
-from pytest_dgbudget.plugin.markers import own_budget, own_scenario, own_target
+from pytest_dgbudget.plugin.markers import own_budget, own_pace, own_scenario, own_target
 from pytest_dgbudget.plugin.state import State
 from pytest_dgbudget.protocol.operations import BeginAttempt
 
@@ -21,4 +21,5 @@ def asked_for(item: pytest.Item, state: State) -> BeginAttempt:
         idle_ms=budget.idle_ms,
         # A scenario is for the emulator alone.
         scenario=own_scenario(item, run_config) if target == "emulator" else None,
+        pace=own_pace(item, run_config),
     )

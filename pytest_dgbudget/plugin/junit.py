@@ -32,6 +32,7 @@ def attempt_properties(figures: Mapping[str, Any]) -> Properties:
         "cost_usd": _usd(figures["cost_usd"]),
         "request_ids": ",".join(figures["request_ids"]),
         "attempt": str(figures["attempt"]),
+        **_forecast(figures),
         "turns": _known(figures["turns"]),
         "latency_p50_ms": _latency(figures["latency_p50_ms"], figures["turns"]),
         "latency_p95_ms": _latency(figures["latency_p95_ms"], figures["turns"]),
@@ -61,6 +62,12 @@ def run_properties(document: Mapping[str, Any], report: str | None) -> Propertie
 def without_ours(properties: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
     """Return the properties that aren't ours: on a rerun ours are replaced, never appended."""
     return [(name, value) for name, value in properties if not str(name).startswith(PREFIX)]
+
+
+def _forecast(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Return what an emulated test would use live; nothing where that is not known."""
+    forecast = figures["forecast_seconds"]
+    return {} if forecast is None else {"forecast_seconds": _seconds(forecast)}
 
 
 def _seconds(seconds: float | None) -> str:

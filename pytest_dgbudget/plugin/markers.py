@@ -14,7 +14,7 @@ from pytest_dgbudget.config import API_KEY_VARIABLE
 from pytest_dgbudget.config.parsing import time_or_off
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.model import TargetName
+from pytest_dgbudget.model import PACES, Pace, TargetName
 from pytest_dgbudget.plugin.options import MARKER, SCENARIO_MARKER, TARGET_MARKER
 from pytest_dgbudget.plugin.state import STATE
 
@@ -51,12 +51,18 @@ class ScenarioOptions:
 
     file: str | Path | None = None
     name: str | None = field(default=None, kw_only=True)
+    pace: Pace | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         """Raise TypeError, as a wrong call does, for a value of the wrong type, or when there is none."""
         fits = isinstance(self.file, (str, Path, type(None))) and isinstance(self.name, (str, type(None)))
-        if not fits or (self.file is None and self.name is None):
+        if not fits or self.pace not in (None, *PACES) or not (self.names_scenario or self.pace):
             raise TypeError
+
+    @property
+    def names_scenario(self) -> bool:
+        """Whether it says which scenario is played, and not the pace alone."""
+        return self.file is not None or self.name is not None
 
 
 def own_budget(item: pytest.Item, run_config: RunConfig) -> OwnBudget:
@@ -75,10 +81,10 @@ def own_scenario(item: pytest.Item, run_config: RunConfig) -> str | None:
 
     Raises SettingsError for a bad marker. The emulator checks whether the file can be played.
     """
-    marker = item.get_closest_marker(SCENARIO_MARKER)
-    if marker is None:
+    given = ((marker, _scenario_options(marker)) for marker in item.iter_markers(SCENARIO_MARKER))
+    marker, options = next((each for each in given if each[1].names_scenario), (None, None))
+    if marker is None or options is None:
         return run_config.scenario
-    options = _scenario_options(marker)
     if options.file is not None:
         path = str(item.config.invocation_params.dir / options.file)
     elif run_config.scenario is not None:
@@ -89,6 +95,15 @@ def own_scenario(item: pytest.Item, run_config: RunConfig) -> str | None:
         advice = f"; to choose a scenario, write {SCENARIO_MARKER}('FILE', name='NAME')" if "::" in path else ""
         raise SettingsError(f"{_shown(marker)}: there is no file {path}{advice}")
     return path if options.name is None else f"{path}::{options.name}"
+
+
+def own_pace(item: pytest.Item, run_config: RunConfig) -> Pace:
+    """Return how a test's emulator spends time: as the nearest marker says that says it, else as the run's does.
+
+    Raises SettingsError for a bad marker.
+    """
+    paces = (_scenario_options(marker).pace for marker in item.iter_markers(SCENARIO_MARKER))
+    return next((pace for pace in paces if pace is not None), run_config.pace)
 
 
 def own_target(item: pytest.Item, run_config: RunConfig) -> TargetName:
@@ -136,7 +151,7 @@ def _scenario_options(marker: pytest.Mark) -> ScenarioOptions:
     try:
         return ScenarioOptions(*marker.args, **marker.kwargs)
     except TypeError:
-        accepted = f'accepted: {SCENARIO_MARKER}("FILE", name="NAME")'
+        accepted = f'accepted: {SCENARIO_MARKER}("FILE", name="NAME", pace="vendor" or "max")'
         raise SettingsError(f"{_shown(marker)} is not understood; {accepted}") from None
 
 
@@ -169,6 +184,7 @@ def _what_is_bad(item: pytest.Item, run_config: RunConfig) -> str | None:
     try:
         own_budget(item, run_config)
         own_scenario(item, run_config)
+        own_pace(item, run_config)
         own_target(item, run_config)
     except SettingsError as error:
         return f"{item.nodeid}: {error}"

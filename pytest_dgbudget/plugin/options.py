@@ -26,8 +26,9 @@ MARKERS = (MARKER, SCENARIO_MARKER, TARGET_MARKER)
 MARKER_HELP = (
     f'{MARKER}(time, idle=TIME): connection time that the test\'s voice_agent sessions may use, such as "30s", or '
     '"off"; idle closes a session in which nothing but keep-alives has moved for this long. The nearest marker wins.',
-    f"{SCENARIO_MARKER}(file, name=NAME): what the emulator's agent does in this test: a scenario from this TOML file, "
-    "the first one by default; without a file, one from the file of --dg-scenario. The nearest marker wins.",
+    f"{SCENARIO_MARKER}(file, name=NAME, pace=PACE): what the emulator's agent does in this test: a scenario from this "
+    "TOML file, the first one by default; without a file, one from the file of --dg-scenario; and how it spends time, "
+    "vendor or max. The nearest marker wins.",
     f'{TARGET_MARKER}(target): "emulator": this test speaks to the emulator in live runs, too; "live": it is skipped '
     "unless the run is live. The nearest marker wins.",
 )

@@ -19,6 +19,7 @@ from pytest_dgbudget.report.terminal import (
     longest_wait,
     no_session_line,
     no_test_line,
+    protocol_line,
     run_line,
     table_of_tests,
     unused_line,
@@ -49,7 +50,7 @@ def _listens_at(config: pytest.Config, where: str | None) -> str | None:
 
 def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootdir: Path) -> None:
     """Write the table of tests (not under -q), the run's line, the reconciliation and the notices."""
-    document = finished["document"]
+    document, state = finished["document"], terminalreporter.config.stash[STATE]
     if terminalreporter.verbosity < -1:
         return
     terminalreporter.ensure_newline()
@@ -65,10 +66,11 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootd
         terminalreporter.write_line(run_line(document), **markup)
         if (waited := longest_wait(document)) is not None:
             terminalreporter.write_line(waited)
+        if state.run_config.check_protocol != "off" and (broken := protocol_line(document)) is not None:
+            terminalreporter.write_line(broken)
         if (leaks := leaks_line(document)) is not None:
             terminalreporter.write_line(leaks)
         _show_reconciliation(terminalreporter, document)
-    state = terminalreporter.config.stash[STATE]
     if (refused := no_test_line(0 if state.activation is None else state.activation.came_without_test)) is not None:
         terminalreporter.write_line(refused, yellow=True)
     elif document is not None and not _came_without_test(finished) and (reached := no_session_line(document)):

@@ -26,6 +26,7 @@ BYPASS_PATH = "/bypass"
 SESSION_HEADER = "x-dgbudget-session"
 GRANT_HEADER = "x-dgbudget-grant"
 SCENARIO_HEADER = "x-dgbudget-scenario"
+PACE_HEADER = "x-dgbudget-pace"
 
 # Close codes: why the gateway closed a session; the reason in the Close says it in words.
 BUDGET_USED_UP = 4402

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_args
 
-from pytest_dgbudget.model import Bypass, OtherTarget, Outcome, Overrun, Refusal, Usage
+from pytest_dgbudget.model import Bypass, OtherTarget, Outcome, Overrun, Pace, Refusal, Usage
 from pytest_dgbudget.rules.attempts import AttemptFigures
 
 A = TypeVar("A")
@@ -51,7 +51,7 @@ class BeginAttempt(Operation[GrantedAttempt]):
     """Begin an attempt of a test. ``worker`` is its worker's id where every worker runs every test, else empty.
 
     ``target`` is where it is dialled; None: where its run is. ``scenario`` is what the emulator plays to it: FILE or
-    FILE::NAME.
+    FILE::NAME; ``pace`` is that of the emulator.
     """
 
     nodeid: str
@@ -60,6 +60,7 @@ class BeginAttempt(Operation[GrantedAttempt]):
     budget_ms: int | None
     idle_ms: int | None
     scenario: str | None
+    pace: Pace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,8 @@ class Verdict:
     """What became of an attempt so far.
 
     What a budget cut or refused, what clients were refused for, which of their sessions went past the gateway or were
-    about to, which of them gave up waiting, and how a gateway was lost (in words, or None).
+    about to, which of them gave up waiting, and how a gateway was lost (in words, or None). ``order_violations``: a
+    sentence for each order rule that its sessions broke.
     """
 
     overruns: tuple[Overrun, ...]
@@ -77,6 +79,7 @@ class Verdict:
     gateway_lost: str | None
     had_clients: bool
     notes: tuple[str, ...]
+    order_violations: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,14 @@ class GetUsage(Operation[Usage]):
 
     attempt: str
     session: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetViolations(Operation[tuple[str, ...]]):
+    """Ask what one session of an attempt broke of the protocol so far, Errors included: a sentence for each."""
+
+    attempt: str
+    session: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +260,7 @@ _OPERATIONS: tuple[type[Operation[Any]], ...] = (
     BeginAttempt,
     GetVerdict,
     GetUsage,
+    GetViolations,
     GetRemaining,
     GetProgress,
     EndAttempt,

@@ -9,10 +9,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
-from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts, TurnFacts
+from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts, TurnFacts, ViolationFacts
 from pytest_dgbudget.report.reconciliation_figures import NOT_RECONCILED, ReconciliationFigures
 from pytest_dgbudget.report.usage_file import write_usage
-from pytest_dgbudget.rules.attempts import AttemptVerdict, attempt_figures, seconds_or_none, usd_or_none, was_cut
+from pytest_dgbudget.rules.attempts import (
+    AttemptVerdict,
+    attempt_figures,
+    forecast_of,
+    seconds_or_none,
+    usd_or_none,
+    was_cut,
+)
 from pytest_dgbudget.rules.bypass import BypassState, bypass_state
 from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
 from pytest_dgbudget.units import known_sum, seconds
@@ -39,6 +46,8 @@ class RunFigures(TypedDict):
     cost_usd: float | None
     cost_budget_usd: float | None
     prices_as_of: str | None
+    forecast_seconds: float | None
+    forecast_usd: float | None
     at_risk_seconds: float
     overshoot_seconds: float
     bypass: BypassState
@@ -58,6 +67,8 @@ class AttemptEntry(TypedDict):
     used_seconds: float | None
     waited_seconds: float
     cost_usd: float | None
+    forecast_seconds: float | None
+    forecast_usd: float | None
     sessions: int
     turns: int | None
     latency_p50_ms: int | None
@@ -66,6 +77,14 @@ class AttemptEntry(TypedDict):
     exceeded: bool
     refused: int
     verdict: AttemptVerdict
+
+
+class ViolationFigures(TypedDict):
+    """An order rule that a session broke, ``at_ms`` after its dial."""
+
+    rule: str
+    at_ms: int
+    what: str
 
 
 class SessionFigures(TypedDict):
@@ -87,6 +106,8 @@ class SessionFigures(TypedDict):
     tier: str | None
     cost_usd: float | None
     estimated: bool | None
+    forecast_seconds: float | None
+    forecast_cut: bool
     greeting_ms: int | None
     turns: int | None
     latency_p50_ms: int | None
@@ -94,6 +115,7 @@ class SessionFigures(TypedDict):
     closed_by: str | None
     close_code: int | None
     confirmed: bool
+    protocol: list[ViolationFigures] | None
     reason: str | None
 
 
@@ -166,6 +188,7 @@ def usage_document(facts: RunFacts, notices: Sequence[str] = ()) -> UsageDocumen
     attempts = {attempt.id: attempt for attempt in facts.attempts}
     sessions_of = _grouped(facts.sessions)
     leases_of = _grouped(facts.leases)
+    broken_in = _grouped(facts.violations, "session")
     turns_of, turns_in = _grouped(facts.turns), _grouped(facts.turns, "session")
     tests = [
         _test(a, sessions_of.get(a.id, []), leases_of.get(a.id, []), turns_of.get(a.id, []), facts.target)
@@ -176,7 +199,8 @@ def usage_document(facts: RunFacts, notices: Sequence[str] = ()) -> UsageDocumen
         "run": _run(facts, tests),
         "tests": tests,
         "sessions": [
-            _session(each, attempts[each.attempt], turns_in.get(each.id, []), facts) for each in facts.sessions
+            _session(each, attempts[each.attempt], turns_in.get(each.id, []), broken_in.get(each.id, []), facts)
+            for each in facts.sessions
         ],
         "reconciliation": cast(ReconciliationFigures, facts.reconciliation) or NOT_RECONCILED,
         "notices": list(notices),
@@ -206,6 +230,7 @@ def _grouped(records: Iterable[Any], by: str = "attempt") -> dict[str, list[Any]
 
 def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
     own = facts.of_own_target()
+    forecast = forecast_of(own.sessions)
     last = facts.invocations[-1]
     ends = [invocation.finished_at for invocation in facts.invocations]
     exits = [invocation.exit_status for invocation in facts.invocations]
@@ -227,6 +252,8 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "cost_usd": usd_or_none(known_sum(lease.charged_micro_usd for lease in own.leases)),
         "cost_budget_usd": None,
         "prices_as_of": last.prices_as_of,
+        "forecast_seconds": seconds_or_none(forecast.ms),
+        "forecast_usd": usd_or_none(forecast.micro_usd),
         "at_risk_seconds": seconds(_at_risk_ms(own)),
         "overshoot_seconds": seconds(sum(max(0, lease.charged_ms - lease.allowance_ms) for lease in own.leases)),
         "bypass": bypass,
@@ -269,6 +296,7 @@ def _test(
         budget_ms=attempt.left_ms,
         used_ms=sum(lease.charged_ms for lease in leases),
         micro_usd=known_sum(lease.charged_micro_usd for lease in leases),
+        forecast=forecast_of(sessions),
         turns=turns if all(map(_was_seen, sessions)) else None,
         handshakes_ms=[session.handshake_ms for session in sessions],
         request_ids=[session.request_id for session in sessions],
@@ -284,6 +312,8 @@ def _test(
         "used_seconds": figures["used_seconds"],
         "waited_seconds": seconds(attempt.waited_ms),
         "cost_usd": figures["cost_usd"],
+        "forecast_seconds": figures["forecast_seconds"],
+        "forecast_usd": figures["forecast_usd"],
         "sessions": figures["sessions"],
         "turns": figures["turns"],
         "latency_p50_ms": figures["latency_p50_ms"],
@@ -296,7 +326,11 @@ def _test(
 
 
 def _session(
-    session: SessionFacts, attempt: AttemptFacts, turns: Sequence[TurnFacts], facts: RunFacts
+    session: SessionFacts,
+    attempt: AttemptFacts,
+    turns: Sequence[TurnFacts],
+    violations: Sequence[ViolationFacts],
+    facts: RunFacts,
 ) -> SessionFigures:
     latencies_ms = judged_latencies_ms(turns)
     return {
@@ -316,6 +350,8 @@ def _session(
         "tier": session.tier,
         "cost_usd": usd_or_none(session.micro_usd),
         "estimated": None if session.estimated is None else bool(session.estimated),
+        "forecast_seconds": seconds_or_none(session.forecast_ms),
+        "forecast_cut": bool(session.forecast_cut),
         "greeting_ms": session.greeting_ms,
         "turns": len(turns) if _was_seen(session) else None,
         "latency_p50_ms": percentile_ms(latencies_ms, 50),
@@ -323,8 +359,13 @@ def _session(
         "closed_by": session.closed_by,
         "close_code": session.close_code,
         "confirmed": bool(session.confirmed),
+        "protocol": _protocol(violations) if _was_seen(session) else None,
         "reason": session.reason,
     }
+
+
+def _protocol(violations: Sequence[ViolationFacts]) -> list[ViolationFigures]:
+    return [{"rule": each.rule, "at_ms": each.at_ms, "what": each.what} for each in violations]
 
 
 def _was_seen(session: SessionFacts) -> bool:

@@ -14,7 +14,7 @@ def target_phrase(run_config: RunConfig, marked: Callable[[str], str]) -> str:
     if run_config.is_rehearsal:
         return f"rehearsal of a live run by the emulator at {run_config.agent_url}, nothing is billed"
     if not run_config.is_live:
-        return "emulator, nothing is billed"
+        return f"emulator{' at pace max' if run_config.pace == 'max' else ''}, nothing is billed"
     return f"live, {marked('BILLED')} by {run_config.agent_url}"
 
 

@@ -11,12 +11,13 @@ from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocum
 
 _BAR_CELLS = 20
 _MOST_NAMES = 5
-_HEADINGS = ("used", "budget", "cost", "waited", "sessions", "verdict")
+_SKIPS_FROM = 0.05  # seconds: the forecast is of sessions, what was used is of leases
+_HEADINGS = ("used", "live", "budget", "cost", "waited", "sessions", "verdict")
 _GAP = 2
 
 
 def table_of_tests(document: UsageDocument, *, width: int, color: bool) -> str:
-    """Lay out the test attempts, dearest first, fitted to ``width`` columns.
+    """Lay out the test attempts, those that take longest live first, fitted to ``width`` columns.
 
     Names lose the folders that they share, and then their beginnings; where those differ, a name goes on in a new line.
     """
@@ -24,7 +25,7 @@ def table_of_tests(document: UsageDocument, *, width: int, color: bool) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    tests = sorted(document["tests"], key=lambda test: test["used_seconds"] or 0.0, reverse=True)
+    tests = sorted(document["tests"], key=_live_seconds, reverse=True)
     columns = [column for column in zip(_HEADINGS, *map(_figures, tests), strict=True) if any(column[1:])]
     width = max(width, 60)
     room = width - sum(max(map(len, column)) + _GAP for column in columns)
@@ -42,6 +43,10 @@ def table_of_tests(document: UsageDocument, *, width: int, color: bool) -> str:
     )
     console.print(table)
     return output.getvalue()
+
+
+def _live_seconds(test: AttemptEntry) -> float:
+    return max(test["used_seconds"] or 0.0, test["forecast_seconds"] or 0.0)
 
 
 def _name(test: AttemptEntry, run: RunFigures) -> str:
@@ -71,6 +76,7 @@ def _end_of(name: str, room: int) -> str:
 def _figures(test: AttemptEntry) -> list[str]:
     return [
         _shown(test["used_seconds"]),
+        _shown(test["forecast_seconds"]) if differs_live(test) else "",
         _shown(test["budget_seconds"]),
         _shown_usd(test["cost_usd"]),
         _shown(test["waited_seconds"]) if test["waited_seconds"] >= 1 else "",
@@ -81,11 +87,23 @@ def _figures(test: AttemptEntry) -> list[str]:
 
 def _verdict(test: AttemptEntry) -> str:
     if test["verdict"] == "within":
-        return "within"
+        return "within; live over budget" if exceeds_live(test) else "within"
     if not _fails(test):
         return "overrun, expected"
     how = "cut" if test["cut"] else "exceeded" if test["exceeded"] else "refused"
     return f"overrun, {how}"
+
+
+def differs_live(figures: AttemptEntry | RunFigures) -> bool:
+    """Return whether live sessions would use more than was used here: what pace max has skipped."""
+    forecast, used = figures["forecast_seconds"], figures["used_seconds"]
+    return forecast is not None and used is not None and forecast > used + _SKIPS_FROM
+
+
+def exceeds_live(figures: AttemptEntry | RunFigures) -> bool:
+    """Return whether they would use more than there is budget for."""
+    forecast, budget = figures["forecast_seconds"], figures["budget_seconds"]
+    return differs_live(figures) and forecast is not None and budget is not None and forecast > budget
 
 
 def _fails(test: AttemptEntry) -> bool:
@@ -111,7 +129,17 @@ def run_line(document: UsageDocument) -> str:
         if seconds
     )
     past = "; sessions went past the gateway, unmetered" if run["bypass"] == "seen" else ""
-    return f"used {used:.2f}s{of_budget} in {sessions} ({billed}); verdict: {run['verdict']}{expected}{extras}{past}"
+    live = f"; live {_live_phrase(run)}" if differs_live(run) else ""
+    verdict = f"verdict: {run['verdict']}{expected}{extras}{past}"
+    return f"used {used:.2f}s{of_budget} in {sessions} ({billed}){live}; {verdict}"
+
+
+def _live_phrase(run: RunFigures) -> str:
+    """Say what live sessions would use, and cost where that is known."""
+    dollars, budget = run["forecast_usd"], run["budget_seconds"]
+    cost = "" if dollars is None else f", {_shown_usd(dollars)}"
+    over = f", more than the budget of {budget:.2f}s" if budget is not None and exceeds_live(run) else ""
+    return f"about {_shown(run['forecast_seconds'])}{cost}{over}"
 
 
 def unused_line(document: UsageDocument) -> str | None:
@@ -174,6 +202,27 @@ def leaks_line(document: UsageDocument) -> str | None:
     if len(left) > _MOST_NAMES:
         names.append(f"and {len(left) - _MOST_NAMES} more tests")
     return f"{happened}: {', '.join(names)}; close sessions in the test"
+
+
+def protocol_line(document: UsageDocument) -> str | None:
+    """Return one line on the sessions whose messages broke the protocol's order; None where none did."""
+    from pytest_dgbudget.rules.order import is_of_order
+
+    broken = [
+        (session["nodeid"], violation["what"])
+        for session in document["sessions"]
+        for violation in session["protocol"] or ()
+        if is_of_order(violation["rule"])
+    ]
+    if not broken:
+        return None
+    tests = list(dict.fromkeys(nodeid for nodeid, _ in broken))
+    times = "once" if len(broken) == 1 else f"{len(broken)} times"
+    others = f" and in {len(tests) - 1} more tests" if len(tests) > 1 else ""
+    return (
+        f"the protocol's order was broken {times}, in {tests[0]}{others}: {broken[0][1]}; usage.json has all of it "
+        "under protocol, and dg_check_protocol = fail makes it fail its test"
+    )
 
 
 def _shown(seconds: float | None) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypedDict
 
 from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
-from pytest_dgbudget.units import seconds, usd
+from pytest_dgbudget.units import known_sum, seconds, usd
 
 if TYPE_CHECKING:
     from pytest_dgbudget.rules.percentiles import JudgedTurn
@@ -17,7 +17,8 @@ AttemptVerdict = Literal["overrun", "within"]
 class AttemptFigures(TypedDict):
     """``attempt`` is its number, ``budget_seconds`` what was left for it, ``sessions`` how many opened.
 
-    ``used_seconds`` and ``cost_usd`` are None where they are unknown; ``turns`` counts those of all of its sessions,
+    ``used_seconds`` and ``cost_usd`` are None where they are unknown, the forecasts of both also where nothing is
+    emulated; ``turns`` counts those of all of its sessions,
     and the percentiles are of their latencies: None also where too many of them had no answer. ``cut``: a budget closed
     one of its sessions; ``exceeded``: more was charged than was left for it.
     """
@@ -26,6 +27,8 @@ class AttemptFigures(TypedDict):
     budget_seconds: float | None
     used_seconds: float | None
     cost_usd: float | None
+    forecast_seconds: float | None
+    forecast_usd: float | None
     sessions: int
     turns: int | None
     latency_p50_ms: int | None
@@ -42,12 +45,45 @@ def was_cut(closed_by: str | None) -> bool:
     return closed_by is not None and closed_by.endswith("-budget")
 
 
+class ForecastSession(Protocol):
+    """A session that has ended."""
+
+    @property
+    def forecast_ms(self) -> int | None:
+        """What it would have taken without skipping anything; None where that is not known."""
+        ...
+
+    @property
+    def forecast_micro_usd(self) -> int | None:
+        """What that would have cost, in millionths of a dollar; None where that is not known."""
+        ...
+
+
+class Forecast(NamedTuple):
+    """What emulated sessions would have come to without skipping anything; None where that is not known."""
+
+    ms: int | None
+    micro_usd: int | None
+
+
+def forecast_of(sessions: Iterable[ForecastSession]) -> Forecast:
+    """Return the sums over some sessions; None where there is none."""
+    sessions = list(sessions)
+    if not sessions:
+        return Forecast(None, None)
+    return Forecast(
+        known_sum(session.forecast_ms for session in sessions),
+        known_sum(session.forecast_micro_usd for session in sessions),
+    )
+
+
 def attempt_figures(
     *,
     number: int,
     budget_ms: int | None,
     used_ms: int | None,
     micro_usd: int | None,
+    forecast: Forecast | None,
     turns: Sequence[JudgedTurn] | None,
     handshakes_ms: Iterable[int | None],
     request_ids: Iterable[str | None],
@@ -65,6 +101,8 @@ def attempt_figures(
         "budget_seconds": seconds_or_none(budget_ms),
         "used_seconds": seconds_or_none(used_ms),
         "cost_usd": usd_or_none(micro_usd),
+        "forecast_seconds": None if forecast is None else seconds_or_none(forecast.ms),
+        "forecast_usd": None if forecast is None else usd_or_none(forecast.micro_usd),
         "sessions": sum(handshake_ms is not None for handshake_ms in handshakes_ms),
         "turns": None if turns is None else len(turns),
         "latency_p50_ms": percentile_ms(latencies_ms, 50),
@@ -75,6 +113,18 @@ def attempt_figures(
         "refused": refused,
         "verdict": "overrun" if cut or exceeded or refused else "within",
     }
+
+
+def forecast_notes(figures: AttemptFigures) -> list[str]:
+    """Say where live sessions would have exceeded the budget of an attempt that stayed within it."""
+    forecast, budget, used = figures["forecast_seconds"], figures["budget_seconds"], figures["used_seconds"]
+    if forecast is None or budget is None or used is None or not used <= budget < forecast:
+        return []
+    return [
+        f"live, this test would use about {forecast:.2f}s, more than the {budget:.2f}s that it has: pace max skips the "
+        "time in which the agent thinks and speaks. The forecast fails nothing; raise the budget before the test is "
+        "run live"
+    ]
 
 
 def unknown_figures(number: int, budget_seconds: float | None) -> dict[str, Any]:

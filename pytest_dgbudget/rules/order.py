@@ -142,6 +142,17 @@ class OrderRules:
             self._found(Violation(rule=rule, at_ms=at_ms, what=what))
 
 
+def violation_sentence(violation: Violation, request_id: str | None) -> str:
+    """Say what a session broke, and when."""
+    session = f"session {request_id}" if request_id else "a session without an id"
+    return f"{session}, {format_time(violation.at_ms)} after its dial: {violation.what} ({violation.rule})"
+
+
+def is_of_order(rule: str) -> bool:
+    """Return whether a rule is about the order of messages: an Error is what the client is told in any case."""
+    return rule != "no-error"
+
+
 def _calls_in(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     calls = message.get("functions")
     return (call for call in calls if isinstance(call, Mapping)) if isinstance(calls, list) else iter(())

@@ -33,6 +33,7 @@ FIGURES = attempt_figures(
     budget_ms=None,
     used_ms=0,
     micro_usd=0,
+    forecast=None,
     turns=[],
     handshakes_ms=[],
     request_ids=[],
@@ -270,6 +271,7 @@ def test_what_clients_met_is_said(configured: Path) -> None:
         gateway_lost=None,
         had_clients=True,
         notes=("a note",),
+        order_violations=(),
     )
     ended = EndedAttempt(figures=FIGURES, verdict=verdict, leaked=2)
     said = "\n".join(map(respelled, closing_lines(resolved("--budget=1m"), None, ended, None)))

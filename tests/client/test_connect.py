@@ -27,7 +27,7 @@ def test_a_session_that_is_not_open_says_how_to_open_it() -> None:
 
 
 def refused(body: bytes, *headers: tuple[str, str]) -> HandshakeRefused:
-    opening = Opening(gateway=cast(GatewayClient, None), endpoint=cast(Endpoint, None), attempt="a1")
+    opening = Opening(gateway=cast(GatewayClient, None), endpoint=cast(Endpoint, None), attempt="a1", skips_time=False)
     error = asyncio.run(opening._why_refused(Response(402, "No", Headers(headers), body)))
     assert isinstance(error, HandshakeRefused)
     return error

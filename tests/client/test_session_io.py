@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
@@ -25,12 +26,12 @@ async def why_closed(closed: ConnectionClosed) -> DgBudgetError:
 
 @asynccontextmanager
 async def session_with(
-    server: Callable[[ServerConnection], Awaitable[None]], **limits: float
+    server: Callable[[ServerConnection], Awaitable[None]], **options: Any
 ) -> AsyncIterator[SessionIO]:
     async with serve(server, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
         websocket = await connect(f"ws://127.0.0.1:{port}", proxy=None)
-        session = SessionIO(websocket, "id", SETTINGS, why_closed, **limits)
+        session = SessionIO(websocket, "id", SETTINGS, why_closed, **options)
         try:
             yield session
         finally:

@@ -11,14 +11,17 @@ from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import cast
+from urllib.request import Request, urlopen
 
 import pytest
+from websockets.asyncio.client import connect
 
 from pytest_dgbudget.errors import GatewayError, SettingsError
 from pytest_dgbudget.gateway.targets import Targets
-from pytest_dgbudget.gateway.targets.emulator import EmulatorLost, EmulatorProcess, start_emulator
+from pytest_dgbudget.gateway.targets.emulator import EmulatorLost, EmulatorProcess, EmulatorTarget, start_emulator
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.gateway.targets.target import TargetLost
+from tests.support.emulator_api import until
 from tests.support.gateway import run_config_for
 from tests.support.processes import children_of, is_running
 from tests.support.vendor import KEY
@@ -39,7 +42,7 @@ async def started() -> AsyncIterator[tuple[EmulatorProcess, int]]:
 
 async def test_an_emulator_that_has_started_answers_who_has_its_key() -> None:
     async with started() as (emulator, _):
-        emulator.check()
+        assert emulator.how_ended is None
         assert emulator.agent_url.startswith("ws://127.0.0.1:")
         assert await emulator.ask("GET", "/grants/a1/journal") == {"records": []}
         other = EmulatorProcess(cast(asyncio.subprocess.Process, None), {**vars_of(emulator), "api_key": "another"})
@@ -50,17 +53,15 @@ async def test_an_emulator_that_has_started_answers_who_has_its_key() -> None:
 async def test_an_emulator_that_was_killed_is_missed() -> None:
     async with started() as (emulator, pid):
         os.kill(pid, 9)
-        with pytest.raises(EmulatorLost, match=r"has ended \(signal 9\)"):
-            while True:
-                emulator.check()
-                await asyncio.sleep(0.01)
+        await until(lambda: emulator.how_ended is not None)
+        assert emulator.how_ended == "signal 9"
         with pytest.raises(GatewayError, match="the emulator can't be asked"):
             await emulator.ask("GET", "/grants/a1/journal")
 
 
 async def test_a_live_run_starts_an_emulator_for_the_first_test_that_asks_for_one(tmp_path: Path) -> None:
     before = set(children_of(os.getpid()))
-    targets = Targets(run_config_for("ws://127.0.0.1:1/", tmp_path), KEY)
+    targets = Targets(run_config_for("ws://127.0.0.1:1/", tmp_path), KEY, restarted)
     targets.start()
     assert isinstance(await targets.find(), LiveTarget)
     assert set(children_of(os.getpid())) == before
@@ -71,6 +72,51 @@ async def test_a_live_run_starts_an_emulator_for_the_first_test_that_asks_for_on
     assert not is_running(pid)
     with pytest.raises(TargetLost):
         await targets.find("emulator")
+
+
+async def test_an_emulator_that_was_killed_is_started_again_once_with_its_bill(tmp_path: Path) -> None:
+    ends: list[str] = []
+    targets = Targets(run_config_for("ws://127.0.0.1:1/", tmp_path), KEY, ends.append)
+    before = set(children_of(os.getpid()))
+    first = await targets.emulator()
+    request_id = await held(first)
+    await killed(first, before)
+    second, again = await asyncio.gather(targets.emulator(), targets.emulator())
+    assert second is again
+    assert second.process is not first.process
+    assert second.access == first.access  # the address as well: clients hold it
+    assert ends == ["signal 9"]
+    assert request_id in await asyncio.to_thread(bill, second)
+    await killed(second, before)
+    with pytest.raises(EmulatorLost, match=r"has ended \(signal 9\), and is not started once more"):
+        await targets.emulator()
+    await targets.stop()
+
+
+async def killed(target: EmulatorTarget, before: set[int]) -> None:
+    (pid,) = set(children_of(os.getpid())) - before
+    os.kill(pid, 9)
+    await until(lambda: target.process.how_ended is not None)
+
+
+async def held(target: EmulatorTarget) -> str:
+    """Open a session that is still open when the emulator ends; return its id."""
+    headers = {"Authorization": f"Token {target.process.api_key}"}
+    connection = await connect(target.process.agent_url, additional_headers=headers, proxy=None)
+    request_id: str = json.loads(await connection.recv())["request_id"]
+    return request_id
+
+
+def bill(target: EmulatorTarget) -> list[str]:
+    """Return the ids of the sessions that the emulator's statement has."""
+    process = target.process
+    url = f"{process.api_url}/v1/projects/{process.project_id}/requests?limit=100"
+    with urlopen(Request(url, headers={"Authorization": f"Token {process.api_key}"})) as answer:
+        return [row["request_id"] for row in json.load(answer)["requests"]]
+
+
+def restarted(how: str) -> None:
+    raise AssertionError(how)
 
 
 def vars_of(emulator: EmulatorProcess) -> dict[str, str]:

@@ -17,11 +17,12 @@ from pytest_dgbudget.gateway.events import (
     SessionOpened,
     SessionWarned,
 )
-from pytest_dgbudget.gateway.frames import TEXT, Close, frame
+from pytest_dgbudget.gateway.frames import BINARY, TEXT, Close, frame
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
+from pytest_dgbudget.gateway.services.service import AskSkipped
 from pytest_dgbudget.gateway.sessions import Cut, MeteredSession, SessionState, SessionTerms
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream
-from pytest_dgbudget.model import UsageRecord
+from pytest_dgbudget.model import ClosedBy, UsageRecord
 from tests.gateway.conversations import terms_fields
 from tests.gateway.memory import Carried, ManualClock, MemoryTransport
 
@@ -33,7 +34,7 @@ OVER = Close(4410, "over")
 class Metered:
     """A session and all around it; its vendor answers when the test says so."""
 
-    def __init__(self, idle_ms: int | None = None) -> None:
+    def __init__(self, idle_ms: int | None = None, ask_skipped: AskSkipped | None = None) -> None:
         self.clock = ManualClock()
         self.client, self.vendor = MemoryTransport(), MemoryTransport()
         self.welcomes: list[tuple[str, str]] = []
@@ -44,7 +45,15 @@ class Metered:
         self.events: list[Event] = []
         events.subscribe(self.events.append)
         self.session = MeteredSession(
-            SessionTerms(id="s1", attempt="a1", service=DeepgramAgent(), tag="tag", idle_ms=idle_ms, **terms_fields()),
+            SessionTerms(
+                id="s1",
+                attempt="a1",
+                service=DeepgramAgent(),
+                tag="tag",
+                idle_ms=idle_ms,
+                ask_skipped=ask_skipped,
+                **terms_fields(),
+            ),
             self.clock,
             events,
             welcomed=lambda session, request_id: self.welcomes.append((session.id, request_id)),
@@ -96,6 +105,80 @@ async def test_a_session_is_metered_from_its_dial_to_the_end_of_its_socket() -> 
     record = metered.record
     assert (record.ms, record.handshake_ms, record.request_id) == (1037, 30, "r1")
     assert (record.closed_by, record.close_code, record.confirmed) == ("teardown", 4410, True)
+
+
+def skips(*answers: int | None) -> tuple[AskSkipped, list[str]]:
+    """What an emulator says that its sessions skipped, and of which it was asked."""
+    asked: list[str] = []
+
+    async def ask(request_id: str) -> int | None:
+        asked.append(request_id)
+        return answers[len(asked) - 1]
+
+    return ask, asked
+
+
+@pytest.mark.parametrize(
+    ("closed_by", "skipped", "forecast", "cut"),
+    [("teardown", 4000, 5000, False), ("teardown", 0, 1000, False), ("teardown", None, None, False),
+     ("test-budget", 4000, 1000, True), ("test-budget", 0, 1000, False)],
+)  # fmt: skip
+async def test_the_forecast_is_its_own_time_and_what_it_skipped_unless_a_budget_cut_it(
+    closed_by: ClosedBy, skipped: int | None, forecast: int | None, cut: bool
+) -> None:
+    ask, asked = skips(skipped)
+    metered = Metered(ask_skipped=ask)
+    await metered.relayed(after_ms=30)
+    metered.clock.advance(970)
+    metered.session.close(closed_by, OVER)
+    metered.vendor.lose()
+    assert metered.session.is_ending
+    await asyncio.wait_for(metered.session.done, 10)
+    record = metered.record
+    assert asked == ["handshake"]
+    assert (record.ms, record.skipped_ms, record.forecast_ms, record.forecast_cut) == (1000, skipped, forecast, cut)
+    highest = terms_fields()["prices"].highest()
+    assert record.forecast_micro_usd == (None if forecast is None else -(-forecast * highest // 60_000))
+
+
+async def test_what_was_never_opened_has_skipped_nothing() -> None:
+    ask, asked = skips()
+    metered = Metered(ask_skipped=ask)
+    metered.session.close("client", Close(1000, ""))
+    with pytest.raises(Cut):
+        await metered.session.dial(metered.answer)
+    assert (metered.record.skipped_ms, metered.record.forecast_ms, asked) == (0, metered.record.ms, [])
+
+
+async def test_where_time_is_real_there_is_no_forecast() -> None:
+    metered = Metered()
+    await metered.relayed()
+    metered.vendor.lose()
+    assert (metered.record.skipped_ms, metered.record.forecast_ms, metered.record.forecast_micro_usd) == (None,) * 3
+
+
+async def test_a_stall_is_known_with_the_session() -> None:
+    metered = Metered()
+    await metered.relayed()
+    metered.vendor_says(type="Welcome", request_id="r1")
+    metered.client_says(type="Settings", audio={}, agent={})
+    metered.vendor_says(type="SettingsApplied")
+    metered.client.feed(frame(BINARY, bytes(960), mask=True))
+    metered.vendor_says(type="UserStartedSpeaking")
+    metered.clock.advance(5000)
+    metered.vendor.lose()
+    assert [(stall.kind, stall.ms) for stall in metered.session.stalls] == [("turn-not-ended", 5000)]
+
+
+async def test_what_it_broke_of_the_protocol_is_known_while_it_is_open() -> None:
+    metered = Metered()
+    await metered.relayed()
+    metered.vendor_says(type="Welcome", request_id="r1")
+    assert list(metered.session.violations) == []
+    metered.vendor_says(type="Welcome", request_id="r2")
+    assert [violation.rule for violation in metered.session.violations] == ["one-welcome"]
+    metered.vendor.lose()
+    assert metered.record.violations == tuple(metered.session.violations)
 
 
 async def test_without_a_welcome_the_handshakes_id_is_recorded() -> None:

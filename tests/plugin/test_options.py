@@ -38,6 +38,8 @@ GIVEN: dict[str, Any] = {
     "dg_report_dir": ("reports", "report_dir", "{root}/reports"),
     "dg_agent_settings": ("agent.json", "agent_settings", "{root}/agent.json"),
     "dg_scenario": ("orders.toml::refund", "scenario", "{root}/orders.toml::refund"),
+    "dg_pace": ("max", "pace", "max"),
+    "dg_check_protocol": ("fail", "check_protocol", "fail"),
     "dg_leaks": ("fail", "leaks", "fail"),
     "dg_keep_key": ("true", "keep_key", True),
     "dg_redirect": ("warn", "redirect", "warn"),
@@ -51,6 +53,7 @@ GIVEN: dict[str, Any] = {
 INI_ONLY = {
     "dg_agent_settings",
     "dg_allowed_hosts",
+    "dg_check_protocol",
     "dg_junit_attachment",
     "dg_junit_properties",
     "dg_keep_key",
@@ -167,6 +170,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(
     assert settings["report_dir"] == str(pytester.path / "file")
 
 
+@pytest.mark.usefixtures("bare_start")
 def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytest.Pytester) -> None:
     settings = resolved()
     assert settings.pop("run_id")
@@ -178,6 +182,8 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "on_exhausted": "fail",
         "target": "emulator",
         "target_given": False,
+        "pace": "vendor",
+        "check_protocol": "warn",
         "redirect": "clients",
         "redirect_children": True,
         "listen": None,
@@ -352,6 +358,7 @@ def test_a_wrong_key_in_dgbudget_toml_ends_pytest_with_4_and_names_its_line(
 
 
 @pytest.mark.usefixtures("nothing_set")
+@pytest.mark.usefixtures("bare_start")
 def test_where_nothing_asks_for_us_dgbudget_toml_is_not_read(project: Project) -> None:
     project.write("dgbudget.toml", WRONG_KEY)
     project.write("test_it.py", "def test_it(): pass\n")

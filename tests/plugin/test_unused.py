@@ -19,7 +19,7 @@ WITHOUT = ("-p", "no:dgbudget")
 
 
 @pytest.fixture(autouse=True)
-def unused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def unused(project: Project, bare_start: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DG_AGENT_URL")
     monkeypatch.delenv("DG_API_URL")
     project.use("unused/test_it.py")

@@ -46,13 +46,14 @@ def test_clients_that_vanish_are_charged_the_sum_of_their_sessions(project: Proj
     assert usage["run"]["verdict"] == "within"
 
 
-def test_an_emulator_that_has_ended_is_said_to_have_and_is_not_waited_for(project: Project) -> None:
+def test_an_emulator_that_has_ended_is_started_again_once_and_then_not_waited_for(project: Project) -> None:
     project.use("ends/test_kills_the_emulator.py")
     began = time.monotonic()
     result = project.run("--dg-target=emulator", "--dg-budget=10m", "--dg-reconcile-timeout=50s")
     assert result.status == 0, result.output
     assert result.usage["reconciliation"]["verdict"] == "inconclusive"
-    assert "the emulator of this run has ended (signal 9)" in result.output
+    assert "the emulator ended (signal 9) and was started again" in result.output
+    assert "the emulator of this run has ended (signal 9), and is not started once more" in result.output
     assert time.monotonic() - began < 40
 
 

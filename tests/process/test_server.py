@@ -418,7 +418,9 @@ def line(operation: Operation[Any]) -> bytes:
     return json.dumps(said).encode() + b"\n"
 
 
-GRANT = line(BeginAttempt(nodeid="t", worker="", target=None, budget_ms=1000, idle_ms=None, scenario=None))
+GRANT = line(
+    BeginAttempt(nodeid="t", worker="", target=None, budget_ms=1000, idle_ms=None, scenario=None, pace="vendor")
+)
 
 CLAIMS = {
     "a wrong proof": hello("0" * 64),
@@ -479,7 +481,9 @@ def test_the_debug_log_has_a_sessions_life_and_is_written_on_demand_only(
 
 
 # SQLite refuses text with an unpaired surrogate, and the gateway expects no node id to have one.
-UNWRITABLE = BeginAttempt(nodeid="\ud800", worker="", target=None, budget_ms=None, idle_ms=None, scenario=None)
+UNWRITABLE = BeginAttempt(
+    nodeid="\ud800", worker="", target=None, budget_ms=None, idle_ms=None, scenario=None, pace="vendor"
+)
 
 
 # I9 -----------------------------------------------------------------------------------------------------------------

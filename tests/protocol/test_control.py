@@ -50,7 +50,7 @@ SECRET = "the control secret"
 OWNER = Peer(role="worker", pid=7, started="a")
 GATEWAY = Peer(role="gateway", pid=8, started=None)
 LINE = 100_000
-BEGIN = BeginAttempt(nodeid="t", worker="gw0", target=None, budget_ms=1, idle_ms=None, scenario="s.toml::x")
+BEGIN = BeginAttempt(nodeid="t", worker="gw0", target=None, budget_ms=1, idle_ms=None, scenario="s.toml::x", pace="max")
 VERDICT = Verdict(
     overruns=(Overrun(kind="cut", scope="run", used_ms=2, allowed_ms=1),),
     refusals=(Refusal(status=401, code="c", reason="r", times=2),),
@@ -59,6 +59,7 @@ VERDICT = Verdict(
     gateway_lost=None,
     had_clients=True,
     notes=("n",),
+    order_violations=(),
 )
 
 FIGURES = attempt_figures(
@@ -66,6 +67,7 @@ FIGURES = attempt_figures(
     budget_ms=None,
     used_ms=5,
     micro_usd=7,
+    forecast=None,
     turns=[],
     handshakes_ms=[3],
     request_ids=["r"],

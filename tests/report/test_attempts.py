@@ -16,7 +16,7 @@ from pytest_dgbudget.model import Attempt, MeasuredTurn, Overrun
 from pytest_dgbudget.plugin.junit import attempt_properties
 from pytest_dgbudget.report.document import usage_document
 from pytest_dgbudget.report.terminal import table_of_tests
-from pytest_dgbudget.rules.attempts import AttemptFigures, attempt_figures, unknown_figures
+from pytest_dgbudget.rules.attempts import AttemptFigures, Forecast, attempt_figures, unknown_figures
 from tests.support.ledger import leased, open_ledger, usage
 
 MAYBE_MS = st.none() | st.integers(0, 10_000_000)
@@ -41,6 +41,7 @@ TURNS = st.lists(
     MAYBE_MS,
     MAYBE_MS,
     MAYBE_MS,
+    MAYBE_MS,
     TURNS,
     st.lists(MAYBE_MS),
     st.lists(st.none() | st.text()),
@@ -51,6 +52,7 @@ def test_figures_are_decimal_seconds_and_unknown_stays_unknown(
     budget_ms: int | None,
     used_ms: int | None,
     micro_usd: int | None,
+    forecast_ms: int | None,
     turns: list[MeasuredTurn],
     handshakes_ms: list[int | None],
     request_ids: list[str | None],
@@ -62,6 +64,7 @@ def test_figures_are_decimal_seconds_and_unknown_stays_unknown(
         budget_ms=budget_ms,
         used_ms=used_ms,
         micro_usd=micro_usd,
+        forecast=Forecast(forecast_ms, forecast_ms),
         turns=turns,
         handshakes_ms=handshakes_ms,
         request_ids=request_ids,
@@ -75,6 +78,8 @@ def test_figures_are_decimal_seconds_and_unknown_stays_unknown(
     assert figures["exceeded"] == (budget_ms is not None and used_ms is not None and used_ms > budget_ms)
     assert (figures["verdict"] == "overrun") == (cut or figures["exceeded"] or refused > 0)
     assert figures["cost_usd"] == (None if micro_usd is None else micro_usd / 1_000_000)
+    assert figures["forecast_seconds"] == (None if forecast_ms is None else forecast_ms / 1000)
+    assert figures["forecast_usd"] == (None if forecast_ms is None else forecast_ms / 1_000_000)
     assert figures["turns"] == len(turns)
 
 

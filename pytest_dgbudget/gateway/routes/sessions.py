@@ -49,7 +49,8 @@ class SessionRoute:
         grant = spender.grant
         target = await self._target(grant.attempt.target)
         client = _client_of(exchange) if spender.by_process_token else None
-        session = await run.open_session(grant, service, exchange.gone, shared_client=client)
+        skipped = target.ask_skipped(grant)
+        session = await run.open_session(grant, service, exchange.gone, shared_client=client, ask_skipped=skipped)
         dialling = target.dial(service, exchange.request, credentials.subprotocols, grant)
         upstream = await session.dial(asyncio.ensure_future(dialling))
         try:

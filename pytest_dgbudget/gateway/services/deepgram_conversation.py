@@ -13,6 +13,7 @@ from pytest_dgbudget.gateway.events import (
     FunctionsCalled,
     GreetingBegun,
     RuleBroken,
+    SessionStalled,
     SessionWarned,
     SessionWelcomed,
     SettingsPassed,
@@ -22,12 +23,13 @@ from pytest_dgbudget.gateway.events import (
 )
 from pytest_dgbudget.gateway.heard_audio import HeardAudio
 from pytest_dgbudget.gateway.services.service import SessionContext
-from pytest_dgbudget.model import MeasuredTurn, Violation
+from pytest_dgbudget.model import MeasuredTurn, Stall, Violation
 from pytest_dgbudget.rules.audio import UNKNOWN_AUDIO, AudioFormat, audio_format
 from pytest_dgbudget.rules.latency import OpenTurn, Turns
 from pytest_dgbudget.rules.order import OrderRules
 from pytest_dgbudget.rules.prices import AgentTier, Rate
 from pytest_dgbudget.rules.speech import HeardSpeech, can_be_read
+from pytest_dgbudget.rules.stalls import Stalls
 from pytest_dgbudget.rules.vendor_messages import (
     ConversationText,
     ErrorMessage,
@@ -58,6 +60,7 @@ class Conversation:
         self._rate = self._tier.rate
         self._turns = Turns(self._turn_ended)
         self._order = OrderRules(self._rule_broken)
+        self._stalls = Stalls(self._stalled)
         self._heard = HeardAudio(context.audio_memory)
         self._awaited_calls: set[str] = set()
         self._tag_passed = False
@@ -81,7 +84,7 @@ class Conversation:
         }
         self._vendor_messages: dict[str, Callable[[Any], None]] = {
             "SettingsApplied": self._settings_applied,
-            "UserStartedSpeaking": lambda _: self._turns.user_started(),
+            "UserStartedSpeaking": self._user_started,
             "AgentAudioDone": self._agent_audio_done,
             "FunctionCallCancelled": self._functions_cancelled,
         }
@@ -139,12 +142,14 @@ class Conversation:
     def client_audio(self, chunk: Chunk) -> None:
         """Note audio of the user's as it passed."""
         self.last_moved_ms = chunk.at_ms
+        self._stalls.user_audio(chunk.at_ms - self._context.dialled_ms)
         if can_be_read(self.audio_in):
             self._heard.add(chunk)
 
     def vendor_said(self, text: bytes) -> None:
         """Note a message of the vendor's."""
         self.moved()
+        self._stalls.vendor_sent()
         try:
             message = parse(text)
         except ValueError:
@@ -160,6 +165,7 @@ class Conversation:
     def vendor_audio(self, frames: int, size: int) -> None:
         """Note so many messages of the agent's audio, and their bytes."""
         self.moved()
+        self._stalls.vendor_sent()
         if not self._watches_audio or self._is_closing:
             return
         if self._header_bytes > 0:
@@ -184,6 +190,7 @@ class Conversation:
             self._has_ended = True
             self._turns.session_ended()
             self._order.ended(self._at_ms(), cut=cut)
+            self._stalls.ended(self._at_ms())
             self._heard.forget()
 
     # What the messages say ----------------------------------------------------------------------------------------
@@ -251,7 +258,12 @@ class Conversation:
         elif text.role == "user":
             self._user_said(text.content)
 
+    def _user_started(self, _: Message) -> None:
+        self._turns.user_started()
+        self._stalls.user_started()
+
     def _user_said(self, content: str) -> None:
+        self._stalls.user_said()
         at_ms = self._at_ms()
         turn = self._turns.user_said(content, at_ms, readable=can_be_read(self.audio_in))
         if turn is None:
@@ -299,6 +311,9 @@ class Conversation:
 
     def _rule_broken(self, violation: Violation) -> None:
         self._emit(RuleBroken(session=self._session, at_ms=self._at_ms(), violation=violation))
+
+    def _stalled(self, stall: Stall) -> None:
+        self._emit(SessionStalled(session=self._session, at_ms=self._at_ms(), stall=stall))
 
     @property
     def _session(self) -> str:

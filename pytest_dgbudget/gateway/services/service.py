@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +13,9 @@ from pytest_dgbudget.gateway.events import SessionEvent
 from pytest_dgbudget.gateway.heard_audio import AudioMemory
 from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.rules.prices import PriceTable
+
+# Asks for the milliseconds that a session skipped, by its id at the vendor; None where nobody can say.
+AskSkipped = Callable[[str], Awaitable[int | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

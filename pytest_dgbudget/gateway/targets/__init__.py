@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
-from pytest_dgbudget.gateway.targets.emulator import EmulatorTarget, start_emulator
+from pytest_dgbudget.gateway.targets.emulator import EmulatorLost, EmulatorProcess, EmulatorTarget, start_emulator
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.gateway.targets.target import Target
 from pytest_dgbudget.model import ApiAccess, OtherTarget
 
 
 class Targets:
-    """The targets of a run: its own, and an emulator for the tests of a live run that ask for one."""
+    """The targets of a run: its own, and an emulator for the tests of a live run that ask for one.
 
-    def __init__(self, run_config: RunConfig, api_key: str | None) -> None:
+    ``restarted`` is called with how an emulator has ended in whose place another one was started; once in a run.
+    """
+
+    def __init__(self, run_config: RunConfig, api_key: str | None, restarted: Callable[[str], None]) -> None:
+        self._restarted = restarted
+        self._may_restart = True
         self._live = _live_target(run_config, api_key or "") if run_config.is_live else None
         self._starting: asyncio.Future[EmulatorTarget] | None = None
 
@@ -32,19 +39,35 @@ class Targets:
 
     async def emulator(self) -> EmulatorTarget:
         """Return the emulator, started if need be; raises TargetLost when it is gone or never came up."""
-        target = await asyncio.shield(self._start_emulator())
-        target.process.check()
-        return target
+        while True:
+            starting = self._start_emulator()
+            target = await asyncio.shield(starting)
+            how = target.process.how_ended
+            if how is None:
+                return target
+            if starting is self._starting:
+                self._start_again(target, how)
+
+    def _start_again(self, target: EmulatorTarget, how: str) -> None:
+        """Begin to start another emulator in the place of this one; raises TargetLost the second time."""
+        if not self._may_restart:
+            raise EmulatorLost(f"the emulator of this run has ended ({how}), and is not started once more")
+        self._may_restart = False
+        self._restarted(how)
+        self._begin(_emulator_target(target.process))
 
     async def stop(self) -> None:
         """End what was started."""
+        self._may_restart = False
         if self._starting is not None and _has_started(self._starting):
             await self._starting.result().stop()
 
     def _start_emulator(self) -> asyncio.Future[EmulatorTarget]:
-        if self._starting is None:
-            self._starting = asyncio.ensure_future(_emulator_target())
-            self._starting.add_done_callback(_has_started)  # else it would be a failure that nobody looked at
+        return self._starting or self._begin(_emulator_target())
+
+    def _begin(self, start: Coroutine[Any, Any, EmulatorTarget]) -> asyncio.Future[EmulatorTarget]:
+        self._starting = asyncio.ensure_future(start)
+        self._starting.add_done_callback(_has_started)  # else it would be a failure that nobody looked at
         return self._starting
 
 
@@ -52,8 +75,8 @@ def _has_started(starting: asyncio.Future[EmulatorTarget]) -> bool:
     return starting.done() and not starting.cancelled() and starting.exception() is None
 
 
-async def _emulator_target() -> EmulatorTarget:
-    return EmulatorTarget(await start_emulator())
+async def _emulator_target(before: EmulatorProcess | None = None) -> EmulatorTarget:
+    return EmulatorTarget(await start_emulator(before))
 
 
 def _live_target(run_config: RunConfig, key: str) -> LiveTarget:

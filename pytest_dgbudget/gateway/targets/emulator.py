@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -12,15 +14,16 @@ from pytest_dgbudget.errors import GatewayError, SettingsError
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
-from pytest_dgbudget.gateway.services.service import Service
+from pytest_dgbudget.gateway.services.service import AskSkipped, Service
 from pytest_dgbudget.gateway.targets.target import Addresses, TargetLost
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.processes import Interpreter
-from pytest_dgbudget.protocol.codes import EMULATOR, GRANT_HEADER, SCENARIO_HEADER
+from pytest_dgbudget.protocol.codes import EMULATOR, GRANT_HEADER, PACE_HEADER, SCENARIO_HEADER
 
 _START_SECONDS = 10
 _ANSWER_SECONDS = 10
+_LONGEST_LINE = 2**20  # bytes; Settings may have as many tags
 
 # Where the emulator's own API is.
 _PREFIX = "/emulator/v1"
@@ -37,17 +40,46 @@ class EmulatorProcess:
 
     def __init__(self, process: asyncio.subprocess.Process, where: Mapping[str, str]) -> None:
         self._process = process
+        self._bill: dict[str, Any] = {}
+        self._keeping_bill: asyncio.Future[None] | None = None
         self.agent_url = where["agent_url"]
         self.api_url = where["api_url"]
         self.api_key = where["api_key"]
         self.project_id = where["project_id"]
 
-    def check(self) -> None:
-        """Raise EmulatorLost when it has ended."""
+    @property
+    def how_ended(self) -> str | None:
+        """How it has ended; None while it runs."""
         status = self._process.returncode
-        if status is not None:
-            how = f"signal {-status}" if status < 0 else f"status {status}"
-            raise EmulatorLost(f"the emulator of this run has ended ({how}); the next run starts another one")
+        if status is None:
+            return None
+        return f"signal {-status}" if status < 0 else f"status {status}"
+
+    async def left(self) -> str:
+        """Return what the emulator needs to know that continues in its place, as one line."""
+        if self._keeping_bill is not None:
+            await asyncio.wait([self._keeping_bill], timeout=_ANSWER_SECONDS)
+        return json.dumps(
+            {
+                "port": urlsplit(self.agent_url).port,
+                "project_id": self.project_id,
+                "api_key": self.api_key,
+                "died_at": datetime.now(timezone.utc).isoformat(),
+                "sessions": list(self._bill.values()),
+            }
+        )
+
+    def keep_bill(self) -> None:
+        """From now on, keep the last line that it writes of each session."""
+        self._keeping_bill = asyncio.ensure_future(self._keep_bill())
+
+    async def _keep_bill(self) -> None:
+        stdout = self._process.stdout
+        assert stdout is not None
+        with contextlib.suppress(ValueError):  # a line that is too long to be one of ours
+            async for line in stdout:
+                session = json.loads(line)
+                self._bill[session["request_id"]] = session
 
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Call its own API for a test, which never sees the key, and return the document.
@@ -95,30 +127,55 @@ class EmulatorTarget:
     async def dial(self, service: Service, request: Request, subprotocols: Sequence[str], grant: Grant) -> Upstream:
         return await self._addresses.dial(service, request, subprotocols, _named(grant))
 
+    def ask_skipped(self, grant: Grant) -> AskSkipped | None:
+        return self._skipped_ms if grant.asked.pace == "max" else _nothing_skipped
+
+    async def _skipped_ms(self, request_id: str) -> int | None:
+        """Ask the emulator, which knows it to the end of a session and after it."""
+        try:
+            answer = await self.process.ask("GET", f"/sessions/{quote(request_id, safe='')}")
+            return round(float(answer["skipped_seconds"]) * 1000)
+        except (GatewayError, SettingsError):
+            return None
+
     async def stop(self) -> None:
         await self.process.stop()
 
 
+async def _nothing_skipped(_request_id: str) -> int | None:
+    return 0
+
+
 def _named(grant: Grant) -> dict[str, str]:
-    named = {GRANT_HEADER: grant.attempt.id}
+    named = {GRANT_HEADER: grant.attempt.id, PACE_HEADER: grant.asked.pace}
     if grant.asked.scenario is not None:
         named[SCENARIO_HEADER] = quote(grant.asked.scenario)
     return named
 
 
-async def start_emulator() -> EmulatorProcess:
-    """Start it and wait for the line that says where it is; raises EmulatorLost."""
+async def start_emulator(before: EmulatorProcess | None = None) -> EmulatorProcess:
+    """Start it and wait for the line that says where it is; raises EmulatorLost.
+
+    It continues for the one ``before``, which has ended.
+    """
     interpreter = Interpreter.of_this_process()
+    left = None if before is None else await before.left()
     process = await asyncio.create_subprocess_exec(
-        *interpreter.command("emulator", '["--tied"]'),
+        *interpreter.command("emulator", json.dumps(["--tied", "--write-bill", *(["--continue"] if left else [])])),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=interpreter.environment,
+        limit=_LONGEST_LINE,
     )
+    assert process.stdin is not None
     assert process.stdout is not None
     try:
+        if left is not None:
+            process.stdin.write(left.encode() + b"\n")
         line = await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
-        return EmulatorProcess(process, json.loads(line))
+        emulator = EmulatorProcess(process, json.loads(line))
     except (TimeoutError, asyncio.TimeoutError, ValueError, KeyError, TypeError):
         process.kill()
         raise EmulatorLost("the emulator did not start; the gateway's log says more") from None
+    emulator.keep_bill()
+    return emulator

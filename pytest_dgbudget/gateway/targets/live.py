@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
-from pytest_dgbudget.gateway.services.service import Service
+from pytest_dgbudget.gateway.services.service import AskSkipped, Service
 from pytest_dgbudget.gateway.targets.target import Addresses
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.model import ApiAccess
@@ -21,6 +21,10 @@ class LiveTarget:
 
     async def dial(self, service: Service, request: Request, subprotocols: Sequence[str], grant: Grant) -> Upstream:
         return await self._addresses.dial(service, request, subprotocols, {})
+
+    def ask_skipped(self, grant: Grant) -> AskSkipped | None:
+        """Nothing is skipped there."""
+        return None
 
     async def stop(self) -> None:
         """Nothing of the vendor's is ours to end."""

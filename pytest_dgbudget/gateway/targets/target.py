@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
-from pytest_dgbudget.gateway.services.service import Service
+from pytest_dgbudget.gateway.services.service import AskSkipped, Service
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream, dial
 from pytest_dgbudget.model import ApiAccess
@@ -30,6 +30,10 @@ class Target(Protocol):
 
     async def dial(self, service: Service, request: Request, subprotocols: Sequence[str], grant: Grant) -> Upstream:
         """Open a session; raises DialFailed. Whatever the target repeats, its key is in nothing that comes back."""
+        ...
+
+    def ask_skipped(self, grant: Grant) -> AskSkipped | None:
+        """Return what tells how much waiting a grant's sessions skip; None where time is real."""
         ...
 
     async def stop(self) -> None:

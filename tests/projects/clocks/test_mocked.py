@@ -44,7 +44,7 @@ def test_a_clock_that_stands_still(voice_agent: VoiceAgent) -> None:
     ):
         with pytest.raises(ExpectTimeout):
             session.expect("NeverComes", timeout="300ms")
-        session.send_audio(bytes(24_000 * 2 * 3 // 10))
+        session.send_audio(bytes(24_000 * 2 * 3 // 10), pace=1.0)
     assert 0.6 <= real_monotonic() - began < 10
 
 
@@ -57,7 +57,7 @@ def test_waits_that_return_at_once(voice_agent: VoiceAgent) -> None:
         voice_agent.connect() as session,
     ):
         assert session.say("hi").reply
-        session.send_audio(bytes(24_000 * 2 * 3 // 10))
+        session.send_audio(bytes(24_000 * 2 * 3 // 10), pace=1.0)
         with pytest.raises(ExpectTimeout):
             session.expect("NeverComes", timeout="300ms")
     assert 0.6 <= real_monotonic() - began < 10

@@ -17,7 +17,9 @@ def emulators() -> Iterator[int]:
                 yield int(process.name)
 
 
-def test_loses_it(voice_agent: VoiceAgent) -> None:
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_loses_it(voice_agent: VoiceAgent, time: str) -> None:
+    """The first time, the run starts another one in its place."""
     with pytest.raises(SessionClosed, match="network"), voice_agent.connect() as session:
         (emulator,) = emulators()
         os.kill(emulator, signal.SIGKILL)

@@ -45,7 +45,7 @@ async def hold(voice_agent: VoiceAgent, name: str, script: Script) -> Log:
 async def stream(session: AsyncSession, audio: bytes, script: Script, noted: Log) -> None:
     began, frame = time.monotonic(), round(FRAME_MS * script.bytes_per_ms)
     noted["audio"] += [(min(at + frame, len(audio)), began + at / frame * 0.02) for at in range(0, len(audio), frame)]
-    await session.send_audio(audio)
+    await session.send_audio(audio, trailing=0)
 
 
 async def say(session: AsyncSession, text: str, noted: Log, *, whole: bool) -> None:

@@ -45,7 +45,7 @@ def test_frozen(voice_agent: VoiceAgent) -> None:
     with frozen(), voice_agent.connect() as session:
         with pytest.raises(ExpectTimeout):
             session.expect("NeverComes", timeout="300ms")
-        session.send_audio(HALF_A_SECOND)
+        session.send_audio(HALF_A_SECOND, pace=1.0)
     assert 0.7 < real_clock() - began < 20
 
 

@@ -568,7 +568,7 @@ def test_bad_settings_raise_before_anything_is_opened(voice_agent: VoiceAgent, t
 def test_audio_is_sent_in_real_time(on: Callable[..., Connect]) -> None:
     with on() as session:
         begin = time.monotonic()
-        session.send_audio(bytes(48_000))
+        session.send_audio(bytes(48_000), trailing=0)
         assert 0.95 < time.monotonic() - begin < 6
         session.send({"type": "KeepAlive", "began": begin})
         session.say("one")
@@ -577,7 +577,7 @@ def test_audio_is_sent_in_real_time(on: Callable[..., Connect]) -> None:
 def test_audio_without_a_pace_is_sent_at_once(on: Callable[..., Connect]) -> None:
     with on() as session:
         begin = time.monotonic()
-        session.send_audio(bytes(480_000), pace=None)
+        session.send_audio(bytes(480_000), pace=None, trailing=0)
         assert time.monotonic() - begin < 5
         session.say("one")
 
@@ -590,7 +590,7 @@ def test_a_wav_file_is_sent_as_its_samples(on: Callable[..., Connect], tmp_path:
         file.setframerate(24000)
         file.writeframes(bytes(range(256)) * 30)
     with on() as session:
-        session.send_audio(path, pace=None)
+        session.send_audio(path, pace=None, trailing=0)
         session.say("one")
 
 

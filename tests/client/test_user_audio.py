@@ -1,0 +1,139 @@
+"""User audio and the silence after it: a turn ends by audio that arrives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.client.audio import Speed, silence
+from pytest_dgbudget.client.user_audio import UserAudio
+from pytest_dgbudget.errors import SessionClosed
+from pytest_dgbudget.rules.audio import AudioFormat
+
+RATE = 8000
+FRAME = RATE // 50 * 2  # bytes of 20 ms
+
+
+class Session:
+    """Takes what is sent; it is over after so many messages."""
+
+    def __init__(self, *, encoding: str = "linear16", skips_time: bool = False, ends_after: int = 10_000) -> None:
+        settings = {"audio": {"input": {"encoding": encoding, "sample_rate": RATE}}}
+        self.sent: list[bytes] = []
+        self.came = asyncio.Event()
+        self.audio = UserAudio(settings, self._send, skips_time=skips_time)
+        self._ends_after = ends_after
+
+    async def _send(self, data: bytes) -> None:
+        if len(self.sent) >= self._ends_after:
+            raise SessionClosed("over", code=1000, reason="", closed_by="server")
+        self.sent.append(data)
+        self.came.set()
+
+    async def more(self) -> None:
+        self.came.clear()
+        await asyncio.wait_for(self.came.wait(), 10)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+SPEECH = b"\1\2" * (RATE // 50)
+
+
+def test_silence_goes_on_in_the_background_after_the_audio() -> None:
+    async def work() -> None:
+        session = Session()
+        await session.audio.speak(SPEECH, "of the target", 3)
+        said = len(session.sent)
+        for _ in range(3):
+            await session.more()
+        assert session.sent[0] == SPEECH
+        assert set(session.sent[said:]) == {bytes(FRAME)}
+        session.audio.stop()
+        before = len(session.sent)
+        await asyncio.sleep(0.1)
+        assert len(session.sent) == before
+
+    run(work())
+
+
+def test_it_lasts_no_longer_than_it_is_told() -> None:
+    async def work() -> None:
+        session = Session()
+        await session.audio.speak(SPEECH, None, 0.1)
+        assert session.audio._silence is not None
+        await asyncio.wait_for(session.audio._silence, 10)
+        assert session.sent == [SPEECH, *[bytes(FRAME)] * 5]
+
+    run(work())
+
+
+def test_the_next_audio_ends_it() -> None:
+    async def work() -> None:
+        session = Session()
+        await session.audio.speak(SPEECH, None, 3)
+        first = session.audio._silence
+        await session.audio.speak(SPEECH, None, 0)
+        assert first is not None
+        await asyncio.wait([first], timeout=10)
+        assert first.cancelled()
+
+    run(work())
+
+
+@pytest.mark.parametrize(("trailing", "seconds"), [(3.0, 1.0), (0.5, 0.5), (0.0, 0.0)])
+def test_where_time_is_skipped_one_second_of_it_is_sent_at_once(trailing: float, seconds: float) -> None:
+    async def work() -> None:
+        session = Session(skips_time=True)
+        await session.audio.speak(SPEECH * 50, "of the target", trailing)
+        assert session.audio._silence is None
+        assert b"".join(session.sent) == SPEECH * 50 + bytes(round(RATE * seconds) * 2)
+
+    loop = asyncio.new_event_loop()
+    began = loop.time()
+    loop.run_until_complete(work())
+    assert loop.time() - began < 0.9  # of the second that it lasts
+    loop.close()
+
+
+@pytest.mark.parametrize(("speed", "least"), [(1.0, 0.2), (2.0, 0.1)])
+def test_a_pace_that_is_given_stands_even_there(speed: Speed, least: float) -> None:
+    async def work() -> None:
+        session = Session(skips_time=True)
+        began = asyncio.get_running_loop().time()
+        await session.audio.speak(SPEECH * 10, speed, 0)
+        assert asyncio.get_running_loop().time() - began >= least
+
+    run(work())
+
+
+def test_of_a_compressed_encoding_there_is_none() -> None:
+    async def work() -> None:
+        session = Session(encoding="opus")
+        await session.audio.speak(b"x" * 10, None, 3)
+        assert session.audio._silence is None
+        assert session.sent == [b"x" * 10]
+
+    run(work())
+
+
+def test_the_end_of_the_session_ends_it_without_a_word() -> None:
+    async def work() -> None:
+        session = Session(ends_after=2)
+        await session.audio.speak(SPEECH, None, 3)
+        assert session.audio._silence is not None
+        await asyncio.wait_for(session.audio._silence, 10)
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("encoding", "sample"), [("linear16", b"\0\0"), ("linear32", bytes(4)), ("mulaw", b"\xff"), ("alaw", b"\xd5")]
+)
+def test_silence_is_what_the_encoding_has_for_it(encoding: str, sample: bytes) -> None:
+    assert silence(AudioFormat(encoding, RATE), 0.5) == sample * (RATE // 2)
