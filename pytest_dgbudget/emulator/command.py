@@ -45,8 +45,10 @@ def run(argv: Sequence[str] | None) -> int:
         leave_no_core()
     try:
         emulator = _emulator(options)
-    except (OSError, BadScenario, BadVendor) as error:
+    except (OSError, BadScenario) as error:
         parser.error(str(error))
+    except BadVendor as error:
+        parser.error(f"--vendor: {error}")
     if options.write_bill:
         emulator.on_bill(_write_line)
     _warn_of_others(options.host)
