@@ -205,7 +205,7 @@ class UsageRecord:
         """What the session would have taken without skipping anything; None where that is not known."""
         if self.ms is None or self.skipped_ms is None:
             return None
-        return self.ms if self.forecast_cut else self.ms + self.skipped_ms
+        return self.ms + self.skipped_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,7 @@ class SessionIO:
         self._handler_error: FromHandler | None = None
         self._closed: DgBudgetError | None = None
         self._news = Condition()
-        self._user_audio = UserAudio(settings, self._send, skips_time=skips_time)
+        self._user_audio = UserAudio(settings, self._send, websocket, skips_time=skips_time)
         self._answering: set[asyncio.Task[None]] = set()
         self._reading = ensure_future(self._read())
         self._keeping_alive: asyncio.Future[None] | None = None

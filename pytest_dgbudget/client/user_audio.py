@@ -9,8 +9,10 @@ from asyncio.tasks import ensure_future
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
 from pytest_dgbudget.client.audio import AudioSource, Speed, read_audio, send_paced, silence
-from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.rules.audio import AudioFormat, audio_format
 
 # Enough for any turn to end, where silence costs no time.
@@ -18,17 +20,24 @@ _TRAILING_AT_ONCE = 1.0
 
 
 class UserAudio:
-    """Its coroutines run on the I/O thread. ``send`` takes one message of audio.
+    """Its coroutines run on the I/O thread. ``send`` takes one message of audio, for whoever waits for it; silence in
+    the background goes to the ``websocket`` itself.
 
     ``skips_time``: the emulator does not wait, and neither does this.
     """
 
     def __init__(
-        self, settings: Mapping[str, Any], send: Callable[[bytes], Awaitable[None]], *, skips_time: bool
+        self,
+        settings: Mapping[str, Any],
+        send: Callable[[bytes], Awaitable[None]],
+        websocket: ClientConnection,
+        *,
+        skips_time: bool,
     ) -> None:
         self.sent_at = 0.0  # the loop's time
         self._settings = settings
         self._send = send
+        self._websocket = websocket
         self._skips_time = skips_time
         self._silence: asyncio.Future[None] | None = None
 
@@ -59,5 +68,10 @@ class UserAudio:
         return get_running_loop().time() - self.sent_at
 
     async def _go_on(self, format_: AudioFormat, seconds: float) -> None:
-        with contextlib.suppress(DgBudgetError):  # a session that is over says so to whoever waits
-            await send_paced(silence(format_, seconds), format_, self.send, 1.0)
+        # Why a session is over, and what failed in a handler, is for whoever waits for the session.
+        with contextlib.suppress(ConnectionClosed):
+            await send_paced(silence(format_, seconds), format_, self._send_unasked, 1.0)
+
+    async def _send_unasked(self, audio: bytes) -> None:
+        self.sent_at = get_running_loop().time()
+        await self._websocket.send(audio)

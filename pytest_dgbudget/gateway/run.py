@@ -45,10 +45,11 @@ from pytest_dgbudget.units import format_time, seconds
 if TYPE_CHECKING:  # loaded where something is recorded
     from pytest_dgbudget.gateway.recording import Recordings
 
-# How long the end of a test waits for its sessions: they are aborted after a second at the latest.
-_END_SECONDS = 1.5
+# How long the end of a test waits for its sessions: they are aborted after a second at the latest, and an emulator is
+# asked for another what they have skipped.
+_END_SECONDS = 2.5
 # How long a verdict waits for what an emulator says of sessions that are over.
-_ENDING_SECONDS = 1.0
+_ENDING_SECONDS = 1.5
 # A client that reconnects by itself would be idle again, each time at the cost of an idle timeout.
 _MOST_IDLE_CLOSES = 3
 # What is kept of the audio of all sessions, for their turns: of sixty 10 s of 24 kHz each, of a hundred six.

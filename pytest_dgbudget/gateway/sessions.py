@@ -278,7 +278,8 @@ class MeteredSession:
         if relay.inspection.is_reading:
             self._clock.call_soon(lambda: self._record(relay))
             return
-        if self._terms.ask_skipped is None:
+        assert relay.closed_by is not None
+        if self._terms.ask_skipped is None or was_cut(relay.closed_by):
             self._finish(relay)
         else:
             self._ending = asyncio.ensure_future(self._finish_with_skipped(relay, self._terms.ask_skipped))
@@ -304,12 +305,14 @@ class MeteredSession:
         relay = self._relay
         if relay is None:
             self._stop_metering(self._clock.now_ms())
-            skipped_ms = None if self._terms.ask_skipped is None else 0  # nothing was said yet
         audio_in_ms, audio_out_ms = relay.audio_ms() if relay else (0, 0)
         used_ms = self.used_ms()
         spans = self._parts.tier_spans(used_ms)
-        cut = was_cut(closed_by)
-        forecast_ms = None if skipped_ms is None else used_ms + (0 if cut else skipped_ms)
+        is_emulated = self._terms.ask_skipped is not None
+        cut = is_emulated and was_cut(closed_by)
+        if is_emulated and (cut or relay is None):
+            skipped_ms = 0  # live it would have been cut as well; without a relay nothing was said yet
+        forecast_ms = None if skipped_ms is None else used_ms + skipped_ms
         record = UsageRecord(
             dial=self.id,
             # Without a Welcome, the handshake's id is the best there is.
@@ -331,7 +334,7 @@ class MeteredSession:
             greeting_ms=self._parts.greeting_ms,
             skipped_ms=skipped_ms,
             forecast_micro_usd=None if forecast_ms is None else self._parts.micro_usd(forecast_ms),
-            forecast_cut=cut and bool(skipped_ms),
+            forecast_cut=cut,
             tier_spans=spans,
             turns=tuple(self._parts.turns),
             violations=tuple(self._parts.violations),

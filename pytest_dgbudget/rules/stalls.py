@@ -33,10 +33,8 @@ class Stalls:
         self._last_sent_ms = at_ms
 
     def vendor_sent(self) -> None:
-        """Take whatever the vendor sent."""
-        since_ms, self._sent_since_ms = self._sent_since_ms, None
-        if since_ms is not None and self._last_sent_ms - since_ms >= ONE_WAY_MS:
-            self._found(Stall(kind="one-way", at_ms=since_ms, ms=self._last_sent_ms - since_ms))
+        """Take whatever the vendor sent: while its user is silent, a session may well be quiet for long."""
+        self._sent_since_ms = None
 
     def user_started(self) -> None:
         """Take the vendor's word that the user speaks."""
@@ -48,7 +46,9 @@ class Stalls:
 
     def ended(self, at_ms: int) -> None:
         """Judge what was awaited when the session ended."""
-        self.vendor_sent()
+        since_ms = self._sent_since_ms
+        if since_ms is not None and self._last_sent_ms - since_ms >= ONE_WAY_MS:
+            self._found(Stall(kind="one-way", at_ms=since_ms, ms=self._last_sent_ms - since_ms))
         quiet_ms = at_ms - self._last_sent_ms
         if self._is_speaking and quiet_ms >= QUIET_MS:
             self._found(Stall(kind="turn-not-ended", at_ms=self._last_sent_ms, ms=quiet_ms))
@@ -59,7 +59,7 @@ def stall_sentence(stall: Stall, request_id: str | None) -> str:
     session = f"session {request_id}" if request_id else "a session without an id"
     lasted, at = format_time(stall.ms), format_time(stall.at_ms)
     if stall.kind == "one-way":
-        return f"{session}: user audio was sent for {lasted}, from {at} after its dial on, and nothing came back"
+        return f"{session}: from {at} after its dial on, user audio was sent for {lasted}, and nothing more came back"
     return (
         f"{session}: the user began to speak, the last audio was sent {at} after its dial, and the session ended "
         f"{lasted} later without a turn: a turn ends by audio that arrives, silence included, so let the client go on "

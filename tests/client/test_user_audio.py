@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosedOK
 
 from pytest_dgbudget.client.audio import Speed, silence
 from pytest_dgbudget.client.user_audio import UserAudio
-from pytest_dgbudget.errors import SessionClosed
 from pytest_dgbudget.rules.audio import AudioFormat
 
 RATE = 8000
@@ -18,18 +19,23 @@ FRAME = RATE // 50 * 2  # bytes of 20 ms
 
 
 class Session:
-    """Takes what is sent; it is over after so many messages."""
+    """Takes what is sent, by whoever waits and in the background; it is over after so many messages."""
 
     def __init__(self, *, encoding: str = "linear16", skips_time: bool = False, ends_after: int = 10_000) -> None:
         settings = {"audio": {"input": {"encoding": encoding, "sample_rate": RATE}}}
         self.sent: list[bytes] = []
         self.came = asyncio.Event()
-        self.audio = UserAudio(settings, self._send, skips_time=skips_time)
+        self.failed = False  # whoever waits for this session is told of a failure
+        self.audio = UserAudio(settings, self._send, cast(ClientConnection, self), skips_time=skips_time)
         self._ends_after = ends_after
 
     async def _send(self, data: bytes) -> None:
+        assert not self.failed
+        await self.send(data)
+
+    async def send(self, data: bytes) -> None:
         if len(self.sent) >= self._ends_after:
-            raise SessionClosed("over", code=1000, reason="", closed_by="server")
+            raise ConnectionClosedOK(None, None)
         self.sent.append(data)
         self.came.set()
 
@@ -128,6 +134,18 @@ def test_the_end_of_the_session_ends_it_without_a_word() -> None:
         await session.audio.speak(SPEECH, None, 3)
         assert session.audio._silence is not None
         await asyncio.wait_for(session.audio._silence, 10)
+
+    run(work())
+
+
+def test_a_failure_of_the_session_is_left_to_whoever_waits() -> None:
+    async def work() -> None:
+        session = Session()
+        await session.audio.speak(SPEECH, None, 0.1)
+        session.failed = True
+        assert session.audio._silence is not None
+        await asyncio.wait_for(session.audio._silence, 10)
+        assert session.sent == [SPEECH, *[bytes(FRAME)] * 5]
 
     run(work())
 

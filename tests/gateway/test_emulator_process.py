@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 from urllib.request import Request, urlopen
 
@@ -17,6 +20,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from pytest_dgbudget.errors import GatewayError, SettingsError
+from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.targets import Targets
 from pytest_dgbudget.gateway.targets.emulator import EmulatorLost, EmulatorProcess, EmulatorTarget, start_emulator
 from pytest_dgbudget.gateway.targets.live import LiveTarget
@@ -88,7 +92,7 @@ async def test_an_emulator_that_was_killed_is_started_again_once_with_its_bill(t
     assert ends == ["signal 9"]
     assert request_id in await asyncio.to_thread(bill, second)
     await killed(second, before)
-    with pytest.raises(EmulatorLost, match=r"has ended \(signal 9\), and is not started once more"):
+    with pytest.raises(EmulatorLost, match=r"has ended \(signal 9\); a run starts it again only once"):
         await targets.emulator()
     await targets.stop()
 
@@ -121,6 +125,38 @@ def restarted(how: str) -> None:
 
 def vars_of(emulator: EmulatorProcess) -> dict[str, str]:
     return {name: getattr(emulator, name) for name in ("agent_url", "api_url", "api_key", "project_id")}
+
+
+async def test_sessions_of_a_dead_emulator_end_when_it_died_and_not_when_it_is_asked_for() -> None:
+    async with started() as (emulator, pid):
+        os.kill(pid, 9)
+        keeping_bill = emulator._keeping_bill
+        assert keeping_bill is not None
+        await asyncio.wait_for(keeping_bill, 10)
+        seen = datetime.now(timezone.utc)
+        assert datetime.fromisoformat(json.loads(await emulator.left())["died_at"]) <= seen
+        await until(lambda: emulator.how_ended is not None)
+
+
+async def test_a_line_that_is_too_long_hides_no_later_one() -> None:
+    stdout = asyncio.StreamReader(limit=1000)
+    process = cast(asyncio.subprocess.Process, SimpleNamespace(stdout=stdout))
+    emulator = EmulatorProcess(process, {**dict.fromkeys(("api_url", "api_key", "project_id"), "x"), "agent_url": "x"})
+    emulator.keep_bill()
+    stdout.feed_data(b'{"request_id": "a"}\n{"request_id": "' + b"x" * 5000 + b'"}\n{"request_id": "b"}\n')
+    stdout.feed_eof()
+    assert [line["request_id"] for line in json.loads(await emulator.left())["sessions"]] == ["a", "b"]
+
+
+async def test_the_record_of_a_session_does_not_wait_for_an_emulator_that_hangs() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        where = {"agent_url": "ws://127.0.0.1:1", "api_url": f"http://127.0.0.1:{server.getsockname()[1]}"}
+        target = EmulatorTarget(
+            EmulatorProcess(cast(asyncio.subprocess.Process, None), {**where, "api_key": "k", "project_id": "p"})
+        )
+        ask_skipped = target.ask_skipped(cast(Grant, SimpleNamespace(asked=SimpleNamespace(pace="max"))))
+        assert ask_skipped is not None
+        assert await asyncio.wait_for(ask_skipped("r"), 5) is None
 
 
 class Answers(BaseHTTPRequestHandler):

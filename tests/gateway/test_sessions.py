@@ -22,7 +22,7 @@ from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
 from pytest_dgbudget.gateway.services.service import AskSkipped
 from pytest_dgbudget.gateway.sessions import Cut, MeteredSession, SessionState, SessionTerms
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream
-from pytest_dgbudget.model import ClosedBy, UsageRecord
+from pytest_dgbudget.model import UsageRecord
 from tests.gateway.conversations import terms_fields
 from tests.gateway.memory import Carried, ManualClock, MemoryTransport
 
@@ -118,27 +118,32 @@ def skips(*answers: int | None) -> tuple[AskSkipped, list[str]]:
     return ask, asked
 
 
-@pytest.mark.parametrize(
-    ("closed_by", "skipped", "forecast", "cut"),
-    [("teardown", 4000, 5000, False), ("teardown", 0, 1000, False), ("teardown", None, None, False),
-     ("test-budget", 4000, 1000, True), ("test-budget", 0, 1000, False)],
-)  # fmt: skip
-async def test_the_forecast_is_its_own_time_and_what_it_skipped_unless_a_budget_cut_it(
-    closed_by: ClosedBy, skipped: int | None, forecast: int | None, cut: bool
-) -> None:
+@pytest.mark.parametrize(("skipped", "forecast"), [(4000, 5000), (0, 1000), (None, None)])
+async def test_the_forecast_is_its_own_time_and_what_it_skipped(skipped: int | None, forecast: int | None) -> None:
     ask, asked = skips(skipped)
     metered = Metered(ask_skipped=ask)
     await metered.relayed(after_ms=30)
     metered.clock.advance(970)
-    metered.session.close(closed_by, OVER)
+    metered.session.close("teardown", OVER)
     metered.vendor.lose()
     assert metered.session.is_ending
     await asyncio.wait_for(metered.session.done, 10)
     record = metered.record
     assert asked == ["handshake"]
-    assert (record.ms, record.skipped_ms, record.forecast_ms, record.forecast_cut) == (1000, skipped, forecast, cut)
+    assert (record.ms, record.skipped_ms, record.forecast_ms, record.forecast_cut) == (1000, skipped, forecast, False)
     highest = terms_fields()["prices"].highest()
     assert record.forecast_micro_usd == (None if forecast is None else -(-forecast * highest // 60_000))
+
+
+async def test_a_session_that_a_budget_cut_has_its_own_time_as_forecast_whoever_can_be_asked() -> None:
+    ask, asked = skips()
+    metered = Metered(ask_skipped=ask)
+    await metered.relayed(after_ms=30)
+    metered.clock.advance(970)
+    metered.session.close("test-budget", OVER)
+    metered.vendor.lose()
+    record = metered.record
+    assert (record.ms, record.forecast_ms, record.forecast_cut, asked) == (1000, 1000, True, [])
 
 
 async def test_what_was_never_opened_has_skipped_nothing() -> None:

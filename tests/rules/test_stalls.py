@@ -21,19 +21,19 @@ class Watched:
 
 
 @pytest.mark.parametrize(("until", "stalled"), [(ONE_WAY_MS - 1, False), (ONE_WAY_MS, True)])
-def test_audio_to_which_nothing_comes_back_is_a_stall(until: int, stalled: bool) -> None:
+def test_audio_to_which_nothing_comes_back_until_the_end_is_a_stall(until: int, stalled: bool) -> None:
     watched = Watched()
     watched.sent(100, 5000, 100 + until)
-    watched.stalls.vendor_sent()
+    watched.stalls.ended(100 + until)
     assert watched.found == [Stall(kind="one-way", at_ms=100, ms=until)] * stalled
 
 
-def test_whatever_comes_ends_it() -> None:
+def test_a_user_who_is_silent_for_long_is_none_as_soon_as_anything_comes() -> None:
     watched = Watched()
     for n in range(10):
-        watched.sent(n * 5000, n * 5000 + 4900)
+        watched.sent(n * 15_000, n * 15_000 + 14_900)
         watched.stalls.vendor_sent()
-    watched.stalls.ended(50_000)
+    watched.stalls.ended(150_000)
     assert watched.found == []
 
 
@@ -77,7 +77,7 @@ def test_it_is_said_with_times_and_what_to_change() -> None:
         "silence"
     )
     assert stall_sentence(Stall(kind="one-way", at_ms=0, ms=12_000), None) == (
-        "a session without an id: user audio was sent for 12s, from 0s after its dial on, and nothing came back"
+        "a session without an id: from 0s after its dial on, user audio was sent for 12s, and nothing more came back"
     )
 
 

@@ -51,7 +51,7 @@ class Targets:
     def _start_again(self, target: EmulatorTarget, how: str) -> None:
         """Begin to start another emulator in the place of this one; raises TargetLost the second time."""
         if not self._may_restart:
-            raise EmulatorLost(f"the emulator of this run has ended ({how}), and is not started once more")
+            raise EmulatorLost(f"the emulator of this run has ended ({how}); a run starts it again only once")
         self._may_restart = False
         self._restarted(how)
         self._begin(_emulator_target(target.process))

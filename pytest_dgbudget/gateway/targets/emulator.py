@@ -23,6 +23,8 @@ from pytest_dgbudget.protocol.codes import EMULATOR, GRANT_HEADER, PACE_HEADER, 
 
 _START_SECONDS = 10
 _ANSWER_SECONDS = 10
+# The record of a session waits no longer for what it has skipped.
+_SKIPPED_SECONDS = 1
 _LONGEST_LINE = 2**20  # bytes; Settings may have as many tags
 
 # Where the emulator's own API is.
@@ -41,6 +43,7 @@ class EmulatorProcess:
     def __init__(self, process: asyncio.subprocess.Process, where: Mapping[str, str]) -> None:
         self._process = process
         self._bill: dict[str, Any] = {}
+        self._died_at: datetime | None = None
         self._keeping_bill: asyncio.Future[None] | None = None
         self.agent_url = where["agent_url"]
         self.api_url = where["api_url"]
@@ -64,7 +67,7 @@ class EmulatorProcess:
                 "port": urlsplit(self.agent_url).port,
                 "project_id": self.project_id,
                 "api_key": self.api_key,
-                "died_at": datetime.now(timezone.utc).isoformat(),
+                "died_at": (self._died_at or datetime.now(timezone.utc)).isoformat(),
                 "sessions": list(self._bill.values()),
             }
         )
@@ -76,26 +79,30 @@ class EmulatorProcess:
     async def _keep_bill(self) -> None:
         stdout = self._process.stdout
         assert stdout is not None
-        with contextlib.suppress(ValueError):  # a line that is too long to be one of ours
-            async for line in stdout:
+        line = b"..."
+        while line:
+            with contextlib.suppress(ValueError, TypeError, KeyError):  # a line too long for us, or its rest
+                line = await stdout.readline()
                 session = json.loads(line)
                 self._bill[session["request_id"]] = session
+        self._died_at = datetime.now(timezone.utc)
 
-    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+    async def ask(self, method: str, path: str, body: Any = None, *, timeout: float = _ANSWER_SECONDS) -> Any:
         """Call its own API for a test, which never sees the key, and return the document.
 
-        Raises SettingsError for what the emulator calls wrong, and GatewayError.
+        ``timeout`` is in seconds, for each step of the exchange. Raises SettingsError for what the emulator calls
+        wrong, and GatewayError.
         """
-        status, document = await asyncio.to_thread(self._exchange, method, path, body)
+        status, document = await asyncio.to_thread(self._exchange, method, path, body, timeout)
         if status == 200:
             return document
         raise (SettingsError if status == 422 else GatewayError)(str(document["err_msg"]))
 
-    def _exchange(self, method: str, path: str, body: Any) -> tuple[int, Any]:
+    def _exchange(self, method: str, path: str, body: Any, timeout: float) -> tuple[int, Any]:
         from http.client import HTTPConnection, HTTPException  # here: few gateways need it
 
         url = urlsplit(self.api_url)
-        connection = HTTPConnection(url.hostname or "", url.port, timeout=_ANSWER_SECONDS)
+        connection = HTTPConnection(url.hostname or "", url.port, timeout=timeout)
         headers = {"Authorization": f"Token {self.api_key}", "Content-Type": "application/json"}
         try:
             connection.request(method, _PREFIX + path, None if body is None else json.dumps(body), headers)
@@ -133,9 +140,10 @@ class EmulatorTarget:
     async def _skipped_ms(self, request_id: str) -> int | None:
         """Ask the emulator, which knows it to the end of a session and after it."""
         try:
-            answer = await self.process.ask("GET", f"/sessions/{quote(request_id, safe='')}")
+            question = self.process.ask("GET", f"/sessions/{quote(request_id, safe='')}", timeout=_SKIPPED_SECONDS)
+            answer = await asyncio.wait_for(question, _SKIPPED_SECONDS)
             return round(float(answer["skipped_seconds"]) * 1000)
-        except (GatewayError, SettingsError):
+        except (GatewayError, SettingsError, TimeoutError, asyncio.TimeoutError):
             return None
 
     async def stop(self) -> None:
