@@ -157,9 +157,9 @@ class Accounting:
         self._tell_notes(item, running, ended.verdict.notes, "teardown")
         if new and not self._tolerates(new):
             raise overrun_error(new[-1])
-        failed = AssertionError("its test") if self._outcomes.get(item.nodeid) == "failed" else None
-        self._check_protocol(item, running, ended.verdict, failed, "teardown")
-        if ended.leaked and self._state.run_config.leaks == "fail" and self._outcomes.get(item.nodeid) != "failed":
+        has_failed = self._outcomes.get(item.nodeid) == "failed"
+        self._check_protocol(item, running, ended.verdict, "teardown", has_failed=has_failed)
+        if ended.leaked and self._state.run_config.leaks == "fail" and not has_failed:
             raise DgBudgetError(_left_open(ended.leaked))
 
     def _set_properties(self, item: pytest.Item, figures: Mapping[str, Any]) -> None:
@@ -278,7 +278,8 @@ class Accounting:
         told = raised if raised is not None or not overruns else overrun_error(overruns[0])
         self._tell_refusals(item, verdict, told, when)
         self._tell_notes(item, running, verdict.notes, when)
-        self._check_protocol(item, running, verdict, raised, when)
+        has_failed = raised is not None and not isinstance(raised, _NO_FAILURE)
+        self._check_protocol(item, running, verdict, when, has_failed=has_failed)
         if when == "call" and running.expects_clients() and not verdict.had_clients:
             item.add_report_section(when, "dgbudget", _NOBODY_CAME)
         refused = next((bypass for bypass in verdict.bypasses if bypass.how == "refused"), None)
@@ -301,7 +302,7 @@ class Accounting:
                 item.add_report_section(when, "dgbudget", note)
 
     def _check_protocol(
-        self, item: pytest.Item, running: RunningTest, verdict: Verdict, raised: BaseException | None, when: str
+        self, item: pytest.Item, running: RunningTest, verdict: Verdict, when: str, *, has_failed: bool
     ) -> None:
         """Report order rules that its sessions broke, or fail the test for them."""
         __tracebackhide__ = True
@@ -309,9 +310,9 @@ class Accounting:
         broken = [sentence for sentence in verdict.order_violations if sentence not in running.noted]
         if how == "off" or not broken:
             return
-        if how == "fail" and (raised is None or isinstance(raised, _NO_FAILURE)):
+        if how == "fail" and not has_failed:
             running.noted.update(broken)
-            raise ProtocolViolated(broken) from raised
+            raise ProtocolViolated(broken)
         self._tell_notes(item, running, broken, when)
 
     def _fail_for_bypass(
