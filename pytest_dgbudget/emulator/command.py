@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from pytest_dgbudget.credentials import EMULATOR_KEY_PREFIX
 from pytest_dgbudget.emulator.behavior import Behavior, Limits
 from pytest_dgbudget.emulator.project.billing import SETTLEMENT_LAG
-from pytest_dgbudget.emulator.project.continuation import read_continuation
+from pytest_dgbudget.emulator.project.continuation import BadContinuation, read_continuation
 from pytest_dgbudget.emulator.project.prices import AS_OF, USD_PER_MINUTE
 from pytest_dgbudget.emulator.scenarios.library import read_agents
 from pytest_dgbudget.emulator.scenarios.scenario import ReusableAgents
@@ -49,6 +49,8 @@ def run(argv: Sequence[str] | None) -> int:
         parser.error(str(error))
     except BadVendor as error:
         parser.error(f"--vendor: {error}")
+    except BadContinuation as error:
+        parser.error(f"--continue: can't continue by the line on stdin: {error}")
     if options.write_bill:
         emulator.on_bill(_write_line)
     _warn_of_others(options.host)

@@ -13,6 +13,8 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Close, Frame, Opcode
+from websockets.protocol import Protocol
 
 from pytest_dgbudget.emulator.agent.conversation import Conversation
 from pytest_dgbudget.emulator.behavior import Behavior
@@ -34,6 +36,7 @@ from pytest_dgbudget.emulator.vendor import read_vendor
 CLOSE_CLIENT_FAULT = 1008
 CLOSE_OUR_FAULT = 1011
 _CLOSE_AT_THE_CAP = 1000  # as the vendor's Rust SDK of autumn 2026 has it
+_NORMAL = Close(1000, "").serialize()
 
 PATIENCE_SECONDS = 1.0  # with a client that neither reads nor answers our Close
 _DEAF_LOOKS_EVERY = 0.05  # seconds
@@ -59,6 +62,7 @@ class AgentConnection(ServerConnection, asyncio.BufferedProtocol):
 
     def __init__(self, *arguments: Any, http: HttpServer, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        _answer_close_with_1000(self.protocol)
         self._http = http
         self._head: bytearray | None = bytearray()  # None once it is known what this is
         self._accepted: asyncio.Transport | None = None
@@ -142,6 +146,24 @@ class AgentConnection(ServerConnection, asyncio.BufferedProtocol):
                 self.transport.write(_PONG)
             await asyncio.sleep(_DEAF_LOOKS_EVERY)
         self.transport.abort()
+
+
+def _answer_close_with_1000(protocol: Protocol) -> None:
+    """Have the client's Close answered with 1000, as the vendor's SDK has it (row 5).
+
+    The library sends back what it gets, so it gets 1000; what the client sent is kept.
+    """
+    receive = protocol.recv_frame
+
+    def received(frame: Frame) -> None:
+        if frame.opcode is Opcode.CLOSE:
+            sent = Close.parse(frame.data)
+            receive(replace(frame, data=_NORMAL))
+            protocol.close_rcvd = sent
+        else:
+            receive(frame)
+
+    protocol.recv_frame = received  # type: ignore[method-assign]
 
 
 async def converse(connection: ServerConnection, *, behavior: Behavior, agents: Agents, patience: float) -> None:

@@ -22,7 +22,7 @@ from pytest_dgbudget.emulator.project.credentials import (
     Key,
     Keyring,
     Offered,
-    hint,
+    handshake_hint,
     split,
 )
 from pytest_dgbudget.emulator.scenarios.library import Library
@@ -66,7 +66,9 @@ class Handshake:
         offered = _offered(request)
         authenticated = [key for key in map(self._authenticate, offered) if key is not None]
         if not authenticated:
-            return _refuse(connection, HTTPStatus.UNAUTHORIZED, "INVALID_AUTH", INVALID_CREDENTIALS, hint(offered))
+            return _refuse(
+                connection, HTTPStatus.UNAUTHORIZED, "INVALID_AUTH", INVALID_CREDENTIALS, handshake_hint(offered)
+            )
         allowed = next((key for key in authenticated if key.may("usage:write")), None)
         if allowed is None:
             text = "User does not have sufficient permissions."  # the vendor's page "Errors"

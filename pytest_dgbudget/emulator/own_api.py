@@ -27,12 +27,12 @@ class OwnApi:
     """Answers requests whose path begins with PREFIX."""
 
     def __init__(
-        self, library: Library, grants: Grants, journal: Journal, sessions: Mapping[str, SessionClock], *, api_key: str
+        self, library: Library, grants: Grants, journal: Journal, clocks: Mapping[str, SessionClock], *, api_key: str
     ) -> None:
         self._library = library
         self._grants = grants
         self._journal = journal
-        self._sessions = sessions
+        self._clocks = clocks
         self._api_key = api_key
 
     def respond(self, request: Request) -> Answer:
@@ -73,10 +73,10 @@ class OwnApi:
 
     def _session(self, _request: Request, request_id: str) -> Any:
         """Return the seconds of a session that pace max has skipped so far."""
-        skipped = self._sessions.get(request_id)
-        if skipped is None:
+        clock = self._clocks.get(request_id)
+        if clock is None:
             raise Refusal(404, "NOT_FOUND", "The emulator knows no such session, or no longer.")
-        return {"skipped_seconds": round(skipped.skipped, 3)}
+        return {"skipped_seconds": round(clock.skipped, 3)}
 
     def _records(self, _request: Request, name: str) -> Any:
         return {"records": self._journal.of(name)}

@@ -141,8 +141,8 @@ class Emulator:
     def on_bill(self, write: Callable[[str], None]) -> None:
         """Write a line whenever a session changes, for an emulator that continues should this one die."""
 
-        def changed(request_id: str, records: Sequence[UsageRecord], is_open: bool) -> None:
-            write(session_line(request_id, records, self._project.clock, is_open=is_open))
+        def changed(request_id: str, records: Sequence[UsageRecord], further_price: float | None) -> None:
+            write(session_line(request_id, records, further_price, self._project.clock))
 
         self._project.changed = changed
 

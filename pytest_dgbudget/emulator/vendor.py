@@ -65,6 +65,9 @@ SETS: Mapping[str, Vendor] = {
 }
 AS_SEEN = SETS[LATEST]
 
+# Switches of the management API, which belongs to no session.
+OF_THE_EMULATOR = ("agent_list",)
+
 _Read = Callable[[Any], Any]
 
 

@@ -279,7 +279,7 @@ async def test_row_18_update_listen_is_partial_and_two_at_once_have_one_answer(e
     multi = {"model": "flux-general-multi", "eot_threshold": 1.0, "eot_timeout_ms": 900, "language_hints": ["nl"]}
     async with session(emulator, agent=listening(FLUX, **multi)) as client:
         for keyterms in (["a"], ["b"]):
-            provider = {"type": "deepgram", "version": "v2", "model": "flux-general-multi", "keyterms": keyterms}
+            provider = {"type": "deepgram", "model": "flux-general-multi", "keyterms": keyterms}
             await client.send("UpdateListen", listen={"provider": provider})
         await client.until("ListenUpdated")
         await speak(client, SPEECH + SILENCE + SPEECH + SILENCE * 2)  # the pause of 0.6 s ends no turn: 0.9 s are set

@@ -108,6 +108,16 @@ async def test_a_session_at_pace_max_reaches_the_cap_by_skipped_time(write: Call
         assert 7200 <= (await end(emulator))["forecast_seconds"] < 7300
 
 
+async def test_one_long_wait_is_skipped_up_to_the_cap_and_no_further(write: Callable[[str], Path]) -> None:
+    path = write('[[scenario.turn]]\nwait = "10h"\nreply = "Too late."\n')
+    async with Emulator(pace="max") as emulator, playing(emulator, path) as client:
+        await client.send("InjectUserMessage", content="x")
+        assert await client.failure() == "MAXIMUM_SESSION_LENGTH_REACHED"
+        assert client.types().count("Warning") == 1
+        assert "Too late." not in str(client.said())
+        assert (await end(emulator))["forecast_seconds"] == pytest.approx(7200, abs=5)
+
+
 async def test_the_silence_of_a_client_and_the_end_of_its_turn_stay_real() -> None:
     limited = replace(BRIEF, limits=Limits(silence=3.0))
     async with (
@@ -157,6 +167,40 @@ async def test_audio_at_once_counts_and_in_real_time_does_not() -> None:
         await client.until("AgentAudioDone")
         at_once = await skipped(emulator, client) - before - in_real_time
         assert at_once - in_real_time > 0.8
+
+
+LONG_SILENCE = bytes(32_000 * 30)  # 30 s
+
+
+async def test_silence_at_once_counts_from_the_next_message_on() -> None:
+    async with Emulator(pace="max", behavior=BRIEF) as emulator, session(emulator, agent={}) as client:
+        await client.connection.send(LONG_SILENCE)
+        await client.send("InjectUserMessage", content="x")
+        await client.until("AgentAudioDone")
+        assert 29 < await skipped(emulator, client) < 35
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_silence_at_once_counts_when_the_session_ends(lost: bool) -> None:
+    async with Emulator(pace="max", behavior=BRIEF) as emulator:
+        async with session(emulator, agent={}) as client:
+            await client.connection.send(LONG_SILENCE)
+            await client.send("UpdatePrompt", prompt="x")
+            await client.until("PromptUpdated")
+            await client.connection.send(LONG_SILENCE)
+            if lost:
+                client.connection.transport.close()
+        assert (await end(emulator))["forecast_seconds"] == pytest.approx(60, abs=3)
+
+
+async def test_messages_between_audio_in_real_time_skip_nothing() -> None:
+    async with Emulator(pace="max", behavior=BRIEF) as emulator, session(emulator, agent={}) as client:
+        before = await skipped(emulator, client)
+        for _ in range(10):
+            await client.connection.send(bytes(3200))
+            await client.send("KeepAlive")
+            await asyncio.sleep(0.1)
+        assert await skipped(emulator, client) - before < 0.1
 
 
 @pytest.mark.parametrize(("header", "pace"), [("max", "max"), ("vendor", "vendor"), ("fast", "vendor")])

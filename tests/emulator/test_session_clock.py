@@ -17,7 +17,7 @@ async def test_at_pace_vendor_delays_are_waited_for_and_nothing_is_skipped() -> 
     await clock.sleep(0.2)
     assert 0.19 < time.monotonic() - began < 2
     clock.skip_to(clock.seconds() + 100)
-    assert (clock.skipped, clock.skips) == (0.0, False)
+    assert clock.skipped == 0.0
 
 
 class Loop:
@@ -125,3 +125,32 @@ async def test_an_alarm_may_cancel_another_that_is_due_as_well() -> None:
     cancel = clock.at(moment, lambda: rung.append("second"))
     clock.skip_to(moment)
     assert rung == ["first"]
+
+
+async def test_nothing_is_skipped_beyond_the_end_and_what_lies_there_is_waited_for() -> None:
+    clock, rung = SessionClock("max"), []
+    began = clock.seconds()
+    clock.end = began + 100
+    clock.at(clock.end, lambda: rung.append(clock.seconds()))
+    sleeping = asyncio.ensure_future(clock.sleep(36_000))
+    await asyncio.sleep(0.1)
+    assert not sleeping.done()
+    clock.skip_to(began + 50_000)
+    assert 99 < clock.skipped <= 100
+    assert rung == [pytest.approx(began + 100, abs=0.2)]
+    sleeping.cancel()
+
+
+async def test_audio_that_is_ahead_of_its_time_counts_as_skipped_unless_that_time_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, loop = SessionClock("max"), Loop()
+    monkeypatch.setattr(clock, "_loop", loop)
+    clock.audio_until = 1030.0
+    assert (clock.skipped, clock.seconds()) == (30.0, 1000.0)
+    loop.now += 10
+    assert (clock.skipped, clock.seconds()) == (20.0, 1010.0)
+    clock.catch_up()
+    assert (clock.skipped, clock.seconds()) == (20.0, 1030.0)
+    clock.audio_until, clock.end = 1100.0, 1050.0
+    assert clock.skipped == 40.0

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pytest_dgbudget.emulator.codes import ProtocolError
 
 T = TypeVar("T")
+LONGEST_SHOWN = 100  # characters of a client's text that an Error repeats
 
 _KINDS: dict[type, str] = {bool: "true or false", dict: "an object", list: "a list", str: "a string"}
 _NAMED_AS_A_WHOLE = re.compile(r"((?:agent\.)?(?:think|speak|context)|(?:agent\.)?listen\.provider)\b")
@@ -59,6 +60,14 @@ def number(holder: Mapping[str, Any], name: str, where: str, least: float, most:
         raise unparsable_field(path(where, name), "it must be a number")
     if not least <= value <= most:
         raise invalid(path(where, name), f"{name} must be from {least:g} to {most:g}")
+    return value
+
+
+def whole_number(holder: Mapping[str, Any], name: str, where: str) -> int | None:
+    """Return a whole number, or None if it is absent."""
+    value = holder.get(name)
+    if isinstance(value, bool) or not (value is None or isinstance(value, int)):
+        raise unparsable_field(path(where, name), "it must be a whole number")
     return value
 
 

@@ -44,6 +44,7 @@ class SessionTimer:
         """Warn when the end is near and raise ProtocolError at a limit. The session begins now."""
         began = self._clock.seconds()
         self.heard()
+        self._clock.end = self._moment(began, self._limits.length)
         cancels = [self._at(began, age) for age in (self._limits.warning, self._limits.length)]
         try:
             while True:
@@ -59,7 +60,10 @@ class SessionTimer:
                 cancel()
 
     def _at(self, began: float, age: float) -> Callable[[], None]:
-        return self._clock.at(began + age / self._limits.speed, lambda: self._moments.put_nowait(age))
+        return self._clock.at(self._moment(began, age), lambda: self._moments.put_nowait(age))
+
+    def _moment(self, began: float, age: float) -> float:
+        return began + age / self._limits.speed
 
     async def _come_to(self, age: float) -> None:
         if age >= self._limits.length:

@@ -11,7 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_dgbudget.emulator.agent.checks import field, invalid, number, one_of, strings, unparsable_field
+from pytest_dgbudget.emulator.agent.checks import (
+    LONGEST_SHOWN,
+    field,
+    invalid,
+    number,
+    one_of,
+    strings,
+    unparsable_field,
+)
 from pytest_dgbudget.emulator.audio.voice_activity import SILENCE_MS
 from pytest_dgbudget.emulator.codes import ProtocolError
 
@@ -50,7 +58,7 @@ def listen(named: Mapping[str, Any], where: str) -> Listen:
     strings(named, "keyterms", where)
     if version == "v1":
         if model is not None and model.startswith(FLUX):
-            raise invalid(where, f'{model} needs version "v2"')
+            raise invalid(where, f'{model[:LONGEST_SHOWN]} needs version "v2"')
         return Listen()
     if model is None:
         raise unparsable_field(f"{where}.model", "it is missing; version v2 needs one")

@@ -8,13 +8,22 @@ missing ``audio`` means the defaults.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_dgbudget.emulator.agent import providers
-from pytest_dgbudget.emulator.agent.agent_fields import UnknownField, unknown_in_agent, unknown_in_block
-from pytest_dgbudget.emulator.agent.checks import blocks, field, invalid, one_of, strings, unparsable_field
+from pytest_dgbudget.emulator.agent.agent_fields import IllTypedField, WrongField, wrong_in_agent, wrong_in_block
+from pytest_dgbudget.emulator.agent.checks import (
+    LONGEST_SHOWN,
+    blocks,
+    field,
+    invalid,
+    one_of,
+    strings,
+    unparsable_field,
+    whole_number,
+)
 from pytest_dgbudget.emulator.agent.dialogue import Function
 from pytest_dgbudget.emulator.agent.function_endpoint import FunctionEndpoint
 from pytest_dgbudget.emulator.audio.voice import CODECS
@@ -80,7 +89,7 @@ class SettingsReader:
         flags = field(message, "flags", dict, "") or {}
         field(message, "experimental", bool, "")
         agent = self._agent(message)
-        self._refuse(unknown_in_agent(agent))
+        self._refuse(wrong_in_agent(agent))
         listen = field(agent, "listen", dict, "agent")
         named = {} if listen is None else providers.provider(listen, "agent.listen", providers.LISTEN)
         providers.listen(named, "agent.listen.provider")
@@ -105,12 +114,12 @@ class SettingsReader:
 
     def think_block(self, value: Any, where: str) -> Think:
         """Return what the ``think`` of an UpdateThink declares, the first of it if it is an array of fallbacks."""
-        self._refuse(unknown_in_block("think", value, where))
+        self._refuse(wrong_in_block("think", value, where))
         return self._think(value, where)
 
     def speak_block(self, value: Any, where: str) -> None:
         """Check the ``speak`` of an UpdateSpeak. The emulator has only one voice."""
-        self._refuse(unknown_in_block("speak", value, where))
+        self._refuse(wrong_in_block("speak", value, where))
         self._check_speak(value, where)
 
     def listen_block(self, value: Any, where: str, before: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -118,7 +127,7 @@ class SettingsReader:
 
         So it was seen (E2) and is documented (E17).
         """
-        self._refuse(unknown_in_block("listen", value, where))
+        self._refuse(wrong_in_block("listen", _in_version(value, before), where))
         named = providers.provider(value, where, providers.LISTEN)
         after = {**{name: each for name, each in before.items() if name != "language_hints"}, **named}
         providers.listen(after, f"{where}.provider")
@@ -135,9 +144,11 @@ class SettingsReader:
         for block in blocks(value, where):
             providers.speak(block, where)
 
-    def _refuse(self, unknown: UnknownField | None) -> None:
-        if unknown is not None and self._vendor.unknown_fields == "refuse":
-            raise unparsable_field(unknown.path, unknown.hint)
+    def _refuse(self, wrong: Iterable[WrongField]) -> None:
+        """Raise ProtocolError for the first of these fields that the vendor does not take."""
+        for each in wrong:
+            if isinstance(each, IllTypedField) or self._vendor.unknown_fields == "refuse":
+                raise unparsable_field(each.path, each.reason)
 
     def _agent(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         agent = message.get("agent")
@@ -155,10 +166,20 @@ class SettingsReader:
         if known is not None:
             return known
         if self._vendor.unknown_agent == "INVALID_AGENT_ID":
-            raise ProtocolError("INVALID_AGENT_ID", f"There is no agent {agent_id}.", detail=self._agents.described)
+            raise ProtocolError(
+                "INVALID_AGENT_ID", f"There is no agent {agent_id[:LONGEST_SHOWN]}.", detail=self._agents.described
+            )
         raise ProtocolError(
             "INTERNAL_SERVER_ERROR", "resolving agent ID", detail=self._agents.described
         )  # as seen (E3)
+
+
+def _in_version(update: Any, before: Mapping[str, Any]) -> Any:
+    """Return the ``listen`` of an UpdateListen with the version of the provider before it, unless it names one."""
+    named = update.get("provider") if isinstance(update, dict) else None
+    if not isinstance(named, dict):
+        return update
+    return {**update, "provider": {"version": before.get("version"), **named}}
 
 
 def prompt_notices(length: int) -> tuple[Notice, ...]:
@@ -229,6 +250,7 @@ def _input(message: Mapping[str, Any]) -> tuple[AudioFormat, tuple[Notice, ...]]
 
 def _output(message: Mapping[str, Any], *, flux: bool) -> AudioFormat:
     speaks = _format(message, "output", OUTPUT_ENCODINGS)
+    whole_number(_audio(message, "output") or {}, "bitrate", "audio.output")
     container = _container(message)
     form = f"{speaks.encoding} in {container}"
     if flux and (speaks.encoding not in CODECS or container != "none"):
@@ -251,10 +273,8 @@ def _audio(message: Mapping[str, Any], direction: str) -> Mapping[str, Any] | No
 def _format(message: Mapping[str, Any], direction: str, encodings: tuple[str, ...]) -> AudioFormat:
     where = f"audio.{direction}"
     given = {name: value for name, value in (_audio(message, direction) or {}).items() if value is not None}
-    rate = given.get("sample_rate", MIN_SAMPLE_RATE)
-    if isinstance(rate, bool) or not isinstance(rate, int):
-        raise unparsable_field(f"{where}.sample_rate", "it must be a whole number of Hz")
-    if not MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE:
+    rate = whole_number(given, "sample_rate", where)
+    if rate is not None and not MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE:
         raise invalid(where, f"sample_rate must be from {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz")
     if "encoding" in given:
         one_of(given["encoding"], encodings, f"{where}.encoding")

@@ -37,7 +37,7 @@ class UserSpeech:
         self._listen = Listen()
         self._detector = VoiceActivityDetector(self._format)
         self._unseen = True  # until the first audio has come
-        self._audio_until = 0.0  # the moment of the session's clock at which the audio that came would have ended
+        self._heard_until = 0.0  # the moment of the session's clock at which what was heard would have ended
         self._quiet_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -56,12 +56,18 @@ class UserSpeech:
         self._detector.silence_ms = listen.silence_ms
 
     def pieces(self, audio: bytes) -> list[bytes]:
-        """Return a message's audio in pieces that are heard at once; raises ProtocolError if it isn't audio."""
+        """Take a message's audio; return it in pieces that are heard at once. Raises ProtocolError if it isn't audio.
+
+        Its time counts from now on, since the session may end before all of it is heard.
+        """
         if self._unseen:
             self._look_at_first(audio)
         width = self._format.bytes_per_sample
         size = _HEARD_AT_ONCE if width is None else width * self._format.sample_rate * _HEARD_AT_ONCE_MS // 1000
-        return [audio[at : at + size] for at in range(0, len(audio), size)]
+        pieces = [audio[at : at + size] for at in range(0, len(audio), size)]
+        for piece in pieces:
+            self._clock.audio_until = self._end(piece, self._clock.audio_until)
+        return pieces
 
     def milliseconds(self, piece: bytes) -> int:
         """How long it lasts; 0 if that is not known."""
@@ -69,10 +75,10 @@ class UserSpeech:
 
     def hear(self, piece: bytes) -> list[SpeechStarted | SpeechEnded]:
         """Return the beginnings and ends of speech in a piece."""
-        self._count_time(self.milliseconds(piece))
+        self._heard_until = self._end(piece, self._heard_until)
         events = list(self._detector.detect(piece))
         if events:
-            self._clock.skip_to(self._audio_until)
+            self._clock.skip_to(self._heard_until)
         self._restart_quiet_timer()
         return events
 
@@ -101,10 +107,13 @@ class UserSpeech:
             raise ProtocolError("USER_AUDIO_FORMAT", text)
         self._unseen = False
 
-    def _count_time(self, milliseconds: int) -> None:
-        """Note until when this audio would have lasted in real time: its first part has just been spoken."""
-        length = milliseconds / 1000
-        self._audio_until = max(self._audio_until, self._clock.seconds() - length) + length
+    def _end(self, piece: bytes, before: float) -> float:
+        """Return the moment at which a piece ends in real time that follows audio which ends at the moment ``before``.
+
+        A piece that follows nothing has just been spoken.
+        """
+        length = self.milliseconds(piece) / 1000
+        return max(before, self._clock.seconds() - length) + length
 
     def _restart_quiet_timer(self) -> None:
         self.stop()

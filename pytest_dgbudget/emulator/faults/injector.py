@@ -101,6 +101,7 @@ class FaultInjector:
         if self._can_write_now():
             self.journal.note(TO_CLIENT, message)
             self._write(message)
+            self._follow(_kind(message))
         else:
             await self._send_in_order(message)
 
@@ -133,17 +134,22 @@ class FaultInjector:
             self._sending -= 1
         await self._timers.reached(kind)
 
-    def _lateness(self, kind: str) -> float:
-        """Return the seconds by which faults delay the first audio of a reply."""
-        first = kind == AUDIO and self._audio_due
+    def _follow(self, kind: str) -> None:
+        """Keep whether a reply's audio is due, after a message of this type."""
         if kind in (AUDIO, "AgentAudioDone"):
             self._audio_due = kind == "AgentAudioDone"
-        late = (fault["delay"] for fault in self.faults if fault.kind == "late-audio")
-        return float(sum(late)) / 1000 if first else 0.0
+
+    def _lateness(self, kind: str) -> float:
+        """Return the seconds by which faults delay the first audio of a reply."""
+        if kind != AUDIO or not self._audio_due:
+            return 0.0
+        return float(sum(fault["delay"] for fault in self.faults if fault.kind == "late-audio")) / 1000
 
     async def _altered(self, kind: str, message: str | bytes) -> list[str | bytes]:
         """Return the messages to send now."""
-        await asyncio.sleep(self.slowness(kind) + self._lateness(kind))
+        delay = self.slowness(kind) + self._lateness(kind)
+        self._follow(kind)
+        await asyncio.sleep(delay)
         if self.silenced:
             return []
         out, self._held = [message, *self._held], []

@@ -98,6 +98,7 @@ class OpenSession:
         """Take the ``think`` or ``speak`` of an Update message."""
         self._agent[name] = block
         self._tiers.change(self._clock.seconds(), tier(self._agent))
+        self._changed(self)
 
     @property
     def tier(self) -> str:
@@ -106,6 +107,10 @@ class OpenSession:
     def price(self, closed_at: float) -> float:
         """Return the USD per minute of all of it, as the switch ``tier_change`` has it."""
         return self._tiers.price(closed_at, self.vendor.tier_change)
+
+    def further_price(self, moment: float) -> float:
+        """Return the USD per minute of what comes after this moment, unless the tier changes again."""
+        return self._tiers.further_price(moment, self.vendor.tier_change)
 
     def close(self) -> float:
         """Book the session, and return its seconds; to be called once, when its socket is closed."""
@@ -118,11 +123,11 @@ class Project:
     """One project with its keys, its agents and one balance; it lives as long as the emulator runs.
 
     ``settlement_lag`` is in seconds, ``prices`` in USD per minute, by tier: those that differ from the built-in ones.
-    ``records`` are in the bill from the start. ``changed`` is called whenever a session opens, is configured or ends,
-    with its id, its records and whether it is open.
+    ``records`` are in the bill from the start. ``changed`` is called whenever a session opens, changes or ends, with
+    its id, its records and, while it is open, the USD per minute of its further time.
     """
 
-    changed: Callable[[str, Sequence[UsageRecord], bool], None] | None = None
+    changed: Callable[[str, Sequence[UsageRecord], float | None], None] | None = None
 
     def __init__(
         self,
@@ -167,11 +172,12 @@ class Project:
         records = session.amend(self._record(session, closed_at))
         self._records.extend(records)
         if self.changed is not None:
-            self.changed(session.request_id, records, False)
+            self.changed(session.request_id, records, None)
 
     def _note(self, session: OpenSession) -> None:
         if self.changed is not None:
-            self.changed(session.request_id, [self._record(session, self.clock.seconds())], True)
+            now = self.clock.seconds()
+            self.changed(session.request_id, [self._record(session, now)], session.further_price(now))
 
     def _record(self, session: OpenSession, closed_at: float) -> UsageRecord:
         return UsageRecord(

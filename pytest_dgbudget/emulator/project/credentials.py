@@ -161,10 +161,22 @@ INVALID_CREDENTIALS = "Invalid credentials."  # the vendor's words, as dg-error 
 
 
 def hint(offered: Iterable[Offered]) -> str:
-    """Return what may be wrong with credentials that were refused; never one of them."""
+    """Return what may be wrong with credentials that an API refused, which takes keys only; never one of them."""
+    return _hint(offered, "This API takes keys only; tokens of auth/grant open agent sessions.")
+
+
+def handshake_hint(offered: Iterable[Offered]) -> str:
+    """Return what may be wrong with credentials that a handshake refused, which takes tokens too; never one of them."""
+    return _hint(offered, "The token has expired, or is not one of this emulator's.")
+
+
+def _hint(offered: Iterable[Offered], of_token: str) -> str:
+    """Return the hint, ``of_token`` where one of an emulator's tokens was shown."""
     shown = [each for each in offered if each.secret]
     if not shown:
         return "Send Authorization: Token KEY, with the emulator's api_key."
+    if any(each.secret.startswith(EMULATOR_TOKEN_PREFIX) for each in shown):
+        return of_token
     if any(each.scheme == "bearer" and is_emulated_key(each.secret) for each in shown):
         return "Bearer takes tokens of auth/grant; an API key goes with Token."
     if any(not is_emulated_key(each.secret) for each in shown):

@@ -85,6 +85,10 @@ class Tiers:
         seconds = sum(lengths)
         return sum(map(operator.mul, lengths, prices)) / seconds if seconds > 0 else prices[-1]
 
+    def further_price(self, moment: float, change: str) -> float:
+        """Return the USD per minute of what comes after this moment in the last tier, by the switch ``tier_change``."""
+        return self._prices[self.last] if change == "from-then-on" else self.price(moment, change)
+
 
 def price_table(changes: Mapping[str, float]) -> dict[str, float]:
     """Return the built-in prices with these changes; raises ValueError for an unknown tier."""

@@ -15,7 +15,7 @@ from pytest_dgbudget.emulator.faults.kinds import BadFault, Fault, read_fault
 from pytest_dgbudget.emulator.readers import nearest, read_text, read_time, whole
 from pytest_dgbudget.emulator.scenarios.scenario import ReusableAgents, Scenario, ScriptedCall, ScriptedTurn, Step
 from pytest_dgbudget.emulator.scenarios.source import BadSource, Place, line_of, read_source
-from pytest_dgbudget.emulator.vendor import BadVendor, read_vendor
+from pytest_dgbudget.emulator.vendor import OF_THE_EMULATOR, BadVendor, read_vendor
 
 T = TypeVar("T")
 ReadSound = Callable[[str], Sound]
@@ -83,6 +83,10 @@ class _Reader:
             read_vendor(given)
         except BadVendor as error:
             self._fail((*at, "vendor") if error.key else at, error.key or "vendor", error.why)
+        for name in OF_THE_EMULATOR:
+            if name in given:
+                why = f"it is a switch of the whole emulator: dgbudget emulator --vendor {name}=…"
+                self._fail((*at, "vendor"), name, why)
         return given
 
     def _agents(self, table: Mapping[str, Any], at: Place) -> ReusableAgents:

@@ -25,7 +25,7 @@ _START_SECONDS = 10
 _ANSWER_SECONDS = 10
 # The record of a session waits no longer for what it has skipped.
 _SKIPPED_SECONDS = 1
-_LONGEST_LINE = 2**20  # bytes; Settings may have as many tags
+_LONGEST_LINE = 2**20  # bytes; none of the emulator is as long
 
 # Where the emulator's own API is.
 _PREFIX = "/emulator/v1"

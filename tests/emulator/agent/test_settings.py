@@ -107,6 +107,10 @@ UNPARSABLE = [
     (agent(think={**PROVIDER, "functions": {}}), "agent.think"),
     (agent(think={**PROVIDER, "functions": [{}]}), "agent.think"),
     (agent(think={**PROVIDER, "functions": [{"name": "f", "parameters": []}]}), "agent.think"),
+    (agent(think=[PROVIDER, {**PROVIDER, "prompt": 1}]), "agent.think"),
+    (agent(think={"provider": {**PROVIDER["provider"], "temperature": "hot"}}), "agent.think"),
+    *((agent(speak={"provider": {**VOICE["provider"], "speed": each}}), "agent.speak") for each in ("fast", True)),
+    (agent(language=5), "agent.language"),
     (agent(speak="aura"), "agent.speak"),
     (agent(speak={"provider": {"type": "deepgram"}}), "agent.speak"),
     (agent(speak={"provider": {"type": "espeak"}}), "agent.speak"),
@@ -130,6 +134,7 @@ UNPARSABLE = [
     (audio(input={"encoding": ["linear16"], "sample_rate": 16000}), "audio.input.encoding"),
     *((audio(input={"encoding": "linear16", "sample_rate": each}), "audio.input.sample_rate") for each in (1.5, True)),
     (audio(output={"encoding": "linear16", "sample_rate": "16000"}), "audio.output.sample_rate"),
+    *((audio(output={"bitrate": each}), "audio.output.bitrate") for each in ("64k", 0.5, True)),
     *((audio(output={"encoding": each}), "audio.output.encoding") for each in ("wav", 1)),
     *((audio(output={"container": each}), "audio.output.container") for each in ("avi", 1)),
 ]
@@ -143,12 +148,14 @@ def test_what_has_the_wrong_form_is_unparsable_and_its_field_is_named(message: d
     assert refused.detail
 
 
+FLUX_WITHOUT_VERSION = {"type": "deepgram", "model": "flux-general-en"}
 FLUX_VOICE = {"provider": {"type": "deepgram", "version": "v2", "model": "flux-tts-en"}}
 IMPOSSIBLE = [
     *((agent(listen={"provider": {**FLUX, "eot_threshold": each}}), "agent.listen") for each in (0.4, 1.01)),
     *((agent(listen={"provider": {**FLUX, "eager_eot_threshold": each}}), "agent.listen") for each in (0.2, 1)),
     *((agent(listen={"provider": {**FLUX, "eot_timeout_ms": each}}), "agent.listen") for each in (0, -1)),
-    (agent(listen={"provider": {"type": "deepgram", "model": "flux-general-en"}}), "agent.listen"),
+    (agent(listen={"provider": FLUX_WITHOUT_VERSION}), "agent.listen"),
+    (agent(listen={"provider": {**FLUX_WITHOUT_VERSION, "eot_threshold": 0.8}}), "agent.listen"),
     (agent(think={**PROVIDER, "functions": [{"name": "f", "endpoint": {"url": "x", "method": "P T"}}]}), "agent.think"),
     (agent(speak=OTHER_VOICE), "agent.speak"),
     *((audio(input={"encoding": "linear16", "sample_rate": each}), "audio.input") for each in (0, -1, 10**9)),
@@ -177,6 +184,44 @@ def test_a_speed_out_of_range_fails_to_speak(speed: float) -> None:
 @pytest.mark.parametrize("speed", [0.5, 1, 1.5])
 def test_a_speed_within_its_range_is_taken(speed: float) -> None:
     setup(agent(speak={"provider": {**VOICE["provider"], "speed": speed}}))
+
+
+def updated(before: dict[str, Any], **changes: Any) -> Any:
+    """The listen provider after an UpdateListen with these changes."""
+    reader = SettingsReader(AS_SEEN, AgentLookup(Agents(Clock(), {}, {}), {}, {}))
+    return reader.listen_block({"provider": {"type": "deepgram", **changes}}, "listen", before)
+
+
+def test_an_update_of_listen_is_read_in_the_version_that_stays() -> None:
+    assert updated(FLUX, eot_threshold=0.8) == {**FLUX, "eot_threshold": 0.8}
+    nova = {"type": "deepgram", "version": "v1", "model": "nova-3"}
+    assert updated({**FLUX, "eot_threshold": 0.8}, **nova)["model"] == "nova-3"
+    for before, unknown in (
+        (FLUX, {"smart_format": True}),
+        (nova, {"eot_threshold": 0.8}),
+        ({}, {"eot_threshold": 0.8}),
+    ):
+        with pytest.raises(ProtocolError, match="UNPARSABLE_CLIENT_MESSAGE") as caught:
+            updated(before, **unknown)
+        assert (caught.value.detail or "").startswith(f"listen.provider.{next(iter(unknown))}: ")
+
+
+def test_a_field_of_a_wrong_type_is_refused_where_unknown_ones_are_not() -> None:
+    tolerant = replace(AS_SEEN, unknown_fields="accept")
+    assert refusal(agent(unknown=1, language=5), tolerant).code == "UNPARSABLE_CLIENT_MESSAGE"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        agent(**{"x" * 1_000_000: 1}),
+        agent(listen={"provider": {"type": "deepgram", "model": "flux-" + "x" * 1_000_000}}),
+        {"agent": "-" * 1_000_000 + "7b1c2f5e000040008000000000000001"},
+    ],
+)
+def test_an_error_is_short_however_long_what_it_names(message: dict[str, Any]) -> None:
+    refused = refusal(message, replace(AS_SEEN, unknown_agent="INVALID_AGENT_ID"))
+    assert len(refused.description) + len(refused.detail or "") < 600
 
 
 def test_output_that_is_not_emulated_names_what_is() -> None:

@@ -111,9 +111,11 @@ async def test_a_timer_ends_a_turn_only_if_it_is_to(by_timer: bool) -> None:
 async def test_at_pace_max_audio_that_comes_at_once_counts_as_skipped() -> None:
     heard = Heard("max")
     heard.hear(SPEECH + SILENCE)
-    assert heard.clock.skipped == pytest.approx(1.4, abs=0.15)  # until the 500 ms of silence that ended the turn
+    assert heard.clock.seconds() == pytest.approx(1001.4, abs=0.15)  # until the 500 ms of silence that ended the turn
+    assert heard.clock.skipped == pytest.approx(1.5, abs=0.01)  # the first 100 ms have just been spoken
     heard.hear(SPEECH + SILENCE)
-    assert heard.clock.skipped == pytest.approx(3.0, abs=0.15)
+    assert heard.clock.seconds() == pytest.approx(1003.0, abs=0.15)
+    assert heard.clock.skipped == pytest.approx(3.1, abs=0.01)
 
 
 async def test_at_pace_max_audio_in_real_time_skips_nothing() -> None:

@@ -130,3 +130,19 @@ async def test_late_audio_delays_the_first_frame_of_each_reply_and_no_text(emula
             assert 0.3 < first - began < 3
             assert time.monotonic() - first < 2.5  # the other eight frames, of one second, are on time again
             await client.send("InjectAgentMessage", message="x" * 100)
+
+
+async def test_late_audio_that_begins_in_mid_reply_delays_the_first_frame_of_the_next(emulator: Emulator) -> None:
+    async with session(emulator, agent={"greeting": "x" * 100}) as client:
+        while client.types()[-1] != "audio":
+            await client.next()
+        add(emulator, "late-audio", delay="3s")
+        began = time.monotonic()
+        await client.until("AgentAudioDone")
+        assert time.monotonic() - began < 2.8  # one second of speech
+        await client.send("InjectAgentMessage", message="x")
+        await client.until("ConversationText")
+        began = time.monotonic()
+        while client.types()[-1] != "audio":
+            await client.next()
+        assert time.monotonic() - began > 2.8

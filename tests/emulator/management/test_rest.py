@@ -43,6 +43,7 @@ async def test_a_foreign_key_is_refused_with_a_hint_and_never_echoed(emulator: E
         (None, "Send Authorization: Token KEY, with the emulator's api_key."),
         ("Token dgemu_wrong", "The key is not, or no longer, one of this emulator's."),
         ("Bearer {key}", "Bearer takes tokens of auth/grant; an API key goes with Token."),
+        ("Bearer dgemu_wrong", "Bearer takes tokens of auth/grant; an API key goes with Token."),
     ],
 )
 async def test_a_hint_stands_beside_the_vendors_words(emulator: Emulator, credentials: str | None, hint: str) -> None:

@@ -106,3 +106,36 @@ async def test_a_foreign_token_is_refused_with_a_hint_and_never_echoed(emulator:
     assert body["err_msg"] == "Invalid credentials."
     assert "emulator" in body["emulator"]
     assert "secret" not in json.dumps(body)
+
+
+def by_token_header(token: str) -> dict[str, Any]:
+    return {"additional_headers": {"Authorization": f"Token {token}"}}
+
+
+@pytest.mark.parametrize("credentials", [by_header, by_token_header, by_subprotocol])
+async def test_the_hint_for_an_expired_token_says_that_it_has_expired(credentials: Any) -> None:
+    clock = Clock(start=NOON, speed=0)
+    async with Emulator(clock=clock) as emulator:
+        token = (await grant(emulator))["access_token"]
+        clock.advance(30)
+        _, body = await refusal(emulator.agent_url, **credentials(token))
+        assert body["err_msg"] == "Invalid credentials."
+        assert body["emulator"] == "The token has expired, or is not one of this emulator's."
+
+
+async def test_the_hint_for_another_emulators_token_says_whose_it_is_not(emulator: Emulator) -> None:
+    async with Emulator() as other:
+        token = (await grant(other))["access_token"]
+    _, body = await refusal(emulator.agent_url, **by_header(token))
+    assert body["emulator"] == "The token has expired, or is not one of this emulator's."
+
+
+@pytest.mark.parametrize("path", ["/v1/projects", "/emulator/v1/sessions/x"])
+@pytest.mark.parametrize("scheme", ["Token", "Bearer"])
+async def test_the_hint_for_a_token_at_an_api_says_that_it_takes_keys_only(
+    emulator: Emulator, scheme: str, path: str
+) -> None:
+    token = (await grant(emulator))["access_token"]
+    reply = await ask(emulator, path, authorization=f"{scheme} {token}")
+    assert reply.json["err_msg"] == "Invalid credentials."
+    assert reply.json["emulator"] == "This API takes keys only; tokens of auth/grant open agent sessions."

@@ -25,6 +25,8 @@ BAD = {
     '[[scenario]]\nname = "a"\nagents = "none.json"': "line 3, scenario.agents: can't read reusable agents from",
     '[[scenario]]\nname = "a"\nhears = "b"': 'line 3, scenario.hears: it is a list of texts: ["…", "…"]',
     '[[scenario]]\nname = "a"\nhears = ["b", 3]': "line 3, scenario.hears: it is a list of texts",
+    '[[scenario]]\nname = "a"\nvendor = { agent_list = "bare" }': "line 3, scenario.vendor.agent_list: it is a "
+    "switch of the whole emulator: dgbudget emulator --vendor agent_list=…",
     '[[scenario]]\nname = "a"\nturns = []': "line 3, scenario.turns: no such key; did you mean turn?",
 }
 BAD_TURNS = {
