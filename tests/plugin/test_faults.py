@@ -115,6 +115,7 @@ def test_the_reconciliation_reports_a_fault_of_the_bill(
 # Where they come from ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_scenario_has_faults_for_each_of_its_sessions(project: Project) -> None:
     project.write(
         "broken.toml",

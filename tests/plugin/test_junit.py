@@ -99,6 +99,7 @@ def test_reruns_have_their_own_figures_and_never_double(project: Project, vendor
     assert attached(file) == ATTACHED
 
 
+@pytest.mark.slow
 def test_an_attempt_that_says_nothing_itself_does_not_repeat_what_the_one_before_said(
     project: Project, vendor: Vendor
 ) -> None:
@@ -106,6 +107,7 @@ def test_an_attempt_that_says_nothing_itself_does_not_repeat_what_the_one_before
     check_figures(read(result), result.usage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_the_first_failure_stops_the_run(project: Project, vendor: Vendor, workers: str) -> None:
     result = run(project, ["junit/test_first_failure.py"], "-x", workers, vendor=vendor)
@@ -201,6 +203,7 @@ def test_text_that_xml_can_not_hold_is_valid_for_strict_readers(project: Project
     assert len(attached(read(result))) == 5
 
 
+@pytest.mark.slow
 def test_what_a_test_records_itself_stays_where_it_is(project: Project, vendor: Vendor) -> None:
     result = strict(project, vendor, "suite", files=("junit/test_records.py",))
     (case,) = ElementTree.parse(result.path / "junit.xml").iter("testcase")
@@ -211,6 +214,7 @@ def test_what_a_test_records_itself_stays_where_it_is(project: Project, vendor: 
 # Crashes and interruptions ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_crashed_workers_test_has_its_figures_once_and_the_report(project: Project, vendor: Vendor) -> None:
     result = run(project, ["junit/killed"], "-n2", "-o", "junit_logging=all", vendor=vendor)
     file = read(result)
@@ -257,6 +261,7 @@ def wait_for(*files: Path) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_ctrl_c_keeps_what_was_reported_and_the_interrupted_test_is_in_the_totals(
     project: Project, vendor: Vendor, workers: str
@@ -277,6 +282,7 @@ def test_ctrl_c_keeps_what_was_reported_and_the_interrupted_test_is_in_the_total
     assert (file.figures["verdict"], file.figures["sessions"]) == ("interrupted", "4" if in_parallel else "2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_figures_that_a_dead_gateway_took_with_it_are_unknown(project: Project, vendor: Vendor, workers: str) -> None:
     project.use("junit/test_lost.py", "junit/reported")
@@ -331,6 +337,7 @@ def test_without_junit_the_run_goes_well_and_has_its_report(project: Project, ve
 # Where CI servers look ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["itself", slow("by a link")])
 def test_gitlab_finds_the_report_from_its_projects_folder(project: Project, vendor: Vendor, how: str) -> None:
     folder = project.path
@@ -362,6 +369,7 @@ def test_nothing_is_attached_with_attachments_off(project: Project, vendor: Vend
     assert not any("[[ATTACHMENT|" in (case.output or "") for case in file.cases)
 
 
+@pytest.mark.slow
 def test_a_report_elsewhere_is_named_by_its_absolute_path(
     project: Project, vendor: Vendor, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

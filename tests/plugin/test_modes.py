@@ -61,6 +61,7 @@ def test_asyncio_in_auto_mode(project: Project, scripted: Vendor, scope: str) ->
     check_metered(project.run("--dg-budget=5m", *arguments, env=scripted.environ), scripted, 3)
 
 
+@pytest.mark.slow
 def test_anyio_with_both_backends(project: Project, scripted: Vendor) -> None:
     project.use("modes/test_sync.py", "modes/test_anyio.py")
     check_metered(project.run("--dg-budget=5m", env={**scripted.environ, **EVERY_PLUGIN}), scripted, 5)
@@ -93,7 +94,11 @@ def test_the_filter_for_asyncios_warning_does_not_leak_into_tests(project: Proje
 
 @pytest.mark.parametrize(
     "arguments",
-    [("-n2",), pytest.param(("-n2", "--dist=loadfile"), marks=pytest.mark.slow), ("-p", "no:xdist")],
+    [
+        ("-n2",),
+        pytest.param(("-n2", "--dist=loadfile"), marks=pytest.mark.slow),
+        pytest.param(("-p", "no:xdist"), marks=pytest.mark.slow),
+    ],
     ids=["n2", "loadfile", "no xdist"],
 )
 def test_xdist(project: Project, scripted: Vendor, arguments: tuple[str, ...]) -> None:

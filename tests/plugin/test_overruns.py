@@ -69,6 +69,7 @@ def test_a_cut_of_a_test_that_is_expected_to_fail_is_xfailed_and_fails_no_run(
     assert (result.usage["run"]["verdict"], result.usage["run"]["failing"]) == ("overrun", False)
 
 
+@pytest.mark.slow
 def test_reruns_see_a_cut_as_an_ordinary_failure(project: Project, scripted: ScriptedVendor) -> None:
     result = run(project, "test_rerun.py", "--reruns=1", scripted=scripted)
     assert result.status == 0, result.output
@@ -123,6 +124,7 @@ def test_a_refusal_comes_before_opening_and_fails_its_test_in_the_call_phase(
     assert result.usage["run"]["failing"]
 
 
+@pytest.mark.slow
 def test_a_refusal_in_a_setup_fixture_is_one_error(project: Project, scripted: ScriptedVendor) -> None:
     result = run(project, "test_refused_in_setup.py", scripted=scripted)
     assert result.status == 1, result.output
@@ -163,6 +165,7 @@ def test_under_skip_a_cut_and_a_spent_test_budget_still_fail(project: Project, s
     assert result.usage["run"]["failing"]
 
 
+@pytest.mark.slow
 def test_under_skip_the_exit_status_says_what_failing_says_of_a_refusal_in_teardown(
     project: Project, scripted: ScriptedVendor
 ) -> None:
@@ -195,7 +198,7 @@ def test_an_idle_close_is_no_overrun_and_keep_alives_do_not_count(project: Proje
     [
         ("refused", 77, "-n0"),
         pytest.param("refused", 77, "-n2", marks=pytest.mark.slow),
-        ("refused or fails", 1, "-n0"),
+        pytest.param("refused or fails", 1, "-n0", marks=pytest.mark.slow),
         pytest.param("refused or fails", 1, "-n2", marks=pytest.mark.slow),
         pytest.param("refused or broken", 1, "-n0", marks=pytest.mark.slow),
         pytest.param("fails", 1, "-n0", marks=pytest.mark.slow),
@@ -233,7 +236,7 @@ def test_a_failed_subtest_is_a_failed_test(project: Project) -> None:
 @pytest.mark.parametrize(
     "plugin",
     [
-        "overruns/late_wrapper.py",
+        slow("overruns/late_wrapper.py", id="late_wrapper"),
         slow("overruns/changed_report.py", id="changed_report"),
         "overruns/exits.py",
         slow("overruns/suppresses.py", id="suppresses"),
@@ -251,6 +254,7 @@ def test_a_run_that_overran_never_ends_with_success_whatever_other_plugins_make_
     assert result.usage["run"]["failing"]
 
 
+@pytest.mark.slow
 def test_a_run_that_a_test_ended_is_interrupted_whatever_exit_status_it_asked_for(
     project: Project, scripted: ScriptedVendor
 ) -> None:
@@ -334,6 +338,7 @@ def test_i8_a_cut_in_what_surrounds_a_testcase_or_in_a_doctest_fails_it(
         assert "test budget of 1s used up" in texts[0], (name, texts)
 
 
+@pytest.mark.slow
 def test_skip_skips_the_refused_tests_of_a_testcase(project: Project, scripted: ScriptedVendor) -> None:
     project.use("overruns/test_unittest_refused.py")
     result = project.run("--dg-budget=0", "--dg-on-exhausted=skip", env=scripted.environ)

@@ -139,6 +139,7 @@ def test_the_end_of_the_run_says_that_a_session_was_opened_at_collection(
     assert "no session reached the gateway" not in result.output
 
 
+@pytest.mark.slow
 def test_a_live_pytest_in_a_run_is_told_that_its_key_is_a_token(project: Project) -> None:
     project.use("own_run/test_nested_live.py")
     result = project.run("--dg-target=emulator")

@@ -13,7 +13,12 @@ LINE = "the protocol's order was broken once, in test_order.py::test_out_of_orde
 
 
 @pytest.mark.parametrize(
-    ("how", "outcome", "told"), [("off", "passed", False), ("warn", "passed", True), ("fail", "failed", True)]
+    ("how", "outcome", "told"),
+    [
+        pytest.param("off", "passed", False, marks=pytest.mark.slow),
+        pytest.param("warn", "passed", True, marks=pytest.mark.slow),
+        ("fail", "failed", True),
+    ],
 )
 def test_what_becomes_of_a_test_whose_session_broke_the_order(
     project: Project, how: str, outcome: str, told: bool
@@ -35,6 +40,7 @@ def test_usage_json_has_what_each_session_broke(project: Project) -> None:
     assert violation == {"rule": "one-welcome", "what": "a second Welcome came"}
 
 
+@pytest.mark.slow
 def test_an_error_alone_fails_nothing(project: Project) -> None:
     project.write(
         "test_it.py",

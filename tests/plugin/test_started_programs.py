@@ -26,10 +26,10 @@ def environment(vendor: Vendor, command: list[str]) -> Mapping[str, str]:
 @pytest.mark.parametrize(
     ("command", "lacks"),
     [
-        (WITHOUT_VARIABLES, True),
+        slow(WITHOUT_VARIABLES, True),
         slow([sys.executable, "-I", "-c", "pass"], True),
         (PASS, False),
-        ([], False),
+        slow([], False),
     ],
     ids=["without variables", "isolated", "redirected", "none"],
 )
@@ -51,7 +51,7 @@ def test_a_node_program_says_that_it_has_loaded_the_redirect(project: Project, v
     assert LACK not in result.output
 
 
-@pytest.mark.parametrize("option", ["--dg-redirect=off", "dg_redirect_children=false"])
+@pytest.mark.parametrize("option", [slow("--dg-redirect=off"), "dg_redirect_children=false"])
 def test_nothing_is_said_where_programs_are_not_to_be_redirected(project: Project, vendor: Vendor, option: str) -> None:
     project.use("started_programs")
     given = option if option.startswith("--") else f"--override-ini={option}"

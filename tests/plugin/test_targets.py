@@ -22,7 +22,7 @@ PLAIN = "def test_plain():\n    pass\n"
     ("arguments", "env", "said"),
     [
         (["--dg-target=live"], {"DEEPGRAM_API_KEY": KEY}, "--dg-budget"),
-        (["--dg-target=live", "--dg-budget=5m"], {}, "DEEPGRAM_API_KEY"),
+        pytest.param(["--dg-target=live", "--dg-budget=5m"], {}, "DEEPGRAM_API_KEY", marks=pytest.mark.slow),
         pytest.param(
             ["--dg-target=live", "--dg-budget=5m"], {"DEEPGRAM_API_KEY": ""}, "DEEPGRAM_API_KEY", marks=pytest.mark.slow
         ),
@@ -258,6 +258,7 @@ def test_the_header_of_a_rehearsal_says_what_it_is(pytester: pytest.Pytester, mo
     result.stdout.fnmatch_lines([f"dgbudget: rehearsal of a live run by the emulator at {url}, nothing is billed; *"])
 
 
+@pytest.mark.slow
 def test_billed_is_in_colour(project: Project, vendor: Vendor) -> None:
     project.write("test_plain.py", PLAIN)
     result = project.run("--dg-budget=5m", "--color=yes", env=vendor.environ)

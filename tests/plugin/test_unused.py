@@ -149,7 +149,7 @@ def test_under_xdist_the_controller_alone_holds_one_socket_and_one_thread(projec
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--collect-only"],
+        pytest.param(["--collect-only"], marks=pytest.mark.slow),
         ["--setup-plan"],
         pytest.param(["--fixtures"], marks=pytest.mark.slow),
         pytest.param(["--markers"], marks=pytest.mark.slow),
@@ -192,6 +192,7 @@ def test_an_unused_budget_is_reported_by_the_plugin_without_a_gateway(
     assert vendor.connections == []
 
 
+@pytest.mark.slow
 def test_a_report_of_a_run_with_sessions_is_valid_as_well(project: Project, vendor: Vendor) -> None:
     project.write("test_it.py", "def test_it(voice_agent):\n    with voice_agent.connect(): pass\n")
     jsonschema.validate(project.run("--dg-budget=5m", env=vendor.environ).usage, schema())

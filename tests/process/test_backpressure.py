@@ -177,7 +177,10 @@ class Stalled:
             wait_until(lambda: self._moody.stalled >= {client.request_id for client in self.clients}, timeout=50)
 
 
-@pytest.mark.parametrize(("who", "what"), [("the client", "audio"), ("the vendor", "audio"), ("both", "text")])
+@pytest.mark.parametrize(
+    ("who", "what"),
+    [("the client", "audio"), ("the vendor", "audio"), pytest.param("both", "text", marks=pytest.mark.slow)],
+)
 def test_a_side_that_stops_reading_stalls_its_own_session_only(
     vendor: Vendor, moody: Moody, tmp_path: Path, who: str, what: str
 ) -> None:

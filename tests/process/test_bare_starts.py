@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+import pytest
+
 from tests.support.project import PYTEST, Project
 
 
@@ -19,6 +21,7 @@ def test_a_gateway_starts_where_only_sys_path_knows_us_and_a_test_has_left_nothi
     assert (result.status, result.outcomes()) == (0, {"test_cleared": "passed"}), result.output
 
 
+@pytest.mark.slow
 def test_a_folder_of_tests_with_a_librarys_name_is_reported_with_what_to_do(project: Project) -> None:
     project.write("tests/websockets/__init__.py", "")
     project.write("tests/websockets/test_it.py", "def test_it(voice_agent): pass\n")

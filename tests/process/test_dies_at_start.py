@@ -44,6 +44,7 @@ def test_a_run_whose_gateways_all_die_is_reported_and_no_earlier_report_is_left_
     assert vendor.billed() == []
 
 
+@pytest.mark.slow
 def test_a_later_invocation_that_opens_no_session_leaves_the_runs_figures_in_the_report(
     project: Project, vendor: Vendor
 ) -> None:

@@ -10,6 +10,7 @@ from tests.support.project import Project
 from tests.support.vendor import Vendor
 
 
+@pytest.mark.slow
 def test_under_skip_a_refused_test_is_skipped_even_if_it_exits(project: Project, vendor: Vendor) -> None:
     project.use("ends/test_exits.py")
     result = project.run("--dg-budget=0", "--dg-on-exhausted=skip", env=vendor.environ)

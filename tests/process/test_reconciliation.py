@@ -108,6 +108,7 @@ def test_warn_changes_no_exit_status_and_says_what_disagrees(
     assert said in result.output
 
 
+@pytest.mark.slow
 def test_off_asks_nobody(project: Project, vendor: Vendor) -> None:
     result = project.run("--dg-budget=5m", "--dg-reconcile=off", env=vendor.environ)
     assert (result.status, reconciliation(result)["verdict"]) == (0, "off")
@@ -259,6 +260,7 @@ def test_a_session_that_the_gateway_died_with_stays_charged_in_full_while_the_st
     assert (run["used_seconds"], run["at_risk_seconds"]) == (60, 60)
 
 
+@pytest.mark.slow
 def test_a_ledger_that_is_gone_with_its_gateway_is_no_agreement(project: Project, vendor: Vendor) -> None:
     project.expects_log = True
     project.reads_ledger = False
