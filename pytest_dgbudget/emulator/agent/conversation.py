@@ -117,7 +117,7 @@ class Conversation:
         if isinstance(message, bytes):
             return await self._hear(message)
         data = parse(message)
-        self._clock.catch_up()  # live it comes behind the audio that was sent before it
+        self._clock.catch_up()  # live it comes after the audio that was sent before it
         if data["type"] != "Settings":
             self._need_settings()
         return await _HANDLERS[data["type"]](self, data)
