@@ -15,7 +15,9 @@ KINDS = ("text_turns", "wav_turns", "function", "waits", "greeting", "streaming"
 # A forecast is exact where the client waits for the agent, and an upper bound where it doesn't.
 WITHIN = 0.1
 LEAST_OF_A_STREAM = 0.9
-AT_ONCE = 20
+SESSIONS = 20  # of each kind
+# At pace max they wait for the CPU instead, which is in their forecasts.
+AT_ONCE = {"vendor": SESSIONS, "max": 4}
 
 
 def held(project: Project, pace: str) -> Result:
@@ -23,8 +25,8 @@ def held(project: Project, pace: str) -> Result:
     result = project.run(
         f"--dg-pace={pace}",
         "--dg-target=emulator",
-        f"--dg-max-sessions={AT_ONCE}",
-        env={"AT_ONCE": str(AT_ONCE)},
+        f"--dg-max-sessions={AT_ONCE[pace]}",
+        env={"SESSIONS": str(SESSIONS)},
         timeout=300,
     )
     assert result.status == 0, result.output
@@ -43,7 +45,7 @@ def check(project: Project) -> None:
     project.use("forecast")
     live = by_test(held(project, "vendor"), "seconds")
     forecast = by_test(held(project, "max"), "forecast_seconds")
-    assert {name: len(each) for name, each in live.items()} == dict.fromkeys(forecast, AT_ONCE)
+    assert {name: len(each) for name, each in live.items()} == dict.fromkeys(forecast, SESSIONS)
     assert len(live) == len(KINDS)
     for nodeid, seconds in live.items():
         taken = statistics.median(seconds)

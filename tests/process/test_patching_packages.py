@@ -74,7 +74,7 @@ def need(module: str) -> None:
 
 def run(examples: Project, *options: str, env: Mapping[str, str] | None = None) -> Result:
     """Run the examples, several times at once with other tests of this file: they wait more than they compute."""
-    return examples.run("--dg-target=emulator", *options, env=env, timeout=120)
+    return examples.run("--dg-target=emulator", "--dg-pace=vendor", *options, env=env, timeout=120)
 
 
 def what_became_of_each(result: Result) -> dict[str, tuple[object, ...]]:

@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 
 from pytest_dgbudget import VoiceAgent
 
-AT_ONCE = int(os.environ.get("AT_ONCE", "4"))
+SESSIONS = int(os.environ.get("SESSIONS", "4"))
 GREETING = "Hello there. This is the shop. We are open today. How can I help you? Please tell me."
 AUDIO = {
     "input": {"encoding": "linear16", "sample_rate": 16000},
@@ -97,4 +97,4 @@ KINDS: dict[str, Hold] = {hold.__name__: hold for hold in (text_turns, wav_turns
     "kind", [pytest.param(name, marks=getattr(hold, "pytestmark", [])) for name, hold in KINDS.items()]
 )
 async def test_sessions(voice_agent: VoiceAgent, kind: str) -> None:
-    await asyncio.gather(*(KINDS[kind](voice_agent) for _ in range(AT_ONCE)))
+    await asyncio.gather(*(KINDS[kind](voice_agent) for _ in range(SESSIONS)))
