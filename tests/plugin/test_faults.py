@@ -85,7 +85,7 @@ BILL: list[tuple[tuple[str, dict[str, object]], str, tuple[str, list[str], str]]
 ]
 BILL_AGAIN: list[tuple[tuple[str, dict[str, object]], str, tuple[str, list[str], str]]] = [
     (("bill-duplicate", {}), "4s", ("discrepancy", ["duplicate"], "")),
-    (("bill-wrong", {"factor": 10}), "4s", ("discrepancy", ["duration"], "the statement has")),
+    (("bill-wrong", {"factor": 1000}), "4s", ("discrepancy", ["duration"], "the statement has")),
     (("bill-slow", {"delay": "300ms"}), "9s", AGREE),
     (("bill-rounded-up", {"to": "1m"}), "4s", ("discrepancy", ["duration"], "the statement has 60.00s, we metered")),
     (("bill-foreign", {"seconds": 90}), "4s", ("discrepancy", ["matched", "missing-in-ledger"], "90.00s")),
