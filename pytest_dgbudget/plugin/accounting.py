@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from os import getpid
 from threading import get_ident
@@ -21,7 +20,9 @@ from pytest_dgbudget.errors import (
     GatewayError,
     ProtocolViolated,
 )
-from pytest_dgbudget.model import Outcome, Overrun, Refusal
+from pytest_dgbudget.model import Outcome, Overrun
+from pytest_dgbudget.plugin.attempt import RunningTest
+from pytest_dgbudget.plugin.failure_place import place_at_test
 from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
 from pytest_dgbudget.plugin.state import STATE, State
 from pytest_dgbudget.protocol.operations import GetVerdict, GrantedAttempt, RecordOutcome, Verdict
@@ -46,36 +47,6 @@ def accounting_of(config: pytest.Config) -> Accounting:
         config.pluginmanager.register(plugin, _NAME)
     accounting: Accounting = plugin
     return accounting
-
-
-@dataclass(slots=True)
-class RunningTest:
-    """One test attempt while it runs; ``reported`` counts the overruns that the test has already failed for.
-
-    ``finish`` tears the fixture down; None once the grant has ended. ``thread`` runs the test; plugins may run several.
-    ``process`` began it: a child that the test forks judges and ends nothing. ``told`` are the refusals that its
-    report has, as often as it says.
-    """
-
-    attempt: GrantedAttempt
-    thread: int
-    finish: Callable[[], object] | None
-    process: int = field(default_factory=getpid)
-    reported: int = 0
-    gateway_lost: bool = False
-    bypass_reported: bool = False
-    noted: set[str] = field(default_factory=set)
-    expects_clients: Callable[[], bool] = bool
-    told: dict[tuple[int, str, str], int] = field(default_factory=dict)
-
-    def untold(self, refusals: Iterable[Refusal]) -> Iterator[Refusal]:
-        """Yield what clients were refused for since this was asked last."""
-        for refusal in refusals:
-            known = (refusal.status, refusal.code, refusal.reason)
-            times = refusal.times - self.told.get(known, 0)
-            self.told[known] = refusal.times
-            if times:
-                yield replace(refusal, times=times)
 
 
 class Accounting:
@@ -361,34 +332,6 @@ _NOBODY_CAME = (
     "the test asked for voice_agent.endpoint, and no client came: does the application dial elsewhere? It must read "
     "DGBUDGET_AGENT_URL, or be given endpoint.agent_url and endpoint.api_key"
 )
-
-
-@dataclass(slots=True, kw_only=True)
-class _Place:
-    """Where a test failed and why, with the fields of pytest's own; xdist sends them to its controller."""
-
-    path: str
-    lineno: int
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.lineno}: {self.message.partition(chr(10))[0]}"
-
-
-def place_at_test(
-    report: pytest.TestReport, item: pytest.Item, failure: pytest.ExceptionInfo[BaseException] | None
-) -> None:
-    """Give a failure of ours that has no frame of the test's its place: else the summary would lack its message."""
-    shown: Any = report.longrepr
-    if failure is None or not isinstance(failure.value, DgBudgetError) or not hasattr(shown, "chain"):
-        return  # not ours, or shown as text, as with --tb=native
-    traceback, crash, description = shown.chain[-1]
-    if not any(getattr(entry, "reprfileloc", None) for entry in traceback.reprentries):
-        traceback.extraline = None  # that all frames are hidden, and how to see them
-    if crash is None:
-        path, line, _ = item.location
-        shown.reprcrash = _Place(path=path, lineno=(line or 0) + 1, message=failure.exconly())
-        shown.chain = [*shown.chain[:-1], (traceback, shown.reprcrash, description)]
 
 
 def _left_open(count: int) -> str:

@@ -180,7 +180,7 @@ class _Reports:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        from pytest_dgbudget.plugin.accounting import place_at_test
+        from pytest_dgbudget.plugin.failure_place import place_at_test
 
         self._running.reports(item, call)
         report = yield
