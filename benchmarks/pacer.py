@@ -32,11 +32,8 @@ class Session:
     """One connection that is ready to talk."""
 
     def __init__(self, port: int, token: str) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.sendall(upgrade_request(port, PATH, token))
+        self.socket = open_session(port, token)
         self.messages = Messages()
-        read_head(self.socket)
         self._await_message(b'"Welcome"')
         self.socket.sendall(from_client(TEXT, json.dumps(DEFAULT_SETTINGS).encode()))
         self._await_message(b'"SettingsApplied"')
@@ -63,6 +60,15 @@ class Session:
         payloads: list[bytes] = []
         while not any(part in payload for payload in payloads):
             payloads = [payload for _, payload in self.messages.feed(self.socket.recv(65536))]
+
+
+def open_session(port: int, token: str) -> socket.socket:
+    """Return the socket of a session that has begun, after its 101."""
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.sendall(upgrade_request(port, PATH, token))
+    read_head(connection)
+    return connection
 
 
 def read_head(connection: socket.socket) -> None:

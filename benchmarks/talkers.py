@@ -12,13 +12,12 @@ import gc
 import json
 import select
 import selectors
-import socket
 import sys
 import time
 from collections.abc import Sequence
 
-from benchmarks.pacer import PATH, read_head
-from benchmarks.wire import BINARY, CLOSE, TEXT, Messages, from_client, header, upgrade_request
+from benchmarks.pacer import open_session
+from benchmarks.wire import BINARY, CLOSE, TEXT, Messages, from_client, header
 from pytest_dgbudget.client.agent_settings import DEFAULT_SETTINGS
 
 INTERVAL = 1 / 50
@@ -39,10 +38,7 @@ class Talker:
         self._counts = False
         self._sentences: list[list[float]] = []
         self._messages = Messages()
-        self._socket = socket.create_connection(("127.0.0.1", port))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.sendall(upgrade_request(port, PATH, token))
-        read_head(self._socket)
+        self._socket = open_session(port, token)
         agent = {**DEFAULT_SETTINGS["agent"], "greeting": None}
         self._socket.sendall(from_client(TEXT, json.dumps({**DEFAULT_SETTINGS, "agent": agent}).encode()))
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import selectors
-import socket
 import sys
 import time
 
-from benchmarks.pacer import PATH, read_head
-from benchmarks.wire import CLOSE, TEXT, Messages, from_client, upgrade_request
+from benchmarks.pacer import open_session
+from benchmarks.wire import CLOSE, TEXT, Messages, from_client
 from pytest_dgbudget.client.agent_settings import DEFAULT_SETTINGS
 
 QUESTION = from_client(TEXT, json.dumps({"type": "InjectUserMessage", "content": "Are you open?"}).encode())
@@ -24,10 +23,7 @@ class Asker:
     def __init__(self, port: int, token: str) -> None:
         self.turns = 0
         self._messages = Messages()
-        self._socket = socket.create_connection(("127.0.0.1", port))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.sendall(upgrade_request(port, PATH, token))
-        read_head(self._socket)
+        self._socket = open_session(port, token)
         agent = {**DEFAULT_SETTINGS["agent"], "greeting": None}
         self._socket.sendall(from_client(TEXT, json.dumps({**DEFAULT_SETTINGS, "agent": agent}).encode()))
         self._socket.sendall(QUESTION)
