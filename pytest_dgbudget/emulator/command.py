@@ -248,9 +248,13 @@ async def _run_until_stopped(emulator: Emulator, *, tied: bool) -> None:
 
 
 def _write_line(line: str) -> None:
-    with contextlib.suppress(BrokenPipeError):  # no reader is left: stdin or a signal will end us
+    try:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
+    except BrokenPipeError:  # no reader is left: stdin or a signal will end us; Python flushes once more at exit
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 async def _end_everything() -> None:

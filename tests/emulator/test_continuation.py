@@ -83,6 +83,20 @@ def test_each_session_has_a_line_for_each_change() -> None:
     ]
 
 
+def test_an_emulator_whose_reader_has_gone_ends_without_a_word() -> None:
+    with process("--tied", "--write-bill") as child:
+        line = first_line(child)
+        assert child.stdout is not None
+        assert child.stdin is not None
+        child.stdout.close()
+        with talk(line, "unread"):
+            pass
+        child.stdin.close()
+        assert child.stderr is not None
+        assert child.stderr.read() == ""
+        assert child.wait(PATIENCE) == 0
+
+
 def test_who_continues_has_port_key_project_and_bill() -> None:
     line, bill, (first, second) = killed()
     began = datetime.fromisoformat(bill[second]["records"][0]["created"])
