@@ -5,6 +5,7 @@ Each returns what was answered first, decrypted; ``context`` knows the authority
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable
@@ -58,7 +59,9 @@ async def _stream(url: str, key: str, context: ssl.SSLContext) -> bytes:
         await writer.drain()
         return await reader.read(4096)
     finally:
-        writer.close()
+        writer.transport.abort()
+        with contextlib.suppress(Exception):  # what became of it is raised above
+            await writer.wait_closed()
 
 
 def asyncio_stream(url: str, key: str, context: ssl.SSLContext) -> bytes:
