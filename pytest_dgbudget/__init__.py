@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_dgbudget.client.async_session import AsyncSession as AsyncSession
     from pytest_dgbudget.client.emulator import FaultKind as FaultKind
     from pytest_dgbudget.client.endpoint import Endpoint as Endpoint
-    from pytest_dgbudget.client.session import AsyncSession as AsyncSession
+    from pytest_dgbudget.client.received import AgentAudio as AgentAudio
     from pytest_dgbudget.client.session import Session as Session
+    from pytest_dgbudget.client.turns import Interruption as Interruption
     from pytest_dgbudget.client.turns import Turn as Turn
     from pytest_dgbudget.client.voice_agent import VoiceAgent as VoiceAgent
     from pytest_dgbudget.errors import *  # noqa: F403 - the whole tree, as errors.__all__ has it
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_dgbudget.rules.vendor_messages import ConversationText as ConversationText
     from pytest_dgbudget.rules.vendor_messages import ErrorMessage as ErrorMessage
     from pytest_dgbudget.rules.vendor_messages import FunctionCall as FunctionCall
+    from pytest_dgbudget.rules.vendor_messages import FunctionCallCancelled as FunctionCallCancelled
     from pytest_dgbudget.rules.vendor_messages import FunctionCallRequest as FunctionCallRequest
     from pytest_dgbudget.rules.vendor_messages import InjectionRefused as InjectionRefused
     from pytest_dgbudget.rules.vendor_messages import Message as Message
@@ -27,8 +30,10 @@ if TYPE_CHECKING:
     from pytest_dgbudget.rules.vendor_messages import Welcome as Welcome
 
 _HOME = {
+    "AgentAudio": "client.received",
     "AgentError": "errors",
-    "AsyncSession": "client.session",
+    "AsyncSession": "client.async_session",
+    "BadFunctionCall": "errors",
     "BudgetError": "errors",
     "BudgetExceeded": "errors",
     "BudgetExhausted": "errors",
@@ -40,10 +45,12 @@ _HOME = {
     "ExpectTimeout": "errors",
     "FaultKind": "client.emulator",
     "FunctionCall": "rules.vendor_messages",
+    "FunctionCallCancelled": "rules.vendor_messages",
     "FunctionCallRequest": "rules.vendor_messages",
     "GatewayError": "errors",
     "HandshakeRefused": "errors",
     "InjectionRefused": "rules.vendor_messages",
+    "Interruption": "client.turns",
     "LedgerError": "errors",
     "Message": "rules.vendor_messages",
     "MessageType": "rules.vendor_messages",

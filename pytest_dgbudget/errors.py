@@ -9,6 +9,7 @@ DgBudgetError
 ├── HandshakeRefused (ConnectionError)  the vendor refused or never completed the handshake
 ├── AgentError                        the agent answered with an Error or refused an injection
 ├── ExpectTimeout (TimeoutError)      an awaited message did not arrive in time
+├── BadFunctionCall (AssertionError)  the agent called a function with arguments that it doesn't take
 ├── ProtocolViolated (AssertionError)  a session's messages broke the protocol's order
 ├── LedgerError                       the ledger can't be read or written
 ├── GatewayError                      the gateway is gone, hung or not ours
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AgentError",
+    "BadFunctionCall",
     "BudgetError",
     "BudgetExceeded",
     "BudgetExhausted",
@@ -118,6 +120,20 @@ class AgentError(DgBudgetError):
 
 class ExpectTimeout(DgBudgetError, TimeoutError):
     """An awaited message did not arrive within its timeout; the error lists what came instead."""
+
+
+class BadFunctionCall(DgBudgetError, AssertionError):
+    """The agent called a ``function`` with ``arguments`` (JSON text) that its parameters in the settings don't allow.
+
+    ``path`` is where the wrong ``value`` stands, as a JSON Pointer: ``/items/0/size``; empty for all of them.
+    """
+
+    def __init__(self, message: str, *, function: str, path: str, value: object, arguments: str) -> None:
+        super().__init__(message)
+        self.function = function
+        self.path = path
+        self.value = value
+        self.arguments = arguments
 
 
 class ProtocolViolated(DgBudgetError, AssertionError):

@@ -127,7 +127,7 @@ class Opening:
             return await self._overrun() or SessionClosed(reason, code=code, reason=reason, closed_by="test-budget")
         closed_by: ClosedBy = "client" if closed.rcvd_then_sent is False else _CLOSED_BY.get(code, "server")
         said = f"{code} {reason}".strip()
-        error = io.last_error()
+        error = io.received.last_error()
         before = f" after an Error {error.code}: {error.description}" if error else ""
         return SessionClosed(
             f"the session was closed ({closed_by}: {said}){before}", code=code, reason=reason, closed_by=closed_by

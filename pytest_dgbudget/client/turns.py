@@ -1,38 +1,80 @@
-"""One exchange out of a session's messages: where it begins, and when it is complete."""
+"""One exchange out of a session's messages: where it begins, when it is complete, and what it was. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_dgbudget.rules.vendor_messages import ConversationText, FunctionCallRequest, Message
+from pytest_dgbudget.client.received import is_of_user
+from pytest_dgbudget.rules.audio import AudioFormat
+from pytest_dgbudget.rules.vendor_messages import ConversationText, FunctionCall, FunctionCallRequest, Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Turn:
-    """A user message and the agent's whole reply: its text, its audio, and every message in between."""
+    """The user's part and the agent's whole answer to it.
 
-    text: str
+    ``user_transcript`` is what the agent took the user to have said, ``reply`` the agent's words, ``audio`` their sound
+    in the output format of the settings (``audio_format``), ``events`` every message of the turn, in order.
+
+    ``latency`` is the silence before the answer, in seconds, as the gateway measured it: from the end of the user's
+    part to the agent's first audio. None where it is not known.
+    """
+
+    user_transcript: str
     reply: str
     audio: bytes
-    messages: tuple[Message, ...]
+    audio_format: AudioFormat
+    latency: float | None
+    events: tuple[Message, ...]
+
+    @property
+    def function_calls(self) -> tuple[FunctionCall, ...]:
+        """What the agent asked of functions in this turn, in order."""
+        return calls_in(self.events)
 
     def __repr__(self) -> str:
         """What pytest shows when an assertion fails: of audio its length, of messages their types."""
-        messages = ", ".join(message.type for message in self.messages)
-        return f"Turn(text={self.text!r}, reply={self.reply!r}, audio=<{len(self.audio)} bytes>, messages=<{messages}>)"
+        length = self.audio_format.milliseconds(len(self.audio))
+        audio = f"{len(self.audio)} bytes" if length is None else f"{length / 1000:.1f} s"
+        latency = "None" if self.latency is None else f"{self.latency:.2f}"
+        events = ", ".join(message.type for message in self.events)
+        return (
+            f"Turn(user_transcript={self.user_transcript!r}, reply={self.reply!r}, audio=<{audio}>, "
+            f"latency={latency}, events=<{events}>)"
+        )
 
 
-def end_of_turn(messages: Sequence[Message], text: str, greeting: str = "") -> int | None:
-    """Return how many messages make up the turn that ``text`` began; None until it is complete.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interruption:
+    """What became of the agent's reply when the user spoke while it was heard.
 
-    It is complete with the AgentAudioDone after the agent's words. Words from before the agent took up the user's
-    message, such as its greeting, are not a reply to it, and words before a function call are not the last ones.
+    ``spoke_at`` is when the user's audio began, ``noticed_at`` when the agent's UserStartedSpeaking came, both in
+    seconds since the session opened. ``reply`` has the words of the interrupted reply that had been sent by then,
+    ``heard_seconds`` is how much of it a listener had heard. ``late_seconds`` is how much more of its audio came after
+    that, which a client must not play. ``user_transcript`` is what the agent took the user to have said, ``events`` are
+    the messages from the user's first audio to that text.
+    """
+
+    spoke_at: float
+    noticed_at: float
+    reply: str
+    heard_seconds: float
+    late_seconds: float
+    user_transcript: str
+    events: tuple[Message, ...]
+
+
+def end_of_turn(messages: Sequence[Message], taken_up: int | None) -> int | None:
+    """Return how many messages make up the turn that the agent has taken up here; None until it is complete.
+
+    It is complete with the AgentAudioDone after the agent's words. Words before a function call are not the last ones,
+    nor are those before the user went on.
     """
     replied = False
-    for position in range(_taken_up(messages, text, greeting), len(messages)):
+    for position in range(len(messages) if taken_up is None else taken_up, len(messages)):
         message = messages[position]
-        if isinstance(message, FunctionCallRequest):
+        if isinstance(message, FunctionCallRequest) or is_of_user(message):
             replied = False
         elif _is_said(message, "assistant"):
             replied = True
@@ -41,22 +83,33 @@ def end_of_turn(messages: Sequence[Message], text: str, greeting: str = "") -> i
     return None
 
 
-def reply_of(messages: Sequence[Message], text: str, greeting: str = "") -> str:
-    """Return the agent's words in a turn."""
-    return " ".join(
-        message.content
-        for message in messages[_taken_up(messages, text, greeting) :]
-        if isinstance(message, ConversationText) and message.role == "assistant"
-    )
+def taken_up_text(messages: Sequence[Message], text: str, greeting: str = "") -> int:
+    """Return the position after the agent's echo of an injected text, or else after its greeting.
 
-
-def _taken_up(messages: Sequence[Message], text: str, greeting: str) -> int:
-    """Return the position after the agent's echo of the user's message, or else after its greeting."""
+    Words from before that, such as the greeting, are not a reply to it.
+    """
     for role, content in (("user", text), ("assistant", greeting)):
         for position, message in enumerate(messages):
             if _is_said(message, role, content):
                 return position + 1
     return 0
+
+
+def taken_up_speech(messages: Sequence[Message]) -> int | None:
+    """Return the position after the agent's transcript of what was said aloud; None as long as it is missing."""
+    return next((position + 1 for position, message in enumerate(messages) if is_of_user(message)), None)
+
+
+def words(messages: Sequence[Message], role: str) -> str:
+    """Return what one side said."""
+    said = (each for each in messages if isinstance(each, ConversationText) and each.role == role)
+    return " ".join(message.content for message in said)
+
+
+def calls_in(messages: Sequence[Message]) -> tuple[FunctionCall, ...]:
+    """Return the calls that the agent asked for, in order."""
+    requests = (message for message in messages if isinstance(message, FunctionCallRequest))
+    return tuple(call for request in requests for call in request.functions)
 
 
 def _is_said(message: Message, role: str, content: str | None = None) -> bool:

@@ -8,10 +8,11 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from pytest_dgbudget.client.agent_settings import SettingsSource, load_settings
+from pytest_dgbudget.client.async_session import AsyncSession
 from pytest_dgbudget.client.connect import Opening
 from pytest_dgbudget.client.emulator import Emulator
 from pytest_dgbudget.client.endpoint import Endpoint
-from pytest_dgbudget.client.session import AsyncSession, Session
+from pytest_dgbudget.client.session import Session
 from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.io_thread import FromHandler, in_task

@@ -190,6 +190,14 @@ class Grant:
         still_open = [(each.id, each.request_id, found) for each in self.open_sessions for found in each.violations]
         return ended + still_open
 
+    async def turns_of(self, session: str) -> tuple[MeasuredTurn, ...]:
+        """Return the turns of one session that are answered or over; none of one in a gateway before this one."""
+        for each in self.open_sessions:
+            if each.id == session:
+                return await each.turns()
+        record = self.ended_sessions.get(session)
+        return record.turns if isinstance(record, UsageRecord) else ()
+
     def _forecast(self) -> Forecast | None:
         """What this attempt would have come to without skipping anything; None while a session is open."""
         return None if self.open_sessions else forecast_of(self.ended_sessions.values())

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from pytest_dgbudget.gateway.bearers import Owner
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.targets.emulator import EmulatorProcess
-from pytest_dgbudget.model import Usage
+from pytest_dgbudget.model import MeasuredTurn, Usage
 from pytest_dgbudget.protocol.operations import (
     AwaitReconciliation,
     BeginAttempt,
@@ -21,6 +21,7 @@ from pytest_dgbudget.protocol.operations import (
     FinishRun,
     GetProgress,
     GetRemaining,
+    GetTurns,
     GetUsage,
     GetVerdict,
     GetViolations,
@@ -76,6 +77,7 @@ class Operations:
             GetVerdict: self._get_verdict,
             GetUsage: self._get_usage,
             GetViolations: self._get_violations,
+            GetTurns: self._get_turns,
             GetRemaining: self._get_remaining,
             GetProgress: self._get_progress,
             EndAttempt: self._end_attempt,
@@ -115,6 +117,10 @@ class Operations:
     async def _get_violations(self, owner: Owner, asked: GetViolations) -> tuple[str, ...]:
         run = await self._served.run()
         return await run.violations(asked.attempt, asked.session)
+
+    async def _get_turns(self, owner: Owner, asked: GetTurns) -> tuple[MeasuredTurn, ...]:
+        run = await self._served.run()
+        return await run.turns(asked.attempt, asked.session)
 
     async def _get_remaining(self, owner: Owner, asked: GetRemaining) -> float | None:
         run = await self._served.run()

@@ -25,7 +25,7 @@ from pytest_dgbudget.gateway.returning import ReturningClients, SessionClient, c
 from pytest_dgbudget.gateway.services.service import AskSkipped, Service
 from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import Bypass, ClosedBy, Outcome, Overrun, Usage, UsageRecord
+from pytest_dgbudget.model import Bypass, ClosedBy, MeasuredTurn, Outcome, Overrun, Usage, UsageRecord
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.codes import TEST_OVER
 from pytest_dgbudget.protocol.operations import (
@@ -158,6 +158,11 @@ class Run:
         return tuple(
             violation_sentence(found, request_id) for id_, request_id, found in grant.violations() if id_ == session
         )
+
+    async def turns(self, attempt: str, session: str) -> tuple[MeasuredTurn, ...]:
+        """Return the turns of one session that are answered or over."""
+        grant = await self._known(attempt)
+        return await grant.turns_of(session)
 
     async def usage(self, attempt: str, session: str | None) -> Usage:
         """Return what an attempt, or one session of it, has used so far."""

@@ -29,7 +29,7 @@ from pytest_dgbudget.gateway.session_parts import SessionParts
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.instants import utc_now
-from pytest_dgbudget.model import ClosedBy, Stall, UsageRecord, Violation
+from pytest_dgbudget.model import ClosedBy, MeasuredTurn, Stall, UsageRecord, Violation
 from pytest_dgbudget.protocol.codes import IDLE, TEST_OVER
 from pytest_dgbudget.rules.attempts import was_cut
 from pytest_dgbudget.rules.prices import PriceTable, cost_micro_usd
@@ -202,6 +202,12 @@ class MeteredSession:
     def violations(self) -> Sequence[Violation]:
         """What its messages broke of the protocol up to now."""
         return self._parts.violations
+
+    async def turns(self) -> tuple[MeasuredTurn, ...]:
+        """Return the turns that are answered or over, once the user's audio in them is read."""
+        while self._relay is not None and self._relay.inspection.is_reading:  # noqa: ASYNC110 - it goes on by itself
+            await asyncio.sleep(0)
+        return tuple(self._parts.turns)
 
     @property
     def stalls(self) -> Sequence[Stall]:

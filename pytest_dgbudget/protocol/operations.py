@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_args
 
-from pytest_dgbudget.model import Bypass, OtherTarget, Outcome, Overrun, Pace, Refusal, Usage
+from pytest_dgbudget.model import Bypass, MeasuredTurn, OtherTarget, Outcome, Overrun, Pace, Refusal, Usage
 from pytest_dgbudget.rules.attempts import AttemptFigures
 
 A = TypeVar("A")
@@ -100,6 +100,14 @@ class GetUsage(Operation[Usage]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetViolations(Operation[tuple[str, ...]]):
     """Ask what one session of an attempt broke of the protocol so far, Errors included: a sentence for each."""
+
+    attempt: str
+    session: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetTurns(Operation[tuple[MeasuredTurn, ...]]):
+    """Ask for the turns of one session of an attempt that are answered or over, in the order in which they began."""
 
     attempt: str
     session: str
@@ -261,6 +269,7 @@ _OPERATIONS: tuple[type[Operation[Any]], ...] = (
     GetVerdict,
     GetUsage,
     GetViolations,
+    GetTurns,
     GetRemaining,
     GetProgress,
     EndAttempt,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from json import JSONDecoder, dumps, loads
 from typing import Any, Literal, get_args
 
@@ -40,10 +40,14 @@ SERVER_TYPES: frozenset[str] = frozenset(get_args(MessageType))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A server message: its ``type`` and all of its fields as they came (``data``)."""
+    """A server message: its ``type`` and all of its fields as they came (``data``).
+
+    ``at`` is when it came, in seconds since the session opened: in a test's session, 0.0 elsewhere.
+    """
 
     type: str
     data: Mapping[str, Any]
+    at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +67,23 @@ class ConversationText(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionCall:
-    """One call out of a FunctionCallRequest; ``arguments`` is a JSON text."""
+    """One call out of a FunctionCallRequest; ``arguments`` is a JSON text.
+
+    ``client_side`` is False where Deepgram calls the function itself.
+    """
 
     id: str
     name: str
     arguments: str
     client_side: bool
+
+    @property
+    def parsed_arguments(self) -> dict[str, Any]:
+        """The arguments by name; raises ValueError where they are no JSON object."""
+        parsed = loads(self.arguments or "{}")
+        if not isinstance(parsed, dict):
+            raise ValueError(f"the arguments of {self.name} are no JSON object: {self.arguments}")
+        return parsed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +91,13 @@ class FunctionCallRequest(Message):
     """The agent wants functions called."""
 
     functions: tuple[FunctionCall, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionCallCancelled(Message):
+    """The agent wants no answer to these calls any more (``ids``): the user went on."""
+
+    ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +183,9 @@ _TYPED: dict[str, Callable[[dict[str, Any]], Message]] = {
         type=d["type"], data=d, role=_text(d, "role"), content=_text(d, "content")
     ),
     "FunctionCallRequest": _function_calls,
+    "FunctionCallCancelled": lambda d: FunctionCallCancelled(
+        type=d["type"], data=d, ids=tuple(_text(call, "id") for call in d["functions"])
+    ),
     "InjectionRefused": lambda d: InjectionRefused(type=d["type"], data=d, message=_text(d, "message")),
     "Error": lambda d: ErrorMessage(type=d["type"], data=d, code=_text(d, "code"), description=_text(d, "description")),
     "Warning": lambda d: WarningMessage(

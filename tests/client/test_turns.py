@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.client.turns import Turn, end_of_turn, reply_of
+from pytest_dgbudget.client.turns import Turn, end_of_turn, taken_up_speech, taken_up_text, words
+from pytest_dgbudget.rules.audio import AudioFormat
 from pytest_dgbudget.rules.vendor_messages import FunctionCallRequest, Message, parse
 
 
@@ -19,6 +20,14 @@ def message(kind: str, **fields: Any) -> Message:
 
 def said(role: str, content: str) -> Message:
     return message("ConversationText", role=role, content=content)
+
+
+def end_of(messages: list[Message], greeting: str = "") -> int | None:
+    return end_of_turn(messages, taken_up_text(messages, "hi", greeting))
+
+
+def reply_in(messages: list[Message], greeting: str = "") -> str:
+    return words(messages[taken_up_text(messages, "hi", greeting) :], "assistant")
 
 
 HI, OTHER = said("user", "hi"), said("user", "something else")
@@ -56,14 +65,14 @@ def test_the_call_is_one() -> None:
     ],
 )
 def test_a_turn_is_complete_when_the_audio_after_the_agents_words_ends(messages: list[Message], reply: str) -> None:
-    assert end_of_turn(messages, "hi") == len(messages)
-    assert reply_of(messages, "hi") == reply
-    assert [end_of_turn(messages[:length], "hi") for length in range(len(messages))] == [None] * len(messages)
+    assert end_of(messages) == len(messages)
+    assert reply_in(messages) == reply
+    assert [end_of(messages[:length]) for length in range(len(messages))] == [None] * len(messages)
 
 
 @pytest.mark.parametrize("later", [CALL, DONE, HELLO, UNKNOWN], ids=lambda message: message.type)
 def test_what_follows_a_complete_turn_is_not_part_of_it(later: Message) -> None:
-    assert end_of_turn([HI, HELLO, DONE, later, DONE], "hi") == 3
+    assert end_of([HI, HELLO, DONE, later, DONE]) == 3
 
 
 @pytest.mark.parametrize(
@@ -72,7 +81,7 @@ def test_what_follows_a_complete_turn_is_not_part_of_it(later: Message) -> None:
     ids=lambda messages: " ".join(message.type for message in messages),
 )
 def test_until_then_it_is_not_complete(messages: list[Message]) -> None:
-    assert end_of_turn(messages, "hi") is None
+    assert end_of(messages) is None
 
 
 ANY = st.lists(st.sampled_from([HI, OTHER, HELLO, THINKING, DONE, CALL, UNKNOWN]), max_size=6)
@@ -82,24 +91,46 @@ ANY_WITHOUT_ECHO = st.lists(st.sampled_from([OTHER, HELLO, DONE, CALL]), max_siz
 @given(ANY, ANY_WITHOUT_ECHO)
 def test_later_messages_do_not_change_a_complete_turn(before: list[Message], later: list[Message]) -> None:
     messages = [*before, HELLO, DONE]
-    length = end_of_turn(messages, "hi")
+    length = end_of(messages)
     assert length is not None
     assert messages[length - 1] is DONE
-    assert end_of_turn(messages + later, "hi") == length
+    assert end_of(messages + later) == length
 
 
 def test_a_greeting_that_ends_before_the_echo_is_not_a_reply() -> None:
     done = message("AgentAudioDone")
     messages = [said("assistant", "Hello!"), done]
-    assert end_of_turn(messages, "hi", "Hello!") is None
+    assert end_of(messages, "Hello!") is None
     messages += [said("user", "hi"), said("assistant", "Good day."), done]
-    assert end_of_turn(messages, "hi", "Hello!") == 5
-    assert reply_of(messages, "hi", "Hello!") == "Good day."
+    assert end_of(messages, "Hello!") == 5
+    assert reply_in(messages, "Hello!") == "Good day."
+
+
+@pytest.mark.parametrize(
+    ("messages", "length"),
+    [
+        ([HELLO, DONE], None),
+        ([HELLO, DONE, HI], None),
+        ([HELLO, DONE, HI, AGAIN, DONE], 5),
+        ([DONE, HI, AGAIN, OTHER, DONE], None),
+        ([DONE, HI, AGAIN, OTHER, HELLO, DONE], 6),
+    ],
+    ids=["no transcript", "no answer", "answered", "the user goes on", "and is answered"],
+)
+def test_what_was_said_aloud_is_answered_after_its_transcript(messages: list[Message], length: int | None) -> None:
+    assert end_of_turn(messages, taken_up_speech(messages)) == length
 
 
 def test_a_turn_shows_its_words_and_not_its_audio() -> None:
-    turn = Turn(text="hi", reply="Hello.", audio=b"\0" * 48_000, messages=(HI, HELLO, DONE))
+    turn = Turn(
+        user_transcript="hi",
+        reply="Hello.",
+        audio=b"\0" * 48_000,
+        audio_format=AudioFormat(),
+        latency=0.388,
+        events=(HI, HELLO, DONE),
+    )
     assert repr(turn) == (
-        "Turn(text='hi', reply='Hello.', audio=<48000 bytes>, "
-        "messages=<ConversationText, ConversationText, AgentAudioDone>)"
+        "Turn(user_transcript='hi', reply='Hello.', audio=<1.0 s>, latency=0.39, "
+        "events=<ConversationText, ConversationText, AgentAudioDone>)"
     )

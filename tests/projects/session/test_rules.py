@@ -39,8 +39,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 def test_say_returns_the_whole_reply(on: Callable[..., Connect]) -> None:
     with on("converse") as session:
         turn = session.say("one")
-    assert (turn.text, turn.reply, len(turn.audio)) == ("one", "about one", 4800)
-    assert [message.type for message in turn.messages] == ["ConversationText", "ConversationText", "AgentAudioDone"]
+    assert (turn.user_transcript, turn.reply, len(turn.audio)) == ("one", "about one", 4800)
+    assert [message.type for message in turn.events] == ["ConversationText", "ConversationText", "AgentAudioDone"]
 
 
 @asynchronous
@@ -57,7 +57,7 @@ async def test_say_works_under_anyio(on: Callable[..., Connect], anyio_backend: 
 
 
 def test_say_times_out_with_what_came_instead(on: Callable[..., Connect]) -> None:
-    answers_nothing = pytest.raises(ExpectTimeout, match="Request; no handler answers lookup: register one")
+    answers_nothing = pytest.raises(ExpectTimeout, match=r"0\.2 s; no handler answers lookup: register one")
     with on("calls") as session, answers_nothing as caught:
         session.say("lookup {}", timeout="200ms")
     assert isinstance(caught.value, TimeoutError)
@@ -223,10 +223,12 @@ def test_expect_timeout_says_what_was_awaited_and_what_came(on: Callable[..., Co
         with pytest.raises(ExpectTimeout) as caught:
             session.expect("ConversationText", role="user", timeout="300ms")
     text = str(caught.value)
-    assert "ConversationText, role='user'" in text
-    assert "0.3 s" in text
-    assert "Step, Step, Other" in text
-    assert "assistant: 'about two'" in text
+    first, *came = text.splitlines()
+    assert first.startswith("no ConversationText, role='user' within 0.3 s; the last ConversationText came at ")
+    assert first.endswith(" s, but its role is 'assistant'; came instead: ")
+    names = [re.sub(r"^ +\d+\.\d\d s  ", "", line) for line in came]
+    assert names[:3] == ["Step", "Step", "Other"]
+    assert "ConversationText assistant: 'about two'" in names
 
 
 def test_expect_timeout_says_that_the_message_was_passed_already(on: Callable[..., Connect]) -> None:

@@ -1,0 +1,98 @@
+"""What a session knows without waiting, in async tests and sync ones alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from json import loads
+from typing import Any, Literal
+
+from pytest_dgbudget.client.conversation import ClientConversation
+from pytest_dgbudget.client.received import AgentAudio
+from pytest_dgbudget.client.session_io import SessionIO
+from pytest_dgbudget.client.turns import calls_in
+from pytest_dgbudget.control.client import GatewayClient
+from pytest_dgbudget.errors import ProtocolViolated
+from pytest_dgbudget.model import MeasuredTurn, Usage
+from pytest_dgbudget.protocol.operations import GetTurns, GetUsage, GetViolations
+from pytest_dgbudget.rules.vendor_messages import ConversationText, FunctionCall, Message
+from pytest_dgbudget.units import parse_time, seconds
+
+# pytest's own convention: a failing test shows its own line, not ours.
+__tracebackhide__ = True
+
+# Seconds, or a time as options have it: "500ms", "5s".
+Timeout = str | float
+
+# A block of the settings, or a list of them in the order of preference.
+Replaced = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+# The vendor's AsyncAPI file, InjectAgentMessage.
+Behavior = Literal["default", "queue", "interrupt"]
+
+REPLY = "30s"
+EVENT = "10s"
+TRAILING = "3s"
+BEFORE_BARGE_IN = "500ms"
+
+
+def in_seconds(timeout: Timeout) -> float:
+    """Return a timeout in seconds; raises SettingsError for what is no time."""
+    return seconds(parse_time(timeout)) if isinstance(timeout, str) else float(timeout)
+
+
+def bound(handler: Callable[..., Any], call: FunctionCall) -> Callable[[], Any]:
+    """Return a handler without parameters: the call's JSON arguments become keyword arguments."""
+    arguments = loads(call.arguments or "{}")
+    return lambda: handler(**arguments)
+
+
+class SessionBase:
+    """What ``AsyncSession`` and ``Session`` share."""
+
+    def __init__(self, io: SessionIO, gateway: GatewayClient, attempt: str) -> None:
+        self._io = io
+        self._gateway = gateway
+        self._thread = gateway.io_thread
+        self._attempt = attempt
+        self._conversation = ClientConversation(io, self._measured)
+
+    @property
+    def request_id(self) -> str | None:
+        """The vendor's key for this session, from its Welcome; None if that had none."""
+        return self._io.request_id
+
+    def events(self) -> list[Message]:
+        """Return every message received so far, without audio; their ``at`` is seconds since the session opened."""
+        return list(self._io.received.messages)
+
+    def timeline(self) -> list[Message | AgentAudio]:
+        """Return everything received so far, the agent's audio in its place among the messages."""
+        return self._io.received.timeline()
+
+    @property
+    def transcript(self) -> list[ConversationText]:
+        """What was said so far, by both sides."""
+        return [message for message in self._io.received.messages if isinstance(message, ConversationText)]
+
+    @property
+    def audio(self) -> bytes:
+        """The agent's audio received so far, in the output format of the settings."""
+        return bytes(self._io.received.audio)
+
+    def function_calls(self, name: str | None = None) -> list[FunctionCall]:
+        """Return the calls that the agent asked the client for so far, in order: all, or those of one function."""
+        calls = calls_in(self._io.received.messages)
+        return [call for call in calls if call.client_side and name in (None, call.name)]
+
+    def check_protocol(self) -> None:
+        """Raise ProtocolViolated if this session's messages broke the protocol's order so far, or an Error came."""
+        violations = self._gateway.ask(GetViolations(attempt=self._attempt, session=self._io.id))
+        if violations:
+            raise ProtocolViolated(violations)
+
+    @property
+    def usage(self) -> Usage:
+        """What this session has used so far: its seconds, and its cost in US dollars."""
+        return self._gateway.ask(GetUsage(attempt=self._attempt, session=self._io.id))
+
+    async def _measured(self) -> Sequence[MeasuredTurn]:
+        return await self._gateway.membership.ask(GetTurns(attempt=self._attempt, session=self._io.id))

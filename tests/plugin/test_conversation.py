@@ -1,0 +1,43 @@
+"""Both faces of a session keep the same rules: in sync tests, in every loop scope of asyncio, and under trio."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.projects.conversation.rules import REAL_TIME_RULES, RULES
+from tests.support.project import PROJECTS
+from tests.support.rules_project import RulesProject, made_once
+
+FILES = [f"conversation/{name}" for name in ("agent.toml", "test_faces.py", "test_real_time.py")]
+LOOPS = ["function", "class", "module", "package", "session"]
+FACES = ["test_sync", *(f"test_{scope}_loop" for scope in LOOPS), "test_trio"]
+
+
+def _run(path: Path) -> RulesProject:
+    env = {"PYTHONPATH": str(PROJECTS.parent.parent)}
+    return RulesProject(path, FILES, "-n3", "--dg-target=emulator", env=env)
+
+
+@pytest.fixture(scope="module")
+def rules(tmp_path_factory: pytest.TempPathFactory) -> RulesProject:
+    return made_once(tmp_path_factory, "conversation", _run)
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("rule", [rule.__name__ for rule in RULES])
+def test_rule(rules: RulesProject, rule: str, face: str) -> None:
+    rules.check(f"{face}[{rule}]")
+
+
+@pytest.mark.parametrize("face", ["test_sync", "test_trio"])
+@pytest.mark.parametrize("rule", [rule.__name__ for rule in REAL_TIME_RULES])
+def test_rule_in_real_time(rules: RulesProject, rule: str, face: str) -> None:
+    rules.check(f"{face}[{rule}]")
+
+
+def test_every_face_is_one_of_the_project() -> None:
+    source = (PROJECTS / "conversation/test_faces.py").read_text(encoding="utf-8")
+    assert re.findall(r"def (test_\w+)", source) == FACES
