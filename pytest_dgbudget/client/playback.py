@@ -20,24 +20,40 @@ class Playback:
         self.until = 0.0
         self.began = 0.0
         self.heard_when_interrupted = 0.0
-        self._due = False
+        self._greeting_due = False
+        self._answer_due = False
         self._sending = False
+        self._playing = False
         self._interrupted = False
         self._heard = 0.0  # seconds, all that plays until ``until``
         self._heard_before = 0.0  # before the present reply
 
-    def reply_is_due(self) -> None:
-        """Take note that the agent is about to speak: its greeting, or an answer to the user."""
-        self._due = True
+    def greeting_due(self) -> None:
+        """Take note that the agent is about to greet."""
+        self._greeting_due = True
+
+    def answer_due(self) -> None:
+        """Take note of what the user said: the agent is about to answer."""
+        self._answer_due = True
         self._interrupted = False
+
+    def answers(self) -> None:
+        """Take note of words that are no greeting: their audio is to come."""
+        self._sending = self._sending or self._answer_due
+        self._answer_due = False
+
+    def nothing_due(self) -> None:
+        """Take note that the agent will not answer."""
+        self._greeting_due = self._answer_due = False
 
     def audio(self, size: int, at: float) -> None:
         """Take so many bytes of the agent's audio."""
         if self._interrupted:
             return
-        self._due = False
-        if not self._sending:
-            self._sending = True
+        self._greeting_due = False
+        self._sending = True
+        if not self._playing:
+            self._playing = True
             self.began = max(self.until, at)
             self._heard_before = self._heard
         seconds = (self._format.milliseconds(size) or 0) / 1000
@@ -46,7 +62,7 @@ class Playback:
 
     def sent(self) -> None:
         """Take note that the reply has been sent (AgentAudioDone)."""
-        self._sending = False
+        self._sending = self._playing = False
 
     def user_started(self, at: float) -> None:
         """Take note that the user began to speak: what has not been heard is dropped."""
@@ -54,16 +70,17 @@ class Playback:
         self._heard -= max(0.0, self.until - at)
         self.until = min(self.until, at)
         self.heard_when_interrupted = self.heard_of_reply(at)
-        self._due = self._sending = False
+        self.nothing_due()
+        self.sent()
 
     @property
     def more_is_to_come(self) -> bool:
         """Whether the agent is about to speak, or has not sent all that it says."""
-        return self._due or self._sending
+        return self._greeting_due or self._answer_due or self._sending
 
     def is_speaking(self, at: float) -> bool:
         """Whether a listener hears the agent, or will soon."""
-        return self._sending or self.until > at
+        return self._playing or self.until > at
 
     def heard_of_reply(self, at: float) -> float:
         """How many seconds of the present reply have been heard."""

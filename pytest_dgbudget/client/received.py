@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_dgbudget.client.playback import Playback
 from pytest_dgbudget.rules.audio import audio_format
-from pytest_dgbudget.rules.vendor_messages import ConversationText, ErrorMessage, Message, parse
+from pytest_dgbudget.rules.vendor_messages import ConversationText, ErrorMessage, InjectionRefused, Message, parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -51,7 +51,7 @@ class Received:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.messages: list[Message] = []
         self.audio = bytearray()
-        self._greets = bool(greeting_of(settings))
+        self._greeting = greeting_of(settings)
         self._format = audio_format(settings, "output")
         self.playback = Playback(self._format)
         self._frames: list[tuple[float, int]] = []  # when each came, and where the audio ends with it
@@ -72,13 +72,23 @@ class Received:
         message = replace(message, at=at)
         self._frames_before.append(len(self._frames))
         self.messages.append(message)
+        self._note(message)
+        return message
+
+    def _note(self, message: Message) -> None:
+        """Take note of what a message says of the agent's speech."""
         if message.type == "AgentAudioDone":
             self.playback.sent()
         elif message.type == "UserStartedSpeaking":
-            self.playback.user_started(at)
-        elif is_of_user(message) or (message.type == "SettingsApplied" and self._greets):
-            self.playback.reply_is_due()
-        return message
+            self.playback.user_started(message.at)
+        elif message.type == "SettingsApplied" and self._greeting:
+            self.playback.greeting_due()
+        elif isinstance(message, (ErrorMessage, InjectionRefused)):
+            self.playback.nothing_due()
+        elif is_of_user(message):
+            self.playback.answer_due()
+        elif isinstance(message, ConversationText) and message.content.strip() not in self._greeting:
+            self.playback.answers()
 
     def audio_of(self, start: int, end: int) -> bytes:
         """Return the audio that came between the messages at these positions, the last of them excluded."""

@@ -173,7 +173,7 @@ class SessionIO:
             if kind == "UpdateThink":
                 self.functions.declare(message)
             elif kind == "InjectUserMessage":
-                self.received.playback.reply_is_due()
+                self.received.playback.answer_due()
 
     # Received ------------------------------------------------------------------------------------------------
 

@@ -216,7 +216,10 @@ class HandlerLoop:
             self._loop = get_running_loop()
 
     async def run(self, handler: Callable[[], Any]) -> Any:
-        """Call a handler in that loop, from the I/O thread; await what it returns if that can be awaited."""
+        """Call a handler in that loop, from the I/O thread; await what it returns if that can be awaited.
+
+        Cancelling this cancels what is awaited.
+        """
         if self._loop is not None:
             return await wrap_future(run_coroutine_threadsafe(_called(handler), self._loop))
         return await self._run_in_trio(handler)
@@ -225,10 +228,14 @@ class HandlerLoop:
         trio = sys.modules["trio"]
         here = get_running_loop()
         done: asyncio.Future[Any] = here.create_future()
+        scope = trio.CancelScope()
 
         async def call() -> None:
             try:
-                result = await _called(handler)
+                with scope:
+                    result = await _called(handler)
+                if scope.cancelled_caught:
+                    return
             except trio.Cancelled:
                 raise
             except BaseException as error:  # pytest.fail() and pytest.skip() are no Exceptions
@@ -237,7 +244,12 @@ class HandlerLoop:
                 here.call_soon_threadsafe(done.set_result, result)
 
         self._trio_token.run_sync_soon(lambda: trio.lowlevel.spawn_system_task(call))
-        return await done
+        try:
+            return await done
+        except asyncio.CancelledError:
+            with contextlib.suppress(trio.RunFinishedError):
+                self._trio_token.run_sync_soon(scope.cancel)
+            raise
 
 
 async def _called(handler: Callable[[], Any]) -> Any:

@@ -44,7 +44,7 @@ def test_what_was_not_heard_when_the_user_begins_is_dropped_and_so_is_what_comes
     playback.audio(SECOND, 11.1)
     assert not playback.is_speaking(11.1)
     assert not playback.more_is_to_come
-    playback.reply_is_due()
+    playback.answer_due()
     playback.audio(SECOND, 13.0)
     assert (playback.began, playback.until) == (13.0, 14.0)
 
@@ -63,14 +63,33 @@ def test_of_a_reply_counts_what_was_heard_of_this_one(playback: Playback) -> Non
     assert playback.heard_when_interrupted == pytest.approx(0.25)
 
 
-def test_a_reply_that_is_due_is_to_come_until_its_audio_begins(playback: Playback) -> None:
-    playback.reply_is_due()
+def test_a_greeting_is_to_come_until_its_audio_begins(playback: Playback) -> None:
+    playback.greeting_due()
     assert playback.more_is_to_come
     assert not playback.is_speaking(1.0)
     playback.audio(SECOND, 2.0)
     playback.sent()
     assert not playback.more_is_to_come
-    playback.reply_is_due()
+
+
+def test_an_answer_is_to_come_though_a_greeting_ends_before_it(playback: Playback) -> None:
+    playback.audio(SECOND, 2.0)
+    playback.answer_due()
+    playback.audio(SECOND, 2.1)
+    playback.sent()
+    assert playback.more_is_to_come
+    playback.answers()
+    assert playback.more_is_to_come  # its audio
+    playback.audio(SECOND, 5.0)
+    playback.sent()
+    assert not playback.more_is_to_come
+
+
+def test_nothing_is_to_come_after_a_refusal_or_when_the_user_goes_on(playback: Playback) -> None:
+    playback.answer_due()
+    playback.nothing_due()
+    assert not playback.more_is_to_come
+    playback.answer_due()
     playback.user_started(3.5)
     assert not playback.more_is_to_come
 

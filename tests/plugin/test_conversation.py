@@ -38,6 +38,10 @@ def test_rule_in_real_time(rules: RulesProject, rule: str, face: str) -> None:
     rules.check(f"{face}[{rule}]")
 
 
+def test_a_cancelled_call_is_not_answered_under_asyncio_either(rules: RulesProject) -> None:
+    rules.check("test_cancelled_call_under_asyncio")
+
+
 def test_every_face_is_one_of_the_project() -> None:
     source = (PROJECTS / "conversation/test_faces.py").read_text(encoding="utf-8")
     assert re.findall(r"def (test_\w+)", source) == FACES

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_dgbudget import VoiceAgent
 from tests.projects.conversation.faces import Open, opens_async, opens_sync, run_without_loop
-from tests.projects.conversation.rules import REAL_TIME_RULES
+from tests.projects.conversation.rules import REAL_TIME_RULES, a_cancelled_call_is_not_answered
 
 Rule = Callable[[Open], Awaitable[None]]
 
@@ -30,3 +30,8 @@ def test_sync(rule: Rule, voice_agent: VoiceAgent) -> None:
 @pytest.mark.anyio
 async def test_trio(rule: Rule, voice_agent: VoiceAgent) -> None:
     await rule(opens_async(voice_agent))
+
+
+@pytest.mark.asyncio
+async def test_cancelled_call_under_asyncio(voice_agent: VoiceAgent) -> None:
+    await a_cancelled_call_is_not_answered(opens_async(voice_agent))
