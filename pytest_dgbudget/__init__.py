@@ -8,8 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.client.emulator import FaultKind as FaultKind
     from pytest_dgbudget.client.endpoint import Endpoint as Endpoint
+    from pytest_dgbudget.client.scenario import FaultKind as FaultKind
+    from pytest_dgbudget.client.scenario import Scenario as Scenario
+    from pytest_dgbudget.client.scenario import ScenarioFault as ScenarioFault
+    from pytest_dgbudget.client.scenario import ScenarioStep as ScenarioStep
+    from pytest_dgbudget.client.scenario import ScenarioTurn as ScenarioTurn
     from pytest_dgbudget.client.session import AsyncSession as AsyncSession
     from pytest_dgbudget.client.session import Session as Session
     from pytest_dgbudget.client.turns import Turn as Turn
@@ -38,7 +42,7 @@ _HOME = {
     "Endpoint": "client.endpoint",
     "ErrorMessage": "rules.vendor_messages",
     "ExpectTimeout": "errors",
-    "FaultKind": "client.emulator",
+    "FaultKind": "client.scenario",
     "FunctionCall": "rules.vendor_messages",
     "FunctionCallRequest": "rules.vendor_messages",
     "GatewayError": "errors",
@@ -49,6 +53,10 @@ _HOME = {
     "MessageType": "rules.vendor_messages",
     "ProtocolViolated": "errors",
     "ReconciliationError": "errors",
+    "Scenario": "client.scenario",
+    "ScenarioFault": "client.scenario",
+    "ScenarioStep": "client.scenario",
+    "ScenarioTurn": "client.scenario",
     "Session": "client.session",
     "SessionClosed": "errors",
     "SettingsError": "errors",
