@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_dgbudget.client.async_session import AsyncSession as AsyncSession
-    from pytest_dgbudget.client.emulator import FaultKind as FaultKind
     from pytest_dgbudget.client.endpoint import Endpoint as Endpoint
     from pytest_dgbudget.client.received import AgentAudio as AgentAudio
+    from pytest_dgbudget.client.scenario import FaultKind as FaultKind
+    from pytest_dgbudget.client.scenario import Scenario as Scenario
+    from pytest_dgbudget.client.scenario import ScenarioFault as ScenarioFault
+    from pytest_dgbudget.client.scenario import ScenarioStep as ScenarioStep
+    from pytest_dgbudget.client.scenario import ScenarioTurn as ScenarioTurn
     from pytest_dgbudget.client.session import Session as Session
     from pytest_dgbudget.client.turns import Interruption as Interruption
     from pytest_dgbudget.client.turns import Turn as Turn
@@ -43,7 +47,7 @@ _HOME = {
     "Endpoint": "client.endpoint",
     "ErrorMessage": "rules.vendor_messages",
     "ExpectTimeout": "errors",
-    "FaultKind": "client.emulator",
+    "FaultKind": "client.scenario",
     "FunctionCall": "rules.vendor_messages",
     "FunctionCallCancelled": "rules.vendor_messages",
     "FunctionCallRequest": "rules.vendor_messages",
@@ -56,6 +60,10 @@ _HOME = {
     "MessageType": "rules.vendor_messages",
     "ProtocolViolated": "errors",
     "ReconciliationError": "errors",
+    "Scenario": "client.scenario",
+    "ScenarioFault": "client.scenario",
+    "ScenarioStep": "client.scenario",
+    "ScenarioTurn": "client.scenario",
     "Session": "client.session",
     "SessionClosed": "errors",
     "SettingsError": "errors",

@@ -13,7 +13,14 @@ from pytest_dgbudget.control.membership import Membership, RunsTests
 from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.protocol.authentication import Role
-from pytest_dgbudget.protocol.operations import BeginAttempt, EndAttempt, EndedAttempt, GrantedAttempt, Operation
+from pytest_dgbudget.protocol.operations import (
+    BeginAttempt,
+    CallEmulator,
+    EndAttempt,
+    EndedAttempt,
+    GrantedAttempt,
+    Operation,
+)
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -61,6 +68,10 @@ class GatewayClient:
     def end(self, attempt: str, *, expects_clients: bool = False) -> EndedAttempt:
         """Close everything of an attempt, and return its final figures."""
         return self._wait_for(self.membership.end(EndAttempt(attempt=attempt, expects_clients=expects_clients)))
+
+    def call_emulator(self, asked: CallEmulator) -> Any:
+        """Call the emulator's own API for an attempt."""
+        return self._wait_for(self.membership.call_emulator(asked))
 
     def close(self) -> None:
         """Let go of the gateway, which closes whatever this process had open; closing twice is harmless."""

@@ -8,8 +8,9 @@ import signal
 from asyncio.events import get_running_loop
 from asyncio.tasks import ensure_future, shield, wait, wait_for
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from os import kill
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pytest_dgbudget.control import real_time
 from pytest_dgbudget.control.connection import Answers, ConnectionLost, Control, Handlers, connect
@@ -17,9 +18,11 @@ from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import DgBudgetError, GatewayError
 from pytest_dgbudget.processes import process_started
 from pytest_dgbudget.protocol.authentication import Peer, Role
+from pytest_dgbudget.protocol.emulator_calls import with_call
 from pytest_dgbudget.protocol.heartbeat import CONFIRMATIONS, HEARTBEAT_MS, HeartbeatMonitor
 from pytest_dgbudget.protocol.operations import (
     BeginAttempt,
+    CallEmulator,
     EndAttempt,
     EndedAttempt,
     FindRunningTest,
@@ -123,6 +126,14 @@ class Membership:
         ended = await self.ask(asked)
         del self._held[asked.attempt]
         return ended
+
+    async def call_emulator(self, asked: CallEmulator) -> Any:
+        """Call the emulator for an attempt, and keep what the next gateway has to tell its own."""
+        answer = await self.ask(asked)
+        held = self._held.get(asked.attempt)
+        if held is not None:
+            self._held[asked.attempt] = replace(held, emulator_calls=with_call(held.emulator_calls, asked))
+        return answer
 
     def close_in_child(self) -> None:
         """In a forked child: let go of the connection without a word, or it would keep a dead owner alive."""

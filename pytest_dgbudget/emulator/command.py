@@ -25,7 +25,7 @@ from pytest_dgbudget.emulator.project.continuation import BadContinuation, read_
 from pytest_dgbudget.emulator.project.prices import AS_OF, USD_PER_MINUTE
 from pytest_dgbudget.emulator.scenarios.library import read_agents
 from pytest_dgbudget.emulator.scenarios.scenario import ReusableAgents
-from pytest_dgbudget.emulator.scenarios.toml import BadScenario
+from pytest_dgbudget.emulator.scenarios.tables import BadScenario
 from pytest_dgbudget.emulator.server import HOST, Emulator
 from pytest_dgbudget.emulator.session_clock import PACES
 from pytest_dgbudget.emulator.vendor import AS_SEEN, SETS, BadVendor, Vendor, read_assignment

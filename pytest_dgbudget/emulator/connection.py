@@ -174,6 +174,7 @@ async def converse(connection: ServerConnection, *, behavior: Behavior, agents: 
     assert isinstance(connection, AgentConnection)
     behavior = connection.injector.behavior = _behavior(behavior, connection.scenario)
     conversation = _conversation(connection, behavior, agents)
+    connection.injector.write_given = conversation.write_given
     sending = asyncio.ensure_future(conversation.speak())
     receiving = asyncio.ensure_future(_receive(connection.injector, conversation))
     try:

@@ -26,8 +26,7 @@ from pytest_dgbudget.emulator.project.credentials import (
     split,
 )
 from pytest_dgbudget.emulator.scenarios.library import Library
-from pytest_dgbudget.emulator.scenarios.scenario import Scenario
-from pytest_dgbudget.emulator.scenarios.toml import BadScenario
+from pytest_dgbudget.emulator.scenarios.tables import BadScenario
 from pytest_dgbudget.emulator.session_clock import PACES, Pace
 
 PATH = "/v1/agent/converse"
@@ -55,7 +54,8 @@ class Handshake:
         self._pace = pace
         self._grants = grants
         self._journal = journal
-        self._chosen_scenario(None)
+        if scenario is not None:
+            library.find(scenario)
 
     async def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Return None if the client is let in, otherwise the refusal."""
@@ -86,11 +86,13 @@ class Handshake:
 
     async def _fault_of_handshake(self, connection: AgentConnection, request: Request) -> Response | None:
         """Delay or refuse the handshake if a fault of this client's grant or scenario says so."""
-        grant = self._grants.named(_header(request, GRANT_HEADER) or NAMELESS)
+        grant = self._grants.named(_grant(request))
         journal = self._journal.session(grant.name, str(connection.id), _header(request, "x-deepgram-session-id"))
         scripted = connection.scenario.faults if connection.scenario else ()
         self._grants.script(scripted)
-        injector = connection.injector = FaultInjector(connection, grant, scripted, journal)
+        injector = connection.injector = FaultInjector(
+            connection, grant, scripted, journal, request_id=str(connection.id)
+        )
         await asyncio.sleep(sum(fault["delay"] for fault in injector.faults if fault.kind == "slow-handshake") / 1000)
         refusal = grant.refusal(injector.faults)  # read again: faults may have changed in the meantime
         if refusal is None:
@@ -101,20 +103,21 @@ class Handshake:
     def _choose_scenario(self, connection: AgentConnection, request: Request) -> Response | None:
         """Set the connection's scenario, or return a refusal."""
         asked = _header(request, SCENARIO_HEADER)
+        reference = self._scenario if asked is None else unquote(asked)
         try:
-            connection.scenario = self._chosen_scenario(asked)
+            connection.scenario = self._library.choose(_grant(request), reference)
         except BadScenario as error:
             return _refuse(connection, HTTPStatus.UNPROCESSABLE_ENTITY, "EMULATED_BAD_SCENARIO", str(error))
         return None
-
-    def _chosen_scenario(self, asked: str | None) -> Scenario | None:
-        reference = self._scenario if asked is None else unquote(asked)
-        return None if reference is None else self._library.find(reference)
 
     def choose_subprotocol(self, _: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
         """Choose one, since browsers fail if none of theirs is chosen; the key itself is never sent back."""
         scheme = next((name for name in offered if name.lower() in _SCHEMES), None)
         return scheme or next((name for name in offered if self._keyring.authenticate(name) is None), None)
+
+
+def _grant(request: Request) -> str:
+    return _header(request, GRANT_HEADER) or NAMELESS
 
 
 def _header(request: Request, name: str) -> str | None:

@@ -15,7 +15,7 @@ import h11
 
 DEADLINE_SECONDS = 10.0  # from the first wait for a request to the end of its answer: a slow client is not waited for
 LONGEST_HEAD = 16 * 1024  # bytes
-LONGEST_BODY = 64 * 1024  # bytes
+LONGEST_BODY = 2**20  # bytes; the vendor documents no limit
 _READ = 65536
 _log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from pytest_dgbudget.protocol.heartbeat import HEARTBEAT_MS
 from pytest_dgbudget.protocol.operations import Heartbeat, Notification, Operation
 
 _UPGRADED = f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {CONTROL_UPGRADE}\r\n\r\n"
-_LONGEST_LINE = 1024 * 1024
+_LONGEST_LINE = 16 * 1024 * 1024  # a grant that is held has what its test has set at the emulator
 _AUTHENTICATION_SECONDS = 10
 
 A = TypeVar("A")

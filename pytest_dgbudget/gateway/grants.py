@@ -24,7 +24,7 @@ from pytest_dgbudget.model import (
     Violation,
 )
 from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
-from pytest_dgbudget.protocol.operations import BeginAttempt
+from pytest_dgbudget.protocol.operations import BeginAttempt, CallEmulator
 from pytest_dgbudget.rules.attempts import AttemptFigures, Forecast, attempt_figures, forecast_of
 from pytest_dgbudget.rules.budget import describe
 from pytest_dgbudget.rules.meter import LeaseMeter
@@ -153,6 +153,8 @@ class Grant:
         # What its report is to say besides, once each.
         self.notes: dict[str, None] = {}
         self.open_sessions: list[MeteredSession] = []
+        # What its test has set at the emulator.
+        self.emulator_calls: tuple[CallEmulator, ...] = ()
 
     @property
     def used_ms(self) -> int:

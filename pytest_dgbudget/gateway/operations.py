@@ -10,6 +10,7 @@ from pytest_dgbudget.gateway.bearers import Owner
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.targets.emulator import EmulatorProcess
 from pytest_dgbudget.model import MeasuredTurn, Usage
+from pytest_dgbudget.protocol.emulator_calls import with_call
 from pytest_dgbudget.protocol.operations import (
     AwaitReconciliation,
     BeginAttempt,
@@ -156,6 +157,10 @@ class Operations:
         return await emulator.ask("GET", f"/scenario?reference={quote(asked.reference)}")
 
     async def _call_emulator(self, owner: Owner, asked: CallEmulator) -> Any:
-        path = f"/grants/{quote(asked.attempt, safe='')}/{quote(asked.what, safe='')}"
+        run = await self._served.run()
+        grant = await run.known(asked.attempt)
         emulator = await self._served.emulator()
-        return await emulator.ask(asked.method, path, asked.body)
+        await emulator.tell(grant)
+        answer = await emulator.call(asked)
+        grant.emulator_calls = with_call(grant.emulator_calls, asked)
+        return answer

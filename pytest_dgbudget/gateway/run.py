@@ -127,13 +127,14 @@ class Run:
         if known is None or self._over:
             return
         grant = restored(known, held.asked)
+        grant.emulator_calls = held.emulator_calls
         grant.token = held.token
         self.bearers.restore(held.token, grant)
         self._hold(grant, owner)
 
     async def verdict(self, attempt: str) -> Verdict:
         """Return what became of an attempt so far, with all of the sessions that are over."""
-        grant = await self._known(attempt)
+        grant = await self.known(attempt)
         ending = [session.done for session in grant.open_sessions if session.is_ending]
         if ending:
             await asyncio.wait(ending, timeout=_ENDING_SECONDS)
@@ -154,19 +155,19 @@ class Run:
 
     async def violations(self, attempt: str, session: str) -> tuple[str, ...]:
         """Return a sentence for all that one session broke of the protocol so far."""
-        grant = await self._known(attempt)
+        grant = await self.known(attempt)
         return tuple(
             violation_sentence(found, request_id) for id_, request_id, found in grant.violations() if id_ == session
         )
 
     async def turns(self, attempt: str, session: str) -> tuple[MeasuredTurn, ...]:
         """Return the turns of one session that are answered or over."""
-        grant = await self._known(attempt)
+        grant = await self.known(attempt)
         return await grant.turns_of(session)
 
     async def usage(self, attempt: str, session: str | None) -> Usage:
         """Return what an attempt, or one session of it, has used so far."""
-        grant = await self._known(attempt)
+        grant = await self.known(attempt)
         if session is not None:
             cost_usd = usd_or_none(grant.session_micro_usd(session))
             return Usage(seconds=seconds(grant.session_used_ms(session)), sessions=1, cost_usd=cost_usd)
@@ -175,7 +176,7 @@ class Run:
 
     async def remaining(self, attempt: str) -> float | None:
         """Return the seconds that an attempt may still use: of its lease, or before it has one."""
-        grant = await self._known(attempt)
+        grant = await self.known(attempt)
         if grant.spent.done():
             return 0.0
         if grant.lease is not None:
@@ -186,7 +187,7 @@ class Run:
 
     async def progress(self, attempt: str) -> Progress:
         """Return what to show of an attempt while it goes on."""
-        grant = await self._known(attempt)
+        grant = await self.known(attempt)
         scopes = await self._ledger_thread.call(self._ledger.scopes, grant.attempt)
         settled_ms = next((scope.settled_ms for scope in scopes if scope.name == "run"), grant.settled_ms)
         leased_ms = grant.lease.used_ms() if grant.lease else 0
@@ -195,7 +196,7 @@ class Run:
 
     async def end(self, owner: Owner, attempt: str, *, expects_clients: bool = False) -> EndedAttempt:
         """Close everything of an attempt, revoke its token, and return its final figures and verdict."""
-        grant = await self._known(attempt)
+        grant = await self.known(attempt)
         await self._end([grant], "teardown", TEST_IS_OVER)
         if expects_clients and not grant.had_clients():
             self._events.emit(EndpointUnused(nodeid=grant.attempt.nodeid))
@@ -210,7 +211,7 @@ class Run:
         attempt = self._last_attempts.get((nodeid, worker))
         if attempt is None:
             return None
-        grant = await self._known(attempt)
+        grant = await self.known(attempt)
         await self._end([grant], "owner-lost", PROCESS_IS_GONE)
         return grant.figures()
 
@@ -372,7 +373,7 @@ class Run:
         self._last_attempts[grant.attempt.nodeid, grant.attempt.worker] = grant.attempt.id
         owner.grants.add(grant)
 
-    async def _known(self, attempt: str) -> Grant:
+    async def known(self, attempt: str) -> Grant:
         """Return a grant, as the ledger knows it where its test is over; raises GatewayError."""
         if attempt in self._grants:
             return self._grants[attempt]

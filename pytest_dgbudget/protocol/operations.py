@@ -176,11 +176,15 @@ class RecordOutcome(Operation[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldGrant:
-    """A grant of the gateway before this one, as its owner holds it."""
+    """A grant of the gateway before this one, as its owner holds it.
+
+    ``emulator_calls``: what its test has set at the emulator.
+    """
 
     attempt: str
     token: str = field(repr=False)
     asked: BeginAttempt
+    emulator_calls: tuple[CallEmulator, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

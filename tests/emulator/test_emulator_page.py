@@ -11,7 +11,7 @@ import pytest
 import pytest_dgbudget.emulator
 from pytest_dgbudget.emulator import command
 from pytest_dgbudget.emulator.faults.kinds import KINDS, REQUIRED
-from pytest_dgbudget.emulator.scenarios import toml
+from pytest_dgbudget.emulator.scenarios import reader
 from pytest_dgbudget.emulator.scenarios.library import Library, read_agents
 
 PAGE = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text(encoding="utf-8")
@@ -55,9 +55,11 @@ def test_every_default_that_is_listed_is_the_faults(kind: str) -> None:
 def test_every_key_of_a_scenario_is_listed() -> None:
     steps = [names(key)[0] for key, _ in rows("key of a step")]
     turns = [names(key)[0] for key, _ in rows("key of a turn")]
-    assert tuple(steps) == toml._STEP_KEYS
-    assert {*turns, *steps} == set(toml._TURN_KEYS)
-    assert all(f"\n{key} = " in PAGE or f"scenario.{key}" in PAGE or f"`{key} =" in PAGE for key in toml._SCENARIO_KEYS)
+    assert tuple(steps) == reader.STEP_KEYS
+    assert {*turns, *steps} == set(reader.TURN_KEYS)
+    assert all(
+        f"\n{key} = " in PAGE or f"scenario.{key}" in PAGE or f"`{key} =" in PAGE for key in reader.SCENARIO_KEYS
+    )
 
 
 def test_every_record_of_the_emulators_own_is_listed() -> None:

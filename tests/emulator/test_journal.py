@@ -14,7 +14,7 @@ from websockets.sync.client import connect as connect_now
 
 from pytest_dgbudget.emulator.behavior import Behavior
 from pytest_dgbudget.emulator.journal import LARGEST, LONGEST, MOST_BYTES, TO_CLIENT, TO_SERVER, Journal
-from pytest_dgbudget.emulator.scenarios.toml import BadScenario
+from pytest_dgbudget.emulator.scenarios.tables import BadScenario
 from pytest_dgbudget.emulator.server import Emulator
 from tests.support.emulator_api import until
 from tests.support.emulator_client import SETTINGS, Client, session

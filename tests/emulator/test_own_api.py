@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from pytest_dgbudget.client.emulator import FaultKind
+from pytest_dgbudget.client.scenario import FaultKind
 from pytest_dgbudget.emulator.faults.kinds import KINDS, BadFault, read_fault
 from pytest_dgbudget.emulator.server import Emulator
 from tests.support.emulator_api import ask
@@ -18,7 +18,7 @@ FAULTS = "/emulator/v1/grants/default/faults"
 BAD_FAULTS = {
     "": "the body is not JSON",
     "[" * 60_000: "nested too deeply",
-    "[]": "kind: a fault is a JSON object",
+    "[]": "the body is not a JSON object",
     "{}": "kind: None is no fault; there are: refuse, ",
     '{"kind": []}': "kind: [] is no fault",
     '{"kind": {"a": 1}}': "kind: {'a': 1} is no fault",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.emulator.scenarios.library import Library
-from pytest_dgbudget.emulator.scenarios.toml import BadScenario
+from pytest_dgbudget.emulator.scenarios.tables import BadScenario
 from pytest_dgbudget.emulator.vendor import AS_SEEN, LATEST, SETS, SWITCHES, BadVendor, read_assignment, read_vendor
 
 BAD = [

@@ -21,16 +21,25 @@ from websockets.asyncio.client import connect
 
 from pytest_dgbudget.errors import GatewayError, SettingsError
 from pytest_dgbudget.gateway.grants import Grant
+from pytest_dgbudget.gateway.http import Request as HttpRequest
+from pytest_dgbudget.gateway.http import RequestReader
+from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
 from pytest_dgbudget.gateway.targets import Targets
 from pytest_dgbudget.gateway.targets.emulator import EmulatorLost, EmulatorProcess, EmulatorTarget, start_emulator
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.gateway.targets.target import TargetLost
+from pytest_dgbudget.gateway.upstream import DialFailed, DialLost
+from pytest_dgbudget.model import Attempt
+from pytest_dgbudget.protocol.operations import CallEmulator
 from tests.support.emulator_api import until
-from tests.support.gateway import run_config_for
+from tests.support.gateway import asked, run_config_for
 from tests.support.processes import children_of, is_running
 from tests.support.vendor import KEY
 
 pytestmark = pytest.mark.asyncio
+
+ATTEMPT = Attempt(id="a1", nodeid="test_it.py::test_it", worker="", number=1, target=None, budget_ms=None, left_ms=None)
+REQUEST = cast(HttpRequest, RequestReader().feed(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n"))
 
 
 @asynccontextmanager
@@ -97,6 +106,47 @@ async def test_an_emulator_that_was_killed_is_started_again_once_with_its_bill(t
     await targets.stop()
 
 
+async def test_an_emulator_that_was_started_again_knows_what_tests_have_set(tmp_path: Path) -> None:
+    targets = Targets(run_config_for("ws://127.0.0.1:1/", tmp_path), KEY, lambda how: None)
+    before = set(children_of(os.getpid()))
+    grant = Grant(ATTEMPT, asked())
+    grant.emulator_calls = (
+        CallEmulator(attempt="a1", method="PUT", what="scenario", body={"scenario": {"turn": [{"reply": "As set."}]}}),
+        CallEmulator(attempt="a1", method="POST", what="faults", body={"kind": "refuse", "status": 599}),
+    )
+    first = await targets.emulator()
+    with pytest.raises(DialFailed) as refused:
+        await first.dial(DeepgramAgent(), REQUEST, (), grant)
+    await killed(first, before)
+    second = await targets.emulator()
+    with pytest.raises(DialFailed) as refused_again:
+        await second.dial(DeepgramAgent(), REQUEST, (), grant)
+    await targets.stop()
+    assert (refused.value.status, refused_again.value.status) == (599, 599)
+
+
+async def test_a_dial_fails_with_the_reason_where_a_new_emulator_does_not_take_what_was_set(
+    answering: Answering,
+) -> None:
+    answering.status, answering.body = 422, b'{"err_msg": "turn[0].audio: no such file"}'
+    grant = Grant(ATTEMPT, asked())
+    grant.emulator_calls = (CallEmulator(attempt="a1", method="PUT", what="scenario", body={}),)
+    with pytest.raises(DialLost) as lost:
+        await EmulatorTarget(answering.emulator()).dial(DeepgramAgent(), REQUEST, (), grant)
+    assert lost.value.why() == "a new emulator does not take what this test has set: turn[0].audio: no such file"
+
+
+async def test_what_a_test_has_set_is_told_once_however_many_sessions_it_opens(answering: Answering) -> None:
+    emulator, grant = answering.emulator(), Grant(ATTEMPT, asked())
+    await emulator.tell(grant)  # it is asked before anything is set
+    grant.emulator_calls = (CallEmulator(attempt="a1", method="PUT", what="scenario", body={"n": 1}),)
+    await emulator.tell(grant)
+    assert answering.asked == []
+    successor = answering.emulator()
+    await asyncio.gather(successor.tell(grant), successor.tell(grant))
+    assert answering.asked == [("/emulator/v1/grants/a1/scenario", "Token k", {"n": 1})]
+
+
 async def killed(target: EmulatorTarget, before: set[int]) -> None:
     (pid,) = set(children_of(os.getpid())) - before
     os.kill(pid, 9)
@@ -161,6 +211,9 @@ async def test_the_record_of_a_session_does_not_wait_for_an_emulator_that_hangs(
 
 class Answers(BaseHTTPRequestHandler):
     """Gives the answer of its server, and keeps what was asked."""
+
+    def do_PUT(self) -> None:
+        self.do_POST()
 
     def do_POST(self) -> None:
         server = cast(Answering, self.server)

@@ -21,6 +21,7 @@ from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.services import SERVICES
 from pytest_dgbudget.model import Attempt, Overrun
+from pytest_dgbudget.protocol.operations import CallEmulator, HeldGrant
 from tests.support.gateway import ask_nobody, asked, run_config_for
 from tests.support.ledger import open_ledger
 from tests.support.processes import wait_until
@@ -88,6 +89,18 @@ def test_the_verdict_of_a_test_that_has_ended_is_still_known(tmp_path: Path) -> 
         ended = await run.end(owner, granted.id)
         assert (await run.verdict(granted.id)) == ended.verdict
         assert (await run.usage(granted.id, None)).seconds == 0
+
+    in_run(tmp_path, one_test)
+
+
+def test_a_grant_of_the_gateway_before_comes_with_what_its_test_has_set_at_the_emulator(tmp_path: Path) -> None:
+    async def one_test(run: Run) -> None:
+        owner = Owner(role="controller", ask=ask_nobody)
+        granted = await run.grant(owner, asked())
+        calls = (CallEmulator(attempt=granted.id, method="PUT", what="scenario", body={}),)
+        held = HeldGrant(attempt=granted.id, token=granted.token, asked=asked(), emulator_calls=calls)
+        await run.restore(owner, held)
+        assert (await run.known(granted.id)).emulator_calls == calls
 
     in_run(tmp_path, one_test)
 

@@ -28,6 +28,7 @@ from pytest_dgbudget.protocol.operations import (
     NOTIFICATIONS,
     OPERATIONS,
     BeginAttempt,
+    CallEmulator,
     EndAttempt,
     EndedAttempt,
     GetProgress,
@@ -176,7 +177,8 @@ def test_an_operation_and_its_answer_arrive_as_what_they_are(
 
 def test_a_grant_that_is_held_crosses_whole(ends: tuple[ControlProtocol, ControlProtocol]) -> None:
     owner, gateway = ends
-    held = Join(held=(HeldGrant(attempt="a", token="dgb_x", asked=BEGIN),), token="dgb_y")
+    calls = (CallEmulator(attempt="a", method="PUT", what="scenario", body={"turn": [{"reply": None}]}),)
+    held = Join(held=(HeldGrant(attempt="a", token="dgb_x", asked=BEGIN, emulator_calls=calls),), token="dgb_y")
     assert gateway.receive(owner.to_send() + _line(owner, held)) == [Asked(1, held)]
 
 

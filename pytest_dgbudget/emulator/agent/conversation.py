@@ -92,6 +92,10 @@ class Conversation:
     async def welcome(self) -> None:
         await self._writer.write_message("Welcome", request_id=self._request_id)
 
+    async def write_given(self, message: Mapping[str, Any] | bytes) -> None:
+        """Send a message that a test has written."""
+        await self._writer.write_given(message)
+
     async def speak(self) -> None:
         """Answer and talk until cancelled; raise ProtocolError at a time limit."""
         tasks = [asyncio.ensure_future(work) for work in (self._speaker.run(), self._timer.run())]
@@ -222,6 +226,10 @@ class Conversation:
             self._past_calls[call.id] = call
             self._speaker.take_result(call, content)
             return await self._writer.taken(call, content)
+        given = _called(tuple(self._writer.given_calls.values()), name, data.get("id"))
+        if given is not None:
+            self._past_calls[given.id] = self._writer.given_calls.pop(given.id)
+            return await self._writer.taken(given, content)
         past = _called(tuple(self._past_calls.values())[::-1], name, data.get("id"))
         if past is None:
             raise ProtocolError("NON_EXISTENT_FUNCTION_CALLED", "FunctionCallResponse answers no call that was made.")

@@ -41,7 +41,15 @@ class MessageWriter:
         self.history = True
         self.flux = False
         self.hints: tuple[str, ...] | None = None
+        self.given_calls: dict[str, FunctionCall] = {}  # not answered yet; the agent does not wait for them
         self._vendor = vendor
+
+    async def write_given(self, message: Mapping[str, Any] | bytes) -> None:
+        """Send a message that a scenario or a test has written; the client may answer the calls in it."""
+        if isinstance(message, bytes):
+            return await self.send(message)
+        self.given_calls.update((call.id, call) for call in _calls_in(message))
+        return await self.send(json.dumps(message))
 
     async def write_message(self, kind: str, **fields: Any) -> None:
         await self.send(json.dumps({"type": kind, **fields}))
@@ -108,6 +116,17 @@ class MessageWriter:
         if self.history:
             entry = {"id": call.id, "name": call.name, "client_side": call.client_side, "arguments": call.arguments}
             await self.write_message("History", function_calls=[{**entry, "response": response}])
+
+
+def _calls_in(message: Mapping[str, Any]) -> list[FunctionCall]:
+    """Return the calls of a FunctionCallRequest that may have any form."""
+    functions = message.get("functions") if message.get("type") == "FunctionCallRequest" else None
+    calls = [each for each in functions if isinstance(each, dict)] if isinstance(functions, list) else []
+    return [
+        FunctionCall(name=each["name"], arguments=str(each.get("arguments", "")), id=each["id"])
+        for each in calls
+        if isinstance(each.get("name"), str) and isinstance(each.get("id"), str)
+    ]
 
 
 class OpenCalls:

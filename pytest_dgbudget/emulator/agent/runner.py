@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -75,7 +74,7 @@ class ScenarioRunner:
         await self._writer.warn(code, description)
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        await self._writer.send(json.dumps(message))
+        await self._writer.write_given(message)
 
     async def ask(self, calls: Sequence[tuple[str, str]]) -> list[str]:
         await self._clock.sleep_until(self._due)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from pytest_dgbudget.emulator.faults.kinds import OUT_OF_CREDIT, Fault
-from pytest_dgbudget.emulator.faults.timers import FaultTimers
 from pytest_dgbudget.emulator.http import Refusal
 
 OF_API = ("bill-refused", "bill-slow")
@@ -14,25 +15,44 @@ MOST = 1000  # grants that are kept: those of tests that have ended are never na
 NAMELESS = "default"  # the grant of clients that send no x-dgbudget-grant
 
 
+class GrantedSession(Protocol):
+    """An open session, as far as its grant goes."""
+
+    @property
+    def request_id(self) -> str: ...
+
+    def arm(self, fault: Fault) -> None:
+        """Have this fault take effect at its moment."""
+        ...
+
+    def cancel(self, faults: Sequence[Fault]) -> None:
+        """Cancel these faults."""
+        ...
+
+    def inject(self, message: Mapping[str, Any] | bytes) -> None:
+        """Begin to send a message as if the agent had sent it."""
+        ...
+
+
 class Grant:
     """One test's sessions, or those of all clients that name no grant."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.faults: list[Fault] = []
-        self.sessions: set[FaultTimers] = set()
+        self.sessions: set[GrantedSession] = set()
         self.out_of_credit = False
 
     def add(self, fault: Fault) -> None:
         """Apply this fault to open sessions, from now on, and to later ones."""
         self.faults.append(fault)
-        for timers in list(self.sessions):
-            timers.arm(fault)
+        for session in list(self.sessions):
+            session.arm(fault)
 
     def clear(self) -> None:
         """Remove all faults but those of scenarios, and restore the credit."""
-        for timers in self.sessions:
-            timers.cancel(self.faults)
+        for session in self.sessions:
+            session.cancel(self.faults)
         self.faults = []
         self.out_of_credit = False
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close
 from websockets.protocol import OPEN
 
@@ -23,11 +26,20 @@ _OURS = re.compile(r'\{"type": "([^"]*)"')  # as MessageWriter writes them
 class FaultInjector:
     """Passes messages between a conversation and its connection, with faults and a journal."""
 
-    behavior: Behavior  # of the session, once it is known
+    # Of the session, once they are known.
+    behavior: Behavior
+    write_given: Callable[[Mapping[str, Any] | bytes], Awaitable[None]]
 
     def __init__(
-        self, connection: FaultyConnection, grant: Grant, scripted: tuple[Fault, ...], journal: SessionJournal
+        self,
+        connection: FaultyConnection,
+        grant: Grant,
+        scripted: tuple[Fault, ...],
+        journal: SessionJournal,
+        *,
+        request_id: str,
     ) -> None:
+        self.request_id = request_id
         self.journal = journal
         self._connection = connection
         self._grant = grant
@@ -63,18 +75,32 @@ class FaultInjector:
 
     def open(self) -> None:
         """Add the session to its grant and arm its faults."""
-        self._grant.sessions.add(self._timers)
+        self._grant.sessions.add(self)
         for fault in self.faults:
             self._timers.arm(fault)
 
     def close(self, seconds: float, skipped: float) -> None:
         """Write the end of a session that lasted ``seconds``, and as many more if nothing had been ``skipped``."""
-        self._grant.sessions.discard(self._timers)
+        self._grant.sessions.discard(self)
         self._timers.end()
         for direction, close in self._closes():
             self.journal.add(direction, {"type": "(close)", "code": close.code, "reason": close.reason})
         figures = {"seconds": round(seconds, 3), "forecast_seconds": round(seconds + skipped, 3)}
         self.journal.add(TO_CLIENT, {"type": "(end)", **figures})
+
+    def arm(self, fault: Fault) -> None:
+        self._timers.arm(fault)
+
+    def cancel(self, faults: Sequence[Fault]) -> None:
+        self._timers.cancel(faults)
+
+    def inject(self, message: Mapping[str, Any] | bytes) -> None:
+        """Begin to send a message as if the agent had sent it; what is injected first is sent first."""
+        self._timers.start(self._inject(message))
+
+    async def _inject(self, message: Mapping[str, Any] | bytes) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await self.write_given(message)
 
     def _closes(self) -> list[tuple[str, Close]]:
         """Return each side's Close, in the order in which they were sent."""

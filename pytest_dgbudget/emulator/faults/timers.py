@@ -7,7 +7,7 @@ import contextlib
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from websockets.exceptions import ConnectionClosed
@@ -100,7 +100,11 @@ class FaultTimers:
         self._scheduled.append((fault, timer))
 
     def _begin(self, fault: Fault) -> None:
-        task = asyncio.ensure_future(self._trigger(fault))
+        self.start(self._trigger(fault))
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this beside the session, until its end."""
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -116,9 +120,7 @@ class FaultTimers:
     async def _deafen(self, _fault: Fault) -> None:
         """Read nothing more: what the client sends backs up, as on a link that is half open."""
         self.deaf = True
-        reading = asyncio.ensure_future(self._connection.stop_reading())
-        self._tasks.add(reading)
-        reading.add_done_callback(self._tasks.discard)
+        self.start(self._connection.stop_reading())
 
     async def _drop(self, fault: Fault) -> None:
         transport = self._connection.transport

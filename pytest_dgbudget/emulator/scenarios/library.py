@@ -1,4 +1,7 @@
-"""Scenario files, found by ``FILE`` or ``FILE::NAME`` and read again when they have changed; files of agents."""
+"""Scenario files, found by ``FILE`` or ``FILE::NAME`` and read again when they have changed; files of agents.
+
+And the scenarios that tests have set for their own sessions.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,11 @@ from pathlib import Path
 from pytest_dgbudget.emulator.audio.sound import read_wav
 from pytest_dgbudget.emulator.project.agents import VARIABLE
 from pytest_dgbudget.emulator.scenarios.scenario import ReusableAgents, Scenario
-from pytest_dgbudget.emulator.scenarios.toml import BadScenario, parse
+from pytest_dgbudget.emulator.scenarios.tables import BadScenario
+from pytest_dgbudget.emulator.scenarios.toml import parse
 from pytest_dgbudget.paths import require_file
+
+_MOST_GRANTS = 1000  # whose scenarios are kept; the oldest are dropped first: their tests have ended
 
 
 class Library:
@@ -18,6 +24,21 @@ class Library:
 
     def __init__(self) -> None:
         self._read: dict[Path, tuple[tuple[int, int], tuple[Scenario, ...]]] = {}
+        self._set: dict[str, Scenario] = {}
+
+    def set_for(self, grant: str, scenario: Scenario | None) -> None:
+        """Play this in the sessions of a grant that open from now on; None: what they ask for."""
+        self._set.pop(grant, None)
+        if scenario is not None:
+            self._set[grant] = scenario
+        if len(self._set) > _MOST_GRANTS:
+            del self._set[next(iter(self._set))]
+
+    def choose(self, grant: str, reference: str | None) -> Scenario | None:
+        """Return what a grant's session is played: what its test has set, else what it asks for; raises BadScenario."""
+        if grant in self._set:
+            return self._set[grant]
+        return None if reference is None else self.find(reference)
 
     def find(self, reference: str) -> Scenario:
         """Return the scenario of this name, or the first of the file if none is named; raises BadScenario."""

@@ -7,12 +7,12 @@ import sys
 from bisect import bisect_left
 from typing import Any
 
+from pytest_dgbudget.emulator.scenarios.tables import Place
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-Place = tuple["str | int", ...]
 
 _TOKEN = re.compile(
     r'"""(?:\\.|[^\\])*?"{3,5}|"(?:\\.|[^"\\])*"'  # texts

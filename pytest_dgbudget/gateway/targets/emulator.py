@@ -16,10 +16,11 @@ from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
 from pytest_dgbudget.gateway.services.service import AskSkipped, Service
 from pytest_dgbudget.gateway.targets.target import Addresses, TargetLost
-from pytest_dgbudget.gateway.upstream import Upstream
+from pytest_dgbudget.gateway.upstream import DialLost, Upstream
 from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.codes import EMULATOR, GRANT_HEADER, PACE_HEADER, SCENARIO_HEADER
+from pytest_dgbudget.protocol.operations import CallEmulator
 
 _START_SECONDS = 10
 _ANSWER_SECONDS = 10
@@ -45,6 +46,8 @@ class EmulatorProcess:
         self._bill: dict[str, Any] = {}
         self._died_at: datetime | None = None
         self._keeping_bill: asyncio.Future[None] | None = None
+        # By attempt: whether it knows what its test has set.
+        self._told: dict[str, asyncio.Future[None]] = {}
         self.agent_url = where["agent_url"]
         self.api_url = where["api_url"]
         self.api_key = where["api_key"]
@@ -98,6 +101,25 @@ class EmulatorProcess:
             return document
         raise (SettingsError if status == 422 else GatewayError)(str(document["err_msg"]))
 
+    async def call(self, asked: CallEmulator) -> Any:
+        """Call its own API for an attempt; raises as ``ask`` does."""
+        path = f"/grants/{quote(asked.attempt, safe='')}/{quote(asked.what, safe='')}"
+        return await self.ask(asked.method, path, asked.body)
+
+    async def tell(self, grant: Grant) -> None:
+        """Tell it, once, what a grant's test has set at the emulator before it; raises GatewayError."""
+        attempt = grant.attempt.id
+        if attempt not in self._told:
+            self._told[attempt] = asyncio.ensure_future(self._repeat(grant.emulator_calls))
+        await asyncio.shield(self._told[attempt])
+
+    async def _repeat(self, calls: Sequence[CallEmulator]) -> None:
+        try:
+            for call in calls:
+                await self.call(call)
+        except SettingsError as error:
+            raise GatewayError(f"a new emulator does not take what this test has set: {error}") from None
+
     def _exchange(self, method: str, path: str, body: Any, timeout: float) -> tuple[int, Any]:
         from http.client import HTTPConnection, HTTPException  # here: few gateways need it
 
@@ -132,6 +154,11 @@ class EmulatorTarget:
         self._addresses = Addresses({DeepgramAgent.name: process.agent_url}, process.api_key)
 
     async def dial(self, service: Service, request: Request, subprotocols: Sequence[str], grant: Grant) -> Upstream:
+        try:
+            if grant.emulator_calls:
+                await self.process.tell(grant)
+        except GatewayError as error:
+            raise DialLost(502, str(error)) from None
         return await self._addresses.dial(service, request, subprotocols, _named(grant))
 
     def ask_skipped(self, grant: Grant) -> AskSkipped | None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from pytest_dgbudget.emulator.faults.grants import MOST, Grants
+from pytest_dgbudget.emulator.faults.grants import MOST, GrantedSession, Grants
 from pytest_dgbudget.emulator.faults.kinds import read_fault
-from pytest_dgbudget.emulator.faults.timers import FaultTimers
 
 LIMIT = read_fault("limit", {"sessions": 0})
 
@@ -47,7 +46,7 @@ def test_clearing_a_grant_clears_the_faults_of_the_api_that_were_added_for_it_an
 def test_one_with_an_open_session_is_never_forgotten() -> None:
     grants = Grants()
     for n in range(MOST + 1):
-        grants.named(f"busy {n}").sessions.add(cast(FaultTimers, object()))
+        grants.named(f"busy {n}").sessions.add(cast(GrantedSession, object()))
     for n in range(MOST):
         grants.named(str(n))
     assert all(grants.named(f"busy {n}").sessions for n in range(MOST + 1))

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_dgbudget.emulator.audio.sound import read_wav
 from pytest_dgbudget.emulator.scenarios.library import Library
-from pytest_dgbudget.emulator.scenarios.toml import BadScenario
+from pytest_dgbudget.emulator.scenarios.tables import BadScenario
 
 BAD = {
     'x = 1\n[[scenario]]\nname = "a"': "line 1, x: no such key; there are: scenario",
@@ -41,12 +41,12 @@ BAD_TURNS = {
     'reply = "{text.__class__}"': "line 4, scenario.turn.reply: {text.__class__} stands for nothing here",
     'reply = "{text[0]}"': "line 4, scenario.turn.reply: {text[0]} stands for nothing here",
     'reply = "{}"': "line 4, scenario.turn.reply: {} stands for nothing here",
-    'send = { type = "x", content = nan }': "line 4, scenario.turn.send: JSON has no nan; write it as a text",
-    'call = { name = "f", arguments = { a = ["{b}"] } }': "line 4, scenario.turn.call: {b} stands for nothing",
-    'call = { name = "f", arguments = { day = 2026-11-28 } }': "line 4, scenario.turn.call: JSON has no 2026-11-28",
-    'send = { type = "x", content = inf }': "line 4, scenario.turn.send: JSON has no inf; write it as a text",
+    'send = { type = "x", content = nan }': "line 4, scenario.turn.send.content: JSON has no nan; write it as a text",
+    'call = { name = "f", arguments = { a = ["{b}"] } }': "line 4, scenario.turn.call.arguments.a: {b} stands",
+    'call = { name = "f", arguments = { day = 2026-11-28 } }': "line 4, scenario.turn.call.arguments.day: JSON has no",
+    'send = { type = "x", content = inf }': "line 4, scenario.turn.send.content: JSON has no inf; write it as a text",
     'send = { text = "x" }': "line 4, scenario.turn.send: it is a message: { type",
-    'send = { type = "x", text = "{y}" }': "line 4, scenario.turn.send: {y} stands for nothing here",
+    'send = { type = "x", text = "{y}" }': "line 4, scenario.turn.send.text: {y} stands for nothing here",
     "call = 3": "line 4, scenario.turn.call: it is { name",
     'call = { name = "f", argument = {} }': "line 4, scenario.turn.call.argument: no such key",
     'wait = "5 minutes"': "line 4, scenario.turn.wait: '5 minutes' is not a time",

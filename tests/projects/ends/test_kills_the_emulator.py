@@ -17,9 +17,16 @@ def emulators() -> Iterator[int]:
                 yield int(process.name)
 
 
-@pytest.mark.parametrize("time", ["first", "second"])
-def test_loses_it(voice_agent: VoiceAgent, time: str) -> None:
+def test_what_it_has_set_holds_on(voice_agent: VoiceAgent) -> None:
     """The first time, the run starts another one in its place."""
+    voice_agent.emulator.scenario({"turn": [{"reply": "as set"}]})
+    (emulator,) = emulators()
+    os.kill(emulator, signal.SIGKILL)
+    with voice_agent.connect() as session:
+        assert session.say("hi").reply == "as set"
+
+
+def test_loses_it(voice_agent: VoiceAgent) -> None:
     with pytest.raises(SessionClosed, match="network"), voice_agent.connect() as session:
         (emulator,) = emulators()
         os.kill(emulator, signal.SIGKILL)

@@ -185,7 +185,7 @@ def test_a_bad_fault_is_refused_with_what_there_is(voice_agent: VoiceAgent) -> N
     with pytest.raises(SettingsError, match="did you mean drop"):
         voice_agent.emulator.fault("dropp")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="it takes: at, after, how"):
-        voice_agent.emulator.fault("drop", when="now")
+        voice_agent.emulator.fault("drop", when="now")  # type: ignore[call-arg]
     with pytest.raises(SettingsError, match="'soon' is not a time"):
         voice_agent.emulator.fault("silence", after="soon")
 

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,8 @@ from pytest_dgbudget import (
     FunctionCallRequest,
     Message,
     MessageType,
+    Scenario,
+    ScenarioTurn,
     Session,
     Turn,
     Usage,
@@ -84,3 +87,40 @@ def what_a_checker_finds(voice_agent: VoiceAgent, session: Session, endpoint: En
     voice_agent.connect(3)  # type: ignore
     voice_agent.nothing  # type: ignore  # noqa: B018
     endpoint.environ["DEEPGRAM_API_KEY"].nothing  # type: ignore  # noqa: B018
+
+
+def handover(*turns: ScenarioTurn) -> Scenario:
+    last: ScenarioTurn = {"times": 1, "reply": "Goodbye.", "then": [{"wait": "200ms"}, {"wait": 0.5, "close": 1000}]}
+    return {
+        "name": "handover",
+        "vendor": {"late_frames": 3, "turn_end": "timer"},
+        "hears": ["Hello?"],
+        "turn": [{"text": "hi", "call": [{"name": "f", "arguments": {"n": 1}}, {"name": "g"}]}, *turns, last],
+        "fault": [{"kind": "drop", "at": "SettingsApplied", "after": "1s", "how": "fin"}],
+    }
+
+
+def what_a_scenario_may_be(voice_agent: VoiceAgent) -> None:
+    emulator = voice_agent.emulator
+    emulator.scenario(handover({"tone": {"hz": 440, "ms": 100}}, {"audio": Path("a.wav")}))
+    emulator.scenario({"vendor": "2025"})
+    emulator.scenario(None)
+    emulator.inject({"type": "Warning", "code": "X", "description": "…"}, request_id="x")
+    emulator.inject(b"")
+    emulator.fault("slow-messages", delay=0.5, at="(audio)")
+
+
+def what_a_checker_finds_in_a_scenario(voice_agent: VoiceAgent) -> None:
+    emulator = voice_agent.emulator
+    emulator.scenario({"turns": []})  # type: ignore
+    emulator.scenario({"turn": [{"reply": 3}]})  # type: ignore
+    emulator.scenario({"turn": [{"then": [{"text": "hi"}]}]})  # type: ignore
+    emulator.scenario({"turn": [{"call": {"arguments": {}}}]})  # type: ignore
+    emulator.scenario({"fault": [{"kind": "dropp"}]})  # type: ignore
+    emulator.scenario({"fault": [{"kind": "drop", "at": "Settings Applied"}]})  # type: ignore
+    emulator.scenario({"vendor": {"late_frame": 3}})  # type: ignore
+    emulator.scenario({"vendor": "2024"})  # type: ignore
+    emulator.scenario({"hears": "hi"})  # type: ignore
+    emulator.inject("Warning")  # type: ignore
+    emulator.fault("drop", when="now")  # type: ignore
+    emulator.fault("dropp")  # type: ignore
