@@ -25,9 +25,13 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """The user has spoken for this many milliseconds, not counting the silence that follows."""
+    """The user has spoken for this many milliseconds, not counting the silence that follows.
+
+    ``words``: what that audio carried; None where it carried none.
+    """
 
     milliseconds: int
+    words: str | None = None
 
 
 class VoiceActivityDetector:
