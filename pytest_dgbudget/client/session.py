@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from asyncio.runners import run
 from asyncio.threads import to_thread
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from json import loads
+from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
-from pytest_dgbudget.client.audio import AudioSource, Speed
+from pytest_dgbudget.client.audio import AsyncAudioSource, AudioSource, Speed, audio_piece
 from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.client.turns import Turn
+from pytest_dgbudget.client.user_audio import UserPart
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.io_thread import HandlerLoop
 from pytest_dgbudget.errors import ProtocolViolated
@@ -85,6 +89,25 @@ class SessionBase:
         """The agent's audio received so far, in the output format of Settings."""
         return bytes(self._io.audio)
 
+    def save_audio(self, path: str | os.PathLike[str]) -> Path:
+        """Write the agent's audio received so far to a file that players open, and return its path.
+
+        linear16, mulaw and alaw become a WAV file, without the headers that each reply has in ``container: wav``;
+        compressed audio is written as it came. Raises SettingsError when the path doesn't end as such a file does
+        (``.wav``, ``.mp3`` …), OSError when it can't be written; folders are not made.
+        """
+        return self._io.save_audio(path)
+
+    @contextmanager
+    def _user_part(self, pace: Speed, trailing: Timeout) -> Iterator[UserPart]:
+        """Give what takes the user's audio; it ends where its source fails."""
+        part = self._io.user_audio.part(pace, _seconds(trailing))
+        try:
+            yield part
+        except BaseException:
+            self._gateway.io_thread.loop.call_soon_threadsafe(part.stop)
+            raise
+
     def check_protocol(self) -> None:
         """Raise ProtocolViolated if this session's messages broke the protocol's order so far, or an Error came."""
         violations = self._gateway.ask(GetViolations(attempt=self._attempt, session=self._io.id))
@@ -108,15 +131,54 @@ class AsyncSession(SessionBase):
         return await self._gateway.io_thread.cross(self._io.say(text, _seconds(timeout)))
 
     async def send_audio(
-        self, source: AudioSource, *, pace: Speed = "of the target", trailing: Timeout = _TRAILING
+        self,
+        source: AsyncAudioSource,
+        *,
+        pace: Speed = "of the target",
+        trailing: Timeout = _TRAILING,
+        resample: bool = False,
     ) -> None:
-        """Send a WAV file or raw bytes as user audio, and return when the last of it was spoken.
+        """Send user audio, and return when the last of it was spoken.
+
+        ``source`` is the path of a WAV file, an open binary file, bytes, or an iterable or async iterable of bytes,
+        which is advanced here as it is spoken. What has no WAV header is raw audio in the format of ``audio.input`` in
+        Settings. A WAV file is converted to that where it loses nothing; ``resample=True`` lets it change its sample
+        rate and drop channels and bits as well.
 
         Without ``pace`` it goes in real time, at once where the emulator's pace is max; ``pace=1.0`` is always real
         time, ``None`` as fast as possible. Since a turn ends by audio that arrives, silence goes on in the background
         until the agent has taken the turn, at most ``trailing`` (at pace max up to 1 s of it, at once).
+
+        Raises SettingsError for audio that doesn't fit, OSError for a file that can't be read, and what ``say`` raises.
         """
-        await self._gateway.io_thread.cross(self._io.send_audio(source, pace, _seconds(trailing)))
+        cross = self._gateway.io_thread.cross
+        with self._user_part(pace, trailing) as part:
+            if isinstance(source, AsyncIterable):
+                async for piece in source:
+                    await cross(part.add(audio_piece(piece)))
+            else:
+                for piece in self._io.user_audio.pieces(source, may_resample=resample):
+                    await cross(part.add(piece))
+            await cross(part.end())
+
+    async def say_aloud(
+        self,
+        text: str,
+        *,
+        recording: AsyncAudioSource | None = None,
+        pace: Speed = "of the target",
+        trailing: Timeout = _TRAILING,
+        resample: bool = False,
+    ) -> None:
+        """Speak a text as user audio, and return when the last of it was spoken.
+
+        An emulator hears these words in audio that sounds like speech, 15 characters a second. Elsewhere ``recording``
+        is sent, any source of ``send_audio``, of somebody who says them. The rest is as with ``send_audio``.
+
+        Raises SettingsError without a recording where one is needed, and where audio.input is compressed.
+        """
+        source: AsyncAudioSource = self._io.user_audio.aloud(text, recording)
+        await self.send_audio(source, pace=pace, trailing=trailing, resample=resample)
 
     async def send(self, message: Mapping[str, Any] | str | bytes) -> None:
         """Send any message: a mapping becomes JSON, bytes are audio."""
@@ -192,9 +254,33 @@ class Session(SessionBase):
         """Inject a user message and wait for the whole reply."""
         return self._gateway.io_thread.run(self._io.say(text, _seconds(timeout)))
 
-    def send_audio(self, source: AudioSource, *, pace: Speed = "of the target", trailing: Timeout = _TRAILING) -> None:
-        """Send a WAV file or raw bytes as user audio, and return when the last of it was spoken."""
-        self._gateway.io_thread.run(self._io.send_audio(source, pace, _seconds(trailing)))
+    def send_audio(
+        self,
+        source: AudioSource,
+        *,
+        pace: Speed = "of the target",
+        trailing: Timeout = _TRAILING,
+        resample: bool = False,
+    ) -> None:
+        """Send user audio, and return when the last of it was spoken; async iterables need an async test."""
+        run = self._gateway.io_thread.run
+        with self._user_part(pace, trailing) as part:
+            for piece in self._io.user_audio.pieces(source, may_resample=resample):
+                run(part.add(piece))
+            run(part.end())
+
+    def say_aloud(
+        self,
+        text: str,
+        *,
+        recording: AudioSource | None = None,
+        pace: Speed = "of the target",
+        trailing: Timeout = _TRAILING,
+        resample: bool = False,
+    ) -> None:
+        """Speak a text as user audio, which an emulator hears; elsewhere ``recording`` is sent."""
+        source: AudioSource = self._io.user_audio.aloud(text, recording)
+        self.send_audio(source, pace=pace, trailing=trailing, resample=resample)
 
     def send(self, message: Mapping[str, Any] | str | bytes) -> None:
         """Send any message: a mapping becomes JSON, bytes are audio."""

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from asyncio.locks import Condition
 from asyncio.tasks import ensure_future, shield, sleep, wait_for
 from collections.abc import Awaitable, Callable, Mapping
 from json import dumps
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from pytest_dgbudget.client.audio import AudioSource, Speed
 from pytest_dgbudget.client.expectations import is_of_user, listed, matches, unanswered, unended, why_none
+from pytest_dgbudget.client.saved_audio import save_audio
 from pytest_dgbudget.client.turns import Turn, end_of_turn, reply_of
 from pytest_dgbudget.client.user_audio import UserAudio
 from pytest_dgbudget.control.io_thread import FromHandler
 from pytest_dgbudget.errors import AgentError, DgBudgetError, ExpectTimeout
+from pytest_dgbudget.recording.audio_file import format_in
 from pytest_dgbudget.rules.vendor_messages import (
     ConversationText,
     ErrorMessage,
@@ -45,7 +48,7 @@ Handler = Callable[[FunctionCall], Awaitable[Any]]
 class SessionIO:
     """Its coroutines run on the I/O thread. ``why_closed`` turns a close into the error that users see.
 
-    ``skips_time`` is that of UserAudio.
+    ``skips_time`` and ``is_emulated`` are those of UserAudio.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class SessionIO:
         why_closed: Callable[[ConnectionClosed], Awaitable[DgBudgetError]],
         *,
         skips_time: bool = False,
+        is_emulated: bool = False,
         ready_seconds: float = _READY_SECONDS,
         keep_alive_seconds: float = _KEEP_ALIVE_SECONDS,
     ) -> None:
@@ -74,7 +78,7 @@ class SessionIO:
         self._handler_error: FromHandler | None = None
         self._closed: DgBudgetError | None = None
         self._news = Condition()
-        self._user_audio = UserAudio(settings, self._send, websocket, skips_time=skips_time)
+        self._user_audio = UserAudio(settings, self._send, websocket, skips_time=skips_time, is_emulated=is_emulated)
         self._answering: set[asyncio.Task[None]] = set()
         self._reading = ensure_future(self._read())
         self._keeping_alive: asyncio.Future[None] | None = None
@@ -105,9 +109,14 @@ class SessionIO:
             await shield(self._reading)
             self._raise_if_over()
 
-    async def send_audio(self, source: AudioSource, speed: Speed, trailing: float) -> None:
-        """Send user audio, and go on with silence for up to ``trailing`` seconds."""
-        await self._user_audio.speak(source, speed, trailing)
+    @property
+    def user_audio(self) -> UserAudio:
+        """What the user says, for whoever has the source of it."""
+        return self._user_audio
+
+    def save_audio(self, path: str | os.PathLike[str]) -> Path:
+        """Write the agent's audio so far."""
+        return save_audio(path, bytes(self.audio), *format_in(self._settings, "output"))
 
     async def say(self, text: str, timeout: float) -> Turn:
         """Inject a user message and wait for the whole reply."""

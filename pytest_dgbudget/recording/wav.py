@@ -30,6 +30,11 @@ class WavFile:
     bits: int
     audio: bytes
 
+    @property
+    def width(self) -> int:
+        """Bytes of one sample of one channel."""
+        return -(-self.bits // 8)
+
 
 def wav_header(audio_format: AudioFormat, size: int | None = None, channels: int = 1) -> bytes | None:
     """Return the header of ``size`` bytes of audio; None for an encoding that goes into no WAV file.
