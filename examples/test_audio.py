@@ -1,4 +1,4 @@
-"""Sound in, sound out: the user speaks from a WAV file, the agent's answer is kept as one.
+"""Sound in, sound out: the user speaks, from a WAV file and in words of the test's, and what the agent said is kept.
 
 The file holds a second of noise shaped like speech, which is enough for the emulator. A live agent needs real words:
 put a recording of yours in its place.
@@ -10,19 +10,25 @@ from pathlib import Path
 from pytest_dgbudget import VoiceAgent
 
 QUESTION = Path(__file__).parent / "audio" / "question.wav"
+ORDER = "A pizza with olives, please."
 
 
 async def test_audio(voice_agent: VoiceAgent, tmp_path: Path) -> None:
     async with voice_agent.connect() as session:
         await session.expect("AgentAudioDone")  # let the agent finish its greeting
-        heard_before = len(session.audio)
+        greeting = len(session.audio)
 
         await session.send_audio(QUESTION)  # in real time, as from a microphone
         await session.expect("ConversationText", role="user")
         await session.expect("AgentAudioDone")
-        answer = session.audio[heard_before:]
+        assert len(session.audio) - greeting > 24000  # bytes: over half a second
 
-    with wave.open(str(tmp_path / "answer.wav"), "wb") as file:
-        file.setparams((1, 2, 24000, 0, "NONE", ""))  # the output format that agent.json asks for
-        file.writeframes(answer)
-        assert file.getnframes() > 24000 / 2  # over half a second
+        await session.say_aloud(ORDER, recording=QUESTION)  # the emulator hears the words, a live agent the recording
+        said = await session.expect("ConversationText", role="user")
+        await session.expect("AgentAudioDone")
+        path = session.save_audio(tmp_path / "call.wav")
+
+    if voice_agent.target == "emulator":
+        assert said.content == ORDER
+    with wave.open(str(path)) as file:
+        assert file.getnframes() == len(session.audio) / 2

@@ -48,13 +48,14 @@ _LOG = _logger()
 class Opening:
     """What is needed to open sessions of one attempt. Its coroutines run on the I/O thread.
 
-    ``skips_time`` is that of SessionIO.
+    ``skips_time`` and ``is_emulated`` are those of SessionIO.
     """
 
     gateway: GatewayClient
     endpoint: Endpoint
     attempt: str
     skips_time: bool
+    is_emulated: bool
 
     async def open(self, settings: Mapping[str, Any], headers: Mapping[str, str]) -> SessionIO:
         """Return a session that is ready to talk, or raise what prevented that, with nothing left open."""
@@ -82,7 +83,12 @@ class Opening:
             await sleep(pause)
         session_id = websocket.response.headers[codes.SESSION_HEADER] if websocket.response else ""
         io = SessionIO(
-            websocket, session_id, settings, lambda closed: self._why_closed(io, closed), skips_time=self.skips_time
+            websocket,
+            session_id,
+            settings,
+            lambda closed: self._why_closed(io, closed),
+            skips_time=self.skips_time,
+            is_emulated=self.is_emulated,
         )
         return io
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from asyncio.tasks import sleep
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from pytest_dgbudget.client.audio import AudioSource, Speed
 from pytest_dgbudget.client.expectations import Expectation
 from pytest_dgbudget.client.received import greeting_of, is_of_user
 from pytest_dgbudget.client.session_io import SessionIO, agent_error
 from pytest_dgbudget.client.turns import Interruption, Turn, end_of_turn, taken_up_speech, taken_up_text, words
 from pytest_dgbudget.errors import AgentError, ExpectTimeout, SettingsError
 from pytest_dgbudget.model import MeasuredTurn
-from pytest_dgbudget.rules.audio import audio_format
+from pytest_dgbudget.recording.audio_file import format_in
 from pytest_dgbudget.rules.vendor_messages import ConversationText, ErrorMessage, InjectionRefused, Message
 
 # pytest's own convention: a failing test shows its own line, not ours.
@@ -30,6 +30,15 @@ _ACKNOWLEDGED_BY = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BargeIn:
+    """When a user began to speak over the agent: positions of messages, and seconds since the session opened."""
+
+    start: int
+    reply_from: int
+    spoke_at: float
+
+
 class ClientConversation:
     """One session's; timeouts are in seconds. ``measured`` returns the turns as the gateway measured them.
 
@@ -39,6 +48,7 @@ class ClientConversation:
     def __init__(self, io: SessionIO, measured: Callable[[], Awaitable[Sequence[MeasuredTurn]]]) -> None:
         self._io = io
         self._received = io.received
+        self._output, self._container = format_in(io.settings, "output")
         self._measured = measured
         self._looked_at = 0
         self._spoken_from: int | None = None
@@ -55,10 +65,9 @@ class ClientConversation:
 
         return await self._turn(start, taken_up, timeout, f"reply from the agent to {text!r}", text)
 
-    async def send_audio(self, source: AudioSource, speed: Speed, trailing: float) -> None:
-        """Send user audio; what is waited for afterwards came after its beginning."""
+    def user_speaks(self) -> None:
+        """Take note that the user begins to speak: what ``wait_for_reply`` waits for comes after this."""
         self._spoken_from = len(self._received.messages)
-        await self._io.send_audio(source, speed, trailing)
 
     async def wait_for_reply(self, timeout: float) -> Turn:
         """Wait for the whole reply to what was said aloud last."""
@@ -103,7 +112,8 @@ class ClientConversation:
             user_transcript=words(events, "user") or text,
             reply=words(events[taken_up(events) or 0 :], "assistant"),
             audio=self._received.audio_of(start, end),
-            audio_format=audio_format(self._io.settings, "output"),
+            audio_format=self._output,
+            container=self._container,
             latency=await self._latency() if is_answer else None,
             events=events,
         )
@@ -174,17 +184,21 @@ class ClientConversation:
                 raise ExpectTimeout(f"the agent was heard for {heard:.1f} s only: it stopped before {heard_for:g} s")
             await sleep(min(rest, max(playback.until - self._io.now(), _LOOK_AGAIN_SECONDS)))
 
-    async def barge_in(self, speak: Callable[[], Awaitable[None]], heard_for: float, timeout: float) -> Interruption:
-        """Speak when the agent has been heard for so long, and wait until it has taken up what was said."""
+    async def before_barge_in(self, heard_for: float, timeout: float) -> BargeIn:
+        """Wait until the agent has been heard for so long, and the user may begin to speak."""
         if self._io.skips_time:
             raise SettingsError(
                 "at pace max the agent has sent its whole reply before anybody can interrupt it: mark the test "
                 '@pytest.mark.dg_scenario(pace="vendor")'
             )
         await self.wait_until_speaking(heard_for, timeout)
-        messages, start, spoke_at = self._received.messages, len(self._received.messages), self._io.now()
-        reply_from = next((at for at in range(start - 1, -1, -1) if is_of_user(messages[at])), 0)
-        await speak()
+        messages = self._received.messages
+        reply_from = next((at for at in range(len(messages) - 1, -1, -1) if is_of_user(messages[at])), 0)
+        return BargeIn(start=len(messages), reply_from=reply_from, spoke_at=self._io.now())
+
+    async def after_barge_in(self, barge_in: BargeIn, timeout: float) -> Interruption:
+        """Wait until the agent has taken up what was said, and return what became of its reply."""
+        messages, start = self._received.messages, barge_in.start
         noticed = await self._io.until(
             lambda: self._position_of("UserStartedSpeaking", start), timeout, "UserStartedSpeaking", start
         )
@@ -192,14 +206,13 @@ class ClientConversation:
             lambda: taken_up_speech(messages[start:]), timeout, "ConversationText of the user's", start
         )
         late = len(self._received.audio_of(noticed, start + length))
-        format_ = audio_format(self._io.settings, "output")
-        self._spoken_from, self._looked_at = start, start + length
+        self._looked_at = start + length
         return Interruption(
-            spoke_at=spoke_at,
+            spoke_at=barge_in.spoke_at,
             noticed_at=messages[noticed].at,
-            reply=words(messages[reply_from:noticed], "assistant"),
+            reply=words(messages[barge_in.reply_from : noticed], "assistant"),
             heard_seconds=self._received.playback.heard_when_interrupted,
-            late_seconds=(format_.milliseconds(late) or 0) / 1000,
+            late_seconds=(self._output.milliseconds(late) or 0) / 1000,
             user_transcript=words(messages[start : start + length], "user"),
             events=tuple(messages[start : start + length]),
         )

@@ -60,14 +60,50 @@ class Session(SessionBase):
         """
         return self._thread.run(self._conversation.say(text, in_seconds(timeout)))
 
-    def send_audio(self, source: AudioSource, *, pace: Speed = "of the target", trailing: Timeout = TRAILING) -> None:
-        """Send a WAV file or raw bytes as user audio, and return when the last of it was spoken.
+    def send_audio(
+        self,
+        source: AudioSource,
+        *,
+        pace: Speed = "of the target",
+        trailing: Timeout = TRAILING,
+        resample: bool = False,
+    ) -> None:
+        """Send user audio, and return when the last of it was spoken.
+
+        ``source`` is the path of a WAV file, an open binary file, bytes, or an iterable of bytes, which is advanced as
+        it is spoken; async iterables need an async test. What has no WAV header is raw audio in the format of
+        ``audio.input`` in Settings. A WAV file is converted to that where it loses nothing; ``resample=True`` lets it
+        change its sample rate and drop channels and bits as well.
 
         Without ``pace`` it goes in real time, at once where the emulator's pace is max; ``pace=1.0`` is always real
         time, ``None`` as fast as possible. Since a turn ends by audio that arrives, silence goes on in the background
         until the agent has taken the turn, at most ``trailing`` (at pace max up to 1 s of it, at once).
+
+        Raises SettingsError for audio that doesn't fit, OSError for a file that can't be read, and what ``say`` raises.
         """
-        self._thread.run(self._conversation.send_audio(source, pace, in_seconds(trailing)))
+        with self._user_part(pace, trailing) as part:
+            for piece in self._io.user_audio.pieces(source, may_resample=resample):
+                self._thread.run(part.add(piece))
+            self._thread.run(part.end())
+
+    def say_aloud(
+        self,
+        text: str,
+        *,
+        recording: AudioSource | None = None,
+        pace: Speed = "of the target",
+        trailing: Timeout = TRAILING,
+        resample: bool = False,
+    ) -> None:
+        """Speak a text as user audio, and return when the last of it was spoken.
+
+        An emulator hears these words in audio that sounds like speech, 15 characters a second. Elsewhere ``recording``
+        is sent, any source of ``send_audio``, of somebody who says them. The rest is as with ``send_audio``.
+
+        Raises SettingsError without a recording where one is needed, and where audio.input is compressed.
+        """
+        source: AudioSource = self._io.user_audio.aloud(text, recording)
+        self.send_audio(source, pace=pace, trailing=trailing, resample=resample)
 
     def wait_for_reply(self, *, timeout: Timeout = REPLY) -> Turn:
         """Wait for the agent's whole reply to what was said aloud last, from the transcript of that on.
@@ -92,19 +128,23 @@ class Session(SessionBase):
         self._thread.run(self._conversation.wait_until_speaking(in_seconds(heard_for), in_seconds(timeout)))
 
     def barge_in(
-        self, source: AudioSource, *, after: Timeout = BEFORE_BARGE_IN, timeout: Timeout = EVENT
+        self,
+        text: str,
+        *,
+        recording: AudioSource | None = None,
+        after: Timeout = BEFORE_BARGE_IN,
+        timeout: Timeout = EVENT,
     ) -> Interruption:
-        """Speak while the agent speaks, and return what became of its reply.
+        """Speak a text while the agent speaks, and return what became of the agent's reply.
 
-        Waits until the agent has been heard for ``after``, sends the audio, and waits until the agent has taken up what
-        was said; ``timeout`` bounds each wait for the agent. The answer to it is ``wait_for_reply``'s. Raises
-        ExpectTimeout if the agent does not speak for so long, or does not notice; SettingsError at pace max.
+        Waits until the agent has been heard for ``after``, speaks as ``say_aloud`` does, and waits until the agent has
+        taken up what was said; ``timeout`` bounds each wait for the agent. The answer to it is ``wait_for_reply``'s.
+        Raises ExpectTimeout if the agent does not speak for so long, or does not notice; SettingsError at pace max, and
+        where ``say_aloud`` raises it.
         """
-
-        async def speak() -> None:
-            await self._conversation.send_audio(source, "of the target", in_seconds(TRAILING))
-
-        return self._thread.run(self._conversation.barge_in(speak, in_seconds(after), in_seconds(timeout)))
+        begun = self._thread.run(self._conversation.before_barge_in(in_seconds(after), in_seconds(timeout)))
+        self.say_aloud(text, recording=recording)
+        return self._thread.run(self._conversation.after_barge_in(begun, in_seconds(timeout)))
 
     def send(self, message: Mapping[str, Any] | str | bytes) -> None:
         """Send any message: a mapping becomes JSON, bytes are audio. Raises what the session ended with."""

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from json import loads
+from pathlib import Path
 from typing import Any, Literal
 
+from pytest_dgbudget.client.audio import Speed
 from pytest_dgbudget.client.conversation import ClientConversation
 from pytest_dgbudget.client.received import AgentAudio
+from pytest_dgbudget.client.saved_audio import save_audio
 from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.client.turns import calls_in
+from pytest_dgbudget.client.user_audio import UserPart
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.errors import ProtocolViolated
 from pytest_dgbudget.model import MeasuredTurn, Usage
 from pytest_dgbudget.protocol.operations import GetTurns, GetUsage, GetViolations
+from pytest_dgbudget.recording.audio_file import format_in
 from pytest_dgbudget.rules.vendor_messages import ConversationText, FunctionCall, Message
 from pytest_dgbudget.units import parse_time, seconds
 
@@ -78,6 +85,15 @@ class SessionBase:
         """The agent's audio received so far, in the output format of the settings."""
         return bytes(self._io.received.audio)
 
+    def save_audio(self, path: str | os.PathLike[str]) -> Path:
+        """Write the agent's audio received so far to a file that players open, and return its path.
+
+        linear16, mulaw and alaw become a WAV file, without the headers that each reply has in ``container: wav``;
+        compressed audio is written as it came. Raises SettingsError when the path doesn't end as such a file does
+        (``.wav``, ``.mp3`` …), OSError when it can't be written; folders are not made.
+        """
+        return save_audio(path, self.audio, *format_in(self._io.settings, "output"))
+
     def function_calls(self, name: str | None = None) -> list[FunctionCall]:
         """Return the calls that the agent asked the client for so far, in order: all, or those of one function."""
         calls = calls_in(self._io.received.messages)
@@ -93,6 +109,17 @@ class SessionBase:
     def usage(self) -> Usage:
         """What this session has used so far: its seconds, and its cost in US dollars."""
         return self._gateway.ask(GetUsage(attempt=self._attempt, session=self._io.id))
+
+    @contextmanager
+    def _user_part(self, pace: Speed, trailing: Timeout) -> Iterator[UserPart]:
+        """Give what takes the user's audio; it ends where its source fails."""
+        self._conversation.user_speaks()
+        part = self._io.user_audio.part(pace, in_seconds(trailing))
+        try:
+            yield part
+        except BaseException:
+            self._thread.loop.call_soon_threadsafe(part.stop)
+            raise
 
     async def _measured(self) -> Sequence[MeasuredTurn]:
         return await self._gateway.membership.ask(GetTurns(attempt=self._attempt, session=self._io.id))

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from pytest_dgbudget.client.audio import AudioSource, Speed
 from pytest_dgbudget.client.expectations import listed, unanswered, unended
 from pytest_dgbudget.client.functions import FunctionHandlers
 from pytest_dgbudget.client.received import Received, is_of_user
@@ -40,7 +39,7 @@ T = TypeVar("T")
 class SessionIO:
     """Its coroutines run on the I/O thread. ``why_closed`` turns a close into the error that users see.
 
-    ``skips_time`` is that of UserAudio.
+    ``skips_time`` and ``is_emulated`` are those of UserAudio.
     """
 
     def __init__(
@@ -51,6 +50,7 @@ class SessionIO:
         why_closed: Callable[[ConnectionClosed], Awaitable[DgBudgetError]],
         *,
         skips_time: bool = False,
+        is_emulated: bool = False,
         ready_seconds: float = _READY_SECONDS,
         keep_alive_seconds: float = _KEEP_ALIVE_SECONDS,
     ) -> None:
@@ -60,7 +60,7 @@ class SessionIO:
         self.skips_time = skips_time
         self.received = Received(settings)
         self.functions = FunctionHandlers(settings, self._answer, self._handler_failed)
-        self.user_audio = UserAudio(settings, self._send, websocket, skips_time=skips_time)
+        self.user_audio = UserAudio(settings, self._send, websocket, skips_time=skips_time, is_emulated=is_emulated)
         self._websocket = websocket
         self._opened = get_running_loop().time()
         self._why_closed = why_closed
@@ -95,10 +95,6 @@ class SessionIO:
         text = message if isinstance(message, str) else dumps(message)
         self._note(text)
         await self._send(text)
-
-    async def send_audio(self, source: AudioSource, speed: Speed, trailing: float) -> None:
-        """Send user audio, and go on with silence for up to ``trailing`` seconds."""
-        await self.user_audio.speak(source, speed, trailing)
 
     async def close(self) -> None:
         """Close, and return when the vendor's side is closed as well."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pytest_dgbudget.client.received import is_of_user
+from pytest_dgbudget.client.saved_audio import save_audio
 from pytest_dgbudget.rules.audio import AudioFormat
 from pytest_dgbudget.rules.vendor_messages import ConversationText, FunctionCall, FunctionCallRequest, Message
 
@@ -15,7 +18,7 @@ class Turn:
     """The user's part and the agent's whole answer to it.
 
     ``user_transcript`` is what the agent took the user to have said, ``reply`` the agent's words, ``audio`` their sound
-    in the output format of the settings (``audio_format``), ``events`` every message of the turn, in order.
+    in the output format and ``container`` of the settings, ``events`` every message of the turn, in order.
 
     ``latency`` is the silence before the answer, in seconds, as the gateway measured it: from the end of the user's
     part to the agent's first audio. None where it is not known.
@@ -25,6 +28,7 @@ class Turn:
     reply: str
     audio: bytes
     audio_format: AudioFormat
+    container: str
     latency: float | None
     events: tuple[Message, ...]
 
@@ -32,6 +36,14 @@ class Turn:
     def function_calls(self) -> tuple[FunctionCall, ...]:
         """What the agent asked of functions in this turn, in order."""
         return calls_in(self.events)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the agent's audio of this turn to a file that players open, and return its path.
+
+        Raises SettingsError when the path doesn't end as such a file does (``.wav``, ``.mp3`` …), OSError when it can't
+        be written.
+        """
+        return save_audio(path, self.audio, self.audio_format, self.container)
 
     def __repr__(self) -> str:
         """What pytest shows when an assertion fails: of audio its length, of messages their types."""

@@ -27,7 +27,8 @@ __tracebackhide__ = True
 class VoiceAgent:
     """Metered Voice Agent sessions for one test. Nothing is opened, set aside or spent until ``connect``.
 
-    ``target`` is where they are dialled: ``live`` (in a rehearsal as well) or ``emulator``.
+    ``target`` is where they are dialled: ``live`` or ``emulator``. In a rehearsal it is ``live``, and an emulator
+    answers.
     """
 
     def __init__(
@@ -38,10 +39,18 @@ class VoiceAgent:
         pace: Pace,
         endpoint: Endpoint,
         default_settings: Path | None,
+        *,
+        is_rehearsal: bool,
     ) -> None:
         self._endpoint = endpoint
         skips_time = target == "emulator" and pace == "max"
-        self._opening = Opening(gateway=gateway, endpoint=endpoint, attempt=granted.id, skips_time=skips_time)
+        self._opening = Opening(
+            gateway=gateway,
+            endpoint=endpoint,
+            attempt=granted.id,
+            skips_time=skips_time,
+            is_emulated=target == "emulator" or (target == "live" and is_rehearsal),
+        )
         self._default_settings = default_settings
         self.target = target
         self.endpoint_was_asked_for = False

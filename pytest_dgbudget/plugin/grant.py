@@ -45,7 +45,15 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
     fixture = cast(Any, request)._fixturedef
     target = asked.target or state.run_config.target
     endpoint = endpoint_of(state.run_config, gateway.port, gateway.membership.run_id, target, attempt.token)
-    agent = VoiceAgent(gateway, attempt, target, asked.pace, endpoint, state.run_config.agent_settings)
+    agent = VoiceAgent(
+        gateway,
+        attempt,
+        target,
+        asked.pace,
+        endpoint,
+        state.run_config.agent_settings,
+        is_rehearsal=state.run_config.is_rehearsal,
+    )
     accounting.begin(item, attempt, partial(fixture.finish, request), lambda: agent.endpoint_was_asked_for)
     try:
         with _environment(endpoint, state, run.environment):

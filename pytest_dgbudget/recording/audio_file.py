@@ -24,7 +24,7 @@ class AudioFile:
         self._disk = disk
         header = wav_header(audio) if container == "none" else None
         self._has_header = header is not None
-        self.path = stem.with_suffix(".wav" if header else f".{_ending(audio.encoding, container)}")
+        self.path = stem.with_suffix(".wav" if header else f".{ending(audio.encoding, container)}")
         self._file: BinaryIO = disk.create(self.path)
         self._waiting = bytearray(header or b"")
 
@@ -61,6 +61,7 @@ def format_in(settings: Mapping[str, Any] | None, direction: str) -> tuple[Audio
     return audio_format(settings, direction), "none" if container is None else str(container)
 
 
-def _ending(encoding: str, container: str) -> str:
+def ending(encoding: str, container: str) -> str:
+    """Return the suffix, without its dot, of a file of audio that goes into no WAV file."""
     name = encoding if container == "none" else container
     return name if name in _ENDINGS else _ENDINGS_OF.get(name, "raw")

@@ -14,9 +14,11 @@ from websockets.http11 import Response
 
 from pytest_dgbudget.client.connect import Opening
 from pytest_dgbudget.client.endpoint import Endpoint
-from pytest_dgbudget.client.voice_agent import Connect
+from pytest_dgbudget.client.voice_agent import Connect, VoiceAgent
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.errors import HandshakeRefused
+from pytest_dgbudget.model import TargetName
+from pytest_dgbudget.protocol.operations import GrantedAttempt
 
 
 def test_a_session_that_is_not_open_says_how_to_open_it() -> None:
@@ -27,7 +29,13 @@ def test_a_session_that_is_not_open_says_how_to_open_it() -> None:
 
 
 def refused(body: bytes, *headers: tuple[str, str]) -> HandshakeRefused:
-    opening = Opening(gateway=cast(GatewayClient, None), endpoint=cast(Endpoint, None), attempt="a1", skips_time=False)
+    opening = Opening(
+        gateway=cast(GatewayClient, None),
+        endpoint=cast(Endpoint, None),
+        attempt="a1",
+        skips_time=False,
+        is_emulated=False,
+    )
     error = asyncio.run(opening._why_refused(Response(402, "No", Headers(headers), body)))
     assert isinstance(error, HandshakeRefused)
     return error
@@ -58,3 +66,17 @@ def test_in_an_async_test_it_names_the_async_form(run: Callable[..., None]) -> N
     given = (_says_too_early,) if run is trio.run else (_says_too_early(),)
     with pytest.raises(AttributeError, match=r"use 'async with voice_agent\.connect"):
         run(*given)
+
+
+@pytest.mark.parametrize(
+    ("target", "is_rehearsal", "is_emulated"),
+    [("emulator", False, True), ("emulator", True, True), ("live", False, False), ("live", True, True)],
+)
+def test_an_emulator_answers_where_it_is_the_target_and_in_a_rehearsal(
+    target: TargetName, is_rehearsal: bool, is_emulated: bool
+) -> None:
+    granted = GrantedAttempt(id="a1", number=1, budget_seconds=None, token="t")
+    agent = VoiceAgent(
+        cast(GatewayClient, None), granted, target, "max", cast(Endpoint, None), None, is_rehearsal=is_rehearsal
+    )
+    assert agent._opening.is_emulated is is_emulated

@@ -127,6 +127,7 @@ def test_a_turn_shows_its_words_and_not_its_audio() -> None:
         reply="Hello.",
         audio=b"\0" * 48_000,
         audio_format=AudioFormat(),
+        container="none",
         latency=0.388,
         events=(HI, HELLO, DONE),
     )

@@ -132,7 +132,8 @@ def test_no_frame_of_paced_audio_comes_early_or_much_too_late(rules: RulesProjec
 def test_all_of_the_audio_reaches_the_vendor(rules: RulesProject, recorded: Recorded) -> None:
     (unpaced,) = recorded.of("test_audio_without_a_pace_is_sent_at_once")
     (wav,) = recorded.of("test_a_wav_file_is_sent_as_its_samples")
-    assert (unpaced.audio_bytes, wav.audio_bytes) == (480_000, 7680)
+    (recording,) = recorded.of("test_a_recording_is_sent_where_the_target_is_live")
+    assert (unpaced.audio_bytes, wav.audio_bytes, recording.audio_bytes) == (480_000, 7680, 9600)
     (session,) = rules.sessions("test_audio_without_a_pace_is_sent_at_once")
     assert session["audio_in_seconds"] == 10
 

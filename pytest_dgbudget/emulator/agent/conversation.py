@@ -287,7 +287,9 @@ class Conversation:
             await self._writer.cancelled(calls)
 
     def _take_speech(self, speech: SpeechEnded, trigger: Trigger) -> None:
-        words = None if self._script is None else self._script.next_transcript()
+        words = speech.words
+        if words is None and self._script is not None:
+            words = self._script.next_transcript()
         self._speaker.take_turn(Turn(text=words, spoken_ms=speech.milliseconds, trigger=trigger))
 
 

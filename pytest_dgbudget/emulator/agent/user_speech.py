@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from pytest_dgbudget.emulator.agent.message_writer import Trigger
 from pytest_dgbudget.emulator.agent.providers import Listen
@@ -16,6 +17,7 @@ from pytest_dgbudget.emulator.audio.voice_activity import SpeechEnded, SpeechSta
 from pytest_dgbudget.emulator.codes import ProtocolError
 from pytest_dgbudget.emulator.session_clock import SessionClock
 from pytest_dgbudget.rules.audio import AudioFormat
+from pytest_dgbudget.rules.carried_words import WordReader
 
 _HEARD_AT_ONCE_MS = 100
 _HEARD_AT_ONCE = 64 * 1024  # bytes, where their length in time is not known
@@ -36,6 +38,7 @@ class UserSpeech:
         self._format = AudioFormat()
         self._listen = Listen()
         self._detector = VoiceActivityDetector(self._format)
+        self._words = WordReader(self._format)
         self._unseen = True  # until the first audio has come
         self._heard_until = 0.0  # the moment of the session's clock at which what was heard would have ended
         self._quiet_timer: asyncio.TimerHandle | None = None
@@ -49,6 +52,7 @@ class UserSpeech:
         """Hear audio of this format."""
         self._format, self._detector = format_, VoiceActivityDetector(format_)
         self._detector.silence_ms = self._listen.silence_ms
+        self._words = WordReader(format_)
 
     def detect_as(self, listen: Listen) -> None:
         """End turns as this provider does."""
@@ -77,28 +81,35 @@ class UserSpeech:
         """Return the beginnings and ends of speech in a piece."""
         self._heard_until = self._end(piece, self._heard_until)
         events = list(self._detector.detect(piece))
+        self._words.add(piece)
         if events:
             self._clock.skip_to(self._heard_until)
         self._restart_quiet_timer()
         return events
 
     def take(self, ended: SpeechEnded) -> None:
-        self._turn_ended(ended, "timeout" if self._listen.by_timeout else "model")
+        self._end_with_words(ended, "timeout" if self._listen.by_timeout else "model")
 
     def end_turn(self, trigger: Trigger) -> None:
         """End the current turn now, if there is one."""
         ended = self._detector.end_turn()
         if ended is not None:
-            self._turn_ended(ended, trigger)
+            self._end_with_words(ended, trigger)
 
     def forget_turn(self) -> None:
         """Drop the current turn: speech that goes on begins a new one."""
         self._detector.reset()
+        self._words.take()
 
     def stop(self) -> None:
         """Cancel what is still pending."""
         if self._quiet_timer is not None:
             self._quiet_timer.cancel()
+
+    def _end_with_words(self, ended: SpeechEnded, trigger: Trigger) -> None:
+        """Give the turn all words that were heard: they are never in the first 100 ms of speech, so in no later one."""
+        words = (self._words.take() or "").strip() or None
+        self._turn_ended(replace(ended, words=words), trigger)
 
     def _look_at_first(self, audio: bytes) -> None:
         wrong = sniff.mismatch(self._format, audio)

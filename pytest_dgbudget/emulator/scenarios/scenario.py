@@ -81,7 +81,8 @@ class Scenario:
     """``turns`` in the order of the file: the first match answers. ``faults`` apply to each of its sessions.
 
     ``agents``: reusable ones that its sessions may name. ``vendor``: switches, or the name of a set, as the file has
-    them. ``hears``: the words of the user's first spoken turn, of the second, and so on.
+    them. ``hears``: the words of the user's first spoken turn whose audio carries none, of
+    the second, and so on.
     """
 
     name: str

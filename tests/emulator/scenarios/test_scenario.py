@@ -14,6 +14,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from pytest_dgbudget.client.spoken_text import spoken
 from pytest_dgbudget.emulator.audio.sound import LONGEST_MS, SampledSound, Tone, read_wav
 from pytest_dgbudget.emulator.behavior import Behavior
 from pytest_dgbudget.emulator.project.prices import ADVANCED_MODELS
@@ -22,7 +23,7 @@ from pytest_dgbudget.emulator.scenarios.scenario import ReusableAgents
 from pytest_dgbudget.emulator.server import Emulator
 from pytest_dgbudget.rules.audio import AudioFormat
 from tests.support.emulator_api import get, rows
-from tests.support.emulator_client import SILENCE, SPEECH, Client, playing, speak, thinking
+from tests.support.emulator_client import INPUT, SILENCE, SPEECH, Client, playing, speak, thinking
 from tests.support.emulator_process import AGENT_ID, finish, first_line, process
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -125,6 +126,23 @@ async def test_what_is_spoken_has_the_words_of_the_scenario_as_long_as_there_are
     said = [message["content"] for message in client.said() if message.get("role") == "user"]
     assert said[:2] == ["Where is it?", "Look up the order A-17"]
     assert re.fullmatch(r"\(speech, \d\.\d s\)", said[2])
+
+
+@pytest.mark.asyncio
+async def test_words_that_audio_carries_match_turns_and_use_up_none_of_the_scenarios(
+    emulator: Emulator, brief: Behavior, write: Callable[[str], Path]
+) -> None:
+    path = write(
+        'hears = ["Goodbye"]\n[[scenario.turn]]\npattern = "order (?P<order>\\\\S+)"\nreply = "Order {order}."'
+    )
+    async with playing(emulator, path) as client:
+        await speak(client, b"".join(spoken("Where is order A-17?", INPUT)) + SILENCE)
+        await client.until("AgentAudioDone")
+        assert _said(client) == "Order A-17?."
+        await speak(client, SPEECH + SILENCE)
+        await client.until("AgentAudioDone")
+    said = [message["content"] for message in client.said() if message.get("role") == "user"]
+    assert said == ["Where is order A-17?", "Goodbye"]
 
 
 @pytest.mark.asyncio

@@ -603,8 +603,19 @@ def test_a_wav_file_of_another_format_is_refused(on: Callable[..., Connect], tmp
         file.setsampwidth(2)
         file.setframerate(8000)
         file.writeframes(bytes(64))
-    with on() as session, pytest.raises(SettingsError, match=r"2 channel.*8000 Hz.*24000 Hz"):
+    with on() as session, pytest.raises(SettingsError, match=r"8000 Hz, not 24000 Hz; it has 2 channels"):
         session.send_audio(path)
+
+
+def test_words_said_aloud_need_a_recording_where_the_target_is_live(on: Callable[..., Connect]) -> None:
+    with on() as session, pytest.raises(SettingsError, match=r"the target is live.*record somebody who says 'Hello\?'"):
+        session.say_aloud("Hello?")
+
+
+def test_a_recording_is_sent_where_the_target_is_live(on: Callable[..., Connect]) -> None:
+    with on() as session:
+        session.say_aloud("Hello?", recording=[bytes(4800), bytes(4800)], pace=None, trailing=0)
+        session.say("one")
 
 
 # Its own client's log -----------------------------------------------------------------------------------------------
