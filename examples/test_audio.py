@@ -15,20 +15,17 @@ ORDER = "A pizza with olives, please."
 
 async def test_audio(voice_agent: VoiceAgent, tmp_path: Path) -> None:
     async with voice_agent.connect() as session:
-        await session.expect("AgentAudioDone")  # let the agent finish its greeting
-        greeting = len(session.audio)
+        await session.wait_until_silent()  # let the agent finish its greeting
 
         await session.send_audio(QUESTION)  # in real time, as from a microphone
-        await session.expect("ConversationText", role="user")
-        await session.expect("AgentAudioDone")
-        assert len(session.audio) - greeting > 24000  # bytes: over half a second
+        turn = await session.wait_for_reply()
+        assert len(turn.audio) > 24000  # bytes: over half a second
 
         await session.say_aloud(ORDER, recording=QUESTION)  # the emulator hears the words, a live agent the recording
-        said = await session.expect("ConversationText", role="user")
-        await session.expect("AgentAudioDone")
+        turn = await session.wait_for_reply()
         path = session.save_audio(tmp_path / "call.wav")
 
     if voice_agent.target == "emulator":
-        assert said.content == ORDER
+        assert turn.user_transcript == ORDER
     with wave.open(str(path)) as file:
         assert file.getnframes() == len(session.audio) / 2

@@ -14,8 +14,11 @@ from typing import Any
 
 from pytest_dgbudget.client.arguments import check_arguments
 from pytest_dgbudget.control.io_thread import FromHandler
+from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.rules.vendor_messages import FunctionCall, FunctionCallCancelled, FunctionCallRequest, Message
 
+# What the agent is told of a call that failed.
+_FAILED = '{"error": "the function failed"}'
 _LEAD_TO_HANDLERS = {"asyncio", "concurrent", "pytest_dgbudget", "threading", "trio"}
 
 Handler = Callable[[FunctionCall], Awaitable[Any]]
@@ -85,18 +88,26 @@ class FunctionHandlers:
     async def _handle(self, call: FunctionCall) -> None:
         try:
             check_arguments(call, self._parameters.get(call.name))
+        except DgBudgetError as error:
+            await self._failed(FromHandler(error, None))
+            content = _FAILED
+        else:
+            content = await self._result(call)
+        await self._answer(
+            dumps({"type": "FunctionCallResponse", "id": call.id, "name": call.name, "content": content})
+        )
+
+    async def _result(self, call: FunctionCall) -> str:
+        try:
             result = await self._handlers[call.name](call)
-            content = result if isinstance(result, str) else dumps(result)
+            return result if isinstance(result, str) else dumps(result)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # pytest.fail() and pytest.skip() are no Exceptions
             if hasattr(error, "add_note"):  # Python 3.11
                 error.add_note(f"raised by the handler of the function {call.name!r}")
             await self._failed(FromHandler(error, _of_the_handler(error)))
-            content = dumps({"error": "the function failed"})
-        await self._answer(
-            dumps({"type": "FunctionCallResponse", "id": call.id, "name": call.name, "content": content})
-        )
+            return _FAILED
 
 
 def _of_the_handler(error: BaseException) -> TracebackType | None:

@@ -50,14 +50,13 @@ class Turn:
         length = self.audio_format.milliseconds(len(self.audio))
         audio = f"{len(self.audio)} bytes" if length is None else f"{length / 1000:.1f} s"
         latency = "None" if self.latency is None else f"{self.latency:.2f}"
-        events = ", ".join(message.type for message in self.events)
         return (
             f"Turn(user_transcript={self.user_transcript!r}, reply={self.reply!r}, audio=<{audio}>, "
-            f"latency={latency}, events=<{events}>)"
+            f"latency={latency}, events=<{_types(self.events)}>)"
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Interruption:
     """What became of the agent's reply when the user spoke while it was heard.
 
@@ -75,6 +74,14 @@ class Interruption:
     late_seconds: float
     user_transcript: str
     events: tuple[Message, ...]
+
+    def __repr__(self) -> str:
+        """What pytest shows when an assertion fails: of messages their types."""
+        return (
+            f"Interruption(spoke_at={self.spoke_at:.2f}, noticed_at={self.noticed_at:.2f}, reply={self.reply!r}, "
+            f"heard_seconds={self.heard_seconds:.2f}, late_seconds={self.late_seconds:.2f}, "
+            f"user_transcript={self.user_transcript!r}, events=<{_types(self.events)}>)"
+        )
 
 
 def end_of_turn(messages: Sequence[Message], taken_up: int | None) -> int | None:
@@ -122,6 +129,10 @@ def calls_in(messages: Sequence[Message]) -> tuple[FunctionCall, ...]:
     """Return the calls that the agent asked for, in order."""
     requests = (message for message in messages if isinstance(message, FunctionCallRequest))
     return tuple(call for request in requests for call in request.functions)
+
+
+def _types(messages: Sequence[Message]) -> str:
+    return ", ".join(message.type for message in messages)
 
 
 def _is_said(message: Message, role: str, content: str | None = None) -> bool:
