@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from pytest_dgbudget import (
+    AgentAudio,
     AsyncSession,
+    BadFunctionCall,
     BypassRefused,
     ConversationText,
     Endpoint,
+    FunctionCall,
     FunctionCallRequest,
+    Interruption,
     Message,
     MessageType,
     Scenario,
@@ -78,6 +82,52 @@ def first_call(session: Session, kind: MessageType = "FunctionCallRequest") -> s
 
 def advice(refused: BypassRefused) -> str:
     return refused.host + refused.path + (refused.program or "")
+
+
+async def a_conversation(session: AsyncSession, recording: Path) -> float:
+    await session.wait_until_silent(timeout="5s")
+    await session.send_audio((bytes(320) for _ in range(3)), trailing=0)
+    await session.say_aloud("Where is my order?", recording=recording, resample=True)
+    turn: Turn = await session.wait_for_reply(timeout=10)
+    calls: list[FunctionCall] = session.function_calls("order_status")
+    orders: list[str] = [call.parsed_arguments["order"] for call in (*calls, *turn.function_calls)]
+    await session.wait_until_speaking("200ms")
+    cut: Interruption = await session.barge_in("Stop.", recording=recording, after=0.5)
+    said: ConversationText = await session.expect(
+        "ConversationText", lambda said: said.role == "user", content=is_brief
+    )
+    await session.update_prompt("Be brief.")
+    await session.update_speak([{"provider": {"type": "deepgram"}}])
+    await session.inject_agent_message("Hello?", behavior="queue")
+    heard: list[AgentAudio] = [each for each in session.timeline() if isinstance(each, AgentAudio)]
+    saved: tuple[Path, Path] = (turn.save("turn.wav"), session.save_audio("all.wav"))
+    assert orders
+    assert saved
+    return (turn.latency or 0.0) + cut.heard_seconds + said.at + sum(each.seconds or 0.0 for each in heard)
+
+
+def a_sync_conversation(session: Session) -> Turn:
+    session.wait_until_silent()
+    session.say_aloud("Where is my order?")
+    session.update_listen({"provider": {"type": "deepgram", "model": "nova-3"}})
+    session.barge_in("Stop.").user_transcript.upper()
+    return session.wait_for_reply()
+
+
+def is_brief(content: str) -> bool:
+    return len(content) < 80
+
+
+def place_of(error: BadFunctionCall) -> str:
+    return f"{error.function} {error.path} {error.value} {error.arguments}"
+
+
+def what_a_checker_finds_in_a_conversation(session: Session) -> None:
+    session.expect("Welcome", lambda welcome: welcome.content)  # type: ignore
+    session.wait_for_reply().text  # type: ignore  # noqa: B018
+    session.inject_agent_message("Hello?", behavior="loud")  # type: ignore
+    session.barge_in(b"Stop.")  # type: ignore
+    session.send_audio(3)  # type: ignore
 
 
 def what_a_checker_finds(voice_agent: VoiceAgent, session: Session, endpoint: Endpoint) -> None:
