@@ -73,9 +73,12 @@ def test_a_beginning_that_is_cut_off_loses_no_words(lost: int, format_: AudioFor
     assert heard(said("Where is my order?", format_)[lost * width :], format_) == "Where is my order?"
 
 
-def test_a_packet_that_is_cut_off_hides_none_that_follows() -> None:
-    audio = said("order", MULAW)
-    assert heard(audio[:850] + audio, MULAW) == "order"
+@pytest.mark.parametrize("left", [32, 60, 100])
+def test_a_packet_that_is_cut_off_hides_none_that_follows(left: int) -> None:
+    bits = packet(0, 0, "order")[:left] + packet(0, 0, "order")
+    audio = bytearray(silence("mulaw", len(bits) + 3000))
+    carry(bits, audio, 1, 0)
+    assert heard(bytes(audio), MULAW) == "order"
 
 
 def test_what_is_broken_off_is_heard_up_to_there() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_dgbudget import Session, SettingsError, VoiceAgent
+from pytest_dgbudget import ExpectTimeout, Session, SettingsError, VoiceAgent
 
 
 def heard(session: Session) -> str:
@@ -44,16 +44,19 @@ def test_an_iterable_is_advanced_on_the_thread_of_the_test(voice_agent: VoiceAge
         assert heard(session) == "Where is my order A-17?"
 
 
-def test_a_source_that_fails_raises_its_error_sync(voice_agent: VoiceAgent, words: list[bytes]) -> None:
+def test_a_source_that_fails_raises_its_error_and_no_more_is_sent(voice_agent: VoiceAgent, words: list[bytes]) -> None:
     def source() -> Iterator[bytes]:
-        yield words[0]
+        yield b"".join(words)
+        session.expect("UserStartedSpeaking")
         raise KeyError("no more words")
 
     with voice_agent.connect() as session:
         with pytest.raises(KeyError, match="no more words"):
-            session.send_audio(source())
+            session.send_audio(source(), pace=1.0)
         session.send_audio(b"")
-        assert heard(session) == "Where"
+        assert "order" not in heard(session)
+        with pytest.raises(ExpectTimeout):
+            session.expect("UserStartedSpeaking", timeout="500ms")
 
 
 def test_a_file_of_the_agents_own_words_is_heard_again(
