@@ -18,6 +18,7 @@ from pytest_dgbudget.errors import DgBudgetError, GatewayError
 from pytest_dgbudget.processes import process_started
 from pytest_dgbudget.protocol.authentication import Peer, Role
 from pytest_dgbudget.protocol.heartbeat import CONFIRMATIONS, HEARTBEAT_MS, HeartbeatMonitor
+from pytest_dgbudget.protocol.notifications import ATTEMPT_NOTIFICATIONS, AttemptNotification, Heartbeat
 from pytest_dgbudget.protocol.operations import (
     BeginAttempt,
     EndAttempt,
@@ -25,7 +26,6 @@ from pytest_dgbudget.protocol.operations import (
     FindRunningTest,
     FoundTest,
     GrantedAttempt,
-    Heartbeat,
     HeldGrant,
     Join,
     Operation,
@@ -40,7 +40,13 @@ _TRIES = 3
 _POLL_SECONDS = 0.05
 
 A = TypeVar("A")
-Begin = Callable[[BeginAttempt], Awaitable[GrantedAttempt]]
+Told = Callable[[AttemptNotification], None]
+
+
+class Begin(Protocol):
+    """Begins an attempt; ``told`` is called on the I/O thread with what the gateway says of it."""
+
+    def __call__(self, asked: BeginAttempt, told: Told | None = None) -> Awaitable[GrantedAttempt]: ...
 
 
 class RunsTests(Protocol):
@@ -69,6 +75,7 @@ class Membership:
         self._supervisor = supervisor
         self._tests = tests
         self._held: dict[str, HeldGrant] = {}
+        self._told: dict[str, Told] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._staying: asyncio.Task[None] | None = None
         self._heartbeats = HeartbeatMonitor(real_time.milliseconds())
@@ -112,9 +119,11 @@ class Membership:
         self._sending.add(sending)
         sending.add_done_callback(self._sending.discard)
 
-    async def begin(self, asked: BeginAttempt) -> GrantedAttempt:
-        """Begin an attempt, and hold its grant."""
+    async def begin(self, asked: BeginAttempt, told: Told | None = None) -> GrantedAttempt:
+        """Begin an attempt, and hold its grant; ``told`` is called with what the gateway says of it."""
         granted = await self.ask(asked)
+        if told is not None:
+            self._told[granted.id] = told
         self._held[granted.id] = HeldGrant(attempt=granted.id, token=granted.token, asked=asked)
         return granted
 
@@ -123,6 +132,11 @@ class Membership:
         ended = await self.ask(asked)
         del self._held[asked.attempt]
         return ended
+
+    def _notified(self, notification: AttemptNotification) -> None:
+        """Pass it on; the last session of an attempt may close after the attempt's end."""
+        if (told := self._told.get(notification.attempt.id)) is not None:
+            told(notification)
 
     def close_in_child(self) -> None:
         """In a forked child: let go of the connection without a word, or it would keep a dead owner alive."""
@@ -179,7 +193,10 @@ class Membership:
             joining.cancel()
 
     async def _join_this_one(self) -> Control:
-        handlers: Handlers = {Heartbeat: lambda _: self._heartbeats.heard()}
+        handlers: Handlers = {
+            Heartbeat: lambda _: self._heartbeats.heard(),
+            **dict.fromkeys(ATTEMPT_NOTIFICATIONS, self._notified),
+        }
         answers: Answers = {FindRunningTest: self._find_running_test}
         control = await connect(self._port, self._secret, self._role, handlers, answers)
         try:
