@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from pytest_dgbudget.client.voice_agent import VoiceAgent as VoiceAgent
     from pytest_dgbudget.errors import *  # noqa: F403 - the whole tree, as errors.__all__ has it
     from pytest_dgbudget.model import Usage as Usage
+    from pytest_dgbudget.plugin.hook_payloads import ClosedSession as ClosedSession
+    from pytest_dgbudget.plugin.hook_payloads import Discrepancy as Discrepancy
+    from pytest_dgbudget.plugin.hook_payloads import EndedTurn as EndedTurn
+    from pytest_dgbudget.plugin.hook_payloads import OpenedSession as OpenedSession
+    from pytest_dgbudget.plugin.hook_payloads import OverrunReport as OverrunReport
+    from pytest_dgbudget.plugin.hook_payloads import RunReport as RunReport
+    from pytest_dgbudget.report.document import UsageDocument as UsageDocument
     from pytest_dgbudget.rules.vendor_messages import ConversationText as ConversationText
     from pytest_dgbudget.rules.vendor_messages import ErrorMessage as ErrorMessage
     from pytest_dgbudget.rules.vendor_messages import FunctionCall as FunctionCall
@@ -42,8 +49,11 @@ _HOME = {
     "BudgetExceeded": "errors",
     "BudgetExhausted": "errors",
     "BypassRefused": "errors",
+    "ClosedSession": "plugin.hook_payloads",
     "ConversationText": "rules.vendor_messages",
     "DgBudgetError": "errors",
+    "Discrepancy": "plugin.hook_payloads",
+    "EndedTurn": "plugin.hook_payloads",
     "Endpoint": "client.endpoint",
     "ErrorMessage": "rules.vendor_messages",
     "ExpectTimeout": "errors",
@@ -58,17 +68,21 @@ _HOME = {
     "LedgerError": "errors",
     "Message": "rules.vendor_messages",
     "MessageType": "rules.vendor_messages",
+    "OpenedSession": "plugin.hook_payloads",
+    "OverrunReport": "plugin.hook_payloads",
     "ProtocolViolated": "errors",
     "ReconciliationError": "errors",
     "Scenario": "client.scenario",
     "ScenarioFault": "client.scenario",
     "ScenarioStep": "client.scenario",
     "ScenarioTurn": "client.scenario",
+    "RunReport": "plugin.hook_payloads",
     "Session": "client.session",
     "SessionClosed": "errors",
     "SettingsError": "errors",
     "Turn": "client.turns",
     "Usage": "model",
+    "UsageDocument": "report.document",
     "VoiceAgent": "client.voice_agent",
     "WarningMessage": "rules.vendor_messages",
     "Welcome": "rules.vendor_messages",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ from typing import Any
 
 import pytest
 
+import pytest_dgbudget
 from pytest_dgbudget import cli, errors
 from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, Option
+from pytest_dgbudget.plugin import hook_payloads, hookspecs
 from pytest_dgbudget.plugin.markers import BudgetOptions
 from pytest_dgbudget.protocol import codes as known
 from pytest_dgbudget.protocol.startup import LOG_VARIABLE
@@ -218,6 +221,35 @@ def test_the_readme_has_each_of_its_lines_once(mark: str, ends: str) -> None:
 def test_the_changelog_has_this_version() -> None:
     (version,) = re.findall(r'^version = "(.+)"$', text_of("pyproject.toml"), re.MULTILINE)
     assert f"## [{version}]" in text_of("CHANGELOG.md")
+
+
+# Hooks ----------------------------------------------------------------------------------------------------------------
+
+HOOKS = [name for name in vars(hookspecs) if name.startswith("pytest_dgbudget_")]
+PAYLOADS = [value for value in vars(hook_payloads).values() if dataclasses.is_dataclass(value)]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_each_hook_has_its_row_with_its_argument(hook: str) -> None:
+    _, argument, called, where = table_rows(text_of("docs/hooks.md"))[hook]
+    (*arguments, config) = inspect.signature(getattr(hookspecs, hook)).parameters
+    assert config == "config"
+    assert re.findall("^`(.+?)`:", argument) == arguments
+    assert called
+    assert where in {"process with the test", "where the run ends"}
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=lambda payload: payload.__name__)
+def test_each_payload_has_a_section_with_its_fields_and_is_public(payload: type) -> None:
+    (section,) = re.findall(
+        rf"^### `{payload.__name__}`$(.*?)(?=^##)", text_of("docs/hooks.md"), re.MULTILINE | re.DOTALL
+    )
+    documented = set(re.findall(r"`(\w+)`", section))
+    of_session = {"nodeid", "attempt", "session", "request_id", "target", "billed", "opened_at"}
+    fields = {field.name for field in dataclasses.fields(payload)}
+    assert fields - documented <= (of_session if "OpenedSession" in documented else set())
+    assert getattr(pytest_dgbudget, payload.__name__) is payload
+    assert payload.__dataclass_params__.frozen
 
 
 # What pytest itself shows ---------------------------------------------------------------------------------------------

@@ -14,16 +14,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 
 PYRIGHT = '{"typeCheckingMode": "strict", "reportUnnecessaryTypeIgnoreComment": true}'
 COMMANDS = {
-    "mypy": ("mypy", "--strict", "--config-file=", "test_typed.py"),
+    "mypy": ("mypy", "--strict", "--config-file=", "--exclude=below", "."),
     "pyright": ("pyright", "--pythonpath", sys.executable, "--project", "pyrightconfig.json"),
 }
 
 
+@pytest.mark.parametrize("users", ["typed", "hooks", "hooks_webhook"])
 @pytest.mark.parametrize("checker", COMMANDS)
-def test_a_users_file_is_typed(project: Project, checker: str) -> None:
+def test_a_users_file_is_typed(project: Project, checker: str, users: str) -> None:
     if find_spec(checker) is None:
         pytest.skip(f"{checker} is not installed")
-    project.use("typed")
+    project.use(users)
     project.write("pyrightconfig.json", PYRIGHT)
     command = [sys.executable, "-m", *COMMANDS[checker]]
     done = subprocess.run(command, cwd=project.path, capture_output=True, text=True, timeout=180, check=False)

@@ -1,13 +1,15 @@
-"""``[prices]`` of dgbudget.toml: US dollars a minute by tier, and the day on which they were these."""
+"""``[prices]`` of dgbudget.toml, and the same from a hook: US dollars a minute by tier, and the day of these prices."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from pytest_dgbudget.config.toml_text import TomlText
+from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.model import TIERS
 
 _TABLE = "prices"
@@ -25,6 +27,14 @@ def read_prices(toml: TomlText) -> dict[str, Any]:
     prices = {tier: _micro_usd(toml, tier, given[tier]) for tier in TIERS if tier in given}
     as_of = _iso_date(toml, given[_AS_OF]) if _AS_OF in given else None
     return {"prices": prices, "prices_as_of": as_of}
+
+
+def prices_in(table: object, name: str) -> dict[str, Any]:
+    """Return the same for a table that ``name`` has returned; raises SettingsError."""
+    if not isinstance(table, Mapping):
+        raise SettingsError(f"{name} returned {type(table).__name__}; accepted: a mapping of [prices], or None")
+    values = {str(key): Decimal(str(value)) if isinstance(value, float) else value for key, value in table.items()}
+    return read_prices(TomlText.of_values(name, {_TABLE: values}))
 
 
 def _micro_usd(toml: TomlText, tier: str, value: object) -> int:

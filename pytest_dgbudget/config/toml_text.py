@@ -33,12 +33,20 @@ class TomlText:
         """``name`` is the file's, for errors. Raises SettingsError when it is not TOML."""
         self._name = name
         self._text = text
+        self._values: Mapping[str, Any]
         try:
             self._values = tomllib.loads(text, parse_float=_decimal)
         except RecursionError:
             raise SettingsError(f"{name} is not TOML: it is nested too deeply") from None
         except ValueError as error:  # TOMLDecodeError is one; so is that of a number with thousands of digits
             raise SettingsError(f"{name} is not TOML: {error}") from None
+
+    @classmethod
+    def of_values(cls, name: str, values: Mapping[str, Any]) -> TomlText:
+        """Return the same for values that were not written in TOML; errors about them name no line."""
+        toml = cls(name, "")
+        toml._values = values
+        return toml
 
     def table(self, key: str) -> Mapping[str, Any]:
         """Return a table of the text, empty where it is missing; raises SettingsError if it is anything else."""

@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from pytest_dgbudget.control.io_thread import IOThread
-from pytest_dgbudget.control.membership import Membership, RunsTests
+from pytest_dgbudget.control.membership import Membership, RunsTests, Told
 from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.protocol.authentication import Role
@@ -57,9 +57,9 @@ class GatewayClient:
         """Ask something that nobody waits for; from any thread."""
         self.io_thread.loop.call_soon_threadsafe(self.membership.send, operation)
 
-    def begin(self, asked: BeginAttempt) -> GrantedAttempt:
-        """Begin an attempt of a test."""
-        return self._wait_for(self.membership.begin(asked))
+    def begin(self, asked: BeginAttempt, told: Told | None = None) -> GrantedAttempt:
+        """Begin an attempt of a test; ``told`` is called on the I/O thread with what the gateway says of it."""
+        return self._wait_for(self.membership.begin(asked, told))
 
     def take_part(self, tests: RunsTests) -> None:
         """Have a process token from now on, and answer for it which test is running."""

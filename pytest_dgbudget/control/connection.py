@@ -30,7 +30,8 @@ from pytest_dgbudget.protocol.control import (
     Notified,
     ProtocolViolation,
 )
-from pytest_dgbudget.protocol.operations import Notification, Operation
+from pytest_dgbudget.protocol.notifications import Notification
+from pytest_dgbudget.protocol.operations import Operation
 from pytest_dgbudget.protocol.secrets import knock
 
 # pytest's own convention: a failing test shows its own line, not ours.

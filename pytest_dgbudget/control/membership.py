@@ -20,6 +20,7 @@ from pytest_dgbudget.processes import process_started
 from pytest_dgbudget.protocol.authentication import Peer, Role
 from pytest_dgbudget.protocol.emulator_calls import with_call
 from pytest_dgbudget.protocol.heartbeat import CONFIRMATIONS, HEARTBEAT_MS, HeartbeatMonitor
+from pytest_dgbudget.protocol.notifications import ATTEMPT_NOTIFICATIONS, AttemptNotification, Heartbeat
 from pytest_dgbudget.protocol.operations import (
     BeginAttempt,
     CallEmulator,
@@ -28,7 +29,6 @@ from pytest_dgbudget.protocol.operations import (
     FindRunningTest,
     FoundTest,
     GrantedAttempt,
-    Heartbeat,
     HeldGrant,
     Join,
     Operation,
@@ -43,7 +43,13 @@ _TRIES = 3
 _POLL_SECONDS = 0.05
 
 A = TypeVar("A")
-Begin = Callable[[BeginAttempt], Awaitable[GrantedAttempt]]
+Told = Callable[[AttemptNotification], None]
+
+
+class Begin(Protocol):
+    """Begins an attempt; ``told`` is called on the I/O thread with what the gateway says of it."""
+
+    def __call__(self, asked: BeginAttempt, told: Told | None = None) -> Awaitable[GrantedAttempt]: ...
 
 
 class RunsTests(Protocol):
@@ -72,6 +78,7 @@ class Membership:
         self._supervisor = supervisor
         self._tests = tests
         self._held: dict[str, HeldGrant] = {}
+        self._told: dict[str, Told] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._staying: asyncio.Task[None] | None = None
         self._heartbeats = HeartbeatMonitor(real_time.milliseconds())
@@ -115,9 +122,11 @@ class Membership:
         self._sending.add(sending)
         sending.add_done_callback(self._sending.discard)
 
-    async def begin(self, asked: BeginAttempt) -> GrantedAttempt:
-        """Begin an attempt, and hold its grant."""
+    async def begin(self, asked: BeginAttempt, told: Told | None = None) -> GrantedAttempt:
+        """Begin an attempt, and hold its grant; ``told`` is called with what the gateway says of it."""
         granted = await self.ask(asked)
+        if told is not None:
+            self._told[granted.id] = told
         self._held[granted.id] = HeldGrant(attempt=granted.id, token=granted.token, asked=asked)
         return granted
 
@@ -134,6 +143,11 @@ class Membership:
         if held is not None:
             self._held[asked.attempt] = replace(held, emulator_calls=with_call(held.emulator_calls, asked))
         return answer
+
+    def _notified(self, notification: AttemptNotification) -> None:
+        """Pass it on; the last session of an attempt may close after the attempt's end."""
+        if (told := self._told.get(notification.attempt.id)) is not None:
+            told(notification)
 
     def close_in_child(self) -> None:
         """In a forked child: let go of the connection without a word, or it would keep a dead owner alive."""
@@ -190,7 +204,10 @@ class Membership:
             joining.cancel()
 
     async def _join_this_one(self) -> Control:
-        handlers: Handlers = {Heartbeat: lambda _: self._heartbeats.heard()}
+        handlers: Handlers = {
+            Heartbeat: lambda _: self._heartbeats.heard(),
+            **dict.fromkeys(ATTEMPT_NOTIFICATIONS, self._notified),
+        }
         answers: Answers = {FindRunningTest: self._find_running_test}
         control = await connect(self._port, self._secret, self._role, handlers, answers)
         try:

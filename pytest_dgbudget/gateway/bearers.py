@@ -14,6 +14,7 @@ from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.tokens import Tokens
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.answers import NO_TEST
+from pytest_dgbudget.protocol.notifications import Notification
 from pytest_dgbudget.protocol.operations import FindRunningTest, Operation
 
 # How long a client is kept whose token nobody knows yet: its owner may be about to join, or to come back.
@@ -34,10 +35,14 @@ class Ask(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Owner:
-    """A process with tests, as long as its control connection holds. ``token`` is its process token, if it has one."""
+    """A process with tests, as long as its control connection holds. ``token`` is its process token, if it has one.
+
+    ``notify`` says something to it that it does not answer.
+    """
 
     role: str
     ask: Ask
+    notify: Callable[[Notification], None]
     grants: set[Grant] = field(default_factory=set)
     token: str | None = None
 

@@ -26,7 +26,8 @@ from pytest_dgbudget.protocol.control import (
     ProtocolViolation,
 )
 from pytest_dgbudget.protocol.heartbeat import HEARTBEAT_MS
-from pytest_dgbudget.protocol.operations import Heartbeat, Notification, Operation
+from pytest_dgbudget.protocol.notifications import Heartbeat, Notification
+from pytest_dgbudget.protocol.operations import Operation
 
 _UPGRADED = f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {CONTROL_UPGRADE}\r\n\r\n"
 _LONGEST_LINE = 16 * 1024 * 1024  # a grant that is held has what its test has set at the emulator
@@ -105,7 +106,7 @@ class ControlConnection(asyncio.Protocol):
     def _authenticated(self, peer: Peer) -> None:
         self._timer.cancel()
         self._unauthenticated.leave(self._transport)
-        self._owner = Owner(role=peer.role, ask=self.ask)
+        self._owner = Owner(role=peer.role, ask=self.ask, notify=self.notify)
         self._process = ProcessWatch(peer.pid, peer.started, self._gone)
         self._answering = asyncio.ensure_future(self._answer_all(self._owner))
         self._send_heartbeats()

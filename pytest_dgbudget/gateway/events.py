@@ -196,6 +196,14 @@ class SessionsCut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AllowanceExceeded:
+    """More was used than was set aside, as after a suspend or a stall: the cut came too late."""
+
+    attempt: str
+    overrun: Overrun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded:
     """Its socket is closed."""
 
@@ -269,6 +277,7 @@ Event = (
     | SocketPassed
     | BypassReported
     | SessionsCut
+    | AllowanceExceeded
     | LeaseSettled
     | EmulatorRestarted
     | GatewayStalled

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pytest_dgbudget.gateway.clock import Clock, Timer
-from pytest_dgbudget.gateway.events import Events, SessionsCut
+from pytest_dgbudget.gateway.events import AllowanceExceeded, Events, SessionsCut
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.ledger.facts import KnownAttempt, SessionFacts, TurnFacts
@@ -71,7 +71,9 @@ class OpenLease:
         self.meter.closed(at_ms, session.rate)
         self._set_timers()
         if self.used_ms() > self.lease.allowance_ms and not self.grant.spent.done():
-            self._spend(self.overrun("exceeded"))
+            overrun = self.overrun("exceeded")
+            self._spend(overrun)
+            self._events.emit(AllowanceExceeded(attempt=self.grant.attempt.id, overrun=overrun))
 
     def used_ms(self) -> int:
         """What this lease has used up to now."""

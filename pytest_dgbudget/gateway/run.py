@@ -20,6 +20,7 @@ from pytest_dgbudget.gateway.heard_audio import AudioMemory
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.minted import MintedTokens
+from pytest_dgbudget.gateway.owner_notifications import OwnerNotifications
 from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.returning import ReturningClients, SessionClient, came_back
 from pytest_dgbudget.gateway.services.service import AskSkipped, Service
@@ -84,6 +85,7 @@ class Run:
         self._ledger = ledger
         self._ledger_thread = ledger_thread
         self._events = events
+        self._notifications = OwnerNotifications(run_config, events)
         self.bearers = Bearers(lambda attempt: self._grants.get(attempt), worker_tokens)
         # Those of tests that run; what became of the others, the ledger knows.
         self._grants: dict[str, Grant] = {}
@@ -204,6 +206,7 @@ class Run:
         if not grant.open_sessions:
             owner.grants.discard(grant)
             self._grants.pop(attempt, None)
+            self._notifications.end(grant)
         return ended
 
     async def end_lost_test(self, nodeid: str, worker: str) -> AttemptFigures | None:
@@ -221,6 +224,8 @@ class Run:
     def owner_lost(self, owner: Owner) -> None:
         """Begin to close everything of an owner; of all of them, when it is the controller that is gone."""
         self.bearers.lost(owner)
+        for grant in owner.grants:
+            self._notifications.end(grant)
         grants = list(self._grants.values()) if owner.role == "controller" else list(owner.grants)
         self._begin_end(grants, "owner-lost", PROCESS_IS_GONE)
 
@@ -372,6 +377,8 @@ class Run:
         self._grants[grant.attempt.id] = grant
         self._last_attempts[grant.attempt.nodeid, grant.attempt.worker] = grant.attempt.id
         owner.grants.add(grant)
+        if grant.asked.notify:
+            self._notifications.begin(grant, owner.notify)
 
     async def known(self, attempt: str) -> Grant:
         """Return a grant, as the ledger knows it where its test is over; raises GatewayError."""

@@ -23,6 +23,7 @@ __tracebackhide__ = True
 
 with without_rewriting():
     from pytest_dgbudget.plugin.hooks import (
+        pytest_addhooks,
         pytest_addoption,
         pytest_collection_finish,
         pytest_configure,
@@ -32,6 +33,7 @@ with without_rewriting():
     )
 
 __all__ = [
+    "pytest_addhooks",
     "pytest_addoption",
     "pytest_collection_finish",
     "pytest_configure",

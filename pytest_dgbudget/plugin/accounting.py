@@ -109,15 +109,20 @@ class Accounting:
         if self._state.finished is not None or running.process != getpid():
             return  # After Ctrl-C the run's end closed everything before this teardown.
         self._set_properties(item, unknown_figures(running.attempt.number, running.attempt.budget_seconds))
+        gateway_lost = True
         try:
             ended = self._run.open().gateway.end(running.attempt.id, expects_clients=running.expects_clients())
             self._set_properties(item, ended.figures)
+            gateway_lost = ended.verdict.gateway_lost is not None
             if ended.verdict.gateway_lost is not None:
                 raise GatewayError(ended.verdict.gateway_lost)
         except DgBudgetError:
             if running.gateway_lost:
                 return  # The test has failed for it already.
             raise
+        finally:
+            if self._state.hook_calls is not None:
+                self._state.hook_calls.test_ended(item, running.attempt.id, gateway_lost=gateway_lost)
         refused = next((bypass for bypass in ended.verdict.bypasses if bypass.how == "refused"), None)
         if refused is not None and not running.bypass_reported:
             raise bypass_error(refused)

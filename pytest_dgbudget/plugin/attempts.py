@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 import pytest
 
 from pytest_dgbudget.plugin.markers import own_budget, own_pace, own_scenario, own_target
 from pytest_dgbudget.plugin.state import State
 from pytest_dgbudget.protocol.operations import BeginAttempt
 
+if TYPE_CHECKING:
+    from pytest_dgbudget.control.membership import Told
 
-def asked_for(item: pytest.Item, state: State) -> BeginAttempt:
-    """Return what begins an attempt of a test; raises SettingsError for a bad marker."""
+_HOOKS = (
+    "pytest_dgbudget_session_opened",
+    "pytest_dgbudget_turn",
+    "pytest_dgbudget_session_closed",
+    "pytest_dgbudget_overrun",
+)
+
+
+def asked_for(item: pytest.Item, state: State, *, notify: bool) -> BeginAttempt:
+    """Return what begins an attempt of a test; raises SettingsError for a bad marker.
+
+    ``notify``: this process wants to be told what happens in it.
+    """
     run_config = state.run_config
     budget, target = own_budget(item, run_config), own_target(item, run_config)
     return BeginAttempt(
@@ -22,4 +38,15 @@ def asked_for(item: pytest.Item, state: State) -> BeginAttempt:
         # A scenario is for the emulator alone.
         scenario=own_scenario(item, run_config) if target == "emulator" else None,
         pace=own_pace(item, run_config),
+        notify=notify,
     )
+
+
+def listener_of(item: pytest.Item, state: State) -> Told | None:
+    """Return what the hooks of a project are called by; None where it has none for this test.
+
+    A child that a test has forked calls none.
+    """
+    if state.is_forked or not any(getattr(item.ihook, hook).get_hookimpls() for hook in _HOOKS):
+        return None
+    return partial(state.calls_of_hooks(item.config).notified, item)

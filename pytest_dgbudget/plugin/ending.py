@@ -46,7 +46,10 @@ class Ending:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         state = self._state
         state.tests_have_ended()
-        if state.opens_nothing or not state.ends_run:
+        if state.opens_nothing or state.is_forked:
+            return
+        if state.is_worker:
+            self._hand_over_hook_problems(session.config)
             return
         state.finished = self._finish(session, int(exitstatus if self._ended_by is None else self._ended_by))
         if state.finished is not None:
@@ -54,6 +57,7 @@ class Ending:
             session.exitstatus = self._exit_status(session, exitstatus, state.finished)
             if state.finished["overran"] or self._lacks_required_reconciliation(state.finished):
                 self._session, self._failing_status = session, session.exitstatus
+            self._call_hooks(session, state.finished)
 
     def keep_failing(self) -> None:
         """Put back the exit status that another plugin made a success of; pytest reads it once more after this."""
@@ -82,8 +86,33 @@ class Ending:
             return pytest.ExitCode.INTERNAL_ERROR
         return by_pytest
 
+    def _call_hooks(self, session: pytest.Session, finished: FinishedRun) -> None:
+        """Call the hooks of the run's end; the others have been called by then, or are given up."""
+        hooks = session.config.hook
+        if self._state.hook_calls is None and not any(
+            hook.get_hookimpls() for hook in (hooks.pytest_dgbudget_discrepancy, hooks.pytest_dgbudget_run_finished)
+        ):
+            return
+        calls = self._state.calls_of_hooks(session.config)
+        calls.run_ended(finished, int(session.exitstatus))
+        calls.settle()
+
+    def _hand_over_hook_problems(self, config: pytest.Config) -> None:
+        """Have the controller report what became of a worker's hooks."""
+        if (calls := self._state.hook_calls) is not None:
+            from pytest_dgbudget.plugin.xdist import hand_over
+
+            calls.settle()
+            hand_over(config, calls.problems)
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-        if self._state.finished is None or config.getoption("no_summary", False):
+        if config.getoption("no_summary", False):
+            return
+        if self._state.hook_calls is not None and self._state.hook_calls.problems:
+            from pytest_dgbudget.plugin.terminal import show_hook_problems
+
+            show_hook_problems(terminalreporter, self._state.hook_calls.problems)
+        if self._state.finished is None:
             return
         with without_rewriting():
             from pytest_dgbudget.plugin.terminal import show

@@ -17,7 +17,7 @@ from pytest_dgbudget.config import API_KEY_VARIABLE
 from pytest_dgbudget.control.environment import EnvironmentClaim, variables_set
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.plugin.accounting import accounting_of
-from pytest_dgbudget.plugin.attempts import asked_for
+from pytest_dgbudget.plugin.attempts import asked_for, listener_of
 from pytest_dgbudget.plugin.running_tests import running_tests_of
 from pytest_dgbudget.plugin.state import STATE, State
 from pytest_dgbudget.protocol.operations import CheckScenario
@@ -34,13 +34,14 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
         raise DgBudgetError("voice_agent needs Linux or macOS: the gateway inherits a socket, which Windows lacks")
     accounting = accounting_of(request.config)
     item: pytest.Item = request.node
-    asked = asked_for(item, state)
+    told = listener_of(item, state)
+    asked = asked_for(item, state, notify=told is not None)
     run = state.on_demand()
     gateway = run.open().gateway
     if asked.scenario is not None:
         gateway.ask(CheckScenario(reference=asked.scenario))  # raises what is wrong with it
     running = running_tests_of(request.config)
-    attempt = gateway.begin(asked) if running is None else running.begin(item, gateway, asked)
+    attempt = gateway.begin(asked, told) if running is None else running.begin(item, gateway, asked, told)
     # pytest has no public way to tear a fixture down, without which the next test would be handed this one's.
     fixture = cast(Any, request)._fixturedef
     target = asked.target or state.run_config.target

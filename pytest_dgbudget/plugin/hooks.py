@@ -71,6 +71,13 @@ class _XdistController:
         return ["pytest_configure_node", "pytest_xdist_setupnodes"]
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    with without_rewriting():
+        import pytest_dgbudget.plugin.hookspecs as hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     register_options(parser)
     pluginmanager.register(_QuietAsyncio(), "dgbudget-quiet-asyncio")
@@ -125,6 +132,10 @@ def pytest_configure(config: pytest.Config) -> None:
     from_controller: dict[str, Any] | None = getattr(config, "workerinput", {}).get("dgbudget")
     state = _worker_state(config, from_controller) if from_controller else _controller_state(config)
     config.add_cleanup(state.close)
+    if not state.is_worker and not state.opens_nothing and config.hook.pytest_dgbudget_prices.get_hookimpls():
+        from pytest_dgbudget.plugin.prices_hook import prices_of_hooks
+
+        state.change_config(prices_of_hooks(config))
     state.configure(config)
     ending = Ending(state)
     config.add_cleanup(ending.keep_failing)
@@ -230,7 +241,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from pytest_dgbudget.plugin.markers import check_markers
 
         check_markers(config, marked)
-    if not config.stash[STATE].opens_nothing and any(_asks_for_us(item) for item in session.items):
+    state = config.stash[STATE]
+    if state.opens_nothing:
+        return
+    if any(_asks_for_us(item) for item in session.items):
         # What runs beside the tests is loaded before one of them has replaced what it is made of.
         try:
             with without_rewriting():
@@ -243,6 +257,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from pytest_dgbudget.plugin.accounting import accounting_of
 
         accounting_of(config)
+    elif state.tests is None:
+        return
+    if any(_is_ours(name) and hook.get_hookimpls() for name, hook in vars(config.hook).items()):
+        state.calls_of_hooks(config)  # is loaded, for the same reason
+
+
+def _is_ours(hook: str) -> bool:
+    return hook.startswith("pytest_dgbudget_")
 
 
 def _marked(items: Sequence[pytest.Item]) -> list[pytest.Item]:

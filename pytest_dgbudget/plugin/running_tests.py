@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from pytest_dgbudget.control.client import GatewayClient
-    from pytest_dgbudget.control.membership import Begin
+    from pytest_dgbudget.control.membership import Begin, Told
     from pytest_dgbudget.plugin.state import State
     from pytest_dgbudget.protocol.operations import BeginAttempt, FoundTest, GrantedAttempt
 
@@ -71,12 +71,14 @@ class RunningTests:
 
     # Called by the fixture -----------------------------------------------------------------------------------------
 
-    def begin(self, item: pytest.Item, gateway: GatewayClient, asked: BeginAttempt) -> GrantedAttempt:
+    def begin(
+        self, item: pytest.Item, gateway: GatewayClient, asked: BeginAttempt, told: Told | None
+    ) -> GrantedAttempt:
         """Return the attempt of a test, which a client may have begun already."""
         attempt, is_new = self._attempt_of(item)
         if is_new:
             try:
-                attempt.set_result(gateway.begin(asked))
+                attempt.set_result(gateway.begin(asked, told))
             except BaseException as error:
                 self._forget(item, attempt, error)
         return attempt.result()
@@ -103,15 +105,16 @@ class RunningTests:
         attempt, is_new = self._attempt_of(item)
         if is_new:
             try:
-                attempt.set_result(await begin(self._asked(item)))
+                attempt.set_result(await begin(*self._asked(item)))
             except BaseException as error:
                 self._forget(item, attempt, error)
         return FoundTest(attempt=(await wrap_future(attempt)).id, several=False)
 
-    def _asked(self, item: pytest.Item) -> BeginAttempt:
-        from pytest_dgbudget.plugin.attempts import asked_for
+    def _asked(self, item: pytest.Item) -> tuple[BeginAttempt, Told | None]:
+        from pytest_dgbudget.plugin.attempts import asked_for, listener_of
 
-        return asked_for(item, self._state)
+        told = listener_of(item, self._state)
+        return asked_for(item, self._state, notify=told is not None), told
 
     def _attempt_of(self, item: pytest.Item) -> tuple[Future[GrantedAttempt], bool]:
         """Return the attempt of a test that is running, and whether the caller is to begin it."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import threading
 import time
 from collections.abc import Callable, Mapping
+from os import getpid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_dgbudget.control.run import RunHandle
     from pytest_dgbudget.control.waiting import GatewayWait
     from pytest_dgbudget.errors import DgBudgetError
+    from pytest_dgbudget.plugin.hook_calls import HookCalls
     from pytest_dgbudget.plugin.options import Given
     from pytest_dgbudget.report.document import FinishedRun
 
@@ -31,7 +33,7 @@ class State:
     A worker has ``port``, ``secret`` and, where every worker runs every test, its ``worker`` id; ``has_joined``: it
     takes part in a run that is ours. ``activation`` waits, in xdist's controller and in a run that is ours, for who
     needs a gateway. ``tests`` knows which test this process is running, where it has a token. ``crashed`` holds the
-    reports of tests whose worker crashed, with their figures.
+    reports of tests whose worker crashed, with their figures. ``hook_calls`` is there once a project's hook was called.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class State:
         self.worker = ""
         self.tests: RunsTests | None = None
         self.has_joined = False
-        self._process = os.getpid()
+        self._process = getpid()
         self.started_at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         self.header_shown = False
         self._run_config: RunConfig | None = None
@@ -58,6 +60,8 @@ class State:
         self.activation: SocketActivation | None = None
         self.crashed: list[pytest.TestReport] = []
         self.finished: FinishedRun | None = None
+        self.hook_calls: HookCalls | None = None
+        self._making_hook_calls = threading.Lock()
 
     @property
     def run_config(self) -> RunConfig:
@@ -96,6 +100,22 @@ class State:
 
             with contextlib.suppress(OSError):  # it is on another machine
                 self._waiting = GatewayWait(port, secret, self.tests.token, self._join_started_gateway)
+
+    def change_config(self, change: Callable[[RunConfig], RunConfig]) -> None:
+        """Change the configuration, which may still have to be resolved."""
+        resolve = self._resolve
+        self._resolve = lambda: change(resolve())
+        if self._run_config is not None:
+            self._run_config = change(self._run_config)
+
+    def calls_of_hooks(self, config: pytest.Config) -> HookCalls:
+        """Return what calls the project's hooks in this process; also on the I/O thread."""
+        from pytest_dgbudget.plugin.hook_calls import HookCalls
+
+        with self._making_hook_calls:
+            if self.hook_calls is None:
+                self.hook_calls = HookCalls(config)
+            return self.hook_calls
 
     def _join_started_gateway(self) -> None:
         from pytest_dgbudget.errors import DgBudgetError
@@ -153,7 +173,12 @@ class State:
     @property
     def ends_run(self) -> bool:
         """False for a worker, and for a child that a test has forked."""
-        return not self.is_worker and self._process == os.getpid()
+        return not self.is_worker and not self.is_forked
+
+    @property
+    def is_forked(self) -> bool:
+        """True for a child that a test has forked."""
+        return self._process != getpid()
 
     def on_demand(self) -> RunOnDemand:
         """Return the run of a process that runs tests itself; the gateway is joined or started by its first use."""

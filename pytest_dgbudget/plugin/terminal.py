@@ -9,6 +9,7 @@ import pytest
 
 from pytest_dgbudget.config.key_hint import key_hint
 from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.plugin.hook_problems import HookProblems
 from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.report.document import FinishedRun, UsageDocument
@@ -82,6 +83,16 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootd
         terminalreporter.write_line(f"report: {shown_path(Path(finished['report']), rootdir)}")
     for notice in finished["notices"]:
         terminalreporter.write_line(notice, yellow=True)
+
+
+def show_hook_problems(terminalreporter: pytest.TerminalReporter, problems: HookProblems) -> None:
+    """Write what became of hooks that raised or hung."""
+    if terminalreporter.verbosity < -1:
+        return
+    terminalreporter.ensure_newline()
+    terminalreporter.section("dgbudget hooks", sep="-")
+    for line in problems.lines():
+        terminalreporter.write_line(line, yellow=True)
 
 
 def _came_without_test(finished: FinishedRun) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -13,9 +13,11 @@ from pytest_dgbudget.protocol.operations import EndLostTest
 
 if TYPE_CHECKING:
     from pytest_dgbudget.control.activation import SocketActivation
+    from pytest_dgbudget.plugin.hook_problems import HookProblems
 
 
-_CRASHES = "dgbudget-crashes"
+_WORKER_ENDS = "dgbudget-worker-ends"
+_PROBLEMS = "dgbudget_hook_problems"
 
 
 def prepare_worker(node: Any) -> None:
@@ -26,8 +28,8 @@ def prepare_worker(node: Any) -> None:
     if activation is None:
         activation = state.activate()
         activation.begin(state.run_config)
-    if not config.pluginmanager.has_plugin(_CRASHES):
-        config.pluginmanager.register(Crashes(activation, state.crashed), _CRASHES)
+    if not config.pluginmanager.has_plugin(_WORKER_ENDS):
+        config.pluginmanager.register(WorkerEnds(activation, state.crashed), _WORKER_ENDS)
     token = state.worker_token(str(node.gateway.id))
     if token is not None:
         activation.expect_worker(token)
@@ -45,8 +47,16 @@ def _worker_id(node: Any) -> str:
     return str(node.gateway.id) if node.config.getoption("dist", "no") == "each" else ""
 
 
-class Crashes:
-    """Asks for the figures of tests whose worker crashed: nobody else is left to report them."""
+def hand_over(config: pytest.Config, problems: HookProblems) -> None:
+    """In a worker: have the controller learn what became of its hooks."""
+    if problems:
+        cast(Any, config).workeroutput[_PROBLEMS] = problems.to_json()
+
+
+class WorkerEnds:
+    """Asks for the figures of tests whose worker crashed, nobody else is left to report them; and takes in what
+    workers say of their hooks.
+    """
 
     def __init__(self, activation: SocketActivation, crashed: list[pytest.TestReport]) -> None:
         self._activation = activation
@@ -65,3 +75,11 @@ class Crashes:
         if figures is not None and report.failed:
             report.user_properties += attempt_properties(figures)
             self._crashed.append(report)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker has ended; one that crashed has told nothing."""
+        problems = getattr(node, "workeroutput", {}).get(_PROBLEMS)
+        if problems is not None:
+            config: pytest.Config = node.config
+            config.stash[STATE].calls_of_hooks(config).problems.take_in(problems)

@@ -13,7 +13,8 @@ from typing import Any
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, SettingsError
 from pytest_dgbudget.protocol.authentication import Authentication, AuthenticationFailed, Peer
 from pytest_dgbudget.protocol.codec import from_json, to_json
-from pytest_dgbudget.protocol.operations import NOTIFICATIONS, OPERATIONS, Notification, Operation
+from pytest_dgbudget.protocol.notifications import NOTIFICATIONS, Notification
+from pytest_dgbudget.protocol.operations import OPERATIONS, Operation
 
 _LONGEST_BEFORE_PROOF = 4 * 1024
 

@@ -1,4 +1,4 @@
-"""All that is said on a control connection: what owners may ask, what is answered, what the gateway says by itself.
+"""What owners may ask on a control connection, and what is answered.
 
 An operation names its answer as its base's argument: ``GetUsage`` is answered with a ``Usage``. On the wire each has
 the name of its class. None is unknown; ``session`` is the id that a session's 101 carries. ``FindRunningTest`` is the
@@ -27,12 +27,6 @@ class Operation(Generic[A]):
         return get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]
 
 
-class Notification:
-    """Something that the gateway says to an owner unasked, and that nobody answers."""
-
-    __slots__ = ()
-
-
 # Attempts -----------------------------------------------------------------------------------------------------------
 
 
@@ -51,7 +45,7 @@ class BeginAttempt(Operation[GrantedAttempt]):
     """Begin an attempt of a test. ``worker`` is its worker's id where every worker runs every test, else empty.
 
     ``target`` is where it is dialled; None: where its run is. ``scenario`` is what the emulator plays to it: FILE or
-    FILE::NAME; ``pace`` is that of the emulator.
+    FILE::NAME; ``pace`` is that of the emulator. ``notify``: the owner is to be told what happens in it.
     """
 
     nodeid: str
@@ -61,6 +55,7 @@ class BeginAttempt(Operation[GrantedAttempt]):
     idle_ms: int | None
     scenario: str | None
     pace: Pace
+    notify: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,14 +254,6 @@ class CallEmulator(Operation[Any]):
     body: Any
 
 
-# What the gateway says by itself ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat(Notification):
-    """The gateway's event loop turns."""
-
-
 _OPERATIONS: tuple[type[Operation[Any]], ...] = (
     Join,
     BeginAttempt,
@@ -287,4 +274,3 @@ _OPERATIONS: tuple[type[Operation[Any]], ...] = (
     FindRunningTest,
 )
 OPERATIONS: dict[str, type[Operation[Any]]] = {each.__name__: each for each in _OPERATIONS}
-NOTIFICATIONS: dict[str, type[Notification]] = {each.__name__: each for each in (Heartbeat,)}

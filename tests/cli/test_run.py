@@ -20,6 +20,7 @@ from pytest_dgbudget.cli.options import add_options, belongs_to_outer_run, flag_
 from pytest_dgbudget.cli.summary import closing_lines, header_lines
 from pytest_dgbudget.config import OPTIONS, Option
 from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.control.membership import Told
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.model import Bypass, Overrun, Refusal
 from pytest_dgbudget.protocol.operations import BeginAttempt, EndedAttempt, GrantedAttempt, Progress, Verdict
@@ -223,8 +224,8 @@ def test_a_command_is_called_by_its_program_and_not_by_its_arguments() -> None:
 def test_every_client_spends_by_the_one_attempt_until_the_program_has_ended() -> None:
     begun: list[BeginAttempt] = []
 
-    async def begin(what: BeginAttempt) -> GrantedAttempt:
-        begun.append(what)
+    async def begin(asked: BeginAttempt, told: Told | None = None) -> GrantedAttempt:
+        begun.append(asked)
         await asyncio.sleep(0)
         if len(begun) == 1:
             raise GatewayError("not yet")

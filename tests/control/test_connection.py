@@ -13,7 +13,8 @@ from pytest_dgbudget.control.connection import ConnectionLost, Control, connect,
 from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.protocol.authentication import GatewayAuthentication, Peer
 from pytest_dgbudget.protocol.control import Asked, Authenticated, ControlProtocol, ProtocolViolation
-from pytest_dgbudget.protocol.operations import GetRemaining, Heartbeat, StopRun
+from pytest_dgbudget.protocol.notifications import Heartbeat
+from pytest_dgbudget.protocol.operations import GetRemaining, StopRun
 
 SECRET = "the control secret"
 GATEWAY = Peer(role="gateway", pid=8, started="then")

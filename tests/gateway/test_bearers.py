@@ -10,6 +10,7 @@ import pytest
 from pytest_dgbudget.gateway.bearers import Bearers, Owner
 from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.protocol.operations import FoundTest, Operation
+from tests.support.gateway import say_nothing
 
 pytestmark = pytest.mark.asyncio
 
@@ -24,7 +25,7 @@ async def test_an_attempt_that_has_ended_is_asked_for_twice_and_no_more() -> Non
         return FoundTest(attempt="ended", several=False)
 
     bearers = Bearers(lambda attempt: None)
-    owner = Owner(role="controller", ask=ask)
+    owner = Owner(role="controller", ask=ask, notify=say_nothing)
     bearers.joined(owner, TOKEN)
     gone = asyncio.get_running_loop().create_future()
     with pytest.raises(RequestRefused) as refused:
@@ -36,7 +37,8 @@ async def test_each_refusal_is_one_of_its_own() -> None:
     async def ask(operation: Operation[Any]) -> Any:
         return FoundTest(attempt=None, several=False)
 
-    owner, gone = Owner(role="worker", ask=ask), asyncio.get_running_loop().create_future()
+    owner = Owner(role="worker", ask=ask, notify=say_nothing)
+    gone = asyncio.get_running_loop().create_future()
     refusals = []
     for _ in range(2):
         with pytest.raises(RequestRefused) as refused:

@@ -16,7 +16,7 @@ from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.model import Bypass, BypassHow
 from pytest_dgbudget.protocol.operations import HeldGrant
-from tests.support.gateway import ask_nobody, asked
+from tests.support.gateway import ask_nobody, asked, say_nothing
 from tests.support.served import Served, served
 
 TOLD = Bypass(host="agent.deepgram.com", path="/v1/agent/converse", how="refused", program="python app.py")
@@ -56,7 +56,7 @@ def test_a_gateways_successor_knows_what_was_told(tmp_path: Path) -> None:
     async def tells(gateway: Served) -> None:
         granted = await gateway.grant()
         await tell(gateway, granted.token)
-        owner = Owner(role="controller", ask=ask_nobody)
+        owner = Owner(role="controller", ask=ask_nobody, notify=say_nothing)
         await gateway.run._ledger_thread.written()
         await gateway.run.restore(owner, HeldGrant(attempt=granted.id, token=granted.token, asked=asked()))
         assert (await gateway.run.verdict(granted.id)).bypasses == (TOLD,)

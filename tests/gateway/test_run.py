@@ -8,21 +8,23 @@ import sqlite3
 import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytest_dgbudget.gateway.bearers import Owner
 from pytest_dgbudget.gateway.clock import MeteringLoop
-from pytest_dgbudget.gateway.events import Events
+from pytest_dgbudget.gateway.events import Events, SessionsCut
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.leases import BudgetRefused
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.services import SERVICES
 from pytest_dgbudget.model import Attempt, Overrun
+from pytest_dgbudget.protocol.notifications import Notification, OverrunNotification
 from pytest_dgbudget.protocol.operations import CallEmulator, HeldGrant
-from tests.support.gateway import ask_nobody, asked, run_config_for
+from tests.support.gateway import ask_nobody, asked, run_config_for, say_nothing
 from tests.support.ledger import open_ledger
 from tests.support.processes import wait_until
 
@@ -54,7 +56,7 @@ def test_a_test_that_has_ended_is_forgotten(tmp_path: Path) -> None:
     """Ten thousand tests take no more of the gateway's memory than one."""
 
     async def one_test(run: Run) -> None:
-        owner = Owner(role="controller", ask=ask_nobody)
+        owner = Owner(role="controller", ask=ask_nobody, notify=say_nothing)
         granted = await run.grant(owner, asked())
         grant = weakref.ref(await found(run, granted.token))
         assert grant() is not None
@@ -67,7 +69,8 @@ def test_a_test_that_has_ended_is_forgotten(tmp_path: Path) -> None:
 
 def test_a_test_that_is_not_dialled_where_the_run_is_waits_for_no_place(tmp_path: Path) -> None:
     async def two_tests(run: Run) -> None:
-        owner, nobody_left = Owner(role="controller", ask=ask_nobody), asyncio.get_running_loop().create_future()
+        owner = Owner(role="controller", ask=ask_nobody, notify=say_nothing)
+        nobody_left = asyncio.get_running_loop().create_future()
         config = run_config_for("ws://127.0.0.1:1/", tmp_path)
         (service, *_) = SERVICES
         for _ in range(config.max_sessions):
@@ -84,7 +87,7 @@ def test_a_test_that_is_not_dialled_where_the_run_is_waits_for_no_place(tmp_path
 
 def test_the_verdict_of_a_test_that_has_ended_is_still_known(tmp_path: Path) -> None:
     async def one_test(run: Run) -> None:
-        owner = Owner(role="controller", ask=ask_nobody)
+        owner = Owner(role="controller", ask=ask_nobody, notify=say_nothing)
         granted = await run.grant(owner, asked(budget_ms=1000))
         ended = await run.end(owner, granted.id)
         assert (await run.verdict(granted.id)) == ended.verdict
@@ -95,7 +98,7 @@ def test_the_verdict_of_a_test_that_has_ended_is_still_known(tmp_path: Path) -> 
 
 def test_a_grant_of_the_gateway_before_comes_with_what_its_test_has_set_at_the_emulator(tmp_path: Path) -> None:
     async def one_test(run: Run) -> None:
-        owner = Owner(role="controller", ask=ask_nobody)
+        owner = Owner(role="controller", ask=ask_nobody, notify=say_nothing)
         granted = await run.grant(owner, asked())
         calls = (CallEmulator(attempt=granted.id, method="PUT", what="scenario", body={}),)
         held = HeldGrant(attempt=granted.id, token=granted.token, asked=asked(), emulator_calls=calls)
@@ -109,7 +112,7 @@ def test_a_client_that_connects_again_and_again_is_refused_in_two_rows_and_one_o
     """The first refusal is recorded at once, the others together at the end of their test."""
 
     async def one_test(run: Run) -> None:
-        owner = Owner(role="controller", ask=ask_nobody)
+        owner = Owner(role="controller", ask=ask_nobody, notify=say_nothing)
         granted = await run.grant(owner, asked(budget_ms=0))
         grant = await found(run, granted.token)
         assert grant is not None
@@ -146,3 +149,39 @@ async def test_what_each_budget_refused_is_counted_by_itself() -> None:
     assert (grant.refused, grant.overruns) == (5, [of_test, of_run])
     assert grant.take_refused_again() == [(of_test, 1), (of_run, 2)]
     assert grant.take_refused_again() == []
+
+
+@pytest.mark.parametrize("notify", [True, False])
+def test_an_owner_is_told_what_happens_in_an_attempt_if_it_asked_for_that(tmp_path: Path, notify: bool) -> None:
+    async def one_test(run: Run) -> None:
+        told: list[Notification] = []
+        owner = Owner(role="worker", ask=ask_nobody, notify=told.append)
+        granted = await run.grant(owner, replace(asked(budget_ms=0), notify=notify))
+        await refused(run, granted.token)
+        assert [type(each) for each in told] == [OverrunNotification] * notify
+
+    in_run(tmp_path, one_test)
+
+
+def test_an_owner_is_told_of_a_grant_of_the_gateway_before_and_of_nothing_once_it_is_gone(tmp_path: Path) -> None:
+    async def one_test(run: Run) -> None:
+        told: list[Notification] = []
+        owner = Owner(role="worker", ask=ask_nobody, notify=told.append)
+        what = replace(asked(budget_ms=0), notify=True)
+        granted = await run.grant(Owner(role="worker", ask=ask_nobody, notify=say_nothing), what)
+        await run.restore(owner, HeldGrant(attempt=granted.id, token="d9b0d9e7" + "1" * 32, asked=what))
+        await refused(run, "d9b0d9e7" + "1" * 32)
+        assert [type(each) for each in told] == [OverrunNotification]
+        run.owner_lost(owner)
+        run._events.emit(SessionsCut(attempt=granted.id, overrun=CUT))
+        assert len(told) == 1
+
+    in_run(tmp_path, one_test)
+
+
+CUT = Overrun(kind="cut", scope="test", used_ms=900, allowed_ms=1000)
+
+
+async def refused(run: Run, token: str) -> None:
+    with pytest.raises(BudgetRefused):
+        await run.open_session(await found(run, token), SERVICES[0], asyncio.get_running_loop().create_future())

@@ -92,6 +92,7 @@ def test_what_a_start_without_options_loads_is_all_listed_here(project: Project)
         "pytest_dgbudget.plugin",
         "pytest_dgbudget.plugin.ending",
         "pytest_dgbudget.plugin.hooks",
+        "pytest_dgbudget.plugin.hookspecs",
         "pytest_dgbudget.plugin.loading",
         "pytest_dgbudget.plugin.options",
         "pytest_dgbudget.plugin.state",

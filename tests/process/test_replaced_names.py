@@ -8,9 +8,12 @@ from tests.support.project import Project
 
 
 def test_names_that_a_test_replaces_are_not_those_that_we_use(project: Project) -> None:
-    project.use("replaced_names/test_replaced.py")
+    project.use("replaced_names/test_replaced.py", "replaced_names/conftest.py")
     result = project.run("--dg-target=emulator", "--dg-reconcile=off")
     assert result.status == 0, result.output
+    assert "dgbudget hooks" not in result.output
+    called = (project.path / "hooks.txt").read_text(encoding="utf-8").split()
+    assert called == ["opened", "turn", "closed"] * 2
 
 
 def test_a_start_that_failed_in_one_tests_world_is_tried_again_in_the_next(project: Project) -> None:

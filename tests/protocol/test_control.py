@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -24,8 +25,8 @@ from pytest_dgbudget.protocol.control import (
     Notified,
     ProtocolViolation,
 )
+from pytest_dgbudget.protocol.notifications import NOTIFICATIONS, Heartbeat
 from pytest_dgbudget.protocol.operations import (
-    NOTIFICATIONS,
     OPERATIONS,
     BeginAttempt,
     CallEmulator,
@@ -35,7 +36,6 @@ from pytest_dgbudget.protocol.operations import (
     GetRemaining,
     GetUsage,
     GrantedAttempt,
-    Heartbeat,
     HeldGrant,
     Join,
     Operation,
@@ -277,12 +277,12 @@ def test_a_line_without_an_end_is_refused(ends: tuple[ControlProtocol, ControlPr
 
 
 def test_every_operation_and_notification_has_its_class_name_in_one_table() -> None:
-    from pytest_dgbudget.protocol import operations
+    from pytest_dgbudget.protocol import notifications, operations
 
-    def subclasses_of(base: type) -> set[type]:
-        classes = {each for each in vars(operations).values() if isinstance(each, type) and issubclass(each, base)}
+    def subclasses_of(base: type, module: ModuleType) -> set[type]:
+        classes = {each for each in vars(module).values() if isinstance(each, type) and issubclass(each, base)}
         return classes - {base}
 
-    assert set(OPERATIONS.values()) == subclasses_of(operations.Operation)
-    assert set(NOTIFICATIONS.values()) == subclasses_of(operations.Notification)
+    assert set(OPERATIONS.values()) == subclasses_of(operations.Operation, operations)
+    assert set(NOTIFICATIONS.values()) == subclasses_of(notifications.Notification, notifications)
     assert all(name == each.__name__ for name, each in {**OPERATIONS, **NOTIFICATIONS}.items())

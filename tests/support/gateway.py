@@ -23,6 +23,7 @@ from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.model import OtherTarget
 from pytest_dgbudget.processes import Interpreter
+from pytest_dgbudget.protocol.notifications import Notification
 from pytest_dgbudget.protocol.operations import BeginAttempt, GrantedAttempt, Operation
 from tests.support.processes import children_of, is_running
 from tests.support.vendor import KEY
@@ -42,6 +43,10 @@ def with_changes(run_config: RunConfig, **changes: Any) -> RunConfig:
 async def ask_nobody(operation: Operation[Any]) -> Any:
     """What an owner answers that has no process token."""
     raise GatewayError(f"nobody is there to be asked {operation}")
+
+
+def say_nothing(notification: Notification) -> None:
+    """What is said to an owner that nobody listens to."""
 
 
 def asked(

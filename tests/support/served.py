@@ -28,7 +28,7 @@ from pytest_dgbudget.gateway.targets.target import Target
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.model import OtherTarget, Refusal
 from pytest_dgbudget.protocol.operations import GrantedAttempt
-from tests.support.gateway import ask_nobody, asked, run_config_for
+from tests.support.gateway import ask_nobody, asked, run_config_for, say_nothing
 from tests.support.ledger import open_ledger, rows_of
 
 
@@ -57,14 +57,14 @@ class Served:
         self, nodeid: str = "test_it.py::test_it", *, budget_ms: int | None = None, target: OtherTarget | None = None
     ) -> GrantedAttempt:
         """Begin a test."""
-        owner = Owner(role="controller", ask=ask_nobody)
+        owner = Owner(role="controller", ask=ask_nobody, notify=say_nothing)
         return await self.run.grant(owner, asked(nodeid, budget_ms=budget_ms, target=target))
 
     async def token(self, budget_ms: int | None = None) -> str:
         return (await self.grant(budget_ms=budget_ms)).token
 
     async def end(self, granted: GrantedAttempt) -> None:
-        await self.run.end(Owner(role="controller", ask=ask_nobody), granted.id)
+        await self.run.end(Owner(role="controller", ask=ask_nobody, notify=say_nothing), granted.id)
 
     async def refusals(self, granted: GrantedAttempt) -> tuple[Refusal, ...]:
         """Return what a test is told of its clients."""
