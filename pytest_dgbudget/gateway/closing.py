@@ -74,7 +74,7 @@ class Closing:
         """Close and report; with ``wait``, go on and compare with the statement."""
         await run.end_all(closed_by)
         if self._recordings is not None:
-            await self._recordings.close(_RECORDED_SECONDS)
+            await self._recordings.close(_RECORDED_SECONDS, has_successor=closed_by == "gateway-lost")
             self._notices += self._recordings.sentences()
         if closed_by != "gateway-lost":  # else a successor goes on with the invocation
             await self._note(self._ledger.end_invocation, exit_status)

@@ -58,10 +58,10 @@ class Crashes:
         if run is None:
             return
         try:
-            figures = run.gateway.ask(EndLostTest(nodeid=crashitem, worker=_worker_id(report.node)))
+            ended = run.gateway.ask(EndLostTest(nodeid=crashitem, worker=_worker_id(report.node)))
         except DgBudgetError:
             return  # The gateway is gone as well; the end of the run says so.
         # A crashed test that is run again has no testcase for the crash: those figures are in the run's totals only.
-        if figures is not None and report.failed:
-            report.user_properties += attempt_properties(figures)
+        if ended is not None and report.failed:
+            report.user_properties += attempt_properties(ended.figures)
             self._crashed.append(report)
