@@ -13,6 +13,9 @@ DEFAULT_SAMPLE_RATE = 24_000
 # What no audio has tells nothing of it.
 _SAMPLE_RATES = range(1_000, 192_001)
 
+# Format tags of WAV files (RFC 2361). The vendor's page "Encoding" calls linear32 floating point.
+WAV_TAGS = {"linear16": 1, "linear32": 3, "alaw": 6, "mulaw": 7}
+
 _BYTES_PER_SAMPLE = {"linear16": 2, "linear32": 4, "mulaw": 1, "alaw": 1}
 
 

@@ -5,13 +5,12 @@ Pure: audio comes in with the milliseconds at which it arrived.
 
 from __future__ import annotations
 
-import sys
-from array import array
 from collections.abc import Callable, Iterator
 from operator import mul
 from typing import NamedTuple
 
 from pytest_dgbudget.rules.audio import AudioFormat
+from pytest_dgbudget.rules.samples import decode, little_endian
 
 _WINDOW_MS = 20
 # A fraction of full scale: -40 dBFS.
@@ -138,17 +137,20 @@ def can_be_read(format_: AudioFormat) -> bool:
     return format_.encoding in _POWERS
 
 
-def _linear16(window: bytes, stride: int) -> float:
-    samples = array("h", window)
-    if sys.byteorder == "big":
-        samples.byteswap()
-    some = samples[::stride]
-    energy: int = sum(map(mul, some, some))
-    return energy / len(some)
+def _linear(typecode: str, full_scale: float) -> Callable[[bytes, int], float]:
+    unit = (_FULL_SCALE / full_scale) ** 2
+    limit = _FULL_SCALE**2
+
+    def power(window: bytes, stride: int) -> float:
+        some = little_endian(typecode, window)[::stride]
+        energy: float = sum(map(mul, some, some)) * unit / len(some)
+        return min(limit, energy)  # floating point may be infinite, or no number
+
+    return power
 
 
-def _companded(square_of: Callable[[int], int]) -> Callable[[bytes, int], float]:
-    squares = [square_of(code) for code in range(256)]
+def _companded(encoding: str) -> Callable[[bytes, int], float]:
+    squares = [sample * sample for sample in decode(encoding, bytes(range(256)))]
 
     def power(window: bytes, stride: int) -> float:
         some = window[::stride]
@@ -157,22 +159,10 @@ def _companded(square_of: Callable[[int], int]) -> Callable[[bytes, int], float]
     return power
 
 
-def _mulaw_square(code: int) -> int:
-    """Square of the sample that a mu-law byte stands for (ITU-T G.711)."""
-    code = ~code & 0xFF
-    return ((((code & 0x0F) << 3) + 0x84 << (code >> 4 & 0x07)) - 0x84) ** 2
-
-
-def _alaw_square(code: int) -> int:
-    """Square of the sample that an A-law byte stands for (ITU-T G.711)."""
-    code ^= 0x55
-    exponent, mantissa = code >> 4 & 0x07, (code & 0x0F) << 4
-    return (mantissa + 8 if exponent == 0 else mantissa + 0x108 << exponent - 1) ** 2
-
-
 # The mean square of every ``stride``-th sample of a window.
 _POWERS: dict[str, Callable[[bytes, int], float]] = {
-    "linear16": _linear16,
-    "mulaw": _companded(_mulaw_square),
-    "alaw": _companded(_alaw_square),
+    "linear16": _linear("h", _FULL_SCALE),
+    "linear32": _linear("f", 1),
+    "mulaw": _companded("mulaw"),
+    "alaw": _companded("alaw"),
 }

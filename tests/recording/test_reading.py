@@ -39,7 +39,7 @@ def settings(**audio: Any) -> dict[str, Any]:
         ({}, "user.wav"),
         ({"encoding": "linear16", "sample_rate": 16_000}, "user.wav"),
         ({"encoding": "mulaw", "sample_rate": 8000}, "user.wav"),
-        ({"encoding": "linear32", "sample_rate": 8000}, "user.raw"),
+        ({"encoding": "linear32", "sample_rate": 8000}, "user.wav"),
         ({"encoding": "opus", "sample_rate": 8000}, "user.opus"),
         ({"encoding": "../../etc", "sample_rate": 8000}, "user.raw"),
         ({"encoding": "linear16", "sample_rate": 8000, "container": "ogg"}, "user.ogg"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import random
-import struct
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from pytest_dgbudget.rules import speech
+from pytest_dgbudget.rules.samples import SAMPLED, encode
 
 Samples = Sequence[int]
 FULL_SCALE = 32768
@@ -34,24 +34,7 @@ def mixed(one: Samples, other: Samples) -> list[int]:
 
 
 def linear16(samples: Samples) -> bytes:
-    return struct.pack(f"<{len(samples)}h", *samples)
+    return encode("linear16", samples)
 
 
-def nearest(square_of: Callable[[int], int]) -> Callable[[Samples], bytes]:
-    """Return an encoder whose every byte is as loud as its sample, by search."""
-    loudness = sorted((math.isqrt(square_of(code)), code) for code in range(256))
-
-    def encode(samples: Samples) -> bytes:
-        known: dict[int, int] = {}
-        for sample in {abs(each) for each in samples}:
-            known[sample] = min(loudness, key=lambda pair: abs(pair[0] - sample))[1]
-        return bytes(known[abs(sample)] for sample in samples)
-
-    return encode
-
-
-ENCODERS: dict[str, Callable[[Samples], bytes]] = {
-    "linear16": linear16,
-    "mulaw": nearest(speech._mulaw_square),
-    "alaw": nearest(speech._alaw_square),
-}
+ENCODERS: dict[str, Callable[[Samples], bytes]] = {name: partial(encode, name) for name in SAMPLED}

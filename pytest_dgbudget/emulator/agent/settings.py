@@ -32,6 +32,7 @@ from pytest_dgbudget.emulator.project.agents import AgentLookup
 from pytest_dgbudget.emulator.project.prices import MANAGED_MODELS
 from pytest_dgbudget.emulator.vendor import Vendor
 from pytest_dgbudget.rules.audio import AudioFormat, audio_format
+from pytest_dgbudget.rules.samples import SAMPLED
 
 INPUT_ENCODINGS = (
     "linear16", "linear32", "flac", "alaw", "mulaw", "amr-nb", "amr-wb", "opus", "ogg-opus", "speex", "g729",
@@ -242,9 +243,9 @@ def _input(message: Mapping[str, Any]) -> tuple[AudioFormat, tuple[Notice, ...]]
             if block.get(name) is None:
                 raise unparsable_field(f"audio.input.{name}", "it is missing")
     hears = _format(message, "input", INPUT_ENCODINGS)
-    if hears.encoding in CODECS:
+    if hears.encoding in SAMPLED:
         return hears, ()
-    text = f"The emulator hears no speech in {hears.encoding} input, only in {', '.join(CODECS)}."
+    text = f"The emulator hears no speech in {hears.encoding} input, only in {', '.join(SAMPLED)}."
     return hears, (Notice(code=NOT_EMULATED, description=text),)
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import struct
 
-from pytest_dgbudget.rules.audio import AudioFormat
+from pytest_dgbudget.rules.audio import WAV_TAGS, AudioFormat
 
 _MAGIC = {b"OggS": "Ogg", b"fLaC": "FLAC", b"ID3": "MP3", b"\x1a\x45\xdf\xa3": "WebM or Matroska", b"FORM": "AIFF"}
-_WAV_TAGS = {"linear16": 1, "linear32": 1, "alaw": 6, "mulaw": 7}
 
 
 def mismatch(declared: AudioFormat, first: bytes) -> str | None:
@@ -25,7 +24,7 @@ def mismatch(declared: AudioFormat, first: bytes) -> str | None:
 
 def _wav_mismatch(declared: AudioFormat, first: bytes) -> str | None:
     tag, channels, rate, _, _, bits = struct.unpack("<HHIIHH", first[20:36])
-    expected = (_WAV_TAGS[declared.encoding], 1, declared.sample_rate, (declared.bytes_per_sample or 1) * 8)
+    expected = (WAV_TAGS[declared.encoding], 1, declared.sample_rate, (declared.bytes_per_sample or 1) * 8)
     if (tag, channels, rate, bits) == expected:
         return None
     return f"a WAV file of format {tag}, {channels} channels, {rate} Hz, {bits} bits"

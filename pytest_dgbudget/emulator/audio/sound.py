@@ -17,6 +17,7 @@ from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.emulator.timing import FRAME_MS
 from pytest_dgbudget.paths import require_file
 from pytest_dgbudget.rules.audio import AudioFormat
+from pytest_dgbudget.rules.samples import encode
 
 LONGEST_MS = 600_000  # a session lasts 2 h at most; this bounds what one step plays
 _MOST_SAMPLES = 30_000_000  # 60 MB: ten minutes at 48 kHz
@@ -86,7 +87,7 @@ def _frames(audio: AudioFormat, milliseconds: int, at: Callable[[float], int]) -
     """Yield frames of a sound; ``at`` returns its sample at a time in seconds."""
     for began in range(0, milliseconds, FRAME_MS):
         start, end = (at * audio.sample_rate // 1000 for at in (began, min(began + FRAME_MS, milliseconds)))
-        yield voice.encode(audio, [at(m / audio.sample_rate) for m in range(start, end)])
+        yield encode(audio.encoding, [at(m / audio.sample_rate) for m in range(start, end)])
 
 
 def read_wav(path: Path) -> SampledSound:

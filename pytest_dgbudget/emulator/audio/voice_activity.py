@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pytest_dgbudget.emulator.audio.voice import CODECS, decode
 from pytest_dgbudget.rules.audio import AudioFormat
+from pytest_dgbudget.rules.samples import SAMPLED, decode
 
 WINDOW_MS = 20
 SILENCE_MS = 500  # of silence that end a turn, unless the listen provider says otherwise
@@ -36,7 +36,7 @@ class VoiceActivityDetector:
     def __init__(self, audio: AudioFormat) -> None:
         self.silence_ms = SILENCE_MS
         self._audio = audio
-        self._decodable = audio.encoding in CODECS
+        self._decodable = audio.encoding in SAMPLED
         self._window = max(1, audio.sample_rate * WINDOW_MS // 1000) * (audio.bytes_per_sample or 1)
         self._rest = b""
         self.reset()
@@ -71,7 +71,7 @@ class VoiceActivityDetector:
         return ended
 
     def _is_loud(self, window: bytes) -> bool:
-        samples = decode(self._audio, window)[::_EVERY]
+        samples = decode(self._audio.encoding, window)[::_EVERY]
         return sum(map(abs, samples)) > _LOUD * len(samples)
 
     def _take(self, loud: bool) -> SpeechStarted | SpeechEnded | None:

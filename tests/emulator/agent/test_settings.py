@@ -288,7 +288,9 @@ def test_eot_parameters_are_fluxs_alone() -> None:
 @pytest.mark.parametrize("encoding", INPUT_ENCODINGS)
 def test_input_that_it_cannot_hear_is_warned_of(encoding: str) -> None:
     notices = setup(audio(input={"encoding": encoding, "sample_rate": 16000})).notices
-    assert [notice.code for notice in notices] == [NOT_EMULATED] * (encoding not in {"linear16", "mulaw", "alaw"})
+    assert [notice.code for notice in notices] == [NOT_EMULATED] * (
+        encoding not in {"linear16", "linear32", "mulaw", "alaw"}
+    )
 
 
 def test_functions_with_an_endpoint_are_warned_of() -> None:

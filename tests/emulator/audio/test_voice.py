@@ -6,8 +6,6 @@ import io
 import wave
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pytest_dgbudget.emulator.audio import voice
 from pytest_dgbudget.emulator.audio.voice_activity import SpeechEnded, SpeechStarted, VoiceActivityDetector
@@ -51,33 +49,6 @@ def test_frames_are_120_ms_without_drift_and_the_last_is_shorter(rate: int) -> N
 @pytest.mark.parametrize("rate", [1, 7, 49, 50, 51, 8001, 192000])
 def test_any_rate_gives_its_length(rate: int) -> None:
     assert len(sound(AudioFormat("mulaw", rate), 2000)) == 2 * rate
-
-
-# ITU-T G.711: both ends, both zeros, and one value of the middle of each sign.
-@pytest.mark.parametrize(
-    ("encoding", "byte", "sample"),
-    [
-        ("mulaw", 0xFF, 0), ("mulaw", 0x80, 32124), ("mulaw", 0x00, -32124), ("mulaw", 0xB0, 3900),
-        ("alaw", 0xD5, 8), ("alaw", 0x55, -8), ("alaw", 0xAA, 32256), ("alaw", 0x2A, -32256),
-    ],
-)  # fmt: skip
-def test_g711(encoding: str, byte: int, sample: int) -> None:
-    assert list(voice.decode(AudioFormat(encoding, 8000), bytes([byte]))) == [sample]
-
-
-@pytest.mark.parametrize(("encode", "encoding"), [(voice._to_mulaw, "mulaw"), (voice._to_alaw, "alaw")])
-def test_g711_survives_a_round_trip(encode: voice.Encode, encoding: str) -> None:
-    for byte in range(256):
-        (sample,) = voice.decode(AudioFormat(encoding, 8000), bytes([byte]))
-        (again,) = voice.decode(AudioFormat(encoding, 8000), bytes([encode(sample)]))
-        assert again == sample
-
-
-@given(st.integers(-32768, 32767))
-def test_g711_is_close(sample: int) -> None:
-    for encode, encoding in ((voice._to_mulaw, "mulaw"), (voice._to_alaw, "alaw")):
-        (heard,) = voice.decode(AudioFormat(encoding, 8000), bytes([encode(sample)]))
-        assert abs(heard - sample) <= max(abs(sample) / 16, 16)
 
 
 def test_wav_header_fits_its_sound() -> None:
