@@ -20,7 +20,6 @@ Lines of the gateway are events of the session's life, and these:
 - ``(lost)``: here the recording has a gap, because what passed was handed over faster than it could be written: how
   many ``bytes`` that ``direction`` lacks, frames' headers included, or how many ``events`` of the gateway.
 - ``(audio file)``: the file of a ``direction`` begins: its ``name``, ``encoding`` and ``sample_rate`` (Hz). It is a WAV
-- ``(audio file)``: the file of a ``direction`` begins: its ``name``, ``encoding`` and ``sample_rate`` (Hz). It is a WAV
   file where the encoding is linear16, linear32, mulaw or alaw, and raw bytes otherwise, or where audio came before
   Settings. ``name`` is null where audio is not kept: it is counted alone.
 - ``(stopped)``: the recording ends here, and the session went on: ``why``.

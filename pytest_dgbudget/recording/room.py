@@ -6,8 +6,8 @@ _MIB = 1024 * 1024
 # Of all that is recorded, and kept, at a time: what a CI server keeps of a job without complaint.
 MOST_TEXT = 256 * _MIB
 MOST_AUDIO = 1024 * _MIB
-# Of one session. Audio in pieces of 20 ms both ways takes 20 KB of lines a second, so it lasts some 14 minutes.
-MOST_TEXT_OF_SESSION = 16 * _MIB
+# Of one session. Audio in pieces of 20 ms both ways takes 20 KB of lines a second, so it lasts almost an hour.
+MOST_TEXT_OF_SESSION = 64 * _MIB
 
 
 class RoomFull(Exception):

@@ -34,8 +34,13 @@ _BY_GATEWAY = {"RuleBroken", "SessionStalled", "MessageSkipped", LOST, STOPPED}
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
-def header_lines(summary: SessionSummary, number: int, of: int, target: str, unended: str) -> Iterator[str]:
-    """Yield what stands above a session's lines; ``unended``: why its end is not known, where it isn't."""
+def header_lines(
+    summary: SessionSummary, number: int, of: int, target: str, unended: str, audio: Iterable[str]
+) -> Iterator[str]:
+    """Yield what stands above a session's lines.
+
+    ``unended``: why its end is not known, where it isn't; ``audio``: what is to be known of its audio files.
+    """
     usage = summary.usage
     ms = None if usage is None else usage.get("ms")
     yield f"Session {number} of {of}"
@@ -44,6 +49,7 @@ def header_lines(summary: SessionSummary, number: int, of: int, target: str, une
     yield f"  opened      {write_instant(summary.opened_at)} (UTC)"
     yield f"  seconds     {'unknown' if ms is None else f'{ms / 1000:.3f}'}"
     yield f"  closed by   {_closing(summary) or f'unknown: {unended}'}"
+    yield from (f"  audio       {note}" for note in audio)
     yield ""
 
 
@@ -137,6 +143,9 @@ def _said(message: Any, kind: str | None, sender: str) -> Iterator[tuple[str, st
         yield "function", f"{_one_line(message.get('name'))} answers {_one_line(message.get('content'))}"
     elif kind in ("Error", "Warning"):
         yield sender, f"{kind} {_one_line(message.get('code'))}: {_one_line(message.get('description'))}"
+    elif kind == "LatencyReport":
+        if isinstance(message.get("total_latency"), (int, float)):  # the others are parts of it
+            yield sender, f"LatencyReport: {message['total_latency']:.2f} s in all"
     elif kind in ("InjectUserMessage", "InjectAgentMessage"):
         yield sender, f"{kind}: {_one_line(message.get('content') or message.get('message'))}"
     elif kind in ("Settings", "SettingsApplied", "AgentAudioDone"):
