@@ -217,9 +217,12 @@ class Recordings:
 
         What passes with the run is removed, unless a gateway after this one goes on with it.
         """
+        removes = self._passing and not has_successor
         if not self._begun:
-            return
-        if self._passing and not has_successor:
+            if not removes or not self._folder.exists():  # a gateway before this one may have begun it
+                return
+            self._thread.start()
+        if removes:
             self._thread.call(self._remove_all)
         self._thread.finish()
         finished = asyncio.wrap_future(self._thread.finished)

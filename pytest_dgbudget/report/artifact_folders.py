@@ -83,8 +83,8 @@ def clear_folder(folder: Path) -> None:
 
 def _name(test: TestAttempt, digest: str) -> str:
     """Return a name that any file system takes, and whose beginning people recognise."""
-    last_part = test.nodeid.rpartition("/")[2] if "::" in test.nodeid.rpartition("/")[2] else test.nodeid
-    readable = _UNSAFE.sub("_", last_part).strip("._-")[:_LONGEST_NAME]
+    path, *names = test.nodeid.split("::")
+    readable = _UNSAFE.sub("_", "::".join([path.rpartition("/")[2], *names])).strip("._-")[:_LONGEST_NAME]
     attempt = "" if test.number == 1 else f"-attempt-{test.number}"
     return f"{readable or 'test'}-{digest}{attempt}"
 

@@ -7,19 +7,20 @@ does that clears its playback. After the last line the agent's is played to its 
 
 from __future__ import annotations
 
+import sys
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from pytest_dgbudget.recording.lines import AUDIO, RecordedLine, Side
 from pytest_dgbudget.recording.wav import wav_header
 from pytest_dgbudget.report.playback import Heard, Playback, in_long_parts
 from pytest_dgbudget.report.session_summary import SessionSummary, type_of
 from pytest_dgbudget.rules.audio import AudioFormat
-from pytest_dgbudget.rules.samples import clipped, decode, encode
+from pytest_dgbudget.rules.samples import clipped, decode
 
 LEFT: Side = "client_to_server"
 RIGHT: Side = "server_to_client"
@@ -72,7 +73,9 @@ class StereoRecording:
             frames = array("h", bytes(self.a_second))
             frames[0::2] = next(left)
             frames[1::2] = next(right)
-            file.write(encode("linear16", frames))
+            if sys.byteorder == "big":
+                frames.byteswap()
+            file.write(frames)
 
     def _seconds_heard(self, side: Side) -> Iterator[array[int]]:
         """Yield one side second by second, in the file's rate, silence without end after it."""
@@ -148,9 +151,9 @@ def _read(file: BinaryIO, recorded: RecordedSide, part: Heard) -> array[int]:
     file.seek(recorded.header_bytes + part.first * width)
     data = file.read(part.count * width)
     samples = decode(recorded.format.encoding, data[: len(data) // width * width])
-    if isinstance(samples, array) and samples.typecode == "h":
-        return samples
-    return array("h", [round(clipped(sample)) for sample in samples])
+    if recorded.format.encoding == "linear32":  # the others' are whole numbers
+        samples = [round(clipped(sample)) for sample in samples]
+    return array("h", cast("Sequence[int]", samples))
 
 
 def _header(sample_rate: int, size: int | None) -> bytes:
