@@ -36,9 +36,9 @@ class TestArtifacts:
     ) -> None:
         """Take note of a phase; ``has_failed``: something that is reported apart from the test's phases has."""
         recordings = running.attempt.recordings
-        if recordings is None or running.last_phase == report.when:
+        if recordings is None or running.last_report is report:
             return  # two hooks may have seen it
-        running.last_phase = report.when
+        running.last_report = report
         running.has_failed = running.has_failed or has_failed or report.failed
         keeps = running.has_failed or self._run_config.artifacts == "always"
         is_over = report.when == "teardown"

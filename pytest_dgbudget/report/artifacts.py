@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -72,8 +73,8 @@ def write_artifacts(
         return None
     folder = folder_of(report_dir, recorded.test)
     make_folder(report_dir)
-    make_private_folder(folder.parent)
-    make_private_folder(folder)
+    _make_private(folder.parent)
+    _make_private(folder)
     clear_folder(folder)
     return _Writing(folder, recorded, scrub, take_room).write(sessions)
 
@@ -151,6 +152,13 @@ class _Part:
     summary: SessionSummary
     events: Path
     notes: tuple[str, ...]
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder that its owner alone can enter; one that is there, from a cache of CI, becomes one."""
+    if folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.getuid():
+        folder.chmod(0o700)
+    make_private_folder(folder)
 
 
 def _sessions_in(folder: Path) -> list[Path]:

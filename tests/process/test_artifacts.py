@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
+from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_dgbudget.instants import read_instant
 from tests.support.processes import gateway_of
 from tests.support.project import Project, Result
+from tests.support.waveform import LOUD, channels, picture
 
 ON_EMULATOR = ("--dg-target=emulator", "--dg-pace=max")
 SCRUB = ("-o", r"dg_scrub=555-[0-9-]+")
@@ -187,6 +191,39 @@ def test_what_a_killed_run_left_goes_with_the_next_one(project: Project) -> None
     assert list(project.path.glob(".dgbudget/*.recordings/*/*/session.jsonl"))
     project.run(*ON_EMULATOR, "-k", "test_is_skipped")
     assert list(project.path.glob(".dgbudget/*.recordings")) == []
+
+
+@pytest.mark.slow
+def test_left_and_right_overlap_where_the_caller_spoke_over_the_agent(project: Project) -> None:
+    """The caller stutters for half a second, and has been heard for 40 ms more when the agent is interrupted."""
+    project.use("artifacts/test_barge_in.py")
+    result = project.run("--dg-target=emulator", "--dg-pace=vendor", "-o", "dg_artifacts_audio=true")
+    ((events, audio, transcript),) = artifacts_of(result, "test_a_caller_who_speaks_over_the_agent_is_heard")
+    assert "interrupts the agent" in transcript.read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in events.read_bytes().splitlines()]
+    at_ms = {line["payload"]["type"]: since(lines[0], line) for line in reversed(lines)}  # of the first of each type
+    left, right, rate = channels(audio)
+    user, agent = loud_ms(left, rate), loud_ms(right, rate)
+    spoken_over = user & agent
+    assert len(spoken_over) * 10 >= 80
+    assert at_ms["UserStartedSpeaking"] - 600 < min(user) <= min(spoken_over)
+    assert max(agent) < at_ms["UserStartedSpeaking"]
+    assert max(user) > at_ms["UserStartedSpeaking"] + 1000
+    assert picture(left, right, rate).startswith(b"\x89PNG")
+
+
+def since(first: Mapping[str, Any], line: Mapping[str, Any]) -> int:
+    """Return the milliseconds between two lines."""
+    began, at = read_instant(first["ts"]), read_instant(line["ts"])
+    assert began is not None
+    assert at is not None
+    return round((at - began).total_seconds() * 1000)
+
+
+def loud_ms(samples: array[int], rate: int) -> set[int]:
+    """Return the hundredths of a second in which something is heard."""
+    size = rate // 100
+    return {at // size * 10 for at in range(0, len(samples), size) if max(map(abs, samples[at : at + size])) > LOUD}
 
 
 def wait_for(file: Path) -> Any:

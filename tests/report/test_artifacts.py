@@ -147,9 +147,20 @@ def test_audio_that_was_not_recorded_is_counted_in_the_transcript(tmp_path: Path
     assert [event["payload"]["bytes"] for event in events if event["payload"]["type"] == "(audio)"] == [8000, 16_000]
 
 
-def test_a_folder_of_somebody_elses_is_not_written_to(tmp_path: Path) -> None:
+def test_a_folder_that_others_could_enter_is_closed_to_them(tmp_path: Path) -> None:
+    """As a cache of CI restores it."""
     record(tmp_path / "spool", STEPS)
     folder = kept(tmp_path).folder
-    folder.chmod(0o755)
+    for each in (folder, folder.parent):
+        each.chmod(0o755)
+    assert kept(tmp_path).folder == folder
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (folder, folder.parent)] == [0o700, 0o700]
+
+
+def test_a_link_in_place_of_a_folder_is_not_followed(tmp_path: Path) -> None:
+    record(tmp_path / "spool", STEPS)
+    folder = kept(tmp_path).folder
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="File exists"):
         kept(tmp_path)
