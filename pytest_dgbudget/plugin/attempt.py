@@ -16,8 +16,8 @@ class RunningTest:
 
     ``finish`` tears the fixture down; None once the grant has ended. ``thread`` runs the test; plugins may run several.
     ``process`` began it: a child that the test forks judges and ends nothing. ``told`` are the refusals that its
-    report has, as often as it says. ``last_report`` is the last one that was seen; ``has_told``: a report has the end of
-    the transcript.
+    report has, as often as it says. ``last_report`` is the last one that was seen; ``has_told``: a report has the end
+    of the transcript.
     """
 
     attempt: GrantedAttempt
