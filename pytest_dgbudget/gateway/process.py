@@ -96,7 +96,7 @@ def _forget_log() -> None:
 
 
 def _allow_many_files() -> None:
-    """Every session takes two, and the usual limit is 1,024."""
+    """Every session takes three, with its recording, or five with audio, and the usual limit is 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -171,7 +171,7 @@ class Gateway:
         if 0 <= open_files() < _LEAST_FILES:
             self._failed = GatewayError(
                 f"the gateway may hold {open_files()} files open, and needs {_LEAST_FILES} at least, "
-                "and two for each session more: raise the limit (ulimit -n)"
+                "and three for each session more: raise the limit (ulimit -n)"
             )
             return
         await self._ledger_thread.call(set_earlier_aside, self._run_config.report_dir, self._run_config.run_id)
