@@ -21,7 +21,7 @@ _FULL = "what a run may keep of audio is used up"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Opaque:
-    """A side whose bytes are no bare samples."""
+    """A side whose bytes are no samples."""
 
     side: Side
     path: Path
@@ -32,13 +32,13 @@ def write_audio(
     session: Path, summary: SessionSummary, lines: Lines, label: str, create: Create, take_room: Callable[[int], int]
 ) -> tuple[str, ...]:
     """Write a session's audio, into files with this label; return what is to be known of them. Raises OSError."""
-    bare: list[RecordedSide] = []
+    sampled: list[RecordedSide] = []
     opaque: list[_Opaque] = []
     for side, path in _files(session, lines):
-        _sort(side, path, summary, bare, opaque)
+        _sort(side, path, summary, sampled, opaque)
     notes = [_kept_as_it_is(each, label, create, take_room) for each in opaque]
-    if bare:
-        notes = [*_stereo(StereoRecording(summary, bare, lines), f"session{label}.wav", create, take_room), *notes]
+    if sampled:
+        notes = [*_stereo(StereoRecording(summary, sampled, lines), f"session{label}.wav", create, take_room), *notes]
     return tuple(notes)
 
 
@@ -52,11 +52,19 @@ def _files(session: Path, lines: Lines) -> Iterator[tuple[Side, Path]]:
                 yield side, path
 
 
-def _sort(side: Side, path: Path, summary: SessionSummary, bare: list[RecordedSide], opaque: list[_Opaque]) -> None:
+def _sort(side: Side, path: Path, summary: SessionSummary, sampled: list[RecordedSide], opaque: list[_Opaque]) -> None:
     audio = summary.audio[side]
-    if audio.is_bare:
+    if audio.is_sampled:
         header = (wav_header(audio.format) or b"") if path.suffix == ".wav" else b""
-        bare.append(RecordedSide(side=side, format=audio.format, path=path, header_bytes=len(header)))
+        sampled.append(
+            RecordedSide(
+                side=side,
+                format=audio.format,
+                path=path,
+                header_bytes=len(header),
+                has_headers=audio.container == "wav",
+            )
+        )
     else:
         what = audio.format.encoding if audio.container == "none" else audio.container
         opaque.append(_Opaque(side=side, path=path, what=what))

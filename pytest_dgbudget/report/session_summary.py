@@ -17,19 +17,19 @@ DIRECTIONS: Mapping[Side, str] = {"client_to_server": "input", "server_to_client
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionAudio:
-    """One direction's format, and the container that it came in (``none``: bare samples)."""
+    """One direction's format, and the container that it came in: ``none``, ``wav`` (with headers) or others."""
 
     format: AudioFormat = UNKNOWN_AUDIO
     container: str = "none"
 
     @property
-    def is_bare(self) -> bool:
+    def is_sampled(self) -> bool:
         """True where its bytes are samples, so that their number says how long they play."""
-        return self.container == "none" and self.format.bytes_per_sample is not None
+        return self.container in ("none", "wav") and self.format.bytes_per_sample is not None
 
     def milliseconds(self, size: int) -> int | None:
         """How long so many bytes play; None where that can't be known."""
-        return self.format.milliseconds(size) if self.is_bare else None
+        return self.format.milliseconds(size) if self.is_sampled else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

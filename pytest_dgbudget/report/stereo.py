@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from pytest_dgbudget.recording.lines import AUDIO, RecordedLine, Side
-from pytest_dgbudget.recording.wav import wav_header
+from pytest_dgbudget.recording.wav import wav_header, without_headers
 from pytest_dgbudget.report.playback import Heard, Playback, in_long_parts
 from pytest_dgbudget.report.session_summary import SessionSummary, type_of
 from pytest_dgbudget.rules.audio import AudioFormat
@@ -32,12 +32,16 @@ Lines = Callable[[], Iterable[RecordedLine]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedSide:
-    """One side's audio as it was recorded: a file of bare samples, that begins after a header of so many bytes."""
+    """One side's audio as it was recorded: a file of samples, that begins after a header of so many bytes.
+
+    ``has_headers``: messages may begin with a WAV header of their own.
+    """
 
     side: Side
     format: AudioFormat
     path: Path
     header_bytes: int
+    has_headers: bool = False
 
 
 class StereoRecording:
@@ -110,10 +114,19 @@ def _heard(lines: Iterable[RecordedLine], summary: SessionSummary, recorded: Rec
         at = summary.at_ms(line) * recorded.format.sample_rate // 1000
         if line.direction == recorded.side and type_of(line) == AUDIO:
             begin, end = line.payload["offset"], line.payload["offset"] + line.payload["bytes"]
+            begin += _own_header(recorded, begin, end) if recorded.has_headers else 0
             yield from playback.arrived(at, begin // width, end // width - begin // width)
         elif line.direction == recorded.side == RIGHT and type_of(line) == "UserStartedSpeaking":
             yield from playback.interrupted(at)
     yield from playback.finish()
+
+
+def _own_header(recorded: RecordedSide, begin: int, end: int) -> int:
+    """Return how many bytes of a message are its WAV header."""
+    with recorded.path.open("rb") as file:
+        file.seek(recorded.header_bytes + begin)
+        data = file.read(end - begin)
+    return len(data) - len(without_headers(data))
 
 
 def _seconds_of(parts: Iterable[Heard], recorded: RecordedSide) -> int:

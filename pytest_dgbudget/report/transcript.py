@@ -104,7 +104,7 @@ class _Narration:
         since_ms, before = self._passed.get(side, (at_ms, 0))
         self._passed[side] = since_ms, before + size
         audio = self._audio[side]
-        if side == "server_to_client" and audio.is_bare:
+        if side == "server_to_client" and audio.is_sampled:
             count = size // (audio.format.bytes_per_sample or 1)
             _consume(self._agent.arrived(self._agent_time(at_ms), self._agent_samples, count))
             self._agent_samples += count

@@ -115,6 +115,29 @@ def test_the_other_encodings_are_decoded(tmp_path: Path, encoding: str) -> None:
     assert max(abs(sample - expected[n]) for n, sample in enumerate(left[RATE : RATE + len(expected)])) < LOUD / 20
 
 
+def test_headers_among_the_samples_are_not_heard(tmp_path: Path) -> None:
+    """With container wav, each reply begins with one."""
+    header = wav_header(AudioFormat("linear16", RATE))
+    assert header is not None
+    at_ms, who, given = settings(rate=RATE)
+    given["audio"]["output"]["container"] = "wav"
+    session = record(
+        tmp_path,
+        [WELCOME, (at_ms, who, given), (1000, VENDOR, header + pcm(300)), (1100, VENDOR, pcm(200)), ended(3000)],
+    )
+    lines = partial(lines_in, session / SESSION / LINES_FILE)
+    summary = summary_of(lines())
+    assert summary is not None
+    path = next((session / SESSION).glob("agent.*"))
+    side = RecordedSide(side=VENDOR, format=AudioFormat("linear16", RATE), path=path, header_bytes=0, has_headers=True)
+    recording, written = StereoRecording(summary, [side], lines), io.BytesIO()
+    recording.write(written, recording.seconds())
+    right = array("h", written.getvalue()[44:])[1::2]
+    expected = tone(300) + tone(200)
+    assert list(right[RATE : RATE + len(expected)]) == expected
+    assert loud_ms(right, RATE) == between(1000, 1500)
+
+
 def test_two_rates_give_a_file_of_the_higher_one(tmp_path: Path) -> None:
     left, right, rate = stereo(
         tmp_path,
