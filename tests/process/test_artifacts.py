@@ -67,7 +67,11 @@ FAILING = {
 
 
 def test_tests_that_failed_in_any_phase_leave_transcript_and_events_and_no_other_does(outcomes: Result) -> None:
-    assert "2 passed" in outcomes.output, outcomes.output
+    became = {function_of(test): test["outcome"] for test in outcomes.usage["tests"]}
+    assert (became["test_passes"], became["test_leaves_nothing_of_what_passed"]) == ("passed", "passed")
+    assert {name for name, outcome in became.items() if outcome in ("failed", "error")} - FAILING == {
+        "test_fails_without_session"
+    }
     kept = {function_of(test) for test in outcomes.usage["tests"] if test["artifacts"]}
     assert kept == FAILING
     files = [path for name in FAILING for each in artifacts_of(outcomes, name) for path in each]
