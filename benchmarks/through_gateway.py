@@ -58,7 +58,8 @@ def gateway(agent_url: str, *, records: bool = False) -> Iterator[Gateway]:
     """
     with tempfile.TemporaryDirectory() as folder:
         recording_dir = Path(folder) / "recordings" if records else None
-        run_config = RunConfig(**{**vars(_settings(agent_url, Path(folder))), "recording_dir": recording_dir})
+        settings = vars(_settings(agent_url, Path(folder)))
+        run_config = RunConfig(**{**settings, "artifacts": "off", "recording_dir": recording_dir})
         supervisor = Supervisor(run_config, listen_on_loopback(), Interpreter.of_this_process())
         run = start_gateway_of(supervisor, None)
         try:

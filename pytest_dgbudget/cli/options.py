@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # There are no tests: the command is all that spends.
 _OF_TESTS = {"dg_test_budget"}
+# What is kept is kept of tests that fail.
+_INSTEAD = {"dg_artifacts": "off"}
 # By which a command that is started inside a run has a run of its own.
 _MAKE_IT_OURS = ("dg_budget", "dg_target")
 
@@ -61,7 +63,7 @@ def resolve_options(given: argparse.Namespace) -> RunConfig:
     run_config = resolve(
         command_line={option.name: getattr(given, option.name) for option in options_of_commands()},
         environment=_environment(configuration, is_nested=is_nested),
-        ini=_without_outer_runs(configuration.ini) if is_nested else configuration.ini,
+        ini={**(_without_outer_runs(configuration.ini) if is_nested else configuration.ini), **_INSTEAD},
         rootdir=configuration.rootdir,
         current_dir=Path.cwd(),
     )

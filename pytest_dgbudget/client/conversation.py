@@ -154,16 +154,16 @@ class ClientConversation:
 
     async def wait_until_silent(self, timeout: float) -> None:
         """Wait until the agent has sent what it says, and a listener has heard it."""
-        playback, give_up_at = self._received.playback, self._io.now() + timeout
+        heard, give_up_at = self._received.heard, self._io.now() + timeout
         start = len(self._received.messages)
 
         def all_sent() -> bool | None:
-            return not playback.more_is_to_come or None
+            return not heard.more_is_to_come or None
 
         while True:
             left = give_up_at - self._io.now()
             await self._io.until(all_sent, left, "silence of the agent", start)
-            rest = 0.0 if self._io.skips_time else playback.until - self._io.now()
+            rest = 0.0 if self._io.skips_time else heard.until - self._io.now()
             if rest <= 0 and all_sent():
                 return
             if rest > give_up_at - self._io.now():
@@ -172,17 +172,17 @@ class ClientConversation:
 
     async def wait_until_speaking(self, heard_for: float, timeout: float) -> None:
         """Wait until a listener has heard the agent for so many seconds."""
-        playback, start = self._received.playback, len(self._received.messages)
+        heard, start = self._received.heard, len(self._received.messages)
 
         def speaking() -> bool | None:
-            return playback.is_speaking(self._io.now()) or None
+            return heard.is_speaking(self._io.now()) or None
 
         await self._io.until(speaking, timeout, "audio from the agent", start)
-        while not self._io.skips_time and (rest := playback.began + heard_for - self._io.now()) > 0:
+        while not self._io.skips_time and (rest := heard.began + heard_for - self._io.now()) > 0:
             if not speaking():
-                heard = playback.heard_of_reply(self._io.now())
-                raise ExpectTimeout(f"the agent was heard for {heard:.1f} s only: it stopped before {heard_for:g} s")
-            await sleep(min(rest, max(playback.until - self._io.now(), _LOOK_AGAIN_SECONDS)))
+                so_far = heard.heard_of_reply(self._io.now())
+                raise ExpectTimeout(f"the agent was heard for {so_far:.1f} s only: it stopped before {heard_for:g} s")
+            await sleep(min(rest, max(heard.until - self._io.now(), _LOOK_AGAIN_SECONDS)))
 
     async def before_barge_in(self, heard_for: float, timeout: float) -> BargeIn:
         """Wait until the agent has been heard for so long, and the user may begin to speak."""
@@ -211,7 +211,7 @@ class ClientConversation:
             spoke_at=barge_in.spoke_at,
             noticed_at=messages[noticed].at,
             reply=words(messages[barge_in.reply_from : noticed], "assistant"),
-            heard_seconds=self._received.playback.heard_when_interrupted,
+            heard_seconds=self._received.heard.heard_when_interrupted,
             late_seconds=(self._output.milliseconds(late) or 0) / 1000,
             user_transcript=words(messages[start : start + length], "user"),
             events=tuple(messages[start : start + length]),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pytest_dgbudget.client.playback import Playback
+from pytest_dgbudget.client.heard_agent import HeardAgent
 from pytest_dgbudget.rules.audio import audio_format
 from pytest_dgbudget.rules.vendor_messages import ConversationText, ErrorMessage, InjectionRefused, Message, parse
 
@@ -53,7 +53,7 @@ class Received:
         self.audio = bytearray()
         self._greeting = greeting_of(settings)
         self._format = audio_format(settings, "output")
-        self.playback = Playback(self._format)
+        self.heard = HeardAgent(self._format)
         self._frames: list[tuple[float, int]] = []  # when each came, and where the audio ends with it
         self._frames_before: list[int] = []  # each message
 
@@ -61,7 +61,7 @@ class Received:
         """Take a frame that came so many seconds after the session opened."""
         self.audio += data
         self._frames.append((at, len(self.audio)))
-        self.playback.audio(len(data), at)
+        self.heard.audio(len(data), at)
 
     def take_text(self, data: str, at: float) -> Message:
         """Take a message; one that is not JSON has no type."""
@@ -78,17 +78,17 @@ class Received:
     def _note(self, message: Message) -> None:
         """Take note of what a message says of the agent's speech."""
         if message.type == "AgentAudioDone":
-            self.playback.sent()
+            self.heard.sent()
         elif message.type == "UserStartedSpeaking":
-            self.playback.user_started(message.at)
+            self.heard.user_started(message.at)
         elif message.type == "SettingsApplied" and self._greeting:
-            self.playback.greeting_due()
+            self.heard.greeting_due()
         elif isinstance(message, (ErrorMessage, InjectionRefused)):
-            self.playback.nothing_due()
+            self.heard.nothing_due()
         elif is_of_user(message):
-            self.playback.answer_due()
+            self.heard.answer_due()
         elif isinstance(message, ConversationText) and message.content.strip() not in self._greeting:
-            self.playback.answers()
+            self.heard.answers()
 
     def audio_of(self, start: int, end: int) -> bytes:
         """Return the audio that came between the messages at these positions, the last of them excluded."""

@@ -169,7 +169,7 @@ class SessionIO:
             if kind == "UpdateThink":
                 self.functions.declare(message)
             elif kind == "InjectUserMessage":
-                self.received.playback.answer_due()
+                self.received.heard.answer_due()
 
     # Received ------------------------------------------------------------------------------------------------
 

@@ -121,12 +121,28 @@ def hosts(text: str) -> tuple[str, ...]:
     return patterns
 
 
+def patterns(text: str) -> tuple[str, ...]:
+    """Return regular expressions, as Python's re module reads them: one a line."""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    for number, line in enumerate(lines, 1):
+        _refuse_no_pattern(line, number)
+    return tuple(line for line in lines if line)
+
+
+def _refuse_no_pattern(text: str, line: int) -> None:
+    try:
+        re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise SettingsError(f"line {line}, {text!r}, is no regular expression: {error}") from None
+
+
 max_sessions = _whole_number(1, 10_000)
 exit_code = _whole_number(1, 255)
 on_exhausted = _choice("fail", "skip")
 pace = _choice("vendor", "max")
 target = _choice("auto", "live", "emulator")
 reconcile = _choice("off", "warn", "require")
+artifacts = _choice("off", "on-failure", "always")
 leaks = _choice("report", "fail")
 check_protocol = _choice("off", "warn", "fail")
 redirect = _choice("clients", "refuse", "warn", "off")

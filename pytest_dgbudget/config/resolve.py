@@ -36,7 +36,9 @@ class RunConfig:
 
     ``app_token`` is that of an application which was started before pytest.
 
-    ``recording_dir`` is where sessions are recorded; None: nowhere.
+    ``scrub`` has regular expressions: what matches is in no recording.
+
+    ``recording_dir`` is where recordings stay; None: they are kept as ``artifacts`` says, beside the report.
 
     ``state_dir`` is where the run's lock and the gateway's log are. ``api_url`` is None when the agent URL is not
     Deepgram's and no management API was named for it.
@@ -72,6 +74,9 @@ class RunConfig:
     state_dir: Path
     report_dir: Path
     agent_settings: Path | None
+    artifacts: str
+    artifacts_audio: bool
+    scrub: tuple[str, ...]
     recording_dir: Path | None
     scenario: str | None
     pace: Pace
@@ -151,6 +156,7 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
         "agent_settings": None if agent_settings is None else Path(agent_settings),
         "recording_dir": None if recording_dir is None else Path(recording_dir),
         "key_variables": tuple(values["key_variables"]),
+        "scrub": tuple(values["scrub"]),
     }
     return RunConfig(
         **{
@@ -196,6 +202,7 @@ def resolve(
     values["state_dir"] = values["ledger"].parent
     values["scenario"] = None if values["scenario"] is None else str(values["scenario"])
     values.update(read_project_file(rootdir))
+    values["scrub"] = values["scrub"] or ()
     values["recording_dir"] = None
     is_live = values["target"] == "live"
     values["is_rehearsal"] = is_live and _is_stand_alone_emulator(values["agent_url"], key.value)

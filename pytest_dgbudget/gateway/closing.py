@@ -13,6 +13,7 @@ from pytest_dgbudget.gateway.events import DiscrepancyFound, Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.remarks import Remarks
 from pytest_dgbudget.gateway.run import Run
+from pytest_dgbudget.gateway.run_lock import is_live
 from pytest_dgbudget.gateway.statement import ask_for_statement
 from pytest_dgbudget.gateway.targets.target import Target, TargetLost
 from pytest_dgbudget.instants import utc_now
@@ -20,6 +21,7 @@ from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.reconcile.task import ReconciliationTask, not_asked, stated_leases, task_of
+from pytest_dgbudget.report.artifact_folders import remove_artifacts
 from pytest_dgbudget.report.document import FinishedRun, write_report
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
@@ -74,7 +76,7 @@ class Closing:
         """Close and report; with ``wait``, go on and compare with the statement."""
         await run.end_all(closed_by)
         if self._recordings is not None:
-            await self._recordings.close(_RECORDED_SECONDS)
+            await self._recordings.close(_RECORDED_SECONDS, has_successor=closed_by == "gateway-lost")
             self._notices += self._recordings.sentences()
         if closed_by != "gateway-lost":  # else a successor goes on with the invocation
             await self._note(self._ledger.end_invocation, exit_status)
@@ -181,4 +183,9 @@ class Closing:
 
     def _write(self, facts: RunFacts, *, reconciling: bool) -> FinishedRun:
         notices = [*self._notices, *self._remarks.sentences()]
+        remove_artifacts(self._run_config.report_dir, self._keeps_artifacts)
         return write_report(facts, self._run_config.report_dir, self._invocation, notices, reconciling=reconciling)
+
+    def _keeps_artifacts(self, run: str) -> bool:
+        """Return whether a run is this one, or under way beside it: of others, this one takes the report's place."""
+        return run == self._run_config.run_id or is_live(self._run_config.state_dir, run)

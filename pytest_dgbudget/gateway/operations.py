@@ -18,6 +18,7 @@ from pytest_dgbudget.protocol.operations import (
     CheckScenario,
     EndAttempt,
     EndedAttempt,
+    EndedLostTest,
     EndLostTest,
     FinishRun,
     GetProgress,
@@ -32,11 +33,16 @@ from pytest_dgbudget.protocol.operations import (
     Operation,
     Progress,
     RecordOutcome,
+    ReleaseRecordings,
     StopRun,
+    TakeAudioRoom,
     Verdict,
+    WriteRecordings,
 )
 from pytest_dgbudget.report.document import FinishedRun
-from pytest_dgbudget.rules.attempts import AttemptFigures
+
+# How long a failed test waits for a slow disk to take what was recorded of it.
+_WRITTEN_SECONDS = 2.0
 
 
 class ServedRun(Protocol):
@@ -84,6 +90,9 @@ class Operations:
             EndAttempt: self._end_attempt,
             EndLostTest: self._end_lost_test,
             RecordOutcome: self._record_outcome,
+            WriteRecordings: self._write_recordings,
+            TakeAudioRoom: self._take_audio_room,
+            ReleaseRecordings: self._release_recordings,
             StopRun: self._stop_run,
             FinishRun: self._finish_run,
             AwaitReconciliation: self._await_reconciliation,
@@ -135,13 +144,26 @@ class Operations:
         run = await self._served.run()
         return await run.end(owner, asked.attempt, expects_clients=asked.expects_clients)
 
-    async def _end_lost_test(self, owner: Owner, asked: EndLostTest) -> AttemptFigures | None:
+    async def _end_lost_test(self, owner: Owner, asked: EndLostTest) -> EndedLostTest | None:
         run = await self._served.run()
         return await run.end_lost_test(asked.nodeid, asked.worker)
 
     async def _record_outcome(self, owner: Owner, asked: RecordOutcome) -> None:
         run = await self._served.run()
         run.record_outcome(asked.attempt, asked.outcome)
+
+    async def _write_recordings(self, owner: Owner, asked: WriteRecordings) -> bool:
+        run = await self._served.run()
+        return run.recordings is None or await run.recordings.write(asked.attempt, _WRITTEN_SECONDS)
+
+    async def _take_audio_room(self, owner: Owner, asked: TakeAudioRoom) -> int:
+        run = await self._served.run()
+        return 0 if run.recordings is None else run.recordings.take_audio_room(asked.size)
+
+    async def _release_recordings(self, owner: Owner, asked: ReleaseRecordings) -> None:
+        run = await self._served.run()
+        if run.recordings is not None:
+            run.recordings.release(asked.attempt, is_kept=asked.is_kept)
 
     async def _stop_run(self, owner: Owner, asked: StopRun) -> None:
         await self._served.stop()

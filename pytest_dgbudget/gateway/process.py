@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import re
 import resource
 import signal
 import socket
@@ -35,6 +36,7 @@ from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.run_ledger import RunLedger
 from pytest_dgbudget.gateway.server import ClientConnection
 from pytest_dgbudget.gateway.services import SERVICES
+from pytest_dgbudget.gateway.spool import remove_dead_spools, spool_of
 from pytest_dgbudget.gateway.targets import Targets
 from pytest_dgbudget.gateway.targets.emulator import EmulatorProcess
 from pytest_dgbudget.gateway.targets.target import TargetLost
@@ -94,7 +96,7 @@ def _forget_log() -> None:
 
 
 def _allow_many_files() -> None:
-    """Every session takes two, and the usual limit is 1,024."""
+    """Every session takes three, with its recording, or five with audio, and the usual limit is 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -169,7 +171,7 @@ class Gateway:
         if 0 <= open_files() < _LEAST_FILES:
             self._failed = GatewayError(
                 f"the gateway may hold {open_files()} files open, and needs {_LEAST_FILES} at least, "
-                "and two for each session more: raise the limit (ulimit -n)"
+                "and three for each session more: raise the limit (ulimit -n)"
             )
             return
         await self._ledger_thread.call(set_earlier_aside, self._run_config.report_dir, self._run_config.run_id)
@@ -186,7 +188,7 @@ class Gateway:
             if self._run_ledger.notice is not None:
                 self._notices.append(self._run_ledger.notice)
             self._ledger_thread.attach(self._ledger)
-            recordings = self._recordings()
+            recordings = await self._ledger_thread.call(self._recordings)
             self._run = Run(
                 self._run_config,
                 self._ledger,
@@ -210,13 +212,22 @@ class Gateway:
             )
 
     def _recordings(self) -> Recordings | None:
-        if self._run_config.recording_dir is None:
+        """Return where sessions are recorded, after what dead gateways left is gone; on the ledger thread."""
+        run_config, folder = self._run_config, self._run_ledger.folder
+        remove_dead_spools(folder, run_config.run_id, takes_over=self._config.takes_over)
+        if run_config.recording_dir is None and run_config.artifacts == "off":
             return None
         from pytest_dgbudget.gateway.recording import Recordings
 
         secrets = [self._config.api_key, self._config.app_token, *self._config.worker_tokens]
-        known = tuple(secret for secret in secrets if secret)
-        return Recordings(self._run_config.recording_dir, tag=self._run_config.tag, secrets=known)
+        return Recordings(
+            run_config.recording_dir or spool_of(folder, run_config.run_id),
+            tag=run_config.tag,
+            secrets=tuple(secret for secret in secrets if secret),
+            patterns=tuple(re.compile(pattern) for pattern in run_config.scrub),
+            keeps_audio=run_config.recording_dir is not None or run_config.artifacts_audio,
+            passing=run_config.recording_dir is None,
+        )
 
     def _owner_or_client(self) -> ClientConnection:
         return self._connection(

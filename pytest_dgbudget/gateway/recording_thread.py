@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from typing import Any, NamedTuple
 
 from pytest_dgbudget.gateway.chunks import Chunk
 from pytest_dgbudget.gateway.recorded_messages import RecordedMessages
-from pytest_dgbudget.recording.disk import DiskFull
 from pytest_dgbudget.recording.lines import Direction, Side
+from pytest_dgbudget.recording.room import RoomFull
 from pytest_dgbudget.recording.writing import RecordingWriter
 
 # What may wait for the disk, over all sessions.
@@ -30,7 +29,6 @@ _GATHER_SECONDS = 0.02
 # After so many messages, the relay has the interpreter for itself for a moment.
 _AT_ONCE = 8
 _PAUSE_SECONDS = 50e-6
-_FULL = "the recordings of a run may take 1 GiB, and have taken it"
 
 
 @dataclass(slots=True)
@@ -44,7 +42,7 @@ class Gap:
 
 
 class SessionOnDisk:
-    """One session, as the thread sees it; its steps raise OSError and DiskFull. ``stopped``: nothing more is taken."""
+    """One session, as the thread sees it; its steps raise OSError and RoomFull. ``stopped``: nothing more is taken."""
 
     def __init__(self, make: Callable[[], RecordingWriter], lock: threading.Lock) -> None:
         self._make = make
@@ -74,11 +72,11 @@ class SessionOnDisk:
         else:
             self._messages[gap.direction].lost(gap.size)
 
-    def end(self) -> None:
+    def end(self, close_reason: str) -> None:
         assert self._writer is not None
         for messages in self._messages.values():
             messages.end()
-        self._writer.end()
+        self._writer.end(close_reason)
         self.close()
 
     def flush(self) -> None:
@@ -115,11 +113,11 @@ class Task(NamedTuple):
 
 
 class RecordingThread:
-    """Does what it is handed, in order. ``stopped`` counts the recordings that had to end early, by reason."""
+    """Does what it is handed, in order. ``stopped`` has the recordings that had to end early, and why."""
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._tasks: SimpleQueue[Task | Callable[[], None] | None] = SimpleQueue()
         self._ending = threading.Event()
         self._done = 0
         self._given = 0
@@ -127,7 +125,7 @@ class RecordingThread:
         self._unflushed: set[SessionOnDisk] = set()
         self._unflushed_bytes = 0
         self._open: set[SessionOnDisk] = set()
-        self.stopped: Counter[str] = Counter()
+        self.stopped: dict[SessionOnDisk, str] = {}
         self.finished: Future[None] = Future()
         # A daemon: a disk that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
@@ -144,6 +142,10 @@ class RecordingThread:
         self._given += task.cost
         self._tasks.put(task)
 
+    def call(self, step: Callable[[], None]) -> None:
+        """Do this, which concerns no session alone and raises nothing, once all that was given before is written."""
+        self._tasks.put(step)
+
     def finish(self) -> None:
         """Write what there is, and end."""
         self._tasks.put(None)
@@ -152,7 +154,11 @@ class RecordingThread:
     def _run(self) -> None:
         try:
             while (task := self._tasks.get()) is not None:
-                self._do(task)
+                if isinstance(task, Task):
+                    self._do(task)
+                else:
+                    self._flush()
+                    task()
                 self._done += 1
                 if self._done % _AT_ONCE == 0:
                     time.sleep(_PAUSE_SECONDS)
@@ -185,13 +191,13 @@ class RecordingThread:
         """Take a step; whatever keeps it from being taken ends that recording, and no other."""
         try:
             step()
-        except DiskFull:
-            self._stop(session, _FULL)
+        except RoomFull as full:
+            self._stop(session, str(full))
         except OSError as error:
             self._stop(session, f"{self._where}: {error.strerror or type(error).__name__}")
         except Exception as error:  # its text could hold what is to be scrubbed
             self._stop(session, f"{self._where}: {type(error).__name__}")
 
     def _stop(self, session: SessionOnDisk, why: str) -> None:
-        self.stopped[why] += 1
+        self.stopped[session] = why
         session.stop(why)

@@ -68,9 +68,9 @@ class Relay:
     What passes is handed to ``recording``, if there is one. ``skipped`` is called with the size of a message before
     Settings, or of Settings, that is too long to be read.
 
-    From the end on, ``closed_by`` and ``close_code`` say how it began, and ``ending_at_ms`` when. Once CLOSED,
-    ``closed_at_ms`` is the instant on the metering clock, and ``confirmed`` is False where the vendor did not answer
-    and was aborted.
+    From the end on, ``closed_by``, ``close_code`` and ``close_reason`` say how it began, and ``ending_at_ms`` when.
+    Once CLOSED, ``closed_at_ms`` is the instant on the metering clock, and ``confirmed`` is False where the vendor did
+    not answer and was aborted.
     """
 
     def __init__(
@@ -107,6 +107,7 @@ class Relay:
         self.client_state = ClientState.OPEN
         self.closed_by: ClosedBy | None = None
         self.close_code: int | None = None
+        self.close_reason = ""
         self.ending_at_ms: int | None = None
         self.closed_at_ms: int | None = None
         self.confirmed = True
@@ -165,7 +166,7 @@ class Relay:
             return False
         # The client's first: it may pause the vendor, and _begin_end makes it read on.
         self._send_close_to_client(to_client)
-        self._begin_end(closed_by, to_client.code)
+        self._begin_end(closed_by, to_client)
         return True
 
     def abort(self) -> None:
@@ -178,9 +179,10 @@ class Relay:
             reset_on_close(self._vendor_transport)
             self._vendor_transport.abort()
 
-    def _begin_end(self, closed_by: ClosedBy, code: int | None) -> None:
+    def _begin_end(self, closed_by: ClosedBy, close: Close | None) -> None:
         self.closed_by = closed_by
-        self.close_code = code
+        if close is not None:
+            self.close_code, self.close_reason = close.code, close.reason
         self.ending_at_ms = self._clock.now_ms()
         self.inspection.closing()
         self._abort_later(self.abort)
@@ -227,7 +229,7 @@ class Relay:
             if not self._from_client.inside_frame:
                 self._send_close_to_vendor()
         elif self._from_client.close is not None:
-            self._begin_end("client", self._from_client.close.code)
+            self._begin_end("client", self._from_client.close)
         elif self._from_client.violation is not None:
             self.close("client", self._from_client.violation)
 
@@ -280,7 +282,7 @@ class Relay:
 
     def _vendor_closed(self, close: Close) -> None:
         if self.state is RelayState.OPEN:
-            self._begin_end("server", close.code)
+            self._begin_end("server", close)
             self._send_close_to_client(close)
         self._vendor_transport.close()
 

@@ -30,14 +30,16 @@ from pytest_dgbudget.model import Bypass, ClosedBy, MeasuredTurn, Outcome, Overr
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.codes import TEST_OVER
 from pytest_dgbudget.protocol.operations import (
+    AttemptRecordings,
     BeginAttempt,
     EndedAttempt,
+    EndedLostTest,
     GrantedAttempt,
     HeldGrant,
     Progress,
     Verdict,
 )
-from pytest_dgbudget.rules.attempts import AttemptFigures, forecast_notes, usd_or_none
+from pytest_dgbudget.rules.attempts import forecast_notes, usd_or_none
 from pytest_dgbudget.rules.order import is_of_order, violation_sentence
 from pytest_dgbudget.rules.prices import price_table
 from pytest_dgbudget.rules.stalls import stall_sentence
@@ -81,7 +83,7 @@ class Run:
         self._run_config = run_config
         self._prices = price_table(run_config.prices, run_config.prices_as_of)
         self._audio_memory = AudioMemory(_AUDIO_BYTES)
-        self._recordings = recordings
+        self.recordings = recordings
         self._ledger = ledger
         self._ledger_thread = ledger_thread
         self._events = events
@@ -115,7 +117,11 @@ class Run:
         grant.token = self.bearers.issue(grant)
         self._hold(grant, owner)
         return GrantedAttempt(
-            id=attempt.id, number=attempt.number, budget_seconds=grant.figures()["budget_seconds"], token=grant.token
+            id=attempt.id,
+            number=attempt.number,
+            budget_seconds=grant.figures()["budget_seconds"],
+            recordings=self._recordings_of(grant),
+            token=grant.token,
         )
 
     def joined(self, owner: Owner, token: str | None) -> None:
@@ -209,14 +215,20 @@ class Run:
             self._notifications.end(grant)
         return ended
 
-    async def end_lost_test(self, nodeid: str, worker: str) -> AttemptFigures | None:
-        """Return the final figures of the last attempt of a test whose process is gone; None when it had none."""
+    def _recordings_of(self, grant: Grant) -> AttemptRecordings | None:
+        if self.recordings is None:
+            return None
+        target = grant.attempt.target or self._run_config.recorded_target
+        return AttemptRecordings(folder=str(self.recordings.folder_of(grant.attempt.id)), target=target)
+
+    async def end_lost_test(self, nodeid: str, worker: str) -> EndedLostTest | None:
+        """Return the last attempt of a test whose process is gone, with its final figures; None when it had none."""
         attempt = self._last_attempts.get((nodeid, worker))
         if attempt is None:
             return None
         grant = await self.known(attempt)
         await self._end([grant], "owner-lost", PROCESS_IS_GONE)
-        return grant.figures()
+        return EndedLostTest(attempt=attempt, figures=grant.figures(), recordings=self._recordings_of(grant))
 
     def record_outcome(self, attempt: str, outcome: Outcome) -> None:
         self._ledger_thread.enqueue(self._ledger.record_outcome, attempt, outcome)
@@ -311,7 +323,7 @@ class Run:
             tag=self._run_config.tag,
             prices=self._prices,
             audio_memory=self._audio_memory,
-            recordings=self._recordings,
+            recordings=self.recordings,
             idle_ms=grant.asked.idle_ms,
             client=shared_client,
             ask_skipped=ask_skipped,

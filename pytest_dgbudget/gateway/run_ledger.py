@@ -17,6 +17,8 @@ from pytest_dgbudget.rules.prices import price_table
 class RunLedger:
     """The ledger of one invocation. ``notice`` says where it is instead, when it could not be where it should.
 
+    ``folder`` has the run's lock once the ledger is open.
+
     Its methods block; they run on the ledger thread.
     """
 
@@ -25,6 +27,7 @@ class RunLedger:
         self._run_config = config.run_config
         self._prices = price_table(self._run_config.prices, self._run_config.prices_as_of)
         self._lock: RunLock | None = None
+        self.folder = config.run_config.state_dir
         self.notice: str | None = None
 
     def open(self) -> Ledger:
@@ -43,7 +46,7 @@ class RunLedger:
                 f"the ledger {self._run_config.ledger} can't be written, and neither can a temporary one: {error}; "
                 "name another ledger with --dg-ledger=sqlite:///PATH"
             ) from error
-        ledger = folder / "ledger.db"
+        self.folder, ledger = folder, folder / "ledger.db"
         self.notice = f"the ledger {self._run_config.ledger} can't be written, so this run's is {ledger}"
         return self._open(ledger, folder)
 

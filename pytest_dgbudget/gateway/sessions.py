@@ -238,7 +238,7 @@ class MeteredSession:
         recordings = self._terms.recordings
         if recordings is None:
             return None
-        recording = recordings.begin(self.id, self._dialled_at, self.dialled_ms, secrets.texts())
+        recording = recordings.begin(self._terms.attempt, self.id, self._dialled_at, self.dialled_ms, secrets.texts())
         for event in self._early:
             recording.happened(*described(event))
         return recording
@@ -346,7 +346,7 @@ class MeteredSession:
             violations=tuple(self._parts.violations),
         )
         self._emit(SessionEnded(attempt=self._terms.attempt, session=self.id, usage=record))
-        if self._recording is not None:
-            self._recording.ended()
+        if self._recording is not None and relay is not None:
+            self._recording.ended(relay.close_reason)
         self._ended(self, record)
         self.done.set_result(None)

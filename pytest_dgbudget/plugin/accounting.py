@@ -21,9 +21,11 @@ from pytest_dgbudget.errors import (
     ProtocolViolated,
 )
 from pytest_dgbudget.model import Outcome, Overrun
+from pytest_dgbudget.plugin.artifacts import TestArtifacts
 from pytest_dgbudget.plugin.attempt import RunningTest
 from pytest_dgbudget.plugin.failure_place import place_at_test
 from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
+from pytest_dgbudget.plugin.scrub_hook import scrubber_of
 from pytest_dgbudget.plugin.state import STATE, State
 from pytest_dgbudget.protocol.operations import GetVerdict, GrantedAttempt, RecordOutcome, Verdict
 from pytest_dgbudget.rules.attempts import unknown_figures
@@ -43,7 +45,8 @@ def accounting_of(config: pytest.Config) -> Accounting:
     plugin = config.pluginmanager.get_plugin(_NAME)
     if plugin is None:
         state = config.stash[STATE]
-        plugin = Accounting(state, state.on_demand())
+        artifacts = TestArtifacts(state.run_config, config.rootpath, scrubber_of(config))
+        plugin = Accounting(state, state.on_demand(), artifacts)
         config.pluginmanager.register(plugin, _NAME)
     accounting: Accounting = plugin
     return accounting
@@ -52,9 +55,10 @@ def accounting_of(config: pytest.Config) -> Accounting:
 class Accounting:
     """Asks the gateway after each test body for overruns, and reports the test's outcome to it."""
 
-    def __init__(self, state: State, run: RunOnDemand) -> None:
+    def __init__(self, state: State, run: RunOnDemand, artifacts: TestArtifacts) -> None:
         self._state = state
         self._run = run
+        self._artifacts = artifacts
         self._running: dict[str, RunningTest] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._in_call: set[str] = set()
@@ -187,7 +191,16 @@ class Accounting:
         self._in_call.discard(item.nodeid)
         report = yield
         place_at_test(report, item, call.excinfo)
+        self.phase_ended(item, report)
         return report
+
+    def phase_ended(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Keep or drop what was recorded, as far as that is decided by now."""
+        running = self._running_here(item.nodeid)
+        if running is None or self._run.run is None or self._state.finished is not None:
+            return
+        has_failed = self._outcomes.get(item.nodeid) == "failed"
+        self._artifacts.phase_ended(self._run.run.gateway, running, report, self._state.worker, has_failed=has_failed)
 
     def _judge_call(self, item: pytest.Item, raised: BaseException | None) -> None:
         """Judge a test by what it ended with. What a TestCase keeps, pytest reports in place of what is raised."""

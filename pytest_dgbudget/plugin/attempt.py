@@ -16,7 +16,8 @@ class RunningTest:
 
     ``finish`` tears the fixture down; None once the grant has ended. ``thread`` runs the test; plugins may run several.
     ``process`` began it: a child that the test forks judges and ends nothing. ``told`` are the refusals that its
-    report has, as often as it says.
+    report has, as often as it says. ``last_report`` is the last one that was seen; ``has_told``: a report has the end
+    of the transcript.
     """
 
     attempt: GrantedAttempt
@@ -28,6 +29,9 @@ class RunningTest:
     bypass_reported: bool = False
     noted: set[str] = field(default_factory=set)
     expects_clients: Callable[[], bool] = bool
+    last_report: object = None
+    has_failed: bool = False
+    has_told: bool = False
     told: dict[tuple[int, str, str], int] = field(default_factory=dict)
 
     def untold(self, refusals: Iterable[Refusal]) -> Iterator[Refusal]:

@@ -130,8 +130,9 @@ class Ending:
         path = None if report is None else attachment_path(report, how, config.rootpath)
         for crashed in self._state.crashed:
             file.add_to_crashed(crashed)
-        if path is not None and how != "off":
-            file.attach(path)
+        if how != "off":
+            folder = self._state.run_config.report_dir
+            file.attach(path, lambda artifact: attachment_path(str(folder / artifact), how, config.rootpath))
         where = self._state.run_config.junit_properties
         if where != "testcase":
             file.write_figures_into_output() if where == "suite" else file.drop_figures()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -16,6 +16,8 @@ from xml.etree.ElementTree import Element
 import pytest
 
 PREFIX = "dgbudget."
+# Its value is a path relative to the report's folder.
+TRANSCRIPT_PROPERTY = PREFIX + "transcript"
 
 Properties = list[tuple[str, str]]
 
@@ -114,22 +116,32 @@ class JUnitFile:
     def add_to_crashed(self, report: pytest.TestReport) -> None:
         """Add the properties of a test whose worker crashed: pytest does so with the teardown's report.
 
-        Not where the teardown's report came before the crash: the figures are in the file already.
+        Where the teardown's report came before the crash, the figures are in the file already.
         """
         reporter = self._xml.node_reporter(report)
         ours = [(name, value) for name, value in report.user_properties if name.startswith(PREFIX)]
+        figures = [pair for pair in ours if pair[0] != TRANSCRIPT_PROPERTY]
         test, cases = _name(reporter.to_xml()), [each.to_xml() for each in self._xml.node_reporters_ordered]
-        if any(_name(case) == test and _our_properties(case) == ours for case in cases):
-            return
-        for name, value in ours:
-            reporter.add_property(name, value)
+        reported = next((case for case in cases if _name(case) == test and _our_properties(case) == figures), None)
+        if reported is None:
+            for name, value in ours:
+                reporter.add_property(name, value)
+        elif (properties := reported.find("properties")) is not None:
+            properties.extend(Element("property", name=name, value=str(value)) for name, value in ours[len(figures) :])
 
-    def attach(self, path: str) -> None:
-        """Name a file in the output of every failed or errored testcase that has our properties."""
+    def attach(self, report: str | None, path_of: Callable[[str], str]) -> None:
+        """Name a file in the output of every failed or errored testcase that has our properties.
+
+        That is its transcript, as ``path_of`` names it, or else the report, if there is one.
+        """
         cases = [(reporter.to_xml(), reporter) for reporter in self._xml.node_reporters_ordered]
-        ours = {_name(case) for case, _ in cases if _our_properties(case)}
+        # An error in the teardown has a testcase of its own; the properties are in one of the two.
+        ours = {_name(case): _our_properties(case) for case, _ in cases if _our_properties(case)}
         for case, reporter in cases:
-            if _name(case) in ours and any(child.tag in {"failure", "error"} for child in case):
+            properties = dict(_our_properties(case) or ours.get(_name(case), []))
+            transcript = properties.get(TRANSCRIPT_PROPERTY)
+            path = report if transcript is None else path_of(transcript)
+            if properties and path is not None and any(child.tag in {"failure", "error"} for child in case):
                 _attach(f"[[ATTACHMENT|{path}]]", _children(reporter, case))
 
     def write_figures_into_output(self) -> None:

@@ -183,11 +183,13 @@ class _Reports:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        from pytest_dgbudget.plugin.accounting import accounting_of
         from pytest_dgbudget.plugin.failure_place import place_at_test
 
         self._running.reports(item, call)
         report = yield
         place_at_test(report, item, call.excinfo)
+        accounting_of(item.config).phase_ended(item, report)
         return report
 
 

@@ -13,7 +13,7 @@ from pytest_dgbudget.plugin.hook_problems import HookProblems
 from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.report.document import FinishedRun, UsageDocument
-from pytest_dgbudget.report.header import budget_phrase, remarks, shown_path, target_phrase
+from pytest_dgbudget.report.header import TRANSCRIPT_IS_AT, budget_phrase, remarks, shown_path, target_phrase
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.terminal import (
     leaks_line,
@@ -107,7 +107,8 @@ def _show_what_failed_tests_are_told(terminalreporter: pytest.TerminalReporter) 
     for report in [*terminalreporter.stats.get("failed", ()), *terminalreporter.stats.get("error", ())]:
         for title, text in report.sections:
             if title.startswith("Captured dgbudget"):
-                terminalreporter.write_line(f"{report.nodeid}: {text}")
+                told = text.partition("\n\n")[0] if text.startswith(TRANSCRIPT_IS_AT) else text
+                terminalreporter.write_line(f"{report.nodeid}: {told}")
 
 
 def _show_reconciliation(terminalreporter: pytest.TerminalReporter, document: UsageDocument) -> None:

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from pytest_dgbudget.control.artifacts import GATEWAY_DIED, KeptAttempt
 from pytest_dgbudget.errors import DgBudgetError
+from pytest_dgbudget.plugin.artifacts import TestArtifacts
 from pytest_dgbudget.plugin.junit import attempt_properties
+from pytest_dgbudget.plugin.scrub_hook import scrubber_of
 from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.protocol.operations import EndLostTest
 
@@ -29,7 +32,8 @@ def prepare_worker(node: Any) -> None:
         activation = state.activate()
         activation.begin(state.run_config)
     if not config.pluginmanager.has_plugin(_WORKER_ENDS):
-        config.pluginmanager.register(WorkerEnds(activation, state.crashed), _WORKER_ENDS)
+        artifacts = TestArtifacts(state.run_config, config.rootpath, scrubber_of(config))
+        config.pluginmanager.register(WorkerEnds(activation, state.crashed, artifacts), _WORKER_ENDS)
     token = state.worker_token(str(node.gateway.id))
     if token is not None:
         activation.expect_worker(token)
@@ -54,27 +58,35 @@ def hand_over(config: pytest.Config, problems: HookProblems) -> None:
 
 
 class WorkerEnds:
-    """Asks for the figures of tests whose worker crashed, nobody else is left to report them; and takes in what
-    workers say of their hooks.
+    """Asks for the figures of tests whose worker crashed, and keeps their artifacts, for nobody else is left to do so;
+    and takes in what workers say of their hooks.
     """
 
-    def __init__(self, activation: SocketActivation, crashed: list[pytest.TestReport]) -> None:
+    def __init__(
+        self, activation: SocketActivation, crashed: list[pytest.TestReport], artifacts: TestArtifacts
+    ) -> None:
         self._activation = activation
         self._crashed = crashed
+        self._artifacts = artifacts
 
     @pytest.hookimpl(optionalhook=True, trylast=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         run = self._activation.run
         if run is None:
             return
+        worker = _worker_id(report.node)
         try:
-            figures = run.gateway.ask(EndLostTest(nodeid=crashitem, worker=_worker_id(report.node)))
+            ended = run.gateway.ask(EndLostTest(nodeid=crashitem, worker=worker))
         except DgBudgetError:
             return  # The gateway is gone as well; the end of the run says so.
         # A crashed test that is run again has no testcase for the crash: those figures are in the run's totals only.
-        if figures is not None and report.failed:
-            report.user_properties += attempt_properties(figures)
+        if ended is not None and report.failed:
+            report.user_properties += attempt_properties(ended.figures)
             self._crashed.append(report)
+        if ended is not None and ended.recordings is not None:
+            test = self._artifacts.test(crashitem, ended.attempt, ended.figures["attempt"], worker)
+            attempt = KeptAttempt(test=test, recordings=ended.recordings, unended=GATEWAY_DIED)
+            self._artifacts.test_crashed(run.gateway, attempt, report)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

@@ -31,12 +31,27 @@ class Operation(Generic[A]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecordings:
+    """Where the sessions of an attempt are recorded, each in a folder of its own, and where they are dialled.
+
+    ``target`` is what reports call it. There is no folder where there was no session.
+    """
+
+    folder: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GrantedAttempt:
-    """What the gateway granted: the attempt's id and number, what is left of its test's budget, and its token."""
+    """What the gateway granted: the attempt's id and number, what is left of its test's budget, and its token.
+
+    ``recordings`` is None where nothing is recorded.
+    """
 
     id: str
     number: int
     budget_seconds: float | None
+    recordings: AttemptRecordings | None
     token: str = field(repr=False)
 
 
@@ -151,8 +166,17 @@ class EndAttempt(Operation[EndedAttempt]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndLostTest(Operation[AttemptFigures | None]):
-    """End the last attempt of a test whose process is gone; its figures, or None when it had no attempt."""
+class EndedLostTest:
+    """The last attempt of a test whose process is gone, and its figures."""
+
+    attempt: str
+    figures: AttemptFigures
+    recordings: AttemptRecordings | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndLostTest(Operation[EndedLostTest | None]):
+    """End the last attempt of a test whose process is gone; None when it had no attempt."""
 
     nodeid: str
     worker: str
@@ -164,6 +188,28 @@ class RecordOutcome(Operation[None]):
 
     attempt: str
     outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteRecordings(Operation[bool]):
+    """Have all that was recorded of an attempt by now written; False where the disk does not take it in time."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeAudioRoom(Operation[int]):
+    """Ask for room for so many bytes of audio beside the report; the answer is how many may be written."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseRecordings(Operation[None]):
+    """Have the recordings of an attempt removed; ``is_kept``: they are beside the report."""
+
+    attempt: str
+    is_kept: bool
 
 
 # The run ------------------------------------------------------------------------------------------------------------
@@ -266,6 +312,9 @@ _OPERATIONS: tuple[type[Operation[Any]], ...] = (
     EndAttempt,
     EndLostTest,
     RecordOutcome,
+    WriteRecordings,
+    TakeAudioRoom,
+    ReleaseRecordings,
     StopRun,
     FinishRun,
     AwaitReconciliation,

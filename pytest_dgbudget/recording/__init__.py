@@ -21,9 +21,10 @@ Lines of the gateway are events of the session's life, and these:
   many ``bytes`` that ``direction`` lacks, frames' headers included, or how many ``events`` of the gateway.
 - ``(audio file)``: the file of a ``direction`` begins: its ``name``, ``encoding`` and ``sample_rate`` (Hz). It is a WAV
   file where the encoding is linear16, linear32, mulaw or alaw, and raw bytes otherwise, or where audio came before
-  Settings.
+  Settings. ``name`` is null where audio is not kept: it is counted alone.
 - ``(stopped)``: the recording ends here, and the session went on: ``why``.
-- ``(ended)``: the last line of a recording that has its end.
+- ``(ended)``: the last line of a recording that has its end; ``close_reason`` is what the Close says with which the
+  session began to end, empty without one.
 
 A recording whose writer was killed can be read up to its last whole line. The folder is for its owner alone.
 """

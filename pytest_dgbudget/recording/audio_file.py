@@ -1,4 +1,4 @@
-"""One direction's audio in a file of its own: a WAV file where the encoding goes into one, else raw bytes."""
+"""One direction's audio, in a file of its own: a WAV file where the encoding goes into one, else raw bytes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pytest_dgbudget.recording.disk import Disk
+from pytest_dgbudget.recording.room import SessionRoom
 from pytest_dgbudget.recording.wav import wav_header
 from pytest_dgbudget.rules.audio import UNKNOWN_AUDIO, AudioFormat, audio_format
 
@@ -18,14 +19,16 @@ _ENDINGS_OF = {"amr-nb": "amr", "amr-wb": "awb", "ogg-opus": "ogg"}
 class AudioFile:
     """Collects audio, and writes it on ``flush``. ``size`` is how many bytes came, a header not counted."""
 
-    def __init__(self, disk: Disk, stem: Path, audio: AudioFormat, container: str) -> None:
+    def __init__(self, disk: Disk, room: SessionRoom, stem: Path, audio: AudioFormat, container: str) -> None:
         self.format = audio
         self.size = 0
         self._disk = disk
+        self._room = room
         header = wav_header(audio) if container == "none" else None
         self._has_header = header is not None
-        self.path = stem.with_suffix(".wav" if header else f".{ending(audio.encoding, container)}")
-        self._file: BinaryIO = disk.create(self.path)
+        path = stem.with_suffix(".wav" if header else f".{ending(audio.encoding, container)}")
+        self.name: str | None = path.name
+        self._file: BinaryIO = disk.create(path)
         self._waiting = bytearray(header or b"")
 
     def add(self, data: bytes) -> None:
@@ -33,9 +36,10 @@ class AudioFile:
         self.size += len(data)
 
     def flush(self) -> None:
-        """Write what was collected; raises OSError, DiskFull."""
+        """Write what was collected; raises OSError, RoomFull."""
         if self._waiting:
             waiting, self._waiting = bytes(self._waiting), bytearray()
+            self._room.take_audio(len(waiting))
             self._disk.append(self._file, waiting)
 
     def finish(self) -> None:
@@ -49,6 +53,26 @@ class AudioFile:
     def close(self) -> None:
         """Let go of the file; raises OSError."""
         self._file.close()
+
+
+class CountedAudio:
+    """Counts audio that is not kept: ``size`` is how many bytes came. It has no file, so no ``name``."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.name: str | None = None
+
+    def add(self, data: bytes) -> None:
+        self.size += len(data)
+
+    def flush(self) -> None:
+        """Nothing was collected."""
+
+    def finish(self) -> None:
+        """There is no header."""
+
+    def close(self) -> None:
+        """There is no file."""
 
 
 def format_in(settings: Mapping[str, Any] | None, direction: str) -> tuple[AudioFormat, str]:

@@ -1,4 +1,4 @@
-"""The files of a run's recordings, which only their owner can read, and how much they may take."""
+"""The files of a run's recordings, which only their owner can read."""
 
 from __future__ import annotations
 
@@ -6,28 +6,24 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from pytest_dgbudget.paths import make_folder
+from pytest_dgbudget.paths import make_folder, make_private_folder
 
-# Of all recordings of a run.
-MOST_BYTES = 1024 * 1024 * 1024
-# What the last lines of recordings may take beyond that.
+# What the last lines of recordings may take beyond their room.
 _FOR_LAST_LINES = 1024 * 1024
 
 
-class DiskFull(Exception):
-    """The recordings of the run have taken all that they may."""
-
-
 class Disk:
-    """Writes files, and counts what they take. Its methods block, and raise OSError."""
+    """Writes files. Its methods block, and raise OSError."""
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._left = most_bytes
+    def __init__(self) -> None:
         self._for_last_lines = _FOR_LAST_LINES
 
     def make_folder(self, folder: Path) -> None:
-        """Make the folder of one session, which nobody else may have made."""
-        make_folder(folder.parent)
+        """Make the folder of one session, which nobody else may have made, in that of its attempt."""
+        of_attempt = folder.parent
+        make_folder(of_attempt.parent.parent)
+        make_private_folder(of_attempt.parent)
+        make_private_folder(of_attempt)
         folder.mkdir(0o700)
 
     def create(self, path: Path) -> BinaryIO:
@@ -36,10 +32,7 @@ class Disk:
         return os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)
 
     def append(self, file: BinaryIO, data: bytes) -> None:
-        """Write all of the data; raises DiskFull where there is no room for it."""
-        if len(data) > self._left:
-            raise DiskFull
-        self._left -= len(data)
+        """Write all of the data."""
         self._write(file, data)
 
     def append_last(self, file: BinaryIO, data: bytes) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import io
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,14 +45,31 @@ class RecordedSession:
 def read_recording(folder: Path) -> RecordedSession:
     """Read a session's folder, up to the last whole line; raises OSError where there is none."""
     lines = tuple(_whole_lines((folder / LINES_FILE).read_bytes()))
-    named = (line.payload for line in lines if line.direction == "gateway" and _is_of_type(line, AUDIO_FILE))
+    named = (line.payload for line in lines if is_audio_file(line) and line.payload["name"] is not None)
     return RecordedSession(lines=lines, audio={found["direction"]: _read_audio(folder, found) for found in named})
 
 
+def lines_in(path: Path) -> Iterator[RecordedLine]:
+    """Yield a file's lines one by one, up to the last whole one; raises OSError where there is no such file."""
+    with path.open("rb") as file:
+        yield from _whole(file)
+
+
 def _whole_lines(data: bytes) -> Iterator[RecordedLine]:
+    return _whole(io.BytesIO(data))
+
+
+def _whole(texts: Iterable[bytes]) -> Iterator[RecordedLine]:
     with suppress(ValueError):
-        for text in data.split(b"\n")[:-1]:
+        for text in texts:
+            if not text.endswith(b"\n"):
+                return
             yield read_line(text)
+
+
+def is_audio_file(line: RecordedLine) -> bool:
+    """True for the line with which a direction's audio begins; its ``name`` is null where no file has it."""
+    return line.direction == "gateway" and _is_of_type(line, AUDIO_FILE)
 
 
 def _read_audio(folder: Path, found: Mapping[str, Any]) -> bytes:

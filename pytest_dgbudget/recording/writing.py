@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pytest_dgbudget.instants import write_instant
-from pytest_dgbudget.recording.audio_file import AudioFile, format_in
+from pytest_dgbudget.recording.audio_file import AudioFile, CountedAudio, format_in
 from pytest_dgbudget.recording.disk import Disk
 from pytest_dgbudget.recording.lines import (
     AUDIO,
@@ -29,6 +29,7 @@ from pytest_dgbudget.recording.lines import (
     payload_of,
     write_line,
 )
+from pytest_dgbudget.recording.room import SessionRoom
 from pytest_dgbudget.recording.scrubbing import Scrubber
 from pytest_dgbudget.recording.tags import without_tag
 
@@ -40,15 +41,18 @@ _FLUSH_AT = 256 * 1024
 class RecordingWriter:
     """Takes what passed of a session, in order; ``at_ms`` is on the clock on which it was dialled at ``dialled_ms``.
 
-    ``tag`` is what the gateway adds to Settings: the recording has what the client sent. What is taken is written by
-    ``flush``. Every method may raise OSError or DiskFull; after that, only ``stop`` and ``close`` are of use.
+    ``tag`` is what the gateway adds to Settings: the recording has what the client sent. Without ``keeps_audio`` audio
+    is counted alone. What is taken is written by ``flush``. Every method may raise OSError or RoomFull; after that,
+    only ``stop`` and ``close`` are of use.
     """
 
     def __init__(
         self,
         disk: Disk,
+        room: SessionRoom,
         folder: Path,
         *,
+        keeps_audio: bool,
         dialled_at: datetime,
         dialled_ms: int,
         scrubber: Scrubber,
@@ -56,14 +60,16 @@ class RecordingWriter:
     ) -> None:
         disk.make_folder(folder)
         self._disk = disk
+        self._room = room
         self._folder = folder
+        self._keeps_audio = keeps_audio
         self._dialled_at = dialled_at
         self._dialled_ms = dialled_ms
         self._scrubber = scrubber
         self._tag = tag
         self._file: BinaryIO = disk.create(folder / LINES_FILE)
         self._settings: Mapping[str, Any] | None = None
-        self._audio: dict[Side, AudioFile] = {}
+        self._audio: dict[Side, AudioFile | CountedAudio] = {}
         self._request_id: str | None = None
         self._without_id: list[RecordedLine] | None = []
         self._waiting = bytearray()
@@ -120,6 +126,7 @@ class RecordingWriter:
             audio.flush()
         if self._waiting:
             waiting, self._waiting = bytes(self._waiting), bytearray()
+            self._room.take_text(len(waiting))
             self._disk.append(self._file, waiting)
             self._written += len(waiting)
 
@@ -128,9 +135,10 @@ class RecordingWriter:
         self._release()
         self.flush()
 
-    def end(self) -> None:
-        """Write the end, and the sizes of audio."""
-        self._write("gateway", self._at_ms, {"type": ENDED})
+    def end(self, close_reason: str = "") -> None:
+        """Write the end, and the sizes of audio; ``close_reason``: what the Close says."""
+        scrubbed = self._scrubber.scrub({"close_reason": close_reason})
+        self._write("gateway", self._at_ms, {"type": ENDED, "close_reason": scrubbed.get("close_reason", "")})
         self.flush_all()
         for audio in self._audio.values():
             audio.finish()
@@ -148,13 +156,14 @@ class RecordingWriter:
             with suppress(OSError):
                 close()
 
-    def _audio_file(self, side: Side, at_ms: int) -> AudioFile:
+    def _audio_file(self, side: Side, at_ms: int) -> AudioFile | CountedAudio:
         found = self._audio.get(side)
         if found is None:
             audio, container = format_in(self._settings, "input" if side == "client_to_server" else "output")
-            found = AudioFile(self._disk, self._folder / AUDIO_FILES[side], audio, container)
+            stem = self._folder / AUDIO_FILES[side]
+            found = AudioFile(self._disk, self._room, stem, audio, container) if self._keeps_audio else CountedAudio()
             self._audio[side] = found
-            payload = {"type": AUDIO_FILE, "direction": side, "name": found.path.name, "encoding": audio.encoding}
+            payload = {"type": AUDIO_FILE, "direction": side, "name": found.name, "encoding": audio.encoding}
             scrubbed = self._scrubber.scrub({**payload, "sample_rate": audio.sample_rate})
             self._write("gateway", at_ms, scrubbed)
         return found

@@ -5,11 +5,13 @@ Its form is promised by ``usage.schema.json``. Unknown numbers are null, never 0
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypedDict, cast
 
 from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts, TurnFacts, ViolationFacts
+from pytest_dgbudget.report.artifact_folders import artifacts_of
 from pytest_dgbudget.report.reconciliation_figures import NOT_RECONCILED, ReconciliationFigures
 from pytest_dgbudget.report.usage_file import write_usage
 from pytest_dgbudget.rules.attempts import (
@@ -77,6 +79,7 @@ class AttemptEntry(TypedDict):
     exceeded: bool
     refused: int
     verdict: AttemptVerdict
+    artifacts: list[str]
 
 
 class ViolationFigures(TypedDict):
@@ -166,7 +169,7 @@ def write_report(
     facts: RunFacts, folder: Path, invocation: str, notices: Sequence[str], *, reconciling: bool = False
 ) -> FinishedRun:
     """Write the report of a run. A folder that can't be written is one notice more, and no report."""
-    document, notices = usage_document(facts, notices), list(notices)
+    document, notices = usage_document(facts, notices, artifacts_of(folder, facts.id)), list(notices)
     report: str | None = None
     try:
         report = str(write_usage(document, folder))
@@ -183,15 +186,27 @@ def write_report(
     }
 
 
-def usage_document(facts: RunFacts, notices: Sequence[str] = ()) -> UsageDocument:
-    """Build the whole document of a run; ``notices`` are sentences about how it went."""
+def usage_document(
+    facts: RunFacts, notices: Sequence[str] = (), artifacts: Mapping[str, list[str]] = MappingProxyType({})
+) -> UsageDocument:
+    """Build the whole document of a run; ``notices`` are sentences about how it went.
+
+    ``artifacts`` are paths by the id of their attempt, relative to the report's folder.
+    """
     attempts = {attempt.id: attempt for attempt in facts.attempts}
     sessions_of = _grouped(facts.sessions)
     leases_of = _grouped(facts.leases)
     broken_in = _grouped(facts.violations, "session")
     turns_of, turns_in = _grouped(facts.turns), _grouped(facts.turns, "session")
     tests = [
-        _test(a, sessions_of.get(a.id, []), leases_of.get(a.id, []), turns_of.get(a.id, []), facts.target)
+        _test(
+            a,
+            sessions_of.get(a.id, []),
+            leases_of.get(a.id, []),
+            turns_of.get(a.id, []),
+            facts.target,
+            artifacts.get(a.id, []),
+        )
         for a in facts.attempts
     ]
     return {
@@ -290,6 +305,7 @@ def _test(
     leases: list[LeaseFacts],
     turns: list[TurnFacts],
     run_target: str,
+    artifacts: list[str],
 ) -> AttemptEntry:
     figures = attempt_figures(
         number=attempt.number,
@@ -322,6 +338,7 @@ def _test(
         "exceeded": figures["exceeded"],
         "refused": figures["refused"],
         "verdict": figures["verdict"],
+        "artifacts": artifacts,
     }
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.units import format_time
 
+# Begins the section of a test's report that has the end of its transcript.
+TRANSCRIPT_IS_AT = "transcript: "
+
 
 def target_phrase(run_config: RunConfig, marked: Callable[[str], str]) -> str:
     """Name the target, and whether it is billed; ``marked`` makes that stand out."""

@@ -229,7 +229,7 @@ def test_every_client_spends_by_the_one_attempt_until_the_program_has_ended() ->
         await asyncio.sleep(0)
         if len(begun) == 1:
             raise GatewayError("not yet")
-        return GrantedAttempt(id="a", number=1, budget_seconds=None, token="t")
+        return GrantedAttempt(id="a", number=1, budget_seconds=None, recordings=None, token="t")
 
     async def main() -> None:
         attempt = CommandAttempt(asked("npm"), "token")

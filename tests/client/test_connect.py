@@ -75,7 +75,7 @@ def test_in_an_async_test_it_names_the_async_form(run: Callable[..., None]) -> N
 def test_an_emulator_answers_where_it_is_the_target_and_in_a_rehearsal(
     target: TargetName, is_rehearsal: bool, is_emulated: bool
 ) -> None:
-    granted = GrantedAttempt(id="a1", number=1, budget_seconds=None, token="t")
+    granted = GrantedAttempt(id="a1", number=1, budget_seconds=None, recordings=None, token="t")
     agent = VoiceAgent(
         cast(GatewayClient, None), granted, target, "max", cast(Endpoint, None), None, is_rehearsal=is_rehearsal
     )

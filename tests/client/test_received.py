@@ -69,5 +69,5 @@ def test_a_text_that_is_no_message_is_kept() -> None:
 @pytest.mark.parametrize(("greeting", "due"), [("Hello!", True), ("", False), (None, False)])
 def test_a_greeting_is_due_when_settings_are_applied(greeting: object, due: bool) -> None:
     received = taken("Welcome", "SettingsApplied", settings={"agent": {"greeting": greeting}})
-    assert received.playback.more_is_to_come is due
-    assert taken("SettingsApplied", settings={"agent": "an id"}).playback.more_is_to_come is False
+    assert received.heard.more_is_to_come is due
+    assert taken("SettingsApplied", settings={"agent": "an id"}).heard.more_is_to_come is False

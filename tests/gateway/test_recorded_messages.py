@@ -12,9 +12,10 @@ from pytest_dgbudget.gateway.recorded_messages import RecordedMessages
 from pytest_dgbudget.recording.disk import Disk
 from pytest_dgbudget.recording.lines import AUDIO, LOST
 from pytest_dgbudget.recording.reading import RecordedSession, read_recording
+from pytest_dgbudget.recording.room import RunRoom
 from pytest_dgbudget.recording.scrubbing import Scrubber
 from pytest_dgbudget.recording.writing import RecordingWriter
-from tests.support.recordings import CLIENT, DIALLED_AT, DIALLED_MS, SESSION, TAG, Direction, wire
+from tests.support.recordings import ATTEMPT, CLIENT, DIALLED_AT, DIALLED_MS, SESSION, TAG, Direction, wire
 
 PING, PONG = 0x9, 0xA
 
@@ -23,9 +24,16 @@ class Recorded:
     """What the client sends, recorded without a thread."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / SESSION
+        self._folder = folder / ATTEMPT / SESSION
         self._writer = RecordingWriter(
-            Disk(), self._folder, dialled_at=DIALLED_AT, dialled_ms=DIALLED_MS, scrubber=Scrubber([]), tag=TAG
+            Disk(),
+            RunRoom().share(),
+            self._folder,
+            keeps_audio=True,
+            dialled_at=DIALLED_AT,
+            dialled_ms=DIALLED_MS,
+            scrubber=Scrubber([]),
+            tag=TAG,
         )
         self.messages = RecordedMessages(self._writer, CLIENT)
 

@@ -136,8 +136,9 @@ def test_every_line_has_the_envelope_that_the_vendor_recommends(recorder: Record
     recording.client_sent(Chunk(DIALLED_MS + 100, wire(CLIENT, {"type": "Settings"})))
     recording.ended()
     recorder.close()
-    lines = (recorder.folder / SESSION / "session.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (recorder.folder_of() / "session.jsonl").read_text(encoding="utf-8").splitlines()
     envelope = {"request_id": "4f0c-request", "session_id": SESSION}
+    ended = {"type": ENDED, "close_reason": ""}
     assert [json.loads(line) for line in lines] == [
         {
             **envelope,
@@ -148,7 +149,13 @@ def test_every_line_has_the_envelope_that_the_vendor_recommends(recorder: Record
         },
         {**envelope, "seq": 2, "ts": "2026-11-30T23:59:59.999Z", "direction": VENDOR, "payload": WELCOME},
         {**envelope, "seq": 3, "ts": "2026-12-01T00:00:00.000Z", "direction": CLIENT, "payload": {"type": "Settings"}},
-        {**envelope, "seq": 4, "ts": "2026-12-01T00:00:00.000Z", "direction": "gateway", "payload": {"type": ENDED}},
+        {
+            **envelope,
+            "seq": 4,
+            "ts": "2026-12-01T00:00:00.000Z",
+            "direction": "gateway",
+            "payload": ended,
+        },
     ]
     assert list(json.loads(lines[0])) == ["request_id", "session_id", "seq", "ts", "direction", "payload"]
 
@@ -211,7 +218,7 @@ def test_a_recording_is_for_its_owner_alone_and_takes_no_place_that_is_taken(rec
     again = recorder.begin()
     again.ended()
     recorder.close()
-    folder = recorder.folder / SESSION
+    folder = recorder.folder_of()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
     assert recorder.read().complete

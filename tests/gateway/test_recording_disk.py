@@ -13,6 +13,7 @@ from pytest_dgbudget.gateway.chunks import Chunk
 from pytest_dgbudget.gateway.recording_thread import MOST_WAITING, OVERHEAD, RESERVE
 from pytest_dgbudget.recording.disk import Disk
 from pytest_dgbudget.recording.lines import AUDIO, ENDED, LOST, STOPPED
+from pytest_dgbudget.recording.room import RunRoom
 from tests.support.recordings import CLIENT, DIALLED_MS, VENDOR, Direction, Recorder, wire
 
 
@@ -120,7 +121,7 @@ def test_settings_and_events_are_kept_when_audio_is_lost(tmp_path: Path, slow_di
     other.ended()
     recorder.close()
     first, second, *_, lost, ended = (line.payload for line in recorder.read("other").lines)
-    assert (first, second, ended) == ({"type": "opened"}, {"type": "Settings"}, {"type": ENDED})
+    assert (first, second, ended) == ({"type": "opened"}, {"type": "Settings"}, {"type": ENDED, "close_reason": ""})
     assert (lost["type"], lost["direction"]) == (LOST, "gateway")
     kept = sum(line.payload["type"] == "turn" for line in recorder.read("other").lines)
     assert kept < given
@@ -192,7 +193,7 @@ def test_a_recording_that_had_to_end_says_so_after_its_last_whole_line(tmp_path:
         recording.client_sent(Chunk(DIALLED_MS, wire(CLIENT, {"type": "KeepAlive"}, bytes(50_000))))
     recorder.close()
     *lines, last = recorder.read().lines
-    assert (tmp_path / "5e5510" / "session.jsonl").read_bytes().count(b"\n") == len(lines) + 1
+    assert (recorder.folder_of() / "session.jsonl").read_bytes().count(b"\n") == len(lines) + 1
     assert last.payload == {"type": STOPPED, "why": f"{tmp_path}: No space left on device"}
 
 
@@ -206,7 +207,7 @@ def test_no_file_is_written_where_one_is_already(tmp_path: Path, place: str) -> 
 
 
 def test_a_run_s_recordings_take_no_more_than_they_may(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path, disk=Disk(most_bytes=100_000))
+    recorder = Recorder(tmp_path, room=RunRoom(most_audio=100_000))
     recordings = [recorder.begin("a"), recorder.begin("b")]
     for _ in range(20):
         for recording in recordings:
@@ -228,7 +229,7 @@ def test_a_folder_that_can_not_be_made_is_said(tmp_path: Path) -> None:
     recording.ended()
     recorder.close()
     (sentence,) = recorder.recordings.sentences()
-    assert "Not a directory" in sentence
+    assert sentence.endswith("/file/recordings: File exists")
 
 
 def test_an_error_of_our_own_ends_one_recording_and_shows_nothing_of_it(tmp_path: Path) -> None:

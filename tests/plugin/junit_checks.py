@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ OF_CASE = {
     "latency_p95_ms",
     "verdict",
 }
+OF_FAILED_CASE = OF_CASE | {"transcript"}
 
 
 def run(
@@ -80,7 +82,7 @@ def check_figures(file: JUnit, usage: Mapping[str, Any], without: Collection[Att
 
     reported = [test for test in usage["tests"] if _attempt(test) not in without]
     for case in file.using:
-        assert case.figures.keys() == OF_CASE, case.name
+        assert case.figures.keys() in (OF_CASE, OF_FAILED_CASE), (case.name, case.figures)
     assert Counter((*case.attempt, *_plain(case.figures)) for case in file.using) == Counter(
         (
             *_attempt(test),
@@ -105,17 +107,35 @@ def check_figures(file: JUnit, usage: Mapping[str, Any], without: Collection[Att
 
 
 def check_attachments(file: JUnit, report: Path, *, folder: Path) -> None:
-    """Each failed testcase of a test that used the fixture has one, no other has; paths are relative to ``folder``."""
+    """Each failed testcase of a test that used the fixture has one, no other has; paths are relative to ``folder``.
+
+    It is the transcript of a test that had a session.
+    """
     using = {case.name for case in file.using}
+    transcripts = transcripts_in(report)
     for case in file.cases:
         if case.failed and case.name in using:
             assert case.attached is not None, case.name
-            assert (folder / case.attached).samefile(report)
+            found = (folder / case.attached).resolve()
+            assert found in transcripts.get(case.name, [report.resolve()]), case.name
+            if case.figures:
+                named = case.figures.get("transcript")
+                assert found == (report if named is None else report.parent / named).resolve()
             assert case.output is not None
             assert case.output.partition("\n")[0] == f"[[ATTACHMENT|{case.attached}]]"
             assert case.output.count("[[ATTACHMENT|") == 1
         else:
             assert "[[ATTACHMENT|" not in (case.output or ""), case.name
+
+
+def transcripts_in(report: Path) -> dict[str | None, list[Path]]:
+    """Return what usage.json has of transcripts, by the functions' names."""
+    found: dict[str | None, list[Path]] = {}
+    for test in json.loads(report.read_text(encoding="utf-8"))["tests"]:
+        paths = [report.parent / path for path in test["artifacts"] if path.endswith("/transcript.txt")]
+        if paths:
+            found.setdefault(_attempt(test)[0], []).extend(path.resolve() for path in paths)
+    return found
 
 
 def _attempt(entry: Mapping[str, Any]) -> Attempt:

@@ -20,6 +20,7 @@ from tests.plugin.junit_checks import (
     read,
     report_of,
     run,
+    transcripts_in,
 )
 from tests.plugin.junit_readers import jenkins_xunit_refuses
 from tests.support.processes import gateway_of
@@ -66,7 +67,7 @@ LAST_FAILS_TWICE = {"test_breaks_in_teardown", "test_fails_twice"}
         pytest.param("-o junit_logging=all -o junit_duration_report=call", marks=pytest.mark.slow),
     ],
 )
-def test_every_mode_has_each_attempts_figures_and_attaches_the_report(
+def test_every_mode_has_each_attempts_figures_and_attaches_its_transcript(
     project: Project, vendor: Vendor, arguments: str
 ) -> None:
     result = run(project, [MANY, "junit/test_teardowns.py"], *arguments.split(), vendor=vendor)
@@ -349,7 +350,9 @@ def test_gitlab_finds_the_report_from_its_projects_folder(project: Project, vend
     result = run(project, ["junit/test_fails.py"], vendor=vendor, env={"CI_PROJECT_DIR": str(folder)})
     file = read(result)
     check_attachments(file, report_of(result), folder=folder)
-    assert file.of("test_fails")[0].attached == "inner/.dgbudget/report/usage.json"
+    attached_file = file.of("test_fails")[0].attached
+    assert attached_file is not None
+    assert attached_file.startswith("inner/.dgbudget/report/artifacts/test_fails.py_test_fails-")
     assert file.figures["report"] == "inner/.dgbudget/report/usage.json"
 
 
@@ -358,7 +361,11 @@ def test_jenkins_finds_the_report_by_its_absolute_path(project: Project, vendor:
     result = run(project, [MANY], *arguments, vendor=vendor, env={"CI_PROJECT_DIR": str(project.path.parent)})
     file = read(result)
     check_attachments(file, report_of(result), folder=Path("/nowhere"))
-    assert file.jenkins == [report_of(result)] * len(ATTACHED)
+    with_session = ATTACHED & transcripts_in(report_of(result)).keys()
+    assert with_session == {"test_fails", "test_passes_unexpectedly"}
+    assert file.jenkins.count(report_of(result)) == len(ATTACHED - with_session)
+    assert len(file.jenkins) == len(ATTACHED)
+    assert all(path.is_absolute() for path in file.jenkins)
     assert file.figures["report"] == str(report_of(result))
 
 
@@ -377,7 +384,8 @@ def test_a_report_elsewhere_is_named_by_its_absolute_path(
     result = run(project, ["junit/test_fails.py"], f"--dg-report-dir={elsewhere}", vendor=vendor)
     file = read(result)
     check_attachments(file, elsewhere / "usage.json", folder=project.path)
-    assert file.jenkins == [elsewhere / "usage.json"]
+    ((transcript,),) = transcripts_in(elsewhere / "usage.json").values()
+    assert file.jenkins == [transcript]
     assert file.figures["report"] == str(elsewhere / "usage.json")
 
 

@@ -35,7 +35,8 @@ def sections(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[s
     def run(path: Path) -> dict[str, list[tuple[str, str]]]:
         project = Project(path)
         project.use("refusals/test_refused.py")
-        result = project.run("--dg-target=emulator", "--dg-reconcile=off", env={"COLUMNS": "80"})
+        settings = ("--dg-target=emulator", "--dg-reconcile=off", "-o", "dg_artifacts=off")
+        result = project.run(*settings, env={"COLUMNS": "80"})
         project.end()
         assert "9 failed" in result.output, result.output
         return {"": [("", result.output)], **sections_of(result.output)}

@@ -28,10 +28,13 @@ from pytest_dgbudget.protocol.control import (
 from pytest_dgbudget.protocol.notifications import NOTIFICATIONS, Heartbeat
 from pytest_dgbudget.protocol.operations import (
     OPERATIONS,
+    AttemptRecordings,
     BeginAttempt,
     CallEmulator,
     EndAttempt,
     EndedAttempt,
+    EndedLostTest,
+    EndLostTest,
     GetProgress,
     GetRemaining,
     GetUsage,
@@ -41,8 +44,11 @@ from pytest_dgbudget.protocol.operations import (
     Operation,
     Progress,
     RecordOutcome,
+    ReleaseRecordings,
     StopRun,
+    TakeAudioRoom,
     Verdict,
+    WriteRecordings,
 )
 from pytest_dgbudget.protocol.secrets import proof
 from pytest_dgbudget.rules.attempts import attempt_figures
@@ -51,6 +57,7 @@ SECRET = "the control secret"
 OWNER = Peer(role="worker", pid=7, started="a")
 GATEWAY = Peer(role="gateway", pid=8, started=None)
 LINE = 100_000
+RECORDINGS = AttemptRecordings(folder="/f/a", target="live")
 BEGIN = BeginAttempt(nodeid="t", worker="gw0", target=None, budget_ms=1, idle_ms=None, scenario="s.toml::x", pace="max")
 VERDICT = Verdict(
     overruns=(Overrun(kind="cut", scope="run", used_ms=2, allowed_ms=1),),
@@ -155,13 +162,20 @@ def test_any_text_for_a_proof_or_a_challenge_is_survived(text: str) -> None:
 @pytest.mark.parametrize(
     ("operation", "answer"),
     [
-        (BEGIN, GrantedAttempt(id="a", number=2, budget_seconds=1.5, token="dgb_x")),
+        (BEGIN, GrantedAttempt(id="a", number=2, budget_seconds=1.5, recordings=RECORDINGS, token="dgb_x")),
         (EndAttempt(attempt="a", expects_clients=True), EndedAttempt(figures=FIGURES, verdict=VERDICT, leaked=1)),
         (GetUsage(attempt="a", session=None), Usage(seconds=1.0, sessions=2)),
         (GetRemaining(attempt="a"), None),
         (GetRemaining(attempt="a"), 0.5),
         (GetProgress(attempt="a"), Progress(used_seconds=1.5, open_sessions=2)),
         (RecordOutcome(attempt="a", outcome="passed"), None),
+        (
+            EndLostTest(nodeid="t", worker=""),
+            EndedLostTest(attempt="a", figures=FIGURES, recordings=RECORDINGS),
+        ),
+        (WriteRecordings(attempt="a"), True),
+        (TakeAudioRoom(size=7), 6),
+        (ReleaseRecordings(attempt="a", is_kept=True), None),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -14,7 +14,7 @@ import pytest
 from pytest_dgbudget.gateway.chunks import Chunk
 from pytest_dgbudget.recording.lines import AUDIO, AUDIO_FILE
 from pytest_dgbudget.recording.reading import RecordedSession, read_recording
-from tests.support.recordings import CLIENT, DIALLED_MS, SESSION, VENDOR, Recorder, wire
+from tests.support.recordings import ATTEMPT, CLIENT, DIALLED_MS, SESSION, VENDOR, Recorder, wire
 
 
 def recorded(folder: Path, *, from_client: bytes = b"", from_vendor: bytes = b"") -> RecordedSession:
@@ -49,7 +49,7 @@ def settings(**audio: Any) -> dict[str, Any]:
 )
 def test_audio_stands_in_a_file_of_its_kind(tmp_path: Path, audio: dict[str, Any], name: str) -> None:
     session = recorded(tmp_path, from_client=wire(CLIENT, settings(input=audio), b"one", b"", b"three"))
-    assert sorted(file.name for file in (tmp_path / SESSION).iterdir()) == ["session.jsonl", name]
+    assert sorted(file.name for file in (tmp_path / ATTEMPT / SESSION).iterdir()) == ["session.jsonl", name]
     assert session.audio == {CLIENT: b"onethree"}
     assert [session.audio_of(line) for line in session.lines if line.payload["type"] == AUDIO] == [
         b"one",
@@ -66,21 +66,21 @@ def test_each_direction_has_its_own_format(tmp_path: Path) -> None:
     )
     session = recorded(tmp_path, from_client=wire(CLIENT, formats, b"user"), from_vendor=wire(VENDOR, b"agent"))
     assert session.audio == {CLIENT: b"user", VENDOR: b"agent"}
-    with wave.open(str(tmp_path / SESSION / "user.wav"), "rb") as file:
+    with wave.open(str(tmp_path / ATTEMPT / SESSION / "user.wav"), "rb") as file:
         assert (file.getframerate(), file.getnframes()) == (8000, 2)
-    assert (tmp_path / SESSION / "agent.mp3").read_bytes() == b"agent"
+    assert (tmp_path / ATTEMPT / SESSION / "agent.mp3").read_bytes() == b"agent"
 
 
 def test_a_wav_file_of_an_odd_number_of_bytes_is_padded_and_its_audio_is_not(tmp_path: Path) -> None:
     session = recorded(tmp_path, from_client=wire(CLIENT, settings(), b"odd"))
     assert session.audio == {CLIENT: b"odd"}
-    file = (tmp_path / SESSION / "user.wav").read_bytes()
+    file = (tmp_path / ATTEMPT / SESSION / "user.wav").read_bytes()
     assert len(file) == 44 + 4 == int.from_bytes(file[4:8], "little") + 8
 
 
 def test_audio_before_settings_is_raw_and_said_to_be_unknown(tmp_path: Path) -> None:
     session = recorded(tmp_path, from_client=wire(CLIENT, b"early", settings(), b"late"))
-    assert (tmp_path / SESSION / "user.raw").read_bytes() == b"earlylate"
+    assert (tmp_path / ATTEMPT / SESSION / "user.raw").read_bytes() == b"earlylate"
     assert session.lines[0].payload["encoding"] == "unknown"
 
 
@@ -93,9 +93,9 @@ def test_a_line_that_is_no_audio_has_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cut", range(1, 400, 7))
 def test_a_recording_is_read_up_to_its_last_whole_line(tmp_path: Path, cut: int) -> None:
     whole = recorded(tmp_path, from_client=wire(CLIENT, {"type": "Settings"}, b"12", {"type": "KeepAlive"}))
-    lines = tmp_path / SESSION / "session.jsonl"
+    lines = tmp_path / ATTEMPT / SESSION / "session.jsonl"
     lines.write_bytes(lines.read_bytes()[:-cut])
-    session = read_recording(tmp_path / SESSION)
+    session = read_recording(tmp_path / ATTEMPT / SESSION)
     assert session.lines == whole.lines[: len(session.lines)]
     assert len(session.lines) == lines.read_bytes().count(b"\n")
     assert not session.complete
@@ -106,7 +106,7 @@ import os, signal, sys
 from pathlib import Path
 from pytest_dgbudget.gateway.chunks import Chunk
 from pytest_dgbudget.recording.disk import Disk
-from tests.support.recordings import CLIENT, VENDOR, Recorder, wire
+from tests.support.recordings import ATTEMPT, CLIENT, VENDOR, Recorder, wire
 
 class Watched(Disk):
     left = 3
@@ -129,7 +129,7 @@ def test_a_recording_whose_writer_was_killed_is_read(tmp_path: Path) -> None:
         [sys.executable, "-c", KILLED, str(tmp_path)], cwd=Path(__file__).parent.parent.parent, timeout=60, check=False
     )
     assert ended.returncode == -9
-    session = read_recording(tmp_path / SESSION)
+    session = read_recording(tmp_path / ATTEMPT / SESSION)
     assert [line.payload["n"] for line in session.lines if line.payload["type"] == "Settings"] != []
     binary = [line for line in session.lines if line.payload["type"] == AUDIO]
     assert binary
@@ -139,6 +139,6 @@ def test_a_recording_whose_writer_was_killed_is_read(tmp_path: Path) -> None:
 
 def test_lines_are_one_json_object_each(tmp_path: Path) -> None:
     recorded(tmp_path, from_vendor=wire(VENDOR, {"type": "ConversationText", "content": "zwei\nZeilen\u2028é\ud800"}))
-    lines = (tmp_path / SESSION / "session.jsonl").read_bytes().split(b"\n")
+    lines = (tmp_path / ATTEMPT / SESSION / "session.jsonl").read_bytes().split(b"\n")
     assert lines.pop() == b""
     assert json.loads(lines[0])["payload"]["content"] == "zwei\nZeilen\u2028é\ud800"

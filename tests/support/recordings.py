@@ -17,9 +17,11 @@ from pytest_dgbudget.gateway.recording import Recordings, SessionRecording
 from pytest_dgbudget.recording.disk import Disk
 from pytest_dgbudget.recording.lines import Side
 from pytest_dgbudget.recording.reading import RecordedSession, read_recording
+from pytest_dgbudget.recording.room import RunRoom
 
 CLIENT: Side = "client_to_server"
 VENDOR: Side = "server_to_client"
+ATTEMPT = "a77e"
 SESSION = "5e5510"
 TAG = "dgbudget-run"
 DIALLED_AT = datetime(2026, 11, 30, 23, 59, 59, 900_000, tzinfo=timezone.utc)
@@ -70,17 +72,32 @@ class Recorder:
         folder: Path,
         *,
         disk: Disk | None = None,
+        room: RunRoom | None = None,
+        keeps_audio: bool = True,
+        passing: bool = False,
         patterns: Sequence[re.Pattern[str]] = (),
         hook: Callable[[str], str] | None = None,
     ) -> None:
         self.folder = folder
-        self.recordings = Recordings(folder, tag=TAG, patterns=patterns, hook=hook, disk=disk)
+        self.recordings = Recordings(
+            folder,
+            tag=TAG,
+            patterns=patterns,
+            hook=hook,
+            disk=disk,
+            room=room,
+            keeps_audio=keeps_audio,
+            passing=passing,
+        )
 
-    def begin(self, session: str = SESSION, secrets: Iterable[str] = ()) -> SessionRecording:
-        return self.recordings.begin(session, DIALLED_AT, DIALLED_MS, secrets)
+    def begin(self, session: str = SESSION, secrets: Iterable[str] = (), *, attempt: str = ATTEMPT) -> SessionRecording:
+        return self.recordings.begin(attempt, session, DIALLED_AT, DIALLED_MS, secrets)
 
     def close(self, within_seconds: float = 30) -> None:
         asyncio.run(self.recordings.close(within_seconds))
 
+    def folder_of(self, session: str = SESSION) -> Path:
+        return self.folder / ATTEMPT / session
+
     def read(self, session: str = SESSION) -> RecordedSession:
-        return read_recording(self.folder / session)
+        return read_recording(self.folder_of(session))

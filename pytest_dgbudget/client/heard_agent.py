@@ -9,7 +9,7 @@ from __future__ import annotations
 from pytest_dgbudget.rules.audio import AudioFormat
 
 
-class Playback:
+class HeardAgent:
     """``until`` is when all that has come will have been heard, ``began`` when the present reply was first heard.
 
     ``heard_when_interrupted`` is how many seconds of its reply had been heard when the user last began to speak.

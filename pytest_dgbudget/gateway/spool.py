@@ -1,0 +1,27 @@
+"""Where sessions are recorded until it is known what becomes of their tests: a folder beside the run's lock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shutil import rmtree
+
+from pytest_dgbudget.gateway.run_lock import is_live
+
+_BEGIN, _END = "run-", ".recordings"
+
+
+def spool_of(folder: Path, run: str) -> Path:
+    """Return the folder of a run's recordings, below that of its lock."""
+    return folder / f"{_BEGIN}{run}{_END}"
+
+
+def remove_dead_spools(folder: Path, run: str, *, takes_over: bool) -> None:
+    """Remove what gateways left that were killed, and that no successor took over.
+
+    Called by the gateway that holds the lock of ``run``; with ``takes_over`` it goes on with that one's recordings.
+    """
+    for spool in folder.glob(f"{_BEGIN}*{_END}"):
+        owner = spool.name[len(_BEGIN) : -len(_END)]
+        is_used = takes_over if owner == run else is_live(folder, owner)
+        if not is_used and not spool.is_symlink():
+            rmtree(spool, ignore_errors=True)
