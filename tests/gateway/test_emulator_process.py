@@ -25,15 +25,17 @@ from pytest_dgbudget.gateway.http import Request as HttpRequest
 from pytest_dgbudget.gateway.http import RequestReader
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
 from pytest_dgbudget.gateway.targets import Targets
+from pytest_dgbudget.gateway.targets import emulator as emulator_module
 from pytest_dgbudget.gateway.targets.emulator import EmulatorLost, EmulatorProcess, EmulatorTarget, start_emulator
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.gateway.targets.target import TargetLost
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost
 from pytest_dgbudget.model import Attempt
+from pytest_dgbudget.protocol.codes import EMULATOR, UPSTREAM
 from pytest_dgbudget.protocol.operations import CallEmulator
 from tests.support.emulator_api import until
 from tests.support.gateway import asked, run_config_for
-from tests.support.processes import children_of, is_running
+from tests.support.processes import children_of, is_running, wait_until
 from tests.support.vendor import KEY
 
 pytestmark = pytest.mark.asyncio
@@ -132,7 +134,7 @@ async def test_a_dial_fails_with_the_reason_where_a_new_emulator_does_not_take_w
     grant = Grant(ATTEMPT, asked())
     grant.emulator_calls = (CallEmulator(attempt="a1", method="PUT", what="scenario", body={}),)
     with pytest.raises(DialLost) as lost:
-        await EmulatorTarget(answering.emulator()).dial(DeepgramAgent(), REQUEST, (), grant)
+        await EmulatorTarget(answering.emulator(), no_other).dial(DeepgramAgent(), REQUEST, (), grant)
     assert lost.value.why() == "a new emulator does not take what this test has set: turn[0].audio: no such file"
 
 
@@ -145,6 +147,55 @@ async def test_what_a_test_has_set_is_told_once_however_many_sessions_it_opens(a
     successor = answering.emulator()
     await asyncio.gather(successor.tell(grant), successor.tell(grant))
     assert answering.asked == [("/emulator/v1/grants/a1/scenario", "Token k", {"n": 1})]
+
+
+async def test_a_dial_in_the_instant_of_the_emulators_end_is_made_at_the_one_in_its_place(tmp_path: Path) -> None:
+    ends: list[str] = []
+    targets = Targets(run_config_for("ws://127.0.0.1:1/", tmp_path), KEY, ends.append)
+    before = set(children_of(os.getpid()))
+    target = await targets.emulator()
+    unnoticed_end(before)
+    assert target.process.how_ended is None
+    upstream = await target.dial(DeepgramAgent(), REQUEST, (), Grant(ATTEMPT, asked()))
+    upstream.transport.abort()
+    successor = await targets.emulator()
+    assert (successor is target, ends) == (False, ["signal 9"])
+    unnoticed_end(before)
+    with pytest.raises(DialLost, match="502") as lost:
+        await successor.dial(DeepgramAgent(), REQUEST, (), Grant(ATTEMPT, asked()))
+    assert lost.value.code == EMULATOR
+    assert lost.value.why() == "the emulator of this run has ended (signal 9); a run starts it again only once"
+    await targets.stop()
+
+
+async def test_a_dial_that_is_lost_at_an_emulator_that_goes_on_fails_with_its_own_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(emulator_module, "_END_SECONDS", 0.01)
+    where = {"agent_url": "ws://127.0.0.1:1", "api_url": "", "api_key": "k", "project_id": "p"}
+    with pytest.raises(DialLost) as lost:
+        target = EmulatorTarget(EmulatorProcess(GOES_ON, where), no_other)
+        await target.dial(DeepgramAgent(), REQUEST, (), Grant(ATTEMPT, asked()))
+    assert lost.value.code == UPSTREAM
+    assert lost.value.why().startswith("ConnectionRefusedError")
+
+
+def unnoticed_end(before: set[int]) -> None:
+    """Kill it, and return when it is dead; our loop has not heard of that yet."""
+    (pid,) = set(children_of(os.getpid())) - before
+    os.kill(pid, 9)
+    wait_until(lambda: not is_running(pid))
+
+
+async def never() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+GOES_ON = cast(asyncio.subprocess.Process, SimpleNamespace(returncode=None, wait=never))
+
+
+async def no_other() -> EmulatorTarget:
+    raise AssertionError("it has not ended")
 
 
 async def killed(target: EmulatorTarget, before: set[int]) -> None:
@@ -201,9 +252,7 @@ async def test_a_line_that_is_too_long_hides_no_later_one() -> None:
 async def test_the_record_of_a_session_does_not_wait_for_an_emulator_that_hangs() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         where = {"agent_url": "ws://127.0.0.1:1", "api_url": f"http://127.0.0.1:{server.getsockname()[1]}"}
-        target = EmulatorTarget(
-            EmulatorProcess(cast(asyncio.subprocess.Process, None), {**where, "api_key": "k", "project_id": "p"})
-        )
+        target = EmulatorTarget(EmulatorProcess(GOES_ON, {**where, "api_key": "k", "project_id": "p"}), no_other)
         ask_skipped = target.ask_skipped(cast(Grant, SimpleNamespace(asked=SimpleNamespace(pace="max"))))
         assert ask_skipped is not None
         assert await asyncio.wait_for(ask_skipped("r"), 5) is None
@@ -239,7 +288,7 @@ class Answering(HTTPServer):
 
     def emulator(self) -> EmulatorProcess:
         where = {"agent_url": "", "api_url": f"http://127.0.0.1:{self.server_port}", "api_key": "k", "project_id": "p"}
-        return EmulatorProcess(cast(asyncio.subprocess.Process, None), where)
+        return EmulatorProcess(GOES_ON, where)
 
 
 @pytest.fixture

@@ -72,7 +72,11 @@ def live(url: str) -> LiveTarget:
 
 def emulator(url: str) -> EmulatorTarget:
     where = {"agent_url": url, "api_url": "http://127.0.0.1:1", "api_key": KEY, "project_id": "p"}
-    return EmulatorTarget(EmulatorProcess(cast(asyncio.subprocess.Process, None), where))
+    return EmulatorTarget(EmulatorProcess(cast(asyncio.subprocess.Process, None), where), no_other)
+
+
+async def no_other() -> EmulatorTarget:
+    raise AssertionError("it has not ended")
 
 
 async def headers_of_dial(vendor: Answering, target: Target, request: Request, scenario: str | None = None) -> Headers:

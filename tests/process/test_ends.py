@@ -53,6 +53,8 @@ def test_an_emulator_that_has_ended_is_started_again_once_and_then_not_waited_fo
     result = project.run("--dg-target=emulator", "--dg-budget=10m", "--dg-reconcile-timeout=50s")
     assert result.status == 0, result.output
     assert result.usage["reconciliation"]["verdict"] == "inconclusive"
+    nodeids = [session["nodeid"] for session in result.usage["sessions"]]
+    assert nodeids.count("test_kills_the_emulator.py::test_what_it_has_set_holds_on") == 1
     assert "the emulator ended (signal 9) and was started again" in result.output
     assert "the emulator of this run has ended (signal 9); a run starts it again only once" in result.output
     assert time.monotonic() - began < 40

@@ -54,7 +54,7 @@ class Targets:
             raise EmulatorLost(f"the emulator of this run has ended ({how}); a run starts it again only once")
         self._may_restart = False
         self._restarted(how)
-        self._begin(_emulator_target(target.process))
+        self._begin(self._emulator_target(target.process))
 
     async def stop(self) -> None:
         """End what was started."""
@@ -63,7 +63,10 @@ class Targets:
             await self._starting.result().stop()
 
     def _start_emulator(self) -> asyncio.Future[EmulatorTarget]:
-        return self._starting or self._begin(_emulator_target())
+        return self._starting or self._begin(self._emulator_target())
+
+    async def _emulator_target(self, before: EmulatorProcess | None = None) -> EmulatorTarget:
+        return EmulatorTarget(await start_emulator(before), self.emulator)
 
     def _begin(self, start: Coroutine[Any, Any, EmulatorTarget]) -> asyncio.Future[EmulatorTarget]:
         self._starting = asyncio.ensure_future(start)
@@ -73,10 +76,6 @@ class Targets:
 
 def _has_started(starting: asyncio.Future[EmulatorTarget]) -> bool:
     return starting.done() and not starting.cancelled() and starting.exception() is None
-
-
-async def _emulator_target(before: EmulatorProcess | None = None) -> EmulatorTarget:
-    return EmulatorTarget(await start_emulator(before))
 
 
 def _live_target(run_config: RunConfig, key: str) -> LiveTarget:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -24,6 +24,8 @@ from pytest_dgbudget.protocol.operations import CallEmulator
 
 _START_SECONDS = 10
 _ANSWER_SECONDS = 10
+# A dial that fails because the emulator is dying is a little earlier than the news of its end.
+_END_SECONDS = 1
 # The record of a session waits no longer for what it has skipped.
 _SKIPPED_SECONDS = 1
 _LONGEST_LINE = 2**20  # bytes; none of the emulator is as long
@@ -60,6 +62,12 @@ class EmulatorProcess:
         if status is None:
             return None
         return f"signal {-status}" if status < 0 else f"status {status}"
+
+    async def ends_soon(self) -> bool:
+        """Return whether it has ended, or is seen to end within a second."""
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._process.wait(), _END_SECONDS)
+        return self.how_ended is not None
 
     async def left(self) -> str:
         """Return what the emulator needs to know that continues in its place, as one line."""
@@ -146,20 +154,40 @@ class EmulatorProcess:
 
 
 class EmulatorTarget:
-    """The emulator of this run; each dial names its grant and the scenario to play."""
+    """The emulator of this run; each dial names its grant and the scenario to play.
 
-    def __init__(self, process: EmulatorProcess) -> None:
+    ``running`` returns the one that runs once this one has ended; it raises TargetLost.
+    """
+
+    def __init__(self, process: EmulatorProcess, running: Callable[[], Awaitable[EmulatorTarget]]) -> None:
         self.process = process
+        self._running = running
         self.access = ApiAccess(api_url=process.api_url, project=process.project_id, key=process.api_key)
         self._addresses = Addresses({DeepgramAgent.name: process.agent_url}, process.api_key)
 
     async def dial(self, service: Service, request: Request, subprotocols: Sequence[str], grant: Grant) -> Upstream:
+        """Open a session here or, where this emulator turns out to have ended, at the one in its place."""
+        await self._tell(grant)
+        try:
+            return await self._addresses.dial(service, request, subprotocols, _named(grant))
+        except DialLost:
+            if not await self.process.ends_soon():
+                raise
+        successor = await self._successor()
+        return await successor.dial(service, request, subprotocols, grant)
+
+    async def _tell(self, grant: Grant) -> None:
         try:
             if grant.emulator_calls:
                 await self.process.tell(grant)
         except GatewayError as error:
             raise DialLost(502, str(error)) from None
-        return await self._addresses.dial(service, request, subprotocols, _named(grant))
+
+    async def _successor(self) -> EmulatorTarget:
+        try:
+            return await self._running()
+        except TargetLost as lost:
+            raise DialLost(502, str(lost), lost.code) from None
 
     def ask_skipped(self, grant: Grant) -> AskSkipped | None:
         return self._skipped_ms if grant.asked.pace == "max" else _nothing_skipped
