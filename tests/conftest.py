@@ -55,13 +55,25 @@ def _nothing_stays_in_the_temporary_folder(_temporary_folder: Path) -> Iterator[
     assert not left, "a gateway could not write where it should"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_key_no_proxy_for_any_fixture() -> Iterator[None]:
+    """No fixture of a module can reach a vendor either, and no project of its own looks like a worker of ours."""
+    with pytest.MonkeyPatch.context() as patch:
+        _scrub_environment(patch)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _no_key_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test can reach a vendor, whatever the machine it runs on has in its environment."""
+    """No test can reach a vendor, whatever the machine it runs on or a fixture has in its environment."""
+    _scrub_environment(monkeypatch)
+
+
+def _scrub_environment(patch: pytest.MonkeyPatch) -> None:
     for name in filter(is_scrubbed, list(os.environ)):
-        monkeypatch.delenv(name)
+        patch.delenv(name)
     for name, value in NO_VENDOR.items():
-        monkeypatch.setenv(name, value)
+        patch.setenv(name, value)
 
 
 @pytest.fixture
