@@ -56,6 +56,7 @@ def gateway(running_gateway: RunningGateway) -> Iterator[RunningGateway]:
     """Whatever a test did to it, who was there before stays, others come, and it has nothing to say of it."""
     with running_gateway.session(running_gateway.grant().token) as session:
         session.recv(10)
+        wait_until(lambda: running_gateway.recordings() == 1)  # not before Welcome, and tests count what is open
         yield running_gateway
         session.ping().wait(10)
         running_gateway.serves()

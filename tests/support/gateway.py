@@ -25,6 +25,7 @@ from pytest_dgbudget.model import OtherTarget
 from pytest_dgbudget.processes import Interpreter
 from pytest_dgbudget.protocol.notifications import Notification
 from pytest_dgbudget.protocol.operations import BeginAttempt, GrantedAttempt, Operation
+from pytest_dgbudget.recording.lines import LINES_FILE
 from tests.support.processes import children_of, is_running
 from tests.support.vendor import KEY
 
@@ -131,9 +132,20 @@ class RunningGateway:
         """Count what it holds open."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
+    def recordings(self) -> int:
+        """Count the sessions whose recording it holds open."""
+        opened = Path(f"/proc/{self.pid}/fd").iterdir()
+        return sum(_points_at(each, LINES_FILE) for each in opened)
+
     def resident_kib(self) -> float:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1024
+
+
+def _points_at(descriptor: Path, name: str) -> bool:
+    with suppress(FileNotFoundError):  # closed meanwhile
+        return descriptor.readlink().name == name
+    return False
 
 
 @contextmanager
