@@ -81,6 +81,7 @@ async def test_a_source_that_fails_raises_its_error_and_the_session_goes_on(
             await session.send_audio(source())
         await session.send_audio(b"")
         assert await heard(session) == "Where"
+        await session.wait_for_reply()
         assert "hello" in (await session.say("hello")).reply
 
 
