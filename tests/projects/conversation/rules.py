@@ -191,7 +191,7 @@ async def silence_comes_after_the_last_word_was_heard(open_session: Open) -> Non
         await session.wait_until_silent(timeout=0)
         await session.send({"type": "InjectUserMessage", "content": "talk at length"})
         await session.wait_until_speaking("200ms")
-        with pytest.raises(ExpectTimeout, match=r"no silence of the agent within 0\.2 s|the agent is still heard"):
+        with pytest.raises(ExpectTimeout, match=r"no silence of the agent within 0\.2 s"):
             await session.wait_until_silent(timeout="200ms")
 
 
