@@ -271,10 +271,11 @@ class AsyncSession(SessionBase):
         """Return the next message of this type that is as expected, and wait up to ``timeout`` for it.
 
         Each field must equal its value; a compiled pattern must be found in it, and a function of one argument must
-        return something true for it. ``predicate`` is asked of the whole message, on a thread of ours. Looks at what has
-        arrived since the last ``say``, ``wait_for_reply``, ``barge_in``, ``inject_agent_message`` or ``expect``
-        returned, and at what comes. Raises ExpectTimeout, which lists what came instead, what the session ended with,
-        and what a predicate raises.
+        return something true for it. ``predicate`` is asked of the whole message, on a thread of ours.
+
+        Looks at what has arrived since the last ``say``, ``wait_for_reply``, ``barge_in``, ``inject_agent_message`` or
+        ``expect`` returned, and at what comes. Raises ExpectTimeout, which lists what came instead, what the session
+        ended with, and what a predicate raises.
         """
         expected = Expectation(type=type, predicate=predicate, fields=fields)
         return await self._thread.cross(self._conversation.expect(expected, in_seconds(timeout)))
