@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio.runners import run
-from asyncio.threads import to_thread
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, overload
 
 from pytest_dgbudget.client.audio import AudioSource, Speed
@@ -22,6 +20,7 @@ from pytest_dgbudget.client.session_base import (
     in_seconds,
 )
 from pytest_dgbudget.client.turns import Interruption, Turn
+from pytest_dgbudget.control.handler_thread import run_in_thread
 from pytest_dgbudget.rules.vendor_messages import (
     ConversationText,
     ErrorMessage,
@@ -39,14 +38,6 @@ from pytest_dgbudget.rules.vendor_messages import (
 __tracebackhide__ = True
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _completed(handler: Callable[[], Any]) -> Any:
-    async def await_it() -> Any:
-        return await result
-
-    result = handler()
-    return run(await_it()) if isinstance(result, Awaitable) else result
 
 
 class Session(SessionBase):
@@ -286,16 +277,16 @@ class Session(SessionBase):
     def on_function(self, name: str) -> Callable[[F], F]:
         """Answer the agent's calls of a function: ``@session.on_function("lookup")``.
 
-        The handler gets the call's arguments as keywords, runs on a worker thread (an async one in a loop there), and
-        returns a string or anything that JSON can represent. Arguments that the function's ``parameters`` in the
+        The handler gets the call's arguments as keywords, runs on a thread of its own (an async one in a loop there),
+        and returns a string or anything that JSON can represent. Arguments that the function's ``parameters`` in the
         settings don't allow never reach it: they raise BadFunctionCall. That, and what the handler raises, is raised by
         the session method that is waiting, or else by the next one or at the end of ``with``. When the agent cancels a
-        call, the handler's answer is dropped.
+        call, or the session is closed, an async handler is cancelled; what a plain one returns is dropped.
         """
 
         def register(handler: F) -> F:
             async def answer(call: FunctionCall) -> Any:
-                return await to_thread(_completed, bound(handler, call))
+                return await run_in_thread(bound(handler, call))
 
             self._io.functions.register(name, answer)
             return handler
