@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from typing import Any
 
 from pytest_dgbudget.client.received import AgentAudio, described_audio, is_of_user
-from pytest_dgbudget.client.turns import calls_in
 from pytest_dgbudget.rules.vendor_messages import (
     SERVER_TYPES,
     ConversationText,
@@ -80,10 +79,11 @@ class Expectation:
         return ""
 
 
-def unanswered(messages: Sequence[Message], answered: Collection[str]) -> str:
-    """Name the functions that the agent may be waiting for."""
-    names = sorted({call.name for call in calls_in(messages) if call.client_side} - set(answered))
-    return f"; no handler answers {', '.join(names)}: register one for each with on_function" if names else ""
+def unanswered(functions: Collection[str]) -> str:
+    """Name the functions whose answer the agent may be waiting for."""
+    if not functions:
+        return ""
+    return f"; no handler answers {', '.join(sorted(functions))}: register one for each with on_function"
 
 
 def unended(messages: Sequence[Message], quiet_seconds: float | None) -> str:

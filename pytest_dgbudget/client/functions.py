@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from asyncio.events import get_running_loop
 from asyncio.tasks import current_task
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from json import dumps
 from types import FrameType, TracebackType
 from typing import Any
@@ -43,11 +43,6 @@ class FunctionHandlers:
         self._answered: set[str] = set()
         self._answering: dict[str, asyncio.Task[None]] = {}
         self.declare(settings.get("agent"))
-
-    @property
-    def names(self) -> Iterable[str]:
-        """The functions that have a handler."""
-        return self._handlers.keys()
 
     def register(self, name: str, handler: Handler) -> None:
         self._handlers[name] = handler

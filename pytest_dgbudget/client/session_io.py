@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from pytest_dgbudget.client.expectations import listed, unanswered, unended
 from pytest_dgbudget.client.functions import FunctionHandlers
 from pytest_dgbudget.client.received import Received, is_of_user
+from pytest_dgbudget.client.turns import calls_in
 from pytest_dgbudget.client.user_audio import UserAudio
 from pytest_dgbudget.control.io_thread import FromHandler
 from pytest_dgbudget.errors import AgentError, DgBudgetError, ExpectTimeout
@@ -31,7 +32,7 @@ _KEEP_ALIVE_SECONDS = 8
 _READY_SECONDS = 10
 
 # Client messages, of all the texts that a test may send.
-_NOTED = ("UpdateThink", "InjectUserMessage", "InjectAgentMessage")
+_NOTED = ("UpdateThink", "InjectUserMessage", "InjectAgentMessage", "FunctionCallResponse")
 
 T = TypeVar("T")
 
@@ -180,6 +181,8 @@ class SessionIO:
             kind = message.get("type") if isinstance(message, Mapping) else None
             if kind == "UpdateThink":
                 self.functions.declare(message)
+            elif kind == "FunctionCallResponse":
+                self.functions.answered(str(message.get("id")))
             elif kind == "InjectUserMessage":
                 self.received.heard.text_injected()
             elif kind == "InjectAgentMessage":
@@ -221,7 +224,9 @@ class SessionIO:
 
     def _why_nothing(self, start: int) -> str:
         messages, quiet = self.received.messages, self.user_audio.quiet_seconds()
-        return f"{unanswered(messages[start:], list(self.functions.names))}{unended(messages, quiet)}"
+        calls = [call for call in calls_in(messages[start:]) if call.client_side]
+        names = {call.name for call in calls if not self.functions.answers(call)}
+        return f"{unanswered(names)}{self.functions.still_running()}{unended(messages, quiet)}"
 
     async def _notify(self) -> None:
         async with self._news:

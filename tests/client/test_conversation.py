@@ -287,3 +287,26 @@ async def test_without_audio_nobody_says_when_it_was_sent() -> None:
         await played.play(STARTED)
         with pytest.raises(ExpectTimeout, match="the user's turn has not ended: no audio was sent"):
             await played.talk.wait_for_reply(0)
+
+
+def called(name: str) -> dict[str, Any]:
+    call = {"id": f"{name}-1", "name": name, "arguments": "{}", "client_side": True}
+    return {"type": "FunctionCallRequest", "functions": [call]}
+
+
+@in_loop
+async def test_who_waits_in_vain_learns_which_function_nobody_answers_and_which_has_not_returned() -> None:
+    async with session() as played:
+        begun = asyncio.Event()
+
+        async def lookup(call: Any) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        played.io.functions.register("lookup", lookup)
+        await played.play(called("lookup"), called("book"), called("cancel"))
+        await begun.wait()
+        await played.io.send({"type": "FunctionCallResponse", "id": "cancel-1", "name": "cancel", "content": ""})
+        missed = "; no handler answers book: register .* with on_function; the handler of lookup has not returned;"
+        with pytest.raises(ExpectTimeout, match=missed):
+            await played.talk.expect(Expectation(type="AgentAudioDone", predicate=None, fields={}), 0)
