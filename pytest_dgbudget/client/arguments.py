@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from json import dumps, loads
 from typing import Any, NoReturn
@@ -26,7 +28,7 @@ def check_arguments(call: FunctionCall, parameters: Any) -> None:
     try:
         _validator(call.name, dumps(parameters))(arguments)
     except JsonSchemaValueException as error:
-        place = "".join("/" + each.replace("~", "~0").replace("/", "~1") for each in error.path[1:])
+        place = _pointer(arguments, (error.name or "").removeprefix("data"), error.value)
         what = error.message.removeprefix(error.name or "").strip()
         raise _bad(call, place, error.value, what) from None
 
@@ -43,17 +45,61 @@ def _bad(call: FunctionCall, place: str, value: Any, what: str) -> BadFunctionCa
     )
 
 
+def _pointer(arguments: Any, name: str, value: Any) -> str:
+    """Return the JSON Pointer to what fastjsonschema names like ``.parts[0].a.b``: a property may be called "a.b"."""
+    places = list(_places(arguments, name))
+    return next((place for place, found in places if found is value), places[0][0] if places else "")
+
+
+def _places(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if not name:
+        yield "", value
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            yield from _below(child, name, f".{key}", key.replace("~", "~0").replace("/", "~1"))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _below(child, name, f"[{index}]", str(index))
+
+
+def _below(child: Any, name: str, step: str, token: str) -> Iterator[tuple[str, Any]]:
+    if name.startswith(step):
+        for place, found in _places(child, name[len(step) :]):
+            yield f"/{token}{place}", found
+
+
+class _Nowhere(dict[str, Callable[[str], Any]]):
+    """Handlers of references for every scheme, none included: fastjsonschema opens what it has no handler for."""
+
+    def __contains__(self, scheme: object) -> bool:
+        return True
+
+    def __missing__(self, scheme: str) -> Callable[[str], NoReturn]:
+        return _refuse
+
+
+def _refuse(uri: str) -> NoReturn:
+    raise SettingsError(
+        f"$ref to {uri}, which is not in the schema and is not fetched; "
+        'copy what it refers to under "$defs", and write "$ref": "#/$defs/NAME"'
+    )
+
+
 @lru_cache(maxsize=64)
 def _validator(name: str, parameters: str) -> Any:
     import fastjsonschema
 
     try:
-        return fastjsonschema.compile(
-            loads(parameters), handlers={"http": _refuse, "https": _refuse}, use_default=False
-        )
-    except (fastjsonschema.JsonSchemaDefinitionException, SettingsError) as error:
-        raise SettingsError(f"the parameters of the function {name} in the settings: {error}") from None
+        return fastjsonschema.compile(loads(parameters), handlers=_Nowhere(), use_default=False)
+    except Exception as error:  # of a schema that is none, fastjsonschema raises AttributeError and others
+        raise SettingsError(f"the parameters of the function {name} in the settings: {_fault(error)}") from None
 
 
-def _refuse(uri: str) -> NoReturn:
-    raise SettingsError(f"{uri} is elsewhere: a schema can refer to its own parts only")
+def _fault(error: Exception) -> str:
+    if isinstance(error, SettingsError):
+        return str(error)
+    if isinstance(error, re.error):
+        pattern = str(error.pattern).replace(r"\Z", "$")  # what fastjsonschema makes of a $
+        return f"Python's re can't read the pattern {pattern}: {error}; write it in what JavaScript and Python share"
+    what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    return f"they are no JSON Schema (draft 7): {what}; correct them"

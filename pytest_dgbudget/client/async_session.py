@@ -111,7 +111,8 @@ class AsyncSession(SessionBase):
         """Wait until the agent has said its greeting, or its answer to the user, and a listener has heard it.
 
         The agent sends faster than it speaks: AgentAudioDone comes up to seconds before its last word is heard. At pace
-        max nobody listens, and AgentAudioDone is enough. Returns at once if nothing is due. Raises ExpectTimeout.
+        max nobody listens, and AgentAudioDone is enough. Returns at once if nothing is due. After the user has spoken,
+        the agent is given 3 s to take that up. Raises ExpectTimeout, and what the session ended with.
         """
         await self._thread.cross(self._conversation.wait_until_silent(in_seconds(timeout)))
 
@@ -270,9 +271,11 @@ class AsyncSession(SessionBase):
         """Return the next message of this type that is as expected, and wait up to ``timeout`` for it.
 
         Each field must equal its value; a compiled pattern must be found in it, and a function of one argument must
-        return something true for it. ``predicate`` is asked of the whole message. Looks at what has arrived since the
-        last ``say``, ``wait_for_reply`` or ``expect`` returned, and at what comes. Raises ExpectTimeout, which lists
-        what came instead, and what the session ended with.
+        return something true for it. ``predicate`` is asked of the whole message, on a thread of ours.
+
+        Looks at what has arrived since the last ``say``, ``wait_for_reply``, ``barge_in``, ``inject_agent_message`` or
+        ``expect`` returned, and at what comes. Raises ExpectTimeout, which lists what came instead, what the session
+        ended with, and what a predicate raises.
         """
         expected = Expectation(type=type, predicate=predicate, fields=fields)
         return await self._thread.cross(self._conversation.expect(expected, in_seconds(timeout)))
@@ -298,5 +301,8 @@ class AsyncSession(SessionBase):
         return register
 
     async def close(self) -> None:
-        """Close the session; when this returns, the vendor's side is closed. May be called again."""
-        await self._thread.cross(self._io.close())
+        """Close the session; when this returns, the vendor's side is closed. May be called again.
+
+        Raises what a function handler raised and nobody was told of yet.
+        """
+        await self._thread.cross(self._conversation.close())

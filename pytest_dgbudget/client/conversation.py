@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_dgbudget.client.expectations import Expectation
-from pytest_dgbudget.client.received import greeting_of, is_of_user
+from pytest_dgbudget.client.received import greeting_of, is_of_agent, is_of_user
 from pytest_dgbudget.client.session_io import SessionIO, agent_error
 from pytest_dgbudget.client.turns import Interruption, Turn, end_of_turn, taken_up_speech, taken_up_text, words
 from pytest_dgbudget.errors import AgentError, ExpectTimeout, SettingsError
@@ -52,6 +52,12 @@ class ClientConversation:
         self._measured = measured
         self._looked_at = 0
         self._spoken_from: int | None = None
+        self._part_from = 0  # where the user's last part began
+
+    async def close(self) -> None:
+        """Close the session, and raise what a function handler raised."""
+        await self._io.close()
+        self._io.raise_handler_error()
 
     # Turns ----------------------------------------------------------------------------------------------------
 
@@ -66,8 +72,18 @@ class ClientConversation:
         return await self._turn(start, taken_up, timeout, f"reply from the agent to {text!r}", text)
 
     def user_speaks(self) -> None:
-        """Take note that the user begins to speak: what ``wait_for_reply`` waits for comes after this."""
-        self._spoken_from = len(self._received.messages)
+        """Take note that the user begins to speak: what ``wait_for_reply`` waits for comes after this.
+
+        Unless it has yet to wait for what comes after something before it.
+        """
+        self._part_from = len(self._received.messages)
+        if self._spoken_from is None:
+            self._spoken_from = self._part_from
+
+    def user_spoke(self) -> None:
+        """Take note that the user has finished."""
+        if not any(map(is_of_user, self._received.messages[self._part_from :])):
+            self._received.heard.user_spoke(self._io.now())
 
     async def wait_for_reply(self, timeout: float) -> Turn:
         """Wait for the whole reply to what was said aloud last."""
@@ -98,7 +114,7 @@ class ClientConversation:
         *,
         is_answer: bool = True,
     ) -> Turn:
-        messages = self._received.messages
+        messages, first_frame = self._received.messages, self._received.frames
 
         def whole() -> int | None:
             self._raise_if_refused(start)
@@ -106,17 +122,27 @@ class ClientConversation:
 
         length = await self._io.until(whole, timeout, described, start)
         end = self._looked_at = start + length
-        self._spoken_from = None
+        if is_answer:
+            self._spoken_from = None
         events = tuple(messages[start:end])
+        words_from = start + (taken_up(events) or 0)
         return Turn(
             user_transcript=words(events, "user") or text,
-            reply=words(events[taken_up(events) or 0 :], "assistant"),
-            audio=self._received.audio_of(start, end),
+            reply=words(messages[words_from:end], "assistant"),
+            audio=self._audio_of(start, words_from, end, first_frame),
             audio_format=self._output,
             container=self._container,
             latency=await self._latency() if is_answer else None,
             events=events,
         )
+
+    def _audio_of(self, start: int, words_from: int, end: int, first_frame: int) -> bytes:
+        """Return the audio of a reply: it may come before its words, and after an AgentAudioDone of something else."""
+        messages, received = self._received.messages, self._received
+        first_words = next(at for at in range(words_from, end) if is_of_agent(messages[at]))
+        part = received.end_of_last_part(first_words, start)
+        begins = first_frame if part == start else received.frames_before(part - 1)
+        return received.audio_between(begins, received.frames_before(end - 1))
 
     async def _latency(self) -> float | None:
         measured = await self._measured()
@@ -156,19 +182,16 @@ class ClientConversation:
         """Wait until the agent has sent what it says, and a listener has heard it."""
         heard, give_up_at = self._received.heard, self._io.now() + timeout
         start = len(self._received.messages)
-
-        def all_sent() -> bool | None:
-            return not heard.more_is_to_come or None
-
         while True:
-            left = give_up_at - self._io.now()
-            await self._io.until(all_sent, left, "silence of the agent", start)
-            rest = 0.0 if self._io.skips_time else heard.until - self._io.now()
-            if rest <= 0 and all_sent():
+            self._io.raise_if_over()
+            now = self._io.now()
+            is_heard = not self._io.skips_time and heard.until > now
+            if not (heard.more_is_to_come(now) or is_heard):
                 return
-            if rest > give_up_at - self._io.now():
-                raise ExpectTimeout(f"the agent is still heard after {timeout:g} s, and for {rest:.1f} s more")
-            await sleep(rest)
+            if now >= give_up_at:
+                raise self._io.missed("silence of the agent", timeout, start)
+            instants = [at for at in (heard.until, heard.transcript_due_until) if at > now]
+            await self._io.news_until(min([*instants, give_up_at]))
 
     async def wait_until_speaking(self, heard_for: float, timeout: float) -> None:
         """Wait until a listener has heard the agent for so many seconds."""
@@ -192,9 +215,8 @@ class ClientConversation:
                 '@pytest.mark.dg_scenario(pace="vendor")'
             )
         await self.wait_until_speaking(heard_for, timeout)
-        messages = self._received.messages
-        reply_from = next((at for at in range(len(messages) - 1, -1, -1) if is_of_user(messages[at])), 0)
-        return BargeIn(start=len(messages), reply_from=reply_from, spoke_at=self._io.now())
+        start, reply_from = len(self._received.messages), self._received.reply_from
+        return BargeIn(start=start, reply_from=reply_from, spoke_at=self._io.now())
 
     async def after_barge_in(self, barge_in: BargeIn, timeout: float) -> Interruption:
         """Wait until the agent has taken up what was said, and return what became of its reply."""
@@ -203,18 +225,20 @@ class ClientConversation:
             lambda: self._position_of("UserStartedSpeaking", start), timeout, "UserStartedSpeaking", start
         )
         length = await self._io.until(
-            lambda: taken_up_speech(messages[start:]), timeout, "ConversationText of the user's", start
+            lambda: taken_up_speech(messages[noticed:]), timeout, "ConversationText of the user's", noticed
         )
-        late = len(self._received.audio_of(noticed, start + length))
-        self._looked_at = start + length
+        end = noticed + length
+        received = self._received
+        late = received.audio_between(received.frames_before(noticed), received.frames_before(end - 1))
+        self._spoken_from, self._looked_at = noticed, end
         return Interruption(
             spoke_at=barge_in.spoke_at,
             noticed_at=messages[noticed].at,
             reply=words(messages[barge_in.reply_from : noticed], "assistant"),
             heard_seconds=self._received.heard.heard_when_interrupted,
-            late_seconds=(self._output.milliseconds(late) or 0) / 1000,
-            user_transcript=words(messages[start : start + length], "user"),
-            events=tuple(messages[start : start + length]),
+            late_seconds=(self._output.milliseconds(len(late)) or 0) / 1000,
+            user_transcript=words(messages[noticed:end], "user"),
+            events=tuple(messages[start:end]),
         )
 
     def _position_of(self, kind: str, start: int) -> int | None:

@@ -39,6 +39,11 @@ def is_of_user(message: Message) -> bool:
     return isinstance(message, ConversationText) and message.role == "user"
 
 
+def is_of_agent(message: Message) -> bool:
+    """Return whether it has words of the agent's."""
+    return isinstance(message, ConversationText) and message.role == "assistant"
+
+
 def greeting_of(settings: Mapping[str, Any]) -> str:
     """Return what the agent says first; nothing where the settings don't say."""
     agent = settings.get("agent")
@@ -51,6 +56,7 @@ class Received:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.messages: list[Message] = []
         self.audio = bytearray()
+        self.reply_from = 0  # the first message of the present reply
         self._greeting = greeting_of(settings)
         self._format = audio_format(settings, "output")
         self.heard = HeardAgent(self._format)
@@ -61,7 +67,8 @@ class Received:
         """Take a frame that came so many seconds after the session opened."""
         self.audio += data
         self._frames.append((at, len(self.audio)))
-        self.heard.audio(len(data), at)
+        if self.heard.audio(len(data), at):
+            self.reply_from = self.end_of_last_part(len(self.messages))
 
     def take_text(self, data: str, at: float) -> Message:
         """Take a message; one that is not JSON has no type."""
@@ -78,21 +85,39 @@ class Received:
     def _note(self, message: Message) -> None:
         """Take note of what a message says of the agent's speech."""
         if message.type == "AgentAudioDone":
+            self._greeting = ""
             self.heard.sent()
         elif message.type == "UserStartedSpeaking":
             self.heard.user_started(message.at)
         elif message.type == "SettingsApplied" and self._greeting:
             self.heard.greeting_due()
-        elif isinstance(message, (ErrorMessage, InjectionRefused)):
+        elif isinstance(message, InjectionRefused):
+            self.heard.injection_refused()
+        elif isinstance(message, ErrorMessage):
             self.heard.nothing_due()
         elif is_of_user(message):
             self.heard.answer_due()
-        elif isinstance(message, ConversationText) and message.content.strip() not in self._greeting:
-            self.heard.answers()
+        elif isinstance(message, ConversationText):
+            self.heard.says(is_greeting=message.content.strip() in self._greeting)
 
-    def audio_of(self, start: int, end: int) -> bytes:
-        """Return the audio that came between the messages at these positions, the last of them excluded."""
-        first, last = self._frames_before[start], self._frames_before[end - 1]
+    def end_of_last_part(self, before: int, after: int = 0) -> int:
+        """Return the position after what the user said last, or the agent's last AgentAudioDone; else ``after``."""
+        for position in range(before - 1, after - 1, -1):
+            if is_of_user(self.messages[position]) or self.messages[position].type == "AgentAudioDone":
+                return position + 1
+        return after
+
+    @property
+    def frames(self) -> int:
+        """How many frames of audio have come."""
+        return len(self._frames)
+
+    def frames_before(self, position: int) -> int:
+        """Return how many of them came before a message."""
+        return self._frames_before[position]
+
+    def audio_between(self, first: int, last: int) -> bytes:
+        """Return the audio of these frames, the last one excluded."""
         return bytes(self.audio[self._audio_before(first) : self._audio_before(last)])
 
     def timeline(self, start: int = 0) -> list[Message | AgentAudio]:
@@ -111,7 +136,7 @@ class Received:
     def _run(self, first: int, last: int) -> list[AgentAudio]:
         if first == last:
             return []
-        data = bytes(self.audio[self._audio_before(first) : self._audio_before(last)])
+        data = self.audio_between(first, last)
         length = self._format.milliseconds(len(data))
         seconds = None if length is None else length / 1000
         return [AgentAudio(at=self._frames[first][0], until=self._frames[last - 1][0], seconds=seconds, data=data)]

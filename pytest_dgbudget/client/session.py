@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio.runners import run
-from asyncio.threads import to_thread
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, overload
 
 from pytest_dgbudget.client.audio import AudioSource, Speed
@@ -22,6 +20,7 @@ from pytest_dgbudget.client.session_base import (
     in_seconds,
 )
 from pytest_dgbudget.client.turns import Interruption, Turn
+from pytest_dgbudget.control.handler_thread import run_in_thread
 from pytest_dgbudget.rules.vendor_messages import (
     ConversationText,
     ErrorMessage,
@@ -39,14 +38,6 @@ from pytest_dgbudget.rules.vendor_messages import (
 __tracebackhide__ = True
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _completed(handler: Callable[[], Any]) -> Any:
-    async def await_it() -> Any:
-        return await result
-
-    result = handler()
-    return run(await_it()) if isinstance(result, Awaitable) else result
 
 
 class Session(SessionBase):
@@ -116,7 +107,8 @@ class Session(SessionBase):
         """Wait until the agent has said its greeting, or its answer to the user, and a listener has heard it.
 
         The agent sends faster than it speaks: AgentAudioDone comes up to seconds before its last word is heard. At pace
-        max nobody listens, and AgentAudioDone is enough. Returns at once if nothing is due. Raises ExpectTimeout.
+        max nobody listens, and AgentAudioDone is enough. Returns at once if nothing is due. After the user has spoken,
+        the agent is given 3 s to take that up. Raises ExpectTimeout, and what the session ended with.
         """
         self._thread.run(self._conversation.wait_until_silent(in_seconds(timeout)))
 
@@ -273,9 +265,11 @@ class Session(SessionBase):
         """Return the next message of this type that is as expected, and wait up to ``timeout`` for it.
 
         Each field must equal its value; a compiled pattern must be found in it, and a function of one argument must
-        return something true for it. ``predicate`` is asked of the whole message. Looks at what has arrived since the
-        last ``say``, ``wait_for_reply`` or ``expect`` returned, and at what comes. Raises ExpectTimeout, which lists
-        what came instead, and what the session ended with.
+        return something true for it. ``predicate`` is asked of the whole message, on a thread of ours.
+
+        Looks at what has arrived since the last ``say``, ``wait_for_reply``, ``barge_in``, ``inject_agent_message`` or
+        ``expect`` returned, and at what comes. Raises ExpectTimeout, which lists what came instead, what the session
+        ended with, and what a predicate raises.
         """
         expected = Expectation(type=type, predicate=predicate, fields=fields)
         return self._thread.run(self._conversation.expect(expected, in_seconds(timeout)))
@@ -283,16 +277,16 @@ class Session(SessionBase):
     def on_function(self, name: str) -> Callable[[F], F]:
         """Answer the agent's calls of a function: ``@session.on_function("lookup")``.
 
-        The handler gets the call's arguments as keywords, runs on a worker thread (an async one in a loop there), and
-        returns a string or anything that JSON can represent. Arguments that the function's ``parameters`` in the
+        The handler gets the call's arguments as keywords, runs on a thread of its own (an async one in a loop there),
+        and returns a string or anything that JSON can represent. Arguments that the function's ``parameters`` in the
         settings don't allow never reach it: they raise BadFunctionCall. That, and what the handler raises, is raised by
         the session method that is waiting, or else by the next one or at the end of ``with``. When the agent cancels a
-        call, the handler's answer is dropped.
+        call, or the session is closed, an async handler is cancelled; what a plain one returns is dropped.
         """
 
         def register(handler: F) -> F:
             async def answer(call: FunctionCall) -> Any:
-                return await to_thread(_completed, bound(handler, call))
+                return await run_in_thread(bound(handler, call))
 
             self._io.functions.register(name, answer)
             return handler
@@ -300,5 +294,8 @@ class Session(SessionBase):
         return register
 
     def close(self) -> None:
-        """Close the session; when this returns, the vendor's side is closed. May be called again."""
-        self._thread.run(self._io.close())
+        """Close the session; when this returns, the vendor's side is closed. May be called again.
+
+        Raises what a function handler raised and nobody was told of yet.
+        """
+        self._thread.run(self._conversation.close())

@@ -17,7 +17,7 @@ from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.client.turns import calls_in
 from pytest_dgbudget.client.user_audio import UserPart
 from pytest_dgbudget.control.client import GatewayClient
-from pytest_dgbudget.errors import ProtocolViolated
+from pytest_dgbudget.errors import ProtocolViolated, SettingsError
 from pytest_dgbudget.model import MeasuredTurn, Usage
 from pytest_dgbudget.protocol.operations import GetTurns, GetUsage, GetViolations
 from pytest_dgbudget.recording.audio_file import format_in
@@ -43,7 +43,11 @@ BEFORE_BARGE_IN = "500ms"
 
 def in_seconds(timeout: Timeout) -> float:
     """Return a timeout in seconds; raises SettingsError for what is no time."""
-    return seconds(parse_time(timeout)) if isinstance(timeout, str) else float(timeout)
+    if isinstance(timeout, str):
+        return seconds(parse_time(timeout))
+    if isinstance(timeout, (int, float)) and timeout >= 0:
+        return float(timeout)
+    raise SettingsError(f'timeout={timeout!r} is no time: give seconds, or a text such as "500ms" or "5s"')
 
 
 def bound(handler: Callable[..., Any], call: FunctionCall) -> Callable[[], Any]:
@@ -117,6 +121,7 @@ class SessionBase:
         part = self._io.user_audio.part(pace, in_seconds(trailing))
         try:
             yield part
+            self._thread.loop.call_soon_threadsafe(self._conversation.user_spoke)
         except BaseException:
             self._thread.loop.call_soon_threadsafe(part.stop)
             raise

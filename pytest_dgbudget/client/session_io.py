@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from pytest_dgbudget.client.expectations import listed, unanswered, unended
 from pytest_dgbudget.client.functions import FunctionHandlers
 from pytest_dgbudget.client.received import Received, is_of_user
+from pytest_dgbudget.client.turns import calls_in
 from pytest_dgbudget.client.user_audio import UserAudio
 from pytest_dgbudget.control.io_thread import FromHandler
 from pytest_dgbudget.errors import AgentError, DgBudgetError, ExpectTimeout
@@ -31,7 +32,7 @@ _KEEP_ALIVE_SECONDS = 8
 _READY_SECONDS = 10
 
 # Client messages, of all the texts that a test may send.
-_NOTED = ("UpdateThink", "InjectUserMessage")
+_NOTED = ("UpdateThink", "InjectUserMessage", "InjectAgentMessage", "FunctionCallResponse")
 
 T = TypeVar("T")
 
@@ -90,6 +91,7 @@ class SessionIO:
     async def send(self, message: Mapping[str, Any] | str | bytes) -> None:
         """Send a message, or audio as bytes."""
         if isinstance(message, bytes):
+            self.user_audio.stop()
             await self.user_audio.send(message)
             return
         text = message if isinstance(message, str) else dumps(message)
@@ -124,11 +126,22 @@ class SessionIO:
         try:
             return await wait_for(wait(), timeout)
         except (TimeoutError, asyncio.TimeoutError):
-            reason = f"{why()}{self._why_nothing(start)}"
-            came = listed(self.received.timeline(start))
-            raise ExpectTimeout(
-                f"no {described} within {round(timeout, 2):g} s{reason}; came instead: {came}"
-            ) from None
+            raise self.missed(described, timeout, start, why()) from None
+
+    def missed(self, described: str, timeout: float, start: int, why: str = "") -> ExpectTimeout:
+        """Return the error for what did not come."""
+        why = f"no {described} within {round(timeout, 2):g} s{why}{self._why_nothing(start)}"
+        return ExpectTimeout(f"{why}; came instead: {listed(self.received.timeline(start))}")
+
+    async def news_until(self, at: float) -> None:
+        """Wait until something has come, or until this moment of the session."""
+
+        async def news() -> None:
+            async with self._news:
+                await self._news.wait()
+
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+            await wait_for(news(), max(0.0, at - self.now()))
 
     def raise_if_over(self) -> None:
         """Raise what a handler raised, or why the session ended."""
@@ -168,8 +181,12 @@ class SessionIO:
             kind = message.get("type") if isinstance(message, Mapping) else None
             if kind == "UpdateThink":
                 self.functions.declare(message)
+            elif kind == "FunctionCallResponse":
+                self.functions.answered(str(message.get("id")))
             elif kind == "InjectUserMessage":
-                self.received.heard.answer_due()
+                self.received.heard.text_injected()
+            elif kind == "InjectAgentMessage":
+                self.received.heard.agent_message_injected()
 
     # Received ------------------------------------------------------------------------------------------------
 
@@ -207,20 +224,27 @@ class SessionIO:
 
     def _why_nothing(self, start: int) -> str:
         messages, quiet = self.received.messages, self.user_audio.quiet_seconds()
-        return f"{unanswered(messages[start:], list(self.functions.names))}{unended(messages, quiet)}"
+        calls = [call for call in calls_in(messages[start:]) if call.client_side]
+        names = {call.name for call in calls if not self.functions.answers(call)}
+        return f"{unanswered(names)}{self.functions.still_running()}{unended(messages, quiet)}"
 
     async def _notify(self) -> None:
         async with self._news:
             self._news.notify_all()
 
     async def _keep_alive(self) -> None:
+        sent_at = self.now()
         while True:
-            await sleep(self._keep_alive_seconds)
-            if self.user_audio.quiet_seconds() >= self._keep_alive_seconds:
-                try:
-                    await self._websocket.send('{"type":"KeepAlive"}')
-                except ConnectionClosed:
-                    return
+            spoke_at = self.now() - (self.user_audio.quiet_seconds() or self.now())
+            rest = max(sent_at, spoke_at) + self._keep_alive_seconds - self.now()
+            if rest > 0:
+                await sleep(rest)
+                continue
+            try:
+                await self._websocket.send('{"type":"KeepAlive"}')
+            except ConnectionClosed:
+                return
+            sent_at = self.now()
 
     def _stop_keeping_alive(self) -> None:
         if self._keeping_alive is not None:

@@ -44,7 +44,7 @@ class UserAudio:
         skips_time: bool,
         is_emulated: bool,
     ) -> None:
-        self.sent_at = 0.0  # the loop's time
+        self._sent_at: float | None = None  # the loop's time
         self._format = audio_format(settings, "input")
         self._is_emulated = is_emulated
         self._send = send
@@ -54,7 +54,7 @@ class UserAudio:
 
     async def send(self, audio: bytes) -> None:
         """Send one message of audio."""
-        self.sent_at = get_running_loop().time()
+        self._sent_at = get_running_loop().time()
         await self._send(audio)
 
     def pieces(self, source: AudioSource, *, may_resample: bool) -> Iterable[bytes]:
@@ -98,9 +98,9 @@ class UserAudio:
             self._silence.cancel()
             self._silence = None
 
-    def quiet_seconds(self) -> float:
-        """How long ago the last audio was sent."""
-        return get_running_loop().time() - self.sent_at
+    def quiet_seconds(self) -> float | None:
+        """How long ago the last audio was sent; None if there was none."""
+        return None if self._sent_at is None else get_running_loop().time() - self._sent_at
 
     async def _go_on(self, seconds: float) -> None:
         # Why a session is over, and what failed in a handler, is for whoever waits for the session.
@@ -113,7 +113,7 @@ class UserAudio:
         return silence(self._format.encoding, round(self._format.sample_rate * seconds))
 
     async def _send_unasked(self, audio: bytes) -> None:
-        self.sent_at = get_running_loop().time()
+        self._sent_at = get_running_loop().time()
         await self._websocket.send(audio)
 
 

@@ -13,9 +13,8 @@ from pytest_dgbudget.client.connect import Opening
 from pytest_dgbudget.client.emulator import Emulator
 from pytest_dgbudget.client.endpoint import Endpoint
 from pytest_dgbudget.client.session import Session
-from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.control.client import GatewayClient
-from pytest_dgbudget.control.io_thread import FromHandler, in_task
+from pytest_dgbudget.control.io_thread import in_task
 from pytest_dgbudget.errors import DgBudgetError, SettingsError
 from pytest_dgbudget.model import Pace, TargetName, Usage
 from pytest_dgbudget.protocol.operations import GetRemaining, GetUsage, GrantedAttempt
@@ -126,10 +125,10 @@ class Connect:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._async_session is not None:
+        if self._async_session is not None and error is None:
             await self._async_session.close()
-            if error is None:
-                _raise_handler_error(self._async_session._io)
+        elif self._async_session is not None:  # what a handler raised must not hide the error
+            await self._opening.gateway.io_thread.cross(self._async_session._io.close())
 
     def __enter__(self) -> Session:
         if in_task():
@@ -144,20 +143,12 @@ class Connect:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._session is not None:
+        if self._session is not None and error is None:
             self._session.close()
-            if error is None:
-                _raise_handler_error(self._session._io)
+        elif self._session is not None:
+            self._opening.gateway.io_thread.run(self._session._io.close())
 
     async def _open_async(self) -> AsyncSession:
         opening = self._opening
         io = await opening.gateway.io_thread.cross(opening.open(self._settings, self._headers))
         return AsyncSession(io, opening.gateway, opening.attempt)
-
-
-def _raise_handler_error(io: SessionIO) -> None:
-    try:
-        return io.raise_handler_error()
-    except FromHandler as carried:
-        raised = carried.unpacked()
-    raise raised

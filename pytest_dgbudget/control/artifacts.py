@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +46,10 @@ class ArtifactKeeper:
         """Write the texts of what was recorded by now; None where there was no session. Raises OSError."""
         return write_artifacts(self._run_config.report_dir, _recorded(gateway, attempt), scrub=self._scrub)
 
+    def keep_at_once(self, attempt: KeptAttempt) -> Artifacts | None:
+        """Write the texts of what is on the disk by now, whatever the gateway does; None where there is nothing."""
+        return write_artifacts(self._run_config.report_dir, _recorded_by_now(attempt), scrub=self._scrub)
+
     def keep(self, gateway: GatewayClient, attempt: KeptAttempt) -> Artifacts | None:
         """Write all that is kept of an attempt whose sessions are over, and have its recordings dropped.
 
@@ -77,11 +81,14 @@ def _take_room(gateway: GatewayClient, size: int) -> int:
 
 def _recorded(gateway: GatewayClient, attempt: KeptAttempt) -> RecordedAttempt:
     """Return what was recorded, once it is on the disk; of a gateway that is gone, what it has left there."""
-    unended = attempt.unended
+    recorded = _recorded_by_now(attempt)
     try:
-        if not gateway.ask(WriteRecordings(attempt=attempt.test.id)):
-            unended = _SLOW_DISK
+        is_written = gateway.ask(WriteRecordings(attempt=attempt.test.id))
     except DgBudgetError:
-        unended = GATEWAY_DIED
-    recordings = attempt.recordings
-    return RecordedAttempt(test=attempt.test, folder=Path(recordings.folder), target=recordings.target, unended=unended)
+        return replace(recorded, unended=GATEWAY_DIED)
+    return recorded if is_written else replace(recorded, unended=_SLOW_DISK)
+
+
+def _recorded_by_now(attempt: KeptAttempt) -> RecordedAttempt:
+    folder, target = Path(attempt.recordings.folder), attempt.recordings.target
+    return RecordedAttempt(test=attempt.test, folder=folder, target=target, unended=attempt.unended)

@@ -83,6 +83,7 @@ class IOThread:
     def run(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Block until the work is done; an interrupt or a timeout (seconds) cancels it."""
         self._refuse_in_child(work)
+        self._refuse_on_own_thread(work)
         future = run_coroutine_threadsafe(work, self.loop)
         try:
             return future.result(timeout)
@@ -124,6 +125,12 @@ class IOThread:
             work.close()
             raise GatewayError(_FORKED)
 
+    def _refuse_on_own_thread(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Raise DgBudgetError on the I/O thread, which would wait for itself."""
+        if _get_running_loop() is self.loop:
+            work.close()
+            raise DgBudgetError(_IN_PREDICATE)
+
     def _serve(self) -> None:
         set_event_loop(self.loop)
         self.loop.run_forever()
@@ -137,6 +144,10 @@ class IOThread:
 _FORKED = (
     "this process was forked in the middle of a test, and voice_agent and its sessions stay with the parent; "
     "here, connect to voice_agent.endpoint with a client of your own"
+)
+_IN_PREDICATE = (
+    "session.usage, check_protocol() and other calls that wait can't be used in a predicate; "
+    "use them before or after the call that takes the predicate"
 )
 _THREADS: weakref.WeakSet[IOThread] = weakref.WeakSet()
 
@@ -239,9 +250,9 @@ class HandlerLoop:
             except trio.Cancelled:
                 raise
             except BaseException as error:  # pytest.fail() and pytest.skip() are no Exceptions
-                here.call_soon_threadsafe(done.set_exception, error)
+                here.call_soon_threadsafe(_unless_done, done, done.set_exception, error)
             else:
-                here.call_soon_threadsafe(done.set_result, result)
+                here.call_soon_threadsafe(_unless_done, done, done.set_result, result)
 
         self._trio_token.run_sync_soon(lambda: trio.lowlevel.spawn_system_task(call))
         try:
@@ -255,3 +266,9 @@ class HandlerLoop:
 async def _called(handler: Callable[[], Any]) -> Any:
     result = handler()
     return await result if isinstance(result, Awaitable) else result
+
+
+def _unless_done(done: asyncio.Future[Any], settle: Callable[[Any], None], value: Any) -> None:
+    """A handler that shields itself may end after its call was cancelled."""
+    if not done.done():
+        settle(value)

@@ -26,7 +26,7 @@ from pytest_dgbudget.gateway.recording_thread import (
 )
 from pytest_dgbudget.recording.disk import Disk
 from pytest_dgbudget.recording.lines import Direction, Side
-from pytest_dgbudget.recording.room import RunRoom, SessionRoom
+from pytest_dgbudget.recording.room import MOST_AUDIO, Room, RunRoom, SessionRoom
 from pytest_dgbudget.recording.scrubbing import Scrubber
 from pytest_dgbudget.recording.writing import RecordingWriter
 
@@ -136,7 +136,7 @@ class Recordings:
         self._disk = disk or Disk()
         self._room = room or RunRoom()
         # What is made of recordings, and kept elsewhere, as they are given back.
-        self._audio_artifacts = RunRoom().audio
+        self._audio_artifacts = Room(MOST_AUDIO, "what is kept of a run's audio")
         self._keeps_audio = keeps_audio
         self._passing = passing
         self._lock = threading.Lock()
@@ -144,6 +144,7 @@ class Recordings:
         self._begun = False
         self._sessions: dict[str, list[_Recorded]] = {}
         self._lost: Counter[str] = Counter()
+        self._cut_audio = 0
         self._hangs = False
 
     def folder_of(self, attempt: str) -> Path:
@@ -197,7 +198,9 @@ class Recordings:
 
     def take_audio_room(self, size: int) -> int:
         """Take so many bytes for the audio that is kept of failed tests, or what is left; return how many."""
-        return self._audio_artifacts.take_up_to(size)
+        granted = self._audio_artifacts.take_up_to(size)
+        self._cut_audio += granted < size
+        return granted
 
     def sentences(self) -> list[str]:
         """Return what a user should know: what is missing in recordings, and why."""
@@ -208,6 +211,8 @@ class Recordings:
             sentences.append(f"recordings of {of_sessions} have gaps: {why}")
         for why, sessions in Counter(dict(self._thread.stopped).values()).items():
             sentences.append(f"recordings of {_sessions(sessions)} end early, or were never begun: {why}")
+        if self._cut_audio:
+            sentences.append(f"the audio of {_sessions(self._cut_audio)} is cut short: {self._audio_artifacts.full}")
         if self._hangs:
             sentences.append(f"the last recordings in {self._folder} lack their end: the disk did not take it in time")
         return sentences

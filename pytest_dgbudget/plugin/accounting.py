@@ -243,6 +243,13 @@ class Accounting:
         self._outcomes[report.nodeid] = outcome
         self._run.run.gateway.send(RecordOutcome(attempt=running.attempt.id, outcome=outcome))
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        """Keep what was recorded of what runs, once everything is told to close."""
+        for nodeid, running in self._running.items():
+            if running.finish is not None and running.process == getpid():
+                self._artifacts.interrupted(running, nodeid, self._state.worker)
+
     def _judge(self, item: pytest.Item, raised: BaseException | None, when: str) -> None:
         """An overrun can't be swallowed: fail the test for it, unless it fails already."""
         __tracebackhide__ = True

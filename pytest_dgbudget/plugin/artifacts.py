@@ -62,6 +62,14 @@ class TestArtifacts:
         if artifacts is not None:
             _add_section(report, self._told(artifacts))
 
+    def interrupted(self, running: RunningTest, nodeid: str, worker: str) -> None:
+        """Keep what was recorded of a test that Ctrl-C ends in its midst: it has no report, and nobody waits."""
+        if running.attempt.recordings is not None:
+            test = self.test(nodeid, running.attempt.id, running.attempt.number, worker)
+            attempt = KeptAttempt(test=test, recordings=running.attempt.recordings, unended=STILL_OPEN)
+            with contextlib.suppress(Exception, KeyboardInterrupt):
+                self._keeper.keep_at_once(attempt)
+
     def _tell(
         self, gateway: GatewayClient, running: RunningTest, attempt: KeptAttempt, report: pytest.TestReport
     ) -> None:
@@ -84,11 +92,11 @@ class TestArtifacts:
             _add_section(report, self._audio(artifacts))
 
     def _kept(self, gateway: GatewayClient, attempt: KeptAttempt, report: pytest.TestReport) -> Artifacts | None:
-        """Keep an attempt, and name its transcript to reporters; a disk that takes nothing fails no test."""
+        """Keep an attempt, and name its transcript to reporters; what keeps it from being written fails no test."""
         try:
             artifacts = self._keeper.keep(gateway, attempt)
-        except OSError as error:
-            _add_section(report, [f"the transcript can't be written: {error}"])
+        except Exception as error:
+            _add_section(report, [f"the transcript can't be written: {error or type(error).__name__}"])
             return None
         if artifacts is not None:
             transcript = artifacts.transcript.relative_to(self._run_config.report_dir).as_posix()

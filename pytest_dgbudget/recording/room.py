@@ -22,10 +22,15 @@ class Room:
         self._what = what
         self._taken = 0
 
+    @property
+    def full(self) -> str:
+        """What is said where there is no room."""
+        return f"{self._what} may take {_shown(self._most_bytes)}, and no more is written"
+
     def take(self, size: int) -> None:
         """Take so many bytes; raises RoomFull where they aren't left."""
         if size > self._most_bytes - self._taken:
-            raise RoomFull(f"{self._what} may take {_shown(self._most_bytes)}, and no more is written")
+            raise RoomFull(self.full)
         self._taken += size
 
     def take_up_to(self, size: int) -> int:

@@ -106,8 +106,7 @@ class _Writing:
     def _write_session(self, session: Path, number: int, of: int) -> _Part | None:
         name = "events.jsonl" if of == 1 else f"events-{number}.jsonl"
         with self._created(name) as file:
-            for line in _scrubbed(lines_in(session / LINES_FILE), self._scrub):
-                file.write(write_line(line))
+            file.writelines(_lines_of(session / LINES_FILE, self._scrub))
         events = self._folder / name
         summary = summary_of(lines_in(events))
         if summary is None:
@@ -169,11 +168,19 @@ def _sessions_in(folder: Path) -> list[Path]:
         return []
 
 
-def _scrubbed(lines: Iterable[RecordedLine], scrub: Scrub | None) -> Iterator[RecordedLine]:
-    scrubber = None if scrub is None else Scrubber((), hook=scrub)
+def _lines_of(path: Path, scrub: Scrub | None) -> Iterator[bytes]:
+    """Yield the whole lines of a recording, as they are or with each text scrubbed."""
+    if scrub is not None:
+        yield from _scrubbed(lines_in(path), Scrubber((), hook=scrub))
+        return
+    with path.open("rb") as file:
+        yield from (line for line in file if line.endswith(b"\n"))
+
+
+def _scrubbed(lines: Iterable[RecordedLine], scrubber: Scrubber) -> Iterator[bytes]:
     for line in lines:
         has_text = type_of(line) != AUDIO
-        yield line if scrubber is None or not has_text else replace(line, payload=scrubber.scrub(line.payload))
+        yield write_line(replace(line, payload=scrubber.scrub(line.payload)) if has_text else line)
 
 
 def _printable(text: str) -> str:

@@ -18,6 +18,7 @@ from pytest_dgbudget.recording.lines import (
 )
 from pytest_dgbudget.report.playback import Playback
 from pytest_dgbudget.report.session_summary import SessionAudio, SessionSummary, type_of
+from pytest_dgbudget.rules.order import is_of_order
 
 # What is longer stands in events.jsonl.
 _LONGEST_TEXT = 2000
@@ -115,7 +116,7 @@ class _Narration:
     def _parts(self, line: RecordedLine, kind: str | None, at_ms: int) -> Iterator[tuple[str, str]]:
         """Yield who, and what, for each thing that a line says."""
         if line.direction == "gateway":
-            if kind in _BY_GATEWAY:
+            if kind in _BY_GATEWAY and is_of_order(str(_in(line.payload, "violation", "rule"))):
                 yield "gateway", _of_gateway(kind, line.payload)
         elif kind == "UserStartedSpeaking":
             yield "user", self._started_speaking(at_ms)

@@ -44,9 +44,9 @@ def test_a_part_of_it_begins_with_a_message() -> None:
 
 def test_audio_of_a_part_is_what_came_between_its_messages() -> None:
     received = taken(b"a", "One", b"b", "Two", b"c", "Three", b"d")
-    assert received.audio_of(0, 3) == b"bc"
-    assert received.audio_of(1, 2) == b""
-    assert received.audio == b"abcd"
+    assert received.audio_between(received.frames_before(0), received.frames_before(2)) == b"bc"
+    assert received.audio_between(1, 1) == b""
+    assert received.audio_between(0, received.frames) == received.audio == b"abcd"
 
 
 def test_how_long_audio_plays_is_known_but_for_compressed_encodings() -> None:
@@ -69,5 +69,5 @@ def test_a_text_that_is_no_message_is_kept() -> None:
 @pytest.mark.parametrize(("greeting", "due"), [("Hello!", True), ("", False), (None, False)])
 def test_a_greeting_is_due_when_settings_are_applied(greeting: object, due: bool) -> None:
     received = taken("Welcome", "SettingsApplied", settings={"agent": {"greeting": greeting}})
-    assert received.heard.more_is_to_come is due
-    assert taken("SettingsApplied", settings={"agent": "an id"}).heard.more_is_to_come is False
+    assert received.heard.more_is_to_come(0.0) is due
+    assert taken("SettingsApplied", settings={"agent": "an id"}).heard.more_is_to_come(0.0) is False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -71,3 +72,24 @@ def test_keep_alives_go_out_once_settings_are_sent() -> None:
 
     asyncio.run(begin_and_wait())
     assert received == [SETTINGS, KEEP_ALIVE]
+
+
+def test_after_audio_a_keep_alive_goes_out_when_it_is_due_and_no_later() -> None:
+    async def welcoming(websocket: ServerConnection) -> None:
+        await websocket.send(json.dumps({"type": "Welcome", "request_id": "r"}))
+        await websocket.recv()
+        await websocket.send(json.dumps({"type": "SettingsApplied"}))
+        assert isinstance(await websocket.recv(), bytes)
+        heard_at = time.monotonic()
+        assert json.loads(await websocket.recv()) == KEEP_ALIVE
+        await websocket.send(json.dumps({"type": "Waited", "seconds": time.monotonic() - heard_at}))
+
+    async def begin_and_wait() -> None:
+        async with session_with(welcoming, keep_alive_seconds=2) as session:
+            await session.begin()
+            await asyncio.sleep(0.3)  # so that a look every second would come too soon, and the next one too late
+            await session.send(bytes(10))
+            (waited,) = await session.until(lambda: session.received.messages[2:] or None, 5, "Waited", 0)
+            assert 1.9 < waited.data["seconds"] < 3.5
+
+    asyncio.run(begin_and_wait())

@@ -15,8 +15,10 @@ from unittest import mock
 
 import pytest
 import trio
+import trio.testing
 
-from pytest_dgbudget.control.io_thread import IOThread, in_task
+from pytest_dgbudget.control.io_thread import HandlerLoop, IOThread, in_task
+from pytest_dgbudget.errors import DgBudgetError
 
 real_time = time.monotonic
 
@@ -60,6 +62,49 @@ def test_it_wakes_up_and_never_spins_where_a_test_has_replaced_what_wakes_it(
         for number in range(3):
             assert io_thread.run(asyncio.sleep(0, number), timeout=5) == number
     assert not replaced.called
+
+
+def test_a_call_that_waits_is_refused_on_its_own_thread_for_which_it_would_wait(io_thread: IOThread) -> None:
+    async def asks_a_predicate() -> None:
+        io_thread.run(asyncio.sleep(0))
+
+    with pytest.raises(DgBudgetError, match="calls that wait can't be used in a predicate; use them before or after"):
+        io_thread.run(asks_a_predicate(), timeout=5)
+    assert io_thread.run(asyncio.sleep(0, "it goes on"), timeout=5) == "it goes on"
+
+
+@pytest.mark.parametrize("error", [None, LookupError("too late")])
+def test_what_a_handler_in_trio_does_after_it_was_cancelled_is_dropped(
+    io_thread: IOThread, error: Exception | None
+) -> None:
+    uncaught: list[Any] = []
+    io_thread.loop.call_soon_threadsafe(
+        io_thread.loop.set_exception_handler, lambda _, context: uncaught.append(context)
+    )
+
+    async def call_and_cancel() -> None:
+        begun, go_on, ended = trio.Event(), trio.Event(), trio.Event()
+
+        async def stubborn() -> str:
+            begun.set()
+            with trio.CancelScope(shield=True):
+                await go_on.wait()
+            ended.set()
+            if error is not None:
+                raise error
+            return "too late"
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(io_thread.cross, HandlerLoop().run(stubborn))
+            await begun.wait()
+            nursery.cancel_scope.cancel()
+        go_on.set()
+        await ended.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        await io_thread.cross(asyncio.sleep(0))  # what the handler had the I/O thread do is done
+
+    trio.run(call_and_cancel)
+    assert uncaught == []
 
 
 async def asked_in_a_task() -> bool:

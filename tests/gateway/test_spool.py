@@ -11,7 +11,7 @@ from pytest_dgbudget.gateway.chunks import Chunk
 from pytest_dgbudget.gateway.run_lock import RunLock
 from pytest_dgbudget.gateway.spool import remove_dead_spools, spool_of
 from pytest_dgbudget.recording.reading import read_recording
-from pytest_dgbudget.recording.room import RunRoom
+from pytest_dgbudget.recording.room import MOST_AUDIO, RunRoom
 from tests.support.recordings import ATTEMPT, CLIENT, DIALLED_MS, SESSION, VENDOR, Recorder, wire
 
 
@@ -78,6 +78,16 @@ def test_what_is_kept_takes_its_room_and_what_is_cut_short_then_is_said(spool: P
     recorder.recordings.release("last", is_kept=False)
     recorder.close()
     assert recorder.recordings.sentences() == []
+
+
+def test_audio_that_is_not_kept_whole_is_said(spool: Path) -> None:
+    recordings = Recorder(spool, passing=True).recordings
+    assert recordings.take_audio_room(MOST_AUDIO - 1) == MOST_AUDIO - 1
+    assert recordings.sentences() == []
+    assert [recordings.take_audio_room(10) for _ in range(2)] == [1, 0]
+    assert recordings.sentences() == [
+        "the audio of 2 sessions is cut short: what is kept of a run's audio may take 1024 MiB, and no more is written"
+    ]
 
 
 def test_the_run_s_end_removes_the_folder(spool: Path) -> None:

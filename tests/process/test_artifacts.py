@@ -198,6 +198,19 @@ def test_what_a_killed_run_left_goes_with_the_next_one(project: Project) -> None
 
 
 @pytest.mark.slow
+def test_a_test_that_hangs_until_ctrl_c_leaves_what_was_said(project: Project) -> None:
+    project.use("artifacts/test_hangs.py")
+    process = project.start(*ON_EMULATOR)
+    wait_for(project.path / "open")
+    process.send_signal(signal.SIGINT)
+    result = project.result(process)
+    assert result.status == 2
+    transcript = transcript_of(result, "test_hangs")
+    assert "You said: last words" in transcript
+    assert list(project.path.glob(".dgbudget/*.recordings")) == []
+
+
+@pytest.mark.slow
 def test_left_and_right_overlap_where_the_caller_spoke_over_the_agent(project: Project) -> None:
     """The caller stutters for half a second, and has been heard for 40 ms more when the agent is interrupted."""
     project.use("artifacts/test_barge_in.py")

@@ -46,6 +46,15 @@ def test_a_transcript_and_the_events_are_written_for_their_owner_alone(tmp_path:
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
 
 
+def test_of_a_recording_that_was_broken_off_whole_lines_are_kept(tmp_path: Path) -> None:
+    recorded = record(tmp_path / "spool", STEPS) / SESSION / LINES_FILE
+    whole = recorded.read_bytes()
+    recorded.write_bytes(whole[:-5])
+    artifacts = kept(tmp_path)
+    assert (artifacts.folder / "events.jsonl").read_bytes() == b"".join(whole.splitlines(keepends=True)[:-1])
+    assert artifacts.tail[-1].endswith("gateway   (no more of it: nobody saw it)")
+
+
 def test_several_sessions_are_one_transcript_in_the_order_of_their_dials(tmp_path: Path) -> None:
     for session in ("02", "01"):
         steps = [WELCOME, settings(), (1000, CLIENT, {"type": session}), ended(2000)]

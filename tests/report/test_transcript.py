@@ -122,6 +122,7 @@ def test_what_the_gateway_noticed_stands_at_its_place(tmp_path: Path) -> None:
         (1000, GATEWAY, ("RuleBroken", {"violation": {"rule": "r", "what": "audio came before SettingsApplied"}})),
         (2000, GATEWAY, ("SessionStalled", {"stall": {"kind": "one-way", "ms": 3000}})),
         (2500, GATEWAY, ("TierChanged", {"tier": "standard"})),
+        (2600, GATEWAY, ("RuleBroken", {"violation": {"rule": "no-error", "what": "its message says it"}})),
         folder=tmp_path,
     ) == [
         "     1.00  gateway   the protocol was broken: audio came before SettingsApplied",
