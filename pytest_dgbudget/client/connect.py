@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from asyncio.tasks import sleep
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,14 @@ from pytest_dgbudget.client.endpoint import Endpoint
 from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.connection import GONE, dial
-from pytest_dgbudget.errors import DgBudgetError, GatewayError, HandshakeRefused, LedgerError, SessionClosed
+from pytest_dgbudget.errors import (
+    DgBudgetError,
+    GatewayError,
+    HandshakeRefused,
+    LedgerError,
+    SessionClosed,
+    SettingsError,
+)
 from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.operations import GetVerdict
@@ -42,6 +50,27 @@ def _logger() -> logging.Logger:
 
 
 _LOG = _logger()
+
+
+# RFC 9110, sections 5.1 and 5.5.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+# What the connection itself needs.
+_OURS = frozenset({"authorization", "connection", "host", "upgrade"})
+
+
+def checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return request headers as they are; raises SettingsError for what can't be one."""
+    if not isinstance(headers, Mapping):
+        raise SettingsError(f"headers={headers!r} is no mapping of names to values")
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise SettingsError(f"{name!r} can't be the name of a request header")
+        if not isinstance(value, str) or not _VALUE.fullmatch(value):
+            raise SettingsError(f"the value of the request header {name} has characters that no header can have")
+        if name.lower() in _OURS or name.lower().startswith("sec-websocket-"):
+            raise SettingsError(f"the request header {name} is set by voice_agent itself; leave it out")
+    return headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

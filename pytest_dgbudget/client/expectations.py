@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from pytest_dgbudget.client.received import AgentAudio, described_audio, is_of_user
+from pytest_dgbudget.client.scenario import ClientMessageType
 from pytest_dgbudget.rules.vendor_messages import (
     SERVER_TYPES,
     ConversationText,
@@ -21,6 +22,7 @@ from pytest_dgbudget.rules.vendor_messages import (
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
 
+_CLIENT_TYPES = frozenset(get_args(ClientMessageType)) - SERVER_TYPES
 # How many of the messages that did come an ExpectTimeout lists.
 _MOST_LISTED = 50
 # Of a text, so much is shown.
@@ -68,6 +70,8 @@ class Expectation:
 
     def why_none(self, earlier: Sequence[Message], since: Sequence[Message]) -> str:
         """Return what may be wrong if none came, of what had been looked at before and of what came since."""
+        if self.type in _CLIENT_TYPES:
+            return f"; {self.type} is a message of the client's, which the agent never sends"
         if self.type not in SERVER_TYPES:
             likely = "".join(f"; did you mean {name}?" for name in get_close_matches(self.type, SERVER_TYPES, n=1))
             return f"; Deepgram documents no message of the type {self.type!r}{likely}"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, overload
 
 from pytest_dgbudget.client.audio import AudioSource, Speed
-from pytest_dgbudget.client.expectations import Expectation
 from pytest_dgbudget.client.session_base import (
     BEFORE_BARGE_IN,
     EVENT,
@@ -17,6 +16,8 @@ from pytest_dgbudget.client.session_base import (
     SessionBase,
     Timeout,
     bound,
+    checked_name,
+    expectation,
     in_seconds,
 )
 from pytest_dgbudget.client.turns import Interruption, Turn
@@ -271,7 +272,7 @@ class Session(SessionBase):
         ``expect`` returned, and at what comes. Raises ExpectTimeout, which lists what came instead, what the session
         ended with, and what a predicate raises.
         """
-        expected = Expectation(type=type, predicate=predicate, fields=fields)
+        expected = expectation(type, predicate, fields)
         return self._thread.run(self._conversation.expect(expected, in_seconds(timeout)))
 
     def on_function(self, name: str) -> Callable[[F], F]:
@@ -284,11 +285,13 @@ class Session(SessionBase):
         call, or the session is closed, an async handler is cancelled; what a plain one returns is dropped.
         """
 
+        function = checked_name(name)
+
         def register(handler: F) -> F:
             async def answer(call: FunctionCall) -> Any:
                 return await run_in_thread(bound(handler, call))
 
-            self._io.functions.register(name, answer)
+            self._io.functions.register(function, answer)
             return handler
 
         return register

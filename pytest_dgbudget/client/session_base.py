@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pytest_dgbudget.client.audio import Speed
 from pytest_dgbudget.client.conversation import ClientConversation
+from pytest_dgbudget.client.expectations import Expectation
 from pytest_dgbudget.client.received import AgentAudio
 from pytest_dgbudget.client.saved_audio import save_audio
 from pytest_dgbudget.client.session_io import SessionIO
@@ -50,6 +51,25 @@ def in_seconds(timeout: Timeout) -> float:
     raise SettingsError(f'timeout={timeout!r} is no time: give seconds, or a text such as "500ms" or "5s"')
 
 
+def checked_name(name: object) -> str:
+    """Return a function's name; raises TypeError for anything else, such as the handler itself."""
+    if isinstance(name, str) and name:
+        return name
+    raise TypeError(f'on_function needs the name of a function: @session.on_function("lookup"), not {name!r}')
+
+
+def expectation(kind: object, predicate: Callable[[Any], object] | None, fields: Mapping[str, Any]) -> Expectation:
+    """Return what ``expect`` was asked for; raises TypeError for what it does not take."""
+    if not isinstance(kind, str):
+        raise TypeError(f'expect needs the type of a message: session.expect("ConversationText"), not {kind!r}')
+    if predicate is not None and not callable(predicate):
+        raise TypeError(
+            f"the second argument of expect is asked of the message, and {predicate!r} can't be called; "
+            'name a field for it: session.expect("ConversationText", role="assistant")'
+        )
+    return Expectation(type=kind, predicate=predicate, fields=fields)
+
+
 def bound(handler: Callable[..., Any], call: FunctionCall) -> Callable[[], Any]:
     """Return a handler without parameters: the call's JSON arguments become keyword arguments."""
     arguments = loads(call.arguments or "{}")
@@ -65,6 +85,10 @@ class SessionBase:
         self._thread = gateway.io_thread
         self._attempt = attempt
         self._conversation = ClientConversation(io, self._measured)
+
+    def __repr__(self) -> str:
+        """What pytest shows when an assertion fails."""
+        return f"<{type(self).__name__} {self.request_id or 'without a request id'}>"
 
     @property
     def request_id(self) -> str | None:

@@ -12,6 +12,9 @@ from pytest_dgbudget.client.saved_audio import save_audio
 from pytest_dgbudget.rules.audio import AudioFormat
 from pytest_dgbudget.rules.vendor_messages import ConversationText, FunctionCall, FunctionCallRequest, Message
 
+# Of the messages in a repr.
+_MOST_SHOWN = 40
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Turn:
@@ -132,7 +135,9 @@ def calls_in(messages: Sequence[Message]) -> tuple[FunctionCall, ...]:
 
 
 def _types(messages: Sequence[Message]) -> str:
-    return ", ".join(message.type for message in messages)
+    shown = ", ".join(message.type for message in messages[:_MOST_SHOWN])
+    more = len(messages) - _MOST_SHOWN
+    return f"{shown}, and {more} more" if more > 0 else shown
 
 
 def _is_said(message: Message, role: str, content: str | None = None) -> bool:

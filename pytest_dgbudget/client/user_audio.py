@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from asyncio.events import get_running_loop
 from asyncio.tasks import ensure_future
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from websockets.asyncio.client import ClientConnection
@@ -64,8 +66,10 @@ class UserAudio:
     def aloud(self, text: str, recording: Source | None) -> Source | bytes:
         """Return a source that says this to an emulator by the text itself, to others by the recording.
 
-        Raises SettingsError where there is none.
+        Raises SettingsError where there is none, OSError where its file is missing.
         """
+        if isinstance(recording, (str, os.PathLike)):
+            Path(recording).stat()  # else only a live run would miss it
         if self._is_emulated:
             return b"".join(spoken(text, self._format))
         if recording is None:

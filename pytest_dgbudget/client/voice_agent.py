@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from pytest_dgbudget.client.agent_settings import SettingsSource, load_settings
 from pytest_dgbudget.client.async_session import AsyncSession
-from pytest_dgbudget.client.connect import Opening
+from pytest_dgbudget.client.connect import Opening, checked_headers
 from pytest_dgbudget.client.emulator import Emulator
 from pytest_dgbudget.client.endpoint import Endpoint
 from pytest_dgbudget.client.session import Session
@@ -68,7 +68,7 @@ class VoiceAgent:
         GatewayError; SettingsError at once.
         """
         message = load_settings(settings, self._default_settings, tags)
-        return Connect(self._opening, message, headers or {})
+        return Connect(self._opening, message, checked_headers(headers or {}))
 
     @property
     def endpoint(self) -> Endpoint:

@@ -82,6 +82,7 @@ class _Narration:
     def __init__(self, summary: SessionSummary) -> None:
         self._audio = summary.audio
         self._passed: dict[Side, tuple[int, int]] = {}
+        self._answered: set[str] = set()  # calls, by their ids
         self._agent = Playback()
         self._agent_samples = 0
 
@@ -120,8 +121,18 @@ class _Narration:
                 yield "gateway", _of_gateway(kind, line.payload)
         elif kind == "UserStartedSpeaking":
             yield "user", self._started_speaking(at_ms)
+        elif kind == "FunctionCallResponse" and self._is_repeated(line):
+            return
         elif kind not in _SILENT:
             yield from _said(line.payload, kind, _SENDERS[line.direction])
+
+    def _is_repeated(self, line: RecordedLine) -> bool:
+        """Return whether the service repeats a client's answer, as it may (docs/emulator-fidelity.md)."""
+        call = line.payload.get("id")
+        if line.direction == "client_to_server":
+            self._answered.add(str(call))
+            return False
+        return str(call) in self._answered
 
     def _started_speaking(self, at_ms: int) -> str:
         at = self._agent_time(at_ms)

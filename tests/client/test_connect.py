@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import trio
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
-from pytest_dgbudget.client.connect import Opening
+from pytest_dgbudget.client.connect import Opening, checked_headers
 from pytest_dgbudget.client.endpoint import Endpoint
 from pytest_dgbudget.client.voice_agent import Connect, VoiceAgent
 from pytest_dgbudget.control.client import GatewayClient
-from pytest_dgbudget.errors import HandshakeRefused
+from pytest_dgbudget.errors import HandshakeRefused, SettingsError
 from pytest_dgbudget.model import TargetName
 from pytest_dgbudget.protocol.operations import GrantedAttempt
 
@@ -80,3 +80,24 @@ def test_an_emulator_answers_where_it_is_the_target_and_in_a_rehearsal(
         cast(GatewayClient, None), granted, target, "max", cast(Endpoint, None), None, is_rehearsal=is_rehearsal
     )
     assert agent._opening.is_emulated is is_emulated
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"x-deepgram-session-id": "abc\n"}, "the value of the request header x-deepgram-session-id has characters"),
+        ({"x-note": "\N{GRINNING FACE}"}, "the value of the request header x-note has characters"),
+        ({"x deepgram": "e"}, "'x deepgram' can't be the name of a request header"),
+        ({"Host": "example.com"}, "the request header Host is set by voice_agent itself; leave it out"),
+        ({"sec-websocket-key": "e"}, "the request header sec-websocket-key is set by voice_agent itself"),
+        (["a"], r"headers=\['a'\] is no mapping of names to values"),
+    ],
+)
+def test_headers_that_can_not_be_sent_are_refused_by_name(headers: Any, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        checked_headers(headers)
+
+
+def test_other_headers_are_left_alone() -> None:
+    headers = {"x-deepgram-session-id": "a b", "User-Agent": "caf\xe9/1.0"}
+    assert checked_headers(headers) is headers

@@ -310,3 +310,10 @@ async def test_who_waits_in_vain_learns_which_function_nobody_answers_and_which_
         missed = "; no handler answers book: register .* with on_function; the handler of lookup has not returned;"
         with pytest.raises(ExpectTimeout, match=missed):
             await played.talk.expect(Expectation(type="AgentAudioDone", predicate=None, fields={}), 0)
+
+
+@in_loop
+async def test_a_message_of_the_clients_is_never_awaited_for_long_without_a_word() -> None:
+    async with session() as played:
+        with pytest.raises(ExpectTimeout, match="; InjectUserMessage is a message of the client's, which the agent"):
+            await played.talk.expect(Expectation(type="InjectUserMessage", predicate=None, fields={}), 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -237,3 +238,12 @@ def test_without_a_recording_the_error_says_what_to_record_and_where_to_pass_it(
         assert 'say_aloud(…, recording="PATH.wav")' in str(refused.value)
 
     run(work())
+
+
+@pytest.mark.parametrize("is_emulated", [True, False])
+def test_a_recording_that_is_missing_is_missed_before_a_live_run(is_emulated: bool, tmp_path: Path) -> None:
+    async def aloud() -> None:
+        with pytest.raises(FileNotFoundError):
+            Session(is_emulated=is_emulated).audio.aloud("Where is my order?", tmp_path / "none.wav")
+
+    run(aloud())
