@@ -22,9 +22,15 @@ def test_words_said_aloud_are_heard_sync(voice_agent: VoiceAgent) -> None:
         assert heard(session) == "Thanks."
 
 
-def test_a_recording_is_not_needed_and_not_read_where_an_emulator_hears(voice_agent: VoiceAgent) -> None:
+def test_a_recording_is_not_read_where_an_emulator_hears_but_has_to_be_there(
+    voice_agent: VoiceAgent, tmp_path: Path
+) -> None:
+    recording = tmp_path / "hello.wav"
     with voice_agent.connect() as session:
-        session.say_aloud("Hello.", recording="none.wav")
+        with pytest.raises(FileNotFoundError):
+            session.say_aloud("Hello.", recording=recording)
+        recording.write_bytes(b"no audio")
+        session.say_aloud("Hello.", recording=recording)
         assert heard(session) == "Hello."
 
 
