@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pytest_dgbudget.config.resolve import RunConfig
@@ -35,6 +37,14 @@ class KeptAttempt:
     unended: str
 
 
+class NotKept(Exception):
+    """An attempt's files can't be written; ``tail`` has the end of its transcript."""
+
+    def __init__(self, why: str, tail: tuple[str, ...]) -> None:
+        super().__init__(why)
+        self.tail = tail
+
+
 class ArtifactKeeper:
     """Keeps attempts of one run. ``scrub`` is applied to each text before it is written."""
 
@@ -53,18 +63,23 @@ class ArtifactKeeper:
     def keep(self, gateway: GatewayClient, attempt: KeptAttempt) -> Artifacts | None:
         """Write all that is kept of an attempt whose sessions are over, and have its recordings dropped.
 
-        None where there was no session. Raises OSError.
+        None where there was no session. Raises NotKept.
         """
-        wants_audio = self._run_config.artifacts_audio
+        take_room = partial(_take_room, gateway) if self._run_config.artifacts_audio else None
+        recorded = _recorded(gateway, attempt)
         try:
-            return write_artifacts(
-                self._run_config.report_dir,
-                _recorded(gateway, attempt),
-                scrub=self._scrub,
-                take_room=partial(_take_room, gateway) if wants_audio else None,
-            )
+            return write_artifacts(self._run_config.report_dir, recorded, scrub=self._scrub, take_room=take_room)
+        except OSError as error:
+            raise NotKept(str(error), self._tail(recorded)) from error
         finally:
             gateway.send(ReleaseRecordings(attempt=attempt.test.id, is_kept=True))
+
+    def _tail(self, recorded: RecordedAttempt) -> tuple[str, ...]:
+        """Return the end of a transcript that can't be kept."""
+        with contextlib.suppress(OSError), TemporaryDirectory() as folder:
+            artifacts = write_artifacts(Path(folder), recorded, scrub=self._scrub)
+            return () if artifacts is None else artifacts.tail
+        return ()
 
 
 def drop(gateway: GatewayClient, attempt: str) -> None:

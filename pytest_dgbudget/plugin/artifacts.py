@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_dgbudget.control.artifacts import GATEWAY_DIED, STILL_OPEN, ArtifactKeeper, KeptAttempt, drop
+from pytest_dgbudget.control.artifacts import GATEWAY_DIED, STILL_OPEN, ArtifactKeeper, KeptAttempt, NotKept, drop
 from pytest_dgbudget.plugin.attempt import RunningTest
 from pytest_dgbudget.plugin.junit import TRANSCRIPT_PROPERTY
 from pytest_dgbudget.report.artifact_folders import TestAttempt
@@ -95,6 +95,9 @@ class TestArtifacts:
         """Keep an attempt, and name its transcript to reporters; what keeps it from being written fails no test."""
         try:
             artifacts = self._keeper.keep(gateway, attempt)
+        except NotKept as error:
+            _add_section(report, [f"the transcript can't be written: {error}; its end:", "", *error.tail])
+            return None
         except Exception as error:
             _add_section(report, [f"the transcript can't be written: {error or type(error).__name__}"])
             return None

@@ -116,6 +116,18 @@ def test_nothing_of_what_was_recorded_is_left(outcomes: Result) -> None:
     assert list(outcomes.path.glob(".dgbudget/*.recordings")) == []
 
 
+def test_where_no_transcript_can_be_written_its_end_is_in_the_tests_report(project: Project) -> None:
+    project.use("artifacts/test_outcomes.py")
+    folder = project.path / ".dgbudget/report"
+    folder.mkdir(parents=True)
+    (folder / "artifacts").write_text("in the way", encoding="utf-8")
+    result = project.run(*ON_EMULATOR, "-k", "test_fails and not (without or any)")
+    assert "1 failed" in result.output
+    section = section_of(result, "test_fails", "teardown")
+    assert "the transcript can't be written: [Errno 17] File exists" in section
+    assert "You said: call me at 555-1234-567" in section
+
+
 @pytest.mark.slow
 def test_a_later_run_takes_the_artifacts_place_as_it_does_the_reports(project: Project) -> None:
     project.use("artifacts/test_outcomes.py")
