@@ -135,7 +135,7 @@ def _overrun(notification: OverrunNotification) -> OverrunReport:
         attempt=attempt.number,
         kind=overrun.kind,
         scope=overrun.scope,
-        currency="seconds",
+        currency="time",
         used=seconds(overrun.used_ms),
         allowed=seconds(overrun.allowed_ms),
         message=explain(overrun),

@@ -89,15 +89,15 @@ class ClosedSession:
 class OverrunReport:
     """A budget that has cut a test's sessions (``cut``), ``refused`` one, or was ``exceeded`` by what was used.
 
-    ``scope`` is the budget's; ``used`` and ``allowed`` are in its ``currency``. ``message`` says the same in words, and
-    what to change.
+    ``scope`` is the budget's, and so is ``currency``: ``used`` and ``allowed`` are seconds where it is ``time``, US
+    dollars where it is ``money``. ``message`` says the same in words, and what to change.
     """
 
     nodeid: str
     attempt: int
     kind: Literal["cut", "refused", "exceeded"]
     scope: ScopeName
-    currency: Literal["seconds", "usd"]
+    currency: Literal["time", "money"]
     used: float
     allowed: float
     message: str

@@ -95,7 +95,7 @@ def test_the_figures_are_those_of_the_report(hooked: Hooked) -> None:
     assert [turn["since"] for turn in hooked.of("turn")] == ["text", "text"]
     assert all(turn["latency_seconds"] >= 0 for turn in hooked.of("turn"))
     (overrun,) = hooked.of("overrun")
-    assert (overrun["kind"], overrun["scope"], overrun["currency"], overrun["allowed"]) == ("cut", "test", "seconds", 1)
+    assert (overrun["kind"], overrun["scope"], overrun["currency"], overrun["allowed"]) == ("cut", "test", "time", 1)
     assert "test budget of 1s used up" in overrun["message"]
     (discrepancy,) = hooked.of("discrepancy")
     (line,) = (each for each in hooked.usage["reconciliation"]["lines"] if each["class"] == "duration")
@@ -246,7 +246,7 @@ def test_the_example_posts_an_overrun_to_a_webhook(project: Project) -> None:
     ((content_type, posted),) = webhook.posted
     assert content_type == "application/json"
     assert posted["text"].startswith("test_talks_too_long.py::test_talks_too_long: test budget of 1s used up, ")
-    assert posted["text"].endswith(" of 1.00 seconds)")
+    assert posted["text"].endswith(" of 1.00)")
 
 
 def test_the_page_has_the_example_as_it_is() -> None:

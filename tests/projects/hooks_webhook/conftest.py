@@ -15,7 +15,7 @@ def pytest_dgbudget_overrun(overrun: OverrunReport) -> None:
     url = os.environ.get("OVERRUN_WEBHOOK")
     if url is None:
         return
-    text = f"{overrun.nodeid}: {overrun.message} ({overrun.used:.2f} of {overrun.allowed:.2f} {overrun.currency})"
+    text = f"{overrun.nodeid}: {overrun.message} ({overrun.used:.2f} of {overrun.allowed:.2f})"
     request = urllib.request.Request(
         url, data=json.dumps({"text": text}).encode(), headers={"Content-Type": "application/json"}
     )
