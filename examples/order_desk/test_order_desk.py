@@ -51,7 +51,7 @@ async def test_does_not_answer_a_caller_who_says_nothing(call: AsyncSession) -> 
     await call.wait_until_silent()
     greeted = len(call.transcript)
 
-    await call.send_audio(bytes(2 * 16_000 * 3))  # three seconds of silence
+    await call.send_audio(bytes(2 * 16_000 * 3), trailing=0)  # three seconds of silence
 
     assert [f"{said.role}: {said.content}" for said in call.transcript[greeted:]] == []
 

@@ -40,16 +40,23 @@ class BargeIn:
 
 
 class ClientConversation:
-    """One session's; timeouts are in seconds. ``measured`` returns the turns as the gateway measured them.
+    """One session's; timeouts are in seconds. ``measured`` returns the turns as the gateway measured them;
+    ``listens`` tells an emulator that skips time that the client listens until it has heard what was said.
 
     Every method may raise what the session ended with, and what a function handler raised.
     """
 
-    def __init__(self, io: SessionIO, measured: Callable[[], Awaitable[Sequence[MeasuredTurn]]]) -> None:
+    def __init__(
+        self,
+        io: SessionIO,
+        measured: Callable[[], Awaitable[Sequence[MeasuredTurn]]],
+        listens: Callable[[], Awaitable[None]],
+    ) -> None:
         self._io = io
         self._received = io.received
         self._output, self._container = format_in(io.settings, "output")
         self._measured = measured
+        self._listens = listens
         self._looked_at = 0
         self._spoken_from: int | None = None
         self._part_from = 0  # where the user's last part began
@@ -187,11 +194,13 @@ class ClientConversation:
             now = self._io.now()
             is_heard = not self._io.skips_time and heard.until > now
             if not (heard.more_is_to_come(now) or is_heard):
-                return
+                break
             if now >= give_up_at:
                 raise self._io.missed("silence of the agent", timeout, start)
             instants = [at for at in (heard.until, heard.transcript_due_until) if at > now]
             await self._io.news_until(min([*instants, give_up_at]))
+        if self._io.skips_time:
+            await self._listens()
 
     async def wait_until_speaking(self, heard_for: float, timeout: float) -> None:
         """Wait until a listener has heard the agent for so many seconds."""

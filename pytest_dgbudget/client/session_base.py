@@ -20,7 +20,7 @@ from pytest_dgbudget.client.user_audio import UserPart
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.errors import ProtocolViolated, SettingsError
 from pytest_dgbudget.model import MeasuredTurn, Usage
-from pytest_dgbudget.protocol.operations import GetTurns, GetUsage, GetViolations
+from pytest_dgbudget.protocol.operations import CallEmulator, GetTurns, GetUsage, GetViolations
 from pytest_dgbudget.recording.audio_file import format_in
 from pytest_dgbudget.rules.vendor_messages import ConversationText, FunctionCall, Message
 from pytest_dgbudget.units import parse_time, seconds
@@ -84,7 +84,7 @@ class SessionBase:
         self._gateway = gateway
         self._thread = gateway.io_thread
         self._attempt = attempt
-        self._conversation = ClientConversation(io, self._measured)
+        self._conversation = ClientConversation(io, self._measured, self._listens)
 
     def __repr__(self) -> str:
         """What pytest shows when an assertion fails."""
@@ -149,6 +149,12 @@ class SessionBase:
         except BaseException:
             self._thread.loop.call_soon_threadsafe(part.stop)
             raise
+
+    async def _listens(self) -> None:
+        body = {"request_id": self.request_id}
+        await self._gateway.membership.ask(
+            CallEmulator(attempt=self._attempt, method="POST", what="listening", body=body)
+        )
 
     async def _measured(self) -> Sequence[MeasuredTurn]:
         return await self._gateway.membership.ask(GetTurns(attempt=self._attempt, session=self._io.id))

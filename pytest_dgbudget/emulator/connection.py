@@ -175,6 +175,7 @@ async def converse(connection: ServerConnection, *, behavior: Behavior, agents: 
     behavior = connection.injector.behavior = _behavior(behavior, connection.scenario)
     conversation = _conversation(connection, behavior, agents)
     connection.injector.write_given = conversation.write_given
+    connection.injector.hear_out = conversation.hear_out
     sending = asyncio.ensure_future(conversation.speak())
     receiving = asyncio.ensure_future(_receive(connection.injector, conversation))
     try:

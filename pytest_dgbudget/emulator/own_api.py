@@ -83,6 +83,12 @@ class OwnApi:
             session.inject(message)
         return {}
 
+    def _listen(self, request: Request, name: str) -> Any:
+        """Let time pass, where it is skipped, until a grant's session ``request_id``, or all, has been heard out."""
+        for session in self._sessions(name, _object(request, "EMULATED_BAD_REQUEST").get("request_id")):
+            session.hear_out()
+        return {}
+
     def _sessions(self, name: str, request_id: Any) -> list[GrantedSession]:
         """Return a grant's open sessions, or the one of this id; raises Refusal where there is none."""
         is_open = {session.request_id: session for session in self._grants.named(name).sessions}
@@ -149,6 +155,7 @@ _ROUTES: dict[tuple[str, str], Callable[..., Any]] = {
     ("PUT", "grants/([^/]+)/scenario"): OwnApi._set_scenario,
     ("DELETE", "grants/([^/]+)/scenario"): OwnApi._no_scenario,
     ("POST", "grants/([^/]+)/messages"): OwnApi._inject,
+    ("POST", "grants/([^/]+)/listening"): OwnApi._listen,
     ("POST", "grants/([^/]+)/faults"): OwnApi._fault,
     ("GET", "grants/([^/]+)/journal"): OwnApi._records,
     ("DELETE", "grants/([^/]+)/faults"): OwnApi._no_faults,

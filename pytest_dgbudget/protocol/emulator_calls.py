@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_dgbudget.protocol.operations import CallEmulator
 
 # What is said once: to a session that is open, or to be answered.
-_SAID_ONCE = frozenset({"messages", "journal"})
+_SAID_ONCE = frozenset({"messages", "listening", "journal"})
 
 
 def with_call(calls: tuple[CallEmulator, ...], call: CallEmulator) -> tuple[CallEmulator, ...]:

@@ -40,7 +40,11 @@ class ScriptedSession:
     def __init__(self, io: SessionIO, server: ServerConnection) -> None:
         self.io = io
         self.server = server
-        self.talk = ClientConversation(io, self.measured)
+        self.listened = 0
+        self.talk = ClientConversation(io, self.measured, self.listens)
+
+    async def listens(self) -> None:
+        self.listened += 1
 
     async def measured(self) -> Sequence[MeasuredTurn]:
         return []
@@ -160,6 +164,7 @@ def test_silence_waits_for_the_answer_to_speech(skips_time: bool) -> None:
                 assert await pending(waiting)
             await played.play(DONE)
             await waiting
+            assert played.listened == (1 if skips_time else 0)
 
     asyncio.run(rule())
 

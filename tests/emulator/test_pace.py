@@ -72,6 +72,21 @@ async def test_the_forecast_is_what_the_same_session_takes_at_pace_vendor() -> N
     assert fast["forecast_seconds"] == pytest.approx(real["seconds"] + spoken_at_once, rel=0.1)
 
 
+@pytest.mark.parametrize("pace", PACES)
+async def test_who_listens_to_the_end_spends_the_time_that_it_takes(pace: Pace) -> None:
+    said = "Welcome to the order desk, where you can ask about an order, or change an address."
+    async with Emulator(pace=pace) as emulator, session(emulator, agent={**thinking(), "greeting": said}) as client:
+        await client.until("AgentAudioDone")
+        before = await skipped(emulator, client)
+        heard = await ask(emulator, "/emulator/v1/grants/default/listening", method="POST", body=b"{}")
+        assert heard.status == 200
+        listened = await skipped(emulator, client) - before
+        audio = sum(len(each) for each in client.seen if isinstance(each, bytes)) / 32_000  # bytes a second
+        assert listened == (pytest.approx(audio * 2 / 3, abs=0.2) if pace == "max" else 0)
+        again = await ask(emulator, "/emulator/v1/grants/default/listening", method="POST", body=b"{}")
+        assert (again.status, await skipped(emulator, client)) == (200, before + listened)
+
+
 async def test_a_wait_of_a_scenario_is_skipped_and_counted(write: Callable[[str], Path]) -> None:
     async with Emulator(pace="max") as emulator, playing(emulator, write(WAITS)) as client:
         began = time.monotonic()

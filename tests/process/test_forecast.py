@@ -16,6 +16,8 @@ KINDS = ("text_turns", "wav_turns", "function", "waits", "greeting", "streaming"
 WITHIN = 0.1
 LEAST_OF_A_STREAM = 0.9
 SESSIONS = 20  # of each kind
+# Its marker says so.
+IN_REAL_TIME = "order_desk/test_order_desk.py::test_stops_when_the_caller_speaks"
 # At pace max they wait for the CPU instead, which is in their forecasts; a stream waits for the time.
 AT_ONCE = {"vendor": SESSIONS, "max": 4}
 
@@ -72,4 +74,4 @@ def test_the_forecast_of_the_examples_is_what_they_take_at_the_vendors_pace(proj
     for nodeid, (taken,) in live.items():
         print(f"{nodeid}: {taken:.2f} s, forecast {forecast[nodeid][0]:.2f} s, used {used[nodeid][0]:.2f} s")
         assert abs(forecast[nodeid][0] - taken) <= WITHIN * taken, (nodeid, forecast[nodeid], taken)
-        assert used[nodeid][0] < taken / 10, (nodeid, used[nodeid], taken)
+        assert used[nodeid][0] < taken / 10 or nodeid == IN_REAL_TIME, (nodeid, used[nodeid], taken)

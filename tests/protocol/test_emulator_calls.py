@@ -36,4 +36,4 @@ def test_what_was_removed_is_not_set_again() -> None:
 
 
 def test_what_is_said_once_is_not_said_again() -> None:
-    assert kept(call("GET", "journal"), call("POST", "messages", {})) == []
+    assert kept(call("GET", "journal"), call("POST", "messages", {}), call("POST", "listening", {})) == []

@@ -92,6 +92,10 @@ class Conversation:
     async def welcome(self) -> None:
         await self._writer.write_message("Welcome", request_id=self._request_id)
 
+    def hear_out(self) -> None:
+        """Take note that the client listens to the end of what was sent."""
+        self._speaker.hear_out()
+
     async def write_given(self, message: Mapping[str, Any] | bytes) -> None:
         """Send a message that a test has written."""
         await self._writer.write_given(message)

@@ -94,6 +94,10 @@ class Speaker:
         """Say this after everything already queued."""
         self._say(self._utterance(reply_parts(text, self._timing)))
 
+    def hear_out(self) -> None:
+        """Go on when all that was sent has been heard, where time is skipped."""
+        self._clock.skip_to(self._heard_until)
+
     def take_turn(self, turn: Turn) -> None:
         """Answer this after all earlier turns."""
         self._turns.append((turn, Stopwatch(self._clock.seconds, spoken=turn.spoken_ms is not None)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,6 +31,11 @@ class GrantedSession(Protocol):
 
     def inject(self, message: Mapping[str, Any] | bytes) -> None:
         """Begin to send a message as if the agent had sent it."""
+        ...
+
+    @property
+    def hear_out(self) -> Callable[[], None]:
+        """Call this when the client listens to the end of what was sent."""
         ...
 
 

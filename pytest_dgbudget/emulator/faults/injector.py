@@ -29,6 +29,7 @@ class FaultInjector:
     # Of the session, once they are known.
     behavior: Behavior
     write_given: Callable[[Mapping[str, Any] | bytes], Awaitable[None]]
+    hear_out: Callable[[], None]
 
     def __init__(
         self,
