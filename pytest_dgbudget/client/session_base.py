@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from json import loads
 from pathlib import Path
 from typing import Any, Literal
@@ -152,9 +152,9 @@ class SessionBase:
 
     async def _listens(self) -> None:
         body = {"request_id": self.request_id}
-        await self._gateway.membership.ask(
-            CallEmulator(attempt=self._attempt, method="POST", what="listening", body=body)
-        )
+        asked = CallEmulator(attempt=self._attempt, method="POST", what="listening", body=body)
+        with suppress(SettingsError):  # the session has just ended, and so has its time
+            await self._gateway.membership.ask(asked)
 
     async def _measured(self) -> Sequence[MeasuredTurn]:
         return await self._gateway.membership.ask(GetTurns(attempt=self._attempt, session=self._io.id))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from pytest_dgbudget.client.session_base import checked_name, expectation, in_seconds
+from pytest_dgbudget.client.session_base import SessionBase, checked_name, expectation, in_seconds
 from pytest_dgbudget.errors import SettingsError
 
 
@@ -35,3 +37,13 @@ def test_a_time_is_a_number_of_seconds_or_a_text(timeout: Any, seconds: float) -
 def test_anything_else_is_no_time(timeout: Any) -> None:
     with pytest.raises(SettingsError):
         in_seconds(timeout)
+
+
+def test_who_listens_to_a_session_that_has_just_ended_learns_of_that_by_its_close_alone() -> None:
+    async def ask(_operation: Any) -> None:
+        raise SettingsError("no session of this test is open: open one first")
+
+    session = SessionBase.__new__(SessionBase)
+    session._io, session._attempt = cast(Any, SimpleNamespace(request_id="r")), "a1"
+    session._gateway = cast(Any, SimpleNamespace(membership=SimpleNamespace(ask=ask)))
+    asyncio.run(session._listens())
