@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
+# What each command does, and the module whose ``main(arguments)`` returns its exit status: loaded on use.
 _COMMANDS = {
-    "emulator": "run the Voice Agent emulator",
-    "run": "run any program with its Voice Agent sessions metered",
+    "emulator": ("run the Voice Agent emulator", "pytest_dgbudget.emulator"),
+    "run": ("run any program with its Voice Agent sessions metered", "pytest_dgbudget.cli.run"),
 }
 _EXAMPLE = "example: dgbudget run --budget 5m -- npm test"
 
@@ -18,14 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="dgbudget", description="Budgets for Deepgram Voice Agent sessions.", epilog=_EXAMPLE
     )
-    commands = "; ".join(f"{name}: {what}" for name, what in _COMMANDS.items())
+    commands = "; ".join(f"{name}: {what}" for name, (what, _) in _COMMANDS.items())
     parser.add_argument("command", choices=sorted(_COMMANDS), help=commands)
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see dgbudget COMMAND --help")
     given = parser.parse_args(sys.argv[1:] if argv is None else argv)
-    if given.command == "run":
-        from pytest_dgbudget.cli.run import main as run
-
-        return run(given.arguments)
-    from pytest_dgbudget.emulator import main as emulator
-
-    return emulator(given.arguments)
+    _, module = _COMMANDS[given.command]
+    status: int = import_module(module).main(given.arguments)
+    return status

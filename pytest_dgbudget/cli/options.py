@@ -1,11 +1,11 @@
-"""What ``dgbudget run`` is given: pytest's options without ``dg-``, the same variables, the same configuration."""
+"""What commands are given: pytest's options without ``dg-``, the same variables, the same configuration."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,9 +38,11 @@ def options_of_commands() -> list[Option]:
     return [option for option in OPTIONS if not option.in_ini_only and option.name not in _OF_TESTS]
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add every option that means something to a command; pytest's own spelling is understood, too."""
+def add_options(parser: argparse.ArgumentParser, names: Collection[str] | None = None) -> None:
+    """Add these options, or every one that means something to a command; pytest's own spelling is understood, too."""
     for option in options_of_commands():
+        if names is not None and option.name not in names:
+            continue
         environment = "" if option.environment is None else f" Environment: {option.environment}."
         default = "" if option.default is None else f" Default: {option.default}."
         text = respelled(option.help + environment + default).replace("%", "%%")
@@ -54,21 +56,31 @@ def belongs_to_outer_run(given: argparse.Namespace) -> bool:
 
 
 def resolve_options(given: argparse.Namespace) -> RunConfig:
-    """Return the configuration of the run; raises SettingsError, also where a live run has no budget or no key."""
+    """Return the configuration of a run; raises SettingsError, also where a live run has no budget or no key."""
+    from pytest_dgbudget.config.resolve import refuse_unbounded
+
+    run_config = resolve_project(given)
+    refuse_unbounded(run_config)
+    return run_config
+
+
+def resolve_project(given: argparse.Namespace) -> RunConfig:
+    """Return the configuration of a command that opens no session; raises SettingsError.
+
+    Options that the command doesn't have are as the environment and the project have them.
+    """
     from pytest_dgbudget.cli.configuration import find_configuration
-    from pytest_dgbudget.config.resolve import refuse_unbounded, resolve
+    from pytest_dgbudget.config.resolve import resolve
 
     configuration = find_configuration()
     is_nested = ACTIVE_VARIABLE in os.environ
-    run_config = resolve(
-        command_line={option.name: getattr(given, option.name) for option in options_of_commands()},
+    return resolve(
+        command_line={option.name: getattr(given, option.name, None) for option in options_of_commands()},
         environment=_environment(configuration, is_nested=is_nested),
         ini={**(_without_outer_runs(configuration.ini) if is_nested else configuration.ini), **_INSTEAD},
         rootdir=configuration.rootdir,
         current_dir=Path.cwd(),
     )
-    refuse_unbounded(run_config)
-    return run_config
 
 
 def _environment(configuration: Configuration, *, is_nested: bool) -> Mapping[str, str]:

@@ -7,9 +7,10 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from pytest_dgbudget.cli.options import add_options, belongs_to_outer_run, resolve_options, respelled
+from pytest_dgbudget.cli.options import add_options, belongs_to_outer_run, resolve_options
+from pytest_dgbudget.cli.parser import CommandParser
 from pytest_dgbudget.errors import DgBudgetError, SettingsError
 
 if TYPE_CHECKING:
@@ -26,14 +27,8 @@ status: the program's (128 + the signal that killed it); 75 when a budget cut or
 succeeded, but --reconcile=require did not, or a session could not be metered; 2 for bad usage; 126 or 127 when the
 program can't be run or is not there.
 """
-_EXAMPLE = "example: dgbudget run --budget 5m -- npm test"
-_BAD_USAGE = 2
+_EXAMPLE = "dgbudget run --budget 5m -- npm test"
 _ENDED_BY_CTRL_C = 130
-
-
-class _RunParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(_BAD_USAGE, f"{self.prog}: {respelled(message)}\n")  # one line, without argparse's usage block
 
 
 def main(argv: Sequence[str]) -> int:
@@ -42,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     given = parser.parse_args(argv)
     command: list[str] = given.command[1:] if given.command[:1] == ["--"] else given.command
     if not command:
-        parser.error(f"no program is named; {_EXAMPLE}")
+        parser.error(f"no program is named; example: {_EXAMPLE}")
     if os.name == "nt":
         parser.error("it runs on Linux and macOS")
     try:
@@ -55,14 +50,9 @@ def main(argv: Sequence[str]) -> int:
         return _ENDED_BY_CTRL_C
 
 
-def _parser() -> _RunParser:
-    parser = _RunParser(
-        prog="dgbudget run",
-        usage="dgbudget run [OPTIONS] -- PROGRAM [ARGUMENTS]",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLE,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "run", description=_DESCRIPTION, example=_EXAMPLE, usage="dgbudget run [OPTIONS] -- PROGRAM [ARGUMENTS]"
     )
     add_options(parser)
     parser.add_argument(

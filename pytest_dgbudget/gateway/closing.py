@@ -13,12 +13,12 @@ from pytest_dgbudget.gateway.events import DiscrepancyFound, Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.remarks import Remarks
 from pytest_dgbudget.gateway.run import Run
-from pytest_dgbudget.gateway.run_lock import is_live
 from pytest_dgbudget.gateway.statement import ask_for_statement
 from pytest_dgbudget.gateway.targets.target import Target, TargetLost
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.run_lock import is_live
 from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.reconcile.task import ReconciliationTask, not_asked, stated_leases, task_of
 from pytest_dgbudget.report.artifact_folders import remove_artifacts

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_dgbudget.gateway.run_lock import RunLock, is_live
 from pytest_dgbudget.ledger.connection import LedgerNotWritable
 from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.run_lock import RunLock, is_live
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Invocation
 from pytest_dgbudget.paths import make_folder, make_private_folder, why_no_ledger

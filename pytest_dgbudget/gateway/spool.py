@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from shutil import rmtree
 
-from pytest_dgbudget.gateway.run_lock import is_live
+from pytest_dgbudget.ledger.run_lock import is_live
 
 _BEGIN, _END = "run-", ".recordings"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.gateway.run_lock import is_live
+from pytest_dgbudget.ledger.run_lock import is_live
 from tests.process.test_disk import power_fails
 from tests.support.ledger import ends_of_leases, rows_of
 from tests.support.processes import wait_until

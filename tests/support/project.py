@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.gateway.run_lock import is_live
+from pytest_dgbudget.ledger.run_lock import is_live
 from tests.support.ledger import ends_of_leases
 
 # A rule that holds under xdist as well costs three more interpreters to check there.

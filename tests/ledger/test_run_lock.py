@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.gateway.run_lock import RunLock, is_live
+from pytest_dgbudget.ledger.run_lock import RunLock, is_live
 
 
 def test_a_run_is_live_while_its_lock_is_held(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_asking_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_lock_goes_with_the_process_that_held_it(tmp_path: Path) -> None:
     program = (
-        "import os, pathlib, sys; from pytest_dgbudget.gateway.run_lock import RunLock; "
+        "import os, pathlib, sys; from pytest_dgbudget.ledger.run_lock import RunLock; "
         "lock = RunLock(pathlib.Path(sys.argv[1]), 'run'); os._exit(0)"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=30)
