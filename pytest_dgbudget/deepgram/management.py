@@ -13,7 +13,7 @@ from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.deepgram.transport import Query, Transport, TryLater
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.model import ApiAccess
-from pytest_dgbudget.rules.reconciliation import VendorRow
+from pytest_dgbudget.rules.comparison import VendorRow
 
 # The most that the vendor gives at once (OpenAPI file, requests, limit).
 _ROWS_PER_PAGE = 1000
@@ -63,7 +63,7 @@ class ManagementApi:
             raise
         # Wrapped in the OpenAPI file, bare in the guide's example.
         wrapped = body.get("request")
-        return row_of(wrapped if isinstance(wrapped, dict) else body, self._tag, request_id)
+        return row_of(wrapped if isinstance(wrapped, dict) else body, request_id)
 
     def requests(self, start: datetime, end: datetime, timeout: Timeout) -> Iterator[list[VendorRow]]:
         """Yield the Voice Agent's rows of a period, page by page, up to a short page; with a timeout of its own."""
@@ -75,7 +75,7 @@ class ManagementApi:
             body = self._get("the requests", self._path("requests"), asked, timeout=timeout)
             entries = objects_in(body, "requests")
             self._project_answers = True
-            rows = [row for entry in entries if (row := row_of(entry, self._tag)) is not None]
+            rows = [row for entry in entries if (row := row_of(entry)) is not None]
             yield rows
             if len(entries) < (page_number(body.get("limit")) or _ROWS_PER_PAGE):
                 return

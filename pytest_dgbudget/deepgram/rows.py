@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.instants import read_instant
-from pytest_dgbudget.rules.reconciliation import VendorRow
+from pytest_dgbudget.rules.comparison import TAG_PREFIX, VendorRow
 
 # Amounts are seconds, hours or dollars, and ten years in seconds are more than any of them.
 _LARGEST = 315_360_000
 # Whatever the vendor's text holds, it is not repeated.
 _KINDS = {bool: "a boolean", str: "a string", list: "a list", dict: "an object"}
 _MOST_SHOWN = 20
+# In the path of each of the Voice Agent's requests.
+_AGENT = "/agent/"
 
 
 def objects_in(body: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
@@ -27,7 +31,7 @@ def objects_in(body: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
     return entries
 
 
-def row_of(entry: Mapping[str, Any], tag: str, asked_for: str | None = None) -> VendorRow | None:
+def row_of(entry: Mapping[str, Any], asked_for: str | None = None) -> VendorRow | None:
     """Parse one request; None where it has no id, or another one than was asked for.
 
     Its free-form ``response`` is read as in the vendor's examples: ``null``, or 0 dollars, until it settles.
@@ -38,14 +42,20 @@ def row_of(entry: Mapping[str, Any], tag: str, asked_for: str | None = None) -> 
     response = _object(entry.get("response"))
     details = _object(response.get("details"))
     usd = amount_of(details.get("usd"))
+    duration = amount_of(details.get("duration"))
     created = entry.get("created")
+    created_ms, completed_ms = _epoch_ms(created), _epoch_ms(response.get("completed"))
     return VendorRow(
         request_id=request_id,
         created=created if isinstance(created, str) else None,
-        ms=_duration_ms(entry, response, details),
+        created_ms=created_ms,
+        duration_ms=None if duration is None else round(duration * 1000),
+        elapsed_ms=_elapsed_ms(created_ms, completed_ms),
         unreadable_duration=_unreadable(details.get("duration")),
         micro_usd=None if usd is None else round(usd * 1_000_000),
-        tagged=_is_tagged(details.get("tags"), tag),
+        key_id=_text(entry.get("api_key_id")),
+        tags=_our_tags(details.get("tags")),
+        agent=_is_agents(entry.get("path")),
         settled=bool(response) and usd != 0,
     )
 
@@ -54,15 +64,19 @@ def _object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _duration_ms(entry: Mapping[str, Any], response: Mapping[str, Any], details: Mapping[str, Any]) -> int | None:
-    """The duration that the row states; only where it states none, the time from its creation to its completion."""
-    if details.get("duration") is not None:
-        duration = amount_of(details["duration"])
-        return None if duration is None else round(duration * 1000)
-    created, completed = _moment(entry.get("created")), _moment(response.get("completed"))
-    if created is None or completed is None or completed < created:
+def _elapsed_ms(created_ms: int | None, completed_ms: int | None) -> int | None:
+    if created_ms is None or completed_ms is None or completed_ms < created_ms:
         return None
-    return round((completed - created).total_seconds() * 1000)
+    return completed_ms - created_ms
+
+
+def _text(value: object) -> str | None:
+    """Return a text that many rows have, once for them all."""
+    return sys.intern(value) if isinstance(value, str) else None
+
+
+def _is_agents(path: object) -> bool | None:
+    return _AGENT in path if isinstance(path, str) else None
 
 
 def _unreadable(duration: object) -> str | None:
@@ -72,11 +86,19 @@ def _unreadable(duration: object) -> str | None:
     return _KINDS.get(type(duration)) or repr(duration)[:_MOST_SHOWN]
 
 
-def _is_tagged(tags: object, tag: str) -> bool | None:
+def _our_tags(tags: object) -> frozenset[str] | None:
     """Tags are a list in one of the vendor's examples and a string in another."""
-    if isinstance(tags, list):
-        return tag in tags
-    return tag in re.split(r"[\s,]+", tags) if isinstance(tags, str) else None
+    if isinstance(tags, str):
+        tags = re.split(r"[\s,]+", tags)
+    if not isinstance(tags, list):
+        return None
+    return _one_set(tuple(tag for tag in tags if isinstance(tag, str) and tag.startswith(TAG_PREFIX)))
+
+
+@lru_cache(maxsize=1000)
+def _one_set(tags: tuple[str, ...]) -> frozenset[str]:
+    """Return the set of these tags, once for all rows that have it."""
+    return frozenset(tags)
 
 
 def amount_of(value: object) -> float | None:
@@ -92,8 +114,9 @@ def page_number(value: object) -> int | None:
     return None if number is None else int(number)
 
 
-def _moment(value: object) -> datetime | None:
-    return read_instant(value) if isinstance(value, str) else None
+def _epoch_ms(value: object) -> int | None:
+    moment = read_instant(value) if isinstance(value, str) else None
+    return None if moment is None else round(moment.timestamp() * 1000)
 
 
 def instant(moment: datetime) -> str:

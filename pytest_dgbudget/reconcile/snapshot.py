@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.reconcile.task import ReconciliationTask
-from pytest_dgbudget.rules.reconciliation import OwnSession, VendorRow
+from pytest_dgbudget.rules.comparison import Ours, OwnSession, VendorRow
 from pytest_dgbudget.rules.reconciliation_verdict import (
     ReadFailure,
     Reading,
@@ -41,10 +41,10 @@ def reconcile(
 ) -> None:
     """Read until nothing is left to wait for or the time is up. ``report`` gets every result; the last one counts."""
     sessions = task.sessions()
-    reader = StatementReader(sessions, task.started_at, api, timeout)
+    reader = StatementReader(sessions, task.ours, task.started_at, api, timeout)
     for longest_pause in _pauses():
         snapshot = reader.read()
-        result = judge(sessions, snapshot, task.terms_at(snapshot.taken_at_ms))
+        result = judge(sessions, snapshot, task.ours, task.terms_at(snapshot.taken_at_ms))
         report(result)
         # The last reading is to come near the end, and not where the next pause no longer fits.
         pause = min(longest_pause, max(_FIRST_PAUSE_SECONDS, timeout.left() / 2))
@@ -63,9 +63,10 @@ class StatementReader:
     """Reads what may have changed and keeps what it has read. ``started_at``: when the first session was dialled."""
 
     def __init__(
-        self, sessions: Sequence[OwnSession], started_at: datetime, api: ManagementApi, timeout: Timeout
+        self, sessions: Sequence[OwnSession], ours: Ours, started_at: datetime, api: ManagementApi, timeout: Timeout
     ) -> None:
         self._sessions = sessions
+        self._ours = ours
         self._started_at = started_at
         self._api = api
         self._timeout = timeout
@@ -81,7 +82,7 @@ class StatementReader:
         if self._api.project is not None:
             self._lookups = _reread(self._lookups, self._look_up)
             self._hours = _reread(self._hours, lambda: self._api.agent_time(*self._days()))
-            if cost_of_rows(self._sessions, self._known_rows()) is not None:
+            if cost_of_rows(self._sessions, self._known_rows(), self._ours) is not None:
                 self._dollars = _reread(self._dollars, lambda: self._api.dollars(*self._days()))
         return self._snapshot()
 
@@ -107,7 +108,6 @@ class StatementReader:
         self._api.find_project()
         if self._listing.value is False:
             return False
-        ours = {session.request_id for session in self._sessions}
         timeout = self._timeout.part(_SHARE_OF_THE_LIST)
         read: dict[str, set[VendorRow]] = {}
         begun = False
@@ -116,8 +116,7 @@ class StatementReader:
             for rows in self._api.requests(*period, timeout):
                 begun = begun or bool(rows)
                 for row in rows:
-                    if row.request_id in ours or row.tagged:
-                        read.setdefault(row.request_id, set()).add(row)
+                    read.setdefault(row.request_id, set()).add(row)
                 if not timeout.left():
                     return False
         except ReconciliationError:

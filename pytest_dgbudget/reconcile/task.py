@@ -10,7 +10,7 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.instants import read_instant
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.rules import reconciliation_verdict as verdicts
-from pytest_dgbudget.rules.reconciliation import OwnSession, Terms
+from pytest_dgbudget.rules.comparison import Ours, OwnSession, Terms
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from pytest_dgbudget.rules.verdicts import Tolerance, Verdict
 from pytest_dgbudget.units import known_sum
@@ -28,6 +28,11 @@ class ReconciliationTask:
     def terms_at(self, now_ms: int) -> Terms:
         """Return the terms of a comparison with what was read by ``now_ms``."""
         return Terms(tolerance=self.tolerance, grace_ms=self.grace_ms, now_ms=now_ms)
+
+    @property
+    def ours(self) -> Ours:
+        """By what rows of the statement are this run's."""
+        return Ours(tags=frozenset([self.facts.tag]))
 
     @property
     def started_at(self) -> datetime:
@@ -50,6 +55,11 @@ class ReconciliationTask:
                 ms=session.ms,
                 ended_at_ms=None if session.closed_at is None else _epoch_ms(session.closed_at),
                 tagged=session.tagged != 0,
+                run=self.facts.id,
+                opened_at_ms=_epoch_ms(session.opened_at),
+                handshake_ms=session.handshake_ms,
+                closing_ms=session.closing_ms,
+                tier=session.tier,
             )
             for session in self.facts.of_own_target().sessions
             if session.handshake_ms is not None or session.ms is None

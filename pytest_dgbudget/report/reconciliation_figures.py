@@ -14,7 +14,7 @@ from pytest_dgbudget.units import seconds
 # A run without a session is over before what compares sessions has been loaded.
 if TYPE_CHECKING:
     from pytest_dgbudget.ledger.facts import AttemptFacts, RunFacts
-    from pytest_dgbudget.rules.reconciliation import Line
+    from pytest_dgbudget.rules.comparison import Line
     from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total
 
 # ``class`` can't be the name of a field in a class's body.

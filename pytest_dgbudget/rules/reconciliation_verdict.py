@@ -10,19 +10,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from pytest_dgbudget.rules.reconciliation import (
-    Line,
-    OwnSession,
-    Terms,
-    VendorRow,
-    judge_lines,
-    match,
-    rows_by_request,
-)
+from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, VendorRow
+from pytest_dgbudget.rules.reconciliation import judge_lines, match, rows_by_request
 from pytest_dgbudget.rules.verdicts import Tolerance, Verdict, gravest
 from pytest_dgbudget.units import known_sum
 
 T = TypeVar("T")
+
+NOBODYS = Ours(tags=frozenset())
 
 _LOST_TAGS = "the statement does not show the run's tag on sessions that carried it"
 _NO_PRICES = "neither prices nor the dollars of each request are known"
@@ -50,15 +45,15 @@ class Reading(Generic[T]):
 class StatementSnapshot:
     """What has been read of a run's part of the statement by ``taken_at_ms``.
 
-    ``rows`` are the run's own requests and those under its tag, from ``listing``, the list of all requests of the
-    project (False where it is too long to be read whole), and ``lookups``, which ask for single requests by id.
-    ``hours`` (milliseconds) and ``dollars`` are those under the run's tag. ``project`` is None while it is unknown;
-    nothing else can be read until then.
+    ``rows`` are the project's requests of the run's time, from ``listing``, the list of them (False where it is too
+    long to be read whole), and ``lookups``, which ask for single requests by id; a row may be there twice.
+    ``hours`` (milliseconds) and ``dollars`` are those under the run's tag or key. ``project`` is None while it is
+    unknown; nothing else can be read until then.
     """
 
     taken_at_ms: int
     project: str | None = None
-    rows: frozenset[VendorRow] = frozenset()
+    rows: Collection[VendorRow] = ()
     listing: Reading[bool] = field(default_factory=Reading)
     lookups: Reading[None] = field(default_factory=Reading)
     hours: Reading[int] = field(default_factory=Reading)
@@ -92,6 +87,8 @@ class Total:
 class Reconciliation:
     """Every session, the hours and the dollars. ``reasons`` say what could not be checked, and why.
 
+    ``remarks`` are worth knowing and change no verdict.
+
     ``checked_at_ms`` is None when the vendor was not asked. ``stated_ms`` has, by our session's id, the statement's
     duration of each session whose end nobody here saw.
     """
@@ -100,6 +97,7 @@ class Reconciliation:
     tolerance: Tolerance
     lines: tuple[Line, ...] = ()
     reasons: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     checked_at_ms: int | None = None
     project: str | None = None
     hours: Total = Total(verdict="off")
@@ -107,12 +105,12 @@ class Reconciliation:
     stated_ms: Mapping[str, int] = field(default_factory=dict)
 
 
-def judge(sessions: Sequence[OwnSession], snapshot: StatementSnapshot, terms: Terms) -> Reconciliation:
+def judge(sessions: Sequence[OwnSession], snapshot: StatementSnapshot, ours: Ours, terms: Terms) -> Reconciliation:
     """Compare a run's sessions with what has been read of the statement."""
-    pairs = _paired(sessions, snapshot.rows)
-    lines = match(sessions, snapshot.rows, terms if snapshot.is_looked_up else terms.unasked())
+    pairs = _paired(sessions, snapshot.rows, ours)
+    lines = match(sessions, snapshot.rows, ours, terms if snapshot.is_looked_up else terms.unasked())
     hours = _hours(pairs, snapshot.hours, terms)
-    dollars = _dollars(pairs, snapshot.rows, snapshot.dollars, terms)
+    dollars = _dollars(pairs, snapshot, ours, terms)
     return Reconciliation(
         verdict=gravest([_sessions_verdict(pairs, lines, snapshot), hours.verdict, dollars.verdict]),
         tolerance=terms.tolerance,
@@ -128,7 +126,7 @@ def judge(sessions: Sequence[OwnSession], snapshot: StatementSnapshot, terms: Te
 
 def not_asked(sessions: Sequence[OwnSession], tolerance: Tolerance, verdict: Verdict, *reasons: str) -> Reconciliation:
     """Return what is known of a run's sessions when the vendor is not asked, and why it isn't."""
-    lines = match(sessions, (), Terms(tolerance=tolerance, grace_ms=None, now_ms=0))
+    lines = match(sessions, (), NOBODYS, Terms(tolerance=tolerance, grace_ms=None, now_ms=0))
     return Reconciliation(verdict=verdict, tolerance=tolerance, lines=lines, reasons=reasons)
 
 
@@ -144,12 +142,12 @@ def may_change(sessions: Sequence[OwnSession], snapshot: StatementSnapshot, resu
 
 def unsettled_ids(sessions: Sequence[OwnSession], rows: Iterable[VendorRow]) -> list[str]:
     """Return the request ids of our sessions that have no settled row."""
-    return _unsettled(_paired(sessions, rows))
+    return _unsettled(_paired(sessions, rows, NOBODYS))
 
 
-def cost_of_rows(sessions: Sequence[OwnSession], rows: Collection[VendorRow]) -> int | None:
-    """Return what the requests under the run's tag cost by their rows; None unless each row has its cost."""
-    return _cost(_paired(sessions, rows), rows)
+def cost_of_rows(sessions: Sequence[OwnSession], rows: Collection[VendorRow], ours: Ours) -> int | None:
+    """Return what the requests under the run's tag or key cost by their rows; None unless each row has its cost."""
+    return _cost(_paired(sessions, rows, ours), rows, ours)
 
 
 # Our sessions and their rows ------------------------------------------------------------------------------------------
@@ -157,31 +155,34 @@ def cost_of_rows(sessions: Sequence[OwnSession], rows: Collection[VendorRow]) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pair:
-    """One of our sessions and what its rows say: ``row_ms`` is the duration of its settled row, if it has just one."""
+    """One of our sessions and what its rows say: ``row_ms`` is the duration of its settled row, if it has just one.
+
+    ``counted``: it is in the hours and dollars of the run's tag or key.
+    """
 
     session: OwnSession
     settled: bool
     row_ms: int | None
-    tagged: bool
+    counted: bool
 
 
-def _paired(sessions: Sequence[OwnSession], rows: Iterable[VendorRow]) -> list[_Pair]:
+def _paired(sessions: Sequence[OwnSession], rows: Iterable[VendorRow], ours: Ours) -> list[_Pair]:
     by_request = rows_by_request(rows)
     return [
-        _pair(session, by_request.get(session.request_id, set()) if session.request_id is not None else set())
+        _pair(session, by_request.get(session.request_id, ()) if session.request_id is not None else (), ours)
         for session in sessions
     ]
 
 
-def _pair(session: OwnSession, rows: set[VendorRow]) -> _Pair:
-    settled_ms = [row.ms for row in rows if row.settled]
-    # The statement knows best; where it shows no tags, what we saw of the session's Settings counts.
-    tags = {row.tagged for row in rows} - {None}
+def _pair(session: OwnSession, rows: Collection[VendorRow], ours: Ours) -> _Pair:
+    settled_ms = [row.duration_ms for row in rows if row.settled]
+    # The statement knows best; where it can't tell, what we saw of the session's Settings counts.
+    known = {ours.has(row) for row in rows} - {None}
     return _Pair(
         session=session,
         settled=bool(settled_ms),
         row_ms=settled_ms[0] if len(settled_ms) == 1 else None,
-        tagged=True in tags if tags else session.tagged,
+        counted=True in known if known else session.tagged,
     )
 
 
@@ -190,9 +191,9 @@ def _unsettled(pairs: list[_Pair]) -> list[str]:
     return [request_id for request_id in ids if request_id is not None]
 
 
-def _cost(pairs: list[_Pair], rows: Iterable[VendorRow]) -> int | None:
-    untagged = {pair.session.request_id for pair in pairs if not pair.tagged}
-    costs = [row.micro_usd for row in rows if row.settled and row.request_id not in untagged]
+def _cost(pairs: list[_Pair], rows: Iterable[VendorRow], ours: Ours) -> int | None:
+    counted = {pair.session.request_id: pair.counted for pair in pairs}
+    costs = [row.micro_usd for row in set(rows) if row.settled and counted.get(row.request_id, ours.has(row))]
     return known_sum(costs) if costs else None
 
 
@@ -203,7 +204,7 @@ def _stated_ms(pairs: list[_Pair]) -> dict[str, int]:
 
 def _without_time(pairs: list[_Pair]) -> int:
     """Count the sessions whose time can't be checked: not by their row nor, without the tag, by its hours."""
-    return sum(pair.settled and pair.row_ms is None and not pair.tagged for pair in pairs)
+    return sum(pair.settled and pair.row_ms is None and not pair.counted for pair in pairs)
 
 
 # Totals ---------------------------------------------------------------------------------------------------------------
@@ -211,7 +212,7 @@ def _without_time(pairs: list[_Pair]) -> int:
 
 def _hours(pairs: list[_Pair], reading: Reading[int], terms: Terms) -> Total:
     """Sessions were compared one by one already: where a row has a duration, the hours are compared with that."""
-    tagged = [pair for pair in pairs if pair.tagged]
+    tagged = [pair for pair in pairs if pair.counted]
     rows_ms = {pair.session.request_id: pair.row_ms for pair in tagged}
     without_row = [pair.session.ms or 0 for pair in tagged if rows_ms[pair.session.request_id] is None]
     expected_ms = sum(ms for ms in rows_ms.values() if ms is not None) + sum(without_row)
@@ -222,15 +223,15 @@ def _hours(pairs: list[_Pair], reading: Reading[int], terms: Terms) -> Total:
     return replace(total, own=sum(pair.session.ms or 0 for pair in tagged))
 
 
-def _dollars(pairs: list[_Pair], rows: Iterable[VendorRow], reading: Reading[int], terms: Terms) -> Total:
+def _dollars(pairs: list[_Pair], snapshot: StatementSnapshot, ours: Ours, terms: Terms) -> Total:
     """No prices are known here: what the run's rows cost is compared with what the run's tag cost."""
-    cost = _cost(pairs, rows)
+    cost = _cost(pairs, snapshot.rows, ours)
     if cost is None:
         return Total(verdict="off", reason=None if _unsettled(pairs) else _NO_PRICES)
-    tagged = [pair for pair in pairs if pair.tagged]
+    tagged = [pair for pair in pairs if pair.counted]
     own_ms = sum(pair.session.ms or 0 for pair in tagged)
     allowed = cost * terms.tolerance.allowed_ms(own_ms) // own_ms if own_ms else 0
-    total = _total(pairs, reading, terms, cost, allowed, all_known=all(pair.settled for pair in tagged))
+    total = _total(pairs, snapshot.dollars, terms, cost, allowed, all_known=all(pair.settled for pair in tagged))
     if total.verdict == "inconclusive" and total.reason is None:
         return replace(total, reason=_NOT_SETTLED)
     return total
@@ -242,7 +243,7 @@ def _total(
     if reading.value is None:
         reason = reading.failure.reason if reading.failure is not None else "it was not read"
         return Total(verdict="inconclusive", own=own, reason=reason)
-    if any(pair.session.tagged and not pair.tagged for pair in pairs):
+    if any(pair.session.tagged and not pair.counted for pair in pairs):
         return Total(verdict="inconclusive", own=own, vendor=reading.value, reason=_LOST_TAGS)
     may_grow = any(terms.is_recent(pair.session) for pair in pairs)
     verdict = judge_total(own, reading.value, allowed, all_known=all_known, may_grow=may_grow)

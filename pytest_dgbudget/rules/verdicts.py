@@ -15,6 +15,8 @@ LineClass = Literal[
     "missing-in-ledger",
     "duplicate",
     "unconfirmed",
+    "unclear",
+    "wrong-rate",
 ]
 Verdict = Literal["reconciled", "discrepancy", "pending", "inconclusive", "off"]
 
@@ -25,8 +27,10 @@ VERDICT_OF: dict[LineClass, Verdict] = {
     "missing-at-vendor": "discrepancy",
     "missing-in-ledger": "discrepancy",
     "duplicate": "discrepancy",
+    "wrong-rate": "discrepancy",
     "pending": "pending",
     "unconfirmed": "inconclusive",
+    "unclear": "inconclusive",
 }
 AGREEING = {kind for kind, verdict in VERDICT_OF.items() if verdict == "reconciled"}
 DISAGREEING = {kind for kind, verdict in VERDICT_OF.items() if verdict == "discrepancy"}

@@ -72,14 +72,14 @@ def test_a_duration_that_can_not_be_read_is_no_agreement_whatever_the_rows_times
     assert "1 of 2 sessions can't be compared" in result.reasons[0]
 
 
-def test_only_where_there_is_no_duration_the_rows_times_stand_in_for_it(bill: Bill) -> None:
+def test_where_there_is_no_duration_the_rows_times_are_shown_as_what_they_are(bill: Bill) -> None:
     entry = billed("r", 10)
     row = entry.row()
     del row["response"]["details"]["duration"]
     bill.overrides["list"] = lambda _: Answer.json({"requests": [row]})
     bill.overrides["get"] = lambda _: Answer.json({"request": row})
     (line,) = Comparison(bill, timeout=0.5).of(own("r", 30)).lines
-    assert (line.kind, line.vendor_ms) == ("duration", 10_000)
+    assert (line.kind, line.vendor_ms, line.elapsed_ms) == ("unclear", None, 10_000)
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["unsettled", "not there"])
@@ -411,12 +411,12 @@ def test_tags_of_a_row_may_be_a_text(bill: Bill, tags: object) -> None:
 @pytest.mark.parametrize(
     "completed", ["2026-11-02T10:00:10Z", "2026-11-02T10:00:10.000000001+00:00", "2026-11-02 12:00:10.0+0200"]
 )
-def test_without_a_duration_the_time_from_created_to_completed_counts(bill: Bill, completed: str) -> None:
+def test_the_time_from_created_to_completed_is_read_in_each_form(bill: Bill, completed: str) -> None:
     row = {**billed("r").row(), "created": "2026-11-02T10:00:00.000Z"}
     row["response"] = {"details": {"tags": [TAG]}, "completed": completed}
     bill.entries = lambda: [billed("r")]
     bill.overrides["list"] = lambda _: Answer.json({"page": 0, "limit": 1000, "requests": [row]})
-    assert Comparison(bill).of(own("r", 10)).lines[0].vendor_ms == 10_000
+    assert Comparison(bill).of(own("r", 10)).lines[0].elapsed_ms == 10_000
 
 
 @pytest.mark.parametrize("entry", [7, "x", None, [], {}, {"request_id": 7}, {"request_id": "r", "response": [1]}])

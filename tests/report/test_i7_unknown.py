@@ -15,7 +15,7 @@ from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.reconcile.task import stated_leases
 from pytest_dgbudget.report.document import usage_document
 from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures, reconciliation_figures
-from pytest_dgbudget.rules.reconciliation import Line
+from pytest_dgbudget.rules.comparison import Line, OwnSession, VendorRow
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total
 from pytest_dgbudget.rules.verdicts import Tolerance
 from pytest_dgbudget.units import seconds
@@ -122,15 +122,17 @@ def test_i7_a_lease_is_charged_less_only_when_each_of_its_sessions_is_known(
     assert found == ({"l": sum(filter(None, figures))} if how == "orphaned" and None not in figures else {})
 
 
+OWN = st.builds(
+    OwnSession, id=st.just("s"), request_id=st.none(), ms=MAYBE_MS, ended_at_ms=st.none(), tagged=st.booleans()
+)
+ROWS = st.builds(VendorRow, request_id=st.just("r"), duration_ms=MAYBE_MS, micro_usd=MAYBE_MS, settled=st.booleans())
 LINES = st.lists(
     st.builds(
         Line,
         kind=st.sampled_from(["matched", "pending", "unconfirmed", "missing-in-ledger"]),
         request_id=st.none() | st.text(max_size=5),
-        sessions=st.just(()),
-        own_ms=MAYBE_MS,
-        vendor_ms=MAYBE_MS,
-        micro_usd=MAYBE_MS,
+        own=st.lists(OWN, max_size=2).map(tuple),
+        rows=st.lists(ROWS, max_size=2).map(tuple),
     ),
     max_size=4,
 )

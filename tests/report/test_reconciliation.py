@@ -9,22 +9,18 @@ import pytest
 from pytest_dgbudget.report.document import UsageDocument, usage_document
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.reconciliation_figures import ToleranceFigures, not_compared, reconciliation_figures
-from pytest_dgbudget.rules.reconciliation import Line
+from pytest_dgbudget.rules.comparison import Line, OwnSession, VendorRow
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total, not_asked
-from pytest_dgbudget.rules.verdicts import NOTHING_TO_COMPARE, Tolerance
+from pytest_dgbudget.rules.verdicts import NOTHING_TO_COMPARE, LineClass, Tolerance
 from tests.support import facts
 
 
-def line(**fields: Any) -> Line:
-    known: dict[str, Any] = {
-        "kind": "matched",
-        "request_id": "r",
-        "sessions": ("s",),
-        "own_ms": 3000,
-        "vendor_ms": 3010,
-        "micro_usd": 3750,
-    }
-    return Line(**{**known, **fields})
+def line(kind: LineClass = "matched", *, own_ms: int | None = 3000, sessions: int = 1, **fields: Any) -> Line:
+    """A request as both sides have it; ``fields`` are those of its row, and its id."""
+    request_id = fields.pop("request_id", "r")
+    own = OwnSession(id="s", request_id=request_id, ms=own_ms, ended_at_ms=None, tagged=True)
+    row = {"request_id": request_id or "", "duration_ms": 3010, "micro_usd": 3750, "settled": True, **fields}
+    return Line(kind=kind, request_id=request_id, own=(own,) * sessions, rows=(VendorRow(**row),))
 
 
 def document(*lines: Line, target: str = "live", **fields: Any) -> UsageDocument:
@@ -53,14 +49,14 @@ def test_what_agrees_is_one_line_with_both_sums_of_the_statement() -> None:
 
 
 def test_unknown_sums_are_not_said() -> None:
-    made = document(line(), line(vendor_ms=None, micro_usd=None))
+    made = document(line(), line(duration_ms=None, micro_usd=None))
     assert verdict_line(made) == "reconciliation: reconciled; 2 of 2 sessions agree with Deepgram's statement"
 
 
 def test_a_comparison_that_was_switched_off_says_nothing_and_one_that_was_not_made_says_why() -> None:
     assert verdict_line(document(verdict="off")) is None
     made = document(
-        line(kind="pending", vendor_ms=None), verdict="pending", checked_at_ms=None, reasons=("it was stopped",)
+        line(kind="pending", duration_ms=None), verdict="pending", checked_at_ms=None, reasons=("it was stopped",)
     )
     assert verdict_line(made) == "reconciliation: pending"
     assert sentences(made) == ["it was stopped"]
@@ -70,31 +66,31 @@ def test_a_comparison_that_was_switched_off_says_nothing_and_one_that_was_not_ma
     ("fields", "words"),
     [
         (
-            {"kind": "duration", "vendor_ms": 60_000},
+            {"kind": "duration", "duration_ms": 60_000},
             ["r (test_x.py::test)", "60.00s", "3.00s", "57.00s more", "--dg-tolerance allows 2.00s", "support"],
         ),
-        ({"kind": "duration", "own_ms": 100_000, "vendor_ms": 10_000}, ["90.00s less", "allows 5.00s"]),
-        ({"kind": "missing-at-vendor", "vendor_ms": None}, ["3.00s", "dg_vendor_grace", "--dg-project", "project-1"]),
+        ({"kind": "duration", "own_ms": 100_000, "duration_ms": 10_000}, ["90.00s less", "allows 5.00s"]),
+        ({"kind": "missing-at-vendor", "duration_ms": None}, ["3.00s", "dg_vendor_grace", "--dg-project", "project-1"]),
         (
-            {"kind": "missing-in-ledger", "sessions": (), "own_ms": None, "vendor_ms": 9000},
+            {"kind": "missing-in-ledger", "sessions": 0, "duration_ms": 9000},
             ["request r:", "9.00s", "dgbudget-run", "--dg-run-id"],
         ),
-        ({"kind": "missing-in-ledger", "sessions": (), "own_ms": None, "vendor_ms": None}, ["duration: unknown"]),
+        ({"kind": "missing-in-ledger", "sessions": 0, "duration_ms": None}, ["duration: unknown"]),
         (
-            {"kind": "duplicate", "vendor_ms": 6010},
+            {"kind": "duplicate", "duration_ms": 6010},
             ["several rows for it", "they differ", "6.01s", "billed more than once"],
         ),
         ({"kind": "unconfirmed", "own_ms": None}, ["nobody here saw its end", "the statement has 3.01s"]),
         (
-            {"kind": "unconfirmed", "own_ms": None, "vendor_ms": None},
+            {"kind": "unconfirmed", "own_ms": None, "duration_ms": None},
             ["nobody here saw its end", "everything set aside for it is charged"],
         ),
         (
-            {"kind": "unconfirmed", "vendor_ms": None, "request_id": None},
+            {"kind": "unconfirmed", "duration_ms": None, "request_id": None},
             ["without an id", "metered 3.00s", "never sent a request id"],
         ),
         (
-            {"kind": "unconfirmed", "vendor_ms": None, "unreadable_duration": "-5"},
+            {"kind": "unconfirmed", "duration_ms": None, "unreadable_duration": "-5"},
             ["r (test_x.py::test)", "can't be read, it is -5", "metered 3.00s", "support"],
         ),
     ],
@@ -114,7 +110,7 @@ def test_totals_that_differ_are_said_with_both_figures() -> None:
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:
-    lines = [line(kind="duration", request_id=f"r{number}", vendor_ms=60_000) for number in range(13)]
+    lines = [line(kind="duration", request_id=f"r{number}", duration_ms=60_000) for number in range(13)]
     said = sentences(document(*lines, verdict="discrepancy"))
     assert len(said) == 11
     assert said[-1] == "… and 3 more, all in usage.json"

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from pytest_dgbudget.rules.reconciliation import OwnSession, Terms, VendorRow
+from pytest_dgbudget.rules.comparison import Ours, OwnSession, Terms, VendorRow
 from pytest_dgbudget.rules.reconciliation_verdict import ReadFailure, Reading, StatementSnapshot
 from pytest_dgbudget.rules.verdicts import Tolerance
 from pytest_dgbudget.units import known_sum
@@ -17,17 +17,34 @@ NOW_MS = 1_800_000_000_000
 TERMS = Terms(tolerance=Tolerance(ms=2000, share=0.05), grace_ms=600_000, now_ms=NOW_MS)
 # Ended so long ago that the statement should have it.
 OLD_MS = NOW_MS - 600_000
+TAGS, NO_TAGS = frozenset(["dgbudget-run"]), frozenset[str]()
+OURS = Ours(tags=TAGS)
 
 
 def session(**fields: object) -> OwnSession:
     """A session that ended just now and carried the run's tag."""
-    given: dict[str, object] = {"id": "s", "request_id": "r", "ms": 10_000, "ended_at_ms": NOW_MS, "tagged": True}
+    given: dict[str, object] = {
+        "id": "s",
+        "request_id": "r",
+        "ms": 10_000,
+        "ended_at_ms": NOW_MS,
+        "tagged": True,
+        "opened_at_ms": NOW_MS - 10_000,
+        "handshake_ms": 100,
+        "closing_ms": 0,
+    }
     return OwnSession(**{**given, **fields})  # type: ignore[arg-type]
 
 
 def row(**fields: object) -> VendorRow:
     """The row that agrees with that session."""
-    given: dict[str, object] = {"request_id": "r", "ms": 10_000, "micro_usd": 12_500, "tagged": True, "settled": True}
+    given: dict[str, object] = {
+        "request_id": "r",
+        "duration_ms": 10_000,
+        "micro_usd": 12_500,
+        "tags": TAGS,
+        "settled": True,
+    }
     return VendorRow(**{**given, **fields})  # type: ignore[arg-type]
 
 
@@ -46,13 +63,13 @@ def failed_since(value: T) -> Reading[T]:
 
 def snapshot(*rows: VendorRow, **fields: Any) -> StatementSnapshot:
     """Everything read, and both totals as these rows have them."""
-    tagged = [each for each in rows if each.tagged is not False]
+    tagged = [each for each in rows if OURS.has(each) is not False]
     given: dict[str, Any] = {
         "taken_at_ms": NOW_MS,
         "project": "project-1",
         "listing": was_read(True),
         "lookups": was_read(None),
-        "hours": was_read(known_sum(each.ms for each in tagged)),
+        "hours": was_read(known_sum(each.duration_ms for each in tagged)),
         "dollars": was_read(known_sum(each.micro_usd for each in tagged)),
     }
     return StatementSnapshot(rows=frozenset(rows), **{**given, **fields})
@@ -65,9 +82,12 @@ def rows(
     each = st.builds(
         VendorRow,
         request_id=ids,
-        ms=figures,
+        created=st.sampled_from([None, "yesterday", "today"]),
+        duration_ms=figures,
+        elapsed_ms=figures,
         micro_usd=figures,
-        tagged=st.sampled_from([True, False, None]),
+        key_id=st.sampled_from([None, "ours", "theirs"]),
+        tags=st.sampled_from([TAGS, NO_TAGS, None]),
         settled=st.booleans(),
     )
     return st.lists(each, max_size=most)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.rules.reconciliation import OwnSession, Terms, VendorRow, judge_lines, match
+from pytest_dgbudget.rules.comparison import OwnSession, Terms, VendorRow
+from pytest_dgbudget.rules.reconciliation import judge_lines, match
 from pytest_dgbudget.rules.reconciliation_verdict import judge_total
 from pytest_dgbudget.rules.verdicts import AGREEING, Tolerance
 from pytest_dgbudget.units import known_sum
 
-from .reconciliation import NOW_MS, own_sessions, rows
+from .reconciliation import NOW_MS, OURS, own_sessions, rows
 
 IDS = st.sampled_from(["a", "b", "c"])
 # A zero that was measured is a figure like any other.
@@ -30,11 +31,11 @@ OWN = own_sessions(IDS, FIGURES, 5)
 
 @given(OWN, ROWS, TERMS)
 def test_i7_unknown_is_never_zero_in_a_line(sessions: list[OwnSession], rows: list[VendorRow], terms: Terms) -> None:
-    for line in match(sessions, rows, terms):
+    for line in match(sessions, rows, OURS, terms):
         own = [session.ms for session in sessions if session.id in line.sessions]
         theirs = {row for row in rows if row.request_id == line.request_id and line.request_id is not None}
         assert (line.own_ms is None) == (not own or None in own)
-        assert line.vendor_ms is not None or not theirs or None in {row.ms for row in theirs}
+        assert line.vendor_ms is not None or not theirs or None in {row.duration_ms for row in theirs}
         assert line.vendor_ms is None or theirs
         assert line.micro_usd is None or theirs
         assert (line.delta_ms is None) == (None in (line.own_ms, line.vendor_ms))
@@ -44,7 +45,7 @@ def test_i7_unknown_is_never_zero_in_a_line(sessions: list[OwnSession], rows: li
 def test_i7_what_nobody_saw_end_or_has_no_id_agrees_with_nothing(
     sessions: list[OwnSession], rows: list[VendorRow], terms: Terms
 ) -> None:
-    lines = match(sessions, rows, terms)
+    lines = match(sessions, rows, OURS, terms)
     unknown = {session.id for session in sessions if None in (session.ms, session.request_id)}
     for line in lines:
         assert line.kind not in AGREEING or not unknown & set(line.sessions)

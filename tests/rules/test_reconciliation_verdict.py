@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.rules.reconciliation import OwnSession, Terms, VendorRow
+from pytest_dgbudget.rules.comparison import OwnSession, Terms, VendorRow
 from pytest_dgbudget.rules.reconciliation_verdict import (
     StatementSnapshot,
     Total,
@@ -21,8 +21,10 @@ from pytest_dgbudget.rules.reconciliation_verdict import (
 from pytest_dgbudget.rules.verdicts import AGREEING, NOTHING_TO_COMPARE, Verdict
 
 from .reconciliation import (
+    NO_TAGS,
     NOW_MS,
     OLD_MS,
+    OURS,
     TERMS,
     failed,
     failed_since,
@@ -41,11 +43,11 @@ SNAPSHOTS = snapshots(IDS, FIGURES, 6)
 
 
 def hours(sessions: list[OwnSession], read: StatementSnapshot, terms: Terms = TERMS) -> Total:
-    return judge(sessions, read, terms).hours
+    return judge(sessions, read, OURS, terms).hours
 
 
 def dollars(sessions: list[OwnSession], read: StatementSnapshot, terms: Terms = TERMS) -> Total:
-    return judge(sessions, read, terms).dollars
+    return judge(sessions, read, OURS, terms).dollars
 
 
 # Properties -----------------------------------------------------------------------------------------------------------
@@ -55,7 +57,7 @@ def dollars(sessions: list[OwnSession], read: StatementSnapshot, terms: Terms = 
 def test_reconciled_is_only_what_was_read_whole_and_agrees_in_every_part(
     sessions: list[OwnSession], read: StatementSnapshot
 ) -> None:
-    result = judge(sessions, read, TERMS)
+    result = judge(sessions, read, OURS, TERMS)
     if result.verdict == "reconciled":
         assert read.is_listed_whole
         assert read.is_looked_up
@@ -65,7 +67,7 @@ def test_reconciled_is_only_what_was_read_whole_and_agrees_in_every_part(
 
 @given(OWN, SNAPSHOTS)
 def test_what_disagrees_anywhere_is_the_verdict_of_the_run(sessions: list[OwnSession], read: StatementSnapshot) -> None:
-    result = judge(sessions, read, TERMS)
+    result = judge(sessions, read, OURS, TERMS)
     parts = [result.hours.verdict, result.dollars.verdict]
     disagrees = {"duration", "missing-at-vendor", "missing-in-ledger", "duplicate"}
     wrong = "discrepancy" in parts or any(line.kind in disagrees for line in result.lines)
@@ -77,13 +79,13 @@ def test_a_verdict_that_is_not_reconciled_is_never_without_a_reason(
     sessions: list[OwnSession], read: StatementSnapshot
 ) -> None:
     """A discrepancy is in a line or a total; of everything else the reasons speak."""
-    result = judge(sessions, read, TERMS)
+    result = judge(sessions, read, OURS, TERMS)
     assert result.verdict in {"reconciled", "discrepancy"} or result.reasons
 
 
 @given(OWN, SNAPSHOTS)
 def test_only_sessions_that_nobody_saw_end_are_stated(sessions: list[OwnSession], read: StatementSnapshot) -> None:
-    stated = judge(sessions, read, TERMS).stated_ms
+    stated = judge(sessions, read, OURS, TERMS).stated_ms
     assert stated.keys() <= {each.id for each in sessions if each.ms is None}
 
 
@@ -93,40 +95,40 @@ def test_only_sessions_that_nobody_saw_end_are_stated(sessions: list[OwnSession]
 def test_hours_are_compared_with_the_rows_where_those_have_durations() -> None:
     """A vendor that adds a second and a half to each session stays within the tolerance of each."""
     own = [session(id=f"s{n}", request_id=f"r{n}", ms=3000) for n in range(20)]
-    rows = [row(request_id=f"r{n}", ms=4500) for n in range(20)]
+    rows = [row(request_id=f"r{n}", duration_ms=4500) for n in range(20)]
     assert hours(own, snapshot(*rows)) == Total(verdict="reconciled", own=60_000, vendor=90_000)
 
 
 @pytest.mark.parametrize(("vendor_ms", "verdict"), [(14_000, "reconciled"), (14_001, "discrepancy")])
 def test_without_durations_hours_have_the_tolerance_of_each_session(vendor_ms: int, verdict: Verdict) -> None:
     own = [session(id=each, request_id=each, ms=5000) for each in "ab"]
-    rows = [row(request_id=each, ms=None) for each in "ab"]
+    rows = [row(request_id=each, duration_ms=None) for each in "ab"]
     assert hours(own, snapshot(*rows, hours=was_read(vendor_ms))).verdict == verdict
 
 
 @pytest.mark.parametrize(("vendor_ms", "verdict"), [(12_000, "reconciled"), (12_001, "discrepancy")])
 def test_with_durations_hours_have_one_tolerance_for_all(vendor_ms: int, verdict: Verdict) -> None:
     own = [session(id=each, request_id=each, ms=5000) for each in "ab"]
-    rows = [row(request_id=each, ms=5000) for each in "ab"]
+    rows = [row(request_id=each, duration_ms=5000) for each in "ab"]
     assert hours(own, snapshot(*rows, hours=was_read(vendor_ms))).verdict == verdict
 
 
 def test_two_sessions_of_one_request_count_its_row_once() -> None:
     own = [session(id="one"), session(id="two")]
-    found = hours(own, snapshot(row(ms=20_000)))
+    found = hours(own, snapshot(row(duration_ms=20_000)))
     assert found == Total(verdict="reconciled", own=20_000, vendor=20_000)
 
 
 def test_a_session_that_carried_no_tag_is_not_in_the_hours_of_the_tag() -> None:
     own = [session(), session(id="t", request_id="q", ms=60_000, tagged=False)]
-    rows = [row(), row(request_id="q", ms=60_000, tagged=False)]
+    rows = [row(), row(request_id="q", duration_ms=60_000, tags=NO_TAGS)]
     assert hours(own, snapshot(*rows)) == Total(verdict="reconciled", own=10_000, vendor=10_000)
-    untagged_rows = [replace(each, tagged=None) for each in rows]
+    untagged_rows = [replace(each, tags=None) for each in rows]
     assert hours(own, snapshot(*untagged_rows, hours=was_read(10_000))).verdict == "reconciled"
 
 
 def test_a_tag_that_the_statement_lost_leaves_hours_and_dollars_open() -> None:
-    result = judge([session()], snapshot(row(tagged=False), row(request_id="q")), TERMS)
+    result = judge([session()], snapshot(row(tags=NO_TAGS), row(request_id="q")), OURS, TERMS)
     assert (result.hours.verdict, result.dollars.verdict) == ("inconclusive", "inconclusive")
     assert "the statement does not show the run's tag" in str(result.hours.reason)
 
@@ -134,13 +136,13 @@ def test_a_tag_that_the_statement_lost_leaves_hours_and_dollars_open() -> None:
 @pytest.mark.parametrize(("ended_at_ms", "verdict"), [(OLD_MS + 1, "pending"), (OLD_MS, "discrepancy")])
 def test_hours_that_lack_something_are_pending_until_the_grace_is_over(ended_at_ms: int, verdict: Verdict) -> None:
     read = snapshot(row(), hours=was_read(0))
-    result = judge([session(ended_at_ms=ended_at_ms)], read, TERMS)
+    result = judge([session(ended_at_ms=ended_at_ms)], read, OURS, TERMS)
     assert (result.hours.verdict, result.verdict) == (verdict, verdict)
     assert ("the hours of the run's tag are not all in the statement yet" in result.reasons) == (verdict == "pending")
 
 
 def test_hours_of_a_session_that_nobody_saw_end_are_inconclusive() -> None:
-    assert hours([session(ms=None)], snapshot(row(ms=None), hours=was_read(7000))).verdict == "inconclusive"
+    assert hours([session(ms=None)], snapshot(row(duration_ms=None), hours=was_read(7000))).verdict == "inconclusive"
 
 
 # Dollars --------------------------------------------------------------------------------------------------------------
@@ -158,7 +160,7 @@ def test_dollars_have_the_tolerance_of_the_time_that_they_pay(vendor: int, verdi
 
 def test_the_cost_of_a_session_without_the_tag_is_not_in_the_dollars_of_the_tag() -> None:
     own = [session(), session(id="t", request_id="q", tagged=False)]
-    read = snapshot(row(), row(request_id="q", tagged=False, micro_usd=1_000_000))
+    read = snapshot(row(), row(request_id="q", tags=NO_TAGS, micro_usd=1_000_000))
     assert dollars(own, read) == Total(verdict="reconciled", own=12_500, vendor=12_500)
 
 
@@ -190,7 +192,7 @@ def test_dollars_are_not_complete_while_a_row_has_not_settled() -> None:
 def test_a_row_that_has_not_settled_when_the_grace_is_over_is_the_reason_for_open_dollars() -> None:
     """Its line agrees by then, so nothing else says it."""
     own = [session(ended_at_ms=OLD_MS), session(id="t", request_id="q", ended_at_ms=OLD_MS)]
-    result = judge(own, snapshot(row(), row(request_id="q", settled=False)), TERMS)
+    result = judge(own, snapshot(row(), row(request_id="q", settled=False)), OURS, TERMS)
     assert [line.kind for line in result.lines] == ["matched", "matched"]
     assert result.verdict == "inconclusive"
     assert result.reasons == (
@@ -220,7 +222,7 @@ def test_totals(vendor: int, all_known: bool, may_grow: bool, verdict: Verdict) 
 
 
 def test_what_agrees_is_reconciled_and_needs_no_reason() -> None:
-    result = judge([session()], snapshot(row()), TERMS)
+    result = judge([session()], snapshot(row()), OURS, TERMS)
     assert (result.verdict, result.reasons, result.project) == ("reconciled", (), "project-1")
     assert result.checked_at_ms == NOW_MS
     assert result.hours == Total(verdict="reconciled", own=10_000, vendor=10_000)
@@ -241,7 +243,7 @@ def test_what_agrees_is_reconciled_and_needs_no_reason() -> None:
     ids=["list", "list again", "lookups again", "long list", "lookups", "hours", "dollars"],
 )
 def test_what_could_not_be_read_is_inconclusive_and_says_so(fields: dict[str, Any], reasons: list[str]) -> None:
-    result = judge([session()], snapshot(row(), **fields), TERMS)
+    result = judge([session()], snapshot(row(), **fields), OURS, TERMS)
     assert result.verdict == "inconclusive"
     assert len(result.reasons) == len(reasons)
     assert all(said.startswith(reason) for said, reason in zip(result.reasons, reasons, strict=True))
@@ -249,24 +251,24 @@ def test_what_could_not_be_read_is_inconclusive_and_says_so(fields: dict[str, An
 
 def test_without_a_project_the_totals_add_no_reasons_of_their_own() -> None:
     read = StatementSnapshot(taken_at_ms=NOW_MS, listing=failed("the key sees 2 projects"))
-    result = judge([session(ended_at_ms=OLD_MS)], read, TERMS)
+    result = judge([session(ended_at_ms=OLD_MS)], read, OURS, TERMS)
     assert ([line.kind for line in result.lines], result.verdict) == (["pending"], "inconclusive")
     assert result.reasons == ("the project's requests were not all read: the key sees 2 projects",)
 
 
 def test_a_discrepancy_is_one_whatever_else_could_not_be_read() -> None:
-    read = snapshot(row(ms=60_000), listing=failed(), hours=failed(), dollars=failed())
-    assert judge([session()], read, TERMS).verdict == "discrepancy"
+    read = snapshot(row(duration_ms=60_000), listing=failed(), hours=failed(), dollars=failed())
+    assert judge([session()], read, OURS, TERMS).verdict == "discrepancy"
 
 
 def test_what_could_not_be_looked_up_is_not_missing() -> None:
-    result = judge([session(ended_at_ms=OLD_MS)], snapshot(lookups=failed()), TERMS)
+    result = judge([session(ended_at_ms=OLD_MS)], snapshot(lookups=failed()), OURS, TERMS)
     assert [line.kind for line in result.lines] == ["pending"]
 
 
 def test_sessions_that_are_pending_or_unconfirmed_are_counted() -> None:
     own = [session(), session(id="t", request_id="q"), session(id="u", request_id=None, tagged=False)]
-    result = judge(own, snapshot(row()), TERMS)
+    result = judge(own, snapshot(row()), OURS, TERMS)
     assert result.reasons[:2] == (
         "1 of 3 sessions are not in the statement yet, or not settled",
         "1 of 3 sessions can't be compared: nobody saw them end, they have no request id, "
@@ -275,7 +277,7 @@ def test_sessions_that_are_pending_or_unconfirmed_are_counted() -> None:
 
 
 def test_a_session_without_a_duration_and_without_the_tag_is_inconclusive() -> None:
-    result = judge([session(tagged=False)], snapshot(row(ms=None, tagged=False, micro_usd=None)), TERMS)
+    result = judge([session(tagged=False)], snapshot(row(duration_ms=None, tags=NO_TAGS, micro_usd=None)), OURS, TERMS)
     assert ([line.kind for line in result.lines], result.verdict) == (["matched"], "inconclusive")
     assert "1 of 1 sessions have neither a duration nor the run's tag in the statement" in result.reasons
 
@@ -283,10 +285,10 @@ def test_a_session_without_a_duration_and_without_the_tag_is_inconclusive() -> N
 @pytest.mark.parametrize(
     ("rows", "stated"),
     [
-        ([row(ms=7000)], {"s": 7000}),
-        ([row(ms=7000, settled=False)], {}),
-        ([row(ms=7000), row(ms=8000)], {}),
-        ([row(ms=None)], {}),
+        ([row(duration_ms=7000)], {"s": 7000}),
+        ([row(duration_ms=7000, settled=False)], {}),
+        ([row(duration_ms=7000), row(duration_ms=8000)], {}),
+        ([row(duration_ms=None)], {}),
         ([], {}),
     ],
     ids=["settled", "not settled", "two rows", "no duration", "no row"],
@@ -294,7 +296,7 @@ def test_a_session_without_a_duration_and_without_the_tag_is_inconclusive() -> N
 def test_a_session_that_nobody_saw_end_is_stated_by_its_one_settled_row(
     rows: list[VendorRow], stated: dict[str, int]
 ) -> None:
-    assert judge([session(ms=None)], snapshot(*rows), TERMS).stated_ms == stated
+    assert judge([session(ms=None)], snapshot(*rows), OURS, TERMS).stated_ms == stated
 
 
 def test_a_vendor_that_was_not_asked_leaves_every_session_pending_and_says_why() -> None:
@@ -311,7 +313,7 @@ def test_a_vendor_that_was_not_asked_leaves_every_session_pending_and_says_why()
     ("rows", "fields", "again"),
     [
         ([row()], {}, False),
-        ([row(ms=60_000)], {}, False),
+        ([row(duration_ms=60_000)], {}, False),
         ([], {}, True),
         ([row(settled=False)], {}, True),
         ([row()], {"hours": was_read(0)}, True),
@@ -322,4 +324,4 @@ def test_a_vendor_that_was_not_asked_leaves_every_session_pending_and_says_why()
 )
 def test_only_what_may_still_change_is_read_again(rows: list[VendorRow], fields: dict[str, Any], again: bool) -> None:
     own, read = [session()], snapshot(*rows, **fields)
-    assert may_change(own, read, judge(own, read, TERMS)) == again
+    assert may_change(own, read, judge(own, read, OURS, TERMS)) == again

@@ -1,0 +1,156 @@
+"""What is compared: our sessions, the statement's rows, which of these are ours, and the lines that pair the two.
+
+Pure: instants are milliseconds since 1970 (UTC), money is millionths of a US dollar. None is unknown, never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from pytest_dgbudget.rules.verdicts import LineClass, Tolerance
+from pytest_dgbudget.units import known_sum
+
+# How every tag of ours begins.
+TAG_PREFIX = "dgbudget-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSession:
+    """One session in the ledger. ``ms`` is None when nobody saw its end.
+
+    ``tagged``: the vendor took the Settings that carry the run's tag. ``handshake_ms`` and ``closing_ms`` are the parts
+    of ``ms`` before the connection was open and after its end had begun. ``tier``: the one that it had from beginning
+    to end; None where that changed or is not known.
+    """
+
+    id: str
+    request_id: str | None
+    ms: int | None
+    ended_at_ms: int | None
+    tagged: bool
+    run: str = ""
+    opened_at_ms: int | None = None
+    handshake_ms: int | None = None
+    closing_ms: int | None = None
+    tier: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VendorRow:
+    """One request in the statement.
+
+    ``created`` is as it came: it distinguishes rows; ``created_ms`` is that instant. ``duration_ms`` is what the row
+    states, and ``elapsed_ms`` the time from its creation to its completion: what those mean is documented nowhere.
+    ``unreadable_duration`` is what stands where a duration should; None when that is one, or nothing.
+    ``tags`` are those that begin with ``dgbudget-``; None where the row shows no tags. ``agent``: whether it is a Voice
+    Agent's; None where it does not say. Until it is ``settled``, its figures may still change.
+    """
+
+    request_id: str
+    created: str | None = None
+    created_ms: int | None = None
+    duration_ms: int | None = None
+    elapsed_ms: int | None = None
+    unreadable_duration: str | None = None
+    micro_usd: int | None = None
+    key_id: str | None = None
+    tags: frozenset[str] | None = None
+    agent: bool | None = None
+    settled: bool
+
+    @property
+    def shown_ms(self) -> int | None:
+        """The stated duration; where there is none, the time from creation to completion."""
+        if self.duration_ms is None and self.unreadable_duration is None:
+            return self.elapsed_ms
+        return self.duration_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ours:
+    """By what rows are ours: the tags of runs, and the ids of the keys that were made for them."""
+
+    tags: frozenset[str]
+    keys: frozenset[str] = frozenset()
+
+    def has(self, row: VendorRow) -> bool | None:
+        """Return whether a row is under one of them; None where it shows no tags and no key that would tell."""
+        if row.key_id in self.keys:
+            return True
+        if row.tags is not None:
+            return not self.tags.isdisjoint(row.tags)
+        return False if self.keys and row.key_id is not None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One request as both sides have it. ``own`` are our sessions: none, or nearly always one.
+
+    ``rows`` are the statement's that count: the settled ones, or else the one that says most.
+    """
+
+    kind: LineClass
+    request_id: str | None
+    own: tuple[OwnSession, ...] = ()
+    rows: tuple[VendorRow, ...] = ()
+
+    @property
+    def sessions(self) -> tuple[str, ...]:
+        """The ids of our sessions."""
+        return tuple(session.id for session in self.own)
+
+    @property
+    def own_ms(self) -> int | None:
+        """What we metered."""
+        return known_sum(session.ms for session in self.own) if self.own else None
+
+    @property
+    def vendor_ms(self) -> int | None:
+        """The duration that the statement states."""
+        return known_sum(row.duration_ms for row in self.rows) if self.rows else None
+
+    @property
+    def elapsed_ms(self) -> int | None:
+        """The time from creation to completion, which is not known to be a duration."""
+        return known_sum(row.elapsed_ms for row in self.rows) if self.rows else None
+
+    @property
+    def unreadable_duration(self) -> str | None:
+        """What the statement has where a duration should be, when that is not one."""
+        return next((row.unreadable_duration for row in self.rows if row.unreadable_duration), None)
+
+    @property
+    def micro_usd(self) -> int | None:
+        """What it costs by the statement."""
+        return known_sum(row.micro_usd for row in self.rows) if self.rows else None
+
+    @property
+    def delta_ms(self) -> int | None:
+        """How much more the vendor states."""
+        own_ms, vendor_ms = self.own_ms, self.vendor_ms
+        return None if own_ms is None or vendor_ms is None else vendor_ms - own_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The terms of a comparison: for ``grace_ms`` after a session's end, the statement may lack it; None is forever.
+
+    ``drift``: the share of a sum of many sessions that honest causes may explain. ``prices``: what the user says that
+    tiers cost, in micro-dollars a minute.
+    """
+
+    tolerance: Tolerance
+    grace_ms: int | None
+    now_ms: int
+    drift: float = 0.005
+    prices: Mapping[str, int] = field(default_factory=dict)
+
+    def is_recent(self, session: OwnSession) -> bool:
+        if self.grace_ms is None or session.ended_at_ms is None:
+            return True
+        return self.now_ms - session.ended_at_ms < self.grace_ms
+
+    def unasked(self) -> Terms:
+        """The same where the statement could not be read: a session that could not be looked up is not missing."""
+        return replace(self, grace_ms=None)
