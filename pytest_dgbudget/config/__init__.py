@@ -187,6 +187,15 @@ OPTIONS = (
         "How far the vendor's figure for a session may differ from ours: the larger of the two.",
     ),
     Option(
+        "dg_drift",
+        "percentage",
+        "drift_share",
+        "PERCENT",
+        "0.5%",
+        "How far the sum of many sessions may differ from the vendor's beside what may be of each: a share of ours.",
+        in_ini_only=True,
+    ),
+    Option(
         "dg_vendor_grace",
         "parse_time",
         "vendor_grace_ms",

@@ -69,12 +69,25 @@ def project(text: str) -> str | None:
 def tolerance(text: str) -> tuple[int, float]:
     """Return milliseconds, and a share between 0 and 1."""
     absolute, _, relative = text.partition(",")
-    percent = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%", relative)
-    if percent is None or float(percent[1]) > 100:
+    share = _share(relative)
+    if share is None:
         raise SettingsError(
             f"{text!r} is not a tolerance; accepted: a TIME and a percentage of up to 100, such as 2s,5%"
         )
-    return parse_time(absolute), float(percent[1]) / 100
+    return parse_time(absolute), share
+
+
+def percentage(text: str) -> float:
+    """Return a share between 0 and 1."""
+    share = _share(text)
+    if share is None:
+        raise SettingsError(f"{text!r} is not a percentage; accepted: up to 100%, such as 0.5%")
+    return share
+
+
+def _share(text: str) -> float | None:
+    percent = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%", text)
+    return None if percent is None or float(percent[1]) > 100 else float(percent[1]) / 100
 
 
 def ledger_path(text: str) -> Path:

@@ -65,6 +65,7 @@ class RunConfig:
     reconcile_timeout_ms: int
     tolerance_ms: int
     tolerance_share: float
+    drift_share: float
     vendor_grace_ms: int
     junit_attachment: str
     junit_properties: str

@@ -88,7 +88,7 @@ class LeaseFacts(NamedTuple):
 class SessionFacts(NamedTuple):
     """One dial; ``usage`` is None while it is open, ``handshake_ms`` None when it never opened.
 
-    ``target`` is where it went; None: where its run did.
+    ``target`` is where it went; None: where its run did. ``tier`` is its last one, of ``tiers`` that it had.
     ``tagged``: the vendor accepted the Settings with the run's tag; None when nobody saw whether it did.
     """
 
@@ -117,6 +117,12 @@ class SessionFacts(NamedTuple):
     skipped_ms: int | None = None
     forecast_micro_usd: int | None = None
     forecast_cut: int | None = None
+    tiers: int | None = None
+
+    @property
+    def only_tier(self) -> str | None:
+        """The tier that it had from beginning to end; None where that changed, or is an estimate."""
+        return self.tier if self.tiers == 1 and not self.estimated else None
 
     @property
     def forecast_ms(self) -> int | None:

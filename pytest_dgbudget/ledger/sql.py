@@ -149,7 +149,8 @@ _SESSIONS = """SELECT dial.id AS id, dial.target AS target, dial.at AS opened_at
         usage.close_code AS close_code, usage.confirmed AS confirmed, usage.tagged AS tagged, usage.reason AS reason,
         usage.closing_ms AS closing_ms, usage.tier AS tier, usage.micro_usd AS micro_usd,
         usage.estimated AS estimated, usage.greeting_ms AS greeting_ms, usage.skipped_ms AS skipped_ms,
-        usage.forecast_micro_usd AS forecast_micro_usd, usage.forecast_cut AS forecast_cut
+        usage.forecast_micro_usd AS forecast_micro_usd, usage.forecast_cut AS forecast_cut,
+        (SELECT COUNT(DISTINCT COALESCE(tier_span.tier, '')) FROM tier_span WHERE tier_span.dial = dial.id) AS tiers
     FROM dial JOIN lease ON lease.id = dial.lease
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id

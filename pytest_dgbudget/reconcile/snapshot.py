@@ -13,15 +13,13 @@ from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.reconcile.task import ReconciliationTask
 from pytest_dgbudget.rules.comparison import Ours, OwnSession, VendorRow
 from pytest_dgbudget.rules.reconciliation_verdict import (
-    ReadFailure,
-    Reading,
     Reconciliation,
-    StatementSnapshot,
     cost_of_rows,
     judge,
     may_change,
     unsettled_ids,
 )
+from pytest_dgbudget.rules.statement import ReadFailure, Reading, StatementSnapshot
 
 if TYPE_CHECKING:
     from pytest_dgbudget.deepgram.management import ManagementApi

@@ -11,23 +11,38 @@ from pytest_dgbudget.instants import read_instant
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.rules import reconciliation_verdict as verdicts
 from pytest_dgbudget.rules.comparison import Ours, OwnSession, Terms
+from pytest_dgbudget.rules.prices import SHIPPED
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from pytest_dgbudget.rules.verdicts import Tolerance, Verdict
 from pytest_dgbudget.units import known_sum
 
+_SHIPPED = {str(tier): price for tier, price in SHIPPED.micro_usd_per_minute.items()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconciliationTask:
-    """A run's sessions, and by what they are compared. ``only``: the ids of those that can be; None: of all."""
+    """A run's sessions, and by what they are compared. ``only``: the ids of those that can be; None: of all.
+
+    ``drift`` is a share of their sum, ``prices`` are those that the user names, in micro-dollars a minute by tier.
+    """
 
     facts: RunFacts
     tolerance: Tolerance
     grace_ms: int
+    drift: float
+    prices: Mapping[str, int]
     only: frozenset[str] | None = None
 
     def terms_at(self, now_ms: int) -> Terms:
-        """Return the terms of a comparison with what was read by ``now_ms``."""
-        return Terms(tolerance=self.tolerance, grace_ms=self.grace_ms, now_ms=now_ms)
+        """Return the terms of a comparison with what was read by ``now_ms``; an emulator's prices are its own."""
+        return Terms(
+            tolerance=self.tolerance,
+            grace_ms=self.grace_ms,
+            now_ms=now_ms,
+            drift=self.drift,
+            prices=self.prices if self.facts.billed else {},
+            shipped=_SHIPPED if self.facts.billed else {},
+        )
 
     @property
     def ours(self) -> Ours:
@@ -59,7 +74,7 @@ class ReconciliationTask:
                 opened_at_ms=_epoch_ms(session.opened_at),
                 handshake_ms=session.handshake_ms,
                 closing_ms=session.closing_ms,
-                tier=session.tier,
+                tier=session.only_tier,
             )
             for session in self.facts.of_own_target().sessions
             if session.handshake_ms is not None or session.ms is None
@@ -69,7 +84,14 @@ class ReconciliationTask:
 def task_of(run_config: RunConfig, facts: RunFacts, only: frozenset[str] | None = None) -> ReconciliationTask:
     """Return what a run's configuration asks to be reconciled."""
     tolerance = Tolerance(ms=run_config.tolerance_ms, share=run_config.tolerance_share)
-    return ReconciliationTask(facts=facts, tolerance=tolerance, grace_ms=run_config.vendor_grace_ms, only=only)
+    return ReconciliationTask(
+        facts=facts,
+        tolerance=tolerance,
+        grace_ms=run_config.vendor_grace_ms,
+        drift=run_config.drift_share,
+        prices=run_config.prices,
+        only=only,
+    )
 
 
 def not_asked(task: ReconciliationTask, verdict: Verdict, *reasons: str) -> Reconciliation:

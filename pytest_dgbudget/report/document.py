@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Literal, TypedDict
 
 from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts, TurnFacts, ViolationFacts
 from pytest_dgbudget.report.artifact_folders import artifacts_of
-from pytest_dgbudget.report.reconciliation_figures import NOT_RECONCILED, ReconciliationFigures
+from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures, recorded
 from pytest_dgbudget.report.usage_file import write_usage
 from pytest_dgbudget.rules.attempts import (
     AttemptVerdict,
@@ -217,7 +217,7 @@ def usage_document(
             _session(each, attempts[each.attempt], turns_in.get(each.id, []), broken_in.get(each.id, []), facts)
             for each in facts.sessions
         ],
-        "reconciliation": cast(ReconciliationFigures, facts.reconciliation) or NOT_RECONCILED,
+        "reconciliation": recorded(facts.reconciliation),
         "notices": list(notices),
     }
 

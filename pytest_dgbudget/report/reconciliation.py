@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from pytest_dgbudget.report.document import RunFigures, UsageDocument
-from pytest_dgbudget.report.reconciliation_figures import LineFigures, ReconciliationFigures
+from pytest_dgbudget.report.reconciliation_figures import (
+    DriftFigures,
+    LineFigures,
+    RateFigures,
+    ReconciliationFigures,
+)
 from pytest_dgbudget.rules.verdicts import AGREEING, LineClass, Tolerance
 from pytest_dgbudget.units import known_sum, seconds
 
@@ -39,6 +44,7 @@ def sentences(document: UsageDocument) -> list[str]:
         said.append(f"… and {len(disagreeing) - _MOST_SENTENCES} more, all in usage.json")
     said += _totals_that_differ(reconciliation, document["run"])
     said += reconciliation["reasons"]
+    said += reconciliation["remarks"]
     if reconciliation["verdict"] == "pending" and reconciliation["checked_at"] is not None:
         said.append("to wait longer, raise --dg-reconcile-timeout")
     return said
@@ -53,6 +59,32 @@ def _totals_that_differ(reconciliation: ReconciliationFigures, run: RunFigures) 
         yield _total_that_differs("hours", _time(hours["local_seconds"]), _time(hours["vendor_seconds"]), run)
     if dollars["verdict"] == "discrepancy":
         yield _total_that_differs("dollars", _money(dollars["local_usd"]), _money(dollars["vendor_usd"]), run)
+    if totals["drift"] is not None and totals["drift"]["seconds"] is not None:
+        yield _that_drifts(totals["drift"], totals["drift"]["seconds"], run)
+    yield from (_that_costs_otherwise(rate) for rate in totals["rates"] if rate["wrong"] and _is_named(rate))
+
+
+def _that_drifts(drift: DriftFigures, drifted: float, run: RunFigures) -> str:
+    mean, interval = drift["mean_seconds"], drift["interval_seconds"]
+    assert mean is not None, "a drift has a mean"
+    within = "" if interval is None else f" (99% interval: {interval[0]:+.2f}s to {interval[1]:+.2f}s)"
+    return (
+        f"drift: {drift['n']} sessions agree one by one, but together the statement has {_time(drifted)} "
+        f"{drift['direction']} than late ends, rounding, handshakes and dg_drift explain; the mean difference is "
+        f"{mean:+.2f}s a session{within}. Ask Deepgram support about the tag dgbudget-{run['id']}"
+    )
+
+
+def _that_costs_otherwise(rate: RateFigures) -> str:
+    return (
+        f"wrong rate: the statement has ${rate['vendor_usd_per_minute']:.4f} a minute for the tier {rate['tier']} "
+        f"({rate['sessions']} sessions, {_time(rate['seconds'])}), [prices] has "
+        f"${rate['expected_usd_per_minute']:.4f}. Is dgbudget.toml up to date? If it is, ask Deepgram support"
+    )
+
+
+def _is_named(rate: RateFigures) -> bool:
+    return rate["expected_by"] == "prices"
 
 
 def _total_that_differs(name: str, ours: str, theirs: str, run: RunFigures) -> str:
@@ -72,14 +104,23 @@ def _money(value: float | None) -> str:
 
 def _duration(line: LineFigures, document: UsageDocument) -> str:
     ours, delta, tolerance = line["local_seconds"], line["delta_seconds"], document["reconciliation"]["tolerance"]
+    if delta is None:
+        return _unclear_duration(line)
     assert ours is not None, "a duration that differs is known"
-    assert delta is not None, "a duration that differs is known"
     assert tolerance is not None, "what was compared was compared within a tolerance"
     within = Tolerance(ms=round(1000 * tolerance["seconds"]), share=tolerance["share"])
     return (
         f"{_request(line)}: the statement has {_time(line['vendor_seconds'])}, we metered {_time(ours)}; that is "
         f"{_time(abs(delta))} {'more' if delta > 0 else 'less'}, where --dg-tolerance allows "
         f"{_time(seconds(within.allowed_ms(round(1000 * ours))))}. Ask Deepgram support about this request id"
+    )
+
+
+def _unclear_duration(line: LineFigures) -> str:
+    return (
+        f"{_request(line)}: the statement has no duration, and {_time(line['elapsed_seconds'])} from creation to "
+        f"completion; we metered {_time(line['local_seconds'])}, and the hours under the run's tag disagree as well. "
+        "Ask Deepgram support about this request id"
     )
 
 

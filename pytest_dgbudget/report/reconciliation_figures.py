@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from pytest_dgbudget.instants import write_instant
 from pytest_dgbudget.rules.attempts import seconds_or_none
 from pytest_dgbudget.rules.verdicts import LineClass, Verdict
-from pytest_dgbudget.units import seconds
+from pytest_dgbudget.units import seconds, usd
 
 # A run without a session is over before what compares sessions has been loaded.
 if TYPE_CHECKING:
     from pytest_dgbudget.ledger.facts import AttemptFacts, RunFacts
     from pytest_dgbudget.rules.comparison import Line
-    from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total
+    from pytest_dgbudget.rules.drift import Direction, Drift
+    from pytest_dgbudget.rules.rates import TierRate
+    from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
+from pytest_dgbudget.rules.totals import Total
 
 # ``class`` can't be the name of a field in a class's body.
 LineFigures = TypedDict(
@@ -27,6 +30,7 @@ LineFigures = TypedDict(
         "attempt": int | None,
         "local_seconds": float | None,
         "vendor_seconds": float | None,
+        "elapsed_seconds": float | None,
         "unreadable_duration": str | None,
         "delta_seconds": float | None,
         "vendor_usd": float | None,
@@ -59,11 +63,37 @@ class DollarsFigures(TypedDict):
     reason: str | None
 
 
+class DriftFigures(TypedDict):
+    """What the sum of the sessions differs by, beyond what honest causes explain; seconds are None where it doesn't."""
+
+    verdict: Verdict | None
+    reason: str | None
+    n: int
+    seconds: float | None
+    direction: Direction | None
+    mean_seconds: float | None
+    interval_seconds: list[float] | None
+
+
+class RateFigures(TypedDict):
+    """What a minute of a tier costs by the statement; ``expected_by`` says who expects another price, or the same."""
+
+    tier: str
+    sessions: int
+    seconds: float
+    vendor_usd_per_minute: float
+    expected_usd_per_minute: float
+    expected_by: Literal["prices", "shipped"]
+    wrong: bool
+
+
 class TotalFigures(TypedDict):
-    """What is compared under the run's tag as a whole."""
+    """What is compared of the run as a whole; ``drift`` is None where nothing was asked."""
 
     hours: HoursFigures
     dollars: DollarsFigures
+    drift: DriftFigures | None
+    rates: list[RateFigures]
 
 
 class ReconciliationFigures(TypedDict):
@@ -74,6 +104,7 @@ class ReconciliationFigures(TypedDict):
     project: str | None
     tolerance: ToleranceFigures | None
     reasons: list[str]
+    remarks: list[str]
     lines: list[LineFigures]
     totals: TotalFigures | None
 
@@ -84,6 +115,7 @@ NOT_RECONCILED: ReconciliationFigures = {
     "project": None,
     "tolerance": None,
     "reasons": [],
+    "remarks": [],
     "lines": [],
     "totals": None,
 }
@@ -98,8 +130,22 @@ def not_compared(verdict: Verdict, tolerance: ToleranceFigures, *reasons: str) -
         "verdict": verdict,
         "tolerance": tolerance,
         "reasons": list(reasons),
-        "totals": {"hours": hours, "dollars": dollars},
+        "totals": {"hours": hours, "dollars": dollars, "drift": None, "rates": []},
     }
+
+
+def recorded(document: Mapping[str, Any] | None) -> ReconciliationFigures:
+    """Return what the ledger has; what an older version did not record is not known."""
+    known: dict[str, Any] = {**NOT_RECONCILED, **(document or {})}
+    totals = known["totals"]
+    return cast(
+        ReconciliationFigures,
+        {
+            **known,
+            "lines": [{"elapsed_seconds": None, **line} for line in known["lines"]],
+            "totals": None if totals is None else {"drift": None, "rates": [], **totals},
+        },
+    )
 
 
 def reconciliation_figures(result: Reconciliation, facts: RunFacts) -> ReconciliationFigures:
@@ -112,8 +158,14 @@ def reconciliation_figures(result: Reconciliation, facts: RunFacts) -> Reconcili
         "project": result.project,
         "tolerance": {"seconds": seconds(result.tolerance.ms), "share": result.tolerance.share},
         "reasons": list(result.reasons),
+        "remarks": list(result.remarks),
         "lines": [_line(line, attempt_of) for line in result.lines],
-        "totals": {"hours": _hours(result.hours), "dollars": _dollars(result.dollars)},
+        "totals": {
+            "hours": _hours(result.hours),
+            "dollars": _dollars(result.dollars),
+            "drift": None if result.drift is None else _drift(result.drift),
+            "rates": [_rate(rate) for rate in result.rates],
+        },
     }
 
 
@@ -126,6 +178,7 @@ def _line(line: Line, attempt_of: Mapping[str, AttemptFacts]) -> LineFigures:
         "attempt": attempt.number if attempt else None,
         "local_seconds": seconds_or_none(line.own_ms),
         "vendor_seconds": seconds_or_none(line.vendor_ms),
+        "elapsed_seconds": seconds_or_none(line.elapsed_ms),
         "unreadable_duration": line.unreadable_duration,
         "delta_seconds": seconds_or_none(line.delta_ms),
         "vendor_usd": _usd(line.micro_usd),
@@ -147,6 +200,30 @@ def _dollars(total: Total) -> DollarsFigures:
         "local_usd": _usd(total.own),
         "vendor_usd": _usd(total.vendor),
         "reason": total.reason,
+    }
+
+
+def _drift(drift: Drift) -> DriftFigures:
+    return {
+        "verdict": drift.verdict,
+        "reason": drift.reason,
+        "n": drift.n,
+        "seconds": seconds_or_none(drift.ms),
+        "direction": drift.direction,
+        "mean_seconds": None if drift.mean_ms is None else round(drift.mean_ms) / 1000,
+        "interval_seconds": None if drift.interval_ms is None else [round(ms) / 1000 for ms in drift.interval_ms],
+    }
+
+
+def _rate(rate: TierRate) -> RateFigures:
+    return {
+        "tier": rate.tier,
+        "sessions": rate.n,
+        "seconds": seconds(rate.ms),
+        "vendor_usd_per_minute": usd(rate.micro_usd_per_minute),
+        "expected_usd_per_minute": usd(rate.expected_micro_usd_per_minute),
+        "expected_by": "prices" if rate.named else "shipped",
+        "wrong": rate.wrong,
     }
 
 

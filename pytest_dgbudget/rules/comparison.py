@@ -5,8 +5,9 @@ Pure: instants are milliseconds since 1970 (UTC), money is millionths of a US do
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from pytest_dgbudget.rules.verdicts import LineClass, Tolerance
 from pytest_dgbudget.units import known_sum
@@ -34,6 +35,11 @@ class OwnSession:
     handshake_ms: int | None = None
     closing_ms: int | None = None
     tier: str | None = None
+
+    @property
+    def around_ms(self) -> int | None:
+        """Handshake and close together."""
+        return None if self.handshake_ms is None or self.closing_ms is None else self.handshake_ms + self.closing_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,17 +109,22 @@ class Line:
     @property
     def own_ms(self) -> int | None:
         """What we metered."""
-        return known_sum(session.ms for session in self.own) if self.own else None
+        return _sum_of(_MS, self.own)
+
+    @property
+    def around_ms(self) -> int | None:
+        """What of it is handshake and close, which the vendor may not count."""
+        return _sum_of(_AROUND_MS, self.own)
 
     @property
     def vendor_ms(self) -> int | None:
         """The duration that the statement states."""
-        return known_sum(row.duration_ms for row in self.rows) if self.rows else None
+        return _sum_of(_DURATION_MS, self.rows)
 
     @property
     def elapsed_ms(self) -> int | None:
         """The time from creation to completion, which is not known to be a duration."""
-        return known_sum(row.elapsed_ms for row in self.rows) if self.rows else None
+        return _sum_of(_ELAPSED_MS, self.rows)
 
     @property
     def unreadable_duration(self) -> str | None:
@@ -121,9 +132,19 @@ class Line:
         return next((row.unreadable_duration for row in self.rows if row.unreadable_duration), None)
 
     @property
+    def settled(self) -> bool:
+        """Whether the statement has figures that no longer change."""
+        return bool(self.rows) and self.rows[0].settled
+
+    @property
+    def stated_ms(self) -> int | None:
+        """The duration that its one settled row states."""
+        return self.rows[0].duration_ms if len(self.rows) == 1 and self.settled else None
+
+    @property
     def micro_usd(self) -> int | None:
         """What it costs by the statement."""
-        return known_sum(row.micro_usd for row in self.rows) if self.rows else None
+        return _sum_of(_MICRO_USD, self.rows)
 
     @property
     def delta_ms(self) -> int | None:
@@ -132,12 +153,23 @@ class Line:
         return None if own_ms is None or vendor_ms is None else vendor_ms - own_ms
 
 
+_MS, _AROUND_MS = attrgetter("ms"), attrgetter("around_ms")
+_DURATION_MS, _ELAPSED_MS, _MICRO_USD = attrgetter("duration_ms"), attrgetter("elapsed_ms"), attrgetter("micro_usd")
+
+
+def _sum_of(figure: Callable[[object], int | None], parts: tuple[object, ...]) -> int | None:
+    """Return the sum of a figure of each; nearly always there is just one, and an audit asks a million times."""
+    if len(parts) == 1:
+        return figure(parts[0])
+    return known_sum(map(figure, parts)) if parts else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """The terms of a comparison: for ``grace_ms`` after a session's end, the statement may lack it; None is forever.
 
     ``drift``: the share of a sum of many sessions that honest causes may explain. ``prices``: what the user says that
-    tiers cost, in micro-dollars a minute.
+    tiers cost, in micro-dollars a minute; ``shipped``: what is known of the others. Without either, no rate is judged.
     """
 
     tolerance: Tolerance
@@ -145,6 +177,7 @@ class Terms:
     now_ms: int
     drift: float = 0.005
     prices: Mapping[str, int] = field(default_factory=dict)
+    shipped: Mapping[str, int] = field(default_factory=dict)
 
     def is_recent(self, session: OwnSession) -> bool:
         if self.grace_ms is None or session.ended_at_ms is None:

@@ -5,7 +5,7 @@ Pure. A period has a hundred thousand of each: rows are grouped once, and hashed
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, VendorRow
 from pytest_dgbudget.rules.verdicts import VERDICT_OF, LineClass, Tolerance, Verdict, gravest
@@ -26,27 +26,30 @@ def match(sessions: Sequence[OwnSession], rows: Iterable[VendorRow], ours: Ours,
     return (*lines, *_missing_in_ledger(known, theirs, ours))
 
 
-def rows_by_request(rows: Iterable[VendorRow]) -> dict[str, list[VendorRow]]:
+def rows_by_request(rows: Iterable[VendorRow]) -> dict[str, tuple[VendorRow, ...]]:
     """Group rows by their request id; a row that is seen twice is one row."""
-    groups: dict[str, list[VendorRow]] = {}
+    groups: dict[str, tuple[VendorRow, ...]] = {}
     for row in rows:
-        group = groups.setdefault(row.request_id, [])
-        if row not in group:
-            group.append(row)
+        group = groups.get(row.request_id)
+        if group is None:
+            groups[row.request_id] = (row,)
+        elif row not in group:
+            groups[row.request_id] = (*group, row)
     return groups
 
 
-def _by_request(sessions: Sequence[OwnSession]) -> dict[str | tuple[str], list[OwnSession]]:
+def _by_request(sessions: Iterable[OwnSession]) -> dict[str | tuple[str], tuple[OwnSession, ...]]:
     """Group sessions by their request id; one without an id is alone."""
-    groups: dict[str | tuple[str], list[OwnSession]] = {}
+    groups: dict[str | tuple[str], tuple[OwnSession, ...]] = {}
     for session in sessions:
         key = session.request_id if session.request_id is not None else (session.id,)
-        groups.setdefault(key, []).append(session)
+        group = groups.get(key)
+        groups[key] = (session,) if group is None else (*group, session)
     return groups
 
 
 def _missing_in_ledger(
-    known: Mapping[str | tuple[str], object], theirs: Mapping[str, list[VendorRow]], ours: Ours
+    known: Mapping[str | tuple[str], object], theirs: Mapping[str, tuple[VendorRow, ...]], ours: Ours
 ) -> Iterator[Line]:
     for request_id in sorted(theirs.keys() - known.keys()):
         rows = theirs[request_id]
@@ -54,15 +57,15 @@ def _missing_in_ledger(
             yield Line(kind="missing-in-ledger", request_id=request_id, rows=_counted(rows))
 
 
-def _line(own: list[OwnSession], rows: Collection[VendorRow], terms: Terms) -> Line:
+def _line(own: tuple[OwnSession, ...], rows: tuple[VendorRow, ...], terms: Terms) -> Line:
     counted = _counted(rows)
-    return Line(kind=_class(own, counted, terms), request_id=own[0].request_id, own=tuple(own), rows=counted)
+    return Line(kind=_class(own, counted, terms), request_id=own[0].request_id, own=own, rows=counted)
 
 
-def _counted(rows: Collection[VendorRow]) -> tuple[VendorRow, ...]:
+def _counted(rows: tuple[VendorRow, ...]) -> tuple[VendorRow, ...]:
     """The settled rows; without one, the row that says most: it may have been seen before and after it settled."""
     if len(rows) <= 1:
-        return tuple(rows)
+        return rows
     in_order = sorted(rows, key=_how_much_it_says)
     return tuple(row for row in in_order if row.settled) or tuple(in_order[-1:])
 
@@ -72,10 +75,10 @@ def _how_much_it_says(row: VendorRow) -> tuple[list[int], bool, str]:
     return [-1 if figure is None else figure for figure in figures], row.tags is not None, row.created or ""
 
 
-def _class(own: list[OwnSession], rows: tuple[VendorRow, ...], terms: Terms) -> LineClass:
+def _class(own: tuple[OwnSession, ...], rows: tuple[VendorRow, ...], terms: Terms) -> LineClass:
     if len(rows) > 1:
         return "duplicate"
-    own_ms = known_sum(session.ms for session in own)
+    own_ms = own[0].ms if len(own) == 1 else known_sum(session.ms for session in own)
     if own[0].request_id is None or own_ms is None:
         return "unconfirmed"
     row = rows[0] if rows else None

@@ -20,7 +20,7 @@ from tests.support.statement import Bill, unsettled
 
 pytestmark = pytest.mark.asyncio
 
-TASK = ReconciliationTask(facts=run_of([own()]), tolerance=TOLERANCE, grace_ms=600_000)
+TASK = ReconciliationTask(facts=run_of([own()]), tolerance=TOLERANCE, grace_ms=600_000, drift=0.005, prices={})
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def test_what_was_emulated_in_a_live_run_is_not_looked_up() -> None:
             session(id="own"),
         ),
     )
-    task = ReconciliationTask(facts=run, tolerance=Tolerance(ms=0, share=0), grace_ms=0)
+    task = ReconciliationTask(facts=run, tolerance=Tolerance(ms=0, share=0), grace_ms=0, drift=0, prices={})
     assert [each.id for each in task.sessions()] == ["own"]
     assert task.started_at.isoformat() == "2026-11-02T10:00:00+00:00"
     assert stated_leases(run, {"early": 1}) == {}

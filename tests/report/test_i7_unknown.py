@@ -16,7 +16,8 @@ from pytest_dgbudget.reconcile.task import stated_leases
 from pytest_dgbudget.report.document import usage_document
 from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures, reconciliation_figures
 from pytest_dgbudget.rules.comparison import Line, OwnSession, VendorRow
-from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total
+from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
+from pytest_dgbudget.rules.totals import Total
 from pytest_dgbudget.rules.verdicts import Tolerance
 from pytest_dgbudget.units import seconds
 from tests.support.facts import lease, run, runs, session

@@ -10,7 +10,8 @@ from pytest_dgbudget.report.document import UsageDocument, usage_document
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.reconciliation_figures import ToleranceFigures, not_compared, reconciliation_figures
 from pytest_dgbudget.rules.comparison import Line, OwnSession, VendorRow
-from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, Total, not_asked
+from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, not_asked
+from pytest_dgbudget.rules.totals import Total
 from pytest_dgbudget.rules.verdicts import NOTHING_TO_COMPARE, LineClass, Tolerance
 from tests.support import facts
 

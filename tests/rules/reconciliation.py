@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from pytest_dgbudget.rules.comparison import Ours, OwnSession, Terms, VendorRow
-from pytest_dgbudget.rules.reconciliation_verdict import ReadFailure, Reading, StatementSnapshot
+from pytest_dgbudget.rules.statement import ReadFailure, Reading, StatementSnapshot
 from pytest_dgbudget.rules.verdicts import Tolerance
 from pytest_dgbudget.units import known_sum
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pytest_dgbudget.rules.comparison import OwnSession, Terms, VendorRow
 from pytest_dgbudget.rules.reconciliation import judge_lines, match
-from pytest_dgbudget.rules.reconciliation_verdict import judge_total
+from pytest_dgbudget.rules.totals import judge_total
 from pytest_dgbudget.rules.verdicts import AGREEING, Tolerance
 from pytest_dgbudget.units import known_sum
 

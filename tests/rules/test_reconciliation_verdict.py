@@ -10,14 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.rules.comparison import OwnSession, Terms, VendorRow
-from pytest_dgbudget.rules.reconciliation_verdict import (
-    StatementSnapshot,
-    Total,
-    judge,
-    judge_total,
-    may_change,
-    not_asked,
-)
+from pytest_dgbudget.rules.reconciliation_verdict import judge, may_change, not_asked
+from pytest_dgbudget.rules.statement import StatementSnapshot
+from pytest_dgbudget.rules.totals import Total, judge_total
 from pytest_dgbudget.rules.verdicts import AGREEING, NOTHING_TO_COMPARE, Verdict
 
 from .reconciliation import (

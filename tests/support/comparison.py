@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -59,10 +59,17 @@ class Comparison:
     tolerance: Tolerance = TOLERANCE
     key: str = KEY
     url: str | None = None
+    prices: Mapping[str, int] = field(default_factory=dict)
     results: list[Reconciliation] = field(default_factory=list)
 
     def of(self, *sessions: SessionFacts) -> Reconciliation:
-        task = ReconciliationTask(facts=run_of(sessions), tolerance=self.tolerance, grace_ms=round(self.grace * 1000))
+        task = ReconciliationTask(
+            facts=run_of(sessions),
+            tolerance=self.tolerance,
+            grace_ms=round(self.grace * 1000),
+            drift=0.005,
+            prices=self.prices,
+        )
         access = ApiAccess(api_url=self.url or self.bill.url, key=self.key, project=self.project)
         timeout = Timeout(self.timeout)
         reconcile(task, ManagementApi(access, TAG, timeout), timeout, self.results.append)
