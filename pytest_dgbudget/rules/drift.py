@@ -7,7 +7,7 @@ more than they took. Pure: integer milliseconds. The sum is clipped, never its p
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,6 +62,16 @@ def drift_of(lines: Iterable[Line], share: float, counted: Counted, hours: Total
     if counted.may_grow and judged.direction == "less":
         return Drift(n=judged.n, verdict=None, reason="the hours may still grow")
     return judged
+
+
+def by_key(lines: Iterable[Line], keys: Container[str]) -> dict[str, list[Line]]:
+    """Group the lines whose rows are under one of these keys: each key is judged by itself, too."""
+    groups: dict[str, list[Line]] = {}
+    for line in lines:
+        key_id = line.rows[0].key_id if line.rows else None
+        if key_id is not None and key_id in keys:
+            groups.setdefault(key_id, []).append(line)
+    return groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

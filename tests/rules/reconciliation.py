@@ -83,6 +83,8 @@ def rows(
         VendorRow,
         request_id=ids,
         created=st.sampled_from([None, "yesterday", "today"]),
+        created_ms=st.sampled_from([None, NOW_MS - 5000]),
+        agent=st.sampled_from([None, True, False]),
         duration_ms=figures,
         elapsed_ms=figures,
         micro_usd=figures,
@@ -99,7 +101,9 @@ def own_sessions(
 ) -> list[OwnSession]:
     """Up to ``most`` sessions, of which some have no id, no end, or no tag."""
     ended_ago_ms = st.none() | st.integers(0, 2_000_000)
-    drawn = draw(st.lists(st.tuples(st.none() | ids, figures, ended_ago_ms, st.booleans()), max_size=most))
+    around_ms, tiers = st.none() | st.integers(0, 1000), st.sampled_from([None, "standard"])
+    each = st.tuples(st.none() | ids, figures, ended_ago_ms, st.booleans(), around_ms, tiers)
+    drawn = draw(st.lists(each, max_size=most))
     return [
         OwnSession(
             id=f"s{number}",
@@ -107,8 +111,12 @@ def own_sessions(
             ms=ms,
             ended_at_ms=None if ago_ms is None else NOW_MS - ago_ms,
             tagged=tagged,
+            opened_at_ms=NOW_MS - 2_000_000,
+            handshake_ms=around,
+            closing_ms=around,
+            tier=tier,
         )
-        for number, (request_id, ms, ago_ms, tagged) in enumerate(drawn)
+        for number, (request_id, ms, ago_ms, tagged, around, tier) in enumerate(drawn)
     ]
 
 

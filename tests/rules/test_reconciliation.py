@@ -59,6 +59,18 @@ def test_every_row_that_is_ours_or_under_our_tag_is_in_exactly_one_line_and_no_o
     assert set(with_an_id) == ours | {each.request_id for each in rows if OURS.has(each)}
 
 
+@given(OWN, ROWS, TERMS_GIVEN)
+def test_amounts_add_up(own: list[OwnSession], rows: list[VendorRow], terms: Terms) -> None:
+    """Each settled row is in one line, once: no second and no dollar is lost, or counted twice."""
+    lines = match(own, rows, OURS, terms)
+    assert sum(each.ms or 0 for line in lines for each in line.own) == sum(each.ms or 0 for each in own)
+    placed = {line.request_id for line in lines}
+    settled = {each for each in rows if each.settled and each.request_id in placed}
+    in_lines = [each for line in lines for each in line.rows if each.settled]
+    assert len(in_lines) == len(settled)
+    assert set(in_lines) == settled
+
+
 @given(OWN, ROWS, TERMS_GIVEN, st.randoms())
 def test_order_does_not_matter(own: list[OwnSession], rows: list[VendorRow], terms: Terms, random: Random) -> None:
     lines = match(own, rows, OURS, terms)
@@ -95,9 +107,10 @@ def test_only_what_agrees_is_reconciled(own: list[OwnSession], rows: list[Vendor
     verdict = judge_lines(lines)
     assert (verdict == "reconciled") == all(line.kind in {"matched", "within-tolerance"} for line in lines)
     for line in lines:
-        if line.kind in {"matched", "within-tolerance"} and line.delta_ms is not None:
+        shown_ms = line.vendor_ms if line.vendor_ms is not None else line.elapsed_ms
+        if line.kind in {"matched", "within-tolerance"} and shown_ms is not None:
             assert line.own_ms is not None
-            assert abs(line.delta_ms) <= terms.tolerance.allowed_ms(line.own_ms)
+            assert abs(shown_ms - line.own_ms) <= terms.tolerance.allowed_ms(line.own_ms)
 
 
 @given(OWN, ROWS, TERMS_GIVEN)
@@ -124,6 +137,30 @@ def test_where_nobody_could_ask_nothing_is_missing(own: list[OwnSession], rows: 
 )
 def test_a_settled_row_is_judged_by_its_duration(vendor_ms: int | None, kind: str) -> None:
     assert kinds(match([session()], [row(duration_ms=vendor_ms)], OURS, TERMS)) == [kind]
+
+
+@pytest.mark.parametrize(
+    ("elapsed_ms", "kind"),
+    [
+        (None, "matched"),
+        (10_000, "matched"),
+        (12_000, "matched"),
+        (8_000, "matched"),
+        (12_001, "unclear"),
+        (0, "unclear"),
+    ],
+)
+def test_a_row_without_a_duration_is_unclear_where_its_times_differ_beyond_the_tolerance(
+    elapsed_ms: int | None, kind: str
+) -> None:
+    (line,) = match([session()], [row(duration_ms=None, elapsed_ms=elapsed_ms)], OURS, TERMS)
+    assert (line.kind, line.vendor_ms, line.elapsed_ms, line.delta_ms) == (kind, None, elapsed_ms, None)
+
+
+def test_a_row_that_has_a_duration_is_not_judged_by_its_times() -> None:
+    assert kinds(match([session()], [row(elapsed_ms=90_000)], OURS, TERMS)) == ["matched"]
+    unreadable = row(duration_ms=None, unreadable_duration="-5", elapsed_ms=10_000)
+    assert kinds(match([session()], [unreadable], OURS, TERMS)) == ["unconfirmed"]
 
 
 def test_the_tolerance_is_the_larger_of_the_two() -> None:

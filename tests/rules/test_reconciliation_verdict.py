@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -64,7 +65,7 @@ def test_reconciled_is_only_what_was_read_whole_and_agrees_in_every_part(
 def test_what_disagrees_anywhere_is_the_verdict_of_the_run(sessions: list[OwnSession], read: StatementSnapshot) -> None:
     result = judge(sessions, read, OURS, TERMS)
     parts = [result.hours.verdict, result.dollars.verdict]
-    disagrees = {"duration", "missing-at-vendor", "missing-in-ledger", "duplicate"}
+    disagrees = {"duration", "missing-at-vendor", "missing-in-ledger", "duplicate", "wrong-rate"}
     wrong = "discrepancy" in parts or any(line.kind in disagrees for line in result.lines)
     assert (result.verdict == "discrepancy") == wrong
 
@@ -76,6 +77,28 @@ def test_a_verdict_that_is_not_reconciled_is_never_without_a_reason(
     """A discrepancy is in a line or a total; of everything else the reasons speak."""
     result = judge(sessions, read, OURS, TERMS)
     assert result.verdict in {"reconciled", "discrepancy"} or result.reasons
+
+
+@given(OWN, SNAPSHOTS, st.randoms(), st.integers(1, 4))
+def test_neither_order_nor_pages_of_rows_change_anything(
+    sessions: list[OwnSession], read: StatementSnapshot, random: Random, page_size: int
+) -> None:
+    """Each page begins with the last row of the one before."""
+    rows = list(read.rows)
+    random.shuffle(rows)
+    pages = [rows[max(0, at - 1) : at + page_size] for at in range(0, len(rows), page_size)]
+    again = replace(read, rows=[each for page in pages for each in page])
+    assert judge(sessions, again, OURS, TERMS) == judge(sessions, read, OURS, TERMS)
+
+
+@given(OWN, SNAPSHOTS)
+def test_each_row_is_in_one_line_or_nobody_knows_it_to_be_ours(
+    sessions: list[OwnSession], read: StatementSnapshot
+) -> None:
+    placed = [line.request_id for line in judge(sessions, read, OURS, TERMS).lines if line.request_id is not None]
+    assert len(placed) == len(set(placed))
+    for each in read.rows:
+        assert each.request_id in placed or OURS.has(each) is not True
 
 
 @given(OWN, SNAPSHOTS)
@@ -249,6 +272,37 @@ def test_without_a_project_the_totals_add_no_reasons_of_their_own() -> None:
     result = judge([session(ended_at_ms=OLD_MS)], read, OURS, TERMS)
     assert ([line.kind for line in result.lines], result.verdict) == (["pending"], "inconclusive")
     assert result.reasons == ("the project's requests were not all read: the key sees 2 projects",)
+
+
+@pytest.mark.parametrize(
+    ("hours_ms", "kind", "verdict"),
+    [(10_000, "unclear", "inconclusive"), (12_000, "unclear", "inconclusive"), (12_001, "duration", "discrepancy")],
+)
+def test_an_unclear_line_is_a_duration_only_if_the_hours_disagree_too(
+    hours_ms: int, kind: str, verdict: Verdict
+) -> None:
+    read = snapshot(row(duration_ms=None, elapsed_ms=90_000), hours=was_read(hours_ms))
+    result = judge([session(ended_at_ms=OLD_MS)], read, OURS, TERMS)
+    assert ([line.kind for line in result.lines], result.verdict) == ([kind], verdict)
+    said = "1 of 1 sessions have no duration in the statement, and the time from their creation to their completion"
+    assert any(reason.startswith(said) for reason in result.reasons) == (kind == "unclear")
+
+
+def test_unclear_lines_are_durations_if_the_hours_drift() -> None:
+    own = [session(id=f"s{n}", request_id=f"r{n}", ended_at_ms=OLD_MS) for n in range(20)]
+    rows = [row(request_id=each.request_id, duration_ms=None, elapsed_ms=90_000) for each in own]
+    for each_ms, kind, verdict in ((10_500, "unclear", "inconclusive"), (11_900, "duration", "discrepancy")):
+        result = judge(own, snapshot(*rows, hours=was_read(20 * each_ms + 500)), OURS, TERMS)
+        assert result.hours.verdict == "reconciled"
+        assert ({line.kind for line in result.lines}, result.verdict) == ({kind}, verdict)
+
+
+def test_a_drift_of_rows_says_nothing_of_a_row_without_a_duration() -> None:
+    own = [session(id=f"s{n}", request_id=f"r{n}", ended_at_ms=OLD_MS) for n in range(21)]
+    rows = [row(request_id=each.request_id, duration_ms=11_901) for each in own[1:]]
+    read = snapshot(row(request_id="r0", duration_ms=None, elapsed_ms=90_000), *rows, hours=failed())
+    result = judge(own, read, OURS, TERMS)
+    assert (result.verdict, result.lines[0].kind) == ("discrepancy", "unclear")
 
 
 def test_a_discrepancy_is_one_whatever_else_could_not_be_read() -> None:
