@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.resources import files
 from xml.etree import ElementTree
 
@@ -18,7 +19,7 @@ from tests.process.test_figures import wait_for_report
 from tests.support.processes import gateway_of, is_running, wait_until
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.slow import slow
-from tests.support.statement import Answer, refusal, unsettled
+from tests.support.statement import Answer, Entry, refusal, unsettled
 from tests.support.vendor import KEY, Vendor
 
 
@@ -42,6 +43,13 @@ def pending(vendor: Vendor) -> None:
     vendor.bill.entries = lambda: unsettled(vendor.billed())
 
 
+def unclear(vendor: Vendor) -> None:
+    def rows() -> list[Entry]:
+        return [replace(entry, elapsed=60, details={"duration": None}) for entry in vendor.billed()]
+
+    vendor.bill.entries = rows
+
+
 def no_permission(vendor: Vendor) -> None:
     for call in ("list", "get", "usage"):
         vendor.bill.overrides[call] = lambda _: refusal(403, "INSUFFICIENT_PERMISSIONS", "No.")
@@ -63,6 +71,7 @@ def agreement(vendor: Vendor) -> None:
         slow(agreement, "reconciled"),
         (discrepancy, "discrepancy"),
         slow(pending, "pending"),
+        slow(unclear, "inconclusive"),
         slow(no_permission, "inconclusive"),
         slow(api_down, "inconclusive"),
     ],
@@ -119,8 +128,15 @@ def test_off_asks_nobody(project: Project, vendor: Vendor) -> None:
 def test_every_session_carries_the_runs_tag_and_figures_of_both_sides_stand_beside_one_another(
     project: Project, vendor: Vendor
 ) -> None:
-    found = reconciliation(project.run("--dg-budget=5m", "--dg-run-id=nightly.7", "--reruns=1", env=vendor.environ))
+    vendor.bill.entries = lambda: [*vendor.billed(), Entry("other", 5, ("other",), vendor.connections[-1].created)]
+    result = project.run("--dg-budget=5m", "--dg-run-id=nightly.7", "--reruns=1", env=vendor.environ)
+    found = reconciliation(result)
     assert found["verdict"] == "reconciled"
+    remarks: list[str] = found["remarks"]  # type: ignore[assignment]
+    assert [remark.partition(", began during this run")[0] for remark in remarks] == [
+        "1 other agent session of the project, 5.00s in all"
+    ]
+    assert remarks[0] in result.output
     tags = sorted(seen.settings["tags"] for seen in vendor.connections if seen.settings)
     assert tags == [["dgbudget-nightly.7"], ["smoke", "dgbudget-nightly.7"], ["smoke", "dgbudget-nightly.7"]]
     lines: list[dict[str, object]] = found["lines"]  # type: ignore[assignment]

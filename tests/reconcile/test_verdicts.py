@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -148,6 +149,102 @@ def test_a_dial_that_never_opened_is_no_session(bill: Bill) -> None:
     bill.entries = lambda: [billed("r")]
     refused = own(None, 0.1, handshake_ms=None, closed_by="refused", id="x", tagged=0)
     assert kinds(Comparison(bill).of(own("r"), refused)) == ["matched"]
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "kind", "verdict"),
+    [(10.4, "matched", "reconciled"), (11.9, "matched", "reconciled"), (12.1, "unclear", "inconclusive")],
+)
+def test_a_row_without_a_duration_accuses_nobody_by_its_times(
+    bill: Bill, elapsed: float, kind: str, verdict: str
+) -> None:
+    bill.entries = lambda: [billed("r", 10, elapsed=elapsed, details={"duration": None})]
+    result = Comparison(bill).of(own("r", 10))
+    assert (kinds(result), result.verdict) == ([kind], verdict)
+    assert (result.lines[0].vendor_ms, result.lines[0].elapsed_ms) == (None, round(elapsed * 1000))
+
+
+def test_a_row_whose_times_and_hours_disagree_is_a_duration(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r", 30, elapsed=30, details={"duration": None})]
+    result = Comparison(bill).of(own("r", 10))
+    assert (kinds(result), result.hours.verdict, result.verdict) == (["duration"], "discrepancy", "discrepancy")
+
+
+# Drift, rates, other people ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shows_durations", [True, False])
+def test_what_is_billed_too_much_of_each_and_agrees_one_by_one_is_found_in_the_sum(
+    bill: Bill, shows_durations: bool
+) -> None:
+    """200 sessions, each billed 1.9 s more: six minutes."""
+    details = {} if shows_durations else {"duration": None}
+    ours = [own(f"r{number}", 10.001, ago=5000) for number in range(200)]
+    bill.entries = lambda: [billed(f"r{number}", 11.901, details=details) for number in range(200)]
+    result = Comparison(bill).of(*ours)
+    assert set(kinds(result)) == {"within-tolerance" if shows_durations else "matched"}
+    assert (result.hours.verdict, result.verdict) == ("reconciled", "discrepancy")
+    assert result.drift is not None
+    assert (result.drift.n, result.drift.direction) == (200, "more")
+    assert result.drift.ms == pytest.approx(200 * (1900 - 500 - 50), abs=20)
+
+
+def test_what_is_billed_too_little_of_each_is_found_beyond_handshake_and_close(bill: Bill) -> None:
+    for handshake_ms, found in ((1300, None), (1000, "less")):
+        bill.entries = lambda: [billed(f"r{number}", 8.101) for number in range(20)]
+        ours = (own(f"r{number}", 10.001, ago=5000, handshake_ms=handshake_ms, closing_ms=100) for number in range(20))
+        result = Comparison(bill).of(*ours)
+        assert set(kinds(result)) == {"within-tolerance"}
+        assert result.drift is not None
+        assert (result.drift.direction, result.verdict) == (found, "discrepancy" if found else "reconciled")
+
+
+def test_fewer_than_twenty_sessions_are_too_few_for_a_drift(bill: Bill) -> None:
+    bill.entries = lambda: [billed(f"r{number}", 11.901) for number in range(19)]
+    result = Comparison(bill).of(*(own(f"r{number}", 10.001) for number in range(19)))
+    assert result.drift is not None
+    assert (result.drift.verdict, result.drift.reason, result.verdict) == (None, "too-few-sessions", "reconciled")
+
+
+def test_a_price_that_is_not_the_named_one_is_a_wrong_rate(bill: Bill) -> None:
+    """The bill has $0.075 a minute."""
+    bill.entries = lambda: [billed(f"r{number}", 12.5) for number in range(5)]
+    ours = [own(f"r{number}", 12.5) for number in range(5)]
+    wrong = Comparison(bill, prices={"standard": 70_000}).of(*ours)
+    assert (set(kinds(wrong)), wrong.verdict) == ({"wrong-rate"}, "discrepancy")
+    right = Comparison(bill, prices={"standard": 75_000}).of(*ours)
+    assert (set(kinds(right)), right.verdict, right.remarks) == ({"matched"}, "reconciled", ())
+
+
+@pytest.mark.parametrize("fields", [{"tiers": 2}, {"estimated": 1}, {"tier": None}], ids=str)
+def test_a_tier_that_changed_or_is_an_estimate_is_not_judged(bill: Bill, fields: dict[str, Any]) -> None:
+    bill.entries = lambda: [billed(f"r{number}", 12.5) for number in range(5)]
+    ours = [own(f"r{number}", 12.5, **fields) for number in range(5)]
+    result = Comparison(bill, prices={"standard": 70_000}).of(*ours)
+    assert (result.rates, result.verdict) == ((), "reconciled")
+
+
+def test_a_price_that_is_not_the_shipped_one_is_a_remark(bill: Bill) -> None:
+    bill.entries = lambda: [billed(f"r{number}", 12.5, details={"usd": 0.02}) for number in range(5)]
+    result = Comparison(bill).of(*(own(f"r{number}", 12.5) for number in range(5)))
+    assert (set(kinds(result)), result.verdict) == ({"matched"}, "reconciled")
+    assert "$0.0960 a minute for the tier standard (5 sessions), the shipped prices have $0.0750" in result.remarks[0]
+
+
+def test_other_peoples_agents_that_began_during_the_run_are_a_remark(bill: Bill) -> None:
+    now = datetime.now(timezone.utc)
+    bill.entries = lambda: [
+        billed("r", 10),
+        Entry("during", 60, tags=("dgbudget-colleague",), created=now - timedelta(seconds=65)),
+        Entry("before", 60, tags=("x",), created=now - timedelta(seconds=75)),
+        Entry("after", 60, tags=("x",), created=now - timedelta(seconds=55)),
+    ]
+    result = Comparison(bill).of(own("r", 10, ago=60))
+    assert (kinds(result), result.verdict) == (["matched"], "reconciled")
+    assert result.remarks == (
+        "1 other agent session of the project, 60.00s in all, began during this run under other tags or keys: "
+        "they are somebody else's",
+    )
 
 
 # Hours and dollars ----------------------------------------------------------------------------------------------------

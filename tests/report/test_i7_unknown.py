@@ -126,7 +126,14 @@ def test_i7_a_lease_is_charged_less_only_when_each_of_its_sessions_is_known(
 OWN = st.builds(
     OwnSession, id=st.just("s"), request_id=st.none(), ms=MAYBE_MS, ended_at_ms=st.none(), tagged=st.booleans()
 )
-ROWS = st.builds(VendorRow, request_id=st.just("r"), duration_ms=MAYBE_MS, micro_usd=MAYBE_MS, settled=st.booleans())
+ROWS = st.builds(
+    VendorRow,
+    request_id=st.just("r"),
+    duration_ms=MAYBE_MS,
+    elapsed_ms=MAYBE_MS,
+    micro_usd=MAYBE_MS,
+    settled=st.booleans(),
+)
 LINES = st.lists(
     st.builds(
         Line,
@@ -146,6 +153,7 @@ def test_i7_unknown_is_never_zero_in_a_reconciliation(lines: list[Line], hours: 
     for figures, line in zip(shown["lines"], lines, strict=True):
         assert same(figures["local_seconds"], line.own_ms)
         assert same(figures["vendor_seconds"], line.vendor_ms)
+        assert same(figures["elapsed_seconds"], line.elapsed_ms)
         assert same(figures["delta_seconds"], line.delta_ms)
         assert (figures["vendor_usd"] is None) == (line.micro_usd is None)
     totals = shown["totals"]

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pytest_dgbudget.report.document import UsageDocument, usage_document
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
-from pytest_dgbudget.report.reconciliation_figures import ToleranceFigures, not_compared, reconciliation_figures
+from pytest_dgbudget.report.reconciliation_figures import (
+    NOT_RECONCILED,
+    ToleranceFigures,
+    not_compared,
+    reconciliation_figures,
+    recorded,
+)
 from pytest_dgbudget.rules.comparison import Line, OwnSession, VendorRow
+from pytest_dgbudget.rules.drift import Drift
+from pytest_dgbudget.rules.rates import TierRate
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, not_asked
 from pytest_dgbudget.rules.totals import Total
 from pytest_dgbudget.rules.verdicts import NOTHING_TO_COMPARE, LineClass, Tolerance
@@ -71,6 +80,10 @@ def test_a_comparison_that_was_switched_off_says_nothing_and_one_that_was_not_ma
             ["r (test_x.py::test)", "60.00s", "3.00s", "57.00s more", "--dg-tolerance allows 2.00s", "support"],
         ),
         ({"kind": "duration", "own_ms": 100_000, "duration_ms": 10_000}, ["90.00s less", "allows 5.00s"]),
+        (
+            {"kind": "duration", "duration_ms": None, "elapsed_ms": 60_000},
+            ["has no duration, and 60.00s from creation to completion", "metered 3.00s", "hours", "disagree as well"],
+        ),
         ({"kind": "missing-at-vendor", "duration_ms": None}, ["3.00s", "dg_vendor_grace", "--dg-project", "project-1"]),
         (
             {"kind": "missing-in-ledger", "sessions": 0, "duration_ms": 9000},
@@ -108,6 +121,78 @@ def test_totals_that_differ_are_said_with_both_figures() -> None:
     of_hours, of_dollars = sentences(document(line(), verdict="discrepancy", hours=hours, dollars=dollars))
     assert "hours under the tag dgbudget-run are 60.00s in the statement, and 3.00s" in of_hours
     assert "dollars under the tag dgbudget-run are $9.0000 in the statement, and $0.0037" in of_dollars
+
+
+def test_a_drift_says_how_much_over_how_many_and_its_evidence() -> None:
+    drift = Drift(
+        n=200, verdict="discrepancy", ms=270_000, direction="more", mean_ms=1900.4, interval_ms=(1840.2, 1960.6)
+    )
+    (said,) = sentences(document(line(), verdict="discrepancy", drift=drift))
+    assert said.startswith("drift: 200 sessions agree one by one, but together the statement has 270.00s more than")
+    assert "the mean difference is +1.90s a session (99% interval: +1.84s to +1.96s)" in said
+    assert "dgbudget-run" in said
+    of_hours = replace(drift, direction="less", interval_ms=None, mean_ms=-1500.0)
+    (said,) = sentences(document(line(), verdict="discrepancy", drift=of_hours))
+    assert "270.00s less than" in said
+    assert "-1.50s a session. Ask" in said
+
+
+def test_what_is_no_drift_or_was_not_judged_is_not_said() -> None:
+    for drift in (Drift(n=20, verdict="reconciled", mean_ms=3.0), Drift(n=3, verdict=None, reason="too-few-sessions")):
+        assert sentences(document(line(), drift=drift)) == []
+
+
+def rate(**fields: Any) -> TierRate:
+    known = {"tier": "standard", "n": 5, "ms": 90_000, "micro_usd": 150_000, "off": frozenset(["r"]), "named": True}
+    return TierRate(expected_micro_usd_per_minute=75_000, **{**known, **fields})
+
+
+def test_a_wrong_rate_says_both_prices_once_for_all_its_sessions() -> None:
+    lines = [line("wrong-rate", request_id=f"r{number}") for number in range(5)]
+    (said,) = sentences(document(*lines, verdict="discrepancy", rates=(rate(),)))
+    assert said.startswith("wrong rate: the statement has $0.1000 a minute for the tier standard (5 sessions, 90.00s)")
+    assert "[prices] has $0.0750. Is dgbudget.toml up to date?" in said
+    assert sentences(document(line(), rates=(rate(off=frozenset()), rate(named=False)))) == []
+
+
+def test_remarks_are_said_after_the_reasons() -> None:
+    assert sentences(document(line(), reasons=("a reason",), remarks=("a remark",))) == ["a reason", "a remark"]
+
+
+def test_figures_of_drift_and_rates_stand_in_the_totals() -> None:
+    drift = Drift(n=20, verdict="discrepancy", ms=1500, direction="more", mean_ms=575.25, interval_ms=(1.4, 2.6))
+    totals = document(line(), drift=drift, rates=(rate(),))["reconciliation"]["totals"]
+    assert totals is not None
+    assert totals["drift"] == {
+        "verdict": "discrepancy",
+        "reason": None,
+        "n": 20,
+        "seconds": 1.5,
+        "direction": "more",
+        "mean_seconds": 0.575,
+        "interval_seconds": [0.001, 0.003],
+    }
+    assert totals["rates"] == [
+        {
+            "tier": "standard",
+            "sessions": 5,
+            "seconds": 90.0,
+            "vendor_usd_per_minute": 0.1,
+            "expected_usd_per_minute": 0.075,
+            "expected_by": "prices",
+            "wrong": True,
+        }
+    ]
+
+
+def test_what_an_older_version_recorded_has_what_it_lacks_as_unknown() -> None:
+    now = document(line(), remarks=("a remark",))["reconciliation"]
+    older: dict[str, Any] = {name: value for name, value in now.items() if name != "remarks"}
+    older["lines"] = [{name: value for name, value in now["lines"][0].items() if name != "elapsed_seconds"}]
+    older["totals"] = {name: older["totals"][name] for name in ("hours", "dollars")}
+    assert recorded(older) == {**now, "remarks": []}
+    assert recorded({"verdict": "inconclusive"}) == {**NOT_RECONCILED, "verdict": "inconclusive"}
+    assert recorded(None) == NOT_RECONCILED
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:

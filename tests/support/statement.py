@@ -20,7 +20,10 @@ USD_PER_SECOND = 0.00125
 
 @dataclass(frozen=True)
 class Entry:
-    """One request as the vendor has it. ``details`` replace fields of ``response.details``; None leaves one out."""
+    """One request as the vendor has it. ``details`` replace fields of ``response.details``; None leaves one out.
+
+    ``elapsed``: from its creation to its completion; None: as its seconds, or not shown where it has no duration.
+    """
 
     request_id: str
     seconds: float
@@ -28,6 +31,7 @@ class Entry:
     created: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     settled: bool = True
     details: Mapping[str, Any] = field(default_factory=dict)
+    elapsed: float | None = None
 
     def row(self) -> dict[str, Any]:
         return {
@@ -49,8 +53,10 @@ class Entry:
             **self.details,
         }
         response = {"details": {name: value for name, value in details.items() if value is not None}, "code": 200}
-        if self.details.get("duration", 0) is not None:
-            response["completed"] = (self.created + timedelta(seconds=self.seconds)).isoformat()
+        shown = None if self.details.get("duration", 0) is None else self.seconds
+        elapsed = shown if self.elapsed is None else self.elapsed
+        if elapsed is not None:
+            response["completed"] = (self.created + timedelta(seconds=elapsed)).isoformat()
         return response
 
 
