@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import Lease, OtherTarget, Overrun
+from pytest_dgbudget.model import Lease, OtherTarget, Overrun, TierSpan
 from pytest_dgbudget.rules.budget import LONGEST_SESSION_MS, Refused, Wait
 from tests.support.ledger import leased, sums, usage
 
@@ -225,6 +227,33 @@ def test_a_session_that_is_open_has_a_request_id_and_no_figures(ledger: Ledger) 
     (session,) = ledger.facts().sessions
     assert (session.request_id, session.handshake_ms) == ("request", 5)
     assert (session.usage, session.ms, session.closed_by) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("tiers", "only"),
+    [
+        (("standard",), "standard"),
+        (("standard", "standard"), "standard"),
+        (("standard", "advanced"), None),
+        ((None, "advanced"), None),
+        ((None,), None),
+        ((), None),
+    ],
+    ids=str,
+)
+def test_a_session_whose_tier_changed_has_none_from_beginning_to_end(
+    ledger: Ledger, tiers: tuple[str | None, ...], only: str | None
+) -> None:
+    dial = ledger.record_dial(leased(ledger, ledger.begin_attempt("t", "", 10_000)))
+    spans = (
+        TierSpan(from_ms=500 * n, ms=500, tier=tier, micro_usd_per_minute=75_000, estimated=tier is None)
+        for n, tier in enumerate(tiers)
+    )
+    last = tiers[-1] if tiers else None
+    ledger.record_usage(replace(usage(dial), tier=last, tier_spans=tuple(spans)))
+    (session,) = ledger.facts().sessions
+    assert (session.tier, session.only_tier) == (last, only)
+    assert session._replace(estimated=1).only_tier is None
 
 
 def test_an_orphaned_lease_costs_what_the_statement_has_of_it_the_last_one_counts(ledger: Ledger) -> None:
