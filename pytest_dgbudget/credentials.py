@@ -31,3 +31,9 @@ def is_deepgrams_key(text: str) -> bool:
 def could_be_a_key(text: str) -> bool:
     """Return whether this is a key by its shape, or one of the emulator's."""
     return is_deepgrams_key(text) or text.startswith(EMULATOR_KEY_PREFIX)
+
+
+def without_credentials(text: str) -> str:
+    """Return a text without what URLs in it may carry beside an address: user, password, query and fragment."""
+    without_users = re.sub(r"://[^\s/?#]*@", "://", text)
+    return re.sub(r"(://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", without_users)

@@ -11,6 +11,7 @@ from importlib import import_module
 _COMMANDS = {
     "emulator": ("run the Voice Agent emulator", "pytest_dgbudget.emulator"),
     "run": ("run any program with its Voice Agent sessions metered", "pytest_dgbudget.cli.run"),
+    "support-bundle": ("write what Deepgram support needs of a run", "pytest_dgbudget.cli.support_bundle"),
 }
 _EXAMPLE = "example: dgbudget run --budget 5m -- npm test"
 

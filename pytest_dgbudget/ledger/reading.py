@@ -42,6 +42,10 @@ class LedgerReader:
         with self._db.snapshot():
             return self._read_facts(run) if self._db.rows(sql.FIND_RUN, {"run": run}) else None
 
+    def run_ids(self) -> list[str]:
+        """Return the ids of all runs, the last one first."""
+        return [row["id"] for row in self._db.rows(sql.RUN_IDS, {})]
+
     def known_attempt(self, attempt: str) -> KnownAttempt | None:
         """Return what is known of one attempt; None when it is not in the ledger."""
         with self._db.snapshot():

@@ -67,6 +67,7 @@ CHARGE_OF_LEASE = f"""SELECT lease.run AS run, lease.number AS number, attempt.t
 LAST_SWEPT = "SELECT COALESCE(MAX(number), 0) AS number FROM swept"
 
 FIND_RUN = "SELECT target FROM run WHERE id = :run"
+RUN_IDS = "SELECT id FROM run ORDER BY at DESC, id DESC"
 INSERT_RUN = "INSERT INTO run (id, target, billed, tag, at) VALUES (:run, :target, :billed, :tag, :at)"
 FIND_INVOCATION = "SELECT id FROM invocation WHERE id = :id"
 INSERT_INVOCATION = _insert(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,15 @@ class MeteredPrograms:
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 60) -> Result:
         return self.project.result(self.start(*arguments, env=env), timeout)
+
+
+@pytest.fixture
+def here(project: Project) -> Iterator[Path]:
+    """The current directory: a project."""
+    before = Path.cwd()
+    os.chdir(project.path)
+    yield project.path
+    os.chdir(before)  # who is below the project's folder at its end is killed
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def status_of(*arguments: str) -> int:
 def test_help_names_every_command_and_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of("--help") == 0
     printed, complaints = capsys.readouterr()
-    assert "emulator: run the Voice Agent emulator" in printed
+    assert "emulator: run the Voice Agent emulator" in " ".join(printed.split())
     assert complaints == ""
 
 

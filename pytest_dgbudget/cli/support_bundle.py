@@ -1,0 +1,140 @@
+"""``dgbudget support-bundle``: what Deepgram's support needs to look into one run, in a zip file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from pytest_dgbudget.cli.options import add_options, resolve_project
+from pytest_dgbudget.cli.parser import CommandParser
+from pytest_dgbudget.cli.summary import say
+from pytest_dgbudget.errors import LedgerError, SettingsError
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.config.resolve import RunConfig
+    from pytest_dgbudget.ledger.reading import LedgerReader
+    from pytest_dgbudget.report.support_bundle import SupportBundle
+
+_DESCRIPTION = """\
+Write dgbudget-support-RUN.zip, with which Deepgram support can look into a run: a page in plain words, a CSV line for
+each session (request id, UTC times, our figures and the statement's), versions, and the configuration that matters.
+
+It holds no key, no transcript, no audio, no test ids, no paths, and nothing of the environment. It is made from the
+ledger alone: nothing is asked of the network. Run "dgbudget reconcile RUN" before, if the statement has not been read.
+"""
+_EXAMPLE = "dgbudget support-bundle 20261130-101500-0c1f2a"
+_FAILED = 1
+_MOST_NAMED = 5
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the bundle of a run, and return the exit status."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    try:
+        bundle = _bundle(given.run, resolve_project(given), parser)
+        path = _path(given.output, bundle.run)
+        (_replace if given.force else _create)(path, bundle.to_zip())
+    except SettingsError as error:
+        parser.error(str(error))
+    except FileExistsError as error:
+        parser.error(f"{error.filename} exists: --force replaces it, --output=FILE names another one")
+    except (LedgerError, OSError) as error:
+        say([str(error)])
+        return _FAILED
+    _tell(path, bundle, as_json=given.json)
+    return 0
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser("support-bundle", description=_DESCRIPTION, example=_EXAMPLE)
+    parser.add_argument("run", nargs="?", metavar="RUN", help="The id of the run, as its report has it.")
+    parser.add_argument("--output", type=Path, metavar="PATH", help="Write this file, or into this folder.")
+    parser.add_argument("--force", action="store_true", help="Replace a file that is there.")
+    parser.add_argument("--json", action="store_true", help="Say what was written as JSON.")
+    add_options(parser, names={"dg_ledger", "dg_agent_url", "dg_api_url", "dg_project"})
+    return parser
+
+
+def _bundle(run: str | None, run_config: RunConfig, parser: argparse.ArgumentParser) -> SupportBundle:
+    from pytest_dgbudget.cli.ledger import open_ledger
+    from pytest_dgbudget.ledger.reading import LedgerReader
+    from pytest_dgbudget.report.support_bundle import support_bundle
+
+    with open_ledger(run_config) as connection:
+        reader = LedgerReader(connection)
+        facts = None if run is None else reader.known_run(run)
+        if facts is None:
+            _refuse(run, reader, parser)
+        return support_bundle(facts, run_config, _versions())
+
+
+def _refuse(run: str | None, reader: LedgerReader, parser: argparse.ArgumentParser) -> NoReturn:
+    """Name those that could be meant."""
+    from difflib import get_close_matches
+
+    known = reader.run_ids()
+    if run is None:
+        parser.error(f"which RUN? The last ones: {_listed(known)}")
+    nearest = get_close_matches(run, known, n=_MOST_NAMED)
+    which = f"the nearest: {_listed(nearest)}" if nearest else f"the last ones: {_listed(known)}"
+    parser.error(f"the ledger has no run {run!r}; {which}")
+
+
+def _listed(runs: Sequence[str]) -> str:
+    return ", ".join(runs[:_MOST_NAMED]) or "none, the ledger is empty"
+
+
+def _versions() -> Mapping[str, str | None]:
+    return {
+        **{name: _installed(name) for name in ("pytest-dgbudget", "pytest", "websockets", "deepgram-sdk")},
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",  # none of its names
+    }
+
+
+def _installed(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _path(output: Path | None, run: str) -> Path:
+    name = f"dgbudget-support-{run}.zip"
+    if output is None:
+        return Path(name)
+    return output / name if output.is_dir() else output
+
+
+def _create(path: Path, data: bytes) -> None:
+    """Write a file that only this user can read; raises FileExistsError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """The same, whatever is there; what is there stays until all is written."""
+    new = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    _create(new, data)
+    new.replace(path)
+
+
+def _tell(path: Path, bundle: SupportBundle, *, as_json: bool) -> None:
+    if as_json:
+        told = json.dumps({"run": bundle.run, "path": str(path), "sessions": bundle.sessions})
+    else:
+        told = f"{path}: run {bundle.run}, {bundle.sessions} sessions; read it before you send it"
+    sys.stdout.write(f"{told}\n")

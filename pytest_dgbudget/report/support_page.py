@@ -1,0 +1,155 @@
+"""The page of a support bundle: what happened in a run, in plain words, for readers who do not know this program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pytest_dgbudget.report.document import RunFigures, SessionFigures, UsageDocument
+from pytest_dgbudget.report.reconciliation_figures import LineFigures, RateFigures, ReconciliationFigures
+from pytest_dgbudget.report.support_sessions import printable
+from pytest_dgbudget.rules.verdicts import AGREEING, LineClass
+from pytest_dgbudget.units import known_sum
+
+_MOST_LINES = 100
+
+_INTRODUCTION = """\
+For Deepgram support
+
+pytest-dgbudget meters the Voice Agent sessions of a test suite: each from the moment it is dialled to the moment when
+our socket is closed. Here are its figures of one run, and those of the project's statement as far as they have been
+read. All times are UTC. sessions.csv has a line for each session, by request id.
+"""
+
+# What a comparison found, by its class.
+IN_WORDS: Mapping[LineClass, str] = {
+    "duration": "the two durations differ by more than the tolerance",
+    "pending": "when the statement was read, it did not have this request, or had not settled it",
+    "missing-at-vendor": "it is not in the statement",
+    "missing-in-ledger": "the statement has it under this run's tag, but this run never opened it",
+    "duplicate": "the statement has several rows for it, and they differ",
+    "unconfirmed": "we did not see its end, or the statement has something else than a duration",
+    "unclear": "its row has no duration, and the time from its creation to its completion is not what we metered",
+    "wrong-rate": "its dollars per minute are not the price of its tier",
+}
+
+
+def support_page(document: UsageDocument, tag: str) -> str:
+    """Return the page. ``document`` has the sessions of the run's own target, and no others."""
+    facts = [f"{name + ':':<12}{value}" for name, value in _facts(document, tag)]
+    return "\n".join([_INTRODUCTION, *facts, "", *_what_differs(document["reconciliation"]), ""])
+
+
+def period_of(document: UsageDocument) -> tuple[str, str | None]:
+    """Return when the run's first session was opened, and when the last one was closed; None: nobody saw that."""
+    sessions, run = document["sessions"], document["run"]
+    if not sessions:
+        return run["started_at"], run["finished_at"]
+    closed = [session["closed_at"] for session in sessions]
+    known = [at for at in closed if at is not None]
+    return min(session["opened_at"] for session in sessions), max(known) if len(known) == len(closed) else None
+
+
+def _facts(document: UsageDocument, tag: str) -> Iterator[tuple[str, str]]:
+    run, sessions, reconciliation = document["run"], document["sessions"], document["reconciliation"]
+    first, last = period_of(document)
+    yield "run", run["id"]
+    yield "tag", f"{tag} (in the Settings of each session)"
+    yield "project", reconciliation["project"] or "unknown"
+    yield "target", _target(run)
+    yield "period", f"{first} to {last or 'unknown'}"
+    yield "sessions", _count(sessions)
+    yield "metered", f"{_time(_sum_of_seconds(sessions))}, {_money(known_sum(s['cost_usd'] for s in sessions))}"
+    yield "statement", _statement(reconciliation)
+
+
+def _target(run: RunFigures) -> str:
+    if run["billed"]:
+        return f"{run['target']}, billed"
+    return f"{run['target']}: nothing of this run was billed, and Deepgram knows nothing of it"
+
+
+def _count(sessions: Sequence[SessionFigures]) -> str:
+    opened = sum(session["handshake_seconds"] is not None for session in sessions)
+    failed = len(sessions) - opened
+    return f"{opened} opened" + (f", and {failed} dials that did not open" if failed else "")
+
+
+def _sum_of_seconds(sessions: Sequence[SessionFigures]) -> float | None:
+    return known_sum(session["seconds"] for session in sessions)
+
+
+def _statement(reconciliation: ReconciliationFigures) -> str:
+    if reconciliation["checked_at"] is None:
+        return "not compared"
+    lines = reconciliation["lines"]
+    usd = known_sum(line["vendor_usd"] for line in lines)
+    figures = f"{_time(known_sum(line['vendor_seconds'] for line in lines))}, {_money(usd)}"
+    return f"{figures}; read at {reconciliation['checked_at']}: {reconciliation['verdict']}"
+
+
+def _what_differs(reconciliation: ReconciliationFigures) -> Iterator[str]:
+    yield "What differs"
+    yield ""
+    differing = [line for line in reconciliation["lines"] if line["class"] not in AGREEING]
+    said = [*map(_difference, differing[:_MOST_LINES]), *_totals_that_differ(reconciliation)]
+    yield from said or [_nothing_differs(reconciliation)]
+    if len(differing) > _MOST_LINES:
+        yield f"- and {len(differing) - _MOST_LINES} more requests, all in sessions.csv"
+
+
+def _nothing_differs(reconciliation: ReconciliationFigures) -> str:
+    if reconciliation["checked_at"] is None:
+        return "Nothing is known: this run has not been compared with the statement."
+    lines = reconciliation["lines"]
+    silent = sum(line["vendor_seconds"] is None for line in lines)
+    if reconciliation["verdict"] == "reconciled" and silent:
+        return f"Nothing is known to differ; {silent} of {len(lines)} rows have no duration."
+    if reconciliation["verdict"] == "reconciled":
+        return "Nothing: each session agrees with the statement within the tolerance."
+    return "Of single sessions nothing is known to differ; the statement could not be read completely."
+
+
+def _difference(line: LineFigures) -> str:
+    request = "a session without a request id" if line["request_id"] is None else printable(line["request_id"])
+    figures = [f"metered {_time(line['local_seconds'])}", f"statement {_time(line['vendor_seconds'])}"]
+    if line["elapsed_seconds"] is not None:
+        figures.append(f"{_time(line['elapsed_seconds'])} from its creation to its completion")
+    if line["delta_seconds"] is not None:
+        figures.append(f"difference {line['delta_seconds']:+.2f} s")
+    figures.append(_money(line["vendor_usd"]))
+    return f"- {request}: {IN_WORDS.get(line['class'], line['class'])} ({', '.join(figures)})"
+
+
+def _totals_that_differ(reconciliation: ReconciliationFigures) -> Iterator[str]:
+    totals = reconciliation["totals"]
+    if totals is None:
+        return
+    hours, dollars, drift = totals["hours"], totals["dollars"], totals["drift"]
+    if hours["verdict"] == "discrepancy":
+        ours, theirs = _time(hours["local_seconds"]), _time(hours["vendor_seconds"])
+        yield f"- agent hours under the tag: metered {ours}, statement {theirs}"
+    if dollars["verdict"] == "discrepancy":
+        ours, theirs = _money(dollars["local_usd"]), _money(dollars["vendor_usd"])
+        yield f"- dollars under the tag: the run's own requests have {ours}, the tag has {theirs}"
+    if drift is not None and drift["seconds"] is not None:
+        yield (
+            f"- drift: {drift['n']} sessions agree one by one; together, the statement has {_time(drift['seconds'])} "
+            f"{drift['direction']} than late ends, rounding and handshakes explain"
+        )
+    yield from (_rate(rate) for rate in totals["rates"] if rate["wrong"])
+
+
+def _rate(rate: RateFigures) -> str:
+    theirs, ours = (_money(rate[name]) for name in ("vendor_usd_per_minute", "expected_usd_per_minute"))
+    return (
+        f"- rate: a minute of the tier {rate['tier']} is {theirs} in the statement ({rate['sessions']} sessions, "
+        f"{_time(rate['seconds'])}), and {ours} was expected"
+    )
+
+
+def _time(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f} s"
+
+
+def _money(value: float | None) -> str:
+    return "dollars unknown" if value is None else f"${value:.4f}"
