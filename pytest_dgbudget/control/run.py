@@ -100,7 +100,11 @@ def start_gateway(run_config: RunConfig, interpreter: Interpreter) -> RunHandle:
 
 def start_gateway_of(supervisor: Supervisor, tests: RunsTests | None) -> RunHandle:
     """Start a gateway and join it as the controller; raises GatewayError or LedgerError."""
-    supervisor.start()
+    try:
+        supervisor.start()
+    except BaseException:
+        supervisor.abandon()
+        raise
     try:
         client = GatewayClient(supervisor.port, supervisor.secret, "controller", supervisor, tests)
         return RunHandle(client, supervisor)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_dgbudget.control.listening import listen_on_loopback
+from pytest_dgbudget.control.run import start_gateway_of
 from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.processes import Interpreter
@@ -78,3 +79,12 @@ def test_a_log_without_a_place_in_the_project_is_in_a_folder_that_nobody_else_en
     supervisor.retire()
     supervisor.kill_gateway()
     supervisor.wait()
+
+
+def test_a_gateway_that_can_not_be_started_leaves_no_port_open(tmp_path: Path) -> None:
+    listener = listen_on_loopback()
+    interpreter = Interpreter("/no/such/python", (), {})
+    supervisor = Supervisor(run_config_for("ws://127.0.0.1:1/", tmp_path), listener, interpreter)
+    with pytest.raises(GatewayError, match=r"the gateway can't be started: .*/no/such/python"):
+        start_gateway_of(supervisor, None)
+    assert listener.fileno() == -1
