@@ -92,6 +92,12 @@ def why_no_ledger(folder: Path) -> str | None:
 
 def shared_file_system(folder: Path) -> str | None:
     """Return the kind of shared file system that a folder is on; None for a local disk, or when it is not known."""
+    kind = file_system(folder)
+    return kind if kind in _SHARED_FILE_SYSTEMS else None
+
+
+def file_system(folder: Path) -> str | None:
+    """Return the kind of file system that a folder is on, as the system calls it; None when it is not known."""
     try:
         mounts = [line.split() for line in _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()]
     except OSError:
@@ -99,8 +105,7 @@ def shared_file_system(folder: Path) -> str | None:
     resolved = folder.resolve()
     # "36 35 98:0 /root /mount/point options - type source": proc(5)
     kinds = {Path(fields[4].replace(r"\040", " ")): fields[fields.index("-") + 1] for fields in mounts if "-" in fields}
-    kind = next((kinds[place] for place in (resolved, *resolved.parents) if place in kinds), None)
-    return kind if kind in _SHARED_FILE_SYSTEMS else None
+    return next((kinds[place] for place in (resolved, *resolved.parents) if place in kinds), None)
 
 
 def _failure(lacks: str, works: Callable[[], bool]) -> str | None:

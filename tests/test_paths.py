@@ -39,6 +39,7 @@ def test_the_nearest_mount_says_what_a_folder_is_on(tmp_path: Path, folder: str,
     mounts.write_text(MOUNTS, encoding="utf-8")
     with patch.object(paths, "_MOUNTS", mounts), patch.object(Path, "resolve", lambda path: path):
         assert paths.shared_file_system(Path(folder)) == kind
+        assert paths.file_system(Path(folder)) in {kind, "ext4", "xfs"}
 
 
 @pytest.mark.parametrize(
