@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,16 +93,20 @@ MATRIX = {
 
 
 def installed(name: str) -> Path:
-    """Return a folder with the packages, which is kept for the next run."""
+    """Return a folder with the packages, which is kept for the next run; other processes may make it as well."""
     folder = CACHE / name.replace(" ", "-")
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=CACHE))
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        command = [*pip, "--target", str(folder), *MATRIX[name].packages, "python-dotenv"]
+        command = [*pip, "--target", str(partial), *MATRIX[name].packages, "python-dotenv"]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        if ended.returncode == 0:
+            with suppress(OSError):  # another process was faster
+                partial.rename(folder)
+        shutil.rmtree(partial, ignore_errors=True)
         if ended.returncode:
             pytest.skip(f"pip can't install it here: {ended.stderr.strip().splitlines()[-1]}")
-        (folder / "complete").touch()
     return folder
 
 
