@@ -41,6 +41,7 @@ LAYERS = {
     "emulator": 4,
     "client": 5,
     "redirect": 1,
+    "drill": 5,
     "plugin": 6,
     "cli": 6,
 }
@@ -67,8 +68,12 @@ class Import:
         return self.importer.split(".")[0]
 
 
+# Tests as users write them, which run in pytests of their own.
+PROJECTS = PACKAGE / "drill" / "projects"
+
+
 def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in sorted(set(PACKAGE.rglob("*.py")) - set(PROJECTS.glob("*.py"))):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
         dotted = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         yield dotted, ast.parse(path.read_text(encoding="utf-8"))
@@ -318,12 +323,18 @@ def test_pytest_is_spoken_to_by_the_plugin_alone_and_asked_for_its_configuration
     assert homes_of("_pytest") == set()
 
 
+def test_what_is_drilled_is_started_and_not_imported() -> None:
+    of_drill = {one.top for one in OURS if one.home == "drill"}
+    assert of_drill - ROOT_MODULES == {"drill", "rules"}
+    assert {one.home for one in OURS if one.top == "drill"} == {"drill", "cli"}
+
+
 def test_xdist_is_never_imported() -> None:
     assert importers_of("xdist") == set()
 
 
 def test_websockets_is_known_to_those_who_speak_it() -> None:
-    assert homes_of("websockets") == {"client", "gateway", "emulator"}
+    assert homes_of("websockets") == {"client", "drill", "gateway", "emulator"}
 
 
 def test_sqlite_is_known_to_one_module() -> None:

@@ -1,0 +1,10 @@
+import os
+from collections.abc import Callable
+
+from pytest_dgbudget import VoiceAgent
+
+
+def test_exits(voice_agent: VoiceAgent, note: Callable[[str], None]) -> None:
+    voice_agent.connect().__enter__()
+    note("over")
+    os._exit(3)

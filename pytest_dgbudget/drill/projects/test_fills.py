@@ -1,0 +1,28 @@
+"""A disk without room, as files have it that may grow no further: no root is needed for that."""
+
+import resource
+from collections.abc import Callable
+
+import pytest
+
+from pytest_dgbudget import LedgerError, SessionClosed, VoiceAgent
+
+# A new ledger's log takes 320 KB, and 50 KB more with each session. The gateway inherits the limit.
+LARGEST_FILE = 500_000
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_files() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, hard))
+
+
+def test_fills(voice_agent: VoiceAgent, note: Callable[[str], None]) -> None:
+    with voice_agent.connect() as kept:
+        with pytest.raises(LedgerError):
+            while True:
+                with voice_agent.connect():
+                    pass
+        note("over")
+        with pytest.raises((LedgerError, SessionClosed)):
+            kept.expect("NoSuchMessage", timeout=30)
