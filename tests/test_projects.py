@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pytest_dgbudget.drill.drills import DRILLS
 from tests.support.project import PROJECTS
 
 TESTS = Path(__file__).parent
@@ -14,6 +15,11 @@ def test_each_file_of_a_project_is_used_by_a_test() -> None:
     files = [path for path in PROJECTS.rglob("*.*") if path.suffix != ".pyc" and path.name != "__init__.py"]
     assert files
     assert [file for file in files if not _is_named(file, users)] == []
+
+
+def test_each_test_of_the_drills_is_in_the_failure_matrix_too() -> None:
+    matrix = "\n".join(path.read_text(encoding="utf-8") for path in (TESTS / "process").glob("*.py"))
+    assert [drill.project for drill in DRILLS if f'"{drill.project}"' not in matrix] == []
 
 
 def _is_named(file: Path, users: str) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection
@@ -17,11 +18,47 @@ from tests.support.vendor import Seen, Vendor
 # A budget of 2 s keeps a margin of 10 %: the Close is due 1.8 s after the dial.
 BUDGET, DUE = 2.0, 1.8
 
-ADVERSARIES = ["sleeps", "holds_the_gil", "is_stopped", "sits_in_a_debugger"]
+
+@pytest.mark.parametrize("adversary", quick_only(["test_sleeps.py", "test_regex.py", "test_sum.py"], "test_sum.py"))
+def test_i4_whatever_never_ends_the_server_sees_the_close_at_the_deadline(
+    project: Project, vendor: Vendor, adversary: str
+) -> None:
+    project.use_adversary(adversary)
+    process = project.start("--dg-budget=10m", "--dg-test-budget=2s", env=vendor.environ)
+    vendor.wait_open(1)
+    (seen,) = vendor.wait_closed(1)
+    (session,) = project.kill(process).usage["sessions"]
+    check_cut_at_the_deadline(seen, session)
 
 
-@pytest.mark.parametrize("adversary", quick_only(ADVERSARIES, "holds_the_gil", "is_stopped"))
-def test_i4_the_server_sees_the_close_at_the_deadline(project: Project, vendor: Vendor, adversary: str) -> None:
+def test_i4_while_pytest_is_stopped_the_server_sees_the_close_at_the_deadline(project: Project, vendor: Vendor) -> None:
+    project.use_adversary("test_sleeps.py")
+    process = project.start("--dg-budget=10m", "--dg-test-budget=2s", env=vendor.environ)
+    vendor.wait_open(1)
+    os.kill(process.pid, signal.SIGSTOP)
+    (seen,) = vendor.wait_closed(1)
+    (session,) = project.kill(process).usage["sessions"]
+    check_cut_at_the_deadline(seen, session)
+
+
+def check_cut_at_the_deadline(seen: Seen, session: dict[str, Any]) -> None:
+    assert seen.close_seen_at is not None
+    print(f"lateness of the Close: {(seen.close_seen_at - seen.opened_at - DUE) * 1000:.1f} ms")
+    # Metered from the dial on, of which the server knows when it has answered.
+    assert DUE - 0.1 - session["handshake_seconds"] < seen.close_seen_at - seen.opened_at < BUDGET
+    assert seen.close_code == 1000
+    assert seen.seconds <= BUDGET
+    assert session["closed_by"] == "test-budget"
+    assert session["close_code"] == 4402
+
+
+ADVERSARIES = ["holds_the_gil", "is_stopped", "sits_in_a_debugger"]
+
+
+@pytest.mark.parametrize("adversary", quick_only(ADVERSARIES, "holds_the_gil"))
+def test_i4_a_test_that_comes_back_after_its_deadline_learns_of_the_cut(
+    project: Project, vendor: Vendor, adversary: str
+) -> None:
     project.use("deadlines/test_adversary.py", "deadlines/waiting_debugger.py")
     extra = {"ADVERSARY": adversary, "PYTHONBREAKPOINT": "waiting_debugger.stop", **project.importable}
     process = project.start("--dg-budget=10m", env={**vendor.environ, **extra})
@@ -30,17 +67,10 @@ def test_i4_the_server_sees_the_close_at_the_deadline(project: Project, vendor: 
     if adversary == "is_stopped":
         os.kill(int((project.path / "pid").read_text()), signal.SIGCONT)
     result = project.result(process)
-    assert seen.close_seen_at is not None
-    print(f"lateness of the Close: {(seen.close_seen_at - seen.opened_at - DUE) * 1000:.1f} ms")
     (session,) = result.usage["sessions"]
-    # Metered from the dial on, of which the server knows when it has answered.
-    assert DUE - 0.1 - session["handshake_seconds"] < seen.close_seen_at - seen.opened_at < BUDGET
-    assert seen.close_code == 1000
-    assert seen.seconds <= BUDGET
+    check_cut_at_the_deadline(seen, session)
     assert result.status == 1, result.output
     assert "BudgetExceeded" in result.output
-    assert session["closed_by"] == "test-budget"
-    assert session["close_code"] == 4402
 
 
 async def never_answers(connection: ServerConnection, seen: Seen) -> None:
@@ -54,11 +84,11 @@ async def never_answers(connection: ServerConnection, seen: Seen) -> None:
 
 @pytest.mark.slow
 def test_i3_a_server_that_does_not_answer_the_close_is_aborted_within_the_allowance(project: Project) -> None:
-    project.use("deadlines/test_deaf.py")
+    project.use_adversary("test_sleeps.py")
     with Vendor(never_answers) as vendor:
-        result = project.run("--dg-budget=10m", env=vendor.environ)
+        process = project.start("--dg-budget=10m", "--dg-test-budget=2s", env=vendor.environ)
         vendor.wait_closed(1)
-    assert result.status == 1
+        result = project.kill(process)
     (session,) = result.usage["sessions"]
     assert 1.8 < session["seconds"] <= BUDGET
     assert not session["confirmed"]
@@ -80,8 +110,8 @@ def test_i3_many_sessions_of_one_test_stay_within_its_allowance_together(project
 def test_i3_clients_that_connect_again_after_the_cut_are_refused_without_a_dial(
     project: Project, vendor: Vendor
 ) -> None:
-    project.use("deadlines/test_reconnects.py")
-    result = project.run("--dg-budget=10m", env=vendor.environ)
+    project.use_adversary("test_reconnects.py")
+    result = project.run("--dg-budget=10m", "--dg-test-budget=1s", env=vendor.environ)
     assert result.status == 1, result.output
     (test,) = result.usage["tests"]
     assert (test["cut"], test["verdict"]) == (True, "overrun")

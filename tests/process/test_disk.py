@@ -74,6 +74,23 @@ def test_a_disk_that_fills_up_closes_what_is_open_and_lets_nothing_more_be_diall
     assert len(rows_of(project.path, "SELECT id FROM dial")) >= len(seen), "nothing was dialled without a record"
 
 
+def test_files_that_can_grow_no_further_close_what_is_open_and_let_nothing_more_be_dialled(
+    project: Project, vendor: Vendor
+) -> None:
+    """As on a full disk, which takes root to make. What nobody could record is charged in full."""
+    project.expects_log = True
+    project.reads_ledger = False  # the end of its lease could not be recorded: that is for the next run to do
+    project.use_adversary("test_fills.py")
+    result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
+    assert result.status == 0, result.output
+    opened = vendor.wait_closed(2)
+    first = opened[0]
+    assert first.closed_at is not None
+    assert first.closed_at - project.noted("over") < 1
+    assert result.usage["run"]["used_seconds"] == 60
+    assert len(rows_of(project.path, "SELECT id FROM dial")) >= len(opened), "nothing was dialled without a record"
+
+
 def test_a_ledger_whose_end_is_torn_keeps_what_was_recorded_before(project: Project, vendor: Vendor) -> None:
     """The power fails while the last record is being written: half of it is on the disk."""
     project.expects_log = True

@@ -36,6 +36,16 @@ def test_i7_a_dead_gateway_hides_no_failure_and_what_nobody_saw_is_null_and_coun
     assert result.usage["reconciliation"]["verdict"] == "off"
 
 
+def test_a_session_that_a_test_leaves_open_is_closed_at_once(project: Project, vendor: Vendor) -> None:
+    project.use_adversary("test_leaves_open.py")
+    result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
+    assert result.status == 0, result.output
+    (seen,) = vendor.wait_closed(1)
+    assert seen.closed_at is not None
+    assert seen.closed_at - project.noted("over") < 1
+    assert [session["closed_by"] for session in result.usage["sessions"]] == ["teardown"]
+
+
 def test_clients_that_vanish_are_charged_the_sum_of_their_sessions(project: Project, vendor: Vendor) -> None:
     project.use("ends/test_vanishes.py")
     result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)

@@ -25,7 +25,7 @@ CHILDREN = [
 ]
 
 
-@pytest.mark.parametrize("child", quick_only(CHILDREN, "fork"))
+@pytest.mark.parametrize("child", quick_only([*CHILDREN[:3], CHILDREN[4]], "fork"))
 def test_i5_a_child_that_outlives_pytest_keeps_none_of_its_sessions(
     project: Project, vendor: Vendor, child: str
 ) -> None:
@@ -42,6 +42,20 @@ def test_i5_a_child_that_outlives_pytest_keeps_none_of_its_sessions(
     assert seen.closed_at - killed_at < 1
     wait_until((project.path / ".dgbudget/report/usage.json").exists)
     os.kill(pid, signal.SIGKILL)
+
+
+def test_i5_a_child_that_python_did_not_fork_keeps_no_session_of_a_killed_pytest(
+    project: Project, vendor: Vendor
+) -> None:
+    project.use_adversary("test_forks.py")
+    process = project.start("--dg-budget=10m", env=vendor.environ)
+    vendor.wait_open(1)
+    process.kill()
+    killed_at = time.monotonic()
+    (seen,) = vendor.wait_closed(1)
+    assert seen.closed_at is not None
+    assert seen.closed_at - killed_at < 1
+    project.kill(process)
 
 
 @pytest.mark.parametrize("child", quick_only(CHILDREN, CHILDREN[3]))

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tests.support.ledger import ends_of_leases
+from tests.support.processes import gateway_of
 from tests.support.project import Project
 from tests.support.slow import slow
 from tests.support.vendor import Vendor
@@ -30,6 +31,22 @@ def test_i6_a_killed_gateway_is_replaced_and_only_the_test_that_had_a_session_op
     assert 60 <= result.usage["run"]["used_seconds"] < 65
     assert result.usage["run"]["complete"]
     assert sorted(map(str, ends_of_leases(project.path))) == ["orphaned", "settled", "settled"]
+
+
+def test_the_session_of_a_killed_gateway_is_closed_at_once_and_charged_in_full(
+    project: Project, vendor: Vendor
+) -> None:
+    project.use_adversary("test_waits.py")
+    process = project.start("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
+    vendor.wait_open(1)
+    os.kill(gateway_of(process.pid), signal.SIGKILL)
+    killed_at = time.monotonic()
+    result = project.result(process)
+    (seen,) = vendor.wait_closed(1)
+    assert seen.closed_at is not None
+    assert seen.closed_at - killed_at < 1
+    assert result.status == 1, result.output
+    assert result.usage["run"]["used_seconds"] == 60
 
 
 def test_a_hung_gateway_is_killed_by_its_owners_and_replaced(project: Project, vendor: Vendor) -> None:

@@ -46,7 +46,7 @@ def test_i5_sessions_of_a_killed_owner_are_closed_at_once(
     victim: Callable[[Project, subprocess.Popen[str]], int],
     closed: int,
 ) -> None:
-    project.use("killed/test_endless.py")
+    project.use_adversary("test_sleeps.py")
     process = project.start("--dg-budget=10m", "--max-worker-restart=0", workers, env=vendor.environ)
     vendor.wait_open(1 if workers == "-n0" else 2)
     wait_until(lambda: any(project.path.glob("pid-*")))
@@ -58,6 +58,15 @@ def test_i5_sessions_of_a_killed_owner_are_closed_at_once(
     assert late < AT_ONCE_SECONDS
     assert sum(seen.closed_at is None for seen in vendor.connections) == (1 if victim is one_worker else 0)
     process.kill()
+
+
+def test_i5_the_session_of_a_test_that_exits_is_closed_at_once(project: Project, vendor: Vendor) -> None:
+    project.use_adversary("test_exits.py")
+    result = project.run("--dg-budget=10m", env=vendor.environ)
+    assert result.status == 3, result.output
+    (seen,) = vendor.wait_closed(1)
+    assert seen.closed_at is not None
+    assert seen.closed_at - project.noted("over") < AT_ONCE_SECONDS
 
 
 def test_i5_a_pytest_that_is_killed_while_its_gateway_starts_leaves_none(project: Project, vendor: Vendor) -> None:

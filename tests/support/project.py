@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from pytest_dgbudget.drill.drilled_run import PROJECTS as ADVERSARIES
 from pytest_dgbudget.ledger.run_lock import is_live
 from tests.support.ledger import ends_of_leases
+from tests.support.processes import wait_until
 
 # A rule that holds under xdist as well costs three more interpreters to check there.
 ALONE_AND_UNDER_XDIST = ["-n0", pytest.param("-n2", marks=pytest.mark.slow)]
@@ -55,6 +57,22 @@ class Project:
                 shutil.copytree(source, self.path, dirs_exist_ok=True, ignore=_ONLY_OURS)
             else:
                 shutil.copy(source, self.path)
+
+    def use_adversary(self, name: str) -> None:
+        """Copy a test that breaks, of those that ``dgbudget drill`` runs, with its conftest."""
+        for file in ("conftest.py", name):
+            shutil.copy(ADVERSARIES / file, self.path)
+
+    def noted(self, name: str) -> float:
+        """Return the instant, in seconds of the monotonic clock, that such a test has noted."""
+        return int((self.path / name).read_text(encoding="ascii")) / 1000
+
+    def kill(self, process: subprocess.Popen[str]) -> Result:
+        """Kill a pytest with all that it started in its group, and wait for the report that its gateway writes."""
+        os.killpg(process.pid, signal.SIGKILL)
+        result = self.result(process)
+        wait_until((self.path / ".dgbudget/report/usage.json").exists)
+        return result
 
     @property
     def importable(self) -> dict[str, str]:

@@ -1,7 +1,6 @@
 import ctypes
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -9,12 +8,8 @@ import pytest
 from pytest_dgbudget import VoiceAgent
 
 
-def sleeps() -> None:
-    time.sleep(3)
-
-
 def holds_the_gil() -> None:
-    ctypes.PyDLL(None).sleep(3)  # which does not let go of it, unlike time.sleep
+    ctypes.PyDLL(None).sleep(3)  # which does not let go of it
 
 
 def is_stopped() -> None:
@@ -26,7 +21,7 @@ def sits_in_a_debugger() -> None:
     breakpoint()  # it sleeps, see PYTHONBREAKPOINT
 
 
-ADVERSARIES = {each.__name__: each for each in (sleeps, holds_the_gil, is_stopped, sits_in_a_debugger)}
+ADVERSARIES = {each.__name__: each for each in (holds_the_gil, is_stopped, sits_in_a_debugger)}
 
 
 @pytest.mark.dg_budget("2s")
