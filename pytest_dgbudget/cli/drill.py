@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_dgbudget.cli.parser import CommandParser
+from pytest_dgbudget.drill.stand_in_process import DrillFailed
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.units import parse_time
 
@@ -47,6 +48,8 @@ def main(argv: Sequence[str]) -> int:
     drills = _chosen(given.only, parser.error)
     try:
         return _drill(drills, given)
+    except DrillFailed as failure:
+        parser.exit(1, f"{parser.prog}: {failure}\n")
     except KeyboardInterrupt:
         return _ENDED_BY_CTRL_C
 

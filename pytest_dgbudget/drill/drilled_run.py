@@ -73,11 +73,15 @@ class DrilledRun:
 
     def wait_open(self, count: int) -> None:
         """Wait until so many sessions are open and have their Settings."""
-        if not self._wait(lambda: len(self.sessions) >= count or self._has_ended(), _READY_SECONDS):
+        if not self._wait(lambda: self._is_open(count) or self._has_ended(), _READY_SECONDS):
             raise DrillFailed(f"no session was open after {_READY_SECONDS:.0f} s; {self._output()}")
-        if not self._wait(lambda: len(self.sessions) >= count, 1):  # what it did last may not be noted yet
+        if not self._wait(lambda: self._is_open(count), 1):  # what it did last may not be noted yet
             raise DrillFailed(f"pytest ended before it had opened its session; {self._output()}")
-        self._gateways.update(gateways_of(self.process.pid))
+
+    def _is_open(self, count: int) -> bool:
+        if not self._gateways:  # looked for while pytest lives, which may end as soon as its session is open
+            self.find_gateway()
+        return len(self.sessions) >= count
 
     def wait_closed(self, sessions: list[str], seconds: float) -> None:
         """Wait until these are closed; after so long they are still open, which the figures will show."""
@@ -86,6 +90,10 @@ class DrilledRun:
     def wait_ended(self) -> None:
         """Wait until pytest ends by itself; it may hang, as everything here may."""
         self._wait(self._has_ended, _READY_SECONDS)
+
+    def wait_replaced(self) -> None:
+        """Wait until it has another gateway, in the place of one that was killed."""
+        self._wait(lambda: self.find_gateway() or self._has_ended(), _READY_SECONDS)
 
     def wait_process_noted(self) -> tuple[int, str]:
         """Return a process with a test, and the session that it has opened."""
@@ -112,6 +120,12 @@ class DrilledRun:
         os.kill(pid, signal.SIGKILL)
         self._over(at_ms, sessions)
 
+    def find_gateway(self) -> bool:
+        """Take note of the gateway that serves it now; return whether it is one more."""
+        found = set(gateways_of(self.process.pid)) - self._gateways
+        self._gateways |= found
+        return bool(found)
+
     def gateway(self) -> int:
         if not self._gateways:
             raise DrillFailed("the gateway's process was not found among the children of pytest")
@@ -125,14 +139,21 @@ class DrilledRun:
 
     def end(self) -> None:
         """Kill what is left of it, and wait for its gateway, which ends by itself; then nothing of it runs."""
-        self._gateways.update(gateways_of(self.process.pid))
+        self.find_gateway()
         self._over(int(time.monotonic() * 1000), self._stand_in.open(self._key))
         _kill_group(self.process.pid)
         self.process.wait()
         self._wait_for_gateways()
+        self._take_notes()
+
+    def _take_notes(self) -> None:
+        """If its test noted when it was over, that is the instant for all its sessions."""
+        note = self.folder / "over"
+        if note.exists():
+            self.over_ms = dict.fromkeys(self.sessions, int(note.read_text(encoding="ascii")))
 
     def _wait_for_gateways(self) -> None:
-        """Until they have removed their lock: one of a pytest that was gone too soon is not known by its process."""
+        """Until they have removed their lock: what serves a run is not always known by its process."""
         until = time.monotonic() + _END_SECONDS
         while (self._has_lock() or self._running_gateways()) and time.monotonic() < until:
             time.sleep(0.01)
@@ -148,13 +169,8 @@ class DrilledRun:
     def metered(self) -> list[SeenSession]:
         """Return every session of this run, as it was metered, once all are closed."""
         if not self._wait(lambda: not self._stand_in.open(self._key), _END_SECONDS):
-            raise DrillFailed("sessions are open whose gateway has ended")
+            raise DrillFailed("sessions are still open although their gateway has ended: another process holds them")
         return self._stand_in.metered(self._key)
-
-    def noted_ms(self, name: str) -> int | None:
-        """Return the instant that its test wrote down; None if it did not."""
-        path = self.folder / name
-        return int(path.read_text(encoding="ascii")) if path.exists() else None
 
     def usage(self) -> dict[str, Any]:
         """Return its usage.json, in which the gateway says what the ledger has charged."""

@@ -61,6 +61,7 @@ def _kill_worker(run: DrilledRun) -> None:
 
 def _kill_gateway(run: DrilledRun) -> None:
     run.kill(run.gateway(), run.sessions)
+    run.wait_replaced()
     run.wait_ended()
 
 

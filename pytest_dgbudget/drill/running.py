@@ -66,23 +66,15 @@ def _drill(drill: Drill, run: DrilledRun, stand_in: StandIn, interpreter: Interp
 
 def _judge(drill: Drill, run: DrilledRun, limit_ms: int) -> DrillResult:
     sessions, usage = run.metered(), run.usage()
-    over_ms = dict(run.over_ms)
-    if (noted := run.noted_ms("over")) is not None:
-        over_ms.update((session.id, noted) for session in sessions)
     allowance_ms = drill.budget_ms * len(usage["tests"])
-    leaked = leak_ms(
-        sessions,
-        allowance_ms=allowance_ms,
-        charged_ms=_charged_ms(usage),
-        over_ms=over_ms,
-    )
+    leaked = leak_ms(sessions, allowance_ms=allowance_ms, charged_ms=_charged_ms(usage), over_ms=run.over_ms)
     if leaked <= limit_ms and (other := _closed_otherwise(drill, usage)) is not None:
         raise DrillFailed(other)
     return DrillResult(
         name=drill.name,
         outcome="leaked" if leaked > limit_ms else "held",
         leak_ms=leaked,
-        lateness_ms=lateness_ms(sessions, allowance_ms=allowance_ms, over_ms=over_ms),
+        lateness_ms=lateness_ms(sessions, allowance_ms=allowance_ms, over_ms=run.over_ms),
     )
 
 

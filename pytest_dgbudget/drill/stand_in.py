@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import select
 import socket
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, NoReturn
 from uuid import uuid4
 
 from websockets.frames import Frame, Opcode
@@ -32,12 +33,12 @@ _HUNG_UP = getattr(select, "POLLRDHUP", 0)
 _writing = threading.Lock()
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Serve until stdin ends."""
     ports = [_listen(is_deaf) for is_deaf in (False, True)]
     _say(port=ports[0], deaf_port=ports[1])
     sys.stdin.read()
-    return 0
+    os._exit(0)  # without waiting for threads that wait for their clients
 
 
 def _listen(is_deaf: bool) -> int:

@@ -48,12 +48,13 @@ class StandIn:
     def __enter__(self) -> StandIn:
         assert self._process.stdout is not None
         first = self._process.stdout.readline()
+        self._reader.start()
         if not first:
-            raise DrillFailed("the stand-in for the vendor did not start; what it wrote is above")
+            self.__exit__(None, None, None)
+            raise DrillFailed("the stand-in for the vendor did not start; what it said is above")
         ports = json.loads(first)
         self.port: int = ports["port"]
         self.deaf_port: int = ports["deaf_port"]
-        self._reader.start()
         return self
 
     def __exit__(
