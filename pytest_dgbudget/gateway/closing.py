@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ParamSpec
 
@@ -25,6 +25,7 @@ from pytest_dgbudget.report.artifact_folders import remove_artifacts
 from pytest_dgbudget.report.document import FinishedRun, write_report
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
+from pytest_dgbudget.rules.statement_lag import StatementLag
 from pytest_dgbudget.rules.verdicts import DISAGREEING, NOTHING_TO_COMPARE
 
 if TYPE_CHECKING:  # loaded where something is recorded
@@ -144,20 +145,23 @@ class Closing:
             return not_asked(task, "inconclusive", str(lost))
         assert access is not None
         timeout = self._run_config.reconcile_timeout_ms / 1000
-        return await ask_for_statement(task, access, timeout, self._given_up)
+        return await ask_for_statement(task, access, timeout, self._given_up, await self._earlier_lags())
+
+    async def _earlier_lags(self) -> Mapping[str, Sequence[StatementLag]]:
+        """Without them, the wait is as long as it may be."""
+        try:
+            return await self._ledger_thread.call(self._ledger.earlier_lags)
+        except LedgerError:
+            return {}
 
     async def _finished(self, task: ReconciliationTask, result: Reconciliation) -> FinishedRun:
         """Keep the result in the ledger, with what it says of leases that nobody here saw end, and report it."""
         if left_out := task.left_out():
             result = replace(result, reasons=(*result.reasons, _OTHER_EMULATOR.format(left_out)))
-        facts = task.facts
-        stated, figures = stated_leases(facts, result.stated_ms), reconciliation_figures(result, facts)
-        for lease, ms in stated.items():
-            await self._note(self._ledger.correct_charge, lease, ms)
-        await self._note(self._ledger.record_reconciliation, figures)
+        stated_ms, figures = stated_leases(task.facts, result.stated_ms), reconciliation_figures(result, task.facts)
+        await self._note(self._ledger.record_reconciliation, figures, stated_ms)
         self._emit_discrepancies(result)
-        leases = (lease._replace(stated_ms=stated.get(lease.id, lease.stated_ms)) for lease in facts.leases)
-        return await self._report(facts._replace(leases=tuple(leases), reconciliation=figures), reconciling=False)
+        return await self._report(task.facts.with_statement(figures, stated_ms), reconciling=False)
 
     def _emit_discrepancies(self, result: Reconciliation) -> None:
         for line in result.lines:

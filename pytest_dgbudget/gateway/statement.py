@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.gateway.log import log
@@ -12,6 +14,7 @@ from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.reconcile.snapshot import reconcile
 from pytest_dgbudget.reconcile.task import ReconciliationTask, not_asked
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
+from pytest_dgbudget.rules.statement_lag import StatementLag
 from pytest_dgbudget.units import format_time
 
 # For the answer to a request that was made in time.
@@ -19,9 +22,16 @@ _GRACE_SECONDS = 0.5
 
 
 async def ask_for_statement(
-    task: ReconciliationTask, access: ApiAccess, seconds: float, given_up: asyncio.Event
+    task: ReconciliationTask,
+    access: ApiAccess,
+    seconds: float,
+    given_up: asyncio.Event,
+    earlier_lags: Mapping[str, Sequence[StatementLag]] = MappingProxyType({}),
 ) -> Reconciliation:
-    """Reconcile within ``seconds``, or until it is given up; return the last result."""
+    """Reconcile within ``seconds``, or until it is given up; return the last result.
+
+    ``earlier_lags``: how long the statement took in earlier runs, by project.
+    """
     loop, timeout, ended = asyncio.get_running_loop(), Timeout(seconds), asyncio.Event()
     late = f"the management API did not answer within {format_time(round(seconds * 1000))}"
     results = [not_asked(task, "inconclusive", late)]
@@ -30,7 +40,8 @@ async def ask_for_statement(
         try:
             from pytest_dgbudget.deepgram.management import ManagementApi
 
-            reconcile(task, ManagementApi(access, task.facts.tag, timeout), timeout, results.append)
+            api = ManagementApi(access, task.facts.tag, timeout)
+            reconcile(task, api, timeout, results.append, earlier_lags)
         except BaseException as error:
             log(error)
             why = f"reading the statement failed: {type(error).__name__}; see the gateway's log"

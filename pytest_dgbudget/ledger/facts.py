@@ -179,6 +179,11 @@ class RunFacts(NamedTuple):
     turns: tuple[TurnFacts, ...] = ()
     violations: tuple[ViolationFacts, ...] = ()
 
+    def with_statement(self, reconciliation: Mapping[str, Any], stated_ms: Mapping[str, int]) -> RunFacts:
+        """Return these as they are once a result is recorded; ``stated_ms``: what leases are charged by it."""
+        leases = (lease._replace(stated_ms=stated_ms.get(lease.id, lease.stated_ms)) for lease in self.leases)
+        return self._replace(leases=tuple(leases), reconciliation=reconciliation)
+
     def of_own_target(self) -> RunFacts:
         """Return these without what tests used elsewhere, which counts in no figure of the run."""
         own = {attempt.id for attempt in self.attempts if attempt.target is None}

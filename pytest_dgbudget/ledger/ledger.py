@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
 from typing import Any
 
 from pytest_dgbudget.errors import LedgerError
@@ -17,6 +17,7 @@ from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.facts import KnownAttempt, RunFacts
 from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.reading import LedgerReader
+from pytest_dgbudget.ledger.statements import StatementRecords
 from pytest_dgbudget.ledger.sums import ScopeValues, Sum, Sums
 from pytest_dgbudget.ledger.sweep import sweep
 from pytest_dgbudget.ledger.upgrade import create_or_upgrade
@@ -34,6 +35,7 @@ from pytest_dgbudget.model import (
 from pytest_dgbudget.rules.attempts import was_cut
 from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide
 from pytest_dgbudget.rules.prices import price_of
+from pytest_dgbudget.rules.statement_lag import StatementLag
 
 
 class Ledger:
@@ -50,6 +52,7 @@ class Ledger:
         self._reader = LedgerReader(connection)
         self._sums = Sums(connection.version)
         self._closed_sums = ClosedSums(connection)
+        self._statements = StatementRecords(connection)
 
     def begin(self, is_live: Callable[[str], bool], *, takes_over: bool = False) -> None:
         """Create the tables, end what dead gateways left open, and enter this invocation.
@@ -198,17 +201,20 @@ class Ledger:
             sql.END_INVOCATION, {"invocation": self._invocation.id, "exit_status": exit_status, "at": utc_now()}
         )
 
-    def record_reconciliation(self, document: Mapping[str, Any]) -> None:
-        """Record what came of a reconciliation of the run, as usage.json has it; the last one counts."""
-        row = {"run": self._invocation.run, "verdict": document["verdict"], "at": utc_now()}
-        self._insert(sql.INSERT_RECONCILIATION, {**row, "document": json.dumps(document)})
+    def record_reconciliation(
+        self, document: Mapping[str, Any], stated_ms: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
+        """Record what came of a reconciliation of the run, and charge orphaned leases what the statement says of them.
 
-    def correct_charge(self, lease: str, ms: int) -> None:
-        """Charge an orphaned lease what the statement says of it, instead of the whole; the last one counts."""
+        ``document`` is as usage.json has it, ``stated_ms`` by the ids of the leases; the last ones count.
+        """
         with self.together():
-            self._closed_sums.correct(lease, ms)
-            self._db.execute(sql.INSERT_STATED, {"lease": lease, "ms": ms, "at": utc_now()})
+            self._statements.record(self._invocation.run, document, stated_ms)
         self._sums.forget()
+
+    def earlier_lags(self) -> Mapping[str, Sequence[StatementLag]]:
+        """Return how long the statement took in earlier runs of the same target, by the vendor's project."""
+        return self._reader.lags(self._invocation.target, besides=self._invocation.run)
 
     def facts(self) -> RunFacts:
         """Return everything that is known of the run."""

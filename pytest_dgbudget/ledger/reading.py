@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.instants import write_instant
 from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.connection import Connection, Rows
 from pytest_dgbudget.ledger.facts import (
@@ -19,11 +21,15 @@ from pytest_dgbudget.ledger.facts import (
     TurnFacts,
     ViolationFacts,
 )
+from pytest_dgbudget.ledger.statements import lag_in, last_reconciliation
 from pytest_dgbudget.model import Attempt, Bypass, Overrun
 from pytest_dgbudget.rules.attempts import was_cut
+from pytest_dgbudget.rules.statement_lag import LAST_RUNS, StatementLag
 from pytest_dgbudget.units import known_sum
 
 T = TypeVar("T")
+
+_RECENT = timedelta(days=30)
 
 
 class LedgerReader:
@@ -46,6 +52,28 @@ class LedgerReader:
         """Return the ids of all runs, the last one first."""
         return [row["id"] for row in self._db.rows(sql.RUN_IDS, {})]
 
+    def pending_runs(self) -> list[str]:
+        """Return the ids of the runs that are pending, the first one first.
+
+        Their last reconciliation is, or they have none although something was dialled: their gateway died before it.
+        """
+        return [row["id"] for row in self._db.rows(sql.PENDING_RUNS, {})]
+
+    def lags(self, target: str, *, besides: str) -> dict[str, list[StatementLag]]:
+        """Return how long the statement took in the last runs of a target but one, by the vendor's project.
+
+        What is older than thirty days says nothing any more.
+        """
+        found: dict[str, list[StatementLag]] = {}
+        since = write_instant(datetime.now(timezone.utc) - _RECENT)
+        values = {"target": target, "run": besides, "since": since, "most": LAST_RUNS}
+        for row in self._db.rows(sql.LAST_RECONCILIATIONS, values):
+            document = json.loads(row["document"])
+            lag = lag_in(document)
+            if lag is not None:
+                found.setdefault(document["project"], []).append(lag)
+        return found
+
     def known_attempt(self, attempt: str) -> KnownAttempt | None:
         """Return what is known of one attempt; None when it is not in the ledger."""
         with self._db.snapshot():
@@ -65,9 +93,7 @@ class LedgerReader:
             bypasses=self._records(Bypass, sql.BYPASSES, of_run),
             turns=self._records(TurnFacts, sql.TURNS, of_run),
             violations=self._records(ViolationFacts, sql.VIOLATIONS, of_run),
-            reconciliation=next(
-                (json.loads(row["document"]) for row in self._db.rows(sql.RECONCILIATION, of_run)), None
-            ),
+            reconciliation=last_reconciliation(self._db, run),
         )
 
     def _read_attempt(self, attempt: str) -> KnownAttempt | None:

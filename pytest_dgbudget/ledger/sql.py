@@ -179,3 +179,13 @@ REFUSALS = """SELECT scope, MIN(used_ms) AS used_ms, MIN(allowed_ms) AS allowed_
 BYPASSES = "SELECT host, path, how, program FROM bypass WHERE run = :run ORDER BY at"
 BYPASSES_OF_ATTEMPT = "SELECT host, path, how, program FROM bypass WHERE attempt = :attempt ORDER BY at"
 RECONCILIATION = "SELECT document FROM reconciliation WHERE run = :run ORDER BY seq DESC LIMIT 1"
+_VERDICT = """(SELECT reconciliation.verdict FROM reconciliation
+    WHERE reconciliation.run = run.id ORDER BY reconciliation.seq DESC LIMIT 1)"""
+PENDING_RUNS = f"""SELECT id FROM run WHERE {_VERDICT} = 'pending' OR ({_VERDICT} IS NULL AND EXISTS (
+        SELECT 1 FROM lease JOIN dial ON dial.lease = lease.id WHERE lease.run = run.id AND dial.target IS NULL))
+    ORDER BY at, id"""
+LAST_RECONCILIATIONS = """SELECT reconciliation.document AS document
+    FROM run JOIN reconciliation ON reconciliation.run = run.id
+    WHERE run.at >= :since AND run.target = :target AND run.id <> :run
+        AND reconciliation.seq = (SELECT MAX(seq) FROM reconciliation AS newer WHERE newer.run = run.id)
+    ORDER BY run.at DESC, run.id DESC LIMIT :most"""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_dgbudget.deepgram.timeout import Timeout
@@ -16,17 +17,17 @@ from pytest_dgbudget.rules.reconciliation_verdict import (
     Reconciliation,
     cost_of_rows,
     judge,
+    lacks_something,
     may_change,
     unsettled_ids,
 )
 from pytest_dgbudget.rules.statement import ReadFailure, Reading, StatementSnapshot
+from pytest_dgbudget.rules.statement_lag import StatementLag, next_pause_ms, quiet_ms, why_hopeless
 
 if TYPE_CHECKING:
     from pytest_dgbudget.deepgram.management import ManagementApi
 
 T = TypeVar("T")
-
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
 # How far the vendor's clock and ours may be apart.
 _CLOCK_SKEW = timedelta(minutes=5)
@@ -35,26 +36,96 @@ _SHARE_OF_THE_LIST = 0.5
 
 
 def reconcile(
-    task: ReconciliationTask, api: ManagementApi, timeout: Timeout, report: Callable[[Reconciliation], None]
+    task: ReconciliationTask,
+    api: ManagementApi,
+    timeout: Timeout,
+    report: Callable[[Reconciliation], None],
+    earlier_lags: Mapping[str, Sequence[StatementLag]] = MappingProxyType({}),
 ) -> None:
-    """Read until nothing is left to wait for or the time is up. ``report`` gets every result; the last one counts."""
-    sessions = task.sessions()
-    reader = StatementReader(sessions, task.ours, task.started_at, api, timeout)
-    for longest_pause in _pauses():
-        snapshot = reader.read()
-        result = judge(sessions, snapshot, task.ours, task.terms_at(snapshot.taken_at_ms))
+    """Read until nothing is left to wait for or the time is up. ``report`` gets every result; the last one counts.
+
+    ``earlier_lags``: how long the statement took in earlier runs, by project; ``StatementWait`` says what for.
+    """
+    comparison, wait = StatementComparison(task, api, timeout), StatementWait(task, timeout, earlier_lags)
+    while True:
+        result = comparison.read()
         report(result)
-        # The last reading is to come near the end, and not where the next pause no longer fits.
-        pause = min(longest_pause, max(_FIRST_PAUSE_SECONDS, timeout.left() / 2))
-        if not may_change(sessions, snapshot, result) or not timeout.pause(pause):
+        if not comparison.may_change:
+            return
+        why_not = wait.why_hopeless(result)
+        if why_not is not None:
+            report(replace(result, reasons=(*result.reasons, why_not)))
+            return
+        if not wait.pause(result):
             return
 
 
-def _pauses() -> Iterator[float]:
-    pause = _FIRST_PAUSE_SECONDS
-    while True:
-        yield pause
-        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+class StatementComparison:
+    """A run's sessions beside the statement, which is read again and again.
+
+    ``may_change``: another reading can come to another result.
+    """
+
+    def __init__(self, task: ReconciliationTask, api: ManagementApi, timeout: Timeout) -> None:
+        self._task = task
+        self._sessions = task.sessions()
+        self._reader = StatementReader(self._sessions, task.ours, task.started_at, api, timeout)
+        self._lag: StatementLag | None = task.known_lag()
+        self.may_change = True
+
+    def read(self) -> Reconciliation:
+        snapshot = self._reader.read()
+        result = judge(self._sessions, snapshot, self._task.ours, self._task.terms_at(snapshot.taken_at_ms))
+        self.may_change = may_change(self._sessions, snapshot, result)
+        self._lag = self._lag_after(snapshot, result)
+        return replace(result, lag=None if self._lag == StatementLag() else self._lag)
+
+    def _lag_after(self, snapshot: StatementSnapshot, result: Reconciliation) -> StatementLag | None:
+        """What never comes says nothing of how long things take."""
+        ended_at_ms = self._task.ended_at_ms
+        if self._lag is None or ended_at_ms is None or any(line.kind == "missing-at-vendor" for line in result.lines):
+            return None
+        lacks = lacks_something(self._sessions, snapshot, result)
+        if not lacks and not snapshot.is_read:
+            return self._lag
+        return self._lag.after_reading(max(0, snapshot.taken_at_ms - ended_at_ms), settled=not lacks)
+
+
+class StatementWait:
+    """The wait for a run's statement, by how long it took in earlier runs of the project.
+
+    There are no readings while it never was complete, and no waiting where it never was complete in time.
+    """
+
+    def __init__(
+        self, task: ReconciliationTask, timeout: Timeout, earlier_lags: Mapping[str, Sequence[StatementLag]]
+    ) -> None:
+        self._ended_at_ms = task.ended_at_ms
+        self._timeout = timeout
+        self._earlier_lags = earlier_lags if self._ended_at_ms is not None else {}
+        self._readings = 0
+
+    def why_hopeless(self, result: Reconciliation) -> str | None:
+        """Return why the wait is given up after this result; None where it goes on."""
+        if result.verdict != "pending":
+            return None
+        return why_hopeless(self._lags(result), self._since_end_ms() + self._left_ms())
+
+    def pause(self, result: Reconciliation) -> bool:
+        """Wait until it is time for the next reading; return False where none is left."""
+        quiet_left_ms = quiet_ms(self._lags(result)) - self._since_end_ms()
+        pause_ms = next_pause_ms(self._readings, quiet_left_ms, self._left_ms())
+        self._readings += quiet_left_ms <= 0
+        return self._timeout.pause(pause_ms / 1000)
+
+    def _lags(self, result: Reconciliation) -> Sequence[StatementLag]:
+        return self._earlier_lags.get(result.project or "", ())
+
+    def _since_end_ms(self) -> int:
+        return 0 if self._ended_at_ms is None else max(0, _now_ms() - self._ended_at_ms)
+
+    def _left_ms(self) -> int:
+        return round(self._timeout.left() * 1000)
 
 
 class StatementReader:

@@ -9,10 +9,12 @@ from datetime import datetime
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.instants import read_instant
 from pytest_dgbudget.ledger.facts import RunFacts
+from pytest_dgbudget.ledger.statements import lag_in
 from pytest_dgbudget.rules import reconciliation_verdict as verdicts
 from pytest_dgbudget.rules.comparison import Ours, OwnSession, Terms
 from pytest_dgbudget.rules.prices import SHIPPED
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
+from pytest_dgbudget.rules.statement_lag import StatementLag
 from pytest_dgbudget.rules.verdicts import Tolerance, Verdict
 from pytest_dgbudget.units import known_sum
 
@@ -53,6 +55,21 @@ class ReconciliationTask:
     def started_at(self) -> datetime:
         """When the first session was dialled."""
         return min(_instant(session.opened_at) for session in self.facts.of_own_target().sessions)
+
+    @property
+    def ended_at_ms(self) -> int | None:
+        """When the last session that can be in the statement ended; None where that is not known of each."""
+        ended = [session.ended_at_ms for session in self.sessions() if session.request_id is not None]
+        known = [at_ms for at_ms in ended if at_ms is not None]
+        return max(known) if known and len(known) == len(ended) else None
+
+    def known_lag(self) -> StatementLag:
+        """Return what earlier readings saw of the same sessions: nothing where one has ended since."""
+        before, ended_at_ms = self.facts.reconciliation, self.ended_at_ms
+        lag = lag_in(before)
+        if before is None or lag is None or ended_at_ms is None or _epoch_ms(before["checked_at"]) < ended_at_ms:
+            return StatementLag()
+        return lag
 
     def sessions(self) -> list[OwnSession]:
         """Return the sessions that can be compared; a dial that is known never to have opened is none."""
@@ -100,13 +117,16 @@ def not_asked(task: ReconciliationTask, verdict: Verdict, *reasons: str) -> Reco
 
 
 def stated_leases(facts: RunFacts, stated_ms: Mapping[str, int]) -> dict[str, int]:
-    """Return the milliseconds of each orphaned lease whose sessions were each seen here or are in the statement."""
+    """Return the milliseconds of each orphaned lease whose sessions were each seen here or are in the statement.
+
+    Those that are charged so already are left out.
+    """
     leases, own = {}, facts.of_own_target()
     for lease in own.leases:
         if lease.how == "orphaned":
             of_lease = (session for session in own.sessions if session.lease == lease.id)
             ms = known_sum(stated_ms.get(session.id, session.ms) for session in of_lease)
-            if ms is not None:
+            if ms is not None and ms != lease.stated_ms:
                 leases[lease.id] = ms
     return leases
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_dgbudget.rules.drift import Direction, Drift
     from pytest_dgbudget.rules.rates import TierRate
     from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
+    from pytest_dgbudget.rules.statement_lag import StatementLag
 from pytest_dgbudget.rules.totals import Total
 
 # ``class`` can't be the name of a field in a class's body.
@@ -96,8 +97,21 @@ class TotalFigures(TypedDict):
     rates: list[RateFigures]
 
 
+class LagFigures(TypedDict):
+    """Seconds after the end of the run's last session: the statement lacked something, and lacked nothing, when read.
+
+    The second is an upper bound. None: it was not seen so.
+    """
+
+    pending_seconds: float | None
+    settled_seconds: float | None
+
+
 class ReconciliationFigures(TypedDict):
-    """What came of the comparison; ``tolerance`` and ``totals`` are None where none was recorded."""
+    """What came of the comparison; ``tolerance`` and ``totals`` are None where none was recorded.
+
+    ``lag`` is how long the statement took, None where that is not known.
+    """
 
     verdict: Verdict
     checked_at: str | None
@@ -107,6 +121,7 @@ class ReconciliationFigures(TypedDict):
     remarks: list[str]
     lines: list[LineFigures]
     totals: TotalFigures | None
+    lag: LagFigures | None
 
 
 NOT_RECONCILED: ReconciliationFigures = {
@@ -118,6 +133,7 @@ NOT_RECONCILED: ReconciliationFigures = {
     "remarks": [],
     "lines": [],
     "totals": None,
+    "lag": None,
 }
 
 
@@ -166,6 +182,14 @@ def reconciliation_figures(result: Reconciliation, facts: RunFacts) -> Reconcili
             "drift": None if result.drift is None else _drift(result.drift),
             "rates": [_rate(rate) for rate in result.rates],
         },
+        "lag": None if result.lag is None else _lag(result.lag),
+    }
+
+
+def _lag(lag: StatementLag) -> LagFigures:
+    return {
+        "pending_seconds": seconds_or_none(lag.pending_ms),
+        "settled_seconds": seconds_or_none(lag.settled_ms),
     }
 
 

@@ -16,6 +16,7 @@ from pytest_dgbudget.rules.foreign import foreign_remarks
 from pytest_dgbudget.rules.rates import TierRate, rate_remarks, rates_of
 from pytest_dgbudget.rules.reconciliation import judge_lines, match
 from pytest_dgbudget.rules.statement import StatementSnapshot
+from pytest_dgbudget.rules.statement_lag import StatementLag
 from pytest_dgbudget.rules.totals import NO_TOTAL, Counted, Total, cost_of, counted, dollars_of, hours_of
 from pytest_dgbudget.rules.verdicts import AGREEING, LineClass, Tolerance, Verdict, gravest
 
@@ -28,8 +29,11 @@ _NOT_JUDGED = Terms(tolerance=Tolerance(ms=0, share=0), grace_ms=None, now_ms=0)
 class Reconciliation:
     """Every session, the hours, the dollars, drift and rates. ``reasons`` say what could not be checked, and why.
 
-    ``remarks`` are worth knowing and change no verdict. ``checked_at_ms`` is None when the vendor was not asked.
-    ``stated_ms`` has, by our session's id, the statement's duration of each session whose end nobody here saw.
+    ``remarks`` are worth knowing and change no verdict.
+
+    ``checked_at_ms`` is None when the vendor was not asked; ``was_read``: the statement was read, so that what it lacks
+    is not there. ``lag``: how long it took, where that is known. ``stated_ms`` has, by our session's id, the
+    statement's duration of each session whose end nobody here saw.
     """
 
     verdict: Verdict
@@ -38,6 +42,8 @@ class Reconciliation:
     reasons: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     checked_at_ms: int | None = None
+    was_read: bool = False
+    lag: StatementLag | None = None
     project: str | None = None
     hours: Total = NO_TOTAL
     dollars: Total = NO_TOTAL
@@ -63,6 +69,7 @@ def judge(sessions: Sequence[OwnSession], snapshot: StatementSnapshot, ours: Our
         reasons=tuple(_reasons(in_totals, lines, snapshot, hours, dollars)),
         remarks=(*foreign_remarks(sessions, snapshot.rows, paired, ours), *rate_remarks(rates)),
         checked_at_ms=snapshot.taken_at_ms,
+        was_read=snapshot.is_read,
         project=snapshot.project,
         hours=hours,
         dollars=dollars,
@@ -81,12 +88,13 @@ def not_asked(sessions: Sequence[OwnSession], tolerance: Tolerance, verdict: Ver
 
 def may_change(sessions: Sequence[OwnSession], snapshot: StatementSnapshot, result: Reconciliation) -> bool:
     """Return whether a later snapshot can come to another result."""
-    failures = (part.failure for part in (snapshot.listing, snapshot.lookups, snapshot.hours, snapshot.dollars))
-    return (
-        any(failure is not None and failure.temporary for failure in failures)
-        or "pending" in (result.hours.verdict, result.dollars.verdict)
-        or (snapshot.is_looked_up and bool(unsettled_ids(sessions, snapshot.rows)))
-    )
+    return snapshot.has_temporary_failure or lacks_something(sessions, snapshot, result)
+
+
+def lacks_something(sessions: Sequence[OwnSession], snapshot: StatementSnapshot, result: Reconciliation) -> bool:
+    """Return whether the statement, as far as it was read, does not have all of the run yet."""
+    is_late = "pending" in (result.hours.verdict, result.dollars.verdict)
+    return is_late or (snapshot.is_looked_up and bool(unsettled_ids(sessions, snapshot.rows)))
 
 
 def unsettled_ids(sessions: Sequence[OwnSession], rows: Iterable[VendorRow]) -> list[str]:

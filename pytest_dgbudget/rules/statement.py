@@ -55,6 +55,17 @@ class StatementSnapshot:
         return self.listing.failure is None and self.listing.value is True
 
     @property
+    def is_read(self) -> bool:
+        """True when reading it again can only tell what the vendor has added since."""
+        return self.is_looked_up and not self.has_temporary_failure
+
+    @property
+    def has_temporary_failure(self) -> bool:
+        """True when a part that could not be read may be readable later."""
+        failures = (part.failure for part in (self.listing, self.lookups, self.hours, self.dollars))
+        return any(failure is not None and failure.temporary for failure in failures)
+
+    @property
     def is_looked_up(self) -> bool:
         """True when a session without a row is really not in the statement."""
         return self.lookups.failure is None and self.lookups.read_at_ms is not None

@@ -25,7 +25,7 @@ from tests.support.comparison import KEY, billed
 from tests.support.gateway import run_config_for, with_changes
 from tests.support.ledger import locked, open_ledger, rows_of, usage
 from tests.support.processes import wait_until
-from tests.support.statement import Bill
+from tests.support.statement import PROJECT, Bill
 
 pytestmark = pytest.mark.asyncio
 
@@ -195,6 +195,30 @@ async def test_the_last_report_waits_for_the_first_however_soon_the_statement_co
     assert (await reported)["reconciling"]
     assert await closing.reconciled(30) is not None
     assert ending.reported()["verdict"] == "reconciled"
+
+
+async def test_a_run_does_not_wait_for_what_earlier_runs_of_its_ledger_waited_for_in_vain(
+    ending: Ending, one_session: None
+) -> None:
+    ending.bill.entries = list
+    await ending.thread.call(wait_in_vain, ending.folder / ".dgbudget/ledger.db")
+    closing = ending.closing()
+    await closing.close(RUN, 0, "teardown", wait=True)
+    assert await closing.reconciled(30) is not None  # of the 60 s that it may take
+    assert ending.reported()["verdict"] == "pending"
+    assert "in 3 earlier runs the statement was incomplete 1m10s" in ending.reported()["reasons"][-1]
+    assert ending.reported()["lag"]["settled_seconds"] is None
+
+
+def wait_in_vain(path: Path) -> None:
+    """Have the ledger remember three runs that did."""
+    for number in range(3):
+        ledger = open_ledger(
+            path, id=f"earlier-{number}", run=f"earlier-{number}", target="live", live=frozenset({"run"})
+        )
+        lag = {"pending_seconds": 70.0, "settled_seconds": None}
+        ledger.record_reconciliation({"verdict": "pending", "project": PROJECT, "lag": lag})
+        ledger.close()
 
 
 async def test_who_gives_up_gets_the_report_without_the_statement(ending: Ending, one_session: None) -> None:

@@ -59,7 +59,7 @@ class Spending:
         if what == "next invocation":
             self.next(BUDGET_MS + ms)
         elif what == "corrected" and (leases := ended(self.ledger.facts())):
-            self.ledger.correct_charge(leases[ms % len(leases)].id, ms)
+            self.ledger.record_reconciliation({"verdict": "pending"}, {leases[ms % len(leases)].id: ms})
         elif what == "lease of an earlier version":
             with closing(sqlite3.connect(self.path)) as file, file:
                 file.execute(f"UPDATE lease SET micro_usd = NULL WHERE {NOT_CLOSED}")

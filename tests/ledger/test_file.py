@@ -196,7 +196,7 @@ def test_a_ledger_whose_rows_were_numbered_by_counting_goes_on(tmp_path: Path) -
     assert facts.reconciliation == {"verdict": "inconclusive"}
     (orphaned,) = [lease.id for lease in facts.leases if lease.how == "orphaned"]
     ledger.record_outcome(facts.attempts[1].id, "failed")
-    ledger.correct_charge(orphaned, 1234)
+    ledger.record_reconciliation({"verdict": "pending"}, {orphaned: 1234})
     ledger.record_reconciliation({"verdict": "reconciled"})
     facts = ledger.facts()
     assert [attempt.outcome for attempt in facts.attempts] == ["rerun", "failed"]
@@ -291,13 +291,11 @@ def test_numbers_follow_the_highest_there_is(tmp_path: Path) -> None:
     lease = leased(ledger, first)
     for number in range(3):
         ledger.record_outcome(first.id, "passed")
-        ledger.correct_charge(lease.id, number)
-        ledger.record_reconciliation({"verdict": "pending"})
+        ledger.record_reconciliation({"verdict": "pending"}, {lease.id: number})
     execute(path, "DELETE FROM attempt WHERE number = 2")
     execute(path, *(f"DELETE FROM {table} WHERE seq = 0" for table in ("outcome", "stated", "reconciliation")))
     ledger.record_outcome(first.id, "failed")
-    ledger.correct_charge(lease.id, 1234)
-    ledger.record_reconciliation({"verdict": "reconciled"})
+    ledger.record_reconciliation({"verdict": "reconciled"}, {lease.id: 1234})
     assert ledger.begin_attempt("t", "", None).number == 4
     facts = ledger.facts()
     assert [attempt.outcome for attempt in facts.attempts if attempt.id == first.id] == ["failed"]

@@ -346,7 +346,9 @@ class SharedLedger(RuleBasedStateMachine):
             booked = self.leases[orphaned[which % len(orphaned)]]
             booked.stated_ms = int(booked.allowance_ms * share)
             gateway = next(gateway for gateway in self.gateways if gateway.writes)
-            gateway.ledger.correct_charge(orphaned[which % len(orphaned)], booked.stated_ms)
+            gateway.ledger.record_reconciliation(
+                {"verdict": "pending"}, {orphaned[which % len(orphaned)]: booked.stated_ms}
+            )
 
     @precondition(lambda self: any(gateway.writes for gateway in self.gateways))
     @rule(which=WHICH)

@@ -262,7 +262,7 @@ def test_an_orphaned_lease_costs_what_the_statement_has_of_it_the_last_one_count
     assert sums(ledger, attempt) == {"test": (0, 10_000), "run": (0, 10_000)}
     ledger.settle(lease, 10_000)
     for ms in (4000, 3000):
-        ledger.correct_charge(lease.id, ms)
+        ledger.record_reconciliation({"verdict": "pending"}, {lease.id: ms})
     assert [(each.ended_ms, each.charged_ms) for each in ledger.facts().leases] == [(10_000, 3000)]
     assert sums(ledger, attempt) == {"test": (3000, 0), "run": (3000, 0)}
 

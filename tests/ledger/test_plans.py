@@ -20,6 +20,10 @@ STATEMENTS = {
 }
 
 
+# What a command asks of all runs, while no session waits for it.
+OF_ALL_RUNS = {"RUN_IDS", "PENDING_RUNS"}
+
+
 @pytest.fixture(params=["new", "version-1.sql", "version-2.sql", "version-3.sql", "version-4.sql"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """A ledger that was made, or upgraded, by this version."""
@@ -44,9 +48,13 @@ def test_no_statement_reads_a_whole_table(opened: sqlite3.Connection) -> None:
     for name, statement in STATEMENTS.items():
         values = dict.fromkeys(re.findall(r":(\w+)", statement))
         plan = [row[3] for row in opened.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
-        if whole := [step for step in plan if reads_a_whole_table(step)]:
+        if whole := [step for step in plan if reads_a_whole_table(step) and not goes_through_runs(name, step)]:
             found[name] = whole
     assert found == {}
+
+
+def goes_through_runs(name: str, step: str) -> bool:
+    return name in OF_ALL_RUNS and step == "SCAN run USING INDEX run_by_time"
 
 
 def reads_a_whole_table(step: str) -> bool:

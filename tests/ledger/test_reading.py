@@ -55,7 +55,7 @@ def attempt(ledger: Ledger) -> str:
     ledger.record_wait(attempt, 1500)
     ledger.record_refusal(attempt, Overrun(kind="refused", scope="run", used_ms=1, allowed_ms=2), tolerated=True)
     ledger.record_outcome(attempt.id, "failed")
-    ledger.correct_charge(lease.id, 1900)
+    ledger.record_reconciliation({"verdict": "pending"}, {lease.id: 1900})
     ledger.record_reconciliation({"verdict": "reconciled"})
     ledger.end_invocation(1)
     leased(ledger, ledger.begin_attempt("other", "", 20_000))

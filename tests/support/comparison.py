@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -14,6 +14,7 @@ from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.reconcile.snapshot import reconcile
 from pytest_dgbudget.reconcile.task import ReconciliationTask
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
+from pytest_dgbudget.rules.statement_lag import StatementLag
 from pytest_dgbudget.rules.verdicts import Tolerance
 from tests.support import facts
 from tests.support.statement import Bill, Entry
@@ -50,7 +51,10 @@ def run_of(sessions: Iterable[SessionFacts]) -> RunFacts:
 
 @dataclass
 class Comparison:
-    """Compares sessions with what a statement's server has of them, and keeps every result in turn."""
+    """Compares sessions with what a statement's server has of them, and keeps every result in turn.
+
+    ``before``: what came of the run's last comparison.
+    """
 
     bill: Bill
     timeout: float = 10
@@ -60,11 +64,13 @@ class Comparison:
     key: str = KEY
     url: str | None = None
     prices: Mapping[str, int] = field(default_factory=dict)
+    earlier_lags: Mapping[str, Sequence[StatementLag]] = field(default_factory=dict)
+    before: Mapping[str, Any] | None = None
     results: list[Reconciliation] = field(default_factory=list)
 
     def of(self, *sessions: SessionFacts) -> Reconciliation:
         task = ReconciliationTask(
-            facts=run_of(sessions),
+            facts=run_of(sessions)._replace(reconciliation=self.before),
             tolerance=self.tolerance,
             grace_ms=round(self.grace * 1000),
             drift=0.005,
@@ -72,7 +78,7 @@ class Comparison:
         )
         access = ApiAccess(api_url=self.url or self.bill.url, key=self.key, project=self.project)
         timeout = Timeout(self.timeout)
-        reconcile(task, ManagementApi(access, TAG, timeout), timeout, self.results.append)
+        reconcile(task, ManagementApi(access, TAG, timeout), timeout, self.results.append, self.earlier_lags)
         return self.results[-1]
 
 

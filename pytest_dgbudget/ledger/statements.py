@@ -1,0 +1,68 @@
+"""What comparisons with the vendor's statement have come to: added to the ledger, by a gateway or later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_dgbudget.instants import utc_now
+from pytest_dgbudget.ledger import sql
+from pytest_dgbudget.ledger.closed_sums import ClosedSums
+from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.rules.statement_lag import StatementLag
+
+
+class StatementRecords:
+    """Adds results; of several, the last one counts. Its methods raise LedgerError and leave nothing half done."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+        self._closed_sums = ClosedSums(connection)
+
+    def record(self, run: str, document: Mapping[str, Any], stated_ms: Mapping[str, int]) -> None:
+        """Record what came of a reconciliation, as usage.json has it.
+
+        ``stated_ms``: what the statement says of orphaned leases, by their ids; they are charged that, and no longer
+        the whole.
+        """
+        with self._db.transaction():
+            for lease, ms in stated_ms.items():
+                self._closed_sums.correct(lease, ms)
+                self._db.execute(sql.INSERT_STATED, {"lease": lease, "ms": ms, "at": utc_now()})
+            row = {"run": run, "verdict": document["verdict"], "at": utc_now(), "document": json.dumps(document)}
+            self._db.execute(sql.INSERT_RECONCILIATION, row)
+
+    def record_unless_changed(
+        self, run: str, known: Mapping[str, Any] | None, document: Mapping[str, Any], stated_ms: Mapping[str, int]
+    ) -> bool:
+        """Record unless ``known`` is not the last result any more: another process has come first.
+
+        Return whether it was recorded.
+        """
+        with self._db.transaction():
+            if last_reconciliation(self._db, run) != known:
+                return False
+            self.record(run, document, stated_ms)
+        return True
+
+
+def lag_in(document: Mapping[str, Any] | None) -> StatementLag | None:
+    """Return how long the statement took according to a result; None where that says nothing of it."""
+    figures = None if document is None else document.get("lag")
+    if document is None or figures is None or document["project"] is None:
+        return None
+    return StatementLag(
+        pending_ms=_milliseconds(figures["pending_seconds"]), settled_ms=_milliseconds(figures["settled_seconds"])
+    )
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
+
+
+def last_reconciliation(connection: Connection, run: str) -> dict[str, Any] | None:
+    """Return what came of the last reconciliation of a run, as usage.json has it; None before the first."""
+    rows = connection.rows(sql.RECONCILIATION, {"run": run})
+    document: dict[str, Any] | None = json.loads(rows[0]["document"]) if rows else None
+    return document
