@@ -234,6 +234,22 @@ def refuse_unbounded(run_config: RunConfig) -> None:
         raise SettingsError("target live needs a run budget: add --dg-budget=TIME, or use --dg-target=emulator")
 
 
+def refuse_unaskable(run_config: RunConfig) -> None:
+    """Raise SettingsError when a command can't ask for the vendor's statement: no key, or nowhere to send it."""
+    variable, url = run_config.key_variable, run_config.api_url
+    if run_config.api_key is None:
+        raise SettingsError(f"the statement needs a key that may read usage: set {variable}")
+    if url is None:
+        raise SettingsError("the agent URL is not Deepgram's own: name its management API with --dg-api-url")
+    _refuse_unsendable_key(Key(variable, run_config.api_key))
+    _refuse_plain_text("API", url)
+    if is_emulated_key(run_config.api_key) and not is_loopback(host_of(url)):
+        raise SettingsError(
+            f"{variable} is a key of the emulator, which {url} would refuse: set a Deepgram key; or, for rehearsals, "
+            "--dg-api-url=URL of your dgbudget emulator"
+        )
+
+
 class _Given:
     """What an option was given, and where."""
 

@@ -63,6 +63,18 @@ class ReconciliationTask:
         known = [at_ms for at_ms in ended if at_ms is not None]
         return max(known) if known and len(known) == len(ended) else None
 
+    @property
+    def ended_by_ms(self) -> int:
+        """When the last session had ended, at the latest: one whose end nobody saw may have used up its lease."""
+        own = self.facts.of_own_target()
+        allowance_ms = {lease.id: lease.allowance_ms for lease in own.leases}
+        return max(
+            _epoch_ms(session.opened_at) + allowance_ms[session.lease]
+            if session.closed_at is None
+            else _epoch_ms(session.closed_at)
+            for session in own.sessions
+        )
+
     def known_lag(self) -> StatementLag:
         """Return what earlier readings saw of the same sessions: nothing where one has ended since."""
         before, ended_at_ms = self.facts.reconciliation, self.ended_at_ms

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypedDict
 from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts, TurnFacts, ViolationFacts
 from pytest_dgbudget.report.artifact_folders import artifacts_of
 from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures, recorded
-from pytest_dgbudget.report.usage_file import write_usage
+from pytest_dgbudget.report.usage_file import report_of, write_usage
 from pytest_dgbudget.rules.attempts import (
     AttemptVerdict,
     attempt_figures,
@@ -184,6 +184,17 @@ def write_report(
         "failed_by_overrun": failed_by_overrun(facts, document, invocation),
         "reconciling": reconciling,
     }
+
+
+def rewrite_report(facts: RunFacts, folder: Path) -> Path | None:
+    """Write the report of a run anew and return its path; None where the folder does not have it. Raises OSError.
+
+    Its notices are in no ledger: they stay as they are.
+    """
+    before = report_of(folder, facts.id)
+    if before is None:
+        return None
+    return write_usage(usage_document(facts, before["notices"], artifacts_of(folder, facts.id)), folder)
 
 
 def usage_document(

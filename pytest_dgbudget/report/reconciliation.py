@@ -45,9 +45,17 @@ def sentences(document: UsageDocument) -> list[str]:
     said += _totals_that_differ(reconciliation, document["run"])
     said += reconciliation["reasons"]
     said += reconciliation["remarks"]
-    if reconciliation["verdict"] == "pending" and reconciliation["checked_at"] is not None:
-        said.append("to wait longer, raise --dg-reconcile-timeout")
+    if reconciliation["verdict"] == "pending":
+        said += _how_to_go_on(reconciliation, document["run"])
     return said
+
+
+def _how_to_go_on(reconciliation: ReconciliationFigures, run: RunFigures) -> Iterator[str]:
+    """The emulator's statement ends with it; the vendor's can be asked later."""
+    if run["target"] != "emulator":
+        yield f"dgbudget reconcile {run['id']} says later what came of it"
+    if reconciliation["checked_at"] is not None:
+        yield "to wait longer, raise --dg-reconcile-timeout"
 
 
 def _totals_that_differ(reconciliation: ReconciliationFigures, run: RunFigures) -> Iterator[str]:

@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.paths import make_folder, require_file
 
@@ -43,13 +43,22 @@ def set_earlier_aside(folder: Path, run: str) -> None:
     """Rename the report of another run, which would be taken for this one's until this one is reported."""
     path = folder / FILE_NAME
     with contextlib.suppress(OSError):
-        if not _is_of_run(path, run):
+        if _of_run(path, run) is None:
             path.replace(folder / EARLIER_FILE_NAME)
 
 
-def _is_of_run(path: Path, run: str) -> bool:
+def report_of(folder: Path, run: str) -> dict[str, Any] | None:
+    """Return the document that is in a folder if it is this run's; None otherwise."""
+    try:
+        return _of_run(folder / FILE_NAME, run)
+    except OSError:
+        return None
+
+
+def _of_run(path: Path, run: str) -> dict[str, Any] | None:
     require_file(path)
     try:
-        return bool(json.loads(path.read_bytes())["run"]["id"] == run)
+        document: dict[str, Any] = json.loads(path.read_bytes())
+        return document if document["run"]["id"] == run else None
     except (ValueError, LookupError, TypeError):
-        return False
+        return None

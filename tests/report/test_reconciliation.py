@@ -69,7 +69,19 @@ def test_a_comparison_that_was_switched_off_says_nothing_and_one_that_was_not_ma
         line(kind="pending", duration_ms=None), verdict="pending", checked_at_ms=None, reasons=("it was stopped",)
     )
     assert verdict_line(made) == "reconciliation: pending"
-    assert sentences(made) == ["it was stopped"]
+    assert sentences(made) == ["it was stopped", "dgbudget reconcile run says later what came of it"]
+
+
+@pytest.mark.parametrize("target", ["live", "rehearsal"])
+def test_what_is_pending_says_how_to_go_on(target: str) -> None:
+    later, longer = "dgbudget reconcile run says later what came of it", "to wait longer, raise --dg-reconcile-timeout"
+    assert sentences(document(target=target, verdict="pending")) == [later, longer]
+    assert sentences(document(target=target, verdict="pending", checked_at_ms=None)) == [later]
+
+
+def test_an_emulated_run_can_not_be_compared_later() -> None:
+    made = document(target="emulator", verdict="pending")
+    assert sentences(made) == ["to wait longer, raise --dg-reconcile-timeout"]
 
 
 @pytest.mark.parametrize(

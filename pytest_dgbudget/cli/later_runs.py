@@ -1,0 +1,199 @@
+"""Runs that are compared with the vendor's statement after they have ended, while no gateway serves them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.credentials import is_emulated_key
+from pytest_dgbudget.deepgram.management import ManagementApi
+from pytest_dgbudget.deepgram.timeout import Timeout
+from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger.facts import RunFacts
+from pytest_dgbudget.ledger.reading import LedgerReader
+from pytest_dgbudget.ledger.run_lock import is_live
+from pytest_dgbudget.ledger.statements import StatementRecords
+from pytest_dgbudget.ledger.sweep import sweep
+from pytest_dgbudget.model import ApiAccess
+from pytest_dgbudget.reconcile.snapshot import StatementComparison
+from pytest_dgbudget.reconcile.task import ReconciliationTask, not_asked, stated_leases, task_of
+from pytest_dgbudget.report.document import rewrite_report
+from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
+from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
+from pytest_dgbudget.rules.statement_lag import next_pause_ms
+from pytest_dgbudget.rules.verdicts import NOTHING_TO_COMPARE, Verdict
+
+_IS_LIVE = "it is not over: its gateway compares it when it ends"
+_EMULATED = "its emulator, which alone has a statement of it, has ended with it"
+_REHEARSAL = "it was a rehearsal, and {} has no key of an emulator: set that of the one it spoke to, and its --api-url"
+_NOT_REHEARSED = "it was live, and {} has a key of the emulator: set a Deepgram key"
+_NOT_READ = "the statement could not be read: {}"
+_NOT_THERE = "sessions whose end nobody saw are not in the statement yet"
+_CHANGED = "another process has recorded a result meanwhile"
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaterResult:
+    """A run before it was compared and after it.
+
+    ``why_left`` is why nothing was recorded, None where something was. ``report`` is the file that was written anew,
+    ``report_problem`` why it was not although it is this run's.
+    """
+
+    before: RunFacts
+    after: RunFacts
+    why_left: str | None = None
+    report: Path | None = None
+    report_problem: str | None = None
+
+    @property
+    def was(self) -> Verdict | None:
+        """The verdict before; None where none was recorded."""
+        return _verdict(self.before)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return _verdict(self.after)
+
+
+class LaterRuns:
+    """Compares runs, and adds to ledger and reports what comes of it."""
+
+    def __init__(self, run_config: RunConfig, connection: Connection) -> None:
+        """``run_config`` has a key and an API; raises LedgerError."""
+        assert run_config.api_url is not None
+        assert run_config.api_key is not None
+        self._run_config = run_config
+        self._access = ApiAccess(api_url=run_config.api_url, project=run_config.project, key=run_config.api_key)
+        self._asks_emulator = is_emulated_key(run_config.api_key)
+        self._reader = LedgerReader(connection)
+        self._records = StatementRecords(connection)
+        with connection.transaction():  # what gateways that were killed have left open
+            sweep(connection, lambda run: is_live(run_config.state_dir, run))
+
+    def known(self, runs: Sequence[str]) -> list[str]:
+        """Return these runs, each once; raises SettingsError, which names the nearest ones, for what is none."""
+        known = self._reader.run_ids()
+        for run in runs:
+            if run not in known:
+                nearest = get_close_matches(run, known, n=_MOST_NAMED)
+                which = f"did you mean {' or '.join(nearest)}?" if nearest else f"its last: {_listed(known)}"
+                raise SettingsError(f"the ledger has no run {run!r}; {which}")
+        return list(dict.fromkeys(runs))
+
+    def pending(self, *, besides: Sequence[str]) -> tuple[list[str], list[LaterResult]]:
+        """Return the other runs that are pending, and apart from them those that nobody can compare now."""
+        runs, left = [], []
+        for run in (each for each in self._reader.pending_runs() if each not in besides):
+            facts = self._reader.facts(run)
+            why_left = self._why_nobody_can(facts)
+            if why_left is None:
+                runs.append(run)
+            else:
+                left.append(LaterResult(before=facts, after=facts, why_left=why_left))
+        return runs, left
+
+    def _why_nobody_can(self, facts: RunFacts) -> str | None:
+        if is_live(self._run_config.state_dir, facts.id):
+            return _IS_LIVE
+        return None if facts.target in {"live", "rehearsal"} else _EMULATED
+
+    def _why_not(self, facts: RunFacts) -> str | None:
+        """Return why a run can't be compared now, and with this key; None where it can."""
+        why_nobody_can = self._why_nobody_can(facts)
+        if why_nobody_can is not None or (facts.target == "rehearsal") == self._asks_emulator:
+            return why_nobody_can
+        said = _NOT_REHEARSED if self._asks_emulator else _REHEARSAL
+        return said.format(self._run_config.key_variable)
+
+    def compare(self, runs: Sequence[str]) -> Iterator[LaterResult]:
+        """Compare runs and yield each as soon as nothing more can come of it, at the latest when the time is up."""
+        timeout = Timeout(self._run_config.reconcile_timeout_ms / 1000)
+        asked: list[_AskedRun] = []
+        for run in runs:
+            facts = self._reader.facts(run)
+            task = task_of(self._run_config, facts)
+            if (why_not := self._why_not(facts)) is not None:
+                yield LaterResult(before=facts, after=facts, why_left=why_not)
+            elif task.sessions():
+                asked.append(_AskedRun(task, self._access, timeout))
+            else:
+                yield self._record(task, not_asked(task, "reconciled", NOTHING_TO_COMPARE))
+        yield from self._ask(asked, timeout)
+
+    def _ask(self, asked: list[_AskedRun], timeout: Timeout) -> Iterator[LaterResult]:
+        readings = 0
+        while asked:
+            waiting = []
+            for each in asked:
+                each.read()
+                if each.may_change:
+                    waiting.append(each)
+                else:
+                    yield self._conclude(each)
+            asked = waiting
+            if not timeout.pause(next_pause_ms(readings, 0, round(timeout.left() * 1000)) / 1000):
+                break
+            readings += 1
+        yield from map(self._conclude, asked)
+
+    def _conclude(self, asked: _AskedRun) -> LaterResult:
+        facts, why_left = asked.task.facts, asked.why_left()
+        if why_left is not None:
+            return LaterResult(before=facts, after=facts, why_left=why_left)
+        return self._record(asked.task, asked.result)
+
+    def _record(self, task: ReconciliationTask, result: Reconciliation) -> LaterResult:
+        before = task.facts
+        figures, stated_ms = reconciliation_figures(result, before), stated_leases(before, result.stated_ms)
+        if not self._records.record_unless_changed(before.id, before.reconciliation, figures, stated_ms):
+            return LaterResult(before=before, after=self._reader.facts(before.id), why_left=_CHANGED)
+        after = before.with_statement(figures, stated_ms)
+        try:
+            report = rewrite_report(after, self._run_config.report_dir)
+        except OSError as error:
+            return LaterResult(before=before, after=after, report_problem=str(error))
+        return LaterResult(before=before, after=after, report=report)
+
+
+class _AskedRun:
+    """One run that is read until nothing can change any more."""
+
+    def __init__(self, task: ReconciliationTask, access: ApiAccess, timeout: Timeout) -> None:
+        self.task = task
+        self._comparison = StatementComparison(task, ManagementApi(access, task.facts.tag, timeout), timeout)
+        self.result = not_asked(task, "pending")
+
+    @property
+    def may_change(self) -> bool:
+        return self._comparison.may_change
+
+    def read(self) -> None:
+        self.result = self._comparison.read()
+
+    def why_left(self) -> str | None:
+        """Return why the result is none to be recorded: another reading can come to a better one.
+
+        What is missing for good is a result; what can't be read, or is not there yet, is none.
+        """
+        if not self.result.was_read:
+            return _NOT_READ.format("; ".join(self.result.reasons))
+        is_recent = time.time() * 1000 - self.task.ended_by_ms < self.task.grace_ms
+        if self.result.verdict == "inconclusive" and self.may_change and is_recent:
+            return _NOT_THERE
+        return None
+
+
+def _listed(runs: Sequence[str]) -> str:
+    return ", ".join(runs[:_MOST_NAMED]) or "none, it is empty"
+
+
+def _verdict(facts: RunFacts) -> Verdict | None:
+    verdict: Verdict | None = None if facts.reconciliation is None else facts.reconciliation["verdict"]
+    return verdict

@@ -1,0 +1,114 @@
+"""``dgbudget reconcile``: runs that were not reconciled when they ended, compared with the vendor's statement now."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pytest_dgbudget.cli.options import add_options, resolve_project, respelled
+from pytest_dgbudget.cli.parser import CommandParser
+from pytest_dgbudget.errors import LedgerError, SettingsError
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.cli.later_runs import LaterResult
+    from pytest_dgbudget.config.resolve import RunConfig
+
+_DESCRIPTION = """\
+Compare runs that have ended with the vendor's statement, add the result to the ledger, and write their report anew
+where the report folder still has it. --pending takes all runs of the ledger that were pending at their end, or whose
+gateway was killed before it could compare anything.
+
+The key is read from the environment, the rest from the pytest configuration of the current directory (dg_* keys).
+Rehearsals are asked of their emulator, by its key and --api-url. Exit status: 1 when a run is a discrepancy, with
+--reconcile=require when one is anything but reconciled; 0 otherwise; 2 for bad usage.
+"""
+_EXAMPLE = "dgbudget reconcile --pending --reconcile-timeout=5m"
+_OPTIONS = (
+    *("dg_agent_url", "dg_api_url", "dg_project", "dg_ledger", "dg_report_dir"),
+    *("dg_reconcile", "dg_reconcile_timeout", "dg_tolerance"),
+)
+_FAILED, _INTERRUPTED = 1, 130
+
+
+def main(argv: Sequence[str]) -> int:
+    """Compare, show what came of it, and return the exit status."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    if not given.runs and not given.pending:
+        parser.error(f"name a run, or --pending for all that are; example: {_EXAMPLE}")
+    try:
+        return _reconcile(given)
+    except (SettingsError, LedgerError) as error:
+        parser.error(str(error))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "reconcile",
+        description=_DESCRIPTION,
+        example=_EXAMPLE,
+        usage="dgbudget reconcile [OPTIONS] [RUN …] [--pending]",
+    )
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="The id of a run, as its report has it.")
+    parser.add_argument("--pending", action="store_true", help="Take all runs that are pending.")
+    parser.add_argument("--json", action="store_true", help="Write the results as JSON, when all are there.")
+    add_options(parser, _OPTIONS)
+    return parser
+
+
+def _reconcile(given: argparse.Namespace) -> int:
+    from pytest_dgbudget.cli.later_results import entry_of
+    from pytest_dgbudget.cli.later_runs import LaterRuns
+    from pytest_dgbudget.cli.ledger import open_ledger
+
+    run_config = _run_config(given)
+    with open_ledger(run_config) as connection:
+        later = LaterRuns(run_config, connection)
+        named = later.known(given.runs)
+        pending, left = later.pending(besides=named) if given.pending else ([], [])
+        compared = later.compare([*named, *pending])
+        results = list(compared) if given.json else _shown(compared, left, run_config)
+    failing = any(_fails(result, run_config.reconcile) for result in results)
+    if given.json:
+        document = {"runs": [entry_of(each) for each in (*results, *left)], "failing": failing}
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    return _FAILED if failing else 0
+
+
+def _run_config(given: argparse.Namespace) -> RunConfig:
+    """Return the configuration; the target of the next run says nothing of those that have ended."""
+    from pytest_dgbudget.config.resolve import refuse_unaskable
+
+    run_config = resolve_project(argparse.Namespace(**vars(given), dg_target="emulator"))
+    refuse_unaskable(run_config)
+    if not run_config.reconcile_timeout_ms:
+        raise SettingsError("--dg-reconcile-timeout is 0, so nothing could be asked; it is how long all may take")
+    return run_config
+
+
+def _fails(result: LaterResult, reconcile: str) -> bool:
+    return result.verdict != "reconciled" if reconcile == "require" else result.verdict == "discrepancy"
+
+
+def _shown(results: Iterable[LaterResult], left: Sequence[LaterResult], run_config: RunConfig) -> list[LaterResult]:
+    """Write each result as it comes."""
+    from pytest_dgbudget.cli.later_results import lines_of, lines_of_left
+
+    shown = []
+    for result in results:
+        _write(lines_of(result, run_config.report_dir))
+        shown.append(result)
+    _write(lines_of_left(left))
+    if not shown and not left:
+        _write(["no run is pending"])
+    return shown
+
+
+def _write(lines: Iterable[str]) -> None:
+    sys.stdout.writelines(f"{respelled(line)}\n" for line in lines)
+    sys.stdout.flush()
