@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -112,8 +112,11 @@ class LaterRuns:
         said = _NOT_REHEARSED if self._asks_emulator else _REHEARSAL
         return said.format(self._run_config.key_variable)
 
-    def compare(self, runs: Sequence[str]) -> Iterator[LaterResult]:
-        """Compare runs and yield each as soon as nothing more can come of it, at the latest when the time is up."""
+    def compare(self, runs: Sequence[str], waiting: Callable[[int], None]) -> Iterator[LaterResult]:
+        """Compare runs and yield each as soon as nothing more can come of it, at the latest when the time is up.
+
+        ``waiting`` is called once, with the number of runs that are waited for.
+        """
         timeout = Timeout(self._run_config.reconcile_timeout_ms / 1000)
         asked: list[_AskedRun] = []
         for run in runs:
@@ -125,23 +128,26 @@ class LaterRuns:
                 asked.append(_AskedRun(task, self._access, timeout))
             else:
                 yield self._record(task, not_asked(task, "reconciled", NOTHING_TO_COMPARE))
-        yield from self._ask(asked, timeout)
+        yield from self._read(asked)
+        asked = [each for each in asked if each.may_change]
+        if asked:
+            waiting(len(asked))
+            yield from self._wait_for(asked, timeout)
 
-    def _ask(self, asked: list[_AskedRun], timeout: Timeout) -> Iterator[LaterResult]:
+    def _wait_for(self, asked: list[_AskedRun], timeout: Timeout) -> Iterator[LaterResult]:
         readings = 0
-        while asked:
-            waiting = []
-            for each in asked:
-                each.read()
-                if each.may_change:
-                    waiting.append(each)
-                else:
-                    yield self._conclude(each)
-            asked = waiting
-            if not timeout.pause(next_pause_ms(readings, 0, round(timeout.left() * 1000)) / 1000):
-                break
+        while asked and timeout.pause(next_pause_ms(readings, 0, round(timeout.left() * 1000)) / 1000):
+            yield from self._read(asked)
+            asked = [each for each in asked if each.may_change]
             readings += 1
         yield from map(self._conclude, asked)
+
+    def _read(self, asked: Sequence[_AskedRun]) -> Iterator[LaterResult]:
+        """Read the statement of each once, and conclude those of which nothing more can come."""
+        for each in asked:
+            each.read()
+            if not each.may_change:
+                yield self._conclude(each)
 
     def _conclude(self, asked: _AskedRun) -> LaterResult:
         facts, why_left = asked.task.facts, asked.why_left()

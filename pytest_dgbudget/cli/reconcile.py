@@ -71,7 +71,7 @@ def _reconcile(given: argparse.Namespace) -> int:
         later = LaterRuns(run_config, connection)
         named = later.known(given.runs)
         pending, left = later.pending(besides=named) if given.pending else ([], [])
-        compared = later.compare([*named, *pending])
+        compared = later.compare([*named, *pending], _say_what_is_waited_for)
         results = list(compared) if given.json else _shown(compared, left, run_config)
     failing = any(_fails(result, run_config.reconcile) for result in results)
     if given.json:
@@ -93,6 +93,13 @@ def _run_config(given: argparse.Namespace) -> RunConfig:
 
 def _fails(result: LaterResult, reconcile: str) -> bool:
     return result.verdict != "reconciled" if reconcile == "require" else result.verdict == "discrepancy"
+
+
+def _say_what_is_waited_for(runs: int) -> None:
+    from pytest_dgbudget.cli.summary import say
+
+    if sys.stderr is not None and sys.stderr.isatty():
+        say([f"waiting for the statement of {'1 run' if runs == 1 else f'{runs} runs'} (Ctrl-C: leave it for later)"])
 
 
 def _shown(results: Iterable[LaterResult], left: Sequence[LaterResult], run_config: RunConfig) -> list[LaterResult]:

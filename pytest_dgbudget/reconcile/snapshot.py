@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.reconcile.task import ReconciliationTask
-from pytest_dgbudget.rules.comparison import Ours, OwnSession, VendorRow
+from pytest_dgbudget.rules.comparison import VendorRow
 from pytest_dgbudget.rules.reconciliation_verdict import (
     Reconciliation,
     cost_of_rows,
@@ -31,6 +31,9 @@ T = TypeVar("T")
 
 # How far the vendor's clock and ours may be apart.
 _CLOCK_SKEW = timedelta(minutes=5)
+# What is under the run's tag and not ours may begin after our last session; of a run that is read days after it, the
+# rest of the list would be other runs'. The hours of the tag have it all.
+_AFTERWARDS = timedelta(hours=2)
 # The list's share of the time that is left: our own requests can still be looked up one by one.
 _SHARE_OF_THE_LIST = 0.5
 
@@ -69,7 +72,7 @@ class StatementComparison:
     def __init__(self, task: ReconciliationTask, api: ManagementApi, timeout: Timeout) -> None:
         self._task = task
         self._sessions = task.sessions()
-        self._reader = StatementReader(self._sessions, task.ours, task.started_at, api, timeout)
+        self._reader = StatementReader(task, api, timeout)
         self._lag: StatementLag | None = task.known_lag()
         self.may_change = True
 
@@ -129,14 +132,13 @@ class StatementWait:
 
 
 class StatementReader:
-    """Reads what may have changed and keeps what it has read. ``started_at``: when the first session was dialled."""
+    """Reads what may have changed and keeps what it has read."""
 
-    def __init__(
-        self, sessions: Sequence[OwnSession], ours: Ours, started_at: datetime, api: ManagementApi, timeout: Timeout
-    ) -> None:
-        self._sessions = sessions
-        self._ours = ours
-        self._started_at = started_at
+    def __init__(self, task: ReconciliationTask, api: ManagementApi, timeout: Timeout) -> None:
+        self._sessions = task.sessions()
+        self._ours = task.ours
+        self._started_at = task.started_at
+        self._ended_by = datetime.fromtimestamp(task.ended_by_ms / 1000, timezone.utc)
         self._api = api
         self._timeout = timeout
         self._rows: dict[str, set[VendorRow]] = {}
@@ -180,7 +182,8 @@ class StatementReader:
         timeout = self._timeout.part(_SHARE_OF_THE_LIST)
         read: dict[str, set[VendorRow]] = {}
         begun = False
-        period = (self._started_at - _CLOCK_SKEW, datetime.now(timezone.utc) + _CLOCK_SKEW)
+        last = min(datetime.now(timezone.utc), self._ended_by + _AFTERWARDS)
+        period = (self._started_at - _CLOCK_SKEW, last + _CLOCK_SKEW)
         try:
             for rows in self._api.requests(*period, timeout):
                 begun = begun or bool(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -322,6 +323,15 @@ def test_all_runs_are_waited_for_together(runs: Runs) -> None:
         ("one", "reconciled"),
         ("two", "reconciled"),
     ]
+
+
+def test_a_terminal_is_told_what_is_waited_for(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs.add("late", PENDING)
+    runs.add("there", PENDING)
+    runs.bill.entries = lambda: bills("there")
+    assert "waiting" not in runs.reconcile("--pending")[1]
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert "dgbudget: waiting for the statement of 1 run (Ctrl-C" in runs.reconcile("--pending")[1]
 
 
 def test_the_history_of_the_ledger_keeps_nobody_from_waiting(runs: Runs) -> None:
