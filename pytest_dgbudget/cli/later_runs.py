@@ -72,6 +72,7 @@ class LaterRuns:
         self._run_config = run_config
         self._access = ApiAccess(api_url=run_config.api_url, project=run_config.project, key=run_config.api_key)
         self._asks_emulator = is_emulated_key(run_config.api_key)
+        self._connection = connection
         self._reader = LedgerReader(connection)
         self._records = StatementRecords(connection)
         with connection.transaction():  # what gateways that were killed have left open
@@ -156,11 +157,18 @@ class LaterRuns:
         return self._record(asked.task, asked.result)
 
     def _record(self, task: ReconciliationTask, result: Reconciliation) -> LaterResult:
+        """Add the result to the ledger and write the report anew.
+
+        If we are killed in between, the run is still pending, and the report is written once more.
+        """
         before = task.facts
         figures, stated_ms = reconciliation_figures(result, before), stated_leases(before, result.stated_ms)
-        if not self._records.record_unless_changed(before.id, before.reconciliation, figures, stated_ms):
-            return LaterResult(before=before, after=self._reader.facts(before.id), why_left=_CHANGED)
-        after = before.with_statement(figures, stated_ms)
+        with self._connection.transaction():
+            if self._records.record_unless_changed(before.id, before.reconciliation, figures, stated_ms):
+                return self._with_report(before, before.with_statement(figures, stated_ms))
+        return LaterResult(before=before, after=self._reader.facts(before.id), why_left=_CHANGED)
+
+    def _with_report(self, before: RunFacts, after: RunFacts) -> LaterResult:
         try:
             report = rewrite_report(after, self._run_config.report_dir)
         except OSError as error:

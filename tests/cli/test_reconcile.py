@@ -239,6 +239,28 @@ def test_a_report_that_can_not_be_written_costs_a_line(runs: Runs, monkeypatch: 
     assert "its report can't be written to .dgbudget/report: [Errno 28] No space left on device" in said
 
 
+def test_whoever_is_ended_before_the_report_is_written_leaves_the_run_pending(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody would write it any more."""
+
+    def interrupted(*_: object) -> Path:
+        raise KeyboardInterrupt
+
+    runs.add("one", PENDING)
+    runs.has_reported("one")
+    runs.bill.entries = lambda: bills("one")
+    with monkeypatch.context() as patch:
+        patch.setattr("pytest_dgbudget.report.document.write_usage", interrupted)
+        assert runs.reconcile("--pending") == (130, "")
+    assert runs.verdicts("one") == ["pending"]
+    runs.reconcile("--pending")
+    assert (runs.verdicts("one"), runs.report()["reconciliation"]["verdict"]) == (
+        ["pending", "reconciled"],
+        "reconciled",
+    )
+
+
 def test_a_session_that_nobody_saw_end_costs_what_the_statement_has(runs: Runs) -> None:
     runs.add("killed", ends=False)
     runs.bill.entries = lambda: bills("killed", seconds=7)
