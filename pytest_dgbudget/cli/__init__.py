@@ -22,12 +22,20 @@ _EXAMPLE = "example: dgbudget run --budget 5m -- npm test"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; 2 for bad usage."""
     parser = argparse.ArgumentParser(
-        prog="dgbudget", description="Budgets for Deepgram Voice Agent sessions.", epilog=_EXAMPLE
+        prog="dgbudget",
+        usage="dgbudget COMMAND [ARGUMENTS]",
+        description="Budgets for Deepgram Voice Agent sessions.\n\n" + _table(),
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = "; ".join(f"{name}: {what}" for name, (what, _) in _COMMANDS.items())
-    parser.add_argument("command", choices=sorted(_COMMANDS), help=commands)
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see dgbudget COMMAND --help")
+    parser.add_argument("command", choices=sorted(_COMMANDS), metavar="COMMAND", help="one of these")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENTS", help="see dgbudget COMMAND --help")
     given = parser.parse_args(sys.argv[1:] if argv is None else argv)
     _, module = _COMMANDS[given.command]
     status: int = import_module(module).main(given.arguments)
     return status
+
+
+def _table() -> str:
+    width = max(map(len, _COMMANDS))
+    return "\n".join(f"  {name:<{width}}  {what}" for name, (what, _) in _COMMANDS.items())

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pytest_dgbudget.cli import main
+from pytest_dgbudget.cli import _COMMANDS, main
 
 
 def status_of(*arguments: str) -> int:
@@ -20,7 +20,8 @@ def status_of(*arguments: str) -> int:
 def test_help_names_every_command_and_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of("--help") == 0
     printed, complaints = capsys.readouterr()
-    assert "emulator: run the Voice Agent emulator" in " ".join(printed.split())
+    shown = [line.split()[0] for line in printed.splitlines() if line.startswith("  ")]
+    assert [name for name in shown if name in _COMMANDS] == sorted(_COMMANDS)
     assert complaints == ""
 
 
@@ -32,7 +33,7 @@ def test_help_of_a_command_is_the_commands_own(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"), [([], "command"), (["emulate"], "emulate"), (["emulator", "--port=x"], "x")]
+    ("arguments", "named"), [([], "COMMAND"), (["emulate"], "emulate"), (["emulator", "--port=x"], "x")]
 )
 def test_bad_usage_is_named_on_stderr_and_exits_with_2(
     arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
