@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.ledger.facts import SessionFacts
-from pytest_dgbudget.reconcile.task import ReconciliationTask, stated_leases
+from pytest_dgbudget.reconcile.task import ReconciliationTask, stated_leases, task_of
+from pytest_dgbudget.rules.prices import SHIPPED
 from pytest_dgbudget.rules.verdicts import Tolerance
 from tests.support import facts
 from tests.support.facts import attempt, lease, session
+from tests.support.gateway import run_config_for, with_changes
 
 
 def test_an_orphaned_lease_comes_to_what_was_seen_and_what_is_stated() -> None:
@@ -43,6 +46,26 @@ def test_what_was_emulated_in_a_live_run_is_not_looked_up() -> None:
     assert [each.id for each in task.sessions()] == ["own"]
     assert task.started_at.isoformat() == "2026-11-02T10:00:00+00:00"
     assert stated_leases(run, {"early": 1}) == {}
+
+
+def test_a_runs_configuration_says_by_what_it_is_compared(tmp_path: Path) -> None:
+    given = {"dg_drift": "1.5%", "dg_tolerance": "1s,10%", "dg_vendor_grace": "2m"}
+    run_config = with_changes(run_config_for("ws://127.0.0.1:1", tmp_path, **given), prices={"standard": 70_000})
+    terms = task_of(run_config, facts.run(billed=True)).terms_at(7)
+    assert (terms.drift, terms.tolerance, terms.grace_ms, terms.now_ms) == (
+        0.015,
+        Tolerance(ms=1000, share=0.1),
+        120_000,
+        7,
+    )
+    assert terms.prices == {"standard": 70_000}
+    assert terms.shipped == SHIPPED.micro_usd_per_minute
+
+
+def test_what_an_emulator_charges_is_its_own_affair(tmp_path: Path) -> None:
+    run_config = with_changes(run_config_for("ws://127.0.0.1:1", tmp_path), prices={"standard": 70_000})
+    terms = task_of(run_config, facts.run(billed=False)).terms_at(7)
+    assert (terms.prices, terms.shipped) == ({}, {})
 
 
 class Counted(tuple[SessionFacts, ...]):

@@ -141,6 +141,7 @@ def test_keys_are_judged_each_by_itself() -> None:
     lines = match(
         own, [*rows[:20], *(row(request_id=each.request_id, key_id="mine") for each in own[20:])], OURS, TERMS
     )
+    lines = (*lines, *match([], [row(request_id="other", key_id="another")], OURS, TERMS))
     groups = by_key(lines, {"mine"})
     assert {key: len(group) for key, group in groups.items()} == {"mine": 20}
     assert drift(tuple(groups["mine"])).verdict == "reconciled"
@@ -170,6 +171,14 @@ def test_hours_stand_for_those_rows_alone_that_have_none() -> None:
     lines = match(own, mixed, OURS, TERMS)
     found = drift(lines, hours=hours(30 * OWN_MS + 20 * 1000))
     assert (found.n, found.ms) == (30, 20 * 1000 - 30 * 500)
+
+
+def test_hours_in_whole_seconds_say_nothing_of_rows_that_are_not() -> None:
+    own, rows = pairs([1400] * 20)
+    mixed = [*rows[:10], *(row(request_id=each.request_id, duration_ms=None) for each in own[10:])]
+    rest_ms = 10 * (OWN_MS + 1400) // 1000 * 1000
+    found = drift(match(own, mixed, OURS, TERMS), hours=hours(10 * (OWN_MS + 1400) + rest_ms))
+    assert found.direction == "more"
 
 
 @pytest.mark.parametrize("total", [NO_TOTAL, Total(verdict="inconclusive", vendor=10**9), Total(verdict="pending")])

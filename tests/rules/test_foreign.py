@@ -82,6 +82,11 @@ def test_only_agents_that_began_during_the_run_are_remarked(fields: dict[str, An
     assert remarks(other(agent=True, created_ms=STARTED_MS)) != ()
 
 
+def test_our_own_session_without_our_tag_is_nobody_elses() -> None:
+    own = [session(tagged=False)]
+    assert judge(own, snapshot(row(tags=NO_TAGS, created_ms=NOW_MS - 5000)), OURS, TERMS).remarks == ()
+
+
 def test_a_run_whose_last_end_nobody_saw_may_go_on() -> None:
     own = [session(), session(id="lost", request_id="lost", ms=None, ended_at_ms=None)]
     assert judge(own, snapshot(row(), other(created_ms=NOW_MS + 1)), OURS, TERMS).remarks != ()

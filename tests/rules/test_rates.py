@@ -10,7 +10,7 @@ from pytest_dgbudget.rules.comparison import OwnSession, VendorRow
 from pytest_dgbudget.rules.rates import TierRate
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, judge
 
-from .reconciliation import OURS, TERMS, row, session, snapshot, was_read
+from .reconciliation import OLD_MS, OURS, TERMS, row, session, snapshot, was_read
 
 STANDARD, ADVANCED = 75_000, 163_000
 NAMED = replace(TERMS, prices={"standard": STANDARD})
@@ -22,11 +22,12 @@ MS = 12_001
 def compared(
     prices: list[int], *, terms: object = NAMED, ms: int = MS, tier: str | None = "standard", **fields: object
 ) -> Reconciliation:
-    """Sessions of one tier whose times agree, each charged at a price of its own; ``fields`` are those of the rows."""
+    """Sessions of one tier whose times agree, each charged at its price; other ``fields`` are those of the rows."""
     sessions: list[OwnSession] = []
     rows: list[VendorRow] = []
+    own = {name: fields.pop(name) for name in ("ended_at_ms", "handshake_ms") if name in fields}
     for number, price in enumerate(prices):
-        sessions.append(session(id=f"s{number}", request_id=f"r{number}", ms=ms, tier=tier))
+        sessions.append(session(id=f"s{number}", request_id=f"r{number}", ms=ms, tier=tier, **own))
         paid = round(price * ms / 60_000)
         rows.append(row(**{"request_id": f"r{number}", "duration_ms": ms, "micro_usd": paid, **fields}))
     return judge(sessions, snapshot(*rows, hours=was_read(ms * len(prices))), OURS, terms)  # type: ignore[arg-type]
@@ -93,13 +94,21 @@ def test_only_the_sessions_that_are_charged_otherwise_are_wrong() -> None:
     assert [line.kind for line in result.lines] == ["matched"] * 5 + ["wrong-rate"] * 5
 
 
+def test_a_wrong_rate_makes_no_other_line_another_one() -> None:
+    own = [session(id=f"s{n}", request_id=f"r{n}", ms=MS, tier="standard" if n else None) for n in range(6)]
+    rows = [row(request_id=f"r{n}", duration_ms=MS, micro_usd=ADVANCED * MS // 60_000) for n in range(1, 6)]
+    unclear = row(request_id="r0", duration_ms=None, elapsed_ms=90_000)
+    result = judge(own, snapshot(unclear, *rows, hours=was_read(6 * MS)), OURS, NAMED)
+    assert [line.kind for line in result.lines] == ["unclear"] + ["wrong-rate"] * 5
+
+
 def test_a_duration_that_disagrees_says_nothing_of_the_price() -> None:
     assert compared([ADVANCED] * 5, duration_ms=60_001).rates == ()
 
 
 def test_what_has_not_settled_or_shows_no_dollars_says_nothing_of_the_price() -> None:
     assert compared([ADVANCED] * 5, micro_usd=None).rates == ()
-    assert compared([ADVANCED] * 5, settled=False).rates == ()
+    assert compared([ADVANCED] * 5, settled=False, ended_at_ms=OLD_MS).rates == ()
 
 
 def test_whole_seconds_may_be_rounded_for_show_alone() -> None:
@@ -114,6 +123,7 @@ def test_without_durations_the_tolerance_of_each_session_is_left_open() -> None:
     assert wrong(compared([80_000] * 5, ms=60_001, duration_ms=None)) == [False]
     assert wrong(compared([81_000] * 5, ms=60_001, duration_ms=None)) == [True]
     assert wrong(compared([69_000] * 5, ms=60_001, duration_ms=None)) == [True]
+    assert wrong(compared([69_000] * 5, ms=60_001, duration_ms=None, handshake_ms=900)) == [False]
 
 
 @pytest.mark.parametrize("elapsed_ms", [60_001, 90_000], ids=["matched", "unclear"])

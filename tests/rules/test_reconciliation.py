@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 from random import Random
 
 import pytest
@@ -194,6 +195,13 @@ def test_a_row_that_was_seen_before_it_settled_is_no_second_one() -> None:
 def test_two_settled_rows_that_differ_are_a_duplicate_and_count_both() -> None:
     (line,) = match([session()], [row(), row(duration_ms=10_001)], OURS, TERMS)
     assert (line.kind, line.vendor_ms, line.micro_usd) == ("duplicate", 20_001, 25_000)
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_rows_of_one_request_make_one_line_in_whatever_order_they_came(settled: bool) -> None:
+    rows = [row(settled=settled), row(settled=settled, duration_ms=10_001), row(settled=settled, created="later")]
+    lines = {match([session()], order, OURS, TERMS) for order in permutations([*rows, rows[0]])}
+    assert len(lines) == 1
 
 
 def test_what_is_under_our_tag_and_not_ours_is_missing_in_the_ledger() -> None:
