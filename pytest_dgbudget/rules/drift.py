@@ -87,21 +87,22 @@ class _Sums:
 
 
 def _of_rows(lines: Iterable[Line]) -> _Sums:
-    figures = [
-        (own_ms, vendor_ms, around_ms)
-        for line in lines
-        if line.kind in AGREEING
-        and (vendor_ms := line.vendor_ms) is not None
-        and (own_ms := line.own_ms) is not None
-        and (around_ms := line.around_ms) is not None
-    ]
+    own_sum = vendor_sum = around_sum = 0
+    deltas: list[int] = []
+    whole_seconds = True
+    for line in lines:
+        own_ms, vendor_ms, around_ms = line.own_ms, line.vendor_ms, line.around_ms
+        if line.kind in AGREEING and own_ms is not None and vendor_ms is not None and around_ms is not None:
+            own_sum, vendor_sum, around_sum = own_sum + own_ms, vendor_sum + vendor_ms, around_sum + around_ms
+            deltas.append(vendor_ms - own_ms)
+            whole_seconds = whole_seconds and vendor_ms % 1000 == 0
     return _Sums(
-        n=len(figures),
-        own_ms=sum(own_ms for own_ms, _, _ in figures),
-        vendor_ms=sum(vendor_ms for _, vendor_ms, _ in figures),
-        around_ms=sum(around_ms for _, _, around_ms in figures),
-        whole_seconds=all(vendor_ms % 1000 == 0 for _, vendor_ms, _ in figures),
-        deltas_ms=[vendor_ms - own_ms for own_ms, vendor_ms, _ in figures],
+        n=len(deltas),
+        own_ms=own_sum,
+        vendor_ms=vendor_sum,
+        around_ms=around_sum,
+        whole_seconds=whole_seconds,
+        deltas_ms=deltas,
     )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from pytest_dgbudget.rules.comparison import Line, Terms
 from pytest_dgbudget.rules.verdicts import Tolerance
@@ -47,18 +46,13 @@ class TierRate:
 
 def rates_of(lines: Iterable[Line], terms: Terms) -> tuple[TierRate, ...]:
     """Judge the price of each tier of which enough sessions were compared; ``lines`` are those whose time agrees."""
-    by_tier: dict[str, list[_Charge]] = {}
+    by_tier: dict[str, list[Line]] = {}
     for line in lines:
-        charge = _charge(line, terms.tolerance)
-        if charge is not None:
-            by_tier.setdefault(charge.tier, []).append(charge)
-    return tuple(
-        _rate(tier, charges, terms)
-        for tier, charges in sorted(by_tier.items())
-        if len(charges) >= _FEWEST_LINES
-        and sum(charge.ms for charge in charges) >= _SHORTEST_MS
-        and (tier in terms.prices or tier in terms.shipped)
-    )
+        tier = _tier_of(line)
+        if tier is not None and (tier in terms.prices or tier in terms.shipped):
+            by_tier.setdefault(tier, []).append(line)
+    rates = (_rate(tier, found, terms) for tier, found in sorted(by_tier.items()))
+    return tuple(rate for rate in rates if rate.n >= _FEWEST_LINES and rate.ms >= _SHORTEST_MS)
 
 
 def rate_remarks(rates: Iterable[TierRate]) -> Iterator[str]:
@@ -72,55 +66,68 @@ def rate_remarks(rates: Iterable[TierRate]) -> Iterator[str]:
             )
 
 
-class _Charge(NamedTuple):
-    """What one session cost, and how long it was at least and at most by what is known of it."""
-
-    request_id: str
-    tier: str
-    micro_usd: int
-    ms: int
-    shortest_ms: int
-    longest_ms: int
-
-
-def _charge(line: Line, tolerance: Tolerance) -> _Charge | None:
-    """The time is the one that the row states; without one it is ours, as far as the tolerance lets it be another."""
+def _tier_of(line: Line) -> str | None:
+    """Return the tier of the one session of a line whose cost is known; None for others."""
     if len(line.own) != 1 or len(line.rows) != 1:
         return None
     (session,), (row,) = line.own, line.rows
-    if session.tier is None or session.ms is None or row.micro_usd is None or not row.settled:
+    if session.ms is None or row.micro_usd is None or not row.settled:
         return None
-    if row.duration_ms is not None:
-        ms = row.duration_ms
-        return _Charge(row.request_id, session.tier, row.micro_usd, ms, ms, ms)
-    allowed_ms = tolerance.allowed_ms(session.ms)
-    shortest_ms, longest_ms = session.ms - (line.around_ms or 0) - allowed_ms, session.ms + allowed_ms
-    return _Charge(row.request_id, session.tier, row.micro_usd, session.ms, shortest_ms, longest_ms)
+    return session.tier
 
 
-def _rate(tier: str, charges: Sequence[_Charge], terms: Terms) -> TierRate:
+def _rate(tier: str, lines: Sequence[Line], terms: Terms) -> TierRate:
     named = tier in terms.prices
     price = terms.prices[tier] if named else terms.shipped[tier]
-    # Durations in whole seconds may have been rounded for show alone.
-    rounded_ms = _WHOLE_SECOND_MS if all(charge.ms % _WHOLE_SECOND_MS == 0 for charge in charges) else 0
-    micro_usd = sum(charge.micro_usd for charge in charges)
-    shortest_ms = sum(charge.shortest_ms - rounded_ms for charge in charges)
-    longest_ms = sum(charge.longest_ms + rounded_ms for charge in charges)
-    side = _side(micro_usd, price, shortest_ms, longest_ms)
-    off = (
-        charge.request_id
-        for charge in charges
-        if side == _side(charge.micro_usd, price, charge.shortest_ms - rounded_ms, charge.longest_ms + rounded_ms)
-    )
+    times = _Times(terms.tolerance, lines)
+    micro_usd = sum(line.micro_usd or 0 for line in lines)
+    side = _side(micro_usd, price, *times.of_all())
+    off = (line.request_id or "" for line in lines if side == _side(line.micro_usd or 0, price, *times.of(line)))
     return TierRate(
         tier=tier,
-        n=len(charges),
-        ms=sum(charge.ms for charge in charges),
+        n=len(lines),
+        ms=sum(map(_time_of, lines)),
         micro_usd=micro_usd,
         expected_micro_usd_per_minute=price,
         named=named,
         off=frozenset(off) if side else frozenset(),
     )
+
+
+def _time_of(line: Line) -> int:
+    """The duration that the row states, or else ours."""
+    ms = line.own_ms if line.vendor_ms is None else line.vendor_ms
+    return ms or 0
+
+
+class _Times:
+    """How long sessions may have been, at least and at most, by what is known of them.
+
+    Durations in whole seconds may have been rounded for show alone. Without one, the time is ours, as far as the
+    tolerance lets it be another.
+    """
+
+    def __init__(self, tolerance: Tolerance, lines: Sequence[Line]) -> None:
+        self._tolerance = tolerance
+        self._lines = lines
+        whole = all(_time_of(line) % _WHOLE_SECOND_MS == 0 for line in lines)
+        self._rounded_ms = _WHOLE_SECOND_MS if whole else 0
+
+    def of(self, line: Line) -> tuple[int, int]:
+        """Return the shortest and the longest that a session may have been, in milliseconds."""
+        ms = _time_of(line)
+        allowed_ms = around_ms = 0
+        if line.vendor_ms is None:
+            allowed_ms, around_ms = self._tolerance.allowed_ms(ms), line.around_ms or 0
+        return ms - around_ms - allowed_ms - self._rounded_ms, ms + allowed_ms + self._rounded_ms
+
+    def of_all(self) -> tuple[int, int]:
+        """Return the same of all together."""
+        shortest_ms = longest_ms = 0
+        for line in self._lines:
+            at_least, at_most = self.of(line)
+            shortest_ms, longest_ms = shortest_ms + at_least, longest_ms + at_most
+        return shortest_ms, longest_ms
 
 
 def _side(micro_usd: int, price: int, shortest_ms: int, longest_ms: int) -> int:
