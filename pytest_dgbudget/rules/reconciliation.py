@@ -70,9 +70,11 @@ def _counted(rows: tuple[VendorRow, ...]) -> tuple[VendorRow, ...]:
     return tuple(row for row in in_order if row.settled) or tuple(in_order[-1:])
 
 
-def _how_much_it_says(row: VendorRow) -> tuple[list[int], bool, str]:
-    figures = (row.duration_ms, row.elapsed_ms, row.micro_usd)
-    return [-1 if figure is None else figure for figure in figures], row.tags is not None, row.created or ""
+def _how_much_it_says(row: VendorRow) -> tuple[list[int], bool, list[str]]:
+    """Of two rows that say as much, the order in which they came is to decide nothing."""
+    figures = [-1 if figure is None else figure for figure in (row.duration_ms, row.elapsed_ms, row.micro_usd)]
+    others = (row.created, row.created_ms, row.key_id, row.agent, row.unreadable_duration)
+    return figures, row.tags is not None, [*map(str, others), *sorted(row.tags or ())]
 
 
 def _class(own: tuple[OwnSession, ...], rows: tuple[VendorRow, ...], terms: Terms) -> LineClass:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import permutations
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -199,7 +200,14 @@ def test_two_settled_rows_that_differ_are_a_duplicate_and_count_both() -> None:
 
 @pytest.mark.parametrize("settled", [True, False])
 def test_rows_of_one_request_make_one_line_in_whatever_order_they_came(settled: bool) -> None:
-    rows = [row(settled=settled), row(settled=settled, duration_ms=10_001), row(settled=settled, created="later")]
+    others: list[dict[str, Any]] = [
+        {},
+        {"duration_ms": 10_001},
+        {"created": "later"},
+        {"tags": NO_TAGS},
+        {"key_id": "k"},
+    ]
+    rows = [row(settled=settled, **fields) for fields in others]
     lines = {match([session()], order, OURS, TERMS) for order in permutations([*rows, rows[0]])}
     assert len(lines) == 1
 
