@@ -42,6 +42,16 @@ def _milliseconds(text: str) -> float:
     )
 
 
+def parse_period(text: str) -> int:
+    """Return the milliseconds that an age or a period names: a TIME, or days (``90d``)."""
+    if days := re.fullmatch(_NUMBER + "d", text):
+        return parse_time(str(float(days[1]) * 24 * 3600))
+    try:
+        return parse_time(text)
+    except SettingsError as error:
+        raise SettingsError(f"{error}, or days: 90d") from None
+
+
 def format_time(milliseconds: int) -> str:
     """Return the shortest TIME for a number of milliseconds, rounded to 10 ms from one second on."""
     if 0 < milliseconds < 1000:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.units import format_time, parse_time, rounded_up, seconds
+from pytest_dgbudget.units import format_time, parse_period, parse_time, rounded_up, seconds
 
 TEN_YEARS_MS = 10 * 365 * 24 * 3_600_000
 
@@ -134,3 +134,17 @@ def test_seconds_are_decimal_numbers() -> None:
 @given(st.integers(0, 10**20), st.integers(1, 10**9))
 def test_a_quotient_is_rounded_up_exactly(numerator: int, denominator: int) -> None:
     assert rounded_up(numerator, denominator) == ceil(Fraction(numerator, denominator))
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [("7d", 604_800_000), ("1.5d", 129_600_000), ("36h", 129_600_000), ("0d", 0), ("90", 90_000)],
+)
+def test_a_period_is_a_time_or_days(text: str, milliseconds: int) -> None:
+    assert parse_period(text) == milliseconds
+
+
+@pytest.mark.parametrize("text", ["d", "-1d", "7 d", "1d2h", "week", "4000d"])
+def test_what_is_no_period_is_refused_with_what_is(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"90s|ten years"):
+        parse_period(text)

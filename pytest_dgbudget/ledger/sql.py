@@ -189,3 +189,38 @@ LAST_RECONCILIATIONS = """SELECT reconciliation.document AS document
     WHERE run.at >= :since AND run.target = :target AND run.id <> :run
         AND reconciliation.seq = (SELECT MAX(seq) FROM reconciliation AS newer WHERE newer.run = run.id)
     ORDER BY run.at DESC, run.id DESC LIMIT :most"""
+
+# A period of all runs, for an audit: a range of leases at a time, since a ledger may hold more than fits into memory.
+ALL_RUNS = "SELECT id, target, tag FROM run ORDER BY at"
+KEYS_OF_ALL_RUNS = "SELECT id, run FROM run_key"
+FIRST_LEASE_SINCE = "SELECT number FROM lease WHERE taken_at >= :since ORDER BY taken_at LIMIT 1"
+_IN_RANGE = "lease.number >= :first AND lease.number < :end"
+# The tier is that of the whole session: with a second part it has changed.
+SESSIONS_OF_PERIOD = f"""SELECT dial.id AS id, lease.run AS run, lease.id AS lease, dial.at AS opened_at,
+        usage.closed_at AS closed_at, COALESCE(usage.request_id, welcome.request_id) AS request_id, usage.ms AS ms,
+        COALESCE(usage.handshake_ms, welcome.handshake_ms) AS handshake_ms, usage.closing_ms AS closing_ms,
+        usage.tagged AS tagged, usage.micro_usd AS micro_usd, dial.run_key AS run_key,
+        CASE WHEN usage.estimated = 0 AND NOT EXISTS (
+            SELECT 1 FROM tier_span WHERE tier_span.dial = dial.id AND tier_span.number = 2) THEN usage.tier END AS tier
+    FROM lease JOIN run ON run.id = lease.run JOIN dial ON dial.lease = lease.id
+    LEFT JOIN welcome ON welcome.dial = dial.id
+    LEFT JOIN usage ON usage.dial = dial.id
+        AND NOT EXISTS (SELECT 1 FROM usage AS newer WHERE newer.supersedes = usage.id)
+    WHERE {_IN_RANGE} AND dial.at >= :since AND dial.target IS NULL AND run.target = :target"""
+_SEEN = "(SELECT usage.{} FROM usage WHERE usage.dial = dial.id AND usage.supersedes IS NULL)"
+# Those of which nobody saw everything: orphaned, or without an end.
+UNSEEN_LEASES = f"""SELECT lease.id AS id, lease.run AS run, lease.taken_at AS taken_at, lease.ms AS allowance_ms,
+        lease.micro_usd AS micro_usd, lease_end.how AS how, lease_end.ms AS ended_ms,
+        lease_end.micro_usd AS ended_micro_usd, {_STATED_MS} AS stated_ms,
+        (SELECT COALESCE(SUM({_SEEN.format("ms")}), 0) FROM dial WHERE dial.lease = lease.id) AS seen_ms,
+        (SELECT COALESCE(SUM({_SEEN.format("micro_usd")}), 0) FROM dial WHERE dial.lease = lease.id) AS seen_micro_usd
+    FROM lease JOIN run ON run.id = lease.run JOIN attempt ON attempt.id = lease.attempt
+    LEFT JOIN lease_end ON lease_end.lease = lease.id
+    WHERE {_IN_RANGE} AND lease.taken_at >= :since AND attempt.target IS NULL AND run.target = :target
+        AND (lease_end.how IS NULL OR lease_end.how = 'orphaned')
+    ORDER BY lease.number"""
+# What is never billed, and what another API has: by where it went.
+OTHER_SESSIONS = f"""SELECT COALESCE(dial.target, run.target) AS target, COUNT(*) AS sessions
+    FROM lease JOIN run ON run.id = lease.run JOIN dial ON dial.lease = lease.id
+    WHERE {_IN_RANGE} AND dial.at >= :since AND (dial.target IS NOT NULL OR run.target <> :target)
+    GROUP BY COALESCE(dial.target, run.target)"""

@@ -1,0 +1,118 @@
+"""What the ledger has of a period, over all runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.ledger import period
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.period import PeriodReader
+from pytest_dgbudget.ledger.sqlite import SqliteConnection
+from pytest_dgbudget.model import OtherTarget, TierSpan, UsageRecord
+from tests.support.ledger import leased, open_ledger, usage
+
+LONG_AGO, LONG_AFTER = "2020-01-01T00:00:00.000Z", "2100-01-01T00:00:00.000Z"
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[SqliteConnection]:
+    with closing(SqliteConnection(tmp_path / "ledger.db", durable=False)) as connection:
+        yield connection
+
+
+def run(tmp_path: Path, name: str, **fields: Any) -> Ledger:
+    known = {"id": f"invocation of {name}", "run": name, "tag": f"dgbudget-{name}", "target": "live", "billed": True}
+    return open_ledger(tmp_path / "ledger.db", **{**known, **fields})
+
+
+def spend(ledger: Ledger, ms: int = 1000, target: OtherTarget | None = None, **fields: Any) -> str:
+    lease = leased(ledger, attempt := ledger.begin_attempt("t", "", 60_000, target))
+    dial = ledger.record_dial(lease, attempt.target)
+    ledger.record_welcome(dial, f"request of {dial}", 80)
+    ledger.record_usage(record(dial, ms, **fields))
+    ledger.settle(lease, ms, 10)
+    return dial
+
+
+def record(dial: str, ms: int | None, **fields: Any) -> UsageRecord:
+    known = {name: getattr(usage(dial, ms), name) for name in UsageRecord.__dataclass_fields__}
+    return UsageRecord(**{**known, "request_id": f"request of {dial}", **fields})
+
+
+def reader(connection: SqliteConnection, *, target: str = "live", leases_since: str = LONG_AGO) -> PeriodReader:
+    return PeriodReader(connection, target, leases_since)
+
+
+def span(number: int, tier: str) -> TierSpan:
+    return TierSpan(from_ms=number, ms=1, tier=tier, micro_usd_per_minute=1, estimated=False)
+
+
+def test_sessions_of_every_run_are_read_once_whatever_the_parts(
+    connection: SqliteConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dials = {}
+    for name in ("a", "b", "c"):
+        with closing(run(tmp_path, name)) as ledger:
+            dials.update({spend(ledger): name for _ in range(3)})
+    monkeypatch.setattr(period, "_LEASES_AT_ONCE", 2)
+    found = list(reader(connection).sessions(LONG_AGO))
+    assert {session.id: session.run for session in found} == dials
+    assert len(found) == len(dials)
+    assert {session.request_id for session in found} == {f"request of {dial}" for dial in dials}
+
+
+def test_what_went_elsewhere_is_counted_and_not_read(connection: SqliteConnection, tmp_path: Path) -> None:
+    with closing(run(tmp_path, "live")) as ledger:
+        billed = spend(ledger)
+        spend(ledger, target="emulator")
+    with closing(run(tmp_path, "emulated", target="emulator", billed=False)) as ledger:
+        spend(ledger)
+    with closing(run(tmp_path, "rehearsed", target="rehearsal", billed=False)) as ledger:
+        rehearsed = spend(ledger)
+    assert [session.id for session in reader(connection).sessions(LONG_AGO)] == [billed]
+    assert reader(connection).other_sessions(LONG_AGO) == {"emulator": 2, "rehearsal": 1}
+    assert [session.id for session in reader(connection, target="rehearsal").sessions(LONG_AGO)] == [rehearsed]
+
+
+def test_a_period_without_sessions_has_none(connection: SqliteConnection, tmp_path: Path) -> None:
+    with closing(run(tmp_path, "a")) as ledger:
+        spend(ledger)
+    assert list(reader(connection).sessions(LONG_AFTER)) == []
+    assert list(reader(connection, leases_since=LONG_AFTER).sessions(LONG_AFTER)) == []
+    assert [found.tag for found in reader(connection, leases_since=LONG_AFTER).runs()] == ["dgbudget-a"]
+
+
+def test_a_tier_counts_where_a_session_had_it_all_the_time_and_it_is_sure(
+    connection: SqliteConnection, tmp_path: Path
+) -> None:
+    with closing(run(tmp_path, "a")) as ledger:
+        whole = spend(ledger, tier="standard", tier_spans=(span(1, "standard"),))
+        changed = spend(ledger, tier="standard", tier_spans=(span(1, "advanced"), span(2, "standard")))
+        estimated = spend(ledger, tier="standard", estimated=True, tier_spans=(span(1, "standard"),))
+    tiers = {session.id: session.tier for session in reader(connection).sessions(LONG_AGO)}
+    assert tiers == {whole: "standard", changed: None, estimated: None}
+
+
+def test_leases_whose_end_nobody_saw_are_found_with_what_was_metered_of_them(
+    connection: SqliteConnection, tmp_path: Path
+) -> None:
+    with closing(run(tmp_path, "lost")) as ledger:
+        spend(ledger)
+        lease = leased(ledger, ledger.begin_attempt("lost", "", 10_000))
+        ledger.record_usage(record(ledger.record_dial(lease), 3000, micro_usd=7))
+        ledger.record_welcome(ledger.record_dial(lease), "lost", 80)
+    with closing(run(tmp_path, "next")):
+        pass
+    with closing(run(tmp_path, "open")) as ledger:
+        unended = leased(ledger, ledger.begin_attempt("open", "", 20_000))
+        emulated = leased(ledger, ledger.begin_attempt("e", "", 20_000, "emulator"))
+    assert emulated.id != unended.id
+    orphaned, open_ = reader(connection).unseen_leases(LONG_AGO)
+    assert (orphaned.id, orphaned.run, orphaned.how, orphaned.ended_ms) == (lease.id, "lost", "orphaned", 10_000)
+    assert (orphaned.seen_ms, orphaned.seen_micro_usd) == (3000, 7)
+    assert (open_.id, open_.how, open_.allowance_ms, open_.seen_ms) == (unended.id, None, 20_000, 0)
