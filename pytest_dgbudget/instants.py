@@ -21,7 +21,7 @@ def read_instant(text: str) -> datetime | None:
 
     Python 3.10's own reader accepts neither a ``Z`` nor any number of digits.
     """
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-]\d\d):?(\d\d))?", text, re.ASCII)
+    match = re.fullmatch(r"(?a)(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-]\d\d):?(\d\d))?", text)
     if match is None:
         return None
     day, clock, fraction, hours, minutes = match.groups()

@@ -36,7 +36,6 @@ class SessionOfPeriod(NamedTuple):
     closing_ms: int | None
     tagged: int | None
     micro_usd: int | None
-    run_key: str | None
     tier: str | None
 
 

@@ -195,13 +195,13 @@ ALL_RUNS = "SELECT id, target, tag FROM run ORDER BY at"
 KEYS_OF_ALL_RUNS = "SELECT id, run FROM run_key"
 FIRST_LEASE_SINCE = "SELECT number FROM lease WHERE taken_at >= :since ORDER BY taken_at LIMIT 1"
 _IN_RANGE = "lease.number >= :first AND lease.number < :end"
-# The tier is that of the whole session: with a second part it has changed.
+# The tier is that of the whole session.
 SESSIONS_OF_PERIOD = f"""SELECT dial.id AS id, lease.run AS run, lease.id AS lease, dial.at AS opened_at,
         usage.closed_at AS closed_at, COALESCE(usage.request_id, welcome.request_id) AS request_id, usage.ms AS ms,
         COALESCE(usage.handshake_ms, welcome.handshake_ms) AS handshake_ms, usage.closing_ms AS closing_ms,
-        usage.tagged AS tagged, usage.micro_usd AS micro_usd, dial.run_key AS run_key,
-        CASE WHEN usage.estimated = 0 AND NOT EXISTS (
-            SELECT 1 FROM tier_span WHERE tier_span.dial = dial.id AND tier_span.number = 2) THEN usage.tier END AS tier
+        usage.tagged AS tagged, usage.micro_usd AS micro_usd,
+        CASE WHEN usage.estimated = 0 AND NOT EXISTS (SELECT 1 FROM tier_span WHERE tier_span.dial = dial.id
+            AND COALESCE(tier_span.tier, '') <> usage.tier) THEN usage.tier END AS tier
     FROM lease JOIN run ON run.id = lease.run JOIN dial ON dial.lease = lease.id
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id

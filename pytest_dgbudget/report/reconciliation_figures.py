@@ -177,10 +177,10 @@ def reconciliation_figures(result: Reconciliation, facts: RunFacts) -> Reconcili
         "remarks": list(result.remarks),
         "lines": [_line(line, attempt_of) for line in result.lines],
         "totals": {
-            "hours": _hours(result.hours),
+            "hours": hours_figures(result.hours),
             "dollars": _dollars(result.dollars),
-            "drift": None if result.drift is None else _drift(result.drift),
-            "rates": [_rate(rate) for rate in result.rates],
+            "drift": None if result.drift is None else drift_figures(result.drift),
+            "rates": [rate_figures(rate) for rate in result.rates],
         },
         "lag": None if result.lag is None else _lag(result.lag),
     }
@@ -209,7 +209,8 @@ def _line(line: Line, attempt_of: Mapping[str, AttemptFacts]) -> LineFigures:
     }
 
 
-def _hours(total: Total) -> HoursFigures:
+def hours_figures(total: Total) -> HoursFigures:
+    """Return a sum of time in seconds."""
     return {
         "verdict": total.verdict,
         "local_seconds": seconds_or_none(total.own),
@@ -227,7 +228,8 @@ def _dollars(total: Total) -> DollarsFigures:
     }
 
 
-def _drift(drift: Drift) -> DriftFigures:
+def drift_figures(drift: Drift) -> DriftFigures:
+    """Return a drift in seconds."""
     return {
         "verdict": drift.verdict,
         "reason": drift.reason,
@@ -239,7 +241,8 @@ def _drift(drift: Drift) -> DriftFigures:
     }
 
 
-def _rate(rate: TierRate) -> RateFigures:
+def rate_figures(rate: TierRate) -> RateFigures:
+    """Return a tier's price in dollars."""
     return {
         "tier": rate.tier,
         "sessions": rate.n,

@@ -58,8 +58,8 @@ def judge(sessions: Sequence[OwnSession], snapshot: StatementSnapshot, ours: Our
     in_totals = counted(paired, ours, terms)
     hours, dollars = hours_of(in_totals, snapshot.hours, terms), dollars_of(in_totals, snapshot.dollars, terms)
     drift = drift_of(paired, terms.drift, in_totals, hours)
-    rates = rates_of(_timed(paired, hours), terms)
-    lines = _with_causes(paired, hours, drift, rates)
+    rates = rates_of(timed(paired, hours), terms)
+    lines = with_causes(paired, hours, drift, rates)
     return Reconciliation(
         verdict=gravest(
             [_sessions_verdict(in_totals, lines, snapshot), hours.verdict, dollars.verdict, drift.verdict or "off"]
@@ -117,16 +117,19 @@ def _stated_ms(lines: Iterable[Line]) -> dict[str, int]:
 # What the sums say of the lines ---------------------------------------------------------------------------------------
 
 
-def _timed(lines: Iterable[Line], hours: Total) -> Iterator[Line]:
-    """The lines whose time is known to agree: by their row's duration, or else by the hours."""
+def timed(lines: Iterable[Line], hours: Total) -> Iterator[Line]:
+    """Yield the lines whose time is known to agree: by their row's duration, or else by the hours."""
     in_hours = hours.verdict == "reconciled"
     for line in lines:
         if (line.kind in AGREEING and line.vendor_ms is not None) or (line.kind in _UNTIMED and in_hours):
             yield line
 
 
-def _with_causes(lines: tuple[Line, ...], hours: Total, drift: Drift, rates: Iterable[TierRate]) -> tuple[Line, ...]:
-    """Where the hours disagree as well, a time that is unclear is a wrong one; and a price may be."""
+def with_causes(lines: tuple[Line, ...], hours: Total, drift: Drift, rates: Iterable[TierRate]) -> tuple[Line, ...]:
+    """Return the lines as sums and prices have them.
+
+    Where the hours disagree as well, a time that is unclear is a wrong one; and a price may be.
+    """
     off = frozenset(id_ for rate in rates if rate.named for id_ in rate.off)
     disagrees = hours.verdict == "discrepancy" or (drift.of_hours and drift.verdict == "discrepancy")
     if not off and not disagrees:

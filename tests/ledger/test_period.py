@@ -13,8 +13,9 @@ from pytest_dgbudget.ledger import period
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.period import PeriodReader
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
-from pytest_dgbudget.model import OtherTarget, TierSpan, UsageRecord
-from tests.support.ledger import leased, open_ledger, usage
+from pytest_dgbudget.model import TierSpan
+from tests.support.ledger import leased
+from tests.support.past import live_run, record_of, request_of, spend
 
 LONG_AGO, LONG_AFTER = "2020-01-01T00:00:00.000Z", "2100-01-01T00:00:00.000Z"
 
@@ -26,22 +27,7 @@ def connection(tmp_path: Path) -> Iterator[SqliteConnection]:
 
 
 def run(tmp_path: Path, name: str, **fields: Any) -> Ledger:
-    known = {"id": f"invocation of {name}", "run": name, "tag": f"dgbudget-{name}", "target": "live", "billed": True}
-    return open_ledger(tmp_path / "ledger.db", **{**known, **fields})
-
-
-def spend(ledger: Ledger, ms: int = 1000, target: OtherTarget | None = None, **fields: Any) -> str:
-    lease = leased(ledger, attempt := ledger.begin_attempt("t", "", 60_000, target))
-    dial = ledger.record_dial(lease, attempt.target)
-    ledger.record_welcome(dial, f"request of {dial}", 80)
-    ledger.record_usage(record(dial, ms, **fields))
-    ledger.settle(lease, ms, 10)
-    return dial
-
-
-def record(dial: str, ms: int | None, **fields: Any) -> UsageRecord:
-    known = {name: getattr(usage(dial, ms), name) for name in UsageRecord.__dataclass_fields__}
-    return UsageRecord(**{**known, "request_id": f"request of {dial}", **fields})
+    return live_run(tmp_path / "ledger.db", name, **fields)
 
 
 def reader(connection: SqliteConnection, *, target: str = "live", leases_since: str = LONG_AGO) -> PeriodReader:
@@ -63,7 +49,7 @@ def test_sessions_of_every_run_are_read_once_whatever_the_parts(
     found = list(reader(connection).sessions(LONG_AGO))
     assert {session.id: session.run for session in found} == dials
     assert len(found) == len(dials)
-    assert {session.request_id for session in found} == {f"request of {dial}" for dial in dials}
+    assert {session.request_id for session in found} == {request_of(dial) for dial in dials}
 
 
 def test_what_went_elsewhere_is_counted_and_not_read(connection: SqliteConnection, tmp_path: Path) -> None:
@@ -104,7 +90,7 @@ def test_leases_whose_end_nobody_saw_are_found_with_what_was_metered_of_them(
     with closing(run(tmp_path, "lost")) as ledger:
         spend(ledger)
         lease = leased(ledger, ledger.begin_attempt("lost", "", 10_000))
-        ledger.record_usage(record(ledger.record_dial(lease), 3000, micro_usd=7))
+        ledger.record_usage(record_of(ledger.record_dial(lease), 3000, micro_usd=7))
         ledger.record_welcome(ledger.record_dial(lease), "lost", 80)
     with closing(run(tmp_path, "next")):
         pass

@@ -188,7 +188,7 @@ class Bill:
         results = []
         for entry in self.entries():
             day = entry.created.date().isoformat()
-            if entry.settled and tag in entry.tags and first <= day <= last:
+            if entry.settled and (not tag or tag in entry.tags) and first <= day <= last:
                 tags = list(entry.tags) if self.shows_tags else None
                 results.append({**figures(entry), "grouping": {"start": day, "end": day, "tags": tags}})
         body = {"start": first, "end": last, "resolution": {"units": "day", "amount": 1}, "results": results}

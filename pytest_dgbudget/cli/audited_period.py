@@ -1,0 +1,137 @@
+"""Reading both sides of a period, with progress in the terminal, and judging them."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+
+from pytest_dgbudget.cli.ledger import open_ledger
+from pytest_dgbudget.cli.options import respelled
+from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.credentials import is_emulated_key
+from pytest_dgbudget.deepgram.period import PeriodApi, ShowProgress, look_up, read_period
+from pytest_dgbudget.deepgram.timeout import Timeout
+from pytest_dgbudget.errors import ReconciliationError
+from pytest_dgbudget.model import ApiAccess
+from pytest_dgbudget.reconcile.period import EDGE, read_ledger, terms_of
+from pytest_dgbudget.report.audit_document import AuditDocument, audit_document
+from pytest_dgbudget.rules.audit import (
+    AuditedLedger,
+    AuditedPeriod,
+    PeriodStatement,
+    audit,
+    everybodys,
+)
+from pytest_dgbudget.rules.audit_reading import lacking_ids, needs_hours, was_open_at
+from pytest_dgbudget.rules.audit_verdict import judge_audit
+from pytest_dgbudget.rules.statement import ReadFailure, Reading
+
+# The vendor keeps requests for 90 days; whether these are days of a calendar is not documented.
+_KEPT = timedelta(days=89)
+# A hundred thousand requests are a hundred pages; with a slower API an audit isn't worth waiting for.
+_LONGEST_SECONDS = 900
+# What the list lacks is asked for by its id. Where it lacks more than this, no more of that is needed.
+_MOST_LOOKUPS = 200
+_PAST_FIRST_MIDNIGHT = ReadFailure(
+    reason="a session ran past the midnight at which they begin; choose another --since", temporary=False
+)
+
+
+def audit_period(run_config: RunConfig, since: datetime, *, all_tags: bool) -> AuditDocument:
+    """Audit what began at ``since``, the beginning of a UTC day, or later; raises LedgerError.
+
+    ``all_tags``: every run of the project is in this ledger, whoever started it.
+    """
+    now = datetime.now(timezone.utc)
+    kept_since = max(since, _next_midnight(now - _KEPT))
+    with open_ledger(run_config) as connection, _without_collections():
+        ledger = read_ledger(connection, run_config, since, _target_of(run_config))
+    period = AuditedPeriod(since_ms=_epoch_ms(since), kept_since_ms=_epoch_ms(kept_since))
+    statement = _read_statement(run_config, ledger, period)
+    terms = terms_of(run_config, ledger.target, _epoch_ms(datetime.now(timezone.utc)))
+    with _without_collections():
+        ours = everybodys(statement.rows, ledger.ours) if all_tags else ledger.ours
+        findings = audit(ledger, statement, ours, period, terms)
+        verdict = judge_audit(findings, ledger, statement, period)
+        return audit_document(findings, verdict, ledger, period, terms, statement.project)
+
+
+def _target_of(run_config: RunConfig) -> str:
+    """A stand-alone emulator's statement has rehearsals, and Deepgram's never has."""
+    return "rehearsal" if is_emulated_key(run_config.api_key or "") else "live"
+
+
+def _read_statement(run_config: RunConfig, ledger: AuditedLedger, period: AuditedPeriod) -> PeriodStatement:
+    assert run_config.api_url is not None
+    assert run_config.api_key is not None
+    access = ApiAccess(api_url=run_config.api_url, project=run_config.project, key=run_config.api_key)
+    timeout = Timeout(_LONGEST_SECONDS)
+    api = PeriodApi(access, timeout)
+    since, now = _moment(period.kept_since_ms), datetime.now(timezone.utc)
+    try:
+        api.find_project()
+    except ReconciliationError as error:
+        return PeriodStatement(rows=(), failure=respelled(str(error)))
+    with _progress() as show:
+        rows, failure = read_period(api, since - EDGE, now + EDGE, timeout, show)
+    if failure is None:
+        lacking = lacking_ids(ledger, rows, period, terms_of(run_config, ledger.target, _epoch_ms(now)))
+        found, failure = look_up(api, lacking[:_MOST_LOOKUPS])
+        rows += found
+    hours = _read_hours(api, ledger, since, now) if needs_hours(ledger, rows) else None
+    return PeriodStatement(rows=rows, project=api.project, failure=failure, hours=hours)
+
+
+def _read_hours(api: PeriodApi, ledger: AuditedLedger, since: datetime, now: datetime) -> Reading[int]:
+    """Read the hours of whole days, and of one more: whether a period includes its last day is not documented."""
+    if was_open_at(ledger, _epoch_ms(since)):
+        return Reading(failure=_PAST_FIRST_MIDNIGHT)
+    try:
+        hours = api.agent_time_under(ledger.tags_in_hours, since.date(), now.date() + timedelta(days=1))
+    except ReconciliationError as error:
+        return Reading(failure=ReadFailure(reason=respelled(str(error)), temporary=error.temporary))
+    return Reading(value=hours, read_at_ms=_epoch_ms(now))
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Look for no garbage: there is none in a million records, and the search takes as long as all the rest."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@contextmanager
+def _progress() -> Iterator[ShowProgress]:
+    """Show a bar on stderr, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    is_shown = sys.stderr is not None and sys.stderr.isatty()
+    with Progress(console=Console(stderr=True), transient=True, disable=not is_shown) as progress:
+        task = progress.add_task("reading the statement", total=None)
+
+        def show(rows: int, done: int, windows: int) -> None:
+            what = f"reading the statement: {rows:,} requests"
+            progress.update(task, completed=done, total=windows, description=what)
+
+        yield show
+
+
+def _next_midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+
+
+def _moment(epoch_ms: int) -> datetime:
+    return datetime.fromtimestamp(epoch_ms / 1000, timezone.utc)
+
+
+def _epoch_ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)

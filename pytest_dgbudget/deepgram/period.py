@@ -1,0 +1,138 @@
+"""What the statement has of a period: every request, in windows of time that are read side by side, and hours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from pytest_dgbudget.deepgram.management import ManagementApi
+from pytest_dgbudget.deepgram.rows import amount_of, objects_in
+from pytest_dgbudget.deepgram.timeout import Timeout
+from pytest_dgbudget.errors import ReconciliationError
+from pytest_dgbudget.model import ApiAccess
+from pytest_dgbudget.rules.comparison import VendorRow
+from pytest_dgbudget.units import known_sum
+
+# The vendor limits how often its management API may be asked, and doesn't say how often that is.
+AT_ONCE = 4
+# A window that is over stays as it is while its pages are read; the list of a whole period grows meanwhile.
+_LONGEST_WINDOW, _SHORTEST_WINDOW = timedelta(days=1), timedelta(hours=1)
+_HOUR_MS = 3_600_000
+# Whether the two ends of a period belong to it is not documented.
+_OVERLAP = timedelta(seconds=1)
+
+Window = tuple[datetime, datetime]
+# How many rows and windows have been read, and of how many windows.
+ShowProgress = Callable[[int, int, int], None]
+
+
+class PeriodApi(ManagementApi):
+    """Reads what is under many tags at once, and single requests."""
+
+    def __init__(self, access: ApiAccess, timeout: Timeout) -> None:
+        super().__init__(access, "", timeout)
+
+    def agent_time_under(self, tags: Collection[str], first: date, last: date) -> int:
+        """Return the agent hours of these UTC days under any of the tags, in milliseconds."""
+        query = [("endpoint", "agent"), ("grouping", "tags"), ("start", first.isoformat()), ("end", last.isoformat())]
+        body = self._get("the usage breakdown", self._path("usage/breakdown"), query)
+        groups = [(_tags_in(entry), amount_of(entry.get("agent_hours"))) for entry in objects_in(body, "results")]
+        if groups and not any(of for of, _ in groups):
+            raise ReconciliationError(
+                "the breakdown shows no tags, so these runs can't be told apart from other traffic"
+            )
+        known = known_sum(hours for of, hours in groups if not of.isdisjoint(tags))
+        if known is None:
+            raise ReconciliationError("the breakdown can't be read: agent_hours is not an amount")
+        return round(known * _HOUR_MS)
+
+
+def _tags_in(entry: Mapping[str, Any]) -> frozenset[str]:
+    """Return the whole set of tags by which the vendor groups; what carried none has none."""
+    grouping = entry.get("grouping")
+    tags = grouping.get("tags") if isinstance(grouping, dict) else None
+    return frozenset(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else frozenset()
+
+
+def windows_of(start: datetime, end: datetime) -> list[Window]:
+    """Divide a period into windows that overlap a little."""
+    length = min(_LONGEST_WINDOW, max(_SHORTEST_WINDOW, (end - start) / (2 * AT_ONCE)))
+    windows = []
+    while start < end:
+        windows.append((start, min(start + length + _OVERLAP, end)))
+        start += length
+    return windows
+
+
+def read_period(
+    api: ManagementApi, start: datetime, end: datetime, timeout: Timeout, show: ShowProgress
+) -> tuple[list[VendorRow], str | None]:
+    """Return the requests of a period, some of them more than once, and why some are lacking; None: none are.
+
+    After a failure that may pass, the rest is read one by one, until the next one. ``show`` is called on this thread.
+    """
+    windows = windows_of(start, end)
+    reader = _PeriodReader(api, timeout, lambda rows, done: show(rows, done, len(windows)))
+    unread = reader.read(windows, AT_ONCE)
+    if reader.failure is not None and reader.failure.temporary:
+        unread = reader.read(unread, 1)
+    return reader.rows, str(reader.failure) if unread else None
+
+
+def look_up(api: ManagementApi, request_ids: Iterable[str]) -> tuple[list[VendorRow], str | None]:
+    """Return the requests of these ids that there are, and why the others were not all asked for; None: they were."""
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="dgbudget-statement") as threads:
+        asked = [threads.submit(api.request, request_id) for request_id in request_ids]
+        failures = [error for future in asked if (error := future.exception()) is not None]
+    for failure in failures:
+        if not isinstance(failure, ReconciliationError):
+            raise failure
+    found = [future.result() for future in asked if future.exception() is None]
+    return [row for row in found if row is not None], str(failures[0]) if failures else None
+
+
+class _PeriodReader:
+    """``failure`` is why the last reading ended before its windows did."""
+
+    def __init__(self, api: ManagementApi, timeout: Timeout, show: Callable[[int, int], None]) -> None:
+        self.rows: list[VendorRow] = []
+        self.failure: ReconciliationError | None = None
+        self._done = 0
+        self._api = api
+        self._timeout = timeout
+        self._show = show
+
+    def read(self, windows: Sequence[Window], at_once: int) -> list[Window]:
+        """Read windows until one of them fails; return those that were not read."""
+        with ThreadPoolExecutor(at_once, thread_name_prefix="dgbudget-statement") as threads:
+            reading = {threads.submit(self._read_window, window): window for window in windows}
+            try:
+                for future in as_completed(reading):
+                    if not future.cancelled() and not self._take(future):
+                        _cancel(reading)
+            except BaseException:
+                _cancel(reading)
+                self._timeout.stop()  # the threads end with the page that they are reading
+                raise
+        return [window for future, window in reading.items() if future.cancelled() or future.exception() is not None]
+
+    def _read_window(self, window: Window) -> list[VendorRow]:
+        return [row for page in self._api.requests(*window, self._timeout) for row in page]
+
+    def _take(self, future: Future[list[VendorRow]]) -> bool:
+        """Return whether there is something to take."""
+        try:
+            self.rows += future.result()
+        except ReconciliationError as error:
+            self.failure = error
+            return False
+        self._done += 1
+        self._show(len(self.rows), self._done)
+        return True
+
+
+def _cancel(reading: Iterable[Future[list[VendorRow]]]) -> None:
+    for future in reading:
+        future.cancel()

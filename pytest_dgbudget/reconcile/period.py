@@ -1,0 +1,125 @@
+"""A period for an audit: what the ledger has of it, and the terms of the comparison."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.instants import write_instant
+from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger.period import PeriodReader, RunOfPeriod, SessionOfPeriod, UnseenLease
+from pytest_dgbudget.ledger.run_lock import is_live
+from pytest_dgbudget.rules.audit import AuditedLedger, UnseenUse
+from pytest_dgbudget.rules.comparison import OwnSession, Terms
+from pytest_dgbudget.rules.prices import SHIPPED
+from pytest_dgbudget.rules.verdicts import Tolerance
+
+# How far the vendor's clock and ours may be apart: what began shortly before the period may have a row within it.
+EDGE = timedelta(minutes=5)
+# The vendor ends a session after two hours: of those that began earlier, none is in the period's hours.
+_LONGEST_SESSION = timedelta(hours=2, minutes=15)
+# A lease lasts for what it was granted, and no suite has a budget of a week.
+_LONGEST_LEASE = timedelta(days=7)
+
+
+def read_ledger(connection: Connection, run_config: RunConfig, since: datetime, target: str) -> AuditedLedger:
+    """Return what a ledger has of a period that begins at ``since``, and what may reach into it; raises LedgerError."""
+    at = write_instant(since)
+    reader = PeriodReader(connection, target, write_instant(since - _LONGEST_LEASE))
+    with connection.snapshot():
+        runs, keys = reader.runs(), reader.run_keys()
+        found = _sort_sessions(reader.sessions(write_instant(since - _LONGEST_SESSION)))
+        unseen, elsewhere = reader.unseen_leases(at), reader.other_sessions(at)
+    return AuditedLedger(
+        target=target,
+        sessions=found.sessions,
+        micro_usd=found.micro_usd,
+        unseen=tuple(_unseen_use(lease, found.lost.get(lease.id, ())) for lease in unseen if lease.stated_ms is None),
+        run_of_tag={run.tag: run.id for run in runs},
+        run_of_key=keys,
+        live=_live(runs, run_config),
+        elsewhere=elsewhere,
+        never_opened=frozenset(found.never_opened),
+    )
+
+
+def terms_of(run_config: RunConfig, target: str, now_ms: int) -> Terms:
+    """Return by what sessions and rows are compared, at ``now_ms``; an emulator's prices are its own."""
+    is_billed = target == "live"
+    return Terms(
+        tolerance=Tolerance(ms=run_config.tolerance_ms, share=run_config.tolerance_share),
+        grace_ms=run_config.vendor_grace_ms,
+        now_ms=now_ms,
+        drift=run_config.drift_share,
+        prices=run_config.prices if is_billed else {},
+        shipped={str(tier): price for tier, price in SHIPPED.micro_usd_per_minute.items()} if is_billed else {},
+    )
+
+
+def _live(runs: Iterable[RunOfPeriod], run_config: RunConfig) -> frozenset[str]:
+    folder = run_config.state_dir
+    served = {lock.name.removeprefix("run-").removesuffix(".lock") for lock in folder.glob("run-*.lock")}
+    return frozenset(run.id for run in runs if run.id in served and is_live(folder, run.id))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sessions:
+    """Those that opened, what each costs by our prices, of each lease those whose end nobody saw, and failed dials."""
+
+    sessions: list[OwnSession] = field(default_factory=list)
+    micro_usd: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    never_opened: list[str] = field(default_factory=list)
+
+
+def _sort_sessions(records: Iterable[SessionOfPeriod]) -> _Sessions:
+    found = _Sessions()
+    for record in records:
+        if record.handshake_ms is None and record.ms is not None:
+            found.never_opened.extend([record.request_id] if record.request_id is not None else [])
+            continue
+        found.sessions.append(_own_session(record))
+        if record.micro_usd is not None:
+            found.micro_usd[record.id] = record.micro_usd
+        if record.ms is None:
+            found.lost[record.lease] = (*found.lost.get(record.lease, ()), record.id)
+    return found
+
+
+def _own_session(record: SessionOfPeriod) -> OwnSession:
+    return OwnSession(
+        id=record.id,
+        request_id=record.request_id,
+        ms=record.ms,
+        ended_at_ms=None if record.closed_at is None else _epoch_ms(record.closed_at),
+        tagged=record.tagged != 0,
+        run=sys.intern(record.run),
+        opened_at_ms=_epoch_ms(record.opened_at),
+        handshake_ms=record.handshake_ms,
+        closing_ms=record.closing_ms,
+        tier=record.tier,
+    )
+
+
+def _unseen_use(lease: UnseenLease, sessions: tuple[str, ...]) -> UnseenUse:
+    """A lease without an end may be used up; once it is orphaned it is charged in full."""
+    is_open = lease.how is None
+    charged_ms = lease.allowance_ms if lease.ended_ms is None else lease.ended_ms
+    charged_micro_usd = lease.micro_usd if is_open else lease.ended_micro_usd
+    return UnseenUse(
+        lease=lease.id,
+        run=lease.run,
+        taken_at=lease.taken_at,
+        is_open=is_open,
+        ms=max(0, charged_ms - lease.seen_ms),
+        micro_usd=None if charged_micro_usd is None else max(0, charged_micro_usd - lease.seen_micro_usd),
+        sessions=sessions,
+    )
+
+
+def _epoch_ms(at: str) -> int:
+    """Read an instant in the ledger's own form, which Python 3.10 reads but for its ``Z``."""
+    return round(datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() * 1000)

@@ -1,0 +1,326 @@
+"""A period's audit: all sessions of a ledger against the statement.
+
+Every session, and every request of the statement, is in exactly one line, or counted as left out or as somebody else's.
+Pure: instants are milliseconds since 1970 (UTC), money is millionths of a US dollar. None is unknown, never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, VendorRow
+from pytest_dgbudget.rules.drift import Drift, drift_of
+from pytest_dgbudget.rules.rates import TierRate, rates_of
+from pytest_dgbudget.rules.reconciliation import match
+from pytest_dgbudget.rules.reconciliation_verdict import timed, with_causes
+from pytest_dgbudget.rules.statement import Reading
+from pytest_dgbudget.rules.totals import NO_TOTAL, Counted, Total, counted, hours_of
+from pytest_dgbudget.units import known_sum
+
+_DAY_MS = 24 * 3_600_000
+_NO_LINES = Counted(under=(), not_under=(), may_grow=False)
+
+# Why a session or a request is not judged: its run is live now; it began before the period; the vendor doesn't keep its
+# request any more; its run was with another stand-alone emulator; its dial never opened; it is no Voice Agent's.
+LeftOut = Literal["live-run", "earlier", "not-kept", "other-emulator", "never-opened", "no-agent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedPeriod:
+    """What began from ``since_ms`` on; of that, the vendor still has each request from ``kept_since_ms`` on.
+
+    Both are the beginning of a UTC day: the vendor's hours come by the day.
+    """
+
+    since_ms: int
+    kept_since_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnseenUse:
+    """What a lease is charged beyond what was seen used: nobody saw its end, or it has none (``is_open``).
+
+    ``sessions`` are the ids of those whose end nobody saw. ``stated_ms`` is what the statement says of these; None
+    where it doesn't say it of each.
+    """
+
+    lease: str
+    run: str
+    taken_at: str
+    is_open: bool
+    ms: int
+    micro_usd: int | None
+    sessions: tuple[str, ...] = ()
+    stated_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedLedger:
+    """What the ledger has: the sessions of a period that went to ``target``, and some that began before it.
+
+    ``micro_usd`` is what each of them costs by our prices, where that is known. ``run_of_tag`` and ``run_of_key`` have
+    every run of the ledger, ``live`` those that a gateway serves now. ``elsewhere`` counts the period's other sessions,
+    ``never_opened`` has the request ids of dials that were refused or failed.
+    """
+
+    target: str
+    sessions: Sequence[OwnSession]
+    micro_usd: Mapping[str, int] = field(default_factory=dict)
+    unseen: tuple[UnseenUse, ...] = ()
+    run_of_tag: Mapping[str, str] = field(default_factory=dict)
+    run_of_key: Mapping[str, str] = field(default_factory=dict)
+    live: frozenset[str] = frozenset()
+    elsewhere: Mapping[str, int] = field(default_factory=dict)
+    never_opened: frozenset[str] = frozenset()
+
+    @property
+    def tags_in_hours(self) -> frozenset[str]:
+        """The tags of all runs that have ended."""
+        return frozenset(tag for tag, run in self.run_of_tag.items() if run not in self.live)
+
+    @property
+    def ours(self) -> Ours:
+        """By what rows of the statement are of runs in this ledger."""
+        return Ours(tags=frozenset(self.run_of_tag), keys=frozenset(self.run_of_key))
+
+    def run_of(self, row: VendorRow) -> str | None:
+        """Return the run under whose tag or key a row is; None: under none of this ledger."""
+        of_key = None if row.key_id is None else self.run_of_key.get(row.key_id)
+        return of_key or next((self.run_of_tag[tag] for tag in sorted(row.tags or ()) if tag in self.run_of_tag), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodStatement:
+    """The project's requests of the period, and some before it. ``failure`` is why they are not all here.
+
+    ``hours`` are the milliseconds of the whole period under the tags of runs that are not live; None: not asked for,
+    since each of our rows has a duration.
+    """
+
+    rows: Sequence[VendorRow]
+    hours: Reading[int] | None = None
+    project: str | None = None
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """So many requests, and their time together; None where that of one is not known."""
+
+    requests: int = 0
+    ms: int | None = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateError:
+    """What so many sessions cost by our prices, and what the statement says."""
+
+    sessions: int
+    own_micro_usd: int
+    vendor_micro_usd: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFindings:
+    """``lines`` are what is judged. Of the rest, ``left_out`` has why it isn't, ``other_ledgers`` what is under tags of
+    ledgers other than this one, and ``others`` the Voice Agent's requests that are under no tag of ours.
+
+    ``untold`` of these show no tags, and ``lost_tags`` counts sessions of ours that carried one and don't show it.
+    ``untimed`` sessions have a row without a duration, and are not in the hours. ``drift_by_key`` is by the ids of keys
+    that were made for runs.
+    """
+
+    lines: tuple[Line, ...]
+    left_out: Mapping[LeftOut, Amount]
+    other_ledgers: Mapping[str, Amount]
+    others: Amount
+    untold: int
+    lost_tags: int
+    untimed: int
+    hours: Total
+    drift: Drift
+    drift_by_key: Mapping[str, Drift]
+    rates: tuple[TierRate, ...]
+    over_midnight: Amount
+    estimate: EstimateError | None
+    unseen: tuple[UnseenUse, ...]
+
+
+def audit(
+    ledger: AuditedLedger, statement: PeriodStatement, ours: Ours, period: AuditedPeriod, terms: Terms
+) -> AuditFindings:
+    """Compare what a ledger has of a period with the statement. ``ours``: by what a row is this ledger's.
+
+    Where the statement was not read to its end, nothing is missing there.
+    """
+    rows = [row for row in statement.rows if row.request_id not in ledger.never_opened]
+    lines = match(ledger.sessions, rows, ours, terms.unasked() if statement.failure else terms)
+    paired, left_out = _sorted_out(lines, ledger, period)
+    if len(rows) < len(statement.rows):
+        left_out["never-opened"] = _times_of_failed_dials(statement.rows, ledger)
+    rest = _Rest(rows, {line.request_id for line in lines if line.rows}, period, left_out)
+    in_hours = counted([line for line in paired if (_began_ms(line) or 0) >= period.kept_since_ms], ours, terms)
+    hours = NO_TOTAL if statement.hours is None else hours_of(in_hours, statement.hours, terms)
+    drift = drift_of(paired, terms.drift, in_hours, hours)
+    rates = rates_of(timed(paired, hours), terms)
+    judged = with_causes(paired, hours, drift, rates)
+    return AuditFindings(
+        lines=judged,
+        left_out={why: _amount(times_ms) for why, times_ms in sorted(left_out.items())},
+        other_ledgers={tag: _amount(times_ms) for tag, times_ms in sorted(rest.by_tag.items())},
+        others=_amount([row.shown_ms for row in rest.others]),
+        untold=sum(ours.has(row) is None for row in rest.others),
+        lost_tags=sum(_has_lost_its_tag(line, ours) for line in judged),
+        untimed=_without_duration(judged) - _without_duration(in_hours.under),
+        hours=hours,
+        drift=drift,
+        drift_by_key=_drift_by_key(judged, ledger, terms),
+        rates=rates,
+        over_midnight=_amount([line.own_ms for line in judged if _is_over_midnight(line)]),
+        estimate=_estimate(judged, ledger.micro_usd),
+        unseen=tuple(_with_statement(judged, ledger)),
+    )
+
+
+def everybodys(rows: Iterable[VendorRow], ours: Ours) -> Ours:
+    """Have every row under a tag of this plugin's count as ours, for a ledger that everybody shares."""
+    return replace(ours, tags=ours.tags.union(*{row.tags for row in rows if row.tags}))
+
+
+# What is judged -------------------------------------------------------------------------------------------------------
+
+
+def _sorted_out(
+    lines: Sequence[Line], ledger: AuditedLedger, period: AuditedPeriod
+) -> tuple[tuple[Line, ...], dict[LeftOut, list[int | None]]]:
+    """Return the lines that are judged, and the milliseconds of each of the others."""
+    known_runs = {session.run for line in lines if line.rows for session in line.own}
+    judged: list[Line] = []
+    left_out: dict[LeftOut, list[int | None]] = {}
+    for line in lines:
+        why = _why_left_out(line, ledger, period, known_runs)
+        if why is None:
+            judged.append(line)
+        else:
+            left_out.setdefault(why, []).append(_time_ms(line))
+    return tuple(judged), left_out
+
+
+def _why_left_out(line: Line, ledger: AuditedLedger, period: AuditedPeriod, known_runs: set[str]) -> LeftOut | None:
+    began_ms = _began_ms(line)
+    if not ledger.live.isdisjoint(_runs_of(line, ledger)):
+        return "live-run"
+    if began_ms is not None and began_ms < period.since_ms:
+        return "earlier"
+    if line.rows:
+        return None
+    if ledger.target == "rehearsal" and line.own[0].run not in known_runs:
+        return "other-emulator"
+    is_kept = began_ms is None or began_ms >= period.kept_since_ms
+    return None if is_kept else "not-kept"
+
+
+def _runs_of(line: Line, ledger: AuditedLedger) -> Iterator[str]:
+    if line.own:
+        return (session.run for session in line.own)
+    return (run for row in line.rows if (run := ledger.run_of(row)) is not None)
+
+
+def _began_ms(line: Line) -> int | None:
+    return line.own[0].opened_at_ms if line.own else line.rows[0].created_ms
+
+
+def _time_ms(line: Line) -> int | None:
+    return line.own_ms if line.own else known_sum(row.shown_ms for row in line.rows)
+
+
+def _has_lost_its_tag(line: Line, ours: Ours) -> bool:
+    """Return whether a row shows tags, and not the one that its session carried."""
+    return any(session.tagged for session in line.own) and any(ours.has(row) is False for row in line.rows)
+
+
+def _without_duration(lines: Iterable[Line]) -> int:
+    """Count our sessions whose settled row states no duration."""
+    return sum(
+        len(line.own) for line in lines if line.settled and line.stated_ms is None and not line.unreadable_duration
+    )
+
+
+def _drift_by_key(lines: Iterable[Line], ledger: AuditedLedger, terms: Terms) -> dict[str, Drift]:
+    by_key: dict[str, list[Line]] = {}
+    for line in lines:
+        key = line.rows[0].key_id if line.rows else None
+        if key is not None and key in ledger.run_of_key:
+            by_key.setdefault(key, []).append(line)
+    return {key: drift_of(of_key, terms.drift, _NO_LINES, NO_TOTAL) for key, of_key in sorted(by_key.items())}
+
+
+def _is_over_midnight(line: Line) -> bool:
+    return any(
+        session.opened_at_ms is not None
+        and session.ended_at_ms is not None
+        and session.opened_at_ms // _DAY_MS != session.ended_at_ms // _DAY_MS
+        for session in line.own
+    )
+
+
+def _estimate(lines: Iterable[Line], micro_usd: Mapping[str, int]) -> EstimateError | None:
+    """Only what both sides have is compared; None where there is nothing of that."""
+    pairs = [
+        (micro_usd[line.own[0].id], line.micro_usd)
+        for line in lines
+        if len(line.own) == len(line.rows) == 1 and line.own[0].id in micro_usd and line.rows[0].settled
+    ]
+    known = [(own, theirs) for own, theirs in pairs if theirs is not None]
+    if not known:
+        return None
+    own, theirs = (sum(side) for side in zip(*known, strict=True))
+    return EstimateError(sessions=len(known), own_micro_usd=own, vendor_micro_usd=theirs)
+
+
+def _with_statement(lines: Iterable[Line], ledger: AuditedLedger) -> Iterator[UnseenUse]:
+    stated_ms = {
+        line.own[0].id: line.rows[0].duration_ms
+        for line in lines
+        if len(line.own) == len(line.rows) == 1 and line.own[0].ms is None and line.rows[0].settled
+    }
+    for unseen in ledger.unseen:
+        if unseen.run not in ledger.live:
+            known = known_sum(stated_ms.get(session) for session in unseen.sessions)
+            yield replace(unseen, stated_ms=known if unseen.sessions else None)
+
+
+# What is not ----------------------------------------------------------------------------------------------------------
+
+
+def _times_of_failed_dials(rows: Iterable[VendorRow], ledger: AuditedLedger) -> list[int | None]:
+    return [*{row.request_id: row.shown_ms for row in rows if row.request_id in ledger.never_opened}.values()]
+
+
+class _Rest:
+    """The requests that are in no line, each once: by the tag of another ledger, left out, or nobody's that we know."""
+
+    def __init__(
+        self,
+        rows: Iterable[VendorRow],
+        in_lines: set[str | None],
+        period: AuditedPeriod,
+        left_out: dict[LeftOut, list[int | None]],
+    ) -> None:
+        self.by_tag: dict[str, list[int | None]] = {}
+        self.others: list[VendorRow] = []
+        for row in {row.request_id: row for row in rows if row.request_id not in in_lines}.values():
+            if row.created_ms is not None and row.created_ms < period.since_ms:
+                left_out.setdefault("earlier", []).append(row.shown_ms)
+            elif row.tags:
+                self.by_tag.setdefault(min(row.tags), []).append(row.shown_ms)
+            elif row.agent is False:
+                left_out.setdefault("no-agent", []).append(row.shown_ms)
+            else:
+                self.others.append(row)
+
+
+def _amount(times_ms: Sequence[int | None]) -> Amount:
+    return Amount(requests=len(times_ms), ms=known_sum(times_ms))

@@ -1,0 +1,177 @@
+"""What an audit comes to: its verdict, the reasons for it, and what else is worth knowing. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pytest_dgbudget.rules.audit import (
+    Amount,
+    AuditedLedger,
+    AuditedPeriod,
+    AuditFindings,
+    LeftOut,
+    PeriodStatement,
+)
+from pytest_dgbudget.rules.drift import FEWEST_LINES, TOO_FEW, Drift
+from pytest_dgbudget.rules.rates import rate_remarks
+from pytest_dgbudget.rules.verdicts import VERDICT_OF, LineClass, Verdict, gravest
+from pytest_dgbudget.units import known_sum, seconds
+
+# What a line of a class means, and what to do; in the order in which they are told.
+_OF_CLASS: Mapping[LineClass, str] = {
+    "missing-in-ledger": "under the tag or key of a run in this ledger, and never opened by it: something was dialled "
+    "past the gateway; find what else has the key",
+    "missing-at-vendor": "in the ledger, and not in the statement: if it was in another project, name that with "
+    "--project; else ask the vendor about its request id",
+    "duration": "apart by more than the tolerance: write the vendor about these request ids",
+    "duplicate": "several rows of one request that differ: ask the vendor which of them is billed",
+    "unclear": "no duration in the statement, and times that differ from ours by more than the tolerance: what those "
+    "mean is documented nowhere",
+    "unconfirmed": "can't be compared: nobody saw its end, or it has no request id, or the statement's duration can't "
+    "be read",
+    "wrong-rate": "dollars that differ by more than 2 % from the prices in dgbudget.toml: compare your contract, and "
+    "write the vendor about these request ids",
+    "pending": "not in the statement yet, or not settled: audit again later",
+}
+# What began earlier is no part of the period.
+_WHY_LEFT_OUT: Mapping[LeftOut, str] = {
+    "live-run": "of runs that are live now, left out: audit again when they have ended",
+    "other-emulator": "of rehearsals that this emulator knows nothing of, left out: it has what it served itself",
+    "never-opened": "of dials that were refused or failed, left out: whether that is billed is not documented",
+    "no-agent": "of the project, not the Voice Agent's",
+}
+_NOTHING = "no session began in the period, so there is nothing to compare"
+_ONLY_KEPT = "the vendor keeps requests for 90 days: what began before that is only in the ledger"
+_NOT_KEPT = "{} without a row, from before the 90 days for which the vendor keeps requests: can't be checked"
+_UNTOLD = (
+    "{} of the project without any tags: whether these are sessions that nobody logged can't be told (it can with "
+    "--dg-run-key)"
+)
+_UNTIMED = "{} without a duration in the statement, and not in its hours either: their time can't be checked"
+_LOST_TAGS = "{} with other tags in the statement than they carried, or none: what nobody logged may lack them, too"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditVerdict:
+    """``reasons`` say why it isn't ``reconciled``, ``remarks`` what else there was."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def judge_audit(
+    findings: AuditFindings, ledger: AuditedLedger, statement: PeriodStatement, period: AuditedPeriod
+) -> AuditVerdict:
+    """Return what the findings come to; one that could not be made makes it ``inconclusive``."""
+    counts = Counter(line.kind for line in findings.lines)
+    if statement.failure is not None:
+        counts.pop("pending", None)  # nobody knows whether it is there
+    unchecked = [*_unchecked(findings, statement)]
+    drifts = (findings.drift, *findings.drift_by_key.values())
+    verdicts: list[Verdict] = [
+        *(VERDICT_OF[kind] for kind in counts),
+        findings.hours.verdict,
+        *(drift.verdict or "off" for drift in drifts),
+        "inconclusive" if unchecked else "reconciled",
+    ]
+    return AuditVerdict(
+        verdict=gravest(verdicts),
+        reasons=(*_of_lines(counts), *_of_sums(findings, ledger), *unchecked),
+        remarks=tuple(_remarks(findings, ledger, period)),
+    )
+
+
+def risk_of(findings: AuditFindings) -> tuple[int, int | None]:
+    """Return the milliseconds and micro-dollars that are charged, and that neither we nor the statement saw used."""
+    unseen = [use for use in findings.unseen if use.stated_ms is None]
+    return sum(use.ms for use in unseen), known_sum(use.micro_usd for use in unseen)
+
+
+def _of_lines(counts: Mapping[LineClass, int]) -> Iterator[str]:
+    yield from (f"{kind} ({counts[kind]:,}): {meaning}" for kind, meaning in _OF_CLASS.items() if kind in counts)
+
+
+def _of_sums(findings: AuditFindings, ledger: AuditedLedger) -> Iterator[str]:
+    own, vendor = findings.hours.own, findings.hours.vendor
+    if findings.hours.verdict == "discrepancy" and own is not None and vendor is not None:
+        yield (
+            f"hours: the days of the period have {seconds(vendor):,.1f}s under the tags of these runs, and we metered "
+            f"{seconds(own):,.1f}s: compare day by day with the vendor's console"
+        )
+    yield from _that_drifts(findings.drift, "")
+    for key, drift in findings.drift_by_key.items():
+        yield from _that_drifts(drift, f" of the key {key} (run {ledger.run_of_key[key]})")
+
+
+def _that_drifts(drift: Drift, whose: str) -> Iterator[str]:
+    if drift.ms is not None and drift.mean_ms is not None:
+        yield (
+            f"drift: {drift.n:,} sessions{whose} agree one by one, and together the statement has "
+            f"{seconds(drift.ms):,.1f}s {drift.direction} than late ends, rounding, handshakes and dg_drift explain "
+            f"(on average {drift.mean_ms / 1000:+.3f}s each): show the vendor the sum"
+        )
+
+
+def _unchecked(findings: AuditFindings, statement: PeriodStatement) -> Iterator[str]:
+    if statement.failure is not None:
+        yield f"the statement could not be read to its end, so nothing counts as missing there: {statement.failure}"
+    if not_kept := findings.left_out.get("not-kept"):
+        yield _NOT_KEPT.format(_counted(not_kept.requests, "session"))
+    if findings.untold:
+        yield _UNTOLD.format(_counted(findings.untold, "request"))
+    if findings.lost_tags:
+        yield _LOST_TAGS.format(_counted(findings.lost_tags, "session"))
+    if findings.untimed:
+        yield _UNTIMED.format(_counted(findings.untimed, "session"))
+    if findings.hours.reason is not None:
+        yield f"the hours of the period were not compared: {findings.hours.reason}"
+    if any(use.stated_ms is None for use in findings.unseen):
+        yield _at_risk(findings)
+
+
+def _at_risk(findings: AuditFindings) -> str:
+    ms, micro_usd = risk_of(findings)
+    leases = _counted(sum(use.stated_ms is None for use in findings.unseen), "lease")
+    cost = "a cost that is not known" if micro_usd is None else f"${micro_usd / 1_000_000:.2f}"
+    return f"at risk: {ms / 1000:,.1f}s and {cost}, in {leases} whose end nobody saw"
+
+
+def _remarks(findings: AuditFindings, ledger: AuditedLedger, period: AuditedPeriod) -> Iterator[str]:
+    if not findings.lines and not findings.left_out:
+        yield _NOTHING
+    if period.since_ms < period.kept_since_ms:
+        yield _ONLY_KEPT
+    for why, meaning in _WHY_LEFT_OUT.items():
+        if amount := findings.left_out.get(why):
+            yield f"{_shown(amount)} {meaning}"
+    for tag, amount in findings.other_ledgers.items():
+        yield f"{_shown(amount)} under {tag}, of another ledger: no discrepancy; --all-tags judges that"
+    if findings.others.requests:
+        yield f"{_shown(findings.others)} of the Voice Agent under no tag of this plugin's: somebody else's"
+    if findings.over_midnight.requests:
+        yield f"{_shown(findings.over_midnight)} past midnight UTC: to which day that is billed is not documented"
+    yield from rate_remarks(findings.rates)
+    yield from _known_by_now(findings)
+    if findings.lines and findings.drift.reason == TOO_FEW:
+        yield f"drift is not judged: that takes {FEWEST_LINES} sessions that agree, and there are {findings.drift.n}"
+    if ledger.elsewhere:
+        counts = ", ".join(f"{target}: {count:,}" for target, count in sorted(ledger.elsewhere.items()))
+        yield f"sessions that are not in this statement: {counts}"
+
+
+def _known_by_now(findings: AuditFindings) -> Iterator[str]:
+    runs = sorted({use.run for use in findings.unseen if use.stated_ms is not None})
+    if runs:
+        yield f"the statement has what is charged in full so far: dgbudget reconcile {' '.join(runs)}"
+
+
+def _shown(amount: Amount) -> str:
+    time = "an unknown time" if amount.ms is None else f"{amount.ms / 1000:,.1f}s"
+    return f"{_counted(amount.requests, 'request')} ({time})"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
