@@ -26,6 +26,8 @@ Row = Mapping[str, Any]
 # Measured: with its indices, one session takes 1.5 KiB.
 _BYTES_A_SESSION = 2000
 _BEGAN = datetime(2024, 1, 1, tzinfo=timezone.utc)
+# An invocation.
+EVERY = timedelta(minutes=10)
 _ALLOWANCE_MS, _USED_MS, _MICRO_USD_PER_MINUTE = 60_000, 12_000, 75_000
 _MICRO_USD = _USED_MS * _MICRO_USD_PER_MINUTE // 60_000
 # Later ones come after those that have what they number.
@@ -121,8 +123,10 @@ class Files:
         return f"{self.past.runs * self.past.invocations:,} {{}} and {self.past.all_sessions:,} sessions"
 
 
-def fill(path: Path, past: Past) -> None:
-    """Make a ledger in which all this has been: numbered, ended, swept and closed as the product does it."""
+def fill(path: Path, past: Past, began: datetime = _BEGAN) -> None:
+    """Make a ledger in which all this has been, from ``began`` on: numbered, ended, swept and closed as the product
+    does it.
+    """
     with closing(sqlite3.connect(path, isolation_level=None)) as ledger:
         for setting in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-1000000"):
             ledger.execute(f"PRAGMA {setting}")
@@ -132,7 +136,7 @@ def fill(path: Path, past: Past) -> None:
         version = {"version": schema.VERSION, "writable_from": schema.WRITABLE_FROM}
         ledger.execute("INSERT INTO schema (version, writable_from) VALUES (:version, :writable_from)", version)
         for number in range(past.runs * past.invocations):
-            _add_invocation(ledger, past, number)
+            _add_invocation(ledger, past, number, began + number * EVERY)
         ledger.execute("COMMIT")
         ledger.execute("PRAGMA journal_mode=WAL")
 
@@ -143,10 +147,9 @@ def lacks_room(folder: Path, sessions: int) -> str:
     return "" if free > 2 * wanted else f"{folder} has {free >> 20:,} MiB free; {2 * wanted >> 20:,} MiB are needed"
 
 
-def _add_invocation(ledger: sqlite3.Connection, past: Past, number: int) -> None:
+def _add_invocation(ledger: sqlite3.Connection, past: Past, number: int, began: datetime) -> None:
     """Add one with all its sessions; ``number`` counts those before it."""
     run, nth_of_run = f"run-{number // past.invocations}", number % past.invocations
-    began = _BEGAN + timedelta(minutes=10 * number)
     entry = _invocation(run, number, began)
     if nth_of_run == 0:
         ledger.execute(sql.INSERT_RUN, entry)
