@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
+from pytest_dgbudget.deepgram.project import ProjectApi
 from pytest_dgbudget.deepgram.rows import amount_of, instant, objects_in, page_number, row_of
 from pytest_dgbudget.deepgram.timeout import Timeout
-from pytest_dgbudget.deepgram.transport import Query, Transport, TryLater
+from pytest_dgbudget.deepgram.transport import Query
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.rules.comparison import VendorRow
@@ -19,11 +19,10 @@ from pytest_dgbudget.rules.comparison import VendorRow
 _ROWS_PER_PAGE = 1000
 _MOST_PAGES = 2000
 _NO_TAGS = "the breakdown shows no tags, so the run's sessions can't be told apart from the project's other traffic"
-_REFUSED = {401, 403}
 _NOT_FOUND = 404
 
 
-class ManagementApi:
+class ManagementApi(ProjectApi):
     """Reads what is under one tag, and single requests. All calls but ``find_project`` need ``project``.
 
     Each may raise ReconciliationError. ``timeout`` limits its tries and pauses, and each wait for the network; an
@@ -31,24 +30,9 @@ class ManagementApi:
     """
 
     def __init__(self, access: ApiAccess, tag: str, timeout: Timeout) -> None:
-        self.project = access.project
+        super().__init__(access, timeout)
         self._tag = tag
         self._project_answers = False
-        self._timeout = timeout
-        self._transport = Transport(access.api_url, access.key)
-
-    def find_project(self) -> None:
-        """Use the key's only project where none was named."""
-        if self.project is not None:
-            return
-        projects = objects_in(self._get("the projects", "/v1/projects"), "projects")
-        ids = [project["project_id"] for project in projects if isinstance(project.get("project_id"), str)]
-        if len(ids) != 1:
-            found = f"{len(ids)} projects ({', '.join(ids[:5])})" if ids else "no project"
-            raise ReconciliationError(self._transport.safe(f"the key sees {found}; name one with --dg-project"))
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", ids[0]) or self._transport.safe(ids[0]) != ids[0]:
-            raise ReconciliationError("the id of the key's project is not valid; name the project with --dg-project")
-        self.project = ids[0]
 
     def request(self, request_id: str) -> VendorRow | None:
         """Return the row of one request; None where it is not in the statement."""
@@ -116,31 +100,3 @@ class ManagementApi:
                     raise ReconciliationError(f"the breakdown can't be read: {field} is not an amount")
                 total += amount
         return round(total * scale)
-
-    def _get(
-        self,
-        what: str,
-        path: str,
-        query: Query = (),
-        *,
-        scope: str = "usage:read",
-        timeout: Timeout | None = None,
-    ) -> dict[str, Any]:
-        """Which scope a call needs is not documented; the names are from the vendor's page on roles."""
-        try:
-            return self._transport.get(what, path, query, timeout or self._timeout)
-        except TryLater as later:
-            if later.seconds > self._timeout.left():
-                reason = f"{later}; it asks to retry after {later.seconds:.0f}s"
-                raise ReconciliationError(reason, status=later.status) from None
-            raise
-        except ReconciliationError as error:
-            if error.status in _REFUSED:
-                raise ReconciliationError(
-                    f"{error}; does the key have the scope {scope}?", status=error.status
-                ) from None
-            raise
-
-    def _path(self, of_project: str) -> str:
-        assert self.project is not None
-        return f"/v1/projects/{quote(self.project, safe='')}/{of_project}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlencode
 from urllib.request import getproxies, proxy_bypass
 
@@ -24,9 +24,13 @@ _MOST_SHOWN = 4096
 _CONNECTIONS = 4
 _CALL_SECONDS = 10
 _PAUSES_SECONDS = (0.2, 0.8, 2.0)
+_NOT_FOUND = 404
+# The OpenAPI file has 200 for all; what is answered with 201 was made as well.
+_GRANTED = {200, 201}
 _TEMPORARY = {408, 409, 425, 429, 500, 502, 503, 504}
 
 Query = Sequence[tuple[str, object]]
+R = TypeVar("R")
 
 
 class TryLater(ReconciliationError):
@@ -48,16 +52,28 @@ class Transport:
 
     def get(self, what: str, path: str, query: Query, timeout: Timeout) -> dict[str, Any]:
         """Return a JSON object; retries where that may help and time is left. ``what``: the request, in messages."""
-        for pause in _PAUSES_SECONDS:
-            answer = self._answer(what, path, query, timeout)
-            if isinstance(answer, dict):
-                return answer
-            if not timeout.pause(max(pause, answer.seconds)):
-                raise answer
-        answer = self._answer(what, path, query, timeout)
-        if isinstance(answer, TryLater):
-            raise answer
-        return answer
+        return _repeated(lambda: self._answer(what, path, query, timeout), timeout)
+
+    def post(self, what: str, path: str, body: Mapping[str, object], timeout: Timeout) -> dict[str, Any]:
+        """Send a JSON object and return one; once, since what seems to have failed may have been done.
+
+        The answer may hold a secret, so no message repeats it.
+        """
+        return self._parsed(what, self._send("POST", what, path, timeout, body), shown=False)
+
+    def delete(self, what: str, path: str, timeout: Timeout) -> None:
+        """Delete something; retries where that may help and time is left. What is not there counts as deleted."""
+        _repeated(lambda: self._delete(what, path, timeout), timeout)
+
+    def _delete(self, what: str, path: str, timeout: Timeout) -> TryLater | None:
+        try:
+            self._send("DELETE", what, path, timeout)
+        except TryLater as later:
+            return later
+        except ReconciliationError as error:
+            if error.status != _NOT_FOUND:
+                raise
+        return None
 
     def _answer(self, what: str, path: str, query: Query, timeout: Timeout) -> dict[str, Any] | TryLater:
         """Ask, unless the last answer to this call asked to retry later than now.
@@ -69,7 +85,8 @@ class Transport:
         if last is not None and wait > 0:
             return TryLater(str(last), status=last.status, seconds=wait)
         try:
-            answer = self._ask(what, path, query, timeout)
+            target = f"{path}?{urlencode(query)}" if query else path
+            answer = self._parsed(what, self._send("GET", what, target, timeout))
         except ReconciliationError as error:
             if last is not None and error.temporary and error.status is None and not timeout.left():
                 return TryLater(str(last), status=last.status)
@@ -85,14 +102,18 @@ class Transport:
         text = text.replace(self._key, "***")
         return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:300]
 
-    def _ask(self, what: str, path: str, query: Query, timeout: Timeout) -> dict[str, Any]:
+    def _send(
+        self, method: str, what: str, target: str, timeout: Timeout, body: Mapping[str, object] | None = None
+    ) -> bytes:
+        """Send one request, and return the body of what grants it."""
         seconds = timeout.left()
         if not seconds:
             raise ReconciliationError(f"{what}: no time was left to ask", temporary=True)
         try:
             response = self._pool.request(
-                "GET",
-                f"{self._url}{path}?{urlencode(query)}" if query else f"{self._url}{path}",
+                method,
+                f"{self._url}{target}",
+                json=body,
                 headers={"Authorization": f"Token {self._key}", "Accept": "application/json"},
                 timeout=urllib3.Timeout(total=min(seconds, _CALL_SECONDS)),
                 redirect=False,  # the key goes to the configured URL and nowhere else
@@ -100,14 +121,14 @@ class Transport:
                 preload_content=False,
                 decode_content=False,
             )
-            body = self._read(what, response, timeout)
+            answer = self._read(what, response, timeout)
         except SSLError as error:
             raise ReconciliationError(self.safe(f"{what}: {self._url}: {_cause(error)}")) from None
         except (HTTPError, OSError, ValueError) as error:  # ValueError: the standard library's, of a bad chunk
             raise TryLater(self.safe(f"{what}: {self._url} can't be reached: {_cause(error)}")) from None
-        if response.status != 200:
-            self._refused(what, response, body)
-        return self._parsed(what, body)
+        if response.status not in _GRANTED:
+            self._refused(what, response, answer)
+        return answer
 
     def _read(self, what: str, response: Any, timeout: Timeout) -> bytes:
         body = bytearray()
@@ -124,11 +145,11 @@ class Transport:
             raise
         return bytes(body)
 
-    def _parsed(self, what: str, body: bytes) -> dict[str, Any]:
+    def _parsed(self, what: str, body: bytes, *, shown: bool = True) -> dict[str, Any]:
         parsed = _json(body)
         if not isinstance(parsed, dict):
-            shown = self.safe(body[:_MOST_SHOWN].decode("utf-8", "replace"))[:60]
-            raise ReconciliationError(f"{what}: the answer is not a JSON object: {shown!r}")
+            beginning = self.safe(body[:_MOST_SHOWN].decode("utf-8", "replace"))[:60]
+            raise ReconciliationError(f"{what}: the answer is not a JSON object{f': {beginning!r}' if shown else ''}")
         return parsed
 
     def _refused(self, what: str, response: Any, body: bytes) -> NoReturn:
@@ -137,6 +158,20 @@ class Transport:
         if response.status in _TEMPORARY:
             raise TryLater(message, status=response.status, seconds=_retry_after(response))
         raise ReconciliationError(message, status=response.status)
+
+
+def _repeated(ask: Callable[[], R | TryLater], timeout: Timeout) -> R:
+    """Ask until there is an answer; raises TryLater when there is no time, or no try, left for another one."""
+    for pause in _PAUSES_SECONDS:
+        answer = ask()
+        if not isinstance(answer, TryLater):
+            return answer
+        if not timeout.pause(max(pause, answer.seconds)):
+            raise answer
+    answer = ask()
+    if isinstance(answer, TryLater):
+        raise answer
+    return answer
 
 
 def _pool(url: str) -> urllib3.PoolManager:

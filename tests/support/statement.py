@@ -62,12 +62,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Asked:
-    """One call as the API saw it: ``projects``, ``list``, ``get``, ``usage`` or ``billing``."""
+    """One call as the API saw it: ``projects``, ``list``, ``get``, ``usage``, ``billing`` or ``keys``."""
 
     call: str
     path: str
     query: dict[str, list[str]]
     authorization: str
+    method: str = "GET"
+    body: bytes = b""
 
     def value(self, name: str, otherwise: str = "") -> str:
         return self.query.get(name, [otherwise])[0]
@@ -153,6 +155,9 @@ class Bill:
     def _projects(self, asked: Asked) -> Answer:
         return Answer.json({"projects": [{"project_id": project, "name": "tests"} for project in self.projects]})
 
+    def _keys(self, asked: Asked) -> Answer:
+        return refusal(403, "INSUFFICIENT_PERMISSIONS", "No.")
+
     def _unknown(self, asked: Asked) -> Answer:
         return refusal(404, "NOT_FOUND", "Nothing here.")
 
@@ -211,9 +216,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
-        asked = Asked(_call(url.path), url.path, parse_qs(url.query), self.headers.get("Authorization", ""))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        authorization = self.headers.get("Authorization", "")
+        asked = Asked(_call(url.path), url.path, parse_qs(url.query), authorization, self.command, body)
         with contextlib.suppress(OSError):
             self._send(self.bill.answer(asked))
+
+    do_POST = do_DELETE = do_GET  # noqa: N815 - their names are the standard library's
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
@@ -245,4 +254,5 @@ def _call(path: str) -> str:
         "requests": "get" if len(parts) == 5 else "list",
         "usage": "usage",
         "billing": "billing",
+        "keys": "keys",
     }.get(parts[3] if len(parts) > 3 else "", "unknown")

@@ -3,7 +3,7 @@ Authentication").
 
 The emulator's choices, where the vendor documents nothing: all keys are one member's; a key may be made with scopes
 that its maker lacks; scopes are not checked against a list; without ``status`` expired keys are listed as well. The
-vendor's 250 temporary keys per day are not counted.
+vendor limits temporary keys to 250 a day, but documents neither when a day begins nor how the next one is refused.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pytest_dgbudget.emulator.project.credentials import Key
 from pytest_dgbudget.instants import read_instant, write_instant
 
 LONGEST_TAG = 128  # characters (vendor's page "Tagging Your Usage Data")
+MOST_TEMPORARY_KEYS = 250  # a day (vendor's page "Create Additional API Keys")
 TOKEN_SECONDS = 30  # by default (OpenAPI file)
 LONGEST_TOKEN_SECONDS = 3600  # as an older official SDK checked it; the OpenAPI file has no limit
 
@@ -48,6 +49,8 @@ def create_key(request: AuthorizedRequest) -> dict[str, Any]:
     if any(not 0 < len(tag) <= LONGEST_TAG for tag in tags):
         raise bad("tags", f"must have 1 to {LONGEST_TAG} characters each")
     expires = _expires(request.project, body)
+    if expires is not None and request.project.keyring.temporary_today() >= MOST_TEMPORARY_KEYS:
+        raise Refusal(429, "TOO_MANY_REQUESTS", f"Only {MOST_TEMPORARY_KEYS} temporary keys may be made a day.")
     key = request.project.keyring.create(comment=comment, scopes=scopes, tags=tags, expires=expires)
     made = {"api_key_id": key.id, "key": key.secret, "comment": key.comment, "scopes": list(key.scopes)}
     return {**made, "tags": list(key.tags), **_expiration(key)}

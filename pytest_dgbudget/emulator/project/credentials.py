@@ -10,9 +10,10 @@ import base64
 import hmac
 import json
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import uuid4
 
 from pytest_dgbudget.credentials import EMULATOR_KEY_PREFIX, EMULATOR_TOKEN_PREFIX, is_emulated_key
@@ -73,6 +74,8 @@ class Keyring:
         self._clock = clock
         self._keys: dict[str, Key] = {}
         self._tokens: list[Token] = []
+        # How many temporary keys were made on each UTC day; those that were deleted count as well.
+        self._temporary: Counter[date] = Counter()
         self.owners = self.create(comment="the emulator's own key", scopes=("owner",), secret=secret, key_id=owners_id)
 
     def create(
@@ -95,6 +98,7 @@ class Keyring:
             expires=expires,
         )
         self._keys[key.id] = key
+        self._temporary[key.created.date()] += expires is not None
         return key
 
     def grant(self, key: Key, seconds: float) -> Token:
@@ -108,6 +112,10 @@ class Keyring:
         token = Token(secret=_web_token(now, expires), key=key, expires=expires)
         self._tokens.append(token)
         return token
+
+    def temporary_today(self) -> int:
+        """Return how many keys that expire were made on this UTC day."""
+        return self._temporary[self._clock.now().date()]
 
     def all(self) -> list[Key]:
         """Return all keys that were not deleted, including expired ones, oldest first."""

@@ -21,7 +21,7 @@ NO_SCOPE = refusal(403, "INSUFFICIENT_PERMISSIONS", "User does not have sufficie
 @pytest.fixture
 def bill() -> Iterator[Bill]:
     with Bill(KEY) as server:
-        server.overrides["unknown"] = _of_project
+        server.overrides["unknown"] = server.overrides["keys"] = _of_project
         yield server
 
 
@@ -48,7 +48,7 @@ def test_a_key_that_may_do_all_is_ok_in_each_line(bill: Bill, tmp_path: Path) ->
     [
         ("list", "", "may read usage", "usage:read"),
         ("unknown", "balances", "may read billing", "billing:read"),
-        ("unknown", "keys", "may read keys", "keys:read"),
+        ("keys", "keys", "may read keys", "keys:read"),
     ],
 )
 @pytest.mark.parametrize("status", [401, 403])

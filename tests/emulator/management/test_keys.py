@@ -140,6 +140,19 @@ async def test_body_that_is_not_a_json_object_is_400_in_the_newer_form(
     assert reply.json["details"]
 
 
+async def test_at_most_250_temporary_keys_are_made_a_day_and_deleting_one_makes_no_room() -> None:
+    clock = Clock(start=NOON)
+    async with Emulator(clock=clock) as emulator:
+        made = [await make_key(emulator, time_to_live_in_seconds=60) for _ in range(250)]
+        await call(emulator, "DELETE", f"{PROJECT}/keys/{made[0]['api_key_id']}")
+        body = json.dumps({**CAN_DO_ALL, "time_to_live_in_seconds": 60}).encode()
+        reply = await ask(emulator, f"{PROJECT}/keys", method="POST", body=body)
+        assert reply.refusal() == (429, "TOO_MANY_REQUESTS")
+        assert (await make_key(emulator))["key"]
+        clock.advance(12 * 3600)
+        assert (await make_key(emulator, time_to_live_in_seconds=60))["key"]
+
+
 # Scopes ---------------------------------------------------------------------------------------------------------------
 
 NEEDS_NONE = {"GET /v1/models", "GET /v1/models/{}", "GET /v1/projects"}

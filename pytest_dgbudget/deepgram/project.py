@@ -1,0 +1,73 @@
+"""The management API of one project: which one that is, and requests to its part."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+from pytest_dgbudget.deepgram.rows import objects_in
+from pytest_dgbudget.deepgram.timeout import Timeout
+from pytest_dgbudget.deepgram.transport import Query, Transport, TryLater
+from pytest_dgbudget.errors import ReconciliationError
+from pytest_dgbudget.model import ApiAccess
+
+_REFUSED = {401, 403}
+
+
+class ProjectApi:
+    """Requests to a project. All calls but ``find_project`` need ``project``, and each may raise ReconciliationError.
+
+    ``timeout`` limits tries and pauses, and each wait for the network; an answer that trickles in may take longer.
+    """
+
+    def __init__(self, access: ApiAccess, timeout: Timeout) -> None:
+        self.project = access.project
+        self._timeout = timeout
+        self._transport = Transport(access.api_url, access.key)
+
+    def find_project(self) -> None:
+        """Use the key's only project where none was named."""
+        if self.project is not None:
+            return
+        projects = objects_in(self._get("the projects", "/v1/projects"), "projects")
+        ids = [project["project_id"] for project in projects if isinstance(project.get("project_id"), str)]
+        if len(ids) != 1:
+            found = f"{len(ids)} projects ({', '.join(ids[:5])})" if ids else "no project"
+            raise ReconciliationError(self._transport.safe(f"the key sees {found}; name one with --dg-project"))
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", ids[0]) or self._transport.safe(ids[0]) != ids[0]:
+            raise ReconciliationError("the id of the key's project is not valid; name the project with --dg-project")
+        self.project = ids[0]
+
+    def _get(
+        self,
+        what: str,
+        path: str,
+        query: Query = (),
+        *,
+        scope: str = "usage:read",
+        timeout: Timeout | None = None,
+    ) -> dict[str, Any]:
+        try:
+            return self._transport.get(what, path, query, timeout or self._timeout)
+        except TryLater as later:
+            if later.seconds > self._timeout.left():
+                reason = f"{later}; it asks to retry after {later.seconds:.0f}s"
+                raise ReconciliationError(reason, status=later.status) from None
+            raise
+        except ReconciliationError as error:
+            raise lacking(scope, error) from None
+
+    def _path(self, of_project: str) -> str:
+        assert self.project is not None
+        return f"/v1/projects/{quote(self.project, safe='')}/{of_project}"
+
+
+def lacking(scope: str, error: ReconciliationError) -> ReconciliationError:
+    """Return an error that also asks about the scope, where it may be that.
+
+    Which scope a call needs is not documented; the names are from the vendor's page on roles.
+    """
+    if error.status not in _REFUSED:
+        return error
+    return ReconciliationError(f"{error}; does the key have the scope {scope}?", status=error.status)
