@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime, timezone
 
 
 def utc_now() -> str:
     """Return the current instant in that form."""
     return write_instant(datetime.now(timezone.utc))
+
+
+def utc_ms() -> int:
+    """Return the current instant in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
 
 
 def write_instant(moment: datetime) -> str:

@@ -60,7 +60,8 @@ def option_row(option: Option) -> list[str]:
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_each_option_has_its_row(option: Option) -> None:
     flag, _, environment, default, meaning = option_row(option)
-    assert flag == ("-" if option.in_ini_only else f"`{option.flag}={option.metavar}`")
+    value = f"={option.metavar}" if option.bare is None else f"[={option.metavar}]"
+    assert flag == ("-" if option.in_ini_only else f"`{option.flag}{value}`")
     assert environment == ("-" if option.environment is None else f"`{option.environment}`")
     if option.default is not None:
         assert default == f"`{option.default}`"
@@ -261,7 +262,8 @@ def test_help_shows_every_option(pytester: pytest.Pytester) -> None:
     assert result.ret == 0, output
     for option in OPTIONS:
         assert option.name in output
-        assert option.in_ini_only or f"{option.flag}={option.metavar}" in output
+        value = option.metavar if option.bare is None else f"[{option.metavar}]"
+        assert option.in_ini_only or f"{option.flag}={value}" in output
         assert option.environment is None or f"Environment: {option.environment}." in " ".join(output.split())
 
 

@@ -16,6 +16,7 @@ _COMMANDS = {
     "reconcile": ("compare runs that have ended with the vendor's statement", "pytest_dgbudget.cli.reconcile"),
     "run": ("run any program with its Voice Agent sessions metered", "pytest_dgbudget.cli.run"),
     "support-bundle": ("write what Deepgram support needs of a run", "pytest_dgbudget.cli.support_bundle"),
+    "sweep": ("end the leases and delete the keys that dead gateways left", "pytest_dgbudget.cli.sweep"),
 }
 _EXAMPLE = "example: dgbudget run --budget 5m -- npm test"
 

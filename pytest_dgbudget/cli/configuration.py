@@ -74,7 +74,7 @@ def _in_addopts(arguments: Sequence[str]) -> dict[str, str]:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for option in OPTIONS:
         if not option.in_ini_only:
-            parser.add_argument(option.flag, dest=option.flag)
+            parser.add_argument(option.flag, dest=option.flag, **option.argparse_values)
     try:
         given, _ = parser.parse_known_args(list(arguments))
     except argparse.ArgumentError as error:

@@ -76,7 +76,7 @@ class LaterRuns:
         self._reader = LedgerReader(connection)
         self._records = StatementRecords(connection)
         with connection.transaction():  # what gateways that were killed have left open
-            sweep(connection, lambda run: is_live(run_config.state_dir, run))
+            sweep(connection, lambda lease: is_live(run_config.state_dir, lease.run))
 
     def known(self, runs: Sequence[str]) -> list[str]:
         """Return these runs, each once; raises SettingsError, which names the nearest ones, for what is none."""

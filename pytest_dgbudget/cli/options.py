@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, VARIABLES, Option
 from pytest_dgbudget.errors import SettingsError
@@ -46,8 +46,9 @@ def add_options(parser: argparse.ArgumentParser, names: Collection[str] | None =
         environment = "" if option.environment is None else f" Environment: {option.environment}."
         default = "" if option.default is None else f" Default: {option.default}."
         text = respelled(option.help + environment + default).replace("%", "%%")
-        parser.add_argument(flag_of(option), dest=option.name, metavar=option.metavar, help=text)
-        parser.add_argument(option.flag, dest=option.name, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        bare: dict[str, Any] = option.argparse_values
+        parser.add_argument(flag_of(option), dest=option.name, metavar=option.metavar, help=text, **bare)
+        parser.add_argument(option.flag, dest=option.name, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **bare)
 
 
 def belongs_to_outer_run(given: argparse.Namespace) -> bool:

@@ -8,6 +8,7 @@ and imports nothing else of ours: a row names its parser, a function of ``parsin
 from __future__ import annotations
 
 import re
+from typing import Any
 
 API_KEY_VARIABLE = "DEEPGRAM_API_KEY"
 # What SDK 4 takes before the key.
@@ -29,7 +30,8 @@ class Option:
     """One setting: ini key ``name``, flag ``--dg-…`` (``in_ini_only``: none), variable ``environment``.
 
     ``parser`` is the name of a function of ``parsing``, whose value becomes ``field`` of RunConfig. A path is relative
-    to the ``rootdir``, or (``given``) to the current directory if it was typed by hand.
+    to the ``rootdir``, or (``given``) to the current directory if it was typed by hand. ``bare`` is what the flag means
+    by itself; None: it needs a value.
     Not a dataclass: every start of pytest would pay for making one.
     """
 
@@ -45,6 +47,7 @@ class Option:
         *,
         in_ini_only: bool = False,
         relative_to: str | None = None,
+        bare: str | None = None,
     ) -> None:
         self.name = name
         self.parser = parser
@@ -55,6 +58,12 @@ class Option:
         self.environment = environment
         self.in_ini_only = in_ini_only
         self.relative_to = relative_to
+        self.bare = bare
+
+    @property
+    def argparse_values(self) -> dict[str, Any]:
+        """What argparse is told of an option whose value may be left out."""
+        return {} if self.bare is None else {"nargs": "?", "const": self.bare}
 
     @property
     def flag(self) -> str:
@@ -193,6 +202,25 @@ OPTIONS = (
         "PERCENT",
         "0.5%",
         "How far the sum of many sessions may differ from the vendor's beside what may be of each: a share of ours.",
+        in_ini_only=True,
+    ),
+    Option(
+        "dg_run_key",
+        "run_key",
+        "run_key",
+        "HOW",
+        "off",
+        "Dial with a short-lived key that is made for the run and deleted afterwards: off, on (also without a value; "
+        "where none can be made, the run goes on with the given key), or require (then nothing is opened).",
+        bare="on",
+    ),
+    Option(
+        "dg_run_key_scopes",
+        "scopes",
+        "run_key_scopes",
+        "SCOPES",
+        "usage:write",
+        "What the key of --dg-run-key may do, separated by commas or blanks.",
         in_ini_only=True,
     ),
     Option(

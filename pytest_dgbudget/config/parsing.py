@@ -125,6 +125,22 @@ def key_variables(text: str) -> tuple[str, ...]:
     return names
 
 
+def run_key(text: str) -> str:
+    accepted = ("off", "on", "require")
+    if text not in accepted:
+        # Without a value, the flag takes the argument behind it for one.
+        raise SettingsError(f"{text!r} is not one of {', '.join(accepted)}; before a path, write --dg-run-key=on")
+    return text
+
+
+def scopes(text: str) -> tuple[str, ...]:
+    """Return names of scopes, which commas or blanks separate."""
+    names = tuple(text.replace(",", " ").split())
+    if not names or not all(re.fullmatch(r"[a-z][a-z0-9_:-]{0,99}", name) for name in names):
+        raise SettingsError(f"{text!r} are no scopes; accepted: names such as usage:write, several by commas")
+    return names
+
+
 def hosts(text: str) -> tuple[str, ...]:
     """Return patterns of Host headers, which commas or blanks separate."""
     patterns = tuple(text.replace(",", " ").split())

@@ -38,6 +38,8 @@ class RunConfig:
 
     ``scrub`` has regular expressions: what matches is in no recording.
 
+    ``run_key`` is off, on or require, and ``run_key_scopes`` what such a key may do.
+
     ``recording_dir`` is where recordings stay; None: they are kept as ``artifacts`` says, beside the report.
 
     ``state_dir`` is where the run's lock and the gateway's log are. ``api_url`` is None when the agent URL is not
@@ -66,6 +68,8 @@ class RunConfig:
     tolerance_ms: int
     tolerance_share: float
     drift_share: float
+    run_key: str
+    run_key_scopes: tuple[str, ...]
     vendor_grace_ms: int
     junit_attachment: str
     junit_properties: str
@@ -157,6 +161,7 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
         "agent_settings": None if agent_settings is None else Path(agent_settings),
         "recording_dir": None if recording_dir is None else Path(recording_dir),
         "key_variables": tuple(values["key_variables"]),
+        "run_key_scopes": tuple(values["run_key_scopes"]),
         "scrub": tuple(values["scrub"]),
     }
     return RunConfig(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 from urllib.parse import quote
 
 from pytest_dgbudget.deepgram.project import ProjectApi, lacking
@@ -13,6 +14,8 @@ from pytest_dgbudget.errors import ReconciliationError
 
 # What a header can carry, and no message mistakes for a word.
 _KEY = re.compile(r"[!-~]{8,1000}")
+# Answers that refuse a request before it does anything.
+_MADE_NOTHING = {400, 401, 402, 403, 404, 429}
 _ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -47,12 +50,10 @@ class KeysApi(ProjectApi):
         try:
             made = self._transport.post("making a key", self._path("keys"), body, self._timeout)
         except ReconciliationError as error:
-            raise lacking("keys:write", error) from None
+            raise _perhaps_made(lacking("keys:write", error)) from None
         key_id, secret = made.get("api_key_id"), made.get("key")
-        if not (
-            isinstance(key_id, str) and _ID.fullmatch(key_id) and isinstance(secret, str) and _KEY.fullmatch(secret)
-        ):
-            raise ReconciliationError("making a key: the answer has no key, or none that can be used")
+        if not _is(_ID, key_id) or not _is(_KEY, secret):
+            raise _perhaps_made(ReconciliationError("making a key: the answer has no key, or none that can be used"))
         return MadeKey(id=key_id, secret=secret)
 
     def listed(self) -> list[ListedKey]:
@@ -71,6 +72,18 @@ class KeysApi(ProjectApi):
             self._transport.delete("deleting a key", self._path(f"keys/{quote(key_id, safe='')}"), self._timeout)
         except ReconciliationError as error:
             raise lacking("keys:write", error) from None
+
+
+def _perhaps_made(error: ReconciliationError) -> ReconciliationError:
+    """Return an error that also says, where that is so, that there may be a key now that nobody can use."""
+    if error.status in _MADE_NOTHING:
+        return error
+    reason = f"{error}; one may have been made all the same, which dgbudget sweep deletes"
+    return ReconciliationError(reason, status=error.status, temporary=error.temporary)
+
+
+def _is(form: re.Pattern[str], value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and form.fullmatch(value) is not None
 
 
 def _text(value: object) -> str | None:

@@ -88,10 +88,11 @@ class Closing:
         task = task_of(self._run_config, facts, None if self._run_config.is_live else frozenset(run.dialled))
         known = self._known_without_asking(task, exit_status, wait=wait)
         if known is not None:
+            await self._delete_keys(run, closed_by)
             return await self._finished(task, known)
         so_far = reconciliation_figures(not_asked(task, "pending", _UNDER_WAY), facts)
         first = asyncio.ensure_future(self._report(facts._replace(reconciliation=so_far), reconciling=True))
-        self._reconciling = asyncio.ensure_future(self._reconcile(task, first))
+        self._reconciling = asyncio.ensure_future(self._reconcile(run, task, first))
         return await first
 
     async def reconciled(self, within: float) -> FinishedRun | None:
@@ -133,8 +134,14 @@ class Closing:
             return not_asked(task, "pending", _NO_TIME)
         return None
 
-    async def _reconcile(self, task: ReconciliationTask, first: asyncio.Future[FinishedRun]) -> FinishedRun:
+    async def _delete_keys(self, run: Run, closed_by: ClosedBy) -> None:
+        if closed_by != "gateway-lost":  # else a successor goes on with the invocation, and ends its keys
+            await run.run_keys.delete()
+
+    async def _reconcile(self, run: Run, task: ReconciliationTask, first: asyncio.Future[FinishedRun]) -> FinishedRun:
         result = await self._asked(task)
+        # Not before: what is stated under a key that is gone is documented nowhere.
+        await run.run_keys.delete()
         await asyncio.wait([first])  # else that report could be written over the last one
         return await self._finished(task, result)
 

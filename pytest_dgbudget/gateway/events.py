@@ -230,6 +230,20 @@ class EmulatorRestarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunKeyMade:
+    """The run has a key of its own from now on, by this id."""
+
+    run_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunKeyProblem:
+    """The run's own key could not be made, was refused, or could not be deleted: one sentence."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayStalled:
     """The gateway, or the whole machine, stood still: what was due meanwhile is done now."""
 
@@ -280,6 +294,8 @@ Event = (
     | AllowanceExceeded
     | LeaseSettled
     | EmulatorRestarted
+    | RunKeyMade
+    | RunKeyProblem
     | GatewayStalled
     | DiscrepancyFound
 )

@@ -38,15 +38,15 @@ class OpenLease:
     """A lease with its meter and its deadline. ``holders`` counts the clients that may open a session of it, or
     whose session is still to be recorded; ``unrecorded`` has these sessions.
 
-    ``first_dial`` is recorded with the lease, and taken by the first session.
+    ``first_dial`` is taken by the first session where it is recorded with the lease; else it is None.
     """
 
-    def __init__(self, grant: Grant, lease: Lease, first_dial: str, clock: Clock, events: Events) -> None:
+    def __init__(self, grant: Grant, lease: Lease, first_dial: str | None, clock: Clock, events: Events) -> None:
         self._clock = clock
         self._events = events
         self.grant = grant
         self.lease = lease
-        self.first_dial: str | None = first_dial
+        self.first_dial = first_dial
         self.meter = LeaseMeter(allowance_ms=lease.allowance_ms)
         self.sessions: list[MeteredSession] = []
         self.holders = 0

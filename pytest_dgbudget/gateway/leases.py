@@ -9,7 +9,7 @@ from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import Overrun, UsageRecord
+from pytest_dgbudget.model import Lease, Overrun, UsageRecord
 from pytest_dgbudget.rules.budget import Refused, Scope, Wait
 from pytest_dgbudget.units import known_sum
 
@@ -25,7 +25,17 @@ class BudgetRefused(Exception):
 class Leases:
     """Opens and settles the leases of a run."""
 
-    def __init__(self, ledger: Ledger, ledger_thread: LedgerThread, clock: Clock, events: Events) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        ledger_thread: LedgerThread,
+        clock: Clock,
+        events: Events,
+        *,
+        know_first_dial: bool = True,
+    ) -> None:
+        """``know_first_dial``: how a session will be dialled is known when its lease is taken."""
+        self._know_first_dial = know_first_dial
         self._clock = clock
         self._events = events
         self._ledger = ledger
@@ -33,7 +43,7 @@ class Leases:
 
     async def open(self, grant: Grant) -> OpenLease | None:
         """Open a lease and record its first dial; None when the grant must wait. Raises BudgetRefused, LedgerError."""
-        answer = await self._ledger_thread.call(self._ledger.lease_to_dial, grant.attempt)
+        answer = await self._take(grant)
         if isinstance(answer, Refused):
             raise BudgetRefused(_refusal(answer.scope))
         if isinstance(answer, Wait):
@@ -42,11 +52,18 @@ class Leases:
         grant.lease = OpenLease(grant, lease, first_dial, self._clock, self._events)
         return grant.lease
 
-    async def dial(self, lease: OpenLease) -> str:
-        """Record a session about to be dialled and return its id; raises LedgerError."""
+    async def _take(self, grant: Grant) -> tuple[Lease, str | None] | Wait | Refused:
+        if self._know_first_dial:
+            return await self._ledger_thread.call(self._ledger.lease_to_dial, grant.attempt)
+        answer = await self._ledger_thread.call(self._ledger.lease, grant.attempt)
+        return (answer, None) if isinstance(answer, Lease) else answer
+
+    async def dial(self, lease: OpenLease, run_key: str | None = None) -> str:
+        """Record a session about to be dialled, with this key of the run's, and return its id; raises LedgerError."""
         dial, lease.first_dial = lease.first_dial, None
         if dial is None:
-            dial = await self._ledger_thread.call(self._ledger.record_dial, lease.lease, lease.grant.attempt.target)
+            target = lease.grant.attempt.target
+            dial = await self._ledger_thread.call(self._ledger.record_dial, lease.lease, target, run_key)
         self._ledger_thread.check()
         return dial
 

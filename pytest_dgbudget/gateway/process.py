@@ -196,6 +196,7 @@ class Gateway:
                 self._events,
                 self._config.worker_tokens,
                 recordings,
+                self._targets.live_access,
             )
             self._run.bearers.await_owners()
             if self._config.app_token is not None:

@@ -12,6 +12,7 @@ from pytest_dgbudget.gateway.events import (
     GatewayStalled,
     MessageSkipped,
     RequestPassed,
+    RunKeyProblem,
     SessionDialled,
     SessionEnded,
     SocketPassed,
@@ -30,6 +31,7 @@ class Remarks:
         self._untagged: set[str] = set()
         self._stalled_ms: list[int] = []
         self._restarts: list[str] = []
+        self._run_key_problems: dict[str, None] = {}
         self._unused: dict[str, None] = {}
         self._strangers: Counter[StrangerRefused] = Counter()
         self._passed: Counter[RequestPassed | SocketPassed] = Counter()
@@ -52,6 +54,7 @@ class Remarks:
             "bill goes on"
             for how in self._restarts
         ]
+        sentences += self._run_key_problems
         if self._unused:
             sentences.append(_did_not_come(list(self._unused)))
         sentences += [self._passed_to(host) for host in dict.fromkeys(event.host for event in self._passed)]
@@ -81,6 +84,8 @@ class Remarks:
             self._untagged.add(event.session)
         elif isinstance(event, EmulatorRestarted):
             self._restarts.append(event.how)
+        elif isinstance(event, RunKeyProblem):
+            self._run_key_problems[event.problem] = None
         elif isinstance(event, EndpointUnused):
             self._unused[event.nodeid] = None
         elif isinstance(event, GatewayStalled) and self._open:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,16 +17,18 @@ from pytest_dgbudget.gateway.events import BypassReported, EndpointUnused, Event
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import Grant, OpenLease, ended, restored
 from pytest_dgbudget.gateway.heard_audio import AudioMemory
+from pytest_dgbudget.gateway.key_requests import KeyRequests
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.minted import MintedTokens
 from pytest_dgbudget.gateway.owner_notifications import OwnerNotifications
 from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.returning import ReturningClients, SessionClient, came_back
+from pytest_dgbudget.gateway.run_keys import RunKey, RunKeys, no_run_key
 from pytest_dgbudget.gateway.services.service import AskSkipped, Service
 from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import Bypass, ClosedBy, MeasuredTurn, Outcome, Overrun, Usage, UsageRecord
+from pytest_dgbudget.model import ApiAccess, Bypass, ClosedBy, MeasuredTurn, Outcome, Overrun, Usage, UsageRecord
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.codes import TEST_OVER
 from pytest_dgbudget.protocol.operations import (
@@ -79,6 +81,7 @@ class Run:
         events: Events,
         worker_tokens: Sequence[str] = (),
         recordings: Recordings | None = None,
+        access: ApiAccess | None = None,
     ) -> None:
         self._run_config = run_config
         self._prices = price_table(run_config.prices, run_config.prices_as_of)
@@ -93,7 +96,8 @@ class Run:
         self._grants: dict[str, Grant] = {}
         self._last_attempts: dict[tuple[str, str], str] = {}
         self._clock = metering_loop()
-        self._leases = Leases(ledger, ledger_thread, self._clock, events)
+        self.run_keys = RunKeys(run_config, KeyRequests(run_config, access), ledger, ledger_thread, events)
+        self._leases = Leases(ledger, ledger_thread, self._clock, events, know_first_dial=not self.run_keys.are_used)
         self._admission = Admission(self._leases, ledger_thread, run_config.max_sessions)
         # What is not dialled where the run is takes no place of the run.
         self._admission_elsewhere = Admission(self._leases, ledger_thread, math.inf)
@@ -295,23 +299,27 @@ class Run:
         service: Service,
         gone: asyncio.Future[None],
         *,
+        run_key: Callable[[], RunKey | None] = no_run_key,
         shared_client: SessionClient | None = None,
         ask_skipped: AskSkipped | None = None,
     ) -> MeteredSession:
         """Take a lease, record the dial and begin to meter; the caller dials at once.
 
-        ``shared_client`` came with the token of a process, so it may be one of many tests. ``ask_skipped`` is that of
-        the target.
-        Raises ClientLeft, BudgetRefused, GatewayLost, RequestRefused or LedgerError, and has then opened and set aside
-        nothing.
+        ``run_key`` returns the key to dial with, when that is due. ``shared_client`` came with the token of a process,
+        so it may be one of many tests. ``ask_skipped`` is that of the target.
+        Raises ClientLeft, BudgetRefused, GatewayLost, RunKeyMissing, RequestRefused or LedgerError, and has then opened
+        and set aside nothing.
         """
         if grant.idle_closes >= _MOST_IDLE_CLOSES:
             raise RequestRefused(402, codes.IDLE_AGAIN, _idle_again(grant.idle_closes))
         if grant.lost_ms is not None:
             raise GatewayLost(_charged_in_full(grant.lost_ms))
+        if grant.attempt.target is None:
+            await self.run_keys.ready()
         lease = await self._admitted(grant, gone)
+        key = run_key()
         try:
-            dial = await self._leases.dial(lease)
+            dial = await self._leases.dial(lease, None if key is None else key.id)
         except LedgerError:
             self._admission_of(grant).give_back(lease)
             raise
@@ -327,6 +335,7 @@ class Run:
             idle_ms=grant.asked.idle_ms,
             client=shared_client,
             ask_skipped=ask_skipped,
+            run_key=key,
         )
         session = MeteredSession(
             terms,

@@ -24,6 +24,7 @@ from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.heard_audio import AudioMemory
 from pytest_dgbudget.gateway.relay import Relay, RelayState
 from pytest_dgbudget.gateway.returning import SessionClient
+from pytest_dgbudget.gateway.run_keys import RunKey
 from pytest_dgbudget.gateway.services.service import AskSkipped, Service, SessionContext
 from pytest_dgbudget.gateway.session_parts import SessionParts
 from pytest_dgbudget.gateway.tokens import Secrets
@@ -69,7 +70,7 @@ class SessionTerms:
     ``idle_ms``: it is closed when nothing but keep-alives moved for this long; None is off.
     ``client`` is None for one of this test alone; any other may outlive it, and would connect again after any close but
     an ordinary one. ``audio_memory`` is what all sessions share; ``recordings`` is None where nothing is recorded.
-    ``ask_skipped`` is None where time is real.
+    ``ask_skipped`` is None where time is real. ``run_key`` is what it is dialled with; None: the target's own key.
     """
 
     id: str
@@ -82,6 +83,7 @@ class SessionTerms:
     idle_ms: int | None
     client: SessionClient | None = None
     ask_skipped: AskSkipped | None = None
+    run_key: RunKey | None = None
 
 
 class MeteredSession:
@@ -103,6 +105,7 @@ class MeteredSession:
     ) -> None:
         self.id = terms.id
         self.client = terms.client
+        self.run_key = terms.run_key
         self.rate = terms.service.rate
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.handshake_ms: int | None = None

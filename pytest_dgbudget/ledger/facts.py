@@ -90,6 +90,7 @@ class SessionFacts(NamedTuple):
 
     ``target`` is where it went; None: where its run did. ``tier`` is its last one, of ``tiers`` that it had.
     ``tagged``: the vendor accepted the Settings with the run's tag; None when nobody saw whether it did.
+    ``run_key`` is the id of the run's key with which it was dialled; None: with the given key.
     """
 
     id: str
@@ -118,6 +119,7 @@ class SessionFacts(NamedTuple):
     forecast_micro_usd: int | None = None
     forecast_cut: int | None = None
     tiers: int | None = None
+    run_key: str | None = None
 
     @property
     def only_tier(self) -> str | None:
@@ -130,6 +132,15 @@ class SessionFacts(NamedTuple):
         if self.ms is None or self.skipped_ms is None:
             return None
         return self.ms + self.skipped_ms
+
+
+class RunKeyFacts(NamedTuple):
+    """A key that was made for a run, by its id at the vendor; ``ended_at`` is None while nobody has deleted it."""
+
+    id: str
+    run: str
+    made_at: str
+    ended_at: str | None
 
 
 class TurnFacts(NamedTuple):
@@ -178,6 +189,7 @@ class RunFacts(NamedTuple):
     bypasses: tuple[Bypass, ...] = ()
     turns: tuple[TurnFacts, ...] = ()
     violations: tuple[ViolationFacts, ...] = ()
+    run_keys: tuple[RunKeyFacts, ...] = ()
 
     def with_statement(self, reconciliation: Mapping[str, Any], stated_ms: Mapping[str, int]) -> RunFacts:
         """Return these as they are once a result is recorded; ``stated_ms``: what leases are charged by it."""

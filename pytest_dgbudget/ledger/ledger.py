@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -62,7 +63,8 @@ class Ledger:
         """
         with self.together():
             create_or_upgrade(self._db)
-            sweep(self._db, is_live)
+            live = cache(is_live)
+            sweep(self._db, lambda lease: live(lease.run))
             self._closed_sums.close(self._invocation.run)
             self._enter(takes_over=takes_over)
 
@@ -137,11 +139,28 @@ class Ledger:
             scopes.append(_scope("run", self._invocation.budget_ms, of_run))
         return scopes
 
-    def record_dial(self, lease: Lease, target: OtherTarget | None = None) -> str:
-        """Record that a session is about to be dialled, and where if not where its run is; return its id."""
+    def record_dial(self, lease: Lease, target: OtherTarget | None = None, run_key: str | None = None) -> str:
+        """Record that a session is about to be dialled, where if not where its run is, and with which of its keys.
+
+        Return the dial's id.
+        """
         dial = new_id()
-        self._insert(sql.INSERT_DIAL, {"id": dial, "lease": lease.id, "at": utc_now(), "target": target})
+        row = {"id": dial, "lease": lease.id, "at": utc_now(), "target": target, "run_key": run_key}
+        self._insert(sql.INSERT_DIAL, row)
         return dial
+
+    def record_run_key(self, key_id: str) -> None:
+        """Record a key that was made for the run, by its id: the key itself is in no ledger."""
+        of_invocation = {"run": self._invocation.run, "invocation": self._invocation.id}
+        self._insert(sql.INSERT_RUN_KEY, {**of_invocation, "id": key_id, "made_at": utc_now()})
+
+    def end_run_key(self, key_id: str) -> None:
+        """Record that a key is gone; the first time counts."""
+        self._insert(sql.END_RUN_KEY, {"run_key": key_id, "at": utc_now()})
+
+    def run_keys_to_end(self) -> list[str]:
+        """Return the ids of this invocation's keys that nobody has deleted, those of a dead gateway among them."""
+        return [row["id"] for row in self._db.rows(sql.RUN_KEYS_TO_END, {"invocation": self._invocation.id})]
 
     def record_welcome(self, dial: str, request_id: str | None, handshake_ms: int) -> None:
         """Record that a session opened, and the vendor's key for it."""

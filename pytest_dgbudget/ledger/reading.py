@@ -17,6 +17,7 @@ from pytest_dgbudget.ledger.facts import (
     KnownAttempt,
     LeaseFacts,
     RunFacts,
+    RunKeyFacts,
     SessionFacts,
     TurnFacts,
     ViolationFacts,
@@ -94,6 +95,7 @@ class LedgerReader:
             turns=self._records(TurnFacts, sql.TURNS, of_run),
             violations=self._records(ViolationFacts, sql.VIOLATIONS, of_run),
             reconciliation=last_reconciliation(self._db, run),
+            run_keys=self._records(RunKeyFacts, sql.RUN_KEYS, of_run),
         )
 
     def _read_attempt(self, attempt: str) -> KnownAttempt | None:

@@ -71,6 +71,9 @@ _INDICES_OF_VERSION_5 = (
     "CREATE INDEX lease_by_time ON lease (taken_at)",
     "CREATE INDEX run_by_time ON run (at)",
     "CREATE INDEX attempt_of_test ON attempt (nodeid, at)",
+    "CREATE INDEX run_key_of_run ON run_key (run)",
+    "CREATE INDEX run_key_of_invocation ON run_key (invocation)",
+    "CREATE INDEX run_key_by_time ON run_key (made_at)",
 )
 
 # What version 5 knows more of each.

@@ -91,7 +91,22 @@ INSERT_REFUSAL = _insert("refusal", "attempt", "scope", "used_ms", "allowed_ms",
 
 INSERT_LEASE = """INSERT INTO lease (id, run, attempt, scope, ms, micro_usd, taken_at, ends_at, number)
     SELECT :id, :run, :attempt, :scope, :ms, :micro_usd, :taken_at, :ends_at, COALESCE(MAX(number), 0) + 1 FROM lease"""
-INSERT_DIAL = _insert("dial", "id", "lease", "at", "target")
+INSERT_DIAL = _insert("dial", "id", "lease", "at", "target", "run_key")
+INSERT_RUN_KEY = _insert("run_key", "id", "run", "invocation", "made_at")
+# Once: whoever finds it gone notes it.
+END_RUN_KEY = """INSERT INTO run_key_end (run_key, at) SELECT :run_key, :at
+    WHERE NOT EXISTS (SELECT 1 FROM run_key_end WHERE run_key = :run_key)"""
+_RUN_KEYS = """SELECT run_key.id AS id, run_key.run AS run, run_key.made_at AS made_at, run_key_end.at AS ended_at
+    FROM run_key LEFT JOIN run_key_end ON run_key_end.run_key = run_key.id"""
+RUN_KEYS = f"{_RUN_KEYS} WHERE run_key.run = :run ORDER BY run_key.made_at, run_key.id"
+UNFINISHED_HOSTS = """SELECT DISTINCT invocation.host AS host
+    FROM invocation LEFT JOIN invocation_end ON invocation_end.invocation = invocation.id
+    WHERE invocation.run = :run AND invocation_end.at IS NULL"""
+# Those that were made earlier have expired.
+OPEN_RUN_KEYS = f"""{_RUN_KEYS} WHERE run_key_end.at IS NULL AND run_key.made_at >= :since
+    ORDER BY run_key.made_at, run_key.id"""
+RUN_KEYS_TO_END = f"""{_RUN_KEYS} WHERE run_key_end.at IS NULL AND run_key.invocation = :invocation
+    ORDER BY run_key.made_at, run_key.id"""
 INSERT_WELCOME = _insert("welcome", "dial", "request_id", "handshake_ms")
 INSERT_USAGE = _insert(
     "usage",
@@ -109,9 +124,10 @@ INSERT_RECONCILIATION = _insert_next("reconciliation", "seq", "run", "verdict", 
 INSERT_STATED = _insert_next("stated", "seq", "lease", "ms", "at")
 END_LEASE = _insert("lease_end", "lease", "how", "ms", "micro_usd", "at")
 
-OPEN_LEASES = """SELECT lease.id AS lease, lease.run AS run, lease.ms AS allowance_ms, lease.micro_usd AS micro_usd,
-        lease.number AS number
-    FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id
+OPEN_LEASES = """SELECT lease.id AS id, lease.run AS run, lease.ms AS allowance_ms, lease.micro_usd AS micro_usd,
+        lease.number AS number, lease.ends_at AS ends_at, invocation.host AS host
+    FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id JOIN attempt ON attempt.id = lease.attempt
+    JOIN invocation ON invocation.id = attempt.invocation
     WHERE lease.number > (SELECT COALESCE(MAX(number), 0) FROM swept) AND lease_end.lease IS NULL"""
 LAST_LEASE = "SELECT COALESCE(MAX(number), 0) AS number FROM lease"
 INSERT_SWEPT = """INSERT INTO swept (number)
@@ -151,7 +167,8 @@ _SESSIONS = """SELECT dial.id AS id, dial.target AS target, dial.at AS opened_at
         usage.closing_ms AS closing_ms, usage.tier AS tier, usage.micro_usd AS micro_usd,
         usage.estimated AS estimated, usage.greeting_ms AS greeting_ms, usage.skipped_ms AS skipped_ms,
         usage.forecast_micro_usd AS forecast_micro_usd, usage.forecast_cut AS forecast_cut,
-        (SELECT COUNT(DISTINCT COALESCE(tier_span.tier, '')) FROM tier_span WHERE tier_span.dial = dial.id) AS tiers
+        (SELECT COUNT(DISTINCT COALESCE(tier_span.tier, '')) FROM tier_span WHERE tier_span.dial = dial.id) AS tiers,
+        dial.run_key AS run_key
     FROM dial JOIN lease ON lease.id = dial.lease
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id

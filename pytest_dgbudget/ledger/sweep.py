@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger import sql
@@ -12,25 +12,45 @@ from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.units import known_sum
 
 
-def sweep(connection: Connection, is_live: Callable[[str], bool]) -> None:
-    """End every open lease whose run no gateway serves any more, and note up to which lease all have ended."""
-    live: dict[str, bool] = {}
-    still_open: list[int] = []
-    for lease in connection.rows(sql.OPEN_LEASES, {}):
-        run = lease["run"]
-        if run not in live:
-            live[run] = is_live(run)
-        if live[run]:
-            still_open.append(lease["number"])
-        else:
-            _end_left_lease(connection, lease)
+class LeftLease(NamedTuple):
+    """A lease that has not ended: on which host its invocation was begun, and when it ends by itself (UTC)."""
+
+    id: str
+    run: str
+    allowance_ms: int
+    micro_usd: int | None
+    number: int
+    ends_at: str
+    host: str
+
+
+class SweptLease(NamedTuple):
+    """What became of a lease that was open: ``how`` it ended and what it is charged; None and all of it: still open."""
+
+    id: str
+    run: str
+    how: str | None
+    ms: int
+
+
+def sweep(connection: Connection, is_held: Callable[[LeftLease], bool]) -> list[SweptLease]:
+    """End every open lease that nobody holds any more, and note up to which lease all have ended."""
+    left = [LeftLease(**row) for row in connection.rows(sql.OPEN_LEASES, {})]
+    held = {lease.number: lease for lease in left if is_held(lease)}
+    swept = [
+        SweptLease(lease.id, lease.run, None, lease.allowance_ms)
+        if lease.number in held
+        else _end_left_lease(connection, lease)
+        for lease in left
+    ]
     last: int = connection.rows(sql.LAST_LEASE, {})[0]["number"]
-    connection.execute(sql.INSERT_SWEPT, {"number": min(still_open, default=last + 1) - 1})
+    connection.execute(sql.INSERT_SWEPT, {"number": min(held, default=last + 1) - 1})
+    return swept
 
 
-def _end_left_lease(connection: Connection, lease: Mapping[str, Any]) -> None:
+def _end_left_lease(connection: Connection, lease: LeftLease) -> SweptLease:
     """Settle a lease if the end of each of its sessions is known; otherwise orphan it, charged in full."""
-    dials = connection.rows(sql.DIALS_OF_LEASE, {"lease": lease["lease"]})
+    dials = connection.rows(sql.DIALS_OF_LEASE, {"lease": lease.id})
     known = [dial for dial in dials if dial["ms"] is not None]
     for dial in dials:
         if dial["usage"] is None:
@@ -38,10 +58,11 @@ def _end_left_lease(connection: Connection, lease: Mapping[str, Any]) -> None:
     how, charged_ms = "settled", sum(dial["ms"] for dial in known)
     charged_micro_usd = known_sum(dial["micro_usd"] for dial in known)
     if len(known) < len(dials):
-        how, charged_ms = "orphaned", max(lease["allowance_ms"], charged_ms)
-        charged_micro_usd = _larger(lease["micro_usd"], charged_micro_usd)
-    end = {"lease": lease["lease"], "how": how, "ms": charged_ms, "micro_usd": charged_micro_usd, "at": utc_now()}
+        how, charged_ms = "orphaned", max(lease.allowance_ms, charged_ms)
+        charged_micro_usd = _larger(lease.micro_usd, charged_micro_usd)
+    end = {"lease": lease.id, "how": how, "ms": charged_ms, "micro_usd": charged_micro_usd, "at": utc_now()}
     connection.execute(sql.END_LEASE, end)
+    return SweptLease(lease.id, lease.run, how, charged_ms)
 
 
 def _larger(set_aside: int | None, known: int | None) -> int | None:

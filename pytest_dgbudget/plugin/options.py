@@ -54,7 +54,14 @@ def register_options(parser: pytest.Parser) -> None:
         if not option.in_ini_only:
             # argparse substitutes after a percent sign.
             escaped = help_text.replace("%", "%%")
-            group.addoption(option.flag, dest=option.name, metavar=option.metavar, default=None, help=escaped)
+            group.addoption(
+                option.flag,
+                dest=option.name,
+                metavar=option.metavar,
+                default=None,
+                help=escaped,
+                **option.argparse_values,
+            )
         parser.addini(option.name, help_text, type=_INI_TYPE, default=None)
 
 

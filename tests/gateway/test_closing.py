@@ -30,10 +30,18 @@ from tests.support.statement import PROJECT, Bill
 pytestmark = pytest.mark.asyncio
 
 
+class NoKeys:
+    """A run's keys where it has none."""
+
+    async def delete(self) -> None:
+        pass
+
+
 class AllClosed:
     """A run of which nothing is open any more."""
 
     dialled: frozenset[str] = frozenset()
+    run_keys = NoKeys()
 
     async def end_all(self, closed_by: ClosedBy) -> None:
         pass

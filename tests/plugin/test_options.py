@@ -31,6 +31,8 @@ GIVEN: dict[str, Any] = {
     "dg_reconcile_timeout": ("2.5s", "reconcile_timeout_ms", 2500),
     "dg_tolerance": ("500ms,2.5%", "tolerance_share", 0.025),
     "dg_drift": ("1.5%", "drift_share", 0.015),
+    "dg_run_key": ("require", "run_key", "require"),
+    "dg_run_key_scopes": ("usage:write, agent:write", "run_key_scopes", ["usage:write", "agent:write"]),
     "dg_vendor_grace": ("1m", "vendor_grace_ms", 60_000),
     "dg_junit_attachment": ("absolute", "junit_attachment", "absolute"),
     "dg_junit_properties": ("suite", "junit_properties", "suite"),
@@ -69,6 +71,7 @@ INI_ONLY = {
     "dg_overrun_exit_code",
     "dg_pass_other",
     "dg_redirect_children",
+    "dg_run_key_scopes",
     "dg_scrub",
     "dg_vendor_grace",
 }
@@ -129,6 +132,20 @@ def toml(names: Any, *, native: bool = False) -> str:
 
 def test_by_the_command_line(resolved: Resolve, pytester: pytest.Pytester) -> None:
     check(resolved(*(f"{flag(name)}={text}" for name, text in BY_FLAG.items())), BY_FLAG, pytester.path)
+
+
+@pytest.mark.parametrize(
+    ("argument", "found"), [("--dg-run-key", "on"), ("--dg-run-key=require", "require"), ("--dg-run-key=off", "off")]
+)
+def test_a_run_key_is_made_by_the_flag_alone(resolved: Resolve, argument: str, found: str) -> None:
+    assert resolved(argument, "--dg-budget=1m")["run_key"] == found
+
+
+def test_a_path_behind_the_bare_flag_is_an_error_that_says_how_to_write_it(pytester: pytest.Pytester) -> None:
+    path = pytester.makepyfile("def test_it(): pass")
+    result = pytester.runpytest_inprocess("--dg-run-key", path.name, "--dg-budget=1m")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*is not one of off, on, require; before a path, write --dg-run-key=on*"])
 
 
 @pytest.mark.parametrize(
@@ -208,6 +225,8 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "tolerance_ms": 2000,
         "tolerance_share": 0.05,
         "drift_share": 0.005,
+        "run_key": "off",
+        "run_key_scopes": ["usage:write"],
         "vendor_grace_ms": 600_000,
         "junit_attachment": "relative",
         "junit_properties": "testcase",

@@ -120,7 +120,7 @@ async def served(
     ledger = await thread.call(open_ledger, folder / ".dgbudget/ledger.db", budget_ms=budget_ms)
     thread.attach(ledger)
     events = Events()
-    run = Run(run_config, ledger, thread, events)
+    run = Run(run_config, ledger, thread, events, access=target.access if run_config.is_live else None)
     unmetered, unauthenticated = unmetered_of(run_config, key, events), UnauthenticatedConnections()
 
     async def opened() -> Run:

@@ -15,10 +15,11 @@ from pytest_dgbudget.gateway.refusals import RequestRefused, told_to
 from pytest_dgbudget.gateway.returning import SessionClient, client_of
 from pytest_dgbudget.gateway.routes.callers import Callers
 from pytest_dgbudget.gateway.run import TEST_IS_OVER, GatewayLost, Run
+from pytest_dgbudget.gateway.run_keys import RunKey, RunKeyMissing, RunKeyRefused, no_run_key
 from pytest_dgbudget.gateway.services.service import Service
-from pytest_dgbudget.gateway.sessions import Cut
+from pytest_dgbudget.gateway.sessions import Cut, MeteredSession
 from pytest_dgbudget.gateway.targets.target import Target, TargetLost
-from pytest_dgbudget.gateway.upstream import DialLost
+from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream
 from pytest_dgbudget.model import OtherTarget
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.rules.attempts import was_cut
@@ -46,13 +47,7 @@ class SessionRoute:
     async def _open(self, run: Run, spender: Spender, service: Service, exchange: Exchange) -> None:
         credentials = service.credentials(exchange.request)
         handshake = accepted(exchange.request)
-        grant = spender.grant
-        target = await self._target(grant.attempt.target)
-        client = _client_of(exchange) if spender.by_process_token else None
-        skipped = target.ask_skipped(grant)
-        session = await run.open_session(grant, service, exchange.gone, shared_client=client, ask_skipped=skipped)
-        dialling = target.dial(service, exchange.request, credentials.subprotocols, grant)
-        upstream = await session.dial(asyncio.ensure_future(dialling))
+        session, upstream = await self._dialled(run, spender, service, exchange)
         try:
             complete(handshake, service.passes_down, credentials, upstream)
             handshake.headers[codes.SESSION_HEADER] = session.id
@@ -62,6 +57,39 @@ class SessionRoute:
             raise
         exchange.transport.write(answer)
         session.relay(exchange.transport, upstream, exchange.early)
+
+    async def _dialled(
+        self, run: Run, spender: Spender, service: Service, exchange: Exchange
+    ) -> tuple[MeteredSession, Upstream]:
+        """Dial with the run's own key; where that is refused, with the given one, which may be allowed more."""
+        try:
+            return await self._dial(run, spender, service, exchange, run.run_keys.current)
+        except RunKeyRefused as refused:
+            opened = await self._dial(run, spender, service, exchange, no_run_key)
+            run.run_keys.lacks_scope(refused.failed)
+            return opened
+
+    async def _dial(
+        self, run: Run, spender: Spender, service: Service, exchange: Exchange, run_key: Callable[[], RunKey | None]
+    ) -> tuple[MeteredSession, Upstream]:
+        grant = spender.grant
+        target = await self._target(grant.attempt.target)
+        session = await run.open_session(
+            grant,
+            service,
+            exchange.gone,
+            run_key=run_key if grant.attempt.target is None else no_run_key,
+            shared_client=_client_of(exchange) if spender.by_process_token else None,
+            ask_skipped=target.ask_skipped(grant),
+        )
+        subprotocols = service.credentials(exchange.request).subprotocols
+        dialling = target.dial(service, exchange.request, subprotocols, grant, session.run_key)
+        try:
+            return session, await session.dial(asyncio.ensure_future(dialling))
+        except DialFailed as failed:
+            if run.run_keys.may_be_why(session.run_key, failed):
+                raise RunKeyRefused(failed) from None
+            raise
 
 
 def _client_of(exchange: Exchange) -> SessionClient:
@@ -83,6 +111,8 @@ def _refusals() -> Iterator[None]:
         raise RequestRefused(402, codes.GATEWAY_LOST, str(charged)) from None
     except LedgerError as error:
         raise RequestRefused(503, codes.LEDGER, str(error)) from None
+    except RunKeyMissing as missing:
+        raise RequestRefused(503, codes.RUN_KEY, str(missing)) from None
     except TargetLost as lost:
         raise RequestRefused(502, lost.code, str(lost)) from None
     except DialLost as lost:

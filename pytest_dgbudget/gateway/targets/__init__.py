@@ -31,6 +31,11 @@ class Targets:
         if self._live is None:
             self._start_emulator()
 
+    @property
+    def live_access(self) -> ApiAccess | None:
+        """The management API of a live run."""
+        return None if self._live is None else self._live.access
+
     async def find(self, instead: OtherTarget | None = None) -> Target:
         """Return the run's own target, or what is used instead; raises TargetLost."""
         if self._live is not None and instead is None:

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from pytest_dgbudget.errors import GatewayError, SettingsError
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
+from pytest_dgbudget.gateway.run_keys import RunKey
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
 from pytest_dgbudget.gateway.services.service import AskSkipped, Service
 from pytest_dgbudget.gateway.targets.target import Addresses, TargetLost
@@ -165,7 +166,14 @@ class EmulatorTarget:
         self.access = ApiAccess(api_url=process.api_url, project=process.project_id, key=process.api_key)
         self._addresses = Addresses({DeepgramAgent.name: process.agent_url}, process.api_key)
 
-    async def dial(self, service: Service, request: Request, subprotocols: Sequence[str], grant: Grant) -> Upstream:
+    async def dial(
+        self,
+        service: Service,
+        request: Request,
+        subprotocols: Sequence[str],
+        grant: Grant,
+        run_key: RunKey | None = None,
+    ) -> Upstream:
         """Open a session here or, where this emulator turns out to have ended, at the one in its place."""
         await self._tell(grant)
         try:

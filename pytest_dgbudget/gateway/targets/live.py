@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
+from pytest_dgbudget.gateway.run_keys import RunKey
 from pytest_dgbudget.gateway.services.service import AskSkipped, Service
 from pytest_dgbudget.gateway.targets.target import Addresses
 from pytest_dgbudget.gateway.upstream import Upstream
@@ -19,8 +20,15 @@ class LiveTarget:
         self.access = access
         self._addresses = Addresses(urls, key)
 
-    async def dial(self, service: Service, request: Request, subprotocols: Sequence[str], grant: Grant) -> Upstream:
-        return await self._addresses.dial(service, request, subprotocols, {})
+    async def dial(
+        self,
+        service: Service,
+        request: Request,
+        subprotocols: Sequence[str],
+        grant: Grant,
+        run_key: RunKey | None = None,
+    ) -> Upstream:
+        return await self._addresses.dial(service, request, subprotocols, {}, run_key)
 
     def ask_skipped(self, grant: Grant) -> AskSkipped | None:
         """Nothing is skipped there."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
+from pytest_dgbudget.gateway.run_keys import RunKey
 from pytest_dgbudget.gateway.services.service import AskSkipped, Service
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream, dial
@@ -28,8 +29,18 @@ class Target(Protocol):
         """The management API that states what was used; None where nobody knows it."""
         ...
 
-    async def dial(self, service: Service, request: Request, subprotocols: Sequence[str], grant: Grant) -> Upstream:
-        """Open a session; raises DialFailed. Whatever the target repeats, its key is in nothing that comes back."""
+    async def dial(
+        self,
+        service: Service,
+        request: Request,
+        subprotocols: Sequence[str],
+        grant: Grant,
+        run_key: RunKey | None = None,
+    ) -> Upstream:
+        """Open a session, with the run's own key if there is one; raises DialFailed.
+
+        Whatever the target repeats, no key is in what comes back.
+        """
         ...
 
     def ask_skipped(self, grant: Grant) -> AskSkipped | None:
@@ -49,16 +60,22 @@ class Addresses:
         self._key = key
 
     async def dial(
-        self, service: Service, request: Request, subprotocols: Sequence[str], own_headers: Mapping[str, str]
+        self,
+        service: Service,
+        request: Request,
+        subprotocols: Sequence[str],
+        own_headers: Mapping[str, str],
+        run_key: RunKey | None = None,
     ) -> Upstream:
         url = self._urls.get(service.name)
         if url is None:
             raise DialLost(502, f"this run's target has no {service.name}")
-        secrets = Secrets(self._key, service.credentials(request).token)
+        key = self._key if run_key is None else run_key.secret
+        secrets = Secrets(self._key, key, service.credentials(request).token)
         return await dial_with_secrets(
             secrets,
             _with_query(url, request.query),
-            headers={**service.dial_headers(request, self._key), **own_headers},
+            headers={**service.dial_headers(request, key), **own_headers},
             user_agent=request.header("user-agent") or None,
             subprotocols=subprotocols,
         )
