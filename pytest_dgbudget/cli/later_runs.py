@@ -181,7 +181,7 @@ class _AskedRun:
 
     def __init__(self, task: ReconciliationTask, access: ApiAccess, timeout: Timeout) -> None:
         self.task = task
-        self._comparison = StatementComparison(task, ManagementApi(access, task.facts.tag, timeout), timeout)
+        self._comparison = StatementComparison(task, ManagementApi(access, task.parts(), timeout), timeout)
         self.result = not_asked(task, "pending")
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeGuard
 from urllib.parse import quote
 
 from pytest_dgbudget.deepgram.project import ProjectApi, lacking
@@ -51,8 +50,8 @@ class KeysApi(ProjectApi):
             made = self._transport.post("making a key", self._path("keys"), body, self._timeout)
         except ReconciliationError as error:
             raise _perhaps_made(lacking("keys:write", error)) from None
-        key_id, secret = made.get("api_key_id"), made.get("key")
-        if not _is(_ID, key_id) or not _is(_KEY, secret):
+        key_id, secret = _text(made.get("api_key_id")), _text(made.get("key"))
+        if key_id is None or secret is None or not _ID.fullmatch(key_id) or not _KEY.fullmatch(secret):
             raise _perhaps_made(ReconciliationError("making a key: the answer has no key, or none that can be used"))
         return MadeKey(id=key_id, secret=secret)
 
@@ -80,10 +79,6 @@ def _perhaps_made(error: ReconciliationError) -> ReconciliationError:
         return error
     reason = f"{error}; one may have been made all the same, which dgbudget sweep deletes"
     return ReconciliationError(reason, status=error.status, temporary=error.temporary)
-
-
-def _is(form: re.Pattern[str], value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and form.fullmatch(value) is not None
 
 
 def _text(value: object) -> str | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pytest_dgbudget.deepgram.parts import StatementPart
 from pytest_dgbudget.deepgram.project import ProjectApi
 from pytest_dgbudget.deepgram.rows import amount_of, instant, objects_in, page_number, row_of
 from pytest_dgbudget.deepgram.timeout import Timeout
@@ -18,20 +20,42 @@ from pytest_dgbudget.rules.comparison import VendorRow
 # The most that the vendor gives at once (OpenAPI file, requests, limit).
 _ROWS_PER_PAGE = 1000
 _MOST_PAGES = 2000
-_NO_TAGS = "the breakdown shows no tags, so the run's sessions can't be told apart from the project's other traffic"
+_FORGOTTEN = "nothing is stated under the run's key, which was deleted: whether that is all, or forgotten, is not known"
 _NOT_FOUND = 404
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Breakdown:
+    """One of the vendor's two: what it is called in messages, where it is, and which figure of it is added up."""
+
+    name: str
+    path: str
+    query: Query = ()
+    field: str
+    scope: str
+
+
+_HOURS = _Breakdown(
+    name="the usage breakdown",
+    path="usage/breakdown",
+    query=[("endpoint", "agent")],
+    field="agent_hours",
+    scope="usage:read",
+)
+_DOLLARS = _Breakdown(name="the billing breakdown", path="billing/breakdown", field="dollars", scope="billing:read")
+
+
 class ManagementApi(ProjectApi):
-    """Reads what is under one tag, and single requests. All calls but ``find_project`` need ``project``.
+    """Reads hours and dollars of some parts of a statement, and requests. All calls but ``find_project`` need
+    ``project``.
 
     Each may raise ReconciliationError. ``timeout`` limits its tries and pauses, and each wait for the network; an
     answer that trickles in may take longer.
     """
 
-    def __init__(self, access: ApiAccess, tag: str, timeout: Timeout) -> None:
+    def __init__(self, access: ApiAccess, parts: Sequence[StatementPart], timeout: Timeout) -> None:
         super().__init__(access, timeout)
-        self._tag = tag
+        self._parts = parts
         self._project_answers = False
 
     def request(self, request_id: str) -> VendorRow | None:
@@ -72,31 +96,27 @@ class ManagementApi(ProjectApi):
         raise ReconciliationError(f"the list of requests does not end: {_MOST_PAGES} pages were read")
 
     def agent_time(self, first: str, last: str) -> int:
-        """Return the agent hours of these UTC days (YYYY-MM-DD) under the tag, in milliseconds."""
-        query = [("endpoint", "agent"), *self._under_tag(first, last)]
-        body = self._get("the usage breakdown", self._path("usage/breakdown"), query)
-        return self._total(body, "agent_hours", 3_600_000)
+        """Return the agent hours of these UTC days (YYYY-MM-DD) in all parts, in milliseconds."""
+        return self._sum(_HOURS, 3_600_000, first, last)
 
     def dollars(self, first: str, last: str) -> int:
-        """Return what these UTC days (YYYY-MM-DD) cost under the tag, in millionths of a dollar."""
-        path = self._path("billing/breakdown")
-        body = self._get("the billing breakdown", path, self._under_tag(first, last), scope="billing:read")
-        return self._total(body, "dollars", 1_000_000)
+        """Return what these UTC days (YYYY-MM-DD) cost in all parts, in millionths of a dollar."""
+        return self._sum(_DOLLARS, 1_000_000, first, last)
 
-    def _under_tag(self, first: str, last: str) -> Query:
-        return [("grouping", "tags"), ("tag", self._tag), ("start", first), ("end", last)]
-
-    def _total(self, body: Mapping[str, Any], field: str, scale: int) -> int:
-        """Add up the groups that have our tag: the vendor groups by a session's whole set of tags."""
+    def _sum(self, breakdown: _Breakdown, scale: int, first: str, last: str) -> int:
         total = 0.0
-        for entry in objects_in(body, "results"):
-            grouping = entry.get("grouping")
-            tags = grouping.get("tags") if isinstance(grouping, dict) else None
-            if not isinstance(tags, list):
-                raise ReconciliationError(_NO_TAGS)
-            if self._tag in tags:
-                amount = amount_of(entry.get(field))
-                if amount is None:
-                    raise ReconciliationError(f"the breakdown can't be read: {field} is not an amount")
-                total += amount
+        for part in self._parts:
+            query = [*breakdown.query, *part.query, ("start", first), ("end", last)]
+            body = self._get(breakdown.name, self._path(breakdown.path), query, scope=breakdown.scope)
+            total += _amount_of_part(body, breakdown.field, part)
         return round(total * scale)
+
+
+def _amount_of_part(body: Mapping[str, Any], field: str, part: StatementPart) -> float:
+    """Add up the groups that are the part's: the vendor groups by a session's whole set of tags."""
+    amounts = [amount_of(entry.get(field)) for entry in objects_in(body, "results") if part.has(entry)]
+    if part.may_be_forgotten and not amounts:
+        raise ReconciliationError(_FORGOTTEN)
+    if None in amounts:
+        raise ReconciliationError(f"the breakdown can't be read: {field} is not an amount")
+    return sum(amount for amount in amounts if amount is not None)

@@ -40,7 +40,7 @@ async def ask_for_statement(
         try:
             from pytest_dgbudget.deepgram.management import ManagementApi
 
-            api = ManagementApi(access, task.facts.tag, timeout)
+            api = ManagementApi(access, task.parts(), timeout)
             reconcile(task, api, timeout, results.append, earlier_lags)
         except BaseException as error:
             log(error)

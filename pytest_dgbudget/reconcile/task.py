@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.deepgram.parts import KeyPart, StatementPart, TagPart
 from pytest_dgbudget.instants import read_instant
-from pytest_dgbudget.ledger.facts import RunFacts
+from pytest_dgbudget.ledger.facts import RunFacts, SessionFacts
 from pytest_dgbudget.ledger.statements import lag_in
 from pytest_dgbudget.rules import reconciliation_verdict as verdicts
 from pytest_dgbudget.rules.comparison import Ours, OwnSession, Terms
@@ -49,7 +50,20 @@ class ReconciliationTask:
     @property
     def ours(self) -> Ours:
         """By what rows of the statement are this run's."""
-        return Ours(tags=frozenset([self.facts.tag]))
+        return Ours(tags=frozenset([self.facts.tag]), keys=frozenset(key.id for key in self.facts.run_keys))
+
+    def parts(self) -> Sequence[StatementPart]:
+        """Return by what the run's hours and dollars are asked for: its keys, or where one was not used its tag."""
+        used = self._keys_used()
+        if None in used:
+            return [TagPart(self.facts.tag)]
+        deleted = {key.id for key in self.facts.run_keys if key.ended_at is not None}
+        return [KeyPart(key, key in deleted) for key in sorted(filter(None, used))]
+
+    def _keys_used(self) -> set[str | None]:
+        """Return the keys with which sessions were dialled; None among them: the given one."""
+        own = self.facts.of_own_target().sessions
+        return {session.run_key for session in own if _may_have_opened(session)} or {None}
 
     @property
     def started_at(self) -> datetime:
@@ -92,13 +106,14 @@ class ReconciliationTask:
         return len(self._opened()) - len(self.sessions())
 
     def _opened(self) -> list[OwnSession]:
+        used = self._keys_used()
         return [
             OwnSession(
                 id=session.id,
                 request_id=session.request_id,
                 ms=session.ms,
                 ended_at_ms=None if session.closed_at is None else _epoch_ms(session.closed_at),
-                tagged=session.tagged != 0,
+                tagged=session.tagged != 0 or None not in used,
                 run=self.facts.id,
                 opened_at_ms=_epoch_ms(session.opened_at),
                 handshake_ms=session.handshake_ms,
@@ -106,7 +121,7 @@ class ReconciliationTask:
                 tier=session.only_tier,
             )
             for session in self.facts.of_own_target().sessions
-            if session.handshake_ms is not None or session.ms is None
+            if _may_have_opened(session)
         ]
 
 
@@ -141,6 +156,10 @@ def stated_leases(facts: RunFacts, stated_ms: Mapping[str, int]) -> dict[str, in
             if ms is not None and ms != lease.stated_ms:
                 leases[lease.id] = ms
     return leases
+
+
+def _may_have_opened(session: SessionFacts) -> bool:
+    return session.handshake_ms is not None or session.ms is None
 
 
 def _instant(at: str) -> datetime:

@@ -46,7 +46,10 @@ def billed(request_id: str = "r", seconds: float = 10, **fields: Any) -> Entry:
 
 
 def run_of(sessions: Iterable[SessionFacts]) -> RunFacts:
-    return facts.run(sessions=tuple(sessions))
+    """Return a run with these sessions, and with the keys that they were dialled with."""
+    sessions = tuple(sessions)
+    used = dict.fromkeys(session.run_key for session in sessions if session.run_key is not None)
+    return facts.run(sessions=sessions, run_keys=tuple(facts.run_key(key) for key in used))
 
 
 @dataclass
@@ -78,7 +81,8 @@ class Comparison:
         )
         access = ApiAccess(api_url=self.url or self.bill.url, key=self.key, project=self.project)
         timeout = Timeout(self.timeout)
-        reconcile(task, ManagementApi(access, TAG, timeout), timeout, self.results.append, self.earlier_lags)
+        api = ManagementApi(access, task.parts(), timeout)
+        reconcile(task, api, timeout, self.results.append, self.earlier_lags)
         return self.results[-1]
 
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from pytest_dgbudget.ledger.facts import AttemptFacts, InvocationFacts, LeaseFacts, RunFacts, SessionFacts
+from pytest_dgbudget.ledger.facts import AttemptFacts, InvocationFacts, LeaseFacts, RunFacts, RunKeyFacts, SessionFacts
 from pytest_dgbudget.model import Bypass, BypassHow, ClosedBy, Outcome
 
 AT = "2026-11-02T10:00:00.000Z"
@@ -83,6 +83,11 @@ def session(**fields: Any) -> SessionFacts:
         "forecast_cut": 0,
     }
     return SessionFacts(**{**known, **fields})
+
+
+def run_key(key_id: str) -> RunKeyFacts:
+    """A key of the run; one whose id begins with ``deleted`` is."""
+    return RunKeyFacts(id=key_id, run="run", made_at=AT, ended_at=LATER if key_id.startswith("deleted") else None)
 
 
 def run(**fields: Any) -> RunFacts:

@@ -32,6 +32,7 @@ class Entry:
     settled: bool = True
     details: Mapping[str, Any] = field(default_factory=dict)
     elapsed: float | None = None
+    key_id: str = "11111111-2222-3333-4444-555555555555"
 
     def row(self) -> dict[str, Any]:
         return {
@@ -39,7 +40,7 @@ class Entry:
             "project_uuid": PROJECT,
             "created": self.created.isoformat().replace("+00:00", "Z"),
             "path": "/v1/agent/converse",
-            "api_key_id": "11111111-2222-3333-4444-555555555555",
+            "api_key_id": self.key_id,
             "response": self._response() if self.settled else None,
             "callback": None,
         }
@@ -109,6 +110,7 @@ class Bill:
         self.most_per_page = 1000
         self.wrapped = True
         self.shows_tags = True
+        self.shows_keys = True
         self.shows_tags_in_rows = True
         self.overrides: dict[str, Override] = {}
         self.asked: list[Asked] = []
@@ -189,13 +191,16 @@ class Bill:
 
     def _breakdown(self, asked: Asked, figures: Callable[[Entry], dict[str, Any]]) -> Answer:
         """One bucket for each request, which is as good as a sum for whoever adds them up."""
-        first, last, tag = asked.value("start"), asked.value("end"), asked.value("tag")
+        first, last, tag, key_id = (asked.value(name) for name in ("start", "end", "tag", "accessor"))
         results = []
         for entry in self.entries():
             day = entry.created.date().isoformat()
-            if entry.settled and (not tag or tag in entry.tags) and first <= day <= last:
-                tags = list(entry.tags) if self.shows_tags else None
-                results.append({**figures(entry), "grouping": {"start": day, "end": day, "tags": tags}})
+            is_asked_for = entry.key_id == key_id if key_id else not tag or tag in entry.tags
+            if entry.settled and is_asked_for and first <= day <= last:
+                tags = list(entry.tags) if self.shows_tags and not key_id else None
+                accessor = entry.key_id if self.shows_keys and key_id else None
+                grouping = {"start": day, "end": day, "tags": tags, "accessor": accessor}
+                results.append({**figures(entry), "grouping": grouping})
         body = {"start": first, "end": last, "resolution": {"units": "day", "amount": 1}, "results": results}
         return Answer.json(body)
 
