@@ -88,8 +88,10 @@ class Closing:
         task = task_of(self._run_config, facts, None if self._run_config.is_live else frozenset(run.dialled))
         known = self._known_without_asking(task, exit_status, wait=wait)
         if known is not None:
-            await self._delete_keys(run, closed_by)
-            return await self._finished(task, known)
+            facts = await self._kept(task, known)
+            finished = await self._report(facts, reconciling=False)
+            # Whoever ends us may not wait for the vendor, so the report is there first.
+            return finished if await run.run_keys.delete() else await self._report(facts, reconciling=False)
         so_far = reconciliation_figures(not_asked(task, "pending", _UNDER_WAY), facts)
         first = asyncio.ensure_future(self._report(facts._replace(reconciliation=so_far), reconciling=True))
         self._reconciling = asyncio.ensure_future(self._reconcile(run, task, first))
@@ -134,16 +136,13 @@ class Closing:
             return not_asked(task, "pending", _NO_TIME)
         return None
 
-    async def _delete_keys(self, run: Run, closed_by: ClosedBy) -> None:
-        if closed_by != "gateway-lost":  # else a successor goes on with the invocation, and ends its keys
-            await run.run_keys.delete()
-
     async def _reconcile(self, run: Run, task: ReconciliationTask, first: asyncio.Future[FinishedRun]) -> FinishedRun:
         result = await self._asked(task)
+        await asyncio.wait([first])  # else that report could be written over the last one
+        facts = await self._kept(task, result)
         # Not before: what is stated under a key that is gone is documented nowhere.
         await run.run_keys.delete()
-        await asyncio.wait([first])  # else that report could be written over the last one
-        return await self._finished(task, result)
+        return await self._report(facts, reconciling=False)
 
     async def _asked(self, task: ReconciliationTask) -> Reconciliation:
         try:
@@ -161,14 +160,14 @@ class Closing:
         except LedgerError:
             return {}
 
-    async def _finished(self, task: ReconciliationTask, result: Reconciliation) -> FinishedRun:
-        """Keep the result in the ledger, with what it says of leases that nobody here saw end, and report it."""
+    async def _kept(self, task: ReconciliationTask, result: Reconciliation) -> RunFacts:
+        """Keep the result in the ledger, with what it says of leases that nobody here saw end; return the facts."""
         if left_out := task.left_out():
             result = replace(result, reasons=(*result.reasons, _OTHER_EMULATOR.format(left_out)))
         stated_ms, figures = stated_leases(task.facts, result.stated_ms), reconciliation_figures(result, task.facts)
         await self._note(self._ledger.record_reconciliation, figures, stated_ms)
         self._emit_discrepancies(result)
-        return await self._report(task.facts.with_statement(figures, stated_ms), reconciling=False)
+        return task.facts.with_statement(figures, stated_ms)
 
     def _emit_discrepancies(self, result: Reconciliation) -> None:
         for line in result.lines:

@@ -107,10 +107,10 @@ class RunKeys:
             "key"
         )
 
-    async def delete(self) -> None:
-        """Delete this invocation's keys, those of a dead gateway among them; what could not be deleted is said."""
+    async def delete(self) -> bool:
+        """Delete this invocation's keys, those of a dead gateway among them; False, and said, where that failed."""
         if not self.are_used:
-            return
+            return True
         await self._stop()
         try:
             left = await self._ledger_thread.call(self._ledger.run_keys_to_end)
@@ -120,6 +120,8 @@ class RunKeys:
                 f"the run's key could not be deleted ({error}): dgbudget sweep deletes it; by itself it expires a day "
                 "after it was made"
             )
+            return False
+        return True
 
     async def _stop(self) -> None:
         if self._renewing is not None:

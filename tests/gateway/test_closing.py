@@ -21,6 +21,7 @@ from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.ledger import sqlite
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ApiAccess, ClosedBy
+from pytest_dgbudget.report.document import FinishedRun
 from tests.support.comparison import KEY, billed
 from tests.support.gateway import run_config_for, with_changes
 from tests.support.ledger import locked, open_ledger, rows_of, usage
@@ -33,15 +34,15 @@ pytestmark = pytest.mark.asyncio
 class NoKeys:
     """A run's keys where it has none."""
 
-    async def delete(self) -> None:
-        pass
+    async def delete(self) -> bool:
+        return True
 
 
 class AllClosed:
     """A run of which nothing is open any more."""
 
     dialled: frozenset[str] = frozenset()
-    run_keys = NoKeys()
+    run_keys: NoKeys = NoKeys()
 
     async def end_all(self, closed_by: ClosedBy) -> None:
         pass
@@ -253,3 +254,35 @@ async def test_a_ledger_that_can_not_be_written_costs_a_notice_and_no_report(end
     finished = await ending.closing(reconcile="off").close(RUN, 0, "teardown", wait=True)
     assert ["can't be used: no" in notice for notice in finished["notices"]] == [True]
     assert finished["document"] is not None
+
+
+class StubbornKeys(NoKeys):
+    """A run's keys that can't be deleted; ``found`` says what is reported and asked when that is tried."""
+
+    def __init__(self, ending: Ending) -> None:
+        self._ending = ending
+        self.found: list[tuple[str, int]] = []
+
+    async def delete(self) -> bool:
+        self.found.append((self._ending.reported()["verdict"], len(self._ending.bill.calls("usage"))))
+        self._ending.notices.append("the key stays")
+        return False
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"), [({"reconcile": "off"}, "off"), ({}, "pending")], ids=["not asked", "asked"]
+)
+async def test_the_key_is_deleted_after_the_statement_was_read_and_after_a_report_is_there(
+    ending: Ending, one_session: None, changes: dict[str, Any], verdict: str
+) -> None:
+    """Whoever ends the gateway meanwhile has a report, and what could not be deleted is in the last one."""
+    run = AllClosed()
+    run.run_keys = keys = StubbornKeys(ending)
+    closing = ending.closing(**changes)
+    finished: FinishedRun | None = await closing.close(cast(Run, run), 0, "teardown", wait=True)
+    if not changes:
+        finished = await closing.reconciled(20)
+    ((reported, asked),) = keys.found
+    assert (reported, asked > 0) == (verdict, not changes)
+    assert finished is not None
+    assert finished["notices"] == ["the key stays"]

@@ -106,5 +106,30 @@ def test_what_a_crash_left_is_swept(project: Project, vendor: Rehearsal) -> None
     assert not _ANY_KEY.search(swept.output.encode())
 
 
+@pytest.mark.slow
+def test_what_was_dialled_past_the_run_with_its_key_is_found_in_a_shared_project(
+    project: Project, vendor: Rehearsal
+) -> None:
+    project.use("reconciliation/test_it.py")
+    vendor.session()  # a colleague's
+    vendor.fault("bill-foreign", seconds=30)
+    result = project.run("--dg-run-key", "--dg-reconcile-timeout=2s", env=vendor.environ)
+    reconciliation = result.usage["reconciliation"]
+    assert reconciliation["verdict"] == "discrepancy", result.output
+    classes = [line["class"] for line in reconciliation["lines"]]
+    assert sorted(set(classes)) == ["matched", "missing-in-ledger"]
+    assert classes.count("matched") == 3
+
+
+@pytest.mark.slow
+def test_a_colleagues_sessions_are_not_in_the_figures_of_the_key(project: Project, vendor: Rehearsal) -> None:
+    project.use("reconciliation/test_it.py")
+    vendor.session()
+    result = project.run("--dg-run-key", "--dg-reconcile=require", env=vendor.environ)
+    assert result.status == 0, result.output
+    assert len(vendor.rows()) == 4
+    assert len(result.usage["reconciliation"]["lines"]) == 3
+
+
 def has_welcome(folder: Path) -> bool:
     return bool(rows_of(folder, "SELECT * FROM welcome"))

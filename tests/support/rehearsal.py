@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
 
+from websockets.sync.client import connect
+
 from tests.support.emulator_process import first_line, process
 
 
@@ -58,8 +60,16 @@ class Rehearsal:
 
     def refuse(self, status: int, times: int | None = None) -> None:
         """Let the management API refuse so many requests; None: all of them."""
-        fault = {"kind": "bill-refused", "status": status} | ({} if times is None else {"times": times})
-        self.ask("POST", "/emulator/v1/grants/default/faults", fault)
+        self.fault("bill-refused", status=status, **({} if times is None else {"times": times}))
+
+    def fault(self, kind: str, **parameters: Any) -> None:
+        self.ask("POST", "/emulator/v1/grants/default/faults", {"kind": kind, **parameters})
+
+    def session(self) -> None:
+        """Open a session with the given key, and close it."""
+        headers = {"Authorization": f"Token {self.given_key}"}
+        with connect(self.where["agent_url"], additional_headers=headers, proxy=None) as session:
+            session.recv(timeout=30)
 
     def refuse_nothing(self) -> None:
         self.ask("DELETE", "/emulator/v1/grants/default/faults")
