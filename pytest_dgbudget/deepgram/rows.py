@@ -19,6 +19,7 @@ _LARGEST = 315_360_000
 # Whatever the vendor's text holds, it is not repeated.
 _KINDS = {bool: "a boolean", str: "a string", list: "a list", dict: "an object"}
 _MOST_SHOWN = 20
+_LONGEST_ORIGIN = 200
 # In the path of each of the Voice Agent's requests.
 _AGENT = "/agent/"
 
@@ -56,6 +57,7 @@ def row_of(entry: Mapping[str, Any], asked_for: str | None = None) -> VendorRow 
         key_id=_text(entry.get("api_key_id")),
         tags=_our_tags(details.get("tags")),
         agent=_is_agents(entry.get("path")),
+        origin=_origin(entry.get("path"), details.get("method"), response.get("deployment", entry.get("deployment"))),
         settled=bool(response) and usd != 0,
     )
 
@@ -77,6 +79,17 @@ def _text(value: object) -> str | None:
 
 def _is_agents(path: object) -> bool | None:
     return _AGENT in path if isinstance(path, str) else None
+
+
+def _origin(*parts: object) -> str | None:
+    texts = tuple(part for part in parts if isinstance(part, str) and part)
+    return _one_origin(texts) if texts else None
+
+
+@lru_cache(maxsize=1000)
+def _one_origin(parts: tuple[str, ...]) -> str:
+    """Return it once for all rows that have it; the vendor's own text, fit for a terminal."""
+    return "".join(each if each.isprintable() else "?" for each in ", ".join(parts))[:_LONGEST_ORIGIN]
 
 
 def _unreadable(duration: object) -> str | None:

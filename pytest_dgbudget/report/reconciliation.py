@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pytest_dgbudget.report.document import RunFigures, UsageDocument
 from pytest_dgbudget.report.reconciliation_figures import (
     DriftFigures,
+    ForeignFigures,
     LineFigures,
     RateFigures,
     ReconciliationFigures,
@@ -140,10 +141,29 @@ def _missing_at_vendor(line: LineFigures, document: UsageDocument) -> str:
 
 
 def _missing_in_ledger(line: LineFigures, document: UsageDocument) -> str:
+    foreign = line["foreign"]
+    if foreign is not None and foreign["run_key"] is not None:
+        return (
+            f"{_request(line)}: the statement has it under the run's own key {foreign['run_key']} "
+            f"({_of_foreign(line, foreign)}), but this run never opened it: it was dialled past the gateway, which "
+            "gives that key to nobody. Ask Deepgram support about this request id"
+        )
     return (
-        f"{_request(line)}: the statement has it under the tag dgbudget-{document['run']['id']} (duration: "
-        f"{_time(line['vendor_seconds'])}), but this run never opened it. Does something else use this --dg-run-id?"
+        f"{_request(line)}: the statement has it under the tag dgbudget-{document['run']['id']} "
+        f"({_of_foreign(line, foreign)}), but this run never opened it. Does something else use this --dg-run-id?"
     )
+
+
+def _of_foreign(line: LineFigures, foreign: ForeignFigures | None) -> str:
+    """Say how long it was, when it began, and where it came from, as far as its row has that."""
+    said = [f"duration: {_time(line['vendor_seconds'])}"]
+    if line["vendor_seconds"] is None and line["elapsed_seconds"] is not None:
+        said.append(f"{_time(line['elapsed_seconds'])} from creation to completion")
+    if foreign is not None and foreign["created_at"] is not None:
+        said.append(f"begun {foreign['created_at']}")
+    if foreign is not None and foreign["origin"] is not None:
+        said.append(f"from {foreign['origin']}")
+    return ", ".join(said)
 
 
 def _duplicate(line: LineFigures, document: UsageDocument) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
@@ -14,7 +14,7 @@ from pytest_dgbudget.units import seconds, usd
 # A run without a session is over before what compares sessions has been loaded.
 if TYPE_CHECKING:
     from pytest_dgbudget.ledger.facts import AttemptFacts, RunFacts
-    from pytest_dgbudget.rules.comparison import Line
+    from pytest_dgbudget.rules.comparison import Line, VendorRow
     from pytest_dgbudget.rules.drift import Direction, Drift
     from pytest_dgbudget.rules.rates import TierRate
     from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
@@ -35,8 +35,19 @@ LineFigures = TypedDict(
         "unreadable_duration": str | None,
         "delta_seconds": float | None,
         "vendor_usd": float | None,
+        "foreign": "ForeignFigures | None",
     },
 )
+
+
+class ForeignFigures(TypedDict):
+    """What a row says that no session of the run's belongs to: when it began, where it came from, and the run's key
+    that it is under.
+    """
+
+    created_at: str | None
+    origin: str | None
+    run_key: str | None
 
 
 class ToleranceFigures(TypedDict):
@@ -158,7 +169,7 @@ def recorded(document: Mapping[str, Any] | None) -> ReconciliationFigures:
         ReconciliationFigures,
         {
             **known,
-            "lines": [{"elapsed_seconds": None, **line} for line in known["lines"]],
+            "lines": [{"elapsed_seconds": None, "foreign": None, **line} for line in known["lines"]],
             "totals": None if totals is None else {"drift": None, "rates": [], **totals},
         },
     )
@@ -175,7 +186,7 @@ def reconciliation_figures(result: Reconciliation, facts: RunFacts) -> Reconcili
         "tolerance": {"seconds": seconds(result.tolerance.ms), "share": result.tolerance.share},
         "reasons": list(result.reasons),
         "remarks": list(result.remarks),
-        "lines": [_line(line, attempt_of) for line in result.lines],
+        "lines": [_line(line, attempt_of, {key.id for key in facts.run_keys}) for line in result.lines],
         "totals": {
             "hours": hours_figures(result.hours),
             "dollars": _dollars(result.dollars),
@@ -193,7 +204,7 @@ def _lag(lag: StatementLag) -> LagFigures:
     }
 
 
-def _line(line: Line, attempt_of: Mapping[str, AttemptFacts]) -> LineFigures:
+def _line(line: Line, attempt_of: Mapping[str, AttemptFacts], run_keys: Set[str]) -> LineFigures:
     attempt = attempt_of[line.sessions[0]] if line.sessions else None
     return {
         "request_id": line.request_id,
@@ -206,6 +217,15 @@ def _line(line: Line, attempt_of: Mapping[str, AttemptFacts]) -> LineFigures:
         "unreadable_duration": line.unreadable_duration,
         "delta_seconds": seconds_or_none(line.delta_ms),
         "vendor_usd": _usd(line.micro_usd),
+        "foreign": None if line.own or not line.rows else _foreign(line.rows[0], run_keys),
+    }
+
+
+def _foreign(row: VendorRow, run_keys: Set[str]) -> ForeignFigures:
+    return {
+        "created_at": None if row.created_ms is None else _instant(row.created_ms),
+        "origin": row.origin,
+        "run_key": row.key_id if row.key_id in run_keys else None,
     }
 
 

@@ -51,6 +51,7 @@ class VendorRow:
     ``unreadable_duration`` is what stands where a duration should; None when that is one, or nothing.
     ``tags`` are those that begin with ``dgbudget-``; None where the row shows no tags. ``agent``: whether it is a Voice
     Agent's; None where it does not say. Until it is ``settled``, its figures may still change.
+    ``origin`` is what it says of where it came from: the path, the method, the deployment.
     """
 
     request_id: str
@@ -63,6 +64,7 @@ class VendorRow:
     key_id: str | None = None
     tags: frozenset[str] | None = None
     agent: bool | None = None
+    origin: str | None = None
     settled: bool
 
     @property

@@ -69,8 +69,27 @@ def test_a_key_is_a_text_or_not_known(key: object) -> None:
     assert read(api_key_id=key).key_id is None
 
 
+@pytest.mark.parametrize(
+    ("path", "details", "origin"),
+    [
+        ("/v1/agent/converse", {"method": "streaming"}, "/v1/agent/converse, streaming, hosted"),
+        ("/v1/agent/converse", {"method": 7}, "/v1/agent/converse, hosted"),
+        (None, {}, "hosted"),
+        ("/v1/\x1b[31m", {}, "/v1/?[31m, hosted"),
+        ("x" * 10_000, {}, "x" * 200),
+    ],
+)
+def test_where_a_row_came_from_is_what_it_says_of_that_fit_for_a_terminal(
+    path: str | None, details: dict[str, Any], origin: str
+) -> None:
+    response = {"details": details, "deployment": "hosted"}
+    assert read(path=path, response=response).origin == origin
+    assert read(path=None).origin is None
+
+
 def test_rows_share_what_many_of_them_have() -> None:
     """A period has a hundred thousand."""
     one, other = (read({"tags": ["dgbudget-run"]}, api_key_id="".join(["k", "ey"])) for _ in range(2))
     assert one.tags is other.tags
     assert one.key_id is other.key_id
+    assert one.origin is other.origin

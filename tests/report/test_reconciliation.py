@@ -43,7 +43,7 @@ def document(*lines: Line, target: str = "live", **fields: Any) -> UsageDocument
         "project": "project-1",
     }
     result = Reconciliation(**{**known, **fields})
-    run = facts.run(target=target, billed=target == "live")
+    run = facts.run(target=target, billed=target == "live", run_keys=(facts.run_key("its-key"),))
     return usage_document(
         facts.run(target=target, billed=run.billed, reconciliation=reconciliation_figures(result, run))
     )
@@ -200,11 +200,37 @@ def test_figures_of_drift_and_rates_stand_in_the_totals() -> None:
 def test_what_an_older_version_recorded_has_what_it_lacks_as_unknown() -> None:
     now = document(line(), remarks=("a remark",))["reconciliation"]
     older: dict[str, Any] = {name: value for name, value in now.items() if name != "remarks"}
-    older["lines"] = [{name: value for name, value in now["lines"][0].items() if name != "elapsed_seconds"}]
+    older["lines"] = [
+        {name: value for name, value in now["lines"][0].items() if name not in {"elapsed_seconds", "foreign"}}
+    ]
     older["totals"] = {name: older["totals"][name] for name in ("hours", "dollars")}
     assert recorded(older) == {**now, "remarks": []}
     assert recorded({"verdict": "inconclusive"}) == {**NOT_RECONCILED, "verdict": "inconclusive"}
     assert recorded(None) == NOT_RECONCILED
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (
+            {"duration_ms": 9000, "created_ms": 1_793_613_600_000, "origin": "/v1/agent/converse, streaming, hosted"},
+            "(duration: 9.00s, begun 2026-11-02T10:00:00.000Z, from /v1/agent/converse, streaming, hosted)",
+        ),
+        (
+            {"duration_ms": None, "elapsed_ms": 8000},
+            "(duration: unknown, 8.00s from creation to completion)",
+        ),
+    ],
+)
+def test_what_is_not_ours_says_how_long_when_and_where_from(row: dict[str, Any], said: str) -> None:
+    made = document(line("missing-in-ledger", sessions=0, **row), verdict="discrepancy")
+    (sentence,) = sentences(made)
+    assert f"under the tag dgbudget-run {said}" in sentence
+    under_key = document(line("missing-in-ledger", sessions=0, key_id="its-key", **row), verdict="discrepancy")
+    (sentence,) = sentences(under_key)
+    assert f"under the run's own key its-key {said}" in sentence
+    assert "past the gateway" in sentence
+    assert document(line())["reconciliation"]["lines"][0]["foreign"] is None
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:
