@@ -149,6 +149,7 @@ def test_command_line_environment_and_configuration_in_this_order(
     assert resolved().budget_ms == 180_000
     assert resolved("--budget=4m").budget_ms == 240_000
     assert resolved("--report-dir=here").report_dir == configured / "here"
+    assert resolved("--run-key", "--budget=1m").run_key == "on"
 
 
 def test_only_a_budget_that_was_typed_for_this_run_turns_it_live(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -197,6 +198,34 @@ async def test_an_api_that_is_down_is_like_one_that_refuses(tmp_path: Path, how:
         assert "can't be reached" in problem
         sessions = 1 if how == "on" else 0
         assert len(await live.accessors(sessions)) == sessions
+
+
+@pytest.mark.parametrize("how", ["on", "require"])
+@metered
+async def test_an_api_that_never_answers_holds_no_session_for_long_and_no_other_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr("pytest_dgbudget.gateway.key_requests._MAKE_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with world(tmp_path, how, api_url=f"http://127.0.0.1:{silent.getsockname()[1]}") as live:
+            waiting = [asyncio.ensure_future(live.open() if how == "on" else live.refused()) for _ in range(3)]
+            passed = 0
+            while not all(each.done() for each in waiting):
+                await asyncio.sleep(0.01)
+                passed += 1
+            assert passed > 10, "the gateway stood still"
+            await asyncio.gather(*waiting)
+            assert len(live.problems()) == 1
+            assert live.gateway.rows("SELECT * FROM run_key") == []
+
+
+@metered
+async def test_without_a_management_api_the_option_for_it_is_named(tmp_path: Path) -> None:
+    async with world(tmp_path, "on") as live:
+        live.keys._requests._access = None
+        await live.open()
+        (problem,) = live.problems()
+        assert "name it with --dg-api-url" in problem
 
 
 @metered

@@ -15,6 +15,7 @@ from websockets.http11 import Response
 
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request, RequestReader
+from pytest_dgbudget.gateway.run_keys import RunKey
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
 from pytest_dgbudget.gateway.targets.emulator import EmulatorProcess, EmulatorTarget
 from pytest_dgbudget.gateway.targets.live import LiveTarget
@@ -107,6 +108,17 @@ async def test_i9_a_101_is_passed_on_without_the_key() -> None:
         upstream = await live(vendor.url).dial(AGENT, request_with(), (), Grant(ATTEMPT, asked()))
         upstream.transport.abort()
     assert ("dg-repeats", "Token ***") in upstream.headers
+
+
+async def test_i9_the_runs_own_key_is_dialled_with_and_kept_out_of_what_comes_back_like_the_given_one() -> None:
+    key = RunKey(id="its-id", secret="the-runs-own-key", made_ms=0)
+    async with answering() as vendor:
+        upstream = await live(vendor.url).dial(AGENT, request_with(), (), Grant(ATTEMPT, asked()), key)
+        upstream.transport.abort()
+        assert vendor.asked[-1].headers["Authorization"] == f"Token {key.secret}"
+    assert ("dg-repeats", "Token ***") in upstream.headers
+    assert {KEY, key.secret} <= set(upstream.secrets.texts())
+    assert key.secret not in repr(key)
 
 
 async def test_i9_a_refusal_is_passed_on_without_the_key() -> None:
