@@ -122,6 +122,11 @@ class SessionFacts(NamedTuple):
     run_key: str | None = None
 
     @property
+    def may_have_opened(self) -> bool:
+        """Whether it opened, or nobody saw whether it did."""
+        return self.handshake_ms is not None or self.ms is None
+
+    @property
     def only_tier(self) -> str | None:
         """The tier that it had from beginning to end; None where that changed, or is an estimate."""
         return self.tier if self.tiers == 1 and not self.estimated else None
@@ -195,6 +200,12 @@ class RunFacts(NamedTuple):
         """Return these as they are once a result is recorded; ``stated_ms``: what leases are charged by it."""
         leases = (lease._replace(stated_ms=stated_ms.get(lease.id, lease.stated_ms)) for lease in self.leases)
         return self._replace(leases=tuple(leases), reconciliation=reconciliation)
+
+    def own_keys_alone(self) -> frozenset[str]:
+        """Return the keys of its own with which all of its sessions were dialled; none where one of them was not."""
+        own = self.of_own_target().sessions
+        used = {session.run_key for session in own if session.may_have_opened}
+        return frozenset() if None in used else frozenset(key for key in used if key is not None)
 
     def of_own_target(self) -> RunFacts:
         """Return these without what tests used elsewhere, which counts in no figure of the run."""

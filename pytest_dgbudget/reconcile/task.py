@@ -9,7 +9,7 @@ from datetime import datetime
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.deepgram.parts import KeyPart, StatementPart, TagPart
 from pytest_dgbudget.instants import read_instant
-from pytest_dgbudget.ledger.facts import RunFacts, SessionFacts
+from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.statements import lag_in
 from pytest_dgbudget.rules import reconciliation_verdict as verdicts
 from pytest_dgbudget.rules.comparison import Ours, OwnSession, Terms
@@ -53,17 +53,10 @@ class ReconciliationTask:
         return Ours(tags=frozenset([self.facts.tag]), keys=frozenset(key.id for key in self.facts.run_keys))
 
     def parts(self) -> Sequence[StatementPart]:
-        """Return by what the run's hours and dollars are asked for: its keys, or where one was not used its tag."""
-        used = self._keys_used()
-        if None in used:
-            return [TagPart(self.facts.tag)]
+        """Return by what the run's hours and dollars are asked for: its own keys, or where one was not used its tag."""
         deleted = {key.id for key in self.facts.run_keys if key.ended_at is not None}
-        return [KeyPart(key, key in deleted) for key in sorted(filter(None, used))]
-
-    def _keys_used(self) -> set[str | None]:
-        """Return the keys with which sessions were dialled; None among them: the given one."""
-        own = self.facts.of_own_target().sessions
-        return {session.run_key for session in own if _may_have_opened(session)} or {None}
+        keys = [KeyPart(key, key in deleted) for key in sorted(self.facts.own_keys_alone())]
+        return keys or [TagPart(self.facts.tag)]
 
     @property
     def started_at(self) -> datetime:
@@ -106,14 +99,14 @@ class ReconciliationTask:
         return len(self._opened()) - len(self.sessions())
 
     def _opened(self) -> list[OwnSession]:
-        used = self._keys_used()
+        by_key = bool(self.facts.own_keys_alone())
         return [
             OwnSession(
                 id=session.id,
                 request_id=session.request_id,
                 ms=session.ms,
                 ended_at_ms=None if session.closed_at is None else _epoch_ms(session.closed_at),
-                tagged=session.tagged != 0 or None not in used,
+                tagged=session.tagged != 0 or by_key,
                 run=self.facts.id,
                 opened_at_ms=_epoch_ms(session.opened_at),
                 handshake_ms=session.handshake_ms,
@@ -121,7 +114,7 @@ class ReconciliationTask:
                 tier=session.only_tier,
             )
             for session in self.facts.of_own_target().sessions
-            if _may_have_opened(session)
+            if session.may_have_opened
         ]
 
 
@@ -156,10 +149,6 @@ def stated_leases(facts: RunFacts, stated_ms: Mapping[str, int]) -> dict[str, in
             if ms is not None and ms != lease.stated_ms:
                 leases[lease.id] = ms
     return leases
-
-
-def _may_have_opened(session: SessionFacts) -> bool:
-    return session.handshake_ms is not None or session.ms is None
 
 
 def _instant(at: str) -> datetime:

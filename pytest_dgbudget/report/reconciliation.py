@@ -64,10 +64,11 @@ def _totals_that_differ(reconciliation: ReconciliationFigures, run: RunFigures) 
     if totals is None:
         return
     hours, dollars = totals["hours"], totals["dollars"]
+    differs = _total_of_keys_that_differs if totals["by"] == "key" else _total_that_differs
     if hours["verdict"] == "discrepancy":
-        yield _total_that_differs("hours", _time(hours["local_seconds"]), _time(hours["vendor_seconds"]), run)
+        yield differs("hours", _time(hours["local_seconds"]), _time(hours["vendor_seconds"]), run)
     if dollars["verdict"] == "discrepancy":
-        yield _total_that_differs("dollars", _money(dollars["local_usd"]), _money(dollars["vendor_usd"]), run)
+        yield differs("dollars", _money(dollars["local_usd"]), _money(dollars["vendor_usd"]), run)
     if totals["drift"] is not None and totals["drift"]["seconds"] is not None:
         yield _that_drifts(totals["drift"], totals["drift"]["seconds"], run)
     yield from (_that_costs_otherwise(rate) for rate in totals["rates"] if rate["wrong"] and _is_named(rate))
@@ -103,6 +104,13 @@ def _total_that_differs(name: str, ours: str, theirs: str, run: RunFigures) -> s
     )
 
 
+def _total_of_keys_that_differs(name: str, ours: str, theirs: str, run: RunFigures) -> str:
+    return (
+        f"the {name} under the own keys of run {run['id']} are {theirs} in the statement, and {ours} according to the "
+        "run's own sessions: nobody but the gateway was given these keys, so ask Deepgram about them (dg_run_key)"
+    )
+
+
 def _time(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.2f}s"
 
@@ -128,7 +136,7 @@ def _duration(line: LineFigures, document: UsageDocument) -> str:
 def _unclear_duration(line: LineFigures) -> str:
     return (
         f"{_request(line)}: the statement has no duration, and {_time(line['elapsed_seconds'])} from creation to "
-        f"completion; we metered {_time(line['local_seconds'])}, and the hours under the run's tag disagree as well. "
+        f"completion; we metered {_time(line['local_seconds'])}, and the run's hours disagree as well. "
         "Ask Deepgram support about this request id"
     )
 

@@ -58,7 +58,7 @@ class ToleranceFigures(TypedDict):
 
 
 class HoursFigures(TypedDict):
-    """The time under the run's tag."""
+    """The time under the run's tag or keys."""
 
     verdict: Verdict
     local_seconds: float | None
@@ -67,7 +67,7 @@ class HoursFigures(TypedDict):
 
 
 class DollarsFigures(TypedDict):
-    """The cost under the run's tag."""
+    """The cost under the run's tag or keys."""
 
     verdict: Verdict
     local_usd: float | None
@@ -100,8 +100,9 @@ class RateFigures(TypedDict):
 
 
 class TotalFigures(TypedDict):
-    """What is compared of the run as a whole; ``drift`` is None where nothing was asked."""
+    """What is compared of the run as a whole, by its tag or its own keys; ``drift`` is None where nothing was asked."""
 
+    by: Literal["tag", "key"]
     hours: HoursFigures
     dollars: DollarsFigures
     drift: DriftFigures | None
@@ -157,7 +158,7 @@ def not_compared(verdict: Verdict, tolerance: ToleranceFigures, *reasons: str) -
         "verdict": verdict,
         "tolerance": tolerance,
         "reasons": list(reasons),
-        "totals": {"hours": hours, "dollars": dollars, "drift": None, "rates": []},
+        "totals": {"by": "tag", "hours": hours, "dollars": dollars, "drift": None, "rates": []},
     }
 
 
@@ -170,7 +171,7 @@ def recorded(document: Mapping[str, Any] | None) -> ReconciliationFigures:
         {
             **known,
             "lines": [{"elapsed_seconds": None, "foreign": None, **line} for line in known["lines"]],
-            "totals": None if totals is None else {"drift": None, "rates": [], **totals},
+            "totals": None if totals is None else {"by": "tag", "drift": None, "rates": [], **totals},
         },
     )
 
@@ -188,6 +189,7 @@ def reconciliation_figures(result: Reconciliation, facts: RunFacts) -> Reconcili
         "remarks": list(result.remarks),
         "lines": [_line(line, attempt_of, {key.id for key in facts.run_keys}) for line in result.lines],
         "totals": {
+            "by": "key" if facts.own_keys_alone() else "tag",
             "hours": hours_figures(result.hours),
             "dollars": _dollars(result.dollars),
             "drift": None if result.drift is None else drift_figures(result.drift),

@@ -167,7 +167,7 @@ def _reasons(
     elif pending and snapshot.is_looked_up:
         yield f"{pending} {of_all} are not in the statement yet, or not settled"
     if snapshot.listing.value is False:
-        yield "the project has too many requests to read them all: unknown ones under the run's tag can't be detected"
+        yield "the project has too many requests to read them all: unknown ones that are the run's can't be detected"
     if unconfirmed:
         yield (
             f"{unconfirmed} {of_all} can't be compared: nobody saw them end, they have no request id, "
@@ -182,9 +182,9 @@ def _reasons(
         yield f"{without} {of_all} have neither a duration nor the run's tag in the statement"
     for name, total in (("hours", hours), ("dollars", dollars)):
         if total.verdict == "pending":
-            yield f"the {name} of the run's tag are not all in the statement yet"
+            yield f"the run's {name} are not all in the statement yet"
         elif total.reason is not None and snapshot.project is not None:
-            yield f"the {name} of the run's tag were not compared: {total.reason}"
+            yield f"the run's {name} were not compared: {total.reason}"
 
 
 def _without_time(in_totals: Counted) -> int:

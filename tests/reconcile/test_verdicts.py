@@ -263,7 +263,7 @@ def test_hours_that_are_late_are_pending_until_the_grace_is_over(bill: Bill) -> 
     bill.overrides["usage"] = lambda _: Answer.json({"results": []})
     result = Comparison(bill, timeout=0.3).of(own("r", 10))
     assert (kinds(result), result.hours.verdict, result.verdict) == (["matched"], "pending", "pending")
-    assert "the hours of the run's tag are not all in the statement yet" in result.reasons
+    assert "the run's hours are not all in the statement yet" in result.reasons
     late = Comparison(bill, timeout=0.3, grace=0).of(own("r", 10))
     assert (late.hours.verdict, late.verdict) == ("discrepancy", "discrepancy")
 

@@ -209,6 +209,19 @@ def test_what_an_older_version_recorded_has_what_it_lacks_as_unknown() -> None:
     assert recorded(None) == NOT_RECONCILED
 
 
+def test_hours_that_were_asked_for_by_key_are_said_to_be_the_keys() -> None:
+    run = facts.run(sessions=(facts.session(run_key="its-key"),), run_keys=(facts.run_key("its-key"),))
+    tolerance = Tolerance(ms=2000, share=0.05)
+    differs = Total(verdict="discrepancy", own=3000, vendor=60_000)
+    result = Reconciliation(verdict="discrepancy", tolerance=tolerance, checked_at_ms=0, hours=differs)
+    made = usage_document(run._replace(reconciliation=reconciliation_figures(result, run)))
+    totals = made["reconciliation"]["totals"]
+    assert totals is not None
+    assert totals["by"] == "key"
+    (sentence,) = sentences(made)
+    assert "hours under the own keys of run run are 60.00s in the statement, and 3.00s" in sentence
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [

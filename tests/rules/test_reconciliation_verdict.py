@@ -156,7 +156,7 @@ def test_hours_that_lack_something_are_pending_until_the_grace_is_over(ended_at_
     read = snapshot(row(), hours=was_read(0))
     result = judge([session(ended_at_ms=ended_at_ms)], read, OURS, TERMS)
     assert (result.hours.verdict, result.verdict) == (verdict, verdict)
-    assert ("the hours of the run's tag are not all in the statement yet" in result.reasons) == (verdict == "pending")
+    assert ("the run's hours are not all in the statement yet" in result.reasons) == (verdict == "pending")
 
 
 def test_hours_of_a_session_that_nobody_saw_end_are_inconclusive() -> None:
@@ -213,9 +213,7 @@ def test_a_row_that_has_not_settled_when_the_grace_is_over_is_the_reason_for_ope
     result = judge(own, snapshot(row(), row(request_id="q", settled=False)), OURS, TERMS)
     assert [line.kind for line in result.lines] == ["matched", "matched"]
     assert result.verdict == "inconclusive"
-    assert result.reasons == (
-        "the dollars of the run's tag were not compared: some of the run's requests have not settled",
-    )
+    assert result.reasons == ("the run's dollars were not compared: some of the run's requests have not settled",)
 
 
 @pytest.mark.parametrize(
@@ -255,8 +253,8 @@ def test_what_agrees_is_reconciled_and_needs_no_reason() -> None:
         ({"lookups": failed_since(None)}, ["sessions were not all compared: no more"]),
         ({"listing": was_read(False)}, ["the project has too many requests to read them all"]),
         ({"lookups": failed("no rows")}, ["sessions were not all compared: no rows"]),
-        ({"hours": failed("no hours")}, ["the hours of the run's tag were not compared: no hours"]),
-        ({"dollars": failed("no bill")}, ["the dollars of the run's tag were not compared: no bill"]),
+        ({"hours": failed("no hours")}, ["the run's hours were not compared: no hours"]),
+        ({"dollars": failed("no bill")}, ["the run's dollars were not compared: no bill"]),
     ],
     ids=["list", "list again", "lookups again", "long list", "lookups", "hours", "dollars"],
 )
