@@ -56,14 +56,10 @@ class KeysApi(ProjectApi):
         return MadeKey(id=key_id, secret=secret)
 
     def listed(self) -> list[ListedKey]:
-        """Return all keys of the project that have an id and a comment."""
+        """Return all keys of the project, but for those whose id is none."""
         entries = objects_in(self._get("the keys", self._path("keys"), scope="keys:read"), "api_keys")
-        found = (entry.get("api_key") for entry in entries)
-        return [
-            ListedKey(id=key["api_key_id"], comment=key["comment"], created=_text(key.get("created")))
-            for key in found
-            if isinstance(key, dict) and isinstance(key.get("api_key_id"), str) and isinstance(key.get("comment"), str)
-        ]
+        keys = (_listed(entry.get("api_key")) for entry in entries)
+        return [key for key in keys if key is not None]
 
     def delete(self, key_id: str) -> None:
         """Delete a key; one that is not there counts as deleted."""
@@ -71,6 +67,15 @@ class KeysApi(ProjectApi):
             self._transport.delete("deleting a key", self._path(f"keys/{quote(key_id, safe='')}"), self._timeout)
         except ReconciliationError as error:
             raise lacking("keys:write", error) from None
+
+
+def _listed(key: object) -> ListedKey | None:
+    if not isinstance(key, dict):
+        return None
+    key_id = _text(key.get("api_key_id"))
+    if key_id is None or not _ID.fullmatch(key_id):
+        return None
+    return ListedKey(id=key_id, comment=_text(key.get("comment")) or "", created=_text(key.get("created")))
 
 
 def _perhaps_made(error: ReconciliationError) -> ReconciliationError:

@@ -5,12 +5,15 @@ The vendor's API gives a temporary key a time to live, and shows its comment to 
 
 from __future__ import annotations
 
+import re
+
 TTL_SECONDS = 86_400
 _RENEWED_AFTER_MS = 82_800_000
 # The vendor's clock ends it; ours may be behind.
 _UNUSED_BEFORE_END_MS = 60_000
 
 _COMMENT = "dgbudget "
+_OURS = re.compile(rf"{_COMMENT}([A-Za-z0-9._-]{{1,100}})")
 
 
 def comment_of(run: str) -> str:
@@ -20,7 +23,8 @@ def comment_of(run: str) -> str:
 
 def run_of(comment: str) -> str | None:
     """Return the run whose key has this comment; None where that is no comment of ours."""
-    return comment.removeprefix(_COMMENT) if comment.startswith(_COMMENT) else None
+    match = _OURS.fullmatch(comment)
+    return None if match is None else match[1]
 
 
 def is_due(made_ms: int, now_ms: int) -> bool:

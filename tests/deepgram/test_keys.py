@@ -120,3 +120,15 @@ def test_deleting_that_stays_refused_is_an_error(bill: Bill) -> None:
     assert failure(lambda: keys_of(bill, 0.5).delete("id")).temporary
     bill.overrides["keys"] = lambda _: refusal(403, "FORBIDDEN", "No.")
     assert failure(lambda: keys_of(bill).delete("id")).status == 403
+
+
+def test_what_is_listed_without_an_id_is_no_key_and_without_a_comment_has_none(bill: Bill) -> None:
+    entries = [
+        {"api_key_id": "a"},
+        {"api_key_id": "b", "comment": 7},
+        {"api_key_id": "\x1b[31m"},
+        {"comment": "c"},
+        None,
+    ]
+    bill.overrides["keys"] = lambda _: Answer.json({"api_keys": [{"api_key": entry} for entry in entries]})
+    assert [(key.id, key.comment, key.created) for key in keys_of(bill).listed()] == [("a", "", None), ("b", "", None)]

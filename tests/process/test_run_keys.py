@@ -76,6 +76,17 @@ def test_a_gateway_that_takes_over_makes_a_key_of_its_own_and_deletes_both(proje
 
 
 @pytest.mark.slow
+def test_a_gateway_that_is_told_to_end_deletes_its_key_and_its_successor_its_own(
+    project: Project, vendor: Rehearsal
+) -> None:
+    project.use("gateway_lost/conftest.py", "gateway_lost/test_told_to_end.py")
+    result = project.run("--dg-run-key=require", "--dg-reconcile=off", env=vendor.environ)
+    assert result.status == 0, result.output
+    assert len(rows_of(project.path, "SELECT * FROM run_key_end")) == 2
+    assert vendor.made_keys() == {}
+
+
+@pytest.mark.slow
 def test_a_session_without_the_scope_is_reported_as_that(project: Project, vendor: Rehearsal) -> None:
     project.use("reconciliation/test_it.py")
     project.write("pytest.ini", "[pytest]\ndg_run_key_scopes = usage:read\n")

@@ -40,6 +40,9 @@ def test_a_comment_names_its_run(run: str) -> None:
     assert run_of(comment_of(run)) == run
 
 
-@pytest.mark.parametrize("comment", ["", "dgbudget", "dgbudget-run", "the production key", " dgbudget run"])
+@pytest.mark.parametrize(
+    "comment",
+    ["", "dgbudget", "dgbudget-run", "the production key", " dgbudget run", "dgbudget \x1b[31m", "dgbudget a b"],
+)
 def test_other_comments_name_none(comment: str) -> None:
     assert run_of(comment) is None
