@@ -24,7 +24,7 @@ from pytest_dgbudget.gateway.minted import MintedTokens
 from pytest_dgbudget.gateway.owner_notifications import OwnerNotifications
 from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.returning import ReturningClients, SessionClient, came_back
-from pytest_dgbudget.gateway.run_keys import RunKey, RunKeys, no_run_key
+from pytest_dgbudget.gateway.run_keys import RunKey, RunKeyMissing, RunKeys, no_run_key
 from pytest_dgbudget.gateway.services.service import AskSkipped, Service
 from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
 from pytest_dgbudget.ledger.ledger import Ledger
@@ -317,10 +317,10 @@ class Run:
         if grant.attempt.target is None:
             await self.run_keys.ready()
         lease = await self._admitted(grant, gone)
-        key = run_key()
         try:
+            key = run_key()
             dial = await self._leases.dial(lease, None if key is None else key.id)
-        except LedgerError:
+        except (LedgerError, RunKeyMissing):
             self._admission_of(grant).give_back(lease)
             raise
         self.dialled.add(dial)

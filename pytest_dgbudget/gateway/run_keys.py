@@ -79,13 +79,20 @@ class RunKeys:
         if self._making is None or (self._making.done() and self._may_ask_again and self.current() is None):
             self._making = asyncio.ensure_future(self._make())
         await asyncio.shield(self._making)
-        if self._how == "require" and self.current() is None:
-            raise RunKeyMissing(f"there is no key for this run, which --dg-run-key=require asks for: {self._problem}")
+        self.to_dial_with()
 
     def current(self) -> RunKey | None:
-        """Return the key to dial with now; None: the given one."""
+        """Return the run's key, if it has one that is valid."""
         key = self._key
         return key if key is not None and is_usable(key.made_ms, utc_ms()) else None
+
+    def to_dial_with(self) -> RunKey | None:
+        """Return the key to dial with now; None: the given one. Raises RunKeyMissing."""
+        key = self.current()
+        if key is None and self._how == "require":
+            why = self._problem or "it has expired, and there is no other one yet"
+            raise RunKeyMissing(f"there is no key for this run, which --dg-run-key=require asks for: {why}")
+        return key
 
     def may_be_why(self, key: RunKey | None, failed: DialFailed) -> bool:
         """Return whether a dial with this key is to be tried with the given one; where it must not be, say so."""

@@ -331,6 +331,27 @@ async def test_a_key_that_has_expired_is_not_dialled_with(tmp_path: Path, monkey
         assert live.keys.current() is None
 
 
+@pytest.mark.parametrize(("how", "dialled"), [("on", True), ("require", False)])
+@metered
+async def test_a_key_that_expires_while_a_session_waits_for_its_place_is_not_dialled_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, dialled: bool
+) -> None:
+    now_ms = [1_800_000_000_000]
+    monkeypatch.setattr("pytest_dgbudget.gateway.run_keys.utc_ms", lambda: now_ms[0])
+    async with world(tmp_path, how, max_sessions=1) as live:
+        token = await live.gateway.token(60_000)
+        async with live.gateway.session(**by_token(token)):
+            waiting = asyncio.ensure_future(live.open() if dialled else live.refused())
+            await _until(lambda: bool(live.gateway.run._admission._queue))
+            now_ms[0] += 24 * 3_600_000
+        await waiting
+        ((first, _),) = live.recorded()
+        dials = [key_id for (key_id,) in live.gateway.rows("SELECT run_key FROM dial ORDER BY rowid")]
+        assert dials == ([first, None] if dialled else [first])
+        leases = live.gateway.rows("SELECT COUNT(*) FROM lease")
+        await _until(lambda: live.gateway.rows("SELECT COUNT(*) FROM lease_end") == leases)
+
+
 @metered
 async def test_a_test_that_speaks_to_the_emulator_in_a_live_run_needs_no_key(tmp_path: Path) -> None:
     async with Emulator() as vendor, Emulator() as other:

@@ -63,7 +63,7 @@ class SessionRoute:
     ) -> tuple[MeteredSession, Upstream]:
         """Dial with the run's own key; where that is refused, with the given one, which may be allowed more."""
         try:
-            return await self._dial(run, spender, service, exchange, run.run_keys.current)
+            return await self._dial(run, spender, service, exchange, run.run_keys.to_dial_with)
         except RunKeyRefused as refused:
             opened = await self._dial(run, spender, service, exchange, no_run_key)
             run.run_keys.lacks_scope(refused.failed)
