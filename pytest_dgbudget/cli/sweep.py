@@ -82,8 +82,11 @@ def _parser() -> CommandParser:
 
 def _sweep(run_config: RunConfig, *, dry_run: bool) -> Swept:
     from pytest_dgbudget.cli.left_keys import recorded_keys
+    from pytest_dgbudget.config.resolve import refuse_unaskable
     from pytest_dgbudget.ledger.holders import Holders
 
+    if run_config.api_key is not None and run_config.api_url is not None:
+        refuse_unaskable(run_config)
     with open_ledger(run_config) as connection:
         holders = Holders(connection, run_config.state_dir, gethostname())
         leases = _sweep_leases(connection, holders, dry_run=dry_run)
@@ -119,12 +122,10 @@ def _sweep_keys(
 
 
 def _api(run_config: RunConfig) -> KeysApi:
-    from pytest_dgbudget.config.resolve import refuse_unaskable
     from pytest_dgbudget.deepgram.keys import KeysApi
     from pytest_dgbudget.deepgram.timeout import Timeout
     from pytest_dgbudget.model import ApiAccess
 
-    refuse_unaskable(run_config)
     assert run_config.api_url is not None
     assert run_config.api_key is not None
     access = ApiAccess(api_url=run_config.api_url, project=run_config.project, key=run_config.api_key)

@@ -234,3 +234,4 @@ def test_the_key_is_sent_to_no_other_machine_in_plain_text(
         main(["sweep", "--api-url=http://api.example"])
     assert ended.value.code == 2
     assert "in plain text" in capsys.readouterr().err
+    assert ends(folder) == [], "nothing is done before all is known to be right"

@@ -146,5 +146,17 @@ def test_a_colleagues_sessions_are_not_in_the_figures_of_the_key(project: Projec
     assert len(result.usage["reconciliation"]["lines"]) == 3
 
 
+@pytest.mark.slow
+def test_a_run_is_reconciled_later_by_its_key_although_that_is_gone(project: Project, vendor: Rehearsal) -> None:
+    project.use("reconciliation/test_it.py")
+    result = project.run("--dg-run-key", "--dg-reconcile-timeout=0", env=vendor.environ)
+    assert (result.status, result.usage["reconciliation"]["verdict"]) == (0, "pending"), result.output
+    assert vendor.made_keys() == {}
+    later = project.result(project.launch([*DGBUDGET, "reconcile", "--pending"], env=vendor.environ))
+    assert later.status == 0, later.output
+    reconciliation = later.usage["reconciliation"]
+    assert (reconciliation["verdict"], reconciliation["totals"]["by"]) == ("reconciled", "key")
+
+
 def has_welcome(folder: Path) -> bool:
     return bool(rows_of(folder, "SELECT * FROM welcome"))
