@@ -32,7 +32,7 @@ class PeriodApi(ManagementApi):
     """Reads what is under many tags at once, and single requests."""
 
     def __init__(self, access: ApiAccess, timeout: Timeout) -> None:
-        super().__init__(access, "", timeout)
+        super().__init__(access, (), timeout)
 
     def agent_time_under(self, tags: Collection[str], first: date, last: date) -> int:
         """Return the agent hours of these UTC days under any of the tags, in milliseconds."""
