@@ -18,7 +18,7 @@ from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Invocation, MeasuredTurn, TierSpan, UsageRecord
-from pytest_dgbudget.report.document import usage_document
+from pytest_dgbudget.report.projection import usage_document
 
 MANY_RUNS = Past(runs=10_000, invocations=1, sessions=100)
 ONE_RUN = Past(runs=1, invocations=1000, sessions=100)

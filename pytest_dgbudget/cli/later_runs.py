@@ -22,8 +22,8 @@ from pytest_dgbudget.ledger.sweep import sweep
 from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.reconcile.snapshot import StatementComparison
 from pytest_dgbudget.reconcile.task import ReconciliationTask, not_asked, stated_leases, task_of
-from pytest_dgbudget.report.document import rewrite_report
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
+from pytest_dgbudget.report.writing import rewrite_report
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from pytest_dgbudget.rules.statement_lag import next_pause_ms
 from pytest_dgbudget.rules.verdicts import NOTHING_TO_COMPARE, Verdict

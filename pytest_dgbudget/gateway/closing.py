@@ -22,8 +22,9 @@ from pytest_dgbudget.ledger.run_lock import is_live
 from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.reconcile.task import ReconciliationTask, not_asked, stated_leases, task_of
 from pytest_dgbudget.report.artifact_folders import remove_artifacts
-from pytest_dgbudget.report.document import FinishedRun, write_report
+from pytest_dgbudget.report.document import FinishedRun
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
+from pytest_dgbudget.report.writing import write_report
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from pytest_dgbudget.rules.statement_lag import StatementLag
 from pytest_dgbudget.rules.verdicts import DISAGREEING, NOTHING_TO_COMPARE

@@ -18,7 +18,8 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.credentials import without_credentials
 from pytest_dgbudget.instants import read_instant
 from pytest_dgbudget.ledger.facts import RunFacts
-from pytest_dgbudget.report.document import UsageDocument, usage_document
+from pytest_dgbudget.report.document import UsageDocument
+from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.report.support_page import period_of, support_page
 from pytest_dgbudget.report.support_sessions import sessions_csv
 from pytest_dgbudget.units import seconds

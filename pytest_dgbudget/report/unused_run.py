@@ -10,14 +10,10 @@ from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.facts import InvocationFacts, RunFacts
 from pytest_dgbudget.paths import require_file
-from pytest_dgbudget.report.document import (
-    FinishedRun,
-    with_notice,
-    without_document,
-    write_report,
-)
+from pytest_dgbudget.report.document import FinishedRun, with_notice, without_document
 from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures, ToleranceFigures, not_compared
 from pytest_dgbudget.report.usage_file import set_earlier_aside
+from pytest_dgbudget.report.writing import write_report
 from pytest_dgbudget.rules.verdicts import NOTHING_TO_COMPARE
 from pytest_dgbudget.units import seconds
 

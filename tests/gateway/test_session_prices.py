@@ -18,7 +18,7 @@ from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
 from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
 from pytest_dgbudget.gateway.upstream import Upstream
-from pytest_dgbudget.report.document import usage_document
+from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.rules.prices import PriceTable
 from tests.gateway.conversations import terms_fields
 from tests.gateway.memory import Carried, MemoryTransport

@@ -28,7 +28,7 @@ from pytest_dgbudget.ledger.closed_sums import ClosedSums
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Attempt, Invocation, Lease
-from pytest_dgbudget.report.document import usage_document
+from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.rules.budget import LONGEST_SESSION_MS, Refused, Wait
 from pytest_dgbudget.rules.meter import LeaseMeter
 from tests.support.ledger import HIGHEST_PRICE, usage

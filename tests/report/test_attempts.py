@@ -14,7 +14,7 @@ from pytest_dgbudget.gateway.grants import ended
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Attempt, MeasuredTurn, Overrun
 from pytest_dgbudget.plugin.junit import attempt_properties
-from pytest_dgbudget.report.document import usage_document
+from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.report.terminal import table_of_tests
 from pytest_dgbudget.rules.attempts import AttemptFigures, Forecast, attempt_figures, unknown_figures
 from tests.support.ledger import leased, open_ledger, usage

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.reconcile.task import stated_leases
-from pytest_dgbudget.report.document import usage_document
+from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures, reconciliation_figures
 from pytest_dgbudget.rules.comparison import Line, OwnSession, VendorRow
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_dgbudget.report.document import UsageDocument, usage_document
+from pytest_dgbudget.report.document import UsageDocument
+from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.reconciliation_figures import (
     NOT_RECONCILED,

@@ -13,7 +13,8 @@ from rich.cells import cell_len
 
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.report import terminal
-from pytest_dgbudget.report.document import UsageDocument, usage_document
+from pytest_dgbudget.report.document import UsageDocument
+from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.report.terminal import longest_wait, run_line
 from tests.support.facts import attempt, invocation, lease, run, runs, session
 

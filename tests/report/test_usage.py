@@ -15,14 +15,8 @@ from hypothesis import strategies as st
 import pytest_dgbudget.report
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.model import Bypass
-from pytest_dgbudget.report.document import (
-    SCHEMA,
-    RunFigures,
-    UsageDocument,
-    failed_by_overrun,
-    overran,
-    usage_document,
-)
+from pytest_dgbudget.report.document import SCHEMA, RunFigures, UsageDocument
+from pytest_dgbudget.report.projection import failed_by_overrun, overran, usage_document
 from pytest_dgbudget.report.usage_file import EARLIER_FILE_NAME, FILE_NAME, set_earlier_aside, write_usage
 from tests.support.facts import AT, LATER, attempt, invocation, lease, run, runs, session
 

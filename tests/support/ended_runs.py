@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from pytest_dgbudget.report.document import usage_document
+from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.report.usage_file import write_usage
 from tests.support.comparison import at
 from tests.support.ledger import leased, open_ledger, rows_of, usage

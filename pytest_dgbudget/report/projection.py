@@ -1,0 +1,242 @@
+"""What the ledger's facts of a run come to: the document ``usage.json``, from which all else is projected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts, TurnFacts, ViolationFacts
+from pytest_dgbudget.report.document import (
+    SCHEMA,
+    AttemptEntry,
+    RunFigures,
+    RunVerdict,
+    SessionFigures,
+    UsageDocument,
+    ViolationFigures,
+)
+from pytest_dgbudget.report.reconciliation_figures import recorded
+from pytest_dgbudget.rules.attempts import attempt_figures, forecast_of, seconds_or_none, usd_or_none, was_cut
+from pytest_dgbudget.rules.bypass import bypass_state
+from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
+from pytest_dgbudget.units import known_sum, seconds
+
+# pytest's own exit statuses for a run that was interrupted, or that an internal error ended.
+_INTERRUPTED = frozenset({2, 3})
+
+
+def usage_document(
+    facts: RunFacts, notices: Sequence[str] = (), artifacts: Mapping[str, list[str]] = MappingProxyType({})
+) -> UsageDocument:
+    """Build the whole document of a run; ``notices`` are sentences about how it went.
+
+    ``artifacts`` are paths by the id of their attempt, relative to the report's folder.
+    """
+    attempts = {attempt.id: attempt for attempt in facts.attempts}
+    sessions_of = _grouped(facts.sessions)
+    leases_of = _grouped(facts.leases)
+    broken_in = _grouped(facts.violations, "session")
+    turns_of, turns_in = _grouped(facts.turns), _grouped(facts.turns, "session")
+    tests = [
+        _test(
+            a,
+            sessions_of.get(a.id, []),
+            leases_of.get(a.id, []),
+            turns_of.get(a.id, []),
+            facts.target,
+            artifacts.get(a.id, []),
+        )
+        for a in facts.attempts
+    ]
+    return {
+        "schema": SCHEMA,
+        "run": _run(facts, tests),
+        "tests": tests,
+        "sessions": [
+            _session(each, attempts[each.attempt], turns_in.get(each.id, []), broken_in.get(each.id, []), facts)
+            for each in facts.sessions
+        ],
+        "reconciliation": recorded(facts.reconciliation),
+        "notices": list(notices),
+    }
+
+
+def overran(facts: RunFacts, document: UsageDocument, invocation: str) -> bool:
+    """Return whether an overrun of this invocation fails the run, whatever outcomes its tests have."""
+    tests = zip(document["tests"], facts.attempts, strict=True)
+    return _is_exceeded(facts) or any(_fails(test, each) for test, each in tests if each.invocation == invocation)
+
+
+def failed_by_overrun(facts: RunFacts, document: UsageDocument, invocation: str) -> int:
+    """Count the attempts of one invocation that failed and had an overrun which was not tolerated."""
+    return sum(
+        _fails(test, attempt) and attempt.outcome in {"failed", "error"} and attempt.invocation == invocation
+        for test, attempt in zip(document["tests"], facts.attempts, strict=True)
+    )
+
+
+def _grouped(records: Iterable[Any], by: str = "attempt") -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = {}
+    for record in records:
+        groups.setdefault(getattr(record, by), []).append(record)
+    return groups
+
+
+def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
+    own = facts.of_own_target()
+    forecast = forecast_of(own.sessions)
+    last = facts.invocations[-1]
+    ends = [invocation.finished_at for invocation in facts.invocations]
+    exits = [invocation.exit_status for invocation in facts.invocations]
+    bypass = bypass_state(
+        seen=any(bypass.how == "passed" for bypass in facts.bypasses),
+        possible=any(invocation.may_bypass for invocation in facts.invocations),
+        live=facts.target != "emulator",
+        sessions=len(own.sessions),
+    )
+    return {
+        "id": facts.id,
+        "started_at": facts.invocations[0].started_at,
+        "finished_at": max(end for end in ends if end) if all(ends) else None,
+        "target": facts.target,
+        "billed": facts.billed,
+        "budget_seconds": seconds_or_none(last.budget_ms),
+        "used_seconds": seconds(sum(lease.charged_ms for lease in own.leases)),
+        "sessions": sum(t["sessions"] for t, a in zip(tests, facts.attempts, strict=True) if a.target is None),
+        "cost_usd": usd_or_none(known_sum(lease.charged_micro_usd for lease in own.leases)),
+        "cost_budget_usd": None,
+        "prices_as_of": last.prices_as_of,
+        "forecast_seconds": seconds_or_none(forecast.ms),
+        "forecast_usd": usd_or_none(forecast.micro_usd),
+        "at_risk_seconds": seconds(_at_risk_ms(own)),
+        "overshoot_seconds": seconds(sum(max(0, lease.charged_ms - lease.allowance_ms) for lease in own.leases)),
+        "bypass": bypass,
+        "verdict": _run_verdict(tests, exits, overran=_is_exceeded(facts) or bypass == "seen"),
+        "failing": _is_exceeded(facts)
+        or any(_fails(test, attempt) for test, attempt in zip(tests, facts.attempts, strict=True)),
+        "complete": None not in exits,
+    }
+
+
+def _is_exceeded(facts: RunFacts) -> bool:
+    """Return whether more was charged than any invocation's budget allowed the run."""
+    budgets = [each.budget_ms for each in facts.invocations if each.budget_ms is not None]
+    charged_ms = sum(lease.charged_ms for lease in facts.of_own_target().leases)
+    return len(budgets) == len(facts.invocations) and charged_ms > max(budgets)
+
+
+def _run_verdict(tests: list[AttemptEntry], exits: list[int | None], *, overran: bool) -> RunVerdict:
+    if overran or any(test["verdict"] == "overrun" for test in tests):
+        return "overrun"
+    return "interrupted" if None in exits or not _INTERRUPTED.isdisjoint(exits) else "within"
+
+
+def _fails(test: AttemptEntry, attempt: AttemptFacts) -> bool:
+    """An overrun changes the exit status, unless it was refused under skip, expected by xfail or rerun."""
+    only_refused = not test["cut"] and not test["exceeded"]
+    tolerated = only_refused and attempt.refused_untolerated == 0
+    return test["verdict"] == "overrun" and not tolerated and attempt.outcome not in {"xfailed", "rerun"}
+
+
+def _test(
+    attempt: AttemptFacts,
+    sessions: list[SessionFacts],
+    leases: list[LeaseFacts],
+    turns: list[TurnFacts],
+    run_target: str,
+    artifacts: list[str],
+) -> AttemptEntry:
+    figures = attempt_figures(
+        number=attempt.number,
+        budget_ms=attempt.left_ms,
+        used_ms=sum(lease.charged_ms for lease in leases),
+        micro_usd=known_sum(lease.charged_micro_usd for lease in leases),
+        forecast=forecast_of(sessions),
+        turns=turns if all(map(_was_seen, sessions)) else None,
+        handshakes_ms=[session.handshake_ms for session in sessions],
+        request_ids=[session.request_id for session in sessions],
+        cut=any(was_cut(session.closed_by) for session in sessions),
+        refused=attempt.refused,
+    )
+    return {
+        "nodeid": attempt.nodeid,
+        "attempt": figures["attempt"],
+        "target": attempt.target or run_target,
+        "outcome": attempt.outcome,
+        "budget_seconds": figures["budget_seconds"],
+        "used_seconds": figures["used_seconds"],
+        "waited_seconds": seconds(attempt.waited_ms),
+        "cost_usd": figures["cost_usd"],
+        "forecast_seconds": figures["forecast_seconds"],
+        "forecast_usd": figures["forecast_usd"],
+        "sessions": figures["sessions"],
+        "turns": figures["turns"],
+        "latency_p50_ms": figures["latency_p50_ms"],
+        "latency_p95_ms": figures["latency_p95_ms"],
+        "cut": figures["cut"],
+        "exceeded": figures["exceeded"],
+        "refused": figures["refused"],
+        "verdict": figures["verdict"],
+        "artifacts": artifacts,
+    }
+
+
+def _session(
+    session: SessionFacts,
+    attempt: AttemptFacts,
+    turns: Sequence[TurnFacts],
+    violations: Sequence[ViolationFacts],
+    facts: RunFacts,
+) -> SessionFigures:
+    latencies_ms = judged_latencies_ms(turns)
+    return {
+        "id": session.id,
+        "request_id": session.request_id,
+        "nodeid": attempt.nodeid,
+        "attempt": attempt.number,
+        "target": session.target or facts.target,
+        "billed": facts.billed and session.target is None,
+        "opened_at": session.opened_at,
+        "closed_at": session.closed_at,
+        "seconds": seconds_or_none(session.ms),
+        "handshake_seconds": seconds_or_none(session.handshake_ms),
+        "closing_seconds": seconds_or_none(session.closing_ms),
+        "audio_in_seconds": seconds_or_none(session.audio_in_ms),
+        "audio_out_seconds": seconds_or_none(session.audio_out_ms),
+        "tier": session.tier,
+        "cost_usd": usd_or_none(session.micro_usd),
+        "estimated": None if session.estimated is None else bool(session.estimated),
+        "forecast_seconds": seconds_or_none(session.forecast_ms),
+        "forecast_cut": bool(session.forecast_cut),
+        "greeting_ms": session.greeting_ms,
+        "turns": len(turns) if _was_seen(session) else None,
+        "latency_p50_ms": percentile_ms(latencies_ms, 50),
+        "latency_p95_ms": percentile_ms(latencies_ms, 95),
+        "closed_by": session.closed_by,
+        "close_code": session.close_code,
+        "confirmed": bool(session.confirmed),
+        "protocol": _protocol(violations) if _was_seen(session) else None,
+        "reason": session.reason,
+    }
+
+
+def _protocol(violations: Sequence[ViolationFacts]) -> list[ViolationFigures]:
+    return [{"rule": each.rule, "at_ms": each.at_ms, "what": each.what} for each in violations]
+
+
+def _was_seen(session: SessionFacts) -> bool:
+    """Return whether somebody saw how a session went on, to its end."""
+    return session.usage is not None and session.ms is not None
+
+
+def _at_risk_ms(facts: RunFacts) -> int:
+    """What is charged without anybody having seen it used."""
+    metered_ms: dict[str, int] = {}
+    for session in facts.sessions:
+        metered_ms[session.lease] = metered_ms.get(session.lease, 0) + (session.ms or 0)
+    return sum(
+        max(0, lease.charged_ms - metered_ms.get(lease.id, 0))
+        for lease in facts.leases
+        if lease.how != "settled" and lease.stated_ms is None
+    )

@@ -1,0 +1,44 @@
+"""The report of a run, written into its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_dgbudget.ledger.facts import RunFacts
+from pytest_dgbudget.report.artifact_folders import artifacts_of
+from pytest_dgbudget.report.document import FinishedRun
+from pytest_dgbudget.report.projection import failed_by_overrun, overran, usage_document
+from pytest_dgbudget.report.usage_file import report_of, write_usage
+
+
+def write_report(
+    facts: RunFacts, folder: Path, invocation: str, notices: Sequence[str], *, reconciling: bool = False
+) -> FinishedRun:
+    """Write the report of a run. A folder that can't be written is one notice more, and no report."""
+    document, notices = usage_document(facts, notices, artifacts_of(folder, facts.id)), list(notices)
+    report: str | None = None
+    try:
+        report = str(write_usage(document, folder))
+    except OSError as error:
+        notice = f"the report can't be written to {folder}: {error}; name another folder with --dg-report-dir"
+        notices.append(notice)
+    return {
+        "document": document,
+        "report": report,
+        "notices": notices,
+        "overran": overran(facts, document, invocation),
+        "failed_by_overrun": failed_by_overrun(facts, document, invocation),
+        "reconciling": reconciling,
+    }
+
+
+def rewrite_report(facts: RunFacts, folder: Path) -> Path | None:
+    """Write the report of a run anew and return its path; None where the folder does not have it. Raises OSError.
+
+    Its notices are in no ledger: they stay as they are.
+    """
+    before = report_of(folder, facts.id)
+    if before is None:
+        return None
+    return write_usage(usage_document(facts, before["notices"], artifacts_of(folder, facts.id)), folder)
