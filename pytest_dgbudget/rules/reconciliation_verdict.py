@@ -189,4 +189,5 @@ def _reasons(
 
 def _without_time(in_totals: Counted) -> int:
     """Count the sessions whose time can't be checked: not by their row nor, without the tag, by its hours."""
-    return sum(len(line.own) for line in in_totals.not_under if line.settled and line.stated_ms is None)
+    untimed = (line for line in in_totals.not_under if line.stated_ms is None and line.elapsed_ms is None)
+    return sum(len(line.own) for line in untimed if line.settled)

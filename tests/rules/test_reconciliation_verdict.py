@@ -323,6 +323,12 @@ def test_sessions_that_are_pending_or_unconfirmed_are_counted() -> None:
     )
 
 
+def test_the_times_of_a_row_check_a_session_that_has_no_duration_and_not_the_tag() -> None:
+    its_row = row(duration_ms=None, elapsed_ms=10_000, tags=NO_TAGS, micro_usd=None)
+    result = judge([session(ms=10_000, tagged=False)], snapshot(its_row), OURS, TERMS)
+    assert ([line.kind for line in result.lines], result.verdict) == (["matched"], "reconciled")
+
+
 def test_a_session_without_a_duration_and_without_the_tag_is_inconclusive() -> None:
     result = judge([session(tagged=False)], snapshot(row(duration_ms=None, tags=NO_TAGS, micro_usd=None)), OURS, TERMS)
     assert ([line.kind for line in result.lines], result.verdict) == (["matched"], "inconclusive")
