@@ -154,6 +154,7 @@ def events_at_end(finished: FinishedRun, exit_status: int) -> Iterator[HookEvent
                 attempt=line["attempt"],
                 local_seconds=line["local_seconds"],
                 vendor_seconds=line["vendor_seconds"],
+                elapsed_seconds=line["elapsed_seconds"],
             )
             yield HookEvent("pytest_dgbudget_discrepancy", "discrepancy", discrepancy)
     report = RunReport(

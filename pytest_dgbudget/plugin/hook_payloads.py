@@ -107,8 +107,9 @@ class OverrunReport:
 class Discrepancy:
     """A request about which the vendor's statement and our figures disagree; ``kind`` is its class in ``usage.json``.
 
-    ``local_seconds`` is what was metered here, ``vendor_seconds`` what the statement has. ``nodeid`` and ``attempt``
-    are None where no test of the run is known to have made it.
+    ``local_seconds`` is what was metered here, ``vendor_seconds`` the duration that the statement states, and
+    ``elapsed_seconds`` its time from creation to completion: rows of agents state no duration. ``nodeid`` and
+    ``attempt`` are None where no test of the run is known to have made it.
     """
 
     kind: LineClass
@@ -117,6 +118,7 @@ class Discrepancy:
     attempt: int | None
     local_seconds: float | None
     vendor_seconds: float | None
+    elapsed_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
