@@ -209,6 +209,7 @@ def test_pages_that_never_end_leave_time_to_ask_for_ours(bill: Bill) -> None:
     assert "too many requests to read them all" in result.reasons[0]
 
 
+@pytest.mark.slow
 def test_a_project_with_a_hundred_thousand_requests_that_day_is_read_whole(bill: Bill) -> None:
     ours = billed("r", 10)
     bill.entries = lambda: [ours]

@@ -91,6 +91,7 @@ def test_where_it_may_come_it_is_waited_for(bill: Bill, earlier_lags: dict[str, 
     assert Comparison(bill, timeout=30, earlier_lags=earlier_lags).of(own("r")).verdict == "reconciled"
 
 
+@pytest.mark.slow
 def test_a_wait_that_failed_readings_alone_keep_from_its_end_is_no_hopeless_one(bill: Bill) -> None:
     bill.entries = lambda: [billed("r")]
     bill.overrides["usage"] = lambda _: refusal(503, "DOWN", "") if len(bill.calls("list")) < 3 else None
