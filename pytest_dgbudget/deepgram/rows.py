@@ -16,6 +16,8 @@ from pytest_dgbudget.rules.comparison import TAG_PREFIX, VendorRow
 
 # Amounts are seconds, hours or dollars, and ten years in seconds are more than any of them.
 _LARGEST = 315_360_000
+# The year 2100, in seconds since 1970.
+_LATEST = 4_102_444_800
 # Whatever the vendor's text holds, it is not repeated.
 _KINDS = {bool: "a boolean", str: "a string", list: "a list", dict: "an object"}
 _MOST_SHOWN = 20
@@ -128,8 +130,10 @@ def page_number(value: object) -> int | None:
 
 
 def _epoch_ms(value: object) -> int | None:
+    """Return an instant in milliseconds since 1970; None for what is none, or none of the vendor's time."""
     moment = read_instant(value) if isinstance(value, str) else None
-    return None if moment is None else round(moment.timestamp() * 1000)
+    seconds = 0.0 if moment is None else moment.timestamp()
+    return round(seconds * 1000) if 0 < seconds < _LATEST else None
 
 
 def instant(moment: datetime) -> str:

@@ -133,7 +133,7 @@ class Transport:
     def _read(self, what: str, response: Any, timeout: Timeout) -> bytes:
         body = bytearray()
         try:
-            while chunk := response.read(65536):
+            while chunk := response.read1(65536):  # what has come: an answer may trickle in, byte by byte
                 body += chunk
                 if len(body) > _MOST_BYTES:
                     raise ReconciliationError(f"{what}: the answer is over {_MOST_BYTES // 2**20} MiB")

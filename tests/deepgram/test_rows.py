@@ -33,6 +33,14 @@ def test_the_duration_that_is_stated_and_the_time_between_its_instants_are_two_f
     assert (without.duration_ms, without.elapsed_ms, without.unreadable_duration) == (None, 12_500, None)
 
 
+@pytest.mark.parametrize(
+    "created",
+    ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "1969-12-31T23:59:59Z", "2100-01-02T00:00:00Z"],
+)
+def test_an_instant_outside_of_the_vendors_time_is_none(created: str) -> None:
+    assert (read(created=created).created_ms, read(created=created).elapsed_ms) == (None, None)
+
+
 @pytest.mark.parametrize("created", ["2026-11-02T10:00:13Z", "yesterday", None, 7])
 def test_instants_that_make_no_sense_give_no_time(created: object) -> None:
     assert read(created=created).elapsed_ms is None

@@ -54,3 +54,10 @@ def test_an_answer_that_came_after_a_refusal_takes_it_back(bill: Bill) -> None:
     bill.overrides["projects"] = lambda _: LATER if len(bill.calls("projects")) < 2 else None
     assert "projects" in transport.get("the projects", "/v1/projects", (), Timeout(10))
     assert refused(transport, Timeout(0)) == "the projects: no time was left to ask"
+
+
+def test_an_answer_that_trickles_in_is_waited_for_no_longer_than_the_time(bill: Bill) -> None:
+    bill.overrides["projects"] = lambda _: Answer(b'{"projects": []}' + b" " * 1000, slowly=0.1)
+    started_at = time.monotonic()
+    assert refused(Transport(bill.url, KEY), Timeout(1)) == "the projects: the answer did not end in time"
+    assert time.monotonic() - started_at < 10
