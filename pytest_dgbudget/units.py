@@ -79,6 +79,11 @@ def usd(micro_usd: int) -> float:
     return micro_usd / 1_000_000
 
 
+def counted(count: int, what: str) -> str:
+    """Return a count with its noun: ``1 session``, ``1,200 sessions``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def known_sum(figures: Iterable[N | None]) -> N | None:
     """Return a sum; None when a part of it is unknown."""
     parts = list(figures)

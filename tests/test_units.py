@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.units import format_time, parse_period, parse_time, rounded_up, seconds
+from pytest_dgbudget.units import counted, format_time, parse_period, parse_time, rounded_up, seconds
 
 TEN_YEARS_MS = 10 * 365 * 24 * 3_600_000
 
@@ -148,3 +148,12 @@ def test_a_period_is_a_time_or_days(text: str, milliseconds: int) -> None:
 def test_what_is_no_period_is_refused_with_what_is(text: str) -> None:
     with pytest.raises(SettingsError, match=r"90s|ten years"):
         parse_period(text)
+
+
+def test_a_count_has_its_noun_in_the_right_number() -> None:
+    assert [counted(n, "session") for n in (0, 1, 2, 1200)] == [
+        "0 sessions",
+        "1 session",
+        "2 sessions",
+        "1,200 sessions",
+    ]
