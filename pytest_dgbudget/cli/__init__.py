@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+
+from pytest_dgbudget.errors import LedgerError, SettingsError
 
 # What each command does, and the module whose ``main(arguments)`` returns its exit status: loaded on use.
 _COMMANDS = {
@@ -22,7 +25,41 @@ _EXAMPLE = "example: dgbudget run --budget 5m -- npm test"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status; 2 for bad usage."""
+    """Run one command and return its exit status."""
+    from pytest_dgbudget.cli.exit_status import FAILED
+    from pytest_dgbudget.cli.output import OutputFailed, flushed
+    from pytest_dgbudget.cli.parser import complain
+
+    try:
+        with flushed():
+            given = _parser().parse_args(sys.argv[1:] if argv is None else argv)
+            return _run(given.command, given.arguments)
+    except OutputFailed as failure:
+        complain("dgbudget", str(failure))
+        return FAILED
+
+
+def _run(command: str, arguments: Sequence[str]) -> int:
+    """Run it; what ends all commands in the same way does so here. Raises SystemExit for bad usage."""
+    from pytest_dgbudget.cli.exit_status import BAD_USAGE, INTERRUPTED
+    from pytest_dgbudget.cli.parser import complain
+
+    prog = f"dgbudget {command}"
+    if os.name == "nt" and command != "emulator":
+        complain(prog, "it runs on Linux and macOS")
+        raise SystemExit(BAD_USAGE)
+    _, module = _COMMANDS[command]
+    try:
+        status: int = import_module(module).main(arguments)
+    except (SettingsError, LedgerError) as error:
+        complain(prog, str(error))
+        raise SystemExit(BAD_USAGE) from None
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dgbudget",
         usage="dgbudget COMMAND [ARGUMENTS]",
@@ -32,10 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("command", choices=sorted(_COMMANDS), metavar="COMMAND", help="one of these")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENTS", help="see dgbudget COMMAND --help")
-    given = parser.parse_args(sys.argv[1:] if argv is None else argv)
-    _, module = _COMMANDS[given.command]
-    status: int = import_module(module).main(given.arguments)
-    return status
+    return parser
 
 
 def _table() -> str:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.cli.options import add_options, resolve_project
+from pytest_dgbudget.cli.exit_status import FAILED
+from pytest_dgbudget.cli.options import add_options, resolve_for_statement
+from pytest_dgbudget.cli.output import is_terminal, write, write_json
 from pytest_dgbudget.cli.parser import CommandParser
-from pytest_dgbudget.errors import LedgerError, SettingsError
+from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.instants import read_instant
 from pytest_dgbudget.units import parse_period
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.config.resolve import RunConfig
     from pytest_dgbudget.report.audit_document import AuditDocument
 
 _DESCRIPTION = """\
@@ -32,21 +31,17 @@ usage.
 """
 _EXAMPLE = "dgbudget audit --since 7d"
 _OPTIONS = ("dg_agent_url", "dg_api_url", "dg_project", "dg_ledger", "dg_tolerance")
-_DISCREPANCY, _INTERRUPTED = 1, 130
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Audit, show what was found, and return the exit status."""
-    parser = _parser()
-    given = parser.parse_args(arguments)
-    try:
-        document = _audit(given)
-    except (SettingsError, LedgerError) as error:
-        parser.error(str(error))
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    sys.stdout.write(json.dumps(document, indent=2) + "\n" if given.json else _text(document))
-    return _DISCREPANCY if document["verdict"] == "discrepancy" else 0
+    """Audit, show what was found, and return the exit status; raises SettingsError or LedgerError."""
+    given = _parser().parse_args(arguments)
+    document = _audit(given)
+    if given.json:
+        write_json(document)
+    else:
+        write(_text(document).splitlines())
+    return FAILED if document["verdict"] == "discrepancy" else 0
 
 
 def _parser() -> CommandParser:
@@ -64,16 +59,18 @@ def _parser() -> CommandParser:
         action="store_true",
         help="Judge requests under every dgbudget- tag, for a ledger that everybody shares.",
     )
-    parser.add_argument("--json", action="store_true", help="Write JSON to stdout.")
+    parser.add_json()
     add_options(parser, _OPTIONS)
     return parser
 
 
 def _audit(given: argparse.Namespace) -> AuditDocument:
     from pytest_dgbudget.cli.audited_period import audit_period
+    from pytest_dgbudget.config.resolve import api_access
 
     since = _since(given.since, datetime.now(timezone.utc))
-    return audit_period(_run_config(given), since, all_tags=given.all_tags)
+    run_config = resolve_for_statement(given)
+    return audit_period(run_config, api_access(run_config), since, all_tags=given.all_tags)
 
 
 def _since(text: str, now: datetime) -> datetime:
@@ -81,25 +78,15 @@ def _since(text: str, now: datetime) -> datetime:
     moment = read_instant(text) or read_instant(f"{text}T00:00:00Z")
     try:
         since = moment or now - timedelta(milliseconds=parse_period(text))
-    except SettingsError as error:
-        raise SettingsError(f"--since: {error}, or a date: 2026-11-01") from None
+    except SettingsError:
+        raise SettingsError(f"--since: {text!r} is neither a period (7d, 12h) nor a date (2026-11-01)") from None
     if since >= now:
         raise SettingsError(f"--since: {text!r} is not in the past, so there is nothing to audit")
     return since.astimezone(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _run_config(given: argparse.Namespace) -> RunConfig:
-    """Return the configuration; the target of the next run says nothing of those that are judged."""
-    from pytest_dgbudget.config.resolve import refuse_unaskable
-
-    run_config = resolve_project(argparse.Namespace(**vars(given), dg_target="emulator"))
-    refuse_unaskable(run_config)
-    return run_config
-
-
 def _text(document: AuditDocument) -> str:
     from pytest_dgbudget.report.audit_table import audit_text
 
-    is_terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if is_terminal else 0
-    return audit_text(document, width=width, color=is_terminal and not os.environ.get("NO_COLOR"))
+    width = shutil.get_terminal_size().columns if is_terminal() else 0
+    return audit_text(document, width=width, color=is_terminal() and not os.environ.get("NO_COLOR"))

@@ -40,7 +40,7 @@ _PAST_FIRST_MIDNIGHT = ReadFailure(
 )
 
 
-def audit_period(run_config: RunConfig, since: datetime, *, all_tags: bool) -> AuditDocument:
+def audit_period(run_config: RunConfig, access: ApiAccess, since: datetime, *, all_tags: bool) -> AuditDocument:
     """Audit what began at ``since``, the beginning of a UTC day, or later; raises LedgerError.
 
     ``all_tags``: every run of the project is in this ledger, whoever started it.
@@ -48,9 +48,9 @@ def audit_period(run_config: RunConfig, since: datetime, *, all_tags: bool) -> A
     now = datetime.now(timezone.utc)
     kept_since = max(since, _next_midnight(now - _KEPT))
     with open_ledger(run_config) as connection, _without_collections():
-        ledger = read_ledger(connection, run_config, since, _target_of(run_config))
+        ledger = read_ledger(connection, run_config, since, _target_of(access))
     period = AuditedPeriod(since_ms=_epoch_ms(since), kept_since_ms=_epoch_ms(kept_since))
-    statement = _read_statement(run_config, ledger, period)
+    statement = _read_statement(run_config, access, ledger, period)
     terms = terms_of(run_config, ledger.target, _epoch_ms(datetime.now(timezone.utc)))
     with _without_collections():
         ours = everybodys(statement.rows, ledger.ours) if all_tags else ledger.ours
@@ -59,15 +59,14 @@ def audit_period(run_config: RunConfig, since: datetime, *, all_tags: bool) -> A
         return audit_document(findings, verdict, ledger, period, terms, statement.project)
 
 
-def _target_of(run_config: RunConfig) -> str:
+def _target_of(access: ApiAccess) -> str:
     """A stand-alone emulator's statement has rehearsals, and Deepgram's never has."""
-    return "rehearsal" if is_emulated_key(run_config.api_key or "") else "live"
+    return "rehearsal" if is_emulated_key(access.key) else "live"
 
 
-def _read_statement(run_config: RunConfig, ledger: AuditedLedger, period: AuditedPeriod) -> PeriodStatement:
-    assert run_config.api_url is not None
-    assert run_config.api_key is not None
-    access = ApiAccess(api_url=run_config.api_url, project=run_config.project, key=run_config.api_key)
+def _read_statement(
+    run_config: RunConfig, access: ApiAccess, ledger: AuditedLedger, period: AuditedPeriod
+) -> PeriodStatement:
     timeout = Timeout(_LONGEST_SECONDS)
     api = PeriodApi(access, timeout)
     since, now = _moment(period.kept_since_ms), datetime.now(timezone.utc)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from pytest_dgbudget.cli.checks.check import Check
+from pytest_dgbudget.cli.exit_status import FAILED
 from pytest_dgbudget.cli.options import add_options, respelled
+from pytest_dgbudget.cli.output import write, write_json
 from pytest_dgbudget.cli.parser import CommandParser
 from pytest_dgbudget.config import ACCESS_TOKEN_VARIABLE, API_KEY_VARIABLE, APP_TOKEN_VARIABLE
 from pytest_dgbudget.credentials import could_be_a_key, without_credentials
@@ -32,32 +32,24 @@ _OPTIONS = {
     *("dg_target", "dg_budget", "dg_agent_url", "dg_api_url", "dg_project", "dg_ledger", "dg_reconcile"),
     "dg_redirect",
 }
-_ENDED_BY_CTRL_C = 130
 _SECRETS = {API_KEY_VARIABLE, ACCESS_TOKEN_VARIABLE, APP_TOKEN_VARIABLE}
 _NAME_WIDTH = 26
 
 
-def main(argv: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Look at everything, show each line as it comes, and return the exit status."""
-    parser = _parser()
-    given = parser.parse_args(argv)
-    if os.name == "nt":
-        parser.error("it runs on Linux and macOS")
+    given = _parser().parse_args(arguments)
     checks = _without_secrets(_examined(given))
-    try:
-        shown = list(checks if given.json else _shown_as_they_come(checks))
-    except KeyboardInterrupt:
-        return _ENDED_BY_CTRL_C
+    shown = list(checks if given.json else _shown_as_they_come(checks))
     is_ok = not any(check.result == "failed" for check in shown)
     if given.json:
-        document = {"checks": [asdict(check) for check in shown], "ok": is_ok}
-        sys.stdout.write(f"{json.dumps(document, indent=1)}\n")
-    return 0 if is_ok else 1
+        write_json({"checks": [asdict(check) for check in shown], "ok": is_ok})
+    return 0 if is_ok else FAILED
 
 
 def _parser() -> CommandParser:
     parser = CommandParser("doctor", description=_DESCRIPTION, example=_EXAMPLE)
-    parser.add_argument("--json", action="store_true", help="Print all lines as JSON, at the end.")
+    parser.add_json()
     add_options(parser, names=_OPTIONS)
     return parser
 
@@ -96,10 +88,10 @@ def _not_live(of_key: Check) -> Iterator[Check]:
 def _live(run_config: RunConfig, key: str) -> Iterator[Check]:
     """Look at what only live runs need."""
     from pytest_dgbudget.cli.checks import agent, clock, management
+    from pytest_dgbudget.config.resolve import NAME_THE_API, NO_API
 
     if run_config.api_url is None:
-        found = "the agent URL is not Deepgram's, and which API belongs to it is not known"
-        yield from management.skipped((*management.NAMES, clock.NAME), found, "name it with --api-url")
+        yield from management.skipped((*management.NAMES, clock.NAME), NO_API, NAME_THE_API)
     else:
         yield from management.check_management(run_config, run_config.api_url, key)
         yield clock.check_clock(run_config.api_url)
@@ -143,9 +135,8 @@ def _shown_as_they_come(checks: Iterable[Check]) -> Iterator[Check]:
     """Write a line for each, and below it what to do, once for those that need the same."""
     said = None
     for check in checks:
-        sys.stdout.write(f"{check.result:<8} {check.name:<{_NAME_WIDTH}} {check.found}\n")
+        write([f"{check.result:<8} {check.name:<{_NAME_WIDTH}} {check.found}"])
         if check.to_do not in {None, said}:
-            sys.stdout.write(f"{'':<{_NAME_WIDTH + 9}} → {check.to_do}\n")
-        sys.stdout.flush()
+            write([f"{'':<{_NAME_WIDTH + 9}} → {check.to_do}"])
         said = check.to_do
         yield check

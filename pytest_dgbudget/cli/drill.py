@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.cli.parser import CommandParser
+from pytest_dgbudget.cli.exit_status import FAILED
+from pytest_dgbudget.cli.output import write, write_json
+from pytest_dgbudget.cli.parser import CommandParser, complain
 from pytest_dgbudget.drill.stand_in_process import DrillFailed
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.units import parse_time
@@ -33,25 +32,21 @@ over, or beyond what the ledger charged, whichever is most. Dollars are at the h
 Exit status: 1 when a drill leaked more than --max-leak, or broke; else 0; 2 for bad usage. A drill that this machine
 can't do is skipped, with the reason, and counts as neither.
 """
-_ENDED_BY_CTRL_C = 130
 
 
-def main(argv: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run the drills and return the exit status."""
     parser = CommandParser("drill", description=_DESCRIPTION, example="dgbudget drill --max-leak 1s")
     parser.add_argument("--max-leak", metavar="TIME", type=_time, help="Exit with 1 when more than this leaked.")
     parser.add_argument("--only", metavar="NAME", action="append", default=[], help="Run this one (may be repeated).")
-    parser.add_argument("--json", action="store_true", help="Print the results as JSON.")
-    given = parser.parse_args(argv)
-    if os.name == "nt":
-        parser.error("it runs on Linux and macOS")
+    parser.add_json()
+    given = parser.parse_args(arguments)
     drills = _chosen(given.only, parser.error)
     try:
         return _drill(drills, given)
     except DrillFailed as failure:
-        parser.exit(1, f"{parser.prog}: {failure}\n")
-    except KeyboardInterrupt:
-        return _ENDED_BY_CTRL_C
+        complain(parser.prog, str(failure))
+        return FAILED
 
 
 def _time(text: str) -> int:
@@ -72,14 +67,14 @@ def _chosen(names: Sequence[str], refuse: Callable[[str], object]) -> list[Drill
 
 
 def _drill(drills: Sequence[Drill], given: argparse.Namespace) -> int:
-    from pytest_dgbudget.cli.drill_table import show_results
+    from pytest_dgbudget.cli.drill_table import table_of
     from pytest_dgbudget.drill.results import as_json, exit_status
 
     results = _in_order(drills, _results(drills, given.max_leak))
     if given.json:
-        sys.stdout.write(json.dumps(as_json(results), indent=1) + "\n")
+        write_json(as_json(results))
     else:
-        show_results(results)
+        write(table_of(results))
     return exit_status(results, given.max_leak)
 
 

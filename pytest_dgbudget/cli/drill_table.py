@@ -25,8 +25,8 @@ def shown_progress(results: Iterable[DrillResult], count: int) -> Iterator[Drill
             yield result
 
 
-def show_results(results: Sequence[DrillResult]) -> None:
-    """Print the table, why something was not measured, and the worst leak."""
+def table_of(results: Sequence[DrillResult]) -> list[str]:
+    """Return the lines of the table, why something was not measured, and the worst leak."""
     from rich.console import Console
     from rich.table import Table
 
@@ -36,13 +36,17 @@ def show_results(results: Sequence[DrillResult]) -> None:
     for result in results:
         table.add_row(result.name, f"[{_STYLES[result.outcome]}]{result.outcome}[/]", *_figures(result))
     console = Console(highlight=False)
-    console.print(table)
+    with console.capture() as drawn:
+        console.print(table)
+    return [*drawn.get().splitlines(), *_reasons(results), closing_line(results)]
+
+
+def _reasons(results: Sequence[DrillResult]) -> Iterator[str]:
     for result in results:
         if result.why is not None:
-            console.print(f"{result.name} {result.outcome}: {result.why}", markup=False, soft_wrap=True)
+            yield f"{result.name} {result.outcome}: {result.why}"
         if result.outcome == "failed":
-            console.print(f"try it by itself: dgbudget drill --only {result.name}", markup=False, soft_wrap=True)
-    console.print(closing_line(results), markup=False, soft_wrap=True)
+            yield f"try it by itself: dgbudget drill --only {result.name}"
 
 
 def _figures(result: DrillResult) -> tuple[str, str, str]:

@@ -1,12 +1,21 @@
-"""The exit status of a command's run: the program's own, unless the run has something to say."""
+"""Exit statuses: those of all commands, and that of ``dgbudget run``, which is the program's own unless the run has
+something to say.
+"""
 
 from __future__ import annotations
 
-from pytest_dgbudget.report.document import FinishedRun
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.report.document import FinishedRun
+
+FAILED = 1
+# Also where the settings are wrong, or there is no ledger that could be read: name another one.
+BAD_USAGE = 2
+INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 # sysexits.h: EX_TEMPFAIL. No program of a test suite's is likely to have it for something else.
 OVERRUN = 75
-_FAILED = 1
 
 
 def exit_status(
@@ -18,9 +27,9 @@ def exit_status(
     if program != 0:
         return program, None
     if failure is not None:
-        return _FAILED, f"exit status {_FAILED}, although the program's own was 0: {failure}"
+        return FAILED, f"exit status {FAILED}, although the program's own was 0: {failure}"
     if must_reconcile and finished is not None and not _is_reconciled(finished):
-        return _FAILED, f"exit status {_FAILED}, although the program's own was 0: --reconcile=require, not reconciled"
+        return FAILED, f"exit status {FAILED}, although the program's own was 0: --reconcile=require, not reconciled"
     return program, None
 
 

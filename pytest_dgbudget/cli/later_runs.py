@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
+from pytest_dgbudget.cli.ledger import require_run
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.credentials import is_emulated_key
 from pytest_dgbudget.deepgram.management import ManagementApi
 from pytest_dgbudget.deepgram.timeout import Timeout
-from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.reading import LedgerReader
@@ -35,7 +34,6 @@ _NOT_REHEARSED = "it was live, and {} has a key of the emulator: set a Deepgram 
 _NOT_READ = "the statement could not be read: {}"
 _NOT_THERE = "sessions whose end nobody saw are not in the statement yet"
 _CHANGED = "another process has recorded a result meanwhile"
-_MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +63,11 @@ class LaterResult:
 class LaterRuns:
     """Compares runs, and adds to ledger and reports what comes of it."""
 
-    def __init__(self, run_config: RunConfig, connection: Connection) -> None:
-        """``run_config`` has a key and an API; raises LedgerError."""
-        assert run_config.api_url is not None
-        assert run_config.api_key is not None
+    def __init__(self, run_config: RunConfig, access: ApiAccess, connection: Connection) -> None:
+        """Raises LedgerError."""
         self._run_config = run_config
-        self._access = ApiAccess(api_url=run_config.api_url, project=run_config.project, key=run_config.api_key)
-        self._asks_emulator = is_emulated_key(run_config.api_key)
+        self._access = access
+        self._asks_emulator = is_emulated_key(access.key)
         self._connection = connection
         self._reader = LedgerReader(connection)
         self._records = StatementRecords(connection)
@@ -79,14 +75,8 @@ class LaterRuns:
             sweep(connection, lambda lease: is_live(run_config.state_dir, lease.run))
 
     def known(self, runs: Sequence[str]) -> list[str]:
-        """Return these runs, each once; raises SettingsError, which names the nearest ones, for what is none."""
-        known = self._reader.run_ids()
-        for run in runs:
-            if run not in known:
-                nearest = get_close_matches(run, known, n=_MOST_NAMED)
-                which = f"did you mean {' or '.join(nearest)}?" if nearest else f"its last: {_listed(known)}"
-                raise SettingsError(f"the ledger has no run {run!r}; {which}")
-        return list(dict.fromkeys(runs))
+        """Return these runs, each once; raises SettingsError for what is none."""
+        return [require_run(self._reader, run) for run in dict.fromkeys(runs)]
 
     def pending(self, *, besides: Sequence[str]) -> tuple[list[str], list[LaterResult]]:
         """Return the other runs that are pending, and apart from them those that nobody can compare now."""
@@ -202,10 +192,6 @@ class _AskedRun:
         if self.result.verdict == "inconclusive" and self.may_change and is_recent:
             return _NOT_THERE
         return None
-
-
-def _listed(runs: Sequence[str]) -> str:
-    return ", ".join(runs[:_MOST_NAMED]) or "none, it is empty"
 
 
 def _verdict(facts: RunFacts) -> Verdict | None:

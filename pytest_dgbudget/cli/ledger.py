@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from difflib import get_close_matches
 
 from pytest_dgbudget.config.resolve import RunConfig
-from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.errors import LedgerError, SettingsError
+from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.ledger.upgrade import create_or_upgrade
 from pytest_dgbudget.paths import require_file
+
+_MOST_NAMED = 3
 
 
 @contextmanager
@@ -28,3 +32,19 @@ def open_ledger(run_config: RunConfig) -> Iterator[SqliteConnection]:
         with connection.transaction():
             create_or_upgrade(connection)
         yield connection
+
+
+def require_run(reader: LedgerReader, run: str | None) -> str:
+    """Return the id of a run of the ledger; raises SettingsError, which names those that could be meant, for others."""
+    known = reader.run_ids()
+    if run is None:
+        raise SettingsError(f"which RUN? The last ones: {_listed(known)}")
+    if run not in known:
+        nearest = get_close_matches(run, known, n=_MOST_NAMED)
+        which = f"the nearest: {_listed(nearest)}" if nearest else f"the last ones: {_listed(known)}"
+        raise SettingsError(f"the ledger has no run {run!r}; {which}")
+    return run
+
+
+def _listed(runs: list[str]) -> str:
+    return ", ".join(runs[:_MOST_NAMED]) or "none, it is empty"

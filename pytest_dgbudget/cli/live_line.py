@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from pytest_dgbudget.protocol.operations import Progress
+from pytest_dgbudget.units import counted
 
 _EVERY_SECONDS = 1.0
 _END_SECONDS = 2.0
@@ -22,8 +23,7 @@ _MARGINS = 2
 def progress_text(progress: Progress, budget_ms: int | None) -> str:
     """Return what the line says."""
     of_budget = "" if budget_ms is None else f" of {budget_ms / 1000:.0f}s"
-    sessions = "1 session" if progress.open_sessions == 1 else f"{progress.open_sessions} sessions"
-    return f"used {progress.used_seconds:.1f}s{of_budget}, {sessions} open"
+    return f"used {progress.used_seconds:.1f}s{of_budget}, {counted(progress.open_sessions, 'session')} open"
 
 
 class LiveLine:

@@ -84,6 +84,11 @@ def resolve_project(given: argparse.Namespace) -> RunConfig:
     )
 
 
+def resolve_for_statement(given: argparse.Namespace) -> RunConfig:
+    """The same for runs that have ended, of which the target of the next one, and what it would need, says nothing."""
+    return resolve_project(argparse.Namespace(**vars(given), dg_target="emulator"))
+
+
 def _environment(configuration: Configuration, *, is_nested: bool) -> Mapping[str, str]:
     names = [*VARIABLES, *_key_variables(configuration)]
     outer = {o.environment for o in OPTIONS if o.name in _MAKE_IT_OURS} if is_nested else set()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from contextlib import suppress
 from typing import NoReturn
 
+from pytest_dgbudget.cli.exit_status import BAD_USAGE
 from pytest_dgbudget.cli.options import respelled
-
-_BAD_USAGE = 2
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -23,5 +24,16 @@ class CommandParser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
+    def add_json(self) -> None:
+        self.add_argument("--json", action="store_true", help="Write one JSON document, at the end.")
+
     def error(self, message: str) -> NoReturn:
-        self.exit(_BAD_USAGE, f"{self.prog}: {respelled(message)}\n")  # one line, without argparse's usage block
+        complain(self.prog, message)  # one line, without argparse's usage block
+        raise SystemExit(BAD_USAGE)
+
+
+def complain(prog: str, message: str) -> None:
+    """Write one line on stderr, where there is one, with options as commands spell them."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(f"{prog}: {respelled(message)}\n")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.cli.options import add_options, resolve_project, respelled
+from pytest_dgbudget.cli.exit_status import FAILED
+from pytest_dgbudget.cli.options import add_options, resolve_for_statement
+from pytest_dgbudget.cli.output import write, write_json
 from pytest_dgbudget.cli.parser import CommandParser
-from pytest_dgbudget.errors import LedgerError, SettingsError
+from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.units import counted
 
 if TYPE_CHECKING:
     from pytest_dgbudget.cli.later_runs import LaterResult
@@ -30,21 +32,15 @@ _OPTIONS = (
     *("dg_agent_url", "dg_api_url", "dg_project", "dg_ledger", "dg_report_dir"),
     *("dg_reconcile", "dg_reconcile_timeout", "dg_tolerance"),
 )
-_FAILED, _INTERRUPTED = 1, 130
 
 
-def main(argv: Sequence[str]) -> int:
-    """Compare, show what came of it, and return the exit status."""
+def main(arguments: Sequence[str]) -> int:
+    """Compare, show what came of it, and return the exit status; raises SettingsError or LedgerError."""
     parser = _parser()
-    given = parser.parse_args(argv)
+    given = parser.parse_args(arguments)
     if not given.runs and not given.pending:
         parser.error(f"name a run, or --pending for all that are; example: {_EXAMPLE}")
-    try:
-        return _reconcile(given)
-    except (SettingsError, LedgerError) as error:
-        parser.error(str(error))
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+    return _reconcile(given)
 
 
 def _parser() -> CommandParser:
@@ -52,11 +48,11 @@ def _parser() -> CommandParser:
         "reconcile",
         description=_DESCRIPTION,
         example=_EXAMPLE,
-        usage="dgbudget reconcile [OPTIONS] [RUN …] [--pending]",
+        usage="dgbudget reconcile [OPTIONS] [RUN ...] [--pending]",
     )
     parser.add_argument("runs", nargs="*", metavar="RUN", help="The id of a run, as its report has it.")
     parser.add_argument("--pending", action="store_true", help="Take all runs that are pending.")
-    parser.add_argument("--json", action="store_true", help="Write the results as JSON, when all are there.")
+    parser.add_json()
     add_options(parser, _OPTIONS)
     return parser
 
@@ -65,27 +61,24 @@ def _reconcile(given: argparse.Namespace) -> int:
     from pytest_dgbudget.cli.later_results import entry_of
     from pytest_dgbudget.cli.later_runs import LaterRuns
     from pytest_dgbudget.cli.ledger import open_ledger
+    from pytest_dgbudget.config.resolve import api_access
 
     run_config = _run_config(given)
+    access = api_access(run_config)
     with open_ledger(run_config) as connection:
-        later = LaterRuns(run_config, connection)
+        later = LaterRuns(run_config, access, connection)
         named = later.known(given.runs)
         pending, left = later.pending(besides=named) if given.pending else ([], [])
         compared = later.compare([*named, *pending], _say_what_is_waited_for)
         results = list(compared) if given.json else _shown(compared, left, run_config)
     failing = any(_fails(result, run_config.reconcile) for result in results)
     if given.json:
-        document = {"runs": [entry_of(each) for each in (*results, *left)], "failing": failing}
-        sys.stdout.write(json.dumps(document, indent=2) + "\n")
-    return _FAILED if failing else 0
+        write_json({"runs": [entry_of(each) for each in (*results, *left)], "failing": failing})
+    return FAILED if failing else 0
 
 
 def _run_config(given: argparse.Namespace) -> RunConfig:
-    """Return the configuration; the target of the next run says nothing of those that have ended."""
-    from pytest_dgbudget.config.resolve import refuse_unaskable
-
-    run_config = resolve_project(argparse.Namespace(**vars(given), dg_target="emulator"))
-    refuse_unaskable(run_config)
+    run_config = resolve_for_statement(given)
     if not run_config.reconcile_timeout_ms:
         raise SettingsError("--dg-reconcile-timeout is 0, so nothing could be asked; it is how long all may take")
     return run_config
@@ -99,7 +92,7 @@ def _say_what_is_waited_for(runs: int) -> None:
     from pytest_dgbudget.cli.summary import say
 
     if sys.stderr is not None and sys.stderr.isatty():
-        say([f"waiting for the statement of {'1 run' if runs == 1 else f'{runs} runs'} (Ctrl-C: leave it for later)"])
+        say([f"waiting for the statement of {counted(runs, 'run')} (Ctrl-C: leave it for later)"])
 
 
 def _shown(results: Iterable[LaterResult], left: Sequence[LaterResult], run_config: RunConfig) -> list[LaterResult]:
@@ -108,14 +101,9 @@ def _shown(results: Iterable[LaterResult], left: Sequence[LaterResult], run_conf
 
     shown = []
     for result in results:
-        _write(lines_of(result, run_config.report_dir))
+        write(lines_of(result, run_config.report_dir))
         shown.append(result)
-    _write(lines_of_left(left))
+    write(lines_of_left(left))
     if not shown and not left:
-        _write(["no run is pending"])
+        write(["no run is pending"])
     return shown
-
-
-def _write(lines: Iterable[str]) -> None:
-    sys.stdout.writelines(f"{respelled(line)}\n" for line in lines)
-    sys.stdout.flush()

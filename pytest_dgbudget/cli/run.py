@@ -28,26 +28,18 @@ succeeded, but --reconcile=require did not, or a session could not be metered; 2
 program can't be run or is not there.
 """
 _EXAMPLE = "dgbudget run --budget 5m -- npm test"
-_ENDED_BY_CTRL_C = 130
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run a program and return the exit status."""
+def main(arguments: Sequence[str]) -> int:
+    """Run a program and return the exit status; raises SettingsError."""
     parser = _parser()
-    given = parser.parse_args(argv)
+    given = parser.parse_args(arguments)
     command: list[str] = given.command[1:] if given.command[:1] == ["--"] else given.command
     if not command:
         parser.error(f"no program is named; example: {_EXAMPLE}")
-    if os.name == "nt":
-        parser.error("it runs on Linux and macOS")
-    try:
-        if belongs_to_outer_run(given):
-            return _run_in_outer_run(command)
-        return _run(command, resolve_options(given), is_live_line_wanted=not given.no_live_line)
-    except SettingsError as error:
-        parser.error(str(error))
-    except KeyboardInterrupt:
-        return _ENDED_BY_CTRL_C
+    if belongs_to_outer_run(given):
+        return _run_in_outer_run(command)
+    return _run(command, resolve_options(given), is_live_line_wanted=not given.no_live_line)
 
 
 def _parser() -> CommandParser:

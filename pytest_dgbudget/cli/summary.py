@@ -19,7 +19,7 @@ from pytest_dgbudget.report.usage_file import FILE_NAME
 from pytest_dgbudget.rules.budget import explain
 from pytest_dgbudget.rules.bypass import bypass_error
 from pytest_dgbudget.rules.refusals import describe_refusal
-from pytest_dgbudget.units import format_time
+from pytest_dgbudget.units import counted, format_time
 
 _NO_KEY = (
     "no key is set, so the program gets none in {variable}: to give it a token, add --target=emulator; "
@@ -83,8 +83,8 @@ def closing_lines(
 
 def _lines_of_attempt(ended: EndedAttempt) -> Iterator[str]:
     if ended.leaked:
-        were = "1 session was" if ended.leaked == 1 else f"{ended.leaked} sessions were"
-        yield f"{were} still open when the program ended, and closed"
+        were = "was" if ended.leaked == 1 else "were"
+        yield f"{counted(ended.leaked, 'session')} {were} still open when the program ended, and closed"
     yield from _verdict_lines(ended.verdict)
 
 

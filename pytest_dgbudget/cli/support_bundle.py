@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import platform
-import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from pytest_dgbudget.cli.options import add_options, resolve_project
-from pytest_dgbudget.cli.parser import CommandParser
-from pytest_dgbudget.cli.summary import say
-from pytest_dgbudget.errors import LedgerError, SettingsError
+from pytest_dgbudget.cli.exit_status import FAILED
+from pytest_dgbudget.cli.options import add_options, resolve_for_statement
+from pytest_dgbudget.cli.output import write, write_json
+from pytest_dgbudget.cli.parser import CommandParser, complain
+from pytest_dgbudget.units import counted
 
 if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
-    from pytest_dgbudget.ledger.reading import LedgerReader
     from pytest_dgbudget.report.support_bundle import SupportBundle
 
 _DESCRIPTION = """\
@@ -30,25 +27,21 @@ It holds no key, no transcript, no audio, no test ids, no paths, and nothing of 
 ledger alone: nothing is asked of the network. Run "dgbudget reconcile RUN" before, if the statement has not been read.
 """
 _EXAMPLE = "dgbudget support-bundle 20261130-101500-0c1f2a"
-_FAILED = 1
-_MOST_NAMED = 5
 
 
-def main(argv: Sequence[str]) -> int:
-    """Write the bundle of a run, and return the exit status."""
+def main(arguments: Sequence[str]) -> int:
+    """Write the bundle of a run, and return the exit status; raises SettingsError or LedgerError."""
     parser = _parser()
-    given = parser.parse_args(argv)
+    given = parser.parse_args(arguments)
+    bundle = _bundle(given.run, resolve_for_statement(given))
+    path = _path(given.output, bundle.run)
     try:
-        bundle = _bundle(given.run, resolve_project(given), parser)
-        path = _path(given.output, bundle.run)
         (_replace if given.force else _create)(path, bundle.to_zip())
-    except SettingsError as error:
-        parser.error(str(error))
     except FileExistsError as error:
         parser.error(f"{error.filename} exists: --force replaces it, --output=FILE names another one")
-    except (LedgerError, OSError) as error:
-        say([str(error)])
-        return _FAILED
+    except OSError as error:
+        complain(parser.prog, str(error))
+        return FAILED
     _tell(path, bundle, as_json=given.json)
     return 0
 
@@ -58,38 +51,19 @@ def _parser() -> CommandParser:
     parser.add_argument("run", nargs="?", metavar="RUN", help="The id of the run, as its report has it.")
     parser.add_argument("--output", type=Path, metavar="PATH", help="Write this file, or into this folder.")
     parser.add_argument("--force", action="store_true", help="Replace a file that is there.")
-    parser.add_argument("--json", action="store_true", help="Say what was written as JSON.")
+    parser.add_json()
     add_options(parser, names={"dg_ledger", "dg_agent_url", "dg_api_url", "dg_project"})
     return parser
 
 
-def _bundle(run: str | None, run_config: RunConfig, parser: argparse.ArgumentParser) -> SupportBundle:
-    from pytest_dgbudget.cli.ledger import open_ledger
+def _bundle(run: str | None, run_config: RunConfig) -> SupportBundle:
+    from pytest_dgbudget.cli.ledger import open_ledger, require_run
     from pytest_dgbudget.ledger.reading import LedgerReader
     from pytest_dgbudget.report.support_bundle import support_bundle
 
     with open_ledger(run_config) as connection:
         reader = LedgerReader(connection)
-        facts = None if run is None else reader.known_run(run)
-        if facts is None:
-            _refuse(run, reader, parser)
-        return support_bundle(facts, run_config, _versions())
-
-
-def _refuse(run: str | None, reader: LedgerReader, parser: argparse.ArgumentParser) -> NoReturn:
-    """Name those that could be meant."""
-    from difflib import get_close_matches
-
-    known = reader.run_ids()
-    if run is None:
-        parser.error(f"which RUN? The last ones: {_listed(known)}")
-    nearest = get_close_matches(run, known, n=_MOST_NAMED)
-    which = f"the nearest: {_listed(nearest)}" if nearest else f"the last ones: {_listed(known)}"
-    parser.error(f"the ledger has no run {run!r}; {which}")
-
-
-def _listed(runs: Sequence[str]) -> str:
-    return ", ".join(runs[:_MOST_NAMED]) or "none, the ledger is empty"
+        return support_bundle(reader.facts(require_run(reader, run)), run_config, _versions())
 
 
 def _versions() -> Mapping[str, str | None]:
@@ -134,7 +108,6 @@ def _replace(path: Path, data: bytes) -> None:
 
 def _tell(path: Path, bundle: SupportBundle, *, as_json: bool) -> None:
     if as_json:
-        told = json.dumps({"run": bundle.run, "path": str(path), "sessions": bundle.sessions})
+        write_json({"run": bundle.run, "path": str(path), "sessions": bundle.sessions})
     else:
-        told = f"{path}: run {bundle.run}, {bundle.sessions} sessions; read it before you send it"
-    sys.stdout.write(f"{told}\n")
+        write([f"{path}: run {bundle.run}, {counted(bundle.sessions, 'session')}; read it before you send it"])

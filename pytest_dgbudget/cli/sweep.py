@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from socket import gethostname
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pytest_dgbudget.cli.exit_status import FAILED
 from pytest_dgbudget.cli.ledger import open_ledger
-from pytest_dgbudget.cli.options import add_options, resolve_project, respelled
+from pytest_dgbudget.cli.options import add_options, resolve_for_statement, respelled
+from pytest_dgbudget.cli.output import write, write_json
 from pytest_dgbudget.cli.parser import CommandParser
-from pytest_dgbudget.errors import LedgerError, ReconciliationError, SettingsError
+from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.units import format_time, seconds
 
 if TYPE_CHECKING:
@@ -24,29 +24,32 @@ if TYPE_CHECKING:
     from pytest_dgbudget.ledger.facts import RunKeyFacts
     from pytest_dgbudget.ledger.holders import Holders
     from pytest_dgbudget.ledger.sweep import SweptLease
+    from pytest_dgbudget.model import ApiAccess
 
 _DESCRIPTION = """\
 End the leases in the ledger whose gateway is gone: they are settled with what is known, or charged in full where nobody
 saw a session end. Delete the keys of --run-key that are left, found by the ledger or by their comment, unless their run
 may still be going on. The key to do that with is read from the environment; without one, leases alone are ended.
 
-Exit status: 0; 1 when something could not be done; 2 for bad usage.
+Exit status: 0; 1 when something could not be done; 2 for bad usage, or without a ledger.
 """
 _EXAMPLE = "dgbudget sweep --dry-run"
 _OPTIONS = {"dg_ledger", "dg_api_url", "dg_project"}
-_FAILED = 1
 _API_SECONDS = 60.0
-_NO_API = "no management API is known for this agent URL: name it with --api-url"
+_UNREACHABLE = "see whether this machine reaches it (proxy, firewall), and --api-url"
+_NOT_LISTED = "the vendor's keys could not be looked at"
+_NONE_EXPECTED = "none is expected: no key of a run is known to be left, and dg_run_key is off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What was done, or (``dry_run``) would be; ``problems`` is what could not be."""
+    """What was done, or (``dry_run``) would be; ``problems`` is what could not be, ``remarks`` what need not be."""
 
     dry_run: bool
     leases: list[SweptLease]
     keys: list[LeftKey]
     problems: list[str]
+    remarks: list[str]
 
     @property
     def failed(self) -> bool:
@@ -57,41 +60,41 @@ class _DryRun(Exception):
     """Takes back what was done to the ledger."""
 
 
-def main(argv: Sequence[str]) -> int:
-    """Sweep, print what was done, and return the exit status."""
-    parser = _parser()
-    given = parser.parse_args(argv)
-    try:
-        swept = _sweep(resolve_project(given), dry_run=given.dry_run)
-    except SettingsError as error:
-        parser.error(str(error))
-    except LedgerError as error:
-        sys.stderr.write(f"{parser.prog}: {respelled(str(error))}\n")
-        return _FAILED
-    sys.stdout.write(_as_json(swept) if given.json else _as_table(swept))
-    return _FAILED if swept.failed else 0
+def main(arguments: Sequence[str]) -> int:
+    """Sweep, print what was done, and return the exit status; raises SettingsError or LedgerError."""
+    given = _parser().parse_args(arguments)
+    swept = _sweep(resolve_for_statement(given), dry_run=given.dry_run)
+    if given.json:
+        write_json(_document(swept))
+    else:
+        write(_lines(swept))
+    return FAILED if swept.failed else 0
 
 
 def _parser() -> CommandParser:
     parser = CommandParser("sweep", description=_DESCRIPTION, example=_EXAMPLE)
     add_options(parser, _OPTIONS)
     parser.add_argument("--dry-run", action="store_true", help="Change nothing: show what would be done.")
-    parser.add_argument("--json", action="store_true", help="Print a JSON document.")
+    parser.add_json()
     return parser
 
 
 def _sweep(run_config: RunConfig, *, dry_run: bool) -> Swept:
     from pytest_dgbudget.cli.left_keys import recorded_keys
-    from pytest_dgbudget.config.resolve import refuse_unaskable
+    from pytest_dgbudget.config.resolve import api_access
     from pytest_dgbudget.ledger.holders import Holders
 
     if run_config.api_key is not None and run_config.api_url is not None:
-        refuse_unaskable(run_config)
+        api_access(run_config)  # refuses before anything is done
     with open_ledger(run_config) as connection:
         holders = Holders(connection, run_config.state_dir, gethostname())
         leases = _sweep_leases(connection, holders, dry_run=dry_run)
-        keys, problems = _sweep_keys(run_config, connection, holders, recorded_keys(connection), dry_run=dry_run)
-    return Swept(dry_run=dry_run, leases=leases, keys=keys, problems=problems)
+        recorded = recorded_keys(connection)
+        keys, problems = _sweep_keys(run_config, connection, holders, recorded, dry_run=dry_run)
+    if recorded or run_config.run_key != "off":
+        return Swept(dry_run=dry_run, leases=leases, keys=keys, problems=problems, remarks=[])
+    remarks = [f"{problem}; {_NONE_EXPECTED}" for problem in problems]
+    return Swept(dry_run=dry_run, leases=leases, keys=keys, problems=[], remarks=remarks)
 
 
 def _sweep_leases(connection: Connection, holders: Holders, *, dry_run: bool) -> list[SweptLease]:
@@ -110,30 +113,33 @@ def _sweep_keys(
 ) -> tuple[list[LeftKey], list[str]]:
     """Return what became of keys, and what kept them from being looked for."""
     from pytest_dgbudget.cli.left_keys import LeftKeys, not_looked_for
+    from pytest_dgbudget.config.resolve import NAME_THE_API, NO_API, api_access
 
     if run_config.api_key is None:
         return not_looked_for(recorded, f"no key is set to ask with: set {run_config.key_variable}"), []
     if run_config.api_url is None:
-        return not_looked_for(recorded, _NO_API), []
+        return not_looked_for(recorded, respelled(f"{NO_API}: {NAME_THE_API}")), []
     try:
-        return LeftKeys(connection, holders, _api(run_config)).delete(recorded, dry_run=dry_run), []
+        return LeftKeys(connection, holders, _api(api_access(run_config))).delete(recorded, dry_run=dry_run), []
     except ReconciliationError as error:
-        return not_looked_for(recorded, "see below"), [respelled(str(error))]
+        return not_looked_for(recorded, _NOT_LISTED), [f"{_NOT_LISTED}: {_with_remedy(error)}"]
 
 
-def _api(run_config: RunConfig) -> KeysApi:
+def _api(access: ApiAccess) -> KeysApi:
     from pytest_dgbudget.deepgram.keys import KeysApi
     from pytest_dgbudget.deepgram.timeout import Timeout
-    from pytest_dgbudget.model import ApiAccess
 
-    assert run_config.api_url is not None
-    assert run_config.api_key is not None
-    access = ApiAccess(api_url=run_config.api_url, project=run_config.project, key=run_config.api_key)
     return KeysApi(access, Timeout(_API_SECONDS))
 
 
-def _as_json(swept: Swept) -> str:
-    document = {
+def _with_remedy(error: ReconciliationError) -> str:
+    """What an answer with a status says, names its own remedy."""
+    said = respelled(str(error))
+    return said if error.status is not None else f"{said}; {_UNREACHABLE}"
+
+
+def _document(swept: Swept) -> dict[str, Any]:
+    return {
         "dry_run": swept.dry_run,
         "leases": [
             {"id": lease.id, "run": lease.run, "result": lease.how or "open", "seconds": seconds(lease.ms)}
@@ -141,18 +147,19 @@ def _as_json(swept: Swept) -> str:
         ],
         "keys": [asdict(key) for key in swept.keys],
         "problems": swept.problems,
+        "remarks": swept.remarks,
     }
-    return json.dumps(document, indent=2) + "\n"
 
 
-def _as_table(swept: Swept) -> str:
+def _lines(swept: Swept) -> Iterator[str]:
     rows = [_lease_row(lease) for lease in swept.leases] + [_key_row(key) for key in swept.keys]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    lines += [] if rows else ["nothing is left of any run"]
-    lines += [f"the vendor's keys could not be looked at: {problem}" for problem in swept.problems]
-    lines += ["nothing was changed: this is what would be done"] if swept.dry_run else []
-    return "".join(f"{line}\n" for line in lines)
+    yield from ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    if not rows:
+        yield "nothing is left of any run"
+    yield from (*swept.problems, *swept.remarks)
+    if swept.dry_run:
+        yield "nothing was changed: this is what would be done"
 
 
 def _lease_row(lease: SweptLease) -> tuple[str, ...]:

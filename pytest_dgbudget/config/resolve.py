@@ -15,7 +15,7 @@ from pytest_dgbudget.credentials import EMULATOR_KEY_PREFIX, could_be_a_key, is_
 from pytest_dgbudget.errors import SettingsError
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.model import Pace, TargetName
+    from pytest_dgbudget.model import ApiAccess, Pace, TargetName
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -23,6 +23,9 @@ __tracebackhide__ = True
 
 # What is worth nothing to anybody but the gateway.
 _SECRETS = {"api_key", "app_token"}
+
+NO_API = "the agent URL is not Deepgram's own"
+NAME_THE_API = "name its management API with --dg-api-url"
 
 
 class RunConfig:
@@ -239,20 +242,23 @@ def refuse_unbounded(run_config: RunConfig) -> None:
         raise SettingsError("target live needs a run budget: add --dg-budget=TIME, or use --dg-target=emulator")
 
 
-def refuse_unaskable(run_config: RunConfig) -> None:
-    """Raise SettingsError when a command can't ask for the vendor's statement: no key, or nowhere to send it."""
-    variable, url = run_config.key_variable, run_config.api_url
-    if run_config.api_key is None:
+def api_access(run_config: RunConfig) -> ApiAccess:
+    """Return how a command asks the management API; raises SettingsError where there is no key, or none may be sent."""
+    from pytest_dgbudget.model import ApiAccess  # which a start of pytest does without
+
+    variable, key, url = run_config.key_variable, run_config.api_key, run_config.api_url
+    if key is None:
         raise SettingsError(f"the statement needs a key that may read usage: set {variable}")
     if url is None:
-        raise SettingsError("the agent URL is not Deepgram's own: name its management API with --dg-api-url")
-    _refuse_unsendable_key(Key(variable, run_config.api_key))
+        raise SettingsError(f"{NO_API}: {NAME_THE_API}")
+    _refuse_unsendable_key(Key(variable, key))
     _refuse_plain_text("API", url)
-    if is_emulated_key(run_config.api_key) and not is_loopback(host_of(url)):
+    if is_emulated_key(key) and not is_loopback(host_of(url)):
         raise SettingsError(
             f"{variable} is a key of the emulator, which {url} would refuse: set a Deepgram key; or, for rehearsals, "
             "--dg-api-url=URL of your dgbudget emulator"
         )
+    return ApiAccess(api_url=url, project=run_config.project, key=key)
 
 
 class _Given:

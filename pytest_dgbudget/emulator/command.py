@@ -123,7 +123,7 @@ def _add_bill_options(parser: argparse.ArgumentParser) -> None:
         help=f"price of a minute, instead of the built-in one of {AS_OF}; tiers: {', '.join(USD_PER_MINUTE)}",
     )
     parser.add_argument("--page-base", type=int, choices=(0, 1), default=0, help="number of the first page")
-    parser.add_argument("--bare-request", action="store_true", help='answer one request without {"request": …} around')
+    parser.add_argument("--bare-request", action="store_true", help='answer one request without {"request": ...}')
 
 
 def _emulator(options: argparse.Namespace) -> Emulator:

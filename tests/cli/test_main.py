@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from pytest_dgbudget.cli import _COMMANDS, main
+from pytest_dgbudget.cli import _COMMANDS, doctor, main
 
 
 def status_of(*arguments: str) -> int:
@@ -51,3 +52,33 @@ def test_console_script_reads_the_command_line() -> None:
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("usage: dgbudget emulator ")
+
+
+@pytest.mark.parametrize("command", sorted({*_COMMANDS} - {"emulator"}))
+def test_on_windows_a_command_says_where_it_runs_before_it_imports_what_is_not_there(command: str) -> None:
+    script = (
+        "import os, shutil, sys; import pytest_dgbudget.cli.output; from pytest_dgbudget.cli import main; "
+        "os.name = 'nt'; sys.modules['fcntl'] = None; sys.exit(main())"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, command], capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == f"dgbudget {command}: it runs on Linux and macOS\n"
+
+
+@pytest.mark.parametrize("arguments", [["audit", "--since=1d"], ["reconcile", "one"], ["support-bundle"], ["sweep"]])
+def test_every_command_without_a_ledger_says_the_same_and_exits_with_2(
+    arguments: list[str], here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DEEPGRAM_API_KEY", "a" * 40)
+    assert status_of(*arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"dgbudget {arguments[0]}: there is no ledger {here}")
+    assert said.endswith("name another one with --ledger\n")
+
+
+def test_ctrl_c_ends_any_command_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(arguments: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "main", interrupted)
+    assert main(["doctor"]) == 130

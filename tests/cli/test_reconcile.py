@@ -372,8 +372,8 @@ def test_the_history_of_the_ledger_keeps_nobody_from_waiting(runs: Runs) -> None
     ("arguments", "named"),
     [
         ([], "name a run, or --pending"),
-        (["nightly-1O"], "the ledger has no run 'nightly-1O'; did you mean nightly-10?"),
-        (["xyz"], "the ledger has no run 'xyz'; its last: nightly-10"),
+        (["nightly-1O"], "the ledger has no run 'nightly-1O'; the nearest: nightly-10"),
+        (["xyz"], "the ledger has no run 'xyz'; the last ones: nightly-10"),
         (["nightly-10", "--reconcile-timeout=0"], "--reconcile-timeout is 0"),
         (["nightly-10", "--reconcile-timeout=soon"], "--reconcile-timeout: "),
         (["nightly-10", "--api-url=http://api.example"], "would carry the key in plain text"),

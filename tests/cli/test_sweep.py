@@ -21,6 +21,7 @@ from tests.support.rehearsal import Rehearsal, rehearsal
 
 HERE = gethostname()
 SECONDS = 10_000
+CLOSED = "http://127.0.0.1:9"  # the port of discard, which nobody serves
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_a_lease_whose_gateway_is_gone_is_orphaned(folder: Path, capsys: pytest.
     ((lease),) = document["leases"]
     assert (lease["run"], lease["result"], lease["seconds"]) == ("lost", "orphaned", 10.0)
     assert ends(folder) == [("orphaned", SECONDS)]
-    assert run_sweep(capsys) == (0, {"dry_run": False, "leases": [], "keys": [], "problems": []})
+    assert run_sweep(capsys) == (0, {"dry_run": False, "leases": [], "keys": [], "problems": [], "remarks": []})
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,6 +200,40 @@ def test_an_api_that_refuses_is_a_problem_and_leases_are_ended(
     assert ends(folder) == [("orphaned", SECONDS)]
 
 
+@pytest.mark.parametrize("expected", [False, True])
+def test_an_api_that_cannot_be_asked_is_a_problem_only_where_keys_may_be_left(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], expected: bool
+) -> None:
+    Lost(folder)
+    monkeypatch.setenv("DEEPGRAM_API_KEY", "a" * 40)
+    monkeypatch.setenv("DEEPGRAM_PROJECT_ID", "p")
+    (folder / "pytest.ini").write_text(f"[pytest]\ndg_run_key = {'on' if expected else 'off'}\n", encoding="utf-8")
+    status, document = run_sweep(capsys, f"--api-url={CLOSED}")
+    ((said),) = document["problems" if expected else "remarks"]
+    assert status == (1 if expected else 0)
+    assert document["remarks" if expected else "problems"] == []
+    assert "see whether this machine reaches it (proxy, firewall), and --api-url" in said
+    assert ends(folder) == [("orphaned", SECONDS)]
+
+
+def test_each_key_that_was_not_looked_for_says_why_by_itself(
+    folder: Path, with_key: Rehearsal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Lost(folder, key=with_key.make_key("dgbudget lost"))
+    with_key.refuse(403)
+    assert [key["why"] for key in run_sweep(capsys)[1]["keys"]] == ["the vendor's keys could not be looked at"]
+
+
+@pytest.mark.parametrize("command", [["sweep"], ["support-bundle", "lost"]])
+def test_the_target_of_the_next_run_says_nothing_of_those_that_have_ended(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    Lost(folder)
+    monkeypatch.setenv("DG_TARGET", "live")
+    monkeypatch.setenv("DG_AGENT_URL", "ws://voice.example/agent")
+    assert main(command) == 0
+
+
 def test_the_table_has_a_line_for_each(folder: Path, with_key: Rehearsal, capsys: pytest.CaptureFixture[str]) -> None:
     key = with_key.make_key("dgbudget lost")
     Lost(folder, key=key)
@@ -211,7 +246,7 @@ def test_the_table_has_a_line_for_each(folder: Path, with_key: Rehearsal, capsys
     with_key.refuse(403)
     assert main(["sweep"]) == 1
     output = capsys.readouterr().out
-    assert "could not be looked at: the keys: HTTP 403" in output
+    assert "\nthe vendor's keys could not be looked at: the keys: HTTP 403" in output
     assert with_key.given_key not in output
 
 
@@ -222,7 +257,9 @@ def test_nothing_left_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_without_a_ledger_it_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sweep"]) == 1
+    with pytest.raises(SystemExit) as ended:
+        main(["sweep"])
+    assert ended.value.code == 2
     assert "name another one with --ledger" in capsys.readouterr().err
 
 

@@ -12,14 +12,18 @@ NAME = "clock"
 _WARNS_MS = 5_000
 _FAILS_MS = 300_000
 _TO_DO = "set this machine's clock: have it synchronised (NTP)"
+_SEE_API = "see the management API"
 
 
 def check_clock(api_url: str) -> Check:
     """Compare by the Date of an answer, which needs no key."""
     try:
         offset = bounded(lambda: clock_offset(api_url))
-    except (ReconciliationError, TimeoutError) as error:
-        return Check(name=NAME, result="skipped", found=f"not compared: {error}", to_do="see the management API")
+    except TimeoutError as error:
+        return Check(name=NAME, result="skipped", found=f"not compared: {error}", to_do=_SEE_API)
+    except ReconciliationError as error:
+        to_do = _SEE_API if error.temporary else None  # what can't be reached now, and not what has no date
+        return Check(name=NAME, result="skipped", found=f"not compared: {error}", to_do=to_do)
     apart_ms = max(0, abs(offset.ms) - offset.uncertainty_ms)
     if apart_ms <= _WARNS_MS:
         return Check(name=NAME, result="ok", found=_in_words(offset))

@@ -12,6 +12,7 @@ from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.ledger.upgrade import create_or_upgrade
 from pytest_dgbudget.paths import file_system, require_file, why_no_ledger
+from pytest_dgbudget.units import counted
 
 NAME = "ledger"
 _TO_DO = "make it writable, or name a ledger on a local disk with --ledger=sqlite:///PATH or DG_LEDGER"
@@ -33,7 +34,7 @@ def check_ledger(run_config: RunConfig) -> Check:
     except (OSError, LedgerError) as error:
         return _bad(run_config, str(error))
     kind = file_system(folder) or "not known"
-    found = "not there yet, and can be made" if runs is None else f"can be written, and has {runs} runs"
+    found = "not there yet, and can be made" if runs is None else f"can be written, and has {counted(runs, 'run')}"
     return Check(name=NAME, result="ok", found=f"{path}: {found} (file system: {kind})")
 
 

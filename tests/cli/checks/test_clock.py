@@ -71,3 +71,11 @@ def test_an_answer_without_a_date_says_nothing_about_the_clock(date: str | None)
     with dated(lambda: date) as (url, _):
         check = check_clock(url)
     assert (check.result, check.found) == ("skipped", "not compared: the answer has no date")
+    assert check.to_do is None, "the management API is in order"
+
+
+def test_where_the_management_api_cannot_be_reached_its_line_says_what_to_do() -> None:
+    with dated(lambda: None) as (url, _):
+        pass
+    check = check_clock(url)
+    assert (check.result, check.to_do) == ("skipped", "see the management API")

@@ -62,7 +62,7 @@ def test_a_ledger_is_tried_and_left_as_it_is(tmp_path: Path) -> None:
     open_ledger(tmp_path / ".dgbudget/ledger.db").close()
     before = (tmp_path / ".dgbudget/ledger.db").read_bytes()
     check = check_ledger(configured(tmp_path))
-    assert (check.result, "can be written, and has 1 runs" in check.found) == ("ok", True)
+    assert (check.result, "can be written, and has 1 run (file" in check.found) == ("ok", True)
     assert (tmp_path / ".dgbudget/ledger.db").read_bytes() == before
     assert [path.name for path in (tmp_path / ".dgbudget").iterdir() if path.name != ".gitignore"] == ["ledger.db"]
 
