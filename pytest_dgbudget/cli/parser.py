@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pytest_dgbudget.cli.exit_status import BAD_USAGE
 from pytest_dgbudget.cli.options import respelled
+from pytest_dgbudget.cli.output import write
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -23,6 +24,13 @@ class CommandParser(argparse.ArgumentParser):
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+
+    def print_help(self, file: Any = None) -> None:
+        """Write it as all output is written: argparse would say nothing of what a full disk does not take."""
+        if file is None:
+            write([self.format_help().rstrip()])
+        else:
+            super().print_help(file)
 
     def add_json(self) -> None:
         self.add_argument("--json", action="store_true", help="Write one JSON document, at the end.")

@@ -61,10 +61,12 @@ def test_help_that_nobody_reads_is_no_failure(project: Project, closed_pipe: int
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no disk that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("arguments", [["sweep"], ["sweep", "--json"], ["sweep", "--help"]], ids=" ".join)
 def test_what_a_full_disk_does_not_take_is_said_and_exits_with_1(
-    project: Project, status: int, arguments: list[str]
+    project: Project, status: int, monkeypatch: pytest.MonkeyPatch, arguments: list[str], unbuffered: str
 ) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     with FULL.open("w") as disk:
         said = "dgbudget: the output can't be written: No space left on device\n"
         assert ended_with(project, *arguments, stdout=disk.fileno()) == (1, said)
