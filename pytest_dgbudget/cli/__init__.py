@@ -41,19 +41,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: str, arguments: Sequence[str]) -> int:
     """Run it; what ends all commands in the same way does so here. Raises SystemExit for bad usage."""
-    from pytest_dgbudget.cli.exit_status import BAD_USAGE, INTERRUPTED
-    from pytest_dgbudget.cli.parser import complain
+    from pytest_dgbudget.cli.exit_status import INTERRUPTED
+    from pytest_dgbudget.cli.parser import refuse
 
     prog = f"dgbudget {command}"
     if os.name == "nt" and command != "emulator":
-        complain(prog, "it runs on Linux and macOS")
-        raise SystemExit(BAD_USAGE)
+        refuse(prog, "it runs on Linux and macOS")
     _, module = _COMMANDS[command]
     try:
         status: int = import_module(module).main(arguments)
     except (SettingsError, LedgerError) as error:
-        complain(prog, str(error))
-        raise SystemExit(BAD_USAGE) from None
+        refuse(prog, str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
     return status

@@ -79,7 +79,8 @@ def _since(text: str, now: datetime) -> datetime:
     try:
         since = moment or now - timedelta(milliseconds=parse_period(text))
     except SettingsError:
-        raise SettingsError(f"--since: {text!r} is neither a period (7d, 12h) nor a date (2026-11-01)") from None
+        accepted = "neither a period of at most ten years (7d, 12h) nor a date (2026-11-01)"
+        raise SettingsError(f"--since: {text!r} is {accepted}") from None
     if since >= now:
         raise SettingsError(f"--since: {text!r} is not in the past, so there is nothing to audit")
     return since.astimezone(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)

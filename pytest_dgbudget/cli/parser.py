@@ -36,8 +36,13 @@ class CommandParser(argparse.ArgumentParser):
         self.add_argument("--json", action="store_true", help="Write one JSON document, at the end.")
 
     def error(self, message: str) -> NoReturn:
-        complain(self.prog, message)  # one line, without argparse's usage block
-        raise SystemExit(BAD_USAGE)
+        refuse(self.prog, message)  # one line, without argparse's usage block
+
+
+def refuse(prog: str, message: str) -> NoReturn:
+    """Say what is wrong and exit as for bad usage."""
+    complain(prog, message)
+    raise SystemExit(BAD_USAGE)
 
 
 def complain(prog: str, message: str) -> None:

@@ -207,6 +207,7 @@ def test_an_api_that_cannot_be_asked_is_a_problem_only_where_keys_may_be_left(
     Lost(folder)
     monkeypatch.setenv("DEEPGRAM_API_KEY", "a" * 40)
     monkeypatch.setenv("DEEPGRAM_PROJECT_ID", "p")
+    monkeypatch.setattr("pytest_dgbudget.cli.sweep._API_SECONDS", 0.2)  # for which it would be asked again and again
     (folder / "pytest.ini").write_text(f"[pytest]\ndg_run_key = {'on' if expected else 'off'}\n", encoding="utf-8")
     status, document = run_sweep(capsys, f"--api-url={CLOSED}")
     ((said),) = document["problems" if expected else "remarks"]
