@@ -12,7 +12,9 @@ from pytest_dgbudget.cli.ledger import open_ledger
 from pytest_dgbudget.cli.options import respelled
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.credentials import is_emulated_key
-from pytest_dgbudget.deepgram.period import PeriodApi, ShowProgress, look_up, read_period
+from pytest_dgbudget.deepgram.management import ManagementApi
+from pytest_dgbudget.deepgram.parts import TagsPart
+from pytest_dgbudget.deepgram.period import ShowProgress, look_up, read_period
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.model import ApiAccess
@@ -68,7 +70,7 @@ def _read_statement(
     run_config: RunConfig, access: ApiAccess, ledger: AuditedLedger, period: AuditedPeriod
 ) -> PeriodStatement:
     timeout = Timeout(_LONGEST_SECONDS)
-    api = PeriodApi(access, timeout)
+    api = ManagementApi(access, [TagsPart(ledger.tags_in_hours)], timeout)
     since, now = _moment(period.kept_since_ms), datetime.now(timezone.utc)
     try:
         api.find_project()
@@ -84,12 +86,12 @@ def _read_statement(
     return PeriodStatement(rows=rows, project=api.project, failure=failure, hours=hours)
 
 
-def _read_hours(api: PeriodApi, ledger: AuditedLedger, since: datetime, now: datetime) -> Reading[int]:
+def _read_hours(api: ManagementApi, ledger: AuditedLedger, since: datetime, now: datetime) -> Reading[int]:
     """Read the hours of whole days, and of one more: whether a period includes its last day is not documented."""
     if was_open_at(ledger, _epoch_ms(since)):
         return Reading(failure=_PAST_FIRST_MIDNIGHT)
     try:
-        hours = api.agent_time_under(ledger.tags_in_hours, since.date(), now.date() + timedelta(days=1))
+        hours = api.agent_time(since.date().isoformat(), (now.date() + timedelta(days=1)).isoformat())
     except ReconciliationError as error:
         return Reading(failure=ReadFailure(reason=respelled(str(error)), temporary=error.temporary))
     return Reading(value=hours, read_at_ms=_epoch_ms(now))

@@ -114,7 +114,7 @@ class ManagementApi(ProjectApi):
 
 def _amount_of_part(body: Mapping[str, Any], field: str, part: StatementPart) -> float:
     """Add up the groups that are the part's: the vendor groups by a session's whole set of tags."""
-    amounts = [amount_of(entry.get(field)) for entry in objects_in(body, "results") if part.has(entry)]
+    amounts = [amount_of(group.get(field)) for group in part.groups_in(objects_in(body, "results"))]
     if part.may_be_forgotten and not amounts:
         raise ReconciliationError(_FORGOTTEN)
     if None in amounts:

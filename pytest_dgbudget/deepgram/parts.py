@@ -1,14 +1,16 @@
-"""By what a part of the project's hours and dollars is asked for: a run's tag, or a key that was made for it."""
+"""By what a part of the project's hours and dollars is asked for: tags of runs, or a key that was made for one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pytest_dgbudget.errors import ReconciliationError
 
-_NOT_SHOWN = "the breakdown shows no {}, so the run's sessions can't be told apart from the project's other traffic"
+_NOT_SHOWN = "the breakdown shows no {}, so {} can't be told apart from the project's other traffic"
+# One group of a breakdown.
+Group = dict[str, Any]
 
 
 class StatementPart(Protocol):
@@ -22,8 +24,8 @@ class StatementPart(Protocol):
         """True where an answer without any group may be one about something that the vendor no longer knows."""
         ...
 
-    def has(self, entry: Mapping[str, Any]) -> bool:
-        """Return whether a group belongs to it; raises ReconciliationError where the group doesn't show that."""
+    def groups_in(self, breakdown: Sequence[Group]) -> list[Group]:
+        """Return the groups that belong to it; raises ReconciliationError where they don't show that."""
         ...
 
 
@@ -38,11 +40,29 @@ class TagPart:
     def query(self) -> list[tuple[str, str]]:
         return [("grouping", "tags"), ("tag", self.tag)]
 
-    def has(self, entry: Mapping[str, Any]) -> bool:
-        tags = _grouping(entry).get("tags")
-        if not isinstance(tags, list):
-            raise ReconciliationError(_NOT_SHOWN.format("tags"))
-        return self.tag in tags
+    def groups_in(self, breakdown: Sequence[Group]) -> list[Group]:
+        groups = [(_tags_of(group), group) for group in breakdown]
+        if any(tags is None for tags, _ in groups):
+            raise ReconciliationError(_NOT_SHOWN.format("tags", "the run's sessions"))
+        return [group for tags, group in groups if tags is not None and self.tag in tags]
+
+
+@dataclass(frozen=True, slots=True)
+class TagsPart:
+    """What carries one of these tags, or several: all is asked for, so there are groups without tags as well."""
+
+    tags: frozenset[str]
+    may_be_forgotten = False
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        return [("grouping", "tags")]
+
+    def groups_in(self, breakdown: Sequence[Group]) -> list[Group]:
+        groups = [(_tags_of(group), group) for group in breakdown]
+        if groups and not any(tags for tags, _ in groups):
+            raise ReconciliationError(_NOT_SHOWN.format("tags", "these runs"))
+        return [group for tags, group in groups if tags is not None and not self.tags.isdisjoint(tags)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +76,19 @@ class KeyPart:
     def query(self) -> list[tuple[str, str]]:
         return [("grouping", "accessor"), ("accessor", self.key_id)]
 
-    def has(self, entry: Mapping[str, Any]) -> bool:
-        accessor = _grouping(entry).get("accessor")
-        if not isinstance(accessor, str):
-            raise ReconciliationError(_NOT_SHOWN.format("keys"))
-        return accessor == self.key_id
+    def groups_in(self, breakdown: Sequence[Group]) -> list[Group]:
+        groups = [(_grouping(group).get("accessor"), group) for group in breakdown]
+        if not all(isinstance(accessor, str) for accessor, _ in groups):
+            raise ReconciliationError(_NOT_SHOWN.format("keys", "the run's sessions"))
+        return [group for accessor, group in groups if accessor == self.key_id]
 
 
-def _grouping(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    grouping = entry.get("grouping")
+def _tags_of(group: Group) -> list[str] | None:
+    """Return a group's whole set of tags; None where it shows none."""
+    tags = _grouping(group).get("tags")
+    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else None
+
+
+def _grouping(group: Group) -> dict[str, Any]:
+    grouping = group.get("grouping")
     return grouping if isinstance(grouping, dict) else {}

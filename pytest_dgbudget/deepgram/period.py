@@ -1,59 +1,26 @@
-"""What the statement has of a period: every request, in windows of time that are read side by side, and hours."""
+"""What the statement has of a period: every request, in windows of time that are read side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from pytest_dgbudget.deepgram.management import ManagementApi
-from pytest_dgbudget.deepgram.rows import amount_of, objects_in
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.errors import ReconciliationError
-from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.rules.comparison import VendorRow
-from pytest_dgbudget.units import known_sum
 
 # The vendor limits how often its management API may be asked, and doesn't say how often that is.
 AT_ONCE = 4
 # A window that is over stays as it is while its pages are read; the list of a whole period grows meanwhile.
 _LONGEST_WINDOW, _SHORTEST_WINDOW = timedelta(days=1), timedelta(hours=1)
-_HOUR_MS = 3_600_000
 # Whether the two ends of a period belong to it is not documented.
 _OVERLAP = timedelta(seconds=1)
 
 Window = tuple[datetime, datetime]
 # How many rows and windows have been read, and of how many windows.
 ShowProgress = Callable[[int, int, int], None]
-
-
-class PeriodApi(ManagementApi):
-    """Reads what is under many tags at once, and single requests."""
-
-    def __init__(self, access: ApiAccess, timeout: Timeout) -> None:
-        super().__init__(access, (), timeout)
-
-    def agent_time_under(self, tags: Collection[str], first: date, last: date) -> int:
-        """Return the agent hours of these UTC days under any of the tags, in milliseconds."""
-        query = [("endpoint", "agent"), ("grouping", "tags"), ("start", first.isoformat()), ("end", last.isoformat())]
-        body = self._get("the usage breakdown", self._path("usage/breakdown"), query)
-        groups = [(_tags_in(entry), amount_of(entry.get("agent_hours"))) for entry in objects_in(body, "results")]
-        if groups and not any(of for of, _ in groups):
-            raise ReconciliationError(
-                "the breakdown shows no tags, so these runs can't be told apart from other traffic"
-            )
-        known = known_sum(hours for of, hours in groups if not of.isdisjoint(tags))
-        if known is None:
-            raise ReconciliationError("the breakdown can't be read: agent_hours is not an amount")
-        return round(known * _HOUR_MS)
-
-
-def _tags_in(entry: Mapping[str, Any]) -> frozenset[str]:
-    """Return the whole set of tags by which the vendor groups; what carried none has none."""
-    grouping = entry.get("grouping")
-    tags = grouping.get("tags") if isinstance(grouping, dict) else None
-    return frozenset(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else frozenset()
 
 
 def windows_of(start: datetime, end: datetime) -> list[Window]:

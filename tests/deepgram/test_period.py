@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.deepgram.period import AT_ONCE, PeriodApi, read_period, windows_of
+from pytest_dgbudget.deepgram.management import ManagementApi
+from pytest_dgbudget.deepgram.parts import TagsPart
+from pytest_dgbudget.deepgram.period import AT_ONCE, read_period, windows_of
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.model import ApiAccess
@@ -39,7 +41,7 @@ def read(
 ) -> tuple[list[str], str | None, list[tuple[int, int, int]]]:
     """Return the ids that were read, the failure, and the progress that was shown."""
     timeout, shown = Timeout(seconds), list[tuple[int, int, int]]()
-    api = PeriodApi(ApiAccess(api_url=bill.url, key=KEY, project=PROJECT), timeout)
+    api = ManagementApi(ApiAccess(api_url=bill.url, key=KEY, project=PROJECT), (), timeout)
     rows, failure = read_period(api, NOW - period, NOW, timeout, lambda *figures: shown.append(figures))
     return [row.request_id for row in rows], failure, shown
 
@@ -142,8 +144,9 @@ def hours_of(*groups: tuple[list[str] | None, object]) -> Answer:
 
 def agent_time(bill: Bill, answer: Answer) -> int:
     bill.overrides["usage"] = lambda _: answer
-    api = PeriodApi(ApiAccess(api_url=bill.url, key=KEY, project=PROJECT), Timeout(10))
-    return api.agent_time_under({"dgbudget-a", "dgbudget-b"}, NOW.date(), NOW.date())
+    access = ApiAccess(api_url=bill.url, key=KEY, project=PROJECT)
+    parts = [TagsPart(frozenset({"dgbudget-a", "dgbudget-b"}))]
+    return ManagementApi(access, parts, Timeout(10)).agent_time("2026-11-30", "2026-11-30")
 
 
 def test_hours_are_those_of_every_group_with_one_of_the_tags_each_once(bill: Bill) -> None:
