@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import quote
 
+from pytest_dgbudget.deepgram.project import PROJECTS, is_project_id, project_ids, project_path
 from pytest_dgbudget.deepgram.rows import instant, objects_in
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.deepgram.transport import Query, Transport
@@ -25,33 +24,27 @@ class KeyPermissions:
 
     def projects(self) -> list[str]:
         """Return the ids of the projects that the key sees, as far as they are ids."""
-        entries = objects_in(self._get("the projects", "/v1/projects"), "projects")
-        ids = [entry.get("project_id") for entry in entries]
-        return [each for each in ids if isinstance(each, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,100}", each)]
+        return [each for each in project_ids(self._get("the projects", PROJECTS)) if is_project_id(each)]
 
     def read_usage(self, project: str) -> None:
         """Read one request of the last day."""
         now = datetime.now(timezone.utc)
         period = [("start", instant(now - _PERIOD)), ("end", instant(now))]
         query = [("endpoint", "agent"), *period, ("limit", 1)]
-        objects_in(self._get("the requests", _path(project, "requests"), query), "requests")
+        objects_in(self._get("the requests", project_path(project, "requests"), query), "requests")
 
     def balance(self, project: str) -> int | None:
         """Return the sum of the balances in millionths of a dollar; None where one is no amount of dollars."""
-        balances = objects_in(self._get("the balances", _path(project, "balances")), "balances")
+        balances = objects_in(self._get("the balances", project_path(project, "balances")), "balances")
         amounts = [_micro_usd(balance) for balance in balances]
         return None if not amounts or None in amounts else sum(amount for amount in amounts if amount is not None)
 
-    def count_keys(self, project: str) -> int:
-        """Return how many keys the project has."""
-        return len(objects_in(self._get("the keys", _path(project, "keys")), "api_keys"))
+    def read_keys(self, project: str) -> None:
+        """Read the list of the project's keys, which shows none of their secrets."""
+        objects_in(self._get("the keys", project_path(project, "keys")), "api_keys")
 
     def _get(self, what: str, path: str, query: Query = ()) -> dict[str, Any]:
         return self._transport.get(what, path, query, Timeout(_CALL_SECONDS))
-
-
-def _path(project: str, of_project: str) -> str:
-    return f"/v1/projects/{quote(project, safe='')}/{of_project}"
 
 
 def _micro_usd(balance: Mapping[str, Any]) -> int | None:

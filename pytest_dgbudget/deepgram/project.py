@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from pytest_dgbudget.deepgram.transport import Query, Transport, TryLater
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.model import ApiAccess
 
+PROJECTS = "/v1/projects"
 _REFUSED = {401, 403}
 
 
@@ -30,12 +32,11 @@ class ProjectApi:
         """Use the key's only project where none was named."""
         if self.project is not None:
             return
-        projects = objects_in(self._get("the projects", "/v1/projects"), "projects")
-        ids = [project["project_id"] for project in projects if isinstance(project.get("project_id"), str)]
+        ids = project_ids(self._get("the projects", PROJECTS))
         if len(ids) != 1:
             found = f"{len(ids)} projects ({', '.join(ids[:5])})" if ids else "no project"
             raise ReconciliationError(self._transport.safe(f"the key sees {found}; name one with --dg-project"))
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", ids[0]) or self._transport.safe(ids[0]) != ids[0]:
+        if not is_project_id(ids[0]) or self._transport.safe(ids[0]) != ids[0]:
             raise ReconciliationError("the id of the key's project is not valid; name the project with --dg-project")
         self.project = ids[0]
 
@@ -60,7 +61,23 @@ class ProjectApi:
 
     def _path(self, of_project: str) -> str:
         assert self.project is not None
-        return f"/v1/projects/{quote(self.project, safe='')}/{of_project}"
+        return project_path(self.project, of_project)
+
+
+def project_ids(answer: Mapping[str, Any]) -> list[str]:
+    """Return the ids in a list of projects as they came: they may be invalid."""
+    projects = objects_in(answer, "projects")
+    return [project["project_id"] for project in projects if isinstance(project.get("project_id"), str)]
+
+
+def is_project_id(text: str) -> bool:
+    """Return whether a text can be the id of a project."""
+    return re.fullmatch(r"[A-Za-z0-9._-]{1,100}", text) is not None
+
+
+def project_path(project: str, of_project: str) -> str:
+    """Return the path of something that a project has."""
+    return f"{PROJECTS}/{quote(project, safe='')}/{of_project}"
 
 
 def lacking(scope: str, error: ReconciliationError) -> ReconciliationError:

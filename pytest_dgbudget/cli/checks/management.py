@@ -71,7 +71,7 @@ def _permissions(run_config: RunConfig, permissions: KeyPermissions, project: st
     else:
         yield Check(name=BILLING, result="ok", found="yes")
         yield _balance(run_config, balance)
-    yield _permission(KEYS, "keys:read", lambda: permissions.count_keys(project), "warning")
+    yield _permission(KEYS, "keys:read", lambda: permissions.read_keys(project), "warning")
 
 
 def _needed(run_config: RunConfig) -> CheckResult:
