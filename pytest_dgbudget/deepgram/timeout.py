@@ -5,6 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
+from pytest_dgbudget.units import format_time
+
+# How much longer than its timeout a call is waited for: an answer to a request that was made in time may still come.
+GRACE_SECONDS = 0.5
+
 
 class Timeout:
     """A number of seconds from now on, which another thread can end early."""
@@ -30,3 +35,8 @@ class Timeout:
     def pause(self, seconds: float) -> bool:
         """Wait, and return whether time is left afterwards; return False at once where none would be."""
         return seconds < self.left() and not self._stopped.wait(seconds) and self.left() > 0
+
+
+def unanswered(seconds: float) -> str:
+    """Say that nothing came within a timeout of so many seconds."""
+    return f"the management API did not answer within {format_time(round(seconds * 1000))}"

@@ -8,12 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_dgbudget.config.resolve import RunConfig
-from pytest_dgbudget.deepgram.timeout import Timeout
+from pytest_dgbudget.deepgram.timeout import GRACE_SECONDS, Timeout, unanswered
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.gateway.daemon_thread import in_daemon_thread
 from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.rules.run_keys import TTL_SECONDS, comment_of
-from pytest_dgbudget.units import format_time
 
 if TYPE_CHECKING:  # loaded on use: it brings urllib3
     from pytest_dgbudget.deepgram.keys import KeysApi, MadeKey
@@ -23,8 +22,6 @@ R = TypeVar("R")
 # How long a session waits for its key: clients give up opening after 10 s.
 _MAKE_SECONDS = 5.0
 _DELETE_SECONDS = 3.0
-# For the answer to a request that was made in time.
-_GRACE_SECONDS = 0.5
 
 _NO_API = "no management API is known for this agent URL: name it with --dg-api-url"
 
@@ -62,11 +59,10 @@ class KeyRequests:
         timeout = Timeout(seconds)
         asked = in_daemon_thread(partial(_with_api, self._access, timeout, call), "run-key")
         try:
-            return await asyncio.wait_for(asked, seconds + _GRACE_SECONDS)
+            return await asyncio.wait_for(asked, seconds + GRACE_SECONDS)
         except (TimeoutError, asyncio.TimeoutError):
             timeout.stop()
-            late = f"the management API did not answer within {format_time(round(seconds * 1000))}"
-            raise ReconciliationError(late, temporary=True) from None
+            raise ReconciliationError(unanswered(seconds), temporary=True) from None
 
 
 def _with_api(access: ApiAccess, timeout: Timeout, call: Callable[[KeysApi, Timeout], R]) -> R:

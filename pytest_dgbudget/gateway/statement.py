@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
+from typing import Any
 
-from pytest_dgbudget.deepgram.timeout import Timeout
+from pytest_dgbudget.deepgram.timeout import GRACE_SECONDS, Timeout, unanswered
+from pytest_dgbudget.gateway.daemon_thread import in_daemon_thread
 from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.reconcile.snapshot import reconcile
 from pytest_dgbudget.reconcile.task import ReconciliationTask, not_asked
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from pytest_dgbudget.rules.statement_lag import StatementLag
-from pytest_dgbudget.units import format_time
-
-# For the answer to a request that was made in time.
-_GRACE_SECONDS = 0.5
 
 
 async def ask_for_statement(
@@ -32,29 +29,31 @@ async def ask_for_statement(
 
     ``earlier_lags``: how long the statement took in earlier runs, by project.
     """
-    loop, timeout, ended = asyncio.get_running_loop(), Timeout(seconds), asyncio.Event()
-    late = f"the management API did not answer within {format_time(round(seconds * 1000))}"
-    results = [not_asked(task, "inconclusive", late)]
-
-    def work() -> None:
-        try:
-            from pytest_dgbudget.deepgram.management import ManagementApi
-
-            api = ManagementApi(access, task.parts(), timeout)
-            reconcile(task, api, timeout, results.append, earlier_lags)
-        except BaseException as error:
-            log(error)
-            why = f"reading the statement failed: {type(error).__name__}; see the gateway's log"
-            results.append(not_asked(task, "inconclusive", why))
-        with contextlib.suppress(RuntimeError):  # the gateway is gone
-            loop.call_soon_threadsafe(ended.set)
-
-    threading.Thread(target=work, name="statement", daemon=True).start()
-    waiting = [asyncio.ensure_future(event.wait()) for event in (ended, given_up)]
-    await asyncio.wait(waiting, timeout=seconds + _GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    timeout = Timeout(seconds)
+    results = [not_asked(task, "inconclusive", unanswered(seconds))]
+    reading = in_daemon_thread(partial(_read, task, access, timeout, results.append, earlier_lags), "statement")
+    waiting: list[asyncio.Future[Any]] = [reading, asyncio.ensure_future(given_up.wait())]
+    await asyncio.wait(waiting, timeout=seconds + GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    timeout.stop()
+    failure = reading.exception() if reading.done() else None
     for each in waiting:
         each.cancel()
-    timeout.stop()
+    if failure is not None:
+        log(failure)
+        why = f"reading the statement failed: {type(failure).__name__}; see the gateway's log"
+        return not_asked(task, "inconclusive", why)
     if given_up.is_set() and len(results) == 1:
         return not_asked(task, "pending", "the wait for the statement was ended")
     return results[-1]
+
+
+def _read(
+    task: ReconciliationTask,
+    access: ApiAccess,
+    timeout: Timeout,
+    show: Callable[[Reconciliation], None],
+    earlier_lags: Mapping[str, Sequence[StatementLag]],
+) -> None:
+    from pytest_dgbudget.deepgram.management import ManagementApi
+
+    reconcile(task, ManagementApi(access, task.parts(), timeout), timeout, show, earlier_lags)
