@@ -37,12 +37,17 @@ def no_run_key() -> None:
     """Return what is dialled with where that is the target's own key."""
 
 
+def may_lack_scope(key: RunKey | None, failed: DialFailed) -> bool:
+    """Return whether a dial with this key may have been refused for what a key of the run's is not allowed."""
+    return key is not None and failed.status in _REFUSED
+
+
 class RunKeyMissing(Exception):
     """The run has no key of its own, and nothing may be dialled with another one."""
 
 
 class RunKeyRefused(Exception):
-    """The vendor refused a dial with the run's key; with the given one it may not."""
+    """The vendor refused a dial with the run's key; the given one may be allowed it."""
 
     def __init__(self, failed: DialFailed) -> None:
         super().__init__(failed.status)
@@ -72,6 +77,11 @@ class RunKeys:
         """True where dials are to have a key of the run's."""
         return self._how != "off"
 
+    @property
+    def are_required(self) -> bool:
+        """True where no dial may have the given key."""
+        return self._how == "require"
+
     async def ready(self) -> None:
         """Return, within seconds, when a session can be dialled; raises RunKeyMissing or LedgerError."""
         if not self.are_used:
@@ -89,29 +99,24 @@ class RunKeys:
     def to_dial_with(self) -> RunKey | None:
         """Return the key to dial with now; None: the given one. Raises RunKeyMissing."""
         key = self.current()
-        if key is None and self._how == "require":
+        if key is None and self.are_required:
             why = self._problem or "it has expired, and there is no other one yet"
             raise RunKeyMissing(f"there is no key for this run, which --dg-run-key=require asks for: {why}")
         return key
 
-    def may_be_why(self, key: RunKey | None, failed: DialFailed) -> bool:
-        """Return whether a dial with this key is to be tried with the given one; where it must not be, say so."""
-        if key is None or failed.status not in _REFUSED:
-            return False
-        if self._how == "require":
-            self._say(
-                f"a dial with the run's key was refused ({failed.why()}): if the given key is allowed it, the run's "
-                f"key lacks a scope: add it to dg_run_key_scopes, which is {self._scopes}"
-            )
-        return self._how == "on"
+    def report_refusal(self, failed: DialFailed) -> None:
+        """Say that a dial was refused with the run's key, and that no other one may be tried."""
+        self._say_refused(failed, "if the given key is allowed it,")
 
-    def lacks_scope(self, failed: DialFailed) -> None:
-        """Note that a dial was refused with the run's key and not with the given one, which is used from now on."""
+    def give_up(self, failed: DialFailed) -> None:
+        """Dial with the given key from now on: it was accepted where the run's was refused. Says so."""
         self._key = None
+        self._say_refused(failed, "the given key, with which the run went on, was accepted, so")
+
+    def _say_refused(self, failed: DialFailed, of_the_given_key: str) -> None:
         self._say(
-            f"a dial with the run's key was refused ({failed.why()}), and with the given key it was not, so the run's "
-            f"key lacks a scope: add it to dg_run_key_scopes, which is {self._scopes}; the run went on with the given "
-            "key"
+            f"a dial with the run's key was refused ({failed.why()}); {of_the_given_key} the run's key lacks a scope: "
+            f"add it to dg_run_key_scopes, which is {self._scopes}"
         )
 
     async def delete(self) -> bool:
@@ -157,9 +162,9 @@ class RunKeys:
 
     def _not_made(self, error: ReconciliationError) -> None:
         # A run that went on without a key is told apart by its tag to its end.
-        self._may_ask_again = self._how == "require" and error.temporary
+        self._may_ask_again = self.are_required and error.temporary
         self._problem = str(error)
-        then = "nothing is opened" if self._how == "require" else "the run went on with the given key, by its tag"
+        then = "nothing is opened" if self.are_required else "the run went on with the given key, by its tag"
         self._say(f"no key could be made for this run, so {then}: {error}")
 
     async def _renew(self) -> None:

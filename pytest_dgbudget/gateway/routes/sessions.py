@@ -15,7 +15,7 @@ from pytest_dgbudget.gateway.refusals import RequestRefused, told_to
 from pytest_dgbudget.gateway.returning import SessionClient, client_of
 from pytest_dgbudget.gateway.routes.callers import Callers
 from pytest_dgbudget.gateway.run import TEST_IS_OVER, GatewayLost, Run
-from pytest_dgbudget.gateway.run_keys import RunKey, RunKeyMissing, RunKeyRefused, no_run_key
+from pytest_dgbudget.gateway.run_keys import RunKey, RunKeyMissing, RunKeyRefused, may_lack_scope, no_run_key
 from pytest_dgbudget.gateway.services.service import Service
 from pytest_dgbudget.gateway.sessions import Cut, MeteredSession
 from pytest_dgbudget.gateway.targets.target import Target, TargetLost
@@ -61,12 +61,15 @@ class SessionRoute:
     async def _dialled(
         self, run: Run, spender: Spender, service: Service, exchange: Exchange
     ) -> tuple[MeteredSession, Upstream]:
-        """Dial with the run's own key; where that is refused, with the given one, which may be allowed more."""
+        """Dial with the run's own key; where that is refused, with the given one, if that may be used."""
         try:
             return await self._dial(run, spender, service, exchange, run.run_keys.to_dial_with)
         except RunKeyRefused as refused:
+            if run.run_keys.are_required:
+                run.run_keys.report_refusal(refused.failed)
+                raise refused.failed from None
             opened = await self._dial(run, spender, service, exchange, no_run_key)
-            run.run_keys.lacks_scope(refused.failed)
+            run.run_keys.give_up(refused.failed)
             return opened
 
     async def _dial(
@@ -87,7 +90,7 @@ class SessionRoute:
         try:
             return session, await session.dial(asyncio.ensure_future(dialling))
         except DialFailed as failed:
-            if run.run_keys.may_be_why(session.run_key, failed):
+            if may_lack_scope(session.run_key, failed):
                 raise RunKeyRefused(failed) from None
             raise
 
