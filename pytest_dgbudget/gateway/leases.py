@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pytest_dgbudget.gateway.clock import Clock
 from pytest_dgbudget.gateway.events import Events, LeaseSettled
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
@@ -9,9 +11,22 @@ from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import Lease, Overrun, UsageRecord
+from pytest_dgbudget.model import Attempt, Lease, Overrun, UsageRecord
 from pytest_dgbudget.rules.budget import Refused, Scope, Wait
 from pytest_dgbudget.units import known_sum
+
+# Takes a lease for an attempt, and returns with it the id of its first dial where that was recorded along with it.
+TakeLease = Callable[[Attempt], tuple[Lease, str | None] | Wait | Refused]
+
+
+def without_dial(ledger: Ledger) -> TakeLease:
+    """Return what takes a lease alone: with which key its first session will be dialled is not known yet."""
+
+    def take(attempt: Attempt) -> tuple[Lease, None] | Wait | Refused:
+        answer = ledger.lease(attempt)
+        return (answer, None) if isinstance(answer, Lease) else answer
+
+    return take
 
 
 class BudgetRefused(Exception):
@@ -31,11 +46,10 @@ class Leases:
         ledger_thread: LedgerThread,
         clock: Clock,
         events: Events,
-        *,
-        know_first_dial: bool = True,
+        take: TakeLease,
     ) -> None:
-        """``know_first_dial``: how a session will be dialled is known when its lease is taken."""
-        self._know_first_dial = know_first_dial
+        """``take`` is called on the ledger's thread."""
+        self._take = take
         self._clock = clock
         self._events = events
         self._ledger = ledger
@@ -43,7 +57,7 @@ class Leases:
 
     async def open(self, grant: Grant) -> OpenLease | None:
         """Open a lease and record its first dial; None when the grant must wait. Raises BudgetRefused, LedgerError."""
-        answer = await self._take(grant)
+        answer = await self._ledger_thread.call(self._take, grant.attempt)
         if isinstance(answer, Refused):
             raise BudgetRefused(_refusal(answer.scope))
         if isinstance(answer, Wait):
@@ -51,12 +65,6 @@ class Leases:
         lease, first_dial = answer
         grant.lease = OpenLease(grant, lease, first_dial, self._clock, self._events)
         return grant.lease
-
-    async def _take(self, grant: Grant) -> tuple[Lease, str | None] | Wait | Refused:
-        if self._know_first_dial:
-            return await self._ledger_thread.call(self._ledger.lease_to_dial, grant.attempt)
-        answer = await self._ledger_thread.call(self._ledger.lease, grant.attempt)
-        return (answer, None) if isinstance(answer, Lease) else answer
 
     async def dial(self, lease: OpenLease, run_key: str | None = None) -> str:
         """Record a session about to be dialled, with this key of the run's, and return its id; raises LedgerError."""

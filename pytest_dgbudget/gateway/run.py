@@ -18,7 +18,7 @@ from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import Grant, OpenLease, ended, restored
 from pytest_dgbudget.gateway.heard_audio import AudioMemory
 from pytest_dgbudget.gateway.key_requests import KeyRequests
-from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
+from pytest_dgbudget.gateway.leases import BudgetRefused, Leases, without_dial
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.minted import MintedTokens
 from pytest_dgbudget.gateway.owner_notifications import OwnerNotifications
@@ -97,7 +97,8 @@ class Run:
         self._last_attempts: dict[tuple[str, str], str] = {}
         self._clock = metering_loop()
         self.run_keys = RunKeys(run_config, KeyRequests(run_config, access), ledger, ledger_thread, events)
-        self._leases = Leases(ledger, ledger_thread, self._clock, events, know_first_dial=not self.run_keys.are_used)
+        take = without_dial(ledger) if self.run_keys.are_used else ledger.lease_to_dial
+        self._leases = Leases(ledger, ledger_thread, self._clock, events, take)
         self._admission = Admission(self._leases, ledger_thread, run_config.max_sessions)
         # What is not dialled where the run is takes no place of the run.
         self._admission_elsewhere = Admission(self._leases, ledger_thread, math.inf)

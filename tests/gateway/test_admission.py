@@ -51,7 +51,7 @@ class Queue:
         path = self.folder / ".dgbudget/ledger.db"
         self.ledger = await self.thread.call(open_ledger, path, budget_ms=self._budget_ms)
         self.thread.attach(self.ledger)
-        leases = Leases(self.ledger, self.thread, ManualClock(), Events())
+        leases = Leases(self.ledger, self.thread, ManualClock(), Events(), self.ledger.lease_to_dial)
         self.admission = Admission(leases, self.thread, self._places)
         return self
 

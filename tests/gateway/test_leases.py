@@ -39,7 +39,7 @@ class Bank:
         self._thread = thread
         self._thread.attach(ledger)
         self.clock, self.events = ManualClock(), Events()
-        self.leases = Leases(ledger, thread, self.clock, self.events)
+        self.leases = Leases(ledger, thread, self.clock, self.events, ledger.lease_to_dial)
 
     async def grant(self, name: str) -> Grant:
         attempt = await self._thread.call(self._ledger.begin_attempt, name, "", TEST_MS)
