@@ -19,9 +19,15 @@ _LONG_MS = 60_000
 _PATIENCE_SECONDS = 10.0
 
 
+def _await_cut(run: DrilledRun) -> None:
+    run.wait_closed(run.sessions, _SHORT_MS / 1000 + _PATIENCE_SECONDS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drill:
-    """``act`` is called when ``sessions`` are open, and returns when nothing more is to come.
+    """What is to be cut by its test's budget, unless it says otherwise.
+
+    ``act`` is called when ``sessions`` are open, and returns when nothing more is to come.
 
     ``closed_by`` is what has to have closed one of them, or something else was drilled; None: nobody could record it.
     ``lacks`` says what the machine has not that it needs.
@@ -29,18 +35,14 @@ class Drill:
 
     name: str
     project: str
-    closed_by: ClosedBy | None
-    act: Callable[[DrilledRun], None]
-    budget_ms: int = _LONG_MS
+    budget_ms: int = _SHORT_MS
+    act: Callable[[DrilledRun], None] = _await_cut
+    closed_by: ClosedBy | None = "test-budget"
     options: tuple[str, ...] = ()
     sessions: int = 1
     is_deaf: bool = False
     is_busy: bool = False
     lacks: Callable[[], str | None] = lambda: None
-
-
-def _await_cut(run: DrilledRun) -> None:
-    run.wait_closed(run.sessions, _SHORT_MS / 1000 + _PATIENCE_SECONDS)
 
 
 def _stop(run: DrilledRun) -> None:
@@ -74,45 +76,21 @@ def _lacks_processes() -> str | None:
 
 
 DRILLS = (
-    Drill(
-        name="sleep",
-        project="test_sleeps.py",
-        budget_ms=_SHORT_MS,
-        act=_await_cut,
-        closed_by="test-budget",
-    ),
-    Drill(
-        name="regex",
-        project="test_regex.py",
-        budget_ms=_SHORT_MS,
-        is_busy=True,
-        act=_await_cut,
-        closed_by="test-budget",
-    ),
-    Drill(
-        name="sum",
-        project="test_sum.py",
-        budget_ms=_SHORT_MS,
-        is_busy=True,
-        act=_await_cut,
-        closed_by="test-budget",
-    ),
-    Drill(
-        name="sigstop",
-        project="test_sleeps.py",
-        budget_ms=_SHORT_MS,
-        act=_stop,
-        closed_by="test-budget",
-    ),
+    Drill(name="sleep", project="test_sleeps.py"),
+    Drill(name="regex", project="test_regex.py", is_busy=True),
+    Drill(name="sum", project="test_sum.py", is_busy=True),
+    Drill(name="sigstop", project="test_sleeps.py", act=_stop),
     Drill(
         name="kill-pytest",
         project="test_sleeps.py",
+        budget_ms=_LONG_MS,
         act=_kill_pytest,
         closed_by="owner-lost",
     ),
     Drill(
         name="kill-worker",
         project="test_sleeps.py",
+        budget_ms=_LONG_MS,
         options=("-p", "xdist", "-n2", "--max-worker-restart=0"),
         sessions=2,
         lacks=_lacks_xdist,
@@ -122,6 +100,7 @@ DRILLS = (
     Drill(
         name="kill-gateway",
         project="test_waits.py",
+        budget_ms=_LONG_MS,
         lacks=_lacks_processes,
         act=_kill_gateway,
         closed_by="gateway-lost",
@@ -129,41 +108,36 @@ DRILLS = (
     Drill(
         name="exit",
         project="test_exits.py",
+        budget_ms=_LONG_MS,
         act=DrilledRun.wait_ended,
         closed_by="owner-lost",
     ),
     Drill(
         name="fork",
         project="test_forks.py",
+        budget_ms=_LONG_MS,
         act=_kill_pytest,
         closed_by="owner-lost",
     ),
     Drill(
         name="full-disk",
         project="test_fills.py",
+        budget_ms=_LONG_MS,
         act=DrilledRun.wait_ended,
         closed_by=None,
     ),
-    Drill(
-        name="deaf-vendor",
-        project="test_sleeps.py",
-        budget_ms=_SHORT_MS,
-        is_deaf=True,
-        act=_await_cut,
-        closed_by="test-budget",
-    ),
+    Drill(name="deaf-vendor", project="test_sleeps.py", is_deaf=True),
     Drill(
         name="reconnect-storm",
         project="test_reconnects.py",
-        budget_ms=_SHORT_MS,
         options=("--dg-max-sessions=4",),  # many at once would use up their lease within a handshake
         is_busy=True,
         act=DrilledRun.wait_ended,
-        closed_by="test-budget",
     ),
     Drill(
         name="leaked-session",
         project="test_leaves_open.py",
+        budget_ms=_LONG_MS,
         act=DrilledRun.wait_ended,
         closed_by="teardown",
     ),

@@ -170,7 +170,7 @@ def test_a_stand_in_that_does_not_start_is_said(
 def test_a_drill_in_which_something_else_happened_has_failed(
     tmp_path: Path, project: str, closed_by: Any, why: str
 ) -> None:
-    drill = Drill(name="other", project=project, act=DrilledRun.wait_ended, closed_by=closed_by)
+    drill = Drill(name="other", project=project, budget_ms=60_000, act=DrilledRun.wait_ended, closed_by=closed_by)
     (result,) = run_drills([drill], tmp_path, None)
     assert (result.outcome, result.leak_ms) == ("failed", None)
     assert why in str(result.why)
