@@ -25,9 +25,17 @@ def process_started(pid: int) -> str | None:
     None on systems without /proc.
     """
     try:
-        return read_text(Path(f"/proc/{pid}/stat"), "replace").rpartition(")")[2].split()[19]
+        return stat_of(pid)[19]
     except (OSError, IndexError):
         return None
+
+
+def stat_of(pid: int) -> list[str]:
+    """Return what /proc shows after a process's name, which may hold anything: its state, its parent and so on.
+
+    Raises OSError.
+    """
+    return read_text(Path(f"/proc/{pid}/stat"), "replace").rpartition(")")[2].split()
 
 
 def copy_of_module(name: str) -> ModuleType:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_dgbudget.paths import read_text
+from pytest_dgbudget.processes import stat_of
 
 _PROC = Path("/proc")
 _GATEWAY = "pytest_dgbudget.gateway"
@@ -34,7 +35,7 @@ def is_running(pid: int) -> bool:
     except PermissionError:
         return True
     with contextlib.suppress(OSError, IndexError):
-        return _stat(pid)[0] != "Z"
+        return stat_of(pid)[0] != "Z"
     return True
 
 
@@ -52,12 +53,7 @@ def _processes() -> Iterator[tuple[int, int, str]]:
 def _in_proc() -> Iterator[tuple[int, int, str]]:
     for folder in _PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError, IndexError):
-            yield int(folder.name), int(_stat(int(folder.name))[1]), read_text(folder / "cmdline", "replace")
-
-
-def _stat(pid: int) -> list[str]:
-    """State, parent and so on: what comes after the name, which may hold anything."""
-    return read_text(_PROC / str(pid) / "stat", "replace").rpartition(")")[2].split()
+            yield int(folder.name), int(stat_of(int(folder.name))[1]), read_text(folder / "cmdline", "replace")
 
 
 def _in_ps() -> Iterator[tuple[int, int, str]]:
