@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_dgbudget.drill.measure import SeenSession
 from pytest_dgbudget.drill.seen import AGENT_PATH, CLOSE_SEEN, CLOSED, OPENED, READY
+from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.processes import Interpreter
 
 _END_SECONDS = 5.0
@@ -19,7 +20,7 @@ _END_SECONDS = 5.0
 _LOOK_SECONDS = 0.1
 
 
-class DrillFailed(Exception):
+class DrillFailed(DgBudgetError):
     """What was to be seen did not happen; the message says what happened instead, and what to do."""
 
 
