@@ -7,14 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlencode
-from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from urllib3.exceptions import HTTPError, InvalidHeader, SSLError
 from urllib3.util import Retry
 
-from pytest_dgbudget.config import host_of
-from pytest_dgbudget.config.resolve import is_loopback
+from pytest_dgbudget.config.proxy import proxy_of
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.errors import ReconciliationError
 
@@ -174,12 +172,26 @@ def _repeated(ask: Callable[[], R | TryLater], timeout: Timeout) -> R:
     return answer
 
 
+def header_of_answer(url: str, header: str, seconds: float) -> str:
+    """Ask once, without a key, and return a header of whatever is answered; empty where it has none.
+
+    Raises ReconciliationError where nothing is.
+    """
+    try:
+        with _pool(url) as pool:
+            answer = pool.request("GET", url, timeout=seconds, redirect=False, retries=False, preload_content=False)
+            answer.close()
+    except (HTTPError, OSError, ValueError) as error:
+        raise ReconciliationError(_cause(error), temporary=True) from None
+    return answer.headers.get(header, "")
+
+
 def _pool(url: str) -> urllib3.PoolManager:
-    """Use the environment's proxy, but never for this machine itself."""
-    host, proxy = host_of(url), getproxies().get(url.partition(":")[0])
-    if proxy and not is_loopback(host) and not proxy_bypass(host):
-        return urllib3.ProxyManager(proxy if "://" in proxy else f"http://{proxy}", maxsize=_CONNECTIONS)
-    return urllib3.PoolManager(maxsize=_CONNECTIONS)
+    """Return connections for an API, by the environment's proxy where there is one."""
+    proxy = proxy_of(url)
+    if proxy is None:
+        return urllib3.PoolManager(maxsize=_CONNECTIONS)
+    return urllib3.ProxyManager(proxy, maxsize=_CONNECTIONS)
 
 
 def _cause(error: BaseException) -> str:

@@ -6,11 +6,10 @@ import time
 from base64 import b64encode
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from pytest_dgbudget.cli.checks.bounded import bounded
 from pytest_dgbudget.cli.checks.check import Check
-from pytest_dgbudget.config.resolve import is_loopback
+from pytest_dgbudget.config.proxy import proxy_of
 
 NAME = "agent endpoint"
 _SECONDS = 4
@@ -20,7 +19,8 @@ _TO_DO = "see whether this machine reaches it (DNS, proxy, firewall, certificate
 def check_agent(agent_url: str) -> Check:
     """Connect, with TLS where a session would, and close."""
     url = urlsplit(agent_url)
-    proxy = _proxy(url)
+    found_proxy = proxy_of(agent_url)
+    proxy = None if found_proxy is None else urlsplit(found_proxy)
     if proxy is not None and proxy.scheme != "http":
         found = f"a session would go by a proxy of the kind {proxy.scheme}://, which is not tried here"
         return Check(name=NAME, result="skipped", found=found, to_do=None)
@@ -32,16 +32,6 @@ def check_agent(agent_url: str) -> Check:
         found = f"{url.hostname} can't be reached: {type(error).__name__}: {error}"
         return Check(name=NAME, result="failed", found=found, to_do=_TO_DO)
     return Check(name=NAME, result="ok", found=f"{url.hostname} answers ({by}, {took_ms} ms); no session was opened")
-
-
-def _proxy(url: SplitResult) -> SplitResult | None:
-    host = url.hostname or ""
-    found = None if is_loopback(host) or proxy_bypass(host) else getproxies().get(_http_scheme(url))
-    return None if not found else urlsplit(found if "://" in found else f"http://{found}")
-
-
-def _http_scheme(url: SplitResult) -> str:
-    return {"ws": "http", "wss": "https"}[url.scheme]
 
 
 def _connect(url: SplitResult, proxy: SplitResult | None) -> str:

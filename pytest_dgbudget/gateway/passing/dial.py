@@ -7,11 +7,10 @@ import base64
 import socket
 import ssl
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import h11
 
-from pytest_dgbudget.config.resolve import is_loopback
+from pytest_dgbudget.config.proxy import proxy_of
 from pytest_dgbudget.gateway.http_stream import HttpStream
 from pytest_dgbudget.gateway.listener import lacks_files, no_files_left
 from pytest_dgbudget.gateway.upstream import DialLost
@@ -24,7 +23,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 async def open_stream(url: str) -> HttpStream:
     """Connect to the server of a URL; raises DialLost."""
     try:
-        return await asyncio.wait_for(_open(urlsplit(url)), _OPEN_SECONDS)
+        return await asyncio.wait_for(_open(urlsplit(url), proxy_of(url)), _OPEN_SECONDS)
     except (TimeoutError, asyncio.TimeoutError):
         raise DialLost(504, f"no connection within {_OPEN_SECONDS} s") from None
     except (OSError, EOFError, ValueError, h11.ProtocolError) as error:
@@ -33,19 +32,14 @@ async def open_stream(url: str) -> HttpStream:
         raise DialLost(502, f"{type(error).__name__}: {error}") from None
 
 
-async def _open(url: SplitResult) -> HttpStream:
+async def _open(url: SplitResult, proxy: str | None) -> HttpStream:
     host, port = url.hostname or "", url.port or _DEFAULT_PORTS[url.scheme]
-    proxy = None if _is_local(url) or proxy_bypass(url.netloc) else getproxies().get(url.scheme)
     tls = ssl.create_default_context() if url.scheme == "https" else None
     if proxy is None:
         return HttpStream.dialled(*await asyncio.open_connection(host, port, ssl=tls))
-    tunnel = await _tunnel(urlsplit(proxy if "://" in proxy else f"http://{proxy}"), host, port)
+    tunnel = await _tunnel(urlsplit(proxy), host, port)
     server_hostname = host if tls else None
     return HttpStream.dialled(*await asyncio.open_connection(sock=tunnel, ssl=tls, server_hostname=server_hostname))
-
-
-def _is_local(url: SplitResult) -> bool:
-    return is_loopback(f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname or "")
 
 
 async def _tunnel(proxy: SplitResult, host: str, port: int) -> socket.socket:

@@ -15,14 +15,15 @@ from pytest_dgbudget.cli.checks.clock import check_clock
 
 
 @contextmanager
-def dated(date: Callable[[], str | None]) -> Iterator[tuple[str, list[str]]]:
-    """Serve refusals with this Date; yield the URL, and the credentials that it is shown."""
+def dated(date: Callable[[], str | None], status: int = 401) -> Iterator[tuple[str, list[str]]]:
+    """Serve answers with this Date that lead nowhere; yield the URL, and the credentials that it is shown."""
     shown: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             shown.append(self.headers.get("Authorization", ""))
-            self.send_response_only(401)
+            self.send_response_only(status)
+            self.send_header("Location", "http://127.0.0.1:1/")
             told = date()
             if told is not None:
                 self.send_header("Date", told)
@@ -79,3 +80,14 @@ def test_where_the_management_api_cannot_be_reached_its_line_says_what_to_do() -
         pass
     check = check_clock(url)
     assert (check.result, check.to_do) == ("skipped", "see the management API")
+
+
+def test_an_api_that_does_not_answer_says_nothing_about_the_clock() -> None:
+    check = check_clock("http://127.0.0.1:1")
+    assert check.result == "skipped"
+    assert "Connection refused" in check.found
+
+
+def test_a_redirect_is_an_answer_as_well() -> None:
+    with dated(ahead(0), status=302) as (url, _):
+        assert check_clock(url).result == "ok"
