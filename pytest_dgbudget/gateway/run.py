@@ -311,20 +311,11 @@ class Run:
         Raises ClientLeft, BudgetRefused, GatewayLost, RunKeyMissing, RequestRefused or LedgerError, and has then opened
         and set aside nothing.
         """
-        if grant.idle_closes >= _MOST_IDLE_CLOSES:
-            raise RequestRefused(402, codes.IDLE_AGAIN, _idle_again(grant.idle_closes))
-        if grant.lost_ms is not None:
-            raise GatewayLost(_charged_in_full(grant.lost_ms))
+        _refuse_what_opens_no_more(grant)
         if grant.attempt.target is None:
             await self.run_keys.ready()
         lease = await self._admitted(grant, gone)
-        try:
-            key = run_key()
-            dial = await self._leases.dial(lease, None if key is None else key.id)
-        except (LedgerError, RunKeyMissing):
-            self._admission_of(grant).give_back(lease)
-            raise
-        self.dialled.add(dial)
+        dial, key = await self._record_dial(lease, run_key)
         terms = SessionTerms(
             id=dial,
             attempt=grant.attempt.id,
@@ -354,6 +345,17 @@ class Run:
         if grant.ended.done():
             session.close("teardown", TEST_IS_OVER)
         return session
+
+    async def _record_dial(self, lease: OpenLease, run_key: Callable[[], RunKey | None]) -> tuple[str, RunKey | None]:
+        """Return the id of a dial and its key; the lease of one that can't be recorded is given back."""
+        try:
+            key = run_key()
+            dial = await self._leases.dial(lease, None if key is None else key.id)
+        except (LedgerError, RunKeyMissing):
+            self._admission_of(lease.grant).give_back(lease)
+            raise
+        self.dialled.add(dial)
+        return dial, key
 
     def _note_return(self, grant: Grant, client: SessionClient) -> None:
         earlier = self._returning.earlier_test(grant.attempt.nodeid, client)
@@ -440,6 +442,13 @@ class Run:
         lease.grant.notes.update((stall_sentence(stall, record.request_id), None) for stall in session.stalls)
         self._leases.session_ended(lease, session, record)
         self._admission_of(lease.grant).give_back(lease)
+
+
+def _refuse_what_opens_no_more(grant: Grant) -> None:
+    if grant.idle_closes >= _MOST_IDLE_CLOSES:
+        raise RequestRefused(402, codes.IDLE_AGAIN, _idle_again(grant.idle_closes))
+    if grant.lost_ms is not None:
+        raise GatewayLost(_charged_in_full(grant.lost_ms))
 
 
 def _idle_again(closes: int) -> str:
