@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from socket import gethostname
 
 from pytest_dgbudget.cli.ledger import require_run
 from pytest_dgbudget.config.resolve import RunConfig
@@ -14,6 +15,7 @@ from pytest_dgbudget.deepgram.management import ManagementApi
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.facts import RunFacts
+from pytest_dgbudget.ledger.holders import Holders
 from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.run_lock import is_live
 from pytest_dgbudget.ledger.statements import StatementRecords
@@ -72,7 +74,7 @@ class LaterRuns:
         self._reader = LedgerReader(connection)
         self._records = StatementRecords(connection)
         with connection.transaction():  # what gateways that were killed have left open
-            sweep(connection, lambda lease: is_live(run_config.state_dir, lease.run))
+            sweep(connection, Holders(connection, run_config.state_dir, gethostname()).may_hold)
 
     def known(self, runs: Sequence[str]) -> list[str]:
         """Return these runs, each once; raises SettingsError for what is none."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_dgbudget.ledger.connection import LedgerNotWritable
+from pytest_dgbudget.ledger.holders import Holders
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.ledger.run_lock import RunLock, is_live
+from pytest_dgbudget.ledger.run_lock import RunLock
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Invocation
 from pytest_dgbudget.paths import make_folder, make_private_folder, why_no_ledger
@@ -71,13 +72,10 @@ class RunLedger:
                 f"the ledger's folder {state_dir} can't be written: {error}; "
                 "make it writable or name another ledger with --dg-ledger=sqlite:///PATH"
             ) from error
-        ledger = Ledger(
-            SqliteConnection(path, durable=self._run_config.is_live), self._invocation(), self._prices.highest()
-        )
-        ledger.begin(
-            lambda run: run != self._run_config.run_id and is_live(state_dir, run),
-            takes_over=self._config.takes_over,
-        )
+        connection = SqliteConnection(path, durable=self._run_config.is_live)
+        ledger = Ledger(connection, self._invocation(), self._prices.highest())
+        holders = Holders(connection, state_dir, self._config.host, own_run=self._run_config.run_id)
+        ledger.begin(holders.may_hold, takes_over=self._config.takes_over)
         return ledger
 
     def _invocation(self) -> Invocation:

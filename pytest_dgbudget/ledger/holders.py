@@ -1,7 +1,7 @@
 """Who may still hold what stands in a ledger: for those that come later, and may be on another machine.
 
 A gateway is known to be gone where it held its run's lock on this machine, and nobody holds it now. What another
-machine has begun is only known to be over when its time has passed.
+machine has begun is only known to be over when its time has passed. Everybody who ends leases goes by this.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ _CLOCK_SKEW = timedelta(minutes=5)
 
 
 class Holders:
-    """``state_dir`` has the locks of the ledger's runs; ``host`` is this machine, as invocations record theirs."""
+    """``state_dir`` has the locks of the ledger's runs; ``host`` is this machine, as invocations record theirs.
 
-    def __init__(self, connection: Connection, state_dir: Path, host: str) -> None:
+    ``own_run`` is the run whose lock the caller itself holds: on this machine, nobody else can serve it.
+    """
+
+    def __init__(self, connection: Connection, state_dir: Path, host: str, own_run: str | None = None) -> None:
         self._db = connection
         self._host = host
-        self._is_live = cache(lambda run: is_live(state_dir, run))
+        self._is_live = cache(lambda run: run != own_run and is_live(state_dir, run))
 
     def may_hold(self, lease: LeftLease) -> bool:
         """Return whether a gateway may have sessions of this lease open."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
-from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -20,7 +19,7 @@ from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.statements import StatementRecords
 from pytest_dgbudget.ledger.sums import ScopeValues, Sum, Sums
-from pytest_dgbudget.ledger.sweep import sweep
+from pytest_dgbudget.ledger.sweep import LeftLease, sweep
 from pytest_dgbudget.ledger.upgrade import create_or_upgrade
 from pytest_dgbudget.model import (
     Attempt,
@@ -55,16 +54,16 @@ class Ledger:
         self._closed_sums = ClosedSums(connection)
         self._statements = StatementRecords(connection)
 
-    def begin(self, is_live: Callable[[str], bool], *, takes_over: bool = False) -> None:
+    def begin(self, may_hold: Callable[[LeftLease], bool], *, takes_over: bool = False) -> None:
         """Create the tables, end what dead gateways left open, and enter this invocation.
 
-        ``is_live`` returns whether a gateway still serves a run id. A gateway that takes over from a dead one of the
-        same invocation finds the invocation entered already; otherwise this is not the same ledger any more.
+        ``may_hold`` returns whether a gateway may still have sessions of a lease open. A gateway that takes over from a
+        dead one of the same invocation finds the invocation entered already; otherwise this is not the same ledger any
+        more.
         """
         with self.together():
             create_or_upgrade(self._db)
-            live = cache(is_live)
-            sweep(self._db, lambda lease: live(lease.run))
+            sweep(self._db, may_hold)
             self._closed_sums.close(self._invocation.run)
             self._enter(takes_over=takes_over)
 

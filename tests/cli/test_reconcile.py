@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from pytest_dgbudget.cli import main
 from pytest_dgbudget.ledger.run_lock import RunLock
 from tests.support.comparison import at
 from tests.support.ended_runs import PENDING, EndedRuns, bills, tables
-from tests.support.ledger import open_ledger, rows_of
+from tests.support.ledger import ends_of_leases, open_ledger, rows_of
 from tests.support.statement import PROJECT, Bill, Entry, refusal, unsettled
 from tests.support.vendor import KEY
 
@@ -83,6 +84,14 @@ def test_a_named_run_is_compared_whatever_its_verdict_was(runs: Runs) -> None:
     status, said = runs.reconcile("one", "one")
     assert (status, runs.verdicts("one")) == (0, ["inconclusive", "reconciled"])
     assert said.splitlines()[0] == "one (live): was inconclusive, is reconciled"
+
+
+@pytest.mark.parametrize(("host", "end"), [(gethostname(), "orphaned"), ("elsewhere", None)])
+def test_a_lease_of_another_machine_is_left_open_before_its_end(runs: Runs, host: str, end: str | None) -> None:
+    """What this machine has left open is known to be over."""
+    runs.add("killed", ends=False, host=host)
+    runs.reconcile("--pending")
+    assert ends_of_leases(runs.folder) == [end]
 
 
 def test_no_run_is_pending(runs: Runs) -> None:

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from pytest_dgbudget.report.projection import usage_document
@@ -26,14 +27,20 @@ class EndedRuns:
         self._path = folder / ".dgbudget/ledger.db"
 
     def add(
-        self, run: str, *documents: dict[str, Any], target: str = "live", ago: float = 0, ends: bool = True
+        self,
+        run: str,
+        *documents: dict[str, Any],
+        target: str = "live",
+        ago: float = 0,
+        ends: bool = True,
+        host: str = gethostname(),
     ) -> None:
         """Have a run that opened one session of a second, which ended so many seconds ago, and then compared it.
 
-        With ``ends`` False its gateway was killed before that end.
+        With ``ends`` False its gateway, on ``host``, was killed before that end.
         """
         fields: dict[str, Any] = {"target": target, "billed": target == "live", "tag": f"dgbudget-{run}"}
-        ledger = open_ledger(self._path, id=f"of-{run}", run=run, **fields)
+        ledger = open_ledger(self._path, id=f"of-{run}", run=run, host=host, **fields)
         lease = leased(ledger, ledger.begin_attempt("test_it.py::test_it", "", 60_000))
         dial = ledger.record_dial(lease)
         ledger.record_welcome(dial, f"request-of-{run}", 5)

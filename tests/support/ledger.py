@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from pytest_dgbudget.instants import utc_now
@@ -26,14 +27,14 @@ def open_ledger(path: Path, *, durable: bool = False, live: frozenset[str] = fro
         "billed": False,
         "tag": "dgbudget-run",
         "budget_ms": 60_000,
-        "host": "here",
+        "host": gethostname(),
         "pid": 1,
         **fields,
     }
     connection = SqliteConnection(path, durable=durable)
     try:
         ledger = Ledger(connection, Invocation(**invocation), HIGHEST_PRICE)
-        ledger.begin(live.__contains__)
+        ledger.begin(lambda lease: lease.run in live)
     except BaseException:
         connection.close()
         raise
