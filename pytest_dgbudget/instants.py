@@ -22,6 +22,16 @@ def write_instant(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def instant_at(epoch_ms: int) -> str:
+    """Return the instant so many milliseconds after 1970 in that form."""
+    return write_instant(datetime.fromtimestamp(epoch_ms / 1000, timezone.utc))
+
+
+def epoch_ms(instant: str) -> int:
+    """Return the milliseconds since 1970 of an instant in that form, which Python 3.10 reads but for its ``Z``."""
+    return round(datetime.fromisoformat(instant.replace("Z", "+00:00")).timestamp() * 1000)
+
+
 def read_instant(text: str) -> datetime | None:
     """Read a date-time, as UTC if it has no offset; None for anything else.
 

@@ -18,7 +18,8 @@ from pytest_dgbudget.deepgram.period import ShowProgress, look_up, read_period
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.model import ApiAccess
-from pytest_dgbudget.reconcile.period import EDGE, read_ledger, terms_of
+from pytest_dgbudget.reconcile.period import EDGE, read_ledger
+from pytest_dgbudget.reconcile.terms import terms_of
 from pytest_dgbudget.report.audit_document import AuditDocument, audit_document
 from pytest_dgbudget.rules.audit import (
     AuditedLedger,

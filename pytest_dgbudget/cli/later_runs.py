@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.credentials import is_emulated_key
 from pytest_dgbudget.deepgram.management import ManagementApi
 from pytest_dgbudget.deepgram.timeout import Timeout
+from pytest_dgbudget.instants import utc_ms
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.holders import Holders
@@ -190,8 +190,7 @@ class _AskedRun:
         """
         if not self.result.was_read:
             return _NOT_READ.format("; ".join(self.result.reasons))
-        is_recent = time.time() * 1000 - self.task.ended_by_ms < self.task.grace_ms
-        if self.result.verdict == "inconclusive" and self.may_change and is_recent:
+        if self.result.verdict == "inconclusive" and self.may_change and self.task.is_recent_at(utc_ms()):
             return _NOT_THERE
         return None
 

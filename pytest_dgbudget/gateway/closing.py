@@ -124,7 +124,7 @@ class Closing:
         self, task: ReconciliationTask, exit_status: int | None, *, wait: bool
     ) -> Reconciliation | None:
         if self._run_config.reconcile == "off":
-            return Reconciliation(verdict="off", tolerance=task.tolerance)
+            return Reconciliation(verdict="off", tolerance=task.terms.tolerance)
         if not task.sessions():
             if task.left_out():
                 return not_asked(task, "inconclusive")

@@ -88,7 +88,8 @@ class LeaseFacts(NamedTuple):
 class SessionFacts(NamedTuple):
     """One dial; ``usage`` is None while it is open, ``handshake_ms`` None when it never opened.
 
-    ``target`` is where it went; None: where its run did. ``tier`` is its last one, of ``tiers`` that it had.
+    ``target`` is where it went; None: where its run did. ``tier`` is its last one, ``only_tier`` the one that it
+    had from beginning to end; None where that changed, is an estimate, or isn't known.
     ``tagged``: the vendor accepted the Settings with the run's tag; None when nobody saw whether it did.
     ``run_key`` is the id of the run's key with which it was dialled; None: with the given key.
     """
@@ -118,18 +119,13 @@ class SessionFacts(NamedTuple):
     skipped_ms: int | None = None
     forecast_micro_usd: int | None = None
     forecast_cut: int | None = None
-    tiers: int | None = None
+    only_tier: str | None = None
     run_key: str | None = None
 
     @property
     def may_have_opened(self) -> bool:
         """Whether it opened, or nobody saw whether it did."""
         return self.handshake_ms is not None or self.ms is None
-
-    @property
-    def only_tier(self) -> str | None:
-        """The tier that it had from beginning to end; None where that changed, or is an estimate."""
-        return self.tier if self.tiers == 1 and not self.estimated else None
 
     @property
     def forecast_ms(self) -> int | None:

@@ -22,7 +22,7 @@ class RunOfPeriod(NamedTuple):
 class SessionOfPeriod(NamedTuple):
     """One dial. ``ms`` is None when nobody saw its end, ``handshake_ms`` when it never opened.
 
-    ``tier``: the one that it had from beginning to end; None where that changed, or isn't sure.
+    ``only_tier``: the one that it had from beginning to end; None where that changed, is an estimate, or isn't known.
     """
 
     id: str
@@ -36,7 +36,7 @@ class SessionOfPeriod(NamedTuple):
     closing_ms: int | None
     tagged: int | None
     micro_usd: int | None
-    tier: str | None
+    only_tier: str | None
 
 
 class UnseenLease(NamedTuple):

@@ -158,7 +158,12 @@ LEASES = f"""SELECT lease.id AS id, lease.attempt AS attempt, lease.ms AS allowa
         lease_end.ms AS ended_ms, {_STATED_MS} AS stated_ms, lease.micro_usd AS micro_usd,
         lease_end.micro_usd AS ended_micro_usd
     FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id WHERE lease.run = :run"""
-_SESSIONS = """SELECT dial.id AS id, dial.target AS target, dial.at AS opened_at, lease.id AS lease,
+# The tier that a session had from beginning to end; NULL where that changed, is an estimate, or isn't known.
+_ONLY_TIER = """CASE WHEN usage.estimated = 0 THEN (
+            SELECT CASE WHEN MIN(COALESCE(tier_span.tier, '')) = MAX(COALESCE(tier_span.tier, ''))
+                THEN MIN(tier_span.tier) END
+            FROM tier_span WHERE tier_span.dial = dial.id) END"""
+_SESSIONS = f"""SELECT dial.id AS id, dial.target AS target, dial.at AS opened_at, lease.id AS lease,
         lease.attempt AS attempt, usage.id AS usage, COALESCE(usage.request_id, welcome.request_id) AS request_id,
         usage.closed_at AS closed_at, usage.ms AS ms,
         COALESCE(usage.handshake_ms, welcome.handshake_ms) AS handshake_ms,
@@ -167,8 +172,7 @@ _SESSIONS = """SELECT dial.id AS id, dial.target AS target, dial.at AS opened_at
         usage.closing_ms AS closing_ms, usage.tier AS tier, usage.micro_usd AS micro_usd,
         usage.estimated AS estimated, usage.greeting_ms AS greeting_ms, usage.skipped_ms AS skipped_ms,
         usage.forecast_micro_usd AS forecast_micro_usd, usage.forecast_cut AS forecast_cut,
-        (SELECT COUNT(DISTINCT COALESCE(tier_span.tier, '')) FROM tier_span WHERE tier_span.dial = dial.id) AS tiers,
-        dial.run_key AS run_key
+        {_ONLY_TIER} AS only_tier, dial.run_key AS run_key
     FROM dial JOIN lease ON lease.id = dial.lease
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id
@@ -212,13 +216,10 @@ ALL_RUNS = "SELECT id, target, tag FROM run ORDER BY at"
 KEYS_OF_ALL_RUNS = "SELECT id, run FROM run_key"
 FIRST_LEASE_SINCE = "SELECT number FROM lease WHERE taken_at >= :since ORDER BY taken_at LIMIT 1"
 _IN_RANGE = "lease.number >= :first AND lease.number < :end"
-# The tier is that of the whole session.
 SESSIONS_OF_PERIOD = f"""SELECT dial.id AS id, lease.run AS run, lease.id AS lease, dial.at AS opened_at,
         usage.closed_at AS closed_at, COALESCE(usage.request_id, welcome.request_id) AS request_id, usage.ms AS ms,
         COALESCE(usage.handshake_ms, welcome.handshake_ms) AS handshake_ms, usage.closing_ms AS closing_ms,
-        usage.tagged AS tagged, usage.micro_usd AS micro_usd,
-        CASE WHEN usage.estimated = 0 AND NOT EXISTS (SELECT 1 FROM tier_span WHERE tier_span.dial = dial.id
-            AND COALESCE(tier_span.tier, '') <> usage.tier) THEN usage.tier END AS tier
+        usage.tagged AS tagged, usage.micro_usd AS micro_usd, {_ONLY_TIER} AS only_tier
     FROM lease JOIN run ON run.id = lease.run JOIN dial ON dial.lease = lease.id
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id

@@ -1,8 +1,7 @@
-"""A period for an audit: what the ledger has of it, and the terms of the comparison."""
+"""A period for an audit: what the ledger has of it."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,10 +11,9 @@ from pytest_dgbudget.instants import write_instant
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.period import PeriodReader, RunOfPeriod, SessionOfPeriod, UnseenLease
 from pytest_dgbudget.ledger.run_lock import is_live
+from pytest_dgbudget.reconcile.own_sessions import own_session
 from pytest_dgbudget.rules.audit import AuditedLedger, UnseenUse
-from pytest_dgbudget.rules.comparison import OwnSession, Terms
-from pytest_dgbudget.rules.prices import SHIPPED
-from pytest_dgbudget.rules.verdicts import Tolerance
+from pytest_dgbudget.rules.comparison import OwnSession
 
 # How far the vendor's clock and ours may be apart: what began shortly before the period may have a row within it.
 EDGE = timedelta(minutes=5)
@@ -46,19 +44,6 @@ def read_ledger(connection: Connection, run_config: RunConfig, since: datetime, 
     )
 
 
-def terms_of(run_config: RunConfig, target: str, now_ms: int) -> Terms:
-    """Return by what sessions and rows are compared, at ``now_ms``; an emulator's prices are its own."""
-    is_billed = target == "live"
-    return Terms(
-        tolerance=Tolerance(ms=run_config.tolerance_ms, share=run_config.tolerance_share),
-        grace_ms=run_config.vendor_grace_ms,
-        now_ms=now_ms,
-        drift=run_config.drift_share,
-        prices=run_config.prices if is_billed else {},
-        shipped={str(tier): price for tier, price in SHIPPED.micro_usd_per_minute.items()} if is_billed else {},
-    )
-
-
 def _live(runs: Iterable[RunOfPeriod], run_config: RunConfig) -> frozenset[str]:
     folder = run_config.state_dir
     served = {lock.name.removeprefix("run-").removesuffix(".lock") for lock in folder.glob("run-*.lock")}
@@ -81,27 +66,12 @@ def _sort_sessions(records: Iterable[SessionOfPeriod]) -> _Sessions:
         if record.handshake_ms is None and record.ms is not None:
             found.never_opened.extend([record.request_id] if record.request_id is not None else [])
             continue
-        found.sessions.append(_own_session(record))
+        found.sessions.append(own_session(record, record.run))
         if record.micro_usd is not None:
             found.micro_usd[record.id] = record.micro_usd
         if record.ms is None:
             found.lost[record.lease] = (*found.lost.get(record.lease, ()), record.id)
     return found
-
-
-def _own_session(record: SessionOfPeriod) -> OwnSession:
-    return OwnSession(
-        id=record.id,
-        request_id=record.request_id,
-        ms=record.ms,
-        ended_at_ms=None if record.closed_at is None else _epoch_ms(record.closed_at),
-        tagged=record.tagged != 0,
-        run=sys.intern(record.run),
-        opened_at_ms=_epoch_ms(record.opened_at),
-        handshake_ms=record.handshake_ms,
-        closing_ms=record.closing_ms,
-        tier=record.tier,
-    )
 
 
 def _unseen_use(lease: UnseenLease, sessions: tuple[str, ...]) -> UnseenUse:
@@ -118,8 +88,3 @@ def _unseen_use(lease: UnseenLease, sessions: tuple[str, ...]) -> UnseenUse:
         micro_usd=None if charged_micro_usd is None else max(0, charged_micro_usd - lease.seen_micro_usd),
         sessions=sessions,
     )
-
-
-def _epoch_ms(at: str) -> int:
-    """Read an instant in the ledger's own form, which Python 3.10 reads but for its ``Z``."""
-    return round(datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() * 1000)

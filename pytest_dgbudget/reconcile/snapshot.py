@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.errors import ReconciliationError
+from pytest_dgbudget.instants import utc_ms
 from pytest_dgbudget.reconcile.task import ReconciliationTask
 from pytest_dgbudget.rules.comparison import VendorRow
 from pytest_dgbudget.rules.reconciliation_verdict import (
@@ -125,7 +125,7 @@ class StatementWait:
         return self._earlier_lags.get(result.project or "", ())
 
     def _since_end_ms(self) -> int:
-        return 0 if self._ended_at_ms is None else max(0, _now_ms() - self._ended_at_ms)
+        return 0 if self._ended_at_ms is None else max(0, utc_ms() - self._ended_at_ms)
 
     def _left_ms(self) -> int:
         return round(self._timeout.left() * 1000)
@@ -159,7 +159,7 @@ class StatementReader:
 
     def _snapshot(self) -> StatementSnapshot:
         return StatementSnapshot(
-            taken_at_ms=_now_ms(),
+            taken_at_ms=utc_ms(),
             project=self._api.project,
             rows=self._known_rows(),
             listing=self._listing,
@@ -215,14 +215,10 @@ class StatementReader:
         return self._started_at.date().isoformat(), last.date().isoformat()
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 def _reread(before: Reading[T], read: Callable[[], T]) -> Reading[T]:
     """Read; a temporary failure takes nothing back that was read before."""
     try:
-        return Reading(value=read(), read_at_ms=_now_ms())
+        return Reading(value=read(), read_at_ms=utc_ms())
     except ReconciliationError as error:
         if before.read_at_ms is not None and error.temporary:
             return replace(before, failure=None)

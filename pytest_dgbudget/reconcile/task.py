@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.deepgram.parts import KeyPart, StatementPart, TagPart
-from pytest_dgbudget.instants import read_instant
+from pytest_dgbudget.instants import epoch_ms
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.statements import lag_in
+from pytest_dgbudget.reconcile.own_sessions import own_session
+from pytest_dgbudget.reconcile.terms import terms_of
 from pytest_dgbudget.rules import reconciliation_verdict as verdicts
 from pytest_dgbudget.rules.comparison import Ours, OwnSession, Terms
-from pytest_dgbudget.rules.prices import SHIPPED
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from pytest_dgbudget.rules.statement_lag import StatementLag
-from pytest_dgbudget.rules.verdicts import Tolerance, Verdict
+from pytest_dgbudget.rules.verdicts import Verdict
 from pytest_dgbudget.units import known_sum
-
-_SHIPPED = {str(tier): price for tier, price in SHIPPED.micro_usd_per_minute.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconciliationTask:
     """A run's sessions, and by what they are compared. ``only``: the ids of those that can be; None: of all.
 
-    ``drift`` is a share of their sum, ``prices`` are those that the user names, in micro-dollars a minute by tier.
+    ``terms`` are those of no time; ``terms_at`` has them for what was read.
     """
 
     facts: RunFacts
-    tolerance: Tolerance
-    grace_ms: int
-    drift: float
-    prices: Mapping[str, int]
+    terms: Terms
     only: frozenset[str] | None = None
 
     def terms_at(self, now_ms: int) -> Terms:
-        """Return the terms of a comparison with what was read by ``now_ms``; an emulator's prices are its own."""
-        return Terms(
-            tolerance=self.tolerance,
-            grace_ms=self.grace_ms,
-            now_ms=now_ms,
-            drift=self.drift,
-            prices=self.prices if self.facts.billed else {},
-            shipped=_SHIPPED if self.facts.billed else {},
-        )
+        """Return the terms of a comparison with what was read by ``now_ms``."""
+        return replace(self.terms, now_ms=now_ms)
 
     @property
     def ours(self) -> Ours:
@@ -61,7 +50,8 @@ class ReconciliationTask:
     @property
     def started_at(self) -> datetime:
         """When the first session was dialled."""
-        return min(_instant(session.opened_at) for session in self.facts.of_own_target().sessions)
+        first_ms = min(epoch_ms(session.opened_at) for session in self.facts.of_own_target().sessions)
+        return datetime.fromtimestamp(first_ms / 1000, timezone.utc)
 
     @property
     def ended_at_ms(self) -> int | None:
@@ -76,17 +66,22 @@ class ReconciliationTask:
         own = self.facts.of_own_target()
         allowance_ms = {lease.id: lease.allowance_ms for lease in own.leases}
         return max(
-            _epoch_ms(session.opened_at) + allowance_ms[session.lease]
+            epoch_ms(session.opened_at) + allowance_ms[session.lease]
             if session.closed_at is None
-            else _epoch_ms(session.closed_at)
+            else epoch_ms(session.closed_at)
             for session in own.sessions
         )
+
+    def is_recent_at(self, now_ms: int) -> bool:
+        """Return whether the statement may still lack the last session."""
+        grace_ms = self.terms.grace_ms
+        return grace_ms is None or now_ms - self.ended_by_ms < grace_ms
 
     def known_lag(self) -> StatementLag:
         """Return what earlier readings saw of the same sessions: nothing where one has ended since."""
         before, ended_at_ms = self.facts.reconciliation, self.ended_at_ms
         lag = lag_in(before)
-        if before is None or lag is None or ended_at_ms is None or _epoch_ms(before["checked_at"]) < ended_at_ms:
+        if before is None or lag is None or ended_at_ms is None or epoch_ms(before["checked_at"]) < ended_at_ms:
             return StatementLag()
         return lag
 
@@ -101,18 +96,7 @@ class ReconciliationTask:
     def _opened(self) -> list[OwnSession]:
         by_key = bool(self.facts.own_keys_alone())
         return [
-            OwnSession(
-                id=session.id,
-                request_id=session.request_id,
-                ms=session.ms,
-                ended_at_ms=None if session.closed_at is None else _epoch_ms(session.closed_at),
-                tagged=session.tagged != 0 or by_key,
-                run=self.facts.id,
-                opened_at_ms=_epoch_ms(session.opened_at),
-                handshake_ms=session.handshake_ms,
-                closing_ms=session.closing_ms,
-                tier=session.only_tier,
-            )
+            own_session(session, self.facts.id, by_key=by_key)
             for session in self.facts.of_own_target().sessions
             if session.may_have_opened
         ]
@@ -120,20 +104,12 @@ class ReconciliationTask:
 
 def task_of(run_config: RunConfig, facts: RunFacts, only: frozenset[str] | None = None) -> ReconciliationTask:
     """Return what a run's configuration asks to be reconciled."""
-    tolerance = Tolerance(ms=run_config.tolerance_ms, share=run_config.tolerance_share)
-    return ReconciliationTask(
-        facts=facts,
-        tolerance=tolerance,
-        grace_ms=run_config.vendor_grace_ms,
-        drift=run_config.drift_share,
-        prices=run_config.prices,
-        only=only,
-    )
+    return ReconciliationTask(facts=facts, terms=terms_of(run_config, facts.target, 0), only=only)
 
 
 def not_asked(task: ReconciliationTask, verdict: Verdict, *reasons: str) -> Reconciliation:
     """Return how things stand when the vendor is not asked, and why it isn't."""
-    return verdicts.not_asked(task.sessions(), task.tolerance, verdict, *reasons)
+    return verdicts.not_asked(task.sessions(), task.terms.tolerance, verdict, *reasons)
 
 
 def stated_leases(facts: RunFacts, stated_ms: Mapping[str, int]) -> dict[str, int]:
@@ -149,13 +125,3 @@ def stated_leases(facts: RunFacts, stated_ms: Mapping[str, int]) -> dict[str, in
             if ms is not None and ms != lease.stated_ms:
                 leases[lease.id] = ms
     return leases
-
-
-def _instant(at: str) -> datetime:
-    instant = read_instant(at)
-    assert instant is not None, at  # the ledger's own form
-    return instant
-
-
-def _epoch_ms(at: str) -> int:
-    return round(_instant(at).timestamp() * 1000)

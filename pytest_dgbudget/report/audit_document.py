@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
 from typing import TypedDict
 
-from pytest_dgbudget.instants import write_instant
+from pytest_dgbudget.instants import instant_at
 from pytest_dgbudget.report.reconciliation_figures import (
     DriftFigures,
     HoursFigures,
@@ -15,6 +14,7 @@ from pytest_dgbudget.report.reconciliation_figures import (
     hours_figures,
     rate_figures,
 )
+from pytest_dgbudget.rules.attempts import seconds_or_none, usd_or_none
 from pytest_dgbudget.rules.audit import Amount, AuditedLedger, AuditedPeriod, AuditFindings, EstimateError, UnseenUse
 from pytest_dgbudget.rules.audit_verdict import AuditVerdict, risk_of
 from pytest_dgbudget.rules.comparison import Line, Terms
@@ -125,9 +125,9 @@ def audit_document(
         "verdict": verdict.verdict,
         "reasons": [*verdict.reasons],
         "remarks": [*verdict.remarks],
-        "since": _instant(period.since_ms),
-        "vendor_keeps_since": _instant(period.kept_since_ms),
-        "checked_at": _instant(terms.now_ms),
+        "since": instant_at(period.since_ms),
+        "vendor_keeps_since": instant_at(period.kept_since_ms),
+        "checked_at": instant_at(terms.now_ms),
         "target": ledger.target,
         "project": project,
         "tolerance": {"seconds": seconds(terms.tolerance.ms), "share": terms.tolerance.share},
@@ -139,7 +139,7 @@ def audit_document(
         "rates": [rate_figures(rate) for rate in findings.rates],
         "estimate": None if findings.estimate is None else _estimate(findings.estimate),
         "at_risk_seconds": seconds(risk_ms),
-        "at_risk_usd": _usd(risk_micro_usd),
+        "at_risk_usd": usd_or_none(risk_micro_usd),
         "leases": [_lease(use) for use in findings.unseen],
         "over_midnight": _amount(findings.over_midnight),
         "left_out": {why: _amount(amount) for why, amount in findings.left_out.items()},
@@ -159,10 +159,10 @@ def _by_class(lines: Iterable[Line]) -> dict[str, ClassFigures]:
 def _of_class(lines: list[Line]) -> ClassFigures:
     return {
         "lines": len(lines),
-        "local_seconds": _seconds(known_sum(line.own_ms for line in lines)),
-        "vendor_seconds": _seconds(known_sum(line.vendor_ms for line in lines)),
-        "delta_seconds": _seconds(known_sum(line.delta_ms for line in lines)),
-        "vendor_usd": _usd(known_sum(line.micro_usd for line in lines)),
+        "local_seconds": seconds_or_none(known_sum(line.own_ms for line in lines)),
+        "vendor_seconds": seconds_or_none(known_sum(line.vendor_ms for line in lines)),
+        "delta_seconds": seconds_or_none(known_sum(line.delta_ms for line in lines)),
+        "vendor_usd": usd_or_none(known_sum(line.micro_usd for line in lines)),
     }
 
 
@@ -178,12 +178,12 @@ def _line(line: Line, ledger: AuditedLedger) -> AuditLine:
         "run": own.run if own else ledger.run_of(row) if row else None,
         "session": own.id if own else None,
         "request_id": line.request_id,
-        "began_at": None if began_ms is None else _instant(began_ms),
-        "local_seconds": _seconds(line.own_ms),
-        "vendor_seconds": _seconds(line.vendor_ms),
-        "elapsed_seconds": _seconds(line.elapsed_ms),
-        "delta_seconds": _seconds(line.delta_ms),
-        "vendor_usd": _usd(line.micro_usd),
+        "began_at": None if began_ms is None else instant_at(began_ms),
+        "local_seconds": seconds_or_none(line.own_ms),
+        "vendor_seconds": seconds_or_none(line.vendor_ms),
+        "elapsed_seconds": seconds_or_none(line.elapsed_ms),
+        "delta_seconds": seconds_or_none(line.delta_ms),
+        "vendor_usd": usd_or_none(line.micro_usd),
     }
 
 
@@ -203,22 +203,10 @@ def _lease(use: UnseenUse) -> LeaseFigures:
         "taken_at": use.taken_at,
         "end": "none" if use.is_open else "orphaned",
         "unseen_seconds": seconds(use.ms),
-        "unseen_usd": _usd(use.micro_usd),
-        "stated_seconds": _seconds(use.stated_ms),
+        "unseen_usd": usd_or_none(use.micro_usd),
+        "stated_seconds": seconds_or_none(use.stated_ms),
     }
 
 
 def _amount(amount: Amount) -> AmountFigures:
-    return {"requests": amount.requests, "seconds": _seconds(amount.ms)}
-
-
-def _seconds(ms: int | None) -> float | None:
-    return None if ms is None else seconds(ms)
-
-
-def _usd(micro_usd: int | None) -> float | None:
-    return None if micro_usd is None else usd(micro_usd)
-
-
-def _instant(epoch_ms: int) -> str:
-    return write_instant(datetime.fromtimestamp(epoch_ms / 1000, timezone.utc))
+    return {"requests": amount.requests, "seconds": seconds_or_none(amount.ms)}

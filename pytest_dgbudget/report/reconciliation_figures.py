@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
-from pytest_dgbudget.instants import write_instant
-from pytest_dgbudget.rules.attempts import seconds_or_none
+from pytest_dgbudget.instants import instant_at
+from pytest_dgbudget.rules.attempts import seconds_or_none, usd_or_none
 from pytest_dgbudget.rules.verdicts import LineClass, Verdict
 from pytest_dgbudget.units import seconds, usd
 
@@ -182,7 +181,7 @@ def reconciliation_figures(result: Reconciliation, facts: RunFacts) -> Reconcili
     attempt_of = {session.id: attempts[session.attempt] for session in facts.sessions}
     return {
         "verdict": result.verdict,
-        "checked_at": None if result.checked_at_ms is None else _instant(result.checked_at_ms),
+        "checked_at": None if result.checked_at_ms is None else instant_at(result.checked_at_ms),
         "project": result.project,
         "tolerance": {"seconds": seconds(result.tolerance.ms), "share": result.tolerance.share},
         "reasons": list(result.reasons),
@@ -218,14 +217,14 @@ def _line(line: Line, attempt_of: Mapping[str, AttemptFacts], run_keys: Set[str]
         "elapsed_seconds": seconds_or_none(line.elapsed_ms),
         "unreadable_duration": line.unreadable_duration,
         "delta_seconds": seconds_or_none(line.delta_ms),
-        "vendor_usd": _usd(line.micro_usd),
+        "vendor_usd": usd_or_none(line.micro_usd),
         "foreign": None if line.own or not line.rows else _foreign(line.rows[0], run_keys),
     }
 
 
 def _foreign(row: VendorRow, run_keys: Set[str]) -> ForeignFigures:
     return {
-        "created_at": None if row.created_ms is None else _instant(row.created_ms),
+        "created_at": None if row.created_ms is None else instant_at(row.created_ms),
         "origin": row.origin,
         "run_key": row.key_id if row.key_id in run_keys else None,
     }
@@ -244,8 +243,8 @@ def hours_figures(total: Total) -> HoursFigures:
 def _dollars(total: Total) -> DollarsFigures:
     return {
         "verdict": total.verdict,
-        "local_usd": _usd(total.own),
-        "vendor_usd": _usd(total.vendor),
+        "local_usd": usd_or_none(total.own),
+        "vendor_usd": usd_or_none(total.vendor),
         "reason": total.reason,
     }
 
@@ -274,11 +273,3 @@ def rate_figures(rate: TierRate) -> RateFigures:
         "expected_by": "prices" if rate.named else "shipped",
         "wrong": rate.wrong,
     }
-
-
-def _usd(micro_usd: int | None) -> float | None:
-    return None if micro_usd is None else micro_usd / 1_000_000
-
-
-def _instant(epoch_ms: int) -> str:
-    return write_instant(datetime.fromtimestamp(epoch_ms / 1000, timezone.utc))

@@ -14,13 +14,15 @@ import pytest
 from pytest_dgbudget.gateway.statement import ask_for_statement
 from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.reconcile.task import ReconciliationTask
+from pytest_dgbudget.rules.comparison import Terms
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from tests.support.comparison import KEY, TOLERANCE, billed, own, run_of
 from tests.support.statement import Bill, unsettled
 
 pytestmark = pytest.mark.asyncio
 
-TASK = ReconciliationTask(facts=run_of([own()]), tolerance=TOLERANCE, grace_ms=600_000, drift=0.005, prices={})
+TERMS = Terms(tolerance=TOLERANCE, grace_ms=600_000, now_ms=0)
+TASK = ReconciliationTask(facts=run_of([own()]), terms=TERMS)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def reader(connection: SqliteConnection, *, target: str = "live", leases_since: 
     return PeriodReader(connection, target, leases_since)
 
 
-def span(number: int, tier: str) -> TierSpan:
+def span(number: int, tier: str | None) -> TierSpan:
     return TierSpan(from_ms=number, ms=1, tier=tier, micro_usd_per_minute=1, estimated=False)
 
 
@@ -76,12 +76,18 @@ def test_a_period_without_sessions_has_none(connection: SqliteConnection, tmp_pa
 def test_a_tier_counts_where_a_session_had_it_all_the_time_and_it_is_sure(
     connection: SqliteConnection, tmp_path: Path
 ) -> None:
+    """A run's reconciliation and an audit judge the prices of the same sessions."""
     with closing(run(tmp_path, "a")) as ledger:
         whole = spend(ledger, tier="standard", tier_spans=(span(1, "standard"),))
         changed = spend(ledger, tier="standard", tier_spans=(span(1, "advanced"), span(2, "standard")))
         estimated = spend(ledger, tier="standard", estimated=True, tier_spans=(span(1, "standard"),))
-    tiers = {session.id: session.tier for session in reader(connection).sessions(LONG_AGO)}
-    assert tiers == {whole: "standard", changed: None, estimated: None}
+        unknown = spend(ledger, tier="standard", tier_spans=(span(1, None), span(2, "standard")))
+        without = spend(ledger, tier="standard", tier_spans=())
+        unpriced = spend(ledger, tier="standard", estimated=None, tier_spans=(span(1, "standard"),))
+        of_run = {session.id: session.only_tier for session in ledger.facts().sessions}
+    of_period = {session.id: session.only_tier for session in reader(connection).sessions(LONG_AGO)}
+    not_sure = dict.fromkeys((changed, estimated, unknown, without, unpriced))
+    assert of_run == of_period == {whole: "standard", **not_sure}
 
 
 def test_leases_whose_end_nobody_saw_are_found_with_what_was_metered_of_them(

@@ -8,6 +8,7 @@ from pathlib import Path
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.ledger.facts import SessionFacts
 from pytest_dgbudget.reconcile.task import ReconciliationTask, stated_leases, task_of
+from pytest_dgbudget.rules.comparison import Terms
 from pytest_dgbudget.rules.prices import SHIPPED
 from pytest_dgbudget.rules.verdicts import Tolerance
 from tests.support import facts
@@ -42,7 +43,8 @@ def test_what_was_emulated_in_a_live_run_is_not_looked_up() -> None:
             session(id="own"),
         ),
     )
-    task = ReconciliationTask(facts=run, tolerance=Tolerance(ms=0, share=0), grace_ms=0, drift=0, prices={})
+    terms = Terms(tolerance=Tolerance(ms=0, share=0), grace_ms=0, now_ms=0)
+    task = ReconciliationTask(facts=run, terms=terms)
     assert [each.id for each in task.sessions()] == ["own"]
     assert task.started_at.isoformat() == "2026-11-02T10:00:00+00:00"
     assert stated_leases(run, {"early": 1}) == {}
@@ -64,7 +66,7 @@ def test_a_runs_configuration_says_by_what_it_is_compared(tmp_path: Path) -> Non
 
 def test_what_an_emulator_charges_is_its_own_affair(tmp_path: Path) -> None:
     run_config = with_changes(run_config_for("ws://127.0.0.1:1", tmp_path), prices={"standard": 70_000})
-    terms = task_of(run_config, facts.run(billed=False)).terms_at(7)
+    terms = task_of(run_config, facts.run(target="rehearsal", billed=False)).terms_at(7)
     assert (terms.prices, terms.shipped) == ({}, {})
 
 

@@ -13,6 +13,8 @@ from pytest_dgbudget.ledger.facts import RunFacts, SessionFacts
 from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.reconcile.snapshot import reconcile
 from pytest_dgbudget.reconcile.task import ReconciliationTask
+from pytest_dgbudget.rules.comparison import Terms
+from pytest_dgbudget.rules.prices import SHIPPED
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from pytest_dgbudget.rules.statement_lag import StatementLag
 from pytest_dgbudget.rules.verdicts import Tolerance
@@ -74,10 +76,13 @@ class Comparison:
     def of(self, *sessions: SessionFacts) -> Reconciliation:
         task = ReconciliationTask(
             facts=run_of(sessions)._replace(reconciliation=self.before),
-            tolerance=self.tolerance,
-            grace_ms=round(self.grace * 1000),
-            drift=0.005,
-            prices=self.prices,
+            terms=Terms(
+                tolerance=self.tolerance,
+                grace_ms=round(self.grace * 1000),
+                now_ms=0,
+                prices=self.prices,
+                shipped={str(tier): price for tier, price in SHIPPED.micro_usd_per_minute.items()},
+            ),
         )
         access = ApiAccess(api_url=self.url or self.bill.url, key=self.key, project=self.project)
         timeout = Timeout(self.timeout)

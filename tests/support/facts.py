@@ -74,7 +74,7 @@ def session(**fields: Any) -> SessionFacts:
         "tagged": 1,
         "closing_ms": 10,
         "tier": "standard",
-        "tiers": 1,
+        "only_tier": "standard",
         "micro_usd": 3800,
         "estimated": 0,
         "greeting_ms": 120,
