@@ -172,13 +172,12 @@ def _gravity(line: Line) -> bool:
 
 def _line(line: Line, ledger: AuditedLedger) -> AuditLine:
     own, row = next(iter(line.own), None), next(iter(line.rows), None)
-    began_ms = own.opened_at_ms if own else row.created_ms if row else None
     return {
         "class": line.kind,
         "run": own.run if own else ledger.run_of(row) if row else None,
         "session": own.id if own else None,
         "request_id": line.request_id,
-        "began_at": None if began_ms is None else instant_at(began_ms),
+        "began_at": None if line.began_ms is None else instant_at(line.began_ms),
         "local_seconds": seconds_or_none(line.own_ms),
         "vendor_seconds": seconds_or_none(line.vendor_ms),
         "elapsed_seconds": seconds_or_none(line.elapsed_ms),

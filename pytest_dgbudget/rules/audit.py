@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, VendorRow
-from pytest_dgbudget.rules.drift import Drift, drift_of
-from pytest_dgbudget.rules.rates import TierRate, rates_of
+from pytest_dgbudget.rules.drift import Drift, by_key, drift_of
+from pytest_dgbudget.rules.rates import TierRate
 from pytest_dgbudget.rules.reconciliation import match
-from pytest_dgbudget.rules.reconciliation_verdict import timed, with_causes
 from pytest_dgbudget.rules.statement import Reading
+from pytest_dgbudget.rules.sums import judge_sums
 from pytest_dgbudget.rules.totals import NO_TOTAL, Counted, Total, counted, hours_of
 from pytest_dgbudget.units import known_sum
 
@@ -161,26 +161,25 @@ def audit(
     if len(rows) < len(statement.rows):
         left_out["never-opened"] = _times_of_failed_dials(statement.rows, ledger)
     rest = _Rest(rows, {line.request_id for line in lines if line.rows}, period, left_out)
-    in_hours = counted([line for line in paired if (_began_ms(line) or 0) >= period.kept_since_ms], ours, terms)
+    in_hours = counted([line for line in paired if (line.began_ms or 0) >= period.kept_since_ms], ours, terms)
     hours = NO_TOTAL if statement.hours is None else hours_of(in_hours, statement.hours, terms)
-    drift = drift_of(paired, terms.drift, in_hours, hours)
-    rates = rates_of(timed(paired, hours), terms)
-    judged = with_causes(paired, hours, drift, rates)
+    sums = judge_sums(paired, in_hours, hours, terms)
+    of_keys = sorted(by_key(sums.lines, ledger.run_of_key).items())
     return AuditFindings(
-        lines=judged,
+        lines=sums.lines,
         left_out={why: _amount(times_ms) for why, times_ms in sorted(left_out.items())},
         other_ledgers={tag: _amount(times_ms) for tag, times_ms in sorted(rest.by_tag.items())},
         others=_amount([row.shown_ms for row in rest.others]),
         untold=sum(ours.has(row) is None for row in rest.others),
-        lost_tags=sum(_has_lost_its_tag(line, ours) for line in judged),
-        untimed=_without_duration(judged) - _without_duration(in_hours.under),
+        lost_tags=sum(_has_lost_its_tag(line, ours) for line in sums.lines),
+        untimed=_without_duration(sums.lines) - _without_duration(in_hours.under),
         hours=hours,
-        drift=drift,
-        drift_by_key=_drift_by_key(judged, ledger, terms),
-        rates=rates,
-        over_midnight=_amount([line.own_ms for line in judged if _is_over_midnight(line)]),
-        estimate=_estimate(judged, ledger.micro_usd),
-        unseen=tuple(_with_statement(judged, ledger)),
+        drift=sums.drift,
+        drift_by_key={key: drift_of(of_key, terms.drift, _NO_LINES, NO_TOTAL) for key, of_key in of_keys},
+        rates=sums.rates,
+        over_midnight=_amount([line.own_ms for line in sums.lines if _is_over_midnight(line)]),
+        estimate=_estimate(sums.lines, ledger.micro_usd),
+        unseen=tuple(_with_statement(sums.lines, ledger)),
     )
 
 
@@ -209,7 +208,7 @@ def _sorted_out(
 
 
 def _why_left_out(line: Line, ledger: AuditedLedger, period: AuditedPeriod, known_runs: set[str]) -> LeftOut | None:
-    began_ms = _began_ms(line)
+    began_ms = line.began_ms
     if not ledger.live.isdisjoint(_runs_of(line, ledger)):
         return "live-run"
     if began_ms is not None and began_ms < period.since_ms:
@@ -228,10 +227,6 @@ def _runs_of(line: Line, ledger: AuditedLedger) -> Iterator[str]:
     return (run for row in line.rows if (run := ledger.run_of(row)) is not None)
 
 
-def _began_ms(line: Line) -> int | None:
-    return line.own[0].opened_at_ms if line.own else line.rows[0].created_ms
-
-
 def _time_ms(line: Line) -> int | None:
     return line.own_ms if line.own else known_sum(row.shown_ms for row in line.rows)
 
@@ -243,18 +238,7 @@ def _has_lost_its_tag(line: Line, ours: Ours) -> bool:
 
 def _without_duration(lines: Iterable[Line]) -> int:
     """Count our sessions whose settled row states no duration."""
-    return sum(
-        len(line.own) for line in lines if line.settled and line.stated_ms is None and not line.unreadable_duration
-    )
-
-
-def _drift_by_key(lines: Iterable[Line], ledger: AuditedLedger, terms: Terms) -> dict[str, Drift]:
-    by_key: dict[str, list[Line]] = {}
-    for line in lines:
-        key = line.rows[0].key_id if line.rows else None
-        if key is not None and key in ledger.run_of_key:
-            by_key.setdefault(key, []).append(line)
-    return {key: drift_of(of_key, terms.drift, _NO_LINES, NO_TOTAL) for key, of_key in sorted(by_key.items())}
+    return sum(len(line.own) for line in lines if line.lacks_duration)
 
 
 def _is_over_midnight(line: Line) -> bool:

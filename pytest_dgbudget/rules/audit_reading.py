@@ -25,10 +25,7 @@ def lacking_ids(ledger: AuditedLedger, rows: Iterable[VendorRow], period: Audite
 def needs_hours(ledger: AuditedLedger, rows: Iterable[VendorRow]) -> bool:
     """Return whether a session of ours has a row without a duration, so that its time shows in the hours alone."""
     known = {session.request_id for session in ledger.sessions}
-    return any(
-        row.settled and row.duration_ms is None and row.unreadable_duration is None and row.request_id in known
-        for row in rows
-    )
+    return any(row.lacks_duration and row.request_id in known for row in rows)
 
 
 def was_open_at(ledger: AuditedLedger, instant_ms: int) -> bool:

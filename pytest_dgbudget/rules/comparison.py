@@ -74,6 +74,11 @@ class VendorRow:
             return self.elapsed_ms
         return self.duration_ms
 
+    @property
+    def lacks_duration(self) -> bool:
+        """Whether it is settled without one: its time shows in the hours alone."""
+        return self.settled and self.duration_ms is None and self.unreadable_duration is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ours:
@@ -109,6 +114,11 @@ class Line:
         return tuple(session.id for session in self.own)
 
     @property
+    def began_ms(self) -> int | None:
+        """When it began, by the ledger; where it isn't there, by the statement."""
+        return self.own[0].opened_at_ms if self.own else self.rows[0].created_ms
+
+    @property
     def own_ms(self) -> int | None:
         """What we metered."""
         return _sum_of(_MS, self.own)
@@ -137,6 +147,11 @@ class Line:
     def settled(self) -> bool:
         """Whether the statement has figures that no longer change."""
         return bool(self.rows) and self.rows[0].settled
+
+    @property
+    def lacks_duration(self) -> bool:
+        """Whether a settled row of it states no duration."""
+        return any(row.lacks_duration for row in self.rows)
 
     @property
     def stated_ms(self) -> int | None:

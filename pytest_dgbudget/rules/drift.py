@@ -13,7 +13,7 @@ from typing import Literal
 
 from pytest_dgbudget.rules.comparison import Line
 from pytest_dgbudget.rules.totals import Counted, Total
-from pytest_dgbudget.rules.verdicts import AGREEING, LineClass, Verdict
+from pytest_dgbudget.rules.verdicts import AGREEING, WITHOUT_DURATION, Verdict
 from pytest_dgbudget.units import known_sum
 
 Direction = Literal["more", "less"]
@@ -24,7 +24,6 @@ FEWEST_LINES = 20
 _NOTICED_MS, _ROUNDED_MS = 500, 1000
 # The hours come as a fraction of an hour, so that a sum of whole seconds is one only nearly.
 _ALMOST_MS = 5
-_WITHOUT_DURATION: frozenset[LineClass] = frozenset(["matched", "unclear"])
 # The quantile of the normal distribution outside of which, on both sides, is one hundredth.
 _Z_99 = 2.5758
 
@@ -112,7 +111,7 @@ def _of_hours(lines: Sequence[Line], hours: Total) -> _Sums | None:
     own_ms, around_ms = (known_sum(getattr(line, name) for line in without) for name in ("own_ms", "around_ms"))
     if hours.vendor is None or hours.verdict != "reconciled" or own_ms is None or around_ms is None:
         return None
-    if not without or any(line.kind not in _WITHOUT_DURATION for line in without):
+    if not without or any(line.kind not in WITHOUT_DURATION for line in without):
         return None
     vendor_ms = hours.vendor - sum(line.vendor_ms for line in lines if line.vendor_ms is not None)
     return _Sums(

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, VendorRow
-from pytest_dgbudget.rules.drift import Drift, drift_of
+from pytest_dgbudget.rules.drift import Drift
 from pytest_dgbudget.rules.foreign import foreign_remarks
-from pytest_dgbudget.rules.rates import TierRate, rate_remarks, rates_of
+from pytest_dgbudget.rules.rates import TierRate, rate_remarks
 from pytest_dgbudget.rules.reconciliation import judge_lines, match
 from pytest_dgbudget.rules.statement import StatementSnapshot
 from pytest_dgbudget.rules.statement_lag import StatementLag
+from pytest_dgbudget.rules.sums import judge_sums
 from pytest_dgbudget.rules.totals import NO_TOTAL, Counted, Total, cost_of, counted, dollars_of, hours_of
-from pytest_dgbudget.rules.verdicts import AGREEING, LineClass, Tolerance, Verdict, gravest
+from pytest_dgbudget.rules.verdicts import Tolerance, Verdict, gravest
 
-_UNTIMED: frozenset[LineClass] = frozenset(["matched", "unclear"])
 _NOBODYS = Ours(tags=frozenset())
 _NOT_JUDGED = Terms(tolerance=Tolerance(ms=0, share=0), grace_ms=None, now_ms=0)
 
@@ -57,24 +57,21 @@ def judge(sessions: Sequence[OwnSession], snapshot: StatementSnapshot, ours: Our
     paired = match(sessions, snapshot.rows, ours, terms if snapshot.is_looked_up else terms.unasked())
     in_totals = counted(paired, ours, terms)
     hours, dollars = hours_of(in_totals, snapshot.hours, terms), dollars_of(in_totals, snapshot.dollars, terms)
-    drift = drift_of(paired, terms.drift, in_totals, hours)
-    rates = rates_of(timed(paired, hours), terms)
-    lines = with_causes(paired, hours, drift, rates)
+    sums = judge_sums(paired, in_totals, hours, terms)
+    of_sessions = _sessions_verdict(in_totals, sums.lines, snapshot)
     return Reconciliation(
-        verdict=gravest(
-            [_sessions_verdict(in_totals, lines, snapshot), hours.verdict, dollars.verdict, drift.verdict or "off"]
-        ),
+        verdict=gravest([of_sessions, hours.verdict, dollars.verdict, sums.drift.verdict or "off"]),
         tolerance=terms.tolerance,
-        lines=lines,
-        reasons=tuple(_reasons(in_totals, lines, snapshot, hours, dollars)),
-        remarks=(*foreign_remarks(sessions, snapshot.rows, paired, ours), *rate_remarks(rates)),
+        lines=sums.lines,
+        reasons=tuple(_reasons(in_totals, sums.lines, snapshot, hours, dollars)),
+        remarks=(*foreign_remarks(sessions, snapshot.rows, paired, ours), *rate_remarks(sums.rates)),
         checked_at_ms=snapshot.taken_at_ms,
         was_read=snapshot.is_read,
         project=snapshot.project,
         hours=hours,
         dollars=dollars,
-        drift=drift,
-        rates=rates,
+        drift=sums.drift,
+        rates=sums.rates,
         stated_ms=_stated_ms(paired),
     )
 
@@ -112,36 +109,6 @@ def cost_of_rows(sessions: Sequence[OwnSession], rows: Collection[VendorRow], ou
 def _stated_ms(lines: Iterable[Line]) -> dict[str, int]:
     found = ((line.stated_ms, line.own) for line in lines)
     return {session.id: ms for ms, own in found if ms is not None for session in own if session.ms is None}
-
-
-# What the sums say of the lines ---------------------------------------------------------------------------------------
-
-
-def timed(lines: Iterable[Line], hours: Total) -> Iterator[Line]:
-    """Yield the lines whose time is known to agree: by their row's duration, or else by the hours."""
-    in_hours = hours.verdict == "reconciled"
-    for line in lines:
-        if (line.kind in AGREEING and line.vendor_ms is not None) or (line.kind in _UNTIMED and in_hours):
-            yield line
-
-
-def with_causes(lines: tuple[Line, ...], hours: Total, drift: Drift, rates: Iterable[TierRate]) -> tuple[Line, ...]:
-    """Return the lines as sums and prices have them.
-
-    Where the hours disagree as well, a time that is unclear is a wrong one; and a price may be.
-    """
-    off = frozenset(id_ for rate in rates if rate.named for id_ in rate.off)
-    disagrees = hours.verdict == "discrepancy" or (drift.of_hours and drift.verdict == "discrepancy")
-    if not off and not disagrees:
-        return lines
-    return tuple(
-        replace(line, kind="duration")
-        if line.kind == "unclear" and disagrees
-        else replace(line, kind="wrong-rate")
-        if line.request_id in off
-        else line
-        for line in lines
-    )
 
 
 # Verdict and reasons --------------------------------------------------------------------------------------------------
@@ -189,5 +156,4 @@ def _reasons(
 
 def _without_time(in_totals: Counted) -> int:
     """Count the sessions whose time can't be checked: not by their row nor, without the tag, by its hours."""
-    untimed = (line for line in in_totals.not_under if line.stated_ms is None and line.elapsed_ms is None)
-    return sum(len(line.own) for line in untimed if line.settled)
+    return sum(len(line.own) for line in in_totals.not_under if line.lacks_duration and line.elapsed_ms is None)

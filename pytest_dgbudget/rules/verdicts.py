@@ -33,6 +33,8 @@ VERDICT_OF: dict[LineClass, Verdict] = {
     "unclear": "inconclusive",
 }
 AGREEING = {kind for kind, verdict in VERDICT_OF.items() if verdict == "reconciled"}
+# What becomes of a settled row that states no duration.
+WITHOUT_DURATION: frozenset[LineClass] = frozenset(["matched", "unclear"])
 DISAGREEING = {kind for kind, verdict in VERDICT_OF.items() if verdict == "discrepancy"}
 
 NOTHING_TO_COMPARE = "no session was opened, so there is nothing to compare"

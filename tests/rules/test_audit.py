@@ -501,3 +501,10 @@ def test_times_of_lines_and_remarks_add_up_to_those_of_both_sides(
     assert told == sum(each.ms or 0 for each in sessions) + sum(
         each.duration_ms or 0 for each in rows if each.request_id not in ours
     )
+
+
+def test_a_request_that_is_billed_twice_has_a_duration_twice() -> None:
+    """Its time is in both rows, and need not be in the hours."""
+    rows = [theirs(tags=frozenset(), duration_ms=ms) for ms in (10_000, 11_000)]
+    found = findings(ledger(old(tagged=False)), *rows)
+    assert (kinds(found), found.untimed) == (["duplicate"], 0)
