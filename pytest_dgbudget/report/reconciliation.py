@@ -13,6 +13,7 @@ from pytest_dgbudget.report.reconciliation_figures import (
     ReconciliationFigures,
 )
 from pytest_dgbudget.rules.verdicts import AGREEING, LineClass, Tolerance
+from pytest_dgbudget.rules.wording import DRIFT
 from pytest_dgbudget.units import known_sum, seconds
 
 _MOST_SENTENCES = 10
@@ -80,8 +81,8 @@ def _that_drifts(drift: DriftFigures, drifted: float, run: RunFigures) -> str:
     within = "" if interval is None else f" (99% interval: {interval[0]:+.2f}s to {interval[1]:+.2f}s)"
     return (
         f"drift: {drift['n']} sessions agree one by one, but together the statement has {_time(drifted)} "
-        f"{drift['direction']} than late ends, rounding, handshakes and dg_drift explain; the mean difference is "
-        f"{mean:+.2f}s a session{within}. Ask Deepgram support about the tag dgbudget-{run['id']}"
+        f"{drift['direction']} {DRIFT}; the mean difference is "
+        f"{mean:+.2f}s a session{within}. Write to Deepgram support about the tag dgbudget-{run['id']}"
     )
 
 
@@ -89,7 +90,7 @@ def _that_costs_otherwise(rate: RateFigures) -> str:
     return (
         f"wrong rate: the statement has ${rate['vendor_usd_per_minute']:.4f} a minute for the tier {rate['tier']} "
         f"({rate['sessions']} sessions, {_time(rate['seconds'])}), [prices] has "
-        f"${rate['expected_usd_per_minute']:.4f}. Is dgbudget.toml up to date? If it is, ask Deepgram support"
+        f"${rate['expected_usd_per_minute']:.4f}. Is dgbudget.toml up to date? If it is, write to Deepgram support"
     )
 
 
@@ -100,14 +101,15 @@ def _is_named(rate: RateFigures) -> bool:
 def _total_that_differs(name: str, ours: str, theirs: str, run: RunFigures) -> str:
     return (
         f"the {name} under the tag dgbudget-{run['id']} are {theirs} in the statement, and {ours} according to the "
-        "run's own sessions: look for the same --dg-run-id elsewhere, or ask Deepgram about the tag"
+        "run's own sessions: look for the same --dg-run-id elsewhere, or write to Deepgram support about the tag"
     )
 
 
 def _total_of_keys_that_differs(name: str, ours: str, theirs: str, run: RunFigures) -> str:
     return (
         f"the {name} under the own keys of run {run['id']} are {theirs} in the statement, and {ours} according to the "
-        "run's own sessions: nobody but the gateway was given these keys, so ask Deepgram about them (dg_run_key)"
+        "run's own sessions: nobody but the gateway was given these keys (dg_run_key), so write to Deepgram support "
+        "about them"
     )
 
 
@@ -129,7 +131,7 @@ def _duration(line: LineFigures, document: UsageDocument) -> str:
     return (
         f"{_request(line)}: the statement has {_time(line['vendor_seconds'])}, we metered {_time(ours)}; that is "
         f"{_time(abs(delta))} {'more' if delta > 0 else 'less'}, where --dg-tolerance allows "
-        f"{_time(seconds(within.allowed_ms(round(1000 * ours))))}. Ask Deepgram support about this request id"
+        f"{_time(seconds(within.allowed_ms(round(1000 * ours))))}. Write to Deepgram support about this request id"
     )
 
 
@@ -137,14 +139,15 @@ def _unclear_duration(line: LineFigures) -> str:
     return (
         f"{_request(line)}: the statement has no duration, and {_time(line['elapsed_seconds'])} from creation to "
         f"completion; we metered {_time(line['local_seconds'])}, and the run's hours disagree as well. "
-        "Ask Deepgram support about this request id"
+        "Write to Deepgram support about this request id"
     )
 
 
 def _missing_at_vendor(line: LineFigures, document: UsageDocument) -> str:
     return (
         f"{_request(line)}: we metered {_time(line['local_seconds'])}, but it is not in the statement, although "
-        f"dg_vendor_grace is over. Is --dg-project right ({document['reconciliation']['project']})?"
+        f"dg_vendor_grace is over. Is --dg-project right ({document['reconciliation']['project']})? If it is, write to "
+        "Deepgram support about this request id"
     )
 
 
@@ -154,7 +157,7 @@ def _missing_in_ledger(line: LineFigures, document: UsageDocument) -> str:
         return (
             f"{_request(line)}: the statement has it under the run's own key {foreign['run_key']} "
             f"({_of_foreign(line, foreign)}), but this run never opened it: it was dialled past the gateway, which "
-            "gives that key to nobody. Ask Deepgram support about this request id"
+            "gives that key to nobody. Write to Deepgram support about this request id"
         )
     return (
         f"{_request(line)}: the statement has it under the tag dgbudget-{document['run']['id']} "
@@ -177,7 +180,7 @@ def _of_foreign(line: LineFigures, foreign: ForeignFigures | None) -> str:
 def _duplicate(line: LineFigures, document: UsageDocument) -> str:
     return (
         f"{_request(line)}: the statement has several rows for it, and they differ (duration in total: "
-        f"{_time(line['vendor_seconds'])}). Ask Deepgram support whether it was billed more than once"
+        f"{_time(line['vendor_seconds'])}). Write to Deepgram support: was it billed more than once?"
     )
 
 
@@ -185,7 +188,7 @@ def _unconfirmed(line: LineFigures, document: UsageDocument) -> str:
     if line["unreadable_duration"] is not None:
         return (
             f"{_request(line)}: the statement's duration can't be read, it is {line['unreadable_duration']}; "
-            f"we metered {_time(line['local_seconds'])}. Ask Deepgram support about this request id"
+            f"we metered {_time(line['local_seconds'])}. Write to Deepgram support about this request id"
         )
     if line["local_seconds"] is not None:
         return f"{_request(line)}: we metered {_time(line['local_seconds'])}, but the vendor never sent a request id"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from pytest_dgbudget.report.document import RunFigures, SessionFigures, UsageDocument
 from pytest_dgbudget.report.reconciliation_figures import LineFigures, RateFigures, ReconciliationFigures
 from pytest_dgbudget.report.support_sessions import printable
-from pytest_dgbudget.rules.verdicts import AGREEING, LineClass
+from pytest_dgbudget.rules.verdicts import AGREEING
+from pytest_dgbudget.rules.wording import DRIFT, MEANING
 from pytest_dgbudget.units import known_sum
 
 _MOST_LINES = 100
@@ -19,18 +20,6 @@ pytest-dgbudget meters the Voice Agent sessions of a test suite: each from the m
 our socket is closed. Here are its figures of one run, and those of the project's statement as far as they have been
 read. All times are UTC. sessions.csv has a line for each session, by request id.
 """
-
-# What a comparison found, by its class.
-IN_WORDS: Mapping[LineClass, str] = {
-    "duration": "the two durations differ by more than the tolerance",
-    "pending": "when the statement was read, it did not have this request, or had not settled it",
-    "missing-at-vendor": "it is not in the statement",
-    "missing-in-ledger": "the statement has it under this run's tag, but this run never opened it",
-    "duplicate": "the statement has several rows for it, and they differ",
-    "unconfirmed": "we did not see its end, or the statement has something else than a duration",
-    "unclear": "its row has no duration, and the time from its creation to its completion is not what we metered",
-    "wrong-rate": "its dollars per minute are not the price of its tier",
-}
 
 
 def support_page(document: UsageDocument, tag: str) -> str:
@@ -117,7 +106,7 @@ def _difference(line: LineFigures) -> str:
     if line["delta_seconds"] is not None:
         figures.append(f"difference {line['delta_seconds']:+.2f} s")
     figures.append(_money(line["vendor_usd"]))
-    return f"- {request}: {IN_WORDS.get(line['class'], line['class'])} ({', '.join(figures)})"
+    return f"- {request}: {MEANING.get(line['class'], line['class'])} ({', '.join(figures)})"
 
 
 def _totals_that_differ(reconciliation: ReconciliationFigures) -> Iterator[str]:
@@ -134,7 +123,7 @@ def _totals_that_differ(reconciliation: ReconciliationFigures) -> Iterator[str]:
     if drift is not None and drift["seconds"] is not None:
         yield (
             f"- drift: {drift['n']} sessions agree one by one; together, the statement has {_time(drift['seconds'])} "
-            f"{drift['direction']} than late ends, rounding and handshakes explain"
+            f"{drift['direction']} {DRIFT}"
         )
     yield from (_rate(rate) for rate in totals["rates"] if rate["wrong"])
 

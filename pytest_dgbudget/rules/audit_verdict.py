@@ -17,24 +17,9 @@ from pytest_dgbudget.rules.audit import (
 from pytest_dgbudget.rules.drift import FEWEST_LINES, TOO_FEW, Drift
 from pytest_dgbudget.rules.rates import rate_remarks
 from pytest_dgbudget.rules.verdicts import VERDICT_OF, LineClass, Verdict, gravest
+from pytest_dgbudget.rules.wording import ADVICE, DRIFT, MEANING
 from pytest_dgbudget.units import known_sum, seconds
 
-# What a line of a class means, and what to do; in the order in which they are told.
-_OF_CLASS: Mapping[LineClass, str] = {
-    "missing-in-ledger": "under the tag or key of a run in this ledger, and never opened by it: something was dialled "
-    "past the gateway; find what else has the key",
-    "missing-at-vendor": "in the ledger, and not in the statement: if it was in another project, name that with "
-    "--project; else ask the vendor about its request id",
-    "duration": "apart by more than the tolerance: write the vendor about these request ids",
-    "duplicate": "several rows of one request that differ: ask the vendor which of them is billed",
-    "unclear": "no duration in the statement, and times that differ from ours by more than the tolerance: what those "
-    "mean is documented nowhere",
-    "unconfirmed": "can't be compared: nobody saw its end, or it has no request id, or the statement's duration can't "
-    "be read",
-    "wrong-rate": "dollars that differ by more than 2 % from the prices in dgbudget.toml: compare your contract, and "
-    "write the vendor about these request ids",
-    "pending": "not in the statement yet, or not settled: audit again later",
-}
 # What began earlier is no part of the period.
 _WHY_LEFT_OUT: Mapping[LeftOut, str] = {
     "live-run": "of runs that are live now, left out: audit again when they have ended",
@@ -91,7 +76,9 @@ def risk_of(findings: AuditFindings) -> tuple[int, int | None]:
 
 
 def _of_lines(counts: Mapping[LineClass, int]) -> Iterator[str]:
-    yield from (f"{kind} ({counts[kind]:,}): {meaning}" for kind, meaning in _OF_CLASS.items() if kind in counts)
+    yield from (
+        f"{kind} ({counts[kind]:,}): {meaning}; {ADVICE[kind]}" for kind, meaning in MEANING.items() if kind in counts
+    )
 
 
 def _of_sums(findings: AuditFindings, ledger: AuditedLedger) -> Iterator[str]:
@@ -110,8 +97,8 @@ def _that_drifts(drift: Drift, whose: str) -> Iterator[str]:
     if drift.ms is not None and drift.mean_ms is not None:
         yield (
             f"drift: {drift.n:,} sessions{whose} agree one by one, and together the statement has "
-            f"{seconds(drift.ms):,.1f}s {drift.direction} than late ends, rounding, handshakes and dg_drift explain "
-            f"(on average {drift.mean_ms / 1000:+.3f}s each): show the vendor the sum"
+            f"{seconds(drift.ms):,.1f}s {drift.direction} {DRIFT} (on average {drift.mean_ms / 1000:+.3f}s each); "
+            "write to Deepgram support about the sum"
         )
 
 

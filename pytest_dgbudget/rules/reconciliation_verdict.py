@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, VendorRow
 from pytest_dgbudget.rules.drift import Drift
-from pytest_dgbudget.rules.foreign import foreign_remarks
+from pytest_dgbudget.rules.others import others_remarks
 from pytest_dgbudget.rules.rates import TierRate, rate_remarks
 from pytest_dgbudget.rules.reconciliation import judge_lines, match
 from pytest_dgbudget.rules.statement import StatementSnapshot
@@ -64,7 +64,7 @@ def judge(sessions: Sequence[OwnSession], snapshot: StatementSnapshot, ours: Our
         tolerance=terms.tolerance,
         lines=sums.lines,
         reasons=tuple(_reasons(in_totals, sums.lines, snapshot, hours, dollars)),
-        remarks=(*foreign_remarks(sessions, snapshot.rows, paired, ours), *rate_remarks(sums.rates)),
+        remarks=(*others_remarks(sessions, snapshot.rows, paired, ours), *rate_remarks(sums.rates)),
         checked_at_ms=snapshot.taken_at_ms,
         was_read=snapshot.is_read,
         project=snapshot.project,

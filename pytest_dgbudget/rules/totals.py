@@ -14,7 +14,7 @@ from pytest_dgbudget.rules.verdicts import Verdict
 from pytest_dgbudget.units import known_sum
 
 _LOST_TAGS = "the statement does not show the run's tag on sessions that carried it"
-_NO_PRICES = "neither prices nor the dollars of each request are known"
+_NO_PRICES = "the statement does not say what each request cost, and it may have other prices than ours"
 _NOT_SETTLED = "some of the run's requests have not settled"
 
 

@@ -21,9 +21,9 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.credentials import without_credentials
 from pytest_dgbudget.model import Bypass
 from pytest_dgbudget.report.support_bundle import support_bundle
-from pytest_dgbudget.report.support_page import IN_WORDS
 from pytest_dgbudget.report.support_sessions import COLUMNS
 from pytest_dgbudget.rules.verdicts import AGREEING, LineClass
+from pytest_dgbudget.rules.wording import MEANING
 from tests.support import facts
 from tests.support.gateway import run_config_for
 from tests.support.ledger import leased, open_ledger, usage
@@ -229,7 +229,7 @@ def test_the_page_says_of_an_emulated_run_that_the_vendor_knows_nothing_of_it(ru
 
 
 def test_each_class_that_disagrees_is_said_in_words() -> None:
-    assert set(get_args(LineClass)) - AGREEING <= IN_WORDS.keys()
+    assert set(get_args(LineClass)) - AGREEING <= MEANING.keys()
 
 
 def test_a_long_list_of_differences_is_cut_and_says_so(run_config: RunConfig) -> None:

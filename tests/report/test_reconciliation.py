@@ -147,7 +147,7 @@ def test_a_drift_says_how_much_over_how_many_and_its_evidence() -> None:
     of_hours = replace(drift, direction="less", interval_ms=None, mean_ms=-1500.0)
     (said,) = sentences(document(line(), verdict="discrepancy", drift=of_hours))
     assert "270.00s less than" in said
-    assert "-1.50s a session. Ask" in said
+    assert "-1.50s a session. Write to Deepgram support" in said
 
 
 def test_what_is_no_drift_or_was_not_judged_is_not_said() -> None:

@@ -190,7 +190,10 @@ def test_dollars_of_sessions_whose_time_nobody_knows_have_no_tolerance() -> None
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
-        ([row(micro_usd=None)], "neither prices nor the dollars of each request are known"),
+        (
+            [row(micro_usd=None)],
+            "the statement does not say what each request cost, and it may have other prices than ours",
+        ),
         ([row(settled=False)], None),
         ([], None),
     ],

@@ -10,7 +10,7 @@ from pytest_dgbudget.rules.reconciliation import rows_by_request
 from pytest_dgbudget.units import known_sum, seconds
 
 
-def foreign_remarks(
+def others_remarks(
     sessions: Sequence[OwnSession], rows: Iterable[VendorRow], lines: Sequence[Line], ours: Ours
 ) -> Iterator[str]:
     """Count the agents' requests that are in no line and began while one of our sessions was open, or between them."""
