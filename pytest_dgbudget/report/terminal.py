@@ -8,6 +8,7 @@ from io import StringIO
 from posixpath import commonpath
 
 from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocument
+from pytest_dgbudget.units import counted
 
 _BAR_CELLS = 20
 _MOST_NAMES = 5
@@ -119,7 +120,7 @@ def run_line(document: UsageDocument) -> str:
     of_budget = f" of {budget:.2f}s {_bar(used, budget)}" if budget is not None else ", no run budget"
     billed = f"{run['target']}, {'billed' if run['billed'] else 'not billed'}"
     expected = ", expected" if run["verdict"] == "overrun" and not run["failing"] and run["bypass"] != "seen" else ""
-    sessions = f"{run['sessions']} session{'' if run['sessions'] == 1 else 's'}"
+    sessions = counted(run["sessions"], "session")
     extras = "".join(
         f"; {seconds:.2f}s {what}"
         for seconds, what in (

@@ -18,7 +18,7 @@ from pytest_dgbudget.rules.drift import FEWEST_LINES, TOO_FEW, Drift
 from pytest_dgbudget.rules.rates import rate_remarks
 from pytest_dgbudget.rules.verdicts import VERDICT_OF, LineClass, Verdict, gravest
 from pytest_dgbudget.rules.wording import ADVICE, DRIFT, MEANING
-from pytest_dgbudget.units import known_sum, seconds
+from pytest_dgbudget.units import counted, known_sum, seconds
 
 # What began earlier is no part of the period.
 _WHY_LEFT_OUT: Mapping[LeftOut, str] = {
@@ -106,13 +106,13 @@ def _unchecked(findings: AuditFindings, statement: PeriodStatement) -> Iterator[
     if statement.failure is not None:
         yield f"the statement could not be read to its end, so nothing counts as missing there: {statement.failure}"
     if not_kept := findings.left_out.get("not-kept"):
-        yield _NOT_KEPT.format(_counted(not_kept.requests, "session"))
+        yield _NOT_KEPT.format(counted(not_kept.requests, "session"))
     if findings.untold:
-        yield _UNTOLD.format(_counted(findings.untold, "request"))
+        yield _UNTOLD.format(counted(findings.untold, "request"))
     if findings.lost_tags:
-        yield _LOST_TAGS.format(_counted(findings.lost_tags, "session"))
+        yield _LOST_TAGS.format(counted(findings.lost_tags, "session"))
     if findings.untimed:
-        yield _UNTIMED.format(_counted(findings.untimed, "session"))
+        yield _UNTIMED.format(counted(findings.untimed, "session"))
     if findings.hours.reason is not None:
         yield f"the hours of the period were not compared: {findings.hours.reason}"
     if any(use.stated_ms is None for use in findings.unseen):
@@ -121,7 +121,7 @@ def _unchecked(findings: AuditFindings, statement: PeriodStatement) -> Iterator[
 
 def _at_risk(findings: AuditFindings) -> str:
     ms, micro_usd = risk_of(findings)
-    leases = _counted(sum(use.stated_ms is None for use in findings.unseen), "lease")
+    leases = counted(sum(use.stated_ms is None for use in findings.unseen), "lease")
     cost = "a cost that is not known" if micro_usd is None else f"${micro_usd / 1_000_000:.2f}"
     return f"at risk: {ms / 1000:,.1f}s and {cost}, in {leases} whose end nobody saw"
 
@@ -157,8 +157,4 @@ def _known_by_now(findings: AuditFindings) -> Iterator[str]:
 
 def _shown(amount: Amount) -> str:
     time = "an unknown time" if amount.ms is None else f"{amount.ms / 1000:,.1f}s"
-    return f"{_counted(amount.requests, 'request')} ({time})"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    return f"{counted(amount.requests, 'request')} ({time})"

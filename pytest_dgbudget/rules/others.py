@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, VendorRow
 from pytest_dgbudget.rules.reconciliation import rows_by_request
-from pytest_dgbudget.units import known_sum, seconds
+from pytest_dgbudget.units import counted, known_sum, seconds
 
 
 def others_remarks(
@@ -42,7 +42,7 @@ def _how_much(rows: Iterable[VendorRow]) -> str:
     each_ms = [_longest_ms(of_request) for of_request in rows_by_request(rows).values()]
     ms = known_sum(each_ms)
     long = "of unknown length" if ms is None else f"{seconds(ms):.2f}s in all"
-    return f"{len(each_ms)} other agent session{'s' if len(each_ms) > 1 else ''} of the project, {long},"
+    return f"{counted(len(each_ms), 'other agent session')} of the project, {long},"
 
 
 def _longest_ms(rows: Iterable[VendorRow]) -> int | None:

@@ -7,6 +7,7 @@ from json import loads
 
 from pytest_dgbudget.model import Refusal
 from pytest_dgbudget.rules.vendor_messages import writable
+from pytest_dgbudget.units import counted
 
 _ADVICE = {
     401: "Deepgram refused the key: check DEEPGRAM_API_KEY",
@@ -58,5 +59,5 @@ def describe_refusal(refusal: Refusal) -> str:
     """Say what a client was refused for, and how often it came again."""
     what = f"{refusal.status} {refusal.code}".strip()
     again = refusal.times - 1
-    more = f"; {again} reconnect{'' if again == 1 else 's'} refused" if again else ""
+    more = f"; {counted(again, 'reconnect')} refused" if again else ""
     return f"a client was refused: {what}: {refusal.reason}{more}"
