@@ -23,4 +23,5 @@ def own_session(record: SessionFacts | SessionOfPeriod, run: str, *, by_key: boo
         handshake_ms=record.handshake_ms,
         closing_ms=record.closing_ms,
         tier=record.only_tier,
+        opened=record.handshake_ms is not None or record.ms is None,
     )

@@ -40,7 +40,7 @@ def read_ledger(connection: Connection, run_config: RunConfig, since: datetime, 
         run_of_key=keys,
         live=_live(runs, run_config),
         elsewhere=elsewhere,
-        never_opened=frozenset(found.never_opened),
+        dials=found.dials,
     )
 
 
@@ -57,14 +57,14 @@ class _Sessions:
     sessions: list[OwnSession] = field(default_factory=list)
     micro_usd: dict[str, int] = field(default_factory=dict)
     lost: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    never_opened: list[str] = field(default_factory=list)
+    dials: list[OwnSession] = field(default_factory=list)
 
 
 def _sort_sessions(records: Iterable[SessionOfPeriod]) -> _Sessions:
     found = _Sessions()
     for record in records:
         if record.handshake_ms is None and record.ms is not None:
-            found.never_opened.extend([record.request_id] if record.request_id is not None else [])
+            found.dials.append(own_session(record, record.run))
             continue
         found.sessions.append(own_session(record, record.run))
         if record.micro_usd is not None:

@@ -71,14 +71,15 @@ class StatementComparison:
 
     def __init__(self, task: ReconciliationTask, api: ManagementApi, timeout: Timeout) -> None:
         self._task = task
-        self._sessions = task.sessions()
+        self._sessions, self._dials = task.sessions(), task.dials()
         self._reader = StatementReader(task, api, timeout)
         self._lag: StatementLag | None = task.known_lag()
         self.may_change = True
 
     def read(self) -> Reconciliation:
         snapshot = self._reader.read()
-        result = judge(self._sessions, snapshot, self._task.ours, self._task.terms_at(snapshot.taken_at_ms))
+        terms = self._task.terms_at(snapshot.taken_at_ms)
+        result = judge(self._sessions, snapshot, self._task.ours, terms, self._dials)
         self.may_change = may_change(self._sessions, snapshot, result)
         self._lag = self._lag_after(snapshot, result)
         return replace(result, lag=None if self._lag == StatementLag() else self._lag)
@@ -135,7 +136,7 @@ class StatementReader:
     """Reads what may have changed and keeps what it has read."""
 
     def __init__(self, task: ReconciliationTask, api: ManagementApi, timeout: Timeout) -> None:
-        self._sessions = task.sessions()
+        self._sessions, self._dials = task.sessions(), task.dials()
         self._ours = task.ours
         self._started_at = task.started_at
         self._ended_by = datetime.fromtimestamp(task.ended_by_ms / 1000, timezone.utc)
@@ -153,7 +154,7 @@ class StatementReader:
         if self._api.project is not None:
             self._lookups = _reread(self._lookups, self._look_up)
             self._hours = _reread(self._hours, lambda: self._api.agent_time(*self._days()))
-            if cost_of_rows(self._sessions, self._known_rows(), self._ours) is not None:
+            if cost_of_rows(self._sessions, self._known_rows(), self._ours, self._dials) is not None:
                 self._dollars = _reread(self._dollars, lambda: self._api.dollars(*self._days()))
         return self._snapshot()
 

@@ -89,6 +89,14 @@ class ReconciliationTask:
         """Return the sessions that can be compared; a dial that is known never to have opened is none."""
         return [session for session in self._opened() if self.only is None or session.id in self.only]
 
+    def dials(self) -> list[OwnSession]:
+        """Return the dials that are known never to have opened."""
+        return [
+            own_session(session, self.facts.id)
+            for session in self.facts.of_own_target().sessions
+            if not session.may_have_opened and (self.only is None or session.id in self.only)
+        ]
+
     def left_out(self) -> int:
         """Count the sessions that can't be compared."""
         return len(self._opened()) - len(self.sessions())

@@ -13,7 +13,7 @@ from typing import Literal
 from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, VendorRow
 from pytest_dgbudget.rules.drift import Drift, by_key, drift_of
 from pytest_dgbudget.rules.rates import TierRate
-from pytest_dgbudget.rules.reconciliation import match
+from pytest_dgbudget.rules.reconciliation import match, match_dials
 from pytest_dgbudget.rules.statement import Reading
 from pytest_dgbudget.rules.sums import judge_sums
 from pytest_dgbudget.rules.totals import NO_TOTAL, Counted, Total, counted, hours_of
@@ -62,7 +62,7 @@ class AuditedLedger:
 
     ``micro_usd`` is what each of them costs by our prices, where that is known. ``run_of_tag`` and ``run_of_key`` have
     every run of the ledger, ``live`` those that a gateway serves now. ``elsewhere`` counts the period's other sessions,
-    ``never_opened`` has the request ids of dials that were refused or failed.
+    ``dials`` are those that were refused or failed.
     """
 
     target: str
@@ -73,7 +73,7 @@ class AuditedLedger:
     run_of_key: Mapping[str, str] = field(default_factory=dict)
     live: frozenset[str] = frozenset()
     elsewhere: Mapping[str, int] = field(default_factory=dict)
-    never_opened: frozenset[str] = frozenset()
+    dials: Sequence[OwnSession] = ()
 
     @property
     def tags_in_hours(self) -> frozenset[str]:
@@ -128,6 +128,7 @@ class AuditFindings:
     ledgers other than this one, and ``others`` the Voice Agent's requests that are under no tag of ours.
 
     ``untold`` of these show no tags, and ``lost_tags`` counts sessions of ours that carried one and don't show it.
+    ``overbilled`` dials never opened, and have more in the statement than they took: the time is the statement's.
     ``untimed`` sessions have a row without a duration, and are not in the hours. ``drift_by_key`` is by the ids of keys
     that were made for runs.
     """
@@ -139,6 +140,7 @@ class AuditFindings:
     untold: int
     lost_tags: int
     untimed: int
+    overbilled: Amount
     hours: Total
     drift: Drift
     drift_by_key: Mapping[str, Drift]
@@ -155,13 +157,15 @@ def audit(
 
     Where the statement was not read to its end, nothing is missing there.
     """
-    rows = [row for row in statement.rows if row.request_id not in ledger.never_opened]
-    lines = match(ledger.sessions, rows, ours, terms.unasked() if statement.failure else terms)
+    rows = statement.rows
+    lines = match(ledger.sessions, rows, ours, terms.unasked() if statement.failure else terms, ledger.dials)
+    of_dials = match_dials(ledger.dials, rows, terms)
     paired, left_out = _sorted_out(lines, ledger, period)
-    if len(rows) < len(statement.rows):
-        left_out["never-opened"] = _times_of_failed_dials(statement.rows, ledger)
-    rest = _Rest(rows, {line.request_id for line in lines if line.rows}, period, left_out)
-    in_hours = counted([line for line in paired if (line.began_ms or 0) >= period.kept_since_ms], ours, terms)
+    if of_dials:
+        left_out["never-opened"] = [_stated_ms(line) for line in of_dials]
+    rest = _Rest(rows, {line.request_id for line in (*lines, *of_dials) if line.rows}, period, left_out)
+    began = [line for line in (*paired, *of_dials) if (line.began_ms or 0) >= period.kept_since_ms]
+    in_hours = counted(began, ours, terms)
     hours = NO_TOTAL if statement.hours is None else hours_of(in_hours, statement.hours, terms)
     sums = judge_sums(paired, in_hours, hours, terms)
     of_keys = sorted(by_key(sums.lines, ledger.run_of_key).items())
@@ -172,6 +176,7 @@ def audit(
         others=_amount([row.shown_ms for row in rest.others]),
         untold=sum(ours.has(row) is None for row in rest.others),
         lost_tags=sum(_has_lost_its_tag(line, ours) for line in sums.lines),
+        overbilled=_amount([_stated_ms(line) for line in of_dials if line.kind == "unconfirmed"]),
         untimed=_without_duration(sums.lines) - _without_duration(in_hours.under),
         hours=hours,
         drift=sums.drift,
@@ -228,7 +233,11 @@ def _runs_of(line: Line, ledger: AuditedLedger) -> Iterator[str]:
 
 
 def _time_ms(line: Line) -> int | None:
-    return line.own_ms if line.own else known_sum(row.shown_ms for row in line.rows)
+    return line.own_ms if line.own else _stated_ms(line)
+
+
+def _stated_ms(line: Line) -> int | None:
+    return known_sum(row.shown_ms for row in line.rows)
 
 
 def _has_lost_its_tag(line: Line, ours: Ours) -> bool:
@@ -238,7 +247,7 @@ def _has_lost_its_tag(line: Line, ours: Ours) -> bool:
 
 def _without_duration(lines: Iterable[Line]) -> int:
     """Count our sessions whose settled row states no duration."""
-    return sum(len(line.own) for line in lines if line.lacks_duration)
+    return sum(len(line.own) for line in lines if line.has_session and line.lacks_duration)
 
 
 def _is_over_midnight(line: Line) -> bool:
@@ -277,10 +286,6 @@ def _with_statement(lines: Iterable[Line], ledger: AuditedLedger) -> Iterator[Un
 
 
 # What is not ----------------------------------------------------------------------------------------------------------
-
-
-def _times_of_failed_dials(rows: Iterable[VendorRow], ledger: AuditedLedger) -> list[int | None]:
-    return [*{row.request_id: row.shown_ms for row in rows if row.request_id in ledger.never_opened}.values()]
 
 
 class _Rest:

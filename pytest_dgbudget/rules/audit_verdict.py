@@ -34,6 +34,7 @@ _UNTOLD = (
     "{} of the project without any tags: whether these are sessions that nobody logged can't be told (it can with "
     "--dg-run-key)"
 )
+_OVERBILLED = "{} of dials that never opened, more than these took: ask the vendor what is billed of a refused dial"
 _UNTIMED = "{} without a duration in the statement, and not in its hours either: their time can't be checked"
 _LOST_TAGS = "{} with other tags in the statement than they carried, or none: what nobody logged may lack them, too"
 
@@ -111,6 +112,8 @@ def _unchecked(findings: AuditFindings, statement: PeriodStatement) -> Iterator[
         yield _UNTOLD.format(counted(findings.untold, "request"))
     if findings.lost_tags:
         yield _LOST_TAGS.format(counted(findings.lost_tags, "session"))
+    if findings.overbilled.requests:
+        yield _OVERBILLED.format(_shown(findings.overbilled))
     if findings.untimed:
         yield _UNTIMED.format(counted(findings.untimed, "session"))
     if findings.hours.reason is not None:

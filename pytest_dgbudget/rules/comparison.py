@@ -22,7 +22,7 @@ class OwnSession:
 
     ``tagged``: the vendor took the Settings that carry the run's tag. ``handshake_ms`` and ``closing_ms`` are the parts
     of ``ms`` before the connection was open and after its end had begun. ``tier``: the one that it had from beginning
-    to end; None where that changed or is not known.
+    to end; None where that changed or is not known. Of a dial that never ``opened``, all is handshake.
     """
 
     id: str
@@ -35,10 +35,13 @@ class OwnSession:
     handshake_ms: int | None = None
     closing_ms: int | None = None
     tier: str | None = None
+    opened: bool = True
 
     @property
     def around_ms(self) -> int | None:
         """Handshake and close together."""
+        if not self.opened:
+            return self.ms
         return None if self.handshake_ms is None or self.closing_ms is None else self.handshake_ms + self.closing_ms
 
 
@@ -112,6 +115,11 @@ class Line:
     def sessions(self) -> tuple[str, ...]:
         """The ids of our sessions."""
         return tuple(session.id for session in self.own)
+
+    @property
+    def has_session(self) -> bool:
+        """Whether a session of ours opened under it, or may have; a dial that never opened is none."""
+        return any(session.opened for session in self.own)
 
     @property
     def began_ms(self) -> int | None:

@@ -5,7 +5,8 @@ Pure. A period has a hundred thousand of each: rows are grouped once, and hashed
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, VendorRow
 from pytest_dgbudget.rules.verdicts import VERDICT_OF, LineClass, Tolerance, Verdict, gravest
@@ -13,17 +14,39 @@ from pytest_dgbudget.units import known_sum
 
 # We measure at one end of the network and the vendor at the other: figures closer than this count as the same.
 MATCHED_MS = 100
+# How far two clocks may be apart, and how long a dial takes at most to get its request id.
+_CLOCK_SKEW_MS, _LONGEST_DIAL_MS = 5_000, 60_000
 
 
-def match(sessions: Sequence[OwnSession], rows: Iterable[VendorRow], ours: Ours, terms: Terms) -> tuple[Line, ...]:
+def match(
+    sessions: Sequence[OwnSession],
+    rows: Iterable[VendorRow],
+    ours: Ours,
+    terms: Terms,
+    dials: Sequence[OwnSession] = (),
+) -> tuple[Line, ...]:
     """Pair ours with theirs by request id: ours in their order, then what is ours by tag or key and not in the ledger.
 
-    A row that is seen twice is one row. Rows that are neither of our sessions nor known to be ours get no line.
+    A row that is seen twice is one row. Rows that are neither of our sessions nor known to be ours get no line, nor do
+    those of ``dials`` that never opened. One that began while we dialled without learning the id is ``unconfirmed``.
     """
     theirs = rows_by_request(rows)
     known = _by_request(sessions)
     lines = [_line(own, theirs.get(key, ()) if isinstance(key, str) else (), terms) for key, own in known.items()]
-    return (*lines, *_missing_in_ledger(known, theirs, ours))
+    elsewhere = known.keys() | {dial.request_id for dial in dials}
+    unknown = {key: theirs[key] for key in theirs.keys() - elsewhere if any(map(ours.has, theirs[key]))}
+    without_id = [each for each in (*sessions, *dials) if each.request_id is None]
+    return (*lines, *_unknown_lines(unknown, _perhaps_ours(unknown, without_id)))
+
+
+def match_dials(dials: Iterable[OwnSession], rows: Iterable[VendorRow], terms: Terms) -> tuple[Line, ...]:
+    """Pair the dials that never opened with what the statement has of them: ``matched``, or ``unconfirmed``.
+
+    Whether such a dial is billed is documented nowhere. More than it took can't be explained by that.
+    """
+    ids = {dial.request_id for dial in dials}
+    theirs = rows_by_request(row for row in rows if row.request_id in ids)
+    return tuple(_dial_line(dial, _counted(theirs[key]), terms) for dial in dials if (key := dial.request_id) in theirs)
 
 
 def rows_by_request(rows: Iterable[VendorRow]) -> dict[str, tuple[VendorRow, ...]]:
@@ -48,13 +71,36 @@ def _by_request(sessions: Iterable[OwnSession]) -> dict[str | tuple[str], tuple[
     return groups
 
 
-def _missing_in_ledger(
-    known: Mapping[str | tuple[str], object], theirs: Mapping[str, tuple[VendorRow, ...]], ours: Ours
-) -> Iterator[Line]:
-    for request_id in sorted(theirs.keys() - known.keys()):
-        rows = theirs[request_id]
-        if any(ours.has(row) for row in rows):
-            yield Line(kind="missing-in-ledger", request_id=request_id, rows=_counted(rows))
+def _unknown_lines(unknown: Mapping[str, tuple[VendorRow, ...]], perhaps_ours: Collection[str]) -> Iterator[Line]:
+    for request_id, rows in sorted(unknown.items()):
+        kind: LineClass = "unconfirmed" if request_id in perhaps_ours else "missing-in-ledger"
+        yield Line(kind=kind, request_id=request_id, rows=_counted(rows))
+
+
+def _perhaps_ours(unknown: Mapping[str, tuple[VendorRow, ...]], without_id: Iterable[OwnSession]) -> set[str]:
+    """Return which requests began while we dialled without learning the id; each dial is at most one of them."""
+    began = ((_counted(rows)[0].created_ms, request_id) for request_id, rows in unknown.items())
+    left = sorted((at_ms, request_id) for at_ms, request_id in began if at_ms is not None)
+    found: set[str] = set()
+    for first_ms, last_ms in sorted(map(_dialled, without_id), key=lambda dialled: dialled[1]):
+        at = bisect_left(left, (first_ms, ""))
+        if at < len(left) and left[at][0] <= last_ms:
+            found.add(left.pop(at)[1])
+    return found
+
+
+def _dialled(session: OwnSession) -> tuple[int, int]:
+    """Return from when to when the vendor may have created the request of a dial."""
+    opened_ms = session.opened_at_ms or 0
+    ended_ms = opened_ms + _LONGEST_DIAL_MS if session.ended_at_ms is None else session.ended_at_ms
+    return opened_ms - _CLOCK_SKEW_MS, ended_ms + _CLOCK_SKEW_MS
+
+
+def _dial_line(dial: OwnSession, rows: tuple[VendorRow, ...], terms: Terms) -> Line:
+    ms = dial.ms or 0
+    is_explained = sum(row.shown_ms or 0 for row in rows) <= ms + terms.tolerance.allowed_ms(ms)
+    kind: LineClass = "matched" if is_explained else "unconfirmed"
+    return Line(kind=kind, request_id=dial.request_id, own=(dial,), rows=rows)
 
 
 def _line(own: tuple[OwnSession, ...], rows: tuple[VendorRow, ...], terms: Terms) -> Line:

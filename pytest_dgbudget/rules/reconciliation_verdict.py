@@ -14,12 +14,13 @@ from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, Vend
 from pytest_dgbudget.rules.drift import Drift
 from pytest_dgbudget.rules.others import others_remarks
 from pytest_dgbudget.rules.rates import TierRate, rate_remarks
-from pytest_dgbudget.rules.reconciliation import judge_lines, match
+from pytest_dgbudget.rules.reconciliation import judge_lines, match, match_dials
 from pytest_dgbudget.rules.statement import StatementSnapshot
 from pytest_dgbudget.rules.statement_lag import StatementLag
 from pytest_dgbudget.rules.sums import judge_sums
 from pytest_dgbudget.rules.totals import NO_TOTAL, Counted, Total, cost_of, counted, dollars_of, hours_of
 from pytest_dgbudget.rules.verdicts import Tolerance, Verdict, gravest
+from pytest_dgbudget.units import seconds
 
 _NOBODYS = Ours(tags=frozenset())
 _NOT_JUDGED = Terms(tolerance=Tolerance(ms=0, share=0), grace_ms=None, now_ms=0)
@@ -52,18 +53,27 @@ class Reconciliation:
     stated_ms: Mapping[str, int] = field(default_factory=dict)
 
 
-def judge(sessions: Sequence[OwnSession], snapshot: StatementSnapshot, ours: Ours, terms: Terms) -> Reconciliation:
-    """Compare a run's sessions with what has been read of the statement."""
-    paired = match(sessions, snapshot.rows, ours, terms if snapshot.is_looked_up else terms.unasked())
-    in_totals = counted(paired, ours, terms)
+def judge(
+    sessions: Sequence[OwnSession],
+    snapshot: StatementSnapshot,
+    ours: Ours,
+    terms: Terms,
+    dials: Sequence[OwnSession] = (),
+) -> Reconciliation:
+    """Compare a run's sessions with what has been read of the statement; ``dials`` are those that never opened."""
+    paired = match(sessions, snapshot.rows, ours, terms if snapshot.is_looked_up else terms.unasked(), dials)
+    of_dials = match_dials(dials, snapshot.rows, terms)
+    in_totals = counted((*paired, *of_dials), ours, terms)
     hours, dollars = hours_of(in_totals, snapshot.hours, terms), dollars_of(in_totals, snapshot.dollars, terms)
     sums = judge_sums(paired, in_totals, hours, terms)
     of_sessions = _sessions_verdict(in_totals, sums.lines, snapshot)
     return Reconciliation(
-        verdict=gravest([of_sessions, hours.verdict, dollars.verdict, sums.drift.verdict or "off"]),
+        verdict=gravest(
+            [of_sessions, judge_lines(of_dials), hours.verdict, dollars.verdict, sums.drift.verdict or "off"]
+        ),
         tolerance=terms.tolerance,
         lines=sums.lines,
-        reasons=tuple(_reasons(in_totals, sums.lines, snapshot, hours, dollars)),
+        reasons=(*_reasons(in_totals, sums.lines, snapshot, hours, dollars), *_reasons_of_dials(of_dials)),
         remarks=(*others_remarks(sessions, snapshot.rows, paired, ours), *rate_remarks(sums.rates)),
         checked_at_ms=snapshot.taken_at_ms,
         was_read=snapshot.is_read,
@@ -101,9 +111,12 @@ def unsettled_ids(sessions: Sequence[OwnSession], rows: Iterable[VendorRow]) -> 
     return [request_id for request_id in ids if request_id is not None and request_id not in settled]
 
 
-def cost_of_rows(sessions: Sequence[OwnSession], rows: Collection[VendorRow], ours: Ours) -> int | None:
+def cost_of_rows(
+    sessions: Sequence[OwnSession], rows: Collection[VendorRow], ours: Ours, dials: Sequence[OwnSession] = ()
+) -> int | None:
     """Return what the requests under the run's tag or key cost by their rows; None unless each row has its cost."""
-    return cost_of(counted(match(sessions, rows, ours, _NOT_JUDGED), ours, _NOT_JUDGED).under)
+    lines = (*match(sessions, rows, ours, _NOT_JUDGED, dials), *match_dials(dials, rows, _NOT_JUDGED))
+    return cost_of(counted(lines, ours, _NOT_JUDGED).under)
 
 
 def _stated_ms(lines: Iterable[Line]) -> dict[str, int]:
@@ -126,7 +139,9 @@ def _reasons(
 ) -> Iterator[str]:
     of_all = f"of {sum(len(line.own) for line in lines)} sessions"
     count = Counter(line.kind for line in lines)
-    pending, unconfirmed, unclear = count["pending"], count["unconfirmed"], count["unclear"]
+    pending, unclear = count["pending"], count["unclear"]
+    unconfirmed = sum(line.kind == "unconfirmed" and line.has_session for line in lines)
+    perhaps_own = count["unconfirmed"] - unconfirmed
     if snapshot.listing.failure is not None:
         yield f"the project's requests were not all read: {snapshot.listing.failure.reason}"
     if snapshot.lookups.failure is not None:
@@ -139,6 +154,11 @@ def _reasons(
         yield (
             f"{unconfirmed} {of_all} can't be compared: nobody saw them end, they have no request id, "
             "or their duration in the statement can't be read"
+        )
+    if perhaps_own:
+        yield (
+            f"{perhaps_own} of the requests under the run's tag or key began while the run dialled without learning "
+            "the request id: whether they are these dials can't be told"
         )
     if unclear:
         yield (
@@ -154,6 +174,21 @@ def _reasons(
             yield f"the run's {name} were not compared: {total.reason}"
 
 
+def _reasons_of_dials(of_dials: Iterable[Line]) -> Iterator[str]:
+    beyond = [line for line in of_dials if line.kind == "unconfirmed"]
+    if beyond:
+        took_ms = sum(line.own_ms or 0 for line in beyond)
+        stated_ms = sum(row.shown_ms or 0 for line in beyond for row in line.rows)
+        yield (
+            f"{len(beyond)} dials that never opened took {seconds(took_ms):.2f}s, and the statement has "
+            f"{seconds(stated_ms):.2f}s of them: ask the vendor what is billed of a refused dial"
+        )
+
+
 def _without_time(in_totals: Counted) -> int:
     """Count the sessions whose time can't be checked: not by their row nor, without the tag, by its hours."""
-    return sum(len(line.own) for line in in_totals.not_under if line.lacks_duration and line.elapsed_ms is None)
+    return sum(
+        len(line.own)
+        for line in in_totals.not_under
+        if line.has_session and line.lacks_duration and line.elapsed_ms is None
+    )

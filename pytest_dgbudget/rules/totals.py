@@ -54,7 +54,7 @@ class Counted:
     def settled(self) -> bool:
         """Whether all of the run's requests have settled."""
         lines = (*self.under, *self.not_under)
-        return all(line.settled for line in lines if line.own and line.request_id is not None)
+        return all(line.settled for line in lines if line.has_session and line.request_id is not None)
 
 
 def counted(lines: Sequence[Line], ours: Ours, terms: Terms) -> Counted:
@@ -75,7 +75,7 @@ def _is_counted(line: Line, ours: Ours) -> bool:
 
 def hours_of(lines: Counted, reading: Reading[int], terms: Terms) -> Total:
     """Sessions were compared one by one already: where a row has a duration, the hours are compared with that."""
-    own = [line for line in lines.under if line.own]
+    own = [line for line in lines.under if line.own or line.kind == "unconfirmed"]
     sum_of_rows = sum(line.stated_ms for line in own if line.stated_ms is not None)
     without = [session.ms or 0 for line in own if line.stated_ms is None for session in line.own]
     expected_ms = sum_of_rows + sum(without)
@@ -90,7 +90,7 @@ def dollars_of(lines: Counted, reading: Reading[int], terms: Terms) -> Total:
     cost = cost_of(lines.under)
     if cost is None:
         return Total(verdict="off", reason=_NO_PRICES if lines.settled else None)
-    own = [line for line in lines.under if line.own]
+    own = [line for line in lines.under if line.has_session]
     own_ms = _metered_ms(own)
     allowed = cost * terms.tolerance.allowed_ms(own_ms) // own_ms if own_ms else 0
     total = _total(lines, reading, cost, allowed, all_known=all(line.settled for line in own))

@@ -150,6 +150,13 @@ def test_a_dial_that_never_opened_is_no_session(bill: Bill) -> None:
     assert kinds(Comparison(bill).of(own("r"), refused)) == ["matched"]
 
 
+def test_the_row_of_a_dial_that_was_refused_is_not_missing_in_the_ledger(bill: Bill) -> None:
+    bill.entries = lambda: [billed("r"), billed("x", 0)]
+    refused = own("x", 0.1, handshake_ms=None, closed_by="refused", tagged=0)
+    result = Comparison(bill).of(own("r"), refused)
+    assert (kinds(result), result.verdict) == (["matched"], "reconciled")
+
+
 @pytest.mark.parametrize(
     ("elapsed", "kind", "verdict"),
     [(10.4, "matched", "reconciled"), (11.9, "matched", "reconciled"), (12.1, "unclear", "inconclusive")],

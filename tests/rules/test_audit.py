@@ -39,6 +39,11 @@ def old(**fields: Any) -> OwnSession:
     return session(**{**known, **fields})
 
 
+def dial(**fields: Any) -> OwnSession:
+    """A dial of half a second that was refused."""
+    return old(**{"id": "d", "request_id": "refused", "ms": 500, "tagged": False, "opened": False, **fields})
+
+
 def theirs(**fields: Any) -> VendorRow:
     return row(**{"created_ms": NOW_MS - 2 * HOUR_MS, "agent": True, **fields})
 
@@ -198,12 +203,32 @@ def test_requests_of_other_products_are_no_agents_sessions() -> None:
 
 def test_what_the_statement_has_of_dials_that_never_opened_is_not_unlogged() -> None:
     """A dial with a run's own key may be refused, and show under that key."""
-    has = ledger(old(), never_opened=frozenset(["refused"]))
+    has = ledger(old(), dials=[dial()])
     rows = [theirs(), theirs(request_id="refused", key_id="our-key", duration_ms=0)]
     found = findings(has, *rows, *rows)
     assert kinds(found) == ["matched"]
     assert found.left_out == {"never-opened": Amount(requests=1, ms=0)}
-    assert "refused or failed" in verdict(has, *rows).remarks[0]
+    judged = verdict(has, *rows)
+    assert judged.verdict == "reconciled"
+    assert "refused or failed" in judged.remarks[0]
+
+
+def test_a_refused_dial_that_is_billed_for_more_than_it_took_makes_the_audit_inconclusive() -> None:
+    judged = verdict(
+        ledger(old(), dials=[dial()]), theirs(), theirs(request_id="refused", key_id="our-key", duration_ms=600_000)
+    )
+    assert judged.verdict == "inconclusive"
+    assert judged.reasons == (
+        "1 request (600.0s) of dials that never opened, more than these took: ask the vendor what is billed of a "
+        "refused dial",
+    )
+
+
+def test_a_request_that_began_while_a_dial_got_no_id_is_unconfirmed() -> None:
+    lost = dial(request_id=None, opened_at_ms=NOW_MS - 2 * HOUR_MS, ended_at_ms=NOW_MS - 2 * HOUR_MS + 500)
+    rows = [theirs(), theirs(request_id="x", duration_ms=0)]
+    assert kinds(findings(ledger(old(), dials=[lost]), *rows)) == ["matched", "unconfirmed"]
+    assert kinds(findings(ledger(old()), *rows)) == ["matched", "missing-in-ledger"]
 
 
 # Sums -----------------------------------------------------------------------------------------------------------------
@@ -451,7 +476,7 @@ LEDGERS = st.builds(
     run_of_tag=st.just(RUNS),
     run_of_key=st.just({"our-key": "run"}),
     live=st.sampled_from([frozenset(), frozenset(["run"])]),
-    never_opened=st.just(frozenset(["h"])),
+    dials=st.just([dial(request_id="h")]),
 )
 PERIODS = st.builds(AuditedPeriod, since_ms=st.just(SINCE_MS), kept_since_ms=st.sampled_from([SINCE_MS, NOW_MS]))
 
