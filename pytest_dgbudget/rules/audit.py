@@ -13,13 +13,16 @@ from typing import Literal
 from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, VendorRow
 from pytest_dgbudget.rules.drift import Drift, by_key, drift_of
 from pytest_dgbudget.rules.rates import TierRate
-from pytest_dgbudget.rules.reconciliation import match, match_dials
+from pytest_dgbudget.rules.reconciliation import match, match_dials, rows_by_request
+from pytest_dgbudget.rules.same_rows import counted_rows
 from pytest_dgbudget.rules.statement import Reading
 from pytest_dgbudget.rules.sums import judge_sums
 from pytest_dgbudget.rules.totals import NO_TOTAL, Counted, Total, counted, hours_of
 from pytest_dgbudget.units import known_sum
 
 _DAY_MS = 24 * 3_600_000
+# The vendor ends a session after two hours, and its row may settle later.
+_LONGEST_SESSION_MS = 135 * 60_000
 _NO_LINES = Counted(under=(), not_under=(), may_grow=False)
 
 # Why a session or a request is not judged: its run is live now; it began before the period; the vendor doesn't keep its
@@ -164,6 +167,7 @@ def audit(
     if of_dials:
         left_out["never-opened"] = [_stated_ms(line) for line in of_dials]
     rest = _Rest(rows, {line.request_id for line in (*lines, *of_dials) if line.rows}, period, left_out)
+    in_use_since_ms = terms.now_ms - _LONGEST_SESSION_MS - (terms.grace_ms or 0)
     began = [line for line in (*paired, *of_dials) if (line.began_ms or 0) >= period.kept_since_ms]
     in_hours = counted(began, ours, terms)
     hours = NO_TOTAL if statement.hours is None else hours_of(in_hours, statement.hours, terms)
@@ -174,7 +178,7 @@ def audit(
         left_out={why: _amount(times_ms) for why, times_ms in sorted(left_out.items())},
         other_ledgers={tag: _amount(times_ms) for tag, times_ms in sorted(rest.by_tag.items())},
         others=_amount([row.shown_ms for row in rest.others]),
-        untold=sum(ours.has(row) is None for row in rest.others),
+        untold=sum(ours.has(row) is None for row in rest.others if _has_all(row, in_use_since_ms)),
         lost_tags=sum(_has_lost_its_tag(line, ours) for line in sums.lines),
         overbilled=_amount([_stated_ms(line) for line in of_dials if line.kind == "unconfirmed"]),
         untimed=_without_duration(sums.lines) - _without_duration(in_hours.under),
@@ -241,8 +245,14 @@ def _stated_ms(line: Line) -> int | None:
 
 
 def _has_lost_its_tag(line: Line, ours: Ours) -> bool:
-    """Return whether a row shows tags, and not the one that its session carried."""
-    return any(session.tagged for session in line.own) and any(ours.has(row) is False for row in line.rows)
+    """Return whether a settled row shows tags, and not the one that its session carried."""
+    settled = (row for row in line.rows if row.settled)
+    return any(session.tagged for session in line.own) and any(ours.has(row) is False for row in settled)
+
+
+def _has_all(row: VendorRow, in_use_since_ms: int) -> bool:
+    """Return whether a row has what it will ever have: of a session that is open, it has no tags yet."""
+    return row.settled or (row.created_ms or 0) < in_use_since_ms
 
 
 def _without_duration(lines: Iterable[Line]) -> int:
@@ -300,7 +310,8 @@ class _Rest:
     ) -> None:
         self.by_tag: dict[str, list[int | None]] = {}
         self.others: list[VendorRow] = []
-        for row in {row.request_id: row for row in rows if row.request_id not in in_lines}.values():
+        apart = rows_by_request(row for row in rows if row.request_id not in in_lines)
+        for row in (counted_rows(group)[-1] for group in apart.values()):
             if row.created_ms is not None and row.created_ms < period.since_ms:
                 left_out.setdefault("earlier", []).append(row.shown_ms)
             elif row.tags:

@@ -94,7 +94,7 @@ class Ours:
         """Return whether a row is under one of them; None where it shows no tags and no key that would tell."""
         if row.key_id in self.keys:
             return True
-        if row.tags is not None:
+        if row.tags or (row.tags is not None and row.settled):
             return not self.tags.isdisjoint(row.tags)
         return False if self.keys and row.key_id is not None else None
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, VendorRow
 from pytest_dgbudget.rules.reconciliation import rows_by_request
+from pytest_dgbudget.rules.same_rows import counted_rows
 from pytest_dgbudget.units import counted, known_sum, seconds
 
 
@@ -15,7 +16,8 @@ def others_remarks(
 ) -> Iterator[str]:
     """Count the agents' requests that are in no line and began while one of our sessions was open, or between them."""
     placed = {line.request_id for line in lines}
-    began = _began_within((row for row in rows if row.request_id not in placed), sessions)
+    apart = rows_by_request(row for row in rows if row.request_id not in placed)
+    began = _began_within((counted_rows(of_request)[-1] for of_request in apart.values()), sessions)
     theirs = [row for row in began if ours.has(row) is False]
     nobody_knows = [row for row in began if ours.has(row) is None]
     if theirs:
@@ -37,14 +39,8 @@ def _began_within(rows: Iterable[VendorRow], sessions: Sequence[OwnSession]) -> 
     return [row for row in agents if row.created_ms is not None and first <= row.created_ms <= last]
 
 
-def _how_much(rows: Iterable[VendorRow]) -> str:
+def _how_much(rows: Sequence[VendorRow]) -> str:
     """Say how many requests there are, and how long they took by their rows."""
-    each_ms = [_longest_ms(of_request) for of_request in rows_by_request(rows).values()]
-    ms = known_sum(each_ms)
+    ms = known_sum(row.shown_ms for row in rows)
     long = "of unknown length" if ms is None else f"{seconds(ms):.2f}s in all"
-    return f"{counted(len(each_ms), 'other agent session')} of the project, {long},"
-
-
-def _longest_ms(rows: Iterable[VendorRow]) -> int | None:
-    """A request may have been read before and after it settled."""
-    return max((row.shown_ms for row in rows if row.shown_ms is not None), default=None)
+    return f"{counted(len(rows), 'other agent session')} of the project, {long},"

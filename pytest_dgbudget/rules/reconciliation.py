@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, VendorRow
+from pytest_dgbudget.rules.same_rows import counted_rows, fullest
 from pytest_dgbudget.rules.verdicts import VERDICT_OF, LineClass, Tolerance, Verdict, gravest
 from pytest_dgbudget.units import known_sum
 
@@ -46,19 +47,17 @@ def match_dials(dials: Iterable[OwnSession], rows: Iterable[VendorRow], terms: T
     """
     ids = {dial.request_id for dial in dials}
     theirs = rows_by_request(row for row in rows if row.request_id in ids)
-    return tuple(_dial_line(dial, _counted(theirs[key]), terms) for dial in dials if (key := dial.request_id) in theirs)
+    return tuple(
+        _dial_line(dial, counted_rows(theirs[key]), terms) for dial in dials if (key := dial.request_id) in theirs
+    )
 
 
 def rows_by_request(rows: Iterable[VendorRow]) -> dict[str, tuple[VendorRow, ...]]:
-    """Group rows by their request id; a row that is seen twice is one row."""
-    groups: dict[str, tuple[VendorRow, ...]] = {}
+    """Group rows by their request id; a row that is seen twice, or while it was filled in, is one row."""
+    groups: dict[str, list[VendorRow]] = {}
     for row in rows:
-        group = groups.get(row.request_id)
-        if group is None:
-            groups[row.request_id] = (row,)
-        elif row not in group:
-            groups[row.request_id] = (*group, row)
-    return groups
+        groups.setdefault(row.request_id, []).append(row)
+    return {key: fullest(group) if len(group) > 1 else (group[0],) for key, group in groups.items()}
 
 
 def _by_request(sessions: Iterable[OwnSession]) -> dict[str | tuple[str], tuple[OwnSession, ...]]:
@@ -74,12 +73,12 @@ def _by_request(sessions: Iterable[OwnSession]) -> dict[str | tuple[str], tuple[
 def _unknown_lines(unknown: Mapping[str, tuple[VendorRow, ...]], perhaps_ours: Collection[str]) -> Iterator[Line]:
     for request_id, rows in sorted(unknown.items()):
         kind: LineClass = "unconfirmed" if request_id in perhaps_ours else "missing-in-ledger"
-        yield Line(kind=kind, request_id=request_id, rows=_counted(rows))
+        yield Line(kind=kind, request_id=request_id, rows=counted_rows(rows))
 
 
 def _perhaps_ours(unknown: Mapping[str, tuple[VendorRow, ...]], without_id: Iterable[OwnSession]) -> set[str]:
     """Return which requests began while we dialled without learning the id; each dial is at most one of them."""
-    began = ((_counted(rows)[0].created_ms, request_id) for request_id, rows in unknown.items())
+    began = ((counted_rows(rows)[0].created_ms, request_id) for request_id, rows in unknown.items())
     left = sorted((at_ms, request_id) for at_ms, request_id in began if at_ms is not None)
     found: set[str] = set()
     for first_ms, last_ms in sorted(map(_dialled, without_id), key=lambda dialled: dialled[1]):
@@ -104,23 +103,8 @@ def _dial_line(dial: OwnSession, rows: tuple[VendorRow, ...], terms: Terms) -> L
 
 
 def _line(own: tuple[OwnSession, ...], rows: tuple[VendorRow, ...], terms: Terms) -> Line:
-    counted = _counted(rows)
+    counted = counted_rows(rows)
     return Line(kind=_class(own, counted, terms), request_id=own[0].request_id, own=own, rows=counted)
-
-
-def _counted(rows: tuple[VendorRow, ...]) -> tuple[VendorRow, ...]:
-    """The settled rows; without one, the row that says most: it may have been seen before and after it settled."""
-    if len(rows) <= 1:
-        return rows
-    in_order = sorted(rows, key=_how_much_it_says)
-    return tuple(row for row in in_order if row.settled) or tuple(in_order[-1:])
-
-
-def _how_much_it_says(row: VendorRow) -> tuple[list[int], bool, list[str]]:
-    """Of two rows that say as much, the order in which they came is to decide nothing."""
-    figures = [-1 if figure is None else figure for figure in (row.duration_ms, row.elapsed_ms, row.micro_usd)]
-    others = (row.created, row.created_ms, row.key_id, row.agent, row.unreadable_duration)
-    return figures, row.tags is not None, [*map(str, others), *sorted(row.tags or ())]
 
 
 def _class(own: tuple[OwnSession, ...], rows: tuple[VendorRow, ...], terms: Terms) -> LineClass:

@@ -74,7 +74,7 @@ def judge(
         tolerance=terms.tolerance,
         lines=sums.lines,
         reasons=(*_reasons(in_totals, sums.lines, snapshot, hours, dollars), *_reasons_of_dials(of_dials)),
-        remarks=(*others_remarks(sessions, snapshot.rows, paired, ours), *rate_remarks(sums.rates)),
+        remarks=(*others_remarks(sessions, snapshot.rows, (*paired, *of_dials), ours), *rate_remarks(sums.rates)),
         checked_at_ms=snapshot.taken_at_ms,
         was_read=snapshot.is_read,
         project=snapshot.project,

@@ -126,6 +126,27 @@ def test_requests_without_tags_may_be_what_nobody_logged_so_the_audit_is_inconcl
     assert judged.reasons[0].startswith("1 request of the project without any tags")
 
 
+def test_a_colleagues_row_before_and_after_it_settled_is_one_in_whatever_order() -> None:
+    before = theirs(request_id="x", tags=None, settled=False, duration_ms=None, micro_usd=None)
+    after = theirs(request_id="x", tags=frozenset())
+    has = ledger(old(), run_of_key={})
+    judged = [verdict(has, theirs(), *rows) for rows in ([before, after], [after, before])]
+    assert [each.verdict for each in judged] == ["reconciled"] * 2
+    assert judged[0] == judged[1]
+
+
+@pytest.mark.parametrize(("ago_ms", "expected"), [(1000, "reconciled"), (3 * HOUR_MS, "inconclusive")])
+def test_a_colleagues_open_session_has_no_tags_yet(ago_ms: int, expected: str) -> None:
+    is_open = theirs(request_id="x", tags=None, settled=False, duration_ms=None, created_ms=NOW_MS - ago_ms)
+    assert verdict(ledger(old(), run_of_key={}), theirs(), is_open).verdict == expected
+
+
+def test_a_row_that_has_not_settled_has_lost_no_tag() -> None:
+    for tags in (None, frozenset[str]()):
+        has_not_settled = theirs(tags=tags, key_id="their-key", settled=False)
+        assert findings(ledger(old()), has_not_settled).lost_tags == 0
+
+
 def test_a_session_whose_tag_the_statement_has_lost_makes_it_inconclusive() -> None:
     judged = verdict(ledger(old()), theirs(tags=frozenset()))
     assert judged.verdict == "inconclusive"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from itertools import permutations
 from random import Random
@@ -12,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.rules.comparison import Line, OwnSession, Terms, VendorRow
-from pytest_dgbudget.rules.reconciliation import judge_lines, match
+from pytest_dgbudget.rules.reconciliation import judge_lines, match, rows_by_request
 from pytest_dgbudget.rules.verdicts import Tolerance, Verdict, gravest
 
-from .reconciliation import NO_TAGS, NOW_MS, OURS, TAGS, TERMS, own_sessions, row, rows, session
+from .reconciliation import NO_TAGS, NOW_MS, OLD_MS, OURS, TAGS, TERMS, own_sessions, row, rows, session
 
 IDS = st.sampled_from([f"r{number}" for number in range(8)])
 FIGURES = st.none() | st.integers(0, 10_000_000)
@@ -64,6 +65,7 @@ def test_every_row_that_is_ours_or_under_our_tag_is_in_exactly_one_line_and_no_o
 @given(OWN, ROWS, TERMS_GIVEN)
 def test_amounts_add_up(own: list[OwnSession], rows: list[VendorRow], terms: Terms) -> None:
     """Each settled row is in one line, once: no second and no dollar is lost, or counted twice."""
+    rows = [each for group in rows_by_request(rows).values() for each in group]
     lines = match(own, rows, OURS, terms)
     assert sum(each.ms or 0 for line in lines for each in line.own) == sum(each.ms or 0 for each in own)
     placed = {line.request_id for line in lines}
@@ -210,6 +212,34 @@ def test_rows_of_one_request_make_one_line_in_whatever_order_they_came(settled: 
     rows = [row(settled=settled, **fields) for fields in others]
     lines = {match([session()], order, OURS, TERMS) for order in permutations([*rows, rows[0]])}
     assert len(lines) == 1
+
+
+STEPS = [
+    row(created="2026-11-30T10:00:00Z", created_ms=OLD_MS, duration_ms=None, micro_usd=None),
+    row(created="2026-11-30T10:00:00+00:00", created_ms=OLD_MS, duration_ms=None),
+    row(created="2026-11-30T10:00:00Z", created_ms=OLD_MS, elapsed_ms=10_000),
+]
+
+
+@pytest.mark.parametrize("met", [*permutations(STEPS)])
+def test_a_row_that_is_met_while_it_is_filled_in_is_one_row(met: tuple[VendorRow, ...]) -> None:
+    (line,) = match([session()], met, OURS, TERMS)
+    assert (line.kind, line.rows) == ("matched", (STEPS[-1],))
+
+
+@pytest.mark.parametrize(
+    "other", [{"duration_ms": 11_000}, {"created_ms": OLD_MS + 1}, {"micro_usd": 1, "duration_ms": None}], ids=str
+)
+def test_rows_of_which_a_known_field_differs_are_two(other: dict[str, Any]) -> None:
+    both = [row(created_ms=OLD_MS), row(**{"created_ms": OLD_MS, **other})]
+    assert kinds(match([session()], both, OURS, TERMS)) == ["duplicate"]
+
+
+def test_thousands_of_differing_rows_of_one_request_take_no_long() -> None:
+    many = [row(created_ms=number, duration_ms=None if number % 3 else 10_000) for number in range(8000)]
+    begun = time.process_time()
+    assert kinds(match([session()], many, OURS, TERMS)) == ["duplicate"]
+    assert time.process_time() - begun < 4
 
 
 def test_what_is_under_our_tag_and_not_ours_is_missing_in_the_ledger() -> None:

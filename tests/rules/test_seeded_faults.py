@@ -86,7 +86,7 @@ class Period:
         self.done[f"unlogged-{at}"] = "missing-in-ledger"
 
     def make_duplicate(self, at: int) -> None:
-        self.rows.append(replace(self.rows[at], created="another instant"))
+        self.rows.append(replace(self.rows[at], created_ms=NOW_MS))
         self.made("duplicate", at)
 
     def make_duration(self, at: int) -> None:
