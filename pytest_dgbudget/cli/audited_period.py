@@ -36,8 +36,9 @@ from pytest_dgbudget.rules.statement import ReadFailure, Reading
 _KEPT = timedelta(days=89)
 # A hundred thousand requests are a hundred pages; with a slower API an audit isn't worth waiting for.
 _LONGEST_SECONDS = 900
-# What the list lacks is asked for by its id. Where it lacks more than this, no more of that is needed.
+# What the list lacks is asked for by its id. Where it lacks more than this, it isn't known of the rest.
 _MOST_LOOKUPS = 200
+_LIST_LACKS = ReadFailure(reason="the list of requests lacks some that may be in them", temporary=False)
 _PAST_FIRST_MIDNIGHT = ReadFailure(
     reason="a session ran past the midnight at which they begin; choose another --since", temporary=False
 )
@@ -79,16 +80,22 @@ def _read_statement(
         return PeriodStatement(rows=(), failure=respelled(str(error)))
     with _progress() as show:
         rows, failure = read_period(api, since - EDGE, now + EDGE, timeout, show)
+    lacking: list[str] = []
     if failure is None:
         lacking = lacking_ids(ledger, rows, period, terms_of(run_config, ledger.target, _epoch_ms(now)))
         found, failure = look_up(api, lacking[:_MOST_LOOKUPS])
         rows += found
-    hours = _read_hours(api, ledger, since, now) if needs_hours(ledger, rows) else None
-    return PeriodStatement(rows=rows, project=api.project, failure=failure, hours=hours)
+    not_asked = frozenset(lacking[_MOST_LOOKUPS:])
+    hours = _read_hours(api, ledger, since, now, not_asked) if needs_hours(ledger, rows) else None
+    return PeriodStatement(rows=rows, project=api.project, failure=failure, hours=hours, not_asked=not_asked)
 
 
-def _read_hours(api: ManagementApi, ledger: AuditedLedger, since: datetime, now: datetime) -> Reading[int]:
+def _read_hours(
+    api: ManagementApi, ledger: AuditedLedger, since: datetime, now: datetime, not_asked: frozenset[str]
+) -> Reading[int]:
     """Read the hours of whole days, and of one more: whether a period includes its last day is not documented."""
+    if not_asked:
+        return Reading(failure=_LIST_LACKS)
     if was_open_at(ledger, _epoch_ms(since)):
         return Reading(failure=_PAST_FIRST_MIDNIGHT)
     try:

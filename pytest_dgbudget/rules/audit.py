@@ -26,8 +26,9 @@ _LONGEST_SESSION_MS = 135 * 60_000
 _NO_LINES = Counted(under=(), not_under=(), may_grow=False)
 
 # Why a session or a request is not judged: its run is live now; it began before the period; the vendor doesn't keep its
-# request any more; its run was with another stand-alone emulator; its dial never opened; it is no Voice Agent's.
-LeftOut = Literal["live-run", "earlier", "not-kept", "other-emulator", "never-opened", "no-agent"]
+# request any more; its run was with another stand-alone emulator; its dial never opened; it is no Voice Agent's; the
+# list lacks it, and it was not asked for.
+LeftOut = Literal["live-run", "earlier", "not-kept", "other-emulator", "never-opened", "no-agent", "not-asked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,8 @@ class AuditedLedger:
 class PeriodStatement:
     """The project's requests of the period, and some before it. ``failure`` is why they are not all here.
 
+    ``not_asked`` are the ids of ours that the list lacks, and that were too many to ask for each.
+
     ``hours`` are the milliseconds of the whole period under the tags of runs that are not live; None: not asked for,
     since each of our rows has a duration.
     """
@@ -106,6 +109,7 @@ class PeriodStatement:
     hours: Reading[int] | None = None
     project: str | None = None
     failure: str | None = None
+    not_asked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +167,7 @@ def audit(
     rows = statement.rows
     lines = match(ledger.sessions, rows, ours, terms.unasked() if statement.failure else terms, ledger.dials)
     of_dials = match_dials(ledger.dials, rows, terms)
-    paired, left_out = _sorted_out(lines, ledger, period)
+    paired, left_out = _sorted_out(lines, ledger, period, statement.not_asked)
     if of_dials:
         left_out["never-opened"] = [_stated_ms(line) for line in of_dials]
     rest = _Rest(rows, {line.request_id for line in (*lines, *of_dials) if line.rows}, period, left_out)
@@ -201,7 +205,7 @@ def everybodys(rows: Iterable[VendorRow], ours: Ours) -> Ours:
 
 
 def _sorted_out(
-    lines: Sequence[Line], ledger: AuditedLedger, period: AuditedPeriod
+    lines: Sequence[Line], ledger: AuditedLedger, period: AuditedPeriod, not_asked: frozenset[str]
 ) -> tuple[tuple[Line, ...], dict[LeftOut, list[int | None]]]:
     """Return the lines that are judged, and the milliseconds of each of the others."""
     known_runs = {session.run for line in lines if line.rows for session in line.own}
@@ -209,6 +213,8 @@ def _sorted_out(
     left_out: dict[LeftOut, list[int | None]] = {}
     for line in lines:
         why = _why_left_out(line, ledger, period, known_runs)
+        if why is None and line.kind == "missing-at-vendor" and line.request_id in not_asked:
+            why = "not-asked"
         if why is None:
             judged.append(line)
         else:

@@ -30,6 +30,10 @@ _WHY_LEFT_OUT: Mapping[LeftOut, str] = {
 _NOTHING = "no session began in the period, so there is nothing to compare"
 _ONLY_KEPT = "the vendor keeps requests for 90 days: what began before that is only in the ledger"
 _NOT_KEPT = "{} without a row, from before the 90 days for which the vendor keeps requests: can't be checked"
+_NOT_ASKED = (
+    "{} that the list of requests lacks and that were not asked for one by one: whether they are missing is not known; "
+    "audit a shorter period"
+)
 _UNTOLD = (
     "{} of the project without any tags: whether these are sessions that nobody logged can't be told (it can with "
     "--dg-run-key)"
@@ -108,6 +112,8 @@ def _unchecked(findings: AuditFindings, statement: PeriodStatement) -> Iterator[
         yield f"the statement could not be read to its end, so nothing counts as missing there: {statement.failure}"
     if not_kept := findings.left_out.get("not-kept"):
         yield _NOT_KEPT.format(counted(not_kept.requests, "session"))
+    if not_asked := findings.left_out.get("not-asked"):
+        yield _NOT_ASKED.format(counted(not_asked.requests, "session"))
     if findings.untold:
         yield _UNTOLD.format(counted(findings.untold, "request"))
     if findings.lost_tags:

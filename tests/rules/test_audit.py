@@ -457,6 +457,15 @@ def test_what_the_list_lacks_is_asked_for_where_it_should_have_it() -> None:
     assert lacking_ids(has, [theirs()], PERIOD, TERMS) == ["b"]
 
 
+def test_what_the_list_lacks_and_was_not_asked_for_is_not_missing() -> None:
+    has = ledger(*(old(id=name, request_id=name) for name in "abc"))
+    statement = PeriodStatement(rows=[theirs(request_id="a")], not_asked=frozenset("bc"))
+    found = audit(has, statement, has.ours, PERIOD, TERMS)
+    judged = judge_audit(found, has, statement, PERIOD)
+    assert (kinds(found), judged.verdict) == (["matched"], "inconclusive")
+    assert judged.reasons[0].startswith("2 sessions that the list of requests lacks")
+
+
 # Any ledger, any statement --------------------------------------------------------------------------------------------
 
 IDS = st.sampled_from("abcdefgh")
