@@ -17,7 +17,7 @@ from pytest_dgbudget.rules.reconciliation import match, match_dials, rows_by_req
 from pytest_dgbudget.rules.same_rows import counted_rows
 from pytest_dgbudget.rules.statement import Reading
 from pytest_dgbudget.rules.sums import judge_sums
-from pytest_dgbudget.rules.totals import NO_TOTAL, Counted, Total, counted, hours_of
+from pytest_dgbudget.rules.totals import NO_TOTAL, Counted, Total, counted, hours_of, hours_of_own
 from pytest_dgbudget.units import known_sum
 
 _DAY_MS = 24 * 3_600_000
@@ -174,8 +174,11 @@ def audit(
     in_use_since_ms = terms.now_ms - _LONGEST_SESSION_MS - (terms.grace_ms or 0)
     began = [line for line in (*paired, *of_dials) if (line.began_ms or 0) >= period.kept_since_ms]
     in_hours = counted(began, ours, terms)
-    hours = NO_TOTAL if statement.hours is None else hours_of(in_hours, statement.hours, terms)
-    sums = judge_sums(paired, in_hours, hours, terms)
+    hours = own_hours = NO_TOTAL
+    if statement.hours is not None:
+        hours = hours_of(in_hours, statement.hours, terms)
+        own_hours = hours_of_own(in_hours, statement.hours, terms)
+    sums = judge_sums(paired, in_hours, hours, own_hours, terms)
     of_keys = sorted(by_key(sums.lines, ledger.run_of_key).items())
     return AuditFindings(
         lines=sums.lines,

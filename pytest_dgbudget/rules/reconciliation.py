@@ -119,20 +119,24 @@ def _class(own: tuple[OwnSession, ...], rows: tuple[VendorRow, ...], terms: Term
             return "pending"
         if row is None or (row.shown_ms is None and row.unreadable_duration is None):
             return "missing-at-vendor"
-    return "unconfirmed" if row.unreadable_duration else _by_time(own_ms, row, terms.tolerance)
+    return "unconfirmed" if row.unreadable_duration else _by_time(own, own_ms, row, terms.tolerance)
 
 
-def _by_time(own_ms: int, row: VendorRow, tolerance: Tolerance) -> LineClass:
-    """A row without a duration is matched by its id; its time is then checked by the hours of the run's tag or key."""
+def _by_time(own: tuple[OwnSession, ...], own_ms: int, row: VendorRow, tolerance: Tolerance) -> LineClass:
+    """A row without a duration is matched by its id; its time is then checked by the hours of the run's tag or key.
+
+    The vendor need not count our handshake and close.
+    """
     shown_ms = row.shown_ms
     if shown_ms is None:
         return "matched"
-    apart_ms, allowed_ms = abs(shown_ms - own_ms), tolerance.allowed_ms(own_ms)
+    allowed_ms, around_ms = tolerance.allowed_ms(own_ms), known_sum(session.around_ms for session in own) or 0
+    agrees = own_ms - around_ms - allowed_ms <= shown_ms <= own_ms + allowed_ms
     if row.duration_ms is None:
-        return "matched" if apart_ms <= allowed_ms else "unclear"
-    if apart_ms <= min(MATCHED_MS, allowed_ms):
+        return "matched" if agrees else "unclear"
+    if abs(shown_ms - own_ms) <= min(MATCHED_MS, allowed_ms):
         return "matched"
-    return "within-tolerance" if apart_ms <= allowed_ms else "duration"
+    return "within-tolerance" if agrees else "duration"
 
 
 def judge_lines(lines: Iterable[Line]) -> Verdict:

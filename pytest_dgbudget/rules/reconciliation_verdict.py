@@ -18,7 +18,7 @@ from pytest_dgbudget.rules.reconciliation import judge_lines, match, match_dials
 from pytest_dgbudget.rules.statement import StatementSnapshot
 from pytest_dgbudget.rules.statement_lag import StatementLag
 from pytest_dgbudget.rules.sums import judge_sums
-from pytest_dgbudget.rules.totals import NO_TOTAL, Counted, Total, cost_of, counted, dollars_of, hours_of
+from pytest_dgbudget.rules.totals import NO_TOTAL, Counted, Total, cost_of, counted, dollars_of, hours_of, hours_of_own
 from pytest_dgbudget.rules.verdicts import Tolerance, Verdict, gravest
 from pytest_dgbudget.units import seconds
 
@@ -65,7 +65,7 @@ def judge(
     of_dials = match_dials(dials, snapshot.rows, terms)
     in_totals = counted((*paired, *of_dials), ours, terms)
     hours, dollars = hours_of(in_totals, snapshot.hours, terms), dollars_of(in_totals, snapshot.dollars, terms)
-    sums = judge_sums(paired, in_totals, hours, terms)
+    sums = judge_sums(paired, in_totals, hours, hours_of_own(in_totals, snapshot.hours, terms), terms)
     of_sessions = _sessions_verdict(in_totals, sums.lines, snapshot)
     return Reconciliation(
         verdict=gravest(

@@ -21,11 +21,14 @@ class JudgedSums:
     rates: tuple[TierRate, ...]
 
 
-def judge_sums(lines: tuple[Line, ...], in_totals: Counted, hours: Total, terms: Terms) -> JudgedSums:
-    """Judge the sum and the prices of lines; those ``in_totals`` are in the ``hours``."""
+def judge_sums(lines: tuple[Line, ...], in_totals: Counted, hours: Total, own_hours: Total, terms: Terms) -> JudgedSums:
+    """Judge the sum and the prices of lines; those ``in_totals`` are in the ``hours``.
+
+    ``own_hours`` are these without the time of what nobody opened, which says nothing of the other lines.
+    """
     drift = drift_of(lines, terms.drift, in_totals, hours)
     rates = rates_of(_timed(lines, hours), terms)
-    return JudgedSums(lines=_with_causes(lines, hours, drift, rates), drift=drift, rates=rates)
+    return JudgedSums(lines=_with_causes(lines, own_hours, drift, rates), drift=drift, rates=rates)
 
 
 def _timed(lines: Iterable[Line], hours: Total) -> Iterator[Line]:

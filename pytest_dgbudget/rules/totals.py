@@ -79,20 +79,32 @@ def hours_of(lines: Counted, reading: Reading[int], terms: Terms) -> Total:
     sum_of_rows = sum(line.stated_ms for line in own if line.stated_ms is not None)
     without = [session.ms or 0 for line in own if line.stated_ms is None for session in line.own]
     expected_ms = sum_of_rows + sum(without)
-    allowed_ms = max(sum(map(terms.tolerance.allowed_ms, without)), terms.tolerance.allowed_ms(expected_ms))
+    allowed_ms = max(
+        sum(map(terms.tolerance.allowed_ms, without)), terms.tolerance.allowed_ms(expected_ms), _rounded(own)
+    )
+    around_ms = sum(line.around_ms or 0 for line in own if line.stated_ms is None)
     all_known = all(line.own_ms is not None for line in own)
-    total = _total(lines, reading, expected_ms, allowed_ms, all_known=all_known)
+    total = _total(lines, reading, expected_ms, allowed_ms, all_known=all_known, around=around_ms)
     return replace(total, own=_metered_ms(own))
+
+
+def hours_of_own(lines: Counted, reading: Reading[int], terms: Terms) -> Total:
+    """The same without the time of what nobody opened; ``inconclusive`` where a row of that states none."""
+    unlogged = [row for line in lines.under if line.kind == "missing-in-ledger" for row in line.rows]
+    unlogged_ms = known_sum(row.duration_ms for row in unlogged)
+    if reading.value is None or unlogged_ms is None:
+        return Total(verdict="inconclusive")
+    return hours_of(lines, replace(reading, value=max(0, reading.value - unlogged_ms)), terms)
 
 
 def dollars_of(lines: Counted, reading: Reading[int], terms: Terms) -> Total:
     """What the run's rows cost is compared with what its tag or key cost: each row may have another price."""
     cost = cost_of(lines.under)
     if cost is None:
-        return Total(verdict="off", reason=_NO_PRICES if lines.settled else None)
+        return Total(verdict="off", reason=_NO_PRICES if lines.settled or not lines.may_grow else None)
     own = [line for line in lines.under if line.has_session]
     own_ms = _metered_ms(own)
-    allowed = cost * terms.tolerance.allowed_ms(own_ms) // own_ms if own_ms else 0
+    allowed = max(cost * terms.tolerance.allowed_ms(own_ms) // own_ms if own_ms else 0, _rounded(lines.under))
     total = _total(lines, reading, cost, allowed, all_known=all(line.settled for line in own))
     if total.verdict == "inconclusive" and total.reason is None:
         return replace(total, reason=_NOT_SETTLED)
@@ -105,28 +117,35 @@ def cost_of(lines: Iterable[Line]) -> int | None:
     return known_sum(costs) if costs else None
 
 
+def _rounded(lines: Iterable[Line]) -> int:
+    """Half a unit of each row and of their sum: all are whole here, and need not be at the vendor's."""
+    return (sum(len(line.rows) for line in lines) + 1) // 2
+
+
 def _metered_ms(lines: Iterable[Line]) -> int:
     return sum(session.ms or 0 for line in lines for session in line.own)
 
 
-def _total(lines: Counted, reading: Reading[int], own: int, allowed: int, *, all_known: bool) -> Total:
+def _total(lines: Counted, reading: Reading[int], own: int, allowed: int, *, all_known: bool, around: int = 0) -> Total:
     if reading.value is None:
         reason = reading.failure.reason if reading.failure is not None else "it was not read"
         return Total(verdict="inconclusive", own=own, reason=reason)
     if lines.lost_tags:
         return Total(verdict="inconclusive", own=own, vendor=reading.value, reason=_LOST_TAGS)
-    verdict = judge_total(own, reading.value, allowed, all_known=all_known, may_grow=lines.may_grow)
+    verdict = judge_total(own, reading.value, allowed, all_known=all_known, may_grow=lines.may_grow, around=around)
     return Total(verdict=verdict, own=own, vendor=reading.value)
 
 
-def judge_total(own: int, vendor: int, allowed: int, *, all_known: bool, may_grow: bool) -> Verdict:
-    """Compare two sums of one unit, which may lie ``allowed`` apart.
+def judge_total(own: int, vendor: int, allowed: int, *, all_known: bool, may_grow: bool, around: int = 0) -> Verdict:
+    """Compare two sums of one unit, which may lie ``allowed`` apart; ``around`` is what the vendor may not count.
 
     ``all_known``: ``own`` is the whole of it and not just what was seen. ``may_grow``: the vendor's may be late.
-    A vendor's sum of nothing is late, however small ours is.
+    While it may, a vendor's sum of nothing is late, however small ours is.
     """
-    if vendor < own - allowed or vendor == 0 < own:
+    if vendor < own - around - allowed:
         return "pending" if may_grow else "discrepancy"
+    if may_grow and vendor == 0 < own:
+        return "pending"
     if not all_known:
         return "inconclusive"
     return "reconciled" if vendor <= own + allowed else "discrepancy"

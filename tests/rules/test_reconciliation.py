@@ -114,7 +114,9 @@ def test_only_what_agrees_is_reconciled(own: list[OwnSession], rows: list[Vendor
         shown_ms = line.vendor_ms if line.vendor_ms is not None else line.elapsed_ms
         if line.kind in {"matched", "within-tolerance"} and shown_ms is not None:
             assert line.own_ms is not None
-            assert abs(shown_ms - line.own_ms) <= terms.tolerance.allowed_ms(line.own_ms)
+            allowed_ms = terms.tolerance.allowed_ms(line.own_ms)
+            least_ms = line.own_ms - (line.around_ms or 0) - allowed_ms
+            assert least_ms <= shown_ms <= line.own_ms + allowed_ms
 
 
 @given(OWN, ROWS, TERMS_GIVEN)
@@ -133,9 +135,9 @@ def test_where_nobody_could_ask_nothing_is_missing(own: list[OwnSession], rows: 
         (9_900, "matched"),
         (10_101, "within-tolerance"),
         (12_000, "within-tolerance"),
-        (8_000, "within-tolerance"),
+        (7_900, "within-tolerance"),
         (12_001, "duration"),
-        (7_999, "duration"),
+        (7_899, "duration"),
         (None, "matched"),
     ],
 )
@@ -165,6 +167,17 @@ def test_a_row_that_has_a_duration_is_not_judged_by_its_times() -> None:
     assert kinds(match([session()], [row(elapsed_ms=90_000)], OURS, TERMS)) == ["matched"]
     unreadable = row(duration_ms=None, unreadable_duration="-5", elapsed_ms=10_000)
     assert kinds(match([session()], [unreadable], OURS, TERMS)) == ["unconfirmed"]
+
+
+@pytest.mark.parametrize(
+    ("vendor_ms", "kind"),
+    [(8000, "within-tolerance"), (7999, "duration"), (17_000, "within-tolerance"), (17_001, "duration")],
+)
+def test_the_vendor_need_not_count_handshake_and_close(vendor_ms: int, kind: str) -> None:
+    own = session(ms=15_000, handshake_ms=4600, closing_ms=400)
+    assert kinds(match([own], [row(duration_ms=vendor_ms)], OURS, TERMS)) == [kind]
+    unclear = "matched" if kind == "within-tolerance" else "unclear"
+    assert kinds(match([own], [row(duration_ms=None, elapsed_ms=vendor_ms)], OURS, TERMS)) == [unclear]
 
 
 def test_the_tolerance_is_the_larger_of_the_two() -> None:

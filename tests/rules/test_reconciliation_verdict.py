@@ -14,7 +14,7 @@ from pytest_dgbudget.rules.comparison import OwnSession, Terms, VendorRow
 from pytest_dgbudget.rules.reconciliation_verdict import judge, may_change, not_asked
 from pytest_dgbudget.rules.statement import StatementSnapshot
 from pytest_dgbudget.rules.totals import Total, judge_total
-from pytest_dgbudget.rules.verdicts import AGREEING, NOTHING_TO_COMPARE, Verdict
+from pytest_dgbudget.rules.verdicts import AGREEING, NOTHING_TO_COMPARE, Tolerance, Verdict
 
 from .reconciliation import (
     NO_TAGS,
@@ -183,7 +183,7 @@ def test_the_cost_of_a_session_without_the_tag_is_not_in_the_dollars_of_the_tag(
 
 
 def test_dollars_of_sessions_whose_time_nobody_knows_have_no_tolerance() -> None:
-    read = snapshot(row(), dollars=was_read(12_501))
+    read = snapshot(row(), dollars=was_read(12_502))
     assert dollars([session(ms=None)], read).verdict == "discrepancy"
 
 
@@ -229,12 +229,65 @@ def test_a_row_that_has_not_settled_when_the_grace_is_over_is_the_reason_for_ope
         (89, True, True, "pending"),
         (89, True, False, "discrepancy"),
         (0, False, True, "pending"),
+        (80, True, False, "discrepancy"),
         (100, False, False, "inconclusive"),
         (500, False, False, "inconclusive"),
     ],
 )
 def test_totals(vendor: int, all_known: bool, may_grow: bool, verdict: Verdict) -> None:
     assert judge_total(100, vendor, 10, all_known=all_known, may_grow=may_grow) == verdict
+
+
+def test_totals_of_nothing_are_late_only_while_they_may_grow() -> None:
+    assert judge_total(900, 0, 2000, all_known=True, may_grow=True) == "pending"
+    assert judge_total(900, 0, 2000, all_known=True, may_grow=False) == "reconciled"
+    assert judge_total(2001, 0, 2000, all_known=True, may_grow=False) == "discrepancy"
+
+
+def test_totals_may_lack_what_the_vendor_need_not_count() -> None:
+    assert judge_total(100, 70, 10, all_known=True, may_grow=False, around=20) == "reconciled"
+    assert judge_total(100, 69, 10, all_known=True, may_grow=False, around=20) == "discrepancy"
+    assert judge_total(100, 111, 10, all_known=True, may_grow=False, around=20) == "discrepancy"
+
+
+def test_hours_rounded_down_to_nothing_are_no_discrepancy() -> None:
+    own = [session(ms=900, ended_at_ms=OLD_MS)]
+    assert judge(own, snapshot(row(duration_ms=None), hours=was_read(0)), OURS, TERMS).verdict == "reconciled"
+
+
+@pytest.mark.parametrize(
+    ("total", "verdict"), [(25_000, "reconciled"), (25_001, "reconciled"), (25_002, "discrepancy")]
+)
+def test_totals_leave_half_a_unit_of_each_row_open(total: int, verdict: Verdict) -> None:
+    """$0.0125004 twice is $0.0250008."""
+    exact = replace(TERMS, tolerance=Tolerance(ms=0, share=0))
+    own = [session(id=each, request_id=each, ms=12_500) for each in "ab"]
+    rows = [row(request_id=each, duration_ms=12_500, micro_usd=12_500) for each in "ab"]
+    result = judge(own, snapshot(*rows, hours=was_read(total), dollars=was_read(total)), OURS, exact)
+    assert (result.hours.verdict, result.dollars.verdict) == (verdict, verdict)
+
+
+def test_dollars_of_rows_that_all_cost_nothing_are_said_not_to_be_compared_once_the_grace_is_over() -> None:
+    """An account with credits may show 0 dollars for ever."""
+    free = row(micro_usd=0, settled=False)
+    result = judge([session(ended_at_ms=OLD_MS)], snapshot(free), OURS, TERMS)
+    assert (result.verdict, result.dollars.verdict) == ("reconciled", "off")
+    assert result.reasons == (
+        "the run's dollars were not compared: the statement does not say what each request cost, and it may have other "
+        "prices than ours",
+    )
+    assert judge([session()], snapshot(free), OURS, TERMS).dollars.reason is None
+
+
+@pytest.mark.parametrize(("unlogged_ms", "kind"), [(60_000, "unclear"), (None, "unclear"), (10_000, "duration")])
+def test_what_nobody_opened_makes_no_unclear_line_a_duration(unlogged_ms: int | None, kind: str) -> None:
+    """Its own time is in the hours, and no more than that is explained by it."""
+    own = [session(id=f"s{n}", request_id=f"r{n}") for n in range(5)]
+    rows = [row(request_id=f"r{n}", duration_ms=None, elapsed_ms=60_000) for n in range(5)]
+    read = snapshot(*rows, row(request_id="x", duration_ms=unlogged_ms), hours=was_read(110_000))
+    result = judge(own, read, OURS, TERMS)
+    assert [line.kind for line in result.lines] == [kind] * 5 + ["missing-in-ledger"]
+    assert result.verdict == "discrepancy"
 
 
 # Verdict and reasons --------------------------------------------------------------------------------------------------
