@@ -14,7 +14,7 @@ from pytest_dgbudget.rules.audit import (
     LeftOut,
     PeriodStatement,
 )
-from pytest_dgbudget.rules.drift import FEWEST_LINES, TOO_FEW, Drift
+from pytest_dgbudget.rules.drift import FEWEST_LINES, TOO_FEW, Drift, drift_remarks
 from pytest_dgbudget.rules.rates import rate_remarks
 from pytest_dgbudget.rules.verdicts import VERDICT_OF, LineClass, Verdict, gravest
 from pytest_dgbudget.rules.wording import ADVICE, DRIFT, MEANING
@@ -150,6 +150,7 @@ def _remarks(findings: AuditFindings, ledger: AuditedLedger, period: AuditedPeri
     if findings.over_midnight.requests:
         yield f"{_shown(findings.over_midnight)} past midnight UTC: to which day that is billed is not documented"
     yield from rate_remarks(findings.rates)
+    yield from drift_remarks(findings.drift)
     yield from _known_by_now(findings)
     if findings.lines and findings.drift.reason == TOO_FEW:
         yield f"drift is not judged: that takes {FEWEST_LINES} sessions that agree, and there are {findings.drift.n}"

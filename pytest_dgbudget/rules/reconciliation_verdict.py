@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, VendorRow
-from pytest_dgbudget.rules.drift import Drift
+from pytest_dgbudget.rules.drift import Drift, drift_remarks
 from pytest_dgbudget.rules.others import others_remarks
 from pytest_dgbudget.rules.rates import TierRate, rate_remarks
 from pytest_dgbudget.rules.reconciliation import judge_lines, match, match_dials
@@ -74,7 +74,11 @@ def judge(
         tolerance=terms.tolerance,
         lines=sums.lines,
         reasons=(*_reasons(in_totals, sums.lines, snapshot, hours, dollars), *_reasons_of_dials(of_dials)),
-        remarks=(*others_remarks(sessions, snapshot.rows, (*paired, *of_dials), ours), *rate_remarks(sums.rates)),
+        remarks=(
+            *others_remarks(sessions, snapshot.rows, (*paired, *of_dials), ours),
+            *rate_remarks(sums.rates),
+            *drift_remarks(sums.drift),
+        ),
         checked_at_ms=snapshot.taken_at_ms,
         was_read=snapshot.is_read,
         project=snapshot.project,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.rules.comparison import Line, OwnSession, VendorRow
-from pytest_dgbudget.rules.drift import FEWEST_LINES, TOO_FEW, Drift, by_key, drift_of
+from pytest_dgbudget.rules.drift import FEWEST_LINES, TOO_FEW, Drift, by_key, drift_of, drift_remarks
 from pytest_dgbudget.rules.reconciliation import match
 from pytest_dgbudget.rules.reconciliation_verdict import judge
 from pytest_dgbudget.rules.totals import NO_TOTAL, Total, counted
@@ -121,12 +122,6 @@ def test_only_lines_that_agree_count() -> None:
     assert drift(lines_of([0] * 20 + [60_000] * 20)) == drift(lines_of([0] * 20))
 
 
-def test_a_session_whose_handshake_or_close_nobody_knows_does_not_count() -> None:
-    own, rows = pairs([0] * 20)
-    without = [session(id=each.id, request_id=each.request_id, ms=each.ms, closing_ms=None) for each in own[:3]]
-    assert drift(match([*without, *own[3:]], rows, OURS, TERMS)).n == 17
-
-
 def test_the_mean_and_its_interval_are_evidence() -> None:
     found = drift(lines_of([1000, 1200] * 50))
     assert found.mean_ms == 1100
@@ -215,3 +210,42 @@ def test_two_hundred_sessions_that_are_each_billed_1_9_s_more_agree_and_are_six_
     explained_ms = 200 * 500 + round(200 * OWN_MS * TERMS.drift)
     assert (result.drift.ms, result.drift.direction) == (200 * 1900 - explained_ms, "more")
     assert result.drift.mean_ms == 1900
+
+
+# Ledgers that lack handshakes or closes -------------------------------------------------------------------------------
+
+
+def without_closing(extra_ms: int, lacking: int, n: int = 100) -> Drift:
+    """``n`` sessions of which some have no known close, as those of an older ledger; each row has so much more."""
+    sessions, rows = pairs([extra_ms] * n)
+    sessions = [replace(each, closing_ms=None) if at < lacking else each for at, each in enumerate(sessions)]
+    return drift(match(sessions, rows, OURS, TERMS))
+
+
+def test_more_is_found_in_sessions_whose_handshake_or_close_is_not_known() -> None:
+    for lacking in (1, 100):
+        found = without_closing(1900, lacking)
+        assert (found.n, found.verdict, found.direction, found.ms) == (100, "discrepancy", "more", 140_000)
+
+
+def test_less_is_judged_of_those_alone_whose_handshake_and_close_are_known() -> None:
+    assert (without_closing(-1900, 50).direction, without_closing(-1900, 50).ms) == ("less", 50_000)
+    assert without_closing(-1900, 81).direction is None
+
+
+def test_sessions_that_are_left_out_for_less_are_counted() -> None:
+    found = without_closing(0, 30)
+    assert (found.verdict, found.without_around) == ("reconciled", 30)
+    assert found.reason == (
+        "30 sessions have no known handshake or close: they are judged for more, and left out for less"
+    )
+    assert [*drift_remarks(found)] == [f"drift: {found.reason}"]
+    assert without_closing(0, 0).reason is None
+    assert [*drift_remarks(without_closing(0, 1, n=5))] == []
+
+
+def test_more_in_hours_is_found_where_handshakes_are_not_known() -> None:
+    sessions, rows = pairs([0] * 100, duration_ms=None)
+    lines = match([replace(each, closing_ms=None) for each in sessions], rows, OURS, TERMS)
+    assert drift(lines, hours=hours(100 * (OWN_MS + 1900))).direction == "more"
+    assert drift(lines, hours=hours(100 * (OWN_MS - 1900))).direction is None
