@@ -16,6 +16,8 @@ _FEWEST_LINES, _SHORTEST_MS = 5, 60_000
 _ALLOWED_PERCENT = 2
 _MINUTE_MS = 60_000
 _WHOLE_SECOND_MS = 1000
+# So many sessions are not of one length by chance.
+_FEWEST_OF_ONE_LENGTH = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +105,15 @@ def _time_of(line: Line) -> int:
 class _Times:
     """How long sessions may have been, at least and at most, by what is known of them.
 
-    Durations in whole seconds may have been rounded for show alone. Without one, the time is ours, as far as the
-    tolerance lets it be another.
+    Durations in whole seconds may have been rounded for show alone, unless what each cost is one price of the duration
+    that is shown. Without one, the time is ours, as far as the tolerance lets it be another.
     """
 
     def __init__(self, tolerance: Tolerance, lines: Sequence[Line]) -> None:
         self._tolerance = tolerance
         self._lines = lines
         whole = all(_time_of(line) % _WHOLE_SECOND_MS == 0 for line in lines)
-        self._rounded_ms = _WHOLE_SECOND_MS if whole else 0
+        self._rounded_ms = _WHOLE_SECOND_MS if whole and not _are_charged_as_shown(lines) else 0
 
     def of(self, line: Line) -> tuple[int, int]:
         """Return the shortest and the longest that a session may have been, in milliseconds."""
@@ -128,6 +130,21 @@ class _Times:
             at_least, at_most = self.of(line)
             shortest_ms, longest_ms = shortest_ms + at_least, longest_ms + at_most
         return shortest_ms, longest_ms
+
+
+def _are_charged_as_shown(lines: Sequence[Line]) -> bool:
+    """Return whether one price explains the dollars of each row by the duration that it shows.
+
+    What was rounded for show alone was charged by other times, each by its own.
+    """
+    shown = [(line.vendor_ms, line.micro_usd) for line in lines]
+    known = [(ms, micro_usd) for ms, micro_usd in shown if ms and micro_usd is not None]
+    if len(known) < len(lines) or (len(lines) < _FEWEST_OF_ONE_LENGTH and len({ms for ms, _ in known}) == 1):
+        return False
+    # A millionth of a dollar is the least that is shown: half of one may have been rounded.
+    least = max((2 * micro_usd - 1) / ms for ms, micro_usd in known)
+    most = min((2 * micro_usd + 1) / ms for ms, micro_usd in known)
+    return least <= most
 
 
 def _side(micro_usd: int, price: int, shortest_ms: int, longest_ms: int) -> int:

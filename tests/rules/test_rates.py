@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -116,6 +119,38 @@ def test_whole_seconds_may_be_rounded_for_show_alone() -> None:
     assert wrong(compared([82_000] * 5, ms=12_000)) == [False]
     assert wrong(compared([82_000] * 5, ms=12_001)) == [True]
     assert wrong(compared([84_000] * 5, ms=12_000)) == [True]
+
+
+def charged(by_ms: list[int], price: int, *, shown: Callable[[int], int]) -> Reconciliation:
+    """Sessions that are charged by these times, and whose rows show others."""
+    own = [session(id=f"s{n}", request_id=f"r{n}", ms=ms, tier="standard") for n, ms in enumerate(by_ms)]
+    rows = [
+        row(request_id=f"r{n}", duration_ms=shown(ms), micro_usd=round(price * ms / 60_000))
+        for n, ms in enumerate(by_ms)
+    ]
+    return judge(own, snapshot(*rows), OURS, NAMED)
+
+
+ROUNDED: list[Callable[[int], int]] = [
+    lambda ms: math.ceil(ms / 1000) * 1000,
+    lambda ms: ms // 1000 * 1000,
+    lambda ms: round(ms / 1000) * 1000,
+]
+
+
+@pytest.mark.parametrize("lengths", [[5000] * 100, [12_000, 13_000] * 5], ids=["of one length", "of several"])
+def test_whole_seconds_that_are_charged_as_they_are_shown_leave_nothing_open(lengths: list[int]) -> None:
+    assert wrong(charged(lengths, 90_000, shown=lambda ms: ms)) == [True]
+    assert wrong(charged(lengths, 60_000, shown=lambda ms: ms)) == [True]
+    assert wrong(charged(lengths, STANDARD, shown=lambda ms: ms)) == [False]
+
+
+@pytest.mark.parametrize("shown", ROUNDED, ids=["up", "down", "half"])
+def test_whole_seconds_that_are_rounded_for_show_alone_accuse_nobody(shown: Callable[[int], int]) -> None:
+    random = Random(7)
+    for _ in range(300):
+        lengths = [random.randint(5000, 5999) for _ in range(random.choice([15, 40, 100]))]
+        assert wrong(charged(lengths, STANDARD, shown=shown)) == [False]
 
 
 def test_without_durations_the_tolerance_of_each_session_is_left_open() -> None:
