@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from pytest_dgbudget.rules.audit import (
@@ -13,6 +13,7 @@ from pytest_dgbudget.rules.audit import (
     AuditFindings,
     LeftOut,
     PeriodStatement,
+    UnseenUse,
 )
 from pytest_dgbudget.rules.drift import FEWEST_LINES, TOO_FEW, Drift, drift_remarks
 from pytest_dgbudget.rules.rates import rate_remarks
@@ -75,8 +76,11 @@ def judge_audit(
 
 
 def risk_of(findings: AuditFindings) -> tuple[int, int | None]:
-    """Return the milliseconds and micro-dollars that are charged, and that neither we nor the statement saw used."""
-    unseen = [use for use in findings.unseen if use.stated_ms is None]
+    """Return the milliseconds and micro-dollars that are charged, and that we did not see used."""
+    return _sum_of(findings.unseen)
+
+
+def _sum_of(unseen: Collection[UnseenUse]) -> tuple[int, int | None]:
     return sum(use.ms for use in unseen), known_sum(use.micro_usd for use in unseen)
 
 
@@ -124,13 +128,13 @@ def _unchecked(findings: AuditFindings, statement: PeriodStatement) -> Iterator[
         yield _UNTIMED.format(counted(findings.untimed, "session"))
     if findings.hours.reason is not None:
         yield f"the hours of the period were not compared: {findings.hours.reason}"
-    if any(use.stated_ms is None for use in findings.unseen):
-        yield _at_risk(findings)
+    if not_stated := [use for use in findings.unseen if use.stated_ms is None]:
+        yield _at_risk(not_stated)
 
 
-def _at_risk(findings: AuditFindings) -> str:
-    ms, micro_usd = risk_of(findings)
-    leases = counted(sum(use.stated_ms is None for use in findings.unseen), "lease")
+def _at_risk(not_stated: Collection[UnseenUse]) -> str:
+    ms, micro_usd = _sum_of(not_stated)
+    leases = counted(len(not_stated), "lease")
     cost = "a cost that is not known" if micro_usd is None else f"${micro_usd / 1_000_000:.2f}"
     return f"at risk: {ms / 1000:,.1f}s and {cost}, in {leases} whose end nobody saw"
 

@@ -260,7 +260,7 @@ def test_rows_of_other_ledgers_are_counted_and_judged_only_when_told_to(audited:
     assert document["others"] == {"requests": 1, "seconds": 3}
 
 
-def test_what_nobody_saw_is_at_risk_in_seconds_and_dollars_until_the_statement_has_it(audited: Audited) -> None:
+def test_what_nobody_saw_is_at_risk_in_seconds_and_dollars_until_it_is_charged_as_stated(audited: Audited) -> None:
     with closing(live_run(audited.ledger, "nightly")) as ledger:
         lost = request_of(lose(ledger, 30_000))
     past(audited, run="next")
@@ -273,7 +273,7 @@ def test_what_nobody_saw_is_at_risk_in_seconds_and_dollars_until_the_statement_h
     assert (lease["run"], lease["end"], lease["stated_seconds"]) == ("nightly", "orphaned", None)
     audited.bill.entries = lambda: [billed(lost, 12)]
     _, document = audited.audit()
-    assert (document["at_risk_seconds"], document["leases"][0]["stated_seconds"]) == (0, 12)
+    assert (document["at_risk_seconds"], document["leases"][0]["stated_seconds"]) == (30, 12)
     assert any("dgbudget reconcile nightly" in remark for remark in document["remarks"])
 
 

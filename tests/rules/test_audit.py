@@ -282,12 +282,12 @@ def unseen(**fields: Any) -> UnseenUse:
     return UnseenUse(**{**known, **fields})
 
 
-def test_what_nobody_saw_is_at_risk_until_the_statement_has_all_of_it() -> None:
+def test_what_nobody_saw_is_at_risk_until_the_ledger_charges_what_the_statement_has() -> None:
     lost = old(ms=None, ended_at_ms=None)
     has = ledger(lost, unseen=(unseen(sessions=("s",)), unseen(lease="m", sessions=("s", "t"))))
     found = findings(has, theirs())
     assert [use.stated_ms for use in found.unseen] == [10_000, None]
-    assert risk_of(found) == (5000, 7)
+    assert risk_of(found) == (10_000, 14)
     judged = verdict(has, theirs())
     assert judged.verdict == "inconclusive"
     assert "at risk: 5.0s and $0.00, in 1 lease whose end nobody saw" in judged.reasons
