@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.instants import read_instant
-from pytest_dgbudget.rules.comparison import TAG_PREFIX, VendorRow
+from pytest_dgbudget.rules.comparison import NO_ID, TAG_PREFIX, VendorRow
 
 # Amounts are seconds, hours or dollars, and ten years in seconds are more than any of them.
 _LARGEST = 315_360_000
@@ -35,12 +35,14 @@ def objects_in(body: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
 
 
 def row_of(entry: Mapping[str, Any], asked_for: str | None = None) -> VendorRow | None:
-    """Parse one request; None where it has no id, or another one than was asked for.
+    """Parse one request; None where it has another id than was asked for. An id that can't be read is ``NO_ID``.
 
     Its free-form ``response`` is read as in the vendor's examples: ``null``, or 0 dollars, until it settles.
     """
     request_id = entry.get("request_id")
-    if not isinstance(request_id, str) or asked_for not in (None, request_id):
+    if not isinstance(request_id, str) or not request_id:
+        request_id = NO_ID
+    if asked_for not in (None, request_id):
         return None
     response = _object(entry.get("response"))
     details = _object(response.get("details"))

@@ -13,7 +13,7 @@ from typing import Literal
 from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, VendorRow
 from pytest_dgbudget.rules.drift import Drift, by_key, drift_of
 from pytest_dgbudget.rules.rates import TierRate
-from pytest_dgbudget.rules.reconciliation import match, match_dials, rows_by_request
+from pytest_dgbudget.rules.reconciliation import match, match_dials, rows_by_request, unreadable_rows
 from pytest_dgbudget.rules.same_rows import counted_rows
 from pytest_dgbudget.rules.statement import Reading
 from pytest_dgbudget.rules.sums import judge_sums
@@ -136,8 +136,8 @@ class AuditFindings:
 
     ``untold`` of these show no tags, and ``lost_tags`` counts sessions of ours that carried one and don't show it.
     ``overbilled`` dials never opened, and have more in the statement than they took: the time is the statement's.
-    ``untimed`` sessions have a row without a duration, and are not in the hours. ``drift_by_key`` is by the ids of keys
-    that were made for runs.
+    ``unreadable`` rows are under our tags or keys and have no request id. ``untimed`` sessions have a row without a
+    duration, and are not in the hours. ``drift_by_key`` is by the ids of keys that were made for runs.
     """
 
     lines: tuple[Line, ...]
@@ -148,6 +148,7 @@ class AuditFindings:
     lost_tags: int
     untimed: int
     overbilled: Amount
+    unreadable: int
     hours: Total
     drift: Drift
     drift_by_key: Mapping[str, Drift]
@@ -188,6 +189,7 @@ def audit(
         untold=sum(ours.has(row) is None for row in rest.others if _has_all(row, in_use_since_ms)),
         lost_tags=sum(_has_lost_its_tag(line, ours) for line in sums.lines),
         overbilled=_amount([_stated_ms(line) for line in of_dials if line.kind == "unconfirmed"]),
+        unreadable=unreadable_rows(rows, ours),
         untimed=_without_duration(sums.lines) - _without_duration(in_hours.under),
         hours=hours,
         drift=sums.drift,

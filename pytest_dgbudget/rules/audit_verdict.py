@@ -17,6 +17,7 @@ from pytest_dgbudget.rules.audit import (
 )
 from pytest_dgbudget.rules.drift import FEWEST_LINES, TOO_FEW, Drift, drift_remarks
 from pytest_dgbudget.rules.rates import rate_remarks
+from pytest_dgbudget.rules.reconciliation_verdict import unreadable_reasons
 from pytest_dgbudget.rules.verdicts import VERDICT_OF, LineClass, Verdict, gravest
 from pytest_dgbudget.rules.wording import ADVICE, DRIFT, MEANING
 from pytest_dgbudget.units import counted, known_sum, seconds
@@ -122,6 +123,7 @@ def _unchecked(findings: AuditFindings, statement: PeriodStatement) -> Iterator[
         yield _UNTOLD.format(counted(findings.untold, "request"))
     if findings.lost_tags:
         yield _LOST_TAGS.format(counted(findings.lost_tags, "session"))
+    yield from unreadable_reasons(findings.unreadable)
     if findings.overbilled.requests:
         yield _OVERBILLED.format(_shown(findings.overbilled))
     if findings.untimed:

@@ -14,6 +14,8 @@ from pytest_dgbudget.units import known_sum
 
 # How every tag of ours begins.
 TAG_PREFIX = "dgbudget-"
+# The request id of a row that has none, or one that can't be read: it can be paired with nothing.
+NO_ID = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

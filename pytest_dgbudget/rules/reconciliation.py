@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, VendorRow
+from pytest_dgbudget.rules.comparison import NO_ID, Line, Ours, OwnSession, Terms, VendorRow
 from pytest_dgbudget.rules.same_rows import counted_rows, fullest
 from pytest_dgbudget.rules.verdicts import VERDICT_OF, LineClass, Tolerance, Verdict, gravest
 from pytest_dgbudget.units import known_sum
@@ -53,11 +53,17 @@ def match_dials(dials: Iterable[OwnSession], rows: Iterable[VendorRow], terms: T
 
 
 def rows_by_request(rows: Iterable[VendorRow]) -> dict[str, tuple[VendorRow, ...]]:
-    """Group rows by their request id; a row that is seen twice, or while it was filled in, is one row."""
+    """Group the rows that have a request id by it; a row that is seen twice, or while it was filled in, is one row."""
     groups: dict[str, list[VendorRow]] = {}
     for row in rows:
-        groups.setdefault(row.request_id, []).append(row)
+        if row.request_id != NO_ID:
+            groups.setdefault(row.request_id, []).append(row)
     return {key: fullest(group) if len(group) > 1 else (group[0],) for key, group in groups.items()}
+
+
+def unreadable_rows(rows: Iterable[VendorRow], ours: Ours) -> int:
+    """Count the rows under our tag or key that have no id: nobody knows what they belong to."""
+    return len({row for row in rows if row.request_id == NO_ID and ours.has(row)})
 
 
 def _by_request(sessions: Iterable[OwnSession]) -> dict[str | tuple[str], tuple[OwnSession, ...]]:

@@ -14,7 +14,7 @@ from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, Vend
 from pytest_dgbudget.rules.drift import Drift, drift_remarks
 from pytest_dgbudget.rules.others import others_remarks
 from pytest_dgbudget.rules.rates import TierRate, rate_remarks
-from pytest_dgbudget.rules.reconciliation import judge_lines, match, match_dials
+from pytest_dgbudget.rules.reconciliation import judge_lines, match, match_dials, unreadable_rows
 from pytest_dgbudget.rules.statement import StatementSnapshot
 from pytest_dgbudget.rules.statement_lag import StatementLag
 from pytest_dgbudget.rules.sums import judge_sums
@@ -63,17 +63,29 @@ def judge(
     """Compare a run's sessions with what has been read of the statement; ``dials`` are those that never opened."""
     paired = match(sessions, snapshot.rows, ours, terms if snapshot.is_looked_up else terms.unasked(), dials)
     of_dials = match_dials(dials, snapshot.rows, terms)
+    unreadable = unreadable_rows(snapshot.rows, ours)
     in_totals = counted((*paired, *of_dials), ours, terms)
     hours, dollars = hours_of(in_totals, snapshot.hours, terms), dollars_of(in_totals, snapshot.dollars, terms)
     sums = judge_sums(paired, in_totals, hours, hours_of_own(in_totals, snapshot.hours, terms), terms)
     of_sessions = _sessions_verdict(in_totals, sums.lines, snapshot)
     return Reconciliation(
         verdict=gravest(
-            [of_sessions, judge_lines(of_dials), hours.verdict, dollars.verdict, sums.drift.verdict or "off"]
+            [
+                of_sessions,
+                "inconclusive" if unreadable else "off",
+                judge_lines(of_dials),
+                hours.verdict,
+                dollars.verdict,
+                sums.drift.verdict or "off",
+            ]
         ),
         tolerance=terms.tolerance,
         lines=sums.lines,
-        reasons=(*_reasons(in_totals, sums.lines, snapshot, hours, dollars), *_reasons_of_dials(of_dials)),
+        reasons=(
+            *_reasons(in_totals, sums.lines, snapshot, hours, dollars),
+            *_reasons_of_dials(of_dials),
+            *unreadable_reasons(unreadable),
+        ),
         remarks=(
             *others_remarks(sessions, snapshot.rows, (*paired, *of_dials), ours),
             *rate_remarks(sums.rates),
@@ -176,6 +188,12 @@ def _reasons(
             yield f"the run's {name} are not all in the statement yet"
         elif total.reason is not None and snapshot.project is not None:
             yield f"the run's {name} were not compared: {total.reason}"
+
+
+def unreadable_reasons(count: int) -> Iterator[str]:
+    """Say how many rows under our tag or key have no id."""
+    if count:
+        yield f"{count} of the statement's rows under our tag or key have no request id: they can't be compared"
 
 
 def _reasons_of_dials(of_dials: Iterable[Line]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.deepgram.rows import row_of
-from pytest_dgbudget.rules.comparison import VendorRow
+from pytest_dgbudget.rules.comparison import NO_ID, VendorRow
 
 CREATED_MS = 1_793_613_600_000  # 2026-11-02T10:00:00Z
 
@@ -101,3 +101,9 @@ def test_rows_share_what_many_of_them_have() -> None:
     assert one.tags is other.tags
     assert one.key_id is other.key_id
     assert one.origin is other.origin
+
+
+@pytest.mark.parametrize("request_id", [None, 7, "", ["r"]], ids=str)
+def test_a_row_without_an_id_that_can_be_read_is_kept_to_be_counted(request_id: object) -> None:
+    assert read(request_id=request_id).request_id == NO_ID
+    assert row_of({"request_id": request_id, "response": None}, "r") is None

@@ -457,6 +457,16 @@ def test_what_the_list_lacks_is_asked_for_where_it_should_have_it() -> None:
     assert lacking_ids(has, [theirs()], PERIOD, TERMS) == ["b"]
 
 
+def test_a_row_without_an_id_under_our_tag_is_counted_and_makes_the_audit_inconclusive() -> None:
+    nameless = theirs(request_id="", duration_ms=10_800_000)
+    has = ledger(old())
+    judged = verdict(has, theirs(), nameless, nameless, theirs(request_id="", tags=frozenset()))
+    assert judged.verdict == "inconclusive"
+    assert judged.reasons == (
+        "1 of the statement's rows under our tag or key have no request id: they can't be compared",
+    )
+
+
 def test_what_the_list_lacks_and_was_not_asked_for_is_not_missing() -> None:
     has = ledger(*(old(id=name, request_id=name) for name in "abc"))
     statement = PeriodStatement(rows=[theirs(request_id="a")], not_asked=frozenset("bc"))

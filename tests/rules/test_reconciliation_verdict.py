@@ -290,6 +290,15 @@ def test_what_nobody_opened_makes_no_unclear_line_a_duration(unlogged_ms: int | 
     assert result.verdict == "discrepancy"
 
 
+def test_a_row_without_an_id_under_our_tag_is_counted_and_makes_the_run_inconclusive() -> None:
+    nameless = row(request_id="", micro_usd=None)
+    result = judge([session()], snapshot(row(), nameless, hours=was_read(10_000)), OURS, TERMS)
+    assert ([line.kind for line in result.lines], result.verdict) == (["matched"], "inconclusive")
+    assert "1 of the statement's rows under our tag or key have no request id" in result.reasons[-1]
+    others = row(request_id="", tags=NO_TAGS)
+    assert judge([session()], snapshot(row(), others), OURS, TERMS).verdict == "reconciled"
+
+
 # Verdict and reasons --------------------------------------------------------------------------------------------------
 
 
