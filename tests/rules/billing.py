@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -19,7 +19,13 @@ PRICES = {"standard": 75_000, "custom-byo-llm": 65_000, "advanced": 163_000}
 GRACE_MS = 600_000
 TERMS = Terms(tolerance=Tolerance(ms=2000, share=0.05), grace_ms=GRACE_MS, now_ms=NOW_MS, prices=PRICES)
 COLLEAGUES = frozenset(["dgbudget-colleague"])
+RUN_KEY = "the run's"
+# By its tag, and by a key of its own.
+OWN = Ours(tags=TAGS, keys=frozenset([RUN_KEY]))
 _WEEK_MS = 7 * 24 * 3_600_000
+
+
+Rounding = Callable[[float], int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +33,14 @@ class Billing:
     """How a vendor counts, rounds and shows.
 
     ``clock``: by how much its clock runs faster than ours. ``counts_handshake``, ``counts_close``: whether it bills
-    from the dial or the 101, and to the Close or the end of the connection. ``elapsed``: what the times of its rows
-    say: what was billed, something else, or nothing.
+    from the dial or the 101, and to the Close or the end of the connection. ``rounds``: to whole seconds.
+    ``elapsed``: what the times of its rows say: what was billed, something else, or nothing.
     """
 
     clock: float
     counts_handshake: bool
     counts_close: bool
-    rounds_up: bool
+    rounds: Rounding | None
     shows_durations: bool
     shows_tags: bool
     elapsed: str
@@ -45,7 +51,7 @@ class Billing:
             clock=random.choice([0.0, 200e-6, -200e-6]),
             counts_handshake=random.random() < 0.5,
             counts_close=random.random() < 0.5,
-            rounds_up=random.random() < 0.5,
+            rounds=random.choice([None, None, math.ceil, math.ceil, math.floor, round]),
             shows_durations=random.random() < 0.5,
             shows_tags=random.random() < 0.8,
             elapsed=random.choice(["billed", "other", "nothing"]),
@@ -58,7 +64,7 @@ class Billing:
         ms = session.ms * (1 + self.clock) + random.uniform(0, 400)  # when it notices the end
         ms -= 0 if self.counts_handshake else session.handshake_ms
         ms -= 0 if self.counts_close else session.closing_ms
-        return math.ceil(ms / 1000) * 1000 if self.rounds_up else round(ms)
+        return round(ms) if self.rounds is None else self.rounds(ms / 1000) * 1000
 
     def row(self, session: OwnSession, ms: int, random: Random, **fields: Any) -> VendorRow:
         """The row of a session for which ``ms`` are billed."""
@@ -110,15 +116,69 @@ def statement(rows: Iterable[VendorRow], hours_ms: int, ours: Ours = OURS, **fie
     return StatementSnapshot(rows=rows, **{**known, **fields})
 
 
-def honest_run(random: Random) -> tuple[Sequence[OwnSession], StatementSnapshot]:
-    """The sessions of one run, and the statement of an honest vendor, in which colleagues have sessions as well."""
+@dataclass(frozen=True, kw_only=True)
+class HonestRun:
+    """The sessions of one run, its dials that never opened, and the statement of an honest vendor."""
+
+    sessions: Sequence[OwnSession]
+    dials: Sequence[OwnSession]
+    snapshot: StatementSnapshot
+
+
+def honest_run(random: Random) -> HonestRun:
+    """A run under a key of its own. Colleagues have sessions as well, of which some are open now."""
     billing, tier = Billing.drawn(random), random.choice(list(PRICES))
-    sessions = [metered(number, random, tier=tier) for number in range(random.choice([1, 5, 19, 20, 40, 100]))]
+    count = random.choice([1, 5, 19, 20, 40, 100])
+    lengths_ms = random.choice([(2000, 120_000), (2000, 120_000), (600, 950)])
+    sessions = [_dialled(number, random, tier, lengths_ms) for number in range(count)]
     billed = [billing.billed_ms(session, random) for session in sessions]
-    rows = [billing.row(session, ms, random) for session, ms in zip(sessions, billed, strict=True)]
-    dollars = known_sum(row.micro_usd for row in rows)
-    for number in range(random.randrange(5)):
-        session = metered(1000 + number, random)
-        rows.append(billing.row(session, 5000, random, tags=COLLEAGUES if billing.shows_tags else None))
+    rows = [billing.row(session, ms, random, key_id=RUN_KEY) for session, ms in zip(sessions, billed, strict=True)]
+    dials = [failed_dial(number, random) for number in range(random.randrange(3))]
+    of_dials = [_row_of_dial(billing, dial, number, random) for number, dial in enumerate(dials)]
+    dollars = known_sum(row.micro_usd for row in (*rows, *of_dials))
+    rows += [*of_dials, *(step for row in rows if random.random() < 0.1 for step in _steps(row))]
+    rows += [_of_a_colleague(billing, number, random) for number in range(random.randrange(5))]
     random.shuffle(rows)
-    return sessions, statement(rows, sum(billed), dollars=was_read(dollars))
+    hours_ms = sum(billed) + sum(row.duration_ms or 0 for row in of_dials)
+    return HonestRun(sessions=sessions, dials=dials, snapshot=statement(rows, hours_ms, dollars=was_read(dollars)))
+
+
+def _dialled(number: int, random: Random, tier: str, lengths_ms: tuple[int, int]) -> OwnSession:
+    """One in twenty had a handshake of five seconds."""
+    ms, handshake_ms, closing_ms = random.randint(*lengths_ms), random.randrange(50, 901), random.randrange(5, 300)
+    if random.random() < 0.05:
+        handshake_ms = 5000
+    session = metered(number, random, tier=tier, handshake_ms=handshake_ms, closing_ms=closing_ms)
+    assert session.opened_at_ms is not None
+    ms += handshake_ms + closing_ms
+    return replace(session, ms=ms, ended_at_ms=session.opened_at_ms + ms)
+
+
+def failed_dial(number: int, random: Random) -> OwnSession:
+    """A dial that was refused, or of which no id came."""
+    ms = random.randrange(50, 2000)
+    dial = metered(2000 + number, random, handshake_ms=None, closing_ms=None, tagged=False, opened=False)
+    assert dial.opened_at_ms is not None
+    request_id = random.choice([dial.request_id, None])
+    return replace(dial, request_id=request_id, ms=ms, ended_at_ms=dial.opened_at_ms + ms)
+
+
+def _row_of_dial(billing: Billing, dial: OwnSession, number: int, random: Random) -> VendorRow:
+    """Billed for nothing, or for what it took."""
+    ms = random.choice([0, dial.ms or 0])
+    row = billing.row(dial, ms, random, key_id=RUN_KEY, tags=frozenset(), elapsed_ms=ms, duration_ms=ms)
+    return replace(row, request_id=dial.request_id or f"unseen-{number}", settled=bool(row.micro_usd))
+
+
+def _steps(row: VendorRow) -> Iterable[VendorRow]:
+    """The same row as it was before all of it was there."""
+    yield replace(row, duration_ms=None, elapsed_ms=None, micro_usd=None, created=f"{row.created} ")
+    yield replace(row, elapsed_ms=None, micro_usd=None)
+    yield replace(row, settled=False, tags=None, duration_ms=None, elapsed_ms=None, micro_usd=0)
+
+
+def _of_a_colleague(billing: Billing, number: int, random: Random) -> VendorRow:
+    session = metered(1000 + number, random)
+    if random.random() < 0.3:
+        return billing.row(session, 0, random, tags=None, duration_ms=None, micro_usd=None, settled=False)
+    return billing.row(session, 5000, random, tags=COLLEAGUES if billing.shows_tags else None)

@@ -7,17 +7,16 @@ from random import Random
 
 from pytest_dgbudget.rules.reconciliation_verdict import judge
 
-from .billing import TERMS, honest_run
-from .reconciliation import OURS
+from .billing import OWN, TERMS, honest_run
 
 
 def test_a_thousand_honest_runs_have_no_discrepancy_and_no_remark_on_rates() -> None:
-    """Handshakes, ends noticed late, whole seconds, another clock, colleagues, and rows without a duration."""
+    """Slow handshakes, ends noticed late, rounding, another clock, colleagues, failed dials, and rows in the making."""
     verdicts: Counter[str] = Counter()
     judged_sums = 0
     for seed in range(1000):
-        sessions, snapshot = honest_run(Random(seed))
-        result = judge(sessions, snapshot, OURS, TERMS)
+        run = honest_run(Random(seed))
+        result = judge(run.sessions, run.snapshot, OWN, TERMS, run.dials)
         assert result.verdict in {"reconciled", "inconclusive"}, (seed, result.reasons, result.drift)
         assert not any(rate.wrong for rate in result.rates), seed
         verdicts[result.verdict] += 1
