@@ -75,7 +75,8 @@ def _is_counted(line: Line, ours: Ours) -> bool:
 
 def hours_of(lines: Counted, reading: Reading[int], terms: Terms) -> Total:
     """Sessions were compared one by one already: where a row has a duration, the hours are compared with that."""
-    own = [line for line in lines.under if line.own or line.kind == "unconfirmed"]
+    own = [line for line in lines.under if line.own]
+    perhaps_own = [line for line in lines.under if line.kind == "unconfirmed" and not line.own]
     sum_of_rows = sum(line.stated_ms for line in own if line.stated_ms is not None)
     without = [session.ms or 0 for line in own if line.stated_ms is None for session in line.own]
     expected_ms = sum_of_rows + sum(without)
@@ -83,7 +84,8 @@ def hours_of(lines: Counted, reading: Reading[int], terms: Terms) -> Total:
         sum(map(terms.tolerance.allowed_ms, without)), terms.tolerance.allowed_ms(expected_ms), _rounded(own)
     )
     around_ms = sum(line.around_ms or 0 for line in own if line.stated_ms is None)
-    all_known = all(line.own_ms is not None for line in own)
+    allowed_ms += sum(line.stated_ms or 0 for line in perhaps_own)
+    all_known = not perhaps_own and all(line.own_ms is not None for line in own)
     total = _total(lines, reading, expected_ms, allowed_ms, all_known=all_known, around=around_ms)
     return replace(total, own=_metered_ms(own))
 

@@ -78,3 +78,10 @@ def test_a_session_without_an_id_and_its_row_are_no_bypass() -> None:
     assert [line.kind for line in result.lines] == ["matched", "unconfirmed", "unconfirmed"]
     assert (result.verdict, result.stated_ms) == ("inconclusive", {})
     assert any("without learning the request id" in reason for reason in result.reasons)
+
+
+def test_a_session_without_an_id_and_its_row_are_in_the_hours_once() -> None:
+    own = session(request_id=None)
+    result = judge([own], snapshot(row(request_id="x", created_ms=NOW_MS - 9900)), OURS, TERMS)
+    assert [line.kind for line in result.lines] == ["unconfirmed", "unconfirmed"]
+    assert result.verdict == "inconclusive"
