@@ -13,6 +13,7 @@ from pytest_dgbudget.cli.exit_status import FAILED
 from pytest_dgbudget.cli.options import add_options, resolve_for_statement
 from pytest_dgbudget.cli.output import write, write_json
 from pytest_dgbudget.cli.parser import CommandParser, complain
+from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.units import counted
 
 if TYPE_CHECKING:
@@ -34,8 +35,10 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     given = parser.parse_args(arguments)
     bundle = _bundle(given.run, resolve_for_statement(given))
-    path = _path(given.output, bundle.run)
     try:
+        path = _path(given.output, bundle.run)
+        if not path.parent.is_dir():
+            parser.error(f"there is no folder {path.parent}: make it, or name another one with --output")
         (_replace if given.force else _create)(path, bundle.to_zip())
     except FileExistsError as error:
         parser.error(f"{error.filename} exists: --force replaces it, --output=FILE names another one")
@@ -49,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser("support-bundle", description=_DESCRIPTION, example=_EXAMPLE)
     parser.add_argument("run", nargs="?", metavar="RUN", help="The id of the run, as its report has it.")
-    parser.add_argument("--output", type=Path, metavar="PATH", help="Write this file, or into this folder.")
+    parser.add_argument("--output", metavar="PATH", help="Write this file, or into this folder.")
     parser.add_argument("--force", action="store_true", help="Replace a file that is there.")
     parser.add_json()
     add_options(parser, names={"dg_ledger", "dg_agent_url", "dg_api_url", "dg_project"})
@@ -59,11 +62,15 @@ def _parser() -> CommandParser:
 def _bundle(run: str | None, run_config: RunConfig) -> SupportBundle:
     from pytest_dgbudget.cli.ledger import open_ledger, require_run
     from pytest_dgbudget.ledger.reading import LedgerReader
+    from pytest_dgbudget.ledger.run_lock import is_live
     from pytest_dgbudget.report.support_bundle import support_bundle
 
     with open_ledger(run_config) as connection:
         reader = LedgerReader(connection)
-        return support_bundle(reader.facts(require_run(reader, run)), run_config, _versions())
+        known = require_run(reader, run)
+        if is_live(run_config.state_dir, known):
+            raise SettingsError(f"run {known} is not over: its figures would be incomplete; wait until it has ended")
+        return support_bundle(reader.facts(known), run_config, _versions())
 
 
 def _versions() -> Mapping[str, str | None]:
@@ -81,11 +88,13 @@ def _installed(distribution: str) -> str | None:
         return None
 
 
-def _path(output: Path | None, run: str) -> Path:
+def _path(output: str | None, run: str) -> Path:
+    """Return the file that is named, or is to be in the folder that is named; a name that ends in a slash is one."""
     name = f"dgbudget-support-{run}.zip"
-    if output is None:
+    if not output:
         return Path(name)
-    return output / name if output.is_dir() else output
+    path = Path(output)
+    return path / name if output.endswith(os.sep) or path.is_dir() else path
 
 
 def _create(path: Path, data: bytes) -> None:

@@ -19,6 +19,7 @@ import pytest
 from pytest_dgbudget.cli import main
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.credentials import without_credentials
+from pytest_dgbudget.ledger.run_lock import RunLock
 from pytest_dgbudget.model import Bypass
 from pytest_dgbudget.report.support_bundle import support_bundle
 from pytest_dgbudget.report.support_sessions import COLUMNS
@@ -372,9 +373,18 @@ def test_a_file_that_is_there_is_replaced_by_force_alone(recorded: Path, capsys:
     assert [path.name for path in recorded.glob("*there*")] == ["there.zip"]
 
 
+@pytest.mark.parametrize("output", ["nowhere/bundle.zip", "nowhere/"])
+def test_a_folder_that_is_not_there_is_said(recorded: Path, capsys: pytest.CaptureFixture[str], output: str) -> None:
+    assert status_of("run-one", f"--output={output}") == 2
+    assert capsys.readouterr().err == (
+        "dgbudget support-bundle: there is no folder nowhere: make it, or name another one with --output\n"
+    )
+    assert not (recorded / "nowhere").exists()
+
+
 def test_where_it_can_not_be_written_is_said(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert status_of("run-one", "--output=nowhere/bundle.zip") == 1
-    assert "No such file or directory: 'nowhere/bundle.zip'" in capsys.readouterr().err
+    assert status_of("run-one", f"--output={'x' * 300}.zip") == 1
+    assert "File name too long" in capsys.readouterr().err
 
 
 # Which run ------------------------------------------------------------------------------------------------------------
@@ -393,6 +403,15 @@ def test_of_an_unknown_run_the_nearest_are_named(recorded: Path, capsys: pytest.
     assert capsys.readouterr().err.endswith("the ledger has no run 'run-on'; the nearest: run-one\n")
     assert status_of("zzzzzzzz") == 2
     assert capsys.readouterr().err.endswith("the last ones: another, run-one\n")
+
+
+def test_of_a_run_that_is_not_over_there_is_no_bundle(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = RunLock(recorded / ".dgbudget", "run-one")
+    assert status_of("run-one") == 2
+    assert "run run-one is not over: " in capsys.readouterr().err
+    assert not list(recorded.glob("*.zip"))
+    lock.release()
+    assert status_of("run-one") == 0
 
 
 def test_without_a_ledger_there_is_no_bundle(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
