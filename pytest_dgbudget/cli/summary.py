@@ -14,7 +14,7 @@ from pytest_dgbudget.protocol.operations import EndedAttempt, Verdict
 from pytest_dgbudget.report.document import FinishedRun, UsageDocument
 from pytest_dgbudget.report.header import budget_phrase, remarks, shown_path, target_phrase
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
-from pytest_dgbudget.report.terminal import run_line
+from pytest_dgbudget.report.terminal import run_keys_line, run_line
 from pytest_dgbudget.report.usage_file import FILE_NAME
 from pytest_dgbudget.rules.budget import explain
 from pytest_dgbudget.rules.bypass import bypass_error
@@ -65,6 +65,8 @@ def closing_lines(
     document = None if finished is None else finished["document"]
     if document is not None and (document["tests"] or document["run"]["used_seconds"]):
         yield run_line(document)
+        if (keys := run_keys_line(document)) is not None:
+            yield keys
     else:
         yield f"no session was opened ({run_config.recorded_target})"
     if ended is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, ParamSpec
 
@@ -42,6 +43,7 @@ _NO_API = (
 _OTHER_EMULATOR = "{} sessions were on an emulator that is gone, so they can't be compared"
 # How long the end of a run waits for a slow disk to take the last of its recordings.
 _RECORDED_SECONDS = 1.0
+_ALL_REFUSED = "no session was opened, because there was no key for this run (--dg-run-key=require)"
 _UNDER_WAY = "the statement is being read"
 
 P = ParamSpec("P")
@@ -87,12 +89,12 @@ class Closing:
             facts = self._with_end(facts, exit_status)
         # An emulator knows what it served itself, and ours lives no longer than we do.
         task = task_of(self._run_config, facts, None if self._run_config.is_live else frozenset(run.dialled))
-        known = self._known_without_asking(task, exit_status, wait=wait)
+        known = self._known_without_asking(run, task, exit_status, wait=wait)
         if known is not None:
             facts = await self._kept(task, known)
             finished = await self._report(facts, reconciling=False)
             # Whoever ends us may not wait for the vendor, so the report is there first.
-            return finished if await run.run_keys.delete() else await self._report(facts, reconciling=False)
+            return await self._report_without_keys(run, facts) if run.run_keys.are_used else finished
         so_far = reconciliation_figures(not_asked(task, "pending", _UNDER_WAY), facts)
         first = asyncio.ensure_future(self._report(facts._replace(reconciliation=so_far), reconciling=True))
         self._reconciling = asyncio.ensure_future(self._reconcile(run, task, first))
@@ -121,11 +123,13 @@ class Closing:
         return facts._replace(invocations=tuple(invocations))
 
     def _known_without_asking(
-        self, task: ReconciliationTask, exit_status: int | None, *, wait: bool
+        self, run: Run, task: ReconciliationTask, exit_status: int | None, *, wait: bool
     ) -> Reconciliation | None:
         if self._run_config.reconcile == "off":
             return Reconciliation(verdict="off", tolerance=task.terms.tolerance)
         if not task.sessions():
+            if run.run_keys.kept_all_out:
+                return not_asked(task, "inconclusive", _ALL_REFUSED)
             if task.left_out():
                 return not_asked(task, "inconclusive")
             return not_asked(task, "reconciled", NOTHING_TO_COMPARE)
@@ -142,7 +146,13 @@ class Closing:
         await asyncio.wait([first])  # else that report could be written over the last one
         facts = await self._kept(task, result)
         # Not before: what is stated under a key that is gone is documented nowhere.
+        return await self._report_without_keys(run, facts)
+
+    async def _report_without_keys(self, run: Run, facts: RunFacts) -> FinishedRun:
+        """Delete the run's keys, and report that."""
         await run.run_keys.delete()
+        with suppress(LedgerError):
+            facts = facts._replace(run_keys=(await self._ledger_thread.call(self._ledger.facts)).run_keys)
         return await self._report(facts, reconciling=False)
 
     async def _asked(self, task: ReconciliationTask) -> Reconciliation:

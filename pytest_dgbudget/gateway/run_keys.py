@@ -16,6 +16,7 @@ from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.upstream import DialFailed
 from pytest_dgbudget.instants import utc_ms
 from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.rules.run_keys import is_due, is_usable
 
 # A timer would stand still while the machine is suspended, and the vendor's clock would not.
@@ -82,6 +83,11 @@ class RunKeys:
         """True where no dial may have the given key."""
         return self._how == "require"
 
+    @property
+    def kept_all_out(self) -> bool:
+        """True where nothing was opened because the run has never had a key."""
+        return self.are_required and self._key is None and bool(self._problem)
+
     async def ready(self) -> None:
         """Return, within seconds, when a session can be dialled; raises RunKeyMissing or LedgerError."""
         if not self.are_used:
@@ -119,10 +125,10 @@ class RunKeys:
             f"add it to dg_run_key_scopes, which is {self._scopes}"
         )
 
-    async def delete(self) -> bool:
-        """Delete this invocation's keys, those of a dead gateway among them; False, and said, where that failed."""
+    async def delete(self) -> None:
+        """Delete this invocation's keys, those of a dead gateway among them; where that fails, say so."""
         if not self.are_used:
-            return True
+            return
         await self._stop()
         try:
             left = await self._ledger_thread.call(self._ledger.run_keys_to_end)
@@ -132,8 +138,6 @@ class RunKeys:
                 f"the run's key could not be deleted ({error}): dgbudget sweep deletes it; by itself it expires a day "
                 "after it was made"
             )
-            return False
-        return True
 
     async def _stop(self) -> None:
         if self._renewing is not None:
@@ -164,7 +168,8 @@ class RunKeys:
         # A run that went on without a key is told apart by its tag to its end.
         self._may_ask_again = self.are_required and error.temporary
         self._problem = str(error)
-        then = "nothing is opened" if self.are_required else "the run went on with the given key, by its tag"
+        refused = f"sessions were refused (503 {codes.RUN_KEY})"
+        then = refused if self.are_required else "the run went on with the given key, by its tag"
         self._say(f"no key could be made for this run, so {then}: {error}")
 
     async def _renew(self) -> None:

@@ -21,6 +21,7 @@ from pytest_dgbudget.report.terminal import (
     no_session_line,
     no_test_line,
     protocol_line,
+    run_keys_line,
     run_line,
     table_of_tests,
     unused_line,
@@ -65,6 +66,8 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootd
             terminalreporter.write(table_of_tests(document, width=terminalreporter._tw.fullwidth, color=color))
         markup = {"red": True} if document["run"]["failing"] else {}
         terminalreporter.write_line(run_line(document), **markup)
+        if (keys := run_keys_line(document)) is not None:
+            terminalreporter.write_line(keys)
         if (waited := longest_wait(document)) is not None:
             terminalreporter.write_line(waited)
         if state.run_config.check_protocol != "off" and (broken := protocol_line(document)) is not None:
@@ -74,7 +77,7 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootd
         _show_reconciliation(terminalreporter, document)
     if (refused := no_test_line(0 if state.activation is None else state.activation.came_without_test)) is not None:
         terminalreporter.write_line(refused, yellow=True)
-    elif document is not None and not _came_without_test(finished) and (reached := no_session_line(document)):
+    elif document is not None and not _refused_all(finished) and (reached := no_session_line(document)):
         terminalreporter.write_line(reached, yellow=True)
         if (lack := state.what_programs_lack) is not None:
             terminalreporter.write_line(lack, yellow=True)
@@ -95,9 +98,9 @@ def show_hook_problems(terminalreporter: pytest.TerminalReporter, problems: Hook
         terminalreporter.write_line(line, yellow=True)
 
 
-def _came_without_test(finished: FinishedRun) -> bool:
-    """Return whether the gateway itself has refused clients for that: they reached it."""
-    return any(codes.NO_TEST in notice for notice in finished["notices"])
+def _refused_all(finished: FinishedRun) -> bool:
+    """Return whether the gateway says that it refused clients, for want of a test or of a key: they reached it."""
+    return any(code in notice for notice in finished["notices"] for code in (codes.NO_TEST, codes.RUN_KEY))
 
 
 def _show_what_failed_tests_are_told(terminalreporter: pytest.TerminalReporter) -> None:

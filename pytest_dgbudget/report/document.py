@@ -16,6 +16,14 @@ SCHEMA = "dgbudget.usage/1"
 RunVerdict = Literal["overrun", "interrupted", "within"]
 
 
+class RunKeyFigures(TypedDict):
+    """A key of the run's own, by its id at the vendor; ``deleted_at`` is None where it is not known to be deleted."""
+
+    id: str
+    made_at: str
+    deleted_at: str | None
+
+
 class RunFigures(TypedDict):
     """What the run came to."""
 
@@ -35,6 +43,7 @@ class RunFigures(TypedDict):
     at_risk_seconds: float
     overshoot_seconds: float
     bypass: BypassState
+    keys: list[RunKeyFigures]
     verdict: RunVerdict
     failing: bool
     complete: bool

@@ -112,6 +112,7 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "at_risk_seconds": seconds(_at_risk_ms(own)),
         "overshoot_seconds": seconds(sum(max(0, lease.charged_ms - lease.allowance_ms) for lease in own.leases)),
         "bypass": bypass,
+        "keys": [{"id": key.id, "made_at": key.made_at, "deleted_at": key.ended_at} for key in facts.run_keys],
         "verdict": _run_verdict(tests, exits, overran=_is_exceeded(facts) or bypass == "seen"),
         "failing": _is_exceeded(facts)
         or any(_fails(test, attempt) for test, attempt in zip(tests, facts.attempts, strict=True)),

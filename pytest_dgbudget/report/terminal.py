@@ -154,6 +154,15 @@ def unused_line(document: UsageDocument) -> str | None:
     return f"no test asked for a session ({run['target']}{budget})"
 
 
+def run_keys_line(document: UsageDocument) -> str | None:
+    """Return one line on the run's own keys; None where it had none."""
+    keys = document["run"]["keys"]
+    if not keys:
+        return None
+    ids = [f"{key['id']}{'' if key['deleted_at'] is None else ' (deleted)'}" for key in keys]
+    return f"dialled with {'a key' if len(keys) == 1 else 'keys'} of the run's own: {', '.join(ids)}"
+
+
 def no_session_line(document: UsageDocument) -> str | None:
     """Return one line on a live run that no session reached, and what such an application lacks; None for others."""
     if document["run"]["bypass"] != "unknown":

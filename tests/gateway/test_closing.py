@@ -34,8 +34,11 @@ pytestmark = pytest.mark.asyncio
 class NoKeys:
     """A run's keys where it has none."""
 
-    async def delete(self) -> bool:
-        return True
+    are_used = False
+    kept_all_out = False
+
+    async def delete(self) -> None:
+        pass
 
 
 class AllClosed:
@@ -263,10 +266,11 @@ class StubbornKeys(NoKeys):
         self._ending = ending
         self.found: list[tuple[str, int]] = []
 
-    async def delete(self) -> bool:
+    are_used = True
+
+    async def delete(self) -> None:
         self.found.append((self._ending.reported()["verdict"], len(self._ending.bill.calls("usage"))))
         self._ending.notices.append("the key stays")
-        return False
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,9 @@ def test_a_run_is_dialled_with_its_own_key_reconciled_and_leaves_none(
     assert {row["api_key_id"] for row in vendor.rows()} == {made}
     assert vendor.made_keys() == {}
     assert rows_of(project.path, "SELECT run_key FROM run_key_end") == [(made,)]
+    assert f"dialled with a key of the run's own: {made} (deleted)\n" in result.output
+    ((key),) = result.usage["run"]["keys"]
+    assert (key["id"], key["deleted_at"] is None) == (made, False)
     (log,) = (project.path / ".dgbudget").glob("gateway-*.log")
     assert f"run key made run_key={made}" in log.read_text(encoding="utf-8")
     assert not files_with_a_key(project.path)
@@ -62,6 +65,18 @@ def test_where_no_key_can_be_made_that_is_said_once(project: Project, vendor: Re
     assert len(vendor.rows()) == (3 if how == "on" else 0)
     refused = "there is no key for this run, which --dg-run-key=require asks for: making a key: HTTP 403"
     assert (refused in result.output) == (how == "require"), result.output
+
+
+def test_a_run_in_which_nothing_could_be_opened_is_not_reconciled(project: Project, vendor: Rehearsal) -> None:
+    project.use("reconciliation/test_it.py")
+    vendor.refuse(403)
+    result = project.run("--dg-run-key=require", "-n0", env=vendor.environ)
+    vendor.refuse_nothing()
+    assert result.usage["reconciliation"]["verdict"] == "inconclusive", result.output
+    assert "no session was opened, because there was no key for this run" in result.output
+    assert "so sessions were refused (503 DGBUDGET_RUN_KEY): " in result.output
+    assert "no session reached the gateway" not in result.output
+    assert result.usage["run"]["keys"] == []
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from pytest_dgbudget.report import terminal
 from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.report.terminal import longest_wait, run_line
-from tests.support.facts import attempt, invocation, lease, run, runs, session
+from tests.support.facts import AT, attempt, invocation, lease, run, run_key, runs, session
 
 
 def document(**fields: Any) -> UsageDocument:
@@ -28,6 +28,15 @@ def table(width: int = 100, color: bool = False, **fields: Any) -> list[str]:
 
 
 OVERRUN: dict[str, Any] = {"sessions": (session(closed_by="test-budget"),)}
+
+
+def test_the_runs_own_keys_are_named_with_what_became_of_them() -> None:
+    assert terminal.run_keys_line(document()) is None
+    one = document(run_keys=(run_key("deleted-1"),))
+    assert terminal.run_keys_line(one) == "dialled with a key of the run's own: deleted-1 (deleted)"
+    two = document(run_keys=(run_key("deleted-1"), run_key("left")))
+    assert terminal.run_keys_line(two) == "dialled with keys of the run's own: deleted-1 (deleted), left"
+    assert two["run"]["keys"][1] == {"id": "left", "made_at": AT, "deleted_at": None}
 
 
 # The table
