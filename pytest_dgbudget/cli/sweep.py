@@ -1,4 +1,4 @@
-"""``dgbudget sweep``: end the leases that dead gateways left open, and delete the keys that they left."""
+"""``dgbudget sweep``: end the leases that dead gateways left open, delete their keys, and remove their files."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.units import format_time, seconds
 
 if TYPE_CHECKING:
+    from pytest_dgbudget.cli.left_files import LeftFile
     from pytest_dgbudget.cli.left_keys import LeftKey
     from pytest_dgbudget.config.resolve import RunConfig
     from pytest_dgbudget.deepgram.keys import KeysApi
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 End the leases in the ledger whose gateway is gone: they are settled with what is known, or charged in full where nobody
 saw a session end. Delete the keys of --run-key that are left, found by the ledger or by their comment, unless their run
-may still be going on. The key to do that with is read from the environment; without one, leases alone are ended.
+may still be going on. The key to do that with is read from the environment; without one, no key is looked for. Remove
+the files of runs whose processes are gone: recordings, browser scripts, empty logs, locks.
 
 Exit status: 0; 1 when something could not be done; 2 for bad usage, or without a ledger.
 """
@@ -38,6 +40,7 @@ _OPTIONS = {"dg_ledger", "dg_api_url", "dg_project"}
 _API_SECONDS = 60.0
 _UNREACHABLE = "see whether this machine reaches it (proxy, firewall), and --api-url"
 _NOT_LISTED = "the vendor's keys could not be looked at"
+_NOT_ASKED = "the vendor's keys were not looked at: {} is not set"
 _NONE_EXPECTED = "none is expected: no key of a run is known to be left, and dg_run_key is off"
 
 
@@ -48,12 +51,14 @@ class Swept:
     dry_run: bool
     leases: list[SweptLease]
     keys: list[LeftKey]
+    files: list[LeftFile]
     problems: list[str]
     remarks: list[str]
 
     @property
     def failed(self) -> bool:
-        return bool(self.problems) or any(key.result in ("failed", "not looked for") for key in self.keys)
+        undone = [key.result in ("failed", "not looked for") for key in self.keys]
+        return bool(self.problems) or any(undone) or any(file.why for file in self.files)
 
 
 class _DryRun(Exception):
@@ -80,6 +85,7 @@ def _parser() -> CommandParser:
 
 
 def _sweep(run_config: RunConfig, *, dry_run: bool) -> Swept:
+    from pytest_dgbudget.cli.left_files import sweep_files
     from pytest_dgbudget.cli.left_keys import recorded_keys
     from pytest_dgbudget.config.resolve import api_access
     from pytest_dgbudget.ledger.holders import Holders
@@ -91,10 +97,12 @@ def _sweep(run_config: RunConfig, *, dry_run: bool) -> Swept:
         leases = _sweep_leases(connection, holders, dry_run=dry_run)
         recorded = recorded_keys(connection)
         keys, problems = _sweep_keys(run_config, connection, holders, recorded, dry_run=dry_run)
-    if recorded or run_config.run_key != "off":
-        return Swept(dry_run=dry_run, leases=leases, keys=keys, problems=problems, remarks=[])
-    remarks = [f"{problem}; {_NONE_EXPECTED}" for problem in problems]
-    return Swept(dry_run=dry_run, leases=leases, keys=keys, problems=[], remarks=remarks)
+    remarks = [_NOT_ASKED.format(run_config.key_variable)] if run_config.api_key is None and not recorded else []
+    if not recorded and run_config.run_key == "off":
+        remarks += [f"{problem}; {_NONE_EXPECTED}" for problem in problems]
+        problems = []
+    files = sweep_files(run_config.state_dir, dry_run=dry_run)
+    return Swept(dry_run=dry_run, leases=leases, keys=keys, files=files, problems=problems, remarks=remarks)
 
 
 def _sweep_leases(connection: Connection, holders: Holders, *, dry_run: bool) -> list[SweptLease]:
@@ -146,17 +154,22 @@ def _document(swept: Swept) -> dict[str, Any]:
             for lease in swept.leases
         ],
         "keys": [asdict(key) for key in swept.keys],
+        "files": [
+            {"kind": file.kind, "path": str(file.path), "run": file.run, "result": _result(file), "why": file.why}
+            for file in swept.files
+        ],
         "problems": swept.problems,
         "remarks": swept.remarks,
     }
 
 
 def _lines(swept: Swept) -> Iterator[str]:
-    rows = [_lease_row(lease) for lease in swept.leases] + [_key_row(key) for key in swept.keys]
+    rows = [*map(_lease_row, swept.leases), *map(_key_row, swept.keys), *map(_file_row, swept.files)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     yield from ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
     if not rows:
-        yield "nothing is left of any run"
+        known = not swept.problems and not swept.remarks
+        yield "nothing is left of any run" if known else "nothing is left here of any run"
     yield from (*swept.problems, *swept.remarks)
     if swept.dry_run:
         yield "nothing was changed: this is what would be done"
@@ -167,6 +180,15 @@ def _lease_row(lease: SweptLease) -> tuple[str, ...]:
     charged = f"{format_time(lease.ms)} {'set aside' if lease.how is None else 'charged'}"
     why = "its run may still be going on" if lease.how is None else ""
     return ("lease", lease.id, f"run {lease.run}", what, charged, why)
+
+
+def _file_row(file: LeftFile) -> tuple[str, ...]:
+    run = "" if file.run is None else f"run {file.run}"
+    return (file.kind, file.path.name, run, _result(file), "", file.why)
+
+
+def _result(file: LeftFile) -> str:
+    return "failed" if file.why else "removed"
 
 
 def _key_row(key: LeftKey) -> tuple[str, ...]:

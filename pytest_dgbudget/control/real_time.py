@@ -12,6 +12,7 @@ from collections.abc import Callable
 seconds: Callable[[], float] = (
     functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC) if hasattr(time, "clock_gettime") else time.monotonic
 )
+epoch_seconds = functools.partial(time.time)
 _pause = functools.partial(time.sleep, 0.01)
 
 

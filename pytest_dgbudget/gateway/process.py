@@ -36,12 +36,12 @@ from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.run_ledger import RunLedger
 from pytest_dgbudget.gateway.server import ClientConnection
 from pytest_dgbudget.gateway.services import SERVICES
-from pytest_dgbudget.gateway.spool import remove_dead_spools, spool_of
 from pytest_dgbudget.gateway.targets import Targets
 from pytest_dgbudget.gateway.targets.emulator import EmulatorProcess
 from pytest_dgbudget.gateway.targets.target import TargetLost
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.spool import remove_dead_spools, spool_of
 from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.processes import leave_no_core
 from pytest_dgbudget.protocol.operations import Operation

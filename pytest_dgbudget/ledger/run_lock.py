@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.paths import make_folder
+
+_BEGIN, _END = "run-", ".lock"
 
 
 class RunLock:
@@ -42,8 +46,32 @@ def is_live(folder: Path, run: str) -> bool:
     return False
 
 
+def live_runs(folder: Path) -> list[str]:
+    """Return the runs that gateways serve now."""
+    return [run for run, _ in _locks(folder) if is_live(folder, run)]
+
+
+def dead_locks(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the files that killed gateways left, with the run of each."""
+    for run, path in _locks(folder):
+        if not is_live(folder, run):
+            yield run, path
+
+
+def remove_dead_lock(folder: Path, run: str) -> None:
+    """Remove the file of a run that nobody serves; one that is served by now keeps it. Raises OSError."""
+    with suppress(LedgerError):
+        RunLock(folder, run).release()
+
+
+def _locks(folder: Path) -> Iterator[tuple[str, Path]]:
+    for path in folder.glob(f"{_BEGIN}*{_END}"):
+        if not path.is_symlink():
+            yield path.name[len(_BEGIN) : -len(_END)], path
+
+
 def _lock_file(folder: Path, run: str) -> Path:
-    return folder / f"run-{run}.lock"
+    return folder / f"{_BEGIN}{run}{_END}"
 
 
 def _lock(path: Path) -> int | None:

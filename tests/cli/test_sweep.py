@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import sqlite3
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
@@ -85,7 +89,8 @@ def test_a_lease_whose_gateway_is_gone_is_orphaned(folder: Path, capsys: pytest.
     ((lease),) = document["leases"]
     assert (lease["run"], lease["result"], lease["seconds"]) == ("lost", "orphaned", 10.0)
     assert ends(folder) == [("orphaned", SECONDS)]
-    assert run_sweep(capsys) == (0, {"dry_run": False, "leases": [], "keys": [], "problems": [], "remarks": []})
+    status, document = run_sweep(capsys)
+    assert (status, document["leases"], document["keys"], document["problems"]) == (0, [], [], [])
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,6 +240,82 @@ def test_the_target_of_the_next_run_says_nothing_of_those_that_have_ended(
     assert main(command) == 0
 
 
+@pytest.fixture
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder for this test alone."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def left_by(run: str, folder: Path, temporary_folder: Path) -> list[Path]:
+    """Make what a killed run leaves, an hour ago."""
+    state = folder / ".dgbudget"
+    recording = state / f"run-{run}.recordings" / "attempt" / "session.jsonl"
+    recording.parent.mkdir(parents=True)
+    recording.write_text("{}", encoding="utf-8")
+    scripts = temporary_folder / f"dgbudget-scripts-{run}"
+    scripts.mkdir(mode=0o700)
+    (scripts / "script.js").write_text("", encoding="utf-8")
+    log, lock = state / f"gateway-{run}-1.log", state / f"run-{run}.lock"
+    log.touch()
+    lock.touch()
+    for path in (scripts, log):
+        os.utime(path, (time.time() - 3600,) * 2)
+    return [recording.parent.parent, scripts, log, lock]
+
+
+def test_the_files_of_a_dead_run_are_removed(
+    folder: Path, temporary_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Lost(folder)
+    left = left_by("lost", folder, temporary_folder)
+    for dry_run in (["--dry-run"], []):
+        assert all(path.exists() for path in left)
+        status, document = run_sweep(capsys, *dry_run)
+        assert (status, [file["path"] for file in document["files"]]) == (0, [str(path) for path in left])
+        assert {file["result"] for file in document["files"]} == {"removed"}
+    assert not any(path.exists() for path in left)
+    assert run_sweep(capsys)[1]["files"] == []
+
+
+def test_the_files_of_a_live_run_stay(folder: Path, temporary_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Lost(folder)
+    left = left_by("lost", folder, temporary_folder)
+    lock = RunLock(folder / ".dgbudget", "lost")
+    scripts = os.open(left[1], os.O_RDONLY)
+    fcntl.flock(scripts, fcntl.LOCK_SH)
+    assert run_sweep(capsys)[1]["files"] == []
+    assert all(path.exists() for path in left)
+    os.close(scripts)
+    lock.release()
+
+
+def test_a_log_with_something_in_it_stays(
+    folder: Path, temporary_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Lost(folder)
+    _, _, log, _ = left_by("lost", folder, temporary_folder)
+    log.write_text("a traceback", encoding="utf-8")
+    os.utime(log, (time.time() - 3600,) * 2)
+    assert "log" not in [file["kind"] for file in run_sweep(capsys)[1]["files"]]
+    assert log.exists()
+
+
+def test_without_a_key_it_says_that_the_vendors_keys_were_not_looked_at(
+    folder: Path, temporary_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Lost(folder)
+    assert main(["sweep"]) == 0
+    capsys.readouterr()
+    assert main(["sweep"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "nothing is left here of any run",
+        "the vendor's keys were not looked at: DEEPGRAM_API_KEY is not set",
+    ]
+
+
 def test_the_table_has_a_line_for_each(folder: Path, with_key: Rehearsal, capsys: pytest.CaptureFixture[str]) -> None:
     key = with_key.make_key("dgbudget lost")
     Lost(folder, key=key)
@@ -251,7 +332,7 @@ def test_the_table_has_a_line_for_each(folder: Path, with_key: Rehearsal, capsys
     assert with_key.given_key not in output
 
 
-def test_nothing_left_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_left_is_said(folder: Path, with_key: Rehearsal, capsys: pytest.CaptureFixture[str]) -> None:
     open_ledger(folder / ".dgbudget/ledger.db").close()
     assert main(["sweep"]) == 0
     assert capsys.readouterr().out == "nothing is left of any run\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pytest_dgbudget.gateway.chunks import Chunk
-from pytest_dgbudget.gateway.spool import remove_dead_spools, spool_of
 from pytest_dgbudget.ledger.run_lock import RunLock
+from pytest_dgbudget.ledger.spool import remove_dead_spools, spool_of
 from pytest_dgbudget.recording.reading import read_recording
 from pytest_dgbudget.recording.room import MOST_AUDIO, RunRoom
 from tests.support.recordings import ATTEMPT, CLIENT, DIALLED_MS, SESSION, VENDOR, Recorder, wire
