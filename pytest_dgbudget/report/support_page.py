@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pytest_dgbudget.report.document import RunFigures, SessionFigures, UsageDocument
-from pytest_dgbudget.report.reconciliation_figures import LineFigures, RateFigures, ReconciliationFigures
+from pytest_dgbudget.report.reconciliation_figures import LineFigures, RateFigures, ReconciliationFigures, TotalFigures
 from pytest_dgbudget.report.support_sessions import printable
 from pytest_dgbudget.rules.verdicts import AGREEING
 from pytest_dgbudget.rules.wording import DRIFT, MEANING
-from pytest_dgbudget.units import known_sum
+from pytest_dgbudget.units import counted, known_sum
 
 _MOST_LINES = 100
+_WIDTH = len("compared by:  ")
 
 _INTRODUCTION = """\
 For Deepgram support
@@ -21,10 +22,15 @@ our socket is closed. Here are its figures of one run, and those of the project'
 read. All times are UTC. sessions.csv has a line for each session, by request id.
 """
 
+_ROW_TIMES_DIFFER = (
+    "its row has no duration; the time from its creation to its completion is not what we metered, and the run's hours "
+    "differ as well"
+)
+
 
 def support_page(document: UsageDocument, tag: str) -> str:
     """Return the page. ``document`` has the sessions of the run's own target, and no others."""
-    facts = [f"{name + ':':<12}{value}" for name, value in _facts(document, tag)]
+    facts = [f"{name + ':':<{_WIDTH}}{value}" for name, value in _facts(document, tag)]
     return "\n".join([_INTRODUCTION, *facts, "", *_what_differs(document["reconciliation"]), ""])
 
 
@@ -43,12 +49,16 @@ def _facts(document: UsageDocument, tag: str) -> Iterator[tuple[str, str]]:
     first, last = period_of(document)
     yield "run", run["id"]
     yield "tag", f"{tag} (in the Settings of each session)"
+    if run["keys"]:
+        yield "own keys", f"{', '.join(key['id'] for key in run['keys'])} (made for this run alone, to dial with)"
     yield "project", reconciliation["project"] or "unknown"
     yield "target", _target(run)
     yield "period", f"{first} to {last or 'unknown'}"
     yield "sessions", _count(sessions)
     yield "metered", f"{_time(_sum_of_seconds(sessions))}, {_money(known_sum(s['cost_usd'] for s in sessions))}"
     yield "statement", _statement(reconciliation)
+    if reconciliation["totals"] is not None and reconciliation["checked_at"] is not None:
+        yield "compared by", _under(reconciliation["totals"])
 
 
 def _target(run: RunFigures) -> str:
@@ -70,10 +80,28 @@ def _sum_of_seconds(sessions: Sequence[SessionFigures]) -> float | None:
 def _statement(reconciliation: ReconciliationFigures) -> str:
     if reconciliation["checked_at"] is None:
         return "not compared"
-    lines = reconciliation["lines"]
-    usd = known_sum(line["vendor_usd"] for line in lines)
-    figures = f"{_time(known_sum(line['vendor_seconds'] for line in lines))}, {_money(usd)}"
+    usd = known_sum(line["vendor_usd"] for line in reconciliation["lines"])
+    figures = ", ".join([*_stated_times(reconciliation), _money(usd)])
     return f"{figures}; read at {reconciliation['checked_at']}: {reconciliation['verdict']}"
+
+
+def _stated_times(reconciliation: ReconciliationFigures) -> Iterator[str]:
+    """Yield the sum of durations; where rows have none, what their times and the run's hours say instead."""
+    lines, totals = reconciliation["lines"], reconciliation["totals"]
+    stated = known_sum(line["vendor_seconds"] for line in lines)
+    if stated is not None:
+        yield _time(stated)
+        return
+    yield "durations unknown"
+    elapsed = [line["elapsed_seconds"] for line in lines if line["elapsed_seconds"] is not None]
+    if elapsed:
+        yield f"{_time(sum(elapsed))} from creation to completion of {counted(len(elapsed), 'row')}"
+    if totals is not None and totals["hours"]["vendor_seconds"] is not None:
+        yield f"{_time(totals['hours']['vendor_seconds'])} of agent hours under the {_under(totals)}"
+
+
+def _under(totals: TotalFigures) -> str:
+    return "run's own keys" if totals["by"] == "key" else "tag"
 
 
 def _what_differs(reconciliation: ReconciliationFigures) -> Iterator[str]:
@@ -100,13 +128,26 @@ def _nothing_differs(reconciliation: ReconciliationFigures) -> str:
 
 def _difference(line: LineFigures) -> str:
     request = "a session without a request id" if line["request_id"] is None else printable(line["request_id"])
-    figures = [f"metered {_time(line['local_seconds'])}", f"statement {_time(line['vendor_seconds'])}"]
-    if line["elapsed_seconds"] is not None:
-        figures.append(f"{_time(line['elapsed_seconds'])} from its creation to its completion")
+    figures = [f"metered {_time(line['local_seconds'])}", *_stated(line)]
     if line["delta_seconds"] is not None:
         figures.append(f"difference {line['delta_seconds']:+.2f} s")
     figures.append(_money(line["vendor_usd"]))
-    return f"- {request}: {MEANING.get(line['class'], line['class'])} ({', '.join(figures)})"
+    return f"- {request}: {_in_words(line)} ({', '.join(figures)})"
+
+
+def _stated(line: LineFigures) -> Iterator[str]:
+    if line["vendor_seconds"] is not None or line["elapsed_seconds"] is None:
+        yield f"statement {_time(line['vendor_seconds'])}"
+    else:
+        yield f"statement has no duration, {_time(line['elapsed_seconds'])} from its creation to its completion"
+    if line["foreign"] is not None and line["foreign"]["created_at"] is not None:
+        yield f"begun {line['foreign']['created_at']}"
+
+
+def _in_words(line: LineFigures) -> str:
+    if line["class"] == "duration" and line["vendor_seconds"] is None:
+        return _ROW_TIMES_DIFFER
+    return MEANING.get(line["class"], line["class"])
 
 
 def _totals_that_differ(reconciliation: ReconciliationFigures) -> Iterator[str]:
@@ -116,10 +157,10 @@ def _totals_that_differ(reconciliation: ReconciliationFigures) -> Iterator[str]:
     hours, dollars, drift = totals["hours"], totals["dollars"], totals["drift"]
     if hours["verdict"] == "discrepancy":
         ours, theirs = _time(hours["local_seconds"]), _time(hours["vendor_seconds"])
-        yield f"- agent hours under the tag: metered {ours}, statement {theirs}"
+        yield f"- agent hours under the {_under(totals)}: metered {ours}, statement {theirs}"
     if dollars["verdict"] == "discrepancy":
         ours, theirs = _money(dollars["local_usd"]), _money(dollars["vendor_usd"])
-        yield f"- dollars under the tag: the run's own requests have {ours}, the tag has {theirs}"
+        yield f"- dollars under the {_under(totals)}: metered {ours}, statement {theirs}"
     if drift is not None and drift["seconds"] is not None:
         yield (
             f"- drift: {drift['n']} sessions agree one by one; together, the statement has {_time(drift['seconds'])} "

@@ -8,7 +8,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
+from pytest_dgbudget.instants import read_instant, write_instant
 from pytest_dgbudget.report.document import SessionFigures, UsageDocument
 from pytest_dgbudget.report.reconciliation_figures import LineFigures
 
@@ -45,7 +47,7 @@ def _rows(document: UsageDocument) -> Iterator[Row]:
         yield {**_ours(session), **(compared.get(request_id, {}) if request_id is not None else {})}
     for line in lines:
         if line["class"] == "missing-in-ledger":
-            yield {"request_id": line["request_id"], **_theirs(line)}
+            yield {"request_id": line["request_id"], **_begun(line), **_theirs(line)}
 
 
 def _ours(session: SessionFigures) -> Row:
@@ -62,6 +64,16 @@ def _ours(session: SessionFigures) -> Row:
         "close_code": session["close_code"],
         "confirmed": session["confirmed"],
     }
+
+
+def _begun(line: LineFigures) -> Row:
+    """Return when a session that we never opened began and ended, as far as its row has that."""
+    created = None if line["foreign"] is None else read_instant(line["foreign"]["created_at"] or "")
+    if created is None:
+        return {}
+    elapsed = line["elapsed_seconds"]
+    completed = None if elapsed is None else write_instant(created + timedelta(seconds=elapsed))
+    return {"opened_at_utc": write_instant(created), "closed_at_utc": completed}
 
 
 def _theirs(line: LineFigures) -> Mapping[str, object]:

@@ -150,8 +150,8 @@ def test_i7_unknown_is_empty(run_config: RunConfig) -> None:
     (line,) = table_of(facts.run(sessions=(facts.session(**unknown),)), run_config)
     assert {name: cell for name, cell in line.items() if cell} == {"opened_at_utc": facts.AT, "confirmed": "no"}
     page = page_of(facts.run(sessions=(facts.session(**unknown),)), run_config)
-    assert "metered:    unknown, dollars unknown" in page
-    assert f"period:     {facts.AT} to unknown" in page
+    assert "metered:      unknown, dollars unknown" in page
+    assert f"period:       {facts.AT} to unknown" in page
 
 
 def test_a_row_that_this_run_never_opened_is_a_line_too(run_config: RunConfig) -> None:
@@ -183,14 +183,14 @@ def test_no_spreadsheet_computes_a_text_of_the_vendors(text: str, run_config: Ru
 def test_the_page_says_what_happened_and_what_differs(run_config: RunConfig) -> None:
     page = page_of(facts.run(reconciliation=reconciliation({})), run_config)
     for said in (
-        "run:        run\n",
-        "tag:        dgbudget-run (in the Settings of each session)\n",
-        "project:    the-project\n",
-        "target:     live, billed\n",
-        f"period:     {facts.AT} to {facts.LATER}\n",
-        "sessions:   1 opened\n",
-        "metered:    3.00 s, $0.0038\n",
-        "statement:  5.00 s, $0.0063; read at 2026-11-02T10:02:00.000Z: discrepancy\n",
+        "run:          run\n",
+        "tag:          dgbudget-run (in the Settings of each session)\n",
+        "project:      the-project\n",
+        "target:       live, billed\n",
+        f"period:       {facts.AT} to {facts.LATER}\n",
+        "sessions:     1 opened\n",
+        "metered:      3.00 s, $0.0038\n",
+        "statement:    5.00 s, $0.0063; read at 2026-11-02T10:02:00.000Z: discrepancy\n",
         "- r: the two durations differ by more than the tolerance "
         "(metered 3.00 s, statement 5.00 s, difference +2.00 s, $0.0063)\n",
         "- agent hours under the tag: metered 3.00 s, statement 5.00 s\n",
@@ -208,9 +208,42 @@ def test_the_page_says_what_only_the_sums_show(run_config: RunConfig) -> None:
     }
     unclear = {"class": "unclear", "vendor_seconds": None, "elapsed_seconds": 9.0, "delta_seconds": None}
     page = page_of(facts.run(reconciliation=reconciliation(unclear, totals=totals)), run_config)
-    assert "statement unknown, 9.00 s from its creation to its completion" in page
+    assert "statement has no duration, 9.00 s from its creation to its completion" in page
     assert "- drift: 200 sessions agree one by one; together, the statement has 280.00 s more than " in page
     assert "- rate: a minute of the tier standard is $0.0800 in the statement (7 sessions, 90.00 s), and $0.07" in page
+
+
+def test_where_rows_have_no_duration_the_page_has_their_times_and_the_hours(run_config: RunConfig) -> None:
+    silent = {"vendor_seconds": None, "elapsed_seconds": 9.0, "delta_seconds": None}
+    page = page_of(facts.run(reconciliation=reconciliation(silent)), run_config)
+    times = "9.00 s from creation to completion of 1 row, 5.00 s of agent hours under the tag"
+    assert f"statement:    durations unknown, {times}, $0.0063; read" in page
+    assert (
+        "- r: its row has no duration; the time from its creation to its completion is not what we metered, and the "
+        "run's hours differ as well (metered 3.00 s, statement has no duration, 9.00 s from its creation to its "
+        "completion, $0.0063)\n"
+    ) in page
+    assert "the two durations differ" not in page
+
+
+def test_the_page_says_that_a_run_was_compared_by_its_own_key_and_which(run_config: RunConfig) -> None:
+    by_key = reconciliation({}, totals={**TOTALS, "by": "key"})
+    page = page_of(facts.run(reconciliation=by_key, run_keys=(facts.run_key("its-key"),)), run_config)
+    assert "own keys:     its-key (made for this run alone, to dial with)\n" in page
+    assert "compared by:  run's own keys\n" in page
+    assert "- agent hours under the run's own keys: metered 3.00 s, statement 5.00 s\n" in page
+    by_tag = page_of(facts.run(reconciliation=reconciliation({})), run_config)
+    assert "compared by:  tag\n" in by_tag
+    assert "own keys" not in by_tag
+
+
+def test_a_row_that_we_never_opened_has_its_own_times(run_config: RunConfig) -> None:
+    foreign = {"created_at": facts.AT, "origin": None, "run_key": None}
+    theirs = {"request_id": "theirs", "class": "missing-in-ledger", "local_seconds": None, "delta_seconds": None}
+    run = facts.run(reconciliation=reconciliation({**theirs, "foreign": foreign, "elapsed_seconds": 60.0}))
+    _, line = table_of(run, run_config)
+    assert (line["opened_at_utc"], line["closed_at_utc"]) == (facts.AT, facts.LATER)
+    assert f"begun {facts.AT}" in page_of(run, run_config)
 
 
 def test_the_page_says_where_nothing_is_known_to_differ(run_config: RunConfig) -> None:
@@ -226,7 +259,7 @@ def test_the_page_says_where_nothing_is_known_to_differ(run_config: RunConfig) -
 
 def test_the_page_says_of_an_emulated_run_that_the_vendor_knows_nothing_of_it(run_config: RunConfig) -> None:
     page = page_of(facts.run(target="emulator", billed=False), run_config)
-    assert "target:     emulator: nothing of this run was billed, and Deepgram knows nothing of it\n" in page
+    assert "target:       emulator: nothing of this run was billed, and Deepgram knows nothing of it\n" in page
 
 
 def test_each_class_that_disagrees_is_said_in_words() -> None:
