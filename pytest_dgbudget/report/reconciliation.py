@@ -14,7 +14,7 @@ from pytest_dgbudget.report.reconciliation_figures import (
 )
 from pytest_dgbudget.rules.verdicts import AGREEING, LineClass, Tolerance
 from pytest_dgbudget.rules.wording import DRIFT
-from pytest_dgbudget.units import known_sum, seconds
+from pytest_dgbudget.units import counted, known_sum, seconds
 
 _MOST_SENTENCES = 10
 
@@ -28,13 +28,22 @@ def verdict_line(document: UsageDocument) -> str | None:
     whose = "Deepgram's" if document["run"]["billed"] else "the emulator's"
     if not lines or reconciliation["checked_at"] is None:
         return f"reconciliation: {reconciliation['verdict']}"
-    agree = sum(line["class"] in AGREEING for line in lines)
-    figures = f"{agree} of {len(lines)} sessions agree with {whose} statement"
-    if (vendor := known_sum(line["vendor_seconds"] for line in lines)) is not None:
-        figures += f", which has {vendor:.2f}s"
+    agreeing = sum(line["class"] in AGREEING for line in lines)
+    agree = f"{agreeing:,} of {counted(len(lines), 'session')} agree{'s' if len(lines) == 1 else ''}"
+    figures = ", ".join(_stated(reconciliation))
+    said = f"{agree} with {whose} statement{f' ({figures})' if figures else ''}"
+    return f"reconciliation: {reconciliation['verdict']}; {said}"
+
+
+def _stated(reconciliation: ReconciliationFigures) -> Iterator[str]:
+    """Yield what the statement has in all; where rows state no duration, the run's hours."""
+    lines, totals = reconciliation["lines"], reconciliation["totals"]
+    if (stated := known_sum(line["vendor_seconds"] for line in lines)) is not None:
+        yield f"{stated:.2f}s"
+    elif totals is not None and (hours := totals["hours"]["vendor_seconds"]) is not None:
+        yield f"{hours:.2f}s of agent hours"
     if (usd := known_sum(line["vendor_usd"] for line in lines)) is not None:
-        figures += f" and ${usd:.4f}"
-    return f"reconciliation: {reconciliation['verdict']}; {figures}"
+        yield f"${usd:.4f}"
 
 
 def sentences(document: UsageDocument) -> list[str]:
@@ -107,9 +116,9 @@ def _total_that_differs(name: str, ours: str, theirs: str, run: RunFigures) -> s
 
 def _total_of_keys_that_differs(name: str, ours: str, theirs: str, run: RunFigures) -> str:
     return (
-        f"the {name} under the own keys of run {run['id']} are {theirs} in the statement, and {ours} according to the "
-        "run's own sessions: nobody but the gateway was given these keys (dg_run_key), so write to Deepgram support "
-        "about them"
+        f"the {name} under the keys made for run {run['id']} are {theirs} in the statement, and {ours} according to "
+        "the run's own sessions: nobody but the gateway was given these keys (dg_run_key), so write to Deepgram "
+        "support about them"
     )
 
 
@@ -156,8 +165,8 @@ def _missing_in_ledger(line: LineFigures, document: UsageDocument) -> str:
     if foreign is not None and foreign["run_key"] is not None:
         return (
             f"{_request(line)}: the statement has it under the run's own key {foreign['run_key']} "
-            f"({_of_foreign(line, foreign)}), but this run never opened it: it was dialled past the gateway, which "
-            "gives that key to nobody. Write to Deepgram support about this request id"
+            f"({_of_foreign(line, foreign)}), but this run never opened it, although nobody but the gateway was given "
+            "that key. Write to Deepgram support about this request id"
         )
     return (
         f"{_request(line)}: the statement has it under the tag dgbudget-{document['run']['id']} "
@@ -173,7 +182,7 @@ def _of_foreign(line: LineFigures, foreign: ForeignFigures | None) -> str:
     if foreign is not None and foreign["created_at"] is not None:
         said.append(f"begun {foreign['created_at']}")
     if foreign is not None and foreign["origin"] is not None:
-        said.append(f"from {foreign['origin']}")
+        said.append(f"its row says {foreign['origin']}")
     return ", ".join(said)
 
 

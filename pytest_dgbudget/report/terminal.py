@@ -117,7 +117,8 @@ def run_line(document: UsageDocument) -> str:
     """Return one line: what the run used of its budget, with a bar, and its verdict."""
     run = document["run"]
     used, budget = run["used_seconds"], run["budget_seconds"]
-    of_budget = f" of {budget:.2f}s {_bar(used, budget)}" if budget is not None else ", no run budget"
+    of_budget = "" if budget is None else f" of {budget:.2f}s {_bar(used, budget)}"
+    without = ", no run budget" if budget is None else ""
     billed = f"{run['target']}, {'billed' if run['billed'] else 'not billed'}"
     expected = ", expected" if run["verdict"] == "overrun" and not run["failing"] and run["bypass"] != "seen" else ""
     sessions = counted(run["sessions"], "session")
@@ -132,7 +133,7 @@ def run_line(document: UsageDocument) -> str:
     past = "; sessions went past the gateway, unmetered" if run["bypass"] == "seen" else ""
     live = f"; live {_live_phrase(run)}" if differs_live(run) else ""
     verdict = f"verdict: {run['verdict']}{expected}{extras}{past}"
-    return f"used {used:.2f}s{of_budget} in {sessions} ({billed}){live}; {verdict}"
+    return f"used {used:.2f}s{of_budget} in {sessions}{without} ({billed}){live}; {verdict}"
 
 
 def _live_phrase(run: RunFigures) -> str:

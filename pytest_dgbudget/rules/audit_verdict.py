@@ -159,7 +159,10 @@ def _remarks(findings: AuditFindings, ledger: AuditedLedger, period: AuditedPeri
     yield from drift_remarks(findings.drift)
     yield from _known_by_now(findings)
     if findings.lines and findings.drift.reason == TOO_FEW:
-        yield f"drift is not judged: that takes {FEWEST_LINES} sessions that agree, and there are {findings.drift.n}"
+        yield (
+            f"drift is not judged: that takes {FEWEST_LINES} sessions that agree and whose rows state a duration; "
+            f"there are {findings.drift.n}"
+        )
     if ledger.elsewhere:
         counts = ", ".join(f"{target}: {count:,}" for target, count in sorted(ledger.elsewhere.items()))
         yield f"sessions that are not in this statement: {counts}"

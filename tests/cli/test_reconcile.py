@@ -186,7 +186,7 @@ def test_what_disagrees_is_said(runs: Runs) -> None:
     runs.bill.entries = lambda: bills("one", seconds=60)
     _, said = runs.reconcile("--pending")
     assert said.startswith(
-        "one (live): was pending, is discrepancy\n  reconciliation: discrepancy; 0 of 1 sessions agree"
+        "one (live): was pending, is discrepancy\n  reconciliation: discrepancy; 0 of 1 session agrees"
     )
     assert "request request-of-one (test_it.py::test_it): the statement has 60.00s, we metered 1.00s" in said
     assert "--tolerance allows" in said

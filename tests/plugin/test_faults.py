@@ -78,7 +78,7 @@ def test_every_fault_is_used_by_a_test() -> None:
 
 # What the reconciliation says within a time: the verdict, the classes of its lines, and what pytest prints.
 NOT_YET = ("pending", ["pending"], "1 of 1 sessions are not in the statement yet")
-AGREE = ("reconciled", ["matched"], "1 of 1 sessions agree")
+AGREE = ("reconciled", ["matched"], "1 of 1 session agrees")
 BILL: list[tuple[tuple[str, dict[str, object]], str, tuple[str, list[str], str]]] = [
     (("bill-missing", {}), "1s", NOT_YET),
     (("bill-refused", {"status": 403}), "4s", ("inconclusive", ["pending"], "does the key have the scope usage:read?")),

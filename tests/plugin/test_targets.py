@@ -245,7 +245,7 @@ def test_a_live_run_can_be_rehearsed_with_an_emulator_of_ones_own(project: Proje
     run = result.usage["run"]
     assert (run["target"], run["billed"], run["sessions"]) == ("rehearsal", False, 1)
     assert "rehearsal of a live run by the emulator at ws://127.0.0.1:" in result.output
-    assert "1 of 1 sessions agree with the emulator's statement" in result.output
+    assert "1 of 1 session agrees with the emulator's statement" in result.output
     assert "BILLED" not in result.output
     assert where["api_key"] not in result.output
 

@@ -53,10 +53,18 @@ def document(*lines: Line, target: str = "live", **fields: Any) -> UsageDocument
 def test_what_agrees_is_one_line_with_both_sums_of_the_statement() -> None:
     made = document(line(), line(request_id="q", micro_usd=1_000_050))
     assert verdict_line(made) == (
-        "reconciliation: reconciled; 2 of 2 sessions agree with Deepgram's statement, which has 6.02s and $1.0038"
+        "reconciliation: reconciled; 2 of 2 sessions agree with Deepgram's statement (6.02s, $1.0038)"
     )
     assert sentences(made) == []
     assert "the emulator's statement" in (verdict_line(document(line(), target="emulator")) or "")
+
+
+def test_where_rows_state_no_duration_the_hours_are_said() -> None:
+    hours = Total(verdict="reconciled", own=3000, vendor=3050)
+    made = document(line(duration_ms=None), hours=hours)
+    assert verdict_line(made) == (
+        "reconciliation: reconciled; 1 of 1 session agrees with Deepgram's statement (3.05s of agent hours, $0.0037)"
+    )
 
 
 def test_unknown_sums_are_not_said() -> None:
@@ -220,7 +228,7 @@ def test_hours_that_were_asked_for_by_key_are_said_to_be_the_keys() -> None:
     assert totals is not None
     assert totals["by"] == "key"
     (sentence,) = sentences(made)
-    assert "hours under the own keys of run run are 60.00s in the statement, and 3.00s" in sentence
+    assert "hours under the keys made for run run are 60.00s in the statement, and 3.00s" in sentence
 
 
 @pytest.mark.parametrize(
@@ -228,7 +236,7 @@ def test_hours_that_were_asked_for_by_key_are_said_to_be_the_keys() -> None:
     [
         (
             {"duration_ms": 9000, "created_ms": 1_793_613_600_000, "origin": "/v1/agent/converse, streaming, hosted"},
-            "(duration: 9.00s, begun 2026-11-02T10:00:00.000Z, from /v1/agent/converse, streaming, hosted)",
+            "(duration: 9.00s, begun 2026-11-02T10:00:00.000Z, its row says /v1/agent/converse, streaming, hosted)",
         ),
         (
             {"duration_ms": None, "elapsed_ms": 8000},
@@ -243,7 +251,7 @@ def test_what_is_not_ours_says_how_long_when_and_where_from(row: dict[str, Any],
     under_key = document(line("missing-in-ledger", sessions=0, key_id="its-key", **row), verdict="discrepancy")
     (sentence,) = sentences(under_key)
     assert f"under the run's own key its-key {said}" in sentence
-    assert "past the gateway" in sentence
+    assert "nobody but the gateway was given that key" in sentence
     assert document(line())["reconciliation"]["lines"][0]["foreign"] is None
 
 
@@ -269,3 +277,11 @@ def test_what_was_never_compared_has_the_figures_of_an_empty_comparison() -> Non
     tolerance: ToleranceFigures = {"seconds": 1.0, "share": 0.01}
     unused = facts.run(attempts=(), leases=(), sessions=())
     assert not_compared("reconciled", tolerance, NOTHING_TO_COMPARE) == reconciliation_figures(result, unused)
+
+
+def test_the_runs_own_sessions_are_named_where_hours_under_the_tag_differ() -> None:
+    differs = Total(verdict="discrepancy", own=3000, vendor=60_000)
+    assert sentences(document(verdict="discrepancy", hours=differs)) == [
+        "the hours under the tag dgbudget-run are 60.00s in the statement, and 3.00s according to the run's own sessions: "
+        "look for the same --dg-run-id elsewhere, or write to Deepgram support about the tag"
+    ]

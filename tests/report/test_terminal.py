@@ -158,7 +158,7 @@ def test_a_name_is_text_and_no_markup() -> None:
         ({}, "used 3.00s of 60.00s [#...................] 5% in 1 session (live, billed); verdict: within"),
         (
             {"target": "emulator", "billed": False, "invocations": (invocation(budget_ms=None),)},
-            "used 3.00s, no run budget in 1 session (emulator, not billed); verdict: within",
+            "used 3.00s in 1 session, no run budget (emulator, not billed); verdict: within",
         ),
         (
             {"invocations": (invocation(budget_ms=2000),), "leases": (lease(allowance_ms=2000),)},
