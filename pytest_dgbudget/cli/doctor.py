@@ -60,10 +60,16 @@ def _examined(given: argparse.Namespace) -> Iterator[Check]:
 
     of_configuration, run_config = check_configuration(given)
     yield of_configuration
-    if run_config is not None:
-        yield from _configured(run_config)
+    yield from _not_configured() if run_config is None else _configured(run_config)
     yield check_gateway()
     yield from _clients(run_config)
+
+
+def _not_configured() -> Iterator[Check]:
+    from pytest_dgbudget.cli.checks import agent, clock, key, ledger, management
+
+    names = (key.NAME, *management.NAMES, clock.NAME, agent.NAME, ledger.NAME)
+    yield from management.skipped(names, "not looked at: the configuration can't be read", "see the configuration")
 
 
 def _configured(run_config: RunConfig) -> Iterator[Check]:
@@ -75,14 +81,15 @@ def _configured(run_config: RunConfig) -> Iterator[Check]:
     if run_config.api_key is not None and may_be_asked_with(run_config, of_key):
         yield from _live(run_config, run_config.api_key)
     else:
-        yield from _not_live(of_key)
+        found = "needs a key" if run_config.api_key is None else "needs a key that can be used here"
+        yield from _not_live(found, of_key)
     yield check_ledger(run_config)
 
 
-def _not_live(of_key: Check) -> Iterator[Check]:
+def _not_live(found: str, of_key: Check) -> Iterator[Check]:
     from pytest_dgbudget.cli.checks import agent, clock, management
 
-    yield from management.skipped((*management.NAMES, clock.NAME, agent.NAME), "needs a key", of_key.to_do)
+    yield from management.skipped((*management.NAMES, clock.NAME, agent.NAME), found, of_key.to_do)
 
 
 def _live(run_config: RunConfig, key: str) -> Iterator[Check]:

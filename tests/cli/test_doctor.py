@@ -13,6 +13,7 @@ import pytest
 from pytest_dgbudget.cli import doctor, main
 from pytest_dgbudget.cli.checks import clients, gateway
 from pytest_dgbudget.cli.checks.check import Check
+from pytest_dgbudget.credentials import EMULATOR_KEY_PREFIX
 from tests.cli.checks.configured import KEY
 from tests.cli.conftest import DGBUDGET
 from tests.support.emulator_process import first_line, process
@@ -90,6 +91,43 @@ def test_a_configuration_that_can_not_be_read_is_a_line_of_its_own(
     (here / "dgbudget.toml").write_text("[prices]\nstandart = 0.1\n", encoding="utf-8")
     assert main(["doctor"]) == 1
     assert "standart" in capsys.readouterr().out.splitlines()[0]
+
+
+def lines_of(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
+    return {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+
+
+@pytest.fixture
+def nothing_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "check_clients", list)
+    monkeypatch.setattr(gateway, "check_gateway", lambda: Check(name="gateway", result="ok", found="starts"))
+
+
+@pytest.mark.usefixtures("here", "nothing_started")
+def test_what_can_not_be_looked_at_without_a_configuration_is_skipped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json", "--budget=10x"]) == 1
+    lines = lines_of(capsys)
+    assert lines["configuration"]["result"] == "failed"
+    assert {lines[name]["result"] for name in {*LIVE_ONLY, "key", "ledger"}} == {"skipped"}
+
+
+@pytest.mark.usefixtures("here", "nothing_started")
+def test_a_live_run_without_a_budget_is_no_configuration_that_works(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json", "--target=live"]) == 1
+    line = lines_of(capsys)["configuration"]
+    assert (line["result"], line["to_do"]) == ("failed", "add --budget=TIME")
+
+
+@pytest.mark.usefixtures("here", "nothing_started")
+def test_a_key_that_can_not_be_used_is_not_said_to_be_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DG_AGENT_URL")
+    monkeypatch.setenv("DEEPGRAM_API_KEY", f"{EMULATOR_KEY_PREFIX}{'a' * 40}")
+    assert main(["doctor", "--json"]) == 1
+    lines = lines_of(capsys)
+    assert lines["key"]["result"] == "failed"
+    assert {lines[name]["found"] for name in LIVE_ONLY} == {"needs a key that can be used here"}
 
 
 def test_where_programs_are_not_redirected_no_client_is_tried(

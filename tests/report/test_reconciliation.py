@@ -282,6 +282,6 @@ def test_what_was_never_compared_has_the_figures_of_an_empty_comparison() -> Non
 def test_the_runs_own_sessions_are_named_where_hours_under_the_tag_differ() -> None:
     differs = Total(verdict="discrepancy", own=3000, vendor=60_000)
     assert sentences(document(verdict="discrepancy", hours=differs)) == [
-        "the hours under the tag dgbudget-run are 60.00s in the statement, and 3.00s according to the run's own sessions: "
-        "look for the same --dg-run-id elsewhere, or write to Deepgram support about the tag"
+        "the hours under the tag dgbudget-run are 60.00s in the statement, and 3.00s according to the run's own "
+        "sessions: look for the same --dg-run-id elsewhere, or write to Deepgram support about the tag"
     ]
