@@ -18,7 +18,7 @@ from pytest_dgbudget.rules.run_keys import TTL_SECONDS, has_expired, run_of
 if TYPE_CHECKING:
     from pytest_dgbudget.deepgram.keys import KeysApi, ListedKey
 
-KeyResult = Literal["deleted", "kept", "gone", "failed", "not looked for"]
+KeyResult = Literal["deleted", "kept", "not found", "failed", "not looked for"]
 
 _LIVE = "its run may still be going on"
 _ELSEWHERE = "its run is not in this ledger, so it may be another machine's: it expires within a day"
@@ -58,13 +58,13 @@ class LeftKeys:
         self._api.find_project()
         listed = {key.id: key for key in self._api.listed()}
         runs = {key.id: key.run for key in recorded}
-        return [*self._gone(recorded, listed), *self._of_listed(listed, runs, dry_run=dry_run)]
+        return [*self._not_found(recorded, listed), *self._of_listed(listed, runs, dry_run=dry_run)]
 
-    def _gone(self, recorded: list[RunKeyFacts], listed: Mapping[str, ListedKey]) -> Iterator[LeftKey]:
+    def _not_found(self, recorded: list[RunKeyFacts], listed: Mapping[str, ListedKey]) -> Iterator[LeftKey]:
         for key in recorded:
             if key.id not in listed:
                 why = f"project {self._api.project} has no such key: it was deleted, or is another project's"
-                yield LeftKey(id=key.id, run=key.run, result="gone", why=why)
+                yield LeftKey(id=key.id, run=key.run, result="not found", why=why)
 
     def _of_listed(
         self, listed: Mapping[str, ListedKey], runs: Mapping[str, str], *, dry_run: bool

@@ -174,12 +174,12 @@ def test_a_key_of_a_run_that_has_ended_elsewhere_is_deleted(
     assert with_key.made_keys() == {}
 
 
-def test_a_key_that_is_gone_already_is_said(
+def test_a_key_that_the_project_has_not_may_be_anothers_and_is_not_said_to_be_gone(
     folder: Path, with_key: Rehearsal, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Lost(folder, key="no-longer-there")
     status, document = run_sweep(capsys)
-    assert (status, [key["result"] for key in document["keys"]]) == (0, ["gone"])
+    assert (status, [key["result"] for key in document["keys"]]) == (0, ["not found"])
 
 
 def test_without_a_key_leases_are_ended_and_it_says_what_was_not_looked_for(
