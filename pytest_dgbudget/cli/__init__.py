@@ -32,7 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         with flushed():
-            given = _parser().parse_args(sys.argv[1:] if argv is None else argv)
+            parser = _parser()
+            given = parser.parse_args(sys.argv[1:] if argv is None else argv)
+            if given.version:
+                return _write_version()
+            if given.command is None:
+                parser.error(f"which COMMAND? {', '.join(sorted(_COMMANDS))}; {_EXAMPLE}")
             return _run(given.command, given.arguments)
     except OutputFailed as failure:
         complain("dgbudget", str(failure))
@@ -57,6 +62,15 @@ def _run(command: str, arguments: Sequence[str]) -> int:
     return status
 
 
+def _write_version() -> int:
+    from importlib.metadata import version
+
+    from pytest_dgbudget.cli.output import write
+
+    write([f"pytest-dgbudget {version('pytest-dgbudget')}"])
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dgbudget",
@@ -65,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", choices=sorted(_COMMANDS), metavar="COMMAND", help="one of these")
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    parser.add_argument("command", nargs="?", choices=sorted(_COMMANDS), metavar="COMMAND", help="one of these")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENTS", help="see dgbudget COMMAND --help")
     return parser
 

@@ -93,7 +93,9 @@ def _share(text: str) -> float | None:
 def ledger_path(text: str) -> Path:
     prefix = "sqlite:///"
     if not text.startswith(prefix) or not text[len(prefix) :]:
-        scheme = text.split(":", 1)[0]
+        scheme, colon, _ = text.partition(":")
+        if text and not colon:
+            raise SettingsError(f"{text!r} is no URL of a ledger: for that file, say {prefix}{text}")
         raise SettingsError(f"unknown kind of ledger {scheme!r}; accepted: sqlite:///PATH")
     return Path(text[len(prefix) :])
 

@@ -29,7 +29,9 @@ from pytest_dgbudget.emulator.scenarios.tables import BadScenario
 from pytest_dgbudget.emulator.server import HOST, Emulator
 from pytest_dgbudget.emulator.session_clock import PACES
 from pytest_dgbudget.emulator.vendor import AS_SEEN, SETS, BadVendor, Vendor, read_assignment
+from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.processes import leave_no_core
+from pytest_dgbudget.units import parse_time
 
 
 class _Parser(argparse.ArgumentParser):
@@ -85,9 +87,9 @@ def _parser() -> _Parser:
     )
     parser.add_argument(
         "--client-timeout",
-        type=_seconds,
+        type=_time_above_zero,
         default=Limits().silence,
-        metavar="SECONDS",
+        metavar="TIME",
         help="end a session whose client sends nothing for this long (default: %(default)g, about what was measured)",
     )
     parser.add_argument(
@@ -109,10 +111,10 @@ def _parser() -> _Parser:
 def _add_bill_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--settlement-lag",
-        type=_amount,
+        type=_time,
         default=SETTLEMENT_LAG,
-        metavar="SECONDS",
-        help="time from a session's end until it is billed (default: %(default)s)",
+        metavar="TIME",
+        help="time from a session's end until it is billed: 20s, or a number of seconds (default: %(default)s)",
     )
     parser.add_argument(
         "--price",
@@ -181,10 +183,18 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _seconds(text: str) -> float:
-    seconds = _amount(text)
+def _time(text: str) -> float:
+    """Return the seconds of a TIME."""
+    try:
+        return parse_time(text) / 1000
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _time_above_zero(text: str) -> float:
+    seconds = _time(text)
     if not seconds:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
     return seconds
 
 

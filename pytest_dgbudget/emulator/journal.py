@@ -68,7 +68,10 @@ class _File:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lines = path.open("a", encoding="utf-8", buffering=1)
+        try:
+            self._lines = path.open("a", encoding="utf-8", buffering=1)
+        except OSError as error:
+            raise OSError(f"the journal {path} can't be opened: {error.strerror}") from None
 
     def add(self, record: JournalRecord) -> None:
         if self._lines.closed:

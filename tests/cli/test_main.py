@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,18 @@ def test_bad_usage_is_named_on_stderr_and_exits_with_2(
     printed, complaints = capsys.readouterr()
     assert named in complaints.splitlines()[-1]
     assert printed == ""
+
+
+def test_without_a_command_those_that_there_are_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of() == 2
+    (complaint,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert all(name in complaint for name in _COMMANDS)
+    assert "ARGUMENTS" not in complaint
+
+
+def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"pytest-dgbudget {version('pytest-dgbudget')}\n"
 
 
 def test_console_script_reads_the_command_line() -> None:

@@ -510,3 +510,8 @@ def test_an_api_in_plain_text_is_refused_for_a_live_run_but_on_loopback() -> Non
     with pytest.raises(SettingsError, match="use https://"):
         resolved({"dg_api_url": "http://api.example"}, BOUNDED_KEY)
     assert resolved({"dg_api_url": "http://127.0.0.1:1"}, KEY).api_url == "http://127.0.0.1:1"
+
+
+def test_a_path_without_a_scheme_is_answered_with_the_url_of_that_ledger() -> None:
+    with pytest.raises(SettingsError, match=r"for that file, say sqlite:///x\.db"):
+        resolved(environment={"DG_LEDGER": "x.db"})

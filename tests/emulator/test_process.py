@@ -235,6 +235,18 @@ def test_bad_argument_is_one_line_and_2(arguments: list[str]) -> None:
     assert (code, stdout, stderr.count("\n")) == (2, "", 1)
 
 
+def test_a_journal_that_can_not_be_opened_is_named() -> None:
+    with process("--journal", "/nonexistent/j") as child:
+        code, _, stderr = finish(child)
+    said = "the journal /nonexistent/j can't be opened: No such file or directory"
+    assert (code, stderr) == (2, f"dgbudget emulator: {said}\n")
+
+
+def test_a_time_is_taken_as_everywhere_else() -> None:
+    with process("--tied", "--settlement-lag", "20s", "--client-timeout", "1m30s") as child:
+        assert first_line(child)["agent_url"]
+
+
 def fetch(line: dict[str, str], path: str) -> Any:
     asked = Request(line["api_url"] + path, headers={"Authorization": f"Token {line['api_key']}"})
     with build_opener(ProxyHandler({})).open(asked, timeout=PATIENCE) as answer:
