@@ -155,13 +155,17 @@ class GatewayError(DgBudgetError):
 class ReconciliationError(DgBudgetError):
     """The vendor's statement can't be fetched or read.
 
-    ``status`` is the HTTP status of its answer, None without an answer; ``temporary``: asking again later may help.
+    ``status`` is the HTTP status of its answer, None without an answer; ``temporary``: asking again later may help;
+    ``too_late``: but only after the time that there is.
     """
 
-    def __init__(self, message: str, *, status: int | None = None, temporary: bool = False) -> None:
+    def __init__(
+        self, message: str, *, status: int | None = None, temporary: bool = False, too_late: bool = False
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.temporary = temporary
+        self.too_late = too_late
 
 
 class SettingsError(DgBudgetError, ValueError):

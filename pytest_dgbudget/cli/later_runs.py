@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from socket import gethostname
+from typing import Any
 
 from pytest_dgbudget.cli.ledger import require_run
 from pytest_dgbudget.config.resolve import RunConfig
@@ -29,12 +30,15 @@ from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from pytest_dgbudget.rules.statement_lag import next_pause_ms
 from pytest_dgbudget.rules.verdicts import NOTHING_TO_COMPARE, Verdict
 
+_TIMES = ("checked_at", "lag")
 _IS_LIVE = "it is not over: its gateway compares it when it ends"
 _EMULATED = "its emulator, which alone has a statement of it, has ended with it"
 _REHEARSAL = "it was a rehearsal, and {} has no key of an emulator: set that of the one it spoke to, and its --api-url"
 _NOT_REHEARSED = "it was live, and {} has a key of the emulator: set a Deepgram key"
 _NOT_READ = "the statement could not be read: {}"
 _NOT_THERE = "sessions whose end nobody saw are not in the statement yet"
+_OTHER_PROJECT = "its project is {}, and in {} it is {}: name its own with --project"
+_UNCHANGED = "as before, a part of the statement can't be read: {}"
 _CHANGED = "another process has recorded a result meanwhile"
 
 
@@ -118,7 +122,7 @@ class LaterRuns:
             if (why_not := self._why_not(facts)) is not None:
                 yield LaterResult(before=facts, after=facts, why_left=why_not)
             elif task.sessions():
-                asked.append(_AskedRun(task, self._access, timeout))
+                asked.append(_AskedRun(task, self._access_to(facts), timeout))
             else:
                 yield self._record(task, not_asked(task, "reconciled", NOTHING_TO_COMPARE))
         yield from self._read(asked)
@@ -126,6 +130,10 @@ class LaterRuns:
         if asked:
             waiting(len(asked))
             yield from self._wait_for(asked, timeout)
+
+    def _access_to(self, facts: RunFacts) -> ApiAccess:
+        """Ask where the run was before: the key may be of another project by now."""
+        return replace(self._access, project=self._access.project or _project_of(facts))
 
     def _wait_for(self, asked: list[_AskedRun], timeout: Timeout) -> Iterator[LaterResult]:
         readings = 0
@@ -155,6 +163,8 @@ class LaterRuns:
         """
         before = task.facts
         figures, stated_ms = reconciliation_figures(result, before), stated_leases(before, result.stated_ms)
+        if result.unread and not stated_ms and _same(before.reconciliation, figures):
+            return LaterResult(before=before, after=before, why_left=_UNCHANGED.format("; ".join(result.reasons)))
         with self._connection.transaction():
             if self._records.record_unless_changed(before.id, before.reconciliation, figures, stated_ms):
                 return self._with_report(before, before.with_statement(figures, stated_ms))
@@ -190,9 +200,26 @@ class _AskedRun:
         """
         if not self.result.was_read:
             return _NOT_READ.format("; ".join(self.result.reasons))
-        if self.result.verdict == "inconclusive" and self.may_change and self.task.is_recent_at(utc_ms()):
+        known, asked, verdict = _project_of(self.task.facts), self.result.project, self.result.verdict
+        if known not in {None, asked} and verdict != "reconciled":
+            return _OTHER_PROJECT.format(known, asked, verdict)
+        if verdict == "inconclusive" and self.may_change and self.task.is_recent_at(utc_ms()):
             return _NOT_THERE
         return None
+
+
+def _project_of(facts: RunFacts) -> str | None:
+    """Return the project in whose statement the run was looked for before; None where it could not be read."""
+    before = facts.reconciliation
+    if before is None or {"requests", "sessions"} & {*before.get("unread", ())}:
+        return None
+    project: str | None = before.get("project")
+    return project
+
+
+def _same(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
+    """Return whether two results have the same to say, whenever that was found out."""
+    return before is not None and {**before, **dict.fromkeys(_TIMES)} == {**after, **dict.fromkeys(_TIMES)}
 
 
 def _verdict(facts: RunFacts) -> Verdict | None:

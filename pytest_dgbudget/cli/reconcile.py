@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Compare runs that have ended with the vendor's statement, add the result to the ledger, and write their report anew
-where the report folder still has it. --pending takes all runs of the ledger that were pending at their end, or whose
-gateway was killed before it could compare anything.
+where the report folder still has it. --pending takes all runs of the ledger that were pending at their end, whose
+gateway was killed before it could compare anything, or for which a part of the statement could not be read.
 
 The key is read from the environment, the rest from the pytest configuration of the current directory (dg_* keys).
 Rehearsals are asked of their emulator, by its key and --api-url. Exit status: 1 when a run is a discrepancy, with

@@ -54,7 +54,7 @@ class ProjectApi:
         except TryLater as later:
             if later.seconds > self._timeout.left():
                 reason = f"{later}; it asks to retry after {later.seconds:.0f}s"
-                raise ReconciliationError(reason, status=later.status) from None
+                raise ReconciliationError(reason, status=later.status, temporary=True, too_late=True) from None
             raise
         except ReconciliationError as error:
             raise lacking(scope, error) from None

@@ -31,6 +31,8 @@ from pytest_dgbudget.units import known_sum
 T = TypeVar("T")
 
 _RECENT = timedelta(days=30)
+# The vendor keeps requests so long.
+_KEPT = timedelta(days=90)
 
 
 class LedgerReader:
@@ -54,11 +56,17 @@ class LedgerReader:
         return [row["id"] for row in self._db.rows(sql.RUN_IDS, {})]
 
     def pending_runs(self) -> list[str]:
-        """Return the ids of the runs that are pending, the first one first.
+        """Return the ids of the runs that another comparison may settle, the first one first.
 
-        Their last reconciliation is, or they have none although something was dialled: their gateway died before it.
+        Their last reconciliation is pending, or they have none although something was dialled: their gateway died
+        before it. After them come those that could not be compared in full, since a part of the statement could not be
+        read.
         """
-        return [row["id"] for row in self._db.rows(sql.PENDING_RUNS, {})]
+        with self._db.snapshot():
+            pending = [row["id"] for row in self._db.rows(sql.PENDING_RUNS, {})]
+            since = write_instant(datetime.now(timezone.utc) - _KEPT)
+            found = self._db.rows(sql.INCONCLUSIVE_RUNS, {"since": since})
+            return [*pending, *(row["id"] for row in found if json.loads(row["document"]).get("unread"))]
 
     def lags(self, target: str, *, besides: str) -> dict[str, list[StatementLag]]:
         """Return how long the statement took in the last runs of a target but one, by the vendor's project.

@@ -205,6 +205,12 @@ _VERDICT = """(SELECT reconciliation.verdict FROM reconciliation
 PENDING_RUNS = f"""SELECT id FROM run WHERE {_VERDICT} = 'pending' OR ({_VERDICT} IS NULL AND EXISTS (
         SELECT 1 FROM lease JOIN dial ON dial.lease = lease.id WHERE lease.run = run.id AND dial.target IS NULL))
     ORDER BY at, id"""
+# Runs of which somebody still has the statement, and that were compared with a part of it at most.
+INCONCLUSIVE_RUNS = """SELECT run.id AS id, reconciliation.document AS document
+    FROM run JOIN reconciliation ON reconciliation.run = run.id
+    WHERE run.at >= :since AND run.target IN ('live', 'rehearsal') AND reconciliation.verdict = 'inconclusive'
+        AND reconciliation.seq = (SELECT MAX(seq) FROM reconciliation AS newer WHERE newer.run = run.id)
+    ORDER BY run.at, run.id"""
 LAST_RECONCILIATIONS = """SELECT reconciliation.document AS document
     FROM run JOIN reconciliation ON reconciliation.run = run.id
     WHERE run.at >= :since AND run.target = :target AND run.id <> :run

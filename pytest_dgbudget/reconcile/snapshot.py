@@ -223,4 +223,13 @@ def _reread(before: Reading[T], read: Callable[[], T]) -> Reading[T]:
     except ReconciliationError as error:
         if before.read_at_ms is not None and error.temporary:
             return replace(before, failure=None)
-        return replace(before, failure=ReadFailure(reason=str(error), temporary=error.temporary))
+        return replace(before, failure=_failure(error))
+
+
+def _failure(error: ReconciliationError) -> ReadFailure:
+    return ReadFailure(
+        reason=str(error),
+        temporary=error.temporary,
+        too_late=error.too_late,
+        refused=error.status is not None,
+    )

@@ -56,7 +56,7 @@ def sentences(document: UsageDocument) -> list[str]:
     said += _totals_that_differ(reconciliation, document["run"])
     said += reconciliation["reasons"]
     said += reconciliation["remarks"]
-    if reconciliation["verdict"] == "pending":
+    if reconciliation["verdict"] == "pending" or reconciliation["unread"]:
         said += _how_to_go_on(reconciliation, document["run"])
     return said
 
@@ -65,7 +65,7 @@ def _how_to_go_on(reconciliation: ReconciliationFigures, run: RunFigures) -> Ite
     """The emulator's statement ends with it; the vendor's can be asked later."""
     if run["target"] != "emulator":
         yield f"dgbudget reconcile {run['id']} says later what came of it"
-    if reconciliation["checked_at"] is not None:
+    if reconciliation["verdict"] == "pending" and reconciliation["checked_at"] is not None:
         yield "to wait longer, raise --dg-reconcile-timeout"
 
 

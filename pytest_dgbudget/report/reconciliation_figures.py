@@ -121,6 +121,7 @@ class LagFigures(TypedDict):
 class ReconciliationFigures(TypedDict):
     """What came of the comparison; ``tolerance`` and ``totals`` are None where none was recorded.
 
+    ``unread`` names the parts of the statement that could not be read: requests, sessions, hours, dollars.
     ``lag`` is how long the statement took, None where that is not known.
     """
 
@@ -132,6 +133,7 @@ class ReconciliationFigures(TypedDict):
     remarks: list[str]
     lines: list[LineFigures]
     totals: TotalFigures | None
+    unread: list[str]
     lag: LagFigures | None
 
 
@@ -144,6 +146,7 @@ NOT_RECONCILED: ReconciliationFigures = {
     "remarks": [],
     "lines": [],
     "totals": None,
+    "unread": [],
     "lag": None,
 }
 
@@ -194,6 +197,7 @@ def reconciliation_figures(result: Reconciliation, facts: RunFacts) -> Reconcili
             "drift": None if result.drift is None else drift_figures(result.drift),
             "rates": [rate_figures(rate) for rate in result.rates],
         },
+        "unread": list(result.unread),
         "lag": None if result.lag is None else _lag(result.lag),
     }
 

@@ -33,8 +33,8 @@ class Reconciliation:
     ``remarks`` are worth knowing and change no verdict.
 
     ``checked_at_ms`` is None when the vendor was not asked; ``was_read``: the statement was read, so that what it lacks
-    is not there. ``lag``: how long it took, where that is known. ``stated_ms`` has, by our session's id, the
-    statement's duration of each session whose end nobody here saw.
+    is not there; ``unread``: the parts of it that could not be read. ``lag``: how long it took, where that is known.
+    ``stated_ms`` has, by our session's id, the statement's duration of each session whose end nobody here saw.
     """
 
     verdict: Verdict
@@ -44,6 +44,7 @@ class Reconciliation:
     remarks: tuple[str, ...] = ()
     checked_at_ms: int | None = None
     was_read: bool = False
+    unread: tuple[str, ...] = ()
     lag: StatementLag | None = None
     project: str | None = None
     hours: Total = NO_TOTAL
@@ -93,6 +94,7 @@ def judge(
         ),
         checked_at_ms=snapshot.taken_at_ms,
         was_read=snapshot.is_read,
+        unread=snapshot.unread,
         project=snapshot.project,
         hours=hours,
         dollars=dollars,
@@ -111,7 +113,7 @@ def not_asked(sessions: Sequence[OwnSession], tolerance: Tolerance, verdict: Ver
 
 def may_change(sessions: Sequence[OwnSession], snapshot: StatementSnapshot, result: Reconciliation) -> bool:
     """Return whether a later snapshot can come to another result."""
-    return snapshot.has_temporary_failure or lacks_something(sessions, snapshot, result)
+    return snapshot.may_be_read_in_time or lacks_something(sessions, snapshot, result)
 
 
 def lacks_something(sessions: Sequence[OwnSession], snapshot: StatementSnapshot, result: Reconciliation) -> bool:

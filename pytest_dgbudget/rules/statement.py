@@ -5,7 +5,7 @@ Pure: instants are milliseconds since 1970 (UTC), money is millionths of a US do
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -16,10 +16,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFailure:
-    """Why a part of the statement could not be read; ``temporary``: reading it again may succeed."""
+    """Why a part of the statement could not be read.
+
+    ``temporary``: reading it again may succeed, but if ``too_late`` only after the time for which one waits now.
+    ``refused``: another key, or in another project, may be answered.
+    """
 
     reason: str
     temporary: bool
+    too_late: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +68,31 @@ class StatementSnapshot:
     @property
     def has_temporary_failure(self) -> bool:
         """True when a part that could not be read may be readable later."""
-        failures = (part.failure for part in (self.listing, self.lookups, self.hours, self.dollars))
-        return any(failure is not None and failure.temporary for failure in failures)
+        return any(failure.temporary for failure in self._failures())
+
+    @property
+    def may_be_read_in_time(self) -> bool:
+        """True when a part that could not be read may be readable while one waits for it."""
+        return any(failure.temporary and not failure.too_late for failure in self._failures())
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The parts that could not be read and may be later: requests (the list), sessions, hours, dollars.
+
+        What was answered, and says nothing of the run, is none of them.
+        """
+        return tuple(
+            name for name, part in self._parts().items() if part.failure is not None and self._may_be_read(part.failure)
+        )
+
+    def _may_be_read(self, failure: ReadFailure) -> bool:
+        return failure.temporary or failure.refused or self.project is None
+
+    def _parts(self) -> dict[str, Reading[bool] | Reading[None] | Reading[int]]:
+        return {"requests": self.listing, "sessions": self.lookups, "hours": self.hours, "dollars": self.dollars}
+
+    def _failures(self) -> Iterator[ReadFailure]:
+        return (part.failure for part in self._parts().values() if part.failure is not None)
 
     @property
     def is_looked_up(self) -> bool:

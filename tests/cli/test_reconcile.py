@@ -17,9 +17,10 @@ from pytest_dgbudget.ledger.run_lock import RunLock
 from tests.support.comparison import at
 from tests.support.ended_runs import PENDING, EndedRuns, bills, tables
 from tests.support.ledger import ends_of_leases, open_ledger, rows_of
-from tests.support.statement import PROJECT, Bill, Entry, refusal, unsettled
+from tests.support.statement import PROJECT, Answer, Asked, Bill, Entry, refusal, unsettled
 from tests.support.vendor import KEY
 
+OTHER_PROJECT = "11111111-2222-3333-4444-555555555555"
 EMULATORS_KEY = "dgemu_0123456789abcdef"
 
 
@@ -306,6 +307,68 @@ def test_a_key_that_may_not_read_leaves_the_run_pending(runs: Runs) -> None:
     status, said = runs.reconcile("--pending")
     assert (status, runs.verdicts("one")) == (0, ["pending"])
     assert "does the key have the scope usage:read?" in said
+
+
+def not_in_the_other(asked: Asked) -> Answer | None:
+    return None if OTHER_PROJECT in asked.path else refusal(404, "PROJECT_NOT_FOUND", "Project not found.")
+
+
+@pytest.mark.parametrize("call", ["list", "get", "usage"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_limit_that_outlasts_the_wait_leaves_the_run_pending_and_takes_none_of_it(
+    runs: Runs, call: str, status: int
+) -> None:
+    runs.add("one", PENDING)
+    runs.bill.entries = lambda: [] if call == "get" else bills("one")
+    runs.bill.overrides[call] = lambda _: refusal(status, "LATER", "Slow down.", Retry_After="60")
+    _, said = runs.reconcile("--pending", "--reconcile-timeout=30s") if call != "get" else runs.reconcile("--pending")
+    assert "left as it is, pending: the statement could not be read" in said
+    assert "it asks to retry after 60s" in said
+    assert (runs.verdicts("one"), len(runs.bill.calls(call))) == (["pending"], 1)
+    runs.bill.overrides.clear()
+    runs.bill.entries = lambda: bills("one")
+    runs.reconcile("--pending")
+    assert runs.verdicts("one") == ["pending", "reconciled"]
+
+
+def test_what_could_not_be_read_at_the_runs_end_is_asked_for_again_and_what_was_read_is_not(runs: Runs) -> None:
+    ended = {**PENDING, "verdict": "inconclusive"}
+    runs.add("unread", {**ended, "unread": ["requests"]})
+    runs.add("unclear", {**ended, "unread": []})
+    runs.add("emulated", {**ended, "unread": ["hours"]}, target="emulator")
+    runs.bill.entries = lambda: bills("unread", "unclear")
+    results = runs.results("--pending")
+    assert {run: each["verdict"] for run, each in results.items()} == {"unread": "reconciled"}
+
+
+def test_a_part_that_still_can_not_be_read_adds_nothing_and_the_rest_counts(runs: Runs) -> None:
+    runs.add("one", PENDING)
+    runs.bill.entries = lambda: bills("one")
+    runs.bill.overrides["usage"] = lambda _: refusal(403, "NO", "No.")
+    _, said = runs.reconcile("--pending")
+    assert "dgbudget reconcile one says later what came of it" in said
+    for _ in range(2):
+        _, said = runs.reconcile("--pending")
+        assert "one (live): left as it is, inconclusive: as before, a part of the statement can't be read" in said
+    assert runs.verdicts("one") == ["pending", "inconclusive"]
+    runs.bill.overrides.clear()
+    runs.reconcile("--pending")
+    assert runs.verdicts("one") == ["pending", "inconclusive", "reconciled"]
+
+
+def test_a_run_is_asked_for_in_its_own_project_whatever_the_key_sees(runs: Runs) -> None:
+    runs.add("one", {**PENDING, "project": PROJECT}, ago=7200)
+    runs.bill.projects = [OTHER_PROJECT]
+    for call in ("list", "get", "usage"):
+        runs.bill.overrides[call] = not_in_the_other
+    _, said = runs.reconcile("--pending")
+    assert "left as it is, pending: the statement could not be read" in said
+    _, said = runs.reconcile("--pending", f"--project={OTHER_PROJECT}")
+    assert f"its project is {PROJECT}, and in {OTHER_PROJECT} it is discrepancy: name its own with --project" in said
+    assert runs.verdicts("one") == ["pending"]
+    runs.bill.entries = lambda: bills("one")
+    runs.reconcile("--pending", f"--project={OTHER_PROJECT}")
+    assert runs.verdicts("one") == ["pending", "reconciled"]
 
 
 def test_the_lag_that_was_seen_at_the_runs_end_stays(runs: Runs) -> None:
