@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.cli.exit_status import FAILED
+from pytest_dgbudget.cli.exit_status import FAILED, fails
 from pytest_dgbudget.cli.options import add_options, resolve_for_statement
 from pytest_dgbudget.cli.output import is_terminal, write, write_json
 from pytest_dgbudget.cli.parser import CommandParser
@@ -18,6 +18,7 @@ from pytest_dgbudget.instants import read_instant
 from pytest_dgbudget.units import parse_period
 
 if TYPE_CHECKING:
+    from pytest_dgbudget.config.resolve import RunConfig
     from pytest_dgbudget.report.audit_document import AuditDocument
 
 _DESCRIPTION = """\
@@ -26,22 +27,23 @@ durations, sums, prices, and leases whose end nobody saw. Judged are the session
 stand-alone emulator and its --api-url, those of rehearsals.
 
 The key is read from the environment, the rest from the pytest configuration of the current directory (dg_* keys). Exit
-status: 1 when something disagrees; 0 otherwise, also where something could not be compared, which is said; 2 for bad
-usage.
+status: 1 when something disagrees, with --reconcile=require when the verdict is anything but reconciled; 0 otherwise,
+also where something could not be compared, which is said; 2 for bad usage.
 """
 _EXAMPLE = "dgbudget audit --since 7d"
-_OPTIONS = ("dg_agent_url", "dg_api_url", "dg_project", "dg_ledger", "dg_tolerance")
+_OPTIONS = ("dg_agent_url", "dg_api_url", "dg_project", "dg_ledger", "dg_reconcile", "dg_tolerance")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Audit, show what was found, and return the exit status; raises SettingsError or LedgerError."""
     given = _parser().parse_args(arguments)
-    document = _audit(given)
+    run_config = resolve_for_statement(given)
+    document = _audit(given, run_config)
     if given.json:
         write_json(document)
     else:
         write(_text(document).splitlines())
-    return FAILED if document["verdict"] == "discrepancy" else 0
+    return FAILED if fails(document["verdict"], run_config.reconcile) else 0
 
 
 def _parser() -> CommandParser:
@@ -64,12 +66,11 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _audit(given: argparse.Namespace) -> AuditDocument:
+def _audit(given: argparse.Namespace, run_config: RunConfig) -> AuditDocument:
     from pytest_dgbudget.cli.audited_period import audit_period
     from pytest_dgbudget.config.resolve import api_access
 
     since = _since(given.since, datetime.now(timezone.utc))
-    run_config = resolve_for_statement(given)
     return audit_period(run_config, api_access(run_config), since, all_tags=given.all_tags)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_dgbudget.report.document import FinishedRun
+    from pytest_dgbudget.rules.verdicts import Verdict
 
 FAILED = 1
 # Also where the settings are wrong, or there is no ledger that could be read: name another one.
@@ -16,6 +17,11 @@ INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 # sysexits.h: EX_TEMPFAIL. No program of a test suite's is likely to have it for something else.
 OVERRUN = 75
+
+
+def fails(verdict: Verdict | None, reconcile: str) -> bool:
+    """Return whether a comparison makes a command fail; ``reconcile``: ``--reconcile``, None: never compared."""
+    return verdict != "reconciled" if reconcile == "require" else verdict == "discrepancy"
 
 
 def exit_status(

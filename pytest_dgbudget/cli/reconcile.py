@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.cli.exit_status import FAILED
+from pytest_dgbudget.cli.exit_status import FAILED, fails
 from pytest_dgbudget.cli.options import add_options, resolve_for_statement
 from pytest_dgbudget.cli.output import write, write_json
 from pytest_dgbudget.cli.parser import CommandParser
@@ -71,7 +71,7 @@ def _reconcile(given: argparse.Namespace) -> int:
         pending, left = later.pending(besides=named) if given.pending else ([], [])
         compared = later.compare([*named, *pending], _say_what_is_waited_for)
         results = list(compared) if given.json else _shown(compared, left, run_config)
-    failing = any(_fails(result, run_config.reconcile) for result in results)
+    failing = any(fails(result.verdict, run_config.reconcile) for result in results)
     if given.json:
         write_json({"runs": [entry_of(each) for each in (*results, *left)], "failing": failing})
     return FAILED if failing else 0
@@ -82,10 +82,6 @@ def _run_config(given: argparse.Namespace) -> RunConfig:
     if not run_config.reconcile_timeout_ms:
         raise SettingsError("--dg-reconcile-timeout is 0, so nothing could be asked; it is how long all may take")
     return run_config
-
-
-def _fails(result: LaterResult, reconcile: str) -> bool:
-    return result.verdict != "reconciled" if reconcile == "require" else result.verdict == "discrepancy"
 
 
 def _say_what_is_waited_for(runs: int) -> None:

@@ -387,6 +387,16 @@ def test_a_statement_that_can_not_be_read_is_inconclusive_and_accuses_nobody(
     assert any(said in reason for reason in document["reasons"])
 
 
+def test_require_fails_an_audit_for_each_verdict_but_reconciled(audited: Audited) -> None:
+    (a,) = past(audited, 10)
+    audited.bill.entries = lambda: [billed(a, 10)]
+    assert audited.audit("--reconcile=require")[0] == 0
+    audited.bill.overrides["list"] = lambda _: refusal(401, "INVALID_AUTH", "Invalid credentials.")
+    status, document = audited.audit("--reconcile=require")
+    assert (status, document["verdict"]) == (1, "inconclusive")
+    assert audited.audit()[0] == 0
+
+
 def test_what_is_older_than_the_vendor_keeps_is_said_and_not_missing(audited: Audited) -> None:
     past(audited, 10)
     asked = audited.bill.calls

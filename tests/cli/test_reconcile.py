@@ -356,6 +356,13 @@ def test_a_part_that_still_can_not_be_read_adds_nothing_and_the_rest_counts(runs
     assert runs.verdicts("one") == ["pending", "inconclusive", "reconciled"]
 
 
+def test_require_fails_while_a_run_that_could_not_be_asked_for_is_not_settled(runs: Runs) -> None:
+    runs.add("one", {**PENDING, "verdict": "inconclusive", "unread": ["requests", "sessions"]})
+    runs.bill.overrides["list"] = runs.bill.overrides["projects"] = lambda _: refusal(401, "INVALID_AUTH", "Invalid.")
+    assert runs.reconcile("--pending", "--reconcile=require")[0] == 1
+    assert runs.verdicts("one") == ["inconclusive"]
+
+
 def test_a_run_is_asked_for_in_its_own_project_whatever_the_key_sees(runs: Runs) -> None:
     runs.add("one", {**PENDING, "project": PROJECT}, ago=7200)
     runs.bill.projects = [OTHER_PROJECT]
