@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -77,6 +78,13 @@ class PeriodReader:
     def run_keys(self) -> dict[str, str]:
         """Return the run of each key that was made for one, by the key's id."""
         return {row["id"]: row["run"] for row in self._db.rows(sql.KEYS_OF_ALL_RUNS, {})}
+
+    def projects(self) -> dict[str, str]:
+        """Return, by run, the project of the statement that it was compared with, where that is known."""
+        values = {"since": self._leases_since, "target": self._target}
+        found = self._db.rows(sql.RECONCILIATIONS_OF_PERIOD, values)
+        projects = {row["run"]: json.loads(row["document"]).get("project") for row in found}
+        return {run: project for run, project in projects.items() if project is not None}
 
     def sessions(self, since: str) -> Iterator[SessionOfPeriod]:
         """Yield every session that was dialled since then, in no particular order."""

@@ -220,6 +220,10 @@ LAST_RECONCILIATIONS = """SELECT reconciliation.document AS document
 # A period of all runs, for an audit: a range of leases at a time, since a ledger may hold more than fits into memory.
 ALL_RUNS = "SELECT id, target, tag FROM run ORDER BY at"
 KEYS_OF_ALL_RUNS = "SELECT id, run FROM run_key"
+RECONCILIATIONS_OF_PERIOD = """SELECT run.id AS run, reconciliation.document AS document
+    FROM run JOIN reconciliation ON reconciliation.run = run.id
+    WHERE run.at >= :since AND run.target = :target
+        AND reconciliation.seq = (SELECT MAX(seq) FROM reconciliation AS newer WHERE newer.run = run.id)"""
 FIRST_LEASE_SINCE = "SELECT number FROM lease WHERE taken_at >= :since ORDER BY taken_at LIMIT 1"
 _IN_RANGE = "lease.number >= :first AND lease.number < :end"
 SESSIONS_OF_PERIOD = f"""SELECT dial.id AS id, lease.run AS run, lease.id AS lease, dial.at AS opened_at,

@@ -30,6 +30,7 @@ def read_ledger(connection: Connection, run_config: RunConfig, since: datetime, 
     with connection.snapshot():
         runs, keys = reader.runs(), reader.run_keys()
         found = _sort_sessions(reader.sessions(write_instant(since - _LONGEST_SESSION)))
+        projects = reader.projects() if target == "rehearsal" else {}
         unseen, elsewhere = reader.unseen_leases(at), reader.other_sessions(at)
     return AuditedLedger(
         target=target,
@@ -38,6 +39,7 @@ def read_ledger(connection: Connection, run_config: RunConfig, since: datetime, 
         unseen=tuple(_unseen_use(lease, found.lost.get(lease.id, ())) for lease in unseen if lease.stated_ms is None),
         run_of_tag={run.tag: run.id for run in runs},
         run_of_key=keys,
+        project_of_run=projects,
         live=_live(runs, run_config),
         elsewhere=elsewhere,
         dials=found.dials,

@@ -26,9 +26,18 @@ _LONGEST_SESSION_MS = 135 * 60_000
 _NO_LINES = Counted(under=(), not_under=(), may_grow=False)
 
 # Why a session or a request is not judged: its run is live now; it began before the period; the vendor doesn't keep its
-# request any more; its run was with another stand-alone emulator; its dial never opened; it is no Voice Agent's; the
-# list lacks it, and it was not asked for.
-LeftOut = Literal["live-run", "earlier", "not-kept", "other-emulator", "never-opened", "no-agent", "not-asked"]
+# request any more; its run was with another stand-alone emulator, or may have been; its dial never opened; it is no
+# Voice Agent's; the list lacks it, and it was not asked for.
+LeftOut = Literal[
+    "live-run",
+    "earlier",
+    "not-kept",
+    "other-emulator",
+    "unknown-emulator",
+    "never-opened",
+    "no-agent",
+    "not-asked",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +74,9 @@ class AuditedLedger:
     """What the ledger has: the sessions of a period that went to ``target``, and some that began before it.
 
     ``micro_usd`` is what each of them costs by our prices, where that is known. ``run_of_tag`` and ``run_of_key`` have
-    every run of the ledger, ``live`` those that a gateway serves now. ``elsewhere`` counts the period's other sessions,
-    ``dials`` are those that were refused or failed.
+    every run of the ledger, ``project_of_run`` each rehearsal whose emulator is known, by its project, ``live`` those
+    that a gateway serves now. ``elsewhere`` counts the period's other sessions, ``dials`` are those that were refused or
+    failed.
     """
 
     target: str
@@ -75,6 +85,7 @@ class AuditedLedger:
     unseen: tuple[UnseenUse, ...] = ()
     run_of_tag: Mapping[str, str] = field(default_factory=dict)
     run_of_key: Mapping[str, str] = field(default_factory=dict)
+    project_of_run: Mapping[str, str] = field(default_factory=dict)
     live: frozenset[str] = frozenset()
     elsewhere: Mapping[str, int] = field(default_factory=dict)
     dials: Sequence[OwnSession] = ()
@@ -168,7 +179,7 @@ def audit(
     rows = statement.rows
     lines = match(ledger.sessions, rows, ours, terms.unasked() if statement.failure else terms, ledger.dials)
     of_dials = match_dials(ledger.dials, rows, terms)
-    paired, left_out = _sorted_out(lines, ledger, period, statement.not_asked)
+    paired, left_out = _sorted_out(lines, ledger, statement, period)
     if of_dials:
         left_out["never-opened"] = [_stated_ms(line) for line in of_dials]
     rest = _Rest(rows, {line.request_id for line in (*lines, *of_dials) if line.rows}, period, left_out)
@@ -210,15 +221,17 @@ def everybodys(rows: Iterable[VendorRow], ours: Ours) -> Ours:
 
 
 def _sorted_out(
-    lines: Sequence[Line], ledger: AuditedLedger, period: AuditedPeriod, not_asked: frozenset[str]
+    lines: Sequence[Line], ledger: AuditedLedger, statement: PeriodStatement, period: AuditedPeriod
 ) -> tuple[tuple[Line, ...], dict[LeftOut, list[int | None]]]:
     """Return the lines that are judged, and the milliseconds of each of the others."""
     known_runs = {session.run for line in lines if line.rows for session in line.own}
     judged: list[Line] = []
     left_out: dict[LeftOut, list[int | None]] = {}
     for line in lines:
-        why = _why_left_out(line, ledger, period, known_runs)
-        if why is None and line.kind == "missing-at-vendor" and line.request_id in not_asked:
+        why = _why_left_out(line, ledger, period)
+        if why is None and not line.rows and ledger.target == "rehearsal" and line.own[0].run not in known_runs:
+            why = _why_not_rehearsed(line.own[0].run, ledger, statement)
+        if why is None and line.kind == "missing-at-vendor" and line.request_id in statement.not_asked:
             why = "not-asked"
         if why is None:
             judged.append(line)
@@ -227,7 +240,7 @@ def _sorted_out(
     return tuple(judged), left_out
 
 
-def _why_left_out(line: Line, ledger: AuditedLedger, period: AuditedPeriod, known_runs: set[str]) -> LeftOut | None:
+def _why_left_out(line: Line, ledger: AuditedLedger, period: AuditedPeriod) -> LeftOut | None:
     began_ms = line.began_ms
     if not ledger.live.isdisjoint(_runs_of(line, ledger)):
         return "live-run"
@@ -235,10 +248,18 @@ def _why_left_out(line: Line, ledger: AuditedLedger, period: AuditedPeriod, know
         return "earlier"
     if line.rows:
         return None
-    if ledger.target == "rehearsal" and line.own[0].run not in known_runs:
-        return "other-emulator"
     is_kept = began_ms is None or began_ms >= period.kept_since_ms
     return None if is_kept else "not-kept"
+
+
+def _why_not_rehearsed(run: str, ledger: AuditedLedger, statement: PeriodStatement) -> LeftOut | None:
+    """Return why a run that an emulator's statement has nothing of is not judged by it; None where it is."""
+    if statement.failure is not None:
+        return None
+    project = ledger.project_of_run.get(run)
+    if project is None:
+        return "unknown-emulator"
+    return None if project == statement.project else "other-emulator"
 
 
 def _runs_of(line: Line, ledger: AuditedLedger) -> Iterator[str]:

@@ -25,12 +25,19 @@ from pytest_dgbudget.units import counted, known_sum, seconds
 # What began earlier is no part of the period.
 _WHY_LEFT_OUT: Mapping[LeftOut, str] = {
     "live-run": "of runs that are live now, left out: audit again when they have ended",
-    "other-emulator": "of rehearsals that this emulator knows nothing of, left out: it has what it served itself",
+    "other-emulator": "of rehearsals with another emulator, left out: this one has what it served itself",
     "never-opened": "of dials that were refused or failed, left out: whether that is billed is not documented",
     "no-agent": "of the project, not the Voice Agent's",
 }
+# Only what we have opened is left out for these.
+_SESSIONS = {"other-emulator"}
 _NOTHING = "no session began in the period, so there is nothing to compare"
 _ONLY_KEPT = "the vendor keeps requests for 90 days: what began before that is only in the ledger"
+_UNKNOWN_EMULATOR = (
+    "{} of rehearsals that this emulator knows nothing of, and the ledger does not say with which one they "
+    "were: can't be checked; dgbudget reconcile RUN with the key and --api-url of theirs"
+)
+_NOT_READ = "{} not compared: the statement could not be read to its end, so nothing counts as missing there: {}"
 _NOT_KEPT = "{} without a row, from before the 90 days for which the vendor keeps requests: can't be checked"
 _NOT_ASKED = (
     "{} that the list of requests lacks and that were not asked for one by one: whether they are missing is not known; "
@@ -61,7 +68,7 @@ def judge_audit(
     counts = Counter(line.kind for line in findings.lines)
     if statement.failure is not None:
         counts.pop("pending", None)  # nobody knows whether it is there
-    unchecked = [*_unchecked(findings, statement)]
+    unchecked = [*_unread(findings, statement), *_unchecked(findings)]
     drifts = (findings.drift, *findings.drift_by_key.values())
     verdicts: list[Verdict] = [
         *(VERDICT_OF[kind] for kind in counts),
@@ -112,9 +119,19 @@ def _that_drifts(drift: Drift, whose: str) -> Iterator[str]:
         )
 
 
-def _unchecked(findings: AuditFindings, statement: PeriodStatement) -> Iterator[str]:
+def _unread(findings: AuditFindings, statement: PeriodStatement) -> Iterator[str]:
     if statement.failure is not None:
-        yield f"the statement could not be read to its end, so nothing counts as missing there: {statement.failure}"
+        lacking = sum(len(line.own) for line in findings.lines if not line.rows)
+        yield _NOT_READ.format(_were(lacking), statement.failure)
+
+
+def _were(sessions: int) -> str:
+    return f"{counted(sessions, 'session')} {'was' if sessions == 1 else 'were'}"
+
+
+def _unchecked(findings: AuditFindings) -> Iterator[str]:
+    if unknown := findings.left_out.get("unknown-emulator"):
+        yield _UNKNOWN_EMULATOR.format(counted(unknown.requests, "session"))
     if not_kept := findings.left_out.get("not-kept"):
         yield _NOT_KEPT.format(counted(not_kept.requests, "session"))
     if not_asked := findings.left_out.get("not-asked"):
@@ -148,7 +165,7 @@ def _remarks(findings: AuditFindings, ledger: AuditedLedger, period: AuditedPeri
         yield _ONLY_KEPT
     for why, meaning in _WHY_LEFT_OUT.items():
         if amount := findings.left_out.get(why):
-            yield f"{_shown(amount)} {meaning}"
+            yield f"{_shown(amount, 'session' if why in _SESSIONS else 'request')} {meaning}"
     for tag, amount in findings.other_ledgers.items():
         yield f"{_shown(amount)} under {tag}, of another ledger: no discrepancy; --all-tags judges that"
     if findings.others.requests:
@@ -174,6 +191,6 @@ def _known_by_now(findings: AuditFindings) -> Iterator[str]:
         yield f"the statement has what is charged in full so far: dgbudget reconcile {' '.join(runs)}"
 
 
-def _shown(amount: Amount) -> str:
+def _shown(amount: Amount, what: str = "request") -> str:
     time = "an unknown time" if amount.ms is None else f"{amount.ms / 1000:,.1f}s"
-    return f"{counted(amount.requests, 'request')} ({time})"
+    return f"{counted(amount.requests, what)} ({time})"

@@ -23,10 +23,11 @@ from pytest_dgbudget.model import TierSpan
 from pytest_dgbudget.report.audit_document import AuditDocument
 from tests.cli.conftest import DGBUDGET
 from tests.support import emulator_process
+from tests.support.ended_runs import PENDING
 from tests.support.ledger import leased
 from tests.support.past import live_run, lose, record_of, request_of, spend
 from tests.support.project import Project
-from tests.support.statement import Answer, Asked, Bill, Entry, refusal, unsettled
+from tests.support.statement import PROJECT, Answer, Asked, Bill, Entry, refusal, unsettled
 from tests.support.terminal import Terminal
 
 KEY = "7e57ab1e00c0ffee5eed0dd5eafa11babe5ca1ab"
@@ -354,14 +355,21 @@ def test_with_a_stand_alone_emulators_key_rehearsals_are_what_counts(
     past(audited, 10)
     with closing(live_run(audited.ledger, "rehearsed", target="rehearsal", billed=False)) as ledger:
         known, missing = (request_of(spend(ledger, 1000)) for _ in range(2))
-    with closing(live_run(audited.ledger, "elsewhere", target="rehearsal", billed=False)) as ledger:
-        spend(ledger)
+    for run, project in (("elsewhere", "another"), ("unknown", None), ("lost", PROJECT)):
+        with closing(live_run(audited.ledger, run, target="rehearsal", billed=False)) as ledger:
+            lost = request_of(spend(ledger))
+            ledger.record_reconciliation({**PENDING, "project": project})
     audited.bill.entries = lambda: [billed(known, 1, "dgbudget-rehearsed")]
     status, document = audited.audit()
     assert (status, document["target"]) == (1, "rehearsal")
-    assert kinds(document) == {"matched": 1, "missing-at-vendor": 1}
-    assert [line["request_id"] for line in document["lines"]] == [missing]
-    assert document["left_out"]["other-emulator"]["requests"] == 1
+    assert kinds(document) == {"matched": 1, "missing-at-vendor": 2}
+    assert {line["request_id"] for line in document["lines"]} == {missing, lost}
+    assert {why: amount["requests"] for why, amount in document["left_out"].items()} == {
+        "other-emulator": 1,
+        "unknown-emulator": 1,
+    }
+    assert any(reason.startswith("1 session of rehearsals that this emulator knows") for reason in document["reasons"])
+    assert any(remark.startswith("1 session (1.0s) of rehearsals with another") for remark in document["remarks"])
     assert document["elsewhere"] == {"live": 1}
 
 
@@ -385,6 +393,21 @@ def test_a_statement_that_can_not_be_read_is_inconclusive_and_accuses_nobody(
     status, document = audited.audit()
     assert (status, document["verdict"], kinds(document)) == (0, "inconclusive", {"pending": 1})
     assert any(said in reason for reason in document["reasons"])
+
+
+@pytest.mark.parametrize(("target", "key"), [("live", KEY), ("rehearsal", "dgemu_" + "0" * 34)])
+def test_sessions_are_not_compared_where_nothing_could_be_read(
+    audited: Audited, monkeypatch: pytest.MonkeyPatch, target: str, key: str
+) -> None:
+    monkeypatch.setenv("DEEPGRAM_API_KEY", key)
+    with closing(live_run(audited.ledger, "one", target=target, billed=target == "live")) as ledger:
+        for _ in range(2):
+            spend(ledger)
+    audited.bill.overrides["list"] = audited.bill.overrides["projects"] = lambda _: refusal(401, "NO", "No.")
+    _, document = audited.audit()
+    (reason,) = document["reasons"]
+    assert reason.startswith("2 sessions were not compared: the statement could not be read")
+    assert document["left_out"] == {}
 
 
 def test_require_fails_an_audit_for_each_verdict_but_reconciled(audited: Audited) -> None:

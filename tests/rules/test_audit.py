@@ -196,7 +196,9 @@ def test_what_the_vendor_no_longer_keeps_is_not_missing_and_makes_it_inconclusiv
 def test_rehearsals_count_where_the_emulator_that_is_asked_has_any_of_their_sessions() -> None:
     known, missing = old(), old(id="m", request_id="m")
     elsewhere = old(id="e", request_id="e", run="other")
-    found = findings(ledger(known, missing, elsewhere, target="rehearsal"), theirs())
+    found = findings(
+        ledger(known, missing, elsewhere, target="rehearsal", project_of_run={"other": "another"}), theirs()
+    )
     assert kinds(found) == ["matched", "missing-at-vendor"]
     assert found.left_out == {"other-emulator": Amount(requests=1, ms=10_000)}
     assert kinds(findings(ledger(elsewhere))) == ["missing-at-vendor"]
