@@ -30,6 +30,7 @@ class ClassFigures(TypedDict):
     lines: int
     local_seconds: float | None
     vendor_seconds: float | None
+    elapsed_seconds: float | None
     delta_seconds: float | None
     vendor_usd: float | None
 
@@ -40,6 +41,7 @@ AuditLine = TypedDict(
     {
         "class": LineClass,
         "run": str | None,
+        "tag": str | None,
         "session": str | None,
         "request_id": str | None,
         "began_at": str | None,
@@ -161,6 +163,7 @@ def _of_class(lines: list[Line]) -> ClassFigures:
         "lines": len(lines),
         "local_seconds": seconds_or_none(known_sum(line.own_ms for line in lines)),
         "vendor_seconds": seconds_or_none(known_sum(line.vendor_ms for line in lines)),
+        "elapsed_seconds": seconds_or_none(known_sum(line.elapsed_ms for line in lines)),
         "delta_seconds": seconds_or_none(known_sum(line.delta_ms for line in lines)),
         "vendor_usd": usd_or_none(known_sum(line.micro_usd for line in lines)),
     }
@@ -175,6 +178,7 @@ def _line(line: Line, ledger: AuditedLedger) -> AuditLine:
     return {
         "class": line.kind,
         "run": own.run if own else ledger.run_of(row) if row else None,
+        "tag": min(row.tags) if row and row.tags else None,
         "session": own.id if own else None,
         "request_id": line.request_id,
         "began_at": None if line.began_ms is None else instant_at(line.began_ms),

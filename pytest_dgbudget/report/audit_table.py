@@ -9,6 +9,7 @@ from pytest_dgbudget.report.audit_document import AuditDocument, AuditLine, Leas
 from pytest_dgbudget.report.reconciliation_figures import DriftFigures
 
 _MOST_LINES = 50
+_MOST_RUNS = 5
 _GAP = 2
 _CLASSES = ("class", "lines", "ours", "theirs", "difference", "their dollars")
 _LINES = ("class", "run", "request", "began at", "ours", "theirs", "difference", "their dollars")
@@ -39,7 +40,7 @@ def _class_rows(document: AuditDocument) -> Iterator[Sequence[str]]:
             kind,
             f"{figures['lines']:,}",
             _time(figures["local_seconds"]),
-            _time(figures["vendor_seconds"]),
+            _stated(figures["vendor_seconds"], figures["elapsed_seconds"]),
             _difference(figures["delta_seconds"]),
             _money(figures["vendor_usd"]),
         )
@@ -48,11 +49,11 @@ def _class_rows(document: AuditDocument) -> Iterator[Sequence[str]]:
 def _line_row(line: AuditLine) -> Sequence[str]:
     return (
         line["class"],
-        line["run"] or "-",
+        line["run"] or line["tag"] or "-",
         line["request_id"] or "-",
         line["began_at"] or "-",
         _time(line["local_seconds"]),
-        _time(line["vendor_seconds"]),
+        _stated(line["vendor_seconds"], line["elapsed_seconds"]),
         _difference(line["delta_seconds"]),
         _money(line["vendor_usd"]),
     )
@@ -100,6 +101,17 @@ def _drift(whose: str, drift: DriftFigures) -> Iterator[str]:
 def _verdict(document: AuditDocument) -> Iterator[str]:
     yield f"verdict: {document['verdict']}"
     yield from (f"  {reason}" for reason in document["reasons"])
+    if document["verdict"] == "discrepancy":
+        yield from _how_to_go_on(document)
+
+
+def _how_to_go_on(document: AuditDocument) -> Iterator[str]:
+    runs = sorted({line["run"] for line in document["lines"] if line["run"] is not None})
+    yield "  all of it: dgbudget audit --json"
+    if runs:
+        named = runs[0] if len(runs) == 1 else f"RUN, for each of {', '.join(runs[:_MOST_RUNS])}"
+        more = f" and {len(runs) - _MOST_RUNS:,} more" if len(runs) > _MOST_RUNS else ""
+        yield f"  the evidence for Deepgram support: dgbudget support-bundle {named}{more}"
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, color: bool) -> str:
@@ -120,6 +132,11 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, c
 
 def _time(seconds: float | None) -> str:
     return "unknown" if seconds is None else f"{seconds:,.3f}s"
+
+
+def _stated(seconds: float | None, elapsed: float | None) -> str:
+    """What a row without a duration has is the time from its creation to its completion, and no duration."""
+    return f"{_time(elapsed)} elapsed" if seconds is None and elapsed is not None else _time(seconds)
 
 
 def _difference(seconds: float | None) -> str:

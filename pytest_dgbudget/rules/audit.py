@@ -75,8 +75,8 @@ class AuditedLedger:
 
     ``micro_usd`` is what each of them costs by our prices, where that is known. ``run_of_tag`` and ``run_of_key`` have
     every run of the ledger, ``project_of_run`` each rehearsal whose emulator is known, by its project, ``live`` those
-    that a gateway serves now. ``elsewhere`` counts the period's other sessions, ``dials`` are those that were refused or
-    failed.
+    that a gateway serves now. ``elsewhere`` counts the period's other sessions, ``dials`` are those that were refused
+    or failed.
     """
 
     target: str

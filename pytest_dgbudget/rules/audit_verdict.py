@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_dgbudget.rules.audit import (
@@ -15,6 +15,7 @@ from pytest_dgbudget.rules.audit import (
     PeriodStatement,
     UnseenUse,
 )
+from pytest_dgbudget.rules.comparison import Line
 from pytest_dgbudget.rules.drift import FEWEST_LINES, TOO_FEW, Drift, drift_remarks
 from pytest_dgbudget.rules.rates import rate_remarks
 from pytest_dgbudget.rules.reconciliation_verdict import unreadable_reasons
@@ -31,6 +32,7 @@ _WHY_LEFT_OUT: Mapping[LeftOut, str] = {
 }
 # Only what we have opened is left out for these.
 _SESSIONS = {"other-emulator"}
+_MOST_TAGS = 3
 _NOTHING = "no session began in the period, so there is nothing to compare"
 _ONLY_KEPT = "the vendor keeps requests for 90 days: what began before that is only in the ledger"
 _UNKNOWN_EMULATOR = (
@@ -66,6 +68,7 @@ def judge_audit(
 ) -> AuditVerdict:
     """Return what the findings come to; one that could not be made makes it ``inconclusive``."""
     counts = Counter(line.kind for line in findings.lines)
+    under_others = [line for line in findings.lines if _is_under_another_tag(line, ledger)]
     if statement.failure is not None:
         counts.pop("pending", None)  # nobody knows whether it is there
     unchecked = [*_unread(findings, statement), *_unchecked(findings)]
@@ -78,7 +81,13 @@ def judge_audit(
     ]
     return AuditVerdict(
         verdict=gravest(verdicts),
-        reasons=(*_of_lines(counts), *_of_sums(findings, ledger), *unchecked),
+        reasons=(
+            *_of_lines(counts - Counter(line.kind for line in under_others)),
+            *_of_other_tags(under_others),
+            *_elapsed(findings.lines),
+            *_of_sums(findings, ledger),
+            *unchecked,
+        ),
         remarks=tuple(_remarks(findings, ledger, period)),
     )
 
@@ -96,6 +105,29 @@ def _of_lines(counts: Mapping[LineClass, int]) -> Iterator[str]:
     yield from (
         f"{kind} ({counts[kind]:,}): {meaning}; {ADVICE[kind]}" for kind, meaning in MEANING.items() if kind in counts
     )
+
+
+def _is_under_another_tag(line: Line, ledger: AuditedLedger) -> bool:
+    return not line.own and all(ledger.run_of(row) is None for row in line.rows)
+
+
+def _of_other_tags(lines: Sequence[Line]) -> Iterator[str]:
+    if lines:
+        tags = {tag for line in lines for row in line.rows for tag in row.tags or ()}
+        yield (
+            f"missing-in-ledger ({len(lines):,}): under a tag of this plugin's that no run in this ledger has "
+            f"({_first(sorted(tags))}): find the ledger of whoever dialled it; it is not this one, or it was lost"
+        )
+
+
+def _elapsed(lines: Iterable[Line]) -> Iterator[str]:
+    unclear = [line for line in lines if line.kind == "unclear"]
+    elapsed_ms, own_ms = known_sum(line.elapsed_ms for line in unclear), known_sum(line.own_ms for line in unclear)
+    if unclear and elapsed_ms is not None and own_ms is not None:
+        yield (
+            f"from creation to completion, the unclear ones took {seconds(elapsed_ms):,.1f}s together, and we metered "
+            f"{seconds(own_ms):,.1f}s"
+        )
 
 
 def _of_sums(findings: AuditFindings, ledger: AuditedLedger) -> Iterator[str]:
@@ -166,8 +198,7 @@ def _remarks(findings: AuditFindings, ledger: AuditedLedger, period: AuditedPeri
     for why, meaning in _WHY_LEFT_OUT.items():
         if amount := findings.left_out.get(why):
             yield f"{_shown(amount, 'session' if why in _SESSIONS else 'request')} {meaning}"
-    for tag, amount in findings.other_ledgers.items():
-        yield f"{_shown(amount)} under {tag}, of another ledger: no discrepancy; --all-tags judges that"
+    yield from _of_other_ledgers(findings.other_ledgers)
     if findings.others.requests:
         yield f"{_shown(findings.others)} of the Voice Agent under no tag of this plugin's: somebody else's"
     if findings.over_midnight.requests:
@@ -185,10 +216,26 @@ def _remarks(findings: AuditFindings, ledger: AuditedLedger, period: AuditedPeri
         yield f"sessions that are not in this statement: {counts}"
 
 
+def _of_other_ledgers(amounts: Mapping[str, Amount]) -> Iterator[str]:
+    if amounts:
+        ms = known_sum(amount.ms for amount in amounts.values())
+        whole = Amount(requests=sum(amount.requests for amount in amounts.values()), ms=ms)
+        tags = f"{counted(len(amounts), 'tag')} of other ledgers ({_first([*amounts])})"
+        yield f"{_shown(whole)} under {tags}: no discrepancy; --all-tags judges that"
+
+
+def _first(tags: Sequence[str]) -> str:
+    more = len(tags) - _MOST_TAGS
+    return ", ".join(tags[:_MOST_TAGS]) + (f" and {more:,} more, all with --json" if more > 0 else "")
+
+
 def _known_by_now(findings: AuditFindings) -> Iterator[str]:
     runs = sorted({use.run for use in findings.unseen if use.stated_ms is not None})
     if runs:
-        yield f"the statement has what is charged in full so far: dgbudget reconcile {' '.join(runs)}"
+        yield (
+            "leases that are charged in full so far are in the statement; to charge what that says: dgbudget reconcile "
+            f"{' '.join(runs)}"
+        )
 
 
 def _shown(amount: Amount, what: str = "request") -> str:

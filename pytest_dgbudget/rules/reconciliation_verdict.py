@@ -169,10 +169,7 @@ def _reasons(
     if snapshot.listing.value is False:
         yield "the project has too many requests to read them all: unknown ones that are the run's can't be detected"
     if unconfirmed:
-        yield (
-            f"{unconfirmed} {of_all} can't be compared: nobody saw them end, they have no request id, "
-            "or their duration in the statement can't be read"
-        )
+        yield f"{unconfirmed} {of_all} can't be compared: {', '.join(_why_unconfirmed(lines))}"
     if perhaps_own:
         yield (
             f"{perhaps_own} of the requests under the run's tag or key began while the run dialled without learning "
@@ -207,6 +204,19 @@ def _reasons_of_dials(of_dials: Iterable[Line]) -> Iterator[str]:
             f"{len(beyond)} dials that never opened took {seconds(took_ms):.2f}s, and the statement has "
             f"{seconds(stated_ms):.2f}s of them: ask the vendor what is billed of a refused dial"
         )
+
+
+def _why_unconfirmed(lines: Iterable[Line]) -> Iterator[str]:
+    counts = Counter(_why_one_is(line) for line in lines if line.kind == "unconfirmed" and line.has_session)
+    yield from (f"{count} {why}" for why, count in sorted(counts.items()))
+
+
+def _why_one_is(line: Line) -> str:
+    if line.unreadable_duration is not None:
+        return "whose duration in the statement can't be read"
+    if line.own_ms is not None:
+        return "without a request id"
+    return "whose end nobody here saw" + (" (the statement has it)" if line.stated_ms is not None else "")
 
 
 def _without_time(in_totals: Counted) -> int:

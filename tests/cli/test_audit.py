@@ -107,6 +107,7 @@ def test_what_agrees_is_reconciled(audited: Audited) -> None:
         "lines": 1,
         "local_seconds": 20,
         "vendor_seconds": 20.5,
+        "elapsed_seconds": 20.5,
         "delta_seconds": 0.5,
         "vendor_usd": 0.025625,
     }
@@ -259,6 +260,51 @@ def test_rows_of_other_ledgers_are_counted_and_judged_only_when_told_to(audited:
     status, document = audited.audit("--all-tags")
     assert (status, kinds(document)) == (1, {"matched": 1, "missing-in-ledger": 1})
     assert document["others"] == {"requests": 1, "seconds": 3}
+
+
+def test_a_request_under_another_ledgers_tag_keeps_it_and_is_not_laid_to_this_one(audited: Audited) -> None:
+    (a,) = past(audited, 10)
+    audited.bill.entries = lambda: [billed(a, 10), billed("x", 4, "dgbudget-theirs"), billed("y", 3)]
+    _, document = audited.audit("--all-tags")
+    assert {line["request_id"]: (line["run"], line["tag"]) for line in document["lines"]} == {
+        "x": (None, "dgbudget-theirs"),
+        "y": ("nightly", TAG),
+    }
+    own, others = (reason for reason in document["reasons"] if reason.startswith("missing-in-ledger (1)"))
+    assert "theirs" not in own
+    assert "that no run in this ledger has (dgbudget-theirs)" in others
+    assert re.search(r"missing-in-ledger +dgbudget-theirs +x ", audited.text("--all-tags"))
+
+
+def test_all_other_ledgers_are_one_remark_however_many_there_are(audited: Audited) -> None:
+    (a,) = past(audited, 10)
+    tags = [f"dgbudget-{n}" for n in range(9)]
+    audited.bill.entries = lambda: [billed(a, 10), *(billed(f"of {tag}", 2, tag) for tag in tags)]
+    _, document = audited.audit()
+    (remark,) = (remark for remark in document["remarks"] if "dgbudget-" in remark)
+    assert remark.startswith(
+        "9 requests (18.0s) under 9 tags of other ledgers (dgbudget-0, dgbudget-1, dgbudget-2 and 6 "
+    )
+    assert document["other_ledgers"].keys() == set(tags)
+
+
+def test_a_row_without_a_duration_is_shown_with_the_time_that_it_has(audited: Audited) -> None:
+    (a,) = past(audited, 10)
+    row = billed(a, 99).row()
+    del row["response"]["details"]["duration"]
+    audited.bill.overrides["list"] = lambda _: Answer.json({"requests": [row]})
+    audited.bill.entries = lambda: [billed(a, 10)]
+    shown = audited.text()
+    assert re.search(r"99\.000s elapsed", shown)
+    assert "the unclear ones took 99.0s together, and we metered 10.0s" in shown
+
+
+def test_a_discrepancy_names_the_commands_that_come_next(audited: Audited) -> None:
+    (a,) = past(audited, 10)
+    audited.bill.entries = lambda: [billed(a, 99)]
+    assert "dgbudget support-bundle nightly\n" in audited.text()
+    audited.bill.entries = lambda: [billed(a, 10)]
+    assert "support-bundle" not in audited.text()
 
 
 def test_what_nobody_saw_is_at_risk_in_seconds_and_dollars_until_it_is_charged_as_stated(audited: Audited) -> None:

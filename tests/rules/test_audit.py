@@ -99,7 +99,7 @@ def test_what_is_under_another_ledgers_tag_is_counted_and_named_and_no_discrepan
     assert (kinds(found), found.other_ledgers) == ([], {"dgbudget-elsewhere": Amount(requests=2, ms=3000)})
     judged = verdict(ledger(), *rows)
     assert judged.verdict == "reconciled"
-    assert judged.remarks[1].startswith("2 requests (3.0s) under dgbudget-elsewhere")
+    assert judged.remarks[1].startswith("2 requests (3.0s) under 1 tag of other ledgers (dgbudget-elsewhere)")
 
 
 def test_for_a_ledger_that_everybody_shares_every_tag_of_ours_is_judged() -> None:

@@ -378,13 +378,22 @@ def test_what_could_not_be_looked_up_is_not_missing() -> None:
     assert [line.kind for line in result.lines] == ["pending"]
 
 
+def test_of_what_is_unconfirmed_each_cause_is_said_by_itself() -> None:
+    own = [session(ms=None, ended_at_ms=None), session(id="t", request_id="q")]
+    rows = (row(duration_ms=7000), row(request_id="q", duration_ms=None, unreadable_duration="'x'"))
+    (reason,) = (each for each in judge(own, snapshot(*rows), OURS, TERMS).reasons if "can't be compared" in each)
+    assert reason == (
+        "2 of 2 sessions can't be compared: 1 whose duration in the statement can't be read, "
+        "1 whose end nobody here saw (the statement has it)"
+    )
+
+
 def test_sessions_that_are_pending_or_unconfirmed_are_counted() -> None:
     own = [session(), session(id="t", request_id="q"), session(id="u", request_id=None, tagged=False)]
     result = judge(own, snapshot(row()), OURS, TERMS)
     assert result.reasons[:2] == (
         "1 of 3 sessions are not in the statement yet, or not settled",
-        "1 of 3 sessions can't be compared: nobody saw them end, they have no request id, "
-        "or their duration in the statement can't be read",
+        "1 of 3 sessions can't be compared: 1 without a request id",
     )
 
 
