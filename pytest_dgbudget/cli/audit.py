@@ -30,6 +30,7 @@ The key is read from the environment, the rest from the pytest configuration of 
 status: 1 when something disagrees, with --reconcile=require when the verdict is anything but reconciled; 0 otherwise,
 also where something could not be compared, which is said; 2 for bad usage.
 """
+_FIRST_YEAR = 2000
 _EXAMPLE = "dgbudget audit --since 7d"
 _OPTIONS = ("dg_agent_url", "dg_api_url", "dg_project", "dg_ledger", "dg_reconcile", "dg_tolerance")
 
@@ -82,6 +83,8 @@ def _since(text: str, now: datetime) -> datetime:
     except SettingsError:
         accepted = "neither a period of at most ten years (7d, 12h) nor a date (2026-11-01)"
         raise SettingsError(f"--since: {text!r} is {accepted}") from None
+    if since.year < _FIRST_YEAR:
+        raise SettingsError(f"--since: {text!r} is before the year {_FIRST_YEAR}")
     if since >= now:
         raise SettingsError(f"--since: {text!r} is not in the past, so there is nothing to audit")
     return since.astimezone(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -87,7 +87,8 @@ def _read_statement(
         rows += found
     not_asked = frozenset(lacking[_MOST_LOOKUPS:])
     hours = _read_hours(api, ledger, since, now, not_asked) if needs_hours(ledger, rows) else None
-    return PeriodStatement(rows=rows, project=api.project, failure=failure, hours=hours, not_asked=not_asked)
+    shown = failure and respelled(failure)
+    return PeriodStatement(rows=rows, project=api.project, failure=shown, hours=hours, not_asked=not_asked)
 
 
 def _read_hours(

@@ -50,7 +50,7 @@ def find_configuration() -> Configuration:
         pytest.Config.fromdictargs({}, [*_ARGUMENTS])
     except _Found as found:
         return found.configuration
-    except (pytest.UsageError, TypeError) as error:
+    except (pytest.UsageError, TypeError, OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the pytest configuration can't be read: {error}") from None
     finally:
         held.put_back()

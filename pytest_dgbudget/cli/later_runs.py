@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from socket import gethostname
@@ -199,7 +199,7 @@ class _AskedRun:
         What is missing for good is a result; what can't be read, or is not there yet, is none.
         """
         if not self.result.was_read:
-            return _NOT_READ.format("; ".join(self.result.reasons))
+            return _NOT_READ.format("; ".join(_each_cause(self.result.reasons)))
         known, asked, verdict = _project_of(self.task.facts), self.result.project, self.result.verdict
         if known not in {None, asked} and verdict != "reconciled":
             return _OTHER_PROJECT.format(known, asked, verdict)
@@ -215,6 +215,16 @@ def _project_of(facts: RunFacts) -> str | None:
         return None
     project: str | None = before.get("project")
     return project
+
+
+def _each_cause(reasons: Iterable[str]) -> Iterator[str]:
+    """Yield the first of the reasons that are the same answer to several calls."""
+    seen = set()
+    for reason in reasons:
+        cause = reason.partition(": HTTP ")[2] or reason
+        if cause not in seen:
+            yield reason
+        seen.add(cause)
 
 
 def _same(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -83,7 +83,7 @@ class ManagementApi(ProjectApi):
             body = self._get("the requests", self._path("requests"), asked, timeout=timeout)
             entries = objects_in(body, "requests")
             self._project_answers = True
-            rows = [row for entry in entries if (row := row_of(entry)) is not None]
+            rows = [self._without_key(row) for entry in entries if (row := row_of(entry)) is not None]
             yield rows
             if len(entries) < (page_number(body.get("limit")) or _ROWS_PER_PAGE):
                 return
@@ -94,6 +94,10 @@ class ManagementApi(ProjectApi):
             seen |= found
             page = (page_number(body.get("page")) or 0) + 1 if page is None else page + 1
         raise ReconciliationError(f"the list of requests does not end: {_MOST_PAGES} pages were read")
+
+    def _without_key(self, row: VendorRow) -> VendorRow:
+        safe = self._transport.without_key(row.request_id)
+        return row if safe == row.request_id else replace(row, request_id=safe)
 
     def agent_time(self, first: str, last: str) -> int:
         """Return the agent hours of these UTC days (YYYY-MM-DD) in all parts, in milliseconds."""

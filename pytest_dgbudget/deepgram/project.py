@@ -15,6 +15,8 @@ from pytest_dgbudget.model import ApiAccess
 
 PROJECTS = "/v1/projects"
 _REFUSED = {401, 403}
+WRONG_KEY = "INVALID_AUTH"  # which a key without the scope is not told
+_WRONG_PROJECT = "PROJECT_NOT_FOUND"
 
 
 class ProjectApi:
@@ -81,10 +83,15 @@ def project_path(project: str, of_project: str) -> str:
 
 
 def lacking(scope: str, error: ReconciliationError) -> ReconciliationError:
-    """Return an error that also asks about the scope, where it may be that.
+    """Return an error that also says what to do: about the key, the project, or where it may be that, the scope.
 
     Which scope a call needs is not documented; the names are from the vendor's page on roles.
     """
-    if error.status not in _REFUSED:
+    if error.status in _REFUSED:
+        is_wrong = WRONG_KEY in str(error)
+        to_do = "set a key that is valid" if is_wrong else f"does the key have the scope {scope}?"
+    elif _WRONG_PROJECT in str(error):
+        to_do = "correct --dg-project, or use a key of that project"
+    else:
         return error
-    return ReconciliationError(f"{error}; does the key have the scope {scope}?", status=error.status)
+    return ReconciliationError(f"{error}; {to_do}", status=error.status)

@@ -97,8 +97,12 @@ class Transport:
 
     def safe(self, text: str) -> str:
         """Make text from outside fit for one line of a message: printable, short, and without the key."""
-        text = text.replace(self._key, "***")
+        text = self.without_key(text)
         return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:300]
+
+    def without_key(self, text: str) -> str:
+        """Return text from outside as it is, but for the key."""
+        return text.replace(self._key, "***")
 
     def _send(
         self, method: str, what: str, target: str, timeout: Timeout, body: Mapping[str, object] | None = None
@@ -221,4 +225,4 @@ def _error_text(body: bytes) -> str:
     if not isinstance(error, dict):
         return body[:_MOST_SHOWN].decode("utf-8", "replace")
     parts = (error.get(name) for name in ("err_code", "err_msg", "category", "message", "details"))
-    return ": ".join(part for part in parts if isinstance(part, str) and part)
+    return ": ".join(part.rstrip(".") for part in parts if isinstance(part, str) and part)

@@ -46,7 +46,13 @@ def upgrade_to_read(connection: Connection, run: str) -> None:
 
 
 def _newest(connection: Connection) -> Mapping[str, Any]:
-    return connection.rows("SELECT * FROM schema ORDER BY version DESC LIMIT 1", {})[0]
+    rows = connection.rows("SELECT * FROM schema ORDER BY version DESC LIMIT 1", {})
+    if not rows or not isinstance(rows[0]["version"], int):
+        found = repr(rows[0]["version"]) if rows else "none"
+        raise LedgerError(
+            f"the version of the ledger {connection.name} can't be read ({found}); restore it from a copy"
+        )
+    return rows[0]
 
 
 def _upgrade(connection: Connection) -> None:

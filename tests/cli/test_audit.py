@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -519,6 +520,47 @@ def test_a_ledger_without_sessions_and_a_statement_without_rows_have_nothing_to_
     status, document = audited.audit()
     assert (status, document["verdict"]) == (0, "reconciled")
     assert "no session" in document["remarks"][0]
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "\x1b[2J", "\n"], ids=["surrogate", "ESC", "newline"])
+def test_ids_and_tags_of_others_are_printable_whatever_they_hold(audited: Audited, odd: str) -> None:
+    (a,) = past(audited, 10)
+    audited.bill.entries = lambda: [billed(a, 10), billed(f"q{odd}q", 4), billed("y", 3, f"dgbudget-t{odd}t")]
+    shown = audited.text()
+    assert "q" + "?" + "[2J" * (odd[0] == "\x1b") + "q" in shown
+    assert odd == "\n" or odd not in shown
+    assert re.search(r"\(dgbudget-t\?(\[2J)?t\)", shown)
+
+
+def test_an_id_that_is_the_key_is_not_shown(audited: Audited) -> None:
+    past(audited, 10)
+    audited.bill.entries = lambda: [billed(KEY, 10)]
+    _, document = audited.audit()
+    assert KEY not in json.dumps(document)
+    assert any(line["request_id"] == "***" for line in document["lines"])
+
+
+@pytest.mark.parametrize("since", ["1999-12-31", "0001-01-01", "0001-01-01T00:00:00+23:59"])
+def test_a_period_of_another_century_is_bad_usage(audited: Audited, since: str) -> None:
+    assert repr(since) in audited.refused("--since", since)
+
+
+def _answered(answer: Answer, _: Asked) -> Answer:
+    return answer
+
+
+def test_what_to_do_about_a_wrong_key_and_a_wrong_project_is_said(audited: Audited) -> None:
+    past(audited, 10)
+    refusals = {
+        "set a key that is valid": refusal(401, "INVALID_AUTH", "Invalid credentials."),
+        "correct --project, or use a key of that project": refusal(404, "PROJECT_NOT_FOUND", "Project not found."),
+    }
+    for to_do, answer in refusals.items():
+        audited.bill.overrides["list"] = partial(_answered, answer)
+        (reason,) = (each for each in audited.audit()[1]["reasons"] if "could not be read" in each)
+        assert reason.endswith(f"; {to_do}")
+        assert ".;" not in reason
+        assert "scope" not in reason
 
 
 def test_the_key_is_not_shown(audited: Audited) -> None:

@@ -309,6 +309,14 @@ def test_a_key_that_may_not_read_leaves_the_run_pending(runs: Runs) -> None:
     assert "does the key have the scope usage:read?" in said
 
 
+def test_one_answer_to_all_calls_is_said_once(runs: Runs) -> None:
+    runs.add("one", {**PENDING, "project": PROJECT})
+    for call in ("list", "get", "usage"):
+        runs.bill.overrides[call] = lambda _: refusal(404, "PROJECT_NOT_FOUND", "Project not found.")
+    _, said = runs.reconcile("--pending")
+    assert said.count("PROJECT_NOT_FOUND") == said.count("correct --project") == 1
+
+
 def not_in_the_other(asked: Asked) -> Answer | None:
     return None if OTHER_PROJECT in asked.path else refusal(404, "PROJECT_NOT_FOUND", "Project not found.")
 

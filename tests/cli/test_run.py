@@ -21,7 +21,7 @@ from pytest_dgbudget.cli.summary import closing_lines, header_lines
 from pytest_dgbudget.config import OPTIONS, Option
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.membership import Told
-from pytest_dgbudget.errors import GatewayError
+from pytest_dgbudget.errors import GatewayError, SettingsError
 from pytest_dgbudget.model import Bypass, Overrun, Refusal
 from pytest_dgbudget.protocol.operations import BeginAttempt, EndedAttempt, GrantedAttempt, Progress, Verdict
 from pytest_dgbudget.report.document import without_document
@@ -325,3 +325,19 @@ def test_the_exit_status_and_why_it_is_not_the_programs(
     chosen, why = exit_status(program, run, failure, must_reconcile=must_reconcile)
     assert chosen == status
     assert (why is None) == (chosen == program)
+
+
+@pytest.mark.parametrize("is_folder", [True, False], ids=["unreadable", "not UTF-8"])
+def test_a_configuration_that_is_no_text_or_can_not_be_opened_is_bad_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_folder: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pytest.ini").write_bytes(b"[pytest]\n# \xff\n")
+    if is_folder:
+        monkeypatch.setattr("builtins.open", _refused)
+    with pytest.raises(SettingsError, match="the pytest configuration can't be read"):
+        find_configuration()
+
+
+def _refused(*_: object, **__: object) -> object:
+    raise PermissionError(13, "Permission denied", "pytest.ini")

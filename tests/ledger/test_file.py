@@ -402,3 +402,18 @@ def test_rows_are_only_ever_inserted() -> None:
     words = {word for statement in statements() for word in statement.upper().split()}
     assert {"INSERT", "SELECT", "CREATE"} <= words
     assert not words & {"UPDATE", "DELETE", "REPLACE", "DROP", "ALTER", "TRUNCATE"}
+
+
+@pytest.mark.parametrize("version", [None, "abc"], ids=["none", "text"])
+def test_a_ledger_whose_version_can_not_be_read_is_refused(tmp_path: Path, version: str | None) -> None:
+    path = tmp_path / "ledger.db"
+    open_ledger(path).close()
+    with closing(sqlite3.connect(path)) as ledger, ledger:
+        ledger.execute("DELETE FROM schema")
+        if version is not None:
+            ledger.execute("CREATE TABLE other (version, writable_from)")
+            ledger.execute("DROP TABLE schema")
+            ledger.execute("ALTER TABLE other RENAME TO schema")
+            ledger.execute("INSERT INTO schema VALUES (?, 1)", [version])
+    with pytest.raises(LedgerError, match=r"the version of the ledger .* can't be read"):
+        open_ledger(path)

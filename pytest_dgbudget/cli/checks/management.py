@@ -9,6 +9,7 @@ from pytest_dgbudget.cli.checks.bounded import bounded
 from pytest_dgbudget.cli.checks.check import Check, CheckResult
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.deepgram.permissions import KeyPermissions
+from pytest_dgbudget.deepgram.project import WRONG_KEY
 from pytest_dgbudget.errors import ReconciliationError
 from pytest_dgbudget.rules.prices import price_table
 from pytest_dgbudget.units import format_time, rounded_up, usd
@@ -20,7 +21,6 @@ API = "management API"
 NAMES = (API, PROJECT, USAGE, BILLING, BALANCE, KEYS)
 _REFUSED = {401, 403}
 _UNREACHABLE = "see whether this machine reaches it (proxy, firewall), and --api-url"
-_WRONG_KEY = "INVALID_AUTH"  # which a key without the scope is not told
 
 
 class _NotKnown(Exception):
@@ -120,7 +120,7 @@ def _asked(name: str, scope: str, ask: Callable[[], T], needed: CheckResult) -> 
     except ReconciliationError as error:
         if error.status not in _REFUSED:
             raise _NotKnown(Check(name=name, result=needed, found=str(error), to_do=_UNREACHABLE)) from None
-        if _WRONG_KEY in str(error):
+        if WRONG_KEY in str(error):
             found = f"the key is refused: {error}"
             raise _NotKnown(Check(name=name, result="failed", found=found, to_do="set a key that is valid")) from None
         to_do = f"give the key the scope {scope}, which it seems to lack, or use one that has it"
