@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.cli.exit_status import FAILED, fails
+from pytest_dgbudget.cli.exit_status import FAILED, INTERRUPTED, fails
 from pytest_dgbudget.cli.options import add_options, resolve_for_statement
 from pytest_dgbudget.cli.output import is_terminal, write, write_json
 from pytest_dgbudget.cli.parser import CommandParser
@@ -39,7 +40,11 @@ def main(arguments: Sequence[str]) -> int:
     """Audit, show what was found, and return the exit status; raises SettingsError or LedgerError."""
     given = _parser().parse_args(arguments)
     run_config = resolve_for_statement(given)
-    document = _audit(given, run_config)
+    try:
+        document = _audit(given, run_config)
+    except KeyboardInterrupt:
+        _leave_reading()
+        raise
     if given.json:
         write_json(document)
     else:
@@ -73,6 +78,14 @@ def _audit(given: argparse.Namespace, run_config: RunConfig) -> AuditDocument:
 
     since = _since(given.since, datetime.now(timezone.utc))
     return audit_period(run_config, api_access(run_config), since, all_tags=given.all_tags)
+
+
+def _leave_reading() -> None:
+    """End the process where threads still wait for a server: at its end Python would wait for them."""
+    from pytest_dgbudget.deepgram.period import THREADS
+
+    if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
+        os._exit(INTERRUPTED)
 
 
 def _since(text: str, now: datetime) -> datetime:

@@ -74,11 +74,11 @@ def _read_statement(
     timeout = Timeout(_LONGEST_SECONDS)
     api = ManagementApi(access, [TagsPart(ledger.tags_in_hours)], timeout)
     since, now = _moment(period.kept_since_ms), datetime.now(timezone.utc)
-    try:
-        api.find_project()
-    except ReconciliationError as error:
-        return PeriodStatement(rows=(), failure=respelled(str(error)))
     with _progress() as show:
+        try:
+            api.find_project()
+        except ReconciliationError as error:
+            return PeriodStatement(rows=(), failure=respelled(str(error)))
         rows, failure = read_period(api, since - EDGE, now + EDGE, timeout, show)
     lacking: list[str] = []
     if failure is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from pytest_dgbudget.deepgram.management import ManagementApi
@@ -13,6 +14,8 @@ from pytest_dgbudget.rules.comparison import VendorRow
 
 # The vendor limits how often its management API may be asked, and doesn't say how often that is.
 AT_ONCE = 4
+# How the names of the threads begin that read side by side.
+THREADS = "dgbudget-statement"
 # A window that is over stays as it is while its pages are read; the list of a whole period grows meanwhile.
 _LONGEST_WINDOW, _SHORTEST_WINDOW = timedelta(days=1), timedelta(hours=1)
 # Whether the two ends of a period belong to it is not documented.
@@ -50,7 +53,7 @@ def read_period(
 
 def look_up(api: ManagementApi, request_ids: Iterable[str]) -> tuple[list[VendorRow], str | None]:
     """Return the requests of these ids that there are, and why the others were not all asked for; None: they were."""
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="dgbudget-statement") as threads:
+    with _threads(AT_ONCE) as threads:
         asked = [threads.submit(api.request, request_id) for request_id in request_ids]
         failures = [error for future in asked if (error := future.exception()) is not None]
     for failure in failures:
@@ -58,6 +61,18 @@ def look_up(api: ManagementApi, request_ids: Iterable[str]) -> tuple[list[Vendor
             raise failure
     found = [future.result() for future in asked if future.exception() is None]
     return [row for row in found if row is not None], str(failures[0]) if failures else None
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[ThreadPoolExecutor]:
+    """Wait for what they do, unless that is interrupted: a server may take as long as it likes."""
+    threads = ThreadPoolExecutor(number, thread_name_prefix=THREADS)
+    try:
+        yield threads
+    except BaseException:
+        threads.shutdown(wait=False, cancel_futures=True)
+        raise
+    threads.shutdown()
 
 
 class _PeriodReader:
@@ -73,16 +88,11 @@ class _PeriodReader:
 
     def read(self, windows: Sequence[Window], at_once: int) -> list[Window]:
         """Read windows until one of them fails; return those that were not read."""
-        with ThreadPoolExecutor(at_once, thread_name_prefix="dgbudget-statement") as threads:
+        with _threads(at_once) as threads:
             reading = {threads.submit(self._read_window, window): window for window in windows}
-            try:
-                for future in as_completed(reading):
-                    if not future.cancelled() and not self._take(future):
-                        _cancel(reading)
-            except BaseException:
-                _cancel(reading)
-                self._timeout.stop()  # the threads end with the page that they are reading
-                raise
+            for future in as_completed(reading):
+                if not future.cancelled() and not self._take(future):
+                    _cancel(reading)
         return [window for future, window in reading.items() if future.cancelled() or future.exception() is not None]
 
     def _read_window(self, window: Window) -> list[VendorRow]:

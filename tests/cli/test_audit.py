@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta, timezone
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -639,6 +640,27 @@ def test_ctrl_c_while_pages_are_read_ends_it_with_130(audited: Audited) -> None:
         assert terminal.end() == 130
     assert "Traceback" not in terminal.shown
     assert len(audited.bill.calls("list")) < 90
+
+
+@pytest.mark.parametrize("call", ["projects", "list"])
+def test_ctrl_c_waits_for_no_server_that_never_answers(audited: Audited, call: str) -> None:
+    past(audited, 10)
+    is_asked, is_over = threading.Event(), threading.Event()
+
+    def hang(_: Asked) -> None:
+        is_asked.set()
+        is_over.wait(60)
+
+    audited.bill.overrides[call] = hang
+    with closing(Terminal([*DGBUDGET, "audit", "--since", "7d"], audited.path, {})) as terminal:
+        assert is_asked.wait(60)
+        terminal.wait_for("reading the statement")
+        begun = monotonic()
+        terminal.type("\x03")
+        status, took = terminal.end(), monotonic() - begun
+        is_over.set()
+    assert (status, "Traceback" in terminal.shown, "Exception ignored" in terminal.shown) == (130, False, False)
+    assert took < 5  # a call may take ten
 
 
 def test_progress_goes_to_a_terminal_alone(audited: Audited) -> None:
