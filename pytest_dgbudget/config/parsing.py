@@ -95,7 +95,7 @@ def ledger_path(text: str) -> Path:
     if not text.startswith(prefix) or not text[len(prefix) :]:
         scheme, colon, _ = text.partition(":")
         if text and not colon:
-            raise SettingsError(f"{text!r} is no URL of a ledger: for that file, say {prefix}{text}")
+            raise SettingsError(f"{text!r} is no ledger; accepted: sqlite:///PATH, for that file {prefix}{text}")
         raise SettingsError(f"unknown kind of ledger {scheme!r}; accepted: sqlite:///PATH")
     return Path(text[len(prefix) :])
 

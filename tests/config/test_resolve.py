@@ -513,5 +513,5 @@ def test_an_api_in_plain_text_is_refused_for_a_live_run_but_on_loopback() -> Non
 
 
 def test_a_path_without_a_scheme_is_answered_with_the_url_of_that_ledger() -> None:
-    with pytest.raises(SettingsError, match=r"for that file, say sqlite:///x\.db"):
+    with pytest.raises(SettingsError, match=r"for that file sqlite:///x\.db"):
         resolved(environment={"DG_LEDGER": "x.db"})
