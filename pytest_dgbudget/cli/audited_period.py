@@ -21,13 +21,8 @@ from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.reconcile.period import EDGE, read_ledger
 from pytest_dgbudget.reconcile.terms import terms_of
 from pytest_dgbudget.report.audit_document import AuditDocument, audit_document
-from pytest_dgbudget.rules.audit import (
-    AuditedLedger,
-    AuditedPeriod,
-    PeriodStatement,
-    audit,
-    everybodys,
-)
+from pytest_dgbudget.rules.audit import audit, everybodys
+from pytest_dgbudget.rules.audit_facts import AuditedLedger, AuditedPeriod, PeriodStatement
 from pytest_dgbudget.rules.audit_reading import lacking_ids, needs_hours, was_open_at
 from pytest_dgbudget.rules.audit_verdict import judge_audit
 from pytest_dgbudget.rules.statement import ReadFailure, Reading

@@ -12,7 +12,7 @@ from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.period import PeriodReader, RunOfPeriod, SessionOfPeriod, UnseenLease
 from pytest_dgbudget.ledger.run_lock import is_live
 from pytest_dgbudget.reconcile.own_sessions import own_session
-from pytest_dgbudget.rules.audit import AuditedLedger, UnseenUse
+from pytest_dgbudget.rules.audit_facts import AuditedLedger, UnseenUse
 from pytest_dgbudget.rules.comparison import OwnSession
 
 # How far the vendor's clock and ours may be apart: what began shortly before the period may have a row within it.

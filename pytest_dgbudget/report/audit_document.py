@@ -15,7 +15,14 @@ from pytest_dgbudget.report.reconciliation_figures import (
     rate_figures,
 )
 from pytest_dgbudget.rules.attempts import seconds_or_none, usd_or_none
-from pytest_dgbudget.rules.audit import Amount, AuditedLedger, AuditedPeriod, AuditFindings, EstimateError, UnseenUse
+from pytest_dgbudget.rules.audit_facts import (
+    Amount,
+    AuditedLedger,
+    AuditedPeriod,
+    AuditFindings,
+    EstimateError,
+    UnseenUse,
+)
 from pytest_dgbudget.rules.audit_verdict import AuditVerdict, risk_of
 from pytest_dgbudget.rules.comparison import Line, Terms
 from pytest_dgbudget.rules.verdicts import AGREEING, VERDICT_OF, LineClass, Verdict

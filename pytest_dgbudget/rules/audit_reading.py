@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_dgbudget.rules.audit import AuditedLedger, AuditedPeriod
+from pytest_dgbudget.rules.audit_facts import AuditedLedger, AuditedPeriod
 from pytest_dgbudget.rules.comparison import Terms, VendorRow
 
 

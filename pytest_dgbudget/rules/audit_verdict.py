@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_dgbudget.rules.audit import (
+from pytest_dgbudget.rules.audit_facts import (
     Amount,
     AuditedLedger,
     AuditedPeriod,

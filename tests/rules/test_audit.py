@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.rules.audit import (
+from pytest_dgbudget.rules.audit import audit, everybodys
+from pytest_dgbudget.rules.audit_facts import (
     Amount,
     AuditedLedger,
     AuditedPeriod,
@@ -17,8 +18,6 @@ from pytest_dgbudget.rules.audit import (
     EstimateError,
     PeriodStatement,
     UnseenUse,
-    audit,
-    everybodys,
 )
 from pytest_dgbudget.rules.audit_reading import lacking_ids, needs_hours, was_open_at
 from pytest_dgbudget.rules.audit_verdict import AuditVerdict, judge_audit, risk_of
