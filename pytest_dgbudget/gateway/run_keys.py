@@ -35,7 +35,7 @@ class RunKey:
 
 
 def no_run_key() -> None:
-    """Return what is dialled with where that is the target's own key."""
+    """Stand for a run without a key of its own: the target's is dialled with."""
 
 
 def may_lack_scope(key: RunKey | None, failed: DialFailed) -> bool:
