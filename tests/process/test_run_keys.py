@@ -148,7 +148,7 @@ def test_what_was_dialled_past_the_run_with_its_key_is_found_in_a_shared_project
     (foreign,) = {line["foreign"]["run_key"] for line in reconciliation["lines"] if line["foreign"] is not None}
     assert (foreign,) in rows_of(project.path, "SELECT id FROM run_key")
     assert f"under the run's own key {foreign} (duration: " in result.output
-    assert "from /v1/agent/converse, streaming, hosted" in result.output
+    assert "its row says /v1/agent/converse, streaming, hosted" in result.output
 
 
 @pytest.mark.slow
