@@ -63,13 +63,13 @@ def why_hopeless(history: Sequence[StatementLag], until_ms: int) -> str | None:
 
     At least three runs must have waited as long in vain, and none have seen it within twice that time.
     """
-    in_vain = [lag.pending_ms for lag in history if (lag.pending_ms or 0) >= _NEARLY_ALL * until_ms]
+    pending = [lag.pending_ms for lag in history if lag.pending_ms is not None]
+    in_vain = [ms for ms in pending if ms >= _NEARLY_ALL * until_ms]
     settled = [lag.settled_ms for lag in history if lag.settled_ms is not None]
     if len(in_vain) < FEWEST_RUNS or any(ms <= _MUCH_LONGER * until_ms for ms in settled):
         return None
-    incomplete_ms = min(ms for ms in in_vain if ms is not None)
     complete = f", and complete after {format_time(max(settled))} at the latest" if settled else ""
     return (
         f"it was not waited for: in {len(in_vain)} earlier runs the statement was incomplete "
-        f"{format_time(incomplete_ms)} after the last session{complete}"
+        f"{format_time(min(in_vain))} after the last session{complete}"
     )

@@ -42,6 +42,10 @@ def test_fewer_than_three_runs_say_nothing(history: list[StatementLag], until_ms
     assert (why_hopeless(history, until_ms), quiet_ms(history)) == (None, 0)
 
 
+def test_runs_of_which_nothing_is_known_have_waited_for_nothing() -> None:
+    assert why_hopeless([StatementLag()] * FEWEST_RUNS, 0) is None
+
+
 @given(HISTORIES, TIMES_MS, TIMES_MS)
 def test_whoever_waits_longer_gives_up_no_sooner(history: list[StatementLag], one_ms: int, other_ms: int) -> None:
     shorter_ms, longer_ms = sorted((one_ms, other_ms))
