@@ -20,6 +20,7 @@ from typing import Any
 from pytest_dgbudget.instants import write_instant
 from pytest_dgbudget.ledger import schema, sql
 from pytest_dgbudget.ledger.ids import id_at
+from pytest_dgbudget.ledger.overruns import cut_columns
 
 Row = Mapping[str, Any]
 
@@ -173,6 +174,7 @@ def _invocation(run: str, number: int, began: datetime) -> dict[str, Any]:
         "host": "here",
         "pid": 1,
         "budget_ms": 10**12,
+        "cost_budget_micro_usd": None,
         "may_bypass": 0,
         "prices_as_of": "2026-11-01",
         "pace": "vendor",
@@ -181,8 +183,9 @@ def _invocation(run: str, number: int, began: datetime) -> dict[str, Any]:
 
 
 def _closed_sum(run: str, until: int, sessions: int) -> Row:
-    sums = {"ms": sessions * _USED_MS, "micro_usd": sessions * _MICRO_USD, "unpriced_ms": 0, "cut_budget_ms": None}
-    return {"scope": f"run:{run}", "until": until, **sums, "at": write_instant(_BEGAN)}
+    sums = {"ms": sessions * _USED_MS, "micro_usd": sessions * _MICRO_USD, "unpriced_ms": 0}
+    cuts = {"cut_budget_ms": None, "cut_budget_micro_usd": None}
+    return {"scope": f"run:{run}", "until": until, **sums, **cuts, "at": write_instant(_BEGAN)}
 
 
 def _session(run: str, invocation: str, test: int, began: datetime) -> Sequence[Row]:
@@ -203,7 +206,16 @@ def _session(run: str, invocation: str, test: int, began: datetime) -> Sequence[
     ]
 
 
-_ATTEMPT = {"worker": "", "number": 1, "budget_ms": _ALLOWANCE_MS, "left_ms": _ALLOWANCE_MS, "target": None}
+_ATTEMPT = {
+    "worker": "",
+    "number": 1,
+    "budget_ms": _ALLOWANCE_MS,
+    "left_ms": _ALLOWANCE_MS,
+    "target": None,
+    "path": None,
+    "cost_budget_micro_usd": None,
+    "cost_left_micro_usd": None,
+}
 _LEASE = {"scope": "test", "ms": _ALLOWANCE_MS, "micro_usd": _MICRO_USD * _ALLOWANCE_MS // _USED_MS}
 _USAGE = {
     "ms": _USED_MS,
@@ -223,6 +235,7 @@ _USAGE = {
     "skipped_ms": None,
     "forecast_micro_usd": None,
     "forecast_cut": 0,
+    **cut_columns(None),
 }
 _TIER_SPAN = {
     "number": 1,

@@ -54,17 +54,27 @@ class DgBudgetError(Exception):
 class BudgetError(DgBudgetError):
     """A budget ended a session or refused one.
 
-    ``budget`` is the scope (``test`` or ``run``; None where it is not known), ``used_seconds`` what was metered,
-    ``allowed_seconds`` the budget.
+    ``budget`` is the scope (``test``, ``path``, ``run`` or ``window``; None where it is not known), ``used_seconds``
+    what was metered, ``allowed_seconds`` the budget: infinite where that is in money, whose US dollars are ``used_usd``
+    and ``allowed_usd`` (None: not known, or the budget is in time).
     """
 
     def __init__(
-        self, message: str, *, budget: ScopeName | None = None, used_seconds: float = 0.0, allowed_seconds: float = 0.0
+        self,
+        message: str,
+        *,
+        budget: ScopeName | None = None,
+        used_seconds: float = 0.0,
+        allowed_seconds: float = 0.0,
+        used_usd: float | None = None,
+        allowed_usd: float | None = None,
     ) -> None:
         super().__init__(message)
         self.budget = budget
         self.used_seconds = used_seconds
         self.allowed_seconds = allowed_seconds
+        self.used_usd = used_usd
+        self.allowed_usd = allowed_usd
 
 
 class BudgetExceeded(BudgetError):

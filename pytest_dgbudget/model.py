@@ -14,7 +14,9 @@ ClosedBy = Literal[
     "server",
     "teardown",
     "test-budget",
+    "path-budget",
     "run-budget",
+    "window-budget",
     "idle",
     "owner-lost",
     "gateway-lost",
@@ -22,7 +24,10 @@ ClosedBy = Literal[
     "refused",
 ]
 Outcome = Literal["passed", "failed", "skipped", "xfailed", "xpassed", "error", "rerun"]
-ScopeName = Literal["test", "run"]
+ScopeName = Literal["test", "path", "run", "window"]
+# What a budget is counted in: milliseconds, or millionths of a dollar.
+Currency = Literal["time", "money"]
+Period = Literal["day", "month"]
 TargetName = Literal["live", "emulator"]
 # How an emulated session spends time: as the real service was seen to, or without waiting.
 Pace = Literal["vendor", "max"]
@@ -48,7 +53,7 @@ class Invocation:
     """One pytest invocation and the budget it gives to its run.
 
     ``may_bypass``: what it lets its tests do, a session can be dialled past the gateway unseen. ``prices_as_of`` is the
-    date of its price table. ``pace`` is that of what is emulated in it.
+    date of its price table. ``pace`` is that of what is emulated in it. Budgets are None where there is none.
     """
 
     id: str
@@ -62,6 +67,31 @@ class Invocation:
     may_bypass: bool = False
     prices_as_of: str | None = None
     pace: Pace = "vendor"
+    cost_budget_micro_usd: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowBudget:
+    """What all billed runs of a ledger may use together in a day or a month (UTC)."""
+
+    period: Period
+    currency: Currency
+    allowed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathBudget:
+    """Budgets of the tests whose file matches ``glob``: of each of them, and of all of them together in a run.
+
+    None where none is given; ``test_is_off``: each of them has none, whatever --dg-test-budget says.
+    """
+
+    glob: str
+    test_ms: int | None = None
+    test_is_off: bool = False
+    test_micro_usd: int | None = None
+    run_ms: int | None = None
+    run_micro_usd: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +99,8 @@ class Attempt:
     """The ``number``-th grant of one test; ``worker`` distinguishes tests that every worker runs (``--dist each``).
 
     ``target`` is where it is dialled; None: where its run is. What is dialled elsewhere counts in no figure of the run.
+    ``path`` is the glob of the path budget that applies to it. Its own budgets, in both currencies, and what is left of
+    each for this attempt are None where it has none.
     """
 
     id: str
@@ -78,20 +110,36 @@ class Attempt:
     target: OtherTarget | None
     budget_ms: int | None
     left_ms: int | None
+    path: str | None = None
+    cost_budget_micro_usd: int | None = None
+    cost_left_micro_usd: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """The budget that limited a lease in one currency, and how much it allows.
+
+    ``label`` says which, where a scope can have several: the period of a window, the glob of a path.
+    """
+
+    scope: ScopeName
+    allowed: int
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """Time set aside for one attempt; ``scope`` is the budget that limited it, ``allowed_ms`` that budget's size.
+    """Time and money set aside for one attempt, and what limited each.
 
-    ``micro_usd`` is what the whole of it costs at the highest known price, in millionths of a dollar.
+    ``micro_usd`` is what all of the time costs at the highest known price, in millionths of a dollar, or less where a
+    budget in money had less; without ``money_limit`` no such budget applies, and nothing is cut for its cost.
     """
 
     id: str
     allowance_ms: int
     micro_usd: int
-    scope: ScopeName
-    allowed_ms: int
+    time_limit: Limit
+    money_limit: Limit | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +247,7 @@ class UsageRecord:
     tier_spans: tuple[TierSpan, ...] = ()
     turns: tuple[MeasuredTurn, ...] = ()
     violations: tuple[Violation, ...] = ()
+    overrun: Overrun | None = None
 
     @property
     def forecast_ms(self) -> int | None:
@@ -210,12 +259,19 @@ class UsageRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overrun:
-    """A budget cut a session, refused one, or was exceeded by what was charged: the cut came too late."""
+    """A budget cut a session, refused one, or was exceeded by what was charged: the cut came too late.
+
+    ``used`` and ``allowed`` are milliseconds, or millionths of a dollar where the ``currency`` is money; ``also_used``
+    is the same use in the other one, None where that is not known. ``label`` is that of the ``Limit``.
+    """
 
     kind: Literal["cut", "refused", "exceeded"]
     scope: ScopeName
-    used_ms: int
-    allowed_ms: int
+    used: int
+    allowed: int
+    currency: Currency = "time"
+    label: str = ""
+    also_used: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

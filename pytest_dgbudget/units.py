@@ -1,4 +1,7 @@
-"""TIME: parse and print; sums of what may be unknown; rounding up. Integer milliseconds, ``1h2m3s`` at the edges."""
+"""TIME and USD: parse and print; sums of what may be unknown; rounding up.
+
+Integer milliseconds and millionths of a dollar inside, ``1h2m3s`` and ``$0.50`` at the edges.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,11 @@ from pytest_dgbudget.errors import SettingsError
 N = TypeVar("N", int, float)
 
 ACCEPTED = "accepted: 500ms, 90s, 10m, 1h30m, 1h2m3s, or a plain number of seconds (decimals are fine)"
+
+MINUTE_MS = 60_000
+
+ACCEPTED_USD = "accepted: US dollars such as 0.50, 5 or $150"
+_HIGHEST_USD = 1_000_000
 
 # Ten years: far beyond any budget, far below where 64-bit milliseconds end.
 _LONGEST_MS = 10 * 365 * 24 * 3600 * 1000
@@ -62,6 +70,27 @@ def format_time(milliseconds: int) -> str:
     if rest_ms or not milliseconds:
         parts.append(f"{rest_ms / 1000:.2f}".rstrip("0").rstrip(".") + "s")
     return "".join(parts)
+
+
+def parse_usd(text: str) -> int:
+    """Return the millionths of a dollar that an amount names; raise SettingsError for anything else."""
+    match = re.fullmatch(r"\$?([0-9]+)(?:\.([0-9]+))?", text)
+    if match is None:
+        raise SettingsError(f"{text!r} is not an amount of money; {ACCEPTED_USD}")
+    dollars, decimals = int(match[1]), match[2] or ""
+    if dollars > _HIGHEST_USD:
+        raise SettingsError(f"{text!r} is more than a million dollars; {ACCEPTED_USD}")
+    if decimals[6:].strip("0"):
+        raise SettingsError(f"{text!r} has more than six decimals; {ACCEPTED_USD}")
+    return dollars * 1_000_000 + int(decimals[:6].ljust(6, "0"))
+
+
+def format_usd(micro_usd: int) -> str:
+    """Return the shortest text for so many millionths of a dollar: ``$150``, ``$0.50``, ``$0.0125``."""
+    dollars, rest = divmod(abs(micro_usd), 1_000_000)
+    decimals = f"{rest:06d}".rstrip("0")
+    sign = "-" if micro_usd < 0 else ""
+    return f"{sign}${dollars:,}{f'.{decimals:<02}' if decimals else ''}"
 
 
 def rounded_up(numerator: int, denominator: int) -> int:

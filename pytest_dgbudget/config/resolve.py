@@ -15,7 +15,7 @@ from pytest_dgbudget.credentials import EMULATOR_KEY_PREFIX, could_be_a_key, is_
 from pytest_dgbudget.errors import SettingsError
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.model import ApiAccess, Pace, TargetName
+    from pytest_dgbudget.model import ApiAccess, Pace, PathBudget, TargetName, WindowBudget
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -99,6 +99,10 @@ class RunConfig:
     pass_other: bool
     allowed_hosts: tuple[str, ...]
     overrun_exit_code: int
+    cost_budget_micro_usd: int | None
+    windows: tuple[WindowBudget, ...]
+    paths: tuple[PathBudget, ...]
+    project_sessions: int | None
     prices: Mapping[str, int]
     prices_as_of: str | None
     has_key: bool
@@ -163,6 +167,8 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
         "report_dir": Path(values["report_dir"]),
         "agent_settings": None if agent_settings is None else Path(agent_settings),
         "recording_dir": None if recording_dir is None else Path(recording_dir),
+        "windows": tuple(values["windows"]),
+        "paths": tuple(values["paths"]),
         "key_variables": tuple(values["key_variables"]),
         "run_key_scopes": tuple(values["run_key_scopes"]),
         "scrub": tuple(values["scrub"]),
@@ -211,6 +217,7 @@ def resolve(
     values["state_dir"] = values["ledger"].parent
     values["scenario"] = None if values["scenario"] is None else str(values["scenario"])
     values.update(read_project_file(rootdir))
+    values.update(cost_budget_micro_usd=None, windows=(), paths=(), project_sessions=None)
     values["scrub"] = values["scrub"] or ()
     values["recording_dir"] = None
     is_live = values["target"] == "live"

@@ -110,8 +110,9 @@ class Admission:
         """Return a lease that lasts for one session more; None when the grant must wait."""
         if grant.lease is None:
             return await self._leases.open(grant)
-        if not grant.lease.has_room():
-            raise BudgetRefused(grant.lease.overrun("refused"))
+        lacks = grant.lease.lacks(self._leases.highest_price)
+        if lacks is not None:
+            raise BudgetRefused(grant.lease.overrun("refused", lacks))
         return grant.lease
 
     def _mark_waiting(self) -> None:

@@ -147,6 +147,8 @@ class FrameReader:
                 if held:
                     passed += (data[begin:at], self._hold_no_more(end - start))
                     begin = at
+                    if self.violation is not None:
+                        break
                 self._start_long_frame(data[at], end - start)
                 at = self._pass(start, len(data))
             elif end > len(data):
@@ -187,7 +189,8 @@ class FrameReader:
     def _hold_no_more(self, more: int) -> bytes:
         """Return what was held of a text of which ``more`` bytes are too many; the rest passes as it comes."""
         self._skipped(len(self._message or b"") + more)
-        return self._release()
+        released = self._release()
+        return released if self.violation is None else b""
 
     def _release(self) -> bytes:
         """Return what was held of a text, and keep nothing of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 from pytest_dgbudget.gateway.clock import Clock, Timer
@@ -15,6 +16,7 @@ from pytest_dgbudget.model import (
     Attempt,
     Bypass,
     ClosedBy,
+    Currency,
     Lease,
     MeasuredTurn,
     Overrun,
@@ -27,11 +29,15 @@ from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
 from pytest_dgbudget.protocol.operations import BeginAttempt, CallEmulator
 from pytest_dgbudget.rules.attempts import AttemptFigures, Forecast, attempt_figures, forecast_of
 from pytest_dgbudget.rules.budget import describe
-from pytest_dgbudget.rules.meter import LeaseMeter
+from pytest_dgbudget.rules.meter import LeaseMeter, close_margin_ms, money_lasts_ms
 from pytest_dgbudget.units import known_sum
 
 # What clients are refused for is told in the test's report; more says no more.
 _MOST_REASONS = 20
+
+
+# What distinguishes one budget from another: its scope, its label and its currency.
+Budget = tuple[ScopeName, str, Currency]
 
 
 class OpenLease:
@@ -62,7 +68,7 @@ class OpenLease:
         self.meter.opened(session.dialled_ms, session.rate)
         self._set_timers()
         if self.grant.spent.done():
-            self._close_all()
+            self._close_all("time")
 
     def closed(self, session: MeteredSession, at_ms: int) -> None:
         """Count a session no longer: its socket is closed."""
@@ -70,10 +76,31 @@ class OpenLease:
         self.unrecorded.append(session)
         self.meter.closed(at_ms, session.rate)
         self._set_timers()
-        if self.used_ms() > self.lease.allowance_ms and not self.grant.spent.done():
-            overrun = self.overrun("exceeded")
+        exceeded = self._exceeded()
+        if exceeded is not None and not self.grant.spent.done():
+            overrun = self.overrun("exceeded", exceeded)
             self._spend(overrun)
             self._events.emit(AllowanceExceeded(attempt=self.grant.attempt.id, overrun=overrun))
+
+    def affords(self, session: MeteredSession, micro_usd_per_minute: int) -> bool:
+        """Return whether a session may cost so much from now on without being cut at once."""
+        others = sum(each.micro_usd_per_minute for each in self.sessions if each is not session)
+        lasts_ms = self._money_lasts_ms(others + micro_usd_per_minute)
+        return lasts_ms is None or lasts_ms > close_margin_ms(self.lease.allowance_ms)
+
+    def price_changed(self) -> None:
+        """Count a session at its new price from now on, or from its dial on."""
+        self._set_timers()
+
+    def money_is_used_up(self) -> None:
+        """Cut what is open: at the price that a session is about to have, its money is used up."""
+        self._close_all("money")
+
+    def left_ms(self) -> int:
+        """How long one session could go on: by the time that is left, or by the money at what is open by now."""
+        time_ms = self.lease.allowance_ms - self.used_ms()
+        money_ms = self._money_lasts_ms(sum(session.micro_usd_per_minute for session in self.sessions))
+        return time_ms if money_ms is None else min(time_ms, money_ms)
 
     def used_ms(self) -> int:
         """What this lease has used up to now."""
@@ -83,35 +110,70 @@ class OpenLease:
         """What its sessions cost up to now, in millionths of a dollar."""
         return self.used_micro_usd + sum(session.micro_usd() for session in (*self.sessions, *self.unrecorded))
 
-    def has_room(self) -> bool:
-        """True unless one client more would have all sessions cut at once."""
-        return self.meter.lasts_ms(self._clock.now_ms(), self.holders - len(self.unrecorded) + 1) > 0
+    def lacks(self, highest_price: int) -> Currency | None:
+        """Return what one client more, at the highest price, would have all sessions cut for at once; None: nothing."""
+        open_from_now = self.holders - len(self.unrecorded) + 1
+        if self.meter.lasts_ms(self._clock.now_ms(), open_from_now) <= 0:
+            return "time"
+        waiting = open_from_now - len(self.sessions)
+        price = sum(session.micro_usd_per_minute for session in self.sessions) + waiting * highest_price
+        lasts_ms = self._money_lasts_ms(price)
+        return None if lasts_ms is None or lasts_ms > close_margin_ms(self.lease.allowance_ms) else "money"
 
-    def overrun(self, kind: Literal["cut", "refused", "exceeded"]) -> Overrun:
+    def overrun(self, kind: Literal["cut", "refused", "exceeded"], currency: Currency) -> Overrun:
         """Return what a session of this lease is cut or refused for, or what was used beyond it."""
-        before_ms = self.lease.allowed_ms - self.lease.allowance_ms
+        lease, money = self.lease, self.lease.money_limit
+        if currency == "money" and money is not None:
+            return Overrun(
+                kind=kind,
+                scope=money.scope,
+                label=money.label,
+                currency="money",
+                used=money.allowed - lease.micro_usd + self.micro_usd(),
+                allowed=money.allowed,
+                also_used=self.used_ms(),
+            )
+        time = lease.time_limit
         return Overrun(
             kind=kind,
-            scope=self.lease.scope,
-            used_ms=before_ms + self.used_ms(),
-            allowed_ms=self.lease.allowed_ms,
+            scope=time.scope,
+            label=time.label,
+            used=time.allowed - lease.allowance_ms + self.used_ms(),
+            allowed=time.allowed,
+            also_used=None if money is None else self.micro_usd(),
         )
+
+    def _exceeded(self) -> Currency | None:
+        if self.used_ms() > self.lease.allowance_ms:
+            return "time"
+        has_limit = self.lease.money_limit is not None
+        return "money" if has_limit and self.micro_usd() > self.lease.micro_usd else None
+
+    def _money_lasts_ms(self, micro_usd_per_minute: int) -> int | None:
+        """How long its money lasts from now on at this sum of prices; None: nothing is cut for its cost."""
+        if self.lease.money_limit is None:
+            return None
+        return money_lasts_ms(self.lease.micro_usd - self.micro_usd(), micro_usd_per_minute)
 
     def _set_timers(self) -> None:
         for timer in self._timers:
             timer.cancel()
         self._timers = []
-        if self.sessions:
-            self._timers = [
-                self._clock.call_at_ms(self.meter.deadline_ms(), self._close_all),
-                self._clock.call_at_ms(self.meter.abort_ms(), self._abort_all),
-            ]
+        if not self.sessions:
+            return
+        lasts_ms = self._money_lasts_ms(sum(session.micro_usd_per_minute for session in self.sessions))
+        money_ends_ms = None if lasts_ms is None else self._clock.now_ms() + lasts_ms
+        is_money = money_ends_ms is not None and money_ends_ms < self.meter.time_ends_ms()
+        close = partial(self._close_all, "money" if is_money else "time")
+        self._timers = [
+            self._clock.call_at_ms(self.meter.deadline_ms(money_ends_ms), close),
+            self._clock.call_at_ms(self.meter.abort_ms(money_ends_ms), self._abort_all),
+        ]
 
-    def _close_all(self) -> None:
-        overrun = self.overrun("cut")
-        closed_by: ClosedBy = "run-budget" if self.lease.scope == "run" else "test-budget"
+    def _close_all(self, currency: Currency) -> None:
+        overrun = self.overrun("cut", currency)
         to_client = Close(BUDGET_USED_UP, describe(overrun))
-        cut = [session.close(closed_by, to_client) for session in list(self.sessions)]
+        cut = [session.cut(overrun, to_client) for session in list(self.sessions)]
         # Sessions that were ending already, only not yet closed, are no overrun.
         if any(cut) and not self.grant.spent.done():
             self._spend(overrun)
@@ -148,7 +210,7 @@ class Grant:
         # With one for all refusals of a scope: a client may connect again and again.
         self.overruns: list[Overrun] = []
         self.refused = 0
-        self._refused_again: dict[ScopeName, int] = {}
+        self._refused_again: dict[Budget, int] = {}
         self._refusals: dict[tuple[int, str, str], int] = {}
         self.bypasses: list[Bypass] = []
         self.waits_given_up_ms: list[int] = []
@@ -211,18 +273,20 @@ class Grant:
         return [turn for record in records for turn in record.turns]
 
     def refuse(self, overrun: Overrun) -> bool:
-        """Note that a budget refused a session; return whether it was the first that this scope refused."""
+        """Note that a budget refused a session; return whether it was the first that this one refused."""
         self.refused += 1
-        if any((each.kind, each.scope) == ("refused", overrun.scope) for each in self.overruns):
-            self._refused_again[overrun.scope] = self._refused_again.get(overrun.scope, 0) + 1
+        if any(each.kind == "refused" and _budget_of(each) == _budget_of(overrun) for each in self.overruns):
+            budget = _budget_of(overrun)
+            self._refused_again[budget] = self._refused_again.get(budget, 0) + 1
             return False
         self.overruns.append(overrun)
         return True
 
     def take_refused_again(self) -> list[tuple[Overrun, int]]:
-        """Return, once, how many more each scope has refused after the first."""
+        """Return, once, how many more each budget has refused after the first."""
         again, self._refused_again = self._refused_again, {}
-        return [(each, again[each.scope]) for each in self.overruns if each.kind == "refused" and each.scope in again]
+        refused = [each for each in self.overruns if each.kind == "refused"]
+        return [(each, again[_budget_of(each)]) for each in refused if _budget_of(each) in again]
 
     def note_refusal(self, status: int, code: str, reason: str) -> None:
         """Keep why a client of this test was refused; the same reason again is counted."""
@@ -277,6 +341,10 @@ class Grant:
         """Return when every session of this grant is closed and recorded."""
         while self.open_sessions:
             await asyncio.wait([session.done for session in self.open_sessions])
+
+
+def _budget_of(overrun: Overrun) -> Budget:
+    return overrun.scope, overrun.label, overrun.currency
 
 
 def restored(known: KnownAttempt, asked: BeginAttempt) -> Grant:

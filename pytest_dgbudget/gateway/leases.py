@@ -47,8 +47,10 @@ class Leases:
         clock: Clock,
         events: Events,
         take: TakeLease,
+        highest_price: int,
     ) -> None:
-        """``take`` is called on the ledger's thread."""
+        """``take`` is called on the ledger's thread; ``highest_price`` is that of a session whose tier is not known."""
+        self.highest_price = highest_price
         self._take = take
         self._clock = clock
         self._events = events
@@ -59,7 +61,7 @@ class Leases:
         """Open a lease and record its first dial; None when the grant must wait. Raises BudgetRefused, LedgerError."""
         answer = await self._ledger_thread.call(self._take, grant.attempt)
         if isinstance(answer, Refused):
-            raise BudgetRefused(_refusal(answer.scope))
+            raise BudgetRefused(refusal(answer.scope))
         if isinstance(answer, Wait):
             return None
         lease, first_dial = answer
@@ -106,8 +108,17 @@ class Leases:
         self._events.emit(settled)
 
 
-def _refusal(scope: Scope) -> Overrun:
-    return Overrun(kind="refused", scope=scope.name, used_ms=scope.settled_ms, allowed_ms=scope.allowed_ms)
+def refusal(scope: Scope) -> Overrun:
+    """Return the overrun of a budget that refuses a session."""
+    return Overrun(
+        kind="refused",
+        scope=scope.name,
+        label=scope.label,
+        currency=scope.currency,
+        used=scope.settled,
+        allowed=scope.allowed,
+        also_used=scope.also_settled,
+    )
 
 
 def _never_dialled(dial: str) -> UsageRecord:

@@ -23,10 +23,10 @@ from pytest_dgbudget.gateway.frames import (
     frame,
 )
 from pytest_dgbudget.gateway.leg import Leg, reset_on_close
-from pytest_dgbudget.gateway.services.service import Inspection
+from pytest_dgbudget.gateway.services.service import Inspection, MessageNotAfforded
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.model import ClosedBy
-from pytest_dgbudget.protocol.codes import UPSTREAM_LOST
+from pytest_dgbudget.protocol.codes import BUDGET_USED_UP, UPSTREAM_LOST
 
 if TYPE_CHECKING:  # loaded where something is recorded
     from pytest_dgbudget.gateway.recording import SessionRecording
@@ -66,7 +66,8 @@ class Relay:
     """Joins two transports. ``ended`` is called once, when the vendor's socket is closed.
 
     What passes is handed to ``recording``, if there is one. ``skipped`` is called with the size of a message before
-    Settings, or of Settings, that is too long to be read.
+    Settings, or of Settings, that is too long to be read. ``not_afforded`` is called when a client's message is kept
+    back for the price that it brings: it closes the session.
 
     From the end on, ``closed_by``, ``close_code`` and ``close_reason`` say how it began, and ``ending_at_ms`` when.
     Once CLOSED, ``closed_at_ms`` is the instant on the metering clock, and ``confirmed`` is False where the vendor did
@@ -82,12 +83,15 @@ class Relay:
         clock: Clock,
         skipped: Callable[[int], None] = lambda size: None,
         recording: SessionRecording | None = None,
+        not_afforded: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
         self._recording = recording
         self.inspection = inspection
         self._ended = ended
         self._skipped = skipped
+        self._not_afforded = not_afforded
+        self._has_refused = False
         self._from_client = FrameReader(
             self._client_text,
             holding=True,
@@ -230,6 +234,8 @@ class Relay:
                 self._send_close_to_vendor()
         elif self._from_client.close is not None:
             self._begin_end("client", self._from_client.close)
+        elif self._has_refused:
+            self._not_afforded()
         elif self._from_client.violation is not None:
             self.close("client", self._from_client.violation)
 
@@ -318,7 +324,11 @@ class Relay:
         if not self.inspection.configured and not _is_utf8(text):
             self._from_client.violation = Close(INVALID_DATA, "a text message is not UTF-8")
             return b""
-        said = self.inspection.client_said(text)
+        try:
+            said = self.inspection.client_said(text)
+        except MessageNotAfforded:
+            self._refuse()
+            return b""
         if self.inspection.configured:
             self._from_client.broken_rule = None
         return None if said == text else frame(TEXT, said, mask=True)
@@ -328,7 +338,15 @@ class Relay:
             return
         if not self.inspection.configured:
             self._skipped(size)
-        self.inspection.client_said_too_much()
+        try:
+            self.inspection.client_said_too_much()
+        except MessageNotAfforded:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """Take nothing more from the client: what came before its message passes first, then the session is closed."""
+        self._has_refused = True
+        self._from_client.violation = Close(BUDGET_USED_UP, "")
 
     def _vendor_text(self, text: bytes) -> None:
         self._tell_audio()

@@ -42,6 +42,7 @@ from pytest_dgbudget.protocol.operations import (
     Verdict,
 )
 from pytest_dgbudget.rules.attempts import forecast_notes, usd_or_none
+from pytest_dgbudget.rules.budget import free_ms
 from pytest_dgbudget.rules.order import is_of_order, violation_sentence
 from pytest_dgbudget.rules.prices import price_table
 from pytest_dgbudget.rules.stalls import stall_sentence
@@ -98,7 +99,7 @@ class Run:
         self._clock = metering_loop()
         self.run_keys = RunKeys(run_config, KeyRequests(run_config, access), ledger, ledger_thread, events)
         take = without_dial(ledger) if self.run_keys.are_used else ledger.lease_to_dial
-        self._leases = Leases(ledger, ledger_thread, self._clock, events, take)
+        self._leases = Leases(ledger, ledger_thread, self._clock, events, take, self._prices.highest())
         self._admission = Admission(self._leases, ledger_thread, run_config.max_sessions)
         # What is not dialled where the run is takes no place of the run.
         self._admission_elsewhere = Admission(self._leases, ledger_thread, math.inf)
@@ -115,7 +116,13 @@ class Run:
         """Begin an attempt of a test."""
         self._refuse_when_over()
         attempt = await self._ledger_thread.call(
-            self._ledger.begin_attempt, asked.nodeid, asked.worker, asked.budget_ms, asked.target
+            self._ledger.begin_attempt,
+            asked.nodeid,
+            asked.worker,
+            asked.budget_ms,
+            asked.target,
+            asked.path,
+            asked.cost_budget_micro_usd,
         )
         self._refuse_when_over()
         grant = Grant(attempt, asked)
@@ -193,16 +200,17 @@ class Run:
         if grant.spent.done():
             return 0.0
         if grant.lease is not None:
-            return seconds(max(0, grant.lease.lease.allowance_ms - grant.lease.used_ms()))
+            return seconds(max(0, grant.lease.left_ms()))
         scopes = await self._ledger_thread.call(self._ledger.scopes, grant.attempt)
-        left = [max(0, scope.left_ms - scope.leased_ms) for scope in scopes]
-        return seconds(min(left)) if left else None
+        left = [free_ms(scope, self._prices.highest()) for scope in scopes]
+        return seconds(max(0, min(left))) if left else None
 
     async def progress(self, attempt: str) -> Progress:
         """Return what to show of an attempt while it goes on."""
         grant = await self.known(attempt)
         scopes = await self._ledger_thread.call(self._ledger.scopes, grant.attempt)
-        settled_ms = next((scope.settled_ms for scope in scopes if scope.name == "run"), grant.settled_ms)
+        of_run = (scope.settled for scope in scopes if (scope.name, scope.currency) == ("run", "time"))
+        settled_ms = next(of_run, grant.settled_ms)
         leased_ms = grant.lease.used_ms() if grant.lease else 0
         is_open = [session.handshake_ms is not None for session in grant.open_sessions]
         return Progress(used_seconds=seconds(settled_ms + leased_ms), open_sessions=sum(is_open))
@@ -333,8 +341,8 @@ class Run:
             terms,
             self._clock,
             self._events,
+            funds=lease,
             welcomed=self._welcomed,
-            closed=lease.closed,
             ended=partial(self._session_ended, lease),
         )
         grant.open_sessions.append(session)

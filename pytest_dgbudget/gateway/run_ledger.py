@@ -8,6 +8,7 @@ from pytest_dgbudget.ledger.connection import LedgerNotWritable
 from pytest_dgbudget.ledger.holders import Holders
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.run_lock import RunLock
+from pytest_dgbudget.ledger.shared_budgets import SharedBudgets
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Invocation
 from pytest_dgbudget.paths import make_folder, make_private_folder, why_no_ledger
@@ -73,10 +74,14 @@ class RunLedger:
                 "make it writable or name another ledger with --dg-ledger=sqlite:///PATH"
             ) from error
         connection = SqliteConnection(path, durable=self._run_config.is_live)
-        ledger = Ledger(connection, self._invocation(), self._prices.highest())
+        ledger = Ledger(connection, self._invocation(), self._prices.highest(), self._shared_budgets())
         holders = Holders(connection, state_dir, self._config.host, own_run=self._run_config.run_id)
         ledger.begin(holders.may_hold, takes_over=self._config.takes_over)
         return ledger
+
+    def _shared_budgets(self) -> SharedBudgets:
+        run_config = self._run_config
+        return SharedBudgets(windows=run_config.windows, paths=run_config.paths, sessions=run_config.project_sessions)
 
     def _invocation(self) -> Invocation:
         return Invocation(
@@ -91,4 +96,5 @@ class RunLedger:
             may_bypass=self._run_config.may_bypass,
             prices_as_of=self._prices.as_of,
             pace=self._run_config.pace,
+            cost_budget_micro_usd=self._run_config.cost_budget_micro_usd,
         )

@@ -71,6 +71,11 @@ class SessionParts:
             for each, (start, end) in zip(self._tiers, pairwise([*starts, used_ms]), strict=True)
         )
 
+    @property
+    def micro_usd_per_minute(self) -> int:
+        """What the session costs by now."""
+        return self._tiers[-1].micro_usd_per_minute
+
     def micro_usd(self, used_ms: int) -> int:
         """Return what so much of the session costs, in millionths of a dollar."""
         return cost_micro_usd(self.tier_spans(used_ms))

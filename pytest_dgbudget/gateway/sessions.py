@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_dgbudget.gateway.clock import Clock, Timer
 from pytest_dgbudget.gateway.events import (
@@ -18,6 +19,7 @@ from pytest_dgbudget.gateway.events import (
     SessionEvent,
     SessionOpened,
     SessionWelcomed,
+    TierChanged,
     described,
 )
 from pytest_dgbudget.gateway.frames import Close
@@ -30,7 +32,7 @@ from pytest_dgbudget.gateway.session_parts import SessionParts
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.instants import utc_now
-from pytest_dgbudget.model import ClosedBy, MeasuredTurn, Stall, UsageRecord, Violation
+from pytest_dgbudget.model import ClosedBy, MeasuredTurn, Overrun, ScopeName, Stall, UsageRecord, Violation
 from pytest_dgbudget.protocol.codes import IDLE, TEST_OVER
 from pytest_dgbudget.rules.attempts import was_cut
 from pytest_dgbudget.rules.prices import PriceTable, cost_micro_usd
@@ -41,6 +43,12 @@ if TYPE_CHECKING:  # loaded where something is recorded
 
 _OTHER_SIGNS_MS = 100
 _NORMAL = 1000  # RFC 6455, section 7.4.1
+_CUT_BY: Mapping[ScopeName, ClosedBy] = {
+    "test": "test-budget",
+    "path": "path-budget",
+    "run": "run-budget",
+    "window": "window-budget",
+}
 # Who closes a session that could have gone on as it was meant to.
 _OF_THE_SESSION = frozenset({"client", "server"})
 
@@ -86,11 +94,30 @@ class SessionTerms:
     run_key: RunKey | None = None
 
 
+class Funds(Protocol):
+    """What a session spends: its lease."""
+
+    def affords(self, session: MeteredSession, micro_usd_per_minute: int) -> bool:
+        """Return whether a session may cost so much from now on."""
+        ...
+
+    def price_changed(self) -> None:
+        """Take in that a session costs more or less."""
+        ...
+
+    def money_is_used_up(self) -> None:
+        """Cut what is open."""
+        ...
+
+    def closed(self, session: MeteredSession, at_ms: int) -> None:
+        """Take in, once, that a session's socket is closed, at an instant on the metering clock (milliseconds)."""
+        ...
+
+
 class MeteredSession:
     """One dialled session, metered from now on.
 
-    ``welcomed`` is called with the vendor's id of it. ``closed`` is called once, when its socket is closed, with the
-    instant on the metering clock (milliseconds); ``ended`` once after that, with its usage record.
+    ``welcomed`` is called with the vendor's id of it, ``ended`` once, when its socket is closed, with its usage record.
     """
 
     def __init__(
@@ -99,8 +126,8 @@ class MeteredSession:
         clock: Clock,
         events: Events,
         *,
+        funds: Funds,
         welcomed: Callable[[MeteredSession, str], None],
-        closed: Callable[[MeteredSession, int], None],
         ended: Callable[[MeteredSession, UsageRecord], None],
     ) -> None:
         self.id = terms.id
@@ -115,11 +142,12 @@ class MeteredSession:
         self._clock = clock
         self._events = events
         self._welcomed = welcomed
-        self._closed = closed
+        self._funds = funds
         self._ended = ended
         self._closed_at_ms: int | None = None
         self._dialling: asyncio.Future[Upstream] | None = None
         self._cut: Cut | None = None
+        self._overrun: Overrun | None = None
         self._relay: Relay | None = None
         self._handshake_id: str | None = None
         self._idle_timer: Timer | None = None
@@ -170,7 +198,14 @@ class MeteredSession:
         self.state = SessionState.RELAYING
         self._recording = self._begin_recording(upstream.secrets)
         self._relay = relay = Relay(
-            client, upstream, inspection, self._relay_ended, self._clock, self._was_skipped, self._recording
+            client,
+            upstream,
+            inspection,
+            self._relay_ended,
+            self._clock,
+            self._was_skipped,
+            self._recording,
+            self._funds.money_is_used_up,
         )
         relay.start(from_client)
         if self._cut is not None:
@@ -190,6 +225,13 @@ class MeteredSession:
         self._cut = Cut(closed_by, to_client)
         if self._dialling is not None:
             self._dialling.cancel()
+        return True
+
+    def cut(self, overrun: Overrun, to_client: Close) -> bool:
+        """Close the session for a budget; False when it was ending already."""
+        if not self.close(_CUT_BY[overrun.scope], to_client):
+            return False
+        self._overrun = overrun
         return True
 
     def abort(self) -> None:
@@ -226,6 +268,11 @@ class MeteredSession:
         """What this session costs up to now, in millionths of a dollar."""
         return self._parts.micro_usd(self.used_ms())
 
+    @property
+    def micro_usd_per_minute(self) -> int:
+        """What this session costs by now."""
+        return self._parts.micro_usd_per_minute
+
     def _context(self) -> SessionContext:
         return SessionContext(
             session=self.id,
@@ -235,6 +282,7 @@ class MeteredSession:
             audio_memory=self._terms.audio_memory,
             clock=self._clock,
             emit=self._emit,
+            affords=partial(self._funds.affords, self),
         )
 
     def _begin_recording(self, secrets: Secrets) -> SessionRecording | None:
@@ -255,6 +303,8 @@ class MeteredSession:
         self._events.emit(event)
         if isinstance(event, SessionWelcomed):
             self._welcomed(self, event.request_id)
+        elif isinstance(event, TierChanged):
+            self._funds.price_changed()
 
     def _was_skipped(self, size: int) -> None:
         self._emit(MessageSkipped(session=self.id, at_ms=self._clock.now_ms() - self.dialled_ms, bytes=size))
@@ -303,7 +353,7 @@ class MeteredSession:
 
     def _stop_metering(self, at_ms: int) -> None:
         self._closed_at_ms = at_ms
-        self._closed(self, at_ms)
+        self._funds.closed(self, at_ms)
 
     def _write_end(
         self, closed_by: ClosedBy, *, confirmed: bool, reason: str | None = None, skipped_ms: int | None = None
@@ -347,6 +397,7 @@ class MeteredSession:
             tier_spans=spans,
             turns=tuple(self._parts.turns),
             violations=tuple(self._parts.violations),
+            overrun=self._overrun,
         )
         self._emit(SessionEnded(attempt=self._terms.attempt, session=self.id, usage=record))
         if self._recording is not None and relay is not None:

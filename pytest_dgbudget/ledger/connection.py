@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any, Protocol
 
 from pytest_dgbudget.errors import LedgerError
@@ -39,6 +40,14 @@ class Connection(Protocol):
 
     def version(self) -> int:
         """A number that changes when another connection has written."""
+        ...
+
+    def now(self) -> datetime:
+        """The ledger's own clock, in UTC: all who share it go by that."""
+        ...
+
+    def exclude_leases(self) -> None:
+        """Within a transaction: have nobody else take a lease, or end what others left, before it is over."""
         ...
 
     def transaction(self) -> AbstractContextManager[None]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_dgbudget.units import rounded_up
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.model import Attempt, Bypass, OtherTarget, Overrun, TurnSince
+    from pytest_dgbudget.model import Attempt, Bypass, Currency, OtherTarget, Overrun, TurnSince
 
 
 class InvocationFacts(NamedTuple):
@@ -25,6 +25,7 @@ class InvocationFacts(NamedTuple):
     may_bypass: int | None = None
     prices_as_of: str | None = None
     pace: str | None = None
+    cost_budget_micro_usd: int | None = None
 
 
 class AttemptFacts(NamedTuple):
@@ -43,6 +44,8 @@ class AttemptFacts(NamedTuple):
     waited_ms: int
     refused: int
     refused_untolerated: int
+    path: str | None = None
+    cost_left_micro_usd: int | None = None
 
 
 def share_of(micro_usd: int, ms: int, allowance_ms: int) -> int:
@@ -121,6 +124,30 @@ class SessionFacts(NamedTuple):
     forecast_cut: int | None = None
     only_tier: str | None = None
     run_key: str | None = None
+    cut_currency: Currency | None = None
+    cut_label: str | None = None
+    cut_used: int | None = None
+    cut_allowed: int | None = None
+    cut_also_used: int | None = None
+
+    @property
+    def cut(self) -> Overrun | None:
+        """The overrun for which a budget cut it; None where none did, or its figures are not known."""
+        from pytest_dgbudget.model import Overrun
+        from pytest_dgbudget.rules.attempts import scope_of_cut
+
+        scope = scope_of_cut(self.closed_by)
+        if scope is None or self.cut_used is None or self.cut_allowed is None:
+            return None
+        return Overrun(
+            kind="cut",
+            scope=scope,
+            label=self.cut_label or "",
+            currency=self.cut_currency or "time",
+            used=self.cut_used,
+            allowed=self.cut_allowed,
+            also_used=self.cut_also_used,
+        )
 
     @property
     def may_have_opened(self) -> bool:

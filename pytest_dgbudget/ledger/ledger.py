@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import datetime, timedelta, timezone
+from dataclasses import asdict, replace
+from datetime import date, timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -16,21 +17,27 @@ from pytest_dgbudget.ledger.closed_sums import ClosedSums
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.facts import KnownAttempt, RunFacts
 from pytest_dgbudget.ledger.ids import new_id
+from pytest_dgbudget.ledger.overruns import cut_columns, refusal_columns
 from pytest_dgbudget.ledger.reading import LedgerReader
+from pytest_dgbudget.ledger.scopes import days_of, scope_of_path, scope_of_run, scope_of_test
+from pytest_dgbudget.ledger.shared_budgets import NONE_SHARED, SharedBudgets
 from pytest_dgbudget.ledger.statements import StatementRecords
-from pytest_dgbudget.ledger.sums import ScopeValues, Sum, Sums
+from pytest_dgbudget.ledger.sums import Sum, SummedScope, Sums
 from pytest_dgbudget.ledger.sweep import LeftLease, sweep
 from pytest_dgbudget.ledger.upgrade import create_or_upgrade
 from pytest_dgbudget.model import (
     Attempt,
     Bypass,
+    Currency,
     Invocation,
     Lease,
+    Limit,
     OtherTarget,
     Outcome,
     Overrun,
     ScopeName,
     UsageRecord,
+    WindowBudget,
 )
 from pytest_dgbudget.rules.attempts import was_cut
 from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide
@@ -41,14 +48,17 @@ from pytest_dgbudget.rules.statement_lag import StatementLag
 class Ledger:
     """One invocation's view of the ledger. Every method is one transaction and raises LedgerError when it fails.
 
-    ``highest_price`` is that of a minute at the most expensive known tier, in millionths of a dollar.
+    ``highest_price`` is that of a minute at the most expensive known tier, in millionths of a dollar. ``shared`` are
+    the budgets of dgbudget.toml.
     """
 
-    def __init__(self, connection: Connection, invocation: Invocation, highest_price: int) -> None:
+    def __init__(
+        self, connection: Connection, invocation: Invocation, highest_price: int, shared: SharedBudgets = NONE_SHARED
+    ) -> None:
         self._db = connection
         self._highest_price = highest_price
         self._invocation = invocation
-        self._run = {"run": invocation.run, "budget_ms": invocation.budget_ms}
+        self._shared = shared
         self._reader = LedgerReader(connection)
         self._sums = Sums(connection.version)
         self._closed_sums = ClosedSums(connection)
@@ -64,7 +74,7 @@ class Ledger:
         with self.together():
             create_or_upgrade(self._db)
             sweep(self._db, may_hold)
-            self._closed_sums.close(self._invocation.run)
+            self._close_sums()
             self._enter(takes_over=takes_over)
 
     def wait_since(self, asked_at: float) -> None:
@@ -82,15 +92,21 @@ class Ledger:
             raise
 
     def begin_attempt(
-        self, nodeid: str, worker: str, budget_ms: int | None, target: OtherTarget | None = None
+        self,
+        nodeid: str,
+        worker: str,
+        budget_ms: int | None,
+        target: OtherTarget | None = None,
+        path: str | None = None,
+        cost_budget_micro_usd: int | None = None,
     ) -> Attempt:
-        """Number the next attempt of a test and work out what is left of the test's own budget."""
+        """Number the next attempt of a test and work out what is left of the test's own budgets.
+
+        ``path`` is the glob of its path budget.
+        """
         test = {"invocation": self._invocation.id, "nodeid": nodeid, "worker": worker}
         with self.together():
             number = self._db.rows(sql.NEXT_ATTEMPT, test)[0]["number"]
-            left_ms = None
-            if budget_ms is not None:
-                left_ms = max(0, _scope("test", budget_ms, self._sums.of(test, self._add_up_test)).left_ms)
             attempt = Attempt(
                 id=new_id(),
                 nodeid=nodeid,
@@ -98,8 +114,12 @@ class Ledger:
                 number=number,
                 target=target,
                 budget_ms=budget_ms,
-                left_ms=left_ms,
+                left_ms=None,
+                path=path,
+                cost_budget_micro_usd=cost_budget_micro_usd,
             )
+            left = {scope.currency: max(0, scope.left) for scope in self._scopes_of_test(attempt)}
+            attempt = replace(attempt, left_ms=left.get("time"), cost_left_micro_usd=left.get("money"))
             self._db.execute(
                 sql.INSERT_ATTEMPT, {**asdict(attempt), "invocation": self._invocation.id, "at": utc_now()}
             )
@@ -108,16 +128,11 @@ class Ledger:
     def lease(self, attempt: Attempt) -> Lease | Wait | Refused:
         """Take a lease if every budget allows it now."""
         with self.together():
-            decision = decide(self.scopes(attempt))
+            self._db.exclude_leases()
+            decision = decide(self.scopes(attempt), self._highest_price)
             if not isinstance(decision, Granted):
                 return decision
-            lease = Lease(
-                id=new_id(),
-                allowance_ms=decision.allowance_ms,
-                micro_usd=price_of(decision.allowance_ms, self._highest_price),
-                scope=decision.scope.name if decision.scope else "test",
-                allowed_ms=decision.scope.allowed_ms if decision.scope else decision.allowance_ms,
-            )
+            lease = _lease_of(decision)
             self._insert_lease(lease, attempt)
         return lease
 
@@ -129,14 +144,61 @@ class Ledger:
 
     def scopes(self, attempt: Attempt) -> list[Scope]:
         """Every budget that applies to an attempt, the narrowest first."""
-        scopes = []
-        if attempt.budget_ms is not None:
-            of_test = self._sums.of(self._test(attempt), self._add_up_test)
-            scopes.append(_scope("test", attempt.budget_ms, of_test))
-        if self._invocation.budget_ms is not None and attempt.target is None:
-            of_run = self._sums.of(self._run, self._add_up_run)
-            scopes.append(_scope("run", self._invocation.budget_ms, of_run))
+        scopes = list(self._scopes_of_test(attempt))
+        if attempt.target is None:
+            scopes += (*self._scopes_of_path(attempt), *self._scopes_of_run(), *self._scopes_of_windows())
         return scopes
+
+    def _scopes_of_test(self, attempt: Attempt) -> Iterator[Scope]:
+        scope = scope_of_test(self._invocation.id, attempt)
+        return self._in_both_currencies("test", attempt.budget_ms, attempt.cost_budget_micro_usd, scope)
+
+    def _scopes_of_path(self, attempt: Attempt) -> Iterator[Scope]:
+        budget = self._shared.of_path(attempt.path)
+        if budget is not None:
+            scope = scope_of_path(self._invocation.run, budget.glob)
+            yield from self._in_both_currencies("path", budget.run_ms, budget.run_micro_usd, scope, budget.glob)
+
+    def _scopes_of_run(self) -> Iterator[Scope]:
+        invocation = self._invocation
+        scope = scope_of_run(invocation.run)
+        return self._in_both_currencies("run", invocation.budget_ms, invocation.cost_budget_micro_usd, scope)
+
+    def _scopes_of_windows(self) -> Iterator[Scope]:
+        for window in self._windows():
+            sum_ = self._sum_of_window(window)
+            yield self._scope("window", window.currency, window.allowed, sum_, window.period)
+
+    def _in_both_currencies(
+        self, name: ScopeName, ms: int | None, micro_usd: int | None, summed: SummedScope, label: str = ""
+    ) -> Iterator[Scope]:
+        allowed: dict[Currency, int | None] = {"time": ms, "money": micro_usd}
+        for currency, amount in allowed.items():
+            if amount is not None:
+                sum_ = self._sums.of(summed.key, partial(self._closed_sums.add_up, summed))
+                yield self._scope(name, currency, amount, sum_, label)
+
+    def _scope(self, name: ScopeName, currency: Currency, allowed: int, sum_: Sum, label: str) -> Scope:
+        micro_usd = sum_.settled_micro_usd + price_of(sum_.unpriced_ms, self._highest_price)
+        cut_budget = sum_.cut_budget_ms if currency == "time" else sum_.cut_budget_micro_usd
+        return Scope(
+            name=name,
+            currency=currency,
+            label=label,
+            allowed=allowed,
+            settled=sum_.settled_ms if currency == "time" else micro_usd,
+            leased=sum_.leased_ms if currency == "time" else sum_.leased_micro_usd,
+            # A run may be given more by a later invocation: what cut a session of an earlier one is not its budget.
+            was_cut=cut_budget is not None and allowed <= cut_budget,
+            also_settled=None if currency == "time" else sum_.settled_ms,
+        )
+
+    def _windows(self) -> Sequence[WindowBudget]:
+        return self._shared.windows if self._invocation.billed else ()
+
+    def _sum_of_window(self, window: WindowBudget) -> Sum:
+        days = days_of(window.period, self._db.now().date())
+        return self._sums.of(_key_of(days), partial(self._closed_sums.add_up_days, days))
 
     def record_dial(self, lease: Lease, target: OtherTarget | None = None, run_key: str | None = None) -> str:
         """Record that a session is about to be dialled, where if not where its run is, and with which of its keys.
@@ -168,7 +230,7 @@ class Ledger:
     def record_usage(self, record: UsageRecord) -> None:
         """Record how a session ended, once, with all that it was made of."""
         with self.together():
-            self._db.execute(sql.INSERT_USAGE, {**_row(record), "id": new_id()})
+            self._db.execute(sql.INSERT_USAGE, {**_row(record), **cut_columns(record.overrun), "id": new_id()})
             for statement, parts in (
                 (sql.INSERT_TIER_SPAN, record.tier_spans),
                 (sql.INSERT_TURN, record.turns),
@@ -184,7 +246,7 @@ class Ledger:
         end = {"lease": lease.id, "how": "settled", "ms": ms, "micro_usd": micro_usd, "at": utc_now()}
         with self.together():
             self._db.execute(sql.END_LEASE, end)
-            self._sums.settled(lease, ms)
+            self._sums.settled(lease, ms, micro_usd)
 
     def record_wait(self, attempt: Attempt, ms: int) -> None:
         self._insert(sql.INSERT_WAIT, {"attempt": attempt.id, "ms": ms})
@@ -194,10 +256,8 @@ class Ledger:
         self._insert(
             sql.INSERT_REFUSAL,
             {
+                **refusal_columns(overrun),
                 "attempt": attempt.id,
-                "scope": overrun.scope,
-                "used_ms": overrun.used_ms,
-                "allowed_ms": overrun.allowed_ms,
                 "tolerated": int(tolerated),
                 "at": utc_now(),
                 "times": times,
@@ -250,34 +310,39 @@ class Ledger:
             self._db.execute(statement, row)
 
     def _insert_lease(self, lease: Lease, attempt: Attempt) -> None:
-        taken_at = datetime.now(timezone.utc)
-        ends_at = taken_at + timedelta(milliseconds=lease.allowance_ms)
+        taken_at = self._db.now()
         row = {
             "id": lease.id,
             "run": self._invocation.run,
             "attempt": attempt.id,
-            "scope": lease.scope,
+            "scope": lease.time_limit.scope,
             "ms": lease.allowance_ms,
             "micro_usd": lease.micro_usd,
             "taken_at": write_instant(taken_at),
-            "ends_at": write_instant(ends_at),
+            "ends_at": write_instant(taken_at + timedelta(milliseconds=lease.allowance_ms)),
         }
         self._db.execute(sql.INSERT_LEASE, row)
-        self._sums.leased(lease, *self._counts_in(attempt))
+        self._sums.leased(lease, self._keys_of(attempt, taken_at.date()))
 
-    def _counts_in(self, attempt: Attempt) -> list[ScopeValues]:
-        """Return the scopes in which a lease of an attempt counts: in its run's where it is dialled as its run is."""
-        of_test = self._test(attempt)
-        return [of_test, self._run] if attempt.target is None else [of_test]
+    def _keys_of(self, attempt: Attempt, day: date) -> Iterator[str]:
+        """Yield in which scopes a lease of an attempt counts: beyond its test's where it is dialled as its run is."""
+        yield scope_of_test(self._invocation.id, attempt).key
+        if attempt.target is not None:
+            return
+        yield scope_of_run(self._invocation.run).key
+        if attempt.path is not None:
+            yield scope_of_path(self._invocation.run, attempt.path).key
+        yield from {_key_of(days_of(window.period, day)) for window in self._windows()}
 
-    def _add_up_test(self, test: ScopeValues) -> Sum:
-        return Sum(**self._db.rows(sql.TEST_SUMS, test)[0])
-
-    def _add_up_run(self, run: ScopeValues) -> Sum:
-        return self._closed_sums.with_what_came_since(run)
-
-    def _test(self, attempt: Attempt) -> dict[str, str]:
-        return {"invocation": self._invocation.id, "nodeid": attempt.nodeid, "worker": attempt.worker}
+    def _close_sums(self) -> None:
+        """Close what has ended of this run, of its paths, and the days of its windows that are over."""
+        run = self._invocation.run
+        for scope in (scope_of_run(run), *(scope_of_path(run, path.glob) for path in self._shared.paths)):
+            self._closed_sums.close(scope)
+        today = self._db.now().date()
+        days = {day for window in self._windows() for day in days_of(window.period, today)}
+        for day in sorted(days - {today}):
+            self._closed_sums.close_day(day)
 
     def _enter(self, *, takes_over: bool) -> None:
         truths = {"billed": int(self._invocation.billed), "may_bypass": int(self._invocation.may_bypass)}
@@ -304,11 +369,16 @@ def _row(record: Any) -> dict[str, Any]:
     return {name: int(value) if isinstance(value, bool) else value for name, value in asdict(record).items()}
 
 
-def _scope(name: ScopeName, allowed_ms: int, sum_: Sum) -> Scope:
-    return Scope(
-        name=name,
-        allowed_ms=allowed_ms,
-        settled_ms=sum_.settled_ms,
-        leased_ms=sum_.leased_ms,
-        was_cut=sum_.cuts > 0,
+def _lease_of(granted: Granted) -> Lease:
+    none = Limit(scope="test", allowed=granted.allowance_ms)
+    return Lease(
+        id=new_id(),
+        allowance_ms=granted.allowance_ms,
+        micro_usd=granted.micro_usd,
+        time_limit=none if granted.time is None else granted.time.limit,
+        money_limit=None if granted.money is None else granted.money.limit,
     )
+
+
+def _key_of(days: Sequence[date]) -> str:
+    return f"window:{days[0]}:{days[-1]}"

@@ -22,9 +22,9 @@ from pytest_dgbudget.ledger.facts import (
     TurnFacts,
     ViolationFacts,
 )
+from pytest_dgbudget.ledger.overruns import refusal_in
 from pytest_dgbudget.ledger.statements import lag_in, last_reconciliation
-from pytest_dgbudget.model import Attempt, Bypass, Overrun
-from pytest_dgbudget.rules.attempts import was_cut
+from pytest_dgbudget.model import Attempt, Bypass
 from pytest_dgbudget.rules.statement_lag import LAST_RUNS, StatementLag
 from pytest_dgbudget.units import known_sum
 
@@ -122,7 +122,7 @@ class LedgerReader:
             orphaned_ms=sum(orphaned) if orphaned else None,
             sessions=sessions,
             turns=self._records(TurnFacts, sql.TURNS_OF_ATTEMPT, of_attempt),
-            overruns=[*_cuts(ends, sessions), *map(_refusal, refusals)],
+            overruns=[*(cut for each in sessions if (cut := each.cut) is not None), *map(refusal_in, refusals)],
             refused=sum(row["times"] for row in refusals),
             bypasses=self._records(Bypass, sql.BYPASSES_OF_ATTEMPT, of_attempt),
         )
@@ -134,16 +134,3 @@ class LedgerReader:
 
 def _charged(ends: Rows, how: str) -> list[int]:
     return [end["ms"] for end in ends if end["how"] == how]
-
-
-def _refusal(row: Mapping[str, Any]) -> Overrun:
-    return Overrun(kind="refused", scope=row["scope"], used_ms=row["used_ms"], allowed_ms=row["allowed_ms"])
-
-
-def _cuts(ends: Rows, sessions: tuple[SessionFacts, ...]) -> list[Overrun]:
-    was_cut_in = {session.lease for session in sessions if was_cut(session.closed_by)}
-    return [
-        Overrun(kind="cut", scope=end["scope"], used_ms=end["ms"], allowed_ms=end["allowance_ms"])
-        for end in ends
-        if end["lease"] in was_cut_in
-    ]

@@ -6,9 +6,11 @@ dial is where it went; NULL: where its run did. ``micro_usd`` are millionths of 
 
 from __future__ import annotations
 
-VERSION = 5
+from collections.abc import Mapping
+
+VERSION = 6
 # The oldest version whose writers may go on writing into a ledger of this one: they know all that they must write.
-WRITABLE_FROM = 5
+WRITABLE_FROM = 6
 
 _RECONCILIATION = """CREATE TABLE reconciliation (
     run TEXT NOT NULL REFERENCES run, seq INTEGER NOT NULL, verdict TEXT NOT NULL, at TEXT NOT NULL,
@@ -57,14 +59,14 @@ _KEYS_AND_WAITERS = (
         made_at TEXT NOT NULL)""",
     "CREATE TABLE run_key_end (run_key TEXT PRIMARY KEY REFERENCES run_key, at TEXT NOT NULL)",
     """CREATE TABLE waiter (
-        id TEXT PRIMARY KEY, run TEXT NOT NULL REFERENCES run, gateway TEXT NOT NULL, at TEXT NOT NULL)""",
+        id TEXT PRIMARY KEY, run TEXT NOT NULL REFERENCES run, gateway TEXT NOT NULL, {more}at TEXT NOT NULL)""",
 )
 
 # The sum of a scope's leases up to a number: of one that is shared for years, only later ones are added up.
 # ``cut_budget_ms`` is the largest budget by which a session was cut, ``unpriced_ms`` what has no price.
 _CLOSED_SUM = """CREATE TABLE closed_sum (
     scope TEXT NOT NULL, until INTEGER NOT NULL, seq INTEGER NOT NULL, ms BIGINT NOT NULL, micro_usd BIGINT NOT NULL,
-    unpriced_ms BIGINT NOT NULL, cut_budget_ms BIGINT, at TEXT NOT NULL, PRIMARY KEY (scope, until, seq))"""
+    unpriced_ms BIGINT NOT NULL, cut_budget_ms BIGINT, {more}at TEXT NOT NULL, PRIMARY KEY (scope, until, seq))"""
 
 _INDICES_OF_VERSION_5 = (
     "CREATE INDEX lease_in_run ON lease (run, number)",
@@ -75,6 +77,33 @@ _INDICES_OF_VERSION_5 = (
     "CREATE INDEX run_key_of_invocation ON run_key (invocation)",
     "CREATE INDEX run_key_by_time ON run_key (made_at)",
 )
+
+# What version 6 knows more of each: the budget that cut a session (``used`` and ``allowed`` in its currency), which of
+# several refused one, and what a waiter waits for.
+_MORE_IN_VERSION_6 = {
+    "refusal": ("label TEXT",),
+    "usage": (
+        "cut_currency TEXT",
+        "cut_label TEXT",
+        "cut_used BIGINT",
+        "cut_allowed BIGINT",
+        "cut_also_used BIGINT",
+    ),
+    "waiter": ("waits_for TEXT",),
+    "closed_sum": ("cut_budget_micro_usd BIGINT",),
+}
+
+# What the vendor has billed for a lease, as far as its statement says so: windows count it. NULL: as we do.
+_BILLED = """CREATE TABLE billed (
+    lease TEXT NOT NULL REFERENCES lease, seq INTEGER NOT NULL, ms BIGINT, micro_usd BIGINT, at TEXT NOT NULL,
+    PRIMARY KEY (lease, seq))"""
+
+# Of what was cut by a ledger of version 5: by which budget of its time.
+_CUTS_OF_VERSION_5 = """UPDATE usage SET cut_currency = 'time', cut_allowed = (
+        SELECT CASE WHEN usage.closed_by = 'run-budget' THEN invocation.budget_ms ELSE attempt.budget_ms END
+        FROM dial JOIN lease ON lease.id = dial.lease JOIN attempt ON attempt.id = lease.attempt
+        JOIN invocation ON invocation.id = attempt.invocation WHERE dial.id = usage.dial)
+    WHERE closed_by IN ('run-budget', 'test-budget')"""
 
 # What version 5 knows more of each.
 _MORE_IN_VERSION_5 = {
@@ -101,7 +130,12 @@ _MORE_IN_VERSION_5 = {
 
 
 def _more(table: str) -> str:
-    return "".join(f"{column}, " for column in _MORE_IN_VERSION_5[table])
+    columns = (*_MORE_IN_VERSION_5.get(table, ()), *_MORE_IN_VERSION_6.get(table, ()))
+    return "".join(f"{column}, " for column in columns)
+
+
+def _added(more: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(f"ALTER TABLE {table} ADD COLUMN {column}" for table, columns in more.items() for column in columns)
 
 
 TABLES = (
@@ -150,9 +184,10 @@ TABLES = (
     *_INDICES_OF_VERSION_3,
     *_BYPASS,
     *_PARTS_OF_SESSIONS,
-    *_KEYS_AND_WAITERS,
-    _CLOSED_SUM,
+    *(statement.format(more=_more("waiter")) for statement in _KEYS_AND_WAITERS),
+    _CLOSED_SUM.format(more=_more("closed_sum")),
     *_INDICES_OF_VERSION_5,
+    _BILLED,
 )
 
 # What upgrades a ledger of each earlier version to the next.
@@ -170,15 +205,12 @@ UPGRADES = {
     ),
     3: ("ALTER TABLE invocation ADD COLUMN may_bypass INTEGER", *_BYPASS),
     4: (
-        *(
-            f"ALTER TABLE {table} ADD COLUMN {column}"
-            for table, columns in _MORE_IN_VERSION_5.items()
-            for column in columns
-        ),
+        *_added(_MORE_IN_VERSION_5),
         *_PARTS_OF_SESSIONS,
-        *_KEYS_AND_WAITERS,
-        _CLOSED_SUM,
+        *(statement.format(more="") for statement in _KEYS_AND_WAITERS),
+        _CLOSED_SUM.format(more=""),
         "DROP INDEX lease_of_run",
         *_INDICES_OF_VERSION_5,
     ),
+    5: (*_added(_MORE_IN_VERSION_6), _BILLED, _CUTS_OF_VERSION_5),
 }

@@ -25,45 +25,71 @@ _CHARGED_MS = f"COALESCE({_STATED_MS}, lease_end.ms)"
 _CHARGED_MICRO_USD = f"""CASE WHEN {_STATED_MS} IS NULL THEN lease_end.micro_usd
     ELSE (lease.micro_usd * {_STATED_MS} + lease.ms - 1) / lease.ms END"""
 
-# A subquery of its own, or SQLite looks through all usage first.
-_CUT = """EXISTS (SELECT 1 FROM dial WHERE dial.lease = lease.id AND lease.scope || '-budget' = (
-    SELECT usage.closed_by FROM usage WHERE usage.dial = dial.id AND usage.supersedes IS NULL))"""
+# What windows count of it: as the vendor has billed it, where its statement says so.
+_BILLED = "(SELECT billed.{} FROM billed WHERE billed.lease = lease.id ORDER BY billed.seq DESC LIMIT 1)"
+_IN_WINDOW_MS = f"COALESCE({_BILLED.format('ms')}, {_CHARGED_MS})"
+_IN_WINDOW_MICRO_USD = f"COALESCE({_BILLED.format('micro_usd')}, {_CHARGED_MICRO_USD})"
 
-# How much of a scope is settled and leased. COALESCE: a sum over nothing is zero, not unknown.
-_SUMS = f"""SELECT COALESCE(SUM({_CHARGED_MS}), 0) AS settled_ms,
-                  COALESCE(SUM(CASE WHEN lease_end.lease IS NULL THEN lease.ms ELSE 0 END), 0) AS leased_ms,
-                  COALESCE(SUM(CASE WHEN {{counts}} AND {_CUT} THEN 1 ELSE 0 END), 0) AS cuts
-           FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id
-           JOIN attempt ON attempt.id = lease.attempt"""
-# A run may be given more by a later invocation: what cut a session of an earlier one is not its budget.
-_OF_THIS_BUDGET = """lease.scope = 'run' AND :budget_ms <= (
-    SELECT invocation.budget_ms FROM invocation WHERE invocation.id = attempt.invocation)"""
-# What came after the last closed sum.
-RUN_SUMS = f"""{_SUMS.format(counts=_OF_THIS_BUDGET)}
-    WHERE lease.run = :run AND lease.number > :after AND attempt.target IS NULL"""
-TEST_SUMS = f"""{_SUMS.format(counts="lease.scope = 'test'")}
-    WHERE attempt.invocation = :invocation AND attempt.nodeid = :nodeid AND attempt.worker = :worker"""
 
-CLOSED_SUM = """SELECT until, ms, micro_usd, unpriced_ms, cut_budget_ms FROM closed_sum WHERE scope = :scope
-    ORDER BY until DESC, seq DESC LIMIT 1"""
-_TO_CLOSE = "lease.run = :run AND lease.number > :after AND lease.number <= :until"
-# Leases of a run that have all ended; of those of other targets, nothing counts in its sums, but they are closed too.
-SUM_TO_CLOSE = f"""SELECT COALESCE(SUM({_CHARGED_MS}), 0) AS ms,
-        COALESCE(SUM({_CHARGED_MICRO_USD}), 0) AS micro_usd,
-        COALESCE(SUM(CASE WHEN {_CHARGED_MICRO_USD} IS NULL THEN {_CHARGED_MS} ELSE 0 END), 0) AS unpriced_ms,
-        MAX(CASE WHEN lease.scope = 'run' AND {_CUT} THEN invocation.budget_ms END) AS cut_budget_ms,
-        EXISTS (SELECT 1 FROM lease WHERE {_TO_CLOSE}) AS has_leases
-    FROM lease JOIN lease_end ON lease_end.lease = lease.id JOIN attempt ON attempt.id = lease.attempt
-    JOIN invocation ON invocation.id = attempt.invocation
-    WHERE {_TO_CLOSE} AND attempt.target IS NULL"""
-INSERT_CLOSED_SUM = """INSERT INTO closed_sum (scope, until, ms, micro_usd, unpriced_ms, cut_budget_ms, at, seq)
-    SELECT :scope, :until, :ms, :micro_usd, :unpriced_ms, :cut_budget_ms, :at, COALESCE(MAX(seq), -1) + 1
+def _cut_budget(scope: str, currency: str) -> str:
+    """The budget by which a lease's sessions were cut. Nested, or SQLite looks through all usage first."""
+    return f"""(SELECT MAX((SELECT usage.cut_allowed FROM usage WHERE usage.dial = dial.id AND usage.supersedes IS NULL
+        AND usage.closed_by = '{scope}-budget' AND usage.cut_currency = '{currency}'))
+        FROM dial WHERE dial.lease = lease.id)"""
+
+
+def _sums(scope: str, where: str, ms: str = _CHARGED_MS, micro_usd: str = _CHARGED_MICRO_USD) -> str:
+    """How much of a scope is settled and leased. COALESCE: a sum over nothing is zero, not unknown."""
+    is_open = "lease_end.lease IS NULL"
+    cuts = [f"MAX({_cut_budget(scope, currency)})" if scope != "window" else "NULL" for currency in ("time", "money")]
+    return f"""SELECT COUNT(*) AS leases,
+        COALESCE(SUM({ms}), 0) AS settled_ms,
+        COALESCE(SUM(CASE WHEN {is_open} THEN lease.ms ELSE 0 END), 0) AS leased_ms,
+        COALESCE(SUM({micro_usd}), 0) AS settled_micro_usd,
+        COALESCE(SUM(CASE WHEN {is_open} THEN COALESCE(lease.micro_usd, 0) ELSE 0 END), 0) AS leased_micro_usd,
+        COALESCE(SUM(CASE WHEN {is_open} OR {micro_usd} IS NOT NULL THEN 0 ELSE {ms} END), 0) AS unpriced_ms,
+        {cuts[0]} AS cut_budget_ms, {cuts[1]} AS cut_budget_micro_usd
+    FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id
+    JOIN attempt ON attempt.id = lease.attempt JOIN run ON run.id = lease.run WHERE {where}"""
+
+
+# Of the leases after a closed sum, up to a number.
+_PART = "lease.number > :after AND lease.number <= :until AND attempt.target IS NULL"
+RUN_SUMS = _sums("run", f"lease.run = :run AND {_PART}")
+PATH_SUMS = _sums("path", f"lease.run = :run AND attempt.path = :path AND {_PART}")
+TEST_SUMS = _sums(
+    "test",
+    """attempt.invocation = :invocation AND attempt.nodeid = :nodeid AND attempt.worker = :worker
+    AND lease.number > :after AND lease.number <= :until""",
+)
+# Of a day, whoever began it.
+DAY_SUMS = _sums(
+    "window",
+    f"lease.taken_at >= :since AND lease.taken_at < :before AND run.billed = 1 AND {_PART}",
+    _IN_WINDOW_MS,
+    _IN_WINDOW_MICRO_USD,
+)
+
+CLOSED_SUM = """SELECT until, ms, micro_usd, unpriced_ms, cut_budget_ms, cut_budget_micro_usd FROM closed_sum
+    WHERE scope = :scope ORDER BY until DESC, seq DESC LIMIT 1"""
+# Of each day the last one comes last.
+CLOSED_DAYS = """SELECT scope, until, ms, micro_usd, unpriced_ms, cut_budget_ms, cut_budget_micro_usd FROM closed_sum
+    WHERE scope >= :first AND scope <= :last ORDER BY scope, until, seq"""
+INSERT_CLOSED_SUM = """INSERT INTO closed_sum
+        (scope, until, ms, micro_usd, unpriced_ms, cut_budget_ms, cut_budget_micro_usd, at, seq)
+    SELECT :scope, :until, :ms, :micro_usd, :unpriced_ms, :cut_budget_ms, :cut_budget_micro_usd, :at,
+        COALESCE(MAX(seq), -1) + 1
     FROM closed_sum WHERE scope = :scope AND until = :until"""
-CHARGE_OF_LEASE = f"""SELECT lease.run AS run, lease.number AS number, attempt.target AS target,
+CHARGE_OF_LEASE = f"""SELECT lease.run AS run, lease.number AS number, lease.taken_at AS taken_at,
+        attempt.target AS target, attempt.path AS path, run.billed AS billed,
         {_CHARGED_MS} AS ms, {_CHARGED_MICRO_USD} AS micro_usd,
-        lease.micro_usd AS set_aside, lease.ms AS allowance_ms
-    FROM lease JOIN attempt ON attempt.id = lease.attempt LEFT JOIN lease_end ON lease_end.lease = lease.id
+        {_IN_WINDOW_MS} AS window_ms, {_IN_WINDOW_MICRO_USD} AS window_micro_usd
+    FROM lease JOIN attempt ON attempt.id = lease.attempt JOIN run ON run.id = lease.run
+    LEFT JOIN lease_end ON lease_end.lease = lease.id
     WHERE lease.id = :lease"""
+FIRST_OPEN_LEASE = """SELECT MIN(lease.number) AS number
+    FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id
+    WHERE lease.number > (SELECT COALESCE(MAX(number), 0) FROM swept) AND lease_end.lease IS NULL"""
 LAST_SWEPT = "SELECT COALESCE(MAX(number), 0) AS number FROM swept"
 
 FIND_RUN = "SELECT target FROM run WHERE id = :run"
@@ -72,7 +98,7 @@ INSERT_RUN = "INSERT INTO run (id, target, billed, tag, at) VALUES (:run, :targe
 FIND_INVOCATION = "SELECT id FROM invocation WHERE id = :id"
 INSERT_INVOCATION = _insert(
     "invocation",
-    *("id", "run", "host", "pid", "budget_ms", "may_bypass", "prices_as_of", "pace", "at"),
+    *("id", "run", "host", "pid", "budget_ms", "cost_budget_micro_usd", "may_bypass", "prices_as_of", "pace", "at"),
 )
 # Once: if the gateway dies after it, its successor ends the invocation again.
 END_INVOCATION = """INSERT INTO invocation_end (invocation, exit_status, at) SELECT :invocation, :exit_status, :at
@@ -82,12 +108,18 @@ END_INVOCATION = """INSERT INTO invocation_end (invocation, exit_status, at) SEL
 NEXT_ATTEMPT = """SELECT COALESCE(MAX(number), 0) + 1 AS number FROM attempt
     WHERE invocation = :invocation AND nodeid = :nodeid AND worker = :worker"""
 INSERT_ATTEMPT = _insert(
-    "attempt", "id", "invocation", "nodeid", "worker", "number", "budget_ms", "left_ms", "at", "target"
+    "attempt",
+    *("id", "invocation", "nodeid", "worker", "number", "at", "target", "path"),
+    *("budget_ms", "left_ms", "cost_budget_micro_usd", "cost_left_micro_usd"),
 )
 INSERT_OUTCOME = _insert_next("outcome", "seq", "attempt", "outcome")
 INSERT_WAIT = _insert("wait", "attempt", "ms")
 INSERT_BYPASS = _insert("bypass", "run", "attempt", "host", "path", "how", "program", "at")
-INSERT_REFUSAL = _insert("refusal", "attempt", "scope", "used_ms", "allowed_ms", "tolerated", "at", "times")
+INSERT_REFUSAL = _insert(
+    "refusal",
+    *("attempt", "scope", "label", "currency", "used_ms", "allowed_ms", "used_micro_usd", "allowed_micro_usd"),
+    *("tolerated", "at", "times"),
+)
 
 INSERT_LEASE = """INSERT INTO lease (id, run, attempt, scope, ms, micro_usd, taken_at, ends_at, number)
     SELECT :id, :run, :attempt, :scope, :ms, :micro_usd, :taken_at, :ends_at, COALESCE(MAX(number), 0) + 1 FROM lease"""
@@ -113,6 +145,7 @@ INSERT_USAGE = _insert(
     *("id", "dial", "request_id", "closed_at", "ms", "handshake_ms", "closing_ms", "audio_in_ms", "audio_out_ms"),
     *("tier", "micro_usd", "estimated", "greeting_ms", "skipped_ms", "forecast_micro_usd", "forecast_cut"),
     *("closed_by", "close_code", "confirmed", "tagged", "reason"),
+    *("cut_currency", "cut_label", "cut_used", "cut_allowed", "cut_also_used"),
 )
 INSERT_TIER_SPAN = _insert("tier_span", "dial", "number", "from_ms", "ms", "tier", "micro_usd_per_minute", "estimated")
 INSERT_TURN = _insert(
@@ -121,6 +154,7 @@ INSERT_TURN = _insert(
 )
 INSERT_VIOLATION = _insert("violation", "dial", "number", "rule", "at_ms", "what")
 INSERT_RECONCILIATION = _insert_next("reconciliation", "seq", "run", "verdict", "at", "document")
+INSERT_BILLED = _insert_next("billed", "seq", "lease", "ms", "micro_usd", "at")
 INSERT_STATED = _insert_next("stated", "seq", "lease", "ms", "at")
 END_LEASE = _insert("lease_end", "lease", "how", "ms", "micro_usd", "at")
 
@@ -142,11 +176,12 @@ RUN = "SELECT id, target, billed, tag FROM run WHERE id = :run"
 INVOCATIONS = """SELECT invocation.id AS id, invocation.budget_ms AS budget_ms, invocation.at AS started_at,
         invocation_end.at AS finished_at, invocation_end.exit_status AS exit_status,
         invocation.may_bypass AS may_bypass, invocation.prices_as_of AS prices_as_of,
-        invocation.pace AS pace
+        invocation.pace AS pace, invocation.cost_budget_micro_usd AS cost_budget_micro_usd
     FROM invocation LEFT JOIN invocation_end ON invocation_end.invocation = invocation.id
     WHERE invocation.run = :run ORDER BY invocation.at, invocation.id"""
 ATTEMPTS = """SELECT attempt.id AS id, attempt.invocation AS invocation, attempt.nodeid AS nodeid,
-        attempt.number AS number, attempt.target AS target, attempt.left_ms AS left_ms,
+        attempt.number AS number, attempt.target AS target, attempt.left_ms AS left_ms, attempt.path AS path,
+        attempt.cost_left_micro_usd AS cost_left_micro_usd,
         (SELECT outcome FROM outcome WHERE outcome.attempt = attempt.id ORDER BY seq DESC LIMIT 1) AS outcome,
         (SELECT COALESCE(SUM(ms), 0) FROM wait WHERE wait.attempt = attempt.id) AS waited_ms,
         (SELECT COALESCE(SUM(times), 0) FROM refusal WHERE refusal.attempt = attempt.id) AS refused,
@@ -172,7 +207,9 @@ _SESSIONS = f"""SELECT dial.id AS id, dial.target AS target, dial.at AS opened_a
         usage.closing_ms AS closing_ms, usage.tier AS tier, usage.micro_usd AS micro_usd,
         usage.estimated AS estimated, usage.greeting_ms AS greeting_ms, usage.skipped_ms AS skipped_ms,
         usage.forecast_micro_usd AS forecast_micro_usd, usage.forecast_cut AS forecast_cut,
-        {_ONLY_TIER} AS only_tier, dial.run_key AS run_key
+        {_ONLY_TIER} AS only_tier, dial.run_key AS run_key, usage.cut_currency AS cut_currency,
+        usage.cut_label AS cut_label, usage.cut_used AS cut_used, usage.cut_allowed AS cut_allowed,
+        usage.cut_also_used AS cut_also_used
     FROM dial JOIN lease ON lease.id = dial.lease
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id
@@ -190,13 +227,16 @@ VIOLATIONS = """SELECT violation.dial AS session, violation.rule AS rule, violat
     FROM lease JOIN dial ON dial.lease = lease.id JOIN violation ON violation.dial = dial.id
     WHERE lease.run = :run ORDER BY dial.at, dial.id, violation.number"""
 # One attempt, for a gateway that takes over.
-ATTEMPT = "SELECT id, nodeid, worker, number, target, budget_ms, left_ms FROM attempt WHERE id = :attempt"
+ATTEMPT = """SELECT id, nodeid, worker, number, target, budget_ms, left_ms, path, cost_budget_micro_usd,
+        cost_left_micro_usd
+    FROM attempt WHERE id = :attempt"""
 LEASE_ENDS = """SELECT lease.id AS lease, lease_end.how AS how, lease_end.ms AS ms,
         lease_end.micro_usd AS micro_usd, lease.scope AS scope, lease.ms AS allowance_ms
     FROM lease JOIN lease_end ON lease_end.lease = lease.id WHERE lease.attempt = :attempt ORDER BY lease.taken_at"""
-# Of each scope the first one, and how many there were.
-REFUSALS = """SELECT scope, MIN(used_ms) AS used_ms, MIN(allowed_ms) AS allowed_ms, SUM(times) AS times FROM refusal
-    WHERE attempt = :attempt GROUP BY scope ORDER BY MIN(at)"""
+# Of each budget the first one, and how many there were.
+REFUSALS = """SELECT scope, label, currency, MIN(used_ms) AS used_ms, MIN(allowed_ms) AS allowed_ms,
+        MIN(used_micro_usd) AS used_micro_usd, MIN(allowed_micro_usd) AS allowed_micro_usd, SUM(times) AS times
+    FROM refusal WHERE attempt = :attempt GROUP BY scope, label, currency ORDER BY MIN(at)"""
 BYPASSES = "SELECT host, path, how, program FROM bypass WHERE run = :run ORDER BY at"
 BYPASSES_OF_ATTEMPT = "SELECT host, path, how, program FROM bypass WHERE attempt = :attempt ORDER BY at"
 RECONCILIATION = "SELECT document FROM reconciliation WHERE run = :run ORDER BY seq DESC LIMIT 1"

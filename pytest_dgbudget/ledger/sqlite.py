@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,13 @@ class SqliteConnection:
         """A number that changes when another connection has written."""
         version: int = self.rows("PRAGMA data_version", {})[0]["data_version"]
         return version
+
+    def now(self) -> datetime:
+        """This machine's clock: the file is on its disk."""
+        return datetime.now(timezone.utc)
+
+    def exclude_leases(self) -> None:
+        """Every transaction that writes excludes all others."""
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

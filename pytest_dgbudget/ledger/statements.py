@@ -28,8 +28,8 @@ class StatementRecords:
         """
         with self._db.transaction():
             for lease, ms in stated_ms.items():
-                self._closed_sums.correct(lease, ms)
-                self._db.execute(sql.INSERT_STATED, {"lease": lease, "ms": ms, "at": utc_now()})
+                with self._closed_sums.corrected(lease):
+                    self._db.execute(sql.INSERT_STATED, {"lease": lease, "ms": ms, "at": utc_now()})
             row = {"run": run, "verdict": document["verdict"], "at": utc_now(), "document": json.dumps(document)}
             self._db.execute(sql.INSERT_RECONCILIATION, row)
 

@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_dgbudget.model import Lease
 
-# What distinguishes one scope from another: the values that its statement takes.
-ScopeValues = Mapping[str, str | int | None]
-Key = tuple[str | int | None, ...]
+
+class SummedScope(NamedTuple):
+    """What one budget counts: its name among closed sums, and the statement that adds it up, with its values."""
+
+    key: str
+    statement: str
+    values: Mapping[str, str]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Sum:
-    """Milliseconds of one scope, and how many of its leases were cut for its sake."""
+    """What has become of one scope, in milliseconds and millionths of a dollar; ``unpriced_ms`` has no price.
 
-    settled_ms: int
-    leased_ms: int
-    cuts: int
+    ``cut_budget_ms`` and ``cut_budget_micro_usd`` are the largest budgets of it that have cut a session; None: none
+    has. ``leases`` counts those that were added up.
+    """
+
+    settled_ms: int = 0
+    leased_ms: int = 0
+    settled_micro_usd: int = 0
+    leased_micro_usd: int = 0
+    unpriced_ms: int = 0
+    cut_budget_ms: int | None = None
+    cut_budget_micro_usd: int | None = None
+    leases: int = 0
+
+    def add(self, other: Sum) -> None:
+        """Add what came to the same scope at another time."""
+        self.settled_ms += other.settled_ms
+        self.leased_ms += other.leased_ms
+        self.settled_micro_usd += other.settled_micro_usd
+        self.leased_micro_usd += other.leased_micro_usd
+        self.unpriced_ms += other.unpriced_ms
+        self.cut_budget_ms = largest(self.cut_budget_ms, other.cut_budget_ms)
+        self.cut_budget_micro_usd = largest(self.cut_budget_micro_usd, other.cut_budget_micro_usd)
+        self.leases += other.leases
+
+
+def largest(*budgets: int | None) -> int | None:
+    """Return the largest of what is known; None where nothing is."""
+    return max((each for each in budgets if each is not None), default=None)
 
 
 class Sums:
@@ -30,28 +60,31 @@ class Sums:
     def __init__(self, version: Callable[[], int]):
         self._read_version = version
         self._version: int | None = None
-        self._known: dict[Key, Sum] = {}
-        self._of_lease: dict[str, tuple[Key, ...]] = {}
+        self._known: dict[str, Sum] = {}
+        self._of_lease: dict[str, tuple[str, ...]] = {}
 
-    def of(self, scope: ScopeValues, add_up: Callable[[ScopeValues], Sum]) -> Sum:
-        """Return the sums of a scope; ``add_up`` finds them where they are not known."""
+    def of(self, key: str, add_up: Callable[[], Sum]) -> Sum:
+        """Return the sums of the scope with this key; ``add_up`` finds them where they are not known."""
         self._forget_what_is_old()
-        key = tuple(scope.values())
         if key not in self._known:
-            self._known[key] = add_up(scope)
+            self._known[key] = add_up()
         return self._known[key]
 
-    def leased(self, lease: Lease, *scopes: ScopeValues) -> None:
-        """A lease was taken that counts in these scopes."""
-        self._of_lease[lease.id] = tuple(tuple(scope.values()) for scope in scopes)
+    def leased(self, lease: Lease, keys: Iterable[str]) -> None:
+        """A lease was taken that counts in the scopes with these keys."""
+        self._of_lease[lease.id] = tuple(keys)
         for sum_ in self._sums_of(lease):
             sum_.leased_ms += lease.allowance_ms
+            sum_.leased_micro_usd += lease.micro_usd
 
-    def settled(self, lease: Lease, ms: int) -> None:
+    def settled(self, lease: Lease, ms: int, micro_usd: int | None) -> None:
         """A lease has ended."""
         for sum_ in self._sums_of(lease):
             sum_.leased_ms -= lease.allowance_ms
+            sum_.leased_micro_usd -= lease.micro_usd
             sum_.settled_ms += ms
+            sum_.settled_micro_usd += micro_usd or 0
+            sum_.unpriced_ms += ms if micro_usd is None else 0
         self._of_lease.pop(lease.id, None)
 
     def forget(self) -> None:

@@ -9,6 +9,7 @@ from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.ids import new_id
+from pytest_dgbudget.ledger.overruns import cut_columns
 from pytest_dgbudget.units import known_sum
 
 
@@ -76,6 +77,7 @@ def _lost_session(dial: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **unknown,
         **dict.fromkeys(("tier", "micro_usd", "estimated", "greeting_ms", "skipped_ms", "forecast_micro_usd")),
+        **cut_columns(None),
         "forecast_cut": 0,
         "id": new_id(),
         "dial": dial["dial"],

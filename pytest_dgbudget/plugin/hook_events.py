@@ -26,7 +26,7 @@ from pytest_dgbudget.protocol.notifications import (
 )
 from pytest_dgbudget.report.document import FinishedRun
 from pytest_dgbudget.rules.attempts import seconds_or_none, usd_or_none
-from pytest_dgbudget.rules.budget import explain
+from pytest_dgbudget.rules.budget import explain, in_units
 from pytest_dgbudget.rules.verdicts import DISAGREEING
 from pytest_dgbudget.units import seconds
 
@@ -135,9 +135,9 @@ def _overrun(notification: OverrunNotification) -> OverrunReport:
         attempt=attempt.number,
         kind=overrun.kind,
         scope=overrun.scope,
-        currency="time",
-        used=seconds(overrun.used_ms),
-        allowed=seconds(overrun.allowed_ms),
+        currency=overrun.currency,
+        used=in_units(overrun.used, overrun.currency),
+        allowed=in_units(overrun.allowed, overrun.currency),
         message=explain(overrun),
     )
 

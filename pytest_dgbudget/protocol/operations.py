@@ -59,6 +59,8 @@ class GrantedAttempt:
 class BeginAttempt(Operation[GrantedAttempt]):
     """Begin an attempt of a test. ``worker`` is its worker's id where every worker runs every test, else empty.
 
+    ``path`` is the glob of the path budget that applies to it. Budgets are None where it has none.
+
     ``target`` is where it is dialled; None: where its run is. ``scenario`` is what the emulator plays to it: FILE or
     FILE::NAME; ``pace`` is that of the emulator. ``notify``: the owner is to be told what happens in it.
     """
@@ -71,6 +73,8 @@ class BeginAttempt(Operation[GrantedAttempt]):
     scenario: str | None
     pace: Pace
     notify: bool = False
+    path: str | None = None
+    cost_budget_micro_usd: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

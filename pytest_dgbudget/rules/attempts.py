@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypedDict, get_args
 
+from pytest_dgbudget.model import ScopeName
 from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
 from pytest_dgbudget.units import known_sum, seconds, usd
 
@@ -43,6 +44,11 @@ class AttemptFigures(TypedDict):
 def was_cut(closed_by: str | None) -> bool:
     """Return whether a budget closed a session."""
     return closed_by is not None and closed_by.endswith("-budget")
+
+
+def scope_of_cut(closed_by: str | None) -> ScopeName | None:
+    """Return the scope of the budget that closed a session; None where none did."""
+    return next((scope for scope in get_args(ScopeName) if closed_by == f"{scope}-budget"), None)
 
 
 class ForecastSession(Protocol):

@@ -1,13 +1,19 @@
-"""Allowances into a decision: may this lease be taken, now, and how long may it be?"""
+"""Budgets into a decision: may this lease be taken, now, and how much time and money does it set aside?
+
+Amounts are milliseconds or millionths of a dollar, by the currency of their scope.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted
-from pytest_dgbudget.model import Overrun, ScopeName
-from pytest_dgbudget.units import format_time, seconds
+from pytest_dgbudget.model import Currency, Limit, Overrun, ScopeName
+from pytest_dgbudget.rules.meter import money_lasts_ms
+from pytest_dgbudget.rules.prices import price_of
+from pytest_dgbudget.units import format_time, format_usd, seconds, usd
 
 # Less than this left of a budget is not worth a session.
 FLOOR_MS = 1000
@@ -18,38 +24,56 @@ LONGEST_SESSION_MS = 2 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """One budget and what has become of it, in milliseconds.
+    """One budget and what has become of it.
 
-    ``was_cut``: it has cut a session, and nothing is left of it. What a cut leaves over is its margins.
+    ``label`` says which, where a scope can have several: the period of a window, the glob of a path. ``was_cut``: it
+    has cut a session, and nothing is left of it. What a cut leaves over is its margins. ``also_settled`` is the same
+    use in the other currency; None where nobody asks for that.
     """
 
     name: ScopeName
-    allowed_ms: int
-    settled_ms: int
-    leased_ms: int
+    allowed: int
+    settled: int
+    leased: int
+    currency: Currency = "time"
+    label: str = ""
     was_cut: bool = False
+    also_settled: int | None = None
 
     @property
-    def left_ms(self) -> int:
+    def left(self) -> int:
         """What is not settled. What is leased still counts as left: it may come back."""
-        return min(0, self._unsettled_ms) if self.was_cut else self._unsettled_ms
+        unsettled = self.allowed - self.settled
+        return min(0, unsettled) if self.was_cut else unsettled
 
     @property
-    def _unsettled_ms(self) -> int:
-        return self.allowed_ms - self.settled_ms
+    def free(self) -> int:
+        """What is neither settled nor leased."""
+        return self.left - self.leased
+
+    @property
+    def limit(self) -> Limit:
+        return Limit(scope=self.name, allowed=self.allowed, label=self.label)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """The lease may be taken, for this long; ``scope`` is the narrowest one (None: only the vendor's own limit)."""
+    """The lease may be taken: for this long, with so much set aside; and the scope that limited each.
+
+    ``time`` None: only the vendor's own limit. ``money`` None: no budget in money applies.
+    """
 
     allowance_ms: int
-    scope: Scope | None
+    micro_usd: int
+    time: Scope | None
+    money: Scope | None
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Others hold what is wanted; some of it may come back."""
+    """Others hold what is wanted of this scope; some of it may come back."""
+
+    scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,67 +86,135 @@ class Refused:
 Decision = Granted | Wait | Refused
 
 
-def decide(scopes: Sequence[Scope]) -> Decision:
+def decide(scopes: Sequence[Scope], highest_price: int) -> Decision:
     """Decide on one lease against every budget that applies to it, the narrowest scope first.
 
-    A lease asks for all that is left of the narrowest scope, and without any scope for the longest session there can
-    be. It takes what is left of a wider scope of which nobody else holds a lease, and waits where somebody does.
+    A lease asks for all the time that is left of the narrowest scope that is no window, and without one for the longest
+    session there can be; and for what that costs at ``highest_price`` (micro-dollars a minute). It takes what is left
+    of a wider scope of which nobody else holds a lease, and waits where somebody does.
     """
+    spent = next((scope for scope in scopes if _is_spent(scope, highest_price)), None)
+    if spent is not None:
+        return Refused(spent)
+    of_time = [scope for scope in scopes if scope.currency == "time"]
+    own = next((scope for scope in of_time if scope.name != "window"), None)
+    time = _share(of_time, LONGEST_SESSION_MS if own is None else own.left, own)
+    if isinstance(time, Wait):
+        return time
+    of_money = [scope for scope in scopes if scope.currency == "money"]
+    money = _share(of_money, price_of(time.amount, highest_price), next(iter(of_money), None))
+    if isinstance(money, Wait):
+        return money
+    return Granted(allowance_ms=time.amount, micro_usd=money.amount, time=time.scope, money=money.scope)
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """How much of what was wanted there is, and the scope that has no more."""
+
+    amount: int
+    scope: Scope | None
+
+
+def _share(scopes: Sequence[Scope], wanted: int, narrowest: Scope | None) -> _Share | Wait:
+    amount = wanted
     for scope in scopes:
-        if _is_spent(scope):
-            return Refused(scope)
-    if not scopes:
-        return Granted(LONGEST_SESSION_MS, None)
-    narrowest = scopes[0]
-    wanted = allowance = narrowest.left_ms
-    for scope in scopes:
-        free = scope.left_ms - scope.leased_ms
-        if free >= wanted:
+        if scope.free >= wanted:
             continue
-        if scope.leased_ms > 0:
-            return Wait()
-        if free < allowance:
-            allowance, narrowest = free, scope
-    return Granted(allowance, narrowest)
+        if scope.leased > 0:
+            return Wait(scope)
+        if scope.free < amount:
+            amount, narrowest = scope.free, scope
+    return _Share(amount, narrowest)
 
 
-def _is_spent(scope: Scope) -> bool:
-    return scope.allowed_ms == 0 or scope.left_ms < min(FLOOR_MS, scope.allowed_ms)
+def free_ms(scope: Scope, highest_price: int) -> int:
+    """Return how long what is free of a scope lasts: of one in money, at the highest known price."""
+    if scope.currency == "time":
+        return scope.free
+    lasts_ms = money_lasts_ms(scope.free, highest_price)
+    return LONGEST_SESSION_MS if lasts_ms is None else lasts_ms
+
+
+def _is_spent(scope: Scope, highest_price: int) -> bool:
+    floor = FLOOR_MS if scope.currency == "time" else price_of(FLOOR_MS, highest_price)
+    return scope.allowed == 0 or scope.left < min(floor, scope.allowed)
 
 
 _HOW_TO_RAISE = {
-    "test": "raise it by marker dg_budget or --dg-test-budget",
-    "run": "raise it with --dg-budget",
+    ("test", "time"): "raise it by marker dg_budget or --dg-test-budget",
+    ("test", "money"): "raise cost in its marker dg_budget",
+    ("run", "time"): "raise it with --dg-budget",
+    ("run", "money"): "raise it with --dg-cost-budget",
 }
-
-
 _WHAT_HAPPENED = {"cut": "used up", "refused": "nearly spent", "exceeded": "exceeded"}
 
 
 def describe(overrun: Overrun) -> str:
     """Say what happened, the numbers and what to do; short enough for the reason of a Close frame (123 bytes)."""
-    allowed, used = format_time(overrun.allowed_ms), format_time(overrun.used_ms)
-    happened, to_raise = _WHAT_HAPPENED[overrun.kind], _HOW_TO_RAISE[overrun.scope]
-    return f"{overrun.scope} budget of {allowed} {happened}, {used} used; {to_raise}"
+    happened = _WHAT_HAPPENED[overrun.kind]
+    return f"{_budget(overrun)} {happened}, {_used(overrun)}; {_how_to_raise(overrun)}"
+
+
+def _budget(overrun: Overrun) -> str:
+    name = f"{overrun.label} window" if overrun.scope == "window" else f"{overrun.scope} budget"
+    return f"{name} of {amount_text(overrun.allowed, overrun.currency)}"
+
+
+def _used(overrun: Overrun) -> str:
+    used = f"{amount_text(overrun.used, overrun.currency)} used"
+    if overrun.also_used is None:
+        return used
+    if overrun.currency == "money":
+        return f"{used} in {format_time(overrun.also_used)}"
+    return f"{used} ({format_usd(overrun.also_used)})"
+
+
+def _how_to_raise(overrun: Overrun) -> str:
+    if overrun.scope == "window":
+        return f"raise it in dgbudget.toml, or wait for the next {overrun.label} (UTC)"
+    if overrun.scope == "path":
+        return f"raise it in dgbudget.toml, [[path]] {overrun.label}"
+    return _HOW_TO_RAISE[overrun.scope, overrun.currency]
+
+
+def amount_text(amount: int, currency: Currency) -> str:
+    """Return an amount as users write it: ``1m30s`` or ``$0.50``."""
+    return format_time(amount) if currency == "time" else format_usd(amount)
+
+
+def in_units(amount: int, currency: Currency) -> float:
+    """Return an amount in the unit of the figures that users see: seconds or US dollars."""
+    return seconds(amount) if currency == "time" else usd(amount)
 
 
 def explain(overrun: Overrun) -> str:
     """Say the same at length: why a session is cut before all of its budget is used."""
-    if overrun.kind != "cut" or overrun.used_ms >= overrun.allowed_ms:
+    if overrun.kind != "cut" or overrun.used >= overrun.allowed:
         return describe(overrun)
-    margin = format_time(overrun.allowed_ms - overrun.used_ms)
+    margin = amount_text(overrun.allowed - overrun.used, overrun.currency)
     return (
-        f"{describe(overrun)}. The last {margin} are kept for closing: the Close goes out 10% of what was set aside, "
-        "250ms at most, before its end, so that no session uses more than its budget"
+        f"{describe(overrun)}. The last {margin} are kept for closing: the Close goes out 10% of the time that was set "
+        "aside, 250ms at most, before its end, so that no session uses more than its budget"
     )
 
 
 def overrun_error(overrun: Overrun) -> BudgetExceeded | BudgetExhausted:
     """Return BudgetExhausted for a session that was refused, BudgetExceeded for what was used."""
     kind = BudgetExhausted if overrun.kind == "refused" else BudgetExceeded
+    if overrun.currency == "money":
+        return kind(
+            explain(overrun),
+            budget=overrun.scope,
+            used_seconds=seconds(overrun.also_used or 0),
+            allowed_seconds=math.inf,
+            used_usd=usd(overrun.used),
+            allowed_usd=usd(overrun.allowed),
+        )
     return kind(
         explain(overrun),
         budget=overrun.scope,
-        used_seconds=seconds(overrun.used_ms),
-        allowed_seconds=seconds(overrun.allowed_ms),
+        used_seconds=seconds(overrun.used),
+        allowed_seconds=seconds(overrun.allowed),
+        used_usd=None if overrun.also_used is None else usd(overrun.also_used),
     )

@@ -7,6 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pytest_dgbudget.units import MINUTE_MS
+
+
+def money_lasts_ms(micro_usd: int, micro_usd_per_minute: int) -> int | None:
+    """How long so much money lasts at the sum of the prices of what is open; None where that is free."""
+    return micro_usd * MINUTE_MS // micro_usd_per_minute if micro_usd_per_minute else None
+
 
 def close_margin_ms(allowance_ms: int) -> int:
     """How long before the end of its allowance a session gets its Close."""
@@ -37,13 +44,20 @@ class LeaseMeter:
     def used_at(self, now_ms: int) -> int:
         return self.used_ms + max(0, now_ms - self._since_ms) * self._rate
 
-    def deadline_ms(self) -> int:
-        """The instant of the Close of every open session, a margin before the allowance ends. Needs one open."""
-        return self._end_ms() - close_margin_ms(self.allowance_ms)
+    def deadline_ms(self, money_ends_ms: int | None = None) -> int:
+        """The instant of the Close of every open session, a margin before the lease is used up. Needs one open.
 
-    def abort_ms(self) -> int:
-        """The instant to abort what is still open: a tenth of the margin before the end of the allowance."""
-        return self._end_ms() - close_margin_ms(self.allowance_ms) // 10
+        ``money_ends_ms`` is the instant at which its money is; None: nothing is cut for its cost.
+        """
+        return self._ends_ms(money_ends_ms) - close_margin_ms(self.allowance_ms)
+
+    def abort_ms(self, money_ends_ms: int | None = None) -> int:
+        """The instant to abort what is still open: a tenth of the margin before the lease is used up."""
+        return self._ends_ms(money_ends_ms) - close_margin_ms(self.allowance_ms) // 10
+
+    def time_ends_ms(self) -> int:
+        """When the allowance is used up, if nothing opens or closes. The margins before it are time on the clock."""
+        return self._since_ms + (self.allowance_ms - self.used_ms) // self._rate
 
     def lasts_ms(self, now_ms: int, sessions: int) -> int:
         """How long it is until the Close when so many sessions are open from now on; 0 or less: it is due."""
@@ -55,6 +69,5 @@ class LeaseMeter:
         self.used_ms += (self._since_ms - at_ms) * rate
         self._rate += rate
 
-    def _end_ms(self) -> int:
-        """When the allowance is used up, if nothing opens or closes. The margins before it are time on the clock."""
-        return self._since_ms + (self.allowance_ms - self.used_ms) // self._rate
+    def _ends_ms(self, money_ends_ms: int | None) -> int:
+        return min(self.time_ends_ms(), self.time_ends_ms() if money_ends_ms is None else money_ends_ms)

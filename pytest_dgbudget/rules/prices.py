@@ -20,9 +20,7 @@ from pytest_dgbudget.rules.tiers import (
     read_speak,
     read_think,
 )
-from pytest_dgbudget.units import rounded_up
-
-_MINUTE_MS = 60_000
+from pytest_dgbudget.units import MINUTE_MS, rounded_up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,9 +133,9 @@ def _field(message: Any, name: str) -> Any:
 
 def price_of(ms: int, micro_usd_per_minute: int) -> int:
     """Return what so much time costs at one price, in micro-dollars, rounded up."""
-    return rounded_up(ms * micro_usd_per_minute, _MINUTE_MS)
+    return rounded_up(ms * micro_usd_per_minute, MINUTE_MS)
 
 
 def cost_micro_usd(spans: Iterable[TierSpan]) -> int:
     """Return what these parts of one session cost together, in micro-dollars, rounded up once."""
-    return rounded_up(sum(span.ms * span.micro_usd_per_minute for span in spans), _MINUTE_MS)
+    return rounded_up(sum(span.ms * span.micro_usd_per_minute for span in spans), MINUTE_MS)

@@ -266,7 +266,7 @@ def test_the_header_says_that_a_program_without_a_key_gets_none(configured: Path
 
 def test_what_clients_met_is_said(configured: Path) -> None:
     verdict = Verdict(
-        overruns=(Overrun(kind="cut", scope="run", used_ms=60_000, allowed_ms=60_000),),
+        overruns=(Overrun(kind="cut", scope="run", used=60_000, allowed=60_000),),
         refusals=(Refusal(status=402, code="DGBUDGET_EXHAUSTED", reason="spent", times=3),),
         bypasses=(Bypass(host="agent.deepgram.com", path="/agent", how="refused", program="/bin/app"),),
         waits_given_up_ms=(2000,),

@@ -18,7 +18,7 @@ from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from tests.gateway.memory import ManualClock
 from tests.support.gateway import asked
-from tests.support.ledger import ends_of_leases, open_ledger
+from tests.support.ledger import HIGHEST_PRICE, ends_of_leases, open_ledger
 
 pytestmark = pytest.mark.asyncio
 
@@ -51,7 +51,7 @@ class Queue:
         path = self.folder / ".dgbudget/ledger.db"
         self.ledger = await self.thread.call(open_ledger, path, budget_ms=self._budget_ms)
         self.thread.attach(self.ledger)
-        leases = Leases(self.ledger, self.thread, ManualClock(), Events(), self.ledger.lease_to_dial)
+        leases = Leases(self.ledger, self.thread, ManualClock(), Events(), self.ledger.lease_to_dial, HIGHEST_PRICE)
         self.admission = Admission(leases, self.thread, self._places)
         return self
 
@@ -126,7 +126,7 @@ async def test_a_budget_with_too_little_left_refuses_and_keeps_nobody_else_waiti
         with pytest.raises(BudgetRefused) as error:
             await refused.task
         overrun = error.value.overrun
-        assert (overrun.kind, overrun.scope, overrun.used_ms, overrun.allowed_ms) == ("refused", "test", 0, 0)
+        assert (overrun.kind, overrun.scope, overrun.used, overrun.allowed) == ("refused", "test", 0, 0)
         await queue.connect(await queue.grant("rich")).admitted()
 
 
@@ -172,7 +172,7 @@ async def test_after_the_cut_of_a_test_those_of_it_that_wait_are_refused_and_nob
         lease = await queue.connect(grant).admitted()
         waits = queue.connect(grant)
         await queue.settled()
-        grant.spent.set_result(lease.overrun("cut"))
+        grant.spent.set_result(lease.overrun("cut", "time"))
         with pytest.raises(BudgetRefused) as refused:
             await waits.task
         assert (refused.value.overrun.kind, refused.value.overrun.scope) == ("refused", "test")

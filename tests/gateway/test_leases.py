@@ -24,7 +24,7 @@ from pytest_dgbudget.model import UsageRecord
 from tests.gateway.conversations import terms_fields
 from tests.gateway.memory import ManualClock
 from tests.support.gateway import asked
-from tests.support.ledger import open_ledger
+from tests.support.ledger import HIGHEST_PRICE, open_ledger
 
 RUN_MS, TEST_MS = 60_000, 40_000
 
@@ -39,7 +39,7 @@ class Bank:
         self._thread = thread
         self._thread.attach(ledger)
         self.clock, self.events = ManualClock(), Events()
-        self.leases = Leases(ledger, thread, self.clock, self.events, ledger.lease_to_dial)
+        self.leases = Leases(ledger, thread, self.clock, self.events, ledger.lease_to_dial, HIGHEST_PRICE)
 
     async def grant(self, name: str) -> Grant:
         attempt = await self._thread.call(self._ledger.begin_attempt, name, "", TEST_MS)
@@ -60,7 +60,7 @@ class Bank:
             self.clock,
             self.events,
             welcomed=_never_welcomed,
-            closed=lease.closed,
+            funds=lease,
             ended=partial(self._session_ended, lease),
         )
         lease.grant.open_sessions.append(session)
@@ -169,7 +169,7 @@ async def test_what_is_used_beyond_a_lease_that_no_cut_ended_in_time_is_an_overr
     bank.clock.advance(TEST_MS + 1)
     with pytest.raises(Cut, match="client"):
         await session.dial(asyncio.get_running_loop().create_future())
-    assert [(overrun.kind, overrun.used_ms - overrun.allowed_ms) for overrun in grant.overruns] == [("exceeded", 1)]
+    assert [(overrun.kind, overrun.used - overrun.allowed) for overrun in grant.overruns] == [("exceeded", 1)]
     assert grant.spent.done()
 
 
@@ -220,4 +220,4 @@ async def test_a_session_is_refused_once_the_budget_is_spent(bank: Bank) -> None
     with pytest.raises(BudgetRefused) as refused:
         await bank.leases.open(grant)
     assert refused.value.overrun.scope == "test"
-    assert refused.value.overrun.used_ms == TEST_MS
+    assert refused.value.overrun.used == TEST_MS

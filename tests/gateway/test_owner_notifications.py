@@ -50,8 +50,8 @@ USAGE = UsageRecord(
     confirmed=True,
     tagged=True,
 )
-REFUSED = Overrun(kind="refused", scope="run", used_ms=2000, allowed_ms=2000)
-CUT = Overrun(kind="cut", scope="test", used_ms=900, allowed_ms=1000)
+REFUSED = Overrun(kind="refused", scope="run", used=2000, allowed=2000)
+CUT = Overrun(kind="cut", scope="test", used=900, allowed=1000)
 
 
 class Told:

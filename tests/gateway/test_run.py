@@ -142,8 +142,8 @@ def test_a_client_that_connects_again_and_again_is_refused_in_two_rows_and_one_o
 @pytest.mark.asyncio
 async def test_what_each_budget_refused_is_counted_by_itself() -> None:
     grant = Grant(Attempt(id="a", nodeid="t", worker="", number=1, target=None, budget_ms=1, left_ms=1), asked())
-    of_test = Overrun(kind="refused", scope="test", used_ms=1, allowed_ms=1)
-    of_run = Overrun(kind="refused", scope="run", used_ms=5, allowed_ms=5)
+    of_test = Overrun(kind="refused", scope="test", used=1, allowed=1)
+    of_run = Overrun(kind="refused", scope="run", used=5, allowed=5)
     first = [grant.refuse(each) for each in (of_test, of_run, of_run, of_test, of_run)]
     assert first == [True, True, False, False, False]
     assert (grant.refused, grant.overruns) == (5, [of_test, of_run])
@@ -179,7 +179,7 @@ def test_an_owner_is_told_of_a_grant_of_the_gateway_before_and_of_nothing_once_i
     in_run(tmp_path, one_test)
 
 
-CUT = Overrun(kind="cut", scope="test", used_ms=900, allowed_ms=1000)
+CUT = Overrun(kind="cut", scope="test", used=900, allowed=1000)
 
 
 async def refused(run: Run, token: str) -> None:

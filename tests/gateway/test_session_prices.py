@@ -123,7 +123,7 @@ class Till(Bank):
             self.clock,
             self.events,
             welcomed=lambda session, request_id: None,
-            closed=lease.closed,
+            funds=lease,
             ended=partial(self._session_ended, lease),
         )
         grant.open_sessions.append(session)

@@ -57,9 +57,21 @@ class Metered:
             self.clock,
             events,
             welcomed=lambda session, request_id: self.welcomes.append((session.id, request_id)),
-            closed=lambda session, at_ms: self.closed_at_ms.append(at_ms),
+            funds=self,
             ended=lambda session, record: self.ends.append(record),
         )
+
+    def affords(self, session: MeteredSession, micro_usd_per_minute: int) -> bool:
+        return True
+
+    def price_changed(self) -> None:
+        pass
+
+    def money_is_used_up(self) -> None:
+        pass
+
+    def closed(self, session: MeteredSession, at_ms: int) -> None:
+        self.closed_at_ms.append(at_ms)
 
     async def dialling(self) -> asyncio.Task[Upstream]:
         task = asyncio.ensure_future(self.session.dial(self.answer))

@@ -26,7 +26,7 @@ def main(path: str, name: str) -> None:
             break
         if isinstance(answer, Lease):
             run = ledger.scopes(attempt)[1]
-            assert run.settled_ms + run.leased_ms <= run.allowed_ms
+            assert run.settled + run.leased <= run.allowed
             ledger.settle(answer, answer.allowance_ms)
             _say(str(answer.allowance_ms))
     ledger.close()

@@ -131,7 +131,9 @@ VERSION_1 = Path(__file__).parent / "version-1.sql"
 VERSION_2 = Path(__file__).parent / "version-2.sql"
 VERSION_3 = Path(__file__).parent / "version-3.sql"
 VERSION_4 = Path(__file__).parent / "version-4.sql"
-VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
+VERSION_5 = Path(__file__).parent / "version-5.sql"
+WITHOUT_PRICES = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
+VERSIONS = (*WITHOUT_PRICES, VERSION_5)
 
 
 def made_by(version: Path, path: Path) -> Path:
@@ -227,21 +229,32 @@ def test_a_ledger_of_each_earlier_version_becomes_like_a_new_one_and_keeps_every
     tmp_path: Path, version: Path
 ) -> None:
     path = made_by(version, tmp_path / "ledger.db")
-    before = rows(path)
+    before, known = rows(path), columns_of(path)
     open_ledger(path, id="later").close()
     open_ledger(tmp_path / "new.db").close()
     assert columns_of(path) == columns_of(tmp_path / "new.db")
-    after = rows(path)
+    after = {
+        table: {tuple(value for value in row if value[0] in known.get(table, ())) for row in of_table}
+        for table, of_table in rows(path).items()
+    }
     assert {table: kept for table, kept in before.items() if not kept <= after[table]} == {}
 
 
-@pytest.mark.parametrize("version", VERSIONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("version", WITHOUT_PRICES, ids=lambda path: path.stem)
 def test_what_earlier_versions_recorded_has_no_price_and_that_is_unknown(tmp_path: Path, version: Path) -> None:
     ledger = open_ledger(made_by(version, tmp_path / "ledger.db"), id="later")
     facts = ledger.facts()
     assert {lease.charged_micro_usd for lease in facts.leases} == {None}
     assert {session.micro_usd for session in facts.sessions} == {None}
     ledger.close()
+
+
+def test_a_budget_that_cut_a_session_of_an_earlier_version_is_still_spent(tmp_path: Path) -> None:
+    path = made_by(VERSION_5, tmp_path / "ledger.db")
+    for budget_ms, is_spent in ((60_000, True), (61_300, False)):
+        with closing(open_ledger(path, id=f"asks with {budget_ms}", budget_ms=budget_ms)) as ledger:
+            (scope,) = ledger.scopes(ledger.begin_attempt("t", "", None))
+            assert (scope.settled, scope.was_cut) == (59_800, is_spent)
 
 
 def test_a_later_version_that_lets_this_one_write_is_written_as_it_is(tmp_path: Path) -> None:
@@ -378,7 +391,7 @@ def spent(tmp_path: Path) -> Path:
 def used_ms(path: Path) -> int | None:
     """What a later invocation finds used; None when the ledger is refused."""
     with suppress(LedgerError), closing(open_ledger(path, id="later")) as ledger:
-        return ledger.scopes(ledger.begin_attempt("t", "", None))[0].settled_ms
+        return ledger.scopes(ledger.begin_attempt("t", "", None))[0].settled
     return None
 
 

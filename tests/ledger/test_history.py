@@ -98,12 +98,12 @@ def test_a_filled_ledger_is_one_that_the_product_might_have_written(tmp_path: Pa
     with closing(open_one(path, "run-0")) as ledger:
         leases = ledger.facts().leases
         (scope,) = ledger.scopes(ledger.begin_attempt("t", "", None))
-    assert scope.settled_ms == sum(lease.charged_ms for lease in leases)
+    assert scope.settled == sum(lease.charged_ms for lease in leases)
     with closing(SqliteConnection(path, durable=False)) as connection:
         last = connection.rows("SELECT ms, micro_usd, until FROM closed_sum ORDER BY until DESC LIMIT 1", {})
     assert last == [
         {
-            "ms": scope.settled_ms,
+            "ms": scope.settled,
             "micro_usd": sum(lease.charged_micro_usd or 0 for lease in leases),
             "until": MANY_INVOCATIONS.all_sessions,
         }

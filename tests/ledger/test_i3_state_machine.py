@@ -9,11 +9,11 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
 from typing import Any, Literal
 from unittest.mock import patch
 
@@ -26,6 +26,7 @@ from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger import ledger as ledger_module
 from pytest_dgbudget.ledger.closed_sums import ClosedSums
 from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.scopes import scope_of_run
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Attempt, Invocation, Lease
 from pytest_dgbudget.report.projection import usage_document
@@ -145,17 +146,16 @@ class SharedLedger(RuleBasedStateMachine):
         self.attempts: Counter[Test] = Counter()
         self.invocations = 0
         self.highest_budget_ms: dict[str, int] = {}
-        self.patches = patch.multiple(
-            ledger_module,
-            datetime=SimpleNamespace(now=lambda _: self.wall_clock),
-            utc_now=lambda: self.wall_clock.isoformat(timespec="milliseconds"),
+        self.patches = ExitStack()
+        self.patches.enter_context(
+            patch.object(ledger_module, "utc_now", lambda: self.wall_clock.isoformat(timespec="milliseconds"))
         )
-        self.patches.start()
+        self.patches.enter_context(patch.object(SqliteConnection, "now", lambda _: self.wall_clock))
 
     def teardown(self) -> None:
         for gateway in self.gateways + self.dead:
             gateway.ledger.close()
-        self.patches.stop()
+        self.patches.close()
         if hasattr(self, "file"):
             self.file.close()
             self.connection.close()
@@ -387,8 +387,8 @@ class SharedLedger(RuleBasedStateMachine):
 
     @invariant()
     def i3_a_run_has_used_the_same_whatever_of_it_is_closed(self) -> None:
-        for run, budget_ms in self.highest_budget_ms.items():
-            of_run = ClosedSums(self.connection).with_what_came_since({"run": run, "budget_ms": budget_ms})
+        for run in self.highest_budget_ms:
+            of_run = ClosedSums(self.connection).add_up(scope_of_run(run))
             booked = self._sum_of_run(run)
             assert (of_run.settled_ms, of_run.leased_ms) == (booked.settled_ms, booked.leased_ms)
 

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import Lease, OtherTarget, Overrun, TierSpan
+from pytest_dgbudget.model import Lease, Limit, OtherTarget, Overrun, TierSpan
 from pytest_dgbudget.rules.budget import LONGEST_SESSION_MS, Refused, Wait
 from tests.support.ledger import leased, sums, usage
 
@@ -18,7 +18,7 @@ from .conftest import OpenLedger
 def test_a_lease_sets_aside_what_is_left_of_the_tests_budget(ledger: Ledger) -> None:
     attempt = ledger.begin_attempt("t", "", 10_000)
     lease = leased(ledger, attempt)
-    assert (lease.allowance_ms, lease.scope, lease.allowed_ms) == (10_000, "test", 10_000)
+    assert (lease.allowance_ms, lease.time_limit) == (10_000, Limit(scope="test", allowed=10_000))
     assert sums(ledger, attempt) == {"test": (0, 10_000), "run": (0, 10_000)}
 
 
@@ -42,7 +42,7 @@ def test_what_is_dialled_elsewhere_counts_in_its_tests_budget_and_not_in_its_run
     elsewhere, own = ledger.begin_attempt("a", "", 90_000, "emulator"), ledger.begin_attempt("b", "", 10_000)
     assert sums(ledger, own)["run"] == (0, 0)
     lease = leased(ledger, elsewhere)
-    assert (lease.allowance_ms, lease.scope) == (90_000, "test")
+    assert (lease.allowance_ms, lease.time_limit.scope) == (90_000, "test")
     assert (sums(ledger, elsewhere), sums(ledger, own)["run"]) == ({"test": (0, 90_000)}, (0, 0))
     ledger.settle(lease, 80_000)
     for known in (ledger, open_again(id="later")):  # as it adds up while it writes, and as the file has it
@@ -91,8 +91,8 @@ def test_a_cut_spends_the_budget_that_made_it_and_no_other(ledger: Ledger) -> No
 def test_a_cut_by_the_run_spends_it_until_a_later_invocation_gives_it_more(open_again: OpenLedger) -> None:
     ledger = open_again(budget_ms=15_000)
     lease = leased(ledger, ledger.begin_attempt("a", "", 60_000))
-    assert lease.scope == "run"
-    ledger.record_usage(usage(ledger.record_dial(lease), 10_000, closed_by="run-budget"))
+    assert lease.time_limit.scope == "run"
+    ledger.record_usage(usage(ledger.record_dial(lease), 10_000, closed_by="run-budget", budget_ms=15_000))
     ledger.settle(lease, 10_000)
     refused = ledger.lease(ledger.begin_attempt("b", "", 60_000))
     assert isinstance(refused, Refused)
@@ -111,7 +111,7 @@ def test_when_nobody_else_holds_any_the_rest_of_the_run_is_taken(open_again: Ope
     assert isinstance(ledger.lease(other), Wait)
     ledger.settle(first, 10_000)
     lease = leased(ledger, other)
-    assert (lease.allowance_ms, lease.scope, lease.allowed_ms) == (5000, "run", 15_000)
+    assert (lease.allowance_ms, lease.time_limit) == (5000, Limit(scope="run", allowed=15_000))
 
 
 def test_a_spent_run_refuses_and_leases_nothing(open_again: OpenLedger) -> None:
@@ -120,7 +120,7 @@ def test_a_spent_run_refuses_and_leases_nothing(open_again: OpenLedger) -> None:
     ledger.settle(leased(ledger, attempt), 4500)
     refused = ledger.lease(ledger.begin_attempt("b", "", 10_000))
     assert isinstance(refused, Refused)
-    assert (refused.scope.name, refused.scope.settled_ms) == ("run", 4500)
+    assert (refused.scope.name, refused.scope.settled) == ("run", 4500)
     assert sums(ledger, attempt)["run"] == (4500, 0)
 
 
@@ -208,7 +208,7 @@ def test_everything_that_was_told_is_in_the_facts(ledger: Ledger) -> None:
     ledger.record_wait(attempt, 1500)
     ledger.record_wait(attempt, 500)
     for tolerated in (True, False, True):
-        overrun = Overrun(kind="refused", scope="run", used_ms=1, allowed_ms=2)
+        overrun = Overrun(kind="refused", scope="run", used=1, allowed=2)
         ledger.record_refusal(attempt, overrun, tolerated=tolerated)
     ledger.end_invocation(None)
     facts = ledger.facts()
@@ -276,6 +276,6 @@ def test_of_several_reconciliations_the_last_one_counts(ledger: Ledger) -> None:
 def test_nothing_of_a_failed_transaction_stays(ledger: Ledger) -> None:
     attempt = ledger.begin_attempt("t", "", 10_000)
     with pytest.raises(LedgerError):
-        ledger.record_dial(Lease(id=None, allowance_ms=1, micro_usd=1, scope="test", allowed_ms=1))  # type: ignore[arg-type]
+        ledger.record_dial(Lease(id=None, allowance_ms=1, micro_usd=1, time_limit=Limit(scope="test", allowed=1)))  # type: ignore[arg-type]
     assert leased(ledger, attempt).allowance_ms == 10_000
     assert ledger.facts().sessions == ()

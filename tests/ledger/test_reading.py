@@ -53,7 +53,7 @@ def attempt(ledger: Ledger) -> str:
     ledger.record_usage(usage(dial, 2000, closed_by="test-budget"))
     ledger.settle(lease, 2000)
     ledger.record_wait(attempt, 1500)
-    ledger.record_refusal(attempt, Overrun(kind="refused", scope="run", used_ms=1, allowed_ms=2), tolerated=True)
+    ledger.record_refusal(attempt, Overrun(kind="refused", scope="run", used=1, allowed=2), tolerated=True)
     ledger.record_outcome(attempt.id, "failed")
     ledger.record_reconciliation({"verdict": "pending"}, {lease.id: 1900})
     ledger.record_reconciliation({"verdict": "reconciled"})
@@ -75,8 +75,8 @@ def test_what_happened_to_an_attempt_is_known(ledger: Ledger, attempt: str) -> N
     assert (known.settled_ms, known.orphaned_ms) == (2000, None)
     assert [(session.ms, session.closed_by) for session in known.sessions] == [(2000, "test-budget")]
     assert known.overruns == [
-        Overrun(kind="cut", scope="test", used_ms=2000, allowed_ms=10_000),
-        Overrun(kind="refused", scope="run", used_ms=1, allowed_ms=2),
+        Overrun(kind="cut", scope="test", used=2000, allowed=10_000),
+        Overrun(kind="refused", scope="run", used=1, allowed=2),
     ]
 
 

@@ -60,7 +60,7 @@ LINE = 100_000
 RECORDINGS = AttemptRecordings(folder="/f/a", target="live")
 BEGIN = BeginAttempt(nodeid="t", worker="gw0", target=None, budget_ms=1, idle_ms=None, scenario="s.toml::x", pace="max")
 VERDICT = Verdict(
-    overruns=(Overrun(kind="cut", scope="run", used_ms=2, allowed_ms=1),),
+    overruns=(Overrun(kind="cut", scope="run", used=2, allowed=1),),
     refusals=(Refusal(status=401, code="c", reason="r", times=2),),
     bypasses=(Bypass(host="h", path="/p", how="refused", program="x"),),
     waits_given_up_ms=(3, 4),

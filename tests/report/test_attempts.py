@@ -117,7 +117,7 @@ def a_cut(ledger: Ledger, attempt: Attempt) -> None:
 
 def a_refusal(ledger: Ledger, attempt: Attempt) -> None:
     a_session(ledger, attempt)
-    refusal = Overrun(kind="refused", scope="run", used_ms=1, allowed_ms=2)
+    refusal = Overrun(kind="refused", scope="run", used=1, allowed=2)
     ledger.record_refusal(attempt, refusal, tolerated=False)
 
 

@@ -47,7 +47,7 @@ class SharedRun(RuleBasedStateMachine):
     def connect(self, number: int) -> None:
         test = self.tests[number]
         if test.lease is None:
-            decision = decide(self.scopes(test))
+            decision = decide(self.scopes(test), 0)
             if isinstance(decision, (Wait, Refused)):
                 return
             test.lease = LeaseMeter(allowance_ms=decision.allowance_ms)
@@ -75,7 +75,7 @@ class SharedRun(RuleBasedStateMachine):
     @rule(number=TESTS)
     def alone_nobody_waits(self, number: int) -> None:
         if not any(test.lease for test in self.tests):
-            assert isinstance(decide(self.scopes(self.tests[number])), (Granted, Refused))
+            assert isinstance(decide(self.scopes(self.tests[number]), 0), (Granted, Refused))
 
     @invariant()
     def no_budget_is_promised_twice(self) -> None:
@@ -93,10 +93,10 @@ class SharedRun(RuleBasedStateMachine):
         return sum(test.leased_ms for test in self.tests)
 
     def scopes(self, test: Spender) -> list[Scope]:
-        run = Scope(name="run", allowed_ms=self.run_ms, settled_ms=self.settled_ms, leased_ms=self.leased_ms)
+        run = Scope(name="run", allowed=self.run_ms, settled=self.settled_ms, leased=self.leased_ms)
         if test.budget_ms is None:
             return [run]
-        own = Scope(name="test", allowed_ms=test.budget_ms, settled_ms=test.settled_ms, leased_ms=test.leased_ms)
+        own = Scope(name="test", allowed=test.budget_ms, settled=test.settled_ms, leased=test.leased_ms)
         return [own, run]
 
 

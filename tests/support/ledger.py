@@ -12,7 +12,8 @@ from typing import Any
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
-from pytest_dgbudget.model import Attempt, ClosedBy, Invocation, Lease, UsageRecord
+from pytest_dgbudget.model import Attempt, ClosedBy, Invocation, Lease, Overrun, UsageRecord
+from pytest_dgbudget.rules.attempts import scope_of_cut
 
 # Of a minute, in millionths of a dollar.
 HIGHEST_PRICE = 163_000
@@ -47,7 +48,16 @@ def leased(ledger: Ledger, attempt: Attempt) -> Lease:
     return lease
 
 
-def usage(dial: str, ms: int | None = 1000, *, closed_by: ClosedBy = "client", confirmed: bool = True) -> UsageRecord:
+def usage(
+    dial: str,
+    ms: int | None = 1000,
+    *,
+    closed_by: ClosedBy = "client",
+    confirmed: bool = True,
+    budget_ms: int = 10_000,
+) -> UsageRecord:
+    """Return what a session came to; ``budget_ms`` is the budget that cut it, where one did."""
+    scope = scope_of_cut(closed_by)
     return UsageRecord(
         dial=dial,
         request_id="request",
@@ -60,12 +70,13 @@ def usage(dial: str, ms: int | None = 1000, *, closed_by: ClosedBy = "client", c
         close_code=1000,
         confirmed=confirmed,
         tagged=True,
+        overrun=None if scope is None else Overrun(kind="cut", scope=scope, used=ms or 0, allowed=budget_ms),
     )
 
 
 def sums(ledger: Ledger, attempt: Attempt) -> dict[str, tuple[int, int]]:
     """Return what each scope of an attempt has settled and leased."""
-    return {scope.name: (scope.settled_ms, scope.leased_ms) for scope in ledger.scopes(attempt)}
+    return {scope.name: (scope.settled, scope.leased) for scope in ledger.scopes(attempt)}
 
 
 def rows_of(project: Path, statement: str) -> list[tuple[Any, ...]]:

@@ -22,7 +22,7 @@ from pytest_dgbudget.gateway.events import (
     UserPartEnded,
 )
 from pytest_dgbudget.gateway.heard_audio import HeardAudio
-from pytest_dgbudget.gateway.services.service import SessionContext
+from pytest_dgbudget.gateway.services.service import MessageNotAfforded, SessionContext
 from pytest_dgbudget.model import MeasuredTurn, Stall, Violation
 from pytest_dgbudget.rules.audio import UNKNOWN_AUDIO, AudioFormat, audio_format
 from pytest_dgbudget.rules.latency import OpenTurn, Turns
@@ -115,7 +115,7 @@ class Conversation:
     # What passes --------------------------------------------------------------------------------------------------
 
     def client_said(self, text: bytes) -> bytes:
-        """Note a client's message and return what to pass on for it."""
+        """Note a client's message and return what to pass on for it; raises MessageNotAfforded."""
         data = _object(text)
         if data is None:
             self.moved()
@@ -133,7 +133,10 @@ class Conversation:
         return text
 
     def client_said_too_much(self) -> None:
-        """Note a text that passed unread: it may have been Settings, or whatever else sets the price."""
+        """Note a text that is to pass unread: it may be Settings, or whatever else sets the price.
+
+        Raises MessageNotAfforded.
+        """
         self.moved()
         if not self.configured:
             self.audio_in = self.audio_out = UNKNOWN_AUDIO
@@ -219,6 +222,8 @@ class Conversation:
     def _tier_is(self, rate: Rate, from_ms: int | None = None) -> None:
         if rate == self._rate and from_ms is None:
             return
+        if rate.micro_usd_per_minute > self._rate.micro_usd_per_minute:
+            self._require_funds(rate)
         self._rate = rate
         at_ms = self._at_ms()
         self._emit(
@@ -231,6 +236,10 @@ class Conversation:
                 estimated=rate.estimated,
             )
         )
+
+    def _require_funds(self, rate: Rate) -> None:
+        if not self._context.affords(rate.micro_usd_per_minute):
+            raise MessageNotAfforded
 
     def _user_injected(self, data: Mapping[str, Any]) -> None:
         self._next_may_be_header()

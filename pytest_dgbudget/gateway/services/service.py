@@ -21,7 +21,8 @@ AskSkipped = Callable[[str], Awaitable[int | None]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionContext:
     """What an inspection knows of its session: its id, when it was dialled on the metering clock, the run's tag and
-    prices. ``emit`` takes what the session's messages say of its life.
+    prices. ``emit`` takes what the session's messages say of its life. ``affords`` returns whether the session may
+    cost so many micro-dollars a minute from now on.
     """
 
     session: str
@@ -31,6 +32,11 @@ class SessionContext:
     audio_memory: AudioMemory
     clock: Clock
     emit: Callable[[SessionEvent], None]
+    affords: Callable[[int], bool] = lambda micro_usd_per_minute: True
+
+
+class MessageNotAfforded(Exception):
+    """At the price that a client's message brings, the money of its session is used up: it must not pass."""
 
 
 class Inspection(Protocol):
