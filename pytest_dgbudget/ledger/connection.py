@@ -20,6 +20,9 @@ class LedgerLocked(LedgerError):
 
 Rows = Sequence[Mapping[str, Any]]
 
+# What whoever decides about leases excludes: their numbers follow one another, and sums must hold until the decision.
+LEASES = "leases"
+
 
 class Connection(Protocol):
     """What a backend provides."""
@@ -36,26 +39,50 @@ class Connection(Protocol):
         """Run a statement; a row maps the names of its columns to their values."""
         ...
 
-    def execute(self, sql: str, parameters: Mapping[str, Any]) -> None: ...
-
-    def version(self) -> int:
-        """A number that changes when another connection has written."""
+    def execute(self, sql: str, parameters: Mapping[str, Any]) -> int:
+        """Run a statement, and return how many rows it has changed."""
         ...
 
     def now(self) -> datetime:
-        """The ledger's own clock, in UTC: all who share it go by that."""
+        """Return the instant by the ledger's own clock, in UTC: one for all machines where a server has it."""
         ...
 
-    def exclude_leases(self) -> None:
-        """Within a transaction: have nobody else take a lease, or end what others left, before it is over."""
+    def version(self) -> int:
+        """A number that changes when another connection has written."""
         ...
 
     def transaction(self) -> AbstractContextManager[None]:
         """All or nothing, with no other writer meanwhile; inside another transaction, a part of that."""
         ...
 
+    def exclude(self, what: str) -> None:
+        """Keep all others out that exclude the same, until the end of the transaction in which this is called."""
+        ...
+
+    def announce(self) -> None:
+        """Tell everybody who watches, when the transaction is committed, that something may have become free."""
+        ...
+
+    def hold(self, what: str) -> None:
+        """Let others see that this is held, for as long as this connection lives; several may hold the same."""
+        ...
+
+    def is_held(self, what: str) -> bool:
+        """Return whether any connection holds this; never, where nobody can know."""
+        ...
+
     def snapshot(self) -> AbstractContextManager[None]:
         """Reads that are consistent with one another, even when nothing can be written any more."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Watch(Protocol):
+    """Sees that others have changed the ledger; belongs to the thread that made it."""
+
+    def has_changed(self, seconds: float) -> bool:
+        """Return whether something may have become free since the last call, waiting for it this long at most."""
         ...
 
     def close(self) -> None: ...

@@ -14,7 +14,7 @@ from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.instants import utc_now, write_instant
 from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.closed_sums import ClosedSums
-from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger.connection import LEASES, Connection
 from pytest_dgbudget.ledger.facts import KnownAttempt, RunFacts
 from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.overruns import cut_columns, refusal_columns
@@ -128,7 +128,7 @@ class Ledger:
     def lease(self, attempt: Attempt) -> Lease | Wait | Refused:
         """Take a lease if every budget allows it now."""
         with self.together():
-            self._db.exclude_leases()
+            self._db.exclude(LEASES)
             decision = decide(self.scopes(attempt), self._highest_price)
             if not isinstance(decision, Granted):
                 return decision
@@ -246,6 +246,7 @@ class Ledger:
         end = {"lease": lease.id, "how": "settled", "ms": ms, "micro_usd": micro_usd, "at": utc_now()}
         with self.together():
             self._db.execute(sql.END_LEASE, end)
+            self._db.announce()
             self._sums.settled(lease, ms, micro_usd)
 
     def record_wait(self, attempt: Attempt, ms: int) -> None:

@@ -17,6 +17,7 @@ from pytest_dgbudget.paths import make_folder
 WAIT_SECONDS = 10
 # What is left of that to a call that has waited for its turn before: whoever is still writing then has been waited for.
 _SHORTEST_WAIT_SECONDS = 0.25
+_LOOKS_EVERY_SECONDS = 0.1
 
 
 class SqliteConnection:
@@ -61,21 +62,17 @@ class SqliteConnection:
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in found]
 
-    def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+    def execute(self, sql: str, parameters: Mapping[str, Any]) -> int:
         with self._translated():
-            self._connection.execute(sql, parameters)
+            return self._connection.execute(sql, parameters).rowcount
+
+    def now(self) -> datetime:
+        return datetime.now(timezone.utc)
 
     def version(self) -> int:
         """A number that changes when another connection has written."""
         version: int = self.rows("PRAGMA data_version", {})[0]["data_version"]
         return version
-
-    def now(self) -> datetime:
-        """This machine's clock: the file is on its disk."""
-        return datetime.now(timezone.utc)
-
-    def exclude_leases(self) -> None:
-        """Every transaction that writes excludes all others."""
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -84,6 +81,18 @@ class SqliteConnection:
             is_part = self._connection.in_transaction
         with nullcontext() if is_part else self._between("BEGIN IMMEDIATE"):
             yield
+
+    def exclude(self, what: str) -> None:
+        """Nothing to do: BEGIN IMMEDIATE has kept every other writer out."""
+
+    def announce(self) -> None:
+        """Nothing to do: ``version`` tells."""
+
+    def hold(self, what: str) -> None:
+        """Nothing to do: who serves a run on a file has its lock (``run_lock``)."""
+
+    def is_held(self, what: str) -> bool:
+        return False
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -137,6 +146,24 @@ class SqliteConnection:
                 ) from error
             kind = LedgerNotWritable if any(sign in str(error) for sign in _NOT_WRITABLE) else LedgerError
             raise kind(f"the ledger {self.name} can't be used: {error}; {_WHAT_TO_DO}") from error
+
+
+class SqliteWatch:
+    """Looks ten times a second whether another connection has written into a ledger that is there."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = SqliteConnection(path, durable=False)
+        self._version = self._connection.version()
+
+    def has_changed(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while (version := self._connection.version()) == self._version and time.monotonic() < deadline:
+            time.sleep(_LOOKS_EVERY_SECONDS)
+        changed, self._version = version != self._version, version
+        return changed
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 # SQLite's own wording; Python 3.10 doesn't have its error codes.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger import sql
-from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger.connection import LEASES, Connection
 from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.overruns import cut_columns
 from pytest_dgbudget.units import known_sum
@@ -35,7 +35,11 @@ class SweptLease(NamedTuple):
 
 
 def sweep(connection: Connection, is_held: Callable[[LeftLease], bool]) -> list[SweptLease]:
-    """End every open lease that nobody holds any more, and note up to which lease all have ended."""
+    """End every open lease that nobody holds any more, and note up to which lease all have ended.
+
+    To be called within a transaction.
+    """
+    connection.exclude(LEASES)
     left = [LeftLease(**row) for row in connection.rows(sql.OPEN_LEASES, {})]
     held = {lease.number: lease for lease in left if is_held(lease)}
     swept = [
@@ -46,6 +50,7 @@ def sweep(connection: Connection, is_held: Callable[[LeftLease], bool]) -> list[
     ]
     last: int = connection.rows(sql.LAST_LEASE, {})[0]["number"]
     connection.execute(sql.INSERT_SWEPT, {"number": min(held, default=last + 1) - 1})
+    connection.announce()
     return swept
 
 
