@@ -22,6 +22,7 @@ from pytest_dgbudget.ledger.run_lock import is_live
 from pytest_dgbudget.ledger.statements import StatementRecords
 from pytest_dgbudget.ledger.sweep import sweep
 from pytest_dgbudget.model import ApiAccess
+from pytest_dgbudget.reconcile.billed import billed_leases
 from pytest_dgbudget.reconcile.snapshot import StatementComparison
 from pytest_dgbudget.reconcile.task import ReconciliationTask, not_asked, stated_leases, task_of
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
@@ -165,8 +166,9 @@ class LaterRuns:
         figures, stated_ms = reconciliation_figures(result, before), stated_leases(before, result.stated_ms)
         if result.unread and not stated_ms and _same(before.reconciliation, figures):
             return LaterResult(before=before, after=before, why_left=_UNCHANGED.format("; ".join(result.reasons)))
+        billed = billed_leases(before, result.lines)
         with self._connection.transaction():
-            if self._records.record_unless_changed(before.id, before.reconciliation, figures, stated_ms):
+            if self._records.record_unless_changed(before.id, before.reconciliation, figures, stated_ms, billed):
                 return self._with_report(before, before.with_statement(figures, stated_ms))
         return LaterResult(before=before, after=self._reader.facts(before.id), why_left=_CHANGED)
 

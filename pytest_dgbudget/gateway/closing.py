@@ -21,6 +21,7 @@ from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.run_lock import is_live
 from pytest_dgbudget.model import ClosedBy
+from pytest_dgbudget.reconcile.billed import billed_leases
 from pytest_dgbudget.reconcile.task import ReconciliationTask, not_asked, stated_leases, task_of
 from pytest_dgbudget.report.artifact_folders import remove_artifacts
 from pytest_dgbudget.report.document import FinishedRun
@@ -176,7 +177,8 @@ class Closing:
         if left_out := task.left_out():
             result = replace(result, reasons=(*result.reasons, _OTHER_EMULATOR.format(left_out)))
         stated_ms, figures = stated_leases(task.facts, result.stated_ms), reconciliation_figures(result, task.facts)
-        await self._note(self._ledger.record_reconciliation, figures, stated_ms)
+        billed = billed_leases(task.facts, result.lines)
+        await self._note(self._ledger.record_reconciliation, figures, stated_ms, billed)
         self._emit_discrepancies(result)
         return task.facts.with_statement(figures, stated_ms)
 

@@ -21,7 +21,7 @@ from pytest_dgbudget.ledger.overruns import cut_columns, refusal_columns
 from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.scopes import days_of, scope_of_path, scope_of_run, scope_of_test
 from pytest_dgbudget.ledger.shared_budgets import NONE_SHARED, SharedBudgets
-from pytest_dgbudget.ledger.statements import StatementRecords
+from pytest_dgbudget.ledger.statements import BilledLease, StatementRecords
 from pytest_dgbudget.ledger.sums import Sum, SummedScope, Sums
 from pytest_dgbudget.ledger.sweep import LeftLease, sweep
 from pytest_dgbudget.ledger.upgrade import create_or_upgrade
@@ -281,14 +281,18 @@ class Ledger:
         )
 
     def record_reconciliation(
-        self, document: Mapping[str, Any], stated_ms: Mapping[str, int] = MappingProxyType({})
+        self,
+        document: Mapping[str, Any],
+        stated_ms: Mapping[str, int] = MappingProxyType({}),
+        billed: Mapping[str, BilledLease] = MappingProxyType({}),
     ) -> None:
         """Record what came of a reconciliation of the run, and charge orphaned leases what the statement says of them.
 
-        ``document`` is as usage.json has it, ``stated_ms`` by the ids of the leases; the last ones count.
+        ``document`` is as usage.json has it, ``stated_ms`` and what is ``billed`` by the ids of the leases; the last
+        ones count.
         """
         with self.together():
-            self._statements.record(self._invocation.run, document, stated_ms)
+            self._statements.record(self._invocation.run, document, stated_ms, billed)
         self._sums.forget()
 
     def earlier_lags(self) -> Mapping[str, Sequence[StatementLag]]:

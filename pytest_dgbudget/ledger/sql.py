@@ -155,6 +155,7 @@ INSERT_TURN = _insert(
 INSERT_VIOLATION = _insert("violation", "dial", "number", "rule", "at_ms", "what")
 INSERT_RECONCILIATION = _insert_next("reconciliation", "seq", "run", "verdict", "at", "document")
 INSERT_BILLED = _insert_next("billed", "seq", "lease", "ms", "micro_usd", "at")
+LAST_BILLED = "SELECT ms, micro_usd FROM billed WHERE lease = :lease ORDER BY seq DESC LIMIT 1"
 INSERT_STATED = _insert_next("stated", "seq", "lease", "ms", "at")
 END_LEASE = _insert("lease_end", "lease", "how", "ms", "micro_usd", "at")
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.closed_sums import ClosedSums
-from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger.connection import LEASES, Connection
 from pytest_dgbudget.rules.statement_lag import StatementLag
+
+
+class BilledLease(NamedTuple):
+    """What the vendor's statement says that a lease came to; None where it says nothing of it."""
+
+    ms: int | None
+    micro_usd: int | None
 
 
 class StatementRecords:
@@ -20,21 +28,41 @@ class StatementRecords:
         self._db = connection
         self._closed_sums = ClosedSums(connection)
 
-    def record(self, run: str, document: Mapping[str, Any], stated_ms: Mapping[str, int]) -> None:
+    def record(
+        self,
+        run: str,
+        document: Mapping[str, Any],
+        stated_ms: Mapping[str, int],
+        billed: Mapping[str, BilledLease] = MappingProxyType({}),
+    ) -> None:
         """Record what came of a reconciliation, as usage.json has it.
 
         ``stated_ms``: what the statement says of orphaned leases, by their ids; they are charged that, and no longer
-        the whole.
+        the whole. ``billed``: what it says that leases came to, which windows count from now on.
         """
         with self._db.transaction():
+            self._db.exclude(LEASES)
             for lease, ms in stated_ms.items():
                 with self._closed_sums.corrected(lease):
                     self._db.execute(sql.INSERT_STATED, {"lease": lease, "ms": ms, "at": utc_now()})
+            for lease, figures in billed.items():
+                self._record_billed(lease, figures)
             row = {"run": run, "verdict": document["verdict"], "at": utc_now(), "document": json.dumps(document)}
             self._db.execute(sql.INSERT_RECONCILIATION, row)
 
+    def _record_billed(self, lease: str, figures: BilledLease) -> None:
+        known = self._db.rows(sql.LAST_BILLED, {"lease": lease})
+        if not known or BilledLease(**known[0]) != figures:
+            with self._closed_sums.corrected(lease):
+                self._db.execute(sql.INSERT_BILLED, {**figures._asdict(), "lease": lease, "at": utc_now()})
+
     def record_unless_changed(
-        self, run: str, known: Mapping[str, Any] | None, document: Mapping[str, Any], stated_ms: Mapping[str, int]
+        self,
+        run: str,
+        known: Mapping[str, Any] | None,
+        document: Mapping[str, Any],
+        stated_ms: Mapping[str, int],
+        billed: Mapping[str, BilledLease] = MappingProxyType({}),
     ) -> bool:
         """Record unless ``known`` is not the last result any more: another process has come first.
 
@@ -43,7 +71,7 @@ class StatementRecords:
         with self._db.transaction():
             if last_reconciliation(self._db, run) != known:
                 return False
-            self.record(run, document, stated_ms)
+            self.record(run, document, stated_ms, billed)
         return True
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.shared_budgets import NONE_SHARED, SharedBudgets
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Attempt, ClosedBy, Invocation, Lease, Overrun, UsageRecord
 from pytest_dgbudget.rules.attempts import scope_of_cut
@@ -19,7 +20,14 @@ from pytest_dgbudget.rules.attempts import scope_of_cut
 HIGHEST_PRICE = 163_000
 
 
-def open_ledger(path: Path, *, durable: bool = False, live: frozenset[str] = frozenset(), **fields: Any) -> Ledger:
+def open_ledger(
+    path: Path,
+    *,
+    durable: bool = False,
+    live: frozenset[str] = frozenset(),
+    shared: SharedBudgets = NONE_SHARED,
+    **fields: Any,
+) -> Ledger:
     """Open a ledger and enter an invocation; ``live`` are the runs that a gateway still serves."""
     invocation: dict[str, Any] = {
         "id": "invocation",
@@ -34,7 +42,7 @@ def open_ledger(path: Path, *, durable: bool = False, live: frozenset[str] = fro
     }
     connection = SqliteConnection(path, durable=durable)
     try:
-        ledger = Ledger(connection, Invocation(**invocation), HIGHEST_PRICE)
+        ledger = Ledger(connection, Invocation(**invocation), HIGHEST_PRICE, shared)
         ledger.begin(lambda lease: lease.run in live)
     except BaseException:
         connection.close()
