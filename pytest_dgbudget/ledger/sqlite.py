@@ -167,5 +167,5 @@ class SqliteWatch:
 
 
 # SQLite's own wording; Python 3.10 doesn't have its error codes.
-_NOT_WRITABLE = ("unable to open database file", "readonly database", "disk is full")
+_NOT_WRITABLE = ("unable to open database file", "readonly database", "disk is full", "disk I/O error")
 _WHAT_TO_DO = "make it readable and writable, move it away, or name another one with --dg-ledger=sqlite:///PATH"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypedDict, cast
 
-from pytest_dgbudget.model import ScopeName
 from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
 from pytest_dgbudget.units import known_sum, seconds, usd
 
 if TYPE_CHECKING:
+    from pytest_dgbudget.model import ScopeName
     from pytest_dgbudget.rules.percentiles import JudgedTurn
 
 AttemptVerdict = Literal["overrun", "within"]
@@ -48,7 +48,9 @@ def was_cut(closed_by: str | None) -> bool:
 
 def scope_of_cut(closed_by: str | None) -> ScopeName | None:
     """Return the scope of the budget that closed a session; None where none did."""
-    return next((scope for scope in get_args(ScopeName) if closed_by == f"{scope}-budget"), None)
+    return (
+        cast("ScopeName", closed_by.removesuffix("-budget")) if closed_by is not None and was_cut(closed_by) else None
+    )
 
 
 class ForecastSession(Protocol):
