@@ -35,6 +35,7 @@ from pytest_dgbudget.model import (
     OtherTarget,
     Outcome,
     Overrun,
+    Period,
     ScopeName,
     UsageRecord,
     WindowBudget,
@@ -198,7 +199,7 @@ class Ledger:
 
     def _sum_of_window(self, window: WindowBudget) -> Sum:
         days = days_of(window.period, self._db.now().date())
-        return self._sums.of(_key_of(days), partial(self._closed_sums.add_up_days, days))
+        return self._sums.of(_key_of(window.period, days), partial(self._closed_sums.add_up_days, days))
 
     def record_dial(self, lease: Lease, target: OtherTarget | None = None, run_key: str | None = None) -> str:
         """Record that a session is about to be dialled, where if not where its run is, and with which of its keys.
@@ -337,7 +338,7 @@ class Ledger:
         yield scope_of_run(self._invocation.run).key
         if attempt.path is not None:
             yield scope_of_path(self._invocation.run, attempt.path).key
-        yield from {_key_of(days_of(window.period, day)) for window in self._windows()}
+        yield from {_key_of(window.period, days_of(window.period, day)) for window in self._windows()}
 
     def _close_sums(self) -> None:
         """Close what has ended of this run, of its paths, and the days of its windows that are over."""
@@ -385,5 +386,6 @@ def _lease_of(granted: Granted) -> Lease:
     )
 
 
-def _key_of(days: Sequence[date]) -> str:
-    return f"window:{days[0]}:{days[-1]}"
+def _key_of(period: Period, days: Sequence[date]) -> str:
+    """Return the name of a window that stays the same for as long as it lasts."""
+    return f"window:{period}:{days[0]}"
