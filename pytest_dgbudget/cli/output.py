@@ -21,8 +21,13 @@ def write(lines: Iterable[str]) -> None:
 
     What the encoding lacks is replaced. Where nobody reads any more, the rest is dropped, and the command goes on.
     """
+    write_verbatim(map(respelled, lines))
+
+
+def write_verbatim(lines: Iterable[str]) -> None:
+    """Write lines that speak of pytest's options, the same way."""
     for line in lines:
-        _write(respelled(line))
+        _write(line)
 
 
 def write_json(document: Mapping[str, Any]) -> None:

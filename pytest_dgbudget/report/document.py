@@ -49,7 +49,13 @@ class RunFigures(TypedDict):
     complete: bool
 
 
-class AttemptEntry(TypedDict):
+class OfShard(TypedDict, total=False):
+    """Only in a merged document: of which of its ``shards`` this is, counted from 0."""
+
+    shard: int
+
+
+class AttemptEntry(OfShard):
     """One attempt of a test and its figures, which ``rules.attempts`` describes."""
 
     nodeid: str
@@ -81,7 +87,7 @@ class ViolationFigures(TypedDict):
     what: str
 
 
-class SessionFigures(TypedDict):
+class SessionFigures(OfShard):
     """What one session came to."""
 
     id: str
@@ -122,6 +128,20 @@ class UsageDocument(TypedDict):
     sessions: list[SessionFigures]
     reconciliation: ReconciliationFigures
     notices: list[str]
+
+
+class ShardFigures(TypedDict):
+    """What a run's own document had that can't be told from the merged one: all but its tests and sessions."""
+
+    run: RunFigures
+    reconciliation: ReconciliationFigures
+    notices: list[str]
+
+
+class MergedDocument(UsageDocument):
+    """``usage.json`` of several runs together (``report.merging``); ``shards`` are these runs, by their start."""
+
+    shards: list[ShardFigures]
 
 
 class FinishedRun(TypedDict):

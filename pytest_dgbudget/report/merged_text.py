@@ -1,0 +1,85 @@
+"""A merged document in a terminal: its tests, a line for each run, and one for all of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from pytest_dgbudget.report.document import AttemptEntry, MergedDocument, UsageDocument
+from pytest_dgbudget.report.merged_reconciliation import with_something_to_compare
+from pytest_dgbudget.report.reconciliation import sentences, verdict_line
+from pytest_dgbudget.report.said import said_by
+from pytest_dgbudget.report.shards import Shard, shards_in
+from pytest_dgbudget.report.terminal import (
+    leaks_line,
+    longest_wait,
+    no_session_line,
+    protocol_line,
+    run_keys_line,
+    run_line,
+    table_of_tests,
+    unused_line,
+)
+
+
+def merged_text(document: MergedDocument, *, width: int, color: bool) -> Iterator[str]:
+    """Yield what a run shows at its end, of all shards together, and before that a line for each of them."""
+    if document["tests"]:
+        yield from table_of_tests(_told_apart(document), width=width, color=color).splitlines()
+    yield from map(_printable, _lines(document))
+
+
+def _printable(text: str) -> str:
+    """The files are other machines', and a terminal obeys what it prints."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def _lines(document: MergedDocument) -> Iterator[str]:
+    shards = shards_in("", document)
+    for shard in shards:
+        yield f"{shard.run_id}: {_summary(shard.document)}"
+    if len(shards) > 1:
+        yield f"{len(shards)} runs together: {_summary(document)}"
+    yield from _remarks(document)
+    yield from _reconciliation(document, shards)
+    yield from document["notices"]
+
+
+def _summary(document: UsageDocument) -> str:
+    return unused_line(document) or run_line(document)
+
+
+def _told_apart(document: MergedDocument) -> MergedDocument:
+    """Return it with a run's id beside each test that several of them ran."""
+    ran_in: dict[tuple[str, int], set[int]] = defaultdict(set)
+    for test in document["tests"]:
+        ran_in[test["nodeid"], test["attempt"]].add(test["shard"])
+
+    def named(test: AttemptEntry) -> AttemptEntry:
+        is_one = len(ran_in[test["nodeid"], test["attempt"]]) == 1
+        run = "" if is_one else f" ({document['shards'][test['shard']]['run']['id']})"
+        return {**test, "nodeid": _printable(test["nodeid"] + run)}
+
+    return {**document, "tests": [named(test) for test in document["tests"]]}
+
+
+def _remarks(document: UsageDocument) -> Iterator[str]:
+    for line_of in (run_keys_line, longest_wait, protocol_line, leaks_line):
+        if (line := line_of(document)) is not None:
+            yield line
+    if not document["sessions"] and (line := no_session_line(document)) is not None:
+        yield line
+
+
+def _reconciliation(document: UsageDocument, shards: Sequence[Shard]) -> Iterator[str]:
+    """Yield the verdict of all, and what each run has to say: tags, tolerances and keys are its own."""
+    line = verdict_line(document)
+    if not document["sessions"] or line is None:
+        return
+    yield line
+    of_all = document["reconciliation"]
+    by_shard = {shard: sentences(shard.document) for shard in with_something_to_compare(shards)}
+    said = said_by(by_shard)
+    of_shards = {*said, *(text for texts in by_shard.values() for text in texts)}
+    own = [text for text in (*of_all["reasons"], *of_all["remarks"]) if text not in of_shards]
+    yield from (f"  {text}" for text in (*said, *own))
