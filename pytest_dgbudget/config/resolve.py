@@ -283,7 +283,7 @@ def _given(
     text, where, by_hand = option.default, "default", False
     if command_line.get(option.name) is not None:
         text, where, by_hand = command_line[option.name], option.flag, True
-    elif option.environment is not None and option.environment in environment:
+    elif option.environment is not None and option.environment in environment and not _is_withheld(option, environment):
         text, where, by_hand = environment[option.environment], option.environment, True
     elif ini.get(option.flag) is not None:
         text, where = ini[option.flag], f"{option.flag} in addopts"
@@ -295,6 +295,11 @@ def _given(
         return _Given(where, by_hand, getattr(parsing, option.parser)(text))
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from None
+
+
+def _is_withheld(option: Option, environment: Mapping[str, str]) -> bool:
+    """The address of a shared ledger is a secret: where a job is not given it, as for a fork, the variable is blank."""
+    return option.environment == "DG_LEDGER" and not environment["DG_LEDGER"].strip()
 
 
 def _ini_text(value: Any) -> str:

@@ -382,7 +382,7 @@ def test_a_bad_value_names_the_option_and_where_it_came_from(name: str, text: st
     if not option.in_ini_only:
         with pytest.raises(SettingsError, match=f"^{option.flag}: "):
             resolved({name: text})
-    if option.environment is not None:
+    if option.environment is not None and (option.environment, text) != ("DG_LEDGER", ""):
         with pytest.raises(SettingsError, match=f"^{option.environment}: "):
             resolved(environment={option.environment: text})
 
@@ -432,6 +432,12 @@ def test_blanks_around_a_copied_key_are_dropped() -> None:
     assert (settings.api_key, settings.target) == (SECRET, "live")
     blank = resolved(environment={"DEEPGRAM_API_KEY": " \n"})
     assert (blank.api_key, blank.has_key, blank.target) == (None, False, "emulator")
+
+
+@pytest.mark.parametrize("blank", ["", " \n"])
+def test_a_job_that_is_not_given_the_shared_ledger_has_its_own(blank: str) -> None:
+    """As a pull request from a fork: the secret is a blank variable there."""
+    assert resolved(environment={"DG_LEDGER": blank}, ini={"dg_run_id": "x"}) == resolved(ini={"dg_run_id": "x"})
 
 
 @pytest.mark.parametrize("key", ["two\nlines", "a b", "é", "tab\tbed"])
