@@ -216,8 +216,14 @@ _ATTEMPT = {
     "cost_budget_micro_usd": None,
     "cost_left_micro_usd": None,
 }
-_LEASE = {"scope": "test", "ms": _ALLOWANCE_MS, "micro_usd": _MICRO_USD * _ALLOWANCE_MS // _USED_MS}
+_LEASE = {
+    "scope": "test",
+    "ms": _ALLOWANCE_MS,
+    "micro_usd": _MICRO_USD * _ALLOWANCE_MS // _USED_MS,
+    "gateway": "gateway",
+}
 _USAGE = {
+    "supersedes": None,
     "ms": _USED_MS,
     "handshake_ms": 80,
     "closing_ms": 20,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.postgres import postgres as postgres
 from tests.support.project import EXAMPLES, Project
 from tests.support.variables import NO_VENDOR, is_scrubbed
 from tests.support.vendor import Vendor

@@ -14,14 +14,27 @@ class LedgerNotWritable(LedgerError):
     """Nothing can be written here; what is already there may be intact."""
 
 
-class LedgerLocked(LedgerError):
-    """Another process kept the ledger to itself for as long as it is waited for; later it may be written again."""
+class LedgerUnavailable(LedgerError):
+    """Nothing is known to be wrong with the ledger: later it may be written again."""
+
+
+class LedgerLocked(LedgerUnavailable):
+    """Another process kept the ledger to itself for as long as it is waited for."""
+
+
+class LedgerUnreachable(LedgerUnavailable):
+    """There is no connection to the ledger's server."""
 
 
 Rows = Sequence[Mapping[str, Any]]
 
 # What whoever decides about leases excludes: their numbers follow one another, and sums must hold until the decision.
 LEASES = "leases"
+
+
+def served(run: str) -> str:
+    """What every gateway of a run holds."""
+    return f"run {run}"
 
 
 class Connection(Protocol):

@@ -14,7 +14,7 @@ from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.instants import utc_now, write_instant
 from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.closed_sums import ClosedSums
-from pytest_dgbudget.ledger.connection import LEASES, Connection
+from pytest_dgbudget.ledger.connection import LEASES, Connection, served
 from pytest_dgbudget.ledger.facts import KnownAttempt, RunFacts
 from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.overruns import cut_columns, refusal_columns
@@ -57,6 +57,7 @@ class Ledger:
         self, connection: Connection, invocation: Invocation, highest_price: int, shared: SharedBudgets = NONE_SHARED
     ) -> None:
         self._db = connection
+        self._gateway = new_id()
         self._highest_price = highest_price
         self._invocation = invocation
         self._shared = shared
@@ -72,6 +73,8 @@ class Ledger:
         dead one of the same invocation finds the invocation entered already; otherwise this is not the same ledger any
         more.
         """
+        for what in (self._gateway, served(self._invocation.run)):
+            self._db.hold(what)
         with self.together():
             create_or_upgrade(self._db)
             sweep(self._db, may_hold)
@@ -229,9 +232,14 @@ class Ledger:
         self._insert(sql.INSERT_WELCOME, {"dial": dial, "request_id": request_id, "handshake_ms": handshake_ms})
 
     def record_usage(self, record: UsageRecord) -> None:
-        """Record how a session ended, once, with all that it was made of."""
+        """Record how a session ended, once, with all that it was made of.
+
+        It may be recorded again when nobody knows whether that was in vain, since the connection was lost. Of a session
+        that others took for lost, this is known better.
+        """
         with self.together():
-            self._db.execute(sql.INSERT_USAGE, {**_row(record), **cut_columns(record.overrun), "id": new_id()})
+            if not self._insert_usage(record):
+                return
             for statement, parts in (
                 (sql.INSERT_TIER_SPAN, record.tier_spans),
                 (sql.INSERT_TURN, record.turns),
@@ -243,12 +251,17 @@ class Ledger:
             self._sums.forget()
 
     def settle(self, lease: Lease, ms: int, micro_usd: int | None = None) -> None:
-        """End a lease with what was metered, and what that costs; what it didn't use is free again."""
+        """End a lease with what was metered, and what that costs; what it didn't use is free again.
+
+        One that others have swept meanwhile stays as they have ended it: once.
+        """
         end = {"lease": lease.id, "how": "settled", "ms": ms, "micro_usd": micro_usd, "at": utc_now()}
         with self.together():
-            self._db.execute(sql.END_LEASE, end)
-            self._db.announce()
-            self._sums.settled(lease, ms, micro_usd)
+            if self._db.execute(sql.END_LEASE, end):
+                self._db.announce()
+                self._sums.settled(lease, ms, micro_usd)
+            else:
+                self._sums.forget()
 
     def record_wait(self, attempt: Attempt, ms: int) -> None:
         self._insert(sql.INSERT_WAIT, {"attempt": attempt.id, "ms": ms})
@@ -311,6 +324,18 @@ class Ledger:
     def close(self) -> None:
         self._db.close()
 
+    def _insert_usage(self, record: UsageRecord) -> bool:
+        """Return whether this was not known yet."""
+        row = {**_row(record), **cut_columns(record.overrun), "id": new_id(), "supersedes": None}
+        if self._db.execute(sql.INSERT_USAGE, row):
+            return True
+        (known,) = self._db.rows(sql.LAST_USAGE, {"dial": record.dial})
+        if known["closed_by"] == "gateway-lost" != record.closed_by:
+            return bool(self._db.execute(sql.INSERT_USAGE, {**row, "supersedes": known["id"]}))
+        if (known["closed_at"], known["ms"]) != (record.closed_at, record.ms):
+            raise LedgerError(f"the ledger {self._db.name} has another end of session {record.dial} already")
+        return False
+
     def _insert(self, statement: str, row: Mapping[str, Any]) -> None:
         with self.together():
             self._db.execute(statement, row)
@@ -326,6 +351,7 @@ class Ledger:
             "micro_usd": lease.micro_usd,
             "taken_at": write_instant(taken_at),
             "ends_at": write_instant(taken_at + timedelta(milliseconds=lease.allowance_ms)),
+            "gateway": self._gateway,
         }
         self._db.execute(sql.INSERT_LEASE, row)
         self._sums.leased(lease, self._keys_of(attempt, taken_at.date()))

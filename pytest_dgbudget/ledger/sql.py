@@ -11,11 +11,16 @@ def _insert(table: str, *columns: str) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
 
 
+def _insert_once(table: str, *columns: str) -> str:
+    """Insert nothing where there is such a row already: the first one counts."""
+    return f"{_insert(table, *columns)} ON CONFLICT DO NOTHING"
+
+
 def _insert_next(table: str, number: str, of: str, *columns: str) -> str:
     """Give a row the number after the highest one that ``of`` has: also where a row in between is gone."""
     return f"""INSERT INTO {table} ({of}, {", ".join(columns)}, {number})
-        SELECT :{of}, {", ".join(f":{name}" for name in columns)}, COALESCE(MAX({number}), -1) + 1
-        FROM {table} WHERE {of} = :{of}"""
+        VALUES (:{of}, {", ".join(f":{name}" for name in columns)},
+            (SELECT COALESCE(MAX({number}), -1) + 1 FROM {table} WHERE {of} = :{of}))"""
 
 
 _STATED_MS = "(SELECT stated.ms FROM stated WHERE stated.lease = lease.id ORDER BY stated.seq DESC LIMIT 1)"
@@ -77,9 +82,8 @@ CLOSED_DAYS = """SELECT scope, until, ms, micro_usd, unpriced_ms, cut_budget_ms,
     WHERE scope >= :first AND scope <= :last ORDER BY scope, until, seq"""
 INSERT_CLOSED_SUM = """INSERT INTO closed_sum
         (scope, until, ms, micro_usd, unpriced_ms, cut_budget_ms, cut_budget_micro_usd, at, seq)
-    SELECT :scope, :until, :ms, :micro_usd, :unpriced_ms, :cut_budget_ms, :cut_budget_micro_usd, :at,
-        COALESCE(MAX(seq), -1) + 1
-    FROM closed_sum WHERE scope = :scope AND until = :until"""
+    VALUES (:scope, :until, :ms, :micro_usd, :unpriced_ms, :cut_budget_ms, :cut_budget_micro_usd, :at,
+        (SELECT COALESCE(MAX(seq), -1) + 1 FROM closed_sum WHERE scope = :scope AND until = :until))"""
 CHARGE_OF_LEASE = f"""SELECT lease.run AS run, lease.number AS number, lease.taken_at AS taken_at,
         attempt.target AS target, attempt.path AS path, run.billed AS billed,
         {_CHARGED_MS} AS ms, {_CHARGED_MICRO_USD} AS micro_usd,
@@ -101,8 +105,7 @@ INSERT_INVOCATION = _insert(
     *("id", "run", "host", "pid", "budget_ms", "cost_budget_micro_usd", "may_bypass", "prices_as_of", "pace", "at"),
 )
 # Once: if the gateway dies after it, its successor ends the invocation again.
-END_INVOCATION = """INSERT INTO invocation_end (invocation, exit_status, at) SELECT :invocation, :exit_status, :at
-    WHERE NOT EXISTS (SELECT 1 FROM invocation_end WHERE invocation = :invocation)"""
+END_INVOCATION = _insert_once("invocation_end", "invocation", "exit_status", "at")
 
 # Each number follows the highest one, even if a row in between is gone.
 NEXT_ATTEMPT = """SELECT COALESCE(MAX(number), 0) + 1 AS number FROM attempt
@@ -121,13 +124,13 @@ INSERT_REFUSAL = _insert(
     *("tolerated", "at", "times"),
 )
 
-INSERT_LEASE = """INSERT INTO lease (id, run, attempt, scope, ms, micro_usd, taken_at, ends_at, number)
-    SELECT :id, :run, :attempt, :scope, :ms, :micro_usd, :taken_at, :ends_at, COALESCE(MAX(number), 0) + 1 FROM lease"""
+INSERT_LEASE = """INSERT INTO lease (id, run, attempt, scope, ms, micro_usd, taken_at, ends_at, gateway, number)
+    VALUES (:id, :run, :attempt, :scope, :ms, :micro_usd, :taken_at, :ends_at, :gateway,
+        (SELECT COALESCE(MAX(number), 0) + 1 FROM lease))"""
 INSERT_DIAL = _insert("dial", "id", "lease", "at", "target", "run_key")
 INSERT_RUN_KEY = _insert("run_key", "id", "run", "invocation", "made_at")
 # Once: whoever finds it gone notes it.
-END_RUN_KEY = """INSERT INTO run_key_end (run_key, at) SELECT :run_key, :at
-    WHERE NOT EXISTS (SELECT 1 FROM run_key_end WHERE run_key = :run_key)"""
+END_RUN_KEY = _insert_once("run_key_end", "run_key", "at")
 _RUN_KEYS = """SELECT run_key.id AS id, run_key.run AS run, run_key.made_at AS made_at, run_key_end.at AS ended_at
     FROM run_key LEFT JOIN run_key_end ON run_key_end.run_key = run_key.id"""
 RUN_KEYS = f"{_RUN_KEYS} WHERE run_key.run = :run ORDER BY run_key.made_at, run_key.id"
@@ -139,14 +142,18 @@ OPEN_RUN_KEYS = f"""{_RUN_KEYS} WHERE run_key_end.at IS NULL AND run_key.made_at
     ORDER BY run_key.made_at, run_key.id"""
 RUN_KEYS_TO_END = f"""{_RUN_KEYS} WHERE run_key_end.at IS NULL AND run_key.invocation = :invocation
     ORDER BY run_key.made_at, run_key.id"""
-INSERT_WELCOME = _insert("welcome", "dial", "request_id", "handshake_ms")
-INSERT_USAGE = _insert(
+INSERT_WELCOME = _insert_once("welcome", "dial", "request_id", "handshake_ms")
+INSERT_USAGE = _insert_once(
     "usage",
-    *("id", "dial", "request_id", "closed_at", "ms", "handshake_ms", "closing_ms", "audio_in_ms", "audio_out_ms"),
+    *("id", "dial", "supersedes", "request_id", "closed_at", "ms", "handshake_ms"),
+    *("closing_ms", "audio_in_ms", "audio_out_ms"),
     *("tier", "micro_usd", "estimated", "greeting_ms", "skipped_ms", "forecast_micro_usd", "forecast_cut"),
     *("closed_by", "close_code", "confirmed", "tagged", "reason"),
     *("cut_currency", "cut_label", "cut_used", "cut_allowed", "cut_also_used"),
 )
+# What was recorded last of a session's end.
+LAST_USAGE = """SELECT id, closed_at, ms, closed_by FROM usage WHERE dial = :dial
+    AND NOT EXISTS (SELECT 1 FROM usage AS newer WHERE newer.supersedes = usage.id)"""
 INSERT_TIER_SPAN = _insert("tier_span", "dial", "number", "from_ms", "ms", "tier", "micro_usd_per_minute", "estimated")
 INSERT_TURN = _insert(
     "turn",
@@ -157,16 +164,16 @@ INSERT_RECONCILIATION = _insert_next("reconciliation", "seq", "run", "verdict", 
 INSERT_BILLED = _insert_next("billed", "seq", "lease", "ms", "micro_usd", "at")
 LAST_BILLED = "SELECT ms, micro_usd FROM billed WHERE lease = :lease ORDER BY seq DESC LIMIT 1"
 INSERT_STATED = _insert_next("stated", "seq", "lease", "ms", "at")
-END_LEASE = _insert("lease_end", "lease", "how", "ms", "micro_usd", "at")
+END_LEASE = _insert_once("lease_end", "lease", "how", "ms", "micro_usd", "at")
 
 OPEN_LEASES = """SELECT lease.id AS id, lease.run AS run, lease.ms AS allowance_ms, lease.micro_usd AS micro_usd,
-        lease.number AS number, lease.ends_at AS ends_at, invocation.host AS host
+        lease.number AS number, lease.ends_at AS ends_at, lease.gateway AS gateway,
+        invocation.host AS host
     FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id JOIN attempt ON attempt.id = lease.attempt
     JOIN invocation ON invocation.id = attempt.invocation
     WHERE lease.number > (SELECT COALESCE(MAX(number), 0) FROM swept) AND lease_end.lease IS NULL"""
 LAST_LEASE = "SELECT COALESCE(MAX(number), 0) AS number FROM lease"
-INSERT_SWEPT = """INSERT INTO swept (number)
-    SELECT :number WHERE NOT EXISTS (SELECT 1 FROM swept WHERE number = :number)"""
+INSERT_SWEPT = _insert_once("swept", "number")
 DIALS_OF_LEASE = """SELECT dial.id AS dial, usage.id AS usage, usage.ms AS ms, usage.micro_usd AS micro_usd,
         welcome.request_id AS request_id, welcome.handshake_ms AS handshake_ms
     FROM dial LEFT JOIN usage ON usage.dial = dial.id AND usage.supersedes IS NULL

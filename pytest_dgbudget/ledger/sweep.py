@@ -14,7 +14,7 @@ from pytest_dgbudget.units import known_sum
 
 
 class LeftLease(NamedTuple):
-    """A lease that has not ended: on which host its invocation was begun, and when it ends by itself (UTC)."""
+    """A lease that has not ended: who holds it, on which host that was begun, and when it ends by itself (UTC)."""
 
     id: str
     run: str
@@ -22,6 +22,7 @@ class LeftLease(NamedTuple):
     micro_usd: int | None
     number: int
     ends_at: str
+    gateway: str | None
     host: str
 
 
@@ -77,7 +78,7 @@ def _larger(set_aside: int | None, known: int | None) -> int | None:
 
 def _lost_session(dial: Mapping[str, Any]) -> dict[str, Any]:
     unknown = dict.fromkeys(
-        ("closed_at", "ms", "closing_ms", "audio_in_ms", "audio_out_ms", "close_code", "tagged", "reason")
+        ("supersedes", "closed_at", "ms", "closing_ms", "audio_in_ms", "audio_out_ms", "close_code", "tagged", "reason")
     )
     return {
         **unknown,

@@ -13,8 +13,10 @@ from pytest_dgbudget.ledger.connection import Connection, LedgerNotWritable
 def create_or_upgrade(connection: Connection) -> None:
     """Bring a ledger to this version; a later one stays as it is where this version may write into it.
 
+    To be called within a transaction: whoever else does this at the same moment waits, and then finds it done.
     Raises LedgerError for what is no ledger, and for a later version's that this one would spoil.
     """
+    connection.exclude("tables")
     tables = connection.tables()
     if not tables:
         _run(connection, schema.TABLES)

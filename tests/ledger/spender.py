@@ -1,4 +1,4 @@
-"""One of several processes that spend one run's budget as fast as they can: ``python -m tests.ledger.spender PATH ID``.
+"""One of several processes that spend one run's budget: ``python -m tests.ledger.spender ADDRESS ID``.
 
 Prints ``ready``, waits for a line, and prints the milliseconds of each lease that it got.
 """
@@ -6,17 +6,16 @@ Prints ``ready``, waits for a line, and prints the milliseconds of each lease th
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from pytest_dgbudget.model import Lease
 from pytest_dgbudget.rules.budget import Refused
-from tests.support.ledger import open_ledger
+from tests.support.ledger import address_of, open_ledger
 
 RUN_BUDGET_MS = 300_000
 
 
-def main(path: str, name: str) -> None:
-    ledger = open_ledger(Path(path), id=name, live=frozenset({"run"}), budget_ms=RUN_BUDGET_MS)
+def main(address: str, name: str) -> None:
+    ledger = open_ledger(address_of(address), id=name, live=frozenset({"run"}), budget_ms=RUN_BUDGET_MS)
     _say("ready")
     sys.stdin.readline()
     for number in range(10_000):

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_dgbudget.ledger import period
+from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.period import PeriodReader
-from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import TierSpan
 from tests.support.ledger import leased
 from tests.support.past import live_run, record_of, request_of, spend
 
+from .conftest import Address
+
 LONG_AGO, LONG_AFTER = "2020-01-01T00:00:00.000Z", "2100-01-01T00:00:00.000Z"
 
 
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[SqliteConnection]:
-    with closing(SqliteConnection(tmp_path / "ledger.db", durable=False)) as connection:
-        yield connection
+def run(address: Address, name: str, **fields: Any) -> Ledger:
+    return live_run(address, name, **fields)
 
 
-def run(tmp_path: Path, name: str, **fields: Any) -> Ledger:
-    return live_run(tmp_path / "ledger.db", name, **fields)
-
-
-def reader(connection: SqliteConnection, *, target: str = "live", leases_since: str = LONG_AGO) -> PeriodReader:
+def reader(connection: Connection, *, target: str = "live", leases_since: str = LONG_AGO) -> PeriodReader:
     return PeriodReader(connection, target, leases_since)
 
 
@@ -39,11 +33,11 @@ def span(number: int, tier: str | None) -> TierSpan:
 
 
 def test_sessions_of_every_run_are_read_once_whatever_the_parts(
-    connection: SqliteConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    connection: Connection, address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dials = {}
     for name in ("a", "b", "c"):
-        with closing(run(tmp_path, name)) as ledger:
+        with closing(run(address, name)) as ledger:
             dials.update({spend(ledger): name for _ in range(3)})
     monkeypatch.setattr(period, "_LEASES_AT_ONCE", 2)
     found = list(reader(connection).sessions(LONG_AGO))
@@ -52,21 +46,21 @@ def test_sessions_of_every_run_are_read_once_whatever_the_parts(
     assert {session.request_id for session in found} == {request_of(dial) for dial in dials}
 
 
-def test_what_went_elsewhere_is_counted_and_not_read(connection: SqliteConnection, tmp_path: Path) -> None:
-    with closing(run(tmp_path, "live")) as ledger:
+def test_what_went_elsewhere_is_counted_and_not_read(connection: Connection, address: Address) -> None:
+    with closing(run(address, "live")) as ledger:
         billed = spend(ledger)
         spend(ledger, target="emulator")
-    with closing(run(tmp_path, "emulated", target="emulator", billed=False)) as ledger:
+    with closing(run(address, "emulated", target="emulator", billed=False)) as ledger:
         spend(ledger)
-    with closing(run(tmp_path, "rehearsed", target="rehearsal", billed=False)) as ledger:
+    with closing(run(address, "rehearsed", target="rehearsal", billed=False)) as ledger:
         rehearsed = spend(ledger)
     assert [session.id for session in reader(connection).sessions(LONG_AGO)] == [billed]
     assert reader(connection).other_sessions(LONG_AGO) == {"emulator": 2, "rehearsal": 1}
     assert [session.id for session in reader(connection, target="rehearsal").sessions(LONG_AGO)] == [rehearsed]
 
 
-def test_a_period_without_sessions_has_none(connection: SqliteConnection, tmp_path: Path) -> None:
-    with closing(run(tmp_path, "a")) as ledger:
+def test_a_period_without_sessions_has_none(connection: Connection, address: Address) -> None:
+    with closing(run(address, "a")) as ledger:
         spend(ledger)
     assert list(reader(connection).sessions(LONG_AFTER)) == []
     assert list(reader(connection, leases_since=LONG_AFTER).sessions(LONG_AFTER)) == []
@@ -74,10 +68,10 @@ def test_a_period_without_sessions_has_none(connection: SqliteConnection, tmp_pa
 
 
 def test_a_tier_counts_where_a_session_had_it_all_the_time_and_it_is_sure(
-    connection: SqliteConnection, tmp_path: Path
+    connection: Connection, address: Address
 ) -> None:
     """A run's reconciliation and an audit judge the prices of the same sessions."""
-    with closing(run(tmp_path, "a")) as ledger:
+    with closing(run(address, "a")) as ledger:
         whole = spend(ledger, tier="standard", tier_spans=(span(1, "standard"),))
         changed = spend(ledger, tier="standard", tier_spans=(span(1, "advanced"), span(2, "standard")))
         estimated = spend(ledger, tier="standard", estimated=True, tier_spans=(span(1, "standard"),))
@@ -91,16 +85,16 @@ def test_a_tier_counts_where_a_session_had_it_all_the_time_and_it_is_sure(
 
 
 def test_leases_whose_end_nobody_saw_are_found_with_what_was_metered_of_them(
-    connection: SqliteConnection, tmp_path: Path
+    connection: Connection, address: Address
 ) -> None:
-    with closing(run(tmp_path, "lost")) as ledger:
+    with closing(run(address, "lost")) as ledger:
         spend(ledger)
         lease = leased(ledger, ledger.begin_attempt("lost", "", 10_000))
         ledger.record_usage(record_of(ledger.record_dial(lease), 3000, micro_usd=7))
         ledger.record_welcome(ledger.record_dial(lease), "lost", 80)
-    with closing(run(tmp_path, "next")):
+    with closing(run(address, "next")):
         pass
-    with closing(run(tmp_path, "open")) as ledger:
+    with closing(run(address, "open")) as ledger:
         unended = leased(ledger, ledger.begin_attempt("open", "", 20_000))
         emulated = leased(ledger, ledger.begin_attempt("e", "", 20_000, "emulator"))
     assert emulated.id != unended.id

@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.ledger.connection import Rows
+from pytest_dgbudget.ledger.connection import Connection, Rows
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.reading import LedgerReader
-from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Overrun
 from tests.support.ledger import leased, usage
 
 
-class ReversedColumns(SqliteConnection):
-    """Selects the columns of every statement the other way round."""
+def reversing(
+    rows: Callable[[Connection, str, Mapping[str, Any]], Rows],
+) -> Callable[[Connection, str, Mapping[str, Any]], Rows]:
+    """Select the columns of every statement the other way round."""
 
-    def rows(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
-        found = super().rows(sql, parameters)
+    def reversed_rows(connection: Connection, sql: str, parameters: Mapping[str, Any]) -> Rows:
+        found = rows(connection, sql, parameters)
         if not found or not sql.startswith("SELECT") or "sqlite_master" in sql:
             return found
         names = list(found[0])[::-1]
-        reordered = super().rows(f"SELECT {', '.join(names)} FROM ({sql})", parameters)
+        reordered = rows(connection, f"SELECT {', '.join(names)} FROM ({sql}) AS found", parameters)
         assert list(reordered[0]) == names
         return reordered
 
-
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[SqliteConnection]:
-    with closing(SqliteConnection(tmp_path / "ledger.db", durable=False)) as connection:
-        yield connection
+    return reversed_rows
 
 
 @pytest.fixture
-def reversed_columns(tmp_path: Path) -> Iterator[SqliteConnection]:
-    with closing(ReversedColumns(tmp_path / "ledger.db", durable=False)) as connection:
-        yield connection
+def reversed_columns(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Connection:
+    monkeypatch.setattr(type(connection), "rows", reversing(type(connection).rows))
+    return connection
 
 
 @pytest.fixture
@@ -62,7 +57,7 @@ def attempt(ledger: Ledger) -> str:
     return attempt.id
 
 
-def test_a_run_is_read_without_an_invocation(ledger: Ledger, attempt: str, connection: SqliteConnection) -> None:
+def test_a_run_is_read_without_an_invocation(ledger: Ledger, attempt: str, connection: Connection) -> None:
     reader = LedgerReader(connection)
     assert reader.facts("run") == ledger.facts()
     assert reader.known_attempt(attempt) == ledger.known_attempt(attempt)
@@ -81,14 +76,14 @@ def test_what_happened_to_an_attempt_is_known(ledger: Ledger, attempt: str) -> N
 
 
 @pytest.mark.usefixtures("ledger")
-def test_a_run_that_the_ledger_does_not_have_is_named(connection: SqliteConnection) -> None:
+def test_a_run_that_the_ledger_does_not_have_is_named(connection: Connection) -> None:
     with pytest.raises(LedgerError, match="no run 'other'"):
         LedgerReader(connection).facts("other")
     assert LedgerReader(connection).known_attempt("other") is None
 
 
 def test_the_order_of_columns_means_nothing_to_facts(
-    ledger: Ledger, attempt: str, reversed_columns: SqliteConnection
+    ledger: Ledger, attempt: str, reversed_columns: Connection
 ) -> None:
     reader = LedgerReader(reversed_columns)
     assert reader.facts("run") == ledger.facts()

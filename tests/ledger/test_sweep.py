@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Lease
 from tests.support.ledger import leased, usage
@@ -75,14 +74,14 @@ def test_a_lease_that_has_ended_is_left_alone(lost: Ledger, open_again: OpenLedg
     assert swept(lost, open_again) == ("settled", 1000)
 
 
-def test_who_comes_back_can_end_nothing_any_more(lost: Ledger, open_again: OpenLedger) -> None:
+def test_who_comes_back_can_end_nothing_any_more_but_knows_what_was_used(lost: Ledger, open_again: OpenLedger) -> None:
     lease = lease_of(lost)
     dial = lost.record_dial(lease)
     open_again()
-    with pytest.raises(LedgerError):
-        lost.settle(lease, 1)
-    with pytest.raises(LedgerError):
-        lost.record_usage(usage(dial, 1))
+    lost.settle(lease, 1)
+    lost.record_usage(usage(dial, 1))
+    assert [(each.how, each.charged_ms) for each in lost.facts().leases] == [("orphaned", ALLOWANCE_MS)]
+    assert [(session.ms, session.closed_by) for session in lost.facts().sessions] == [(1, "client")]
 
 
 def test_the_successor_of_a_gateway_is_the_same_invocation(lost: Ledger, open_again: OpenLedger) -> None:

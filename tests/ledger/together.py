@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def processes(module: str, path: Path, number: int) -> Iterator[list[subprocess.Popen[str]]]:
+def processes(module: str, address: Path | str, number: int) -> Iterator[list[subprocess.Popen[str]]]:
     """Start processes that wait for a line, each with a name of its own."""
-    started = [_start(module, path, f"{module}-{each}") for each in range(number)]
+    started = [_start(module, address, f"{module}-{each}") for each in range(number)]
     try:
         assert all(_is_ready(process) for process in started)
         yield started
@@ -32,9 +32,9 @@ def let_go(started: list[subprocess.Popen[str]]) -> list[tuple[str, str]]:
         return list(threads.map(lambda process: process.communicate("go\n", timeout=50), started))
 
 
-def _start(module: str, path: Path, name: str) -> subprocess.Popen[str]:
+def _start(module: str, address: Path | str, name: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", f"tests.ledger.{module}", str(path), name],
+        [sys.executable, "-m", f"tests.ledger.{module}", str(address), name],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -11,8 +11,8 @@ from typing import Any
 
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.opening import open_connection
 from pytest_dgbudget.ledger.shared_budgets import NONE_SHARED, SharedBudgets
-from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Attempt, ClosedBy, Invocation, Lease, Overrun, UsageRecord
 from pytest_dgbudget.rules.attempts import scope_of_cut
 
@@ -21,14 +21,14 @@ HIGHEST_PRICE = 163_000
 
 
 def open_ledger(
-    path: Path,
+    address: Path | str,
     *,
     durable: bool = False,
     live: frozenset[str] = frozenset(),
     shared: SharedBudgets = NONE_SHARED,
     **fields: Any,
 ) -> Ledger:
-    """Open a ledger and enter an invocation; ``live`` are the runs that a gateway still serves."""
+    """Open a ledger, a file or a server's, and enter an invocation; ``live`` are the runs that are still served."""
     invocation: dict[str, Any] = {
         "id": "invocation",
         "run": "run",
@@ -40,7 +40,7 @@ def open_ledger(
         "pid": 1,
         **fields,
     }
-    connection = SqliteConnection(path, durable=durable)
+    connection = open_connection(address, None, durable=durable)
     try:
         ledger = Ledger(connection, Invocation(**invocation), HIGHEST_PRICE, shared)
         ledger.begin(lambda lease: lease.run in live)
@@ -48,6 +48,10 @@ def open_ledger(
         connection.close()
         raise
     return ledger
+
+
+def address_of(text: str) -> Path | str:
+    return text if text.startswith("postgresql:") else Path(text)
 
 
 def leased(ledger: Ledger, attempt: Attempt) -> Lease:

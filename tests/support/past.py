@@ -13,10 +13,10 @@ from tests.support.ledger import leased, open_ledger, usage
 MICRO_USD_PER_SECOND = 1250
 
 
-def live_run(path: Path, name: str, **others: Any) -> Ledger:
+def live_run(address: Path | str, name: str, **others: Any) -> Ledger:
     """Enter an invocation of a live run, whose tag is ``dgbudget-NAME``."""
     known = {"id": f"invocation of {name}", "run": name, "tag": f"dgbudget-{name}", "target": "live", "billed": True}
-    return open_ledger(path, **{**known, "budget_ms": 3_600_000, **others})
+    return open_ledger(address, **{**known, "budget_ms": 3_600_000, **others})
 
 
 def spend(ledger: Ledger, ms: int = 1000, target: OtherTarget | None = None, **others: Any) -> str:

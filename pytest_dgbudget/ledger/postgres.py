@@ -1,0 +1,260 @@
+"""The ledger's PostgreSQL backend: one budget and one history for all machines that reach the server.
+
+psycopg is imported on use, and here only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import select
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import datetime, timezone
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.ledger.connection import LedgerLocked, LedgerNotWritable, LedgerUnreachable, Rows
+
+if TYPE_CHECKING:
+    from psycopg import Connection, Cursor, Error
+
+WAIT_SECONDS = 10
+_SHORTEST_WAIT_SECONDS = 0.25
+_CHANNEL = "dgbudget"
+
+# A connection that is cut without a word is noticed within half a minute. What the URL says comes before these.
+_CONNECT: Mapping[str, str] = {
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+    "application_name": "pytest-dgbudget",
+}
+# Whoever stops in the middle of a transaction must not keep the ledger from all others.
+_SESSION = (
+    ("synchronous_commit", "on"),
+    ("lock_timeout", f"{WAIT_SECONDS}s"),
+    ("idle_in_transaction_session_timeout", f"{2 * WAIT_SECONDS}s"),
+    ("timezone", "UTC"),
+)
+_LOCKED = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock timeout
+_NOT_WRITABLE = {"25006", "42501", "53100"}  # read-only transaction, insufficient privilege, disk full
+
+_TABLES = """SELECT relname AS name FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = current_schema() AND relkind IN ('r', 'p')"""
+_EXCLUDE = "SELECT set_config('lock_timeout', :wait, true), pg_advisory_xact_lock(:key)"
+_HOLD = "SELECT pg_advisory_lock_shared(:key)"
+_IS_HELD = """SELECT 1 AS held FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+    AND classid::bigint = :high AND objid::bigint = :low
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1"""
+
+
+class PostgresConnection:
+    """A connection that belongs to the thread that made it, and is made anew when it is lost.
+
+    ``url`` has no password: that is ``password``, or where libpq looks for one (PGPASSWORD, ~/.pgpass). What was held
+    is held again after a loss. Raises LedgerUnreachable while there is no connection.
+    """
+
+    def __init__(self, url: str, password: str | None) -> None:
+        self.name = url
+        self._password = password
+        self._held: list[str] = []
+        self._waits_since: float | None = None
+        self._version = 0
+        self._in_transaction = False
+        self._connection = self._connect()
+
+    def wait_since(self, asked_at: float) -> None:
+        self._waits_since = asked_at
+
+    def tables(self) -> set[str]:
+        return {row["name"] for row in self.rows(_TABLES, {})}
+
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
+        with self._ran(sql, parameters) as cursor:
+            found = cursor.fetchall()
+            names = [column.name for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+    def execute(self, sql: str, parameters: Mapping[str, Any]) -> int:
+        with self._ran(sql, parameters) as cursor:
+            return cursor.rowcount
+
+    def now(self) -> datetime:
+        now: datetime = self.rows("SELECT clock_timestamp() AS now", {})[0]["now"]
+        return now.astimezone(timezone.utc)
+
+    def version(self) -> int:
+        """Others may have written whenever they were not excluded: the same is returned while they are."""
+        if not self._in_transaction:
+            self._version += 1
+        return self._version
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; inside another transaction, a part of that. Others may write: see ``exclude``."""
+        with nullcontext() if self._in_transaction else self._between("BEGIN"):
+            yield
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        with self._between("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
+            yield
+
+    def exclude(self, what: str) -> None:
+        waited = 0.0 if self._waits_since is None else time.monotonic() - self._waits_since
+        wait_ms = round(max(_SHORTEST_WAIT_SECONDS, WAIT_SECONDS - waited) * 1000)
+        self.rows(_EXCLUDE, {"wait": f"{wait_ms}ms", "key": _key(what)})
+        self._version += 1
+
+    def announce(self) -> None:
+        self.execute(f"NOTIFY {_CHANNEL}", {})
+
+    def hold(self, what: str) -> None:
+        self._held.append(what)
+        self.rows(_HOLD, {"key": _key(what)})
+
+    def is_held(self, what: str) -> bool:
+        high, low = divmod(_key(what) % 2**64, 2**32)
+        return bool(self.rows(_IS_HELD, {"high": high, "low": low}))
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def _between(self, begin: str) -> Iterator[None]:
+        self._reconnect_if_lost()
+        self._version += 1
+        self.execute(begin, {})
+        self._in_transaction = True
+        try:
+            yield
+            self._commit()
+        except BaseException:
+            if not self._connection.closed:
+                with suppress(LedgerError):
+                    self.execute("ROLLBACK", {})
+            raise
+        finally:
+            self._in_transaction = False
+
+    def _commit(self) -> None:
+        """Where a statement has failed and somebody went on, the server takes everything back without an error."""
+        with self._ran("COMMIT", {}) as cursor:
+            if cursor.statusmessage != "COMMIT":
+                raise LedgerError(f"a part of a transaction of the ledger {self.name} has failed, so nothing was kept")
+
+    @contextmanager
+    def _ran(self, sql: str, parameters: Mapping[str, Any]) -> Iterator[Cursor[Any]]:
+        if not self._in_transaction:
+            self._reconnect_if_lost()
+        with self._translated(), self._connection.cursor() as cursor:
+            cursor.execute(_translated(sql), parameters or None)
+            yield cursor
+
+    def _reconnect_if_lost(self) -> None:
+        if self._connection.closed:
+            self._connection = self._connect()
+            for what in self._held:
+                self.rows(_HOLD, {"key": _key(what)})
+
+    def _connect(self) -> Connection[Any]:
+        psycopg = _psycopg()
+        with self._translated():
+            given = psycopg.conninfo.conninfo_to_dict(self.name)
+            connection: Connection[Any] = psycopg.connect(
+                **{**_CONNECT, **given, "password": self._password or given.get("password")}, autocommit=True
+            )
+            _adapt(connection)
+            for name, value in _SESSION:
+                connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        return connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except _psycopg().Error as error:
+            raise self._as_ours(error) from error
+
+    def _as_ours(self, error: Error) -> LedgerError:
+        said = " ".join(str(error).split())
+        if error.sqlstate in _LOCKED:
+            return LedgerLocked(f"the ledger {self.name} is locked by another process ({said}); end that process")
+        if error.sqlstate in _NOT_WRITABLE:
+            return LedgerNotWritable(f"the ledger {self.name} can't be written: {said}; {_RIGHTS}")
+        if isinstance(error, _psycopg().OperationalError):
+            return LedgerUnreachable(f"the ledger {self.name} can't be reached: {said}; {_REACH}")
+        return LedgerError(f"the ledger {self.name} can't be used: {said}")
+
+
+class PostgresWatch:
+    """Listens to what ``announce`` tells."""
+
+    def __init__(self, url: str, password: str | None) -> None:
+        self._ledger = PostgresConnection(url, password)
+        self._ledger.execute(f"LISTEN {_CHANNEL}", {})
+        self._connection = self._ledger._connection
+
+    def has_changed(self, seconds: float) -> bool:
+        pgconn = self._connection.pgconn
+        with self._ledger._translated():
+            if select.select([self._connection], [], [], seconds)[0]:
+                pgconn.consume_input()
+            told = False
+            while pgconn.notifies() is not None:
+                told = True
+        return told
+
+    def close(self) -> None:
+        self._ledger.close()
+
+
+_REACH = "see whether this machine reaches the server, and the name and password in DG_LEDGER, PGPASSWORD or ~/.pgpass"
+_RIGHTS = "its user needs the rights to create tables in that schema at first, and to read and insert then"
+
+
+@cache
+def _translated(sql: str) -> str:
+    """Named parameters as psycopg has them."""
+    return re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", sql.replace("%", "%%"))
+
+
+def _key(what: str) -> int:
+    """What the server knows a lock by: a number of 64 bits."""
+    return int.from_bytes(hashlib.sha256(f"dgbudget:{what}".encode()).digest()[:8], "big", signed=True)
+
+
+def _psycopg() -> ModuleType:
+    try:
+        import psycopg
+    except ImportError as error:
+        raise LedgerError(
+            f"a ledger on PostgreSQL needs psycopg, which can't be imported ({error}): "
+            "pip install 'pytest-dgbudget[postgres]'"
+        ) from error
+    return psycopg
+
+
+def _adapt(connection: Connection[Any]) -> None:
+    """Sums are whole numbers, as in SQLite, and truths are 0 and 1."""
+    from psycopg.adapt import Dumper, Loader
+
+    class WholeNumber(Loader):
+        def load(self, data: Any) -> int:
+            return int(bytes(data))
+
+    class Truth(Dumper):
+        oid = connection.adapters.types["int2"].oid
+
+        def dump(self, obj: bool) -> bytes:
+            return b"1" if obj else b"0"
+
+    connection.adapters.register_loader("numeric", WholeNumber)
+    connection.adapters.register_dumper(bool, Truth)
