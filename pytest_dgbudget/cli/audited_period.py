@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
-from pytest_dgbudget.cli.ledger import open_ledger
+from pytest_dgbudget.cli.ledger import holders_in, open_ledger
 from pytest_dgbudget.cli.options import respelled
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.credentials import is_emulated_key
@@ -47,7 +47,7 @@ def audit_period(run_config: RunConfig, access: ApiAccess, since: datetime, *, a
     now = datetime.now(timezone.utc)
     kept_since = max(since, _next_midnight(now - _KEPT))
     with open_ledger(run_config) as connection, _without_collections():
-        ledger = read_ledger(connection, run_config, since, _target_of(access))
+        ledger = read_ledger(connection, holders_in(connection, run_config), since, _target_of(access))
     period = AuditedPeriod(since_ms=_epoch_ms(since), kept_since_ms=_epoch_ms(kept_since))
     statement = _read_statement(run_config, access, ledger, period)
     terms = terms_of(run_config, ledger.target, _epoch_ms(datetime.now(timezone.utc)))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from socket import gethostname
 from typing import Any
 
-from pytest_dgbudget.cli.ledger import require_run
+from pytest_dgbudget.cli.ledger import holders_in, require_run
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.credentials import is_emulated_key
 from pytest_dgbudget.deepgram.management import ManagementApi
@@ -16,9 +15,7 @@ from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.instants import utc_ms
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.facts import RunFacts
-from pytest_dgbudget.ledger.holders import Holders
 from pytest_dgbudget.ledger.reading import LedgerReader
-from pytest_dgbudget.ledger.run_lock import is_live
 from pytest_dgbudget.ledger.statements import StatementRecords
 from pytest_dgbudget.ledger.sweep import sweep
 from pytest_dgbudget.model import ApiAccess
@@ -78,8 +75,9 @@ class LaterRuns:
         self._connection = connection
         self._reader = LedgerReader(connection)
         self._records = StatementRecords(connection)
+        self._holders = holders_in(connection, run_config)
         with connection.transaction():  # what gateways that were killed have left open
-            sweep(connection, Holders(connection, run_config.state_dir, gethostname()).may_hold)
+            sweep(connection, self._holders.may_hold)
 
     def known(self, runs: Sequence[str]) -> list[str]:
         """Return these runs, each once; raises SettingsError for what is none."""
@@ -98,7 +96,7 @@ class LaterRuns:
         return runs, left
 
     def _why_nobody_can(self, facts: RunFacts) -> str | None:
-        if is_live(self._run_config.state_dir, facts.id):
+        if self._holders.live([facts.id]):
             return _IS_LIVE
         return None if facts.target in {"live", "rehearsal"} else _EMULATED
 

@@ -5,33 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from difflib import get_close_matches
+from socket import gethostname
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import LedgerError, SettingsError
+from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger.holders import Holders, holders_of
+from pytest_dgbudget.ledger.opening import open_existing
 from pytest_dgbudget.ledger.reading import LedgerReader
-from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.ledger.upgrade import create_or_upgrade
-from pytest_dgbudget.paths import require_file
 
 _MOST_NAMED = 3
 
 
 @contextmanager
-def open_ledger(run_config: RunConfig) -> Iterator[SqliteConnection]:
+def open_ledger(run_config: RunConfig) -> Iterator[Connection]:
     """Open the ledger that the runs of this project have written, upgraded to this version; raises LedgerError."""
-    path = run_config.ledger
-    try:
-        require_file(path)
-    except FileNotFoundError:
+    connection = open_existing(run_config.ledger, run_config.ledger_password, durable=True)
+    if connection is None:
         raise LedgerError(
-            f"there is no ledger {path}: no run has opened a session here; name another one with --dg-ledger"
-        ) from None
-    except OSError as error:
-        raise LedgerError(f"the ledger {path} can't be read: {error}") from error
-    with closing(SqliteConnection(path, durable=True)) as connection:
+            f"there is no ledger {run_config.ledger}: no run has opened a session here; "
+            "name another one with --dg-ledger"
+        )
+    with closing(connection):
         with connection.transaction():
             create_or_upgrade(connection)
         yield connection
+
+
+def holders_in(connection: Connection, run_config: RunConfig) -> Holders:
+    """Return who may still hold what stands in the project's ledger."""
+    return holders_of(run_config.ledger, connection, run_config.state_dir, gethostname())
 
 
 def require_run(reader: LedgerReader, run: str | None) -> str:

@@ -60,15 +60,14 @@ def _parser() -> CommandParser:
 
 
 def _bundle(run: str | None, run_config: RunConfig) -> SupportBundle:
-    from pytest_dgbudget.cli.ledger import open_ledger, require_run
+    from pytest_dgbudget.cli.ledger import holders_in, open_ledger, require_run
     from pytest_dgbudget.ledger.reading import LedgerReader
-    from pytest_dgbudget.ledger.run_lock import is_live
     from pytest_dgbudget.report.support_bundle import support_bundle
 
     with open_ledger(run_config) as connection:
         reader = LedgerReader(connection)
         known = require_run(reader, run)
-        if is_live(run_config.state_dir, known):
+        if holders_in(connection, run_config).live([known]):
             raise SettingsError(f"run {known} is not over: its figures would be incomplete; wait until it has ended")
         return support_bundle(reader.facts(known), run_config, _versions())
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.cli.exit_status import FAILED
-from pytest_dgbudget.cli.ledger import open_ledger
+from pytest_dgbudget.cli.ledger import holders_in, open_ledger
 from pytest_dgbudget.cli.options import add_options, resolve_for_statement, respelled
 from pytest_dgbudget.cli.output import write, write_json
 from pytest_dgbudget.cli.parser import CommandParser
@@ -88,12 +87,11 @@ def _sweep(run_config: RunConfig, *, dry_run: bool) -> Swept:
     from pytest_dgbudget.cli.left_files import sweep_files
     from pytest_dgbudget.cli.left_keys import recorded_keys
     from pytest_dgbudget.config.resolve import api_access
-    from pytest_dgbudget.ledger.holders import Holders
 
     if run_config.api_key is not None and run_config.api_url is not None:
         api_access(run_config)  # refuses before anything is done
     with open_ledger(run_config) as connection:
-        holders = Holders(connection, run_config.state_dir, gethostname())
+        holders = holders_in(connection, run_config)
         leases = _sweep_leases(connection, holders, dry_run=dry_run)
         recorded = recorded_keys(connection)
         keys, problems = _sweep_keys(run_config, connection, holders, recorded, dry_run=dry_run)

@@ -160,11 +160,11 @@ OPTIONS = (
     ),
     Option(
         "dg_ledger",
-        "ledger_path",
+        "ledger",
         "ledger",
         "URL",
         DEFAULT_LEDGER,
-        "Durable record of what was spent: sqlite:///PATH, relative to the rootdir.",
+        "Durable record of what was spent: sqlite:///PATH, relative to the rootdir, or postgresql://[USER@]HOST/DATABASE.",
         "DG_LEDGER",
         relative_to="rootdir",
     ),

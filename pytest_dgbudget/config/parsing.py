@@ -90,14 +90,56 @@ def _share(text: str) -> float | None:
     return None if percent is None or float(percent[1]) > 100 else float(percent[1]) / 100
 
 
-def ledger_path(text: str) -> Path:
+class ServerLedger:
+    """A ledger on a server: its URL without a password, and the password that stood in it, if any."""
+
+    def __init__(self, url: str, password: str | None) -> None:
+        self.url = url
+        self.password = password
+
+
+def ledger(text: str) -> Path | ServerLedger:
     prefix = "sqlite:///"
+    scheme, colon, _ = text.partition(":")
+    if scheme in {"postgresql", "postgres"} and colon:
+        return _server_ledger(text)
     if not text.startswith(prefix) or not text[len(prefix) :]:
-        scheme, colon, _ = text.partition(":")
         if text and not colon:
-            raise SettingsError(f"{text!r} is no ledger; accepted: sqlite:///PATH, for that file {prefix}{text}")
-        raise SettingsError(f"unknown kind of ledger {scheme!r}; accepted: sqlite:///PATH")
+            raise SettingsError(f"{text!r} is no ledger; accepted: {_LEDGERS}, for that file {prefix}{text}")
+        raise SettingsError(f"unknown kind of ledger {scheme!r}; accepted: {_LEDGERS}")
     return Path(text[len(prefix) :])
+
+
+_LEDGERS = "sqlite:///PATH, postgresql://[USER@]HOST[:PORT]/DATABASE"
+
+
+def _server_ledger(text: str) -> ServerLedger:
+    """No message has what was given: there may be a password in it."""
+    from urllib.parse import unquote
+
+    match = re.fullmatch(r"postgres(?:ql)?://(?:([^/?#@]*)@)?([^/?#@]*)(/[^/?#@]*)?(?:\?([^#]*))?", text)
+    if match is None:
+        raise SettingsError(
+            "it is no URL of a PostgreSQL database; accepted: postgresql://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE, "
+            "where a password has other characters than letters, digits and ._~- percent-encoded"
+        )
+    user_and_password, hosts, database, query = match.groups()
+    user, _, password = (user_and_password or "").partition(":")
+    kept = []
+    for part in (query or "").split("&"):
+        name, _, value = part.partition("=")
+        if unquote(name) in _SECRET_PARAMETERS:
+            raise SettingsError(f"a ledger's URL can't have {unquote(name)}; see PGSERVICEFILE for what else is secret")
+        if unquote(name) == "password":
+            password = value
+        elif part:
+            kept.append(part)
+    at, question = "@" if user else "", "?" if kept else ""
+    url = f"postgresql://{user}{at}{hosts}{database or ''}{question}{'&'.join(kept)}"
+    return ServerLedger(url, unquote(password) or None)
+
+
+_SECRET_PARAMETERS = {"sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"}
 
 
 def path(text: str) -> Path:

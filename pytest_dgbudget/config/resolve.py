@@ -22,7 +22,7 @@ __tracebackhide__ = True
 
 
 # What is worth nothing to anybody but the gateway.
-_SECRETS = {"api_key", "app_token"}
+_SECRETS = {"api_key", "app_token", "ledger_password"}
 
 NO_API = "the agent URL is not Deepgram's own"
 NAME_THE_API = "name its management API with --dg-api-url"
@@ -44,6 +44,8 @@ class RunConfig:
     ``run_key`` is off, on or require, and ``run_key_scopes`` what such a key may do.
 
     ``recording_dir`` is where recordings stay; None: they are kept as ``artifacts`` says, beside the report.
+
+    ``ledger`` is a file, or the URL of a server without its password, which may be ``ledger_password``.
 
     ``state_dir`` is where the run's lock and the gateway's log are. ``api_url`` is None when the agent URL is not
     Deepgram's and no management API was named for it.
@@ -77,7 +79,8 @@ class RunConfig:
     junit_attachment: str
     junit_properties: str
     run_id: str
-    ledger: Path
+    ledger: Path | str
+    ledger_password: str | None
     ledger_given: bool
     state_dir: Path
     report_dir: Path
@@ -153,16 +156,16 @@ class RunConfig:
         return "rehearsal" if self.is_rehearsal else self.target
 
     def to_json(self) -> dict[str, Any]:
-        """Return this without the key and the application's token, in types that JSON and xdist can carry."""
+        """Return this without any secret, in types that JSON and xdist can carry."""
         values = {name: value for name, value in vars(self).items() if name not in _SECRETS}
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
 def from_json(values: Mapping[str, Any]) -> RunConfig:
-    """Return the configuration that ``to_json`` was called on, without its key."""
+    """Return the configuration that ``to_json`` was called on, without its secrets."""
     agent_settings, recording_dir = values["agent_settings"], values["recording_dir"]
     paths = {
-        "ledger": Path(values["ledger"]),
+        "ledger": _address(values["ledger"]),
         "state_dir": Path(values["state_dir"]),
         "report_dir": Path(values["report_dir"]),
         "agent_settings": None if agent_settings is None else Path(agent_settings),
@@ -180,8 +183,13 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
             "allowed_hosts": tuple(values["allowed_hosts"]),
             "api_key": None,
             "app_token": None,
+            "ledger_password": None,
         }
     )
+
+
+def _address(text: str) -> Path | str:
+    return text if text.startswith("postgresql:") else Path(text)
 
 
 def resolve(
@@ -204,7 +212,7 @@ def resolve(
     for option in OPTIONS:
         source = given[option.field]
         base = current_dir if option.relative_to == "given" and source.typed_by_hand else rootdir
-        is_path = option.relative_to is not None and source.parsed is not None
+        is_path = option.relative_to is not None and isinstance(source.parsed, Path | str)
         values[option.field] = base / source.parsed if is_path else source.parsed
     key = key_in(environment, values["key_variables"])
     values.update(_target(values["target"], environment, given["budget_ms"], key))
@@ -213,8 +221,7 @@ def resolve(
     values["ignores_agent_url"] = values["target"] == "emulator" and given["agent_url"].typed_by_hand
     values["run_id"] = values["run_id"] or _made_up_run_id()
     values["ledger_given"] = given["ledger"].where != "default"
-    # Two projects with one ledger see each other's runs live by their locks.
-    values["state_dir"] = values["ledger"].parent
+    values.update(_ledger(values["ledger"], given["ledger"].where, rootdir))
     values["scenario"] = None if values["scenario"] is None else str(values["scenario"])
     values.update(read_project_file(rootdir))
     values.update(cost_budget_micro_usd=None, windows=(), paths=(), project_sessions=None)
@@ -300,6 +307,18 @@ def _given(
 def _is_withheld(option: Option, environment: Mapping[str, str]) -> bool:
     """The address of a shared ledger is a secret: where a job is not given it, as for a fork, the variable is blank."""
     return option.environment == "DG_LEDGER" and not environment["DG_LEDGER"].strip()
+
+
+def _ledger(given: Path | parsing.ServerLedger, where: str, rootdir: Path) -> dict[str, Any]:
+    """Two projects with one file see each other's runs live by their locks; with a server, by its own."""
+    if isinstance(given, Path):
+        return {"ledger": given, "ledger_password": None, "state_dir": given.parent}
+    if given.password is not None and where != "DG_LEDGER":
+        raise SettingsError(
+            f"{where}: a password does not belong there, where others can read it: put it, or the whole URL, into the "
+            "environment (PGPASSWORD, DG_LEDGER), or the password into ~/.pgpass"
+        )
+    return {"ledger": given.url, "ledger_password": given.password, "state_dir": rootdir / ".dgbudget"}
 
 
 def _ini_text(value: Any) -> str:

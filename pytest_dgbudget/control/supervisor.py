@@ -170,6 +170,7 @@ class Supervisor:
             app_token=self._run_config.app_token,
             api_key=self._run_config.api_key,
             secret=self.secret,
+            ledger_password=self._run_config.ledger_password,
         )
         try:
             with open_file(self._log, "ab") as output:

@@ -44,6 +44,8 @@ _NO_API = (
 _OTHER_EMULATOR = "{} sessions were on an emulator that is gone, so they can't be compared"
 # How long the end of a run waits for a slow disk to take the last of its recordings.
 _RECORDED_SECONDS = 1.0
+# How long the end of a run waits for a ledger's server to be there again.
+_CONNECTED_SECONDS = 15.0
 _ALL_REFUSED = "no session was opened, because there was no key for this run (--dg-run-key=require)"
 _UNDER_WAY = "the statement is being read"
 
@@ -80,6 +82,7 @@ class Closing:
     async def close(self, run: Run, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> FinishedRun:
         """Close and report; with ``wait``, go on and compare with the statement."""
         await run.end_all(closed_by)
+        await self._ledger_thread.caught_up(_CONNECTED_SECONDS)
         if self._recordings is not None:
             await self._recordings.close(_RECORDED_SECONDS, has_successor=closed_by == "gateway-lost")
             self._notices += self._recordings.sentences()

@@ -182,7 +182,7 @@ class Gateway:
         except (TimeoutError, asyncio.TimeoutError):
             self._failed = LedgerError(
                 f"the ledger {self._run_config.ledger} did not open within {_OPEN_SECONDS} s; "
-                "name one on a faster disk with --dg-ledger=sqlite:///PATH"
+                "name one on a faster disk, or a server that answers, with --dg-ledger"
             )
         else:
             if self._run_ledger.notice is not None:
@@ -215,14 +215,14 @@ class Gateway:
     def _recordings(self) -> Recordings | None:
         """Return where sessions are recorded, after what dead gateways left is gone; on the ledger thread."""
         run_config, folder = self._run_config, self._run_ledger.folder
-        remove_dead_spools(folder, run_config.run_id, takes_over=self._config.takes_over)
+        remove_dead_spools(folder, self._run_ledger.name, takes_over=self._config.takes_over)
         if run_config.recording_dir is None and run_config.artifacts == "off":
             return None
         from pytest_dgbudget.gateway.recording import Recordings
 
         secrets = [self._config.api_key, self._config.app_token, *self._config.worker_tokens]
         return Recordings(
-            run_config.recording_dir or spool_of(folder, run_config.run_id),
+            run_config.recording_dir or spool_of(folder, self._run_ledger.name),
             tag=run_config.tag,
             secrets=tuple(secret for secret in secrets if secret),
             patterns=tuple(re.compile(pattern) for pattern in run_config.scrub),

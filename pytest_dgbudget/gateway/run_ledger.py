@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_dgbudget.ledger.connection import LedgerNotWritable
-from pytest_dgbudget.ledger.holders import Holders
+from pytest_dgbudget.ledger.holders import holders_of
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.ledger.run_lock import RunLock
+from pytest_dgbudget.ledger.opening import open_connection
+from pytest_dgbudget.ledger.run_lock import RunLock, one_of
 from pytest_dgbudget.ledger.shared_budgets import SharedBudgets
-from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Invocation
 from pytest_dgbudget.paths import make_folder, make_private_folder, why_no_ledger
 from pytest_dgbudget.protocol.startup import GatewayConfig
@@ -19,7 +19,8 @@ from pytest_dgbudget.rules.prices import price_table
 class RunLedger:
     """The ledger of one invocation. ``notice`` says where it is instead, when it could not be where it should.
 
-    ``folder`` has the run's lock once the ledger is open.
+    ``folder`` has the run's lock once the ledger is open, and what belongs to this gateway there is called by ``name``:
+    a run whose ledger is a file has one, and on a server many serve it together.
 
     Its methods block; they run on the ledger thread.
     """
@@ -31,6 +32,8 @@ class RunLedger:
         self._lock: RunLock | None = None
         self.folder = config.run_config.state_dir
         self.notice: str | None = None
+        run, on_server = self._run_config.run_id, isinstance(self._run_config.ledger, str)
+        self.name = one_of(run, config.invocation) if on_server else run
 
     def open(self) -> Ledger:
         """Return the ledger; raises LedgerError. An emulated run falls back to a temporary one."""
@@ -58,7 +61,7 @@ class RunLedger:
             self._lock.release()
             self._lock = None
 
-    def _open(self, path: Path, state_dir: Path) -> Ledger:
+    def _open(self, ledger: Path | str, state_dir: Path) -> Ledger:
         try:
             make_folder(state_dir)
             lacks = why_no_ledger(state_dir)
@@ -67,17 +70,17 @@ class RunLedger:
                     f"the ledger can't be in the folder {state_dir}: {lacks}; "
                     "name a ledger on a local disk with --dg-ledger=sqlite:///PATH or DG_LEDGER"
                 )
-            self._lock = RunLock(state_dir, self._run_config.run_id)
+            self._lock = RunLock(state_dir, self.name)
         except OSError as error:
             raise LedgerNotWritable(
                 f"the ledger's folder {state_dir} can't be written: {error}; "
                 "make it writable or name another ledger with --dg-ledger=sqlite:///PATH"
             ) from error
-        connection = SqliteConnection(path, durable=self._run_config.is_live)
-        ledger = Ledger(connection, self._invocation(), self._prices.highest(), self._shared_budgets())
-        holders = Holders(connection, state_dir, self._config.host, own_run=self._run_config.run_id)
-        ledger.begin(holders.may_hold, takes_over=self._config.takes_over)
-        return ledger
+        connection = open_connection(ledger, self._config.ledger_password, durable=self._run_config.is_live)
+        holders = holders_of(ledger, connection, state_dir, self._config.host, own_run=self._run_config.run_id)
+        opened = Ledger(connection, self._invocation(), self._prices.highest(), self._shared_budgets())
+        opened.begin(holders.may_hold, takes_over=self._config.takes_over)
+        return opened
 
     def _shared_budgets(self) -> SharedBudgets:
         run_config = self._run_config

@@ -8,10 +8,10 @@ from contextlib import closing, suppress
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.connection import Watch
+from pytest_dgbudget.ledger.reconnect_pause import ReconnectPause
 
 # How long it takes at most until ``stop`` is heard.
 _LOOKS_SECONDS = 0.1
-_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
 
 class Changes:
@@ -40,24 +40,15 @@ class Changes:
             self._thread.join()
 
     def _watch(self, callback: Callable[[], None]) -> None:
-        pause = 0.0
-        while not self._stopping.wait(pause):
-            pause = _SHORTEST_PAUSE_SECONDS if self._watched(callback) else _longer(pause)
-
-    def _watched(self, callback: Callable[[], None]) -> bool:
-        """Watch until that fails, or is stopped; return whether it has begun."""
-        began = False
-        with suppress(LedgerError), closing(self._open_watch()) as watch:
-            began = True
-            callback()
-            self._call_at_changes(watch, callback)
-        return began
+        pause = ReconnectPause()
+        while not self._stopping.wait(pause.seconds):
+            with suppress(LedgerError), closing(self._open_watch()) as watch:
+                pause.succeeded()
+                callback()
+                self._call_at_changes(watch, callback)
+            pause.failed()
 
     def _call_at_changes(self, watch: Watch, callback: Callable[[], None]) -> None:
         while not self._stopping.is_set():
             if watch.has_changed(_LOOKS_SECONDS):
                 callback()
-
-
-def _longer(pause: float) -> float:
-    return min(max(2 * pause, _SHORTEST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)

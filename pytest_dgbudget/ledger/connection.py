@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -80,8 +80,8 @@ class Connection(Protocol):
         """Let others see that this is held, for as long as this connection lives; several may hold the same."""
         ...
 
-    def is_held(self, what: str) -> bool:
-        """Return whether any connection holds this; never, where nobody can know."""
+    def held(self, names: Iterable[str]) -> set[str]:
+        """Return which of these any connection holds; none, where nobody can know."""
         ...
 
     def snapshot(self) -> AbstractContextManager[None]:

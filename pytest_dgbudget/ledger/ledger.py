@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -84,6 +84,10 @@ class Ledger:
     def wait_since(self, asked_at: float) -> None:
         """Count the time that the next calls wait for other processes from this instant (``time.monotonic``) on."""
         self._db.wait_since(asked_at)
+
+    def now(self) -> datetime:
+        """Return the instant by the ledger's clock, in UTC."""
+        return self._db.now()
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.ledger.changes import Changes
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.paths import require_file
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.ledger.changes import Changes
 
 
 def open_connection(ledger: Path | str, password: str | None, *, durable: bool) -> Connection:
@@ -41,6 +44,8 @@ def open_existing(ledger: Path | str, password: str | None, *, durable: bool) ->
 
 def changes_of(ledger: Path | str, password: str | None) -> Changes:
     """Return what tells of changes in a ledger that is there."""
+    from pytest_dgbudget.ledger.changes import Changes
+
     if isinstance(ledger, str):
         from pytest_dgbudget.ledger.postgres import PostgresWatch
 

@@ -9,7 +9,7 @@ import hashlib
 import re
 import select
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timezone
 from functools import cache
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.connection import LedgerLocked, LedgerNotWritable, LedgerUnreachable, Rows
+from pytest_dgbudget.ledger.reconnect_pause import ReconnectPause
 
 if TYPE_CHECKING:
     from psycopg import Connection, Cursor, Error
@@ -49,9 +50,9 @@ _TABLES = """SELECT relname AS name FROM pg_class JOIN pg_namespace ON pg_namesp
     WHERE nspname = current_schema() AND relkind IN ('r', 'p')"""
 _EXCLUDE = "SELECT set_config('lock_timeout', :wait, true), pg_advisory_xact_lock(:key)"
 _HOLD = "SELECT pg_advisory_lock_shared(:key)"
-_IS_HELD = """SELECT 1 AS held FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-    AND classid::bigint = :high AND objid::bigint = :low
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1"""
+_HELD = """SELECT classid::bigint AS high, objid::bigint AS low FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
 class PostgresConnection:
@@ -68,6 +69,9 @@ class PostgresConnection:
         self._waits_since: float | None = None
         self._version = 0
         self._in_transaction = False
+        self._error: LedgerError | None = None
+        self._tries_again_at = 0.0
+        self._pause = ReconnectPause()
         self._connection = self._connect()
 
     def wait_since(self, asked_at: float) -> None:
@@ -120,9 +124,9 @@ class PostgresConnection:
         self._held.append(what)
         self.rows(_HOLD, {"key": _key(what)})
 
-    def is_held(self, what: str) -> bool:
-        high, low = divmod(_key(what) % 2**64, 2**32)
-        return bool(self.rows(_IS_HELD, {"high": high, "low": low}))
+    def held(self, names: Iterable[str]) -> set[str]:
+        keys = {(row["high"], row["low"]) for row in self.rows(_HELD, {})}
+        return {name for name in names if divmod(_key(name) % 2**64, 2**32) in keys}
 
     def close(self) -> None:
         self._connection.close()
@@ -159,10 +163,21 @@ class PostgresConnection:
             yield cursor
 
     def _reconnect_if_lost(self) -> None:
-        if self._connection.closed:
+        """A server that could not be reached just now is not asked again at once."""
+        if not self._connection.closed:
+            return
+        if self._error is not None and time.monotonic() < self._tries_again_at:
+            raise self._error
+        try:
             self._connection = self._connect()
-            for what in self._held:
-                self.rows(_HOLD, {"key": _key(what)})
+        except LedgerError as error:
+            self._pause.failed()
+            self._error, self._tries_again_at = error, time.monotonic() + self._pause.seconds
+            raise
+        self._error = None
+        self._pause.succeeded()
+        for what in self._held:
+            self.rows(_HOLD, {"key": _key(what)})
 
     def _connect(self) -> Connection[Any]:
         psycopg = _psycopg()

@@ -12,6 +12,8 @@ from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.paths import make_folder
 
 _BEGIN, _END = "run-", ".lock"
+# No run id has it.
+_OF = "+"
 
 
 class RunLock:
@@ -34,9 +36,17 @@ class RunLock:
             self._descriptor = None
 
 
+def one_of(run: str, invocation: str) -> str:
+    """Return what the lock of one of several gateways is called that serve a run together, from one folder."""
+    return f"{run}{_OF}{invocation}"
+
+
 def is_live(folder: Path, run: str) -> bool:
     """Tell whether a gateway serves this run now; one that is gone has lost its lock."""
-    path = _lock_file(folder, run)
+    return any(map(_is_locked, (_lock_file(folder, run), *folder.glob(f"{_BEGIN}{run}{_OF}*{_END}"))))
+
+
+def _is_locked(path: Path) -> bool:
     if not path.exists() or path.is_symlink():
         return False
     descriptor = _lock(path)
@@ -48,7 +58,7 @@ def is_live(folder: Path, run: str) -> bool:
 
 def live_runs(folder: Path) -> list[str]:
     """Return the runs that gateways serve now."""
-    return [run for run, _ in _locks(folder) if is_live(folder, run)]
+    return [run.partition(_OF)[0] for run, path in _locks(folder) if _is_locked(path)]
 
 
 def dead_locks(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
@@ -91,8 +91,8 @@ class SqliteConnection:
     def hold(self, what: str) -> None:
         """Nothing to do: who serves a run on a file has its lock (``run_lock``)."""
 
-    def is_held(self, what: str) -> bool:
-        return False
+    def held(self, names: Iterable[str]) -> set[str]:
+        return set()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

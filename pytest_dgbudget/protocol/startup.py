@@ -43,6 +43,7 @@ class GatewayConfig:
     app_token: str | None = field(repr=False)
     api_key: str | None = field(repr=False)
     secret: str = field(repr=False)
+    ledger_password: str | None = field(default=None, repr=False)
 
     def dump(self) -> bytes:
         return dumps(
@@ -65,6 +66,7 @@ class GatewayConfig:
                 "app_token": self.app_token,
                 "api_key": self.api_key,
                 "secret": self.secret,
+                "ledger_password": self.ledger_password,
             }
         ).encode()
 

@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.instants import write_instant
 from pytest_dgbudget.ledger.connection import Connection
-from pytest_dgbudget.ledger.period import PeriodReader, RunOfPeriod, SessionOfPeriod, UnseenLease
-from pytest_dgbudget.ledger.run_lock import is_live
+from pytest_dgbudget.ledger.holders import Holders
+from pytest_dgbudget.ledger.period import PeriodReader, SessionOfPeriod, UnseenLease
 from pytest_dgbudget.reconcile.own_sessions import own_session
 from pytest_dgbudget.rules.audit_facts import AuditedLedger, UnseenUse
 from pytest_dgbudget.rules.comparison import OwnSession
@@ -23,7 +22,7 @@ _LONGEST_SESSION = timedelta(hours=2, minutes=15)
 _LONGEST_LEASE = timedelta(days=7)
 
 
-def read_ledger(connection: Connection, run_config: RunConfig, since: datetime, target: str) -> AuditedLedger:
+def read_ledger(connection: Connection, holders: Holders, since: datetime, target: str) -> AuditedLedger:
     """Return what a ledger has of a period that begins at ``since``, and what may reach into it; raises LedgerError."""
     at = write_instant(since)
     reader = PeriodReader(connection, target, write_instant(since - _LONGEST_LEASE))
@@ -31,6 +30,7 @@ def read_ledger(connection: Connection, run_config: RunConfig, since: datetime, 
         runs, keys = reader.runs(), reader.run_keys()
         found = _sort_sessions(reader.sessions(write_instant(since - _LONGEST_SESSION)))
         projects = reader.projects() if target == "rehearsal" else {}
+        live = holders.live(run.id for run in runs)
         unseen, elsewhere = reader.unseen_leases(at), reader.other_sessions(at)
     return AuditedLedger(
         target=target,
@@ -40,16 +40,10 @@ def read_ledger(connection: Connection, run_config: RunConfig, since: datetime, 
         run_of_tag={run.tag: run.id for run in runs},
         run_of_key=keys,
         project_of_run=projects,
-        live=_live(runs, run_config),
+        live=frozenset(live),
         elsewhere=elsewhere,
         dials=found.dials,
     )
-
-
-def _live(runs: Iterable[RunOfPeriod], run_config: RunConfig) -> frozenset[str]:
-    folder = run_config.state_dir
-    served = {lock.name.removeprefix("run-").removesuffix(".lock") for lock in folder.glob("run-*.lock")}
-    return frozenset(run.id for run in runs if run.id in served and is_live(folder, run.id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.facts import InvocationFacts, RunFacts
-from pytest_dgbudget.paths import require_file
 from pytest_dgbudget.report.document import FinishedRun, with_notice, without_document
 from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures, ToleranceFigures, not_compared
 from pytest_dgbudget.report.usage_file import set_earlier_aside
@@ -72,21 +72,24 @@ def known_run(run_config: RunConfig) -> RunFacts | None:
 
     A ledger of an earlier version that has the run is upgraded: nothing else may have opened it since.
     """
-    try:
-        require_file(run_config.ledger)
-    except FileNotFoundError:
+    if _is_missing(run_config.ledger):  # as in most projects that open no session: nothing more is loaded
         return None
-    except OSError as error:
-        raise LedgerError(f"the ledger {run_config.ledger} can't be read: {error}") from error
+    from pytest_dgbudget.ledger.opening import open_existing
     from pytest_dgbudget.ledger.reading import LedgerReader
-    from pytest_dgbudget.ledger.sqlite import SqliteConnection
     from pytest_dgbudget.ledger.upgrade import upgrade_to_read
 
-    with closing(SqliteConnection(run_config.ledger, durable=False)) as connection:
-        if not connection.tables():
-            return None
+    connection = open_existing(run_config.ledger, run_config.ledger_password, durable=False)
+    if connection is None:
+        return None
+    with closing(connection):
         upgrade_to_read(connection, run_config.run_id)
         return LedgerReader(connection).known_run(run_config.run_id)
+
+
+def _is_missing(ledger: Path | str) -> bool:
+    with suppress(OSError):
+        return isinstance(ledger, Path) and not ledger.exists()
+    return False
 
 
 def unserved_run(

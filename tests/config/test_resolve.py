@@ -392,9 +392,53 @@ def test_what_is_not_used_is_not_judged() -> None:
 
 
 def test_a_ledger_of_another_kind_is_refused_without_its_password() -> None:
-    with pytest.raises(SettingsError, match="postgresql") as refused:
-        resolved(environment={"DG_LEDGER": "postgresql://user:hunter2@host/ledger"})
+    with pytest.raises(SettingsError, match="mysql") as refused:
+        resolved(environment={"DG_LEDGER": "mysql://user:hunter2@host/ledger"})
     assert "hunter2" not in str(refused.value)
+
+
+SERVER = "postgresql://user@host:5432/ledger?sslmode=require"
+WITH_PASSWORD = [
+    "postgresql://user:hunter%322@host:5432/ledger?sslmode=require",
+    "postgres://user@host:5432/ledger?pass%77ord=hunter%322&sslmode=require",
+]
+
+
+@pytest.mark.parametrize("url", WITH_PASSWORD)
+def test_a_password_of_a_server_is_taken_from_the_environment_and_shown_nowhere(url: str) -> None:
+    settings = resolved(environment={"DG_LEDGER": url})
+    assert (settings.ledger, settings.ledger_password) == (SERVER, "hunter22")
+    assert settings.state_dir == ROOT / ".dgbudget"
+    assert "hunter" not in f"{settings!r} {settings.to_json()}"
+    assert from_json(settings.to_json()).ledger == SERVER
+
+
+@pytest.mark.parametrize("url", WITH_PASSWORD)
+@pytest.mark.parametrize("given", [0, 1], ids=["command line", "ini"])
+def test_a_password_of_a_server_is_refused_where_others_can_read_it(url: str, given: int) -> None:
+    places = [{"dg_ledger": url}, {"dg_ledger": url}]
+    with pytest.raises(SettingsError, match=r"PGPASSWORD.*DG_LEDGER.*\.pgpass") as refused:
+        resolved(places[0] if given == 0 else {}, ini=places[1] if given == 1 else {})
+    assert "hunter" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql://user:@host/ledger", "postgres://user@host/ledger?password="])
+def test_an_empty_password_is_none(url: str) -> None:
+    settings = resolved({"dg_ledger": url})
+    assert (settings.ledger, settings.ledger_password) == ("postgresql://user@host/ledger", None)
+
+
+@pytest.mark.parametrize("url", ["postgresql:x", "postgresql://u:hunter/2@host/db", "postgresql://u:hunter@2@host/db"])
+def test_what_is_no_url_of_a_server_is_not_repeated(url: str) -> None:
+    with pytest.raises(SettingsError, match="percent-encoded") as refused:
+        resolved(environment={"DG_LEDGER": url})
+    assert "hunter" not in str(refused.value)
+
+
+def test_other_secrets_in_a_url_of_a_server_are_refused() -> None:
+    with pytest.raises(SettingsError, match="can't have sslpassword") as refused:
+        resolved(environment={"DG_LEDGER": "postgresql://host/db?sslpassword=hunter2"})
+    assert "hunter" not in str(refused.value)
 
 
 def test_an_agent_url_with_credentials_is_refused_without_its_password() -> None:
