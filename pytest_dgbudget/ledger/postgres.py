@@ -156,11 +156,20 @@ class PostgresConnection:
 
     @contextmanager
     def _ran(self, sql: str, parameters: Mapping[str, Any]) -> Iterator[Cursor[Any]]:
+        try:
+            cursor = self._run(sql, parameters)
+        except LedgerUnreachable:
+            if self._in_transaction:
+                raise
+            cursor = self._run(sql, parameters)  # nothing has begun: the connection was cut while it was idle
+        with self._translated(), cursor:
+            yield cursor
+
+    def _run(self, sql: str, parameters: Mapping[str, Any]) -> Cursor[Any]:
         if not self._in_transaction:
             self._reconnect_if_lost()
-        with self._translated(), self._connection.cursor() as cursor:
-            cursor.execute(_translated(sql), parameters or None)
-            yield cursor
+        with self._translated():
+            return self._connection.execute(_with_their_parameters(sql), parameters or None)
 
     def _reconnect_if_lost(self) -> None:
         """A server that could not be reached just now is not asked again at once."""
@@ -236,8 +245,8 @@ _RIGHTS = "its user needs the rights to create tables in that schema at first, a
 
 
 @cache
-def _translated(sql: str) -> str:
-    """Named parameters as psycopg has them."""
+def _with_their_parameters(sql: str) -> str:
+    """Return a statement with its named parameters as psycopg has them."""
     return re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", sql.replace("%", "%%"))
 
 

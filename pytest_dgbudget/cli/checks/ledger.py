@@ -51,8 +51,9 @@ def _checked_file(path: Path) -> Check:
 
 
 def _checked_server(url: str, password: str | None) -> Check:
-    began = time.monotonic()
     connection = open_connection(url, password, durable=True)
+    began = time.monotonic()
+    connection.now()
     took_ms = round((time.monotonic() - began) * 1000)
     runs = _runs_in(connection)
     return Check(
