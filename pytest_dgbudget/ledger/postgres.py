@@ -129,6 +129,10 @@ class PostgresConnection:
         return {name for name in names if divmod(_key(name) % 2**64, 2**32) in keys}
 
     def close(self) -> None:
+        """The server notices the end of a connection a little later: what was held is let go of before."""
+        if self._held and not self._connection.closed:
+            with suppress(LedgerError):
+                self.rows("SELECT pg_advisory_unlock_all()", {})
         self._connection.close()
 
     @contextmanager

@@ -13,10 +13,14 @@ import pytest
 
 from pytest_dgbudget.gateway.run_ledger import RunLedger
 from pytest_dgbudget.instants import write_instant
+from pytest_dgbudget.ledger.holders import holders_of
+from pytest_dgbudget.ledger.postgres import PostgresConnection
 from pytest_dgbudget.ledger.run_lock import RunLock
+from pytest_dgbudget.ledger.sweep import sweep
 from pytest_dgbudget.protocol.startup import GatewayConfig
 from tests.support.gateway import run_config_for
 from tests.support.ledger import ends_of_leases, leased, open_ledger
+from tests.support.postgres import PostgresServer
 from tests.support.vendor import KEY
 
 
@@ -82,3 +86,36 @@ def test_a_gateway_that_begins_leaves_a_lease_of_another_machine_until_its_time_
         ledger.execute("UPDATE lease SET ends_at = ?", (ends_at,))
     begin_gateway(tmp_path, run=run)
     assert ends_of_leases(tmp_path) == [end]
+
+
+# On a server
+
+
+def left_on_server(url: str, *, ends_in_ms: int) -> PostgresConnection:
+    """Leave a lease open; return the connection of the gateway that holds it."""
+    lost = open_ledger(url, id="lost", run="lost", host="elsewhere")
+    lost.record_dial(leased(lost, lost.begin_attempt("t", "", 10_000)))
+    connection = lost._db
+    assert isinstance(connection, PostgresConnection)
+    ends_at = write_instant(connection.now() + timedelta(milliseconds=ends_in_ms))
+    connection.execute("UPDATE lease SET ends_at = :ends_at", {"ends_at": ends_at})
+    return connection
+
+
+@pytest.mark.parametrize(("lives", "ends_in_ms"), [(True, 60_000), (True, -60_000), (False, 60_000), (False, -1)])
+def test_on_a_server_a_lease_is_held_while_its_gateway_is_connected_or_until_it_ends(
+    postgres: PostgresServer, tmp_path: Path, lives: bool, ends_in_ms: int
+) -> None:
+    url = postgres.new_ledger()
+    gateway = left_on_server(url, ends_in_ms=ends_in_ms)
+    if not lives:
+        gateway.close()
+    with closing(PostgresConnection(url, None)) as connection:
+        holders = holders_of(url, connection, tmp_path, gethostname())
+        assert holders.live(["lost", "other"]) == ({"lost"} if lives else set())
+        assert holders.may_serve("lost") == (lives or ends_in_ms > 0)
+        assert holders.may_serve("other") is None
+        with connection.transaction():
+            swept = sweep(connection, holders.may_hold)
+    assert [lease.how for lease in swept] == [None if lives or ends_in_ms > 0 else "orphaned"]
+    gateway.close()

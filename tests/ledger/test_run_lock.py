@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.ledger.run_lock import RunLock, is_live
+from pytest_dgbudget.ledger.run_lock import RunLock, is_live, live_runs, one_of
 
 
 def test_a_run_is_live_while_its_lock_is_held(tmp_path: Path) -> None:
@@ -35,6 +35,17 @@ def test_a_lock_that_was_released_can_be_taken_again(tmp_path: Path) -> None:
         lock = RunLock(tmp_path, "run")
         lock.release()
         lock.release()
+
+
+def test_gateways_that_serve_a_run_together_have_a_lock_each(tmp_path: Path) -> None:
+    first, second = (RunLock(tmp_path, one_of("run", name)) for name in ("a", "b"))
+    assert live_runs(tmp_path) == ["run", "run"]
+    first.release()
+    assert is_live(tmp_path, "run")
+    assert not is_live(tmp_path, "ru")
+    assert not is_live(tmp_path, one_of("run", "a"))
+    second.release()
+    assert not is_live(tmp_path, "run")
 
 
 def test_nothing_stays_behind(tmp_path: Path) -> None:

@@ -1,0 +1,269 @@
+"""A ledger on a server: eight begin it at once, connections are lost and made again, and what is held is seen."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from typing import Any
+
+import pytest
+
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.ledger.connection import LEASES, LedgerLocked, LedgerNotWritable, LedgerUnreachable, served
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.opening import changes_of, open_connection, open_existing
+from pytest_dgbudget.ledger.postgres import PostgresConnection
+from tests.support.ledger import leased, open_ledger, sums, usage
+from tests.support.postgres import PostgresServer
+
+from .test_changes import Told
+
+GATEWAYS = 8
+
+
+@pytest.fixture
+def url(postgres: PostgresServer) -> str:
+    return postgres.new_ledger()
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[PostgresConnection]:
+    with closing(PostgresConnection(url, None)) as connection:
+        yield connection
+
+
+def cut(postgres: PostgresServer, connection: PostgresConnection) -> None:
+    """Cut this one connection, as a network or a restart would."""
+    pid = connection.rows("SELECT pg_backend_pid() AS pid", {})[0]["pid"]
+    assert postgres.execute(f"SELECT pg_terminate_backend({pid}, 10000)") == [(True,)]
+
+
+def test_gateways_that_begin_an_empty_ledger_at_the_same_moment_all_succeed(url: str) -> None:
+    together = threading.Barrier(GATEWAYS)
+
+    def begin(number: int) -> str:
+        together.wait(20)
+        with closing(open_ledger(url, id=f"invocation-{number}")) as ledger:
+            return ledger.facts().id
+
+    with ThreadPoolExecutor(GATEWAYS) as threads:
+        assert list(threads.map(begin, range(GATEWAYS))) == ["run"] * GATEWAYS
+    with closing(open_ledger(url, id="last")) as ledger:
+        assert len(ledger.facts().invocations) == GATEWAYS + 1
+
+
+def test_a_run_has_one_budget_whatever_gateway_spends_it(url: str) -> None:
+    with closing(open_ledger(url, id="a")) as first, closing(open_ledger(url, id="b")) as second:
+        lease = leased(first, first.begin_attempt("t", "", 10_000))
+        attempt = second.begin_attempt("t", "", 10_000)
+        assert sums(second, attempt)["run"] == (0, 10_000)
+        first.settle(lease, 1000)
+        assert sums(second, attempt)["run"] == (1000, 0)
+
+
+def test_the_clock_is_the_servers(connection: PostgresConnection, postgres: PostgresServer) -> None:
+    before, after = (postgres.execute("SELECT clock_timestamp()")[0][0] for _ in range(2))
+    assert before <= after <= connection.now()
+    assert connection.now().utcoffset() is not None
+
+
+def test_what_one_excludes_others_wait_for_and_then_say_so(url: str, connection: PostgresConnection) -> None:
+    with closing(PostgresConnection(url, None)) as other:
+        with connection.transaction():
+            connection.exclude(LEASES)
+            with other.transaction():
+                other.exclude("something else")
+            other.wait_since(-1e9)  # it has waited for as long as it may
+            with pytest.raises(LedgerLocked, match="locked by another process"), other.transaction():
+                other.exclude(LEASES)
+        with other.transaction():
+            other.exclude(LEASES)
+
+
+def test_a_part_that_failed_takes_its_transaction_with_it_even_if_somebody_goes_on(
+    connection: PostgresConnection,
+) -> None:
+    connection.execute("CREATE TABLE kept (number INTEGER)", {})
+    with pytest.raises(LedgerError, match="nothing was kept"), connection.transaction():
+        connection.execute("INSERT INTO kept VALUES (1)", {})
+        with suppress(LedgerError):
+            connection.execute("INSERT INTO missing VALUES (1)", {})
+    assert connection.rows("SELECT * FROM kept", {}) == []
+    connection.execute("INSERT INTO kept VALUES (2)", {})
+    assert connection.rows("SELECT * FROM kept", {}) == [{"number": 2}]
+
+
+# What is held
+
+
+def test_what_a_connection_holds_is_seen_until_it_is_gone(url: str, connection: PostgresConnection) -> None:
+    other = PostgresConnection(url, None)
+    other.hold("a")
+    connection.hold("a")
+    assert connection.held(["a", "b"]) == {"a"}
+    other.close()
+    assert connection.held(["a"]) == {"a"}
+    with closing(PostgresConnection(url, None)) as third:
+        connection.close()
+        assert third.held(["a"]) == set()
+
+
+def test_a_gateway_shows_that_it_lives_and_which_run_it_serves(url: str, connection: PostgresConnection) -> None:
+    ledger = open_ledger(url)
+    leased(ledger, ledger.begin_attempt("t", "", 10_000))
+    (row,) = connection.rows("SELECT gateway FROM lease", {})
+    names = [row["gateway"], served("run")]
+    assert connection.held([*names, served("other")]) == set(names)
+    ledger.close()
+    assert connection.held(names) == set()
+
+
+# Lost connections
+
+
+def test_a_connection_that_was_cut_while_it_was_idle_is_made_again_and_holds_what_it_held(
+    url: str, postgres: PostgresServer, connection: PostgresConnection
+) -> None:
+    with closing(PostgresConnection(url, None)) as other:
+        other.hold("a")
+        cut(postgres, other)
+        assert connection.held(["a"]) == set()
+        with other.transaction():
+            assert other.rows("SELECT 1 AS one", {}) == [{"one": 1}]
+        assert connection.held(["a"]) == {"a"}
+
+
+def test_a_transaction_whose_connection_was_cut_is_lost_and_the_next_one_goes_on(
+    postgres: PostgresServer, connection: PostgresConnection
+) -> None:
+    connection.execute("CREATE TABLE kept (number INTEGER)", {})
+    with pytest.raises(LedgerUnreachable, match="can't be reached"), connection.transaction():
+        connection.execute("INSERT INTO kept VALUES (1)", {})
+        cut(postgres, connection)
+        with suppress(LedgerError):  # not even whoever goes on gets anything in
+            connection.execute("INSERT INTO kept VALUES (2)", {})
+        connection.execute("INSERT INTO kept VALUES (3)", {})
+    with connection.transaction():
+        connection.execute("INSERT INTO kept VALUES (4)", {})
+    assert connection.rows("SELECT * FROM kept", {}) == [{"number": 4}]
+
+
+def test_a_server_that_can_not_be_reached_is_left_alone_for_a_while(
+    connection: PostgresConnection, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    cut(postgres, connection)
+    attempts: list[object] = []
+
+    def refuse(**given: Any) -> None:
+        attempts.append(given)
+        raise psycopg.OperationalError("connection refused")
+
+    monkeypatch.setattr(psycopg, "connect", refuse)
+    for _ in range(100):
+        with pytest.raises(LedgerUnreachable, match="connection refused"):
+            connection.rows("SELECT 1 AS one", {})
+    assert 1 <= len(attempts) < 20
+
+
+def test_what_is_settled_after_a_sweep_changes_no_charge_and_what_was_used_is_known(url: str) -> None:
+    """The sweep came while the connection was lost, and after the lease had ended."""
+    lost, other = open_ledger(url, id="lost"), open_ledger(url, id="other")
+    lease = leased(lost, lost.begin_attempt("t", "", 10_000))
+    dial = lost.record_dial(lease)
+    open_ledger(url, id="sweeps").close()
+    with lost.together():
+        lost.record_usage(usage(dial, 1234))
+        lost.settle(lease, 1234)
+    facts = other.facts()
+    assert [(each.how, each.charged_ms) for each in facts.leases] == [("orphaned", 10_000)]
+    assert [(session.ms, session.closed_by) for session in facts.sessions] == [(1234, "client")]
+    lost.close()
+    other.close()
+
+
+# Who watches
+
+
+def test_who_watches_is_told_that_something_is_free_when_it_is_and_not_before(
+    url: str, postgres: PostgresServer
+) -> None:
+    with closing(open_ledger(url)) as ledger:
+        lease = leased(ledger, ledger.begin_attempt("t", "", 10_000))
+        told, changes = Told(), changes_of(url, None)
+        changes.start(told)
+        assert told.soon()
+        with ledger.together():
+            ledger.settle(lease, 1)
+            assert told.never(0.15)
+        assert told.soon()
+        assert postgres.cut_connections() >= 2
+        assert told.soon(), "what was missed while the connection was lost"
+        changes.stop()
+
+
+# What is no ledger, and who may do what
+
+
+def test_a_database_without_tables_has_no_ledger_yet(url: str) -> None:
+    assert open_existing(url, None, durable=True) is None
+    open_ledger(url).close()
+    found = open_existing(url, None, durable=True)
+    assert found is not None
+    found.close()
+
+
+def test_tables_of_somebody_else_are_named_and_left_alone(url: str, connection: PostgresConnection) -> None:
+    connection.execute("CREATE TABLE theirs (number INTEGER)", {})
+    with pytest.raises(LedgerError, match="is not a pytest-dgbudget ledger"):
+        open_ledger(url)
+    assert connection.tables() == {"theirs"}
+
+
+def test_who_may_only_read_and_insert_uses_a_ledger_that_is_there_and_can_make_none(
+    url: str, postgres: PostgresServer
+) -> None:
+    schema = url.rpartition("%3D")[2]
+    postgres.execute(f"CREATE ROLE {schema} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {schema}")
+    theirs = url.replace("postgres@", f"{schema}@")
+    with pytest.raises(LedgerNotWritable, match=r"permission denied.*rights"):
+        open_ledger(theirs)
+    open_ledger(url).close()
+    postgres.execute(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {schema} TO {schema}")
+    ledger: Ledger = open_ledger(theirs, id="theirs")
+    lease = leased(ledger, ledger.begin_attempt("t", "", 1000))
+    ledger.record_usage(usage(ledger.record_dial(lease)))
+    ledger.settle(lease, 1000)
+    ledger.record_reconciliation({"verdict": "pending"}, {})
+    ledger.end_invocation(0)
+    ledger.close()
+
+
+def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
+    with pytest.raises(LedgerUnreachable) as error:
+        open_connection("postgresql://user@127.0.0.1:1/db?connect_timeout=1", "hunter2", durable=True)
+    assert "postgresql://user@127.0.0.1:1/db" in str(error.value)
+    assert "PGPASSWORD" in str(error.value)
+    cause: BaseException | None = error.value
+    while cause is not None:
+        assert "hunter2" not in f"{cause!r} {cause}"
+        cause = cause.__cause__
+
+
+def test_without_psycopg_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    imports = builtins.__import__
+
+    def without_it(name: str, *others: Any) -> Any:
+        if name.partition(".")[0] == "psycopg":
+            raise ImportError("No module named 'psycopg'")
+        return imports(name, *others)
+
+    monkeypatch.delitem(sys.modules, "psycopg", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without_it)
+    with pytest.raises(LedgerError, match=r"pip install 'pytest-dgbudget\[postgres\]'"):
+        open_connection("postgresql://host/db", None, durable=True)
