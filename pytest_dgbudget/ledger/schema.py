@@ -65,7 +65,7 @@ _KEYS_AND_WAITERS = (
 # The sum of a scope's leases up to a number: of one that is shared for years, only later ones are added up.
 # ``cut_budget_ms`` is the largest budget by which a session was cut, ``unpriced_ms`` what has no price.
 _CLOSED_SUM = """CREATE TABLE closed_sum (
-    scope TEXT NOT NULL, until INTEGER NOT NULL, seq INTEGER NOT NULL, ms BIGINT NOT NULL, micro_usd BIGINT NOT NULL,
+    scope TEXT NOT NULL, until BIGINT NOT NULL, seq INTEGER NOT NULL, ms BIGINT NOT NULL, micro_usd BIGINT NOT NULL,
     unpriced_ms BIGINT NOT NULL, cut_budget_ms BIGINT, {more}at TEXT NOT NULL, PRIMARY KEY (scope, until, seq))"""
 
 _INDICES_OF_VERSION_5 = (

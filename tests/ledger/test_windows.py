@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.opening import open_connection
+from pytest_dgbudget.ledger.postgres import PostgresConnection
 from pytest_dgbudget.ledger.shared_budgets import SharedBudgets
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.ledger.statements import BilledLease
@@ -20,6 +21,8 @@ from pytest_dgbudget.model import Currency, Lease, Period, WindowBudget
 from pytest_dgbudget.rules.budget import Refused, Scope, Wait
 from pytest_dgbudget.rules.prices import price_of
 from tests.support.ledger import HIGHEST_PRICE, leased, open_ledger, usage
+
+from .conftest import Address
 
 NOON = datetime(2026, 11, 14, 12, tzinfo=timezone.utc)
 BEFORE_MIDNIGHT = datetime(2026, 11, 14, 23, 59, 59, 999_000, tzinfo=timezone.utc)
@@ -38,8 +41,8 @@ BOTH = windows(("day", "time", 60_000), ("month", "money", 500_000))
 class World:
     """A ledger and its clock; each run that opens it is billed unless told otherwise."""
 
-    def __init__(self, path: Path, stack: ExitStack) -> None:
-        self.path, self._stack = path, stack
+    def __init__(self, address: Address, stack: ExitStack) -> None:
+        self.address, self._stack = address, stack
         self.now = NOON
         self.count = 0
 
@@ -47,17 +50,18 @@ class World:
         self.count += 1
         known: dict[str, Any] = {"id": f"invocation-{self.count}", "run": f"run-{self.count}", "budget_ms": None}
         ledger = open_ledger(
-            self.path, shared=shared, live=RUNS, **{"target": "live", "billed": True, **known, **fields}
+            self.address, shared=shared, live=RUNS, **{"target": "live", "billed": True, **known, **fields}
         )
         self._stack.callback(ledger.close)
         return ledger
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(address: Address, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with ExitStack() as stack:
-        world = World(tmp_path / "ledger.db", stack)
-        monkeypatch.setattr(SqliteConnection, "now", lambda _: world.now)
+        world = World(address, stack)
+        for backend in (SqliteConnection, PostgresConnection):
+            monkeypatch.setattr(backend, "now", lambda _: world.now)
         yield world
 
 
@@ -172,6 +176,16 @@ def test_once_the_statement_has_a_figure_the_window_counts_that_and_the_run_its_
     assert of_run == {"time": 36_000, "money": 45_000}
 
 
+def gone(number: int) -> Iterator[str]:
+    """Yield what removes a lease and all that hangs on it."""
+    of_lease = f"(SELECT id FROM lease WHERE number = {number})"
+    for table in ("welcome", "usage", "tier_span", "turn", "violation"):
+        yield f"DELETE FROM {table} WHERE dial IN (SELECT id FROM dial WHERE lease IN {of_lease})"
+    for table in ("dial", "lease_end"):
+        yield f"DELETE FROM {table} WHERE lease IN {of_lease}"
+    yield f"DELETE FROM lease WHERE number = {number}"
+
+
 def test_of_days_that_are_over_one_row_each_is_read(world: World) -> None:
     shared = windows(("month", "time", 10**9))
     for day in (1, 2, 14):
@@ -179,10 +193,10 @@ def test_of_days_that_are_over_one_row_each_is_read(world: World) -> None:
         spend(world.run(shared), 1000 * day)
     world.now += timedelta(hours=1)
     world.run(shared).close()
-    connection = SqliteConnection(world.path, durable=False)
-    for table in ("usage", "dial", "lease_end", "lease"):
-        connection.execute(f"DELETE FROM {table} WHERE rowid <= 2", {})
-    connection.close()
+    with closing(open_connection(world.address, None, durable=False)) as connection:
+        for number in (1, 2):
+            for statement in gone(number):
+                connection.execute(statement, {})
     assert of_window(world.run(shared), "month").settled == 17_000
 
 
