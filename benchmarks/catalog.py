@@ -16,6 +16,7 @@ MODULES = {
     "per_test": "instructions per test that uses the fixture and that doesn't",
     "emulator": "the emulator: how late its speech is in 100 conversations, start to first connection, memory",
     "ledger": "leases per second with one writer and with eight",
+    "postgres": "a ledger on PostgreSQL: what eight gateways wait for leases, and that none starves",
     "history": "start, first session and report in a ledger of 10,000 runs and a million sessions, and in an empty one",
     "audit": "dgbudget audit of 100,000 sessions against 100,000 requests: time after the download, memory",
 }

@@ -42,6 +42,10 @@ _SESSION = (
     ("lock_timeout", f"{WAIT_SECONDS}s"),
     ("idle_in_transaction_session_timeout", f"{2 * WAIT_SECONDS}s"),
     ("timezone", "UTC"),
+    # As long as the server has no statistics it takes every table for a small one. A lease is decided in a millisecond.
+    ("enable_seqscan", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("jit", "off"),
 )
 _LOCKED = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock timeout
 _NOT_WRITABLE = {"25006", "42501", "53100"}  # read-only transaction, insufficient privilege, disk full
@@ -197,7 +201,9 @@ class PostgresConnection:
         with self._translated():
             given = psycopg.conninfo.conninfo_to_dict(self.name)
             connection: Connection[Any] = psycopg.connect(
-                **{**_CONNECT, **given, "password": self._password or given.get("password")}, autocommit=True
+                **{**_CONNECT, **given, "password": self._password or given.get("password")},
+                autocommit=True,
+                prepare_threshold=0,
             )
             _adapt(connection)
             for name, value in _SESSION:

@@ -36,9 +36,13 @@ _IN_WINDOW_MS = f"COALESCE({_BILLED.format('ms')}, {_CHARGED_MS})"
 _IN_WINDOW_MICRO_USD = f"COALESCE({_BILLED.format('micro_usd')}, {_CHARGED_MICRO_USD})"
 
 
+# What was recorded first of a session's end. Not IS NULL: PostgreSQL would look that up instead of the dial.
+_FIRST = "COALESCE(usage.supersedes, '') = ''"
+
+
 def _cut_budget(scope: str, currency: str) -> str:
     """The budget by which a lease's sessions were cut. Nested, or SQLite looks through all usage first."""
-    return f"""(SELECT MAX((SELECT usage.cut_allowed FROM usage WHERE usage.dial = dial.id AND usage.supersedes IS NULL
+    return f"""(SELECT MAX((SELECT usage.cut_allowed FROM usage WHERE usage.dial = dial.id AND {_FIRST}
         AND usage.closed_by = '{scope}-budget' AND usage.cut_currency = '{currency}'))
         FROM dial WHERE dial.lease = lease.id)"""
 
@@ -64,8 +68,9 @@ RUN_SUMS = _sums("run", f"lease.run = :run AND {_PART}")
 PATH_SUMS = _sums("path", f"lease.run = :run AND attempt.path = :path AND {_PART}")
 TEST_SUMS = _sums(
     "test",
+    # + 0: to be looked up by its attempt.
     """attempt.invocation = :invocation AND attempt.nodeid = :nodeid AND attempt.worker = :worker
-    AND lease.number > :after AND lease.number <= :until""",
+    AND lease.number + 0 > :after AND lease.number + 0 <= :until""",
 )
 # Of a day, whoever began it.
 DAY_SUMS = _sums(
@@ -174,9 +179,9 @@ OPEN_LEASES = """SELECT lease.id AS id, lease.run AS run, lease.ms AS allowance_
     WHERE lease.number > (SELECT COALESCE(MAX(number), 0) FROM swept) AND lease_end.lease IS NULL"""
 LAST_LEASE = "SELECT COALESCE(MAX(number), 0) AS number FROM lease"
 INSERT_SWEPT = _insert_once("swept", "number")
-DIALS_OF_LEASE = """SELECT dial.id AS dial, usage.id AS usage, usage.ms AS ms, usage.micro_usd AS micro_usd,
+DIALS_OF_LEASE = f"""SELECT dial.id AS dial, usage.id AS usage, usage.ms AS ms, usage.micro_usd AS micro_usd,
         welcome.request_id AS request_id, welcome.handshake_ms AS handshake_ms
-    FROM dial LEFT JOIN usage ON usage.dial = dial.id AND usage.supersedes IS NULL
+    FROM dial LEFT JOIN usage ON usage.dial = dial.id AND {_FIRST}
     LEFT JOIN welcome ON welcome.dial = dial.id
     WHERE dial.lease = :lease"""
 
@@ -283,7 +288,7 @@ SESSIONS_OF_PERIOD = f"""SELECT dial.id AS id, lease.run AS run, lease.id AS lea
     LEFT JOIN usage ON usage.dial = dial.id
         AND NOT EXISTS (SELECT 1 FROM usage AS newer WHERE newer.supersedes = usage.id)
     WHERE {_IN_RANGE} AND dial.at >= :since AND dial.target IS NULL AND run.target = :target"""
-_SEEN = "(SELECT usage.{} FROM usage WHERE usage.dial = dial.id AND usage.supersedes IS NULL)"
+_SEEN = f"(SELECT usage.{{}} FROM usage WHERE usage.dial = dial.id AND {_FIRST})"
 # Those of which nobody saw everything: orphaned, or without an end.
 UNSEEN_LEASES = f"""SELECT lease.id AS id, lease.run AS run, lease.taken_at AS taken_at, lease.ms AS allowance_ms,
         lease.micro_usd AS micro_usd, lease_end.how AS how, lease_end.ms AS ended_ms,
