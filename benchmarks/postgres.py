@@ -98,7 +98,8 @@ def serve(url: str, number: int, seconds: float, start: Any, results: Any) -> No
     """
     with closing(opened(url, number)) as ledger:
         start.wait()
-        began, waits, settle = time.perf_counter(), list[float](), lambda: None
+        began, waits = time.perf_counter(), list[float]()
+        before: list[tuple[Lease, str]] = []
         while (due := len(waits) / A_SECOND) < seconds and time.perf_counter() - began < seconds:
             time.sleep(max(0.0, began + due - time.perf_counter()))
             attempt = ledger.begin_attempt(f"test_{len(waits)}", "", TEST_MS)
@@ -107,9 +108,9 @@ def serve(url: str, number: int, seconds: float, start: Any, results: Any) -> No
             waits.append(time.perf_counter() - asked)
             if not isinstance(taken, tuple):
                 raise RuntimeError(f"a lease of the benchmark was not given: {taken}")
-            settle()
-            settle = partial(used, ledger, *taken)
-        settle()
+            for lease, dial in before:
+                used(ledger, lease, dial)
+            before = [taken]
     results.put(waits)
 
 

@@ -32,6 +32,10 @@ class ClosedSums:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
+    def note_ended(self) -> None:
+        """Note up to which lease all have ended, so that nobody looks at those again for one that is open."""
+        self._db.execute(sql.INSERT_SWEPT, {"number": self._first_open() - 1})
+
     def close(self, scope: SummedScope) -> None:
         """Add what has ended of a scope since its last closed sum, up to the first lease that is open, to that sum."""
         last = self._last(scope.key)

@@ -19,7 +19,7 @@ from pytest_dgbudget.ledger.facts import KnownAttempt, RunFacts
 from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.overruns import cut_columns, refusal_columns
 from pytest_dgbudget.ledger.reading import LedgerReader
-from pytest_dgbudget.ledger.scopes import days_of, scope_of_path, scope_of_run, scope_of_test
+from pytest_dgbudget.ledger.scopes import days_of, scope_of_day, scope_of_path, scope_of_run, scope_of_test
 from pytest_dgbudget.ledger.shared_budgets import NONE_SHARED, SharedBudgets
 from pytest_dgbudget.ledger.statements import BilledLease, StatementRecords
 from pytest_dgbudget.ledger.sums import Sum, SummedScope, Sums
@@ -44,6 +44,9 @@ from pytest_dgbudget.rules.attempts import was_cut
 from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide
 from pytest_dgbudget.rules.prices import price_of
 from pytest_dgbudget.rules.statement_lag import StatementLag
+
+# So many are added up in less than a millisecond.
+_MANY_LEASES = 50
 
 
 class Ledger:
@@ -358,13 +361,13 @@ class Ledger:
             "gateway": self._gateway,
         }
         self._db.execute(sql.INSERT_LEASE, row)
-        self._sums.leased(lease, self._keys_of(attempt, taken_at.date()))
+        shared = [] if attempt.target is not None else list(self._shared_keys_of(attempt, taken_at.date()))
+        self._sums.leased(lease, [scope_of_test(self._invocation.id, attempt).key, *shared])
+        if any(self._sums.leases_of(key) > _MANY_LEASES for key in shared):
+            self._close_long_sums()
 
-    def _keys_of(self, attempt: Attempt, day: date) -> Iterator[str]:
-        """Yield in which scopes a lease of an attempt counts: beyond its test's where it is dialled as its run is."""
-        yield scope_of_test(self._invocation.id, attempt).key
-        if attempt.target is not None:
-            return
+    def _shared_keys_of(self, attempt: Attempt, day: date) -> Iterator[str]:
+        """Yield in which scopes a lease counts beyond its test's, where it is dialled as its run is."""
         yield scope_of_run(self._invocation.run).key
         if attempt.path is not None:
             yield scope_of_path(self._invocation.run, attempt.path).key
@@ -379,6 +382,14 @@ class Ledger:
         days = {day for window in self._windows() for day in days_of(window.period, today)}
         for day in sorted(days - {today}):
             self._closed_sums.close_day(day)
+
+    def _close_long_sums(self) -> None:
+        """Others write all the time, so that what is not closed is added up for each lease."""
+        self._closed_sums.note_ended()
+        self._close_sums()
+        if self._windows():
+            self._closed_sums.close(scope_of_day(self._db.now().date()))
+        self._sums.forget()
 
     def _enter(self, *, takes_over: bool) -> None:
         truths = {"billed": int(self._invocation.billed), "may_bypass": int(self._invocation.may_bypass)}

@@ -52,7 +52,7 @@ _NOT_WRITABLE = {"25006", "42501", "53100"}  # read-only transaction, insufficie
 
 _TABLES = """SELECT relname AS name FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE nspname = current_schema() AND relkind IN ('r', 'p')"""
-_EXCLUDE = "SELECT set_config('lock_timeout', :wait, true), pg_advisory_xact_lock(:key)"
+_EXCLUDE = "SELECT set_config('lock_timeout', :wait, true), pg_advisory_xact_lock(:key), clock_timestamp() AS now"
 _HOLD = "SELECT pg_advisory_lock_shared(:key)"
 _HELD = """SELECT classid::bigint AS high, objid::bigint AS low FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 1 AND granted
@@ -73,6 +73,7 @@ class PostgresConnection:
         self._waits_since: float | None = None
         self._version = 0
         self._in_transaction = False
+        self._excluded_at: datetime | None = None
         self._error: LedgerError | None = None
         self._tries_again_at = 0.0
         self._pause = ReconnectPause()
@@ -95,8 +96,10 @@ class PostgresConnection:
             return cursor.rowcount
 
     def now(self) -> datetime:
-        now: datetime = self.rows("SELECT clock_timestamp() AS now", {})[0]["now"]
-        return now.astimezone(timezone.utc)
+        """Return the instant; while others are excluded, that at which they were."""
+        if self._excluded_at is None:
+            return _utc(self.rows("SELECT clock_timestamp() AS now", {}))
+        return self._excluded_at
 
     def version(self) -> int:
         """Others may have written whenever they were not excluded: the same is returned while they are."""
@@ -118,7 +121,7 @@ class PostgresConnection:
     def exclude(self, what: str) -> None:
         waited = 0.0 if self._waits_since is None else time.monotonic() - self._waits_since
         wait_ms = round(max(_SHORTEST_WAIT_SECONDS, WAIT_SECONDS - waited) * 1000)
-        self.rows(_EXCLUDE, {"wait": f"{wait_ms}ms", "key": _key(what)})
+        self._excluded_at = _utc(self.rows(_EXCLUDE, {"wait": f"{wait_ms}ms", "key": _key(what)}))
         self._version += 1
 
     def announce(self) -> None:
@@ -155,6 +158,7 @@ class PostgresConnection:
             raise
         finally:
             self._in_transaction = False
+            self._excluded_at = None
 
     def _commit(self) -> None:
         """Where a statement has failed and somebody went on, the server takes everything back without an error."""
@@ -258,6 +262,11 @@ _RIGHTS = "its user needs the rights to create tables in that schema at first, a
 def _with_their_parameters(sql: str) -> str:
     """Return a statement with its named parameters as psycopg has them."""
     return re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", sql.replace("%", "%%"))
+
+
+def _utc(rows: Rows) -> datetime:
+    now: datetime = rows[0]["now"]
+    return now.astimezone(timezone.utc)
 
 
 def _key(what: str) -> int:

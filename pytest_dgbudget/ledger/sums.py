@@ -87,6 +87,10 @@ class Sums:
             sum_.unpriced_ms += ms if micro_usd is None else 0
         self._of_lease.pop(lease.id, None)
 
+    def leases_of(self, key: str) -> int:
+        """Return how many leases were added up for the scope with this key."""
+        return self._known[key].leases if key in self._known else 0
+
     def forget(self) -> None:
         """Add up everything again: something else has changed, or was not written after all."""
         self._known.clear()
