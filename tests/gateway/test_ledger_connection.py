@@ -1,0 +1,109 @@
+"""A ledger on a server that can't be reached for a while: what was used is kept until it can be settled."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.gateway.ledger_thread import LedgerThread
+from pytest_dgbudget.ledger.connection import LedgerUnreachable
+from tests.support.ledger import leased, open_ledger, sums, usage
+from tests.support.postgres import PostgresServer
+
+pytestmark = pytest.mark.asyncio
+
+
+class OnServer:
+    """A ledger on its thread, whose server can be out of reach; ``connects`` counts what was tried meanwhile."""
+
+    def __init__(self, server: PostgresServer, patch: pytest.MonkeyPatch) -> None:
+        self._server, self._patch = server, patch
+        self.url = server.new_ledger()
+        self.failures: list[LedgerError] = []
+        self.connects = 0
+        self.thread = LedgerThread(self.failures.append)
+
+    async def open(self) -> None:
+        self.ledger = await self.thread.call(open_ledger, self.url)
+        self.thread.attach(self.ledger)
+
+    async def go_out_of_reach(self) -> None:
+        import psycopg
+
+        def refuse(*_: Any, **__: Any) -> None:
+            self.connects += 1
+            raise psycopg.OperationalError("connection refused")
+
+        await asyncio.to_thread(self._server.cut_connections)
+        self._patch.setattr(psycopg, "connect", refuse)
+
+    def come_back(self) -> None:
+        self._patch.undo()
+
+    def count(self, table: str) -> int:
+        ((count,),) = self._server.execute(f"SELECT count(*) FROM {table}", self.url)
+        return int(count)
+
+
+@pytest_asyncio.fixture
+async def on_server(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OnServer]:
+    with monkeypatch.context() as patch:
+        opened = OnServer(postgres, patch)
+        await opened.open()
+        yield opened
+        await opened.thread.close()
+
+
+async def test_what_was_used_while_there_was_no_connection_is_settled_when_there_is_one(on_server: OnServer) -> None:
+    thread, ledger = on_server.thread, on_server.ledger
+    attempt = await thread.call(ledger.begin_attempt, "t", "", 10_000)
+    lease = await thread.call(leased, ledger, attempt)
+    dial = await thread.call(ledger.record_dial, lease)
+    await on_server.go_out_of_reach()
+    thread.enqueue(ledger.record_usage, usage(dial, 1234))
+    thread.enqueue(ledger.settle, lease, 1234)
+    with pytest.raises(LedgerUnreachable, match="can't be reached"):
+        await thread.call(ledger.begin_attempt, "other", "", 10_000)
+    on_server.come_back()
+    await thread.caught_up(20)
+    assert await thread.call(sums, ledger, attempt) == {"test": (1234, 0), "run": (1234, 0)}
+    assert await thread.call(leased, ledger, attempt)
+    assert on_server.failures == []
+
+
+async def test_what_is_asked_first_after_a_loss_knows_what_was_used_before_it(on_server: OnServer) -> None:
+    thread, ledger = on_server.thread, on_server.ledger
+    attempt = await thread.call(ledger.begin_attempt, "t", "", 10_000)
+    lease = await thread.call(leased, ledger, attempt)
+    await on_server.go_out_of_reach()
+    thread.enqueue(ledger.settle, lease, 1234)
+    await thread.written()
+    on_server.come_back()
+    answer: dict[str, tuple[int, int]] = {}
+    while not answer:
+        with suppress(LedgerUnreachable):
+            answer = await thread.call(sums, ledger, attempt)
+    assert answer["run"] == (1234, 0)
+
+
+async def test_a_server_that_stays_away_is_tried_now_and_then_and_holds_up_nobody(on_server: OnServer) -> None:
+    thread, ledger = on_server.thread, on_server.ledger
+    attempt = await thread.call(ledger.begin_attempt, "t", "", 10_000)
+    await on_server.go_out_of_reach()
+    began = time.monotonic()
+    for _ in range(20):
+        thread.enqueue(ledger.record_outcome, attempt.id, "passed")
+    await thread.caught_up(0.5)
+    await thread.close()
+    assert 0.5 <= time.monotonic() - began < 10
+    assert 1 <= on_server.connects < 15
+    on_server.thread = LedgerThread(on_server.failures.append)
+    on_server.come_back()
+    assert (on_server.failures, on_server.count("outcome")) == ([], 0)
