@@ -110,7 +110,7 @@ OPTIONS = (
         "on_exhausted",
         "POLICY",
         "fail",
-        "What happens to a test that asks for a session when the run budget is spent: fail or skip.",
+        "What happens to a test that asks for a session when the run budget is spent: fail or skip; or stop the run.",
     ),
     Option(
         "dg_target",

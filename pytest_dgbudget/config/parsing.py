@@ -211,7 +211,7 @@ def _refuse_no_pattern(text: str, line: int) -> None:
 
 max_sessions = _whole_number(1, 10_000)
 exit_code = _whole_number(1, 255)
-on_exhausted = _choice("fail", "skip")
+on_exhausted = _choice("fail", "skip", "stop")
 pace = _choice("vendor", "max")
 target = _choice("auto", "live", "emulator")
 reconcile = _choice("off", "warn", "require")

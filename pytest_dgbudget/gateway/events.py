@@ -22,6 +22,13 @@ class SessionRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunIsStopping:
+    """Tests that were still to begin don't, for this reason: one sentence."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StrangerRefused:
     """A client's token means nothing, and no test can be told of it alone."""
 
@@ -285,6 +292,7 @@ SessionEvent = (
 Event = (
     SessionEvent
     | SessionRefused
+    | RunIsStopping
     | StrangerRefused
     | EndpointUnused
     | RequestPassed

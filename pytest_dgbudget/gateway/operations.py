@@ -23,6 +23,7 @@ from pytest_dgbudget.protocol.operations import (
     FinishRun,
     GetProgress,
     GetRemaining,
+    GetStopReason,
     GetTurns,
     GetUsage,
     GetVerdict,
@@ -93,6 +94,7 @@ class Operations:
             WriteRecordings: self._write_recordings,
             TakeAudioRoom: self._take_audio_room,
             ReleaseRecordings: self._release_recordings,
+            GetStopReason: self._get_stop_reason,
             StopRun: self._stop_run,
             FinishRun: self._finish_run,
             AwaitReconciliation: self._await_reconciliation,
@@ -164,6 +166,10 @@ class Operations:
         run = await self._served.run()
         if run.recordings is not None:
             run.recordings.release(asked.attempt, is_kept=asked.is_kept)
+
+    async def _get_stop_reason(self, owner: Owner, asked: GetStopReason) -> str | None:
+        run = await self._served.run()
+        return run.stopping.reason()
 
     async def _stop_run(self, owner: Owner, asked: StopRun) -> None:
         await self._served.stop()

@@ -12,6 +12,7 @@ from pytest_dgbudget.gateway.events import (
     GatewayStalled,
     MessageSkipped,
     RequestPassed,
+    RunIsStopping,
     RunKeyProblem,
     SessionDialled,
     SessionEnded,
@@ -27,6 +28,7 @@ class Remarks:
     """A sentence for each kind, however often it was."""
 
     def __init__(self, events: Events) -> None:
+        self._stopped: dict[str, None] = {}
         self._open: set[str] = set()
         self._untagged: set[str] = set()
         self._stalled_ms: list[int] = []
@@ -38,7 +40,7 @@ class Remarks:
         events.subscribe(self._note)
 
     def sentences(self) -> list[str]:
-        sentences = []
+        sentences = [*self._stopped]
         if self._untagged:
             sentences.append(
                 f"in {len(self._untagged)} sessions Settings, or a message before them, were too long to be read: they "
@@ -86,6 +88,8 @@ class Remarks:
             self._restarts.append(event.how)
         elif isinstance(event, RunKeyProblem):
             self._run_key_problems[event.problem] = None
+        elif isinstance(event, RunIsStopping):
+            self._stopped[event.reason] = None
         elif isinstance(event, EndpointUnused):
             self._unused[event.nodeid] = None
         elif isinstance(event, GatewayStalled) and self._open:

@@ -27,6 +27,7 @@ from pytest_dgbudget.gateway.returning import ReturningClients, SessionClient, c
 from pytest_dgbudget.gateway.run_keys import RunKey, RunKeyMissing, RunKeys, no_run_key
 from pytest_dgbudget.gateway.services.service import AskSkipped, Service
 from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
+from pytest_dgbudget.gateway.stopping import Stopping
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ApiAccess, Bypass, ClosedBy, MeasuredTurn, Outcome, Overrun, Usage, UsageRecord
 from pytest_dgbudget.protocol import codes
@@ -92,6 +93,7 @@ class Run:
         self._ledger_thread = ledger_thread
         self._events = events
         self._notifications = OwnerNotifications(run_config, events)
+        self.stopping = Stopping(run_config, events)
         self.bearers = Bearers(lambda attempt: self._grants.get(attempt), worker_tokens)
         # Those of tests that run; what became of the others, the ledger knows.
         self._grants: dict[str, Grant] = {}

@@ -24,6 +24,7 @@ class Ending:
         self._ended_by: pytest.ExitCode | None = None  # what ended the run before its last test
         self._session: pytest.Session | None = None  # once the run has failed for a reason of ours
         self._failing_status = 0
+        self._stop_reason: str | None = None  # why tests were not begun any more
 
     def __dir__(self) -> list[str]:
         """pytest looks closely at each name of a plugin, those that every object has included."""
@@ -55,7 +56,7 @@ class Ending:
         if state.finished is not None:
             self._write_junit(session.config, state.finished)
             session.exitstatus = self._exit_status(session, exitstatus, state.finished)
-            if state.finished["overran"] or self._lacks_required_reconciliation(state.finished):
+            if self._must_fail(state.finished):
                 self._session, self._failing_status = session, session.exitstatus
             self._call_hooks(session, state.finished)
 
@@ -69,7 +70,12 @@ class Ending:
         state, run = self._state, self._state.settled_run()
         if run is None:
             return _report_without_gateway(state, exit_status)
-        wait = exit_status in _RAN_TO_ITS_END and not session.shouldfail and not session.shouldstop
+        if state.run_config.on_exhausted == "stop":
+            from pytest_dgbudget.plugin.stopping import stop_reason
+
+            self._stop_reason = stop_reason(state)
+        is_ours = session.shouldfail in (False, self._stop_reason)
+        wait = exit_status in _RAN_TO_ITS_END and is_ours and not session.shouldstop
         finished = run.finish(exit_status, wait=wait, still_waiting=lambda: _say_waiting(session.config))
         return finished if finished["document"] is not None else _report_lost_gateway(state, finished)
 
@@ -79,12 +85,19 @@ class Ending:
             return pytest.ExitCode.TESTS_FAILED
         if by_pytest == pytest.ExitCode.TESTS_FAILED and finished["failed_by_overrun"] == session.testsfailed > 0:
             return self._state.run_config.overrun_exit_code
-        if by_pytest in _SUCCESS and finished["overran"]:
+        if by_pytest in _SUCCESS and self._has_overrun(finished):
             finished["notices"].append("an overrun fails the run, although no test failed by it")
             return self._state.run_config.overrun_exit_code
         if by_pytest in _SUCCESS and self._ended_by == pytest.ExitCode.INTERNAL_ERROR:
             return pytest.ExitCode.INTERNAL_ERROR
         return by_pytest
+
+    def _must_fail(self, finished: FinishedRun) -> bool:
+        return self._has_overrun(finished) or self._lacks_required_reconciliation(finished)
+
+    def _has_overrun(self, finished: FinishedRun) -> bool:
+        """Return whether an overrun fails the run; one that a mark expected does so where tests didn't begin for it."""
+        return finished["overran"] or self._stop_reason is not None
 
     def _call_hooks(self, session: pytest.Session, finished: FinishedRun) -> None:
         """Call the hooks of the run's end; the others have been called by then, or are given up."""

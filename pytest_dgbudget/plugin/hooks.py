@@ -259,6 +259,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         accounting_of(config)
     elif state.tests is None:
         return
+    if state.given and state.run_config.on_exhausted == "stop":
+        from pytest_dgbudget.plugin.stopping import StopsTests
+
+        config.pluginmanager.register(StopsTests(state), "dgbudget-stops-tests")
     if any(_is_ours(name) and hook.get_hookimpls() for name, hook in vars(config.hook).items()):
         state.calls_of_hooks(config)  # is loaded, for the same reason
 

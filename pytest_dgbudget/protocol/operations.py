@@ -264,6 +264,11 @@ class FindRunningTest(Operation[FoundTest]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GetStopReason(Operation[str | None]):
+    """Ask why no test is to begin any more, under --dg-on-exhausted=stop; None while tests go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopRun(Operation[None]):
     """Close everything now and wait for nothing."""
 
@@ -319,6 +324,7 @@ _OPERATIONS: tuple[type[Operation[Any]], ...] = (
     WriteRecordings,
     TakeAudioRoom,
     ReleaseRecordings,
+    GetStopReason,
     StopRun,
     FinishRun,
     AwaitReconciliation,

@@ -21,6 +21,9 @@ FLOOR_MS = 1000
 # The vendor ends every session after two hours (changelog of 2026-07-31), so no lease needs more.
 LONGEST_SESSION_MS = 2 * 3600 * 1000
 
+# Budgets that tests share: where one of these is spent, others' sessions are refused as well.
+OF_MANY_TESTS = frozenset({"run", "window"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
@@ -186,6 +189,11 @@ def amount_text(amount: int, currency: Currency) -> str:
 def in_units(amount: int, currency: Currency) -> float:
     """Return an amount in the unit of the figures that users see: seconds or US dollars."""
     return seconds(amount) if currency == "time" else usd(amount)
+
+
+def stop_reason(overrun: Overrun) -> str:
+    """Say why a run stops that was asked to, where a budget refuses a session."""
+    return f"stopping after a session was refused: {describe(overrun)}"
 
 
 def explain(overrun: Overrun) -> str:

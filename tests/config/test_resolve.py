@@ -41,7 +41,7 @@ VALUES: dict[str, tuple[str, list[tuple[str, Any]]]] = {
     "dg_test_budget": ("test_budget_ms", [("1m", 60_000), ("off", None), ("3s", 3000)]),
     "dg_idle_timeout": ("idle_ms", [("1m", 60_000), ("off", None), ("3s", 3000)]),
     "dg_max_sessions": ("max_sessions", [("1", 1), ("2", 2), ("10000", 10_000)]),
-    "dg_on_exhausted": ("on_exhausted", [("skip", "skip"), ("fail", "fail"), ("skip", "skip")]),
+    "dg_on_exhausted": ("on_exhausted", [("skip", "skip"), ("fail", "fail"), ("stop", "stop")]),
     "dg_target": ("target", [("live", "live"), ("emulator", "emulator"), ("live", "live")]),
     "dg_agent_url": ("agent_url", [(url, url) for url in ("wss://a/x", "wss://b:1/x", "ws://c")]),
     "dg_api_url": ("api_url", [(url, url) for url in ("https://a", "https://b:1/x", "https://c")]),

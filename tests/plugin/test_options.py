@@ -300,7 +300,7 @@ def test_a_bad_time_is_refused_with_the_accepted_forms(refusals: Any, name: str,
 
 BAD = {
     "dg_max_sessions": (["0", "-1", "1.5", "many", ""], "whole number"),
-    "dg_on_exhausted": (["explode", ""], "fail, skip"),
+    "dg_on_exhausted": (["explode", ""], "fail, skip, stop"),
     "dg_target": (["mars", "LIVE", ""], "live, emulator"),
     "dg_agent_url": (["agent.example", "https://agent.example", "wss://", "wss://user:pw@agent.example/x"], "wss://"),
     "dg_run_id": (["", "a b", "x" * 101, "ü", "a/b"], "A-Z a-z 0-9"),

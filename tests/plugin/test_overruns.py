@@ -174,6 +174,72 @@ def test_under_skip_the_exit_status_says_what_failing_says_of_a_refusal_in_teard
     assert result.usage["run"]["failing"] is (result.status != 0), result.output
 
 
+# --dg-on-exhausted=stop ---------------------------------------------------------------------------------------------
+
+STOP = ("--dg-budget=0", "--dg-on-exhausted=stop", "-o", "dg_overrun_exit_code=77")
+STOPPING = "stopping after a session was refused: run budget of 0s nearly spent, 0s used; raise it with --dg-budget"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        slow(["-n2"], id="n2"),
+        slow(["--reruns=1"], id="reruns"),
+        slow(["-n2", "--reruns=1"], id="n2 reruns"),
+    ],
+)
+def test_under_stop_no_test_begins_after_a_refusal_and_those_that_run_go_on(
+    project: Project, scripted: ScriptedVendor, arguments: list[str]
+) -> None:
+    project.use("overruns/test_stops.py")
+    result = project.run(*STOP, *arguments, env=scripted.environ)
+    assert result.status == 77, result.output
+    assert "1 failed, 1 passed" in result.output
+    assert STOPPING in result.output
+    assert STOPPING in result.usage["notices"]
+    assert (project.path / "ran-on").exists()
+    assert not (project.path / "began").exists()
+    assert set(result.outcomes()) == {"test_is_refused"}
+    run = result.usage["run"]
+    assert (run["verdict"], run["failing"], run["complete"]) == ("overrun", True, True)
+    assert scripted.connections == []
+
+
+@pytest.mark.slow
+def test_under_stop_x_stops_first(project: Project, scripted: ScriptedVendor) -> None:
+    project.use("overruns/test_stops.py")
+    result = project.run(*STOP, "-x", env=scripted.environ)
+    assert (result.status, "stopping after 1 failures" in result.output) == (77, True), result.output
+    assert STOPPING in result.usage["notices"]
+    assert not (project.path / "began").exists()
+
+
+@pytest.mark.parametrize("workers", [slow("-n0", id="alone"), slow("-n2", id="n2")])
+def test_under_stop_a_refusal_that_is_expected_stops_and_fails_the_run_as_well(
+    project: Project, scripted: ScriptedVendor, workers: str
+) -> None:
+    project.use("overruns/test_stops.py", "overruns/expects_overruns.py")
+    result = project.run(*STOP, "-p", "expects_overruns", workers, env=scripted.environ | project.importable)
+    assert result.outcomes() == {"test_is_refused": "xfailed"}, result.output
+    assert not (project.path / "began").exists()
+    assert result.status != 0, "tests that did not begin are no success"
+
+
+@pytest.mark.slow
+def test_under_stop_the_statement_is_asked_for_as_after_any_run(project: Project, scripted: ScriptedVendor) -> None:
+    project.use("overruns/test_cut_and_refused.py")
+    result = project.run("--dg-budget=1s", "--dg-on-exhausted=stop", env=scripted.environ)
+    assert result.outcomes() == {"test_cut_by_the_run": "failed", "test_refused_by_the_run": "failed"}, result.output
+    assert "the run was stopped" not in str(result.usage["reconciliation"])
+
+
+@pytest.mark.slow
+def test_under_stop_a_spent_test_budget_stops_nothing(project: Project, scripted: ScriptedVendor) -> None:
+    result = run(project, "test_refused.py", "--dg-on-exhausted=stop", scripted=scripted)
+    assert len(result.outcomes()) == 5, result.output
+
+
 # Idle ---------------------------------------------------------------------------------------------------------------
 
 

@@ -37,6 +37,7 @@ from pytest_dgbudget.protocol.operations import (
     EndLostTest,
     GetProgress,
     GetRemaining,
+    GetStopReason,
     GetUsage,
     GrantedAttempt,
     HeldGrant,
@@ -168,6 +169,8 @@ def test_any_text_for_a_proof_or_a_challenge_is_survived(text: str) -> None:
         (GetRemaining(attempt="a"), None),
         (GetRemaining(attempt="a"), 0.5),
         (GetProgress(attempt="a"), Progress(used_seconds=1.5, open_sessions=2)),
+        (GetStopReason(), None),
+        (GetStopReason(), "stopping after a session was refused"),
         (RecordOutcome(attempt="a", outcome="passed"), None),
         (
             EndLostTest(nodeid="t", worker=""),
