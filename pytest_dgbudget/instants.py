@@ -6,6 +6,8 @@ import re
 import time
 from datetime import datetime, timezone
 
+_DAY_MS = 24 * 3_600_000
+
 
 def utc_now() -> str:
     """Return the current instant in that form."""
@@ -30,6 +32,11 @@ def instant_at(epoch_ms: int) -> str:
 def epoch_ms(instant: str) -> int:
     """Return the milliseconds since 1970 of an instant in that form, which Python 3.10 reads but for its ``Z``."""
     return round(datetime.fromisoformat(instant.replace("Z", "+00:00")).timestamp() * 1000)
+
+
+def days_between(day: str, instant: str) -> int:
+    """Return how many days after a day (ISO date, UTC) an instant in that form is."""
+    return (epoch_ms(instant) - epoch_ms(f"{day}T00:00:00.000Z")) // _DAY_MS
 
 
 def read_instant(text: str) -> datetime | None:

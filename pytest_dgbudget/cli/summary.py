@@ -10,11 +10,12 @@ from pathlib import Path
 
 from pytest_dgbudget.cli.options import respelled
 from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.protocol.operations import EndedAttempt, Verdict
 from pytest_dgbudget.report.document import FinishedRun, UsageDocument
 from pytest_dgbudget.report.header import budget_phrase, remarks, shown_path, target_phrase
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
-from pytest_dgbudget.report.terminal import run_keys_line, run_line
+from pytest_dgbudget.report.terminal import run_keys_line, run_line, warning_lines
 from pytest_dgbudget.report.usage_file import FILE_NAME
 from pytest_dgbudget.rules.budget import explain
 from pytest_dgbudget.rules.bypass import bypass_error
@@ -44,7 +45,7 @@ def header_lines(run_config: RunConfig, listens_at: str | None) -> Iterator[str]
     """Yield the target, whether it is billed, the budget, where the report goes, and what to know."""
     report = shown_path(run_config.report_dir / FILE_NAME, Path.cwd())
     yield f"{target_phrase(run_config, _marked)}; {budget_phrase(run_config)}; report {report}"
-    yield from remarks(run_config, listens_at)
+    yield from remarks(run_config, listens_at, utc_now())
     if not run_config.has_key and not run_config.target_given:
         yield _NO_KEY.format(variable=run_config.key_variable)
 
@@ -65,6 +66,7 @@ def closing_lines(
     document = None if finished is None else finished["document"]
     if document is not None and (document["tests"] or document["run"]["used_seconds"]):
         yield run_line(document)
+        yield from warning_lines(document)
         if (keys := run_keys_line(document)) is not None:
             yield keys
     else:

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_dgbudget.config.key_hint import key_hint
 from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.plugin.hook_problems import HookProblems
 from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.protocol import codes
@@ -25,6 +26,7 @@ from pytest_dgbudget.report.terminal import (
     run_line,
     table_of_tests,
     unused_line,
+    warning_lines,
 )
 from pytest_dgbudget.report.usage_file import FILE_NAME
 from pytest_dgbudget.units import format_time
@@ -36,7 +38,7 @@ def header_lines(config: pytest.Config, run_config: RunConfig) -> list[str]:
     per_test = "no budget" if run_config.test_budget_ms is None else format_time(run_config.test_budget_ms)
     report = shown_path(run_config.report_dir / FILE_NAME, config.rootpath)
     lines = [f"{target}; {budget_phrase(run_config)}, {per_test} per test; report {report}"]
-    lines += remarks(run_config, _listens_at(config, run_config.listen))
+    lines += remarks(run_config, _listens_at(config, run_config.listen), utc_now())
     hint = None if run_config.has_key else key_hint(os.environ, config.rootpath)
     lines += [] if hint is None else [hint]
     if config.pluginmanager.has_plugin("dsession") and run_config.test_budget_ms is None:
@@ -66,6 +68,8 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootd
             terminalreporter.write(table_of_tests(document, width=terminalreporter._tw.fullwidth, color=color))
         markup = {"red": True} if document["run"]["failing"] else {}
         terminalreporter.write_line(run_line(document), **markup)
+        for warning in warning_lines(document):
+            terminalreporter.write_line(warning, yellow=True)
         if (keys := run_keys_line(document)) is not None:
             terminalreporter.write_line(keys)
         if (waited := longest_wait(document)) is not None:

@@ -41,6 +41,7 @@ class RunFigures(TypedDict):
     forecast_seconds: float | None
     forecast_usd: float | None
     at_risk_seconds: float
+    at_risk_usd: float | None
     overshoot_seconds: float
     bypass: BypassState
     keys: list[RunKeyFigures]
@@ -119,6 +120,13 @@ class SessionFigures(OfShard):
     reason: str | None
 
 
+class SoftWarning(TypedDict):
+    """What fails nothing and should be known: a budget that is nearly used up, or prices that are old."""
+
+    kind: Literal["budget", "prices"]
+    text: str
+
+
 class UsageDocument(TypedDict):
     """``usage.json``."""
 
@@ -127,6 +135,7 @@ class UsageDocument(TypedDict):
     tests: list[AttemptEntry]
     sessions: list[SessionFigures]
     reconciliation: ReconciliationFigures
+    warnings: list[SoftWarning]
     notices: list[str]
 
 

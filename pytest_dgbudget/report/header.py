@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.instants import days_between
+from pytest_dgbudget.rules.soft_warnings import old_prices
 from pytest_dgbudget.units import format_time
 
 # Begins the section of a test's report that has the end of its transcript.
@@ -25,8 +27,8 @@ def budget_phrase(run_config: RunConfig) -> str:
     return "no run budget" if run_config.budget_ms is None else f"run budget {format_time(run_config.budget_ms)}"
 
 
-def remarks(run_config: RunConfig, listens_at: str | None) -> list[str]:
-    """Return what else to know; ``listens_at`` is the address that --dg-listen came to."""
+def remarks(run_config: RunConfig, listens_at: str | None, now: str) -> list[str]:
+    """Return what else to know; ``listens_at`` is the address that --dg-listen came to, ``now`` this instant."""
     lines = []
     if run_config.not_live is not None:
         lines.append(run_config.not_live)
@@ -38,7 +40,16 @@ def remarks(run_config: RunConfig, listens_at: str | None) -> list[str]:
         lines.append(f"the target is the emulator: the agent URL {run_config.agent_url} is not used")
     if run_config.pass_other:
         lines.append("what is not metered passes on to Deepgram with the real key (dg_pass_other)")
+    if run_config.is_live and (old := _old_prices(run_config, now)) is not None:
+        lines.append(old)
     return lines
+
+
+def _old_prices(run_config: RunConfig, now: str) -> str | None:
+    from pytest_dgbudget.rules.prices import price_table  # where nothing is billed, nobody needs it here
+
+    as_of = price_table(run_config.prices, run_config.prices_as_of).as_of
+    return old_prices(as_of, days_between(as_of, now))
 
 
 def _lets_pass(run_config: RunConfig) -> str:

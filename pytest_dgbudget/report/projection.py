@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from pytest_dgbudget.instants import days_between
 from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts, TurnFacts, ViolationFacts
+from pytest_dgbudget.report.at_risk import at_risk_of
 from pytest_dgbudget.report.document import (
     SCHEMA,
     AttemptEntry,
     RunFigures,
     RunVerdict,
     SessionFigures,
+    SoftWarning,
     UsageDocument,
     ViolationFigures,
 )
@@ -20,6 +23,7 @@ from pytest_dgbudget.report.reconciliation_figures import recorded
 from pytest_dgbudget.rules.attempts import attempt_figures, forecast_of, seconds_or_none, usd_or_none, was_cut
 from pytest_dgbudget.rules.bypass import bypass_state
 from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
+from pytest_dgbudget.rules.soft_warnings import UsedBudget, budget_warnings, old_prices
 from pytest_dgbudget.units import known_sum, seconds
 
 # pytest's own exit statuses for a run that was interrupted, or that an internal error ended.
@@ -58,6 +62,7 @@ def usage_document(
             for each in facts.sessions
         ],
         "reconciliation": recorded(facts.reconciliation),
+        "warnings": [*_warnings(facts)],
         "notices": list(notices),
     }
 
@@ -85,7 +90,7 @@ def _grouped(records: Iterable[Any], by: str = "attempt") -> dict[str, list[Any]
 
 def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
     own = facts.of_own_target()
-    forecast = forecast_of(own.sessions)
+    forecast, at_risk = forecast_of(own.sessions), at_risk_of(own)
     last = facts.invocations[-1]
     ends = [invocation.finished_at for invocation in facts.invocations]
     exits = [invocation.exit_status for invocation in facts.invocations]
@@ -109,7 +114,8 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "prices_as_of": last.prices_as_of,
         "forecast_seconds": seconds_or_none(forecast.ms),
         "forecast_usd": usd_or_none(forecast.micro_usd),
-        "at_risk_seconds": seconds(_at_risk_ms(own)),
+        "at_risk_seconds": seconds(at_risk.ms),
+        "at_risk_usd": usd_or_none(at_risk.micro_usd),
         "overshoot_seconds": seconds(sum(max(0, lease.charged_ms - lease.allowance_ms) for lease in own.leases)),
         "bypass": bypass,
         "keys": [{"id": key.id, "made_at": key.made_at, "deleted_at": key.ended_at} for key in facts.run_keys],
@@ -231,13 +237,21 @@ def _was_seen(session: SessionFacts) -> bool:
     return session.usage is not None and session.ms is not None
 
 
-def _at_risk_ms(facts: RunFacts) -> int:
-    """What is charged without anybody having seen it used."""
-    metered_ms: dict[str, int] = {}
-    for session in facts.sessions:
-        metered_ms[session.lease] = metered_ms.get(session.lease, 0) + (session.ms or 0)
-    return sum(
-        max(0, lease.charged_ms - metered_ms.get(lease.id, 0))
-        for lease in facts.leases
-        if lease.how != "settled" and lease.stated_ms is None
-    )
+def _warnings(facts: RunFacts) -> Iterator[SoftWarning]:
+    for text in budget_warnings(_budgets(facts)):
+        yield {"kind": "budget", "text": text}
+    last = facts.invocations[-1]
+    if last.prices_as_of is None or not facts.sessions:  # no money is shown
+        return
+    old = old_prices(last.prices_as_of, days_between(last.prices_as_of, last.started_at))
+    if old is not None:
+        yield {"kind": "prices", "text": old}
+
+
+def _budgets(facts: RunFacts) -> Iterator[UsedBudget]:
+    """Yield every budget that tests share, and what is used of it."""
+    allowed_ms, own = facts.invocations[-1].budget_ms, facts.of_own_target()
+    if allowed_ms is not None:
+        has_cut = any(session.closed_by == "run-budget" for session in own.sessions)
+        used_ms = sum(lease.charged_ms for lease in own.leases)
+        yield UsedBudget("run budget", "time", used_ms, allowed_ms, has_overrun=has_cut)

@@ -122,18 +122,28 @@ def run_line(document: UsageDocument) -> str:
     billed = f"{run['target']}, {'billed' if run['billed'] else 'not billed'}"
     expected = ", expected" if run["verdict"] == "overrun" and not run["failing"] and run["bypass"] != "seen" else ""
     sessions = counted(run["sessions"], "session")
-    extras = "".join(
-        f"; {seconds:.2f}s {what}"
-        for seconds, what in (
-            (run["at_risk_seconds"], "charged without having been seen"),
-            (run["overshoot_seconds"], "beyond what was set aside"),
+    extras = [
+        f"; {seconds:.2f}s{cost} {what}"
+        for seconds, cost, what in (
+            (run["at_risk_seconds"], _in_brackets(run["at_risk_usd"]), "charged without having been seen"),
+            (run["overshoot_seconds"], "", "beyond what was set aside"),
         )
         if seconds
-    )
+    ]
     past = "; sessions went past the gateway, unmetered" if run["bypass"] == "seen" else ""
     live = f"; live {_live_phrase(run)}" if differs_live(run) else ""
-    verdict = f"verdict: {run['verdict']}{expected}{extras}{past}"
+    verdict = f"verdict: {run['verdict']}{expected}{''.join(extras)}{past}"
     return f"used {used:.2f}s{of_budget} in {sessions}{without} ({billed}){live}; {verdict}"
+
+
+def _in_brackets(dollars: float | None) -> str:
+    return "" if dollars is None else f" ({_shown_usd(dollars)})"
+
+
+def warning_lines(document: UsageDocument) -> list[str]:
+    """Return what fails nothing and should be known; of a live run's prices its first line has said it."""
+    is_live = document["run"]["target"] != "emulator"
+    return [each["text"] for each in document["warnings"] if not (is_live and each["kind"] == "prices")]
 
 
 def _live_phrase(run: RunFigures) -> str:

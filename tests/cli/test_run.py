@@ -253,6 +253,9 @@ def test_every_client_spends_by_the_one_attempt_until_the_program_has_ended() ->
     [
         (12.34, 2, 300_000, "used 12.3s of 300s, 2 sessions open"),
         (0.0, 1, None, "used 0.0s, 1 session open"),
+        (239.9, 1, 300_000, "used 239.9s of 300s, 1 session open"),
+        (240.0, 1, 300_000, "used 240.0s of 300s (80%), 1 session open"),
+        (0.0, 1, 0, "used 0.0s of 0s, 1 session open"),
     ],
 )
 def test_the_live_line(used: float, sessions: int, budget_ms: int | None, text: str) -> None:

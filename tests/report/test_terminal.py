@@ -166,9 +166,9 @@ def test_a_name_is_text_and_no_markup() -> None:
             "1.00s beyond what was set aside",
         ),
         (
-            {"leases": (lease(how="orphaned", ended_ms=10_000),), "sessions": ()},
+            {"leases": (lease(how="orphaned", ended_ms=10_000, ended_micro_usd=12_500),), "sessions": ()},
             "used 10.00s of 60.00s [###.................] 17% in 0 sessions (live, billed); verdict: within; "
-            "10.00s charged without having been seen",
+            "10.00s ($0.0125) charged without having been seen",
         ),
         (
             {"invocations": (invocation(budget_ms=0),), "attempts": (), "leases": (), "sessions": ()},
@@ -179,6 +179,15 @@ def test_a_name_is_text_and_no_markup() -> None:
 )
 def test_the_runs_line(fields: dict[str, Any], line: str) -> None:
     assert run_line(document(**fields)) == line
+
+
+def test_warnings_have_lines_of_their_own_but_what_the_header_of_a_live_run_has_said() -> None:
+    fields = {"invocations": (invocation(budget_ms=3500, prices_as_of="2026-01-01"),)}
+    nearly = "85% of the run budget of 3.5s is used: 3s"
+    assert terminal.warning_lines(document(**fields)) == [nearly]
+    emulated = terminal.warning_lines(document(**fields, target="emulator", billed=False))
+    assert (emulated[0], len(emulated)) == (nearly, 2)
+    assert emulated[1].startswith("the prices are 305 days old (2026-01-01)")
 
 
 @given(runs())

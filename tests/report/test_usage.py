@@ -60,6 +60,8 @@ def test_any_run_makes_a_document_that_keeps_to_the_schema_and_adds_up(facts: Ru
         session.handshake_ms is not None and session.attempt not in elsewhere for session in facts.sessions
     )
     assert made["run"]["at_risk_seconds"] <= made["run"]["used_seconds"]
+    at_risk_usd, cost_usd = made["run"]["at_risk_usd"], made["run"]["cost_usd"]
+    assert cost_usd is None or (at_risk_usd is not None and at_risk_usd <= cost_usd + 1e-9)
     budgets = [invocation.budget_ms for invocation in facts.invocations]
     most_ms = None if None in budgets else max(ms for ms in budgets if ms is not None)
     charged_ms = sum(lease.charged_ms for lease in facts.leases if lease.attempt not in elsewhere)
@@ -275,6 +277,38 @@ def test_of_the_failures_of_several_invocations_each_knows_those_that_a_budget_m
     assert [overran(facts, made, invocation) for invocation in ("i", "j", "k")] == [True, True, False]
 
 
+# What fails nothing
+
+
+def warnings_of(**fields: Any) -> list[str]:
+    return [each["text"] for each in document(**fields)["warnings"]]
+
+
+@pytest.mark.parametrize(
+    ("budget_ms", "warns"), [(3750, True), (3000, True), (3751, False), (2999, False), (None, False)]
+)
+def test_a_run_budget_that_is_nearly_used_up_is_a_warning(budget_ms: int | None, warns: bool) -> None:
+    said = warnings_of(invocations=(invocation(budget_ms=budget_ms),))
+    assert [text.split(" of ")[1] for text in said] == ["the run budget"] * warns
+
+
+def test_a_run_budget_that_has_cut_a_session_is_no_warning() -> None:
+    cut = session(closed_by="run-budget", close_code=4402)
+    assert warnings_of(invocations=(invocation(budget_ms=3100),), sessions=(cut,)) == []
+
+
+def test_what_tests_used_elsewhere_warns_of_no_run_budget() -> None:
+    elsewhere = {"attempts": (attempt(target="emulator"),), "sessions": (session(target="emulator"),)}
+    assert warnings_of(invocations=(invocation(budget_ms=3100),), **elsewhere) == []
+
+
+@pytest.mark.parametrize(("as_of", "warns"), [("2026-05-01", True), ("2026-06-01", False), (None, False)])
+def test_prices_that_were_old_when_the_run_began_are_a_warning(as_of: str | None, warns: bool) -> None:
+    (made,) = [document(invocations=(invocation(prices_as_of=as_of),))["warnings"]]
+    assert [each["kind"] for each in made] == ["prices"] * warns
+    assert warnings_of(invocations=(invocation(prices_as_of=as_of),), sessions=(), leases=()) == []
+
+
 # What was not seen, and what went beyond
 
 
@@ -292,6 +326,31 @@ def test_at_risk_is_what_is_charged_without_having_been_seen(
 ) -> None:
     made = run_of(leases=(lease(**fields),))
     assert (made["used_seconds"], made["at_risk_seconds"]) == (used, at_risk)
+
+
+@pytest.mark.parametrize(
+    ("fields", "at_risk_usd"),
+    [
+        ({"how": "settled", "ended_ms": 3000, "ended_micro_usd": 3800}, 0.0),
+        ({"how": "orphaned", "ended_ms": 10_000, "ended_micro_usd": 12_500}, 0.0087),
+        ({"how": None, "ended_ms": None, "ended_micro_usd": None}, 0.0087),
+        ({"how": None, "ended_ms": None, "ended_micro_usd": None, "micro_usd": None}, None),
+        ({"how": "orphaned", "ended_ms": 10_000, "ended_micro_usd": 12_500, "stated_ms": 5000}, 0.0),
+    ],
+    ids=["settled", "orphaned", "open", "without a price", "stated"],
+)
+def test_at_risk_is_money_as_well_at_the_price_at_which_it_was_set_aside(
+    fields: dict[str, Any], at_risk_usd: float | None
+) -> None:
+    assert run_of(leases=(lease(**fields),))["at_risk_usd"] == at_risk_usd
+
+
+def test_what_nobody_saw_of_two_leases_is_at_risk_together_and_unknown_if_one_of_them_is() -> None:
+    unseen = {"how": None, "ended_ms": None, "ended_micro_usd": None}
+    both = (lease(**unseen), lease(id="m", **unseen))
+    assert (run_of(leases=both)["at_risk_usd"], run_of(leases=both)["at_risk_seconds"]) == (0.0212, 17.0)
+    without_price = (lease(**unseen), lease(id="m", **unseen, micro_usd=None))
+    assert (run_of(leases=without_price)["at_risk_usd"], run_of(leases=both)["at_risk_seconds"]) == (None, 17.0)
 
 
 def test_a_session_that_nobody_saw_end_puts_its_whole_lease_at_risk() -> None:

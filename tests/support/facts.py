@@ -121,6 +121,7 @@ INVOCATIONS = st.builds(
     finished_at=st.none() | INSTANTS,
     exit_status=st.none() | st.integers(0, 5),
     may_bypass=st.none() | st.integers(0, 1),
+    prices_as_of=st.none() | st.dates().map(lambda day: day.isoformat()),
 )
 BYPASSES = st.builds(
     Bypass, host=st.text(max_size=5), path=st.just("/"), how=st.sampled_from(get_args(BypassHow)), program=st.just("")

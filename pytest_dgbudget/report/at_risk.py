@@ -1,0 +1,37 @@
+"""What a run is charged although nobody saw it used: leases without an end, and sessions whose end nobody saw."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pytest_dgbudget.ledger.facts import LeaseFacts, RunFacts
+from pytest_dgbudget.units import known_sum
+
+
+class AtRisk(NamedTuple):
+    """Milliseconds, and millionths of a dollar at the price at which they were set aside; None: no price is known."""
+
+    ms: int
+    micro_usd: int | None
+
+
+def at_risk_of(facts: RunFacts) -> AtRisk:
+    """Return what the statement may still lower: until it says something of a lease, all that was not metered."""
+    seen_ms: dict[str, int] = {}
+    seen_micro_usd: dict[str, int] = {}
+    for session in facts.sessions:
+        seen_ms[session.lease] = seen_ms.get(session.lease, 0) + (session.ms or 0)
+        seen_micro_usd[session.lease] = seen_micro_usd.get(session.lease, 0) + (session.micro_usd or 0)
+    unseen = [lease for lease in facts.leases if _is_unseen(lease, seen_ms.get(lease.id, 0))]
+    return AtRisk(
+        ms=sum(lease.charged_ms - seen_ms.get(lease.id, 0) for lease in unseen),
+        micro_usd=known_sum(_beyond(lease.charged_micro_usd, seen_micro_usd.get(lease.id, 0)) for lease in unseen),
+    )
+
+
+def _is_unseen(lease: LeaseFacts, seen_ms: int) -> bool:
+    return lease.how != "settled" and lease.stated_ms is None and lease.charged_ms > seen_ms
+
+
+def _beyond(charged_micro_usd: int | None, seen_micro_usd: int) -> int | None:
+    return None if charged_micro_usd is None else max(0, charged_micro_usd - seen_micro_usd)

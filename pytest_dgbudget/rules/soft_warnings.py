@@ -1,0 +1,59 @@
+"""What is worth a warning and fails nothing: budgets that are nearly used up, prices that are old. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from pytest_dgbudget.units import format_time, usd
+
+# A budget warns from this share on, in percent, until it is exceeded: an overrun says the rest.
+WARNS_FROM = 80
+# The vendor changes its prices about once a year.
+_FRESH_DAYS = 180
+
+
+class UsedBudget(NamedTuple):
+    """A budget and what is used of it: milliseconds, or micro-dollars where its ``currency`` is money.
+
+    ``name`` is as users read it, such as ``run budget``. ``has_overrun``: it has cut or refused a session.
+    """
+
+    name: str
+    currency: Literal["time", "money"]
+    used: int
+    allowed: int
+    has_overrun: bool = False
+
+
+def budget_warnings(budgets: Iterable[UsedBudget]) -> list[str]:
+    """Return a sentence for each budget that is nearly used up, and of which no overrun says so."""
+    return [_nearly_used_up(budget) for budget in budgets if _is_nearly_used_up(budget)]
+
+
+def old_prices(as_of: str, days: int) -> str | None:
+    """Return a sentence on prices of the day ``as_of``, so many days ago; None where they are not old."""
+    if days <= _FRESH_DAYS:
+        return None
+    return f"the prices are {days} days old ({as_of}): set those of today, with as_of, in [prices] of dgbudget.toml"
+
+
+def percent_used(used: int, allowed: int) -> int:
+    """Return the share in whole percent, rounded down; ``allowed`` is not 0."""
+    return used * 100 // allowed
+
+
+def _is_nearly_used_up(budget: UsedBudget) -> bool:
+    if budget.has_overrun or not budget.allowed:
+        return False
+    return budget.used <= budget.allowed and percent_used(budget.used, budget.allowed) >= WARNS_FROM
+
+
+def _nearly_used_up(budget: UsedBudget) -> str:
+    share = percent_used(budget.used, budget.allowed)
+    allowed, used = _shown(budget.allowed, budget.currency), _shown(budget.used, budget.currency)
+    return f"{share}% of the {budget.name} of {allowed} is used: {used}"
+
+
+def _shown(amount: int, currency: Literal["time", "money"]) -> str:
+    return format_time(amount) if currency == "time" else f"${usd(amount):.2f}"
