@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.instants import days_between
 from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts, TurnFacts, ViolationFacts
@@ -25,6 +25,9 @@ from pytest_dgbudget.rules.bypass import bypass_state
 from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
 from pytest_dgbudget.rules.soft_warnings import UsedBudget, budget_warnings, old_prices
 from pytest_dgbudget.units import known_sum, seconds
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.model import Currency
 
 # pytest's own exit statuses for a run that was interrupted, or that an internal error ended.
 _INTERRUPTED = frozenset({2, 3})
@@ -249,9 +252,19 @@ def _warnings(facts: RunFacts) -> Iterator[SoftWarning]:
 
 
 def _budgets(facts: RunFacts) -> Iterator[UsedBudget]:
-    """Yield every budget that tests share, and what is used of it."""
-    allowed_ms, own = facts.invocations[-1].budget_ms, facts.of_own_target()
-    if allowed_ms is not None:
-        has_cut = any(session.closed_by == "run-budget" for session in own.sessions)
-        used_ms = sum(lease.charged_ms for lease in own.leases)
-        yield UsedBudget("run budget", "time", used_ms, allowed_ms, has_overrun=has_cut)
+    """Yield every budget that tests share, and what is used of it, where that is known."""
+    last, own = facts.invocations[-1], facts.of_own_target()
+    used_ms = sum(lease.charged_ms for lease in own.leases)
+    used_micro_usd = known_sum(lease.charged_micro_usd for lease in own.leases)
+    amounts: tuple[tuple[Currency, int | None, int | None], ...] = (
+        ("time", used_ms, last.budget_ms),
+        ("money", used_micro_usd, last.cost_budget_micro_usd),
+    )
+    for currency, used, allowed in amounts:
+        if used is not None and allowed is not None:
+            has_cut = any(_was_cut_by_run(session, currency) for session in own.sessions)
+            yield UsedBudget("run budget", currency, used, allowed, has_overrun=has_cut)
+
+
+def _was_cut_by_run(session: SessionFacts, currency: Currency) -> bool:
+    return session.closed_by == "run-budget" and (session.cut_currency or "time") == currency

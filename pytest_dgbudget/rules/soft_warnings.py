@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from pytest_dgbudget.units import format_time, usd
+from pytest_dgbudget.units import format_time, format_usd
 
 # A budget warns from this share on, in percent, until it is exceeded: an overrun says the rest.
 WARNS_FROM = 80
@@ -56,4 +56,4 @@ def _nearly_used_up(budget: UsedBudget) -> str:
 
 
 def _shown(amount: int, currency: Literal["time", "money"]) -> str:
-    return format_time(amount) if currency == "time" else f"${usd(amount):.2f}"
+    return format_time(amount) if currency == "time" else format_usd(amount)

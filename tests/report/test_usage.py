@@ -292,6 +292,18 @@ def test_a_run_budget_that_is_nearly_used_up_is_a_warning(budget_ms: int | None,
     assert [text.split(" of ")[1] for text in said] == ["the run budget"] * warns
 
 
+def test_a_run_budget_in_money_is_one_as_well() -> None:
+    in_both = invocation(budget_ms=3000, cost_budget_micro_usd=4000)
+    assert warnings_of(invocations=(in_both,)) == [
+        "100% of the run budget of 3s is used: 3s",
+        "95% of the run budget of $0.004 is used: $0.0038",
+    ]
+    cut = session(closed_by="run-budget", close_code=4402, cut_currency="money")
+    assert warnings_of(invocations=(in_both,), sessions=(cut,)) == ["100% of the run budget of 3s is used: 3s"]
+    unpriced = lease(micro_usd=None, ended_micro_usd=None)
+    assert warnings_of(invocations=(in_both,), leases=(unpriced,)) == ["100% of the run budget of 3s is used: 3s"]
+
+
 def test_a_run_budget_that_has_cut_a_session_is_no_warning() -> None:
     cut = session(closed_by="run-budget", close_code=4402)
     assert warnings_of(invocations=(invocation(budget_ms=3100),), sessions=(cut,)) == []

@@ -36,7 +36,7 @@ def test_each_budget_has_its_own_sentence_in_its_own_unit() -> None:
     window = budget(131_250_000, 150_000_000, name="month window", currency="money")
     assert budget_warnings([budget(82_400, 100_000), budget(1, 100), window]) == [
         "82% of the run budget of 1m40s is used: 1m22.4s",
-        "87% of the month window of $150.00 is used: $131.25",
+        "87% of the month window of $150 is used: $131.25",
     ]
 
 
