@@ -17,6 +17,7 @@ _COMMANDS = {
     "drill": ("break tests on purpose, on this machine, and see what leaks", "pytest_dgbudget.cli.drill"),
     "emulator": ("run the Voice Agent emulator", "pytest_dgbudget.emulator"),
     "merge": ("report several runs that share no ledger as one", "pytest_dgbudget.cli.merge"),
+    "ledger": ("take the details of old runs out of the ledger (vacuum)", "pytest_dgbudget.cli.ledger_commands"),
     "reconcile": ("compare runs that have ended with the vendor's statement", "pytest_dgbudget.cli.reconcile"),
     "run": ("run any program with its Voice Agent sessions metered", "pytest_dgbudget.cli.run"),
     "support-bundle": ("write what Deepgram support needs of a run", "pytest_dgbudget.cli.support_bundle"),

@@ -7,16 +7,14 @@ import os
 import shutil
 import threading
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from pytest_dgbudget.cli.days import past_day
 from pytest_dgbudget.cli.exit_status import FAILED, INTERRUPTED, fails
 from pytest_dgbudget.cli.options import add_options, resolve_for_statement
 from pytest_dgbudget.cli.output import is_terminal, write, write_json
 from pytest_dgbudget.cli.parser import CommandParser
-from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.instants import read_instant
-from pytest_dgbudget.units import parse_period
 
 if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
@@ -31,7 +29,6 @@ The key is read from the environment, the rest from the pytest configuration of 
 status: 1 when something disagrees, with --reconcile=require when the verdict is anything but reconciled; 0 otherwise,
 also where something could not be compared, which is said; 2 for bad usage.
 """
-_FIRST_YEAR = 2000
 _EXAMPLE = "dgbudget audit --since 7d"
 _OPTIONS = ("dg_agent_url", "dg_api_url", "dg_project", "dg_ledger", "dg_reconcile", "dg_tolerance")
 
@@ -76,7 +73,7 @@ def _audit(given: argparse.Namespace, run_config: RunConfig) -> AuditDocument:
     from pytest_dgbudget.cli.audited_period import audit_period
     from pytest_dgbudget.config.resolve import api_access
 
-    since = _since(given.since, datetime.now(timezone.utc))
+    since = past_day("--since", given.since, datetime.now(timezone.utc), "there is nothing to audit")
     return audit_period(run_config, api_access(run_config), since, all_tags=given.all_tags)
 
 
@@ -86,21 +83,6 @@ def _leave_reading() -> None:
 
     if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
         os._exit(INTERRUPTED)
-
-
-def _since(text: str, now: datetime) -> datetime:
-    """Return the beginning of the period, which is that of a UTC day; raises SettingsError."""
-    moment = read_instant(text) or read_instant(f"{text}T00:00:00Z")
-    try:
-        since = moment or now - timedelta(milliseconds=parse_period(text))
-    except SettingsError:
-        accepted = "neither a period of at most ten years (7d, 12h) nor a date (2026-11-01)"
-        raise SettingsError(f"--since: {text!r} is {accepted}") from None
-    if since.year < _FIRST_YEAR:
-        raise SettingsError(f"--since: {text!r} is before the year {_FIRST_YEAR}")
-    if since >= now:
-        raise SettingsError(f"--since: {text!r} is not in the past, so there is nothing to audit")
-    return since.astimezone(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _text(document: AuditDocument) -> str:

@@ -47,6 +47,9 @@ def require_run(reader: LedgerReader, run: str | None) -> str:
         nearest = get_close_matches(run, known, n=_MOST_NAMED)
         which = f"the nearest: {_listed(nearest)}" if nearest else f"the last ones: {_listed(known)}"
         raise SettingsError(f"the ledger has no run {run!r}; {which}")
+    archived = reader.archive_of(run)
+    if archived is not None:
+        raise SettingsError(f"run {run!r} was archived on {archived.at[:10]}: its details are in {archived.file}")
     return run
 
 

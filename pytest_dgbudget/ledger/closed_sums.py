@@ -15,7 +15,7 @@ from pytest_dgbudget.ledger.scopes import scope_of_day, scope_of_path, scope_of_
 from pytest_dgbudget.ledger.sums import Sum, SummedScope
 
 # More leases than there can be: what is closed up to here gets no more.
-_ALL = 2**62
+ALL_LEASES = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +38,28 @@ class ClosedSums:
 
     def close(self, scope: SummedScope) -> None:
         """Add what has ended of a scope since its last closed sum, up to the first lease that is open, to that sum."""
+        self.close_until(scope, self._first_open() - 1)
+
+    def close_until(self, scope: SummedScope, until: int) -> None:
+        """Do the same up to a lease; all of the scope's until then have ended."""
         last = self._last(scope.key)
-        until = self._first_open() - 1
         since = self._since(scope, last.until, until)
         if since.leases:
             last.sum.add(since)
             self._insert(scope.key, _Closed(until, last.sum))
 
-    def close_day(self, day: date) -> None:
-        """Close the sum of a day that is over for good, unless a lease of it is open."""
+    def close_day(self, day: date) -> bool:
+        """Close the sum of a day that is over for good, unless a lease of it is open; return whether it is closed."""
         scope = scope_of_day(day)
         last = self._last(scope.key)
-        if last.until == _ALL:
-            return
-        since = self._since(scope, last.until, _ALL)
-        if not since.leased_ms:
-            last.sum.add(since)
-            self._insert(scope.key, _Closed(_ALL, last.sum))
+        if last.until == ALL_LEASES:
+            return True
+        since = self._since(scope, last.until, ALL_LEASES)
+        if since.leased_ms:
+            return False
+        last.sum.add(since)
+        self._insert(scope.key, _Closed(ALL_LEASES, last.sum))
+        return True
 
     def add_up(self, scope: SummedScope) -> Sum:
         """Return a scope's sums."""
@@ -96,8 +101,8 @@ class ClosedSums:
             self._insert(scope.key, closed)
 
     def _with_what_came_since(self, scope: SummedScope, last: _Closed) -> Sum:
-        if last.until < _ALL:
-            last.sum.add(self._since(scope, last.until, _ALL))
+        if last.until < ALL_LEASES:
+            last.sum.add(self._since(scope, last.until, ALL_LEASES))
         return last.sum
 
     def _since(self, scope: SummedScope, after: int, until: int) -> Sum:

@@ -88,6 +88,18 @@ class Connection(Protocol):
         """Reads that are consistent with one another, even when nothing can be written any more."""
         ...
 
+    def size(self) -> int:
+        """How many bytes the ledger takes."""
+        ...
+
+    def reclaim(self) -> bool:
+        """Give back the room of rows that are gone, beside others who write; False: only ``rebuild`` can."""
+        ...
+
+    def rebuild(self) -> None:
+        """Give it back by writing the whole ledger anew; everybody else waits meanwhile."""
+        ...
+
     def close(self) -> None: ...
 
 

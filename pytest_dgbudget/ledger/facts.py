@@ -199,6 +199,20 @@ class ViolationFacts(NamedTuple):
     what: str
 
 
+class ArchivedPart(NamedTuple):
+    """What there was of a run until ``ended_at``, and is in an archive: the name of its ``file``, and what it came to.
+
+    ``micro_usd`` is None where the price of a part was not recorded.
+    """
+
+    file: str
+    at: str
+    ended_at: str
+    sessions: int
+    ms: int
+    micro_usd: int | None
+
+
 class RunFacts(NamedTuple):
     """``reconciliation`` is the last one, as usage.json has it; None before the first.
 
@@ -218,6 +232,7 @@ class RunFacts(NamedTuple):
     turns: tuple[TurnFacts, ...] = ()
     violations: tuple[ViolationFacts, ...] = ()
     run_keys: tuple[RunKeyFacts, ...] = ()
+    archived: tuple[ArchivedPart, ...] = ()
 
     def with_statement(self, reconciliation: Mapping[str, Any], stated_ms: Mapping[str, int]) -> RunFacts:
         """Return these as they are once a result is recorded; ``stated_ms``: what leases are charged by it."""

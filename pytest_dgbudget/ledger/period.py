@@ -59,6 +59,13 @@ class UnseenLease(NamedTuple):
     seen_micro_usd: int
 
 
+class ArchivedRuns(NamedTuple):
+    """Runs of which something that was later than an instant is in an archive, and their requests, by id."""
+
+    runs: frozenset[str]
+    requests: Mapping[str, str]
+
+
 class PeriodReader:
     """Reads what runs had that went to ``target``; what else there was is counted. Instants are as the ledger has them.
 
@@ -74,6 +81,12 @@ class PeriodReader:
     def runs(self) -> list[RunOfPeriod]:
         """Return all runs of the ledger, of every target and time."""
         return [RunOfPeriod(**row) for row in self._db.rows(sql.ALL_RUNS, {})]
+
+    def archived(self, since: str) -> ArchivedRuns:
+        """Return the runs whose archived part ended since then."""
+        runs = self._db.rows(sql.ARCHIVED_SINCE, {"since": since})
+        requests = self._db.rows(sql.ARCHIVED_REQUESTS, {"since": since})
+        return ArchivedRuns(frozenset(row["run"] for row in runs), {row["request_id"]: row["run"] for row in requests})
 
     def run_keys(self) -> dict[str, str]:
         """Return the run of each key that was made for one, by the key's id."""

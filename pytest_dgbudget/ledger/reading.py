@@ -12,6 +12,7 @@ from pytest_dgbudget.instants import write_instant
 from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.connection import Connection, Rows
 from pytest_dgbudget.ledger.facts import (
+    ArchivedPart,
     AttemptFacts,
     InvocationFacts,
     KnownAttempt,
@@ -50,6 +51,11 @@ class LedgerReader:
         """Return everything that is known of a run; None when it is not in the ledger."""
         with self._db.snapshot():
             return self._read_facts(run) if self._db.rows(sql.FIND_RUN, {"run": run}) else None
+
+    def archive_of(self, run: str) -> ArchivedPart | None:
+        """Return what was archived last of a run of which nothing else is left; None for others."""
+        parts = self._records(ArchivedPart, sql.ARCHIVED_PARTS, {"run": run})
+        return parts[-1] if parts and not self._db.rows(sql.INVOCATIONS, {"run": run}) else None
 
     def run_ids(self) -> list[str]:
         """Return the ids of all runs, the last one first."""
@@ -104,6 +110,7 @@ class LedgerReader:
             violations=self._records(ViolationFacts, sql.VIOLATIONS, of_run),
             reconciliation=last_reconciliation(self._db, run),
             run_keys=self._records(RunKeyFacts, sql.RUN_KEYS, of_run),
+            archived=self._records(ArchivedPart, sql.ARCHIVED_PARTS, of_run),
         )
 
     def _read_attempt(self, attempt: str) -> KnownAttempt | None:

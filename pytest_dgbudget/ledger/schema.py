@@ -98,6 +98,17 @@ _BILLED = """CREATE TABLE billed (
     lease TEXT NOT NULL REFERENCES lease, seq INTEGER NOT NULL, ms BIGINT, micro_usd BIGINT, at TEXT NOT NULL,
     PRIMARY KEY (lease, seq))"""
 
+# Runs whose details are in an archive file, with what they came to, and requests of theirs that may still be stated.
+_ARCHIVED = (
+    """CREATE TABLE archived (
+        run TEXT NOT NULL REFERENCES run, seq INTEGER NOT NULL, file TEXT NOT NULL, at TEXT NOT NULL,
+        began_at TEXT NOT NULL, ended_at TEXT NOT NULL, sessions INTEGER NOT NULL, ms BIGINT NOT NULL,
+        micro_usd BIGINT, PRIMARY KEY (run, seq))""",
+    "CREATE INDEX archived_by_end ON archived (ended_at)",
+    "CREATE TABLE archived_request (request_id TEXT PRIMARY KEY, run TEXT NOT NULL REFERENCES run)",
+    "CREATE INDEX archived_request_of_run ON archived_request (run)",
+)
+
 # Of what was cut by a ledger of version 5: by which budget of its time.
 _CUTS_OF_VERSION_5 = """UPDATE usage SET cut_currency = 'time', cut_allowed = (
         SELECT CASE WHEN usage.closed_by = 'run-budget' THEN invocation.budget_ms ELSE attempt.budget_ms END
@@ -188,6 +199,7 @@ TABLES = (
     _CLOSED_SUM.format(more=_more("closed_sum")),
     *_INDICES_OF_VERSION_5,
     _BILLED,
+    *_ARCHIVED,
 )
 
 # What upgrades a ledger of each earlier version to the next.
@@ -212,5 +224,5 @@ UPGRADES = {
         "DROP INDEX lease_of_run",
         *_INDICES_OF_VERSION_5,
     ),
-    5: (*_added(_MORE_IN_VERSION_6), _BILLED, _CUTS_OF_VERSION_5),
+    5: (*_added(_MORE_IN_VERSION_6), _BILLED, *_ARCHIVED, _CUTS_OF_VERSION_5),
 }

@@ -252,6 +252,8 @@ REFUSALS = """SELECT scope, label, currency, MIN(used_ms) AS used_ms, MIN(allowe
     FROM refusal WHERE attempt = :attempt GROUP BY scope, label, currency ORDER BY MIN(at)"""
 BYPASSES = "SELECT host, path, how, program FROM bypass WHERE run = :run ORDER BY at"
 BYPASSES_OF_ATTEMPT = "SELECT host, path, how, program FROM bypass WHERE attempt = :attempt ORDER BY at"
+ARCHIVED_PARTS = """SELECT file, at, ended_at, sessions, ms, micro_usd FROM archived WHERE run = :run
+    ORDER BY seq"""
 RECONCILIATION = "SELECT document FROM reconciliation WHERE run = :run ORDER BY seq DESC LIMIT 1"
 _VERDICT = """(SELECT reconciliation.verdict FROM reconciliation
     WHERE reconciliation.run = run.id ORDER BY reconciliation.seq DESC LIMIT 1)"""
@@ -277,6 +279,9 @@ RECONCILIATIONS_OF_PERIOD = """SELECT run.id AS run, reconciliation.document AS 
     FROM run JOIN reconciliation ON reconciliation.run = run.id
     WHERE run.at >= :since AND run.target = :target
         AND reconciliation.seq = (SELECT MAX(seq) FROM reconciliation AS newer WHERE newer.run = run.id)"""
+ARCHIVED_SINCE = "SELECT run FROM archived WHERE ended_at >= :since"
+ARCHIVED_REQUESTS = """SELECT request_id, run FROM archived_request
+    WHERE run IN (SELECT archived.run FROM archived WHERE ended_at >= :since)"""
 FIRST_LEASE_SINCE = "SELECT number FROM lease WHERE taken_at >= :since ORDER BY taken_at LIMIT 1"
 _IN_RANGE = "lease.number >= :first AND lease.number < :end"
 SESSIONS_OF_PERIOD = f"""SELECT dial.id AS id, lease.run AS run, lease.id AS lease, dial.at AS opened_at,

@@ -100,6 +100,31 @@ class SqliteConnection:
         with self._between("BEGIN"):
             yield
 
+    def size(self) -> int:
+        """The file's, with what it holds without using it."""
+        (pages,), (size,) = (self.rows(f"PRAGMA {what}", {})[0].values() for what in ("page_count", "page_size"))
+        return int(pages) * int(size)
+
+    def reclaim(self) -> bool:
+        """In steps, each of which others hardly wait for; they need a file that was rebuilt before."""
+        if self.rows("PRAGMA auto_vacuum", {})[0]["auto_vacuum"] != _INCREMENTAL:
+            return False
+        while self.rows("PRAGMA freelist_count", {})[0]["freelist_count"]:
+            with self._translated():
+                self._connection.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
+        self._shorten_file()
+        return True
+
+    def rebuild(self) -> None:
+        self.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}", {})
+        self.execute("VACUUM", {})
+        self._shorten_file()
+
+    def _shorten_file(self) -> None:
+        """What is free at its end goes when the log is copied into it; who reads meanwhile has that done later."""
+        with self._translated():
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     @contextmanager
     def _between(self, begin: str) -> Iterator[None]:
         self.execute(begin, {})
@@ -166,6 +191,8 @@ class SqliteWatch:
         self._connection.close()
 
 
+_INCREMENTAL = 2  # as SQLite numbers its ways of giving pages back
+_PAGES_AT_ONCE = 1000
 # SQLite's own wording; Python 3.10 doesn't have its error codes.
 _NOT_WRITABLE = ("unable to open database file", "readonly database", "disk is full", "disk I/O error")
 _WHAT_TO_DO = "make it readable and writable, move it away, or name another one with --dg-ledger=sqlite:///PATH"

@@ -27,7 +27,7 @@ def read_ledger(connection: Connection, holders: Holders, since: datetime, targe
     at = write_instant(since)
     reader = PeriodReader(connection, target, write_instant(since - _LONGEST_LEASE))
     with connection.snapshot():
-        runs, keys = reader.runs(), reader.run_keys()
+        runs, keys, archived = reader.runs(), reader.run_keys(), reader.archived(at)
         found = _sort_sessions(reader.sessions(write_instant(since - _LONGEST_SESSION)))
         projects = reader.projects() if target == "rehearsal" else {}
         live = holders.live(run.id for run in runs)
@@ -41,6 +41,8 @@ def read_ledger(connection: Connection, holders: Holders, since: datetime, targe
         run_of_key=keys,
         project_of_run=projects,
         live=frozenset(live),
+        archived=archived.runs,
+        archived_requests=archived.requests,
         elsewhere=elsewhere,
         dials=found.dials,
     )

@@ -121,9 +121,9 @@ class SessionFigures(OfShard):
 
 
 class SoftWarning(TypedDict):
-    """What fails nothing and should be known: a budget that is nearly used up, or prices that are old."""
+    """What fails nothing and should be known: a budget nearly used up, prices that are old, details in an archive."""
 
-    kind: Literal["budget", "prices"]
+    kind: Literal["budget", "prices", "archived"]
     text: str
 
 

@@ -7,8 +7,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.instants import days_between
-from pytest_dgbudget.ledger.facts import AttemptFacts, LeaseFacts, RunFacts, SessionFacts, TurnFacts, ViolationFacts
-from pytest_dgbudget.report.at_risk import at_risk_of
+from pytest_dgbudget.ledger.facts import (
+    ArchivedPart,
+    AttemptFacts,
+    LeaseFacts,
+    RunFacts,
+    SessionFacts,
+    TurnFacts,
+    ViolationFacts,
+)
+from pytest_dgbudget.report.charged import at_risk_of, charged_micro_usd, charged_ms
 from pytest_dgbudget.report.document import (
     SCHEMA,
     AttemptEntry,
@@ -24,7 +32,7 @@ from pytest_dgbudget.rules.attempts import attempt_figures, forecast_of, seconds
 from pytest_dgbudget.rules.bypass import bypass_state
 from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
 from pytest_dgbudget.rules.soft_warnings import UsedBudget, budget_warnings, old_prices
-from pytest_dgbudget.units import known_sum, seconds
+from pytest_dgbudget.units import counted, known_sum, seconds
 
 if TYPE_CHECKING:
     from pytest_dgbudget.model import Currency
@@ -110,9 +118,10 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "target": facts.target,
         "billed": facts.billed,
         "budget_seconds": seconds_or_none(last.budget_ms),
-        "used_seconds": seconds(sum(lease.charged_ms for lease in own.leases)),
-        "sessions": sum(t["sessions"] for t, a in zip(tests, facts.attempts, strict=True) if a.target is None),
-        "cost_usd": usd_or_none(known_sum(lease.charged_micro_usd for lease in own.leases)),
+        "used_seconds": seconds(charged_ms(own)),
+        "sessions": sum(part.sessions for part in facts.archived)
+        + sum(t["sessions"] for t, a in zip(tests, facts.attempts, strict=True) if a.target is None),
+        "cost_usd": usd_or_none(charged_micro_usd(own)),
         "cost_budget_usd": None,
         "prices_as_of": last.prices_as_of,
         "forecast_seconds": seconds_or_none(forecast.ms),
@@ -243,6 +252,8 @@ def _was_seen(session: SessionFacts) -> bool:
 def _warnings(facts: RunFacts) -> Iterator[SoftWarning]:
     for text in budget_warnings(_budgets(facts)):
         yield {"kind": "budget", "text": text}
+    for part in facts.archived:
+        yield {"kind": "archived", "text": _archived(part)}
     last = facts.invocations[-1]
     if last.prices_as_of is None or not facts.sessions:  # no money is shown
         return
@@ -251,14 +262,17 @@ def _warnings(facts: RunFacts) -> Iterator[SoftWarning]:
         yield {"kind": "prices", "text": old}
 
 
+def _archived(part: ArchivedPart) -> str:
+    used = f"{seconds(part.ms):.2f}s in {counted(part.sessions, 'session')}"
+    return f"{used} of this run, until {part.ended_at[:10]}, are counted and not listed: {part.file} has them"
+
+
 def _budgets(facts: RunFacts) -> Iterator[UsedBudget]:
     """Yield every budget that tests share, and what is used of it, where that is known."""
     last, own = facts.invocations[-1], facts.of_own_target()
-    used_ms = sum(lease.charged_ms for lease in own.leases)
-    used_micro_usd = known_sum(lease.charged_micro_usd for lease in own.leases)
     amounts: tuple[tuple[Currency, int | None, int | None], ...] = (
-        ("time", used_ms, last.budget_ms),
-        ("money", used_micro_usd, last.cost_budget_micro_usd),
+        ("time", charged_ms(own), last.budget_ms),
+        ("money", charged_micro_usd(own), last.cost_budget_micro_usd),
     )
     for currency, used, allowed in amounts:
         if used is not None and allowed is not None:

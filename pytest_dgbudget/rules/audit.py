@@ -46,7 +46,8 @@ def audit(
     paired, left_out = _sorted_out(lines, ledger, statement, period)
     if of_dials:
         left_out["never-opened"] = [_stated_ms(line) for line in of_dials]
-    rest = _Rest(rows, {line.request_id for line in (*lines, *of_dials) if line.rows}, period, left_out)
+    in_lines = {line.request_id for line in (*lines, *of_dials) if line.rows}
+    rest = _Rest(rows, in_lines, ledger.archived_requests, period, left_out)
     in_use_since_ms = terms.now_ms - _LONGEST_SESSION_MS - (terms.grace_ms or 0)
     began = [line for line in (*paired, *of_dials) if (line.began_ms or 0) >= period.kept_since_ms]
     in_hours = counted(began, ours, terms)
@@ -108,6 +109,8 @@ def _why_left_out(line: Line, ledger: AuditedLedger, period: AuditedPeriod) -> L
     began_ms = line.began_ms
     if not ledger.live.isdisjoint(_runs_of(line, ledger)):
         return "live-run"
+    if not ledger.archived.isdisjoint(_runs_of(line, ledger)):
+        return "archived"
     if began_ms is not None and began_ms < period.since_ms:
         return "earlier"
     if line.rows:
@@ -201,6 +204,7 @@ class _Rest:
         self,
         rows: Iterable[VendorRow],
         in_lines: set[str | None],
+        archived: Mapping[str, str],
         period: AuditedPeriod,
         left_out: dict[LeftOut, list[int | None]],
     ) -> None:
@@ -210,6 +214,8 @@ class _Rest:
         for row in (counted_rows(group)[-1] for group in apart.values()):
             if row.created_ms is not None and row.created_ms < period.since_ms:
                 left_out.setdefault("earlier", []).append(row.shown_ms)
+            elif row.request_id in archived:
+                left_out.setdefault("archived", []).append(row.shown_ms)
             elif row.tags:
                 self.by_tag.setdefault(min(row.tags), []).append(row.shown_ms)
             elif row.agent is False:

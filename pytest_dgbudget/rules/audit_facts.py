@@ -15,11 +15,12 @@ from pytest_dgbudget.rules.rates import TierRate
 from pytest_dgbudget.rules.statement import Reading
 from pytest_dgbudget.rules.totals import Total
 
-# Why a session or a request is not judged: its run is live now; it began before the period; the vendor doesn't keep its
-# request any more; its run was with another stand-alone emulator, or may have been; its dial never opened; it is no
-# Voice Agent's; the list lacks it, and it was not asked for.
+# Why a session or a request is not judged: its run is live now; what there was of its run is in an archive; it began
+# before the period; the vendor doesn't keep its request any more; its run was with another stand-alone emulator, or may
+# have been; its dial never opened; it is no Voice Agent's; the list lacks it, and it was not asked for.
 LeftOut = Literal[
     "live-run",
+    "archived",
     "earlier",
     "not-kept",
     "other-emulator",
@@ -65,8 +66,9 @@ class AuditedLedger:
 
     ``micro_usd`` is what each of them costs by our prices, where that is known. ``run_of_tag`` and ``run_of_key`` have
     every run of the ledger, ``project_of_run`` each rehearsal whose emulator is known, by its project, ``live`` those
-    that a gateway serves now. ``elsewhere`` counts the period's other sessions, ``dials`` are those that were refused
-    or failed.
+    that a gateway serves now. Of ``archived`` ones all or a part of what there was in the period is in an archive, and
+    ``archived_requests`` has the run of each of their requests, by id. ``elsewhere`` counts the period's other
+    sessions, ``dials`` are those that were refused or failed.
     """
 
     target: str
@@ -77,13 +79,15 @@ class AuditedLedger:
     run_of_key: Mapping[str, str] = field(default_factory=dict)
     project_of_run: Mapping[str, str] = field(default_factory=dict)
     live: frozenset[str] = frozenset()
+    archived: frozenset[str] = frozenset()
+    archived_requests: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Mapping[str, int] = field(default_factory=dict)
     dials: Sequence[OwnSession] = ()
 
     @property
     def tags_in_hours(self) -> frozenset[str]:
-        """The tags of all runs that have ended."""
-        return frozenset(tag for tag, run in self.run_of_tag.items() if run not in self.live)
+        """The tags of all runs that have ended and can be judged."""
+        return frozenset(tag for tag, run in self.run_of_tag.items() if run not in self.live | self.archived)
 
     @property
     def ours(self) -> Ours:

@@ -17,6 +17,7 @@ def lacking_ids(ledger: AuditedLedger, rows: Iterable[VendorRow], period: Audite
         if session.request_id is not None
         and session.request_id not in listed
         and session.run not in ledger.live
+        and session.run not in ledger.archived
         and (session.opened_at_ms or 0) >= period.kept_since_ms
         and not terms.is_recent(session)
     ]

@@ -26,6 +26,7 @@ from pytest_dgbudget.units import counted, known_sum, seconds
 # What began earlier is no part of the period.
 _WHY_LEFT_OUT: Mapping[LeftOut, str] = {
     "live-run": "of runs that are live now, left out: audit again when they have ended",
+    "archived": "of runs that dgbudget ledger vacuum has archived, left out: the archive has their sessions",
     "other-emulator": "of rehearsals with another emulator, left out: this one has what it served itself",
     "never-opened": "of dials that were refused or failed, left out: whether that is billed is not documented",
     "no-agent": "of the project, not the Voice Agent's",

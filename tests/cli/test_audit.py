@@ -25,6 +25,7 @@ from pytest_dgbudget.model import TierSpan
 from pytest_dgbudget.report.audit_document import AuditDocument
 from tests.cli.conftest import DGBUDGET
 from tests.support import emulator_process
+from tests.support.aged import age
 from tests.support.ended_runs import PENDING
 from tests.support.ledger import leased
 from tests.support.past import live_run, lose, record_of, request_of, spend
@@ -701,3 +702,44 @@ def test_a_rehearsal_is_audited_against_the_emulators_own_statement(project: Pro
             assert (audited.status, document["target"], document["verdict"]) == (0, "rehearsal", "reconciled")
             assert kinds(document) == ({"matched": 1} if each is emulator else {})
             assert document["left_out"].keys() == (set() if each is emulator else {"other-emulator"})
+
+
+# Archived -------------------------------------------------------------------------------------------------------------
+
+
+def archive(audited: Audited) -> None:
+    """Archive what there is, as of three days ago; a later run goes on."""
+    with closing(sqlite3.connect(audited.ledger)) as ledger:
+        ledger.execute("INSERT INTO reconciliation SELECT id, 0, 'reconciled', at, '{}' FROM run")
+        ledger.execute("INSERT INTO invocation_end SELECT id, 0, at FROM invocation")
+        ledger.commit()
+    age(audited.ledger, 3)
+    past(audited, 1, run="later")
+    assert main(["ledger", "vacuum", "--before", "1d"]) == 0
+    assert "removed the details of 1 run" in audited.capsys.readouterr().out
+
+
+def days_ago(days: int) -> datetime:
+    return datetime.now(timezone.utc) - timedelta(days=days)
+
+
+@pytest.mark.parametrize("tags", [[TAG], None], ids=["under its tag", "where tags are not shown"])
+def test_what_is_archived_is_left_out_and_accuses_nobody(audited: Audited, tags: Any) -> None:
+    entries = [Entry(each, 10, created=days_ago(3), details={"tags": tags}) for each in past(audited, 10, 20)]
+    archive(audited)
+    audited.bill.entries = lambda: entries
+    _, document = audited.audit()
+    assert document["left_out"] == {"archived": {"requests": 2, "seconds": 20}}
+    assert "missing-in-ledger" not in kinds(document)
+    assert document["others"] == {"requests": 0, "seconds": 0}
+    assert "2 requests (20.0s) of runs that dgbudget ledger vacuum has archived, left out" in " ".join(
+        document["remarks"]
+    )
+
+
+def test_a_period_after_what_is_archived_is_judged_as_ever(audited: Audited) -> None:
+    past(audited, 10)
+    archive(audited)
+    audited.bill.entries = lambda: [billed("nobody-logged", 5)]
+    status, document = audited.audit(since="1d")
+    assert (status, kinds(document)["missing-in-ledger"], document["left_out"]) == (1, 1, {})

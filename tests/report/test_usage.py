@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pytest_dgbudget.report
-from pytest_dgbudget.ledger.facts import RunFacts
+from pytest_dgbudget.ledger.facts import ArchivedPart, RunFacts
 from pytest_dgbudget.model import Bypass
 from pytest_dgbudget.report.document import SCHEMA, RunFigures, UsageDocument
 from pytest_dgbudget.report.projection import failed_by_overrun, overran, usage_document
@@ -319,6 +319,32 @@ def test_prices_that_were_old_when_the_run_began_are_a_warning(as_of: str | None
     (made,) = [document(invocations=(invocation(prices_as_of=as_of),))["warnings"]]
     assert [each["kind"] for each in made] == ["prices"] * warns
     assert warnings_of(invocations=(invocation(prices_as_of=as_of),), sessions=(), leases=()) == []
+
+
+# What is in an archive
+
+
+def part(**fields: Any) -> ArchivedPart:
+    known: dict[str, Any] = {"file": "old.jsonl.gz", "at": LATER, "ended_at": "2026-09-01T10:00:00.000Z", "sessions": 2}
+    return ArchivedPart(**{**known, "ms": 5000, "micro_usd": 6250, **fields})
+
+
+def test_what_is_archived_of_a_run_counts_in_its_sums_and_is_said() -> None:
+    made = document(archived=(part(), part(ms=1000)))
+    assert (made["run"]["used_seconds"], made["run"]["sessions"], made["run"]["cost_usd"]) == (9.0, 5, 0.0163)
+    assert (len(made["tests"]), len(made["sessions"])) == (1, 1)
+    assert [each["kind"] for each in made["warnings"]] == ["archived", "archived"]
+    assert made["warnings"][0]["text"] == (
+        "5.00s in 2 sessions of this run, until 2026-09-01, are counted and not listed: old.jsonl.gz has them"
+    )
+    assert run_of(archived=(part(micro_usd=None),))["cost_usd"] is None
+
+
+def test_what_is_archived_counts_in_what_warns_of_the_run_budget() -> None:
+    assert [text[:22] for text in warnings_of(archived=(part(),), invocations=(invocation(budget_ms=10_000),))] == [
+        "80% of the run budget ",
+        "5.00s in 2 sessions of",
+    ]
 
 
 # What was not seen, and what went beyond

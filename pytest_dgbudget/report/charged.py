@@ -1,4 +1,4 @@
-"""What a run is charged although nobody saw it used: leases without an end, and sessions whose end nobody saw."""
+"""What a run is charged, and how much of that nobody saw used. Of runs without what went elsewhere than they did."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ class AtRisk(NamedTuple):
 
     ms: int
     micro_usd: int | None
+
+
+def charged_ms(facts: RunFacts) -> int:
+    """Return what a run is charged, with what is in an archive."""
+    return sum(lease.charged_ms for lease in facts.leases) + sum(part.ms for part in facts.archived)
+
+
+def charged_micro_usd(facts: RunFacts) -> int | None:
+    """Return what that costs; None where the price of a part was not recorded."""
+    return known_sum(
+        (*(lease.charged_micro_usd for lease in facts.leases), *(part.micro_usd for part in facts.archived))
+    )
 
 
 def at_risk_of(facts: RunFacts) -> AtRisk:

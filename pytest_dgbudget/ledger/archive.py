@@ -1,0 +1,133 @@
+"""The file that keeps what is taken out of a ledger: JSON Lines, compressed with gzip, to be read without this plugin.
+
+Its first line says what it is. Each further one is a row: its ``table`` and its columns, one run after the other; and
+the last one says how many ``runs`` and ``rows`` there were. The file is there whole, or not at all.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Any
+
+from pytest_dgbudget.paths import make_folder
+
+FORMAT = "dgbudget.archive/1"
+_SUFFIX = ".jsonl.gz"
+_PREFIX, _PART = ".ledger-", ".part"
+_CHUNK = 1024 * 1024
+
+
+class ArchiveFailed(Exception):
+    """No archive could be written, or it does not hold what was written: nothing may be removed."""
+
+
+class ArchiveWriter:
+    """Writes the rows of runs; ``published`` is where they are, once they have been read back."""
+
+    def __init__(self, file: gzip.GzipFile) -> None:
+        self._file = file
+        self._written = hashlib.sha256()
+        self._runs = self._rows = 0
+        self.published: Path | None = None
+
+    def head(self, facts: Mapping[str, Any]) -> None:
+        self._line({"format": FORMAT, **facts})
+
+    def add(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Add all rows of a run, each with its table."""
+        self._runs += 1
+        for table, row in rows:
+            self._rows += 1
+            self._line({"table": table, "row": row})
+
+    def end(self) -> str:
+        """Write the last line; return the digest of all."""
+        self._line({"runs": self._runs, "rows": self._rows})
+        return self._written.hexdigest()
+
+    def _line(self, document: Mapping[str, Any]) -> None:
+        line = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        self._written.update(line)
+        self._file.write(line)
+
+
+@contextmanager
+def new_archive(folder: Path, name: str) -> Iterator[ArchiveWriter]:
+    """Write an archive; it takes a name that nothing has when all is on the disk. Raises ArchiveFailed."""
+    try:
+        make_folder(folder)
+        _remove_dead_parts(folder)
+        handle, part = mkstemp(dir=folder, prefix=_PREFIX, suffix=_PART)
+    except OSError as error:
+        raise _failed(folder, error) from error
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+                writer = ArchiveWriter(packed)
+                yield writer
+                digest = writer.end()
+            file.flush()
+            os.fsync(file.fileno())
+        if _digest_of(Path(part)) != digest:
+            raise ArchiveFailed(f"the archive in {folder} does not read as it was written, so nothing was removed")
+        writer.published = _publish(Path(part), folder, name)
+    except OSError as error:
+        raise _failed(folder, error) from error
+    finally:
+        Path(part).unlink(missing_ok=True)
+
+
+def _remove_dead_parts(folder: Path) -> None:
+    """Remove what was left by those who were killed while they wrote: nobody holds its lock."""
+    for part in folder.glob(f"{_PREFIX}*{_PART}"):
+        with part.open("rb") as file, suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink(missing_ok=True)
+
+
+def _failed(folder: Path, error: OSError) -> ArchiveFailed:
+    return ArchiveFailed(
+        f"no archive can be written to {folder}: {error}; nothing was removed; name another folder with --archive-dir"
+    )
+
+
+def _digest_of(path: Path) -> str | None:
+    """Return the digest of what a file holds; None where it can't be read to its end."""
+    digest = hashlib.sha256()
+    with suppress(OSError, EOFError, zlib.error), gzip.open(path) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+        return digest.hexdigest()
+    return None
+
+
+def _publish(part: Path, folder: Path, name: str) -> Path:
+    """Give a file a name that no other has: a link replaces nothing."""
+    number = 1
+    while True:
+        path = folder / f"{name}{'' if number == 1 else f'-{number}'}{_SUFFIX}"
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            number += 1
+            continue
+        _sync_folder(folder)
+        return path
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
