@@ -155,9 +155,7 @@ def _archive(
     with new_archive(folder, f"ledger-before-{before:%Y-%m-%d}") as archive:
         archive.head({"before": write_instant(before), "written_at": utc_now()})
         for number, run in enumerate(plan.removed, start=1):
-            rows = list(vacuum.rows(run))
-            counts[run] = Counter(table for table, _ in rows)
-            archive.add(rows)
+            counts[run] = archive.add(vacuum.rows(run))
             done(number * 100 // len(plan.removed))
     assert archive.published is not None
     return archive.published, counts

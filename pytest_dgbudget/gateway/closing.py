@@ -27,7 +27,9 @@ from pytest_dgbudget.report.artifact_folders import remove_artifacts
 from pytest_dgbudget.report.document import FinishedRun
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
 from pytest_dgbudget.report.writing import write_report
+from pytest_dgbudget.rules.budget import Scope
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
+from pytest_dgbudget.rules.soft_warnings import UsedBudget
 from pytest_dgbudget.rules.statement_lag import StatementLag
 from pytest_dgbudget.rules.verdicts import DISAGREEING, NOTHING_TO_COMPARE
 
@@ -78,6 +80,7 @@ class Closing:
         self._given_up = asyncio.Event()
         self._reconciling: asyncio.Task[FinishedRun] | None = None
         self._unrecorded = False
+        self._shared: list[UsedBudget] = []
 
     async def close(self, run: Run, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> FinishedRun:
         """Close and report; with ``wait``, go on and compare with the statement."""
@@ -89,6 +92,7 @@ class Closing:
         if closed_by != "gateway-lost":  # else a successor goes on with the invocation
             await self._note(self._ledger.end_invocation, exit_status)
         facts = await self._ledger_thread.call(self._ledger.facts)
+        self._shared = [*map(_used, await self._ledger_thread.call(self._ledger.shared_scopes))]
         if closed_by != "gateway-lost":
             facts = self._with_end(facts, exit_status)
         # An emulator knows what it served itself, and ours lives no longer than we do.
@@ -210,8 +214,13 @@ class Closing:
     def _write(self, facts: RunFacts, *, reconciling: bool) -> FinishedRun:
         notices = [*self._notices, *self._remarks.sentences()]
         remove_artifacts(self._run_config.report_dir, self._keeps_artifacts)
-        return write_report(facts, self._run_config.report_dir, self._invocation, notices, reconciling=reconciling)
+        folder, invocation = self._run_config.report_dir, self._invocation
+        return write_report(facts, folder, invocation, notices, self._shared, reconciling=reconciling)
 
     def _keeps_artifacts(self, run: str) -> bool:
         """Return whether a run is this one, or under way beside it: of others, this one takes the report's place."""
         return run == self._run_config.run_id or is_live(self._run_config.state_dir, run)
+
+
+def _used(scope: Scope) -> UsedBudget:
+    return UsedBudget(scope.name, scope.currency, scope.settled, scope.allowed, scope.label, scope.was_cut)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,12 +43,15 @@ class ArchiveWriter:
     def head(self, facts: Mapping[str, Any]) -> None:
         self._line({"format": FORMAT, **facts})
 
-    def add(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        """Add all rows of a run, each with its table."""
-        self._runs += 1
+    def add(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Counter[str]:
+        """Add all rows of a run, each with its table; return how many there were of each table."""
+        counts: Counter[str] = Counter()
         for table, row in rows:
-            self._rows += 1
+            counts[table] += 1
             self._line({"table": table, "row": row})
+        self._runs += 1
+        self._rows += counts.total()
+        return counts
 
     def end(self) -> str:
         """Write the last line; return the digest of all."""
@@ -77,6 +81,7 @@ def new_archive(folder: Path, name: str) -> Iterator[ArchiveWriter]:
                 yield writer
                 digest = writer.end()
             file.flush()
+            os.fchmod(file.fileno(), 0o644)  # as the ledger itself
             os.fsync(file.fileno())
         if _digest_of(Path(part)) != digest:
             raise ArchiveFailed(f"the archive in {folder} does not read as it was written, so nothing was removed")

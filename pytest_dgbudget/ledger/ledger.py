@@ -157,15 +157,20 @@ class Ledger:
         """Every budget that applies to an attempt, the narrowest first."""
         scopes = list(self._scopes_of_test(attempt))
         if attempt.target is None:
-            scopes += (*self._scopes_of_path(attempt), *self._scopes_of_run(), *self._scopes_of_windows())
+            scopes += (*self._scopes_of_path(attempt.path), *self._scopes_of_run(), *self._scopes_of_windows())
         return scopes
+
+    def shared_scopes(self) -> list[Scope]:
+        """The budgets of dgbudget.toml: of all paths, and windows."""
+        of_paths = (scope for path in self._shared.paths for scope in self._scopes_of_path(path.glob))
+        return [*of_paths, *self._scopes_of_windows()]
 
     def _scopes_of_test(self, attempt: Attempt) -> Iterator[Scope]:
         scope = scope_of_test(self._invocation.id, attempt)
         return self._in_both_currencies("test", attempt.budget_ms, attempt.cost_budget_micro_usd, scope)
 
-    def _scopes_of_path(self, attempt: Attempt) -> Iterator[Scope]:
-        budget = self._shared.of_path(attempt.path)
+    def _scopes_of_path(self, glob: str | None) -> Iterator[Scope]:
+        budget = self._shared.of_path(glob)
         if budget is not None:
             scope = scope_of_path(self._invocation.run, budget.glob)
             yield from self._in_both_currencies("path", budget.run_ms, budget.run_micro_usd, scope, budget.glob)

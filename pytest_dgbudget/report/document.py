@@ -14,6 +14,7 @@ from pytest_dgbudget.rules.bypass import BypassState
 SCHEMA = "dgbudget.usage/1"
 
 RunVerdict = Literal["overrun", "interrupted", "within"]
+WarningKind = Literal["run-budget", "path-budget", "window-budget", "prices", "archived"]
 
 
 class RunKeyFigures(TypedDict):
@@ -123,7 +124,7 @@ class SessionFigures(OfShard):
 class SoftWarning(TypedDict):
     """What fails nothing and should be known: a budget nearly used up, prices that are old, details in an archive."""
 
-    kind: Literal["budget", "prices", "archived"]
+    kind: WarningKind
     text: str
 
 

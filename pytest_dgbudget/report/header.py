@@ -40,13 +40,14 @@ def remarks(run_config: RunConfig, listens_at: str | None, now: str) -> list[str
         lines.append(f"the target is the emulator: the agent URL {run_config.agent_url} is not used")
     if run_config.pass_other:
         lines.append("what is not metered passes on to Deepgram with the real key (dg_pass_other)")
-    if run_config.is_live and (old := _old_prices(run_config, now)) is not None:
+    is_in_money = run_config.is_live or run_config.cost_budget_micro_usd is not None
+    if is_in_money and (old := _old_prices(run_config, now)) is not None:
         lines.append(old)
     return lines
 
 
 def _old_prices(run_config: RunConfig, now: str) -> str | None:
-    from pytest_dgbudget.rules.prices import price_table  # where nothing is billed, nobody needs it here
+    from pytest_dgbudget.rules.prices import price_table  # elsewhere nobody needs it at a start
 
     as_of = price_table(run_config.prices, run_config.prices_as_of).as_of
     return old_prices(as_of, days_between(as_of, now))

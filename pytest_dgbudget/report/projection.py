@@ -26,27 +26,33 @@ from pytest_dgbudget.report.document import (
     SoftWarning,
     UsageDocument,
     ViolationFigures,
+    WarningKind,
 )
 from pytest_dgbudget.report.reconciliation_figures import recorded
 from pytest_dgbudget.rules.attempts import attempt_figures, forecast_of, seconds_or_none, usd_or_none, was_cut
 from pytest_dgbudget.rules.bypass import bypass_state
 from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
-from pytest_dgbudget.rules.soft_warnings import UsedBudget, budget_warnings, old_prices
+from pytest_dgbudget.rules.soft_warnings import UsedBudget, nearly_used_up, old_prices
 from pytest_dgbudget.units import counted, known_sum, seconds
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.model import Currency
+    from pytest_dgbudget.model import Currency, ScopeName
 
 # pytest's own exit statuses for a run that was interrupted, or that an internal error ended.
 _INTERRUPTED = frozenset({2, 3})
+_KINDS: Mapping[ScopeName, WarningKind] = {"run": "run-budget", "path": "path-budget", "window": "window-budget"}
 
 
 def usage_document(
-    facts: RunFacts, notices: Sequence[str] = (), artifacts: Mapping[str, list[str]] = MappingProxyType({})
+    facts: RunFacts,
+    notices: Sequence[str] = (),
+    artifacts: Mapping[str, list[str]] = MappingProxyType({}),
+    shared: Sequence[UsedBudget] = (),
 ) -> UsageDocument:
     """Build the whole document of a run; ``notices`` are sentences about how it went.
 
-    ``artifacts`` are paths by the id of their attempt, relative to the report's folder.
+    ``artifacts`` are paths by the id of their attempt, relative to the report's folder; ``shared`` the budgets of
+    dgbudget.toml, of which the ledger's facts have nothing.
     """
     attempts = {attempt.id: attempt for attempt in facts.attempts}
     sessions_of = _grouped(facts.sessions)
@@ -73,7 +79,7 @@ def usage_document(
             for each in facts.sessions
         ],
         "reconciliation": recorded(facts.reconciliation),
-        "warnings": [*_warnings(facts)],
+        "warnings": [*_warnings(facts, shared)],
         "notices": list(notices),
     }
 
@@ -249,9 +255,9 @@ def _was_seen(session: SessionFacts) -> bool:
     return session.usage is not None and session.ms is not None
 
 
-def _warnings(facts: RunFacts) -> Iterator[SoftWarning]:
-    for text in budget_warnings(_budgets(facts)):
-        yield {"kind": "budget", "text": text}
+def _warnings(facts: RunFacts, shared: Sequence[UsedBudget]) -> Iterator[SoftWarning]:
+    for scope, text in nearly_used_up((*_budgets(facts), *shared)):
+        yield {"kind": _KINDS[scope], "text": text}
     for part in facts.archived:
         yield {"kind": "archived", "text": _archived(part)}
     last = facts.invocations[-1]
@@ -268,7 +274,7 @@ def _archived(part: ArchivedPart) -> str:
 
 
 def _budgets(facts: RunFacts) -> Iterator[UsedBudget]:
-    """Yield every budget that tests share, and what is used of it, where that is known."""
+    """Yield the run's own budgets, and what is used of each, where that is known."""
     last, own = facts.invocations[-1], facts.of_own_target()
     amounts: tuple[tuple[Currency, int | None, int | None], ...] = (
         ("time", charged_ms(own), last.budget_ms),
@@ -277,7 +283,7 @@ def _budgets(facts: RunFacts) -> Iterator[UsedBudget]:
     for currency, used, allowed in amounts:
         if used is not None and allowed is not None:
             has_cut = any(_was_cut_by_run(session, currency) for session in own.sessions)
-            yield UsedBudget("run budget", currency, used, allowed, has_overrun=has_cut)
+            yield UsedBudget("run", currency, used, allowed, has_overrun=has_cut)
 
 
 def _was_cut_by_run(session: SessionFacts, currency: Currency) -> bool:

@@ -141,9 +141,10 @@ def _in_brackets(dollars: float | None) -> str:
 
 
 def warning_lines(document: UsageDocument) -> list[str]:
-    """Return what fails nothing and should be known; of a live run's prices its first line has said it."""
-    is_live = document["run"]["target"] != "emulator"
-    return [each["text"] for each in document["warnings"] if not (is_live and each["kind"] == "prices")]
+    """Return what fails nothing and should be known; where it is about money, the header has said it of prices."""
+    run = document["run"]
+    has_header = run["target"] != "emulator" or run["cost_budget_usd"] is not None
+    return [each["text"] for each in document["warnings"] if not (has_header and each["kind"] == "prices")]
 
 
 def _live_phrase(run: RunFigures) -> str:

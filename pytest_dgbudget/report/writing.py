@@ -10,13 +10,22 @@ from pytest_dgbudget.report.artifact_folders import artifacts_of
 from pytest_dgbudget.report.document import FinishedRun
 from pytest_dgbudget.report.projection import failed_by_overrun, overran, usage_document
 from pytest_dgbudget.report.usage_file import report_of, write_usage
+from pytest_dgbudget.rules.soft_warnings import UsedBudget
+
+_OF_SHARED_BUDGETS = {"path-budget", "window-budget"}
 
 
 def write_report(
-    facts: RunFacts, folder: Path, invocation: str, notices: Sequence[str], *, reconciling: bool = False
+    facts: RunFacts,
+    folder: Path,
+    invocation: str,
+    notices: Sequence[str],
+    shared: Sequence[UsedBudget] = (),
+    *,
+    reconciling: bool = False,
 ) -> FinishedRun:
     """Write the report of a run. A folder that can't be written is one notice more, and no report."""
-    document, notices = usage_document(facts, notices, artifacts_of(folder, facts.id)), list(notices)
+    document, notices = usage_document(facts, notices, artifacts_of(folder, facts.id), shared), list(notices)
     report: str | None = None
     try:
         report = str(write_usage(document, folder))
@@ -36,9 +45,11 @@ def write_report(
 def rewrite_report(facts: RunFacts, folder: Path) -> Path | None:
     """Write the report of a run anew and return its path; None where the folder does not have it. Raises OSError.
 
-    Its notices are in no ledger: they stay as they are.
+    Its notices, and what warns of budgets that other runs share, are in no ledger: they stay as they are.
     """
     before = report_of(folder, facts.id)
     if before is None:
         return None
-    return write_usage(usage_document(facts, before["notices"], artifacts_of(folder, facts.id)), folder)
+    document = usage_document(facts, before["notices"], artifacts_of(folder, facts.id))
+    document["warnings"] += [each for each in before.get("warnings", ()) if each["kind"] in _OF_SHARED_BUDGETS]
+    return write_usage(document, folder)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_dgbudget.units import format_time, format_usd
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.model import Currency, ScopeName
 
 # A budget warns from this share on, in percent, until it is exceeded: an overrun says the rest.
 WARNS_FROM = 80
@@ -14,21 +17,23 @@ _FRESH_DAYS = 180
 
 
 class UsedBudget(NamedTuple):
-    """A budget and what is used of it: milliseconds, or micro-dollars where its ``currency`` is money.
+    """A budget that tests share, and what is used of it: milliseconds, or micro-dollars where it is in money.
 
-    ``name`` is as users read it, such as ``run budget``. ``has_overrun``: it has cut or refused a session.
+    ``label`` says which, where a scope can have several: the period of a window, the glob of a path. ``has_overrun``:
+    it has cut or refused a session.
     """
 
-    name: str
-    currency: Literal["time", "money"]
+    scope: ScopeName
+    currency: Currency
     used: int
     allowed: int
+    label: str = ""
     has_overrun: bool = False
 
 
-def budget_warnings(budgets: Iterable[UsedBudget]) -> list[str]:
-    """Return a sentence for each budget that is nearly used up, and of which no overrun says so."""
-    return [_nearly_used_up(budget) for budget in budgets if _is_nearly_used_up(budget)]
+def nearly_used_up(budgets: Iterable[UsedBudget]) -> list[tuple[ScopeName, str]]:
+    """Return, with its scope, a sentence for each budget that is nearly used up and of which no overrun says so."""
+    return [(budget.scope, _sentence(budget)) for budget in budgets if _is_nearly_used_up(budget)]
 
 
 def old_prices(as_of: str, days: int) -> str | None:
@@ -49,11 +54,17 @@ def _is_nearly_used_up(budget: UsedBudget) -> bool:
     return budget.used <= budget.allowed and percent_used(budget.used, budget.allowed) >= WARNS_FROM
 
 
-def _nearly_used_up(budget: UsedBudget) -> str:
+def _sentence(budget: UsedBudget) -> str:
     share = percent_used(budget.used, budget.allowed)
     allowed, used = _shown(budget.allowed, budget.currency), _shown(budget.used, budget.currency)
-    return f"{share}% of the {budget.name} of {allowed} is used: {used}"
+    return f"{share}% of the {_name(budget)} of {allowed} is used: {used}"
 
 
-def _shown(amount: int, currency: Literal["time", "money"]) -> str:
+def _name(budget: UsedBudget) -> str:
+    if budget.scope == "window":
+        return f"{budget.label} window"
+    return f"{budget.scope} budget" if not budget.label else f"{budget.scope} budget {budget.label}"
+
+
+def _shown(amount: int, currency: Currency) -> str:
     return format_time(amount) if currency == "time" else format_usd(amount)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,11 +21,15 @@ from pytest_dgbudget.gateway.targets.emulator import EmulatorLost
 from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.ledger import sqlite
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import ApiAccess, ClosedBy
+from pytest_dgbudget.ledger.reading import LedgerReader
+from pytest_dgbudget.ledger.shared_budgets import SharedBudgets
+from pytest_dgbudget.ledger.sqlite import SqliteConnection
+from pytest_dgbudget.model import ApiAccess, ClosedBy, PathBudget, WindowBudget
 from pytest_dgbudget.report.document import FinishedRun
+from pytest_dgbudget.report.writing import rewrite_report
 from tests.support.comparison import KEY, billed
 from tests.support.gateway import run_config_for, with_changes
-from tests.support.ledger import locked, open_ledger, rows_of, usage
+from tests.support.ledger import leased, locked, open_ledger, rows_of, usage
 from tests.support.processes import wait_until
 from tests.support.statement import PROJECT, Bill
 
@@ -76,8 +81,8 @@ class Ending:
         config = run_config_for("ws://127.0.0.1:1/", folder)
         self.config = with_changes(config, reconcile="warn", reconcile_timeout_ms=60_000, api_url=bill.url)
 
-    async def open(self) -> None:
-        fields: dict[str, Any] = {"billed": True, "target": "live"}
+    async def open(self, **others: Any) -> None:
+        fields: dict[str, Any] = {"billed": True, "target": "live", **others}
         self.ledger = await self.thread.call(open_ledger, self.folder / ".dgbudget/ledger.db", **fields)
         self.thread.attach(self.ledger)
 
@@ -290,3 +295,34 @@ async def test_the_key_is_deleted_after_the_statement_was_read_and_after_a_repor
     assert (reported, asked > 0) == (verdict, not changes)
     assert finished is not None
     assert finished["notices"] == ["the key stays"]
+
+
+# Budgets that are shared ----------------------------------------------------------------------------------------------
+
+SHARED = SharedBudgets(
+    windows=(WindowBudget(period="day", currency="time", allowed=1200),),
+    paths=(PathBudget(glob="smoke/**", run_micro_usd=1000), PathBudget(glob="rest/**", run_ms=60_000)),
+)
+
+
+@pytest.mark.parametrize("billed", [True, False], ids=["billed", "rehearsal"])
+async def test_windows_and_paths_that_are_nearly_used_up_are_warnings_also_of_a_later_report(
+    tmp_path: Path, billed: bool
+) -> None:
+    with Bill(KEY) as bill:
+        ending = Ending(tmp_path, bill)
+        await ending.open(shared=SHARED, billed=billed)
+        attempt = await ending.thread.call(ending.ledger.begin_attempt, "smoke/t", "", None, None, "smoke/**")
+        lease = await ending.thread.call(leased, ending.ledger, attempt)
+        await ending.thread.call(ending.ledger.settle, lease, 1000, 900)
+        finished = await ending.closing(reconcile="off").close(RUN, 0, "teardown", wait=False)
+        await ending.close()
+    assert finished["document"] is not None
+    of_path = {"kind": "path-budget", "text": "90% of the path budget smoke/** of $0.001 is used: $0.0009"}
+    of_window = {"kind": "window-budget", "text": "83% of the day window of 1.2s is used: 1s"}
+    expected = [of_path, of_window] if billed else [of_path]
+    assert finished["document"]["warnings"] == expected
+    with closing(SqliteConnection(tmp_path / ".dgbudget/ledger.db", durable=False)) as connection:
+        rewritten = rewrite_report(LedgerReader(connection).facts("run"), tmp_path / ".dgbudget/report")
+    assert rewritten is not None
+    assert json.loads(rewritten.read_text(encoding="utf-8"))["warnings"] == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,12 +29,13 @@ def test_a_live_run_with_prices_of_over_a_hundred_and_eighty_days_says_so() -> N
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
-    [({}, True), ({"dg_target": "emulator"}, False)],
-    ids=["live", "emulator"],
+    ("changes", "says"),
+    [({}, False), ({"cost_budget_micro_usd": 1_000_000}, True)],
+    ids=["in time", "in money"],
 )
-def test_where_nothing_is_billed_the_header_says_nothing_of_prices(given: dict[str, str], says: bool) -> None:
-    assert any("days old" in line for line in remarks(live(**given), None, AFTER_181_DAYS)) is says
+def test_where_nothing_is_billed_only_a_budget_in_money_does(changes: dict[str, Any], says: bool) -> None:
+    emulated = RunConfig(**{**vars(live(dg_target="emulator")), **changes})
+    assert any("days old" in line for line in remarks(emulated, None, AFTER_181_DAYS)) is says
 
 
 def test_a_day_of_ones_own_counts() -> None:

@@ -8,42 +8,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.rules.soft_warnings import UsedBudget, budget_warnings, old_prices
+from pytest_dgbudget.rules.soft_warnings import UsedBudget, nearly_used_up, old_prices
 
 AMOUNTS = st.integers(0, 10**9)
 
 
 def budget(used: int, allowed: int, **fields: Any) -> UsedBudget:
-    return UsedBudget(**{"name": "run budget", "currency": "time", "used": used, "allowed": allowed, **fields})
+    return UsedBudget(**{"scope": "run", "currency": "time", "used": used, "allowed": allowed, **fields})
 
 
 @pytest.mark.parametrize(
     ("used", "warns"), [(0, False), (79_999, False), (80_000, True), (100_000, True), (100_001, False)]
 )
 def test_a_budget_warns_from_eighty_percent_until_it_is_exceeded(used: int, warns: bool) -> None:
-    assert bool(budget_warnings([budget(used, 100_000)])) is warns
+    assert bool(nearly_used_up([budget(used, 100_000)])) is warns
 
 
 def test_a_budget_that_has_cut_or_refused_says_so_itself() -> None:
-    assert budget_warnings([budget(98, 100, has_overrun=True)]) == []
+    assert nearly_used_up([budget(98, 100, has_overrun=True)]) == []
 
 
 def test_a_budget_of_nothing_warns_of_nothing() -> None:
-    assert budget_warnings([budget(0, 0)]) == []
+    assert nearly_used_up([budget(0, 0)]) == []
 
 
 def test_each_budget_has_its_own_sentence_in_its_own_unit() -> None:
-    window = budget(131_250_000, 150_000_000, name="month window", currency="money")
-    assert budget_warnings([budget(82_400, 100_000), budget(1, 100), window]) == [
-        "82% of the run budget of 1m40s is used: 1m22.4s",
-        "87% of the month window of $150 is used: $131.25",
+    window = budget(131_250_000, 150_000_000, scope="window", label="month", currency="money")
+    path = budget(9000, 10_000, scope="path", label="tests/smoke/**")
+    assert nearly_used_up([budget(82_400, 100_000), budget(1, 100), path, window]) == [
+        ("run", "82% of the run budget of 1m40s is used: 1m22.4s"),
+        ("path", "90% of the path budget tests/smoke/** of 10s is used: 9s"),
+        ("window", "87% of the month window of $150 is used: $131.25"),
     ]
 
 
 @given(st.lists(st.builds(budget, AMOUNTS, AMOUNTS, has_overrun=st.booleans())))
 def test_no_budget_warns_twice_nor_one_that_is_exceeded(budgets: list[UsedBudget]) -> None:
     could = [each for each in budgets if each.used <= each.allowed and not each.has_overrun]
-    assert len(budget_warnings(budgets)) == sum(each.used * 10 >= each.allowed * 8 > 0 for each in could)
+    assert len(nearly_used_up(budgets)) == sum(each.used * 10 >= each.allowed * 8 > 0 for each in could)
 
 
 @pytest.mark.parametrize(("days", "is_old"), [(-3, False), (0, False), (180, False), (181, True), (4000, True)])
