@@ -145,6 +145,7 @@ class ShardFigures(TypedDict):
 
     run: RunFigures
     reconciliation: ReconciliationFigures
+    warnings: list[SoftWarning]
     notices: list[str]
 
 

@@ -42,6 +42,7 @@ def _lines(document: MergedDocument) -> Iterator[str]:
         yield f"{len(shards)} runs together: {_summary(document)}"
     yield from _remarks(document)
     yield from _reconciliation(document, shards)
+    yield from (each["text"] for each in document["warnings"])
     yield from document["notices"]
 
 

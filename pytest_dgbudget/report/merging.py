@@ -6,11 +6,11 @@ files makes no difference, a file given twice counts once, and a merged file can
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.report.document import SCHEMA, MergedDocument, RunFigures, UsageDocument
+from pytest_dgbudget.report.document import SCHEMA, MergedDocument, RunFigures, SoftWarning, UsageDocument
 from pytest_dgbudget.report.merged_reconciliation import merged_reconciliation
 from pytest_dgbudget.report.said import said_by
 from pytest_dgbudget.report.shards import Shard, distinct, shards_in
@@ -37,16 +37,30 @@ def merge(documents: Iterable[tuple[str, UsageDocument]]) -> MergedDocument:
         "tests": _numbered(shards, "tests"),
         "sessions": _numbered(shards, "sessions"),
         "reconciliation": merged_reconciliation(shards),
+        "warnings": [*_warnings(shards)],
         "notices": [*said_by({shard: shard.document["notices"] for shard in shards}), *_not_merged(shards)],
         "shards": [
             {
                 "run": shard.document["run"],
                 "reconciliation": shard.document["reconciliation"],
+                "warnings": _warnings_of(shard),
                 "notices": shard.document["notices"],
             }
             for shard in shards
         ],
     }
+
+
+def _warnings(shards: Sequence[Shard]) -> Iterator[SoftWarning]:
+    for kind in sorted({each["kind"] for shard in shards for each in _warnings_of(shard)}):
+        texts = {shard: [each["text"] for each in _warnings_of(shard) if each["kind"] == kind] for shard in shards}
+        for text in said_by(texts):
+            yield {"kind": kind, "text": text}
+
+
+def _warnings_of(shard: Shard) -> list[SoftWarning]:
+    """Those of earlier versions had none."""
+    return shard.document.get("warnings", [])
 
 
 def _require_one_target(shards: Sequence[Shard]) -> None:
@@ -170,6 +184,7 @@ RULES: Mapping[str, Rule] = {
     "forecast_seconds": _of_those_that_dialled(_seconds),
     "forecast_usd": _of_those_that_dialled(_dollars),
     "at_risk_seconds": _seconds,
+    "at_risk_usd": _dollars,
     "overshoot_seconds": _seconds,
     "bypass": _worst,
     "keys": _keys,

@@ -125,7 +125,7 @@ def run_line(document: UsageDocument) -> str:
     extras = [
         f"; {seconds:.2f}s{cost} {what}"
         for seconds, cost, what in (
-            (run["at_risk_seconds"], _in_brackets(run["at_risk_usd"]), "charged without having been seen"),
+            (run["at_risk_seconds"], _in_brackets(run.get("at_risk_usd")), "charged without having been seen"),
             (run["overshoot_seconds"], "", "beyond what was set aside"),
         )
         if seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -271,3 +271,12 @@ def test_a_folder_that_can_t_be_written_is_said(
     (here / "taken").write_text("", encoding="utf-8")
     assert status_of(*two, "--report-dir=taken") == 1
     assert "dgbudget merge: the report can't be written to " in capsys.readouterr().err
+
+
+def test_what_earlier_versions_did_not_report_yet_is_unknown(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    documents = [cast(dict[str, Any], report(f"run-{n}", f"s{n}")) for n in range(2)]
+    del documents[0]["warnings"], documents[0]["run"]["at_risk_usd"]
+    names = [save(here, f"{n}.json", cast(UsageDocument, document)) for n, document in enumerate(documents)]
+    assert main(["merge", "--json", *names]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["run"]["at_risk_usd"], made["warnings"]) == (None, [])

@@ -68,7 +68,15 @@ def test_parts_may_be_merged_first(documents: list[UsageDocument], data: st.Data
     assert merged(*(cast(UsageDocument, merged(*part)) for part in parts)) == merged(*documents)
 
 
-ADDED = ("budget_seconds", "used_seconds", "sessions", "cost_usd", "at_risk_seconds", "overshoot_seconds")
+ADDED = (
+    "budget_seconds",
+    "used_seconds",
+    "sessions",
+    "cost_usd",
+    "at_risk_seconds",
+    "at_risk_usd",
+    "overshoot_seconds",
+)
 
 
 @given(shards())
@@ -397,3 +405,17 @@ def test_what_differs_between_runs_is_null() -> None:
     other = reconciliation(line("b"), project="q", tolerance={"seconds": 1.0, "share": 0.0})
     made = compared(reconciliation(line("a")), other)
     assert (made["project"], made["tolerance"]) == (None, None)
+
+
+def test_warnings_are_those_of_all_runs_each_once_with_whose_it_is() -> None:
+    nearly = {"kind": "run-budget", "text": "85% of the run budget of 10s is used: 8.5s"}
+    old = {"kind": "prices", "text": "the prices are 200 days old"}
+    one, two, before = (report(f"run-{n}", f"s{n}") for n in range(3))
+    one["warnings"], two["warnings"] = cast(Any, [nearly, old]), cast(Any, [old])
+    del cast(dict[str, Any], before)["warnings"]
+    made = merged(one, two, before)
+    assert made["warnings"] == [
+        {**old, "text": "the prices are 200 days old (run run-0, run-1)"},
+        {**nearly, "text": "85% of the run budget of 10s is used: 8.5s (run run-0)"},
+    ]
+    assert [shard["warnings"] for shard in made["shards"]] == [[nearly, old], [old], []]
