@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -60,17 +60,24 @@ Shows = Callable[[str], Callable[[int], None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What became of runs. ``why_not_smaller``: the ledger takes more room than it need."""
+
+    archive: Path | None = None
+    removed: list[Removed] = field(default_factory=list)
+    kept: list[KeptRun] = field(default_factory=list)
+    why_not_smaller: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vacuumed:
-    """What was done, or (``dry_run``) would be. ``why_not_smaller``: the ledger takes more room than it need."""
+    """What was done, or (``dry_run``) would be, with the bytes that the ledger takes."""
 
     before: str
     dry_run: bool
-    archive: Path | None
-    removed: list[Removed]
-    kept: list[KeptRun]
+    done: Done
     bytes_before: int
     bytes_after: int
-    why_not_smaller: str | None = None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -123,26 +130,24 @@ def _vacuum(run_config: RunConfig, before: datetime, folder: Path, *, dry_run: b
         size = connection.size()
         vacuum = Vacuum(connection, partial(is_live, run_config.state_dir))
         plan = vacuum.plan(before)
-        removed: list[Removed] = []
-        kept, archive, why_not_smaller = list(plan.kept), None, None
-        if dry_run:
-            removed = [vacuum.came_to(run) for run in plan.removed]
-        elif plan.removed:
-            archive, rows = _archive(vacuum, plan, before, folder, show("archiving"))
-            removed, more = _remove(vacuum, rows, archive, show("removing"))
-            kept += more
-            vacuum.forget_requests()
-            why_not_smaller = _shrink(connection, run_config)
+        done = Done(removed=[vacuum.came_to(run) for run in plan.removed] if dry_run else [])
+        if plan.removed and not dry_run:
+            done = _archive_and_remove(vacuum, plan, before, folder, show)
+            done = replace(done, why_not_smaller=_shrink(connection, run_config))
         return Vacuumed(
             before=write_instant(before),
             dry_run=dry_run,
-            archive=archive,
-            removed=removed,
-            kept=kept,
+            done=replace(done, kept=[*plan.kept, *done.kept]),
             bytes_before=size,
             bytes_after=connection.size(),
-            why_not_smaller=why_not_smaller,
         )
+
+
+def _archive_and_remove(vacuum: Vacuum, plan: Plan, before: datetime, folder: Path, show: Shows) -> Done:
+    archive, rows = _archive(vacuum, plan, before, folder, show("archiving"))
+    removed, kept = _remove(vacuum, rows, archive, show("removing"))
+    vacuum.forget_requests()
+    return Done(archive=archive, removed=removed, kept=kept)
 
 
 def _archive(
@@ -209,42 +214,46 @@ def _progress() -> Iterator[Shows]:
 
 
 def _document(vacuumed: Vacuumed) -> dict[str, Any]:
-    micro_usd = known_sum(each.micro_usd for each in vacuumed.removed)
+    micro_usd = known_sum(each.micro_usd for each in vacuumed.done.removed)
     return {
         "before": vacuumed.before,
         "dry_run": vacuumed.dry_run,
-        "archive": None if vacuumed.archive is None else str(vacuumed.archive),
-        "runs": len(vacuumed.removed),
-        "sessions": sum(each.sessions for each in vacuumed.removed),
-        "seconds": seconds(sum(each.ms for each in vacuumed.removed)),
+        "archive": None if vacuumed.done.archive is None else str(vacuumed.done.archive),
+        "runs": len(vacuumed.done.removed),
+        "sessions": sum(each.sessions for each in vacuumed.done.removed),
+        "seconds": seconds(sum(each.ms for each in vacuumed.done.removed)),
         "cost_usd": None if micro_usd is None else usd(micro_usd),
-        "kept": [each._asdict() for each in vacuumed.kept],
+        "kept": [each._asdict() for each in vacuumed.done.kept],
         "ledger_bytes_before": vacuumed.bytes_before,
         "ledger_bytes_after": vacuumed.bytes_after,
-        "why_not_smaller": vacuumed.why_not_smaller,
+        "why_not_smaller": vacuumed.done.why_not_smaller,
     }
 
 
 def _lines(vacuumed: Vacuumed) -> Iterator[str]:
-    if vacuumed.archive is not None:
-        yield f"archive: {vacuumed.archive}"
-    if vacuumed.removed:
-        yield f"{'would remove' if vacuumed.dry_run else 'removed'} {_came_to(vacuumed.removed)}"
+    if vacuumed.done.archive is not None:
+        yield f"archive: {vacuumed.done.archive}"
+    if vacuumed.done.removed:
+        yield f"{'would remove' if vacuumed.dry_run else 'removed'} {_came_to(vacuumed.done.removed)}"
     else:
         yield f"nothing to remove: no run that may go ended before {vacuumed.before[:10]}"
+    yield from _kept(vacuumed.done.kept)
+    if vacuumed.done.removed and not vacuumed.dry_run:
+        yield f"ledger: {_megabytes(vacuumed.bytes_before)}, now {_megabytes(vacuumed.bytes_after)}"
+    if vacuumed.done.why_not_smaller is not None:
+        yield vacuumed.done.why_not_smaller
+    if vacuumed.dry_run:
+        yield "nothing was changed: this is what would be done"
+
+
+def _kept(kept: Sequence[KeptRun]) -> Iterator[str]:
     by_reason: dict[WhyKept, list[str]] = {}
-    for each in vacuumed.kept:
+    for each in kept:
         by_reason.setdefault(each.why, []).append(each.run)
     for why, runs in by_reason.items():
         of_one, of_several = _WHY[why]
         stay = f"stays, since {of_one}" if len(runs) == 1 else f"stay, since {of_several}"
         yield f"{counted(len(runs), 'run')} {stay}: {_named(runs)}"
-    if vacuumed.removed and not vacuumed.dry_run:
-        yield f"ledger: {_megabytes(vacuumed.bytes_before)}, now {_megabytes(vacuumed.bytes_after)}"
-    if vacuumed.why_not_smaller is not None:
-        yield vacuumed.why_not_smaller
-    if vacuumed.dry_run:
-        yield "nothing was changed: this is what would be done"
 
 
 def _came_to(removed: Sequence[Removed]) -> str:

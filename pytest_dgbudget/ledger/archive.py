@@ -32,7 +32,7 @@ class ArchiveFailed(Exception):
 
 
 class ArchiveWriter:
-    """Writes the rows of runs; ``published`` is where they are, once they have been read back."""
+    """Writes the rows of runs; ``published`` is where they are, once they have been read back by their ``digest``."""
 
     def __init__(self, file: gzip.GzipFile) -> None:
         self._file = file
@@ -53,9 +53,12 @@ class ArchiveWriter:
         self._rows += counts.total()
         return counts
 
-    def end(self) -> str:
-        """Write the last line; return the digest of all."""
+    def end(self) -> None:
+        """Write the last line."""
         self._line({"runs": self._runs, "rows": self._rows})
+
+    @property
+    def digest(self) -> str:
         return self._written.hexdigest()
 
     def _line(self, document: Mapping[str, Any]) -> None:
@@ -68,28 +71,43 @@ class ArchiveWriter:
 def new_archive(folder: Path, name: str) -> Iterator[ArchiveWriter]:
     """Write an archive; it takes a name that nothing has when all is on the disk. Raises ArchiveFailed."""
     try:
-        make_folder(folder)
-        _remove_dead_parts(folder)
-        handle, part = mkstemp(dir=folder, prefix=_PREFIX, suffix=_PART)
-    except OSError as error:
-        raise _failed(folder, error) from error
-    try:
-        with os.fdopen(handle, "w+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
-                writer = ArchiveWriter(packed)
+        with _part_in(folder) as part:
+            with _writing(part) as writer:
                 yield writer
-                digest = writer.end()
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)  # as the ledger itself
-            os.fsync(file.fileno())
-        if _digest_of(Path(part)) != digest:
-            raise ArchiveFailed(f"the archive in {folder} does not read as it was written, so nothing was removed")
-        writer.published = _publish(Path(part), folder, name)
+            if _digest_of(part) != writer.digest:
+                raise ArchiveFailed(f"the archive in {folder} does not read as it was written, so nothing was removed")
+            writer.published = _publish(part, folder, name)
     except OSError as error:
-        raise _failed(folder, error) from error
+        raise ArchiveFailed(
+            f"no archive can be written to {folder}: {error}; nothing was removed; "
+            "name another folder with --archive-dir"
+        ) from error
+
+
+@contextmanager
+def _part_in(folder: Path) -> Iterator[Path]:
+    """Make a file that is gone afterwards, whatever name it has got meanwhile."""
+    make_folder(folder)
+    _remove_dead_parts(folder)
+    handle, part = mkstemp(dir=folder, prefix=_PREFIX, suffix=_PART)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield Path(part)
     finally:
+        os.close(handle)
         Path(part).unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(part: Path) -> Iterator[ArchiveWriter]:
+    with part.open("wb") as file:
+        with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+            writer = ArchiveWriter(packed)
+            yield writer
+            writer.end()
+        file.flush()
+        os.fchmod(file.fileno(), 0o644)  # as the ledger itself
+        os.fsync(file.fileno())
 
 
 def _remove_dead_parts(folder: Path) -> None:
@@ -98,12 +116,6 @@ def _remove_dead_parts(folder: Path) -> None:
         with part.open("rb") as file, suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             part.unlink(missing_ok=True)
-
-
-def _failed(folder: Path, error: OSError) -> ArchiveFailed:
-    return ArchiveFailed(
-        f"no archive can be written to {folder}: {error}; nothing was removed; name another folder with --archive-dir"
-    )
 
 
 def _digest_of(path: Path) -> str | None:
