@@ -54,6 +54,8 @@ _TABLES = """SELECT relname AS name FROM pg_class JOIN pg_namespace ON pg_namesp
     WHERE nspname = current_schema() AND relkind IN ('r', 'p')"""
 _EXCLUDE = "SELECT set_config('lock_timeout', :wait, true), pg_advisory_xact_lock(:key), clock_timestamp() AS now"
 _HOLD = "SELECT pg_advisory_lock_shared(:key)"
+_SIZE = """SELECT CAST(COALESCE(SUM(pg_total_relation_size(quote_ident(tablename)::regclass)), 0) AS BIGINT) AS bytes
+    FROM pg_tables WHERE schemaname = current_schema()"""
 _HELD = """SELECT classid::bigint AS high, objid::bigint AS low FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 1 AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
@@ -134,6 +136,20 @@ class PostgresConnection:
     def held(self, names: Iterable[str]) -> set[str]:
         keys = {(row["high"], row["low"]) for row in self.rows(_HELD, {})}
         return {name for name in names if divmod(_key(name) % 2**64, 2**32) in keys}
+
+    def size(self) -> int:
+        """Its tables' and their indices': other tables of the database are not ours."""
+        return int(self.rows(_SIZE, {})[0]["bytes"])
+
+    def reclaim(self) -> bool:
+        """The server keeps the room for rows to come."""
+        for table in sorted(self.tables()):
+            self.execute(f"VACUUM {table}", {})
+        return True
+
+    def rebuild(self) -> None:
+        for table in sorted(self.tables()):
+            self.execute(f"VACUUM FULL {table}", {})
 
     def close(self) -> None:
         """The server notices the end of a connection a little later: what was held is let go of before."""
