@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pytest_dgbudget.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.model import Currency
 
 N = TypeVar("N", int, float)
 
@@ -27,6 +30,18 @@ _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 # Compiled where they are used: this is loaded at every start of pytest.
 _TIME = rf"(?:{_NUMBER}h)?(?:{_NUMBER}m(?!s))?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?"
 _SCALES_MS = (3_600_000, 60_000, 1_000, 1)
+
+
+class WrongCurrency(SettingsError):
+    """The setting takes a time and was given money, or the other way round.
+
+    ``amount`` is what was given: millionths of a dollar where the ``currency`` is money, milliseconds where it is time.
+    """
+
+    def __init__(self, message: str, currency: Currency, amount: int) -> None:
+        super().__init__(message)
+        self.currency = currency
+        self.amount = amount
 
 
 def parse_time(text: str) -> int:

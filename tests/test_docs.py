@@ -275,7 +275,7 @@ def test_markers_shows_ours(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess("--markers")
     output = str(result.stdout)
     assert result.ret == 0, output
-    assert "@pytest.mark.dg_budget(time, idle=TIME): " in output
+    assert "@pytest.mark.dg_budget(time, cost=USD, idle=TIME): " in output
 
 
 def test_fixtures_shows_ours(pytester: pytest.Pytester) -> None:

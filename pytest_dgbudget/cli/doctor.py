@@ -29,8 +29,8 @@ Exit status: 1 when something that is needed here fails, else 0; 2 for bad usage
 """
 _EXAMPLE = "dgbudget doctor"
 _OPTIONS = {
-    *("dg_target", "dg_budget", "dg_agent_url", "dg_api_url", "dg_project", "dg_ledger", "dg_reconcile"),
-    "dg_redirect",
+    *("dg_target", "dg_budget", "dg_cost_budget", "dg_agent_url", "dg_api_url", "dg_project", "dg_ledger"),
+    *("dg_reconcile", "dg_redirect"),
 }
 _SECRETS = {API_KEY_VARIABLE, ACCESS_TOKEN_VARIABLE, APP_TOKEN_VARIABLE}
 _NAME_WIDTH = 26

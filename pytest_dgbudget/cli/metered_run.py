@@ -163,7 +163,7 @@ class MeteredRun:
     def _report_without_gateway(self, recorded: int) -> FinishedRun | None:
         if self.failure is not None:
             return report_failed_gateway(self.run_config, self._started_at, self.failure)
-        if self.run_config.budget_ms is not None:
+        if self.run_config.has_run_budget:
             return report_unused(self.run_config, self._started_at, recorded)
         return None
 

@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, VARIABLES, Option
+from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, MAKE_IT_OURS, OPTIONS, VARIABLES, Option
 from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.units import WrongCurrency
 
 if TYPE_CHECKING:
     from pytest_dgbudget.cli.configuration import Configuration
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 _OF_TESTS = {"dg_test_budget"}
 # What is kept is kept of tests that fail.
 _INSTEAD = {"dg_artifacts": "off"}
-# By which a command that is started inside a run has a run of its own.
-_MAKE_IT_OURS = ("dg_budget", "dg_target")
 
 
 def flag_of(option: Option) -> str:
@@ -53,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser, names: Collection[str] | None =
 
 def belongs_to_outer_run(given: argparse.Namespace) -> bool:
     """Return whether this command was started inside a run, and was given nothing to have one of its own."""
-    return ACTIVE_VARIABLE in os.environ and all(getattr(given, name) is None for name in _MAKE_IT_OURS)
+    return ACTIVE_VARIABLE in os.environ and all(getattr(given, name) is None for name in MAKE_IT_OURS)
 
 
 def resolve_options(given: argparse.Namespace) -> RunConfig:
@@ -71,9 +70,22 @@ def resolve_project(given: argparse.Namespace) -> RunConfig:
     Options that the command doesn't have are as the environment and the project have them.
     """
     from pytest_dgbudget.cli.configuration import find_configuration
-    from pytest_dgbudget.config.resolve import resolve
 
     configuration = find_configuration()
+    try:
+        return _resolved(given, configuration)
+    except WrongCurrency as error:
+        from pytest_dgbudget.config.project_file import read_project_file
+        from pytest_dgbudget.rules.exchange import explained
+        from pytest_dgbudget.rules.prices import price_table
+
+        prices = read_project_file(configuration.rootdir)["prices"]
+        raise explained(error, price_table(prices, None)) from None
+
+
+def _resolved(given: argparse.Namespace, configuration: Configuration) -> RunConfig:
+    from pytest_dgbudget.config.resolve import resolve
+
     is_nested = ACTIVE_VARIABLE in os.environ
     return resolve(
         command_line={option.name: getattr(given, option.name, None) for option in options_of_commands()},
@@ -91,13 +103,13 @@ def resolve_for_statement(given: argparse.Namespace) -> RunConfig:
 
 def _environment(configuration: Configuration, *, is_nested: bool) -> Mapping[str, str]:
     names = [*VARIABLES, *_key_variables(configuration)]
-    outer = {o.environment for o in OPTIONS if o.name in _MAKE_IT_OURS} if is_nested else set()
+    outer = {o.environment for o in OPTIONS if o.name in MAKE_IT_OURS} if is_nested else set()
     return {name: os.environ[name] for name in names if name in os.environ and name not in outer}
 
 
 def _without_outer_runs(ini: Mapping[str, object]) -> dict[str, object]:
     """Return what is stored without what makes a run: inside a run, it was stored for the outer one."""
-    of_runs = {name for option in OPTIONS if option.name in _MAKE_IT_OURS for name in (option.name, option.flag)}
+    of_runs = {name for option in OPTIONS if option.name in MAKE_IT_OURS for name in (option.name, option.flag)}
     return {name: value for name, value in ini.items() if name not in of_runs}
 
 

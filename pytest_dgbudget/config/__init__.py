@@ -73,7 +73,7 @@ class Option:
 OPTIONS = (
     Option(
         "dg_budget",
-        "parse_time",
+        "run_time",
         "budget_ms",
         "TIME",
         None,
@@ -81,8 +81,17 @@ OPTIONS = (
         "DG_BUDGET",
     ),
     Option(
+        "dg_cost_budget",
+        "run_usd",
+        "cost_budget_micro_usd",
+        "USD",
+        None,
+        "Run budget in US dollars, such as 0.50 or 5, beside or instead of --dg-budget: whichever is reached first.",
+        "DG_COST_BUDGET",
+    ),
+    Option(
         "dg_test_budget",
-        "time_or_off",
+        "each_test_time",
         "test_budget_ms",
         "TIME",
         "60s",
@@ -407,6 +416,9 @@ def host_of(url: str) -> str:
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(?::([0-9]{1,5}))?", authority)
     return match[1] if match and int(match[2] or 0) < 2**16 else ""
 
+
+# With one of these a run is ours; a pytest inside a run has them of its own only where it is given them itself.
+MAKE_IT_OURS = ("dg_budget", "dg_cost_budget", "dg_target")
 
 # All that is read of the environment, but for the key.
 VARIABLES = (ACTIVE_VARIABLE, APP_TOKEN_VARIABLE, *(o.environment for o in OPTIONS if o.environment is not None))

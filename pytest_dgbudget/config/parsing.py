@@ -5,15 +5,61 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from pytest_dgbudget.config import host_of
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.units import parse_time
+from pytest_dgbudget.units import WrongCurrency, parse_time, parse_usd
+
+T = TypeVar("T")
 
 
 def time_or_off(text: str) -> int | None:
     """Return milliseconds, or None for ``off``; raises SettingsError."""
     return None if text == "off" else parse_time(text)
+
+
+def run_time(text: str) -> int:
+    """Return milliseconds; raises SettingsError."""
+    return _no_money(text, f"a run budget in money is --dg-cost-budget='{text}'", parse_time)
+
+
+def run_usd(text: str) -> int:
+    """Return millionths of a dollar; raises SettingsError."""
+    milliseconds = None if _parsed(parse_usd, text) is not None else _parsed(parse_time, text)
+    if milliseconds is not None:
+        raise WrongCurrency(f"{text!r} is a time; a run budget in time is --dg-budget={text}", "time", milliseconds)
+    return parse_usd(text)
+
+
+def each_test_time(text: str) -> int | None:
+    """Return milliseconds, or None for ``off``; raises SettingsError."""
+    to_do = "a test's budget in money is cost in its marker dg_budget, or test in [[path]] of dgbudget.toml"
+    return _no_money(text, to_do, time_or_off)
+
+
+def marked_time_or_off(text: str) -> int | None:
+    """Return milliseconds, or None for ``off``; raises SettingsError."""
+    return _no_money(text, f'a budget in money is cost="{text}"', time_or_off)
+
+
+def usd_or_off(text: str) -> int | None:
+    """Return millionths of a dollar, or None for ``off``; raises SettingsError."""
+    return None if text == "off" else parse_usd(text)
+
+
+def _no_money(text: str, to_do: str, parse: Callable[[str], T]) -> T:
+    micro_usd = _parsed(parse_usd, text) if text.startswith("$") else None
+    if micro_usd is not None:
+        raise WrongCurrency(f"{text!r} is an amount of money; {to_do}", "money", micro_usd)
+    return parse(text)
+
+
+def _parsed(parse: Callable[[str], int], text: str) -> int | None:
+    try:
+        return parse(text)
+    except SettingsError:
+        return None
 
 
 def _choice(*accepted: str) -> Callable[[str], str]:

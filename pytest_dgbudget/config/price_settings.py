@@ -23,7 +23,7 @@ _ARITHMETIC = Context(prec=28, rounding=ROUND_HALF_UP, traps=[])
 def read_prices(toml: TomlText) -> dict[str, Any]:
     """Return ``prices`` in micro-dollars a minute, by tier, and ``prices_as_of``; raises SettingsError."""
     given = toml.table(_TABLE)
-    toml.refuse_other_keys(_TABLE, [_AS_OF, *TIERS])
+    toml.refuse_other_keys((_TABLE,), given, [_AS_OF, *TIERS])
     prices = {tier: _micro_usd(toml, tier, given[tier]) for tier in TIERS if tier in given}
     as_of = _iso_date(toml, given[_AS_OF]) if _AS_OF in given else None
     return {"prices": prices, "prices_as_of": as_of}

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from pytest_dgbudget.config import ACTIVE_VARIABLE, APP_TOKEN_VARIABLE, OPTIONS,
 from pytest_dgbudget.config.project_file import read_project_file
 from pytest_dgbudget.credentials import EMULATOR_KEY_PREFIX, could_be_a_key, is_emulated_key, is_token
 from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.units import WrongCurrency
 
 if TYPE_CHECKING:
     from pytest_dgbudget.model import ApiAccess, Pace, PathBudget, TargetName, WindowBudget
@@ -23,6 +25,10 @@ __tracebackhide__ = True
 
 # What is worth nothing to anybody but the gateway.
 _SECRETS = {"api_key", "app_token", "ledger_password"}
+
+_STORED_BUDGET = (
+    "a run budget from the ini file turns nothing live: to go live, add --dg-budget=TIME or --dg-cost-budget=USD"
+)
 
 NO_API = "the agent URL is not Deepgram's own"
 NAME_THE_API = "name its management API with --dg-api-url"
@@ -50,12 +56,16 @@ class RunConfig:
     ``state_dir`` is where the run's lock and the gateway's log are. ``api_url`` is None when the agent URL is not
     Deepgram's and no management API was named for it.
 
+    ``windows``, ``paths`` and ``project_sessions`` (None: no such limit) are those of dgbudget.toml.
+    ``require_history``: a live run is refused whose window finds no earlier run in its ledger.
+
     ``prices``: those that dgbudget.toml sets, micro-dollars a minute by tier; ``prices_as_of``: their day (ISO date).
 
     Not a dataclass: with so many fields, making that costs a start of pytest more than all the rest of this module.
     """
 
     budget_ms: int | None
+    cost_budget_micro_usd: int | None
     test_budget_ms: int | None
     idle_ms: int | None
     max_sessions: int
@@ -102,8 +112,8 @@ class RunConfig:
     pass_other: bool
     allowed_hosts: tuple[str, ...]
     overrun_exit_code: int
-    cost_budget_micro_usd: int | None
     windows: tuple[WindowBudget, ...]
+    require_history: bool
     paths: tuple[PathBudget, ...]
     project_sessions: int | None
     prices: Mapping[str, int]
@@ -133,6 +143,11 @@ class RunConfig:
         return f"dgbudget-{self.run_id}"
 
     @property
+    def has_run_budget(self) -> bool:
+        """True where the run has a budget in time, in money, or in both."""
+        return self.budget_ms is not None or self.cost_budget_micro_usd is not None
+
+    @property
     def is_live(self) -> bool:
         return self.target == "live"
 
@@ -158,7 +173,8 @@ class RunConfig:
     def to_json(self) -> dict[str, Any]:
         """Return this without any secret, in types that JSON and xdist can carry."""
         values = {name: value for name, value in vars(self).items() if name not in _SECRETS}
-        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+        shared = {name: [asdict(each) for each in values[name]] for name in ("windows", "paths")}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in {**values, **shared}.items()}
 
 
 def from_json(values: Mapping[str, Any]) -> RunConfig:
@@ -181,6 +197,7 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
             **values,
             **paths,
             "allowed_hosts": tuple(values["allowed_hosts"]),
+            **_shared_budgets(values["windows"], values["paths"]),
             "api_key": None,
             "app_token": None,
             "ledger_password": None,
@@ -190,6 +207,17 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
 
 def _address(text: str) -> Path | str:
     return text if text.startswith("postgresql:") else Path(text)
+
+
+def _shared_budgets(windows: Sequence[dict[str, Any]], paths: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    if not windows and not paths:
+        return {"windows": (), "paths": ()}
+    from pytest_dgbudget.model import PathBudget, WindowBudget  # which a start of pytest does without
+
+    return {
+        "windows": tuple(WindowBudget(**window) for window in windows),
+        "paths": tuple(PathBudget(**path) for path in paths),
+    }
 
 
 def resolve(
@@ -215,7 +243,8 @@ def resolve(
         is_path = option.relative_to is not None and isinstance(source.parsed, Path | str)
         values[option.field] = base / source.parsed if is_path else source.parsed
     key = key_in(environment, values["key_variables"])
-    values.update(_target(values["target"], environment, given["budget_ms"], key))
+    budgets = [source for source in (given["budget_ms"], given["cost_budget_micro_usd"]) if source.parsed is not None]
+    values.update(_target(values["target"], environment, budgets, key))
     values.update(_tolerance(*values.pop("tolerance")))
     values["api_url"] = _api_url_for(values["agent_url"], given["api_url"])
     values["ignores_agent_url"] = values["target"] == "emulator" and given["agent_url"].typed_by_hand
@@ -224,7 +253,6 @@ def resolve(
     values.update(_ledger(values["ledger"], given["ledger"].where, rootdir))
     values["scenario"] = None if values["scenario"] is None else str(values["scenario"])
     values.update(read_project_file(rootdir))
-    values.update(cost_budget_micro_usd=None, windows=(), paths=(), project_sessions=None)
     values["scrub"] = values["scrub"] or ()
     values["recording_dir"] = None
     is_live = values["target"] == "live"
@@ -252,8 +280,10 @@ def refuse_unbounded(run_config: RunConfig) -> None:
     if not run_config.has_key:
         variable = run_config.key_variable
         raise SettingsError(f"target live needs a key: set {variable}, or use --dg-target=emulator")
-    if run_config.budget_ms is None:
-        raise SettingsError("target live needs a run budget: add --dg-budget=TIME, or use --dg-target=emulator")
+    if not run_config.has_run_budget:
+        raise SettingsError(
+            "target live needs a run budget: add --dg-budget=TIME or --dg-cost-budget=USD, or use --dg-target=emulator"
+        )
 
 
 def api_access(run_config: RunConfig) -> ApiAccess:
@@ -300,6 +330,8 @@ def _given(
         return _Given(where, by_hand, None)
     try:
         return _Given(where, by_hand, getattr(parsing, option.parser)(text))
+    except WrongCurrency as error:
+        raise WrongCurrency(f"{where}: {error}", error.currency, error.amount) from None
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from None
 
@@ -325,22 +357,20 @@ def _ini_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _target(given: str, environment: Mapping[str, str], budget: _Given, key: Key) -> dict[str, Any]:
-    target, not_live = _auto(environment, budget, key) if given == "auto" else (given, None)
+def _target(given: str, environment: Mapping[str, str], budgets: Sequence[_Given], key: Key) -> dict[str, Any]:
+    target, not_live = _auto(environment, budgets, key) if given == "auto" else (given, None)
     return {"target": target, "target_given": given != "auto", "not_live": not_live}
 
 
-def _auto(environment: Mapping[str, str], budget: _Given, key: Key) -> tuple[str, str | None]:
+def _auto(environment: Mapping[str, str], budgets: Sequence[_Given], key: Key) -> tuple[str, str | None]:
     """Return the target, and what keeps it from being live."""
     if not key.value or environment.get(ACTIVE_VARIABLE):
         return "emulator", None
     if not could_be_a_key(key.value):
         return "emulator", f"{key.variable} is a dummy: it is not a Deepgram key (--dg-target=live takes any)"
-    if budget.parsed is None:
-        return "emulator", None
-    if not budget.typed_by_hand:
-        return "emulator", "a run budget from the ini file turns nothing live: to go live, add --dg-budget=TIME"
-    return "live", None
+    if any(budget.typed_by_hand for budget in budgets):
+        return "live", None
+    return "emulator", _STORED_BUDGET if budgets else None
 
 
 def _tolerance(absolute_ms: int, share: float) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
@@ -17,17 +18,15 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Keys = tuple[str, ...]
+# What leads to a value, from the text on: keys, and numbers (from 0) in an array of tables.
+Place = tuple[str | int, ...]
 
 _HEADER = re.compile(r"\s*(\[.*\])")
 _KEY = re.compile(r"""\s*((?:"(?:\\.|[^"\\])*"|'[^']*'|[^="'#\[\]{},])+)=""")
 
 
 class TomlText:
-    """The tables of a TOML text. Its decimal numbers are Decimals, exactly as they were written.
-
-    A place is the keys that lead to a value; ``()`` is the text itself.
-    """
+    """The tables of a TOML text. Its decimal numbers are Decimals, exactly as they were written."""
 
     def __init__(self, name: str, text: str) -> None:
         """``name`` is the file's, for errors. Raises SettingsError when it is not TOML."""
@@ -55,21 +54,29 @@ class TomlText:
             raise self.error((key,), f"[{key}] must be one table")
         return value
 
-    def refuse_other_tables(self, valid: Sequence[str]) -> None:
-        """Raise SettingsError for the first key of the text itself that is not one of these tables."""
+    def tables(self, key: str) -> Sequence[Mapping[str, Any]]:
+        """Return an array of tables, empty where it is missing; raises SettingsError if it is anything else."""
+        value = self._values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise self.error((key,), f"{key} must be an array of tables: write each as [[{key}]], in two brackets")
+        return value
+
+    def refuse_other_tables(self, valid: Mapping[str, str]) -> None:
+        """Raise SettingsError for the first key of the text itself that is not one of these, by how each is written."""
         for key, value in self._values.items():
             if key not in valid:
                 what = f"table [{key}]" if isinstance(value, dict) else f"key {_quoted(key)}"
-                raise self.error((key,), f"unknown {what}; {_suggestion(key, {name: f'[{name}]' for name in valid})}")
+                raise self.error((key,), f"unknown {what}; {_suggestion(key, valid)}")
 
-    def refuse_other_keys(self, table: str, valid: Sequence[str]) -> None:
-        """Raise SettingsError for the first key of a table that is not one of these."""
-        for key in self.table(table):
+    def refuse_other_keys(self, place: Place, table: Mapping[str, Any], valid: Sequence[str]) -> None:
+        """Raise SettingsError for the first key of a table, which is at this place, that is not one of these."""
+        header = f"[{place[0]}]" if len(place) == 1 else f"[[{place[0]}]]"
+        for key in table:
             if key not in valid:
                 suggestion = _suggestion(key, {name: _quoted(name) for name in valid})
-                raise self.error((table, key), f"unknown key {_quoted(key)} in [{table}]; {suggestion}")
+                raise self.error((*place, key), f"unknown key {_quoted(key)} in {header}; {suggestion}")
 
-    def error(self, place: Keys, what: str) -> SettingsError:
+    def error(self, place: Place, what: str) -> SettingsError:
         """Return an error about the value at a place, with its line, or else that of the table it is in."""
         lines = (_line_of(place[:n], self._text) for n in range(len(place), 0, -1))
         line = next(filter(None, lines), None)
@@ -94,7 +101,7 @@ def _quoted(key: str) -> str:
     return dumps(key, ensure_ascii=False)
 
 
-def _line_of(place: Keys, text: str) -> int | None:
+def _line_of(place: Place, text: str) -> int | None:
     """Return the first line that begins the table, or sets the value, at a place; None where none is seen to."""
     for number, keys in _statements(text):
         if keys[: len(place)] == place:
@@ -102,18 +109,21 @@ def _line_of(place: Keys, text: str) -> int | None:
     return None
 
 
-def _statements(text: str) -> Iterator[tuple[int, Keys]]:
+def _statements(text: str) -> Iterator[tuple[int, Place]]:
     """Return the line and the whole place of each header and key. What looks like one in a long string is one, too."""
-    table: Keys = ()
+    table: Place = ()
+    seen: Counter[Place] = Counter()
     for number, line in enumerate(text.split("\n"), 1):
         if header := _HEADER.match(line):
-            table = _keys_in(header[1]) or table
+            if keys := _keys_in(header[1]):
+                table = (*keys, seen[keys]) if header[1].startswith("[[") else keys
+                seen[keys] += 1
             yield number, table
         elif key := _KEY.match(line):
             yield number, table + _keys_in(f"{key[1]} = {{}}")
 
 
-def _keys_in(statement: str) -> Keys:
+def _keys_in(statement: str) -> tuple[str, ...]:
     """Return the keys, one within the other, that a header or a key with an empty value spells; none if it is not."""
     try:
         value: Any = tomllib.loads(statement)

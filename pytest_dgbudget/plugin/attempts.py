@@ -33,7 +33,9 @@ def asked_for(item: pytest.Item, state: State, *, notify: bool) -> BeginAttempt:
         nodeid=item.nodeid.encode("utf-8", "backslashreplace").decode(),  # a ledger can't hold half a character
         worker=state.worker,
         target="emulator" if target != run_config.target else None,
+        path=budget.path,
         budget_ms=budget.budget_ms,
+        cost_budget_micro_usd=budget.cost_budget_micro_usd,
         idle_ms=budget.idle_ms,
         # A scenario is for the emulator alone.
         scenario=own_scenario(item, run_config) if target == "emulator" else None,

@@ -173,7 +173,7 @@ def _report_without_gateway(state: State, exit_status: int) -> FinishedRun | Non
 
         failure = f"no gateway could be started: {state.failed}"
         return report_failed_gateway(state.run_config, state.started_at, failure)
-    if state.given and state.run_config.budget_ms is not None:
+    if state.given and state.run_config.has_run_budget:
         with without_rewriting():
             from pytest_dgbudget.report.unused_run import report_unused
 

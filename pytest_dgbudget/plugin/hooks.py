@@ -209,11 +209,7 @@ def _key_is_token(state: State) -> str | None:
 
 def pytest_report_header(config: pytest.Config) -> list[str] | None:
     state = config.stash[STATE]
-    if (
-        state.opens_nothing
-        or not state.given
-        or (state.run_config.budget_ms is None and not state.run_config.target_given)
-    ):
+    if state.opens_nothing or not state.given or not (state.run_config.has_run_budget or state.run_config.target_given):
         return None
     return _header(config, state)
 

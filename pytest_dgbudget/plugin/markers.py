@@ -1,9 +1,9 @@
-"""The markers ``dg_budget("30s", idle="10s")``, ``dg_scenario("orders.toml", name="refund")`` and
+"""The markers ``dg_budget("30s", cost=0.05, idle="10s")``, ``dg_scenario("orders.toml", name="refund")`` and
 ``dg_target("emulator")``, and their errors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,27 +11,37 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.config import API_KEY_VARIABLE
-from pytest_dgbudget.config.parsing import time_or_off
+from pytest_dgbudget.config.parsing import marked_time_or_off, time_or_off, usd_or_off
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.model import PACES, Pace, TargetName
+from pytest_dgbudget.model import PACES, Pace, PathBudget, TargetName
 from pytest_dgbudget.plugin.options import MARKER, SCENARIO_MARKER, TARGET_MARKER
 from pytest_dgbudget.plugin.state import STATE
+from pytest_dgbudget.units import WrongCurrency
 
 _NOT_GIVEN = object()
 _NEEDS_LIVE = (
     f'{TARGET_MARKER}("live"): this run\'s target is the emulator; for a live run, set {API_KEY_VARIABLE} and add '
-    "--dg-budget=TIME"
+    "--dg-budget=TIME or --dg-cost-budget=USD"
 )
-_ACCEPTED = f'accepted: {MARKER}("30s"), idle="10s", or "off"'
+_ACCEPTED = f'accepted: {MARKER}("30s"), cost=0.05, idle="10s", or "off"'
+
+
+_PARSERS: dict[str, tuple[Callable[[str], int | None], str]] = {
+    "time": (marked_time_or_off, "a time"),
+    "cost": (usd_or_off, "an amount of money"),
+    "idle": (time_or_off, "a time"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class OwnBudget:
-    """Milliseconds; None is off."""
+    """Milliseconds, and millionths of a dollar; None is off. ``path`` is the glob of the path budget that applies."""
 
     budget_ms: int | None
+    cost_budget_micro_usd: int | None
     idle_ms: int | None
+    path: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,7 @@ class BudgetOptions:
     """The arguments of ``dg_budget``."""
 
     time: Any = _NOT_GIVEN
+    cost: Any = field(default=_NOT_GIVEN, kw_only=True)
     idle: Any = field(default=_NOT_GIVEN, kw_only=True)
 
     def given(self) -> dict[str, Any]:
@@ -66,14 +77,33 @@ class ScenarioOptions:
 
 
 def own_budget(item: pytest.Item, run_config: RunConfig) -> OwnBudget:
-    """Return a test's own budget: from the nearest marker that sets it, else from the run's configuration.
+    """Return a test's own budget: from the nearest marker that sets it, else from its path's, else from the run's.
 
     Raises SettingsError for a bad marker.
     """
-    times: dict[str, int | None] = {}
+    marked: dict[str, int | None] = {}
     for marker in item.iter_markers(MARKER):
-        times = {**_times(marker), **times}
-    return OwnBudget(times.get("time", run_config.test_budget_ms), times.get("idle", run_config.idle_ms))
+        marked = {**_given(marker, run_config), **marked}
+    path = _path_of(item, run_config) if run_config.paths else None
+    return OwnBudget(
+        budget_ms=marked.get("time", _time_by_default(path, run_config)),
+        cost_budget_micro_usd=marked.get("cost", None if path is None else path.test_micro_usd),
+        idle_ms=marked.get("idle", run_config.idle_ms),
+        path=None if path is None else path.glob,
+    )
+
+
+def _path_of(item: pytest.Item, run_config: RunConfig) -> PathBudget | None:
+    from pytest_dgbudget.rules.path_budgets import path_of
+
+    file, rootdir = item.path, item.config.rootpath
+    return path_of(file.relative_to(rootdir).as_posix(), run_config.paths) if file.is_relative_to(rootdir) else None
+
+
+def _time_by_default(path: PathBudget | None, run_config: RunConfig) -> int | None:
+    if path is None or (path.test_ms is None and not path.test_is_off):
+        return run_config.test_budget_ms
+    return path.test_ms
 
 
 def own_scenario(item: pytest.Item, run_config: RunConfig) -> str | None:
@@ -121,14 +151,14 @@ def _named_target(marker: pytest.Mark) -> TargetName:
     return named
 
 
-def _times(marker: pytest.Mark) -> dict[str, int | None]:
+def _given(marker: pytest.Mark, run_config: RunConfig) -> dict[str, int | None]:
     try:
         given = BudgetOptions(*marker.args, **marker.kwargs).given()
     except TypeError:
         raise SettingsError(f"{_shown(marker)} {_why_refused(marker)}") from None
     if not given:
         raise SettingsError(f"{_shown(marker)} is empty; {_ACCEPTED}")
-    return {name: _time(marker, value) for name, value in given.items()}
+    return {name: _amount(marker, name, value, run_config) for name, value in given.items()}
 
 
 def _why_refused(marker: pytest.Mark) -> str:
@@ -138,13 +168,23 @@ def _why_refused(marker: pytest.Mark) -> str:
     return f"has an unknown argument {unknown!r}; {_ACCEPTED}"
 
 
-def _time(marker: pytest.Mark, value: object) -> int | None:
+def _amount(marker: pytest.Mark, name: str, value: object, run_config: RunConfig) -> int | None:
+    parse, what = _PARSERS[name]
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise SettingsError(f"{_shown(marker)}: {value!r} is not a time; {_ACCEPTED}")
+        raise SettingsError(f"{_shown(marker)}: {value!r} is not {what}; {_ACCEPTED}")
     try:
-        return time_or_off(value if isinstance(value, str) else f"{value:.12g}")
+        return parse(value if isinstance(value, str) else f"{value:.12g}")
+    except WrongCurrency as error:
+        raise SettingsError(f"{_shown(marker)}: {_explained(error, run_config)}") from None
     except (SettingsError, OverflowError) as error:
         raise SettingsError(f"{_shown(marker)}: {error}") from None
+
+
+def _explained(error: WrongCurrency, run_config: RunConfig) -> SettingsError:
+    from pytest_dgbudget.rules.exchange import explained
+    from pytest_dgbudget.rules.prices import price_table
+
+    return explained(error, price_table(run_config.prices, run_config.prices_as_of))
 
 
 def _scenario_options(marker: pytest.Mark) -> ScenarioOptions:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, VARIABLES
+from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, MAKE_IT_OURS, OPTIONS, VARIABLES
 
 if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
@@ -24,8 +24,9 @@ TARGET_MARKER = "dg_target"
 MARKERS = (MARKER, SCENARIO_MARKER, TARGET_MARKER)
 
 MARKER_HELP = (
-    f'{MARKER}(time, idle=TIME): connection time that the test\'s voice_agent sessions may use, such as "30s", or '
-    '"off"; idle closes a session in which nothing but keep-alives has moved for this long. The nearest marker wins.',
+    f"{MARKER}(time, cost=USD, idle=TIME): connection time that the test's voice_agent sessions may use, such as "
+    '"30s", or "off"; cost is the same in US dollars, such as 0.05; idle closes a session in which nothing but '
+    "keep-alives has moved for this long. The nearest marker wins.",
     f"{SCENARIO_MARKER}(file, name=NAME, pace=PACE): what the emulator's agent does in this test: a scenario from this "
     "TOML file, the first one by default; without a file, one from the file of --dg-scenario; and how it spends time, "
     "vendor or max. The nearest marker wins.",
@@ -38,8 +39,6 @@ _INI_TYPE: Any = str | int | float | bool if pytest.version_tuple >= (9, 2) else
 
 _CHANGES_NOTHING = ("help", "version", "markers")
 _OPENS_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
-
-_MAKE_IT_OURS = ("dg_budget", "dg_target")
 
 
 def register_options(parser: pytest.Parser) -> None:
@@ -93,7 +92,7 @@ class Given:
 
     def _drop_what_is_the_outer_runs(self, own_flags: Collection[str]) -> None:
         for option in OPTIONS:
-            if option.name in _MAKE_IT_OURS and option.flag not in own_flags:
+            if option.name in MAKE_IT_OURS and option.flag not in own_flags:
                 self._command_line.pop(option.name, None)
                 self._environment.pop(option.environment or "", None)
                 self._ini.pop(option.name, None)
@@ -108,7 +107,7 @@ class Given:
             or self._ini.get(option.name) is not None
             or self._ini.get(option.flag) is not None
             for option in OPTIONS
-            if option.name in _MAKE_IT_OURS
+            if option.name in MAKE_IT_OURS
         )
 
     def _key_variables(self) -> Sequence[str]:
@@ -136,21 +135,34 @@ class Given:
 
     def resolve_with(self, keys: Mapping[str, str]) -> RunConfig:
         """Return the configuration of the run with what these variables hold; called again, it is of the same run."""
-        from pytest_dgbudget.config.resolve import resolve
         from pytest_dgbudget.errors import SettingsError
 
         try:
-            run_config = resolve(
+            run_config = self._resolved(keys)
+        except SettingsError as error:
+            raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
+        self._command_line["dg_run_id"] = run_config.run_id
+        return run_config
+
+    def _resolved(self, keys: Mapping[str, str]) -> RunConfig:
+        from pytest_dgbudget.config.resolve import resolve
+        from pytest_dgbudget.units import WrongCurrency
+
+        try:
+            return resolve(
                 command_line=self._command_line,
                 environment={**self._environment, **keys},
                 ini=self._ini,
                 rootdir=self._rootdir,
                 current_dir=self._current_dir,
             )
-        except SettingsError as error:
-            raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
-        self._command_line["dg_run_id"] = run_config.run_id
-        return run_config
+        except WrongCurrency as error:
+            from pytest_dgbudget.config.project_file import read_project_file
+            from pytest_dgbudget.rules.exchange import explained
+            from pytest_dgbudget.rules.prices import price_table
+
+            prices = read_project_file(self._rootdir)["prices"]
+            raise explained(error, price_table(prices, None)) from None
 
 
 def _typed_flags(config: pytest.Config) -> Collection[str]:

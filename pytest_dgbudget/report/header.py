@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.instants import days_between
 from pytest_dgbudget.rules.soft_warnings import old_prices
-from pytest_dgbudget.units import format_time
+from pytest_dgbudget.units import format_time, format_usd
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.model import Period
 
 # Begins the section of a test's report that has the end of its transcript.
 TRANSCRIPT_IS_AT = "transcript: "
@@ -24,7 +28,19 @@ def target_phrase(run_config: RunConfig, marked: Callable[[str], str]) -> str:
 
 
 def budget_phrase(run_config: RunConfig) -> str:
-    return "no run budget" if run_config.budget_ms is None else f"run budget {format_time(run_config.budget_ms)}"
+    """Name the run budget, in one currency or both, and the windows that a billed run is counted in."""
+    amounts = [] if run_config.budget_ms is None else [format_time(run_config.budget_ms)]
+    amounts += [] if run_config.cost_budget_micro_usd is None else [format_usd(run_config.cost_budget_micro_usd)]
+    of_run = f"run budget {', '.join(amounts)}" if amounts else "no run budget"
+    return ", ".join([of_run, *_window_phrases(run_config)])
+
+
+def _window_phrases(run_config: RunConfig) -> list[str]:
+    amounts: dict[Period, list[str]] = {}
+    for window in run_config.windows if run_config.billed else ():
+        text = format_time(window.allowed) if window.currency == "time" else format_usd(window.allowed)
+        amounts.setdefault(window.period, []).append(text)
+    return [f"{period} window {' and '.join(texts)}" for period, texts in amounts.items()]
 
 
 def remarks(run_config: RunConfig, listens_at: str | None, now: str) -> list[str]:
@@ -32,6 +48,8 @@ def remarks(run_config: RunConfig, listens_at: str | None, now: str) -> list[str
     lines = []
     if run_config.not_live is not None:
         lines.append(run_config.not_live)
+    if run_config.cost_budget_micro_usd:
+        lines.append(_what_money_means(run_config.cost_budget_micro_usd, run_config))
     if run_config.is_live and run_config.may_bypass:
         lines.append(f"{_lets_pass(run_config)}: sessions dialled past the gateway are not metered")
     if listens_at is not None:
@@ -51,6 +69,14 @@ def _old_prices(run_config: RunConfig, now: str) -> str | None:
 
     as_of = price_table(run_config.prices, run_config.prices_as_of).as_of
     return old_prices(as_of, days_between(as_of, now))
+
+
+def _what_money_means(micro_usd: int, run_config: RunConfig) -> str:
+    from pytest_dgbudget.rules.exchange import worth  # which runs without a budget in money do without
+    from pytest_dgbudget.rules.prices import price_table
+
+    prices = price_table(run_config.prices, run_config.prices_as_of)
+    return f"{worth(micro_usd, 'money', prices)}; budgets in money count at the prices of {prices.as_of}"
 
 
 def _lets_pass(run_config: RunConfig) -> str:

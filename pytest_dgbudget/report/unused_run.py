@@ -103,6 +103,7 @@ def unserved_run(
     invocation = InvocationFacts(
         id="",
         budget_ms=run_config.budget_ms,
+        cost_budget_micro_usd=run_config.cost_budget_micro_usd,
         started_at=started_at,
         finished_at=utc_now(),
         exit_status=exit_status if failure is None else None,

@@ -115,7 +115,7 @@ def test_what_can_not_be_looked_at_without_a_configuration_is_skipped(capsys: py
 def test_a_live_run_without_a_budget_is_no_configuration_that_works(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json", "--target=live"]) == 1
     line = lines_of(capsys)["configuration"]
-    assert (line["result"], line["to_do"]) == ("failed", "add --budget=TIME")
+    assert (line["result"], line["to_do"]) == ("failed", "add --budget=TIME or --cost-budget=USD")
 
 
 @pytest.mark.usefixtures("here", "nothing_started")

@@ -118,7 +118,7 @@ def test_bad_usage_is_one_sentence_with_the_options_as_they_are_spelled_here(
 def test_live_needs_a_budget(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("DEEPGRAM_API_KEY", KEY)
     assert status_of("--target=live", "--", "true") == 2
-    assert "add --budget=TIME, or use --target=emulator" in capsys.readouterr().err
+    assert "add --budget=TIME or --cost-budget=USD, or use --target=emulator" in capsys.readouterr().err
 
 
 def test_pytests_own_spelling_is_understood() -> None:
@@ -200,6 +200,16 @@ def test_dgbudget_toml_is_that_of_the_rootdir_and_a_wrong_key_is_bad_usage(
     (configured.parent / "dgbudget.toml").write_text("[prices]\nstandart = 0.08\n", encoding="utf-8")
     assert status_of("--budget=1m", "--", "true") == 2
     assert 'dgbudget.toml:2: unknown key "standart" in [prices]' in capsys.readouterr().err
+
+
+def test_a_run_budget_may_be_in_money_and_the_wrong_currency_is_bad_usage(
+    configured: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DEEPGRAM_API_KEY", KEY)
+    live = resolved("--cost-budget=0.50")
+    assert (live.target, live.cost_budget_micro_usd) == ("live", 500_000)
+    assert status_of("--budget=$150", "--", "true") == 2
+    assert "is --cost-budget='$150'; $150 lasts about 15h20m at $0.163 a minute" in capsys.readouterr().err
 
 
 def test_inside_a_run_only_what_it_is_given_itself_makes_a_command_ours(

@@ -13,6 +13,7 @@ from pytest_dgbudget.config import DEFAULT_AGENT_URL, DEFAULT_API_URL, OPTIONS, 
 from pytest_dgbudget.config.resolve import RunConfig, from_json, is_loopback, refuse_unbounded, resolve
 from pytest_dgbudget.credentials import TOKEN_PREFIX
 from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.units import WrongCurrency
 
 ROOT, HERE = Path("/project"), Path("/project/somewhere")
 NO_KEY: dict[str, str] = {}
@@ -38,6 +39,7 @@ def resolved(
 # Of each option: the attribute of RunConfig, and three texts with what they come to.
 VALUES: dict[str, tuple[str, list[tuple[str, Any]]]] = {
     "dg_budget": ("budget_ms", [("1m", 60_000), ("2m", 120_000), ("3", 3000)]),
+    "dg_cost_budget": ("cost_budget_micro_usd", [("0.50", 500_000), ("$150", 150_000_000), ("0", 0)]),
     "dg_test_budget": ("test_budget_ms", [("1m", 60_000), ("off", None), ("3s", 3000)]),
     "dg_idle_timeout": ("idle_ms", [("1m", 60_000), ("off", None), ("3s", 3000)]),
     "dg_max_sessions": ("max_sessions", [("1", 1), ("2", 2), ("10000", 10_000)]),
@@ -94,6 +96,7 @@ VALUES: dict[str, tuple[str, list[tuple[str, Any]]]] = {
 }
 DEFAULTS: dict[str, Any] = {
     "budget_ms": None,
+    "cost_budget_micro_usd": None,
     "test_budget_ms": 60_000,
     "idle_ms": 30_000,
     "max_sessions": 15,
@@ -132,11 +135,16 @@ DEFAULTS: dict[str, Any] = {
     "pass_other": False,
     "allowed_hosts": ("host.docker.internal",),
     "overrun_exit_code": 1,
+    "windows": (),
+    "require_history": False,
+    "paths": (),
+    "project_sessions": None,
     "has_key": False,
     "api_key": None,
 }
 BAD = {
     "dg_budget": ["", "10 minutes", "-1s", "off"],
+    "dg_cost_budget": ["", " ", "$", "-1", "-$1", "nan", "$nan", "1e3", "1,50", "off", "0.0000001", "1000001"],
     "dg_test_budget": ["", "never", "5s5m"],
     "dg_idle_timeout": ["", "none", "nan"],
     "dg_max_sessions": ["", "0", "-1", "10001", "1.5", "many", "9" * 20],
@@ -262,6 +270,7 @@ def test_the_ledger_always_starts_at_the_rootdir(settings: RunConfig) -> None:
         ({**BOUNDED_KEY, "DGBUDGET_ACTIVE": ""}, "live"),
         ({**BOUNDED_KEY, "DG_TARGET": "emulator"}, "emulator"),
         ({**KEY, "DGBUDGET_ACTIVE": "a-run", "DG_TARGET": "live"}, "live"),
+        ({**KEY, "DG_COST_BUDGET": "0.50"}, "live"),
     ],
 )
 def test_auto_is_live_with_a_key_and_a_budget_and_never_inside_a_run(environment: dict[str, str], target: str) -> None:
@@ -272,12 +281,16 @@ def test_auto_is_live_with_a_key_and_a_budget_and_never_inside_a_run(environment
     assert settings.not_live is None
 
 
-@pytest.mark.parametrize("ini", [{"dg_budget": "5m"}, {"--dg-budget": "5m"}], ids=["ini", "addopts"])
+STORED = [{"dg_budget": "5m"}, {"--dg-budget": "5m"}, {"dg_cost_budget": "5"}, {"--dg-cost-budget": "5"}]
+
+
+@pytest.mark.parametrize("ini", STORED, ids=str)
 def test_a_stored_budget_turns_nothing_live_and_one_given_for_this_run_does(ini: dict[str, str]) -> None:
     settings = resolved(environment=KEY, ini=ini)
-    assert (settings.target, settings.budget_ms) == ("emulator", 300_000)
-    assert "--dg-budget" in (settings.not_live or "")
+    assert (settings.target, settings.has_run_budget) == ("emulator", True)
+    assert "add --dg-budget=TIME or --dg-cost-budget=USD" in (settings.not_live or "")
     assert resolved(ini=ini).not_live is None, "without a key nothing suggests live"
+    assert resolved({"dg_cost_budget": "1"}, KEY, ini).target == "live"
     assert resolved({"dg_budget": "1m"}, KEY, ini).target == "live"
     assert resolved({"dg_target": "live"}, KEY, ini).target == "live"
 
@@ -465,7 +478,7 @@ def test_plain_settings_cross_as_json_and_come_back_the_same(ini: dict[str, str]
 
 
 def test_flags_are_spelled_as_their_names() -> None:
-    assert [option.flag for option in OPTIONS[:2]] == ["--dg-budget", "--dg-test-budget"]
+    assert [option.flag for option in OPTIONS[:2]] == ["--dg-budget", "--dg-cost-budget"]
 
 
 # The key
@@ -518,8 +531,47 @@ def test_a_live_run_with_the_key_of_an_emulator_on_this_machine_is_a_rehearsal(t
     settings = resolved({"dg_target": target}, environment)
     assert (settings.is_live, settings.recorded_target, settings.billed) == (True, "rehearsal", False)
     unbounded = resolved({"dg_target": "live"}, {"DEEPGRAM_API_KEY": EMULATED_KEY, "DG_AGENT_URL": LOOPBACK})
-    with pytest.raises(SettingsError, match="needs a run budget"):
+    with pytest.raises(SettingsError, match="needs a run budget: add --dg-budget=TIME or --dg-cost-budget=USD"):
         refuse_unbounded(unbounded)
+
+
+@pytest.mark.parametrize("budget", [{"dg_budget": "5m"}, {"dg_cost_budget": "0.50"}], ids=str)
+def test_a_run_budget_in_either_currency_allows_live(budget: dict[str, str]) -> None:
+    refuse_unbounded(resolved({"dg_target": "live", **budget}, KEY))
+    refuse_unbounded(resolved({"dg_target": "live"}, KEY, budget))
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "currency", "amount"),
+    [
+        (
+            {"dg_budget": "$150"},
+            "--dg-budget: '$150' is an amount of money; a run budget in money is --dg-cost-budget='$150'",
+            "money",
+            150_000_000,
+        ),
+        (
+            {"dg_test_budget": "$0.50"},
+            "--dg-test-budget: '$0.50' is an amount of money; a test's budget in money is cost in its marker "
+            "dg_budget, or test in [[path]] of dgbudget.toml",
+            "money",
+            500_000,
+        ),
+        (
+            {"dg_cost_budget": "10m"},
+            "--dg-cost-budget: '10m' is a time; a run budget in time is --dg-budget=10m",
+            "time",
+            600_000,
+        ),
+    ],
+    ids=["money for a run", "money for a test", "a time for money"],
+)
+def test_the_wrong_currency_is_refused_with_the_option_that_takes_it(
+    given: dict[str, str], said: str, currency: str, amount: int
+) -> None:
+    with pytest.raises(WrongCurrency) as error:
+        resolved(given)
+    assert (str(error.value), error.value.currency, error.value.amount) == (said, currency, amount)
 
 
 @pytest.mark.parametrize(

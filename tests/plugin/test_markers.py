@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -21,6 +22,13 @@ BAD_MARKERS = {
     "bad_idle": "'never' is not a time",
     "empty": "is empty",
     "far_empty": "is empty",
+    "dollars_as_time": (
+        "'$0.50' is an amount of money; a budget in money is cost=\"$0.50\"; $0.50 lasts about 3m4s at $0.163 a minute"
+    ),
+    "time_as_cost": "'30s' is not an amount of money",
+    "negative_cost": "'-0.05' is not an amount of money",
+    "nan_cost": "'nan' is not an amount of money",
+    "no_cost": "None is not an amount of money",
 }
 
 
@@ -74,3 +82,81 @@ def test_the_nearest_marker_wins_and_time_and_idle_are_merged(project: Project) 
     result = project.run("--dg-budget=5m", "--dg-test-budget=5s")
     assert result.status == 0, result.output
     assert set(result.outcomes().values()) == {"passed"}
+
+
+PROJECT_FILE = """
+[[path]]
+glob = "smoke/**"
+test = ["10s", "$0.02"]
+run = "2m"
+[[path]]
+glob = "**/test_off.py"
+test = "off"
+[[path]]
+glob = "smoke/test_cheap.py"
+test = "1s"
+[[path]]
+glob = "test_cheap.py"
+test = "$0.03"
+"""
+CASES = """
+import pytest
+
+def test_none(): pass
+
+@pytest.mark.dg_budget("20s")
+def test_time(): pass
+
+@pytest.mark.dg_budget(cost=0.05, idle="1s")
+def test_cost(): pass
+
+@pytest.mark.dg_budget("off", cost="off")
+def test_nothing(): pass
+
+@pytest.mark.dg_budget(cost=0)
+def test_zero(): pass
+"""
+ASKED = """
+import json
+from pathlib import Path
+from pytest_dgbudget.plugin.attempts import asked_for
+from pytest_dgbudget.plugin.state import STATE
+
+def pytest_collection_finish(session):
+    asked = [asked_for(item, session.config.stash[STATE], notify=False) for item in session.items]
+    found = {each.nodeid: [each.budget_ms, each.cost_budget_micro_usd, each.idle_ms, each.path] for each in asked}
+    Path(session.config.rootpath, "asked.json").write_text(json.dumps(found), encoding="utf-8")
+"""
+
+
+def test_a_tests_own_budget_is_its_markers_else_its_paths_else_the_runs_in_each_currency(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeconftest(ASKED)
+    (pytester.path / "dgbudget.toml").write_text(PROJECT_FILE, encoding="utf-8")
+    for name in ("smoke/test_cheap.py", "test_off.py", "test_cheap.py", "test_else.py"):
+        (pytester.path / name).parent.mkdir(exist_ok=True)
+        (pytester.path / name).write_text(CASES, encoding="utf-8")
+    pytester.runpytest_inprocess("--collect-only", "-q", "--import-mode=importlib")
+    asked = json.loads((pytester.path / "asked.json").read_text(encoding="utf-8"))
+
+    def of(file: str) -> list[list[object]]:
+        return [asked[f"{file}::test_{name}"] for name in ("none", "time", "cost", "nothing", "zero")]
+
+    smoke = "smoke/**"
+    assert of("smoke/test_cheap.py") == [
+        [10_000, 20_000, 30_000, smoke],
+        [20_000, 20_000, 30_000, smoke],
+        [10_000, 50_000, 1000, smoke],
+        [None, None, 30_000, smoke],
+        [10_000, 0, 30_000, smoke],
+    ]
+    assert [budgets[:2] for budgets in of("test_off.py")] == [
+        [None, None],
+        [20_000, None],
+        [None, 50_000],
+        [None, None],
+        [None, 0],
+    ]
+    assert of("test_cheap.py")[0] == [60_000, 30_000, 30_000, "test_cheap.py"]
+    assert of("test_else.py")[0] == [60_000, None, 30_000, None]

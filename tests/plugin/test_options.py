@@ -19,6 +19,7 @@ from tests.support.vendor import KEY, Vendor
 
 GIVEN: dict[str, Any] = {
     "dg_budget": ("1h2m3s", "budget_ms", 3_723_000),
+    "dg_cost_budget": ("$0.50", "cost_budget_micro_usd", 500_000),
     "dg_test_budget": ("off", "test_budget_ms", None),
     "dg_idle_timeout": ("1.5s", "idle_ms", 1500),
     "dg_max_sessions": ("7", "max_sessions", 7),
@@ -78,6 +79,7 @@ INI_ONLY = {
 BY_FLAG = {name: text for name, (text, _, _) in GIVEN.items() if name not in INI_ONLY}
 BY_VARIABLE = {
     "DG_BUDGET": "dg_budget",
+    "DG_COST_BUDGET": "dg_cost_budget",
     "DG_TARGET": "dg_target",
     "DG_AGENT_URL": "dg_agent_url",
     "DG_API_URL": "dg_api_url",
@@ -149,6 +151,25 @@ def test_a_path_behind_the_bare_flag_is_an_error_that_says_how_to_write_it(pytes
 
 
 @pytest.mark.parametrize(
+    ("argument", "prices", "said"),
+    [
+        ("--dg-budget=$150", "", "*--dg-cost-budget='$150'; $150 lasts about 15h20m at $0.163 a minute, the highest *"),
+        ("--dg-budget=$150", "[prices]\nadvanced = 0.5\n", "*$150 lasts about 5h at $0.50 a minute*"),
+        ("--dg-test-budget=$1", "", "*is cost in its marker dg_budget*$1 lasts about 6m8s at*"),
+        ("--dg-cost-budget=10m", "", "*is --dg-budget=10m; 10m cost up to $1.63 at $0.163 a minute*"),
+        ("--dg-budget=$150", "[prices]\nbasic = 1\n", '*dgbudget.toml:2: unknown key "basic" in *prices*'),
+    ],
+)
+def test_the_wrong_currency_is_an_error_that_says_what_it_comes_to(
+    pytester: pytest.Pytester, argument: str, prices: str, said: str
+) -> None:
+    (pytester.path / "dgbudget.toml").write_text(prices, encoding="utf-8")
+    result = pytester.runpytest_inprocess(argument, "--dg-target=emulator")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([said])
+
+
+@pytest.mark.parametrize(
     ("file", "text"),
     [
         ("pytest.ini", "[pytest]\n" + ini(GIVEN)),
@@ -201,6 +222,7 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
     assert settings.pop("run_id")
     assert settings == {
         "budget_ms": None,
+        "cost_budget_micro_usd": None,
         "test_budget_ms": 60_000,
         "idle_ms": 30_000,
         "max_sessions": 15,
@@ -245,6 +267,10 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "pass_other": False,
         "allowed_hosts": ["host.docker.internal"],
         "overrun_exit_code": 1,
+        "windows": [],
+        "require_history": False,
+        "paths": [],
+        "project_sessions": None,
         "prices": {},
         "prices_as_of": None,
         "has_key": False,
@@ -299,6 +325,7 @@ def test_a_bad_time_is_refused_with_the_accepted_forms(refusals: Any, name: str,
 
 
 BAD = {
+    "dg_cost_budget": (["", "$", " ", "-1", "nan", "1e3", "5 USD"], "such as 0.50, 5 or $150"),
     "dg_max_sessions": (["0", "-1", "1.5", "many", ""], "whole number"),
     "dg_on_exhausted": (["explode", ""], "fail, skip, stop"),
     "dg_target": (["mars", "LIVE", ""], "live, emulator"),

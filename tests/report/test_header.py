@@ -1,4 +1,4 @@
-"""What a run's first line remarks."""
+"""What is said of a run before it begins."""
 
 from __future__ import annotations
 
@@ -8,7 +8,53 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.config.resolve import RunConfig, resolve
-from pytest_dgbudget.report.header import remarks
+from pytest_dgbudget.report.header import budget_phrase, remarks
+
+TODAY = "2026-11-30T12:00:00.000Z"
+KEY = "7e57ab1e00c0ffee5eed0dd5eafa11babe5ca1ab"
+WINDOWS = '[window]\nday = "2h"\nmonth = ["20h", "$150"]\n'
+
+
+def run_config(folder: Path, toml: str = "", **given: str) -> RunConfig:
+    (folder / "dgbudget.toml").write_text(toml, encoding="utf-8")
+    environment = {"DEEPGRAM_API_KEY": KEY}
+    return resolve(command_line=given, environment=environment, ini={}, rootdir=folder, current_dir=folder)
+
+
+@pytest.mark.parametrize(
+    ("given", "phrase"),
+    [
+        ({}, "no run budget"),
+        ({"dg_budget": "10m"}, "run budget 10m"),
+        ({"dg_cost_budget": "0.5"}, "run budget $0.50"),
+        ({"dg_budget": "10m", "dg_cost_budget": "0.5"}, "run budget 10m, $0.50"),
+        ({"dg_cost_budget": "0"}, "run budget $0"),
+    ],
+)
+def test_a_run_budget_is_named_in_its_currencies(tmp_path: Path, given: dict[str, str], phrase: str) -> None:
+    assert budget_phrase(run_config(tmp_path, **given)) == phrase
+
+
+def test_a_billed_run_names_its_windows_and_others_count_in_none(tmp_path: Path) -> None:
+    live = run_config(tmp_path, WINDOWS, dg_budget="10m")
+    assert budget_phrase(live) == "run budget 10m, day window 2h, month window 20h and $150"
+    emulated = run_config(tmp_path, WINDOWS, dg_budget="10m", dg_target="emulator")
+    assert budget_phrase(emulated) == "run budget 10m"
+
+
+def test_a_budget_in_money_says_how_long_it_lasts_and_at_which_prices(tmp_path: Path) -> None:
+    (said,) = remarks(run_config(tmp_path, dg_cost_budget="0.50"), None, TODAY)
+    assert said == (
+        "$0.50 lasts about 3m4s at $0.163 a minute, the highest known price; budgets in money count at the prices of "
+        "2026-06-25"
+    )
+    (own,) = remarks(
+        run_config(tmp_path, "[prices]\nas_of = 2026-11-01\nadvanced = 0.5\n", dg_cost_budget="0.5"), None, TODAY
+    )
+    assert own.startswith("$0.50 lasts about 1m at $0.50 a minute, ")
+    assert own.endswith("the prices of 2026-11-01")
+    assert remarks(run_config(tmp_path, dg_budget="10m"), None, TODAY) == []
+
 
 AFTER_180_DAYS = "2026-12-22T23:59:59.999Z"
 AFTER_181_DAYS = "2026-12-23T00:00:00.000Z"

@@ -20,8 +20,9 @@ def check_configuration(given: argparse.Namespace) -> tuple[Check, RunConfig | N
     except SettingsError as error:
         to_do = "correct it in the pytest configuration, dgbudget.toml, the environment or on the command line"
         return Check(name=NAME, result="failed", found=respelled(str(error)), to_do=to_do), None
-    if run_config.is_live and run_config.budget_ms is None:
-        found, to_do = f"{_in_words(run_config)}: pytest refuses a live run without one", "add --budget=TIME"
+    if run_config.is_live and not run_config.has_run_budget:
+        found = f"{_in_words(run_config)}: pytest refuses a live run without one"
+        to_do = "add --budget=TIME or --cost-budget=USD"
         return Check(name=NAME, result="failed", found=found, to_do=to_do), run_config
     return Check(name=NAME, result="ok", found=_in_words(run_config)), run_config
 

@@ -11,8 +11,9 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.deepgram.permissions import KeyPermissions
 from pytest_dgbudget.deepgram.project import WRONG_KEY
 from pytest_dgbudget.errors import ReconciliationError
-from pytest_dgbudget.rules.prices import price_table
-from pytest_dgbudget.units import format_time, rounded_up, usd
+from pytest_dgbudget.report.header import budget_phrase
+from pytest_dgbudget.rules.prices import price_of, price_table
+from pytest_dgbudget.units import usd
 
 T = TypeVar("T")
 
@@ -136,13 +137,13 @@ def _balance(run_config: RunConfig, micro_usd: int | None) -> Check:
     if micro_usd <= 0:
         return Check(name=BALANCE, result="warning", found=f"{shown}: nothing is left", to_do="add credit")
     if most is not None and micro_usd < most:
-        found = f"{shown}; a run may spend ${usd(most):.2f} ({format_time(run_config.budget_ms or 0)}, dearest tier)"
-        return Check(name=BALANCE, result="warning", found=found, to_do="add credit, or lower --budget")
+        found = f"{shown}; a run may spend ${usd(most):.2f} ({budget_phrase(run_config)}, dearest tier)"
+        return Check(name=BALANCE, result="warning", found=found, to_do="add credit, or lower the run budget")
     return Check(name=BALANCE, result="ok", found=shown)
 
 
 def _most_micro_usd(run_config: RunConfig) -> int | None:
-    if run_config.budget_ms is None:
-        return None
     highest = price_table(run_config.prices, run_config.prices_as_of).highest()
-    return rounded_up(run_config.budget_ms * highest, 60_000)
+    of_time = [] if run_config.budget_ms is None else [price_of(run_config.budget_ms, highest)]
+    of_money = [] if run_config.cost_budget_micro_usd is None else [run_config.cost_budget_micro_usd]
+    return min([*of_time, *of_money], default=None)

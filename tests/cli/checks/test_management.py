@@ -109,7 +109,12 @@ def test_a_key_that_may_not_list_projects_can_do_in_one_that_is_named(bill: Bill
     ("balances", "budget", "result", "found"),
     [
         ([{"amount": 5, "units": "USD"}], "10m", "ok", "$5.00"),
-        ([{"amount": 1.5, "units": "USD"}], "10m", "warning", "$1.50; a run may spend $1.63 (10m, dearest tier)"),
+        (
+            [{"amount": 1.5, "units": "USD"}],
+            "10m",
+            "warning",
+            "$1.50; a run may spend $1.63 (run budget 10m, dearest tier)",
+        ),
         ([{"amount": -2.5, "units": "USD"}], "", "warning", "$-2.50: nothing is left"),
         ([{"amount": "5", "units": "USD"}], "", "warning", "unknown: the API shows no amount in dollars"),
         ([{"amount": 5, "units": "hour"}], "", "warning", "unknown: the API shows no amount in dollars"),

@@ -16,6 +16,11 @@ bad = {
     "bad_idle": pytest.mark.dg_budget(idle="never"),
     "empty": pytest.mark.dg_budget,
     "far_empty": pytest.mark.dg_budget(),
+    "dollars_as_time": pytest.mark.dg_budget("$0.50"),
+    "time_as_cost": pytest.mark.dg_budget(cost="30s"),
+    "negative_cost": pytest.mark.dg_budget(cost=-0.05),
+    "nan_cost": pytest.mark.dg_budget(cost=float("nan")),
+    "no_cost": pytest.mark.dg_budget(cost=None),
 }
 
 
