@@ -238,6 +238,8 @@ class Grant:
             budget_ms=self.attempt.left_ms,
             used_ms=self.used_ms if self.lost_ms is None else None,
             micro_usd=self.micro_usd if self.lost_ms is None else None,
+            cost_budget_micro_usd=self.attempt.cost_left_micro_usd,
+            estimated=any(each.estimated for each in self.ended_sessions.values()),
             forecast=self._forecast() if self.lost_ms is None else None,
             turns=[*self.earlier_turns, *self._turns()] if self.lost_ms is None else None,
             handshakes_ms=[each.handshake_ms for each in (*self.ended_sessions.values(), *self.open_sessions)],

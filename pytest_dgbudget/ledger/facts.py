@@ -48,6 +48,13 @@ class AttemptFacts(NamedTuple):
     cost_left_micro_usd: int | None = None
 
 
+class RefusalFacts(NamedTuple):
+    """The first refusal of an attempt by one budget."""
+
+    attempt: str
+    overrun: Overrun
+
+
 def share_of(micro_usd: int, ms: int, allowance_ms: int) -> int:
     """What ``ms`` of a lease cost at the price at which all of it was set aside, rounded up."""
     return rounded_up(micro_usd * ms, allowance_ms)
@@ -233,6 +240,7 @@ class RunFacts(NamedTuple):
     violations: tuple[ViolationFacts, ...] = ()
     run_keys: tuple[RunKeyFacts, ...] = ()
     archived: tuple[ArchivedPart, ...] = ()
+    refusals: tuple[RefusalFacts, ...] = ()
 
     def with_statement(self, reconciliation: Mapping[str, Any], stated_ms: Mapping[str, int]) -> RunFacts:
         """Return these as they are once a result is recorded; ``stated_ms``: what leases are charged by it."""

@@ -17,6 +17,7 @@ from pytest_dgbudget.ledger.facts import (
     InvocationFacts,
     KnownAttempt,
     LeaseFacts,
+    RefusalFacts,
     RunFacts,
     RunKeyFacts,
     SessionFacts,
@@ -111,6 +112,9 @@ class LedgerReader:
             reconciliation=last_reconciliation(self._db, run),
             run_keys=self._records(RunKeyFacts, sql.RUN_KEYS, of_run),
             archived=self._records(ArchivedPart, sql.ARCHIVED_PARTS, of_run),
+            refusals=tuple(
+                RefusalFacts(row["attempt"], refusal_in(row)) for row in self._db.rows(sql.REFUSALS_OF_RUN, of_run)
+            ),
         )
 
     def _read_attempt(self, attempt: str) -> KnownAttempt | None:

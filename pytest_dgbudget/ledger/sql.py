@@ -247,9 +247,14 @@ LEASE_ENDS = """SELECT lease.id AS lease, lease_end.how AS how, lease_end.ms AS 
         lease_end.micro_usd AS micro_usd, lease.scope AS scope, lease.ms AS allowance_ms
     FROM lease JOIN lease_end ON lease_end.lease = lease.id WHERE lease.attempt = :attempt ORDER BY lease.taken_at"""
 # Of each budget the first one, and how many there were.
-REFUSALS = """SELECT scope, label, currency, MIN(used_ms) AS used_ms, MIN(allowed_ms) AS allowed_ms,
+_REFUSALS = """SELECT attempt, scope, label, currency, MIN(used_ms) AS used_ms, MIN(allowed_ms) AS allowed_ms,
         MIN(used_micro_usd) AS used_micro_usd, MIN(allowed_micro_usd) AS allowed_micro_usd, SUM(times) AS times
-    FROM refusal WHERE attempt = :attempt GROUP BY scope, label, currency ORDER BY MIN(at)"""
+    FROM refusal WHERE {} GROUP BY attempt, scope, label, currency ORDER BY MIN(at)"""
+REFUSALS = _REFUSALS.format("attempt = :attempt")
+REFUSALS_OF_RUN = _REFUSALS.format(
+    """attempt IN (SELECT attempt.id FROM attempt JOIN invocation ON invocation.id = attempt.invocation
+        WHERE invocation.run = :run)"""
+)
 BYPASSES = "SELECT host, path, how, program FROM bypass WHERE run = :run ORDER BY at"
 BYPASSES_OF_ATTEMPT = "SELECT host, path, how, program FROM bypass WHERE attempt = :attempt ORDER BY at"
 ARCHIVED_PARTS = """SELECT file, at, ended_at, sessions, ms, micro_usd FROM archived WHERE run = :run

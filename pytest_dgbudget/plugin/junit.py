@@ -32,6 +32,7 @@ def attempt_properties(figures: Mapping[str, Any]) -> Properties:
         "budget_seconds": "off" if figures["budget_seconds"] is None else _seconds(figures["budget_seconds"]),
         "sessions": _known(figures["sessions"]),
         "cost_usd": _usd(figures["cost_usd"]),
+        **_cost_budget(figures),
         "request_ids": ",".join(figures["request_ids"]),
         "attempt": str(figures["attempt"]),
         **_forecast(figures),
@@ -53,6 +54,7 @@ def run_properties(document: Mapping[str, Any], report: str | None) -> Propertie
         "seconds": _seconds(run["used_seconds"]),
         "sessions": str(run["sessions"]),
         "cost_usd": _usd(run["cost_usd"]),
+        **_cost_budget(run),
         "verdict": run["verdict"],
         "failing": "true" if run["failing"] else "false",
         "reconciliation": document["reconciliation"]["verdict"],
@@ -70,6 +72,13 @@ def _forecast(figures: Mapping[str, Any]) -> dict[str, str]:
     """Return what an emulated test would use live; nothing where that is not known."""
     forecast = figures["forecast_seconds"]
     return {} if forecast is None else {"forecast_seconds": _seconds(forecast)}
+
+
+def _cost_budget(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Return the budget in money, where there is one, and that the cost is an estimate, where it is."""
+    budget = figures["cost_budget_usd"]
+    of_budget = {} if budget is None else {"cost_budget_usd": _usd(budget)}
+    return {**of_budget, **({"cost_estimated": "true"} if figures["estimated"] else {})}
 
 
 def _seconds(seconds: float | None) -> str:

@@ -17,6 +17,7 @@ from pytest_dgbudget.report.document import FinishedRun, UsageDocument
 from pytest_dgbudget.report.header import TRANSCRIPT_IS_AT, budget_phrase, remarks, shown_path, target_phrase
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.terminal import (
+    cost_line,
     leaks_line,
     longest_wait,
     no_session_line,
@@ -66,6 +67,8 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootd
         if terminalreporter.verbosity >= 0 and document["tests"]:
             color = bool(terminalreporter.hasmarkup)
             terminalreporter.write(table_of_tests(document, width=terminalreporter._tw.fullwidth, color=color))
+            if (marks := cost_line(document)) is not None:
+                terminalreporter.write_line(marks)
         markup = {"red": True} if document["run"]["failing"] else {}
         terminalreporter.write_line(run_line(document), **markup)
         for warning in warning_lines(document):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from pytest_dgbudget.report.overrun_figures import OverrunFigures
 from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures
 from pytest_dgbudget.rules.attempts import AttemptVerdict
 from pytest_dgbudget.rules.bypass import BypassState
@@ -37,6 +38,7 @@ class RunFigures(TypedDict):
     used_seconds: float
     sessions: int
     cost_usd: float | None
+    estimated: bool | None
     cost_budget_usd: float | None
     prices_as_of: str | None
     forecast_seconds: float | None
@@ -68,6 +70,9 @@ class AttemptEntry(OfShard):
     used_seconds: float | None
     waited_seconds: float
     cost_usd: float | None
+    cost_budget_usd: float | None
+    estimated: bool | None
+    vendor_usd: float | None
     forecast_seconds: float | None
     forecast_usd: float | None
     sessions: int
@@ -77,6 +82,7 @@ class AttemptEntry(OfShard):
     cut: bool
     exceeded: bool
     refused: int
+    overrun: OverrunFigures | None
     verdict: AttemptVerdict
     artifacts: list[str]
 
@@ -108,6 +114,7 @@ class SessionFigures(OfShard):
     tier: str | None
     cost_usd: float | None
     estimated: bool | None
+    vendor_usd: float | None
     forecast_seconds: float | None
     forecast_cut: bool
     greeting_ms: int | None
@@ -117,6 +124,7 @@ class SessionFigures(OfShard):
     closed_by: str | None
     close_code: int | None
     confirmed: bool
+    overrun: OverrunFigures | None
     protocol: list[ViolationFigures] | None
     reason: str | None
 

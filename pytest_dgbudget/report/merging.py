@@ -150,6 +150,11 @@ def _any(name: str, runs: Sequence[RunFigures]) -> bool:
     return any(_all(name, runs))
 
 
+def _any_where_known(name: str, runs: Sequence[RunFigures]) -> bool | None:
+    """Return whether one of them has it; None when that is not known of each."""
+    return None if None in _all(name, runs) else _any(name, runs)
+
+
 def _every(name: str, runs: Sequence[RunFigures]) -> bool:
     return all(_all(name, runs))
 
@@ -179,6 +184,7 @@ RULES: Mapping[str, Rule] = {
     "used_seconds": _seconds,
     "sessions": _counted,
     "cost_usd": _dollars,
+    "estimated": _any_where_known,
     "cost_budget_usd": _dollars,
     "prices_as_of": _of_those_that_dialled(_common),
     "forecast_seconds": _of_those_that_dialled(_seconds),

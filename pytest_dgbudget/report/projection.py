@@ -11,6 +11,7 @@ from pytest_dgbudget.ledger.facts import (
     ArchivedPart,
     AttemptFacts,
     LeaseFacts,
+    RefusalFacts,
     RunFacts,
     SessionFacts,
     TurnFacts,
@@ -28,7 +29,8 @@ from pytest_dgbudget.report.document import (
     ViolationFigures,
     WarningKind,
 )
-from pytest_dgbudget.report.reconciliation_figures import recorded
+from pytest_dgbudget.report.overrun_figures import overrun_of_attempt, overrun_of_session
+from pytest_dgbudget.report.reconciliation_figures import recorded, vendor_usd_by_request
 from pytest_dgbudget.rules.attempts import attempt_figures, forecast_of, seconds_or_none, usd_or_none, was_cut
 from pytest_dgbudget.rules.bypass import bypass_state
 from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
@@ -59,12 +61,17 @@ def usage_document(
     leases_of = _grouped(facts.leases)
     broken_in = _grouped(facts.violations, "session")
     turns_of, turns_in = _grouped(facts.turns), _grouped(facts.turns, "session")
+    refusals_of = _grouped(facts.refusals)
+    reconciliation = recorded(facts.reconciliation)
+    vendor_usd = vendor_usd_by_request(reconciliation)
     tests = [
         _test(
             a,
             sessions_of.get(a.id, []),
             leases_of.get(a.id, []),
             turns_of.get(a.id, []),
+            refusals_of.get(a.id, []),
+            vendor_usd,
             facts.target,
             artifacts.get(a.id, []),
         )
@@ -75,10 +82,17 @@ def usage_document(
         "run": _run(facts, tests),
         "tests": tests,
         "sessions": [
-            _session(each, attempts[each.attempt], turns_in.get(each.id, []), broken_in.get(each.id, []), facts)
+            _session(
+                each,
+                attempts[each.attempt],
+                turns_in.get(each.id, []),
+                broken_in.get(each.id, []),
+                vendor_usd,
+                facts,
+            )
             for each in facts.sessions
         ],
-        "reconciliation": recorded(facts.reconciliation),
+        "reconciliation": reconciliation,
         "warnings": [*_warnings(facts, shared)],
         "notices": list(notices),
     }
@@ -108,6 +122,7 @@ def _grouped(records: Iterable[Any], by: str = "attempt") -> dict[str, list[Any]
 def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
     own = facts.of_own_target()
     forecast, at_risk = forecast_of(own.sessions), at_risk_of(own)
+    cost = charged_micro_usd(own)
     last = facts.invocations[-1]
     ends = [invocation.finished_at for invocation in facts.invocations]
     exits = [invocation.exit_status for invocation in facts.invocations]
@@ -127,8 +142,9 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "used_seconds": seconds(charged_ms(own)),
         "sessions": sum(part.sessions for part in facts.archived)
         + sum(t["sessions"] for t, a in zip(tests, facts.attempts, strict=True) if a.target is None),
-        "cost_usd": usd_or_none(charged_micro_usd(own)),
-        "cost_budget_usd": None,
+        "cost_usd": usd_or_none(cost),
+        "estimated": None if cost is None else _is_estimated(own.sessions, own.leases),
+        "cost_budget_usd": usd_or_none(last.cost_budget_micro_usd),
         "prices_as_of": last.prices_as_of,
         "forecast_seconds": seconds_or_none(forecast.ms),
         "forecast_usd": usd_or_none(forecast.micro_usd),
@@ -145,10 +161,21 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
 
 
 def _is_exceeded(facts: RunFacts) -> bool:
-    """Return whether more was charged than any invocation's budget allowed the run."""
-    budgets = [each.budget_ms for each in facts.invocations if each.budget_ms is not None]
-    charged_ms = sum(lease.charged_ms for lease in facts.of_own_target().leases)
-    return len(budgets) == len(facts.invocations) and charged_ms > max(budgets)
+    """Return whether more was charged than any invocation's budget allowed the run, in time or in money."""
+    own = facts.of_own_target()
+    return _exceeds_all(charged_ms(own), [each.budget_ms for each in facts.invocations]) or _exceeds_all(
+        charged_micro_usd(own) or 0, [each.cost_budget_micro_usd for each in facts.invocations]
+    )
+
+
+def _exceeds_all(charged: int, budgets: Sequence[int | None]) -> bool:
+    known = [budget for budget in budgets if budget is not None]
+    return len(known) == len(budgets) and charged > max(known)
+
+
+def _is_estimated(sessions: Iterable[SessionFacts], leases: Iterable[LeaseFacts]) -> bool:
+    """Return whether a part of a cost is the highest that it may be: of a tier, or of a lease that nobody saw end."""
+    return any(session.estimated for session in sessions) or any(lease.how != "settled" for lease in leases)
 
 
 def _run_verdict(tests: list[AttemptEntry], exits: list[int | None], *, overran: bool) -> RunVerdict:
@@ -169,6 +196,8 @@ def _test(
     sessions: list[SessionFacts],
     leases: list[LeaseFacts],
     turns: list[TurnFacts],
+    refusals: list[RefusalFacts],
+    vendor_usd: Mapping[str, float],
     run_target: str,
     artifacts: list[str],
 ) -> AttemptEntry:
@@ -177,6 +206,8 @@ def _test(
         budget_ms=attempt.left_ms,
         used_ms=sum(lease.charged_ms for lease in leases),
         micro_usd=known_sum(lease.charged_micro_usd for lease in leases),
+        cost_budget_micro_usd=attempt.cost_left_micro_usd,
+        estimated=_is_estimated(sessions, leases),
         forecast=forecast_of(sessions),
         turns=turns if all(map(_was_seen, sessions)) else None,
         handshakes_ms=[session.handshake_ms for session in sessions],
@@ -193,6 +224,9 @@ def _test(
         "used_seconds": figures["used_seconds"],
         "waited_seconds": seconds(attempt.waited_ms),
         "cost_usd": figures["cost_usd"],
+        "cost_budget_usd": figures["cost_budget_usd"],
+        "estimated": figures["estimated"],
+        "vendor_usd": _vendor_sum(sessions, vendor_usd),
         "forecast_seconds": figures["forecast_seconds"],
         "forecast_usd": figures["forecast_usd"],
         "sessions": figures["sessions"],
@@ -202,9 +236,16 @@ def _test(
         "cut": figures["cut"],
         "exceeded": figures["exceeded"],
         "refused": figures["refused"],
+        "overrun": overrun_of_attempt(figures, sessions, (refusal.overrun for refusal in refusals)),
         "verdict": figures["verdict"],
         "artifacts": artifacts,
     }
+
+
+def _vendor_sum(sessions: Iterable[SessionFacts], vendor_usd: Mapping[str, float]) -> float | None:
+    """Return what the statement has for these sessions; None where it lacks one of them, or there is none."""
+    opened = [session for session in sessions if session.may_have_opened]
+    return known_sum(vendor_usd.get(session.request_id or "") for session in opened) if opened else None
 
 
 def _session(
@@ -212,6 +253,7 @@ def _session(
     attempt: AttemptFacts,
     turns: Sequence[TurnFacts],
     violations: Sequence[ViolationFacts],
+    vendor_usd: Mapping[str, float],
     facts: RunFacts,
 ) -> SessionFigures:
     latencies_ms = judged_latencies_ms(turns)
@@ -232,6 +274,7 @@ def _session(
         "tier": session.tier,
         "cost_usd": usd_or_none(session.micro_usd),
         "estimated": None if session.estimated is None else bool(session.estimated),
+        "vendor_usd": vendor_usd.get(session.request_id or ""),
         "forecast_seconds": seconds_or_none(session.forecast_ms),
         "forecast_cut": bool(session.forecast_cut),
         "greeting_ms": session.greeting_ms,
@@ -241,6 +284,7 @@ def _session(
         "closed_by": session.closed_by,
         "close_code": session.close_code,
         "confirmed": bool(session.confirmed),
+        "overrun": overrun_of_session(session),
         "protocol": _protocol(violations) if _was_seen(session) else None,
         "reason": session.reason,
     }

@@ -178,6 +178,16 @@ def recorded(document: Mapping[str, Any] | None) -> ReconciliationFigures:
     )
 
 
+def vendor_usd_by_request(figures: ReconciliationFigures) -> dict[str, float]:
+    """Return what the statement has in dollars for each of the run's own requests for which it has them."""
+    own = (line for line in figures["lines"] if line["nodeid"] is not None)
+    return {
+        line["request_id"]: line["vendor_usd"]
+        for line in own
+        if line["request_id"] is not None and line["vendor_usd"] is not None
+    }
+
+
 def reconciliation_figures(result: Reconciliation, facts: RunFacts) -> ReconciliationFigures:
     """Return a result with the test of each line; ``facts`` are those of the run that was compared."""
     attempts = {attempt.id: attempt for attempt in facts.attempts}

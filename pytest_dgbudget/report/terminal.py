@@ -8,13 +8,18 @@ from io import StringIO
 from posixpath import commonpath
 
 from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocument
-from pytest_dgbudget.units import counted
+from pytest_dgbudget.units import counted, format_usd
 
 _BAR_CELLS = 20
 _MOST_NAMES = 5
 _SKIPS_FROM = 0.05  # seconds: the forecast is of sessions, what was used is of leases
 _HEADINGS = ("used", "live", "budget", "cost", "waited", "sessions", "verdict")
 _GAP = 2
+_ESTIMATE, _VENDOR = "~", "vendor "
+_COST_MARKS = {
+    _ESTIMATE: "~ is an estimate, the highest that it may be",
+    _VENDOR: "vendor is what the statement has",
+}
 
 
 def table_of_tests(document: UsageDocument, *, width: int, color: bool) -> str:
@@ -27,7 +32,8 @@ def table_of_tests(document: UsageDocument, *, width: int, color: bool) -> str:
     from rich.text import Text
 
     tests = sorted(document["tests"], key=_live_seconds, reverse=True)
-    columns = [column for column in zip(_HEADINGS, *map(_figures, tests), strict=True) if any(column[1:])]
+    figures = [_figures(test, _cost(test, document)) for test in tests]
+    columns = [column for column in zip(_HEADINGS, *figures, strict=True) if any(column[1:])]
     width = max(width, 60)
     room = width - sum(max(map(len, column)) + _GAP for column in columns)
     names = _shortened([_name(test, document["run"]) for test in tests], room - _GAP)
@@ -74,16 +80,30 @@ def _end_of(name: str, room: int) -> str:
     return next((name[start:] for start in range(len(name)) if cell_len(name[start:]) <= room), "")
 
 
-def _figures(test: AttemptEntry) -> list[str]:
+def _figures(test: AttemptEntry, cost: str) -> list[str]:
     return [
         _shown(test["used_seconds"]),
         _shown(test["forecast_seconds"]) if differs_live(test) else "",
         _shown(test["budget_seconds"]),
-        _shown_usd(test["cost_usd"]),
+        cost,
         _shown(test["waited_seconds"]) if test["waited_seconds"] >= 1 else "",
         str(test["sessions"]),
         _verdict(test),
     ]
+
+
+def _cost(test: AttemptEntry, document: UsageDocument) -> str:
+    """Return what a test cost: by the statement, once that agrees, else by our prices, marked where it is estimated."""
+    if test["vendor_usd"] is not None and document["reconciliation"]["verdict"] == "reconciled":
+        return f"{_VENDOR}{_shown_usd(test['vendor_usd'])}"
+    return f"{_ESTIMATE if test['estimated'] else ''}{_shown_usd(test['cost_usd'])}"
+
+
+def cost_line(document: UsageDocument) -> str | None:
+    """Return one line on the marks of the costs in the table; None where none is marked."""
+    costs = [_cost(test, document) for test in document["tests"]]
+    said = [what for mark, what in _COST_MARKS.items() if any(cost.startswith(mark) for cost in costs)]
+    return f"cost: {'; '.join(said)}" if said else None
 
 
 def _verdict(test: AttemptEntry) -> str:
@@ -102,9 +122,17 @@ def differs_live(figures: AttemptEntry | RunFigures) -> bool:
 
 
 def exceeds_live(figures: AttemptEntry | RunFigures) -> bool:
-    """Return whether they would use more than there is budget for."""
-    forecast, budget = figures["forecast_seconds"], figures["budget_seconds"]
-    return differs_live(figures) and forecast is not None and budget is not None and forecast > budget
+    """Return whether they would use more than there is budget for, in time or in money."""
+    return differs_live(figures) and bool(_exceeded_live(figures))
+
+
+def _exceeded_live(figures: AttemptEntry | RunFigures) -> list[str]:
+    """Return the budgets that live sessions would exceed."""
+    seconds, of_time = figures["forecast_seconds"], figures["budget_seconds"]
+    dollars, of_money = figures["forecast_usd"], figures["cost_budget_usd"]
+    exceeded = [f"{of_time:.2f}s"] if seconds is not None and of_time is not None and seconds > of_time else []
+    exceeded += [_exact_usd(of_money)] if dollars is not None and of_money is not None and dollars > of_money else []
+    return exceeded
 
 
 def _fails(test: AttemptEntry) -> bool:
@@ -116,9 +144,8 @@ def _fails(test: AttemptEntry) -> bool:
 def run_line(document: UsageDocument) -> str:
     """Return one line: what the run used of its budget, with a bar, and its verdict."""
     run = document["run"]
-    used, budget = run["used_seconds"], run["budget_seconds"]
-    of_budget = "" if budget is None else f" of {budget:.2f}s {_bar(used, budget)}"
-    without = ", no run budget" if budget is None else ""
+    has_budget = run["budget_seconds"] is not None or run["cost_budget_usd"] is not None
+    without = "" if has_budget else ", no run budget"
     billed = f"{run['target']}, {'billed' if run['billed'] else 'not billed'}"
     expected = ", expected" if run["verdict"] == "overrun" and not run["failing"] and run["bypass"] != "seen" else ""
     sessions = counted(run["sessions"], "session")
@@ -133,7 +160,22 @@ def run_line(document: UsageDocument) -> str:
     past = "; sessions went past the gateway, unmetered" if run["bypass"] == "seen" else ""
     live = f"; live {_live_phrase(run)}" if differs_live(run) else ""
     verdict = f"verdict: {run['verdict']}{expected}{''.join(extras)}{past}"
-    return f"used {used:.2f}s{of_budget} in {sessions}{without} ({billed}){live}; {verdict}"
+    return f"used {_used_time(run)}{_used_money(run)} in {sessions}{without} ({billed}){live}; {verdict}"
+
+
+def _used_time(run: RunFigures) -> str:
+    used, budget = run["used_seconds"], run["budget_seconds"]
+    return f"{used:.2f}s" if budget is None else f"{used:.2f}s of {budget:.2f}s {_bar(used, budget)}"
+
+
+def _used_money(run: RunFigures) -> str:
+    """Return what the run used of its budget in money; nothing where it has none."""
+    cost, budget = run["cost_usd"], run["cost_budget_usd"]
+    if budget is None:
+        return ""
+    used = "unknown" if cost is None else f"{_ESTIMATE if run['estimated'] else ''}{_exact_usd(cost)}"
+    bar = "" if cost is None or run["budget_seconds"] is not None else f" {_bar(cost, budget)}"
+    return f", {used} of {_exact_usd(budget)}{bar}"
 
 
 def _in_brackets(dollars: float | None) -> str:
@@ -149,9 +191,9 @@ def warning_lines(document: UsageDocument) -> list[str]:
 
 def _live_phrase(run: RunFigures) -> str:
     """Say what live sessions would use, and cost where that is known."""
-    dollars, budget = run["forecast_usd"], run["budget_seconds"]
+    dollars, exceeded = run["forecast_usd"], _exceeded_live(run)
     cost = "" if dollars is None else f", {_shown_usd(dollars)}"
-    over = f", more than the budget of {budget:.2f}s" if budget is not None and exceeds_live(run) else ""
+    over = f", more than the budget of {' and '.join(exceeded)}" if exceeded else ""
     return f"about {_shown(run['forecast_seconds'])}{cost}{over}"
 
 
@@ -162,8 +204,10 @@ def unused_line(document: UsageDocument) -> str | None:
         return None
     if reconciliation["verdict"] not in {"reconciled", "off"} or run["used_seconds"]:
         return None
-    budget = "" if run["budget_seconds"] is None else f", nothing used of {run['budget_seconds']:.2f}s"
-    return f"no test asked for a session ({run['target']}{budget})"
+    budgets = [] if run["budget_seconds"] is None else [f"{run['budget_seconds']:.2f}s"]
+    budgets += [] if run["cost_budget_usd"] is None else [_exact_usd(run["cost_budget_usd"])]
+    unused = f", nothing used of {', '.join(budgets)}" if budgets else ""
+    return f"no test asked for a session ({run['target']}{unused})"
 
 
 def run_keys_line(document: UsageDocument) -> str | None:
@@ -253,6 +297,10 @@ def _shown(seconds: float | None) -> str:
 
 def _shown_usd(dollars: float | None) -> str:
     return "-" if dollars is None else f"${dollars:.4f}"
+
+
+def _exact_usd(dollars: float) -> str:
+    return format_usd(round(1_000_000 * dollars))
 
 
 def _bar(used: float, budget: float) -> str:

@@ -12,22 +12,30 @@ if TYPE_CHECKING:
     from pytest_dgbudget.model import ScopeName
     from pytest_dgbudget.rules.percentiles import JudgedTurn
 
+_LIVE = (
+    "live, this test would {}, more than the {} that it has: pace max skips the time in which the agent thinks and "
+    "speaks. The forecast fails nothing; raise the budget before the test is run live"
+)
+
 AttemptVerdict = Literal["overrun", "within"]
 
 
 class AttemptFigures(TypedDict):
-    """``attempt`` is its number, ``budget_seconds`` what was left for it, ``sessions`` how many opened.
+    """``attempt`` is its number, ``sessions`` how many opened; the budgets are what was left for it.
 
     ``used_seconds`` and ``cost_usd`` are None where they are unknown, the forecasts of both also where nothing is
     emulated; ``turns`` counts those of all of its sessions,
     and the percentiles are of their latencies: None also where too many of them had no answer. ``cut``: a budget closed
-    one of its sessions; ``exceeded``: more was charged than was left for it.
+    one of its sessions; ``exceeded``: more was charged than was left for it. ``estimated``: a part of the cost is the
+    highest that it may be.
     """
 
     attempt: int
     budget_seconds: float | None
     used_seconds: float | None
     cost_usd: float | None
+    cost_budget_usd: float | None
+    estimated: bool | None
     forecast_seconds: float | None
     forecast_usd: float | None
     sessions: int
@@ -91,6 +99,8 @@ def attempt_figures(
     budget_ms: int | None,
     used_ms: int | None,
     micro_usd: int | None,
+    cost_budget_micro_usd: int | None,
+    estimated: bool,
     forecast: Forecast | None,
     turns: Sequence[JudgedTurn] | None,
     handshakes_ms: Iterable[int | None],
@@ -103,12 +113,14 @@ def attempt_figures(
     ``turns`` are None where nobody saw how a session went on.
     """
     latencies_ms = judged_latencies_ms(turns or ())
-    exceeded = budget_ms is not None and used_ms is not None and used_ms > budget_ms
+    exceeded = _exceeds(used_ms, budget_ms) or _exceeds(micro_usd, cost_budget_micro_usd)
     return {
         "attempt": number,
         "budget_seconds": seconds_or_none(budget_ms),
         "used_seconds": seconds_or_none(used_ms),
         "cost_usd": usd_or_none(micro_usd),
+        "cost_budget_usd": usd_or_none(cost_budget_micro_usd),
+        "estimated": None if micro_usd is None else estimated,
         "forecast_seconds": None if forecast is None else seconds_or_none(forecast.ms),
         "forecast_usd": None if forecast is None else usd_or_none(forecast.micro_usd),
         "sessions": sum(handshake_ms is not None for handshake_ms in handshakes_ms),
@@ -123,16 +135,21 @@ def attempt_figures(
     }
 
 
+def _exceeds(used: int | None, budget: int | None) -> bool:
+    return used is not None and budget is not None and used > budget
+
+
 def forecast_notes(figures: AttemptFigures) -> list[str]:
     """Say where live sessions would have exceeded the budget of an attempt that stayed within it."""
-    forecast, budget, used = figures["forecast_seconds"], figures["budget_seconds"], figures["used_seconds"]
-    if forecast is None or budget is None or used is None or not used <= budget < forecast:
-        return []
-    return [
-        f"live, this test would use about {forecast:.2f}s, more than the {budget:.2f}s that it has: pace max skips the "
-        "time in which the agent thinks and speaks. The forecast fails nothing; raise the budget before the test is "
-        "run live"
-    ]
+    budget, used = figures["budget_seconds"], figures["used_seconds"]
+    of_money, cost = figures["cost_budget_usd"], figures["cost_usd"]
+    seconds, dollars = figures["forecast_seconds"], figures["forecast_usd"]
+    notes = []
+    if seconds is not None and budget is not None and used is not None and used <= budget < seconds:
+        notes.append(_LIVE.format(f"use about {seconds:.2f}s", f"{budget:.2f}s"))
+    if dollars is not None and of_money is not None and cost is not None and cost <= of_money < dollars:
+        notes.append(_LIVE.format(f"cost about ${dollars:.4f}", f"${of_money:.4f}"))
+    return notes
 
 
 def unknown_figures(number: int, budget_seconds: float | None) -> dict[str, Any]:

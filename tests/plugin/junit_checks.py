@@ -68,8 +68,8 @@ def figures_in(case: Case) -> dict[str, str]:
 
 def check_figures(file: JUnit, usage: Mapping[str, Any], without: Collection[Attempt] = ()) -> None:
     """The file says what usage.json says; ``without`` are the attempts that pytest gives no testcase."""
-    assert file.figures.keys() == OF_SUITE
     run = usage["run"]
+    assert file.figures.keys() == OF_SUITE | _of_money(run)
     assert file.figures["run_id"] == run["id"]
     assert file.figures["target"] == run["target"]
     assert file.figures["budget_seconds"] == _seconds(run["budget_seconds"], "off")
@@ -81,8 +81,10 @@ def check_figures(file: JUnit, usage: Mapping[str, Any], without: Collection[Att
     assert file.figures["reconciliation"] == usage["reconciliation"]["verdict"]
 
     reported = [test for test in usage["tests"] if _attempt(test) not in without]
+    of_money = {_attempt(test): _of_money(test) for test in reported}
     for case in file.using:
-        assert case.figures.keys() in (OF_CASE, OF_FAILED_CASE), (case.name, case.figures)
+        own = of_money[case.attempt]
+        assert case.figures.keys() in (OF_CASE | own, OF_FAILED_CASE | own), (case.name, case.figures)
     assert Counter((*case.attempt, *_plain(case.figures)) for case in file.using) == Counter(
         (
             *_attempt(test),
@@ -138,6 +140,12 @@ def transcripts_in(report: Path) -> dict[str | None, list[Path]]:
     return found
 
 
+def _of_money(entry: Mapping[str, Any]) -> set[str]:
+    """Return the properties that only some have: of a budget in money, and that a cost is an estimate."""
+    budget = set() if entry["cost_budget_usd"] is None else {"cost_budget_usd"}
+    return budget | ({"cost_estimated"} if entry["estimated"] else set())
+
+
 def _attempt(entry: Mapping[str, Any]) -> Attempt:
     return entry["nodeid"].rpartition("::")[2], entry["attempt"]
 
@@ -166,5 +174,10 @@ def check_terminal(result: Result) -> None:
         budget = "-" if test["budget_seconds"] is None else f"{test['budget_seconds']:.2f}s"
         verdict = test["verdict"] if test["verdict"] == "within" else f"overrun, {'cut' if test['cut'] else 'refused'}"
         used, sessions = f"{test['used_seconds']:.2f}s", str(test["sessions"])
-        cost = "-" if test["cost_usd"] is None else f"${test['cost_usd']:.4f}"
-        assert [test["nodeid"], used, budget, cost, sessions, *verdict.split()] in table
+        assert [test["nodeid"], used, budget, *_cost(test, result.usage), sessions, *verdict.split()] in table
+
+
+def _cost(test: Mapping[str, Any], usage: Mapping[str, Any]) -> list[str]:
+    if test["vendor_usd"] is not None and usage["reconciliation"]["verdict"] == "reconciled":
+        return ["vendor", f"${test['vendor_usd']:.4f}"]
+    return ["-" if test["cost_usd"] is None else f"{'~' if test['estimated'] else ''}${test['cost_usd']:.4f}"]

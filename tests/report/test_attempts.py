@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from pytest_dgbudget.model import Attempt, MeasuredTurn, Overrun
 from pytest_dgbudget.plugin.junit import attempt_properties
 from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.report.terminal import table_of_tests
-from pytest_dgbudget.rules.attempts import AttemptFigures, Forecast, attempt_figures, unknown_figures
+from pytest_dgbudget.rules.attempts import AttemptFigures, Forecast, attempt_figures, forecast_notes, unknown_figures
 from tests.support.ledger import leased, open_ledger, usage
 
 MAYBE_MS = st.none() | st.integers(0, 10_000_000)
@@ -42,6 +43,8 @@ TURNS = st.lists(
     MAYBE_MS,
     MAYBE_MS,
     MAYBE_MS,
+    MAYBE_MS,
+    st.booleans(),
     TURNS,
     st.lists(MAYBE_MS),
     st.lists(st.none() | st.text()),
@@ -53,6 +56,8 @@ def test_figures_are_decimal_seconds_and_unknown_stays_unknown(
     used_ms: int | None,
     micro_usd: int | None,
     forecast_ms: int | None,
+    cost_budget_micro_usd: int | None,
+    estimated: bool,
     turns: list[MeasuredTurn],
     handshakes_ms: list[int | None],
     request_ids: list[str | None],
@@ -64,6 +69,8 @@ def test_figures_are_decimal_seconds_and_unknown_stays_unknown(
         budget_ms=budget_ms,
         used_ms=used_ms,
         micro_usd=micro_usd,
+        cost_budget_micro_usd=cost_budget_micro_usd,
+        estimated=estimated,
         forecast=Forecast(forecast_ms, forecast_ms),
         turns=turns,
         handshakes_ms=handshakes_ms,
@@ -75,7 +82,13 @@ def test_figures_are_decimal_seconds_and_unknown_stays_unknown(
     assert figures["used_seconds"] == (None if used_ms is None else used_ms / 1000)
     assert figures["sessions"] == len(handshakes_ms) - handshakes_ms.count(None)
     assert figures["request_ids"] == [each for each in request_ids if each is not None]
-    assert figures["exceeded"] == (budget_ms is not None and used_ms is not None and used_ms > budget_ms)
+    exceeds = [
+        used is not None and budget is not None and used > budget
+        for used, budget in ((used_ms, budget_ms), (micro_usd, cost_budget_micro_usd))
+    ]
+    assert figures["exceeded"] == any(exceeds)
+    assert figures["cost_budget_usd"] == (None if cost_budget_micro_usd is None else cost_budget_micro_usd / 1_000_000)
+    assert figures["estimated"] == (None if micro_usd is None else estimated)
     assert (figures["verdict"] == "overrun") == (cut or figures["exceeded"] or refused > 0)
     assert figures["cost_usd"] == (None if micro_usd is None else micro_usd / 1_000_000)
     assert figures["forecast_seconds"] == (None if forecast_ms is None else forecast_ms / 1000)
@@ -91,6 +104,30 @@ def test_of_an_attempt_whose_gateway_is_gone_only_what_was_granted_is_known() ->
         "budget_seconds",
         "request_ids",
     }
+
+
+def test_an_attempts_properties_have_its_budget_in_money_and_say_that_a_cost_is_an_estimate() -> None:
+    names = {"cost_budget_usd", "cost_estimated"}
+    of_money = {**unknown_figures(1, 10.0), "cost_budget_usd": 0.05, "estimated": True}
+    properties = {name.removeprefix("dgbudget."): value for name, value in attempt_properties(of_money)}
+    assert {name: properties[name] for name in names} == {"cost_budget_usd": "0.050000", "cost_estimated": "true"}
+    neither = {name.removeprefix("dgbudget.") for name, _ in attempt_properties(unknown_figures(1, 10.0))}
+    assert not names & neither
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"forecast_seconds": 9.0, "forecast_usd": 0.02}, []),
+        ({"forecast_seconds": 11.0}, ["live, this test would use about 11.00s, more than the 10.00s that it has"]),
+        ({"forecast_usd": 0.06}, ["live, this test would cost about $0.0600, more than the $0.0500 that it has"]),
+        ({"forecast_usd": 0.06, "cost_budget_usd": None}, []),
+    ],
+)
+def test_a_forecast_beyond_a_budget_is_said_in_its_currency(fields: dict[str, Any], said: list[str]) -> None:
+    figures = {**unknown_figures(1, 10.0), "used_seconds": 1.0, "cost_usd": 0.01, "cost_budget_usd": 0.05, **fields}
+    notes = forecast_notes(cast("AttemptFigures", figures))
+    assert [note.partition(":")[0] for note in notes] == said
 
 
 def nothing(ledger: Ledger, attempt: Attempt) -> None:

@@ -119,6 +119,10 @@ def test_a_run_in_which_nothing_asked_for_a_session_has_one_line() -> None:
     unused: dict[str, Any] = {"attempts": (), "leases": (), "sessions": ()}
     line = terminal.unused_line(document(target="emulator", billed=False, **unused))
     assert line == "no test asked for a session (emulator, nothing used of 60.00s)"
+    both = (invocation(cost_budget_micro_usd=500_000),)
+    assert terminal.unused_line(document(invocations=both, **unused)) == (
+        "no test asked for a session (live, nothing used of 60.00s, $0.50)"
+    )
     assert terminal.unused_line(document()) is None
     assert terminal.unused_line(document(invocations=(invocation(exit_status=2),), **unused)) is None
 
@@ -149,6 +153,37 @@ def test_a_name_is_text_and_no_markup() -> None:
     assert table(attempts=(attempt(nodeid="t.py::test[red]"),))[1].startswith("t.py::test[red] ")
 
 
+# Costs
+
+
+def statement(verdict: str) -> dict[str, Any]:
+    return {"verdict": verdict, "lines": [{"request_id": "r", "nodeid": "test_x.py::test", "vendor_usd": 0.004}]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "cost", "line"),
+    [
+        ({}, "$0.0038", None),
+        ({"sessions": (session(estimated=1),)}, "~$0.0038", "cost: ~ is an estimate, the highest that it may be"),
+        ({"reconciliation": statement("inconclusive")}, "$0.0038", None),
+        ({"reconciliation": statement("reconciled")}, "vendor $0.0040", "cost: vendor is what the statement has"),
+        (
+            {"reconciliation": statement("reconciled"), "sessions": (session(estimated=1),)},
+            "vendor $0.0040",
+            "cost: vendor is what the statement has",
+        ),
+    ],
+    ids=["measured", "estimated", "not reconciled", "the vendor's", "the vendor's of an estimate"],
+)
+def test_a_cost_says_whose_it_is_and_a_line_explains_the_mark(
+    fields: dict[str, Any], cost: str, line: str | None
+) -> None:
+    assert f"10.00s  {cost}  " in table(**fields)[1]
+    said = terminal.cost_line(document(**fields))
+    assert (said or "").startswith(line or "")
+    assert (said is None) == (line is None)
+
+
 # The run's line
 
 
@@ -171,11 +206,30 @@ def test_a_name_is_text_and_no_markup() -> None:
             "10.00s ($0.0125) charged without having been seen",
         ),
         (
+            {"invocations": (invocation(cost_budget_micro_usd=500_000),)},
+            "used 3.00s of 60.00s [#...................] 5%, $0.0038 of $0.50 in 1 session (live, billed); "
+            "verdict: within",
+        ),
+        (
+            {
+                "invocations": (invocation(budget_ms=None, cost_budget_micro_usd=7600),),
+                "sessions": (session(estimated=1),),
+            },
+            "used 3.00s, ~$0.0038 of $0.0076 [##########..........] 50% in 1 session (live, billed); verdict: within",
+        ),
+        (
+            {
+                "invocations": (invocation(budget_ms=None, cost_budget_micro_usd=7600),),
+                "leases": (lease(ended_micro_usd=None),),
+            },
+            "used 3.00s, unknown of $0.0076 in 1 session (live, billed); verdict: within",
+        ),
+        (
             {"invocations": (invocation(budget_ms=0),), "attempts": (), "leases": (), "sessions": ()},
             "used 0.00s of 0.00s [####################] 100% in 0 sessions (live, billed); verdict: within",
         ),
     ],
-    ids=["billed", "emulated", "overshoot", "at risk", "nothing allowed"],
+    ids=["billed", "emulated", "overshoot", "at risk", "both budgets", "money", "no price", "nothing allowed"],
 )
 def test_the_runs_line(fields: dict[str, Any], line: str) -> None:
     assert run_line(document(**fields)) == line

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pytest_dgbudget.report
-from pytest_dgbudget.ledger.facts import ArchivedPart, RunFacts
-from pytest_dgbudget.model import Bypass
+from pytest_dgbudget.ledger.facts import ArchivedPart, RefusalFacts, RunFacts
+from pytest_dgbudget.model import Bypass, Overrun
 from pytest_dgbudget.report.document import SCHEMA, RunFigures, UsageDocument
 from pytest_dgbudget.report.projection import failed_by_overrun, overran, usage_document
 from pytest_dgbudget.report.usage_file import EARLIER_FILE_NAME, FILE_NAME, set_earlier_aside, write_usage
@@ -62,10 +62,11 @@ def test_any_run_makes_a_document_that_keeps_to_the_schema_and_adds_up(facts: Ru
     assert made["run"]["at_risk_seconds"] <= made["run"]["used_seconds"]
     at_risk_usd, cost_usd = made["run"]["at_risk_usd"], made["run"]["cost_usd"]
     assert cost_usd is None or (at_risk_usd is not None and at_risk_usd <= cost_usd + 1e-9)
-    budgets = [invocation.budget_ms for invocation in facts.invocations]
-    most_ms = None if None in budgets else max(ms for ms in budgets if ms is not None)
-    charged_ms = sum(lease.charged_ms for lease in facts.leases if lease.attempt not in elsewhere)
-    exceeded = most_ms is not None and charged_ms > most_ms
+    leases = [lease for lease in facts.leases if lease.attempt not in elsewhere]
+    charged_ms = sum(lease.charged_ms for lease in leases)
+    charged_micro_usd = sum(lease.charged_micro_usd or 0 for lease in leases)
+    exceeded = exceeds(charged_ms, [invocation.budget_ms for invocation in facts.invocations])
+    exceeded |= exceeds(charged_micro_usd, [invocation.cost_budget_micro_usd for invocation in facts.invocations])
     overrun = exceeded or any(test["verdict"] == "overrun" for test in made["tests"])
     seen = any(bypass.how == "passed" for bypass in facts.bypasses)
     assert (made["run"]["verdict"] == "overrun") == (overrun or seen)
@@ -74,6 +75,14 @@ def test_any_run_makes_a_document_that_keeps_to_the_schema_and_adds_up(facts: Ru
     assert made["run"]["complete"] == all(i.exit_status is not None for i in facts.invocations)
     for shown, known in zip(made["sessions"], facts.sessions, strict=True):
         assert (shown["seconds"] is None) == (known.ms is None)
+        assert (shown["overrun"] is not None) == (known.closed_by or "").endswith("-budget")
+    for test in made["tests"]:
+        assert (test["overrun"] is not None) == (test["verdict"] == "overrun")
+
+
+def exceeds(charged: int, budgets: list[int | None]) -> bool:
+    most = None if None in budgets else max(budget for budget in budgets if budget is not None)
+    return most is not None and charged > most
 
 
 def test_a_document_is_made_of_the_facts() -> None:
@@ -250,6 +259,102 @@ def test_a_run_that_was_charged_more_than_its_budget_overran() -> None:
     assert verdict(3000) == ("within", False)
     assert verdict(3000, 1000) == ("within", False), "an earlier invocation had more"
     assert verdict(None, 1000) == ("within", False)
+
+
+def test_more_money_than_a_budget_allows_is_an_overrun_of_the_test_and_of_the_run() -> None:
+    def verdicts(left: int | None, budget: int | None) -> tuple[str, bool, str]:
+        made = document(
+            attempts=(attempt(cost_left_micro_usd=left),), invocations=(invocation(cost_budget_micro_usd=budget),)
+        )
+        return made["tests"][0]["verdict"], made["tests"][0]["exceeded"], made["run"]["verdict"]
+
+    assert verdicts(3799, None) == ("overrun", True, "overrun")
+    assert verdicts(None, 3799) == ("within", False, "overrun")
+    assert verdicts(3800, 3800) == ("within", False, "within")
+
+
+CUT_FOR_MONEY: dict[str, Any] = {
+    "closed_by": "window-budget",
+    "cut_currency": "money",
+    "cut_label": "month",
+    "cut_used": 149_990_000,
+    "cut_allowed": 150_000_000,
+    "cut_also_used": 3000,
+}
+REFUSED = Overrun(kind="refused", scope="path", used=2000, allowed=2500, label="smoke/**", also_used=12_500)
+
+
+def test_an_overrun_names_its_budget_with_what_was_used_of_it() -> None:
+    of_window = {"scope": "window", "currency": "money", "label": "month", "used": 149.99, "allowed": 150.0}
+    of_path = {"scope": "path", "currency": "time", "label": "smoke/**", "used": 2.0, "allowed": 2.5}
+    refusals = (RefusalFacts("a", REFUSED),)
+    cut = document(**refused(), sessions=(session(**CUT_FOR_MONEY),), refusals=refusals)
+    assert cut["sessions"][0]["overrun"] == cut["tests"][0]["overrun"] == of_window
+    exceeded = document(**refused(left_ms=2999), refusals=refusals)
+    assert exceeded["tests"][0]["overrun"] == {**OF_TEST, "currency": "time", "used": 3.0, "allowed": 2.999}
+    assert exceeded["sessions"][0]["overrun"] is None
+    in_money = document(**refused(cost_left_micro_usd=3799), refusals=refusals)
+    assert in_money["tests"][0]["overrun"] == {**OF_TEST, "currency": "money", "used": 0.0038, "allowed": 0.003799}
+    assert document(**refused(), refusals=refusals)["tests"][0]["overrun"] == of_path
+    assert document()["tests"][0]["overrun"] is None
+
+
+OF_TEST: dict[str, Any] = {"scope": "test", "label": ""}
+
+
+def test_i7_figures_of_a_cut_that_an_older_version_did_not_record_are_null() -> None:
+    (one,) = document(**CUT)["sessions"]
+    assert one["overrun"] == {**OF_TEST, "currency": "time", "used": None, "allowed": None}
+
+
+def test_budgets_in_money_stand_beside_those_in_time() -> None:
+    made = document(
+        attempts=(attempt(cost_left_micro_usd=50_000),), invocations=(invocation(cost_budget_micro_usd=500_000),)
+    )
+    assert (made["run"]["cost_budget_usd"], made["tests"][0]["cost_budget_usd"]) == (0.5, 0.05)
+    assert (document()["run"]["cost_budget_usd"], document()["tests"][0]["cost_budget_usd"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "estimated"),
+    [
+        ({}, False),
+        ({"sessions": (session(estimated=1),)}, True),
+        ({"leases": (lease(how="orphaned"),)}, True),
+        ({"leases": (lease(ended_micro_usd=None),)}, None),
+    ],
+    ids=["measured", "unknown tier", "nobody saw its end", "no price"],
+)
+def test_a_cost_says_whether_it_is_an_estimate(fields: dict[str, Any], estimated: bool | None) -> None:
+    made = document(**fields)
+    assert (made["tests"][0]["estimated"], made["run"]["estimated"]) == (estimated, estimated)
+
+
+LINE = {
+    "class": "matched",
+    "attempt": 1,
+    **dict.fromkeys(("local_seconds", "vendor_seconds", "elapsed_seconds", "unreadable_duration", "delta_seconds")),
+}
+
+
+def statement(*lines: tuple[str | None, str | None, float | None]) -> dict[str, Any]:
+    """A reconciliation with a line for each request: its id, its test, and the vendor's dollars."""
+    names = ("request_id", "nodeid", "vendor_usd")
+    return {"verdict": "reconciled", "lines": [{**LINE, **dict(zip(names, line, strict=True))} for line in lines]}
+
+
+def test_the_vendors_dollars_stand_beside_ours() -> None:
+    two: dict[str, Any] = {"sessions": (session(), session(id="t", request_id="q"))}
+    made = document(**two, reconciliation=statement(("r", "test", 0.004), ("q", "test", 0.005), ("x", None, 1.0)))
+    assert [each["vendor_usd"] for each in made["sessions"]] == [0.004, 0.005]
+    assert made["tests"][0]["vendor_usd"] == pytest.approx(0.009)
+    half = document(**two, reconciliation=statement(("r", "test", 0.004), ("q", "test", None)))
+    assert ([each["vendor_usd"] for each in half["sessions"]], half["tests"][0]["vendor_usd"]) == ([0.004, None], None)
+    unopened = (session(), session(id="t", request_id=None, handshake_ms=None))
+    assert (
+        document(sessions=unopened, reconciliation=statement(("r", "test", 0.004)))["tests"][0]["vendor_usd"] == 0.004
+    )
+    assert document()["tests"][0]["vendor_usd"] is None
 
 
 def test_what_was_refused_under_skip_fails_nothing() -> None:

@@ -6,8 +6,16 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from pytest_dgbudget.ledger.facts import AttemptFacts, InvocationFacts, LeaseFacts, RunFacts, RunKeyFacts, SessionFacts
-from pytest_dgbudget.model import Bypass, BypassHow, ClosedBy, Outcome
+from pytest_dgbudget.ledger.facts import (
+    AttemptFacts,
+    InvocationFacts,
+    LeaseFacts,
+    RefusalFacts,
+    RunFacts,
+    RunKeyFacts,
+    SessionFacts,
+)
+from pytest_dgbudget.model import Bypass, BypassHow, ClosedBy, Currency, Outcome, Overrun, ScopeName
 
 AT = "2026-11-02T10:00:00.000Z"
 LATER = "2026-11-02T10:01:00.000Z"
@@ -111,7 +119,8 @@ def run(**fields: Any) -> RunFacts:
 TIMES_MS = st.integers(0, 10_000_000)
 MAYBE_MS = st.none() | TIMES_MS
 INSTANTS = st.datetimes().map(lambda at: at.isoformat(timespec="milliseconds") + "Z")
-CLOSED_BY = st.sampled_from([*get_args(ClosedBy), "window-budget"])
+CLOSED_BY = st.sampled_from(get_args(ClosedBy))
+CURRENCIES = st.sampled_from(get_args(Currency))
 OUTCOMES = st.none() | st.sampled_from(get_args(Outcome))
 INVOCATIONS = st.builds(
     InvocationFacts,
@@ -122,6 +131,16 @@ INVOCATIONS = st.builds(
     exit_status=st.none() | st.integers(0, 5),
     may_bypass=st.none() | st.integers(0, 1),
     prices_as_of=st.none() | st.dates().map(lambda day: day.isoformat()),
+    cost_budget_micro_usd=MAYBE_MS,
+)
+REFUSALS = st.builds(
+    Overrun,
+    kind=st.just("refused"),
+    scope=st.sampled_from(get_args(ScopeName)),
+    used=TIMES_MS,
+    allowed=TIMES_MS,
+    currency=CURRENCIES,
+    label=st.text(max_size=5),
 )
 BYPASSES = st.builds(
     Bypass, host=st.text(max_size=5), path=st.just("/"), how=st.sampled_from(get_args(BypassHow)), program=st.just("")
@@ -130,7 +149,7 @@ BYPASSES = st.builds(
 
 @st.composite
 def runs(draw: st.DrawFn) -> RunFacts:
-    attempts, leases, sessions = [], [], []
+    attempts, leases, sessions, refusals = [], [], [], []
     for number in range(draw(st.integers(0, 3))):
         refused = draw(st.integers(0, 2))
         target = draw(st.sampled_from([None, None, "emulator"]))
@@ -145,8 +164,10 @@ def runs(draw: st.DrawFn) -> RunFacts:
                 waited_ms=draw(TIMES_MS),
                 refused=refused,
                 refused_untolerated=draw(st.integers(0, refused)),
+                cost_left_micro_usd=draw(MAYBE_MS),
             )
         )
+        refusals += [RefusalFacts(f"a{number}", draw(REFUSALS)) for _ in range(min(refused, 1))]
         for held in range(draw(st.integers(0, 2))):
             how = draw(st.sampled_from([None, "settled", "orphaned"]))
             ends = {"how": how, "ended_ms": None if how is None else draw(TIMES_MS)}
@@ -168,6 +189,7 @@ def runs(draw: st.DrawFn) -> RunFacts:
         leases=tuple(leases),
         sessions=tuple(sessions),
         bypasses=tuple(draw(st.lists(BYPASSES, max_size=2))),
+        refusals=tuple(refusals),
     )
 
 
@@ -191,5 +213,8 @@ ENDS = st.fixed_dictionaries(
         "closed_by": st.none() | CLOSED_BY,
         "close_code": st.none() | st.integers(1000, 4999),
         "confirmed": st.none() | st.integers(0, 1),
+        "cut_currency": st.none() | CURRENCIES,
+        "cut_used": MAYBE_MS,
+        "cut_allowed": MAYBE_MS,
     }
 )
