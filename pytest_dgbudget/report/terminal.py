@@ -173,7 +173,7 @@ def _used_money(run: RunFigures) -> str:
     cost, budget = run["cost_usd"], run["cost_budget_usd"]
     if budget is None:
         return ""
-    used = "unknown" if cost is None else f"{_ESTIMATE if run['estimated'] else ''}{_exact_usd(cost)}"
+    used = "unknown" if cost is None else f"{_ESTIMATE if run['estimated'] else ''}{_shown_usd(cost)}"
     bar = "" if cost is None or run["budget_seconds"] is not None else f" {_bar(cost, budget)}"
     return f", {used} of {_exact_usd(budget)}{bar}"
 

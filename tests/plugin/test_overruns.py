@@ -38,6 +38,29 @@ def tags(result: Result) -> dict[str, list[str]]:
     return {name: [text.partition(":")[0] for text in texts] for name, texts in reports(result).items()}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
+def test_money_is_cut_and_refused_as_time_is_and_named_everywhere(project: Project, workers: str) -> None:
+    project.use("overruns/test_money.py")
+    project.write("dgbudget.toml", '[[path]]\nglob = "test_money.py"\ntest = "$0.0016"\n')
+    result = project.run(workers, "--dg-cost-budget=0.50", "--junitxml=junit.xml", "--dg-target=emulator")
+    assert result.status == 1, result.output
+    assert "run budget $0.50, 1m per test" in result.output
+    assert " of $0.50 [" in result.output
+    overruns = {test["nodeid"].partition("::")[2]: test["overrun"] for test in result.usage["tests"]}
+    of_test = {"scope": "test", "currency": "money", "label": ""}
+    assert {name: {**overrun, "used": None} for name, overrun in overruns.items()} == {
+        "test_by_marker": {**of_test, "used": None, "allowed": 0.0015},
+        "test_by_path": {**of_test, "used": None, "allowed": 0.0016},
+        "test_none": {**of_test, "used": None, "allowed": 0.0},
+    }
+    assert all(0 < overruns[name]["used"] <= overruns[name]["allowed"] for name in ("test_by_marker", "test_by_path"))
+    assert result.usage["run"]["cost_budget_usd"] == 0.5
+    said = {name: texts[0] for name, texts in reports(result).items()}
+    assert "BudgetExceeded: test budget of $0.0015 used up, " in said["test_by_marker"]
+    assert "BudgetExhausted: test budget of $0 nearly spent, " in said["test_none"]
+
+
 # Cut in mid-session -------------------------------------------------------------------------------------------------
 
 
