@@ -18,7 +18,13 @@ _ACCEPTED = 'accepted: a pattern from the rootdir on, with / between folders, su
 
 def read_paths(toml: TomlText) -> dict[str, Any]:
     """Return ``paths``, in their order; raises SettingsError."""
-    return {"paths": tuple(_path(toml, (_PATH, n), table) for n, table in enumerate(toml.tables(_PATH)))}
+    paths: list[PathBudget] = []
+    for number, table in enumerate(toml.tables(_PATH)):
+        path = _path(toml, (_PATH, number), table)
+        if path.glob in {earlier.glob for earlier in paths}:
+            raise toml.error((_PATH, number, _GLOB), f'{_GLOB} = "{path.glob}" is there before: only the first applies')
+        paths.append(path)
+    return {"paths": tuple(paths)}
 
 
 def _path(toml: TomlText, place: Place, table: Mapping[str, Any]) -> PathBudget:

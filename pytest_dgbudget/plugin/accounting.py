@@ -348,8 +348,9 @@ def _is_expected_to_fail(item: pytest.Item) -> bool:
 
 def _gave_up(waited_ms: int) -> str:
     return (
-        f"a client waited {format_time(waited_ms)} for its turn and gave up; raise its opening timeout, "
-        "--dg-budget or --dg-max-sessions, or lower --dg-test-budget so that more tests fit at once"
+        f"a client waited {format_time(waited_ms)} for its turn and gave up; raise its opening timeout, the run "
+        "budget (--dg-budget, --dg-cost-budget) or --dg-max-sessions, or lower --dg-test-budget so that more tests "
+        "fit at once"
     )
 
 

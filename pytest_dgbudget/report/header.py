@@ -48,8 +48,8 @@ def remarks(run_config: RunConfig, listens_at: str | None, now: str) -> list[str
     lines = []
     if run_config.not_live is not None:
         lines.append(run_config.not_live)
-    if run_config.cost_budget_micro_usd:
-        lines.append(_what_money_means(run_config.cost_budget_micro_usd, run_config))
+    if _has_budget_in_money(run_config):
+        lines.append(_what_money_means(run_config))
     if run_config.is_live and run_config.may_bypass:
         lines.append(f"{_lets_pass(run_config)}: sessions dialled past the gateway are not metered")
     if listens_at is not None:
@@ -58,7 +58,7 @@ def remarks(run_config: RunConfig, listens_at: str | None, now: str) -> list[str
         lines.append(f"the target is the emulator: the agent URL {run_config.agent_url} is not used")
     if run_config.pass_other:
         lines.append("what is not metered passes on to Deepgram with the real key (dg_pass_other)")
-    is_in_money = run_config.is_live or run_config.cost_budget_micro_usd is not None
+    is_in_money = run_config.is_live or _has_budget_in_money(run_config)
     if is_in_money and (old := _old_prices(run_config, now)) is not None:
         lines.append(old)
     return lines
@@ -71,12 +71,19 @@ def _old_prices(run_config: RunConfig, now: str) -> str | None:
     return old_prices(as_of, days_between(as_of, now))
 
 
-def _what_money_means(micro_usd: int, run_config: RunConfig) -> str:
+def _has_budget_in_money(run_config: RunConfig) -> bool:
+    windows = run_config.windows if run_config.billed else ()
+    in_paths = any(path.test_micro_usd or path.run_micro_usd for path in run_config.paths)
+    return bool(run_config.cost_budget_micro_usd) or in_paths or any(each.currency == "money" for each in windows)
+
+
+def _what_money_means(run_config: RunConfig) -> str:
     from pytest_dgbudget.rules.exchange import worth  # which runs without a budget in money do without
     from pytest_dgbudget.rules.prices import price_table
 
-    prices = price_table(run_config.prices, run_config.prices_as_of)
-    return f"{worth(micro_usd, 'money', prices)}; budgets in money count at the prices of {prices.as_of}"
+    prices, micro_usd = price_table(run_config.prices, run_config.prices_as_of), run_config.cost_budget_micro_usd
+    lasts = f"{worth(micro_usd, 'money', prices)}; " if micro_usd else ""
+    return f"{lasts}budgets in money count at the prices of {prices.as_of}"
 
 
 def _lets_pass(run_config: RunConfig) -> str:

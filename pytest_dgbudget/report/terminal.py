@@ -247,7 +247,8 @@ def longest_wait(document: UsageDocument) -> str | None:
         return None
     return (
         f"{longest['nodeid']} waited {longest['waited_seconds']:.1f}s, unbilled, for budget or a free place: "
-        "raise --dg-budget or --dg-max-sessions, lower --dg-test-budget, or run fewer workers"
+        "raise the run budget (--dg-budget, --dg-cost-budget) or --dg-max-sessions, lower --dg-test-budget, or run "
+        "fewer workers"
     )
 
 

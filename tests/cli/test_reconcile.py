@@ -210,7 +210,7 @@ def test_nothing_is_edited(runs: Runs) -> None:
     runs.reconcile("--pending")
     after = tables(runs.folder)
     added = {table: len(after[table]) - len(rows) for table, rows in before.items() if after[table] != rows}
-    assert added == {"reconciliation": 2, "stated": 1, "swept": 1}
+    assert added == {"reconciliation": 2, "stated": 1, "billed": 2, "swept": 1}
     assert all(after[table][: len(rows)] == rows for table, rows in before.items())
 
 

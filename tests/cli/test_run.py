@@ -220,9 +220,11 @@ def test_inside_a_run_only_what_it_is_given_itself_makes_a_command_ours(
     assert not belongs_to_outer_run(given())
     monkeypatch.setenv("DGBUDGET_ACTIVE", "outer")
     monkeypatch.setenv("DG_BUDGET", "9m")
+    monkeypatch.setenv("DG_COST_BUDGET", "9")
+    assert not belongs_to_outer_run(given("--cost-budget=1"))
     assert belongs_to_outer_run(given("--idle-timeout=5s"))
     assert not belongs_to_outer_run(given("--target=emulator"))
-    assert resolved("--target=emulator").budget_ms is None
+    assert not resolved("--target=emulator").has_run_budget
     assert resolved("--budget=1m").budget_ms == 60_000
 
 

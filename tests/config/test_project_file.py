@@ -219,7 +219,9 @@ def test_what_is_wrong_in_them_is_refused_with_its_line(tmp_path: Path, text: st
 
 def test_the_line_is_that_of_the_path_which_is_wrong(tmp_path: Path) -> None:
     good = '[[path]]\nglob = "a"\ntest = "1s"\n'
-    assert refused(tmp_path, good + good + good.replace("1s", "soon")).startswith("dgbudget.toml:9: test: 'soon' is ")
+    assert refused(tmp_path, good + good).startswith('dgbudget.toml:5: glob = "a" is there before: ')
+    other = good.replace('"a"', '"b"')
+    assert refused(tmp_path, good + other + good.replace("1s", "soon")).startswith("dgbudget.toml:9: test: 'soon' is ")
     assert refused(tmp_path, good + "[[path]]\n").startswith("dgbudget.toml:4: [[path]] has ")
     assert refused(tmp_path, 'path = [\n{ glob = "a" },\n]\n').startswith("dgbudget.toml:1: [[path]] has ")
 

@@ -87,3 +87,20 @@ def test_where_nothing_is_billed_only_a_budget_in_money_does(changes: dict[str, 
 def test_a_day_of_ones_own_counts() -> None:
     newer = RunConfig(**{**vars(live()), "prices_as_of": "2026-12-01"})
     assert remarks(newer, None, AFTER_181_DAYS) == []
+
+
+@pytest.mark.parametrize(
+    ("toml", "target", "said"),
+    [
+        (WINDOWS, "live", True),
+        (WINDOWS, "emulator", False),
+        ('[window]\nmonth = "20h"\n', "live", False),
+        ('[[path]]\nglob = "a"\nrun = "$1"\n', "emulator", True),
+        ('[[path]]\nglob = "a"\nrun = "1m"\n', "emulator", False),
+    ],
+)
+def test_the_prices_are_named_wherever_a_budget_in_money_applies(
+    tmp_path: Path, toml: str, target: str, said: bool
+) -> None:
+    found = remarks(run_config(tmp_path, toml, dg_budget="10m", dg_target=target), None, TODAY)
+    assert [line.startswith("budgets in money count at the prices of ") for line in found] == ([True] if said else [])
