@@ -47,6 +47,14 @@ def upgrade_to_read(connection: Connection, run: str) -> None:
         ) from error
 
 
+def is_current(connection: Connection) -> bool:
+    """Return whether a ledger has all that this version reads, without an upgrade."""
+    if not {"schema", "lease_end"} <= connection.tables():
+        return False
+    version: int = _newest(connection)["version"]
+    return version >= schema.VERSION
+
+
 def _newest(connection: Connection) -> Mapping[str, Any]:
     rows = connection.rows("SELECT * FROM schema ORDER BY version DESC LIMIT 1", {})
     if not rows or not isinstance(rows[0]["version"], int):
