@@ -15,7 +15,7 @@ import pytest
 
 import pytest_dgbudget
 from pytest_dgbudget import cli, errors
-from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, Option
+from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, PLAN_FLAG, Option
 from pytest_dgbudget.plugin import hook_payloads, hookspecs
 from pytest_dgbudget.plugin.markers import BudgetOptions
 from pytest_dgbudget.protocol import codes as known
@@ -75,7 +75,7 @@ LATER_OPTIONS = {"--dg-cost-budget", "--dg-plan", "dg_credit"}
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_name_no_option_that_does_not_exist(page: Path) -> None:
     named = set(re.findall(r"--dg-[a-z-]*[a-z]", page.read_text(encoding="utf-8")))
-    assert named <= {option.flag for option in OPTIONS if not option.in_ini_only} | LATER_OPTIONS
+    assert named <= {PLAN_FLAG} | {option.flag for option in OPTIONS if not option.in_ini_only} | LATER_OPTIONS
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -264,6 +264,7 @@ def test_help_shows_every_option(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess("--help")
     output = str(result.stdout)
     assert result.ret == 0, output
+    assert PLAN_FLAG in output
     for option in OPTIONS:
         assert option.name in output
         value = option.metavar if option.bare is None else f"[{option.metavar}]"

@@ -18,6 +18,7 @@ _COMMANDS = {
     "emulator": ("run the Voice Agent emulator", "pytest_dgbudget.emulator"),
     "ledger": ("take the details of old runs out of the ledger (vacuum)", "pytest_dgbudget.cli.ledger_commands"),
     "merge": ("report several runs that share no ledger as one", "pytest_dgbudget.cli.merge"),
+    "plan": ("show what a suite is likely to spend, before it does", "pytest_dgbudget.cli.plan"),
     "reconcile": ("compare runs that have ended with the vendor's statement", "pytest_dgbudget.cli.reconcile"),
     "run": ("run any program with its Voice Agent sessions metered", "pytest_dgbudget.cli.run"),
     "support-bundle": ("write what Deepgram support needs of a run", "pytest_dgbudget.cli.support_bundle"),

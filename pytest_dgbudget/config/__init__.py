@@ -21,6 +21,10 @@ APP_TOKEN_VARIABLE = "DG_APP_TOKEN"
 # How an xdist worker learns of its run before its conftests are imported.
 WORKER_VARIABLE = "DGBUDGET_WORKER"
 
+# An option of the command line alone, and the file that takes the plan as JSON.
+PLAN_FLAG = "--dg-plan"
+PLAN_VARIABLE = "DGBUDGET_PLAN_FILE"
+
 DEFAULT_AGENT_URL = "wss://agent.deepgram.com/v1/agent/converse"
 DEFAULT_API_URL = "https://api.deepgram.com"
 DEFAULT_LEDGER = "sqlite:///.dgbudget/ledger.db"

@@ -30,7 +30,7 @@ def asked_for(item: pytest.Item, state: State, *, notify: bool) -> BeginAttempt:
     run_config = state.run_config
     budget, target = own_budget(item, run_config), own_target(item, run_config)
     return BeginAttempt(
-        nodeid=item.nodeid.encode("utf-8", "backslashreplace").decode(),  # a ledger can't hold half a character
+        nodeid=recorded_name(item.nodeid),
         worker=state.worker,
         target="emulator" if target != run_config.target else None,
         path=budget.path,
@@ -42,6 +42,11 @@ def asked_for(item: pytest.Item, state: State, *, notify: bool) -> BeginAttempt:
         pace=own_pace(item, run_config),
         notify=notify,
     )
+
+
+def recorded_name(nodeid: str) -> str:
+    """Return a test's id as the ledger has it, which can't hold half a character."""
+    return nodeid.encode("utf-8", "backslashreplace").decode()
 
 
 def listener_of(item: pytest.Item, state: State) -> Told | None:

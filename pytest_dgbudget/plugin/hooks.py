@@ -140,6 +140,11 @@ def pytest_configure(config: pytest.Config) -> None:
     ending = Ending(state)
     config.add_cleanup(ending.keep_failing)
     config.pluginmanager.register(ending, "dgbudget-ending")
+    if config.option.dg_plan:
+        with without_rewriting():
+            from pytest_dgbudget.plugin.plan import PlanOfRun
+
+        config.pluginmanager.register(PlanOfRun(config), "dgbudget-plan")
     if config.pluginmanager.hasplugin("xdist"):
         config.pluginmanager.register(_XdistController(), "dgbudget-xdist")
 

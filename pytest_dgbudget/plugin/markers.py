@@ -212,7 +212,7 @@ def check_markers(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=_NEEDS_LIVE))
     if not bad:
         return
-    if config.getoption("collectonly", False):
+    if config.getoption("collectonly", False) or config.getoption("dg_plan", False):
         for nodeid, reason in bad.items():
             report = pytest.CollectReport(nodeid=nodeid, outcome="failed", longrepr=reason, result=[])
             config.hook.pytest_collectreport(report=report)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-from argparse import Namespace
+from argparse import Action, Namespace
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, MAKE_IT_OURS, OPTIONS, VARIABLES
+from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, MAKE_IT_OURS, OPTIONS, PLAN_FLAG, VARIABLES
 
 if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
@@ -40,6 +40,18 @@ _INI_TYPE: Any = str | int | float | bool if pytest.version_tuple >= (9, 2) else
 _CHANGES_NOTHING = ("help", "version", "markers")
 _OPENS_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
 
+_PLAN_HELP = (
+    "Collect, print what the run is likely to spend against its budget, by what its tests have spent before, and open "
+    "nothing. Exit status 1 when it can't fit."
+)
+
+
+class _CollectToPlan(Action):
+    """A plan collects only, and that is what other plugins are to see."""
+
+    def __call__(self, parser: Any, namespace: Namespace, values: Any, option_string: str | None = None) -> None:
+        namespace.dg_plan = namespace.collectonly = True
+
 
 def register_options(parser: pytest.Parser) -> None:
     """Add every option of the table and its ini key; the help also names the environment variable and the default."""
@@ -62,6 +74,7 @@ def register_options(parser: pytest.Parser) -> None:
                 **option.argparse_values,
             )
         parser.addini(option.name, help_text, type=_INI_TYPE, default=None)
+    group.addoption(PLAN_FLAG, action=_CollectToPlan, dest="dg_plan", nargs=0, default=False, help=_PLAN_HELP)
 
 
 class Given:

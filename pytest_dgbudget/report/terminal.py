@@ -36,7 +36,7 @@ def table_of_tests(document: UsageDocument, *, width: int, color: bool) -> str:
     columns = [column for column in zip(_HEADINGS, *figures, strict=True) if any(column[1:])]
     width = max(width, 60)
     room = width - sum(max(map(len, column)) + _GAP for column in columns)
-    names = _shortened([_name(test, document["run"]) for test in tests], room - _GAP)
+    names = shortened([_name(test, document["run"]) for test in tests], room - _GAP)
     table = Table(expand=True, box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
     table.add_column("test", overflow="fold", ratio=1)
     for heading, *_ in columns:
@@ -62,7 +62,7 @@ def _name(test: AttemptEntry, run: RunFigures) -> str:
     return f"{test['nodeid']} ({', '.join(notes)})" if notes else test["nodeid"]
 
 
-def _shortened(names: Sequence[str], room: int) -> list[str]:
+def shortened(names: Sequence[str], room: int) -> list[str]:
     """Return the names cut to the room that there is, unless that would take what distinguishes them."""
     from rich.cells import cell_len
 

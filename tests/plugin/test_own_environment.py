@@ -187,7 +187,7 @@ def test_a_live_run_keeps_its_key_beside_a_dummy_of_a_conftests(in_process: InPr
 # What only shows something -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("argument", ["--collect-only", "--setup-plan", "--fixtures"])
+@pytest.mark.parametrize("argument", ["--collect-only", "--dg-plan", "--setup-plan", "--fixtures"])
 def test_what_only_collects_has_a_token_that_nobody_knows_and_addresses_where_nothing_listens(
     in_process: InProcess, argument: str
 ) -> None:

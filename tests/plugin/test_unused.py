@@ -151,6 +151,7 @@ def test_under_xdist_the_controller_alone_holds_one_socket_and_one_thread(projec
     "arguments",
     [
         pytest.param(["--collect-only"], marks=pytest.mark.slow),
+        pytest.param(["--dg-plan", "-n2"], marks=pytest.mark.slow),
         ["--setup-plan"],
         pytest.param(["--fixtures"], marks=pytest.mark.slow),
         pytest.param(["--markers"], marks=pytest.mark.slow),
