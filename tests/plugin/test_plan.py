@@ -166,6 +166,7 @@ def test_a_plan_opens_starts_and_writes_nothing_and_runs_no_test(planned: Planne
     result = planned.run(*LIVE, "-n2")
     assert result.ret == 0
     assert "its body ran" not in str(result.stdout)
+    assert "<Function" not in str(result.stdout), "the list of tests that --collect-only shows"
     after = {path.name for path in planned.path.rglob("*") if "__pycache__" not in path.parts}
     assert after == before
     result.stdout.fnmatch_lines(["*there is no ledger*ledger.db: no test has a past*"])
