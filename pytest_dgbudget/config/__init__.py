@@ -237,6 +237,16 @@ OPTIONS = (
         in_ini_only=True,
     ),
     Option(
+        "dg_credit",
+        "credit",
+        "credit",
+        "WHEN",
+        "warn",
+        "The project's balance when a live run opens its first session: off; warn, when it is below what the run may "
+        "spend; or require (then, or where it can't be read, nothing is opened).",
+        in_ini_only=True,
+    ),
+    Option(
         "dg_vendor_grace",
         "parse_time",
         "vendor_grace_ms",

@@ -78,6 +78,7 @@ class RunConfig:
     agent_url: str
     api_url: str | None
     project: str | None
+    credit: str
     reconcile: str
     reconcile_timeout_ms: int
     tolerance_ms: int

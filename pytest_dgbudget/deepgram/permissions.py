@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from pytest_dgbudget.deepgram.balances import balance_in
 from pytest_dgbudget.deepgram.project import PROJECTS, is_project_id, project_ids, project_path
 from pytest_dgbudget.deepgram.rows import instant, objects_in
 from pytest_dgbudget.deepgram.timeout import Timeout
@@ -35,9 +34,8 @@ class KeyPermissions:
 
     def balance(self, project: str) -> int | None:
         """Return the sum of the balances in millionths of a dollar; None where one is no amount of dollars."""
-        balances = objects_in(self._get("the balances", project_path(project, "balances")), "balances")
-        amounts = [_micro_usd(balance) for balance in balances]
-        return None if not amounts or None in amounts else sum(amount for amount in amounts if amount is not None)
+        balance = balance_in(self._get("the balances", project_path(project, "balances")))
+        return None if balance.other_units else balance.micro_usd
 
     def read_keys(self, project: str) -> None:
         """Read the list of the project's keys, which shows none of their secrets."""
@@ -45,10 +43,3 @@ class KeyPermissions:
 
     def _get(self, what: str, path: str, query: Query = ()) -> dict[str, Any]:
         return self._transport.get(what, path, query, Timeout(_CALL_SECONDS))
-
-
-def _micro_usd(balance: Mapping[str, Any]) -> int | None:
-    amount = balance.get("amount")
-    if isinstance(amount, bool) or not isinstance(amount, (int, float)) or balance.get("units") != "USD":
-        return None
-    return round(amount * 1_000_000) if math.isfinite(amount) else None

@@ -48,7 +48,8 @@ _OTHER_EMULATOR = "{} sessions were on an emulator that is gone, so they can't b
 _RECORDED_SECONDS = 1.0
 # How long the end of a run waits for a ledger's server to be there again.
 _CONNECTED_SECONDS = 15.0
-_ALL_REFUSED = "no session was opened, because there was no key for this run (--dg-run-key=require)"
+_NO_KEY = "no session was opened, because there was no key for this run (--dg-run-key=require)"
+_NO_CREDIT = "no session was opened, because the project's balance was not known to be enough (dg_credit = require)"
 _UNDER_WAY = "the statement is being read"
 
 P = ParamSpec("P")
@@ -136,8 +137,10 @@ class Closing:
         if self._run_config.reconcile == "off":
             return Reconciliation(verdict="off", tolerance=task.terms.tolerance)
         if not task.sessions():
+            if run.credit.kept_all_out:
+                return not_asked(task, "inconclusive", _NO_CREDIT)
             if run.run_keys.kept_all_out:
-                return not_asked(task, "inconclusive", _ALL_REFUSED)
+                return not_asked(task, "inconclusive", _NO_KEY)
             if task.left_out():
                 return not_asked(task, "inconclusive")
             return not_asked(task, "reconciled", NOTHING_TO_COMPARE)

@@ -251,6 +251,13 @@ class RunKeyProblem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreditProblem:
+    """The project's balance is not known to cover what the run may spend: one sentence."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayStalled:
     """The gateway, or the whole machine, stood still: what was due meanwhile is done now."""
 
@@ -304,6 +311,7 @@ Event = (
     | EmulatorRestarted
     | RunKeyMade
     | RunKeyProblem
+    | CreditProblem
     | GatewayStalled
     | DiscrepancyFound
 )

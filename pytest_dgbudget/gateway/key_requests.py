@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_dgbudget.config.resolve import RunConfig
-from pytest_dgbudget.deepgram.timeout import GRACE_SECONDS, Timeout, unanswered
-from pytest_dgbudget.errors import ReconciliationError
-from pytest_dgbudget.gateway.daemon_thread import in_daemon_thread
+from pytest_dgbudget.deepgram.timeout import Timeout
+from pytest_dgbudget.gateway.vendor_requests import ask_within
 from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.rules.run_keys import TTL_SECONDS, comment_of
 
@@ -22,8 +20,6 @@ R = TypeVar("R")
 # How long a session waits for its key: clients give up opening after 10 s.
 _MAKE_SECONDS = 5.0
 _DELETE_SECONDS = 3.0
-
-_NO_API = "no management API is known for this agent URL: name it with --dg-api-url"
 
 
 class KeyRequests:
@@ -50,22 +46,14 @@ class KeyRequests:
         )
         if not timeout.left():  # The name took longer to look up than anybody waits: nobody will use the key.
             assert self._access is not None
-            _with_api(self._access, Timeout(_DELETE_SECONDS), partial(_delete, [made.id]))
+            _with_api(partial(_delete, [made.id]), self._access, Timeout(_DELETE_SECONDS))
         return made
 
     async def _ask(self, call: Callable[[KeysApi, Timeout], R], seconds: float) -> R:
-        if self._access is None:
-            raise ReconciliationError(_NO_API)
-        timeout = Timeout(seconds)
-        asked = in_daemon_thread(partial(_with_api, self._access, timeout, call), "run-key")
-        try:
-            return await asyncio.wait_for(asked, seconds + GRACE_SECONDS)
-        except (TimeoutError, asyncio.TimeoutError):
-            timeout.stop()
-            raise ReconciliationError(unanswered(seconds), temporary=True) from None
+        return await ask_within(seconds, self._access, partial(_with_api, call), "run-key")
 
 
-def _with_api(access: ApiAccess, timeout: Timeout, call: Callable[[KeysApi, Timeout], R]) -> R:
+def _with_api(call: Callable[[KeysApi, Timeout], R], access: ApiAccess, timeout: Timeout) -> R:
     from pytest_dgbudget.deepgram.keys import KeysApi
 
     api = KeysApi(access, timeout)

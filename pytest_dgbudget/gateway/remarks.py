@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from pytest_dgbudget.gateway.events import (
+    CreditProblem,
     EmulatorRestarted,
     EndpointUnused,
     Event,
@@ -33,6 +34,7 @@ class Remarks:
         self._untagged: set[str] = set()
         self._stalled_ms: list[int] = []
         self._restarts: list[str] = []
+        self._credit_problems: dict[str, None] = {}
         self._run_key_problems: dict[str, None] = {}
         self._unused: dict[str, None] = {}
         self._strangers: Counter[StrangerRefused] = Counter()
@@ -56,6 +58,7 @@ class Remarks:
             "bill goes on"
             for how in self._restarts
         ]
+        sentences += self._credit_problems
         sentences += self._run_key_problems
         if self._unused:
             sentences.append(_did_not_come(list(self._unused)))
@@ -86,6 +89,8 @@ class Remarks:
             self._untagged.add(event.session)
         elif isinstance(event, EmulatorRestarted):
             self._restarts.append(event.how)
+        elif isinstance(event, CreditProblem):
+            self._credit_problems[event.problem] = None
         elif isinstance(event, RunKeyProblem):
             self._run_key_problems[event.problem] = None
         elif isinstance(event, RunIsStopping):

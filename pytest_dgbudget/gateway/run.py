@@ -13,6 +13,7 @@ from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.gateway.admission import Admission, Waiter
 from pytest_dgbudget.gateway.bearers import Bearers, ClientLeft, Owner, Spender
 from pytest_dgbudget.gateway.clock import metering_loop
+from pytest_dgbudget.gateway.credit import Credit
 from pytest_dgbudget.gateway.events import BypassReported, EndpointUnused, Events, SessionRefused, StrangerRefused
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import Grant, OpenLease, ended, restored
@@ -100,6 +101,7 @@ class Run:
         self._last_attempts: dict[tuple[str, str], str] = {}
         self._clock = metering_loop()
         self.run_keys = RunKeys(run_config, KeyRequests(run_config, access), ledger, ledger_thread, events)
+        self.credit = Credit(run_config, access, ledger, ledger_thread, events, self._prices.highest())
         take = without_dial(ledger) if self.run_keys.are_used else ledger.lease_to_dial
         self._leases = Leases(ledger, ledger_thread, self._clock, events, take, self._prices.highest())
         self._admission = Admission(self._leases, ledger_thread, run_config.max_sessions)
@@ -261,6 +263,7 @@ class Run:
         self._over = True
         why = "the gateway was told to end" if closed_by == "gateway-lost" else "the run is over"
         await self._end(list(self._grants.values()), closed_by, Close(TEST_OVER, why))
+        self.credit.end()
         self._admission.stop()
         self._admission_elsewhere.stop()
 
@@ -318,11 +321,12 @@ class Run:
 
         ``run_key`` returns the key to dial with, when that is due. ``shared_client`` came with the token of a process,
         so it may be one of many tests. ``ask_skipped`` is that of the target.
-        Raises ClientLeft, BudgetRefused, GatewayLost, RunKeyMissing, RequestRefused or LedgerError, and has then opened
-        and set aside nothing.
+        Raises ClientLeft, BudgetRefused, GatewayLost, CreditMissing, RunKeyMissing, RequestRefused or LedgerError, and
+        has then opened and set aside nothing.
         """
         _refuse_what_opens_no_more(grant)
         if grant.attempt.target is None:
+            await self.credit.ready()
             await self.run_keys.ready()
         lease = await self._admitted(grant, gone)
         dial, key = await self._record_dial(lease, run_key)

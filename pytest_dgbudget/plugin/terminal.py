@@ -106,8 +106,10 @@ def show_hook_problems(terminalreporter: pytest.TerminalReporter, problems: Hook
 
 
 def _refused_all(finished: FinishedRun) -> bool:
-    """Return whether the gateway says that it refused clients, for want of a test or of a key: they reached it."""
-    return any(code in notice for notice in finished["notices"] for code in (codes.NO_TEST, codes.RUN_KEY))
+    """Return whether the gateway says that it refused clients, for want of a test, a key or credit: they reached it."""
+    return any(
+        code in notice for notice in finished["notices"] for code in (codes.NO_TEST, codes.CREDIT, codes.RUN_KEY)
+    )
 
 
 def _show_what_failed_tests_are_told(terminalreporter: pytest.TerminalReporter) -> None:

@@ -52,6 +52,7 @@ VALUES: dict[str, tuple[str, list[tuple[str, Any]]]] = {
     "dg_reconcile_timeout": ("reconcile_timeout_ms", [("1m", 60_000), ("0", 0), ("3s", 3000)]),
     "dg_tolerance": ("tolerance_ms", [("1s,0%", 1000), ("0,10%", 0), ("500ms,2.5%", 500)]),
     "dg_drift": ("drift_share", [("1%", 0.01), ("0%", 0.0), ("0.25%", 0.0025)]),
+    "dg_credit": ("credit", [("off", "off"), ("warn", "warn"), ("require", "require")]),
     "dg_run_key": ("run_key", [("on", "on"), ("require", "require"), ("off", "off")]),
     "dg_run_key_scopes": (
         "run_key_scopes",
@@ -167,6 +168,7 @@ BAD = {
     "dg_reconcile_timeout": ["", "off", "-1s"],
     "dg_tolerance": ["", "2s", "5%", "2s,5", "2s,-5%", "2s,101%", "2s,nan%", "off,5%", "2s,5%,1", "2s, 5%"],
     "dg_drift": ["", "off", "1", "1s", "-1%", "101%", "nan%", " 1%"],
+    "dg_credit": ["", "on", "Require"],
     "dg_run_key": ["", "yes", "true", "On", "tests/test_it.py"],
     "dg_run_key_scopes": ["", " ", "usage write!", "Usage:Write", "a\nb;c"],
     "dg_vendor_grace": ["", "off", "never"],

@@ -82,7 +82,7 @@ class World:
 async def world(folder: Path, how: str, *, api_url: str | None = None, **changes: Any) -> AsyncIterator[World]:
     async with Emulator() as vendor:
         config = run_config_for(vendor.agent_url, folder)
-        config = with_changes(config, target="live", run_key=how, **changes)
+        config = with_changes(config, **{"target": "live", "run_key": how, **changes})
         access = ApiAccess(api_url=api_url or vendor.api_url, project=vendor.project_id, key=vendor.api_key)
         target = LiveTarget({DeepgramAgent.name: vendor.agent_url}, vendor.api_key, access)
         async with served(folder, target, run_config=config, budget_ms=600_000) as gateway:

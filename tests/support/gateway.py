@@ -165,12 +165,15 @@ def opened(url: str, folder: Path, **changes: Any) -> Iterator[RunningGateway]:
 
 
 def run_config_for(url: str, folder: Path, **given: str) -> RunConfig:
-    """Return the settings of a live run: much may be spent, and many sessions open at once."""
+    """Return the settings of a live run: much may be spent, and many sessions open at once.
+
+    Nobody asks for the project's balance.
+    """
     defaults = {"dg_target": "live", "dg_agent_url": url, "dg_budget": "10h", "dg_max_sessions": "99"}
     return resolve(
         command_line={**defaults, "dg_reconcile": "off", **given},
         environment={"DEEPGRAM_API_KEY": KEY},
-        ini={},
+        ini={"dg_credit": "off"},
         rootdir=folder,
         current_dir=folder,
     )

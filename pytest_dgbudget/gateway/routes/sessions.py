@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.bearers import ClientLeft, Spender
+from pytest_dgbudget.gateway.credit import CreditMissing
 from pytest_dgbudget.gateway.exchange import Exchange
 from pytest_dgbudget.gateway.handshake import accepted, complete
 from pytest_dgbudget.gateway.leases import BudgetRefused
@@ -114,6 +115,8 @@ def _refusals() -> Iterator[None]:
         raise RequestRefused(402, codes.GATEWAY_LOST, str(charged)) from None
     except LedgerError as error:
         raise RequestRefused(503, codes.LEDGER, str(error)) from None
+    except CreditMissing as missing:
+        raise RequestRefused(missing.status, codes.CREDIT, str(missing)) from None
     except RunKeyMissing as missing:
         raise RequestRefused(503, codes.RUN_KEY, str(missing)) from None
     except TargetLost as lost:
