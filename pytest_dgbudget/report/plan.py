@@ -20,6 +20,7 @@ _HEADINGS = ("median", "p90", "cost", "p90 cost", "from")
 _VERDICTS: dict[Fit, str] = {"no": "can't fit", "perhaps": "may not fit", "yes": "fits"}
 _TO_DO: dict[str, str] = {
     "run": "raise it, or select fewer tests",
+    "path": "raise it in dgbudget.toml, or select fewer of its tests",
     "window": "raise it in dgbudget.toml, select fewer tests, or wait for the next one (UTC)",
 }
 
@@ -209,7 +210,8 @@ def _budget_lines(document: PlanDocument) -> Iterator[str]:
 
 
 def _budget_name(budget: PlannedBudgetEntry) -> str:
-    name = f"{budget['label']} window" if budget["scope"] == "window" else "run budget"
+    named = {"window": f"{budget['label']} window", "path": f"budget of {budget['label']}"}
+    name = named.get(budget["scope"], "run budget")
     allowed, left = (_amount(budget, budget[field]) for field in ("allowed", "left"))
     return f"{name} of {allowed}" if allowed == left else f"{name} of {allowed}, {left} left"
 

@@ -46,8 +46,9 @@ class PastRun(NamedTuple):
 class PlannedTest:
     """A collected test, ``copies`` times where every worker runs it. Its own budgets are None where it has none.
 
-    ``unit`` is what goes to a worker as a whole: the test, or all that is kept together with it. ``live`` is what it
-    spent in runs of the past, ``emulated`` what it would have spent live by the forecasts of emulated ones.
+    ``path`` is the glob of its path budget. ``unit`` is what goes to a worker as a whole: the test, or all that is kept
+    together with it. ``live`` is what it spent in runs of the past, ``emulated`` what it would have spent live by the
+    forecasts of emulated ones.
     """
 
     nodeid: str
@@ -55,6 +56,7 @@ class PlannedTest:
     copies: int = 1
     budget_ms: int | None
     cost_budget_micro_usd: int | None = None
+    path: str | None = None
     live: Sequence[PastRun] = ()
     emulated: Sequence[PastRun] = ()
 
@@ -69,6 +71,7 @@ class Prediction:
 
     nodeid: str
     unit: str
+    path: str | None
     copies: int
     source: PredictionSource
     runs: int
@@ -117,16 +120,13 @@ def plan(
 
     ``highest_price`` is that of a minute at the dearest tier: what counts where no price is known.
     """
-    longest_ms = min([LONGEST_SESSION_MS, *(max(0, each.free) for each in budgets if each.currency == "time")])
-    predictions = [_predict(test, longest_ms, highest_price) for test in tests]
-    median = _sum(_all_copies(each, each.median or NOTHING) for each in predictions)
-    cautious = _sum(_all_copies(each, each.cautious) for each in predictions)
-    fits = [_fit(scope, median, cautious, asks=bool(tests)) for scope in (*budgets, *uncounted)]
+    predictions = [_predict(test, _longest_ms(test, budgets), highest_price) for test in tests]
+    fits = [_fit(scope, predictions) for scope in (*budgets, *uncounted)]
     counted = fits[: len(budgets)]
     return Plan(
         predictions=sorted(predictions, key=_dearest, reverse=True),
-        median=median,
-        cautious=cautious,
+        median=_median_of(predictions),
+        cautious=_cautious_of(predictions),
         workers=workers,
         wall_ms=_wall_ms(((each, (each.median or NOTHING).ms) for each in predictions), workers),
         cautious_wall_ms=_wall_ms(((each, each.cautious.ms) for each in predictions), workers),
@@ -134,6 +134,16 @@ def plan(
         uncounted=fits[len(budgets) :],
         fit=min((each.fit for each in counted), key=_WORST_FIRST.index, default="yes"),
     )
+
+
+def _longest_ms(test: PlannedTest, budgets: Sequence[Scope]) -> int:
+    """Return how long a test may take that has no budget of its own."""
+    left = (max(0, each.free) for each in budgets if each.currency == "time" and _applies(each, test.path))
+    return min([LONGEST_SESSION_MS, *left])
+
+
+def _applies(scope: Scope, path: str | None) -> bool:
+    return scope.name != "path" or scope.label == path
 
 
 def _predict(test: PlannedTest, longest_ms: int, highest_price: int) -> Prediction:
@@ -145,6 +155,7 @@ def _predict(test: PlannedTest, longest_ms: int, highest_price: int) -> Predicti
     return Prediction(
         nodeid=test.nodeid,
         unit=test.unit,
+        path=test.path,
         copies=test.copies,
         source=source,
         runs=len(seen),
@@ -169,8 +180,12 @@ def _within_budget(spending: Spending, test: PlannedTest) -> Spending:
     return Spending(ms, spending.micro_usd if most is None else min(spending.micro_usd, most))
 
 
-def _all_copies(prediction: Prediction, spending: Spending) -> Spending:
-    return spending.times(prediction.copies)
+def _median_of(predictions: Iterable[Prediction]) -> Spending:
+    return _sum((each.median or NOTHING).times(each.copies) for each in predictions)
+
+
+def _cautious_of(predictions: Iterable[Prediction]) -> Spending:
+    return _sum(each.cautious.times(each.copies) for each in predictions)
 
 
 def _sum(spendings: Iterable[Spending]) -> Spending:
@@ -184,14 +199,17 @@ def _dearest(prediction: Prediction) -> tuple[int, int]:
     return prediction.cautious.micro_usd, prediction.cautious.ms
 
 
-def _fit(scope: Scope, median: Spending, cautious: Spending, *, asks: bool) -> BudgetFit:
+def _fit(scope: Scope, predictions: Sequence[Prediction]) -> BudgetFit:
+    of_scope = [each for each in predictions if _applies(scope, each.path)]
     of_time = scope.currency == "time"
-    usual, at_worst = (each.ms if of_time else each.micro_usd for each in (median, cautious))
-    if usual > scope.free or (asks and scope.free <= 0):
+    median, cautious = (
+        each.ms if of_time else each.micro_usd for each in (_median_of(of_scope), _cautious_of(of_scope))
+    )
+    if median > scope.free or (of_scope and scope.free <= 0):
         fit: Fit = "no"
     else:
-        fit = "perhaps" if at_worst > scope.free else "yes"
-    return BudgetFit(scope=scope, median=usual, cautious=at_worst, fit=fit)
+        fit = "perhaps" if cautious > scope.free else "yes"
+    return BudgetFit(scope=scope, median=median, cautious=cautious, fit=fit)
 
 
 def _wall_ms(durations: Iterable[tuple[Prediction, int]], workers: int) -> int:

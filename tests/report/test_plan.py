@@ -59,6 +59,14 @@ def test_what_may_not_fit_and_what_is_used_up_say_so() -> None:
     assert "run budget of 30s, 0s left: can't fit: nothing is left of it; raise it, or select fewer tests" in used_up
 
 
+def test_a_path_budget_is_named_by_its_path() -> None:
+    smoke = Scope(name="path", label="smoke/**", allowed=60_000, settled=0, leased=0)
+    lines = lines_of(planned("t::a", 90_000, budget_ms=None, path="smoke/**"), counted=(smoke,))
+    assert (
+        "budget of smoke/** of 1m: can't fit: 1m30s are likely; raise it in dgbudget.toml, or select fewer of its tests"
+    ) in lines
+
+
 def test_a_window_that_a_run_does_not_touch_is_shown_and_decides_nothing() -> None:
     document = document_of(planned("t::a", 300_000, budget_ms=None), uncounted=(DAY,))
     assert document["fits"] == "yes"

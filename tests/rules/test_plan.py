@@ -134,6 +134,19 @@ def test_the_tightest_budget_decides_and_one_that_is_not_counted_does_not() -> N
     assert (found.fit, [each.fit for each in found.uncounted]) == ("yes", ["no"])
 
 
+def test_a_path_budget_is_held_against_the_tests_of_its_path() -> None:
+    smoke = Scope(name="path", label="smoke/**", allowed=4000, settled=0, leased=0)
+    tests = [planned("a", 3000, path="smoke/**"), planned("b", 9000), planned("new", path="smoke/**", budget_ms=None)]
+    found = plan_of(tests, budget(60_000), smoke)
+    assert [(each.median, each.cautious, each.fit) for each in found.budgets] == [
+        (12_000, 16_000, "yes"),
+        (3000, 7000, "perhaps"),
+    ]
+    assert (
+        plan_of([planned("b", 9000)], Scope(name="path", label="smoke/**", allowed=0, settled=0, leased=0)).fit == "yes"
+    )
+
+
 def test_workers_take_the_next_test_when_they_are_free() -> None:
     tests = [planned("a", 5000), planned("b", 1000), planned("c", 2000), planned("d", 3000)]
     assert [plan_of(tests, workers=workers).wall_ms for workers in (1, 2, 4)] == [11_000, 6000, 5000]
