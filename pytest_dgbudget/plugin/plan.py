@@ -137,7 +137,7 @@ class PlanOfRun:
 
 
 def _shared_scopes(connection: Connection, run_config: RunConfig, highest_price: int) -> list[Scope]:
-    """Return the budgets of the run, with what earlier ones of the same id have used, and every window."""
+    """Return the budgets of the run and its paths, with what earlier ones of its id have used, and every window."""
     invocation = Invocation(
         id="plan",
         run=run_config.run_id,
@@ -149,7 +149,9 @@ def _shared_scopes(connection: Connection, run_config: RunConfig, highest_price:
         host="",
         pid=0,
     )
-    return Ledger(connection, invocation, highest_price, SharedBudgets(windows=run_config.windows)).shared_scopes()
+    shared = SharedBudgets(windows=run_config.windows, paths=run_config.paths)
+    ledger = Ledger(connection, invocation, highest_price, shared)
+    return [*ledger.shared_scopes(), *ledger.scopes_of_paths()]
 
 
 def _is_never_run(item: pytest.Item) -> bool:
