@@ -140,7 +140,7 @@ def pytest_configure(config: pytest.Config) -> None:
     ending = Ending(state)
     config.add_cleanup(ending.keep_failing)
     config.pluginmanager.register(ending, "dgbudget-ending")
-    if config.option.dg_plan:
+    if config.getoption("dg_plan", False):
         with without_rewriting():
             from pytest_dgbudget.plugin.plan import PlanOfRun
 

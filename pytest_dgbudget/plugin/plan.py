@@ -46,7 +46,7 @@ class PlanOfRun:
         self._document: PlanDocument | None = None
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_collection_finish(self, session: pytest.Session) -> Generator[None]:
+    def pytest_collection_finish(self, session: pytest.Session) -> Generator[None, None, None]:
         option = session.config.option
         option.collectonly = False  # or pytest lists the tests
         try:
