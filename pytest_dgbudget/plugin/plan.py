@@ -131,6 +131,8 @@ class PlanOfRun:
             unit=_unit_of(item, self._config),
             copies=_workers(self._config) if self._config.getoption("dist", "no") == "each" else 1,
             budget_ms=budget.budget_ms,
+            cost_budget_micro_usd=budget.cost_budget_micro_usd,
+            path=budget.path,
             live=past.live,
             emulated=past.emulated,
         )

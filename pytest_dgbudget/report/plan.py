@@ -204,7 +204,7 @@ def _with_past(tests: Sequence[PlannedTestEntry], new: int) -> str:
 
 def _budget_lines(document: PlanDocument) -> Iterator[str]:
     if not any(each["scope"] == "run" for each in document["budgets"]):
-        yield "there is no run budget to hold this against: add --dg-budget=TIME"
+        yield "there is no run budget to hold this against: add --dg-budget=TIME or --dg-cost-budget=USD"
     for each in document["budgets"]:
         yield f"{_budget_name(each)}: {_verdict(each)}"
 

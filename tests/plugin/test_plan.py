@@ -222,6 +222,43 @@ def test_a_run_that_is_not_live_is_said_to_be_none_and_touches_no_window(
     ]
 
 
+BUDGETS = """
+[window]
+day = "30s"
+month = "$50"
+[[path]]
+glob = "test_it.py"
+test = "10s"
+run = "15s"
+"""
+
+
+def test_budgets_of_paths_count_and_windows_where_the_run_would_be_billed(planned: PlannedProject) -> None:
+    (planned.path / "dgbudget.toml").write_text(BUDGETS, encoding="utf-8")
+    planned.past(20_000)
+    live = planned.plan(*LIVE, "-k", "small or large")
+    assert [
+        (each["scope"], each["label"], each["left"], each["fits"], each["counted"]) for each in live["budgets"]
+    ] == [
+        ("window", "day", 10, "perhaps", True),
+        ("window", "month", 49.98, "yes", True),
+        ("path", "test_it.py", 15, "perhaps", True),
+    ]
+    emulated = {each["label"]: each["counted"] for each in planned.plan("-k", "small")["budgets"]}
+    assert emulated == {"day": False, "month": False, "test_it.py": True}
+
+
+def test_a_run_budget_in_money_counts_too_and_a_test_is_predicted_to_cost_what_it_may(planned: PlannedProject) -> None:
+    (planned.path / "test_cost.py").write_text(
+        "import pytest\n@pytest.mark.dg_budget(cost=0.05)\ndef test_it(voice_agent): pass\n", encoding="utf-8"
+    )
+    document = planned.plan(*LIVE, "--dg-cost-budget=0.04", "--dg-budget=10m", "test_cost.py")
+    assert [(each["currency"], each["p90"], each["fits"]) for each in document["budgets"]] == [
+        ("time", 60, "yes"),
+        ("money", 0.05, "perhaps"),
+    ]
+
+
 def test_prices_of_hooks_are_not_asked_for(planned: PlannedProject) -> None:
     (planned.path / "conftest.py").write_text(
         "def pytest_dgbudget_prices(config): raise AssertionError('it was called')\n", encoding="utf-8"
