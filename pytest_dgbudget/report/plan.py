@@ -13,7 +13,7 @@ from pytest_dgbudget.report.terminal import shortened
 from pytest_dgbudget.rules.budget import in_units
 from pytest_dgbudget.rules.plan import BudgetFit, Fit, Plan, Prediction, PredictionSource
 from pytest_dgbudget.rules.prices import price_table
-from pytest_dgbudget.units import counted, format_time, seconds, usd
+from pytest_dgbudget.units import counted, format_time, format_usd, seconds, usd
 
 _GAP = 2
 _HEADINGS = ("median", "p90", "cost", "p90 cost", "from")
@@ -138,7 +138,7 @@ def plan_text(document: PlanDocument, *, width: int, color: bool, most: int | No
 
 
 def _first_line(document: PlanDocument) -> str:
-    return f"a run on {document['header']}; {counted(len(document['tests']), 'test')} may open sessions"
+    return f"target: {document['header']}; {counted(len(document['tests']), 'test')} may open sessions"
 
 
 def _table(tests: Sequence[PlannedTestEntry], width: int, *, color: bool) -> str:
@@ -176,7 +176,7 @@ def _cells(test: PlannedTestEntry) -> tuple[str, ...]:
 
 def _source(test: PlannedTestEntry) -> str:
     if test["source"] == "budget":
-        return "no past: all of its budget"
+        return "its budget"
     return counted(test["runs"], f"{test['source']} run")
 
 
@@ -242,5 +242,6 @@ def _time(in_seconds: float) -> str:
 
 
 def _dollars(in_usd: float) -> str:
-    """To the cent, from one dollar on."""
-    return f"${in_usd:,.2f}" if in_usd >= 1 else f"${in_usd:.4f}"
+    """To the cent, from one dollar on; below that to a hundredth of one."""
+    step = 10_000 if in_usd >= 1 else 100
+    return format_usd(round(in_usd * 1_000_000 / step) * step)
