@@ -74,7 +74,7 @@ class Credit:
         self._missing, self._may_ask_again = None, False
         try:
             balance = await ask_within(_SECONDS, self._access, _balance_of, "credit")
-            scopes = await self._ledger_thread.call(self._ledger.shared_scopes)
+            scopes = await self._ledger_thread.call(self._ledger.scopes_of_run)
         except (ReconciliationError, LedgerError) as error:
             self._not_known(error)
             return

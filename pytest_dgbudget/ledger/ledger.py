@@ -169,10 +169,6 @@ class Ledger:
         """The budgets that all tests of the run share: its own, and windows."""
         return [*self._scopes_of_run(), *self._scopes_of_windows()]
 
-    def scopes_of_paths(self) -> list[Scope]:
-        """Return the budgets that tests of one path share, of every path."""
-        return [scope for path in self._shared.paths for scope in self._scopes_of_path(path.glob)]
-
     def _scopes_of_test(self, attempt: Attempt) -> Iterator[Scope]:
         scope = scope_of_test(self._invocation.id, attempt)
         return self._in_both_currencies("test", attempt.budget_ms, attempt.cost_budget_micro_usd, scope)

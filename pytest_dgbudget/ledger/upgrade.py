@@ -21,9 +21,8 @@ def create_or_upgrade(connection: Connection) -> None:
     if not tables:
         _run(connection, schema.TABLES)
         _note_version(connection)
-    elif not {"schema", "lease_end"} <= tables:
-        raise LedgerError(f"{connection.name} is not a pytest-dgbudget ledger; name another one with --dg-ledger")
     else:
+        _require_ledger(connection, tables)
         _upgrade(connection)
 
 
@@ -48,11 +47,18 @@ def upgrade_to_read(connection: Connection, run: str) -> None:
 
 
 def is_current(connection: Connection) -> bool:
-    """Return whether a ledger has all that this version reads, without an upgrade."""
-    if not {"schema", "lease_end"} <= connection.tables():
-        return False
+    """Return whether a ledger has all that this version reads, without an upgrade.
+
+    Raises LedgerError for what is no ledger.
+    """
+    _require_ledger(connection, connection.tables())
     version: int = _newest(connection)["version"]
     return version >= schema.VERSION
+
+
+def _require_ledger(connection: Connection, tables: set[str]) -> None:
+    if not {"schema", "lease_end"} <= tables:
+        raise LedgerError(f"{connection.name} is not a pytest-dgbudget ledger; name another one with --dg-ledger")
 
 
 def _newest(connection: Connection) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -15,18 +15,19 @@ from pytest_dgbudget.errors import LedgerError, SettingsError
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.history import past_of
 from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.opening import open_existing
 from pytest_dgbudget.ledger.shared_budgets import SharedBudgets
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.ledger.upgrade import create_or_upgrade, is_current
 from pytest_dgbudget.model import Invocation
-from pytest_dgbudget.paths import file_exists, open_file
+from pytest_dgbudget.paths import open_file
 from pytest_dgbudget.plugin.attempts import recorded_name
 from pytest_dgbudget.plugin.markers import own_budget
 from pytest_dgbudget.plugin.options import FIXTURES, TARGET_MARKER
 from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.report.plan import PlanDocument, plan_document, plan_text
 from pytest_dgbudget.rules.budget import Scope
-from pytest_dgbudget.rules.plan import Plan, PlannedTest, plan
+from pytest_dgbudget.rules.plan import PlannedTest, RunPlan, plan
 from pytest_dgbudget.rules.prices import price_table
 
 _OF_EARLIER_VERSION = (
@@ -87,18 +88,20 @@ class PlanOfRun:
 
     def _open_ledger(self, notes: list[str]) -> Connection:
         """Open the ledger to read it; an empty one in memory stands for one that has nothing to be read."""
-        path = self._run_config.ledger
-        if file_exists(path):
-            connection = SqliteConnection(path, durable=False)
-            if is_current(connection):
-                return connection
-            connection.close()
-        notes.append((_OF_EARLIER_VERSION if file_exists(path) else _NO_LEDGER).format(path))
+        ledger = self._run_config.ledger
+        with ExitStack() as opened:
+            connection = open_existing(ledger, self._run_config.ledger_password, durable=False)
+            if connection is not None:
+                opened.callback(connection.close)
+                if is_current(connection):
+                    opened.pop_all()
+                    return connection
+        notes.append((_NO_LEDGER if connection is None else _OF_EARLIER_VERSION).format(ledger))
         empty = SqliteConnection(Path(":memory:"), durable=False)
         create_or_upgrade(empty)
         return empty
 
-    def _planned(self, connection: Connection, items: Sequence[pytest.Item]) -> Plan:
+    def _planned(self, connection: Connection, items: Sequence[pytest.Item]) -> RunPlan:
         run_config = self._run_config
         prices = price_table(run_config.prices, run_config.prices_as_of)
         shared = _shared_scopes(connection, run_config, prices.highest())
@@ -153,7 +156,7 @@ def _shared_scopes(connection: Connection, run_config: RunConfig, highest_price:
     )
     shared = SharedBudgets(windows=run_config.windows, paths=run_config.paths)
     ledger = Ledger(connection, invocation, highest_price, shared)
-    return [*ledger.shared_scopes(), *ledger.scopes_of_paths()]
+    return [*ledger.scopes_of_run(), *(scope for scope in ledger.shared_scopes() if scope.name == "path")]
 
 
 def _is_never_run(item: pytest.Item) -> bool:

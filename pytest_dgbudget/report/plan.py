@@ -11,7 +11,7 @@ from pytest_dgbudget.model import Currency, ScopeName
 from pytest_dgbudget.report.header import target_phrase
 from pytest_dgbudget.report.terminal import shortened
 from pytest_dgbudget.rules.budget import in_units
-from pytest_dgbudget.rules.plan import BudgetFit, Fit, Plan, Prediction, PredictionSource
+from pytest_dgbudget.rules.plan import BudgetFit, Fit, Prediction, PredictionSource, RunPlan
 from pytest_dgbudget.rules.prices import price_table
 from pytest_dgbudget.units import counted, format_time, format_usd, seconds, usd
 
@@ -73,7 +73,7 @@ class PlanDocument(TypedDict):
     notes: list[str]
 
 
-def plan_document(plan: Plan, run_config: RunConfig, notes: Sequence[str]) -> PlanDocument:
+def plan_document(plan: RunPlan, run_config: RunConfig, notes: Sequence[str]) -> PlanDocument:
     """Return a plan for programs: seconds, US dollars."""
     return PlanDocument(
         schema="dgbudget.plan/1",

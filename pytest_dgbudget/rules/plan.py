@@ -90,7 +90,7 @@ class BudgetFit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class RunPlan:
     """The predictions, dearest first, and their sums.
 
     ``median`` is that of the tests with a past, ``cautious`` that of all. ``wall_ms`` and ``cautious_wall_ms`` are how
@@ -115,7 +115,7 @@ def plan(
     uncounted: Sequence[Scope] = (),
     workers: int = 1,
     highest_price: int,
-) -> Plan:
+) -> RunPlan:
     """Predict what the tests spend, in the order in which they run, and hold it against the budgets.
 
     ``highest_price`` is that of a minute at the dearest tier: what counts where no price is known.
@@ -123,7 +123,7 @@ def plan(
     predictions = [_predict(test, _longest_ms(test, budgets), highest_price) for test in tests]
     fits = [_fit(scope, predictions) for scope in (*budgets, *uncounted)]
     counted = fits[: len(budgets)]
-    return Plan(
+    return RunPlan(
         predictions=sorted(predictions, key=_dearest, reverse=True),
         median=_median_of(predictions),
         cautious=_cautious_of(predictions),

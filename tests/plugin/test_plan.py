@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -181,9 +183,6 @@ def test_a_plan_leaves_the_ledger_as_it_is(planned: PlannedProject) -> None:
 
 
 def test_a_ledger_of_an_earlier_version_is_left_as_it_is_and_that_is_said(planned: PlannedProject) -> None:
-    import sqlite3
-    from contextlib import closing
-
     path = planned.path / ".dgbudget/ledger.db"
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as earlier:
@@ -194,12 +193,17 @@ def test_a_ledger_of_an_earlier_version_is_left_as_it_is_and_that_is_said(planne
         assert ledger.execute("SELECT MAX(version) FROM schema").fetchone() == (4,)
 
 
-def test_what_is_no_ledger_is_an_error(planned: PlannedProject) -> None:
-    (planned.path / ".dgbudget").mkdir()
-    (planned.path / ".dgbudget/ledger.db").write_text("no database at all, but a text", encoding="utf-8")
+@pytest.mark.parametrize("is_database", [False, True])
+def test_what_is_no_ledger_is_an_error(planned: PlannedProject, is_database: bool) -> None:
+    path = planned.path / ".dgbudget/ledger.db"
+    path.parent.mkdir()
+    path.write_text("" if is_database else "no database at all, but a text", encoding="utf-8")
+    if is_database:
+        with closing(sqlite3.connect(path)) as others:
+            others.execute("CREATE TABLE somebody_elses (it INTEGER)")
     result = planned.run(*LIVE)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: pytest-dgbudget: the ledger *"])
+    result.stderr.fnmatch_lines(["ERROR: pytest-dgbudget: *ledger*"])
 
 
 def test_a_bad_marker_is_an_error_of_its_collection_and_the_rest_is_planned(planned: PlannedProject) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_dgbudget.model import Currency
 from pytest_dgbudget.rules.budget import LONGEST_SESSION_MS, Scope
-from pytest_dgbudget.rules.plan import PastRun, Plan, PlannedTest, Spending, plan
+from pytest_dgbudget.rules.plan import PastRun, PlannedTest, RunPlan, Spending, plan
 
 PRICE = 163_000
 MINUTE = 60_000
@@ -26,7 +26,7 @@ def budget(allowed: int, currency: Currency = "time", *, settled: int = 0, lease
     return Scope(name="run", allowed=allowed, settled=settled, leased=leased, currency=currency)
 
 
-def plan_of(tests: list[PlannedTest], *budgets: Scope, **others: Any) -> Plan:
+def plan_of(tests: list[PlannedTest], *budgets: Scope, **others: Any) -> RunPlan:
     return plan(tests, budgets, highest_price=PRICE, **others)
 
 
