@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.cli.days import past_day
 from pytest_dgbudget.cli.exit_status import FAILED
-from pytest_dgbudget.cli.ledger import open_ledger
+from pytest_dgbudget.cli.ledger import holders_in, open_ledger
 from pytest_dgbudget.cli.options import add_options, resolve_for_statement
 from pytest_dgbudget.cli.output import write, write_json
 from pytest_dgbudget.cli.parser import CommandParser, complain
@@ -123,12 +122,12 @@ def _parser() -> CommandParser:
 
 
 def _vacuum(run_config: RunConfig, before: datetime, folder: Path, *, dry_run: bool) -> Vacuumed:
-    from pytest_dgbudget.ledger.run_lock import is_live
     from pytest_dgbudget.ledger.vacuum import Vacuum
 
     with open_ledger(run_config) as connection, _progress() as show:
         size = connection.size()
-        vacuum = Vacuum(connection, partial(is_live, run_config.state_dir))
+        holders = holders_in(connection, run_config)
+        vacuum = Vacuum(connection, lambda run: bool(holders.live([run])))
         plan = vacuum.plan(before)
         done = Done(removed=[vacuum.came_to(run) for run in plan.removed] if dry_run else [])
         if plan.removed and not dry_run:

@@ -20,9 +20,10 @@ from pytest_dgbudget.cli import main
 from pytest_dgbudget.ledger.run_lock import RunLock
 from pytest_dgbudget.ledger.vacuum import REMOVED
 from tests.cli.conftest import DGBUDGET
-from tests.support.aged import age
+from tests.support.aged import age, age_on_server
 from tests.support.ledger import locked
 from tests.support.past import live_run, spend
+from tests.support.postgres import PostgresServer
 
 RECONCILED = {"verdict": "reconciled", "project": None}
 
@@ -48,7 +49,7 @@ def ledger(folder: Path) -> Path:
     return path
 
 
-def ended(path: Path, run: str, *seconds: float, verdict: str = "reconciled") -> None:
+def ended(path: Path | str, run: str, *seconds: float, verdict: str = "reconciled") -> None:
     with closing(live_run(path, run)) as ledger:
         for each in seconds:
             spend(ledger, round(each * 1000))
@@ -269,6 +270,40 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str], arguments: list
         main(["ledger", *arguments])
     assert ended_with.value.code == 0
     assert "example: dgbudget ledger vacuum --before 90d" in capsys.readouterr().out
+
+
+# On a server ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_ledger_on_a_server_is_vacuumed_as_well(
+    postgres: PostgresServer, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = postgres.new_ledger()
+    ended(url, "old", 2, 3)
+    age_on_server(postgres, url)
+    with closing(live_run(url, "new")) as ledger:
+        spend(ledger)
+        _, document = vacuum(capsys, "--ledger", url)
+    assert (document["runs"], document["seconds"], document["kept"]) == (1, 5.0, [])
+    assert Path(document["archive"]).parent == folder / ".dgbudget/archive"
+    assert document["why_not_smaller"] is None
+    assert sum(rows_of_archive(Path(document["archive"])).values()) > 10
+    assert postgres.execute("SELECT run FROM lease", url) == [("new",)]
+
+
+def test_on_a_server_a_run_whose_gateway_lives_stays_wherever_that_is(
+    postgres: PostgresServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = postgres.new_ledger()
+    with closing(live_run(url, "silent")) as ledger:
+        spend(ledger)
+        ledger.record_reconciliation(RECONCILED)
+        age_on_server(postgres, url)
+        ended(url, "new", 1)
+        _, document = vacuum(capsys, "--ledger", url)
+        assert (document["runs"], document["kept"]) == (0, [{"run": "silent", "why": "live"}])
+    _, document = vacuum(capsys, "--ledger", url)
+    assert document["runs"] == 1
 
 
 # Killed ---------------------------------------------------------------------------------------------------------------
