@@ -258,9 +258,38 @@ def test_under_stop_the_statement_is_asked_for_as_after_any_run(project: Project
 
 
 @pytest.mark.slow
+def test_under_stop_a_window_that_refuses_stops_the_run_as_well(project: Project, scripted: ScriptedVendor) -> None:
+    project.use("overruns/test_stops.py")
+    project.write("dgbudget.toml", '[window]\nday = "0s"\n')
+    result = project.run("--dg-budget=5m", "--dg-on-exhausted=stop", env=scripted.environ)
+    assert result.status == 1, result.output
+    assert "stopping after a session was refused: day window of 0s nearly spent" in result.output
+    assert not (project.path / "began").exists()
+
+
+@pytest.mark.slow
 def test_under_stop_a_spent_test_budget_stops_nothing(project: Project, scripted: ScriptedVendor) -> None:
     result = run(project, "test_refused.py", "--dg-on-exhausted=stop", scripted=scripted)
     assert len(result.outcomes()) == 5, result.output
+
+
+# Nearly used up -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_budget_that_is_nearly_used_up_is_said_below_the_runs_line_and_in_the_report(
+    project: Project, scripted: ScriptedVendor
+) -> None:
+    project.use("overruns/test_nearly.py")
+    project.write("dgbudget.toml", '[window]\nday = "5100ms"\nmonth = "2h"\n')
+    result = project.run("--dg-budget=5200ms", env=scripted.environ)
+    assert result.status == 0, result.output
+    of_run, of_window = (each["text"] for each in result.usage["warnings"] if each["kind"] != "prices")
+    assert "of the run budget of 5.2s is used: 4.5" in of_run
+    assert "of the day window of 5.1s is used: 4.5" in of_window
+    lines = result.output.splitlines()
+    line = next(number for number, text in enumerate(lines) if text.startswith("used 4.5"))
+    assert lines[line + 1 : line + 3] == [of_run, of_window]
 
 
 # Idle ---------------------------------------------------------------------------------------------------------------
