@@ -221,6 +221,7 @@ _LEASE = {
     "ms": _ALLOWANCE_MS,
     "micro_usd": _MICRO_USD * _ALLOWANCE_MS // _USED_MS,
     "gateway": "gateway",
+    "currency": "time",
 }
 _USAGE = {
     "supersedes": None,

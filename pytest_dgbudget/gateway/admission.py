@@ -110,7 +110,7 @@ class Admission:
         """Return a lease that lasts for one session more; None when the grant must wait."""
         if grant.lease is None:
             return await self._leases.open(grant)
-        lacks = grant.lease.lacks(self._leases.highest_price)
+        lacks = grant.lease.lacks()
         if lacks is not None:
             raise BudgetRefused(grant.lease.overrun("refused", lacks))
         return grant.lease

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
 from typing import Literal
 
 from pytest_dgbudget.gateway.clock import Clock, Timer
@@ -28,8 +28,8 @@ from pytest_dgbudget.model import (
 from pytest_dgbudget.protocol.codes import BUDGET_USED_UP
 from pytest_dgbudget.protocol.operations import BeginAttempt, CallEmulator
 from pytest_dgbudget.rules.attempts import AttemptFigures, Forecast, attempt_figures, forecast_of
-from pytest_dgbudget.rules.budget import describe
-from pytest_dgbudget.rules.meter import LeaseMeter, close_margin_ms, money_lasts_ms
+from pytest_dgbudget.rules.budget import describe, used_up_first
+from pytest_dgbudget.rules.meter import LeaseMeter, money_lasts_ms
 from pytest_dgbudget.units import known_sum
 
 # What clients are refused for is told in the test's report; more says no more.
@@ -45,15 +45,20 @@ class OpenLease:
     whose session is still to be recorded; ``unrecorded`` has these sessions.
 
     ``first_dial`` is taken by the first session where it is recorded with the lease; else it is None.
+    ``highest_price`` is that of a session of which nothing is known yet, in micro-dollars a minute.
     """
 
-    def __init__(self, grant: Grant, lease: Lease, first_dial: str | None, clock: Clock, events: Events) -> None:
+    def __init__(
+        self, grant: Grant, lease: Lease, first_dial: str | None, clock: Clock, events: Events, highest_price: int
+    ) -> None:
+        self._highest_price = highest_price
         self._clock = clock
         self._events = events
         self.grant = grant
         self.lease = lease
+        self._money_is_scarce = used_up_first(lease, highest_price) == "money"
         self.first_dial = first_dial
-        self.meter = LeaseMeter(allowance_ms=lease.allowance_ms)
+        self.meter = LeaseMeter(allowance_ms=lease.allowance_ms, money_ms=self._money_ms())
         self.sessions: list[MeteredSession] = []
         self.holders = 0
         # Closed, and still to be recorded.
@@ -68,7 +73,7 @@ class OpenLease:
         self.meter.opened(session.dialled_ms, session.rate)
         self._set_timers()
         if self.grant.spent.done():
-            self._close_all("time")
+            self._close_all(replace(self.grant.spent.result(), kind="cut"))
 
     def closed(self, session: MeteredSession, at_ms: int) -> None:
         """Count a session no longer: its socket is closed."""
@@ -84,9 +89,8 @@ class OpenLease:
 
     def affords(self, session: MeteredSession, micro_usd_per_minute: int) -> bool:
         """Return whether a session may cost so much from now on without being cut at once."""
-        others = sum(each.micro_usd_per_minute for each in self.sessions if each is not session)
-        lasts_ms = self._money_lasts_ms(others + micro_usd_per_minute)
-        return lasts_ms is None or lasts_ms > close_margin_ms(self.lease.allowance_ms)
+        others = [each.micro_usd_per_minute for each in self.sessions if each is not session]
+        return self._lasts([*others, micro_usd_per_minute])
 
     def price_changed(self) -> None:
         """Count a session at its new price from now on, or from its dial on."""
@@ -94,13 +98,14 @@ class OpenLease:
 
     def money_is_used_up(self) -> None:
         """Cut what is open: at the price that a session is about to have, its money is used up."""
-        self._close_all("money")
+        self._close_all(self.overrun("cut", "money"))
 
     def left_ms(self) -> int:
-        """How long one session could go on: by the time that is left, or by the money at what is open by now."""
+        """How much its sessions may still use together: of its time, or until its money is used up by what is open."""
         time_ms = self.lease.allowance_ms - self.used_ms()
-        money_ms = self._money_lasts_ms(sum(session.micro_usd_per_minute for session in self.sessions))
-        return time_ms if money_ms is None else min(time_ms, money_ms)
+        prices = self._prices() or [self._highest_price]
+        money_ms = self._money_lasts_ms(prices)
+        return time_ms if money_ms is None else min(time_ms, money_ms * len(prices))
 
     def used_ms(self) -> int:
         """What this lease has used up to now."""
@@ -110,15 +115,13 @@ class OpenLease:
         """What its sessions cost up to now, in millionths of a dollar."""
         return self.used_micro_usd + sum(session.micro_usd() for session in (*self.sessions, *self.unrecorded))
 
-    def lacks(self, highest_price: int) -> Currency | None:
+    def lacks(self) -> Currency | None:
         """Return what one client more, at the highest price, would have all sessions cut for at once; None: nothing."""
         open_from_now = self.holders - len(self.unrecorded) + 1
         if self.meter.lasts_ms(self._clock.now_ms(), open_from_now) <= 0:
             return "time"
         waiting = open_from_now - len(self.sessions)
-        price = sum(session.micro_usd_per_minute for session in self.sessions) + waiting * highest_price
-        lasts_ms = self._money_lasts_ms(price)
-        return None if lasts_ms is None or lasts_ms > close_margin_ms(self.lease.allowance_ms) else "money"
+        return None if self._lasts([*self._prices(), *[self._highest_price] * waiting]) else "money"
 
     def overrun(self, kind: Literal["cut", "refused", "exceeded"], currency: Currency) -> Overrun:
         """Return what a session of this lease is cut or refused for, or what was used beyond it."""
@@ -146,14 +149,32 @@ class OpenLease:
     def _exceeded(self) -> Currency | None:
         if self.used_ms() > self.lease.allowance_ms:
             return "time"
-        has_limit = self.lease.money_limit is not None
-        return "money" if has_limit and self.micro_usd() > self.lease.micro_usd else None
+        return "money" if self._money_is_scarce and self.micro_usd() > self.lease.micro_usd else None
 
-    def _money_lasts_ms(self, micro_usd_per_minute: int) -> int | None:
-        """How long its money lasts from now on at this sum of prices; None: nothing is cut for its cost."""
+    def _money_ms(self) -> int | None:
+        """How long all of its money lasts a session at the highest price; None: nothing is cut for its cost."""
         if self.lease.money_limit is None:
             return None
-        return money_lasts_ms(self.lease.micro_usd - self.micro_usd(), micro_usd_per_minute)
+        return money_lasts_ms(self.lease.micro_usd, [self._highest_price])
+
+    def _money_lasts_ms(self, prices: Sequence[int]) -> int | None:
+        """How long its money lasts from now on at these prices; None: nothing is cut for its cost."""
+        if self.lease.money_limit is None:
+            return None
+        return money_lasts_ms(self.lease.micro_usd - self.micro_usd(), prices)
+
+    def _lasts(self, prices: Sequence[int]) -> bool:
+        """Return whether its money lasts beyond the margin of the Close at these prices."""
+        lasts_ms = self._money_lasts_ms(prices) if self._money_is_scarce else None
+        return lasts_ms is None or lasts_ms > self.meter.margin_ms
+
+    def _prices(self) -> list[int]:
+        return [session.micro_usd_per_minute for session in self.sessions]
+
+    def _ends_by(self, money_ends_ms: int | None) -> Currency:
+        if money_ends_ms is None or not self._money_is_scarce:
+            return "time"
+        return "money" if money_ends_ms < self.meter.time_ends_ms() else "time"
 
     def _set_timers(self) -> None:
         for timer in self._timers:
@@ -161,17 +182,17 @@ class OpenLease:
         self._timers = []
         if not self.sessions:
             return
-        lasts_ms = self._money_lasts_ms(sum(session.micro_usd_per_minute for session in self.sessions))
+        lasts_ms = self._money_lasts_ms(self._prices())
         money_ends_ms = None if lasts_ms is None else self._clock.now_ms() + lasts_ms
-        is_money = money_ends_ms is not None and money_ends_ms < self.meter.time_ends_ms()
-        close = partial(self._close_all, "money" if is_money else "time")
+        ends_by = self._ends_by(money_ends_ms)
         self._timers = [
-            self._clock.call_at_ms(self.meter.deadline_ms(money_ends_ms), close),
+            self._clock.call_at_ms(
+                self.meter.deadline_ms(money_ends_ms), lambda: self._close_all(self.overrun("cut", ends_by))
+            ),
             self._clock.call_at_ms(self.meter.abort_ms(money_ends_ms), self._abort_all),
         ]
 
-    def _close_all(self, currency: Currency) -> None:
-        overrun = self.overrun("cut", currency)
+    def _close_all(self, overrun: Overrun) -> None:
         to_client = Close(BUDGET_USED_UP, describe(overrun))
         cut = [session.cut(overrun, to_client) for session in list(self.sessions)]
         # Sessions that were ending already, only not yet closed, are no overrun.

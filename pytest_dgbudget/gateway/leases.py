@@ -50,7 +50,7 @@ class Leases:
         highest_price: int,
     ) -> None:
         """``take`` is called on the ledger's thread; ``highest_price`` is that of a session whose tier is not known."""
-        self.highest_price = highest_price
+        self._highest_price = highest_price
         self._take = take
         self._clock = clock
         self._events = events
@@ -65,7 +65,7 @@ class Leases:
         if isinstance(answer, Wait):
             return None
         lease, first_dial = answer
-        grant.lease = OpenLease(grant, lease, first_dial, self._clock, self._events)
+        grant.lease = OpenLease(grant, lease, first_dial, self._clock, self._events, self._highest_price)
         return grant.lease
 
     async def dial(self, lease: OpenLease, run_key: str | None = None) -> str:

@@ -91,6 +91,7 @@ class Relay:
         self._ended = ended
         self._skipped = skipped
         self._not_afforded = not_afforded
+        # A message was kept back for the price that it brings.
         self._has_refused = False
         self._from_client = FrameReader(
             self._client_text,

@@ -76,6 +76,12 @@ class SessionParts:
         """What the session costs by now."""
         return self._tiers[-1].micro_usd_per_minute
 
+    def price_after(self, micro_usd_per_minute: int) -> int:
+        """Return what the session will cost once a message with this price has passed."""
+        if len(self._tiers) < _MOST_SPANS:
+            return micro_usd_per_minute
+        return self._highest.micro_usd_per_minute
+
     def micro_usd(self, used_ms: int) -> int:
         """Return what so much of the session costs, in millionths of a dollar."""
         return cost_micro_usd(self.tier_spans(used_ms))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_dgbudget.gateway.clock import Clock, Timer
@@ -282,8 +281,11 @@ class MeteredSession:
             audio_memory=self._terms.audio_memory,
             clock=self._clock,
             emit=self._emit,
-            affords=partial(self._funds.affords, self),
+            affords=self._affords,
         )
+
+    def _affords(self, micro_usd_per_minute: int) -> bool:
+        return self._funds.affords(self, self._parts.price_after(micro_usd_per_minute))
 
     def _begin_recording(self, secrets: Secrets) -> SessionRecording | None:
         recordings = self._terms.recordings

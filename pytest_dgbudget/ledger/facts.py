@@ -61,7 +61,7 @@ def share_of(micro_usd: int, ms: int, allowance_ms: int) -> int:
 
 
 class LeaseFacts(NamedTuple):
-    """``how`` and ``ended_ms`` are None while the lease is open.
+    """``how`` and ``ended_ms`` are None while the lease is open. ``currency`` is that which is used up first.
 
     ``stated_ms`` is what the statement says of a lease whose end nobody here saw. Millionths of a dollar are None where
     no price was recorded.
@@ -75,6 +75,7 @@ class LeaseFacts(NamedTuple):
     stated_ms: int | None
     micro_usd: int | None = None
     ended_micro_usd: int | None = None
+    currency: Currency | None = None
 
     @property
     def charged_ms(self) -> int:
@@ -86,9 +87,10 @@ class LeaseFacts(NamedTuple):
     def charged_micro_usd(self) -> int | None:
         """What that costs; None where no price was recorded.
 
-        A statement corrects the time alone: at the price at which all of it was set aside.
+        A statement corrects the time alone: at the price at which all of it was set aside. Where that was less than all
+        of the time may cost, a part of the time may have cost the whole.
         """
-        if self.stated_ms is None and self.how is not None:
+        if self.how is not None and (self.stated_ms is None or self.currency == "money"):
             return self.ended_micro_usd
         if self.micro_usd is None or self.stated_ms is None:
             return self.micro_usd

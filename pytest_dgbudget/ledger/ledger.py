@@ -41,7 +41,7 @@ from pytest_dgbudget.model import (
     WindowBudget,
 )
 from pytest_dgbudget.rules.attempts import was_cut
-from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide
+from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide, used_up_first
 from pytest_dgbudget.rules.prices import price_of
 from pytest_dgbudget.rules.statement_lag import StatementLag
 
@@ -140,11 +140,12 @@ class Ledger:
         """Take a lease if every budget allows it now."""
         with self.together():
             self._db.exclude(LEASES)
-            decision = decide(self.scopes(attempt), self._highest_price)
+            now = self._db.now()
+            decision = decide(self._scopes(attempt, now.date()), self._highest_price)
             if not isinstance(decision, Granted):
                 return decision
             lease = _lease_of(decision)
-            self._insert_lease(lease, attempt)
+            self._insert_lease(lease, attempt, now)
         return lease
 
     def lease_to_dial(self, attempt: Attempt) -> tuple[Lease, str] | Wait | Refused:
@@ -154,16 +155,19 @@ class Ledger:
             return (lease, self.record_dial(lease, attempt.target)) if isinstance(lease, Lease) else lease
 
     def scopes(self, attempt: Attempt) -> list[Scope]:
-        """Every budget that applies to an attempt, the narrowest first."""
+        """Every budget that applies to an attempt now, the narrowest first."""
+        return self._scopes(attempt, self._db.now().date())
+
+    def _scopes(self, attempt: Attempt, today: date) -> list[Scope]:
         scopes = list(self._scopes_of_test(attempt))
         if attempt.target is None:
-            scopes += (*self._scopes_of_path(attempt.path), *self._scopes_of_run(), *self._scopes_of_windows())
+            scopes += (*self._scopes_of_path(attempt.path), *self._scopes_of_run(), *self._scopes_of_windows(today))
         return scopes
 
     def shared_scopes(self) -> list[Scope]:
         """The budgets of dgbudget.toml: of all paths, and windows."""
         of_paths = (scope for path in self._shared.paths for scope in self._scopes_of_path(path.glob))
-        return [*of_paths, *self._scopes_of_windows()]
+        return [*of_paths, *self._scopes_of_windows(self._db.now().date())]
 
     def scopes_of_run(self) -> list[Scope]:
         """The budgets that all tests of the run share: its own, and windows."""
@@ -184,9 +188,9 @@ class Ledger:
         scope = scope_of_run(invocation.run)
         return self._in_both_currencies("run", invocation.budget_ms, invocation.cost_budget_micro_usd, scope)
 
-    def _scopes_of_windows(self) -> Iterator[Scope]:
+    def _scopes_of_windows(self, today: date) -> Iterator[Scope]:
         for window in self._windows():
-            sum_ = self._sum_of_window(window)
+            sum_ = self._sum_of_window(window, today)
             yield self._scope("window", window.currency, window.allowed, sum_, window.period)
 
     def _in_both_currencies(
@@ -216,8 +220,8 @@ class Ledger:
     def _windows(self) -> Sequence[WindowBudget]:
         return self._shared.windows if self._invocation.billed else ()
 
-    def _sum_of_window(self, window: WindowBudget) -> Sum:
-        days = days_of(window.period, self._db.now().date())
+    def _sum_of_window(self, window: WindowBudget, today: date) -> Sum:
+        days = days_of(window.period, today)
         return self._sums.of(_key_of(window.period, days), partial(self._closed_sums.add_up_days, days))
 
     def record_dial(self, lease: Lease, target: OtherTarget | None = None, run_key: str | None = None) -> str:
@@ -356,8 +360,7 @@ class Ledger:
         with self.together():
             self._db.execute(statement, row)
 
-    def _insert_lease(self, lease: Lease, attempt: Attempt) -> None:
-        taken_at = self._db.now()
+    def _insert_lease(self, lease: Lease, attempt: Attempt, taken_at: datetime) -> None:
         row = {
             "id": lease.id,
             "run": self._invocation.run,
@@ -365,6 +368,7 @@ class Ledger:
             "scope": lease.time_limit.scope,
             "ms": lease.allowance_ms,
             "micro_usd": lease.micro_usd,
+            "currency": used_up_first(lease, self._highest_price),
             "taken_at": write_instant(taken_at),
             "ends_at": write_instant(taken_at + timedelta(milliseconds=lease.allowance_ms)),
             "gateway": self._gateway,

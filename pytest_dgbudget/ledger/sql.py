@@ -26,8 +26,9 @@ def _insert_next(table: str, number: str, of: str, *columns: str) -> str:
 _STATED_MS = "(SELECT stated.ms FROM stated WHERE stated.lease = lease.id ORDER BY stated.seq DESC LIMIT 1)"
 _CHARGED_MS = f"COALESCE({_STATED_MS}, lease_end.ms)"
 
-# What a lease costs: by its end. A statement corrects its time alone, so its cost is a share of what was set aside.
-_CHARGED_MICRO_USD = f"""CASE WHEN {_STATED_MS} IS NULL THEN lease_end.micro_usd
+# What a lease costs: by its end. A statement corrects its time alone, so its cost is a share of what was set aside,
+# unless that was less than all of its time may cost.
+_CHARGED_MICRO_USD = f"""CASE WHEN {_STATED_MS} IS NULL OR lease.currency = 'money' THEN lease_end.micro_usd
     ELSE (lease.micro_usd * {_STATED_MS} + lease.ms - 1) / lease.ms END"""
 
 # What windows count of it: as the vendor has billed it, where its statement says so.
@@ -129,8 +130,8 @@ INSERT_REFUSAL = _insert(
     *("tolerated", "at", "times"),
 )
 
-INSERT_LEASE = """INSERT INTO lease (id, run, attempt, scope, ms, micro_usd, taken_at, ends_at, gateway, number)
-    VALUES (:id, :run, :attempt, :scope, :ms, :micro_usd, :taken_at, :ends_at, :gateway,
+INSERT_LEASE = """INSERT INTO lease (id, run, attempt, scope, ms, micro_usd, currency, taken_at, ends_at, gateway, number)
+    VALUES (:id, :run, :attempt, :scope, :ms, :micro_usd, :currency, :taken_at, :ends_at, :gateway,
         (SELECT COALESCE(MAX(number), 0) + 1 FROM lease))"""
 INSERT_DIAL = _insert("dial", "id", "lease", "at", "target", "run_key")
 INSERT_RUN_KEY = _insert("run_key", "id", "run", "invocation", "made_at")
@@ -204,7 +205,7 @@ ATTEMPTS = """SELECT attempt.id AS id, attempt.invocation AS invocation, attempt
     WHERE invocation.run = :run ORDER BY attempt.at, attempt.nodeid, attempt.number"""
 LEASES = f"""SELECT lease.id AS id, lease.attempt AS attempt, lease.ms AS allowance_ms, lease_end.how AS how,
         lease_end.ms AS ended_ms, {_STATED_MS} AS stated_ms, lease.micro_usd AS micro_usd,
-        lease_end.micro_usd AS ended_micro_usd
+        lease_end.micro_usd AS ended_micro_usd, lease.currency AS currency
     FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id WHERE lease.run = :run"""
 # The tier that a session had from beginning to end; NULL where that changed, is an estimate, or isn't known.
 _ONLY_TIER = """CASE WHEN usage.estimated = 0 THEN (

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted
-from pytest_dgbudget.model import Currency, Limit, Overrun, ScopeName
+from pytest_dgbudget.model import Currency, Lease, Limit, Overrun, ScopeName
 from pytest_dgbudget.rules.meter import money_lasts_ms
 from pytest_dgbudget.rules.prices import price_of
 from pytest_dgbudget.units import format_time, format_usd, seconds, usd
@@ -93,8 +93,9 @@ def decide(scopes: Sequence[Scope], highest_price: int) -> Decision:
     """Decide on one lease against every budget that applies to it, the narrowest scope first.
 
     A lease asks for all the time that is left of the narrowest scope that is no window, and without one for the longest
-    session there can be; and for what that costs at ``highest_price`` (micro-dollars a minute). It takes what is left
-    of a wider scope of which nobody else holds a lease, and waits where somebody does.
+    session there can be; and for what that costs at ``highest_price`` (micro-dollars a minute), or what is left of the
+    test's budget in money. It takes what is left of a wider scope of which nobody else holds a lease, and waits where
+    somebody does.
     """
     spent = next((scope for scope in scopes if _is_spent(scope, highest_price)), None)
     if spent is not None:
@@ -105,7 +106,7 @@ def decide(scopes: Sequence[Scope], highest_price: int) -> Decision:
     if isinstance(time, Wait):
         return time
     of_money = [scope for scope in scopes if scope.currency == "money"]
-    money = _share(of_money, price_of(time.amount, highest_price), next(iter(of_money), None))
+    money = _share(of_money, _money_wanted(of_money, price_of(time.amount, highest_price)), next(iter(of_money), None))
     if isinstance(money, Wait):
         return money
     return Granted(allowance_ms=time.amount, micro_usd=money.amount, time=time.scope, money=money.scope)
@@ -117,6 +118,11 @@ class _Share:
 
     amount: int
     scope: Scope | None
+
+
+def _money_wanted(scopes: Sequence[Scope], price: int) -> int:
+    """What all of the time costs, or what is left of the test's own budget."""
+    return min([price, *(scope.left for scope in scopes if scope.name == "test")])
 
 
 def _share(scopes: Sequence[Scope], wanted: int, narrowest: Scope | None) -> _Share | Wait:
@@ -131,11 +137,19 @@ def _share(scopes: Sequence[Scope], wanted: int, narrowest: Scope | None) -> _Sh
     return _Share(amount, narrowest)
 
 
+def used_up_first(lease: Lease, highest_price: int) -> Currency:
+    """Return in which currency a lease may end before the other one does, at the highest known price.
+
+    Money that all of its time costs is never used up first, but for what is rounded up.
+    """
+    return "money" if lease.micro_usd < price_of(lease.allowance_ms, highest_price) else "time"
+
+
 def free_ms(scope: Scope, highest_price: int) -> int:
     """Return how long what is free of a scope lasts: of one in money, at the highest known price."""
     if scope.currency == "time":
         return scope.free
-    lasts_ms = money_lasts_ms(scope.free, highest_price)
+    lasts_ms = money_lasts_ms(scope.free, [highest_price])
     return LONGEST_SESSION_MS if lasts_ms is None else lasts_ms
 
 

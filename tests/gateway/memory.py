@@ -6,6 +6,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pytest
+from websockets.frames import Frame
+from websockets.streams import StreamReader
+
 from pytest_dgbudget.gateway.clock import Timer
 
 
@@ -127,3 +131,14 @@ class Carried:
     transport: asyncio.Transport
     rest: bytes = b""
     was_lost: bool = False
+
+
+def messages(wire: bytes) -> list[tuple[int, bytes]]:
+    """Return what whole frames say, read by the library."""
+    reader, found = StreamReader(), []
+    reader.feed_data(wire)
+    while reader.buffer:
+        with pytest.raises(StopIteration) as whole:
+            next(Frame.parse(reader.read_exact, mask=bool(reader.buffer[1] & 0x80)))
+        found.append((int(whole.value.value.opcode), whole.value.value.data))
+    return found

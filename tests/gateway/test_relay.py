@@ -9,8 +9,6 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.frames import Frame
-from websockets.streams import StreamReader
 
 from pytest_dgbudget.gateway.clock import MeteringLoop, metering_loop
 from pytest_dgbudget.gateway.frames import BINARY, CLOSE, TEXT, Close, frame
@@ -20,7 +18,7 @@ from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.protocol.codes import UPSTREAM_LOST
 from tests.gateway.conversations import conversation
-from tests.gateway.memory import Carried, ManualClock, MemoryTransport
+from tests.gateway.memory import Carried, ManualClock, MemoryTransport, messages
 from tests.gateway.streams import Sent
 
 
@@ -96,17 +94,6 @@ class Joined:
 
     def vendor_gets(self) -> list[tuple[int, bytes]]:
         return messages(self.vendor.take_written())
-
-
-def messages(wire: bytes) -> list[tuple[int, bytes]]:
-    """Return what whole frames say, read by the library."""
-    reader, found = StreamReader(), []
-    reader.feed_data(wire)
-    while reader.buffer:
-        with pytest.raises(StopIteration) as whole:
-            next(Frame.parse(reader.read_exact, mask=bool(reader.buffer[1] & 0x80)))
-        found.append((int(whole.value.value.opcode), whole.value.value.data))
-    return found
 
 
 def closes(code: int, reason: str = "") -> tuple[int, bytes]:

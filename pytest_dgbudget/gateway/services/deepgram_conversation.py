@@ -222,8 +222,8 @@ class Conversation:
     def _tier_is(self, rate: Rate, from_ms: int | None = None) -> None:
         if rate == self._rate and from_ms is None:
             return
-        if rate.micro_usd_per_minute > self._rate.micro_usd_per_minute:
-            self._require_funds(rate)
+        if not self._context.affords(rate.micro_usd_per_minute):
+            raise MessageNotAfforded
         self._rate = rate
         at_ms = self._at_ms()
         self._emit(
@@ -236,10 +236,6 @@ class Conversation:
                 estimated=rate.estimated,
             )
         )
-
-    def _require_funds(self, rate: Rate) -> None:
-        if not self._context.affords(rate.micro_usd_per_minute):
-            raise MessageNotAfforded
 
     def _user_injected(self, data: Mapping[str, Any]) -> None:
         self._next_may_be_header()

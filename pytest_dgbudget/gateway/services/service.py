@@ -65,11 +65,14 @@ class Inspection(Protocol):
         ...
 
     def client_said(self, text: bytes) -> bytes:
-        """Note a client's text message and return what to pass on for it."""
+        """Note a client's text message and return what to pass on for it; raises MessageNotAfforded."""
         ...
 
     def client_said_too_much(self) -> None:
-        """Note that a text of the client's has passed unread, which may have been the session's settings."""
+        """Note that a text of the client's is to pass unread, which may be the session's settings.
+
+        Raises MessageNotAfforded.
+        """
         ...
 
     def client_audio(self, chunk: Chunk) -> None:
