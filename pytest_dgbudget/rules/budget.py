@@ -189,7 +189,7 @@ def _used(overrun: Overrun) -> str:
 
 def _how_to_raise(overrun: Overrun) -> str:
     if overrun.scope == "window":
-        return f"raise it in dgbudget.toml, or wait for the next {overrun.label} (UTC)"
+        return f"raise {overrun.label} in dgbudget.toml or wait for the next one"
     if overrun.scope == "path":
         return f"raise it in dgbudget.toml, [[path]] {overrun.label}"
     return _HOW_TO_RAISE[overrun.scope, overrun.currency]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from dataclasses import replace
+from fractions import Fraction
+from math import ceil
+
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.model import Overrun, ScopeName
+from pytest_dgbudget.model import Currency, Overrun, ScopeName
 from pytest_dgbudget.rules.budget import (
     FLOOR_MS,
     LONGEST_SESSION_MS,
@@ -15,13 +19,17 @@ from pytest_dgbudget.rules.budget import (
     Wait,
     decide,
     describe,
+    free_ms,
 )
 from pytest_dgbudget.rules.prices import price_of
-from pytest_dgbudget.units import format_time
+from pytest_dgbudget.units import format_time, format_usd
 
 # Small numbers meet one another more often than large ones.
 AMOUNTS_MS = st.integers(0, 3000) | st.integers(0, 10_000_000)
 NAMES: list[ScopeName] = ["test", "run"]
+# From the narrowest to the widest, as a ledger lists them.
+ALL_NAMES: list[ScopeName] = ["test", "path", "run", "window", "window"]
+CURRENCIES: list[Currency] = ["time", "money"]
 TEN_YEARS_MS = 10 * 365 * 24 * 3_600_000
 # Micro-dollars a minute.
 PRICE = 163_000
@@ -55,7 +63,97 @@ IDLE_SCOPES = st.builds(scope_with, st.sampled_from(NAMES), st.integers(1000, 50
 
 
 def is_spent(scope: Scope) -> bool:
-    return scope.allowed == 0 or scope.allowed - scope.settled < min(1000, scope.allowed)
+    floor = 1000 if scope.currency == "time" else ceil(Fraction(PRICE, 60))
+    return scope.allowed == 0 or scope.allowed - scope.settled < min(floor, scope.allowed)
+
+
+@st.composite
+def budgets(draw: st.DrawFn, leased: st.SearchStrategy[int] = NOTHING | AMOUNTS_MS) -> list[Scope]:
+    """Budgets of some of the scopes, in either currency or both; none is cut, and few are spent."""
+    scopes = [(name, currency) for name in ALL_NAMES for currency in CURRENCIES]
+    left = st.integers(2717, 200_000) | st.integers(0, 20_000_000)
+    return [
+        replace(scope_with(name, draw(left), draw(NOTHING | AMOUNTS_MS), draw(leased)), currency=currency)
+        for name, currency in scopes
+        if draw(st.booleans())
+    ]
+
+
+def amount_of(decision: Granted, scope: Scope) -> int:
+    return decision.allowance_ms if scope.currency == "time" else decision.micro_usd
+
+
+@given(budgets())
+def test_a_grant_exceeds_no_budget_in_its_currency(scopes: list[Scope]) -> None:
+    decision = decide(scopes, PRICE)
+    if isinstance(decision, Granted):
+        for scope in scopes:
+            assert scope.settled + scope.leased + amount_of(decision, scope) <= scope.allowed
+
+
+@given(budgets())
+def test_refused_exactly_when_something_is_spent_in_its_currency(scopes: list[Scope]) -> None:
+    decision = decide(scopes, PRICE)
+    spent = [scope for scope in scopes if is_spent(scope)]
+    assert decision == Refused(spent[0]) if spent else not isinstance(decision, Refused)
+
+
+@given(budgets())
+def test_waits_exactly_while_others_hold_what_is_wanted_in_some_currency(scopes: list[Scope]) -> None:
+    decision = decide(scopes, PRICE)
+    assume(not isinstance(decision, Refused))
+    of_time = [scope for scope in scopes if scope.currency == "time"]
+    time_ms = next((scope.left for scope in of_time if scope.name != "window"), LONGEST_SESSION_MS)
+    held = [scope for scope in of_time if scope.leased and scope.left - scope.leased < time_ms]
+    if not held:
+        granted_ms = min([time_ms, *(scope.left - scope.leased for scope in of_time)])
+        of_money = [scope for scope in scopes if scope.currency == "money"]
+        wanted = min([ceil(Fraction(granted_ms * PRICE, 60_000)), *(s.left for s in of_money if s.name == "test")])
+        held = [scope for scope in of_money if scope.leased and scope.left - scope.leased < wanted]
+    assert decision == Wait(held[0]) if held else isinstance(decision, Granted)
+
+
+@given(budgets(leased=NOTHING))
+def test_alone_nobody_waits_and_each_currency_names_what_limits_it(scopes: list[Scope]) -> None:
+    decision = decide(scopes, PRICE)
+    assume(not isinstance(decision, Refused))
+    assert isinstance(decision, Granted)
+    whole = price_of(decision.allowance_ms, PRICE)
+    assert decision.micro_usd == min([whole, *(scope.left for scope in scopes if scope.currency == "money")])
+    if decision.money is None:
+        assert not any(scope.currency == "money" for scope in scopes)
+    elif decision.micro_usd < whole:
+        assert decision.money.left == decision.micro_usd
+    if decision.time is not None:
+        assert decision.time.left == decision.allowance_ms or decision.time.name != "window"
+
+
+def test_a_test_with_a_budget_in_money_waits_for_no_more_than_that() -> None:
+    test = Scope(name="test", currency="money", allowed=50_000, settled=0, leased=0)
+    busy = Scope(name="run", currency="money", allowed=200_000, settled=0, leased=100_000)
+    minute = Scope(name="test", allowed=60_000, settled=0, leased=0)
+    assert decide([minute, test, busy], PRICE) == Granted(
+        allowance_ms=60_000, micro_usd=50_000, time=minute, money=test
+    )
+    assert decide([minute, busy], PRICE) == Wait(busy)
+
+
+@given(AMOUNTS_MS, st.integers(0, 10_000), st.integers(1, 1_000_000))
+def test_what_is_free_of_money_lasts_as_long_as_it_pays_for_the_highest_price(
+    left: int, leased: int, price: int
+) -> None:
+    scope = Scope(name="run", currency="money", allowed=left, settled=0, leased=leased)
+    lasts_ms = free_ms(scope, price)
+    assert price_of(lasts_ms, price) <= left - leased < price_of(lasts_ms + 1, price)
+    assert free_ms(replace(scope, currency="time"), price) == left - leased
+    assert free_ms(scope, 0) == LONGEST_SESSION_MS
+
+
+@given(budgets())
+def test_what_has_cut_a_session_has_nothing_left_in_either_currency(scopes: list[Scope]) -> None:
+    cut = [replace(scope, was_cut=True) for scope in scopes]
+    decision = decide(cut, PRICE)
+    assert isinstance(decision, Refused) if cut else isinstance(decision, Granted)
 
 
 @given(st.lists(SCOPES, min_size=1, max_size=4))
@@ -108,19 +206,61 @@ def test_a_test_waits_for_the_run_rather_than_take_less_than_its_own_budget() ->
     assert decide([test, idle], PRICE) == granted(40_000, idle)
 
 
-OVERRUNS = st.builds(
-    Overrun,
-    kind=st.sampled_from(["cut", "refused", "exceeded"]),
-    scope=st.sampled_from(NAMES),
-    used=st.integers(0, 2 * TEN_YEARS_MS),
-    allowed=st.integers(0, TEN_YEARS_MS),
-)
+AMOUNTS = st.integers(0, TEN_YEARS_MS)
+LABELS: dict[ScopeName, list[str]] = {
+    "test": [""],
+    "path": ["tests/smoke/**", "tests/integration/telephony/test_*.py"],
+    "run": [""],
+    "window": ["day", "month"],
+}
+HOW: dict[tuple[ScopeName, Currency], str] = {
+    ("test", "time"): "--dg-test-budget",
+    ("test", "money"): "raise cost in its marker dg_budget",
+    ("run", "time"): "--dg-budget",
+    ("run", "money"): "--dg-cost-budget",
+}
 
 
-@given(OVERRUNS)
-def test_an_overrun_fits_a_close_frame_and_says_which_how_much_and_what_to_do(overrun: Overrun) -> None:
+@st.composite
+def overruns(draw: st.DrawFn) -> Overrun:
+    scope = draw(st.sampled_from(ALL_NAMES))
+    return Overrun(
+        kind=draw(st.sampled_from(["cut", "refused", "exceeded"])),
+        scope=scope,
+        label=draw(st.sampled_from(LABELS[scope])),
+        currency=draw(st.sampled_from(CURRENCIES)),
+        used=draw(st.integers(0, 2 * TEN_YEARS_MS)),
+        allowed=draw(AMOUNTS),
+        also_used=draw(st.none() | AMOUNTS),
+    )
+
+
+@given(overruns())
+def test_an_overrun_says_which_budget_how_much_of_both_and_what_to_do(overrun: Overrun) -> None:
     said = describe(overrun)
-    assert len(said.encode()) <= 123
-    assert said.startswith(f"{overrun.scope} budget of {format_time(overrun.allowed)} ")
-    assert f"{format_time(overrun.used)} used" in said
-    assert ("--dg-test-budget" if overrun.scope == "test" else "--dg-budget") in said
+    written, other = (format_time, format_usd) if overrun.currency == "time" else (format_usd, format_time)
+    name = f"{overrun.label} window" if overrun.scope == "window" else f"{overrun.scope} budget"
+    assert said.startswith(f"{name} of {written(overrun.allowed)} ")
+    assert f"{written(overrun.used)} used" in said
+    assert overrun.also_used is None or other(overrun.also_used) in said
+    assert HOW.get((overrun.scope, overrun.currency), "dgbudget.toml") in said
+    if overrun.scope == "path":
+        assert said.endswith(overrun.label)
+
+
+@given(overruns())
+def test_an_overrun_of_whole_minutes_or_cents_up_to_a_day_and_a_hundred_dollars_fits_a_close_frame(
+    overrun: Overrun,
+) -> None:
+    most: dict[Currency, int] = {"time": 86_400_000, "money": 100_000_000}
+    whole: dict[Currency, int] = {"time": 60_000, "money": 10_000}
+    other: Currency = "money" if overrun.currency == "time" else "time"
+    also = None if overrun.also_used is None else overrun.also_used % most[other]
+    small = replace(
+        overrun,
+        used=overrun.used % most[overrun.currency],
+        allowed=overrun.allowed % most[overrun.currency] // whole[overrun.currency] * whole[overrun.currency],
+        also_used=also,
+        label="tests/smoke/**" if overrun.scope == "path" else overrun.label,
+    )
+    assert len(describe(small).encode()) <= 123

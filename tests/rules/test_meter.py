@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil
 from random import Random
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.rules.meter import LeaseMeter, close_margin_ms
+from pytest_dgbudget.rules.meter import LeaseMeter, close_margin_ms, money_lasts_ms
 
 START_MS = 1_000_000
 SPANS_MS = st.tuples(st.integers(0, 100_000), st.integers(0, 100_000)).map(
@@ -87,6 +89,36 @@ def test_deadline_and_abort_are_where_the_open_sessions_reach_them_and_never_lat
         assume(meter.used_ms <= aim_ms)
         # A millisecond of the clock is one of each open session.
         assert aim_ms - sessions < meter.used_at(at_ms) <= aim_ms <= allowance_ms
+
+
+PRICES = st.lists(st.integers(0, 1_000_000), min_size=1, max_size=5)
+
+
+@given(st.integers(0, 1_000_000), PRICES)
+def test_money_lasts_as_long_as_all_that_is_open_costs_no_more_whatever_is_rounded_up(
+    micro_usd: int, prices: list[int]
+) -> None:
+    lasts_ms = money_lasts_ms(micro_usd, prices)
+    if lasts_ms is None:
+        assert sum(prices) == 0
+    elif lasts_ms >= 0:
+        assert sum(ceil(Fraction(lasts_ms * price, 60_000)) for price in prices) <= micro_usd
+    if lasts_ms is not None:
+        # So much longer, and it is spent even if nothing is rounded up.
+        assert Fraction((lasts_ms + 1) * sum(prices), 60_000) > micro_usd - len(prices) + 1
+
+
+@given(st.integers(1, 10_000_000), st.integers(0, 10_000_000), st.integers(0, 10_000_000))
+def test_the_deadline_is_the_earlier_of_two_and_the_margin_that_of_the_shorter(
+    allowance_ms: int, money_ms: int, money_ends_ms: int
+) -> None:
+    meter = LeaseMeter(allowance_ms=allowance_ms, money_ms=money_ms)
+    meter.opened(0)
+    margin_ms = close_margin_ms(min(allowance_ms, money_ms))
+    ends_ms = min(allowance_ms, money_ends_ms)
+    assert meter.deadline_ms(money_ends_ms) == ends_ms - margin_ms
+    assert meter.abort_ms(money_ends_ms) == ends_ms - margin_ms // 10
+    assert meter.deadline_ms(None) == allowance_ms - margin_ms
 
 
 def test_the_deadline_moves_when_a_session_opens_or_closes() -> None:
