@@ -30,6 +30,7 @@ class PricingVendor(MemoryTransport):
         self._now_ms = now_ms
         self._prices = [(now_ms(), HIGHEST)]
         self.ended_ms: int | None = None
+        self.updates = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         for opcode, payload in messages(bytes(data)):
@@ -53,6 +54,10 @@ class PricingVendor(MemoryTransport):
         self.lost, self.ended_ms = True, self._now_ms()
 
     @property
+    def price(self) -> int:
+        return self._prices[-1][1]
+
+    @property
     def ms(self) -> int:
         return (self._now_ms() if self.ended_ms is None else self.ended_ms) - self._prices[0][0]
 
@@ -67,4 +72,5 @@ class PricingVendor(MemoryTransport):
         if message["type"] == "Settings":
             self._prices = [(self._prices[0][0], own_price(message["agent"]["think"]))]
         elif message["type"] == "UpdateThink":
+            self.updates += 1
             self._prices.append((self._now_ms(), own_price(message["think"])))

@@ -34,6 +34,7 @@ from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.shared_budgets import SharedBudgets
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.model import Attempt, Currency, Invocation, Lease, PathBudget, UsageRecord, WindowBudget
+from pytest_dgbudget.rules.budget import Refused, Wait, decide
 from tests.gateway.conversations import terms_fields
 from tests.gateway.memory import Carried, ManualClock, MemoryTransport
 from tests.gateway.own_dollars import HIGHEST, OWN_PRICES, PricingVendor
@@ -42,14 +43,17 @@ from tests.gateway.purse import update
 from tests.support.gateway import asked
 
 SMOKE = "smoke/**"
-# Whether a smoke test, and where it is dialled if not where its run is.
+# The path budget of each.
 TESTS = {"test_a": SMOKE, "test_b": SMOKE, "test_c": None, "test_d": None}
+ELSEWHERE = "emulated"
 RUNS = {"run": True, "other": True, "rehearsal": False}
 WHICH = st.integers(0, 11)
 TIERS = st.sampled_from(list(OWN_PRICES))
-MAYBE_MS = st.none() | st.sampled_from([0, 999, 1000]) | st.integers(1000, 15_000)
+MAYBE_MS = st.none() | st.none() | st.sampled_from([0, 999, 1000]) | st.integers(1000, 15_000)
 # The highest price asks 2717 for a second.
-MAYBE_MICRO_USD = st.none() | st.sampled_from([0, 1, 2716, 2717]) | st.integers(2717, 40_000)
+MAYBE_MICRO_USD = (
+    st.none() | st.sampled_from([0, 1, 2716, 2717]) | st.integers(2717, 20_000) | st.integers(2717, 60_000)
+)
 Amounts = dict[Currency, int | None]
 AMOUNTS = st.builds(lambda ms, micro_usd: {"time": ms, "money": micro_usd}, MAYBE_MS, MAYBE_MICRO_USD)
 
@@ -59,7 +63,7 @@ class Gateway:
     invocation: Invocation
     ledger: Ledger
     connection: SqliteConnection
-    attempts: dict[tuple[str, bool], Attempt] = field(default_factory=dict)
+    attempts: dict[tuple[str, str], Attempt] = field(default_factory=dict)
     leases: dict[str, OpenLease] = field(default_factory=dict)
 
 
@@ -82,7 +86,7 @@ class SharedMoney(RuleBasedStateMachine):
         self.gateways: list[Gateway] = []
         self.sessions: list[Session] = []
         self.vendors: dict[str, list[PricingVendor]] = {}
-        self.invocations = 0
+        self.invocations = self.races = 0
         self.closers: list[Callable[[], None]] = [self.loop.close]
         self.patches = ExitStack()
         self.patches.enter_context(patch.object(SqliteConnection, "now", lambda _: self.now))
@@ -164,7 +168,7 @@ class SharedMoney(RuleBasedStateMachine):
     def connect(self, which: int, nodeid: str, elsewhere: bool) -> None:
         """Open a session, the first of a test or one more."""
         gateway = self.gateways[which % len(self.gateways)]
-        attempt = self._attempt(gateway, nodeid, elsewhere)
+        attempt = self._attempt(gateway, nodeid, ELSEWHERE if elsewhere else "")
         lease = gateway.leases.get(attempt.id)
         if lease is None:
             taken = gateway.ledger.lease(attempt)
@@ -173,15 +177,21 @@ class SharedMoney(RuleBasedStateMachine):
         elif lease.lacks() is None:
             self._open(gateway, lease)
 
-    @precondition(lambda self: len(self.gateways) > 1)
-    @rule(nodeids=st.tuples(st.sampled_from(list(TESTS)), st.sampled_from(list(TESTS))))
-    def connect_while_another_decides(self, nodeids: tuple[str, str]) -> None:
+    @rule(
+        nodeids=st.tuples(st.sampled_from(list(TESTS)), st.sampled_from(list(TESTS))), run=st.sampled_from(list(RUNS))
+    )
+    def connect_while_another_decides(self, nodeids: tuple[str, str], run: str) -> None:
         """Nobody takes a lease between another's decision and its record of it."""
-        first, other = self.gateways[:2]
-        attempt, others = self._attempt(first, nodeids[0], False), self._attempt(other, nodeids[1], False)
-        if attempt.id in first.leases or others.id in other.leases:
+        if len(self.gateways) < 2:
+            self.start(run)
+        if len(self.gateways) < 2:
             return
-        decide, found = ledger_module.decide, []
+        (first, other), self.races = self.gateways[-2:], self.races + 1
+        attempt, others = (
+            self._attempt(gateway, nodeid, f"gw{self.races}")
+            for gateway, nodeid in zip((first, other), nodeids, strict=True)
+        )
+        found: list[Lease | Wait | Refused | None] = []
 
         def while_deciding(*of_lease: Any) -> Any:
             decision = decide(*of_lease)
@@ -193,33 +203,36 @@ class SharedMoney(RuleBasedStateMachine):
 
         with patch.object(ledger_module, "decide", while_deciding):
             taken = first.ledger.lease(attempt)
-        if isinstance(found[-1], Lease):
-            self._dial(other, others, found[-1])
         if isinstance(taken, Lease):
             self._dial(first, attempt, taken)
+        if isinstance(found[-1], Lease):
+            self._dial(other, others, found[-1])
 
     @precondition(lambda self: self.sessions)
     @rule(which=WHICH, tier=TIERS)
     def configure(self, which: int, tier: str) -> None:
-        self._say(self.sessions[which % len(self.sessions)], settings_of(tier))
+        self.sessions[which % len(self.sessions)].client.feed(settings_of(tier))
 
     @precondition(lambda self: self.sessions)
     @rule(which=WHICH, tier=TIERS)
     def change_the_tier(self, which: int, tier: str) -> None:
-        self._say(self.sessions[which % len(self.sessions)], update(tier))
+        self._change(self.sessions[which % len(self.sessions)], tier)
 
     @precondition(lambda self: self.sessions)
-    @rule(which=WHICH, late_ms=st.integers(-2, 2))
-    def raise_the_tier_at_the_worst_instant(self, which: int, late_ms: int) -> None:
+    @rule(which=WHICH, late_ms=st.integers(-2, 2), then_ms=st.integers(0, 2000))
+    def raise_the_tier_at_the_worst_instant(self, which: int, late_ms: int, then_ms: int) -> None:
         """As late as the dearer one still lasts longer than the margin, or just too late."""
         session = self.sessions[which % len(self.sessions)]
+        session.client.feed(settings_of("custom-byo-llm"))  # its first ones count
+        self._come_and_go(session)
         lease, price = session.lease, sum(each.micro_usd_per_minute for each in session.lease.sessions)
         dearer = price - session.metered.micro_usd_per_minute + HIGHEST
         left = lease.lease.micro_usd - lease.micro_usd() - lease.meter.margin_ms * dearer // 60_000
         if price and 0 < left * 60_000 // price + late_ms < 20_000:
-            self._advance(left * 60_000 // price + late_ms)
+            self.clock.advance(left * 60_000 // price + late_ms)
         if session in self.sessions:
-            self._say(session, update("advanced"))
+            self._change(session, "advanced")
+            self.clock.advance(then_ms)
 
     @precondition(lambda self: self.sessions)
     @rule(which=WHICH)
@@ -230,7 +243,7 @@ class SharedMoney(RuleBasedStateMachine):
 
     @rule(ms=st.integers(0, 8000))
     def time_passes(self, ms: int) -> None:
-        self._advance(ms)
+        self.clock.advance(ms)
 
     @rule(early_ms=st.integers(-1000, 3000))
     def midnight_comes(self, early_ms: int) -> None:
@@ -284,17 +297,17 @@ class SharedMoney(RuleBasedStateMachine):
 
     # How it is done ---------------------------------------------------------------------------------------------------
 
-    def _attempt(self, gateway: Gateway, nodeid: str, elsewhere: bool) -> Attempt:
-        if (nodeid, elsewhere) not in gateway.attempts:
-            gateway.attempts[nodeid, elsewhere] = gateway.ledger.begin_attempt(
+    def _attempt(self, gateway: Gateway, nodeid: str, worker: str) -> Attempt:
+        if (nodeid, worker) not in gateway.attempts:
+            gateway.attempts[nodeid, worker] = gateway.ledger.begin_attempt(
                 nodeid,
-                "elsewhere" if elsewhere else "",
+                worker,
                 self.budgets["test"]["time"],
-                "emulator" if elsewhere else None,
+                "emulator" if worker == ELSEWHERE else None,
                 TESTS[nodeid],
                 self.budgets["test"]["money"],
             )
-        return gateway.attempts[nodeid, elsewhere]
+        return gateway.attempts[nodeid, worker]
 
     def _dial(self, gateway: Gateway, attempt: Attempt, taken: Lease) -> None:
         async def open_lease() -> OpenLease:
@@ -339,11 +352,28 @@ class SharedMoney(RuleBasedStateMachine):
             del gateway.leases[lease.grant.attempt.id]
             gateway.ledger.settle(lease.lease, lease.meter.used_ms, lease.used_micro_usd)
 
-    def _say(self, session: Session, wire: bytes) -> None:
-        session.client.feed(wire)
+    def _come_and_go(self, session: Session) -> None:
+        """One more of the same lease: its end has the deadline computed at the prices of the others."""
+        if session in self.sessions and session.lease.lacks() is None:
+            self._open(session.gateway, session.lease)
+            self.sessions[-1].vendor.lose()
 
-    def _advance(self, ms: int) -> None:
-        self.clock.advance(ms)
+    def _change(self, session: Session, tier: str) -> None:
+        """A message that brings a price passes exactly when the money lasts beyond the margin at that price."""
+        self.clock.advance(0)  # what is due closes
+        spent, before = session.lease.grant.spent, session.vendor.updates
+        if not spent.done():
+            may_pass = self._affords(session, OWN_PRICES[tier])
+            session.client.feed(update(tier))
+            assert (session.vendor.updates > before, spent.done()) == (may_pass, not may_pass)
+
+    def _affords(self, session: Session, price: int) -> bool:
+        lease = session.lease.lease
+        if lease.micro_usd >= ceil(lease.allowance_ms * HIGHEST / 60_000):
+            return True
+        others = [each.vendor.price for each in self.sessions if each.lease is session.lease and each is not session]
+        left = lease.micro_usd - sum(vendor.micro_usd for vendor in self.vendors[lease.id]) - len(others)
+        return left * 60_000 // (sum(others) + price) > session.lease.meter.margin_ms
 
     def _charges(self) -> Iterator[dict[str, Any]]:
         rows = self.file.execute(
