@@ -31,6 +31,7 @@ class PricingVendor(MemoryTransport):
         self._prices = [(now_ms(), HIGHEST)]
         self.ended_ms: int | None = None
         self.updates = 0
+        self.configured = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         for opcode, payload in messages(bytes(data)):
@@ -69,8 +70,11 @@ class PricingVendor(MemoryTransport):
         return ceil(sum(Fraction((end - at) * price, 60_000) for (at, price), end in parts))
 
     def _read(self, message: dict[str, Any]) -> None:
-        if message["type"] == "Settings":
+        """Refuse what comes before Settings, and a second one of these."""
+        if message["type"] == "Settings" and not self.configured:
+            self.configured = True
             self._prices = [(self._prices[0][0], own_price(message["agent"]["think"]))]
         elif message["type"] == "UpdateThink":
             self.updates += 1
-            self._prices.append((self._now_ms(), own_price(message["think"])))
+            if self.configured:
+                self._prices.append((self._now_ms(), own_price(message["think"])))
