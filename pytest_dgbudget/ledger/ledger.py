@@ -171,7 +171,7 @@ class Ledger:
 
     def scopes_of_run(self) -> list[Scope]:
         """The budgets that all tests of the run share: its own, and windows."""
-        return [*self._scopes_of_run(), *self._scopes_of_windows()]
+        return [*self._scopes_of_run(), *self._scopes_of_windows(self._db.now().date())]
 
     def _scopes_of_test(self, attempt: Attempt) -> Iterator[Scope]:
         scope = scope_of_test(self._invocation.id, attempt)

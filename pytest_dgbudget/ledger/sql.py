@@ -130,7 +130,8 @@ INSERT_REFUSAL = _insert(
     *("tolerated", "at", "times"),
 )
 
-INSERT_LEASE = """INSERT INTO lease (id, run, attempt, scope, ms, micro_usd, currency, taken_at, ends_at, gateway, number)
+INSERT_LEASE = """INSERT INTO lease
+        (id, run, attempt, scope, ms, micro_usd, currency, taken_at, ends_at, gateway, number)
     VALUES (:id, :run, :attempt, :scope, :ms, :micro_usd, :currency, :taken_at, :ends_at, :gateway,
         (SELECT COALESCE(MAX(number), 0) + 1 FROM lease))"""
 INSERT_DIAL = _insert("dial", "id", "lease", "at", "target", "run_key")

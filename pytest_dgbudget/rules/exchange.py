@@ -17,7 +17,7 @@ def worth(amount: int, currency: Currency, prices: PriceTable) -> str:
     price = f"at {format_usd(highest)} a minute, the highest known price"
     if currency == "time":
         return f"{format_time(amount)} cost up to {format_usd(price_of(amount, highest))} {price}"
-    lasts_ms = money_lasts_ms(amount, highest)
+    lasts_ms = money_lasts_ms(amount, [highest])
     if lasts_ms is None:
         return f"{format_usd(amount)} lasts for ever {price}"
     return f"{format_usd(amount)} lasts about {format_time(_rounded_down(lasts_ms))} {price}"
