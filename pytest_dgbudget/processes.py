@@ -8,11 +8,15 @@ import sys
 from collections.abc import Mapping
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
+from socket import gethostname
 from types import ModuleType
 
 from pytest_dgbudget.paths import read_text
 
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
+
+# Which start of the system this is, and which of its networks a process has: together, which loopback it sees.
+_BOOT, _NETWORK = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/net")
 
 # Coverage's hook, or that of pytest-cov before 7, would measure our processes, and write their data into the project.
 _NOT_INHERITED = ("DEEPGRAM_", "DG_", "DGBUDGET_", "COVERAGE_", "COV_CORE_")
@@ -36,6 +40,17 @@ def stat_of(pid: int) -> list[str]:
     Raises OSError.
     """
     return read_text(Path(f"/proc/{pid}/stat"), "replace").rpartition(")")[2].split()
+
+
+def this_machine() -> str:
+    """Return what is the same for two processes if they reach each other on loopback.
+
+    Systems without /proc are told apart by their names.
+    """
+    try:
+        return f"{read_text(_BOOT).strip()} {_NETWORK.readlink()}"
+    except OSError:
+        return gethostname()
 
 
 def copy_of_module(name: str) -> ModuleType:

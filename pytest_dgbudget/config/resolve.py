@@ -266,12 +266,17 @@ def resolve(
         api_key=key.value or None,
     )
     if run_config.is_live:
-        _refuse_unsendable_key(key)
-        if not run_config.is_rehearsal:
-            _refuse_emulated_key(key, run_config.agent_url)
+        refuse_key(run_config, key)
         _refuse_plain_text("agent", run_config.agent_url)
         _refuse_plain_text("API", run_config.api_url or "")
     return run_config
+
+
+def refuse_key(run_config: RunConfig, key: Key) -> None:
+    """Raise SettingsError for a key that a live run can't dial with."""
+    _refuse_unsendable_key(key)
+    if not run_config.is_rehearsal:
+        _refuse_emulated_key(key, run_config.agent_url)
 
 
 def refuse_unbounded(run_config: RunConfig) -> None:

@@ -8,6 +8,7 @@ from os import getpid, urandom
 from typing import TYPE_CHECKING
 
 from pytest_dgbudget.control.listening import handed_on, listen_at, listen_on_loopback
+from pytest_dgbudget.control.part import Part, whole_invocation
 from pytest_dgbudget.control.pending import PendingConnections
 from pytest_dgbudget.control.unlisted_thread import UnlistedThread
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
@@ -33,8 +34,17 @@ class SocketActivation:
     tokens.
     """
 
-    def __init__(self, interpreter: Interpreter, tests: RunsTests | None = None, listen: str | None = None) -> None:
-        """``listen`` is where else, as ADDRESS:PORT; raises SettingsError where nothing can listen there."""
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        tests: RunsTests | None = None,
+        listen: str | None = None,
+        part: Part | None = None,
+    ) -> None:
+        """``listen`` is where else, as ADDRESS:PORT; raises SettingsError where nothing can listen there.
+
+        ``part`` is the gateway's in the invocation of a controller on another machine.
+        """
         self._public_listener = None if listen is None else listen_at(listen)
         self._interpreter = interpreter
         self._process = getpid()
@@ -44,6 +54,7 @@ class SocketActivation:
         self._callers = PendingConnections(
             [each for each in (self._listener, self._public_listener) if each is not None]
         )
+        self.part = part or whole_invocation()
         self._run_config: RunConfig | None = None
         self._over = False
         self._pausing = False
@@ -156,6 +167,7 @@ class SocketActivation:
             public_listener=None if self._public_listener is None else handed_on(self._public_listener),
             connected=self._callers.take(),
             worker_tokens=sorted(self._callers.worker_tokens),
+            part=self.part,
         )
 
     def _end(self) -> None:

@@ -12,6 +12,7 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.connection import no_socket
 from pytest_dgbudget.control.environment import EnvironmentClaim
 from pytest_dgbudget.control.membership import RunsTests
+from pytest_dgbudget.control.part import Part
 from pytest_dgbudget.control.real_sockets import real_sockets
 from pytest_dgbudget.control.run import RunHandle, join_gateway, start_gateway
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError
@@ -111,7 +112,10 @@ def join_on_demand(port: int, secret: str, tests: RunsTests | None) -> RunOnDema
     return RunOnDemand(join)
 
 
-def start_on_demand(run_config: Callable[[], RunConfig]) -> RunOnDemand:
-    """Return the run of a process that starts its own gateway; ``run_config`` is called only then."""
+def start_on_demand(run_config: Callable[[], RunConfig], part: Part | None = None) -> RunOnDemand:
+    """Return the run of a process that starts its own gateway; ``run_config`` is called only then.
+
+    ``part`` is the gateway's in the invocation of a controller on another machine.
+    """
     interpreter = Interpreter.of_this_process()
-    return RunOnDemand(lambda: start_gateway(run_config(), interpreter))
+    return RunOnDemand(lambda: start_gateway(run_config(), interpreter, part))

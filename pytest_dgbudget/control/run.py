@@ -10,6 +10,7 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.listening import listen_at, listen_on_loopback
 from pytest_dgbudget.control.membership import RunsTests
+from pytest_dgbudget.control.part import Part
 from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import DgBudgetError, GatewayError
 from pytest_dgbudget.processes import Interpreter
@@ -39,13 +40,25 @@ class RunHandle:
         """Have everything closed now; nobody waits for it."""
         self.gateway.send(StopRun())
 
-    def finish(self, exit_status: int, *, wait: bool, still_waiting: Callable[[], None]) -> FinishedRun:
-        """End the run and return its document, the report's path, and notices.
+    def leave(self) -> tuple[str, ...]:
+        """End a gateway's part in a run that goes on elsewhere; return what there is to say of it."""
+        try:
+            return tuple(self._finished(FinishRun(exit_status=0, wait=False), _say_nothing)["notices"])
+        except DgBudgetError as error:
+            return (f"the gateway of a worker on another machine did not end as it should: {error}",)
+        finally:
+            if self._supervisor is not None:
+                self._supervisor.retire()
+
+    def finish(
+        self, exit_status: int, *, wait: bool, still_waiting: Callable[[], None], notices: tuple[str, ...] = ()
+    ) -> FinishedRun:
+        """End the run and return its document, the report's path, and notices, with those of other gateways.
 
         ``wait``: for the comparison with the vendor's statement; ``still_waiting`` is called when that takes a while.
         """
         try:
-            return self._finished(exit_status, still_waiting, wait=wait)
+            return self._finished(FinishRun(exit_status=exit_status, wait=wait, notices=notices), still_waiting)
         except DgBudgetError as error:
             first = self._first_report
             if first is not None:
@@ -55,23 +68,23 @@ class RunHandle:
             if self._supervisor is not None:
                 self._supervisor.retire()
 
-    def _finished(self, exit_status: int, still_waiting: Callable[[], None], *, wait: bool) -> FinishedRun:
+    def _finished(self, asked: FinishRun, still_waiting: Callable[[], None]) -> FinishedRun:
         """Return the final report.
 
         Ctrl-C ends the waiting and nothing else, wherever in here it comes: what is asked again is answered again.
         """
         while True:
             with contextlib.suppress(KeyboardInterrupt):
-                return self._final_report(exit_status, still_waiting, wait=wait)
+                return self._final_report(asked, still_waiting)
             with contextlib.suppress(KeyboardInterrupt):
                 self.stop()
                 still_waiting = _say_nothing
 
-    def _final_report(self, exit_status: int, still_waiting: Callable[[], None], *, wait: bool) -> FinishedRun:
-        report = cast("FinishedRun", self.gateway.ask(FinishRun(exit_status=exit_status, wait=wait)))
+    def _final_report(self, asked: FinishRun, still_waiting: Callable[[], None]) -> FinishedRun:
+        report = cast("FinishedRun", self.gateway.ask(asked))
         self._first_report = report
         while report["reconciling"]:
-            final = self.gateway.ask(AwaitReconciliation(exit_status=exit_status, wait=wait))
+            final = self.gateway.ask(AwaitReconciliation(exit_status=asked.exit_status, wait=asked.wait))
             if final is not None:
                 report = cast("FinishedRun", final)
                 continue
@@ -92,21 +105,22 @@ def _say_nothing() -> None:
     """It has been reported."""
 
 
-def start_gateway(run_config: RunConfig, interpreter: Interpreter) -> RunHandle:
+def start_gateway(run_config: RunConfig, interpreter: Interpreter, part: Part | None = None) -> RunHandle:
     """Start a gateway for a pytest that runs its tests itself; raises GatewayError or LedgerError."""
     public = None if run_config.listen is None else listen_at(run_config.listen)
-    return start_gateway_of(Supervisor(run_config, listen_on_loopback(), interpreter, public_listener=public), None)
+    supervisor = Supervisor(run_config, listen_on_loopback(), interpreter, public_listener=public, part=part)
+    return start_gateway_of(supervisor, None)
 
 
 def start_gateway_of(supervisor: Supervisor, tests: RunsTests | None) -> RunHandle:
-    """Start a gateway and join it as the controller; raises GatewayError or LedgerError."""
+    """Start a gateway and join it; raises GatewayError or LedgerError."""
     try:
         supervisor.start()
     except BaseException:
         supervisor.abandon()
         raise
     try:
-        client = GatewayClient(supervisor.port, supervisor.secret, "controller", supervisor, tests)
+        client = GatewayClient(supervisor.port, supervisor.secret, supervisor.role, supervisor, tests)
         return RunHandle(client, supervisor)
     except GatewayError as error:
         supervisor.retire()

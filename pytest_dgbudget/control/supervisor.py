@@ -16,6 +16,7 @@ from threading import Lock
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.browser_scripts import BROWSER_SCRIPTS
+from pytest_dgbudget.control.part import Part, whole_invocation
 from pytest_dgbudget.control.real_time import has_ended
 from pytest_dgbudget.errors import GatewayError
 from pytest_dgbudget.paths import (
@@ -28,6 +29,7 @@ from pytest_dgbudget.paths import (
     remove_file,
 )
 from pytest_dgbudget.processes import Interpreter, copy_of_module, process_started
+from pytest_dgbudget.protocol.authentication import Role
 from pytest_dgbudget.protocol.secrets import Secret
 from pytest_dgbudget.protocol.startup import LOG_VARIABLE, GatewayConfig
 
@@ -53,9 +55,12 @@ class Supervisor:
         public_listener: socket.socket | None = None,
         connected: Sequence[tuple[socket.socket, bytes]] = (),
         worker_tokens: Sequence[str] = (),
+        part: Part | None = None,
         most_successors: int = _MOST_SUCCESSORS,
     ) -> None:
         """``connected`` are handed to the gateway, with what has come by them.
+
+        ``part``: which part in which invocation the gateway has; None: all of one of its own.
 
         ``public_listener`` is for applications that can't reach loopback, ``worker_tokens`` are those of workers that
         may join.
@@ -66,7 +71,7 @@ class Supervisor:
         self._public_listener = public_listener
         self._connected = list(connected)
         self._worker_tokens = tuple(worker_tokens)
-        self._invocation = urandom(8).hex()
+        self._part = part or whole_invocation()
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path()
         self._temporary_folder = Path(tempfile.gettempdir()) / f"dgbudget-{urandom(16).hex()}"
@@ -77,6 +82,11 @@ class Supervisor:
         self._lock = Lock()
         self.port: int = listener.getsockname()[1]
         self.secret = secret or Secret(urandom(32).hex())
+
+    @property
+    def role(self) -> Role:
+        """What the process is to the gateway that has started it."""
+        return "controller" if self._part.elsewhere is None else "elsewhere"
 
     def start(self) -> None:
         """Start the gateway; raises GatewayError."""
@@ -153,7 +163,8 @@ class Supervisor:
             raise GatewayError(f"the gateway can't be started, for it has no place for a log: {error}") from error
         config = GatewayConfig(
             run_config=self._run_config,
-            invocation=self._invocation,
+            invocation=self._part.invocation,
+            elsewhere=self._part.elsewhere,
             predecessor=predecessor,
             takes_over=self._was_joined,
             host=gethostname(),
@@ -204,7 +215,7 @@ class Supervisor:
         self._connected.clear()
 
     def _log_file(self) -> Path:
-        name = f"gateway-{self._run_config.run_id}-{self._invocation}.log"
+        name = f"gateway-{self._run_config.run_id}-{self._part.invocation}{self._part.elsewhere or ''}.log"
         try:
             make_folder(self._run_config.state_dir)
             path = self._run_config.state_dir / name

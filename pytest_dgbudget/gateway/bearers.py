@@ -46,6 +46,11 @@ class Owner:
     grants: set[Grant] = field(default_factory=set)
     token: str | None = None
 
+    @property
+    def started_gateway(self) -> bool:
+        """True for the process whose end is the gateway's."""
+        return self.role != "worker"
+
 
 class Application:
     """An application that was started before pytest: it stands for the only process with tests, whichever that is."""

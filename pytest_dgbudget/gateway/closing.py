@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.events import DiscrepancyFound, Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
+from pytest_dgbudget.gateway.other_gateways import open_elsewhere
 from pytest_dgbudget.gateway.remarks import Remarks
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.statement import ask_for_statement
@@ -32,6 +34,7 @@ from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from pytest_dgbudget.rules.soft_warnings import UsedBudget
 from pytest_dgbudget.rules.statement_lag import StatementLag
 from pytest_dgbudget.rules.verdicts import DISAGREEING, NOTHING_TO_COMPARE
+from pytest_dgbudget.units import format_time
 
 if TYPE_CHECKING:  # loaded where something is recorded
     from pytest_dgbudget.gateway.recording import Recordings
@@ -50,6 +53,10 @@ _RECORDED_SECONDS = 1.0
 _CONNECTED_SECONDS = 15.0
 _NO_KEY = "no session was opened, because there was no key for this run (--dg-run-key=require)"
 _NO_CREDIT = "no session was opened, because the project's balance was not known to be enough (dg_credit = require)"
+_LEFT_OPEN = (
+    "workers on other machines had sessions open when the run ended, and their gateways have not settled them yet: {} "
+    "are charged in full, and may prove to be less (dgbudget reconcile)"
+)
 _UNDER_WAY = "the statement is being read"
 
 P = ParamSpec("P")
@@ -87,6 +94,7 @@ class Closing:
         """Close and report; with ``wait``, go on and compare with the statement."""
         await run.end_all(closed_by)
         await self._ledger_thread.caught_up(_CONNECTED_SECONDS)
+        await self._await_other_gateways()
         if self._recordings is not None:
             await self._recordings.close(_RECORDED_SECONDS, has_successor=closed_by == "gateway-lost")
             self._notices += self._recordings.sentences()
@@ -108,6 +116,15 @@ class Closing:
         first = asyncio.ensure_future(self._report(facts._replace(reconciliation=so_far), reconciling=True))
         self._reconciling = asyncio.ensure_future(self._reconcile(run, task, first))
         return await first
+
+    async def _await_other_gateways(self) -> None:
+        """Give the gateways of workers elsewhere the time that they need to end what they had open."""
+        if isinstance(self._run_config.ledger, Path):
+            return
+        with suppress(LedgerError):
+            open_ms = await open_elsewhere(self._ledger, self._ledger_thread)
+            if open_ms:
+                self._notices.append(_LEFT_OPEN.format(format_time(open_ms)))
 
     async def reconciled(self, within: float) -> FinishedRun | None:
         """Return the final report; None when it is not there within ``within`` seconds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -65,7 +65,7 @@ class ServedRun(Protocol):
         """Close everything and wait for nothing."""
         ...
 
-    async def finish(self, exit_status: int, *, wait: bool) -> FinishedRun:
+    async def finish(self, exit_status: int, *, wait: bool, notices: Sequence[str] = ()) -> FinishedRun:
         """End the run and report it."""
         ...
 
@@ -175,7 +175,7 @@ class Operations:
         await self._served.stop()
 
     async def _finish_run(self, owner: Owner, asked: FinishRun) -> FinishedRun:
-        return await self._served.finish(asked.exit_status, wait=asked.wait)
+        return await self._served.finish(asked.exit_status, wait=asked.wait, notices=asked.notices)
 
     async def _await_reconciliation(self, owner: Owner, asked: AwaitReconciliation) -> FinishedRun | None:
         return await self._served.final_report(asked.exit_status, wait=asked.wait)

@@ -25,6 +25,7 @@ from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.events import EmulatorRestarted, Events, GatewayStalled
 from pytest_dgbudget.gateway.hosts import AllowedHosts
+from pytest_dgbudget.gateway.leaving import Leaving
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.listener import ListeningSocket, open_files
 from pytest_dgbudget.gateway.log import log, log_event, log_line
@@ -130,7 +131,7 @@ class Gateway:
         self._ledger: Ledger | None = None
         self._run: Run | None = None
         self._failed: DgBudgetError | None = None
-        self._closing: Closing | None = None
+        self._closing: Closing | Leaving | None = None
         self._finishing: asyncio.Task[FinishedRun] | None = None
 
     def _emulator_restarted(self, how: str) -> None:
@@ -174,7 +175,8 @@ class Gateway:
                 "and three for each session more: raise the limit (ulimit -n)"
             )
             return
-        await self._ledger_thread.call(set_earlier_aside, self._run_config.report_dir, self._run_config.run_id)
+        if self._config.elsewhere is None:
+            await self._ledger_thread.call(set_earlier_aside, self._run_config.report_dir, self._run_config.run_id)
         try:
             self._ledger = await asyncio.wait_for(self._ledger_thread.call(self._run_ledger.open), _OPEN_SECONDS)
         except DgBudgetError as error:
@@ -201,16 +203,22 @@ class Gateway:
             self._run.bearers.await_owners()
             if self._config.app_token is not None:
                 self._run.bearers.restore(self._config.app_token, Application())
-            self._closing = Closing(
-                self._run_config,
-                self._config.invocation,
-                self._ledger,
-                self._ledger_thread,
-                self._notices,
-                self._targets.find,
-                self._events,
-                recordings,
-            )
+            self._closing = self._closing_of(self._ledger, recordings)
+
+    def _closing_of(self, ledger: Ledger, recordings: Recordings | None) -> Closing | Leaving:
+        """Return what ends the run, or this gateway's part in it."""
+        if self._config.elsewhere is not None:
+            return Leaving(self._ledger_thread, self._notices, self._events, recordings)
+        return Closing(
+            self._run_config,
+            self._config.invocation,
+            ledger,
+            self._ledger_thread,
+            self._notices,
+            self._targets.find,
+            self._events,
+            recordings,
+        )
 
     def _recordings(self) -> Recordings | None:
         """Return where sessions are recorded, after what dead gateways left is gone; on the ledger thread."""
@@ -269,7 +277,7 @@ class Gateway:
     # What owners ask for -------------------------------------------------------------------------------------------
 
     def joined(self, owner: Owner) -> None:
-        self._controller_joined = self._controller_joined or owner.role == "controller"
+        self._controller_joined = self._controller_joined or owner.started_gateway
 
     async def emulator(self) -> EmulatorProcess:
         """Return the gateway's emulator; raises GatewayError where it is gone."""
@@ -285,9 +293,13 @@ class Gateway:
         if self._closing is not None:
             await self._closing.give_up()
 
-    async def finish(self, exit_status: int, *, wait: bool) -> FinishedRun:
-        """End the run and return its report; with ``wait``, the comparison with the statement goes on."""
+    async def finish(self, exit_status: int, *, wait: bool, notices: Sequence[str] = ()) -> FinishedRun:
+        """End the run and return its report; with ``wait``, the comparison with the statement goes on.
+
+        ``notices`` are sentences of gateways on other machines.
+        """
         await self.run()
+        self._notices += [notice for notice in notices if notice not in self._notices]
         finished = await self._finish(exit_status, "teardown", wait=wait)
         if not finished["reconciling"]:
             self._end_after_answer()
@@ -307,7 +319,7 @@ class Gateway:
         if self._run is not None:
             # At once: what its clients' own ends look like a moment later is then known to be the owner's.
             self._run.owner_lost(owner)
-        if owner.role == "controller":
+        if owner.started_gateway:
             self._end_soon()
 
     # End -----------------------------------------------------------------------------------------------------------

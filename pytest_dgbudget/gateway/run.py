@@ -22,6 +22,7 @@ from pytest_dgbudget.gateway.key_requests import KeyRequests
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases, without_dial
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.minted import MintedTokens
+from pytest_dgbudget.gateway.other_gateways import open_elsewhere
 from pytest_dgbudget.gateway.owner_notifications import OwnerNotifications
 from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.returning import ReturningClients, SessionClient, came_back
@@ -242,20 +243,28 @@ class Run:
         """Return the last attempt of a test whose process is gone, with its final figures; None when it had none."""
         attempt = self._last_attempts.get((nodeid, worker))
         if attempt is None:
-            return None
+            return await self._lost_elsewhere(nodeid, worker)
         grant = await self.known(attempt)
         await self._end([grant], "owner-lost", PROCESS_IS_GONE)
         return EndedLostTest(attempt=attempt, figures=grant.figures(), recordings=self._recordings_of(grant))
+
+    async def _lost_elsewhere(self, nodeid: str, worker: str) -> EndedLostTest | None:
+        """The same of a process that had a gateway of its own, which ends that attempt; the ledger knows of it."""
+        attempt = await self._ledger_thread.call(self._ledger.last_attempt, nodeid, worker)
+        if attempt is None:
+            return None
+        await open_elsewhere(self._ledger, self._ledger_thread, attempt)
+        return EndedLostTest(attempt=attempt, figures=(await self.known(attempt)).figures(), recordings=None)
 
     def record_outcome(self, attempt: str, outcome: Outcome) -> None:
         self._ledger_thread.enqueue(self._ledger.record_outcome, attempt, outcome)
 
     def owner_lost(self, owner: Owner) -> None:
-        """Begin to close everything of an owner; of all of them, when it is the controller that is gone."""
+        """Begin to close everything of an owner; of all of them, when it is gone that started the gateway."""
         self.bearers.lost(owner)
         for grant in owner.grants:
             self._notifications.end(grant)
-        grants = list(self._grants.values()) if owner.role == "controller" else list(owner.grants)
+        grants = list(self._grants.values()) if owner.started_gateway else list(owner.grants)
         self._begin_end(grants, "owner-lost", PROCESS_IS_GONE)
 
     async def end_all(self, closed_by: ClosedBy) -> None:

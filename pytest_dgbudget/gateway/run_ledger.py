@@ -33,7 +33,7 @@ class RunLedger:
         self.folder = config.run_config.state_dir
         self.notice: str | None = None
         run, on_server = self._run_config.run_id, isinstance(self._run_config.ledger, str)
-        self.name = one_of(run, config.invocation) if on_server else run
+        self.name = one_of(run, f"{config.invocation}{config.elsewhere or ''}") if on_server else run
 
     def open(self) -> Ledger:
         """Return the ledger; raises LedgerError. An emulated run falls back to a temporary one."""

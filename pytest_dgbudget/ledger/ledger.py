@@ -341,6 +341,16 @@ class Ledger:
         """Return what is known of one attempt; None when it is not in the ledger."""
         return self._reader.known_attempt(attempt)
 
+    def last_attempt(self, nodeid: str, worker: str) -> str | None:
+        """Return the last attempt of a test in this invocation, whichever gateway began it; None where none has."""
+        test = {"invocation": self._invocation.id, "nodeid": nodeid, "worker": worker}
+        return next((row["id"] for row in self._db.rows(sql.LAST_ATTEMPT, test)), None)
+
+    def open_ms(self) -> Mapping[str, int]:
+        """Return what all gateways of this invocation have set aside by now, by attempt."""
+        found = self._db.rows(sql.OPEN_OF_INVOCATION, {"invocation": self._invocation.id})
+        return {row["attempt"]: row["ms"] for row in found}
+
     def close(self) -> None:
         self._db.close()
 

@@ -116,6 +116,8 @@ END_INVOCATION = _insert_once("invocation_end", "invocation", "exit_status", "at
 # Each number follows the highest one, even if a row in between is gone.
 NEXT_ATTEMPT = """SELECT COALESCE(MAX(number), 0) + 1 AS number FROM attempt
     WHERE invocation = :invocation AND nodeid = :nodeid AND worker = :worker"""
+LAST_ATTEMPT = """SELECT id FROM attempt
+    WHERE invocation = :invocation AND nodeid = :nodeid AND worker = :worker ORDER BY number DESC LIMIT 1"""
 INSERT_ATTEMPT = _insert(
     "attempt",
     *("id", "invocation", "nodeid", "worker", "number", "at", "target", "path"),
@@ -179,6 +181,9 @@ OPEN_LEASES = """SELECT lease.id AS id, lease.run AS run, lease.ms AS allowance_
     FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id JOIN attempt ON attempt.id = lease.attempt
     JOIN invocation ON invocation.id = attempt.invocation
     WHERE lease.number > (SELECT COALESCE(MAX(number), 0) FROM swept) AND lease_end.lease IS NULL"""
+OPEN_OF_INVOCATION = """SELECT lease.attempt AS attempt, SUM(lease.ms) AS ms
+    FROM lease JOIN attempt ON attempt.id = lease.attempt LEFT JOIN lease_end ON lease_end.lease = lease.id
+    WHERE attempt.invocation = :invocation AND lease_end.lease IS NULL GROUP BY lease.attempt"""
 LAST_LEASE = "SELECT COALESCE(MAX(number), 0) AS number FROM lease"
 INSERT_SWEPT = _insert_once("swept", "number")
 DIALS_OF_LEASE = f"""SELECT dial.id AS dial, usage.id AS usage, usage.ms AS ms, usage.micro_usd AS micro_usd,

@@ -76,7 +76,9 @@ class Ending:
             self._stop_reason = stop_reason(state)
         is_ours = session.shouldfail in (False, self._stop_reason)
         wait = exit_status in _RAN_TO_ITS_END and is_ours and not session.shouldstop
-        finished = run.finish(exit_status, wait=wait, still_waiting=lambda: _say_waiting(session.config))
+        finished = run.finish(
+            exit_status, wait=wait, still_waiting=lambda: _say_waiting(session.config), notices=tuple(state.notices)
+        )
         return finished if finished["document"] is not None else _report_lost_gateway(state, finished)
 
     def _exit_status(self, session: pytest.Session, by_pytest: int, finished: FinishedRun) -> int:
@@ -145,7 +147,12 @@ class Ending:
             file.add_to_crashed(crashed)
         if how != "off":
             folder = self._state.run_config.report_dir
-            file.attach(path, lambda artifact: attachment_path(str(folder / artifact), how, config.rootpath))
+
+            def path_of(artifact: str) -> str | None:
+                kept = folder / artifact
+                return attachment_path(str(kept), how, config.rootpath) if kept.exists() else None
+
+            file.attach(path, path_of)
         where = self._state.run_config.junit_properties
         if where != "testcase":
             file.write_figures_into_output() if where == "suite" else file.drop_figures()

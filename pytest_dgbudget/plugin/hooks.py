@@ -164,7 +164,12 @@ def _worker_state(config: pytest.Config, ours: dict[str, Any]) -> State:
         from pytest_dgbudget.plugin.own_run import join_own_run
 
         # It did not inherit what its controller has told it, and its conftests were imported without.
-        state = config.stash[STATE] = join_own_run(config, ours["own"])
+        keys = {} if state is None else state.keys_taken
+        state = config.stash[STATE] = join_own_run(config, ours["own"], keys)
+        state.conftests_were_read()
+    from pytest_dgbudget.plugin.elsewhere import take_part_from_elsewhere
+
+    take_part_from_elsewhere(config, state, ours)
     state.join(ours["port"], ours["secret"], ours["worker"])
     return state
 

@@ -138,10 +138,11 @@ class JUnitFile:
         elif (properties := reported.find("properties")) is not None:
             properties.extend(Element("property", name=name, value=str(value)) for name, value in ours[len(figures) :])
 
-    def attach(self, report: str | None, path_of: Callable[[str], str]) -> None:
+    def attach(self, report: str | None, path_of: Callable[[str], str | None]) -> None:
         """Name a file in the output of every failed or errored testcase that has our properties.
 
-        That is its transcript, as ``path_of`` names it, or else the report, if there is one.
+        That is its transcript, as ``path_of`` names it, or else the report, if there is one: a worker elsewhere keeps
+        its transcripts on its machine.
         """
         cases = [(reporter.to_xml(), reporter) for reporter in self._xml.node_reporters_ordered]
         # An error in the teardown has a testcase of its own; the properties are in one of the two.
@@ -149,7 +150,7 @@ class JUnitFile:
         for case, reporter in cases:
             properties = dict(_our_properties(case) or ours.get(_name(case), []))
             transcript = properties.get(TRANSCRIPT_PROPERTY)
-            path = report if transcript is None else path_of(transcript)
+            path = (None if transcript is None else path_of(transcript)) or report
             if properties and path is not None and any(child.tag in {"failure", "error"} for child in case):
                 _attach(f"[[ATTACHMENT|{path}]]", _children(reporter, case))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from json import dumps
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from pytest_dgbudget.control.browser_scripts import BROWSER_SCRIPTS
 from pytest_dgbudget.control.environment import VariablesHeld
 from pytest_dgbudget.control.key_variables import KeyVariables
 from pytest_dgbudget.control.started_programs import StartedPrograms, what_programs_lack
+from pytest_dgbudget.errors import DgBudgetError
+from pytest_dgbudget.plugin.elsewhere import Controller
 from pytest_dgbudget.plugin.options import Given
 from pytest_dgbudget.plugin.running_tests import RunningTests
 from pytest_dgbudget.plugin.state import State
@@ -27,6 +29,7 @@ from pytest_dgbudget.redirect import install
 _CONTROLLER = "controller"
 # Where nothing listens.
 _DISCARD_PORT = 9
+_NO_KEYS: Mapping[str, str] = {}
 
 
 class OwnRun(State):
@@ -61,6 +64,10 @@ class OwnRun(State):
     def endpoint(self) -> Endpoint:
         target, token = os.environ.get(TARGET_VARIABLE), self._running.token
         return endpoint_of(self.run_config, self._gateway_port, self.run_config.run_id, target, token)
+
+    @property
+    def keys_taken(self) -> Mapping[str, str]:
+        return self._keys.taken
 
     @property
     def has_token_as_key(self) -> bool:
@@ -117,6 +124,7 @@ class OwnRun(State):
             "port": self._gateway_port,
             "token_secret": self._token_secret,
             "scripts": str(BROWSER_SCRIPTS.folder),
+            "controller": self.told_of_controller(self._config),
         }
 
     def worker_token(self, worker: str) -> str | None:
@@ -143,21 +151,46 @@ def _activated(state: OwnRun) -> int:
         raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
 
 
-def join_own_run(config: pytest.Config, told: dict[str, Any]) -> OwnRun:
+def join_own_run(config: pytest.Config, told: dict[str, Any], keys: Mapping[str, str] = _NO_KEYS) -> OwnRun:
     """Take part in the run of xdist's controller, as one of its workers.
 
-    One that can't reach its controller's gateway, as on another machine, has a token all the same, and not the key.
+    One on another machine has a gateway of its own, with the key of that machine; ``keys`` were taken from its
+    variables. One that has none has a token all the same, and not the key.
     """
-    worker = os.environ["PYTEST_XDIST_WORKER"]
+    controller = Controller(told["controller"])
     run_config = from_json(told["run_config"])
-    state = OwnRun(lambda: run_config, config, token_secret=told["token_secret"], process=worker)
-    state.has_joined = True
+    if controller.is_elsewhere:
+        return _join_from_elsewhere(config, told, controller, run_config, keys)
+    state = _joined(config, told, run_config)
     if _is_reachable(told["port"]):
         BROWSER_SCRIPTS.folder = Path(told["scripts"])
         state.begin(told["port"])
     else:
         config.add_cleanup(BROWSER_SCRIPTS.remove)
         state.begin(_DISCARD_PORT)
+    return state
+
+
+def _join_from_elsewhere(
+    config: pytest.Config, told: dict[str, Any], controller: Controller, run_config: RunConfig, keys: Mapping[str, str]
+) -> OwnRun:
+    config.add_cleanup(BROWSER_SCRIPTS.remove)
+    try:
+        settings = controller.settings(run_config, keys, config.rootpath)
+    except DgBudgetError as error:
+        state = _joined(config, told, run_config)
+        state.open_nothing(error)
+        state.begin(_DISCARD_PORT)
+        return state
+    state = _joined(config, told, settings)
+    state.begin(state.activate(controller.part).port)
+    return state
+
+
+def _joined(config: pytest.Config, told: dict[str, Any], run_config: RunConfig) -> OwnRun:
+    worker = os.environ["PYTEST_XDIST_WORKER"]
+    state = OwnRun(lambda: run_config, config, token_secret=told["token_secret"], process=worker)
+    state.has_joined = True
     return state
 
 

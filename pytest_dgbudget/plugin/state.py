@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_dgbudget.control.activation import SocketActivation
     from pytest_dgbudget.control.membership import RunsTests
     from pytest_dgbudget.control.on_demand import RunOnDemand
+    from pytest_dgbudget.control.part import Part
     from pytest_dgbudget.control.run import RunHandle
     from pytest_dgbudget.control.waiting import GatewayWait
     from pytest_dgbudget.errors import DgBudgetError
@@ -33,7 +34,8 @@ class State:
     A worker has ``port``, ``secret`` and, where every worker runs every test, its ``worker`` id; ``has_joined``: it
     takes part in a run that is ours. ``activation`` waits, in xdist's controller and in a run that is ours, for who
     needs a gateway. ``tests`` knows which test this process is running, where it has a token. ``crashed`` holds the
-    reports of tests whose worker crashed, with their figures. ``hook_calls`` is there once a project's hook was called.
+    reports of tests whose worker crashed, with their figures, ``notices`` what gateways of workers elsewhere said.
+    ``hook_calls`` is there once a project's hook was called.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class State:
         self._waiting: GatewayWait | None = None
         self.activation: SocketActivation | None = None
         self.crashed: list[pytest.TestReport] = []
+        self.notices: list[str] = []
         self.finished: FinishedRun | None = None
         self.hook_calls: HookCalls | None = None
         self._making_hook_calls = threading.Lock()
@@ -81,25 +84,49 @@ class State:
             is_live_by_name = config.target_given and config.is_live
             self._run_config = self._given.resolve_with({**keys, **taken} if is_live_by_name else keys)
 
-    def activate(self) -> SocketActivation:
+    def activate(self, part: Part | None = None) -> SocketActivation:
         """Listen for who needs a gateway; it is started with the environment as it is now.
+
+        ``part`` is the one that a worker elsewhere has in its controller's invocation.
 
         Raises SettingsError where --dg-listen can't be obeyed.
         """
         from pytest_dgbudget.control.activation import SocketActivation
         from pytest_dgbudget.processes import Interpreter
 
-        self.activation = SocketActivation(Interpreter.of_this_process(), self.tests, self.run_config.listen)
+        self.activation = SocketActivation(Interpreter.of_this_process(), self.tests, self.run_config.listen, part)
         return self.activation
 
     def join(self, port: int, secret: str, worker: str) -> None:
         """Be a worker of the run of this gateway; where clients may come for it, join as soon as there is one."""
         self.port, self.secret, self.worker = port, secret, worker
-        if self.tests is not None:
+        if self.tests is not None and self.activation is None and self._on_demand is None:
             from pytest_dgbudget.control.waiting import GatewayWait
 
-            with contextlib.suppress(OSError):  # it is on another machine
+            with contextlib.suppress(OSError):
                 self._waiting = GatewayWait(port, secret, self.tests.token, self._join_started_gateway)
+
+    def start_elsewhere(self, part: Part) -> None:
+        """Be a worker on another machine, in a run that has no process tokens: the first use starts a gateway."""
+        from pytest_dgbudget.control.on_demand import start_on_demand
+
+        self._on_demand = start_on_demand(lambda: self.run_config, part)
+
+    def open_nothing(self, why: DgBudgetError) -> None:
+        """Have each use of the gateway raise this."""
+        from pytest_dgbudget.control.on_demand import RunOnDemand
+
+        def refuse() -> RunHandle:
+            raise why.with_traceback(None)
+
+        self._on_demand = RunOnDemand(refuse)
+
+    def told_of_controller(self, config: pytest.Config) -> dict[str, str]:
+        """Return what a worker needs to know whether it is elsewhere, and to take part in the run from there."""
+        from pytest_dgbudget.processes import this_machine
+
+        invocation = "" if self.activation is None else self.activation.part.invocation
+        return {"machine": this_machine(), "rootdir": str(config.rootpath), "invocation": invocation}
 
     def change_config(self, change: Callable[[RunConfig], RunConfig]) -> None:
         """Change the configuration, which may still have to be resolved."""
@@ -129,6 +156,11 @@ class State:
     def endpoint(self) -> Endpoint | None:
         """Where an application reaches the gateway that is started once for many tests."""
         return None
+
+    @property
+    def keys_taken(self) -> Mapping[str, str]:
+        """The keys that this process has taken from its variables, by their names."""
+        return {}
 
     @property
     def has_token_as_key(self) -> bool:
@@ -185,10 +217,10 @@ class State:
         if self._on_demand is None:
             from pytest_dgbudget.control.on_demand import RunOnDemand, join_on_demand, start_on_demand
 
-            if self.is_worker:
-                self._on_demand = join_on_demand(self.port, self.secret, self.tests)
-            elif self.activation is not None:
+            if self.activation is not None:
                 self._on_demand = RunOnDemand(self.activation.open)
+            elif self.is_worker:
+                self._on_demand = join_on_demand(self.port, self.secret, self.tests)
             else:
                 self._on_demand = start_on_demand(lambda: self.run_config)
         return self._on_demand

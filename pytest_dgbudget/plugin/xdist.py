@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from pytest_dgbudget.control.artifacts import GATEWAY_DIED, KeptAttempt
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.plugin.artifacts import TestArtifacts
+from pytest_dgbudget.plugin.elsewhere import MARK, NOTICES
 from pytest_dgbudget.plugin.junit import attempt_properties
 from pytest_dgbudget.plugin.scrub_hook import scrubber_of
-from pytest_dgbudget.plugin.state import STATE
+from pytest_dgbudget.plugin.state import STATE, State
 from pytest_dgbudget.protocol.operations import EndLostTest
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ def prepare_worker(node: Any) -> None:
         activation.begin(state.run_config)
     if not config.pluginmanager.has_plugin(_WORKER_ENDS):
         artifacts = TestArtifacts(state.run_config, config.rootpath, scrubber_of(config))
-        config.pluginmanager.register(WorkerEnds(activation, state.crashed, artifacts), _WORKER_ENDS)
+        config.pluginmanager.register(WorkerEnds(activation, state, artifacts), _WORKER_ENDS)
     token = state.worker_token(str(node.gateway.id))
     if token is not None:
         activation.expect_worker(token)
@@ -43,6 +45,7 @@ def prepare_worker(node: Any) -> None:
         "port": activation.port,
         "secret": str(activation.secret),  # xdist sends plain types only
         "worker": _worker_id(node),
+        "controller": state.told_of_controller(config),
     }
 
 
@@ -59,18 +62,27 @@ def hand_over(config: pytest.Config, problems: HookProblems) -> None:
 
 class WorkerEnds:
     """Asks for the figures of tests whose worker crashed, and keeps their artifacts, for nobody else is left to do so;
-    and takes in what workers say of their hooks.
+    and takes in what workers say of their hooks, and of gateways of their own on other machines.
     """
 
-    def __init__(
-        self, activation: SocketActivation, crashed: list[pytest.TestReport], artifacts: TestArtifacts
-    ) -> None:
+    def __init__(self, activation: SocketActivation, state: State, artifacts: TestArtifacts) -> None:
         self._activation = activation
-        self._crashed = crashed
+        self._state = state
         self._artifacts = artifacts
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Have a gateway that reports what those of workers elsewhere use."""
+        if self._activation.run is None and getattr(report, MARK, False):
+            self._open()
+
+    def _open(self) -> None:
+        with contextlib.suppress(DgBudgetError):  # the end of the run says so
+            self._activation.open()
 
     @pytest.hookimpl(optionalhook=True, trylast=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        if self._state.tests is not None and isinstance(self._state.run_config.ledger, str):
+            self._open()  # its worker may have had a gateway elsewhere, and can't say so any more
         run = self._activation.run
         if run is None:
             return
@@ -82,7 +94,7 @@ class WorkerEnds:
         # A crashed test that is run again has no testcase for the crash: those figures are in the run's totals only.
         if ended is not None and report.failed:
             report.user_properties += attempt_properties(ended.figures)
-            self._crashed.append(report)
+            self._state.crashed.append(report)
         if ended is not None and ended.recordings is not None:
             test = self._artifacts.test(crashitem, ended.attempt, ended.figures["attempt"], worker)
             attempt = KeptAttempt(test=test, recordings=ended.recordings, unended=GATEWAY_DIED)
@@ -91,7 +103,7 @@ class WorkerEnds:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """A worker has ended; one that crashed has told nothing."""
-        problems = getattr(node, "workeroutput", {}).get(_PROBLEMS)
-        if problems is not None:
-            config: pytest.Config = node.config
-            config.stash[STATE].calls_of_hooks(config).problems.take_in(problems)
+        output = getattr(node, "workeroutput", {})
+        self._state.notices += output.get(NOTICES, ())
+        if (problems := output.get(_PROBLEMS)) is not None:
+            self._state.calls_of_hooks(node.config).problems.take_in(problems)

@@ -13,7 +13,8 @@ from typing import Any, Literal, Protocol
 from pytest_dgbudget.protocol.codec import from_json, to_json
 from pytest_dgbudget.protocol.secrets import proof, utf8
 
-Role = Literal["controller", "worker", "gateway"]
+# "elsewhere": a worker on another machine than its controller, with a gateway of its own.
+Role = Literal["controller", "worker", "elsewhere", "gateway"]
 
 
 class AuthenticationFailed(Exception):

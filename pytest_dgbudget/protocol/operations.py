@@ -275,10 +275,14 @@ class StopRun(Operation[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishRun(Operation[dict[str, Any]]):
-    """End the run; with ``wait``, the comparison with the statement goes on. The answer is a FinishedRun."""
+    """End the run; with ``wait``, the comparison with the statement goes on. The answer is a FinishedRun.
+
+    ``notices`` are sentences of gateways on other machines, which have left the run.
+    """
 
     exit_status: int
     wait: bool
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

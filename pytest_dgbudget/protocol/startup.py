@@ -20,9 +20,9 @@ class GatewayConfig:
     ``temporary_folder`` is made where nothing can be written into the run's own; nobody else knows its name before.
     ``listener`` is the inherited descriptor of the listening socket; ``connected`` are those of connections that came
     before the gateway, each with what has come by it in base64. ``public_listener`` serves applications elsewhere, and
-    no control connection. ``scripts_folder`` is removed when the run is over; ``worker_tokens`` are those of workers
-    that may join. ``log`` is the file that stdout and stderr go to; with ``debug``, each session's events are written
-    there, too.
+    no control connection. ``elsewhere`` is the id of the worker that starts this gateway because its controller's is on
+    another machine. ``scripts_folder`` is removed when the run is over; ``worker_tokens`` are those of workers that may
+    join. ``log`` is the file that stdout and stderr go to; with ``debug``, each session's events are there, too.
     """
 
     run_config: RunConfig
@@ -44,6 +44,7 @@ class GatewayConfig:
     api_key: str | None = field(repr=False)
     secret: str = field(repr=False)
     ledger_password: str | None = field(default=None, repr=False)
+    elsewhere: str | None = None
 
     def dump(self) -> bytes:
         return dumps(
@@ -67,6 +68,7 @@ class GatewayConfig:
                 "api_key": self.api_key,
                 "secret": self.secret,
                 "ledger_password": self.ledger_password,
+                "elsewhere": self.elsewhere,
             }
         ).encode()
 

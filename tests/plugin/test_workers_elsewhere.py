@@ -1,4 +1,7 @@
-"""xdist's workers that inherit nothing of their controller's: on its machine they take part, elsewhere they don't."""
+"""xdist's workers that inherit nothing of their controller's: on its machine they use its gateway, elsewhere none.
+
+test_two_machines.py has those that are given what they need elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,12 @@ def run(project: Project, vendor: Vendor, interpreter: str, *options: str) -> Re
 
 
 @pytest.mark.parametrize("ini", ["", "[pytest]\ndg_budget = 10m\n"])
-def test_a_worker_on_another_machine_opens_no_session_with_that_machines_key(
+def test_a_worker_on_another_machine_opens_nothing_where_the_ledger_is_a_file(
     project: Project, vendor: Vendor, ini: str
 ) -> None:
     project.write("pytest.ini", ini or "[pytest]\n")
-    variables = f"ELSEWHERE=1 BACKWARDS={KEY[::-1]} DEEPGRAM_API_KEY={KEY} DG_AGENT_URL={vendor.url}"
+    says = "ledger.is.a.file.there"
+    variables = f"ELSEWHERE={says} BACKWARDS={KEY[::-1]} DEEPGRAM_API_KEY={KEY} DG_AGENT_URL={vendor.url}"
     result = run(project, vendor, f"{variables} {' '.join(own_network())} {sys.executable}")
     assert result.status == 0, result.output
     assert vendor.connections == []

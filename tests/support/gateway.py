@@ -18,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from pytest_dgbudget.config.resolve import RunConfig, resolve
 from pytest_dgbudget.control.listening import listen_on_loopback
+from pytest_dgbudget.control.part import Part
 from pytest_dgbudget.control.run import RunHandle, start_gateway_of
 from pytest_dgbudget.control.supervisor import Supervisor
 from pytest_dgbudget.errors import GatewayError
@@ -149,10 +150,13 @@ def _points_at(descriptor: Path, name: str) -> bool:
 
 
 @contextmanager
-def opened(url: str, folder: Path, **changes: Any) -> Iterator[RunningGateway]:
+def opened(url: str, folder: Path, *, part: Part | None = None, **changes: Any) -> Iterator[RunningGateway]:
     """Start a gateway that dials ``url``, with these changes of its settings, and see it end."""
     supervisor = Supervisor(
-        with_changes(run_config_for(url, folder), **changes), listen_on_loopback(), Interpreter.of_this_process()
+        with_changes(run_config_for(url, folder), **changes),
+        listen_on_loopback(),
+        Interpreter.of_this_process(),
+        part=part,
     )
     before = set(children_of(os.getpid()))
     run = start_gateway_of(supervisor, None)
