@@ -64,12 +64,8 @@ class RunLedger:
     def _open(self, ledger: Path | str, state_dir: Path) -> Ledger:
         try:
             make_folder(state_dir)
-            lacks = why_no_ledger(state_dir)
-            if lacks is not None:
-                raise LedgerNotWritable(
-                    f"the ledger can't be in the folder {state_dir}: {lacks}; "
-                    "name a ledger on a local disk with --dg-ledger=sqlite:///PATH or DG_LEDGER"
-                )
+            if isinstance(ledger, Path):
+                _refuse_unfit(state_dir)
             self._lock = RunLock(state_dir, self.name)
         except OSError as error:
             raise LedgerNotWritable(
@@ -100,4 +96,13 @@ class RunLedger:
             prices_as_of=self._prices.as_of,
             pace=self._run_config.pace,
             cost_budget_micro_usd=self._run_config.cost_budget_micro_usd,
+        )
+
+
+def _refuse_unfit(folder: Path) -> None:
+    lacks = why_no_ledger(folder)
+    if lacks is not None:
+        raise LedgerNotWritable(
+            f"the ledger can't be in the folder {folder}: {lacks}; "
+            "name a ledger on a local disk with --dg-ledger=sqlite:///PATH or DG_LEDGER"
         )
