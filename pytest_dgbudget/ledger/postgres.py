@@ -52,7 +52,10 @@ _NOT_WRITABLE = {"25006", "42501", "53100"}  # read-only transaction, insufficie
 
 _TABLES = """SELECT relname AS name FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE nspname = current_schema() AND relkind IN ('r', 'p')"""
-_EXCLUDE = "SELECT set_config('lock_timeout', :wait, true), pg_advisory_xact_lock(:key), clock_timestamp() AS now"
+# Whoever excludes others doesn't keep them waiting for the disk as well: what was committed is flushed afterwards.
+_EXCLUDE = """SELECT set_config('lock_timeout', :wait, true), set_config('synchronous_commit', 'off', true),
+    pg_advisory_xact_lock(:key), clock_timestamp() AS now"""
+_FLUSH = "SELECT pg_logical_emit_message(true, 'dgbudget', '')"
 _HOLD = "SELECT pg_advisory_lock_shared(:key)"
 _SIZE = """SELECT CAST(COALESCE(SUM(pg_total_relation_size(quote_ident(tablename)::regclass)), 0) AS BIGINT) AS bytes
     FROM pg_tables WHERE schemaname = current_schema()"""
@@ -74,7 +77,7 @@ class PostgresConnection:
         self._held: list[str] = []
         self._waits_since: float | None = None
         self._version = 0
-        self._in_transaction = False
+        self._in_transaction = self._has_written = False
         self._excluded_at: datetime | None = None
         self._error: LedgerError | None = None
         self._tries_again_at = 0.0
@@ -95,6 +98,7 @@ class PostgresConnection:
 
     def execute(self, sql: str, parameters: Mapping[str, Any]) -> int:
         with self._ran(sql, parameters) as cursor:
+            self._has_written = True
             return cursor.rowcount
 
     def now(self) -> datetime:
@@ -163,10 +167,12 @@ class PostgresConnection:
         self._reconnect_if_lost()
         self._version += 1
         self.execute(begin, {})
-        self._in_transaction = True
+        self._in_transaction, self._has_written = True, False
         try:
             yield
             self._commit()
+            if self._excluded_at is not None and self._has_written:
+                self.rows(_FLUSH, {})  # by this connection, or never: another one knows nothing of what is lost
         except BaseException:
             if not self._connection.closed:
                 with suppress(LedgerError):

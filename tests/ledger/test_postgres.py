@@ -97,6 +97,35 @@ def test_a_part_that_failed_takes_its_transaction_with_it_even_if_somebody_goes_
     assert connection.rows("SELECT * FROM kept", {}) == [{"number": 2}]
 
 
+def test_what_was_written_while_others_were_excluded_is_on_the_disk_when_it_is_done(
+    connection: PostgresConnection,
+) -> None:
+    connection.execute("CREATE TABLE kept (number INTEGER)", {})
+    for number in range(20):
+        with connection.transaction():
+            connection.exclude(LEASES)
+            connection.execute("INSERT INTO kept VALUES (:number)", {"number": number})
+            (written,) = connection.rows("SELECT pg_current_wal_insert_lsn()::text AS place", {})
+        flushed = connection.rows("SELECT pg_current_wal_flush_lsn() >= (:place)::pg_lsn AS it", written)
+        assert flushed == [{"it": True}]
+
+
+def test_who_is_cut_off_before_it_is_on_the_disk_does_not_take_it_for_done(
+    postgres: PostgresServer, connection: PostgresConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = connection._commit
+
+    def commit_and_lose() -> None:
+        commit()
+        cut(postgres, connection)
+
+    connection.execute("CREATE TABLE kept (number INTEGER)", {})
+    monkeypatch.setattr(connection, "_commit", commit_and_lose)
+    with pytest.raises(LedgerUnreachable), connection.transaction():
+        connection.exclude(LEASES)
+        connection.execute("INSERT INTO kept VALUES (1)", {})
+
+
 # What is held
 
 
