@@ -37,6 +37,11 @@ def served(run: str) -> str:
     return f"run {run}"
 
 
+def under_way(invocation: str) -> str:
+    """What the gateway of an invocation holds."""
+    return f"invocation {invocation}"
+
+
 class Connection(Protocol):
     """What a backend provides."""
 

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class InvocationFacts(NamedTuple):
-    """``may_bypass``: a session could be dialled past the gateway unseen; None where nobody noted whether it could."""
+    """``may_bypass``: a session could be dialled past the gateway unseen; None where nobody noted whether it could.
+
+    ``is_under_way``: on a server, its gateway is known to live; elsewhere nobody else has the same run.
+    """
 
     id: str
     budget_ms: int | None
@@ -26,6 +29,7 @@ class InvocationFacts(NamedTuple):
     prices_as_of: str | None = None
     pace: str | None = None
     cost_budget_micro_usd: int | None = None
+    is_under_way: bool = False
 
 
 class AttemptFacts(NamedTuple):

@@ -14,7 +14,7 @@ from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.instants import utc_now, write_instant
 from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.closed_sums import ClosedSums
-from pytest_dgbudget.ledger.connection import LEASES, Connection, served
+from pytest_dgbudget.ledger.connection import LEASES, Connection, served, under_way
 from pytest_dgbudget.ledger.facts import KnownAttempt, RunFacts
 from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.overruns import cut_columns, refusal_columns
@@ -76,7 +76,7 @@ class Ledger:
         dead one of the same invocation finds the invocation entered already; otherwise this is not the same ledger any
         more.
         """
-        for what in (self._gateway, served(self._invocation.run)):
+        for what in (self._gateway, served(self._invocation.run), under_way(self._invocation.id)):
             self._db.hold(what)
         with self.together():
             create_or_upgrade(self._db)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.instants import write_instant
 from pytest_dgbudget.ledger import sql
-from pytest_dgbudget.ledger.connection import Connection, Rows
+from pytest_dgbudget.ledger.connection import Connection, Rows, under_way
 from pytest_dgbudget.ledger.facts import (
     ArchivedPart,
     AttemptFacts,
@@ -102,7 +102,7 @@ class LedgerReader:
             raise LedgerError(f"the ledger {self._db.name} has no run {run!r}")
         return RunFacts(
             **{**found[0], "billed": bool(found[0]["billed"])},
-            invocations=self._records(InvocationFacts, sql.INVOCATIONS, of_run),
+            invocations=self._invocations(of_run),
             attempts=self._records(AttemptFacts, sql.ATTEMPTS, of_run),
             leases=self._records(LeaseFacts, sql.LEASES, of_run),
             sessions=self._records(SessionFacts, sql.SESSIONS, of_run),
@@ -116,6 +116,11 @@ class LedgerReader:
                 RefusalFacts(row["attempt"], refusal_in(row)) for row in self._db.rows(sql.REFUSALS_OF_RUN, of_run)
             ),
         )
+
+    def _invocations(self, of_run: Mapping[str, Any]) -> tuple[InvocationFacts, ...]:
+        found = self._records(InvocationFacts, sql.INVOCATIONS, of_run)
+        held = self._db.held(under_way(each.id) for each in found if each.finished_at is None)
+        return tuple(each._replace(is_under_way=under_way(each.id) in held) for each in found)
 
     def _read_attempt(self, attempt: str) -> KnownAttempt | None:
         of_attempt = {"attempt": attempt}

@@ -125,7 +125,7 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
     cost = charged_micro_usd(own)
     last = facts.invocations[-1]
     ends = [invocation.finished_at for invocation in facts.invocations]
-    exits = [invocation.exit_status for invocation in facts.invocations]
+    exits = _exits(facts)
     bypass = bypass_state(
         seen=any(bypass.how == "passed" for bypass in facts.bypasses),
         possible=any(invocation.may_bypass for invocation in facts.invocations),
@@ -158,6 +158,11 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         or any(_fails(test, attempt) for test, attempt in zip(tests, facts.attempts, strict=True)),
         "complete": None not in exits,
     }
+
+
+def _exits(facts: RunFacts) -> list[int | None]:
+    """Those of invocations that are over; what other machines still run for the same run has interrupted nothing."""
+    return [each.exit_status for each in facts.invocations if each.finished_at or not each.is_under_way] or [None]
 
 
 def _is_exceeded(facts: RunFacts) -> bool:

@@ -17,6 +17,7 @@ from pytest_dgbudget.ledger.connection import LEASES, LedgerLocked, LedgerNotWri
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.opening import changes_of, open_connection, open_existing
 from pytest_dgbudget.ledger.postgres import PostgresConnection
+from pytest_dgbudget.report.projection import usage_document
 from tests.support.ledger import leased, open_ledger, sums, usage
 from tests.support.postgres import PostgresServer
 
@@ -296,3 +297,16 @@ def test_without_psycopg_it_is_said_how_to_install_it(monkeypatch: pytest.Monkey
     monkeypatch.setattr(builtins, "__import__", without_it)
     with pytest.raises(LedgerError, match=r"pip install 'pytest-dgbudget\[postgres\]'"):
         open_connection("postgresql://host/db", None, durable=True)
+
+
+def test_an_invocation_whose_gateway_lives_is_under_way_and_interrupts_no_other_one(url: str) -> None:
+    first, second = open_ledger(url, id="a"), open_ledger(url, id="b")
+    first.end_invocation(0)
+    seen = first.facts()
+    assert [(each.id, each.is_under_way) for each in seen.invocations] == [("a", False), ("b", True)]
+    run = usage_document(seen)["run"]
+    assert (run["verdict"], run["complete"], run["finished_at"]) == ("within", True, None)
+    second.close()
+    run = usage_document(first.facts())["run"]
+    assert (run["verdict"], run["complete"]) == ("interrupted", False)
+    first.close()
