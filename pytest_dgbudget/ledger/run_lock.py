@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ from pytest_dgbudget.paths import make_folder
 _BEGIN, _END = "run-", ".lock"
 # No run id has it.
 _OF = "+"
+# Who looks whether a run is served holds its lock for a moment.
+_TRIES, _PAUSE_SECONDS = 20, 0.005
 
 
 class RunLock:
@@ -22,7 +25,7 @@ class RunLock:
     def __init__(self, folder: Path, run: str) -> None:
         make_folder(folder)
         self._path = _lock_file(folder, run)
-        self._descriptor = _lock(self._path)
+        self._descriptor = _lock_for_good(self._path)
         if self._descriptor is None:
             raise LedgerError(
                 f"run id {run!r} is in use by another pytest on this ledger; choose another --dg-run-id, "
@@ -49,7 +52,7 @@ def is_live(folder: Path, run: str) -> bool:
 def _is_locked(path: Path) -> bool:
     if not path.exists() or path.is_symlink():
         return False
-    descriptor = _lock(path)
+    descriptor = _lock(path, fcntl.LOCK_SH)
     if descriptor is None:
         return True
     os.close(descriptor)
@@ -84,12 +87,21 @@ def _lock_file(folder: Path, run: str) -> Path:
     return folder / f"{_BEGIN}{run}{_END}"
 
 
-def _lock(path: Path) -> int | None:
+def _lock_for_good(path: Path) -> int | None:
+    """Lock the file, also where somebody was just looking whether that is possible."""
+    for _ in range(_TRIES):
+        if (descriptor := _lock(path, fcntl.LOCK_EX)) is not None:
+            return descriptor
+        time.sleep(_PAUSE_SECONDS)
+    return None
+
+
+def _lock(path: Path, how: int) -> int | None:
     """Lock the file that is at ``path`` now: its last holder may just have removed the one we opened."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             return None

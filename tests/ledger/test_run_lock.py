@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,22 @@ def test_asking_changes_nothing(tmp_path: Path) -> None:
     assert is_live(tmp_path, "run")
     assert [(path, path.stat().st_ino) for path in tmp_path.iterdir()] == before
     lock.release()
+
+
+def test_who_asks_keeps_no_gateway_from_serving_the_run(tmp_path: Path) -> None:
+    """Those that wait for what others hold ask again and again."""
+    stopped = threading.Event()
+
+    def ask() -> None:
+        while not stopped.is_set():
+            is_live(tmp_path, "run")
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for _ in range(300):
+        RunLock(tmp_path, "run").release()
+    stopped.set()
+    asking.join()
 
 
 def test_a_lock_goes_with_the_process_that_held_it(tmp_path: Path) -> None:
