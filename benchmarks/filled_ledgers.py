@@ -195,7 +195,7 @@ def _session(run: str, invocation: str, test: int, began: datetime) -> Sequence[
     attempt, lease, dial, usage = (id_at(int(moment.timestamp() * 1000)) for _ in range(4))
     return [
         {**_ATTEMPT, "id": attempt, "invocation": invocation, "nodeid": f"tests/test_it.py::test_{test}", "at": at},
-        {**_LEASE, "id": lease, "run": run, "attempt": attempt, "taken_at": at, "ends_at": at},
+        {**_LEASE, "id": lease, "run": run, "attempt": attempt, "taken_at": at, "ends_at": at, "gateway": invocation},
         {"id": dial, "lease": lease, "at": at, "target": None, "run_key": None},
         {"dial": dial, "request_id": token_hex(16), "handshake_ms": 80},
         {**_USAGE, "id": usage, "dial": dial, "request_id": token_hex(16), "closed_at": at},

@@ -142,7 +142,7 @@ def _one_invocation(path: Path, run: str) -> dict[str, float]:
     began = time.perf_counter()
     ledger = Ledger(SqliteConnection(path, durable=True), _invocation(run), highest_price=163_000)
     try:
-        ledger.begin(lambda lease: False)
+        ledger.begin(lambda lease: False, lambda run, gateway: False)
         opened = time.perf_counter()
         _one_session(ledger)
         closed = time.perf_counter()

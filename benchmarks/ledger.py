@@ -105,7 +105,7 @@ def leasing(folder: Path, number: int, *, durable: bool) -> Callable[[], None]:
         pid=number,
     )
     ledger = Ledger(SqliteConnection(folder / "ledger.db", durable=durable), invocation, highest_price=163_000)
-    ledger.begin(lambda lease: True)
+    ledger.begin(lambda lease: True, lambda run, gateway: True)
     attempt = ledger.begin_attempt("test_it", "", TEST_MS)
 
     def lease() -> None:

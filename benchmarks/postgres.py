@@ -128,7 +128,7 @@ def opened(url: str, number: int) -> Ledger:
     windows = (WindowBudget(period="day", currency="money", allowed=10**12),)
     connection = open_connection(url, None, durable=True)
     ledger = Ledger(connection, invocation, highest_price=163_000, shared=SharedBudgets(windows=windows))
-    ledger.begin(lambda lease: True)
+    ledger.begin(lambda lease: True, lambda run, gateway: True)
     return ledger
 
 

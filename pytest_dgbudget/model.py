@@ -27,6 +27,8 @@ Outcome = Literal["passed", "failed", "skipped", "xfailed", "xpassed", "error", 
 ScopeName = Literal["test", "path", "run", "window"]
 # What a budget is counted in: milliseconds, or millionths of a dollar.
 Currency = Literal["time", "money"]
+# What a session waits for before it is dialled: some of a budget, a place among those of its run, or of the project.
+Awaited = Literal["test", "path", "run", "window", "place", "project-place"]
 Period = Literal["day", "month"]
 TargetName = Literal["live", "emulator"]
 # How an emulated session spends time: as the real service was seen to, or without waiting.
@@ -272,6 +274,14 @@ class Overrun:
     currency: Currency = "time"
     label: str = ""
     also_used: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUpWait:
+    """How long a client waited for its turn before it left, in milliseconds, and for what it did most of that."""
+
+    ms: int
+    awaited: Awaited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

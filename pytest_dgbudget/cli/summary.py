@@ -20,7 +20,8 @@ from pytest_dgbudget.report.usage_file import FILE_NAME
 from pytest_dgbudget.rules.budget import explain
 from pytest_dgbudget.rules.bypass import bypass_error
 from pytest_dgbudget.rules.refusals import describe_refusal
-from pytest_dgbudget.units import counted, format_time
+from pytest_dgbudget.rules.waits import gave_up
+from pytest_dgbudget.units import counted
 
 _NO_KEY = (
     "no key is set, so the program gets none in {variable}: to give it a token, add --target=emulator; "
@@ -97,11 +98,7 @@ def _verdict_lines(verdict: Verdict) -> Iterator[str]:
     yield from (str(bypass_error(bypass)) for bypass in verdict.bypasses if bypass.how == "refused")
     yield from map(describe_refusal, verdict.refusals)
     yield from verdict.notes
-    for waited_ms in verdict.waits_given_up_ms:
-        yield (
-            f"a client waited {format_time(waited_ms)} for its turn and gave up; raise its opening timeout, "
-            "--budget or --max-sessions"
-        )
+    yield from map(gave_up, verdict.waits_given_up)
 
 
 def _reconciliation_lines(document: UsageDocument) -> Iterator[str]:

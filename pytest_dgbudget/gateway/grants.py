@@ -17,6 +17,7 @@ from pytest_dgbudget.model import (
     Bypass,
     ClosedBy,
     Currency,
+    GivenUpWait,
     Lease,
     MeasuredTurn,
     Overrun,
@@ -44,20 +45,16 @@ class OpenLease:
     """A lease with its meter and its deadline. ``holders`` counts the clients that may open a session of it, or
     whose session is still to be recorded; ``unrecorded`` has these sessions.
 
-    ``first_dial`` is taken by the first session where it is recorded with the lease; else it is None.
     ``highest_price`` is that of a session of which nothing is known yet, in micro-dollars a minute.
     """
 
-    def __init__(
-        self, grant: Grant, lease: Lease, first_dial: str | None, clock: Clock, events: Events, highest_price: int
-    ) -> None:
+    def __init__(self, grant: Grant, lease: Lease, clock: Clock, events: Events, highest_price: int) -> None:
         self._highest_price = highest_price
         self._clock = clock
         self._events = events
         self.grant = grant
         self.lease = lease
         self._money_is_scarce = used_up_first(lease, highest_price) == "money"
-        self.first_dial = first_dial
         self.meter = LeaseMeter(allowance_ms=lease.allowance_ms, money_ms=self._money_ms())
         self.sessions: list[MeteredSession] = []
         self.holders = 0
@@ -234,7 +231,7 @@ class Grant:
         self._refused_again: dict[Budget, int] = {}
         self._refusals: dict[tuple[int, str, str], int] = {}
         self.bypasses: list[Bypass] = []
-        self.waits_given_up_ms: list[int] = []
+        self.waits_given_up: list[GivenUpWait] = []
         # What its report is to say besides, once each.
         self.notes: dict[str, None] = {}
         self.open_sessions: list[MeteredSession] = []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pytest_dgbudget.gateway.clock import Clock
 from pytest_dgbudget.gateway.events import Events, LeaseSettled
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
@@ -11,22 +9,10 @@ from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import Attempt, Lease, Overrun, UsageRecord
-from pytest_dgbudget.rules.budget import Refused, Scope, Wait
+from pytest_dgbudget.ledger.waiters import Queued
+from pytest_dgbudget.model import Overrun, UsageRecord
+from pytest_dgbudget.rules.budget import Refused, Scope
 from pytest_dgbudget.units import known_sum
-
-# Takes a lease for an attempt, and returns with it the id of its first dial where that was recorded along with it.
-TakeLease = Callable[[Attempt], tuple[Lease, str | None] | Wait | Refused]
-
-
-def without_dial(ledger: Ledger) -> TakeLease:
-    """Return what takes a lease alone: with which key its first session will be dialled is not known yet."""
-
-    def take(attempt: Attempt) -> tuple[Lease, None] | Wait | Refused:
-        answer = ledger.lease(attempt)
-        return (answer, None) if isinstance(answer, Lease) else answer
-
-    return take
 
 
 class BudgetRefused(Exception):
@@ -46,36 +32,56 @@ class Leases:
         ledger_thread: LedgerThread,
         clock: Clock,
         events: Events,
-        take: TakeLease,
         highest_price: int,
     ) -> None:
-        """``take`` is called on the ledger's thread; ``highest_price`` is that of a session whose tier is not known."""
+        """``highest_price`` is that of a session whose tier is not known."""
         self._highest_price = highest_price
-        self._take = take
         self._clock = clock
         self._events = events
         self._ledger = ledger
         self._ledger_thread = ledger_thread
 
-    async def open(self, grant: Grant) -> OpenLease | None:
-        """Open a lease and record its first dial; None when the grant must wait. Raises BudgetRefused, LedgerError."""
-        answer = await self._ledger_thread.call(self._take, grant.attempt)
+    async def open(self, grant: Grant, run_key: str | None, waiter: str) -> tuple[OpenLease, str] | Queued:
+        """Open a lease, record its first dial, with this key of the run's, and hold the lease for it.
+
+        ``waiter`` names who asks, as often as it does. Raises BudgetRefused, LedgerError.
+        """
+        answer = await self._ledger_thread.call(self._ledger.lease_to_dial, grant.attempt, run_key, waiter)
         if isinstance(answer, Refused):
             raise BudgetRefused(refusal(answer.scope))
-        if isinstance(answer, Wait):
-            return None
-        lease, first_dial = answer
-        grant.lease = OpenLease(grant, lease, first_dial, self._clock, self._events, self._highest_price)
-        return grant.lease
+        if isinstance(answer, Queued):
+            return answer
+        lease, dial = answer
+        grant.lease = OpenLease(grant, lease, self._clock, self._events, self._highest_price)
+        self._hold(grant.lease)
+        return grant.lease, dial
 
-    async def dial(self, lease: OpenLease, run_key: str | None = None) -> str:
-        """Record a session about to be dialled, with this key of the run's, and return its id; raises LedgerError."""
-        dial, lease.first_dial = lease.first_dial, None
-        if dial is None:
-            target = lease.grant.attempt.target
-            dial = await self._ledger_thread.call(self._ledger.record_dial, lease.lease, target, run_key)
-        self._ledger_thread.check()
-        return dial
+    async def dial(self, lease: OpenLease, run_key: str | None, waiter: str) -> tuple[OpenLease, str] | Queued:
+        """Record a further session of a lease that is about to be dialled, and hold the lease for it.
+
+        Raises LedgerError.
+        """
+        # At once: others may give the lease back meanwhile.
+        self._hold(lease)
+        try:
+            answer = await self._ledger_thread.call(
+                self._ledger.further_dial, lease.lease, lease.grant.attempt, run_key, waiter
+            )
+        except BaseException:
+            self.release(lease)
+            raise
+        if isinstance(answer, Queued):
+            self.release(lease)
+            return answer
+        return lease, answer
+
+    def stop_waiting(self, waiter: str) -> None:
+        """Have one wait no longer that was queued."""
+        self._ledger_thread.enqueue(self._ledger.stop_waiting, waiter)
+
+    def never_dialled(self, dial: str) -> None:
+        """Record of a dial that it was not made after all."""
+        self._ledger_thread.enqueue(self._ledger.record_usage, _never_dialled(dial))
 
     def session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord) -> None:
         """Record what a session used."""
@@ -84,7 +90,7 @@ class Leases:
         lease.grant.session_ended(session, record)
         self._ledger_thread.enqueue(self._ledger.record_usage, record)
 
-    def hold(self, lease: OpenLease) -> None:
+    def _hold(self, lease: OpenLease) -> None:
         """Keep a lease open for a client that may open a session of it."""
         lease.holders += 1
 
@@ -97,8 +103,6 @@ class Leases:
     def _settle(self, lease: OpenLease) -> None:
         grant, used_ms = lease.grant, lease.meter.used_ms
         grant.lease = None
-        if lease.first_dial is not None:
-            self._ledger_thread.enqueue(self._ledger.record_usage, _never_dialled(lease.first_dial))
         grant.settled_ms += used_ms
         grant.settled_micro_usd = known_sum([grant.settled_micro_usd, lease.used_micro_usd])
         self._ledger_thread.enqueue(self._ledger.settle, lease.lease, used_ms, lease.used_micro_usd)

@@ -196,6 +196,7 @@ class Gateway:
                 self._ledger,
                 self._ledger_thread,
                 self._events,
+                self._run_ledger.changes,
                 self._config.worker_tokens,
                 recordings,
                 self._targets.live_access,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import GatewayError, LedgerError
-from pytest_dgbudget.gateway.admission import Admission, Waiter
+from pytest_dgbudget.gateway.admission import Admission, Admitted, Waiter
 from pytest_dgbudget.gateway.bearers import Bearers, ClientLeft, Owner, Spender
 from pytest_dgbudget.gateway.clock import metering_loop
 from pytest_dgbudget.gateway.credit import Credit
@@ -19,17 +19,18 @@ from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import Grant, OpenLease, ended, restored
 from pytest_dgbudget.gateway.heard_audio import AudioMemory
 from pytest_dgbudget.gateway.key_requests import KeyRequests
-from pytest_dgbudget.gateway.leases import BudgetRefused, Leases, without_dial
+from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.minted import MintedTokens
 from pytest_dgbudget.gateway.other_gateways import open_elsewhere
 from pytest_dgbudget.gateway.owner_notifications import OwnerNotifications
 from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.returning import ReturningClients, SessionClient, came_back
-from pytest_dgbudget.gateway.run_keys import RunKey, RunKeyMissing, RunKeys, no_run_key
+from pytest_dgbudget.gateway.run_keys import RunKey, RunKeys, no_run_key
 from pytest_dgbudget.gateway.services.service import AskSkipped, Service
 from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
 from pytest_dgbudget.gateway.stopping import Stopping
+from pytest_dgbudget.ledger.changes import Changes
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ApiAccess, Bypass, ClosedBy, MeasuredTurn, Outcome, Overrun, Usage, UsageRecord
 from pytest_dgbudget.protocol import codes
@@ -83,6 +84,7 @@ class Run:
         ledger: Ledger,
         ledger_thread: LedgerThread,
         events: Events,
+        changes: Callable[[], Changes],
         worker_tokens: Sequence[str] = (),
         recordings: Recordings | None = None,
         access: ApiAccess | None = None,
@@ -103,11 +105,10 @@ class Run:
         self._clock = metering_loop()
         self.run_keys = RunKeys(run_config, KeyRequests(run_config, access), ledger, ledger_thread, events)
         self.credit = Credit(run_config, access, ledger, ledger_thread, events, self._prices.highest())
-        take = without_dial(ledger) if self.run_keys.are_used else ledger.lease_to_dial
-        self._leases = Leases(ledger, ledger_thread, self._clock, events, take, self._prices.highest())
-        self._admission = Admission(self._leases, ledger_thread, run_config.max_sessions)
+        self._leases = Leases(ledger, ledger_thread, self._clock, events, self._prices.highest())
+        self._admission = Admission(self._leases, ledger_thread, run_config.max_sessions, changes)
         # What is not dialled where the run is takes no place of the run.
-        self._admission_elsewhere = Admission(self._leases, ledger_thread, math.inf)
+        self._admission_elsewhere = Admission(self._leases, ledger_thread, math.inf, changes)
         self.minted = MintedTokens()
         self._returning = ReturningClients()
         self._bypasses: list[Bypass] = []
@@ -168,7 +169,7 @@ class Run:
             refusals=grant.refusals(),
             bypasses=tuple(grant.bypasses),
             notes=(*grant.notes, *forecast_notes(grant.figures())),
-            waits_given_up_ms=tuple(grant.waits_given_up_ms),
+            waits_given_up=tuple(grant.waits_given_up),
             gateway_lost=None if grant.lost_ms is None else _charged_in_full(grant.lost_ms),
             had_clients=grant.had_clients(),
             order_violations=tuple(
@@ -337,10 +338,11 @@ class Run:
         if grant.attempt.target is None:
             await self.credit.ready()
             await self.run_keys.ready()
-        lease = await self._admitted(grant, gone)
-        dial, key = await self._record_dial(lease, run_key)
+        admitted = await self._admitted(Waiter(grant, run_key), gone)
+        lease = admitted.lease
+        self.dialled.add(admitted.dial)
         terms = SessionTerms(
-            id=dial,
+            id=admitted.dial,
             attempt=grant.attempt.id,
             service=service,
             tag=self._run_config.tag,
@@ -350,7 +352,7 @@ class Run:
             idle_ms=grant.asked.idle_ms,
             client=shared_client,
             ask_skipped=ask_skipped,
-            run_key=key,
+            run_key=admitted.run_key,
         )
         session = MeteredSession(
             terms,
@@ -369,17 +371,6 @@ class Run:
             session.close("teardown", TEST_IS_OVER)
         return session
 
-    async def _record_dial(self, lease: OpenLease, run_key: Callable[[], RunKey | None]) -> tuple[str, RunKey | None]:
-        """Return the id of a dial and its key; the lease of one that can't be recorded is given back."""
-        try:
-            key = run_key()
-            dial = await self._leases.dial(lease, None if key is None else key.id)
-        except (LedgerError, RunKeyMissing):
-            self._admission_of(lease.grant).give_back(lease)
-            raise
-        self.dialled.add(dial)
-        return dial, key
-
     def _note_return(self, grant: Grant, client: SessionClient) -> None:
         earlier = self._returning.earlier_test(grant.attempt.nodeid, client)
         if earlier is not None:
@@ -388,23 +379,32 @@ class Run:
     def _welcomed(self, session: MeteredSession, request_id: str) -> None:
         self._ledger_thread.enqueue(self._ledger.record_welcome, session.id, request_id, session.handshake_ms or 0)
 
-    async def _admitted(self, grant: Grant, gone: asyncio.Future[None]) -> OpenLease:
-        waiter = Waiter(grant)
+    async def _admitted(self, waiter: Waiter, gone: asyncio.Future[None]) -> Admitted:
+        grant, admission = waiter.grant, self._admission_of(waiter.grant)
         try:
-            lease = await self._admission_of(grant).admit(waiter, gone)
+            admitted = await admission.admit(waiter, gone)
         except BudgetRefused as refused:
             self._note_refusal(grant, refused.overrun)
             raise
         finally:
-            if waiter.waited_ms:
-                self._ledger_thread.enqueue(self._ledger.record_wait, grant.attempt, waiter.waited_ms)
-        if lease is not None and not gone.done() and not grant.ended.done():
-            return lease
-        if lease is not None:
-            self._admission_of(grant).give_back(lease)
-        elif waiter.had_to_wait and not grant.ended.done():
-            grant.waits_given_up_ms.append(waiter.waited_ms)
+            for awaited, ms in waiter.waited().items():
+                self._ledger_thread.enqueue(self._ledger.record_wait, grant.attempt, ms, awaited)
+        if admitted is not None and not gone.done() and not grant.ended.done():
+            return self._unless_ledger_failed(admitted)
+        if admitted is not None:
+            admission.give_up(admitted)
+        elif not grant.ended.done() and (given_up := waiter.given_up()) is not None:
+            grant.waits_given_up.append(given_up)
         raise ClientLeft
+
+    def _unless_ledger_failed(self, admitted: Admitted) -> Admitted:
+        """Nothing is dialled of which no end could be recorded."""
+        try:
+            self._ledger_thread.check()
+        except LedgerError:
+            self._admission_of(admitted.lease.grant).give_up(admitted)
+            raise
+        return admitted
 
     def _admission_of(self, grant: Grant) -> Admission:
         return self._admission if grant.attempt.target is None else self._admission_elsewhere

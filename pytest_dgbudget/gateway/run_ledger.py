@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pytest_dgbudget.ledger.changes import Changes
 from pytest_dgbudget.ledger.connection import LedgerNotWritable
-from pytest_dgbudget.ledger.holders import holders_of
+from pytest_dgbudget.ledger.holders import Holders, holders_of
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.ledger.opening import open_connection
+from pytest_dgbudget.ledger.opening import changes_of, open_connection
 from pytest_dgbudget.ledger.run_lock import RunLock, one_of
 from pytest_dgbudget.ledger.shared_budgets import SharedBudgets
 from pytest_dgbudget.model import Invocation
@@ -30,6 +31,7 @@ class RunLedger:
         self._run_config = config.run_config
         self._prices = price_table(self._run_config.prices, self._run_config.prices_as_of)
         self._lock: RunLock | None = None
+        self._ledger = config.run_config.ledger
         self.folder = config.run_config.state_dir
         self.notice: str | None = None
         run, on_server = self._run_config.run_id, isinstance(self._run_config.ledger, str)
@@ -55,6 +57,10 @@ class RunLedger:
         self.notice = f"the ledger {self._run_config.ledger} can't be written, so this run's is {ledger}"
         return self._open(ledger, folder)
 
+    def changes(self) -> Changes:
+        """Return what tells when others change the ledger, once that is open."""
+        return changes_of(self._ledger, self._config.ledger_password)
+
     def release(self) -> None:
         """Let another gateway serve the run."""
         if self._lock is not None:
@@ -73,9 +79,18 @@ class RunLedger:
                 "make it writable or name another ledger with --dg-ledger=sqlite:///PATH"
             ) from error
         connection = open_connection(ledger, self._config.ledger_password, durable=self._run_config.is_live)
-        holders = holders_of(ledger, connection, state_dir, self._config.host, own_run=self._run_config.run_id)
+        self._ledger = ledger
         opened = Ledger(connection, self._invocation(), self._prices.highest(), self._shared_budgets())
-        opened.begin(holders.may_hold, takes_over=self._config.takes_over)
+
+        def holders() -> Holders:
+            """Know nothing from earlier: they are asked for as long as the run lasts."""
+            return holders_of(ledger, connection, state_dir, self._config.host, own_run=self._run_config.run_id)
+
+        opened.begin(
+            lambda lease: holders().may_hold(lease),
+            lambda run, gateway: holders().serves(run, gateway),
+            takes_over=self._config.takes_over,
+        )
         return opened
 
     def _shared_budgets(self) -> SharedBudgets:

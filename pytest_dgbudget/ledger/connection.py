@@ -46,6 +46,8 @@ class Connection(Protocol):
     """What a backend provides."""
 
     name: str
+    # Whether several gateways may serve one run.
+    shares_runs: bool
 
     def wait_since(self, asked_at: float) -> None:
         """Count the time that others are waited for from this instant (``time.monotonic``) on."""

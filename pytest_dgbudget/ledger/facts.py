@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_dgbudget.units import rounded_up
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.model import Attempt, Bypass, Currency, OtherTarget, Overrun, TurnSince
+    from pytest_dgbudget.model import Attempt, Awaited, Bypass, Currency, OtherTarget, Overrun, TurnSince
 
 
 class InvocationFacts(NamedTuple):
@@ -50,6 +50,7 @@ class AttemptFacts(NamedTuple):
     refused_untolerated: int
     path: str | None = None
     cost_left_micro_usd: int | None = None
+    waited_for: Awaited | None = None
 
 
 class RefusalFacts(NamedTuple):

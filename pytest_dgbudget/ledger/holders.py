@@ -30,6 +30,10 @@ class Holders(Protocol):
         """Return whether a gateway may have sessions of this lease open."""
         ...
 
+    def serves(self, run: str, gateway: str) -> bool:
+        """Return whether this gateway serves a run now."""
+        ...
+
     def may_serve(self, run: str) -> bool | None:
         """Return whether a gateway may serve a run; None for a run that is not in this ledger."""
         ...
@@ -66,6 +70,10 @@ class HoldersOfFile:
             return True
         return lease.host != self._host and not _has_passed(lease.ends_at, datetime.now(timezone.utc) - _CLOCK_SKEW)
 
+    def serves(self, run: str, gateway: str) -> bool:
+        """Who has the lock of a run is the only one."""
+        return self._is_live(run)
+
     def may_serve(self, run: str) -> bool | None:
         if not self._db.rows(sql.FIND_RUN, {"run": run}):
             return None
@@ -89,6 +97,9 @@ class HoldersOnServer:
         if lease.gateway is not None and self._is_held(lease.gateway):
             return True
         return not _has_passed(lease.ends_at, self._db.now())
+
+    def serves(self, run: str, gateway: str) -> bool:
+        return self._is_held(gateway)
 
     def may_serve(self, run: str) -> bool | None:
         """One whose connection was lost may still serve it, until its leases have ended."""

@@ -21,12 +21,15 @@ from pytest_dgbudget.ledger.overruns import cut_columns, refusal_columns
 from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.scopes import days_of, scope_of_day, scope_of_path, scope_of_run, scope_of_test
 from pytest_dgbudget.ledger.shared_budgets import NONE_SHARED, SharedBudgets
+from pytest_dgbudget.ledger.shared_queue import SharedQueue
 from pytest_dgbudget.ledger.statements import BilledLease, StatementRecords
 from pytest_dgbudget.ledger.sums import Sum, SummedScope, Sums
 from pytest_dgbudget.ledger.sweep import LeftLease, sweep
 from pytest_dgbudget.ledger.upgrade import create_or_upgrade
+from pytest_dgbudget.ledger.waiters import Queued, Serves
 from pytest_dgbudget.model import (
     Attempt,
+    Awaited,
     Bypass,
     Currency,
     Invocation,
@@ -41,7 +44,7 @@ from pytest_dgbudget.model import (
     WindowBudget,
 )
 from pytest_dgbudget.rules.attempts import was_cut
-from pytest_dgbudget.rules.budget import Granted, Refused, Scope, Wait, decide, used_up_first
+from pytest_dgbudget.rules.budget import Decision, Granted, Refused, Scope, Wait, decide, used_up_first
 from pytest_dgbudget.rules.prices import price_of
 from pytest_dgbudget.rules.statement_lag import StatementLag
 
@@ -68,11 +71,13 @@ class Ledger:
         self._sums = Sums(connection.version)
         self._closed_sums = ClosedSums(connection)
         self._statements = StatementRecords(connection)
+        self._queue = SharedQueue(connection, invocation, self._gateway, shared, self._sums.forget)
 
-    def begin(self, may_hold: Callable[[LeftLease], bool], *, takes_over: bool = False) -> None:
+    def begin(self, may_hold: Callable[[LeftLease], bool], serves: Serves, *, takes_over: bool = False) -> None:
         """Create the tables, end what dead gateways left open, and enter this invocation.
 
-        ``may_hold`` returns whether a gateway may still have sessions of a lease open. A gateway that takes over from a
+        ``may_hold`` returns whether a gateway may still have sessions of a lease open, ``serves`` whether one serves a
+        run; both are asked again whenever a session has to wait. A gateway that takes over from a
         dead one of the same invocation finds the invocation entered already; otherwise this is not the same ledger any
         more.
         """
@@ -81,6 +86,7 @@ class Ledger:
         with self.together():
             create_or_upgrade(self._db)
             sweep(self._db, may_hold)
+            self._queue.begin(may_hold, serves)
             self._close_sums()
             self._enter(takes_over=takes_over)
 
@@ -141,18 +147,42 @@ class Ledger:
         with self.together():
             self._db.exclude(LEASES)
             now = self._db.now()
-            decision = decide(self._scopes(attempt, now.date()), self._highest_price)
+            decision = self._decide(attempt, now)
+            return self._insert_lease(decision, attempt, now) if isinstance(decision, Granted) else decision
+
+    def lease_to_dial(
+        self, attempt: Attempt, run_key: str | None = None, waiter: str | None = None
+    ) -> tuple[Lease, str] | Queued | Refused:
+        """Take a lease and a place when it is their turn, and record that the first session is about to be dialled.
+
+        ``run_key`` is the key of the run's with which it will be. ``waiter`` names who asks, as often as it does: one
+        that is queued asks again, or stops waiting; None: it asks once.
+        """
+        with self.together():
+            self._db.exclude(LEASES)
+            now = self._db.now()
+            decision = self._queue.of_lease(attempt, waiter, partial(self._decide, attempt, now))
             if not isinstance(decision, Granted):
                 return decision
-            lease = _lease_of(decision)
-            self._insert_lease(lease, attempt, now)
-        return lease
+            lease = self._insert_lease(decision, attempt, now)
+            return lease, self.record_dial(lease, attempt.target, run_key)
 
-    def lease_to_dial(self, attempt: Attempt) -> tuple[Lease, str] | Wait | Refused:
-        """Take a lease, and record that its first session is about to be dialled."""
+    def further_dial(
+        self, lease: Lease, attempt: Attempt, run_key: str | None = None, waiter: str | None = None
+    ) -> str | Queued:
+        """Take a place, and record that a further session of an open lease is about to be dialled; return its id."""
         with self.together():
-            lease = self.lease(attempt)
-            return (lease, self.record_dial(lease, attempt.target)) if isinstance(lease, Lease) else lease
+            self._db.exclude(LEASES)
+            queued = self._queue.of_dial(attempt, waiter)
+            return self.record_dial(lease, attempt.target, run_key) if queued is None else queued
+
+    def stop_waiting(self, waiter: str) -> None:
+        """Let those go first that wait for the same."""
+        with self.together():
+            self._queue.stop_waiting(waiter)
+
+    def _decide(self, attempt: Attempt, now: datetime) -> Decision:
+        return decide(self._scopes(attempt, now.date()), self._highest_price)
 
     def scopes(self, attempt: Attempt) -> list[Scope]:
         """Every budget that applies to an attempt now, the narrowest first."""
@@ -260,6 +290,7 @@ class Ledger:
         with self.together():
             if not self._insert_usage(record):
                 return
+            self._db.announce()  # its place is free
             for statement, parts in (
                 (sql.INSERT_TIER_SPAN, record.tier_spans),
                 (sql.INSERT_TURN, record.turns),
@@ -283,8 +314,8 @@ class Ledger:
             else:
                 self._sums.forget()
 
-    def record_wait(self, attempt: Attempt, ms: int) -> None:
-        self._insert(sql.INSERT_WAIT, {"attempt": attempt.id, "ms": ms})
+    def record_wait(self, attempt: Attempt, ms: int, waits_for: Awaited) -> None:
+        self._insert(sql.INSERT_WAIT, {"attempt": attempt.id, "ms": ms, "waits_for": waits_for})
 
     def record_refusal(self, attempt: Attempt, overrun: Overrun, *, tolerated: bool, times: int = 1) -> None:
         """Record that a budget refused so many sessions; ``tolerated``: the user asked to skip such tests."""
@@ -370,7 +401,8 @@ class Ledger:
         with self.together():
             self._db.execute(statement, row)
 
-    def _insert_lease(self, lease: Lease, attempt: Attempt, taken_at: datetime) -> None:
+    def _insert_lease(self, granted: Granted, attempt: Attempt, taken_at: datetime) -> Lease:
+        lease = _lease_of(granted)
         row = {
             "id": lease.id,
             "run": self._invocation.run,
@@ -388,6 +420,7 @@ class Ledger:
         self._sums.leased(lease, [scope_of_test(self._invocation.id, attempt).key, *shared])
         if any(self._sums.leases_of(key) > _MANY_LEASES for key in shared):
             self._close_long_sums()
+        return lease
 
     def _shared_keys_of(self, attempt: Attempt, day: date) -> Iterator[str]:
         """Yield in which scopes a lease counts beyond its test's, where it is dialled as its run is."""

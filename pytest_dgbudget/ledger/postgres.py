@@ -71,6 +71,8 @@ class PostgresConnection:
     is held again after a loss. Raises LedgerUnreachable while there is no connection.
     """
 
+    shares_runs = True
+
     def __init__(self, url: str, password: str | None) -> None:
         self.name = url
         self._password = password

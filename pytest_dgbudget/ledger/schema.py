@@ -1,7 +1,8 @@
 """The ledger's tables, shared by every backend, and how a ledger of an earlier version gets them.
 
-Rows are only ever inserted (an upgrade fills new columns); "once" is a UNIQUE. The ``target`` of an attempt and of a
-dial is where it went; NULL: where its run did. ``micro_usd`` are millionths of a dollar; NULL: not known.
+Rows are only ever inserted (an upgrade fills new columns; those of ``waiter`` go again); "once" is a UNIQUE. The
+``target`` of an attempt and of a dial is where it went; NULL: where its run did. ``micro_usd`` are millionths of a
+dollar; NULL: not known.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ _INDICES_OF_VERSION_5 = (
 )
 
 # What version 6 knows more of each: the budget that cut a session (``used`` and ``allowed`` in its currency), which of
-# several refused one, and what a waiter waits for.
+# several refused one, what an attempt has waited for, and what a waiter waits for.
 _MORE_IN_VERSION_6 = {
     "refusal": ("label TEXT",),
     "usage": (
@@ -89,6 +90,7 @@ _MORE_IN_VERSION_6 = {
         "cut_allowed BIGINT",
         "cut_also_used BIGINT",
     ),
+    "wait": ("waits_for TEXT",),
     "waiter": ("waits_for TEXT",),
     "closed_sum": ("cut_budget_micro_usd BIGINT",),
 }
@@ -164,7 +166,7 @@ TABLES = (
         target TEXT, {_more("attempt")}UNIQUE (invocation, nodeid, worker, number))""",
     "CREATE TABLE outcome (attempt TEXT NOT NULL REFERENCES attempt, outcome TEXT NOT NULL, seq INTEGER NOT NULL)",
     "CREATE INDEX outcome_of_attempt ON outcome (attempt)",
-    "CREATE TABLE wait (attempt TEXT NOT NULL REFERENCES attempt, ms BIGINT NOT NULL)",
+    f"CREATE TABLE wait ({_more('wait')}attempt TEXT NOT NULL REFERENCES attempt, ms BIGINT NOT NULL)",
     "CREATE INDEX wait_of_attempt ON wait (attempt)",
     f"""CREATE TABLE refusal (
         attempt TEXT NOT NULL REFERENCES attempt, scope TEXT NOT NULL, used_ms BIGINT NOT NULL,

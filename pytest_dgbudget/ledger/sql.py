@@ -124,7 +124,7 @@ INSERT_ATTEMPT = _insert(
     *("budget_ms", "left_ms", "cost_budget_micro_usd", "cost_left_micro_usd"),
 )
 INSERT_OUTCOME = _insert_next("outcome", "seq", "attempt", "outcome")
-INSERT_WAIT = _insert("wait", "attempt", "ms")
+INSERT_WAIT = _insert("wait", "attempt", "ms", "waits_for")
 INSERT_BYPASS = _insert("bypass", "run", "attempt", "host", "path", "how", "program", "at")
 INSERT_REFUSAL = _insert(
     "refusal",
@@ -137,6 +137,18 @@ INSERT_LEASE = """INSERT INTO lease
     VALUES (:id, :run, :attempt, :scope, :ms, :micro_usd, :currency, :taken_at, :ends_at, :gateway,
         (SELECT COALESCE(MAX(number), 0) + 1 FROM lease))"""
 INSERT_DIAL = _insert("dial", "id", "lease", "at", "target", "run_key")
+# Of billed runs, where the run is dialled; ``first`` is the first lease that has not ended.
+OPEN_DIALS = """SELECT MIN(lease.number) AS first, COUNT(dial.id) AS dials,
+        (SELECT COALESCE(MAX(number), 0) FROM lease) AS last
+    FROM lease JOIN run ON run.id = lease.run LEFT JOIN lease_end ON lease_end.lease = lease.id
+    LEFT JOIN dial ON dial.lease = lease.id AND dial.target IS NULL AND run.billed = 1
+        AND NOT EXISTS (SELECT 1 FROM usage WHERE usage.dial = dial.id)
+    WHERE lease.number >= :since AND lease_end.lease IS NULL"""
+# Who came first comes first. These rows alone are removed again: when their waiting is over.
+WAITERS = "SELECT id, run, gateway, waits_for, at FROM waiter ORDER BY at, id"
+INSERT_WAITER = _insert("waiter", "id", "run", "gateway", "waits_for", "at")
+CHANGE_WAITER = "UPDATE waiter SET waits_for = :waits_for WHERE gateway = :gateway"
+DELETE_WAITER = "DELETE FROM waiter WHERE id = :id"
 INSERT_RUN_KEY = _insert("run_key", "id", "run", "invocation", "made_at")
 # Once: whoever finds it gone notes it.
 END_RUN_KEY = _insert_once("run_key_end", "run_key", "at")
@@ -204,6 +216,8 @@ ATTEMPTS = """SELECT attempt.id AS id, attempt.invocation AS invocation, attempt
         attempt.cost_left_micro_usd AS cost_left_micro_usd,
         (SELECT outcome FROM outcome WHERE outcome.attempt = attempt.id ORDER BY seq DESC LIMIT 1) AS outcome,
         (SELECT COALESCE(SUM(ms), 0) FROM wait WHERE wait.attempt = attempt.id) AS waited_ms,
+        (SELECT waits_for FROM wait WHERE wait.attempt = attempt.id
+            GROUP BY waits_for ORDER BY SUM(ms) DESC, waits_for LIMIT 1) AS waited_for,
         (SELECT COALESCE(SUM(times), 0) FROM refusal WHERE refusal.attempt = attempt.id) AS refused,
         (SELECT COALESCE(SUM(times), 0) FROM refusal
             WHERE refusal.attempt = attempt.id AND tolerated = 0) AS refused_untolerated

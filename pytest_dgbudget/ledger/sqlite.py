@@ -26,6 +26,8 @@ class SqliteConnection:
     ``durable``: every commit reaches the disk before it returns, as it must where money is spent.
     """
 
+    shares_runs = False
+
     def __init__(self, path: Path, *, durable: bool) -> None:
         self.name = str(path)
         self._waits_since: float | None = time.monotonic()

@@ -32,7 +32,7 @@ from pytest_dgbudget.rules.attempts import unknown_figures
 from pytest_dgbudget.rules.budget import explain, overrun_error
 from pytest_dgbudget.rules.bypass import bypass_error
 from pytest_dgbudget.rules.refusals import describe_refusal
-from pytest_dgbudget.units import format_time
+from pytest_dgbudget.rules.waits import gave_up
 
 _NAME = "dgbudget-accounting"
 
@@ -269,8 +269,8 @@ class Accounting:
             return
         overruns = verdict.overruns
         running.reported = len(overruns)
-        for waited_ms in verdict.waits_given_up_ms:
-            item.add_report_section(when, "dgbudget", _gave_up(waited_ms))
+        for wait in verdict.waits_given_up:
+            item.add_report_section(when, "dgbudget", gave_up(wait))
         told = raised if raised is not None or not overruns else overrun_error(overruns[0])
         self._tell_refusals(item, verdict, told, when)
         self._tell_notes(item, running, verdict.notes, when)
@@ -344,14 +344,6 @@ class Accounting:
 def _is_expected_to_fail(item: pytest.Item) -> bool:
     """Return whether a TestCase's method is marked by unittest.expectedFailure."""
     return getattr(getattr(item, "obj", None), "__unittest_expecting_failure__", False)
-
-
-def _gave_up(waited_ms: int) -> str:
-    return (
-        f"a client waited {format_time(waited_ms)} for its turn and gave up; raise its opening timeout, the run "
-        "budget (--dg-budget, --dg-cost-budget) or --dg-max-sessions, or lower --dg-test-budget so that more tests "
-        "fit at once"
-    )
 
 
 _NOBODY_CAME = (

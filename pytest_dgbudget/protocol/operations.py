@@ -10,7 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_args
 
-from pytest_dgbudget.model import Bypass, MeasuredTurn, OtherTarget, Outcome, Overrun, Pace, Refusal, Usage
+from pytest_dgbudget.model import (
+    Bypass,
+    GivenUpWait,
+    MeasuredTurn,
+    OtherTarget,
+    Outcome,
+    Overrun,
+    Pace,
+    Refusal,
+    Usage,
+)
 from pytest_dgbudget.rules.attempts import AttemptFigures
 
 A = TypeVar("A")
@@ -89,7 +99,7 @@ class Verdict:
     overruns: tuple[Overrun, ...]
     refusals: tuple[Refusal, ...]
     bypasses: tuple[Bypass, ...]
-    waits_given_up_ms: tuple[int, ...]
+    waits_given_up: tuple[GivenUpWait, ...]
     gateway_lost: str | None
     had_clients: bool
     notes: tuple[str, ...]

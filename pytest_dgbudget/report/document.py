@@ -5,12 +5,15 @@ It is promised by ``usage.schema.json``. Unknown numbers are null, never 0.
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from pytest_dgbudget.report.overrun_figures import OverrunFigures
 from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures
 from pytest_dgbudget.rules.attempts import AttemptVerdict
 from pytest_dgbudget.rules.bypass import BypassState
+
+if TYPE_CHECKING:  # it is loaded where something was used
+    from pytest_dgbudget.model import Awaited
 
 SCHEMA = "dgbudget.usage/1"
 
@@ -69,6 +72,7 @@ class AttemptEntry(OfShard):
     budget_seconds: float | None
     used_seconds: float | None
     waited_seconds: float
+    waited_for: Awaited | None
     cost_usd: float | None
     cost_budget_usd: float | None
     estimated: bool | None

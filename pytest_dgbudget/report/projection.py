@@ -228,6 +228,7 @@ def _test(
         "budget_seconds": figures["budget_seconds"],
         "used_seconds": figures["used_seconds"],
         "waited_seconds": seconds(attempt.waited_ms),
+        "waited_for": attempt.waited_for,
         "cost_usd": figures["cost_usd"],
         "cost_budget_usd": figures["cost_budget_usd"],
         "estimated": figures["estimated"],

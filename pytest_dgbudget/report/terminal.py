@@ -8,6 +8,7 @@ from io import StringIO
 from posixpath import commonpath
 
 from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocument
+from pytest_dgbudget.rules.waits import what_to_change, what_was_awaited
 from pytest_dgbudget.units import counted, format_usd
 
 _BAR_CELLS = 20
@@ -246,9 +247,8 @@ def longest_wait(document: UsageDocument) -> str | None:
     if longest is None or longest["waited_seconds"] < 1:
         return None
     return (
-        f"{longest['nodeid']} waited {longest['waited_seconds']:.1f}s, unbilled, for budget or a free place: "
-        "raise the run budget (--dg-budget, --dg-cost-budget) or --dg-max-sessions, lower --dg-test-budget, or run "
-        "fewer workers"
+        f"{longest['nodeid']} waited {longest['waited_seconds']:.1f}s, unbilled, for "
+        f"{what_was_awaited(longest['waited_for'])}: {what_to_change(longest['waited_for'])}"
     )
 
 

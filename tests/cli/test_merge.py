@@ -118,7 +118,7 @@ def test_a_run_that_had_nothing_to_compare_says_nothing(here: Path, capsys: pyte
 def test_what_to_change_is_said_as_pytest_spells_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     waited = report("a", "s", attempts=(attempt(id="s", waited_ms=2500),))
     assert status_of(save(here, "1.json", waited)) == 0
-    assert "raise --dg-budget or --dg-max-sessions" in capsys.readouterr().out
+    assert "--dg-cost-budget) or --dg-max-sessions" in capsys.readouterr().out
 
 
 def test_a_terminal_is_told_nothing_by_a_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ from pytest_dgbudget.config import OPTIONS, Option
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.membership import Told
 from pytest_dgbudget.errors import GatewayError, SettingsError
-from pytest_dgbudget.model import Bypass, Overrun, Refusal
+from pytest_dgbudget.model import Bypass, GivenUpWait, Overrun, Refusal
 from pytest_dgbudget.protocol.operations import BeginAttempt, EndedAttempt, GrantedAttempt, Progress, Verdict
 from pytest_dgbudget.report.document import without_document
 from pytest_dgbudget.rules.attempts import attempt_figures
@@ -286,7 +286,7 @@ def test_what_clients_met_is_said(configured: Path) -> None:
         overruns=(Overrun(kind="cut", scope="run", used=60_000, allowed=60_000),),
         refusals=(Refusal(status=402, code="DGBUDGET_EXHAUSTED", reason="spent", times=3),),
         bypasses=(Bypass(host="agent.deepgram.com", path="/agent", how="refused", program="/bin/app"),),
-        waits_given_up_ms=(2000,),
+        waits_given_up=(GivenUpWait(ms=2000, awaited="run"),),
         gateway_lost=None,
         had_clients=True,
         notes=("a note",),
@@ -300,7 +300,8 @@ def test_what_clients_met_is_said(configured: Path) -> None:
     assert "unmetered, with --redirect=warn" in said
     assert "a note" in said.splitlines()
     assert "402 DGBUDGET_EXHAUSTED: spent; 2 reconnects refused" in said
-    assert "a client waited 2s for its turn and gave up" in said
+    assert "a client waited 2s for budget of the run, which other tests held, and gave up" in said
+    assert "raise its opening timeout, or raise the run budget (--budget, --cost-budget)" in said
 
 
 def test_a_live_run_without_a_session_says_what_its_program_may_lack(

@@ -89,7 +89,7 @@ class Purse:
             time_limit=Limit(scope="test", allowed=allowance_ms),
             money_limit=Limit(scope="run", allowed=micro_usd if run_micro_usd is None else run_micro_usd),
         )
-        self.lease = OpenLease(self.grant, lease, None, self.clock, Events(), prices.highest())
+        self.lease = OpenLease(self.grant, lease, self.clock, Events(), prices.highest())
         self.grant.lease = self.lease
         self.records: list[UsageRecord] = []
 

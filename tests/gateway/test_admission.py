@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 import pytest_asyncio
@@ -16,9 +20,13 @@ from pytest_dgbudget.gateway.events import Events
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
+from pytest_dgbudget.ledger.changes import Changes
+from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.shared_budgets import SharedBudgets
 from tests.gateway.memory import ManualClock
 from tests.support.gateway import asked
-from tests.support.ledger import HIGHEST_PRICE, ends_of_leases, open_ledger
+from tests.support.ledger import HIGHEST_PRICE, changes_of, ends_of_leases, open_ledger, usage
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.asyncio
 
@@ -34,25 +42,25 @@ class Connecting:
         self.task = asyncio.ensure_future(admission.admit(self.waiter, self.gone))
 
     async def admitted(self) -> OpenLease:
-        lease = await self.task
-        assert lease is not None
-        return lease
+        admitted = await self.task
+        assert admitted is not None
+        return admitted.lease
 
 
 class Queue:
     """A queue before a ledger, of two minutes unless said otherwise."""
 
-    def __init__(self, folder: Path, places: int, budget_ms: int) -> None:
+    def __init__(self, folder: Path, places: int, budget_ms: int, **fields: Any) -> None:
         self.folder = folder
-        self._places, self._budget_ms = places, budget_ms
+        self._places, self._fields = places, {"budget_ms": budget_ms, **fields}
         self.thread = LedgerThread(lambda error: None)
 
     async def __aenter__(self) -> Queue:
         path = self.folder / ".dgbudget/ledger.db"
-        self.ledger = await self.thread.call(open_ledger, path, budget_ms=self._budget_ms)
+        self.ledger = await self.thread.call(partial(open_ledger, path, **self._fields))
         self.thread.attach(self.ledger)
-        leases = Leases(self.ledger, self.thread, ManualClock(), Events(), self.ledger.lease_to_dial, HIGHEST_PRICE)
-        self.admission = Admission(leases, self.thread, self._places)
+        leases = Leases(self.ledger, self.thread, ManualClock(), Events(), HIGHEST_PRICE)
+        self.admission = Admission(leases, self.thread, self._places, changes_of(path))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -78,8 +86,8 @@ OpenQueue = Callable[..., Queue]
 
 @pytest_asyncio.fixture
 async def open_queue(tmp_path: Path) -> AsyncIterator[Callable[..., Queue]]:
-    def queue(places: int = 9, budget_ms: int = 2 * MINUTE_MS) -> Queue:
-        return Queue(tmp_path, places, budget_ms)
+    def queue(places: int = 9, budget_ms: int = 2 * MINUTE_MS, **fields: Any) -> Queue:
+        return Queue(tmp_path, places, budget_ms, **fields)
 
     yield queue
 
@@ -203,3 +211,115 @@ async def test_a_ledger_that_has_failed_admits_nobody(open_queue: OpenQueue) -> 
         await queue.settled()
         with pytest.raises(LedgerError, match="broken"):
             await queue.connect(grant).task
+
+
+# With others --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Ledger]:
+    """The ledger as the gateway of another run has it: both share one place."""
+    with closing(open_ledger(tmp_path / ".dgbudget/ledger.db", run="other", id="other", **SHARED)) as ledger:
+        yield ledger
+
+
+SHARED: dict[str, Any] = {"billed": True, "shared": SharedBudgets(sessions=1), "live": {"run", "other"}}
+
+
+def take_the_place(ledger: Ledger) -> Callable[[], None]:
+    """Have a session of another run be dialled; return what ends it."""
+    taken = ledger.lease_to_dial(ledger.begin_attempt("t", "", MINUTE_MS))
+    assert isinstance(taken, tuple)
+    lease, dial = taken
+
+    def end() -> None:
+        ledger.record_usage(usage(dial, 0))
+        ledger.settle(lease, 0)
+
+    return end
+
+
+def is_watched() -> bool:
+    return any(thread.name == "ledger-changes" for thread in threading.enumerate())
+
+
+async def test_what_another_run_frees_is_noticed_and_nothing_is_watched_before_and_after(
+    open_queue: OpenQueue, other: Ledger
+) -> None:
+    end = take_the_place(other)
+    async with open_queue(**SHARED) as queue:
+        assert not is_watched()
+        client = queue.connect(await queue.grant("a"))
+        await queue.settled()
+        assert (client.task.done(), client.waiter.had_to_wait, is_watched()) == (False, True, True)
+        end()
+        await asyncio.wait_for(client.admitted(), 10)
+        assert set(client.waiter.waited()) == {"project-place"}
+        await asyncio.to_thread(wait_until, lambda: not is_watched())
+
+
+async def test_while_nobody_is_told_of_a_change_the_queue_looks_by_itself(open_queue: OpenQueue, other: Ledger) -> None:
+    """A gateway that is killed changes nothing in the ledger."""
+    end = take_the_place(other)
+    with patch.object(Changes, "start", lambda self, callback: None):
+        async with open_queue(**SHARED) as queue:
+            client = queue.connect(await queue.grant("a"))
+            await queue.settled()
+            assert client.waiter.had_to_wait
+            end()
+            await asyncio.wait_for(client.admitted(), 10)
+
+
+@pytest.mark.parametrize("ending", ["client", "test", "run"])
+async def test_who_leaves_the_queue_keeps_no_other_gateway_waiting(
+    open_queue: OpenQueue, other: Ledger, ending: str
+) -> None:
+    end = take_the_place(other)
+    async with open_queue(**SHARED) as queue:
+        grant = await queue.grant("a")
+        client = queue.connect(grant)
+        await queue.settled()
+        end()
+        if ending == "run":
+            queue.admission.stop()
+            client.task.cancel()
+        else:
+            (client.gone if ending == "client" else grant.ended).set_result(None)
+            assert await client.task is None
+        await queue.settled()
+        take_the_place(other)
+
+
+async def test_one_that_holds_a_lease_waits_for_a_place_as_well_and_has_its_own_dial(
+    open_queue: OpenQueue, other: Ledger
+) -> None:
+    async with open_queue(**SHARED) as queue:
+        grant = await queue.grant("a")
+        first, second = queue.connect(grant), queue.connect(grant)
+        lease = await first.admitted()
+        await queue.settled()
+        assert (second.task.done(), lease.holders) == (False, 1)
+        admitted = first.task.result()
+        assert admitted is not None
+        queue.admission.give_up(admitted)
+        again = await asyncio.wait_for(second.admitted(), 10)
+        assert again is not lease, "the last one had given it back"
+        await queue.settled()
+        assert ends_of_leases(queue.folder) == ["settled", None]
+
+
+async def test_what_a_place_was_waited_for_is_told_apart(open_queue: OpenQueue, other: Ledger) -> None:
+    end = take_the_place(other)
+    async with open_queue(places=1, **SHARED) as queue:
+        first, second = [queue.connect(await queue.grant(name)) for name in "ab"]
+        await queue.settled()
+        await asyncio.sleep(0.01)
+        end()
+        lease = await asyncio.wait_for(first.admitted(), 10)
+        await queue.settled()
+        await asyncio.sleep(0.01)
+        queue.admission.give_back(lease)
+        second.gone.set_result(None)
+        await second.task
+        assert set(first.waiter.waited()) == {"project-place"}
+        assert {"project-place", "place"} <= set(second.waiter.waited())

@@ -32,7 +32,7 @@ from pytest_dgbudget.gateway.targets.live import LiveTarget
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ApiAccess, Overrun
 from tests.support.gateway import run_config_for, with_changes
-from tests.support.ledger import open_ledger, usage
+from tests.support.ledger import changes_of, open_ledger, usage
 from tests.support.statement import Bill, Entry
 
 OPENED = SessionOpened(session="s1", handshake_ms=30)
@@ -117,7 +117,7 @@ async def compare_with_a_statement_that_differs(tmp_path: Path) -> None:
             return LiveTarget({}, key, ApiAccess(api_url=bill.url, project=None, key=key))
 
         closing = Closing(config, "invocation", ledger, thread, [], target, events)
-        await closing.close(Run(config, ledger, thread, events), 0, "teardown", wait=True)
+        await closing.close(Run(config, ledger, thread, events, changes_of(path)), 0, "teardown", wait=True)
         assert await closing.reconciled(30) is not None
         await thread.close()
     assert seen == [DiscrepancyFound(kind="duration", request_id="disputed", own_ms=1000, vendor_ms=5000)]

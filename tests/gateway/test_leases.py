@@ -20,6 +20,7 @@ from pytest_dgbudget.gateway.sessions import Cut, MeteredSession, SessionTerms
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.waiters import Queued
 from pytest_dgbudget.model import UsageRecord
 from tests.gateway.conversations import terms_fields
 from tests.gateway.memory import ManualClock
@@ -39,7 +40,8 @@ class Bank:
         self._thread = thread
         self._thread.attach(ledger)
         self.clock, self.events = ManualClock(), Events()
-        self.leases = Leases(ledger, thread, self.clock, self.events, ledger.lease_to_dial, HIGHEST_PRICE)
+        self.leases = Leases(ledger, thread, self.clock, self.events, HIGHEST_PRICE)
+        self.first_dials: dict[OpenLease, str] = {}
 
     async def grant(self, name: str) -> Grant:
         attempt = await self._thread.call(self._ledger.begin_attempt, name, "", TEST_MS)
@@ -51,9 +53,8 @@ class Bank:
         return await self._thread.call(self._ledger.facts)
 
     async def session(self, lease: OpenLease) -> MeteredSession:
-        """Hold a lease and meter a session of it that fails to open as soon as it is closed."""
-        self.leases.hold(lease)
-        dial = await self.leases.dial(lease)
+        """Meter a session of a lease that fails to open as soon as it is closed."""
+        dial = await self.dial(lease)
         terms = SessionTerms(id=dial, attempt="a1", service=DeepgramAgent(), tag="tag", idle_ms=None, **terms_fields())
         session = MeteredSession(
             terms,
@@ -66,6 +67,20 @@ class Bank:
         lease.grant.open_sessions.append(session)
         lease.opened(session)
         return session
+
+    async def opened(self, grant: Grant) -> OpenLease:
+        """Open a lease; its first dial is that of the first session."""
+        answer = await self.leases.open(grant, None, "waiter")
+        assert not isinstance(answer, Queued)
+        lease, self.first_dials[lease] = answer[0], answer[1]
+        return lease
+
+    async def dial(self, lease: OpenLease) -> str:
+        if lease in self.first_dials:
+            return self.first_dials.pop(lease)
+        answer = await self.leases.dial(lease, None, "waiter")
+        assert not isinstance(answer, Queued)
+        return answer[1]
 
     def _session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord) -> None:
         self.leases.session_ended(lease, session, record)
@@ -92,12 +107,6 @@ async def bank(tmp_path: Path) -> AsyncIterator[Bank]:
     await bank.close()
 
 
-async def opened(bank: Bank, grant: Grant) -> OpenLease:
-    lease = await bank.leases.open(grant)
-    assert lease is not None
-    return lease
-
-
 async def end(session: MeteredSession) -> None:
     """Close a session that is being dialled, as the end of its test does."""
     session.close("teardown", Close(4410, "the test is over"))
@@ -107,17 +116,17 @@ async def end(session: MeteredSession) -> None:
 
 async def test_a_lease_sets_the_tests_budget_aside_and_records_the_first_dial(bank: Bank) -> None:
     grant = await bank.grant("test_a")
-    lease = await opened(bank, grant)
+    lease = await bank.opened(grant)
     assert grant.lease is lease
     assert lease.lease.allowance_ms == TEST_MS
     facts = await bank.facts()
-    assert [session.id for session in facts.sessions] == [lease.first_dial]
+    assert [session.id for session in facts.sessions] == [bank.first_dials[lease]]
     assert [each.how for each in facts.leases] == [None]
 
 
 async def test_the_first_session_takes_the_recorded_dial_and_the_next_one_its_own(bank: Bank) -> None:
-    lease = await opened(bank, await bank.grant("test_a"))
-    recorded = lease.first_dial
+    lease = await bank.opened(await bank.grant("test_a"))
+    recorded = bank.first_dials[lease]
     first, second = await bank.session(lease), await bank.session(lease)
     assert first.id == recorded
     assert second.id != recorded
@@ -126,15 +135,15 @@ async def test_the_first_session_takes_the_recorded_dial_and_the_next_one_its_ow
 
 async def test_a_test_waits_while_others_hold_the_rest_of_the_budget(bank: Bank) -> None:
     first, second = await bank.grant("test_a"), await bank.grant("test_b")
-    session = await bank.session(await opened(bank, first))
-    assert await bank.leases.open(second) is None
+    session = await bank.session(await bank.opened(first))
+    assert await bank.leases.open(second, None, "waiter") == Queued("run", None)
     await end(session)
-    assert (await opened(bank, second)).lease.allowance_ms == TEST_MS
+    assert (await bank.opened(second)).lease.allowance_ms == TEST_MS
 
 
 async def test_the_last_session_settles_its_lease_with_what_was_metered(bank: Bank) -> None:
     grant = await bank.grant("test_a")
-    lease = await opened(bank, grant)
+    lease = await bank.opened(grant)
     one, other = await bank.session(lease), await bank.session(lease)
     bank.clock.advance(700)
     await end(one)
@@ -151,7 +160,7 @@ async def test_the_last_session_settles_its_lease_with_what_was_metered(bank: Ba
 
 async def test_a_lease_that_is_used_up_closes_its_sessions_and_is_one_overrun(bank: Bank) -> None:
     grant = await bank.grant("test_a")
-    lease = await opened(bank, grant)
+    lease = await bank.opened(grant)
     sessions = await bank.session(lease), await bank.session(lease)
     bank.clock.advance(TEST_MS // 2)
     assert [overrun.kind for overrun in grant.overruns] == ["cut"], "two sessions use it twice as fast"
@@ -163,7 +172,7 @@ async def test_a_lease_that_is_used_up_closes_its_sessions_and_is_one_overrun(ba
 
 async def test_what_is_used_beyond_a_lease_that_no_cut_ended_in_time_is_an_overrun(bank: Bank) -> None:
     grant = await bank.grant("test_a")
-    lease = await opened(bank, grant)
+    lease = await bank.opened(grant)
     session = await bank.session(lease)
     session.close("client", Close(1000, ""))
     bank.clock.advance(TEST_MS + 1)
@@ -174,7 +183,7 @@ async def test_what_is_used_beyond_a_lease_that_no_cut_ended_in_time_is_an_overr
 
 
 async def test_a_session_that_comes_after_the_cut_is_never_dialled(bank: Bank) -> None:
-    lease = await opened(bank, await bank.grant("test_a"))
+    lease = await bank.opened(await bank.grant("test_a"))
     first = await bank.session(lease)
     bank.clock.advance(TEST_MS - 250)
     late = await bank.session(lease)
@@ -188,7 +197,7 @@ async def test_a_session_that_comes_after_the_cut_is_never_dialled(bank: Bank) -
 async def test_a_cut_spends_what_is_left_of_the_tests_budget_for_its_later_attempts_too(bank: Bank) -> None:
     """Twenty sessions at once leave twenty times the margin of one."""
     grant = await bank.grant("test_a")
-    lease = await opened(bank, grant)
+    lease = await bank.opened(grant)
     sessions = [await bank.session(lease) for _ in range(20)]
     bank.clock.advance(TEST_MS // 20 - 250)
     for session in sessions:
@@ -198,13 +207,13 @@ async def test_a_cut_spends_what_is_left_of_the_tests_budget_for_its_later_attem
     assert rerun.attempt.left_ms == 0
     for attempt in (grant, rerun):
         with pytest.raises(BudgetRefused):
-            await bank.leases.open(attempt)
-    await opened(bank, await bank.grant("test_b"))
+            await bank.leases.open(attempt, None, "waiter")
+    await bank.opened(await bank.grant("test_b"))
 
 
 async def test_a_lease_whose_client_left_before_the_dial_costs_nothing(bank: Bank) -> None:
-    lease = await opened(bank, await bank.grant("test_a"))
-    bank.leases.hold(lease)
+    lease = await bank.opened(await bank.grant("test_a"))
+    bank.leases.never_dialled(bank.first_dials[lease])
     bank.leases.release(lease)
     facts = await bank.facts()
     assert [(each.how, each.ended_ms) for each in facts.leases] == [("settled", 0)]
@@ -213,11 +222,11 @@ async def test_a_lease_whose_client_left_before_the_dial_costs_nothing(bank: Ban
 
 async def test_a_session_is_refused_once_the_budget_is_spent(bank: Bank) -> None:
     grant = await bank.grant("test_a")
-    lease = await opened(bank, grant)
+    lease = await bank.opened(grant)
     session = await bank.session(lease)
     bank.clock.advance(TEST_MS)
     await end(session)
     with pytest.raises(BudgetRefused) as refused:
-        await bank.leases.open(grant)
+        await bank.leases.open(grant, None, "waiter")
     assert refused.value.overrun.scope == "test"
     assert refused.value.overrun.used == TEST_MS

@@ -25,7 +25,7 @@ from pytest_dgbudget.model import Attempt, Overrun
 from pytest_dgbudget.protocol.notifications import Notification, OverrunNotification
 from pytest_dgbudget.protocol.operations import CallEmulator, HeldGrant
 from tests.support.gateway import ask_nobody, asked, run_config_for, say_nothing
-from tests.support.ledger import open_ledger
+from tests.support.ledger import changes_of, open_ledger
 from tests.support.processes import wait_until
 
 
@@ -36,7 +36,8 @@ def in_run(folder: Path, does: Callable[[Run], Awaitable[None]]) -> None:
         thread = LedgerThread(lambda error: None)
         ledger = await thread.call(open_ledger, folder / "ledger.db")
         thread.attach(ledger)
-        run = Run(run_config_for("ws://127.0.0.1:1/", folder), ledger, thread, Events())
+        config, changes = run_config_for("ws://127.0.0.1:1/", folder), changes_of(folder / "ledger.db")
+        run = Run(config, ledger, thread, Events(), changes)
         await does(run)
         await run.end_all("teardown")
         await thread.close()

@@ -113,11 +113,9 @@ class Till(Bank):
 
     async def relayed(self, grant: Grant, handshake_ms: int) -> Spoken:
         """Open a lease and a session of it."""
-        lease = await self.leases.open(grant)
-        assert lease is not None
-        self.leases.hold(lease)
+        lease = await self.opened(grant)
         fields = {**terms_fields(), "prices": TABLE}
-        dial = await self.leases.dial(lease)
+        dial = await self.dial(lease)
         session = MeteredSession(
             SessionTerms(id=dial, attempt="a", service=DeepgramAgent(), tag="tag", idle_ms=None, **fields),
             self.clock,

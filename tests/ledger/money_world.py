@@ -116,7 +116,7 @@ class MoneyWorld(RuleBasedStateMachine):
         self.closers.append(connection.close)
         ledger = Ledger(connection, invocation, HIGHEST, self.shared)
         live = {gateway.invocation.run for gateway in self.gateways}
-        ledger.begin(lambda lease: lease.run in live)
+        ledger.begin(lambda lease: lease.run in live, lambda run, _: run in live)
         self.gateways.append(Gateway(invocation, ledger, connection))
 
     def attempt(self, gateway: Gateway, nodeid: str, worker: str) -> Attempt:
@@ -133,7 +133,7 @@ class MoneyWorld(RuleBasedStateMachine):
 
     def dial(self, gateway: Gateway, attempt: Attempt, taken: Lease) -> None:
         async def open_lease() -> OpenLease:
-            return OpenLease(Grant(attempt, asked()), taken, None, self.clock, Events(), HIGHEST)
+            return OpenLease(Grant(attempt, asked()), taken, self.clock, Events(), HIGHEST)
 
         lease = gateway.leases[attempt.id] = self.loop.run_until_complete(open_lease())
         self.vendors[taken.id] = []

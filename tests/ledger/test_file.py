@@ -412,7 +412,9 @@ def test_a_ledger_that_lost_its_end_is_refused(spent: Path) -> None:
 
 
 def test_rows_are_only_ever_inserted() -> None:
-    words = {word for statement in statements() for word in statement.upper().split()}
+    """But for those that say who waits now."""
+    of_waiters = {sql.CHANGE_WAITER, sql.DELETE_WAITER}
+    words = {word for statement in {*statements()} - of_waiters for word in statement.upper().split()}
     assert {"INSERT", "SELECT", "CREATE"} <= words
     assert not words & {"UPDATE", "DELETE", "REPLACE", "DROP", "ALTER", "TRUNCATE"}
 

@@ -13,9 +13,11 @@ import pytest
 
 from pytest_dgbudget.gateway.run_ledger import RunLedger
 from pytest_dgbudget.instants import write_instant
+from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.holders import holders_of
 from pytest_dgbudget.ledger.postgres import PostgresConnection
 from pytest_dgbudget.ledger.run_lock import RunLock
+from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.ledger.sweep import sweep
 from pytest_dgbudget.protocol.startup import GatewayConfig
 from tests.support.gateway import run_config_for
@@ -119,3 +121,17 @@ def test_on_a_server_a_lease_is_held_while_its_gateway_is_connected_or_until_it_
             swept = sweep(connection, holders.may_hold)
     assert [lease.how for lease in swept] == [None if lives or ends_in_ms > 0 else "orphaned"]
     gateway.close()
+
+
+def test_a_gateway_serves_its_run_while_it_has_the_runs_lock(tmp_path: Path) -> None:
+    with closing(SqliteConnection(tmp_path / "ledger.db", durable=False)) as connection:
+        assert not serves(connection, tmp_path)
+        lock = RunLock(tmp_path, "run")
+        assert serves(connection, tmp_path)
+        assert not serves(connection, tmp_path, own_run="run"), "the one before it"
+        lock.release()
+
+
+def serves(connection: Connection, folder: Path, own_run: str | None = None) -> bool:
+    """Return whether a gateway that waits is valid, as one sees it that serves ``own_run``."""
+    return holders_of(folder / "ledger.db", connection, folder, "here", own_run).serves("run", "gateway")

@@ -203,7 +203,7 @@ class SharedLedger(RuleBasedStateMachine):
     def _serve(self, invocation: Invocation, ahead_ms: int, *, takes_over: bool) -> None:
         ledger = Ledger(SqliteConnection(self.path, durable=False), invocation, HIGHEST_PRICE)
         live = {gateway.invocation.run for gateway in self.gateways}
-        ledger.begin(lambda lease: lease.run in live, takes_over=takes_over)
+        ledger.begin(lambda lease: lease.run in live, lambda run, gateway: run in live, takes_over=takes_over)
         for booked in self.leases.values():
             if booked.how is None and booked.run not in live:
                 is_lost = None in booked.sessions.values()

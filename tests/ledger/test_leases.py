@@ -212,8 +212,8 @@ def test_everything_that_was_told_is_in_the_facts(ledger: Ledger) -> None:
     ledger.record_welcome(dial, "request", 5)
     ledger.record_usage(usage(dial, 2000, closed_by="test-budget"))
     ledger.settle(lease, 2000)
-    ledger.record_wait(attempt, 1500)
-    ledger.record_wait(attempt, 500)
+    ledger.record_wait(attempt, 1500, "run")
+    ledger.record_wait(attempt, 500, "place")
     for tolerated in (True, False, True):
         overrun = Overrun(kind="refused", scope="run", used=1, allowed=2)
         ledger.record_refusal(attempt, overrun, tolerated=tolerated)

@@ -47,7 +47,7 @@ def attempt(ledger: Ledger) -> str:
     ledger.record_welcome(dial, "request", 5)
     ledger.record_usage(usage(dial, 2000, closed_by="test-budget"))
     ledger.settle(lease, 2000)
-    ledger.record_wait(attempt, 1500)
+    ledger.record_wait(attempt, 1500, "run")
     ledger.record_refusal(attempt, Overrun(kind="refused", scope="run", used=1, allowed=2), tolerated=True)
     ledger.record_outcome(attempt.id, "failed")
     ledger.record_reconciliation({"verdict": "pending"}, {lease.id: 1900})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_dgbudget.errors import DgBudgetError, GatewayError, LedgerError, ReconciliationError, SettingsError
 from pytest_dgbudget.ledger.connection import LedgerNotWritable
-from pytest_dgbudget.model import Bypass, Overrun, Refusal, Usage
+from pytest_dgbudget.model import Bypass, GivenUpWait, Overrun, Refusal, Usage
 from pytest_dgbudget.protocol.authentication import GatewayAuthentication, OwnerAuthentication, Peer
 from pytest_dgbudget.protocol.codec import to_json
 from pytest_dgbudget.protocol.control import (
@@ -64,7 +64,7 @@ VERDICT = Verdict(
     overruns=(Overrun(kind="cut", scope="run", used=2, allowed=1),),
     refusals=(Refusal(status=401, code="c", reason="r", times=2),),
     bypasses=(Bypass(host="h", path="/p", how="refused", program="x"),),
-    waits_given_up_ms=(3, 4),
+    waits_given_up=(GivenUpWait(ms=3, awaited="window"), GivenUpWait(ms=4, awaited="place")),
     gateway_lost=None,
     had_clients=True,
     notes=("n",),

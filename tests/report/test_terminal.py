@@ -255,10 +255,17 @@ def test_any_run_has_its_line(facts: RunFacts) -> None:
 
 
 def test_the_longest_wait_is_shown_with_what_to_change() -> None:
-    waited = longest_wait(document(attempts=(attempt(waited_ms=1500), attempt(id="b", nodeid="other", waited_ms=2500))))
+    other = attempt(id="b", nodeid="other", waited_ms=2500, waited_for="project-place")
+    assert longest_wait(document(attempts=(attempt(waited_ms=1500, waited_for="run"), other))) == (
+        "other waited 2.5s, unbilled, for a free place of the project, which this and other runs held: "
+        "raise sessions of [project] in dgbudget.toml, or run fewer workers"
+    )
+
+
+def test_a_wait_of_which_a_ledger_of_an_earlier_version_says_no_more_is_shown_as_well() -> None:
+    waited = longest_wait(document(attempts=(attempt(waited_ms=1500),)))
     assert waited is not None
-    assert waited.startswith("other waited 2.5s")
-    assert "--dg-budget" in waited
+    assert "waited 1.5s, unbilled, for budget or a free place: raise the run budget (--dg-budget" in waited
 
 
 @pytest.mark.parametrize("attempts", [(), (attempt(),), (attempt(waited_ms=999),)], ids=["none", "no wait", "short"])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from socket import gethostname
 from typing import Any
 
 from pytest_dgbudget.instants import utc_now
+from pytest_dgbudget.ledger import opening
+from pytest_dgbudget.ledger.changes import Changes
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.opening import open_connection
 from pytest_dgbudget.ledger.shared_budgets import NONE_SHARED, SharedBudgets
@@ -20,11 +24,27 @@ from pytest_dgbudget.rules.attempts import scope_of_cut
 HIGHEST_PRICE = 163_000
 
 
+class Others(AbstractSet[str]):
+    """Runs that are live as the gateway of one of them sees it: who holds that one's lock itself is the only one."""
+
+    def __init__(self, live: AbstractSet[str], own: str) -> None:
+        self._live, self._own = live, own
+
+    def __contains__(self, run: object) -> bool:
+        return run != self._own and run in self._live
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._live - {self._own})
+
+    def __len__(self) -> int:
+        return len([*self])
+
+
 def open_ledger(
     address: Path | str,
     *,
     durable: bool = False,
-    live: frozenset[str] = frozenset(),
+    live: Collection[str] = frozenset(),
     shared: SharedBudgets = NONE_SHARED,
     **fields: Any,
 ) -> Ledger:
@@ -43,7 +63,7 @@ def open_ledger(
     connection = open_connection(address, None, durable=durable)
     try:
         ledger = Ledger(connection, Invocation(**invocation), HIGHEST_PRICE, shared)
-        ledger.begin(lambda lease: lease.run in live)
+        ledger.begin(lambda lease: lease.run in live, lambda run, gateway: run in live)
     except BaseException:
         connection.close()
         raise
@@ -52,6 +72,11 @@ def open_ledger(
 
 def address_of(text: str) -> Path | str:
     return text if text.startswith("postgresql:") else Path(text)
+
+
+def changes_of(address: Path | str) -> Callable[[], Changes]:
+    """Return what makes one that tells of changes in this ledger."""
+    return partial(opening.changes_of, address, None)
 
 
 def leased(ledger: Ledger, attempt: Attempt) -> Lease:

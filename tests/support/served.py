@@ -29,7 +29,7 @@ from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.model import OtherTarget, Refusal
 from pytest_dgbudget.protocol.operations import GrantedAttempt
 from tests.support.gateway import ask_nobody, asked, run_config_for, say_nothing
-from tests.support.ledger import open_ledger, rows_of
+from tests.support.ledger import changes_of, open_ledger, rows_of
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,8 @@ async def served(
     ledger = await thread.call(open_ledger, folder / ".dgbudget/ledger.db", budget_ms=budget_ms)
     thread.attach(ledger)
     events = Events()
-    run = Run(run_config, ledger, thread, events, access=target.access if run_config.is_live else None)
+    changes = changes_of(folder / ".dgbudget/ledger.db")
+    run = Run(run_config, ledger, thread, events, changes, access=target.access if run_config.is_live else None)
     unmetered, unauthenticated = unmetered_of(run_config, key, events), UnauthenticatedConnections()
 
     async def opened() -> Run:
