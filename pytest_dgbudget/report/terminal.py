@@ -95,9 +95,10 @@ def _figures(test: AttemptEntry, cost: str) -> list[str]:
 
 def _cost(test: AttemptEntry, document: UsageDocument) -> str:
     """Return what a test cost: by the statement, once that agrees, else by our prices, marked where it is estimated."""
-    if test["vendor_usd"] is not None and document["reconciliation"]["verdict"] == "reconciled":
-        return f"{_VENDOR}{_shown_usd(test['vendor_usd'])}"
-    return f"{_ESTIMATE if test['estimated'] else ''}{_shown_usd(test['cost_usd'])}"
+    of_vendor = test.get("vendor_usd")  # which reports of earlier versions lack, as they do estimated
+    if of_vendor is not None and document["reconciliation"]["verdict"] == "reconciled":
+        return f"{_VENDOR}{_shown_usd(of_vendor)}"
+    return f"{_ESTIMATE if test.get('estimated') else ''}{_shown_usd(test['cost_usd'])}"
 
 
 def cost_line(document: UsageDocument) -> str | None:
@@ -130,7 +131,7 @@ def exceeds_live(figures: AttemptEntry | RunFigures) -> bool:
 def _exceeded_live(figures: AttemptEntry | RunFigures) -> list[str]:
     """Return the budgets that live sessions would exceed."""
     seconds, of_time = figures["forecast_seconds"], figures["budget_seconds"]
-    dollars, of_money = figures["forecast_usd"], figures["cost_budget_usd"]
+    dollars, of_money = figures["forecast_usd"], figures.get("cost_budget_usd")
     exceeded = [f"{of_time:.2f}s"] if seconds is not None and of_time is not None and seconds > of_time else []
     exceeded += [_exact_usd(of_money)] if dollars is not None and of_money is not None and dollars > of_money else []
     return exceeded
@@ -174,7 +175,7 @@ def _used_money(run: RunFigures) -> str:
     cost, budget = run["cost_usd"], run["cost_budget_usd"]
     if budget is None:
         return ""
-    used = "unknown" if cost is None else f"{_ESTIMATE if run['estimated'] else ''}{_shown_usd(cost)}"
+    used = "unknown" if cost is None else f"{_ESTIMATE if run.get('estimated') else ''}{_shown_usd(cost)}"
     bar = "" if cost is None or run["budget_seconds"] is not None else f" {_bar(cost, budget)}"
     return f", {used} of {_exact_usd(budget)}{bar}"
 

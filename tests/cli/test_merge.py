@@ -275,8 +275,14 @@ def test_a_folder_that_can_t_be_written_is_said(
 
 def test_what_earlier_versions_did_not_report_yet_is_unknown(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     documents = [cast(dict[str, Any], report(f"run-{n}", f"s{n}")) for n in range(2)]
-    del documents[0]["warnings"], documents[0]["run"]["at_risk_usd"]
+    del documents[0]["warnings"], documents[0]["run"]["at_risk_usd"], documents[0]["run"]["estimated"]
+    for test in documents[0]["tests"]:
+        del test["cost_budget_usd"], test["estimated"], test["vendor_usd"], test["overrun"]
+    for each in documents[0]["sessions"]:
+        del each["vendor_usd"], each["overrun"]
     names = [save(here, f"{n}.json", cast(UsageDocument, document)) for n, document in enumerate(documents)]
     assert main(["merge", "--json", *names]) == 0
     made = json.loads(capsys.readouterr().out)
-    assert (made["run"]["at_risk_usd"], made["warnings"]) == (None, [])
+    assert (made["run"]["at_risk_usd"], made["run"]["estimated"], made["warnings"]) == (None, None, [])
+    assert main(["merge", *names]) == 0
+    assert "test_x.py::test" in capsys.readouterr().out
