@@ -91,12 +91,14 @@ def _metered(command: list[str], run: MeteredRun, held: HeldSignals, *, is_live_
     from pytest_dgbudget.cli.live_line import LiveLine, can_be_drawn
     from pytest_dgbudget.cli.program import Program
     from pytest_dgbudget.cli.summary import header_lines, say
+    from pytest_dgbudget.control.window_history import remark_on_history
 
+    remark = remark_on_history(run.run_config, os.environ)
     try:
         run.begin()
     except DgBudgetError as error:
         raise SettingsError(str(error)) from error
-    say(header_lines(run.run_config, run.listens_at))
+    say([*header_lines(run.run_config, run.listens_at), *([] if remark is None else [remark])])
     with ExitStack() as stack:
         program = Program(command, os.environ, held)
         if is_live_line_wanted and can_be_drawn():

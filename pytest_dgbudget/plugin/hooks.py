@@ -182,6 +182,8 @@ def _controller_state(config: pytest.Config) -> State:
             raise pytest.UsageError(_LOADED_LATE)
     if state.given and state.run_config.target_given and not state.opens_nothing:
         _refuse_unbounded(config, state)
+    if state.given and not state.opens_nothing and state.run_config.windows:
+        _look_for_history(state)
     return state
 
 
@@ -204,6 +206,17 @@ def _refuse_unbounded(config: pytest.Config, state: State) -> None:
 
         hint = None if state.run_config.has_key else _key_is_token(state) or key_hint(os.environ, config.rootpath)
         raise pytest.UsageError(f"pytest-dgbudget: {error}{f' ({hint})' if hint else ''}") from None
+
+
+def _look_for_history(state: State) -> None:
+    from pytest_dgbudget.control.window_history import remark_on_history
+    from pytest_dgbudget.errors import SettingsError
+
+    try:
+        remark = remark_on_history(state.run_config, os.environ)
+    except SettingsError as error:
+        raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
+    state.remarks += [] if remark is None else [remark]
 
 
 def _key_is_token(state: State) -> str | None:

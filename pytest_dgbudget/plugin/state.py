@@ -62,6 +62,8 @@ class State:
         self.activation: SocketActivation | None = None
         self.crashed: list[pytest.TestReport] = []
         self.notices: list[str] = []
+        # What else its header is to say.
+        self.remarks: list[str] = []
         self.finished: FinishedRun | None = None
         self.hook_calls: HookCalls | None = None
         self._making_hook_calls = threading.Lock()

@@ -40,6 +40,7 @@ def header_lines(config: pytest.Config, run_config: RunConfig) -> list[str]:
     report = shown_path(run_config.report_dir / FILE_NAME, config.rootpath)
     lines = [f"{target}; {budget_phrase(run_config)}, {per_test} per test; report {report}"]
     lines += remarks(run_config, _listens_at(config, run_config.listen), utc_now())
+    lines += config.stash[STATE].remarks
     hint = None if run_config.has_key else key_hint(os.environ, config.rootpath)
     lines += [] if hint is None else [hint]
     if config.pluginmanager.has_plugin("dsession") and run_config.test_budget_ms is None:
