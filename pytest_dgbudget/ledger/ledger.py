@@ -172,7 +172,6 @@ class Ledger:
     ) -> str | Queued:
         """Take a place, and record that a further session of an open lease is about to be dialled; return its id."""
         with self.together():
-            self._db.exclude(LEASES)
             queued = self._queue.of_dial(attempt, waiter)
             return self.record_dial(lease, attempt.target, run_key) if queued is None else queued
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
-from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger.connection import LEASES, Connection
 from pytest_dgbudget.ledger.places import PLACES, Places
 from pytest_dgbudget.ledger.shared_budgets import SharedBudgets
 from pytest_dgbudget.ledger.sweep import LeftLease, sweep
@@ -62,8 +62,10 @@ class SharedQueue:
 
     def of_dial(self, attempt: Attempt, waiter: str | None) -> Queued | None:
         """Return what a further session of an open lease waits for; None when it may be dialled."""
-        things = _PLACES_ALONE if self._places is not None and attempt.target is None else {}
-        answer = self._decide(things, waiter, _no_budget)
+        if self._places is None or attempt.target is not None:
+            return None
+        self._db.exclude(LEASES)
+        answer = self._decide(_PLACES_ALONE, waiter, _no_budget)
         return answer if isinstance(answer, Queued) else None
 
     def stop_waiting(self, waiter: str) -> None:

@@ -41,6 +41,8 @@ class Waiters:
         self._db = connection
         self._run = run
         self._gateway = gateway
+        # Only who has waited ever may have to leave: most never do.
+        self._has_waited = False
 
     def ahead(self, things: Mapping[str, Awaited], serves: Serves) -> str | None:
         """Return for which of these things another gateway has waited longer than this one; None: for none.
@@ -59,6 +61,7 @@ class Waiters:
 
     def enter(self, waiter: str, thing: str) -> None:
         """Wait for this from now on; a gateway that waits already keeps its turn, whoever is its head."""
+        self._has_waited = True
         waiting = self._db.rows(sql.WAITERS, {})
         waits_for = next((row["waits_for"] for row in waiting if row["gateway"] == self._gateway), None)
         row = {"gateway": self._gateway, "waits_for": thing}
@@ -71,6 +74,10 @@ class Waiters:
 
     def leave(self, waiter: str) -> None:
         """Wait no longer."""
+        if self._has_waited:
+            self._remove(waiter)
+
+    def _remove(self, waiter: str) -> None:
         if self._db.execute(sql.DELETE_WAITER, {"id": waiter}):
             self._db.announce()
 
@@ -82,5 +89,5 @@ class Waiters:
     def _is_valid(self, row: Mapping[str, Any], serves: Serves) -> bool:
         if serves(row["run"], row["gateway"]):
             return True
-        self.leave(row["id"])
+        self._remove(row["id"])
         return False
