@@ -23,5 +23,13 @@ def own_session(record: SessionFacts | SessionOfPeriod, run: str, *, by_key: boo
         handshake_ms=record.handshake_ms,
         closing_ms=record.closing_ms,
         tier=record.only_tier,
+        changed_micro_usd=_changed_micro_usd(record),
         opened=record.handshake_ms is not None or record.ms is None,
     )
+
+
+def _changed_micro_usd(record: SessionFacts | SessionOfPeriod) -> int | None:
+    """Return what a session of several tiers, each of them known, comes to by our prices; a period has no such cost."""
+    if not isinstance(record, SessionFacts) or record.only_tier is not None or record.estimated != 0:
+        return None
+    return record.micro_usd

@@ -24,7 +24,8 @@ class OwnSession:
 
     ``tagged``: the vendor took the Settings that carry the run's tag. ``handshake_ms`` and ``closing_ms`` are the parts
     of ``ms`` before the connection was open and after its end had begun. ``tier``: the one that it had from beginning
-    to end; None where that changed or is not known. Of a dial that never ``opened``, all is handshake.
+    to end; None where that changed or is not known. ``changed_micro_usd``: what it costs by our prices, where that
+    changed from one known tier to another. Of a dial that never ``opened``, all is handshake.
     """
 
     id: str
@@ -37,6 +38,7 @@ class OwnSession:
     handshake_ms: int | None = None
     closing_ms: int | None = None
     tier: str | None = None
+    changed_micro_usd: int | None = None
     opened: bool = True
 
     @property

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_dgbudget.rules.comparison import Line, Terms
 from pytest_dgbudget.rules.verdicts import Tolerance
-from pytest_dgbudget.units import usd
+from pytest_dgbudget.units import counted, usd
 
 _FEWEST_LINES, _SHORTEST_MS = 5, 60_000
 _ALLOWED_PERCENT = 2
@@ -66,6 +67,37 @@ def rate_remarks(rates: Iterable[TierRate]) -> Iterator[str]:
                 f"({rate.n} sessions), the shipped prices have ${usd(rate.expected_micro_usd_per_minute):.4f}: "
                 "name yours in [prices] of dgbudget.toml"
             )
+
+
+def tier_change_remarks(lines: Iterable[Line], terms: Terms) -> Iterator[str]:
+    """Say where sessions whose tier changed cost something else than by our prices: what a change costs is documented
+    nowhere, so it is compared and not judged.
+    """
+    costs = [each for line in lines if (each := _costs_of_change(line, terms)) is not None]
+    own, vendor = sum(cost.own for cost in costs), sum(cost.vendor for cost in costs)
+    if abs(vendor - own) > sum(cost.allowed for cost in costs) + own * _ALLOWED_PERCENT // 100:
+        yield (
+            f"{counted(len(costs), 'session')} changed the tier: by our prices that is ${usd(own):.4f}, the statement "
+            f"has ${usd(vendor):.4f}; what a change of tier costs is not documented, so it is compared and not judged"
+        )
+
+
+class _Costs(NamedTuple):
+    """What a session cost, by us and by the statement, and what its time leaves open, in millionths of a dollar."""
+
+    own: int
+    vendor: int
+    allowed: int
+
+
+def _costs_of_change(line: Line, terms: Terms) -> _Costs | None:
+    if len(line.own) != 1 or len(line.rows) != 1:
+        return None
+    (session,), (row,) = line.own, line.rows
+    own, ms = session.changed_micro_usd, session.ms
+    if own is None or not ms or row.micro_usd is None or not row.settled:
+        return None
+    return _Costs(own, row.micro_usd, own * terms.tolerance.allowed_ms(ms) // ms)
 
 
 def _tier_of(line: Line) -> str | None:

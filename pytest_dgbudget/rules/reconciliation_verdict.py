@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, VendorRow
 from pytest_dgbudget.rules.drift import Drift, drift_remarks
 from pytest_dgbudget.rules.others import others_remarks
-from pytest_dgbudget.rules.rates import TierRate, rate_remarks
+from pytest_dgbudget.rules.rates import TierRate, rate_remarks, tier_change_remarks
 from pytest_dgbudget.rules.reconciliation import judge_lines, match, match_dials, unreadable_rows
 from pytest_dgbudget.rules.statement import StatementSnapshot
 from pytest_dgbudget.rules.statement_lag import StatementLag
@@ -90,6 +90,7 @@ def judge(
         remarks=(
             *others_remarks(sessions, snapshot.rows, (*paired, *of_dials), ours),
             *rate_remarks(sums.rates),
+            *tier_change_remarks(sums.lines, terms),
             *drift_remarks(sums.drift),
         ),
         checked_at_ms=snapshot.taken_at_ms,

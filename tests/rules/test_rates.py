@@ -183,3 +183,23 @@ def test_the_price_of_a_rate_is_what_was_paid_for_its_minutes() -> None:
         off=frozenset(),
     )
     assert rate.micro_usd_per_minute == 100_000
+
+
+@pytest.mark.parametrize(("paid", "is_said"), [(20_000, False), (22_000, False), (32_600, True), (15_000, True)])
+def test_what_a_change_of_tier_costs_is_compared_and_not_judged(paid: int, is_said: bool) -> None:
+    own = [session(id=f"s{n}", request_id=f"r{n}", ms=20_000, tier=None, changed_micro_usd=20_000) for n in range(2)]
+    rows = [row(request_id=f"r{n}", duration_ms=20_000, micro_usd=paid) for n in range(2)]
+    result = judge(own, snapshot(*rows, hours=was_read(40_000)), OURS, NAMED)
+    assert result.verdict == "reconciled"
+    assert {line.kind for line in result.lines} == {"matched"}
+    said = (
+        f"2 sessions changed the tier: by our prices that is $0.0400, the statement has ${2 * paid / 1_000_000:.4f}; "
+    )
+    assert [remark.startswith(said) for remark in result.remarks] == ([True] if is_said else [])
+
+
+def test_a_cost_that_is_not_known_of_a_change_of_tier_is_not_compared() -> None:
+    own = session(id="s", request_id="r", ms=20_000, tier=None, changed_micro_usd=20_000)
+    of_no_cost = row(request_id="r", duration_ms=20_000, micro_usd=None)
+    unknown = judge([own], snapshot(of_no_cost, hours=was_read(20_000)), OURS, NAMED)
+    assert unknown.remarks == ()
