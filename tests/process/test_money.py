@@ -118,3 +118,16 @@ def test_i3_runs_one_after_another_share_a_day_and_what_nobody_bills_changes_not
     assert "day window of 3s nearly spent" in third.output
     assert len(priced.wait_closed(2)) == 2
     assert 2.5 < priced.total_seconds <= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rule", "is_said"), [("from-then-on", False), ("first", True), ("highest", True)])
+def test_what_a_change_of_tier_costs_by_another_rule_is_a_remark(project: Project, rule: str, is_said: bool) -> None:
+    project.use("spending/test_changes.py")
+    with rehearsal("--vendor", f"tier_change={rule}") as stand_in:
+        result = project.run("--dg-reconcile=require", "--dg-tolerance=200ms,2%", env=stand_in.environ)
+    assert result.status == 0, result.output
+    reconciliation = result.usage["reconciliation"]
+    assert reconciliation["verdict"] == "reconciled"
+    assert {line["class"] for line in reconciliation["lines"]} <= {"matched", "within-tolerance"}
+    assert ("1 session changed the tier: by our prices that is $0.0" in result.output) == is_said, result.output

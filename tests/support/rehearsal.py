@@ -76,6 +76,7 @@ class Rehearsal:
 
 
 @contextmanager
-def rehearsal() -> Iterator[Rehearsal]:
-    with process() as emulator:
+def rehearsal(*arguments: str) -> Iterator[Rehearsal]:
+    """Run an emulator that is given these arguments."""
+    with process(*arguments) as emulator:
         yield Rehearsal(first_line(emulator))
