@@ -103,7 +103,7 @@ FIRST_OPEN_LEASE = """SELECT MIN(lease.number) AS number
 LAST_SWEPT = "SELECT COALESCE(MAX(number), 0) AS number FROM swept"
 
 FIND_RUN = "SELECT target FROM run WHERE id = :run"
-BILLED_RUN = "SELECT id FROM run WHERE billed = 1 LIMIT 1"
+BILLED_RUN = "SELECT id FROM run WHERE billed = 1 ORDER BY at DESC LIMIT 1"
 RUN_IDS = "SELECT id FROM run ORDER BY at DESC, id DESC"
 INSERT_RUN = "INSERT INTO run (id, target, billed, tag, at) VALUES (:run, :target, :billed, :tag, :at)"
 FIND_INVOCATION = "SELECT id FROM invocation WHERE id = :id"

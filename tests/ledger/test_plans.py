@@ -20,8 +20,8 @@ STATEMENTS = {
 }
 
 
-# What a command asks of all runs, while no session waits for it.
-OF_ALL_RUNS = {"RUN_IDS", "PENDING_RUNS", "ALL_RUNS", "KEYS_OF_ALL_RUNS"}
+# What is asked of all runs while no session waits for it: by a command, or before a run begins.
+OF_ALL_RUNS = {"BILLED_RUN", "RUN_IDS", "PENDING_RUNS", "ALL_RUNS", "KEYS_OF_ALL_RUNS"}
 
 
 @pytest.fixture(params=["new", "version-1.sql", "version-2.sql", "version-3.sql", "version-4.sql", "version-5.sql"])
