@@ -5,51 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.instants import utc_now, write_instant
 from pytest_dgbudget.ledger import sql
-from pytest_dgbudget.ledger.closed_sums import ClosedSums
+from pytest_dgbudget.ledger.budgets import Budgets
 from pytest_dgbudget.ledger.connection import LEASES, Connection, served, under_way
+from pytest_dgbudget.ledger.entering import enter
 from pytest_dgbudget.ledger.facts import KnownAttempt, RunFacts
 from pytest_dgbudget.ledger.ids import new_id
-from pytest_dgbudget.ledger.overruns import cut_columns, refusal_columns
+from pytest_dgbudget.ledger.overruns import refusal_columns
 from pytest_dgbudget.ledger.reading import LedgerReader
-from pytest_dgbudget.ledger.scopes import days_of, scope_of_day, scope_of_path, scope_of_run, scope_of_test
 from pytest_dgbudget.ledger.shared_budgets import NONE_SHARED, SharedBudgets
 from pytest_dgbudget.ledger.shared_queue import SharedQueue
 from pytest_dgbudget.ledger.statements import BilledLease, StatementRecords
-from pytest_dgbudget.ledger.sums import Sum, SummedScope, Sums
+from pytest_dgbudget.ledger.sums import Sums
 from pytest_dgbudget.ledger.sweep import LeftLease, sweep
 from pytest_dgbudget.ledger.upgrade import create_or_upgrade
+from pytest_dgbudget.ledger.usage_records import insert_usage
 from pytest_dgbudget.ledger.waiters import Queued, Serves
 from pytest_dgbudget.model import (
     Attempt,
     Awaited,
     Bypass,
-    Currency,
     Invocation,
     Lease,
     Limit,
     OtherTarget,
     Outcome,
     Overrun,
-    Period,
-    ScopeName,
     UsageRecord,
-    WindowBudget,
 )
 from pytest_dgbudget.rules.attempts import was_cut
 from pytest_dgbudget.rules.budget import Decision, Granted, Refused, Scope, Wait, decide, used_up_first
-from pytest_dgbudget.rules.prices import price_of
 from pytest_dgbudget.rules.statement_lag import StatementLag
-
-# So many are added up in less than a millisecond.
-_MANY_LEASES = 50
 
 
 class Ledger:
@@ -66,10 +58,9 @@ class Ledger:
         self._gateway = new_id()
         self._highest_price = highest_price
         self._invocation = invocation
-        self._shared = shared
         self._reader = LedgerReader(connection)
         self._sums = Sums(connection.version)
-        self._closed_sums = ClosedSums(connection)
+        self._budgets = Budgets(connection, invocation, highest_price, shared, self._sums)
         self._statements = StatementRecords(connection)
         self._queue = SharedQueue(connection, invocation, self._gateway, shared, self._sums.forget)
 
@@ -87,8 +78,8 @@ class Ledger:
             create_or_upgrade(self._db)
             sweep(self._db, may_hold)
             self._queue.begin(may_hold, serves)
-            self._close_sums()
-            self._enter(takes_over=takes_over)
+            self._budgets.close_sums(self._db.now().date())
+            enter(self._db, self._invocation, takes_over=takes_over)
 
     def wait_since(self, asked_at: float) -> None:
         """Count the time that the next calls wait for other processes from this instant (``time.monotonic``) on."""
@@ -135,7 +126,7 @@ class Ledger:
                 path=path,
                 cost_budget_micro_usd=cost_budget_micro_usd,
             )
-            left = {scope.currency: max(0, scope.left) for scope in self._scopes_of_test(attempt)}
+            left = {scope.currency: max(0, scope.left) for scope in self._budgets.of_test(attempt)}
             attempt = replace(attempt, left_ms=left.get("time"), cost_left_micro_usd=left.get("money"))
             self._db.execute(
                 sql.INSERT_ATTEMPT, {**asdict(attempt), "invocation": self._invocation.id, "at": utc_now()}
@@ -181,77 +172,19 @@ class Ledger:
             self._queue.stop_waiting(waiter)
 
     def _decide(self, attempt: Attempt, now: datetime) -> Decision:
-        return decide(self._scopes(attempt, now.date()), self._highest_price)
+        return decide(self._budgets.of_attempt(attempt, now.date()), self._highest_price)
 
     def scopes(self, attempt: Attempt) -> list[Scope]:
         """Every budget that applies to an attempt now, the narrowest first."""
-        return self._scopes(attempt, self._db.now().date())
-
-    def _scopes(self, attempt: Attempt, today: date) -> list[Scope]:
-        scopes = list(self._scopes_of_test(attempt))
-        if attempt.target is None:
-            scopes += (*self._scopes_of_path(attempt.path), *self._scopes_of_run(), *self._scopes_of_windows(today))
-        return scopes
+        return self._budgets.of_attempt(attempt, self._db.now().date())
 
     def shared_scopes(self) -> list[Scope]:
         """The budgets of dgbudget.toml: of all paths, and windows."""
-        of_paths = (scope for path in self._shared.paths for scope in self._scopes_of_path(path.glob))
-        return [*of_paths, *self._scopes_of_windows(self._db.now().date())]
+        return self._budgets.of_project_file(self._db.now().date())
 
     def scopes_of_run(self) -> list[Scope]:
         """The budgets that all tests of the run share: its own, and windows."""
-        return [*self._scopes_of_run(), *self._scopes_of_windows(self._db.now().date())]
-
-    def _scopes_of_test(self, attempt: Attempt) -> Iterator[Scope]:
-        scope = scope_of_test(self._invocation.id, attempt)
-        return self._in_both_currencies("test", attempt.budget_ms, attempt.cost_budget_micro_usd, scope)
-
-    def _scopes_of_path(self, glob: str | None) -> Iterator[Scope]:
-        budget = self._shared.of_path(glob)
-        if budget is not None:
-            scope = scope_of_path(self._invocation.run, budget.glob)
-            yield from self._in_both_currencies("path", budget.run_ms, budget.run_micro_usd, scope, budget.glob)
-
-    def _scopes_of_run(self) -> Iterator[Scope]:
-        invocation = self._invocation
-        scope = scope_of_run(invocation.run)
-        return self._in_both_currencies("run", invocation.budget_ms, invocation.cost_budget_micro_usd, scope)
-
-    def _scopes_of_windows(self, today: date) -> Iterator[Scope]:
-        for window in self._windows():
-            sum_ = self._sum_of_window(window, today)
-            yield self._scope("window", window.currency, window.allowed, sum_, window.period)
-
-    def _in_both_currencies(
-        self, name: ScopeName, ms: int | None, micro_usd: int | None, summed: SummedScope, label: str = ""
-    ) -> Iterator[Scope]:
-        allowed: dict[Currency, int | None] = {"time": ms, "money": micro_usd}
-        for currency, amount in allowed.items():
-            if amount is not None:
-                sum_ = self._sums.of(summed.key, partial(self._closed_sums.add_up, summed))
-                yield self._scope(name, currency, amount, sum_, label)
-
-    def _scope(self, name: ScopeName, currency: Currency, allowed: int, sum_: Sum, label: str) -> Scope:
-        micro_usd = sum_.settled_micro_usd + price_of(sum_.unpriced_ms, self._highest_price)
-        cut_budget = sum_.cut_budget_ms if currency == "time" else sum_.cut_budget_micro_usd
-        return Scope(
-            name=name,
-            currency=currency,
-            label=label,
-            allowed=allowed,
-            settled=sum_.settled_ms if currency == "time" else micro_usd,
-            leased=sum_.leased_ms if currency == "time" else sum_.leased_micro_usd,
-            # A run may be given more by a later invocation: what cut a session of an earlier one is not its budget.
-            was_cut=cut_budget is not None and allowed <= cut_budget,
-            also_settled=None if currency == "time" else sum_.settled_ms,
-        )
-
-    def _windows(self) -> Sequence[WindowBudget]:
-        return self._shared.windows if self._invocation.billed else ()
-
-    def _sum_of_window(self, window: WindowBudget, today: date) -> Sum:
-        days = days_of(window.period, today)
-        return self._sums.of(_key_of(window.period, days), partial(self._closed_sums.add_up_days, days))
+        return self._budgets.of_run(self._db.now().date())
 
     def record_dial(self, lease: Lease, target: OtherTarget | None = None, run_key: str | None = None) -> str:
         """Record that a session is about to be dialled, where if not where its run is, and with which of its keys.
@@ -287,16 +220,8 @@ class Ledger:
         that others took for lost, this is known better.
         """
         with self.together():
-            if not self._insert_usage(record):
-                return
-            self._db.announce()  # its place is free
-            for statement, parts in (
-                (sql.INSERT_TIER_SPAN, record.tier_spans),
-                (sql.INSERT_TURN, record.turns),
-                (sql.INSERT_VIOLATION, record.violations),
-            ):
-                for number, part in enumerate(parts, start=1):
-                    self._db.execute(statement, {**_row(part), "dial": record.dial, "number": number})
+            if insert_usage(self._db, record):
+                self._db.announce()  # its place is free
         if was_cut(record.closed_by):
             self._sums.forget()
 
@@ -384,18 +309,6 @@ class Ledger:
     def close(self) -> None:
         self._db.close()
 
-    def _insert_usage(self, record: UsageRecord) -> bool:
-        """Return whether this was not known yet."""
-        row = {**_row(record), **cut_columns(record.overrun), "id": new_id(), "supersedes": None}
-        if self._db.execute(sql.INSERT_USAGE, row):
-            return True
-        (known,) = self._db.rows(sql.LAST_USAGE, {"dial": record.dial})
-        if known["closed_by"] == "gateway-lost" != record.closed_by:
-            return bool(self._db.execute(sql.INSERT_USAGE, {**row, "supersedes": known["id"]}))
-        if (known["closed_at"], known["ms"]) != (record.closed_at, record.ms):
-            raise LedgerError(f"the ledger {self._db.name} has another end of session {record.dial} already")
-        return False
-
     def _insert(self, statement: str, row: Mapping[str, Any]) -> None:
         with self.together():
             self._db.execute(statement, row)
@@ -415,60 +328,8 @@ class Ledger:
             "gateway": self._gateway,
         }
         self._db.execute(sql.INSERT_LEASE, row)
-        shared = [] if attempt.target is not None else list(self._shared_keys_of(attempt, taken_at.date()))
-        self._sums.leased(lease, [scope_of_test(self._invocation.id, attempt).key, *shared])
-        if any(self._sums.leases_of(key) > _MANY_LEASES for key in shared):
-            self._close_long_sums()
+        self._budgets.leased(lease, attempt, taken_at.date())
         return lease
-
-    def _shared_keys_of(self, attempt: Attempt, day: date) -> Iterator[str]:
-        """Yield in which scopes a lease counts beyond its test's, where it is dialled as its run is."""
-        yield scope_of_run(self._invocation.run).key
-        if attempt.path is not None:
-            yield scope_of_path(self._invocation.run, attempt.path).key
-        yield from {_key_of(window.period, days_of(window.period, day)) for window in self._windows()}
-
-    def _close_sums(self) -> None:
-        """Close what has ended of this run, of its paths, and the days of its windows that are over."""
-        run = self._invocation.run
-        for scope in (scope_of_run(run), *(scope_of_path(run, path.glob) for path in self._shared.paths)):
-            self._closed_sums.close(scope)
-        today = self._db.now().date()
-        days = {day for window in self._windows() for day in days_of(window.period, today)}
-        for day in sorted(days - {today}):
-            self._closed_sums.close_day(day)
-
-    def _close_long_sums(self) -> None:
-        """Others write all the time, so that what is not closed is added up for each lease."""
-        self._closed_sums.note_ended()
-        self._close_sums()
-        if self._windows():
-            self._closed_sums.close(scope_of_day(self._db.now().date()))
-        self._sums.forget()
-
-    def _enter(self, *, takes_over: bool) -> None:
-        truths = {"billed": int(self._invocation.billed), "may_bypass": int(self._invocation.may_bypass)}
-        row = {**asdict(self._invocation), **truths, "at": utc_now()}
-        known = self._db.rows(sql.FIND_RUN, {"run": self._invocation.run})
-        if not known:
-            self._db.execute(sql.INSERT_RUN, row)
-        elif (target := known[0]["target"]) != self._invocation.target:
-            raise LedgerError(
-                f"run id {self._invocation.run!r} was already used for target {target!r} and can't be used for "
-                f"{self._invocation.target!r} as well; choose another --dg-run-id"
-            )
-        is_entered = bool(self._db.rows(sql.FIND_INVOCATION, {"id": self._invocation.id}))
-        if takes_over and not is_entered:
-            raise LedgerError(
-                f"the ledger {self._db.name} has lost what this run put into it, so nothing can be reported"
-            )
-        if not is_entered:
-            self._db.execute(sql.INSERT_INVOCATION, row)
-
-
-def _row(record: Any) -> dict[str, Any]:
-    """Return a record's fields as columns: truths are 0 and 1."""
-    return {name: int(value) if isinstance(value, bool) else value for name, value in asdict(record).items()}
 
 
 def _lease_of(granted: Granted) -> Lease:
@@ -480,8 +341,3 @@ def _lease_of(granted: Granted) -> Lease:
         time_limit=none if granted.time is None else granted.time.limit,
         money_limit=None if granted.money is None else granted.money.limit,
     )
-
-
-def _key_of(period: Period, days: Sequence[date]) -> str:
-    """Return the name of a window that stays the same for as long as it lasts."""
-    return f"window:{period}:{days[0]}"
