@@ -10,8 +10,9 @@ from typing import Literal
 from pytest_dgbudget.gateway.clock import Clock, Timer
 from pytest_dgbudget.gateway.events import AllowanceExceeded, Events, SessionsCut
 from pytest_dgbudget.gateway.frames import Close
+from pytest_dgbudget.gateway.overruns import Overruns
 from pytest_dgbudget.gateway.sessions import MeteredSession
-from pytest_dgbudget.ledger.facts import KnownAttempt, SessionFacts, TurnFacts
+from pytest_dgbudget.ledger.facts import SessionFacts, TurnFacts
 from pytest_dgbudget.model import (
     Attempt,
     Bypass,
@@ -22,7 +23,6 @@ from pytest_dgbudget.model import (
     MeasuredTurn,
     Overrun,
     Refusal,
-    ScopeName,
     UsageRecord,
     Violation,
 )
@@ -35,10 +35,6 @@ from pytest_dgbudget.units import known_sum
 
 # What clients are refused for is told in the test's report; more says no more.
 _MOST_REASONS = 20
-
-
-# What distinguishes one budget from another: its scope, its label and its currency.
-Budget = tuple[ScopeName, str, Currency]
 
 
 class OpenLease:
@@ -200,7 +196,7 @@ class OpenLease:
     def _spend(self, overrun: Overrun) -> None:
         """Dial nothing more for this test."""
         self.grant.spent.set_result(overrun)
-        self.grant.overruns.append(overrun)
+        self.grant.overruns.all.append(overrun)
 
     def _abort_all(self) -> None:
         for session in list(self.sessions):
@@ -225,10 +221,7 @@ class Grant:
         self.ended_sessions: dict[str, UsageRecord | SessionFacts] = {}
         # Of sessions that ended before a gateway that is gone, in the order of those.
         self.earlier_turns: Sequence[TurnFacts] = ()
-        # With one for all refusals of a scope: a client may connect again and again.
-        self.overruns: list[Overrun] = []
-        self.refused = 0
-        self._refused_again: dict[Budget, int] = {}
+        self.overruns = Overruns()
         self._refusals: dict[tuple[int, str, str], int] = {}
         self.bypasses: list[Bypass] = []
         self.waits_given_up: list[GivenUpWait] = []
@@ -250,7 +243,7 @@ class Grant:
 
     def figures(self) -> AttemptFigures:
         """Return what a report of the test says of this attempt."""
-        kinds = [overrun.kind for overrun in self.overruns]
+        kinds = [overrun.kind for overrun in self.overruns.all]
         return attempt_figures(
             number=self.attempt.number,
             budget_ms=self.attempt.left_ms,
@@ -263,7 +256,7 @@ class Grant:
             handshakes_ms=[each.handshake_ms for each in (*self.ended_sessions.values(), *self.open_sessions)],
             request_ids=[record.request_id for record in self.ended_sessions.values()],
             cut="cut" in kinds,
-            refused=self.refused,
+            refused=self.overruns.refused,
         )
 
     def violations(self) -> list[tuple[str, str | None, Violation]]:
@@ -291,22 +284,6 @@ class Grant:
     def _turns(self) -> list[MeasuredTurn]:
         records = [record for record in self.ended_sessions.values() if isinstance(record, UsageRecord)]
         return [turn for record in records for turn in record.turns]
-
-    def refuse(self, overrun: Overrun) -> bool:
-        """Note that a budget refused a session; return whether it was the first that this one refused."""
-        self.refused += 1
-        if any(each.kind == "refused" and _budget_of(each) == _budget_of(overrun) for each in self.overruns):
-            budget = _budget_of(overrun)
-            self._refused_again[budget] = self._refused_again.get(budget, 0) + 1
-            return False
-        self.overruns.append(overrun)
-        return True
-
-    def take_refused_again(self) -> list[tuple[Overrun, int]]:
-        """Return, once, how many more each budget has refused after the first."""
-        again, self._refused_again = self._refused_again, {}
-        refused = [each for each in self.overruns if each.kind == "refused"]
-        return [(each, again[_budget_of(each)]) for each in refused if _budget_of(each) in again]
 
     def note_refusal(self, status: int, code: str, reason: str) -> None:
         """Keep why a client of this test was refused; the same reason again is counted."""
@@ -346,7 +323,7 @@ class Grant:
 
     def had_clients(self) -> bool:
         """Return whether anybody came with a token that means this test."""
-        return bool(self.ended_sessions or self.open_sessions or self.refused or self._refusals)
+        return bool(self.ended_sessions or self.open_sessions or self.overruns.refused or self._refusals)
 
     def session_ended(self, session: MeteredSession, record: UsageRecord) -> None:
         """Keep the record of a session in place of the session."""
@@ -361,41 +338,3 @@ class Grant:
         """Return when every session of this grant is closed and recorded."""
         while self.open_sessions:
             await asyncio.wait([session.done for session in self.open_sessions])
-
-
-def _budget_of(overrun: Overrun) -> Budget:
-    return overrun.scope, overrun.label, overrun.currency
-
-
-def restored(known: KnownAttempt, asked: BeginAttempt) -> Grant:
-    """Return a grant of a gateway that is gone, as the ledger knows it."""
-    grant = Grant(known.attempt, asked)
-    grant.settled_ms = known.settled_ms + (known.orphaned_ms or 0)
-    grant.settled_micro_usd = known.settled_micro_usd
-    grant.earlier_turns = known.turns
-    grant.lost_ms = known.orphaned_ms
-    grant.ended_sessions = {session.id: session for session in known.sessions}
-    grant.overruns = list(known.overruns)
-    grant.refused = known.refused
-    grant.bypasses = list(known.bypasses)
-    cut = next((overrun for overrun in grant.overruns if overrun.kind == "cut"), None)
-    if cut is not None:
-        grant.spent.set_result(cut)
-    return grant
-
-
-def ended(known: KnownAttempt) -> Grant:
-    """Return the grant of an attempt that is over, as the ledger knows it: nobody can spend by it."""
-    attempt = known.attempt
-    asked = BeginAttempt(
-        nodeid=attempt.nodeid,
-        worker=attempt.worker,
-        target=attempt.target,
-        budget_ms=attempt.budget_ms,
-        idle_ms=None,
-        scenario=None,
-        pace="vendor",
-    )
-    grant = restored(known, asked)
-    grant.ended.set_result(None)
-    return grant

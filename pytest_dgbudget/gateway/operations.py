@@ -120,27 +120,27 @@ class Operations:
 
     async def _get_verdict(self, owner: Owner, asked: GetVerdict) -> Verdict:
         run = await self._served.run()
-        return await run.verdict(asked.attempt)
+        return await run.attempts.verdict(asked.attempt)
 
     async def _get_usage(self, owner: Owner, asked: GetUsage) -> Usage:
         run = await self._served.run()
-        return await run.usage(asked.attempt, asked.session)
+        return await run.attempts.usage(asked.attempt, asked.session)
 
     async def _get_violations(self, owner: Owner, asked: GetViolations) -> tuple[str, ...]:
         run = await self._served.run()
-        return await run.violations(asked.attempt, asked.session)
+        return await run.attempts.violations(asked.attempt, asked.session)
 
     async def _get_turns(self, owner: Owner, asked: GetTurns) -> tuple[MeasuredTurn, ...]:
         run = await self._served.run()
-        return await run.turns(asked.attempt, asked.session)
+        return await run.attempts.turns(asked.attempt, asked.session)
 
     async def _get_remaining(self, owner: Owner, asked: GetRemaining) -> float | None:
         run = await self._served.run()
-        return await run.remaining(asked.attempt)
+        return await run.attempts.remaining(asked.attempt)
 
     async def _get_progress(self, owner: Owner, asked: GetProgress) -> Progress:
         run = await self._served.run()
-        return await run.progress(asked.attempt)
+        return await run.attempts.progress(asked.attempt)
 
     async def _end_attempt(self, owner: Owner, asked: EndAttempt) -> EndedAttempt:
         run = await self._served.run()
@@ -186,7 +186,7 @@ class Operations:
 
     async def _call_emulator(self, owner: Owner, asked: CallEmulator) -> Any:
         run = await self._served.run()
-        grant = await run.known(asked.attempt)
+        grant = await run.attempts.known(asked.attempt)
         emulator = await self._served.emulator()
         await emulator.tell(grant)
         answer = await emulator.call(asked)

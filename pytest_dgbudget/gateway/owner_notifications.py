@@ -76,7 +76,7 @@ class OwnerNotifications:
             target=attempt.target or self._run_config.recorded_target,
             billed=self._run_config.billed and attempt.target is None,
         )
-        refused = {overrun.scope for overrun in grant.overruns if overrun.kind == "refused"}
+        refused = {overrun.scope for overrun in grant.overruns.all if overrun.kind == "refused"}
         self._attempts[attempt.id] = _ToldAttempt(identity, notify, refused)
 
     def end(self, grant: Grant) -> None:

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.gateway.admission import Admission, Admitted, Waiter
+from pytest_dgbudget.gateway.attempts import Attempts
 from pytest_dgbudget.gateway.bearers import Bearers, ClientLeft, Owner, Spender
 from pytest_dgbudget.gateway.clock import metering_loop
 from pytest_dgbudget.gateway.credit import Credit
+from pytest_dgbudget.gateway.earlier_grants import restored
 from pytest_dgbudget.gateway.events import BypassReported, EndpointUnused, Events, SessionRefused, StrangerRefused
 from pytest_dgbudget.gateway.frames import Close
-from pytest_dgbudget.gateway.grants import Grant, OpenLease, ended, restored
+from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.heard_audio import AudioMemory
 from pytest_dgbudget.gateway.key_requests import KeyRequests
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.minted import MintedTokens
+from pytest_dgbudget.gateway.opens_no_more import check_that_it_opens_more
 from pytest_dgbudget.gateway.other_gateways import open_elsewhere
 from pytest_dgbudget.gateway.owner_notifications import OwnerNotifications
 from pytest_dgbudget.gateway.refusals import RequestRefused
@@ -32,8 +35,7 @@ from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
 from pytest_dgbudget.gateway.stopping import Stopping
 from pytest_dgbudget.ledger.changes import Changes
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import ApiAccess, Bypass, ClosedBy, MeasuredTurn, Outcome, Overrun, Usage, UsageRecord
-from pytest_dgbudget.protocol import codes
+from pytest_dgbudget.model import ApiAccess, Bypass, ClosedBy, Outcome, Overrun, UsageRecord
 from pytest_dgbudget.protocol.codes import TEST_OVER
 from pytest_dgbudget.protocol.operations import (
     AttemptRecordings,
@@ -42,15 +44,9 @@ from pytest_dgbudget.protocol.operations import (
     EndedLostTest,
     GrantedAttempt,
     HeldGrant,
-    Progress,
-    Verdict,
 )
-from pytest_dgbudget.rules.attempts import forecast_notes, usd_or_none
-from pytest_dgbudget.rules.budget import free_ms
-from pytest_dgbudget.rules.order import is_of_order, violation_sentence
 from pytest_dgbudget.rules.prices import price_table
 from pytest_dgbudget.rules.stalls import stall_sentence
-from pytest_dgbudget.units import format_time, seconds
 
 if TYPE_CHECKING:  # loaded where something is recorded
     from pytest_dgbudget.gateway.recording import Recordings
@@ -58,10 +54,6 @@ if TYPE_CHECKING:  # loaded where something is recorded
 # How long the end of a test waits for its sessions: they are aborted after a second at the latest, and an emulator is
 # asked for another what they have skipped.
 _END_SECONDS = 2.5
-# How long a verdict waits for what an emulator says of sessions that are over.
-_ENDING_SECONDS = 1.5
-# A client that reconnects by itself would be idle again, each time at the cost of an idle timeout.
-_MOST_IDLE_CLOSES = 3
 # What is kept of the audio of all sessions, for their turns: of sixty 10 s of 24 kHz each, of a hundred six.
 _AUDIO_BYTES = 32 * 1024 * 1024
 # Who dials in a loop says the same again and again.
@@ -69,10 +61,6 @@ _MOST_BYPASSES = 100
 
 TEST_IS_OVER = Close(TEST_OVER, "the test is over, its token is revoked")
 PROCESS_IS_GONE = Close(TEST_OVER, "the test's process is gone")
-
-
-class GatewayLost(Exception):
-    """The test had a session open when another gateway died, and is charged for it in full."""
 
 
 class Run:
@@ -98,10 +86,8 @@ class Run:
         self._events = events
         self._notifications = OwnerNotifications(run_config, events)
         self.stopping = Stopping(run_config, events)
-        self.bearers = Bearers(lambda attempt: self._grants.get(attempt), worker_tokens)
-        # Those of tests that run; what became of the others, the ledger knows.
-        self._grants: dict[str, Grant] = {}
-        self._last_attempts: dict[tuple[str, str], str] = {}
+        self.attempts = Attempts(ledger, ledger_thread, self._prices.highest())
+        self.bearers = Bearers(self.attempts.going_on, worker_tokens)
         self._clock = metering_loop()
         self.run_keys = RunKeys(run_config, KeyRequests(run_config, access), ledger, ledger_thread, events)
         self.credit = Credit(run_config, access, ledger, ledger_thread, events, self._prices.highest())
@@ -158,79 +144,18 @@ class Run:
         self.bearers.restore(held.token, grant)
         self._hold(grant, owner)
 
-    async def verdict(self, attempt: str) -> Verdict:
-        """Return what became of an attempt so far, with all of the sessions that are over."""
-        grant = await self.known(attempt)
-        ending = [session.done for session in grant.open_sessions if session.is_ending]
-        if ending:
-            await asyncio.wait(ending, timeout=_ENDING_SECONDS)
-        return Verdict(
-            overruns=tuple(grant.overruns),
-            refusals=grant.refusals(),
-            bypasses=tuple(grant.bypasses),
-            notes=(*grant.notes, *forecast_notes(grant.figures())),
-            waits_given_up=tuple(grant.waits_given_up),
-            gateway_lost=None if grant.lost_ms is None else _charged_in_full(grant.lost_ms),
-            had_clients=grant.had_clients(),
-            order_violations=tuple(
-                violation_sentence(violation, request_id)
-                for _, request_id, violation in grant.violations()
-                if is_of_order(violation.rule)
-            ),
-        )
-
-    async def violations(self, attempt: str, session: str) -> tuple[str, ...]:
-        """Return a sentence for all that one session broke of the protocol so far."""
-        grant = await self.known(attempt)
-        return tuple(
-            violation_sentence(found, request_id) for id_, request_id, found in grant.violations() if id_ == session
-        )
-
-    async def turns(self, attempt: str, session: str) -> tuple[MeasuredTurn, ...]:
-        """Return the turns of one session that are answered or over."""
-        grant = await self.known(attempt)
-        return await grant.turns_of(session)
-
-    async def usage(self, attempt: str, session: str | None) -> Usage:
-        """Return what an attempt, or one session of it, has used so far."""
-        grant = await self.known(attempt)
-        if session is not None:
-            cost_usd = usd_or_none(grant.session_micro_usd(session))
-            return Usage(seconds=seconds(grant.session_used_ms(session)), sessions=1, cost_usd=cost_usd)
-        figures = grant.figures()
-        return Usage(seconds=seconds(grant.used_ms), sessions=figures["sessions"], cost_usd=figures["cost_usd"])
-
-    async def remaining(self, attempt: str) -> float | None:
-        """Return the seconds that an attempt may still use: of its lease, or before it has one."""
-        grant = await self.known(attempt)
-        if grant.spent.done():
-            return 0.0
-        if grant.lease is not None:
-            return seconds(max(0, grant.lease.left_ms()))
-        scopes = await self._ledger_thread.call(self._ledger.scopes, grant.attempt)
-        left = [free_ms(scope, self._prices.highest()) for scope in scopes]
-        return seconds(max(0, min(left))) if left else None
-
-    async def progress(self, attempt: str) -> Progress:
-        """Return what to show of an attempt while it goes on."""
-        grant = await self.known(attempt)
-        scopes = await self._ledger_thread.call(self._ledger.scopes, grant.attempt)
-        of_run = (scope.settled for scope in scopes if (scope.name, scope.currency) == ("run", "time"))
-        settled_ms = next(of_run, grant.settled_ms)
-        leased_ms = grant.lease.used_ms() if grant.lease else 0
-        is_open = [session.handshake_ms is not None for session in grant.open_sessions]
-        return Progress(used_seconds=seconds(settled_ms + leased_ms), open_sessions=sum(is_open))
-
     async def end(self, owner: Owner, attempt: str, *, expects_clients: bool = False) -> EndedAttempt:
         """Close everything of an attempt, revoke its token, and return its final figures and verdict."""
-        grant = await self.known(attempt)
+        grant = await self.attempts.known(attempt)
         await self._end([grant], "teardown", TEST_IS_OVER)
         if expects_clients and not grant.had_clients():
             self._events.emit(EndpointUnused(nodeid=grant.attempt.nodeid))
-        ended = EndedAttempt(figures=grant.figures(), verdict=await self.verdict(attempt), leaked=grant.leaked())
+        ended = EndedAttempt(
+            figures=grant.figures(), verdict=await self.attempts.verdict(attempt), leaked=grant.leaked()
+        )
         if not grant.open_sessions:
             owner.grants.discard(grant)
-            self._grants.pop(attempt, None)
+            self.attempts.over(attempt)
             self._notifications.end(grant)
         return ended
 
@@ -242,10 +167,10 @@ class Run:
 
     async def end_lost_test(self, nodeid: str, worker: str) -> EndedLostTest | None:
         """Return the last attempt of a test whose process is gone, with its final figures; None when it had none."""
-        attempt = self._last_attempts.get((nodeid, worker))
+        attempt = self.attempts.last(nodeid, worker)
         if attempt is None:
             return await self._lost_elsewhere(nodeid, worker)
-        grant = await self.known(attempt)
+        grant = await self.attempts.known(attempt)
         await self._end([grant], "owner-lost", PROCESS_IS_GONE)
         return EndedLostTest(attempt=attempt, figures=grant.figures(), recordings=self._recordings_of(grant))
 
@@ -255,7 +180,7 @@ class Run:
         if attempt is None:
             return None
         await open_elsewhere(self._ledger, self._ledger_thread, attempt)
-        return EndedLostTest(attempt=attempt, figures=(await self.known(attempt)).figures(), recordings=None)
+        return EndedLostTest(attempt=attempt, figures=(await self.attempts.known(attempt)).figures(), recordings=None)
 
     def record_outcome(self, attempt: str, outcome: Outcome) -> None:
         self._ledger_thread.enqueue(self._ledger.record_outcome, attempt, outcome)
@@ -265,21 +190,21 @@ class Run:
         self.bearers.lost(owner)
         for grant in owner.grants:
             self._notifications.end(grant)
-        grants = list(self._grants.values()) if owner.started_gateway else list(owner.grants)
+        grants = self.attempts.grants() if owner.started_gateway else list(owner.grants)
         self._begin_end(grants, "owner-lost", PROCESS_IS_GONE)
 
     async def end_all(self, closed_by: ClosedBy) -> None:
         """Close and revoke everything of every owner, and grant nothing any more."""
         self._over = True
         why = "the gateway was told to end" if closed_by == "gateway-lost" else "the run is over"
-        await self._end(list(self._grants.values()), closed_by, Close(TEST_OVER, why))
+        await self._end(self.attempts.grants(), closed_by, Close(TEST_OVER, why))
         self.credit.end()
         self._admission.stop()
         self._admission_elsewhere.stop()
 
     def ledger_failed(self) -> None:
         """What can't be recorded must not go on."""
-        for grant in self._grants.values():
+        for grant in self.attempts.grants():
             grant.close_sessions("teardown", Close(TEST_OVER, "the ledger can't be written"))
 
     # What a client asks for ----------------------------------------------------------------------------------------
@@ -298,7 +223,7 @@ class Run:
 
     def note_stranger(self, status: int, code: str, reason: str) -> None:
         """Tell the test that runs, or the run if not exactly one does, of a client whose token means nothing."""
-        running = [grant for grant in self._grants.values() if not grant.ended.done()]
+        running = [grant for grant in self.attempts.grants() if not grant.ended.done()]
         if len(running) == 1:
             running[0].note_refusal(status, code, reason)
         else:
@@ -334,7 +259,7 @@ class Run:
         Raises ClientLeft, BudgetRefused, GatewayLost, CreditMissing, RunKeyMissing, RequestRefused or LedgerError, and
         has then opened and set aside nothing.
         """
-        _refuse_what_opens_no_more(grant)
+        check_that_it_opens_more(grant)
         if grant.attempt.target is None:
             await self.credit.ready()
             await self.run_keys.ready()
@@ -411,7 +336,7 @@ class Run:
 
     def _note_refusal(self, grant: Grant, overrun: Overrun) -> None:
         self._events.emit(SessionRefused(attempt=grant.attempt.id, overrun=overrun))
-        if grant.refuse(overrun):
+        if grant.overruns.refuse(overrun):
             self._record_refusals(grant, overrun, 1)
 
     def _record_refusals(self, grant: Grant, overrun: Overrun, times: int) -> None:
@@ -421,20 +346,10 @@ class Run:
         )
 
     def _hold(self, grant: Grant, owner: Owner) -> None:
-        self._grants[grant.attempt.id] = grant
-        self._last_attempts[grant.attempt.nodeid, grant.attempt.worker] = grant.attempt.id
+        self.attempts.begun(grant)
         owner.grants.add(grant)
         if grant.asked.notify:
             self._notifications.begin(grant, owner.notify)
-
-    async def known(self, attempt: str) -> Grant:
-        """Return a grant, as the ledger knows it where its test is over; raises GatewayError."""
-        if attempt in self._grants:
-            return self._grants[attempt]
-        known = await self._ledger_thread.call(self._ledger.known_attempt, attempt)
-        if known is None:
-            raise GatewayError(f"nothing is known of an attempt {attempt!r}")
-        return ended(known)
 
     def _refuse_when_over(self) -> None:
         if self._over:
@@ -447,7 +362,7 @@ class Run:
             self.bearers.end(grant)
             if not grant.ended.done():
                 grant.ended.set_result(None)
-            for overrun, times in grant.take_refused_again():
+            for overrun, times in grant.overruns.take_refused_again():
                 self._record_refusals(grant, overrun, times)
             for session in grant.open_sessions:
                 if session.client is not None and closed_by == "teardown":
@@ -465,24 +380,3 @@ class Run:
         lease.grant.notes.update((stall_sentence(stall, record.request_id), None) for stall in session.stalls)
         self._leases.session_ended(lease, session, record)
         self._admission_of(lease.grant).give_back(lease)
-
-
-def _refuse_what_opens_no_more(grant: Grant) -> None:
-    if grant.idle_closes >= _MOST_IDLE_CLOSES:
-        raise RequestRefused(402, codes.IDLE_AGAIN, _idle_again(grant.idle_closes))
-    if grant.lost_ms is not None:
-        raise GatewayLost(_charged_in_full(grant.lost_ms))
-
-
-def _idle_again(closes: int) -> str:
-    return (
-        f"{closes} sessions of this test were closed as idle, so it opens no more: its client reconnects by itself; "
-        "have it stop, or raise --dg-idle-timeout"
-    )
-
-
-def _charged_in_full(ms: int) -> str:
-    return (
-        f"the gateway died while this test had a session open: it is closed, nobody saw its end, and all of its "
-        f"lease is charged, {format_time(ms)}; this test can open nothing more; the statement may lower the charge"
-    )

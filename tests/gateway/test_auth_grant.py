@@ -60,7 +60,7 @@ def test_a_token_mints_another_that_opens_sessions_of_its_test(tmp_path: Path, p
         async with gateway.session(subprotocols=["bearer", token]) as session:
             assert "Welcome" in str(await session.recv())
             assert session.subprotocol == "bearer"
-        assert (await gateway.run.usage(granted.id, None)).sessions == 1
+        assert (await gateway.run.attempts.usage(granted.id, None)).sessions == 1
         # The vendor saw no more of it than of any session.
         assert [seen.headers["authorization"] for seen in vendor.connections] == [f"Token {KEY}"]
 

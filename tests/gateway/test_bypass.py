@@ -41,10 +41,10 @@ def test_what_is_told_is_noted_with_its_test_and_in_the_ledger(tmp_path: Path, h
         for _ in range(3):
             assert await tell(gateway, granted.token, how=how, path="/v1/agent/converse?secret=1") == 204
         told = replace(TOLD, how=how)
-        assert (await gateway.run.verdict(granted.id)).bypasses == (told,)
-        assert (await gateway.run.verdict(other.id)).bypasses == ()
+        assert (await gateway.run.attempts.verdict(granted.id)).bypasses == (told,)
+        assert (await gateway.run.attempts.verdict(other.id)).bypasses == ()
         await gateway.end(granted)
-        assert (await gateway.run.verdict(granted.id)).bypasses == (told,)
+        assert (await gateway.run.attempts.verdict(granted.id)).bypasses == (told,)
         columns = "run, attempt, host, path, how, program"
         row = ("run", granted.id, "agent.deepgram.com", "/v1/agent/converse", how, "python app.py")
         assert gateway.rows(f"SELECT {columns} FROM bypass") == [row]
@@ -59,7 +59,7 @@ def test_a_gateways_successor_knows_what_was_told(tmp_path: Path) -> None:
         owner = Owner(role="controller", ask=ask_nobody, notify=say_nothing)
         await gateway.run._ledger_thread.written()
         await gateway.run.restore(owner, HeldGrant(attempt=granted.id, token=granted.token, asked=asked()))
-        assert (await gateway.run.verdict(granted.id)).bypasses == (TOLD,)
+        assert (await gateway.run.attempts.verdict(granted.id)).bypasses == (TOLD,)
 
     within(tmp_path, tells)
 
@@ -81,7 +81,7 @@ def test_what_tells_of_no_bypass_is_refused(tmp_path: Path, body: bytes) -> None
     async def tells(gateway: Served) -> None:
         granted = await gateway.grant()
         assert (await gateway.ask("POST", "/bypass", granted.token, body=body)).status == 400
-        assert (await gateway.run.verdict(granted.id)).bypasses == ()
+        assert (await gateway.run.attempts.verdict(granted.id)).bypasses == ()
 
     within(tmp_path, tells)
 
@@ -90,7 +90,7 @@ def test_what_is_told_is_fit_for_a_report(tmp_path: Path) -> None:
     async def tells(gateway: Served) -> None:
         granted = await gateway.grant()
         await tell(gateway, granted.token, program="a\n\x00b" + "c" * 1000)
-        (told,) = (await gateway.run.verdict(granted.id)).bypasses
+        (told,) = (await gateway.run.attempts.verdict(granted.id)).bypasses
         assert told.program.startswith("a bccc")
         assert len(told.program) == 300
 
@@ -102,7 +102,7 @@ def test_nobody_tells_without_a_token(tmp_path: Path) -> None:
         granted = await gateway.grant()
         assert await tell(gateway, "unknown") == 401
         assert (await gateway.ask("GET", "/bypass", granted.token)).status == 404
-        assert (await gateway.run.verdict(granted.id)).bypasses == ()
+        assert (await gateway.run.attempts.verdict(granted.id)).bypasses == ()
 
     within(tmp_path, tells)
 

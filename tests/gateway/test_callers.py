@@ -47,7 +47,7 @@ def test_the_agent_is_found_at_its_old_path_and_with_slashes_that_a_base_url_bri
         granted = await gateway.grant()
         async with gateway.session(prefix + path, **by_token(granted.token)) as session:
             assert "Welcome" in str(await session.recv())
-        assert (await gateway.run.usage(granted.id, None)).sessions == 1
+        assert (await gateway.run.attempts.usage(granted.id, None)).sessions == 1
 
     within(tmp_path, opens)
 
@@ -58,14 +58,14 @@ def test_progress_counts_the_sessions_that_are_open_and_what_the_run_has_used(tm
         async with gateway.session(**by_token(before.token)) as session:
             await session.recv()
         await gateway.end(before)
-        earlier = await gateway.run.progress(granted.id)
+        earlier = await gateway.run.attempts.progress(granted.id)
         assert (earlier.used_seconds > 0, earlier.open_sessions) == (True, 0)
         async with gateway.session(**by_token(granted.token)) as session:
             await session.recv()
-            now = await gateway.run.progress(granted.id)
+            now = await gateway.run.attempts.progress(granted.id)
             assert (now.used_seconds > earlier.used_seconds, now.open_sessions) == (True, 1)
         await gateway.end(granted)
-        assert (await gateway.run.progress(granted.id)).open_sessions == 0
+        assert (await gateway.run.attempts.progress(granted.id)).open_sessions == 0
 
     within(tmp_path, opens, budget_ms=60_000)
 

@@ -163,7 +163,7 @@ async def test_a_lease_that_is_used_up_closes_its_sessions_and_is_one_overrun(ba
     lease = await bank.opened(grant)
     sessions = await bank.session(lease), await bank.session(lease)
     bank.clock.advance(TEST_MS // 2)
-    assert [overrun.kind for overrun in grant.overruns] == ["cut"], "two sessions use it twice as fast"
+    assert [overrun.kind for overrun in grant.overruns.all] == ["cut"], "two sessions use it twice as fast"
     for session in sessions:
         with pytest.raises(Cut, match="test-budget"):
             await session.dial(asyncio.get_running_loop().create_future())
@@ -178,7 +178,7 @@ async def test_what_is_used_beyond_a_lease_that_no_cut_ended_in_time_is_an_overr
     bank.clock.advance(TEST_MS + 1)
     with pytest.raises(Cut, match="client"):
         await session.dial(asyncio.get_running_loop().create_future())
-    assert [(overrun.kind, overrun.used - overrun.allowed) for overrun in grant.overruns] == [("exceeded", 1)]
+    assert [(overrun.kind, overrun.used - overrun.allowed) for overrun in grant.overruns.all] == [("exceeded", 1)]
     assert grant.spent.done()
 
 

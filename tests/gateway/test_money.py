@@ -38,7 +38,7 @@ async def test_what_is_cut_by_money_names_it_with_both_figures() -> None:
     assert payload[2:] == b"run budget of $0.05 used up, $0.049319 used in 3.43s; raise it with --dg-cost-budget"
     assert customer.vendor_has() == [CUT]
     record = customer.lose()
-    (overrun,) = purse.grant.overruns
+    (overrun,) = purse.grant.overruns.all
     assert record.closed_by == "run-budget"
     assert (overrun.kind, overrun.scope, overrun.currency) == ("cut", "run", "money")
     assert (overrun.used, overrun.allowed, overrun.also_used) == (4 * CENT + 9319, 5 * CENT, 3430)
@@ -50,7 +50,7 @@ async def test_what_is_cut_by_time_has_its_cost_beside_it() -> None:
     customer = await purse.open()
     customer.says(settings("standard"))
     purse.clock.advance(9750)
-    (overrun,) = purse.grant.overruns
+    (overrun,) = purse.grant.overruns.all
     assert (overrun.scope, overrun.currency, overrun.used) == ("test", "time", 9750)
     assert overrun.also_used == 9750 * STANDARD // 60_000 + 1
     assert b"9.75s used ($0.012188)" in customer.client_has()[-1][1]
@@ -147,7 +147,7 @@ async def test_a_raise_that_is_not_afforded_does_not_pass_but_what_came_before_i
     assert customer.vendor_has() == []
     record = customer.lose()
     assert (record.closed_by, record.tier, record.audio_in_ms) == ("run-budget", "standard", 6)
-    assert purse.grant.overruns[0].currency == "money"
+    assert purse.grant.overruns.all[0].currency == "money"
     assert purse.clock.timers == 0
 
 
@@ -220,7 +220,7 @@ async def test_sessions_of_a_lease_share_its_money() -> None:
     second.vendor.lose()
     costs = [customer.lose().micro_usd or 0 for customer in (first, second)]
     assert sum(costs) <= 4 * CENT
-    assert len(purse.grant.overruns) == 1
+    assert len(purse.grant.overruns.all) == 1
 
 
 async def test_a_raise_of_one_session_that_all_together_do_not_afford_closes_them_all() -> None:
@@ -244,7 +244,9 @@ async def test_a_session_that_comes_after_a_cut_for_money_is_cut_for_the_same() 
         await late.session.dial(asyncio.get_running_loop().create_future())
     first.lose()
     assert len(purse.records) == 2
-    assert {(record.closed_by, record.overrun) for record in purse.records} == {("run-budget", purse.grant.overruns[0])}
+    assert {(record.closed_by, record.overrun) for record in purse.records} == {
+        ("run-budget", purse.grant.overruns.all[0])
+    }
 
 
 async def test_money_that_all_of_the_time_costs_is_never_what_is_used_up() -> None:
@@ -255,7 +257,7 @@ async def test_money_that_all_of_the_time_costs_is_never_what_is_used_up() -> No
     purse.clock.advance(1234)
     customer.says(settings("advanced"))
     purse.clock.advance(60_000)
-    assert [(each.scope, each.currency) for each in purse.grant.overruns] == [("test", "time")]
+    assert [(each.scope, each.currency) for each in purse.grant.overruns.all] == [("test", "time")]
     record = customer.lose()
     assert record.closed_by == "test-budget"
 

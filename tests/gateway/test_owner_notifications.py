@@ -159,7 +159,7 @@ def test_what_a_scope_refuses_again_is_no_news(told: Telling) -> None:
 
 def test_what_a_gateway_before_this_one_has_refused_is_no_news(told: Telling) -> None:
     def happens(one: Told) -> None:
-        one.grant.refuse(REFUSED)
+        one.grant.overruns.refuse(REFUSED)
         one.begin()
         one.events.emit(SessionRefused(attempt="a", overrun=REFUSED))
 

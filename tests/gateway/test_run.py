@@ -91,8 +91,8 @@ def test_the_verdict_of_a_test_that_has_ended_is_still_known(tmp_path: Path) -> 
         owner = Owner(role="controller", ask=ask_nobody, notify=say_nothing)
         granted = await run.grant(owner, asked(budget_ms=1000))
         ended = await run.end(owner, granted.id)
-        assert (await run.verdict(granted.id)) == ended.verdict
-        assert (await run.usage(granted.id, None)).seconds == 0
+        assert (await run.attempts.verdict(granted.id)) == ended.verdict
+        assert (await run.attempts.usage(granted.id, None)).seconds == 0
 
     in_run(tmp_path, one_test)
 
@@ -104,7 +104,7 @@ def test_a_grant_of_the_gateway_before_comes_with_what_its_test_has_set_at_the_e
         calls = (CallEmulator(attempt=granted.id, method="PUT", what="scenario", body={}),)
         held = HeldGrant(attempt=granted.id, token=granted.token, asked=asked(), emulator_calls=calls)
         await run.restore(owner, held)
-        assert (await run.known(granted.id)).emulator_calls == calls
+        assert (await run.attempts.known(granted.id)).emulator_calls == calls
 
     in_run(tmp_path, one_test)
 
@@ -122,12 +122,12 @@ def test_a_client_that_connects_again_and_again_is_refused_in_two_rows_and_one_o
             with pytest.raises(BudgetRefused):
                 await run.open_session(grant, SERVICES[0], gone)
         gone.cancel()
-        assert len((await run.verdict(granted.id)).overruns) == 1
+        assert len((await run.attempts.verdict(granted.id)).overruns) == 1
         assert await asyncio.to_thread(recorded, 1) == [1]
         ended = await run.end(owner, granted.id)
         assert ended.figures["refused"] == 300
         assert await asyncio.to_thread(recorded, 2) == [1, 299]
-        assert (await run.verdict(granted.id)) == ended.verdict
+        assert (await run.attempts.verdict(granted.id)) == ended.verdict
 
     def refusals() -> list[int]:
         with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
@@ -145,11 +145,11 @@ async def test_what_each_budget_refused_is_counted_by_itself() -> None:
     grant = Grant(Attempt(id="a", nodeid="t", worker="", number=1, target=None, budget_ms=1, left_ms=1), asked())
     of_test = Overrun(kind="refused", scope="test", used=1, allowed=1)
     of_run = Overrun(kind="refused", scope="run", used=5, allowed=5)
-    first = [grant.refuse(each) for each in (of_test, of_run, of_run, of_test, of_run)]
+    first = [grant.overruns.refuse(each) for each in (of_test, of_run, of_run, of_test, of_run)]
     assert first == [True, True, False, False, False]
-    assert (grant.refused, grant.overruns) == (5, [of_test, of_run])
-    assert grant.take_refused_again() == [(of_test, 1), (of_run, 2)]
-    assert grant.take_refused_again() == []
+    assert (grant.overruns.refused, grant.overruns.all) == (5, [of_test, of_run])
+    assert grant.overruns.take_refused_again() == [(of_test, 1), (of_run, 2)]
+    assert grant.overruns.take_refused_again() == []
 
 
 @pytest.mark.parametrize("notify", [True, False])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.gateway.grants import ended
+from pytest_dgbudget.gateway.earlier_grants import ended
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Attempt, MeasuredTurn, Overrun
 from pytest_dgbudget.plugin.junit import attempt_properties

@@ -68,7 +68,7 @@ class Served:
 
     async def refusals(self, granted: GrantedAttempt) -> tuple[Refusal, ...]:
         """Return what a test is told of its clients."""
-        return (await self.run.verdict(granted.id)).refusals
+        return (await self.run.attempts.verdict(granted.id)).refusals
 
     async def ask(
         self, method: str, path: str, token: str = "", *, body: bytes | None = None, **headers: str

@@ -12,10 +12,11 @@ from pytest_dgbudget.gateway.credit import CreditMissing
 from pytest_dgbudget.gateway.exchange import Exchange
 from pytest_dgbudget.gateway.handshake import accepted, complete
 from pytest_dgbudget.gateway.leases import BudgetRefused
+from pytest_dgbudget.gateway.opens_no_more import GatewayLost
 from pytest_dgbudget.gateway.refusals import RequestRefused, told_to
 from pytest_dgbudget.gateway.returning import SessionClient, client_of
 from pytest_dgbudget.gateway.routes.callers import Callers
-from pytest_dgbudget.gateway.run import TEST_IS_OVER, GatewayLost, Run
+from pytest_dgbudget.gateway.run import TEST_IS_OVER, Run
 from pytest_dgbudget.gateway.run_keys import RunKey, RunKeyMissing, RunKeyRefused, may_lack_scope, no_run_key
 from pytest_dgbudget.gateway.services.service import Service
 from pytest_dgbudget.gateway.sessions import Cut, MeteredSession
