@@ -95,7 +95,7 @@ def _not_live(found: str, of_key: Check) -> Iterator[Check]:
 def _live(run_config: RunConfig, key: str) -> Iterator[Check]:
     """Look at what only live runs need."""
     from pytest_dgbudget.cli.checks import agent, clock, management
-    from pytest_dgbudget.config.resolve import NAME_THE_API, NO_API
+    from pytest_dgbudget.config.api_access import NAME_THE_API, NO_API
 
     if run_config.api_url is None:
         yield from management.skipped((*management.NAMES, clock.NAME), NO_API, NAME_THE_API)

@@ -61,7 +61,7 @@ def _reconcile(given: argparse.Namespace) -> int:
     from pytest_dgbudget.cli.later_results import entry_of
     from pytest_dgbudget.cli.later_runs import LaterRuns
     from pytest_dgbudget.cli.ledger import open_ledger
-    from pytest_dgbudget.config.resolve import api_access
+    from pytest_dgbudget.config.api_access import api_access
 
     run_config = _run_config(given)
     access = api_access(run_config)

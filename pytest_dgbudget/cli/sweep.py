@@ -86,7 +86,7 @@ def _parser() -> CommandParser:
 def _sweep(run_config: RunConfig, *, dry_run: bool) -> Swept:
     from pytest_dgbudget.cli.left_files import sweep_files
     from pytest_dgbudget.cli.left_keys import recorded_keys
-    from pytest_dgbudget.config.resolve import api_access
+    from pytest_dgbudget.config.api_access import api_access
 
     if run_config.api_key is not None and run_config.api_url is not None:
         api_access(run_config)  # refuses before anything is done
@@ -119,7 +119,7 @@ def _sweep_keys(
 ) -> tuple[list[LeftKey], list[str]]:
     """Return what became of keys, and what kept them from being looked for."""
     from pytest_dgbudget.cli.left_keys import LeftKeys, not_looked_for
-    from pytest_dgbudget.config.resolve import NAME_THE_API, NO_API, api_access
+    from pytest_dgbudget.config.api_access import NAME_THE_API, NO_API, api_access
 
     if run_config.api_key is None:
         return not_looked_for(recorded, f"no key is set to ask with: set {run_config.key_variable}"), []

@@ -17,7 +17,7 @@ from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.units import WrongCurrency
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.model import ApiAccess, Pace, PathBudget, TargetName, WindowBudget
+    from pytest_dgbudget.model import Pace, PathBudget, TargetName, WindowBudget
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -29,9 +29,6 @@ _SECRETS = {"api_key", "app_token", "ledger_password"}
 _STORED_BUDGET = (
     "a run budget from the ini file turns nothing live: to go live, add --dg-budget=TIME or --dg-cost-budget=USD"
 )
-
-NO_API = "the agent URL is not Deepgram's own"
-NAME_THE_API = "name its management API with --dg-api-url"
 
 
 class RunConfig:
@@ -178,49 +175,6 @@ class RunConfig:
         return {name: str(value) if isinstance(value, Path) else value for name, value in {**values, **shared}.items()}
 
 
-def from_json(values: Mapping[str, Any]) -> RunConfig:
-    """Return the configuration that ``to_json`` was called on, without its secrets."""
-    agent_settings, recording_dir = values["agent_settings"], values["recording_dir"]
-    paths = {
-        "ledger": _address(values["ledger"]),
-        "state_dir": Path(values["state_dir"]),
-        "report_dir": Path(values["report_dir"]),
-        "agent_settings": None if agent_settings is None else Path(agent_settings),
-        "recording_dir": None if recording_dir is None else Path(recording_dir),
-        "windows": tuple(values["windows"]),
-        "paths": tuple(values["paths"]),
-        "key_variables": tuple(values["key_variables"]),
-        "run_key_scopes": tuple(values["run_key_scopes"]),
-        "scrub": tuple(values["scrub"]),
-    }
-    return RunConfig(
-        **{
-            **values,
-            **paths,
-            "allowed_hosts": tuple(values["allowed_hosts"]),
-            **_shared_budgets(values["windows"], values["paths"]),
-            "api_key": None,
-            "app_token": None,
-            "ledger_password": None,
-        }
-    )
-
-
-def _address(text: str) -> Path | str:
-    return text if text.startswith("postgresql:") else Path(text)
-
-
-def _shared_budgets(windows: Sequence[dict[str, Any]], paths: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    if not windows and not paths:
-        return {"windows": (), "paths": ()}
-    from pytest_dgbudget.model import PathBudget, WindowBudget  # which a start of pytest does without
-
-    return {
-        "windows": tuple(WindowBudget(**window) for window in windows),
-        "paths": tuple(PathBudget(**path) for path in paths),
-    }
-
-
 def resolve(
     *,
     command_line: Mapping[str, str | None],
@@ -267,14 +221,14 @@ def resolve(
     )
     if run_config.is_live:
         refuse_key(run_config, key)
-        _refuse_plain_text("agent", run_config.agent_url)
-        _refuse_plain_text("API", run_config.api_url or "")
+        refuse_plain_text("agent", run_config.agent_url)
+        refuse_plain_text("API", run_config.api_url or "")
     return run_config
 
 
 def refuse_key(run_config: RunConfig, key: Key) -> None:
     """Raise SettingsError for a key that a live run can't dial with."""
-    _refuse_unsendable_key(key)
+    refuse_unsendable_key(key)
     if not run_config.is_rehearsal:
         _refuse_emulated_key(key, run_config.agent_url)
 
@@ -290,25 +244,6 @@ def refuse_unbounded(run_config: RunConfig) -> None:
         raise SettingsError(
             "target live needs a run budget: add --dg-budget=TIME or --dg-cost-budget=USD, or use --dg-target=emulator"
         )
-
-
-def api_access(run_config: RunConfig) -> ApiAccess:
-    """Return how a command asks the management API; raises SettingsError where there is no key, or none may be sent."""
-    from pytest_dgbudget.model import ApiAccess  # which a start of pytest does without
-
-    variable, key, url = run_config.key_variable, run_config.api_key, run_config.api_url
-    if key is None:
-        raise SettingsError(f"the statement needs a key that may read usage: set {variable}")
-    if url is None:
-        raise SettingsError(f"{NO_API}: {NAME_THE_API}")
-    _refuse_unsendable_key(Key(variable, key))
-    _refuse_plain_text("API", url)
-    if is_emulated_key(key) and not is_loopback(host_of(url)):
-        raise SettingsError(
-            f"{variable} is a key of the emulator, which {url} would refuse: set a Deepgram key; or, for rehearsals, "
-            "--dg-api-url=URL of your dgbudget emulator"
-        )
-    return ApiAccess(api_url=url, project=run_config.project, key=key)
 
 
 class _Given:
@@ -415,7 +350,8 @@ def _is_stand_alone_emulator(agent_url: str, key: str) -> bool:
     return is_loopback(host_of(agent_url)) and key.startswith(EMULATOR_KEY_PREFIX)
 
 
-def _refuse_unsendable_key(key: Key) -> None:
+def refuse_unsendable_key(key: Key) -> None:
+    """Raise SettingsError for a key that no header can carry."""
     if not re.fullmatch(r"[!-~]*", key.value):
         raise SettingsError(f"{key.variable} contains a character that no key can have; copy the key again")
 
@@ -439,7 +375,8 @@ def _api_url_for(agent_url: str, given: _Given) -> str | None:
     return given.parsed if is_deepgrams or given.where != "default" else None
 
 
-def _refuse_plain_text(what: str, url: str) -> None:
+def refuse_plain_text(what: str, url: str) -> None:
+    """Raise SettingsError for a URL to which a key would travel unencrypted."""
     if url.startswith(("ws://", "http://")) and not is_loopback(host_of(url)):
         secure = "wss" if url.startswith("ws") else "https"
         raise SettingsError(

@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
-import resource
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 
 from pytest_dgbudget.gateway.http import refusal
+from pytest_dgbudget.gateway.open_files import no_files_left
 from pytest_dgbudget.protocol import codes
 
 # How long one that is turned away has to say what it wants, and how soon the system is asked again.
 _PATIENCE_SECONDS = 1
-
-
-def open_files() -> int:
-    """Return how many files this process may hold open."""
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-def lacks_files(error: BaseException) -> bool:
-    """Return whether an error means that no file descriptor is left."""
-    return isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}
-
-
-def no_files_left() -> str:
-    """Return what that means, and what to do."""
-    return (
-        f"the gateway may hold {open_files()} files open, and all are in use: raise the limit (ulimit -n), "
-        "or lower --dg-max-sessions"
-    )
 
 
 class ListeningSocket:

@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import re
-import resource
 import signal
 import socket
 import sys
@@ -27,14 +25,16 @@ from pytest_dgbudget.gateway.events import EmulatorRestarted, Events, GatewaySta
 from pytest_dgbudget.gateway.hosts import AllowedHosts
 from pytest_dgbudget.gateway.leaving import Leaving
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
-from pytest_dgbudget.gateway.listener import ListeningSocket, open_files
+from pytest_dgbudget.gateway.listener import ListeningSocket
 from pytest_dgbudget.gateway.log import log, log_event, log_line
+from pytest_dgbudget.gateway.open_files import allow_many_files, too_few_files
 from pytest_dgbudget.gateway.operations import Operations
 from pytest_dgbudget.gateway.process_watch import ProcessWatch
 from pytest_dgbudget.gateway.routes.router import router_of
 from pytest_dgbudget.gateway.routes.unmetered import unmetered_of
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.run_ledger import RunLedger
+from pytest_dgbudget.gateway.run_recordings import recordings_of
 from pytest_dgbudget.gateway.server import ClientConnection
 from pytest_dgbudget.gateway.services import SERVICES
 from pytest_dgbudget.gateway.targets import Targets
@@ -42,7 +42,6 @@ from pytest_dgbudget.gateway.targets.emulator import EmulatorProcess
 from pytest_dgbudget.gateway.targets.target import TargetLost
 from pytest_dgbudget.gateway.unauthenticated import UnauthenticatedConnections
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.ledger.spool import remove_dead_spools, spool_of
 from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.processes import leave_no_core
 from pytest_dgbudget.protocol.operations import Operation
@@ -58,9 +57,6 @@ _CONTROLLER_SECONDS = 10
 _OPEN_SECONDS = 60
 # How long the loop that relays and cuts waits for another thread of ours that computes.
 _SWITCH_SECONDS = 0.0002
-_MOST_FILES = 65_536
-# What a gateway with its emulator, its ledger, one owner and one session holds open, and a little more.
-_LEAST_FILES = 24
 # How long the last answer has to reach its owner.
 _ANSWERED_SECONDS = 2
 # How long an owner that waits for the statement is kept without an answer.
@@ -76,7 +72,7 @@ def main() -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     # To look through all that was loaded takes more than ten milliseconds, in which nothing passes and nothing is cut.
     gc.freeze()
-    _allow_many_files()
+    allow_many_files()
     given = sys.stdin.buffer.read()
     if not given:  # who started it is gone already
         _forget_log()
@@ -94,15 +90,6 @@ def _forget_log() -> None:
     """Remove the log, of which nobody has said where it is: it is what stderr goes to."""
     with contextlib.suppress(OSError):
         Path(f"/proc/self/fd/{sys.stderr.fileno()}").readlink().unlink()
-
-
-def _allow_many_files() -> None:
-    """Every session takes three, with its recording, or five with audio, and the usual limit is 1,024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Gateway:
@@ -169,11 +156,8 @@ class Gateway:
 
     async def _open(self) -> None:
         """Open the ledger and enter the run; every owner that joins gets the error when that fails."""
-        if 0 <= open_files() < _LEAST_FILES:
-            self._failed = GatewayError(
-                f"the gateway may hold {open_files()} files open, and needs {_LEAST_FILES} at least, "
-                "and three for each session more: raise the limit (ulimit -n)"
-            )
+        if (too_few := too_few_files()) is not None:
+            self._failed = GatewayError(too_few)
             return
         if self._config.elsewhere is None:
             await self._ledger_thread.call(set_earlier_aside, self._run_config.report_dir, self._run_config.run_id)
@@ -190,7 +174,7 @@ class Gateway:
             if self._run_ledger.notice is not None:
                 self._notices.append(self._run_ledger.notice)
             self._ledger_thread.attach(self._ledger)
-            recordings = await self._ledger_thread.call(self._recordings)
+            recordings = await self._ledger_thread.call(recordings_of, self._config, self._run_ledger)
             self._run = Run(
                 self._run_config,
                 self._ledger,
@@ -219,24 +203,6 @@ class Gateway:
             self._targets.find,
             self._events,
             recordings,
-        )
-
-    def _recordings(self) -> Recordings | None:
-        """Return where sessions are recorded, after what dead gateways left is gone; on the ledger thread."""
-        run_config, folder = self._run_config, self._run_ledger.folder
-        remove_dead_spools(folder, self._run_ledger.name, takes_over=self._config.takes_over)
-        if run_config.recording_dir is None and run_config.artifacts == "off":
-            return None
-        from pytest_dgbudget.gateway.recording import Recordings
-
-        secrets = [self._config.api_key, self._config.app_token, *self._config.worker_tokens]
-        return Recordings(
-            run_config.recording_dir or spool_of(folder, self._run_ledger.name),
-            tag=run_config.tag,
-            secrets=tuple(secret for secret in secrets if secret),
-            patterns=tuple(re.compile(pattern) for pattern in run_config.scrub),
-            keeps_audio=run_config.recording_dir is not None or run_config.artifacts_audio,
-            passing=run_config.recording_dir is None,
         )
 
     def _owner_or_client(self) -> ClientConnection:

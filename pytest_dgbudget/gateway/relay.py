@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from pytest_dgbudget.gateway.chunks import Chunk
@@ -23,6 +22,7 @@ from pytest_dgbudget.gateway.frames import (
     frame,
 )
 from pytest_dgbudget.gateway.leg import Leg, reset_on_close
+from pytest_dgbudget.gateway.relay_states import ClientState, RelayState
 from pytest_dgbudget.gateway.services.service import Inspection, MessageNotAfforded
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.model import ClosedBy
@@ -35,27 +35,6 @@ if TYPE_CHECKING:  # loaded where something is recorded
 CLOSE_MS = 1000
 # Five times the longest prompt that the vendor's own models take. To read as much takes milliseconds.
 LONGEST_SETTINGS = 128 * 1024
-
-
-class RelayState(Enum):
-    """Where a session stands with the vendor. From OPEN on, each state is left for a later one only.
-
-    OPEN: messages pass. FINISHING_FRAME: the end has begun inside a frame of the client's, whose rest passes before
-    the vendor gets its Close. CLOSING: the vendor was sent its Close. CLOSED: the vendor's socket is closed.
-    """
-
-    OPEN = "open"
-    FINISHING_FRAME = "finishing-frame"
-    CLOSING = "closing"
-    CLOSED = "closed"
-
-
-class ClientState(Enum):
-    """Where a session stands with the client. CLOSING: it was sent a Close. GONE: its connection ended."""
-
-    OPEN = "open"
-    CLOSING = "closing"
-    GONE = "gone"
 
 
 # Looked at for every read, and a member of an Enum costs a call on Python 3.10.

@@ -31,7 +31,8 @@ from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.returning import ReturningClients, SessionClient, came_back
 from pytest_dgbudget.gateway.run_keys import RunKey, RunKeys, no_run_key
 from pytest_dgbudget.gateway.services.service import AskSkipped, Service
-from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
+from pytest_dgbudget.gateway.session_terms import SessionTerms
+from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.gateway.stopping import Stopping
 from pytest_dgbudget.ledger.changes import Changes
 from pytest_dgbudget.ledger.ledger import Ledger

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_dgbudget.gateway.clock import Clock, Timer
+from pytest_dgbudget.gateway.clock import Clock
 from pytest_dgbudget.gateway.events import (
     Events,
     MessageSkipped,
@@ -22,23 +21,21 @@ from pytest_dgbudget.gateway.events import (
     described,
 )
 from pytest_dgbudget.gateway.frames import Close
-from pytest_dgbudget.gateway.heard_audio import AudioMemory
-from pytest_dgbudget.gateway.relay import Relay, RelayState
-from pytest_dgbudget.gateway.returning import SessionClient
-from pytest_dgbudget.gateway.run_keys import RunKey
-from pytest_dgbudget.gateway.services.service import AskSkipped, Service, SessionContext
+from pytest_dgbudget.gateway.idle_watch import IdleWatch
+from pytest_dgbudget.gateway.relay import Relay
+from pytest_dgbudget.gateway.services.service import AskSkipped, SessionContext
 from pytest_dgbudget.gateway.session_parts import SessionParts
+from pytest_dgbudget.gateway.session_terms import SessionTerms
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.model import ClosedBy, MeasuredTurn, Overrun, ScopeName, Stall, UsageRecord, Violation
-from pytest_dgbudget.protocol.codes import IDLE, TEST_OVER
+from pytest_dgbudget.protocol.codes import TEST_OVER
 from pytest_dgbudget.rules.attempts import was_cut
-from pytest_dgbudget.rules.prices import PriceTable, cost_micro_usd
-from pytest_dgbudget.units import format_time
+from pytest_dgbudget.rules.prices import cost_micro_usd
 
 if TYPE_CHECKING:  # loaded where something is recorded
-    from pytest_dgbudget.gateway.recording import Recordings, SessionRecording
+    from pytest_dgbudget.gateway.recording import SessionRecording
 
 _OTHER_SIGNS_MS = 100
 _NORMAL = 1000  # RFC 6455, section 7.4.1
@@ -68,29 +65,6 @@ class Cut(Exception):
         super().__init__(closed_by)
         self.closed_by = closed_by
         self.to_client = to_client
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionTerms:
-    """What is known of a session before its dial.
-
-    ``idle_ms``: it is closed when nothing but keep-alives moved for this long; None is off.
-    ``client`` is None for one of this test alone; any other may outlive it, and would connect again after any close but
-    an ordinary one. ``audio_memory`` is what all sessions share; ``recordings`` is None where nothing is recorded.
-    ``ask_skipped`` is None where time is real. ``run_key`` is what it is dialled with; None: the target's own key.
-    """
-
-    id: str
-    attempt: str
-    service: Service
-    tag: str
-    prices: PriceTable
-    audio_memory: AudioMemory
-    recordings: Recordings | None = None
-    idle_ms: int | None
-    client: SessionClient | None = None
-    ask_skipped: AskSkipped | None = None
-    run_key: RunKey | None = None
 
 
 class Funds(Protocol):
@@ -149,7 +123,7 @@ class MeteredSession:
         self._overrun: Overrun | None = None
         self._relay: Relay | None = None
         self._handshake_id: str | None = None
-        self._idle_timer: Timer | None = None
+        self._idle_watch: IdleWatch | None = None
         self._parts = SessionParts(terms.prices)
         self._recording: SessionRecording | None = None
         self._ending: asyncio.Future[None] | None = None
@@ -210,7 +184,7 @@ class MeteredSession:
         if self._cut is not None:
             relay.close(self._cut.closed_by, self._cut.to_client)
         if self._terms.idle_ms is not None:
-            self._watch_idle(relay, self._terms.idle_ms)
+            self._idle_watch = IdleWatch(relay, self._clock, self._terms.idle_ms)
 
     def close(self, closed_by: ClosedBy, to_client: Close) -> bool:
         """End the session from our side, in whatever state it is; False when it was ending already."""
@@ -311,20 +285,6 @@ class MeteredSession:
     def _was_skipped(self, size: int) -> None:
         self._emit(MessageSkipped(session=self.id, at_ms=self._clock.now_ms() - self.dialled_ms, bytes=size))
 
-    def _watch_idle(self, relay: Relay, idle_ms: int) -> None:
-        if relay.state is not RelayState.OPEN:
-            return
-        inspection = relay.inspection
-        if inspection.waits_for_client:
-            inspection.moved()
-        closes_at_ms = inspection.last_moved_ms + idle_ms
-        if closes_at_ms <= self._clock.now_ms():
-            idle = format_time(idle_ms)
-            reason = f"nothing but keep-alives for {idle}; close it, or raise --dg-idle-timeout or the marker's idle"
-            relay.close("idle", Close(IDLE, reason))
-        else:
-            self._idle_timer = self._clock.call_at_ms(closes_at_ms, lambda: self._watch_idle(relay, idle_ms))
-
     def _relay_ended(self, relay: Relay) -> None:
         assert relay.closed_at_ms is not None
         self._stop_metering(relay.closed_at_ms)
@@ -361,8 +321,8 @@ class MeteredSession:
         self, closed_by: ClosedBy, *, confirmed: bool, reason: str | None = None, skipped_ms: int | None = None
     ) -> None:
         self.state = SessionState.ENDED
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()  # else it would keep this, and all that is its, until it is due
+        if self._idle_watch is not None:
+            self._idle_watch.stop()
         relay = self._relay
         if relay is None:
             self._stop_metering(self._clock.now_ms())

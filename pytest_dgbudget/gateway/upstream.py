@@ -14,7 +14,7 @@ from websockets.typing import Subprotocol
 
 from pytest_dgbudget.config import host_of
 from pytest_dgbudget.config.resolve import is_loopback
-from pytest_dgbudget.gateway.listener import lacks_files, no_files_left
+from pytest_dgbudget.gateway.open_files import lacks_files, no_files_left
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.protocol import codes

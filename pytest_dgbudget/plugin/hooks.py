@@ -153,7 +153,7 @@ def _worker_state(config: pytest.Config, ours: dict[str, Any]) -> State:
     """A worker takes the controller's configuration and checks nothing."""
 
     def resolve() -> Any:
-        from pytest_dgbudget.config.resolve import from_json
+        from pytest_dgbudget.config.handed_over import from_json
 
         return from_json(ours["run_config"])
 

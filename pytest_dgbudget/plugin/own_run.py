@@ -13,7 +13,8 @@ import pytest
 
 from pytest_dgbudget.client.endpoint import Endpoint, endpoint_of
 from pytest_dgbudget.config import API_KEY_VARIABLE, TARGET_VARIABLE, WORKER_VARIABLE
-from pytest_dgbudget.config.resolve import RunConfig, from_json
+from pytest_dgbudget.config.handed_over import from_json
+from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.browser_scripts import BROWSER_SCRIPTS
 from pytest_dgbudget.control.environment import VariablesHeld
 from pytest_dgbudget.control.key_variables import KeyVariables

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from json import dumps, loads
 
-from pytest_dgbudget.config.resolve import RunConfig, from_json
+from pytest_dgbudget.config.handed_over import from_json
+from pytest_dgbudget.config.resolve import RunConfig
 
 # Where ``debug`` comes from: the variable's value is "debug".
 LOG_VARIABLE = "DGBUDGET_LOG"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.config.elsewhere import Rootdirs, settings_elsewhere
-from pytest_dgbudget.config.resolve import RunConfig, from_json, resolve
+from pytest_dgbudget.config.handed_over import from_json
+from pytest_dgbudget.config.resolve import RunConfig, resolve
 from pytest_dgbudget.errors import DgBudgetError, LedgerError, SettingsError
 
 THERE, HERE = Path("/there/project"), Path("/here/checkout")

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_dgbudget.config.handed_over import from_json
 from pytest_dgbudget.config.price_settings import read_prices
 from pytest_dgbudget.config.project_file import PROJECT_FILE, fields_of, read_project_file
-from pytest_dgbudget.config.resolve import RunConfig, from_json, resolve
+from pytest_dgbudget.config.resolve import RunConfig, resolve
 from pytest_dgbudget.config.toml_text import TomlText
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.model import TIERS, PathBudget, WindowBudget

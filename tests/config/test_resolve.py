@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.config import DEFAULT_AGENT_URL, DEFAULT_API_URL, OPTIONS, Option
-from pytest_dgbudget.config.resolve import RunConfig, from_json, is_loopback, refuse_unbounded, resolve
+from pytest_dgbudget.config.handed_over import from_json
+from pytest_dgbudget.config.resolve import RunConfig, is_loopback, refuse_unbounded, resolve
 from pytest_dgbudget.credentials import TOKEN_PREFIX
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.units import WrongCurrency

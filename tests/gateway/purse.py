@@ -12,7 +12,8 @@ from pytest_dgbudget.gateway.events import Events
 from pytest_dgbudget.gateway.frames import TEXT, frame
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
-from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
+from pytest_dgbudget.gateway.session_terms import SessionTerms
+from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.model import Attempt, Lease, Limit, UsageRecord
 from pytest_dgbudget.rules.prices import SHIPPED, PriceTable

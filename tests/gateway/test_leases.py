@@ -16,7 +16,8 @@ from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
-from pytest_dgbudget.gateway.sessions import Cut, MeteredSession, SessionTerms
+from pytest_dgbudget.gateway.session_terms import SessionTerms
+from pytest_dgbudget.gateway.sessions import Cut, MeteredSession
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pytest_dgbudget.gateway.clock import MeteringLoop, metering_loop
 from pytest_dgbudget.gateway.frames import BINARY, CLOSE, TEXT, Close, frame
 from pytest_dgbudget.gateway.leg import _WRITE_HIGH_WATER
-from pytest_dgbudget.gateway.relay import CLOSE_MS, ClientState, Relay, RelayState
+from pytest_dgbudget.gateway.relay import CLOSE_MS, Relay
+from pytest_dgbudget.gateway.relay_states import ClientState, RelayState
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.protocol.codes import UPSTREAM_LOST

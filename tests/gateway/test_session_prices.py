@@ -16,7 +16,8 @@ from typing import Any
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
-from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
+from pytest_dgbudget.gateway.session_terms import SessionTerms
+from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.rules.prices import PriceTable

@@ -20,7 +20,8 @@ from pytest_dgbudget.gateway.events import (
 from pytest_dgbudget.gateway.frames import BINARY, TEXT, Close, frame
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
 from pytest_dgbudget.gateway.services.service import AskSkipped
-from pytest_dgbudget.gateway.sessions import Cut, MeteredSession, SessionState, SessionTerms
+from pytest_dgbudget.gateway.session_terms import SessionTerms
+from pytest_dgbudget.gateway.sessions import Cut, MeteredSession, SessionState
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream
 from pytest_dgbudget.model import UsageRecord
 from tests.gateway.conversations import terms_fields

@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine
 from pytest_dgbudget.gateway.events import Events
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
-from pytest_dgbudget.gateway.sessions import MeteredSession, SessionTerms
+from pytest_dgbudget.gateway.session_terms import SessionTerms
+from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.shared_budgets import SharedBudgets

@@ -12,7 +12,7 @@ import h11
 
 from pytest_dgbudget.config.proxy import proxy_of
 from pytest_dgbudget.gateway.http_stream import HttpStream
-from pytest_dgbudget.gateway.listener import lacks_files, no_files_left
+from pytest_dgbudget.gateway.open_files import lacks_files, no_files_left
 from pytest_dgbudget.gateway.upstream import DialLost
 from pytest_dgbudget.protocol import codes
 

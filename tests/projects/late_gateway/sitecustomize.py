@@ -15,7 +15,8 @@ _kept: list[object] = []
 
 
 def close_late() -> None:
-    from pytest_dgbudget.gateway.relay import Relay, RelayState
+    from pytest_dgbudget.gateway.relay import Relay
+    from pytest_dgbudget.gateway.relay_states import RelayState
 
     start = Relay.start
 
