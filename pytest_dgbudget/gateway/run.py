@@ -13,10 +13,11 @@ from pytest_dgbudget.errors import GatewayError, LedgerError
 from pytest_dgbudget.gateway.admission import Admission, Admitted, Waiter
 from pytest_dgbudget.gateway.attempts import Attempts
 from pytest_dgbudget.gateway.bearers import Bearers, ClientLeft, Owner, Spender
+from pytest_dgbudget.gateway.bypasses import Bypasses
 from pytest_dgbudget.gateway.clock import metering_loop
 from pytest_dgbudget.gateway.credit import Credit
 from pytest_dgbudget.gateway.earlier_grants import restored
-from pytest_dgbudget.gateway.events import BypassReported, EndpointUnused, Events, SessionRefused, StrangerRefused
+from pytest_dgbudget.gateway.events import EndpointUnused, Events, SessionRefused
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.heard_audio import AudioMemory
@@ -27,16 +28,16 @@ from pytest_dgbudget.gateway.minted import MintedTokens
 from pytest_dgbudget.gateway.opens_no_more import check_that_it_opens_more
 from pytest_dgbudget.gateway.other_gateways import open_elsewhere
 from pytest_dgbudget.gateway.owner_notifications import OwnerNotifications
-from pytest_dgbudget.gateway.refusals import RequestRefused
 from pytest_dgbudget.gateway.returning import ReturningClients, SessionClient, came_back
 from pytest_dgbudget.gateway.run_keys import RunKey, RunKeys, no_run_key
 from pytest_dgbudget.gateway.services.service import AskSkipped, Service
 from pytest_dgbudget.gateway.session_terms import SessionTerms
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.gateway.stopping import Stopping
+from pytest_dgbudget.gateway.strangers import Strangers
 from pytest_dgbudget.ledger.changes import Changes
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import ApiAccess, Bypass, ClosedBy, Outcome, Overrun, UsageRecord
+from pytest_dgbudget.model import ApiAccess, ClosedBy, Outcome, Overrun, UsageRecord
 from pytest_dgbudget.protocol.codes import TEST_OVER
 from pytest_dgbudget.protocol.operations import (
     AttemptRecordings,
@@ -57,8 +58,6 @@ if TYPE_CHECKING:  # loaded where something is recorded
 _END_SECONDS = 2.5
 # What is kept of the audio of all sessions, for their turns: of sixty 10 s of 24 kHz each, of a hundred six.
 _AUDIO_BYTES = 32 * 1024 * 1024
-# Who dials in a loop says the same again and again.
-_MOST_BYPASSES = 100
 
 TEST_IS_OVER = Close(TEST_OVER, "the test is over, its token is revoked")
 PROCESS_IS_GONE = Close(TEST_OVER, "the test's process is gone")
@@ -97,8 +96,9 @@ class Run:
         # What is not dialled where the run is takes no place of the run.
         self._admission_elsewhere = Admission(self._leases, ledger_thread, math.inf, changes)
         self.minted = MintedTokens()
+        self.strangers = Strangers(self.attempts, events)
+        self.bypasses = Bypasses(ledger, ledger_thread, events)
         self._returning = ReturningClients()
-        self._bypasses: list[Bypass] = []
         self._over = False
         self.id = run_config.run_id
         self.dialled: set[str] = set()
@@ -221,27 +221,6 @@ class Run:
     async def knows(self, token: str) -> bool:
         """Return whether a token is valid, whichever test it means."""
         return await self.bearers.find(token) is not None
-
-    def note_stranger(self, status: int, code: str, reason: str) -> None:
-        """Tell the test that runs, or the run if not exactly one does, of a client whose token means nothing."""
-        running = [grant for grant in self.attempts.grants() if not grant.ended.done()]
-        if len(running) == 1:
-            running[0].note_refusal(status, code, reason)
-        else:
-            self._events.emit(StrangerRefused(status=status, code=code, reason=reason))
-
-    def note_refused_without_test(self, refused: RequestRefused) -> None:
-        """Tell the run of a client that came with a token while it meant no test, or several."""
-        self._events.emit(StrangerRefused(status=refused.status, code=refused.code, reason=refused.message))
-
-    def note_bypass(self, grant: Grant | None, bypass: Bypass) -> None:
-        """Keep what was dialled past the gateway, or about to be; None: no test ran. The same again is no news."""
-        known = self._bypasses if grant is None else grant.bypasses
-        if bypass not in known and len(known) < _MOST_BYPASSES:
-            known.append(bypass)
-            attempt = None if grant is None else grant.attempt.id
-            self._events.emit(BypassReported(attempt=attempt, bypass=bypass))
-            self._ledger_thread.enqueue(self._ledger.record_bypass, attempt, bypass)
 
     async def open_session(
         self,

@@ -113,8 +113,8 @@ def test_who_tells_without_end_fills_nothing(tmp_path: Path) -> None:
         grant = await gateway.run.bearers.find(granted.token)
         assert isinstance(grant, Grant)
         for number in range(200):
-            gateway.run.note_bypass(grant, replace(TOLD, program=str(number)))
-            gateway.run.note_bypass(None, replace(TOLD, program=str(number)))
+            gateway.run.bypasses.note(grant, replace(TOLD, program=str(number)))
+            gateway.run.bypasses.note(None, replace(TOLD, program=str(number)))
         await gateway.run._ledger_thread.written()
         assert gateway.rows("SELECT COUNT(*), COUNT(attempt) FROM bypass") == [(200, 100)]
 

@@ -37,6 +37,10 @@ class NoTokens:
     def bearers(self) -> NoTokens:
         return self
 
+    @property
+    def strangers(self) -> NoTokens:
+        return self
+
     minted = MintedTokens()
 
     async def find(self, token: str, gone: asyncio.Future[None]) -> None:
@@ -48,7 +52,7 @@ class NoTokens:
     def test_that_is_over(self, token: str) -> None:
         return None
 
-    def note_stranger(self, status: int, code: str, reason: str) -> None:
+    def note(self, status: int, code: str, reason: str) -> None:
         """There is no report of this."""
 
 

@@ -32,7 +32,7 @@ class BypassRoute:
             told = from_json(Bypass, json.loads(body or b""))
         except (ValueError, RecursionError):
             raise RequestRefused(400, codes.BAD_REQUEST, "this tells of no bypass") from None
-        run.note_bypass(grant, _shown(told))
+        run.bypasses.note(grant, _shown(told))
         await exchange.answer(response(204, (), b""))
 
 

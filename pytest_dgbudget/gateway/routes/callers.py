@@ -46,7 +46,7 @@ class Callers:
         try:
             spender = None if minted is not None and minted.has_expired else await run.find(found, gone)
         except RequestRefused as refused:
-            run.note_refused_without_test(refused)
+            run.strangers.note_without_test(refused)
             raise
         if spender is None:
             raise self._unauthorized(run, token)
@@ -91,7 +91,7 @@ class Callers:
         if (minted is not None and minted.has_expired) or not await run.knows(minted.minter if minted else token):
             raise self._unauthorized(run, token)
         if token != shown and self._is_live:
-            run.note_stranger(401, codes.INVALID_AUTH, _INVALID_TOLD)
+            run.strangers.note(401, codes.INVALID_AUTH, _INVALID_TOLD)
             raise RequestRefused(401, codes.INVALID_AUTH, _INVALID)
         return token
 
@@ -102,7 +102,7 @@ class Callers:
     def _unauthorized(self, run: Run, token: str) -> RequestRefused:
         refused = RequestRefused(401, codes.UNAUTHORIZED, self._what_is_wrong(run, token))
         told = _REAL_KEY if self._is_real_key(token) else refused.message
-        run.note_stranger(refused.status, refused.code, told)
+        run.strangers.note(refused.status, refused.code, told)
         return refused
 
     def _what_is_wrong(self, run: Run, token: str) -> str:
