@@ -40,7 +40,7 @@ from pytest_dgbudget.model import (
     UsageRecord,
 )
 from pytest_dgbudget.rules.attempts import was_cut
-from pytest_dgbudget.rules.budget import Decision, Granted, Refused, Scope, Wait, decide, used_up_first
+from pytest_dgbudget.rules.budget import Decision, Granted, Refused, Scope, decide, used_up_first
 from pytest_dgbudget.rules.statement_lag import StatementLag
 
 
@@ -133,30 +133,25 @@ class Ledger:
             )
         return attempt
 
-    def lease(self, attempt: Attempt) -> Lease | Wait | Refused:
-        """Take a lease if every budget allows it now."""
-        with self.together():
-            self._db.exclude(LEASES)
-            now = self._db.now()
-            decision = self._decide(attempt, now)
-            return self._insert_lease(decision, attempt, now) if isinstance(decision, Granted) else decision
+    def lease(self, attempt: Attempt, waiter: str | None = None) -> Lease | Queued | Refused:
+        """Take a lease, and a place, if every budget allows it now and nobody who came first wants the same.
 
-    def lease_to_dial(
-        self, attempt: Attempt, run_key: str | None = None, waiter: str | None = None
-    ) -> tuple[Lease, str] | Queued | Refused:
-        """Take a lease and a place when it is their turn, and record that the first session is about to be dialled.
-
-        ``run_key`` is the key of the run's with which it will be. ``waiter`` names who asks, as often as it does: one
-        that is queued asks again, or stops waiting; None: it asks once.
+        ``waiter`` names who asks, as often as it does: one that is queued asks again, or stops waiting; None: it asks
+        once.
         """
         with self.together():
             self._db.exclude(LEASES)
             now = self._db.now()
             decision = self._queue.of_lease(attempt, waiter, partial(self._decide, attempt, now))
-            if not isinstance(decision, Granted):
-                return decision
-            lease = self._insert_lease(decision, attempt, now)
-            return lease, self.record_dial(lease, attempt.target, run_key)
+            return self._insert_lease(decision, attempt, now) if isinstance(decision, Granted) else decision
+
+    def lease_to_dial(
+        self, attempt: Attempt, run_key: str | None = None, waiter: str | None = None
+    ) -> tuple[Lease, str] | Queued | Refused:
+        """Take a lease, and record that the first session is about to be dialled, with this key of the run's."""
+        with self.together():
+            lease = self.lease(attempt, waiter)
+            return (lease, self.record_dial(lease, attempt.target, run_key)) if isinstance(lease, Lease) else lease
 
     def further_dial(
         self, lease: Lease, attempt: Attempt, run_key: str | None = None, waiter: str | None = None

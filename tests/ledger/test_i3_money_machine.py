@@ -19,8 +19,9 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger import ledger as ledger_module
+from pytest_dgbudget.ledger.waiters import Queued
 from pytest_dgbudget.model import Currency, Lease
-from pytest_dgbudget.rules.budget import Refused, Wait, decide
+from pytest_dgbudget.rules.budget import Refused, decide
 from tests.gateway.own_dollars import HIGHEST, OWN_PRICES
 from tests.gateway.purse import settings as settings_of
 from tests.ledger.money_world import ELSEWHERE, RUNS, TESTS, Amounts, MoneyWorld
@@ -99,7 +100,7 @@ class SharedMoney(MoneyWorld):
             self.attempt(gateway, nodeid, f"gw{self.races}")
             for gateway, nodeid in zip((first, other), nodeids, strict=True)
         )
-        found: list[Lease | Wait | Refused | None] = []
+        found: list[Lease | Queued | Refused | None] = []
 
         def while_deciding(*of_lease: Any) -> Any:
             decision = decide(*of_lease)

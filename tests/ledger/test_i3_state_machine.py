@@ -28,9 +28,10 @@ from pytest_dgbudget.ledger.closed_sums import ClosedSums
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.scopes import scope_of_run
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
+from pytest_dgbudget.ledger.waiters import Queued
 from pytest_dgbudget.model import Attempt, Invocation, Lease
 from pytest_dgbudget.report.projection import usage_document
-from pytest_dgbudget.rules.budget import LONGEST_SESSION_MS, Refused, Wait
+from pytest_dgbudget.rules.budget import LONGEST_SESSION_MS, Refused
 from pytest_dgbudget.rules.meter import LeaseMeter
 from tests.support.ledger import HIGHEST_PRICE, usage
 
@@ -446,7 +447,7 @@ class SharedLedger(RuleBasedStateMachine):
             return None
         wanted_ms = scopes[0].allowed_ms - scopes[0].settled_ms if scopes else LONGEST_SESSION_MS
         if any(scope.leased_ms > 0 and scope.free_ms < wanted_ms for scope in scopes):
-            assert isinstance(answer, Wait)
+            assert isinstance(answer, Queued)
             return None
         assert isinstance(answer, Lease)
         assert answer.allowance_ms == min([wanted_ms, *(scope.free_ms for scope in scopes)])

@@ -8,8 +8,9 @@ import pytest
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.waiters import Queued
 from pytest_dgbudget.model import Lease, Limit, OtherTarget, Overrun, TierSpan
-from pytest_dgbudget.rules.budget import LONGEST_SESSION_MS, Refused, Wait
+from pytest_dgbudget.rules.budget import LONGEST_SESSION_MS, Refused
 from tests.support.ledger import leased, sums, usage
 
 from .conftest import OpenLedger
@@ -108,7 +109,7 @@ def test_when_nobody_else_holds_any_the_rest_of_the_run_is_taken(open_again: Ope
     attempt = ledger.begin_attempt("a", "", 10_000)
     first = leased(ledger, attempt)
     other = ledger.begin_attempt("b", "", 10_000)
-    assert isinstance(ledger.lease(other), Wait)
+    assert isinstance(ledger.lease(other), Queued)
     ledger.settle(first, 10_000)
     lease = leased(ledger, other)
     assert (lease.allowance_ms, lease.time_limit) == (5000, Limit(scope="run", allowed=15_000))

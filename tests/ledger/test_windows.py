@@ -17,8 +17,9 @@ from pytest_dgbudget.ledger.postgres import PostgresConnection
 from pytest_dgbudget.ledger.shared_budgets import SharedBudgets
 from pytest_dgbudget.ledger.sqlite import SqliteConnection
 from pytest_dgbudget.ledger.statements import BilledLease
+from pytest_dgbudget.ledger.waiters import Queued
 from pytest_dgbudget.model import Currency, Lease, Period, WindowBudget
-from pytest_dgbudget.rules.budget import Refused, Scope, Wait
+from pytest_dgbudget.rules.budget import Refused, Scope
 from pytest_dgbudget.rules.prices import price_of
 from tests.support.ledger import HIGHEST_PRICE, leased, open_ledger, usage
 
@@ -109,9 +110,7 @@ def test_a_lease_waits_for_what_another_run_holds_of_a_window_and_takes_what_is_
     first, second = world.run(), world.run()
     held = take(first, 40_000)
     attempt = second.begin_attempt("t", "", 30_000)
-    waits = second.lease(attempt)
-    assert isinstance(waits, Wait)
-    assert (waits.scope.name, waits.scope.label) == ("window", "day")
+    assert second.lease(attempt) == Queued("window", "window")
     first.settle(held, 38_000, 0)
     lease = leased(second, attempt)
     assert (lease.allowance_ms, lease.time_limit.scope, lease.time_limit.label) == (22_000, "window", "day")
