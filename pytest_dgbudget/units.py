@@ -108,6 +108,11 @@ def format_usd(micro_usd: int) -> str:
     return f"{sign}${dollars:,}{f'.{decimals:<02}' if decimals else ''}"
 
 
+def format_amount(amount: int, currency: Currency) -> str:
+    """Return milliseconds, or millionths of a dollar, as users write them: ``1m30s`` or ``$0.50``."""
+    return format_time(amount) if currency == "time" else format_usd(amount)
+
+
 def rounded_up(numerator: int, denominator: int) -> int:
     """Return a quotient, rounded up to a whole number: so are all costs, to millionths of a dollar."""
     return -(-numerator // denominator)
@@ -121,6 +126,11 @@ def seconds(milliseconds: int) -> float:
 def usd(micro_usd: int) -> float:
     """Return millionths of a dollar as decimal dollars, the unit of every price that users see."""
     return micro_usd / 1_000_000
+
+
+def in_units(amount: int, currency: Currency) -> float:
+    """Return milliseconds, or millionths of a dollar, in the unit of the figures that users see."""
+    return seconds(amount) if currency == "time" else usd(amount)
 
 
 def counted(count: int, what: str) -> str:

@@ -26,9 +26,9 @@ from pytest_dgbudget.protocol.notifications import (
 )
 from pytest_dgbudget.report.document import FinishedRun
 from pytest_dgbudget.rules.attempts import seconds_or_none, usd_or_none
-from pytest_dgbudget.rules.budget import explain, in_units
+from pytest_dgbudget.rules.budget import explain
 from pytest_dgbudget.rules.verdicts import DISAGREEING
-from pytest_dgbudget.units import seconds
+from pytest_dgbudget.units import in_units, seconds
 
 
 class HookEvent(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.instants import days_between
 from pytest_dgbudget.rules.soft_warnings import old_prices
-from pytest_dgbudget.units import format_time, format_usd
+from pytest_dgbudget.units import format_amount, format_time, format_usd
 
 if TYPE_CHECKING:
     from pytest_dgbudget.model import Period
@@ -38,7 +38,7 @@ def budget_phrase(run_config: RunConfig) -> str:
 def _window_phrases(run_config: RunConfig) -> list[str]:
     amounts: dict[Period, list[str]] = {}
     for window in run_config.windows if run_config.billed else ():
-        text = format_time(window.allowed) if window.currency == "time" else format_usd(window.allowed)
+        text = format_amount(window.allowed, window.currency)
         amounts.setdefault(window.period, []).append(text)
     return [f"{period} window {' and '.join(texts)}" for period, texts in amounts.items()]
 

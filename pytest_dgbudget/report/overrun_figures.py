@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypedDict
 
 from pytest_dgbudget.rules.attempts import AttemptFigures, scope_of_cut
-from pytest_dgbudget.units import seconds, usd
+from pytest_dgbudget.units import in_units
 
 if TYPE_CHECKING:
     from pytest_dgbudget.ledger.facts import SessionFacts
@@ -54,8 +54,7 @@ def _exceeded(figures: AttemptFigures) -> OverrunFigures:
 
 
 def _figures(overrun: Overrun) -> OverrunFigures:
-    in_units = seconds if overrun.currency == "time" else usd
-    used, allowed = in_units(overrun.used), in_units(overrun.allowed)
+    used, allowed = in_units(overrun.used, overrun.currency), in_units(overrun.allowed, overrun.currency)
     return _of(overrun.scope, overrun.currency, overrun.label, used, allowed)
 
 

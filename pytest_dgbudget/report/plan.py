@@ -10,10 +10,9 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.model import Currency, ScopeName
 from pytest_dgbudget.report.header import target_phrase
 from pytest_dgbudget.report.terminal import shortened
-from pytest_dgbudget.rules.budget import in_units
 from pytest_dgbudget.rules.plan import BudgetFit, Fit, Prediction, PredictionSource, RunPlan
 from pytest_dgbudget.rules.prices import price_table
-from pytest_dgbudget.units import counted, format_time, format_usd, seconds, usd
+from pytest_dgbudget.units import counted, format_time, format_usd, in_units, seconds, usd
 
 _GAP = 2
 _HEADINGS = ("median", "p90", "cost", "p90 cost", "from")
@@ -225,7 +224,7 @@ def _verdict(budget: PlannedBudgetEntry) -> str:
     if budget["fits"] == "perhaps":
         return f"{verdict}: {_amount(budget, budget['p90'])} at p90"
     if budget["median"] > budget["left"]:
-        return f"{verdict}: {_amount(budget, budget['median'])} are likely; {_TO_DO[budget['scope']]}"
+        return f"{verdict}: {_amount(budget, budget['median'])} is likely; {_TO_DO[budget['scope']]}"
     return f"{verdict}: nothing is left of it; {_TO_DO[budget['scope']]}"
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted
 from pytest_dgbudget.model import Currency, Lease, Limit, Overrun, ScopeName
+from pytest_dgbudget.rules.budget_names import budget_name
 from pytest_dgbudget.rules.meter import money_lasts_ms
 from pytest_dgbudget.rules.prices import price_of
-from pytest_dgbudget.units import format_time, format_usd, seconds, usd
+from pytest_dgbudget.units import format_amount, format_time, format_usd, seconds, usd
 
 # Less than this left of a budget is not worth a session.
 FLOOR_MS = 1000
@@ -174,12 +175,11 @@ def describe(overrun: Overrun) -> str:
 
 
 def _budget(overrun: Overrun) -> str:
-    name = f"{overrun.label} window" if overrun.scope == "window" else f"{overrun.scope} budget"
-    return f"{name} of {amount_text(overrun.allowed, overrun.currency)}"
+    return f"{budget_name(overrun.scope, overrun.label)} of {format_amount(overrun.allowed, overrun.currency)}"
 
 
 def _used(overrun: Overrun) -> str:
-    used = f"{amount_text(overrun.used, overrun.currency)} used"
+    used = f"{format_amount(overrun.used, overrun.currency)} used"
     if overrun.also_used is None:
         return used
     if overrun.currency == "money":
@@ -195,16 +195,6 @@ def _how_to_raise(overrun: Overrun) -> str:
     return _HOW_TO_RAISE[overrun.scope, overrun.currency]
 
 
-def amount_text(amount: int, currency: Currency) -> str:
-    """Return an amount as users write it: ``1m30s`` or ``$0.50``."""
-    return format_time(amount) if currency == "time" else format_usd(amount)
-
-
-def in_units(amount: int, currency: Currency) -> float:
-    """Return an amount in the unit of the figures that users see: seconds or US dollars."""
-    return seconds(amount) if currency == "time" else usd(amount)
-
-
 def stop_reason(overrun: Overrun) -> str:
     """Say why a run stops that was asked to, where a budget refuses a session."""
     return f"stopping after a session was refused: {describe(overrun)}"
@@ -214,7 +204,7 @@ def explain(overrun: Overrun) -> str:
     """Say the same at length: why a session is cut before all of its budget is used."""
     if overrun.kind != "cut" or overrun.used >= overrun.allowed:
         return describe(overrun)
-    margin = amount_text(overrun.allowed - overrun.used, overrun.currency)
+    margin = format_amount(overrun.allowed - overrun.used, overrun.currency)
     return (
         f"{describe(overrun)}. The last {margin} are kept for closing: the Close goes out 10% of the time that was set "
         "aside, 250ms at most, before its end, so that no session uses more than its budget"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_dgbudget.rules.budget import Scope, amount_text
+from pytest_dgbudget.rules.budget import Scope
+from pytest_dgbudget.rules.budget_names import budget_name
 from pytest_dgbudget.rules.prices import price_of
-from pytest_dgbudget.units import format_usd, rounded_up
+from pytest_dgbudget.units import format_amount, format_usd, rounded_up
 
 _CENT = 10_000
 _WHERE = "look it up in Deepgram's console"
@@ -61,9 +62,9 @@ def _worth(scope: Scope, highest_price: int) -> int:
 
 
 def _source(scope: Scope) -> str:
-    budget = f"{scope.label} window" if scope.name == "window" else "run budget"
+    left = format_amount(max(0, scope.left), scope.currency)
     at_price = ", at the highest price" if scope.currency == "time" else ""
-    return f"{amount_text(max(0, scope.left), scope.currency)} are left of its {budget}{at_price}"
+    return f"{left} is left of its {budget_name(scope.name, scope.label)}{at_price}"
 
 
 def _to_the_cent(micro_usd: int) -> str:

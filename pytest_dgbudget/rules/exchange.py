@@ -16,7 +16,7 @@ def worth(amount: int, currency: Currency, prices: PriceTable) -> str:
     highest = prices.highest()
     price = f"at {format_usd(highest)} a minute, the highest known price"
     if currency == "time":
-        return f"{format_time(amount)} cost up to {format_usd(price_of(amount, highest))} {price}"
+        return f"{format_time(amount)} costs up to {format_usd(price_of(amount, highest))} {price}"
     lasts_ms = money_lasts_ms(amount, [highest])
     if lasts_ms is None:
         return f"{format_usd(amount)} lasts for ever {price}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_dgbudget.units import format_time, format_usd
+from pytest_dgbudget.rules.budget_names import budget_name
+from pytest_dgbudget.units import format_amount
 
 if TYPE_CHECKING:
     from pytest_dgbudget.model import Currency, ScopeName
@@ -56,15 +57,10 @@ def _is_nearly_used_up(budget: UsedBudget) -> bool:
 
 def _sentence(budget: UsedBudget) -> str:
     share = percent_used(budget.used, budget.allowed)
-    allowed, used = _shown(budget.allowed, budget.currency), _shown(budget.used, budget.currency)
+    allowed, used = format_amount(budget.allowed, budget.currency), format_amount(budget.used, budget.currency)
     return f"{share}% of the {_name(budget)} of {allowed} is used: {used}"
 
 
 def _name(budget: UsedBudget) -> str:
-    if budget.scope == "window":
-        return f"{budget.label} window"
-    return f"{budget.scope} budget" if not budget.label else f"{budget.scope} budget {budget.label}"
-
-
-def _shown(amount: int, currency: Currency) -> str:
-    return format_time(amount) if currency == "time" else format_usd(amount)
+    name = budget_name(budget.scope, budget.label)
+    return f"{name} {budget.label}" if budget.scope == "path" else name

@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # it is loaded where something was used
 
 # Each with what to change.
 _AWAITED: dict[Awaited | None, tuple[str, str]] = {
-    "test": ("budget of its own, which another attempt of it held", "raise it by marker dg_budget"),
+    "test": ("budget of its test, which another attempt of that test held", "raise it by marker dg_budget"),
     "path": ("budget of its path, which other tests held", "raise run of its [[path]] in dgbudget.toml, or lower test"),
     "run": (
         "budget of the run, which other tests held",

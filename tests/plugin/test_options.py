@@ -158,7 +158,7 @@ def test_a_path_behind_the_bare_flag_is_an_error_that_says_how_to_write_it(pytes
         ("--dg-budget=$150", "", "*--dg-cost-budget='$150'; $150 lasts about 15h20m at $0.163 a minute, the highest *"),
         ("--dg-budget=$150", "[prices]\nadvanced = 0.5\n", "*$150 lasts about 5h at $0.50 a minute*"),
         ("--dg-test-budget=$1", "", "*is cost in its marker dg_budget*$1 lasts about 6m8s at*"),
-        ("--dg-cost-budget=10m", "", "*is --dg-budget=10m; 10m cost up to $1.63 at $0.163 a minute*"),
+        ("--dg-cost-budget=10m", "", "*is --dg-budget=10m; 10m costs up to $1.63 at $0.163 a minute*"),
         ("--dg-budget=$150", "[prices]\nbasic = 1\n", '*dgbudget.toml:2: unknown key "basic" in *prices*'),
     ],
 )

@@ -47,7 +47,7 @@ def test_each_budget_has_its_line_with_what_to_do() -> None:
     lines = lines_of(planned("t::a", 300_000, budget_ms=None), counted=(budget(600_000), DAY, MONTH))
     assert "run budget of 10m: fits, with 5m to spare at p90" in lines
     assert (
-        "day window of 2h, 3m20s left: can't fit: 5m are likely; raise it in dgbudget.toml, select fewer tests, or "
+        "day window of 2h, 3m20s left: can't fit: 5m is likely; raise it in dgbudget.toml, select fewer tests, or "
         "wait for the next one (UTC)"
     ) in lines
     assert "month window of $150, $130 left: fits, with $129.70 to spare at p90" in lines
@@ -63,7 +63,7 @@ def test_a_path_budget_is_named_by_its_path() -> None:
     smoke = Scope(name="path", label="smoke/**", allowed=60_000, settled=0, leased=0)
     lines = lines_of(planned("t::a", 90_000, budget_ms=None, path="smoke/**"), counted=(smoke,))
     assert (
-        "budget of smoke/** of 1m: can't fit: 1m30s are likely; raise it in dgbudget.toml, or select fewer of its tests"
+        "budget of smoke/** of 1m: can't fit: 1m30s is likely; raise it in dgbudget.toml, or select fewer of its tests"
     ) in lines
 
 

@@ -38,10 +38,10 @@ def test_what_is_spent_is_spent_and_what_is_set_aside_may_be() -> None:
 
 def test_a_balance_below_it_is_said_with_both_amounts_where_they_come_from_and_what_to_do() -> None:
     assert problem(1_009_999, TEN_MINUTES) == (
-        "the project's balance is $1, and this run may spend $1.63 (10m are left of its run budget, at the highest "
+        "the project's balance is $1, and this run may spend $1.63 (10m is left of its run budget, at the highest "
         "price): add credit in Deepgram's console, or lower the budget (--dg-budget or --dg-cost-budget)"
     )
-    assert "$0.50 are left of its month window): add credit" in problem(0, MONTH)
+    assert "$0.50 is left of its month window): add credit" in problem(0, MONTH)
     assert "(dgbudget.toml)" in problem(0, MONTH)
 
 
