@@ -61,10 +61,6 @@ class Waiter:
         """True when nobody may be admitted for it any more."""
         return self.left or self.grant.spent.done()
 
-    @property
-    def had_to_wait(self) -> bool:
-        return self._awaits is not None
-
     def waits_for(self, awaited: Awaited) -> None:
         """Wait for this from now on, the first time since it came."""
         self._count()

@@ -23,7 +23,7 @@ class CreditMissing(Exception):
     """The balance is not known to cover the run, and nothing may be dialled without; ``status`` is for the client."""
 
     def __init__(self, why: str, status: int) -> None:
-        super().__init__(f"nothing is opened, as dg_credit is require: {why}")
+        super().__init__(f"nothing is opened (dg_credit = require): {why}")
         self.status = status
 
 
@@ -95,7 +95,7 @@ class Credit:
 
     def _refuse(self, status: int, why: str) -> None:
         self._missing = CreditMissing(why, status)
-        problem = f"sessions were refused ({status} {codes.CREDIT}), as dg_credit is require: {why}"
+        problem = f"sessions were refused ({status} {codes.CREDIT}), because dg_credit = require: {why}"
         self._events.emit(CreditProblem(problem=problem))
 
 

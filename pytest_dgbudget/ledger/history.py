@@ -23,9 +23,6 @@ class PastOfTest(NamedTuple):
     emulated: Sequence[PastRun]
 
 
-NO_PAST = PastOfTest((), ())
-
-
 def past_of(connection: Connection, names: Iterable[str]) -> PastOfTest:
     """Return the past of a test that was recorded under these names. Emulated runs are looked at where none was live.
 

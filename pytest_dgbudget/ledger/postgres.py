@@ -279,7 +279,9 @@ class PostgresWatch:
 
 
 _REACH = "see whether this machine reaches the server, and the name and password in DG_LEDGER, PGPASSWORD or ~/.pgpass"
-_RIGHTS = "its user needs the rights to create tables in that schema at first, and to read and insert then"
+_RIGHTS = (
+    "its user needs the right to create tables in that schema for its first run, and to read and insert after that"
+)
 
 
 @cache

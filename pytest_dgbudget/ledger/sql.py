@@ -100,7 +100,6 @@ CHARGE_OF_LEASE = f"""SELECT lease.run AS run, lease.number AS number, lease.tak
 FIRST_OPEN_LEASE = """SELECT MIN(lease.number) AS number
     FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id
     WHERE lease.number > (SELECT COALESCE(MAX(number), 0) FROM swept) AND lease_end.lease IS NULL"""
-LAST_SWEPT = "SELECT COALESCE(MAX(number), 0) AS number FROM swept"
 
 FIND_RUN = "SELECT target FROM run WHERE id = :run"
 BILLED_RUN = "SELECT id FROM run WHERE billed = 1 ORDER BY at DESC LIMIT 1"

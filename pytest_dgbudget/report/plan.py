@@ -10,6 +10,7 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.model import Currency, ScopeName
 from pytest_dgbudget.report.header import target_phrase
 from pytest_dgbudget.report.terminal import shortened
+from pytest_dgbudget.rules.budget_names import budget_name_with_glob
 from pytest_dgbudget.rules.plan import BudgetFit, Fit, Prediction, PredictionSource, RunPlan
 from pytest_dgbudget.rules.prices import price_table
 from pytest_dgbudget.units import counted, format_time, format_usd, in_units, seconds, usd
@@ -209,8 +210,7 @@ def _budget_lines(document: PlanDocument) -> Iterator[str]:
 
 
 def _budget_name(budget: PlannedBudgetEntry) -> str:
-    named = {"window": f"{budget['label']} window", "path": f"budget of {budget['label']}"}
-    name = named.get(budget["scope"], "run budget")
+    name = budget_name_with_glob(budget["scope"], budget["label"])
     allowed, left = (_amount(budget, budget[field]) for field in ("allowed", "left"))
     return f"{name} of {allowed}" if allowed == left else f"{name} of {allowed}, {left} left"
 

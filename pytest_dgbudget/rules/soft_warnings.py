@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_dgbudget.rules.budget_names import budget_name
+from pytest_dgbudget.rules.budget_names import budget_name_with_glob
 from pytest_dgbudget.units import format_amount
 
 if TYPE_CHECKING:
@@ -58,9 +58,4 @@ def _is_nearly_used_up(budget: UsedBudget) -> bool:
 def _sentence(budget: UsedBudget) -> str:
     share = percent_used(budget.used, budget.allowed)
     allowed, used = format_amount(budget.allowed, budget.currency), format_amount(budget.used, budget.currency)
-    return f"{share}% of the {_name(budget)} of {allowed} is used: {used}"
-
-
-def _name(budget: UsedBudget) -> str:
-    name = budget_name(budget.scope, budget.label)
-    return f"{name} {budget.label}" if budget.scope == "path" else name
+    return f"{share}% of the {budget_name_with_glob(budget.scope, budget.label)} of {allowed} is used: {used}"

@@ -25,7 +25,7 @@ def test_a_run_that_requires_credit_opens_nothing_and_each_test_says_why(project
     project.use("reconciliation/test_it.py")
     result = project.run(MORE_THAN_THERE_IS, "-o", "dg_credit=require", env=vendor.environ)
     assert result.status == 1, result.output
-    assert f"nothing is opened, as dg_credit is require: {BELOW}" in result.output
+    assert f"nothing is opened (dg_credit = require): {BELOW}" in result.output
     assert "sessions were refused (402 DGBUDGET_CREDIT)" in result.output
     assert "no session reached the gateway" not in result.output
     assert vendor.rows() == []

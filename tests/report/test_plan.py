@@ -63,7 +63,8 @@ def test_a_path_budget_is_named_by_its_path() -> None:
     smoke = Scope(name="path", label="smoke/**", allowed=60_000, settled=0, leased=0)
     lines = lines_of(planned("t::a", 90_000, budget_ms=None, path="smoke/**"), counted=(smoke,))
     assert (
-        "budget of smoke/** of 1m: can't fit: 1m30s is likely; raise it in dgbudget.toml, or select fewer of its tests"
+        "path budget smoke/** of 1m: can't fit: 1m30s is likely; "
+        "raise it in dgbudget.toml, or select fewer of its tests"
     ) in lines
 
 
