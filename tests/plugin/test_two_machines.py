@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.own_network import own_network
 from tests.support.postgres import PostgresServer
+from tests.support.priced_vendor import PricedVendor
 from tests.support.processes import wait_until
 from tests.support.project import Project, Result
 from tests.support.vendor import KEY, Vendor
@@ -65,8 +66,14 @@ class TwoMachines:
 
 
 @pytest.fixture
+def vendor() -> Iterator[PricedVendor]:
+    with PricedVendor() as server:
+        yield server
+
+
+@pytest.fixture
 def machines(
-    project: Project, vendor: Vendor, postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+    project: Project, vendor: PricedVendor, postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TwoMachines]:
     ledger = postgres.new_ledger().replace("postgres@", f"postgres:{PASSWORD}@")
     there = tmp_path_factory.mktemp("other") / "machine"
@@ -98,6 +105,18 @@ def test_i3_workers_on_two_machines_share_one_budget(machines: TwoMachines, vend
     figures = figures_of(machines.project.path / "junit.xml")
     assert len(figures) == 8
     assert sum(float(each["dgbudget.seconds"]) for each in figures.values()) == pytest.approx(used, abs=0.01)
+
+
+def test_i3_workers_on_two_machines_share_one_budget_in_money(machines: TwoMachines, vendor: PricedVendor) -> None:
+    machines.project.use("spending/test_shares.py")
+    there = machines.worker_there()
+    result = machines.run("test_shares.py", "--tx=popen", there, "--dg-cost-budget=0.015")
+    assert all(f"[{worker}] " in result.output for worker in ("gw0", "gw1")), result.output
+    seen, run = vendor.wait_closed(3), result.usage["run"]
+    assert {each.headers["authorization"] for each in seen} == {f"Token {KEY}", f"Token {OTHER_KEY}"}
+    assert any(map(vendor.raised, seen))
+    assert 0.01 < vendor.total_dollars <= run["cost_usd"] <= 0.015, result.output
+    assert (result.status, run["verdict"], run["complete"]) == (1, "overrun", True)
 
 
 @pytest.mark.parametrize(

@@ -154,13 +154,15 @@ def test_what_a_killed_run_held_or_waited_for_keeps_nobody_waiting(project: Proj
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("where", ["sqlite", "postgres"])
 def test_six_pytests_never_have_more_open_than_the_project_has_places_and_say_what_they_waited_for(
-    project: Project, vendor: Vendor
+    request: pytest.FixtureRequest, project: Project, vendor: Vendor, where: str
 ) -> None:
+    ledger = {} if where == "sqlite" else {"DG_LEDGER": request.getfixturevalue("postgres").new_ledger()}
     project.use("many/test_it.py")
     project.write("dgbudget.toml", "[project]\nsessions = 2\n")
     names = [f"run-{number}" for number in range(6)]
-    runs = [project.start(*on_its_own(name), env={**vendor.environ, "TESTS": "10"}) for name in names]
+    runs = [project.start(*on_its_own(name), env={**vendor.environ, **ledger, "TESTS": "10"}) for name in names]
     results = [project.result(run, timeout=100) for run in runs]
     assert [result.status for result in results] == [0] * 6, [result.output for result in results]
     assert len(vendor.wait_closed(60)) == 60
