@@ -7,7 +7,7 @@ from datetime import date
 from functools import partial
 
 from pytest_dgbudget.ledger.closed_sums import ClosedSums
-from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger.connection import Connection, Statement
 from pytest_dgbudget.ledger.scopes import days_of, scope_of_day, scope_of_path, scope_of_run, scope_of_test
 from pytest_dgbudget.ledger.shared_budgets import SharedBudgets
 from pytest_dgbudget.ledger.sums import Sum, SummedScope, Sums
@@ -41,6 +41,10 @@ class Budgets:
         if attempt.target is None:
             scopes += (*self._of_path(attempt.path), *self.of_run(today))
         return scopes
+
+    def read_for(self, attempt: Attempt) -> Sequence[Statement]:
+        """Return what every decision on an attempt reads."""
+        return [self._closed_sums.read_of(scope_of_test(self._invocation.id, attempt))]
 
     def of_test(self, attempt: Attempt) -> Iterator[Scope]:
         """Yield the test's own budgets."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_dgbudget.instants import read_instant, utc_now
 from pytest_dgbudget.ledger import sql
-from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger.connection import Connection, Statement
 from pytest_dgbudget.ledger.scopes import scope_of_day, scope_of_path, scope_of_run
 from pytest_dgbudget.ledger.sums import Sum, SummedScope
 
@@ -63,7 +63,11 @@ class ClosedSums:
 
     def add_up(self, scope: SummedScope) -> Sum:
         """Return a scope's sums."""
-        return self._with_what_came_since(scope, self._last(scope.key))
+        return self._with_what_came_since(scope, self._last(scope.key) if scope.closes else _nothing())
+
+    def read_of(self, scope: SummedScope) -> Statement:
+        """Return what adds up a scope of which nothing is closed."""
+        return scope.statement, {**scope.values, "after": 0, "until": ALL_LEASES}
 
     def add_up_days(self, days: Sequence[date]) -> Sum:
         """Return the sums of consecutive days."""

@@ -27,6 +27,8 @@ class LedgerUnreachable(LedgerUnavailable):
 
 
 Rows = Sequence[Mapping[str, Any]]
+# With its parameters.
+Statement = tuple[str, Mapping[str, Any]]
 
 # What whoever decides about leases excludes: their numbers follow one another, and sums must hold until the decision.
 LEASES = "leases"
@@ -63,6 +65,10 @@ class Connection(Protocol):
         """Run a statement, and return how many rows it has changed."""
         ...
 
+    def insert(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        """Run a statement of which nothing is asked; that it has failed may be said later in its transaction."""
+        ...
+
     def now(self) -> datetime:
         """Return the instant by the ledger's own clock, in UTC: one for all machines where a server has it."""
         ...
@@ -75,8 +81,11 @@ class Connection(Protocol):
         """All or nothing, with no other writer meanwhile; inside another transaction, a part of that."""
         ...
 
-    def exclude(self, what: str) -> None:
-        """Keep all others out that exclude the same, until the end of the transaction in which this is called."""
+    def exclude(self, what: str, reads: Sequence[Statement] = ()) -> None:
+        """Keep all others out that exclude the same, until the end of the transaction in which this is called.
+
+        ``reads`` will be read next: a server may answer them at the same time.
+        """
         ...
 
     def announce(self) -> None:

@@ -128,9 +128,7 @@ class Ledger:
             )
             left = {scope.currency: max(0, scope.left) for scope in self._budgets.of_test(attempt)}
             attempt = replace(attempt, left_ms=left.get("time"), cost_left_micro_usd=left.get("money"))
-            self._db.execute(
-                sql.INSERT_ATTEMPT, {**asdict(attempt), "invocation": self._invocation.id, "at": utc_now()}
-            )
+            self._db.insert(sql.INSERT_ATTEMPT, {**asdict(attempt), "invocation": self._invocation.id, "at": utc_now()})
         return attempt
 
     def lease(self, attempt: Attempt, waiter: str | None = None) -> Lease | Queued | Refused:
@@ -140,7 +138,7 @@ class Ledger:
         once.
         """
         with self.together():
-            self._db.exclude(LEASES)
+            self._db.exclude(LEASES, self._budgets.read_for(attempt))
             now = self._db.now()
             decision = self._queue.of_lease(attempt, waiter, partial(self._decide, attempt, now))
             return self._insert_lease(decision, attempt, now) if isinstance(decision, Granted) else decision
@@ -306,7 +304,7 @@ class Ledger:
 
     def _insert(self, statement: str, row: Mapping[str, Any]) -> None:
         with self.together():
-            self._db.execute(statement, row)
+            self._db.insert(statement, row)
 
     def _insert_lease(self, granted: Granted, attempt: Attempt, taken_at: datetime) -> Lease:
         lease = _lease_of(granted)
@@ -322,7 +320,7 @@ class Ledger:
             "ends_at": write_instant(taken_at + timedelta(milliseconds=lease.allowance_ms)),
             "gateway": self._gateway,
         }
-        self._db.execute(sql.INSERT_LEASE, row)
+        self._db.insert(sql.INSERT_LEASE, row)
         self._budgets.leased(lease, attempt, taken_at.date())
         return lease
 

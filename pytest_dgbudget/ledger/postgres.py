@@ -9,7 +9,7 @@ import hashlib
 import re
 import select
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timezone
 from functools import cache
@@ -17,51 +17,31 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.ledger.connection import LedgerLocked, LedgerNotWritable, LedgerUnreachable, Rows
+from pytest_dgbudget.ledger.connection import LedgerLocked, LedgerNotWritable, LedgerUnreachable, Rows, Statement
+from pytest_dgbudget.ledger.postgres_sql import (
+    COMMIT,
+    CONNECT,
+    EXCLUDE,
+    FLUSH,
+    HELD,
+    HOLD,
+    LISTEN,
+    NOTIFY,
+    SESSION,
+    SIZE,
+    TABLES,
+    WAIT_SECONDS,
+)
+from pytest_dgbudget.ledger.read_ahead import ReadAhead
 from pytest_dgbudget.ledger.reconnect_pause import ReconnectPause
 
 if TYPE_CHECKING:
     from psycopg import Connection, Cursor, Error
 
-WAIT_SECONDS = 10
 _SHORTEST_WAIT_SECONDS = 0.25
-_CHANNEL = "dgbudget"
 
-# A connection that is cut without a word is noticed within half a minute. What the URL says comes before these.
-_CONNECT: Mapping[str, str] = {
-    "connect_timeout": "5",
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "20000",
-    "application_name": "pytest-dgbudget",
-}
-# Whoever stops in the middle of a transaction must not keep the ledger from all others.
-_SESSION = (
-    ("synchronous_commit", "on"),
-    ("lock_timeout", f"{WAIT_SECONDS}s"),
-    ("idle_in_transaction_session_timeout", f"{2 * WAIT_SECONDS}s"),
-    ("timezone", "UTC"),
-    # As long as the server has no statistics it takes every table for a small one. A lease is decided in a millisecond.
-    ("enable_seqscan", "off"),
-    ("plan_cache_mode", "force_generic_plan"),
-    ("jit", "off"),
-)
 _LOCKED = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock timeout
 _NOT_WRITABLE = {"25006", "42501", "53100"}  # read-only transaction, insufficient privilege, disk full
-
-_TABLES = """SELECT relname AS name FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE nspname = current_schema() AND relkind IN ('r', 'p')"""
-# Whoever excludes others doesn't keep them waiting for the disk as well: what was committed is flushed afterwards.
-_EXCLUDE = """SELECT set_config('lock_timeout', :wait, true), set_config('synchronous_commit', 'off', true),
-    pg_advisory_xact_lock(:key), clock_timestamp() AS now"""
-_FLUSH = "SELECT pg_logical_emit_message(true, 'dgbudget', '')"
-_HOLD = "SELECT pg_advisory_lock_shared(:key)"
-_SIZE = """SELECT CAST(COALESCE(SUM(pg_total_relation_size(quote_ident(tablename)::regclass)), 0) AS BIGINT) AS bytes
-    FROM pg_tables WHERE schemaname = current_schema()"""
-_HELD = """SELECT classid::bigint AS high, objid::bigint AS low FROM pg_locks
-    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
 class PostgresConnection:
@@ -79,7 +59,11 @@ class PostgresConnection:
         self._held: list[str] = []
         self._waits_since: float | None = None
         self._version = 0
-        self._in_transaction = self._has_written = False
+        self._in_transaction = self._has_written = self._announces = False
+        # What goes with the next statement, to save its way: the beginning, and then what nobody awaits an answer to.
+        self._begin: str | None = None
+        self._inserts: list[Statement] = []
+        self._ahead = ReadAhead()
         self._excluded_at: datetime | None = None
         self._error: LedgerError | None = None
         self._tries_again_at = 0.0
@@ -90,18 +74,25 @@ class PostgresConnection:
         self._waits_since = asked_at
 
     def tables(self) -> set[str]:
-        return {row["name"] for row in self.rows(_TABLES, {})}
+        return {row["name"] for row in self.rows(TABLES, {})}
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
-        with self._ran(sql, parameters) as cursor:
-            found = cursor.fetchall()
-            names = [column.name for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in found]
+        known = None if self._excluded_at is None else self._ahead.read((sql, parameters))
+        return self._rows_of(self._run((sql, parameters))[0]) if known is None else known
 
     def execute(self, sql: str, parameters: Mapping[str, Any]) -> int:
-        with self._ran(sql, parameters) as cursor:
+        self._ahead.forget()
+        (cursor,) = self._run((sql, parameters))
+        self._has_written = True
+        return cursor.rowcount
+
+    def insert(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        if not self._in_transaction or self._begin is not None:
+            self.execute(sql, parameters)
+        else:
+            self._ahead.forget()
             self._has_written = True
-            return cursor.rowcount
+            self._inserts.append((sql, parameters))
 
     def now(self) -> datetime:
         """Return the instant; while others are excluded, that at which they were."""
@@ -126,26 +117,33 @@ class PostgresConnection:
         with self._between("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
             yield
 
-    def exclude(self, what: str) -> None:
+    def exclude(self, what: str, reads: Sequence[Statement] = ()) -> None:
         waited = 0.0 if self._waits_since is None else time.monotonic() - self._waits_since
         wait_ms = round(max(_SHORTEST_WAIT_SECONDS, WAIT_SECONDS - waited) * 1000)
-        self._excluded_at = _utc(self.rows(_EXCLUDE, {"wait": f"{wait_ms}ms", "key": _key(what)}))
+        reads = [*reads, *self._ahead.likely()]
+        now, *found = map(self._rows_of, self._run((EXCLUDE, {"wait": f"{wait_ms}ms", "key": _key(what)}), *reads))
+        self._ahead.fetched(reads, found)
+        self._excluded_at = _utc(now)
         self._version += 1
 
     def announce(self) -> None:
-        self.execute(f"NOTIFY {_CHANNEL}", {})
+        """Once is enough: with the commit."""
+        if self._in_transaction:
+            self._announces = True
+        else:
+            self.execute(NOTIFY, {})
 
     def hold(self, what: str) -> None:
         self._held.append(what)
-        self.rows(_HOLD, {"key": _key(what)})
+        self.rows(HOLD, {"key": _key(what)})
 
     def held(self, names: Iterable[str]) -> set[str]:
-        keys = {(row["high"], row["low"]) for row in self.rows(_HELD, {})}
+        keys = {(row["high"], row["low"]) for row in self.rows(HELD, {})}
         return {name for name in names if divmod(_key(name) % 2**64, 2**32) in keys}
 
     def size(self) -> int:
         """Its tables' and their indices': other tables of the database are not ours."""
-        return int(self.rows(_SIZE, {})[0]["bytes"])
+        return int(self.rows(SIZE, {})[0]["bytes"])
 
     def reclaim(self) -> bool:
         """The server keeps the room for rows to come."""
@@ -168,44 +166,69 @@ class PostgresConnection:
     def _between(self, begin: str) -> Iterator[None]:
         self._reconnect_if_lost()
         self._version += 1
-        self.execute(begin, {})
-        self._in_transaction, self._has_written = True, False
+        self._begin, self._in_transaction, self._has_written, self._announces = begin, True, False, False
         try:
             yield
             self._commit()
-            if self._excluded_at is not None and self._has_written:
-                self.rows(_FLUSH, {})  # by this connection, or never: another one knows nothing of what is lost
         except BaseException:
-            if not self._connection.closed:
+            self._inserts = []
+            if self._begin is None and not self._connection.closed:
                 with suppress(LedgerError):
                     self.execute("ROLLBACK", {})
             raise
         finally:
             self._in_transaction = False
-            self._excluded_at = None
+            self._begin = self._excluded_at = None
+            self._ahead.forget()
 
     def _commit(self) -> None:
-        """Where a statement has failed and somebody went on, the server takes everything back without an error."""
-        with self._ran("COMMIT", {}) as cursor:
-            if cursor.statusmessage != "COMMIT":
-                raise LedgerError(f"a part of a transaction of the ledger {self.name} has failed, so nothing was kept")
+        """Where a statement has failed and somebody went on, the server takes everything back without an error.
 
-    @contextmanager
-    def _ran(self, sql: str, parameters: Mapping[str, Any]) -> Iterator[Cursor[Any]]:
+        What is flushed is so by this connection, or never: another one knows nothing of what is lost.
+        """
+        if self._begin is not None:
+            return  # nothing was done
+        notify = [NOTIFY] if self._announces else []
+        flush = [FLUSH] if self._excluded_at is not None and self._has_written else []
+        ends: list[Statement] = [(sql, {}) for sql in (*notify, COMMIT, *flush)]
+        committed = self._send([*self._waiting(), *ends])[-1 - len(flush)]
+        if committed.statusmessage != COMMIT:
+            raise LedgerError(f"a part of a transaction of the ledger {self.name} has failed, so nothing was kept")
+
+    def _run(self, *statements: Statement) -> list[Cursor[Any]]:
+        """Run what waits for the next statement, and these; return the cursors of these."""
+        has_begun = self._in_transaction and self._begin is None
+        waiting = self._waiting()
         try:
-            cursor = self._run(sql, parameters)
+            if not has_begun:
+                self._reconnect_if_lost()
+            return self._send([*waiting, *statements])[len(waiting) :]
         except LedgerUnreachable:
-            if self._in_transaction:
+            if has_begun:
                 raise
-            cursor = self._run(sql, parameters)  # nothing has begun: the connection was cut while it was idle
-        with self._translated(), cursor:
-            yield cursor
+            self._reconnect_if_lost()  # nothing has begun: the connection was cut while it was idle
+            return self._send([*waiting, *statements])[len(waiting) :]
 
-    def _run(self, sql: str, parameters: Mapping[str, Any]) -> Cursor[Any]:
-        if not self._in_transaction:
-            self._reconnect_if_lost()
-        with self._translated():
-            return self._connection.execute(_with_their_parameters(sql), parameters or None)
+    def _rows_of(self, cursor: Cursor[Any]) -> Rows:
+        with self._translated(), cursor:
+            found = cursor.fetchall()
+            names = [column.name for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+    def _waiting(self) -> list[Statement]:
+        """Return what goes before the next statement."""
+        begin: list[Statement] = [] if self._begin is None else [(self._begin, {})]
+        waiting, self._begin, self._inserts = [*begin, *self._inserts], None, []
+        return waiting
+
+    def _send(self, statements: Sequence[Statement]) -> list[Cursor[Any]]:
+        """Run statements, all on one way to the server and back where libpq can."""
+        in_one = len(statements) > 1 and _psycopg().Pipeline.is_supported()
+        with self._translated(), self._connection.pipeline() if in_one else nullcontext():
+            return [
+                self._connection.execute(_with_their_parameters(sql), parameters or None)
+                for sql, parameters in statements
+            ]
 
     def _reconnect_if_lost(self) -> None:
         """A server that could not be reached just now is not asked again at once."""
@@ -222,19 +245,19 @@ class PostgresConnection:
         self._error = None
         self._pause.succeeded()
         for what in self._held:
-            self.rows(_HOLD, {"key": _key(what)})
+            self.rows(HOLD, {"key": _key(what)})
 
     def _connect(self) -> Connection[Any]:
         psycopg = _psycopg()
         with self._translated():
             given = psycopg.conninfo.conninfo_to_dict(self.name)
             connection: Connection[Any] = psycopg.connect(
-                **{**_CONNECT, **given, "password": self._password or given.get("password")},
+                **{**CONNECT, **given, "password": self._password or given.get("password")},
                 autocommit=True,
                 prepare_threshold=0,
             )
             _adapt(connection)
-            for name, value in _SESSION:
+            for name, value in SESSION:
                 connection.execute("SELECT set_config(%s, %s, false)", (name, value))
         return connection
 
@@ -261,7 +284,7 @@ class PostgresWatch:
 
     def __init__(self, url: str, password: str | None) -> None:
         self._ledger = PostgresConnection(url, password)
-        self._ledger.execute(f"LISTEN {_CHANNEL}", {})
+        self._ledger.execute(LISTEN, {})
         self._connection = self._ledger._connection
 
     def has_changed(self, seconds: float) -> bool:

@@ -13,7 +13,7 @@ from pytest_dgbudget.model import Attempt, Period
 def scope_of_test(invocation: str, attempt: Attempt) -> SummedScope:
     """All attempts of one test in an invocation."""
     values = {"invocation": invocation, "nodeid": attempt.nodeid, "worker": attempt.worker}
-    return SummedScope(f"test:{invocation}:{attempt.worker}:{attempt.nodeid}", sql.TEST_SUMS, values)
+    return SummedScope(f"test:{invocation}:{attempt.worker}:{attempt.nodeid}", sql.TEST_SUMS, values, closes=False)
 
 
 def scope_of_path(run: str, glob: str) -> SummedScope:

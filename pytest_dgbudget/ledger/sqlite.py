@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.ledger.connection import LedgerLocked, LedgerNotWritable, Rows
+from pytest_dgbudget.ledger.connection import LedgerLocked, LedgerNotWritable, Rows, Statement
 from pytest_dgbudget.paths import make_folder
 
 WAIT_SECONDS = 10
@@ -68,6 +68,9 @@ class SqliteConnection:
         with self._translated():
             return self._connection.execute(sql, parameters).rowcount
 
+    def insert(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        self.execute(sql, parameters)
+
     def now(self) -> datetime:
         return datetime.now(timezone.utc)
 
@@ -84,7 +87,7 @@ class SqliteConnection:
         with nullcontext() if is_part else self._between("BEGIN IMMEDIATE"):
             yield
 
-    def exclude(self, what: str) -> None:
+    def exclude(self, what: str, reads: Sequence[Statement] = ()) -> None:
         """Nothing to do: BEGIN IMMEDIATE has kept every other writer out."""
 
     def announce(self) -> None:

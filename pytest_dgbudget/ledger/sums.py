@@ -10,11 +10,15 @@ from pytest_dgbudget.model import Lease
 
 
 class SummedScope(NamedTuple):
-    """What one budget counts: its name among closed sums, and the statement that adds it up, with its values."""
+    """What one budget counts: its name among closed sums, and the statement that adds it up, with its values.
+
+    ``closes``: whether there may be a closed sum of it.
+    """
 
     key: str
     statement: str
     values: Mapping[str, str]
+    closes: bool = True
 
 
 @dataclass(slots=True, kw_only=True)

@@ -26,7 +26,7 @@ def insert_usage(connection: Connection, record: UsageRecord) -> bool:
         (sql.INSERT_VIOLATION, record.violations),
     ):
         for number, part in enumerate(parts, start=1):
-            connection.execute(statement, {**_row(part), "dial": record.dial, "number": number})
+            connection.insert(statement, {**_row(part), "dial": record.dial, "number": number})
     return True
 
 

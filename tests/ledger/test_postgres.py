@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import Any
@@ -13,10 +13,21 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.ledger.connection import LEASES, LedgerLocked, LedgerNotWritable, LedgerUnreachable, served
+from pytest_dgbudget.ledger.connection import (
+    LEASES,
+    LedgerLocked,
+    LedgerNotWritable,
+    LedgerUnreachable,
+    Statement,
+    served,
+)
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.opening import changes_of, open_connection, open_existing
 from pytest_dgbudget.ledger.postgres import PostgresConnection
+from pytest_dgbudget.ledger.postgres_sql import FLUSH
+from pytest_dgbudget.ledger.shared_budgets import SharedBudgets
+from pytest_dgbudget.ledger.sql import INSERT_DIAL, INSERT_LEASE
+from pytest_dgbudget.model import WindowBudget
 from pytest_dgbudget.report.projection import usage_document
 from tests.support.ledger import leased, open_ledger, sums, usage
 from tests.support.postgres import PostgresServer
@@ -112,19 +123,85 @@ def test_what_was_written_while_others_were_excluded_is_on_the_disk_when_it_is_d
 
 
 def test_who_is_cut_off_before_it_is_on_the_disk_does_not_take_it_for_done(
-    postgres: PostgresServer, connection: PostgresConnection, monkeypatch: pytest.MonkeyPatch
+    connection: PostgresConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = connection._commit
-
-    def commit_and_lose() -> None:
-        commit()
-        cut(postgres, connection)
-
     connection.execute("CREATE TABLE kept (number INTEGER)", {})
-    monkeypatch.setattr(connection, "_commit", commit_and_lose)
+    monkeypatch.setattr("pytest_dgbudget.ledger.postgres.FLUSH", "SELECT pg_terminate_backend(pg_backend_pid())")
     with pytest.raises(LedgerUnreachable), connection.transaction():
         connection.exclude(LEASES)
         connection.execute("INSERT INTO kept VALUES (1)", {})
+
+
+# How many ways to the server and back it takes
+
+
+@pytest.fixture
+def ways(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What was said to servers, each time with the statements that were on the same way."""
+    said: list[list[str]] = []
+    send = PostgresConnection._send
+
+    def noted(connection: PostgresConnection, statements: Sequence[Statement]) -> list[Any]:
+        said.append([sql for sql, _ in statements])
+        return send(connection, statements)
+
+    monkeypatch.setattr(PostgresConnection, "_send", noted)
+    return said
+
+
+def test_a_lease_among_others_takes_two_ways(url: str, ways: list[list[str]]) -> None:
+    windows = (WindowBudget(period="day", currency="money", allowed=10**9),)
+    shared = SharedBudgets(windows=windows)
+    with closing(open_ledger(url, billed=True, target="live", budget_ms=10**9, shared=shared)) as ledger:
+        for number in range(4):
+            attempt = ledger.begin_attempt(f"test_{number}", "", 10_000)
+            ways.clear()
+            assert isinstance(ledger.lease_to_dial(attempt), tuple)
+        begin, end = ways
+        assert begin[0] == "BEGIN"
+        assert not any(each.startswith("INSERT") for each in begin)
+        assert end == [INSERT_LEASE, INSERT_DIAL, "COMMIT", FLUSH]
+
+
+def test_where_libpq_sends_one_statement_at_a_time_it_takes_more(
+    url: str, connection: PostgresConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    monkeypatch.setattr(psycopg.Pipeline, "is_supported", lambda: False)
+    monkeypatch.setattr(psycopg.Connection, "pipeline", None)
+    with closing(open_ledger(url)) as ledger:
+        leased(ledger, ledger.begin_attempt("t", "", 10_000))
+        assert len(connection.rows("SELECT id FROM lease", {})) == 1
+
+
+def test_what_nobody_awaited_an_answer_to_takes_its_transaction_with_it_when_it_fails(
+    postgres: PostgresServer, connection: PostgresConnection
+) -> None:
+    connection.execute("CREATE TABLE kept (number INTEGER UNIQUE)", {})
+    with pytest.raises(LedgerError, match="duplicate key"), connection.transaction():
+        for _ in range(2):
+            connection.insert("INSERT INTO kept VALUES (1)", {})
+    with pytest.raises(LedgerUnreachable), connection.transaction():
+        connection.insert("INSERT INTO kept VALUES (1)", {})
+        cut(postgres, connection)
+        connection.insert("INSERT INTO kept VALUES (2)", {})
+    with connection.transaction():
+        connection.insert("INSERT INTO kept VALUES (3)", {})
+        connection.insert("INSERT INTO kept VALUES (4)", {})
+        assert len(connection.rows("SELECT * FROM kept", {})) == 2
+    assert connection.rows("SELECT * FROM kept", {}) == [{"number": 3}, {"number": 4}]
+
+
+def test_what_was_read_ahead_is_read_anew_after_a_write(connection: PostgresConnection) -> None:
+    connection.execute("CREATE TABLE kept (number INTEGER)", {})
+    count: Statement = ("SELECT COUNT(*) AS count FROM kept", {})
+    for number in range(4):
+        with connection.transaction():
+            connection.exclude(LEASES, [count])
+            assert connection.rows(*count) == [{"count": number}]
+            connection.insert("INSERT INTO kept VALUES (:number)", {"number": number})
+            assert connection.rows(*count) == [{"count": number + 1}]
 
 
 # What is held
@@ -261,7 +338,7 @@ def test_who_may_only_read_and_insert_uses_a_ledger_that_is_there_and_can_make_n
     schema = url.rpartition("%3D")[2]
     postgres.execute(f"CREATE ROLE {schema} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {schema}")
     theirs = url.replace("postgres@", f"{schema}@")
-    with pytest.raises(LedgerNotWritable, match=r"permission denied.*rights"):
+    with pytest.raises(LedgerNotWritable, match=r"permission denied.*needs the right to create"):
         open_ledger(theirs)
     open_ledger(url).close()
     postgres.execute(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {schema} TO {schema}")
