@@ -235,7 +235,7 @@ def _lines(vacuumed: Vacuumed) -> Iterator[str]:
     if vacuumed.done.removed:
         yield f"{'would remove' if vacuumed.dry_run else 'removed'} {_came_to(vacuumed.done.removed)}"
     else:
-        yield f"nothing to remove: no run that may go ended before {vacuumed.before[:10]}"
+        yield f"nothing to remove: no run that could be archived ended before {vacuumed.before[:10]}"
     yield from _kept(vacuumed.done.kept)
     if vacuumed.done.removed and not vacuumed.dry_run:
         yield f"ledger: {_megabytes(vacuumed.bytes_before)}, now {_megabytes(vacuumed.bytes_after)}"

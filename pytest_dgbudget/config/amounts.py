@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from pytest_dgbudget.config.toml_text import Place, TomlText
+from pytest_dgbudget.config.toml_text import Place, TomlText, as_written
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.model import Currency
 from pytest_dgbudget.units import parse_time, parse_usd
@@ -34,7 +34,7 @@ def _read(toml: TomlText, place: Place, value: object) -> tuple[Currency, int]:
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         raise toml.error(place, f'{place[-1]} = {text} has no unit; write "{text}s" for seconds, "${text}" for dollars')
     if not isinstance(value, str):
-        raise toml.error(place, f"{place[-1]} = {text} is not a budget; {_ACCEPTED}")
+        raise toml.error(place, f"{place[-1]} = {as_written(value)} is not a budget; {_ACCEPTED}")
     currency, parse = _parser_of(text)
     try:
         return currency, parse(text)

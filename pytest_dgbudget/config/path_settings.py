@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_dgbudget.config.amounts import read_amounts
-from pytest_dgbudget.config.toml_text import Place, TomlText
+from pytest_dgbudget.config.toml_text import Place, TomlText, as_written
 from pytest_dgbudget.model import PathBudget
 
 _PATH = "path"
@@ -50,7 +50,7 @@ def _glob(toml: TomlText, place: Place, table: Mapping[str, Any]) -> str:
     glob = table[_GLOB]
     parts = glob.split("/") if isinstance(glob, str) else [""]
     if not {"", ".", ".."}.isdisjoint(parts) or any("\\" in part for part in parts):
-        raise toml.error((*place, _GLOB), f"{_GLOB} = {glob!r} is not a relative pattern; {_ACCEPTED}")
+        raise toml.error((*place, _GLOB), f"{_GLOB} = {as_written(glob)} is not a relative pattern; {_ACCEPTED}")
     if any(_FOLDERS in part and part != _FOLDERS for part in parts):
         raise toml.error(
             (*place, _GLOB), f'{_GLOB} = {glob!r}: {_FOLDERS} stands for whole folders, as in "tests/**/test_*.py"'

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
-from pytest_dgbudget.config.toml_text import TomlText
+from pytest_dgbudget.config.toml_text import TomlText, as_written
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.model import TIERS
 
@@ -42,11 +42,10 @@ def _micro_usd(toml: TomlText, tier: str, value: object) -> int:
     is_number = isinstance(value, (int, Decimal)) and not isinstance(value, bool)
     usd = Decimal(value) if is_number else Decimal("nan")  # type: ignore[arg-type]
     if usd.is_nan() or not 0 <= usd <= _HIGHEST_USD:
-        shown = value if is_number else repr(value)
         raise toml.error(
             (_TABLE, tier),
-            f"{tier} = {shown} is not a price; accepted: US dollars a minute, a number from 0 to {_HIGHEST_USD}, "
-            "such as 0.075",
+            f"{tier} = {as_written(value)} is not a price; accepted: US dollars a minute, a number from 0 to "
+            f"{_HIGHEST_USD}, such as 0.075",
         )
     return int(_ARITHMETIC.quantize(usd, _MICRO_USD).scaleb(6, _ARITHMETIC))
 
@@ -54,8 +53,9 @@ def _micro_usd(toml: TomlText, tier: str, value: object) -> int:
 def _iso_date(toml: TomlText, value: object) -> str:
     day = _day(value)
     if day is None:
-        shown = value.isoformat() if isinstance(value, datetime) else repr(value)
-        raise toml.error((_TABLE, _AS_OF), f"{_AS_OF} = {shown} is not a date; accepted: a date such as 2026-11-01")
+        raise toml.error(
+            (_TABLE, _AS_OF), f"{_AS_OF} = {as_written(value)} is not a date; accepted: a date such as 2026-11-01"
+        )
     return day.isoformat()
 
 

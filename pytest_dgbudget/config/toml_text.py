@@ -6,6 +6,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from json import dumps
@@ -81,6 +82,15 @@ class TomlText:
         lines = (_line_of(place[:n], self._text) for n in range(len(place), 0, -1))
         line = next(filter(None, lines), None)
         return SettingsError(f"{self._name}{f':{line}' if line else ''}: {what}")
+
+
+def as_written(value: object) -> str:
+    """Return a value as it is spelled in TOML, about: a text in quotes, a number without any."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (int, Decimal)) else repr(value)
 
 
 def _decimal(text: str) -> Decimal:

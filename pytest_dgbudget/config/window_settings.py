@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from pytest_dgbudget.config.amounts import read_amounts
-from pytest_dgbudget.config.toml_text import TomlText
+from pytest_dgbudget.config.toml_text import TomlText, as_written
 from pytest_dgbudget.model import Period, WindowBudget
 
 _WINDOW, _PROJECT = "window", "project"
@@ -27,7 +27,7 @@ def read_windows(toml: TomlText) -> dict[str, Any]:
     require_history = given.get(_REQUIRE_HISTORY, False)
     if not isinstance(require_history, bool):
         raise toml.error(
-            (_WINDOW, _REQUIRE_HISTORY), f"{_REQUIRE_HISTORY} = {require_history!r} is neither true nor false"
+            (_WINDOW, _REQUIRE_HISTORY), f"{_REQUIRE_HISTORY} = {as_written(require_history)} is neither true nor false"
         )
     return {"windows": windows, "require_history": require_history}
 
@@ -38,5 +38,5 @@ def read_sessions(toml: TomlText) -> dict[str, Any]:
     toml.refuse_other_keys((_PROJECT,), given, [_SESSIONS])
     sessions = given.get(_SESSIONS)
     if sessions is not None and (not isinstance(sessions, int) or isinstance(sessions, bool) or sessions < 1):
-        raise toml.error((_PROJECT, _SESSIONS), f"{_SESSIONS} = {sessions} is not a whole number from 1 on")
+        raise toml.error((_PROJECT, _SESSIONS), f"{_SESSIONS} = {as_written(sessions)} is not a whole number from 1 on")
     return {"project_sessions": sessions}

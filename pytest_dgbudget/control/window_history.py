@@ -33,7 +33,7 @@ def remark_on_history(run_config: RunConfig, environment: Mapping[str, str]) -> 
             "alone: restore the ledger, or name the one that is shared with DG_LEDGER; for the first run of all, set "
             "require_history = false"
         )
-    begins = f"the windows find no earlier run in the ledger {run_config.ledger}: they count from this run on"
+    begins = f"the windows find no earlier billed run in the ledger {run_config.ledger}: they count from this run on"
     return f"{begins}{_in_ci(run_config, environment)}"
 
 

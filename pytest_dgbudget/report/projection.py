@@ -130,7 +130,7 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         seen=any(bypass.how == "passed" for bypass in facts.bypasses),
         possible=any(invocation.may_bypass for invocation in facts.invocations),
         live=facts.target != "emulator",
-        sessions=len(own.sessions),
+        sessions=len(own.sessions) + sum(attempt.refused for attempt in facts.attempts if attempt.target is None),
     )
     return {
         "id": facts.id,

@@ -201,12 +201,14 @@ def stop_reason(overrun: Overrun) -> str:
 
 
 def explain(overrun: Overrun) -> str:
-    """Say the same at length: why a session is cut before all of its budget is used."""
-    if overrun.kind != "cut" or overrun.used >= overrun.allowed:
+    """Say the same at length: why a session is cut or refused before all of its budget is used."""
+    if overrun.kind == "exceeded" or overrun.used >= overrun.allowed:
         return describe(overrun)
-    margin = format_amount(overrun.allowed - overrun.used, overrun.currency)
+    left = format_amount(overrun.allowed - overrun.used, overrun.currency)
+    if overrun.kind == "refused":
+        return f"{describe(overrun)}. The last {left} is less than one more session needs"
     return (
-        f"{describe(overrun)}. The last {margin} are kept for closing: the Close goes out 10% of the time that was set "
+        f"{describe(overrun)}. The last {left} is kept for closing: the Close goes out 10% of the time that was set "
         "aside, 250ms at most, before its end, so that no session uses more than its budget"
     )
 

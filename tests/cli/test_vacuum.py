@@ -133,7 +133,7 @@ def test_what_it_says(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert re.fullmatch(r"ledger: [\d.]+ MB, now [\d.]+ MB", lines[3])
     day = (datetime.now(timezone.utc) - timedelta(days=30)).date()
-    assert text(capsys) == [f"nothing to remove: no run that may go ended before {day}", lines[2]]
+    assert text(capsys) == [f"nothing to remove: no run that could be archived ended before {day}", lines[2]]
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ def test_windows_that_find_no_billed_run_say_so(tmp_path: Path, ledger: str) -> 
     if ledger != "none":
         has_run(tmp_path, billed=False)
     file = tmp_path / ".dgbudget/ledger.db"
-    said = f"the windows find no earlier run in the ledger {file}: they count from this run on"
+    said = f"the windows find no earlier billed run in the ledger {file}: they count from this run on"
     assert remark_on_history(run_config(tmp_path), {}) == said
     in_ci = "; a job in CI begins with an empty file: have all jobs share a ledger with DG_LEDGER=postgresql://…"
     assert remark_on_history(run_config(tmp_path), {"CI": "true"}) == said + in_ci

@@ -21,7 +21,7 @@ def live(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> list[str
 def test_the_header_says_that_windows_find_no_earlier_run(pytester: pytest.Pytester, live: list[str]) -> None:
     (pytester.path / "dgbudget.toml").write_text(WINDOW, encoding="utf-8")
     result = pytester.runpytest_inprocess(*live)
-    result.stdout.fnmatch_lines(["dgbudget: the windows find no earlier run in the ledger *=postgresql://*"])
+    result.stdout.fnmatch_lines(["dgbudget: the windows find no earlier billed run in the ledger *=postgresql://*"])
     assert result.ret == 0
 
 

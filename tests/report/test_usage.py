@@ -167,6 +167,8 @@ PASSED = Bypass(host="agent.deepgram.com", path="/v1/agent/converse", how="passe
         ({"sessions": (), "leases": ()}, "unknown"),
         ({"sessions": (), "leases": (), "target": "rehearsal"}, "unknown"),
         ({"sessions": (), "leases": (), "target": "emulator"}, "refused"),
+        ({"sessions": (), "leases": (), **refused()}, "refused"),
+        ({"sessions": (), "leases": (), **refused(target="emulator")}, "unknown"),
         ({"invocations": (invocation(may_bypass=0), invocation(may_bypass=1))}, "possible"),
         ({"bypasses": (PASSED,)}, "seen"),
     ],

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fnmatch import fnmatch
 from fractions import Fraction
 from math import ceil
+from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -19,6 +22,7 @@ from pytest_dgbudget.rules.budget import (
     Wait,
     decide,
     describe,
+    explain,
     free_ms,
 )
 from pytest_dgbudget.rules.prices import price_of
@@ -246,6 +250,20 @@ def test_an_overrun_says_which_budget_how_much_of_both_and_what_to_do(overrun: O
     assert HOW.get((overrun.scope, overrun.currency), "dgbudget.toml") in said
     if overrun.scope == "path":
         assert said.endswith(overrun.label)
+
+
+@pytest.mark.parametrize(
+    ("kind", "used", "said"),
+    [
+        ("cut", 9_000_000, ". The last $1 is kept for closing: *"),
+        ("refused", 9_990_000, ". The last $0.01 is less than one more session needs"),
+        ("refused", 10_000_000, "--dg-cost-budget"),
+        ("exceeded", 9_000_000, "--dg-cost-budget"),
+    ],
+)
+def test_what_is_left_of_a_budget_that_cuts_or_refuses_is_explained(kind: Any, used: int, said: str) -> None:
+    overrun = Overrun(kind=kind, scope="run", currency="money", used=used, allowed=10_000_000)
+    assert fnmatch(explain(overrun), f"*{said}")
 
 
 @given(overruns())
