@@ -33,7 +33,7 @@ class LeftFile:
 def sweep_files(state_dir: Path, *, dry_run: bool) -> list[LeftFile]:
     """Remove what dead runs left, and return it; with ``dry_run``, return it alone."""
     found = list(_left(state_dir))
-    return found if dry_run else [_removed(each, state_dir) for each in found]
+    return found if dry_run else [_removed(each) for each in found]
 
 
 def _left(state_dir: Path) -> Iterator[LeftFile]:
@@ -52,12 +52,12 @@ def _empty_logs(state_dir: Path) -> Iterator[Path]:
             yield log
 
 
-def _removed(left: LeftFile, state_dir: Path) -> LeftFile:
+def _removed(left: LeftFile) -> LeftFile:
     how: dict[str, Callable[[], object]] = {
         "recordings": lambda: rmtree(left.path),
         "scripts": lambda: rmtree(left.path),
         "log": lambda: left.path.unlink(missing_ok=True),
-        "lock": lambda: remove_dead_lock(state_dir, left.run or ""),
+        "lock": lambda: remove_dead_lock(left.path),
     }
     try:
         how[left.kind]()

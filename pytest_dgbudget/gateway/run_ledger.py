@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.changes import Changes
 from pytest_dgbudget.ledger.connection import LedgerNotWritable
 from pytest_dgbudget.ledger.holders import Holders, holders_of
@@ -78,6 +79,13 @@ class RunLedger:
                 f"the ledger's folder {state_dir} can't be written: {error}; "
                 "make it writable or name another ledger with --dg-ledger=sqlite:///PATH"
             ) from error
+        try:
+            return self._begun(ledger, state_dir)
+        except LedgerError:
+            self.release()  # with its file: nobody serves the run
+            raise
+
+    def _begun(self, ledger: Path | str, state_dir: Path) -> Ledger:
         connection = open_connection(ledger, self._config.ledger_password, durable=self._run_config.is_live)
         self._ledger = ledger
         opened = Ledger(connection, self._invocation(), self._prices.highest(), self._shared_budgets())

@@ -66,21 +66,25 @@ def live_runs(folder: Path) -> list[str]:
 
 def dead_locks(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield the files that killed gateways left, with the run of each."""
-    for run, path in _locks(folder):
-        if not is_live(folder, run):
-            yield run, path
+    for name, path in _locks(folder):
+        if not is_live(folder, name):
+            yield name.partition(_OF)[0], path
 
 
-def remove_dead_lock(folder: Path, run: str) -> None:
+def remove_dead_lock(path: Path) -> None:
     """Remove the file of a run that nobody serves; one that is served by now keeps it. Raises OSError."""
     with suppress(LedgerError):
-        RunLock(folder, run).release()
+        RunLock(path.parent, _named(path)).release()
 
 
 def _locks(folder: Path) -> Iterator[tuple[str, Path]]:
     for path in folder.glob(f"{_BEGIN}*{_END}"):
         if not path.is_symlink():
-            yield path.name[len(_BEGIN) : -len(_END)], path
+            yield _named(path), path
+
+
+def _named(path: Path) -> str:
+    return path.name[len(_BEGIN) : -len(_END)]
 
 
 def _lock_file(folder: Path, run: str) -> Path:

@@ -11,6 +11,7 @@ from socket import gethostname
 
 import pytest
 
+from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.run_ledger import RunLedger
 from pytest_dgbudget.instants import write_instant
 from pytest_dgbudget.ledger.connection import Connection
@@ -33,10 +34,10 @@ def leave_a_lease_open(folder: Path, host: str) -> None:
     lost.close()
 
 
-def begin_gateway(folder: Path, *, run: str = "next") -> None:
+def begin_gateway(folder: Path, *, run: str = "next", **options: str) -> None:
     """Open the ledger as every gateway of this machine does when it starts."""
     config = GatewayConfig(
-        run_config=run_config_for("ws://127.0.0.1:1/v1/agent/converse", folder, dg_run_id=run),
+        run_config=run_config_for("ws://127.0.0.1:1/v1/agent/converse", folder, dg_run_id=run, **options),
         invocation=f"of-{run}",
         predecessor=None,
         takes_over=False,
@@ -58,6 +59,12 @@ def begin_gateway(folder: Path, *, run: str = "next") -> None:
     run_ledger = RunLedger(config)
     run_ledger.open().close()
     run_ledger.release()
+
+
+def test_a_gateway_whose_ledger_cannot_be_reached_leaves_no_lock(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="can't be reached"):
+        begin_gateway(tmp_path, dg_ledger=f"postgresql:///ledger?host={tmp_path}")
+    assert list((tmp_path / ".dgbudget").glob("*.lock")) == []
 
 
 @pytest.mark.parametrize("run", ["next", "lost"])

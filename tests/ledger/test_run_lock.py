@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_dgbudget.errors import LedgerError
-from pytest_dgbudget.ledger.run_lock import RunLock, is_live, live_runs, one_of
+from pytest_dgbudget.ledger.run_lock import RunLock, dead_locks, is_live, live_runs, one_of, remove_dead_lock
 
 
 def test_a_run_is_live_while_its_lock_is_held(tmp_path: Path) -> None:
@@ -47,6 +47,15 @@ def test_gateways_that_serve_a_run_together_have_a_lock_each(tmp_path: Path) -> 
     assert not is_live(tmp_path, one_of("run", "a"))
     second.release()
     assert not is_live(tmp_path, "run")
+
+
+@pytest.mark.parametrize("name", ["run", one_of("run", "a")])
+def test_a_lock_that_was_left_names_its_run_and_can_be_removed(tmp_path: Path, name: str) -> None:
+    left = tmp_path / f"run-{name}.lock"
+    left.touch()
+    assert list(dead_locks(tmp_path)) == [("run", left)]
+    remove_dead_lock(left)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_stays_behind(tmp_path: Path) -> None:
