@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from pytest_dgbudget.protocol.operations import Progress
-from pytest_dgbudget.rules.soft_warnings import WARNS_FROM, percent_used
+from pytest_dgbudget.rules.soft_warnings import percent_used, warns
 from pytest_dgbudget.units import counted
 
 _EVERY_SECONDS = 1.0
@@ -24,8 +24,9 @@ _MARGINS = 2
 def progress_text(progress: Progress, budget_ms: int | None) -> str:
     """Return what the line says."""
     of_budget = "" if budget_ms is None else f" of {budget_ms / 1000:.0f}s"
-    if budget_ms and (share := percent_used(round(progress.used_seconds * 1000), budget_ms)) >= WARNS_FROM:
-        of_budget += f" ({share}%)"
+    used_ms = round(progress.used_seconds * 1000)
+    if budget_ms and warns(used_ms, budget_ms):
+        of_budget += f" ({percent_used(used_ms, budget_ms)})"
     return f"used {progress.used_seconds:.1f}s{of_budget}, {counted(progress.open_sessions, 'session')} open"
 
 

@@ -17,6 +17,7 @@ from pytest_dgbudget.rules.credit import Balance, credit_problem, most_spent
 
 # How long a session waits for it where it must be known: clients give up opening after 10 s.
 _SECONDS = 5.0
+_GO_ON = "dgbudget doctor says what the key may read; to go on without, set dg_credit = warn"
 
 
 class CreditMissing(Exception):
@@ -91,7 +92,7 @@ class Credit:
         """Where the balance is only to be warned of, a key that may not read it is no news in each run."""
         if self._how == "require":
             self._may_ask_again = isinstance(error, ReconciliationError) and error.temporary
-            self._refuse(503, f"the project's balance could not be read: {error}")
+            self._refuse(503, f"the project's balance could not be read: {error}; {_GO_ON}")
 
     def _refuse(self, status: int, why: str) -> None:
         self._missing = CreditMissing(why, status)

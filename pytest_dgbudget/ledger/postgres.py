@@ -301,7 +301,10 @@ class PostgresWatch:
         self._ledger.close()
 
 
-_REACH = "see whether this machine reaches the server, and the name and password in DG_LEDGER, PGPASSWORD or ~/.pgpass"
+_REACH = (
+    "see whether this machine reaches the server, and the user, password and database in DG_LEDGER, PGPASSWORD or "
+    "~/.pgpass"
+)
 _RIGHTS = (
     "its user needs the right to create tables in that schema for its first run, and to read and insert after that"
 )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_dgbudget.model import Currency, ScopeName
 
 # A budget warns from this share on, in percent, until it is exceeded: an overrun says the rest.
-WARNS_FROM = 80
+_WARNS_FROM = 80
 # The vendor changes its prices about once a year.
 _FRESH_DAYS = 180
 
@@ -44,18 +44,23 @@ def old_prices(as_of: str, days: int) -> str | None:
     return f"the prices are {days} days old ({as_of}): set those of today, with as_of, in [prices] of dgbudget.toml"
 
 
-def percent_used(used: int, allowed: int) -> int:
-    """Return the share in whole percent, rounded down; ``allowed`` is not 0."""
-    return used * 100 // allowed
+def percent_used(used: float, allowed: float) -> str:
+    """Return the share in whole percent, rounded; ``allowed`` is not 0."""
+    return f"{used / allowed:.0%}"
+
+
+def warns(used: int, allowed: int) -> bool:
+    """Return whether so much is used that it should be known."""
+    return used * 100 >= allowed * _WARNS_FROM
 
 
 def _is_nearly_used_up(budget: UsedBudget) -> bool:
     if budget.has_overrun or not budget.allowed:
         return False
-    return budget.used <= budget.allowed and percent_used(budget.used, budget.allowed) >= WARNS_FROM
+    return budget.used <= budget.allowed and warns(budget.used, budget.allowed)
 
 
 def _sentence(budget: UsedBudget) -> str:
     share = percent_used(budget.used, budget.allowed)
     allowed, used = format_amount(budget.allowed, budget.currency), format_amount(budget.used, budget.currency)
-    return f"{share}% of the {budget_name_with_glob(budget.scope, budget.label)} of {allowed} is used: {used}"
+    return f"{share} of the {budget_name_with_glob(budget.scope, budget.label)} of {allowed} is used: {used}"

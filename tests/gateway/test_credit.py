@@ -115,6 +115,7 @@ async def test_require_opens_nothing_where_the_balance_cannot_be_read_and_says_w
         assert (refused["status"], refused["err_code"]) == (503, "DGBUDGET_CREDIT")
         assert "the project's balance could not be read" in refused["err_msg"]
         assert to_do in refused["err_msg"]
+        assert "set dg_credit = warn" in refused["err_msg"]
         assert run.live.gateway.rows("SELECT * FROM lease") == []
 
 

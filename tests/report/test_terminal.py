@@ -237,8 +237,9 @@ def test_the_runs_line(fields: dict[str, Any], line: str) -> None:
 
 def test_warnings_have_lines_of_their_own_but_what_the_header_of_a_live_run_has_said() -> None:
     fields = {"invocations": (invocation(budget_ms=3500, prices_as_of="2026-01-01"),)}
-    nearly = "85% of the run budget of 3.5s is used: 3s"
+    nearly = "86% of the run budget of 3.5s is used: 3s"
     assert terminal.warning_lines(document(**fields)) == [nearly]
+    assert "] 86% in " in run_line(document(**fields))
     emulated = terminal.warning_lines(document(**fields, target="emulator", billed=False))
     assert (emulated[0], len(emulated)) == (nearly, 2)
     assert emulated[1].startswith("the prices are 305 days old (2026-01-01)")

@@ -38,7 +38,7 @@ def test_each_budget_has_its_own_sentence_in_its_own_unit() -> None:
     assert nearly_used_up([budget(82_400, 100_000), budget(1, 100), path, window]) == [
         ("run", "82% of the run budget of 1m40s is used: 1m22.4s"),
         ("path", "90% of the path budget tests/smoke/** of 10s is used: 9s"),
-        ("window", "87% of the month window of $150 is used: $131.25"),
+        ("window", "88% of the month window of $150 is used: $131.25"),
     ]
 
 
