@@ -26,6 +26,7 @@ from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.reconcile.billed import billed_leases
 from pytest_dgbudget.reconcile.task import ReconciliationTask, not_asked, stated_leases, task_of
 from pytest_dgbudget.report.artifact_folders import remove_artifacts
+from pytest_dgbudget.report.charged import open_beside_ms
 from pytest_dgbudget.report.document import FinishedRun
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
 from pytest_dgbudget.report.writing import write_report
@@ -56,6 +57,10 @@ _NO_CREDIT = "no session was opened, because the project's balance was not known
 _LEFT_OPEN = (
     "workers on other machines had sessions open when the run ended, and their gateways have not settled them yet: {} "
     "are charged in full, and may prove to be less (dgbudget reconcile)"
+)
+_OPEN_BESIDE = (
+    "others with this run id have sessions open: the {} set aside for them counts as used here, and can't be compared "
+    "yet; whoever ends last reports what they used, and so does dgbudget reconcile {} after that"
 )
 _UNDER_WAY = "the statement is being read"
 
@@ -101,6 +106,8 @@ class Closing:
         if closed_by != "gateway-lost":  # else a successor goes on with the invocation
             await self._note(self._ledger.end_invocation, exit_status)
         facts = await self._ledger_thread.call(self._ledger.facts)
+        if open_ms := open_beside_ms(facts, self._invocation):
+            self._notices.append(_OPEN_BESIDE.format(format_time(open_ms), facts.id))
         self._shared = [*map(_used, await self._ledger_thread.call(self._ledger.shared_scopes))]
         if closed_by != "gateway-lost":
             facts = self._with_end(facts, exit_status)

@@ -41,6 +41,13 @@ def at_risk_of(facts: RunFacts) -> AtRisk:
     )
 
 
+def open_beside_ms(facts: RunFacts, invocation: str) -> int:
+    """Return what invocations of the run that go on beside this one have set aside: charged until they settle it."""
+    beside = {each.id for each in facts.invocations if each.is_under_way and each.id != invocation}
+    attempts = {attempt.id for attempt in facts.attempts if attempt.invocation in beside}
+    return sum(lease.charged_ms for lease in facts.leases if lease.how is None and lease.attempt in attempts)
+
+
 def _is_unseen(lease: LeaseFacts, seen_ms: int) -> bool:
     return lease.how != "settled" and lease.stated_ms is None and lease.charged_ms > seen_ms
 

@@ -79,6 +79,20 @@ def test_two_runs_with_one_id_share_a_server_and_what_was_used_is_settled_after_
 
 
 @pytest.mark.slow
+def test_a_run_that_ends_while_another_with_its_id_has_a_session_open_says_what_that_holds(
+    project: Project, postgres: PostgresServer
+) -> None:
+    project.use("one_ledger/test_waits.py", "disk/test_one.py")
+    url = postgres.new_ledger()
+    waiting = start_waiting(project, url, "--dg-test-budget=20s", "--dg-report-dir=other")
+    welcomed(postgres, url, 1)
+    result = project.run("test_one.py", *ONE, env={"DG_LEDGER": url})
+    assert "others with this run id have sessions open: the 20s set aside for them" in result.output
+    project.write("go-on", "")
+    assert "others with this run id" not in project.result(waiting).output
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_server_that_is_gone_for_good_holds_up_nobody_for_long(project: Project) -> None:
     project.use("one_ledger/test_waits.py")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import pytest_dgbudget.report
 from pytest_dgbudget.ledger.facts import ArchivedPart, RefusalFacts, RunFacts
 from pytest_dgbudget.model import Bypass, Overrun
+from pytest_dgbudget.report.charged import open_beside_ms
 from pytest_dgbudget.report.document import SCHEMA, RunFigures, UsageDocument
 from pytest_dgbudget.report.projection import failed_by_overrun, overran, usage_document
 from pytest_dgbudget.report.usage_file import EARLIER_FILE_NAME, FILE_NAME, set_earlier_aside, write_usage
@@ -456,6 +457,20 @@ def test_what_is_archived_counts_in_what_warns_of_the_run_budget() -> None:
 
 
 # What was not seen, and what went beyond
+
+
+@pytest.mark.parametrize(
+    ("how", "is_under_way", "open_ms"), [(None, True, 10_000), (None, False, 0), ("settled", True, 0)]
+)
+def test_what_others_of_the_run_have_open_is_told_from_what_is_lost(
+    how: str | None, is_under_way: bool, open_ms: int
+) -> None:
+    facts = run(
+        invocations=(invocation(is_under_way=is_under_way), invocation(id="j", is_under_way=True)),
+        leases=(lease(how=how, ended_ms=None if how is None else 3000),),
+    )
+    assert open_beside_ms(facts, "j") == open_ms
+    assert open_beside_ms(facts, "i") == 0
 
 
 @pytest.mark.parametrize(
