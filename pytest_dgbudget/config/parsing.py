@@ -26,10 +26,7 @@ def run_time(text: str) -> int:
 
 def run_usd(text: str) -> int:
     """Return millionths of a dollar; raises SettingsError."""
-    milliseconds = None if _parsed(parse_usd, text) is not None else _parsed(parse_time, text)
-    if milliseconds is not None:
-        raise WrongCurrency(f"{text!r} is a time; a run budget in time is --dg-budget={text}", "time", milliseconds)
-    return parse_usd(text)
+    return _no_time(text, f"a run budget in time is --dg-budget={text}")
 
 
 def each_test_time(text: str) -> int | None:
@@ -43,9 +40,9 @@ def marked_time_or_off(text: str) -> int | None:
     return _no_money(text, f'a budget in money is cost="{text}"', time_or_off)
 
 
-def usd_or_off(text: str) -> int | None:
+def marked_usd_or_off(text: str) -> int | None:
     """Return millionths of a dollar, or None for ``off``; raises SettingsError."""
-    return None if text == "off" else parse_usd(text)
+    return None if text == "off" else _no_time(text, f'a budget in time is dg_budget("{text}")')
 
 
 def _no_money(text: str, to_do: str, parse: Callable[[str], T]) -> T:
@@ -53,6 +50,13 @@ def _no_money(text: str, to_do: str, parse: Callable[[str], T]) -> T:
     if micro_usd is not None:
         raise WrongCurrency(f"{text!r} is an amount of money; {to_do}", "money", micro_usd)
     return parse(text)
+
+
+def _no_time(text: str, to_do: str) -> int:
+    milliseconds = None if _parsed(parse_usd, text) is not None else _parsed(parse_time, text)
+    if milliseconds is not None:
+        raise WrongCurrency(f"{text!r} is a time; {to_do}", "time", milliseconds)
+    return parse_usd(text)
 
 
 def _parsed(parse: Callable[[str], int], text: str) -> int | None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.config import API_KEY_VARIABLE
-from pytest_dgbudget.config.parsing import marked_time_or_off, time_or_off, usd_or_off
+from pytest_dgbudget.config.parsing import marked_time_or_off, marked_usd_or_off, time_or_off
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.model import PACES, Pace, PathBudget, TargetName
@@ -29,7 +29,7 @@ _ACCEPTED = f'accepted: {MARKER}("30s"), cost=0.05, idle="10s", or "off"'
 
 _PARSERS: dict[str, tuple[Callable[[str], int | None], str]] = {
     "time": (marked_time_or_off, "a time"),
-    "cost": (usd_or_off, "an amount of money"),
+    "cost": (marked_usd_or_off, "an amount of money"),
     "idle": (time_or_off, "a time"),
 }
 

@@ -25,7 +25,7 @@ BAD_MARKERS = {
     "dollars_as_time": (
         "'$0.50' is an amount of money; a budget in money is cost=\"$0.50\"; $0.50 lasts about 3m4s at $0.163 a minute"
     ),
-    "time_as_cost": "'30s' is not an amount of money",
+    "time_as_cost": "'30s' is a time; a budget in time is dg_budget(\"30s\"); 30s costs up to $0.0815 at",
     "negative_cost": "'-0.05' is not an amount of money",
     "nan_cost": "'nan' is not an amount of money",
     "no_cost": "None is not an amount of money",
