@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from pytest_dgbudget.gateway.clock import Clock
 from pytest_dgbudget.gateway.events import Events, LeaseSettled
 from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.instants import utc_now
+from pytest_dgbudget.ledger.connection import LedgerUnreachable
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.waiters import Queued
 from pytest_dgbudget.model import Overrun, UsageRecord
 from pytest_dgbudget.rules.budget import Refused, Scope
 from pytest_dgbudget.units import known_sum
+
+R = TypeVar("R")
 
 
 class BudgetRefused(Exception):
@@ -46,7 +52,7 @@ class Leases:
 
         ``waiter`` names who asks, as often as it does. Raises BudgetRefused, LedgerError.
         """
-        answer = await self._ledger_thread.call(self._ledger.lease_to_dial, grant.attempt, run_key, waiter)
+        answer = await self._asked(waiter, self._ledger.lease_to_dial, grant.attempt, run_key)
         if isinstance(answer, Refused):
             raise BudgetRefused(refusal(answer.scope))
         if isinstance(answer, Queued):
@@ -64,9 +70,7 @@ class Leases:
         # At once: others may give the lease back meanwhile.
         self._hold(lease)
         try:
-            answer = await self._ledger_thread.call(
-                self._ledger.further_dial, lease.lease, lease.grant.attempt, run_key, waiter
-            )
+            answer = await self._asked(waiter, self._ledger.further_dial, lease.lease, lease.grant.attempt, run_key)
         except BaseException:
             self.release(lease)
             raise
@@ -74,6 +78,14 @@ class Leases:
             self.release(lease)
             return answer
         return lease, answer
+
+    async def _asked(self, waiter: str, ask: Callable[..., R], *args: object) -> R:
+        """Return what the ledger answers to a waiter; what it wrote without being heard is taken back."""
+        try:
+            return await self._ledger_thread.call(ask, *args, waiter)
+        except LedgerUnreachable:
+            self._ledger_thread.enqueue(self._ledger.take_back, _never_dialled(waiter))
+            raise
 
     def stop_waiting(self, waiter: str) -> None:
         """Have one wait no longer that was queued."""

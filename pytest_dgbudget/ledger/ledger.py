@@ -146,10 +146,15 @@ class Ledger:
     def lease_to_dial(
         self, attempt: Attempt, run_key: str | None = None, waiter: str | None = None
     ) -> tuple[Lease, str] | Queued | Refused:
-        """Take a lease, and record that the first session is about to be dialled, with this key of the run's."""
+        """Take a lease, and record that the first session is about to be dialled, with this key of the run's.
+
+        The dial is named as the waiter is.
+        """
         with self.together():
             lease = self.lease(attempt, waiter)
-            return (lease, self.record_dial(lease, attempt.target, run_key)) if isinstance(lease, Lease) else lease
+            if not isinstance(lease, Lease):
+                return lease
+            return lease, self.record_dial(lease, attempt.target, run_key, waiter)
 
     def further_dial(
         self, lease: Lease, attempt: Attempt, run_key: str | None = None, waiter: str | None = None
@@ -157,7 +162,20 @@ class Ledger:
         """Take a place, and record that a further session of an open lease is about to be dialled; return its id."""
         with self.together():
             queued = self._queue.of_dial(attempt, waiter)
-            return self.record_dial(lease, attempt.target, run_key) if queued is None else queued
+            return self.record_dial(lease, attempt.target, run_key, waiter) if queued is None else queued
+
+    def take_back(self, never_dialled: UsageRecord) -> None:
+        """End a dial that was not made, if it is recorded at all, and the lease that was taken for it alone.
+
+        Whoever asked for it lost the connection before the answer, which the server may be about to write.
+        """
+        with self.together():
+            self._db.exclude(LEASES)
+            for row in self._db.rows(sql.LEASE_OF_DIAL, {"dial": never_dialled.dial}):
+                self.record_usage(never_dialled)
+                if row["dials"] == 1:
+                    self._db.execute(sql.END_LEASE, _settled(row["lease"], 0, 0))
+                self._sums.forget()
 
     def stop_waiting(self, waiter: str) -> None:
         """Let those go first that wait for the same."""
@@ -179,12 +197,14 @@ class Ledger:
         """The budgets that all tests of the run share: its own, and windows."""
         return self._budgets.of_run(self._db.now().date())
 
-    def record_dial(self, lease: Lease, target: OtherTarget | None = None, run_key: str | None = None) -> str:
+    def record_dial(
+        self, lease: Lease, target: OtherTarget | None = None, run_key: str | None = None, dial: str | None = None
+    ) -> str:
         """Record that a session is about to be dialled, where if not where its run is, and with which of its keys.
 
-        Return the dial's id.
+        Return the dial's id, which is made up where none is given.
         """
-        dial = new_id()
+        dial = dial or new_id()
         row = {"id": dial, "lease": lease.id, "at": utc_now(), "target": target, "run_key": run_key}
         self._insert(sql.INSERT_DIAL, row)
         return dial
@@ -223,9 +243,8 @@ class Ledger:
 
         One that others have swept meanwhile stays as they have ended it: once.
         """
-        end = {"lease": lease.id, "how": "settled", "ms": ms, "micro_usd": micro_usd, "at": utc_now()}
         with self.together():
-            if self._db.execute(sql.END_LEASE, end):
+            if self._db.execute(sql.END_LEASE, _settled(lease.id, ms, micro_usd)):
                 self._db.announce()
                 self._sums.settled(lease, ms, micro_usd)
             else:
@@ -323,6 +342,10 @@ class Ledger:
         self._db.insert(sql.INSERT_LEASE, row)
         self._budgets.leased(lease, attempt, taken_at.date())
         return lease
+
+
+def _settled(lease: str, ms: int, micro_usd: int | None) -> dict[str, Any]:
+    return {"lease": lease, "how": "settled", "ms": ms, "micro_usd": micro_usd, "at": utc_now()}
 
 
 def _lease_of(granted: Granted) -> Lease:

@@ -137,6 +137,8 @@ INSERT_LEASE = """INSERT INTO lease
     VALUES (:id, :run, :attempt, :scope, :ms, :micro_usd, :currency, :taken_at, :ends_at, :gateway,
         (SELECT COALESCE(MAX(number), 0) + 1 FROM lease))"""
 INSERT_DIAL = _insert("dial", "id", "lease", "at", "target", "run_key")
+LEASE_OF_DIAL = """SELECT lease, (SELECT COUNT(*) FROM dial AS each WHERE each.lease = dial.lease) AS dials
+    FROM dial WHERE id = :dial"""
 # Of billed runs, where the run is dialled; ``first`` is the first lease that has not ended.
 OPEN_DIALS = """SELECT MIN(lease.number) AS first, COUNT(dial.id) AS dials,
         (SELECT COALESCE(MAX(number), 0) FROM lease) AS last

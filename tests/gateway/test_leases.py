@@ -20,6 +20,7 @@ from pytest_dgbudget.gateway.session_terms import SessionTerms
 from pytest_dgbudget.gateway.sessions import Cut, MeteredSession
 from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.ledger.facts import RunFacts
+from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.waiters import Queued
 from pytest_dgbudget.model import UsageRecord
@@ -71,7 +72,7 @@ class Bank:
 
     async def opened(self, grant: Grant) -> OpenLease:
         """Open a lease; its first dial is that of the first session."""
-        answer = await self.leases.open(grant, None, "waiter")
+        answer = await self.leases.open(grant, None, new_id())
         assert not isinstance(answer, Queued)
         lease, self.first_dials[lease] = answer[0], answer[1]
         return lease
@@ -79,7 +80,7 @@ class Bank:
     async def dial(self, lease: OpenLease) -> str:
         if lease in self.first_dials:
             return self.first_dials.pop(lease)
-        answer = await self.leases.dial(lease, None, "waiter")
+        answer = await self.leases.dial(lease, None, new_id())
         assert not isinstance(answer, Queued)
         return answer[1]
 

@@ -12,9 +12,16 @@ import pytest
 import pytest_asyncio
 
 from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.gateway.events import Events
+from pytest_dgbudget.gateway.grants import Grant
+from pytest_dgbudget.gateway.leases import Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.ledger.connection import LedgerUnreachable
-from tests.support.ledger import leased, open_ledger, sums, usage
+from pytest_dgbudget.ledger.ids import new_id
+from tests.gateway.memory import ManualClock
+from tests.ledger.test_postgres import lose_after_commit
+from tests.support.gateway import asked
+from tests.support.ledger import HIGHEST_PRICE, leased, open_ledger, sums, usage
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.asyncio
@@ -107,3 +114,24 @@ async def test_a_server_that_stays_away_is_tried_now_and_then_and_holds_up_nobod
     on_server.thread = LedgerThread(on_server.failures.append)
     on_server.come_back()
     assert (on_server.failures, on_server.count("outcome")) == ([], 0)
+
+
+async def test_a_lease_whose_commit_was_not_answered_keeps_nobody_waiting(
+    on_server: OnServer, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread, ledger = on_server.thread, on_server.ledger
+    leases = Leases(ledger, thread, ManualClock(), Events(), HIGHEST_PRICE)
+    grants = [
+        Grant(await thread.call(ledger.begin_attempt, name, "", 60_000), asked(name, budget_ms=60_000))
+        for name in ("unheard", "next")
+    ]
+    with monkeypatch.context() as patch:
+        lose_after_commit(ledger._db, postgres, patch)
+        with pytest.raises(LedgerUnreachable):
+            await leases.open(grants[0], None, new_id())
+    answer = None
+    while answer is None:
+        with suppress(LedgerUnreachable):
+            answer = await leases.open(grants[1], None, new_id())
+    assert isinstance(answer, tuple)
+    assert on_server.count("lease_end") == 1

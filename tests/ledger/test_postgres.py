@@ -15,6 +15,7 @@ import pytest
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.connection import (
     LEASES,
+    Connection,
     LedgerLocked,
     LedgerNotWritable,
     LedgerUnreachable,
@@ -52,6 +53,19 @@ def cut(postgres: PostgresServer, connection: PostgresConnection) -> None:
     """Cut this one connection, as a network or a restart would."""
     pid = connection.rows("SELECT pg_backend_pid() AS pid", {})[0]["pid"]
     assert postgres.execute(f"SELECT pg_terminate_backend({pid}, 10000)") == [(True,)]
+
+
+def lose_after_commit(connection: Connection, postgres: PostgresServer, patch: pytest.MonkeyPatch) -> None:
+    """Cut a connection after its commits, before they are known of here."""
+    assert isinstance(connection, PostgresConnection)
+    commit = connection._commit
+
+    def commit_and_lose() -> None:
+        commit()
+        cut(postgres, connection)
+        connection.rows("SELECT 1", {})
+
+    patch.setattr(connection, "_commit", commit_and_lose)
 
 
 def test_gateways_that_begin_an_empty_ledger_at_the_same_moment_all_succeed(url: str) -> None:
@@ -292,6 +306,40 @@ def test_what_is_settled_after_a_sweep_changes_no_charge_and_what_was_used_is_kn
     assert [(session.ms, session.closed_by) for session in facts.sessions] == [(1234, "client")]
     lost.close()
     other.close()
+
+
+def test_a_lease_whose_taker_never_heard_of_it_is_free_again(
+    url: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = open_ledger(url)
+    attempt = ledger.begin_attempt("t", "", 60_000)
+    with monkeypatch.context() as patch:
+        lose_after_commit(ledger._db, postgres, patch)
+        with pytest.raises(LedgerUnreachable):
+            ledger.lease_to_dial(attempt, None, "waiter")
+    assert sums(ledger, attempt)["run"] == (0, 60_000)
+    for dial in ("waiter", "never written"):
+        ledger.take_back(usage(dial, 0))
+    assert sums(ledger, attempt)["run"] == (0, 0)
+    assert [session.ms for session in ledger.facts().sessions] == [0]
+    ledger.close()
+
+
+def test_a_further_dial_whose_asker_never_heard_of_it_ends_alone(
+    url: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = open_ledger(url)
+    attempt = ledger.begin_attempt("t", "", 60_000)
+    answer = ledger.lease_to_dial(attempt, None, "first")
+    assert isinstance(answer, tuple)
+    with monkeypatch.context() as patch:
+        lose_after_commit(ledger._db, postgres, patch)
+        with pytest.raises(LedgerUnreachable):
+            ledger.further_dial(answer[0], attempt, None, "second")
+    ledger.take_back(usage("second", 0))
+    assert {(session.id, session.ms) for session in ledger.facts().sessions} == {("first", None), ("second", 0)}
+    assert sums(ledger, attempt)["run"] == (0, 60_000)
+    ledger.close()
 
 
 # Who watches
