@@ -28,6 +28,7 @@ from pytest_dgbudget.ledger.postgres_sql import (
     LISTEN,
     NOTIFY,
     SESSION,
+    SET,
     SIZE,
     TABLES,
     WAIT_SECONDS,
@@ -257,8 +258,7 @@ class PostgresConnection:
                 prepare_threshold=0,
             )
             _adapt(connection)
-            for name, value in SESSION:
-                connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+            connection.execute(SET, ([name for name, _ in SESSION], [value for _, value in SESSION]))
         return connection
 
     @contextmanager

@@ -15,17 +15,25 @@ CONNECT: Mapping[str, str] = {
     "tcp_user_timeout": "20000",
     "application_name": "pytest-dgbudget",
 }
-# Whoever stops in the middle of a transaction must not keep the ledger from all others.
+# Whatever a database or a user has as defaults: who has waited for a lock must see what was written meanwhile, and
+# waits as long as we say. Whoever stops in the middle of a transaction must not keep the ledger from all others.
 SESSION = (
     ("synchronous_commit", "on"),
     ("lock_timeout", f"{WAIT_SECONDS}s"),
     ("idle_in_transaction_session_timeout", f"{2 * WAIT_SECONDS}s"),
-    ("timezone", "UTC"),
+    ("default_transaction_isolation", "read committed"),
+    ("statement_timeout", "0"),
+    ("idle_session_timeout", "0"),
+    ("transaction_timeout", "0"),
+    ("TimeZone", "UTC"),
     # As long as the server has no statistics it takes every table for a small one. A lease is decided in a millisecond.
     ("enable_seqscan", "off"),
     ("plan_cache_mode", "force_generic_plan"),
     ("jit", "off"),
 )
+# What this version of the server knows of these.
+SET = """SELECT set_config(wanted.name, wanted.value, false)
+    FROM unnest(%s::text[], %s::text[]) AS wanted (name, value) JOIN pg_settings ON pg_settings.name = wanted.name"""
 
 TABLES = """SELECT relname AS name FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE nspname = current_schema() AND relkind IN ('r', 'p')"""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -32,10 +33,13 @@ from pytest_dgbudget.model import WindowBudget
 from pytest_dgbudget.report.projection import usage_document
 from tests.support.ledger import leased, open_ledger, sums, usage
 from tests.support.postgres import PostgresServer
+from tests.support.processes import wait_until
 
 from .test_changes import Told
 
 GATEWAYS = 8
+_LONG_WAITING = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+    AND waitstart < clock_timestamp() - interval '0.1 s'"""
 
 
 @pytest.fixture
@@ -108,6 +112,26 @@ def test_what_one_excludes_others_wait_for_and_then_say_so(url: str, connection:
                 other.exclude(LEASES)
         with other.transaction():
             other.exclude(LEASES)
+
+
+@pytest.mark.parametrize("default", ["default_transaction_isolation=repeatable\\ read", "statement_timeout=50"])
+def test_whatever_the_defaults_of_a_database_who_has_waited_sees_what_was_written_meanwhile(
+    url: str, connection: PostgresConnection, postgres: PostgresServer, default: str
+) -> None:
+    connection.execute("CREATE TABLE kept (number INTEGER)", {})
+
+    def waits() -> object:
+        with closing(PostgresConnection(f"{url}{quote(f' -c{default}')}", None)) as other, other.transaction():
+            other.exclude(LEASES)
+            return other.rows("SELECT number FROM kept", {})
+
+    with ThreadPoolExecutor(1) as thread:
+        with connection.transaction():
+            connection.exclude(LEASES)
+            waiting = thread.submit(waits)
+            wait_until(lambda: postgres.execute(_LONG_WAITING) == [(1,)])
+            connection.execute("INSERT INTO kept VALUES (1)", {})
+        assert waiting.result(10) == [{"number": 1}]
 
 
 def test_a_part_that_failed_takes_its_transaction_with_it_even_if_somebody_goes_on(
