@@ -165,12 +165,13 @@ class Ledger:
             return self.record_dial(lease, attempt.target, run_key, waiter) if queued is None else queued
 
     def take_back(self, never_dialled: UsageRecord) -> None:
-        """End a dial that was not made, if it is recorded at all, and the lease that was taken for it alone.
+        """End a dial that was not made, if it is recorded, with the lease that was taken for it alone, or its waiting.
 
         Whoever asked for it lost the connection before the answer, which the server may be about to write.
         """
         with self.together():
             self._db.exclude(LEASES)
+            self._queue.stop_waiting(never_dialled.dial)
             for row in self._db.rows(sql.LEASE_OF_DIAL, {"dial": never_dialled.dial}):
                 self.record_usage(never_dialled)
                 if row["dials"] == 1:

@@ -349,6 +349,22 @@ def test_a_lease_whose_taker_never_heard_of_it_is_free_again(
     ledger.close()
 
 
+def test_who_waits_without_having_heard_of_it_is_ahead_of_nobody(
+    url: str, postgres: PostgresServer, connection: PostgresConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = frozenset({"run"})
+    with closing(open_ledger(url, id="holds")) as holds, closing(open_ledger(url, id="waits", live=live)) as waits:
+        leased(holds, holds.begin_attempt("t", "", 60_000))
+        attempt = waits.begin_attempt("t", "", 60_000)
+        with monkeypatch.context() as patch:
+            lose_after_commit(waits._db, postgres, patch)
+            with pytest.raises(LedgerUnreachable):
+                waits.lease_to_dial(attempt, None, "waiter")
+        assert len(connection.rows("SELECT id FROM waiter", {})) == 1
+        waits.take_back(usage("waiter", 0))
+        assert connection.rows("SELECT id FROM waiter", {}) == []
+
+
 def test_a_further_dial_whose_asker_never_heard_of_it_ends_alone(
     url: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
