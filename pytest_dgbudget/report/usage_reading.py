@@ -8,12 +8,16 @@ from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.paths import require_file
 from pytest_dgbudget.report.document import SCHEMA, UsageDocument
 from pytest_dgbudget.report.usage_file import FILE_NAME
+
+# Sums of more than these would not be exact, or not be numbers.
+_LARGEST = 1e15
+N = TypeVar("N", int, float)
 
 _KIND, _, _ = SCHEMA.partition("/")
 
@@ -47,13 +51,25 @@ def read_usage(path: Path, folder: Path) -> UsageDocument:
 def _parsed(path: Path) -> Any:
     try:
         require_file(path)
-        return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        return json.loads(
+            path.read_bytes(), parse_constant=_refuse_constant, parse_float=_number(float), parse_int=_number(int)
+        )
     except FileNotFoundError:
         raise SettingsError(f"{path}: there is no such file") from None
     except OSError as error:
         raise SettingsError(f"{path}: it can't be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: it is not JSON ({error}); was it written and copied whole?") from None
+
+
+def _number(read: Callable[[str], N]) -> Callable[[str], N]:
+    def number(text: str) -> N:
+        value = read(text)
+        if abs(value) > _LARGEST:
+            raise ValueError(f"{text[:20]} is larger than any figure of ours")
+        return value
+
+    return number
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -209,6 +209,8 @@ MERGED = json.dumps({**report("a", "s"), "shards": [{n: report("a")[n] for n in 
         ("", "it is not JSON (Expecting value: line 1 column 1 (char 0)); was it written and copied whole?"),
         (GOOD[:-9], "it is not JSON ("),
         (GOOD.replace("3.0", "NaN"), "it is not JSON (NaN is no JSON number)"),
+        (GOOD.replace("3.0", "1e999"), "it is not JSON (1e999 is larger than any figure of ours)"),
+        (GOOD.replace("3.0", "9" * 400), "it is not JSON (99999999999999999999 is larger than any figure of ours)"),
         ("[" * 100_000, "it is not JSON ("),
         ("[]", f'this is no usage.json of pytest-dgbudget, it has no "schema": "{SCHEMA}"'),
         ('{"schema": 1}', "this is no usage.json of pytest-dgbudget"),
@@ -218,7 +220,21 @@ MERGED = json.dumps({**report("a", "s"), "shards": [{n: report("a")[n] for n in 
         (GOOD.replace('"complete": true', '"complete": 1'), "data.run.complete must be boolean"),
         (MERGED, "it is a merged document whose tests or sessions don't say of which shard they are"),
     ],
-    ids=["empty", "half", "NaN", "deep", "a list", "a number", "another", "version", "bare", "wrong", "numbers"],
+    ids=[
+        "empty",
+        "half",
+        "NaN",
+        "infinite",
+        "large",
+        "deep",
+        "a list",
+        "a number",
+        "another",
+        "version",
+        "bare",
+        "wrong",
+        "numbers",
+    ],
 )
 def test_what_is_no_report_is_refused_by_name(
     two: tuple[str, str], here: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
