@@ -154,6 +154,8 @@ def ledger(text: str) -> Path | ServerLedger:
     if scheme in {"postgresql", "postgres"} and colon:
         return _server_ledger(text)
     if not text.startswith(prefix) or not text[len(prefix) :]:
+        if "=" in scheme:  # as libpq takes it, with the password in it
+            raise SettingsError(f"it is no URL; accepted: {_LEDGERS}")
         if text and not colon:
             raise SettingsError(f"{text!r} is no ledger; accepted: {_LEDGERS}, for that file {prefix}{text}")
         raise SettingsError(f"unknown kind of ledger {scheme!r}; accepted: {_LEDGERS}")

@@ -407,9 +407,12 @@ def test_what_is_not_used_is_not_judged() -> None:
     assert resolved({"dg_budget": "1m"}, {"DG_BUDGET": "nonsense"}).budget_ms == 60_000
 
 
-def test_a_ledger_of_another_kind_is_refused_without_its_password() -> None:
-    with pytest.raises(SettingsError, match="mysql") as refused:
-        resolved(environment={"DG_LEDGER": "mysql://user:hunter2@host/ledger"})
+@pytest.mark.parametrize(
+    "text", ["mysql://user:hunter2@host/ledger", "host=server password=hunter2", "password=hunter2 options=-ca:b"]
+)
+def test_a_ledger_of_another_kind_is_refused_without_its_password(text: str) -> None:
+    with pytest.raises(SettingsError, match="postgresql://") as refused:
+        resolved(environment={"DG_LEDGER": text})
     assert "hunter2" not in str(refused.value)
 
 
