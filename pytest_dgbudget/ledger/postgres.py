@@ -306,7 +306,8 @@ _REACH = (
     "~/.pgpass"
 )
 _RIGHTS = (
-    "its user needs the right to create tables in that schema for its first run, and to read and insert after that"
+    "its user needs the right to create tables in that schema for its first run, and after that to read and insert, "
+    "and in its table waiter to update and delete"
 )
 
 

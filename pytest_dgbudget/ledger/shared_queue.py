@@ -53,6 +53,7 @@ class SharedQueue:
     def begin(self, may_hold: Callable[[LeftLease], bool], serves: Serves) -> None:
         """Go by these when others hold what is wanted, or have waited longer for it."""
         self._may_hold, self._serves = may_hold, serves
+        self._waiters.require_rights()
 
     def of_lease(
         self, attempt: Attempt, waiter: str | None, decide: Callable[[], Decision]

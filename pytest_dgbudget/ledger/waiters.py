@@ -44,6 +44,11 @@ class Waiters:
         # Only who has waited ever may have to leave: most never do.
         self._has_waited = False
 
+    def require_rights(self) -> None:
+        """Raise LedgerNotWritable for whoever could not wait, or not stop waiting, before there is anything to lose."""
+        self._db.execute(sql.CHANGE_WAITER, {"gateway": self._gateway, "waits_for": ""})
+        self._db.execute(sql.DELETE_WAITER, {"id": ""})
+
     def ahead(self, things: Mapping[str, Awaited], serves: Serves) -> str | None:
         """Return for which of these things another gateway has waited longer than this one; None: for none.
 

@@ -29,6 +29,7 @@ from pytest_dgbudget.ledger.postgres import PostgresConnection
 from pytest_dgbudget.ledger.postgres_sql import FLUSH
 from pytest_dgbudget.ledger.shared_budgets import SharedBudgets
 from pytest_dgbudget.ledger.sql import INSERT_DIAL, INSERT_LEASE
+from pytest_dgbudget.ledger.waiters import Queued
 from pytest_dgbudget.model import WindowBudget
 from pytest_dgbudget.report.projection import usage_document
 from tests.support.ledger import leased, open_ledger, sums, usage
@@ -420,18 +421,24 @@ def test_tables_of_somebody_else_are_named_and_left_alone(url: str, connection: 
     assert connection.tables() == {"theirs"}
 
 
-def test_who_may_only_read_and_insert_uses_a_ledger_that_is_there_and_can_make_none(
+def test_who_may_only_read_insert_and_wait_uses_a_ledger_that_is_there_and_can_make_none(
     url: str, postgres: PostgresServer
 ) -> None:
     schema = url.rpartition("%3D")[2]
     postgres.execute(f"CREATE ROLE {schema} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {schema}")
     theirs = url.replace("postgres@", f"{schema}@")
-    with pytest.raises(LedgerNotWritable, match=r"permission denied.*needs the right to create"):
+    with pytest.raises(LedgerNotWritable, match=r"permission denied.*right to create tables"):
         open_ledger(theirs)
     open_ledger(url).close()
     postgres.execute(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {schema} TO {schema}")
-    ledger: Ledger = open_ledger(theirs, id="theirs")
-    lease = leased(ledger, ledger.begin_attempt("t", "", 1000))
+    with pytest.raises(LedgerNotWritable, match=r"permission denied.*in its table waiter to update and delete"):
+        open_ledger(theirs)
+    postgres.execute(f"GRANT UPDATE, DELETE ON {schema}.waiter TO {schema}")
+    ledger: Ledger = open_ledger(theirs, id="theirs", live=frozenset({"run"}))
+    lease = leased(ledger, ledger.begin_attempt("t", "", 60_000))
+    attempt = ledger.begin_attempt("waits", "", 60_000)
+    assert isinstance(ledger.lease_to_dial(attempt, None, "waiter"), Queued)
+    ledger.stop_waiting("waiter")
     ledger.record_usage(usage(ledger.record_dial(lease)))
     ledger.settle(lease, 1000)
     ledger.record_reconciliation({"verdict": "pending"}, {})
