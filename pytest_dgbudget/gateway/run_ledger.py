@@ -75,10 +75,7 @@ class RunLedger:
                 _refuse_unfit(state_dir)
             self._lock = RunLock(state_dir, self.name)
         except OSError as error:
-            raise LedgerNotWritable(
-                f"the ledger's folder {state_dir} can't be written: {error}; "
-                "make it writable or name another ledger with --dg-ledger=sqlite:///PATH"
-            ) from error
+            raise LedgerNotWritable(_why_not(state_dir, ledger, error)) from error
         try:
             return self._begun(ledger, state_dir)
         except LedgerError:
@@ -120,6 +117,16 @@ class RunLedger:
             pace=self._run_config.pace,
             cost_budget_micro_usd=self._run_config.cost_budget_micro_usd,
         )
+
+
+def _why_not(folder: Path, ledger: Path | str, error: OSError) -> str:
+    if isinstance(ledger, Path):
+        to_do = "make it writable or name another ledger with --dg-ledger=sqlite:///PATH"
+        return f"the ledger's folder {folder} can't be written: {error}; {to_do}"
+    return (
+        f"the folder {folder} can't be written, where each run on the ledger {ledger} has its lock and its recordings: "
+        f"{error}; make it writable or choose another folder for it with --rootdir"
+    )
 
 
 def _refuse_unfit(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -13,9 +14,15 @@ from pytest_dgbudget.cli import main
 from pytest_dgbudget.cli.checks.ledger import check_ledger
 from pytest_dgbudget.cli.options import resolve_for_statement
 from pytest_dgbudget.ledger.ledger import Ledger
+from tests.cli.conftest import DGBUDGET
+from tests.process.test_disk import power_fails
 from tests.support.ledger import leased, open_ledger
 from tests.support.past import live_run, spend
 from tests.support.postgres import PostgresServer
+from tests.support.processes import wait_until
+from tests.support.project import Project
+from tests.support.statement import unsettled
+from tests.support.vendor import Vendor
 
 
 @pytest.fixture
@@ -82,3 +89,36 @@ def test_where_no_run_has_been_that_is_said(url: str, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         main(["sweep"])
     assert f"there is no ledger {url}" in capsys.readouterr().err.replace("\n", "")
+
+
+@pytest.mark.slow
+def test_runs_are_reconciled_and_audited_later_of_which_one_was_killed(
+    project: Project, vendor: Vendor, postgres: PostgresServer
+) -> None:
+    project.expects_log = True
+    project.use("reconciliation/test_it.py", "killed/test_endless.py")
+    url = postgres.new_ledger()
+    environ = {**vendor.environ, "DG_LEDGER": url}
+    vendor.bill.entries = lambda: unsettled(vendor.billed())
+    options = ("--dg-budget=5m", "--dg-reconcile-timeout=300ms")
+    ended = project.run(*options, "--dg-run-id=ended", "test_it.py", env=environ)
+    assert ended.usage["reconciliation"]["verdict"] == "pending", ended.output
+    killed = project.start(*options, "--dg-run-id=killed", "--dg-test-budget=5s", "test_endless.py", env=environ)
+    *_, lost = vendor.wait_open(4)
+    power_fails(killed.pid)
+    vendor.wait_closed(4)
+    vendor.bill.entries = vendor.billed
+
+    def said(*command: str) -> tuple[int, dict[str, Any]]:
+        result = project.result(project.launch([*DGBUDGET, *command, "--json"], env=environ))
+        return result.status, json.loads(result.output)
+
+    wait_until(lambda: said("sweep")[1]["leases"][0]["result"] == "orphaned")  # not before its time has passed
+    status, document = said("reconcile", "--pending")
+    verdicts = {each["run"]: each["verdict"] for each in document["runs"]}
+    assert (status, verdicts) == (0, {"ended": "reconciled", "killed": "inconclusive"})
+    stated = postgres.execute("SELECT stated.ms FROM stated JOIN lease ON lease.id = stated.lease", url)
+    assert stated == [(pytest.approx(lost.seconds * 1000, abs=1),)]
+    status, document = said("audit", "--since", "1d")
+    kinds = {kind: figures["lines"] for kind, figures in document["classes"].items()}
+    assert (status, document["verdict"], kinds) == (0, "inconclusive", {"matched": 3, "unconfirmed": 1})

@@ -106,3 +106,21 @@ def test_a_server_that_is_gone_for_good_holds_up_nobody_for_long(project: Projec
         result = project.result(process, timeout=60)
     assert "1 passed" in result.output
     assert f"the ledger {url} can't be reached" in result.output
+
+
+@pytest.mark.slow
+def test_a_folder_that_can_not_be_written_beside_such_a_ledger_is_named_and_where_else_it_may_be(
+    project: Project, postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    project.use("disk/test_one.py")
+    project.write(".dgbudget", "a file in its place")
+    environ = {"DG_LEDGER": postgres.new_ledger(), "TMPDIR": str(project.path)}
+    result = project.run("--dg-report-dir=report", "test_one.py", *ONE, env=environ)
+    assert result.status == 1
+    assert f"the folder {project.path / '.dgbudget'} can't be written" in result.output
+    assert "--rootdir" in result.output
+    assert "sqlite:///" not in result.output
+    elsewhere = tmp_path_factory.mktemp("rootdir")
+    result = project.run("--dg-report-dir=report", f"--rootdir={elsewhere}", "test_one.py", *ONE, env=environ)
+    assert result.status == 0, result.output
+    assert (elsewhere / ".dgbudget").is_dir()
