@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ParamSpec
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.gateway.close_everything import close_everything
 from pytest_dgbudget.gateway.events import DiscrepancyFound, Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.other_gateways import open_elsewhere
@@ -48,15 +49,11 @@ _NO_API = (
     "or set --dg-reconcile=off"
 )
 _OTHER_EMULATOR = "{} sessions were on an emulator that is gone, so they can't be compared"
-# How long the end of a run waits for a slow disk to take the last of its recordings.
-_RECORDED_SECONDS = 1.0
-# How long the end of a run waits for a ledger's server to be there again.
-_CONNECTED_SECONDS = 15.0
 _NO_KEY = "no session was opened, because there was no key for this run (--dg-run-key=require)"
 _NO_CREDIT = "no session was opened, because the project's balance was not known to be enough (dg_credit = require)"
 _LEFT_OPEN = (
     "workers on other machines had sessions open when the run ended, and their gateways have not settled them yet: {} "
-    "are charged in full, and may prove to be less (dgbudget reconcile)"
+    "is charged in full, and may prove to be less (dgbudget reconcile)"
 )
 _OPEN_BESIDE = (
     "others with this run id have sessions open: the {} set aside for them counts as used here, and can't be compared "
@@ -97,12 +94,8 @@ class Closing:
 
     async def close(self, run: Run, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> FinishedRun:
         """Close and report; with ``wait``, go on and compare with the statement."""
-        await run.end_all(closed_by)
-        await self._ledger_thread.caught_up(_CONNECTED_SECONDS)
+        self._notices += await close_everything(run, closed_by, self._ledger_thread, self._recordings)
         await self._await_other_gateways()
-        if self._recordings is not None:
-            await self._recordings.close(_RECORDED_SECONDS, has_successor=closed_by == "gateway-lost")
-            self._notices += self._recordings.sentences()
         if closed_by != "gateway-lost":  # else a successor goes on with the invocation
             await self._note(self._ledger.end_invocation, exit_status)
         facts = await self._ledger_thread.call(self._ledger.facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_dgbudget.gateway.close_everything import close_everything
 from pytest_dgbudget.gateway.events import Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.remarks import Remarks
@@ -13,10 +14,6 @@ from pytest_dgbudget.report.document import FinishedRun, without_document
 
 if TYPE_CHECKING:  # loaded where something is recorded
     from pytest_dgbudget.gateway.recording import Recordings
-
-# How long it waits for a slow disk to take the last of its recordings, and for a ledger's server to be there again.
-_RECORDED_SECONDS = 1.0
-_CONNECTED_SECONDS = 15.0
 
 
 class Leaving:
@@ -32,11 +29,7 @@ class Leaving:
 
     async def close(self, run: Run, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> FinishedRun:
         """Close and settle everything."""
-        await run.end_all(closed_by)
-        await self._ledger_thread.caught_up(_CONNECTED_SECONDS)
-        if self._recordings is not None:
-            await self._recordings.close(_RECORDED_SECONDS, has_successor=closed_by == "gateway-lost")
-            self._notices += self._recordings.sentences()
+        self._notices += await close_everything(run, closed_by, self._ledger_thread, self._recordings)
         return {**without_document(""), "notices": [*self._notices, *self._remarks.sentences()]}
 
     async def reconciled(self, within: float) -> FinishedRun | None:
