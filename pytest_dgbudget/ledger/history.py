@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from pytest_dgbudget.instants import write_instant
-from pytest_dgbudget.ledger import sql
+from pytest_dgbudget.ledger import past_sql
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.rules.plan import PastRun
 
@@ -29,8 +29,8 @@ def past_of(connection: Connection, names: Iterable[str]) -> PastOfTest:
     Rehearsals are in neither: at which pace their emulator ran is not known.
     """
     names = list(names)
-    live = _runs(connection, sql.LIVE_PAST, names)
-    return PastOfTest(live, () if live else _runs(connection, sql.EMULATED_PAST, names))
+    live = _runs(connection, past_sql.LIVE_PAST, names)
+    return PastOfTest(live, () if live else _runs(connection, past_sql.EMULATED_PAST, names))
 
 
 def _runs(connection: Connection, statement: str, names: Iterable[str]) -> list[PastRun]:

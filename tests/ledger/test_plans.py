@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_dgbudget.ledger import sql
+from pytest_dgbudget.ledger import past_sql, sql
 from tests.support.ledger import open_ledger
 
 STATEMENTS = {
     name: value
-    for name, value in vars(sql).items()
+    for name, value in (vars(sql) | vars(past_sql)).items()
     if not name.startswith("_") and isinstance(value, str) and re.match(r"SELECT|INSERT", value)
 }
 
@@ -47,7 +47,16 @@ def test_every_statement_is_looked_at() -> None:
         "INSERT_CLOSED_SUM",
         "CHARGE_OF_LEASE",
     }
-    others = {"OPEN_LEASES", "DIALS_OF_LEASE", "SESSIONS", "TURNS", "INSERT_TURN", "INSERT_LEASE", "END_INVOCATION"}
+    others = {
+        "OPEN_LEASES",
+        "DIALS_OF_LEASE",
+        "SESSIONS",
+        "TURNS",
+        "LIVE_PAST",
+        "INSERT_TURN",
+        "INSERT_LEASE",
+        "END_INVOCATION",
+    }
     assert sums | others <= set(STATEMENTS)
 
 
