@@ -123,7 +123,8 @@ OPTIONS = (
         "on_exhausted",
         "POLICY",
         "fail",
-        "What happens to a test that asks for a session when the run budget is spent: fail or skip; or stop the run.",
+        "What happens to a test that asks for a session when the run budget, or a window, is spent: fail, skip, or "
+        "stop the run.",
     ),
     Option(
         "dg_target",

@@ -47,6 +47,7 @@ from pytest_dgbudget.protocol.operations import (
     GrantedAttempt,
     HeldGrant,
 )
+from pytest_dgbudget.rules.budget import refuses_all_tests
 from pytest_dgbudget.rules.prices import price_table
 from pytest_dgbudget.rules.stalls import stall_sentence
 
@@ -246,21 +247,8 @@ class Run:
         admitted = await self._admitted(Waiter(grant, run_key), gone)
         lease = admitted.lease
         self.dialled.add(admitted.dial)
-        terms = SessionTerms(
-            id=admitted.dial,
-            attempt=grant.attempt.id,
-            service=service,
-            tag=self._run_config.tag,
-            prices=self._prices,
-            audio_memory=self._audio_memory,
-            recordings=self.recordings,
-            idle_ms=grant.asked.idle_ms,
-            client=shared_client,
-            ask_skipped=ask_skipped,
-            run_key=admitted.run_key,
-        )
         session = MeteredSession(
-            terms,
+            self._terms(admitted, service, shared_client, ask_skipped),
             self._clock,
             self._events,
             funds=lease,
@@ -275,6 +263,24 @@ class Run:
         if grant.ended.done():
             session.close("teardown", TEST_IS_OVER)
         return session
+
+    def _terms(
+        self, admitted: Admitted, service: Service, shared_client: SessionClient | None, ask_skipped: AskSkipped | None
+    ) -> SessionTerms:
+        grant = admitted.lease.grant
+        return SessionTerms(
+            id=admitted.dial,
+            attempt=grant.attempt.id,
+            service=service,
+            tag=self._run_config.tag,
+            prices=self._prices,
+            audio_memory=self._audio_memory,
+            recordings=self.recordings,
+            idle_ms=grant.asked.idle_ms,
+            client=shared_client,
+            ask_skipped=ask_skipped,
+            run_key=admitted.run_key,
+        )
 
     def _note_return(self, grant: Grant, client: SessionClient) -> None:
         earlier = self._returning.earlier_test(grant.attempt.nodeid, client)
@@ -320,7 +326,7 @@ class Run:
             self._record_refusals(grant, overrun, 1)
 
     def _record_refusals(self, grant: Grant, overrun: Overrun, times: int) -> None:
-        tolerated = overrun.scope == "run" and self._run_config.on_exhausted == "skip"
+        tolerated = self._run_config.on_exhausted == "skip" and refuses_all_tests(overrun)
         self._ledger_thread.enqueue(
             self._ledger.record_refusal, grant.attempt, overrun, tolerated=tolerated, times=times
         )

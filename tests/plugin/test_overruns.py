@@ -175,6 +175,18 @@ def test_under_skip_whatever_a_refused_test_raises_it_is_skipped_with_the_reason
     assert scripted.connections == []
 
 
+@pytest.mark.slow
+def test_under_skip_a_test_that_a_window_refuses_is_skipped_as_well(project: Project, scripted: ScriptedVendor) -> None:
+    project.use("overruns/test_tolerated.py")
+    project.write("dgbudget.toml", '[window]\nday = "0s"\n')
+    result = project.run(
+        "--dg-budget=5m", "--dg-on-exhausted=skip", "--junitxml=junit.xml", "-rs", env=scripted.environ
+    )
+    assert (result.status, result.usage["run"]["failing"]) == (0, False), result.output
+    assert set(result.outcomes().values()) == {"skipped"}
+    assert "day window of 0s nearly spent" in result.output
+
+
 def test_under_skip_a_cut_and_a_spent_test_budget_still_fail(project: Project, scripted: ScriptedVendor) -> None:
     project.use("overruns/test_cut_and_refused.py")
     result = project.run("--dg-budget=1s", "--dg-on-exhausted=skip", env=scripted.environ)
