@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
@@ -29,9 +29,9 @@ from pytest_dgbudget.gateway.session_terms import SessionTerms
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.instants import utc_now
-from pytest_dgbudget.model import ClosedBy, MeasuredTurn, Overrun, ScopeName, Stall, UsageRecord, Violation
+from pytest_dgbudget.model import ClosedBy, MeasuredTurn, Overrun, Stall, UsageRecord, Violation
 from pytest_dgbudget.protocol.codes import TEST_OVER
-from pytest_dgbudget.rules.attempts import was_cut
+from pytest_dgbudget.rules.attempts import CUT_BY, was_cut
 from pytest_dgbudget.rules.prices import cost_micro_usd
 
 if TYPE_CHECKING:  # loaded where something is recorded
@@ -39,12 +39,6 @@ if TYPE_CHECKING:  # loaded where something is recorded
 
 _OTHER_SIGNS_MS = 100
 _NORMAL = 1000  # RFC 6455, section 7.4.1
-_CUT_BY: Mapping[ScopeName, ClosedBy] = {
-    "test": "test-budget",
-    "path": "path-budget",
-    "run": "run-budget",
-    "window": "window-budget",
-}
 # Who closes a session that could have gone on as it was meant to.
 _OF_THE_SESSION = frozenset({"client", "server"})
 
@@ -202,7 +196,7 @@ class MeteredSession:
 
     def cut(self, overrun: Overrun, to_client: Close) -> bool:
         """Close the session for a budget; False when it was ending already."""
-        if not self.close(_CUT_BY[overrun.scope], to_client):
+        if not self.close(CUT_BY[overrun.scope], to_client):
             return False
         self._overrun = overrun
         return True

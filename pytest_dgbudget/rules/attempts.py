@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypedDict, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypedDict
 
 from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
 from pytest_dgbudget.units import known_sum, seconds, usd
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.model import ScopeName
+    from pytest_dgbudget.model import ClosedBy, ScopeName
     from pytest_dgbudget.rules.percentiles import JudgedTurn
 
 _LIVE = (
     "live, this test would {}, more than the {} that it has: pace max skips the time in which the agent thinks and "
     "speaks. The forecast fails nothing; raise the budget before the test is run live"
 )
+
+# What is recorded of a session that a budget of each scope closed.
+CUT_BY: Mapping[ScopeName, ClosedBy] = {
+    "test": "test-budget",
+    "path": "path-budget",
+    "run": "run-budget",
+    "window": "window-budget",
+}
+_CUT_SCOPES: Mapping[str | None, ScopeName] = {closed_by: scope for scope, closed_by in CUT_BY.items()}
 
 AttemptVerdict = Literal["overrun", "within"]
 
@@ -51,14 +60,12 @@ class AttemptFigures(TypedDict):
 
 def was_cut(closed_by: str | None) -> bool:
     """Return whether a budget closed a session."""
-    return closed_by is not None and closed_by.endswith("-budget")
+    return closed_by in _CUT_SCOPES
 
 
 def scope_of_cut(closed_by: str | None) -> ScopeName | None:
     """Return the scope of the budget that closed a session; None where none did."""
-    return (
-        cast("ScopeName", closed_by.removesuffix("-budget")) if closed_by is not None and was_cut(closed_by) else None
-    )
+    return _CUT_SCOPES.get(closed_by)
 
 
 class ForecastSession(Protocol):
