@@ -47,7 +47,7 @@ def changes_of(ledger: Path | str, password: str | None) -> Changes:
     from pytest_dgbudget.ledger.changes import Changes
 
     if isinstance(ledger, str):
-        from pytest_dgbudget.ledger.postgres import PostgresWatch
+        from pytest_dgbudget.ledger.postgres_watch import PostgresWatch
 
         return Changes(lambda: PostgresWatch(ledger, password))
     from pytest_dgbudget.ledger.sqlite import SqliteWatch

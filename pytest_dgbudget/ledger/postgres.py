@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-import select
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime, timezone
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.ledger.answer_limit import AnswerLimit
 from pytest_dgbudget.ledger.connection import LedgerLocked, LedgerNotWritable, LedgerUnreachable, Rows, Statement
 from pytest_dgbudget.ledger.postgres_sql import (
     COMMIT,
@@ -25,7 +25,6 @@ from pytest_dgbudget.ledger.postgres_sql import (
     FLUSH,
     HELD,
     HOLD,
-    LISTEN,
     NOTIFY,
     SESSION,
     SET,
@@ -40,6 +39,8 @@ if TYPE_CHECKING:
     from psycopg import Connection, Cursor, Error
 
 _SHORTEST_WAIT_SECONDS = 0.25
+# A server that is stopped keeps its connections, and its machine confirms what it is sent.
+_ANSWER_SECONDS = 2.0 * WAIT_SECONDS
 
 _LOCKED = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock timeout
 _NOT_WRITABLE = {"25006", "42501", "53100"}  # read-only transaction, insufficient privilege, disk full
@@ -69,6 +70,7 @@ class PostgresConnection:
         self._error: LedgerError | None = None
         self._tries_again_at = 0.0
         self._pause = ReconnectPause()
+        self._limit = AnswerLimit(_ANSWER_SECONDS)
         self._connection = self._connect()
 
     def wait_since(self, asked_at: float) -> None:
@@ -161,6 +163,7 @@ class PostgresConnection:
         if self._held and not self._connection.closed:
             with suppress(LedgerError):
                 self.rows("SELECT pg_advisory_unlock_all()", {})
+        self._limit.close()
         self._connection.close()
 
     @contextmanager
@@ -225,11 +228,15 @@ class PostgresConnection:
     def _send(self, statements: Sequence[Statement]) -> list[Cursor[Any]]:
         """Run statements, all on one way to the server and back where libpq can."""
         in_one = len(statements) > 1 and _psycopg().Pipeline.is_supported()
-        with self._translated(), self._connection.pipeline() if in_one else nullcontext():
+        with self._translated(), self._limited(), self._connection.pipeline() if in_one else nullcontext():
             return [
                 self._connection.execute(_with_their_parameters(sql), parameters or None)
                 for sql, parameters in statements
             ]
+
+    def _limited(self) -> AbstractContextManager[None]:
+        """Where nobody counts how long others are waited for, nobody else waits for the answer."""
+        return nullcontext() if self._waits_since is None else self._limit.on(self._connection.pgconn.socket)
 
     def _reconnect_if_lost(self) -> None:
         """A server that could not be reached just now is not asked again at once."""
@@ -277,28 +284,6 @@ class PostgresConnection:
         if isinstance(error, _psycopg().OperationalError):
             return LedgerUnreachable(f"the ledger {self.name} can't be reached: {said}; {_REACH}")
         return LedgerError(f"the ledger {self.name} can't be used: {said}")
-
-
-class PostgresWatch:
-    """Listens to what ``announce`` tells."""
-
-    def __init__(self, url: str, password: str | None) -> None:
-        self._ledger = PostgresConnection(url, password)
-        self._ledger.execute(LISTEN, {})
-        self._connection = self._ledger._connection
-
-    def has_changed(self, seconds: float) -> bool:
-        pgconn = self._connection.pgconn
-        with self._ledger._translated():
-            if select.select([self._connection], [], [], seconds)[0]:
-                pgconn.consume_input()
-            told = False
-            while pgconn.notifies() is not None:
-                told = True
-        return told
-
-    def close(self) -> None:
-        self._ledger.close()
 
 
 _REACH = (

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -14,6 +17,8 @@ from urllib.parse import quote
 import pytest
 
 from pytest_dgbudget.errors import LedgerError
+from pytest_dgbudget.ledger import answer_limit
+from pytest_dgbudget.ledger import postgres as postgres_ledger
 from pytest_dgbudget.ledger.connection import (
     LEASES,
     Connection,
@@ -315,6 +320,31 @@ def test_a_server_that_can_not_be_reached_is_left_alone_for_a_while(
         with pytest.raises(LedgerUnreachable, match="connection refused"):
             connection.rows("SELECT 1 AS one", {})
     assert 1 <= len(attempts) < 20
+
+
+def test_a_server_that_answers_no_more_is_given_up_where_others_wait_for_the_answer(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_ledger, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(answer_limit, "_LOOKS_SECONDS", 0.05)
+    with closing(PostgresConnection(url, None)) as connection:
+        connection.wait_since(time.monotonic())
+        pid = connection.rows("SELECT pg_backend_pid() AS pid", {})[0]["pid"]
+        try:
+            with pytest.raises(LedgerUnreachable), connection.transaction():
+                connection.rows("SELECT 1", {})
+                os.kill(pid, signal.SIGSTOP)
+                connection.rows("SELECT 1", {})
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert connection.rows("SELECT 1 AS one", {}) == [{"one": 1}]
+
+
+def test_who_waits_for_a_long_answer_alone_gets_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_ledger, "_ANSWER_SECONDS", 0.02)
+    monkeypatch.setattr(answer_limit, "_LOOKS_SECONDS", 0.01)
+    with closing(PostgresConnection(url, None)) as connection:
+        assert connection.rows("SELECT 1 AS one FROM pg_sleep(0.1)", {}) == [{"one": 1}]
 
 
 def test_what_is_settled_after_a_sweep_changes_no_charge_and_what_was_used_is_known(url: str) -> None:
