@@ -6,6 +6,7 @@ psycopg is imported on use, and here only.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 _SHORTEST_WAIT_SECONDS = 0.25
 # A server that is stopped keeps its connections, and its machine confirms what it is sent.
 _ANSWER_SECONDS = 2.0 * WAIT_SECONDS
+
+# What it can't do is an error of ours already, and needs no line in the gateway's log.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 _LOCKED = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock timeout
 _NOT_WRITABLE = {"25006", "42501", "53100"}  # read-only transaction, insufficient privilege, disk full
