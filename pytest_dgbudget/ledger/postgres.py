@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.answer_limit import AnswerLimit
 from pytest_dgbudget.ledger.connection import LedgerLocked, LedgerNotWritable, LedgerUnreachable, Rows, Statement
+from pytest_dgbudget.ledger.postgres_errors import LOCKED, NOT_WRITABLE, REACH, RIGHTS
 from pytest_dgbudget.ledger.postgres_sql import (
     COMMIT,
     CONNECT,
@@ -45,9 +46,6 @@ _ANSWER_SECONDS = 2.0 * WAIT_SECONDS
 
 # What it can't do is an error of ours already, and needs no line in the gateway's log.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
-
-_LOCKED = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock timeout
-_NOT_WRITABLE = {"25006", "42501", "53100"}  # read-only transaction, insufficient privilege, disk full
 
 
 class PostgresConnection:
@@ -281,23 +279,13 @@ class PostgresConnection:
 
     def _as_ours(self, error: Error) -> LedgerError:
         said = " ".join(str(error).split())
-        if error.sqlstate in _LOCKED:
+        if error.sqlstate in LOCKED:
             return LedgerLocked(f"the ledger {self.name} is locked by another process ({said}); end that process")
-        if error.sqlstate in _NOT_WRITABLE:
-            return LedgerNotWritable(f"the ledger {self.name} can't be written: {said}; {_RIGHTS}")
+        if error.sqlstate in NOT_WRITABLE:
+            return LedgerNotWritable(f"the ledger {self.name} can't be written: {said}; {RIGHTS}")
         if isinstance(error, _psycopg().OperationalError):
-            return LedgerUnreachable(f"the ledger {self.name} can't be reached: {said}; {_REACH}")
+            return LedgerUnreachable(f"the ledger {self.name} can't be reached: {said}; {REACH}")
         return LedgerError(f"the ledger {self.name} can't be used: {said}")
-
-
-_REACH = (
-    "see whether this machine reaches the server, and the user, password and database in DG_LEDGER, PGPASSWORD or "
-    "~/.pgpass"
-)
-_RIGHTS = (
-    "its user needs the right to create tables in that schema for its first run, and after that to read and insert, "
-    "and in its table waiter to update and delete"
-)
 
 
 @cache
