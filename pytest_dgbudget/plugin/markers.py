@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -173,11 +174,17 @@ def _amount(marker: pytest.Mark, name: str, value: object, run_config: RunConfig
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise SettingsError(f"{_shown(marker)}: {value!r} is not {what}; {_ACCEPTED}")
     try:
-        return parse(value if isinstance(value, str) else f"{value:.12g}")
+        return parse(value if isinstance(value, str) else _in_digits(value))
     except WrongCurrency as error:
         raise SettingsError(f"{_shown(marker)}: {_explained(error, run_config)}") from None
     except (SettingsError, OverflowError) as error:
         raise SettingsError(f"{_shown(marker)}: {error}") from None
+
+
+def _in_digits(number: float) -> str:
+    """Write a number without an exponent: ``1e-05`` is how Python shows small ones."""
+    text = f"{number:.12g}"
+    return f"{Decimal(text):f}" if "e" in text else text
 
 
 def _explained(error: WrongCurrency, run_config: RunConfig) -> SettingsError:

@@ -107,7 +107,7 @@ def test_none(): pass
 @pytest.mark.dg_budget("20s")
 def test_time(): pass
 
-@pytest.mark.dg_budget(cost=0.05, idle="1s")
+@pytest.mark.dg_budget(cost=0.00005, idle="1s")
 def test_cost(): pass
 
 @pytest.mark.dg_budget("off", cost="off")
@@ -147,14 +147,14 @@ def test_a_tests_own_budget_is_its_markers_else_its_paths_else_the_runs_in_each_
     assert of("smoke/test_cheap.py") == [
         [10_000, 20_000, 30_000, smoke],
         [20_000, 20_000, 30_000, smoke],
-        [10_000, 50_000, 1000, smoke],
+        [10_000, 50, 1000, smoke],
         [None, None, 30_000, smoke],
         [10_000, 0, 30_000, smoke],
     ]
     assert [budgets[:2] for budgets in of("test_off.py")] == [
         [None, None],
         [20_000, None],
-        [None, 50_000],
+        [None, 50],
         [None, None],
         [None, 0],
     ]
