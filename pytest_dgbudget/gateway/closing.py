@@ -141,7 +141,7 @@ class Closing:
     def _with_end(self, facts: RunFacts, exit_status: int | None) -> RunFacts:
         """Return the facts with this invocation's end in them, also where it could not be recorded."""
         invocations = (
-            each._replace(finished_at=utc_now(), exit_status=exit_status)
+            each._replace(finished_at=utc_now(), exit_status=exit_status, is_under_way=False)
             if each.id == self._invocation and each.finished_at is None
             else each
             for each in facts.invocations

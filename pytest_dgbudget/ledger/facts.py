@@ -260,6 +260,11 @@ class RunFacts(NamedTuple):
         used = {session.run_key for session in own if session.may_have_opened}
         return frozenset() if None in used else frozenset(key for key in used if key is not None)
 
+    def others_under_way(self) -> frozenset[str]:
+        """Return the attempts of invocations that go on beside one that has ended: what they have open is theirs."""
+        under_way = {each.id for each in self.invocations if each.is_under_way}
+        return frozenset(attempt.id for attempt in self.attempts if attempt.invocation in under_way)
+
     def of_own_target(self) -> RunFacts:
         """Return these without what tests used elsewhere, which counts in no figure of the run."""
         own = {attempt.id for attempt in self.attempts if attempt.target is None}

@@ -14,7 +14,7 @@ from pytest_dgbudget.ledger.statements import lag_in
 from pytest_dgbudget.reconcile.own_sessions import own_session
 from pytest_dgbudget.reconcile.terms import terms_of
 from pytest_dgbudget.rules import reconciliation_verdict as verdicts
-from pytest_dgbudget.rules.comparison import Ours, OwnSession, Terms
+from pytest_dgbudget.rules.comparison import NOBODYS, Ours, OwnSession, Terms
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from pytest_dgbudget.rules.statement_lag import StatementLag
 from pytest_dgbudget.rules.verdicts import Verdict
@@ -38,7 +38,12 @@ class ReconciliationTask:
 
     @property
     def ours(self) -> Ours:
-        """By what rows of the statement are this run's."""
+        """By what rows of the statement are this run's; its tag and keys tell nothing while others use them as well.
+
+        An emulator's statement has nobody else's.
+        """
+        if self.only is None and any(each.is_under_way for each in self.facts.invocations):
+            return NOBODYS
         return Ours(tags=frozenset([self.facts.tag]), keys=frozenset(key.id for key in self.facts.run_keys))
 
     def parts(self) -> Sequence[StatementPart]:
@@ -86,7 +91,10 @@ class ReconciliationTask:
         return lag
 
     def sessions(self) -> list[OwnSession]:
-        """Return the sessions that can be compared; a dial that is known never to have opened is none."""
+        """Return the sessions that can be compared.
+
+        A dial that is known never to have opened is none, and what others of the run have open can't be yet.
+        """
         return [session for session in self._opened() if self.only is None or session.id in self.only]
 
     def dials(self) -> list[OwnSession]:
@@ -102,11 +110,11 @@ class ReconciliationTask:
         return len(self._opened()) - len(self.sessions())
 
     def _opened(self) -> list[OwnSession]:
-        by_key = bool(self.facts.own_keys_alone())
+        by_key, others = bool(self.facts.own_keys_alone()), self.facts.others_under_way()
         return [
             own_session(session, self.facts.id, by_key=by_key)
             for session in self.facts.of_own_target().sessions
-            if session.may_have_opened
+            if session.may_have_opened and (session.usage is not None or session.attempt not in others)
         ]
 
 

@@ -28,13 +28,18 @@ def charged_micro_usd(facts: RunFacts) -> int | None:
 
 
 def at_risk_of(facts: RunFacts) -> AtRisk:
-    """Return what the statement may still lower: until it says something of a lease, all that was not metered."""
+    """Return what the statement may still lower: until it says something of a lease, all that was not metered.
+
+    What others of the run have open is lost to nobody: they go on, and will say what they used.
+    """
+    others = facts.others_under_way()
     seen_ms: dict[str, int] = {}
     seen_micro_usd: dict[str, int] = {}
     for session in facts.sessions:
         seen_ms[session.lease] = seen_ms.get(session.lease, 0) + (session.ms or 0)
         seen_micro_usd[session.lease] = seen_micro_usd.get(session.lease, 0) + (session.micro_usd or 0)
-    unseen = [lease for lease in facts.leases if _is_unseen(lease, seen_ms.get(lease.id, 0))]
+    lost = (lease for lease in facts.leases if lease.how is not None or lease.attempt not in others)
+    unseen = [lease for lease in lost if _is_unseen(lease, seen_ms.get(lease.id, 0))]
     return AtRisk(
         ms=sum(lease.charged_ms - seen_ms.get(lease.id, 0) for lease in unseen),
         micro_usd=known_sum(_beyond(lease.charged_micro_usd, seen_micro_usd.get(lease.id, 0)) for lease in unseen),

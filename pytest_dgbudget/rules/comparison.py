@@ -103,6 +103,10 @@ class Ours:
         return False if self.keys and row.key_id is not None else None
 
 
+# No tag and no key is one comparison's alone.
+NOBODYS = Ours(tags=frozenset())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One request as both sides have it. ``own`` are our sessions: none, or nearly always one.

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pytest_dgbudget.rules.comparison import Line, Ours, OwnSession, Terms, VendorRow
+from pytest_dgbudget.rules.comparison import NOBODYS, Line, Ours, OwnSession, Terms, VendorRow
 from pytest_dgbudget.rules.drift import Drift, drift_remarks
 from pytest_dgbudget.rules.others import others_remarks
 from pytest_dgbudget.rules.rates import TierRate, rate_remarks, tier_change_remarks
@@ -22,7 +22,10 @@ from pytest_dgbudget.rules.totals import NO_TOTAL, Counted, Total, cost_of, coun
 from pytest_dgbudget.rules.verdicts import Tolerance, Verdict, gravest
 from pytest_dgbudget.units import seconds
 
-_NOBODYS = Ours(tags=frozenset())
+_OTHERS_GO_ON = (
+    "others with this run id are still under way: sessions that have ended are compared one by one, and whoever ends "
+    "last compares the run's hours and dollars as well"
+)
 _NOT_JUDGED = Terms(tolerance=Tolerance(ms=0, share=0), grace_ms=None, now_ms=0)
 
 
@@ -66,8 +69,8 @@ def judge(
     of_dials = match_dials(dials, snapshot.rows, terms)
     unreadable = unreadable_rows(snapshot.rows, ours)
     in_totals = counted((*paired, *of_dials), ours, terms)
-    hours, dollars = hours_of(in_totals, snapshot.hours, terms), dollars_of(in_totals, snapshot.dollars, terms)
-    sums = judge_sums(paired, in_totals, hours, hours_of_own(in_totals, snapshot.hours, terms), terms)
+    hours, own_hours, dollars = _totals(in_totals, snapshot, ours, terms)
+    sums = judge_sums(paired, in_totals, hours, own_hours, terms)
     of_sessions = _sessions_verdict(in_totals, sums.lines, snapshot)
     return Reconciliation(
         verdict=gravest(
@@ -88,7 +91,7 @@ def judge(
             *unreadable_reasons(unreadable),
         ),
         remarks=(
-            *others_remarks(sessions, snapshot.rows, (*paired, *of_dials), ours),
+            *_remarks_on_others(sessions, snapshot.rows, (*paired, *of_dials), ours),
             *rate_remarks(sums.rates),
             *tier_change_remarks(sums.lines, terms),
             *drift_remarks(sums.drift),
@@ -105,10 +108,27 @@ def judge(
     )
 
 
+def _totals(lines: Counted, snapshot: StatementSnapshot, ours: Ours, terms: Terms) -> tuple[Total, Total, Total]:
+    """Return the hours, these without what nobody opened, and the dollars."""
+    if ours == NOBODYS:
+        return NO_TOTAL, NO_TOTAL, NO_TOTAL
+    return (
+        hours_of(lines, snapshot.hours, terms),
+        hours_of_own(lines, snapshot.hours, terms),
+        dollars_of(lines, snapshot.dollars, terms),
+    )
+
+
+def _remarks_on_others(
+    sessions: Sequence[OwnSession], rows: Collection[VendorRow], lines: Sequence[Line], ours: Ours
+) -> Iterable[str]:
+    return [_OTHERS_GO_ON] if ours == NOBODYS else others_remarks(sessions, rows, lines, ours)
+
+
 def not_asked(sessions: Sequence[OwnSession], tolerance: Tolerance, verdict: Verdict, *reasons: str) -> Reconciliation:
     """Return what is known of a run's sessions when the vendor is not asked, and why it isn't."""
     return Reconciliation(
-        verdict=verdict, tolerance=tolerance, lines=match(sessions, (), _NOBODYS, _NOT_JUDGED), reasons=reasons
+        verdict=verdict, tolerance=tolerance, lines=match(sessions, (), NOBODYS, _NOT_JUDGED), reasons=reasons
     )
 
 

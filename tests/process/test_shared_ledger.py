@@ -12,6 +12,7 @@ import pytest
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.processes import gateway_of, wait_until
 from tests.support.project import Project
+from tests.support.vendor import Vendor
 
 ONE = ("--dg-budget=10m", "--dg-run-id=one")
 WELCOMED = "SELECT count(*) FROM welcome"
@@ -91,6 +92,28 @@ def test_a_run_that_ends_while_another_with_its_id_has_a_session_open_says_what_
     assert "others with this run id have sessions open: the 20s set aside for them" in result.output
     project.write("go-on", "")
     assert "others with this run id" not in project.result(waiting).output
+
+
+@pytest.mark.slow
+def test_whoever_ends_first_is_reconciled_by_what_has_ended_and_whoever_ends_last_by_all(
+    project: Project, postgres: PostgresServer, vendor: Vendor
+) -> None:
+    project.use("one_ledger/test_waits.py", "disk/test_one.py")
+    url = postgres.new_ledger()
+    environ = {**vendor.environ, "DG_LEDGER": url}
+    required = (*ONE, "--dg-reconcile=require", "--dg-reconcile-timeout=5s")
+    waiting = project.start("test_waits.py", *required, "--dg-report-dir=other", env=environ)
+    welcomed(postgres, url, 1)
+    first = project.run("test_one.py", *required, env=environ)
+    assert (first.status, first.usage["run"]["at_risk_seconds"]) == (0, 0), first.output
+    assert "others with this run id are still under way" in first.output
+    assert "nobody here saw its end" not in first.output
+    assert "without having been seen" not in first.output
+    project.write("go-on", "")
+    last = project.result(waiting)
+    assert last.status == 0, last.output
+    assert "reconciliation: reconciled" in last.output
+    assert "under way" not in last.output
 
 
 @pytest.mark.slow

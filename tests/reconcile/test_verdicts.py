@@ -9,8 +9,11 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from pytest_dgbudget.ledger.facts import RunFacts, SessionFacts
 from pytest_dgbudget.rules.verdicts import Tolerance
+from tests.support import facts
 from tests.support.comparison import TAG, Comparison, billed, kinds, own
+from tests.support.facts import attempt, invocation, lease
 from tests.support.statement import Answer, Asked, Bill, Entry, refusal, unsettled
 
 
@@ -538,3 +541,35 @@ def test_durations_that_make_no_sense_are_unknown(bill: Bill, duration: object) 
     bill.overrides["list"] = lambda _: Answer(body.replace(b"123.25", shown.encode()).replace(b'"completed"', b'"x"'))
     result = Comparison(bill, timeout=1).of(own("r", 10))
     assert (kinds(result), result.lines[0].vendor_ms) == (["matched" if duration is None else "unconfirmed"], None)
+
+
+def shared_run(*ended: SessionFacts, others_go_on: bool) -> RunFacts:
+    """A run of which one pytest has ended, and another one has a session open, or lost it."""
+    return facts.run(
+        invocations=(invocation(), invocation(id="other", finished_at=None, is_under_way=others_go_on)),
+        attempts=(attempt(), attempt(id="b", invocation="other")),
+        leases=(lease(), lease(id="m", attempt="b", how=None, ended_ms=None)),
+        sessions=(*ended, own("open", None, attempt="b", lease="m", usage=None)),
+    )
+
+
+def test_what_others_of_the_run_have_open_is_theirs_and_what_has_ended_is_compared(bill: Bill) -> None:
+    bill.entries = lambda: [billed("mine", 10), billed("theirs", 5), billed("open", 7), billed("begun since", 3)]
+    run = shared_run(own("mine", 10), own("theirs", 5, attempt="b", lease="m"), others_go_on=True)
+    result = Comparison(bill).of_run(run)
+    assert (kinds(result), result.verdict, result.reasons) == (["matched", "matched"], "reconciled", ())
+    assert (result.hours.verdict, result.dollars.verdict) == ("off", "off")
+    (remark,) = result.remarks
+    assert remark.startswith("others with this run id are still under way")
+
+
+def test_what_differs_is_a_discrepancy_whoever_goes_on(bill: Bill) -> None:
+    bill.entries = lambda: [billed("mine", 60)]
+    assert Comparison(bill, timeout=1).of_run(shared_run(own("mine", 10), others_go_on=True)).verdict == "discrepancy"
+
+
+def test_whoever_ends_last_compares_all(bill: Bill) -> None:
+    bill.entries = lambda: [billed("mine", 10), billed("nobody's", 3)]
+    result = Comparison(bill, timeout=1).of_run(shared_run(own("mine", 10), others_go_on=False))
+    assert kinds(result) == ["matched", "unconfirmed", "missing-in-ledger"]
+    assert (result.verdict, result.hours.verdict) == ("discrepancy", "inconclusive")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import pytest_dgbudget.report
 from pytest_dgbudget.ledger.facts import ArchivedPart, RefusalFacts, RunFacts
 from pytest_dgbudget.model import Bypass, Overrun
-from pytest_dgbudget.report.charged import open_beside_ms
+from pytest_dgbudget.report.charged import at_risk_of, open_beside_ms
 from pytest_dgbudget.report.document import SCHEMA, RunFigures, UsageDocument
 from pytest_dgbudget.report.projection import failed_by_overrun, overran, usage_document
 from pytest_dgbudget.report.usage_file import EARLIER_FILE_NAME, FILE_NAME, set_earlier_aside, write_usage
@@ -470,6 +470,7 @@ def test_what_others_of_the_run_have_open_is_told_from_what_is_lost(
         leases=(lease(how=how, ended_ms=None if how is None else 3000),),
     )
     assert open_beside_ms(facts, "j") == open_ms
+    assert at_risk_of(facts).ms == (7000 if (how, is_under_way) == (None, False) else 0)
     assert open_beside_ms(facts, "i") == 0
 
 

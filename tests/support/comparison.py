@@ -74,8 +74,11 @@ class Comparison:
     results: list[Reconciliation] = field(default_factory=list)
 
     def of(self, *sessions: SessionFacts) -> Reconciliation:
+        return self.of_run(run_of(sessions))
+
+    def of_run(self, run: RunFacts) -> Reconciliation:
         task = ReconciliationTask(
-            facts=run_of(sessions)._replace(reconciliation=self.before),
+            facts=run._replace(reconciliation=self.before),
             terms=Terms(
                 tolerance=self.tolerance,
                 grace_ms=round(self.grace * 1000),
