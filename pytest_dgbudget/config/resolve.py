@@ -185,6 +185,7 @@ def resolve(
 ) -> RunConfig:
     """Turn what was given, by option name, into a RunConfig; raises SettingsError, naming what is wrong and where.
 
+    A variable that is blank is not set: so are the secrets and inputs that a job of CI is not given, as for a fork.
     What dgbudget.toml at the rootdir sets is added.
 
     ``command_line`` has the options of PYTEST_ADDOPTS as well; those of the ini file's ``addopts`` are in ``ini``,
@@ -261,8 +262,8 @@ def _given(
     text, where, by_hand = option.default, "default", False
     if command_line.get(option.name) is not None:
         text, where, by_hand = command_line[option.name], option.flag, True
-    elif option.environment is not None and option.environment in environment and not _is_withheld(option, environment):
-        text, where, by_hand = environment[option.environment], option.environment, True
+    elif option.environment is not None and (in_environment := environment.get(option.environment, "")).strip():
+        text, where, by_hand = in_environment, option.environment, True
     elif ini.get(option.flag) is not None:
         text, where = ini[option.flag], f"{option.flag} in addopts"
     elif ini.get(option.name) is not None:
@@ -275,11 +276,6 @@ def _given(
         raise WrongCurrency(f"{where}: {error}", error.currency, error.amount) from None
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from None
-
-
-def _is_withheld(option: Option, environment: Mapping[str, str]) -> bool:
-    """The address of a shared ledger is a secret: where a job is not given it, as for a fork, the variable is blank."""
-    return option.environment == "DG_LEDGER" and not environment["DG_LEDGER"].strip()
 
 
 def _ledger(given: Path | parsing.ServerLedger, where: str, rootdir: Path) -> dict[str, Any]:
