@@ -170,7 +170,8 @@ _WHAT_HAPPENED = {"cut": "used up", "refused": "nearly spent", "exceeded": "exce
 
 def describe(overrun: Overrun) -> str:
     """Say what happened, the numbers and what to do; short enough for the reason of a Close frame (123 bytes)."""
-    happened = _WHAT_HAPPENED[overrun.kind]
+    allows_nothing = overrun.kind == "refused" and overrun.allowed == 0
+    happened = "allows nothing" if allows_nothing else _WHAT_HAPPENED[overrun.kind]
     return f"{_budget(overrun)} {happened}, {_used(overrun)}; {_how_to_raise(overrun)}"
 
 

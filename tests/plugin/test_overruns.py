@@ -58,7 +58,7 @@ def test_money_is_cut_and_refused_as_time_is_and_named_everywhere(project: Proje
     assert result.usage["run"]["cost_budget_usd"] == 0.5
     said = {name: texts[0] for name, texts in reports(result).items()}
     assert "BudgetExceeded: test budget of $0.0015 used up, " in said["test_by_marker"]
-    assert "BudgetExhausted: test budget of $0 nearly spent, " in said["test_none"]
+    assert "BudgetExhausted: test budget of $0 allows nothing, " in said["test_none"]
 
 
 # Cut in mid-session -------------------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def test_under_skip_a_test_that_a_window_refuses_is_skipped_as_well(project: Pro
     )
     assert (result.status, result.usage["run"]["failing"]) == (0, False), result.output
     assert set(result.outcomes().values()) == {"skipped"}
-    assert "day window of 0s nearly spent" in result.output
+    assert "day window of 0s allows nothing" in result.output
 
 
 def test_under_skip_a_cut_and_a_spent_test_budget_still_fail(project: Project, scripted: ScriptedVendor) -> None:
@@ -212,7 +212,7 @@ def test_under_skip_the_exit_status_says_what_failing_says_of_a_refusal_in_teard
 # --dg-on-exhausted=stop ---------------------------------------------------------------------------------------------
 
 STOP = ("--dg-budget=0", "--dg-on-exhausted=stop", "-o", "dg_overrun_exit_code=77")
-STOPPING = "stopping after a session was refused: run budget of 0s nearly spent, 0s used; raise it with --dg-budget"
+STOPPING = "stopping after a session was refused: run budget of 0s allows nothing, 0s used; raise it with --dg-budget"
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_under_stop_a_window_that_refuses_stops_the_run_as_well(project: Project
     project.write("dgbudget.toml", '[window]\nday = "0s"\n')
     result = project.run("--dg-budget=5m", "--dg-on-exhausted=stop", env=scripted.environ)
     assert result.status == 1, result.output
-    assert "stopping after a session was refused: day window of 0s nearly spent" in result.output
+    assert "stopping after a session was refused: day window of 0s allows nothing" in result.output
     assert not (project.path / "began").exists()
 
 

@@ -82,7 +82,7 @@ def test_where_the_runs_money_is_spent_a_test_is_skipped_on_request(project: Pro
     project.use("spending/test_waits.py")
     result = project.run("--dg-cost-budget=0", "--dg-on-exhausted=skip", "-rs", "test_waits.py", env=priced.environ)
     assert result.status == 0, result.output
-    assert "run budget of $0 nearly spent" in result.output
+    assert "run budget of $0 allows nothing" in result.output
     assert result.usage["run"]["verdict"] == "overrun"
     assert priced.connections == []
 

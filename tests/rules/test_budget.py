@@ -252,6 +252,11 @@ def test_an_overrun_says_which_budget_how_much_of_both_and_what_to_do(overrun: O
         assert said.endswith(overrun.label)
 
 
+def test_a_budget_of_nothing_that_refuses_is_not_said_to_be_nearly_spent() -> None:
+    overrun = Overrun(kind="refused", scope="run", currency="money", used=0, allowed=0)
+    assert describe(overrun) == "run budget of $0 allows nothing, $0 used; raise it with --dg-cost-budget"
+
+
 @pytest.mark.parametrize(
     ("kind", "used", "said"),
     [
