@@ -24,6 +24,7 @@ from pytest_dgbudget.gateway.control import ControlConnection
 from pytest_dgbudget.gateway.events import EmulatorRestarted, Events, GatewayStalled
 from pytest_dgbudget.gateway.hosts import AllowedHosts
 from pytest_dgbudget.gateway.leaving import Leaving
+from pytest_dgbudget.gateway.ledger_keeper import keep_connected
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.listener import ListeningSocket
 from pytest_dgbudget.gateway.log import log, log_event, log_line
@@ -120,6 +121,7 @@ class Gateway:
         self._failed: DgBudgetError | None = None
         self._closing: Closing | Leaving | None = None
         self._finishing: asyncio.Task[FinishedRun] | None = None
+        self._keeping: asyncio.Future[None] | None = None
 
     def _emulator_restarted(self, how: str) -> None:
         self._events.emit(EmulatorRestarted(how=how))
@@ -189,6 +191,8 @@ class Gateway:
             if self._config.app_token is not None:
                 self._run.bearers.restore(self._config.app_token, Application())
             self._closing = self._closing_of(self._ledger, recordings)
+            if isinstance(self._run_config.ledger, str):
+                self._keeping = asyncio.ensure_future(keep_connected(self._ledger, self._ledger_thread))
 
     def _closing_of(self, ledger: Ledger, recordings: Recordings | None) -> Closing | Leaving:
         """Return what ends the run, or this gateway's part in it."""
@@ -333,6 +337,8 @@ class Gateway:
         await self._targets.stop()
         if not self._told_to_end:  # else a successor goes on with the run
             rmtree(self._config.scripts_folder, ignore_errors=True)
+        if self._keeping is not None:
+            self._keeping.cancel()
         await self._ledger_thread.close()
         self._run_ledger.release()
 

@@ -81,6 +81,10 @@ class Ledger:
             self._budgets.close_sums(self._db.now().date())
             enter(self._db, self._invocation, takes_over=takes_over)
 
+    def connect(self) -> None:
+        """Connect again where the connection is lost."""
+        self._db.now()
+
     def wait_since(self, asked_at: float) -> None:
         """Count the time that the next calls wait for other processes from this instant (``time.monotonic``) on."""
         self._db.wait_since(asked_at)
