@@ -9,7 +9,6 @@ import pytest
 
 from pytest_dgbudget.config.project_file import PROJECT_FILE, read_project_file
 from pytest_dgbudget.config.toml_text import TomlText
-from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.model import TIERS, Tier
 from pytest_dgbudget.rules.prices import SHIPPED, price_of
 from pytest_dgbudget.units import usd
@@ -78,7 +77,6 @@ def test_the_team_s_month_is_so_many_minutes() -> None:
     assert f"they are ${150 / DAYS:.2f} a day, or {minutes // DAYS} minutes" in TEAM
 
 
-@pytest.mark.xfail(raises=SettingsError, reason="[window] and [project] are not read yet")
 def test_the_team_s_settings_are_understood(tmp_path: Path) -> None:
     (tmp_path / PROJECT_FILE).write_text(SETTINGS, encoding="utf-8")
     assert read_project_file(tmp_path)
