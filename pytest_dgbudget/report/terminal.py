@@ -85,12 +85,21 @@ def _figures(test: AttemptEntry, cost: str) -> list[str]:
     return [
         _shown(test["used_seconds"]),
         _shown(test["forecast_seconds"]) if differs_live(test) else "",
-        _shown(test["budget_seconds"]),
+        _budget(test),
         cost,
         _shown(test["waited_seconds"]) if test["waited_seconds"] >= 1 else "",
         str(test["sessions"]),
         _verdict(test),
     ]
+
+
+def _budget(test: AttemptEntry) -> str:
+    """Return what was left of the test's budgets for it: in time, in money, or in both."""
+    of_money = test.get("cost_budget_usd")  # which reports of earlier versions lack
+    if of_money is None:
+        return _shown(test["budget_seconds"])
+    of_time = [] if test["budget_seconds"] is None else [_shown(test["budget_seconds"])]
+    return ", ".join([*of_time, _exact_usd(of_money)])
 
 
 def _cost(test: AttemptEntry, document: UsageDocument) -> str:

@@ -66,6 +66,20 @@ def test_an_overrun_that_fails_nothing_is_expected(overrun: dict[str, Any]) -> N
     assert run_line(document(attempts=(attempt(outcome="failed"),), **OVERRUN)).endswith("verdict: overrun")
 
 
+@pytest.mark.parametrize(
+    ("left", "shown"),
+    [
+        ({"left_ms": 30_000, "cost_left_micro_usd": 50_000}, "30.00s, $0.05"),
+        ({"left_ms": None, "cost_left_micro_usd": 50_000}, "$0.05"),
+        ({"left_ms": 30_000}, "30.00s"),
+    ],
+)
+def test_a_tests_budgets_are_shown_in_time_and_money(left: dict[str, Any], shown: str) -> None:
+    heading, line = table(attempts=(attempt(**left),))
+    end = heading.index("budget") + len("budget")
+    assert line[:end].endswith(f"  {shown}")
+
+
 def test_the_dearest_test_comes_first() -> None:
     attempts = (attempt(nodeid="cheap"), attempt(id="b", nodeid="dear"))
     leases = (lease(), lease(id="m", attempt="b", ended_ms=9000))
