@@ -123,8 +123,8 @@ OPTIONS = (
         "on_exhausted",
         "POLICY",
         "fail",
-        "What happens to a test that asks for a session when the run budget, or a window, is spent: fail, skip, or "
-        "stop the run.",
+        "What happens to a test that asks for a session when a budget that tests share (of the run, of a path in one "
+        "run, of a window) is spent: fail, skip, or stop the run.",
     ),
     Option(
         "dg_target",

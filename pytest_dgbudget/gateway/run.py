@@ -47,7 +47,7 @@ from pytest_dgbudget.protocol.operations import (
     GrantedAttempt,
     HeldGrant,
 )
-from pytest_dgbudget.rules.budget import refuses_all_tests
+from pytest_dgbudget.rules.budget import is_shared_refusal
 from pytest_dgbudget.rules.prices import price_table
 from pytest_dgbudget.rules.stalls import stall_sentence
 
@@ -326,7 +326,7 @@ class Run:
             self._record_refusals(grant, overrun, 1)
 
     def _record_refusals(self, grant: Grant, overrun: Overrun, times: int) -> None:
-        tolerated = self._run_config.on_exhausted == "skip" and refuses_all_tests(overrun)
+        tolerated = self._run_config.on_exhausted == "skip" and is_shared_refusal(overrun)
         self._ledger_thread.enqueue(
             self._ledger.record_refusal, grant.attempt, overrun, tolerated=tolerated, times=times
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.gateway.events import Event, Events, RunIsStopping, SessionRefused
 from pytest_dgbudget.model import Overrun
-from pytest_dgbudget.rules.budget import refuses_all_tests, stop_reason
+from pytest_dgbudget.rules.budget import is_shared_refusal, stop_reason
 
 
 class Stopping:
@@ -26,5 +26,5 @@ class Stopping:
         return reason
 
     def _note(self, event: Event) -> None:
-        if isinstance(event, SessionRefused) and self._refused is None and refuses_all_tests(event.overrun):
+        if isinstance(event, SessionRefused) and self._refused is None and is_shared_refusal(event.overrun):
             self._refused = event.overrun

@@ -29,7 +29,7 @@ from pytest_dgbudget.plugin.scrub_hook import scrubber_of
 from pytest_dgbudget.plugin.state import STATE, State
 from pytest_dgbudget.protocol.operations import GetVerdict, GrantedAttempt, RecordOutcome, Verdict
 from pytest_dgbudget.rules.attempts import unknown_figures
-from pytest_dgbudget.rules.budget import explain, overrun_error, refuses_all_tests
+from pytest_dgbudget.rules.budget import explain, is_shared_refusal, overrun_error
 from pytest_dgbudget.rules.bypass import bypass_error
 from pytest_dgbudget.rules.refusals import describe_refusal
 from pytest_dgbudget.rules.waits import gave_up
@@ -336,8 +336,8 @@ class Accounting:
         return running if running is not None and running.process == getpid() else None
 
     def _tolerates(self, overruns: Sequence[Overrun]) -> bool:
-        """With --dg-on-exhausted=skip, a test is skipped that only lacked a budget of all tests, whatever it raised."""
-        return self._state.run_config.on_exhausted == "skip" and all(map(refuses_all_tests, overruns))
+        """With --dg-on-exhausted=skip, a test is skipped that only lacked a shared budget, whatever it raised."""
+        return self._state.run_config.on_exhausted == "skip" and all(map(is_shared_refusal, overruns))
 
 
 def _is_expected_to_fail(item: pytest.Item) -> bool:

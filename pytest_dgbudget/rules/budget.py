@@ -22,8 +22,8 @@ FLOOR_MS = 1000
 # The vendor ends every session after two hours (changelog of 2026-07-31), so no lease needs more.
 LONGEST_SESSION_MS = 2 * 3600 * 1000
 
-# Budgets that all tests share.
-_OF_ALL_TESTS = frozenset({"run", "window"})
+# Budgets that tests share; what a [[path]] gives each of its tests is a test's.
+_SHARED = frozenset({"run", "path", "window"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,9 +196,9 @@ def _how_to_raise(overrun: Overrun) -> str:
     return _HOW_TO_RAISE[overrun.scope, overrun.currency]
 
 
-def refuses_all_tests(overrun: Overrun) -> bool:
-    """Return whether a budget refused a session that all tests share: --dg-on-exhausted says what comes of that."""
-    return overrun.kind == "refused" and overrun.scope in _OF_ALL_TESTS
+def is_shared_refusal(overrun: Overrun) -> bool:
+    """Return whether a budget that tests share refused a session: --dg-on-exhausted says what comes of that."""
+    return overrun.kind == "refused" and overrun.scope in _SHARED
 
 
 def stop_reason(overrun: Overrun) -> str:

@@ -175,16 +175,25 @@ def test_under_skip_whatever_a_refused_test_raises_it_is_skipped_with_the_reason
     assert scripted.connections == []
 
 
+SPENT = [
+    ('[window]\nday = "0s"\n', "day window of 0s allows nothing"),
+    ('[[path]]\nglob = "**"\nrun = "0s"\n', "path budget of 0s allows nothing"),
+]
+
+
 @pytest.mark.slow
-def test_under_skip_a_test_that_a_window_refuses_is_skipped_as_well(project: Project, scripted: ScriptedVendor) -> None:
+@pytest.mark.parametrize(("budgets", "said"), SPENT, ids=["window", "path"])
+def test_under_skip_a_test_that_a_window_or_a_path_refuses_is_skipped_as_well(
+    project: Project, scripted: ScriptedVendor, budgets: str, said: str
+) -> None:
     project.use("overruns/test_tolerated.py")
-    project.write("dgbudget.toml", '[window]\nday = "0s"\n')
+    project.write("dgbudget.toml", budgets)
     result = project.run(
         "--dg-budget=5m", "--dg-on-exhausted=skip", "--junitxml=junit.xml", "-rs", env=scripted.environ
     )
     assert (result.status, result.usage["run"]["failing"]) == (0, False), result.output
     assert set(result.outcomes().values()) == {"skipped"}
-    assert "day window of 0s allows nothing" in result.output
+    assert said in result.output
 
 
 def test_under_skip_a_cut_and_a_spent_test_budget_still_fail(project: Project, scripted: ScriptedVendor) -> None:
@@ -270,12 +279,15 @@ def test_under_stop_the_statement_is_asked_for_as_after_any_run(project: Project
 
 
 @pytest.mark.slow
-def test_under_stop_a_window_that_refuses_stops_the_run_as_well(project: Project, scripted: ScriptedVendor) -> None:
+@pytest.mark.parametrize(("budgets", "said"), SPENT, ids=["window", "path"])
+def test_under_stop_a_window_or_a_path_that_refuses_stops_the_run_as_well(
+    project: Project, scripted: ScriptedVendor, budgets: str, said: str
+) -> None:
     project.use("overruns/test_stops.py")
-    project.write("dgbudget.toml", '[window]\nday = "0s"\n')
+    project.write("dgbudget.toml", budgets)
     result = project.run("--dg-budget=5m", "--dg-on-exhausted=stop", env=scripted.environ)
     assert result.status == 1, result.output
-    assert "stopping after a session was refused: day window of 0s allows nothing" in result.output
+    assert f"stopping after a session was refused: {said}" in result.output
     assert not (project.path / "began").exists()
 
 

@@ -24,6 +24,7 @@ from pytest_dgbudget.rules.budget import (
     describe,
     explain,
     free_ms,
+    is_shared_refusal,
 )
 from pytest_dgbudget.rules.prices import price_of
 from pytest_dgbudget.units import format_time, format_usd
@@ -250,6 +251,15 @@ def test_an_overrun_says_which_budget_how_much_of_both_and_what_to_do(overrun: O
     assert HOW.get((overrun.scope, overrun.currency), "dgbudget.toml") in said
     if overrun.scope == "path":
         assert said.endswith(overrun.label)
+
+
+@pytest.mark.parametrize(("scope", "is_shared"), [("test", False), ("path", True), ("run", True), ("window", True)])
+def test_what_a_budget_refuses_that_tests_share_is_told_from_what_a_tests_own_one_does(
+    scope: Any, is_shared: bool
+) -> None:
+    refused = Overrun(kind="refused", scope=scope, used=1, allowed=1)
+    assert is_shared_refusal(refused) is is_shared
+    assert not is_shared_refusal(replace(refused, kind="cut"))
 
 
 def test_a_budget_of_nothing_that_refuses_is_not_said_to_be_nearly_spent() -> None:
