@@ -1,4 +1,4 @@
-"""--dg-on-exhausted=stop: once the run has too little left for a session, no further test begins."""
+"""--dg-on-exhausted=stop: once a budget that tests share has too little left for a session, no further test begins."""
 
 from __future__ import annotations
 
