@@ -26,6 +26,8 @@ _OTHERS_GO_ON = (
     "others with this run id are still under way: sessions that have ended are compared one by one, and whoever ends "
     "last compares the run's hours and dollars as well"
 )
+_UNTIMED_AND_UNTAGGED = "neither a duration nor the run's tag in the statement"
+_UNTIMED = "no duration in the statement, and the run's hours tell nothing of them while others go on"
 _NOT_JUDGED = Terms(tolerance=Tolerance(ms=0, share=0), grace_ms=None, now_ms=0)
 
 
@@ -202,7 +204,8 @@ def _reasons(
             "completion differs from ours beyond --dg-tolerance; what it means is not documented"
         )
     if without := _without_time(in_totals):
-        yield f"{without} {of_all} have neither a duration nor the run's tag in the statement"
+        lacks = _UNTIMED if hours == NO_TOTAL else _UNTIMED_AND_UNTAGGED
+        yield f"{without} {of_all} have {lacks}"
     for name, total in (("hours", hours), ("dollars", dollars)):
         if total.verdict == "pending":
             yield f"the run's {name} are not all in the statement yet"

@@ -573,3 +573,14 @@ def test_whoever_ends_last_compares_all(bill: Bill) -> None:
     result = Comparison(bill, timeout=1).of_run(shared_run(own("mine", 10), others_go_on=False))
     assert kinds(result) == ["matched", "unconfirmed", "missing-in-ledger"]
     assert (result.verdict, result.hours.verdict) == ("discrepancy", "inconclusive")
+
+
+def test_where_rows_have_no_times_nothing_is_known_before_the_last_one_has_ended(bill: Bill) -> None:
+    row = billed("mine", 10).row()
+    del row["response"]["details"]["duration"]
+    row["response"].pop("completed", None)
+    bill.overrides["list"] = lambda _: Answer.json({"requests": [row]})
+    bill.overrides["get"] = lambda _: Answer.json({"request": row})
+    result = Comparison(bill, timeout=1).of_run(shared_run(own("mine", 10), others_go_on=True))
+    assert (kinds(result), result.verdict) == (["matched"], "inconclusive")
+    assert "1 of 1 sessions have no duration in the statement, and the run's hours tell nothing" in result.reasons[0]
