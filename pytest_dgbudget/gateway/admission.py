@@ -94,7 +94,7 @@ class Admission:
     ) -> None:
         self._leases = leases
         self._ledger_thread = ledger_thread
-        self._places = max_sessions
+        self._most = self._places = max_sessions
         self._queue: list[Waiter] = []
         self._changed = asyncio.Event()
         self._watch = LedgerWatch(open_changes, self._changed.set)
@@ -145,7 +145,12 @@ class Admission:
 
     async def _woken(self) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), _LOOKS_EVERY_SECONDS if self._watch.is_on else None)
+            await asyncio.wait_for(self._changed.wait(), _LOOKS_EVERY_SECONDS if self._must_look else None)
+
+    @property
+    def _must_look(self) -> bool:
+        """Whether nobody may tell when the head's turn has come: others hold what it waits for, as nobody here does."""
+        return self._watch.is_on or (bool(self._queue) and self._places == self._most)
 
     async def _admit_next(self) -> bool:
         """Answer the next waiter; False when none can be answered now."""

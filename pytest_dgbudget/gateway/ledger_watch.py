@@ -27,12 +27,14 @@ class LedgerWatch:
         """Watch, if that isn't done already; what has changed before is told as well."""
         if self._changes is None:
             self._changes = self._open_changes()
-            self._changes.start(self._tell)
+            with contextlib.suppress(RuntimeError):  # there is no thread left: who waits looks by itself
+                self._changes.start(self._tell)
 
     def stop(self) -> None:
         """Watch no longer. The loop doesn't wait until the watching thread has heard."""
         if self._changes is not None:
-            in_daemon_thread(self._changes.stop, "ledger-changes-end")
+            with contextlib.suppress(RuntimeError):  # nor for this: it tells what nobody needs to know
+                in_daemon_thread(self._changes.stop, "ledger-changes-end")
             self._changes = None
 
     def _tell(self) -> None:

@@ -136,7 +136,8 @@ class Run:
             self.bearers.joined(owner, token)
 
     async def restore(self, owner: Owner, held: HeldGrant) -> None:
-        """Take over a grant of the gateway before this one."""
+        """Take over a grant of the gateway before this one, which can hold nothing any more."""
+        await self._ledger_thread.call(self._ledger.end_left, held.attempt)
         known = await self._ledger_thread.call(self._ledger.known_attempt, held.attempt)
         if known is None or self._over:
             return

@@ -157,10 +157,18 @@ class MeteredSession:
     def drop(self, upstream: Upstream) -> None:
         """Close what was dialled and can't be relayed."""
         upstream.transport.abort()
-        self._write_end("network", confirmed=False)
+        if self._relay is None:  # else it sees that its vendor is lost
+            self._write_end("network", confirmed=False)
 
     def relay(self, client: asyncio.Transport, upstream: Upstream, from_client: bytes) -> None:
-        """Join client and vendor from here on."""
+        """Join client and vendor from here on; where that fails, nobody could cut what was dialled."""
+        try:
+            self._join(client, upstream, from_client)
+        except BaseException:
+            self.drop(upstream)
+            raise
+
+    def _join(self, client: asyncio.Transport, upstream: Upstream, from_client: bytes) -> None:
         inspection = self._terms.service.inspect(self._context())
         self.state = SessionState.RELAYING
         self._recording = self._begin_recording(upstream.secrets)

@@ -30,8 +30,9 @@ class Changes:
 
         That is also once it watches, at first and after each loss of the connection: nobody knows what was missed.
         """
-        self._thread = threading.Thread(target=self._watch, args=(callback,), name="ledger-changes", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._watch, args=(callback,), name="ledger-changes", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def stop(self) -> None:
         """Watch no longer: after this, ``callback`` is not called any more. Not to be called by ``callback``."""

@@ -81,6 +81,12 @@ class Ledger:
             self._budgets.close_sums(self._db.now().date())
             enter(self._db, self._invocation, takes_over=takes_over)
 
+    def end_left(self, attempt: str) -> None:
+        """End what the gateway before this one left open of an attempt: it is gone, so its sessions are as well."""
+        with self.together():
+            sweep(self._db, lambda lease: lease.attempt != attempt or lease.gateway == self._gateway)
+        self._sums.forget()
+
     def connect(self) -> None:
         """Connect again where the connection is lost."""
         self._db.now()

@@ -210,8 +210,8 @@ class PostgresConnection:
                 self._reconnect_if_lost()
             return self._send([*waiting, *statements])[len(waiting) :]
         except LedgerUnreachable:
-            if has_begun:
-                raise
+            if has_begun or not self._connection.closed:
+                raise  # what is left of a statement that the server gave up is taken back first
             self._reconnect_if_lost()  # nothing has begun: the connection was cut while it was idle
             return self._send([*waiting, *statements])[len(waiting) :]
 

@@ -26,6 +26,11 @@ SESSION = (
     ("idle_session_timeout", "0"),
     ("transaction_timeout", "0"),
     ("TimeZone", "UTC"),
+    # The server notices as well that a machine is gone without a word: what it held would be held for hours.
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "20000"),
     # As long as the server has no statistics it takes every table for a small one. A lease is decided in a millisecond.
     ("enable_seqscan", "off"),
     ("plan_cache_mode", "force_generic_plan"),

@@ -76,7 +76,7 @@ class SharedQueue:
         self, things: Mapping[str, Awaited], waiter: str | None, decide: Callable[[], G | Wait | Refused]
     ) -> G | Queued | Refused:
         answer = self._answer(things, decide)
-        if isinstance(answer, Queued) and answer.with_others and self._end_what_is_lost():
+        if isinstance(answer, Queued) and (answer.with_others or waiter is not None) and self._end_what_is_lost():
             answer = self._answer(things, decide)
         if waiter is not None and things:
             self._enter_or_leave(waiter, answer.thing if isinstance(answer, Queued) else None)

@@ -189,8 +189,8 @@ LAST_BILLED = "SELECT ms, micro_usd FROM billed WHERE lease = :lease ORDER BY se
 INSERT_STATED = _insert_next("stated", "seq", "lease", "ms", "at")
 END_LEASE = _insert_once("lease_end", "lease", "how", "ms", "micro_usd", "at")
 
-OPEN_LEASES = """SELECT lease.id AS id, lease.run AS run, lease.ms AS allowance_ms, lease.micro_usd AS micro_usd,
-        lease.number AS number, lease.ends_at AS ends_at, lease.gateway AS gateway,
+OPEN_LEASES = """SELECT lease.id AS id, lease.run AS run, lease.attempt AS attempt, lease.ms AS allowance_ms,
+        lease.micro_usd AS micro_usd, lease.number AS number, lease.ends_at AS ends_at, lease.gateway AS gateway,
         invocation.host AS host
     FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id JOIN attempt ON attempt.id = lease.attempt
     JOIN invocation ON invocation.id = attempt.invocation

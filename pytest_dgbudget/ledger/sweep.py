@@ -18,6 +18,7 @@ class LeftLease(NamedTuple):
 
     id: str
     run: str
+    attempt: str
     allowance_ms: int
     micro_usd: int | None
     number: int

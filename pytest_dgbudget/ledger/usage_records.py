@@ -35,7 +35,7 @@ def _insert_end(connection: Connection, record: UsageRecord) -> bool:
     if connection.execute(sql.INSERT_USAGE, row):
         return True
     (known,) = connection.rows(sql.LAST_USAGE, {"dial": record.dial})
-    if known["closed_by"] == "gateway-lost" != record.closed_by:
+    if known["ms"] is None and record.ms is not None:
         return bool(connection.execute(sql.INSERT_USAGE, {**row, "supersedes": known["id"]}))
     if (known["closed_at"], known["ms"]) != (record.closed_at, record.ms):
         raise LedgerError(f"the ledger {connection.name} has another end of session {record.dial} already")

@@ -230,9 +230,9 @@ def other(tmp_path: Path) -> Iterator[Ledger]:
 SHARED: dict[str, Any] = {"billed": True, "shared": SharedBudgets(sessions=1), "live": {"run", "other"}}
 
 
-def take_the_place(ledger: Ledger) -> Callable[[], None]:
-    """Have a session of another run be dialled; return what ends it."""
-    taken = ledger.lease_to_dial(ledger.begin_attempt("t", "", MINUTE_MS))
+def take_the_place(ledger: Ledger, nodeid: str = "t") -> Callable[[], None]:
+    """Have a session of another gateway be dialled; return what ends it."""
+    taken = ledger.lease_to_dial(ledger.begin_attempt(nodeid, "", MINUTE_MS))
     assert isinstance(taken, tuple)
     lease, dial = taken
 
@@ -267,6 +267,24 @@ async def test_while_nobody_is_told_of_a_change_the_queue_looks_by_itself(open_q
     end = take_the_place(other)
     with patch.object(Changes, "start", lambda self, callback: None):
         async with open_queue(**SHARED) as queue:
+            client = queue.connect(await queue.grant("a"))
+            await queue.settled()
+            assert had_to_wait(client.waiter)
+            end()
+            await asyncio.wait_for(client.admitted(), 10)
+
+
+async def test_where_no_thread_can_be_started_the_queue_goes_on(open_queue: OpenQueue, other: Ledger) -> None:
+    end = take_the_place(other)
+    start = threading.Thread.start
+
+    def no_thread(thread: threading.Thread) -> None:
+        if thread.name.startswith("ledger-changes"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    async with open_queue(**SHARED) as queue:
+        with patch.object(threading.Thread, "start", no_thread):
             client = queue.connect(await queue.grant("a"))
             await queue.settled()
             assert had_to_wait(client.waiter)
@@ -327,3 +345,24 @@ async def test_what_a_place_was_waited_for_is_told_apart(open_queue: OpenQueue, 
         await second.task
         assert set(first.waiter.waited()) == {"project-place"}
         assert {"project-place", "place"} <= set(second.waiter.waited())
+
+
+@pytest.mark.parametrize(("name", "allowance_ms"), [("a", None), ("b", MINUTE_MS // 2)])
+async def test_what_a_lost_gateway_of_the_same_run_holds_is_waited_for_until_its_time_has_passed(
+    open_queue: OpenQueue, tmp_path: Path, name: str, allowance_ms: int | None
+) -> None:
+    """Nobody here gives it back. All of it is charged: of a test's own budget nothing is left."""
+    live = {"run"}
+    with closing(open_ledger(tmp_path / ".dgbudget/ledger.db")) as lost:
+        take_the_place(lost, "a")
+    async with open_queue(budget_ms=MINUTE_MS * 3 // 2, live=live) as queue:
+        client = queue.connect(await queue.grant(name))
+        await queue.settled()
+        assert had_to_wait(client.waiter)
+        live.clear()
+        await asyncio.wait([client.task], timeout=10)
+        if allowance_ms is None:
+            with pytest.raises(BudgetRefused):
+                client.task.result()
+        else:
+            assert (await client.admitted()).lease.allowance_ms == allowance_ms

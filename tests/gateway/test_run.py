@@ -109,6 +109,22 @@ def test_a_grant_of_the_gateway_before_comes_with_what_its_test_has_set_at_the_e
     in_run(tmp_path, one_test)
 
 
+def test_what_the_gateway_before_left_open_of_a_test_is_charged_in_full_and_said_at_once(tmp_path: Path) -> None:
+    """Also where a ledger on a server would keep its lease until its time has passed."""
+
+    async def one_test(run: Run) -> None:
+        owner = Owner(role="controller", ask=ask_nobody, notify=say_nothing)
+        granted = await run.grant(owner, asked(budget_ms=1000))
+        attempt = (await run.attempts.known(granted.id)).attempt
+        with closing(open_ledger(tmp_path / "ledger.db", live={"run"})) as lost:
+            lost.lease_to_dial(attempt)
+        await run.restore(owner, HeldGrant(attempt=granted.id, token=granted.token, asked=asked(budget_ms=1000)))
+        assert (await run.attempts.verdict(granted.id)).gateway_lost is not None
+        assert (await run.attempts.usage(granted.id, None)).seconds == 1
+
+    in_run(tmp_path, one_test)
+
+
 def test_a_client_that_connects_again_and_again_is_refused_in_two_rows_and_one_object(tmp_path: Path) -> None:
     """The first refusal is recorded at once, the others together at the end of their test."""
 

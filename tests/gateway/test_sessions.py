@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -351,3 +352,12 @@ async def test_warnings_and_errors_of_the_vendor_are_emitted_by_their_codes_alon
         SessionWarned(at_ms=30, session="s1", code="BROKEN"),
         SessionEnded(attempt="a1", session="s1", usage=metered.record),
     ]
+
+
+async def test_what_was_dialled_and_can_not_be_joined_is_closed_and_recorded() -> None:
+    metered = Metered()
+    no_thread = RuntimeError("can't start new thread")
+    with patch.object(DeepgramAgent, "inspect", side_effect=no_thread), pytest.raises(RuntimeError):
+        await metered.relayed()
+    assert metered.vendor.ended == "aborted"
+    assert (metered.record.closed_by, metered.record.confirmed) == ("network", False)

@@ -263,6 +263,14 @@ def test_what_a_connection_holds_is_seen_until_it_is_gone(url: str, connection: 
         assert third.held(["a"]) == set()
 
 
+def test_the_server_is_told_to_notice_soon_that_a_machine_is_gone(connection: PostgresConnection) -> None:
+    """By its own defaults it keeps what such a one held for two hours."""
+    of_session = "SELECT name FROM pg_settings WHERE source = 'session' AND name LIKE 'tcp%' ORDER BY name"
+    assert [row["name"] for row in connection.rows(of_session, {})] == [
+        *("tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout")
+    ]
+
+
 def test_a_gateway_shows_that_it_lives_and_which_run_it_serves(url: str, connection: PostgresConnection) -> None:
     ledger = open_ledger(url)
     leased(ledger, ledger.begin_attempt("t", "", 10_000))
@@ -301,6 +309,13 @@ def test_a_transaction_whose_connection_was_cut_is_lost_and_the_next_one_goes_on
     with connection.transaction():
         connection.execute("INSERT INTO kept VALUES (4)", {})
     assert connection.rows("SELECT * FROM kept", {}) == [{"number": 4}]
+
+
+def test_a_transaction_that_the_server_was_told_to_give_up_is_lost_alone(connection: PostgresConnection) -> None:
+    with pytest.raises(LedgerUnreachable, match="canceling statement"), connection.transaction():
+        connection.rows("SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(10)", {})
+    with connection.transaction():
+        assert connection.rows("SELECT 1 AS one", {}) == [{"one": 1}]
 
 
 def test_a_server_that_can_not_be_reached_is_left_alone_for_a_while(

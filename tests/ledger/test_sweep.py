@@ -84,6 +84,17 @@ def test_who_comes_back_can_end_nothing_any_more_but_knows_what_was_used(lost: L
     assert [(session.ms, session.closed_by) for session in lost.facts().sessions] == [(1, "client")]
 
 
+def test_who_comes_back_and_ends_for_a_successor_knows_what_was_used_as_well(
+    lost: Ledger, open_again: OpenLedger
+) -> None:
+    dial = lost.record_dial(lease_of(lost))
+    assert swept(lost, open_again) == ("orphaned", ALLOWANCE_MS)
+    record = usage(dial, 1234, closed_by="gateway-lost")
+    for _ in range(2):
+        lost.record_usage(record)
+    assert [session.ms for session in lost.facts().sessions] == [1234]
+
+
 def test_the_successor_of_a_gateway_is_the_same_invocation(lost: Ledger, open_again: OpenLedger) -> None:
     lost.record_dial(lease_of(lost))
     successor = open_again(id="lost", run="lost")

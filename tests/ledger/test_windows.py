@@ -90,6 +90,19 @@ def test_every_billed_run_of_the_ledger_counts_whoever_began_it(world: World) ->
     assert (scope.settled, scope.leased, scope.allowed) == (20_000, 15_000, 60_000)
 
 
+def test_what_is_taken_after_a_clock_was_set_back_over_midnight_counts(world: World) -> None:
+    """A machine that began while its clock was ahead has closed nothing for good that is not over."""
+    shared = windows(("day", "time", 60_000), ("month", "time", 90_000))
+    spend(world.run(shared), 5_000)
+    world.now = NOON + timedelta(hours=13)
+    world.run(shared)
+    world.now = NOON
+    spend(world.run(shared), 20_000)
+    assert [of_window(world.run(shared), period).settled for period in ("day", "month")] == [25_000, 25_000]
+    world.now = NOON + timedelta(hours=13)
+    assert of_window(world.run(shared), "month").settled == 25_000
+
+
 @pytest.mark.parametrize("fields", [{"target": "emulator", "billed": False}, {"target": "rehearsal", "billed": False}])
 def test_what_is_not_billed_changes_no_window_and_is_bounded_by_none(world: World, fields: dict[str, Any]) -> None:
     unbilled = world.run(BOTH, **fields)
