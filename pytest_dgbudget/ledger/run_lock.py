@@ -50,9 +50,12 @@ def is_live(folder: Path, run: str) -> bool:
 
 
 def _is_locked(path: Path) -> bool:
-    if not path.exists() or path.is_symlink():
+    if path.is_symlink():
         return False
-    descriptor = _lock(path, fcntl.LOCK_SH)
+    try:
+        descriptor = _lock(path, fcntl.LOCK_SH, 0)
+    except FileNotFoundError:
+        return False
     if descriptor is None:
         return True
     os.close(descriptor)
@@ -94,21 +97,32 @@ def _lock_file(folder: Path, run: str) -> Path:
 def _lock_for_good(path: Path) -> int | None:
     """Lock the file, also where somebody was just looking whether that is possible."""
     for _ in range(_TRIES):
-        if (descriptor := _lock(path, fcntl.LOCK_EX)) is not None:
+        if (descriptor := _lock(path, fcntl.LOCK_EX, os.O_CREAT)) is not None:
             return descriptor
         time.sleep(_PAUSE_SECONDS)
     return None
 
 
-def _lock(path: Path, how: int) -> int | None:
-    """Lock the file that is at ``path`` now: its last holder may just have removed the one we opened."""
+def _lock(path: Path, how: int, opening: int) -> int | None:
+    """Lock the file that is at ``path`` now: its last holder may just have removed the one we opened.
+
+    ``opening`` is what else it is opened with: O_CREAT, or 0 to raise FileNotFoundError where there is none.
+    """
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | opening, 0o644)
         try:
             fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             return None
-        if path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino:
+        if _is_at(path, descriptor):
             return descriptor
         os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Return whether an open file is still the one at ``path``."""
+    try:
+        return path.stat().st_ino == os.fstat(descriptor).st_ino
+    except FileNotFoundError:
+        return False

@@ -86,6 +86,7 @@ def test_who_asks_keeps_no_gateway_from_serving_the_run(tmp_path: Path) -> None:
         RunLock(tmp_path, "run").release()
     stopped.set()
     asking.join()
+    assert list(tmp_path.iterdir()) == [], "who asks makes no file"
 
 
 def test_a_lock_goes_with_the_process_that_held_it(tmp_path: Path) -> None:
