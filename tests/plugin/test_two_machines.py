@@ -178,7 +178,7 @@ def test_what_a_gateway_elsewhere_has_not_settled_is_charged_in_full_and_said(
         os.kill(int((machines.there / "gateway.pid").read_text(encoding="ascii")), signal.SIGCONT)
     run = result.usage["run"]
     assert (run["used_seconds"], run["at_risk_seconds"], run["complete"]) == (20, 20, True)
-    assert any("have not settled them yet: 20s are charged in full" in notice for notice in result.usage["notices"])
+    assert any("have not settled them yet: 20s is charged in full" in notice for notice in result.usage["notices"])
     vendor.wait_closed(1)
     wait_until(lambda: not list((machines.there / ".dgbudget").glob("*.lock")))
 
