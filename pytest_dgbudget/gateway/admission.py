@@ -59,7 +59,7 @@ class Waiter:
     @property
     def is_over(self) -> bool:
         """True when nobody may be admitted for it any more."""
-        return self.left or self.grant.spent.done()
+        return self.left or self.grant.spent.done() or self.grant.ended.done()
 
     def waits_for(self, awaited: Awaited) -> None:
         """Wait for this from now on, the first time since it came."""

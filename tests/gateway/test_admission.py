@@ -366,3 +366,13 @@ async def test_what_a_lost_gateway_of_the_same_run_holds_is_waited_for_until_its
                 client.task.result()
         else:
             assert (await client.admitted()).lease.allowance_ms == allowance_ms
+
+
+async def test_for_a_test_that_is_over_nobody_is_admitted_any_more(
+    open_queue: OpenQueue,
+) -> None:
+    async with open_queue(places=1) as queue:
+        waiter = Waiter(await queue.grant("a"))
+        assert not waiter.is_over
+        waiter.grant.ended.set_result(None)
+        assert waiter.is_over

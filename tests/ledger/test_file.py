@@ -432,3 +432,11 @@ def test_a_ledger_whose_version_can_not_be_read_is_refused(tmp_path: Path, versi
             ledger.execute("INSERT INTO schema VALUES (?, 1)", [version])
     with pytest.raises(LedgerError, match=r"the version of the ledger .* can't be read"):
         open_ledger(path)
+
+
+@pytest.mark.parametrize("said", ["disk I/O error", "database or disk is full", "attempt to write a readonly database"])
+def test_what_keeps_a_ledger_from_being_written_is_known_by_what_sqlite_says(tmp_path: Path, said: str) -> None:
+    connection = SqliteConnection(tmp_path / "ledger.db", durable=False)
+    with pytest.raises(LedgerNotWritable, match=said), connection._translated():
+        raise sqlite3.OperationalError(said)
+    connection.close()

@@ -265,3 +265,12 @@ def _asked(ledger: Ledger, number: int) -> object:
 
 def _settle(ledger: Ledger, lease: Lease, number: int) -> None:
     ledger.settle(lease, lease.allowance_ms * min(number, 40) // 40, lease.micro_usd * min(number, 40) // 40)
+
+
+def test_what_the_statement_says_once_more_is_recorded_once(world: World) -> None:
+    ledger = world.run(BOTH)
+    lease = spend(ledger, 30_000, 37_500)
+    for billed in (BilledLease(31_000, 40_000), BilledLease(31_000, 40_000), BilledLease(31_000, 41_000)):
+        ledger.record_reconciliation({"verdict": "pending"}, billed={lease.id: billed})
+    rows = ledger._db.rows("SELECT micro_usd FROM billed ORDER BY seq", {})
+    assert [row["micro_usd"] for row in rows] == [40_000, 41_000]

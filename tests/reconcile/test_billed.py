@@ -41,7 +41,7 @@ def test_figures_that_may_still_change_and_those_of_several_sessions_say_nothing
         own=(own_session(one, "run"), own_session(other, "run")),
         rows=(VendorRow(request_id="r", duration_ms=2100, settled=True),),
     )
-    assert billed_leases(facts, [line(one, duration_ms=2100, settled=False), twice]) == {}
+    assert billed_leases(facts, [line(one, duration_ms=2100, micro_usd=2600, settled=False), twice]) == {}
 
 
 def test_a_lease_that_is_open_and_what_is_not_billed_says_nothing() -> None:
