@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import IO
 
+from benchmarks import peak_memory
 from benchmarks.comparison import Benchmark, Figure, Figures, Reach, Subject
 from benchmarks.filled_ledgers import EVERY, Past, fill
 from benchmarks.statement import Row, StaticStatement, served
@@ -79,27 +79,24 @@ class Audited:
         places = ("--ledger", "sqlite:///ledger.db", "--api-url", self._statement.url)
         with (self._folder / "audit.json").open("w+", encoding="utf-8") as output:
             began = time.monotonic()
-            used = _used_by([*_COMMAND, "--json", "--since", since, *places], self._folder, output)
+            peak = _peak_mib([*_COMMAND, "--json", "--since", since, *places], self._folder, output)
             ended = time.monotonic()
             output.seek(0)
             document: AuditDocument = json.load(output)
         figures = {
             "in all": ended - began,
             "after the last page": ended - self._statement.last_page_at,
-            "resident": used.ru_maxrss / 1024,
+            "resident": peak,
         }
         return figures, document
 
 
-def _used_by(command: Sequence[str], folder: Path, output: IO[str]) -> resource.struct_rusage:
-    """Run it to its end, and return what it has used."""
-    env = {**os.environ, "DEEPGRAM_API_KEY": KEY}
-    with subprocess.Popen(command, cwd=folder, env=env, stdout=output) as process:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"the audit ended with {process.returncode}")
-    return used
+def _peak_mib(command: Sequence[str], folder: Path, output: IO[str]) -> float:
+    """Run it to its end, and return the most memory that it had resident."""
+    peak = folder / "peak"
+    measured = [sys.executable, str(Path(peak_memory.__file__)), str(peak), *command]
+    subprocess.run(measured, cwd=folder, env={**os.environ, "DEEPGRAM_API_KEY": KEY}, stdout=output, check=True)
+    return int(peak.read_text(encoding="utf-8")) / 1024
 
 
 def fill_until_now(path: Path, past: Past) -> None:

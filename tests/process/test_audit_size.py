@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from benchmarks import peak_memory
 from benchmarks.audit import WEEK, Audited
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -29,3 +32,11 @@ def test_a_hundred_thousand_sessions_take_seconds_after_the_download_and_little_
     assert after < TEN_TIMES_THE_AIM
     assert isinstance(resident := figures["resident"], float)
     assert resident < MIB
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is in other units elsewhere")
+def test_the_memory_of_a_command_is_its_own_however_large_its_caller_is(tmp_path: Path) -> None:
+    ballast = b"x" * (MIB << 20)
+    peak = tmp_path / "peak"
+    subprocess.run([sys.executable, peak_memory.__file__, str(peak), sys.executable, "-c", ""], check=True)
+    assert len(ballast) > 5 * int(peak.read_text(encoding="utf-8")) * 1024
