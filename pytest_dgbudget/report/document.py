@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 from pytest_dgbudget.report.overrun_figures import OverrunFigures
 from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures
+from pytest_dgbudget.report.regression_figures import PastRunFigures, RegressionFigures
 from pytest_dgbudget.rules.attempts import AttemptVerdict
 from pytest_dgbudget.rules.bypass import BypassState
+from pytest_dgbudget.rules.turn_figures import MarkedTurns, VendorLatency
 
 if TYPE_CHECKING:  # it is loaded where something was used
     from pytest_dgbudget.model import Awaited
@@ -40,6 +42,9 @@ class RunFigures(TypedDict):
     budget_seconds: float | None
     used_seconds: float
     sessions: int
+    turns: int | None
+    latency_p50_ms: int | None
+    latency_p95_ms: int | None
     cost_usd: float | None
     estimated: bool | None
     cost_budget_usd: float | None
@@ -83,6 +88,8 @@ class AttemptEntry(OfShard):
     turns: int | None
     latency_p50_ms: int | None
     latency_p95_ms: int | None
+    marked_turns: MarkedTurns | None
+    vendor_latency: VendorLatency | None
     cut: bool
     exceeded: bool
     refused: int
@@ -125,6 +132,8 @@ class SessionFigures(OfShard):
     turns: int | None
     latency_p50_ms: int | None
     latency_p95_ms: int | None
+    marked_turns: MarkedTurns | None
+    vendor_latency: VendorLatency | None
     closed_by: str | None
     close_code: int | None
     confirmed: bool
@@ -148,6 +157,8 @@ class UsageDocument(TypedDict):
     tests: list[AttemptEntry]
     sessions: list[SessionFigures]
     reconciliation: ReconciliationFigures
+    regression: RegressionFigures | None
+    history: list[PastRunFigures]
     warnings: list[SoftWarning]
     notices: list[str]
 

@@ -37,6 +37,8 @@ def merge(documents: Iterable[tuple[str, UsageDocument]]) -> MergedDocument:
         "tests": _numbered(shards, "tests"),
         "sessions": _numbered(shards, "sessions"),
         "reconciliation": merged_reconciliation(shards),
+        "regression": None,
+        "history": [],
         "warnings": [*_warnings(shards)],
         "notices": [*said_by({shard: shard.document["notices"] for shard in shards}), *_not_merged(shards)],
         "shards": [
@@ -146,6 +148,12 @@ def _has(name: str, run: RunFigures) -> bool:
     return bool(run["sessions"] or run["used_seconds"]) or _all(name, [run]) != [None]
 
 
+def _of_one(name: str, runs: Sequence[RunFigures]) -> object:
+    """Return the figure of the only run that has it: a percentile of several can't be told from theirs."""
+    of_each = [value for value in _all(name, runs) if value is not None]
+    return of_each[0] if len(of_each) == 1 else None
+
+
 def _any(name: str, runs: Sequence[RunFigures]) -> bool:
     return any(_all(name, runs))
 
@@ -183,6 +191,9 @@ RULES: Mapping[str, Rule] = {
     "budget_seconds": _seconds,
     "used_seconds": _seconds,
     "sessions": _counted,
+    "turns": _of_those_that_dialled(_counted),
+    "latency_p50_ms": _of_one,
+    "latency_p95_ms": _of_one,
     "cost_usd": _dollars,
     "estimated": _any_where_known,
     "cost_budget_usd": _dollars,

@@ -31,6 +31,7 @@ from pytest_dgbudget.report.document import (
 )
 from pytest_dgbudget.report.overrun_figures import overrun_of_attempt, overrun_of_session
 from pytest_dgbudget.report.reconciliation_figures import recorded, vendor_usd_by_request
+from pytest_dgbudget.report.regression_figures import NO_PAST, Past
 from pytest_dgbudget.rules.attempts import attempt_figures, forecast_of, seconds_or_none, usd_or_none, was_cut
 from pytest_dgbudget.rules.bypass import bypass_state
 from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
@@ -50,11 +51,12 @@ def usage_document(
     notices: Sequence[str] = (),
     artifacts: Mapping[str, list[str]] = MappingProxyType({}),
     shared: Sequence[UsedBudget] = (),
+    past: Past = NO_PAST,
 ) -> UsageDocument:
     """Build the whole document of a run; ``notices`` are sentences about how it went.
 
     ``artifacts`` are paths by the id of their attempt, relative to the report's folder; ``shared`` the budgets of
-    dgbudget.toml, of which the ledger's facts have nothing.
+    dgbudget.toml, of which the ledger's facts have nothing; ``past`` is what the ledger has of earlier runs.
     """
     attempts = {attempt.id: attempt for attempt in facts.attempts}
     sessions_of = _grouped(facts.sessions)
@@ -93,6 +95,8 @@ def usage_document(
             for each in facts.sessions
         ],
         "reconciliation": reconciliation,
+        "regression": past.regression,
+        "history": [*past.history],
         "warnings": [*_warnings(facts, shared)],
         "notices": list(notices),
     }
@@ -142,6 +146,9 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "used_seconds": seconds(charged_ms(own)),
         "sessions": sum(part.sessions for part in facts.archived)
         + sum(t["sessions"] for t, a in zip(tests, facts.attempts, strict=True) if a.target is None),
+        "turns": None,
+        "latency_p50_ms": None,
+        "latency_p95_ms": None,
         "cost_usd": usd_or_none(cost),
         "estimated": None if cost is None else _is_estimated(own.sessions, own.leases),
         "cost_budget_usd": usd_or_none(last.cost_budget_micro_usd),
@@ -239,6 +246,8 @@ def _test(
         "turns": figures["turns"],
         "latency_p50_ms": figures["latency_p50_ms"],
         "latency_p95_ms": figures["latency_p95_ms"],
+        "marked_turns": None,
+        "vendor_latency": None,
         "cut": figures["cut"],
         "exceeded": figures["exceeded"],
         "refused": figures["refused"],
@@ -287,6 +296,8 @@ def _session(
         "turns": len(turns) if _was_seen(session) else None,
         "latency_p50_ms": percentile_ms(latencies_ms, 50),
         "latency_p95_ms": percentile_ms(latencies_ms, 95),
+        "marked_turns": None,
+        "vendor_latency": None,
         "closed_by": session.closed_by,
         "close_code": session.close_code,
         "confirmed": bool(session.confirmed),
