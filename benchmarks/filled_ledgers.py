@@ -224,6 +224,7 @@ _LEASE = {
     "currency": "time",
 }
 _USAGE = {
+    "vendor_reports": 0,
     "supersedes": None,
     "ms": _USED_MS,
     "handshake_ms": 80,

@@ -224,6 +224,7 @@ class UsageRecord:
     a dollar, is what all ``tier_spans`` cost, ``estimated`` where one of them is. ``skipped_ms``: the waiting that pace
     max left out, None where nothing is emulated or nobody could say; ``forecast_micro_usd``: what the session would
     have cost with it. ``forecast_cut``: a budget ended it, so live there would have been no more of it either.
+    ``vendor_latencies_ms`` are the totals of the vendor's own LatencyReports.
     """
 
     dial: str
@@ -249,7 +250,13 @@ class UsageRecord:
     tier_spans: tuple[TierSpan, ...] = ()
     turns: tuple[MeasuredTurn, ...] = ()
     violations: tuple[Violation, ...] = ()
+    vendor_latencies_ms: tuple[int, ...] = ()
     overrun: Overrun | None = None
+
+    @property
+    def vendor_reports(self) -> int | None:
+        """How many of the vendor's LatencyReports had a total; None where nobody saw them."""
+        return None if self.ms is None else len(self.vendor_latencies_ms)
 
     @property
     def forecast_ms(self) -> int | None:

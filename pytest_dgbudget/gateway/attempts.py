@@ -93,8 +93,8 @@ class Attempts:
             violation_sentence(found, request_id) for id_, request_id, found in grant.violations() if id_ == session
         )
 
-    async def turns(self, attempt: str, session: str) -> tuple[MeasuredTurn, ...]:
-        """Return the turns of one session that are answered or over."""
+    async def turns(self, attempt: str, session: str | None) -> tuple[MeasuredTurn, ...]:
+        """Return the turns of an attempt, or of one session of it, that are answered or over."""
         grant = await self.known(attempt)
         return await grant.turns_of(session)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_dgbudget.gateway.events import BypassReported, Events
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
+from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Bypass
 
@@ -28,4 +29,4 @@ class Bypasses:
             known.append(bypass)
             attempt = None if grant is None else grant.attempt.id
             self._events.emit(BypassReported(attempt=attempt, bypass=bypass))
-            self._ledger_thread.enqueue(self._ledger.record_bypass, attempt, bypass)
+            self._ledger_thread.enqueue(self._ledger.record_bypass, new_id(), attempt, bypass)

@@ -14,6 +14,7 @@ def restored(known: KnownAttempt, asked: BeginAttempt) -> Grant:
     grant.settled_ms = known.settled_ms + (known.orphaned_ms or 0)
     grant.settled_micro_usd = known.settled_micro_usd
     grant.earlier_turns = known.turns
+    grant.earlier_reports = known.vendor_latencies
     grant.lost_ms = known.orphaned_ms
     grant.ended_sessions = {session.id: session for session in known.sessions}
     grant.overruns = Overruns(known.overruns, known.refused)

@@ -142,6 +142,15 @@ class TurnEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyReported:
+    """A LatencyReport of the vendor's has a total: what the vendor takes the latency of a turn to be."""
+
+    session: str
+    at_ms: int
+    vendor_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionsCalled:
     """The agent asks the client to call so many functions."""
 
@@ -287,6 +296,7 @@ SessionEvent = (
     | GreetingBegun
     | UserPartEnded
     | TurnEnded
+    | LatencyReported
     | FunctionsCalled
     | FunctionAnswered
     | RuleBroken

@@ -12,7 +12,7 @@ from pytest_dgbudget.gateway.events import AllowanceExceeded, Events, SessionsCu
 from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.overruns import Overruns
 from pytest_dgbudget.gateway.sessions import MeteredSession
-from pytest_dgbudget.ledger.facts import SessionFacts, TurnFacts
+from pytest_dgbudget.ledger.facts import SessionFacts, TurnFacts, VendorLatencyFacts
 from pytest_dgbudget.model import (
     Attempt,
     Bypass,
@@ -221,6 +221,7 @@ class Grant:
         self.ended_sessions: dict[str, UsageRecord | SessionFacts] = {}
         # Of sessions that ended before a gateway that is gone, in the order of those.
         self.earlier_turns: Sequence[TurnFacts] = ()
+        self.earlier_reports: Sequence[VendorLatencyFacts] = ()
         self.overruns = Overruns()
         self._refusals: dict[tuple[int, str, str], int] = {}
         self.bypasses: list[Bypass] = []
@@ -252,7 +253,8 @@ class Grant:
             cost_budget_micro_usd=self.attempt.cost_left_micro_usd,
             estimated=any(each.estimated for each in self.ended_sessions.values()),
             forecast=self._forecast() if self.lost_ms is None else None,
-            turns=[*self.earlier_turns, *self._turns()] if self.lost_ms is None else None,
+            turns=self._turns() if self.lost_ms is None else None,
+            vendor_latencies_ms=self._vendor_latencies_ms(),
             handshakes_ms=[each.handshake_ms for each in (*self.ended_sessions.values(), *self.open_sessions)],
             request_ids=[record.request_id for record in self.ended_sessions.values()],
             cut="cut" in kinds,
@@ -264,26 +266,33 @@ class Grant:
 
         Not what sessions broke that ended in a gateway before this one.
         """
-        records = [each for each in self.ended_sessions.values() if isinstance(each, UsageRecord)]
-        ended = [(each.dial, each.request_id, violation) for each in records for violation in each.violations]
+        ended = [(each.dial, each.request_id, found) for each in self._records() for found in each.violations]
         still_open = [(each.id, each.request_id, found) for each in self.open_sessions for found in each.violations]
         return ended + still_open
 
-    async def turns_of(self, session: str) -> tuple[MeasuredTurn, ...]:
-        """Return the turns of one session that are answered or over; none of one in a gateway before this one."""
-        for each in self.open_sessions:
-            if each.id == session:
-                return await each.turns()
-        record = self.ended_sessions.get(session)
-        return record.turns if isinstance(record, UsageRecord) else ()
+    async def turns_of(self, session: str | None) -> tuple[MeasuredTurn, ...]:
+        """Return the turns that are answered or over, of one session or (None) of all."""
+        of_open = [each for each in self.open_sessions if session in (None, each.id)]
+        turns = [turn.measured for turn in self.earlier_turns if session in (None, turn.session)]
+        turns += [turn for each in self._records() if session in (None, each.dial) for turn in each.turns]
+        return (*turns, *[turn for each in of_open for turn in await each.turns()])
 
     def _forecast(self) -> Forecast | None:
         """What this attempt would have come to without skipping anything; None while a session is open."""
         return None if self.open_sessions else forecast_of(self.ended_sessions.values())
 
-    def _turns(self) -> list[MeasuredTurn]:
-        records = [record for record in self.ended_sessions.values() if isinstance(record, UsageRecord)]
-        return [turn for record in records for turn in record.turns]
+    def _turns(self) -> list[TurnFacts | MeasuredTurn]:
+        return [*self.earlier_turns, *(turn for record in self._records() for turn in record.turns)]
+
+    def _vendor_latencies_ms(self) -> list[int] | None:
+        """The totals of the vendor's LatencyReports; None where nobody noted those of a session."""
+        own = [ms for record in self._records() for ms in record.vendor_latencies_ms]
+        is_known = all(each.vendor_reports is not None for each in self.ended_sessions.values())
+        return [*(report.ms for report in self.earlier_reports), *own] if is_known else None
+
+    def _records(self) -> list[UsageRecord]:
+        """What became of the sessions that ended in this gateway."""
+        return [each for each in self.ended_sessions.values() if isinstance(each, UsageRecord)]
 
     def note_refusal(self, status: int, code: str, reason: str) -> None:
         """Keep why a client of this test was refused; the same reason again is counted."""

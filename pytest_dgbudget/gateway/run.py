@@ -36,6 +36,7 @@ from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.gateway.stopping import Stopping
 from pytest_dgbudget.gateway.strangers import Strangers
 from pytest_dgbudget.ledger.changes import Changes
+from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import ApiAccess, ClosedBy, Outcome, Overrun, UsageRecord
 from pytest_dgbudget.protocol.codes import TEST_OVER
@@ -300,7 +301,7 @@ class Run:
             raise
         finally:
             for awaited, ms in waiter.waited().items():
-                self._ledger_thread.enqueue(self._ledger.record_wait, grant.attempt, ms, awaited)
+                self._ledger_thread.enqueue(self._ledger.record_wait, new_id(), grant.attempt, ms, awaited)
         if admitted is not None and not gone.done() and not grant.ended.done():
             return self._unless_ledger_failed(admitted)
         if admitted is not None:
@@ -329,7 +330,7 @@ class Run:
     def _record_refusals(self, grant: Grant, overrun: Overrun, times: int) -> None:
         tolerated = self._run_config.on_exhausted == "skip" and is_shared_refusal(overrun)
         self._ledger_thread.enqueue(
-            self._ledger.record_refusal, grant.attempt, overrun, tolerated=tolerated, times=times
+            self._ledger.record_refusal, new_id(), grant.attempt, overrun, tolerated=tolerated, times=times
         )
 
     def _hold(self, grant: Grant, owner: Owner) -> None:

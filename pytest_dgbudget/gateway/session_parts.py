@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from pytest_dgbudget.gateway.events import (
     GreetingBegun,
+    LatencyReported,
     RuleBroken,
     SessionEvent,
     SessionStalled,
@@ -16,7 +17,8 @@ from pytest_dgbudget.gateway.events import (
 from pytest_dgbudget.model import MeasuredTurn, Stall, TierSpan, Violation
 from pytest_dgbudget.rules.prices import PriceTable, cost_micro_usd
 
-# In two hours nobody takes more turns. Who changes the price more often than this is charged the highest from then on.
+# In two hours nobody takes more turns, or gets more reports. Who changes the price more often than this is charged the
+# highest from then on.
 _MOST_TURNS = 10_000
 _MOST_SPANS = 1_000
 # More than these say no more.
@@ -24,7 +26,10 @@ _MOST_STALLS = 10
 
 
 class SessionParts:
-    """One session's turns, violations, stalls, and what it costs: until its Settings pass, the highest known price."""
+    """One session's turns, the vendor's latencies, violations, stalls, and what it costs.
+
+    Until its Settings pass, that is the highest known price.
+    """
 
     def __init__(self, prices: PriceTable) -> None:
         self._highest = TierChanged(
@@ -33,6 +38,7 @@ class SessionParts:
         self._tiers = [self._highest]
         self.greeting_ms: int | None = None
         self.turns: list[MeasuredTurn] = []
+        self.vendor_latencies_ms: list[int] = []
         self.violations: list[Violation] = []
         self.stalls: list[Stall] = []
 
@@ -42,6 +48,8 @@ class SessionParts:
             self._note_tier(event)
         elif isinstance(event, TurnEnded) and len(self.turns) < _MOST_TURNS:
             self.turns.append(event.turn)
+        elif isinstance(event, LatencyReported) and len(self.vendor_latencies_ms) < _MOST_TURNS:
+            self.vendor_latencies_ms.append(event.vendor_ms)
         elif isinstance(event, RuleBroken):
             self.violations.append(event.violation)
         elif isinstance(event, SessionStalled) and len(self.stalls) < _MOST_STALLS:

@@ -361,6 +361,7 @@ class MeteredSession:
             tier_spans=spans,
             turns=tuple(self._parts.turns),
             violations=tuple(self._parts.violations),
+            vendor_latencies_ms=tuple(self._parts.vendor_latencies_ms),
             overrun=self._overrun,
         )
         self._emit(SessionEnded(attempt=self._terms.attempt, session=self.id, usage=record))

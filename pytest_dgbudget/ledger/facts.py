@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_dgbudget.units import rounded_up
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.model import Attempt, Awaited, Bypass, Currency, OtherTarget, Overrun, TurnSince
+    from pytest_dgbudget.model import Attempt, Awaited, Bypass, Currency, MeasuredTurn, OtherTarget, Overrun, TurnSince
 
 
 class InvocationFacts(NamedTuple):
@@ -108,7 +108,8 @@ class SessionFacts(NamedTuple):
     ``target`` is where it went; None: where its run did. ``tier`` is its last one, ``only_tier`` the one that it
     had from beginning to end; None where that changed, is an estimate, or isn't known.
     ``tagged``: the vendor accepted the Settings with the run's tag; None when nobody saw whether it did.
-    ``run_key`` is the id of the run's key with which it was dialled; None: with the given key.
+    ``run_key`` is the id of the run's key with which it was dialled; None: with the given key. ``vendor_reports``: how
+    many of the vendor's LatencyReports had a total; None where nobody noted them.
     """
 
     id: str
@@ -143,6 +144,7 @@ class SessionFacts(NamedTuple):
     cut_used: int | None = None
     cut_allowed: int | None = None
     cut_also_used: int | None = None
+    vendor_reports: int | None = None
 
     @property
     def cut(self) -> Overrun | None:
@@ -199,9 +201,31 @@ class TurnFacts(NamedTuple):
     function_ms: int
 
     @property
+    def measured(self) -> MeasuredTurn:
+        """The same, as a gateway measured it."""
+        from pytest_dgbudget.model import MeasuredTurn
+
+        marks = {"overlapped": bool(self.overlapped), "unpaced": bool(self.unpaced), "continued": bool(self.continued)}
+        return MeasuredTurn(
+            started_ms=self.started_ms,
+            since=self.since,
+            answered_ms=self.answered_ms,
+            function_ms=self.function_ms,
+            **marks,
+        )
+
+    @property
     def latency_ms(self) -> int | None:
         """The silence before the answer; None without one."""
         return None if self.answered_ms is None else self.answered_ms - self.started_ms
+
+
+class VendorLatencyFacts(NamedTuple):
+    """What one of the vendor's LatencyReports has as total."""
+
+    session: str
+    attempt: str
+    ms: int
 
 
 class ViolationFacts(NamedTuple):
@@ -248,6 +272,7 @@ class RunFacts(NamedTuple):
     run_keys: tuple[RunKeyFacts, ...] = ()
     archived: tuple[ArchivedPart, ...] = ()
     refusals: tuple[RefusalFacts, ...] = ()
+    vendor_latencies: tuple[VendorLatencyFacts, ...] = ()
 
     def with_statement(self, reconciliation: Mapping[str, Any], stated_ms: Mapping[str, int]) -> RunFacts:
         """Return these as they are once a result is recorded; ``stated_ms``: what leases are charged by it."""
@@ -271,6 +296,7 @@ class RunFacts(NamedTuple):
         return self._replace(
             leases=tuple(lease for lease in self.leases if lease.attempt in own),
             sessions=tuple(session for session in self.sessions if session.target is None),
+            turns=tuple(turn for turn in self.turns if turn.attempt in own),
         )
 
 
@@ -287,6 +313,7 @@ class KnownAttempt(NamedTuple):
     orphaned_ms: int | None
     sessions: Sequence[SessionFacts]
     turns: Sequence[TurnFacts]
+    vendor_latencies: Sequence[VendorLatencyFacts]
     overruns: Sequence[Overrun]
     refused: int
     bypasses: Sequence[Bypass]

@@ -261,15 +261,17 @@ class Ledger:
             else:
                 self._sums.forget()
 
-    def record_wait(self, attempt: Attempt, ms: int, waits_for: Awaited) -> None:
-        self._insert(sql.INSERT_WAIT, {"attempt": attempt.id, "ms": ms, "waits_for": waits_for})
+    def record_wait(self, id_: str, attempt: Attempt, ms: int, waits_for: Awaited) -> None:
+        """Record what an attempt has waited for: of one id once, however often that is tried."""
+        self._insert(sql.INSERT_WAIT, {"id": id_, "attempt": attempt.id, "ms": ms, "waits_for": waits_for})
 
-    def record_refusal(self, attempt: Attempt, overrun: Overrun, *, tolerated: bool, times: int = 1) -> None:
-        """Record that a budget refused so many sessions; ``tolerated``: the user asked to skip such tests."""
+    def record_refusal(self, id_: str, attempt: Attempt, overrun: Overrun, *, tolerated: bool, times: int = 1) -> None:
+        """Record, of one id once, that a budget refused so many sessions; ``tolerated``: the user asked for skips."""
         self._insert(
             sql.INSERT_REFUSAL,
             {
                 **refusal_columns(overrun),
+                "id": id_,
                 "attempt": attempt.id,
                 "tolerated": int(tolerated),
                 "at": utc_now(),
@@ -277,9 +279,9 @@ class Ledger:
             },
         )
 
-    def record_bypass(self, attempt: str | None, bypass: Bypass) -> None:
-        """Record a session past the gateway; ``attempt`` None: no test ran."""
-        row = {**asdict(bypass), "run": self._invocation.run, "attempt": attempt, "at": utc_now()}
+    def record_bypass(self, id_: str, attempt: str | None, bypass: Bypass) -> None:
+        """Record, of one id once, a session past the gateway; ``attempt`` None: no test ran."""
+        row = {**asdict(bypass), "id": id_, "run": self._invocation.run, "attempt": attempt, "at": utc_now()}
         self._insert(sql.INSERT_BYPASS, row)
 
     def record_outcome(self, attempt_id: str, outcome: Outcome) -> None:

@@ -22,6 +22,7 @@ from pytest_dgbudget.ledger.facts import (
     RunKeyFacts,
     SessionFacts,
     TurnFacts,
+    VendorLatencyFacts,
     ViolationFacts,
 )
 from pytest_dgbudget.ledger.overruns import refusal_in
@@ -112,6 +113,7 @@ class LedgerReader:
             reconciliation=last_reconciliation(self._db, run),
             run_keys=self._records(RunKeyFacts, sql.RUN_KEYS, of_run),
             archived=self._records(ArchivedPart, sql.ARCHIVED_PARTS, of_run),
+            vendor_latencies=self._records(VendorLatencyFacts, sql.VENDOR_LATENCIES, of_run),
             refusals=tuple(
                 RefusalFacts(row["attempt"], refusal_in(row)) for row in self._db.rows(sql.REFUSALS_OF_RUN, of_run)
             ),
@@ -138,6 +140,7 @@ class LedgerReader:
             orphaned_ms=sum(orphaned) if orphaned else None,
             sessions=sessions,
             turns=self._records(TurnFacts, sql.TURNS_OF_ATTEMPT, of_attempt),
+            vendor_latencies=self._records(VendorLatencyFacts, sql.VENDOR_LATENCIES_OF_ATTEMPT, of_attempt),
             overruns=[*(cut for each in sessions if (cut := each.cut) is not None), *map(refusal_in, refusals)],
             refused=sum(row["times"] for row in refusals),
             bypasses=self._records(Bypass, sql.BYPASSES_OF_ATTEMPT, of_attempt),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-VERSION = 6
+VERSION = 7
 # The oldest version whose writers may go on writing into a ledger of this one: they know all that they must write.
 WRITABLE_FROM = 6
 
@@ -34,7 +34,7 @@ _INDICES_OF_VERSION_3 = (
 _BYPASS = (
     """CREATE TABLE bypass (
         run TEXT NOT NULL REFERENCES run, attempt TEXT REFERENCES attempt, host TEXT NOT NULL, path TEXT NOT NULL,
-        how TEXT NOT NULL, program TEXT NOT NULL, at TEXT NOT NULL)""",
+        how TEXT NOT NULL, program TEXT NOT NULL, {more}at TEXT NOT NULL)""",
     "CREATE INDEX bypass_of_run ON bypass (run)",
     "CREATE INDEX bypass_of_attempt ON bypass (attempt)",
 )
@@ -95,6 +95,25 @@ _MORE_IN_VERSION_6 = {
     "closed_sum": ("cut_budget_micro_usd BIGINT",),
 }
 
+# What version 7 knows more of each: by which id a row is there once, and how many of the vendor's LatencyReports had a
+# total (NULL: nobody noted them).
+_MORE_IN_VERSION_7 = {
+    "wait": ("id TEXT",),
+    "refusal": ("id TEXT",),
+    "bypass": ("id TEXT",),
+    "usage": ("vendor_reports INTEGER",),
+}
+
+# What the vendor's LatencyReports of a session have as total.
+_VENDOR_LATENCY = """CREATE TABLE vendor_latency (
+    dial TEXT NOT NULL REFERENCES dial, number INTEGER NOT NULL, ms BIGINT NOT NULL, PRIMARY KEY (dial, number))"""
+
+_INDICES_OF_VERSION_7 = (
+    "CREATE UNIQUE INDEX wait_once ON wait (id)",
+    "CREATE UNIQUE INDEX refusal_once ON refusal (id)",
+    "CREATE UNIQUE INDEX bypass_once ON bypass (id)",
+)
+
 # What the vendor has billed for a lease, as far as its statement says so: windows count it. NULL: as we do.
 _BILLED = """CREATE TABLE billed (
     lease TEXT NOT NULL REFERENCES lease, seq INTEGER NOT NULL, ms BIGINT, micro_usd BIGINT, at TEXT NOT NULL,
@@ -142,8 +161,15 @@ _MORE_IN_VERSION_5 = {
 }
 
 
+_MORE_BY_VERSION: tuple[Mapping[str, tuple[str, ...]], ...] = (
+    _MORE_IN_VERSION_5,
+    _MORE_IN_VERSION_6,
+    _MORE_IN_VERSION_7,
+)
+
+
 def _more(table: str) -> str:
-    columns = (*_MORE_IN_VERSION_5.get(table, ()), *_MORE_IN_VERSION_6.get(table, ()))
+    columns = (column for more in _MORE_BY_VERSION for column in more.get(table, ()))
     return "".join(f"{column}, " for column in columns)
 
 
@@ -195,13 +221,15 @@ TABLES = (
     _STATED.format(more=_more("stated")),
     _SWEPT,
     *_INDICES_OF_VERSION_3,
-    *_BYPASS,
+    *(statement.format(more=_more("bypass")) for statement in _BYPASS),
     *_PARTS_OF_SESSIONS,
     *(statement.format(more=_more("waiter")) for statement in _KEYS_AND_WAITERS),
     _CLOSED_SUM.format(more=_more("closed_sum")),
     *_INDICES_OF_VERSION_5,
     _BILLED,
     *_ARCHIVED,
+    _VENDOR_LATENCY,
+    *_INDICES_OF_VERSION_7,
 )
 
 # What upgrades a ledger of each earlier version to the next.
@@ -217,7 +245,7 @@ UPGRADES = {
         _SWEPT,
         *_INDICES_OF_VERSION_3,
     ),
-    3: ("ALTER TABLE invocation ADD COLUMN may_bypass INTEGER", *_BYPASS),
+    3: ("ALTER TABLE invocation ADD COLUMN may_bypass INTEGER", *(statement.format(more="") for statement in _BYPASS)),
     4: (
         *_added(_MORE_IN_VERSION_5),
         *_PARTS_OF_SESSIONS,
@@ -227,4 +255,5 @@ UPGRADES = {
         *_INDICES_OF_VERSION_5,
     ),
     5: (*_added(_MORE_IN_VERSION_6), _BILLED, *_ARCHIVED, _CUTS_OF_VERSION_5),
+    6: (*_added(_MORE_IN_VERSION_7), _VENDOR_LATENCY, *_INDICES_OF_VERSION_7),
 }

@@ -124,11 +124,11 @@ INSERT_ATTEMPT = _insert(
     *("budget_ms", "left_ms", "cost_budget_micro_usd", "cost_left_micro_usd"),
 )
 INSERT_OUTCOME = _insert_next("outcome", "seq", "attempt", "outcome")
-INSERT_WAIT = _insert("wait", "attempt", "ms", "waits_for")
-INSERT_BYPASS = _insert("bypass", "run", "attempt", "host", "path", "how", "program", "at")
-INSERT_REFUSAL = _insert(
+INSERT_WAIT = _insert_once("wait", "id", "attempt", "ms", "waits_for")
+INSERT_BYPASS = _insert_once("bypass", "id", "run", "attempt", "host", "path", "how", "program", "at")
+INSERT_REFUSAL = _insert_once(
     "refusal",
-    *("attempt", "scope", "label", "currency", "used_ms", "allowed_ms", "used_micro_usd", "allowed_micro_usd"),
+    *("id", "attempt", "scope", "label", "currency", "used_ms", "allowed_ms", "used_micro_usd", "allowed_micro_usd"),
     *("tolerated", "at", "times"),
 )
 
@@ -172,7 +172,7 @@ INSERT_USAGE = _insert_once(
     *("closing_ms", "audio_in_ms", "audio_out_ms"),
     *("tier", "micro_usd", "estimated", "greeting_ms", "skipped_ms", "forecast_micro_usd", "forecast_cut"),
     *("closed_by", "close_code", "confirmed", "tagged", "reason"),
-    *("cut_currency", "cut_label", "cut_used", "cut_allowed", "cut_also_used"),
+    *("cut_currency", "cut_label", "cut_used", "cut_allowed", "cut_also_used", "vendor_reports"),
 )
 # What was recorded last of a session's end.
 LAST_USAGE = """SELECT id, closed_at, ms, closed_by FROM usage WHERE dial = :dial
@@ -182,6 +182,7 @@ INSERT_TURN = _insert(
     "turn",
     *("dial", "number", "started_ms", "since", "answered_ms", "overlapped", "unpaced", "continued", "function_ms"),
 )
+INSERT_VENDOR_LATENCY = _insert("vendor_latency", "dial", "number", "ms")
 INSERT_VIOLATION = _insert("violation", "dial", "number", "rule", "at_ms", "what")
 INSERT_RECONCILIATION = _insert_next("reconciliation", "seq", "run", "verdict", "at", "document")
 INSERT_BILLED = _insert_next("billed", "seq", "lease", "ms", "micro_usd", "at")
@@ -245,7 +246,7 @@ _SESSIONS = f"""SELECT dial.id AS id, dial.target AS target, dial.at AS opened_a
         usage.forecast_micro_usd AS forecast_micro_usd, usage.forecast_cut AS forecast_cut,
         {_ONLY_TIER} AS only_tier, dial.run_key AS run_key, usage.cut_currency AS cut_currency,
         usage.cut_label AS cut_label, usage.cut_used AS cut_used, usage.cut_allowed AS cut_allowed,
-        usage.cut_also_used AS cut_also_used
+        usage.cut_also_used AS cut_also_used, usage.vendor_reports AS vendor_reports
     FROM dial JOIN lease ON lease.id = dial.lease
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id
@@ -258,6 +259,11 @@ _TURNS = """SELECT turn.dial AS session, lease.attempt AS attempt, turn.started_
     FROM lease JOIN dial ON dial.lease = lease.id JOIN turn ON turn.dial = dial.id"""
 TURNS = f"{_TURNS} WHERE lease.run = :run ORDER BY dial.at, dial.id, turn.number"
 TURNS_OF_ATTEMPT = f"{_TURNS} WHERE lease.attempt = :attempt ORDER BY dial.at, dial.id, turn.number"
+_VENDOR_LATENCIES = """SELECT vendor_latency.dial AS session, lease.attempt AS attempt, vendor_latency.ms AS ms
+    FROM lease JOIN dial ON dial.lease = lease.id JOIN vendor_latency ON vendor_latency.dial = dial.id"""
+VENDOR_LATENCIES = f"{_VENDOR_LATENCIES} WHERE lease.run = :run ORDER BY dial.at, dial.id, vendor_latency.number"
+VENDOR_LATENCIES_OF_ATTEMPT = f"""{_VENDOR_LATENCIES} WHERE lease.attempt = :attempt
+    ORDER BY dial.at, dial.id, vendor_latency.number"""
 VIOLATIONS = """SELECT violation.dial AS session, violation.rule AS rule, violation.at_ms AS at_ms,
         violation.what AS what
     FROM lease JOIN dial ON dial.lease = lease.id JOIN violation ON violation.dial = dial.id

@@ -84,6 +84,7 @@ def _lost_session(dial: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **unknown,
         **dict.fromkeys(("tier", "micro_usd", "estimated", "greeting_ms", "skipped_ms", "forecast_micro_usd")),
+        "vendor_reports": None,
         **cut_columns(None),
         "forecast_cut": 0,
         "id": new_id(),

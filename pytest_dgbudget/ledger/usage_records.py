@@ -21,17 +21,19 @@ def insert_usage(connection: Connection, record: UsageRecord) -> bool:
     if not _insert_end(connection, record):
         return False
     for statement, parts in (
-        (sql.INSERT_TIER_SPAN, record.tier_spans),
-        (sql.INSERT_TURN, record.turns),
-        (sql.INSERT_VIOLATION, record.violations),
+        (sql.INSERT_TIER_SPAN, map(_row, record.tier_spans)),
+        (sql.INSERT_TURN, map(_row, record.turns)),
+        (sql.INSERT_VIOLATION, map(_row, record.violations)),
+        (sql.INSERT_VENDOR_LATENCY, ({"ms": ms} for ms in record.vendor_latencies_ms)),
     ):
         for number, part in enumerate(parts, start=1):
-            connection.insert(statement, {**_row(part), "dial": record.dial, "number": number})
+            connection.insert(statement, {**part, "dial": record.dial, "number": number})
     return True
 
 
 def _insert_end(connection: Connection, record: UsageRecord) -> bool:
-    row = {**_row(record), **cut_columns(record.overrun), "id": new_id(), "supersedes": None}
+    found = {"vendor_reports": record.vendor_reports, **cut_columns(record.overrun)}
+    row = {**_row(record), **found, "id": new_id(), "supersedes": None}
     if connection.execute(sql.INSERT_USAGE, row):
         return True
     (known,) = connection.rows(sql.LAST_USAGE, {"dial": record.dial})

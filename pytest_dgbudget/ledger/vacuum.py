@@ -36,6 +36,7 @@ _OF_DIAL = "dial IN (SELECT dial.id FROM dial JOIN lease ON lease.id = dial.leas
 _OF_RUN_KEY = "run_key IN (SELECT run_key.id FROM run_key WHERE run_key.run = :run)"
 # What is removed of a run, by table: what refers to others comes before these.
 REMOVED: Mapping[str, str] = {
+    "vendor_latency": _OF_DIAL,
     "violation": _OF_DIAL,
     "turn": _OF_DIAL,
     "tier_span": _OF_DIAL,

@@ -19,6 +19,14 @@ PREFIX = "dgbudget."
 # Its value is a path relative to the report's folder.
 TRANSCRIPT_PROPERTY = PREFIX + "transcript"
 
+_MARKS: Mapping[str, str] = {
+    "overlapped": "turns_overlapped",
+    "unpaced": "turns_unpaced",
+    "transcript": "turns_since_transcript",
+    "continued": "turns_continued",
+    "unanswered": "turns_unanswered",
+}
+
 Properties = list[tuple[str, str]]
 
 # As GitLab reads it: without a path, or its closing brackets, it is not an attachment.
@@ -36,9 +44,9 @@ def attempt_properties(figures: Mapping[str, Any]) -> Properties:
         "request_ids": ",".join(figures["request_ids"]),
         "attempt": str(figures["attempt"]),
         **_forecast(figures),
-        "turns": _known(figures["turns"]),
-        "latency_p50_ms": _latency(figures["latency_p50_ms"], figures["turns"]),
-        "latency_p95_ms": _latency(figures["latency_p95_ms"], figures["turns"]),
+        **_turns(figures),
+        **_marked(figures),
+        **_vendor_latency(figures),
         "verdict": _known(figures["verdict"]),
     }
     return [(PREFIX + name, value) for name, value in values.items()]
@@ -55,6 +63,7 @@ def run_properties(document: Mapping[str, Any], report: str | None) -> Propertie
         "sessions": str(run["sessions"]),
         "cost_usd": _usd(run["cost_usd"]),
         **_cost_budget(run),
+        **_turns(run),
         "verdict": run["verdict"],
         "failing": "true" if run["failing"] else "false",
         "reconciliation": document["reconciliation"]["verdict"],
@@ -72,6 +81,29 @@ def _forecast(figures: Mapping[str, Any]) -> dict[str, str]:
     """Return what an emulated test would use live; nothing where that is not known."""
     forecast = figures["forecast_seconds"]
     return {} if forecast is None else {"forecast_seconds": _seconds(forecast)}
+
+
+def _turns(figures: Mapping[str, Any]) -> dict[str, str]:
+    turns = figures["turns"]
+    return {
+        "turns": _known(turns),
+        "latency_p50_ms": _latency(figures["latency_p50_ms"], turns),
+        "latency_p95_ms": _latency(figures["latency_p95_ms"], turns),
+    }
+
+
+def _marked(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Return how many turns have each mark, where any has."""
+    marked = figures["marked_turns"] or {}
+    return {_MARKS[mark]: str(turns) for mark, turns in marked.items() if turns}
+
+
+def _vendor_latency(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the vendor's own LatencyReports say, where any came."""
+    vendor = figures["vendor_latency"]
+    if not vendor or not vendor["reports"]:
+        return {}
+    return {f"vendor_latency_{rank}_ms": str(vendor[f"{rank}_ms"]) for rank in ("p50", "p95")}
 
 
 def _cost_budget(figures: Mapping[str, Any]) -> dict[str, str]:

@@ -131,10 +131,13 @@ class GetViolations(Operation[tuple[str, ...]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetTurns(Operation[tuple[MeasuredTurn, ...]]):
-    """Ask for the turns of one session of an attempt that are answered or over, in the order in which they began."""
+    """Ask for the turns of an attempt, or of one session of it, that are answered or over.
+
+    Those of one session come in the order in which they began.
+    """
 
     attempt: str
-    session: str
+    session: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures
 from pytest_dgbudget.report.regression_figures import PastRunFigures, RegressionFigures
 from pytest_dgbudget.rules.attempts import AttemptVerdict
 from pytest_dgbudget.rules.bypass import BypassState
-from pytest_dgbudget.rules.turn_figures import MarkedTurns, VendorLatency
+from pytest_dgbudget.rules.turn_figures import MarkedTurns, TranscriptLatency, VendorLatency
 
 if TYPE_CHECKING:  # it is loaded where something was used
     from pytest_dgbudget.model import Awaited
@@ -89,6 +89,8 @@ class AttemptEntry(OfShard):
     latency_p50_ms: int | None
     latency_p95_ms: int | None
     marked_turns: MarkedTurns | None
+    transcript_latency: TranscriptLatency | None
+    function_max_ms: int | None
     vendor_latency: VendorLatency | None
     cut: bool
     exceeded: bool
@@ -133,6 +135,8 @@ class SessionFigures(OfShard):
     latency_p50_ms: int | None
     latency_p95_ms: int | None
     marked_turns: MarkedTurns | None
+    transcript_latency: TranscriptLatency | None
+    function_max_ms: int | None
     vendor_latency: VendorLatency | None
     closed_by: str | None
     close_code: int | None

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pytest_dgbudget.instants import days_between
 from pytest_dgbudget.ledger.facts import (
-    ArchivedPart,
     AttemptFacts,
     LeaseFacts,
     RefusalFacts,
     RunFacts,
     SessionFacts,
     TurnFacts,
+    VendorLatencyFacts,
     ViolationFacts,
 )
 from pytest_dgbudget.report.charged import at_risk_of, charged_micro_usd, charged_ms
@@ -24,26 +23,21 @@ from pytest_dgbudget.report.document import (
     RunFigures,
     RunVerdict,
     SessionFigures,
-    SoftWarning,
     UsageDocument,
     ViolationFigures,
-    WarningKind,
 )
 from pytest_dgbudget.report.overrun_figures import overrun_of_attempt, overrun_of_session
 from pytest_dgbudget.report.reconciliation_figures import recorded, vendor_usd_by_request
 from pytest_dgbudget.report.regression_figures import NO_PAST, Past
+from pytest_dgbudget.report.run_warnings import warnings_of
 from pytest_dgbudget.rules.attempts import attempt_figures, forecast_of, seconds_or_none, usd_or_none, was_cut
 from pytest_dgbudget.rules.bypass import bypass_state
-from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
-from pytest_dgbudget.rules.soft_warnings import UsedBudget, nearly_used_up, old_prices
-from pytest_dgbudget.units import counted, known_sum, seconds
-
-if TYPE_CHECKING:
-    from pytest_dgbudget.model import Currency, ScopeName
+from pytest_dgbudget.rules.soft_warnings import UsedBudget
+from pytest_dgbudget.rules.turn_figures import turn_figures, vendor_latency
+from pytest_dgbudget.units import known_sum, seconds
 
 # pytest's own exit statuses for a run that was interrupted, or that an internal error ended.
 _INTERRUPTED = frozenset({2, 3})
-_KINDS: Mapping[ScopeName, WarningKind] = {"run": "run-budget", "path": "path-budget", "window": "window-budget"}
 
 
 def usage_document(
@@ -63,6 +57,7 @@ def usage_document(
     leases_of = _grouped(facts.leases)
     broken_in = _grouped(facts.violations, "session")
     turns_of, turns_in = _grouped(facts.turns), _grouped(facts.turns, "session")
+    reports_of, reports_in = _grouped(facts.vendor_latencies), _grouped(facts.vendor_latencies, "session")
     refusals_of = _grouped(facts.refusals)
     reconciliation = recorded(facts.reconciliation)
     vendor_usd = vendor_usd_by_request(reconciliation)
@@ -72,6 +67,7 @@ def usage_document(
             sessions_of.get(a.id, []),
             leases_of.get(a.id, []),
             turns_of.get(a.id, []),
+            reports_of.get(a.id, []),
             refusals_of.get(a.id, []),
             vendor_usd,
             facts.target,
@@ -88,6 +84,7 @@ def usage_document(
                 each,
                 attempts[each.attempt],
                 turns_in.get(each.id, []),
+                reports_in.get(each.id, []),
                 broken_in.get(each.id, []),
                 vendor_usd,
                 facts,
@@ -97,7 +94,7 @@ def usage_document(
         "reconciliation": reconciliation,
         "regression": past.regression,
         "history": [*past.history],
-        "warnings": [*_warnings(facts, shared)],
+        "warnings": [*warnings_of(facts, shared)],
         "notices": list(notices),
     }
 
@@ -127,6 +124,7 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
     own = facts.of_own_target()
     forecast, at_risk = forecast_of(own.sessions), at_risk_of(own)
     cost = charged_micro_usd(own)
+    of_turns = turn_figures(None if facts.archived else _known_turns(own.turns, own.sessions))
     last = facts.invocations[-1]
     ends = [invocation.finished_at for invocation in facts.invocations]
     exits = _exits(facts)
@@ -146,9 +144,9 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "used_seconds": seconds(charged_ms(own)),
         "sessions": sum(part.sessions for part in facts.archived)
         + sum(t["sessions"] for t, a in zip(tests, facts.attempts, strict=True) if a.target is None),
-        "turns": None,
-        "latency_p50_ms": None,
-        "latency_p95_ms": None,
+        "turns": of_turns["turns"],
+        "latency_p50_ms": of_turns["latency_p50_ms"],
+        "latency_p95_ms": of_turns["latency_p95_ms"],
         "cost_usd": usd_or_none(cost),
         "estimated": None if cost is None else _is_estimated(own.sessions, own.leases),
         "cost_budget_usd": usd_or_none(last.cost_budget_micro_usd),
@@ -208,6 +206,7 @@ def _test(
     sessions: list[SessionFacts],
     leases: list[LeaseFacts],
     turns: list[TurnFacts],
+    reports: list[VendorLatencyFacts],
     refusals: list[RefusalFacts],
     vendor_usd: Mapping[str, float],
     run_target: str,
@@ -221,7 +220,8 @@ def _test(
         cost_budget_micro_usd=attempt.cost_left_micro_usd,
         estimated=_is_estimated(sessions, leases),
         forecast=forecast_of(sessions),
-        turns=turns if all(map(_was_seen, sessions)) else None,
+        turns=_known_turns(turns, sessions),
+        vendor_latencies_ms=_known_totals(reports, sessions),
         handshakes_ms=[session.handshake_ms for session in sessions],
         request_ids=[session.request_id for session in sessions],
         cut=any(was_cut(session.closed_by) for session in sessions),
@@ -246,8 +246,10 @@ def _test(
         "turns": figures["turns"],
         "latency_p50_ms": figures["latency_p50_ms"],
         "latency_p95_ms": figures["latency_p95_ms"],
-        "marked_turns": None,
-        "vendor_latency": None,
+        "marked_turns": figures["marked_turns"],
+        "transcript_latency": figures["transcript_latency"],
+        "function_max_ms": figures["function_max_ms"],
+        "vendor_latency": figures["vendor_latency"],
         "cut": figures["cut"],
         "exceeded": figures["exceeded"],
         "refused": figures["refused"],
@@ -267,11 +269,12 @@ def _session(
     session: SessionFacts,
     attempt: AttemptFacts,
     turns: Sequence[TurnFacts],
+    reports: Sequence[VendorLatencyFacts],
     violations: Sequence[ViolationFacts],
     vendor_usd: Mapping[str, float],
     facts: RunFacts,
 ) -> SessionFigures:
-    latencies_ms = judged_latencies_ms(turns)
+    of_turns = turn_figures(_known_turns(turns, [session]))
     return {
         "id": session.id,
         "request_id": session.request_id,
@@ -293,11 +296,13 @@ def _session(
         "forecast_seconds": seconds_or_none(session.forecast_ms),
         "forecast_cut": bool(session.forecast_cut),
         "greeting_ms": session.greeting_ms,
-        "turns": len(turns) if _was_seen(session) else None,
-        "latency_p50_ms": percentile_ms(latencies_ms, 50),
-        "latency_p95_ms": percentile_ms(latencies_ms, 95),
-        "marked_turns": None,
-        "vendor_latency": None,
+        "turns": of_turns["turns"],
+        "latency_p50_ms": of_turns["latency_p50_ms"],
+        "latency_p95_ms": of_turns["latency_p95_ms"],
+        "marked_turns": of_turns["marked_turns"],
+        "transcript_latency": of_turns["transcript_latency"],
+        "function_max_ms": of_turns["function_max_ms"],
+        "vendor_latency": vendor_latency(_known_totals(reports, [session])),
         "closed_by": session.closed_by,
         "close_code": session.close_code,
         "confirmed": bool(session.confirmed),
@@ -307,6 +312,16 @@ def _session(
     }
 
 
+def _known_turns(turns: Sequence[TurnFacts], sessions: Iterable[SessionFacts]) -> Sequence[TurnFacts] | None:
+    """Return the turns of these sessions; None where nobody saw the end of one."""
+    return turns if all(map(_was_seen, sessions)) else None
+
+
+def _known_totals(reports: Iterable[VendorLatencyFacts], sessions: Iterable[SessionFacts]) -> list[int] | None:
+    """Return the totals of the vendor's LatencyReports; None where nobody noted those of a session."""
+    return None if any(each.vendor_reports is None for each in sessions) else [report.ms for report in reports]
+
+
 def _protocol(violations: Sequence[ViolationFacts]) -> list[ViolationFigures]:
     return [{"rule": each.rule, "at_ms": each.at_ms, "what": each.what} for each in violations]
 
@@ -314,38 +329,3 @@ def _protocol(violations: Sequence[ViolationFacts]) -> list[ViolationFigures]:
 def _was_seen(session: SessionFacts) -> bool:
     """Return whether somebody saw how a session went on, to its end."""
     return session.usage is not None and session.ms is not None
-
-
-def _warnings(facts: RunFacts, shared: Sequence[UsedBudget]) -> Iterator[SoftWarning]:
-    for scope, text in nearly_used_up((*_budgets(facts), *shared)):
-        yield {"kind": _KINDS[scope], "text": text}
-    for part in facts.archived:
-        yield {"kind": "archived", "text": _archived(part)}
-    last = facts.invocations[-1]
-    if last.prices_as_of is None or not facts.sessions:  # no money is shown
-        return
-    old = old_prices(last.prices_as_of, days_between(last.prices_as_of, last.started_at))
-    if old is not None:
-        yield {"kind": "prices", "text": old}
-
-
-def _archived(part: ArchivedPart) -> str:
-    used = f"{seconds(part.ms):.2f}s in {counted(part.sessions, 'session')}"
-    return f"{used} of this run, until {part.ended_at[:10]}, are counted and not listed: {part.file} has them"
-
-
-def _budgets(facts: RunFacts) -> Iterator[UsedBudget]:
-    """Yield the run's own budgets, and what is used of each, where that is known."""
-    last, own = facts.invocations[-1], facts.of_own_target()
-    amounts: tuple[tuple[Currency, int | None, int | None], ...] = (
-        ("time", charged_ms(own), last.budget_ms),
-        ("money", charged_micro_usd(own), last.cost_budget_micro_usd),
-    )
-    for currency, used, allowed in amounts:
-        if used is not None and allowed is not None:
-            has_cut = any(_was_cut_by_run(session, currency) for session in own.sessions)
-            yield UsedBudget("run", currency, used, allowed, has_overrun=has_cut)
-
-
-def _was_cut_by_run(session: SessionFacts, currency: Currency) -> bool:
-    return session.closed_by == "run-budget" and (session.cut_currency or "time") == currency

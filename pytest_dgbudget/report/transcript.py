@@ -19,6 +19,7 @@ from pytest_dgbudget.recording.lines import (
 from pytest_dgbudget.report.playback import Playback
 from pytest_dgbudget.report.session_summary import SessionAudio, SessionSummary, type_of
 from pytest_dgbudget.rules.order import is_of_order
+from pytest_dgbudget.rules.vendor_messages import total_latency_ms
 
 # What is longer stands in events.jsonl.
 _LONGEST_TEXT = 2000
@@ -156,8 +157,9 @@ def _said(message: Any, kind: str | None, sender: str) -> Iterator[tuple[str, st
     elif kind in ("Error", "Warning"):
         yield sender, f"{kind} {_one_line(message.get('code'))}: {_one_line(message.get('description'))}"
     elif kind == "LatencyReport":
-        if isinstance(message.get("total_latency"), (int, float)):  # the others are parts of it
-            yield sender, f"LatencyReport: {message['total_latency']:.2f} s in all"
+        total_ms = total_latency_ms(message)
+        if total_ms is not None:  # the others are parts of it
+            yield sender, f"LatencyReport: {total_ms / 1000:.2f} s in all"
     elif kind in ("InjectUserMessage", "InjectAgentMessage"):
         yield sender, f"{kind}: {_one_line(message.get('content') or message.get('message'))}"
     elif kind in ("Settings", "SettingsApplied", "AgentAudioDone"):

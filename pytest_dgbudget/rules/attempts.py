@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from pytest_dgbudget.rules.percentiles import judged_latencies_ms, percentile_ms
+from pytest_dgbudget.rules.turn_figures import TurnFigures, VendorLatency, turn_figures, vendor_latency
 from pytest_dgbudget.units import known_sum, seconds, usd
 
 if TYPE_CHECKING:
     from pytest_dgbudget.model import ClosedBy, ScopeName
-    from pytest_dgbudget.rules.percentiles import JudgedTurn
+    from pytest_dgbudget.rules.turn_figures import ShownTurn
 
 _LIVE = (
     "live, this test would {}, more than the {} that it has: pace max skips the time in which the agent thinks and "
@@ -29,14 +29,13 @@ _CUT_SCOPES: Mapping[str | None, ScopeName] = {closed_by: scope for scope, close
 AttemptVerdict = Literal["overrun", "within"]
 
 
-class AttemptFigures(TypedDict):
+class AttemptFigures(TurnFigures):
     """``attempt`` is its number, ``sessions`` how many opened; the budgets are what was left for it.
 
     ``used_seconds`` and ``cost_usd`` are None where they are unknown, the forecasts of both also where nothing is
-    emulated; ``turns`` counts those of all of its sessions,
-    and the percentiles are of their latencies: None also where too many of them had no answer. ``cut``: a budget closed
-    one of its sessions; ``exceeded``: more was charged than was left for it. ``estimated``: a part of the cost is the
-    highest that it may be.
+    emulated. The turns are those of all of its sessions, and ``vendor_latency`` is of theirs, None where not all of it
+    is known. ``cut``: a budget closed one of its sessions; ``exceeded``: more was charged than was left for it.
+    ``estimated``: a part of the cost is the highest that it may be.
     """
 
     attempt: int
@@ -48,9 +47,7 @@ class AttemptFigures(TypedDict):
     forecast_seconds: float | None
     forecast_usd: float | None
     sessions: int
-    turns: int | None
-    latency_p50_ms: int | None
-    latency_p95_ms: int | None
+    vendor_latency: VendorLatency | None
     request_ids: list[str]
     cut: bool
     exceeded: bool
@@ -109,7 +106,8 @@ def attempt_figures(
     cost_budget_micro_usd: int | None,
     estimated: bool,
     forecast: Forecast | None,
-    turns: Sequence[JudgedTurn] | None,
+    turns: Sequence[ShownTurn] | None,
+    vendor_latencies_ms: Sequence[int] | None,
     handshakes_ms: Iterable[int | None],
     request_ids: Iterable[str | None],
     cut: bool,
@@ -117,9 +115,9 @@ def attempt_figures(
 ) -> AttemptFigures:
     """Compute the figures from exact values. ``handshakes_ms``: of each dial, None where it got no 101.
 
-    ``turns`` are None where nobody saw how a session went on.
+    ``turns`` are None where nobody saw how a session went on, ``vendor_latencies_ms`` (the totals of LatencyReports)
+    also where nobody noted them.
     """
-    latencies_ms = judged_latencies_ms(turns or ())
     exceeded = _exceeds(used_ms, budget_ms) or _exceeds(micro_usd, cost_budget_micro_usd)
     return {
         "attempt": number,
@@ -131,9 +129,8 @@ def attempt_figures(
         "forecast_seconds": None if forecast is None else seconds_or_none(forecast.ms),
         "forecast_usd": None if forecast is None else usd_or_none(forecast.micro_usd),
         "sessions": sum(handshake_ms is not None for handshake_ms in handshakes_ms),
-        "turns": None if turns is None else len(turns),
-        "latency_p50_ms": percentile_ms(latencies_ms, 50),
-        "latency_p95_ms": percentile_ms(latencies_ms, 95),
+        **turn_figures(turns),
+        "vendor_latency": vendor_latency(vendor_latencies_ms),
         "request_ids": [request_id for request_id in request_ids if request_id is not None],
         "cut": cut,
         "exceeded": exceeded,

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from json import JSONDecoder, dumps, loads
 from typing import Any, Literal, get_args
 
+from pytest_dgbudget.rules.budget import LONGEST_SESSION_MS
+
 MessageType = Literal[
     "AgentAudioDone",
     "AgentStartedSpeaking",
@@ -212,6 +214,14 @@ def with_tag(settings: str, tag: str) -> str:
     if not isinstance(tags, list):
         return settings
     return f"{settings[:start]}{dumps([*tags, tag])}{settings[end:]}"
+
+
+def total_latency_ms(report: Mapping[str, Any]) -> int | None:
+    """Return the total of a LatencyReport, which is in seconds; None without one, and for what can't be one."""
+    total = report.get("total_latency")
+    if isinstance(total, bool) or not isinstance(total, (int, float)):
+        return None
+    return round(total * 1000) if 0 <= total * 1000 <= LONGEST_SESSION_MS else None
 
 
 _DECODER = JSONDecoder()

@@ -38,6 +38,7 @@ FIGURES = attempt_figures(
     estimated=False,
     forecast=None,
     turns=[],
+    vendor_latencies_ms=[],
     handshakes_ms=[],
     request_ids=[],
     cut=False,

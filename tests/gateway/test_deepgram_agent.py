@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.gateway.chunks import Chunk
-from pytest_dgbudget.gateway.events import TierChanged, TurnEnded
+from pytest_dgbudget.gateway.events import LatencyReported, TierChanged, TurnEnded
 from pytest_dgbudget.gateway.frames import BINARY, frame
 from pytest_dgbudget.gateway.relay import LONGEST_SETTINGS
 from pytest_dgbudget.gateway.services.deepgram_conversation import Conversation
@@ -234,6 +234,16 @@ def test_audio_of_an_odd_rate_is_not_read_and_ends_nothing(told: Told, rate: Any
     assert not conversation.is_reading
     (turn,) = (event.turn for event in told.events if isinstance(event, TurnEnded))
     assert turn.since == "transcript"
+
+
+def test_each_report_with_a_total_is_noted_and_nonsense_is_not(conversation: Conversation, told: Told) -> None:
+    for fields in ({"stt_latency": 0.1}, {"total_latency": 1.5}, {"total_latency": "1"}, {"total_latency": 10**400}):
+        conversation.vendor_said(said("LatencyReport", **fields))
+    conversation.vendor_said(b'{"type": "LatencyReport", "total_latency": NaN}')
+    conversation.vendor_said(said("LatencyReport", total_latency=0.25, tts_latency=0.1))
+    conversation.closing()
+    conversation.vendor_said(said("LatencyReport", total_latency=3))
+    assert [event.vendor_ms for event in told.events if isinstance(event, LatencyReported)] == [1500, 250]
 
 
 def test_what_the_vendor_says_once_the_end_has_begun_makes_no_turn_and_answers_none(

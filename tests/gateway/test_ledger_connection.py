@@ -18,6 +18,7 @@ from pytest_dgbudget.gateway.leases import Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.ledger.connection import LedgerUnreachable
 from pytest_dgbudget.ledger.ids import new_id
+from pytest_dgbudget.model import Bypass, Overrun
 from tests.gateway.memory import ManualClock
 from tests.ledger.test_postgres import lose_after_commit
 from tests.support.gateway import asked
@@ -114,6 +115,29 @@ async def test_a_server_that_stays_away_is_tried_now_and_then_and_holds_up_nobod
     on_server.thread = LedgerThread(on_server.failures.append)
     on_server.come_back()
     assert (on_server.failures, on_server.count("outcome")) == ([], 0)
+
+
+async def test_a_note_whose_commit_was_not_answered_is_there_once(
+    on_server: OnServer, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread, ledger = on_server.thread, on_server.ledger
+    attempt = await thread.call(ledger.begin_attempt, "t", "", 10_000)
+    refusal = Overrun(kind="refused", scope="run", used=1, allowed=2)
+    bypass = Bypass(host="agent.deepgram.com", path="/", how="refused", program="app")
+    with monkeypatch.context() as patch:
+        lose_after_commit(ledger._db, postgres, patch)
+        thread.enqueue(ledger.record_wait, new_id(), attempt, 1500, "run")
+        thread.enqueue(ledger.record_refusal, new_id(), attempt, refusal, tolerated=False)
+        thread.enqueue(ledger.record_bypass, new_id(), attempt.id, bypass)
+        await thread.written()
+    await thread.caught_up(20)
+    await thread.written()
+    assert {table: on_server.count(table) for table in ("wait", "refusal", "bypass")} == {
+        "wait": 1,
+        "refusal": 1,
+        "bypass": 1,
+    }
+    assert on_server.failures == []
 
 
 async def test_a_lease_whose_commit_was_not_answered_keeps_nobody_waiting(

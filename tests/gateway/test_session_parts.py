@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_dgbudget.gateway.events import TierChanged, TurnEnded
+from pytest_dgbudget.gateway.events import LatencyReported, TierChanged, TurnEnded
 from pytest_dgbudget.gateway.session_parts import SessionParts
 from pytest_dgbudget.model import MeasuredTurn
 from pytest_dgbudget.rules.prices import SHIPPED
@@ -28,8 +28,10 @@ def test_who_changes_the_price_without_end_is_charged_the_highest_in_the_end() -
     assert (spans[-1].micro_usd_per_minute, spans[-1].estimated) == (SHIPPED.highest(), True)
 
 
-def test_turns_without_end_are_not_all_kept() -> None:
+def test_turns_and_reports_without_end_are_not_all_kept() -> None:
     parts = SessionParts(SHIPPED)
-    for _ in range(20_000):
+    for number in range(20_000):
         parts.note(TurnEnded(session="s", at_ms=3, turn=TURN))
+        parts.note(LatencyReported(session="s", at_ms=3, vendor_ms=number))
     assert len(parts.turns) == 10_000
+    assert parts.vendor_latencies_ms == [*range(10_000)]

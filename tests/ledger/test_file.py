@@ -132,8 +132,9 @@ VERSION_2 = Path(__file__).parent / "version-2.sql"
 VERSION_3 = Path(__file__).parent / "version-3.sql"
 VERSION_4 = Path(__file__).parent / "version-4.sql"
 VERSION_5 = Path(__file__).parent / "version-5.sql"
+VERSION_6 = Path(__file__).parent / "version-6.sql"
 WITHOUT_PRICES = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
-VERSIONS = (*WITHOUT_PRICES, VERSION_5)
+VERSIONS = (*WITHOUT_PRICES, VERSION_5, VERSION_6)
 
 
 def made_by(version: Path, path: Path) -> Path:
@@ -214,8 +215,8 @@ def test_a_ledger_that_noted_no_bypasses_goes_on_and_of_its_runs_that_is_unknown
     ledger = open_ledger(path, id="later", may_bypass=True)
     told = Bypass(host="agent.deepgram.com", path="/v1/agent/converse", how="passed", program="app")
     attempt = ledger.begin_attempt("t", "", None)
-    ledger.record_bypass(attempt.id, told)
-    ledger.record_bypass(None, told)
+    ledger.record_bypass("1", attempt.id, told)
+    ledger.record_bypass("2", None, told)
     facts, known = ledger.facts(), ledger.known_attempt(attempt.id)
     assert [invocation.may_bypass for invocation in facts.invocations] == [None, None, 1]
     assert facts.bypasses == (told, told)
@@ -255,6 +256,30 @@ def test_a_budget_that_cut_a_session_of_an_earlier_version_is_still_spent(tmp_pa
         with closing(open_ledger(path, id=f"asks with {budget_ms}", budget_ms=budget_ms)) as ledger:
             (scope,) = ledger.scopes(ledger.begin_attempt("t", "", None))
             assert (scope.settled, scope.was_cut) == (59_800, is_spent)
+
+
+def test_of_a_session_of_an_earlier_version_nobody_noted_what_the_vendor_reported(tmp_path: Path) -> None:
+    path = made_by(VERSION_6, tmp_path / "ledger.db")
+    with closing(open_ledger(path, id="later")) as ledger:
+        facts = ledger.facts()
+    assert [(session.ms, session.vendor_reports) for session in facts.sessions] == [(9800, None)]
+    assert [turn.latency_ms for turn in facts.turns] == [1200]
+    assert {each.nodeid: (each.waited_ms, each.refused) for each in facts.attempts} == {
+        "test_x.py::test": (0, 0),
+        "test_x.py::other": (1500, 2),
+    }
+    assert len(facts.bypasses) == 1
+
+
+def test_the_version_before_goes_on_writing_into_a_ledger_of_this_one(tmp_path: Path) -> None:
+    """Its statements name neither an id of a wait nor what the vendor reported."""
+    path = tmp_path / "ledger.db"
+    assert schema.WRITABLE_FROM == 6
+    with closing(open_ledger(path)) as ledger:
+        attempt = ledger.begin_attempt("t", "", None)
+        for _ in range(2):
+            execute(path, f"INSERT INTO wait (attempt, ms, waits_for) VALUES ('{attempt.id}', 300, 'run')")
+        assert [each.waited_ms for each in ledger.facts().attempts] == [600]
 
 
 def test_a_later_version_that_lets_this_one_write_is_written_as_it_is(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.waiters import Queued
-from pytest_dgbudget.model import Lease, Limit, OtherTarget, Overrun, TierSpan
+from pytest_dgbudget.model import Bypass, Lease, Limit, OtherTarget, Overrun, TierSpan
 from pytest_dgbudget.rules.budget import LONGEST_SESSION_MS, Refused
 from tests.support.ledger import leased, sums, usage
 
@@ -213,11 +213,11 @@ def test_everything_that_was_told_is_in_the_facts(ledger: Ledger) -> None:
     ledger.record_welcome(dial, "request", 5)
     ledger.record_usage(usage(dial, 2000, closed_by="test-budget"))
     ledger.settle(lease, 2000)
-    ledger.record_wait(attempt, 1500, "run")
-    ledger.record_wait(attempt, 500, "place")
-    for tolerated in (True, False, True):
+    ledger.record_wait("w1", attempt, 1500, "run")
+    ledger.record_wait("w2", attempt, 500, "place")
+    for number, tolerated in enumerate((True, False, True)):
         overrun = Overrun(kind="refused", scope="run", used=1, allowed=2)
-        ledger.record_refusal(attempt, overrun, tolerated=tolerated)
+        ledger.record_refusal(f"r{number}", attempt, overrun, tolerated=tolerated)
     ledger.end_invocation(None)
     facts = ledger.facts()
     ((invocation,), (told,), (ended,), (session,)) = facts.invocations, facts.attempts, facts.leases, facts.sessions
@@ -227,6 +227,34 @@ def test_everything_that_was_told_is_in_the_facts(ledger: Ledger) -> None:
     assert (told.waited_ms, told.refused, told.refused_untolerated, told.outcome) == (2000, 3, 1, None)
     assert (ended.how, ended.charged_ms, ended.allowance_ms) == ("settled", 2000, 10_000)
     assert (session.request_id, session.ms, session.closed_by) == ("request", 2000, "test-budget")
+
+
+def test_what_is_told_again_of_one_id_counts_once(ledger: Ledger) -> None:
+    """Whoever lost the connection before the answer to a COMMIT tells it again."""
+    attempt = ledger.begin_attempt("t", "", 10_000)
+    refusal = Overrun(kind="refused", scope="run", used=1, allowed=2)
+    bypass = Bypass(host="agent.deepgram.com", path="/v1/agent/converse", how="refused", program="app")
+    for _ in range(2):
+        ledger.record_wait("w", attempt, 1500, "run")
+        ledger.record_refusal("r", attempt, refusal, tolerated=False, times=3)
+        ledger.record_bypass("b", attempt.id, bypass)
+    facts = ledger.facts()
+    ((told,), bypasses) = facts.attempts, facts.bypasses
+    assert (told.waited_ms, told.refused, bypasses) == (1500, 3, (bypass,))
+
+
+def test_what_the_vendor_reported_of_each_session_is_known_and_of_one_that_nobody_saw_is_not(ledger: Ledger) -> None:
+    attempt = ledger.begin_attempt("t", "", 10_000)
+    lease = leased(ledger, attempt)
+    reported, silent, lost = (ledger.record_dial(lease) for _ in range(3))
+    ledger.record_usage(replace(usage(reported), vendor_latencies_ms=(900, 0, 900)))
+    ledger.record_usage(usage(silent))
+    ledger.record_usage(usage(lost, None))
+    facts, known = ledger.facts(), ledger.known_attempt(attempt.id)
+    assert known is not None
+    assert {each.id: each.vendor_reports for each in facts.sessions} == {reported: 3, silent: 0, lost: None}
+    assert list(facts.vendor_latencies) == [(reported, attempt.id, ms) for ms in (900, 0, 900)]
+    assert known.vendor_latencies == facts.vendor_latencies
 
 
 def test_a_session_that_is_open_has_a_request_id_and_no_figures(ledger: Ledger) -> None:

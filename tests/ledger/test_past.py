@@ -106,7 +106,7 @@ def test_a_run_whose_end_nobody_saw_says_nothing(run: Any, past: ReadPast, other
 def test_a_run_that_refused_a_session_says_nothing(run: Any, past: ReadPast) -> None:
     ledger = run()
     attempt = ledger.begin_attempt(TEST, "", 60_000)
-    ledger.record_refusal(attempt, REFUSED, tolerated=False)
+    ledger.record_refusal("r", attempt, REFUSED, tolerated=False)
     ledger.record_outcome(attempt.id, "failed")
     assert list(past().live) == []
 

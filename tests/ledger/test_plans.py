@@ -24,7 +24,9 @@ STATEMENTS = {
 OF_ALL_RUNS = {"BILLED_RUN", "RUN_IDS", "PENDING_RUNS", "ALL_RUNS", "KEYS_OF_ALL_RUNS"}
 
 
-@pytest.fixture(params=["new", "version-1.sql", "version-2.sql", "version-3.sql", "version-4.sql", "version-5.sql"])
+@pytest.fixture(
+    params=["new", "version-1.sql", "version-2.sql", "version-3.sql", "version-4.sql", "version-5.sql", "version-6.sql"]
+)
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """A ledger that was made, or upgraded, by this version."""
     path = tmp_path / "ledger.db"
@@ -52,8 +54,12 @@ def test_every_statement_is_looked_at() -> None:
         "DIALS_OF_LEASE",
         "SESSIONS",
         "TURNS",
+        "VENDOR_LATENCIES",
+        "VENDOR_LATENCIES_OF_ATTEMPT",
         "LIVE_PAST",
         "INSERT_TURN",
+        "INSERT_VENDOR_LATENCY",
+        "INSERT_WAIT",
         "INSERT_LEASE",
         "END_INVOCATION",
     }

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -457,6 +458,29 @@ def test_a_database_without_tables_has_no_ledger_yet(url: str) -> None:
     found = open_existing(url, None, durable=True)
     assert found is not None
     found.close()
+
+
+def test_a_ledger_of_the_version_before_is_upgraded_with_all_that_it_has(
+    url: str, connection: PostgresConnection
+) -> None:
+    with closing(open_ledger(url)) as ledger:
+        attempt = ledger.begin_attempt("t", "", 60_000)
+        ledger.record_wait("w", attempt, 500, "run")
+    for statement in (
+        "DROP TABLE vendor_latency",
+        *(f"ALTER TABLE {table} DROP COLUMN id" for table in ("wait", "refusal", "bypass")),
+        "ALTER TABLE usage DROP COLUMN vendor_reports",
+        "UPDATE schema SET version = 6",
+    ):
+        connection.execute(statement, {})
+    with closing(open_ledger(url, id="later", live=frozenset({"run"}))) as ledger:
+        lease = leased(ledger, ledger.begin_attempt("t", "", 60_000))
+        ledger.record_usage(replace(usage(ledger.record_dial(lease)), vendor_latencies_ms=(700,)))
+        for _ in range(2):
+            ledger.record_wait("again", attempt, 300, "run")
+        facts = ledger.facts()
+    assert [each.ms for each in facts.vendor_latencies] == [700]
+    assert sorted(each.waited_ms for each in facts.attempts) == [0, 800]
 
 
 def test_tables_of_somebody_else_are_named_and_left_alone(url: str, connection: PostgresConnection) -> None:

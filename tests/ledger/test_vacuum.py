@@ -33,7 +33,7 @@ PENDING = {"verdict": "pending", "project": None}
 def ended(path: Path, run: str, *seconds: float, document: dict[str, Any] = RECONCILED, **fields: Any) -> list[str]:
     """Have a run spend so much in a session each, and end."""
     with closing(live_run(path, run, **fields)) as ledger:
-        dials = [spend(ledger, round(each * 1000)) for each in seconds]
+        dials = [spend(ledger, round(each * 1000), vendor_latencies_ms=(700,)) for each in seconds]
         ledger.record_reconciliation(document)
         ledger.end_invocation(0)
     return [request_of(dial) for dial in dials]

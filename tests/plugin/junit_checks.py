@@ -19,6 +19,9 @@ OF_SUITE = {
     "seconds",
     "sessions",
     "cost_usd",
+    "turns",
+    "latency_p50_ms",
+    "latency_p95_ms",
     "verdict",
     "failing",
     "reconciliation",
@@ -36,6 +39,7 @@ OF_CASE = {
     "latency_p95_ms",
     "verdict",
 }
+_MARKS = {"transcript": "turns_since_transcript"}
 OF_FAILED_CASE = OF_CASE | {"transcript"}
 
 
@@ -76,14 +80,17 @@ def check_figures(file: JUnit, usage: Mapping[str, Any], without: Collection[Att
     assert file.figures["seconds"] == _seconds(run["used_seconds"])
     assert file.figures["sessions"] == str(run["sessions"])
     assert file.figures["cost_usd"] == _usd(run["cost_usd"])
+    assert file.figures["turns"] == _whole(run["turns"])
+    for rank in ("latency_p50_ms", "latency_p95_ms"):
+        assert file.figures[rank] == ("none" if run["turns"] == 0 else _whole(run[rank]))
     assert file.figures["verdict"] == run["verdict"]
     assert file.figures["failing"] == str(run["failing"]).lower()
     assert file.figures["reconciliation"] == usage["reconciliation"]["verdict"]
 
     reported = [test for test in usage["tests"] if _attempt(test) not in without]
-    of_money = {_attempt(test): _of_money(test) for test in reported}
+    of_some = {_attempt(test): _of_money(test) | _of_turns(test) for test in reported}
     for case in file.using:
-        own = of_money[case.attempt]
+        own = of_some[case.attempt]
         assert case.figures.keys() in (OF_CASE | own, OF_FAILED_CASE | own), (case.name, case.figures)
     assert Counter((*case.attempt, *_plain(case.figures)) for case in file.using) == Counter(
         (
@@ -144,6 +151,13 @@ def _of_money(entry: Mapping[str, Any]) -> set[str]:
     """Return the properties that only some have: of a budget in money, and that a cost is an estimate."""
     budget = set() if entry["cost_budget_usd"] is None else {"cost_budget_usd"}
     return budget | ({"cost_estimated"} if entry["estimated"] else set())
+
+
+def _of_turns(test: Mapping[str, Any]) -> set[str]:
+    """Return the properties of marked turns, and of the vendor's reports, where there are any."""
+    marks = {_MARKS.get(mark, f"turns_{mark}") for mark, turns in (test["marked_turns"] or {}).items() if turns}
+    came = (test["vendor_latency"] or {"reports": 0})["reports"]
+    return marks | ({"vendor_latency_p50_ms", "vendor_latency_p95_ms"} if came else set())
 
 
 def _attempt(entry: Mapping[str, Any]) -> Attempt:

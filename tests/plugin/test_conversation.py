@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects.conversation.rules import REAL_TIME_RULES, RULES
+from tests.projects.conversation.rules import REAL_TIME_RULES, RULES, a_turn_has_both_parts_their_sound_and_the_latency
 from tests.support.project import PROJECTS
 from tests.support.rules_project import RulesProject, made_once
 
@@ -36,6 +36,13 @@ def test_rule(rules: RulesProject, rule: str, face: str) -> None:
 @pytest.mark.parametrize("rule", [rule.__name__ for rule in REAL_TIME_RULES])
 def test_rule_in_real_time(rules: RulesProject, rule: str, face: str) -> None:
     rules.check(f"{face}[{rule}]")
+
+
+def test_what_the_emulator_reports_of_its_latency_stands_beside_ours_by_its_target(rules: RulesProject) -> None:
+    (session,) = rules.sessions(f"test_sync[{a_turn_has_both_parts_their_sound_and_the_latency.__name__}]")
+    assert (session["target"], session["billed"], session["turns"]) == ("emulator", False, 1)
+    assert session["vendor_latency"]["reports"] == 1
+    assert session["vendor_latency"]["p95_ms"] is not None
 
 
 def test_a_cancelled_call_is_not_answered_under_asyncio_either(rules: RulesProject) -> None:

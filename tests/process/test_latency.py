@@ -54,6 +54,7 @@ class Held:
             self._check_turn(turn, expected)
         self._check_greeting()
         self._check_percentiles()
+        self._check_what_stands_beside()
 
     def _check_turn(self, turn: Mapping[str, Any], expected: Expected) -> None:
         marks = {name: bool(turn[name]) for name in ("overlapped", "unpaced", "continued")}
@@ -88,6 +89,25 @@ class Held:
         judged = sorted(turn["answered_ms"] - turn["started_ms"] for turn in answered if turn["since"] != "transcript")
         assert self.session["latency_p50_ms"] == (judged[(len(judged) - 1) // 2] if judged else None)
         assert self.session["latency_p95_ms"] == (judged[-1] if judged else None)
+
+    def _check_what_stands_beside(self) -> None:
+        """The marks are counted; the vendor's own figures are as it sent them, and not ours."""
+        marks = ("overlapped", "unpaced", "continued")
+        unanswered = sum(turn["answered_ms"] is None and not turn["continued"] for turn in self.turns)
+        from_text = sum(turn["since"] == "transcript" for turn in self.turns)
+        assert self.session["marked_turns"] == {
+            **{mark: sum(turn[mark] for turn in self.turns) for mark in marks},
+            "transcript": from_text,
+            "unanswered": unanswered,
+        }
+        assert (self.session["transcript_latency"] or {"turns": 0})["turns"] == from_text
+        assert self.session["function_max_ms"] == max((turn["function_ms"] for turn in self.turns), default=0)
+        reported = sorted(self.stage.reported_ms)
+        assert self.session["vendor_latency"] == {
+            "reports": len(reported),
+            "p50_ms": reported[(len(reported) - 1) // 2] if reported else None,
+            "p95_ms": reported[-1] if reported else None,
+        }
 
     def _check_duration(self, what: str, ms: int, start: Point, end: Point, window_ms: int = 0) -> None:
         least, most = duration_ms(*(passed(point, self._client, self.stage) for point in (start, end)))

@@ -80,6 +80,7 @@ FIGURES = attempt_figures(
     estimated=False,
     forecast=None,
     turns=[],
+    vendor_latencies_ms=[],
     handshakes_ms=[3],
     request_ids=["r"],
     cut=True,

@@ -18,6 +18,7 @@ from pytest_dgbudget.plugin.junit import attempt_properties
 from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.report.terminal import table_of_tests
 from pytest_dgbudget.rules.attempts import AttemptFigures, Forecast, attempt_figures, forecast_notes, unknown_figures
+from pytest_dgbudget.rules.turn_figures import marked_turns
 from tests.support.ledger import leased, open_ledger, usage
 
 MAYBE_MS = st.none() | st.integers(0, 10_000_000)
@@ -46,6 +47,7 @@ TURNS = st.lists(
     MAYBE_MS,
     st.booleans(),
     TURNS,
+    st.none() | st.lists(st.integers(0, 9000)),
     st.lists(MAYBE_MS),
     st.lists(st.none() | st.text()),
     st.booleans(),
@@ -59,6 +61,7 @@ def test_figures_are_decimal_seconds_and_unknown_stays_unknown(
     cost_budget_micro_usd: int | None,
     estimated: bool,
     turns: list[MeasuredTurn],
+    vendor_latencies_ms: list[int] | None,
     handshakes_ms: list[int | None],
     request_ids: list[str | None],
     cut: bool,
@@ -73,6 +76,7 @@ def test_figures_are_decimal_seconds_and_unknown_stays_unknown(
         estimated=estimated,
         forecast=Forecast(forecast_ms, forecast_ms),
         turns=turns,
+        vendor_latencies_ms=vendor_latencies_ms,
         handshakes_ms=handshakes_ms,
         request_ids=request_ids,
         cut=cut,
@@ -94,6 +98,8 @@ def test_figures_are_decimal_seconds_and_unknown_stays_unknown(
     assert figures["forecast_seconds"] == (None if forecast_ms is None else forecast_ms / 1000)
     assert figures["forecast_usd"] == (None if forecast_ms is None else forecast_ms / 1_000_000)
     assert figures["turns"] == len(turns)
+    assert figures["marked_turns"] == marked_turns(turns)
+    assert (figures["vendor_latency"] is None) == (vendor_latencies_ms is None)
 
 
 def test_of_an_attempt_whose_gateway_is_gone_only_what_was_granted_is_known() -> None:
@@ -104,6 +110,28 @@ def test_of_an_attempt_whose_gateway_is_gone_only_what_was_granted_is_known() ->
         "budget_seconds",
         "request_ids",
     }
+
+
+def test_marks_and_the_vendors_reports_are_properties_where_there_are_any() -> None:
+    none: dict[str, Any] = {**marked_turns([])}
+    some = {**unknown_figures(1, None), "turns": 3, "marked_turns": {**none, "unpaced": 1, "transcript": 2}}
+    reports = {"vendor_latency": {"reports": 2, "p50_ms": 200, "p95_ms": 900}}
+    assert named({**some, **reports}) == {
+        "turns_unpaced": "1",
+        "turns_since_transcript": "2",
+        "vendor_latency_p50_ms": "200",
+        "vendor_latency_p95_ms": "900",
+    }
+    nothing_came = {"vendor_latency": {"reports": 0, "p50_ms": None, "p95_ms": None}}
+    assert named({**some, "marked_turns": none, **nothing_came}) == named(unknown_figures(1, None)) == {}
+    each_once: dict[str, Any] = dict.fromkeys(none, 1)
+    assert len(named({**some, "marked_turns": each_once})) == len(none)
+
+
+def named(figures: dict[str, Any]) -> dict[str, str]:
+    """Return the properties of marks and of the vendor's reports."""
+    pairs = ((name.removeprefix("dgbudget."), value) for name, value in attempt_properties(figures))
+    return {name: value for name, value in pairs if name.startswith(("turns_", "vendor_latency"))}
 
 
 def test_an_attempts_properties_have_its_budget_in_money_and_say_that_a_cost_is_an_estimate() -> None:
@@ -141,7 +169,9 @@ TURN = MeasuredTurn(
 
 def a_session(ledger: Ledger, attempt: Attempt) -> None:
     lease = leased(ledger, attempt)
-    ledger.record_usage(replace(usage(ledger.record_dial(lease), 1234), turns=(TURN, replace(TURN, answered_ms=900))))
+    turns = (TURN, replace(TURN, answered_ms=900, overlapped=True))
+    record = usage(ledger.record_dial(lease), 1234)
+    ledger.record_usage(replace(record, turns=turns, vendor_latencies_ms=(250, 700)))
     ledger.settle(lease, 1234, 1543)
 
 
@@ -155,7 +185,7 @@ def a_cut(ledger: Ledger, attempt: Attempt) -> None:
 def a_refusal(ledger: Ledger, attempt: Attempt) -> None:
     a_session(ledger, attempt)
     refusal = Overrun(kind="refused", scope="run", used=1, allowed=2)
-    ledger.record_refusal(attempt, refusal, tolerated=False)
+    ledger.record_refusal("r", attempt, refusal, tolerated=False)
 
 
 @pytest.mark.asyncio
@@ -186,7 +216,12 @@ async def test_junit_usage_json_and_the_terminal_agree(
     finally:
         ledger.close()
     assert known is not None
-    answered = ended(known).figures()  # what the gateway answers
+    grant = ended(known)
+    answered = grant.figures()  # what the gateway answers
+    measured = await grant.turns_of(None)
+    assert (len(measured), marked_turns(measured)) == (answered["turns"], answered["marked_turns"])
+    of_each = [await grant.turns_of(session["id"]) for session in document["sessions"]]
+    assert measured == tuple(turn for turns in of_each for turn in turns)
     (test,) = (dict(each) for each in document["tests"])
     assert {name: test[name] for name in answered if name != "request_ids"} == {
         name: value for name, value in answered.items() if name != "request_ids"
@@ -198,6 +233,9 @@ async def test_junit_usage_json_and_the_terminal_agree(
     assert (properties["dgbudget.turns"], properties["dgbudget.latency_p50_ms"]) == (
         ("2", "300") if sessions else ("0", "none")
     )
+    assert properties.get("dgbudget.turns_overlapped") == ("1" if sessions else None)
+    vendors = [properties.get(f"dgbudget.vendor_latency_{rank}_ms") for rank in ("p50", "p95")]
+    assert vendors == (["250", "700"] if sessions else [None, None])
     assert (properties["dgbudget.sessions"], properties["dgbudget.verdict"]) == (str(sessions), verdict)
     _, line = table_of_tests(document, width=100, color=False).splitlines()
     cells = ["test_x.py::test", f"{used:.2f}s", "10.00s", f"${cost:.4f}", str(sessions), *shown.split()]

@@ -45,6 +45,9 @@ def test_i7_unknown_is_never_zero_in_usage_json(facts: RunFacts) -> None:
         for name in ("request_id", "closed_at", "closed_by", "close_code", "tier", "greeting_ms"):
             assert shown[name] == getattr(known, name)
         assert shown["confirmed"] == (known.confirmed == 1)
+        assert (shown["vendor_latency"] is None) == (known.vendor_reports is None)
+        for name in ("turns", "marked_turns", "function_max_ms"):
+            assert (shown[name] is None) == (known.ms is None)
     for test, attempt in zip(document["tests"], facts.attempts, strict=True):
         assert same(test["budget_seconds"], attempt.left_ms)
         assert test["outcome"] == attempt.outcome

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pytest_dgbudget.report
-from pytest_dgbudget.ledger.facts import ArchivedPart, RefusalFacts, RunFacts
+from pytest_dgbudget.ledger.facts import ArchivedPart, RefusalFacts, RunFacts, VendorLatencyFacts
 from pytest_dgbudget.model import Bypass, Overrun
 from pytest_dgbudget.report.charged import at_risk_of, open_beside_ms
 from pytest_dgbudget.report.document import SCHEMA, RunFigures, UsageDocument
 from pytest_dgbudget.report.projection import failed_by_overrun, overran, usage_document
 from pytest_dgbudget.report.usage_file import EARLIER_FILE_NAME, FILE_NAME, set_earlier_aside, write_usage
-from tests.support.facts import AT, LATER, attempt, invocation, lease, run, runs, session
+from tests.support.facts import AT, LATER, attempt, invocation, lease, run, runs, session, turn
 
 SCHEMA_FILE = Path(pytest_dgbudget.report.__path__[0]) / "usage.schema.json"
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
@@ -85,6 +85,90 @@ def test_any_run_makes_a_document_that_keeps_to_the_schema_and_adds_up(facts: Ru
 def exceeds(charged: int, budgets: list[int | None]) -> bool:
     most = None if None in budgets else max(budget for budget in budgets if budget is not None)
     return most is not None and charged > most
+
+
+def test_turns_of_a_session_a_test_and_a_run_are_counted_with_their_marks() -> None:
+    made = document(
+        attempts=(attempt(), attempt(id="other", nodeid="other", target="emulator")),
+        sessions=(
+            session(id="s1", vendor_reports=2),
+            session(id="s2"),
+            session(id="s3", attempt="other", target="emulator"),
+        ),
+        turns=(
+            turn(session="s1", overlapped=1),
+            turn(session="s2", since="transcript", answered_ms=1050),
+            turn(session="s2", answered_ms=2000, function_ms=350),
+            turn(session="s3", attempt="other", answered_ms=9000),
+        ),
+        vendor_latencies=(VendorLatencyFacts("s1", "a", 300), VendorLatencyFacts("s1", "a", 500)),
+    )
+    first, second, _ = made["sessions"]
+    test, elsewhere = made["tests"]
+    run = made["run"]
+    assert (first["turns"], first["latency_p95_ms"], first["vendor_latency"]) == (
+        1,
+        400,
+        {"reports": 2, "p50_ms": 300, "p95_ms": 500},
+    )
+    assert first["marked_turns"] == {**NO_MARKS, "overlapped": 1}
+    assert first["transcript_latency"] is None
+    assert second["transcript_latency"] == {"turns": 1, "p50_ms": 50, "p95_ms": 50}
+    assert second["vendor_latency"] == {"reports": 0, "p50_ms": None, "p95_ms": None}
+    assert (first["function_max_ms"], second["function_max_ms"], test["function_max_ms"]) == (0, 350, 350)
+    assert test["marked_turns"] == {**NO_MARKS, "overlapped": 1, "transcript": 1}
+    assert (test["turns"], test["transcript_latency"]) == (3, second["transcript_latency"])
+    assert test["vendor_latency"] == first["vendor_latency"]
+    assert (elsewhere["turns"], elsewhere["latency_p50_ms"]) == (1, 8000)
+    assert (run["turns"], run["latency_p50_ms"], run["latency_p95_ms"]) == (3, 400, 1000)
+
+
+NO_MARKS = {"overlapped": 0, "unpaced": 0, "transcript": 0, "continued": 0, "unanswered": 0}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sessions": (session(), session(id="s2", ms=None, closed_by="gateway-lost", vendor_reports=None))},
+        {"sessions": (session(), session(id="s2", usage=None, ms=None, closed_at=None, vendor_reports=None))},
+    ],
+    ids=["lost", "open"],
+)
+def test_where_nobody_saw_the_end_of_one_session_the_turns_of_its_test_and_run_are_unknown(
+    fields: dict[str, Any],
+) -> None:
+    made = document(turns=(turn(),), **fields)
+    seen, unseen = made["sessions"]
+    assert (seen["turns"], seen["latency_p50_ms"]) == (1, 400)
+    for each in (unseen, made["tests"][0]):
+        assert {name: value for name, value in each.items() if name in OF_TURNS} == dict.fromkeys(OF_TURNS)
+    assert (made["run"]["turns"], made["run"]["latency_p50_ms"], made["run"]["latency_p95_ms"]) == (None, None, None)
+
+
+OF_TURNS = (
+    *("turns", "latency_p50_ms", "latency_p95_ms", "marked_turns"),
+    *("transcript_latency", "function_max_ms", "vendor_latency"),
+)
+
+
+def test_a_lost_session_that_was_dialled_elsewhere_leaves_the_runs_turns_known() -> None:
+    lost = session(id="s2", attempt="b", target="emulator", ms=None, vendor_reports=None)
+    made = document(
+        attempts=(attempt(), attempt(id="b", target="emulator")), sessions=(session(), lost), turns=(turn(),)
+    )
+    assert (made["run"]["turns"], made["tests"][1]["turns"]) == (1, None)
+
+
+def test_of_a_run_of_which_a_part_is_archived_the_turns_are_unknown() -> None:
+    part = ArchivedPart(file="f", at=AT, ended_at=AT, sessions=1, ms=1, micro_usd=1)
+    assert run_of(turns=(turn(),), archived=(part,))["turns"] is None
+
+
+def test_what_nobody_noted_of_the_vendors_reports_is_unknown_and_the_turns_are_known() -> None:
+    made = document(sessions=(session(vendor_reports=None), session(id="s2")), turns=(turn(),))
+    assert [each["vendor_latency"] for each in (made["sessions"][0], made["tests"][0])] == [None, None]
+    assert made["sessions"][1]["vendor_latency"] is not None
+    assert made["run"]["turns"] == 1
 
 
 def test_a_document_is_made_of_the_facts() -> None:

@@ -21,6 +21,7 @@ from pytest_dgbudget.rules.vendor_messages import (
     WarningMessage,
     Welcome,
     parse,
+    total_latency_ms,
 )
 
 from .strategies import VALUES, json_texts
@@ -126,6 +127,25 @@ def test_a_known_type_comes_typed_with_all_of_its_fields(data: dict[str, Any], m
 )
 def test_function_calls_that_are_not_as_documented_come_as_they_are(functions: Any) -> None:
     assert type(parse_plain({"type": "FunctionCallRequest", "functions": functions})) is Message
+
+
+@pytest.mark.parametrize(
+    ("total", "ms"),
+    [
+        ("1.25", 1250),
+        ("0", 0),
+        ("0.0004", 0),
+        ("7200", 7_200_000),
+        *((nonsense, None) for nonsense in ("7200.1", "-0.001", "1e300", "9" * 400, "NaN", "Infinity", "-Infinity")),
+        *((nonsense, None) for nonsense in ("true", "null", '"1"', "[1]", "{}")),
+    ],
+)
+def test_a_total_latency_is_seconds_that_a_session_can_last_and_all_else_is_nothing(total: str, ms: int | None) -> None:
+    assert total_latency_ms(parse(f'{{"type": "LatencyReport", "total_latency": {total}}}').data) == ms
+
+
+def test_a_report_of_a_part_has_no_total() -> None:
+    assert total_latency_ms({"type": "LatencyReport", "stt_latency": 0.1}) is None
 
 
 def test_the_documented_types_are_those_that_the_emulator_knows() -> None:

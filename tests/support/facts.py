@@ -14,6 +14,8 @@ from pytest_dgbudget.ledger.facts import (
     RunFacts,
     RunKeyFacts,
     SessionFacts,
+    TurnFacts,
+    VendorLatencyFacts,
 )
 from pytest_dgbudget.model import Bypass, BypassHow, ClosedBy, Currency, Outcome, Overrun, ScopeName
 
@@ -89,8 +91,25 @@ def session(**fields: Any) -> SessionFacts:
         "skipped_ms": None,
         "forecast_micro_usd": None,
         "forecast_cut": 0,
+        "vendor_reports": 0,
     }
     return SessionFacts(**{**known, **fields})
+
+
+def turn(**fields: Any) -> TurnFacts:
+    """A turn of 400 ms, unless given otherwise."""
+    known: dict[str, Any] = {
+        "session": "s",
+        "attempt": "a",
+        "started_ms": 1000,
+        "since": "audio",
+        "answered_ms": 1400,
+        "overlapped": 0,
+        "unpaced": 0,
+        "continued": 0,
+        "function_ms": 0,
+    }
+    return TurnFacts(**{**known, **fields})
 
 
 def run_key(key_id: str) -> RunKeyFacts:
@@ -116,6 +135,16 @@ def run(**fields: Any) -> RunFacts:
 
 # By Hypothesis
 
+MARKS = st.sampled_from([0, 0, 1])
+TURNS = st.builds(
+    turn,
+    since=st.sampled_from(["audio", "audio", "text", "transcript"]),
+    answered_ms=st.none() | st.integers(1000, 10_000_000),
+    overlapped=MARKS,
+    unpaced=MARKS,
+    continued=MARKS,
+    function_ms=st.integers(0, 10_000),
+)
 TIMES_MS = st.integers(0, 10_000_000)
 MAYBE_MS = st.none() | TIMES_MS
 INSTANTS = st.datetimes().map(lambda at: at.isoformat(timespec="milliseconds") + "Z")
@@ -150,6 +179,7 @@ BYPASSES = st.builds(
 @st.composite
 def runs(draw: st.DrawFn) -> RunFacts:
     attempts, leases, sessions, refusals = [], [], [], []
+    turns, reports = list[TurnFacts](), list[VendorLatencyFacts]()
     for number in range(draw(st.integers(0, 3))):
         refused = draw(st.integers(0, 2))
         target = draw(st.sampled_from([None, None, "emulator"]))
@@ -177,10 +207,11 @@ def runs(draw: st.DrawFn) -> RunFacts:
             allowance_ms = draw(st.integers(1, 10_000_000))
             leases.append(lease(id=f"l{number}{held}", **of, allowance_ms=allowance_ms, **ends, **prices))
             for opened in range(draw(st.integers(0, 2))):
-                ends = draw(ENDS)
-                sessions.append(
-                    session(id=f"s{number}{held}{opened}", lease=f"l{number}{held}", target=target, **of, **ends)
-                )
+                id_, reported = f"s{number}{held}{opened}", draw(st.none() | st.integers(0, 2))
+                ends = {**draw(ENDS), "vendor_reports": reported}
+                sessions.append(session(id=id_, lease=f"l{number}{held}", target=target, **of, **ends))
+                turns += [each._replace(session=id_, **of) for each in draw(st.lists(TURNS, max_size=3))]
+                reports += [VendorLatencyFacts(id_, f"a{number}", 900)] * (reported or 0)
     return run(
         billed=draw(st.booleans()),
         target=draw(st.sampled_from(["live", "emulator"])),
@@ -190,6 +221,8 @@ def runs(draw: st.DrawFn) -> RunFacts:
         sessions=tuple(sessions),
         bypasses=tuple(draw(st.lists(BYPASSES, max_size=2))),
         refusals=tuple(refusals),
+        turns=tuple(turns),
+        vendor_latencies=tuple(reports),
     )
 
 

@@ -160,9 +160,20 @@ async def two_texts(stage: Stage) -> None:
 
 async def two_turns(stage: Stage) -> None:
     await begin(stage)
-    for content in ("one", "two"):
+    for content, reported_ms in (("one", 1234), ("two", 77)):
         point = await injected_text(stage, content)
         stage.turns.append(Expected("text", point, await answer(stage, point)))
+        await stage.report(reported_ms)
+
+
+async def nonsense_reported(stage: Stage) -> None:
+    await begin(stage)
+    point = await injected_text(stage, "one")
+    nonsense: object
+    for nonsense in ("1.5", None, True, -1, 1e300, 10**400, float("nan"), float("inf"), [1], {}):
+        await stage.say("LatencyReport", total_latency=nonsense)
+    stage.turns.append(Expected("text", point, await answer(stage, point)))
+    await stage.report(450)
 
 
 async def call(stage: Stage, id_: str) -> tuple[Point, Point]:
@@ -290,6 +301,7 @@ SCRIPTS: dict[str, Script] = {
     "two parts before one answer": Script(scene=two_parts_spoken, says=(_twice, _twice)),
     "two texts before one answer": Script(scene=two_texts, says=("one", "two")),
     "two texts": Script(scene=two_turns, says=("one", "until AgentAudioDone", "two")),
+    "nonsense reported": Script(scene=nonsense_reported, says=("one",)),
     "a function before the answer": audio(scene=function_before_answer),
     "a filler and a function": audio(scene=filler_before_function),
     "a greeting": Script(scene=greeting_alone, greeting=GREETING),

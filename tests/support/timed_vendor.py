@@ -73,6 +73,7 @@ class Stage:
     log: Log = field(default_factory=log)
     turns: list[Expected] = field(default_factory=list)
     greeting: tuple[Point, Point] | None = None
+    reported_ms: list[int] = field(default_factory=list)
     late_ms: float = 0.0
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
     _kinds: list[str] = field(default_factory=list)
@@ -120,6 +121,12 @@ class Stage:
 
     async def says(self, role: str, content: str) -> Point:
         return await self.say("ConversationText", role=role, content=content)
+
+    async def report(self, total_ms: int) -> None:
+        """Tell of a turn what it took by the vendor's own watch, one field each time."""
+        await self.say("LatencyReport", ttt_text_latency=0.1)
+        self.reported_ms.append(total_ms)
+        await self.say("LatencyReport", total_latency=total_ms / 1000)
 
     async def speak(self, audio: bytes = AUDIO) -> Point:
         """Send audio of the agent's at once."""

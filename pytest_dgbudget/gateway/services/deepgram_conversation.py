@@ -12,6 +12,7 @@ from pytest_dgbudget.gateway.events import (
     FunctionAnswered,
     FunctionsCalled,
     GreetingBegun,
+    LatencyReported,
     RuleBroken,
     SessionStalled,
     SessionWarned,
@@ -38,15 +39,15 @@ from pytest_dgbudget.rules.vendor_messages import (
     WarningMessage,
     Welcome,
     parse,
+    total_latency_ms,
     with_tag,
 )
+from pytest_dgbudget.rules.wav_headers import WavHeaders
 
 # What says something of the session itself, whether it passes or not.
 _ALSO_AT_THE_END = frozenset({"Welcome", "SettingsApplied", "Warning", "Error"})
 # Who calls so many functions at once gets no answer to them.
 _MOST_CALLS = 1000
-# A header of a WAV file, with what some writers add to it, is no speech.
-_WAV_HEADER_BYTES = 100
 
 
 class Conversation:
@@ -66,8 +67,7 @@ class Conversation:
         self._tag_passed = False
         # Of the agent's audio, only what begins something is looked at.
         self._watches_audio = True
-        self._has_headers = False
-        self._header_bytes = 0
+        self._headers = WavHeaders()
         self._is_closing = self._has_ended = False
         self.configured = False
         self.tagged = False
@@ -87,6 +87,7 @@ class Conversation:
             "UserStartedSpeaking": self._user_started,
             "AgentAudioDone": self._agent_audio_done,
             "FunctionCallCancelled": self._functions_cancelled,
+            "LatencyReport": self._latency_reported,
         }
         self._typed: dict[type[Message], Callable[[Any], None]] = {
             Welcome: self._welcomed,
@@ -169,12 +170,8 @@ class Conversation:
         """Note so many messages of the agent's audio, and their bytes."""
         self.moved()
         self._stalls.vendor_sent()
-        if not self._watches_audio or self._is_closing:
+        if not self._watches_audio or self._is_closing or self._headers.is_one(size):
             return
-        if self._header_bytes > 0:
-            self._header_bytes -= size
-            if self._header_bytes >= 0:
-                return
         at_ms = self._at_ms()
         self._order.agent_audio(frames, at_ms)
         had_greeted = self._turns.greeting_ms is not None
@@ -203,21 +200,12 @@ class Conversation:
         self.audio_in, self.audio_out = audio_format(data, "input"), audio_format(data, "output")
         self._heard.plays(self.audio_in)
         self._turns.settings(_greeting(data))
-        self._expect_header(data)
+        self._headers.settings(data)
         self._emit(SettingsPassed(session=self._session, at_ms=self._at_ms()))
         self._tier_is(self._tier.settings(data), from_ms=0)
         passed = with_tag(text.decode(), self._context.tag).encode()
         self._tag_passed = passed != text
         return passed
-
-    def _expect_header(self, settings: Mapping[str, Any]) -> None:
-        output = _mapping(_mapping(settings.get("audio")).get("output"))
-        self._has_headers = output.get("container") == "wav"
-        self._next_may_be_header()
-
-    def _next_may_be_header(self) -> None:
-        """Take what begins now for a WAV header, as far as it is no longer than one."""
-        self._header_bytes = _WAV_HEADER_BYTES if self._has_headers else 0
 
     def _tier_is(self, rate: Rate, from_ms: int | None = None) -> None:
         if rate == self._rate and from_ms is None:
@@ -238,7 +226,7 @@ class Conversation:
         )
 
     def _user_injected(self, data: Mapping[str, Any]) -> None:
-        self._next_may_be_header()
+        self._headers.may_begin()
         self._emit(UserPartEnded(session=self._session, at_ms=self._at_ms(), injected=True))
         self._turns.user_injected(str(data.get("content", "")), self._at_ms())
 
@@ -274,7 +262,7 @@ class Conversation:
         if turn is None:
             return
         # What the agent said before may never get its AgentAudioDone.
-        self._next_may_be_header()
+        self._headers.may_begin()
         self._emit(UserPartEnded(session=self._session, at_ms=at_ms, injected=False))
         if turn.awaits_speech:
             now_ms, dialled_ms = self._now_ms(), self._context.dialled_ms
@@ -289,7 +277,7 @@ class Conversation:
 
     def _agent_audio_done(self, _: Message) -> None:
         self._turns.agent_audio_done(self._at_ms())
-        self._next_may_be_header()
+        self._headers.may_begin()
 
     def _functions_called(self, request: FunctionCallRequest) -> None:
         calls = {call.id for call in request.functions if call.client_side}
@@ -305,6 +293,11 @@ class Conversation:
             cancelled = {str(call.get("id")) for call in calls if isinstance(call, dict)}
             self._awaited_calls -= cancelled
             self._turns.functions_over(cancelled, self._at_ms())
+
+    def _latency_reported(self, report: Message) -> None:
+        vendor_ms = total_latency_ms(report.data)
+        if vendor_ms is not None:
+            self._emit(LatencyReported(session=self._session, at_ms=self._at_ms(), vendor_ms=vendor_ms))
 
     def _warned(self, warning: WarningMessage | ErrorMessage) -> None:
         self._emit(SessionWarned(session=self._session, at_ms=self._at_ms(), code=warning.code))
@@ -340,10 +333,6 @@ def _greeting(settings: Mapping[str, Any]) -> str | None:
         return None
     greeting = agent.get("greeting")
     return greeting if isinstance(greeting, str) else ""
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _object(text: bytes) -> dict[str, Any] | None:
