@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_dgbudget.client.async_session import AsyncSession as AsyncSession
     from pytest_dgbudget.client.endpoint import Endpoint as Endpoint
+    from pytest_dgbudget.client.latency import Latency as Latency
     from pytest_dgbudget.client.received import AgentAudio as AgentAudio
     from pytest_dgbudget.client.scenario import FaultKind as FaultKind
     from pytest_dgbudget.client.scenario import Scenario as Scenario
@@ -65,6 +66,7 @@ _HOME = {
     "HandshakeRefused": "errors",
     "InjectionRefused": "rules.vendor_messages",
     "Interruption": "client.turns",
+    "Latency": "client.latency",
     "LedgerError": "errors",
     "Message": "rules.vendor_messages",
     "MessageType": "rules.vendor_messages",

@@ -12,12 +12,13 @@ from pytest_dgbudget.client.async_session import AsyncSession
 from pytest_dgbudget.client.connect import Opening, checked_headers
 from pytest_dgbudget.client.emulator import Emulator
 from pytest_dgbudget.client.endpoint import Endpoint
+from pytest_dgbudget.client.latency import Latency, latency_of
 from pytest_dgbudget.client.session import Session
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.io_thread import in_task
 from pytest_dgbudget.errors import DgBudgetError, SettingsError
 from pytest_dgbudget.model import Pace, TargetName, Usage
-from pytest_dgbudget.protocol.operations import GetRemaining, GetUsage, GrantedAttempt
+from pytest_dgbudget.protocol.operations import GetRemaining, GetTurns, GetUsage, GrantedAttempt
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -91,6 +92,13 @@ class VoiceAgent:
         """What this attempt of the test has used so far: seconds, sessions, cost."""
         opening = self._opening
         return opening.gateway.ask(GetUsage(attempt=opening.attempt, session=None))
+
+    @property
+    def latency(self) -> Latency:
+        """How long the user waited for answers in this attempt of the test so far, with the session that is open."""
+        opening = self._opening
+        turns = opening.gateway.ask(GetTurns(attempt=opening.attempt, session=None))
+        return latency_of(turns)
 
     @property
     def remaining(self) -> float | None:

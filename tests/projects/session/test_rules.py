@@ -33,6 +33,28 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def test_latency_is_that_of_the_turns_so_far(voice_agent: VoiceAgent, on: Callable[..., Connect]) -> None:
+    none = voice_agent.latency
+    assert (none.turns, none.p50, none.p95) == (0, None, None)
+    with on("converse") as session:
+        first = session.say("one").latency
+        assert (voice_agent.latency.turns, voice_agent.latency.p50) == (1, first)
+    with on("converse") as session:
+        second = session.say("two").latency
+        both = voice_agent.latency
+    assert voice_agent.latency == both
+    assert None not in (first, second)
+    assert [both.p50, both.p95] == sorted(each or 0 for each in (first, second))
+    assert (both.turns, both.overlapped, both.unanswered) == (2, 0, 0)
+
+
+@asynchronous
+async def test_latency_is_known_in_async_tests(voice_agent: VoiceAgent, on: Callable[..., Connect]) -> None:
+    async with on("converse") as session:
+        turn = await session.say("one")
+        assert (voice_agent.latency.turns, voice_agent.latency.p95) == (1, turn.latency)
+
+
 # Talking ------------------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from pytest_dgbudget import (
     FunctionCall,
     FunctionCallRequest,
     Interruption,
+    Latency,
     Message,
     MessageType,
     Scenario,
@@ -51,6 +52,10 @@ async def test_an_order(voice_agent: VoiceAgent) -> None:
         assert said_by_agent(session)
     usage: Usage = voice_agent.usage
     assert usage.sessions == 1
+    latency: Latency = voice_agent.latency
+    assert latency.turns == 1
+    assert latency.p95 is not None
+    assert latency.p95 < 30.0
 
 
 def test_a_greeting(voice_agent: VoiceAgent, variables: dict[str, str]) -> None:
