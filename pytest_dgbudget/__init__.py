@@ -67,6 +67,7 @@ _HOME = {
     "InjectionRefused": "rules.vendor_messages",
     "Interruption": "client.turns",
     "Latency": "client.latency",
+    "LatencyExceeded": "errors",
     "LedgerError": "errors",
     "Message": "rules.vendor_messages",
     "MessageType": "rules.vendor_messages",

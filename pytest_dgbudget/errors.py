@@ -5,6 +5,7 @@ DgBudgetError
 │   ├── BudgetExceeded                it cut the session in mid-flight
 │   └── BudgetExhausted               it refused the session before it was opened
 ├── BypassRefused                     a client would have dialled past the gateway
+├── LatencyExceeded                   a test's turns were slower than its dg_latency allows, or fewer
 ├── SessionClosed (ConnectionError)   the session ended while it was still in use
 ├── HandshakeRefused (ConnectionError)  the vendor refused or never completed the handshake
 ├── AgentError                        the agent answered with an Error or refused an injection
@@ -39,6 +40,7 @@ __all__ = [
     "ExpectTimeout",
     "GatewayError",
     "HandshakeRefused",
+    "LatencyExceeded",
     "LedgerError",
     "ProtocolViolated",
     "ReconciliationError",
@@ -96,6 +98,30 @@ class BypassRefused(DgBudgetError):
         self.host = host
         self.path = path
         self.program = program
+
+
+class LatencyExceeded(DgBudgetError):
+    """The turns of a test were slower than its ``dg_latency`` allows, or fewer than it wants.
+
+    ``percentile`` (50 or 95) is the first one that was, ``measured_seconds`` what it was (None: a turn without an
+    answer), ``allowed_seconds`` its limit; all three are None where the turns were too few alone. ``turns`` is how many
+    were judged.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        percentile: int | None,
+        measured_seconds: float | None,
+        allowed_seconds: float | None,
+        turns: int,
+    ) -> None:
+        super().__init__(message)
+        self.percentile = percentile
+        self.measured_seconds = measured_seconds
+        self.allowed_seconds = allowed_seconds
+        self.turns = turns
 
 
 class SessionClosed(DgBudgetError, ConnectionError):

@@ -216,6 +216,18 @@ class MeasuredTurn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionTurns:
+    """The turns of one session that are answered or over, in the order in which they began.
+
+    ``name`` is the vendor's id of the session, or ours where it has none. ``awaits_answer``: one more is neither.
+    """
+
+    name: str
+    turns: tuple[MeasuredTurn, ...]
+    awaits_answer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRecord:
     """How one dialled session ended. ``handshake_ms`` is None when it never opened.
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -18,6 +19,7 @@ from pytest_dgbudget import cli, errors
 from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, OPTIONS, PLAN_FLAG, Option
 from pytest_dgbudget.plugin import hook_payloads, hookspecs
 from pytest_dgbudget.plugin.markers import BudgetOptions
+from pytest_dgbudget.plugin.options import MARKERS
 from pytest_dgbudget.protocol import codes as known
 from pytest_dgbudget.protocol.startup import LOG_VARIABLE
 
@@ -77,7 +79,7 @@ def test_pages_name_no_option_that_does_not_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_name_no_ini_key_that_does_not_exist(page: Path) -> None:
     named = set(re.findall(r"\bdg_[a-z_]*[a-z]\b", page.read_text(encoding="utf-8")))
-    assert named <= {option.name for option in OPTIONS} | {"dg_budget"}
+    assert named <= {option.name for option in OPTIONS} | {*MARKERS}
 
 
 def test_environment_variables_are_documented() -> None:
@@ -205,6 +207,15 @@ def test_local_links_resolve(page: Path) -> None:
         assert not anchor or anchor in anchors(path), link
 
 
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs").glob("*.svg")), ids=lambda picture: picture.name)
+def test_pictures_need_no_style_and_say_in_words_what_they_show(picture: Path) -> None:
+    root = ElementTree.parse(picture).getroot()
+    assert not {each.tag.rpartition("}")[2] for each in root.iter()} & {"style", "script", "foreignObject", "image"}
+    assert not [name for each in root.iter() for name in each.attrib if name in {"style", "class"} or name[:2] == "on"]
+    assert [each.tag.rpartition("}")[2] for each in root[:2]] == ["title", "desc"]
+    assert root.attrib["aria-labelledby"].split() == [each.attrib["id"] for each in root[:2]]
+
+
 def test_every_page_is_linked_from_the_readme() -> None:
     linked = set(re.findall(r"\]\(([^)#]+)\)", text_of("README.md")))
     assert {page.relative_to(ROOT).as_posix() for page in PAGES if page.name != "README.md"} <= linked
@@ -273,6 +284,7 @@ def test_markers_shows_ours(pytester: pytest.Pytester) -> None:
     output = str(result.stdout)
     assert result.ret == 0, output
     assert "@pytest.mark.dg_budget(time, cost=USD, idle=TIME): " in output
+    assert "@pytest.mark.dg_latency(p50=TIME, p95=TIME, turns=N): " in output
 
 
 def test_fixtures_shows_ours(pytester: pytest.Pytester) -> None:

@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from pytest_dgbudget.gateway.bearers import Owner
 from pytest_dgbudget.gateway.run import Run
+from pytest_dgbudget.gateway.session_turns import turns_by_session
 from pytest_dgbudget.gateway.targets.emulator import EmulatorProcess
-from pytest_dgbudget.model import MeasuredTurn, Usage
+from pytest_dgbudget.model import MeasuredTurn, SessionTurns, Usage
 from pytest_dgbudget.protocol.emulator_calls import with_call
 from pytest_dgbudget.protocol.operations import (
     AwaitReconciliation,
@@ -23,6 +24,7 @@ from pytest_dgbudget.protocol.operations import (
     FinishRun,
     GetProgress,
     GetRemaining,
+    GetSessionTurns,
     GetStopReason,
     GetTurns,
     GetUsage,
@@ -86,6 +88,7 @@ class Operations:
             GetUsage: self._get_usage,
             GetViolations: self._get_violations,
             GetTurns: self._get_turns,
+            GetSessionTurns: self._get_session_turns,
             GetRemaining: self._get_remaining,
             GetProgress: self._get_progress,
             EndAttempt: self._end_attempt,
@@ -133,6 +136,10 @@ class Operations:
     async def _get_turns(self, owner: Owner, asked: GetTurns) -> tuple[MeasuredTurn, ...]:
         run = await self._served.run()
         return await run.attempts.turns(asked.attempt, asked.session)
+
+    async def _get_session_turns(self, owner: Owner, asked: GetSessionTurns) -> tuple[SessionTurns, ...]:
+        run = await self._served.run()
+        return await turns_by_session(await run.attempts.known(asked.attempt))
 
     async def _get_remaining(self, owner: Owner, asked: GetRemaining) -> float | None:
         run = await self._served.run()

@@ -230,6 +230,11 @@ class MeteredSession:
         return tuple(self._parts.turns)
 
     @property
+    def awaits_answer(self) -> bool:
+        """Whether a turn waits for its answer."""
+        return self._relay is not None and self._relay.inspection.awaits_answer
+
+    @property
     def stalls(self) -> Sequence[Stall]:
         """Where one side waited for the other, up to now."""
         return self._parts.stalls

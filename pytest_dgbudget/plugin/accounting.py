@@ -23,6 +23,7 @@ from pytest_dgbudget.errors import (
 from pytest_dgbudget.model import Outcome, Overrun
 from pytest_dgbudget.plugin.artifacts import TestArtifacts
 from pytest_dgbudget.plugin.attempt import RunningTest
+from pytest_dgbudget.plugin.ended_with import ENDS_THE_RUN, NO_FAILURE, ended_with, kept_by_testcase
 from pytest_dgbudget.plugin.failure_place import place_at_test
 from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
 from pytest_dgbudget.plugin.scrub_hook import scrubber_of
@@ -34,20 +35,17 @@ from pytest_dgbudget.rules.bypass import bypass_error
 from pytest_dgbudget.rules.refusals import describe_refusal
 from pytest_dgbudget.rules.waits import gave_up
 
-_NAME = "dgbudget-accounting"
-
-_ENDS_THE_RUN = (KeyboardInterrupt, GeneratorExit, pytest.exit.Exception)
-_NO_FAILURE = (pytest.skip.Exception, pytest.xfail.Exception)
+ACCOUNTING = "dgbudget-accounting"
 
 
 def accounting_of(config: pytest.Config) -> Accounting:
     """Return this process's accounting; the first call registers it."""
-    plugin = config.pluginmanager.get_plugin(_NAME)
+    plugin = config.pluginmanager.get_plugin(ACCOUNTING)
     if plugin is None:
         state = config.stash[STATE]
         artifacts = TestArtifacts(state.run_config, config.rootpath, scrubber_of(config))
         plugin = Accounting(state, state.on_demand(), artifacts)
-        config.pluginmanager.register(plugin, _NAME)
+        config.pluginmanager.register(plugin, ACCOUNTING)
     accounting: Accounting = plugin
     return accounting
 
@@ -86,7 +84,7 @@ class Accounting:
             return
         self.begin(item, attempt, partial(self.end, item))
         raised = None if call.excinfo is None else call.excinfo.value
-        if isinstance(raised, _ENDS_THE_RUN) or (call.when == "setup" and raised is None):
+        if isinstance(raised, ENDS_THE_RUN) or (call.when == "setup" and raised is None):
             return
         try:
             self._judge_call(item, raised) if call.when == "call" else self._judge(item, raised, call.when)
@@ -157,7 +155,7 @@ class Accounting:
         try:
             yield
         except BaseException as error:
-            if not isinstance(error, _ENDS_THE_RUN):
+            if not isinstance(error, ENDS_THE_RUN):
                 self._judge(item, error, "setup")
             raise
 
@@ -169,7 +167,7 @@ class Accounting:
         try:
             yield
         except BaseException as error:
-            if isinstance(error, _ENDS_THE_RUN):
+            if isinstance(error, ENDS_THE_RUN):
                 raise
             raised = error
         self._judge_call(item, raised)
@@ -183,7 +181,7 @@ class Accounting:
         """Judge a call that had begun before these hooks were registered: it asked for the fixture in its body."""
         if call.when == "call" and item.nodeid not in self._in_call:
             raised = None if call.excinfo is None else call.excinfo.value
-            if not isinstance(raised, _ENDS_THE_RUN):
+            if not isinstance(raised, ENDS_THE_RUN):
                 try:
                     self._judge_call(item, raised)
                 except (DgBudgetError, pytest.skip.Exception) as error:
@@ -196,23 +194,19 @@ class Accounting:
 
     def phase_ended(self, item: pytest.Item, report: pytest.TestReport) -> None:
         """Keep or drop what was recorded, as far as that is decided by now."""
-        running = self._running_here(item.nodeid)
+        running = self.running_here(item.nodeid)
         if running is None or self._run.run is None or self._state.finished is not None:
             return
         has_failed = self._outcomes.get(item.nodeid) == "failed"
         self._artifacts.phase_ended(self._run.run.gateway, running, report, self._state.worker, has_failed=has_failed)
 
     def _judge_call(self, item: pytest.Item, raised: BaseException | None) -> None:
-        """Judge a test by what it ended with. What a TestCase keeps, pytest reports in place of what is raised."""
+        """Judge a test by what it ended with."""
         __tracebackhide__ = True
-        kept: list[pytest.ExceptionInfo[BaseException]] = item.__dict__.get("_excinfo") or []
-        ended_with = kept[0].value if kept else raised
-        if isinstance(ended_with, pytest.xfail.Exception) and _is_expected_to_fail(item):
-            ended_with = AssertionError("what it was expected to fail with")
         try:
-            self._judge(item, ended_with, "call")
+            self._judge(item, ended_with(item, raised), "call")
         except BaseException:
-            kept.clear()
+            kept_by_testcase(item).clear()
             raise
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -234,7 +228,7 @@ class Accounting:
                     running.finish()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        running = self._running_here(report.nodeid)
+        running = self.running_here(report.nodeid)
         if running is None or self._run.run is None:
             return
         outcome = _outcome(self._outcomes.get(report.nodeid), report)
@@ -253,7 +247,7 @@ class Accounting:
     def _judge(self, item: pytest.Item, raised: BaseException | None, when: str) -> None:
         """An overrun can't be swallowed: fail the test for it, unless it fails already."""
         __tracebackhide__ = True
-        running = self._running_here(item.nodeid)
+        running = self.running_here(item.nodeid)
         if running is None:
             return
         try:
@@ -262,7 +256,7 @@ class Accounting:
                 raise GatewayError(verdict.gateway_lost)
         except DgBudgetError as error:
             running.gateway_lost = True
-            if raised is None or isinstance(raised, _NO_FAILURE):
+            if raised is None or isinstance(raised, NO_FAILURE):
                 raise error from raised
             if not isinstance(raised, GatewayError):
                 item.add_report_section(when, "dgbudget", str(error))
@@ -274,7 +268,7 @@ class Accounting:
         told = raised if raised is not None or not overruns else overrun_error(overruns[0])
         self._tell_refusals(item, verdict, told, when)
         self._tell_notes(item, running, verdict.notes, when)
-        has_failed = raised is not None and not isinstance(raised, _NO_FAILURE)
+        has_failed = raised is not None and not isinstance(raised, NO_FAILURE)
         self._check_protocol(item, running, verdict, when, has_failed=has_failed)
         if when == "call" and running.expects_clients() and not verdict.had_clients:
             item.add_report_section(when, "dgbudget", _NOBODY_CAME)
@@ -285,7 +279,7 @@ class Accounting:
             return
         if self._tolerates(overruns):
             raise pytest.skip.Exception(explain(overruns[0]), _use_item_location=True) from raised
-        if raised is None or isinstance(raised, _NO_FAILURE):
+        if raised is None or isinstance(raised, NO_FAILURE):
             raise overrun_error(overruns[0]) from raised
         if not isinstance(raised, (BudgetExceeded, BudgetExhausted)):
             item.add_report_section(when, "dgbudget", explain(overruns[0]))
@@ -320,7 +314,7 @@ class Accounting:
         if running.bypass_reported:
             return
         running.bypass_reported = True
-        if raised is None or isinstance(raised, _NO_FAILURE):
+        if raised is None or isinstance(raised, NO_FAILURE):
             raise error from raised
         if type(raised).__name__ != BypassRefused.__name__:  # a client's own error of that name says the same
             item.add_report_section(when, "dgbudget", str(error))
@@ -331,18 +325,14 @@ class Accounting:
             if refusal.times > 1 or refusal.reason not in str(error):
                 item.add_report_section(when, "dgbudget", describe_refusal(refusal))
 
-    def _running_here(self, nodeid: str) -> RunningTest | None:
+    def running_here(self, nodeid: str) -> RunningTest | None:
+        """Return the last attempt of a test, where this process began it."""
         running = self._running.get(nodeid)
         return running if running is not None and running.process == getpid() else None
 
     def _tolerates(self, overruns: Sequence[Overrun]) -> bool:
         """With --dg-on-exhausted=skip, a test is skipped that only lacked a shared budget, whatever it raised."""
         return self._state.run_config.on_exhausted == "skip" and all(map(is_shared_refusal, overruns))
-
-
-def _is_expected_to_fail(item: pytest.Item) -> bool:
-    """Return whether a TestCase's method is marked by unittest.expectedFailure."""
-    return getattr(getattr(item, "obj", None), "__unittest_expecting_failure__", False)
 
 
 _NOBODY_CAME = (

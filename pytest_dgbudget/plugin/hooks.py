@@ -19,6 +19,7 @@ from pytest_dgbudget.plugin.ending import Ending
 from pytest_dgbudget.plugin.loading import without_rewriting
 from pytest_dgbudget.plugin.options import (
     FIXTURES,
+    LATENCY_MARKER,
     MARKER_HELP,
     MARKERS,
     Given,
@@ -263,6 +264,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     state = config.stash[STATE]
     if state.opens_nothing:
         return
+    if any(item.get_closest_marker(LATENCY_MARKER) is not None for item in marked):
+        from pytest_dgbudget.plugin.latency_judge import LatencyJudge
+
+        # Before the accounting, which judges before it that way.
+        config.pluginmanager.register(LatencyJudge(state), LatencyJudge.NAME)
     if any(_asks_for_us(item) for item in session.items):
         # What runs beside the tests is loaded before one of them has replaced what it is made of.
         try:

@@ -1,5 +1,5 @@
-"""The markers ``dg_budget("30s", cost=0.05, idle="10s")``, ``dg_scenario("orders.toml", name="refund")`` and
-``dg_target("emulator")``, and their errors."""
+"""The markers ``dg_budget("30s", cost=0.05, idle="10s")``, ``dg_scenario("orders.toml", name="refund")``,
+``dg_target("emulator")`` and ``dg_latency(p95="1.5s", turns=5)``, and their errors."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from pytest_dgbudget.config.parsing import marked_time_or_off, marked_usd_or_off
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.model import PACES, Pace, PathBudget, TargetName
-from pytest_dgbudget.plugin.options import MARKER, SCENARIO_MARKER, TARGET_MARKER
+from pytest_dgbudget.plugin.options import LATENCY_MARKER, MARKER, SCENARIO_MARKER, TARGET_MARKER
 from pytest_dgbudget.plugin.state import STATE
+from pytest_dgbudget.rules.latency_limits import LatencyLimits
 from pytest_dgbudget.units import WrongCurrency
 
 _NOT_GIVEN = object()
@@ -26,6 +27,9 @@ _NEEDS_LIVE = (
     "--dg-budget=TIME or --dg-cost-budget=USD"
 )
 _ACCEPTED = f'accepted: {MARKER}("30s"), cost=0.05, idle="10s", or "off"'
+_ACCEPTED_LATENCY = f'accepted: {LATENCY_MARKER}(p50="800ms", p95="1.5s", turns=5), or "off" for a time'
+# The arguments of dg_latency that are times, and the limits that they set.
+_LATENCIES = {"p50": "p50_ms", "p95": "p95_ms"}
 
 
 _PARSERS: dict[str, tuple[Callable[[str], int | None], str]] = {
@@ -137,6 +141,44 @@ def own_pace(item: pytest.Item, run_config: RunConfig) -> Pace:
     return next((pace for pace in paces if pace is not None), run_config.pace)
 
 
+def own_latency_limits(item: pytest.Item) -> LatencyLimits | None:
+    """Return how slow a test's turns may be, each limit as the nearest marker says that says it; None without one.
+
+    Raises SettingsError for a bad marker.
+    """
+    marked: dict[str, Any] = {}
+    for marker in item.iter_markers(LATENCY_MARKER):
+        marked = {**_latency_limits(marker), **marked}
+    return LatencyLimits(**marked) if marked else None
+
+
+def _latency_limits(marker: pytest.Mark) -> dict[str, int | None]:
+    if marker.args or not marker.kwargs.keys() <= {*_LATENCIES, "turns"}:
+        raise SettingsError(f"{_shown(marker)} is not understood; {_ACCEPTED_LATENCY}")
+    if not marker.kwargs:
+        raise SettingsError(f"{_shown(marker)} is empty; {_ACCEPTED_LATENCY}")
+    turns = {"turns": _turns(marker)} if "turns" in marker.kwargs else {}
+    times = {limit: _latency(marker, name) for name, limit in _LATENCIES.items() if name in marker.kwargs}
+    return {**times, **turns}
+
+
+def _turns(marker: pytest.Mark) -> int:
+    turns = marker.kwargs["turns"]
+    if isinstance(turns, bool) or not isinstance(turns, int) or turns < 0:
+        raise SettingsError(f"{_shown(marker)}: {turns!r} is not a number of turns; {_ACCEPTED_LATENCY}")
+    return turns
+
+
+def _latency(marker: pytest.Mark, name: str) -> int | None:
+    value = marker.kwargs[name]
+    if _is_no_amount(value):
+        raise SettingsError(f"{_shown(marker)}: {value!r} is not a time; {_ACCEPTED_LATENCY}")
+    try:
+        return time_or_off(_as_text(value))
+    except (SettingsError, OverflowError) as error:
+        raise SettingsError(f"{_shown(marker)}: {error}") from None
+
+
 def own_target(item: pytest.Item, run_config: RunConfig) -> TargetName:
     """Return where a test's sessions are dialled; raises SettingsError for a bad marker."""
     marker = item.get_closest_marker(TARGET_MARKER)
@@ -171,14 +213,22 @@ def _why_refused(marker: pytest.Mark) -> str:
 
 def _amount(marker: pytest.Mark, name: str, value: object, run_config: RunConfig) -> int | None:
     parse, what = _PARSERS[name]
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+    if _is_no_amount(value):
         raise SettingsError(f"{_shown(marker)}: {value!r} is not {what}; {_ACCEPTED}")
     try:
-        return parse(value if isinstance(value, str) else _in_digits(value))
+        return parse(_as_text(value))
     except WrongCurrency as error:
         raise SettingsError(f"{_shown(marker)}: {_explained(error, run_config)}") from None
     except (SettingsError, OverflowError) as error:
         raise SettingsError(f"{_shown(marker)}: {error}") from None
+
+
+def _is_no_amount(value: object) -> bool:
+    return isinstance(value, bool) or not isinstance(value, (str, int, float))
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else _in_digits(value)
 
 
 def _in_digits(number: float) -> str:
@@ -233,6 +283,7 @@ def _what_is_bad(item: pytest.Item, run_config: RunConfig) -> str | None:
         own_scenario(item, run_config)
         own_pace(item, run_config)
         own_target(item, run_config)
+        own_latency_limits(item)
     except SettingsError as error:
         return f"{item.nodeid}: {error}"
     return None

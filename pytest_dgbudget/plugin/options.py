@@ -20,8 +20,9 @@ FIXTURES = {"voice_agent", "voice_agent_endpoint"}
 MARKER = "dg_budget"
 SCENARIO_MARKER = "dg_scenario"
 TARGET_MARKER = "dg_target"
+LATENCY_MARKER = "dg_latency"
 
-MARKERS = (MARKER, SCENARIO_MARKER, TARGET_MARKER)
+MARKERS = (MARKER, SCENARIO_MARKER, TARGET_MARKER, LATENCY_MARKER)
 
 MARKER_HELP = (
     f"{MARKER}(time, cost=USD, idle=TIME): connection time that the test's voice_agent sessions may use, such as "
@@ -32,6 +33,9 @@ MARKER_HELP = (
     "vendor or max. The nearest marker wins.",
     f'{TARGET_MARKER}(target): "emulator": this test speaks to the emulator in live runs, too; "live": it is skipped '
     "unless the run is live. The nearest marker wins.",
+    f"{LATENCY_MARKER}(p50=TIME, p95=TIME, turns=N): how long the silence before the agent's answers may be in this "
+    "test, as percentiles over its turns, and how many turns it must have at least, 1 by default. The nearest marker "
+    "wins.",
 )
 
 # From 9.2 on, a key may hold TOML's own numbers and booleans; before that, pytest turns them into strings.

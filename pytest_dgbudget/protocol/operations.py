@@ -19,6 +19,7 @@ from pytest_dgbudget.model import (
     Overrun,
     Pace,
     Refusal,
+    SessionTurns,
     Usage,
 )
 from pytest_dgbudget.rules.attempts import AttemptFigures
@@ -138,6 +139,13 @@ class GetTurns(Operation[tuple[MeasuredTurn, ...]]):
 
     attempt: str
     session: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetSessionTurns(Operation[tuple[SessionTurns, ...]]):
+    """Ask for the turns of all sessions of an attempt."""
+
+    attempt: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +341,7 @@ _OPERATIONS: tuple[type[Operation[Any]], ...] = (
     GetUsage,
     GetViolations,
     GetTurns,
+    GetSessionTurns,
     GetRemaining,
     GetProgress,
     EndAttempt,

@@ -92,6 +92,11 @@ class Turns:
         """True while the user's audio of a turn is still to be read."""
         return any(turn.awaits_speech for turn in self._turns)
 
+    @property
+    def awaits_answer(self) -> bool:
+        """True while a turn waits for its answer."""
+        return self._waiting is not None
+
     def settings(self, greeting: str | None) -> None:
         """Note what the agent says first; None where that is not known."""
         self._greeting = greeting

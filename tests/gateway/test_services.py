@@ -55,6 +55,7 @@ class TickInspection:
     tagged = False
     waits_for_client = False
     is_reading = False
+    awaits_answer = False
 
     def __init__(self, context: SessionContext) -> None:
         self._context = context

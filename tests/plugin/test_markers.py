@@ -160,3 +160,76 @@ def test_a_tests_own_budget_is_its_markers_else_its_paths_else_the_runs_in_each_
     ]
     assert of("test_cheap.py")[0] == [60_000, 30_000, 30_000, "test_cheap.py"]
     assert of("test_else.py")[0] == [60_000, None, 30_000, None]
+
+
+BAD_LATENCIES = {
+    "": "is empty; accepted: ",
+    "'1s'": "is not understood; accepted: ",
+    "p99='1s'": "is not understood; accepted: ",
+    "p95='1 second'": "'1 second' is not a time; accepted: ",
+    "p95='-1s'": "'-1s' is not a time",
+    "p50=-1": "'-1' is not a time",
+    "p50=True": "True is not a time; accepted: ",
+    "p50=None": "None is not a time; accepted: ",
+    "p50='$1'": "'$1' is not a time",
+    "p95=1e400": "'inf' is not a time",
+    "turns='5'": "'5' is not a number of turns; accepted: ",
+    "turns=2.0": "2.0 is not a number of turns",
+    "turns=-1": "-1 is not a number of turns",
+    "turns=True": "True is not a number of turns",
+    "p95='1s', turns=None": "None is not a number of turns",
+}
+
+
+def test_a_bad_latency_fails_its_own_test_with_node_id_and_reason(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.dg_latency(turns=0)\ndef test_good(): pass\n",
+        *(
+            f"@pytest.mark.dg_latency({given})\ndef test_bad{number}(): raise AssertionError('its body ran')\n"
+            for number, given in enumerate(BAD_LATENCIES)
+        ),
+    )
+    result = pytester.runpytest_inprocess("--dg-reconcile=off")
+    result.assert_outcomes(passed=1, errors=len(BAD_LATENCIES))
+    output = str(result.stdout)
+    assert "its body ran" not in output
+    for number, reason in enumerate(BAD_LATENCIES.values()):
+        assert re.search(rf"::test_bad{number}: @pytest\.mark\.dg_latency\(.*\).*{re.escape(reason)}", output), output
+
+
+LIMITED = """
+import pytest
+
+pytestmark = pytest.mark.dg_latency(p50="800ms", p95=2, turns=3)
+
+def test_module(): pass
+
+@pytest.mark.dg_latency(p95="1.5s")
+class TestClass:
+    def test_class(self): pass
+
+    @pytest.mark.dg_latency(p95="off", turns=0)
+    def test_nearest(self): pass
+"""
+LIMITS = """
+import json
+from pathlib import Path
+from pytest_dgbudget.plugin.markers import own_latency_limits
+
+def pytest_collection_finish(session):
+    limits = {item.name: own_latency_limits(item) for item in session.items}
+    found = {name: limit and [limit.p50_ms, limit.p95_ms, limit.turns] for name, limit in limits.items()}
+    Path(session.config.rootpath, "limits.json").write_text(json.dumps(found), encoding="utf-8")
+"""
+
+
+def test_of_each_limit_of_latency_the_nearest_wins(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(LIMITS)
+    pytester.makepyfile(test_limited=LIMITED, test_free="def test_free(): pass\n")
+    pytester.runpytest_inprocess("--collect-only", "-q")
+    assert json.loads((pytester.path / "limits.json").read_text(encoding="utf-8")) == {
+        "test_module": [800, 2000, 3],
+        "test_class": [800, 1500, 3],
+        "test_nearest": [800, None, 0],
+        "test_free": None,
+    }

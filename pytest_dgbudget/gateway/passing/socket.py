@@ -62,6 +62,7 @@ class _Unread:
     tagged = False
     waits_for_client = False
     is_reading = False
+    awaits_answer = False
 
     def moved(self) -> None: ...
 

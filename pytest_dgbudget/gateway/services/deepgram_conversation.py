@@ -107,6 +107,11 @@ class Conversation:
         """True while audio of the user's is still to be read for a turn."""
         return self._turns.awaits_speech
 
+    @property
+    def awaits_answer(self) -> bool:
+        """True while a turn of the user's waits for its answer."""
+        return self._turns.awaits_answer
+
     def audio_ms(self, *, in_bytes: int, out_bytes: int) -> tuple[int | None, int | None]:
         return self.audio_in.milliseconds(in_bytes), self.audio_out.milliseconds(out_bytes)
 

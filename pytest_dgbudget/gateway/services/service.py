@@ -100,6 +100,11 @@ class Inspection(Protocol):
         """True while something that has passed is still to be read: more events come."""
         ...
 
+    @property
+    def awaits_answer(self) -> bool:
+        """True while a turn of the user's waits for its answer."""
+        ...
+
     def audio_ms(self, *, in_bytes: int, out_bytes: int) -> tuple[int | None, int | None]:
         """How long the binary messages of each direction play; None where that can't be known."""
         ...
