@@ -332,6 +332,14 @@ OPTIONS = (
         "report has a forecast of what a live run would use).",
     ),
     Option(
+        "dg_regression",
+        "regression",
+        "regression",
+        "WHEN",
+        "warn",
+        "Compare spend and latency with earlier runs: off, warn, or fail (a regression fails the run).",
+    ),
+    Option(
         "dg_leaks",
         "leaks",
         "leaks",

@@ -99,6 +99,7 @@ class RunConfig:
     recording_dir: Path | None
     scenario: str | None
     pace: Pace
+    regression: str
     leaks: str
     check_protocol: str
     redirect: str

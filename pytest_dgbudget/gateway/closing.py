@@ -30,6 +30,7 @@ from pytest_dgbudget.report.artifact_folders import remove_artifacts
 from pytest_dgbudget.report.charged import open_beside_ms
 from pytest_dgbudget.report.document import FinishedRun
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
+from pytest_dgbudget.report.regression_figures import NO_PAST, Past
 from pytest_dgbudget.report.writing import write_report
 from pytest_dgbudget.rules.budget import Scope
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
@@ -60,6 +61,8 @@ _OPEN_BESIDE = (
     "yet; whoever ends last reports what they used, and so does dgbudget reconcile {} after that"
 )
 _UNDER_WAY = "the statement is being read"
+_NO_PAST = "this run is not compared with earlier ones, which could not be read: {}"
+_PAST_SECONDS = 5
 
 P = ParamSpec("P")
 
@@ -91,6 +94,7 @@ class Closing:
         self._reconciling: asyncio.Task[FinishedRun] | None = None
         self._unrecorded = False
         self._shared: list[UsedBudget] = []
+        self._past = NO_PAST
 
     async def close(self, run: Run, exit_status: int | None, closed_by: ClosedBy, *, wait: bool) -> FinishedRun:
         """Close and report; with ``wait``, go on and compare with the statement."""
@@ -104,6 +108,7 @@ class Closing:
         self._shared = [*map(_used, await self._ledger_thread.call(self._ledger.shared_scopes))]
         if closed_by != "gateway-lost":
             facts = self._with_end(facts, exit_status)
+            self._past = await self._past_of(facts)
         # An emulator knows what it served itself, and ours lives no longer than we do.
         task = task_of(self._run_config, facts, None if self._run_config.is_live else frozenset(run.dialled))
         known = self._known_without_asking(run, task, exit_status, wait=wait)
@@ -137,6 +142,20 @@ class Closing:
         self._given_up.set()
         if self._reconciling is not None:
             await asyncio.wait([self._reconciling])
+
+    async def _past_of(self, facts: RunFacts) -> Past:
+        """Return how the run compares with earlier ones. The report waits for that, but not for long."""
+        if not facts.sessions:
+            return NO_PAST
+        from pytest_dgbudget.report.past import past_of, uncompared_past_of
+
+        past = uncompared_past_of if self._run_config.regression == "off" else past_of
+        try:
+            before = await asyncio.wait_for(self._ledger_thread.call(self._ledger.runs_before), _PAST_SECONDS)
+        except (LedgerError, asyncio.TimeoutError) as error:
+            self._notices.append(_NO_PAST.format(error or f"that took more than {_PAST_SECONDS} s"))
+            return NO_PAST
+        return await asyncio.to_thread(past, before)
 
     def _with_end(self, facts: RunFacts, exit_status: int | None) -> RunFacts:
         """Return the facts with this invocation's end in them, also where it could not be recorded."""
@@ -235,7 +254,7 @@ class Closing:
         notices = [*self._notices, *self._remarks.sentences()]
         remove_artifacts(self._run_config.report_dir, self._keeps_artifacts)
         folder, invocation = self._run_config.report_dir, self._invocation
-        return write_report(facts, folder, invocation, notices, self._shared, reconciling=reconciling)
+        return write_report(facts, folder, invocation, notices, self._shared, reconciling=reconciling, past=self._past)
 
     def _keeps_artifacts(self, run: str) -> bool:
         """Return whether a run is this one, or under way beside it: of others, this one takes the report's place."""

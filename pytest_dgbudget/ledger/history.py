@@ -13,7 +13,7 @@ from pytest_dgbudget.rules.plan import PastRun
 
 # Of each test so many attempts are looked at, none of them older than this: what a test was long ago says little of it.
 LAST_ATTEMPTS = 20
-_RECENT = timedelta(days=90)
+RECENT = timedelta(days=90)
 
 
 class PastOfTest(NamedTuple):
@@ -34,7 +34,7 @@ def past_of(connection: Connection, names: Iterable[str]) -> PastOfTest:
 
 
 def _runs(connection: Connection, statement: str, names: Iterable[str]) -> list[PastRun]:
-    since = write_instant(connection.now() - _RECENT)
+    since = write_instant(connection.now() - RECENT)
     rows = [
         row
         for name in names

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.instants import utc_now, write_instant
 from pytest_dgbudget.ledger import sql
@@ -42,6 +42,9 @@ from pytest_dgbudget.model import (
 from pytest_dgbudget.rules.attempts import was_cut
 from pytest_dgbudget.rules.budget import Decision, Granted, Refused, Scope, decide, used_up_first
 from pytest_dgbudget.rules.statement_lag import StatementLag
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.ledger.runs_before import RunsBefore
 
 
 class Ledger:
@@ -312,6 +315,12 @@ class Ledger:
     def earlier_lags(self) -> Mapping[str, Sequence[StatementLag]]:
         """Return how long the statement took in earlier runs of the same target, by the vendor's project."""
         return self._reader.lags(self._invocation.target, besides=self._invocation.run)
+
+    def runs_before(self) -> RunsBefore:
+        """Return what earlier runs of the same target came to, to compare this one with."""
+        from pytest_dgbudget.ledger.runs_before import runs_before  # at the end of a run alone
+
+        return runs_before(self._db, self._invocation.run)
 
     def facts(self) -> RunFacts:
         """Return everything that is known of the run."""

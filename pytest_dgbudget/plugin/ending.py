@@ -85,6 +85,9 @@ class Ending:
         if by_pytest in _RAN_TO_ITS_END and self._lacks_required_reconciliation(finished):
             finished["notices"].append("--dg-reconcile=require fails the run: it is not reconciled")
             return pytest.ExitCode.TESTS_FAILED
+        if by_pytest in _RAN_TO_ITS_END and self._has_regressed(finished):
+            finished["notices"].append("--dg-regression=fail fails the run: it is dearer or slower than earlier ones")
+            return pytest.ExitCode.TESTS_FAILED
         if by_pytest == pytest.ExitCode.TESTS_FAILED and finished["failed_by_overrun"] == session.testsfailed > 0:
             return self._state.run_config.overrun_exit_code
         if by_pytest in _SUCCESS and self._has_overrun(finished):
@@ -95,7 +98,18 @@ class Ending:
         return by_pytest
 
     def _must_fail(self, finished: FinishedRun) -> bool:
-        return self._has_overrun(finished) or self._lacks_required_reconciliation(finished)
+        return (
+            self._has_overrun(finished)
+            or self._lacks_required_reconciliation(finished)
+            or self._has_regressed(finished)
+        )
+
+    def _has_regressed(self, finished: FinishedRun) -> bool:
+        """Return whether a regression fails the run."""
+        document = finished["document"]
+        regression = None if document is None else document.get("regression")
+        is_found = regression is not None and regression["verdict"] == "regression"
+        return self._state.run_config.regression == "fail" and is_found
 
     def _has_overrun(self, finished: FinishedRun) -> bool:
         """Return whether an overrun fails the run; one that a mark expected does so where tests didn't begin for it."""

@@ -16,6 +16,7 @@ from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.report.document import FinishedRun, UsageDocument
 from pytest_dgbudget.report.header import TRANSCRIPT_IS_AT, budget_phrase, remarks, shown_path, target_phrase
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
+from pytest_dgbudget.report.regression import regression_lines
 from pytest_dgbudget.report.terminal import (
     cost_line,
     leaks_line,
@@ -74,6 +75,8 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootd
         terminalreporter.write_line(run_line(document), **markup)
         for warning in warning_lines(document):
             terminalreporter.write_line(warning, yellow=True)
+        for regressed in regression_lines(document):
+            terminalreporter.write_line(regressed, yellow=True)
         if (keys := run_keys_line(document)) is not None:
             terminalreporter.write_line(keys)
         if (waited := longest_wait(document)) is not None:

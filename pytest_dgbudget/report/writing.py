@@ -9,6 +9,7 @@ from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.report.artifact_folders import artifacts_of
 from pytest_dgbudget.report.document import FinishedRun
 from pytest_dgbudget.report.projection import failed_by_overrun, overran, usage_document
+from pytest_dgbudget.report.regression_figures import NO_PAST, Past
 from pytest_dgbudget.report.usage_file import report_of, write_usage
 from pytest_dgbudget.rules.soft_warnings import UsedBudget
 
@@ -23,9 +24,10 @@ def write_report(
     shared: Sequence[UsedBudget] = (),
     *,
     reconciling: bool = False,
+    past: Past = NO_PAST,
 ) -> FinishedRun:
     """Write the report of a run. A folder that can't be written is one notice more, and no report."""
-    document, notices = usage_document(facts, notices, artifacts_of(folder, facts.id), shared), list(notices)
+    document, notices = usage_document(facts, notices, artifacts_of(folder, facts.id), shared, past), list(notices)
     report: str | None = None
     try:
         report = str(write_usage(document, folder))
@@ -45,11 +47,13 @@ def write_report(
 def rewrite_report(facts: RunFacts, folder: Path) -> Path | None:
     """Write the report of a run anew and return its path; None where the folder does not have it. Raises OSError.
 
-    Its notices, and what warns of budgets that other runs share, are in no ledger: they stay as they are.
+    Its notices, and what warns of budgets that other runs share, are in no ledger: they stay as they are, and so does
+    how it compared with the runs that were before it then.
     """
     before = report_of(folder, facts.id)
     if before is None:
         return None
-    document = usage_document(facts, before["notices"], artifacts_of(folder, facts.id))
+    past = Past(before.get("regression"), tuple(before.get("history", ())))
+    document = usage_document(facts, before["notices"], artifacts_of(folder, facts.id), past=past)
     document["warnings"] += [each for each in before.get("warnings", ()) if each["kind"] in _OF_SHARED_BUDGETS]
     return write_usage(document, folder)

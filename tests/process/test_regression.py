@@ -1,0 +1,53 @@
+"""A run that is dearer than those before it, with a real gateway and ledger."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.project import Project, Result
+
+FAILS = "--dg-regression=fail fails the run"
+
+
+def calls(project: Project, turns: int, *arguments: str) -> Result:
+    return project.run("--dg-target=emulator", "--dg-pace=max", *arguments, env={"TURNS": str(turns)})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_run_that_doubles_what_five_runs_spent_fails_where_that_is_asked_for(project: Project) -> None:
+    """In each of three runs the one before it counts as well, of which the first is as usual."""
+    project.use("regression")
+    for earlier in range(6):
+        result = calls(project, 1)
+        assert result.status == 0, result.output
+        assert "regression" not in result.output
+        assert result.usage["regression"]["verdict"] == ("too-few-runs" if earlier < 5 else "none")
+        assert [run["sessions"] for run in result.usage["history"]] == [4] * earlier
+
+    result = calls(project, 3, "--dg-regression=off")
+    assert result.status == 0, result.output
+    assert "regression" not in result.output
+    assert result.usage["regression"]["verdict"] == "off"
+
+    result = calls(project, 3)
+    assert result.status == 0, result.output
+    assert "regression: the spend of 4 shared tests is" in result.output
+    regression = result.usage["regression"]
+    assert (regression["verdict"], regression["runs"], regression["tests"]) == ("regression", 7, 4)
+    assert regression["spend"]["regressed"]
+    assert regression["spend"]["change"] > 0.5
+    assert {each["figure"] for each in regression["contributors"]} == {"spend"}
+    assert len(regression["contributors"]) == 4
+
+    result = calls(project, 3, "--dg-regression=fail", "-n1")
+    assert result.status == 1, result.output
+    assert FAILS in result.output
+
+
+@pytest.mark.slow
+def test_a_run_without_sessions_is_compared_with_nothing(project: Project) -> None:
+    project.use("regression")
+    result = calls(project, 0, "--dg-budget=1m", "-k", "nothing")
+    assert result.usage["regression"] is None
+    assert result.usage["history"] == []
