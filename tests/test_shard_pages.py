@@ -7,25 +7,21 @@ pull request from a fork.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.ci_jobs import BLANK, gitlab_job, run_lines
 from tests.support.project import Project
 from tests.support.workflows import parsed
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = ("ci-github-matrix", "ci-gitlab-parallel")
 BLOCK = re.compile(r"<!-- workflow: (\w+) -->\n```yaml\n(.*?)```", re.DOTALL)
-PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-BLANK = {"DEEPGRAM_API_KEY": "", "DG_LEDGER": ""}
 
 WITHIN = """
 def test_{name}(voice_agent):
@@ -57,21 +53,6 @@ def suite(project: Project, last: str) -> Path:
     return project.path / "checkout"
 
 
-def run(lines: Iterable[str], folder: Path, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a job's lines, but for those that install."""
-    script = "\n".join(line for line in lines if not line.startswith("pip install "))
-    environment = {**os.environ, **variables, "PATH": PATH}
-    return subprocess.run(
-        ["bash", "-e", "-c", script],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
-
-
 def verdict_of(report: Path) -> tuple[str, bool, list[str], int]:
     document = json.loads(report.read_text(encoding="utf-8"))
     ids = [shard["run"]["id"] for shard in document["shards"]]
@@ -100,7 +81,7 @@ def github_job(job: Any, folder: Path, index: int = 0) -> subprocess.CompletedPr
     steps = [step for step in job["steps"] if "run" in step]
     variables = {**job.get("env", {}), **{k: v for step in steps for k, v in step.get("env", {}).items()}}
     lines = [line for step in steps for line in evaluated(step["run"], index, total).splitlines()]
-    return run(lines, folder, {name: evaluated(value, index, total) for name, value in variables.items()})
+    return run_lines(lines, folder, {name: evaluated(value, index, total) for name, value in variables.items()})
 
 
 def upload(job: Any, folder: Path, store: Path, index: int = 0) -> None:
@@ -140,21 +121,6 @@ def test_a_matrix_on_github_has_one_verdict(project: Project, last: str, status:
 
 
 # GitLab ---------------------------------------------------------------------------------------------------------------
-
-
-def gitlab_job(job: Any, folder: Path, index: int = 1) -> subprocess.CompletedProcess[str]:
-    variables = {
-        "CI_NODE_INDEX": str(index),
-        "CI_NODE_TOTAL": str(job.get("parallel", 1)),
-        "CI_PIPELINE_ID": "77",
-        "CI_JOB_ID": f"77{index}",
-        "CI_PROJECT_DIR": str(folder),
-        **BLANK,
-    }
-    own = {
-        name: re.sub(r"\$(\w+)", lambda match: variables[match[1]], v) for name, v in job.get("variables", {}).items()
-    }
-    return run(job["script"], folder, {**variables, **own})
 
 
 @pytest.mark.slow

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
-_KEY = re.compile(r"([\w-]+):(?: (.*))?$")
+_KEY = re.compile(r"([\w.-]+):(?: (.*))?$")
 # What a plain text may not begin with, nor hold: it would mean something else.
 _BEGINS = re.compile(r"[-?:] |[,\[\]{}#&*!|>'\"%@`]")
 _HOLDS = re.compile(r": | #|:$")
@@ -13,11 +14,23 @@ _HOLDS = re.compile(r": | #|:$")
 
 def parsed(text: str) -> Any:
     """Return what a text means; raises ValueError for what it can't be sure of."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = list(_meant(text))
     value, rest = _block(lines, _indent(lines[0]))
     if rest:
         raise ValueError(f"indented otherwise: {rest[0]!r}")
     return value
+
+
+def _meant(text: str) -> Iterator[str]:
+    """Yield the lines without comments and blank ones; in a literal, these belong to it."""
+    literal: int | None = None
+    for line in text.splitlines():
+        if literal is not None and line.strip() and _indent(line) <= literal:
+            literal = None
+        if literal is not None or (line.strip() and not line.lstrip().startswith("#")):
+            yield line
+        if literal is None and line.endswith((": |", "- |")):
+            literal = _indent(line)
 
 
 def _indent(line: str) -> int:
@@ -31,11 +44,14 @@ def _block(lines: list[str], indent: int) -> tuple[Any, list[str]]:
 
 
 def _items(lines: list[str], indent: int) -> tuple[list[Any], list[str]]:
-    items = []
+    items: list[Any] = []
     while lines and _indent(lines[0]) == indent and lines[0].lstrip().startswith("- "):
         inner = " " * (indent + 2) + lines[0][indent + 2 :]
+        item: Any
         if _KEY.match(inner.strip()):
             item, lines = _pairs([inner, *lines[1:]], indent + 2)
+        elif inner.strip() == "|":
+            item, lines = _literal(lines[1:])
         else:
             item, lines = _scalar(inner.strip()), lines[1:]
         items.append(item)
@@ -51,7 +67,7 @@ def _pairs(lines: list[str], indent: int) -> tuple[dict[str, Any], list[str]]:
         value, lines = match[2], lines[1:]
         inner = _indent(lines[0]) if lines else -1
         if value == "|":
-            pairs[match[1]], lines = _literal(lines, inner)
+            pairs[match[1]], lines = _literal(lines)
         elif value is None:
             if inner < indent or (inner == indent and not lines[0].lstrip().startswith("- ")):
                 raise ValueError(f"nothing under {match[1]!r}")
@@ -61,9 +77,10 @@ def _pairs(lines: list[str], indent: int) -> tuple[dict[str, Any], list[str]]:
     return pairs, lines
 
 
-def _literal(lines: list[str], indent: int) -> tuple[str, list[str]]:
-    taken = next((number for number, line in enumerate(lines) if _indent(line) < indent), len(lines))
-    return "".join(f"{line[indent:]}\n" for line in lines[:taken]), lines[taken:]
+def _literal(lines: list[str]) -> tuple[str, list[str]]:
+    indent = _indent(lines[0])
+    taken = next((n for n, line in enumerate(lines) if line.strip() and _indent(line) < indent), len(lines))
+    return "\n".join(line[indent:] for line in lines[:taken]).rstrip() + "\n", lines[taken:]
 
 
 def _scalar(text: str) -> Any:
