@@ -108,6 +108,11 @@ def format_usd(micro_usd: int) -> str:
     return f"{sign}${dollars:,}{f'.{decimals:<02}' if decimals else ''}"
 
 
+def short_usd(dollars: float) -> str:
+    """Return dollars in four decimals, as tables have them; what would read as zero there and is not, as less."""
+    return "<$0.0001" if 0 < dollars < 0.00005 else f"${dollars:,.4f}"
+
+
 def format_amount(amount: int, currency: Currency) -> str:
     """Return milliseconds, or millionths of a dollar, as users write them: ``1m30s`` or ``$0.50``."""
     return format_time(amount) if currency == "time" else format_usd(amount)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.units import counted, format_time, parse_period, parse_time, rounded_up, seconds
+from pytest_dgbudget.units import counted, format_time, parse_period, parse_time, rounded_up, seconds, short_usd, usd
 
 TEN_YEARS_MS = 10 * 365 * 24 * 3_600_000
 
@@ -157,3 +157,14 @@ def test_a_count_has_its_noun_in_the_right_number() -> None:
         "2 sessions",
         "1,200 sessions",
     ]
+
+
+@given(st.integers(0, 10**10))
+def test_no_cost_above_zero_reads_as_zero(micro_usd: int) -> None:
+    shown = short_usd(usd(micro_usd))
+    assert (shown == "$0.0000") == (micro_usd == 0)
+    assert (shown == "<$0.0001") == (0 < micro_usd < 50)
+
+
+def test_dollars_have_four_decimals_and_thousands() -> None:
+    assert [short_usd(dollars) for dollars in (0, 0.00005, 1234.5)] == ["$0.0000", "$0.0001", "$1,234.5000"]

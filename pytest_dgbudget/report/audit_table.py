@@ -7,6 +7,7 @@ from io import StringIO
 
 from pytest_dgbudget.report.audit_document import AuditDocument, AuditLine, LeaseFigures
 from pytest_dgbudget.report.reconciliation_figures import DriftFigures
+from pytest_dgbudget.units import short_usd
 
 _MOST_LINES = 50
 _MOST_RUNS = 5
@@ -151,4 +152,4 @@ def _difference(seconds: float | None) -> str:
 
 
 def _money(usd: float | None) -> str:
-    return "unknown" if usd is None else f"${usd:,.4f}"
+    return "unknown" if usd is None else short_usd(usd)

@@ -13,7 +13,7 @@ from pytest_dgbudget.report.terminal import shortened
 from pytest_dgbudget.rules.budget_names import budget_name_with_glob
 from pytest_dgbudget.rules.plan import BudgetFit, Fit, Prediction, PredictionSource, RunPlan
 from pytest_dgbudget.rules.prices import price_table
-from pytest_dgbudget.units import counted, format_time, format_usd, in_units, seconds, usd
+from pytest_dgbudget.units import counted, format_time, format_usd, in_units, seconds, short_usd, usd
 
 _GAP = 2
 _HEADINGS = ("median", "p90", "cost", "p90 cost", "from")
@@ -168,8 +168,8 @@ def _cells(test: PlannedTestEntry) -> tuple[str, ...]:
     return (
         "-" if test["median_seconds"] is None else f"{test['median_seconds']:.2f}s",
         f"{test['p90_seconds']:.2f}s",
-        "-" if test["median_usd"] is None else f"${test['median_usd']:.4f}",
-        f"${test['p90_usd']:.4f}",
+        "-" if test["median_usd"] is None else short_usd(test["median_usd"]),
+        short_usd(test["p90_usd"]),
         _source(test),
     )
 

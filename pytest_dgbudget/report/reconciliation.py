@@ -14,7 +14,7 @@ from pytest_dgbudget.report.reconciliation_figures import (
 )
 from pytest_dgbudget.rules.verdicts import AGREEING, LineClass, Tolerance
 from pytest_dgbudget.rules.wording import DRIFT
-from pytest_dgbudget.units import counted, known_sum, seconds
+from pytest_dgbudget.units import counted, known_sum, seconds, short_usd
 
 _MOST_SENTENCES = 10
 
@@ -43,7 +43,7 @@ def _stated(reconciliation: ReconciliationFigures) -> Iterator[str]:
     elif totals is not None and (hours := totals["hours"]["vendor_seconds"]) is not None:
         yield f"{hours:.2f}s of agent hours"
     if (usd := known_sum(line["vendor_usd"] for line in lines)) is not None:
-        yield f"${usd:.4f}"
+        yield short_usd(usd)
 
 
 def sentences(document: UsageDocument) -> list[str]:
@@ -127,7 +127,7 @@ def _time(value: float | None) -> str:
 
 
 def _money(value: float | None) -> str:
-    return "unknown" if value is None else f"${value:.4f}"
+    return "unknown" if value is None else short_usd(value)
 
 
 def _duration(line: LineFigures, document: UsageDocument) -> str:

@@ -9,7 +9,7 @@ from pytest_dgbudget.report.reconciliation_figures import LineFigures, RateFigur
 from pytest_dgbudget.report.support_sessions import printable
 from pytest_dgbudget.rules.verdicts import AGREEING
 from pytest_dgbudget.rules.wording import DRIFT, MEANING
-from pytest_dgbudget.units import counted, known_sum
+from pytest_dgbudget.units import counted, known_sum, short_usd
 
 _MOST_LINES = 100
 _WIDTH = len("compared by:  ")
@@ -182,4 +182,4 @@ def _time(value: float | None) -> str:
 
 
 def _money(value: float | None) -> str:
-    return "dollars unknown" if value is None else f"${value:.4f}"
+    return "dollars unknown" if value is None else short_usd(value)
