@@ -31,7 +31,12 @@ def instant_at(epoch_ms: int) -> str:
 
 def epoch_ms(instant: str) -> int:
     """Return the milliseconds since 1970 of an instant in that form, which Python 3.10 reads but for its ``Z``."""
-    return round(datetime.fromisoformat(instant.replace("Z", "+00:00")).timestamp() * 1000)
+    return epoch_ms_of(datetime.fromisoformat(instant.replace("Z", "+00:00")))
+
+
+def epoch_ms_of(moment: datetime) -> int:
+    """Return the milliseconds since 1970 of a moment that has an offset."""
+    return round(moment.timestamp() * 1000)
 
 
 def days_between(day: str, instant: str) -> int:

@@ -17,6 +17,7 @@ from pytest_dgbudget.deepgram.parts import TagsPart
 from pytest_dgbudget.deepgram.period import ShowProgress, look_up, read_period
 from pytest_dgbudget.deepgram.timeout import Timeout
 from pytest_dgbudget.errors import ReconciliationError
+from pytest_dgbudget.instants import epoch_ms_of
 from pytest_dgbudget.model import ApiAccess
 from pytest_dgbudget.reconcile.period import EDGE, read_ledger
 from pytest_dgbudget.reconcile.terms import terms_of
@@ -48,9 +49,9 @@ def audit_period(run_config: RunConfig, access: ApiAccess, since: datetime, *, a
     kept_since = max(since, _next_midnight(now - _KEPT))
     with open_ledger(run_config) as connection, _without_collections():
         ledger = read_ledger(connection, holders_in(connection, run_config), since, _target_of(access))
-    period = AuditedPeriod(since_ms=_epoch_ms(since), kept_since_ms=_epoch_ms(kept_since))
+    period = AuditedPeriod(since_ms=epoch_ms_of(since), kept_since_ms=epoch_ms_of(kept_since))
     statement = _read_statement(run_config, access, ledger, period)
-    terms = terms_of(run_config, ledger.target, _epoch_ms(datetime.now(timezone.utc)))
+    terms = terms_of(run_config, ledger.target, epoch_ms_of(datetime.now(timezone.utc)))
     with _without_collections():
         ours = everybodys(statement.rows, ledger.ours) if all_tags else ledger.ours
         findings = audit(ledger, statement, ours, period, terms)
@@ -77,7 +78,7 @@ def _read_statement(
         rows, failure = read_period(api, since - EDGE, now + EDGE, timeout, show)
     lacking: list[str] = []
     if failure is None:
-        lacking = lacking_ids(ledger, rows, period, terms_of(run_config, ledger.target, _epoch_ms(now)))
+        lacking = lacking_ids(ledger, rows, period, terms_of(run_config, ledger.target, epoch_ms_of(now)))
         found, failure = look_up(api, lacking[:_MOST_LOOKUPS])
         rows += found
     not_asked = frozenset(lacking[_MOST_LOOKUPS:])
@@ -92,13 +93,13 @@ def _read_hours(
     """Read the hours of whole days, and of one more: whether a period includes its last day is not documented."""
     if not_asked:
         return Reading(failure=_LIST_LACKS)
-    if was_open_at(ledger, _epoch_ms(since)):
+    if was_open_at(ledger, epoch_ms_of(since)):
         return Reading(failure=_PAST_FIRST_MIDNIGHT)
     try:
         hours = api.agent_time(since.date().isoformat(), (now.date() + timedelta(days=1)).isoformat())
     except ReconciliationError as error:
         return Reading(failure=ReadFailure(reason=respelled(str(error)), temporary=error.temporary))
-    return Reading(value=hours, read_at_ms=_epoch_ms(now))
+    return Reading(value=hours, read_at_ms=epoch_ms_of(now))
 
 
 @contextmanager
@@ -136,7 +137,3 @@ def _next_midnight(moment: datetime) -> datetime:
 
 def _moment(epoch_ms: int) -> datetime:
     return datetime.fromtimestamp(epoch_ms / 1000, timezone.utc)
-
-
-def _epoch_ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Literal
 
 from pytest_dgbudget.errors import ReconciliationError
-from pytest_dgbudget.instants import read_instant, utc_ms, utc_now, write_instant
+from pytest_dgbudget.instants import epoch_ms_of, read_instant, utc_ms, utc_now, write_instant
 from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.facts import RunKeyFacts
@@ -83,7 +83,7 @@ class LeftKeys:
 
     def _why_kept(self, key: ListedKey, run: str) -> str:
         created = None if key.created is None else read_instant(key.created)
-        if created is not None and has_expired(round(created.timestamp() * 1000), utc_ms()):
+        if created is not None and has_expired(epoch_ms_of(created), utc_ms()):
             return ""
         may_serve = self._holders.may_serve(run)
         return _ELSEWHERE if may_serve is None else _LIVE if may_serve else ""

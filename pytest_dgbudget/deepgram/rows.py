@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import Any
 
 from pytest_dgbudget.errors import ReconciliationError
-from pytest_dgbudget.instants import read_instant
+from pytest_dgbudget.instants import epoch_ms_of, read_instant
 from pytest_dgbudget.rules.comparison import NO_ID, TAG_PREFIX, VendorRow
 
 # Amounts are seconds, hours or dollars, and ten years in seconds are more than any of them.
 _LARGEST = 315_360_000
-# The year 2100, in seconds since 1970.
-_LATEST = 4_102_444_800
+# The year 2100.
+_LATEST_MS = 4_102_444_800_000
 # Whatever the vendor's text holds, it is not repeated.
 _KINDS = {bool: "a boolean", str: "a string", list: "a list", dict: "an object"}
 _MOST_SHOWN = 20
@@ -49,7 +49,7 @@ def row_of(entry: Mapping[str, Any], asked_for: str | None = None) -> VendorRow 
     usd = amount_of(details.get("usd"))
     duration = amount_of(details.get("duration"))
     created = entry.get("created")
-    created_ms, completed_ms = _epoch_ms(created), _epoch_ms(response.get("completed"))
+    created_ms, completed_ms = _instant_ms(created), _instant_ms(response.get("completed"))
     return VendorRow(
         request_id=request_id,
         created=created if isinstance(created, str) else None,
@@ -131,11 +131,11 @@ def page_number(value: object) -> int | None:
     return None if number is None else int(number)
 
 
-def _epoch_ms(value: object) -> int | None:
+def _instant_ms(value: object) -> int | None:
     """Return an instant in milliseconds since 1970; None for what is none, or none of the vendor's time."""
     moment = read_instant(value) if isinstance(value, str) else None
-    seconds = 0.0 if moment is None else moment.timestamp()
-    return round(seconds * 1000) if 0 < seconds < _LATEST else None
+    ms = 0 if moment is None else epoch_ms_of(moment)
+    return ms if 0 < ms < _LATEST_MS else None
 
 
 def instant(moment: datetime) -> str:
