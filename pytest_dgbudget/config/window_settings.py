@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from pytest_dgbudget.config.amounts import read_amounts
@@ -24,12 +25,23 @@ def read_windows(toml: TomlText) -> dict[str, Any]:
         if period in given
         for currency, allowed in read_amounts(toml, (_WINDOW, period), given[period]).items()
     )
-    require_history = given.get(_REQUIRE_HISTORY, False)
-    if not isinstance(require_history, bool):
+    require_history = _requires_history(toml, given)
+    if require_history and not windows:
         raise toml.error(
-            (_WINDOW, _REQUIRE_HISTORY), f"{_REQUIRE_HISTORY} = {as_written(require_history)} is neither true nor false"
+            (_WINDOW, _REQUIRE_HISTORY),
+            f"{_REQUIRE_HISTORY} = true, and there is no window that could have one: add "
+            f"{' or '.join(_PERIODS)} to [{_WINDOW}]",
         )
     return {"windows": windows, "require_history": require_history}
+
+
+def _requires_history(toml: TomlText, given: Mapping[str, Any]) -> bool:
+    requires = given.get(_REQUIRE_HISTORY, False)
+    if not isinstance(requires, bool):
+        raise toml.error(
+            (_WINDOW, _REQUIRE_HISTORY), f"{_REQUIRE_HISTORY} = {as_written(requires)} is neither true nor false"
+        )
+    return requires
 
 
 def read_sessions(toml: TomlText) -> dict[str, Any]:

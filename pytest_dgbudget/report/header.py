@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.instants import days_between
-from pytest_dgbudget.rules.soft_warnings import old_prices
+from pytest_dgbudget.rules.soft_warnings import old_prices, prices_to_come
 from pytest_dgbudget.units import format_amount, format_time, format_usd
 
 if TYPE_CHECKING:
@@ -59,16 +59,17 @@ def remarks(run_config: RunConfig, listens_at: str | None, now: str) -> list[str
     if run_config.pass_other:
         lines.append("what is not metered passes on to Deepgram with the real key (dg_pass_other)")
     is_in_money = run_config.is_live or _has_budget_in_money(run_config)
-    if is_in_money and (old := _old_prices(run_config, now)) is not None:
-        lines.append(old)
+    if is_in_money and (doubt := _doubt_about_prices(run_config, now)) is not None:
+        lines.append(doubt)
     return lines
 
 
-def _old_prices(run_config: RunConfig, now: str) -> str | None:
+def _doubt_about_prices(run_config: RunConfig, now: str) -> str | None:
     from pytest_dgbudget.rules.prices import price_table  # elsewhere nobody needs it at a start
 
     as_of = price_table(run_config.prices, run_config.prices_as_of).as_of
-    return old_prices(as_of, days_between(as_of, now))
+    days = days_between(as_of, now)
+    return old_prices(as_of, days) or (prices_to_come(as_of, days) if run_config.prices_as_of else None)
 
 
 def _has_budget_in_money(run_config: RunConfig) -> bool:

@@ -44,6 +44,16 @@ def old_prices(as_of: str, days: int) -> str | None:
     return f"the prices are {days} days old ({as_of}): set those of today, with as_of, in [prices] of dgbudget.toml"
 
 
+def prices_to_come(as_of: str, days: int) -> str | None:
+    """Return a sentence on prices of the day ``as_of`` that lies ahead, where ``days`` is below 0; None otherwise.
+
+    Where the clock is furthest ahead of UTC, tomorrow has begun.
+    """
+    if days >= -1:
+        return None
+    return f"the prices are of a day to come, {as_of}: set as_of in [prices] of dgbudget.toml to the day they are from"
+
+
 def percent_used(used: float, allowed: float) -> str:
     """Return the share in whole percent, rounded; ``allowed`` is not 0."""
     return f"{used / allowed:.0%}"

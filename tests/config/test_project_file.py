@@ -196,6 +196,10 @@ def test_all_of_it_crosses_as_json(tmp_path: Path) -> None:
         ('[window]\nday = "$-5"\n', "2: day: '$-5' is not an amount of money; accepted: "),
         ("[window]\nrequire_history = 1.5\n", "2: require_history = 1.5 is neither true nor false"),
         ("[window]\nrequire_history = 1\n", "2: require_history = 1 is neither true nor false"),
+        (
+            "[window]\nrequire_history = true\n",
+            "2: require_history = true, and there is no window that could have one: add day or month to [window]",
+        ),
         ("[[window]]\n", "1: [window] must be one table"),
         ("[project]\nsession = 1\n", '2: unknown key "session" in [project]; did you mean "sessions"?'),
         ("[project]\nsessions = 0\n", "2: sessions = 0 is not a whole number from 1 on"),

@@ -89,6 +89,14 @@ def test_a_day_of_ones_own_counts() -> None:
     assert remarks(newer, None, AFTER_181_DAYS) == []
 
 
+def test_a_day_to_come_says_so_but_not_tomorrow_which_has_begun_elsewhere() -> None:
+    tomorrow, later = (RunConfig(**{**vars(live()), "prices_as_of": f"2026-12-0{day}"}) for day in (1, 2))
+    assert remarks(tomorrow, None, TODAY) == []
+    assert remarks(later, None, TODAY) == [
+        "the prices are of a day to come, 2026-12-02: set as_of in [prices] of dgbudget.toml to the day they are from"
+    ]
+
+
 @pytest.mark.parametrize(
     ("toml", "target", "said"),
     [
