@@ -20,6 +20,7 @@ from pytest_dgbudget.gateway.grants import Grant, OpenLease
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.ledger_watch import LedgerWatch
+from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.run_keys import RunKey, RunKeyMissing, no_run_key
 from pytest_dgbudget.ledger.changes import Changes
 from pytest_dgbudget.ledger.ids import new_id
@@ -28,6 +29,7 @@ from pytest_dgbudget.model import Awaited, GivenUpWait
 
 # A gateway that is killed changes nothing in the ledger, and neither does midnight.
 _LOOKS_EVERY_SECONDS = 1
+_EXPECTED = (BudgetRefused, RunKeyMissing, LedgerError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Admission:
     async def admit(self, waiter: Waiter, gone: asyncio.Future[None]) -> Admitted | None:
         """Wait for a place and a lease, and hold both; None when the client left or the test ended meanwhile.
 
-        Raises BudgetRefused, at once for a test that was cut, RunKeyMissing or LedgerError.
+        Raises BudgetRefused, at once for a test that was cut, RunKeyMissing or LedgerError; and what must not happen.
         """
         spent = waiter.grant.spent
         if not spent.done():
@@ -159,12 +161,13 @@ class Admission:
             self._watch.stop()
             return False
         try:
-            answer = await self._answer(waiter)
-        except (BudgetRefused, RunKeyMissing, LedgerError) as error:
-            self._remove(waiter)
-            if not waiter.is_over:
-                waiter.answer.set_exception(error)
+            return await self._serve_next(waiter)
+        except Exception as error:  # of ours too: whoever asks has the answer, and the others are served
+            self._refuse(waiter, error)
             return True
+
+    async def _serve_next(self, waiter: Waiter) -> bool:
+        answer = await self._answer(waiter)
         if isinstance(answer, Queued):
             self._wait(waiter, answer)
             return False
@@ -217,6 +220,14 @@ class Admission:
             self.give_up(admitted)
         else:
             waiter.answer.set_result(admitted)
+
+    def _refuse(self, waiter: Waiter, error: Exception) -> None:
+        if waiter in self._queue:
+            self._remove(waiter)
+        if not waiter.is_over:
+            waiter.answer.set_exception(error)
+        elif not isinstance(error, _EXPECTED):
+            log(error)  # which whoever answers the client does otherwise
 
     def _remove(self, waiter: Waiter) -> None:
         self._queue.remove(waiter)

@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from pytest_dgbudget.config.resolve import RunConfig
-from pytest_dgbudget.errors import DgBudgetError, ReconciliationError
+from pytest_dgbudget.errors import DgBudgetError, LedgerError, ReconciliationError
 from pytest_dgbudget.gateway.events import Events, RunKeyMade, RunKeyProblem
 from pytest_dgbudget.gateway.key_requests import KeyRequests
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
@@ -178,9 +178,18 @@ class RunKeys:
             await asyncio.sleep(_LOOK_SECONDS)
             last = self._key
             if last is not None and is_due(last.made_ms, utc_ms()):
-                await self._make()
+                await self._make_another()
                 if self._key is last:
                     await asyncio.sleep(_AFTER_FAILURE_SECONDS)
+
+    async def _make_another(self) -> None:
+        try:
+            await self._make()
+        except LedgerError as error:
+            self._say(
+                f"another key was made for this run and could not be recorded, so it is not used ({error}): dgbudget "
+                "sweep deletes it; by itself it expires a day after it was made"
+            )
 
     def _say(self, problem: str) -> None:
         self._events.emit(RunKeyProblem(problem=problem))

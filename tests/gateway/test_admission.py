@@ -152,6 +152,40 @@ async def test_a_client_that_goes_makes_room_for_the_next(open_queue: OpenQueue)
         await stays.admitted()
 
 
+async def test_an_error_that_must_not_happen_is_the_answer_and_the_next_is_served(
+    open_queue: OpenQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_queue() as queue:
+        grants = [await queue.grant(name) for name in "ab"]
+        with monkeypatch.context() as broken:
+            broken.setattr(Leases, "open", _broken)
+            with pytest.raises(ZeroDivisionError):
+                await asyncio.wait_for(queue.connect(grants[0]).task, 10)
+        await asyncio.wait_for(queue.connect(grants[1]).admitted(), 10)
+
+
+async def test_an_error_that_must_not_happen_is_logged_where_nobody_hears_it(
+    open_queue: OpenQueue, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its client has gone meanwhile, so that the connect is over when the error comes."""
+    async with open_queue() as queue:
+        grants = [await queue.grant(name) for name in "ab"]
+        with monkeypatch.context() as broken:
+            broken.setattr(Leases, "open", _broken)
+            goes = queue.connect(grants[0])
+            await asyncio.sleep(0)
+            goes.gone.set_result(None)
+            assert await asyncio.wait_for(goes.task, 10) is None
+            await queue.settled()
+        await asyncio.wait_for(queue.connect(grants[1]).admitted(), 10)
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+async def _broken(self: Leases, *_: object) -> None:
+    await asyncio.sleep(0.01)
+    raise ZeroDivisionError
+
+
 async def test_the_end_of_its_test_ends_the_waiting(open_queue: OpenQueue) -> None:
     async with open_queue(places=0) as queue:
         grant = await queue.grant("a")

@@ -17,6 +17,7 @@ from websockets.exceptions import InvalidStatus
 
 from pytest_dgbudget.emulator.faults.kinds import read_fault
 from pytest_dgbudget.emulator.server import Emulator
+from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.clock import run as run_metering
 from pytest_dgbudget.gateway.run_keys import RunKeys
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
@@ -319,6 +320,30 @@ async def test_a_run_that_is_still_open_at_23_hours_makes_another_key(
         assert sorted(await live.accessors(2)) == sorted([keys[0], keys[-1]])
         await live.keys.delete()
         assert len(await live.comments()) == 1
+
+
+@metered
+async def test_another_key_that_cannot_be_recorded_is_not_used_and_said_and_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ms = [1_800_000_000_000]
+    monkeypatch.setattr("pytest_dgbudget.gateway.run_keys.utc_ms", lambda: now_ms[0])
+    for pause in ("_LOOK_SECONDS", "_AFTER_FAILURE_SECONDS"):
+        monkeypatch.setattr(f"pytest_dgbudget.gateway.run_keys.{pause}", 0.01)
+    async with world(tmp_path, "on") as live:
+        await live.open()
+        first = live.keys.current()
+        with monkeypatch.context() as full:
+            full.setattr(live.keys._ledger, "record_run_key", _fails)
+            now_ms[0] += round(23.1 * 3_600_000)
+            await _until(lambda: bool(live.problems()))
+            assert live.keys.current() == first
+        assert "could not be recorded, so it is not used (the disk is full): dgbudget sweep" in live.problems()[0]
+        await _until(lambda: live.keys.current() != first)
+
+
+def _fails(key_id: str) -> None:
+    raise LedgerError("the disk is full")
 
 
 @metered
