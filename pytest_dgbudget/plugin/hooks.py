@@ -240,9 +240,19 @@ def pytest_report_header(config: pytest.Config) -> list[str] | None:
 
 def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str] | None:
     state = config.stash[STATE]
-    if state.header_shown or state.opens_nothing or not any(_asks_for_us(item) for item in items):
+    if state.opens_nothing:
         return None
-    return _header(config, state)
+    lines = [] if state.header_shown or not any(_asks_for_us(item) for item in items) else _header(config, state)
+    return [*lines, *_unmatched(config, state, items)]
+
+
+def _unmatched(config: pytest.Config, state: State, items: Sequence[pytest.Item]) -> list[str]:
+    if not state.header_shown or not state.run_config.paths:
+        return []
+    with without_rewriting():
+        from pytest_dgbudget.plugin.unmatched_paths import unmatched_lines
+
+    return unmatched_lines(config, items)
 
 
 def _header(config: pytest.Config, state: State) -> list[str]:

@@ -89,7 +89,7 @@ def own_budget(item: pytest.Item, run_config: RunConfig) -> OwnBudget:
     marked: dict[str, int | None] = {}
     for marker in item.iter_markers(MARKER):
         marked = {**_given(marker, run_config), **marked}
-    path = _path_of(item, run_config) if run_config.paths else None
+    path = path_of_item(item, run_config) if run_config.paths else None
     return OwnBudget(
         budget_ms=marked.get("time", _time_by_default(path, run_config)),
         cost_budget_micro_usd=marked.get("cost", None if path is None else path.test_micro_usd),
@@ -98,7 +98,8 @@ def own_budget(item: pytest.Item, run_config: RunConfig) -> OwnBudget:
     )
 
 
-def _path_of(item: pytest.Item, run_config: RunConfig) -> PathBudget | None:
+def path_of_item(item: pytest.Item, run_config: RunConfig) -> PathBudget | None:
+    """Return the path budget that applies to a test; None where none does."""
     from pytest_dgbudget.rules.path_budgets import path_of
 
     file, rootdir = item.path, item.config.rootpath
