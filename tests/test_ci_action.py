@@ -126,7 +126,8 @@ def test_a_run_that_fails_keeps_its_status_and_its_report(workspace: Path, test:
     done = run_action(workspace, {"budget": "10m", "artifact": "mine"})
     assert (done.status, done.outputs["verdict"]) == (1, verdict), done.output
     (upload,) = done.uploads
-    report, junit = (Path(line) for line in upload["path"].splitlines())
+    report, junit, logs = (Path(line) for line in upload["path"].splitlines())
+    assert logs.parent == workspace / ".dgbudget"
     assert (upload["name"], upload["include-hidden-files"]) == ("mine", "True")
     assert (report / "usage.json").is_file()
     assert ElementTree.parse(junit).getroot().find(".//failure") is not None

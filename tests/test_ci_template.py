@@ -76,7 +76,7 @@ def test_shellcheck_finds_nothing(name: str) -> None:
 def test_what_is_kept_is_there_whatever_becomes_of_the_job() -> None:
     job, verdict = jobs(budget="10m", report_dir="reports").values()
     assert (job["artifacts"]["when"], verdict["artifacts"]["when"], verdict["when"]) == ("always",) * 3
-    assert job["artifacts"]["paths"] == ["reports/$CI_JOB_NAME_SLUG"]
+    assert job["artifacts"]["paths"] == ["reports/$CI_JOB_NAME_SLUG", ".dgbudget/gateway-*.log"]
     assert job["artifacts"]["reports"]["junit"] == "reports/$CI_JOB_NAME_SLUG/junit.xml"
     assert verdict["artifacts"]["paths"] == ["reports"]
 
