@@ -93,6 +93,9 @@ def test_the_pages_parallel_jobs_have_one_verdict(tmp_path: Path) -> None:
         assert done.returncode == (index == 3), done.stdout + done.stderr
         assert "dgbudget: emulator, nothing is billed; run budget 10m" in done.stdout
         assert (tmp_path / f"report/voice-{index}/junit.xml").is_file()
+    (attached,) = re.findall(r"\[\[ATTACHMENT\|(.+?)\]\]", (tmp_path / "report/voice-3/junit.xml").read_text())
+    assert attached.startswith("report/voice-3/artifacts/")
+    assert (tmp_path / attached).is_file()
     assert gitlab_job(verdict, tmp_path).returncode == 1
     report = read_usage(tmp_path / "report/usage.json", tmp_path)
     assert (report["run"]["verdict"], report["run"]["budget_seconds"], len(report["tests"])) == ("overrun", 1800, 3)

@@ -162,7 +162,8 @@ def test_each_workflow_can_be_read(page: str) -> None:
     [
         "run: a: b",
         "run: a #b",
-        "run: 'quoted'",
+        "run: 'it''s quoted'",
+        'run: "quoted"',
         "run: *alias",
         "run: {a: b}",
         "run: >",

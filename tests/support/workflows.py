@@ -9,6 +9,7 @@ from typing import Any
 _KEY = re.compile(r"([\w.-]+):(?: (.*))?$")
 # What a plain text may not begin with, nor hold: it would mean something else.
 _BEGINS = re.compile(r"[-?:] |[,\[\]{}#&*!|>'\"%@`]")
+_QUOTED = re.compile(r"'[^']*'$")
 _HOLDS = re.compile(r": | #|:$")
 
 
@@ -86,6 +87,8 @@ def _literal(lines: list[str]) -> tuple[str, list[str]]:
 def _scalar(text: str) -> Any:
     if text.startswith("[") and text.endswith("]"):
         return [_scalar(part.strip()) for part in text[1:-1].split(",")]
+    if _QUOTED.match(text):
+        return text[1:-1]
     if _BEGINS.match(text) or _HOLDS.search(text):
         raise ValueError(f"not sure what this is: {text!r}")
     return {"true": True, "false": False}.get(text, int(text) if text.isdigit() else text)
