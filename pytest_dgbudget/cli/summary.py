@@ -14,8 +14,10 @@ from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.protocol.operations import EndedAttempt, Verdict
 from pytest_dgbudget.report.document import FinishedRun, UsageDocument
 from pytest_dgbudget.report.header import budget_phrase, remarks, shown_path, target_phrase
+from pytest_dgbudget.report.plain_text import harmless
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
-from pytest_dgbudget.report.terminal import run_keys_line, run_line, warning_lines
+from pytest_dgbudget.report.run_line import run_line
+from pytest_dgbudget.report.run_remarks import run_keys_line, warning_lines
 from pytest_dgbudget.report.usage_file import FILE_NAME
 from pytest_dgbudget.rules.budget import explain
 from pytest_dgbudget.rules.bypass import bypass_error
@@ -64,6 +66,12 @@ def closing_lines(
 
     ``lack``: what the programs lack, where no session was wanted and none of them has loaded the redirect.
     """
+    yield from map(harmless, _closing_lines(run_config, finished, ended, lack))
+
+
+def _closing_lines(
+    run_config: RunConfig, finished: FinishedRun | None, ended: EndedAttempt | None, lack: str | None
+) -> Iterator[str]:
     document = None if finished is None else finished["document"]
     if document is not None and (document["tests"] or document["run"]["used_seconds"]):
         yield run_line(document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,21 +16,21 @@ from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.report.document import FinishedRun, UsageDocument
 from pytest_dgbudget.report.header import TRANSCRIPT_IS_AT, budget_phrase, remarks, shown_path, target_phrase
+from pytest_dgbudget.report.plain_text import harmless
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.regression import regression_lines
-from pytest_dgbudget.report.terminal import (
-    cost_line,
+from pytest_dgbudget.report.run_line import run_line, unused_line
+from pytest_dgbudget.report.run_remarks import (
     leaks_line,
     longest_wait,
     no_session_line,
     no_test_line,
     protocol_line,
     run_keys_line,
-    run_line,
-    table_of_tests,
-    unused_line,
     warning_lines,
 )
+from pytest_dgbudget.report.table_cells import cost_line, latency_line
+from pytest_dgbudget.report.tests_table import MOST_ROWS, table_of_tests
 from pytest_dgbudget.report.usage_file import FILE_NAME
 from pytest_dgbudget.units import format_time
 
@@ -64,39 +65,58 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootd
     terminalreporter.section("dgbudget", sep="-")
     unused = None if document is None else unused_line(document)
     if unused is not None:
-        terminalreporter.write_line(unused)
+        _write(terminalreporter, unused)
     elif document is not None:
         if terminalreporter.verbosity >= 0 and document["tests"]:
-            color = bool(terminalreporter.hasmarkup)
-            terminalreporter.write(table_of_tests(document, width=terminalreporter._tw.fullwidth, color=color))
-            if (marks := cost_line(document)) is not None:
-                terminalreporter.write_line(marks)
-        markup = {"red": True} if document["run"]["failing"] else {}
-        terminalreporter.write_line(run_line(document), **markup)
+            _show_table(terminalreporter, document)
+        _write(terminalreporter, run_line(document), red=document["run"]["failing"])
         for warning in warning_lines(document):
-            terminalreporter.write_line(warning, yellow=True)
+            _write(terminalreporter, warning, yellow=True)
         for regressed in regression_lines(document):
-            terminalreporter.write_line(regressed, yellow=True)
-        if (keys := run_keys_line(document)) is not None:
-            terminalreporter.write_line(keys)
-        if (waited := longest_wait(document)) is not None:
-            terminalreporter.write_line(waited)
-        if state.run_config.check_protocol != "off" and (broken := protocol_line(document)) is not None:
-            terminalreporter.write_line(broken)
-        if (leaks := leaks_line(document)) is not None:
-            terminalreporter.write_line(leaks)
+            _write(terminalreporter, regressed, yellow=True)
+        for remark in _remarks(document, checks_protocol=state.run_config.check_protocol != "off"):
+            _write(terminalreporter, remark)
         _show_reconciliation(terminalreporter, document)
     if (refused := no_test_line(0 if state.activation is None else state.activation.came_without_test)) is not None:
-        terminalreporter.write_line(refused, yellow=True)
+        _write(terminalreporter, refused, yellow=True)
     elif document is not None and not _refused_all(finished) and (reached := no_session_line(document)):
-        terminalreporter.write_line(reached, yellow=True)
+        _write(terminalreporter, reached, yellow=True)
         if (lack := state.what_programs_lack) is not None:
-            terminalreporter.write_line(lack, yellow=True)
+            _write(terminalreporter, lack, yellow=True)
     _show_what_failed_tests_are_told(terminalreporter)
     if finished["report"] is not None:
-        terminalreporter.write_line(f"report: {shown_path(Path(finished['report']), rootdir)}")
+        _write(terminalreporter, f"report: {shown_path(Path(finished['report']), rootdir)}")
     for notice in finished["notices"]:
-        terminalreporter.write_line(notice, yellow=True)
+        _write(terminalreporter, notice, yellow=True)
+
+
+def _write(terminalreporter: pytest.TerminalReporter, text: str, **markup: bool) -> None:
+    """Write a line of text, whoever it is from, as this terminal can show it."""
+    terminalreporter.write_line(harmless(text, _encoding_of(terminalreporter)), **markup)
+
+
+def _encoding_of(terminalreporter: pytest.TerminalReporter) -> str:
+    return getattr(terminalreporter._tw._file, "encoding", None) or "utf-8"
+
+
+def _show_table(terminalreporter: pytest.TerminalReporter, document: UsageDocument) -> None:
+    """Write the table, all of it under -v, and what its marks mean."""
+    table = table_of_tests(
+        document,
+        width=terminalreporter._tw.fullwidth,
+        color=bool(terminalreporter.hasmarkup),
+        encoding=_encoding_of(terminalreporter),
+        most=MOST_ROWS if terminalreporter.verbosity == 0 else None,
+    )
+    terminalreporter.write(table)
+    for line in filter(None, (cost_line(document), latency_line(document))):
+        _write(terminalreporter, line)
+
+
+def _remarks(document: UsageDocument, *, checks_protocol: bool) -> Iterator[str]:
+    """Yield a line for each thing that should be known of the run's tests."""
+    broken = protocol_line(document) if checks_protocol else None
+    yield from filter(None, (run_keys_line(document), longest_wait(document), broken, leaks_line(document)))
 
 
 def show_hook_problems(terminalreporter: pytest.TerminalReporter, problems: HookProblems) -> None:
@@ -106,7 +126,7 @@ def show_hook_problems(terminalreporter: pytest.TerminalReporter, problems: Hook
     terminalreporter.ensure_newline()
     terminalreporter.section("dgbudget hooks", sep="-")
     for line in problems.lines():
-        terminalreporter.write_line(line, yellow=True)
+        _write(terminalreporter, line, yellow=True)
 
 
 def _refused_all(finished: FinishedRun) -> bool:
@@ -124,14 +144,14 @@ def _show_what_failed_tests_are_told(terminalreporter: pytest.TerminalReporter) 
         for title, text in report.sections:
             if title.startswith("Captured dgbudget"):
                 told = text.partition("\n\n")[0] if text.startswith(TRANSCRIPT_IS_AT) else text
-                terminalreporter.write_line(f"{report.nodeid}: {told}")
+                for line in f"{report.nodeid}: {told}".splitlines():
+                    _write(terminalreporter, line)
 
 
 def _show_reconciliation(terminalreporter: pytest.TerminalReporter, document: UsageDocument) -> None:
     line = verdict_line(document)
     if line is None:
         return
-    markup = {"red": True} if document["reconciliation"]["verdict"] == "discrepancy" else {}
-    terminalreporter.write_line(line, **markup)
+    _write(terminalreporter, line, red=document["reconciliation"]["verdict"] == "discrepancy")
     for sentence in sentences(document):
-        terminalreporter.write_line(f"  {sentence}")
+        _write(terminalreporter, f"  {sentence}")

@@ -7,31 +7,26 @@ from collections.abc import Iterator, Sequence
 
 from pytest_dgbudget.report.document import AttemptEntry, MergedDocument, UsageDocument
 from pytest_dgbudget.report.merged_reconciliation import with_something_to_compare
+from pytest_dgbudget.report.plain_text import harmless
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
-from pytest_dgbudget.report.said import said_by
-from pytest_dgbudget.report.shards import Shard, shards_in
-from pytest_dgbudget.report.terminal import (
+from pytest_dgbudget.report.run_line import run_line, unused_line
+from pytest_dgbudget.report.run_remarks import (
     leaks_line,
     longest_wait,
     no_session_line,
     protocol_line,
     run_keys_line,
-    run_line,
-    table_of_tests,
-    unused_line,
 )
+from pytest_dgbudget.report.said import said_by
+from pytest_dgbudget.report.shards import Shard, shards_in
+from pytest_dgbudget.report.tests_table import table_of_tests
 
 
 def merged_text(document: MergedDocument, *, width: int, color: bool) -> Iterator[str]:
     """Yield what a run shows at its end, of all shards together, and before that a line for each of them."""
     if document["tests"]:
         yield from table_of_tests(_told_apart(document), width=width, color=color).splitlines()
-    yield from map(_printable, _lines(document))
-
-
-def _printable(text: str) -> str:
-    """The files are other machines', and a terminal obeys what it prints."""
-    return "".join(each if each.isprintable() else "?" for each in text)
+    yield from map(harmless, _lines(document))
 
 
 def _lines(document: MergedDocument) -> Iterator[str]:
@@ -59,7 +54,7 @@ def _told_apart(document: MergedDocument) -> MergedDocument:
     def named(test: AttemptEntry) -> AttemptEntry:
         is_one = len(ran_in[test["nodeid"], test["attempt"]]) == 1
         run = "" if is_one else f" ({document['shards'][test['shard']]['run']['id']})"
-        return {**test, "nodeid": _printable(test["nodeid"] + run)}
+        return {**test, "nodeid": test["nodeid"] + run}
 
     return {**document, "tests": [named(test) for test in document["tests"]]}
 

@@ -9,7 +9,7 @@ from typing import Literal, TypedDict
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.model import Currency, ScopeName
 from pytest_dgbudget.report.header import target_phrase
-from pytest_dgbudget.report.terminal import shortened
+from pytest_dgbudget.report.short_names import shortened
 from pytest_dgbudget.rules.budget_names import budget_name_with_glob
 from pytest_dgbudget.rules.plan import BudgetFit, Fit, Prediction, PredictionSource, RunPlan
 from pytest_dgbudget.rules.prices import price_table

@@ -126,9 +126,9 @@ def test_a_terminal_is_told_nothing_by_a_file(here: Path, capsys: pytest.Capture
     strange["notices"] = ["one\rtwo"]
     assert status_of(save(here, "1.json", strange)) == 0
     out = capsys.readouterr().out
-    assert "test_?[31mx" in out
-    assert "one?two\n" in out
-    assert "\na?[2J: used" in out
+    assert r"test_\x1b[31mx" in out
+    assert "one\\rtwo\n" in out
+    assert "\na\\x1b[2J: used" in out
     assert "\x1b" not in out
 
 

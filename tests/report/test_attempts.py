@@ -16,7 +16,7 @@ from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import Attempt, MeasuredTurn, Overrun
 from pytest_dgbudget.plugin.junit import attempt_properties
 from pytest_dgbudget.report.projection import usage_document
-from pytest_dgbudget.report.terminal import table_of_tests
+from pytest_dgbudget.report.tests_table import table_of_tests
 from pytest_dgbudget.rules.attempts import AttemptFigures, Forecast, attempt_figures, forecast_notes, unknown_figures
 from pytest_dgbudget.rules.turn_figures import marked_turns
 from tests.support.ledger import leased, open_ledger, usage
@@ -238,5 +238,6 @@ async def test_junit_usage_json_and_the_terminal_agree(
     assert vendors == (["250", "700"] if sessions else [None, None])
     assert (properties["dgbudget.sessions"], properties["dgbudget.verdict"]) == (str(sessions), verdict)
     _, line = table_of_tests(document, width=100, color=False).splitlines()
-    cells = ["test_x.py::test", f"{used:.2f}s", "10.00s", f"${cost:.4f}", str(sessions), *shown.split()]
+    latency = ["0.30/0.80s"] if sessions else []
+    cells = ["test_x.py::test", f"{used:.2f}s", "10.00s", f"${cost:.4f}", *latency, str(sessions), *shown.split()]
     assert line.split() == cells

@@ -1,4 +1,4 @@
-"""What a run came to, in a terminal."""
+"""What a run came to, in a"""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from pytest_dgbudget.ledger.facts import RunFacts
-from pytest_dgbudget.report import terminal
 from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.projection import usage_document
-from pytest_dgbudget.report.terminal import longest_wait, run_line
+from pytest_dgbudget.report.run_line import run_line, unused_line
+from pytest_dgbudget.report.run_remarks import leaks_line, longest_wait, run_keys_line, warning_lines
+from pytest_dgbudget.report.table_cells import cost_line
+from pytest_dgbudget.report.tests_table import table_of_tests
 from tests.support.facts import AT, attempt, invocation, lease, run, run_key, runs, session
 
 
@@ -24,18 +26,18 @@ def document(**fields: Any) -> UsageDocument:
 
 
 def table(width: int = 100, color: bool = False, **fields: Any) -> list[str]:
-    return terminal.table_of_tests(document(**fields), width=width, color=color).splitlines()
+    return table_of_tests(document(**fields), width=width, color=color).splitlines()
 
 
 OVERRUN: dict[str, Any] = {"sessions": (session(closed_by="test-budget"),)}
 
 
 def test_the_runs_own_keys_are_named_with_what_became_of_them() -> None:
-    assert terminal.run_keys_line(document()) is None
+    assert run_keys_line(document()) is None
     one = document(run_keys=(run_key("deleted-1"),))
-    assert terminal.run_keys_line(one) == "dialled with a key of the run's own: deleted-1 (deleted)"
+    assert run_keys_line(one) == "dialled with a key of the run's own: deleted-1 (deleted)"
     two = document(run_keys=(run_key("deleted-1"), run_key("left")))
-    assert terminal.run_keys_line(two) == "dialled with keys of the run's own: deleted-1 (deleted), left"
+    assert run_keys_line(two) == "dialled with keys of the run's own: deleted-1 (deleted), left"
     assert two["run"]["keys"][1] == {"id": "left", "made_at": AT, "deleted_at": None}
 
 
@@ -61,7 +63,7 @@ def test_an_overrun_says_how() -> None:
 )
 def test_an_overrun_that_fails_nothing_is_expected(overrun: dict[str, Any]) -> None:
     made = document(**overrun)
-    assert terminal.table_of_tests(made, width=100, color=True).splitlines()[1].rstrip().endswith("overrun, expected")
+    assert table_of_tests(made, width=100, color=True).splitlines()[1].rstrip().endswith("overrun, expected")
     assert "verdict: overrun, expected" in run_line(made)
     assert run_line(document(attempts=(attempt(outcome="failed"),), **OVERRUN)).endswith("verdict: overrun")
 
@@ -107,9 +109,9 @@ def test_tests_that_left_sessions_open_are_named(left: dict[str, int], said: str
     open_ones = [session(attempt=name, closed_by="teardown") for name, count in left.items() for _ in range(count)]
     never_opened = session(attempt="a", closed_by="teardown", handshake_ms=None)
     known: dict[str, Any] = {"attempts": attempts, "leases": (), "sessions": (*open_ones, never_opened)}
-    assert said in (terminal.leaks_line(document(**known)) or "")
-    assert terminal.leaks_line(document(invocations=(invocation(exit_status=2),), **known)) is None
-    assert terminal.leaks_line(document()) is None
+    assert said in (leaks_line(document(**known)) or "")
+    assert leaks_line(document(invocations=(invocation(exit_status=2),), **known)) is None
+    assert leaks_line(document()) is None
 
 
 def test_names_lose_the_folders_that_they_share_before_they_are_cut() -> None:
@@ -131,19 +133,19 @@ def test_names_are_cut_at_the_front_and_never_where_they_differ() -> None:
 
 def test_a_run_in_which_nothing_asked_for_a_session_has_one_line() -> None:
     unused: dict[str, Any] = {"attempts": (), "leases": (), "sessions": ()}
-    line = terminal.unused_line(document(target="emulator", billed=False, **unused))
+    line = unused_line(document(target="emulator", billed=False, **unused))
     assert line == "no test asked for a session (emulator, nothing used of 60.00s)"
     both = (invocation(cost_budget_micro_usd=500_000),)
-    assert terminal.unused_line(document(invocations=both, **unused)) == (
+    assert unused_line(document(invocations=both, **unused)) == (
         "no test asked for a session (live, nothing used of 60.00s, $0.50)"
     )
-    assert terminal.unused_line(document()) is None
-    assert terminal.unused_line(document(invocations=(invocation(exit_status=2),), **unused)) is None
+    assert unused_line(document()) is None
+    assert unused_line(document(invocations=(invocation(exit_status=2),), **unused)) is None
 
 
 @given(runs(), st.integers(60, 200))
 def test_it_fits_its_width(facts: RunFacts, width: int) -> None:
-    shown = terminal.table_of_tests(usage_document(facts), width=width, color=False)
+    shown = table_of_tests(usage_document(facts), width=width, color=False)
     assert all(cell_len(line) <= width for line in shown.split("\n"))
 
 
@@ -193,7 +195,7 @@ def test_a_cost_says_whose_it_is_and_a_line_explains_the_mark(
     fields: dict[str, Any], cost: str, line: str | None
 ) -> None:
     assert f"10.00s  {cost}  " in table(**fields)[1]
-    said = terminal.cost_line(document(**fields))
+    said = cost_line(document(**fields))
     assert (said or "").startswith(line or "")
     assert (said is None) == (line is None)
 
@@ -252,9 +254,9 @@ def test_the_runs_line(fields: dict[str, Any], line: str) -> None:
 def test_warnings_have_lines_of_their_own_but_what_the_header_of_a_live_run_has_said() -> None:
     fields = {"invocations": (invocation(budget_ms=3500, prices_as_of="2026-01-01"),)}
     nearly = "86% of the run budget of 3.5s is used: 3s"
-    assert terminal.warning_lines(document(**fields)) == [nearly]
+    assert warning_lines(document(**fields)) == [nearly]
     assert "] 86% in " in run_line(document(**fields))
-    emulated = terminal.warning_lines(document(**fields, target="emulator", billed=False))
+    emulated = warning_lines(document(**fields, target="emulator", billed=False))
     assert (emulated[0], len(emulated)) == (nearly, 2)
     assert emulated[1].startswith("the prices are 305 days old (2026-01-01)")
 

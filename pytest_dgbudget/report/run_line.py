@@ -1,0 +1,92 @@
+"""What a run used of its budget, in one line; and what live sessions would have used."""
+
+from __future__ import annotations
+
+from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocument
+from pytest_dgbudget.report.shown import bar, exact_usd, shown_seconds, shown_usd
+from pytest_dgbudget.units import counted
+
+_SKIPS_FROM = 0.05  # seconds: the forecast is of sessions, what was used is of leases
+_ESTIMATE = "~"
+
+
+def run_line(document: UsageDocument) -> str:
+    """Return one line: what the run used of its budget, with a bar, and its verdict."""
+    run = document["run"]
+    has_budget = run["budget_seconds"] is not None or run["cost_budget_usd"] is not None
+    without = "" if has_budget else ", no run budget"
+    billed = f"{run['target']}, {'billed' if run['billed'] else 'not billed'}"
+    expected = ", expected" if run["verdict"] == "overrun" and not run["failing"] and run["bypass"] != "seen" else ""
+    sessions = counted(run["sessions"], "session")
+    extras = [
+        f"; {seconds:.2f}s{cost} {what}"
+        for seconds, cost, what in (
+            (run["at_risk_seconds"], _in_brackets(run.get("at_risk_usd")), "charged without having been seen"),
+            (run["overshoot_seconds"], "", "beyond what was set aside"),
+        )
+        if seconds
+    ]
+    past = "; sessions went past the gateway, unmetered" if run["bypass"] == "seen" else ""
+    live = f"; live {_live_phrase(run)}" if differs_live(run) else ""
+    verdict = f"verdict: {run['verdict']}{expected}{''.join(extras)}{past}"
+    return f"used {_used_time(run)}{_used_money(run)} in {sessions}{without} ({billed}){live}; {verdict}"
+
+
+def _used_time(run: RunFigures) -> str:
+    used, budget = run["used_seconds"], run["budget_seconds"]
+    return f"{used:.2f}s" if budget is None else f"{used:.2f}s of {budget:.2f}s {bar(used, budget)}"
+
+
+def _used_money(run: RunFigures) -> str:
+    """Return what the run used of its budget in money; nothing where it has none."""
+    cost, budget = run["cost_usd"], run["cost_budget_usd"]
+    if budget is None:
+        return ""
+    used = "unknown" if cost is None else f"{_ESTIMATE if run.get('estimated') else ''}{shown_usd(cost)}"
+    share = "" if cost is None or run["budget_seconds"] is not None else f" {bar(cost, budget)}"
+    return f", {used} of {exact_usd(budget)}{share}"
+
+
+def _in_brackets(dollars: float | None) -> str:
+    return "" if dollars is None else f" ({shown_usd(dollars)})"
+
+
+def unused_line(document: UsageDocument) -> str | None:
+    """Return the one line of a run in which nothing asked for a session; None where there is more to say."""
+    run, reconciliation = document["run"], document["reconciliation"]
+    if document["tests"] or document["sessions"] or run["verdict"] != "within":
+        return None
+    if reconciliation["verdict"] not in {"reconciled", "off"} or run["used_seconds"]:
+        return None
+    budgets = [] if run["budget_seconds"] is None else [f"{run['budget_seconds']:.2f}s"]
+    budgets += [] if run["cost_budget_usd"] is None else [exact_usd(run["cost_budget_usd"])]
+    unused = f", nothing used of {', '.join(budgets)}" if budgets else ""
+    return f"no test asked for a session ({run['target']}{unused})"
+
+
+def _live_phrase(run: RunFigures) -> str:
+    """Say what live sessions would use, and cost where that is known."""
+    dollars, exceeded = run["forecast_usd"], _exceeded_live(run)
+    cost = "" if dollars is None else f", {shown_usd(dollars)}"
+    over = f", more than the budget of {' and '.join(exceeded)}" if exceeded else ""
+    return f"about {shown_seconds(run['forecast_seconds'])}{cost}{over}"
+
+
+def differs_live(figures: AttemptEntry | RunFigures) -> bool:
+    """Return whether live sessions would use more than was used here: what pace max has skipped."""
+    forecast, used = figures["forecast_seconds"], figures["used_seconds"]
+    return forecast is not None and used is not None and forecast > used + _SKIPS_FROM
+
+
+def exceeds_live(figures: AttemptEntry | RunFigures) -> bool:
+    """Return whether they would use more than there is budget for, in time or in money."""
+    return differs_live(figures) and bool(_exceeded_live(figures))
+
+
+def _exceeded_live(figures: AttemptEntry | RunFigures) -> list[str]:
+    """Return the budgets that live sessions would exceed."""
+    seconds, of_time = figures["forecast_seconds"], figures["budget_seconds"]
+    dollars, of_money = figures["forecast_usd"], figures.get("cost_budget_usd")
+    exceeded = [f"{of_time:.2f}s"] if seconds is not None and of_time is not None and seconds > of_time else []
+    exceeded += [exact_usd(of_money)] if dollars is not None and of_money is not None and dollars > of_money else []
+    return exceeded

@@ -1,0 +1,98 @@
+"""What a terminal shows of a run beside its table and its line: a line for each thing that should be known."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pytest_dgbudget.report.document import UsageDocument
+from pytest_dgbudget.rules.waits import what_to_change, what_was_awaited
+
+_MOST_NAMES = 5
+
+
+def warning_lines(document: UsageDocument) -> list[str]:
+    """Return what fails nothing and should be known; where it is about money, the header has said it of prices."""
+    run = document["run"]
+    has_header = run["target"] != "emulator" or run["cost_budget_usd"] is not None
+    return [each["text"] for each in document["warnings"] if not (has_header and each["kind"] == "prices")]
+
+
+def run_keys_line(document: UsageDocument) -> str | None:
+    """Return one line on the run's own keys; None where it had none."""
+    keys = document["run"]["keys"]
+    if not keys:
+        return None
+    ids = [f"{key['id']}{'' if key['deleted_at'] is None else ' (deleted)'}" for key in keys]
+    return f"dialled with {'a key' if len(keys) == 1 else 'keys'} of the run's own: {', '.join(ids)}"
+
+
+def no_session_line(document: UsageDocument) -> str | None:
+    """Return one line on a live run that no session reached, and what such an application lacks; None for others."""
+    if document["run"]["bypass"] != "unknown":
+        return None
+    return (
+        "no session reached the gateway: an application that was started before pytest, in a container or in another "
+        "language needs DG_APP_TOKEN, or the key and address of voice_agent_endpoint"
+    )
+
+
+def no_test_line(count: int) -> str | None:
+    """Return one line on clients that came while no test was running, and what to change; None where none did."""
+    if not count:
+        return None
+    sessions = "1 session was" if count == 1 else f"{count} sessions were"
+    return (
+        f"{sessions} refused (403 DGBUDGET_NO_TEST): no test was running, as while a test module is imported; open "
+        f"{'it' if count == 1 else 'them'} in a test or in a fixture"
+    )
+
+
+def longest_wait(document: UsageDocument) -> str | None:
+    """Return one line on the test that waited longest, and what to change; None where none waited a second."""
+    longest = max(document["tests"], key=lambda test: float(test["waited_seconds"]), default=None)
+    if longest is None or longest["waited_seconds"] < 1:
+        return None
+    return (
+        f"{longest['nodeid']} waited {longest['waited_seconds']:.1f}s, unbilled, for "
+        f"{what_was_awaited(longest['waited_for'])}: {what_to_change(longest['waited_for'])}"
+    )
+
+
+def leaks_line(document: UsageDocument) -> str | None:
+    """Return one line on the sessions that tests left open, and what to change; None where they closed all of theirs.
+
+    What an interruption closed, no test left open.
+    """
+    opened = (session for session in document["sessions"] if session["handshake_seconds"] is not None)
+    left = Counter(session["nodeid"] for session in opened if session["closed_by"] == "teardown")
+    if not left or document["run"]["verdict"] == "interrupted":
+        return None
+    if left.total() == 1:
+        happened = "1 session was left open by its test and closed when it ended"
+    else:
+        happened = f"{left.total()} sessions were left open by their tests and closed when these ended"
+    names = [name if count == 1 else f"{name} ({count})" for name, count in left.most_common(_MOST_NAMES)]
+    if len(left) > _MOST_NAMES:
+        names.append(f"and {len(left) - _MOST_NAMES} more tests")
+    return f"{happened}: {', '.join(names)}; close sessions in the test"
+
+
+def protocol_line(document: UsageDocument) -> str | None:
+    """Return one line on the sessions whose messages broke the protocol's order; None where none did."""
+    from pytest_dgbudget.rules.order import is_of_order
+
+    broken = [
+        (session["nodeid"], violation["what"])
+        for session in document["sessions"]
+        for violation in session["protocol"] or ()
+        if is_of_order(violation["rule"])
+    ]
+    if not broken:
+        return None
+    tests = list(dict.fromkeys(nodeid for nodeid, _ in broken))
+    times = "once" if len(broken) == 1 else f"{len(broken)} times"
+    others = f" and in {len(tests) - 1} more tests" if len(tests) > 1 else ""
+    return (
+        f"the protocol's order was broken {times}, in {tests[0]}{others}: {broken[0][1]}; usage.json has all of it "
+        "under protocol, and dg_check_protocol = fail makes it fail its test"
+    )

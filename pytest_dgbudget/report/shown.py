@@ -1,0 +1,27 @@
+"""Figures as a terminal shows them; what is unknown is ``-``, never 0."""
+
+from __future__ import annotations
+
+from pytest_dgbudget.units import format_usd
+
+_BAR_CELLS = 20
+
+
+def shown_seconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.2f}s"
+
+
+def shown_usd(dollars: float | None) -> str:
+    return "-" if dollars is None else f"${dollars:.4f}"
+
+
+def exact_usd(dollars: float) -> str:
+    """Return a budget in money, as it was given."""
+    return format_usd(round(1_000_000 * dollars))
+
+
+def bar(used: float, budget: float) -> str:
+    """Return how much of a budget is used, as a bar with its percentage: full where nothing is allowed."""
+    share = min(1.0, used / budget) if budget else 1.0
+    full = round(share * _BAR_CELLS)
+    return f"[{'#' * full}{'.' * (_BAR_CELLS - full)}] {share:.0%}"
