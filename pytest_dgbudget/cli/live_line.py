@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
+from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.protocol.operations import Progress
-from pytest_dgbudget.rules.soft_warnings import percent_used, warns
-from pytest_dgbudget.units import counted
+from pytest_dgbudget.report.progress import is_foreground, progress_text
 
 _EVERY_SECONDS = 1.0
 _END_SECONDS = 2.0
@@ -21,22 +21,13 @@ _ERASED = "\0337\033[{column}G\033[K\0338"
 _MARGINS = 2
 
 
-def progress_text(progress: Progress, budget_ms: int | None) -> str:
-    """Return what the line says."""
-    of_budget = "" if budget_ms is None else f" of {budget_ms / 1000:.0f}s"
-    used_ms = round(progress.used_seconds * 1000)
-    if budget_ms and warns(used_ms, budget_ms):
-        of_budget += f" ({percent_used(used_ms, budget_ms)})"
-    return f"used {progress.used_seconds:.1f}s{of_budget}, {counted(progress.open_sessions, 'session')} open"
-
-
 class LiveLine:
     """Rewritten every second while sessions are open, and only in the foreground of a terminal."""
 
-    def __init__(self, progress: Callable[[], Progress | None], budget_ms: int | None) -> None:
+    def __init__(self, progress: Callable[[], Progress | None], run_config: RunConfig) -> None:
         """``progress`` returns None while nothing is known."""
         self._progress = progress
-        self._budget_ms = budget_ms
+        self._run_config = run_config
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._draw_until_over, name="dgbudget-live-line", daemon=True)
         self._erase = ""
@@ -61,23 +52,11 @@ class LiveLine:
             return
         drawn, self._erase = self._erase, ""
         if progress is not None and progress.open_sessions:
-            text = progress_text(progress, self._budget_ms)
-            column = os.get_terminal_size(sys.stderr.fileno()).columns - len(text) - _MARGINS + 1
-            if column > len(text):  # else the program would have less of the line than we
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns - _MARGINS
+            text = progress_text(progress, self._run_config, width=columns // 2)
+            column = columns - len(text) + 1
+            if text:
                 drawn, self._erase = _DRAWN.format(column=column, text=text), _ERASED.format(column=column)
         if drawn:
             sys.stderr.write(drawn)
             sys.stderr.flush()
-
-
-def is_foreground(descriptor: int) -> bool:
-    """Return whether this is a terminal whose foreground we are in: a program that is a shell has jobs of its own."""
-    try:
-        return os.tcgetpgrp(descriptor) == os.getpgrp()
-    except OSError:
-        return False
-
-
-def can_be_drawn() -> bool:
-    """Return whether stderr is a terminal that understands how the line is drawn."""
-    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"

@@ -124,11 +124,11 @@ class MeteredRun:
 
     def progress(self) -> Progress | None:
         """Return what to show by now; None while no session was asked for, or nothing is known."""
-        run, granted = self._activation.run, self._attempt.granted
-        if run is None or granted is None:
+        run = self._activation.run
+        if run is None:
             return None
         try:
-            return run.gateway.ask(GetProgress(attempt=granted.id))
+            return run.gateway.ask(GetProgress())
         except DgBudgetError:
             return None
 

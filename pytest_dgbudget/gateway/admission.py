@@ -121,6 +121,10 @@ class Admission:
             raise BudgetRefused(replace(spent.result(), kind="refused"))
         return None
 
+    def waiting(self) -> int:
+        """Return how many wait for their turn."""
+        return sum(not waiter.is_over for waiter in self._queue)
+
     def give_back(self, lease: OpenLease) -> None:
         """Free the place of a session that is closed, and its hold on the lease."""
         self._places += 1

@@ -11,7 +11,7 @@ from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.opens_no_more import charged_in_full
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.model import MeasuredTurn, Usage
-from pytest_dgbudget.protocol.operations import Progress, Verdict
+from pytest_dgbudget.protocol.operations import Verdict
 from pytest_dgbudget.rules.attempts import forecast_notes, usd_or_none
 from pytest_dgbudget.rules.budget import free_ms
 from pytest_dgbudget.rules.order import is_of_order, violation_sentence
@@ -117,13 +117,3 @@ class Attempts:
         scopes = await self._ledger_thread.call(self._ledger.scopes, grant.attempt)
         left = [free_ms(scope, self._highest_price) for scope in scopes]
         return seconds(max(0, min(left))) if left else None
-
-    async def progress(self, attempt: str) -> Progress:
-        """Return what to show of an attempt while it goes on."""
-        grant = await self.known(attempt)
-        scopes = await self._ledger_thread.call(self._ledger.scopes, grant.attempt)
-        of_run = (scope.settled for scope in scopes if (scope.name, scope.currency) == ("run", "time"))
-        settled_ms = next(of_run, grant.settled_ms)
-        leased_ms = grant.lease.used_ms() if grant.lease else 0
-        is_open = [session.handshake_ms is not None for session in grant.open_sessions]
-        return Progress(used_seconds=seconds(settled_ms + leased_ms), open_sessions=sum(is_open))

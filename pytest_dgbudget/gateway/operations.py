@@ -147,7 +147,7 @@ class Operations:
 
     async def _get_progress(self, owner: Owner, asked: GetProgress) -> Progress:
         run = await self._served.run()
-        return await run.attempts.progress(asked.attempt)
+        return await run.progress()
 
     async def _end_attempt(self, owner: Owner, asked: EndAttempt) -> EndedAttempt:
         run = await self._served.run()

@@ -28,6 +28,7 @@ from pytest_dgbudget.gateway.minted import MintedTokens
 from pytest_dgbudget.gateway.opens_no_more import check_that_it_opens_more
 from pytest_dgbudget.gateway.other_gateways import open_elsewhere
 from pytest_dgbudget.gateway.owner_notifications import OwnerNotifications
+from pytest_dgbudget.gateway.progress import progress_of
 from pytest_dgbudget.gateway.returning import ReturningClients, SessionClient, came_back
 from pytest_dgbudget.gateway.run_keys import RunKey, RunKeys, no_run_key
 from pytest_dgbudget.gateway.services.service import AskSkipped, Service
@@ -47,6 +48,7 @@ from pytest_dgbudget.protocol.operations import (
     EndedLostTest,
     GrantedAttempt,
     HeldGrant,
+    Progress,
 )
 from pytest_dgbudget.rules.budget import is_shared_refusal
 from pytest_dgbudget.rules.prices import price_table
@@ -185,6 +187,11 @@ class Run:
             return None
         await open_elsewhere(self._ledger, self._ledger_thread, attempt)
         return EndedLostTest(attempt=attempt, figures=(await self.attempts.known(attempt)).figures(), recordings=None)
+
+    async def progress(self) -> Progress:
+        """Return what the run has used up to now, and what is open."""
+        settled = await self._ledger_thread.call(self._ledger.settled_of_run)
+        return progress_of(settled, self.attempts.grants(), self._admission.waiting())
 
     def record_outcome(self, attempt: str, outcome: Outcome) -> None:
         self._ledger_thread.enqueue(self._ledger.record_outcome, attempt, outcome)

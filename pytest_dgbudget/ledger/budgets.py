@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import partial
+from typing import NamedTuple
 
 from pytest_dgbudget.ledger.closed_sums import ClosedSums
 from pytest_dgbudget.ledger.connection import Connection, Statement
@@ -17,6 +18,13 @@ from pytest_dgbudget.rules.prices import price_of
 
 # So many are added up in less than a millisecond.
 _MANY_LEASES = 50
+
+
+class Settled(NamedTuple):
+    """What was used and is settled, in milliseconds and millionths of a dollar."""
+
+    ms: int
+    micro_usd: int
 
 
 class Budgets:
@@ -63,6 +71,12 @@ class Budgets:
         own = self._in_both_currencies("run", invocation.budget_ms, invocation.cost_budget_micro_usd, scope)
         return [*own, *self._of_windows(today)]
 
+    def settled_of_run(self) -> Settled:
+        """Return what is settled of all that the run dials where it is dialled, whatever budgets it has."""
+        scope = scope_of_run(self._invocation.run)
+        sum_ = self._sums.of(scope.key, partial(self._closed_sums.add_up, scope))
+        return Settled(sum_.settled_ms, self._priced(sum_))
+
     def leased(self, lease: Lease, attempt: Attempt, today: date) -> None:
         """Count a lease that was taken today in every scope that it belongs to."""
         shared = [] if attempt.target is not None else list(self._shared_keys_of(attempt, today))
@@ -104,7 +118,7 @@ class Budgets:
                 yield self._scope(name, currency, amount, sum_, label)
 
     def _scope(self, name: ScopeName, currency: Currency, allowed: int, sum_: Sum, label: str) -> Scope:
-        micro_usd = sum_.settled_micro_usd + price_of(sum_.unpriced_ms, self._highest_price)
+        micro_usd = self._priced(sum_)
         cut_budget = sum_.cut_budget_ms if currency == "time" else sum_.cut_budget_micro_usd
         return Scope(
             name=name,
@@ -117,6 +131,10 @@ class Budgets:
             was_cut=cut_budget is not None and allowed <= cut_budget,
             also_settled=None if currency == "time" else sum_.settled_ms,
         )
+
+    def _priced(self, sum_: Sum) -> int:
+        """Return what is settled, in millionths of a dollar; what has no price counts at the highest."""
+        return sum_.settled_micro_usd + price_of(sum_.unpriced_ms, self._highest_price)
 
     def _sum_of_window(self, window: WindowBudget, today: date) -> Sum:
         days = days_of(window.period, today)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.instants import utc_now, write_instant
 from pytest_dgbudget.ledger import sql
-from pytest_dgbudget.ledger.budgets import Budgets
+from pytest_dgbudget.ledger.budgets import Budgets, Settled
 from pytest_dgbudget.ledger.connection import LEASES, Connection, served, under_way
 from pytest_dgbudget.ledger.entering import enter
 from pytest_dgbudget.ledger.facts import KnownAttempt, RunFacts
@@ -210,6 +210,10 @@ class Ledger:
     def scopes_of_run(self) -> list[Scope]:
         """The budgets that all tests of the run share: its own, and windows."""
         return self._budgets.of_run(self._db.now().date())
+
+    def settled_of_run(self) -> Settled:
+        """What is settled of the run, by all of its invocations."""
+        return self._budgets.settled_of_run()
 
     def record_dial(
         self, lease: Lease, target: OtherTarget | None = None, run_key: str | None = None, dial: str | None = None

@@ -157,17 +157,23 @@ class GetRemaining(Operation[float | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What is used of the run's budget up to now (without one: by the attempt), and how many sessions are open."""
+    """What the run has used up to now, in all of its gateways, and what is open in this one.
+
+    ``at_risk_seconds`` and ``at_risk_usd`` are set aside for what is open and not used yet. ``used_usd`` is at our
+    prices. ``waiting`` counts those that wait for a place or a lease.
+    """
 
     used_seconds: float
+    used_usd: float
+    at_risk_seconds: float
+    at_risk_usd: float
     open_sessions: int
+    waiting: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetProgress(Operation[Progress]):
-    """Ask what to show of an attempt while it goes on."""
-
-    attempt: str
+    """Ask what to show of the run while it goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,8 @@ def exact_usd(dollars: float) -> str:
     return format_usd(round(1_000_000 * dollars))
 
 
-def bar(used: float, budget: float) -> str:
+def bar(used: float, budget: float, cells: int = _BAR_CELLS) -> str:
     """Return how much of a budget is used, as a bar with its percentage: full where nothing is allowed."""
     share = min(1.0, used / budget) if budget else 1.0
-    full = round(share * _BAR_CELLS)
-    return f"[{'#' * full}{'.' * (_BAR_CELLS - full)}] {share:.0%}"
+    full = round(share * cells)
+    return f"[{'#' * full}{'.' * (cells - full)}] {share:.0%}"

@@ -14,7 +14,6 @@ import pytest
 from pytest_dgbudget.cli import main
 from pytest_dgbudget.cli.configuration import find_configuration
 from pytest_dgbudget.cli.exit_status import exit_status
-from pytest_dgbudget.cli.live_line import progress_text
 from pytest_dgbudget.cli.metered_run import CommandAttempt, name_of
 from pytest_dgbudget.cli.options import add_options, belongs_to_outer_run, flag_of, resolve_options, respelled
 from pytest_dgbudget.cli.summary import closing_lines, header_lines
@@ -23,7 +22,7 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.membership import Told
 from pytest_dgbudget.errors import GatewayError, SettingsError
 from pytest_dgbudget.model import Bypass, GivenUpWait, Overrun, Refusal
-from pytest_dgbudget.protocol.operations import BeginAttempt, EndedAttempt, GrantedAttempt, Progress, Verdict
+from pytest_dgbudget.protocol.operations import BeginAttempt, EndedAttempt, GrantedAttempt, Verdict
 from pytest_dgbudget.report.document import without_document
 from pytest_dgbudget.rules.attempts import attempt_figures
 from tests.support.gateway import asked
@@ -261,20 +260,6 @@ def test_every_client_spends_by_the_one_attempt_until_the_program_has_ended() ->
 
 
 # What it says ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("used", "sessions", "budget_ms", "text"),
-    [
-        (12.34, 2, 300_000, "used 12.3s of 300s, 2 sessions open"),
-        (0.0, 1, None, "used 0.0s, 1 session open"),
-        (239.9, 1, 300_000, "used 239.9s of 300s, 1 session open"),
-        (240.0, 1, 300_000, "used 240.0s of 300s (80%), 1 session open"),
-        (0.0, 1, 0, "used 0.0s of 0s, 1 session open"),
-    ],
-)
-def test_the_live_line(used: float, sessions: int, budget_ms: int | None, text: str) -> None:
-    assert progress_text(Progress(used_seconds=used, open_sessions=sessions), budget_ms) == text
 
 
 def test_the_header_says_that_a_program_without_a_key_gets_none(configured: Path) -> None:

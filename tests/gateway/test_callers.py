@@ -52,22 +52,27 @@ def test_the_agent_is_found_at_its_old_path_and_with_slashes_that_a_base_url_bri
     within(tmp_path, opens)
 
 
-def test_progress_counts_the_sessions_that_are_open_and_what_the_run_has_used(tmp_path: Path) -> None:
+@pytest.mark.parametrize("budget_ms", [60_000, None])
+def test_progress_has_what_the_run_has_used_and_what_is_open_and_may_use(tmp_path: Path, budget_ms: int | None) -> None:
     async def opens(gateway: Served, _: Vendor) -> None:
         before, granted = await gateway.grant("before"), await gateway.grant()
         async with gateway.session(**by_token(before.token)) as session:
             await session.recv()
         await gateway.end(before)
-        earlier = await gateway.run.attempts.progress(granted.id)
-        assert (earlier.used_seconds > 0, earlier.open_sessions) == (True, 0)
+        earlier = await gateway.run.progress()
+        assert earlier.used_seconds > 0
+        assert earlier.used_usd > 0
+        assert (earlier.open_sessions, earlier.at_risk_seconds, earlier.at_risk_usd, earlier.waiting) == (0, 0, 0, 0)
         async with gateway.session(**by_token(granted.token)) as session:
             await session.recv()
-            now = await gateway.run.attempts.progress(granted.id)
+            now = await gateway.run.progress()
             assert (now.used_seconds > earlier.used_seconds, now.open_sessions) == (True, 1)
+            assert now.at_risk_seconds + now.used_seconds - earlier.used_seconds > 10
+            assert now.at_risk_usd > 0
         await gateway.end(granted)
-        assert (await gateway.run.attempts.progress(granted.id)).open_sessions == 0
+        assert (await gateway.run.progress()).at_risk_seconds == 0
 
-    within(tmp_path, opens, budget_ms=60_000)
+    within(tmp_path, opens, budget_ms=budget_ms)
 
 
 @pytest.mark.parametrize("scheme", ["Token", "Bearer", "bearer"])

@@ -160,6 +160,9 @@ def test_any_text_for_a_proof_or_a_challenge_is_survived(text: str) -> None:
         gateway_end().receive(f'{{"proof": {text}, "challenge": {text}, "peer": {{}}}}\n'.encode())
 
 
+PROGRESS = Progress(used_seconds=1.5, used_usd=0.002, at_risk_seconds=8.5, at_risk_usd=0.01, open_sessions=2, waiting=1)
+
+
 # Messages -----------------------------------------------------------------------------------------------------------
 
 
@@ -171,7 +174,7 @@ def test_any_text_for_a_proof_or_a_challenge_is_survived(text: str) -> None:
         (GetUsage(attempt="a", session=None), Usage(seconds=1.0, sessions=2)),
         (GetRemaining(attempt="a"), None),
         (GetRemaining(attempt="a"), 0.5),
-        (GetProgress(attempt="a"), Progress(used_seconds=1.5, open_sessions=2)),
+        (GetProgress(), PROGRESS),
         (GetStopReason(), None),
         (GetStopReason(), "stopping after a session was refused"),
         (RecordOutcome(attempt="a", outcome="passed"), None),
