@@ -74,7 +74,7 @@ def _audit(given: argparse.Namespace, run_config: RunConfig) -> AuditDocument:
     from pytest_dgbudget.config.api_access import api_access
 
     since = past_day("--since", given.since, datetime.now(timezone.utc), "there is nothing to audit")
-    return audit_period(run_config, api_access(run_config), since, all_tags=given.all_tags)
+    return audit_period(run_config, api_access(run_config), since, all_tags=given.all_tags, silent=given.json)
 
 
 def _leave_reading() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
 from pytest_dgbudget.cli.ledger import holders_in, open_ledger
 from pytest_dgbudget.cli.options import respelled
+from pytest_dgbudget.cli.progress import Bars, progress
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.credentials import is_emulated_key
 from pytest_dgbudget.deepgram.management import ManagementApi
@@ -34,23 +34,26 @@ _KEPT = timedelta(days=89)
 _LONGEST_SECONDS = 900
 # What the list lacks is asked for by its id. Where it lacks more than this, it isn't known of the rest.
 _MOST_LOOKUPS = 200
+_READING = "reading the statement"
 _LIST_LACKS = ReadFailure(reason="the list of requests lacks some that may be in them", temporary=False)
 _PAST_FIRST_MIDNIGHT = ReadFailure(
     reason="a session ran past the midnight at which they begin; choose another --since", temporary=False
 )
 
 
-def audit_period(run_config: RunConfig, access: ApiAccess, since: datetime, *, all_tags: bool) -> AuditDocument:
+def audit_period(
+    run_config: RunConfig, access: ApiAccess, since: datetime, *, all_tags: bool, silent: bool
+) -> AuditDocument:
     """Audit what began at ``since``, the beginning of a UTC day, or later; raises LedgerError.
 
-    ``all_tags``: every run of the project is in this ledger, whoever started it.
+    ``all_tags``: every run of the project is in this ledger, whoever started it. ``silent``: no bar is shown.
     """
     now = datetime.now(timezone.utc)
     kept_since = max(since, _next_midnight(now - _KEPT))
     with open_ledger(run_config) as connection, _without_collections():
         ledger = read_ledger(connection, holders_in(connection, run_config), since, _target_of(access))
     period = AuditedPeriod(since_ms=epoch_ms_of(since), kept_since_ms=epoch_ms_of(kept_since))
-    statement = _read_statement(run_config, access, ledger, period)
+    statement = _read_statement(run_config, access, ledger, period, silent=silent)
     terms = terms_of(run_config, ledger.target, epoch_ms_of(datetime.now(timezone.utc)))
     with _without_collections():
         ours = everybodys(statement.rows, ledger.ours) if all_tags else ledger.ours
@@ -65,12 +68,13 @@ def _target_of(access: ApiAccess) -> str:
 
 
 def _read_statement(
-    run_config: RunConfig, access: ApiAccess, ledger: AuditedLedger, period: AuditedPeriod
+    run_config: RunConfig, access: ApiAccess, ledger: AuditedLedger, period: AuditedPeriod, *, silent: bool
 ) -> PeriodStatement:
     timeout = Timeout(_LONGEST_SECONDS)
     api = ManagementApi(access, [TagsPart(ledger.tags_in_hours)], timeout)
     since, now = _moment(period.kept_since_ms), datetime.now(timezone.utc)
-    with _progress() as show:
+    with progress(silent=silent) as bars:
+        show = _shown_by(bars)
         try:
             api.find_project()
         except ReconciliationError as error:
@@ -114,21 +118,9 @@ def _without_collections() -> Iterator[None]:
             gc.enable()
 
 
-@contextmanager
-def _progress() -> Iterator[ShowProgress]:
-    """Show a bar on stderr, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    is_shown = sys.stderr is not None and sys.stderr.isatty()
-    with Progress(console=Console(stderr=True), transient=True, disable=not is_shown) as progress:
-        task = progress.add_task("reading the statement", total=None)
-
-        def show(rows: int, done: int, windows: int) -> None:
-            what = f"reading the statement: {rows:,} requests"
-            progress.update(task, completed=done, total=windows, description=what)
-
-        yield show
+def _shown_by(bars: Bars) -> ShowProgress:
+    steps = bars.begin(_READING, None)
+    return lambda rows, done, windows: steps(done, windows, f"{_READING}: {rows:,} requests")
 
 
 def _next_midnight(moment: datetime) -> datetime:

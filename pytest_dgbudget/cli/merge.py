@@ -13,6 +13,7 @@ from pytest_dgbudget.cli.exit_status import FAILED
 from pytest_dgbudget.cli.options import add_options, resolve_for_statement
 from pytest_dgbudget.cli.output import is_terminal, write_json, write_verbatim
 from pytest_dgbudget.cli.parser import CommandParser, complain
+from pytest_dgbudget.cli.progress import progress
 
 if TYPE_CHECKING:
     from pytest_dgbudget.report.document import MergedDocument, RunFigures
@@ -26,6 +27,7 @@ the runs does not know are null. Nothing is asked of the network or of a ledger.
 one of the runs, or a report is missing (--shards); 0 otherwise; 2 for bad usage, also where a file is no usage.json, or
 runs were billed and others not.
 """
+_BAR_AFTER_SECONDS = 1.0
 _EXAMPLE = "dgbudget merge shards --shards=4"
 
 
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     if not given.reports:
         parser.error(f"name the usage.json files, or a folder with them; example: {_EXAMPLE}")
     folder = resolve_for_statement(given).report_dir
-    document = _merged(given.reports, folder)
+    document = _merged(given.reports, folder, silent=given.json)
     if (missing := _missing(document, given.shards)) is not None:
         document = _incomplete(document, missing)
     try:
@@ -70,12 +72,18 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _merged(named: Sequence[Path], folder: Path) -> MergedDocument:
+def _merged(named: Sequence[Path], folder: Path, *, silent: bool) -> MergedDocument:
     from pytest_dgbudget.report.merging import merge
     from pytest_dgbudget.report.usage_reading import read_usage, usage_files
 
     files = [file for each in named for file in usage_files(each)]
-    return merge([(str(file), read_usage(file, folder)) for file in files])
+    documents = []
+    with progress(silent=silent, after_seconds=_BAR_AFTER_SECONDS) as bars:
+        done = bars.begin("reading reports", len(files))
+        for number, file in enumerate(files, start=1):
+            documents.append((str(file), read_usage(file, folder)))
+            done(number)
+    return merge(documents)
 
 
 def _missing(document: MergedDocument, expected: int | None) -> str | None:

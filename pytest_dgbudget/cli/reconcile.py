@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_dgbudget.cli.exit_status import FAILED, fails
 from pytest_dgbudget.cli.options import add_options, resolve_for_statement
 from pytest_dgbudget.cli.output import write, write_json
 from pytest_dgbudget.cli.parser import CommandParser
+from pytest_dgbudget.cli.progress import Bars, Steps, progress
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.units import counted
 
@@ -65,12 +67,13 @@ def _reconcile(given: argparse.Namespace) -> int:
 
     run_config = _run_config(given)
     access = api_access(run_config)
-    with open_ledger(run_config) as connection:
+    with open_ledger(run_config) as connection, progress(silent=given.json) as bars:
         later = LaterRuns(run_config, access, connection)
         named = later.known(given.runs)
         pending, left = later.pending(besides=named) if given.pending else ([], [])
-        compared = later.compare([*named, *pending], _say_what_is_waited_for)
-        results = list(compared) if given.json else _shown(compared, left, run_config)
+        done = bars.begin("comparing runs", len(named) + len(pending))
+        compared = _counted(later.compare([*named, *pending], partial(_say_what_is_waited_for, bars)), done)
+        results = list(compared) if given.json else _shown(compared, left, run_config, bars)
     failing = any(fails(result.verdict, run_config.reconcile) for result in results)
     if given.json:
         write_json({"runs": [entry_of(each) for each in (*results, *left)], "failing": failing})
@@ -84,22 +87,33 @@ def _run_config(given: argparse.Namespace) -> RunConfig:
     return run_config
 
 
-def _say_what_is_waited_for(runs: int) -> None:
+def _counted(results: Iterable[LaterResult], done: Steps) -> Iterator[LaterResult]:
+    for number, result in enumerate(results, start=1):
+        done(number)
+        yield result
+
+
+def _say_what_is_waited_for(bars: Bars, runs: int) -> None:
     from pytest_dgbudget.cli.summary import say
 
     if sys.stderr is not None and sys.stderr.isatty():
-        say([f"waiting for the statement of {counted(runs, 'run')} (Ctrl-C: leave it for later)"])
+        with bars.put_aside():
+            say([f"waiting for the statement of {counted(runs, 'run')} (Ctrl-C: leave it for later)"])
 
 
-def _shown(results: Iterable[LaterResult], left: Sequence[LaterResult], run_config: RunConfig) -> list[LaterResult]:
+def _shown(
+    results: Iterable[LaterResult], left: Sequence[LaterResult], run_config: RunConfig, bars: Bars
+) -> list[LaterResult]:
     """Write each result as it comes."""
     from pytest_dgbudget.cli.later_results import lines_of, lines_of_left
 
     shown = []
     for result in results:
-        write(lines_of(result, run_config.report_dir))
+        with bars.put_aside():
+            write(lines_of(result, run_config.report_dir))
         shown.append(result)
-    write(lines_of_left(left))
-    if not shown and not left:
-        write(["no run is pending"])
+    with bars.put_aside():
+        write(lines_of_left(left))
+        if not shown and not left:
+            write(["no run is pending"])
     return shown

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,6 +15,7 @@ from pytest_dgbudget.cli.ledger import holders_in, open_ledger
 from pytest_dgbudget.cli.options import add_options, resolve_for_statement
 from pytest_dgbudget.cli.output import write, write_json
 from pytest_dgbudget.cli.parser import CommandParser, complain
+from pytest_dgbudget.cli.progress import Bars, Steps, progress
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.instants import utc_now, write_instant
 from pytest_dgbudget.units import counted, format_time, format_usd, known_sum, seconds, usd
@@ -55,8 +54,6 @@ _WHY: Mapping[WhyKept, tuple[str, str]] = {
 }
 _BIG_FILE = "the file keeps its size, and later runs use its room"
 
-Shows = Callable[[str], Callable[[int], None]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
@@ -88,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
     run_config = resolve_for_statement(given)
     folder = run_config.state_dir / "archive" if given.archive_dir is None else Path(given.archive_dir)
     try:
-        vacuumed = _vacuum(run_config, before, folder, dry_run=given.dry_run)
+        vacuumed = _vacuum(run_config, before, folder, dry_run=given.dry_run, silent=given.json)
     except ArchiveFailed as error:
         complain(_PROG, str(error))
         return FAILED
@@ -121,17 +118,17 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _vacuum(run_config: RunConfig, before: datetime, folder: Path, *, dry_run: bool) -> Vacuumed:
+def _vacuum(run_config: RunConfig, before: datetime, folder: Path, *, dry_run: bool, silent: bool) -> Vacuumed:
     from pytest_dgbudget.ledger.vacuum import Vacuum
 
-    with open_ledger(run_config) as connection, _progress() as show:
+    with open_ledger(run_config) as connection, progress(silent=silent) as bars:
         size = connection.size()
         holders = holders_in(connection, run_config)
         vacuum = Vacuum(connection, lambda run: bool(holders.live([run])))
         plan = vacuum.plan(before)
         done = Done(removed=[vacuum.came_to(run) for run in plan.removed] if dry_run else [])
         if plan.removed and not dry_run:
-            done = _archive_and_remove(vacuum, plan, before, folder, show)
+            done = _archive_and_remove(vacuum, plan, before, folder, bars)
             done = replace(done, why_not_smaller=_shrink(connection, run_config))
         return Vacuumed(
             before=write_instant(before),
@@ -142,15 +139,15 @@ def _vacuum(run_config: RunConfig, before: datetime, folder: Path, *, dry_run: b
         )
 
 
-def _archive_and_remove(vacuum: Vacuum, plan: Plan, before: datetime, folder: Path, show: Shows) -> Done:
-    archive, rows = _archive(vacuum, plan, before, folder, show("archiving"))
-    removed, kept = _remove(vacuum, rows, archive, show("removing"))
+def _archive_and_remove(vacuum: Vacuum, plan: Plan, before: datetime, folder: Path, bars: Bars) -> Done:
+    archive, rows = _archive(vacuum, plan, before, folder, bars.begin("archiving runs", len(plan.removed)))
+    removed, kept = _remove(vacuum, rows, archive, bars.begin("removing runs", len(rows)))
     vacuum.forget_requests()
     return Done(archive=archive, removed=removed, kept=kept)
 
 
 def _archive(
-    vacuum: Vacuum, plan: Plan, before: datetime, folder: Path, done: Callable[[int], None]
+    vacuum: Vacuum, plan: Plan, before: datetime, folder: Path, done: Steps
 ) -> tuple[Path, dict[str, Counter[str]]]:
     """Write all that there is of runs into an archive; return its path and, by run, how many rows of each table."""
     from pytest_dgbudget.ledger.archive import new_archive
@@ -160,13 +157,13 @@ def _archive(
         archive.head({"before": write_instant(before), "written_at": utc_now()})
         for number, run in enumerate(plan.removed, start=1):
             counts[run] = archive.add(vacuum.rows(run))
-            done(number * 100 // len(plan.removed))
+            done(number)
     assert archive.published is not None
     return archive.published, counts
 
 
 def _remove(
-    vacuum: Vacuum, runs: Mapping[str, Mapping[str, int]], archive: Path, done: Callable[[int], None]
+    vacuum: Vacuum, runs: Mapping[str, Mapping[str, int]], archive: Path, done: Steps
 ) -> tuple[list[Removed], list[KeptRun]]:
     from pytest_dgbudget.rules.vacuum import KeptRun
 
@@ -177,7 +174,7 @@ def _remove(
             kept.append(each)
         else:
             removed.append(each)
-        done((len(removed) + len(kept)) * 100 // len(runs))
+        done(len(removed) + len(kept))
     return removed, kept
 
 
@@ -194,22 +191,6 @@ def _shrink(connection: Connection, run_config: RunConfig) -> str | None:
     except LedgerError as error:
         return f"{_BIG_FILE}: {error}"
     return None
-
-
-@contextmanager
-def _progress() -> Iterator[Shows]:
-    """Show a bar on stderr, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    is_shown = sys.stderr is not None and sys.stderr.isatty()
-    with Progress(console=Console(stderr=True), transient=True, disable=not is_shown) as progress:
-
-        def begin(what: str) -> Callable[[int], None]:
-            task = progress.add_task(what, total=100)
-            return lambda percent: progress.update(task, completed=percent)
-
-        yield begin
 
 
 def _document(vacuumed: Vacuumed) -> dict[str, Any]:
