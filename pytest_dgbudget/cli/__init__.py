@@ -20,6 +20,7 @@ _COMMANDS = {
     "merge": ("report several runs that share no ledger as one", "pytest_dgbudget.cli.merge"),
     "plan": ("show what a suite is likely to spend, before it does", "pytest_dgbudget.cli.plan"),
     "reconcile": ("compare runs that have ended with the vendor's statement", "pytest_dgbudget.cli.reconcile"),
+    "report": ("show a run of the ledger, two compared, or all of a period", "pytest_dgbudget.cli.report"),
     "run": ("run any program with its Voice Agent sessions metered", "pytest_dgbudget.cli.run"),
     "support-bundle": ("write what Deepgram support needs of a run", "pytest_dgbudget.cli.support_bundle"),
     "sweep": ("end the leases and delete the keys that dead gateways left", "pytest_dgbudget.cli.sweep"),

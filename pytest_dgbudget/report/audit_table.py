@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 
 from pytest_dgbudget.report.audit_document import AuditDocument, AuditLine, LeaseFigures
+from pytest_dgbudget.report.plain_text import harmless
 from pytest_dgbudget.report.reconciliation_figures import DriftFigures
 from pytest_dgbudget.units import short_usd
 
@@ -28,7 +29,7 @@ def audit_text(document: AuditDocument, *, width: int, color: bool) -> str:
     )
     shown = (_table(headings, rows, width, color) for headings, rows in tables if rows)
     said = [*_sums(document), *document["remarks"], *_verdict(document)]
-    return "\n".join([_head(document), "", *shown, *map(_printable, said), ""])
+    return "\n".join([_head(document), "", *shown, *map(harmless, said), ""])
 
 
 def _head(document: AuditDocument) -> str:
@@ -121,7 +122,7 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, c
     from rich.table import Table
     from rich.text import Text
 
-    rows = [tuple(map(_printable, row)) for row in rows]
+    rows = [tuple(map(harmless, row)) for row in rows]
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
     for heading in headings:
         table.add_column(heading, justify="left" if heading in _NAMES else "right", no_wrap=True)
@@ -131,11 +132,6 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, c
     output = StringIO()
     Console(file=output, width=max(width, sum(widths)), force_terminal=color, no_color=not color).print(table)
     return output.getvalue()
-
-
-def _printable(text: str) -> str:
-    """Ids and tags are other people's text, and the terminal obeys what it prints."""
-    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _time(seconds: float | None) -> str:

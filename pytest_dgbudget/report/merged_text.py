@@ -10,13 +10,7 @@ from pytest_dgbudget.report.merged_reconciliation import with_something_to_compa
 from pytest_dgbudget.report.plain_text import harmless
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.run_line import run_line, unused_line
-from pytest_dgbudget.report.run_remarks import (
-    leaks_line,
-    longest_wait,
-    no_session_line,
-    protocol_line,
-    run_keys_line,
-)
+from pytest_dgbudget.report.run_text import remark_lines
 from pytest_dgbudget.report.said import said_by
 from pytest_dgbudget.report.shards import Shard, shards_in
 from pytest_dgbudget.report.tests_table import table_of_tests
@@ -35,7 +29,7 @@ def _lines(document: MergedDocument) -> Iterator[str]:
         yield f"{shard.run_id}: {_summary(shard.document)}"
     if len(shards) > 1:
         yield f"{len(shards)} runs together: {_summary(document)}"
-    yield from _remarks(document)
+    yield from remark_lines(document)
     yield from _reconciliation(document, shards)
     yield from (each["text"] for each in document["warnings"])
     yield from document["notices"]
@@ -57,14 +51,6 @@ def _told_apart(document: MergedDocument) -> MergedDocument:
         return {**test, "nodeid": test["nodeid"] + run}
 
     return {**document, "tests": [named(test) for test in document["tests"]]}
-
-
-def _remarks(document: UsageDocument) -> Iterator[str]:
-    for line_of in (run_keys_line, longest_wait, protocol_line, leaks_line):
-        if (line := line_of(document)) is not None:
-            yield line
-    if not document["sessions"] and (line := no_session_line(document)) is not None:
-        yield line
 
 
 def _reconciliation(document: UsageDocument, shards: Sequence[Shard]) -> Iterator[str]:

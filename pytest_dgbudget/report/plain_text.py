@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypeVar, cast
+
+T = TypeVar("T")
+
 
 def harmless(text: str, encoding: str = "utf-8") -> str:
     r"""Return text in one line that moves no cursor, turns no direction and can be written in this encoding.
@@ -15,3 +19,16 @@ def harmless(text: str, encoding: str = "utf-8") -> str:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def with_harmless_texts(document: T) -> T:
+    """Return a copy of a document in which every text is harmless, names of fields excepted."""
+    return cast(T, _harmless_texts(document))
+
+
+def _harmless_texts(value: object) -> object:
+    if isinstance(value, str):
+        return harmless(value)
+    if isinstance(value, dict):
+        return {name: _harmless_texts(each) for name, each in value.items()}
+    return [_harmless_texts(each) for each in value] if isinstance(value, list) else value

@@ -19,6 +19,11 @@ FILE_NAME = "usage.json"
 EARLIER_FILE_NAME = "usage.earlier.json"
 
 
+def usage_json(document: Mapping[str, object]) -> str:
+    """Return a document as the file has it."""
+    return json.dumps(document, indent=1) + "\n"
+
+
 def write_usage(document: Mapping[str, object], folder: Path) -> Path:
     """Write the document at once or not at all, and return its path; raises OSError."""
     make_folder(folder)
@@ -26,8 +31,7 @@ def write_usage(document: Mapping[str, object], folder: Path) -> Path:
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{FILE_NAME}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=1)
-            file.write("\n")
+            file.write(usage_json(document))
             file.flush()
             os.fsync(file.fileno())
             if hasattr(os, "fchmod"):  # by its name, it could be a link that another user has put in its place

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.report.artifact_folders import artifacts_of
-from pytest_dgbudget.report.document import FinishedRun
+from pytest_dgbudget.report.document import FinishedRun, UsageDocument
 from pytest_dgbudget.report.projection import failed_by_overrun, overran, usage_document
 from pytest_dgbudget.report.regression_figures import NO_PAST, Past
 from pytest_dgbudget.report.usage_file import report_of, write_usage
 from pytest_dgbudget.rules.soft_warnings import UsedBudget
 
 _OF_SHARED_BUDGETS = {"path-budget", "window-budget"}
+# In the order in which the end of a run has them.
+_KINDS = ("run-budget", "path-budget", "window-budget", "archived", "prices")
 
 
 def write_report(
@@ -45,15 +47,21 @@ def write_report(
 
 
 def rewrite_report(facts: RunFacts, folder: Path) -> Path | None:
-    """Write the report of a run anew and return its path; None where the folder does not have it. Raises OSError.
-
-    Its notices, and what warns of budgets that other runs share, are in no ledger: they stay as they are, and so does
-    how it compared with the runs that were before it then.
-    """
-    before = report_of(folder, facts.id)
-    if before is None:
+    """Write the report of a run anew and return its path; None where the folder does not have it. Raises OSError."""
+    if report_of(folder, facts.id) is None:
         return None
+    return write_usage(later_document(facts, folder), folder)
+
+
+def later_document(facts: RunFacts, folder: Path) -> UsageDocument:
+    """Return the document of a run that has ended.
+
+    Its notices, and what warns of budgets that other runs share, are in no ledger: they are as the folder has them,
+    where it has this run's report, and so is how it compared with the runs that were before it then.
+    """
+    before = report_of(folder, facts.id) or {}
     past = Past(before.get("regression"), tuple(before.get("history", ())))
-    document = usage_document(facts, before["notices"], artifacts_of(folder, facts.id), past=past)
+    document = usage_document(facts, before.get("notices", ()), artifacts_of(folder, facts.id), past=past)
     document["warnings"] += [each for each in before.get("warnings", ()) if each["kind"] in _OF_SHARED_BUDGETS]
-    return write_usage(document, folder)
+    document["warnings"].sort(key=lambda warning: _KINDS.index(warning["kind"]))
+    return document

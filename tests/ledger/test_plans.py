@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_dgbudget.ledger import past_sql, sql
+from pytest_dgbudget.ledger import past_sql, period_sql, sql
 from tests.support.ledger import open_ledger
 
 STATEMENTS = {
     name: value
-    for name, value in (vars(sql) | vars(past_sql)).items()
+    for name, value in (vars(sql) | vars(past_sql) | vars(period_sql)).items()
     if not name.startswith("_") and isinstance(value, str) and re.match(r"SELECT|INSERT", value)
 }
 
@@ -57,6 +57,7 @@ def test_every_statement_is_looked_at() -> None:
         "VENDOR_LATENCIES",
         "VENDOR_LATENCIES_OF_ATTEMPT",
         "LIVE_PAST",
+        "CHARGES_BY_TEST",
         "INSERT_TURN",
         "INSERT_VENDOR_LATENCY",
         "INSERT_WAIT",

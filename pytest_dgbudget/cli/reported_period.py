@@ -1,0 +1,73 @@
+"""What all runs of a period have spent, read from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from pytest_dgbudget.cli.ledger import open_ledger
+from pytest_dgbudget.cli.progress import Steps, progress
+from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger.period_sums import PeriodSums, used_of_window
+from pytest_dgbudget.ledger.reading import LedgerReader
+from pytest_dgbudget.report.period_document import (
+    PeriodDocument,
+    PeriodSpending,
+    RunJudgement,
+    UsedWindow,
+    dearest_runs,
+    period_document,
+)
+from pytest_dgbudget.report.projection import usage_document
+from pytest_dgbudget.rules.prices import price_table
+
+_SHOWN_AFTER_SECONDS = 1.0
+
+
+def reported_period(
+    run_config: RunConfig, since: datetime, before: datetime, *, most: int, silent: bool
+) -> PeriodDocument:
+    """Return the document of a period, held against that of the same length before it; raises LedgerError.
+
+    ``most``: how many tests and runs are listed. ``silent``: no bar is shown.
+    """
+    with open_ledger(run_config) as connection, progress(silent=silent, after_seconds=_SHOWN_AFTER_SECONDS) as bars:
+        done = bars.begin("reading the ledger", None)
+        with connection.snapshot():
+            period = _period(connection, since, before, done)
+            previous = _period(connection, since - (before - since), since, done)
+            windows = [*_windows(connection, run_config)]
+        judgements = _judgements(connection, dearest_runs(period, most), done)
+    return period_document(period, previous, judgements, windows, most=most)
+
+
+def _period(connection: Connection, since: datetime, before: datetime, done: Steps) -> PeriodSpending:
+    sums = PeriodSums(connection, since, before)
+    runs, archived = sums.by_run(), sums.archived()
+    done(0)
+    tests = sums.by_test()
+    done(0)
+    return PeriodSpending(since, before, runs, archived, tests, sums.by_tier())
+
+
+def _windows(connection: Connection, run_config: RunConfig) -> Iterator[UsedWindow]:
+    highest = price_table(run_config.prices, run_config.prices_as_of).highest()
+    today = connection.now().date()
+    for window in run_config.windows:
+        used = used_of_window(connection, window, today, highest)
+        yield UsedWindow(window.period, window.currency, used, window.allowed)
+
+
+def _judgements(connection: Connection, runs: list[str], done: Steps) -> dict[str, RunJudgement]:
+    reader = LedgerReader(connection)
+    judgements = {}
+    for number, run in enumerate(runs, start=1):
+        judgements[run] = _judgement(reader, run)
+        done(number, len(runs), "reading runs")
+    return judgements
+
+
+def _judgement(reader: LedgerReader, run: str) -> RunJudgement:
+    document = usage_document(reader.facts(run))
+    return RunJudgement(document["run"]["verdict"], document["reconciliation"]["verdict"])

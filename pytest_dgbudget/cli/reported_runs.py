@@ -1,0 +1,70 @@
+"""The reports of runs in the ledger, made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pytest_dgbudget.cli.ledger import holders_in, open_ledger
+from pytest_dgbudget.cli.summary import say
+from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger.reading import LedgerReader
+from pytest_dgbudget.report.archived_document import ArchivedDocument, archived_document
+from pytest_dgbudget.report.document import UsageDocument
+from pytest_dgbudget.report.writing import later_document
+
+_MOST_NAMED = 3
+
+
+class ReportedRuns:
+    """Its methods raise LedgerError."""
+
+    def __init__(self, connection: Connection, run_config: RunConfig) -> None:
+        self._reader = LedgerReader(connection)
+        self._holders = holders_in(connection, run_config)
+        self._folder = run_config.report_dir
+
+    @classmethod
+    @contextmanager
+    def opened(cls, run_config: RunConfig) -> Iterator[ReportedRuns]:
+        """Open the project's ledger."""
+        with open_ledger(run_config) as connection:
+            yield cls(connection, run_config)
+
+    def find(self, named: str | None) -> str:
+        """Return the id that is, or alone begins with, what is named; the last run's where nothing is.
+
+        Raises SettingsError, which names runs that could be meant.
+        """
+        known = self._reader.run_ids()
+        beginning = known[:1] if named is None else [run for run in known if run.startswith(named or "-")]
+        if named in known or len(beginning) == 1:
+            return named if named in known else beginning[0]
+        if beginning:
+            raise SettingsError(f"{len(beginning):,} runs begin with {named!r}: {_listed(beginning)}; name one of them")
+        if named is None:
+            raise SettingsError("the ledger has no run yet")
+        last = f"the last ones: {_listed(known)}; dgbudget report --since 30d lists more"
+        raise SettingsError(f"the ledger has no run {named!r}; {last}")
+
+    def archived(self, run: str) -> ArchivedDocument | None:
+        """Return what the ledger still has of a run whose details are in an archive; None for others."""
+        if self._reader.archive_of(run) is None:
+            return None
+        return archived_document(self._reader.facts(run))
+
+    def require(self, run: str) -> UsageDocument:
+        """Return a run's document as it is now; raises SettingsError where its details are in an archive."""
+        archived = self._reader.archive_of(run)
+        if archived is not None:
+            raise SettingsError(f"run {run} was archived on {archived.at[:10]}: its details are in {archived.file}")
+        if self._holders.live([run]):
+            say([f"run {run} is not over: this is what there is of it so far"])
+        return later_document(self._reader.facts(run), self._folder)
+
+
+def _listed(runs: list[str]) -> str:
+    more = len(runs) - _MOST_NAMED
+    return ", ".join(runs[:_MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,136 @@
+"""Two runs compared, for people: side by side, why one was dearer, and which tests differ; and as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from pytest_dgbudget.report.comparison_document import ComparedRun, ComparedTest, ComparisonDocument
+from pytest_dgbudget.report.csv_text import Cell, csv_text
+from pytest_dgbudget.report.spending_figures import (
+    SpendingFigures,
+    cost_text,
+    difference,
+    said_of_reasons,
+    signed_time,
+    signed_usd,
+    time_text,
+)
+from pytest_dgbudget.report.text_table import Block, TextTable, markdown_of, text_of
+
+COLUMNS = (
+    *("nodeid", "in", "before_run", "after_run"),
+    *("before_sessions", "after_sessions", "before_seconds", "after_seconds", "delta_seconds"),
+    *("before_cost_usd", "after_cost_usd", "delta_usd"),
+)
+_MOST_TESTS = 20
+_SHOWN: Sequence[tuple[str, Callable[[ComparedRun], str]]] = (
+    ("run", lambda side: side["run"]["id"]),
+    ("started", lambda side: side["run"]["started_at"][:19]),
+    ("target", lambda side: f"{side['run']['target']}, {'billed' if side['run']['billed'] else 'not billed'}"),
+    ("verdict", lambda side: side["run"]["verdict"]),
+    ("reconciliation", lambda side: side["reconciliation"]),
+    ("used", lambda side: time_text(side["spending"]["seconds"])),
+    ("cost", lambda side: cost_text(side["spending"])),
+    ("at risk", lambda side: time_text(side["spending"]["at_risk_seconds"])),
+    ("tests", lambda side: f"{side['tests']:,}"),
+    ("sessions", lambda side: f"{side['spending']['sessions']:,}"),
+    ("turns", lambda side: _known(side["run"].get("turns"))),
+    ("latency p50", lambda side: _known(side["run"].get("latency_p50_ms"), " ms")),
+    ("latency p95", lambda side: _known(side["run"].get("latency_p95_ms"), " ms")),
+)
+
+
+def comparison_blocks(document: ComparisonDocument) -> Iterator[Block]:
+    """Yield the tables and lines of a comparison."""
+    before, after = document["before"], document["after"]
+    rows = [(name, shown(before), shown(after)) for name, shown in _SHOWN]
+    yield TextTable("two runs", ("", "before", "after"), rows)
+    yield [*_why(document)]
+    differing = [test for test in document["tests"] if _differs(test)]
+    if differing:
+        yield _tests(differing[:_MOST_TESTS])
+    if (more := len(differing) - _MOST_TESTS) > 0:
+        yield [f"… and {more:,} more that differ, all with --json and --format=csv"]
+
+
+def comparison_csv(document: ComparisonDocument) -> str:
+    """Return a line for each test, the one that differs most first."""
+    runs = {"before_run": document["before"]["run"]["id"], "after_run": document["after"]["run"]["id"]}
+    return csv_text(COLUMNS, ({**_cells(test), **runs} for test in document["tests"]))
+
+
+def _why(document: ComparisonDocument) -> Iterator[str]:
+    if document["why_not"] is not None:
+        yield document["why_not"]
+        return
+    assert document["delta_seconds"] is not None, "what is compared has a difference"
+    total = difference(document["delta_seconds"], document["delta_usd"])
+    if not document["reasons"]:
+        yield f"no difference: {total}"
+        return
+    yield f"{total} in all ({signed_time(document['delta_seconds'])}), of which:"
+    yield from (f"  {line}" for line in said_of_reasons(document["reasons"]))
+
+
+def _tests(tests: Sequence[ComparedTest]) -> TextTable:
+    in_money = all(test["delta_usd"] is not None for test in tests)
+    headings = ("test", "before", "after", "difference", "sessions")
+    rows = [
+        (
+            test["nodeid"],
+            _spent(test["before"], in_money=in_money),
+            _spent(test["after"], in_money=in_money),
+            _difference(test, in_money=in_money),
+            " → ".join("-" if side is None else str(side["sessions"]) for side in (test["before"], test["after"])),
+        )
+        for test in tests
+    ]
+    return TextTable("tests that differ", headings, rows)
+
+
+def _spent(figures: SpendingFigures | None, *, in_money: bool) -> str:
+    if figures is None:
+        return "-"
+    return cost_text(figures) if in_money else time_text(figures["seconds"])
+
+
+def _difference(test: ComparedTest, *, in_money: bool) -> str:
+    if in_money and test["delta_usd"] is not None:
+        return signed_usd(test["delta_usd"])
+    return "-" if test["delta_seconds"] is None else signed_time(test["delta_seconds"])
+
+
+def _differs(test: ComparedTest) -> bool:
+    """Where nothing is compared, that only one run has it."""
+    is_in_one = test["before"] is None or test["after"] is None
+    return is_in_one or bool(test["delta_usd"]) or bool(test["delta_seconds"])
+
+
+def _cells(test: ComparedTest) -> dict[str, Cell]:
+    before, after = test["before"], test["after"]
+    return {
+        "nodeid": test["nodeid"],
+        "in": "both" if before and after else "before" if before else "after",
+        "before_sessions": None if before is None else before["sessions"],
+        "after_sessions": None if after is None else after["sessions"],
+        "before_seconds": None if before is None else before["seconds"],
+        "after_seconds": None if after is None else after["seconds"],
+        "delta_seconds": test["delta_seconds"],
+        "before_cost_usd": None if before is None else before["cost_usd"],
+        "after_cost_usd": None if after is None else after["cost_usd"],
+        "delta_usd": test["delta_usd"],
+    }
+
+
+def _known(figure: int | None, unit: str = "") -> str:
+    return "-" if figure is None else f"{figure:,}{unit}"
+
+
+def comparison_text(document: ComparisonDocument, *, width: int, color: bool) -> Iterator[str]:
+    """Yield the lines for a terminal."""
+    return text_of(comparison_blocks(document), width)
+
+
+def comparison_markdown(document: ComparisonDocument) -> str:
+    """Return the same as Markdown."""
+    return markdown_of(comparison_blocks(document))

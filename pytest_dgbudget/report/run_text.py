@@ -1,0 +1,55 @@
+"""A run in a terminal, as far as its document has what was said at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_dgbudget.report.document import UsageDocument
+from pytest_dgbudget.report.plain_text import with_harmless_texts
+from pytest_dgbudget.report.reconciliation import sentences, verdict_line
+from pytest_dgbudget.report.regression import regression_lines
+from pytest_dgbudget.report.run_line import run_line, unused_line
+from pytest_dgbudget.report.run_remarks import (
+    leaks_line,
+    longest_wait,
+    no_session_line,
+    protocol_line,
+    run_keys_line,
+)
+from pytest_dgbudget.report.table_cells import cost_line, latency_line
+from pytest_dgbudget.report.tests_table import table_of_tests
+
+
+def run_text(document: UsageDocument, *, width: int, color: bool) -> Iterator[str]:
+    """Yield what a run shows at its end, and before that which one it was; whatever it holds is harmless."""
+    shown = with_harmless_texts(document)
+    run = shown["run"]
+    yield f"run {run['id']}, {run['started_at']} to {run['finished_at'] or 'an end that nobody noted'}"
+    unused = unused_line(shown)
+    if unused is not None:
+        yield unused
+    else:
+        yield from _what_was_used(shown, width=width, color=color)
+    yield from (each["text"] for each in shown["warnings"])
+    yield from regression_lines(shown)
+    yield from remark_lines(shown)
+    if shown["sessions"] and (line := verdict_line(shown)) is not None:
+        yield line
+        yield from (f"  {sentence}" for sentence in sentences(shown))
+    yield from shown["notices"]
+
+
+def remark_lines(document: UsageDocument) -> Iterator[str]:
+    """Yield a line for each thing that should be known of a run, or of several together."""
+    for line_of in (run_keys_line, longest_wait, protocol_line, leaks_line):
+        if (line := line_of(document)) is not None:
+            yield line
+    if not document["sessions"] and (line := no_session_line(document)) is not None:
+        yield line
+
+
+def _what_was_used(document: UsageDocument, *, width: int, color: bool) -> Iterator[str]:
+    if document["tests"]:
+        yield from table_of_tests(document, width=width, color=color).splitlines()
+        yield from filter(None, (cost_line(document), latency_line(document)))
+    yield run_line(document)

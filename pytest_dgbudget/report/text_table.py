@@ -1,0 +1,96 @@
+"""Tables of what several runs came to, for a terminal and as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from pytest_dgbudget.report.plain_text import harmless
+from pytest_dgbudget.report.terminal import shortened
+
+_GAP = "  "
+_LEAST_NAME = 20
+# What Markdown and HTML would obey.
+_MARKUP = re.compile(r"([\\`*_\[\]<>|~&])")
+
+
+class TextTable(NamedTuple):
+    """``rows`` have a cell for each heading; the first one names what the row is of. ``words`` stand at the left."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    words: frozenset[str] = frozenset()
+
+    def columns(self) -> list[tuple[str, ...]]:
+        """Return the columns with their headings, without those in which nothing is known; every text is harmless."""
+        first, *others = zip(self.headings, *([*map(harmless, row)] for row in self.rows), strict=True)
+        return [first, *(column for column in others if {*column[1:]} - {"", "-"})]
+
+
+def text_lines(table: TextTable, width: int) -> Iterator[str]:
+    """Yield the lines of a table that is as wide as the terminal at most, where its names can be cut to that."""
+    from rich.cells import cell_len
+
+    columns = table.columns()
+    widths = [max(map(cell_len, column)) for column in columns]
+    room = max(_LEAST_NAME, width - sum(each + len(_GAP) for each in widths[1:]))
+    headings = [column[0] for column in columns]
+    columns[0] = (headings[0], *shortened(columns[0][1:], room))
+    widths[0] = max(map(cell_len, columns[0]))
+    yield table.title
+    for row in zip(*columns, strict=True):
+        cells = zip(headings, row, widths, strict=True)
+        yield _GAP.join(_padded(cell, size, at_left=_is_word(table, name)) for name, cell, size in cells).rstrip()
+
+
+def markdown_lines(table: TextTable) -> Iterator[str]:
+    """Yield the same as a table of Markdown, below its title as a heading."""
+    yield f"### {as_markdown(table.title)}"
+    yield ""
+    headings, *rows = zip(*table.columns(), strict=True)
+    yield _row(headings)
+    yield _row([":---" if _is_word(table, name) else "---:" for name in headings])
+    yield from (_row([as_markdown(cell) for cell in row]) for row in rows)
+
+
+def as_markdown(text: str) -> str:
+    """Return a text that Markdown shows as it is."""
+    return _MARKUP.sub(r"\\\1", harmless(text))
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _is_word(table: TextTable, heading: str) -> bool:
+    return heading == table.headings[0] or heading in table.words
+
+
+def _padded(cell: str, width: int, *, at_left: bool) -> str:
+    from rich.cells import cell_len
+
+    space = " " * (width - cell_len(cell))
+    return cell + space if at_left else space + cell
+
+
+Block = TextTable | Sequence[str]
+
+
+def text_of(blocks: Iterable[Block], width: int) -> Iterator[str]:
+    """Yield tables and lines for a terminal, an empty line between them."""
+    for number, block in enumerate(blocks):
+        if number:
+            yield ""
+        yield from text_lines(block, width) if isinstance(block, TextTable) else map(harmless, block)
+
+
+def markdown_of(blocks: Iterable[Block]) -> str:
+    """Return them as Markdown; lines are a list."""
+    lines = [[*markdown_lines(block)] if isinstance(block, TextTable) else _list(block) for block in blocks]
+    return "\n\n".join("\n".join(each) for each in lines) + "\n"
+
+
+def _list(lines: Sequence[str]) -> list[str]:
+    return [f"{' ' * (len(line) - len(line.lstrip()))}- {as_markdown(line.lstrip())}" for line in lines]

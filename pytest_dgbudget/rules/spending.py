@@ -1,0 +1,114 @@
+"""What sessions have spent, by test, and why one time it was more than another. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.model import Currency
+
+# new-tests, gone-tests: those that only one of both has. Of a test that both have: how many sessions it had, how long
+# they were, what a minute cost (tier or price list), and what was charged although nobody saw it being used.
+Reason = Literal["new-tests", "gone-tests", "sessions", "length", "price", "unseen", "unlisted"]
+
+
+class Spent(NamedTuple):
+    """``metered`` sessions are those whose end somebody saw; ``sessions`` opened. Milliseconds, micro-dollars.
+
+    ``micro_usd`` is what is known of the cost: ``unpriced`` leases have no price. ``unseen_…`` is the part of both that
+    was charged although nobody saw it being used. ``vendor_micro_usd``: what the statement has, ``unstated`` leases
+    not in it.
+    """
+
+    sessions: int = 0
+    metered: int = 0
+    ms: int = 0
+    micro_usd: int = 0
+    unpriced: int = 0
+    unseen_ms: int = 0
+    unseen_micro_usd: int = 0
+    vendor_micro_usd: int = 0
+    unstated: int = 0
+
+    @property
+    def cost_micro_usd(self) -> int | None:
+        """What it cost; None where a part of that is not known."""
+        return None if self.unpriced else self.micro_usd
+
+    @property
+    def stated_micro_usd(self) -> int | None:
+        """What it cost by the vendor's statement; None where that lacks a part, or there is nothing to state."""
+        return None if self.unstated or not self.sessions else self.vendor_micro_usd
+
+
+def total(spendings: Iterable[Spent]) -> Spent:
+    """Return what several come to."""
+    return Spent(*map(sum, zip(*spendings, strict=True)))
+
+
+class ChangePart(NamedTuple):
+    """How much of a difference is for one reason, in milliseconds or micro-dollars; in so many tests, mostly in one."""
+
+    reason: Reason
+    amount: int
+    tests: int = 0
+    mostly: str | None = None
+
+
+def change_parts(before: Mapping[str, Spent], after: Mapping[str, Spent], currency: Currency) -> list[ChangePart]:
+    """Return why the sum over all tests is another one: the largest part first. The parts add up to the difference.
+
+    ``before`` and ``after`` have what each test spent.
+    """
+    found: dict[Reason, dict[str, int]] = {}
+    for nodeid in {**before, **after}:
+        for reason, amount in _reasons(before.get(nodeid), after.get(nodeid), currency):
+            if amount:
+                found.setdefault(reason, {})[nodeid] = amount
+    parts = [_part(reason, amounts) for reason, amounts in found.items()]
+    return sorted(parts, key=lambda part: (-abs(part.amount), part.reason))
+
+
+def _part(reason: Reason, amounts: Mapping[str, int]) -> ChangePart:
+    mostly = max(amounts, key=lambda nodeid: (abs(amounts[nodeid]), nodeid))
+    return ChangePart(reason, sum(amounts.values()), len(amounts), mostly)
+
+
+def amount_of(spending: Spent, currency: Currency) -> int:
+    """Return what was spent; in money, as far as that is known."""
+    return spending.ms if currency == "time" else spending.micro_usd
+
+
+def _reasons(before: Spent | None, after: Spent | None, currency: Currency) -> Iterator[tuple[Reason, int]]:
+    if before is None or after is None:
+        if after is not None:
+            yield "new-tests", amount_of(after, currency)
+        if before is not None:
+            yield "gone-tests", -amount_of(before, currency)
+        return
+    unseen = _unseen(after, currency) - _unseen(before, currency)
+    yield from _of_metered(before, after, currency)
+    yield "unseen", unseen
+
+
+def _of_metered(before: Spent, after: Spent, currency: Currency) -> Iterator[tuple[Reason, int]]:
+    """One after the other: as many sessions as after, then as long as after, and at last at the price of after."""
+    first, last = _seen(before, currency), _seen(after, currency)
+    ms, ms_after = _seen(before, "time"), _seen(after, "time")
+    if before.metered and ms > 0:
+        as_many = first * after.metered // before.metered
+        as_long = first * ms_after // ms
+    else:
+        as_many = as_long = last
+    yield "sessions", as_many - first
+    yield "length", as_long - as_many
+    yield "price", last - as_long
+
+
+def _seen(spending: Spent, currency: Currency) -> int:
+    return amount_of(spending, currency) - _unseen(spending, currency)
+
+
+def _unseen(spending: Spent, currency: Currency) -> int:
+    return spending.unseen_ms if currency == "time" else spending.unseen_micro_usd
