@@ -20,6 +20,7 @@ from pytest_dgbudget.report.spending_figures import (
     said_of_reasons,
     usd_text,
 )
+from pytest_dgbudget.report.terminal import shortened
 from pytest_dgbudget.report.text_table import Block, TextTable, markdown_of, text_of
 from pytest_dgbudget.units import counted, format_time
 
@@ -28,6 +29,7 @@ COLUMNS = (
     *("share", "verdict", "reconciliation"),
 )
 _BAR_CELLS = 20
+_LONGEST_NAME = 64
 _FIGURES = ("sessions", "used", "cost", "vendor")
 
 
@@ -100,7 +102,8 @@ def _previous_lines(previous: PreviousFigures) -> Iterator[str]:
     for reason, line in zip(previous["reasons"], said_of_reasons(previous["reasons"]), strict=True):
         yield f"    {line}"
         if reason["mostly"] is not None:
-            yield f"      {'that is' if reason['tests'] == 1 else 'mostly'} {reason['mostly']}"
+            (name,) = shortened([reason["mostly"]], _LONGEST_NAME)
+            yield f"      {'that is' if reason['tests'] == 1 else 'mostly'} {name}"
 
 
 def _days(days: Sequence[DayFigures]) -> TextTable:

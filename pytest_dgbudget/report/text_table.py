@@ -30,19 +30,21 @@ class TextTable(NamedTuple):
 
 
 def text_lines(table: TextTable, width: int) -> Iterator[str]:
-    """Yield the lines of a table that is as wide as the terminal at most, where its names can be cut to that."""
-    from rich.cells import cell_len
+    """Yield the lines of a table that fits the terminal: where names can't be cut, they go on in a new line."""
+    from rich.cells import cell_len, chop_cells
 
-    columns = table.columns()
-    widths = [max(map(cell_len, column)) for column in columns]
-    room = max(_LEAST_NAME, width - sum(each + len(_GAP) for each in widths[1:]))
-    headings = [column[0] for column in columns]
-    columns[0] = (headings[0], *shortened(columns[0][1:], room))
-    widths[0] = max(map(cell_len, columns[0]))
+    names, *figures = table.columns()
+    headings = [names[0], *(column[0] for column in figures)]
+    widths = [max(map(cell_len, column)) for column in figures]
+    room = max(_LEAST_NAME, width - sum(each + len(_GAP) for each in widths))
+    cut = [names[0], *shortened(names[1:], room)]
+    widths = [min(room, max(map(cell_len, cut))), *widths]
     yield table.title
-    for row in zip(*columns, strict=True):
-        cells = zip(headings, row, widths, strict=True)
-        yield _GAP.join(_padded(cell, size, at_left=_is_word(table, name)) for name, cell, size in cells).rstrip()
+    for name, *row in zip(cut, *figures, strict=True):
+        first, *rest = chop_cells(name, room) or [""]
+        cells = zip(headings, (first, *row), widths, strict=True)
+        yield _GAP.join(_padded(cell, size, at_left=_is_word(table, of)) for of, cell, size in cells).rstrip()
+        yield from rest
 
 
 def markdown_lines(table: TextTable) -> Iterator[str]:
