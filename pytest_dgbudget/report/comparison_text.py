@@ -14,6 +14,7 @@ from pytest_dgbudget.report.spending_figures import (
     signed_time,
     signed_usd,
     time_text,
+    usd_text,
 )
 from pytest_dgbudget.report.text_table import Block, TextTable, markdown_of, text_of
 
@@ -31,6 +32,7 @@ _SHOWN: Sequence[tuple[str, Callable[[ComparedRun], str]]] = (
     ("reconciliation", lambda side: side["reconciliation"]),
     ("used", lambda side: time_text(side["spending"]["seconds"])),
     ("cost", lambda side: cost_text(side["spending"])),
+    ("vendor", lambda side: usd_text(side["spending"]["vendor_usd"])),
     ("at risk", lambda side: time_text(side["spending"]["at_risk_seconds"])),
     ("tests", lambda side: f"{side['tests']:,}"),
     ("sessions", lambda side: f"{side['spending']['sessions']:,}"),

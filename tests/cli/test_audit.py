@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -671,6 +672,13 @@ def test_progress_goes_to_a_terminal_alone(audited: Audited) -> None:
         assert terminal.end() == 1
     assert "verdict: discrepancy" in terminal.shown
     main(["audit", "--since", "7d"])
+    assert audited.capsys.readouterr().err == ""
+
+
+def test_with_json_a_terminal_is_shown_no_bar(audited: Audited, monkeypatch: pytest.MonkeyPatch) -> None:
+    past(audited, 10)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    main(["audit", "--since", "7d", "--json"])
     assert audited.capsys.readouterr().err == ""
 
 

@@ -69,7 +69,8 @@ def test_what_is_written_meanwhile_goes_to_its_own_stream(
             sys.stdout.write("a result\n")
             assert terminal.getvalue() == before
         done(1, 3, "counting goats")
-    assert capsys.readouterr().out == "a result\n"
+        sys.stdout.write("another\n")
+    assert capsys.readouterr().out == "a result\nanother\n"
     assert "counting goats" in terminal.getvalue()[len(before) :]
 
 

@@ -443,6 +443,17 @@ def test_a_terminal_is_told_what_is_waited_for(runs: Runs, monkeypatch: pytest.M
     assert "dgbudget: waiting for the statement of 1 run (Ctrl-C" in runs.reconcile("--pending")[1]
 
 
+def test_a_terminal_sees_runs_being_compared_and_with_json_nothing(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.add("there", PENDING)
+    runs.bill.entries = lambda: bills("there")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert "comparing runs" in runs.reconcile("there")[1]
+    main(["reconcile", "there", "--json"])
+    assert capsys.readouterr().err == ""
+
+
 def test_the_history_of_the_ledger_keeps_nobody_from_waiting(runs: Runs) -> None:
     lag = {"pending_seconds": 7200.0, "settled_seconds": None}
     for run in ("a", "b", "c"):

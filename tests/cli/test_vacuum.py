@@ -8,6 +8,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections import Counter
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
@@ -134,6 +135,19 @@ def test_what_it_says(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"ledger: [\d.]+ MB, now [\d.]+ MB", lines[3])
     day = (datetime.now(timezone.utc) - timedelta(days=30)).date()
     assert text(capsys) == [f"nothing to remove: no run that could be archived ended before {day}", lines[2]]
+
+
+def test_a_terminal_is_shown_how_far_it_is_and_with_json_nothing(
+    ledger: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    vacuum(capsys, before="38d")
+    ended(ledger, "older", 1)
+    age(ledger, 40)
+    main(["ledger", "vacuum", "--before", "30d"])
+    shown = capsys.readouterr().err
+    assert "archiving runs" in shown
+    assert "removing runs" in shown
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,6 +90,15 @@ def test_what_was_billed_is_not_held_against_what_was_not() -> None:
     assert any("test_y" in line for line in said), "only one run has it"
 
 
+def test_emulated_runs_are_compared_as_they_would_be_live() -> None:
+    skipping = facts.session(id="x", lease="x", attempt="x", skipped_ms=6000, forecast_micro_usd=11_400)
+    same = {"target": "emulator", "billed": False}
+    found = compare(report("a", "x", **same), report("b", "x", sessions=(skipping,), **same))
+    (reason,) = found["reasons"]
+    assert (reason["reason"], reason["seconds"]) == ("length", 6.0)
+    assert found["after"]["spending"]["seconds"] == 9.0
+
+
 def test_tests_of_one_run_alone_and_reruns_are_told() -> None:
     after = report("b", "x", "z")
     rerun: Any = {**after, "tests": [*after["tests"], {**after["tests"][0], "attempt": 2}]}
