@@ -13,6 +13,7 @@ from pytest_dgbudget.report.period_document import (
     TargetFigures,
     WindowFigures,
 )
+from pytest_dgbudget.report.short_names import shortened
 from pytest_dgbudget.report.spending_figures import (
     SpendingFigures,
     cost_text,
@@ -20,7 +21,6 @@ from pytest_dgbudget.report.spending_figures import (
     said_of_reasons,
     usd_text,
 )
-from pytest_dgbudget.report.terminal import shortened
 from pytest_dgbudget.report.text_table import Block, TextTable, markdown_of, text_of
 from pytest_dgbudget.units import counted, format_time
 

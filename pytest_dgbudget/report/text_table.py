@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pytest_dgbudget.report.plain_text import harmless
-from pytest_dgbudget.report.terminal import shortened
+from pytest_dgbudget.report.short_names import shortened
 
 _GAP = "  "
 _LEAST_NAME = 20

@@ -30,21 +30,20 @@ def test_what_is_harmless_can_be_printed_and_encoded(text: str) -> None:
     shown = harmless(text)
     assert shown.isprintable()
     assert shown.encode().decode() == shown
-    assert len(shown) == len(text)
     assert shown == text or not text.isprintable()
 
 
 def test_what_a_terminal_obeys_is_replaced_and_the_rest_is_not() -> None:
-    assert harmless(HOSTILE) == "?[2J??<script>?]]>??|`*=1+1"
+    assert harmless(HOSTILE) == r"\x1b[2J\x00\u202e<script>\ud800]]>\r\n|`*=1+1"
     assert harmless("tests/ünï.py::test_ok[…]") == "tests/ünï.py::test_ok[…]"
 
 
 def test_each_text_of_a_document_is_made_harmless() -> None:
     document = {"run": {"id": "\x1b", "n": 1.5}, "tests": [{"nodeid": "a\x00", "ok": None}], "notices": ["\u202e"]}
     assert with_harmless_texts(document) == {
-        "run": {"id": "?", "n": 1.5},
-        "tests": [{"nodeid": "a?", "ok": None}],
-        "notices": ["?"],
+        "run": {"id": r"\x1b", "n": 1.5},
+        "tests": [{"nodeid": r"a\x00", "ok": None}],
+        "notices": [r"\u202e"],
     }
 
 
@@ -54,7 +53,7 @@ def test_each_text_of_a_document_is_made_harmless() -> None:
 @pytest.mark.parametrize("beginning", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", " =", "\t=", "\r="])
 def test_a_text_is_no_formula(beginning: str) -> None:
     (cell,) = cells(f"{beginning}cmd|' /C calc'!A0")
-    assert cell[0] in "'?"
+    assert cell[0] in "'\\"
 
 
 def test_numbers_are_as_they_are() -> None:

@@ -129,6 +129,7 @@ def _usage(dial: str, request_id: str, at: str, took: Took) -> dict[str, Any]:
         "reason": None,
         **parts,
         **ends,
+        "vendor_reports": 0,
         **cut_columns(None),
     }
 
