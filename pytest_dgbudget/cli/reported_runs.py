@@ -11,8 +11,10 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.reading import LedgerReader
+from pytest_dgbudget.ledger.runs_before import runs_before
 from pytest_dgbudget.report.archived_document import ArchivedDocument, archived_document
 from pytest_dgbudget.report.document import UsageDocument
+from pytest_dgbudget.report.past import past_of
 from pytest_dgbudget.report.writing import later_document
 
 _MOST_NAMED = 3
@@ -22,6 +24,7 @@ class ReportedRuns:
     """Its methods raise LedgerError."""
 
     def __init__(self, connection: Connection, run_config: RunConfig) -> None:
+        self._db = connection
         self._reader = LedgerReader(connection)
         self._holders = holders_in(connection, run_config)
         self._folder = run_config.report_dir
@@ -62,7 +65,7 @@ class ReportedRuns:
             raise SettingsError(f"run {run} was archived on {archived.at[:10]}: its details are in {archived.file}")
         if self._holders.live([run]):
             say([f"run {run} is not over: this is what there is of it so far"])
-        return later_document(self._reader.facts(run), self._folder)
+        return later_document(self._reader.facts(run), self._folder, past_of(runs_before(self._db, run)))
 
 
 def _listed(runs: list[str]) -> str:

@@ -53,14 +53,15 @@ def rewrite_report(facts: RunFacts, folder: Path) -> Path | None:
     return write_usage(later_document(facts, folder), folder)
 
 
-def later_document(facts: RunFacts, folder: Path) -> UsageDocument:
+def later_document(facts: RunFacts, folder: Path, past: Past = NO_PAST) -> UsageDocument:
     """Return the document of a run that has ended.
 
     Its notices, and what warns of budgets that other runs share, are in no ledger: they are as the folder has them,
-    where it has this run's report, and so is how it compared with the runs that were before it then.
+    where it has this run's report. So is how it compared with the runs before it; where it is not, ``past`` counts.
     """
     before = report_of(folder, facts.id) or {}
-    past = Past(before.get("regression"), tuple(before.get("history", ())))
+    if before.get("regression") is not None:
+        past = Past(before["regression"], tuple(before["history"]))
     document = usage_document(facts, before.get("notices", ()), artifacts_of(folder, facts.id), past=past)
     document["warnings"] += [each for each in before.get("warnings", ()) if each["kind"] in _OF_SHARED_BUDGETS]
     document["warnings"].sort(key=lambda warning: _KINDS.index(warning["kind"]))
