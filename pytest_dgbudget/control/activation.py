@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from os import getpid, urandom
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,8 @@ class SocketActivation:
 
     Who has connected by then is handed to the gateway. Who shows neither the control secret nor a token is
     disconnected, and starts nothing. ``listens_at`` is where else it listens, as ADDRESS:PORT. ``run`` is then what
-    this process is to the gateway, or ``error`` is why there is none. ``tests`` is None in a run that has no process
-    tokens.
+    this process is to the gateway, with which ``has_opened`` is called, or ``error`` is why there is none. ``tests`` is
+    None in a run that has no process tokens.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class SocketActivation:
         self.secret = Secret(urandom(32).hex())
         self.run: RunHandle | None = None
         self.error: DgBudgetError | None = None
+        self.has_opened: Callable[[RunHandle], None] | None = None
         if tests is not None:
             self.expect_client(tests.token)
             self._wait()
@@ -154,6 +156,8 @@ class SocketActivation:
                 self._callers.turn_away()
         else:
             self._end()
+            if self.has_opened is not None:
+                self.has_opened(self.run)
 
     def _supervisor(self, run_config: RunConfig) -> Supervisor:
         """Return that of a gateway with what there is: the listeners, and who has connected."""

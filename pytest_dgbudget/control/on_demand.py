@@ -24,12 +24,16 @@ __tracebackhide__ = True
 
 
 class RunOnDemand:
-    """``run`` is the handle once there is one; ``error`` is why there is none although one was wanted."""
+    """``run`` is the handle once there is one; ``error`` is why there is none although one was wanted.
+
+    ``has_opened`` is called with the handle as soon as there is one.
+    """
 
     def __init__(self, open_run: Callable[[], RunHandle]) -> None:
         self._open_run = open_run
         self.run: RunHandle | None = None
         self.error: DgBudgetError | None = None
+        self.has_opened: Callable[[RunHandle], None] | None = None
         self.environment = EnvironmentClaim()
         self._lock = threading.Lock()  # plugins run several tests at once, in threads
         self._pid = os.getpid()
@@ -51,6 +55,8 @@ class RunOnDemand:
                     self.error = error
                     raise
                 self.error = None
+                if self.has_opened is not None:
+                    self.has_opened(self.run)
             self.run = self.run.in_this_process()
             return self.run
 

@@ -27,7 +27,7 @@ class UnlistedThread:
     def is_alive(self) -> bool:
         return self._runs.locked()
 
-    def join(self) -> None:
-        """Wait for its end."""
-        with self._runs:
-            return
+    def join(self, timeout: float = -1) -> None:
+        """Wait for its end, so many seconds at most; negative: as long as it takes."""
+        if self._runs.acquire(timeout=timeout):
+            self._runs.release()

@@ -294,6 +294,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         accounting_of(config)
     elif state.tests is None:
         return
+    if state.ends_run:
+        with without_rewriting():
+            from pytest_dgbudget.plugin.live_figure import add_live_figure
+
+        add_live_figure(config, state)
     if state.given and state.run_config.on_exhausted == "stop":
         from pytest_dgbudget.plugin.stopping import StopsTests
 

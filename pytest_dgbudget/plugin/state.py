@@ -233,6 +233,13 @@ class State:
         source = self.activation or self._on_demand
         return None if source is None else source.run
 
+    def call_with_run(self, call: Callable[[RunHandle], None]) -> None:
+        """Have this called, from any thread, as soon as this process has a gateway."""
+        source = self.activation or self.on_demand()
+        source.has_opened = call
+        if source.run is not None:
+            call(source.run)
+
     @property
     def failed(self) -> DgBudgetError | None:
         """Why there is no gateway although one was wanted."""

@@ -12,6 +12,7 @@ from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.plugin.artifacts import TestArtifacts
 from pytest_dgbudget.plugin.elsewhere import MARK, NOTICES
 from pytest_dgbudget.plugin.junit import attempt_properties
+from pytest_dgbudget.plugin.live_figure import add_live_figure
 from pytest_dgbudget.plugin.scrub_hook import scrubber_of
 from pytest_dgbudget.plugin.state import STATE, State
 from pytest_dgbudget.protocol.operations import EndLostTest
@@ -36,6 +37,7 @@ def prepare_worker(node: Any) -> None:
     if not config.pluginmanager.has_plugin(_WORKER_ENDS):
         artifacts = TestArtifacts(state.run_config, config.rootpath, scrubber_of(config))
         config.pluginmanager.register(WorkerEnds(activation, state, artifacts), _WORKER_ENDS)
+        add_live_figure(config, state)
     token = state.worker_token(str(node.gateway.id))
     if token is not None:
         activation.expect_worker(token)

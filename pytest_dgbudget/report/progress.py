@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
     from pytest_dgbudget.protocol.operations import Progress
 
-_BAR_CELLS = 10
+_BAR_CELLS = 5
 _WHOLE_FROM_MS = 10_000
 # What goes first where there is too little room.
 _GOES_FIRST = ("waiting", "risk in money", "bar", "risk", "open", "money")

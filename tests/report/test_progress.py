@@ -41,13 +41,12 @@ def progress(**fields: Any) -> Progress:
         (
             {"dg_budget": "10m"},
             {},
-            "dgbudget (live): 2m30s of 10m, $0.1880 [###.......] 25%; 3 open, at risk 30s ($0.0375)",
+            "dgbudget (live): 2m30s of 10m, $0.1880 [#....] 25%; 3 open, at risk 30s ($0.0375)",
         ),
         (
             {"dg_budget": "10m", "dg_cost_budget": "0.2"},
             {"waiting": 2},
-            "dgbudget (live): 2m30s of 10m, $0.1880 of $0.20 [#########.] 94%; "
-            "3 open, at risk 30s ($0.0375), 2 waiting",
+            "dgbudget (live): 2m30s of 10m, $0.1880 of $0.20 [#####] 94%; 3 open, at risk 30s ($0.0375), 2 waiting",
         ),
         (
             {"dg_target": "emulator"},
@@ -57,7 +56,7 @@ def progress(**fields: Any) -> Progress:
         (
             {"dg_budget": "0"},
             {"used_seconds": 0.0, "used_usd": 0.0, "open_sessions": 0, "at_risk_seconds": 0.0},
-            "dgbudget (live): 0.0s of 0s, $0.0000 [##########] 100%; 0 open",
+            "dgbudget (live): 0.0s of 0s, $0.0000 [#####] 100%; 0 open",
         ),
     ],
     ids=["live", "both budgets", "no budget", "nothing allowed"],
@@ -69,7 +68,7 @@ def test_what_is_said(given: dict[str, str], fields: dict[str, Any], text: str) 
 @pytest.mark.parametrize(
     ("width", "text"),
     [
-        (85, "dgbudget (live): 2m30s of 10m, $0.1880 [###.......] 25%; 3 open, at risk 30s"),
+        (80, "dgbudget (live): 2m30s of 10m, $0.1880 [#....] 25%; 3 open, at risk 30s"),
         (60, "dgbudget (live): 2m30s of 10m, $0.1880; 3 open, at risk 30s"),
         (50, "dgbudget (live): 2m30s of 10m, $0.1880; 3 open"),
         (40, "dgbudget (live): 2m30s of 10m, $0.1880"),
