@@ -47,6 +47,7 @@ class FigureBelow:
         self._lock = _RLock()
         self._descriptor: int | None = None
         self._text = ""
+        self._columns = 0
         self._is_drawn = False
         self._is_flushed = True
 
@@ -54,8 +55,8 @@ class FigureBelow:
         """Draw it with what is used by now; raises OSError where there is no terminal any more."""
         with self._lock:
             descriptor = self._begin() if self._descriptor is None else self._descriptor
-            columns = os.get_terminal_size(descriptor).columns
-            self._text = progress_text(progress, self._state.run_config, max(0, columns - _MARGINS))
+            self._columns = os.get_terminal_size(descriptor).columns
+            self._text = progress_text(progress, self._state.run_config, max(0, self._columns - _MARGINS))
             self._draw()
 
     def hide(self) -> None:
@@ -114,7 +115,7 @@ class FigureBelow:
     def _is_at_margin(self) -> bool:
         """Return whether the next character goes into a new line, which the terminal would forget."""
         width = self._writer.width_of_current_line
-        return bool(width) and width % self._writer.fullwidth == 0
+        return bool(width) and width % self._columns == 0
 
     def _erase(self) -> None:
         if self._is_drawn:

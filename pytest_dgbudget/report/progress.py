@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _BAR_CELLS = 5
 _WHOLE_FROM_MS = 10_000
 # What goes first where there is too little room.
-_GOES_FIRST = ("waiting", "risk in money", "bar", "risk", "open", "money")
+_GOES_FIRST = ("waiting", "risk in money", "name", "bar", "risk", "open", "money")
 
 
 def progress_text(progress: Progress, run_config: RunConfig, width: int | None = None) -> str:
@@ -41,7 +41,9 @@ def _text(progress: Progress, run_config: RunConfig, without: Container[str]) ->
     share = None if "bar" in without else share_used(progress, run_config)
     shown = "" if share is None else f" {bar(share, 1.0, _BAR_CELLS)}"
     open_now = ", ".join(_open(progress, without))
-    return f"dgbudget ({run_config.recorded_target}): {used}{shown}{f'; {open_now}' if open_now else ''}"
+    target = run_config.recorded_target
+    name = target if "name" in without else f"dgbudget ({target})"
+    return f"{name}: {used}{shown}{f'; {open_now}' if open_now else ''}"
 
 
 def _used(progress: Progress, run_config: RunConfig, without: Container[str]) -> Iterator[str]:

@@ -69,11 +69,12 @@ def test_what_is_said(given: dict[str, str], fields: dict[str, Any], text: str) 
     ("width", "text"),
     [
         (80, "dgbudget (live): 2m30s of 10m, $0.1880 [#....] 25%; 3 open, at risk 30s"),
-        (60, "dgbudget (live): 2m30s of 10m, $0.1880; 3 open, at risk 30s"),
-        (50, "dgbudget (live): 2m30s of 10m, $0.1880; 3 open"),
-        (40, "dgbudget (live): 2m30s of 10m, $0.1880"),
-        (30, "dgbudget (live): 2m30s of 10m"),
-        (10, "dgbudget ("),
+        (60, "live: 2m30s of 10m, $0.1880 [#....] 25%; 3 open, at risk 30s"),
+        (50, "live: 2m30s of 10m, $0.1880; 3 open, at risk 30s"),
+        (40, "live: 2m30s of 10m, $0.1880; 3 open"),
+        (30, "live: 2m30s of 10m, $0.1880"),
+        (20, "live: 2m30s of 10m"),
+        (10, "live: 2m30"),
         (0, ""),
     ],
 )
