@@ -153,7 +153,7 @@ class Closing:
         try:
             before = await asyncio.wait_for(self._ledger_thread.call(self._ledger.runs_before), _PAST_SECONDS)
         except (LedgerError, asyncio.TimeoutError) as error:
-            self._notices.append(_NO_PAST.format(error or f"that took more than {_PAST_SECONDS} s"))
+            self._notices.append(_NO_PAST.format(str(error) or f"that took more than {_PAST_SECONDS} s"))
             return NO_PAST
         return await asyncio.to_thread(past, before)
 

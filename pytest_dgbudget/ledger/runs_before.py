@@ -53,6 +53,7 @@ def runs_before(connection: Connection, run: str) -> RunsBefore:
             return RunsBefore({}, ())
         values = {"run": run, "target": this[0]["target"], **_before(this[0]["at"])}
         found = connection.rows(past_sql.RUNS_BEFORE, values)
+        values["since"] = found[-1]["started_at"] if found else values["before"]  # no run is looked at again
         sessions = _grouped(connection.rows(past_sql.SESSIONS_OF_RUNS_BEFORE, values), "run")
         turns = connection.rows(past_sql.TURNS_OF_RUNS_BEFORE, values)
     turns_of = {attempt: [TurnFacts(**row) for row in rows] for attempt, rows in _grouped(turns, "attempt").items()}

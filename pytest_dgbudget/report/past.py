@@ -25,10 +25,10 @@ _MOST_CONTRIBUTORS = 10
 _TOO_FEW = (
     "{} can be compared with this one, and {} are needed: runs that came to their end and share half of its tests"
 )
-_COMPARED = (
-    "{} of {} is {:.0%} {} what {} usually had ({:.2f}s → {:.2f}s, this run and the one before it; limit {:.0%})"
+_REGRESSED = (
+    "{} of {} is {:.0%} above what it was in {} ({:.2f}s → {:.2f}s, in this run and the one before it; limit {:.0%})"
 )
-_DEARER = "{} took {:.1f}s, usually {:.1f}s: far more than usual in three runs on end"
+_DEARER = "{} took far more than usual in this run and the two before it, most of all {} ({:.2f}s → {:.2f}s)"
 _OFF: RegressionFigures = {
     "verdict": "off",
     "runs": 0,
@@ -99,19 +99,19 @@ def _contributor(figure: RegressionFigure, test: DearerTest) -> Contributor:
 def _sentences(regression: Regression) -> Iterator[str]:
     if regression.spend is None and regression.latency is None:
         yield _TOO_FEW.format(counted(regression.runs, "earlier run"), FEWEST_RUNS)
-    if regression.spend is not None:
-        yield _sentence("the spend", regression.spend)
-    if regression.latency is not None:
-        yield _sentence("the median turn latency", regression.latency)
-    for test in regression.dearer:
-        yield _DEARER.format(test.nodeid, test.now_ms / 1000, test.usual_ms / 1000)
+    for what, figure in (("the spend", regression.spend), ("the median turn latency", regression.latency)):
+        if figure is not None and figure.regressed:
+            yield _sentence(what, figure)
+    if regression.dearer:
+        worst = regression.dearer[0]
+        tests = counted(len(regression.dearer), "test")
+        yield _DEARER.format(tests, worst.nodeid, worst.usual_ms / 1000, worst.now_ms / 1000)
 
 
 def _sentence(what: str, figure: Compared) -> str:
     tests, runs = counted(figure.tests, "shared test"), counted(figure.runs, "earlier run")
-    side = "above" if figure.change >= 0 else "below"
     seconds = figure.usual_ms / 1000, figure.now_ms / 1000
-    return _COMPARED.format(what, tests, abs(figure.change), side, runs, *seconds, figure.limit)
+    return _REGRESSED.format(what, tests, figure.change, runs, *seconds, figure.limit)
 
 
 def _history(earlier: Sequence[EarlierRun]) -> tuple[PastRunFigures, ...]:

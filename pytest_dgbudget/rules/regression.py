@@ -26,8 +26,8 @@ from pytest_dgbudget.rules.percentiles import percentile_ms
 
 # What is usual for a test is known from as many runs before the last two.
 _FEWEST_VALUES = FEWEST_RUNS - 1
-# By how much levels differ where nothing is known of them, which counts as much as two runs: without it, ten runs told
-# so little of it that limits were a quarter higher.
+# By how much levels differ where nothing is known of them, which counts as much as three runs: ten runs by themselves
+# tell so little of that that limits would have to be a tenth higher.
 _PRIOR_SPREAD, _PRIOR_RUNS = 0.1, 3
 # Less is never a regression, however alike the earlier runs were.
 _LEAST_CHANGE = 0.05
@@ -44,8 +44,8 @@ class JudgedFigure(NamedTuple):
 
 
 # Together with single tests, at most 5 % of runs may alarm falsely: docs/regression.md has what each of them does.
-_SPEND = JudgedFigure(alarms=0.0150, least_ms=100, overall=sum)
-_LATENCY = JudgedFigure(alarms=0.0340, least_ms=20, overall=median)
+_SPEND = JudgedFigure(alarms=0.0145, least_ms=100, overall=sum)
+_LATENCY = JudgedFigure(alarms=0.0385, least_ms=20, overall=median)
 
 
 class UseOfTest(NamedTuple):

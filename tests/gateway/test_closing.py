@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 
+from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.closing import Closing
 from pytest_dgbudget.gateway.events import Events
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
@@ -333,3 +334,61 @@ async def test_windows_and_paths_that_are_nearly_used_up_are_warnings_also_of_a_
         rewritten = rewrite_report(LedgerReader(connection).facts("run"), tmp_path / ".dgbudget/report")
     assert rewritten is not None
     assert json.loads(rewritten.read_text(encoding="utf-8"))["warnings"] == expected
+
+
+# Earlier runs ---------------------------------------------------------------------------------------------------------
+
+
+async def test_the_report_has_the_runs_before_and_a_later_report_keeps_them(tmp_path: Path) -> None:
+    open_ledger(tmp_path / ".dgbudget/ledger.db", id="first", run="first", target="live", billed=True).close()
+    with Bill(KEY) as bill:
+        ending = Ending(tmp_path, bill)
+        await ending.open()
+        await ending.thread.call(spend_a_second, ending.ledger)
+        finished = await ending.closing(reconcile="off").close(RUN, 0, "teardown", wait=False)
+        await ending.close()
+    document = finished["document"]
+    assert document is not None
+    assert document["regression"] is not None
+    assert document["regression"]["verdict"] == "too-few-runs"
+    with closing(SqliteConnection(tmp_path / ".dgbudget/ledger.db", durable=False)) as connection:
+        rewritten = rewrite_report(LedgerReader(connection).facts("run"), tmp_path / ".dgbudget/report")
+    assert rewritten is not None
+    again = json.loads(rewritten.read_text(encoding="utf-8"))
+    assert (again["regression"], again["history"]) == (document["regression"], document["history"])
+
+
+@pytest.mark.usefixtures("one_session")
+async def test_off_compares_with_nothing(ending: Ending) -> None:
+    finished = await ending.closing(reconcile="off", regression="off").close(RUN, 0, "teardown", wait=False)
+    assert finished["document"] is not None
+    assert finished["document"]["regression"] is not None
+    assert finished["document"]["regression"]["verdict"] == "off"
+
+
+async def test_a_run_without_sessions_is_compared_with_none(ending: Ending) -> None:
+    finished = await ending.closing(reconcile="off").close(RUN, 0, "teardown", wait=False)
+    assert finished["document"] is not None
+    assert finished["document"]["regression"] is None
+
+
+def fails() -> None:
+    raise LedgerError("the disk is gone")
+
+
+def hangs() -> None:
+    threading.Event().wait(0.5)
+
+
+@pytest.mark.usefixtures("one_session")
+@pytest.mark.parametrize(("reads", "why"), [(fails, "the disk is gone"), (hangs, "that took more than 0.1 s")])
+async def test_earlier_runs_that_can_not_be_read_are_a_notice_and_the_report_is_there(
+    ending: Ending, monkeypatch: pytest.MonkeyPatch, reads: Callable[[], None], why: str
+) -> None:
+    monkeypatch.setattr(ending.ledger, "runs_before", reads)
+    monkeypatch.setattr("pytest_dgbudget.gateway.closing._PAST_SECONDS", 0.1)
+    finished = await ending.closing(reconcile="off").close(RUN, 0, "teardown", wait=False)
+    assert finished["notices"] == [f"this run is not compared with earlier ones, which could not be read: {why}"]
+    assert finished["report"] is not None
+    assert finished["document"] is not None
+    assert (finished["document"]["regression"], finished["document"]["history"]) == (None, [])

@@ -1,0 +1,137 @@
+"""How often ``rules.regression`` alarms falsely, and how soon it finds what is worse.
+
+``python -m benchmarks.regression``; simulated, so that the figures are the same on any machine.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from operator import or_
+from random import Random
+
+from benchmarks.simulated_runs import Change, Noise, Suite
+from pytest_dgbudget.rules.regression import Regression, RunUse, regression_of
+
+# As a suite goes on: what alarmed falsely once may do so again with the next run.
+_RUNS_OF_A_SUITE = 40
+
+Finds = Callable[[Regression], bool]
+
+
+def by_spend(found: Regression) -> bool:
+    return found.spend is not None and found.spend.regressed
+
+
+def by_latency(found: Regression) -> bool:
+    return found.latency is not None and found.latency.regressed
+
+
+def by_one_test(found: Regression) -> bool:
+    return bool(found.dearer)
+
+
+def by_any(found: Regression) -> bool:
+    return found.is_found
+
+
+FINDS: Mapping[str, Finds] = {"spend": by_spend, "latency": by_latency, "one test": by_one_test, "any": by_any}
+
+
+def false_alarms(noise: Noise, earlier: int, runs: int) -> dict[str, float]:
+    """Return in which share of runs each of them alarms although nothing has changed."""
+    found = [result for seed in range(runs // _RUNS_OF_A_SUITE) for result in _unchanged(seed, noise, earlier)]
+    return {name: sum(map(finds, found)) / len(found) for name, finds in FINDS.items()}
+
+
+def _unchanged(seed: int, noise: Noise, earlier: int) -> Iterator[Regression]:
+    suite = Suite(Random(seed), noise)
+    past = [suite.run() for _ in range(earlier)]
+    for _ in range(_RUNS_OF_A_SUITE):
+        now = suite.run()
+        yield regression_of(now, past[-earlier:])
+        past.append(now)
+
+
+def found_within(
+    noise: Noise, earlier: int, changes: Sequence[tuple[Change, Finds]], suites: int, runs: int = 3
+) -> list[list[float]]:
+    """Return for each change in which share of suites it is found within one run, within two, and so on."""
+    found = [_found(Random(seed), noise, earlier, changes, runs) for seed in range(suites)]
+    return [[sum(row[change][run] for row in found) / suites for run in range(runs)] for change in range(len(changes))]
+
+
+def _found(
+    random: Random, noise: Noise, earlier: int, changes: Sequence[tuple[Change, Finds]], runs: int
+) -> list[list[bool]]:
+    suite = Suite(random, noise)
+    past = [suite.run() for _ in range(earlier)]
+    coming = [suite.next_run() for _ in range(runs)]
+    return [[*accumulate(_judged(past, coming, *change), or_)] for change in changes]
+
+
+def _judged(past: Sequence[RunUse], coming: Sequence[RunUse], change: Change, finds: Finds) -> Iterator[bool]:
+    worse = [Suite.changed(run, change) for run in coming]
+    for number, now in enumerate(worse):
+        yield finds(regression_of(now, [*past, *worse[:number]]))
+
+
+USUAL = Noise()
+NOISES: Mapping[str, tuple[Noise, int]] = {
+    "200 tests, 10 earlier runs": (USUAL, 10),
+    "the same, spend and latency by one factor per run": (replace(USUAL, shared=True), 10),
+    "5 earlier runs": (USUAL, 5),
+    "20 earlier runs": (USUAL, 20),
+    "50 tests": (replace(USUAL, tests=50), 10),
+    "10 tests": (replace(USUAL, tests=10), 10),
+    "3 tests": (replace(USUAL, tests=3), 10),
+    "tests of 1, 2, 3, 5, 8 and 12 turns": (replace(USUAL, turns=(1, 2, 3, 5, 8, 12)), 10),
+    "runs differ by 0.05": (replace(USUAL, per_run=0.05), 10),
+    "runs differ by 0.15": (replace(USUAL, per_run=0.15), 10),
+    "runs differ by 0.2": (replace(USUAL, per_run=0.2), 10),
+}
+CHANGES: Mapping[str, tuple[Change, Finds]] = {
+    "spend +15 %": (Change(spend=1.15), by_spend),
+    "spend +20 %": (Change(spend=1.2), by_spend),
+    "spend +30 %": (Change(spend=1.3), by_spend),
+    "spend +50 %": (Change(spend=1.5), by_spend),
+    "latency +150 ms": (Change(more_ms=150), by_latency),
+    "latency +300 ms": (Change(more_ms=300), by_latency),
+    "latency +600 ms": (Change(more_ms=600), by_latency),
+    "one test x 1.5": (Change(one=1.5), by_one_test),
+    "one test x 2": (Change(one=2), by_one_test),
+}
+PASTS = (5, 7, 10, 15, 20)
+TURNS = (1, 2, 3, 5, 10)
+
+
+def _row(*cells: object) -> None:
+    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def main(runs: int, suites: int) -> None:
+    print(f"False alarms, {runs} runs each\n")
+    _row("suite", *FINDS)
+    _row(*["---"] * (1 + len(FINDS)))
+    for name, (noise, earlier) in NOISES.items():
+        _row(name, *map(_percent, false_alarms(noise, earlier, runs).values()))
+    print(f"\nFound within one, two and three runs, {suites} suites each\n")
+    _row("change", *(f"{earlier} earlier runs" for earlier in PASTS))
+    _row(*["---"] * (1 + len(PASTS)))
+    found = [found_within(USUAL, earlier, [*CHANGES.values()], suites) for earlier in PASTS]
+    for number, name in enumerate(CHANGES):
+        _row(name, *(" / ".join(f"{share:.0%}" for share in each[number]) for each in found))
+    print("\nOne test x 2, by its turns, ten earlier runs\n")
+    for turns in TURNS:
+        noise = replace(USUAL, turns=(turns,))
+        _row(turns, _percent(found_within(noise, 10, [CHANGES["one test x 2"]], suites)[0][-1]))
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:3]))
