@@ -1,0 +1,66 @@
+"""Latencies of turns: ours, which are measured on the wire, and apart from them the vendor's own reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pytest_dgbudget.report.document import AttemptEntry, SessionFigures, UsageDocument
+from pytest_dgbudget.report.html import figures
+from pytest_dgbudget.report.html.elements import Child, element, together
+from pytest_dgbudget.report.html.parts import Cell, Column, dash
+from pytest_dgbudget.rules.turn_figures import MarkedTurns, VendorLatency
+
+Mark = Literal["overlapped", "unpaced", "transcript", "continued", "unanswered"]
+
+LATENCY_COLUMNS = (
+    Column("Turns", True, "The user's part and the agent's answer; below, those that are marked"),
+    Column("p50 (ms)", True, "Median latency, measured at the gateway"),
+    Column("p95 (ms)", True, "95th percentile of the latency, measured at the gateway"),
+    Column(
+        "Deepgram's (ms)", True, "p50 and p95 of total_latency in the vendor's LatencyReports; never mixed with ours"
+    ),
+)
+
+
+def latency_cells(figures_of: AttemptEntry | SessionFigures) -> tuple[Cell, ...]:
+    """Return the cells of these columns."""
+    turns, p50, p95 = figures_of["turns"], figures_of["latency_p50_ms"], figures_of["latency_p95_ms"]
+    marked = _marks(figures_of.get("marked_turns"))
+    own = figures_of.get("vendor_latency")
+    return (
+        Cell(together(dash(figures.count(turns)), marked), turns),
+        Cell(dash(figures.count(p50)), p50),
+        Cell(dash(figures.count(p95)), p95),
+        Cell(_reported(own), None if own is None else own["p50_ms"]),
+    )
+
+
+def _marks(marked: MarkedTurns | None) -> Child:
+    if marked is None:
+        return None
+    said = [f"{number:,} {words}" for name, words in _WORDS.items() if (number := marked[name])]
+    return element("div", ", ".join(said), class_="muted") if said else None
+
+
+_WORDS: Mapping[Mark, str] = {
+    "overlapped": "overlapped",
+    "unpaced": "unpaced",
+    "transcript": "from the transcript",
+    "continued": "continued",
+    "unanswered": "unanswered",
+}
+
+
+def _reported(own: VendorLatency | None) -> Child:
+    if own is None or not own["reports"]:
+        return None
+    percentiles = f"{figures.count(own['p50_ms'])} / {figures.count(own['p95_ms'])}"
+    return together(percentiles, element("div", f"{own['reports']:,} reported", class_="muted"))
+
+
+def about_latencies(document: UsageDocument) -> Child:
+    """Say what the latencies are."""
+    said = "p50 and p95 are the silence before an answer, measured at the gateway."
+    reported = any(test.get("vendor_latency") for test in document["tests"])
+    return f"{said} Deepgram's are its own LatencyReports: p50 / p95." if reported else said

@@ -1,0 +1,103 @@
+"""The whole page: its head with the policy, and its sections in order."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+from importlib.resources import files
+
+from pytest_dgbudget.report.document import UsageDocument
+from pytest_dgbudget.report.html.attention import attention_section, findings
+from pytest_dgbudget.report.html.elements import Markup, element
+from pytest_dgbudget.report.html.next_steps import next_steps_section
+from pytest_dgbudget.report.html.reconciliation import reconciliation_section
+from pytest_dgbudget.report.html.regression import regression_section
+from pytest_dgbudget.report.html.runs import runs_section
+from pytest_dgbudget.report.html.sessions import sessions_section
+from pytest_dgbudget.report.html.tests import tests_section
+from pytest_dgbudget.report.html.tiers import tiers_section
+from pytest_dgbudget.report.html.timeline import timeline_section
+from pytest_dgbudget.report.html.trend import trend_section
+from pytest_dgbudget.report.html.verdict import title_of, verdict_header
+
+_FILES = files("pytest_dgbudget.report.html")
+USAGE_CSS = _FILES.joinpath("usage.css").read_text(encoding="utf-8")
+_USAGE_JS = _FILES.joinpath("usage.js").read_text(encoding="utf-8")
+
+_CONTENTS = {
+    "attention": "Attention",
+    "timeline": "Timeline",
+    "tests": "Tests",
+    "tiers": "Tiers",
+    "reconciliation": "Reconciliation",
+    "regression": "Regression",
+    "trend": "Trend",
+    "sessions": "Sessions",
+    "next": "Next steps",
+}
+
+
+def usage_page(document: UsageDocument) -> str:
+    """Return the page of a run, or of several in one report. It loads nothing but ``usage.css`` from beside itself."""
+    page = element("html", _head(document), _body(document), lang="en")
+    return f"<!doctype html>\n{page.html}\n"
+
+
+def _head(document: UsageDocument) -> Markup:
+    _, title = title_of(document["run"])
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=_policy()),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("meta", name="referrer", content="no-referrer"),
+        element("title", f"{title}: run {document['run']['id']}"),
+        element("style", Markup(USAGE_CSS)),
+        element("link", rel="stylesheet", href="usage.css"),
+        element("link", rel="icon", href="data:,"),
+    )
+
+
+def _policy() -> str:
+    """Return what the page may do: show its own style, and run its own script."""
+    style, script = _hash(USAGE_CSS), _hash(_USAGE_JS)
+    return (
+        f"default-src 'none'; style-src '{style}' 'self'; script-src '{script}'; img-src data:; base-uri 'none'; "
+        "form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _body(document: UsageDocument) -> Markup:
+    return element(
+        "body",
+        element("a", "Skip to what needs attention", href="#attention", class_="skip"),
+        verdict_header(document),
+        _contents(document),
+        element(
+            "main",
+            attention_section(findings(document)),
+            runs_section(document),
+            timeline_section(document),
+            tests_section(document),
+            tiers_section(document),
+            reconciliation_section(document),
+            regression_section(document),
+            trend_section(document),
+            sessions_section(document),
+            next_steps_section(document),
+        ),
+        element("footer", element("p", "Made from usage.json, which has all of it, by pytest-dgbudget.")),
+        element("script", Markup(_USAGE_JS)),
+    )
+
+
+def _contents(document: UsageDocument) -> Markup:
+    of_several = {"runs": "Runs"} if "shards" in document else {}
+    links = [element("a", text, href=f"#{name}") for name, text in ({**_CONTENTS, **of_several}).items()]
+    theme = element("button", "Dark", type="button", id="theme", hidden=True)
+    return element("nav", element("ul", *(element("li", link) for link in links)), theme, aria_label="Sections")

@@ -1,0 +1,47 @@
+"""The runs of a merged report, each by itself."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from pytest_dgbudget.report.document import MergedDocument, ShardFigures, UsageDocument
+from pytest_dgbudget.report.html import figures
+from pytest_dgbudget.report.html.elements import Markup, name_of
+from pytest_dgbudget.report.html.parts import Cell, Column, Row, badge, dash, section, table
+from pytest_dgbudget.report.html.verdict import title_of
+
+_COLUMNS = (
+    Column("Run"),
+    Column("Begun"),
+    Column("Verdict"),
+    Column("Used", True),
+    Column("Budget", True),
+    Column("Sessions", True),
+    Column("Cost", True),
+    Column("Reconciliation"),
+)
+
+
+def runs_section(document: UsageDocument) -> Markup | None:
+    """Return the runs that were merged; None for a report of one run."""
+    shards = cast(MergedDocument, document).get("shards")
+    if shards is None:
+        return None
+    return section("runs", "Runs", table("runs-table", "The runs in this report", _COLUMNS, [*map(_row, shards)]))
+
+
+def _row(shard: ShardFigures) -> Row:
+    run = shard["run"]
+    budget = run["budget_seconds"]
+    return Row(
+        (
+            Cell(name_of(run["id"])),
+            Cell(figures.instant(run["started_at"])),
+            Cell(badge(*title_of(run))),
+            Cell(figures.time(run["used_seconds"]), run["used_seconds"]),
+            Cell("none" if budget is None else figures.time(budget), budget),
+            Cell(f"{run['sessions']:,}", run["sessions"]),
+            Cell(dash(figures.own_cost(run)), run["cost_usd"]),
+            Cell(shard["reconciliation"]["verdict"]),
+        )
+    )

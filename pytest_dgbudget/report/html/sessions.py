@@ -1,0 +1,71 @@
+"""The sessions, one by one."""
+
+from __future__ import annotations
+
+from pytest_dgbudget.report.document import SessionFigures, UsageDocument
+from pytest_dgbudget.report.html import figures
+from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, together
+from pytest_dgbudget.report.html.latencies import LATENCY_COLUMNS, latency_cells
+from pytest_dgbudget.report.html.parts import Cell, Column, Row, badge, dash, folded, named, paragraph, section, table
+from pytest_dgbudget.report.html.timeline import closing_of
+from pytest_dgbudget.units import counted
+
+_COLUMNS = (
+    Column("Test"),
+    Column("Request"),
+    Column("Opened"),
+    Column("Seconds", True, "From the dial to our socket closed"),
+    Column("Closed by"),
+    Column("Cost", True, "At our prices"),
+    Column("Tier"),
+    *LATENCY_COLUMNS,
+    Column("Audio in, out", True, "Seconds of the user's and of the agent's audio"),
+    Column("Remarks"),
+)
+
+
+def sessions_section(document: UsageDocument) -> Markup:
+    """Return the table of sessions, folded."""
+    sessions = document["sessions"]
+    if not sessions:
+        return section("sessions", "Sessions", paragraph("No session was opened."))
+    rows = [_row(at, session, document) for at, session in enumerate(sessions)]
+    made = table("sessions-table", "Sessions, in the order in which they were opened", _COLUMNS, rows)
+    return section("sessions", "Sessions", folded(f"All {counted(len(sessions), 'session')}", made))
+
+
+def _row(at: int, session: SessionFigures, document: UsageDocument) -> Row:
+    elsewhere = [session["target"]] if session["target"] != document["run"]["target"] else []
+    request = session["request_id"]
+    cells = (
+        Cell(named(session["nodeid"], *elsewhere)),
+        Cell(dash(figures.UNKNOWN) if request is None else name_of(request)),
+        Cell(figures.instant(session["opened_at"])),
+        Cell(dash(figures.time(session["seconds"])), session["seconds"]),
+        Cell(_closed(session)),
+        Cell(dash(figures.own_cost(session)), session["cost_usd"]),
+        Cell(session["tier"] or dash(figures.UNKNOWN)),
+        *latency_cells(session),
+        Cell(_audio(session)),
+        Cell(_remarks(session)),
+    )
+    return Row(cells, {"id": f"session-{at}"})
+
+
+def _closed(session: SessionFigures) -> Markup:
+    closing, code = closing_of(session["closed_by"]), session["close_code"]
+    shown = element("span", session["closed_by"] or "unknown", title=closing.words)
+    return shown if code in (None, 1000) else together(shown, element("span", f" {code}", class_="muted"))
+
+
+def _audio(session: SessionFigures) -> Child:
+    heard, said = session["audio_in_seconds"], session["audio_out_seconds"]
+    return None if heard is None and said is None else f"{figures.time(heard)}, {figures.time(said)}"
+
+
+def _remarks(session: SessionFigures) -> Markup | None:
+    remarks: list[Child] = [] if session["confirmed"] else [badge("warn", "unconfirmed")]
+    remarks += [element("div", f"{each['what']} (after {each['at_ms']:,} ms)") for each in session["protocol"] or ()]
+    reason = session.get("reason")  # which reports of earlier versions lack
+    remarks += [] if reason is None else [element("div", reason)]
+    return together(*remarks) if remarks else None

@@ -1,0 +1,79 @@
+"""What the run cost, by the tier of its sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pytest_dgbudget.report.document import SessionFigures, UsageDocument
+from pytest_dgbudget.report.html import figures
+from pytest_dgbudget.report.html.elements import Markup, element, together
+from pytest_dgbudget.report.html.parts import Cell, Column, Row, dash, muted, paragraph, section, table
+from pytest_dgbudget.units import known_sum
+
+_COLUMNS = (
+    Column("Tier"),
+    Column("Sessions", True),
+    Column("Seconds", True),
+    Column("Cost", True, "At our prices"),
+    Column("Cost by the statement", True),
+    Column("A minute", True, "Cost at our prices by seconds"),
+)
+
+
+def tiers_section(document: UsageDocument) -> Markup:
+    """Return the table of tiers, the dearest first."""
+    groups = _by_tier(document)
+    if not groups:
+        return section("tiers", "Cost by tier", paragraph("No session was opened."))
+    ordered = sorted(groups.items(), key=lambda group: (-(_usd(group[1]) or 0.0), group[0]))
+    rows = [_row(name, sessions) for name, sessions in ordered]
+    made = table("tiers-table", "What the sessions cost, by the tier that each had at last", _COLUMNS, rows)
+    return section("tiers", "Cost by tier", made, *_note(document))
+
+
+def _by_tier(document: UsageDocument) -> Mapping[str, list[SessionFigures]]:
+    groups: dict[str, list[SessionFigures]] = {}
+    for session in document["sessions"]:
+        elsewhere = "" if session["target"] == document["run"]["target"] else f" ({session['target']})"
+        groups.setdefault(f"{session['tier'] or 'unknown'}{elsewhere}", []).append(session)
+    return groups
+
+
+def _usd(sessions: Sequence[SessionFigures]) -> float | None:
+    return known_sum(session["cost_usd"] for session in sessions)
+
+
+def _row(name: str, sessions: Sequence[SessionFigures]) -> Row:
+    known = [each for each in sessions if each["seconds"] is not None and each["cost_usd"] is not None]
+    seconds, usd = known_sum(session["seconds"] for session in known) or 0.0, _usd(known) or 0.0
+    vendor = known_sum(session.get("vendor_usd") for session in sessions)
+    mark = "~" if any(session.get("estimated") for session in known) else ""
+    return Row(
+        (
+            Cell(name),
+            Cell(together(f"{len(sessions):,}", _unknown(len(sessions) - len(known))), len(sessions)),
+            Cell(figures.time(seconds) if known else dash(figures.UNKNOWN), seconds),
+            Cell(f"{mark}{figures.money(usd)}" if known else dash(figures.UNKNOWN), usd),
+            Cell(None if vendor is None else figures.money(vendor), vendor),
+            Cell(figures.money(usd / seconds * 60) if seconds else dash(figures.UNKNOWN)),
+        )
+    )
+
+
+def _unknown(number: int) -> Markup | None:
+    """Say of how many sessions time or cost is not known, which no sum has."""
+    return element("div", f"{number:,} of them unknown", class_="muted") if number else None
+
+
+def _note(document: UsageDocument) -> list[Markup]:
+    charged = document["run"]["cost_usd"]
+    own = [each for each in document["sessions"] if each["target"] == document["run"]["target"]]
+    usd = _usd(own)
+    if charged is None or usd is None or charged <= usd + 0.0001:
+        return []
+    return [
+        muted(
+            f"The run is charged {figures.money(charged)}: what was set aside counts in full where nobody saw how it "
+            "was used."
+        )
+    ]

@@ -1,0 +1,167 @@
+"""The verdict in words, and the budget's bars: what a reviewer sees in ten seconds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import cast
+
+from pytest_dgbudget.instants import epoch_ms
+from pytest_dgbudget.report.document import MergedDocument, RunFigures, UsageDocument
+from pytest_dgbudget.report.html import figures
+from pytest_dgbudget.report.html.bars import Amounts, bar
+from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, several
+from pytest_dgbudget.report.html.parts import Tone, badge, muted
+from pytest_dgbudget.report.terminal import differs_live, run_keys_line
+from pytest_dgbudget.units import counted, format_time
+
+_BAR_HEIGHT = 20
+_FAILED = ("failed", "error")
+_RECONCILED: dict[str, Tone] = {"reconciled": "good", "discrepancy": "bad", "off": "note"}
+
+
+def title_of(run: RunFigures) -> tuple[Tone, str]:
+    """Return the verdict in a few words."""
+    if run["bypass"] == "seen":
+        return "bad", "Sessions went past the gateway"
+    if run["verdict"] == "overrun":
+        return ("bad", "Over budget") if run["failing"] else ("warn", "Over budget, as expected")
+    return ("warn", "Interrupted") if run["verdict"] == "interrupted" else ("good", "Within budget")
+
+
+def target_of(run: RunFigures) -> str:
+    """Return where sessions were dialled, and whether that is billed."""
+    return f"{run['target']}, {'BILLED' if run['billed'] else 'not billed'}"
+
+
+def verdict_header(document: UsageDocument) -> Markup:
+    """Return the head of the page."""
+    run = document["run"]
+    tone, title = title_of(run)
+    return element(
+        "header",
+        element("p", "pytest-dgbudget: run ", name_of(run["id"]), class_="run"),
+        element("h1", badge(tone, title)),
+        element("p", several(_badges(document), " ")),
+        element("p", _summary(run), class_="lead"),
+        *_bars(run),
+        element("dl", *_tiles(document), class_="tiles"),
+        *_remarks(document),
+    )
+
+
+def _badges(document: UsageDocument) -> Iterator[Markup]:
+    run, tests = document["run"], Counter(test["outcome"] for test in document["tests"])
+    yield badge("note", target_of(run))
+    if overran := sum(test["verdict"] == "overrun" for test in document["tests"]):
+        yield badge("bad" if run["failing"] else "warn", f"{counted(overran, 'test')} over budget")
+    if failed := sum(tests[outcome] for outcome in _FAILED):
+        yield badge("bad", f"{counted(failed, 'test')} failed")
+    reconciliation = document["reconciliation"]["verdict"]
+    yield badge(_RECONCILED.get(reconciliation, "warn"), f"reconciliation: {reconciliation}")
+    regression = document.get("regression")
+    if regression is not None and regression["verdict"] in ("regression", "none"):
+        regressed = regression["verdict"] == "regression"
+        yield badge("bad" if regressed else "good", "regression" if regressed else "no regression")
+
+
+def _summary(run: RunFigures) -> str:
+    sessions = counted(run["sessions"], "session")
+    budgets = [] if run["budget_seconds"] is None else [figures.time(run["budget_seconds"])]
+    of_money = run.get("cost_budget_usd")
+    budgets += [] if of_money is None else [figures.exact_money(of_money)]
+    of = f"of a run budget of {' and '.join(budgets)}" if budgets else "there is no run budget"
+    used = f"{sessions} used {figures.time(run['used_seconds'])}{' ' if budgets else '; '}{of}."
+    return f"{used} {_what_it_costs(run)}"
+
+
+def _what_it_costs(run: RunFigures) -> str:
+    cost = "an unknown amount" if run["cost_usd"] is None else figures.own_cost(run)
+    if not run["used_seconds"]:
+        return "Nothing was billed."
+    if run["billed"]:
+        return f"They were billed, at our prices {cost}."
+    return f"Nothing was billed: these are emulated sessions. Live they would {_what_live_takes(run, cost)}."
+
+
+def _what_live_takes(run: RunFigures, cost: str) -> str:
+    if not differs_live(run):
+        return f"cost {cost}"
+    live = "" if run["forecast_usd"] is None else f" and cost about {figures.money(run['forecast_usd'])}"
+    return f"take about {figures.time(run['forecast_seconds'])}{live}"
+
+
+def _bars(run: RunFigures) -> Iterator[Markup]:
+    live = differs_live(run)
+    allowed, of_money, cost = run["budget_seconds"], run.get("cost_budget_usd"), run["cost_usd"]
+    if allowed is not None:
+        amounts = Amounts(
+            run["used_seconds"], allowed, run["at_risk_seconds"], run["forecast_seconds"] if live else None
+        )
+        risk = figures.time(run["at_risk_seconds"])
+        yield _budget(
+            "Time", amounts, figures.time(amounts.used), figures.time(allowed), risk, figures.time(amounts.live)
+        )
+    if of_money is not None and cost is not None:
+        at_risk = run.get("at_risk_usd") or 0.0
+        amounts = Amounts(cost, of_money, at_risk, run["forecast_usd"] if live else None)
+        of = figures.exact_money(of_money)
+        yield _budget("Money", amounts, figures.own_cost(run), of, figures.money(at_risk), figures.money(amounts.live))
+
+
+def _budget(what: str, amounts: Amounts, used: str, allowed: str, risk: str, live: str) -> Markup:
+    said = f"{used} of {allowed} used, {figures.share(amounts.used, amounts.allowed)}"
+    notes = [f"{risk} of that was charged without having been seen (half as high)"] if amounts.at_risk else []
+    notes += [] if amounts.live is None else [f"live it would be about {live} (thin line below)"]
+    label = "; ".join([said, *notes])
+    return element(
+        "figure",
+        element("figcaption", element("strong", what), f": {label}"),
+        bar(amounts, f"{what}: {label}", _BAR_HEIGHT),
+        class_="budget",
+    )
+
+
+def _tiles(document: UsageDocument) -> Iterator[Markup]:
+    run = document["run"]
+    yield _tile("Used", figures.time(run["used_seconds"]), counted(run["sessions"], "session"))
+    prices = run["prices_as_of"]
+    yield _tile(
+        "Cost" if run["billed"] else "Cost, if it were live",
+        figures.own_cost(run),
+        None if prices is None else f"at prices of {prices}",
+    )
+    if differs_live(run):
+        yield _tile("Forecast", figures.time(run["forecast_seconds"]), f"live, {figures.money(run['forecast_usd'])}")
+    yield _tile("Tests", f"{len(document['tests']):,}", _outcomes(document))
+    yield _latency_tile(run)
+    began, ended = run["started_at"], run["finished_at"]
+    took = figures.UNKNOWN if ended is None else format_time(epoch_ms(ended) - epoch_ms(began))
+    yield _tile("Took", took, f"from {figures.instant(began)}")
+
+
+def _outcomes(document: UsageDocument) -> str:
+    outcomes = Counter(test["outcome"] or "outcome unknown" for test in document["tests"])
+    return (
+        ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(outcomes.items())) or "none asked for a session"
+    )
+
+
+def _latency_tile(run: RunFigures) -> Markup:
+    turns = run.get("turns")
+    slow = f"95th percentile {figures.latency(run.get('latency_p95_ms'))}"
+    said = "turns: unknown" if turns is None else counted(turns, "turn")
+    return _tile("Latency, median", figures.latency(run.get("latency_p50_ms")), f"{slow}; {said}")
+
+
+def _tile(name: str, figure: str, note: Child) -> Markup:
+    small = None if note is None else element("dd", note, class_="muted")
+    return element("div", element("dt", name), element("dd", figure, class_="figure"), small)
+
+
+def _remarks(document: UsageDocument) -> Iterator[Markup]:
+    shards = cast(MergedDocument, document).get("shards")
+    if shards is not None:
+        yield muted("This is a merged report: ", element("a", counted(len(shards), "run"), href="#runs"), " in one.")
+    if (keys := run_keys_line(document)) is not None:
+        yield muted(f"The run was {keys}.")

@@ -1,0 +1,321 @@
+"""The page of a run, as its readers get it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import fastjsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pytest_dgbudget.report
+from pytest_dgbudget.config import OPTIONS, PLAN_FLAG
+from pytest_dgbudget.report.document import UsageDocument
+from pytest_dgbudget.report.html.attention import findings
+from pytest_dgbudget.report.html.elements import Markup, element, relative_url
+from pytest_dgbudget.report.html.figures import UNKNOWN
+from pytest_dgbudget.report.html.lanes import Scale, Span, packed, stretches
+from pytest_dgbudget.report.html.page import USAGE_CSS, usage_page
+from pytest_dgbudget.report.merging import merge
+from tests.support import pages
+from tests.support.markup import ReadPage
+from tests.support.shards import changed, shards
+
+REPORT = Path(pytest_dgbudget.report.__path__[0])
+SAMPLES: list[Callable[[], UsageDocument]] = [pages.ordinary, pages.overrun, pages.merged]
+SHOWN_AS_WHAT_IT_IS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def read(document: UsageDocument) -> ReadPage:
+    return ReadPage(usage_page(document))
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_the_samples_are_valid_documents(sample: Callable[[], UsageDocument]) -> None:
+    schema = json.loads((REPORT / "usage.schema.json").read_text(encoding="utf-8"))
+    fastjsonschema.compile(schema)(json.loads(json.dumps(sample())))
+
+
+# Its form -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_the_policy_allows_the_one_style_and_the_one_script_by_their_hashes(
+    sample: Callable[[], UsageDocument],
+) -> None:
+    page = read(sample())
+    (policy,) = [str(meta["content"]) for meta in page.of("meta") if meta.get("http-equiv")]
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules == {
+        "default-src": "'none'",
+        "style-src": f"'{hash_of(page.inside('style'))}' 'self'",
+        "script-src": f"'{hash_of(page.inside('script'))}'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    assert (len(page.of("style")), len(page.of("script"))) == (1, 1)
+
+
+def hash_of(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_no_element_has_a_style_or_a_handler_of_its_own_and_nothing_else_is_loaded(
+    sample: Callable[[], UsageDocument],
+) -> None:
+    page = read(sample())
+    assert not [name for name in page.attributes if name == "style" or name.startswith("on")]
+    assert "src" not in page.attributes
+    assert [link["href"] for link in page.of("link")] == ["usage.css", "data:,"]
+    assert "url(" not in USAGE_CSS
+    assert "@import" not in USAGE_CSS
+
+
+def test_the_file_beside_the_page_has_the_rules_of_the_page() -> None:
+    assert read(pages.ordinary()).inside("style") == USAGE_CSS
+    assert (REPORT / "html/usage.css").read_text(encoding="utf-8") == USAGE_CSS
+
+
+@pytest.mark.parametrize("name", ["style", "onclick", "onLoad".lower()])
+def test_what_the_policy_forbids_can_be_made_of_no_element(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        element("p", **{name: "x"})
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_ids_are_unique_and_links_within_the_page_lead_somewhere(sample: Callable[[], UsageDocument]) -> None:
+    page = read(sample())
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    named = {attributes[name] for _, attributes in page.elements for name in ("aria-labelledby",) if name in attributes}
+    led_to = {str(link["href"])[1:] for link in page.of("a") if str(link["href"]).startswith("#")}
+    assert named | led_to <= set(ids)
+
+
+# What it does with any document ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_a_hostile_report_becomes_text(sample: Callable[[], UsageDocument]) -> None:
+    page = usage_page(pages.hostile(sample()))
+    benign, found = read(sample()), ReadPage(page)
+    assert found.tags <= benign.tags
+    assert found.attributes <= benign.attributes
+    assert not SHOWN_AS_WHAT_IT_IS.search(page)
+    assert "<script>alert" not in page
+    assert page.encode("utf-8")
+    assert r"]]>&amp;\x1b[31m\x00\x0d\u202e\u2066\ud800\x9b" in found.text
+
+
+def test_a_very_long_text_is_cut_in_its_middle() -> None:
+    page = read(pages.hostile(pages.overrun(), "é" * 10_000))
+    assert max(len(text) for tag, text in page.texts if tag not in {"style", "script"}) < 1500
+    assert "characters left out" in page.text
+
+
+def test_a_link_leads_nowhere_but_below_the_page() -> None:
+    document = pages.ordinary()
+    document["tests"][0]["artifacts"] = ["javascript:alert(1)", "//elsewhere/x", "a b/é\udcff#?.txt", "C:\\x"]
+    hrefs = [str(link["href"]) for link in read(document).of("a")]
+    assert {href for href in hrefs if not href.startswith("#")} == {
+        "./javascript%3Aalert%281%29",
+        ".///elsewhere/x",
+        "./a%20b/%C3%A9%ED%B3%BF%23%3F.txt",
+        "./C%3A%5Cx",
+    }
+    long = "a" * 5000
+    document["tests"][0]["artifacts"] = [long]
+    assert f"./{long}" in [link["href"] for link in read(document).of("a")]
+    assert relative_url("transcripts/a.txt") == "./transcripts/a.txt"
+
+
+@given(shards())
+def test_any_document_becomes_a_page_and_the_same_one_each_time(documents: list[UsageDocument]) -> None:
+    merged = merge((f"{number}.json", document) for number, document in enumerate(documents))
+    for document in (documents[0], merged):
+        before = copy.deepcopy(document)
+        page = usage_page(document)
+        assert page.encode("utf-8")
+        assert ReadPage(page).of("h1")
+        assert usage_page(before) == page
+        assert document == before
+
+
+def test_a_document_of_an_earlier_version_becomes_a_page() -> None:
+    document = cast(dict[str, Any], pages.overrun())
+    del document["regression"], document["history"], document["warnings"]
+    for name in ("turns", "latency_p50_ms", "latency_p95_ms", "estimated", "cost_budget_usd", "at_risk_usd"):
+        del document["run"][name]
+    for each in (*document["tests"], *document["sessions"]):
+        for name in ("marked_turns", "vendor_latency", "estimated", "vendor_usd", "overrun"):
+            del each[name]
+    page = read(cast(UsageDocument, document))
+    assert "cut by a budget" in page.text
+    assert "The ledger has no earlier run" in page.text
+
+
+# What it says ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sample", "said"),
+    [
+        (pages.ordinary, ["Within budget", "live, BILLED", "12 sessions used 250.22s of a run budget of 600.00s"]),
+        (pages.overrun, ["Over budget", "4 tests failed", "of a run budget of 240.00s and $0.50"]),
+        (pages.merged, ["Over budget", "This is a merged report: 2 runs in one"]),
+    ],
+)
+def test_the_head_says_what_the_run_came_to(sample: Callable[[], UsageDocument], said: list[str]) -> None:
+    text = read(sample()).text
+    head = text[: text.index("Needs attention")]
+    assert [each for each in said if each not in head] == []
+
+
+def test_emulated_figures_are_called_that() -> None:
+    emulated = {"target": "emulator", "billed": False, "forecast_seconds": 900.0, "forecast_usd": 1.125}
+    document = changed(pages.ordinary(), "run", **emulated)
+    text = read(document).text
+    assert "emulator, not billed" in text
+    assert "Nothing was billed: these are emulated sessions. Live they would take about 900.00s and cost" in text
+    assert "Cost, if it were live" in text
+
+
+def test_what_needs_attention_comes_in_the_order_of_how_grave_it_is() -> None:
+    document = pages.overrun()
+    document["run"]["bypass"] = "possible"
+    document["sessions"][2]["protocol"] = [{"rule": "settings-once", "at_ms": 30, "what": "Settings came twice"}]
+    document["run"]["complete"] = False
+    kinds = dict.fromkeys(found.kind for found in findings(document))
+    order = "overrun bypass leak reconciliation regression unconfirmed unanswered ended protocol interrupted"
+    assert [*kinds] == [*order.split(), "warning", "notice", "wait"]
+
+
+def test_where_nothing_needs_attention_the_page_says_so() -> None:
+    assert findings(pages.ordinary()) == []
+    assert "nothing needs attention" in read(pages.ordinary()).text
+
+
+def test_unknown_is_a_dash_and_never_zero() -> None:
+    document = pages.overrun()
+    rows = rows_of(usage_page(document), "sessions-table")
+    (lost,) = [row for row in rows if "owner-lost" in row]
+    assert "0.00s" not in lost
+    assert "$0.0000" not in lost
+    assert lost.count(UNKNOWN) == 5
+    assert "None" not in read(document).text
+
+
+def test_each_row_says_who_was_cut_by_what() -> None:
+    rows = rows_of(usage_page(pages.overrun()), "tests-table")
+    assert [row for row in rows if "test_hands_complaints_over" in row and "cut by the test budget, 29.80s used" in row]
+    assert [row for row in rows if "1 session refused by the run budget" in row]
+    assert [row for row in rows if "1 unpaced, 2 unanswered" in row]
+
+
+def rows_of(page: str, table: str) -> list[str]:
+    """Return the text of each row of a table."""
+    (found,) = re.findall(rf'<table id="{table}">.*?</table>', page, re.DOTALL)
+    return [ReadPage(row).text for row in re.findall("<tr.*?</tr>", found, re.DOTALL)]
+
+
+def test_a_cost_by_the_statement_is_marked_and_an_estimate_too() -> None:
+    assert "vendor $0.0416" in read(pages.ordinary()).text
+    assert "~$0.0750" in read(pages.overrun()).text
+
+
+def test_next_steps_are_commands_for_what_was_found() -> None:
+    document = pages.overrun()
+    document["run"]["id"] = "of ours; rm"
+    steps = re.findall("<code>(.*?)</code>", usage_page(document))
+    assert "@pytest.mark.dg_budget(&quot;45s&quot;)" in steps
+    assert "dgbudget support-bundle &#39;of ours; rm&#39;" in steps
+    assert [step for step in steps if step.startswith("dgbudget report") and "--compare 2026" in step]
+
+
+def test_a_merged_report_has_the_commands_of_each_run() -> None:
+    steps = re.findall("<code>(.*?)</code>", usage_page(pages.merged()), re.DOTALL)
+    assert "dgbudget support-bundle 20261102-100000-7f3a9c\ndgbudget support-bundle 20261102-100000-b2" in steps
+
+
+def test_a_merged_report_has_no_links_to_files_that_are_elsewhere() -> None:
+    page = read(pages.merged())
+    assert pages.TRANSCRIPTS[0] in page.text
+    assert not [link for link in page.of("a") if not str(link["href"]).startswith("#")]
+
+
+def test_a_trend_of_many_runs_is_drawn_whole() -> None:
+    document = pages.ordinary()
+    document["history"] = document["history"] * 30
+    lines = [str(line["points"]) for line in read(document).of("polyline")]
+    assert [line.count(",") for line in lines] == [301, 301]
+
+
+def test_the_page_names_no_option_that_does_not_exist() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (REPORT / "html").glob("*.py")]
+    flags = {flag for source in sources for flag in re.findall(r"--dg-[a-z-]*[a-z]", source)}
+    keys = {key for source in sources for key in re.findall(r"\bdg_[a-z_]*[a-z]\b", source)}
+    assert flags <= {PLAN_FLAG} | {option.flag for option in OPTIONS if not option.in_ini_only}
+    assert keys <= {option.name for option in OPTIONS} | {"dg_budget"}
+
+
+def test_two_thousand_sessions_are_soon_a_page_of_a_size_that_opens() -> None:
+    document = pages.large()
+    begun = time.perf_counter()
+    page = usage_page(document)
+    took = time.perf_counter() - begun
+    print(f"2,000 sessions: {took:.2f}s, {len(page.encode()) / 1e6:.2f} MB")
+    assert len(page.encode()) < 3_000_000
+    assert took < 5  # a busy machine; it takes half a second
+
+
+# The timeline's geometry ----------------------------------------------------------------------------------------------
+
+SPANS = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**5)), min_size=1, max_size=60).map(
+    lambda pairs: sorted(Span(begin, begin + long, at, ended=True) for at, (begin, long) in enumerate(pairs))
+)
+
+
+@given(SPANS, st.integers(1, 8))
+def test_sessions_on_one_lane_never_overlap_and_none_is_lost(spans: list[Span], most: int) -> None:
+    lanes, left_out = packed(spans, most)
+    assert len(lanes) <= most
+    assert sum(map(len, lanes)) + left_out == len(spans)
+    for lane in lanes:
+        assert all(one.end <= other.begin for one, other in pairwise(lane))
+    if left_out == 0:
+        open_at_once = max(sum(one.begin <= at.begin < max(one.end, one.begin + 1) for one in spans) for at in spans)
+        assert len(lanes) == open_at_once
+
+
+@given(SPANS)
+def test_time_goes_from_left_to_right_within_the_drawing(spans: list[Span]) -> None:
+    scale = Scale(stretches(spans), 1000)
+    places = [scale(at) for at in sorted({ms for span in spans for ms in (span.begin, span.end)})]
+    assert places == sorted(places)
+    assert places[0] == 0
+    assert places[-1] <= 1000.001
+    assert all(0 <= x <= 1000.001 for x, _ in (*scale.ticks(8), *scale.breaks))
+
+
+def test_a_long_time_without_a_session_is_a_break() -> None:
+    spans = [Span(0, 10_000, 0, ended=True), Span(3_610_000, 3_620_000, 1, ended=True)]
+    (only_break,) = Scale(stretches(spans), 1000).breaks
+    assert only_break[1] == 3_600_000
+
+
+def test_markup_is_a_type_of_its_own() -> None:
+    assert element("p", "<b>", Markup("<br>")).html == "<p>&lt;b&gt;<br></p>"
