@@ -29,6 +29,9 @@ _MARKS: Mapping[str, str] = {
 
 Properties = list[tuple[str, str]]
 
+# What no XML file can have, also not as a number.
+_NO_XML = re.compile("[^\t\n\r -~\x80-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 # As GitLab reads it: without a path, or its closing brackets, it is not an attachment.
 _ATTACHMENT = re.compile(r"\[\[ATTACHMENT\|[^\[\]|]+\]\]")
 
@@ -168,7 +171,8 @@ class JUnitFile:
             for name, value in ours:
                 reporter.add_property(name, value)
         elif (properties := reported.find("properties")) is not None:
-            properties.extend(Element("property", name=name, value=str(value)) for name, value in ours[len(figures) :])
+            more = ours[len(figures) :]
+            properties.extend(Element("property", name=name, value=_in_xml(str(value))) for name, value in more)
 
     def attach(self, report: str | None, path_of: Callable[[str], str | None]) -> None:
         """Name a file in the output of every failed or errored testcase that has our properties.
@@ -184,7 +188,7 @@ class JUnitFile:
             transcript = properties.get(TRANSCRIPT_PROPERTY)
             path = (None if transcript is None else path_of(transcript)) or report
             if properties and path is not None and any(child.tag in {"failure", "error"} for child in case):
-                _attach(f"[[ATTACHMENT|{path}]]", _children(reporter, case))
+                _attach(f"[[ATTACHMENT|{_in_xml(path)}]]", _children(reporter, case))
 
     def write_figures_into_output(self) -> None:
         """Take the figures of each testcase out of its properties, which strict readers refuse, into its output."""
@@ -200,6 +204,11 @@ class JUnitFile:
     def _with_figures(self) -> list[tuple[Any, Element, Properties]]:
         cases = [(reporter, reporter.to_xml()) for reporter in self._xml.node_reporters_ordered]
         return [(reporter, case, figures) for reporter, case in cases if (figures := _our_properties(case))]
+
+
+def _in_xml(text: str) -> str:
+    """Return a text as pytest writes it: a folder's name may have characters that XML has not."""
+    return _NO_XML.sub(lambda found: f"#x{ord(found[0]):02X}", text)
 
 
 def _name(case: Element) -> tuple[str | None, str | None]:

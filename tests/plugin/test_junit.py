@@ -205,6 +205,19 @@ def test_text_that_xml_can_not_hold_is_valid_for_strict_readers(project: Project
 
 
 @pytest.mark.slow
+def test_a_folder_whose_name_xml_can_not_hold_leaves_a_file_that_can_be_read(tmp_path: Path, vendor: Vendor) -> None:
+    """An attachment is a path, and a path may have any character but NUL."""
+    folder = tmp_path / "odd\x1b&<"
+    folder.mkdir()
+    project = Project(folder)
+    result = run(project, ["junit/test_fails.py"], "-o", "dg_junit_attachment=absolute", vendor=vendor)
+    project.end()
+    ((attached_file,),) = [[case.attached for case in read(result).cases]]
+    assert attached_file is not None
+    assert attached_file.startswith(f"{tmp_path}/odd#x1B&</.dgbudget/report/artifacts/")
+
+
+@pytest.mark.slow
 def test_what_a_test_records_itself_stays_where_it_is(project: Project, vendor: Vendor) -> None:
     result = strict(project, vendor, "suite", files=("junit/test_records.py",))
     (case,) = ElementTree.parse(result.path / "junit.xml").iter("testcase")
