@@ -61,7 +61,7 @@ def _details(result: LaterResult, document: UsageDocument, report_dir: Path) -> 
 
 def _where(result: LaterResult, folder: str) -> str:
     if result.report is not None:
-        return f"report: {shown_path(result.report, Path.cwd())} was written anew"
+        return "; ".join([f"report: {shown_path(result.report, Path.cwd())} was written anew", *result.not_rendered])
     if result.report_problem is not None:
         return f"its report can't be written to {folder}: {result.report_problem}; the result is in the ledger"
     return f"its report is not in {folder} (any more): the result is in the ledger"

@@ -45,7 +45,7 @@ class LaterResult:
     """A run before it was compared and after it.
 
     ``why_left`` is why nothing was recorded, None where something was. ``report`` is the file that was written anew,
-    ``report_problem`` why it was not although it is this run's.
+    ``report_problem`` why it was not although it is this run's; ``not_rendered`` why other files of it are missing.
     """
 
     before: RunFacts
@@ -53,6 +53,7 @@ class LaterResult:
     why_left: str | None = None
     report: Path | None = None
     report_problem: str | None = None
+    not_rendered: tuple[str, ...] = ()
 
     @property
     def was(self) -> Verdict | None:
@@ -172,10 +173,12 @@ class LaterRuns:
 
     def _with_report(self, before: RunFacts, after: RunFacts) -> LaterResult:
         try:
-            report = rewrite_report(after, self._run_config.report_dir)
+            written = rewrite_report(after, self._run_config.report_dir)
         except OSError as error:
             return LaterResult(before=before, after=after, report_problem=str(error))
-        return LaterResult(before=before, after=after, report=report)
+        if written is None:
+            return LaterResult(before=before, after=after)
+        return LaterResult(before=before, after=after, report=written.path, not_rendered=tuple(written.notices))
 
 
 class _AskedRun:

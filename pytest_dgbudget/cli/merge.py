@@ -17,6 +17,7 @@ from pytest_dgbudget.cli.progress import progress
 
 if TYPE_CHECKING:
     from pytest_dgbudget.report.document import MergedDocument, RunFigures
+    from pytest_dgbudget.report.usage_file import WrittenReport
 
 _DESCRIPTION = """\
 Report the runs of several machines as one, where each had a part of the budget (--dg-budget) and a ledger of its own.
@@ -37,15 +38,20 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     if not given.reports:
         parser.error(f"name the usage.json files, or a folder with them; example: {_EXAMPLE}")
-    folder = resolve_for_statement(given).report_dir
+    run_config = resolve_for_statement(given)
+    folder = run_config.report_dir
     document = _merged(given.reports, folder, silent=given.json)
     if (missing := _missing(document, given.shards)) is not None:
         document = _incomplete(document, missing)
     try:
-        path = _write(document, folder)
+        path, failures = _write(document, folder)
     except OSError as error:
         complain(parser.prog, f"the report can't be written to {folder}: {error}; name another one with --report-dir")
         return FAILED
+    if run_config.step_summary is not None:
+        failures += _not_appended(document, run_config.step_summary)
+    for failure in failures:
+        complain(parser.prog, failure)
     if given.json:
         write_json(document)
     else:
@@ -102,11 +108,18 @@ def _incomplete(document: MergedDocument, missing: str) -> MergedDocument:
     return {**document, "run": run, "notices": [*document["notices"], missing]}
 
 
-def _write(document: MergedDocument, folder: Path) -> Path:
-    from pytest_dgbudget.report.usage_file import set_earlier_aside, write_usage
+def _write(document: MergedDocument, folder: Path) -> WrittenReport:
+    from pytest_dgbudget.report.usage_file import set_earlier_aside, write_files
 
     set_earlier_aside(folder, document["run"]["id"])
-    return write_usage(document, folder)
+    return write_files(document, folder)
+
+
+def _not_appended(document: MergedDocument, summary: Path) -> list[str]:
+    from pytest_dgbudget.report.step_summary import not_appended
+
+    failure = not_appended(document, summary)
+    return [] if failure is None else [failure]
 
 
 def _lines(document: MergedDocument, path: Path) -> Iterator[str]:

@@ -113,7 +113,7 @@ def _metered(command: list[str], run: MeteredRun, held: HeldSignals, *, is_live_
 def _finish(run: MeteredRun, held: HeldSignals, program_status: int) -> int:
     """Report the run; a signal that would end us ends the waiting for the statement."""
     from pytest_dgbudget.cli.exit_status import exit_status
-    from pytest_dgbudget.cli.summary import closing_lines, say
+    from pytest_dgbudget.cli.summary import annotate, closing_lines, say
 
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.default_int_handler)
@@ -130,4 +130,6 @@ def _finish(run: MeteredRun, held: HeldSignals, program_status: int) -> int:
     say(closing_lines(run.run_config, finished, run.ended, run.what_programs_lack))
     if why is not None:
         say([why])
+    if run.run_config.annotates and finished is not None and finished["document"] is not None:
+        annotate(finished["document"])
     return status

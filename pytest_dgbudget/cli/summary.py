@@ -37,10 +37,21 @@ _NO_SESSION = (
 
 def say(lines: Iterable[str]) -> None:
     """Write lines to stderr, where there is one: the terminal may be gone."""
+    _write(f"dgbudget: {line}" for line in lines)
+
+
+def annotate(document: UsageDocument) -> None:
+    """Write GitHub's annotations there, too: stdout is the program's, and a job's log has both."""
+    from pytest_dgbudget.report.annotations import workflow_commands
+
+    _write(workflow_commands(document, lambda nodeid: None))
+
+
+def _write(lines: Iterable[str]) -> None:
     if sys.stderr is None:
         return
     with suppress(OSError):
-        sys.stderr.writelines(f"dgbudget: {respelled(line)}\n" for line in lines)
+        sys.stderr.writelines(f"{respelled(line)}\n" for line in lines)
         sys.stderr.flush()
 
 

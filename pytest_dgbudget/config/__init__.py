@@ -18,6 +18,9 @@ AGENT_URL_VARIABLE = "DGBUDGET_AGENT_URL"
 BASE_URL_VARIABLE = "DGBUDGET_BASE_URL"
 TARGET_VARIABLE = "DGBUDGET_TARGET"
 APP_TOKEN_VARIABLE = "DG_APP_TOKEN"
+# GitHub sets them in each step of a job: the file of the step's summary; and "true", where output may hold annotations.
+SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
+ANNOTATING_VARIABLE = "GITHUB_ACTIONS"
 # How an xdist worker learns of its run before its conftests are imported.
 WORKER_VARIABLE = "DGBUDGET_WORKER"
 
@@ -444,4 +447,7 @@ def host_of(url: str) -> str:
 MAKE_IT_OURS = ("dg_budget", "dg_cost_budget", "dg_target")
 
 # All that is read of the environment, but for the key.
-VARIABLES = (ACTIVE_VARIABLE, APP_TOKEN_VARIABLE, *(o.environment for o in OPTIONS if o.environment is not None))
+VARIABLES = (
+    *(ACTIVE_VARIABLE, APP_TOKEN_VARIABLE, SUMMARY_VARIABLE, ANNOTATING_VARIABLE),
+    *(o.environment for o in OPTIONS if o.environment is not None),
+)

@@ -10,7 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_dgbudget.config import ACTIVE_VARIABLE, APP_TOKEN_VARIABLE, OPTIONS, Option, host_of, parsing
+from pytest_dgbudget.config import (
+    ACTIVE_VARIABLE,
+    ANNOTATING_VARIABLE,
+    APP_TOKEN_VARIABLE,
+    OPTIONS,
+    SUMMARY_VARIABLE,
+    Option,
+    host_of,
+    parsing,
+)
 from pytest_dgbudget.config.project_file import read_project_file
 from pytest_dgbudget.credentials import EMULATOR_KEY_PREFIX, could_be_a_key, is_emulated_key, is_token
 from pytest_dgbudget.errors import SettingsError
@@ -56,6 +65,9 @@ class RunConfig:
     ``windows``, ``paths`` and ``project_sessions`` (None: no such limit) are those of dgbudget.toml.
     ``require_history``: a live run is refused whose window finds no earlier run in its ledger.
 
+    ``step_summary`` is the file to which GitHub lets a step of a job append, ``annotates`` whether it reads annotations
+    in the output; None and False elsewhere, and in a run inside another one, which is a detail of that.
+
     ``prices``: those that dgbudget.toml sets, micro-dollars a minute by tier; ``prices_as_of``: their day (ISO date).
 
     Not a dataclass: with so many fields, making that costs a start of pytest more than all the rest of this module.
@@ -92,6 +104,8 @@ class RunConfig:
     ledger_given: bool
     state_dir: Path
     report_dir: Path
+    step_summary: Path | None
+    annotates: bool
     agent_settings: Path | None
     artifacts: str
     artifacts_audio: bool
@@ -212,6 +226,7 @@ def resolve(
     values.update(read_project_file(rootdir))
     values["scrub"] = values["scrub"] or ()
     values["recording_dir"] = None
+    values.update(_of_github(environment))
     is_live = values["target"] == "live"
     values["is_rehearsal"] = is_live and _is_stand_alone_emulator(values["agent_url"], key.value)
     run_config = RunConfig(
@@ -309,6 +324,15 @@ def _auto(environment: Mapping[str, str], budgets: Sequence[_Given], key: Key) -
     if any(budget.typed_by_hand for budget in budgets):
         return "live", None
     return "emulator", _STORED_BUDGET if budgets else None
+
+
+def _of_github(environment: Mapping[str, str]) -> dict[str, Any]:
+    is_nested = bool(environment.get(ACTIVE_VARIABLE))
+    summary = environment.get(SUMMARY_VARIABLE, "").strip()
+    return {
+        "step_summary": Path(summary) if summary and not is_nested else None,
+        "annotates": environment.get(ANNOTATING_VARIABLE) == "true" and not is_nested,
+    }
 
 
 def _tolerance(absolute_ms: int, share: float) -> dict[str, Any]:

@@ -26,7 +26,7 @@ _READY_SECONDS = 30.0
 _END_SECONDS = 15.0
 _LAST_LINES = 15
 # Neither another pytest's settings nor a way around loopback, and no file of a CI's that reports are added to.
-_SCRUBBED = ("DEEPGRAM_", "DG_", "DGBUDGET_", "PYTEST_", "GITHUB_STEP_SUMMARY", "PYTHONBREAKPOINT")
+_SCRUBBED = ("DEEPGRAM_", "DG_", "DGBUDGET_", "PYTEST_", "GITHUB_", "PYTHONBREAKPOINT")
 
 
 class DrilledRun:

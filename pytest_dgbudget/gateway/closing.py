@@ -31,6 +31,7 @@ from pytest_dgbudget.report.charged import open_beside_ms
 from pytest_dgbudget.report.document import FinishedRun
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
 from pytest_dgbudget.report.regression_figures import NO_PAST, Past
+from pytest_dgbudget.report.step_summary import with_summary
 from pytest_dgbudget.report.writing import write_report
 from pytest_dgbudget.rules.budget import Scope
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
@@ -116,7 +117,10 @@ class Closing:
             facts = await self._kept(task, known)
             finished = await self._report(facts, reconciling=False)
             # Whoever ends us may not wait for the vendor, so the report is there first.
-            return await self._report_without_keys(run, facts) if run.run_keys.are_used else finished
+            if run.run_keys.are_used:
+                finished = await self._report_without_keys(run, facts)
+            # A successor goes on with the invocation, and will sum it up.
+            return finished if closed_by == "gateway-lost" else await self._summed_up(finished)
         so_far = reconciliation_figures(not_asked(task, "pending", _UNDER_WAY), facts)
         first = asyncio.ensure_future(self._report(facts._replace(reconciliation=so_far), reconciling=True))
         self._reconciling = asyncio.ensure_future(self._reconcile(run, task, first))
@@ -193,7 +197,7 @@ class Closing:
         await asyncio.wait([first])  # else that report could be written over the last one
         facts = await self._kept(task, result)
         # Not before: what is stated under a key that is gone is documented nowhere.
-        return await self._report_without_keys(run, facts)
+        return await self._summed_up(await self._report_without_keys(run, facts))
 
     async def _report_without_keys(self, run: Run, facts: RunFacts) -> FinishedRun:
         """Delete the run's keys, and report that."""
@@ -249,6 +253,10 @@ class Closing:
     async def _report(self, facts: RunFacts, *, reconciling: bool) -> FinishedRun:
         """Write the report; on a thread, for a long one would keep the heartbeats from the owners."""
         return await asyncio.to_thread(self._write, facts, reconciling=reconciling)
+
+    async def _summed_up(self, finished: FinishedRun) -> FinishedRun:
+        """Append the last report to the summary of a CI service's step, where there is one."""
+        return await asyncio.to_thread(with_summary, finished, self._run_config.step_summary)
 
     def _write(self, facts: RunFacts, *, reconciling: bool) -> FinishedRun:
         notices = [*self._notices, *self._remarks.sentences()]

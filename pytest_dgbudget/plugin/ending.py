@@ -147,6 +147,11 @@ class Ending:
             from pytest_dgbudget.plugin.terminal import show
 
         show(terminalreporter, self._state.finished, config.rootpath)
+        if self._state.run_config.annotates and (document := self._state.finished["document"]) is not None:
+            with without_rewriting():
+                from pytest_dgbudget.plugin.annotations import annotate
+
+                annotate(terminalreporter, document)
 
     def _write_junit(self, config: pytest.Config, finished: FinishedRun) -> None:
         with without_rewriting():
@@ -193,16 +198,18 @@ def _report_without_gateway(state: State, exit_status: int) -> FinishedRun | Non
         from pytest_dgbudget.report.unused_run import report_failed_gateway
 
         failure = f"no gateway could be started: {state.failed}"
-        return report_failed_gateway(state.run_config, state.started_at, failure)
+        with without_rewriting():
+            return report_failed_gateway(state.run_config, state.started_at, failure)
     if state.given and state.run_config.has_run_budget:
         with without_rewriting():
             from pytest_dgbudget.report.unused_run import report_unused
 
-        return report_unused(state.run_config, state.started_at, exit_status)
+            return report_unused(state.run_config, state.started_at, exit_status)
     return None
 
 
 def _report_lost_gateway(state: State, finished: FinishedRun) -> FinishedRun:
     from pytest_dgbudget.report.unused_run import report_lost_gateway
 
-    return report_lost_gateway(state.run_config, state.started_at, finished)
+    with without_rewriting():
+        return report_lost_gateway(state.run_config, state.started_at, finished)

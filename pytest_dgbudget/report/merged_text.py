@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from pytest_dgbudget.report.document import AttemptEntry, MergedDocument, UsageDocument
 from pytest_dgbudget.report.merged_reconciliation import with_something_to_compare
@@ -12,14 +12,14 @@ from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.run_line import run_line, unused_line
 from pytest_dgbudget.report.run_text import remark_lines
 from pytest_dgbudget.report.said import said_by
-from pytest_dgbudget.report.shards import Shard, shards_in
+from pytest_dgbudget.report.shards import shards_in
 from pytest_dgbudget.report.tests_table import table_of_tests
 
 
 def merged_text(document: MergedDocument, *, width: int, color: bool) -> Iterator[str]:
     """Yield what a run shows at its end, of all shards together, and before that a line for each of them."""
     if document["tests"]:
-        yield from table_of_tests(_told_apart(document), width=width, color=color).splitlines()
+        yield from table_of_tests(told_apart(document), width=width, color=color).splitlines()
     yield from map(harmless, _lines(document))
 
 
@@ -30,7 +30,7 @@ def _lines(document: MergedDocument) -> Iterator[str]:
     if len(shards) > 1:
         yield f"{len(shards)} runs together: {_summary(document)}"
     yield from remark_lines(document)
-    yield from _reconciliation(document, shards)
+    yield from lines_of_reconciliation(document)
     yield from (each["text"] for each in document["warnings"])
     yield from document["notices"]
 
@@ -39,7 +39,7 @@ def _summary(document: UsageDocument) -> str:
     return unused_line(document) or run_line(document)
 
 
-def _told_apart(document: MergedDocument) -> MergedDocument:
+def told_apart(document: MergedDocument) -> MergedDocument:
     """Return it with a run's id beside each test that several of them ran."""
     ran_in: dict[tuple[str, int], set[int]] = defaultdict(set)
     for test in document["tests"]:
@@ -53,13 +53,13 @@ def _told_apart(document: MergedDocument) -> MergedDocument:
     return {**document, "tests": [named(test) for test in document["tests"]]}
 
 
-def _reconciliation(document: UsageDocument, shards: Sequence[Shard]) -> Iterator[str]:
+def lines_of_reconciliation(document: MergedDocument) -> Iterator[str]:
     """Yield the verdict of all, and what each run has to say: tags, tolerances and keys are its own."""
     line = verdict_line(document)
     if not document["sessions"] or line is None:
         return
     yield line
-    of_all = document["reconciliation"]
+    of_all, shards = document["reconciliation"], shards_in("", document)
     by_shard = {shard: sentences(shard.document) for shard in with_something_to_compare(shards)}
     said = said_by(by_shard)
     of_shards = {*said, *(text for texts in by_shard.values() for text in texts)}

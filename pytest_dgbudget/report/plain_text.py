@@ -21,6 +21,14 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def cut(text: str, longest: int) -> str:
+    """Return a text of ``longest`` characters at most, which keeps its beginning and more of its end."""
+    if len(text) <= longest:
+        return text
+    of_end = 2 * (longest - 1) // 3
+    return f"{text[: longest - 1 - of_end]}…{text[-of_end:]}"
+
+
 def with_harmless_texts(document: T) -> T:
     """Return a copy of a document in which every text is harmless, names of fields excepted."""
     return cast(T, _harmless_texts(document))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.facts import InvocationFacts, RunFacts
 from pytest_dgbudget.report.document import FinishedRun, with_notice, without_document
 from pytest_dgbudget.report.reconciliation_figures import ReconciliationFigures, ToleranceFigures, not_compared
+from pytest_dgbudget.report.step_summary import with_summary
 from pytest_dgbudget.report.usage_file import set_earlier_aside
 from pytest_dgbudget.report.writing import write_report
 from pytest_dgbudget.rules.verdicts import NOTHING_TO_COMPARE
@@ -30,7 +32,7 @@ def report_unused(run_config: RunConfig, started_at: str, exit_status: int) -> F
     except LedgerError as error:
         return without_document(f"no report: {error}")
     facts = unserved_run(run_config, known, started_at, exit_status, None)
-    return write_report(facts, run_config.report_dir, "", ())
+    return _reported(run_config, facts, ())
 
 
 def report_failed_gateway(run_config: RunConfig, started_at: str, failure: str) -> FinishedRun:
@@ -41,7 +43,7 @@ def report_failed_gateway(run_config: RunConfig, started_at: str, failure: str) 
     except LedgerError as error:
         return with_notice(without_document(failure), f"no report: {error}")
     facts = unserved_run(run_config, known, started_at, None, failure)
-    return write_report(facts, run_config.report_dir, "", (failure,))
+    return _reported(run_config, facts, (failure,))
 
 
 def report_lost_gateway(run_config: RunConfig, started_at: str, finished: FinishedRun) -> FinishedRun:
@@ -54,7 +56,11 @@ def report_lost_gateway(run_config: RunConfig, started_at: str, finished: Finish
         return finished
     failure = finished["notices"][0]
     facts = unserved_run(run_config, known, started_at, None, failure)
-    return write_report(facts, run_config.report_dir, "", finished["notices"])
+    return _reported(run_config, facts, finished["notices"])
+
+
+def _reported(run_config: RunConfig, facts: RunFacts, notices: Sequence[str]) -> FinishedRun:
+    return with_summary(write_report(facts, run_config.report_dir, "", notices), run_config.step_summary)
 
 
 def _settled_run(run_config: RunConfig) -> RunFacts | None:

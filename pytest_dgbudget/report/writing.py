@@ -10,7 +10,7 @@ from pytest_dgbudget.report.artifact_folders import artifacts_of
 from pytest_dgbudget.report.document import FinishedRun, UsageDocument
 from pytest_dgbudget.report.projection import failed_by_overrun, overran, usage_document
 from pytest_dgbudget.report.regression_figures import NO_PAST, Past
-from pytest_dgbudget.report.usage_file import report_of, write_usage
+from pytest_dgbudget.report.usage_file import WrittenReport, report_of, write_files
 from pytest_dgbudget.rules.soft_warnings import UsedBudget
 
 _OF_SHARED_BUDGETS = {"path-budget", "window-budget"}
@@ -32,7 +32,8 @@ def write_report(
     document, notices = usage_document(facts, notices, artifacts_of(folder, facts.id), shared, past), list(notices)
     report: str | None = None
     try:
-        report = str(write_usage(document, folder))
+        path, not_rendered = write_files(document, folder)
+        report, notices = str(path), [*notices, *not_rendered]
     except OSError as error:
         notice = f"the report can't be written to {folder}: {error}; name another folder with --dg-report-dir"
         notices.append(notice)
@@ -46,11 +47,11 @@ def write_report(
     }
 
 
-def rewrite_report(facts: RunFacts, folder: Path) -> Path | None:
-    """Write the report of a run anew and return its path; None where the folder does not have it. Raises OSError."""
+def rewrite_report(facts: RunFacts, folder: Path) -> WrittenReport | None:
+    """Write the report of a run anew; None where the folder does not have it. Raises OSError."""
     if report_of(folder, facts.id) is None:
         return None
-    return write_usage(later_document(facts, folder), folder)
+    return write_files(later_document(facts, folder), folder)
 
 
 def later_document(facts: RunFacts, folder: Path, past: Past = NO_PAST) -> UsageDocument:

@@ -64,6 +64,19 @@ def test_runs_become_one_report_with_one_verdict(two: tuple[str, str], capsys: p
     assert (written["run"]["id"], written["run"]["used_seconds"], len(written["tests"])) == ("a+b", 6.0, 2)
 
 
+def test_the_page_of_all_is_appended_to_the_summary_of_a_step(
+    two: tuple[str, str], here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = here / "summary"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    assert status_of(*two) == 0
+    assert "GITHUB_STEP_SUMMARY has nothing of this run: FileNotFoundError" in capsys.readouterr().err
+    summary.touch()
+    assert status_of(*two) == 0
+    assert capsys.readouterr().err == ""
+    assert summary.read_bytes() == Path(REPORT).with_name("usage.md").read_bytes()
+
+
 def test_an_overrun_that_fails_one_run_fails_all(two: tuple[str, str], here: Path) -> None:
     assert status_of(*two, save(here, "shards/3/usage.json", failing("c"))) == 1
     run = read(REPORT)["run"]

@@ -243,7 +243,7 @@ def test_a_report_that_can_not_be_written_costs_a_line(runs: Runs, monkeypatch: 
 
     runs.add("one", PENDING)
     runs.has_reported("one")
-    monkeypatch.setattr("pytest_dgbudget.report.writing.write_usage", no_space)
+    monkeypatch.setattr("pytest_dgbudget.report.writing.write_files", no_space)
     status, said = runs.reconcile("one")
     assert status == 0
     assert "its report can't be written to .dgbudget/report: [Errno 28] No space left on device" in said
@@ -261,7 +261,7 @@ def test_whoever_is_ended_before_the_report_is_written_leaves_the_run_pending(
     runs.has_reported("one")
     runs.bill.entries = lambda: bills("one")
     with monkeypatch.context() as patch:
-        patch.setattr("pytest_dgbudget.report.writing.write_usage", interrupted)
+        patch.setattr("pytest_dgbudget.report.writing.write_files", interrupted)
         assert runs.reconcile("--pending") == (130, "")
     assert runs.verdicts("one") == ["pending"]
     runs.reconcile("--pending")

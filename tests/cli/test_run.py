@@ -16,7 +16,7 @@ from pytest_dgbudget.cli.configuration import find_configuration
 from pytest_dgbudget.cli.exit_status import exit_status
 from pytest_dgbudget.cli.metered_run import CommandAttempt, name_of
 from pytest_dgbudget.cli.options import add_options, belongs_to_outer_run, flag_of, resolve_options, respelled
-from pytest_dgbudget.cli.summary import closing_lines, header_lines
+from pytest_dgbudget.cli.summary import annotate, closing_lines, header_lines
 from pytest_dgbudget.config import OPTIONS, Option
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.control.membership import Told
@@ -27,6 +27,7 @@ from pytest_dgbudget.report.document import without_document
 from pytest_dgbudget.rules.attempts import attempt_figures
 from tests.support.gateway import asked
 from tests.support.project import Project
+from tests.support.shards import report
 
 FIGURES = attempt_figures(
     number=1,
@@ -345,3 +346,19 @@ def test_a_configuration_that_is_no_text_or_can_not_be_opened_is_bad_usage(
 
 def _refused(*_: object, **__: object) -> object:
     raise PermissionError(13, "Permission denied", "pytest.ini")
+
+
+def test_an_overrun_is_annotated_on_stderr_with_options_as_they_are_spelled_here(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    document = report("run", "a")
+    overrun = {"scope": "run", "currency": "time", "label": "", "used": 59.9, "allowed": 60.0}
+    entry: Any = document["tests"][0]
+    entry.update(nodeid="npm", verdict="overrun", cut=True, overrun=overrun)
+    annotate(document)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "::error title=Voice agent budget (live%2C billed)::npm: run budget of 1m used up, 59.9s used; raise it with "
+        "--budget\n"
+    )

@@ -533,6 +533,21 @@ def test_a_key_of_the_emulators_is_refused_unseen_where_the_target_is_live(targe
     assert resolved(environment={**environment, "DGBUDGET_ACTIVE": "run"}).target == "emulator"
 
 
+def test_what_github_sets_is_for_the_run_of_a_job_and_for_none_inside_it() -> None:
+    of_github = {"GITHUB_STEP_SUMMARY": "/runner/summary", "GITHUB_ACTIONS": "true"}
+    run_config = resolved(environment=of_github)
+    assert (run_config.step_summary, run_config.annotates) == (Path("/runner/summary"), True)
+    handed_over = from_json(json.loads(json.dumps(run_config.to_json())))
+    assert (handed_over.step_summary, handed_over.annotates) == (Path("/runner/summary"), True)
+    for environment in (
+        {**of_github, "DGBUDGET_ACTIVE": "run"},
+        {},
+        {"GITHUB_STEP_SUMMARY": " ", "GITHUB_ACTIONS": ""},
+    ):
+        other = resolved(environment=environment)
+        assert (other.step_summary, other.annotates) == (None, False)
+
+
 LOOPBACK, ELSEWHERE = "ws://127.0.0.1:8080/v1/agent/converse", "wss://agent.example/v1/agent/converse"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
@@ -208,6 +209,28 @@ async def test_the_run_is_reported_before_the_statement_comes_and_again_with_it(
     assert rows_of(ending.folder, "SELECT verdict FROM reconciliation") == [("reconciled",)]
 
 
+@pytest.mark.parametrize(
+    ("changes", "closed_by", "verdicts"),
+    [
+        ({}, "teardown", ["reconciled"]),
+        ({"reconcile_timeout_ms": 0}, "owner-lost", ["pending"]),
+        ({"reconcile_timeout_ms": 0}, "gateway-lost", []),  # its successor will
+    ],
+)
+async def test_the_last_report_alone_is_appended_to_the_summary_of_a_step(
+    ending: Ending, one_session: None, changes: dict[str, Any], closed_by: ClosedBy, verdicts: list[str]
+) -> None:
+    summary = ending.folder / "summary"
+    summary.touch()
+    run = AllClosed()
+    run.run_keys = StubbornKeys(ending)  # of which one report more is made
+    closing = ending.closing(step_summary=summary, **changes)
+    await closing.close(cast(Run, run), 0, closed_by, wait=True)
+    if not changes:
+        await closing.reconciled(20)
+    assert re.findall("reconciliation: ([a-z]+)", summary.read_text(encoding="utf-8")) == verdicts
+
+
 async def test_the_last_report_waits_for_the_first_however_soon_the_statement_comes(
     ending: Ending, one_session: None
 ) -> None:
@@ -333,7 +356,7 @@ async def test_windows_and_paths_that_are_nearly_used_up_are_warnings_also_of_a_
     with closing(SqliteConnection(tmp_path / ".dgbudget/ledger.db", durable=False)) as connection:
         rewritten = rewrite_report(LedgerReader(connection).facts("run"), tmp_path / ".dgbudget/report")
     assert rewritten is not None
-    assert json.loads(rewritten.read_text(encoding="utf-8"))["warnings"] == expected
+    assert json.loads(rewritten.path.read_text(encoding="utf-8"))["warnings"] == expected
 
 
 # Earlier runs ---------------------------------------------------------------------------------------------------------
@@ -354,7 +377,7 @@ async def test_the_report_has_the_runs_before_and_a_later_report_keeps_them(tmp_
     with closing(SqliteConnection(tmp_path / ".dgbudget/ledger.db", durable=False)) as connection:
         rewritten = rewrite_report(LedgerReader(connection).facts("run"), tmp_path / ".dgbudget/report")
     assert rewritten is not None
-    again = json.loads(rewritten.read_text(encoding="utf-8"))
+    again = json.loads(rewritten.path.read_text(encoding="utf-8"))
     assert (again["regression"], again["history"]) == (document["regression"], document["history"])
 
 

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 import pytest_dgbudget
+from pytest_dgbudget.report.rendering import RENDERINGS
 from tests.plugin.conftest import asyncio_closes_its_loops
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project
 from tests.support.vendor import KEY, Vendor
@@ -178,9 +179,12 @@ def test_what_only_shows_something_opens_nothing_even_live_without_a_budget(
 
 @pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_an_unused_budget_is_reported_by_the_plugin_without_a_gateway(
-    project: Project, vendor: Vendor, workers: str
+    project: Project, vendor: Vendor, tmp_path_factory: pytest.TempPathFactory, workers: str
 ) -> None:
-    result = project.run("--dg-budget=5m", "--dg-run-id=unused", workers, env=vendor.environ)
+    summary = tmp_path_factory.mktemp("runner") / "summary"
+    summary.touch()
+    environment = {**vendor.environ, "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_ACTIONS": "true"}
+    result = project.run("--dg-budget=5m", "--dg-run-id=unused", workers, env=environment)
     assert result.status == 1, result.output
     usage = result.usage
     jsonschema.validate(usage, schema())
@@ -190,8 +194,11 @@ def test_an_unused_budget_is_reported_by_the_plugin_without_a_gateway(
     assert (run["verdict"], run["failing"], run["complete"], run["billed"]) == ("within", False, True, True)
     assert run["finished_at"] >= run["started_at"]
     made = {str(path.relative_to(project.path / ".dgbudget")) for path in (project.path / ".dgbudget").rglob("*")}
-    assert made == {".gitignore", "report", "report/usage.json"}, "a ledger or a log would be a gateway's"
+    report = {"report", "report/usage.json", *(f"report/{name}" for name in RENDERINGS)}
+    assert made == {".gitignore", *report}, "a ledger or a log would be a gateway's"
     assert vendor.connections == []
+    assert summary.read_bytes() == (project.path / ".dgbudget/report/usage.md").read_bytes()
+    assert "\n::" not in result.output
 
 
 @pytest.mark.slow

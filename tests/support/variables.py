@@ -6,7 +6,14 @@ import os
 from collections.abc import Mapping
 
 NO_VENDOR = {"DG_AGENT_URL": "ws://127.0.0.1:1/v1/agent/converse", "DG_API_URL": "http://127.0.0.1:1"}
-_PREFIXES = ("DEEPGRAM_", "DG_", "DGBUDGET_", "PYTEST_XDIST_", "PG")
+_PREFIXES = (
+    "DEEPGRAM_",
+    "DG_",
+    "DGBUDGET_",
+    "PYTEST_XDIST_",
+    "PG",
+    "GITHUB_",
+)  # GitHub's: a job's own summary is no test's
 # Buffering is one of them: what a user's pipe shows late, a test must not see at once.
 _NAMES = {"PYTEST_ADDOPTS", "PYTHONWARNINGS", "PYTHONUNBUFFERED"}
 

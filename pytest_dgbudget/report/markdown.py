@@ -1,0 +1,147 @@
+"""``usage.md``: a run in GitHub's Markdown, as a CI service shows it beside the job; what matters most comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, cast
+
+from pytest_dgbudget.report.markdown_tests import dearest_tests, named
+from pytest_dgbudget.report.markdown_text import in_code, in_text
+from pytest_dgbudget.report.overrun_words import overrun_phrase
+from pytest_dgbudget.report.reconciliation import sentences, verdict_line
+from pytest_dgbudget.report.run_line import run_line, unused_line
+from pytest_dgbudget.report.run_remarks import leaks_line, longest_wait, no_session_line, protocol_line
+from pytest_dgbudget.report.shown import shown_seconds
+from pytest_dgbudget.report.table_cells import fails
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.report.document import AttemptEntry, MergedDocument, RunFigures, UsageDocument
+    from pytest_dgbudget.report.regression_figures import Contributor
+
+_MOST_BYTES = 60_000  # of 64 KiB
+_MOST_ITEMS = 20
+_CUT_SHORT = "\nThis is cut short: usage.json has all of it.\n"
+
+
+def usage_markdown(document: UsageDocument) -> str:
+    """Return the page: under 64 KiB whatever the document; cut short, it ends after a whole line."""
+    if "shards" in document:
+        from pytest_dgbudget.report.merged_text import told_apart
+
+        document = told_apart(cast("MergedDocument", document))
+    return "".join(_fitted(f"{line}\n" for line in _lines(document)))
+
+
+def _fitted(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines while there is room: whatever Markdown begins in a line ends in it."""
+    room = _MOST_BYTES - len(_CUT_SHORT)
+    for line in lines:
+        room -= len(line.encode())
+        if room < 0:
+            yield _CUT_SHORT
+            return
+        yield line
+
+
+def _lines(document: UsageDocument) -> Iterator[str]:
+    run = document["run"]
+    yield f"### Voice agent budget: {_verdict(run)} ({_billed(run)})"
+    yield from ("", in_text(_summary(document)))
+    yield from _part("Needs attention", _items(_attention(document)))
+    yield from _part("Runs", _items(_shards(document)))
+    yield from _part("Dearest tests", dearest_tests(document))
+    yield from _part("Reconciliation", _items(map(in_text, _reconciliation(document))))
+    yield from _part("Compared with earlier runs", _items(_regression(document)))
+    yield from _part("Warnings", _items(in_text(each["text"]) for each in document["warnings"]))
+    yield from _part("Notices", _items(map(in_text, document["notices"])))
+    yield from ("", f"Run {in_code(run['id'])}; usage.json has all figures.")
+
+
+def _summary(document: UsageDocument) -> str:
+    return unused_line(document) or run_line(document)
+
+
+def _verdict(run: RunFigures) -> str:
+    expected = run["verdict"] == "overrun" and not run["failing"] and run["bypass"] != "seen"
+    return f"**{in_text(run['verdict'])}**{', expected' if expected else ''}"
+
+
+def _billed(run: RunFigures) -> str:
+    return f"{in_text(run['target'])}, {'billed' if run['billed'] else 'not billed'}"
+
+
+def _part(title: str, lines: Iterable[str]) -> Iterator[str]:
+    """Yield a heading and the lines below it; nothing where there are none."""
+    shown = [*lines]
+    if shown:
+        yield from ("", f"#### {title}", "", *shown)
+
+
+def _items(texts: Iterable[str]) -> Iterator[str]:
+    """Yield a list of these pieces of Markdown."""
+    shown = [*texts]
+    yield from (f"- {text}" for text in shown[:_MOST_ITEMS])
+    if len(shown) > _MOST_ITEMS:
+        yield f"- and {len(shown) - _MOST_ITEMS:,} more, all in usage.json"
+
+
+def _attention(document: UsageDocument) -> Iterator[str]:
+    """Yield what somebody should look at; overruns that fail the run first."""
+    run, regression = document["run"], document.get("regression")
+    overran = [test for test in document["tests"] if test["verdict"] == "overrun"]
+    yield from (_overrun(test, run) for test in sorted(overran, key=fails, reverse=True))
+    if run["bypass"] == "seen":
+        yield "Sessions went past the gateway, unmetered: usage.json can't say what they cost."
+    elif run["verdict"] == "overrun" and not overran:
+        yield "The run was charged more than its budget, although no test overran a budget."
+    if not run["complete"]:
+        yield "The run was stopped, or a part of it is missing: it never said that it finished."
+    if document["reconciliation"]["verdict"] == "discrepancy":
+        yield "What we metered and what the statement has disagree: see the reconciliation."
+    if regression is not None and regression["verdict"] == "regression":
+        yield "The run is dearer or slower than earlier ones: see the comparison."
+    of_sessions = (leaks_line, protocol_line) if document["sessions"] else ()
+    for line_of in (no_session_line, longest_wait, *of_sessions):
+        if (line := line_of(document)) is not None:
+            yield in_text(line)
+
+
+def _overrun(test: AttemptEntry, run: RunFigures) -> str:
+    expected = "" if fails(test) else " (expected)"
+    return f"{named(test, run['target'])}: {in_text(overrun_phrase(test))}{expected}"
+
+
+def _shards(document: UsageDocument) -> Iterator[str]:
+    """Yield a line for each run of a merged document."""
+    if "shards" not in document:
+        return
+    from pytest_dgbudget.report.shards import shards_in
+
+    for shard in shards_in("", document):
+        yield f"{in_code(shard.run_id)}: {in_text(_summary(shard.document))}"
+
+
+def _reconciliation(document: UsageDocument) -> Iterator[str]:
+    if "shards" in document:
+        from pytest_dgbudget.report.merged_text import lines_of_reconciliation
+
+        yield from lines_of_reconciliation(cast("MergedDocument", document))
+    elif document["sessions"] and (line := verdict_line(document)) is not None:
+        yield from (line, *sentences(document))
+
+
+def _regression(document: UsageDocument) -> Iterator[str]:
+    """Yield what was found, and the tests that it comes from; nothing where nothing was compared."""
+    regression = document.get("regression")
+    if regression is None or regression["verdict"] == "off":
+        return
+    yield from map(in_text, regression["sentences"])
+    yield from map(_contributor, regression["contributors"])
+
+
+def _contributor(test: Contributor) -> str:
+    figure = "use" if test["figure"] == "spend" else "turn latency"
+    return (
+        f"{in_code(test['nodeid'])}: {figure} {shown_seconds(test['now_seconds'])}, "
+        f"usually {shown_seconds(test['usual_seconds'])} ({test['change']:+.0%})"
+    )

@@ -1,0 +1,41 @@
+"""The summary that GitHub shows of a step of a job: ``usage.md`` is appended to what others have written there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_dgbudget.paths import require_file
+from pytest_dgbudget.report.document import FinishedRun, UsageDocument, with_notice
+from pytest_dgbudget.report.rendering import rendered
+
+# GitHub shows nothing of a summary that is larger.
+_MOST_BYTES = 1024 * 1024
+
+
+def with_summary(finished: FinishedRun, summary: Path | None) -> FinishedRun:
+    """Append a run that is over, once, where there is such a file; return its end, with a notice where that failed."""
+    if summary is None or finished["document"] is None:
+        return finished
+    failure = not_appended(finished["document"], summary)
+    return finished if failure is None else with_notice(finished, failure)
+
+
+def not_appended(document: UsageDocument, summary: Path) -> str | None:
+    """Append a document to the summary; return why it could not be, None where it was."""
+    try:
+        problem = _append(rendered("usage.md", document).encode(), summary)
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+    return None if problem is None else f"GITHUB_STEP_SUMMARY has nothing of this run: {problem}"
+
+
+def _append(page: bytes, summary: Path) -> str | None:
+    """Append in one piece; return what is in its way. Raises OSError, also where there is no such file yet."""
+    require_file(summary)
+    with summary.open("ab", buffering=0) as file:
+        size = file.tell()
+        addition = b"\n" + page if size else page
+        if size + len(addition) > _MOST_BYTES:
+            return f"with it {summary} would be larger than the 1 MiB that GitHub shows"
+        file.write(addition)
+    return None
