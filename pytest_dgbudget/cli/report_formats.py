@@ -16,7 +16,7 @@ FORMATS: Mapping[What, Mapping[str, tuple[str, str]]] = {
     "run": {
         "csv": ("pytest_dgbudget.report.run_csv", "run_csv"),
         "md": ("pytest_dgbudget.report.markdown", "usage_markdown"),
-        "html": ("pytest_dgbudget.report.html", "usage_page"),
+        "html": ("pytest_dgbudget.report.html.page", "usage_page"),
         "openmetrics": ("pytest_dgbudget.report.openmetrics", "usage_metrics"),
     },
     "archived": {},

@@ -10,6 +10,8 @@ from pytest_dgbudget.report.document import UsageDocument
 # Name of the file: what makes its text, a function of a module in this package, which is loaded when it is wanted.
 RENDERINGS: Mapping[str, str] = {
     "usage.md": "markdown.usage_markdown",
+    "usage.html": "html.page.usage_page",
+    "usage.css": "html.page.usage_css",
     "metrics.txt": "openmetrics.usage_metrics",
 }
 
@@ -20,6 +22,6 @@ def rendered(name: str, document: UsageDocument) -> str:
 
 
 def _renderer(name: str) -> Callable[[UsageDocument], str]:
-    module, _, function = RENDERINGS[name].partition(".")
+    module, _, function = RENDERINGS[name].rpartition(".")
     renderer: Callable[[UsageDocument], str] = getattr(import_module(f"pytest_dgbudget.report.{module}"), function)
     return renderer

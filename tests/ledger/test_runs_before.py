@@ -217,7 +217,7 @@ def test_a_test_of_which_a_part_is_missing_is_not_compared(
 def test_a_test_that_was_refused_a_session_is_not_compared(run: Run, now: Run, before: Read) -> None:
     ledger = run()
     attempt = ledger.begin_attempt(TEST, "", 60_000)
-    ledger.record_refusal(attempt, REFUSED, tolerated=True)
+    ledger.record_refusal("refusal", attempt, REFUSED, tolerated=True)
     ledger.record_outcome(attempt.id, "passed")
     now()
     assert uses(before()) == [{}]

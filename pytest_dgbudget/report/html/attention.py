@@ -12,7 +12,8 @@ from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of
 from pytest_dgbudget.report.html.overruns import overrun_words
 from pytest_dgbudget.report.html.parts import Tone, badge, listed, paragraph, section
 from pytest_dgbudget.report.html.said import reconciliation_sentences, sentence
-from pytest_dgbudget.report.terminal import exceeds_live, leaks_line, longest_wait, no_session_line, protocol_line
+from pytest_dgbudget.report.run_line import exceeds_live
+from pytest_dgbudget.report.run_remarks import leaks_line, longest_wait, no_session_line, protocol_line
 from pytest_dgbudget.rules.verdicts import DISAGREEING
 from pytest_dgbudget.units import counted
 

@@ -10,8 +10,9 @@ from pytest_dgbudget.report.document import AttemptEntry, UsageDocument
 from pytest_dgbudget.report.html.attention import unanswered_in
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, several, together
 from pytest_dgbudget.report.html.parts import paragraph, section
+from pytest_dgbudget.report.run_line import differs_live
+from pytest_dgbudget.report.run_remarks import leaks_line, protocol_line
 from pytest_dgbudget.report.shards import shards_in
-from pytest_dgbudget.report.terminal import differs_live, leaks_line, protocol_line
 from pytest_dgbudget.units import format_time, format_usd, rounded_up
 
 _MOST_NAMES = 3

@@ -43,6 +43,11 @@ def usage_page(document: UsageDocument) -> str:
     return f"<!doctype html>\n{page.html}\n"
 
 
+def usage_css(_document: UsageDocument) -> str:
+    """Return what stands beside the page: its rules, whatever the run, for servers that block those in the page."""
+    return USAGE_CSS
+
+
 def _head(document: UsageDocument) -> Markup:
     _, title = title_of(document["run"])
     return element(

@@ -24,7 +24,7 @@ from pytest_dgbudget.report.html.parts import (
     section,
     table,
 )
-from pytest_dgbudget.report.terminal import differs_live, exceeds_live
+from pytest_dgbudget.report.run_line import differs_live, exceeds_live
 
 _BAR_HEIGHT = 8
 _OUTCOMES: dict[str | None, Tone] = {"passed": "good", "failed": "bad", "error": "bad", "xpassed": "warn"}

@@ -12,7 +12,8 @@ from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.bars import Amounts, bar
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, several
 from pytest_dgbudget.report.html.parts import Tone, badge, muted
-from pytest_dgbudget.report.terminal import differs_live, run_keys_line
+from pytest_dgbudget.report.run_line import differs_live
+from pytest_dgbudget.report.run_remarks import run_keys_line
 from pytest_dgbudget.units import counted, format_time
 
 _BAR_HEIGHT = 20
