@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from pathlib import Path
@@ -81,13 +81,19 @@ class ScenarioOptions:
         return self.file is not None or self.name is not None
 
 
+def nearest_first(item: pytest.Item, name: str) -> Iterator[pytest.Mark]:
+    """Return a test's markers of a name; pytest itself has those of a parameter after those of its function."""
+    of_parameters = {id(marker) for marker in getattr(getattr(item, "callspec", None), "marks", ())}
+    return iter(sorted(item.iter_markers(name), key=lambda marker: id(marker) not in of_parameters))
+
+
 def own_budget(item: pytest.Item, run_config: RunConfig) -> OwnBudget:
     """Return a test's own budget: from the nearest marker that sets it, else from its path's, else from the run's.
 
     Raises SettingsError for a bad marker.
     """
     marked: dict[str, int | None] = {}
-    for marker in item.iter_markers(MARKER):
+    for marker in nearest_first(item, MARKER):
         marked = {**_given(marker, run_config), **marked}
     path = path_of_item(item, run_config) if run_config.paths else None
     return OwnBudget(
@@ -117,7 +123,7 @@ def own_scenario(item: pytest.Item, run_config: RunConfig) -> str | None:
 
     Raises SettingsError for a bad marker. The emulator checks whether the file can be played.
     """
-    given = ((marker, _scenario_options(marker)) for marker in item.iter_markers(SCENARIO_MARKER))
+    given = ((marker, _scenario_options(marker)) for marker in nearest_first(item, SCENARIO_MARKER))
     marker, options = next((each for each in given if each[1].names_scenario), (None, None))
     if marker is None or options is None:
         return run_config.scenario
@@ -138,7 +144,7 @@ def own_pace(item: pytest.Item, run_config: RunConfig) -> Pace:
 
     Raises SettingsError for a bad marker.
     """
-    paces = (_scenario_options(marker).pace for marker in item.iter_markers(SCENARIO_MARKER))
+    paces = (_scenario_options(marker).pace for marker in nearest_first(item, SCENARIO_MARKER))
     return next((pace for pace in paces if pace is not None), run_config.pace)
 
 
@@ -148,7 +154,7 @@ def own_latency_limits(item: pytest.Item) -> LatencyLimits | None:
     Raises SettingsError for a bad marker.
     """
     marked: dict[str, Any] = {}
-    for marker in item.iter_markers(LATENCY_MARKER):
+    for marker in nearest_first(item, LATENCY_MARKER):
         marked = {**_latency_limits(marker), **marked}
     return LatencyLimits(**marked) if marked else None
 
@@ -160,6 +166,11 @@ def _latency_limits(marker: pytest.Mark) -> dict[str, int | None]:
         raise SettingsError(f"{_shown(marker)} is empty; {_ACCEPTED_LATENCY}")
     turns = {"turns": _turns(marker)} if "turns" in marker.kwargs else {}
     times = {limit: _latency(marker, name) for name, limit in _LATENCIES.items() if name in marker.kwargs}
+    p50_ms, p95_ms = times.get("p50_ms"), times.get("p95_ms")
+    if p50_ms is not None and p95_ms is not None and p50_ms > p95_ms:
+        raise SettingsError(
+            f"{_shown(marker)}: its p50 is above its p95, so that it would find nothing which p95 doesn't; swap them"
+        )
     return {**times, **turns}
 
 
@@ -182,7 +193,7 @@ def _latency(marker: pytest.Mark, name: str) -> int | None:
 
 def own_target(item: pytest.Item, run_config: RunConfig) -> TargetName:
     """Return where a test's sessions are dialled; raises SettingsError for a bad marker."""
-    marker = item.get_closest_marker(TARGET_MARKER)
+    marker = next(nearest_first(item, TARGET_MARKER), None)
     return "emulator" if marker is not None and _named_target(marker) == "emulator" else run_config.target
 
 
@@ -291,7 +302,7 @@ def _what_is_bad(item: pytest.Item, run_config: RunConfig) -> str | None:
 
 
 def _is_for_other_runs(item: pytest.Item, run_config: RunConfig) -> bool:
-    marker = item.get_closest_marker(TARGET_MARKER)
+    marker = next(nearest_first(item, TARGET_MARKER), None)
     return marker is not None and _named_target(marker) == "live" and not run_config.is_live
 
 

@@ -22,7 +22,7 @@ from pytest_dgbudget.ledger.upgrade import create_or_upgrade, is_current
 from pytest_dgbudget.model import Invocation
 from pytest_dgbudget.paths import open_file
 from pytest_dgbudget.plugin.attempts import recorded_name
-from pytest_dgbudget.plugin.markers import own_budget
+from pytest_dgbudget.plugin.markers import nearest_first, own_budget
 from pytest_dgbudget.plugin.options import FIXTURES, TARGET_MARKER
 from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.report.plan import PlanDocument, plan_document, plan_text
@@ -172,7 +172,7 @@ def _is_never_run(item: pytest.Item) -> bool:
 
 
 def _is_never_billed(item: pytest.Item) -> bool:
-    marker = item.get_closest_marker(TARGET_MARKER)
+    marker = next(nearest_first(item, TARGET_MARKER), None)
     return marker is not None and marker.args == ("emulator",)
 
 

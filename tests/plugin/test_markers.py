@@ -173,6 +173,7 @@ BAD_LATENCIES = {
     "p50=None": "None is not a time; accepted: ",
     "p50='$1'": "'$1' is not a time",
     "p95=1e400": "'inf' is not a time",
+    "p50='2s', p95='1s'": "its p50 is above its p95, so that it would find nothing which p95 doesn't; swap them",
     "turns='5'": "'5' is not a number of turns; accepted: ",
     "turns=2.0": "2.0 is not a number of turns",
     "turns=-1": "-1 is not a number of turns",
@@ -210,6 +211,11 @@ class TestClass:
 
     @pytest.mark.dg_latency(p95="off", turns=0)
     def test_nearest(self): pass
+
+    @pytest.mark.dg_latency(p50="2s", turns=7)
+    @pytest.mark.dg_latency(p95="off", turns=0)
+    @pytest.mark.parametrize("slow", [pytest.param(1, marks=pytest.mark.dg_latency(turns=5), id="slow")])
+    def test_parameter(self, slow): pass
 """
 LIMITS = """
 import json
@@ -231,5 +237,6 @@ def test_of_each_limit_of_latency_the_nearest_wins(pytester: pytest.Pytester) ->
         "test_module": [800, 2000, 3],
         "test_class": [800, 1500, 3],
         "test_nearest": [800, None, 0],
+        "test_parameter[slow]": [2000, None, 5],
         "test_free": None,
     }

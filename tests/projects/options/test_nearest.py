@@ -37,6 +37,12 @@ class TestClass:
         assert left(voice_agent) == 300
 
 
+@pytest.mark.dg_budget("20s")
+@pytest.mark.parametrize("longer", [pytest.param(True, marks=pytest.mark.dg_budget("40s"), id="longer")])
+def test_parameter(voice_agent: VoiceAgent, longer: bool) -> None:
+    assert left(voice_agent) == 40
+
+
 def test_merging(request: pytest.FixtureRequest) -> None:
     from pytest_dgbudget.plugin.markers import own_budget
     from pytest_dgbudget.plugin.state import STATE
@@ -50,5 +56,6 @@ def test_merging(request: pytest.FixtureRequest) -> None:
         "test_by_name": (12_500, 7000),
         "test_merged": (20_000, 1000),
         "test_off": (None, 7000),
+        "test_parameter[longer]": (40_000, 7000),
         "test_merging": (30_000, 7000),
     }
