@@ -95,7 +95,10 @@ class VoiceAgent:
 
     @property
     def latency(self) -> Latency:
-        """How long the user waited for answers in this attempt of the test so far, with the session that is open."""
+        """How long the user waited for answers in this attempt of the test so far, in all of its sessions.
+
+        Turns that still wait for their answer are not in it. At pace max an emulated answer waits for nothing.
+        """
         opening = self._opening
         turns = opening.gateway.ask(GetTurns(attempt=opening.attempt, session=None))
         return latency_of(turns)

@@ -37,7 +37,8 @@ class EndedTurn:
     """The user's part and the agent's answer to it, as the gateway measured them.
 
     ``started_seconds`` is where its latency begins, in seconds since the session's dial; ``since`` says what is there:
-    the end of the user's ``audio``, an injected ``text``, or the ``transcript`` of audio that can't be read.
+    the end of the user's ``audio``, an injected ``text``, or the ``transcript`` of audio that can't be read or is never
+    loud.
     ``latency_seconds`` is the silence before the answer, None without an answer; ``function_seconds`` of it went into
     the client's functions. ``overlapped``: the agent was still speaking. ``unpaced``: the user's audio came faster than
     1.5 times real time. ``continued``: the user went on before an answer came.

@@ -27,8 +27,12 @@ _NOT_JUDGED = (
 
 @dataclass(slots=True)
 class _Attempt:
-    """What is known of an attempt of a test so far. ``passed``: its body did; ``told``: its report has its latency."""
+    """What is known of an attempt of a test so far.
 
+    ``is_running``: its body is; ``passed``: its body did; ``told``: its report has its latency.
+    """
+
+    is_running: bool = False
     passed: bool = False
     has_failed: bool = False
     told: bool = False
@@ -49,7 +53,17 @@ class LatencyJudge:
 
     def __dir__(self) -> list[str]:
         """pytest looks closely at each name of a plugin, those that every object has included."""
-        return ["pytest_runtest_makereport"]
+        return ["pytest_runtest_call", "pytest_runtest_makereport"]
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Note that the body runs: a report that is made meanwhile is a subtest's."""
+        attempt = self._attempts.setdefault(item.nodeid, _Attempt())
+        attempt.is_running = True
+        try:
+            return (yield)
+        finally:
+            attempt.is_running = False
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -68,8 +82,10 @@ class LatencyJudge:
         raised = ended_with(item, None if call.excinfo is None else call.excinfo.value)
         attempt = self._attempts.setdefault(item.nodeid, _Attempt())
         attempt.has_failed |= raised is not None and not isinstance(raised, NO_FAILURE)
-        attempt.passed |= call.when == "call" and raised is None
-        if isinstance(raised, ENDS_THE_RUN) or attempt.told or (call.when == "setup" and raised is None):
+        if attempt.is_running or isinstance(raised, ENDS_THE_RUN):
+            return
+        attempt.passed |= call.when == "call" and not attempt.has_failed and raised is None
+        if attempt.told or (call.when == "setup" and raised is None):
             return
         if not self._is_judged(item):
             attempt.told = True

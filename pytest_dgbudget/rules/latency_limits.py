@@ -16,7 +16,7 @@ _MOST_NAMED = 5
 _NOT_JUDGED: tuple[tuple[str, Callable[[MeasuredTurn], bool]], ...] = (
     ("that the user went on with before an answer", lambda turn: turn.continued),
     ("whose audio came faster than real time (unpaced)", lambda turn: turn.unpaced),
-    ("whose audio can't be read (since: transcript)", lambda turn: turn.since == "transcript"),
+    ("whose audio can't be read, or is never loud (since: transcript)", lambda turn: turn.since == "transcript"),
 )
 
 
@@ -146,6 +146,8 @@ def _left_out(turns: Iterable[MeasuredTurn]) -> str:
 
 
 def _advice(slowness: Slowness) -> str:
+    if any(each.measured_ms is None for each in slowness.broken):
+        return "a turn without an answer is above every limit: keep its session open until the agent has answered"
     if slowness.broken:
         return "make the agent answer sooner, or raise the limit in the marker dg_latency"
     return "have the test take more turns, or lower turns= in the marker dg_latency"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # a Protocol takes long to make, at every start of pytest
 class MarkedTurns(TypedDict):
     """How many turns have a mark. ``overlapped`` ones are judged, ``unanswered`` ones as slower than any limit.
 
-    ``transcript``: their audio can't be read, so they are measured from the ConversationText.
+    ``transcript``: their audio can't be read, or is never loud, so they are measured from the ConversationText.
     """
 
     overlapped: int

@@ -56,7 +56,7 @@ class Reported:
 
 
 NOT_UNPACED = "1 turn whose audio came faster than real time (unpaced)"
-NOT_READ = "1 turn whose audio can't be read (since: transcript)"
+NOT_READ = "1 turn whose audio can't be read, or is never loud (since: transcript)"
 WENT_ON = "1 turn that the user went on with before an answer"
 FEW = "dg_latency wants at least "
 NO_ANSWER = (
@@ -87,6 +87,7 @@ FAILS = {
     "test_skips": ("p95 of 1 turn is {p95}, and dg_latency allows 1.000s\n  slower: turn 1 of session {slow} ({p95})"),
 }
 QUICKER = "\n  make the agent answer sooner, or raise the limit in the marker dg_latency"
+ANSWERED = "\n  a turn without an answer is above every limit: keep its session open until the agent has answered"
 MORE = "\n  have the test take more turns, or lower turns= in the marker dg_latency"
 
 
@@ -104,7 +105,7 @@ class Said:
         values = {script: stage.seen.request_id for script, stage in stages.items()}
         p95_ms = self._p95_ms.get(name)
         values["p95"] = "" if p95_ms is None else f"{p95_ms / 1000:.3f}s"
-        advice = QUICKER if "slower" in form else MORE
+        advice = ANSWERED if form == NO_ANSWER else QUICKER if "slower" in form else MORE
         return f"pytest_dgbudget.LatencyExceeded: {form.format_map(values)}{advice}"
 
 
@@ -175,6 +176,24 @@ def test_a_testcase_is_judged_by_what_it_ended_with(project: Project, vendor: Ti
         name: said.text(name, FAILS["test_skips"]) for name in ("test_slow", "test_skips")
     }, result.output
     assert reported.of("skipped").keys() == {"test_is_expected_to_fail", "test_skips_early"}
+    assert reported.passed() == {"test_in_parts"}
+
+
+@pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="subtests came with pytest 9")
+def test_a_test_with_subtests_is_judged_when_its_body_has_ended(project: Project, vendor: TimedVendor) -> None:
+    project.use("latency/test_subtests.py")
+    result = run(project, "own", vendor, "-n0", "test_subtests.py")
+    said = re.findall(r"^([A-Z]+\S*) test_subtests\.py::(\w+)", result.output, re.MULTILINE)
+    assert said == [
+        ("PASSED", "test_quick"),
+        ("FAILED", "test_slow"),
+        ("SUBFAILED[slow]", "test_own_error"),
+        ("FAILED", "test_own_error"),
+    ], result.output
+    assert "LatencyExceeded: p95 of 4 turns is 1.6" in said_of(result, "test_slow")
+    assert said_of(result, "test_own_error").startswith("\ncontains 1 failed subtest\n")
+    assert "p95 of 1 turn is 1.6" in said_of(result, "test_own_error")
+    assert result.output.count("p95 of 1 turn is") == 1
 
 
 @pytest.mark.parametrize("arguments", [["--dg-target=emulator"], []], ids=["a run that is ours", "another"])

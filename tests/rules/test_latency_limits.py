@@ -116,12 +116,21 @@ def test_of_a_slow_turn_its_functions_and_that_it_was_overlapped_are_said() -> N
     assert "turn 1 of session s1 (2.000s, 1.200s of it in client functions, overlapped)" in error
 
 
+def test_who_has_a_turn_without_an_answer_is_not_told_to_raise_the_limit() -> None:
+    assert said(sessions(turn(2000), turn(None)), LatencyLimits(p95_ms=500, p50_ms=500)).endswith(
+        "a turn without an answer is above every limit: keep its session open until the agent has answered"
+    )
+    assert said(sessions(*[turn(9)] * 20, turn(None)), LatencyLimits(p95_ms=5)).endswith(
+        "make the agent answer sooner, or raise the limit in the marker dg_latency"
+    )
+
+
 def test_why_turns_are_not_judged_is_said_once_for_each() -> None:
     marked = [turn(1, mark) for mark in ("unpaced", "unpaced", "transcript", "continued")]
     assert (
         "  not judged: 1 turn that the user went on with before an answer; "
         "2 turns whose audio came faster than real time (unpaced); "
-        "1 turn whose audio can't be read (since: transcript)\n"
+        "1 turn whose audio can't be read, or is never loud (since: transcript)\n"
     ) in said(sessions(*marked), LatencyLimits())
 
 

@@ -26,6 +26,12 @@ class SlowTests(unittest.TestCase):
     def test_slow(self) -> None:
         self.talk()
 
+    @pytest.mark.dg_latency(turns=2, p95="off")
+    def test_in_parts(self) -> None:
+        for part in range(2):
+            with self.subTest(part=part):
+                self.talk()
+
     def test_skips(self) -> None:
         self.talk()
         self.skipTest("because")
