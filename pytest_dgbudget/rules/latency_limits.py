@@ -108,7 +108,7 @@ def _lines(slowness: Slowness, sessions: Sequence[SessionTurns]) -> Iterator[str
 
 def _too_few(slowness: Slowness, sessions: Sequence[SessionTurns]) -> str:
     judged = f"{counted(slowness.judged, 'turn')} judged" if slowness.judged else "no turn was judged"
-    where = f" in {counted(len(sessions), 'session')}" if sessions else ", for no session was opened"
+    where = f" in {counted(len(sessions), 'session')}" if sessions else ", for no session passed the gateway"
     return f"dg_latency wants at least {counted(slowness.wanted, 'turn')}: {judged}{where}"
 
 

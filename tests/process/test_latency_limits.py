@@ -68,7 +68,7 @@ FAILS = {
         "p95 of 3 turns is {p95}, and dg_latency allows 1.000s\n  slower: turn 2 of session {one slow} ({p95})"
     ),
     "test_too_few": f"{FEW}4 turns: 3 turns judged in 1 session",
-    "test_no_session": f"{FEW}1 turn: no turn was judged, for no session was opened",
+    "test_no_session": f"{FEW}1 turn: no turn was judged, for no session passed the gateway",
     "test_slow_speech": (
         "p95 of 1 turn is {p95}, and dg_latency allows 0.200s\n  slower: turn 1 of session {speech} ({p95})"
     ),
