@@ -188,7 +188,16 @@ def check_terminal(result: Result) -> None:
         budget = "-" if test["budget_seconds"] is None else f"{test['budget_seconds']:.2f}s"
         verdict = test["verdict"] if test["verdict"] == "within" else f"overrun, {'cut' if test['cut'] else 'refused'}"
         used, sessions = f"{test['used_seconds']:.2f}s", str(test["sessions"])
-        assert [test["nodeid"], used, budget, *_cost(test, result.usage), sessions, *verdict.split()] in table
+        shown = [*_cost(test, result.usage), *_latency(test), sessions, *verdict.split()]
+        assert [test["nodeid"], used, budget, *shown] in table
+
+
+def _latency(test: Mapping[str, Any]) -> list[str]:
+    """Return what the table says of turns that were answered: one mark for all that are marked."""
+    if not test["turns"]:
+        return []
+    mark = "*" if any(test["marked_turns"].values()) else ""
+    return [f"{test['latency_p50_ms'] / 1000:.2f}/{test['latency_p95_ms'] / 1000:.2f}s{mark}"]
 
 
 def _cost(test: Mapping[str, Any], usage: Mapping[str, Any]) -> list[str]:
