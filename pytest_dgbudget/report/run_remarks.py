@@ -79,14 +79,14 @@ def leaks_line(document: UsageDocument) -> str | None:
 
 def protocol_line(document: UsageDocument) -> str | None:
     """Return one line on the sessions whose messages broke the protocol's order; None where none did."""
-    from pytest_dgbudget.rules.order import is_of_order
-
-    broken = [
-        (session["nodeid"], violation["what"])
-        for session in document["sessions"]
-        for violation in session["protocol"] or ()
-        if is_of_order(violation["rule"])
+    found = [
+        (session["nodeid"], violation) for session in document["sessions"] for violation in session["protocol"] or ()
     ]
+    if not found:
+        return None
+    from pytest_dgbudget.rules.order import is_of_order  # a run without sessions needs nothing of it
+
+    broken = [(nodeid, violation["what"]) for nodeid, violation in found if is_of_order(violation["rule"])]
     if not broken:
         return None
     tests = list(dict.fromkeys(nodeid for nodeid, _ in broken))
