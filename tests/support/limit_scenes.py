@@ -35,6 +35,13 @@ LIMIT_SCRIPTS = {
     "never answered": Script(scene=text_never_answered, says=("0",)),
     **{
         name: SCRIPTS[name]
-        for name in ("speech", "a text during the greeting", "at once", "opus", "two parts before one answer")
+        for name in (
+            "speech",
+            "barge-in",
+            "a text during the greeting",
+            "at once",
+            "opus",
+            "two parts before one answer",
+        )
     },
 }

@@ -64,6 +64,12 @@ async def test_overlapped(held: Held) -> None:
         pass
 
 
+@pytest.mark.dg_latency(turns=2)
+async def test_interrupted(held: Held) -> None:
+    async with held("barge-in"):
+        pass
+
+
 @pytest.mark.dg_latency(p95="1ms", turns=0)
 async def test_unpaced(held: Held) -> None:
     async with held("at once"), held("opus"):
