@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 # Where the cursor is in the last line of the screen, this makes one below it.
 _MAKE_ROOM = "\033D\033[A"
-_DRAWN = "\033[J" + _MAKE_ROOM + "\0337\033[B\r\033[7m {text} \033[0m\0338"
+_DRAWN = "\033[J" + _MAKE_ROOM + "\0337\033[B\r{line}\0338"
 _ERASED = "\033[J"
+_REVERSED = "\033[7m{line}\033[0m"
 _MARGINS = 3
 
 # Bound before a test can replace them.
@@ -46,23 +47,22 @@ class FigureBelow:
         self._process = _getpid()
         self._lock = _RLock()
         self._descriptor: int | None = None
-        self._text = ""
-        self._columns = 0
+        self._progress: Progress | None = None
         self._is_drawn = False
         self._is_flushed = True
 
     def show(self, progress: Progress) -> None:
         """Draw it with what is used by now; raises OSError where there is no terminal any more."""
         with self._lock:
-            descriptor = self._begin() if self._descriptor is None else self._descriptor
-            self._columns = os.get_terminal_size(descriptor).columns
-            self._text = progress_text(progress, self._state.run_config, max(0, self._columns - _MARGINS))
+            if self._descriptor is None:
+                self._begin()
+            self._progress = progress
             self._draw()
 
     def hide(self) -> None:
         """Erase it until it is shown again."""
         with self._lock:
-            self._text = ""
+            self._progress = None
             self._erase()
 
     def end(self) -> None:
@@ -75,11 +75,10 @@ class FigureBelow:
                 os.close(self._descriptor)
                 self._descriptor = None
 
-    def _begin(self) -> int:
+    def _begin(self) -> None:
         self._descriptor = os.open(self._terminal, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
         self._write, self._flush = self._stream.write, self._stream.flush
         self._stream.write, self._stream.flush = self._erase_and_write, self._flush_and_draw
-        return self._descriptor
 
     def _put_back(self, name: str, ours: Callable[..., Any]) -> None:
         """Put a method back, unless somebody else has replaced ours."""
@@ -105,25 +104,40 @@ class FigureBelow:
 
     def _draw(self) -> None:
         """Draw it, unless something is still to be written where the cursor is now, or we are in the background."""
-        if not self._text or not self._is_flushed or self._descriptor is None:
+        if self._progress is None or not self._is_flushed or self._descriptor is None:
             return
-        if self._is_at_margin() or not is_foreground(self._descriptor):
+        columns = _columns(self._descriptor)  # anew each time: a line that is too wide would scroll the screen
+        text = progress_text(self._progress, self._state.run_config, max(0, columns - _MARGINS))
+        if not text or self._may_be_at_margin(columns) or not is_foreground(self._descriptor):
             return
-        self._put(_DRAWN.format(text=self._text))
+        line = f" {text} "
+        self._put(_DRAWN.format(line=_REVERSED.format(line=line) if self._writer.hasmarkup else line))
         self._is_drawn = True
 
-    def _is_at_margin(self) -> bool:
-        """Return whether the next character goes into a new line, which the terminal would forget."""
+    def _may_be_at_margin(self, columns: int) -> bool:
+        """Return whether the next character may go into a new line, which the terminal would forget.
+
+        A wide character leaves the last column of its line empty where it does not fit in, which nobody counts.
+        """
         width = self._writer.width_of_current_line
-        return bool(width) and width % self._columns == 0
+        return bool(width) and -width % columns <= width // columns
 
     def _erase(self) -> None:
-        if self._is_drawn:
-            self._is_drawn = False
+        """Erase it; what stands there while we are in the background is another program's."""
+        if self._is_drawn and self._descriptor is not None and is_foreground(self._descriptor):
             self._put(_ERASED)
+        self._is_drawn = False
 
     def _put(self, sequence: str) -> None:
         """Write it at once: a terminal takes what is written by one call without mixing it with another's."""
         assert self._descriptor is not None
         with suppress(OSError):  # the terminal is gone
             os.write(self._descriptor, sequence.encode())
+
+
+def _columns(descriptor: int) -> int:
+    """Return how many columns a terminal has; 0 where it does not say so, or is gone."""
+    try:
+        return os.get_terminal_size(descriptor).columns
+    except OSError:
+        return 0

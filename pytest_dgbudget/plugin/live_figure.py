@@ -79,6 +79,7 @@ class LiveFigure:
         self._begins = allocate_lock()
         self._goes_on = allocate_lock()
         self._goes_on.acquire()
+        self._shows = allocate_lock()
         self._is_hidden = False
         self._thread: UnlistedThread | None = None
 
@@ -96,7 +97,8 @@ class LiveFigure:
         if self._thread is not None and getpid() == self._process and self._goes_on.locked():
             self._goes_on.release()
             self._thread.join(_END_SECONDS)
-            self._shown.end()
+            with self._shows:
+                self._shown.end()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
@@ -104,8 +106,9 @@ class LiveFigure:
 
     def pytest_enter_pdb(self) -> None:
         """The user types where it stands."""
-        self._is_hidden = True
-        self._shown.hide()
+        with self._shows:
+            self._is_hidden = True
+            self._shown.hide()
 
     def pytest_leave_pdb(self) -> None:
         self._is_hidden = False
@@ -122,5 +125,6 @@ class LiveFigure:
 
         with suppress(DgBudgetError):  # the next look may find a gateway again
             progress = run.gateway.ask(GetProgress())
-            if not self._is_hidden and self._goes_on.locked():
-                self._shown.show(progress)
+            with self._shows:
+                if not self._is_hidden and self._goes_on.locked():
+                    self._shown.show(progress)

@@ -52,15 +52,15 @@ class Drawn:
         self.writer = TerminalWriter(self._stream)
         self.writer.fullwidth = COLUMNS
         self.figure = FigureBelow(self.writer, os.ttyname(inner), STATE)
-        self._seen = ""
+        self.written = ""
 
     def seen(self) -> Screen:
         """Return the screen with all that was written by now."""
         os.write(self._stream.fileno(), b"\x05")
-        while not self._seen.endswith("\x05"):
-            self._seen += os.read(self._controller, 65536).decode()
-        self._seen = self._seen[:-1]
-        return Screen(COLUMNS, ROWS).write(self._seen)
+        while not self.written.endswith("\x05"):
+            self.written += os.read(self._controller, 65536).decode()
+        self.written = self.written[:-1]
+        return Screen(COLUMNS, ROWS).write(self.written)
 
     def close(self) -> None:
         self.figure.end()
@@ -103,8 +103,9 @@ def test_it_is_erased_before_pytest_writes_and_drawn_when_that_is_written_out(dr
 
 WRITTEN = st.lists(
     st.one_of(
-        st.text("abc .é", max_size=COLUMNS + 5).map(lambda text: ("write", text)),
-        st.text("abc .é", max_size=COLUMNS + 5).map(lambda text: ("line", text)),
+        st.text("abc .é日", max_size=COLUMNS + 5).map(lambda text: ("write", text)),
+        st.text("abc .é日", max_size=COLUMNS + 5).map(lambda text: ("line", text)),
+        st.integers(0, 2 * COLUMNS).map(lambda count: ("write", "-" * count + "日" * COLUMNS)),
         st.sampled_from([("flush", ""), ("show", ""), ("show", ""), ("hide", "")]),
     ),
     max_size=30,
@@ -131,10 +132,47 @@ def test_pytests_output_is_what_it_is_without_it(written: list[tuple[str, str]])
         drawn.close()
 
 
-def test_in_the_background_nothing_is_drawn(drawn: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_a_wide_character_did_not_fit_the_end_of_the_line_is_known(drawn: Drawn) -> None:
+    text = "-" * (COLUMNS - 1) + "日" * (COLUMNS // 2)  # the second line is full as well
+    drawn.writer.write(text, flush=True)
+    drawn.figure.show(PROGRESS)
+    drawn.writer.write("end", flush=True)
+    assert drawn.seen().text[:3] == ["-" * (COLUMNS - 1), "日" * (COLUMNS // 2), "end"]
+
+
+def test_it_is_as_wide_as_the_terminal_is_now(drawn: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn.figure.show(PROGRESS)
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((20, ROWS)))
+    drawn.writer.line("narrow")
+    drawn.writer.flush()
+    assert drawn.seen().text == ["narrow", "", " emulator: 2m30s o"]
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((0, 0)))
+    drawn.writer.line("of no known width")
+    drawn.writer.flush()
+    assert drawn.seen().text == ["narrow", "of no known width"]
+
+
+@pytest.mark.parametrize(("markup", "sequence"), [(True, "\033[7m dgbudget"), (False, "\033[B\r dgbudget")])
+def test_it_is_reversed_where_pytest_has_markup(drawn: Drawn, markup: bool, sequence: str) -> None:
+    drawn.writer.hasmarkup = markup
+    drawn.figure.show(PROGRESS)
+    drawn.seen()
+    assert sequence in drawn.written
+    assert ("\033[7m" in drawn.written) == markup
+
+
+def test_in_the_background_nothing_is_drawn_and_nothing_erased(drawn: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figure_below, "is_foreground", lambda _: False)
     drawn.figure.show(PROGRESS)
     assert drawn.seen().text == []
+    monkeypatch.setattr(figure_below, "is_foreground", lambda _: True)
+    drawn.figure.show(PROGRESS)
+    monkeypatch.setattr(figure_below, "is_foreground", lambda _: False)
+    drawn.seen()
+    before = drawn.written
+    drawn.figure.end()
+    drawn.seen()
+    assert drawn.written == before
 
 
 def test_its_stream_is_as_it_was_at_the_end_and_ending_twice_is_harmless(drawn: Drawn) -> None:
@@ -268,3 +306,18 @@ def test_while_a_debugger_is_open_it_is_hidden() -> None:
     figure.pytest_leave_pdb()
     figure._look(SimpleNamespace(gateway=SimpleNamespace(ask=lambda _: PROGRESS)))  # type: ignore[arg-type]
     assert shown.has_shown.is_set()
+
+
+def test_a_debugger_waits_until_what_is_being_shown_is_there_to_be_hidden() -> None:
+    class Slow(Looked):
+        def show(self, progress: Progress) -> None:
+            self.enters = threading.Thread(target=figure.pytest_enter_pdb)
+            self.enters.start()
+            self.enters.join(0.05)
+            assert self.hidden == 0
+
+    shown = Slow()
+    figure = LiveFigure(shown)
+    figure._look(SimpleNamespace(gateway=SimpleNamespace(ask=lambda _: PROGRESS)))  # type: ignore[arg-type]
+    shown.enters.join(10)
+    assert shown.hidden == 1

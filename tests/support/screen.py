@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 
+from _pytest._io.wcwidth import wcwidth
+
 _SEQUENCE = re.compile(
     r"\x1b\[([0-9;?]*)([A-Za-z])|\x1b\](?:[^\x07\x1b]*)(?:\x07|\x1b\\)|\x1b([78D])|([\x00-\x1f])|([^\x00-\x1f]+)"
 )
 
 
 class Screen:
-    """It knows what pytest and we write: text, lines, colours, and the cursor as DEC's VT100 has it."""
+    """It knows what pytest and we write: text, lines, colours, and the cursor as DEC's VT100 has it.
+
+    A wide character has two cells, the second of them empty; one that doesn't fit goes into the next line.
+    """
 
     def __init__(self, columns: int, rows: int) -> None:
         self._columns = columns
         self._rows = rows
-        self._lines = [""]
+        self._lines: list[list[str]] = [[]]
         self._top = self._row = self._column = 0
         self._saved = (0, 0)
 
@@ -42,23 +47,25 @@ class Screen:
     @property
     def text(self) -> list[str]:
         """All lines, from the first that was written to the last that has something in it."""
-        lines = [line.rstrip() for line in self._lines]
+        lines = ["".join(line).rstrip() for line in self._lines]
         while lines and not lines[-1]:
             lines.pop()
         return lines
 
     def _print(self, text: str) -> None:
         for character in text:
-            if self._column == self._columns:
+            cells = [character, *[""] * (wcwidth(character) - 1)]
+            if self._column + len(cells) > self._columns:
                 self._column = 0
                 self._down()
-            line = self._line().ljust(self._column)
-            self._lines[self._top + self._row] = line[: self._column] + character + line[self._column + 1 :]
-            self._column += 1
+            line = self._line()
+            line += [" "] * (self._column - len(line))
+            line[self._column : self._column + len(cells)] = cells
+            self._column += len(cells)
 
-    def _line(self) -> str:
+    def _line(self) -> list[str]:
         while len(self._lines) <= self._top + self._row:
-            self._lines.append("")
+            self._lines.append([])
         return self._lines[self._top + self._row]
 
     def _down(self) -> None:
@@ -93,7 +100,8 @@ class Screen:
         elif final == "B":
             self._row = min(self._rows - 1, self._row + count)
         elif final == "J" and not numbers:
-            self._lines[self._top + self._row] = self._line()[: self._column]
+            # Where the next character goes into a new line, the cursor is still in the last column.
+            del self._line()[min(self._column, self._columns - 1) :]
             del self._lines[self._top + self._row + 1 :]
         elif final != "m":
             raise ValueError(f"not known: {numbers}{final}")
