@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _COLUMNS = 100
-_END_SECONDS = 30
+_END_SECONDS = 120
 
 
 class Terminal:
