@@ -8,33 +8,29 @@ from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
 from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.report.rendering import RENDERINGS
 
 What = Literal["run", "archived", "comparison", "period"]
 
-# Who renders what as what: each takes the document, and is loaded on use. All are shown as table and json as well.
-FORMATS: Mapping[What, Mapping[str, tuple[str, str]]] = {
+# What makes the text of each, a function of the document in ``report``, which is loaded on use. All are shown as table
+# and json as well.
+FORMATS: Mapping[What, Mapping[str, str]] = {
     "run": {
-        "csv": ("pytest_dgbudget.report.run_csv", "run_csv"),
-        "md": ("pytest_dgbudget.report.markdown", "usage_markdown"),
-        "html": ("pytest_dgbudget.report.html.page", "usage_page"),
-        "openmetrics": ("pytest_dgbudget.report.openmetrics", "usage_metrics"),
+        "csv": "run_csv.run_csv",
+        "md": RENDERINGS["usage.md"],
+        "html": RENDERINGS["usage.html"],
+        "openmetrics": RENDERINGS["metrics.txt"],
     },
     "archived": {},
-    "comparison": {
-        "csv": ("pytest_dgbudget.report.comparison_text", "comparison_csv"),
-        "md": ("pytest_dgbudget.report.comparison_text", "comparison_markdown"),
-    },
-    "period": {
-        "csv": ("pytest_dgbudget.report.period_text", "period_csv"),
-        "md": ("pytest_dgbudget.report.period_text", "period_markdown"),
-    },
+    "comparison": {"csv": "comparison_text.comparison_csv", "md": "comparison_text.comparison_markdown"},
+    "period": {"csv": "period_text.period_csv", "md": "period_text.period_markdown"},
 }
 # Each takes the document, the width and whether there is color, and yields lines.
-_TABLES: Mapping[What, tuple[str, str]] = {
-    "run": ("pytest_dgbudget.report.run_text", "run_text"),
-    "archived": ("pytest_dgbudget.report.archived_document", "archived_text"),
-    "comparison": ("pytest_dgbudget.report.comparison_text", "comparison_text"),
-    "period": ("pytest_dgbudget.report.period_text", "period_text"),
+_TABLES: Mapping[What, str] = {
+    "run": "run_text.run_text",
+    "archived": "archived_document.archived_text",
+    "comparison": "comparison_text.comparison_text",
+    "period": "period_text.period_text",
 }
 _TABLE, _JSON = "table", "json"
 ALL_FORMATS = (_TABLE, _JSON, *FORMATS["run"])
@@ -71,6 +67,6 @@ def rendered(what: What, document: Mapping[str, Any], format_: str, screen: Scre
     return text
 
 
-def _loaded(renderer: tuple[str, str]) -> Any:
-    module, function = renderer
-    return getattr(import_module(module), function)
+def _loaded(renderer: str) -> Any:
+    module, _, function = renderer.rpartition(".")
+    return getattr(import_module(f"pytest_dgbudget.report.{module}"), function)

@@ -10,11 +10,13 @@ from pytest_dgbudget.cli.summary import say
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.runs_before import runs_before
 from pytest_dgbudget.report.archived_document import ArchivedDocument, archived_document
 from pytest_dgbudget.report.document import UsageDocument
-from pytest_dgbudget.report.past import past_of
+from pytest_dgbudget.report.past import past_of, uncompared_past_of
+from pytest_dgbudget.report.regression_figures import NO_PAST, Past
 from pytest_dgbudget.report.writing import later_document
 
 _MOST_NAMED = 3
@@ -28,6 +30,7 @@ class ReportedRuns:
         self._reader = LedgerReader(connection)
         self._holders = holders_in(connection, run_config)
         self._folder = run_config.report_dir
+        self._past_of = uncompared_past_of if run_config.regression == "off" else past_of
 
     @classmethod
     @contextmanager
@@ -65,7 +68,12 @@ class ReportedRuns:
             raise SettingsError(f"run {run} was archived on {archived.at[:10]}: its details are in {archived.file}")
         if self._holders.live([run]):
             say([f"run {run} is not over: this is what there is of it so far"])
-        return later_document(self._reader.facts(run), self._folder, past_of(runs_before(self._db, run)))
+        facts = self._reader.facts(run)
+        return later_document(facts, self._folder, self._past(facts))
+
+    def _past(self, facts: RunFacts) -> Past:
+        """As at the end of a run: without a session there is nothing to compare."""
+        return self._past_of(runs_before(self._db, facts.id)) if facts.sessions else NO_PAST
 
 
 def _listed(runs: list[str]) -> str:

@@ -58,10 +58,11 @@ def later_document(facts: RunFacts, folder: Path, past: Past = NO_PAST) -> Usage
     """Return the document of a run that has ended.
 
     Its notices, and what warns of budgets that other runs share, are in no ledger: they are as the folder has them,
-    where it has this run's report. So is how it compared with the runs before it; where it is not, ``past`` counts.
+    where it has this run's report. So is how it compared with the runs before it, be that null as no session opened;
+    ``past`` counts where the folder has another report, or one of a version that compared nothing.
     """
     before = report_of(folder, facts.id) or {}
-    if before.get("regression") is not None:
+    if "regression" in before:
         past = Past(before["regression"], tuple(before["history"]))
     document = usage_document(facts, before.get("notices", ()), artifacts_of(folder, facts.id), past=past)
     document["warnings"] += [each for each in before.get("warnings", ()) if each["kind"] in _OF_SHARED_BUDGETS]

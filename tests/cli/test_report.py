@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from io import StringIO
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from pytest_dgbudget.cli import main, report_formats
 from pytest_dgbudget.cli.report_formats import FORMATS
+from pytest_dgbudget.instants import write_instant
 from pytest_dgbudget.ledger.run_lock import RunLock
+from pytest_dgbudget.report.rendering import rendered
 from tests.support.aged import age
 from tests.support.ended_runs import EndedRuns
 from tests.support.past import live_run, spend
@@ -84,6 +85,48 @@ def test_json_is_usage_json_byte_for_byte(folder: Path, shown: Reads) -> None:
     assert "the disk was full" in written
 
 
+def test_a_run_is_compared_with_those_that_began_before_it(folder: Path, shown: Reads) -> None:
+    ledger = folder / ".dgbudget/ledger.db"
+    for day in range(20, 12, -1):
+        add_run(ledger, f"run-{day}", days_ago(day), {test: [12.0] for test in (A, B, "test_c.py::test")})
+    sixth = json.loads(shown("run-15", "--json"))
+    assert [each["id"] for each in sixth["history"]] == [f"run-{day}" for day in range(20, 15, -1)]
+    assert (sixth["regression"]["verdict"], sixth["regression"]["runs"]) == ("none", 5)
+    fifth = json.loads(shown("run-16", "--json"))
+    assert (fifth["regression"]["verdict"], fifth["regression"]["runs"]) == ("too-few-runs", 4)
+
+
+def test_so_is_one_that_nobody_closed(folder: Path, shown: Reads) -> None:
+    runs, ledger = EndedRuns(folder), folder / ".dgbudget/ledger.db"
+    add_run(ledger, "before", days_ago(2), {A: [12.0]})
+    runs.add("killed", ends=False)
+    add_run(ledger, "later", write_instant(datetime.now(timezone.utc) + timedelta(seconds=1)), {A: [12.0]})
+    document = json.loads(shown("killed", "--json"))
+    assert (document["run"]["complete"], [each["id"] for each in document["history"]]) == (False, ["before"])
+
+
+def test_how_a_run_compared_is_as_its_report_has_it_while_that_is_there(folder: Path, shown: Reads) -> None:
+    runs = EndedRuns(folder)
+    for run in ("before", "one", "two"):
+        runs.add(run)
+    runs.has_reported("one")
+    assert json.loads(shown("one", "--json"))["regression"] is None, "as its report has it"
+    runs.has_reported("two")
+    assert [each["id"] for each in json.loads(shown("one", "--json"))["history"]] == ["before"]
+
+
+def test_a_run_without_a_session_is_compared_with_none(ledger: Path, shown: Reads) -> None:
+    add_run(ledger, "nothing", days_ago(0.5), {})
+    document = json.loads(shown("nothing", "--json"))
+    assert (document["regression"], document["history"]) == (None, [])
+
+
+def test_no_run_is_compared_where_the_project_wants_none(ledger: Path, folder: Path, shown: Reads) -> None:
+    (folder / "pytest.ini").write_text("[pytest]\ndg_regression = off\n", encoding="utf-8")
+    document = json.loads(shown("8124", "--json"))
+    assert (document["regression"]["verdict"], document["history"][-1]["id"]) == ("off", "8123-1")
+
+
 def test_notices_are_missing_where_the_folder_has_another_runs_report(folder: Path, shown: Reads) -> None:
     runs = EndedRuns(folder)
     runs.add("one")
@@ -126,15 +169,13 @@ def test_csv_has_a_line_for_each_attempt(ledger: Path, shown: Reads) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["md", "html", "openmetrics"])
-def test_other_formats_are_made_of_the_document_alone(
-    ledger: Path, shown: Reads, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    module, function = FORMATS["run"][name]
-    renderer = ModuleType(module)
-    monkeypatch.setattr(renderer, function, lambda document: f"{function}: {document['run']['id']}\n", raising=False)
-    monkeypatch.setitem(sys.modules, module, renderer)
-    assert shown("8124", f"--format={name}") == f"{function}: 8124-1\n"
+@pytest.mark.parametrize(
+    ("name", "file"), [("md", "usage.md"), ("html", "usage.html"), ("openmetrics", "metrics.txt")]
+)
+def test_other_formats_are_the_files_that_a_report_has(ledger: Path, shown: Reads, name: str, file: str) -> None:
+    said = shown("8124", f"--format={name}")
+    assert said == rendered(file, json.loads(shown("8124", "--json")))
+    assert "8124-1" in said
 
 
 def test_hostile_names_harm_no_terminal(folder: Path, shown: Reads) -> None:
