@@ -39,8 +39,10 @@ def _charges(*by: str) -> str:
 def _sessions(*by: str) -> str:
     """How many sessions opened, how many were metered, and what these were: emulated ones what they would be live."""
     return f"""SELECT {", ".join(by)}, COUNT(handshake_ms) AS sessions, COUNT(ms) AS metered,
-        COALESCE(SUM(ms), 0) AS ms, COALESCE(SUM(micro_usd), 0) AS micro_usd, COUNT(ms) - COUNT(micro_usd) AS unpriced
+        COALESCE(SUM(ms), 0) AS ms, COALESCE(SUM(micro_usd), 0) AS micro_usd, COUNT(ms) - COUNT(micro_usd) AS unpriced,
+        COALESCE(SUM(estimated), 0) AS estimated
     FROM (SELECT {_TARGET}, {_DAY}, lease.run AS run, attempt.nodeid AS nodeid, usage.tier AS tier,
+            usage.estimated AS estimated,
             COALESCE(usage.ms + usage.skipped_ms, usage.ms) AS ms,
             COALESCE(usage.forecast_micro_usd, usage.micro_usd) AS micro_usd,
             COALESCE(usage.handshake_ms, welcome.handshake_ms) AS handshake_ms

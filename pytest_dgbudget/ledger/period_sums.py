@@ -89,7 +89,8 @@ def _spendings(charges: Mapping[Any, dict[str, Any]], opened: Mapping[Any, dict[
 
 def _spending(target: str, charged: dict[str, Any], opened: Mapping[str, Any]) -> Spent:
     unseen_unpriced = charged.pop("unseen_unpriced")
-    spending = Spent(sessions=opened["sessions"], metered=opened["metered"], **charged)
+    counts = {name: opened[name] for name in ("sessions", "metered", "estimated")}
+    spending = Spent(**counts, **charged)
     if target != _EMULATED:
         return spending
     return spending._replace(
@@ -99,4 +100,4 @@ def _spending(target: str, charged: dict[str, Any], opened: Mapping[str, Any]) -
     )
 
 
-_NONE_OPENED = dict.fromkeys(("sessions", "metered", "ms", "micro_usd", "unpriced"), 0)
+_NONE_OPENED = dict.fromkeys(("sessions", "metered", "ms", "micro_usd", "unpriced", "estimated"), 0)

@@ -80,7 +80,10 @@ def compare(before: UsageDocument, after: UsageDocument) -> ComparisonDocument:
 
 
 def spending_of_tests(document: UsageDocument) -> dict[str, Spent]:
-    """Return what each test spent where the run dialled, all its attempts together."""
+    """Return what each test spent where the run dialled, all its attempts together.
+
+    Of an attempt whose cost is not known, what is known of its sessions counts.
+    """
     target = document["run"]["target"]
     attempts: dict[str, list[AttemptEntry]] = {}
     sessions: dict[str, list[SessionFigures]] = {}
@@ -97,6 +100,8 @@ def _spending(attempts: list[AttemptEntry], sessions: list[SessionFigures]) -> S
     ms = sum(map(_ms, map(_seconds, attempts)))
     costs = [*map(_usd, attempts)]
     micro_usd = sum(map(_micro_usd, costs))
+    if None in costs:
+        micro_usd = max(micro_usd, sum(_micro_usd(each["cost_usd"]) for each in sessions))
     seen = [each for each in sessions if each["seconds"] is not None]
     all_seen = len(seen) == len(sessions)
     of_vendor = [each["vendor_usd"] for each in attempts if each["sessions"]]
@@ -110,6 +115,7 @@ def _spending(attempts: list[AttemptEntry], sessions: list[SessionFigures]) -> S
         unseen_micro_usd=0 if all_seen else micro_usd - sum(_micro_usd(each["cost_usd"]) for each in seen),
         vendor_micro_usd=sum(map(_micro_usd, of_vendor)),
         unstated=of_vendor.count(None),
+        estimated=sum(bool(each.get("estimated")) for each in attempts),
     )
 
 

@@ -7,21 +7,22 @@ from collections.abc import Callable, Iterator, Sequence
 from pytest_dgbudget.report.comparison_document import ComparedRun, ComparedTest, ComparisonDocument
 from pytest_dgbudget.report.csv_text import Cell, csv_text
 from pytest_dgbudget.report.spending_figures import (
+    TIME_IS_COMPARED,
     SpendingFigures,
     cost_text,
-    difference,
     said_of_reasons,
     signed_time,
     signed_usd,
     time_text,
     usd_text,
 )
+from pytest_dgbudget.report.table_cells import ABOUT_ESTIMATES
 from pytest_dgbudget.report.text_table import Block, TextTable, markdown_of, text_of
 
 COLUMNS = (
     *("nodeid", "in", "before_run", "after_run"),
     *("before_sessions", "after_sessions", "before_seconds", "after_seconds", "delta_seconds"),
-    *("before_cost_usd", "after_cost_usd", "delta_usd"),
+    *("before_cost_usd", "after_cost_usd", "delta_usd", "before_estimated", "after_estimated"),
 )
 _MOST_TESTS = 20
 _SHOWN: Sequence[tuple[str, Callable[[ComparedRun], str]]] = (
@@ -53,6 +54,8 @@ def comparison_blocks(document: ComparisonDocument) -> Iterator[Block]:
         yield _tests(differing[:_MOST_TESTS])
     if (more := len(differing) - _MOST_TESTS) > 0:
         yield [f"… and {more:,} more that differ, all with --json and --format=csv"]
+    if before["spending"]["estimated"] or after["spending"]["estimated"]:
+        yield [ABOUT_ESTIMATES]
 
 
 def comparison_csv(document: ComparisonDocument) -> str:
@@ -66,11 +69,16 @@ def _why(document: ComparisonDocument) -> Iterator[str]:
         yield document["why_not"]
         return
     assert document["delta_seconds"] is not None, "what is compared has a difference"
-    total = difference(document["delta_seconds"], document["delta_usd"])
+    in_time = signed_time(document["delta_seconds"])
+    if document["delta_usd"] is None:
+        yield TIME_IS_COMPARED
+        total = in_time
+    else:
+        total = f"{signed_usd(document['delta_usd'])} ({in_time})"
     if not document["reasons"]:
         yield f"no difference: {total}"
         return
-    yield f"{total} in all ({signed_time(document['delta_seconds'])}), of which:"
+    yield f"{total} in all, of which:"
     yield from (f"  {line}" for line in said_of_reasons(document["reasons"]))
 
 
@@ -121,6 +129,8 @@ def _cells(test: ComparedTest) -> dict[str, Cell]:
         "before_cost_usd": None if before is None else before["cost_usd"],
         "after_cost_usd": None if after is None else after["cost_usd"],
         "delta_usd": test["delta_usd"],
+        "before_estimated": None if before is None else before["estimated"],
+        "after_estimated": None if after is None else after["estimated"],
     }
 
 

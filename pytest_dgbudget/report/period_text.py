@@ -15,18 +15,20 @@ from pytest_dgbudget.report.period_document import (
 )
 from pytest_dgbudget.report.short_names import shortened
 from pytest_dgbudget.report.spending_figures import (
+    TIME_IS_COMPARED,
     SpendingFigures,
     cost_text,
     difference,
     said_of_reasons,
     usd_text,
 )
+from pytest_dgbudget.report.table_cells import ABOUT_ESTIMATES
 from pytest_dgbudget.report.text_table import Block, TextTable, markdown_of, text_of
 from pytest_dgbudget.units import counted, format_time
 
 COLUMNS = (
     *("what", "target", "name", "sessions", "seconds", "cost_usd", "known_usd", "at_risk_seconds", "vendor_usd"),
-    *("share", "verdict", "reconciliation"),
+    *("share", "verdict", "reconciliation", "estimated"),
 )
 _BAR_CELLS = 20
 _LONGEST_NAME = 64
@@ -42,6 +44,8 @@ def period_blocks(document: PeriodDocument) -> Iterator[Block]:
         yield from _target_blocks(target)
     if document["windows"]:
         yield [*map(_window_line, document["windows"])]
+    if any(map(_has_estimates, document["targets"])):
+        yield [ABOUT_ESTIMATES]
 
 
 def period_csv(document: PeriodDocument) -> str:
@@ -82,7 +86,7 @@ def _total_lines(target: TargetFigures) -> Iterator[str]:
     if spent["vendor_usd"] is not None and target["billed"]:
         yield f"  by the vendor's statement: {usd_text(spent['vendor_usd'])}"
     if spent["at_risk_seconds"]:
-        yield f"  {_time(spent['at_risk_seconds'])} of it was charged without having been seen"
+        yield f"  {_time(spent['at_risk_seconds'])} of it is at risk: charged although nobody saw it being used"
     if target["archived"] is not None:
         archived = target["archived"]
         yield (
@@ -95,6 +99,8 @@ def _previous_lines(previous: PreviousFigures) -> Iterator[str]:
     if not previous["runs"]:
         yield f"  the period before it, from {previous['since'][:10]} on, has nothing in the ledger"
         return
+    if previous["delta_usd"] is None:
+        yield f"  {TIME_IS_COMPARED}"
     delta = difference(previous["delta_seconds"], previous["delta_usd"])
     change = "" if previous["change"] is None else f" ({previous['change']:+.0%})"
     of_which = ", of which:" if previous["reasons"] else ""
@@ -104,6 +110,11 @@ def _previous_lines(previous: PreviousFigures) -> Iterator[str]:
         if reason["mostly"] is not None:
             (name,) = shortened([reason["mostly"]], _LONGEST_NAME)
             yield f"      {'that is' if reason['tests'] == 1 else 'mostly'} {name}"
+
+
+def _has_estimates(target: TargetFigures) -> bool:
+    listed = [*target["days"], *target["tests"], *target["tiers"]]
+    return any(each["estimated"] for each in (target["spending"], target["previous"]["spending"], *listed))
 
 
 def _days(days: Sequence[DayFigures]) -> TextTable:
@@ -176,6 +187,7 @@ def _csv_row(what: str, target: str, name: str | None, spent: SpendingFigures) -
         "share": None,
         "verdict": None,
         "reconciliation": None,
+        "estimated": spent["estimated"],
     }
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypedDict
 
 from pytest_dgbudget.model import Currency
+from pytest_dgbudget.report.table_cells import ESTIMATE
 from pytest_dgbudget.rules.attempts import usd_or_none
 from pytest_dgbudget.rules.spending import ChangePart, Reason, Spent, amount_of, change_parts, total
 from pytest_dgbudget.units import counted, seconds, usd
 
+TIME_IS_COMPARED = "a part of the cost is not known, so it is time that is compared"
 # More than before, and less.
 _WORDS: Mapping[Reason, tuple[str, str]] = {
     "new-tests": ("{new}", "{new}"),
@@ -42,14 +44,16 @@ class Side(NamedTuple):
 
 class SpendingFigures(TypedDict):
     """``sessions`` counts those that opened; ``seconds`` and ``cost_usd`` are charged, emulated ones as they would be
-    live. ``cost_usd`` is None where a part is not known, ``known_usd`` is the rest of it. ``at_risk_seconds``: charged
-    although nobody saw it being used. ``vendor_usd``: by the statement; None where that lacks a part.
+    live. ``cost_usd`` is None where a part is not known, ``known_usd`` is the rest of it; ``estimated``: a part of the
+    cost is the highest that it may be. ``at_risk_seconds``: charged although nobody saw it being used. ``vendor_usd``:
+    by the statement; None where that lacks a part.
     """
 
     sessions: int
     seconds: float
     cost_usd: float | None
     known_usd: float
+    estimated: bool | None
     at_risk_seconds: float
     vendor_usd: float | None
 
@@ -73,6 +77,7 @@ def spending_figures(spending: Spent) -> SpendingFigures:
         "seconds": seconds(spending.ms),
         "cost_usd": usd_or_none(spending.cost_micro_usd),
         "known_usd": usd(spending.micro_usd),
+        "estimated": None if spending.unpriced else spending.is_estimated,
         "at_risk_seconds": seconds(spending.unseen_ms),
         "vendor_usd": usd_or_none(spending.stated_micro_usd),
     }
@@ -114,7 +119,7 @@ def _largest(figures: ReasonFigures) -> tuple[float, float, str]:
 def said_of_reasons(reasons: Sequence[ReasonFigures]) -> Iterator[str]:
     """Yield a line for each part of a difference."""
     for each in reasons:
-        amount = each["seconds"] if each["usd"] is None else each["usd"]
+        amount = each["usd"] or each["seconds"]
         text = _WORDS[each["reason"]][amount < 0].format(
             tests=counted(each["tests"], "test"),
             new=counted(each["tests"], "new test"),
@@ -145,7 +150,7 @@ def usd_text(in_usd: float | None) -> str:
 
 
 def cost_text(figures: SpendingFigures) -> str:
-    """Return a cost; where a part of it is not known, at least how much it is."""
+    """Return a cost, marked where it is estimated; where a part of it is not known, at least how much it is."""
     if figures["cost_usd"] is not None:
-        return usd_text(figures["cost_usd"])
+        return f"{ESTIMATE if figures['estimated'] else ''}{usd_text(figures['cost_usd'])}"
     return f"≥ {usd_text(figures['known_usd'])}" if figures["known_usd"] else "-"

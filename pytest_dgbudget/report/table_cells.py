@@ -15,6 +15,7 @@ Heading = Literal["used", "live", "budget", "cost", "p50/p95", "vendor's p50/p95
 Cells = dict[Heading, str]
 
 ESTIMATE, VENDOR = "~", "vendor "
+ABOUT_ESTIMATES = "~ is an estimate, the highest that it may be"
 _WAITED_FROM = 1  # seconds
 _MARK = "*"
 _MARKS: dict[str, str] = {
@@ -72,7 +73,7 @@ def cost_line(document: UsageDocument) -> str | None:
     estimated = any(
         test.get("estimated") and not stated for test, stated in zip(document["tests"], of_vendor, strict=True)
     )
-    said = ["~ is an estimate, the highest that it may be"] if estimated else []
+    said = [ABOUT_ESTIMATES] if estimated else []
     said += ["vendor is what the statement has"] if any(of_vendor) else []
     return f"cost: {'; '.join(said)}" if said else None
 

@@ -18,7 +18,7 @@ class Spent(NamedTuple):
 
     ``micro_usd`` is what is known of the cost: ``unpriced`` leases have no price. ``unseen_…`` is the part of both that
     was charged although nobody saw it being used. ``vendor_micro_usd``: what the statement has, ``unstated`` leases
-    not in it.
+    not in it. Of ``estimated`` sessions, or attempts, the cost is the highest that it may be.
     """
 
     sessions: int = 0
@@ -30,11 +30,17 @@ class Spent(NamedTuple):
     unseen_micro_usd: int = 0
     vendor_micro_usd: int = 0
     unstated: int = 0
+    estimated: int = 0
 
     @property
     def cost_micro_usd(self) -> int | None:
         """What it cost; None where a part of that is not known."""
         return None if self.unpriced else self.micro_usd
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether a part of the cost is the highest that it may be: of a tier, or of what nobody saw being used."""
+        return bool(self.estimated or self.unseen_ms)
 
     @property
     def stated_micro_usd(self) -> int | None:

@@ -169,9 +169,7 @@ def test_csv_has_a_line_for_each_attempt(ledger: Path, shown: Reads) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "file"), [("md", "usage.md"), ("html", "usage.html"), ("openmetrics", "metrics.txt")]
-)
+@pytest.mark.parametrize(("name", "file"), [("md", "usage.md"), ("html", "usage.html"), ("openmetrics", "metrics.txt")])
 def test_other_formats_are_the_files_that_a_report_has(ledger: Path, shown: Reads, name: str, file: str) -> None:
     said = shown("8124", f"--format={name}")
     assert said == rendered(file, json.loads(shown("8124", "--json")))
@@ -228,7 +226,7 @@ def test_an_archived_run_says_what_it_came_to_and_where_the_rest_is(
 
 def test_two_runs_are_compared(ledger: Path, shown: Reads) -> None:
     said = shown("8124", "--compare", "8123").splitlines()
-    assert "+$0.0250 in all (+20.00s), of which:" in said
+    assert "+$0.0250 (+20.00s) in all, of which:" in said
     assert "  +$0.0150: more sessions in 1 test (more runs, reruns or retries)" in said
     document = json.loads(shown("8124", "--compare", "8123", "--json"))
     assert (document["before"]["run"]["id"], document["after"]["run"]["id"]) == ("8123-1", "8124-1")

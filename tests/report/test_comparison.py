@@ -123,7 +123,34 @@ def test_where_a_cost_is_not_known_time_is_compared() -> None:
     found = compare(before, report("b", "x", "y"))
     assert (found["delta_seconds"], found["delta_usd"]) == (3.0, None)
     assert [(each["reason"], each["seconds"], each["usd"]) for each in found["reasons"]] == [("new-tests", 3.0, None)]
-    assert "+3.00s in all (+3.00s), of which:" in lines(found)
+    said = lines(found)
+    first = said.index("a part of the cost is not known, so it is time that is compared")
+    assert said[first + 1] == "+3.00s in all, of which:"
+
+
+def test_what_is_known_of_a_cost_is_that_of_the_sessions_which_have_one() -> None:
+    priced = facts.session(id="x", lease="x", attempt="x")
+    unpriced = priced._replace(id="y", lease="y", micro_usd=None)
+    after = report("b", "x", sessions=(priced, unpriced))
+    after["tests"][0]["cost_usd"] = after["run"]["cost_usd"] = None
+    spending = compare(report("a", "x"), after)["after"]["spending"]
+    assert (spending["cost_usd"], spending["known_usd"]) == (None, after["sessions"][0]["cost_usd"])
+    assert spending["known_usd"] > 0
+
+
+def test_estimates_are_marked() -> None:
+    after = report("b", "x", "y")
+    after["tests"][0]["estimated"] = True
+    found = compare(report("a", "x"), after)
+    assert (found["before"]["spending"]["estimated"], found["after"]["spending"]["estimated"]) == (False, True)
+    said = lines(found)
+    assert said[-1] == "~ is an estimate, the highest that it may be"
+    assert [line.count("~") for line in said if line.startswith("cost ")] == [1]
+    rows = list(csv.DictReader(StringIO(comparison_csv(found), newline="")))
+    assert {(row["nodeid"][-1], row["before_estimated"], row["after_estimated"]) for row in rows} == {
+        ("x", "false", "true"),
+        ("y", "", "false"),
+    }
 
 
 def test_what_nobody_saw_is_a_part_of_its_own() -> None:

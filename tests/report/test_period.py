@@ -150,6 +150,27 @@ def test_a_cost_that_is_not_known_is_at_least_what_is() -> None:
     assert "live (billed): -, 10s in 1 session of 1 run" in lines(reported(nothing_known))
 
 
+def test_where_a_part_of_the_cost_is_not_known_it_is_said_that_time_is_compared() -> None:
+    before = period({("live", "earlier", "2026-09-02"): spent(5)})
+    said = lines(reported(period({("live", "run", "2026-10-02"): spent(10, unpriced=1)}), before))
+    first = said.index("  a part of the cost is not known, so it is time that is compared")
+    assert said[first + 1].startswith("  +5.00s (+100%) against $0.0063, 5s in the period before it")
+    priced = lines(reported(period({("live", "run", "2026-10-02"): spent(10)}), before))
+    assert not any("it is time that is compared" in line for line in priced)
+
+
+def test_estimates_are_marked_and_so_is_what_is_at_risk() -> None:
+    key = ("live", "run", "2026-10-02")
+    for spending in (spent(10, estimated=1), spent(10, unseen_ms=2000, unseen_micro_usd=2500)):
+        document = reported(period({key: spending}))
+        assert only(document)["spending"]["estimated"]
+        said = lines(document)
+        assert "live (billed): ~$0.0125, 10s in 1 session of 1 run" in said
+        assert said[-1] == "~ is an estimate, the highest that it may be"
+    assert "  2s of it is at risk: charged although nobody saw it being used" in said
+    assert not any("~" in line for line in lines(reported(period({key: spent()}))))
+
+
 def test_what_is_archived_is_in_the_totals_and_is_said() -> None:
     document = reported(period({("live", "a", "2026-10-02"): spent()}, {("live", "old", "2026-10-01"): spent(30)}))
     target = only(document)

@@ -24,12 +24,15 @@ _IDS = count()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Took:
-    """A session: how long it took, where its price is not known None a minute; lost: nobody saw its end."""
+    """A session: how long it took, where its price is not known None a minute; lost: nobody saw its end;
+    estimated: it cost at most that much.
+    """
 
     seconds: float
     micro_usd_per_minute: int | None = STANDARD
     tier: str = "standard"
     lost: bool = False
+    estimated: bool = False
     skipped_seconds: float | None = None
 
     def micro_usd(self, ms: int) -> int | None:
@@ -121,7 +124,7 @@ def _usage(dial: str, request_id: str, at: str, took: Took) -> dict[str, Any]:
         "ms": ms,
         "tier": took.tier,
         "micro_usd": None if ms is None else took.micro_usd(ms),
-        "estimated": 0,
+        "estimated": int(took.estimated),
         "skipped_ms": skipped,
         "forecast_micro_usd": forecast,
         "forecast_cut": 0,
