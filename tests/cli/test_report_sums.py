@@ -74,6 +74,7 @@ RUNS = st.lists(
         emulated=st.frozensets(st.sampled_from(TESTS), max_size=1),
         reconciled=st.booleans(),
     ),
+    min_size=1,
     max_size=6,
 )
 
@@ -85,7 +86,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=20)
+@settings(max_examples=50)
 @given(RUNS)
 def test_every_sum_is_that_of_its_sessions_and_the_reasons_add_up(runs: list[Run]) -> None:
     document = reported(runs)
