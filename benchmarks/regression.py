@@ -1,11 +1,12 @@
 """How often ``rules.regression`` alarms falsely, and how soon it finds what is worse.
 
-``python -m benchmarks.regression``; simulated, so that the figures are the same on any machine.
+``python -m benchmarks.regression``; simulated, so that the figures are the same on any machine. With names of tables, it
+makes these alone.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -87,6 +88,7 @@ NOISES: Mapping[str, tuple[Noise, int]] = {
     "50 tests": (replace(USUAL, tests=50), 10),
     "10 tests": (replace(USUAL, tests=10), 10),
     "3 tests": (replace(USUAL, tests=3), 10),
+    "1,000 tests": (replace(USUAL, tests=1000), 10),
     "tests of 1, 2, 3, 5, 8 and 12 turns": (replace(USUAL, turns=(1, 2, 3, 5, 8, 12)), 10),
     "runs differ by 0.05": (replace(USUAL, per_run=0.05), 10),
     "runs differ by 0.15": (replace(USUAL, per_run=0.15), 10),
@@ -103,7 +105,7 @@ CHANGES: Mapping[str, tuple[Change, Finds]] = {
     "one test x 1.5": (Change(one=1.5), by_one_test),
     "one test x 2": (Change(one=2), by_one_test),
 }
-PASTS = (5, 7, 10, 15, 20)
+PASTS = (5, 10, 20)
 TURNS = (1, 2, 3, 5, 10)
 
 
@@ -115,23 +117,48 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def main(runs: int, suites: int) -> None:
-    print(f"False alarms, {runs} runs each\n")
+def print_false_alarms(runs: int, suites: int) -> None:
+    print(f"\nFalse alarms, {runs} runs each\n")
     _row("suite", *FINDS)
     _row(*["---"] * (1 + len(FINDS)))
     for name, (noise, earlier) in NOISES.items():
         _row(name, *map(_percent, false_alarms(noise, earlier, runs).values()))
+
+
+def print_found(runs: int, suites: int) -> None:
     print(f"\nFound within one, two and three runs, {suites} suites each\n")
     _row("change", *(f"{earlier} earlier runs" for earlier in PASTS))
     _row(*["---"] * (1 + len(PASTS)))
     found = [found_within(USUAL, earlier, [*CHANGES.values()], suites) for earlier in PASTS]
     for number, name in enumerate(CHANGES):
         _row(name, *(" / ".join(f"{share:.0%}" for share in each[number]) for each in found))
-    print("\nOne test x 2, by its turns, ten earlier runs\n")
+
+
+def print_one_test(runs: int, suites: int) -> None:
+    print(f"\nOne test x 2, found within three runs by its turns, {suites} suites each, ten earlier runs\n")
+    _row("turns", "found")
+    _row("---", "---")
     for turns in TURNS:
         noise = replace(USUAL, turns=(turns,))
         _row(turns, _percent(found_within(noise, 10, [CHANGES["one test x 2"]], suites)[0][-1]))
 
 
+TABLES: Mapping[str, Callable[[int, int], None]] = {
+    "false-alarms": print_false_alarms,
+    "found": print_found,
+    "one-test": print_one_test,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.regression", description=__doc__)
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=", ".join(TABLES))
+    parser.add_argument("--runs", type=int, default=2000, help="runs of each suite for false alarms (default: 2000)")
+    parser.add_argument("--suites", type=int, default=300, help="suites in which a change is made (default: 300)")
+    given = parser.parse_args()
+    for name in given.tables or TABLES:
+        TABLES[name](given.runs, given.suites)
+
+
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:3]))
+    main()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
 
+from pytest_dgbudget.rules.percentiles import percentile_ms
 from pytest_dgbudget.rules.regression import RunUse, UseOfTest
 
 _LATENCY_MS = 1200
@@ -50,7 +51,7 @@ class SimulatedTest(NamedTuple):
 
 @dataclass
 class Suite:
-    """Its runs, one after the other. In every tenth run, one test takes ten times as long as it would."""
+    """Its runs, one after the other. In every tenth run, one test is ten times as dear and as slow as it would be."""
 
     random: Random
     noise: Noise
@@ -74,7 +75,7 @@ class Suite:
         used = {test.nodeid: self._use(test, longer, slower) for test in self.tests}
         if self._runs % _OUTLIER_EVERY == 0:
             nodeid = self.random.choice(self.tests).nodeid
-            used[nodeid] = used[nodeid]._replace(ms=_OUTLIER * (used[nodeid].ms or 0))
+            used[nodeid] = UseOfTest(_OUTLIER * (used[nodeid].ms or 0), _OUTLIER * (used[nodeid].latency_ms or 0))
         return used
 
     @staticmethod
@@ -84,7 +85,7 @@ class Suite:
         return {
             nodeid: UseOfTest(
                 round((use.ms or 0) * change.spend * (change.one if nodeid == WATCHED else 1)),
-                [None if ms is None else round(ms * slower) for ms in use.latencies_ms],
+                round((use.latency_ms or 0) * slower),
             )
             for nodeid, use in run.items()
         }
@@ -97,7 +98,8 @@ class Suite:
     def _use(self, test: SimulatedTest, longer: float, slower: float) -> UseOfTest:
         per_turn = self.noise.per_turn
         ms = longer * test.turn_ms * sum(self._factor(per_turn) for _ in range(test.turns))
-        return UseOfTest(round(ms), [round(_LATENCY_MS * slower * self._factor(per_turn)) for _ in range(test.turns)])
+        latencies_ms = [round(_LATENCY_MS * slower * self._factor(per_turn)) for _ in range(test.turns)]
+        return UseOfTest(round(ms), percentile_ms(latencies_ms, 50))
 
     def _factor(self, spread: float) -> float:
         return math.exp(self.random.gauss(0, spread))

@@ -103,7 +103,7 @@ def _is_whole(rows: Sequence[Row]) -> bool:
 
 def _use_of_test(rows: Sequence[Row], turns_of: TurnsOf) -> UseOfTest:
     latencies_ms = [ms for attempt in {row["attempt"] for row in rows} for ms in _latencies_ms(attempt, turns_of)]
-    return UseOfTest(sum(row["ms"] or 0 for row in rows), latencies_ms)
+    return UseOfTest(sum(row["ms"] or 0 for row in rows), percentile_ms(latencies_ms, 50))
 
 
 def _latencies_ms(attempt: str, turns_of: TurnsOf) -> list[int | None]:

@@ -107,9 +107,11 @@ class Ending:
     def _has_regressed(self, finished: FinishedRun) -> bool:
         """Return whether a regression fails the run."""
         document = finished["document"]
-        regression = None if document is None else document.get("regression")
-        is_found = regression is not None and regression["verdict"] == "regression"
-        return self._state.run_config.regression == "fail" and is_found
+        if self._state.run_config.regression != "fail" or document is None:
+            return False
+        from pytest_dgbudget.report.regression import found_regression
+
+        return found_regression(document) is not None
 
     def _has_overrun(self, finished: FinishedRun) -> bool:
         """Return whether an overrun fails the run; one that a mark expected does so where tests didn't begin for it."""

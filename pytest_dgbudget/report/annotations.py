@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.plain_text import cut, harmless
+from pytest_dgbudget.report.regression import found_regression
 from pytest_dgbudget.report.run_line import run_line
 from pytest_dgbudget.report.table_cells import fails
 
@@ -76,8 +77,7 @@ def _of_run(document: UsageDocument, title: str) -> Iterator[str]:
 
 
 def _of_regression(document: UsageDocument, title: str) -> Iterator[str]:
-    regression = document.get("regression")
-    if regression is not None and regression["verdict"] == "regression":
+    if (regression := found_regression(document)) is not None:
         yield _command("warning", title, " ".join(regression["sentences"]))
 
 

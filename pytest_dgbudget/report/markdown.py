@@ -9,14 +9,13 @@ from pytest_dgbudget.report.markdown_tests import dearest_tests, named
 from pytest_dgbudget.report.markdown_text import in_code, in_text
 from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
+from pytest_dgbudget.report.regression import change_of, found_regression
 from pytest_dgbudget.report.run_line import run_line, unused_line
 from pytest_dgbudget.report.run_remarks import leaks_line, longest_wait, no_session_line, protocol_line
-from pytest_dgbudget.report.shown import shown_seconds
 from pytest_dgbudget.report.table_cells import fails
 
 if TYPE_CHECKING:
     from pytest_dgbudget.report.document import AttemptEntry, MergedDocument, RunFigures, UsageDocument
-    from pytest_dgbudget.report.regression_figures import Contributor
 
 _MOST_BYTES = 60_000  # of 64 KiB
 _MOST_ITEMS = 20
@@ -87,7 +86,7 @@ def _items(texts: Iterable[str]) -> Iterator[str]:
 
 def _attention(document: UsageDocument) -> Iterator[str]:
     """Yield what somebody should look at; overruns that fail the run first."""
-    run, regression = document["run"], document.get("regression")
+    run = document["run"]
     overran = [test for test in document["tests"] if test["verdict"] == "overrun"]
     yield from (_overrun(test, run) for test in sorted(overran, key=fails, reverse=True))
     if run["bypass"] == "seen":
@@ -98,7 +97,7 @@ def _attention(document: UsageDocument) -> Iterator[str]:
         yield "The run was stopped, or a part of it is missing: it never said that it finished."
     if document["reconciliation"]["verdict"] == "discrepancy":
         yield "What we metered and what the statement has disagree: see the reconciliation."
-    if regression is not None and regression["verdict"] == "regression":
+    if found_regression(document) is not None:
         yield "The run is dearer or slower than earlier ones: see the comparison."
     of_sessions = (leaks_line, protocol_line) if document["sessions"] else ()
     for line_of in (no_session_line, longest_wait, *of_sessions):
@@ -136,12 +135,4 @@ def _regression(document: UsageDocument) -> Iterator[str]:
     if regression is None or regression["verdict"] == "off":
         return
     yield from map(in_text, regression["sentences"])
-    yield from map(_contributor, regression["contributors"])
-
-
-def _contributor(test: Contributor) -> str:
-    figure = "use" if test["figure"] == "spend" else "turn latency"
-    return (
-        f"{in_code(test['nodeid'])}: {figure} {shown_seconds(test['now_seconds'])}, "
-        f"usually {shown_seconds(test['usual_seconds'])} ({test['change']:+.0%})"
-    )
+    yield from (f"{in_code(each['nodeid'])}: {in_text(change_of(each))}" for each in regression["contributors"])

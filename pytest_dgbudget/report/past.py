@@ -23,7 +23,8 @@ from pytest_dgbudget.units import counted
 _MOST_CONTRIBUTORS = 10
 
 _TOO_FEW = (
-    "{} can be compared with this one, and {} are needed: runs that came to their end and share half of its tests"
+    "{} can be compared with this one, and {} are needed: runs that came to their end and share half of its tests, "
+    "and three at least"
 )
 _REGRESSED = (
     "{} of {} is {:.0%} above what it was in {} ({:.2f}s → {:.2f}s, in this run and the one before it; limit {:.0%})"

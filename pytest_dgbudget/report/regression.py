@@ -1,24 +1,33 @@
-"""What is said of a regression in a terminal."""
+"""What is said of a regression, wherever it is shown."""
 
 from __future__ import annotations
 
 from pytest_dgbudget.report.document import UsageDocument
-from pytest_dgbudget.report.regression_figures import Contributor
+from pytest_dgbudget.report.regression_figures import Contributor, RegressionFigures
+from pytest_dgbudget.report.shown import shown_seconds
 
 _MOST = 3
 
 
+def found_regression(document: UsageDocument) -> RegressionFigures | None:
+    """Return what has regressed; None where nothing has, or nothing was compared."""
+    regression = document.get("regression")
+    return regression if regression is not None and regression["verdict"] == "regression" else None
+
+
 def regression_lines(document: UsageDocument) -> list[str]:
     """Return what has regressed and the tests that contribute most to it; nothing where nothing has."""
-    regression = document.get("regression")
-    if regression is None or regression["verdict"] != "regression":
+    regression = found_regression(document)
+    if regression is None:
         return []
     found = [f"regression: {sentence}" for sentence in regression["sentences"]]
     contributors = regression["contributors"]
     rest = len(contributors) - _MOST
     more = [f"  and {rest} more in usage.json"] if rest > 0 else []
-    return [*found, *(f"  {_line(each)}" for each in contributors[:_MOST]), *more]
+    return [*found, *(f"  {each['nodeid']}: {change_of(each)}" for each in contributors[:_MOST]), *more]
 
 
-def _line(test: Contributor) -> str:
-    return f"{test['nodeid']}: {test['figure']} {test['usual_seconds']:.2f}s → {test['now_seconds']:.2f}s"
+def change_of(test: Contributor) -> str:
+    """Return how a test has changed."""
+    usual, now = shown_seconds(test["usual_seconds"]), shown_seconds(test["now_seconds"])
+    return f"{test['figure']} {usual} → {now} ({test['change']:+.0%})"

@@ -22,7 +22,6 @@ from pytest_dgbudget.rules.levels import (
     share_of,
     usual_of,
 )
-from pytest_dgbudget.rules.percentiles import percentile_ms
 
 # What is usual for a test is known from as many runs before the last two.
 _FEWEST_VALUES = FEWEST_RUNS - 1
@@ -49,13 +48,13 @@ _LATENCY = JudgedFigure(alarms=0.0385, least_ms=20, overall=median)
 
 
 class UseOfTest(NamedTuple):
-    """What a test came to in one run: its connection time, and the latencies of its judged turns (None: no answer).
+    """What a test came to in one run: its connection time, and the median latency of its judged turns.
 
-    ``ms`` is None where it is not known.
+    None where it is not known, as the latency of turns most of which were never answered.
     """
 
     ms: int | None
-    latencies_ms: Sequence[int | None] = ()
+    latency_ms: int | None = None
 
 
 RunUse = Mapping[str, UseOfTest]
@@ -114,8 +113,7 @@ def _spend_of(run: RunUse) -> Logs:
 
 
 def _latency_of(run: RunUse) -> Logs:
-    medians = {test: percentile_ms(use.latencies_ms, 50) for test, use in run.items()}
-    return {test: math.log(ms) for test, ms in medians.items() if ms}
+    return {test: math.log(use.latency_ms) for test, use in run.items() if use.latency_ms}
 
 
 def _compared(now: Logs, earlier: Sequence[Logs], judged: JudgedFigure) -> Compared | None:

@@ -96,17 +96,17 @@ def uses(found: RunsBefore) -> list[dict[str, UseOfTest]]:
 
 
 def test_each_run_has_what_its_tests_came_to(run: Run, now: Run, before: Read) -> None:
-    spend(run(), 1000, 500, 700)
+    spend(run(), 1000, 500, 700, 600)
     second = run()
     spend(second, 2000, 900)
-    spend(second, 3000, None, nodeid=OTHER)
+    spend(second, 3000, None, None, 300, nodeid=OTHER)
     ledger = now()
     spend(ledger, 2500, 1100, nodeid=OTHER)
     found = before()
-    assert found.use == {TEST: UseOfTest(1500, []), OTHER: UseOfTest(2500, [1100])}
+    assert found.use == {TEST: UseOfTest(1500), OTHER: UseOfTest(2500, 1100)}
     assert uses(found) == [
-        {TEST: UseOfTest(1000, [500, 700])},
-        {TEST: UseOfTest(2000, [900]), OTHER: UseOfTest(3000, [None])},
+        {TEST: UseOfTest(1000, 600)},
+        {TEST: UseOfTest(2000, 900), OTHER: UseOfTest(3000)},
     ]
     last = found.earlier[-1]
     assert (last.id, last.tests, last.sessions, last.ms, last.micro_usd) == ("run-2", 2, 2, 5000, 40)
@@ -137,7 +137,7 @@ def test_another_target_is_another_past(run: Run, now: Run, before: Read, other:
     spend(run(), skipped_ms=0)
     spend(run(other), 2000, skipped_ms=500)
     now(target=other)
-    assert uses(before()) == [{TEST: UseOfTest(2500 if other == "emulator" else 2000, [])}]
+    assert uses(before()) == [{TEST: UseOfTest(2500 if other == "emulator" else 2000)}]
 
 
 def test_what_a_live_run_dialled_at_an_emulator_is_not_compared(run: Run, now: Run, before: Read) -> None:
@@ -145,7 +145,7 @@ def test_what_a_live_run_dialled_at_an_emulator_is_not_compared(run: Run, now: R
     spend(ledger)
     spend(ledger, 9000, nodeid=OTHER, target="emulator", skipped_ms=0)
     now()
-    assert uses(before()) == [{TEST: UseOfTest(1000, [])}]
+    assert uses(before()) == [{TEST: UseOfTest(1000)}]
     assert before().earlier[0].ms == 1000
 
 
@@ -153,18 +153,18 @@ def test_emulated_runs_count_by_their_forecasts(run: Run, now: Run, before: Read
     spend(run("emulator"), 100, skipped_ms=5000)
     spend(run("emulator"), skipped_ms=None)
     now(target="emulator")
-    assert uses(before()) == [{TEST: UseOfTest(5100, [])}, {}]
+    assert uses(before()) == [{TEST: UseOfTest(5100)}, {}]
     assert [(each.ms, each.micro_usd) for each in before().earlier] == [(5100, 40), (0, None)]
 
 
-@pytest.mark.parametrize(("target", "known"), [("emulator", []), ("live", [300])])
+@pytest.mark.parametrize(("target", "known"), [("emulator", None), ("live", 300)])
 def test_latencies_at_pace_max_are_the_machines(
-    run: Run, now: Run, before: Read, target: str, known: list[int]
+    run: Run, now: Run, before: Read, target: str, known: int | None
 ) -> None:
     spend(run(target, pace="max"), 1000, 300, skipped_ms=0)
     spend(run(target, pace="vendor"), 1000, 400, skipped_ms=0)
     now(target=target)
-    assert uses(before()) == [{TEST: UseOfTest(1000, known)}, {TEST: UseOfTest(1000, [400])}]
+    assert uses(before()) == [{TEST: UseOfTest(1000, known)}, {TEST: UseOfTest(1000, 400)}]
 
 
 @pytest.mark.parametrize("exit_status", [2, None])
@@ -172,7 +172,7 @@ def test_a_run_that_was_interrupted_is_left_out(run: Run, now: Run, before: Read
     spend(run(exit_status=exit_status))
     spend(run(exit_status=1), 2000)
     now()
-    assert uses(before()) == [{TEST: UseOfTest(2000, [])}]
+    assert uses(before()) == [{TEST: UseOfTest(2000)}]
 
 
 def test_a_run_one_of_whose_invocations_has_not_ended_is_left_out(
@@ -199,7 +199,7 @@ def test_a_test_that_did_not_pass_is_not_compared(run: Run, now: Run, before: Re
     spend(ledger, outcome=outcome)
     spend(ledger, 2000, nodeid=OTHER)
     now()
-    assert uses(before()) == [{OTHER: UseOfTest(2000, [])}]
+    assert uses(before()) == [{OTHER: UseOfTest(2000)}]
     assert before().earlier[0].ms == 3000
 
 
@@ -225,14 +225,12 @@ def test_a_test_that_was_refused_a_session_is_not_compared(run: Run, now: Run, b
 
 def test_reruns_count_together_and_what_each_worker_ran_by_itself(run: Run, now: Run, before: Read) -> None:
     ledger = run()
-    spend(ledger, 1000, 300, outcome="rerun")
-    spend(ledger, 2000, 500)
+    spend(ledger, 1000, 300, 500, outcome="rerun")
+    spend(ledger, 2000, 600)
     for worker in ("gw0", "gw1"):
         spend(ledger, 4000, nodeid=OTHER, worker=worker)
     now()
-    ((use, *_),) = [sorted(found.items()) for found in uses(before())]
-    assert (use[0], use[1].ms, sorted(use[1].latencies_ms, key=str)) == (TEST, 3000, [300, 500])
-    assert uses(before())[0][OTHER] == UseOfTest(4000, [])
+    assert uses(before()) == [{TEST: UseOfTest(3000, 500), OTHER: UseOfTest(4000)}]
 
 
 def test_only_judged_turns_count(run: Run, now: Run, before: Read) -> None:
@@ -240,7 +238,7 @@ def test_only_judged_turns_count(run: Run, now: Run, before: Read) -> None:
     spend(ledger, 1000, 300, unpaced=True)
     spend(ledger, 1000, 400, nodeid=OTHER)
     now()
-    assert uses(before()) == [{TEST: UseOfTest(1000, []), OTHER: UseOfTest(1000, [400])}]
+    assert uses(before()) == [{TEST: UseOfTest(1000), OTHER: UseOfTest(1000, 400)}]
 
 
 @pytest.mark.slow
@@ -259,4 +257,4 @@ def test_twenty_runs_of_two_hundred_tests_are_read_at_once(run: Run, before: Rea
     print(f"read in {took:.2f} s")
     assert took < 5
     assert len(found.earlier) == MOST_RUNS
-    assert sum(len(use.latencies_ms) for each in found.earlier for use in each.use.values()) == 20 * 200 * 5
+    assert [use.latency_ms for each in found.earlier for use in each.use.values()] == [700] * 20 * 200

@@ -21,8 +21,8 @@ TESTS = [f"test_it.py::test_{number}" for number in range(12)]
 
 
 def use(ms: int = 10_000, latency_ms: int | None = 1200, **others: int) -> RunUse:
-    used = {test: UseOfTest(ms, [latency_ms]) for test in TESTS}
-    return {**used, **{f"test_it.py::{test}": UseOfTest(each, [latency_ms]) for test, each in others.items()}}
+    used = {test: UseOfTest(ms, latency_ms) for test in TESTS}
+    return {**used, **{f"test_it.py::{test}": UseOfTest(each, latency_ms) for test, each in others.items()}}
 
 
 def earlier(*uses: RunUse) -> list[EarlierRun]:
@@ -115,7 +115,7 @@ def test_a_regression_is_said_in_figures_and_words_with_those_that_contribute_mo
     assert spend.startswith(
         "regression: the spend of 12 shared tests is 100% above what it was in 9 earlier runs (120.00s → 240.00s"
     )
-    assert first == "  test_it.py::test_3: spend 10.00s → 60.00s"
+    assert first == "  test_it.py::test_3: spend 10.00s → 60.00s (+500%)"
     assert more == "  and 7 more in usage.json"
 
 

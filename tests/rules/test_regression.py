@@ -38,7 +38,7 @@ def error_of(share: float, count: int) -> float:
 
 
 def run_of(ms: int, tests: int = 10, latency_ms: int = 1200) -> dict[str, UseOfTest]:
-    return {f"test_{number}": UseOfTest(ms, [latency_ms]) for number in range(tests)}
+    return {f"test_{number}": UseOfTest(ms, latency_ms) for number in range(tests)}
 
 
 def same(count: int, ms: int = 10_000) -> list[RunUse]:
@@ -117,17 +117,14 @@ def test_the_order_of_tests_does_not_matter(seed: int, change: Change, random: R
 def test_a_test_that_is_in_one_run_alone_changes_nothing(seed: int, change: Change, where: int) -> None:
     earlier, now = runs_of(seed, change)
     runs = [*earlier, now]
-    runs[where] = {**runs[where], "alone": UseOfTest(1_000_000, [60_000])}
+    runs[where] = {**runs[where], "alone": UseOfTest(1_000_000, 60_000)}
     assert judged(runs[-1], runs[:-1]) == judged(now, earlier)
 
 
 @given(ANY_SEED, ANY_CHANGE, st.integers(2, 9))
 def test_only_ratios_count(seed: int, change: Change, factor: int) -> None:
     def times(run: RunUse) -> RunUse:
-        return {
-            test: UseOfTest((use.ms or 0) * factor, [(ms or 0) * factor for ms in use.latencies_ms])
-            for test, use in run.items()
-        }
+        return {test: UseOfTest((use.ms or 0) * factor, (use.latency_ms or 0) * factor) for test, use in run.items()}
 
     earlier, now = runs_of(seed, change)
     assert judged(times(now), [*map(times, earlier)]) == judged(now, earlier)
@@ -168,7 +165,7 @@ def test_what_is_not_known_is_not_compared() -> None:
         now = {**run_of(10_000), "test_0": unknown, "test_1": unknown}
         return regression_of(now, [now] * 6)
 
-    for unknown in (UseOfTest(None, [None]), UseOfTest(0, []), UseOfTest(0, [None, None, 5])):
+    for unknown in (UseOfTest(None, None), UseOfTest(0, 0)):
         found = without(unknown)
         assert found.spend is not None
         assert found.latency is not None

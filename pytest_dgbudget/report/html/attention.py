@@ -12,6 +12,7 @@ from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of
 from pytest_dgbudget.report.html.overruns import overrun_words
 from pytest_dgbudget.report.html.parts import Tone, badge, listed, paragraph, section
 from pytest_dgbudget.report.html.said import reconciliation_sentences, sentence
+from pytest_dgbudget.report.regression import found_regression
 from pytest_dgbudget.report.run_line import exceeds_live
 from pytest_dgbudget.report.run_remarks import leaks_line, longest_wait, no_session_line, protocol_line
 from pytest_dgbudget.rules.verdicts import DISAGREEING
@@ -126,8 +127,7 @@ def _reconciliation(document: UsageDocument) -> Iterator[Finding]:
 
 
 def _regressions(document: UsageDocument) -> Iterator[Finding]:
-    regression = document.get("regression")
-    if regression is not None and regression["verdict"] == "regression":
+    if (regression := found_regression(document)) is not None:
         link = element("a", "This run is dearer or slower than earlier ones.", href="#regression")
         yield Finding("regression", "bad", "regression", link, listed(map(sentence, regression["sentences"])))
 

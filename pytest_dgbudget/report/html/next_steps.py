@@ -10,6 +10,7 @@ from pytest_dgbudget.report.document import AttemptEntry, UsageDocument
 from pytest_dgbudget.report.html.attention import unanswered_in
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, several, together
 from pytest_dgbudget.report.html.parts import paragraph, section
+from pytest_dgbudget.report.regression import found_regression
 from pytest_dgbudget.report.run_line import differs_live
 from pytest_dgbudget.report.run_remarks import leaks_line, protocol_line
 from pytest_dgbudget.report.shards import shards_in
@@ -108,8 +109,8 @@ def _statement(document: UsageDocument) -> Iterator[Step]:
 
 
 def _regressions(document: UsageDocument) -> Iterator[Step]:
-    regression, history = document.get("regression"), document.get("history")
-    if regression is not None and regression["verdict"] == "regression" and history:
+    history = document.get("history")
+    if found_regression(document) is not None and history:
         command = f"dgbudget report {_run_ids(document)[0]} --compare {quote(history[-1]['id'])}"
         yield Step("See test by test what has changed since the run before.", command)
 
