@@ -12,6 +12,7 @@ from typing import Any, cast
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.report.document import SCHEMA, MergedDocument, RunFigures, SoftWarning, UsageDocument
 from pytest_dgbudget.report.merged_reconciliation import merged_reconciliation
+from pytest_dgbudget.report.regression import found_regression
 from pytest_dgbudget.report.said import said_by
 from pytest_dgbudget.report.shards import Shard, distinct, shards_in
 from pytest_dgbudget.units import known_sum, seconds, usd
@@ -40,13 +41,13 @@ def merge(documents: Iterable[tuple[str, UsageDocument]]) -> MergedDocument:
         "regression": None,
         "history": [],
         "warnings": [*_warnings(shards)],
-        "notices": [*said_by({shard: shard.document["notices"] for shard in shards}), *_not_merged(shards)],
+        "notices": [*said_by({shard: _notices_of(shard) for shard in shards}), *_not_merged(shards)],
         "shards": [
             {
                 "run": shard.document["run"],
                 "reconciliation": shard.document["reconciliation"],
                 "warnings": _warnings_of(shard),
-                "notices": shard.document["notices"],
+                "notices": _notices_of(shard),
             }
             for shard in shards
         ],
@@ -63,6 +64,13 @@ def _warnings(shards: Sequence[Shard]) -> Iterator[SoftWarning]:
 def _warnings_of(shard: Shard) -> list[SoftWarning]:
     """Those of earlier versions had none."""
     return shard.document.get("warnings", [])
+
+
+def _notices_of(shard: Shard) -> list[str]:
+    """Return what a run says, with how it has regressed: the runs together are compared with no earlier ones."""
+    regression = found_regression(shard.document)
+    sentences = [] if regression is None else regression["sentences"]
+    return [*shard.document["notices"], *(f"regression: {sentence}" for sentence in sentences)]
 
 
 def _require_one_target(shards: Sequence[Shard]) -> None:

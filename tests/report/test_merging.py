@@ -200,6 +200,24 @@ def test_what_some_of_them_say_names_their_run() -> None:
     assert merged(first, second)["notices"] == ["both", "one (run a)"]
 
 
+def test_how_a_run_has_regressed_is_said_of_all_also_when_they_are_merged_again() -> None:
+    first: Any = report("a", "s")
+    first["regression"] = {
+        "verdict": "regression",
+        "runs": 5,
+        "tests": 3,
+        "spend": None,
+        "latency": None,
+        "contributors": [],
+        "sentences": ["it is dearer"],
+    }
+    usual: Any = report("b", "t")
+    usual["regression"] = {**first["regression"], "verdict": "none", "sentences": ["as usual"]}
+    once = merged(first, usual)
+    assert once["regression"] is None
+    assert once["notices"] == merged(once, first)["notices"] == ["regression: it is dearer (run a)"]
+
+
 @pytest.mark.parametrize("other", [{"target": "emulator", "billed": False}, {"target": "rehearsal", "billed": False}])
 def test_i11_what_was_billed_is_not_added_to_what_was_not(other: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match=rf"0.json .* live \(billed\), 1.json .*{other['target']} \(not billed\)"):
