@@ -29,17 +29,19 @@ EMULATED_PAST = _PAST.format(
 )
 
 COMPARED_RUN = "SELECT at, target FROM run WHERE id = :run"
-_TESTS = """(SELECT COUNT(DISTINCT attempt.nodeid) FROM invocation JOIN attempt ON attempt.invocation = invocation.id
-            WHERE invocation.run = {} AND attempt.target IS NULL)"""
-# The last runs of the same target before one that came to their end and had at least half as many tests. Of what vacuum
-# has taken out, only sums are left.
+_TESTS_OF = """FROM invocation JOIN attempt ON attempt.invocation = invocation.id
+            WHERE invocation.run = {} AND attempt.target IS NULL"""
+_OWN = _TESTS_OF.format(":run")
+_SHARED = f"{_TESTS_OF.format('run.id')} AND attempt.nodeid IN (SELECT attempt.nodeid {_OWN})"
+# The last runs of the same target before one that came to their end and share at least half of its tests: those of
+# other jobs or projects in the ledger take no places. Of what vacuum has taken out, only sums are left.
 _RUNS_BEFORE = f"""SELECT {{}} FROM run
     WHERE run.at < :before AND run.at >= :since AND run.target = :target
         AND NOT EXISTS (SELECT 1 FROM archived WHERE archived.run = run.id)
         AND NOT EXISTS (SELECT 1 FROM invocation
             LEFT JOIN invocation_end ON invocation_end.invocation = invocation.id
             WHERE invocation.run = run.id AND COALESCE(invocation_end.exit_status, -1) NOT IN (0, 1))
-        AND 2 * {_TESTS.format("run.id")} >= {_TESTS.format(":run")}
+        AND 2 * (SELECT COUNT(DISTINCT attempt.nodeid) {_SHARED}) >= (SELECT COUNT(DISTINCT attempt.nodeid) {_OWN})
     ORDER BY run.at DESC, run.id DESC LIMIT :most"""
 RUNS_BEFORE = _RUNS_BEFORE.format("run.id AS id, run.at AS started_at")
 _OF_RUNS = f"(invocation.run = :run OR invocation.run IN ({_RUNS_BEFORE.format('run.id')}))"

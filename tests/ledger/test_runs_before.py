@@ -184,13 +184,36 @@ def test_a_run_one_of_whose_invocations_has_not_ended_is_left_out(
     assert before().earlier == []
 
 
-def test_runs_with_less_than_half_as_many_tests_are_left_out(run: Run, now: Run, before: Read) -> None:
+def test_shards_with_one_run_id_are_one_run(run: Run, now: Run, before: Read, open_again: OpenLedger) -> None:
+    """Also where the last of them is still under way: what passed in it so far counts."""
+    shard = {"target": "live", "billed": True, "budget_ms": 10**9}
+    spend(run())
+    second = open_again(id="second", run="run-1", **shard)
+    spend(second, 2000, nodeid=OTHER)
+    second.end_invocation(1)
+    now()
+    last = open_again(id="last", run="now", **shard)
+    spend(last, 3000, nodeid=OTHER)
+    spend(last, 3000, nodeid="test_it.py::test_under_way", outcome=None)
+    assert before().use == {TEST: UseOfTest(1500), OTHER: UseOfTest(3000)}
+    assert uses(before()) == [{TEST: UseOfTest(1000), OTHER: UseOfTest(2000)}]
+
+
+def test_runs_that_share_less_than_half_of_the_tests_are_left_out(run: Run, now: Run, before: Read) -> None:
     spend(run())
     ledger = now()
     spend(ledger, nodeid="test_it.py::test_2")
     assert len(before().earlier) == 1
     spend(ledger, nodeid="test_it.py::test_3")
     assert before().earlier == []
+
+
+def test_runs_of_other_tests_take_no_places(run: Run, now: Run, before: Read) -> None:
+    spend(run())
+    for _ in range(MOST_RUNS):
+        spend(run(), nodeid=OTHER)
+    now()
+    assert [each.id for each in before().earlier] == ["run-1"]
 
 
 @pytest.mark.parametrize("outcome", ["failed", None])
