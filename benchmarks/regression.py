@@ -1,7 +1,7 @@
 """How often ``rules.regression`` alarms falsely, and how soon it finds what is worse.
 
-``python -m benchmarks.regression``; simulated, so that the figures are the same on any machine. With names of tables, it
-makes these alone.
+``python -m benchmarks.regression``; simulated, so that the figures are the same on any machine. With names of tables,
+it makes these alone. It draws ``docs/regression.svg`` anew as well.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from operator import or_
+from pathlib import Path
 from random import Random
+from statistics import median
 
+from benchmarks.power_curve import power_curve
 from benchmarks.simulated_runs import Change, Noise, Suite
 from pytest_dgbudget.rules.regression import Regression, RunUse, regression_of
 
@@ -54,6 +57,14 @@ def _unchanged(seed: int, noise: Noise, earlier: int) -> Iterator[Regression]:
         now = suite.run()
         yield regression_of(now, past[-earlier:])
         past.append(now)
+
+
+def usual_limits(noise: Noise, earlier: int, suites: int = 30) -> tuple[float, float]:
+    """Return the limit of spend and that of latency, in the middle of so many suites."""
+    found = [next(_unchanged(seed, noise, earlier)) for seed in range(suites)]
+    figures = [each.spend for each in found], [each.latency for each in found]
+    spend, latency = (median(figure.limit for figure in each if figure is not None) for each in figures)
+    return spend, latency
 
 
 def found_within(
@@ -107,6 +118,9 @@ CHANGES: Mapping[str, tuple[Change, Finds]] = {
 }
 PASTS = (5, 10, 20)
 TURNS = (1, 2, 3, 5, 10)
+PICTURE = Path(__file__).parents[1] / "docs/regression.svg"
+FoundOfChanges = Mapping[str, Sequence[float]]
+"""By a change's name, in which share of suites it is found within one run, within two, and so on."""
 
 
 def _row(*cells: object) -> None:
@@ -119,19 +133,43 @@ def _percent(share: float) -> str:
 
 def print_false_alarms(runs: int, suites: int) -> None:
     print(f"\nFalse alarms, {runs} runs each\n")
-    _row("suite", *FINDS)
-    _row(*["---"] * (1 + len(FINDS)))
+    head = ("suite", *FINDS, "usual limit of spend", "of latency")
+    _row(*head)
+    _row(*["---"] * len(head))
     for name, (noise, earlier) in NOISES.items():
-        _row(name, *map(_percent, false_alarms(noise, earlier, runs).values()))
+        alarms, limits = false_alarms(noise, earlier, runs), usual_limits(noise, earlier)
+        _row(name, *map(_percent, alarms.values()), *(f"{limit:.0%}" for limit in limits))
 
 
 def print_found(runs: int, suites: int) -> None:
     print(f"\nFound within one, two and three runs, {suites} suites each\n")
     _row("change", *(f"{earlier} earlier runs" for earlier in PASTS))
     _row(*["---"] * (1 + len(PASTS)))
-    found = [found_within(USUAL, earlier, [*CHANGES.values()], suites) for earlier in PASTS]
-    for number, name in enumerate(CHANGES):
-        _row(name, *(" / ".join(f"{share:.0%}" for share in each[number]) for each in found))
+    found = {earlier: _found_of_changes(earlier, suites) for earlier in PASTS}
+    for name in CHANGES:
+        _row(name, *(" / ".join(f"{share:.0%}" for share in each[name]) for each in found.values()))
+    PICTURE.write_text(picture(found), encoding="utf-8")
+
+
+def _found_of_changes(earlier: int, suites: int) -> FoundOfChanges:
+    return dict(zip(CHANGES, found_within(USUAL, earlier, [*CHANGES.values()], suites), strict=True))
+
+
+def picture(found: Mapping[int, FoundOfChanges]) -> str:
+    """Return a picture of what is found within two runs, by how many earlier ones there are."""
+    figures = {"Spend of all tests": by_spend, "Median turn latency": by_latency}
+    return power_curve(
+        {
+            title: {
+                f"{earlier} earlier runs": [
+                    (change.size, shares[name][1]) for name, (change, by) in CHANGES.items() if by is finds
+                ]
+                for earlier, shares in found.items()
+            }
+            for title, finds in figures.items()
+        },
+        wanted=0.8,
+    )
 
 
 def print_one_test(runs: int, suites: int) -> None:
@@ -154,7 +192,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.regression", description=__doc__)
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=", ".join(TABLES))
     parser.add_argument("--runs", type=int, default=2000, help="runs of each suite for false alarms (default: 2000)")
-    parser.add_argument("--suites", type=int, default=300, help="suites in which a change is made (default: 300)")
+    parser.add_argument("--suites", type=int, default=200, help="suites in which a change is made (default: 200)")
     given = parser.parse_args()
     for name in given.tables or TABLES:
         TABLES[name](given.runs, given.suites)

@@ -39,6 +39,11 @@ class Change(NamedTuple):
     more_ms: float = 0
     one: float = 1
 
+    @property
+    def size(self) -> float:
+        """The largest of them, as a share of what is usual."""
+        return max(self.spend - 1, self.more_ms / _LATENCY_MS, self.one - 1)
+
 
 NO_CHANGE = Change()
 

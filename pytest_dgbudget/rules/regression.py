@@ -43,8 +43,8 @@ class JudgedFigure(NamedTuple):
 
 
 # Together with single tests, at most 5 % of runs may alarm falsely: docs/regression.md has what each of them does.
-_SPEND = JudgedFigure(alarms=0.0145, least_ms=100, overall=sum)
-_LATENCY = JudgedFigure(alarms=0.0385, least_ms=20, overall=median)
+_SPEND = JudgedFigure(alarms=0.018, least_ms=100, overall=sum)
+_LATENCY = JudgedFigure(alarms=0.03, least_ms=20, overall=median)
 
 
 class UseOfTest(NamedTuple):
