@@ -260,6 +260,8 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "ledger_given": False,
         "state_dir": str(pytester.path / ".dgbudget"),
         "report_dir": str(pytester.path / ".dgbudget/report"),
+        "step_summary": None,
+        "annotates": False,
         "agent_settings": None,
         "artifacts": "on-failure",
         "artifacts_audio": False,
