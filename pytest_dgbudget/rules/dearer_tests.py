@@ -34,11 +34,11 @@ class DearerTest(NamedTuple):
 
 
 def contributors(now: Logs, last: Logs, usual: Logs) -> list[DearerTest]:
-    """Return the tests that were above what is usual in both runs, those first that add most to it in either."""
+    """Return the tests that were above what is usual, those first that add most to it in both runs."""
     added = {
         test: math.exp(min(now[test], last.get(test, now[test]))) - math.exp(ms)
         for test, ms in usual.items()
-        if min(now[test], last.get(test, now[test])) > ms
+        if now[test] > ms
     }
     return [_dearer(test, now, usual) for test in sorted(added, key=lambda test: (-added[test], test))]
 
