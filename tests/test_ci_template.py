@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 SPEC, JOBS = (ROOT / "templates/dgbudget.yml").read_text(encoding="utf-8").split("\n---\n")
 INPUTS: Any = parsed(SPEC)["spec"]["inputs"]
 _, _, PAGE = (ROOT / "docs/ci-action.md").read_text(encoding="utf-8").partition("\n## GitLab\n")
+KEPT = {"usage.json", "usage.md", "usage.html", "usage.css", "metrics.txt", "metrics-gitlab.txt", "junit.xml"}
 EXAMPLES: Any = [parsed(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
 
 
@@ -76,9 +78,19 @@ def test_shellcheck_finds_nothing(name: str) -> None:
 def test_what_is_kept_is_there_whatever_becomes_of_the_job() -> None:
     job, verdict = jobs(budget="10m", report_dir="reports").values()
     assert (job["artifacts"]["when"], verdict["artifacts"]["when"], verdict["when"]) == ("always",) * 3
-    assert job["artifacts"]["paths"] == ["reports/$CI_JOB_NAME_SLUG", ".dgbudget/gateway-*.log"]
-    assert job["artifacts"]["reports"]["junit"] == "reports/$CI_JOB_NAME_SLUG/junit.xml"
-    assert verdict["artifacts"]["paths"] == ["reports"]
+    assert job["artifacts"]["reports"] == {
+        "junit": "reports/$CI_JOB_NAME_SLUG/junit.xml",
+        "metrics": "reports/$CI_JOB_NAME_SLUG/metrics-gitlab.txt",
+    }
+    assert verdict["artifacts"]["reports"] == {"metrics": "reports/metrics-gitlab.txt"}
+    assert job["artifacts"]["paths"] == verdict["artifacts"]["paths"] == ["reports/"]
+
+
+def test_merge_requests_link_the_reports() -> None:
+    """Nothing is linked of paths with a variable, with a wildcard, or of a folder without its slash."""
+    for job in jobs(budget="10m").values():
+        assert re.fullmatch(r"\w[-\w ]{,99}", job["artifacts"]["expose_as"])
+        assert [path for path in job["artifacts"]["paths"] if re.search(r"[$*?]|[^/]$", path)] == []
 
 
 @pytest.mark.slow
@@ -93,12 +105,57 @@ def test_the_pages_parallel_jobs_have_one_verdict(tmp_path: Path) -> None:
         assert done.returncode == (index == 3), done.stdout + done.stderr
         assert "dgbudget: emulator, nothing is billed; run budget 10m" in done.stdout
         assert (tmp_path / f"report/voice-{index}/junit.xml").is_file()
+        assert not (tmp_path / f"report/voice-{index}/metrics-gitlab.txt").exists()
     (attached,) = re.findall(r"\[\[ATTACHMENT\|(.+?)\]\]", (tmp_path / "report/voice-3/junit.xml").read_text())
     assert attached.startswith("report/voice-3/artifacts/")
     assert (tmp_path / attached).is_file()
     assert gitlab_job(verdict, tmp_path).returncode == 1
+    assert names_in(tmp_path / "report") >= KEPT - {"junit.xml"}
+    assert "dgbudget_run_verdict{verdict=overrun}" in metrics_in_merge_requests(tmp_path / "report")
     report = read_usage(tmp_path / "report/usage.json", tmp_path)
     assert (report["run"]["verdict"], report["run"]["budget_seconds"], len(report["tests"])) == ("overrun", 1800, 3)
+
+
+def names_in(folder: Path) -> set[str]:
+    return {file.name for file in folder.iterdir()}
+
+
+def metrics_in_merge_requests(folder: Path) -> list[str]:
+    """Return the names in a job's file for GitLab, which cuts each line at # and splits the rest as a shell does."""
+    lines = (folder / "metrics-gitlab.txt").read_text(encoding="utf-8").splitlines()
+    return [words[0] for words in (shlex.split(re.sub("#.*", "", line)) for line in lines) if words]
+
+
+@pytest.mark.slow
+def test_metrics_in_merge_requests_are_the_runs_whatever_its_tests_are_called(tmp_path: Path) -> None:
+    shutil.copy(PROJECTS / "ci/test_hash_in_id.py", tmp_path)
+    (job, _) = jobs(budget="10m").values()
+    done = gitlab_job(job, tmp_path)
+    assert done.returncode == 0, done.stdout
+    kept = (tmp_path / "report/voice-1/metrics.txt").read_text(encoding="utf-8")
+    assert " #1]" in kept
+    shown = metrics_in_merge_requests(tmp_path / "report/voice-1")
+    assert {"dgbudget_run_used_seconds", "dgbudget_run_cost_usd", "dgbudget_run_verdict{verdict=within}"} < set(shown)
+    assert not [name for name in shown if re.match("dgbudget_test_|dgbudget_run_info|.*timestamp", name)]
+
+
+@pytest.mark.slow
+def test_a_job_keeps_the_log_of_a_gateway_that_failed_and_the_status_of_pytest(tmp_path: Path) -> None:
+    """A usage error: there is no report, and so no metrics."""
+    (tmp_path / ".dgbudget").mkdir()
+    (tmp_path / ".dgbudget/gateway-1.log").write_text("what went wrong", encoding="utf-8")
+    job, _ = jobs(budget="ten minutes").values()
+    assert gitlab_job(job, tmp_path).returncode == 4
+    assert names_in(tmp_path / "report/voice-1") == {"gateway-1.log"}
+
+
+@pytest.mark.slow
+def test_a_job_without_a_session_keeps_its_report(tmp_path: Path) -> None:
+    shutil.copy(PROJECTS / "ci/test_without_session.py", tmp_path)
+    job, _ = jobs(budget="10m", report_dir="reports of jobs").values()
+    done = gitlab_job(job, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert names_in(tmp_path / "reports of jobs/voice-1") >= KEPT
 
 
 @pytest.mark.slow

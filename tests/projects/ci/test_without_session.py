@@ -1,0 +1,2 @@
+def test_without_session() -> None:
+    assert True
