@@ -116,6 +116,7 @@ def test_a_run_within_its_budget_says_so(workspace: Path) -> None:
     assert report["run"]["id"] == "77-2-voice-1"
     used, cost = float(done.outputs["used-seconds"]), float(done.outputs["cost-usd"])
     assert (done.outputs["verdict"], used) == ("within", report["run"]["used_seconds"])
+    assert done.summary == Path(done.outputs["report"]).with_name("usage.md").read_text(encoding="utf-8")
     assert cost == pytest.approx(report["run"]["cost_usd"], abs=1e-6)
 
 
@@ -129,7 +130,8 @@ def test_a_run_that_fails_keeps_its_status_and_its_report(workspace: Path, test:
     report, junit, logs = (Path(line) for line in upload["path"].splitlines())
     assert logs.parent == workspace / ".dgbudget"
     assert (upload["name"], upload["include-hidden-files"]) == ("mine", "True")
-    assert (report / "usage.json").is_file()
+    kept = {file.name for file in report.iterdir()}
+    assert kept > {"usage.json", "usage.md", "usage.html", "usage.css", "metrics.txt"}
     assert ElementTree.parse(junit).getroot().find(".//failure") is not None
 
 
@@ -161,6 +163,25 @@ def test_without_a_report_there_are_no_figures_and_the_status_is_that_of_pytest(
     assert (done.status, set(done.outputs.values())) == (4, {""}), done.output
     assert "ten minutes" in done.output
     assert len(done.uploads) == 1
+
+
+@pytest.mark.slow
+def test_without_a_session_and_a_budget_there_are_no_figures(workspace: Path) -> None:
+    use("test_without_session.py", to=workspace)
+    done = run_action(workspace, {})
+    assert (done.status, set(done.outputs.values()), done.summary) == (0, {""}, ""), done.output
+    (upload,) = done.uploads
+    assert (workspace / "junit.xml").samefile(upload["path"].splitlines()[1])
+
+
+@pytest.mark.slow
+def test_a_second_call_in_a_job_goes_on_with_the_run_of_the_first(workspace: Path) -> None:
+    use("test_within.py", to=workspace)
+    first, second = (run_action(workspace, {"budget": "10m"}) for _ in range(2))
+    assert (first.status, second.status) == (0, 0), first.output + second.output
+    assert float(second.outputs["used-seconds"]) > float(first.outputs["used-seconds"])
+    report = json.loads(Path(second.outputs["report"]).read_text(encoding="utf-8"))
+    assert (report["run"]["id"], report["run"]["sessions"]) == ("77-2-voice-1", 2)
 
 
 @pytest.mark.slow
