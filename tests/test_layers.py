@@ -91,6 +91,8 @@ def _imports_in(importer: str, node: ast.AST, *, at_run_time: bool, in_function:
     inside = in_function or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     typing_only = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):  # most of what there is, and none of it imports
+            continue
         runs = at_run_time and not (typing_only and isinstance(node, ast.If) and child in node.body)
         yield from _imports_in(importer, child, at_run_time=runs, in_function=inside)
 
