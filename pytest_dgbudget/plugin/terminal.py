@@ -16,7 +16,7 @@ from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.report.document import FinishedRun, UsageDocument
 from pytest_dgbudget.report.header import TRANSCRIPT_IS_AT, budget_phrase, remarks, shown_path, target_phrase
-from pytest_dgbudget.report.plain_text import harmless
+from pytest_dgbudget.report.plain_text import harmless_line
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.regression import regression_lines
 from pytest_dgbudget.report.run_line import run_line, unused_line
@@ -92,7 +92,7 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootd
 
 def _write(terminalreporter: pytest.TerminalReporter, text: str, **markup: bool) -> None:
     """Write a line of text, whoever it is from, as this terminal can show it."""
-    terminalreporter.write_line(harmless(text, _encoding_of(terminalreporter)), **markup)
+    terminalreporter.write_line(harmless_line(text, _encoding_of(terminalreporter)), **markup)
 
 
 def _encoding_of(terminalreporter: pytest.TerminalReporter) -> str:

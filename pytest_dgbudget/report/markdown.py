@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pytest_dgbudget.report.markdown_tests import dearest_tests, named
 from pytest_dgbudget.report.markdown_text import in_code, in_text
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _MOST_BYTES = 60_000  # of 64 KiB
 _MOST_ITEMS = 20
 _CUT_SHORT = "\nThis is cut short: usage.json has all of it.\n"
+
+T = TypeVar("T")
 
 
 def usage_markdown(document: UsageDocument) -> str:
@@ -46,13 +48,13 @@ def _lines(document: UsageDocument) -> Iterator[str]:
     run = document["run"]
     yield f"### Voice agent budget: {_verdict(run)} ({_billed(run)})"
     yield from ("", in_text(_summary(document)))
-    yield from _part("Needs attention", _items(_attention(document)))
-    yield from _part("Runs", _items(_shards(document)))
+    yield from _part("Needs attention", _attention(document))
+    yield from _part("Runs", _shards(document))
     yield from _part("Dearest tests", dearest_tests(document))
-    yield from _part("Reconciliation", _items(map(in_text, _reconciliation(document))))
-    yield from _part("Compared with earlier runs", _items(_regression(document)))
-    yield from _part("Warnings", _items(in_text(each["text"]) for each in document["warnings"]))
-    yield from _part("Notices", _items(map(in_text, document["notices"])))
+    yield from _part("Reconciliation", _items([*_reconciliation(document)], in_text))
+    yield from _part("Compared with earlier runs", _regression(document))
+    yield from _part("Warnings", _items(document.get("warnings", []), lambda each: in_text(each["text"])))
+    yield from _part("Notices", _items(document["notices"], in_text))
     yield from ("", f"Run {in_code(run['id'])}; usage.json has all figures.")
 
 
@@ -76,19 +78,24 @@ def _part(title: str, lines: Iterable[str]) -> Iterator[str]:
         yield from ("", f"#### {title}", "", *shown)
 
 
-def _items(texts: Iterable[str]) -> Iterator[str]:
-    """Yield a list of these pieces of Markdown."""
-    shown = [*texts]
-    yield from (f"- {text}" for text in shown[:_MOST_ITEMS])
-    if len(shown) > _MOST_ITEMS:
-        yield f"- and {len(shown) - _MOST_ITEMS:,} more, all in usage.json"
+def _items(things: Sequence[T], shown: Callable[[T], str]) -> Iterator[str]:
+    """Yield a list of things, which ``shown`` makes pieces of Markdown of."""
+    yield from (f"- {shown(thing)}" for thing in things[:_MOST_ITEMS])
+    if len(things) > _MOST_ITEMS:
+        yield f"- and {len(things) - _MOST_ITEMS:,} more, all in usage.json"
 
 
 def _attention(document: UsageDocument) -> Iterator[str]:
-    """Yield what somebody should look at; overruns that fail the run first."""
-    run = document["run"]
+    """Yield a list of what somebody should look at; overruns that fail the run first."""
     overran = [test for test in document["tests"] if test["verdict"] == "overrun"]
-    yield from (_overrun(test, run) for test in sorted(overran, key=fails, reverse=True))
+    target = document["run"]["target"]
+    yield from _items(sorted(overran, key=fails, reverse=True), lambda test: _overrun(test, target))
+    yield from _items([*_remarks(document)], in_text)
+
+
+def _remarks(document: UsageDocument) -> Iterator[str]:
+    run = document["run"]
+    overran = any(test["verdict"] == "overrun" for test in document["tests"])
     if run["bypass"] == "seen":
         yield "Sessions went past the gateway, unmetered: usage.json can't say what they cost."
     elif run["verdict"] == "overrun" and not overran:
@@ -99,25 +106,25 @@ def _attention(document: UsageDocument) -> Iterator[str]:
         yield "What we metered and what the statement has disagree: see the reconciliation."
     if found_regression(document) is not None:
         yield "The run is dearer or slower than earlier ones: see the comparison."
-    of_sessions = (leaks_line, protocol_line) if document["sessions"] else ()
-    for line_of in (no_session_line, longest_wait, *of_sessions):
+    for line_of in (no_session_line, longest_wait, leaks_line, protocol_line):
         if (line := line_of(document)) is not None:
-            yield in_text(line)
+            yield line
 
 
-def _overrun(test: AttemptEntry, run: RunFigures) -> str:
+def _overrun(test: AttemptEntry, target: str) -> str:
     expected = "" if fails(test) else " (expected)"
-    return f"{named(test, run['target'])}: {in_text(overrun_phrase(test))}{expected}"
+    return f"{named(test, target)}: {in_text(overrun_phrase(test))}{expected}"
 
 
 def _shards(document: UsageDocument) -> Iterator[str]:
-    """Yield a line for each run of a merged document."""
+    """Yield a list of the runs of a merged document."""
     if "shards" not in document:
         return
     from pytest_dgbudget.report.shards import shards_in
 
-    for shard in shards_in("", document):
-        yield f"{in_code(shard.run_id)}: {in_text(_summary(shard.document))}"
+    yield from _items(
+        shards_in("", document), lambda shard: f"{in_code(shard.run_id)}: {in_text(_summary(shard.document))}"
+    )
 
 
 def _reconciliation(document: UsageDocument) -> Iterator[str]:
@@ -130,9 +137,9 @@ def _reconciliation(document: UsageDocument) -> Iterator[str]:
 
 
 def _regression(document: UsageDocument) -> Iterator[str]:
-    """Yield what was found, and the tests that it comes from; nothing where nothing was compared."""
+    """Yield a list of what was found, and one of the tests that it comes from; nothing where nothing was compared."""
     regression = document.get("regression")
     if regression is None or regression["verdict"] == "off":
         return
-    yield from map(in_text, regression["sentences"])
-    yield from (f"{in_code(each['nodeid'])}: {in_text(change_of(each))}" for each in regression["contributors"])
+    yield from _items(regression["sentences"], in_text)
+    yield from _items(regression["contributors"], lambda each: f"{in_code(each['nodeid'])}: {in_text(change_of(each))}")

@@ -21,8 +21,12 @@ _NEEDS_HTML = re.compile(r"[|`\\]|^\s*$")
 def in_text(text: str) -> str:
     """Return a text for a line of its own, or a part of one."""
     shown = cut(harmless(text).strip(), _LONGEST_TEXT) or _BLANK
-    escaped = _SPECIAL.sub(r"\\\g<0>", shown)
-    return _BEGINNING.sub(r"\1\\\2", _REFERENCE.sub(rf"\g<0>{_GAP}", escaped))
+    return _BEGINNING.sub(r"\1\\\2", escaped(shown))
+
+
+def escaped(text: str) -> str:
+    """Return a text that is shown as it is where something of ours stands before it in its line."""
+    return _REFERENCE.sub(rf"\g<0>{_GAP}", _SPECIAL.sub(r"\\\g<0>", harmless(text)))
 
 
 def in_code(text: str) -> str:

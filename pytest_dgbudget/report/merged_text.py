@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pytest_dgbudget.report.document import AttemptEntry, MergedDocument, UsageDocument
 from pytest_dgbudget.report.merged_reconciliation import with_something_to_compare
-from pytest_dgbudget.report.plain_text import harmless
+from pytest_dgbudget.report.plain_text import harmless_line
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.run_line import run_line, unused_line
 from pytest_dgbudget.report.run_text import remark_lines
@@ -20,7 +20,7 @@ def merged_text(document: MergedDocument, *, width: int, color: bool) -> Iterato
     """Yield what a run shows at its end, of all shards together, and before that a line for each of them."""
     if document["tests"]:
         yield from table_of_tests(told_apart(document), width=width, color=color).splitlines()
-    yield from map(harmless, _lines(document))
+    yield from map(harmless_line, _lines(document))
 
 
 def _lines(document: MergedDocument) -> Iterator[str]:

@@ -13,12 +13,22 @@ def harmless(text: str, encoding: str = "utf-8") -> str:
     What a terminal would obey (control characters, newlines and tabs, marks of direction), what nobody sees, lone
     surrogates and what the encoding lacks becomes its escape: ``\x1b``, ``\n``, ``\u202e``, ``\ud800``.
     """
-    shown = "".join(each if each.isprintable() else _escaped(each) for each in text)
+    shown = text if text.isprintable() else "".join(each if each.isprintable() else _escaped(each) for each in text)
     return shown.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def harmless_line(text: str, encoding: str = "utf-8") -> str:
+    """Return text that is harmless as a line of its own, which a job of GitHub's may show."""
+    return no_command(harmless(text, encoding))
+
+
+def no_command(line: str) -> str:
+    """Return a line with a mark before it where it begins with ``::``: GitHub's runner would obey it."""
+    return f"'{line}" if line.lstrip().startswith("::") else line
 
 
 def cut(text: str, longest: int) -> str:

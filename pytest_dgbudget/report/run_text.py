@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_dgbudget.report.document import UsageDocument
-from pytest_dgbudget.report.plain_text import with_harmless_texts
+from pytest_dgbudget.report.plain_text import no_command, with_harmless_texts
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.regression import regression_lines
 from pytest_dgbudget.report.run_line import run_line, unused_line
@@ -22,7 +22,10 @@ from pytest_dgbudget.report.tests_table import table_of_tests
 
 def run_text(document: UsageDocument, *, width: int, color: bool) -> Iterator[str]:
     """Yield what a run shows at its end, and before that which one it was; whatever it holds is harmless."""
-    shown = with_harmless_texts(document)
+    return map(no_command, _lines(with_harmless_texts(document), width=width, color=color))
+
+
+def _lines(shown: UsageDocument, *, width: int, color: bool) -> Iterator[str]:
     run = shown["run"]
     yield f"run {run['id']}, {run['started_at']} to {run['finished_at'] or 'an end that nobody noted'}"
     unused = unused_line(shown)

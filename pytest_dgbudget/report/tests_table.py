@@ -8,7 +8,7 @@ from typing import NamedTuple, get_args
 
 from pytest_dgbudget.report.dearest import choose
 from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocument
-from pytest_dgbudget.report.plain_text import harmless
+from pytest_dgbudget.report.plain_text import harmless, no_command
 from pytest_dgbudget.report.short_names import shortened
 from pytest_dgbudget.report.table_cells import Cells, Heading, cells_of, cells_of_rest, fails
 from pytest_dgbudget.units import counted
@@ -111,4 +111,4 @@ def _laid_out(
     output = StringIO()
     console = Console(file=output, width=width, force_terminal=color, no_color=not color, highlight=False)
     console.print(table)
-    return output.getvalue()
+    return "".join(map(no_command, output.getvalue().splitlines(keepends=True)))

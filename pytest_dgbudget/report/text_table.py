@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from pytest_dgbudget.report.plain_text import harmless
+from pytest_dgbudget.report.markdown_text import escaped, in_text
+from pytest_dgbudget.report.plain_text import harmless, harmless_line, no_command
 from pytest_dgbudget.report.short_names import shortened
 
 _GAP = "  "
 _LEAST_NAME = 20
-# What Markdown and HTML would obey.
-_MARKUP = re.compile(r"([\\`*_\[\]<>|~&])")
 
 
 class TextTable(NamedTuple):
@@ -43,23 +41,18 @@ def text_lines(table: TextTable, width: int) -> Iterator[str]:
     for name, *row in zip(cut, *figures, strict=True):
         first, *rest = chop_cells(name, room) or [""]
         cells = zip(headings, (first, *row), widths, strict=True)
-        yield _GAP.join(_padded(cell, size, at_left=_is_word(table, of)) for of, cell, size in cells).rstrip()
-        yield from rest
+        line = _GAP.join(_padded(cell, size, at_left=_is_word(table, of)) for of, cell, size in cells).rstrip()
+        yield from map(no_command, (line, *rest))
 
 
 def markdown_lines(table: TextTable) -> Iterator[str]:
     """Yield the same as a table of Markdown, below its title as a heading."""
-    yield f"### {as_markdown(table.title)}"
+    yield f"### {escaped(table.title)}"
     yield ""
     headings, *rows = zip(*table.columns(), strict=True)
     yield _row(headings)
     yield _row([":---" if _is_word(table, name) else "---:" for name in headings])
-    yield from (_row([as_markdown(cell) for cell in row]) for row in rows)
-
-
-def as_markdown(text: str) -> str:
-    """Return a text that Markdown shows as it is."""
-    return _MARKUP.sub(r"\\\1", harmless(text))
+    yield from (_row([*map(escaped, row)]) for row in rows)
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -85,7 +78,7 @@ def text_of(blocks: Iterable[Block], width: int) -> Iterator[str]:
     for number, block in enumerate(blocks):
         if number:
             yield ""
-        yield from text_lines(block, width) if isinstance(block, TextTable) else map(harmless, block)
+        yield from text_lines(block, width) if isinstance(block, TextTable) else map(harmless_line, block)
 
 
 def markdown_of(blocks: Iterable[Block]) -> str:
@@ -95,4 +88,4 @@ def markdown_of(blocks: Iterable[Block]) -> str:
 
 
 def _list(lines: Sequence[str]) -> list[str]:
-    return [f"{' ' * (len(line) - len(line.lstrip()))}- {as_markdown(line.lstrip())}" for line in lines]
+    return [f"{' ' * (len(line) - len(line.lstrip()))}- {in_text(line)}" for line in lines]

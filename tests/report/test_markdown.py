@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.markdown import usage_markdown
@@ -18,28 +14,11 @@ from pytest_dgbudget.report.markdown_text import LONGEST_NAME, in_code, in_text
 from pytest_dgbudget.report.merging import merge
 from pytest_dgbudget.report.plain_text import cut, harmless
 from tests.support.hostile import ANY_TEXT, TEXTS, hostile_report, long_report
+from tests.support.markdown import inline, parsed, structure, text_of
 from tests.support.shards import changed, line, reconciliation, report, shards
 
-# CommonMark as GitHub has it, HTML included, with its tables.
-PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 LIMIT = 64 * 1024
 GAP = "\u200b"
-
-
-def parsed(page: str) -> list[Token]:
-    return PARSER.parse(page)
-
-
-def inline(tokens: list[Token]) -> Iterator[list[Token]]:
-    """Yield what is in each paragraph, heading and cell."""
-    for token in tokens:
-        if token.type == "inline":
-            assert token.children is not None
-            yield token.children
-
-
-def text_of(children: list[Token]) -> str:
-    return "".join(each.content for each in children if each.type in {"text", "code_inline", "text_special"})
 
 
 def rows_of(page: str) -> list[list[str]]:
@@ -95,7 +74,7 @@ def test_a_run_without_sessions_is_one_line() -> None:
 def test_an_overrun_is_named_with_its_figures_and_what_to_do() -> None:
     page = usage_markdown(with_overrun(report("run", "a", "b")))
     assert "`test_x.py::test_a`: test budget of 10s used up, 9.9s used; raise it by marker" in page
-    assert rows_of(page)[1][-1] == "overrun"
+    assert rows_of(page)[1][-1] == "overrun, cut"
 
 
 def test_an_overrun_that_a_mark_expected_says_so_and_comes_after_those_that_fail() -> None:
@@ -104,6 +83,15 @@ def test_an_overrun_that_a_mark_expected_says_so_and_comes_after_those_that_fail
     assert first.startswith("`test_x.py::test_b`")
     assert second.startswith("`test_x.py::test_a`")
     assert second.endswith("(expected)")
+
+
+def test_what_is_wrong_with_the_run_is_said_however_many_tests_overran() -> None:
+    document = report("run", *map(str, range(25)))
+    for number in range(25):
+        document = with_overrun(document, number)
+    items = items_of(usage_markdown(changed(document, "run", complete=False)))
+    assert "and 5 more, all in usage.json" in items
+    assert any("never said that it finished" in item for item in items)
 
 
 def test_what_needs_attention_comes_before_the_tests_and_nothing_is_named_without_need() -> None:
@@ -128,7 +116,7 @@ def test_the_dearest_tests_come_first_and_the_rest_is_summed() -> None:
     rows = rows_of(usage_markdown(document))
     assert rows[1][0] == "test_x.py::test_25"
     assert len(rows) == 1 + 20 + 1
-    assert rows[-1][:2] == ["10 more tests", "30.00s"]
+    assert rows[-1][:2] == ["and 10 more tests", "30.00s"]
 
 
 def test_what_was_emulated_in_a_live_run_is_never_summed_with_it() -> None:
@@ -136,7 +124,7 @@ def test_what_was_emulated_in_a_live_run_is_never_summed_with_it() -> None:
     for test in document["tests"][28:]:
         test["target"] = "emulator"
     names = [row[:2] for row in rows_of(usage_markdown(document))[-2:]]
-    assert names == [["8 more tests", "24.00s"], ["2 more tests (emulator)", "6.00s"]]
+    assert names == [["and 8 more tests", "24.00s"], ["and 2 more tests (emulator)", "6.00s"]]
 
 
 def test_i7_what_is_not_known_is_no_zero() -> None:
@@ -193,27 +181,6 @@ def test_no_text_changes_the_page(text: str) -> None:
     assert structure(page) == structure(calm)
     assert len(page.encode()) < LIMIT
     assert all(each == "\n" or each.isprintable() for each in page)
-
-
-def structure(page: str) -> list[str]:
-    """Return what the page consists of; whatever is in a line is text and code, and links nothing."""
-    tokens = parsed(page)
-    for children in inline(tokens):
-        kinds = {each.type for each in children if each.type != "html_inline"}
-        assert kinds <= {"text", "text_special", "code_inline", "strong_open", "strong_close", "softbreak"}
-        assert {each.content for each in children if each.type == "html_inline"} <= {"<code>", "</code>"}
-        assert not re.search(r"@\w|#\d|GH-\d|://|www\.", plain_text(children))
-    return [token.type for token in tokens]
-
-
-def plain_text(children: list[Token]) -> str:
-    """Return what GitHub would look for links in: nothing that is code."""
-    found, is_code = [], False
-    for each in children:
-        is_code = each.content == "<code>" if each.type == "html_inline" else is_code
-        if not is_code and each.type != "code_inline":
-            found.append(each.content)
-    return "".join(found)
 
 
 @given(ANY_TEXT)

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from prometheus_client import parser as prometheus
-from prometheus_client.openmetrics import parser as openmetrics
 
 from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.merging import merge
@@ -17,28 +15,10 @@ from pytest_dgbudget.report.metric_families import FAMILIES
 from pytest_dgbudget.report.openmetrics import PREFIX, usage_metrics
 from pytest_dgbudget.report.plain_text import harmless
 from tests.support.hostile import ANY_TEXT, TEXTS, hostile_report
+from tests.support.metrics import parse_openmetrics, series
 from tests.support.shards import changed, line, reconciliation, report, shards
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "metrics.md"
-# Not typed.
-parse_openmetrics: Any = openmetrics.text_string_to_metric_families
-parse_prometheus: Any = prometheus.text_string_to_metric_families
-Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-
-
-def series(text: str) -> Series:
-    """Return all samples, which both parsers must read alike."""
-    read = [
-        {
-            (sample.name, tuple(sample.labels.items())): sample.value
-            for family in parse(text)
-            for sample in family.samples
-        }
-        for parse in (parse_openmetrics, parse_prometheus)
-    ]
-    assert read[0] == read[1]
-    assert len(read[0]) == sum(not line.startswith("#") for line in text.split("\n") if line), "a series came twice"
-    return read[0]
 
 
 def of(document: UsageDocument, name: str, **labels: str) -> float | None:
@@ -145,11 +125,12 @@ def test_all_families_are_gauges_with_their_unit_in_their_name() -> None:
 
 
 def test_each_family_has_its_row_with_its_unit_and_labels() -> None:
-    rows = {}
+    rows, meanings = {}, {}
     for row in PAGE.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in row.strip("|").split(" | ")]
         if row.startswith("| `dgbudget_"):
             rows[cells[0].strip("`")] = [set(re.findall(r"`(\w+)`", cells[1])), cells[2]]
+            meanings[cells[0].strip("`")] = cells[3]
     document: Any = hostile_report("a")
     document["reconciliation"] = reconciliation(line("a"))
     compared = {"change": 0.3}
@@ -165,3 +146,4 @@ def test_each_family_has_its_row_with_its_unit_and_labels() -> None:
     for name, pairs in series(usage_metrics(document)):
         labels.setdefault(name, set()).update(dict(pairs))
     assert rows == {PREFIX + each.name: [labels[PREFIX + each.name], each.unit or "-"] for each in FAMILIES}
+    assert meanings == {PREFIX + each.name: each.meaning for each in FAMILIES}

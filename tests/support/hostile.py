@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from hypothesis import strategies as st
 
+from pytest_dgbudget.ledger.period_sums import RunDay, TargetAndTest, TargetAndTier
+from pytest_dgbudget.report.comparison_document import ComparisonDocument, compare
 from pytest_dgbudget.report.document import UsageDocument
-from tests.support.shards import changed, report
+from pytest_dgbudget.report.period_document import PeriodDocument, PeriodSpending, RunJudgement, period_document
+from pytest_dgbudget.rules.spending import Spent
+from tests.support.shards import changed, line, reconciliation, report
 
 TEXTS = {
     "script": "<script>alert(1)</script>",
@@ -23,7 +28,15 @@ TEXTS = {
     "NUL": "a\0b",
     "lone surrogate": "a\ud800b\udfff",
     "line ends": "a\nb\r\nc\u2028d\x85e",
+    "command": "::error::owned",
+    "command that ends commands": "::stop-commands::owned",
+    "command after a blank": " ::set-output name=a::owned",
     "another command": "a\n::error::owned",
+    "command at each width": "::error::owned" * 200,
+    "formula": "=cmd|' /C calc'!A0",
+    "formula after a blank": "\t@SUM(1)",
+    "no character": "a\ufffeb\uffff",
+    "not of 16 bits": "\U0001f600\U000e0001",
     "bars": "a|b||c",
     "bar after a backslash": r"a\|b\\|c",
     "backticks": "`a` ``b`` ```c",
@@ -53,10 +66,32 @@ def hostile_report(text: str, other: str = "other") -> UsageDocument:
     document["tests"][0].update(nodeid=text, verdict="overrun", cut=True, outcome="failed", waited_seconds=2.0)
     document["tests"][0]["overrun"] = {"scope": "path", "currency": "time", "label": text, "used": 3.0, "allowed": 2.0}
     document["tests"][1].update(nodeid=other)
-    document["sessions"][0].update(nodeid=text, tier=text, closed_by="teardown", request_id=text)
+    document["tests"][0]["artifacts"] = [text]
+    document["sessions"][0].update(nodeid=text, tier=text, closed_by="teardown", request_id=text, reason=text)
+    document["sessions"][0]["protocol"] = [{"rule": "one-welcome", "at_ms": 1, "what": text}]
     document["warnings"] = [{"kind": "prices", "text": text}]
     document["notices"] = [text]
-    document["reconciliation"].update(verdict="discrepancy", reasons=[text], remarks=[text])
+    foreign = {"created_at": "2026-11-02T10:00:00.000Z", "origin": text, "run_key": None}
+    document["reconciliation"] = reconciliation(
+        line(text, nodeid=text, **{"class": "duration"}),
+        line(text, nodeid=None, attempt=None, foreign=foreign, **{"class": "missing-in-ledger"}),
+        verdict="discrepancy",
+        project=text,
+        reasons=[text],
+        remarks=[text],
+    )
+    document["run"]["keys"] = [{"id": text, "made_at": "2026-11-02T10:00:00.000Z", "deleted_at": None}]
+    document["history"] = [
+        {
+            "id": text,
+            "started_at": "2026-11-01T10:00:00.000Z",
+            "tests": 2,
+            "sessions": 2,
+            "used_seconds": 3.0,
+            "cost_usd": 0.1,
+            "latency_p50_ms": None,
+        }
+    ]
     document["regression"] = {
         "verdict": "regression",
         "runs": 5,
@@ -69,6 +104,32 @@ def hostile_report(text: str, other: str = "other") -> UsageDocument:
         "sentences": [text],
     }
     return changed(document, "run", id=text)
+
+
+def hostile_comparison(text: str) -> ComparisonDocument:
+    """Return two runs compared that have a text wherever they have others' words; one was dearer by a test."""
+    before: Any = hostile_report(text)
+    before["tests"], before["sessions"] = before["tests"][1:], before["sessions"][1:]
+    return compare(before, hostile_report(text))
+
+
+def hostile_period(text: str) -> PeriodDocument:
+    """Return a period in which a run, a test and a tier are called so, and which was dearer than the one before it."""
+    since = datetime(2026, 10, 1, tzinfo=timezone.utc)
+
+    def of(beginning: datetime, seconds: int) -> PeriodSpending:
+        spent = Spent(sessions=1, metered=1, ms=seconds * 1000, micro_usd=seconds * 1250)
+        return PeriodSpending(
+            since=beginning,
+            before=beginning + timedelta(days=30),
+            runs={RunDay("live", text, "2026-10-02"): spent},
+            archived={},
+            tests={TargetAndTest("live", text): spent},
+            tiers={TargetAndTier("live", text): spent},
+        )
+
+    judged = {text: RunJudgement("within", "reconciled")}
+    return period_document(of(since, 20), of(since - timedelta(days=30), 10), judged, [], most=20)
 
 
 def long_report(tests: int, name: str) -> UsageDocument:

@@ -16,10 +16,11 @@ _LONGEST = 1000
 LONGEST_NAME = 240
 _VOID = frozenset({"br", "col", "input", "link", "meta"})
 _REPLACED: Mapping[str, str] = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
-# C0 but for tab and newline, DEL and C1, marks that reorder text, halves of surrogate pairs, and what is no character.
+# C0 but for tab and newline, DEL and C1, marks that reorder text, halves of surrogate pairs, tags that nobody sees, and
+# what is no character.
 _SPECIAL = re.compile(
     "[&<>\"'\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
-    "\ud800-\udfff]"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
 
@@ -96,4 +97,4 @@ def _replaced(match: re.Match[str]) -> str:
     if known is not None:
         return known
     code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
