@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from pytest_dgbudget.report.rendering import RENDERINGS
 from tests.support.processes import wait_until
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
+from tests.support.rebuilt import rebuilt_elsewhere
 from tests.support.vendor import Vendor
 
 pytestmark = pytest.mark.slow
@@ -19,15 +18,6 @@ pytestmark = pytest.mark.slow
 UNESCAPED = ("-o", "disable_test_id_escaping_and_forfeit_all_rights_to_community_support=true")
 # Where it is installed.
 ALONE = ("-p", "no:pytest_github_actions_annotate_failures")
-REBUILD = """
-import json, sys
-from pathlib import Path
-from pytest_dgbudget.report.rendering import RENDERINGS, rendered
-
-document = json.loads(Path(sys.argv[1], "usage.json").read_bytes())
-for name in RENDERINGS:
-    Path(sys.argv[2], name).write_bytes(rendered(name, document).encode())
-"""
 
 
 @pytest.fixture
@@ -68,8 +58,7 @@ def test_rebuilt_elsewhere_the_files_have_the_same_bytes(
     result = project.run("--dg-budget=5m", workers, *UNESCAPED, env=vendor.environ)
     assert result.status == 1, result.output
     folder, rebuilt = project.path / ".dgbudget/report", tmp_path_factory.mktemp("rebuilt")
-    other = {"PYTHONHASHSEED": "7", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TZ": "Asia/Tokyo"}
-    subprocess.run([sys.executable, "-c", REBUILD, folder, rebuilt], env={**os.environ, **other}, check=True)
+    rebuilt_elsewhere(folder / "usage.json", rebuilt)
     for name in RENDERINGS:
         assert (rebuilt / name).read_bytes() == (folder / name).read_bytes()
 

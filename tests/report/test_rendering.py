@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.merging import merge
 from pytest_dgbudget.report.rendering import RENDERINGS, rendered
 from pytest_dgbudget.report.usage_file import EARLIER_FILE_NAME, FILE_NAME, set_earlier_aside, write_files, write_usage
+from tests.support import pages
 from tests.support.hostile import ANY_TEXT, hostile_report
+from tests.support.rebuilt import rebuilt_elsewhere
 from tests.support.shards import report, shards
 
 
@@ -49,6 +52,20 @@ def test_each_is_the_same_from_usage_json_as_it_is_read_back(documents: list[Usa
 @given(ANY_TEXT)
 def test_so_it_is_whatever_others_words_are(text: str) -> None:
     assert_made_anew(hostile_report(text))
+
+
+@pytest.mark.parametrize(
+    "made", [pages.overrun, pages.merged, lambda: hostile_report("\ud800 <b>")], ids=["overrun", "merged", "hostile"]
+)
+def test_another_process_makes_the_same_bytes_of_the_file(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, made: Callable[[], UsageDocument]
+) -> None:
+    rebuilt = tmp_path_factory.mktemp("rebuilt")
+    path, notices = write_files(made(), tmp_path)
+    assert notices == []
+    rebuilt_elsewhere(path, rebuilt)
+    for name in RENDERINGS:
+        assert (rebuilt / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
 # On disk
