@@ -98,9 +98,14 @@ def test_a_run_is_compared_with_those_that_began_before_it(folder: Path, shown: 
 
 def test_so_is_one_that_nobody_closed(folder: Path, shown: Reads) -> None:
     runs, ledger = EndedRuns(folder), folder / ".dgbudget/ledger.db"
-    add_run(ledger, "before", days_ago(2), {A: [12.0]})
+    add_run(ledger, "before", days_ago(2), {"test_it.py::test_it": [12.0]})
     runs.add("killed", ends=False)
-    add_run(ledger, "later", write_instant(datetime.now(timezone.utc) + timedelta(seconds=1)), {A: [12.0]})
+    add_run(
+        ledger,
+        "later",
+        write_instant(datetime.now(timezone.utc) + timedelta(seconds=1)),
+        {"test_it.py::test_it": [12.0]},
+    )
     document = json.loads(shown("killed", "--json"))
     assert (document["run"]["complete"], [each["id"] for each in document["history"]]) == (False, ["before"])
 
