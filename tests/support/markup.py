@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-_VOID = {"br", "col", "input", "link", "meta"}
+_VOID = {"br", "col", "input", "link", "meta", "wbr"}
 
 
 class ReadPage(HTMLParser):

@@ -9,12 +9,13 @@ from typing import Literal, NamedTuple
 from pytest_dgbudget.report.document import AttemptEntry, UsageDocument
 from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, together
-from pytest_dgbudget.report.html.overruns import overrun_words
 from pytest_dgbudget.report.html.parts import Tone, badge, listed, paragraph, section
 from pytest_dgbudget.report.html.said import reconciliation_sentences, sentence
+from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.regression import found_regression
 from pytest_dgbudget.report.run_line import exceeds_live
 from pytest_dgbudget.report.run_remarks import leaks_line, longest_wait, no_session_line, protocol_line
+from pytest_dgbudget.report.table_cells import fails
 from pytest_dgbudget.rules.verdicts import DISAGREEING
 from pytest_dgbudget.units import counted
 
@@ -75,7 +76,9 @@ def _overruns(document: UsageDocument) -> Iterator[Finding]:
     if tests:
         expected = not document["run"]["failing"]
         said = f"{counted(len(tests), 'test')} overran a budget{', as was expected' if expected else ''}."
-        yield Finding("overrun", "warn" if expected else "bad", "overrun", said, _tests(tests, overrun_words))
+        those_that_fail_first = sorted(tests, key=fails, reverse=True)
+        details = _tests(those_that_fail_first, _overrun)
+        yield Finding("overrun", "warn" if expected else "bad", "overrun", said, details)
     elif document["run"]["verdict"] == "overrun" and document["run"]["bypass"] != "seen":
         yield Finding("overrun", "bad", "overrun", "The run was charged more than its budget allows.")
     if exceeds_live(document["run"]):
@@ -85,6 +88,10 @@ def _overruns(document: UsageDocument) -> Iterator[Finding]:
     if beyond := document["run"]["overshoot_seconds"]:
         said = f"{figures.time(beyond)} were metered beyond what was set aside: a cut came late."
         yield Finding("overrun", "warn", "late cut", said)
+
+
+def _overrun(test: AttemptEntry) -> str:
+    return overrun_phrase(test) if fails(test) else f"{overrun_phrase(test)} (expected)"
 
 
 def _tests(tests: list[AttemptEntry], words: Callable[[AttemptEntry], str]) -> Markup | None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 # The longest text that is shown whole; of a longer one, its ends.
 _LONGEST = 1000
 LONGEST_NAME = 240
-_VOID = frozenset({"br", "col", "input", "link", "meta"})
+_VOID = frozenset({"br", "col", "input", "link", "meta", "wbr"})
 _REPLACED: Mapping[str, str] = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
 # C0 but for tab and newline, DEL and C1, marks that reorder text, halves of surrogate pairs, tags that nobody sees, and
 # what is no character.

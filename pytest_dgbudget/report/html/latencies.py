@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from pytest_dgbudget.report.document import AttemptEntry, SessionFigures, UsageDocument
 from pytest_dgbudget.report.html import figures
-from pytest_dgbudget.report.html.elements import Child, element, together
+from pytest_dgbudget.report.html.elements import Child, Markup, element, together
 from pytest_dgbudget.report.html.parts import Cell, Column, dash
 from pytest_dgbudget.rules.turn_figures import MarkedTurns, VendorLatency
 
@@ -25,28 +25,47 @@ LATENCY_COLUMNS = (
 
 def latency_cells(figures_of: AttemptEntry | SessionFigures) -> tuple[Cell, ...]:
     """Return the cells of these columns."""
-    turns, p50, p95 = figures_of["turns"], figures_of["latency_p50_ms"], figures_of["latency_p95_ms"]
-    marked = _marks(figures_of.get("marked_turns"))
-    own = figures_of.get("vendor_latency")
+    p50, p95, own = figures_of["latency_p50_ms"], figures_of["latency_p95_ms"], figures_of.get("vendor_latency")
     return (
-        Cell(together(dash(figures.count(turns)), marked), turns),
+        _turns(figures_of),
         Cell(dash(figures.count(p50)), p50),
         Cell(dash(figures.count(p95)), p95),
         Cell(_reported(own), None if own is None else own["p50_ms"]),
     )
 
 
-def _marks(marked: MarkedTurns | None) -> Child:
-    if marked is None:
-        return None
-    said = [f"{number:,} {words}" for name, words in _WORDS.items() if (number := marked[name])]
-    return element("div", ", ".join(said), class_="muted") if said else None
+def cells_without_latency(figures_of: AttemptEntry | SessionFigures) -> tuple[Cell, ...]:
+    """Return the same where pace max has skipped time, so that what a caller would have waited is not known."""
+    return (_turns(figures_of), Cell(None), Cell(None), Cell(None))
+
+
+def _turns(figures_of: AttemptEntry | SessionFigures) -> Cell:
+    turns = figures_of["turns"]
+    return Cell(together(dash(figures.count(turns)), *_notes(figures_of)), turns)
+
+
+def _notes(figures_of: AttemptEntry | SessionFigures) -> Iterator[Markup]:
+    """Yield how many turns are marked, and what stands beside their latencies."""
+    said = [*_marks(figures_of.get("marked_turns"))]
+    apart, functions_ms = figures_of.get("transcript_latency"), figures_of.get("function_max_ms")
+    if apart is not None:
+        said.append(f"since the transcript {figures.count(apart['p50_ms'])} / {figures.count(apart['p95_ms'])} ms")
+    if functions_ms:
+        said.append(f"functions took up to {functions_ms:,} ms")
+    if said:
+        yield element("div", ", ".join(said), class_="muted")
+
+
+def _marks(marked: MarkedTurns | None) -> Iterator[str]:
+    for name, words in _WORDS.items():
+        if marked is not None and (number := marked[name]):
+            yield f"{number:,} {words}"
 
 
 _WORDS: Mapping[Mark, str] = {
     "overlapped": "overlapped",
     "unpaced": "unpaced",
-    "transcript": "from the transcript",
+    "transcript": "measured since the transcript",
     "continued": "continued",
     "unanswered": "unanswered",
 }

@@ -129,7 +129,8 @@ def _protocol(document: UsageDocument) -> Iterator[Step]:
 def _failed(document: UsageDocument) -> Iterator[Step]:
     if any(test["outcome"] in ("failed", "error") for test in document["tests"]):
         yield Step(
-            "Read the transcripts of the tests that failed (column Files), and run those again.", "pytest --last-failed"
+            "Read the transcripts of the tests that failed, which are linked below their names, and run those again.",
+            "pytest --last-failed",
         )
     elif document["run"]["verdict"] == "interrupted":
         yield Step(

@@ -26,6 +26,7 @@ _USAGE_JS = _FILES.joinpath("usage.js").read_text(encoding="utf-8")
 
 _CONTENTS = {
     "attention": "Attention",
+    "runs": "Runs",
     "timeline": "Timeline",
     "tests": "Tests",
     "tiers": "Tiers",
@@ -102,7 +103,7 @@ def _body(document: UsageDocument) -> Markup:
 
 
 def _contents(document: UsageDocument) -> Markup:
-    of_several = {"runs": "Runs"} if "shards" in document else {}
-    links = [element("a", text, href=f"#{name}") for name, text in ({**_CONTENTS, **of_several}).items()]
+    sections = {name: text for name, text in _CONTENTS.items() if name != "runs" or "shards" in document}
+    links = [element("a", text, href=f"#{name}") for name, text in sections.items()]
     theme = element("button", "Dark", type="button", id="theme", hidden=True)
     return element("nav", element("ul", *(element("li", link) for link in links)), theme, aria_label="Sections")

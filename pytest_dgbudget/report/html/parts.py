@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from pytest_dgbudget.report.html.elements import LONGEST_NAME, Attribute, Child, Markup, clipped, element, together
+from pytest_dgbudget.report.html.elements import (
+    LONGEST_NAME,
+    Attribute,
+    Child,
+    Markup,
+    clipped,
+    element,
+    several,
+    together,
+)
 from pytest_dgbudget.report.html.figures import UNKNOWN
 
 Tone = Literal["good", "bad", "warn", "note"]
 # What a tone looks like without its colour.
 _SIGNS: Mapping[Tone, str] = {"good": "✓", "bad": "✗", "warn": "!", "note": "•"}
 
-_MANY = 100  # rows that fill any window
+_WORDS = re.compile("[^_/]*[_/]+|[^_/]+")  # a test's name is broken between them, if it has to be
+_MANY = 50  # rows that fill any window
 
 
 class Cell(NamedTuple):
@@ -94,9 +105,13 @@ def table(name: str, caption: str, columns: Sequence[Column], rows: Sequence[Row
 def named(nodeid: str, *notes: Child) -> Markup:
     """Return a test's name below its file, and what tells it from others of that name."""
     file, separator, test = clipped(nodeid, LONGEST_NAME).partition("::")
-    folder = element("span", f"{file}{separator}") if separator else None
-    name = element("bdi", folder, test if separator else file)
+    folder = element("span", _breakable(f"{file}{separator}")) if separator else None
+    name = element("bdi", folder, _breakable(test if separator else file))
     return together(name, *(element("span", " ", note, class_="muted") for note in notes))
+
+
+def _breakable(name: str) -> Markup:
+    return several(_WORDS.findall(name), element("wbr"))
 
 
 def _head(column: Column) -> Markup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from pytest_dgbudget.report.document import MergedDocument, ShardFigures, UsageDocument
+from pytest_dgbudget.report.document import MergedDocument, RunFigures, ShardFigures, UsageDocument
 from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.elements import Markup, name_of
 from pytest_dgbudget.report.html.parts import Cell, Column, Row, badge, dash, section, table
@@ -30,16 +30,22 @@ def runs_section(document: UsageDocument) -> Markup | None:
     return section("runs", "Runs", table("runs-table", "The runs in this report", _COLUMNS, [*map(_row, shards)]))
 
 
+def _budget(run: RunFigures) -> str:
+    of_time, of_money = run["budget_seconds"], run.get("cost_budget_usd")  # which reports of earlier versions lack
+    budgets = [] if of_time is None else [figures.time(of_time)]
+    budgets += [] if of_money is None else [figures.exact_money(of_money)]
+    return ", ".join(budgets) or "none"
+
+
 def _row(shard: ShardFigures) -> Row:
     run = shard["run"]
-    budget = run["budget_seconds"]
     return Row(
         (
             Cell(name_of(run["id"])),
             Cell(figures.instant(run["started_at"])),
             Cell(badge(*title_of(run))),
             Cell(figures.time(run["used_seconds"]), run["used_seconds"]),
-            Cell("none" if budget is None else figures.time(budget), budget),
+            Cell(_budget(run), run["budget_seconds"]),
             Cell(f"{run['sessions']:,}", run["sessions"]),
             Cell(dash(figures.own_cost(run)), run["cost_usd"]),
             Cell(shard["reconciliation"]["verdict"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_dgbudget.report.document import SessionFigures, UsageDocument
 from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, together
-from pytest_dgbudget.report.html.latencies import LATENCY_COLUMNS, latency_cells
+from pytest_dgbudget.report.html.latencies import LATENCY_COLUMNS, cells_without_latency, latency_cells
 from pytest_dgbudget.report.html.parts import Cell, Column, Row, badge, dash, folded, named, paragraph, section, table
 from pytest_dgbudget.report.html.timeline import closing_of
 from pytest_dgbudget.units import counted
@@ -15,10 +15,13 @@ _COLUMNS = (
     Column("Request"),
     Column("Opened"),
     Column("Seconds", True, "From the dial to our socket closed"),
+    Column("Live", True, "What it would have taken live"),
+    Column("Handshake, close", True, "From the dial to the upgrade; from the first Close to our socket closed"),
     Column("Closed by"),
     Column("Cost", True, "At our prices"),
     Column("Tier"),
     *LATENCY_COLUMNS,
+    Column("Greeting (ms)", True, "From SettingsApplied to the first audio of the agent's greeting"),
     Column("Audio in, out", True, "Seconds of the user's and of the agent's audio"),
     Column("Remarks"),
 )
@@ -42,11 +45,14 @@ def _row(at: int, session: SessionFigures, document: UsageDocument) -> Row:
         Cell(dash(figures.UNKNOWN) if request is None else name_of(request)),
         Cell(figures.instant(session["opened_at"])),
         Cell(dash(figures.time(session["seconds"])), session["seconds"]),
+        Cell(_live(session)),
+        Cell(_pair(session["handshake_seconds"], session["closing_seconds"])),
         Cell(_closed(session)),
         Cell(dash(figures.own_cost(session)), session["cost_usd"]),
         Cell(session["tier"] or dash(figures.UNKNOWN)),
-        *latency_cells(session),
-        Cell(_audio(session)),
+        *(cells_without_latency(session) if _skips(session) else latency_cells(session)),
+        Cell(None if session["greeting_ms"] is None else figures.count(session["greeting_ms"]), session["greeting_ms"]),
+        Cell(_pair(session["audio_in_seconds"], session["audio_out_seconds"])),
         Cell(_remarks(session)),
     )
     return Row(cells, {"id": f"session-{at}"})
@@ -58,9 +64,18 @@ def _closed(session: SessionFigures) -> Markup:
     return shown if code in (None, 1000) else together(shown, element("span", f" {code}", class_="muted"))
 
 
-def _audio(session: SessionFigures) -> Child:
-    heard, said = session["audio_in_seconds"], session["audio_out_seconds"]
-    return None if heard is None and said is None else f"{figures.time(heard)}, {figures.time(said)}"
+def _pair(one: float | None, other: float | None) -> Child:
+    return None if one is None and other is None else f"{figures.time(one)}, {figures.time(other)}"
+
+
+def _live(session: SessionFigures) -> Child:
+    return figures.time(session["forecast_seconds"]) if _skips(session) else None
+
+
+def _skips(session: SessionFigures) -> bool:
+    """Return whether live it would have taken longer: what pace max has skipped."""
+    forecast, seconds = session["forecast_seconds"], session["seconds"]
+    return forecast is not None and seconds is not None and forecast > seconds
 
 
 def _remarks(session: SessionFigures) -> Markup | None:

@@ -9,8 +9,7 @@ from pytest_dgbudget.report.document import AttemptEntry, MergedDocument, UsageD
 from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.bars import Amounts, bar
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, relative_url, several, together
-from pytest_dgbudget.report.html.latencies import LATENCY_COLUMNS, about_latencies, latency_cells
-from pytest_dgbudget.report.html.overruns import overrun_words
+from pytest_dgbudget.report.html.latencies import LATENCY_COLUMNS, about_latencies, cells_without_latency, latency_cells
 from pytest_dgbudget.report.html.parts import (
     Cell,
     Column,
@@ -24,7 +23,10 @@ from pytest_dgbudget.report.html.parts import (
     section,
     table,
 )
+from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.run_line import differs_live, exceeds_live
+from pytest_dgbudget.report.table_cells import fails, is_of_vendor
+from pytest_dgbudget.rules.waits import what_was_awaited
 
 _BAR_HEIGHT = 8
 _OUTCOMES: dict[str | None, Tone] = {"passed": "good", "failed": "bad", "error": "bad", "xpassed": "warn"}
@@ -37,8 +39,7 @@ _COLUMNS = (
     Column("Live", True, "What live sessions would take and cost"),
     Column("Waited", True, "Unbilled, before its first session"),
     *LATENCY_COLUMNS,
-    Column("Sessions", True),
-    Column("Files"),
+    Column("Sessions", True, "Those that opened; below, those that a budget refused"),
 )
 
 
@@ -89,9 +90,8 @@ def _row(test: AttemptEntry, document: UsageDocument) -> Row:
         Cell(*_cost(test, document)),
         Cell(_live(test), test["forecast_seconds"] if differs_live(test) else None),
         _waited(test),
-        *latency_cells(test),
-        Cell(f"{test['sessions']:,}", test["sessions"]),
-        Cell(_files(test, document)),
+        *(cells_without_latency(test) if differs_live(test) else latency_cells(test)),
+        _sessions(test),
     )
     failed = test["outcome"] in ("failed", "error")
     return Row(cells, {"data_overrun": test["verdict"] == "overrun", "data_failed": failed})
@@ -102,13 +102,13 @@ def _name(test: AttemptEntry, document: UsageDocument) -> Markup:
     notes += [test["target"]] if test["target"] != document["run"]["target"] else []
     shards = cast(MergedDocument, document).get("shards")
     notes += [] if shards is None else [f"run {shards[test['shard']]['run']['id']}"]
-    overrun = element("div", overrun_words(test), class_="muted") if test["verdict"] == "overrun" else None
-    return together(named(test["nodeid"], *notes), overrun)
+    overrun = element("div", overrun_phrase(test), class_="muted") if test["verdict"] == "overrun" else None
+    return together(named(test["nodeid"], *notes), overrun, _files(test, document))
 
 
 def _verdict(test: AttemptEntry) -> Markup:
     if test["verdict"] == "overrun":
-        return badge("bad", "overrun")
+        return badge("bad", "overrun") if fails(test) else badge("warn", "expected overrun")
     if exceeds_live(test):
         return together(badge("good", "within"), element("div", "live over budget", class_="muted"))
     return badge("good", "within")
@@ -128,8 +128,8 @@ def _used(test: AttemptEntry) -> Markup:
 
 
 def _cost(test: AttemptEntry, document: UsageDocument) -> tuple[Child, float | None]:
-    of_vendor = test.get("vendor_usd")
-    if of_vendor is not None and document["reconciliation"]["verdict"] == "reconciled":
+    if is_of_vendor(test, document):
+        of_vendor = test["vendor_usd"]
         return together(element("span", "vendor ", class_="muted"), figures.money(of_vendor)), of_vendor
     return dash(figures.own_cost(test)), test["cost_usd"]
 
@@ -144,13 +144,24 @@ def _live(test: AttemptEntry) -> Child:
 
 def _waited(test: AttemptEntry) -> Cell:
     waited = test["waited_seconds"]
-    return Cell(figures.time(waited) if waited else None, waited)
+    if not waited:
+        return Cell(None, waited)
+    what, _, _whose = what_was_awaited(test.get("waited_for")).partition(",")
+    awaited = element("div", f"for {what}", class_="muted")
+    return Cell(together(figures.time(waited), awaited), waited)
+
+
+def _sessions(test: AttemptEntry) -> Cell:
+    refused = element("div", f"{test['refused']:,} refused", class_="muted") if test["refused"] else None
+    return Cell(together(f"{test['sessions']:,}", refused), test["sessions"])
 
 
 def _files(test: AttemptEntry, document: UsageDocument) -> Markup | None:
     """Return links to what is kept of the attempt; of a merged report, paths below the folders of its runs."""
     paths = test.get("artifacts", ())
+    if not paths:
+        return None
     if "shards" in document:
-        return several(map(name_of, paths), element("br")) if paths else None
+        return element("div", several(map(name_of, paths), element("br")))
     links = [element("a", basename(path) or path, href=relative_url(path)) for path in paths]
-    return several(links, element("br")) if links else None
+    return element("div", several(links, ", "))

@@ -2,6 +2,7 @@
 "use strict";
 
 (() => {
+  const FEW = 200; // rows, as usage.css has it
   const collator = new Intl.Collator("en", { numeric: true });
 
   // The theme is remembered where the browser has storage for this page, which it has not in a sandbox.
@@ -85,6 +86,27 @@
     }
   }
 
+  // Of thousands of rows some are shown until all are asked for: to lay out all of them whenever they are sorted takes long.
+  function shorten(table) {
+    const rows = table.tBodies[0].rows.length;
+    if (rows <= FEW) return;
+    const region = table.parentElement;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "all";
+    button.textContent = `Show all ${rows.toLocaleString("en")}, not the first ${FEW} alone`;
+    button.addEventListener("click", () => {
+      showAll(table);
+      region.focus();
+    });
+    region.classList.add("short");
+    region.after(button);
+  }
+
+  function showAll(table) {
+    table.parentElement.classList.remove("short");
+  }
+
   function makeFilter(form) {
     const rows = [...document.getElementById(form.dataset.filters).tBodies[0].rows];
     const names = new Map(rows.map((row) => [row, row.cells[0].textContent.toLowerCase()]));
@@ -113,6 +135,7 @@
       const row = session && document.getElementById(`session-${session.dataset.session}`);
       if (!row) return;
       row.closest("details").open = true;
+      showAll(row.closest("table"));
       location.hash = row.id;
       row.scrollIntoView({ block: "center" });
     });
@@ -126,6 +149,7 @@
   for (const table of document.querySelectorAll("table")) {
     if (table.tBodies[0].rows.length > 3) makeSortable(table);
   }
+  for (const table of document.querySelectorAll("details table")) shorten(table);
   for (const form of document.querySelectorAll("form[data-filters]")) makeFilter(form);
   for (const drawing of document.querySelectorAll("svg.timeline")) leadToRows(drawing);
   addEventListener("beforeprint", openForPrint);

@@ -135,7 +135,8 @@ def _tiles(document: UsageDocument) -> Iterator[Markup]:
     if differs_live(run):
         yield _tile("Forecast", figures.time(run["forecast_seconds"]), f"live, {figures.money(run['forecast_usd'])}")
     yield _tile("Tests", f"{len(document['tests']):,}", _outcomes(document))
-    yield _latency_tile(run)
+    if not differs_live(run):
+        yield _latency_tile(run)
     began, ended = run["started_at"], run["finished_at"]
     took = figures.UNKNOWN if ended is None else format_time(epoch_ms(ended) - epoch_ms(began))
     yield _tile("Took", took, f"from {figures.instant(began)}")
