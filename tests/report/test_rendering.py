@@ -27,7 +27,7 @@ def names_in(folder: Path) -> set[str]:
 
 
 def test_the_contract_names_them() -> None:
-    assert {"usage.md", "metrics.txt"} <= RENDERINGS.keys()
+    assert {"usage.md", "usage.html", "metrics.txt"} <= RENDERINGS.keys()
 
 
 # Pure functions of the document
