@@ -123,9 +123,9 @@ def _not_appended(document: MergedDocument, summary: Path) -> list[str]:
 
 
 def _lines(document: MergedDocument, path: Path) -> Iterator[str]:
-    from pytest_dgbudget.report.header import shown_path
+    from pytest_dgbudget.report.header import report_lines
     from pytest_dgbudget.report.merged_text import merged_text
 
     color = is_terminal() and not os.environ.get("NO_COLOR")
     yield from merged_text(document, width=shutil.get_terminal_size().columns, color=color)
-    yield f"report: {shown_path(path, Path.cwd())}"
+    yield from report_lines(path, Path.cwd())

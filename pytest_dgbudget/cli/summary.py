@@ -13,7 +13,7 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.protocol.operations import EndedAttempt, Verdict
 from pytest_dgbudget.report.document import FinishedRun, UsageDocument
-from pytest_dgbudget.report.header import budget_phrase, remarks, shown_path, target_phrase
+from pytest_dgbudget.report.header import budget_phrase, remarks, report_lines, shown_path, target_phrase
 from pytest_dgbudget.report.plain_text import harmless
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.run_line import run_line
@@ -101,7 +101,7 @@ def _closing_lines(
         yield from _reconciliation_lines(document)
     if finished is not None:
         if finished["report"] is not None:
-            yield f"report: {shown_path(Path(finished['report']), Path.cwd())}"
+            yield from report_lines(Path(finished["report"]), Path.cwd())
         yield from finished["notices"]
 
 

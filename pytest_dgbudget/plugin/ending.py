@@ -148,7 +148,7 @@ class Ending:
         with without_rewriting():
             from pytest_dgbudget.plugin.terminal import show
 
-        show(terminalreporter, self._state.finished, config.rootpath)
+        show(terminalreporter, self._state.finished)
         if self._state.run_config.annotates and (document := self._state.finished["document"]) is not None:
             with without_rewriting():
                 from pytest_dgbudget.plugin.annotations import annotate

@@ -15,7 +15,14 @@ from pytest_dgbudget.plugin.hook_problems import HookProblems
 from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.report.document import FinishedRun, UsageDocument
-from pytest_dgbudget.report.header import TRANSCRIPT_IS_AT, budget_phrase, remarks, shown_path, target_phrase
+from pytest_dgbudget.report.header import (
+    TRANSCRIPT_IS_AT,
+    budget_phrase,
+    remarks,
+    report_lines,
+    shown_path,
+    target_phrase,
+)
 from pytest_dgbudget.report.plain_text import harmless_line
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.regression import regression_lines
@@ -39,7 +46,7 @@ def header_lines(config: pytest.Config, run_config: RunConfig) -> list[str]:
     """Return the header: the target, whether it is billed, the budgets, where the report goes, and what to know."""
     target = target_phrase(run_config, lambda word: config.get_terminal_writer().markup(word, red=True, bold=True))
     per_test = "no budget" if run_config.test_budget_ms is None else format_time(run_config.test_budget_ms)
-    report = shown_path(run_config.report_dir / FILE_NAME, config.rootpath)
+    report = shown_path(run_config.report_dir / FILE_NAME, config.invocation_params.dir)
     lines = [f"{target}; {budget_phrase(run_config)}, {per_test} per test; report {report}"]
     lines += remarks(run_config, _listens_at(config, run_config.listen), utc_now())
     lines += config.stash[STATE].remarks
@@ -56,7 +63,7 @@ def _listens_at(config: pytest.Config, where: str | None) -> str | None:
     return where if activation is None else activation.listens_at or where
 
 
-def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootdir: Path) -> None:
+def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun) -> None:
     """Write the table of tests (not under -q), the run's line, the reconciliation and the notices."""
     document, state = finished["document"], terminalreporter.config.stash[STATE]
     if terminalreporter.verbosity < -1:
@@ -85,7 +92,8 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun, rootd
             _write(terminalreporter, lack, yellow=True)
     _show_what_failed_tests_are_told(terminalreporter)
     if finished["report"] is not None:
-        _write(terminalreporter, f"report: {shown_path(Path(finished['report']), rootdir)}")
+        for line in report_lines(Path(finished["report"]), terminalreporter.config.invocation_params.dir):
+            _write(terminalreporter, line)
     for notice in finished["notices"]:
         _write(terminalreporter, notice, yellow=True)
 

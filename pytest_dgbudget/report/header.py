@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,6 +93,14 @@ def _lets_pass(run_config: RunConfig) -> str:
     named += ["dg_keep_key = true"] if run_config.keep_key else []
     named += [] if run_config.redirect_children else ["dg_redirect_children = false"]
     return ", ".join(named)
+
+
+def report_lines(report: Path, folder: Path) -> Iterator[str]:
+    """Yield where a report is, seen from this folder, and its page where that could be written."""
+    yield f"report: {shown_path(report, folder)}"
+    page = report.with_name("usage.html")
+    if page.is_file():
+        yield f"page: {shown_path(page, folder)}"
 
 
 def shown_path(path: Path, folder: Path) -> str:

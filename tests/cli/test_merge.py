@@ -59,7 +59,7 @@ def test_runs_become_one_report_with_one_verdict(two: tuple[str, str], capsys: p
     assert "test_x.py::test_s" in out
     assert "\na: used 3.00s of 60.00s [#...................] 5% in 1 session (live, billed); verdict: within\n" in out
     assert "\n2 runs together: used 6.00s of 120.00s [#...................] 5% in 2 sessions (live, billed)" in out
-    assert out.endswith(f"\nreport: {REPORT}\n")
+    assert out.endswith(f"\nreport: {REPORT}\npage: {Path(REPORT).with_name('usage.html')}\n")
     written = read(REPORT)
     assert (written["run"]["id"], written["run"]["used_seconds"], len(written["tests"])) == ("a+b", 6.0, 2)
 

@@ -63,6 +63,18 @@ def test_rebuilt_elsewhere_the_files_have_the_same_bytes(
         assert (rebuilt / name).read_bytes() == (folder / name).read_bytes()
 
 
+def test_the_terminal_names_report_and_page_as_they_are_found_from_where_pytest_was_started(
+    project: Project, vendor: Vendor
+) -> None:
+    project.use("junit/test_is_cut.py")
+    (project.path / "inner").mkdir()
+    result = project.run("--dg-budget=5m", "--rootdir=inner", env=vendor.environ)
+    report = "inner/.dgbudget/report"
+    assert f"; report {report}/usage.json\n" in result.output
+    assert f"\nreport: {report}/usage.json\npage: {report}/usage.html\n" in result.output
+    assert (project.path / report / "usage.html").is_file()
+
+
 # The summary of a step
 
 
