@@ -228,6 +228,15 @@ def test_a_run_that_is_as_usual_is_not_blamed_for_the_one_before_it() -> None:
     assert not regression_of(run_of(10_000), [*same(10), run_of(40_000)]).is_found
 
 
+def test_a_single_run_is_found_where_it_is_above_the_limit_squared() -> None:
+    """Levels are ratios: with a limit of 20 %, it is found from 44 % on."""
+    usual = regression_of(run_of(10_000), same(10)).spend
+    assert usual is not None
+    at_once_ms = 10_000 * (1 + usual.limit) ** 2
+    assert not regression_of(run_of(round(at_once_ms) - 10), same(10)).is_found
+    assert regression_of(run_of(round(at_once_ms) + 10), same(10)).is_found
+
+
 def test_what_has_become_usual_is_no_regression_any_more() -> None:
     assert not regression_of(run_of(20_000), [*same(6), *same(6, 20_000)]).is_found
 
