@@ -49,6 +49,7 @@ def same(count: int, ms: int = 10_000) -> list[RunUse]:
 
 
 def test_few_runs_alarm_falsely() -> None:
+    """At most 11 % of so few, or chance is no excuse. That at most 5 % do, the slow test alone can tell."""
     alarms = false_alarms(USUAL, earlier=10, runs=120)["any"]
     assert alarms <= FALSE_ALARMS + CHANCE * error_of(FALSE_ALARMS, 120)
 
