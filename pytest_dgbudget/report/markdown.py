@@ -16,6 +16,7 @@ from pytest_dgbudget.report.table_cells import fails
 
 if TYPE_CHECKING:
     from pytest_dgbudget.report.document import AttemptEntry, MergedDocument, RunFigures, UsageDocument
+    from pytest_dgbudget.report.regression_figures import RegressionFigures
 
 _MOST_BYTES = 60_000  # of 64 KiB
 _MOST_ITEMS = 20
@@ -137,9 +138,20 @@ def _reconciliation(document: UsageDocument) -> Iterator[str]:
 
 
 def _regression(document: UsageDocument) -> Iterator[str]:
-    """Yield a list of what was found, and one of the tests that it comes from; nothing where nothing was compared."""
+    """Yield a list of what was found, and one of the tests that it comes from; nothing where nothing was compared.
+
+    That a suite has fewer tests than can be compared is no news in each of its runs.
+    """
     regression = document.get("regression")
-    if regression is None or regression["verdict"] == "off":
+    if regression is None or regression["verdict"] == "off" or _has_too_few_tests(document, regression):
         return
     yield from _items(regression["sentences"], in_text)
     yield from _items(regression["contributors"], lambda each: f"{in_code(each['nodeid'])}: {in_text(change_of(each))}")
+
+
+def _has_too_few_tests(document: UsageDocument, regression: RegressionFigures) -> bool:
+    if regression["verdict"] != "too-few-runs":
+        return False
+    from pytest_dgbudget.rules.levels import FEWEST_TESTS  # a run without sessions needs nothing of it
+
+    return len({test["nodeid"] for test in document["tests"]}) < FEWEST_TESTS

@@ -15,16 +15,24 @@ from pytest_dgbudget.report.regression_figures import (
 )
 from pytest_dgbudget.rules.attempts import usd_or_none
 from pytest_dgbudget.rules.dearer_tests import DearerTest
-from pytest_dgbudget.rules.levels import FEWEST_RUNS
-from pytest_dgbudget.rules.regression import Compared, Regression, regression_of
+from pytest_dgbudget.rules.levels import FEWEST_RUNS, FEWEST_TESTS
+from pytest_dgbudget.rules.regression import FEWEST_VALUES, Compared, Regression, regression_of
 from pytest_dgbudget.units import counted
 
 # Of those that a figure regressed by.
 _MOST_CONTRIBUTORS = 10
 
-_TOO_FEW = (
+_TOO_FEW_TESTS = (
+    "{} of this run can be compared with earlier ones, and {} are needed: tests that passed, and of which everything "
+    "was seen"
+)
+_TOO_FEW_RUNS = (
     "{} can be compared with this one, and {} are needed: runs that came to their end and share half of its tests, "
     "and three at least"
+)
+_NOTHING_USUAL = (
+    "{} can be compared with this one, but too few of its tests were in the last of them and in {} before it: what is "
+    "usual is not known"
 )
 _REGRESSED = (
     "{} of {} is {:.0%} above what it was in {} ({:.2f}s → {:.2f}s, in this run and the one before it; limit {:.0%})"
@@ -99,7 +107,7 @@ def _contributor(figure: RegressionFigure, test: DearerTest) -> Contributor:
 
 def _sentences(regression: Regression) -> Iterator[str]:
     if regression.spend is None and regression.latency is None:
-        yield _TOO_FEW.format(counted(regression.runs, "earlier run"), FEWEST_RUNS)
+        yield _why_nothing_was_judged(regression)
     for what, figure in (("the spend", regression.spend), ("the median turn latency", regression.latency)):
         if figure is not None and figure.regressed:
             yield _sentence(what, figure)
@@ -107,6 +115,15 @@ def _sentences(regression: Regression) -> Iterator[str]:
         worst = regression.dearer[0]
         tests = counted(len(regression.dearer), "test")
         yield _DEARER.format(tests, worst.nodeid, worst.usual_ms / 1000, worst.now_ms / 1000)
+
+
+def _why_nothing_was_judged(regression: Regression) -> str:
+    if regression.tests < FEWEST_TESTS:
+        return _TOO_FEW_TESTS.format(counted(regression.tests, "test"), FEWEST_TESTS)
+    runs = counted(regression.runs, "earlier run")
+    if regression.runs < FEWEST_RUNS:
+        return _TOO_FEW_RUNS.format(runs, FEWEST_RUNS)
+    return _NOTHING_USUAL.format(runs, FEWEST_VALUES)
 
 
 def _sentence(what: str, figure: Compared) -> str:

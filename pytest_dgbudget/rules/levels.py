@@ -15,12 +15,12 @@ Logs = Mapping[str, float]
 
 FEWEST_RUNS, MOST_RUNS = 5, 20
 # With fewer tests, their median is no protection from one that takes ten times as long.
-_FEWEST_TESTS = 3
+FEWEST_TESTS = 3
 
 
 def comparable(now: Logs, earlier: Sequence[Logs]) -> list[Logs]:
     """Return the last runs that have at least half of the tests of this one, and enough of them."""
-    least = max(_FEWEST_TESTS, len(now) / 2)
+    least = max(FEWEST_TESTS, len(now) / 2)
     return [run for run in earlier if len(run.keys() & now.keys()) >= least][-MOST_RUNS:]
 
 
@@ -48,7 +48,7 @@ def usual_of(
 def level_of(run: Logs, usual: Logs) -> float | None:
     """Return the level of a run; None where it has too few of these tests."""
     above = [run[test] - usual[test] for test in usual if test in run]
-    return median(above) if len(above) >= _FEWEST_TESTS else None
+    return median(above) if len(above) >= FEWEST_TESTS else None
 
 
 def share_of(difference: float) -> float:

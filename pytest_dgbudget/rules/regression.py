@@ -24,7 +24,7 @@ from pytest_dgbudget.rules.levels import (
 )
 
 # What is usual for a test is known from as many runs before the last two.
-_FEWEST_VALUES = FEWEST_RUNS - 1
+FEWEST_VALUES = FEWEST_RUNS - 1
 # By how much levels differ where nothing is known of them, which counts as much as three runs: ten runs by themselves
 # tell so little of that that limits would have to be a tenth higher.
 _PRIOR_SPREAD, _PRIOR_RUNS = 0.1, 3
@@ -81,11 +81,12 @@ class Compared(NamedTuple):
 
 
 class Regression(NamedTuple):
-    """A figure is None where too few earlier runs share enough tests with this one. ``dearer`` are single tests.
+    """A figure is None where it could not be judged. ``dearer`` are single tests.
 
-    ``runs`` counts those that do.
+    ``tests`` counts those of this run that can be compared, and ``runs`` the earlier runs that share enough of them.
     """
 
+    tests: int
     runs: int
     spend: Compared | None
     latency: Compared | None
@@ -101,6 +102,7 @@ def regression_of(now: RunUse, earlier: Sequence[RunUse]) -> Regression:
     spend, spends = _spend_of(now), [*map(_spend_of, earlier)]
     latency, latencies = _latency_of(now), [*map(_latency_of, earlier)]
     return Regression(
+        tests=max(len(spend), len(latency)),
         runs=max(len(comparable(spend, spends)), len(comparable(latency, latencies))),
         spend=_compared(spend, spends, _SPEND),
         latency=_compared(latency, latencies, _LATENCY),
@@ -121,10 +123,10 @@ def _compared(now: Logs, earlier: Sequence[Logs], judged: JudgedFigure) -> Compa
     if len(runs) < FEWEST_RUNS:
         return None
     *before, last = runs
-    usual, fair = usual_of(now, before, _FEWEST_VALUES), fair_usual_of(now, before, _FEWEST_VALUES)
+    usual, fair = usual_of(now, before, FEWEST_VALUES), fair_usual_of(now, before, FEWEST_VALUES)
     levels = [level for run in before if (level := level_of(run, fair)) is not None]
     level, last_level = level_of(now, fair), level_of(last, fair)
-    if level is None or last_level is None or len(levels) < _FEWEST_VALUES:
+    if level is None or last_level is None or len(levels) < FEWEST_VALUES:
         return None
     above, above_together = level - fmean(levels), (level + last_level) / 2 - fmean(levels)
     usual_ms = [*map(math.exp, usual.values())]

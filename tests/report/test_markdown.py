@@ -154,6 +154,14 @@ def test_regressions_are_named_with_the_tests_that_they_come_from() -> None:
     assert "earlier" not in usage_markdown(document)
 
 
+def test_that_a_suite_is_too_small_to_be_compared_is_no_news() -> None:
+    reason = "2 tests of this run can be compared"
+    regression = {"verdict": "too-few-runs", "runs": 0, "contributors": [], "sentences": [reason]}
+    small, larger = ({**report("run", *names), "regression": regression} for names in ("ab", "abc"))
+    assert "earlier runs" not in usage_markdown(small)  # type: ignore[arg-type]
+    assert reason in usage_markdown(larger)  # type: ignore[arg-type]
+
+
 def test_a_report_of_an_earlier_version_is_rendered() -> None:
     document: Any = report("run", "a")
     for field in ("regression", "history"):

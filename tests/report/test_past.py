@@ -79,6 +79,23 @@ def test_too_few_runs_are_said_with_their_number_and_nothing_in_the_terminal() -
     assert regression_lines(document(Past(made))) == []
 
 
+def test_why_nothing_was_judged_is_said_by_its_reason() -> None:
+    def said(now: RunUse, *before: RunUse) -> str:
+        made = compared(now, *before)
+        assert made["verdict"] == "too-few-runs"
+        (sentence,) = made["sentences"]
+        return sentence
+
+    two = dict([*use().items()][:2])
+    assert said(two, *[two] * 12).startswith(
+        "2 tests of this run can be compared with earlier ones, and 3 are needed: tests that passed"
+    )
+    shards = [dict([*use().items()][start : start + 6]) for start in (0, 6)]
+    assert said(use(), *shards * 3, shards[0]).startswith(
+        "7 earlier runs can be compared with this one, but too few of its tests were in the last of them and in 4"
+    )
+
+
 def test_a_run_as_usual_has_its_figures_and_nothing_in_the_terminal() -> None:
     made = compared(use(), *[use()] * 8)
     assert (made["verdict"], made["runs"], made["tests"], made["contributors"]) == ("none", 8, 12, [])

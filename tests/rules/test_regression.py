@@ -147,7 +147,7 @@ def test_only_ratios_count(seed: int, change: Change, factor: int) -> None:
 
 
 def test_five_earlier_runs_are_needed() -> None:
-    assert regression_of(run_of(10_000), same(FEWEST_RUNS - 1)) == Regression(4, None, None, [])
+    assert regression_of(run_of(10_000), same(FEWEST_RUNS - 1)) == Regression(10, 4, None, None, [])
     found = regression_of(run_of(10_000), same(FEWEST_RUNS))
     assert found.spend is not None
     assert (found.runs, found.spend.runs, found.spend.tests, round(found.spend.change, 6)) == (5, 5, 10, 0)
@@ -163,7 +163,7 @@ def test_runs_with_less_than_half_of_the_tests_are_not_looked_at() -> None:
 
 def test_two_tests_are_too_few() -> None:
     """One of them that takes ten times as long for once would be half of the suite."""
-    assert regression_of(run_of(10_000, tests=2), [run_of(10_000, tests=2)] * 9) == Regression(0, None, None, [])
+    assert regression_of(run_of(10_000, tests=2), [run_of(10_000, tests=2)] * 9) == Regression(2, 0, None, None, [])
 
 
 def test_the_last_twenty_runs_count() -> None:
