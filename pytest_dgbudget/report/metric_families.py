@@ -221,6 +221,16 @@ FAMILIES = (
     Family("reconciliation_vendor_seconds", "seconds", "What the statement has of them.", _stated("vendor_seconds")),
     Family("reconciliation_vendor_usd", "usd", "What the statement has of them in US dollars.", _stated("vendor_usd")),
     Family("regression_verdict", "", "1 for the verdict, 0 for the others.", _regression_verdict),
-    Family("regression_spend_change_ratio", "ratio", "Spend over what is usual, less 1.", _change("spend")),
-    Family("regression_latency_change_ratio", "ratio", "Turn latency over what is usual, less 1.", _change("latency")),
+    Family(
+        "regression_spend_change_ratio",
+        "ratio",
+        "Spend of this run and the one before it, over what is usual, less 1.",
+        _change("spend"),
+    ),
+    Family(
+        "regression_latency_change_ratio",
+        "ratio",
+        "Turn latency of this run and the one before it, over what is usual, less 1.",
+        _change("latency"),
+    ),
 )
