@@ -191,7 +191,9 @@ FAMILIES = (
     Family("run_turns", "", "Turns of these sessions.", _of_run("turns")),
     Family("run_used_seconds", "seconds", "What the run was charged.", _of_run("used_seconds")),
     Family("run_budget_seconds", "seconds", "The run budget in time.", _of_run("budget_seconds")),
-    Family("run_at_risk_seconds", "seconds", "What was charged without having been seen.", _of_run("at_risk_seconds")),
+    Family(
+        "run_at_risk_seconds", "seconds", "What was charged but not confirmed (at risk).", _of_run("at_risk_seconds")
+    ),
     Family(
         "run_overshoot_seconds", "seconds", "What was metered beyond what was set aside.", _of_run("overshoot_seconds")
     ),
@@ -201,15 +203,13 @@ FAMILIES = (
     ),
     Family("run_cost_estimated", "", "1 where a part of the cost is the highest that it may be.", _of_run("estimated")),
     Family("run_cost_budget_usd", "usd", "The run budget in US dollars.", _of_run("cost_budget_usd")),
-    Family(
-        "run_at_risk_usd", "usd", "What that costs which was charged without having been seen.", _of_run("at_risk_usd")
-    ),
+    Family("run_at_risk_usd", "usd", "What the time at risk costs.", _of_run("at_risk_usd")),
     Family("run_forecast_usd", "usd", "What emulated sessions would cost live.", _of_run("forecast_usd")),
     Family("run_latency_p50_seconds", "seconds", "Median latency of the run's turns.", _of_run("latency_p50_ms", 1000)),
     Family("run_latency_p95_seconds", "seconds", "95th percentile of these.", _of_run("latency_p95_ms", 1000)),
     Family("run_dials", "", "Dials by what ended their sessions.", _ended_by),
-    Family("run_tier_seconds", "seconds", "Metered time by price class.", _by_tier("seconds")),
-    Family("run_tier_cost_usd", "usd", "What that costs.", _by_tier("cost_usd")),
+    Family("run_tier_seconds", "seconds", "Metered time by tier.", _by_tier("seconds")),
+    Family("run_tier_cost_usd", "usd", "What the metered time of a tier costs.", _by_tier("cost_usd")),
     Family("test_used_seconds", "seconds", "What a test was charged.", _of_tests(_used)),
     Family("test_budget_seconds", "seconds", "A test's budget in time.", _of_tests(_budget)),
     Family("test_cost_usd", "usd", "What a test's use costs, as run_cost_usd.", _of_tests(_cost)),

@@ -123,7 +123,7 @@ def said_of_reasons(reasons: Sequence[ReasonFigures]) -> Iterator[str]:
         text = _WORDS[each["reason"]][amount < 0].format(
             tests=counted(each["tests"], "test"),
             new=counted(each["tests"], "new test"),
-            gone=f"{counted(each['tests'], 'test')} that ran no more",
+            gone=f"{counted(each['tests'], 'test')} that no longer ran",
         )
         yield f"{difference(each['seconds'], each['usd'])}: {text}"
 
