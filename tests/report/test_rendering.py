@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,17 @@ from tests.support.hostile import ANY_TEXT, hostile_report
 from tests.support.rebuilt import rebuilt_elsewhere
 from tests.support.shards import report, shards
 
+PAGE = Path(__file__).parent.parent.parent / "docs" / "report.md"
+
 
 def names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_the_contract_names_them() -> None:
-    assert {"usage.md", "usage.html", "metrics.txt"} <= RENDERINGS.keys()
+def test_they_are_those_that_the_page_of_the_report_names() -> None:
+    assert RENDERINGS.keys() == {"usage.md", "usage.html", "usage.css", "metrics.txt"}
+    cells = re.findall(r"^\| (`(?:usage|metrics)\..*?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {name for cell in cells for name in re.findall("`(.+?)`", cell)} == RENDERINGS.keys()
 
 
 # Pure functions of the document
