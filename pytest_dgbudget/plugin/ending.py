@@ -86,7 +86,9 @@ class Ending:
             finished["notices"].append("--dg-reconcile=require fails the run: it is not reconciled")
             return pytest.ExitCode.TESTS_FAILED
         if by_pytest in _RAN_TO_ITS_END and self._has_regressed(finished):
-            finished["notices"].append("--dg-regression=fail fails the run: it is dearer or slower than earlier ones")
+            from pytest_dgbudget.report.regression import TAKES_LONGER
+
+            finished["notices"].append(f"--dg-regression=fail fails the run: {TAKES_LONGER}")
             return pytest.ExitCode.TESTS_FAILED
         if by_pytest == pytest.ExitCode.TESTS_FAILED and finished["failed_by_overrun"] == session.testsfailed > 0:
             return self._state.run_config.overrun_exit_code

@@ -9,7 +9,7 @@ from pytest_dgbudget.report.markdown_tests import dearest_tests, named
 from pytest_dgbudget.report.markdown_text import in_code, in_text
 from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
-from pytest_dgbudget.report.regression import change_of, found_regression
+from pytest_dgbudget.report.regression import TAKES_LONGER, change_of, found_regression
 from pytest_dgbudget.report.run_line import run_line, unused_line
 from pytest_dgbudget.report.run_remarks import leaks_line, longest_wait, no_session_line, protocol_line
 from pytest_dgbudget.report.table_cells import fails
@@ -106,7 +106,7 @@ def _remarks(document: UsageDocument) -> Iterator[str]:
     if document["reconciliation"]["verdict"] == "discrepancy":
         yield "What we metered and what the statement has disagree: see the reconciliation."
     if found_regression(document) is not None:
-        yield "The run is dearer or slower than earlier ones: see the comparison."
+        yield f"{TAKES_LONGER}: see the comparison"
     for line_of in (no_session_line, longest_wait, leaks_line, protocol_line):
         if (line := line_of(document)) is not None:
             yield line

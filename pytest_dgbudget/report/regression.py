@@ -6,6 +6,8 @@ from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.regression_figures import Contributor, RegressionFigures
 from pytest_dgbudget.report.shown import shown_seconds
 
+TAKES_LONGER = "sessions or turns took longer than in earlier runs"
+
 _MOST = 3
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.project import Project, Result
 
-FAILS = "--dg-regression=fail fails the run"
+FAILS = "--dg-regression=fail fails the run: sessions or turns took longer than in earlier runs"
 
 
 def calls(project: Project, turns: int, *arguments: str) -> Result:

@@ -148,7 +148,7 @@ def test_regressions_are_named_with_the_tests_that_they_come_from() -> None:
         "sentences": ["it is dearer"],
     }
     page = usage_markdown(document)
-    assert "dearer or slower than earlier ones" in page
+    assert "sessions or turns took longer than in earlier runs" in page
     assert items_of(page)[-2:] == ["it is dearer", "`t`: spend 3.00s → 6.00s (+100%)"]
     document["regression"]["verdict"] = "off"
     assert "earlier" not in usage_markdown(document)
