@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,12 +27,10 @@ from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.regression import regression_lines
 from pytest_dgbudget.report.run_line import run_line, unused_line
 from pytest_dgbudget.report.run_remarks import (
-    leaks_line,
-    longest_wait,
     no_session_line,
     no_test_line,
     protocol_line,
-    run_keys_line,
+    remark_lines,
     warning_lines,
 )
 from pytest_dgbudget.report.table_cells import cost_line, latency_line
@@ -81,7 +78,8 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun) -> No
             _write(terminalreporter, warning, yellow=True)
         for regressed in regression_lines(document):
             _write(terminalreporter, regressed, yellow=True)
-        for remark in _remarks(document, checks_protocol=state.run_config.check_protocol != "off"):
+        unasked = [protocol_line] if state.run_config.check_protocol == "off" else []
+        for remark in remark_lines(document, unasked):
             _write(terminalreporter, remark)
         _show_reconciliation(terminalreporter, document)
     if (refused := no_test_line(0 if state.activation is None else state.activation.came_without_test)) is not None:
@@ -119,12 +117,6 @@ def _show_table(terminalreporter: pytest.TerminalReporter, document: UsageDocume
     terminalreporter.write(table)
     for line in filter(None, (cost_line(document), latency_line(document))):
         _write(terminalreporter, line)
-
-
-def _remarks(document: UsageDocument, *, checks_protocol: bool) -> Iterator[str]:
-    """Yield a line for each thing that should be known of the run's tests."""
-    broken = protocol_line(document) if checks_protocol else None
-    yield from filter(None, (run_keys_line(document), longest_wait(document), broken, leaks_line(document)))
 
 
 def show_hook_problems(terminalreporter: pytest.TerminalReporter, problems: HookProblems) -> None:

@@ -11,7 +11,7 @@ from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.regression import TAKES_LONGER, change_of, found_regression
 from pytest_dgbudget.report.run_line import run_line, unused_line
-from pytest_dgbudget.report.run_remarks import leaks_line, longest_wait, no_session_line, protocol_line
+from pytest_dgbudget.report.run_remarks import attention_lines, no_session_line, remark_lines, run_keys_line
 from pytest_dgbudget.report.table_cells import fails
 
 if TYPE_CHECKING:
@@ -95,21 +95,13 @@ def _attention(document: UsageDocument) -> Iterator[str]:
 
 
 def _remarks(document: UsageDocument) -> Iterator[str]:
-    run = document["run"]
-    overran = any(test["verdict"] == "overrun" for test in document["tests"])
-    if run["bypass"] == "seen":
-        yield "Sessions went past the gateway, unmetered: usage.json can't say what they cost."
-    elif run["verdict"] == "overrun" and not overran:
-        yield "The run was charged more than its budget, although no test overran a budget."
-    if not run["complete"]:
-        yield "The run was stopped, or a part of it is missing: it never said that it finished."
+    yield from attention_lines(document)
     if document["reconciliation"]["verdict"] == "discrepancy":
-        yield "What we metered and what the statement has disagree: see the reconciliation."
+        yield "what we metered and what the statement has disagree: see the reconciliation"
     if found_regression(document) is not None:
         yield f"{TAKES_LONGER}: see the comparison"
-    for line_of in (no_session_line, longest_wait, leaks_line, protocol_line):
-        if (line := line_of(document)) is not None:
-            yield line
+    yield from filter(None, [no_session_line(document)])
+    yield from remark_lines(document, unasked=[run_keys_line])
 
 
 def _overrun(test: AttemptEntry, target: str) -> str:

@@ -10,7 +10,7 @@ from pytest_dgbudget.report.merged_reconciliation import with_something_to_compa
 from pytest_dgbudget.report.plain_text import harmless_line
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.run_line import run_line, unused_line
-from pytest_dgbudget.report.run_text import remark_lines
+from pytest_dgbudget.report.run_remarks import no_session_line, remark_lines
 from pytest_dgbudget.report.said import said_by
 from pytest_dgbudget.report.shards import shards_in
 from pytest_dgbudget.report.tests_table import table_of_tests
@@ -30,6 +30,7 @@ def _lines(document: MergedDocument) -> Iterator[str]:
     if len(shards) > 1:
         yield f"{len(shards)} runs together: {_summary(document)}"
     yield from remark_lines(document)
+    yield from filter(None, [no_session_line(document)])
     yield from lines_of_reconciliation(document)
     yield from (each["text"] for each in document["warnings"])
     yield from document["notices"]

@@ -1,13 +1,58 @@
-"""What a terminal shows of a run beside its table and its line: a line for each thing that should be known."""
+"""What is said of a run beside its table and its line: a line for each thing that should be known."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 
 from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.rules.waits import what_to_change, what_was_awaited
 
 _MOST_NAMES = 5
+
+LineOf = Callable[[UsageDocument], str | None]
+"""Returns a line on a run; None where there is nothing to say."""
+
+
+def remark_lines(document: UsageDocument, unasked: Collection[LineOf] = ()) -> Iterator[str]:
+    """Yield a line for each thing that should be known of a run's tests, or of those of several runs together.
+
+    ``unasked``: what nobody has asked for.
+    """
+    for line_of in (run_keys_line, longest_wait, protocol_line, leaks_line):
+        if line_of not in unasked and (line := line_of(document)) is not None:
+            yield line
+
+
+def attention_lines(document: UsageDocument) -> Iterator[str]:
+    """Yield a line for each thing that makes the run's figures, or its verdict, need attention."""
+    for line_of in (bypass_line, over_budget_line, incomplete_line):
+        if (line := line_of(document)) is not None:
+            yield line
+
+
+def bypass_line(document: UsageDocument) -> str | None:
+    """Return one line on sessions that were seen to go past the gateway; None where none was."""
+    if document["run"]["bypass"] != "seen":
+        return None
+    return "sessions went past the gateway, unmetered: they are in none of the figures"
+
+
+def over_budget_line(document: UsageDocument) -> str | None:
+    """Return one line on a run that was charged more than its budget, without a test to blame; None for others."""
+    run = document["run"]
+    if run["verdict"] != "overrun" or run["bypass"] == "seen":
+        return None
+    if any(test["verdict"] == "overrun" for test in document["tests"]):
+        return None
+    return "the run was charged more than its budget, although no test overran a budget"
+
+
+def incomplete_line(document: UsageDocument) -> str | None:
+    """Return one line on a run whose end is not known; None for others."""
+    if document["run"]["complete"]:
+        return None
+    return "the run was stopped, or a part of it is missing: it never said that it finished"
 
 
 def warning_lines(document: UsageDocument) -> list[str]:
@@ -28,7 +73,7 @@ def run_keys_line(document: UsageDocument) -> str | None:
 
 def no_session_line(document: UsageDocument) -> str | None:
     """Return one line on a live run that no session reached, and what such an application lacks; None for others."""
-    if document["run"]["bypass"] != "unknown":
+    if document["run"]["bypass"] != "unknown" or document["sessions"]:
         return None
     return (
         "no session reached the gateway: an application that was started before pytest, in a container or in another "

@@ -9,13 +9,7 @@ from pytest_dgbudget.report.plain_text import no_command, with_harmless_texts
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.regression import regression_lines
 from pytest_dgbudget.report.run_line import run_line, unused_line
-from pytest_dgbudget.report.run_remarks import (
-    leaks_line,
-    longest_wait,
-    no_session_line,
-    protocol_line,
-    run_keys_line,
-)
+from pytest_dgbudget.report.run_remarks import no_session_line, remark_lines
 from pytest_dgbudget.report.table_cells import cost_line, latency_line
 from pytest_dgbudget.report.tests_table import table_of_tests
 
@@ -36,19 +30,11 @@ def _lines(shown: UsageDocument, *, width: int, color: bool) -> Iterator[str]:
     yield from (each["text"] for each in shown["warnings"])
     yield from regression_lines(shown)
     yield from remark_lines(shown)
+    yield from filter(None, [no_session_line(shown)])
     if shown["sessions"] and (line := verdict_line(shown)) is not None:
         yield line
         yield from (f"  {sentence}" for sentence in sentences(shown))
     yield from shown["notices"]
-
-
-def remark_lines(document: UsageDocument) -> Iterator[str]:
-    """Yield a line for each thing that should be known of a run, or of several together."""
-    for line_of in (run_keys_line, longest_wait, protocol_line, leaks_line):
-        if (line := line_of(document)) is not None:
-            yield line
-    if not document["sessions"] and (line := no_session_line(document)) is not None:
-        yield line
 
 
 def _what_was_used(document: UsageDocument, *, width: int, color: bool) -> Iterator[str]:

@@ -15,10 +15,20 @@ from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.report.run_line import run_line, unused_line
-from pytest_dgbudget.report.run_remarks import leaks_line, longest_wait, run_keys_line, warning_lines
+from pytest_dgbudget.report.run_remarks import (
+    attention_lines,
+    leaks_line,
+    longest_wait,
+    no_session_line,
+    protocol_line,
+    remark_lines,
+    run_keys_line,
+    warning_lines,
+)
 from pytest_dgbudget.report.table_cells import cost_line
 from pytest_dgbudget.report.tests_table import table_of_tests
 from tests.support.facts import AT, attempt, invocation, lease, run, run_key, runs, session
+from tests.support.shards import changed, report
 
 
 def document(**fields: Any) -> UsageDocument:
@@ -39,6 +49,46 @@ def test_the_runs_own_keys_are_named_with_what_became_of_them() -> None:
     two = document(run_keys=(run_key("deleted-1"), run_key("left")))
     assert run_keys_line(two) == "dialled with keys of the run's own: deleted-1 (deleted), left"
     assert two["run"]["keys"][1] == {"id": "left", "made_at": AT, "deleted_at": None}
+
+
+BYPASS = "sessions went past the gateway, unmetered: they are in none of the figures"
+OVER_BUDGET = "the run was charged more than its budget, although no test overran a budget"
+INCOMPLETE = "the run was stopped, or a part of it is missing: it never said that it finished"
+
+
+@pytest.mark.parametrize(
+    ("figures", "lines"),
+    [
+        ({}, []),
+        ({"verdict": "overrun", "bypass": "seen"}, [BYPASS]),
+        ({"verdict": "overrun"}, [OVER_BUDGET]),
+        ({"complete": False}, [INCOMPLETE]),
+        ({"verdict": "overrun", "complete": False}, [OVER_BUDGET, INCOMPLETE]),
+    ],
+)
+def test_a_run_whose_figures_need_attention_has_a_line_for_each_reason(
+    figures: dict[str, Any], lines: list[str]
+) -> None:
+    assert [*attention_lines(changed(report("run", "a"), "run", **figures))] == lines
+
+
+def test_an_overrun_of_a_test_is_no_overrun_that_nobody_is_to_blame_for() -> None:
+    overrun = document(**OVERRUN)
+    assert overrun["run"]["verdict"] == "overrun"
+    assert [*attention_lines(overrun)] == []
+
+
+def test_what_nobody_asked_for_is_left_out() -> None:
+    made = document(run_keys=(run_key("left"),))
+    assert [*remark_lines(made)] == ["dialled with a key of the run's own: left"]
+    assert [*remark_lines(made, unasked=[run_keys_line])] == []
+    assert [*remark_lines(made, unasked=[protocol_line])] == [*remark_lines(made)]
+
+
+def test_that_no_session_came_is_not_said_where_one_did() -> None:
+    unknown = changed(report("run"), "run", bypass="unknown")
+    assert no_session_line(unknown) is not None
+    assert no_session_line(changed(report("run", "a"), "run", bypass="unknown")) is None
 
 
 # The table
