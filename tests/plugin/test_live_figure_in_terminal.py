@@ -101,11 +101,7 @@ def test_nothing_is_left_behind_after_ctrl_c(project: Project) -> None:
 
 
 def test_a_debugger_has_the_terminal_for_itself(project: Project) -> None:
-    project.write(
-        "test_stops.py",
-        "import time\ndef test_stops(voice_agent):\n    with voice_agent.connect():\n        time.sleep(1.3)\n"
-        "        breakpoint()\n        time.sleep(1.3)\n",
-    )
+    project.use("live_figure/test_stops.py")
     with pytest_in_terminal(project, "--dg-idle-timeout=off", "test_stops.py") as terminal:
         terminal.wait_for("(Pdb) ")
         before = len(terminal.shown)
