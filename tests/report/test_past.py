@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import jsonschema
 import pytest
@@ -12,7 +13,7 @@ from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.past import past_of, uncompared_past_of
 from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.report.regression import regression_lines
-from pytest_dgbudget.report.regression_figures import NO_PAST, Past, RegressionFigures
+from pytest_dgbudget.report.regression_figures import NO_PAST, Past, RegressionFigures, RegressionVerdict
 from pytest_dgbudget.rules.regression import RunUse, UseOfTest
 from tests.report.test_usage import VALIDATOR
 from tests.support.facts import AT, run
@@ -169,5 +170,7 @@ def test_a_document_without_these_fields_has_nothing_to_say() -> None:
 
 
 def test_the_schema_names_each_verdict() -> None:
+    for verdict in get_args(RegressionVerdict):
+        document(Past({**compared(use()), "verdict": verdict}))
     with pytest.raises(jsonschema.ValidationError):
         document(Past({**compared(use()), "verdict": "other"}))  # type: ignore[arg-type]
