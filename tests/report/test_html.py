@@ -275,6 +275,17 @@ def test_a_cost_by_the_statement_is_marked_and_an_estimate_too() -> None:
     assert "~$0.0750" in read(pages.overrun()).text
 
 
+def test_tiers_stand_by_what_their_rows_show_the_dearest_first() -> None:
+    document = pages.ordinary()
+    for session in document["sessions"][:4]:
+        session.update(tier="advanced", cost_usd=9.0)
+    document["sessions"][0]["cost_usd"] = None
+    _, dearest, other = rows_of(usage_page(document), "tiers-table")
+    assert "1 of them unknown" in dearest
+    assert "$27.0000" in dearest
+    assert other.startswith("standard")
+
+
 def test_next_steps_are_commands_for_what_was_found() -> None:
     document = pages.overrun()
     document["run"]["id"] = "of ours; rm"

@@ -25,7 +25,7 @@ def tiers_section(document: UsageDocument) -> Markup:
     groups = _by_tier(document)
     if not groups:
         return section("tiers", "Cost by tier", paragraph("No session was opened."))
-    ordered = sorted(groups.items(), key=lambda group: (-(_usd(group[1]) or 0.0), group[0]))
+    ordered = sorted(groups.items(), key=lambda group: (-_usd(_known(group[1])), group[0]))
     rows = [_row(name, sessions) for name, sessions in ordered]
     made = table("tiers-table", "What the sessions cost, by the tier that each had at last", _COLUMNS, rows)
     return section("tiers", "Cost by tier", made, *_note(document))
@@ -39,13 +39,18 @@ def _by_tier(document: UsageDocument) -> Mapping[str, list[SessionFigures]]:
     return groups
 
 
-def _usd(sessions: Sequence[SessionFigures]) -> float | None:
-    return known_sum(session["cost_usd"] for session in sessions)
+def _known(sessions: Sequence[SessionFigures]) -> list[SessionFigures]:
+    """Return the sessions of which time and cost are known: a row shows what these come to."""
+    return [each for each in sessions if each["seconds"] is not None and each["cost_usd"] is not None]
+
+
+def _usd(known: Sequence[SessionFigures]) -> float:
+    return known_sum(session["cost_usd"] for session in known) or 0.0
 
 
 def _row(name: str, sessions: Sequence[SessionFigures]) -> Row:
-    known = [each for each in sessions if each["seconds"] is not None and each["cost_usd"] is not None]
-    seconds, usd = known_sum(session["seconds"] for session in known) or 0.0, _usd(known) or 0.0
+    known = _known(sessions)
+    seconds, usd = known_sum(session["seconds"] for session in known) or 0.0, _usd(known)
     vendor = known_sum(session.get("vendor_usd") for session in sessions)
     mark = "~" if any(session.get("estimated") for session in known) else ""
     return Row(
@@ -68,7 +73,7 @@ def _unknown(number: int) -> Markup | None:
 def _note(document: UsageDocument) -> list[Markup]:
     charged = document["run"]["cost_usd"]
     own = [each for each in document["sessions"] if each["target"] == document["run"]["target"]]
-    usd = _usd(own)
+    usd = known_sum(session["cost_usd"] for session in own)
     if charged is None or usd is None or charged <= usd + 0.0001:
         return []
     return [
