@@ -275,6 +275,26 @@ def test_a_cost_by_the_statement_is_marked_and_an_estimate_too() -> None:
     assert "~$0.0750" in read(pages.overrun()).text
 
 
+# Of two rows, in different units: usage.js sorts no table as short as that.
+_UNSORTED = {"sums", "compared"}
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_each_figure_has_the_number_by_which_its_column_is_sorted(sample: Callable[[], UsageDocument]) -> None:
+    document = sample()
+    document["sessions"][0]["forecast_seconds"] = 95.5
+    for name, table in re.findall(r'<table id="([^"]+)">(.*?)</table>', usage_page(document), re.DOTALL):
+        heads = re.findall(r'<th scope="col"([^>]*)>', table)
+        for row in re.findall("<tr.*?</tr>", table, re.DOTALL)[1:]:
+            cells = re.findall("<t[dh]([^>]*)>(.*?)</t[dh]>", row, re.DOTALL)
+            unsorted = [
+                shown
+                for (attributes, shown), head in zip(cells, heads, strict=True)
+                if "number" in head and shown and 'title="unknown"' not in shown and "data-value" not in attributes
+            ]
+            assert name in _UNSORTED or unsorted == []
+
+
 def test_tiers_stand_by_what_their_rows_show_the_dearest_first() -> None:
     document = pages.ordinary()
     for session in document["sessions"][:4]:

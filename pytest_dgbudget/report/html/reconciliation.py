@@ -117,7 +117,7 @@ def _line(line: LineFigures) -> Row:
             Cell(_class(line)),
             Cell(dash(figures.time(line["local_seconds"])), line["local_seconds"]),
             Cell(dash(figures.time(line["vendor_seconds"])), line["vendor_seconds"]),
-            Cell(figures.UNKNOWN if delta is None else f"{delta:+,.2f}s", delta),
+            Cell(dash(figures.UNKNOWN) if delta is None else f"{delta:+,.2f}s", delta),
             Cell(dash(figures.money(line["vendor_usd"])), line["vendor_usd"]),
         )
     )

@@ -45,14 +45,14 @@ def _row(at: int, session: SessionFigures, document: UsageDocument) -> Row:
         Cell(dash(figures.UNKNOWN) if request is None else name_of(request)),
         Cell(figures.instant(session["opened_at"])),
         Cell(dash(figures.time(session["seconds"])), session["seconds"]),
-        Cell(_live(session)),
-        Cell(_pair(session["handshake_seconds"], session["closing_seconds"])),
+        Cell(_live(session), session["forecast_seconds"]),
+        _pair(session["handshake_seconds"], session["closing_seconds"]),
         Cell(_closed(session)),
         Cell(dash(figures.own_cost(session)), session["cost_usd"]),
         Cell(session["tier"] or dash(figures.UNKNOWN)),
         *(cells_without_latency(session) if _skips(session) else latency_cells(session)),
         Cell(None if session["greeting_ms"] is None else figures.count(session["greeting_ms"]), session["greeting_ms"]),
-        Cell(_pair(session["audio_in_seconds"], session["audio_out_seconds"])),
+        _pair(session["audio_in_seconds"], session["audio_out_seconds"]),
         Cell(_remarks(session)),
     )
     return Row(cells, {"id": f"session-{at}"})
@@ -64,8 +64,9 @@ def _closed(session: SessionFigures) -> Markup:
     return shown if code in (None, 1000) else together(shown, element("span", f" {code}", class_="muted"))
 
 
-def _pair(one: float | None, other: float | None) -> Child:
-    return None if one is None and other is None else f"{figures.time(one)}, {figures.time(other)}"
+def _pair(one: float | None, other: float | None) -> Cell:
+    """Return a cell of two figures, sorted by the first."""
+    return Cell(None if one is None and other is None else f"{figures.time(one)}, {figures.time(other)}", one)
 
 
 def _live(session: SessionFigures) -> Child:

@@ -45,22 +45,24 @@ def _known(sessions: Sequence[SessionFigures]) -> list[SessionFigures]:
 
 
 def _usd(known: Sequence[SessionFigures]) -> float:
-    return known_sum(session["cost_usd"] for session in known) or 0.0
+    return sum(session["cost_usd"] or 0.0 for session in known)
 
 
 def _row(name: str, sessions: Sequence[SessionFigures]) -> Row:
     known = _known(sessions)
-    seconds, usd = known_sum(session["seconds"] for session in known) or 0.0, _usd(known)
+    seconds = sum(session["seconds"] or 0.0 for session in known) if known else None
+    usd = _usd(known) if known else None
+    a_minute = None if usd is None or not seconds else usd / seconds * 60
     vendor = known_sum(session.get("vendor_usd") for session in sessions)
     mark = "~" if any(session.get("estimated") for session in known) else ""
     return Row(
         (
             Cell(name),
             Cell(together(f"{len(sessions):,}", _unknown(len(sessions) - len(known))), len(sessions)),
-            Cell(figures.time(seconds) if known else dash(figures.UNKNOWN), seconds),
-            Cell(f"{mark}{figures.money(usd)}" if known else dash(figures.UNKNOWN), usd),
+            Cell(dash(figures.time(seconds)), seconds),
+            Cell(dash(figures.money(usd)) if usd is None else f"{mark}{figures.money(usd)}", usd),
             Cell(None if vendor is None else figures.money(vendor), vendor),
-            Cell(figures.money(usd / seconds * 60) if seconds else dash(figures.UNKNOWN)),
+            Cell(dash(figures.money(a_minute)), a_minute),
         )
     )
 
