@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pytest_dgbudget.errors import BudgetExceeded, BudgetExhausted
 from pytest_dgbudget.model import Currency, Lease, Limit, Overrun, ScopeName
-from pytest_dgbudget.rules.budget_names import budget_name
+from pytest_dgbudget.rules.budget_names import budget_name, how_to_raise
 from pytest_dgbudget.rules.meter import money_lasts_ms
 from pytest_dgbudget.rules.prices import price_of
 from pytest_dgbudget.units import format_amount, format_time, format_usd, seconds, usd
@@ -159,12 +159,6 @@ def _is_spent(scope: Scope, highest_price: int) -> bool:
     return scope.allowed == 0 or scope.left < min(floor, scope.allowed)
 
 
-_HOW_TO_RAISE = {
-    ("test", "time"): "raise it by marker dg_budget or --dg-test-budget",
-    ("test", "money"): "raise cost in its marker dg_budget",
-    ("run", "time"): "raise it with --dg-budget",
-    ("run", "money"): "raise it with --dg-cost-budget",
-}
 _WHAT_HAPPENED = {"cut": "used up", "refused": "nearly spent", "exceeded": "exceeded"}
 
 
@@ -172,7 +166,8 @@ def describe(overrun: Overrun) -> str:
     """Say what happened, the numbers and what to do; short enough for the reason of a Close frame (123 bytes)."""
     allows_nothing = overrun.kind == "refused" and overrun.allowed == 0
     happened = "allows nothing" if allows_nothing else _WHAT_HAPPENED[overrun.kind]
-    return f"{_budget(overrun)} {happened}, {_used(overrun)}; {_how_to_raise(overrun)}"
+    remedy = how_to_raise(overrun.scope, overrun.label, overrun.currency)
+    return f"{_budget(overrun)} {happened}, {_used(overrun)}; {remedy}"
 
 
 def _budget(overrun: Overrun) -> str:
@@ -186,14 +181,6 @@ def _used(overrun: Overrun) -> str:
     if overrun.currency == "money":
         return f"{used} in {format_time(overrun.also_used)}"
     return f"{used} ({format_usd(overrun.also_used)})"
-
-
-def _how_to_raise(overrun: Overrun) -> str:
-    if overrun.scope == "window":
-        return f"raise {overrun.label} in dgbudget.toml or wait for the next one"
-    if overrun.scope == "path":
-        return f"raise it in dgbudget.toml, [[path]] {overrun.label}"
-    return _HOW_TO_RAISE[overrun.scope, overrun.currency]
 
 
 def is_shared_refusal(overrun: Overrun) -> bool:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 import pytest_dgbudget.report
 from pytest_dgbudget.config import OPTIONS, PLAN_FLAG
+from pytest_dgbudget.model import ScopeName
 from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.html.attention import findings
 from pytest_dgbudget.report.html.elements import Markup, element, relative_url
@@ -310,9 +311,47 @@ def test_next_steps_are_commands_for_what_was_found() -> None:
     document = pages.overrun()
     document["run"]["id"] = "of ours; rm"
     steps = re.findall("<code>(.*?)</code>", usage_page(document))
-    assert "@pytest.mark.dg_budget(&quot;45s&quot;)" in steps
+    assert f"@pytest.mark.dg_budget(&quot;45s&quot;)  # {pages.NAMES[3]}" in steps
     assert "dgbudget support-bundle &#39;of ours; rm&#39;" in steps
     assert [step for step in steps if step.startswith("dgbudget report") and "--compare 2026" in step]
+
+
+def test_advice_gives_each_test_that_fails_half_of_its_whole_budget_more() -> None:
+    document = pages.overrun()
+    cut = document["tests"][3]
+    again, expected = copy.deepcopy(cut), copy.deepcopy(cut)
+    again.update(nodeid="test_again", attempt=2, budget_seconds=10.0)  # what the first attempt left of its 60 s
+    again["overrun"] = {**pages.BUDGET, "allowed": 60.0}
+    expected.update(nodeid="test_expected", outcome="xfailed", failing=False)
+    of_money = copy.deepcopy(cut)
+    of_money.update(nodeid="test_of_money", cost_budget_usd=0.01)
+    of_money["overrun"] = {**pages.BUDGET, "currency": "money", "used": 0.05, "allowed": 0.04}
+    document["tests"] = [cut, again, expected, of_money]
+    markers = re.findall("<code>(@.*?)</code>", usage_page(document), re.DOTALL)
+    assert "\n".join(markers).splitlines() == [
+        f"@pytest.mark.dg_budget(&quot;45s&quot;)  # {pages.NAMES[3]}",
+        "@pytest.mark.dg_budget(&quot;1m30s&quot;)  # test_again",
+        "@pytest.mark.dg_budget(cost=0.06)  # test_of_money",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scope", "label", "said"),
+    [
+        ("path", "tests/smoke/**", "Path budget: raise it in dgbudget.toml, [[path]] tests/smoke/**."),
+        ("window", "day", "Day window: raise day in dgbudget.toml or wait for the next one."),
+    ],
+)
+def test_advice_names_the_path_or_the_window_that_was_overrun(scope: ScopeName, label: str, said: str) -> None:
+    document = pages.overrun()
+    document["tests"][3]["overrun"] = {**pages.BUDGET, "scope": scope, "label": label}
+    assert said in read(document).text
+
+
+def test_no_step_is_said_twice() -> None:
+    document = pages.overrun()
+    document["tests"][10]["overrun"] = {**pages.BUDGET, "scope": "run", "currency": "money"}
+    assert read(document).text.count("raise the run budget or run fewer of them") == 1
 
 
 def test_a_merged_report_has_the_commands_of_each_run() -> None:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from shlex import quote
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_dgbudget.report.document import AttemptEntry, UsageDocument
 from pytest_dgbudget.report.html.attention import unanswered_in
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, several, together
 from pytest_dgbudget.report.html.parts import paragraph, section
+from pytest_dgbudget.report.html.said import sentence
 from pytest_dgbudget.report.regression import found_regression
 from pytest_dgbudget.report.run_line import differs_live
 from pytest_dgbudget.report.run_remarks import leaks_line, protocol_line
 from pytest_dgbudget.report.shards import shards_in
+from pytest_dgbudget.report.table_cells import fails
+from pytest_dgbudget.rules.budget_names import budget_name, how_to_raise
 from pytest_dgbudget.units import format_time, format_usd, rounded_up
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.model import Currency, ScopeName
 
 _MOST_NAMES = 3
 _MOST_RUNS = 5
@@ -29,7 +35,8 @@ class Step(NamedTuple):
 
 def next_steps_section(document: UsageDocument) -> Markup:
     """Return the steps; where nothing was found, what can be done with such a run."""
-    steps = [step for look in _LOOKS for step in look(document)] or [*_when_all_is_well(document)]
+    found = dict.fromkeys(step for look in _LOOKS for step in look(document))  # of two budgets, a step may be the same
+    steps = [*found] or [*_when_all_is_well(document)]
     return section("next", "Next steps", element("ol", *map(_item, steps), class_="steps"))
 
 
@@ -51,35 +58,43 @@ def _names(tests: list[AttemptEntry]) -> Markup:
 
 
 def _overruns(document: UsageDocument) -> Iterator[Step]:
-    overrun = [test for test in document["tests"] if test["verdict"] == "overrun"]
-    by_scope: dict[str, list[AttemptEntry]] = {}
-    for test in overrun:
-        budget = test.get("overrun")
-        by_scope.setdefault("test" if budget is None else budget["scope"], []).append(test)
-    for scope, tests in by_scope.items():
+    by_budget: dict[tuple[ScopeName, str, Currency], list[AttemptEntry]] = {}
+    for test in filter(fails, document["tests"]):
+        overrun = test.get("overrun")
+        budget = _UNNAMED if overrun is None else (overrun["scope"], overrun["label"], overrun["currency"])
+        by_budget.setdefault(budget, []).append(test)
+    for (scope, label, currency), tests in by_budget.items():
         if scope == "test":
-            yield Step(
-                together("Find in the transcripts what took so long, or give more to ", _names(tests), "."),
-                _marker(tests[0]),
-            )
+            said = together("Find in the transcripts what took so long, or give more to ", _names(tests), ".")
+            yield Step(said, _markers(tests))
         elif scope == "run":
             yield Step(
                 "See what the tests are likely to spend, and raise the run budget or run fewer of them.",
                 "pytest --dg-plan",
             )
         else:
-            yield Step(f"Raise the budget of the {scope} in dgbudget.toml, or wait until it is free again.")
+            yield Step(sentence(f"{budget_name(scope, label)}: {how_to_raise(scope, label, currency)}"))
+
+
+# A test's own: reports of earlier versions don't say which budget was overrun.
+_UNNAMED: tuple[ScopeName, str, Currency] = ("test", "", "time")
+
+
+def _markers(tests: list[AttemptEntry]) -> str | None:
+    """Return for each test that is named the marker that gives it half as much again, where that can be said."""
+    of_test = {test["nodeid"]: _marker(test) for test in tests}  # of several attempts, the last
+    markers = [f"{marker}  # {nodeid}" for nodeid, marker in [*of_test.items()][:_MOST_NAMES] if marker is not None]
+    return "\n".join(markers) or None
 
 
 def _marker(test: AttemptEntry) -> str | None:
-    """Return the marker that gives a test half as much again, if it has a budget of its own."""
-    seconds, dollars, overrun = test["budget_seconds"], test.get("cost_budget_usd"), test.get("overrun")
-    if dollars is not None and overrun is not None and overrun["currency"] == "money":
-        half_more = format_usd(rounded_up(round(dollars * 1_000_000) * 3, 2)).removeprefix("$")
-        return f"@pytest.mark.dg_budget(cost={half_more})"
-    if seconds is None:
+    overrun = test.get("overrun")
+    if overrun is None or overrun["allowed"] is None:
         return None
-    return f'@pytest.mark.dg_budget("{format_time(1000 * rounded_up(round(seconds * 1500), 1000))}")'
+    if overrun["currency"] == "money":
+        half_more = format_usd(rounded_up(round(overrun["allowed"] * 1_000_000) * 3, 2)).removeprefix("$")
+        return f"@pytest.mark.dg_budget(cost={half_more})"
+    return f'@pytest.mark.dg_budget("{format_time(1000 * rounded_up(round(overrun["allowed"] * 1500), 1000))}")'
 
 
 def _bypasses(document: UsageDocument) -> Iterator[Step]:
