@@ -166,7 +166,7 @@ def test_a_document_of_an_earlier_version_becomes_a_page() -> None:
             del each[name]
     page = read(cast(UsageDocument, document))
     assert "a budget was overrun (cut)" in page.text
-    assert "The ledger has no earlier run" in page.text
+    assert "No earlier runs are known to this report." in page.text
 
 
 # What it says ---------------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ def trend_section(document: UsageDocument) -> Markup:
     """Return the charts, and a table with the same."""
     past = document.get("history", [])
     if not past:
-        said = "The ledger has no earlier run of this target to show."
+        said = "No earlier runs are known to this report."
         return section("trend", "Trend", paragraph(said))
     runs = [*past, this_run(document)]
     of_time = [Point(run["id"], run["used_seconds"]) for run in runs]
