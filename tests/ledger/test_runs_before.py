@@ -12,8 +12,12 @@ import pytest
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.ledger import Ledger
+from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.runs_before import RunsBefore, runs_before
 from pytest_dgbudget.model import ClosedBy, MeasuredTurn, OtherTarget, Outcome, Overrun
+from pytest_dgbudget.report.html.trend import this_run
+from pytest_dgbudget.report.past import uncompared_past_of
+from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.rules.levels import MOST_RUNS
 from pytest_dgbudget.rules.regression import UseOfTest
 from tests.ledger.conftest import OpenLedger
@@ -155,6 +159,23 @@ def test_emulated_runs_count_by_their_forecasts(run: Run, now: Run, before: Read
     now(target="emulator")
     assert uses(before()) == [{TEST: UseOfTest(5100)}, {}]
     assert [(each.ms, each.micro_usd) for each in before().earlier] == [(5100, 40), (0, None)]
+
+
+@pytest.mark.parametrize("target", ["live", "rehearsal", "emulator"])
+def test_a_report_has_its_own_run_as_later_runs_have_it(
+    run: Run, now: Run, before: Read, connection: Connection, target: str
+) -> None:
+    ledger = run(target)
+    spend(ledger, 1000, 500, 700, skipped_ms=4000)
+    spend(ledger, 2000, nodeid=OTHER, skipped_ms=0, closed_by="idle")
+    if target == "live":
+        spend(ledger, 9000, nodeid="test_it.py::test_elsewhere", target="emulator", skipped_ms=0)
+    ledger.settle(leased(ledger, ledger.begin_attempt(OTHER, "", 60_000, None)), 30_000, 700)  # more than was metered
+    now(target=target)
+    facts = LedgerReader(connection).known_run("run-1")
+    assert facts is not None
+    (had_later,) = uncompared_past_of(before()).history
+    assert this_run(usage_document(facts)) == had_later
 
 
 @pytest.mark.parametrize(("target", "known"), [("emulator", None), ("live", 300)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from pytest_dgbudget.report.dearest import summed_seconds, summed_usd
 from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.elements import Markup, element, name_of
@@ -19,7 +20,7 @@ _COLUMNS = (
     Column("Begun"),
     Column("Tests", True),
     Column("Sessions", True),
-    Column("Seconds", True, "Forecasts where the run was emulated"),
+    Column("Seconds", True, "What was metered; forecasts where the run was emulated"),
     Column("Cost", True),
     Column("Latency p50", True),
 )
@@ -57,16 +58,18 @@ def trend_section(document: UsageDocument) -> Markup:
 
 
 def this_run(document: UsageDocument) -> PastRunFigures:
-    """Return this run as history has earlier ones."""
+    """Return this run as later ones have it in their history: by what was metered, not by what was charged."""
     run = document["run"]
-    forecast = run["forecast_seconds"]
+    own = [session for session in document["sessions"] if session["target"] == run["target"]]
+    emulated = run["target"] == "emulator"
+    metered = [session["forecast_seconds"] if emulated else session["seconds"] for session in own]
     return {
         "id": run["id"],
         "started_at": run["started_at"],
-        "tests": len({test["nodeid"] for test in document["tests"]}),
+        "tests": len({test["nodeid"] for test in document["tests"] if test["target"] == run["target"]}),
         "sessions": run["sessions"],
-        "used_seconds": run["used_seconds"] if run["billed"] or forecast is None else forecast,
-        "cost_usd": run["cost_usd"] if run["billed"] or run["forecast_usd"] is None else run["forecast_usd"],
+        "used_seconds": summed_seconds([seconds or 0.0 for seconds in metered]) or 0.0,
+        "cost_usd": run["forecast_usd"] if emulated else summed_usd([session["cost_usd"] for session in own]),
         "latency_p50_ms": run.get("latency_p50_ms"),
     }
 
