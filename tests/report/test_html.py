@@ -307,6 +307,13 @@ def test_tiers_stand_by_what_their_rows_show_the_dearest_first() -> None:
     assert other.startswith("standard")
 
 
+def test_figures_of_two_runs_are_not_called_this_runs() -> None:
+    page = usage_page(pages.overrun())
+    assert "FigureUsualBoth runsChange" in rows_of(page, "compared")[0]
+    assert "TestFigureUsualThis runChange" in rows_of(page, "contributors")[0]
+    assert "This run and the one before it, against what is usual" in ReadPage(page).text
+
+
 def test_next_steps_are_commands_for_what_was_found() -> None:
     document = pages.overrun()
     document["run"]["id"] = "of ours; rm"

@@ -13,7 +13,7 @@ from pytest_dgbudget.units import counted
 _COMPARED = (
     Column("Figure"),
     Column("Usual", True),
-    Column("This run", True),
+    Column("Both runs", True, "This run and the one before it, on average: one run alone differs too much by chance"),
     Column("Change", True),
     Column("Allowed", True, "A greater change is a regression"),
     Column("Verdict"),
@@ -43,7 +43,7 @@ def _compared(regression: RegressionFigures) -> list[Markup | None]:
     ]
     return [
         listed(map(sentence, regression["sentences"])),
-        table("compared", "This run against what is usual", _COMPARED, rows) if rows else None,
+        table("compared", "This run and the one before it, against what is usual", _COMPARED, rows) if rows else None,
         _contributors(regression["contributors"]),
         muted(f"Compared over {basis}.") if regression["runs"] else None,
     ]
