@@ -191,8 +191,17 @@ def test_emulated_figures_are_called_that() -> None:
     document = changed(pages.ordinary(), "run", **emulated)
     text = read(document).text
     assert "emulator, not billed" in text
-    assert "Nothing was billed: these are emulated sessions. Live they would take about 900.00s and cost" in text
+    assert "Nothing was billed (target: emulator). Live they would take about 900.00s and cost" in text
     assert "Cost, if it were live" in text
+
+
+def test_a_rehearsal_is_called_that_and_is_nothing_for_the_vendors_support() -> None:
+    live, rehearsal = pages.overrun(), changed(pages.overrun(), "run", target="rehearsal", billed=False)
+    for document, is_rehearsal in ((live, False), (rehearsal, True)):
+        page = usage_page(document)
+        assert ("Nothing was billed (target: rehearsal)." in page) is is_rehearsal
+        assert ("<code>dgbudget support-bundle" in page) is not is_rehearsal
+        assert "<code>dgbudget reconcile" in page  # its emulator may be asked later, too
 
 
 def test_what_needs_attention_comes_in_the_order_of_how_grave_it_is() -> None:

@@ -115,7 +115,7 @@ def _statement(document: UsageDocument) -> Iterator[Step]:
     reconciliation, run = document["reconciliation"], document["run"]
     if run["target"] == "emulator":
         return
-    if reconciliation["verdict"] == "discrepancy":
+    if run["billed"] and reconciliation["verdict"] == "discrepancy":
         commands = "\n".join(f"dgbudget support-bundle {run_id}" for run_id in _run_ids(document))
         yield Step("Send Deepgram's support what they need to look into the requests that disagree.", commands)
     if reconciliation["verdict"] in ("pending", "inconclusive") or run["at_risk_seconds"] or reconciliation["unread"]:

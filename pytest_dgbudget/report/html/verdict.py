@@ -82,7 +82,7 @@ def _what_it_costs(run: RunFigures) -> str:
         return "Nothing was billed."
     if run["billed"]:
         return f"They were billed, at our prices {cost}."
-    return f"Nothing was billed: these are emulated sessions. Live they would {_what_live_takes(run, cost)}."
+    return f"Nothing was billed (target: {run['target']}). Live they would {_what_live_takes(run, cost)}."
 
 
 def _what_live_takes(run: RunFigures, cost: str) -> str:
