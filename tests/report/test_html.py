@@ -107,6 +107,13 @@ def test_ids_are_unique_and_links_within_the_page_lead_somewhere(sample: Callabl
     assert named | led_to <= set(ids)
 
 
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_the_navigation_has_the_sections_in_their_order(sample: Callable[[], UsageDocument]) -> None:
+    page = usage_page(sample())
+    (links,) = re.findall("<nav.*?</nav>", page, re.DOTALL)
+    assert re.findall('href="#([^"]+)"', links) == re.findall('<section id="([^"]+)"', page)
+
+
 # What it does with any document ---------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 from pytest_dgbudget.report.document import AttemptEntry, UsageDocument
@@ -54,9 +54,9 @@ class Finding(NamedTuple):
     details: Markup | None = None
 
 
-def attention_section(found: Iterable[Finding]) -> Markup:
+def attention_section(document: UsageDocument) -> Markup:
     """Return the section with what was found."""
-    items = [_item(each) for each in found]
+    items = [_item(each) for each in findings(document)]
     if not items:
         return section("attention", "Needs attention", paragraph(badge("good", "nothing"), " needs attention."))
     return section("attention", "Needs attention", element("ol", *items, class_="findings"))

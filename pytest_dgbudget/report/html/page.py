@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from importlib.resources import files
+from typing import NamedTuple
 
 from pytest_dgbudget.report.document import UsageDocument
-from pytest_dgbudget.report.html.attention import attention_section, findings
+from pytest_dgbudget.report.html.attention import attention_section
 from pytest_dgbudget.report.html.elements import Markup, element
 from pytest_dgbudget.report.html.next_steps import next_steps_section
 from pytest_dgbudget.report.html.reconciliation import reconciliation_section
@@ -24,18 +26,27 @@ _FILES = files("pytest_dgbudget.report.html")
 USAGE_CSS = _FILES.joinpath("usage.css").read_text(encoding="utf-8")
 _USAGE_JS = _FILES.joinpath("usage.js").read_text(encoding="utf-8")
 
-_CONTENTS = {
-    "attention": "Attention",
-    "runs": "Runs",
-    "timeline": "Timeline",
-    "tests": "Tests",
-    "tiers": "Tiers",
-    "reconciliation": "Reconciliation",
-    "regression": "Regression",
-    "trend": "Trend",
-    "sessions": "Sessions",
-    "next": "Next steps",
-}
+
+class _Section(NamedTuple):
+    """A section: its id, what it is called in the navigation, and what makes it, None where there is nothing in it."""
+
+    name: str
+    title: str
+    made_of: Callable[[UsageDocument], Markup | None]
+
+
+_SECTIONS = (
+    _Section("attention", "Attention", attention_section),
+    _Section("runs", "Runs", runs_section),
+    _Section("timeline", "Timeline", timeline_section),
+    _Section("tests", "Tests", tests_section),
+    _Section("tiers", "Tiers", tiers_section),
+    _Section("reconciliation", "Reconciliation", reconciliation_section),
+    _Section("regression", "Regression", regression_section),
+    _Section("trend", "Trend", trend_section),
+    _Section("sessions", "Sessions", sessions_section),
+    _Section("next", "Next steps", next_steps_section),
+)
 
 
 def usage_page(document: UsageDocument) -> str:
@@ -79,31 +90,20 @@ def _hash(text: str) -> str:
 
 
 def _body(document: UsageDocument) -> Markup:
+    made = [(section, section.made_of(document)) for section in _SECTIONS]
+    sections = [(section, markup) for section, markup in made if markup is not None]
     return element(
         "body",
         element("a", "Skip to what needs attention", href="#attention", class_="skip"),
         verdict_header(document),
-        _contents(document),
-        element(
-            "main",
-            attention_section(findings(document)),
-            runs_section(document),
-            timeline_section(document),
-            tests_section(document),
-            tiers_section(document),
-            reconciliation_section(document),
-            regression_section(document),
-            trend_section(document),
-            sessions_section(document),
-            next_steps_section(document),
-        ),
+        _contents([section for section, _ in sections]),
+        element("main", *(markup for _, markup in sections)),
         element("footer", element("p", "Made from usage.json, which has all of it, by pytest-dgbudget.")),
         element("script", Markup(_USAGE_JS)),
     )
 
 
-def _contents(document: UsageDocument) -> Markup:
-    sections = {name: text for name, text in _CONTENTS.items() if name != "runs" or "shards" in document}
-    links = [element("a", text, href=f"#{name}") for name, text in sections.items()]
+def _contents(sections: Iterable[_Section]) -> Markup:
+    links = [element("a", section.title, href=f"#{section.name}") for section in sections]
     theme = element("button", "Dark", type="button", id="theme", hidden=True)
     return element("nav", element("ul", *(element("li", link) for link in links)), theme, aria_label="Sections")
