@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 import pytest_dgbudget.report
 from pytest_dgbudget.config import OPTIONS, PLAN_FLAG
 from pytest_dgbudget.model import ScopeName
+from pytest_dgbudget.report.dearest import by_dearness
 from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.html.attention import findings
 from pytest_dgbudget.report.html.elements import Markup, element, relative_url
@@ -328,6 +329,32 @@ def test_figures_of_two_runs_are_not_called_this_runs() -> None:
     assert "FigureUsualBoth runsChange" in rows_of(page, "compared")[0]
     assert "TestFigureUsualThis runChange" in rows_of(page, "contributors")[0]
     assert "This run and the one before it, against what is usual" in ReadPage(page).text
+
+
+def test_tests_stand_as_in_the_terminal_the_dearest_first() -> None:
+    document = pages.ordinary()
+    document["tests"][7]["cost_usd"] = 3.0
+    rows = rows_of(usage_page(document), "tests-table")[1:]
+    names = [test["nodeid"].rpartition("::")[2] for test in by_dearness(document["tests"])]
+    assert names[0] == "test_greets_in_the_callers_language[en]"
+    assert [name for name, row in zip(names, rows, strict=True) if name not in row] == []
+
+
+def test_marks_of_costs_are_explained_where_there_are_some() -> None:
+    unmarked = pages.ordinary()
+    for test in unmarked["tests"]:
+        test["vendor_usd"] = None
+    assert "vendor is what the statement has" in read(pages.ordinary()).text
+    assert "vendor is what the statement has" not in read(unmarked).text
+    assert "Cost: ~ is an estimate" in read(pages.overrun()).text
+
+
+def test_sessions_that_did_not_end_normally_are_called_what_the_timeline_calls_them() -> None:
+    (ended,) = [found for found in findings(pages.overrun()) if found.kind == "ended"]
+    assert ended.said == "2 sessions did not end normally: 1 closed as idle, 1 lost with its test's process."
+    timeline = read(pages.overrun()).text
+    assert "closed as idle (1)" in timeline
+    assert "lost with its test's process (1)" in timeline
 
 
 def test_next_steps_are_commands_for_what_was_found() -> None:

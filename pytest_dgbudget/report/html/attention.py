@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from pytest_dgbudget.report.document import AttemptEntry, UsageDocument
 from pytest_dgbudget.report.html import figures
+from pytest_dgbudget.report.html.closings import closing_of
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, together
 from pytest_dgbudget.report.html.parts import Tone, badge, listed, paragraph, section
 from pytest_dgbudget.report.html.said import reconciliation_sentences, sentence
@@ -168,21 +169,14 @@ def unanswered_in(test: AttemptEntry) -> int:
 
 
 def _unplanned_ends(document: UsageDocument) -> Iterator[Finding]:
-    ends = Counter(session["closed_by"] for session in document["sessions"])
-    found = [f"{ends[closed_by]:,} {words}" for closed_by, words in _UNPLANNED.items() if ends[closed_by]]
-    if found:
-        sessions = counted(sum(ends[closed_by] for closed_by in _UNPLANNED), "session")
-        said = f"{sessions} ended without the client's or the vendor's Close: {', '.join(found)}."
+    ends = Counter(session["closed_by"] for session in document["sessions"] if session["closed_by"] in _UNPLANNED)
+    if ends:
+        found = ", ".join(f"{ends[kind]:,} {closing_of(kind).words}" for kind in _UNPLANNED if ends[kind])
+        said = f"{counted(ends.total(), 'session')} did not end normally: {found}."
         yield Finding("ended", "warn", "ended", said)
 
 
-_UNPLANNED = {
-    "idle": "idle",
-    "network": "lost by the network",
-    "refused": "refused by the vendor",
-    "owner-lost": "with the process of the test",
-    "gateway-lost": "with the gateway",
-}
+_UNPLANNED = ("idle", "network", "refused", "owner-lost", "gateway-lost")
 
 
 def _protocol(document: UsageDocument) -> Iterator[Finding]:

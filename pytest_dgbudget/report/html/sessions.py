@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pytest_dgbudget.report.document import SessionFigures, UsageDocument
 from pytest_dgbudget.report.html import figures
+from pytest_dgbudget.report.html.closings import closing_of
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, together
 from pytest_dgbudget.report.html.latencies import LATENCY_COLUMNS, cells_without_latency, latency_cells
 from pytest_dgbudget.report.html.parts import Cell, Column, Row, badge, dash, folded, named, paragraph, section, table
-from pytest_dgbudget.report.html.timeline import closing_of
 from pytest_dgbudget.units import counted
 
 _COLUMNS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from posixpath import basename
 from typing import cast
 
+from pytest_dgbudget.report.dearest import by_dearness
 from pytest_dgbudget.report.document import AttemptEntry, MergedDocument, UsageDocument
 from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.bars import Amounts, bar
@@ -23,9 +24,10 @@ from pytest_dgbudget.report.html.parts import (
     section,
     table,
 )
+from pytest_dgbudget.report.html.said import sentence
 from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.run_line import differs_live, exceeds_live
-from pytest_dgbudget.report.table_cells import fails, is_of_vendor
+from pytest_dgbudget.report.table_cells import cost_line, fails, is_of_vendor
 from pytest_dgbudget.rules.waits import what_was_awaited
 
 _BAR_HEIGHT = 8
@@ -44,12 +46,12 @@ _COLUMNS = (
 
 
 def tests_section(document: UsageDocument) -> Markup:
-    """Return the table of tests, the longest first, as their sum decides what a run takes."""
-    tests = sorted(document["tests"], key=_live_seconds, reverse=True)
+    """Return the table of tests, the dearest first."""
+    tests = by_dearness(document["tests"])
     if not tests:
         return section("tests", "Tests", paragraph("No test asked for a session."))
     rows = [_row(test, document) for test in tests]
-    caption = "What each test used, those that take longest first"
+    caption = "What each test used, the dearest first"
     made = table("tests-table", caption, _COLUMNS, rows)
     return section("tests", "Tests", _filters(), made, muted(*_notes(document)))
 
@@ -73,12 +75,9 @@ def _choice(name: str, words: str) -> Markup:
 
 
 def _notes(document: UsageDocument) -> list[Child]:
-    costs = "Of costs, vendor is what the statement has, and ~ an estimate, the highest that it may be. "
-    return [f"{figures.UNKNOWN} is unknown. ", costs, about_latencies(document)]
-
-
-def _live_seconds(test: AttemptEntry) -> float:
-    return max(test["used_seconds"] or 0.0, test["forecast_seconds"] or 0.0)
+    costs = cost_line(document)
+    marks = None if costs is None else f"{sentence(costs)} "
+    return [f"{figures.UNKNOWN} is unknown. ", marks, about_latencies(document)]
 
 
 def _row(test: AttemptEntry, document: UsageDocument) -> Row:

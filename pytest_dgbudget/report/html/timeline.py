@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from pytest_dgbudget.report.document import SessionFigures, UsageDocument
 from pytest_dgbudget.report.html import figures
+from pytest_dgbudget.report.html.closings import CLOSINGS, ClosingMark, closing_of
 from pytest_dgbudget.report.html.elements import Markup, element
 from pytest_dgbudget.report.html.lanes import Scale, Span, packed, spans, stretches
 from pytest_dgbudget.report.html.parts import Tone, muted, paragraph, section
@@ -19,36 +19,6 @@ _LETTER = 6.4  # how wide one is, about
 _NARROWEST = 2.5
 _MARK = 11  # how wide a bar must be to have one
 _COLORS: Mapping[Tone, str] = {"good": "#2a6fc4", "warn": "#976012", "bad": "#c53b3b", "note": "#5f6b78"}
-
-
-class ClosingMark(NamedTuple):
-    """What closed a session: how grave that is, the mark at its end, and the same in words."""
-
-    tone: Tone
-    mark: str
-    words: str
-
-
-CLOSINGS: Mapping[str | None, ClosingMark] = {
-    "client": ClosingMark("good", "", "closed by its client"),
-    "server": ClosingMark("note", "○", "closed by the vendor"),
-    "teardown": ClosingMark("warn", "◆", "left open, closed by the teardown"),
-    "test-budget": ClosingMark("bad", "■", "cut by the test budget"),
-    "path-budget": ClosingMark("bad", "■", "cut by a path budget"),
-    "run-budget": ClosingMark("bad", "■", "cut by the run budget"),
-    "window-budget": ClosingMark("bad", "■", "cut by a window budget"),
-    "idle": ClosingMark("warn", "▲", "closed because it was idle"),
-    "owner-lost": ClosingMark("warn", "✚", "its test's process ended"),
-    "gateway-lost": ClosingMark("warn", "✚", "the gateway ended"),
-    "network": ClosingMark("bad", "✖", "the connection was lost"),
-    "refused": ClosingMark("bad", "✖", "refused by the vendor"),
-    None: ClosingMark("note", "?", "its end was not seen"),
-}
-
-
-def closing_of(closed_by: str | None) -> ClosingMark:
-    """Return what is shown of what closed a session; of what this version does not know, its name."""
-    return CLOSINGS.get(closed_by) or ClosingMark("note", "?", str(closed_by))
 
 
 def timeline_section(document: UsageDocument) -> Markup:

@@ -12,13 +12,13 @@ from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.bars import Amounts, bar
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, several
 from pytest_dgbudget.report.html.parts import Tone, badge, muted
+from pytest_dgbudget.report.html.reconciliation import tone_of
 from pytest_dgbudget.report.run_line import differs_live
 from pytest_dgbudget.report.run_remarks import run_keys_line
 from pytest_dgbudget.units import counted, format_time
 
 _BAR_HEIGHT = 20
 _FAILED = ("failed", "error")
-_RECONCILED: dict[str, Tone] = {"reconciled": "good", "discrepancy": "bad", "off": "note"}
 
 
 def title_of(run: RunFigures) -> tuple[Tone, str]:
@@ -59,7 +59,7 @@ def _badges(document: UsageDocument) -> Iterator[Markup]:
     if failed := sum(tests[outcome] for outcome in _FAILED):
         yield badge("bad", f"{counted(failed, 'test')} failed")
     reconciliation = document["reconciliation"]["verdict"]
-    yield badge(_RECONCILED.get(reconciliation, "warn"), f"reconciliation: {reconciliation}")
+    yield badge(tone_of(reconciliation), f"reconciliation: {reconciliation}")
     regression = document.get("regression")
     if regression is not None and regression["verdict"] in ("regression", "none"):
         regressed = regression["verdict"] == "regression"
