@@ -203,6 +203,17 @@ def test_emulated_figures_are_called_that() -> None:
     assert "Cost, if it were live" in text
 
 
+def test_a_legend_says_what_the_marks_of_a_budget_are() -> None:
+    at_risk, plain = read(pages.overrun()), read(changed(pages.ordinary(), "run", at_risk_seconds=0.0))
+    emulated = changed(pages.ordinary(), "run", target="emulator", billed=False, forecast_seconds=900.0)
+    head = at_risk.text[: at_risk.text.index("Needs attention")]
+    assert "used at risk" in head
+    assert {"over", "risk"} <= {str(rect["class"]) for rect in at_risk.of("rect") if "class" in rect}
+    assert "used live" in read(emulated).text
+    assert "used at risk" not in plain.text
+    assert "They were billed: $0.3128 at our prices." in plain.text
+
+
 def test_a_rehearsal_is_called_that_and_is_nothing_for_the_vendors_support() -> None:
     live, rehearsal = pages.overrun(), changed(pages.overrun(), "run", target="rehearsal", billed=False)
     for document, is_rehearsal in ((live, False), (rehearsal, True)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from pytest_dgbudget.report.html.elements import Markup, element
@@ -22,7 +22,7 @@ class Amounts(NamedTuple):
 
 
 def bar(amounts: Amounts, label: str, height: int) -> Markup:
-    """Return a bar. What is at risk is half as high, the budget a line, and what a live run would use a thin line."""
+    """Return a bar, whose marks ``legend`` explains."""
     most = max(amounts.used, amounts.allowed, amounts.live or 0.0) or 1.0
     return element(
         "svg",
@@ -35,6 +35,28 @@ def bar(amounts: Amounts, label: str, height: int) -> Markup:
         role="img",
         aria_label=label,
     )
+
+
+def legend(amounts: Amounts) -> Markup | None:
+    """Return what the marks of a bar mean; None where it has but one."""
+    meanings = {"over" if amounts.used > amounts.allowed else "used": "used"}
+    if amounts.at_risk:
+        meanings["risk"] = "at risk"
+    if amounts.live is not None:
+        meanings["live"] = "live"
+    items = [element("li", _sample(name), f" {meaning}") for name, meaning in meanings.items()]
+    return element("ul", *items, class_="legend") if len(items) > 1 else None
+
+
+def _sample(name: str) -> Markup:
+    top, height = _PLACES[name]
+    rect = element("rect", class_=name, x=0, y=top, width=16, height=height, fill=_FILLS[name])
+    return element("svg", rect, viewBox="0 0 16 12", width=16, height=12, class_="sample", aria_hidden="true")
+
+
+# Where in the 12 units of a sample's height each is, as in a bar.
+_PLACES: Mapping[str, tuple[int, int]] = {"used": (0, 9), "over": (0, 9), "risk": (3, 6), "live": (9, 3)}
+_FILLS: Mapping[str, str] = {"used": USED, "over": OVER, "risk": RISK, "live": LIVE}
 
 
 def _marks(amounts: Amounts, scale: float, height: int) -> Iterator[Markup]:

@@ -9,7 +9,7 @@ from typing import cast
 from pytest_dgbudget.instants import epoch_ms
 from pytest_dgbudget.report.document import MergedDocument, RunFigures, UsageDocument
 from pytest_dgbudget.report.html import figures
-from pytest_dgbudget.report.html.bars import Amounts, bar
+from pytest_dgbudget.report.html.bars import Amounts, bar, legend
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, several
 from pytest_dgbudget.report.html.parts import Tone, badge, muted
 from pytest_dgbudget.report.html.reconciliation import tone_of
@@ -81,7 +81,7 @@ def _what_it_costs(run: RunFigures) -> str:
     if not run["used_seconds"]:
         return "Nothing was billed."
     if run["billed"]:
-        return f"They were billed, at our prices {cost}."
+        return f"They were billed: {cost} at our prices."
     return f"Nothing was billed (target: {run['target']}). Live they would {_what_live_takes(run, cost)}."
 
 
@@ -112,13 +112,14 @@ def _bars(run: RunFigures) -> Iterator[Markup]:
 
 def _budget(what: str, amounts: Amounts, used: str, allowed: str, risk: str, live: str) -> Markup:
     said = f"{used} of {allowed} used, {figures.share(amounts.used, amounts.allowed)}"
-    notes = [f"{risk} of that was charged without having been seen (half as high)"] if amounts.at_risk else []
-    notes += [] if amounts.live is None else [f"live it would be about {live} (thin line below)"]
+    notes = [f"{risk} of that was charged without having been seen"] if amounts.at_risk else []
+    notes += [] if amounts.live is None else [f"live it would be about {live}"]
     label = "; ".join([said, *notes])
     return element(
         "figure",
         element("figcaption", element("strong", what), f": {label}"),
         bar(amounts, f"{what}: {label}", _BAR_HEIGHT),
+        legend(amounts),
         class_="budget",
     )
 
