@@ -58,8 +58,9 @@ def unused_line(document: UsageDocument) -> str | None:
         return None
     if reconciliation["verdict"] not in {"reconciled", "off"} or run["used_seconds"]:
         return None
+    of_money = run.get("cost_budget_usd")  # which reports of earlier versions lack
     budgets = [] if run["budget_seconds"] is None else [f"{run['budget_seconds']:.2f}s"]
-    budgets += [] if run["cost_budget_usd"] is None else [exact_usd(run["cost_budget_usd"])]
+    budgets += [] if of_money is None else [exact_usd(of_money)]
     unused = f", nothing used of {', '.join(budgets)}" if budgets else ""
     return f"no test asked for a session ({run['target']}{unused})"
 

@@ -107,7 +107,10 @@ def test_a_run_without_sessions_loads_no_record_and_has_nothing_rewritten(projec
     loaded = json.loads((project.path / "loaded.json").read_text(encoding="utf-8"))
     assert "pytest_dgbudget.report.unused_run" in loaded
     unneeded = {"pytest_dgbudget.model", "pytest_dgbudget.ledger.sqlite", "pytest_dgbudget.config.toml_text"}
-    assert not unneeded & loaded.keys()
+    of_sessions = {
+        f"pytest_dgbudget.report.html.{name}" for name in ("timeline", "tests", "tiers", "sessions", "trend")
+    }
+    assert not (unneeded | of_sessions) & loaded.keys()
     rewritten = {name for name, loader in loaded.items() if loader == "AssertionRewritingHook"}
     assert rewritten <= {"pytest_dgbudget", "pytest_dgbudget.plugin", "pytest_dgbudget.plugin.loading"}
 

@@ -34,7 +34,7 @@ from tests.support.markup import ReadPage
 from tests.support.shards import changed, shards
 
 REPORT = Path(pytest_dgbudget.report.__path__[0])
-SAMPLES: list[Callable[[], UsageDocument]] = [pages.ordinary, pages.overrun, pages.merged]
+SAMPLES: list[Callable[[], UsageDocument]] = [pages.ordinary, pages.overrun, pages.merged, pages.unused]
 SHOWN_AS_WHAT_IT_IS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -113,6 +113,15 @@ def test_the_navigation_has_the_sections_in_their_order(sample: Callable[[], Usa
     page = usage_page(sample())
     (links,) = re.findall("<nav.*?</nav>", page, re.DOTALL)
     assert re.findall('href="#([^"]+)"', links) == re.findall('<section id="([^"]+)"', page)
+
+
+def test_the_page_of_a_run_without_sessions_has_no_section_on_any() -> None:
+    page = usage_page(pages.unused())
+    assert re.findall('<section id="([^"]+)"', page) == ["attention", "next"]
+    assert "0 sessions used 0.00s of a run budget of 600.00s. Nothing was billed." in ReadPage(page).text
+    refused = pages.unused()
+    refused["tests"] = [pages.overrun()["tests"][11]]
+    assert '<section id="tests"' in usage_page(refused)
 
 
 # What it does with any document ---------------------------------------------------------------------------------------
@@ -311,7 +320,8 @@ _UNSORTED = {"sums", "compared"}
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_each_figure_has_the_number_by_which_its_column_is_sorted(sample: Callable[[], UsageDocument]) -> None:
     document = sample()
-    document["sessions"][0]["forecast_seconds"] = 95.5
+    for session in document["sessions"]:
+        session["forecast_seconds"] = 95.5
     for name, table in re.findall(r'<table id="([^"]+)">(.*?)</table>', usage_page(document), re.DOTALL):
         heads = re.findall(r'<th scope="col"([^>]*)>', table)
         for row in re.findall("<tr.*?</tr>", table, re.DOTALL)[1:]:

@@ -386,6 +386,14 @@ def _one_of_many(random: Random, number: int, nodeid: str, free: list[float]) ->
     return session(number + 1, nodeid, begun, seconds, **target)
 
 
+def unused() -> UsageDocument:
+    """A run of tests none of which asked for a session."""
+    nothing: Any = {"cost_usd": 0.0, "latency_p50_ms": None, "latency_p95_ms": None}
+    made = document([], [], **nothing)
+    made["reconciliation"].update(lines=[], totals=None)
+    return cast(UsageDocument, made)
+
+
 def merged() -> MergedDocument:
     """Two runs in one report."""
     other = overrun()

@@ -5,47 +5,49 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Iterable
 from hashlib import sha256
-from importlib.resources import files
+from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
 from pytest_dgbudget.report.document import UsageDocument
-from pytest_dgbudget.report.html.attention import attention_section
 from pytest_dgbudget.report.html.elements import Markup, element
-from pytest_dgbudget.report.html.next_steps import next_steps_section
-from pytest_dgbudget.report.html.reconciliation import reconciliation_section
-from pytest_dgbudget.report.html.regression import regression_section
-from pytest_dgbudget.report.html.runs import runs_section
-from pytest_dgbudget.report.html.sessions import sessions_section
-from pytest_dgbudget.report.html.tests import tests_section
-from pytest_dgbudget.report.html.tiers import tiers_section
-from pytest_dgbudget.report.html.timeline import timeline_section
-from pytest_dgbudget.report.html.trend import trend_section
 from pytest_dgbudget.report.html.verdict import title_of, verdict_header
+from pytest_dgbudget.report.run_line import unused_line
 
-_FILES = files("pytest_dgbudget.report.html")
-USAGE_CSS = _FILES.joinpath("usage.css").read_text(encoding="utf-8")
-_USAGE_JS = _FILES.joinpath("usage.js").read_text(encoding="utf-8")
+USAGE_CSS = Path(__file__).with_name("usage.css").read_text(encoding="utf-8")
+_USAGE_JS = Path(__file__).with_name("usage.js").read_text(encoding="utf-8")
 
 
 class _Section(NamedTuple):
-    """A section: its id, what it is called in the navigation, and what makes it, None where there is nothing in it."""
+    """A section: its id, what it is called in the navigation, and the function of a module here that makes it.
+
+    That returns None where the report has no such section. It is loaded when it is wanted: most runs of most projects
+    open no session, and pytest waits for their page.
+    """
 
     name: str
     title: str
-    made_of: Callable[[UsageDocument], Markup | None]
+    maker: str
+
+    def made_of(self, document: UsageDocument) -> Markup | None:
+        module, _, function = self.maker.partition(".")
+        maker: Callable[[UsageDocument], Markup | None] = getattr(import_module(f"{__package__}.{module}"), function)
+        return maker(document)
 
 
+_ATTENTION = _Section("attention", "Attention", "attention.attention_section")
+_NEXT_STEPS = _Section("next", "Next steps", "next_steps.next_steps_section")
 _SECTIONS = (
-    _Section("attention", "Attention", attention_section),
-    _Section("runs", "Runs", runs_section),
-    _Section("timeline", "Timeline", timeline_section),
-    _Section("tests", "Tests", tests_section),
-    _Section("tiers", "Tiers", tiers_section),
-    _Section("reconciliation", "Reconciliation", reconciliation_section),
-    _Section("regression", "Regression", regression_section),
-    _Section("trend", "Trend", trend_section),
-    _Section("sessions", "Sessions", sessions_section),
-    _Section("next", "Next steps", next_steps_section),
+    _ATTENTION,
+    _Section("runs", "Runs", "runs.runs_section"),
+    _Section("timeline", "Timeline", "timeline.timeline_section"),
+    _Section("tests", "Tests", "tests.tests_section"),
+    _Section("tiers", "Tiers", "tiers.tiers_section"),
+    _Section("reconciliation", "Reconciliation", "reconciliation.reconciliation_section"),
+    _Section("regression", "Regression", "regression.regression_section"),
+    _Section("trend", "Trend", "trend.trend_section"),
+    _Section("sessions", "Sessions", "sessions.sessions_section"),
+    _NEXT_STEPS,
 )
 
 
@@ -90,7 +92,9 @@ def _hash(text: str) -> str:
 
 
 def _body(document: UsageDocument) -> Markup:
-    made = [(section, section.made_of(document)) for section in _SECTIONS]
+    is_unused = unused_line(document) is not None and "shards" not in document
+    wanted = (_ATTENTION, _NEXT_STEPS) if is_unused else _SECTIONS
+    made = [(section, section.made_of(document)) for section in wanted]
     sections = [(section, markup) for section, markup in made if markup is not None]
     return element(
         "body",

@@ -22,6 +22,7 @@ from pytest_dgbudget.report.html.figures import UNKNOWN
 Tone = Literal["good", "bad", "warn", "note"]
 # What a tone looks like without its colour.
 _SIGNS: Mapping[Tone, str] = {"good": "✓", "bad": "✗", "warn": "!", "note": "•"}
+_OF_VERDICTS: Mapping[str, Tone] = {"reconciled": "good", "discrepancy": "bad", "off": "note"}
 
 _WORDS = re.compile("[^_/]*[_/]+|[^_/]+")  # a test's name is broken between them, if it has to be
 _MANY = 50  # rows that fill any window
@@ -74,6 +75,11 @@ def listed(children: Iterable[Child]) -> Markup | None:
 def badge(tone: Tone, text: str) -> Markup:
     """Return a short verdict, with a sign beside its colour."""
     return element("span", element("span", _SIGNS[tone], aria_hidden="true"), " ", text, class_=f"badge {tone}")
+
+
+def tone_of(verdict: str) -> Tone:
+    """Return how grave a verdict of the reconciliation is."""
+    return _OF_VERDICTS.get(verdict, "warn")
 
 
 def folded(summary: Child, *children: Child) -> Markup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.html import figures
@@ -11,7 +11,6 @@ from pytest_dgbudget.report.html.parts import (
     Cell,
     Column,
     Row,
-    Tone,
     badge,
     dash,
     folded,
@@ -21,6 +20,7 @@ from pytest_dgbudget.report.html.parts import (
     paragraph,
     section,
     table,
+    tone_of,
 )
 from pytest_dgbudget.report.html.said import reconciliation_sentences, sentence
 from pytest_dgbudget.report.reconciliation import verdict_line
@@ -56,9 +56,6 @@ _RATES = (
 )
 
 
-_TONES: Mapping[str, Tone] = {"reconciled": "good", "discrepancy": "bad", "off": "note"}
-
-
 def reconciliation_section(document: UsageDocument) -> Markup:
     """Return the section; without a comparison it says that there was none."""
     reconciliation = document["reconciliation"]
@@ -75,11 +72,6 @@ def reconciliation_section(document: UsageDocument) -> Markup:
         *_lines(reconciliation["lines"]),
         muted(*_how(reconciliation)),
     )
-
-
-def tone_of(verdict: str) -> Tone:
-    """Return how grave a verdict is."""
-    return _TONES.get(verdict, "warn")
 
 
 def _after_verdict(line: str) -> str:

@@ -11,8 +11,7 @@ from pytest_dgbudget.report.document import MergedDocument, RunFigures, UsageDoc
 from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.bars import Amounts, bar, legend
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, several
-from pytest_dgbudget.report.html.parts import Tone, badge, muted
-from pytest_dgbudget.report.html.reconciliation import tone_of
+from pytest_dgbudget.report.html.parts import Tone, badge, muted, tone_of
 from pytest_dgbudget.report.run_line import differs_live
 from pytest_dgbudget.report.run_remarks import run_keys_line
 from pytest_dgbudget.units import counted, format_time
