@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any, cast
 
-from pytest_dgbudget.instants import epoch_ms, instant_at
+from pytest_dgbudget.instants import days_between, epoch_ms, instant_at
+from pytest_dgbudget.ledger.runs_before import EarlierRun, RunsBefore
 from pytest_dgbudget.report.document import MergedDocument, UsageDocument
 from pytest_dgbudget.report.merging import merge
+from pytest_dgbudget.report.past import past_of
+from pytest_dgbudget.rules.percentiles import percentile_ms
+from pytest_dgbudget.rules.regression import UseOfTest
+from pytest_dgbudget.rules.soft_warnings import old_prices
 
 AT = "2026-11-02T10:00:00.000Z"
 A_SECOND_USD = 0.075 / 60
@@ -195,20 +201,32 @@ def rate(sessions: int, seconds: float, **fields: Any) -> dict[str, Any]:
     return {**known, **fields}
 
 
-def history(random: Random, runs: int, seconds: float, latency_ms: int) -> list[dict[str, Any]]:
-    """Return earlier runs that used about so much."""
-    return [
-        {
-            "id": f"202610{day + 20:02}-100000-{random.randrange(16**6):06x}",
-            "started_at": f"2026-10-{day + 20:02}T10:00:00.000Z",
-            "tests": 12,
-            "sessions": 12,
-            "used_seconds": round(seconds * random.uniform(0.93, 1.07), 3),
-            "cost_usd": round(seconds * A_SECOND_USD, 6),
-            "latency_p50_ms": round(latency_ms * random.uniform(0.95, 1.05)),
-        }
-        for day in range(runs)
-    ]
+def with_past(made: dict[str, Any], random: Random, levels: Sequence[float]) -> None:
+    """Give a run so many earlier ones, each at a level of what its tests take now, and compare it with them."""
+    passed = [test for test in made["tests"] if test["outcome"] == "passed"]
+    earlier = [_earlier_run(passed, random, day, level) for day, level in enumerate(levels)]
+    now = {test["nodeid"]: UseOfTest(round(1000 * test["used_seconds"]), test["latency_p50_ms"]) for test in passed}
+    past = past_of(RunsBefore(now, earlier))
+    made["regression"], made["history"] = past.regression, [*past.history]
+
+
+def _earlier_run(tests: list[dict[str, Any]], random: Random, day: int, level: float) -> EarlierRun:
+    use = {test["nodeid"]: _earlier_use(test, level * random.uniform(0.93, 1.07)) for test in tests}
+    ms, latencies_ms = sum(each.ms for each in use.values()), [each.latency_ms for each in use.values()]
+    return EarlierRun(
+        id=f"202610{day + 20:02}-100000-{random.randrange(16**6):06x}",
+        started_at=f"2026-10-{day + 20:02}T10:00:00.000Z",
+        tests=len(tests),
+        sessions=sum(test["sessions"] for test in tests),
+        ms=ms,
+        micro_usd=round(ms * A_SECOND_USD * 1000),
+        latency_p50_ms=percentile_ms(latencies_ms, 50),
+        use=use,
+    )
+
+
+def _earlier_use(test: dict[str, Any], level: float) -> UseOfTest:
+    return UseOfTest(round(1000 * level * test["used_seconds"]), round(level * test["latency_p50_ms"]))
 
 
 # Three runs -----------------------------------------------------------------------------------------------------------
@@ -246,23 +264,8 @@ def ordinary() -> UsageDocument:
         free[worker] += seconds + random.uniform(0.3, 1.5)
     tests[5]["marked_turns"] = {**NO_MARKS, "overlapped": 1}
     made = document(tests, sessions)
-    made["history"] = history(random, 10, made["run"]["used_seconds"], 1180)
-    made["regression"] = {
-        "verdict": "none",
-        "runs": 10,
-        "tests": 12,
-        "spend": compared(made["run"]["used_seconds"] * 0.98, made["run"]["used_seconds"], 0.18),
-        "latency": compared(1.16, 1.18, 0.15),
-        "contributors": [],
-        "sentences": ["spend is 2% above what is usual and latency 2%: both are within what runs vary by"],
-    }
+    with_past(made, random, [1.0] * 10)
     return cast(UsageDocument, made)
-
-
-def compared(usual: float, now: float, limit: float) -> Any:
-    change = now / usual - 1
-    figures = {"usual_seconds": round(usual, 3), "now_seconds": round(now, 3), "change": round(change, 3)}
-    return {**figures, "limit": limit, "regressed": change > limit}
 
 
 def overrun() -> UsageDocument:
@@ -302,21 +305,9 @@ def overrun() -> UsageDocument:
         at_risk_seconds=60.0, at_risk_usd=0.075, estimated=True, cost_usd=0.4129, cost_budget_usd=0.5,
     )  # fmt: skip
     made["reconciliation"] = _that_disagrees(sessions)
-    made["regression"] = {
-        "verdict": "regression", "runs": 10, "tests": 12, "spend": compared(176.2, 241.3, 0.18),
-        "latency": compared(1.16, 1.61, 0.15),
-        "contributors": [
-            {"nodeid": NAMES[3], "figure": "spend", "usual_seconds": 14.1, "now_seconds": 29.8, "change": 1.113},
-            {"nodeid": NAMES[5], "figure": "latency", "usual_seconds": 1.21, "now_seconds": 1.88, "change": 0.554},
-        ],
-        "sentences": [
-            "the 12 tests that 10 earlier runs share with this one took 37% more than usual, where 18% is allowed",
-            "their median turn latency is 1.61s, 39% more than usual, where 15% is allowed",
-        ],
-    }  # fmt: skip
-    made["run"]["latency_p50_ms"] = 1610
-    made["warnings"] = [{"kind": "prices", "text": "the prices are 201 days old (2026-04-15): set those of today, with "
-                         "as_of, in [prices] of dgbudget.toml"}]  # fmt: skip
+    with_past(made, Random(3), [*[0.7] * 9, 0.95])
+    made["run"]["prices_as_of"] = as_of = "2026-04-15"
+    made["warnings"] = [{"kind": "prices", "text": old_prices(as_of, days_between(as_of, AT))}]
     made["notices"] = ["the gateway did not answer for 1.2s at 10:00:41 UTC, and went on"]
     return cast(UsageDocument, made)
 
@@ -373,7 +364,7 @@ def large(tests: int = 500, sessions: int = 2000) -> UsageDocument:
         entries, opened, target="emulator", billed=False, budget_seconds=36_000.0, verdict="overrun", failing=True,
         finished_at=after(max(free)),
     )  # fmt: skip
-    made["history"] = history(random, 10, made["run"]["used_seconds"], 1190)
+    with_past(made, random, [1.0] * 10)
     return cast(UsageDocument, made)
 
 
