@@ -335,7 +335,7 @@ def test_each_figure_has_the_number_by_which_its_column_is_sorted(sample: Callab
 
 
 def test_tiers_stand_by_what_their_rows_show_the_dearest_first() -> None:
-    document = pages.ordinary()
+    document: Any = pages.ordinary()
     for session in document["sessions"][:4]:
         session.update(tier="advanced", cost_usd=9.0)
     document["sessions"][0]["cost_usd"] = None
@@ -372,10 +372,10 @@ def test_marks_of_costs_are_explained_where_there_are_some() -> None:
 
 def test_sessions_that_did_not_end_normally_are_called_what_the_timeline_calls_them() -> None:
     (ended,) = [found for found in findings(pages.overrun()) if found.kind == "ended"]
-    assert ended.said == "2 sessions did not end normally: 1 closed as idle, 1 lost with its test's process."
+    assert ended.said == "2 sessions did not end normally: 1 closed as idle, 1 lost with a test's process."
     timeline = read(pages.overrun()).text
     assert "closed as idle (1)" in timeline
-    assert "lost with its test's process (1)" in timeline
+    assert "lost with a test's process (1)" in timeline
 
 
 def test_next_steps_are_commands_for_what_was_found() -> None:
@@ -388,7 +388,7 @@ def test_next_steps_are_commands_for_what_was_found() -> None:
 
 
 def test_advice_gives_each_test_that_fails_half_of_its_whole_budget_more() -> None:
-    document = pages.overrun()
+    document: Any = pages.overrun()
     cut = document["tests"][3]
     again, expected = copy.deepcopy(cut), copy.deepcopy(cut)
     again.update(nodeid="test_again", attempt=2, budget_seconds=10.0)  # what the first attempt left of its 60 s
@@ -414,13 +414,13 @@ def test_advice_gives_each_test_that_fails_half_of_its_whole_budget_more() -> No
     ],
 )
 def test_advice_names_the_path_or_the_window_that_was_overrun(scope: ScopeName, label: str, said: str) -> None:
-    document = pages.overrun()
+    document: Any = pages.overrun()
     document["tests"][3]["overrun"] = {**pages.BUDGET, "scope": scope, "label": label}
     assert said in read(document).text
 
 
 def test_no_step_is_said_twice() -> None:
-    document = pages.overrun()
+    document: Any = pages.overrun()
     document["tests"][10]["overrun"] = {**pages.BUDGET, "scope": "run", "currency": "money"}
     assert read(document).text.count("raise the run budget or run fewer of them") == 1
 

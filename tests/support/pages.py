@@ -212,7 +212,7 @@ def with_past(made: dict[str, Any], random: Random, levels: Sequence[float]) -> 
 
 def _earlier_run(tests: list[dict[str, Any]], random: Random, day: int, level: float) -> EarlierRun:
     use = {test["nodeid"]: _earlier_use(test, level * random.uniform(0.93, 1.07)) for test in tests}
-    ms, latencies_ms = sum(each.ms for each in use.values()), [each.latency_ms for each in use.values()]
+    ms, latencies_ms = sum(each.ms or 0 for each in use.values()), [each.latency_ms for each in use.values()]
     return EarlierRun(
         id=f"202610{day + 20:02}-100000-{random.randrange(16**6):06x}",
         started_at=f"2026-10-{day + 20:02}T10:00:00.000Z",

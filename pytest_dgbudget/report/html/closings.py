@@ -25,9 +25,9 @@ CLOSINGS: Mapping[str | None, ClosingMark] = {
     "run-budget": ClosingMark("bad", "■", "cut by the run budget"),
     "window-budget": ClosingMark("bad", "■", "cut by a window budget"),
     "idle": ClosingMark("warn", "▲", "closed as idle"),
-    "owner-lost": ClosingMark("warn", "✚", "lost with its test's process"),
+    "owner-lost": ClosingMark("warn", "✚", "lost with a test's process"),
     "gateway-lost": ClosingMark("warn", "✚", "lost with the gateway"),
-    "network": ClosingMark("bad", "✖", "lost with its connection"),
+    "network": ClosingMark("bad", "✖", "lost by the network"),
     "refused": ClosingMark("bad", "✖", "refused by the vendor"),
     None: ClosingMark("note", "?", "its end was not seen"),
 }
