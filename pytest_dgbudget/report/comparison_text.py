@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 from pytest_dgbudget.report.comparison_document import ComparedRun, ComparedTest, ComparisonDocument
 from pytest_dgbudget.report.csv_text import Cell, csv_text
+from pytest_dgbudget.report.document import RunFigures
+from pytest_dgbudget.report.shown_turns import has_latency
 from pytest_dgbudget.report.spending_figures import (
     TIME_IS_COMPARED,
     SpendingFigures,
@@ -38,8 +41,8 @@ _SHOWN: Sequence[tuple[str, Callable[[ComparedRun], str]]] = (
     ("tests", lambda side: f"{side['tests']:,}"),
     ("sessions", lambda side: f"{side['spending']['sessions']:,}"),
     ("turns", lambda side: _known(side["run"].get("turns"))),
-    ("latency p50", lambda side: _known(side["run"].get("latency_p50_ms"), " ms")),
-    ("latency p95", lambda side: _known(side["run"].get("latency_p95_ms"), " ms")),
+    ("latency p50", lambda side: _latency(side["run"], "latency_p50_ms")),
+    ("latency p95", lambda side: _latency(side["run"], "latency_p95_ms")),
 )
 
 
@@ -132,6 +135,10 @@ def _cells(test: ComparedTest) -> dict[str, Cell]:
         "before_estimated": None if before is None else before["estimated"],
         "after_estimated": None if after is None else after["estimated"],
     }
+
+
+def _latency(run: RunFigures, percentile: Literal["latency_p50_ms", "latency_p95_ms"]) -> str:
+    return _known(run.get(percentile), " ms") if has_latency(run) else "-"
 
 
 def _known(figure: int | None, unit: str = "") -> str:

@@ -11,6 +11,7 @@ from pytest_dgbudget.instants import read_instant
 from pytest_dgbudget.report.document import AttemptEntry, RunVerdict, SessionFigures, UsageDocument
 from pytest_dgbudget.report.plain_text import harmless
 from pytest_dgbudget.report.regression_figures import RegressionVerdict
+from pytest_dgbudget.report.shown_turns import has_latency
 from pytest_dgbudget.rules.verdicts import LineClass, Verdict
 from pytest_dgbudget.units import known_sum
 
@@ -39,12 +40,20 @@ class Family(NamedTuple):
 # Of the run -----------------------------------------------------------------------------------------------------------
 
 
-def _of_run(field: str, unit: float = 1) -> Samples:
-    """Return what gives a figure of the run, of which ``unit`` are one of the metric's."""
+def _of_run(field: str) -> Samples:
+    """Return what gives a figure of the run."""
 
     def samples(document: UsageDocument) -> Iterator[Sample]:
         value: Any = document["run"].get(field)
-        yield Sample(None if value is None else value / unit)
+        yield Sample(value)
+
+    return samples
+
+
+def _latency_of_run(field: str) -> Samples:
+    def samples(document: UsageDocument) -> Iterator[Sample]:
+        latency_ms: Any = document["run"].get(field)
+        yield Sample(latency_ms / 1000 if latency_ms is not None and has_latency(document["run"]) else None)
 
     return samples
 
@@ -160,7 +169,7 @@ def _overruns(attempts: Sequence[AttemptEntry]) -> int:
 def _latency(attempts: Sequence[AttemptEntry]) -> float | None:
     """Percentiles of several attempts have no percentile in common: that of the last one stands."""
     latency_ms = attempts[-1].get("latency_p50_ms")
-    return None if latency_ms is None else latency_ms / 1000
+    return latency_ms / 1000 if latency_ms is not None and has_latency(attempts[-1]) else None
 
 
 # Of the reconciliation ------------------------------------------------------------------------------------------------
@@ -205,8 +214,10 @@ FAMILIES = (
     Family("run_cost_budget_usd", "usd", "The run budget in US dollars.", _of_run("cost_budget_usd")),
     Family("run_at_risk_usd", "usd", "What the time at risk costs.", _of_run("at_risk_usd")),
     Family("run_forecast_usd", "usd", "What emulated sessions would cost live.", _of_run("forecast_usd")),
-    Family("run_latency_p50_seconds", "seconds", "Median latency of the run's turns.", _of_run("latency_p50_ms", 1000)),
-    Family("run_latency_p95_seconds", "seconds", "95th percentile of these.", _of_run("latency_p95_ms", 1000)),
+    Family(
+        "run_latency_p50_seconds", "seconds", "Median latency of the run's turns.", _latency_of_run("latency_p50_ms")
+    ),
+    Family("run_latency_p95_seconds", "seconds", "95th percentile of these.", _latency_of_run("latency_p95_ms")),
     Family("run_dials", "", "Dials by what ended their sessions.", _ended_by),
     Family("run_tier_seconds", "seconds", "Metered time by tier.", _by_tier("seconds")),
     Family("run_tier_cost_usd", "usd", "What the metered time of a tier costs.", _by_tier("cost_usd")),

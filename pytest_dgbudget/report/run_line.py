@@ -75,8 +75,12 @@ def _live_phrase(run: RunFigures) -> str:
 
 def differs_live(figures: AttemptEntry | RunFigures) -> bool:
     """Return whether live sessions would use more than was used here: what pace max has skipped."""
-    forecast, used = figures["forecast_seconds"], figures["used_seconds"]
-    return forecast is not None and used is not None and forecast > used + _SKIPS_FROM
+    return skips_time(figures["forecast_seconds"], figures["used_seconds"])
+
+
+def skips_time(forecast_seconds: float | None, used_seconds: float | None) -> bool:
+    """Return whether pace max has skipped time; False where either figure is not known."""
+    return forecast_seconds is not None and used_seconds is not None and forecast_seconds > used_seconds + _SKIPS_FROM
 
 
 def exceeds_live(figures: AttemptEntry | RunFigures) -> bool:

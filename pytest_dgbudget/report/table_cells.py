@@ -9,6 +9,7 @@ from pytest_dgbudget.report.dearest import is_troubled, live_seconds, summed_sec
 from pytest_dgbudget.report.document import AttemptEntry, UsageDocument
 from pytest_dgbudget.report.run_line import differs_live, exceeds_live
 from pytest_dgbudget.report.shown import exact_usd, shown_seconds, shown_usd
+from pytest_dgbudget.report.shown_turns import has_latency
 from pytest_dgbudget.rules.turn_figures import MarkedTurns
 
 Heading = Literal["used", "live", "budget", "cost", "p50/p95", "vendor's p50/p95", "waited", "sessions", "verdict"]
@@ -108,8 +109,8 @@ def _cost_of_all(tests: Sequence[AttemptEntry], document: UsageDocument) -> str:
 
 
 def _latency(test: AttemptEntry) -> str:
-    """Return the percentiles of the test's turns, marked where turns are; nothing where pace max has skipped time."""
-    if not test["turns"] or differs_live(test):
+    """Return the percentiles of the test's turns, marked where turns are; nothing where these say nothing."""
+    if not test["turns"] or not has_latency(test):
         return ""
     mark = _MARK if any(_count(test, kind) for kind in _MARKS) else ""
     return _percentiles(test["latency_p50_ms"], test["latency_p95_ms"]) + mark

@@ -17,6 +17,7 @@ from pytest_dgbudget.report.comparison_text import comparison_csv, comparison_ma
 from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.projection import usage_document
 from tests.support import facts
+from tests.support.pages import at_pace_max, ordinary
 from tests.support.shards import changed, report
 
 
@@ -172,6 +173,18 @@ def test_reports_of_earlier_versions_can_be_compared() -> None:
     for name in ("turns", "latency_p50_ms", "latency_p95_ms"):
         del document["run"][name]
     assert any(line.startswith("tests") for line in lines(compare(document, document)))
+
+
+def test_latencies_of_pace_max_are_not_shown() -> None:
+    fast = at_pace_max()
+    said = lines(compare(fast, fast))
+    assert fast["run"]["latency_p50_ms"] is not None
+    assert [line.split() for line in said if line.startswith("latency")] == [
+        ["latency", "p50", "-", "-"],
+        ["latency", "p95", "-", "-"],
+    ]
+    known = lines(compare(ordinary(), ordinary()))
+    assert [line for line in known if line.startswith("latency p50") and " ms" in line]
 
 
 @pytest.mark.parametrize("width", [80, 200])

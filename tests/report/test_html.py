@@ -308,6 +308,14 @@ def rows_of(page: str, table: str) -> list[str]:
     return [ReadPage(row).text for row in re.findall("<tr.*?</tr>", found, re.DOTALL)]
 
 
+def test_the_trend_has_no_latency_of_pace_max_and_the_page_says_why_none_is_shown() -> None:
+    why = "At pace max they say nothing, and are not shown."
+    text = read(pages.at_pace_max()).text
+    assert "Median turn latency: unknown now" in text
+    assert why in text
+    assert why not in read(pages.ordinary()).text
+
+
 def test_a_cost_by_the_statement_is_marked_and_an_estimate_too() -> None:
     assert "vendor $0.0416" in read(pages.ordinary()).text
     assert "~$0.0750" in read(pages.overrun()).text

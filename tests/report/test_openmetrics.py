@@ -16,6 +16,7 @@ from pytest_dgbudget.report.openmetrics import PREFIX, usage_metrics
 from pytest_dgbudget.report.plain_text import harmless
 from tests.support.hostile import ANY_TEXT, TEXTS, hostile_report
 from tests.support.metrics import parse_openmetrics, series
+from tests.support.pages import at_pace_max, ordinary
 from tests.support.shards import changed, line, reconciliation, report, shards
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "metrics.md"
@@ -44,6 +45,16 @@ def test_a_state_is_one_of_those_that_there_are() -> None:
     verdicts = {each: of(document, "run_verdict", verdict=each) for each in ("within", "overrun", "interrupted")}
     assert verdicts == {"within": 1, "overrun": 0, "interrupted": 0}
     assert of(document, "regression_verdict", verdict="none") is None
+
+
+def test_latencies_of_pace_max_have_no_sample() -> None:
+    names = ("run_latency_p50_seconds", "run_latency_p95_seconds", "test_latency_p50_seconds")
+
+    def shown(document: UsageDocument) -> set[str]:
+        return {name for name in names if any(name in of for of, _ in series(usage_metrics(document)))}
+
+    assert shown(ordinary()) == {*names}
+    assert shown(at_pace_max()) == set()
 
 
 def test_i7_what_is_not_known_has_no_sample() -> None:

@@ -417,3 +417,14 @@ def _hostile(name: str, value: Any, text: str) -> Any:
         return [_hostile(name, each, text) for each in value]
     is_chosen = isinstance(value, str) and name not in _CLOSED and not name.endswith("_at")
     return f"{value}{text}" if is_chosen else value
+
+
+def at_pace_max() -> UsageDocument:
+    """Return an ordinary run, emulated at pace max: each session has skipped a minute."""
+    made: Any = ordinary()
+    made["run"]["billed"] = False
+    for entry in (made["run"], *made["tests"]):
+        entry.update(target="emulator", forecast_seconds=entry["used_seconds"] + 60.0 * entry["sessions"])
+    for each in made["sessions"]:
+        each.update(target="emulator", forecast_seconds=each["seconds"] + 60.0)
+    return cast(UsageDocument, made)

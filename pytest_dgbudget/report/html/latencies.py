@@ -9,6 +9,7 @@ from pytest_dgbudget.report.document import AttemptEntry, SessionFigures, UsageD
 from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.elements import Child, Markup, element, together
 from pytest_dgbudget.report.html.parts import Cell, Column, dash
+from pytest_dgbudget.report.shown_turns import has_latency
 from pytest_dgbudget.rules.turn_figures import MarkedTurns, VendorLatency
 
 Mark = Literal["overlapped", "unpaced", "transcript", "continued", "unanswered"]
@@ -24,19 +25,17 @@ LATENCY_COLUMNS = (
 
 
 def latency_cells(figures_of: AttemptEntry | SessionFigures) -> tuple[Cell, ...]:
-    """Return the cells of these columns."""
+    """Return the cells of these columns: no latency where it says nothing."""
+    return _turns(figures_of), *(_latencies(figures_of) if has_latency(figures_of) else (Cell(None),) * 3)
+
+
+def _latencies(figures_of: AttemptEntry | SessionFigures) -> tuple[Cell, ...]:
     p50, p95, own = figures_of["latency_p50_ms"], figures_of["latency_p95_ms"], figures_of.get("vendor_latency")
     return (
-        _turns(figures_of),
         Cell(dash(figures.count(p50)), p50),
         Cell(dash(figures.count(p95)), p95),
         Cell(_reported(own), None if own is None else own["p50_ms"]),
     )
-
-
-def cells_without_latency(figures_of: AttemptEntry | SessionFigures) -> tuple[Cell, ...]:
-    """Return the same where pace max has skipped time, so that what a caller would have waited is not known."""
-    return (_turns(figures_of), Cell(None), Cell(None), Cell(None))
 
 
 def _turns(figures_of: AttemptEntry | SessionFigures) -> Cell:
@@ -81,5 +80,7 @@ def _reported(own: VendorLatency | None) -> Child:
 def about_latencies(document: UsageDocument) -> Child:
     """Say what the latencies are."""
     said = "p50 and p95 are the silence before an answer, measured at the gateway."
+    if not all(map(has_latency, document["tests"])):
+        said += " At pace max they say nothing, and are not shown."
     reported = any(test.get("vendor_latency") for test in document["tests"])
     return f"{said} Deepgram's are its own LatencyReports: p50 / p95." if reported else said

@@ -6,8 +6,9 @@ from pytest_dgbudget.report.document import SessionFigures, UsageDocument
 from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.closings import closing_of
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, together
-from pytest_dgbudget.report.html.latencies import LATENCY_COLUMNS, cells_without_latency, latency_cells
+from pytest_dgbudget.report.html.latencies import LATENCY_COLUMNS, latency_cells
 from pytest_dgbudget.report.html.parts import Cell, Column, Row, badge, dash, folded, named, paragraph, section, table
+from pytest_dgbudget.report.run_line import skips_time
 from pytest_dgbudget.units import counted
 
 _COLUMNS = (
@@ -50,7 +51,7 @@ def _row(at: int, session: SessionFigures, document: UsageDocument) -> Row:
         Cell(_closed(session)),
         Cell(dash(figures.own_cost(session)), session["cost_usd"]),
         Cell(session["tier"] or dash(figures.UNKNOWN)),
-        *(cells_without_latency(session) if _skips(session) else latency_cells(session)),
+        *latency_cells(session),
         Cell(None if session["greeting_ms"] is None else figures.count(session["greeting_ms"]), session["greeting_ms"]),
         _pair(session["audio_in_seconds"], session["audio_out_seconds"]),
         Cell(_remarks(session)),
@@ -70,13 +71,8 @@ def _pair(one: float | None, other: float | None) -> Cell:
 
 
 def _live(session: SessionFigures) -> Child:
-    return figures.time(session["forecast_seconds"]) if _skips(session) else None
-
-
-def _skips(session: SessionFigures) -> bool:
-    """Return whether live it would have taken longer: what pace max has skipped."""
-    forecast, seconds = session["forecast_seconds"], session["seconds"]
-    return forecast is not None and seconds is not None and forecast > seconds
+    forecast = session["forecast_seconds"]
+    return figures.time(forecast) if skips_time(forecast, session["seconds"]) else None
 
 
 def _remarks(session: SessionFigures) -> Markup | None:

@@ -10,7 +10,7 @@ from pytest_dgbudget.report.document import AttemptEntry, MergedDocument, UsageD
 from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.bars import Amounts, bar
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, relative_url, several, together
-from pytest_dgbudget.report.html.latencies import LATENCY_COLUMNS, about_latencies, cells_without_latency, latency_cells
+from pytest_dgbudget.report.html.latencies import LATENCY_COLUMNS, about_latencies, latency_cells
 from pytest_dgbudget.report.html.parts import (
     Cell,
     Column,
@@ -89,7 +89,7 @@ def _row(test: AttemptEntry, document: UsageDocument) -> Row:
         Cell(*_cost(test, document)),
         Cell(_live(test), test["forecast_seconds"] if differs_live(test) else None),
         _waited(test),
-        *(cells_without_latency(test) if differs_live(test) else latency_cells(test)),
+        *latency_cells(test),
         _sessions(test),
     )
     failed = test["outcome"] in ("failed", "error")

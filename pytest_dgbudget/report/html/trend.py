@@ -11,6 +11,7 @@ from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.elements import Markup, element, name_of
 from pytest_dgbudget.report.html.parts import Cell, Column, Row, dash, folded, muted, paragraph, section, table
 from pytest_dgbudget.report.regression_figures import PastRunFigures
+from pytest_dgbudget.report.shown_turns import has_latency
 from pytest_dgbudget.units import counted
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 480, 150, 8, 30, 22
@@ -70,7 +71,7 @@ def this_run(document: UsageDocument) -> PastRunFigures:
         "sessions": run["sessions"],
         "used_seconds": summed_seconds([seconds or 0.0 for seconds in metered]) or 0.0,
         "cost_usd": run["forecast_usd"] if emulated else summed_usd([session["cost_usd"] for session in own]),
-        "latency_p50_ms": run.get("latency_p50_ms"),
+        "latency_p50_ms": run.get("latency_p50_ms") if has_latency(run) else None,
     }
 
 

@@ -14,6 +14,7 @@ from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of
 from pytest_dgbudget.report.html.parts import Tone, badge, muted, tone_of
 from pytest_dgbudget.report.run_line import differs_live
 from pytest_dgbudget.report.run_remarks import run_keys_line
+from pytest_dgbudget.report.shown_turns import has_latency
 from pytest_dgbudget.units import counted, format_time
 
 _BAR_HEIGHT = 20
@@ -135,7 +136,7 @@ def _tiles(document: UsageDocument) -> Iterator[Markup]:
     if differs_live(run):
         yield _tile("Forecast", figures.time(run["forecast_seconds"]), f"live, {figures.money(run['forecast_usd'])}")
     yield _tile("Tests", f"{len(document['tests']):,}", _outcomes(document))
-    if not differs_live(run):
+    if has_latency(run):
         yield _latency_tile(run)
     began, ended = run["started_at"], run["finished_at"]
     took = figures.UNKNOWN if ended is None else format_time(epoch_ms(ended) - epoch_ms(began))
@@ -151,8 +152,8 @@ def _outcomes(document: UsageDocument) -> str:
 
 def _latency_tile(run: RunFigures) -> Markup:
     turns = run.get("turns")
-    slow = f"95th percentile {figures.latency(run.get('latency_p95_ms'))}"
     said = "turns: unknown" if turns is None else counted(turns, "turn")
+    slow = f"95th percentile {figures.latency(run.get('latency_p95_ms'))}"
     return _tile("Latency, median", figures.latency(run.get("latency_p50_ms")), f"{slow}; {said}")
 
 
