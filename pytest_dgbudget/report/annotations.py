@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from pytest_dgbudget.report.overrun_effect import effect_of
 from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.plain_text import cut, harmless
 from pytest_dgbudget.report.regression import found_regression
 from pytest_dgbudget.report.run_line import run_line
-from pytest_dgbudget.report.table_cells import fails
 
 if TYPE_CHECKING:
     from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocument
@@ -54,13 +54,12 @@ def _title(run: RunFigures) -> str:
 def _of_tests(
     tests: Collection[AttemptEntry], place_of: PlaceOf, spoken_for: Collection[str], title: str
 ) -> Iterator[str]:
-    """Yield those that fail the run first. What a mark expected, or a rerun made good, needs nobody's attention."""
-    overran = [test for test in tests if test["verdict"] == "overrun"]
-    for test in overran:
-        if fails(test) and test["outcome"] not in {"rerun", *spoken_for}:
+    """Yield those that fail the run first. What a mark expected, or was run again, needs nobody's attention."""
+    for test in tests:
+        if effect_of(test) == "fails" and test["outcome"] not in spoken_for:
             yield _of_test("error", test, place_of, title)
-    for test in overran:
-        if test["outcome"] == "skipped" and not fails(test):
+    for test in tests:
+        if effect_of(test) == "expected" and test["outcome"] == "skipped":
             yield _of_test("warning", test, place_of, title)
 
 

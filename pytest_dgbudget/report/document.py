@@ -97,6 +97,7 @@ class AttemptEntry(OfShard):
     refused: int
     overrun: OverrunFigures | None
     verdict: AttemptVerdict
+    failing: bool
     artifacts: list[str]
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from pytest_dgbudget.report.markdown_tests import dearest_tests, named
 from pytest_dgbudget.report.markdown_text import in_code, in_text
+from pytest_dgbudget.report.overrun_effect import excuse_of, excuse_of_run, fails
 from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.regression import TAKES_LONGER, change_of, found_regression
 from pytest_dgbudget.report.run_line import run_line, unused_line
 from pytest_dgbudget.report.run_remarks import attention_lines, no_session_line, remark_lines, run_keys_line
-from pytest_dgbudget.report.table_cells import fails
 
 if TYPE_CHECKING:
     from pytest_dgbudget.report.document import AttemptEntry, MergedDocument, RunFigures, UsageDocument
@@ -47,7 +47,7 @@ def _fitted(lines: Iterable[str]) -> Iterator[str]:
 
 def _lines(document: UsageDocument) -> Iterator[str]:
     run = document["run"]
-    yield f"### Voice agent budget: {_verdict(run)} ({_billed(run)})"
+    yield f"### Voice agent budget: {_verdict(document)} ({_billed(run)})"
     yield from ("", in_text(_summary(document)))
     yield from _part("Needs attention", _attention(document))
     yield from _part("Runs", _shards(document))
@@ -63,9 +63,9 @@ def _summary(document: UsageDocument) -> str:
     return unused_line(document) or run_line(document)
 
 
-def _verdict(run: RunFigures) -> str:
-    expected = run["verdict"] == "overrun" and not run["failing"] and run["bypass"] != "seen"
-    return f"**{in_text(run['verdict'])}**{', expected' if expected else ''}"
+def _verdict(document: UsageDocument) -> str:
+    excuse = excuse_of_run(document)
+    return f"**{in_text(document['run']['verdict'])}**{'' if excuse is None else f', {excuse}'}"
 
 
 def _billed(run: RunFigures) -> str:
@@ -105,8 +105,8 @@ def _remarks(document: UsageDocument) -> Iterator[str]:
 
 
 def _overrun(test: AttemptEntry, target: str) -> str:
-    expected = "" if fails(test) else " (expected)"
-    return f"{named(test, target)}: {in_text(overrun_phrase(test))}{expected}"
+    excuse = excuse_of(test)
+    return f"{named(test, target)}: {in_text(overrun_phrase(test))}{'' if excuse is None else f' ({excuse})'}"
 
 
 def _shards(document: UsageDocument) -> Iterator[str]:

@@ -30,7 +30,14 @@ from pytest_dgbudget.report.overrun_figures import overrun_of_attempt, overrun_o
 from pytest_dgbudget.report.reconciliation_figures import recorded, vendor_usd_by_request
 from pytest_dgbudget.report.regression_figures import NO_PAST, Past
 from pytest_dgbudget.report.run_warnings import warnings_of
-from pytest_dgbudget.rules.attempts import attempt_figures, forecast_of, seconds_or_none, usd_or_none, was_cut
+from pytest_dgbudget.rules.attempts import (
+    AttemptFigures,
+    attempt_figures,
+    forecast_of,
+    seconds_or_none,
+    usd_or_none,
+    was_cut,
+)
 from pytest_dgbudget.rules.bypass import bypass_state
 from pytest_dgbudget.rules.soft_warnings import UsedBudget
 from pytest_dgbudget.rules.turn_figures import turn_figures, vendor_latency
@@ -101,16 +108,18 @@ def usage_document(
 
 def overran(facts: RunFacts, document: UsageDocument, invocation: str) -> bool:
     """Return whether an overrun of this invocation fails the run, whatever outcomes its tests have."""
-    tests = zip(document["tests"], facts.attempts, strict=True)
-    return _is_exceeded(facts) or any(_fails(test, each) for test, each in tests if each.invocation == invocation)
+    return _is_exceeded(facts) or any(test["failing"] for test in _tests_of(facts, document, invocation))
 
 
 def failed_by_overrun(facts: RunFacts, document: UsageDocument, invocation: str) -> int:
     """Count the attempts of one invocation that failed and had an overrun which was not tolerated."""
-    return sum(
-        _fails(test, attempt) and attempt.outcome in {"failed", "error"} and attempt.invocation == invocation
-        for test, attempt in zip(document["tests"], facts.attempts, strict=True)
-    )
+    tests = _tests_of(facts, document, invocation)
+    return sum(test["failing"] and test["outcome"] in {"failed", "error"} for test in tests)
+
+
+def _tests_of(facts: RunFacts, document: UsageDocument, invocation: str) -> list[AttemptEntry]:
+    attempts = zip(document["tests"], facts.attempts, strict=True)
+    return [test for test, attempt in attempts if attempt.invocation == invocation]
 
 
 def _grouped(records: Iterable[Any], by: str = "attempt") -> dict[str, list[Any]]:
@@ -159,8 +168,7 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "bypass": bypass,
         "keys": [{"id": key.id, "made_at": key.made_at, "deleted_at": key.ended_at} for key in facts.run_keys],
         "verdict": _run_verdict(tests, exits, overran=_is_exceeded(facts) or bypass == "seen"),
-        "failing": _is_exceeded(facts)
-        or any(_fails(test, attempt) for test, attempt in zip(tests, facts.attempts, strict=True)),
+        "failing": _is_exceeded(facts) or any(test["failing"] for test in tests),
         "complete": None not in exits,
     }
 
@@ -194,11 +202,11 @@ def _run_verdict(tests: list[AttemptEntry], exits: list[int | None], *, overran:
     return "interrupted" if None in exits or not _INTERRUPTED.isdisjoint(exits) else "within"
 
 
-def _fails(test: AttemptEntry, attempt: AttemptFacts) -> bool:
+def _fails(figures: AttemptFigures, attempt: AttemptFacts) -> bool:
     """An overrun changes the exit status, unless it was refused under skip, expected by xfail or rerun."""
-    only_refused = not test["cut"] and not test["exceeded"]
+    only_refused = not figures["cut"] and not figures["exceeded"]
     tolerated = only_refused and attempt.refused_untolerated == 0
-    return test["verdict"] == "overrun" and not tolerated and attempt.outcome not in {"xfailed", "rerun"}
+    return figures["verdict"] == "overrun" and not tolerated and attempt.outcome not in {"xfailed", "rerun"}
 
 
 def _test(
@@ -255,6 +263,7 @@ def _test(
         "refused": figures["refused"],
         "overrun": overrun_of_attempt(figures, sessions, (refusal.overrun for refusal in refusals)),
         "verdict": figures["verdict"],
+        "failing": _fails(figures, attempt),
         "artifacts": artifacts,
     }
 

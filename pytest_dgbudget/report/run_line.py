@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocument
+from pytest_dgbudget.report.overrun_effect import excuse_of_run
 from pytest_dgbudget.report.shown import bar, exact_usd, shown_seconds, shown_usd
 from pytest_dgbudget.units import counted
 
@@ -16,7 +17,7 @@ def run_line(document: UsageDocument) -> str:
     has_budget = run["budget_seconds"] is not None or run["cost_budget_usd"] is not None
     without = "" if has_budget else ", no run budget"
     billed = f"{run['target']}, {'billed' if run['billed'] else 'not billed'}"
-    expected = ", expected" if run["verdict"] == "overrun" and not run["failing"] and run["bypass"] != "seen" else ""
+    excuse = excuse_of_run(document)
     sessions = counted(run["sessions"], "session")
     extras = [
         f"; {seconds:.2f}s{cost} {what}"
@@ -28,7 +29,7 @@ def run_line(document: UsageDocument) -> str:
     ]
     past = "; sessions went past the gateway, unmetered" if run["bypass"] == "seen" else ""
     live = f"; live {_live_phrase(run)}" if differs_live(run) else ""
-    verdict = f"verdict: {run['verdict']}{expected}{''.join(extras)}{past}"
+    verdict = f"verdict: {run['verdict']}{'' if excuse is None else f', {excuse}'}{''.join(extras)}{past}"
     return f"used {_used_time(run)}{_used_money(run)} in {sessions}{without} ({billed}){live}; {verdict}"
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pytest_dgbudget.report.dearest import is_troubled, live_seconds, summed_seconds, summed_usd
 from pytest_dgbudget.report.document import AttemptEntry, UsageDocument
+from pytest_dgbudget.report.overrun_effect import excuse_of
 from pytest_dgbudget.report.run_line import differs_live, exceeds_live
 from pytest_dgbudget.report.shown import exact_usd, shown_seconds, shown_usd
 from pytest_dgbudget.report.shown_turns import has_latency
@@ -55,12 +56,6 @@ def cells_of_rest(tests: Sequence[AttemptEntry], document: UsageDocument) -> Cel
         "sessions": str(sum(test["sessions"] for test in tests)),
         "verdict": _verdict_of_all(tests),
     }
-
-
-def fails(test: AttemptEntry) -> bool:
-    """Return whether an overrun fails its test: not where a mark expected it, or a policy skips the test."""
-    skipped = test["outcome"] == "skipped" and not test["cut"] and not test["exceeded"]
-    return test["verdict"] == "overrun" and test["outcome"] != "xfailed" and not skipped
 
 
 def is_of_vendor(test: AttemptEntry, document: UsageDocument) -> bool:
@@ -139,8 +134,8 @@ def _waited(seconds: float) -> str:
 def _verdict(test: AttemptEntry) -> str:
     if test["verdict"] == "within":
         return "within; live over budget" if exceeds_live(test) else "within"
-    if not fails(test):
-        return "overrun, expected"
+    if (excuse := excuse_of(test)) is not None:
+        return f"overrun, {excuse}"
     how = "cut" if test["cut"] else "exceeded" if test["exceeded"] else "refused"
     return f"overrun, {how}"
 

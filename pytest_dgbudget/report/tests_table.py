@@ -8,9 +8,10 @@ from typing import NamedTuple, get_args
 
 from pytest_dgbudget.report.dearest import choose
 from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocument
+from pytest_dgbudget.report.overrun_effect import fails
 from pytest_dgbudget.report.plain_text import harmless, no_command
 from pytest_dgbudget.report.short_names import shortened
-from pytest_dgbudget.report.table_cells import Cells, Heading, cells_of, cells_of_rest, fails
+from pytest_dgbudget.report.table_cells import Cells, Heading, cells_of, cells_of_rest
 from pytest_dgbudget.units import counted
 
 # So many rows are read; -v has all of them.

@@ -354,7 +354,7 @@ def test_an_overrun_is_annotated_on_stderr_with_options_as_they_are_spelled_here
     document = report("run", "a")
     overrun = {"scope": "run", "currency": "time", "label": "", "used": 59.9, "allowed": 60.0}
     entry: Any = document["tests"][0]
-    entry.update(nodeid="npm", verdict="overrun", cut=True, overrun=overrun)
+    entry.update(nodeid="npm", verdict="overrun", failing=True, cut=True, overrun=overrun)
     annotate(document)
     out, err = capsys.readouterr()
     assert out == ""

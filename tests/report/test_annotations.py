@@ -24,7 +24,14 @@ def overran(count: int, **fields: Any) -> UsageDocument:
     document = report("run", *map(str, range(count)))
     overrun = {"scope": "test", "currency": "time", "label": "", "used": 9.9, "allowed": 10.0}
     for test in document["tests"]:
-        known: Any = {"verdict": "overrun", "cut": True, "outcome": "failed", "overrun": overrun, **fields}
+        known: Any = {
+            "verdict": "overrun",
+            "cut": True,
+            "failing": True,
+            "outcome": "failed",
+            "overrun": overrun,
+            **fields,
+        }
         test.update(known)
     return changed(document, "run", verdict="overrun", failing=True)
 
@@ -77,17 +84,18 @@ def test_what_another_plugin_annotates_is_left_to_it() -> None:
     assert len(workflow_commands(overran(3, outcome="error"), nowhere, {"failed"})) == 3
 
 
-@pytest.mark.parametrize(("outcome", "cut", "expected"), [
-    ("skipped", False, ["::warning"]),
-    ("skipped", True, ["::error"]),
-    ("xfailed", True, []),
-    ("rerun", True, []),
-    ("passed", True, ["::error"]),
+@pytest.mark.parametrize(("outcome", "cut", "failing", "expected"), [
+    ("skipped", False, False, ["::warning"]),
+    ("skipped", True, True, ["::error"]),
+    ("xfailed", True, False, []),
+    ("rerun", True, False, []),
+    ("passed", True, True, ["::error"]),
 ])  # fmt: skip
 def test_an_overrun_that_fails_nothing_is_a_warning_if_it_was_not_expected(
-    outcome: str, cut: bool, expected: list[str]
+    outcome: str, cut: bool, failing: bool, expected: list[str]
 ) -> None:
-    assert levels(workflow_commands(overran(1, outcome=outcome, cut=cut, refused=1), nowhere)) == expected
+    document = overran(1, outcome=outcome, cut=cut, refused=1, failing=failing)
+    assert levels(workflow_commands(document, nowhere)) == expected
 
 
 def test_a_run_that_overran_without_a_test_is_annotated_itself() -> None:

@@ -267,13 +267,38 @@ def test_each_row_says_who_was_cut_by_what() -> None:
 
 
 def test_an_overrun_that_fails_nothing_is_called_expected() -> None:
-    document = changed(pages.overrun(), "run", failing=False)
+    document: Any = changed(pages.overrun(), "run", failing=False)
     for test in document["tests"]:
-        test["outcome"] = "xfailed"
+        test.update(outcome="xfailed", failing=False)
     page = read(document)
-    assert page.text.count("expected overrun") == 3
-    assert page.text.count("; raise it with --dg-budget (expected)") == 2
-    assert "Over budget, as expected" in page.text
+    table = "".join(rows_of(usage_page(document), "tests-table"))
+    assert table.count("overrun, expected") == 3
+    assert "3 tests overran a budget, which xfail or skip expected." in page.text
+    assert "3 tests over budget, expected" in page.text
+    assert "Over budget, expected" in page.text
+
+
+def test_one_whose_test_was_run_again_is_called_rerun() -> None:
+    document: Any = changed(pages.overrun(), "run", failing=False)
+    for test in document["tests"]:
+        test.update(outcome="rerun", failing=False)
+    page = read(document)
+    table = "".join(rows_of(usage_page(document), "tests-table"))
+    assert table.count("overrun, rerun") == 3
+    assert "3 attempts overran a budget before pytest ran the test again." in page.text
+    assert "Over budget, rerun" in page.text
+    assert "expected" not in page.text
+
+
+def test_overruns_that_fail_the_run_come_apart_from_the_others() -> None:
+    document: Any = pages.overrun()
+    document["tests"][3].update(outcome="xfailed", failing=False)
+    said = [(found.tone, found.label) for found in findings(document) if found.kind == "overrun"]
+    assert said == [("bad", "overrun"), ("warn", "overrun, expected")]
+    text = read(document).text
+    assert "2 tests overran a budget." in text
+    assert "2 tests over budget" in text
+    assert "1 test over budget, expected" in text
 
 
 def test_where_pace_max_skipped_time_there_is_a_forecast_and_no_latency() -> None:

@@ -103,7 +103,7 @@ def test_a_line_for_each_attempt_under_a_heading() -> None:
 
 def test_an_overrun_says_how() -> None:
     assert table(**OVERRUN)[1].rstrip().endswith("overrun, cut")
-    assert table(attempts=(attempt(refused=1),))[1].rstrip().endswith("overrun, refused")
+    assert table(attempts=(attempt(refused=1, refused_untolerated=1),))[1].rstrip().endswith("overrun, refused")
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,12 @@ def test_an_overrun_that_fails_nothing_is_expected(overrun: dict[str, Any]) -> N
     assert table_of_tests(made, width=100, color=True).splitlines()[1].rstrip().endswith("overrun, expected")
     assert "verdict: overrun, expected" in run_line(made)
     assert run_line(document(attempts=(attempt(outcome="failed"),), **OVERRUN)).endswith("verdict: overrun")
+
+
+def test_one_whose_test_was_run_again_is_called_rerun() -> None:
+    made = document(**OVERRUN, attempts=(attempt(outcome="rerun"),))
+    assert table_of_tests(made, width=100, color=True).splitlines()[1].rstrip().endswith("overrun, rerun")
+    assert "verdict: overrun, rerun" in run_line(made)
 
 
 @pytest.mark.parametrize(

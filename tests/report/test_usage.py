@@ -324,6 +324,7 @@ def test_otherwise_it_is_interrupted_or_within(exits: list[int | None], verdict:
 def test_an_overrun_fails_the_run_unless_it_was_expected_or_tried_again(outcome: str | None, failing: bool) -> None:
     assert run_of(**refused(outcome=outcome))["failing"] == failing
     assert run_of(**CUT, attempts=(attempt(outcome=outcome),))["failing"] == failing
+    assert document(**CUT, attempts=(attempt(outcome=outcome),))["tests"][0]["failing"] == failing
 
 
 @pytest.mark.parametrize("how", [{}, {"outcome": "passed"}])

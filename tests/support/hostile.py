@@ -63,7 +63,9 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40) | st.sampl
 def hostile_report(text: str, other: str = "other") -> UsageDocument:
     """Return a report that has a text wherever it has others' words."""
     document: Any = report("run", "a", "b")
-    document["tests"][0].update(nodeid=text, verdict="overrun", cut=True, outcome="failed", waited_seconds=2.0)
+    document["tests"][0].update(
+        nodeid=text, verdict="overrun", failing=True, cut=True, outcome="failed", waited_seconds=2.0
+    )
     document["tests"][0]["overrun"] = {"scope": "path", "currency": "time", "label": text, "used": 3.0, "allowed": 2.0}
     document["tests"][1].update(nodeid=other)
     document["tests"][0]["artifacts"] = [text]
@@ -136,7 +138,7 @@ def long_report(tests: int, name: str) -> UsageDocument:
     """Return the report of a run with so many tests, which all overran a budget, and as many of everything else."""
     document: Any = report("run", *(f"{number}" for number in range(min(tests, 50))))
     entry = document["tests"][0]
-    cut = {**entry, "verdict": "overrun", "cut": True, "outcome": "failed"}
+    cut = {**entry, "verdict": "overrun", "failing": True, "cut": True, "outcome": "failed"}
     document["tests"] = [{**cut, "nodeid": f"{name}{number}"} for number in range(tests)]
     document["notices"] = [f"{name} {number}" for number in range(tests)]
     document["warnings"] = [{"kind": "prices", "text": f"{name} {number}"} for number in range(tests)]

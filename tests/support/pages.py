@@ -90,6 +90,7 @@ def test_entry(nodeid: str, seconds: float, **fields: Any) -> dict[str, Any]:
         "refused": 0,
         "overrun": None,
         "verdict": "within",
+        "failing": False,
         "artifacts": [],
     }
     return {**known, **fields}
@@ -273,14 +274,21 @@ def overrun() -> UsageDocument:
     made: dict[str, Any] = cast(dict[str, Any], ordinary())
     tests, sessions = made["tests"], made["sessions"]
     budget = {**BUDGET, "used": 29.8, "allowed": 30.0}
-    cut: Any = {"outcome": "failed", "cut": True, "verdict": "overrun", "overrun": budget, "budget_seconds": 30.0}
+    cut: Any = {
+        "outcome": "failed",
+        "cut": True,
+        "verdict": "overrun",
+        "failing": True,
+        "overrun": budget,
+        "budget_seconds": 30.0,
+    }
     tests[3].update(cut, used_seconds=29.8, artifacts=TRANSCRIPTS)
     sessions[3].update({"closed_by": "test-budget", "close_code": 4402, "overrun": budget, "seconds": 29.8})
     of_run = {**BUDGET, "scope": "run", "used": 241.3, "allowed": 240.0}
-    tests[10].update({"outcome": "failed", "cut": True, "verdict": "overrun", "overrun": of_run})
+    tests[10].update({"outcome": "failed", "cut": True, "verdict": "overrun", "failing": True, "overrun": of_run})
     sessions[10].update({"closed_by": "run-budget", "close_code": 4402, "overrun": of_run})
     tests[11].update(
-        {"outcome": "error", "refused": 1, "sessions": 0, "verdict": "overrun", "overrun": of_run},
+        {"outcome": "error", "refused": 1, "sessions": 0, "verdict": "overrun", "failing": True, "overrun": of_run},
         used_seconds=0.0, cost_usd=0.0, turns=0, latency_p50_ms=None, latency_p95_ms=None, vendor_latency=None,
         waited_seconds=12.4, waited_for="run",
     )  # fmt: skip
@@ -348,7 +356,7 @@ def large(tests: int = 500, sessions: int = 2000) -> UsageDocument:
         mine = [_one_of_many(random, number, nodeid, free) for number in range(at, sessions, tests)]
         seconds = sum(each["seconds"] or 0.0 for each in mine)
         failed, cut = random.random() < 0.03, random.random() < 0.02
-        marks: Any = {"cut": True, "verdict": "overrun", "overrun": BUDGET} if cut else {}
+        marks: Any = {"cut": True, "verdict": "overrun", "failing": True, "overrun": BUDGET} if cut else {}
         p50 = random.randrange(900, 1500)
         entries.append(
             test_entry(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from pytest_dgbudget.report.document import AttemptEntry, UsageDocument
@@ -12,11 +12,11 @@ from pytest_dgbudget.report.html.closings import closing_of
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, together
 from pytest_dgbudget.report.html.parts import Tone, badge, listed, paragraph, section
 from pytest_dgbudget.report.html.said import reconciliation_sentences, sentence
+from pytest_dgbudget.report.overrun_effect import OverrunEffect, effect_of
 from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.regression import found_regression
 from pytest_dgbudget.report.run_line import exceeds_live
 from pytest_dgbudget.report.run_remarks import leaks_line, longest_wait, no_session_line, protocol_line
-from pytest_dgbudget.report.table_cells import fails
 from pytest_dgbudget.rules.verdicts import DISAGREEING
 from pytest_dgbudget.units import counted
 
@@ -73,14 +73,12 @@ def _item(found: Finding) -> Markup:
 
 
 def _overruns(document: UsageDocument) -> Iterator[Finding]:
-    tests = [test for test in document["tests"] if test["verdict"] == "overrun"]
-    if tests:
-        expected = not document["run"]["failing"]
-        said = f"{counted(len(tests), 'test')} overran a budget{', as was expected' if expected else ''}."
-        those_that_fail_first = sorted(tests, key=fails, reverse=True)
-        details = _tests(those_that_fail_first, _overrun)
-        yield Finding("overrun", "warn" if expected else "bad", "overrun", said, details)
-    elif document["run"]["verdict"] == "overrun" and document["run"]["bypass"] != "seen":
+    overran = {effect: [test for test in document["tests"] if effect_of(test) == effect] for effect in _OVERRAN}
+    for effect, tests in overran.items():
+        if tests:
+            tone, label, noun, said = _OVERRAN[effect]
+            yield Finding("overrun", tone, label, f"{counted(len(tests), noun)} {said}", _tests(tests, overrun_phrase))
+    if not any(overran.values()) and document["run"]["verdict"] == "overrun" and document["run"]["bypass"] != "seen":
         yield Finding("overrun", "bad", "overrun", "The run was charged more than its budget allows.")
     if exceeds_live(document["run"]):
         live = figures.time(document["run"]["forecast_seconds"])
@@ -91,8 +89,11 @@ def _overruns(document: UsageDocument) -> Iterator[Finding]:
         yield Finding("overrun", "warn", "late cut", said)
 
 
-def _overrun(test: AttemptEntry) -> str:
-    return overrun_phrase(test) if fails(test) else f"{overrun_phrase(test)} (expected)"
+_OVERRAN: Mapping[OverrunEffect, tuple[Tone, str, str, str]] = {
+    "fails": ("bad", "overrun", "test", "overran a budget."),
+    "expected": ("warn", "overrun, expected", "test", "overran a budget, which xfail or skip expected."),
+    "rerun": ("warn", "overrun, rerun", "attempt", "overran a budget before pytest ran the test again."),
+}
 
 
 def _tests(tests: list[AttemptEntry], words: Callable[[AttemptEntry], str]) -> Markup | None:

@@ -11,11 +11,11 @@ from pytest_dgbudget.report.html.attention import unanswered_in
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, several, together
 from pytest_dgbudget.report.html.parts import paragraph, section
 from pytest_dgbudget.report.html.said import sentence
+from pytest_dgbudget.report.overrun_effect import fails
 from pytest_dgbudget.report.regression import found_regression
 from pytest_dgbudget.report.run_line import differs_live
 from pytest_dgbudget.report.run_remarks import leaks_line, protocol_line
 from pytest_dgbudget.report.shards import shards_in
-from pytest_dgbudget.report.table_cells import fails
 from pytest_dgbudget.rules.budget_names import budget_name, how_to_raise
 from pytest_dgbudget.units import format_time, format_usd, rounded_up
 

@@ -63,7 +63,7 @@ def usage_css(_document: UsageDocument) -> str:
 
 
 def _head(document: UsageDocument) -> Markup:
-    _, title = title_of(document["run"])
+    _, title = title_of(document)
     return element(
         "head",
         element("meta", charset="utf-8"),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from pytest_dgbudget.report.document import MergedDocument, RunFigures, ShardFigures, UsageDocument
+from pytest_dgbudget.report.document import RunFigures, UsageDocument
 from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.elements import Markup, name_of
 from pytest_dgbudget.report.html.parts import Cell, Column, Row, badge, dash, section, table
 from pytest_dgbudget.report.html.verdict import title_of
+from pytest_dgbudget.report.shards import shards_in
 
 _COLUMNS = (
     Column("Run"),
@@ -24,10 +23,10 @@ _COLUMNS = (
 
 def runs_section(document: UsageDocument) -> Markup | None:
     """Return the runs that were merged; None for a report of one run."""
-    shards = cast(MergedDocument, document).get("shards")
-    if shards is None:
+    if "shards" not in document:
         return None
-    return section("runs", "Runs", table("runs-table", "The runs in this report", _COLUMNS, [*map(_row, shards)]))
+    rows = [_row(shard.document) for shard in shards_in("", document)]
+    return section("runs", "Runs", table("runs-table", "The runs in this report", _COLUMNS, rows))
 
 
 def _budget(run: RunFigures) -> str:
@@ -37,17 +36,17 @@ def _budget(run: RunFigures) -> str:
     return ", ".join(budgets) or "none"
 
 
-def _row(shard: ShardFigures) -> Row:
-    run = shard["run"]
+def _row(document: UsageDocument) -> Row:
+    run = document["run"]
     return Row(
         (
             Cell(name_of(run["id"])),
             Cell(figures.instant(run["started_at"])),
-            Cell(badge(*title_of(run))),
+            Cell(badge(*title_of(document))),
             Cell(figures.time(run["used_seconds"]), run["used_seconds"]),
             Cell(_budget(run), run["budget_seconds"]),
             Cell(f"{run['sessions']:,}", run["sessions"]),
             Cell(dash(figures.own_cost(run)), run["cost_usd"]),
-            Cell(shard["reconciliation"]["verdict"]),
+            Cell(document["reconciliation"]["verdict"]),
         )
     )

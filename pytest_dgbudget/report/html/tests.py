@@ -25,9 +25,10 @@ from pytest_dgbudget.report.html.parts import (
     table,
 )
 from pytest_dgbudget.report.html.said import sentence
+from pytest_dgbudget.report.overrun_effect import excuse_of
 from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.run_line import differs_live, exceeds_live
-from pytest_dgbudget.report.table_cells import cost_line, fails, is_of_vendor
+from pytest_dgbudget.report.table_cells import cost_line, is_of_vendor
 from pytest_dgbudget.rules.waits import what_was_awaited
 
 _BAR_HEIGHT = 8
@@ -107,7 +108,8 @@ def _name(test: AttemptEntry, document: UsageDocument) -> Markup:
 
 def _verdict(test: AttemptEntry) -> Markup:
     if test["verdict"] == "overrun":
-        return badge("bad", "overrun") if fails(test) else badge("warn", "expected overrun")
+        excuse = excuse_of(test)
+        return badge("bad", "overrun") if excuse is None else badge("warn", f"overrun, {excuse}")
     if exceeds_live(test):
         return together(badge("good", "within"), element("div", "live over budget", class_="muted"))
     return badge("good", "within")

@@ -12,6 +12,7 @@ from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.bars import Amounts, bar, legend
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, several
 from pytest_dgbudget.report.html.parts import Tone, badge, muted, tone_of
+from pytest_dgbudget.report.overrun_effect import excuse_of, excuse_of_run
 from pytest_dgbudget.report.run_line import differs_live
 from pytest_dgbudget.report.run_remarks import run_keys_line
 from pytest_dgbudget.report.shown_turns import has_latency
@@ -21,12 +22,14 @@ _BAR_HEIGHT = 20
 _FAILED = ("failed", "error")
 
 
-def title_of(run: RunFigures) -> tuple[Tone, str]:
+def title_of(document: UsageDocument) -> tuple[Tone, str]:
     """Return the verdict in a few words."""
+    run = document["run"]
     if run["bypass"] == "seen":
         return "bad", "Sessions went past the gateway"
     if run["verdict"] == "overrun":
-        return ("bad", "Over budget") if run["failing"] else ("warn", "Over budget, as expected")
+        excuse = excuse_of_run(document)
+        return ("bad", "Over budget") if excuse is None else ("warn", f"Over budget, {excuse}")
     return ("warn", "Interrupted") if run["verdict"] == "interrupted" else ("good", "Within budget")
 
 
@@ -38,7 +41,7 @@ def target_of(run: RunFigures) -> str:
 def verdict_header(document: UsageDocument) -> Markup:
     """Return the head of the page."""
     run = document["run"]
-    tone, title = title_of(run)
+    tone, title = title_of(document)
     return element(
         "header",
         element("p", "pytest-dgbudget: run ", name_of(run["id"]), class_="run"),
@@ -54,8 +57,7 @@ def verdict_header(document: UsageDocument) -> Markup:
 def _badges(document: UsageDocument) -> Iterator[Markup]:
     run, tests = document["run"], Counter(test["outcome"] for test in document["tests"])
     yield badge("note", target_of(run))
-    if overran := sum(test["verdict"] == "overrun" for test in document["tests"]):
-        yield badge("bad" if run["failing"] else "warn", f"{counted(overran, 'test')} over budget")
+    yield from _overruns(document)
     if failed := sum(tests[outcome] for outcome in _FAILED):
         yield badge("bad", f"{counted(failed, 'test')} failed")
     reconciliation = document["reconciliation"]["verdict"]
@@ -64,6 +66,16 @@ def _badges(document: UsageDocument) -> Iterator[Markup]:
     if regression is not None and regression["verdict"] in ("regression", "none"):
         regressed = regression["verdict"] == "regression"
         yield badge("bad" if regressed else "good", "regression" if regressed else "no regression")
+
+
+def _overruns(document: UsageDocument) -> Iterator[Markup]:
+    """Yield how many are over budget: those that fail the run, then those that don't."""
+    overran = [test for test in document["tests"] if test["verdict"] == "overrun"]
+    excuses = Counter(excuse for test in overran if (excuse := excuse_of(test)) is not None)
+    if failing := len(overran) - excuses.total():
+        yield badge("bad", f"{counted(failing, 'test')} over budget")
+    for excuse, number in excuses.items():
+        yield badge("warn", f"{counted(number, 'test')} over budget, {excuse}")
 
 
 def _summary(run: RunFigures) -> str:
