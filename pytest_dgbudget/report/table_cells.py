@@ -10,8 +10,7 @@ from pytest_dgbudget.report.document import AttemptEntry, UsageDocument
 from pytest_dgbudget.report.overrun_effect import excuse_of
 from pytest_dgbudget.report.run_line import differs_live, exceeds_live
 from pytest_dgbudget.report.shown import exact_usd, shown_seconds, shown_usd
-from pytest_dgbudget.report.shown_turns import has_latency
-from pytest_dgbudget.rules.turn_figures import MarkedTurns
+from pytest_dgbudget.report.shown_turns import has_latency, marked_turns
 
 Heading = Literal["used", "live", "budget", "cost", "p50/p95", "vendor's p50/p95", "waited", "sessions", "verdict"]
 Cells = dict[Heading, str]
@@ -20,12 +19,6 @@ ESTIMATE, VENDOR = "~", "vendor "
 ABOUT_ESTIMATES = "~ is an estimate, the highest that it may be"
 _WAITED_FROM = 1  # seconds
 _MARK = "*"
-_MARKS: dict[str, str] = {
-    "overlapped": "overlapped",
-    "unpaced": "unpaced",
-    "transcript": "measured since the transcript",
-    "unanswered": "unanswered",
-}
 
 
 def cells_of(test: AttemptEntry, document: UsageDocument) -> Cells:
@@ -76,8 +69,7 @@ def cost_line(document: UsageDocument) -> str | None:
 
 def latency_line(document: UsageDocument) -> str | None:
     """Return one line on the marks of the latencies in the table; None where none is marked."""
-    measured = [test for test in document["tests"] if _latency(test)]
-    marked = [f"{count} {_MARKS[kind]}" for kind in _MARKS if (count := sum(_count(test, kind) for test in measured))]
+    marked = marked_turns(test for test in document["tests"] if _latency(test))
     return f"p50/p95: * has marked turns ({', '.join(marked)})" if marked else None
 
 
@@ -107,7 +99,7 @@ def _latency(test: AttemptEntry) -> str:
     """Return the percentiles of the test's turns, marked where turns are; nothing where these say nothing."""
     if not test["turns"] or not has_latency(test):
         return ""
-    mark = _MARK if any(_count(test, kind) for kind in _MARKS) else ""
+    mark = _MARK if marked_turns([test]) else ""
     return _percentiles(test["latency_p50_ms"], test["latency_p95_ms"]) + mark
 
 
@@ -120,11 +112,6 @@ def _percentiles(p50_ms: int | None, p95_ms: int | None) -> str:
     if p50_ms is None and p95_ms is None:
         return "-"
     return "/".join("-" if each is None else f"{each / 1000:.2f}" for each in (p50_ms, p95_ms)) + "s"
-
-
-def _count(test: AttemptEntry, kind: str) -> int:
-    marked: MarkedTurns | None = test.get("marked_turns")
-    return 0 if marked is None else int(marked.get(kind, 0))  # type: ignore[call-overload]
 
 
 def _waited(seconds: float) -> str:

@@ -143,8 +143,11 @@ def test_latencies_are_shown_where_there_are_turns_with_a_mark_and_what_it_means
     assert "0.82/1.43s " in table(with_turns())[1]
     marked = with_turns(marked_turns=MARKS)
     assert "0.82/1.43s* " in table(marked)[1]
-    assert latency_line(marked) == "p50/p95: * has marked turns (2 overlapped, 1 measured since the transcript)"
-    assert latency_line(with_turns(marked_turns={**MARKS, "overlapped": 0, "transcript": 0})) is None
+    assert (
+        latency_line(marked)
+        == "p50/p95: * has marked turns (2 overlapped, 1 measured since the transcript, 3 continued)"
+    )
+    assert latency_line(with_turns(marked_turns=dict.fromkeys(MARKS, 0))) is None
 
 
 def test_there_are_none_where_none_was_measured_or_pace_max_has_skipped_time() -> None:

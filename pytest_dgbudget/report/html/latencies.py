@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Literal
+from collections.abc import Iterator
 
 from pytest_dgbudget.report.document import AttemptEntry, SessionFigures, UsageDocument
 from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.elements import Child, Markup, element, together
 from pytest_dgbudget.report.html.parts import Cell, Column, dash
-from pytest_dgbudget.report.shown_turns import has_latency
-from pytest_dgbudget.rules.turn_figures import MarkedTurns, VendorLatency
-
-Mark = Literal["overlapped", "unpaced", "transcript", "continued", "unanswered"]
+from pytest_dgbudget.report.shown_turns import has_latency, marked_turns
+from pytest_dgbudget.rules.turn_figures import VendorLatency
 
 LATENCY_COLUMNS = (
     Column("Turns", True, "The user's part and the agent's answer; below, those that are marked"),
@@ -45,7 +42,7 @@ def _turns(figures_of: AttemptEntry | SessionFigures) -> Cell:
 
 def _notes(figures_of: AttemptEntry | SessionFigures) -> Iterator[Markup]:
     """Yield how many turns are marked, and what stands beside their latencies."""
-    said = [*_marks(figures_of.get("marked_turns"))]
+    said = marked_turns([figures_of])
     apart, functions_ms = figures_of.get("transcript_latency"), figures_of.get("function_max_ms")
     if apart is not None:
         said.append(f"since the transcript {figures.count(apart['p50_ms'])} / {figures.count(apart['p95_ms'])} ms")
@@ -53,21 +50,6 @@ def _notes(figures_of: AttemptEntry | SessionFigures) -> Iterator[Markup]:
         said.append(f"functions took up to {functions_ms:,} ms")
     if said:
         yield element("div", ", ".join(said), class_="muted")
-
-
-def _marks(marked: MarkedTurns | None) -> Iterator[str]:
-    for name, words in _WORDS.items():
-        if marked is not None and (number := marked[name]):
-            yield f"{number:,} {words}"
-
-
-_WORDS: Mapping[Mark, str] = {
-    "overlapped": "overlapped",
-    "unpaced": "unpaced",
-    "transcript": "measured since the transcript",
-    "continued": "continued",
-    "unanswered": "unanswered",
-}
 
 
 def _reported(own: VendorLatency | None) -> Child:
