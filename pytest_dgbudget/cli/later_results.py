@@ -10,7 +10,7 @@ from pytest_dgbudget.cli.later_runs import LaterResult
 from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.header import shown_path
 from pytest_dgbudget.report.projection import usage_document
-from pytest_dgbudget.report.reconciliation import sentences, verdict_line
+from pytest_dgbudget.report.reconciliation import reconciliation_lines
 
 
 def lines_of(result: LaterResult, report_dir: Path) -> Iterator[str]:
@@ -49,10 +49,7 @@ def entry_of(result: LaterResult) -> dict[str, Any]:
 
 
 def _details(result: LaterResult, document: UsageDocument, report_dir: Path) -> Iterator[str]:
-    line = verdict_line(document)
-    if line is not None:
-        yield line
-    yield from sentences(document)
+    yield from reconciliation_lines(document)
     used, before = document["run"]["used_seconds"], usage_document(result.before)["run"]["used_seconds"]
     if used != before:
         yield f"used {used:.2f}s, was {before:.2f}s: the statement has what nobody here saw"

@@ -15,7 +15,7 @@ from pytest_dgbudget.protocol.operations import EndedAttempt, Verdict
 from pytest_dgbudget.report.document import FinishedRun, UsageDocument
 from pytest_dgbudget.report.header import budget_phrase, remarks, report_lines, shown_path, target_phrase
 from pytest_dgbudget.report.plain_text import harmless
-from pytest_dgbudget.report.reconciliation import sentences, verdict_line
+from pytest_dgbudget.report.reconciliation import reconciliation_lines
 from pytest_dgbudget.report.run_line import run_line
 from pytest_dgbudget.report.run_remarks import run_keys_line, warning_lines
 from pytest_dgbudget.report.usage_file import FILE_NAME
@@ -98,7 +98,7 @@ def _closing_lines(
         if lack is not None:
             yield lack
     if document is not None:
-        yield from _reconciliation_lines(document)
+        yield from reconciliation_lines(document)
     if finished is not None:
         if finished["report"] is not None:
             yield from report_lines(Path(finished["report"]), Path.cwd())
@@ -118,9 +118,3 @@ def _verdict_lines(verdict: Verdict) -> Iterator[str]:
     yield from map(describe_refusal, verdict.refusals)
     yield from verdict.notes
     yield from map(gave_up, verdict.waits_given_up)
-
-
-def _reconciliation_lines(document: UsageDocument) -> Iterator[str]:
-    if document["sessions"] and (line := verdict_line(document)) is not None:
-        yield line
-        yield from (f"  {sentence}" for sentence in sentences(document))

@@ -23,7 +23,7 @@ from pytest_dgbudget.report.header import (
     target_phrase,
 )
 from pytest_dgbudget.report.plain_text import harmless_line
-from pytest_dgbudget.report.reconciliation import sentences, verdict_line
+from pytest_dgbudget.report.reconciliation import reconciliation_lines
 from pytest_dgbudget.report.regression import regression_lines
 from pytest_dgbudget.report.run_line import run_line, unused_line
 from pytest_dgbudget.report.run_remarks import (
@@ -149,9 +149,6 @@ def _show_what_failed_tests_are_told(terminalreporter: pytest.TerminalReporter) 
 
 
 def _show_reconciliation(terminalreporter: pytest.TerminalReporter, document: UsageDocument) -> None:
-    line = verdict_line(document)
-    if line is None:
-        return
-    _write(terminalreporter, line, red=document["reconciliation"]["verdict"] == "discrepancy")
-    for sentence in sentences(document):
-        _write(terminalreporter, f"  {sentence}")
+    disagrees = document["reconciliation"]["verdict"] == "discrepancy"
+    for number, line in enumerate(reconciliation_lines(document)):
+        _write(terminalreporter, line, red=disagrees and number == 0)

@@ -9,7 +9,7 @@ from pytest_dgbudget.report.markdown_tests import dearest_tests, named
 from pytest_dgbudget.report.markdown_text import in_code, in_text
 from pytest_dgbudget.report.overrun_effect import excuse_of, excuse_of_run, fails
 from pytest_dgbudget.report.overrun_words import overrun_phrase
-from pytest_dgbudget.report.reconciliation import sentences, verdict_line
+from pytest_dgbudget.report.reconciliation import reconciliation_lines
 from pytest_dgbudget.report.regression import TAKES_LONGER, change_of, found_regression
 from pytest_dgbudget.report.run_line import run_line, unused_line
 from pytest_dgbudget.report.run_remarks import attention_lines, no_session_line, remark_lines, run_keys_line
@@ -52,7 +52,7 @@ def _lines(document: UsageDocument) -> Iterator[str]:
     yield from _part("Needs attention", _attention(document))
     yield from _part("Runs", _shards(document))
     yield from _part("Dearest tests", dearest_tests(document))
-    yield from _part("Reconciliation", _items([*_reconciliation(document)], in_text))
+    yield from _part("Reconciliation", _items(_reconciliation(document), in_text))
     yield from _part("Compared with earlier runs", _regression(document))
     yield from _part("Warnings", _items(document.get("warnings", []), lambda each: in_text(each["text"])))
     yield from _part("Notices", _items(document["notices"], in_text))
@@ -120,13 +120,12 @@ def _shards(document: UsageDocument) -> Iterator[str]:
     )
 
 
-def _reconciliation(document: UsageDocument) -> Iterator[str]:
-    if "shards" in document:
-        from pytest_dgbudget.report.merged_text import lines_of_reconciliation
+def _reconciliation(document: UsageDocument) -> list[str]:
+    if "shards" not in document:
+        return reconciliation_lines(document)
+    from pytest_dgbudget.report.merged_reconciliation import merged_lines
 
-        yield from lines_of_reconciliation(cast("MergedDocument", document))
-    elif document["sessions"] and (line := verdict_line(document)) is not None:
-        yield from (line, *sentences(document))
+    return merged_lines(document)
 
 
 def _regression(document: UsageDocument) -> Iterator[str]:

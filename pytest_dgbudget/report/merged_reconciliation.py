@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
+from pytest_dgbudget.report.document import UsageDocument
+from pytest_dgbudget.report.reconciliation import below_verdict, has_something_to_compare, sentences
 from pytest_dgbudget.report.reconciliation_figures import (
     DollarsFigures,
     DriftFigures,
@@ -19,7 +21,7 @@ from pytest_dgbudget.report.reconciliation_figures import (
     TotalFigures,
 )
 from pytest_dgbudget.report.said import said_by
-from pytest_dgbudget.report.shards import Shard
+from pytest_dgbudget.report.shards import Shard, shards_in
 from pytest_dgbudget.rules.verdicts import Verdict, gravest
 from pytest_dgbudget.units import known_sum, seconds, usd
 
@@ -32,7 +34,7 @@ _NOT_ADDED = (
 
 def merged_reconciliation(shards: Sequence[Shard]) -> ReconciliationFigures:
     """Return what the comparisons come to together; runs that had nothing to compare don't count beside others."""
-    compared = with_something_to_compare(shards)
+    compared = _with_something_to_compare(shards)
     parts = [_of(shard) for shard in compared]
     totals = _totals(compared)
     return {
@@ -57,15 +59,25 @@ def _of(shard: Shard) -> ReconciliationFigures:
     return shard.document["reconciliation"]
 
 
-def with_something_to_compare(shards: Sequence[Shard]) -> Sequence[Shard]:
+def merged_lines(document: UsageDocument) -> list[str]:
+    """Return the verdict of all runs of a document, and below it what each of them has to say."""
+    return below_verdict(document, merged_sentences(document))
+
+
+def merged_sentences(document: UsageDocument) -> list[str]:
+    """Return what each run of a document has to say, with whose it is: tags, tolerances and keys are its own.
+
+    Of a document of one run they are its ``sentences``.
+    """
+    by_shard = {shard: sentences(shard.document) for shard in _with_something_to_compare(shards_in("", document))}
+    said, of_all = said_by(by_shard), document["reconciliation"]
+    of_shards = {*said, *(text for texts in by_shard.values() for text in texts)}
+    return [*said, *(text for text in (*of_all["reasons"], *of_all["remarks"]) if text not in of_shards)]
+
+
+def _with_something_to_compare(shards: Sequence[Shard]) -> Sequence[Shard]:
     """Return the shards that say something of the whole: all of them where none of them does."""
-    return [shard for shard in shards if _has_something_to_compare(shard)] or shards
-
-
-def _has_something_to_compare(shard: Shard) -> bool:
-    reconciliation = _of(shard)
-    is_said = reconciliation["verdict"] not in {"reconciled", "off"}
-    return is_said or bool(shard.document["sessions"] or reconciliation["lines"])
+    return [shard for shard in shards if has_something_to_compare(shard.document)] or shards
 
 
 def _together(verdicts: Iterable[Verdict]) -> Verdict:

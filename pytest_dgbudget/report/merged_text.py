@@ -6,12 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from pytest_dgbudget.report.document import AttemptEntry, MergedDocument, UsageDocument
-from pytest_dgbudget.report.merged_reconciliation import with_something_to_compare
+from pytest_dgbudget.report.merged_reconciliation import merged_lines
 from pytest_dgbudget.report.plain_text import harmless_line
-from pytest_dgbudget.report.reconciliation import sentences, verdict_line
 from pytest_dgbudget.report.run_line import run_line, unused_line
 from pytest_dgbudget.report.run_remarks import no_session_line, remark_lines
-from pytest_dgbudget.report.said import said_by
 from pytest_dgbudget.report.shards import shards_in
 from pytest_dgbudget.report.tests_table import table_of_tests
 
@@ -31,7 +29,7 @@ def _lines(document: MergedDocument) -> Iterator[str]:
         yield f"{len(shards)} runs together: {_summary(document)}"
     yield from remark_lines(document)
     yield from filter(None, [no_session_line(document)])
-    yield from lines_of_reconciliation(document)
+    yield from merged_lines(document)
     yield from (each["text"] for each in document["warnings"])
     yield from document["notices"]
 
@@ -52,17 +50,3 @@ def told_apart(document: MergedDocument) -> MergedDocument:
         return {**test, "nodeid": test["nodeid"] + run}
 
     return {**document, "tests": [named(test) for test in document["tests"]]}
-
-
-def lines_of_reconciliation(document: MergedDocument) -> Iterator[str]:
-    """Yield the verdict of all, and what each run has to say: tags, tolerances and keys are its own."""
-    line = verdict_line(document)
-    if not document["sessions"] or line is None:
-        return
-    yield line
-    of_all, shards = document["reconciliation"], shards_in("", document)
-    by_shard = {shard: sentences(shard.document) for shard in with_something_to_compare(shards)}
-    said = said_by(by_shard)
-    of_shards = {*said, *(text for texts in by_shard.values() for text in texts)}
-    own = [text for text in (*of_all["reasons"], *of_all["remarks"]) if text not in of_shards]
-    yield from (f"  {text}" for text in (*said, *own))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pytest_dgbudget.report.document import RunFigures, UsageDocument
 from pytest_dgbudget.report.reconciliation_figures import (
@@ -33,6 +33,26 @@ def verdict_line(document: UsageDocument) -> str | None:
     figures = ", ".join(_stated(reconciliation))
     said = f"{agree} with {whose} statement{f' ({figures})' if figures else ''}"
     return f"reconciliation: {reconciliation['verdict']}; {said}"
+
+
+def reconciliation_lines(document: UsageDocument) -> list[str]:
+    """Return what is said of a run's comparison; of several runs, ``merged_reconciliation`` has that."""
+    return below_verdict(document, sentences(document))
+
+
+def below_verdict(document: UsageDocument, said: Iterable[str]) -> list[str]:
+    """Return the verdict, and these sentences below it; nothing where no test asked for a session."""
+    verdict = verdict_line(document)
+    if verdict is None or not (document["tests"] or has_something_to_compare(document)):
+        return []
+    return [verdict, *(f"  {sentence}" for sentence in said)]
+
+
+def has_something_to_compare(document: UsageDocument) -> bool:
+    """Return whether the comparison says anything: not where there was no session, and nothing else was found."""
+    reconciliation = document["reconciliation"]
+    is_said = reconciliation["verdict"] not in {"reconciled", "off"}
+    return is_said or bool(document["sessions"] or reconciliation["lines"])
 
 
 def _stated(reconciliation: ReconciliationFigures) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.plain_text import no_command, with_harmless_texts
-from pytest_dgbudget.report.reconciliation import sentences, verdict_line
+from pytest_dgbudget.report.reconciliation import reconciliation_lines
 from pytest_dgbudget.report.regression import regression_lines
 from pytest_dgbudget.report.run_line import run_line, unused_line
 from pytest_dgbudget.report.run_remarks import no_session_line, remark_lines
@@ -31,9 +31,7 @@ def _lines(shown: UsageDocument, *, width: int, color: bool) -> Iterator[str]:
     yield from regression_lines(shown)
     yield from remark_lines(shown)
     yield from filter(None, [no_session_line(shown)])
-    if shown["sessions"] and (line := verdict_line(shown)) is not None:
-        yield line
-        yield from (f"  {sentence}" for sentence in sentences(shown))
+    yield from reconciliation_lines(shown)
     yield from shown["notices"]
 
 

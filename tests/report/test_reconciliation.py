@@ -8,8 +8,14 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.report.document import UsageDocument
+from pytest_dgbudget.report.html.page import usage_page
+from pytest_dgbudget.report.html.sentences import sentence
+from pytest_dgbudget.report.markdown import usage_markdown
+from pytest_dgbudget.report.markdown_text import in_text
+from pytest_dgbudget.report.merged_reconciliation import merged_sentences
+from pytest_dgbudget.report.merged_text import merged_text
 from pytest_dgbudget.report.projection import usage_document
-from pytest_dgbudget.report.reconciliation import sentences, verdict_line
+from pytest_dgbudget.report.reconciliation import reconciliation_lines, sentences, verdict_line
 from pytest_dgbudget.report.reconciliation_figures import (
     NOT_RECONCILED,
     ToleranceFigures,
@@ -23,7 +29,8 @@ from pytest_dgbudget.rules.rates import TierRate
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation, not_asked
 from pytest_dgbudget.rules.totals import Total
 from pytest_dgbudget.rules.verdicts import NOTHING_TO_COMPARE, LineClass, Tolerance
-from tests.support import facts
+from tests.support import facts, pages
+from tests.support.markup import ReadPage
 
 
 def line(kind: LineClass = "matched", *, own_ms: int | None = 3000, sessions: int = 1, **fields: Any) -> Line:
@@ -48,6 +55,48 @@ def document(*lines: Line, target: str = "live", **fields: Any) -> UsageDocument
     return usage_document(
         facts.run(target=target, billed=run.billed, reconciliation=reconciliation_figures(result, run))
     )
+
+
+def test_its_sentences_stand_below_the_verdict() -> None:
+    made = document(line(), reasons=("a reason",), verdict="inconclusive")
+    verdict = "reconciliation: inconclusive; 1 of 1 session agrees with Deepgram's statement (3.01s, $0.0037)"
+    assert reconciliation_lines(made) == [verdict, "  a reason"]
+
+
+def without_sessions(*tests: Any, **fields: Any) -> UsageDocument:
+    return {**document(**fields), "tests": [*tests], "sessions": []}
+
+
+def test_nothing_is_said_where_it_was_off_or_nothing_asked_for_a_session() -> None:
+    assert reconciliation_lines(document(line(), verdict="off")) == []
+    nothing = {"reasons": (NOTHING_TO_COMPARE,)}
+    assert reconciliation_lines(without_sessions(**nothing)) == []
+    asked = without_sessions(pages.test_entry("test_x.py::test", 0.0), **nothing)
+    assert reconciliation_lines(asked) == ["reconciliation: reconciled", f"  {NOTHING_TO_COMPARE}"]
+
+
+def test_what_was_found_or_could_not_be_checked_is_said_all_the_same() -> None:
+    unknown = without_sessions(verdict="inconclusive", reasons=("a reason",))
+    assert reconciliation_lines(unknown) == ["reconciliation: inconclusive", "  a reason"]
+    found = without_sessions(verdict="discrepancy")
+    found["reconciliation"] = document(line("missing-in-ledger", sessions=0), verdict="discrepancy")["reconciliation"]
+    assert reconciliation_lines(found)[0].startswith("reconciliation: discrepancy; 0 of 1 session")
+
+
+def test_terminal_markdown_and_page_say_the_same_of_several_runs() -> None:
+    document = pages.merged()
+    said = merged_sentences(document)
+    assert any(each.endswith(f"(run {document['shards'][1]['run']['id']})") for each in said)
+    terminal = [*merged_text(document, width=200, color=False)]
+    markdown, page = usage_markdown(document), ReadPage(usage_page(document)).text
+    for each in said:
+        assert f"  {each}" in terminal
+        assert in_text(each) in markdown
+        assert sentence(each) in page
+
+
+def test_of_one_run_its_sentences_are_those_of_all() -> None:
+    assert merged_sentences(pages.overrun()) == sentences(pages.overrun())
 
 
 def test_what_agrees_is_one_line_with_both_sums_of_the_statement() -> None:

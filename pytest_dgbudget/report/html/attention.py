@@ -11,7 +11,8 @@ from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.closings import closing_of
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, together
 from pytest_dgbudget.report.html.parts import Tone, badge, listed, paragraph, section
-from pytest_dgbudget.report.html.said import reconciliation_sentences, sentence
+from pytest_dgbudget.report.html.sentences import sentence
+from pytest_dgbudget.report.merged_reconciliation import merged_sentences
 from pytest_dgbudget.report.overrun_effect import OverrunEffect, effect_of
 from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.regression import found_regression
@@ -129,7 +130,7 @@ def _reconciliation(document: UsageDocument) -> Iterator[Finding]:
     differing = sum(line["class"] in DISAGREEING for line in lines)
     count = f" in {differing:,} of {counted(len(lines), 'request')}" if differing else ""
     link = element("a", f"{_RECONCILIATION.get(verdict, verdict)}{count}.", href="#reconciliation")
-    said: list[Child] = [sentence(line) for line in reconciliation_sentences(document)]
+    said: list[Child] = [sentence(line) for line in merged_sentences(document)]
     more = len(said) - _MOST_SENTENCES
     details = listed([*said[:_MOST_SENTENCES], *([f"and {more:,} more, below"] if more > 0 else [])])
     yield Finding("reconciliation", "bad" if verdict == "discrepancy" else "warn", verdict, link, details)

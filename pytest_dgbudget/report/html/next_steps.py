@@ -10,7 +10,7 @@ from pytest_dgbudget.report.document import AttemptEntry, UsageDocument
 from pytest_dgbudget.report.html.attention import unanswered_in
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, several, together
 from pytest_dgbudget.report.html.parts import paragraph, section
-from pytest_dgbudget.report.html.said import sentence
+from pytest_dgbudget.report.html.sentences import sentence
 from pytest_dgbudget.report.overrun_effect import fails
 from pytest_dgbudget.report.regression import found_regression
 from pytest_dgbudget.report.run_line import differs_live

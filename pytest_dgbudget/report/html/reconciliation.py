@@ -22,7 +22,8 @@ from pytest_dgbudget.report.html.parts import (
     table,
     tone_of,
 )
-from pytest_dgbudget.report.html.said import reconciliation_sentences, sentence
+from pytest_dgbudget.report.html.sentences import sentence
+from pytest_dgbudget.report.merged_reconciliation import merged_sentences
 from pytest_dgbudget.report.reconciliation import verdict_line
 from pytest_dgbudget.report.reconciliation_figures import (
     DollarsFigures,
@@ -67,7 +68,7 @@ def reconciliation_section(document: UsageDocument) -> Markup:
         "reconciliation",
         "Reconciliation",
         paragraph(badge(tone_of(reconciliation["verdict"]), reconciliation["verdict"]), f"{_after_verdict(line)}."),
-        listed(map(sentence, reconciliation_sentences(document))),
+        listed(map(sentence, merged_sentences(document))),
         *_sums(reconciliation["totals"]),
         *_lines(reconciliation["lines"]),
         muted(*_how(reconciliation)),

@@ -6,7 +6,7 @@ from pytest_dgbudget.report.document import UsageDocument
 from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.elements import Markup
 from pytest_dgbudget.report.html.parts import Cell, Column, Row, badge, listed, muted, named, paragraph, section, table
-from pytest_dgbudget.report.html.said import sentence
+from pytest_dgbudget.report.html.sentences import sentence
 from pytest_dgbudget.report.regression_figures import ComparedFigure, Contributor, RegressionFigures
 from pytest_dgbudget.units import counted
 

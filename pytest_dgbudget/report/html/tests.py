@@ -24,7 +24,7 @@ from pytest_dgbudget.report.html.parts import (
     section,
     table,
 )
-from pytest_dgbudget.report.html.said import sentence
+from pytest_dgbudget.report.html.sentences import sentence
 from pytest_dgbudget.report.overrun_effect import excuse_of
 from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.run_line import differs_live, exceeds_live
