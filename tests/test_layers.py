@@ -28,6 +28,7 @@ LAYERS = {
     "units": 0,
     "paths": 0,
     "processes": 0,
+    "terminals": 0,
     "config": 1,
     "rules": 1,
     "protocol": 2,

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
+from pytest_dgbudget.cli.bars import Bars, shown_bars
 from pytest_dgbudget.cli.ledger import holders_in, open_ledger
 from pytest_dgbudget.cli.options import respelled
-from pytest_dgbudget.cli.progress import Bars, progress
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.credentials import is_emulated_key
 from pytest_dgbudget.deepgram.management import ManagementApi
@@ -73,7 +73,7 @@ def _read_statement(
     timeout = Timeout(_LONGEST_SECONDS)
     api = ManagementApi(access, [TagsPart(ledger.tags_in_hours)], timeout)
     since, now = _moment(period.kept_since_ms), datetime.now(timezone.utc)
-    with progress(silent=silent) as bars:
+    with shown_bars(silent=silent) as bars:
         show = _shown_by(bars)
         try:
             api.find_project()

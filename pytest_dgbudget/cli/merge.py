@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_dgbudget.cli.bars import shown_bars
 from pytest_dgbudget.cli.exit_status import FAILED
 from pytest_dgbudget.cli.options import add_options, resolve_for_statement
 from pytest_dgbudget.cli.output import is_terminal, write_json, write_verbatim
 from pytest_dgbudget.cli.parser import CommandParser, complain
-from pytest_dgbudget.cli.progress import progress
 
 if TYPE_CHECKING:
     from pytest_dgbudget.report.document import MergedDocument, RunFigures
@@ -84,7 +84,7 @@ def _merged(named: Sequence[Path], folder: Path, *, silent: bool) -> MergedDocum
 
     files = [file for each in named for file in usage_files(each)]
     documents = []
-    with progress(silent=silent, after_seconds=_BAR_AFTER_SECONDS) as bars:
+    with shown_bars(silent=silent, after_seconds=_BAR_AFTER_SECONDS) as bars:
         done = bars.begin("reading reports", len(files))
         for number, file in enumerate(files, start=1):
             documents.append((str(file), read_usage(file, folder)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from pytest_dgbudget.cli.bars import Steps, shown_bars
 from pytest_dgbudget.cli.ledger import open_ledger
-from pytest_dgbudget.cli.progress import Steps, progress
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.period_sums import PeriodSums, used_of_window
@@ -32,7 +32,7 @@ def reported_period(
 
     ``most``: how many tests and runs are listed. ``silent``: no bar is shown.
     """
-    with open_ledger(run_config) as connection, progress(silent=silent, after_seconds=_SHOWN_AFTER_SECONDS) as bars:
+    with open_ledger(run_config) as connection, shown_bars(silent=silent, after_seconds=_SHOWN_AFTER_SECONDS) as bars:
         done = bars.begin("reading the ledger", None)
         with connection.snapshot():
             period = _period(connection, since, before, done)

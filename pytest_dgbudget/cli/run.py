@@ -89,11 +89,11 @@ def _run(command: list[str], run_config: RunConfig, *, is_live_line_wanted: bool
 
 def _metered(command: list[str], run: MeteredRun, held: HeldSignals, *, is_live_line_wanted: bool) -> int:
     """Run the program to its end, and end its sessions with it."""
-    from pytest_dgbudget.cli.live_line import LiveLine
+    from pytest_dgbudget.cli.live_figure import FigureAtMargin
     from pytest_dgbudget.cli.program import Program
     from pytest_dgbudget.cli.summary import header_lines, say
     from pytest_dgbudget.control.window_history import remark_on_history
-    from pytest_dgbudget.report.progress import can_be_drawn
+    from pytest_dgbudget.terminals import can_be_drawn
 
     remark = remark_on_history(run.run_config, os.environ)
     try:
@@ -104,7 +104,7 @@ def _metered(command: list[str], run: MeteredRun, held: HeldSignals, *, is_live_
     with ExitStack() as stack:
         program = Program(command, os.environ, held)
         if is_live_line_wanted and can_be_drawn(sys.stderr):
-            stack.enter_context(LiveLine(run.progress, run.run_config))
+            stack.enter_context(FigureAtMargin(run.progress, run.run_config))
         status = program.wait()
     run.end_sessions(None if held.told_to_end and status else "failed" if status else "passed")
     return status

@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_dgbudget.cli.bars import Bars, Steps, shown_bars
 from pytest_dgbudget.cli.days import past_day
 from pytest_dgbudget.cli.exit_status import FAILED
 from pytest_dgbudget.cli.ledger import holders_in, open_ledger
 from pytest_dgbudget.cli.options import add_options, resolve_for_statement
 from pytest_dgbudget.cli.output import write, write_json
 from pytest_dgbudget.cli.parser import CommandParser, complain
-from pytest_dgbudget.cli.progress import Bars, Steps, progress
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.instants import utc_now, write_instant
 from pytest_dgbudget.units import counted, format_time, format_usd, known_sum, seconds, usd
@@ -121,7 +121,7 @@ def _parser() -> CommandParser:
 def _vacuum(run_config: RunConfig, before: datetime, folder: Path, *, dry_run: bool, silent: bool) -> Vacuumed:
     from pytest_dgbudget.ledger.vacuum import Vacuum
 
-    with open_ledger(run_config) as connection, progress(silent=silent) as bars:
+    with open_ledger(run_config) as connection, shown_bars(silent=silent) as bars:
         size = connection.size()
         holders = holders_in(connection, run_config)
         vacuum = Vacuum(connection, lambda run: bool(holders.live([run])))

@@ -13,7 +13,8 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from pytest_dgbudget.plugin.state import State
-from pytest_dgbudget.report.progress import is_foreground, progress_text
+from pytest_dgbudget.report.live_figure import progress_text
+from pytest_dgbudget.terminals import is_foreground
 
 if TYPE_CHECKING:
     from pytest_dgbudget.protocol.operations import Progress

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_dgbudget.control import real_time
 from pytest_dgbudget.plugin.state import State
-from pytest_dgbudget.report.progress import progress_text, share_used
+from pytest_dgbudget.report.live_figure import progress_text, share_used
 from pytest_dgbudget.rules.progress_lines import ProgressLines
 
 if TYPE_CHECKING:

@@ -55,7 +55,7 @@ def add_live_figure(config: pytest.Config, state: State) -> None:
 
 
 def _way_of_showing(config: pytest.Config, state: State, reporter: pytest.TerminalReporter) -> Shown:
-    from pytest_dgbudget.report.progress import can_be_drawn
+    from pytest_dgbudget.terminals import can_be_drawn
 
     stream = reporter._tw._file
     # What tests print without being captured would be written over it, and logs of CI servers keep all that is drawn.

@@ -56,7 +56,7 @@ class _RichBars(Bars):
 
 
 @contextmanager
-def progress(*, silent: bool, after_seconds: float = 0.0) -> Iterator[Bars]:
+def shown_bars(*, silent: bool, after_seconds: float = 0.0) -> Iterator[Bars]:
     """Yield what shows bars, from the first step that is done so late, until the end."""
     if silent or sys.stderr is None or not sys.stderr.isatty():
         yield Bars()

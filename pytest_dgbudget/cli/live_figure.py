@@ -10,7 +10,8 @@ from types import TracebackType
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.protocol.operations import Progress
-from pytest_dgbudget.report.progress import is_foreground, progress_text
+from pytest_dgbudget.report.live_figure import progress_text
+from pytest_dgbudget.terminals import is_foreground
 
 _EVERY_SECONDS = 1.0
 _END_SECONDS = 2.0
@@ -21,7 +22,7 @@ _ERASED = "\0337\033[{column}G\033[K\0338"
 _MARGINS = 2
 
 
-class LiveLine:
+class FigureAtMargin:
     """Rewritten every second while sessions are open, and only in the foreground of a terminal."""
 
     def __init__(self, progress: Callable[[], Progress | None], run_config: RunConfig) -> None:
@@ -29,7 +30,7 @@ class LiveLine:
         self._progress = progress
         self._run_config = run_config
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._draw_until_over, name="dgbudget-live-line", daemon=True)
+        self._thread = threading.Thread(target=self._draw_until_over, name="dgbudget-live-figure", daemon=True)
         self._erase = ""
 
     def __enter__(self) -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pytest_dgbudget.cli.progress import Bars, progress
+from pytest_dgbudget.cli.bars import Bars, shown_bars
 
 SHOWS_CURSOR, CLEARS_LINE = "\x1b[?25h", "\x1b[2K"
 
@@ -26,7 +26,7 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> FakeTerminal:
 
 
 def work(*, silent: bool = False, after_seconds: float = 0.0) -> None:
-    with progress(silent=silent, after_seconds=after_seconds) as bars:
+    with shown_bars(silent=silent, after_seconds=after_seconds) as bars:
         done = bars.begin("counting sheep", 2)
         for number in (1, 2):
             done(number)
@@ -62,7 +62,7 @@ def test_what_is_written_meanwhile_goes_to_its_own_stream(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = on_terminal(monkeypatch)
-    with progress(silent=False) as bars:
+    with shown_bars(silent=False) as bars:
         done = bars.begin("counting sheep", None)
         with bars.put_aside():
             before = terminal.getvalue()
@@ -81,6 +81,6 @@ def test_an_error_takes_the_bar_away(monkeypatch: pytest.MonkeyPatch) -> None:
         bars.begin("counting sheep", None)
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), progress(silent=False) as bars:
+    with pytest.raises(KeyboardInterrupt), shown_bars(silent=False) as bars:
         fail(bars)
     assert SHOWS_CURSOR in terminal.getvalue()

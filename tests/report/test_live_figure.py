@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_dgbudget.config.resolve import RunConfig, resolve
 from pytest_dgbudget.protocol.operations import Progress
-from pytest_dgbudget.report.progress import can_be_drawn, is_foreground, progress_text, share_used
+from pytest_dgbudget.report.live_figure import progress_text, share_used
 
 KEY = "7e57ab1e00c0ffee5eed0dd5eafa11babe5ca1ab"
 
@@ -98,18 +97,3 @@ def test_the_share_is_that_of_the_budget_that_is_used_up_first() -> None:
     assert share_used(progress(), run_config(dg_budget="10m", dg_cost_budget="0.2")) == pytest.approx(0.94)
     assert share_used(progress(), run_config(dg_budget="5m", dg_cost_budget="2")) == pytest.approx(150.4 / 300)
     assert share_used(progress(), run_config()) is None
-
-
-def test_only_a_terminal_is_drawn_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    controller, inner = os.openpty()
-    with os.fdopen(inner, "w") as terminal, open(os.devnull, "w") as log:  # noqa: PTH123
-        assert can_be_drawn(terminal)
-        assert not can_be_drawn(log)
-        assert not is_foreground(log.fileno())
-        monkeypatch.setenv("TERM", "dumb")
-        assert not can_be_drawn(terminal)
-        monkeypatch.delenv("TERM")
-        assert not can_be_drawn(terminal)
-    assert not can_be_drawn(None)
-    os.close(controller)

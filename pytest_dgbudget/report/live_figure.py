@@ -1,10 +1,9 @@
-"""What a run has used so far, in one line; and whether it can be shown in a terminal meanwhile."""
+"""The live figure: what a run has used so far, in one line."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Container, Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from pytest_dgbudget.report.shown import bar, exact_usd, shown_usd
 from pytest_dgbudget.units import format_time, usd
@@ -67,16 +66,3 @@ def _time(seconds: float) -> str:
     """Return a time as it is read while it changes: tenths of a second only while it is short."""
     milliseconds = round(seconds * 1000)
     return format_time(milliseconds // 1000 * 1000) if milliseconds >= _WHOLE_FROM_MS else f"{seconds:.1f}s"
-
-
-def is_foreground(descriptor: int) -> bool:
-    """Return whether this is a terminal whose foreground we are in: a program that is a shell has jobs of its own."""
-    try:
-        return os.tcgetpgrp(descriptor) == os.getpgrp()
-    except OSError:
-        return False
-
-
-def can_be_drawn(stream: TextIO | None) -> bool:
-    """Return whether a stream is a terminal that understands how a line is drawn beside what others write."""
-    return stream is not None and stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
