@@ -88,16 +88,13 @@ def _spendings(charges: Mapping[Any, dict[str, Any]], opened: Mapping[Any, dict[
 
 
 def _spending(target: str, charged: dict[str, Any], opened: Mapping[str, Any]) -> Spent:
-    unseen_unpriced = charged.pop("unseen_unpriced")
-    counts = {name: opened[name] for name in ("sessions", "metered", "estimated")}
-    spending = Spent(**counts, **charged)
+    spending = Spent(**charged, sessions=opened["sessions"], metered=opened["metered"])
+    spending = spending._replace(estimated=spending.estimated + opened["estimated"])
     if target != _EMULATED:
         return spending
     return spending._replace(
-        ms=opened["ms"] + spending.unseen_ms,
-        micro_usd=opened["micro_usd"] + spending.unseen_micro_usd,
-        unpriced=opened["unpriced"] + unseen_unpriced,
+        ms=spending.ms + opened["skipped_ms"], micro_usd=spending.micro_usd + opened["skipped_micro_usd"]
     )
 
 
-_NONE_OPENED = dict.fromkeys(("sessions", "metered", "ms", "micro_usd", "unpriced", "estimated"), 0)
+_NONE_OPENED = dict.fromkeys(("sessions", "metered", "skipped_ms", "skipped_micro_usd", "estimated"), 0)

@@ -37,6 +37,8 @@ _IN_WINDOW_MS = f"COALESCE({_BILLED.format('ms')}, {_CHARGED_MS})"
 _IN_WINDOW_MICRO_USD = f"COALESCE({_BILLED.format('micro_usd')}, {_CHARGED_MICRO_USD})"
 
 
+# What was recorded last of a session's end.
+_LAST = "NOT EXISTS (SELECT 1 FROM usage AS newer WHERE newer.supersedes = usage.id)"
 # What was recorded first of a session's end. Not IS NULL: PostgreSQL would look that up instead of the dial.
 _FIRST = "COALESCE(usage.supersedes, '') = ''"
 
@@ -174,9 +176,7 @@ INSERT_USAGE = _insert_once(
     *("closed_by", "close_code", "confirmed", "tagged", "reason"),
     *("cut_currency", "cut_label", "cut_used", "cut_allowed", "cut_also_used", "vendor_reports"),
 )
-# What was recorded last of a session's end.
-LAST_USAGE = """SELECT id, closed_at, ms, closed_by FROM usage WHERE dial = :dial
-    AND NOT EXISTS (SELECT 1 FROM usage AS newer WHERE newer.supersedes = usage.id)"""
+LAST_USAGE = f"SELECT id, closed_at, ms, closed_by FROM usage WHERE dial = :dial AND {_LAST}"
 INSERT_TIER_SPAN = _insert("tier_span", "dial", "number", "from_ms", "ms", "tier", "micro_usd_per_minute", "estimated")
 INSERT_TURN = _insert(
     "turn",
@@ -249,8 +249,7 @@ _SESSIONS = f"""SELECT dial.id AS id, dial.target AS target, dial.at AS opened_a
         usage.cut_also_used AS cut_also_used, usage.vendor_reports AS vendor_reports
     FROM dial JOIN lease ON lease.id = dial.lease
     LEFT JOIN welcome ON welcome.dial = dial.id
-    LEFT JOIN usage ON usage.dial = dial.id
-        AND NOT EXISTS (SELECT 1 FROM usage AS newer WHERE newer.supersedes = usage.id)"""
+    LEFT JOIN usage ON usage.dial = dial.id AND {_LAST}"""
 SESSIONS = f"{_SESSIONS} WHERE lease.run = :run ORDER BY dial.at, dial.id"
 SESSIONS_OF_ATTEMPT = f"{_SESSIONS} WHERE lease.attempt = :attempt ORDER BY dial.at, dial.id"
 _TURNS = """SELECT turn.dial AS session, lease.attempt AS attempt, turn.started_ms AS started_ms, turn.since AS since,
@@ -324,16 +323,16 @@ SESSIONS_OF_PERIOD = f"""SELECT dial.id AS id, lease.run AS run, lease.id AS lea
         usage.tagged AS tagged, usage.micro_usd AS micro_usd, {_ONLY_TIER} AS only_tier
     FROM lease JOIN run ON run.id = lease.run JOIN dial ON dial.lease = lease.id
     LEFT JOIN welcome ON welcome.dial = dial.id
-    LEFT JOIN usage ON usage.dial = dial.id
-        AND NOT EXISTS (SELECT 1 FROM usage AS newer WHERE newer.supersedes = usage.id)
+    LEFT JOIN usage ON usage.dial = dial.id AND {_LAST}
     WHERE {_IN_RANGE} AND dial.at >= :since AND dial.target IS NULL AND run.target = :target"""
-_SEEN = f"(SELECT usage.{{}} FROM usage WHERE usage.dial = dial.id AND {_FIRST})"
+# Of all sessions of a lease: what was metered.
+_SEEN = f"""(SELECT COALESCE(SUM(usage.{{}}), 0) FROM dial JOIN usage ON usage.dial = dial.id AND {_LAST}
+    WHERE dial.lease = lease.id)"""
 # Those of which nobody saw everything: orphaned, or without an end.
 UNSEEN_LEASES = f"""SELECT lease.id AS id, lease.run AS run, lease.taken_at AS taken_at, lease.ms AS allowance_ms,
         lease.micro_usd AS micro_usd, lease_end.how AS how, lease_end.ms AS ended_ms,
         lease_end.micro_usd AS ended_micro_usd, {_STATED_MS} AS stated_ms,
-        (SELECT COALESCE(SUM({_SEEN.format("ms")}), 0) FROM dial WHERE dial.lease = lease.id) AS seen_ms,
-        (SELECT COALESCE(SUM({_SEEN.format("micro_usd")}), 0) FROM dial WHERE dial.lease = lease.id) AS seen_micro_usd
+        {_SEEN.format("ms")} AS seen_ms, {_SEEN.format("micro_usd")} AS seen_micro_usd
     FROM lease JOIN run ON run.id = lease.run JOIN attempt ON attempt.id = lease.attempt
     LEFT JOIN lease_end ON lease_end.lease = lease.id
     WHERE {_IN_RANGE} AND lease.taken_at >= :since AND attempt.target IS NULL AND run.target = :target

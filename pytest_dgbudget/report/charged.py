@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pytest_dgbudget.ledger.facts import LeaseFacts, RunFacts
+from pytest_dgbudget.ledger.facts import LeaseFacts, RunFacts, SessionFacts
 from pytest_dgbudget.units import known_sum
 
 
@@ -13,6 +14,9 @@ class AtRisk(NamedTuple):
 
     ms: int
     micro_usd: int | None
+
+
+NOTHING = AtRisk(0, 0)
 
 
 def charged_ms(facts: RunFacts) -> int:
@@ -28,22 +32,25 @@ def charged_micro_usd(facts: RunFacts) -> int | None:
 
 
 def at_risk_of(facts: RunFacts) -> AtRisk:
+    """Return what of a run's charge is at risk."""
+    return _sum_of(at_risk_by_attempt(facts).values())
+
+
+def at_risk_by_attempt(facts: RunFacts) -> dict[str, AtRisk]:
     """Return what the statement may still lower: until it says something of a lease, all that was not metered.
 
     What others of the run have open is lost to nobody: they go on, and will say what they used.
     """
     others = facts.others_under_way()
-    seen_ms: dict[str, int] = {}
-    seen_micro_usd: dict[str, int] = {}
+    seen: dict[str, list[SessionFacts]] = {}
     for session in facts.sessions:
-        seen_ms[session.lease] = seen_ms.get(session.lease, 0) + (session.ms or 0)
-        seen_micro_usd[session.lease] = seen_micro_usd.get(session.lease, 0) + (session.micro_usd or 0)
-    lost = (lease for lease in facts.leases if lease.how is not None or lease.attempt not in others)
-    unseen = [lease for lease in lost if _is_unseen(lease, seen_ms.get(lease.id, 0))]
-    return AtRisk(
-        ms=sum(lease.charged_ms - seen_ms.get(lease.id, 0) for lease in unseen),
-        micro_usd=known_sum(_beyond(lease.charged_micro_usd, seen_micro_usd.get(lease.id, 0)) for lease in unseen),
-    )
+        seen.setdefault(session.lease, []).append(session)
+    found: dict[str, AtRisk] = {attempt.id: NOTHING for attempt in facts.attempts}
+    for lease in facts.leases:
+        if lease.how is not None or lease.attempt not in others:
+            of_lease = _at_risk_of_lease(lease, seen.get(lease.id, []))
+            found[lease.attempt] = _sum_of([found.get(lease.attempt, NOTHING), of_lease])
+    return found
 
 
 def open_beside_ms(facts: RunFacts, invocation: str) -> int:
@@ -53,9 +60,15 @@ def open_beside_ms(facts: RunFacts, invocation: str) -> int:
     return sum(lease.charged_ms for lease in facts.leases if lease.how is None and lease.attempt in attempts)
 
 
-def _is_unseen(lease: LeaseFacts, seen_ms: int) -> bool:
-    return lease.how != "settled" and lease.stated_ms is None and lease.charged_ms > seen_ms
+def _at_risk_of_lease(lease: LeaseFacts, sessions: Sequence[SessionFacts]) -> AtRisk:
+    ms = lease.charged_ms - sum(session.ms or 0 for session in sessions)
+    if lease.how == "settled" or lease.stated_ms is not None or ms <= 0:
+        return NOTHING
+    seen_micro_usd = sum(session.micro_usd or 0 for session in sessions)
+    charged = lease.charged_micro_usd
+    return AtRisk(ms, None if charged is None else max(0, charged - seen_micro_usd))
 
 
-def _beyond(charged_micro_usd: int | None, seen_micro_usd: int) -> int | None:
-    return None if charged_micro_usd is None else max(0, charged_micro_usd - seen_micro_usd)
+def _sum_of(parts: Iterable[AtRisk]) -> AtRisk:
+    parts = list(parts)
+    return AtRisk(sum(part.ms for part in parts), known_sum(part.micro_usd for part in parts))

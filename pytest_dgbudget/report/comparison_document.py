@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypedDict
 
 from pytest_dgbudget.report.document import AttemptEntry, RunFigures, SessionFigures, UsageDocument
@@ -82,7 +83,8 @@ def compare(before: UsageDocument, after: UsageDocument) -> ComparisonDocument:
 def spending_of_tests(document: UsageDocument) -> dict[str, Spent]:
     """Return what each test spent where the run dialled, all its attempts together.
 
-    Of an attempt whose cost is not known, what is known of its sessions counts.
+    Emulated ones count as what they would have been live. Of an attempt whose cost is not known, what is known of its
+    sessions counts.
     """
     target = document["run"]["target"]
     attempts: dict[str, list[AttemptEntry]] = {}
@@ -97,37 +99,36 @@ def spending_of_tests(document: UsageDocument) -> dict[str, Spent]:
 
 
 def _spending(attempts: list[AttemptEntry], sessions: list[SessionFigures]) -> Spent:
-    ms = sum(map(_ms, map(_seconds, attempts)))
-    costs = [*map(_usd, attempts)]
+    costs = [each["cost_usd"] for each in attempts]
     micro_usd = sum(map(_micro_usd, costs))
     if None in costs:
         micro_usd = max(micro_usd, sum(_micro_usd(each["cost_usd"]) for each in sessions))
-    seen = [each for each in sessions if each["seconds"] is not None]
-    all_seen = len(seen) == len(sessions)
+    emulated = [each for each in sessions if each["target"] == _EMULATED]
     of_vendor = [each["vendor_usd"] for each in attempts if each["sessions"]]
     return Spent(
         sessions=sum(each["sessions"] for each in attempts),
-        metered=len(seen),
-        ms=ms,
-        micro_usd=micro_usd,
+        metered=sum(each["seconds"] is not None for each in sessions),
+        ms=sum(_ms(each["used_seconds"]) for each in attempts) + sum(map(_skipped_ms, emulated)),
+        micro_usd=micro_usd + sum(map(_skipped_micro_usd, emulated)),
         unpriced=costs.count(None),
-        unseen_ms=0 if all_seen else ms - sum(_ms(each["seconds"]) for each in seen),
-        unseen_micro_usd=0 if all_seen else micro_usd - sum(_micro_usd(each["cost_usd"]) for each in seen),
+        unseen_ms=sum(_ms(each["at_risk_seconds"]) for each in attempts),
+        unseen_micro_usd=sum(_micro_usd(each["at_risk_usd"]) for each in attempts),
         vendor_micro_usd=sum(map(_micro_usd, of_vendor)),
         unstated=of_vendor.count(None),
         estimated=sum(bool(each.get("estimated")) for each in attempts),
     )
 
 
-def _seconds(attempt: AttemptEntry) -> float | None:
-    """Emulated ones count as what they would have been live, where that is known."""
-    live = attempt["forecast_seconds"] if attempt["target"] == _EMULATED else None
-    return attempt["used_seconds"] if live is None else live
+def _skipped_ms(session: SessionFigures) -> int:
+    return _beyond(_ms, session["seconds"], session["forecast_seconds"])
 
 
-def _usd(attempt: AttemptEntry) -> float | None:
-    live = attempt["forecast_usd"] if attempt["target"] == _EMULATED else None
-    return attempt["cost_usd"] if live is None else live
+def _skipped_micro_usd(session: SessionFigures) -> int:
+    return _beyond(_micro_usd, session["cost_usd"], session["forecast_usd"])
+
+
+def _beyond(in_units: Callable[[float], int], used: float | None, live: float | None) -> int:
+    return 0 if used is None or live is None else in_units(live) - in_units(used)
 
 
 def _side(document: UsageDocument) -> Side:

@@ -84,6 +84,8 @@ class AttemptEntry(OfShard):
     vendor_usd: float | None
     forecast_seconds: float | None
     forecast_usd: float | None
+    at_risk_seconds: float
+    at_risk_usd: float | None
     sessions: int
     turns: int | None
     latency_p50_ms: int | None
@@ -130,6 +132,7 @@ class SessionFigures(OfShard):
     estimated: bool | None
     vendor_usd: float | None
     forecast_seconds: float | None
+    forecast_usd: float | None
     forecast_cut: bool
     greeting_ms: int | None
     turns: int | None

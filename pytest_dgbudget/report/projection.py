@@ -16,7 +16,7 @@ from pytest_dgbudget.ledger.facts import (
     VendorLatencyFacts,
     ViolationFacts,
 )
-from pytest_dgbudget.report.charged import at_risk_of, charged_micro_usd, charged_ms
+from pytest_dgbudget.report.charged import AtRisk, at_risk_by_attempt, at_risk_of, charged_micro_usd, charged_ms
 from pytest_dgbudget.report.document import (
     SCHEMA,
     AttemptEntry,
@@ -68,6 +68,7 @@ def usage_document(
     refusals_of = _grouped(facts.refusals)
     reconciliation = recorded(facts.reconciliation)
     vendor_usd = vendor_usd_by_request(reconciliation)
+    at_risk = at_risk_by_attempt(facts)
     tests = [
         _test(
             a,
@@ -76,6 +77,7 @@ def usage_document(
             turns_of.get(a.id, []),
             reports_of.get(a.id, []),
             refusals_of.get(a.id, []),
+            at_risk[a.id],
             vendor_usd,
             facts.target,
             artifacts.get(a.id, []),
@@ -216,6 +218,7 @@ def _test(
     turns: list[TurnFacts],
     reports: list[VendorLatencyFacts],
     refusals: list[RefusalFacts],
+    at_risk: AtRisk,
     vendor_usd: Mapping[str, float],
     run_target: str,
     artifacts: list[str],
@@ -250,6 +253,8 @@ def _test(
         "vendor_usd": _vendor_sum(sessions, vendor_usd),
         "forecast_seconds": figures["forecast_seconds"],
         "forecast_usd": figures["forecast_usd"],
+        "at_risk_seconds": seconds(at_risk.ms),
+        "at_risk_usd": usd_or_none(at_risk.micro_usd),
         "sessions": figures["sessions"],
         "turns": figures["turns"],
         "latency_p50_ms": figures["latency_p50_ms"],
@@ -303,6 +308,7 @@ def _session(
         "estimated": None if session.estimated is None else bool(session.estimated),
         "vendor_usd": vendor_usd.get(session.request_id or ""),
         "forecast_seconds": seconds_or_none(session.forecast_ms),
+        "forecast_usd": usd_or_none(session.forecast_micro_usd),
         "forecast_cut": bool(session.forecast_cut),
         "greeting_ms": session.greeting_ms,
         "turns": of_turns["turns"],

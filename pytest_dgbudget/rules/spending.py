@@ -18,7 +18,7 @@ class Spent(NamedTuple):
 
     ``micro_usd`` is what is known of the cost: ``unpriced`` leases have no price. ``unseen_…`` is the part of both that
     was charged although nobody saw it being used. ``vendor_micro_usd``: what the statement has, ``unstated`` leases
-    not in it. Of ``estimated`` sessions, or attempts, the cost is the highest that it may be.
+    not in it. Of ``estimated`` sessions, leases or attempts, the cost is the highest that it may be.
     """
 
     sessions: int = 0

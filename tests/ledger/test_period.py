@@ -102,3 +102,15 @@ def test_leases_whose_end_nobody_saw_are_found_with_what_was_metered_of_them(
     assert (orphaned.id, orphaned.run, orphaned.how, orphaned.ended_ms) == (lease.id, "lost", "orphaned", 10_000)
     assert (orphaned.seen_ms, orphaned.seen_micro_usd) == (3000, 7)
     assert (open_.id, open_.how, open_.allowance_ms, open_.seen_ms) == (unended.id, None, 20_000, 0)
+
+
+def test_what_a_session_used_is_known_once_its_record_comes_after_the_sweep(
+    connection: Connection, address: Address
+) -> None:
+    with closing(run(address, "lost")) as ledger:
+        dial = ledger.record_dial(leased(ledger, ledger.begin_attempt("lost", "", 10_000)))
+    with closing(run(address, "next")) as later:
+        later.record_usage(record_of(dial, 3000, micro_usd=7))
+    (orphaned,) = reader(connection).unseen_leases(LONG_AGO)
+    assert (orphaned.how, orphaned.ended_ms) == ("orphaned", 10_000)
+    assert (orphaned.seen_ms, orphaned.seen_micro_usd) == (3000, 7)

@@ -25,7 +25,7 @@ from pytest_dgbudget.rules.spending import Spent, total
 from tests.ledger.conftest import Address, OpenLedger
 from tests.support.ledger import HIGHEST_PRICE, leased
 from tests.support.postgres import PostgresServer
-from tests.support.spent_runs import Took, add_run
+from tests.support.spent_runs import Together, Took, add_run
 
 A, B = "test_a.py::test", "test_b.py::test"
 ADVANCED = Took(seconds=10.0, tier="advanced", micro_usd_per_minute=163_000)
@@ -111,7 +111,29 @@ def test_what_nobody_saw_is_charged_in_full_and_told_apart(filled: Address, conn
         unseen_ms=60_000,
         unseen_micro_usd=75_000,
         unstated=1,
+        estimated=1,
     )
+
+
+@pytest.mark.parametrize("target", ["live", "emulator"])
+def test_of_two_sessions_in_a_lease_the_one_that_was_seen_counts_once(
+    address: Address, connection: Connection, target: str
+) -> None:
+    both = Together(sessions=[Took(seconds=25.0), LOST])
+    add_run(address, "run", "2026-10-01T10:00:00.000Z", {A: [both]}, target=target)
+    (spent,) = sums(connection).by_test().values()
+    assert (spent.sessions, spent.metered) == (2, 1)
+    assert (spent.ms, spent.cost_micro_usd) == (60_000, 75_000)
+    assert (spent.unseen_ms, spent.unseen_micro_usd) == (35_000, 43_750)
+
+
+@pytest.mark.parametrize("target", ["live", "emulator"])
+def test_nothing_is_at_risk_of_what_the_statement_has(address: Address, connection: Connection, target: str) -> None:
+    both = Together(sessions=[Took(seconds=25.0), LOST], stated_seconds=31.0)
+    add_run(address, "run", "2026-10-01T10:00:00.000Z", {A: [both]}, target=target)
+    (spent,) = sums(connection).by_test().values()
+    assert (spent.ms, spent.cost_micro_usd, spent.unseen_ms, spent.unseen_micro_usd) == (31_000, 38_750, 0, 0)
+    assert spent.is_estimated, "the statement has its time, not its tier"
 
 
 def test_an_open_lease_counts_in_full(open_again: OpenLedger, connection: Connection) -> None:
@@ -148,7 +170,7 @@ def test_what_the_statement_says_of_a_lost_session_counts(filled: Address, conne
     (lost,) = connection.rows("SELECT id FROM lease WHERE run = 'third'", {})
     connection.execute(sql.INSERT_STATED, {"lease": lost["id"], "ms": 6000, "at": utc_now()})
     (spent,) = sums(connection, "2026-10-03").by_test().values()
-    assert (spent.ms, spent.cost_micro_usd) == (6000, 7500)
+    assert (spent.ms, spent.cost_micro_usd, spent.unseen_ms) == (6000, 7500, 0)
 
 
 def test_archived_runs_count_on_the_day_on_which_they_began(

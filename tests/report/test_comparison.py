@@ -27,6 +27,10 @@ def documents(target: str) -> st.SearchStrategy[UsageDocument]:
 
 
 LIVE = documents("live")
+LOST_X: dict[str, Any] = {
+    "leases": (facts.lease(id="x", attempt="x", how="orphaned", ended_ms=10_000, ended_micro_usd=12_500),),
+    "sessions": (facts.session(id="x", lease="x", attempt="x", ms=None, micro_usd=None),),
+}
 PAIRS = st.tuples(LIVE, LIVE) | st.tuples(*[documents("emulator")] * 2)
 
 
@@ -155,10 +159,16 @@ def test_estimates_are_marked() -> None:
 
 
 def test_what_nobody_saw_is_a_part_of_its_own() -> None:
-    lost = report("b", "x", sessions=(facts.session(id="x", lease="x", attempt="x", ms=None, micro_usd=None),))
-    found = compare(report("a", "x"), lost)
-    assert {each["reason"] for each in found["reasons"]} == {"sessions", "unseen"}
-    assert found["after"]["spending"]["at_risk_seconds"] == 3.0
+    found = compare(report("a", "x"), report("b", "x", **LOST_X))
+    assert {each["reason"]: each["seconds"] for each in found["reasons"]} == {"sessions": -3.0, "unseen": 10.0}
+    assert found["after"]["spending"]["at_risk_seconds"] == 10.0
+
+
+def test_what_the_statement_has_is_not_at_risk() -> None:
+    (lost,) = LOST_X["leases"]
+    stated = report("b", "x", **{**LOST_X, "leases": (lost._replace(stated_ms=6000),)})
+    found = compare(report("a", "x"), stated)
+    assert (found["after"]["spending"]["seconds"], found["after"]["spending"]["at_risk_seconds"]) == (6.0, 0.0)
 
 
 def test_what_of_a_run_is_archived_is_a_part_of_its_own() -> None:

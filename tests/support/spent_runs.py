@@ -16,9 +16,10 @@ from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.opening import open_connection
 from pytest_dgbudget.ledger.overruns import cut_columns
 from pytest_dgbudget.ledger.upgrade import create_or_upgrade
-from pytest_dgbudget.units import rounded_up
+from pytest_dgbudget.units import known_sum, rounded_up
 
 STANDARD = 75_000
+_LEASED_MS = 60_000
 _IDS = count()
 
 
@@ -39,18 +40,47 @@ class Took:
         return None if self.micro_usd_per_minute is None else rounded_up(ms * self.micro_usd_per_minute, 60_000)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """Sessions of one lease. ``stated_seconds``: what the statement has of it, where the end of one was lost."""
+
+    sessions: Sequence[Took]
+    stated_seconds: float | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        return any(each.lost for each in self.sessions)
+
+    def charged_ms(self) -> int:
+        metered = sum(round(each.seconds * 1000) for each in self.sessions if not each.lost)
+        return max(_LEASED_MS, metered) if self.is_lost else metered
+
+    def set_aside_micro_usd(self) -> int | None:
+        """Return what all of the lease costs, at the highest price that one of its sessions has."""
+        costs = [each.micro_usd(_LEASED_MS) for each in self.sessions]
+        return None if None in costs else max(cost for cost in costs if cost is not None)
+
+    def charged_micro_usd(self) -> int | None:
+        metered = [each.micro_usd(round(each.seconds * 1000)) for each in self.sessions if not each.lost]
+        known = known_sum(metered)
+        set_aside = self.set_aside_micro_usd()
+        if not self.is_lost:
+            return known
+        return None if set_aside is None else max(set_aside, known or 0)
+
+
 def add_run(
     address: Path | str,
     run: str,
     started_at: str,
-    tests: Mapping[str, Sequence[float | Took]],
+    tests: Mapping[str, Sequence[float | Took | Together]],
     *,
     target: str = "live",
     emulated: Sequence[str] = (),
     reconciled: bool = True,
     exit_status: int = 0,
 ) -> None:
-    """Have a run that opened these sessions of each test, one a lease, which ended at once.
+    """Have a run that opened these sessions of each test, one a lease unless together, which ended at once.
 
     ``emulated`` names the tests that went to the emulator although their run did not. What was ``reconciled``, the
     vendor has billed as we charged it.
@@ -63,8 +93,9 @@ def add_run(
             own = "emulator" if nodeid in emulated else None
             attempt = _add_attempt(connection, run, nodeid, at, own)
             for each in sessions:
-                took = each if isinstance(each, Took) else Took(seconds=each)
-                _add_session(connection, run, attempt, at, took, own, is_billed=reconciled and target == "live")
+                _add_lease(
+                    connection, run, attempt, at, _together(each), own, is_billed=reconciled and target == "live"
+                )
         ended = {"invocation": f"invocation of {run}", "exit_status": exit_status}
         connection.execute(sql.END_INVOCATION, {**ended, "at": _later(started_at, len(tests))})
         document = '{"verdict": "reconciled", "project": null}'
@@ -91,22 +122,36 @@ def _add_attempt(connection: Connection, run: str, nodeid: str, at: str, target:
     return attempt
 
 
-def _add_session(
-    connection: Connection, run: str, attempt: str, at: str, took: Took, target: str | None, *, is_billed: bool
+def _together(opened: float | Took | Together) -> Together:
+    if isinstance(opened, Together):
+        return opened
+    return Together(sessions=[opened if isinstance(opened, Took) else Took(seconds=opened)])
+
+
+def _add_lease(
+    connection: Connection, run: str, attempt: str, at: str, opened: Together, target: str | None, *, is_billed: bool
 ) -> None:
-    number, ms = next(_IDS), round(took.seconds * 1000)
-    lease, dial = f"lease-{number}", f"dial-{number}"
-    row = {"id": lease, "run": run, "attempt": attempt, "scope": "test", "ms": 60_000, "currency": "time"}
+    lease = f"lease-{next(_IDS)}"
+    row = {"id": lease, "run": run, "attempt": attempt, "scope": "test", "ms": _LEASED_MS, "currency": "time"}
     times = {"taken_at": at, "ends_at": at, "gateway": "gateway"}
-    connection.execute(sql.INSERT_LEASE, {**row, **times, "micro_usd": took.micro_usd(60_000)})
+    connection.execute(sql.INSERT_LEASE, {**row, **times, "micro_usd": opened.set_aside_micro_usd()})
+    for took in opened.sessions:
+        _add_session(connection, lease, at, took, target)
+    charged = {"lease": lease, "ms": opened.charged_ms(), "micro_usd": opened.charged_micro_usd(), "at": at}
+    connection.execute(sql.END_LEASE, {**charged, "how": "orphaned" if opened.is_lost else "settled"})
+    if opened.is_lost and opened.stated_seconds is not None:
+        stated_ms = round(opened.stated_seconds * 1000)
+        connection.execute(sql.INSERT_STATED, {"lease": lease, "ms": stated_ms, "at": at})
+    if is_billed and not opened.is_lost:
+        connection.execute(sql.INSERT_BILLED, charged)
+
+
+def _add_session(connection: Connection, lease: str, at: str, took: Took, target: str | None) -> None:
+    number = next(_IDS)
+    dial = f"dial-{number}"
     connection.execute(sql.INSERT_DIAL, {"id": dial, "lease": lease, "at": at, "target": target, "run_key": None})
     connection.execute(sql.INSERT_WELCOME, {"dial": dial, "request_id": f"request-{number}", "handshake_ms": 80})
     connection.execute(sql.INSERT_USAGE, _usage(dial, f"request-{number}", at, took))
-    charged = 60_000 if took.lost else ms
-    end = {"lease": lease, "how": "orphaned" if took.lost else "settled", "ms": charged}
-    connection.execute(sql.END_LEASE, {**end, "micro_usd": took.micro_usd(charged), "at": at})
-    if is_billed and not took.lost:
-        connection.execute(sql.INSERT_BILLED, {"lease": lease, "ms": ms, "micro_usd": took.micro_usd(ms), "at": at})
 
 
 def _usage(dial: str, request_id: str, at: str, took: Took) -> dict[str, Any]:
