@@ -200,9 +200,7 @@ FAMILIES = (
     Family("run_turns", "", "Turns of these sessions.", _of_run("turns")),
     Family("run_used_seconds", "seconds", "What the run was charged.", _of_run("used_seconds")),
     Family("run_budget_seconds", "seconds", "The run budget in time.", _of_run("budget_seconds")),
-    Family(
-        "run_at_risk_seconds", "seconds", "What was charged but not confirmed (at risk).", _of_run("at_risk_seconds")
-    ),
+    Family("run_at_risk_seconds", "seconds", "What is at risk (charged but not metered).", _of_run("at_risk_seconds")),
     Family(
         "run_overshoot_seconds", "seconds", "What was metered beyond what was set aside.", _of_run("overshoot_seconds")
     ),

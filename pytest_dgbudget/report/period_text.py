@@ -14,6 +14,7 @@ from pytest_dgbudget.report.period_document import (
     WindowFigures,
 )
 from pytest_dgbudget.report.short_names import shortened
+from pytest_dgbudget.report.shown import AT_RISK
 from pytest_dgbudget.report.spending_figures import (
     TIME_IS_COMPARED,
     SpendingFigures,
@@ -86,7 +87,7 @@ def _total_lines(target: TargetFigures) -> Iterator[str]:
     if spent["vendor_usd"] is not None and target["billed"]:
         yield f"  by the vendor's statement: {usd_text(spent['vendor_usd'])}"
     if spent["at_risk_seconds"]:
-        yield f"  {_time(spent['at_risk_seconds'])} of it is at risk: charged although nobody saw it being used"
+        yield f"  {_time(spent['at_risk_seconds'])} of it is {AT_RISK}"
     if target["archived"] is not None:
         archived = target["archived"]
         yield (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocument
 from pytest_dgbudget.report.overrun_effect import excuse_of_run
-from pytest_dgbudget.report.shown import bar, exact_usd, shown_seconds, shown_usd
+from pytest_dgbudget.report.shown import AT_RISK, bar, exact_usd, shown_seconds, shown_usd
 from pytest_dgbudget.units import counted
 
 _SKIPS_FROM = 0.05  # seconds: the forecast is of sessions, what was used is of leases
@@ -22,7 +22,7 @@ def run_line(document: UsageDocument) -> str:
     extras = [
         f"; {seconds:.2f}s{cost} {what}"
         for seconds, cost, what in (
-            (run["at_risk_seconds"], _in_brackets(run.get("at_risk_usd")), "charged without having been seen"),
+            (run["at_risk_seconds"], _in_brackets(run.get("at_risk_usd")), AT_RISK),
             (run["overshoot_seconds"], "", "beyond what was set aside"),
         )
         if seconds

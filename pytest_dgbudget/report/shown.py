@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pytest_dgbudget.units import format_usd
 
+# Set aside for a lease whose end nobody saw, and charged, as the whole of it may have been used.
+AT_RISK = "at risk (charged but not metered)"
 _BAR_CELLS = 20
 
 

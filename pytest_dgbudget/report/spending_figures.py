@@ -45,7 +45,7 @@ class Side(NamedTuple):
 class SpendingFigures(TypedDict):
     """``sessions`` counts those that opened; ``seconds`` and ``cost_usd`` are charged, emulated ones as they would be
     live. ``cost_usd`` is None where a part is not known, ``known_usd`` is the rest of it; ``estimated``: a part of the
-    cost is the highest that it may be. ``at_risk_seconds``: charged although nobody saw it being used. ``vendor_usd``:
+    cost is the highest that it may be. ``at_risk_seconds``: charged but not metered. ``vendor_usd``:
     by the statement; None where that lacks a part.
     """
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pytest_dgbudget.model import Currency
 
 # new-tests, gone-tests: those that only one of both has. Of a test that both have: how many sessions it had, how long
-# they were, what a minute cost (tier or price list), and what was charged although nobody saw it being used.
+# they were, what a minute cost (tier or price list), and what was charged but not metered.
 Reason = Literal["new-tests", "gone-tests", "sessions", "length", "price", "unseen", "unlisted"]
 
 
@@ -17,7 +17,7 @@ class Spent(NamedTuple):
     """``metered`` sessions are those whose end somebody saw; ``sessions`` opened. Milliseconds, micro-dollars.
 
     ``micro_usd`` is what is known of the cost: ``unpriced`` leases have no price. ``unseen_…`` is the part of both that
-    was charged although nobody saw it being used. ``vendor_micro_usd``: what the statement has, ``unstated`` leases
+    was charged but not metered: what is at risk. ``vendor_micro_usd``: what the statement has, ``unstated`` leases
     not in it. Of ``estimated`` sessions, leases or attempts, the cost is the highest that it may be.
     """
 

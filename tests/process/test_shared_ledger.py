@@ -110,7 +110,7 @@ def test_whoever_ends_first_is_reconciled_by_what_has_ended_and_whoever_ends_las
     assert (first.status, first.usage["run"]["at_risk_seconds"]) == (0, 0), first.output
     assert "others with this run id are still under way" in first.output
     assert "nobody here saw its end" not in first.output
-    assert "without having been seen" not in first.output
+    assert "charged but not metered" not in first.output
     project.write("go-on", "")
     last = project.result(waiting)
     assert last.status == 0, last.output

@@ -167,7 +167,7 @@ def test_estimates_are_marked_and_so_is_what_is_at_risk() -> None:
         said = lines(document)
         assert "live (billed): ~$0.0125, 10s in 1 session of 1 run" in said
         assert said[-1] == "~ is an estimate, the highest that it may be"
-    assert "  2s of it is at risk: charged although nobody saw it being used" in said
+    assert "  2s of it is at risk (charged but not metered)" in said
     assert not any("~" in line for line in lines(reported(period({key: spent()}))))
 
 

@@ -275,7 +275,7 @@ def test_a_cost_says_whose_it_is_and_a_line_explains_the_mark(
         (
             {"leases": (lease(how="orphaned", ended_ms=10_000, ended_micro_usd=12_500),), "sessions": ()},
             "used 10.00s of 60.00s [###.................] 17% in 0 sessions (live, billed); verdict: within; "
-            "10.00s ($0.0125) charged without having been seen",
+            "10.00s ($0.0125) at risk (charged but not metered)",
         ),
         (
             {"invocations": (invocation(cost_budget_micro_usd=500_000),)},

@@ -18,6 +18,7 @@ from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.regression import found_regression
 from pytest_dgbudget.report.run_line import exceeds_live
 from pytest_dgbudget.report.run_remarks import leaks_line, longest_wait, no_session_line, protocol_line
+from pytest_dgbudget.report.shown import AT_RISK
 from pytest_dgbudget.rules.verdicts import DISAGREEING
 from pytest_dgbudget.units import counted
 
@@ -147,7 +148,7 @@ def _unconfirmed(document: UsageDocument) -> Iterator[Finding]:
     if run["at_risk_seconds"]:
         dollars = run.get("at_risk_usd")
         cost = "" if dollars is None else f" ({figures.money(dollars)})"
-        said = f"{figures.time(run['at_risk_seconds'])}{cost} were charged although nobody saw them being used."
+        said = f"{figures.time(run['at_risk_seconds'])}{cost} of what was used is {AT_RISK}."
         yield Finding("unconfirmed", "warn", "at risk", said)
     ended = [session for session in document["sessions"] if session["closed_by"] is not None]
     if unseen := sum(not session["confirmed"] for session in ended):

@@ -15,6 +15,7 @@ from pytest_dgbudget.report.html.parts import Tone, badge, muted, tone_of
 from pytest_dgbudget.report.overrun_effect import excuse_of, excuse_of_run
 from pytest_dgbudget.report.run_line import differs_live
 from pytest_dgbudget.report.run_remarks import run_keys_line
+from pytest_dgbudget.report.shown import AT_RISK
 from pytest_dgbudget.report.shown_turns import has_latency
 from pytest_dgbudget.units import counted, format_time
 
@@ -124,7 +125,7 @@ def _bars(run: RunFigures) -> Iterator[Markup]:
 
 def _budget(what: str, amounts: Amounts, used: str, allowed: str, risk: str, live: str) -> Markup:
     said = f"{used} of {allowed} used, {figures.share(amounts.used, amounts.allowed)}"
-    notes = [f"{risk} of that was charged without having been seen"] if amounts.at_risk else []
+    notes = [f"{risk} of that is {AT_RISK}"] if amounts.at_risk else []
     notes += [] if amounts.live is None else [f"live it would be about {live}"]
     label = "; ".join([said, *notes])
     return element(
