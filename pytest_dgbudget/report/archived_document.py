@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.report.plain_text import harmless
-from pytest_dgbudget.report.spending_figures import time_text, usd_text
+from pytest_dgbudget.report.shown import shown_seconds, shown_usd
 from pytest_dgbudget.rules.attempts import usd_or_none
 from pytest_dgbudget.units import counted, seconds
 
@@ -60,7 +60,7 @@ def archived_text(document: ArchivedDocument, *, width: int, color: bool) -> Ite
     yield f"run {harmless(document['id'])} ({document['target']}, {billed}) is archived"
     for part in document["parts"]:
         yield (
-            f"until {part['ended_at'][:10]}: {time_text(part['seconds'])}, {usd_text(part['cost_usd'])} in "
+            f"until {part['ended_at'][:10]}: {shown_seconds(part['seconds'])}, {shown_usd(part['cost_usd'])} in "
             f"{counted(part['sessions'], 'session')}; its tests and sessions are in {harmless(part['file'])}, archived "
             f"on {part['archived_at'][:10]}"
         )

@@ -8,6 +8,7 @@ from typing import Literal
 from pytest_dgbudget.report.comparison_document import ComparedRun, ComparedTest, ComparisonDocument
 from pytest_dgbudget.report.csv_text import Cell, csv_text
 from pytest_dgbudget.report.document import RunFigures
+from pytest_dgbudget.report.shown import shown_seconds, shown_usd
 from pytest_dgbudget.report.shown_turns import has_latency
 from pytest_dgbudget.report.spending_figures import (
     TIME_IS_COMPARED,
@@ -16,8 +17,6 @@ from pytest_dgbudget.report.spending_figures import (
     said_of_reasons,
     signed_time,
     signed_usd,
-    time_text,
-    usd_text,
 )
 from pytest_dgbudget.report.table_cells import ABOUT_ESTIMATES
 from pytest_dgbudget.report.text_table import Block, TextTable, markdown_of, text_of
@@ -34,10 +33,10 @@ _SHOWN: Sequence[tuple[str, Callable[[ComparedRun], str]]] = (
     ("target", lambda side: f"{side['run']['target']}, {'billed' if side['run']['billed'] else 'not billed'}"),
     ("verdict", lambda side: side["run"]["verdict"]),
     ("reconciliation", lambda side: side["reconciliation"]),
-    ("used", lambda side: time_text(side["spending"]["seconds"])),
+    ("used", lambda side: shown_seconds(side["spending"]["seconds"])),
     ("cost", lambda side: cost_text(side["spending"])),
-    ("vendor", lambda side: usd_text(side["spending"]["vendor_usd"])),
-    ("at risk", lambda side: time_text(side["spending"]["at_risk_seconds"])),
+    ("vendor", lambda side: shown_usd(side["spending"]["vendor_usd"])),
+    ("at risk", lambda side: shown_seconds(side["spending"]["at_risk_seconds"])),
     ("tests", lambda side: f"{side['tests']:,}"),
     ("sessions", lambda side: f"{side['spending']['sessions']:,}"),
     ("turns", lambda side: _known(side["run"].get("turns"))),
@@ -104,7 +103,7 @@ def _tests(tests: Sequence[ComparedTest]) -> TextTable:
 def _spent(figures: SpendingFigures | None, *, in_money: bool) -> str:
     if figures is None:
         return "-"
-    return cost_text(figures) if in_money else time_text(figures["seconds"])
+    return cost_text(figures) if in_money else shown_seconds(figures["seconds"])
 
 
 def _difference(test: ComparedTest, *, in_money: bool) -> str:

@@ -14,14 +14,13 @@ from pytest_dgbudget.report.period_document import (
     WindowFigures,
 )
 from pytest_dgbudget.report.short_names import shortened
-from pytest_dgbudget.report.shown import AT_RISK
+from pytest_dgbudget.report.shown import AT_RISK, shown_usd
 from pytest_dgbudget.report.spending_figures import (
     TIME_IS_COMPARED,
     SpendingFigures,
     cost_text,
     difference,
     said_of_reasons,
-    usd_text,
 )
 from pytest_dgbudget.report.table_cells import ABOUT_ESTIMATES
 from pytest_dgbudget.report.text_table import Block, TextTable, markdown_of, text_of
@@ -85,7 +84,7 @@ def _total_lines(target: TargetFigures) -> Iterator[str]:
         f"{counted(target['runs_in_all'], 'run')}"
     )
     if spent["vendor_usd"] is not None and target["billed"]:
-        yield f"  by the vendor's statement: {usd_text(spent['vendor_usd'])}"
+        yield f"  by the vendor's statement: {shown_usd(spent['vendor_usd'])}"
     if spent["at_risk_seconds"]:
         yield f"  {_time(spent['at_risk_seconds'])} of it is {AT_RISK}"
     if target["archived"] is not None:
@@ -134,7 +133,7 @@ def _figures(spent: SpendingFigures) -> tuple[str, str, str, str]:
         f"{spent['sessions']:,}",
         _time(spent["seconds"]),
         cost_text(spent),
-        usd_text(spent["vendor_usd"]),
+        shown_usd(spent["vendor_usd"]),
     )
 
 
@@ -147,7 +146,7 @@ def _amounts(spent: SpendingFigures) -> str:
 
 
 def _window_line(window: WindowFigures) -> str:
-    shown = _time if window["currency"] == "time" else usd_text
+    shown = _time if window["currency"] == "time" else shown_usd
     share = f" ({window['used'] / window['allowed']:.0%})" if window["allowed"] else ""
     now = "today" if window["period"] == "day" else "this month"
     return f"window of a {window['period']}: {shown(window['used'])} of {shown(window['allowed'])} is used {now}{share}"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocument
 from pytest_dgbudget.report.overrun_effect import excuse_of_run
-from pytest_dgbudget.report.shown import AT_RISK, bar, exact_usd, shown_seconds, shown_usd
+from pytest_dgbudget.report.shown import AT_RISK, ESTIMATE, bar, exact_usd, shown_seconds, shown_usd
 from pytest_dgbudget.units import counted
 
 _SKIPS_FROM = 0.05  # seconds: the forecast is of sessions, what was used is of leases
-_ESTIMATE = "~"
 
 
 def run_line(document: UsageDocument) -> str:
@@ -20,7 +19,7 @@ def run_line(document: UsageDocument) -> str:
     excuse = excuse_of_run(document)
     sessions = counted(run["sessions"], "session")
     extras = [
-        f"; {seconds:.2f}s{cost} {what}"
+        f"; {shown_seconds(seconds)}{cost} {what}"
         for seconds, cost, what in (
             (run["at_risk_seconds"], _in_brackets(run.get("at_risk_usd")), AT_RISK),
             (run["overshoot_seconds"], "", "beyond what was set aside"),
@@ -35,7 +34,9 @@ def run_line(document: UsageDocument) -> str:
 
 def _used_time(run: RunFigures) -> str:
     used, budget = run["used_seconds"], run["budget_seconds"]
-    return f"{used:.2f}s" if budget is None else f"{used:.2f}s of {budget:.2f}s {bar(used, budget)}"
+    if budget is None:
+        return shown_seconds(used)
+    return f"{shown_seconds(used)} of {shown_seconds(budget)} {bar(used, budget)}"
 
 
 def _used_money(run: RunFigures) -> str:
@@ -43,7 +44,7 @@ def _used_money(run: RunFigures) -> str:
     cost, budget = run["cost_usd"], run["cost_budget_usd"]
     if budget is None:
         return ""
-    used = "unknown" if cost is None else f"{_ESTIMATE if run.get('estimated') else ''}{shown_usd(cost)}"
+    used = "unknown" if cost is None else f"{ESTIMATE if run.get('estimated') else ''}{shown_usd(cost)}"
     share = "" if cost is None or run["budget_seconds"] is not None else f" {bar(cost, budget)}"
     return f", {used} of {exact_usd(budget)}{share}"
 
@@ -60,7 +61,7 @@ def unused_line(document: UsageDocument) -> str | None:
     if reconciliation["verdict"] not in {"reconciled", "off"} or run["used_seconds"]:
         return None
     of_money = run.get("cost_budget_usd")  # which reports of earlier versions lack
-    budgets = [] if run["budget_seconds"] is None else [f"{run['budget_seconds']:.2f}s"]
+    budgets = [] if run["budget_seconds"] is None else [shown_seconds(run["budget_seconds"])]
     budgets += [] if of_money is None else [exact_usd(of_money)]
     unused = f", nothing used of {', '.join(budgets)}" if budgets else ""
     return f"no test asked for a session ({run['target']}{unused})"
@@ -93,6 +94,6 @@ def _exceeded_live(figures: AttemptEntry | RunFigures) -> list[str]:
     """Return the budgets that live sessions would exceed."""
     seconds, of_time = figures["forecast_seconds"], figures["budget_seconds"]
     dollars, of_money = figures["forecast_usd"], figures.get("cost_budget_usd")
-    exceeded = [f"{of_time:.2f}s"] if seconds is not None and of_time is not None and seconds > of_time else []
+    exceeded = [shown_seconds(of_time)] if seconds is not None and of_time is not None and seconds > of_time else []
     exceeded += [exact_usd(of_money)] if dollars is not None and of_money is not None and dollars > of_money else []
     return exceeded

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypedDict
 
 from pytest_dgbudget.model import Currency
-from pytest_dgbudget.report.table_cells import ESTIMATE
+from pytest_dgbudget.report.shown import ESTIMATE, shown_usd
 from pytest_dgbudget.rules.attempts import usd_or_none
 from pytest_dgbudget.rules.spending import ChangePart, Reason, Spent, amount_of, change_parts, total
 from pytest_dgbudget.units import counted, seconds, usd
@@ -138,19 +138,11 @@ def signed_time(in_seconds: float) -> str:
 
 
 def signed_usd(in_usd: float) -> str:
-    return f"{'-' if in_usd < 0 else '+'}${abs(in_usd):,.4f}"
-
-
-def time_text(in_seconds: float | None) -> str:
-    return "-" if in_seconds is None else f"{in_seconds:,.2f}s"
-
-
-def usd_text(in_usd: float | None) -> str:
-    return "-" if in_usd is None else f"${in_usd:,.4f}"
+    return f"{'-' if in_usd < 0 else '+'}{shown_usd(abs(in_usd))}"
 
 
 def cost_text(figures: SpendingFigures) -> str:
     """Return a cost, marked where it is estimated; where a part of it is not known, at least how much it is."""
     if figures["cost_usd"] is not None:
-        return f"{ESTIMATE if figures['estimated'] else ''}{usd_text(figures['cost_usd'])}"
-    return f"≥ {usd_text(figures['known_usd'])}" if figures["known_usd"] else "-"
+        return f"{ESTIMATE if figures['estimated'] else ''}{shown_usd(figures['cost_usd'])}"
+    return f"≥ {shown_usd(figures['known_usd'])}" if figures["known_usd"] else "-"

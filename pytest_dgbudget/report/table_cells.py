@@ -9,14 +9,14 @@ from pytest_dgbudget.report.dearest import is_troubled, live_seconds, summed_sec
 from pytest_dgbudget.report.document import AttemptEntry, UsageDocument
 from pytest_dgbudget.report.overrun_effect import excuse_of
 from pytest_dgbudget.report.run_line import differs_live, exceeds_live
-from pytest_dgbudget.report.shown import exact_usd, shown_seconds, shown_usd
+from pytest_dgbudget.report.shown import ESTIMATE, exact_usd, shown_seconds, shown_usd
 from pytest_dgbudget.report.shown_turns import has_latency, marked_turns
 
 Heading = Literal["used", "live", "budget", "cost", "p50/p95", "vendor's p50/p95", "waited", "sessions", "verdict"]
 Cells = dict[Heading, str]
 
-ESTIMATE, VENDOR = "~", "vendor "
-ABOUT_ESTIMATES = "~ is an estimate, the highest that it may be"
+VENDOR = "vendor "
+ABOUT_ESTIMATES = f"{ESTIMATE} is an estimate, the highest that it may be"
 _WAITED_FROM = 1  # seconds
 _MARK = "*"
 

@@ -7,22 +7,22 @@ from typing import TypeAlias
 
 from pytest_dgbudget.instants import read_instant
 from pytest_dgbudget.report.document import AttemptEntry, RunFigures, SessionFigures
+from pytest_dgbudget.report.shown import ESTIMATE, shown_seconds, shown_usd
 from pytest_dgbudget.units import format_usd
 
 UNKNOWN = "\u2013"  # a dash
-_ESTIMATE = "~"
 
 Shown: TypeAlias = "Callable[[float | None], str]"
 
 
 def time(seconds: float | None) -> str:
     """Return seconds, with two decimals as everywhere."""
-    return UNKNOWN if seconds is None else f"{seconds:,.2f}s"
+    return shown_seconds(seconds, UNKNOWN)
 
 
 def money(dollars: float | None) -> str:
     """Return dollars, with the four decimals that a short session needs."""
-    return UNKNOWN if dollars is None else f"${dollars:,.4f}"
+    return shown_usd(dollars, UNKNOWN)
 
 
 def exact_money(dollars: float) -> str:
@@ -60,4 +60,4 @@ def instant(text: str | None) -> str:
 
 def own_cost(figures: AttemptEntry | SessionFigures | RunFigures) -> str:
     """Return a cost at our prices, marked where it is the highest that it may be."""
-    return f"{_ESTIMATE if figures.get('estimated') else ''}{money(figures['cost_usd'])}"
+    return f"{ESTIMATE if figures.get('estimated') else ''}{money(figures['cost_usd'])}"
