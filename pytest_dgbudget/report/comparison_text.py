@@ -85,14 +85,12 @@ def _why(document: ComparisonDocument) -> Iterator[str]:
 
 
 def _tests(tests: Sequence[ComparedTest]) -> TextTable:
-    in_money = all(test["delta_usd"] is not None for test in tests)
+    amounts = _in_money if all(test["delta_usd"] is not None for test in tests) else _in_time
     headings = ("test", "before", "after", "difference", "sessions")
     rows = [
         (
             test["nodeid"],
-            _spent(test["before"], in_money=in_money),
-            _spent(test["after"], in_money=in_money),
-            _difference(test, in_money=in_money),
+            *amounts(test),
             " → ".join("-" if side is None else str(side["sessions"]) for side in (test["before"], test["after"])),
         )
         for test in tests
@@ -100,16 +98,24 @@ def _tests(tests: Sequence[ComparedTest]) -> TextTable:
     return TextTable("tests that differ", headings, rows)
 
 
-def _spent(figures: SpendingFigures | None, *, in_money: bool) -> str:
-    if figures is None:
-        return "-"
-    return cost_text(figures) if in_money else shown_seconds(figures["seconds"])
+def _in_money(test: ComparedTest) -> tuple[str, str, str]:
+    """Return what the test cost before and after, and the difference."""
+    delta = test["delta_usd"]
+    return _cost(test["before"]), _cost(test["after"]), "-" if delta is None else signed_usd(delta)
 
 
-def _difference(test: ComparedTest, *, in_money: bool) -> str:
-    if in_money and test["delta_usd"] is not None:
-        return signed_usd(test["delta_usd"])
-    return "-" if test["delta_seconds"] is None else signed_time(test["delta_seconds"])
+def _in_time(test: ComparedTest) -> tuple[str, str, str]:
+    """Return what the test used before and after, and the difference."""
+    delta = test["delta_seconds"]
+    return _used(test["before"]), _used(test["after"]), "-" if delta is None else signed_time(delta)
+
+
+def _cost(figures: SpendingFigures | None) -> str:
+    return "-" if figures is None else cost_text(figures)
+
+
+def _used(figures: SpendingFigures | None) -> str:
+    return shown_seconds(None if figures is None else figures["seconds"])
 
 
 def _differs(test: ComparedTest) -> bool:

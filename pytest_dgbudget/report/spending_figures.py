@@ -85,31 +85,32 @@ def spending_figures(spending: Spent) -> SpendingFigures:
 
 def reasons_with_rest(before: Side, after: Side) -> list[ReasonFigures]:
     """Return why the sum of two sides differs, the largest part first: in money where all of it is known."""
-    in_money = before.is_priced and after.is_priced
-    parts: dict[Reason, ReasonFigures] = {}
-    for currency in _currencies(in_money=in_money):
-        for part in change_parts(before.tests, after.tests, currency):
-            _count(parts, part, currency, in_money=in_money)
-        rest = amount_of(after.rest, currency) - amount_of(before.rest, currency)
-        if rest:
-            _count(parts, ChangePart("unlisted", rest), currency, in_money=in_money)
-    return sorted(parts.values(), key=_largest)
+    in_time = _parts(before, after, "time")
+    if not (before.is_priced and after.is_priced):
+        return sorted((_figures(part, None) for part in in_time.values()), key=_largest)
+    in_money = _parts(before, after, "money")
+    pairs = (
+        (in_time.get(reason, ChangePart(reason, 0)), in_money.get(reason, ChangePart(reason, 0)))
+        for reason in {**in_time, **in_money}
+    )
+    return sorted((_figures(*pair) for pair in pairs), key=_largest)
 
 
-def _currencies(*, in_money: bool) -> Sequence[Currency]:
-    return ("time", "money") if in_money else ("time",)
+def _parts(before: Side, after: Side, currency: Currency) -> dict[Reason, ChangePart]:
+    parts = {part.reason: part for part in change_parts(before.tests, after.tests, currency)}
+    rest = amount_of(after.rest, currency) - amount_of(before.rest, currency)
+    return {**parts, "unlisted": ChangePart("unlisted", rest)} if rest else parts
 
 
-def _count(parts: dict[Reason, ReasonFigures], part: ChangePart, currency: Currency, *, in_money: bool) -> None:
-    usd_of_none = 0.0 if in_money else None
-    none: ReasonFigures = {"reason": part.reason, "seconds": 0.0, "usd": usd_of_none, "tests": 0, "mostly": None}
-    figures = parts.setdefault(part.reason, none)
-    figures["tests"] = max(figures["tests"], part.tests)
-    figures["mostly"] = part.mostly
-    if currency == "time":
-        figures["seconds"] = seconds(part.amount)
-    else:
-        figures["usd"] = usd(part.amount)
+def _figures(in_time: ChangePart, in_money: ChangePart | None) -> ReasonFigures:
+    of_money = in_money or ChangePart(in_time.reason, 0)
+    return {
+        "reason": in_time.reason,
+        "seconds": seconds(in_time.amount),
+        "usd": None if in_money is None else usd(in_money.amount),
+        "tests": max(in_time.tests, of_money.tests),
+        "mostly": of_money.mostly or in_time.mostly,
+    }
 
 
 def _largest(figures: ReasonFigures) -> tuple[float, float, str]:
