@@ -71,10 +71,12 @@ def _parser() -> CommandParser:
 
 def _audit(given: argparse.Namespace, run_config: RunConfig) -> AuditDocument:
     from pytest_dgbudget.cli.audited_period import audit_period
+    from pytest_dgbudget.cli.bars import no_bars, shown_bars
     from pytest_dgbudget.config.api_access import api_access
 
     since = past_day("--since", given.since, datetime.now(timezone.utc), "there is nothing to audit")
-    return audit_period(run_config, api_access(run_config), since, all_tags=given.all_tags, silent=given.json)
+    shown = no_bars() if given.json else shown_bars()
+    return audit_period(run_config, api_access(run_config), since, shown, all_tags=given.all_tags)
 
 
 def _leave_reading() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
-from pytest_dgbudget.cli.bars import Bars, shown_bars
+from pytest_dgbudget.cli.bars import Bars, Shown
 from pytest_dgbudget.cli.ledger import holders_in, open_ledger
 from pytest_dgbudget.cli.options import respelled
 from pytest_dgbudget.config.resolve import RunConfig
@@ -42,18 +42,18 @@ _PAST_FIRST_MIDNIGHT = ReadFailure(
 
 
 def audit_period(
-    run_config: RunConfig, access: ApiAccess, since: datetime, *, all_tags: bool, silent: bool
+    run_config: RunConfig, access: ApiAccess, since: datetime, shown: Shown, *, all_tags: bool
 ) -> AuditDocument:
     """Audit what began at ``since``, the beginning of a UTC day, or later; raises LedgerError.
 
-    ``all_tags``: every run of the project is in this ledger, whoever started it. ``silent``: no bar is shown.
+    ``all_tags``: every run of the project is in this ledger, whoever started it.
     """
     now = datetime.now(timezone.utc)
     kept_since = max(since, _next_midnight(now - _KEPT))
     with open_ledger(run_config) as connection, _without_collections():
         ledger = read_ledger(connection, holders_in(connection, run_config), since, _target_of(access))
     period = AuditedPeriod(since_ms=epoch_ms_of(since), kept_since_ms=epoch_ms_of(kept_since))
-    statement = _read_statement(run_config, access, ledger, period, silent=silent)
+    statement = _read_statement(run_config, access, ledger, period, shown)
     terms = terms_of(run_config, ledger.target, epoch_ms_of(datetime.now(timezone.utc)))
     with _without_collections():
         ours = everybodys(statement.rows, ledger.ours) if all_tags else ledger.ours
@@ -68,12 +68,12 @@ def _target_of(access: ApiAccess) -> str:
 
 
 def _read_statement(
-    run_config: RunConfig, access: ApiAccess, ledger: AuditedLedger, period: AuditedPeriod, *, silent: bool
+    run_config: RunConfig, access: ApiAccess, ledger: AuditedLedger, period: AuditedPeriod, shown: Shown
 ) -> PeriodStatement:
     timeout = Timeout(_LONGEST_SECONDS)
     api = ManagementApi(access, [TagsPart(ledger.tags_in_hours)], timeout)
     since, now = _moment(period.kept_since_ms), datetime.now(timezone.utc)
-    with shown_bars(silent=silent) as bars:
+    with shown as bars:
         show = _shown_by(bars)
         try:
             api.find_project()
@@ -87,8 +87,8 @@ def _read_statement(
         rows += found
     not_asked = frozenset(lacking[_MOST_LOOKUPS:])
     hours = _read_hours(api, ledger, since, now, not_asked) if needs_hours(ledger, rows) else None
-    shown = failure and respelled(failure)
-    return PeriodStatement(rows=rows, project=api.project, failure=shown, hours=hours, not_asked=not_asked)
+    told = failure and respelled(failure)
+    return PeriodStatement(rows=rows, project=api.project, failure=told, hours=hours, not_asked=not_asked)
 
 
 def _read_hours(

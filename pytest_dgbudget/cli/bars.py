@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Protocol, TypeAlias
 
 
 class Steps(Protocol):
@@ -55,10 +55,18 @@ class _RichBars(Bars):
             self._bars.start()
 
 
+Shown: TypeAlias = "AbstractContextManager[Bars]"
+
+
+def no_bars() -> Shown:
+    """Show none: what is printed is for a program."""
+    return nullcontext(Bars())
+
+
 @contextmanager
-def shown_bars(*, silent: bool, after_seconds: float = 0.0) -> Iterator[Bars]:
-    """Yield what shows bars, from the first step that is done so late, until the end."""
-    if silent or sys.stderr is None or not sys.stderr.isatty():
+def shown_bars(after_seconds: float = 0.0) -> Iterator[Bars]:
+    """Yield what shows bars on a terminal, from the first step that is done so late, until the end."""
+    if sys.stderr is None or not sys.stderr.isatty():
         yield Bars()
         return
     from rich.console import Console

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.cli.bars import shown_bars
+from pytest_dgbudget.cli.bars import Shown, no_bars, shown_bars
 from pytest_dgbudget.cli.exit_status import FAILED
 from pytest_dgbudget.cli.options import add_options, resolve_for_statement
 from pytest_dgbudget.cli.output import is_terminal, write_json, write_verbatim
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"name the usage.json files, or a folder with them; example: {_EXAMPLE}")
     run_config = resolve_for_statement(given)
     folder = run_config.report_dir
-    document = _merged(given.reports, folder, silent=given.json)
+    document = _merged(given.reports, folder, no_bars() if given.json else shown_bars(_BAR_AFTER_SECONDS))
     if (missing := _missing(document, given.shards)) is not None:
         document = _incomplete(document, missing)
     try:
@@ -78,13 +78,13 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _merged(named: Sequence[Path], folder: Path, *, silent: bool) -> MergedDocument:
+def _merged(named: Sequence[Path], folder: Path, shown: Shown) -> MergedDocument:
     from pytest_dgbudget.report.merging import merge
     from pytest_dgbudget.report.usage_reading import read_usage, usage_files
 
     files = [file for each in named for file in usage_files(each)]
     documents = []
-    with shown_bars(silent=silent, after_seconds=_BAR_AFTER_SECONDS) as bars:
+    with shown as bars:
         done = bars.begin("reading reports", len(files))
         for number, file in enumerate(files, start=1):
             documents.append((str(file), read_usage(file, folder)))

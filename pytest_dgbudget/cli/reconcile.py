@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.cli.bars import Bars, Steps, shown_bars
+from pytest_dgbudget.cli.bars import Bars, Steps, no_bars, shown_bars
 from pytest_dgbudget.cli.exit_status import FAILED, fails
 from pytest_dgbudget.cli.options import add_options, resolve_for_statement
 from pytest_dgbudget.cli.output import write, write_json
@@ -67,7 +67,7 @@ def _reconcile(given: argparse.Namespace) -> int:
 
     run_config = _run_config(given)
     access = api_access(run_config)
-    with open_ledger(run_config) as connection, shown_bars(silent=given.json) as bars:
+    with open_ledger(run_config) as connection, no_bars() if given.json else shown_bars() as bars:
         later = LaterRuns(run_config, access, connection)
         named = later.known(given.runs)
         pending, left = later.pending(besides=named) if given.pending else ([], [])

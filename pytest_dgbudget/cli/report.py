@@ -32,6 +32,7 @@ can't be written; 2 for bad usage, or without a ledger.
 """
 _EXAMPLE = "dgbudget report --since 30d"
 _TOP = 20
+_BAR_AFTER_SECONDS = 1.0
 _COLUMNS = 80  # of what is no terminal
 
 
@@ -95,13 +96,14 @@ def _reported(given: argparse.Namespace, format_: str) -> Reported:
     run_config = resolve_for_statement(given)
     if given.since is not None:
         require_format("period", format_)
-        return Reported("period", _period(given, run_config, silent=format_ != "table"))
+        return Reported("period", _period(given, run_config, format_))
     what: What = "run" if given.compare is None else "comparison"
     require_format(what, format_)
     return _of_runs(given, run_config, format_)
 
 
-def _period(given: argparse.Namespace, run_config: RunConfig, *, silent: bool) -> PeriodDocument:
+def _period(given: argparse.Namespace, run_config: RunConfig, format_: str) -> PeriodDocument:
+    from pytest_dgbudget.cli.bars import no_bars, shown_bars
     from pytest_dgbudget.cli.reported_period import reported_period
 
     now = datetime.now(timezone.utc)
@@ -109,7 +111,8 @@ def _period(given: argparse.Namespace, run_config: RunConfig, *, silent: bool) -
     before = now if given.until is None else _end_of(past_day("--until", given.until, now, "it has not ended"), now)
     if before <= since:
         raise SettingsError(f"--until {given.until} is before --since {given.since}")
-    return reported_period(run_config, since, before, most=given.top or _TOP, silent=silent)
+    shown = shown_bars(_BAR_AFTER_SECONDS) if format_ == "table" else no_bars()
+    return reported_period(run_config, since, before, shown, most=given.top or _TOP)
 
 
 def _end_of(day: datetime, now: datetime) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from pytest_dgbudget.cli.bars import Steps, shown_bars
+from pytest_dgbudget.cli.bars import Shown, Steps
 from pytest_dgbudget.cli.ledger import open_ledger
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.ledger.connection import Connection
@@ -22,17 +22,15 @@ from pytest_dgbudget.report.period_document import (
 from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.rules.prices import price_table
 
-_SHOWN_AFTER_SECONDS = 1.0
-
 
 def reported_period(
-    run_config: RunConfig, since: datetime, before: datetime, *, most: int, silent: bool
+    run_config: RunConfig, since: datetime, before: datetime, shown: Shown, *, most: int
 ) -> PeriodDocument:
     """Return the document of a period, held against that of the same length before it; raises LedgerError.
 
-    ``most``: how many tests and runs are listed. ``silent``: no bar is shown.
+    ``most``: how many tests and runs are listed.
     """
-    with open_ledger(run_config) as connection, shown_bars(silent=silent, after_seconds=_SHOWN_AFTER_SECONDS) as bars:
+    with open_ledger(run_config) as connection, shown as bars:
         done = bars.begin("reading the ledger", None)
         with connection.snapshot():
             period = _period(connection, since, before, done)

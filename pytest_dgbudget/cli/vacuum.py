@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_dgbudget.cli.bars import Bars, Steps, shown_bars
+from pytest_dgbudget.cli.bars import Bars, Shown, Steps, no_bars, shown_bars
 from pytest_dgbudget.cli.days import past_day
 from pytest_dgbudget.cli.exit_status import FAILED
 from pytest_dgbudget.cli.ledger import holders_in, open_ledger
@@ -85,7 +85,8 @@ def main(arguments: Sequence[str]) -> int:
     run_config = resolve_for_statement(given)
     folder = run_config.state_dir / "archive" if given.archive_dir is None else Path(given.archive_dir)
     try:
-        vacuumed = _vacuum(run_config, before, folder, dry_run=given.dry_run, silent=given.json)
+        shown = no_bars() if given.json else shown_bars()
+        vacuumed = _vacuum(run_config, before, folder, shown, dry_run=given.dry_run)
     except ArchiveFailed as error:
         complain(_PROG, str(error))
         return FAILED
@@ -118,10 +119,10 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _vacuum(run_config: RunConfig, before: datetime, folder: Path, *, dry_run: bool, silent: bool) -> Vacuumed:
+def _vacuum(run_config: RunConfig, before: datetime, folder: Path, shown: Shown, *, dry_run: bool) -> Vacuumed:
     from pytest_dgbudget.ledger.vacuum import Vacuum
 
-    with open_ledger(run_config) as connection, shown_bars(silent=silent) as bars:
+    with open_ledger(run_config) as connection, shown as bars:
         size = connection.size()
         holders = holders_in(connection, run_config)
         vacuum = Vacuum(connection, lambda run: bool(holders.live([run])))
