@@ -59,9 +59,10 @@ class SpendingFigures(TypedDict):
 
 
 class ReasonFigures(TypedDict):
-    """A part of a difference, in so many ``tests``; ``usd`` is None where money is not compared.
+    """A part of a difference; ``usd`` is None where money is not compared.
 
-    ``mostly`` is the test with the most of it; None where it is of no test that is known.
+    ``tests`` counts those that changed as the part did, up or down; ``mostly`` is the one of them that changed most,
+    None where it is of no test that is known. Both are of the money, where a part has any, else of the time.
     """
 
     reason: Reason
@@ -103,13 +104,13 @@ def _parts(before: Side, after: Side, currency: Currency) -> dict[Reason, Change
 
 
 def _figures(in_time: ChangePart, in_money: ChangePart | None) -> ReasonFigures:
-    of_money = in_money or ChangePart(in_time.reason, 0)
+    most = in_money if in_money is not None and in_money.amount else in_time
     return {
         "reason": in_time.reason,
         "seconds": seconds(in_time.amount),
         "usd": None if in_money is None else usd(in_money.amount),
-        "tests": max(in_time.tests, of_money.tests),
-        "mostly": of_money.mostly or in_time.mostly,
+        "tests": most.tests,
+        "mostly": most.mostly,
     }
 
 

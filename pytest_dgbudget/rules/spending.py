@@ -54,7 +54,10 @@ def total(spendings: Iterable[Spent]) -> Spent:
 
 
 class ChangePart(NamedTuple):
-    """How much of a difference is for one reason, in milliseconds or micro-dollars; in so many tests, mostly in one."""
+    """How much of a difference is for one reason, in milliseconds or micro-dollars.
+
+    ``tests`` counts those that changed as the sum did: up or down; ``mostly`` is the one of them that changed most.
+    """
 
     reason: Reason
     amount: int
@@ -72,13 +75,15 @@ def change_parts(before: Mapping[str, Spent], after: Mapping[str, Spent], curren
         for reason, amount in _reasons(before.get(nodeid), after.get(nodeid), currency):
             if amount:
                 found.setdefault(reason, {})[nodeid] = amount
-    parts = [_part(reason, amounts) for reason, amounts in found.items()]
+    parts = [_part(reason, amounts) for reason, amounts in found.items() if sum(amounts.values())]
     return sorted(parts, key=lambda part: (-abs(part.amount), part.reason))
 
 
 def _part(reason: Reason, amounts: Mapping[str, int]) -> ChangePart:
-    mostly = max(amounts, key=lambda nodeid: (abs(amounts[nodeid]), nodeid))
-    return ChangePart(reason, sum(amounts.values()), len(amounts), mostly)
+    amount = sum(amounts.values())
+    alike = {nodeid: abs(change) for nodeid, change in amounts.items() if (change > 0) == (amount > 0)}
+    mostly = max(alike, key=lambda nodeid: (alike[nodeid], nodeid))
+    return ChangePart(reason, amount, len(alike), mostly)
 
 
 def amount_of(spending: Spent, currency: Currency) -> int:

@@ -84,3 +84,15 @@ def test_what_is_not_known_of_a_part_is_not_known_of_the_sum() -> None:
     assert total([one, other]).stated_micro_usd is None
     assert Spent().stated_micro_usd is None, "there is nothing to state"
     assert total([]) == Spent()
+
+
+def test_a_part_counts_and_names_the_tests_that_changed_as_it_did() -> None:
+    before = dict.fromkeys(["same", "shorter", "less", "longer"], spent(ms=1000))
+    after = {**before, "shorter": spent(ms=920), "less": spent(ms=947), "longer": spent(ms=1094)}
+    assert change_parts(before, after, "time") == [ChangePart("length", -39, 2, "shorter")]
+    assert change_parts(after, before, "time") == [ChangePart("length", 39, 2, "shorter")]
+
+
+def test_changes_that_make_up_for_one_another_are_no_part() -> None:
+    before, after = {"a": spent(seconds=2), "b": spent(seconds=3)}, {"a": spent(seconds=3), "b": spent(seconds=2)}
+    assert change_parts(before, after, "time") == []
