@@ -14,6 +14,7 @@ from pytest_dgbudget.report.spending_figures import (
     TIME_IS_COMPARED,
     SpendingFigures,
     cost_text,
+    listed_reasons,
     said_of_reasons,
     signed_time,
     signed_usd,
@@ -81,7 +82,7 @@ def _why(document: ComparisonDocument) -> Iterator[str]:
         yield f"no difference: {total}"
         return
     yield f"{total} in all, of which:"
-    yield from (f"  {line}" for line in said_of_reasons(document["reasons"]))
+    yield from (f"  {line}" for line in said_of_reasons(listed_reasons(document["reasons"])))
 
 
 def _tests(tests: Sequence[ComparedTest]) -> TextTable:

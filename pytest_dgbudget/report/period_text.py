@@ -20,6 +20,7 @@ from pytest_dgbudget.report.spending_figures import (
     SpendingFigures,
     cost_text,
     difference,
+    listed_reasons,
     said_of_reasons,
 )
 from pytest_dgbudget.report.table_cells import ABOUT_ESTIMATES
@@ -105,7 +106,8 @@ def _previous_lines(previous: PreviousFigures) -> Iterator[str]:
     change = "" if previous["change"] is None else f" ({previous['change']:+.0%})"
     of_which = ", of which:" if previous["reasons"] else ""
     yield f"  {delta}{change} against {_amounts(previous['spending'])} in the period before it{of_which}"
-    for reason, line in zip(previous["reasons"], said_of_reasons(previous["reasons"]), strict=True):
+    listed = listed_reasons(previous["reasons"])
+    for reason, line in zip(listed, said_of_reasons(listed), strict=True):
         yield f"    {line}"
         if reason["mostly"] is not None:
             (name,) = shortened([reason["mostly"]], _LONGEST_NAME)

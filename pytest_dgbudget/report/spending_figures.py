@@ -22,6 +22,7 @@ _WORDS: Mapping[Reason, tuple[str, str]] = {
         "a higher price per minute in {tests} (tier or price list)",
         "a lower price per minute in {tests} (tier or price list)",
     ),
+    "rounding": ("rounding of costs in {tests}", "rounding of costs in {tests}"),
     "unseen": ("more charged at risk in {tests}, as nobody saw a session end", "less charged at risk in {tests}"),
     "unlisted": ("more in what an archive has", "less in what an archive has"),
 }
@@ -116,6 +117,15 @@ def _figures(in_time: ChangePart, in_money: ChangePart | None) -> ReasonFigures:
 
 def _largest(figures: ReasonFigures) -> tuple[float, float, str]:
     return -abs(figures["usd"] or 0.0), -abs(figures["seconds"]), figures["reason"]
+
+
+def listed_reasons(reasons: Sequence[ReasonFigures]) -> Sequence[ReasonFigures]:
+    """Return the parts of a difference that are more than nothing in the decimals shown; all, where none is."""
+    return [each for each in reasons if _is_shown(each["seconds"], each["usd"])] or reasons
+
+
+def _is_shown(in_seconds: float, in_usd: float | None) -> bool:
+    return bool(round(in_seconds, 2) if in_usd is None else round(in_usd, 4))
 
 
 def said_of_reasons(reasons: Sequence[ReasonFigures]) -> Iterator[str]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from pytest_dgbudget.units import rounded_up
+
 if TYPE_CHECKING:
     from pytest_dgbudget.model import Currency
 
 # new-tests, gone-tests: those that only one of both has. Of a test that both have: how many sessions it had, how long
-# they were, what a minute cost (tier or price list), and what was charged but not metered.
-Reason = Literal["new-tests", "gone-tests", "sessions", "length", "price", "unseen", "unlisted"]
+# they were, what a minute cost (tier or price list), what comes of the rounding of costs alone, and what was charged
+# but not metered.
+Reason = Literal["new-tests", "gone-tests", "sessions", "length", "price", "rounding", "unseen", "unlisted"]
 
 
 class Spent(NamedTuple):
@@ -114,7 +117,18 @@ def _of_metered(before: Spent, after: Spent, currency: Currency) -> Iterator[tup
         as_many = as_long = last
     yield "sessions", as_many - first
     yield "length", as_long - as_many
-    yield "price", last - as_long
+    by_price = last - as_long
+    yield "rounding" if abs(by_price) <= _most_rounded(before, after) else "price", by_price
+
+
+def _most_rounded(before: Spent, after: Spent) -> int:
+    """Return how many micro-dollars may be of rounding: each session's time is to a millisecond, its cost to one."""
+    ms, ms_after = _seen(before, "time"), _seen(after, "time")
+    if ms <= 0:
+        return 0
+    of_a_session = 1 + rounded_up(_seen(before, "money"), ms)
+    sessions = after.metered + rounded_up(before.metered * ms_after, ms)
+    return of_a_session * sessions + 1  # what was taken apart is rounded once more
 
 
 def _seen(spending: Spent, currency: Currency) -> int:

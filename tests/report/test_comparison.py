@@ -123,6 +123,19 @@ def test_tests_of_one_run_alone_and_reruns_are_told() -> None:
     assert {each["mostly"] for each in found["reasons"]} == {f"test_x.py::test_{name}" for name in "xyz"}
 
 
+def test_what_rounds_to_nothing_as_shown_is_in_json_alone() -> None:
+    after = changed(report("b", "x", "y"), "run", cost_usd=0.007601)
+    after["tests"][0]["cost_usd"] = 0.003801
+    found = compare(report("a", "x"), after)
+    assert [(each["reason"], each["usd"]) for each in found["reasons"]] == [("new-tests", 0.0038), ("rounding", 1e-6)]
+    said = lines(found)
+    assert "  +$0.0038: 1 new test" in said
+    assert not any("rounding" in line for line in said)
+    del after["tests"][1], after["sessions"][1]
+    alone = lines(compare(report("a", "x"), changed(after, "run", used_seconds=3.0, cost_usd=0.003801)))
+    assert "  +<$0.0001: rounding of costs in 1 test" in alone
+
+
 def test_where_a_cost_is_not_known_time_is_compared() -> None:
     before = changed(report("a", "x"), "run", cost_usd=None)
     found = compare(before, report("b", "x", "y"))

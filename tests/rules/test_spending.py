@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.model import Currency
+from pytest_dgbudget.rules.prices import price_of
 from pytest_dgbudget.rules.spending import ChangePart, Spent, amount_of, change_parts, total
 
 CURRENCIES: tuple[Currency, ...] = get_args(Currency)
@@ -96,3 +97,21 @@ def test_a_part_counts_and_names_the_tests_that_changed_as_it_did() -> None:
 def test_changes_that_make_up_for_one_another_are_no_part() -> None:
     before, after = {"a": spent(seconds=2), "b": spent(seconds=3)}, {"a": spent(seconds=3), "b": spent(seconds=2)}
     assert change_parts(before, after, "time") == []
+
+
+@given(
+    st.integers(1, 10**6),
+    st.lists(st.integers(1, 10**6), min_size=1),
+    st.lists(st.integers(1, 10**6), min_size=1),
+)
+def test_at_one_price_no_part_is_of_the_price(price: int, before: list[int], after: list[int]) -> None:
+    was, now = (
+        Spent(len(all_ms), len(all_ms), sum(all_ms), sum(price_of(ms, price) for ms in all_ms))
+        for all_ms in (before, after)
+    )
+    assert "price" not in parts({"t": was}, {"t": now})
+
+
+def test_a_price_that_rose_by_a_hundredth_is_told_from_rounding() -> None:
+    assert parts({"t": spent()}, {"t": spent(micro_usd=10_100)}) == {"price": 100}
+    assert parts({"t": spent()}, {"t": spent(micro_usd=10_002)}) == {"rounding": 2}
