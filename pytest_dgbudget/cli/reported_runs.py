@@ -66,9 +66,10 @@ class ReportedRuns:
         archived = self._reader.archive_of(run)
         if archived is not None:
             raise SettingsError(f"run {run} was archived on {archived.at[:10]}: its details are in {archived.file}")
+        facts = self._reader.facts(run)
         if self._holders.live([run]):
             say([f"run {run} is not over: this is what there is of it so far"])
-        facts = self._reader.facts(run)
+            facts = facts.under_way()
         return later_document(facts, self._folder, self._past(facts))
 
     def _past(self, facts: RunFacts) -> Past:

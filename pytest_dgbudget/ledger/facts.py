@@ -290,6 +290,13 @@ class RunFacts(NamedTuple):
         under_way = {each.id for each in self.invocations if each.is_under_way}
         return frozenset(attempt.id for attempt in self.attempts if attempt.invocation in under_way)
 
+    def under_way(self) -> RunFacts:
+        """Return these of a run that is known to go on: in a file of a ledger, none but the last invocation can."""
+        *before, last = self.invocations
+        if last.finished_at is not None or any(each.is_under_way for each in self.invocations):
+            return self
+        return self._replace(invocations=(*before, last._replace(is_under_way=True)))
+
     def of_own_target(self) -> RunFacts:
         """Return these without what tests used elsewhere, which counts in no figure of the run."""
         own = {attempt.id for attempt in self.attempts if attempt.target is None}

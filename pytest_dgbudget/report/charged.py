@@ -53,6 +53,12 @@ def at_risk_by_attempt(facts: RunFacts) -> dict[str, AtRisk]:
     return found
 
 
+def set_aside_ms(facts: RunFacts) -> int:
+    """Return what open sessions of invocations that go on have set aside: charged until they settle it."""
+    under_way = facts.others_under_way()
+    return sum(lease.charged_ms for lease in facts.leases if lease.how is None and lease.attempt in under_way)
+
+
 def open_beside_ms(facts: RunFacts, invocation: str) -> int:
     """Return what invocations of the run that go on beside this one have set aside: charged until they settle it."""
     beside = {each.id for each in facts.invocations if each.is_under_way and each.id != invocation}

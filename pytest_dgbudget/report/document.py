@@ -53,6 +53,8 @@ class RunFigures(TypedDict):
     forecast_usd: float | None
     at_risk_seconds: float
     at_risk_usd: float | None
+    under_way: int | None
+    set_aside_seconds: float | None
     overshoot_seconds: float
     bypass: BypassState
     keys: list[RunKeyFigures]

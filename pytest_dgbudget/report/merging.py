@@ -210,6 +210,8 @@ RULES: Mapping[str, Rule] = {
     "forecast_usd": _of_those_that_dialled(_dollars),
     "at_risk_seconds": _seconds,
     "at_risk_usd": _dollars,
+    "under_way": _counted,
+    "set_aside_seconds": _seconds,
     "overshoot_seconds": _seconds,
     "bypass": _worst,
     "keys": _keys,

@@ -16,7 +16,14 @@ from pytest_dgbudget.ledger.facts import (
     VendorLatencyFacts,
     ViolationFacts,
 )
-from pytest_dgbudget.report.charged import AtRisk, at_risk_by_attempt, at_risk_of, charged_micro_usd, charged_ms
+from pytest_dgbudget.report.charged import (
+    AtRisk,
+    at_risk_by_attempt,
+    at_risk_of,
+    charged_micro_usd,
+    charged_ms,
+    set_aside_ms,
+)
 from pytest_dgbudget.report.document import (
     SCHEMA,
     AttemptEntry,
@@ -166,18 +173,20 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "forecast_usd": usd_or_none(forecast.micro_usd),
         "at_risk_seconds": seconds(at_risk.ms),
         "at_risk_usd": usd_or_none(at_risk.micro_usd),
+        "under_way": sum(invocation.is_under_way for invocation in facts.invocations),
+        "set_aside_seconds": seconds(set_aside_ms(own)),
         "overshoot_seconds": seconds(sum(max(0, lease.charged_ms - lease.allowance_ms) for lease in own.leases)),
         "bypass": bypass,
         "keys": [{"id": key.id, "made_at": key.made_at, "deleted_at": key.ended_at} for key in facts.run_keys],
         "verdict": _run_verdict(tests, exits, overran=_is_exceeded(facts) or bypass == "seen"),
         "failing": _is_exceeded(facts) or any(test["failing"] for test in tests),
-        "complete": None not in exits,
+        "complete": bool(exits) and None not in exits,
     }
 
 
 def _exits(facts: RunFacts) -> list[int | None]:
-    """Those of invocations that are over; what other machines still run for the same run has interrupted nothing."""
-    return [each.exit_status for each in facts.invocations if each.finished_at or not each.is_under_way] or [None]
+    """Those of invocations that are over: what still goes on has interrupted nothing."""
+    return [each.exit_status for each in facts.invocations if each.finished_at or not each.is_under_way]
 
 
 def _is_exceeded(facts: RunFacts) -> bool:

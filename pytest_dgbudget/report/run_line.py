@@ -22,13 +22,15 @@ def run_line(document: UsageDocument) -> str:
         f"; {shown_seconds(seconds)}{cost} {what}"
         for seconds, cost, what in (
             (run["at_risk_seconds"], _in_brackets(run.get("at_risk_usd")), AT_RISK),
+            (run.get("set_aside_seconds") or 0.0, "", "set aside by open sessions"),
             (run["overshoot_seconds"], "", "beyond what was set aside"),
         )
         if seconds
     ]
     past = "; sessions went past the gateway, unmetered" if run["bypass"] == "seen" else ""
     live = f"; live {_live_phrase(run)}" if differs_live(run) else ""
-    verdict = f"verdict: {run['verdict']}{'' if excuse is None else f', {excuse}'}{''.join(extras)}{past}"
+    so_far = " so far, it is still going on" if run.get("under_way") else ""
+    verdict = f"verdict: {run['verdict']}{'' if excuse is None else f', {excuse}'}{so_far}{''.join(extras)}{past}"
     return f"used {_used_time(run)}{_used_money(run)} in {sessions}{without} ({billed}){live}; {verdict}"
 
 

@@ -21,7 +21,8 @@ def run_text(document: UsageDocument, *, width: int, color: bool) -> Iterator[st
 
 def _lines(shown: UsageDocument, *, width: int, color: bool) -> Iterator[str]:
     run = shown["run"]
-    yield f"run {run['id']}, {run['started_at']} to {run['finished_at'] or 'an end that nobody noted'}"
+    no_end = "now, still going on" if run.get("under_way") else "an end that nobody noted"
+    yield f"run {run['id']}, {run['started_at']} to {run['finished_at'] or no_end}"
     unused = unused_line(shown)
     if unused is not None:
         yield unused

@@ -20,7 +20,7 @@ from pytest_dgbudget.ledger.run_lock import RunLock
 from pytest_dgbudget.report.rendering import rendered
 from tests.support.aged import age
 from tests.support.ended_runs import EndedRuns
-from tests.support.past import live_run, spend
+from tests.support.past import live_run, lose, spend
 from tests.support.spent_runs import Took, add_run, days_ago
 
 A, B = "test_a.py::test", "test_b.py::test"
@@ -201,6 +201,26 @@ def test_a_run_that_is_not_over_says_so_on_stderr(
     printed, complaints = capsys.readouterr()
     assert "used 1.00s" in printed
     assert complaints == "dgbudget: run now is not over: this is what there is of it so far\n"
+
+
+def test_what_open_sessions_of_a_run_that_goes_on_have_is_set_aside_and_not_at_risk(
+    ledger: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(live_run(ledger, "now")) as opened:
+        spend(opened, 1000)
+        lose(opened, 60_000)
+        lock = RunLock(folder / ".dgbudget", "now")
+        assert [main(["report", "now"]), main(["report", "now", "--json"])] == [0, 0]
+        lock.release()
+        printed, _, document = capsys.readouterr().out.partition("{")
+        assert main(["report", "now", "--json"]) == 0
+        killed = json.loads(capsys.readouterr().out)["run"]
+    run = json.loads("{" + document)["run"]
+    figures = ("verdict", "complete", "under_way", "set_aside_seconds", "at_risk_seconds", "used_seconds")
+    assert [run[name] for name in figures] == ["within", False, 1, 60.0, 0.0, 61.0]
+    assert [killed[name] for name in figures] == ["interrupted", False, 0, 0.0, 60.0, 61.0]
+    assert "to now, still going on" in printed
+    assert "verdict: within so far, it is still going on; 60.00s set aside by open sessions" in printed
 
 
 def test_an_archived_run_says_what_it_came_to_and_where_the_rest_is(

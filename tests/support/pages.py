@@ -119,6 +119,8 @@ def document(tests: list[dict[str, Any]], sessions: list[dict[str, Any]], **run:
         "forecast_usd": None,
         "at_risk_seconds": 0.0,
         "at_risk_usd": 0.0,
+        "under_way": 0,
+        "set_aside_seconds": 0.0,
         "overshoot_seconds": 0.0,
         "bypass": "refused",
         "keys": [],
