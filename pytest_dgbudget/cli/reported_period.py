@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from pytest_dgbudget.cli.bars import Shown, Steps
-from pytest_dgbudget.cli.ledger import open_ledger
+from pytest_dgbudget.cli.ledger import holders_in, open_ledger
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.ledger.connection import Connection
+from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.period_sums import PeriodSums, used_of_window
 from pytest_dgbudget.ledger.reading import LedgerReader
+from pytest_dgbudget.report.charged import set_aside_ms
 from pytest_dgbudget.report.period_document import (
     PeriodDocument,
     PeriodSpending,
@@ -36,7 +38,9 @@ def reported_period(
             period = _period(connection, since, before, done)
             previous = _period(connection, since - (before - since), since, done)
             windows = [*_windows(connection, run_config)]
-        judgements = _judgements(connection, dearest_runs(period, most), done)
+        going_on = _going_on(connection, run_config, period)
+        period = period._replace(set_aside={(each.target, run): set_aside_ms(each) for run, each in going_on.items()})
+        judgements = _judgements(connection, dearest_runs(period, most), going_on, done)
     return period_document(period, previous, judgements, windows, most=most)
 
 
@@ -57,15 +61,24 @@ def _windows(connection: Connection, run_config: RunConfig) -> Iterator[UsedWind
         yield UsedWindow(window.period, window.currency, used, window.allowed)
 
 
-def _judgements(connection: Connection, runs: list[str], done: Steps) -> dict[str, RunJudgement]:
+def _going_on(connection: Connection, run_config: RunConfig, period: PeriodSpending) -> dict[str, RunFacts]:
+    """Return the runs of a period that still go on, without what their tests use elsewhere than they do."""
+    reader, runs = LedgerReader(connection), {key.run for key in period.runs}
+    live = holders_in(connection, run_config).live(runs)
+    return {run: reader.facts(run).under_way().of_own_target() for run in live}
+
+
+def _judgements(
+    connection: Connection, runs: list[str], going_on: Mapping[str, RunFacts], done: Steps
+) -> dict[str, RunJudgement]:
     reader = LedgerReader(connection)
     judgements = {}
     for number, run in enumerate(runs, start=1):
-        judgements[run] = _judgement(reader, run)
+        judgements[run] = _judgement(going_on.get(run) or reader.facts(run))
         done(number, len(runs), "reading runs")
     return judgements
 
 
-def _judgement(reader: LedgerReader, run: str) -> RunJudgement:
-    document = usage_document(reader.facts(run))
+def _judgement(facts: RunFacts) -> RunJudgement:
+    document = usage_document(facts)
     return RunJudgement(document["run"]["verdict"], document["reconciliation"]["verdict"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Literal, NamedTuple, TypedDict, TypeVar
 
 from pytest_dgbudget.instants import write_instant
@@ -27,7 +28,11 @@ _BILLED = "live"
 
 
 class PeriodSpending(NamedTuple):
-    """What there is of a period from ``since`` until ``before``: ``archived`` beside ``runs``, the rest of these."""
+    """What there is of a period from ``since`` until ``before``: ``archived`` beside ``runs``, the rest of these.
+
+    ``set_aside``: of each run that still goes on, by its target and id, how many milliseconds its open sessions have
+    set aside.
+    """
 
     since: datetime
     before: datetime
@@ -35,6 +40,7 @@ class PeriodSpending(NamedTuple):
     archived: Mapping[RunDay, Spent]
     tests: Mapping[TargetAndTest, Spent]
     tiers: Mapping[TargetAndTier, Spent]
+    set_aside: Mapping[tuple[str, str], int] = MappingProxyType({})
 
 
 class RunJudgement(NamedTuple):
@@ -100,7 +106,10 @@ class PreviousFigures(TypedDict):
 
 
 class TargetFigures(TypedDict):
-    """All that was dialled at one target. ``tests`` and ``runs``: the dearest, of so many in all."""
+    """All that was dialled at one target. ``tests`` and ``runs``: the dearest, of so many in all.
+
+    ``under_way`` counts the runs that still go on; ``set_aside_seconds`` of the time is of their open sessions.
+    """
 
     target: str
     billed: bool
@@ -114,6 +123,8 @@ class TargetFigures(TypedDict):
     tests_in_all: int
     runs: list[PeriodRunFigures]
     runs_in_all: int
+    under_way: int
+    set_aside_seconds: float
 
 
 class WindowFigures(TypedDict):
@@ -144,6 +155,7 @@ class _OfTarget(NamedTuple):
     tests: dict[str, Spent]
     tiers: dict[str | None, Spent]
     first_days: dict[str, str]
+    set_aside: dict[str, int]
 
     def of_all(self) -> Spent:
         return total(self.days.values())
@@ -202,6 +214,7 @@ def _of_target(period: PeriodSpending, target: str) -> _OfTarget:
         tests={key.nodeid: spent for key, spent in period.tests.items() if key.target == target},
         tiers={key.tier: spent for key, spent in period.tiers.items() if key.target == target},
         first_days={key.run: key.day for key, _ in sorted(both, reverse=True)},
+        set_aside={run: ms for (of, run), ms in period.set_aside.items() if of == target},
     )
 
 
@@ -232,6 +245,8 @@ def _target(
         "tests_in_all": len(spent.tests),
         "runs": [_run(run, spent, of_all, judgements.get(run, _ARCHIVED)) for run in runs],
         "runs_in_all": len(spent.first_days),
+        "under_way": len(spent.set_aside),
+        "set_aside_seconds": seconds(sum(spent.set_aside.values())),
     }
 
 

@@ -86,8 +86,11 @@ def _total_lines(target: TargetFigures) -> Iterator[str]:
     )
     if spent["vendor_usd"] is not None and target["billed"]:
         yield f"  by the vendor's statement: {shown_usd(spent['vendor_usd'])}"
-    if spent["at_risk_seconds"]:
-        yield f"  {_time(spent['at_risk_seconds'])} of it is {AT_RISK}"
+    if target["under_way"]:
+        runs = "1 run is" if target["under_way"] == 1 else f"{target['under_way']:,} runs are"
+        yield f"  {runs} still going on: {_time(target['set_aside_seconds'])} of it is set aside by their open sessions"
+    if at_risk := max(0.0, round(spent["at_risk_seconds"] - target["set_aside_seconds"], 3)):
+        yield f"  {_time(at_risk)} of it is {AT_RISK}"
     if target["archived"] is not None:
         archived = target["archived"]
         yield (

@@ -223,6 +223,22 @@ def test_what_open_sessions_of_a_run_that_goes_on_have_is_set_aside_and_not_at_r
     assert "verdict: within so far, it is still going on; 60.00s set aside by open sessions" in printed
 
 
+def test_a_period_says_which_of_its_sum_runs_that_go_on_have_set_aside(
+    ledger: Path, folder: Path, shown: Reads
+) -> None:
+    with closing(live_run(ledger, "now")) as opened:
+        lose(opened, 60_000)
+        lock = RunLock(folder / ".dgbudget", "now")
+        said, (target,) = shown("--since", "5d"), json.loads(shown("--since", "5d", "--json"))["targets"]
+        lock.release()
+        said_of_killed, (killed,) = shown("--since", "5d"), json.loads(shown("--since", "5d", "--json"))["targets"]
+    assert "  1 run is still going on: 1m of it is set aside by their open sessions" in said
+    assert (target["under_way"], target["set_aside_seconds"]) == (1, 60.0)
+    assert {run["verdict"] for run in target["runs"]} == {"within"}
+    assert ("at risk" in said, "at risk" in said_of_killed) == (False, True)
+    assert (killed["under_way"], killed["set_aside_seconds"]) == (0, 0.0)
+
+
 def test_an_archived_run_says_what_it_came_to_and_where_the_rest_is(
     folder: Path, shown: Reads, refused: Reads, capsys: pytest.CaptureFixture[str]
 ) -> None:
