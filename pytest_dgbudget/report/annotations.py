@@ -43,7 +43,8 @@ def workflow_commands(document: UsageDocument, place_of: PlaceOf, spoken_for: Co
     room = _MOST - len(of_run)
     if len(of_tests) > room:
         more = len(of_tests) - (room - 1)
-        of_tests[room - 1 :] = [_command("error", title, f"{more} more overruns of budgets, all in usage.json")]
+        level: Level = "error" if any(each.startswith("::error ") for each in of_tests[room - 1 :]) else "warning"
+        of_tests[room - 1 :] = [_command(level, title, f"{more} more overruns of budgets, all in usage.json")]
     return [*of_tests, *of_run]
 
 

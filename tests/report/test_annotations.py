@@ -68,6 +68,17 @@ def test_there_are_ten_at_most_and_the_last_one_sums_the_rest() -> None:
     assert commands[-1].endswith("::2 more overruns of budgets, all in usage.json")
 
 
+def test_what_sums_the_rest_is_an_error_where_one_of_these_is() -> None:
+    skipped = overran(13, outcome="skipped", cut=False, failing=False, refused=1)
+    assert levels(workflow_commands(skipped, nowhere)) == ["::warning"] * 10
+    known: Any = {"outcome": "failed", "cut": True, "failing": True}
+    for test in skipped["tests"][:9]:
+        test.update(known)
+    assert levels(workflow_commands(skipped, nowhere)) == ["::error"] * 9 + ["::warning"]
+    skipped["tests"][9].update(known)
+    assert levels(workflow_commands(skipped, nowhere)) == ["::error"] * 10
+
+
 def test_a_regression_is_one_warning_among_the_ten() -> None:
     document: Any = overran(11)
     document["regression"] = {"verdict": "regression", "sentences": ["dearer", "slower"]}
