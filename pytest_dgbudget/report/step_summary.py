@@ -24,8 +24,13 @@ def not_appended(document: UsageDocument, summary: Path) -> str | None:
     """Append a document to the summary; return why it could not be, None where it was."""
     try:
         problem = _append(rendered("usage.md", document).encode(), summary)
+    except OSError as error:
+        problem = (
+            f"{summary} can't be appended to ({error.strerror or error}); let it name a file that is there and can be "
+            "written, or unset it"
+        )
     except Exception as error:
-        problem = f"{type(error).__name__}: {error}"
+        problem = f"its page can't be made ({type(error).__name__}: {error}); please report that"
     return None if problem is None else f"GITHUB_STEP_SUMMARY has nothing of this run: {problem}"
 
 

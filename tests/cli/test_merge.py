@@ -70,7 +70,7 @@ def test_the_page_of_all_is_appended_to_the_summary_of_a_step(
     summary = here / "summary"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     assert status_of(*two) == 0
-    assert "GITHUB_STEP_SUMMARY has nothing of this run: FileNotFoundError" in capsys.readouterr().err
+    assert "GITHUB_STEP_SUMMARY has nothing of this run: " in capsys.readouterr().err
     summary.touch()
     assert status_of(*two) == 0
     assert capsys.readouterr().err == ""

@@ -109,7 +109,7 @@ def test_a_summary_that_is_not_there_costs_a_notice(project: Project, vendor: Ve
     project.use("junit/test_is_cut.py")
     summary.unlink()
     result = project.run("--dg-budget=5m", env=of_github(vendor, summary))
-    assert "GITHUB_STEP_SUMMARY has nothing of this run: FileNotFoundError" in result.output
+    assert "GITHUB_STEP_SUMMARY has nothing of this run: " in result.output
     assert not summary.exists()
 
 

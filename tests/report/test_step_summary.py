@@ -44,8 +44,12 @@ def test_a_file_that_is_not_there_is_a_notice_and_is_not_made(tmp_path: Path, is
         (tmp_path / "summary").mkdir()
     before = [*tmp_path.iterdir()]
     finished = with_summary(FINISHED, tmp_path / "summary")
-    assert finished["notices"][:-1] == ["n"]
-    assert finished["notices"][-1].startswith("GITHUB_STEP_SUMMARY has nothing of this run: ")
+    reason = "it is no regular file" if is_folder else "No such file or directory"
+    assert finished["notices"] == [
+        "n",
+        f"GITHUB_STEP_SUMMARY has nothing of this run: {tmp_path / 'summary'} can't be appended to ({reason}); let it "
+        "name a file that is there and can be written, or unset it",
+    ]
     assert [*tmp_path.iterdir()] == before
 
 
