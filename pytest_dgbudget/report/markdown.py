@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from pytest_dgbudget.report.markdown_tests import dearest_tests, named
@@ -20,27 +21,38 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 60_000  # of 64 KiB
 _MOST_ITEMS = 20
-_CUT_SHORT = "\nThis is cut short: usage.json has all of it.\n"
+_ALL_IS_IN_JSON = ("; usage.json has all figures.", "\nThis is cut short: usage.json has all of it.\n")
+_NO_JSON = (".", "\nThis is cut short.\n")
 
 T = TypeVar("T")
 
 
 def usage_markdown(document: UsageDocument) -> str:
     """Return the page: under 64 KiB whatever the document; cut short, it ends after a whole line."""
+    return _page(document, *_ALL_IS_IN_JSON)
+
+
+def markdown_without_json(document: UsageDocument) -> str:
+    """Return the page of a run whose report could not be written: it names no file that is not there."""
+    return _page(document, *_NO_JSON)
+
+
+def _page(document: UsageDocument, where_all_is: str, cut_short: str) -> str:
     if "shards" in document:
         from pytest_dgbudget.report.merged_text import told_apart
 
         document = told_apart(cast("MergedDocument", document))
-    return "".join(_fitted(f"{line}\n" for line in _lines(document)))
+    lines = chain(_lines(document), ("", f"Run {in_code(document['run']['id'])}{where_all_is}"))
+    return "".join(_fitted((f"{line}\n" for line in lines), cut_short))
 
 
-def _fitted(lines: Iterable[str]) -> Iterator[str]:
+def _fitted(lines: Iterable[str], cut_short: str) -> Iterator[str]:
     """Yield lines while there is room: whatever Markdown begins in a line ends in it."""
-    room = _MOST_BYTES - len(_CUT_SHORT)
+    room = _MOST_BYTES - len(cut_short)
     for line in lines:
         room -= len(line.encode())
         if room < 0:
-            yield _CUT_SHORT
+            yield cut_short
             return
         yield line
 
@@ -56,7 +68,6 @@ def _lines(document: UsageDocument) -> Iterator[str]:
     yield from _part("Compared with earlier runs", _regression(document))
     yield from _part("Warnings", _items(document.get("warnings", []), lambda each: in_text(each["text"])))
     yield from _part("Notices", _items(document["notices"], in_text))
-    yield from ("", f"Run {in_code(run['id'])}; usage.json has all figures.")
 
 
 def _summary(document: UsageDocument) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pytest_dgbudget.paths import require_file
@@ -16,14 +17,25 @@ def with_summary(finished: FinishedRun, summary: Path | None) -> FinishedRun:
     """Append a run that is over, once, where there is such a file; return its end, with a notice where that failed."""
     if summary is None or finished["document"] is None:
         return finished
-    failure = not_appended(finished["document"], summary)
+    page_of = _page_without_json if finished["report"] is None else _page
+    failure = not_appended(finished["document"], summary, page_of)
     return finished if failure is None else with_notice(finished, failure)
 
 
-def not_appended(document: UsageDocument, summary: Path) -> str | None:
-    """Append a document to the summary; return why it could not be, None where it was."""
+def _page(document: UsageDocument) -> str:
+    return rendered("usage.md", document)
+
+
+def _page_without_json(document: UsageDocument) -> str:
+    from pytest_dgbudget.report.markdown import markdown_without_json
+
+    return markdown_without_json(document)
+
+
+def not_appended(document: UsageDocument, summary: Path, page_of: Callable[[UsageDocument], str] = _page) -> str | None:
+    """Append the page of a document to the summary; return why it could not be, None where it was."""
     try:
-        problem = _append(rendered("usage.md", document).encode(), summary)
+        problem = _append(page_of(document).encode(), summary)
     except OSError as error:
         problem = (
             f"{summary} can't be appended to ({error.strerror or error}); let it name a file that is there and can be "

@@ -9,10 +9,11 @@ import pytest
 from pytest_dgbudget.report.document import FinishedRun, without_document
 from pytest_dgbudget.report.markdown import usage_markdown
 from pytest_dgbudget.report.step_summary import with_summary
+from tests.support.hostile import long_report
 from tests.support.shards import report
 
 DOCUMENT = report("run", "a")
-FINISHED: FinishedRun = {**without_document("n"), "document": DOCUMENT}
+FINISHED: FinishedRun = {**without_document("n"), "document": DOCUMENT, "report": "usage.json"}
 PAGE = usage_markdown(DOCUMENT)
 
 
@@ -29,6 +30,21 @@ def test_a_summary_that_is_empty_begins_with_it(tmp_path: Path) -> None:
     summary.touch()
     with_summary(FINISHED, summary)
     assert summary.read_text(encoding="utf-8") == PAGE
+
+
+def test_of_a_report_that_could_not_be_written_it_names_no_file(tmp_path: Path) -> None:
+    summary = tmp_path / "summary"
+    summary.touch()
+    with_summary({**FINISHED, "report": None}, summary)
+    assert "usage.json" in PAGE
+    assert summary.read_text(encoding="utf-8") == PAGE.replace("; usage.json has all figures.", ".")
+
+
+def test_nor_where_its_page_is_cut_short(tmp_path: Path) -> None:
+    summary = tmp_path / "summary"
+    summary.touch()
+    with_summary({**FINISHED, "document": long_report(2000, "\x1b" * 500), "report": None}, summary)
+    assert summary.read_text(encoding="utf-8").endswith("\nThis is cut short.\n")
 
 
 def test_without_a_summary_or_a_document_nothing_happens(tmp_path: Path) -> None:
