@@ -605,6 +605,16 @@ def test_a_session_that_nobody_saw_end_puts_its_whole_lease_at_risk() -> None:
     assert made["at_risk_seconds"] == 10.0
 
 
+def test_what_an_invocation_that_goes_on_beside_one_that_has_ended_holds_is_set_aside() -> None:
+    made = run_of(
+        invocations=(invocation(), invocation(id="j", is_under_way=True, finished_at=None, exit_status=None)),
+        attempts=(attempt(), attempt(id="beside", nodeid="beside", invocation="j")),
+        leases=(lease(), lease(id="open", attempt="beside", how=None, ended_ms=None)),
+    )
+    assert (made["under_way"], made["set_aside_seconds"], made["at_risk_seconds"]) == (1, 10.0, 0.0)
+    assert (made["verdict"], made["complete"]) == ("within", True)
+
+
 def test_overshoot_is_charged_and_shown_lease_by_lease() -> None:
     made = run_of(leases=(lease(ended_ms=10_400), lease(id="m", ended_ms=9000)))
     assert (made["used_seconds"], made["overshoot_seconds"]) == (19.4, 0.4)
