@@ -202,5 +202,9 @@ def _latency(test: Mapping[str, Any]) -> list[str]:
 
 def _cost(test: Mapping[str, Any], usage: Mapping[str, Any]) -> list[str]:
     if test["vendor_usd"] is not None and usage["reconciliation"]["verdict"] == "reconciled":
-        return ["vendor", f"${test['vendor_usd']:.4f}"]
-    return ["-" if test["cost_usd"] is None else f"{'~' if test['estimated'] else ''}${test['cost_usd']:.4f}"]
+        return ["vendor", _short_usd(test["vendor_usd"])]
+    return ["-" if test["cost_usd"] is None else f"{'~' if test['estimated'] else ''}{_short_usd(test['cost_usd'])}"]
+
+
+def _short_usd(dollars: float) -> str:
+    return "<$0.0001" if 0 < dollars < 0.00005 else f"${dollars:.4f}"
