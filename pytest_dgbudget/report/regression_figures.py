@@ -23,7 +23,7 @@ class ComparedFigure(TypedDict):
 
 
 class Contributor(TypedDict):
-    """A test that is dearer or slower than it usually is, in seconds."""
+    """A test that took longer than it usually does, in seconds."""
 
     nodeid: str
     figure: RegressionFigure

@@ -1,4 +1,4 @@
-"""Single tests that are dearer or slower than they usually are."""
+"""Single tests whose sessions took longer than they usually do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a run is dearer or slower than earlier ones, judged once over the tests that they share.
+"""Whether sessions or turns of a run took longer than in earlier ones, judged once over the tests that they share.
 
 A single run differs too much from others, so this one and the one before it are judged together, by those before them.
 How much runs differ is seen in these.

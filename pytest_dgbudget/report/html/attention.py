@@ -15,7 +15,7 @@ from pytest_dgbudget.report.html.sentences import sentence
 from pytest_dgbudget.report.merged_reconciliation import merged_sentences
 from pytest_dgbudget.report.overrun_effect import OverrunEffect, effect_of
 from pytest_dgbudget.report.overrun_words import overrun_phrase
-from pytest_dgbudget.report.regression import found_regression
+from pytest_dgbudget.report.regression import TAKES_LONGER, found_regression
 from pytest_dgbudget.report.run_line import exceeds_live
 from pytest_dgbudget.report.run_remarks import leaks_line, longest_wait, no_session_line, protocol_line
 from pytest_dgbudget.report.shown import AT_RISK
@@ -139,7 +139,7 @@ def _reconciliation(document: UsageDocument) -> Iterator[Finding]:
 
 def _regressions(document: UsageDocument) -> Iterator[Finding]:
     if (regression := found_regression(document)) is not None:
-        link = element("a", "This run is dearer or slower than earlier ones.", href="#regression")
+        link = element("a", sentence(TAKES_LONGER), href="#regression")
         yield Finding("regression", "bad", "regression", link, listed(map(sentence, regression["sentences"])))
 
 

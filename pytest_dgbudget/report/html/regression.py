@@ -72,7 +72,7 @@ def _contributors(contributors: list[Contributor]) -> Markup | None:
     if not contributors:
         return None
     return table(
-        "contributors", "Tests that are dearer or slower than usual", _CONTRIBUTORS, [*map(_contributor, contributors)]
+        "contributors", "Tests that took longer than usual", _CONTRIBUTORS, [*map(_contributor, contributors)]
     )
 
 
