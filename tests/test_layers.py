@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -73,16 +74,38 @@ class Import:
 PROJECTS = PACKAGE / "drill" / "projects"
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
+def modules() -> Iterator[tuple[str, Path]]:
     for path in sorted(set(PACKAGE.rglob("*.py")) - set(PROJECTS.glob("*.py"))):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
-        dotted = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        yield dotted, ast.parse(path.read_text(encoding="utf-8"))
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
-def imports() -> Iterator[Import]:
-    for importer, tree in modules():
-        yield from _imports_in(importer, tree, at_run_time=True, in_function=False)
+@cache
+def trees() -> dict[str, ast.Module]:
+    return {dotted: ast.parse(path.read_text(encoding="utf-8")) for dotted, path in modules()}
+
+
+@cache
+def nodes(dotted: str) -> list[ast.AST]:
+    return [*ast.walk(trees()[dotted])]
+
+
+# All of them are read once, by the first test that asks, and not by each worker that collects.
+@cache
+def imports() -> list[Import]:
+    return [
+        one
+        for importer, tree in trees().items()
+        for one in _imports_in(importer, tree, at_run_time=True, in_function=False)
+    ]
+
+
+def ours() -> list[Import]:
+    return [one for one in imports() if one.ours]
+
+
+def others() -> list[Import]:
+    return [one for one in imports() if not one.ours]
 
 
 def _imports_in(importer: str, node: ast.AST, *, at_run_time: bool, in_function: bool) -> Iterator[Import]:
@@ -118,13 +141,8 @@ def _folder(importer: str, level: int) -> str:
     return ".".join(parts[: len(parts) - level + is_package])
 
 
-IMPORTS = list(imports())
-OURS = [one for one in IMPORTS if one.ours]
-OTHERS = [one for one in IMPORTS if not one.ours]
-
-
 def importers_of(name: str) -> set[str]:
-    return {one.importer for one in OTHERS if one.top == name}
+    return {one.importer for one in others() if one.top == name}
 
 
 def homes_of(name: str) -> set[str]:
@@ -132,11 +150,11 @@ def homes_of(name: str) -> set[str]:
 
 
 def test_these_tests_see_the_imports() -> None:
-    assert len(OURS) > 100
-    assert len(OTHERS) > 200
-    assert Import("rules.budget", "model", ours=True, at_run_time=True, in_function=False) in OURS
-    assert any(not one.at_run_time for one in OURS)
-    assert any(one.in_function for one in OURS)
+    assert len(ours()) > 100
+    assert len(others()) > 200
+    assert Import("rules.budget", "model", ours=True, at_run_time=True, in_function=False) in ours()
+    assert any(not one.at_run_time for one in ours())
+    assert any(one.in_function for one in ours())
 
 
 def test_every_module_has_a_layer() -> None:
@@ -144,7 +162,7 @@ def test_every_module_has_a_layer() -> None:
 
 
 def test_imports_point_down_or_sideways_inside_one_package() -> None:
-    assert [one for one in OURS if one.importer and not points_down_or_sideways(one)] == []
+    assert [one for one in ours() if one.importer and not points_down_or_sideways(one)] == []
 
 
 def points_down_or_sideways(one: Import) -> bool:
@@ -165,7 +183,7 @@ def in_circles(known: dict[str, set[str]]) -> list[str]:
 def test_files_import_one_another_in_no_circle() -> None:
     """What is imported for its types alone counts, too."""
     known: dict[str, set[str]] = {}
-    for one in OURS:
+    for one in ours():
         known.setdefault(one.importer, set()).add(one.imported)
     known.pop("")  # the package itself names the public classes, and is imported by every file
     assert in_circles(known) == []
@@ -174,9 +192,9 @@ def test_files_import_one_another_in_no_circle() -> None:
 def modules_of_classes(packages: set[str]) -> dict[str, list[str]]:
     """Return, for each class name in these packages, the modules that define it."""
     places: dict[str, list[str]] = {}
-    for dotted, tree in modules():
+    for dotted in trees():
         if dotted.split(".")[0] in packages:
-            for node in ast.walk(tree):
+            for node in nodes(dotted):
                 if isinstance(node, ast.ClassDef):
                     places.setdefault(node.name, []).append(dotted)
     return places
@@ -203,7 +221,7 @@ IN_A_PROCESS_OF_ITS_OWN = {"gateway", "emulator"}
 def test_no_code_of_one_process_is_imported_in_another() -> None:
     elsewhere = [
         one
-        for one in OURS
+        for one in ours()
         if (one.top in IN_A_PROCESS_OF_ITS_OWN and one.home != one.top)
         or (one.top in IN_PYTEST_OR_CLI and one.home in IN_A_PROCESS_OF_ITS_OWN)
     ]
@@ -226,16 +244,16 @@ NOT_REPLACED = {"os.fsdecode", "os.fspath", "os.register_at_fork"}
 def test_what_runs_beside_a_test_looks_up_no_name_that_tests_replace() -> None:
     looked_up = [
         f"{dotted}: {called}"
-        for dotted, tree in modules()
+        for dotted in trees()
         if dotted.split(".")[0] in BESIDE_TESTS and dotted not in NOT_BESIDE_TESTS
-        for node in ast.walk(tree)
+        for node in nodes(dotted)
         if isinstance(node, ast.Call)
         and (called := ast.unparse(node.func)) not in NOT_REPLACED
         and called.rpartition(".")[0] in REPLACED_BY_TESTS
     ]
     by_name = [
         f"{one.importer}: {one.imported}"
-        for one in OTHERS
+        for one in others()
         if one.home in {"client", "control"} and one.imported == "time"
     ]
     assert looked_up == []
@@ -244,13 +262,13 @@ def test_what_runs_beside_a_test_looks_up_no_name_that_tests_replace() -> None:
 
 def test_what_both_processes_agree_on_is_pure() -> None:
     allowed = {"__future__", "collections", "dataclasses", "functools", "hmac", "http", "json", "types", "typing"}
-    assert {one.top for one in OTHERS if one.home == "protocol"} <= allowed
+    assert {one.top for one in others() if one.home == "protocol"} <= allowed
 
 
 @pytest.mark.parametrize("package", sorted({path.parent.parent.name for path in PACKAGE.glob("*/*/__init__.py")}))
 def test_the_folders_inside_a_package_know_one_another_in_one_direction_only(package: str) -> None:
     known: dict[str, set[str]] = {}
-    for one in OURS:
+    for one in ours():
         (top, *importer), (other_top, *imported) = one.importer.split("."), one.imported.split(".")
         if top == other_top == package and importer and imported and importer[0] != imported[0] and one.at_run_time:
             known.setdefault(importer[0], set()).add(imported[0])
@@ -259,40 +277,40 @@ def test_the_folders_inside_a_package_know_one_another_in_one_direction_only(pac
 
 
 def test_what_redirects_imports_nothing_of_ours_but_itself_and_by_relative_names() -> None:
-    assert {one.top for one in OURS if one.home == "redirect"} == {"redirect"}
+    assert {one.top for one in ours() if one.home == "redirect"} == {"redirect"}
     absolute = [
         one
-        for dotted, tree in modules()
+        for dotted in trees()
         if dotted.split(".")[0] == "redirect"
-        for one in ast.walk(tree)
+        for one in nodes(dotted)
         if isinstance(one, ast.ImportFrom) and one.level == 0 and str(one.module).split(".")[0] == NAME
     ]
     assert absolute == []
 
 
 def test_what_redirects_imports_clients_only_where_they_are_in_use() -> None:
-    others = [one for one in OTHERS if one.home == "redirect" and one.top not in sys.stdlib_module_names]
-    assert {one.top for one in others} == {"aiohttp", "httpcore", "multidict", "urllib3"}
-    assert all(one.in_function for one in others)
+    of_clients = [one for one in others() if one.home == "redirect" and one.top not in sys.stdlib_module_names]
+    assert {one.top for one in of_clients} == {"aiohttp", "httpcore", "multidict", "urllib3"}
+    assert all(one.in_function for one in of_clients)
 
 
 def test_plugin_and_cli_know_nothing_of_each_other() -> None:
-    assert not [one for one in OURS if {one.home, one.top} == {"plugin", "cli"}]
+    assert not [one for one in ours() if {one.home, one.top} == {"plugin", "cli"}]
 
 
 def test_the_emulator_is_imported_by_nothing_but_its_command() -> None:
-    assert {one.home for one in OURS if one.top == "emulator"} == {"emulator"}
+    assert {one.home for one in ours() if one.top == "emulator"} == {"emulator"}
 
 
 def test_the_emulator_imports_nothing_of_ours_but_layer_0_and_the_audio_rules() -> None:
     # Of audio the two must agree on everything: what a sample is, and which words it carries.
-    imported = {one.imported for one in OURS if one.home == "emulator" and one.top != "emulator"}
+    imported = {one.imported for one in ours() if one.home == "emulator" and one.top != "emulator"}
     above = {name for name in imported if LAYERS[name.split(".")[0]] > 0}
     assert above == {"rules.audio", "rules.carried_words", "rules.samples"}
 
 
 def test_the_package_imports_nothing_of_ours_before_it_is_used() -> None:
-    assert {one.imported for one in IMPORTS if not one.importer and one.at_run_time and not one.in_function} == {
+    assert {one.imported for one in imports() if not one.importer and one.at_run_time and not one.in_function} == {
         "__future__",
         "typing",
     }
@@ -306,14 +324,13 @@ def test_the_rules_are_pure() -> None:
     allowed = {"__future__", "bisect", "collections", "dataclasses", "enum", "fnmatch", "json", "typing", "re", "math"}
     of_figures = {"statistics"}
     of_samples = {"array", "operator", "sys", "zlib"}  # of zlib the checksum
-    assert {one.top for one in OTHERS if one.home == "rules"} <= allowed | of_samples | of_figures
+    assert {one.top for one in others() if one.home == "rules"} <= allowed | of_samples | of_figures
 
 
 def test_the_settings_read_nothing_but_what_they_are_given() -> None:
     impure = {"socket", "threading", "asyncio", "pytest", "subprocess", "tempfile", "random"}
-    assert not impure & {one.top for one in OTHERS if one.importer == "config.resolve"}
-    (tree,) = [tree for dotted, tree in modules() if dotted == "config.resolve"]
-    used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not impure & {one.top for one in others() if one.importer == "config.resolve"}
+    used = {ast.unparse(node) for node in nodes("config.resolve") if isinstance(node, ast.Attribute)}
     assert {name for name in used if re.fullmatch(r"(os|time)\.\w+", name)} == {
         "os.urandom",
         "time.strftime",
@@ -328,9 +345,9 @@ def test_pytest_is_spoken_to_by_the_plugin_alone_and_asked_for_its_configuration
 
 
 def test_what_is_drilled_is_started_and_not_imported() -> None:
-    of_drill = {one.top for one in OURS if one.home == "drill"}
+    of_drill = {one.top for one in ours() if one.home == "drill"}
     assert of_drill - ROOT_MODULES == {"drill", "rules"}
-    assert {one.home for one in OURS if one.top == "drill"} == {"drill", "cli"}
+    assert {one.home for one in ours() if one.top == "drill"} == {"drill", "cli"}
 
 
 def test_xdist_is_never_imported() -> None:
@@ -350,8 +367,8 @@ def test_urllib3_is_known_to_one_module() -> None:
 
 
 def test_rich_is_imported_where_something_is_drawn_and_then_only() -> None:
-    assert [one for one in OTHERS if one.top == "rich"]
-    assert all(one.in_function for one in OTHERS if one.top == "rich")
+    assert [one for one in others() if one.top == "rich"]
+    assert all(one.in_function for one in others() if one.top == "rich")
 
 
 # What loading costs
