@@ -48,7 +48,7 @@ def test_strict_fails_what_may_not_fit(capfd: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
-        (["--budget=4s"], 1),
+        pytest.param(["--budget=4s"], 1, marks=pytest.mark.slow),
         pytest.param(["--strict", "--budget=10s"], 0, marks=pytest.mark.slow),
         pytest.param(["--budget=soon"], 4, marks=pytest.mark.slow),
         pytest.param(["--json", "--no-such-option"], 4, marks=pytest.mark.slow),

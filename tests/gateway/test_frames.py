@@ -17,6 +17,7 @@ from websockets.frames import Frame, Opcode
 
 from pytest_dgbudget.gateway import frames
 from pytest_dgbudget.gateway.frames import BINARY, CLOSE, CONTINUATION, TEXT, Close, FrameReader, close_frame, frame
+from tests.support.slow import slow
 
 from .streams import (
     CUTS,
@@ -158,8 +159,16 @@ def test_a_short_stream_comes_to_the_same_in_every_way_that_it_can_be_cut(sent: 
             assert reader.frames.close == by_library.close
 
 
-@pytest.mark.parametrize("holding", [False, True])
-@pytest.mark.parametrize("key", [b"", KEY], ids=["unmasked", "masked"])
+# A client's stream while its Settings are waited for, and the vendor's.
+@pytest.mark.parametrize(
+    ("key", "holding"),
+    [
+        pytest.param(KEY, True, id="masked, held"),
+        pytest.param(b"", False, id="unmasked"),
+        slow(KEY, False, id="masked"),
+        slow(b"", True, id="unmasked, held"),
+    ],
+)
 def test_a_stream_comes_to_the_same_wherever_it_is_cut_twice(holding: bool, key: bytes) -> None:
     sent = [
         Sent(BINARY, b"1" * 30, key=key),

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.gateway.chunks import Chunk
@@ -117,7 +117,6 @@ MESSAGES: list[Hide] = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     secret=SECRETS,
     place=st.sampled_from(PLACES),
@@ -134,7 +133,6 @@ def test_i9_a_known_secret_is_replaced_in_any_place_of_any_message(
     assert_none_of(secret, written_bytes([said], secrets=[KEY, secret]))
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     secret=SECRETS,
     where=st.sampled_from(SETTINGS),
@@ -152,7 +150,6 @@ def test_i9_a_secret_of_settings_is_replaced_there_and_where_the_vendor_repeats_
     assert_none_of(secret, written_bytes(said, secrets=[KEY]))
 
 
-@settings(max_examples=60, deadline=None)
 @given(secret=URL_SECRETS, where=st.sampled_from(IN_URLS), wrap=st.sampled_from(MESSAGES))
 def test_i9_a_secret_of_an_endpoint_s_url_is_replaced_there_and_where_it_is_repeated(
     secret: str, where: Hide, wrap: Hide
@@ -164,7 +161,6 @@ def test_i9_a_secret_of_an_endpoint_s_url_is_replaced_there_and_where_it_is_repe
     assert secret.encode() not in written_bytes(said, secrets=[])
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     secret=SECRETS,
     where=st.sampled_from(SETTINGS),
@@ -178,7 +174,6 @@ def test_i9_settings_that_are_no_json_are_scrubbed_as_text(secret: str, where: H
     assert_none_of(secret, written_bytes(said, secrets=[]))
 
 
-@settings(max_examples=40, deadline=None)
 @given(place=st.sampled_from(PLACES), wrap=st.sampled_from(MESSAGES), side=st.sampled_from([CLIENT, VENDOR]))
 def test_i9_what_matches_a_user_s_pattern_is_replaced(place: Hide, wrap: Hide, side: Side) -> None:
     hidden = place("CARD-1234")

@@ -7,17 +7,18 @@ from collections.abc import Callable
 
 import pytest
 
+from pytest_dgbudget.gateway import session_parts
 from pytest_dgbudget.gateway.frames import BINARY, CLOSE, TEXT, frame
 from pytest_dgbudget.gateway.relay import LONGEST_SETTINGS
-from pytest_dgbudget.gateway.session_parts import _MOST_SPANS
 from pytest_dgbudget.gateway.sessions import Cut
 from pytest_dgbudget.rules.prices import SHIPPED, PriceTable
 from tests.gateway.purse import THINKS, Purse, Tape, settings, text, update
+from tests.support.slow import slow
 
 pytestmark = pytest.mark.asyncio
 
 # A minute of each, in millionths of a dollar.
-STANDARD, ADVANCED = 75_000, 163_000
+STANDARD, ADVANCED, CUSTOM = 75_000, 163_000, 65_000
 CENT = 10_000
 AUDIO = frame(BINARY, b"\1" * 300, mask=True)
 CUT = (CLOSE, (1000).to_bytes(2, "big"))
@@ -173,14 +174,18 @@ async def test_a_lower_price_passes_when_a_higher_one_would_not() -> None:
     assert not purse.grant.spent.done()
 
 
-async def test_who_changes_the_price_too_often_must_afford_the_highest() -> None:
+@pytest.mark.parametrize("spans", [20, slow(session_parts._MOST_SPANS)])
+async def test_who_changes_the_price_too_often_must_afford_the_highest(
+    monkeypatch: pytest.MonkeyPatch, spans: int
+) -> None:
+    monkeypatch.setattr(session_parts, "_MOST_SPANS", spans)
     purse = Purse(CENT)
     customer = await purse.open()
     customer.says(settings("standard"))
-    for number in range(_MOST_SPANS - 1):
+    for number in range(spans - 1):
         purse.clock.advance(1)
         customer.says(update("custom-byo-llm" if number % 2 == 0 else "standard"))
-    purse.clock.advance(7545)
+    purse.clock.advance(lasts_ms(CENT - purse.lease.micro_usd() - 500, CUSTOM))
     customer.vendor_has()
     left = CENT - purse.lease.micro_usd()
     assert lasts_ms(left, ADVANCED) < 250 < lasts_ms(left, STANDARD)

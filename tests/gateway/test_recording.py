@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.gateway.chunks import Chunk
@@ -77,7 +77,6 @@ def what_was_read(session: RecordedSession) -> list[tuple[str, Any]]:
     ]
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     client=STREAMS,
     vendor=STREAMS,

@@ -37,9 +37,13 @@ def test_under_xdist_each_test_has_what_it_has_set_itself(project: Project) -> N
     assert ended.status == 0, ended.output
 
 
+def test_the_page_has_the_example_as_it_is() -> None:
+    example = (PROJECTS / "from_a_test/test_example.py").read_text(encoding="utf-8")
+    assert f"```python\n{example}```" in PAGE
+
+
+@pytest.mark.slow
 def test_the_example_of_the_page_passes(project: Project) -> None:
     project.use("from_a_test/test_example.py")
-    example = (project.path / "test_example.py").read_text(encoding="utf-8")
-    assert f"```python\n{example}```" in PAGE
     ended = project.run("--dg-pace=max")
     assert ended.status == 0, ended.output

@@ -125,6 +125,7 @@ def test_the_hooks_of_a_folder_are_called_for_the_tests_below_it(hooked: Hooked)
 # How sessions end otherwise -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ctrl_c_closes_a_session_once_before_the_run_is_finished(project: Project) -> None:
     project.use("hooks")
     process = project.start("test_interrupted.py", "--dg-target=emulator", "--dg-budget=5m")
@@ -137,6 +138,7 @@ def test_ctrl_c_closes_a_session_once_before_the_run_is_finished(project: Projec
     assert calls[-1]["exit_status"] == 2
 
 
+@pytest.mark.slow
 def test_a_session_whose_gateway_died_is_closed_once_with_nothing_known(project: Project) -> None:
     project.expects_log = True
     project.use("hooks")
@@ -236,6 +238,7 @@ class _Posted(BaseHTTPRequestHandler):
         """Nobody reads it."""
 
 
+@pytest.mark.slow
 def test_the_example_posts_an_overrun_to_a_webhook(project: Project) -> None:
     project.use("hooks_webhook")
     with Webhook() as webhook:

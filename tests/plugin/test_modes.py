@@ -47,7 +47,8 @@ def test_without_pytest_asyncio(project: Project, scripted: Vendor) -> None:
     check_metered(project.run("--dg-budget=5m", "-p", "no:asyncio", env=scripted.environ), scripted, 1)
 
 
-@pytest.mark.parametrize("scope", ["function", pytest.param("session", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("scope", ["function", "session"])
 def test_asyncio_in_strict_mode(project: Project, scripted: Vendor, scope: str) -> None:
     project.use("modes/test_sync.py", "modes/test_asyncio.py")
     arguments = ("-o", f"asyncio_default_test_loop_scope={scope}", "--asyncio-mode=strict")

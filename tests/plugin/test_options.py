@@ -455,6 +455,7 @@ def test_the_agent_settings_file_is_relative_to_the_rootdir(
     assert seen.settings["agent"] == {"greeting": "own"}
 
 
+@pytest.mark.slow
 def test_a_bad_agent_settings_file_fails_connect_and_names_the_file(project: Project, vendor: Vendor) -> None:
     project.write("pytest.ini", "[pytest]\ndg_agent_settings = missing.json\n")
     project.use("options/test_uses.py")

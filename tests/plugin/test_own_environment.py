@@ -12,6 +12,7 @@ import pytest
 
 from pytest_dgbudget.credentials import is_token
 from tests.support.project import Project
+from tests.support.slow import slow
 
 SECRET = "7e57ab1e00c0ffee5eed0dd5eafa11babe5ca1ab"
 OTHER = "0123456789abcdef0123456789abcdef01234567"
@@ -121,7 +122,7 @@ def test_a_key_that_is_to_be_kept_is_left_alone(in_process: InProcess) -> None:
     assert set(OURS) <= seen.after.keys()
 
 
-@pytest.mark.parametrize("given", [{}, {"DEEPGRAM_API_KEY": ""}, {"DEEPGRAM_API_KEY": " "}])
+@pytest.mark.parametrize("given", [{}, slow({"DEEPGRAM_API_KEY": ""}), {"DEEPGRAM_API_KEY": " "}])
 def test_where_no_key_was_set_only_a_target_by_name_puts_a_token(in_process: InProcess, given: dict[str, str]) -> None:
     seen = in_process.run("--dg-target=emulator", given=given)
     assert is_token(seen.before["DEEPGRAM_API_KEY"])

@@ -70,7 +70,7 @@ def test_whatever_key_the_code_under_test_has_the_gateway_alone_dials_with_the_r
 
 @pytest.mark.parametrize(
     ("workers", "arguments"),
-    [("-n0", ["--dg-target=emulator"]), slow("-n2", ["--dg-target=emulator"]), slow("-n0", []), slow("-n2", [])],
+    [slow("-n0", ["--dg-target=emulator"]), slow("-n2", ["--dg-target=emulator"]), slow("-n0", []), slow("-n2", [])],
 )
 def test_an_application_that_is_started_once_serves_whichever_test_runs(
     project: Project, workers: str, arguments: list[str]

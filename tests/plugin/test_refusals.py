@@ -9,7 +9,6 @@ import pytest
 
 from tests.support.project import Project
 from tests.support.rules_project import made_once
-from tests.support.slow import slow
 
 SECTION = re.compile(r"^-+ Captured dgbudget (setup|call|teardown) -+$")
 
@@ -103,7 +102,8 @@ def test_a_path_that_nobody_serves_is_told_with_the_one_that_is(sections: dict[s
     assert told.endswith("sessions of the agent are opened at /v1/agent/converse")
 
 
-@pytest.mark.parametrize("allowed", [slow("app:*"), "127.0.0.1:*"])
+@pytest.mark.slow
+@pytest.mark.parametrize("allowed", ["app:*", "127.0.0.1:*"])
 def test_an_application_behind_a_port_forward_is_let_in_by_dg_allowed_hosts(project: Project, allowed: str) -> None:
     project.use("refusals/test_forwarded.py")
     result = project.run("--dg-target=emulator", "--dg-reconcile=off", "-o", f"dg_allowed_hosts={allowed}")

@@ -21,6 +21,7 @@ def test_each_test_is_played_its_own_scenario(orders: Project, workers: str) -> 
     assert ended.usage["reconciliation"]["verdict"] == "reconciled"
 
 
+@pytest.mark.slow
 def test_the_ini_key_chooses_for_tests_without_a_marker(orders: Project) -> None:
     orders.write("pytest.ini", "[pytest]\ndg_scenario = orders.toml::found\n")
     orders.use("scenario/test_ini_key.py")

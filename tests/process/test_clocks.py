@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.project import Project
 
 
@@ -12,6 +14,7 @@ def test_what_a_test_makes_of_time_reaches_no_wait_of_ours(project: Project) -> 
     assert "was replaced" not in result.output
 
 
+@pytest.mark.slow
 def test_an_owner_whose_clock_runs_fast_does_not_kill_a_gateway_that_lives(project: Project) -> None:
     project.use("clocks/test_runs_fast.py")
     result = project.run("--dg-target=emulator", "--dg-reconcile=off")

@@ -35,7 +35,7 @@ def one_worker(project: Project, process: subprocess.Popen[str]) -> int:
     ("workers", "victim", "closed"),
     [
         slow("-n0", pytest_itself, 1, id="pytest"),
-        pytest.param("-n2", one_worker, 1, id="worker"),
+        slow("-n2", one_worker, 1, id="worker"),
         pytest.param("-n2", pytest_itself, 2, id="controller"),
     ],
 )

@@ -50,6 +50,7 @@ def test_i3_after_a_suspend_sessions_past_their_deadline_are_cut_at_once_and_cha
     assert 59_800 < _stalled_ms(result.output) < 65_000
 
 
+@pytest.mark.slow
 def test_i3_after_a_stall_sessions_past_their_deadline_are_cut_at_once_and_charged_for_it(
     project: Project, vendor: Vendor
 ) -> None:

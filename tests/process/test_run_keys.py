@@ -67,6 +67,7 @@ def test_where_no_key_can_be_made_that_is_said_once(project: Project, vendor: Re
     assert (refused in result.output) == (how == "require"), result.output
 
 
+@pytest.mark.slow
 def test_a_run_in_which_nothing_could_be_opened_is_not_reconciled(project: Project, vendor: Rehearsal) -> None:
     project.use("reconciliation/test_it.py")
     vendor.refuse(403)

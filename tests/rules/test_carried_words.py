@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.client.spoken_text import spoken
@@ -39,7 +39,6 @@ def test_the_pieces_of_a_text_are_all_of_it_and_short(text: str) -> None:
     assert all(len(piece) <= 32 for piece in pieces_of(text))
 
 
-@settings(max_examples=60, deadline=None)
 @given(text=TEXTS, format_=FORMATS, cuts=st.lists(st.integers(0), max_size=12))
 def test_any_text_is_heard_in_any_encoding_at_any_rate_in_any_chunks(
     text: str, format_: AudioFormat, cuts: list[int]

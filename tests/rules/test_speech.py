@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.rules.audio import AudioFormat
@@ -119,7 +119,6 @@ def test_other_encodings_cannot_be_read(encoding: str) -> None:
     assert not can_be_read(AudioFormat(encoding, 16_000))
 
 
-@settings(max_examples=30)
 @given(audio=st.binary(max_size=4000), cuts=st.lists(st.integers(0, 4000), max_size=8))
 def test_how_audio_is_cut_changes_nothing_of_what_is_loud(audio: bytes, cuts: list[int]) -> None:
     whole, pieces = (SpeechReader(AudioFormat("mulaw", 8000)) for _ in range(2))
