@@ -410,7 +410,7 @@ LONG = {
 
 
 @pytest.mark.parametrize("sent", LONG.values(), ids=LONG)
-@pytest.mark.parametrize("piece", [1, 100, 10_000])
+@pytest.mark.parametrize("piece", [1, slow(100), 10_000])
 @pytest.mark.parametrize("holding", [False, True])
 def test_each_byte_is_copied_a_few_times_however_small_the_pieces_are(
     memory_is_traced: None, sent: list[Sent], piece: int, holding: bool

@@ -112,7 +112,7 @@ def drops_within_tls(peer: socket.socket, context: ssl.SSLContext) -> None:
     peer.sendall(ours.read()[:100])
 
 
-@pytest.mark.parametrize("answer", [slow(drops_after_tls), drops_within_tls])
+@pytest.mark.parametrize("answer", [slow(drops_after_tls), slow(drops_within_tls)])
 def test_tls_that_breaks_off_costs_next_to_nothing_and_is_not_tried_again(
     project: Project, answer: Callable[[socket.socket, ssl.SSLContext], None]
 ) -> None:
