@@ -71,9 +71,7 @@ def _figure(name: str, compared: ComparedFigure | None) -> list[Row]:
 def _contributors(contributors: list[Contributor]) -> Markup | None:
     if not contributors:
         return None
-    return table(
-        "contributors", "Tests that took longer than usual", _CONTRIBUTORS, [*map(_contributor, contributors)]
-    )
+    return table("contributors", "Tests that took longer than usual", _CONTRIBUTORS, [*map(_contributor, contributors)])
 
 
 def _contributor(each: Contributor) -> Row:
