@@ -111,13 +111,14 @@ def deaf_session(agent_url: str, api_key: str) -> socket.socket:
     """A session whose client reads nothing, and whose server has more to say than the sockets hold."""
     url = urlsplit(agent_url)
     raw = socket.create_connection((url.hostname or "", url.port or 0))
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.sendall(
         f"GET {url.path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
         f"Authorization: Token {api_key}\r\n\r\n".encode()
     )
     assert raw.recv(12) == b"HTTP/1.1 101"
-    for message in (SETTINGS, {"type": "InjectUserMessage", "content": "x" * 20_000_000}):
+    for message in (SETTINGS, {"type": "InjectUserMessage", "content": "x" * 8_000_000}):
         raw.sendall(frame(json.dumps(message).encode()))
     return raw
 
