@@ -23,8 +23,10 @@ from tests.support.processes import wait_until
 
 # A rule that holds under xdist as well costs three more interpreters to check there.
 ALONE_AND_UNDER_XDIST = ["-n0", pytest.param("-n2", marks=pytest.mark.slow)]
-# Where pytest-randomly is installed, it would shuffle every project's tests.
-PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly")
+# Where pytest-randomly is installed, it would shuffle every project's tests. Hypothesis's plugin is a quarter of what a
+# pytest costs, and no project has properties.
+_NOT_LOADED = ("-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:hypothesispytest")
+PYTEST = (sys.executable, "-m", "pytest", *_NOT_LOADED)
 PROJECTS = Path(__file__).parent.parent / "projects"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 _ONLY_OURS = shutil.ignore_patterns("__init__.py", "__pycache__")  # packages for the type checker, not for a user
