@@ -88,7 +88,9 @@ def test_i7_a_lease_of_which_nothing_is_known_costs_all_that_was_set_aside(
 def test_i7_a_run_of_which_somebody_never_said_that_it_finished_is_not_within(facts: RunFacts) -> None:
     figures = usage_document(facts)["run"]
     over = [each for each in facts.invocations if each.finished_at or not each.is_under_way]
-    if not over or None in [invocation.exit_status for invocation in over]:
+    if not over:
+        assert (figures["complete"], figures["under_way"]) == (False, len(facts.invocations)), "within is so far"
+    elif None in [invocation.exit_status for invocation in over]:
         assert figures["verdict"] != "within"
         assert figures["complete"] is False
     if None in [invocation.finished_at for invocation in facts.invocations]:
