@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.config import WORKER_VARIABLE
-from pytest_dgbudget.plugin.ending import Ending
 from pytest_dgbudget.plugin.loading import without_rewriting
 from pytest_dgbudget.plugin.options import (
     FIXTURES,
@@ -30,8 +29,8 @@ from pytest_dgbudget.plugin.options import (
 from pytest_dgbudget.plugin.state import STATE, State
 
 # pytest-asyncio warns when a project lacks one of its settings. Our users didn't ask for pytest-asyncio, and under
-# -W error their pytest would not even start.
-_NOT_OUR_USERS_WARNING = 'The configuration option "asyncio_default_fixture_loop_scope"'
+# -W error their pytest would not even start. Short, since each start of pytest compiles it.
+_NOT_OUR_USERS_WARNING = '.*"asyncio_default_f'
 
 
 _LOADED_LATE = (
@@ -138,9 +137,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
         state.change_config(prices_of_hooks(config))
     state.configure(config)
-    ending = Ending(state)
-    config.add_cleanup(ending.keep_failing)
-    config.pluginmanager.register(ending, "dgbudget-ending")
+    if not state.opens_nothing:
+        _add_ending(config, state)
     if config.getoption("dg_plan", False):
         with without_rewriting():
             from pytest_dgbudget.plugin.plan import PlanOfRun
@@ -148,6 +146,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(PlanOfRun(config), "dgbudget-plan")
     if config.pluginmanager.hasplugin("xdist"):
         config.pluginmanager.register(_XdistController(), "dgbudget-xdist")
+
+
+def _add_ending(config: pytest.Config, state: State) -> None:
+    with without_rewriting():
+        from pytest_dgbudget.plugin.ending import Ending
+
+    ending = Ending(state)
+    config.add_cleanup(ending.keep_failing)
+    config.pluginmanager.register(ending, "dgbudget-ending")
 
 
 def _worker_state(config: pytest.Config, ours: dict[str, Any]) -> State:

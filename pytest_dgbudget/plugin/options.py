@@ -39,7 +39,8 @@ MARKER_HELP = (
 )
 
 # From 9.2 on, a key may hold TOML's own numbers and booleans; before that, pytest turns them into strings.
-_INI_TYPE: Any = str | int | float | bool if pytest.version_tuple >= (9, 2) else "string"
+# A float may be an int there.
+_INI_TYPE: Any = str | float | bool if pytest.version_tuple >= (9, 2) else "string"
 
 _CHANGES_NOTHING = ("help", "version", "markers")
 _OPENS_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")

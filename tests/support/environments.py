@@ -48,5 +48,9 @@ def install_ours(site: Path) -> None:
     info.mkdir()
     for name in ("METADATA", "entry_points.txt"):
         (info / name).write_text(distribution(OURS).read_text(name) or "", encoding="utf-8")
-    files = [file.relative_to(package.parent) for file in package.rglob("*") if "__pycache__" not in file.parts]
+    files = [
+        file.relative_to(package.parent)
+        for file in package.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    ]
     (info / "RECORD").write_text("".join(f"{file},,\n" for file in files), encoding="utf-8")
