@@ -36,6 +36,8 @@ Pace = Literal["vendor", "max"]
 PACES: tuple[Pace, ...] = get_args(Pace)
 # Where a test may be dialled if not where its run is.
 OtherTarget = Literal["emulator"]
+# How a replay compares the user's audio: sample by sample, by its length, or not at all.
+CassetteAudioRule = Literal["exact", "length", "any"]
 # The vendor's price classes.
 Tier = Literal["standard", "standard-byo-tts", "custom-byo-llm", "custom-byo-llm-tts", "advanced", "advanced-byo-tts"]
 TIERS: tuple[Tier, ...] = get_args(Tier)
@@ -225,6 +227,31 @@ class SessionTurns:
     name: str
     turns: tuple[MeasuredTurn, ...]
     awaits_answer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CassetteTerms:
+    """Where a test's cassettes are, one folder each, and how they are matched.
+
+    ``ignore``: what may change, TYPE/POINTER each, a message's type and a JSON pointer into it.
+    """
+
+    folder: str
+    ignore: tuple[str, ...]
+    audio: CassetteAudioRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """A client did something else than its cassette has. ``what`` is a sentence; ``differences`` are lines of a diff.
+
+    ``line`` is that of the cassette's ``session.jsonl``, from 1; None where no line is concerned.
+    """
+
+    cassette: str
+    line: int | None
+    what: str
+    differences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

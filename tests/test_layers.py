@@ -36,6 +36,7 @@ LAYERS = {
     "ledger": 2,
     "deepgram": 2,
     "recording": 2,
+    "cassette": 3,
     "report": 3,
     "reconcile": 3,
     "control": 4,
