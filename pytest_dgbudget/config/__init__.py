@@ -335,6 +335,24 @@ OPTIONS = (
         "report has a forecast of what a live run would use).",
     ),
     Option(
+        "dg_record",
+        "record",
+        "record",
+        "MODE",
+        "none",
+        "Keep the sessions of live tests that pass as cassettes: none; once (replay those that there are, record the "
+        "others); or rewrite (record all anew).",
+    ),
+    Option(
+        "dg_cassette_dir",
+        "path",
+        "cassette_dir",
+        "DIR",
+        None,
+        "Where cassettes are; by default in cassettes/ beside the test file.",
+        relative_to="given",
+    ),
+    Option(
         "dg_regression",
         "regression",
         "regression",
@@ -445,6 +463,8 @@ def host_of(url: str) -> str:
 
 # With one of these a run is ours; a pytest inside a run has them of its own only where it is given them itself.
 MAKE_IT_OURS = ("dg_budget", "dg_cost_budget", "dg_target")
+# What a pytest inside a run takes from its own arguments alone.
+NEVER_INHERITED = (*MAKE_IT_OURS, "dg_record")
 
 # All that is read of the environment, but for the key.
 VARIABLES = (

@@ -12,12 +12,13 @@ from pytest_dgbudget.config.resolve import RunConfig
 def from_json(values: Mapping[str, Any]) -> RunConfig:
     """Return the configuration that ``to_json`` was called on, without its secrets."""
     agent_settings, recording_dir = values["agent_settings"], values["recording_dir"]
-    step_summary = values["step_summary"]
+    cassette_dir, step_summary = values["cassette_dir"], values["step_summary"]
     paths = {
         "ledger": _address(values["ledger"]),
         "state_dir": Path(values["state_dir"]),
         "report_dir": Path(values["report_dir"]),
         "agent_settings": None if agent_settings is None else Path(agent_settings),
+        "cassette_dir": None if cassette_dir is None else Path(cassette_dir),
         "recording_dir": None if recording_dir is None else Path(recording_dir),
         "step_summary": None if step_summary is None else Path(step_summary),
         "windows": tuple(values["windows"]),

@@ -55,6 +55,9 @@ class RunConfig:
 
     ``run_key`` is off, on or require, and ``run_key_scopes`` what such a key may do.
 
+    ``record`` is none, once or rewrite; ``record_given``: on the command line. ``cassette_dir`` is None where cassettes
+    are beside their tests.
+
     ``recording_dir`` is where recordings stay; None: they are kept as ``artifacts`` says, beside the report.
 
     ``ledger`` is a file, or the URL of a server without its password, which may be ``ledger_password``.
@@ -110,6 +113,9 @@ class RunConfig:
     artifacts: str
     artifacts_audio: bool
     scrub: tuple[str, ...]
+    record: str
+    record_given: bool
+    cassette_dir: Path | None
     recording_dir: Path | None
     scenario: str | None
     pace: Pace
@@ -169,6 +175,11 @@ class RunConfig:
         return self.is_live and not self.is_rehearsal
 
     @property
+    def records(self) -> bool:
+        """True where sessions become cassettes, or are replayed from those that there are."""
+        return self.record != "none" and self.is_live
+
+    @property
     def may_bypass(self) -> bool:
         """True where a client that has the real key can dial the vendor itself, and nobody sees it."""
         return self.keep_key or self.redirect in {"off", "warn"} or not self.redirect_children
@@ -219,6 +230,7 @@ def resolve(
     values.update(_tolerance(*values.pop("tolerance")))
     values["api_url"] = _api_url_for(values["agent_url"], given["api_url"])
     values["ignores_agent_url"] = values["target"] == "emulator" and given["agent_url"].typed_by_hand
+    values["record_given"] = given["record"].typed_by_hand
     values["run_id"] = values["run_id"] or _made_up_run_id()
     values["ledger_given"] = given["ledger"].where != "default"
     values.update(_ledger(values["ledger"], given["ledger"].where, rootdir))
@@ -260,6 +272,15 @@ def refuse_unbounded(run_config: RunConfig) -> None:
     if not run_config.has_run_budget:
         raise SettingsError(
             "target live needs a run budget: add --dg-budget=TIME or --dg-cost-budget=USD, or use --dg-target=emulator"
+        )
+
+
+def refuse_recording(run_config: RunConfig) -> None:
+    """Only live sessions are recorded: raise SettingsError when this run was asked to record others."""
+    if run_config.record_given and run_config.record != "none" and not run_config.is_live:
+        raise SettingsError(
+            f"--dg-record={run_config.record} records live sessions only, and the target is {run_config.target}: add "
+            "--dg-target=live --dg-budget=TIME, or leave it out"
         )
 
 

@@ -190,6 +190,8 @@ def _controller_state(config: pytest.Config) -> State:
             raise pytest.UsageError(_LOADED_LATE)
     if state.given and state.run_config.target_given and not state.opens_nothing:
         _refuse_unbounded(config, state)
+    if state.given and state.run_config.record_given and not state.opens_nothing:
+        _refuse_recording(state)
     if state.given and not state.opens_nothing and state.run_config.windows:
         _look_for_history(state)
     return state
@@ -214,6 +216,16 @@ def _refuse_unbounded(config: pytest.Config, state: State) -> None:
 
         hint = None if state.run_config.has_key else _key_is_token(state) or key_hint(os.environ, config.rootpath)
         raise pytest.UsageError(f"pytest-dgbudget: {error}{f' ({hint})' if hint else ''}") from None
+
+
+def _refuse_recording(state: State) -> None:
+    from pytest_dgbudget.config.resolve import refuse_recording
+    from pytest_dgbudget.errors import SettingsError
+
+    try:
+        refuse_recording(state.run_config)
+    except SettingsError as error:
+        raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
 
 
 def _look_for_history(state: State) -> None:

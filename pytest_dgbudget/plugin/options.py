@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dgbudget.config import ACTIVE_VARIABLE, API_KEY_VARIABLE, MAKE_IT_OURS, OPTIONS, PLAN_FLAG, VARIABLES
+from pytest_dgbudget.config import (
+    ACTIVE_VARIABLE,
+    API_KEY_VARIABLE,
+    MAKE_IT_OURS,
+    NEVER_INHERITED,
+    OPTIONS,
+    PLAN_FLAG,
+    VARIABLES,
+)
 
 if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
@@ -110,7 +118,7 @@ class Given:
 
     def _drop_what_is_the_outer_runs(self, own_flags: Collection[str]) -> None:
         for option in OPTIONS:
-            if option.name in MAKE_IT_OURS and option.flag not in own_flags:
+            if option.name in NEVER_INHERITED and option.flag not in own_flags:
                 self._command_line.pop(option.name, None)
                 self._environment.pop(option.environment or "", None)
                 self._ini.pop(option.name, None)

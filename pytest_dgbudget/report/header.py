@@ -56,6 +56,8 @@ def remarks(run_config: RunConfig, listens_at: str | None, now: str) -> list[str
         lines.append(f"applications elsewhere reach the gateway at {listens_at}")
     if run_config.ignores_agent_url:
         lines.append(f"the target is the emulator: the agent URL {run_config.agent_url} is not used")
+    if run_config.record != "none":
+        lines.append(_what_record_means(run_config))
     if run_config.pass_other:
         lines.append("what is not metered passes on to Deepgram with the real key (dg_pass_other)")
     is_in_money = run_config.is_live or _has_budget_in_money(run_config)
@@ -85,6 +87,15 @@ def _what_money_means(run_config: RunConfig) -> str:
     prices, micro_usd = price_table(run_config.prices, run_config.prices_as_of), run_config.cost_budget_micro_usd
     lasts = f"{worth(micro_usd, 'money', prices)}; " if micro_usd else ""
     return f"{lasts}budgets in money count at the prices of {prices.as_of}"
+
+
+def _what_record_means(run_config: RunConfig) -> str:
+    if not run_config.records:
+        why = f"the target is {run_config.target}, and only live sessions are recorded"
+        return f"dg_record = {run_config.record} is ignored: {why}"
+    where = "beside them" if run_config.cassette_dir is None else f"in {run_config.cassette_dir}"
+    replayed = "; those that have one are replayed" if run_config.record == "once" else ""
+    return f"the sessions of tests that pass become cassettes {where}{replayed} (--dg-record={run_config.record})"
 
 
 def _lets_pass(run_config: RunConfig) -> str:

@@ -79,6 +79,8 @@ VALUES: dict[str, tuple[str, list[tuple[str, Any]]]] = {
     "dg_agent_settings": ("agent_settings", [("/a", Path("/a")), ("/b", Path("/b")), ("/c", Path("/c"))]),
     "dg_scenario": ("scenario", [("/a.toml", "/a.toml"), ("/b::x", "/b::x"), ("/c", "/c")]),
     "dg_pace": ("pace", [("max", "max"), ("vendor", "vendor"), ("max", "max")]),
+    "dg_record": ("record", [("once", "once"), ("none", "none"), ("rewrite", "rewrite")]),
+    "dg_cassette_dir": ("cassette_dir", [("/a", Path("/a")), ("/b", Path("/b")), ("/c", Path("/c"))]),
     "dg_check_protocol": ("check_protocol", [("fail", "fail"), ("off", "off"), ("warn", "warn")]),
     "dg_regression": ("regression", [("off", "off"), ("fail", "fail"), ("warn", "warn")]),
     "dg_leaks": ("leaks", [("fail", "fail"), ("report", "report"), ("fail", "fail")]),
@@ -129,6 +131,9 @@ DEFAULTS: dict[str, Any] = {
     "artifacts": "on-failure",
     "artifacts_audio": False,
     "scrub": (),
+    "record": "none",
+    "record_given": False,
+    "cassette_dir": None,
     "recording_dir": None,
     "scenario": None,
     "pace": "vendor",
@@ -180,6 +185,8 @@ BAD = {
     "dg_regression": ["", "on", "Warn", "require"],
     "dg_leaks": ["", "off", "warn"],
     "dg_pace": ["", "fast", "Max"],
+    "dg_record": ["", "all", "Once", "new_episodes"],
+    "dg_cassette_dir": [""],
     "dg_check_protocol": ["", "on", "report"],
     "dg_run_id": ["", "a b", "a/b", "x" * 101, "é", "a\n"],
     "dg_ledger": ["", "sqlite:///", "ledger.db", "mysql://h/d"],
@@ -242,6 +249,8 @@ def test_toml_may_hold_numbers_and_booleans_of_its_own() -> None:
 def test_on_the_command_line_a_path_starts_here_and_elsewhere_at_the_rootdir() -> None:
     assert resolved({"dg_report_dir": "out"}).report_dir == HERE / "out"
     assert resolved(ini={"dg_report_dir": "out"}).report_dir == ROOT / "out"
+    assert resolved({"dg_cassette_dir": "tapes"}).cassette_dir == HERE / "tapes"
+    assert resolved(ini={"dg_cassette_dir": "tapes"}).cassette_dir == ROOT / "tapes"
     assert resolved(ini={"dg_agent_settings": "agent.json"}).agent_settings == ROOT / "agent.json"
     assert resolved(ini={"dg_scenario": "a.toml::one"}).scenario == str(ROOT / "a.toml::one")
 

@@ -44,6 +44,8 @@ GIVEN: dict[str, Any] = {
     "dg_agent_settings": ("agent.json", "agent_settings", "{root}/agent.json"),
     "dg_scenario": ("orders.toml::refund", "scenario", "{root}/orders.toml::refund"),
     "dg_pace": ("max", "pace", "max"),
+    "dg_record": ("once", "record", "once"),
+    "dg_cassette_dir": ("tapes", "cassette_dir", "{root}/tapes"),
     "dg_check_protocol": ("fail", "check_protocol", "fail"),
     "dg_regression": ("fail", "regression", "fail"),
     "dg_leaks": ("fail", "leaks", "fail"),
@@ -266,6 +268,9 @@ def test_the_defaults_are_the_documented_ones(resolved: Resolve, pytester: pytes
         "artifacts": "on-failure",
         "artifacts_audio": False,
         "scrub": [],
+        "record": "none",
+        "record_given": False,
+        "cassette_dir": None,
         "recording_dir": None,
         "scenario": None,
         "regression": "warn",
@@ -464,6 +469,44 @@ def test_a_bad_agent_settings_file_fails_connect_and_names_the_file(project: Pro
     assert "SettingsError: dg_agent_settings: " in result.output
     assert "missing.json can't be read" in result.output
     assert vendor.connections == []
+
+
+# dg_record ----------------------------------------------------------------------------------------------------------
+
+ONE_TEST = "def test_it(): pass\n"
+
+
+@pytest.mark.parametrize("how", ["once", "rewrite"])
+@pytest.mark.parametrize("target", [(), ("--dg-target=emulator",)], ids=["auto", "emulator"])
+def test_to_record_what_is_not_live_is_a_usage_error(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, how: str, target: tuple[str, ...]
+) -> None:
+    pytester.makepyfile(ONE_TEST)
+    result = pytester.runpytest_inprocess(f"--dg-record={how}", *target)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            f"ERROR: pytest-dgbudget: --dg-record={how} records live sessions only, and the target is emulator: add "
+            "--dg-target=live --dg-budget=TIME, or leave it out"
+        ]
+    )
+    monkeypatch.setenv("PYTEST_ADDOPTS", f"--dg-record={how}")
+    assert pytester.runpytest_inprocess(*target).ret == pytest.ExitCode.USAGE_ERROR
+    # A pytest that a test starts has not been asked itself.
+    monkeypatch.setenv("DGBUDGET_ACTIVE", "the-outer-run")
+    assert pytester.runpytest_inprocess(*target).ret == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize("stored", ["dg_record = once", "addopts = --dg-record=once"])
+def test_a_stored_dg_record_is_ignored_where_nothing_is_live_and_the_header_says_so(
+    pytester: pytest.Pytester, stored: str
+) -> None:
+    pytester.makeini(f"[pytest]\n{stored}\n")
+    pytester.makepyfile(ONE_TEST)
+    result = pytester.runpytest_inprocess("--dg-target=emulator")
+    assert result.ret == pytest.ExitCode.OK
+    said = "dgbudget: dg_record = once is ignored: the target is emulator, and only live sessions are recorded"
+    result.stdout.fnmatch_lines([said])
 
 
 # dg_keep_key --------------------------------------------------------------------------------------------------------

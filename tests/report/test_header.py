@@ -56,6 +56,17 @@ def test_a_budget_in_money_says_how_long_it_lasts_and_at_which_prices(tmp_path: 
     assert remarks(run_config(tmp_path, dg_budget="10m"), None, TODAY) == []
 
 
+def test_a_live_run_says_what_becomes_of_its_sessions(tmp_path: Path) -> None:
+    (said,) = remarks(live(dg_record="once"), None, TODAY)
+    assert said == (
+        "the sessions of tests that pass become cassettes beside them; those that have one are replayed "
+        "(--dg-record=once)"
+    )
+    (said,) = remarks(live(dg_record="rewrite", dg_cassette_dir="/tapes"), None, TODAY)
+    assert said == "the sessions of tests that pass become cassettes in /tapes (--dg-record=rewrite)"
+    assert remarks(live(dg_record="none"), None, TODAY) == []
+
+
 AFTER_180_DAYS = "2026-12-22T23:59:59.999Z"
 AFTER_181_DAYS = "2026-12-23T00:00:00.000Z"
 
