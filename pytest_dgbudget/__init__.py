@@ -50,6 +50,8 @@ _HOME = {
     "BudgetExceeded": "errors",
     "BudgetExhausted": "errors",
     "BypassRefused": "errors",
+    "CassetteError": "errors",
+    "CassetteRefused": "errors",
     "ClosedSession": "plugin.hook_payloads",
     "ConversationText": "rules.vendor_messages",
     "DgBudgetError": "errors",

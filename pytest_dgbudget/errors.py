@@ -12,6 +12,8 @@ DgBudgetError
 ├── ExpectTimeout (TimeoutError)      an awaited message did not arrive in time
 ├── BadFunctionCall (AssertionError)  the agent called a function with arguments that it doesn't take
 ├── ProtocolViolated (AssertionError)  a session's messages broke the protocol's order
+├── CassetteError                     a cassette can't be read, or not be made of a recording
+│   └── CassetteRefused               it would hold something that looks like a secret
 ├── LedgerError                       the ledger can't be read or written
 ├── GatewayError                      the gateway is gone, hung or not ours
 ├── ReconciliationError               the vendor's statement can't be fetched or read
@@ -36,6 +38,8 @@ __all__ = [
     "BudgetExceeded",
     "BudgetExhausted",
     "BypassRefused",
+    "CassetteError",
+    "CassetteRefused",
     "DgBudgetError",
     "ExpectTimeout",
     "GatewayError",
@@ -178,6 +182,24 @@ class ProtocolViolated(DgBudgetError, AssertionError):
     def __init__(self, violations: Sequence[str]) -> None:
         super().__init__("the protocol's order was broken: " + "; ".join(violations))
         self.violations = tuple(violations)
+
+
+class CassetteError(DgBudgetError):
+    """A cassette can't be read, which names file and line, or not be made of a recording: nothing is written then."""
+
+
+class CassetteRefused(CassetteError):
+    """A cassette would hold something that looks like a secret, so nothing is written.
+
+    ``kind`` says what it looks like, and ``pointer`` where it stands: a JSON Pointer into the message of ``line`` of
+    its ``session.jsonl`` (None: of its ``recording.json``).
+    """
+
+    def __init__(self, message: str, *, kind: str, line: int | None, pointer: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.line = line
+        self.pointer = pointer
 
 
 class LedgerError(DgBudgetError):

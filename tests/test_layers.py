@@ -24,6 +24,7 @@ NAME = PACKAGE.name
 LAYERS = {
     "errors": 0,
     "credentials": 0,
+    "folder_names": 0,
     "model": 0,
     "instants": 0,
     "units": 0,

@@ -15,15 +15,16 @@ from pytest_dgbudget.rules.audio import AudioFormat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CassetteText:
-    """A text message, ``at_ms`` after the dial. ``payload`` is any JSON, its ids numbered.
+    """A text message, ``at_ms`` after the dial. ``payload`` is as in a recording's line, its ids numbered.
 
-    ``line`` is its number in ``session.jsonl``, from 1. ``scrubbed``: JSON pointers of what the hook has replaced.
+    ``line`` is its number in ``session.jsonl``, from 1; a KeepAlive has none. ``scrubbed``: JSON pointers of what the
+    hook has replaced.
     """
 
     side: Side
     at_ms: int
     payload: Any
-    line: int
+    line: int | None
     scrubbed: tuple[str, ...] = ()
 
 
@@ -59,10 +60,14 @@ class CassetteFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cassette:
-    """``events`` are in the order in which they passed; ``audio`` has each side's bytes without a file's header."""
+    """``events`` are in the order in which they passed; ``audio`` has each side's bytes without a file's header.
 
-    folder: Path
+    ``formats`` are those of these bytes: audio in a container has that as its encoding, and no samples. ``folder`` is
+    where it was read, or written; of neither it is empty.
+    """
+
     facts: CassetteFacts
     events: tuple[CassetteEvent, ...]
     audio: Mapping[Side, bytes]
     formats: Mapping[Side, AudioFormat]
+    folder: Path = Path()

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_dgbudget.folder_names import folder_name
+
 FOLDER = "artifacts"
 # Names the run, the attempt and the files that we wrote: nothing else is ever removed.
 MARKER = ".dgbudget.json"
-_LONGEST_NAME = 100  # a part of a path may have 255 bytes, and the path itself not many
-_UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +38,10 @@ class _Marker:
 
 def folder_of(report_dir: Path, test: TestAttempt) -> Path:
     """Return the folder of an attempt: the same one in each run, unless another attempt of this run is there."""
-    digest = _digest(test.nodeid, test.worker)
-    folder = report_dir / FOLDER / _name(test, digest)
+    folder = report_dir / FOLDER / _name(test, test.worker)
     taken = _marker_in(folder)
     if taken is not None and taken.run == test.run and taken.attempt != test.id:
-        return report_dir / FOLDER / _name(test, _digest(test.nodeid, test.worker, test.id))
+        return report_dir / FOLDER / _name(test, test.worker, test.id)
     return folder
 
 
@@ -81,16 +78,9 @@ def clear_folder(folder: Path) -> None:
             (folder / name).unlink()
 
 
-def _name(test: TestAttempt, digest: str) -> str:
-    """Return a name that any file system takes, and whose beginning people recognise."""
-    path, *names = test.nodeid.split("::")
-    readable = _UNSAFE.sub("_", "::".join([path.rpartition("/")[2], *names])).strip("._-")[:_LONGEST_NAME]
+def _name(test: TestAttempt, *others: str) -> str:
     attempt = "" if test.number == 1 else f"-attempt-{test.number}"
-    return f"{readable or 'test'}-{digest}{attempt}"
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:10]
+    return folder_name(test.nodeid, *others) + attempt
 
 
 def _markers(report_dir: Path) -> Iterator[_Marker]:
