@@ -21,6 +21,7 @@ from pytest_dgbudget.instants import write_instant
 from pytest_dgbudget.ledger import schema, sql
 from pytest_dgbudget.ledger.ids import id_at
 from pytest_dgbudget.ledger.overruns import cut_columns
+from pytest_dgbudget.ledger.replays import replay_columns
 
 Row = Mapping[str, Any]
 
@@ -196,7 +197,7 @@ def _session(run: str, invocation: str, test: int, began: datetime) -> Sequence[
     return [
         {**_ATTEMPT, "id": attempt, "invocation": invocation, "nodeid": f"tests/test_it.py::test_{test}", "at": at},
         {**_LEASE, "id": lease, "run": run, "attempt": attempt, "taken_at": at, "ends_at": at, "gateway": invocation},
-        {"id": dial, "lease": lease, "at": at, "target": None, "run_key": None},
+        {"id": dial, "lease": lease, "at": at, "target": None, "run_key": None, "cassette": None},
         {"dial": dial, "request_id": token_hex(16), "handshake_ms": 80},
         {**_USAGE, "id": usage, "dial": dial, "request_id": token_hex(16), "closed_at": at},
         {**_TIER_SPAN, "dial": dial},
@@ -244,6 +245,7 @@ _USAGE = {
     "forecast_micro_usd": None,
     "forecast_cut": 0,
     **cut_columns(None),
+    **replay_columns(None),
 }
 _TIER_SPAN = {
     "number": 1,

@@ -30,14 +30,17 @@ Currency = Literal["time", "money"]
 # What a session waits for before it is dialled: some of a budget, a place among those of its run, or of the project.
 Awaited = Literal["test", "path", "run", "window", "place", "project-place"]
 Period = Literal["day", "month"]
-TargetName = Literal["live", "emulator"]
-# How an emulated session spends time: as the real service was seen to, or without waiting.
+TargetName = Literal["live", "emulator", "replay"]
+# How an emulated session spends time, and a replayed one: as the real service was seen to, or without waiting.
 Pace = Literal["vendor", "max"]
 PACES: tuple[Pace, ...] = get_args(Pace)
 # Where a test may be dialled if not where its run is.
 OtherTarget = Literal["emulator"]
+# Where a session went if not where its run did.
+OtherDial = Literal["emulator", "replay"]
 # How a replay compares the user's audio: sample by sample, by its length, or not at all.
 CassetteAudioRule = Literal["exact", "length", "any"]
+AUDIO_RULES: tuple[CassetteAudioRule, ...] = get_args(CassetteAudioRule)
 # The vendor's price classes.
 Tier = Literal["standard", "standard-byo-tts", "custom-byo-llm", "custom-byo-llm-tts", "advanced", "advanced-byo-tts"]
 TIERS: tuple[Tier, ...] = get_args(Tier)
@@ -255,6 +258,17 @@ class Mismatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What became of a replay: the ``cassette`` that its Settings chose, relative to the rootdir, and when that was
+    recorded (UTC); both are None before its Settings, and where none has them.
+    """
+
+    cassette: str | None = None
+    recorded_at: str | None = None
+    mismatch: Mismatch | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRecord:
     """How one dialled session ended. ``handshake_ms`` is None when it never opened.
 
@@ -263,7 +277,7 @@ class UsageRecord:
     a dollar, is what all ``tier_spans`` cost, ``estimated`` where one of them is. ``skipped_ms``: the waiting that pace
     max left out, None where nothing is emulated or nobody could say; ``forecast_micro_usd``: what the session would
     have cost with it. ``forecast_cut``: a budget ended it, so live there would have been no more of it either.
-    ``vendor_latencies_ms`` are the totals of the vendor's own LatencyReports.
+    ``vendor_latencies_ms`` are the totals of the vendor's own LatencyReports. ``replay`` is None where it was dialled.
     """
 
     dial: str
@@ -291,6 +305,7 @@ class UsageRecord:
     violations: tuple[Violation, ...] = ()
     vendor_latencies_ms: tuple[int, ...] = ()
     overrun: Overrun | None = None
+    replay: Replayed | None = None
 
     @property
     def vendor_reports(self) -> int | None:

@@ -6,12 +6,22 @@ Tuples: runs in which nothing was opened end with them, and a dataclass takes th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pytest_dgbudget.units import rounded_up
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.model import Attempt, Awaited, Bypass, Currency, MeasuredTurn, OtherTarget, Overrun, TurnSince
+    from pytest_dgbudget.model import (
+        Attempt,
+        Awaited,
+        Bypass,
+        Currency,
+        MeasuredTurn,
+        OtherDial,
+        OtherTarget,
+        Overrun,
+        TurnSince,
+    )
 
 
 class InvocationFacts(NamedTuple):
@@ -110,10 +120,13 @@ class SessionFacts(NamedTuple):
     ``tagged``: the vendor accepted the Settings with the run's tag; None when nobody saw whether it did.
     ``run_key`` is the id of the run's key with which it was dialled; None: with the given key. ``vendor_reports``: how
     many of the vendor's LatencyReports had a total; None where nobody noted them.
+    ``replayed_from`` is the folder of its test's cassettes where it was replayed; None: it was dialled. ``cassette`` is
+    the one that its Settings chose, or that was made of it, ``cassette_recorded_at`` when the former was recorded, and
+    ``mismatch`` what its client did otherwise, as JSON. Folders are relative to the rootdir.
     """
 
     id: str
-    target: OtherTarget | None
+    target: OtherDial | None
     opened_at: str
     lease: str
     attempt: str
@@ -145,6 +158,17 @@ class SessionFacts(NamedTuple):
     cut_allowed: int | None = None
     cut_also_used: int | None = None
     vendor_reports: int | None = None
+    replayed_from: str | None = None
+    cassette: str | None = None
+    cassette_recorded_at: str | None = None
+    mismatch: str | None = None
+
+    @property
+    def replay_result(self) -> Literal["hit", "miss", "recorded"] | None:
+        """What it has to do with a cassette: it was replayed as recorded, or otherwise, or one was made of it."""
+        if self.replayed_from is None:
+            return None if self.cassette is None else "recorded"
+        return "miss" if self.cassette is None or self.mismatch is not None else "hit"
 
     @property
     def cut(self) -> Overrun | None:
@@ -300,10 +324,12 @@ class RunFacts(NamedTuple):
     def of_own_target(self) -> RunFacts:
         """Return these without what tests used elsewhere, which counts in no figure of the run."""
         own = {attempt.id for attempt in self.attempts if attempt.target is None}
+        sessions = tuple(session for session in self.sessions if session.target is None)
+        opened = {session.id for session in sessions}
         return self._replace(
             leases=tuple(lease for lease in self.leases if lease.attempt in own),
-            sessions=tuple(session for session in self.sessions if session.target is None),
-            turns=tuple(turn for turn in self.turns if turn.attempt in own),
+            sessions=sessions,
+            turns=tuple(turn for turn in self.turns if turn.session in opened),
         )
 
 

@@ -34,6 +34,7 @@ from pytest_dgbudget.model import (
     Invocation,
     Lease,
     Limit,
+    OtherDial,
     OtherTarget,
     Outcome,
     Overrun,
@@ -177,6 +178,23 @@ class Ledger:
             queued = self._queue.of_dial(attempt, waiter)
             return self.record_dial(lease, attempt.target, run_key, waiter) if queued is None else queued
 
+    def begin_replay(self, attempt: Attempt, cassettes: str) -> tuple[Lease, str]:
+        """Record that a session is about to be replayed from one of its test's cassettes; return the dial's id as well.
+
+        Its lease sets nothing aside: a replay takes neither time nor money, whatever is left. ``cassettes`` is their
+        folder, relative to the rootdir.
+        """
+        lease = Lease(id=new_id(), allowance_ms=0, micro_usd=0, time_limit=Limit(scope="test", allowed=0))
+        target: OtherDial | None = None if self._invocation.target == "replay" else "replay"
+        with self.together():
+            self._db.exclude(LEASES)
+            self._db.insert(sql.INSERT_LEASE, self._row_of(lease, attempt, self._db.now()))
+            return lease, self.record_dial(lease, target, cassettes=cassettes)
+
+    def record_made_cassette(self, dial: str, cassette: str) -> None:
+        """Record that a cassette was made of a session that was dialled: its folder, relative to the rootdir."""
+        self._insert(sql.INSERT_MADE_CASSETTE, {"dial": dial, "cassette": cassette, "at": utc_now()})
+
     def take_back(self, never_dialled: UsageRecord) -> None:
         """End a dial that was not made, if it is recorded, with the lease that was taken for it alone, or its waiting.
 
@@ -216,15 +234,21 @@ class Ledger:
         return self._budgets.settled_of_run()
 
     def record_dial(
-        self, lease: Lease, target: OtherTarget | None = None, run_key: str | None = None, dial: str | None = None
+        self,
+        lease: Lease,
+        target: OtherDial | None = None,
+        run_key: str | None = None,
+        dial: str | None = None,
+        *,
+        cassettes: str | None = None,
     ) -> str:
         """Record that a session is about to be dialled, where if not where its run is, and with which of its keys.
 
-        Return the dial's id, which is made up where none is given.
+        Return the dial's id, which is made up where none is given. ``cassettes``: it is replayed from this folder.
         """
         dial = dial or new_id()
-        row = {"id": dial, "lease": lease.id, "at": utc_now(), "target": target, "run_key": run_key}
-        self._insert(sql.INSERT_DIAL, row)
+        of_dial = {"id": dial, "lease": lease.id, "at": utc_now()}
+        self._insert(sql.INSERT_DIAL, {**of_dial, "target": target, "run_key": run_key, "cassette": cassettes})
         return dial
 
     def record_run_key(self, key_id: str) -> None:
@@ -353,7 +377,12 @@ class Ledger:
 
     def _insert_lease(self, granted: Granted, attempt: Attempt, taken_at: datetime) -> Lease:
         lease = _lease_of(granted)
-        row = {
+        self._db.insert(sql.INSERT_LEASE, self._row_of(lease, attempt, taken_at))
+        self._budgets.leased(lease, attempt, taken_at.date())
+        return lease
+
+    def _row_of(self, lease: Lease, attempt: Attempt, taken_at: datetime) -> dict[str, Any]:
+        return {
             "id": lease.id,
             "run": self._invocation.run,
             "attempt": attempt.id,
@@ -365,9 +394,6 @@ class Ledger:
             "ends_at": write_instant(taken_at + timedelta(milliseconds=lease.allowance_ms)),
             "gateway": self._gateway,
         }
-        self._db.insert(sql.INSERT_LEASE, row)
-        self._budgets.leased(lease, attempt, taken_at.date())
-        return lease
 
 
 def _settled(lease: str, ms: int, micro_usd: int | None) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-# What a test spent in its last attempts, the last one first; ``unseen`` counts what nobody saw the end of.
+# What a test spent in its last attempts, the last one first; ``unseen`` counts what nobody saw the end of. One that was
+# replayed tells nothing of that.
 _PAST = """SELECT attempt.invocation AS invocation, attempt.worker AS worker, attempt.number AS number,
         (SELECT COUNT(*) FROM outcome WHERE outcome.attempt = attempt.id) AS ended,
         (SELECT COUNT(*) FROM refusal WHERE refusal.attempt = attempt.id) AS refused,
@@ -10,8 +11,10 @@ _PAST = """SELECT attempt.invocation AS invocation, attempt.worker AS worker, at
     FROM attempt JOIN invocation ON invocation.id = attempt.invocation JOIN run ON run.id = invocation.run
     WHERE attempt.nodeid = :nodeid AND attempt.at >= :since AND {where} ORDER BY attempt.at DESC LIMIT :most"""
 _OF_LEASES = "FROM lease LEFT JOIN lease_end ON lease_end.lease = lease.id WHERE lease.attempt = attempt.id"
+_NOT_REPLAYED = """NOT EXISTS (SELECT 1 FROM lease AS taken JOIN dial AS replayed ON replayed.lease = taken.id
+        WHERE taken.attempt = attempt.id AND replayed.cassette IS NOT NULL)"""
 LIVE_PAST = _PAST.format(
-    where="run.billed = 1 AND attempt.target IS NULL",
+    where=f"run.billed = 1 AND attempt.target IS NULL AND {_NOT_REPLAYED}",
     spent=f"""(SELECT COUNT(*) {_OF_LEASES} AND (lease_end.how IS NULL OR lease_end.how <> 'settled')) AS unseen,
         (SELECT COALESCE(SUM(lease_end.ms), 0) {_OF_LEASES}) AS ms,
         (SELECT CASE WHEN COUNT(*) = COUNT(lease_end.micro_usd) THEN COALESCE(SUM(lease_end.micro_usd), 0) END
@@ -50,7 +53,8 @@ SESSIONS_OF_RUNS_BEFORE = f"""SELECT invocation.run AS run, attempt.nodeid AS no
         attempt.worker AS worker, attempt.id AS attempt, attempt.number AS number,
         (SELECT outcome FROM outcome WHERE outcome.attempt = attempt.id ORDER BY seq DESC LIMIT 1) AS outcome,
         (SELECT COUNT(*) FROM refusal WHERE refusal.attempt = attempt.id) AS refused,
-        dial.id AS dial, usage.handshake_ms AS handshake_ms, usage.closed_by AS closed_by,
+        dial.id AS dial, dial.cassette AS replayed_from, usage.handshake_ms AS handshake_ms,
+        usage.closed_by AS closed_by,
         CASE WHEN :target = 'emulator' THEN usage.ms + usage.skipped_ms ELSE usage.ms END AS ms,
         CASE WHEN :target = 'emulator' THEN usage.forecast_micro_usd ELSE usage.micro_usd END AS micro_usd
     FROM invocation JOIN attempt ON attempt.invocation = invocation.id
@@ -64,4 +68,5 @@ TURNS_OF_RUNS_BEFORE = f"""SELECT turn.dial AS session, attempt.id AS attempt, t
         turn.continued AS continued, turn.function_ms AS function_ms
     FROM invocation JOIN attempt ON attempt.invocation = invocation.id
     JOIN lease ON lease.attempt = attempt.id JOIN dial ON dial.lease = lease.id JOIN turn ON turn.dial = dial.id
-    WHERE {_OF_RUNS} AND attempt.target IS NULL AND (:target <> 'emulator' OR invocation.pace = 'vendor')"""
+    WHERE {_OF_RUNS} AND attempt.target IS NULL AND (:target <> 'emulator' OR invocation.pace = 'vendor')
+        AND dial.cassette IS NULL"""

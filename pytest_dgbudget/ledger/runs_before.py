@@ -74,7 +74,7 @@ def _grouped(rows: Iterable[Row], *by: str) -> dict[Any, list[Row]]:
 
 
 def _earlier_run(run: Row, rows: Sequence[Row], turns_of: TurnsOf) -> EarlierRun:
-    dialled = [row for row in rows if row["dial"] is not None]
+    dialled = [row for row in rows if row["dial"] is not None and row["replayed_from"] is None]
     latencies_ms = [ms for attempt in {row["attempt"] for row in rows} for ms in _latencies_ms(attempt, turns_of)]
     return EarlierRun(
         id=run["id"],
@@ -95,10 +95,14 @@ def _use_of(rows: Iterable[Row], turns_of: TurnsOf) -> RunUse:
 
 
 def _is_whole(rows: Sequence[Row]) -> bool:
-    """Return whether a test passed at last, and somebody saw everything that it did: others ended early, or late."""
+    """Return whether a test passed at last, and somebody saw everything that it did: others ended early, or late.
+
+    What was replayed would have taken time, and has not.
+    """
     last = max(rows, key=lambda row: int(row["number"]))
+    replayed = any(row["replayed_from"] is not None for row in rows)
     seen = all(row["dial"] is None or (row["ms"] is not None and not was_cut(row["closed_by"])) for row in rows)
-    return last["outcome"] == "passed" and seen and not any(row["refused"] for row in rows)
+    return last["outcome"] == "passed" and seen and not replayed and not any(row["refused"] for row in rows)
 
 
 def _use_of_test(rows: Sequence[Row], turns_of: TurnsOf) -> UseOfTest:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-VERSION = 7
+VERSION = 8
 # The oldest version whose writers may go on writing into a ledger of this one: they know all that they must write.
 WRITABLE_FROM = 6
 
@@ -104,6 +104,16 @@ _MORE_IN_VERSION_7 = {
     "usage": ("vendor_reports INTEGER",),
 }
 
+# What version 8 knows more of each: of a session that was replayed, the cassette that its Settings chose, when that was
+# recorded, and what its client did otherwise (NULL: nothing). Such a session's dial has the folder of its cassettes.
+_MORE_IN_VERSION_8 = {
+    "usage": ("cassette TEXT", "cassette_recorded_at TEXT", "mismatch TEXT"),
+}
+
+# Of a session that was dialled: the cassette that was made of it.
+_MADE_CASSETTE = """CREATE TABLE made_cassette (
+    dial TEXT PRIMARY KEY REFERENCES dial, cassette TEXT NOT NULL, at TEXT NOT NULL)"""
+
 # What the vendor's LatencyReports of a session have as total.
 _VENDOR_LATENCY = """CREATE TABLE vendor_latency (
     dial TEXT NOT NULL REFERENCES dial, number INTEGER NOT NULL, ms BIGINT NOT NULL, PRIMARY KEY (dial, number))"""
@@ -165,6 +175,7 @@ _MORE_BY_VERSION: tuple[Mapping[str, tuple[str, ...]], ...] = (
     _MORE_IN_VERSION_5,
     _MORE_IN_VERSION_6,
     _MORE_IN_VERSION_7,
+    _MORE_IN_VERSION_8,
 )
 
 
@@ -230,6 +241,7 @@ TABLES = (
     *_ARCHIVED,
     _VENDOR_LATENCY,
     *_INDICES_OF_VERSION_7,
+    _MADE_CASSETTE,
 )
 
 # What upgrades a ledger of each earlier version to the next.
@@ -256,4 +268,5 @@ UPGRADES = {
     ),
     5: (*_added(_MORE_IN_VERSION_6), _BILLED, *_ARCHIVED, _CUTS_OF_VERSION_5),
     6: (*_added(_MORE_IN_VERSION_7), _VENDOR_LATENCY, *_INDICES_OF_VERSION_7),
+    7: (*_added(_MORE_IN_VERSION_8), _MADE_CASSETTE),
 }

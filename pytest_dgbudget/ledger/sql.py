@@ -138,7 +138,8 @@ INSERT_LEASE = """INSERT INTO lease
         (id, run, attempt, scope, ms, micro_usd, currency, taken_at, ends_at, gateway, number)
     VALUES (:id, :run, :attempt, :scope, :ms, :micro_usd, :currency, :taken_at, :ends_at, :gateway,
         (SELECT COALESCE(MAX(number), 0) + 1 FROM lease))"""
-INSERT_DIAL = _insert("dial", "id", "lease", "at", "target", "run_key")
+INSERT_DIAL = _insert("dial", "id", "lease", "at", "target", "run_key", "cassette")
+INSERT_MADE_CASSETTE = _insert_once("made_cassette", "dial", "cassette", "at")
 LEASE_OF_DIAL = """SELECT lease, (SELECT COUNT(*) FROM dial AS each WHERE each.lease = dial.lease) AS dials
     FROM dial WHERE id = :dial"""
 # Of billed runs, where the run is dialled; ``first`` is the first lease that has not ended.
@@ -175,6 +176,7 @@ INSERT_USAGE = _insert_once(
     *("tier", "micro_usd", "estimated", "greeting_ms", "skipped_ms", "forecast_micro_usd", "forecast_cut"),
     *("closed_by", "close_code", "confirmed", "tagged", "reason"),
     *("cut_currency", "cut_label", "cut_used", "cut_allowed", "cut_also_used", "vendor_reports"),
+    *("cassette", "cassette_recorded_at", "mismatch"),
 )
 LAST_USAGE = f"SELECT id, closed_at, ms, closed_by FROM usage WHERE dial = :dial AND {_LAST}"
 INSERT_TIER_SPAN = _insert("tier_span", "dial", "number", "from_ms", "ms", "tier", "micro_usd_per_minute", "estimated")
@@ -246,8 +248,11 @@ _SESSIONS = f"""SELECT dial.id AS id, dial.target AS target, dial.at AS opened_a
         usage.forecast_micro_usd AS forecast_micro_usd, usage.forecast_cut AS forecast_cut,
         {_ONLY_TIER} AS only_tier, dial.run_key AS run_key, usage.cut_currency AS cut_currency,
         usage.cut_label AS cut_label, usage.cut_used AS cut_used, usage.cut_allowed AS cut_allowed,
-        usage.cut_also_used AS cut_also_used, usage.vendor_reports AS vendor_reports
+        usage.cut_also_used AS cut_also_used, usage.vendor_reports AS vendor_reports, dial.cassette AS replayed_from,
+        COALESCE(usage.cassette, made_cassette.cassette) AS cassette,
+        usage.cassette_recorded_at AS cassette_recorded_at, usage.mismatch AS mismatch
     FROM dial JOIN lease ON lease.id = dial.lease
+    LEFT JOIN made_cassette ON made_cassette.dial = dial.id
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id AND {_LAST}"""
 SESSIONS = f"{_SESSIONS} WHERE lease.run = :run ORDER BY dial.at, dial.id"
@@ -291,7 +296,8 @@ RECONCILIATION = "SELECT document FROM reconciliation WHERE run = :run ORDER BY 
 _VERDICT = """(SELECT reconciliation.verdict FROM reconciliation
     WHERE reconciliation.run = run.id ORDER BY reconciliation.seq DESC LIMIT 1)"""
 PENDING_RUNS = f"""SELECT id FROM run WHERE {_VERDICT} = 'pending' OR ({_VERDICT} IS NULL AND EXISTS (
-        SELECT 1 FROM lease JOIN dial ON dial.lease = lease.id WHERE lease.run = run.id AND dial.target IS NULL))
+        SELECT 1 FROM lease JOIN dial ON dial.lease = lease.id
+        WHERE lease.run = run.id AND dial.target IS NULL AND dial.cassette IS NULL))
     ORDER BY at, id"""
 # Runs of which somebody still has the statement, and that were compared with a part of it at most.
 INCONCLUSIVE_RUNS = """SELECT run.id AS id, reconciliation.document AS document

@@ -10,6 +10,7 @@ from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.connection import LEASES, Connection
 from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.overruns import cut_columns
+from pytest_dgbudget.ledger.replays import replay_columns
 from pytest_dgbudget.units import known_sum
 
 
@@ -86,6 +87,7 @@ def _lost_session(dial: Mapping[str, Any]) -> dict[str, Any]:
         **dict.fromkeys(("tier", "micro_usd", "estimated", "greeting_ms", "skipped_ms", "forecast_micro_usd")),
         "vendor_reports": None,
         **cut_columns(None),
+        **replay_columns(None),
         "forecast_cut": 0,
         "id": new_id(),
         "dial": dial["dial"],

@@ -10,6 +10,7 @@ from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.overruns import cut_columns
+from pytest_dgbudget.ledger.replays import replay_columns
 from pytest_dgbudget.model import UsageRecord
 
 
@@ -32,7 +33,11 @@ def insert_usage(connection: Connection, record: UsageRecord) -> bool:
 
 
 def _insert_end(connection: Connection, record: UsageRecord) -> bool:
-    found = {"vendor_reports": record.vendor_reports, **cut_columns(record.overrun)}
+    found = {
+        "vendor_reports": record.vendor_reports,
+        **cut_columns(record.overrun),
+        **replay_columns(record.replay),
+    }
     row = {**_row(record), **found, "id": new_id(), "supersedes": None}
     if connection.execute(sql.INSERT_USAGE, row):
         return True

@@ -36,6 +36,7 @@ _OF_DIAL = "dial IN (SELECT dial.id FROM dial JOIN lease ON lease.id = dial.leas
 _OF_RUN_KEY = "run_key IN (SELECT run_key.id FROM run_key WHERE run_key.run = :run)"
 # What is removed of a run, by table: what refers to others comes before these.
 REMOVED: Mapping[str, str] = {
+    "made_cassette": _OF_DIAL,
     "vendor_latency": _OF_DIAL,
     "violation": _OF_DIAL,
     "turn": _OF_DIAL,
@@ -96,8 +97,8 @@ _INSERT_REQUESTS = f"""INSERT INTO archived_request (request_id, run)
     FROM lease JOIN run ON run.id = lease.run JOIN dial ON dial.lease = lease.id
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id AND usage.supersedes IS NULL
-    WHERE lease.run = :run AND run.target <> 'emulator' AND dial.target IS NULL AND dial.at >= :since
-        AND {_REQUEST_ID} IS NOT NULL
+    WHERE lease.run = :run AND run.target <> 'emulator' AND dial.target IS NULL AND dial.cassette IS NULL
+        AND dial.at >= :since AND {_REQUEST_ID} IS NOT NULL
         AND NOT EXISTS (SELECT 1 FROM archived_request WHERE archived_request.request_id = {_REQUEST_ID})"""
 _FORGET_REQUESTS = """DELETE FROM archived_request
     WHERE run NOT IN (SELECT archived.run FROM archived WHERE archived.ended_at >= :since)"""

@@ -133,8 +133,9 @@ VERSION_3 = Path(__file__).parent / "version-3.sql"
 VERSION_4 = Path(__file__).parent / "version-4.sql"
 VERSION_5 = Path(__file__).parent / "version-5.sql"
 VERSION_6 = Path(__file__).parent / "version-6.sql"
+VERSION_7 = Path(__file__).parent / "version-7.sql"
 WITHOUT_PRICES = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
-VERSIONS = (*WITHOUT_PRICES, VERSION_5, VERSION_6)
+VERSIONS = (*WITHOUT_PRICES, VERSION_5, VERSION_6, VERSION_7)
 
 
 def made_by(version: Path, path: Path) -> Path:

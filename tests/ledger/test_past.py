@@ -92,6 +92,16 @@ def test_what_every_worker_ran_is_a_run_of_each(run: Any, past: ReadPast) -> Non
     assert list(past().live) == [PastRun(2000, 20), PastRun(2000, 20)]
 
 
+def test_an_attempt_of_which_a_session_was_replayed_says_nothing(run: Any, past: ReadPast) -> None:
+    ledger = run()
+    attempt = ledger.begin_attempt(TEST, "", 60_000)
+    lease, dial = ledger.begin_replay(attempt, "cassettes/test_it")
+    ledger.record_usage(usage(dial, 0))
+    ledger.settle(lease, 0, 0)
+    ledger.record_outcome(attempt.id, "passed")
+    assert list(past().live) == []
+
+
 def test_an_unknown_cost_is_not_zero(run: Any, past: ReadPast) -> None:
     spend(run(), 1000, None)
     assert list(past().live) == [PastRun(1000, None)]

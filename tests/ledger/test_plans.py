@@ -25,7 +25,16 @@ OF_ALL_RUNS = {"BILLED_RUN", "RUN_IDS", "PENDING_RUNS", "ALL_RUNS", "KEYS_OF_ALL
 
 
 @pytest.fixture(
-    params=["new", "version-1.sql", "version-2.sql", "version-3.sql", "version-4.sql", "version-5.sql", "version-6.sql"]
+    params=[
+        "new",
+        "version-1.sql",
+        "version-2.sql",
+        "version-3.sql",
+        "version-4.sql",
+        "version-5.sql",
+        "version-6.sql",
+        "version-7.sql",
+    ]
 )
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """A ledger that was made, or upgraded, by this version."""

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -467,20 +466,19 @@ def test_a_ledger_of_the_version_before_is_upgraded_with_all_that_it_has(
         attempt = ledger.begin_attempt("t", "", 60_000)
         ledger.record_wait("w", attempt, 500, "run")
     for statement in (
-        "DROP TABLE vendor_latency",
-        *(f"ALTER TABLE {table} DROP COLUMN id" for table in ("wait", "refusal", "bypass")),
-        "ALTER TABLE usage DROP COLUMN vendor_reports",
-        "UPDATE schema SET version = 6",
+        "DROP TABLE made_cassette",
+        *(f"ALTER TABLE usage DROP COLUMN {column}" for column in ("cassette", "cassette_recorded_at", "mismatch")),
+        "UPDATE schema SET version = 7",
     ):
         connection.execute(statement, {})
     with closing(open_ledger(url, id="later", live=frozenset({"run"}))) as ledger:
         lease = leased(ledger, ledger.begin_attempt("t", "", 60_000))
-        ledger.record_usage(replace(usage(ledger.record_dial(lease)), vendor_latencies_ms=(700,)))
-        for _ in range(2):
-            ledger.record_wait("again", attempt, 300, "run")
+        dial = ledger.record_dial(lease)
+        ledger.record_usage(usage(dial))
+        ledger.record_made_cassette(dial, "cassettes/t/1")
         facts = ledger.facts()
-    assert [each.ms for each in facts.vendor_latencies] == [700]
-    assert sorted(each.waited_ms for each in facts.attempts) == [0, 800]
+    assert [(each.cassette, each.replay_result) for each in facts.sessions] == [("cassettes/t/1", "recorded")]
+    assert sorted(each.waited_ms for each in facts.attempts) == [0, 500]
 
 
 def test_tables_of_somebody_else_are_named_and_left_alone(url: str, connection: PostgresConnection) -> None:

@@ -267,6 +267,20 @@ def test_a_test_that_was_refused_a_session_is_not_compared(run: Run, now: Run, b
     assert uses(before()) == [{}]
 
 
+def test_a_test_that_was_replayed_is_not_compared(run: Run, now: Run, before: Read) -> None:
+    ledger = run()
+    attempt = ledger.begin_attempt(TEST, "", 60_000)
+    lease, dial = ledger.begin_replay(attempt, "cassettes/test_it")
+    ledger.record_usage(replace(usage(dial, 0), turns=(turn(5),)))
+    ledger.settle(lease, 0, 0)
+    ledger.record_outcome(attempt.id, "passed")
+    spend(ledger, 2000, nodeid=OTHER)
+    now()
+    (earlier,) = before().earlier
+    assert (dict(earlier.use), earlier.sessions) == ({OTHER: UseOfTest(2000)}, 1)
+    assert earlier.latency_p50_ms is None
+
+
 def test_reruns_count_together_and_what_each_worker_ran_by_itself(run: Run, now: Run, before: Read) -> None:
     ledger = run()
     spend(ledger, 1000, 300, 500, outcome="rerun")

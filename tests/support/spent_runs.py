@@ -15,6 +15,7 @@ from pytest_dgbudget.ledger import sql
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.opening import open_connection
 from pytest_dgbudget.ledger.overruns import cut_columns
+from pytest_dgbudget.ledger.replays import replay_columns
 from pytest_dgbudget.ledger.upgrade import create_or_upgrade
 from pytest_dgbudget.units import known_sum, rounded_up
 
@@ -149,7 +150,8 @@ def _add_lease(
 def _add_session(connection: Connection, lease: str, at: str, took: Took, target: str | None) -> None:
     number = next(_IDS)
     dial = f"dial-{number}"
-    connection.execute(sql.INSERT_DIAL, {"id": dial, "lease": lease, "at": at, "target": target, "run_key": None})
+    of_dial = {"id": dial, "lease": lease, "at": at, "target": target, "run_key": None, "cassette": None}
+    connection.execute(sql.INSERT_DIAL, of_dial)
     connection.execute(sql.INSERT_WELCOME, {"dial": dial, "request_id": f"request-{number}", "handshake_ms": 80})
     connection.execute(sql.INSERT_USAGE, _usage(dial, f"request-{number}", at, took))
 
@@ -179,6 +181,7 @@ def _usage(dial: str, request_id: str, at: str, took: Took) -> dict[str, Any]:
         **ends,
         "vendor_reports": 0,
         **cut_columns(None),
+        **replay_columns(None),
     }
 
 
