@@ -236,12 +236,14 @@ class SessionTurns:
 class CassetteTerms:
     """Where a test's cassettes are, one folder each, and how they are matched.
 
-    ``ignore``: what may change, TYPE/POINTER each, a message's type and a JSON pointer into it.
+    ``name`` is what reports call their folder, relative to the rootdir. ``ignore``: what may change, TYPE/POINTER each,
+    a message's type and a JSON pointer into it.
     """
 
     folder: str
     ignore: tuple[str, ...]
     audio: CassetteAudioRule
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

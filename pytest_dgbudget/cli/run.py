@@ -28,6 +28,7 @@ status: the program's (128 + the signal that killed it); 75 when a budget cut or
 succeeded, but --reconcile=require did not, or a session could not be metered; 2 for bad usage; 126 or 127 when the
 program can't be run or is not there.
 """
+_NO_CASSETTES = "target replay plays what was recorded of tests, and a program has none: use --target=emulator"
 _EXAMPLE = "dgbudget run --budget 5m -- npm test"
 
 
@@ -40,7 +41,10 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"no program is named; example: {_EXAMPLE}")
     if belongs_to_outer_run(given):
         return _run_in_outer_run(command)
-    return _run(command, resolve_options(given), is_live_line_wanted=not given.no_live_line)
+    run_config = resolve_options(given)
+    if run_config.target == "replay":
+        raise SettingsError(_NO_CASSETTES)
+    return _run(command, run_config, is_live_line_wanted=not given.no_live_line)
 
 
 def _parser() -> CommandParser:

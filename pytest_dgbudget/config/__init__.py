@@ -135,8 +135,8 @@ OPTIONS = (
         "target",
         "TARGET",
         "auto",
-        "live, emulator, or auto: live when DEEPGRAM_API_KEY holds a key and a run budget was given on the command "
-        "line or in the environment, otherwise the emulator.",
+        "live, emulator, replay (cassettes, which cost nothing), or auto: live when DEEPGRAM_API_KEY holds a key and a "
+        "run budget was given on the command line or in the environment, otherwise the emulator.",
         "DG_TARGET",
     ),
     Option(
@@ -331,8 +331,8 @@ OPTIONS = (
         "pace",
         "PACE",
         "vendor",
-        "How the emulator spends time: vendor (as the real service was seen to), or max (no waiting of its own; the "
-        "report has a forecast of what a live run would use).",
+        "How the emulator and replays spend time: vendor (as the real service was seen to; as recorded), or max (no "
+        "waiting of their own; the report has a forecast of what a live run would use).",
     ),
     Option(
         "dg_record",
@@ -351,6 +351,25 @@ OPTIONS = (
         None,
         "Where cassettes are; by default in cassettes/ beside the test file.",
         relative_to="given",
+    ),
+    Option(
+        "dg_cassette_ignore",
+        "cassette_ignore",
+        "cassette_ignore",
+        "POINTERS",
+        None,
+        "What a replay lets change in the client's messages, one a line: a message's type and a JSON pointer into it, "
+        "such as Settings/agent/think/prompt; * is any element.",
+        in_ini_only=True,
+    ),
+    Option(
+        "dg_cassette_audio",
+        "cassette_audio",
+        "cassette_audio",
+        "HOW",
+        "length",
+        "How a replay compares the user's audio: exact (sample by sample), length (within 5 %), or any (not at all).",
+        in_ini_only=True,
     ),
     Option(
         "dg_regression",

@@ -26,6 +26,7 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
         "key_variables": tuple(values["key_variables"]),
         "run_key_scopes": tuple(values["run_key_scopes"]),
         "scrub": tuple(values["scrub"]),
+        "cassette_ignore": tuple(values["cassette_ignore"]),
     }
     return RunConfig(
         **{

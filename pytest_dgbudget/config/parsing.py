@@ -261,12 +261,25 @@ def _refuse_no_pattern(text: str, line: int) -> None:
         raise SettingsError(f"line {line}, {text!r}, is no regular expression: {error}") from None
 
 
+def cassette_ignore(text: str) -> tuple[str, ...]:
+    """Return what may change in messages, TYPE/POINTER each: one a line."""
+    lines = tuple(line.strip() for line in text.strip().splitlines())
+    for line in lines:
+        if line and not re.fullmatch(r"\w+(/([^/~]|~[01])*)+", line):
+            raise SettingsError(
+                f"{line!r} is no part of a message; accepted: a message's type and a JSON pointer into it, such as "
+                "Settings/agent/think/prompt or FunctionCallResponse/content, with * for any element"
+            )
+    return tuple(line for line in lines if line)
+
+
 max_sessions = _whole_number(1, 10_000)
 exit_code = _whole_number(1, 255)
 on_exhausted = _choice("fail", "skip", "stop")
 pace = _choice("vendor", "max")
 record = _choice("none", "once", "rewrite")
-target = _choice("auto", "live", "emulator")
+target = _choice("auto", "live", "emulator", "replay")
+cassette_audio = _choice("exact", "length", "any")
 reconcile = _choice("off", "warn", "require")
 credit = _choice("off", "warn", "require")
 artifacts = _choice("off", "on-failure", "always")

@@ -26,7 +26,7 @@ from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.units import WrongCurrency
 
 if TYPE_CHECKING:
-    from pytest_dgbudget.model import Pace, PathBudget, TargetName, WindowBudget
+    from pytest_dgbudget.model import CassetteAudioRule, Pace, PathBudget, TargetName, WindowBudget
 
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
@@ -56,7 +56,7 @@ class RunConfig:
     ``run_key`` is off, on or require, and ``run_key_scopes`` what such a key may do.
 
     ``record`` is none, once or rewrite; ``record_given``: on the command line. ``cassette_dir`` is None where cassettes
-    are beside their tests.
+    are beside their tests. ``cassette_ignore`` and ``cassette_audio`` are those of ``CassetteTerms``.
 
     ``recording_dir`` is where recordings stay; None: they are kept as ``artifacts`` says, beside the report.
 
@@ -116,6 +116,8 @@ class RunConfig:
     record: str
     record_given: bool
     cassette_dir: Path | None
+    cassette_ignore: tuple[str, ...]
+    cassette_audio: CassetteAudioRule
     recording_dir: Path | None
     scenario: str | None
     pace: Pace
@@ -229,7 +231,7 @@ def resolve(
     values.update(_target(values["target"], environment, budgets, key))
     values.update(_tolerance(*values.pop("tolerance")))
     values["api_url"] = _api_url_for(values["agent_url"], given["api_url"])
-    values["ignores_agent_url"] = values["target"] == "emulator" and given["agent_url"].typed_by_hand
+    values["ignores_agent_url"] = values["target"] != "live" and given["agent_url"].typed_by_hand
     values["record_given"] = given["record"].typed_by_hand
     values["run_id"] = values["run_id"] or _made_up_run_id()
     values["ledger_given"] = given["ledger"].where != "default"
@@ -237,6 +239,7 @@ def resolve(
     values["scenario"] = None if values["scenario"] is None else str(values["scenario"])
     values.update(read_project_file(rootdir))
     values["scrub"] = values["scrub"] or ()
+    values["cassette_ignore"] = values["cassette_ignore"] or ()
     values["recording_dir"] = None
     values.update(_of_github(environment))
     is_live = values["target"] == "live"

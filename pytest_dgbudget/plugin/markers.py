@@ -1,5 +1,6 @@
 """The markers ``dg_budget("30s", cost=0.05, idle="10s")``, ``dg_scenario("orders.toml", name="refund")``,
-``dg_target("emulator")`` and ``dg_latency(p95="1.5s", turns=5)``, and their errors."""
+``dg_target("emulator")``, ``dg_latency(p95="1.5s", turns=5)`` and ``dg_cassette(ignore=["Settings/tags"])``, and their
+errors."""
 
 from __future__ import annotations
 
@@ -12,22 +13,29 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.config import API_KEY_VARIABLE
-from pytest_dgbudget.config.parsing import marked_time_or_off, marked_usd_or_off, time_or_off
+from pytest_dgbudget.config.parsing import (
+    cassette_audio,
+    cassette_ignore,
+    marked_time_or_off,
+    marked_usd_or_off,
+    time_or_off,
+)
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.model import PACES, Pace, PathBudget, TargetName
-from pytest_dgbudget.plugin.options import LATENCY_MARKER, MARKER, SCENARIO_MARKER, TARGET_MARKER
+from pytest_dgbudget.model import PACES, CassetteAudioRule, Pace, PathBudget, TargetName
+from pytest_dgbudget.plugin.options import CASSETTE_MARKER, LATENCY_MARKER, MARKER, SCENARIO_MARKER, TARGET_MARKER
 from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.rules.latency_limits import LatencyLimits
 from pytest_dgbudget.units import WrongCurrency
 
 _NOT_GIVEN = object()
 _NEEDS_LIVE = (
-    f'{TARGET_MARKER}("live"): this run\'s target is the emulator; for a live run, set {API_KEY_VARIABLE} and add '
+    f'{TARGET_MARKER}("live"): this run\'s target is {{}}; for a live run, set {API_KEY_VARIABLE} and add '
     "--dg-budget=TIME or --dg-cost-budget=USD"
 )
 _ACCEPTED = f'accepted: {MARKER}("30s"), cost=0.05, idle="10s", or "off"'
 _ACCEPTED_LATENCY = f'accepted: {LATENCY_MARKER}(p50="800ms", p95="1.5s", turns=5), or "off" for a time'
+_ACCEPTED_CASSETTE = f'accepted: {CASSETTE_MARKER}(ignore=["Settings/agent/think/prompt"], audio="any")'
 # The arguments of dg_latency that are times, and the limits that they set.
 _LATENCIES = {"p50": "p50_ms", "p95": "p95_ms"}
 
@@ -206,6 +214,28 @@ def _named_target(marker: pytest.Mark) -> TargetName:
     return named
 
 
+def own_cassette_rules(item: pytest.Item, run_config: RunConfig) -> tuple[tuple[str, ...], CassetteAudioRule]:
+    """Return what replays of a test let change, the run's included, and how they compare the user's audio.
+
+    Raises SettingsError for a bad marker.
+    """
+    given = [_cassette_rules(marker) for marker in nearest_first(item, CASSETTE_MARKER)]
+    ignored = dict.fromkeys((*run_config.cassette_ignore, *(each for ignore, _ in given for each in ignore)))
+    return tuple(ignored), next((audio for _, audio in given if audio is not None), run_config.cassette_audio)
+
+
+def _cassette_rules(marker: pytest.Mark) -> tuple[tuple[str, ...], CassetteAudioRule | None]:
+    ignore, audio = marker.kwargs.get("ignore", ()), marker.kwargs.get("audio")
+    is_list = isinstance(ignore, (list, tuple)) and all(isinstance(each, str) for each in ignore)
+    if marker.args or not marker.kwargs or not marker.kwargs.keys() <= {"ignore", "audio"} or not is_list:
+        raise SettingsError(f"{_shown(marker)} is not understood; {_ACCEPTED_CASSETTE}")
+    try:
+        rule: Any = None if audio is None else cassette_audio(audio)
+        return cassette_ignore("\n".join(ignore)), rule
+    except SettingsError as error:
+        raise SettingsError(f"{_shown(marker)}: {error}") from None
+
+
 def _given(marker: pytest.Mark, run_config: RunConfig) -> dict[str, int | None]:
     try:
         given = BudgetOptions(*marker.args, **marker.kwargs).given()
@@ -278,7 +308,8 @@ def check_markers(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     bad = {item.nodeid: reason for item in items if (reason := _what_is_bad(item, state.run_config)) is not None}
     for item in items:
         if item.nodeid not in bad and _is_for_other_runs(item, state.run_config):
-            item.add_marker(pytest.mark.skip(reason=_NEEDS_LIVE))
+            target = "the emulator" if state.run_config.target == "emulator" else state.run_config.target
+            item.add_marker(pytest.mark.skip(reason=_NEEDS_LIVE.format(target)))
     if not bad:
         return
     if config.getoption("collectonly", False) or config.getoption("dg_plan", False):
@@ -296,6 +327,7 @@ def _what_is_bad(item: pytest.Item, run_config: RunConfig) -> str | None:
         own_pace(item, run_config)
         own_target(item, run_config)
         own_latency_limits(item)
+        own_cassette_rules(item, run_config)
     except SettingsError as error:
         return f"{item.nodeid}: {error}"
     return None

@@ -29,8 +29,9 @@ MARKER = "dg_budget"
 SCENARIO_MARKER = "dg_scenario"
 TARGET_MARKER = "dg_target"
 LATENCY_MARKER = "dg_latency"
+CASSETTE_MARKER = "dg_cassette"
 
-MARKERS = (MARKER, SCENARIO_MARKER, TARGET_MARKER, LATENCY_MARKER)
+MARKERS = (MARKER, SCENARIO_MARKER, TARGET_MARKER, LATENCY_MARKER, CASSETTE_MARKER)
 
 MARKER_HELP = (
     f"{MARKER}(time, cost=USD, idle=TIME): connection time that the test's voice_agent sessions may use, such as "
@@ -44,6 +45,9 @@ MARKER_HELP = (
     f"{LATENCY_MARKER}(p50=TIME, p95=TIME, turns=N): how long the silence before the agent's answers may be in this "
     "test, as percentiles over its turns, and how many turns it must have at least, 1 by default. The nearest marker "
     "wins.",
+    f"{CASSETTE_MARKER}(ignore=[TYPE/POINTER, ...], audio=HOW): what replays of this test let change in the client's "
+    "messages, such as Settings/agent/think/prompt, besides what dg_cassette_ignore names; and how they compare the "
+    "user's audio: exact, length or any, by the nearest marker.",
 )
 
 # From 9.2 on, a key may hold TOML's own numbers and booleans; before that, pytest turns them into strings.

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar, get_args
 
 from pytest_dgbudget.model import (
     Bypass,
+    CassetteTerms,
     GivenUpWait,
     MeasuredTurn,
     OtherTarget,
@@ -73,7 +74,8 @@ class BeginAttempt(Operation[GrantedAttempt]):
     ``path`` is the glob of the path budget that applies to it. Budgets are None where it has none.
 
     ``target`` is where it is dialled; None: where its run is. ``scenario`` is what the emulator plays to it: FILE or
-    FILE::NAME; ``pace`` is that of the emulator. ``notify``: the owner is to be told what happens in it.
+    FILE::NAME; ``pace`` is that of the emulator and of replays. ``notify``: the owner is to be told what happens in it.
+    ``cassettes`` are those that its sessions are replayed from, or those that have one in a live run; None: none are.
     """
 
     nodeid: str
@@ -86,6 +88,7 @@ class BeginAttempt(Operation[GrantedAttempt]):
     notify: bool = False
     path: str | None = None
     cost_budget_micro_usd: int | None = None
+    cassettes: CassetteTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

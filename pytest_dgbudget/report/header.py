@@ -23,7 +23,8 @@ def target_phrase(run_config: RunConfig, marked: Callable[[str], str]) -> str:
     if run_config.is_rehearsal:
         return f"rehearsal of a live run by the emulator at {run_config.agent_url}, nothing is billed"
     if not run_config.is_live:
-        return f"emulator{' at pace max' if run_config.pace == 'max' else ''}, nothing is billed"
+        at_pace = " at pace max" if run_config.pace == "max" else ""
+        return f"{run_config.target}{at_pace}, nothing is billed"
     return f"live, {marked('BILLED')} by {run_config.agent_url}"
 
 
@@ -55,7 +56,8 @@ def remarks(run_config: RunConfig, listens_at: str | None, now: str) -> list[str
     if listens_at is not None:
         lines.append(f"applications elsewhere reach the gateway at {listens_at}")
     if run_config.ignores_agent_url:
-        lines.append(f"the target is the emulator: the agent URL {run_config.agent_url} is not used")
+        target = "the emulator" if run_config.target == "emulator" else run_config.target
+        lines.append(f"the target is {target}: the agent URL {run_config.agent_url} is not used")
     if run_config.record != "none":
         lines.append(_what_record_means(run_config))
     if run_config.pass_other:

@@ -106,6 +106,7 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
             ["--target=live", "--budget=1m", "--", "true"],
             "target live needs a key: set DEEPGRAM_API_KEY, or use --target=",
         ),
+        (["--target=replay", "--", "true"], "target replay plays what was recorded of tests, and a program has none"),
         (["--listen=127.0.0.1:1:2", "--", "true"], "--listen: '127.0.0.1:1:2' is no place to listen"),
     ],
 )

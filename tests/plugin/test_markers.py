@@ -198,6 +198,69 @@ def test_a_bad_latency_fails_its_own_test_with_node_id_and_reason(pytester: pyte
         assert re.search(rf"::test_bad{number}: @pytest\.mark\.dg_latency\(.*\).*{re.escape(reason)}", output), output
 
 
+BAD_CASSETTES = {
+    "": "is not understood; accepted: dg_cassette(ignore=[",
+    "['Settings/tags']": "is not understood",
+    "ignore='Settings/tags'": "is not understood",
+    "ignore=[1]": "is not understood",
+    "ignore=['Settings/tags'], audio='any', pace='max'": "is not understood",
+    "ignore=['tags']": "'tags' is no part of a message; accepted: a message's type and a JSON pointer into it",
+    "audio='loud'": "'loud' is not one of exact, length, any",
+}
+
+
+def test_a_bad_cassette_rule_fails_its_own_test_with_node_id_and_reason(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.dg_cassette(audio='any')\ndef test_good(): pass\n",
+        *(
+            f"@pytest.mark.dg_cassette({given})\ndef test_bad{number}(): raise AssertionError('its body ran')\n"
+            for number, given in enumerate(BAD_CASSETTES)
+        ),
+    )
+    result = pytester.runpytest_inprocess("--dg-reconcile=off")
+    result.assert_outcomes(passed=1, errors=len(BAD_CASSETTES))
+    output = str(result.stdout)
+    assert "its body ran" not in output
+    for number, reason in enumerate(BAD_CASSETTES.values()):
+        assert re.search(rf"::test_bad{number}: @pytest\.mark\.dg_cassette\(.*\).*{re.escape(reason)}", output), output
+
+
+REPLAYED = """
+import pytest
+
+pytestmark = pytest.mark.dg_cassette(ignore=["Settings/tags"], audio="any")
+
+def test_module(): pass
+
+@pytest.mark.dg_cassette(ignore=("Settings/tags", "Settings/agent/think/prompt"))
+@pytest.mark.dg_cassette(audio="exact")
+def test_nearest(): pass
+"""
+RULES = """
+import json
+from pathlib import Path
+from pytest_dgbudget.plugin.markers import own_cassette_rules
+from pytest_dgbudget.plugin.state import STATE
+
+def pytest_collection_finish(session):
+    config = session.config.stash[STATE].run_config
+    rules = {item.name: own_cassette_rules(item, config) for item in session.items}
+    Path(session.config.rootpath, "rules.json").write_text(json.dumps(rules), encoding="utf-8")
+"""
+
+
+def test_all_that_cassettes_ignore_counts_and_of_audio_the_nearest_rule(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(RULES)
+    pytester.makeini("[pytest]\ndg_cassette_ignore =\n    InjectUserMessage/content\n")
+    pytester.makepyfile(test_replayed=REPLAYED, test_free="def test_free(): pass\n")
+    pytester.runpytest_inprocess("--collect-only", "-q")
+    assert json.loads((pytester.path / "rules.json").read_text(encoding="utf-8")) == {
+        "test_free": [["InjectUserMessage/content"], "length"],
+        "test_module": [["InjectUserMessage/content", "Settings/tags"], "any"],
+        "test_nearest": [["InjectUserMessage/content", "Settings/tags", "Settings/agent/think/prompt"], "exact"],
+    }
+
+
 LIMITED = """
 import pytest
 
