@@ -1,0 +1,155 @@
+"""What is said where a client and its cassette part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from pytest_dgbudget.cassette.cassette import Cassette, CassetteText
+from pytest_dgbudget.cassette.causes import CLIENT, ExpectedText, type_of
+from pytest_dgbudget.cassette.differences import MISSING, Difference, Path, differences, in_short, shown, value_lines
+from pytest_dgbudget.cassette.speech import TOLERANCE, RecordedSpeech, SentSpeech
+from pytest_dgbudget.model import Mismatch
+from pytest_dgbudget.rules.cassette_ignore import parse_ignore, path_of
+from pytest_dgbudget.units import format_time
+
+_MOST_LEFT_OVER = 8
+_MOST_OF_CONTENT = 40
+
+
+def differing(
+    expected: CassetteText, sent: Any, ignore: Iterable[str], as_recorded: Callable[[str], str] = str
+) -> Iterator[Difference]:
+    """Yield where a message differs from the cassette's, but for what is ignored and what the hook has scrubbed."""
+    kind = type_of(expected.payload)
+    rules = [rule for rule in map(parse_ignore, ignore) if rule.type == kind]
+    scrubbed = set(map(path_of, expected.scrubbed))
+
+    def is_ignored(path: Path) -> bool:
+        return path in scrubbed or (path != ("type",) and any(rule.covers(path) for rule in rules))
+
+    return differences(expected.payload, sent, is_ignored, as_recorded)
+
+
+def other_settings(
+    cassette: Cassette, text: CassetteText | None, sent: Any, found: Sequence[Difference], cassettes: int
+) -> Mismatch:
+    """No cassette has such Settings; this one is the nearest."""
+    if text is None:
+        return _mismatch(cassette, None, f"The client sent {name(sent)}; the cassette has no text of a client's")
+    if _are_of_one_type(text.payload, sent):
+        whose = "the cassette's" if cassettes == 1 else f"those of any of {cassettes} cassettes; this is the nearest"
+        return _mismatch(cassette, text, f"The client's {name(sent)} are not {whose}", shown(type_of(sent), found))
+    return _expected_next(cassette, text, sent)
+
+
+def other_text(
+    cassette: Cassette,
+    text: CassetteText,
+    sent: Any,
+    found: Sequence[Difference],
+    matched: Sequence[ExpectedText],
+    later: Sequence[ExpectedText],
+) -> Mismatch:
+    """The client sent something else than ``text``; ``matched`` is what it had sent, ``later`` what follows."""
+    if any(_is(each, sent) for each in matched[-1:]):
+        what = f"The client sent {name(sent)} twice; the cassette expects {name(text.payload)} next"
+        return _mismatch(cassette, text, what, value_lines(text.payload, sent))
+    skipped = next((number for number, each in enumerate(later) if _is(each, sent)), None)
+    if skipped is not None:
+        left_out = name(text.payload) + (f" and {skipped} more" if skipped else "")
+        what = f"The client left out {left_out}: it sent {name(sent)}, which the cassette has after that"
+        return _mismatch(cassette, text, what, value_lines(text.payload, sent))
+    if not _are_of_one_type(text.payload, sent):
+        return _expected_next(cassette, text, sent)
+    return _mismatch(
+        cassette, text, f"The client's {name(text.payload)} is not the cassette's", shown(type_of(sent), found)
+    )
+
+
+def unexpected_text(cassette: Cassette, sent: Any, matched: Sequence[ExpectedText]) -> Mismatch:
+    """The client sent what the cassette has no place for."""
+    again = " once more" if any(_is(each, sent) for each in matched) else ""
+    what = f"The client sent {name(sent)}{again}; the cassette expects no such message any more"
+    return _mismatch(cassette, None, what, value_lines(MISSING, sent))
+
+
+def missing_text(cassette: Cassette, expected: ExpectedText) -> Mismatch:
+    """The client was waited for."""
+    text = expected.text
+    took = format_time(max(0, text.at_ms - expected.after_ms))
+    what = f"The client has not sent {name(text.payload)}, which the cassette expects next and {took} after its cause"
+    return _mismatch(cassette, text, what, value_lines(text.payload, MISSING))
+
+
+def missing_speech(
+    cassette: Cassette, recorded: RecordedSpeech, sent: SentSpeech, what: str, needed: int, left: Sequence[Any]
+) -> Mismatch:
+    """The user has said less than ``needed`` bytes; ``left`` begins with what would come then."""
+    following = left[0] if left and isinstance(left[0], CassetteText) else None
+    if following is not None:
+        what += f"; the cassette expects more of the user's speech before {name(following.payload)}"
+    lines = (
+        f"  expected {_duration(recorded, needed)} of speech, without silence",
+        f"  sent     {_duration(recorded, sent.size)}",
+    )
+    return _mismatch(cassette, following, what, lines)
+
+
+def other_speech(cassette: Cassette, recorded: RecordedSpeech, sent: SentSpeech) -> Mismatch:
+    """The speech is not the cassette's: another sample, or too much of it."""
+    if sent.rule == "length" or not recorded.has(sent.size):
+        most = f", by more than {TOLERANCE} %" if sent.rule == "length" else ""
+        lines = (
+            f"  expected {_duration(recorded, recorded.size)} of speech, without silence",
+            f"  sent     {_duration(recorded, sent.size)}, and perhaps more",
+        )
+        return _mismatch(cassette, None, f"The user says more than the cassette has{most}", lines)
+    at = _duration(recorded, sent.agrees)
+    return _mismatch(cassette, None, f"The user's audio is not the cassette's: it differs after {at} of speech")
+
+
+def left_over(cassette: Cassette, left: Sequence[CassetteText]) -> Mismatch:
+    """The client closed before all of these had passed."""
+    first = left[0]
+    who = "it had sent" if first.side == CLIENT else "the agent had sent"
+    lines = [f"  line {each.line}: {name(each.payload)}" for each in left[:_MOST_LEFT_OVER]]
+    if len(left) > _MOST_LEFT_OVER:
+        lines.append(f"  … and {len(left) - _MOST_LEFT_OVER} more")
+    what = f"The client closed before {who} {name(first.payload)}"
+    return _mismatch(cassette, first, what, lines)
+
+
+def name(payload: Any) -> str:
+    """Return what a message is called in a sentence: its type, and what tells it from others of that type."""
+    kind = type_of(payload)
+    if kind is None:
+        return "a message without a type"
+    if kind == "FunctionCallResponse" and isinstance(payload.get("name"), str):
+        return in_short(f"{kind} of {payload['name']}", _MOST_OF_CONTENT)
+    if kind == "ConversationText" and isinstance(payload.get("content"), str):
+        return f'{kind} "{in_short(payload["content"], _MOST_OF_CONTENT)}"'
+    return in_short(kind, _MOST_OF_CONTENT)
+
+
+def _expected_next(cassette: Cassette, text: CassetteText, sent: Any) -> Mismatch:
+    what = f"The cassette expects {name(text.payload)} next; the client sent {name(sent)}"
+    return _mismatch(cassette, text, what, value_lines(text.payload, sent))
+
+
+def _is(expected: ExpectedText, sent: Any) -> bool:
+    return next(differing(expected.text, sent, ()), None) is None
+
+
+def _are_of_one_type(expected: Any, sent: Any) -> bool:
+    return type(expected) is type(sent) and type_of(expected) == type_of(sent)
+
+
+def _duration(recorded: RecordedSpeech, size: int) -> str:
+    seconds = recorded.seconds(size)
+    return f"{size} bytes" if seconds is None else format_time(round(seconds * 1000))
+
+
+def _mismatch(cassette: Cassette, text: CassetteText | None, what: str, lines: Iterable[str] = ()) -> Mismatch:
+    line = None if text is None else text.line
+    return Mismatch(cassette=str(cassette.folder), line=line, what=f"{what}.", differences=tuple(lines))
