@@ -7,12 +7,11 @@ that was recorded before the last UserStartedSpeaking or ConversationText(user) 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from secrets import choice
 from string import ascii_lowercase
 from typing import Any
-from uuid import uuid4
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteAudio, CassetteText
 
@@ -175,11 +174,9 @@ def texts_of_client(cassette: Cassette) -> Iterator[CassetteText]:
 def calls_in(payload: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the calls of a FunctionCallRequest or FunctionCallCancelled that have an id."""
     calls = payload.get("functions")
-    return (
-        [each for each in calls if isinstance(each, dict) and isinstance(each.get("id"), str)]
-        if isinstance(calls, list)
-        else []
-    )
+    if not isinstance(calls, list):
+        return []
+    return [each for each in calls if isinstance(each, dict) and isinstance(each.get("id"), str)]
 
 
 class FreshIds:
@@ -188,21 +185,23 @@ class FreshIds:
     They have letters alone, and few: what ``dg_scrub`` looks for is not among them.
     """
 
-    def __init__(self, cassette: Cassette, told: Mapping[str, str] | None = None) -> None:
-        """``told``: ids that a client knows already, by what they are called in a cassette."""
-        texts = (event for event in cassette.events if isinstance(event, CassetteText) and event.side != CLIENT)
+    def __init__(self, cassette: Cassette, request_id: str) -> None:
+        """``request_id`` is that of the Welcome."""
+        texts = [event for event in cassette.events if isinstance(event, CassetteText) and event.side != CLIENT]
         names = {name for event in texts for name in _ids_in(event.payload)}
-        self.by_name = {name: _fresh_id(name) for name in sorted(names)} | dict(told or {})
-        self._names = {fresh: name for name, fresh in self.by_name.items()}
+        welcomes = [event.payload for event in texts if type_of(event.payload) == "Welcome"]
+        self._fresh = {name: _fresh_id(name) for name in names}
+        self._fresh |= dict.fromkeys(_ids_in(welcomes[:1]), request_id)
+        self._names = {fresh: name for name, fresh in self._fresh.items()}
         self._any_fresh = re.compile("|".join(self._names) or "(?!)")
 
     def fresh(self, payload: Any) -> Any:
         """Return a message of the vendor's with its ids as they are in this replay."""
-        return _everywhere(payload, lambda text: _name.sub(lambda found: self.by_name.get(found[0], found[0]), text))
+        return _everywhere(payload, lambda text: _name.sub(lambda found: self._fresh.get(found[0], found[0]), text))
 
     def name_of(self, id_: str) -> str | None:
-        """Return what the cassette calls an id of this replay; None for any other."""
-        return self._names.get(id_)
+        """Return the cassette's id for one of this replay; None for a number, which no client has been told."""
+        return None if id_ in self._fresh else self._names.get(id_, id_)
 
     def as_recorded(self, text: str) -> str:
         """Return a text of the client's with the ids that the cassette has for them."""
@@ -231,6 +230,4 @@ def _everywhere(value: Any, in_text: Callable[[str], str]) -> Any:
 
 
 def _fresh_id(name: str) -> str:
-    if name.startswith("request-"):
-        return str(uuid4())
     return f"{name.partition('-')[0]}_{''.join(choice(ascii_lowercase) for _ in range(_LETTERS))}"

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteText
 from pytest_dgbudget.cassette.causes import (
@@ -81,7 +82,8 @@ def choose(cassettes: Sequence[Cassette], settings: Any, terms: CassetteTerms) -
 class Player:
     """Plays one cassette to one client. ``mismatch`` is set once they have parted; then nothing more is played.
 
-    ``close`` is set when the vendor's own Close is due, after all of its messages.
+    ``close`` is set when the vendor's own Close is due, after all of its messages. ``request_id`` is that of the
+    Welcome, whichever cassette is used.
     """
 
     def __init__(self, cassette: Cassette, terms: CassetteTerms, pace: Pace) -> None:
@@ -96,21 +98,22 @@ class Player:
         self._recorded_ms = 0
         # What came before the first text: it may belong to another cassette.
         self._early: list[tuple[bytes, float]] | None = []
-        self._load(cassette, FreshIds(cassette))
+        self.request_id = str(uuid4())
+        self._load(cassette)
 
     def use(self, cassette: Cassette) -> None:
         """Go on with another cassette, before the client's first text: the vendor says the same up to there."""
         assert self._early is not None, "the client's first text has been taken"
         early, self._early = self._early, []
-        self._load(cassette, FreshIds(cassette, self._ids.by_name))
+        self._load(cassette)
         first_caused = next(number for number, step in enumerate(self._causes.steps) if step.texts or not step.event)
         self._played = min(self._played, first_caused)
         for data, at_ms in early:
             self.client_sent_audio(data, at_ms)
 
-    def _load(self, cassette: Cassette, ids: FreshIds) -> None:
+    def _load(self, cassette: Cassette) -> None:
         self.cassette = cassette
-        self._ids = ids
+        self._ids = FreshIds(cassette, self.request_id)
         self._causes = Causes(cassette)
         self._in_order = iter(self._causes.in_order)
         self._next_text = next(self._in_order, None)

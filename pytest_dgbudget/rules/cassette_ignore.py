@@ -9,7 +9,8 @@ import re
 from typing import NamedTuple
 
 _ANY = "*"
-_FORM = "TYPE/POINTER such as Settings/agent/think/prompt, or Settings/agent/think/functions/*/description"
+_FORM = "a message's type and a JSON pointer into it, such as Settings/agent/think/prompt, with * for any element"
+_type = re.compile(r"\w+")
 _bad_escape = re.compile(r"~(?![01])")
 
 
@@ -29,15 +30,13 @@ class Ignored(NamedTuple):
 def parse_ignore(text: str) -> Ignored:
     """Read ``TYPE/POINTER``; raises ValueError, which says what is wrong and what is accepted."""
     kind, slash, pointer = text.partition("/")
-    if text != text.strip() or not kind:
-        raise ValueError(f"{text!r} does not begin with the type of a message: write {_FORM}")
+    if not _type.fullmatch(kind):
+        raise ValueError(f"{text!r} does not begin with the type of a message; accepted: {_FORM}")
     if not slash:
-        raise ValueError(f"{text!r} names no place in the message: write {_FORM}; {text}/* is all of it")
-    if _bad_escape.search(text):
-        raise ValueError(f"{text!r} has a ~ that is neither ~0 (for ~) nor ~1 (for /)")
-    if pointer == "type":
-        raise ValueError(f"{text!r} is the message's type, which is always compared: write {_FORM}")
-    return Ignored(_unescaped(kind), path_of(f"/{pointer}"))
+        raise ValueError(f"{text!r} names no place in the message (all of it is {text}/*); accepted: {_FORM}")
+    if _bad_escape.search(pointer):
+        raise ValueError(f"{text!r} has a ~ that is neither ~0 (which means ~) nor ~1 (/); accepted: {_FORM}")
+    return Ignored(kind, path_of(f"/{pointer}"))
 
 
 def path_of(pointer: str) -> tuple[str, ...]:

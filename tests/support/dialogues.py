@@ -73,7 +73,7 @@ class Tape:
         has_line = payload != {"type": "KeepAlive"}
         self._lines += has_line
         line = self._lines if has_line else None
-        text = CassetteText(side=side, at_ms=self.at_ms, payload=payload, line=line, scrubbed=tuple(scrubbed))  # type: ignore[arg-type]
+        text = CassetteText(side=side, at_ms=self.at_ms, payload=payload, line=line, scrubbed=tuple(scrubbed))
         self.events.append(text)
 
     def hear(self, audio: bytes) -> None:
