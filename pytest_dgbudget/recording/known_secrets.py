@@ -11,6 +11,8 @@ SCRUBBED = "[scrubbed]"
 _SHORTEST = 8
 # More than Settings hold by far; each text is searched for all of it.
 _MOST_CHARACTERS = 32 * 1024
+# No word: with letters and digits, and without blanks.
+_DISTINCT = re.compile(r"(?=\D*\d)(?=[^A-Za-z]*[A-Za-z])\S{12,}")
 # Every level of JSON within JSON doubles the backslashes: six levels.
 _ESCAPED = r"(?<!\\)\\{1,63}"
 _SHORT_ESCAPES = {"\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t", '"': '"', "/": "/"}
@@ -38,6 +40,11 @@ class KnownSecrets:
         self._secrets.add(secret)
         self._longest_first = sorted(self._secrets, key=len, reverse=True)
         self._in_any_form = None
+
+    def learn_if_distinct(self, secret: str) -> None:
+        """Look for this as well unless it may be a word, and as long as there is room for what must be looked for."""
+        if _DISTINCT.fullmatch(secret) and self._characters + len(secret) <= _MOST_CHARACTERS // 2:
+            self.learn(secret)
 
     def replace_in(self, text: str) -> str:
         """Return a text with each secret replaced, also where it is escaped."""

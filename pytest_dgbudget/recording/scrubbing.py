@@ -20,9 +20,10 @@ class Scrubber:
     """Scrubs the messages of one session, which are given in order.
 
     ``secrets`` are known from the start; those in the client's Settings, and in what updates them, from then on, so
-    that they are replaced wherever the vendor repeats them. Shorter ones than 8 characters are replaced where they
-    stood alone. ``patterns``: what matches is replaced in every string and number. ``hook`` is applied to every
-    string last; one that raises, or returns something else, loses the string.
+    that they are replaced wherever the vendor repeats them. So are those in any other message, such as a function's
+    answer, unless they may be words. Shorter ones than 8 characters are replaced where they stood alone.
+    ``patterns``: what matches is replaced in every string and number. ``hook`` is applied to every string last; one
+    that raises, or returns something else, loses the string.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Scrubber:
 
     def scrub(self, payload: Any, *, from_client: bool = False) -> Any:
         """Return a payload without its secrets; what can't be searched is left out."""
-        note = self._known.learn if from_client and _may_be_settings(payload) else _ignore
+        note = self._known.learn if from_client and _may_be_settings(payload) else self._known.learn_if_distinct
         try:
             scrubbed = self._everywhere(_by_place(payload, note), 0)
         except RecursionError:
@@ -78,10 +79,6 @@ class Scrubber:
         except Exception:
             return SCRUBBED
         return hooked if isinstance(hooked, str) else SCRUBBED
-
-
-def _ignore(secret: str) -> None:
-    """A secret that was replaced where it stood."""
 
 
 def _mark(found: re.Match[str]) -> str:

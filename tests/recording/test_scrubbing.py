@@ -96,11 +96,29 @@ def test_what_a_url_encodes_is_known_in_plain_text_as_well() -> None:
     assert scrubber.scrub(["pass@word", "query+secret"]) == [SCRUBBED, SCRUBBED]
 
 
-def test_what_the_client_says_beside_settings_teaches_nothing() -> None:
+def test_what_may_be_a_word_is_known_from_the_client_s_settings_alone() -> None:
     scrubber = Scrubber([])
-    scrubber.scrub({"type": "FunctionCallResponse", "token": "customer"}, from_client=True)
+    scrubber.scrub({"type": "FunctionCallResponse", "token": "customer", "secret": "0123456789012"}, from_client=True)
     scrubber.scrub({"type": "Settings", "token": "customer"})
-    assert scrubber.scrub({"content": "dear customer"}) == {"content": "dear customer"}
+    plain = {"content": "dear customer 0123456789012"}
+    assert scrubber.scrub(plain) == plain
+
+
+@pytest.mark.parametrize("from_client", [True, False])
+def test_a_secret_of_any_message_is_replaced_where_it_is_repeated(*, from_client: bool) -> None:
+    scrubber = Scrubber([])
+    answer = {"type": "FunctionCallResponse", "content": json.dumps({"found": {"password": "p2Xe7gV9nM3k"}})}
+    scrubber.scrub(answer, from_client=from_client)
+    assert scrubber.scrub({"content": "it is p2Xe7gV9nM3k"}) == {"content": f"it is {SCRUBBED}"}
+
+
+def test_no_number_of_secrets_in_answers_leaves_a_text_out() -> None:
+    scrubber = Scrubber([])
+    tokens = [{"token": f"a{number:0100}"} for number in range(1000)]
+    scrubber.scrub({"type": "FunctionCallResponse", "content": json.dumps(tokens)}, from_client=True)
+    assert scrubber.scrub({"type": "Welcome"}) == {"type": "Welcome"}
+    scrubber.scrub({"type": "Settings", "endpoint": {"headers": {"x": "y" * 10_000}}}, from_client=True)
+    assert scrubber.scrub(["y" * 10_000]) == [SCRUBBED]
 
 
 def test_a_user_s_patterns_are_applied_to_strings_keys_and_numbers() -> None:
