@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
 
 # There are no tests: the command is all that spends.
-_OF_TESTS = {"dg_test_budget"}
-# What is kept is kept of tests that fail.
-_INSTEAD = {"dg_artifacts": "off"}
+_OF_TESTS = {"dg_test_budget", "dg_record", "dg_cassette_dir"}
+# What is kept is kept of tests that fail, or that pass; None is not set.
+_INSTEAD = {"dg_artifacts": "off", "dg_record": "none", "--dg-record": None}
 
 
 def flag_of(option: Option) -> str:
@@ -34,13 +34,13 @@ def respelled(text: str) -> str:
 
 
 def options_of_commands() -> list[Option]:
-    return [option for option in OPTIONS if not option.in_ini_only and option.name not in _OF_TESTS]
+    return [option for option in OPTIONS if not option.in_ini_only]
 
 
 def add_options(parser: argparse.ArgumentParser, names: Collection[str] | None = None) -> None:
     """Add these options, or every one that means something to a command; pytest's own spelling is understood, too."""
     for option in options_of_commands():
-        if names is not None and option.name not in names:
+        if option.name in _OF_TESTS if names is None else option.name not in names:
             continue
         environment = "" if option.environment is None else f" Environment: {option.environment}."
         default = "" if option.default is None else f" Default: {option.default}."

@@ -421,7 +421,7 @@ OPTIONS = (
         "scrub",
         "PATTERNS",
         None,
-        "Regular expressions, one a line: what matches is replaced in recordings and artifacts.",
+        "Regular expressions, one a line: what matches is replaced in recordings, artifacts and cassettes.",
         in_ini_only=True,
     ),
     Option(

@@ -41,7 +41,7 @@ def settings_elsewhere(run_config: RunConfig, environment: Mapping[str, str], ro
     ``environment`` is this machine's. Raises LedgerError or SettingsError, with what to set there: then nothing may be
     opened.
     """
-    settings = run_config.agent_settings
+    settings, cassettes = run_config.agent_settings, run_config.cassette_dir
     return RunConfig(
         **{
             **vars(run_config),
@@ -52,6 +52,7 @@ def settings_elsewhere(run_config: RunConfig, environment: Mapping[str, str], ro
             "state_dir": rootdirs.here / ".dgbudget",
             "report_dir": rootdirs.moved(run_config.report_dir, rootdirs.here / ".dgbudget/report"),
             "agent_settings": None if settings is None else rootdirs.moved(settings, settings),
+            "cassette_dir": None if cassettes is None else rootdirs.moved(cassettes, cassettes),
             "scenario": rootdirs.moved_reference(run_config.scenario),
         }
     )

@@ -35,6 +35,7 @@ from pytest_dgbudget.protocol.operations import (
     Joined,
     Operation,
     Progress,
+    RecordCassette,
     RecordOutcome,
     ReleaseRecordings,
     StopRun,
@@ -96,6 +97,7 @@ class Operations:
             RecordOutcome: self._record_outcome,
             WriteRecordings: self._write_recordings,
             TakeAudioRoom: self._take_audio_room,
+            RecordCassette: self._record_cassette,
             ReleaseRecordings: self._release_recordings,
             GetStopReason: self._get_stop_reason,
             StopRun: self._stop_run,
@@ -168,6 +170,10 @@ class Operations:
     async def _take_audio_room(self, owner: Owner, asked: TakeAudioRoom) -> int:
         run = await self._served.run()
         return 0 if run.recordings is None else run.recordings.take_audio_room(asked.size)
+
+    async def _record_cassette(self, owner: Owner, asked: RecordCassette) -> None:
+        run = await self._served.run()
+        run.record_cassette(asked.session, asked.cassette)
 
     async def _release_recordings(self, owner: Owner, asked: ReleaseRecordings) -> None:
         run = await self._served.run()

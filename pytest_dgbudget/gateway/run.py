@@ -196,6 +196,9 @@ class Run:
     def record_outcome(self, attempt: str, outcome: Outcome) -> None:
         self._ledger_thread.enqueue(self._ledger.record_outcome, attempt, outcome)
 
+    def record_cassette(self, session: str, cassette: str) -> None:
+        self._ledger_thread.enqueue(self._ledger.record_made_cassette, session, cassette)
+
     def owner_lost(self, owner: Owner) -> None:
         """Begin to close everything of an owner; of all of them, when it is gone that started the gateway."""
         self.bearers.lost(owner)

@@ -17,7 +17,7 @@ def recordings_of(config: GatewayConfig, ledger: RunLedger) -> Recordings | None
     """Remove what dead gateways have left, and return where sessions are recorded; None: nowhere. It blocks."""
     run_config = config.run_config
     remove_dead_spools(ledger.folder, ledger.name, takes_over=config.takes_over)
-    if run_config.recording_dir is None and run_config.artifacts == "off":
+    if run_config.recording_dir is None and run_config.artifacts == "off" and not run_config.records:
         return None
     from pytest_dgbudget.gateway.recording import Recordings
 
@@ -27,6 +27,6 @@ def recordings_of(config: GatewayConfig, ledger: RunLedger) -> Recordings | None
         tag=run_config.tag,
         secrets=tuple(secret for secret in secrets if secret),
         patterns=tuple(re.compile(pattern) for pattern in run_config.scrub),
-        keeps_audio=run_config.recording_dir is not None or run_config.artifacts_audio,
+        keeps_audio=run_config.recording_dir is not None or run_config.artifacts_audio or run_config.records,
         passing=run_config.recording_dir is None,
     )

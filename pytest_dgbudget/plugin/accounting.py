@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from os import getpid
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -35,6 +35,10 @@ from pytest_dgbudget.rules.bypass import bypass_error
 from pytest_dgbudget.rules.refusals import describe_refusal
 from pytest_dgbudget.rules.waits import gave_up
 
+if TYPE_CHECKING:
+    from pytest_dgbudget.plugin.cassettes import TestCassettes
+    from pytest_dgbudget.report.artifacts import Scrub
+
 ACCOUNTING = "dgbudget-accounting"
 
 
@@ -43,20 +47,33 @@ def accounting_of(config: pytest.Config) -> Accounting:
     plugin = config.pluginmanager.get_plugin(ACCOUNTING)
     if plugin is None:
         state = config.stash[STATE]
-        artifacts = TestArtifacts(state.run_config, config.rootpath, scrubber_of(config))
-        plugin = Accounting(state, state.on_demand(), artifacts)
+        scrub = scrubber_of(config)
+        artifacts = TestArtifacts(state.run_config, config.rootpath, scrub)
+        plugin = Accounting(state, state.on_demand(), artifacts, _cassettes(config, state, scrub))
         config.pluginmanager.register(plugin, ACCOUNTING)
     accounting: Accounting = plugin
     return accounting
 
 
+def _cassettes(config: pytest.Config, state: State, scrub: Scrub | None) -> TestCassettes | None:
+    if not state.run_config.records:
+        return None
+    from pytest_dgbudget.plugin.cassettes import TestCassettes, gather_cassettes
+
+    gather_cassettes(config)
+    return TestCassettes(state.run_config, config.rootpath, scrub)
+
+
 class Accounting:
     """Asks the gateway after each test body for overruns, and reports the test's outcome to it."""
 
-    def __init__(self, state: State, run: RunOnDemand, artifacts: TestArtifacts) -> None:
+    def __init__(
+        self, state: State, run: RunOnDemand, artifacts: TestArtifacts, cassettes: TestCassettes | None
+    ) -> None:
         self._state = state
         self._run = run
         self._artifacts = artifacts
+        self._cassettes = cassettes
         self._running: dict[str, RunningTest] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._in_call: set[str] = set()
@@ -115,6 +132,7 @@ class Accounting:
         try:
             ended = self._run.open().gateway.end(running.attempt.id, expects_clients=running.expects_clients())
             self._set_properties(item, ended.figures)
+            running.sessions = ended.figures["sessions"]
             gateway_lost = ended.verdict.gateway_lost is not None
             if ended.verdict.gateway_lost is not None:
                 raise GatewayError(ended.verdict.gateway_lost)
@@ -193,12 +211,17 @@ class Accounting:
         return report
 
     def phase_ended(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Keep or drop what was recorded, as far as that is decided by now."""
+        """Make of what was recorded what becomes of it, as far as that is decided by now."""
         running = self.running_here(item.nodeid)
         if running is None or self._run.run is None or self._state.finished is not None:
             return
-        has_failed = self._outcomes.get(item.nodeid) == "failed"
-        self._artifacts.phase_ended(self._run.run.gateway, running, report, self._state.worker, has_failed=has_failed)
+        if not running.takes_in(report, self._outcomes.get(item.nodeid)):
+            return
+        gateway = self._run.run.gateway
+        has_passed = report.when == "teardown" and report.passed and running.has_passed and not running.has_failed
+        if has_passed and self._cassettes is not None:
+            self._cassettes.test_passed(gateway, running, item, report)
+        self._artifacts.phase_ended(gateway, running, report, self._state.worker)
 
     def _judge_call(self, item: pytest.Item, raised: BaseException | None) -> None:
         """Judge a test by what it ended with."""

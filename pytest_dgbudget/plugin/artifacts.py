@@ -30,21 +30,19 @@ class TestArtifacts:
         self._run_config = run_config
         self._rootdir = rootdir
         self._keeper = ArtifactKeeper(run_config, scrub)
+        # Sessions may be recorded for their cassettes alone.
+        self._keeps_any = run_config.artifacts != "off"
 
-    def phase_ended(
-        self, gateway: GatewayClient, running: RunningTest, report: pytest.TestReport, worker: str, *, has_failed: bool
-    ) -> None:
-        """Take note of a phase; ``has_failed``: something that is reported apart from the test's phases has."""
+    def phase_ended(self, gateway: GatewayClient, running: RunningTest, report: pytest.TestReport, worker: str) -> None:
+        """Keep or drop what was recorded, as far as that is decided by now."""
         recordings = running.attempt.recordings
-        if recordings is None or running.last_report is report:
-            return  # two hooks may have seen it
-        running.last_report = report
-        running.has_failed = running.has_failed or has_failed or report.failed
-        keeps = running.has_failed or self._run_config.artifacts == "always"
+        if recordings is None:
+            return
+        keeps = self._keeps_any and (running.has_failed or self._run_config.artifacts == "always")
         is_over = report.when == "teardown"
         if is_over and not keeps:
             drop(gateway, running.attempt.id)
-        elif is_over or report.failed:
+        elif keeps and (is_over or report.failed):
             unended = GATEWAY_DIED if running.gateway_lost or is_over else STILL_OPEN
             attempt = KeptAttempt(
                 test=self.test(report.nodeid, running.attempt.id, running.attempt.number, worker),
@@ -58,13 +56,16 @@ class TestArtifacts:
 
     def test_crashed(self, gateway: GatewayClient, attempt: KeptAttempt, report: pytest.TestReport) -> None:
         """Keep what was recorded of a test whose process is gone."""
+        if not self._keeps_any:
+            drop(gateway, attempt.test.id)
+            return
         artifacts = self._kept(gateway, attempt, report)
         if artifacts is not None:
             _add_section(report, self._told(artifacts))
 
     def interrupted(self, running: RunningTest, nodeid: str, worker: str) -> None:
         """Keep what was recorded of a test that Ctrl-C ends in its midst: it has no report, and nobody waits."""
-        if running.attempt.recordings is not None:
+        if running.attempt.recordings is not None and self._keeps_any:
             test = self.test(nodeid, running.attempt.id, running.attempt.number, worker)
             attempt = KeptAttempt(test=test, recordings=running.attempt.recordings, unended=STILL_OPEN)
             with contextlib.suppress(Exception, KeyboardInterrupt):

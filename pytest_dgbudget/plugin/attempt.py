@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from os import getpid
+from typing import TYPE_CHECKING
 
-from pytest_dgbudget.model import Refusal
+from pytest_dgbudget.model import Outcome, Refusal
 from pytest_dgbudget.protocol.operations import GrantedAttempt
+
+if TYPE_CHECKING:
+    import pytest
 
 
 @dataclass(slots=True)
@@ -16,8 +20,9 @@ class RunningTest:
 
     ``finish`` tears the fixture down; None once the grant has ended. ``thread`` runs the test; plugins may run several.
     ``process`` began it: a child that the test forks judges and ends nothing. ``told`` are the refusals that its
-    report has, as often as it says. ``last_report`` is the last one that was seen; ``has_told``: a report has the end
-    of the transcript.
+    report has, as often as it says. ``sessions`` counts those that opened, once the grant has ended. ``has_passed``:
+    the test's body has; ``has_failed``: something of it has, whatever came later. ``has_told``: a report has the end of
+    the transcript.
     """
 
     attempt: GrantedAttempt
@@ -29,10 +34,25 @@ class RunningTest:
     bypass_reported: bool = False
     noted: set[str] = field(default_factory=set)
     expects_clients: Callable[[], bool] = bool
-    last_report: object = None
+    sessions: int = 0
+    has_passed: bool = False
     has_failed: bool = False
     has_told: bool = False
     told: dict[tuple[int, str, str], int] = field(default_factory=dict)
+    _last_report: object = None
+
+    def takes_in(self, report: pytest.TestReport, outcome: Outcome | None) -> bool:
+        """Take in a phase's report; False for one that is known: two hooks may have seen it.
+
+        ``outcome`` is the test's, as far as it was logged by now.
+        """
+        if self._last_report is report:
+            return False
+        self._last_report = report
+        body_passed = report.when == "call" and report.passed and not hasattr(report, "wasxfail")
+        self.has_passed = self.has_passed or outcome == "passed" or body_passed
+        self.has_failed = self.has_failed or outcome == "failed" or report.failed
+        return True
 
     def untold(self, refusals: Iterable[Refusal]) -> Iterator[Refusal]:
         """Yield what clients were refused for since this was asked last."""

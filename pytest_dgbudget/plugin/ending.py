@@ -56,7 +56,7 @@ class Ending:
         if state.finished is not None:
             self._write_junit(session.config, state.finished)
             session.exitstatus = self._exit_status(session, exitstatus, state.finished)
-            if self._must_fail(state.finished):
+            if self._must_fail(session.config, state.finished):
                 self._session, self._failing_status = session, session.exitstatus
             self._call_hooks(session, state.finished)
 
@@ -85,6 +85,11 @@ class Ending:
         if by_pytest in _RAN_TO_ITS_END and self._lacks_required_reconciliation(finished):
             finished["notices"].append("--dg-reconcile=require fails the run: it is not reconciled")
             return pytest.ExitCode.TESTS_FAILED
+        if by_pytest in _RAN_TO_ITS_END and self._lacks_cassettes(session.config):
+            finished["notices"].append(
+                "--dg-record=rewrite fails the run: not every test's cassettes could be recorded"
+            )
+            return pytest.ExitCode.TESTS_FAILED
         if by_pytest in _RAN_TO_ITS_END and self._has_regressed(finished):
             from pytest_dgbudget.report.regression import TAKES_LONGER
 
@@ -99,12 +104,22 @@ class Ending:
             return pytest.ExitCode.INTERNAL_ERROR
         return by_pytest
 
-    def _must_fail(self, finished: FinishedRun) -> bool:
+    def _must_fail(self, config: pytest.Config, finished: FinishedRun) -> bool:
         return (
             self._has_overrun(finished)
             or self._lacks_required_reconciliation(finished)
+            or self._lacks_cassettes(config)
             or self._has_regressed(finished)
         )
+
+    def _lacks_cassettes(self, config: pytest.Config) -> bool:
+        """Return whether the run fails because a test that passed has no cassettes of its sessions."""
+        if not self._state.run_config.records or self._state.run_config.record != "rewrite":
+            return False
+        from pytest_dgbudget.plugin.cassettes import cassettes_of_run
+
+        gathered = cassettes_of_run(config)
+        return gathered is not None and bool(gathered.problems)
 
     def _has_regressed(self, finished: FinishedRun) -> bool:
         """Return whether a regression fails the run."""

@@ -39,6 +39,12 @@ _LOADED_LATE = (
 )
 
 
+_RECORDED_OFTEN = (
+    "pytest-dgbudget: --dg-record keeps one set of cassettes for each test, and with --dist=each every worker runs "
+    "every test: leave one of the two out"
+)
+
+
 class _QuietAsyncio:
     """Configured before pytest-asyncio, whereas the plugin itself is configured after all others."""
 
@@ -190,8 +196,8 @@ def _controller_state(config: pytest.Config) -> State:
             raise pytest.UsageError(_LOADED_LATE)
     if state.given and state.run_config.target_given and not state.opens_nothing:
         _refuse_unbounded(config, state)
-    if state.given and state.run_config.record_given and not state.opens_nothing:
-        _refuse_recording(state)
+    if state.given and state.run_config.record != "none" and not state.opens_nothing:
+        _refuse_recording(config, state)
     if state.given and not state.opens_nothing and state.run_config.windows:
         _look_for_history(state)
     return state
@@ -218,7 +224,7 @@ def _refuse_unbounded(config: pytest.Config, state: State) -> None:
         raise pytest.UsageError(f"pytest-dgbudget: {error}{f' ({hint})' if hint else ''}") from None
 
 
-def _refuse_recording(state: State) -> None:
+def _refuse_recording(config: pytest.Config, state: State) -> None:
     from pytest_dgbudget.config.resolve import refuse_recording
     from pytest_dgbudget.errors import SettingsError
 
@@ -226,6 +232,8 @@ def _refuse_recording(state: State) -> None:
         refuse_recording(state.run_config)
     except SettingsError as error:
         raise pytest.UsageError(f"pytest-dgbudget: {error}") from None
+    if state.run_config.records and config.getoption("dist", "no") == "each":
+        raise pytest.UsageError(_RECORDED_OFTEN)
 
 
 def _look_for_history(state: State) -> None:

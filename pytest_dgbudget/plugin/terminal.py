@@ -92,8 +92,22 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun) -> No
     if finished["report"] is not None:
         for line in report_lines(Path(finished["report"]), terminalreporter.config.invocation_params.dir):
             _write(terminalreporter, line)
+    if state.run_config.records:
+        _show_cassettes(terminalreporter)
     for notice in finished["notices"]:
         _write(terminalreporter, notice, yellow=True)
+
+
+def _show_cassettes(terminalreporter: pytest.TerminalReporter) -> None:
+    from pytest_dgbudget.plugin.cassettes import cassettes_of_run
+
+    gathered = cassettes_of_run(terminalreporter.config)
+    if gathered is None:
+        return
+    if (made := gathered.made_line()) is not None:
+        _write(terminalreporter, made)
+    for problem in gathered.problem_lines():
+        _write(terminalreporter, problem, yellow=True)
 
 
 def _write(terminalreporter: pytest.TerminalReporter, text: str, **markup: bool) -> None:

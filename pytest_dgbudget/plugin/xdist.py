@@ -37,6 +37,10 @@ def prepare_worker(node: Any) -> None:
     if not config.pluginmanager.has_plugin(_WORKER_ENDS):
         artifacts = TestArtifacts(state.run_config, config.rootpath, scrubber_of(config))
         config.pluginmanager.register(WorkerEnds(activation, state, artifacts), _WORKER_ENDS)
+        if state.run_config.records:
+            from pytest_dgbudget.plugin.cassettes import gather_cassettes
+
+            gather_cassettes(config)
         add_live_figure(config, state)
     token = state.worker_token(str(node.gateway.id))
     if token is not None:

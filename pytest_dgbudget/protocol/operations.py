@@ -239,8 +239,16 @@ class TakeAudioRoom(Operation[int]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordCassette(Operation[None]):
+    """Record that a session has become a cassette; ``cassette``: its folder, relative to the rootdir."""
+
+    session: str
+    cassette: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRecordings(Operation[None]):
-    """Have the recordings of an attempt removed; ``is_kept``: they are beside the report."""
+    """Have the recordings of an attempt removed; ``is_kept``: their texts are beside the report."""
 
     attempt: str
     is_kept: bool
@@ -358,6 +366,7 @@ _OPERATIONS: tuple[type[Operation[Any]], ...] = (
     RecordOutcome,
     WriteRecordings,
     TakeAudioRoom,
+    RecordCassette,
     ReleaseRecordings,
     GetStopReason,
     StopRun,

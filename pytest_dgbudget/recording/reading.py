@@ -49,6 +49,14 @@ def read_recording(folder: Path) -> RecordedSession:
     return RecordedSession(lines=lines, audio={found["direction"]: _read_audio(folder, found) for found in named})
 
 
+def sessions_in(folder: Path) -> list[Path]:
+    """Return the folders of sessions of which there is something, in the order of their dials, as their ids are."""
+    try:
+        return sorted(each for each in folder.iterdir() if (each / LINES_FILE).exists())
+    except OSError:
+        return []
+
+
 def lines_in(path: Path) -> Iterator[RecordedLine]:
     """Yield a file's lines one by one, up to the last whole one; raises OSError where there is no such file."""
     with path.open("rb") as file:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from pytest_dgbudget.paths import make_folder, make_private_folder
 from pytest_dgbudget.recording.disk import Disk
 from pytest_dgbudget.recording.lines import AUDIO, LINES_FILE, RecordedLine, write_line
-from pytest_dgbudget.recording.reading import lines_in
+from pytest_dgbudget.recording.reading import lines_in, sessions_in
 from pytest_dgbudget.recording.scrubbing import Scrubber
 from pytest_dgbudget.report.artifact_folders import MARKER, TestAttempt, clear_folder, folder_of, marker_of
 from pytest_dgbudget.report.session_audio import write_audio
@@ -68,7 +68,7 @@ def write_artifacts(
     ``scrub`` is applied to each text. Without ``take_room`` there is no audio. Files are for their owner alone. Raises
     OSError.
     """
-    sessions = _sessions_in(recorded.folder)
+    sessions = sessions_in(recorded.folder)
     if not sessions:
         return None
     folder = folder_of(report_dir, recorded.test)
@@ -158,14 +158,6 @@ def _make_private(folder: Path) -> None:
     if folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.getuid():
         folder.chmod(0o700)
     make_private_folder(folder)
-
-
-def _sessions_in(folder: Path) -> list[Path]:
-    """Return the folders of sessions of which there is something, in the order of their dials, as their ids are."""
-    try:
-        return sorted(each for each in folder.iterdir() if (each / LINES_FILE).exists())
-    except OSError:
-        return []
 
 
 def _lines_of(path: Path, scrub: Scrub | None) -> Iterator[bytes]:

@@ -83,7 +83,7 @@ def test_every_option_of_pytests_is_spelled_without_dg(option: Option, capsys: p
     assert status_of("--help") == 0
     shown = capsys.readouterr().out.split()
     # There are no tests.
-    assert (flag_of(option) in shown) == (option.name != "dg_test_budget")
+    assert (flag_of(option) in shown) == (option.name not in {"dg_test_budget", "dg_record", "dg_cassette_dir"})
     assert option.flag not in shown
     assert option.environment is None or f"{option.environment}." in shown or option.name == "dg_test_budget"
 
@@ -100,6 +100,7 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
         (["--"], "no program is named"),
         (["--bugdet=5m", "--", "true"], "unrecognized arguments: --bugdet=5m"),
         (["--test-budget=5s", "--", "true"], "unrecognized arguments: --test-budget=5s"),
+        (["--record=once", "--", "true"], "unrecognized arguments: --record=once"),
         (["--budget=10 minutes", "--", "true"], "--budget: '10 minutes' is not a time; accepted: "),
         (["--budget", "--", "true"], "argument --budget: expected one argument"),
         (

@@ -1,0 +1,113 @@
+"""Make cassettes of what was recorded of a test that passed."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from os.path import relpath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_dgbudget.cassette.making import cassette_of
+from pytest_dgbudget.cassette.store import add_cassettes, write_cassettes
+from pytest_dgbudget.config.resolve import RunConfig
+from pytest_dgbudget.errors import CassetteError, DgBudgetError
+from pytest_dgbudget.protocol.operations import RecordCassette, WriteRecordings
+from pytest_dgbudget.recording.reading import RecordedSession, read_recording, sessions_in
+from pytest_dgbudget.units import counted
+
+if TYPE_CHECKING:
+    from pytest_dgbudget.control.client import GatewayClient
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedTest:
+    """An attempt that passed, with so many sessions that opened. ``spool`` has their recordings, by the gateway.
+
+    ``cassettes`` is the folder of the test's.
+    """
+
+    attempt: str
+    sessions: int
+    spool: Path
+    cassettes: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeCassettes:
+    """How many sessions became cassettes, and how long they are together."""
+
+    count: int
+    ms: int
+
+
+class NotMade(Exception):
+    """A test's sessions became no cassettes: why, and what to do, in a sentence with nothing in it that was said."""
+
+
+class CassetteKeeper:
+    """Makes the cassettes of one run. ``scrub`` is applied to each text before it is written."""
+
+    def __init__(self, run_config: RunConfig, rootdir: Path, scrub: Callable[[str], str] | None) -> None:
+        self._write = write_cassettes if run_config.record == "rewrite" else add_cassettes
+        self._rootdir = rootdir
+        self._scrub = scrub
+
+    def keep(self, gateway: GatewayClient, test: RecordedTest) -> MadeCassettes | None:
+        """Make cassettes of all sessions that were dialled, or of none: then it raises NotMade.
+
+        None where each was replayed.
+        """
+        dialled = {id_: session for id_, session in _recorded(gateway, test).items() if not _was_replayed(session)}
+        if not dialled:
+            return None
+        try:
+            cassettes = [cassette_of(session) for session in dialled.values()]
+            folders = self._write(test.cassettes, cassettes, self._scrub)
+        except CassetteError as error:
+            raise NotMade(str(error)) from error
+        except OSError as error:
+            raise NotMade(self._unwritable(test.cassettes, error)) from error
+        for session, folder in zip(dialled, folders, strict=True):
+            gateway.send(RecordCassette(session=session, cassette=self._shown(folder)))
+        return MadeCassettes(count=len(folders), ms=sum(cassette.facts.ms for cassette in cassettes))
+
+    def _unwritable(self, folder: Path, error: OSError) -> str:
+        to_do = "free some space" if error.errno in _FULL else "make it writable"
+        why = error.strerror or type(error).__name__
+        return (
+            f"{self._shown(folder.parent)} can't be written ({why}): {to_do}, or name a folder with --dg-cassette-dir"
+        )
+
+    def _shown(self, folder: Path) -> str:
+        return Path(relpath(folder, self._rootdir)).as_posix()
+
+
+def _recorded(gateway: GatewayClient, test: RecordedTest) -> Mapping[str, RecordedSession]:
+    """Return the recording of each session by its id, in the order of their dials; raises NotMade where one lacks."""
+    try:
+        is_written = gateway.ask(WriteRecordings(attempt=test.attempt))
+    except DgBudgetError as error:
+        raise NotMade("the gateway died") from error
+    if not is_written:
+        raise NotMade("the disk did not take the recording in time")
+    try:
+        found = {folder.name: read_recording(folder) for folder in sessions_in(test.spool)}
+    except OSError as error:
+        raise NotMade(f"the recording can't be read ({error.strerror or type(error).__name__})") from error
+    if len(found) < test.sessions:
+        missing = test.sessions - len(found)
+        raise NotMade(f"of its {counted(test.sessions, 'session')} {missing} could not be recorded")
+    return found
+
+
+def _was_replayed(session: RecordedSession) -> bool:
+    return any(_is_replay(line.payload) for line in session.lines if line.direction == "gateway")
+
+
+def _is_replay(payload: Mapping[str, object]) -> bool:
+    usage = payload.get("usage")
+    return isinstance(usage, Mapping) and usage.get("replay") is not None
