@@ -7,19 +7,20 @@ import sys
 from array import array
 from typing import Any
 
-from pytest_dgbudget.errors import CassetteError
 from pytest_dgbudget.recording.audio_file import ending
 from pytest_dgbudget.recording.wav import wav_audio, wav_header
 from pytest_dgbudget.rules.audio import AudioFormat
 
 FLAC = "flac"
 WAV = "wav"
+_SAMPLE = 2
 
 
 def audio_file(audio: bytes, audio_format: AudioFormat) -> tuple[str, bytes]:
     """Return the ending, without a dot, and the bytes of a file of this audio."""
-    if audio_format.encoding == "linear16" and len(audio) % 2 == 0 and (soundfile := _soundfile()) is not None:
-        return FLAC, _flac(soundfile, audio, audio_format.sample_rate)
+    flac = _flac(audio, audio_format.sample_rate) if audio_format.encoding == "linear16" else None
+    if flac is not None:
+        return FLAC, flac
     header = wav_header(audio_format, len(audio))
     if header is None:
         return ending(audio_format.encoding, "none"), audio
@@ -27,36 +28,43 @@ def audio_file(audio: bytes, audio_format: AudioFormat) -> tuple[str, bytes]:
 
 
 def audio_in(file: bytes, suffix: str, audio_format: AudioFormat, size: int) -> bytes:
-    """Return the audio, ``size`` bytes, of a file with this ending; raises ValueError, and CassetteError where
-    soundfile is missing.
-    """
+    """Return the audio, ``size`` bytes, of a file with this ending; raises ValueError."""
     if suffix == FLAC and audio_format.encoding == "linear16":
-        audio = _samples(file, size)
-    else:
-        audio = wav_audio(file) if suffix == WAV and wav_header(audio_format) else file
+        return _samples(file, size)
+    audio = wav_audio(file) if suffix == WAV and wav_header(audio_format) else file
     if len(audio) != size:
         raise ValueError(f"it has {len(audio)} bytes of audio, and not {size}")
     return audio
 
 
-def _flac(soundfile: Any, audio: bytes, sample_rate: int) -> bytes:
+def _flac(audio: bytes, sample_rate: int) -> bytes | None:
+    """Return a FLAC file; None where there is no soundfile, or FLAC has no such rate, or no half samples."""
+    soundfile = _soundfile()
+    if soundfile is None or len(audio) % _SAMPLE:
+        return None
     file = io.BytesIO()
-    with soundfile.SoundFile(file, "w", samplerate=sample_rate, channels=1, format="FLAC", subtype="PCM_16") as samples:
-        samples.buffer_write(_swapped(audio), dtype="int16")
+    try:
+        with soundfile.SoundFile(file, "w", sample_rate, channels=1, format="FLAC", subtype="PCM_16") as samples:
+            samples.buffer_write(_swapped(audio), dtype="int16")
+    except soundfile.LibsndfileError:
+        return None
     return file.getvalue()
 
 
 def _samples(file: bytes, size: int) -> bytes:
     soundfile = _soundfile()
     if soundfile is None:
-        raise CassetteError("it is FLAC, which needs soundfile: pip install 'pytest-dgbudget[audio]'")
+        raise ValueError("FLAC can't be read without soundfile: pip install 'pytest-dgbudget[audio]'")
     try:
         with soundfile.SoundFile(io.BytesIO(file)) as samples:
-            if samples.channels != 1 or samples.frames * 2 != size:
-                raise ValueError(f"it has {samples.frames} samples of {samples.channels} channels, and not {size // 2}")
+            # What it says is looked at first: little FLAC may hold much silence.
+            if samples.channels != 1 or samples.frames * _SAMPLE != size:
+                raise ValueError(
+                    f"it has {samples.frames} samples in {samples.channels} channels, and not {size // _SAMPLE} in one"
+                )
             return _swapped(bytes(samples.buffer_read(dtype="int16")))
     except soundfile.LibsndfileError as error:
-        raise ValueError(f"it can't be read: {error.error_string}") from error
+        raise ValueError(f"it is no FLAC file: {error.error_string}") from error
 
 
 def _soundfile() -> Any:

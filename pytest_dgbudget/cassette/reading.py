@@ -15,11 +15,13 @@ from pytest_dgbudget.cassette.numbering import LATENCY
 from pytest_dgbudget.cassette.runs import MOST_MS, Unlisted, messages_in
 from pytest_dgbudget.cassette.writing import (
     AUDIO_LINE,
+    DEEPEST,
     KEEP_ALIVE,
     MOST_SAMPLE_RATE,
     RECORDING_FILE,
     SCHEMA,
     SIDES,
+    depth_of,
     size_of_audio,
     with_audio_lines,
 )
@@ -29,7 +31,6 @@ from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.recording.lines import AUDIO_FILES, LINES_FILE, Side, parse_json
 from pytest_dgbudget.rules.audio import AudioFormat
 
-_DEEPEST = 100
 _MOST_USD = 1_000_000
 _LONGEST_TEXT = 1000
 _ENDING = re.compile(r"[a-z0-9]{1,8}")
@@ -104,18 +105,9 @@ def _pointers(pointers: Any) -> tuple[str, ...]:
 
 def _parsed(text: bytes) -> Any:
     value = parse_json(text.decode())
-    if depth_of(value) > _DEEPEST:
+    if depth_of(value) > DEEPEST:
         raise ValueError("nested too deeply")
     return value
-
-
-def depth_of(value: Any) -> int:
-    """Return how many objects and arrays are within one another."""
-    depth, level = 0, [value]
-    while level := [each for each in level if isinstance(each, (dict, list))]:
-        depth += 1
-        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
-    return depth
 
 
 def _recording(text: bytes) -> Mapping[str, Any]:

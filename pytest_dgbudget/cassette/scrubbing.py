@@ -7,33 +7,59 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteText
-from pytest_dgbudget.errors import CassetteError
+from pytest_dgbudget.cassette.secret_shapes import escaped, find_secret
+from pytest_dgbudget.cassette.writing import DEEPEST, RECORDING_FILE, depth_of
+from pytest_dgbudget.errors import CassetteError, CassetteRefused
 from pytest_dgbudget.recording.lines import LEFT_OUT
 from pytest_dgbudget.recording.scrubbing import Scrubber
 
 Scrub = Callable[[str], str]
 
 
-def without_secrets(cassette: Cassette, scrub: Scrub | None) -> Cassette:
-    """Return a cassette whose texts went through ``scrub``; raises CassetteRefused."""
-    if scrub is None:
-        return cassette
+def without_secrets(cassette: Cassette, scrub: Scrub | None = None) -> Cassette:
+    """Return a cassette whose texts went through ``scrub``; raises CassetteRefused where one looks like a secret then.
+
+    Raises CassetteError where one can't be searched.
+    """
     scrubber = Scrubber((), hook=scrub)
     events = tuple(_scrubbed(each, scrubber) if isinstance(each, CassetteText) else each for each in cassette.events)
     reason = scrubber.scrub({"close_reason": cassette.facts.close_reason}).get("close_reason", "")
+    _require_none(None, {"close_reason": reason})
+    for each in events:
+        if isinstance(each, CassetteText):
+            _require_none(each.line, each.payload)
     return replace(cassette, events=events, facts=replace(cassette.facts, close_reason=reason))
 
 
 def _scrubbed(text: CassetteText, scrubber: Scrubber) -> CassetteText:
+    if depth_of(text.payload) > DEEPEST:
+        raise CassetteError(f"the message of line {text.line} is nested too deeply")
     payload = scrubber.scrub(text.payload, from_client=text.side == "client_to_server")
     if isinstance(payload, dict) and payload.get("type") == LEFT_OUT:
-        raise CassetteError(f"line {text.line} of it can't be searched for secrets: it is nested too deeply")
+        raise CassetteError(f"the message of line {text.line} can't be searched for secrets")
     pointers = dict.fromkeys((*text.scrubbed, *differences(text.payload, payload)))
     return replace(text, payload=payload, scrubbed=tuple(pointers))
 
 
+def _require_none(line: int | None, message: Any) -> None:
+    try:
+        found = find_secret(message)
+    except RecursionError:
+        raise CassetteError(f"the message of line {line} can't be searched for secrets") from None
+    if found is not None:
+        pointer, kind = found
+        where = RECORDING_FILE if line is None else f"the message of line {line}"
+        raise CassetteRefused(
+            f"{where} has {kind}{f' at {pointer}' if pointer else ''}, or what looks like one: nothing is written. "
+            "Have dg_scrub or the hook pytest_dgbudget_scrub replace it",
+            kind=kind,
+            line=line,
+            pointer=pointer,
+        )
+
+
 def differences(before: Any, after: Any, pointer: str = "") -> Iterator[str]:
-    """Yield JSON pointers of what differs, as far down as both have the same form."""
+    """Yield JSON Pointers of what differs, as far down as both have the same form."""
     if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
         for key, value in before.items():
             yield from differences(value, after[key], f"{pointer}/{escaped(key)}")
@@ -42,8 +68,3 @@ def differences(before: Any, after: Any, pointer: str = "") -> Iterator[str]:
             yield from differences(one, other, f"{pointer}/{number}")
     elif before != after:
         yield pointer
-
-
-def escaped(key: str) -> str:
-    """Return a key as a JSON pointer has it."""
-    return key.replace("~", "~0").replace("/", "~1")

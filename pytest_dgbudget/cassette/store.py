@@ -8,6 +8,7 @@ writer moves it back.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -222,6 +223,9 @@ def _write_session(folder: Path, files: Mapping[str, bytes]) -> None:
 def _put_in_place(new: Path, folder_of_test: Path) -> None:
     old = _old(folder_of_test)
     with suppress(FileNotFoundError):
+        if not stat.S_ISDIR(folder_of_test.lstat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder_of_test))
+        _remove(old)
         folder_of_test.rename(old)
     new.rename(folder_of_test)
     _remove(old)
@@ -237,13 +241,20 @@ def _remove(folder: Path) -> None:
 
 @contextmanager
 def _only_writer(parent: Path) -> Iterator[None]:
-    """Be the only one that writes into a folder, and finish first what a killed one has begun."""
+    """Be the only one that writes into a folder, and finish first what a killed one has begun.
+
+    Where folders can't be locked, as on some network file systems, whoever writes last wins.
+    """
     import fcntl  # which Windows lacks, where nothing is recorded
 
-    descriptor = _open_folder(parent)
+    descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _finish_others(parent)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            pass
+        else:
+            _finish_others(parent)
         yield
     finally:
         os.close(descriptor)

@@ -19,6 +19,8 @@ _NAMES: Mapping[Side, str] = {side: name for name, side in SIDES.items()}
 AUDIO_LINE = {"from": "server", "audio": True}
 KEEP_ALIVE = {"type": "KeepAlive"}
 MOST_SAMPLE_RATE = 192_000
+# Of objects and arrays within one another: what is deeper, Python's own recursion may not reach.
+DEEPEST = 100
 # All that the vendor's AsyncAPI file names, and containers. Any other is a client's own word, which may be anything.
 ENCODINGS = {
     *("linear16", "linear32", "mulaw", "alaw", "flac", "amr-nb", "amr-wb", "opus", "ogg-opus", "speex", "g729"),
@@ -80,6 +82,15 @@ def size_of_audio(events: Iterable[CassetteEvent], side: Side) -> int:
 def has_a_line(event: CassetteEvent) -> bool:
     """True for a text message that is no KeepAlive: those come when a client likes."""
     return isinstance(event, CassetteText) and (event.side, event.payload) != ("client_to_server", KEEP_ALIVE)
+
+
+def depth_of(value: Any) -> int:
+    """Return how many objects and arrays are within one another."""
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, (dict, list))]:
+        depth += 1
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+    return depth
 
 
 def _line(text: CassetteText) -> dict[str, Any]:

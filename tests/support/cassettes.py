@@ -40,17 +40,17 @@ CONVERSATION: tuple[Step, ...] = (
 )
 
 
-def ended(ms: int = 3000, **usage: Any) -> Step:
+def ended(at_ms: int = 3000, **usage: Any) -> Step:
     """Return the end of a session that opened: these fields of its usage, or others."""
     known: dict[str, Any] = {
-        "ms": ms,
+        "ms": at_ms,
         "handshake_ms": 150,
         "closed_by": "client",
         "close_code": 1000,
         "micro_usd": 3750,
         "tier": "standard",
     }
-    return ms, GATEWAY, ("SessionEnded", {"usage": {**known, **usage}})
+    return at_ms, GATEWAY, ("SessionEnded", {"usage": {**known, **usage}})
 
 
 def cassette(
