@@ -20,6 +20,8 @@ from pytest_dgbudget.units import counted
 if TYPE_CHECKING:
     from pytest_dgbudget.control.client import GatewayClient
 
+# How often the gateway is asked to write: it waits for a disk as long as a failed test should, and this was paid for.
+_TRIES = 10
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -89,7 +91,7 @@ class CassetteKeeper:
 def _recorded(gateway: GatewayClient, test: RecordedTest) -> Mapping[str, RecordedSession]:
     """Return the recording of each session by its id, in the order of their dials; raises NotMade where one lacks."""
     try:
-        is_written = gateway.ask(WriteRecordings(attempt=test.attempt))
+        is_written = any(gateway.ask(WriteRecordings(attempt=test.attempt)) for _ in range(_TRIES))
     except DgBudgetError as error:
         raise NotMade("the gateway died") from error
     if not is_written:

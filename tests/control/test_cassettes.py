@@ -26,17 +26,19 @@ REPLAYED = {"cassette": "cassettes/it/1", "recorded_at": None, "mismatch": None}
 
 
 class Gateway:
-    """Answers as a gateway does whose disk takes everything, and notes what it is told."""
+    """Answers as a gateway does whose disk has taken everything when it is asked again so often."""
 
-    def __init__(self, *, written: bool | Exception = True) -> None:
-        self._written = written
+    def __init__(self, *, slow: int = 0, gone: bool = False) -> None:
+        self._slow = slow
+        self._gone = gone
         self.told: list[Any] = []
 
     def ask(self, operation: WriteRecordings) -> bool:
         assert operation == WriteRecordings(attempt=ATTEMPT)
-        if isinstance(self._written, Exception):
-            raise self._written
-        return self._written
+        if self._gone:
+            raise GatewayError("gone")
+        self._slow -= 1
+        return self._slow < 0
 
     def send(self, operation: Any) -> None:
         self.told.append(operation)
@@ -110,6 +112,11 @@ def test_what_was_replayed_is_not_recorded_again(world: World) -> None:
     assert gateway.told == [RecordCassette(session="0002", cassette="tests/cassettes/it/1")]
 
 
+def test_a_slow_disk_is_waited_for(world: World) -> None:
+    world.records("0001")
+    assert world.keep(gateway=Gateway(slow=3)) == MadeCassettes(count=1, ms=3000)
+
+
 def test_a_test_without_sessions_keeps_what_it_has(world: World) -> None:
     assert world.keep() is None
     assert world.cassettes == []
@@ -135,8 +142,8 @@ def no_recording(world: World) -> None:
     [
         (gap, Gateway(), "the recording has a gap: more passed than could be written in time"),
         (no_recording, Gateway(), "of its 2 sessions 1 could not be recorded"),
-        (lambda _: None, Gateway(written=False), "the disk did not take the recording in time"),
-        (lambda _: None, Gateway(written=GatewayError("gone")), "the gateway died"),
+        (lambda _: None, Gateway(slow=100), "the disk did not take the recording in time"),
+        (lambda _: None, Gateway(gone=True), "the gateway died"),
     ],
     ids=["a gap", "no recording", "a slow disk", "no gateway"],
 )
