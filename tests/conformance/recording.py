@@ -48,8 +48,7 @@ class Recording:
 
 def hold(command: Sequence[str], addresses: Mapping[str, str], folder: Path) -> Recording:
     """Run a program that holds the conversation and prints one JSON document."""
-    speech = folder / "speech.raw"
-    speech.write_bytes(b"".join(voice.frames(AudioFormat("linear16", 16000), 1000)) + SILENCE)
+    speech = write_speech(folder)
     agent = urlsplit(addresses["agent_url"])
     with endpoint() as (weather, asked):
         told = {
@@ -63,6 +62,13 @@ def hold(command: Sequence[str], addresses: Mapping[str, str], folder: Path) -> 
         done = subprocess.run(command, env=environment | told, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     return Recording(**json.loads(done.stdout), asked_for_weather=asked)
+
+
+def write_speech(folder: Path) -> Path:
+    """Write what the program is to say aloud: a second of a voice, and the silence after which that is a turn."""
+    speech = folder / "speech.raw"
+    speech.write_bytes(b"".join(voice.frames(AudioFormat("linear16", 16000), 1000)) + SILENCE)
+    return speech
 
 
 @contextmanager
