@@ -175,6 +175,15 @@ def test_variables_that_hold_the_key_are_those_of_the_configuration(
     assert (resolved("--budget=1m").target, resolved().key_variable) == ("live", "SECOND_KEY")
 
 
+@pytest.mark.parametrize("stored", ["dg_record = once", "addopts = --dg-record=once"])
+def test_what_a_program_opens_is_neither_recorded_nor_replayed_whatever_is_stored(
+    configured: Path, monkeypatch: pytest.MonkeyPatch, stored: str
+) -> None:
+    (configured.parent / "pytest.ini").write_text(f"[pytest]\n{stored}\n", encoding="utf-8")
+    monkeypatch.setenv("DEEPGRAM_API_KEY", KEY)
+    assert not resolved("--target=live", "--budget=1m").records
+
+
 def test_finding_the_configuration_leaves_the_environment_alone(
     configured: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

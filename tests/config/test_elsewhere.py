@@ -48,10 +48,12 @@ def test_a_server_that_the_controller_names_needs_no_second_name() -> None:
 
 
 def test_folders_are_in_this_machines_rootdir() -> None:
-    given = controllers(dg_report_dir="out/report", dg_agent_settings="agent.json", dg_scenario="talk.toml::busy")
+    named = {"dg_report_dir": "out/report", "dg_agent_settings": "agent.json", "dg_cassette_dir": "tapes"}
+    given = controllers(**named, dg_scenario="talk.toml::busy")
     own = elsewhere(given, DEEPGRAM_API_KEY=OTHER_KEY)
     assert (own.report_dir, own.state_dir) == (HERE / "out/report", HERE / ".dgbudget")
     assert (own.agent_settings, own.scenario) == (HERE / "agent.json", f"{HERE}/talk.toml::busy")
+    assert own.cassette_dir == HERE / "tapes"
 
 
 def test_a_report_outside_of_the_controllers_rootdir_is_in_this_ones() -> None:
