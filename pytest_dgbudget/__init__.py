@@ -51,6 +51,7 @@ _HOME = {
     "BudgetExhausted": "errors",
     "BypassRefused": "errors",
     "CassetteError": "errors",
+    "CassetteMismatch": "errors",
     "CassetteRefused": "errors",
     "ClosedSession": "plugin.hook_payloads",
     "ConversationText": "rules.vendor_messages",

@@ -14,6 +14,7 @@ DgBudgetError
 ├── ProtocolViolated (AssertionError)  a session's messages broke the protocol's order
 ├── CassetteError                     a cassette can't be read, or not be made of a recording
 │   └── CassetteRefused               it would hold something that looks like a secret
+├── CassetteMismatch (AssertionError)  a client sent something else than the cassette of its session has
 ├── LedgerError                       the ledger can't be read or written
 ├── GatewayError                      the gateway is gone, hung or not ours
 ├── ReconciliationError               the vendor's statement can't be fetched or read
@@ -39,6 +40,7 @@ __all__ = [
     "BudgetExhausted",
     "BypassRefused",
     "CassetteError",
+    "CassetteMismatch",
     "CassetteRefused",
     "DgBudgetError",
     "ExpectTimeout",
@@ -200,6 +202,19 @@ class CassetteRefused(CassetteError):
         self.kind = kind
         self.line = line
         self.pointer = pointer
+
+
+class CassetteMismatch(DgBudgetError, AssertionError):
+    """A client did something else than the ``cassette`` (its folder, relative to the rootdir) that played its session.
+
+    ``line`` is that of its ``session.jsonl``, from 1 (None: no line is concerned), ``differences`` lines of a diff.
+    """
+
+    def __init__(self, message: str, *, cassette: str, line: int | None, differences: Sequence[str]) -> None:
+        super().__init__(message)
+        self.cassette = cassette
+        self.line = line
+        self.differences = tuple(differences)
 
 
 class LedgerError(DgBudgetError):

@@ -20,6 +20,7 @@ from pytest_dgbudget.client.session_io import SessionIO
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.control.connection import GONE, dial
 from pytest_dgbudget.errors import (
+    CassetteError,
     DgBudgetError,
     GatewayError,
     HandshakeRefused,
@@ -31,6 +32,7 @@ from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.operations import GetVerdict
 from pytest_dgbudget.rules.budget import overrun_error
+from pytest_dgbudget.rules.mismatches import mismatch_error
 from pytest_dgbudget.rules.refusals import advised, read_error
 from pytest_dgbudget.rules.vendor_messages import writable
 
@@ -148,6 +150,8 @@ class Opening:
             return HandshakeRefused(said, status=status, code=error.code, vendor_message=said, request_id=request_id)
         if error.code == codes.LEDGER:
             return LedgerError(said)
+        if error.code == codes.NO_CASSETTE:
+            return CassetteError(said)
         if error.code.startswith(codes.REFUSAL_PREFIX) and error.code != codes.UPSTREAM:
             return GatewayError(f"the gateway refused the session: {said}")
         message = f"the handshake was refused with {status} {error.code}: {advised(status, error.code, said)}"
@@ -160,6 +164,8 @@ class Opening:
         code, reason = closed.rcvd.code, closed.rcvd.reason
         if code == codes.BUDGET_USED_UP:
             return await self._overrun() or SessionClosed(reason, code=code, reason=reason, closed_by="test-budget")
+        if code == codes.CASSETTE_MISMATCH and (mismatch := await self._mismatch()) is not None:
+            return mismatch
         closed_by: ClosedBy = "client" if closed.rcvd_then_sent is False else _CLOSED_BY.get(code, "server")
         said = f"{code} {reason}".strip()
         error = io.received.last_error()
@@ -167,6 +173,14 @@ class Opening:
         return SessionClosed(
             f"the session was closed ({closed_by}: {said}){before}", code=code, reason=reason, closed_by=closed_by
         )
+
+    async def _mismatch(self) -> DgBudgetError | None:
+        """Return the error for what this test sent that its cassette has not."""
+        try:
+            verdict = await self.gateway.membership.ask(GetVerdict(attempt=self.attempt))
+        except GatewayError as error:
+            return error
+        return mismatch_error(verdict.mismatches[-1]) if verdict.mismatches else None
 
     async def _overrun(self) -> DgBudgetError | None:
         """Return the error for an overrun of this test, or for the death of its gateway."""

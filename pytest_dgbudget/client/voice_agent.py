@@ -27,8 +27,8 @@ __tracebackhide__ = True
 class VoiceAgent:
     """Metered Voice Agent sessions for one test. Nothing is opened, set aside or spent until ``connect``.
 
-    ``target`` is where they are dialled: ``live`` or ``emulator``. In a rehearsal it is ``live``, and an emulator
-    answers.
+    ``target`` is where they are dialled: ``live`` or ``emulator``; or ``replay``. In a rehearsal it is ``live``, and an
+    emulator answers.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class VoiceAgent:
         is_rehearsal: bool,
     ) -> None:
         self._endpoint = endpoint
-        skips_time = target == "emulator" and pace == "max"
+        skips_time = target != "live" and pace == "max"
         self._opening = Opening(
             gateway=gateway,
             endpoint=endpoint,
@@ -79,11 +79,11 @@ class VoiceAgent:
 
     @property
     def emulator(self) -> Emulator:
-        """What this test may ask of the emulator; raises SettingsError where its target is live."""
-        if self.target == "live":
+        """What this test may ask of the emulator; raises SettingsError where its target is another."""
+        if self.target != "emulator":
             raise SettingsError(
-                'this test\'s target is live, where nothing is emulated: mark it @pytest.mark.dg_target("emulator"), '
-                "or ask voice_agent.target first"
+                f"this test's target is {self.target}, where nothing is emulated: mark it "
+                '@pytest.mark.dg_target("emulator"), or ask voice_agent.target first'
             )
         return Emulator(self._opening.gateway, self._opening.attempt)
 

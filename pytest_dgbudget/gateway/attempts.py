@@ -84,6 +84,7 @@ class Attempts:
                 for _, request_id, violation in grant.violations()
                 if is_of_order(violation.rule)
             ),
+            mismatches=grant.mismatches(),
         )
 
     async def violations(self, attempt: str, session: str) -> tuple[str, ...]:

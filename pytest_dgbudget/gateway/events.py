@@ -221,10 +221,11 @@ class AllowanceExceeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded:
-    """Its socket is closed."""
+    """Its socket is closed, ``at_ms`` after the dial: as much as it used, unless it was replayed."""
 
     attempt: str
     session: str
+    at_ms: int
     usage: UsageRecord
 
 
@@ -340,7 +341,7 @@ def _at_ms(event: SessionEvent) -> int:
         return 0
     if isinstance(event, SessionOpened):
         return event.handshake_ms
-    return event.usage.ms or 0 if isinstance(event, SessionEnded) else event.at_ms
+    return event.at_ms
 
 
 class Events:

@@ -13,6 +13,7 @@ from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.overruns import Overruns
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.ledger.facts import SessionFacts, TurnFacts, VendorLatencyFacts
+from pytest_dgbudget.ledger.replays import mismatch_of
 from pytest_dgbudget.model import (
     Attempt,
     Bypass,
@@ -21,6 +22,7 @@ from pytest_dgbudget.model import (
     GivenUpWait,
     Lease,
     MeasuredTurn,
+    Mismatch,
     Overrun,
     Refusal,
     UsageRecord,
@@ -269,6 +271,12 @@ class Grant:
         ended = [(each.dial, each.request_id, found) for each in self._records() for found in each.violations]
         still_open = [(each.id, each.request_id, found) for each in self.open_sessions for found in each.violations]
         return ended + still_open
+
+    def mismatches(self) -> tuple[Mismatch, ...]:
+        """Return what clients did otherwise than the cassettes that their sessions are replayed from."""
+        ended = (mismatch_of(each) for each in self.ended_sessions.values())
+        still_open = (each.mismatch for each in self.open_sessions)
+        return tuple(found for found in (*ended, *still_open) if found is not None)
 
     async def turns_of(self, session: str | None) -> tuple[MeasuredTurn, ...]:
         """Return the turns that are answered or over, of one session or (None) of all."""

@@ -36,6 +36,7 @@ from pytest_dgbudget.gateway.routes.unmetered import unmetered_of
 from pytest_dgbudget.gateway.run import Run
 from pytest_dgbudget.gateway.run_ledger import RunLedger
 from pytest_dgbudget.gateway.run_recordings import recordings_of
+from pytest_dgbudget.gateway.run_replays import replays_of
 from pytest_dgbudget.gateway.server import ClientConnection
 from pytest_dgbudget.gateway.services import SERVICES
 from pytest_dgbudget.gateway.targets import Targets
@@ -109,7 +110,13 @@ class Gateway:
             self._events.subscribe(log_event)
         self._unmetered = unmetered_of(self._run_config, config.api_key, self._events)
         self._router = router_of(
-            self._run_config, config.api_key, SERVICES, self.run, self._targets.find, self._unmetered
+            self._run_config,
+            config.api_key,
+            SERVICES,
+            self.run,
+            self._targets.find,
+            self._unmetered,
+            replays_of(config),
         )
         self._notices: list[str] = []
         if config.predecessor is not None:

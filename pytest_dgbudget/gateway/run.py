@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -32,14 +33,14 @@ from pytest_dgbudget.gateway.progress import progress_of
 from pytest_dgbudget.gateway.returning import ReturningClients, SessionClient, came_back
 from pytest_dgbudget.gateway.run_keys import RunKey, RunKeys, no_run_key
 from pytest_dgbudget.gateway.services.service import AskSkipped, Service
-from pytest_dgbudget.gateway.session_terms import SessionTerms
-from pytest_dgbudget.gateway.sessions import MeteredSession
+from pytest_dgbudget.gateway.session_terms import SessionReplay, SessionTerms
+from pytest_dgbudget.gateway.sessions import Funds, MeteredSession, NoFunds
 from pytest_dgbudget.gateway.stopping import Stopping
 from pytest_dgbudget.gateway.strangers import Strangers
 from pytest_dgbudget.ledger.changes import Changes
 from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.model import ApiAccess, ClosedBy, Outcome, Overrun, UsageRecord
+from pytest_dgbudget.model import ApiAccess, ClosedBy, Lease, Outcome, Overrun, UsageRecord
 from pytest_dgbudget.protocol.codes import TEST_OVER
 from pytest_dgbudget.protocol.operations import (
     AttemptRecordings,
@@ -259,29 +260,52 @@ class Run:
         admitted = await self._admitted(Waiter(grant, run_key), gone)
         lease = admitted.lease
         self.dialled.add(admitted.dial)
-        session = MeteredSession(
-            self._terms(admitted, service, shared_client, ask_skipped),
-            self._clock,
-            self._events,
-            funds=lease,
-            welcomed=self._welcomed,
-            ended=partial(self._session_ended, lease),
-        )
-        grant.open_sessions.append(session)
-        if shared_client is not None:
-            self._note_return(grant, shared_client)
+        terms = self._terms(admitted.dial, grant, service, shared_client)
+        terms = replace(terms, ask_skipped=ask_skipped, run_key=admitted.run_key)
+        session = self._metered(terms, grant, lease, partial(self._session_ended, lease))
         lease.opened(session)
+        self._end_with(session, grant, gone)
+        return session
+
+    async def open_replay(
+        self,
+        grant: Grant,
+        service: Service,
+        gone: asyncio.Future[None],
+        replay: SessionReplay,
+        *,
+        shared_client: SessionClient | None = None,
+    ) -> MeteredSession:
+        """Record a replay, which takes neither time nor money and needs no place; the caller dials it at once.
+
+        Raises ClientLeft, GatewayLost, RequestRefused or LedgerError.
+        """
+        check_that_it_opens_more(grant)
+        self._ledger_thread.check()
+        lease, dial = await self._ledger_thread.call(self._ledger.begin_replay, grant.attempt, replay.cassettes)
+        terms = replace(self._terms(dial, grant, service, shared_client), replay=replay)
+        session = self._metered(terms, grant, NoFunds(), partial(self._replay_ended, grant, lease))
+        self._end_with(session, grant, gone)
+        return session
+
+    def _metered(
+        self, terms: SessionTerms, grant: Grant, funds: Funds, ended: Callable[[MeteredSession, UsageRecord], None]
+    ) -> MeteredSession:
+        session = MeteredSession(terms, self._clock, self._events, funds=funds, welcomed=self._welcomed, ended=ended)
+        grant.open_sessions.append(session)
+        if terms.client is not None:
+            self._note_return(grant, terms.client)
+        return session
+
+    def _end_with(self, session: MeteredSession, grant: Grant, gone: asyncio.Future[None]) -> None:
+        """Close a session when its client goes, or where its test is over already."""
         gone.add_done_callback(lambda _: session.close("client", Close(1000, "")))
         if grant.ended.done():
             session.close("teardown", TEST_IS_OVER)
-        return session
 
-    def _terms(
-        self, admitted: Admitted, service: Service, shared_client: SessionClient | None, ask_skipped: AskSkipped | None
-    ) -> SessionTerms:
-        grant = admitted.lease.grant
+    def _terms(self, dial: str, grant: Grant, service: Service, shared_client: SessionClient | None) -> SessionTerms:
         return SessionTerms(
-            id=admitted.dial,
+            id=dial,
             attempt=grant.attempt.id,
             service=service,
             tag=self._run_config.tag,
@@ -290,8 +314,6 @@ class Run:
             recordings=self.recordings,
             idle_ms=grant.asked.idle_ms,
             client=shared_client,
-            ask_skipped=ask_skipped,
-            run_key=admitted.run_key,
         )
 
     def _note_return(self, grant: Grant, client: SessionClient) -> None:
@@ -373,6 +395,11 @@ class Run:
         if closing:
             await asyncio.wait(closing, timeout=_END_SECONDS)
         await self._ledger_thread.written()
+
+    def _replay_ended(self, grant: Grant, lease: Lease, session: MeteredSession, record: UsageRecord) -> None:
+        grant.session_ended(session, record)
+        self._ledger_thread.enqueue(self._ledger.record_usage, record)
+        self._ledger_thread.enqueue(self._ledger.settle, lease, 0, 0)
 
     def _session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord) -> None:
         lease.grant.notes.update((stall_sentence(stall, record.request_id), None) for stall in session.stalls)

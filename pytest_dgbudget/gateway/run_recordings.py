@@ -21,11 +21,10 @@ def recordings_of(config: GatewayConfig, ledger: RunLedger) -> Recordings | None
         return None
     from pytest_dgbudget.gateway.recording import Recordings
 
-    secrets = [config.api_key, config.app_token, *config.worker_tokens]
     return Recordings(
         run_config.recording_dir or spool_of(ledger.folder, ledger.name),
         tag=run_config.tag,
-        secrets=tuple(secret for secret in secrets if secret),
+        secrets=config.secrets,
         patterns=tuple(re.compile(pattern) for pattern in run_config.scrub),
         keeps_audio=run_config.recording_dir is not None or run_config.artifacts_audio or run_config.records,
         passing=run_config.recording_dir is None,

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.ledger.facts import SessionFacts, TurnFacts
+from pytest_dgbudget.ledger.replays import is_replay
 from pytest_dgbudget.model import MeasuredTurn, SessionTurns, UsageRecord
 
 
 async def turns_by_session(grant: Grant) -> tuple[SessionTurns, ...]:
-    """Return the turns of each session of an attempt that has opened; those that have ended come first."""
-    still_open = [session for session in grant.open_sessions if session.handshake_ms is not None]
+    """Return the turns of each session of an attempt that has opened and is not replayed; those that have ended come
+    first.
+    """
+    still_open = [each for each in grant.open_sessions if each.handshake_ms is not None and not each.is_replayed]
     ended = [
         SessionTurns(name=each.request_id or id_, turns=_turns_of(each, id_, grant))
         for id_, each in grant.ended_sessions.items()
-        if each.handshake_ms is not None
+        if each.handshake_ms is not None and not is_replay(each)
     ]
     return (*ended, *[await _so_far(session) for session in still_open])
 

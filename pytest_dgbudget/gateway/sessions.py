@@ -29,7 +29,7 @@ from pytest_dgbudget.gateway.session_terms import SessionTerms
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.instants import utc_now
-from pytest_dgbudget.model import ClosedBy, MeasuredTurn, Overrun, Stall, UsageRecord, Violation
+from pytest_dgbudget.model import ClosedBy, MeasuredTurn, Mismatch, Overrun, Stall, UsageRecord, Violation
 from pytest_dgbudget.protocol.codes import TEST_OVER
 from pytest_dgbudget.rules.attempts import CUT_BY, was_cut
 from pytest_dgbudget.rules.prices import cost_micro_usd
@@ -81,6 +81,22 @@ class Funds(Protocol):
         ...
 
 
+class NoFunds:
+    """What a replay spends."""
+
+    def affords(self, session: MeteredSession, micro_usd_per_minute: int) -> bool:
+        return True
+
+    def price_changed(self) -> None:
+        """It costs nothing at any price."""
+
+    def money_is_used_up(self) -> None:
+        """It uses none."""
+
+    def closed(self, session: MeteredSession, at_ms: int) -> None:
+        """Nothing was set aside for it."""
+
+
 class MeteredSession:
     """One dialled session, metered from now on.
 
@@ -100,7 +116,7 @@ class MeteredSession:
         self.id = terms.id
         self.client = terms.client
         self.run_key = terms.run_key
-        self.rate = terms.service.rate
+        self.rate = terms.service.rate if terms.replay is None else 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.handshake_ms: int | None = None
         self.dialled_ms = clock.now_ms()
@@ -219,6 +235,16 @@ class MeteredSession:
         return self._ending is not None and not self.done.done()
 
     @property
+    def is_replayed(self) -> bool:
+        """Whether a cassette plays it, and nothing was dialled."""
+        return self._terms.replay is not None
+
+    @property
+    def mismatch(self) -> Mismatch | None:
+        """What its client did otherwise than the cassette that it is replayed from, up to now."""
+        return None if self._terms.replay is None else self._terms.replay.mismatch
+
+    @property
     def violations(self) -> Sequence[Violation]:
         """What its messages broke of the protocol up to now."""
         return self._parts.violations
@@ -303,10 +329,12 @@ class MeteredSession:
             self._record(relay)
 
     def _record(self, relay: Relay) -> None:
+        assert relay.closed_by is not None
+        if self._terms.replay is not None:
+            self._terms.replay.ended(relay.closed_by)
         if relay.inspection.is_reading:
             self._clock.call_soon(lambda: self._record(relay))
             return
-        assert relay.closed_by is not None
         if self._terms.ask_skipped is None or was_cut(relay.closed_by):
             self._finish(relay)
         else:
@@ -330,9 +358,12 @@ class MeteredSession:
         self.state = SessionState.ENDED
         if self._idle_watch is not None:
             self._idle_watch.stop()
-        relay = self._relay
+        relay, replay = self._relay, self._terms.replay
         if relay is None:
             self._stop_metering(self._clock.now_ms())
+        if replay is not None:
+            replay.ended(closed_by)
+            skipped_ms = replay.replayed_ms
         audio_in_ms, audio_out_ms = relay.audio_ms() if relay else (0, 0)
         used_ms = self.used_ms()
         spans = self._parts.tier_spans(used_ms)
@@ -368,8 +399,11 @@ class MeteredSession:
             violations=tuple(self._parts.violations),
             vendor_latencies_ms=tuple(self._parts.vendor_latencies_ms),
             overrun=self._overrun,
+            replay=None if replay is None else replay.replayed,
         )
-        self._emit(SessionEnded(attempt=self._terms.attempt, session=self.id, usage=record))
+        assert self._closed_at_ms is not None
+        at_ms = self._closed_at_ms - self.dialled_ms
+        self._emit(SessionEnded(attempt=self._terms.attempt, session=self.id, at_ms=at_ms, usage=record))
         if self._recording is not None and relay is not None:
             self._recording.ended(relay.close_reason)
         self._ended(self, record)

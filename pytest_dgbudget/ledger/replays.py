@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from pytest_dgbudget.model import Mismatch, Replayed
+from pytest_dgbudget.ledger.facts import SessionFacts
+from pytest_dgbudget.model import Mismatch, Replayed, UsageRecord
 
 
 def replay_columns(replay: Replayed | None) -> dict[str, Any]:
@@ -21,3 +22,15 @@ def mismatch_in(text: str) -> Mismatch:
     """Return a mismatch that ``replay_columns`` wrote."""
     written = json.loads(text)
     return Mismatch(**{**written, "differences": tuple(written["differences"])})
+
+
+def is_replay(session: UsageRecord | SessionFacts) -> bool:
+    """Return whether a session was replayed."""
+    return (session.replay if isinstance(session, UsageRecord) else session.replayed_from) is not None
+
+
+def mismatch_of(session: UsageRecord | SessionFacts) -> Mismatch | None:
+    """Return what a session's client did otherwise than its cassette."""
+    if isinstance(session, UsageRecord):
+        return None if session.replay is None else session.replay.mismatch
+    return None if session.mismatch is None else mismatch_in(session.mismatch)

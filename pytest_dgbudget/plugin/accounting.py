@@ -20,7 +20,7 @@ from pytest_dgbudget.errors import (
     GatewayError,
     ProtocolViolated,
 )
-from pytest_dgbudget.model import Outcome, Overrun
+from pytest_dgbudget.model import Mismatch, Outcome, Overrun
 from pytest_dgbudget.plugin.artifacts import TestArtifacts
 from pytest_dgbudget.plugin.attempt import RunningTest
 from pytest_dgbudget.plugin.ended_with import ENDS_THE_RUN, NO_FAILURE, ended_with, kept_by_testcase
@@ -32,6 +32,7 @@ from pytest_dgbudget.protocol.operations import GetVerdict, GrantedAttempt, Reco
 from pytest_dgbudget.rules.attempts import unknown_figures
 from pytest_dgbudget.rules.budget import explain, is_shared_refusal, overrun_error
 from pytest_dgbudget.rules.bypass import bypass_error
+from pytest_dgbudget.rules.mismatches import explain_mismatch, mismatch_error
 from pytest_dgbudget.rules.refusals import describe_refusal
 from pytest_dgbudget.rules.waits import gave_up
 
@@ -154,6 +155,7 @@ class Accounting:
         if new and not self._tolerates(new):
             raise overrun_error(new[-1])
         has_failed = self._outcomes.get(item.nodeid) == "failed"
+        self._judge_mismatches(item, ended.verdict.mismatches, "teardown", raised=None, has_failed=has_failed)
         self._check_protocol(item, running, ended.verdict, "teardown", has_failed=has_failed)
         if ended.leaked and self._state.run_config.leaks == "fail" and not has_failed:
             raise DgBudgetError(_left_open(ended.leaked))
@@ -298,6 +300,7 @@ class Accounting:
         refused = next((bypass for bypass in verdict.bypasses if bypass.how == "refused"), None)
         if refused is not None:
             self._fail_for_bypass(item, bypass_error(refused), raised, when)
+        self._judge_mismatches(item, verdict.mismatches, when, raised=raised, has_failed=has_failed)
         if not overruns:
             return
         if self._tolerates(overruns):
@@ -341,6 +344,25 @@ class Accounting:
             raise error from raised
         if type(raised).__name__ != BypassRefused.__name__:  # a client's own error of that name says the same
             item.add_report_section(when, "dgbudget", str(error))
+
+    def _judge_mismatches(
+        self,
+        item: pytest.Item,
+        mismatches: Sequence[Mismatch],
+        when: str,
+        *,
+        raised: BaseException | None,
+        has_failed: bool,
+    ) -> None:
+        """Fail a test whose clients did something else than its cassettes, whatever became of that there."""
+        __tracebackhide__ = True
+        running = self._running[item.nodeid]
+        others, running.mismatches = mismatches[running.mismatches :], len(mismatches)
+        if others and not has_failed:
+            raise mismatch_error(others[0]) from raised
+        for mismatch in others:
+            if explain_mismatch(mismatch) != str(raised):
+                item.add_report_section(when, "dgbudget", explain_mismatch(mismatch))
 
     def _tell_refusals(self, item: pytest.Item, verdict: Verdict, error: BaseException | None, when: str) -> None:
         """Say in the test's report what its clients were refused for, unless its own error says it."""

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RunningTest:
-    """One test attempt while it runs; ``reported`` counts the overruns that the test has already failed for.
+    """One test attempt while it runs; ``reported`` counts the overruns that the test has already failed for, and
+    ``mismatches`` those of cassettes.
 
     ``finish`` tears the fixture down; None once the grant has ended. ``thread`` runs the test; plugins may run several.
     ``process`` began it: a child that the test forks judges and ends nothing. ``told`` are the refusals that its
@@ -30,6 +31,7 @@ class RunningTest:
     finish: Callable[[], object] | None
     process: int = field(default_factory=getpid)
     reported: int = 0
+    mismatches: int = 0
     gateway_lost: bool = False
     bypass_reported: bool = False
     noted: set[str] = field(default_factory=set)

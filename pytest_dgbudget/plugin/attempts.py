@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_dgbudget.plugin.markers import own_budget, own_pace, own_scenario, own_target
+from pytest_dgbudget.model import CassetteTerms, TargetName
+from pytest_dgbudget.plugin.markers import own_budget, own_cassette_rules, own_pace, own_scenario, own_target
 from pytest_dgbudget.plugin.state import State
 from pytest_dgbudget.protocol.operations import BeginAttempt
 
 if TYPE_CHECKING:
+    from pytest_dgbudget.config.resolve import RunConfig
     from pytest_dgbudget.control.membership import Told
 
 _HOOKS = (
@@ -41,7 +45,20 @@ def asked_for(item: pytest.Item, state: State, *, notify: bool) -> BeginAttempt:
         scenario=own_scenario(item, run_config) if target == "emulator" else None,
         pace=own_pace(item, run_config),
         notify=notify,
+        cassettes=_cassettes(item, run_config, target),
     )
+
+
+def _cassettes(item: pytest.Item, run_config: RunConfig, target: TargetName) -> CassetteTerms | None:
+    """Return what a test's sessions are replayed from; None where all are dialled, and recorded."""
+    if target != "replay" and not (target == "live" and run_config.record == "once"):
+        return None
+    from pytest_dgbudget.plugin.cassette_folders import cassette_folder
+
+    ignore, audio = own_cassette_rules(item, run_config)
+    folder = cassette_folder(item, run_config)
+    name = Path(os.path.relpath(folder, item.config.rootpath)).as_posix()
+    return CassetteTerms(folder=str(folder), name=name, ignore=ignore, audio=audio)
 
 
 def recorded_name(nodeid: str) -> str:

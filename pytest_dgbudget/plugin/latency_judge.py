@@ -23,6 +23,7 @@ _NOT_JUDGED = (
     "dg_latency is not judged at pace max, at which the emulator's agent does not wait; to have it judged, add "
     '@pytest.mark.dg_scenario(pace="vendor")'
 )
+_REPLAYED = "dg_latency is not judged in a replay, whose answers come as they were recorded"
 
 
 @dataclass(slots=True)
@@ -89,7 +90,8 @@ class LatencyJudge:
             return
         if not self._is_judged(item):
             attempt.told = True
-            item.add_report_section(call.when, "dgbudget", _NOT_JUDGED)
+            replayed = own_target(item, self._state.run_config) == "replay"
+            item.add_report_section(call.when, "dgbudget", _REPLAYED if replayed else _NOT_JUDGED)
             return
         error = self._error(item, limits if attempt.passed else replace(limits, turns=0))
         if error is not None:
@@ -98,7 +100,8 @@ class LatencyJudge:
 
     def _is_judged(self, item: pytest.Item) -> bool:
         config = self._state.run_config
-        return own_target(item, config) == "live" or own_pace(item, config) == "vendor"
+        target = own_target(item, config)
+        return target == "live" or (target == "emulator" and own_pace(item, config) == "vendor")
 
     def _error(self, item: pytest.Item, limits: LatencyLimits) -> DgBudgetError | None:
         """Return why the test fails; also where its turns can't be learned."""

@@ -15,6 +15,7 @@ from pytest_dgbudget.model import (
     CassetteTerms,
     GivenUpWait,
     MeasuredTurn,
+    Mismatch,
     OtherTarget,
     Outcome,
     Overrun,
@@ -97,7 +98,7 @@ class Verdict:
 
     What a budget cut or refused, what clients were refused for, which of their sessions went past the gateway or were
     about to, which of them gave up waiting, and how a gateway was lost (in words, or None). ``order_violations``: a
-    sentence for each order rule that its sessions broke.
+    sentence for each order rule that its sessions broke. ``mismatches``: what clients did otherwise than cassettes.
     """
 
     overruns: tuple[Overrun, ...]
@@ -108,6 +109,7 @@ class Verdict:
     had_clients: bool
     notes: tuple[str, ...]
     order_violations: tuple[str, ...]
+    mismatches: tuple[Mismatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,12 @@ class GatewayConfig:
     ledger_password: str | None = field(default=None, repr=False)
     elsewhere: str | None = None
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must be in no recording, whoever says it."""
+        known = (self.api_key, self.app_token, *self.worker_tokens)
+        return tuple(secret for secret in known if secret)
+
     def dump(self) -> bytes:
         return dumps(
             {

@@ -102,7 +102,9 @@ class ReconciliationTask:
         return [
             own_session(session, self.facts.id)
             for session in self.facts.of_own_target().sessions
-            if not session.may_have_opened and (self.only is None or session.id in self.only)
+            if session.replayed_from is None
+            and not session.may_have_opened
+            and (self.only is None or session.id in self.only)
         ]
 
     def left_out(self) -> int:
@@ -114,7 +116,9 @@ class ReconciliationTask:
         return [
             own_session(session, self.facts.id, by_key=by_key)
             for session in self.facts.of_own_target().sessions
-            if session.may_have_opened and (session.usage is not None or session.attempt not in others)
+            if session.replayed_from is None
+            and session.may_have_opened
+            and (session.usage is not None or session.attempt not in others)
         ]
 
 

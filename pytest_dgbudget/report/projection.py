@@ -149,7 +149,7 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
     bypass = bypass_state(
         seen=any(bypass.how == "passed" for bypass in facts.bypasses),
         possible=any(invocation.may_bypass for invocation in facts.invocations),
-        live=facts.target != "emulator",
+        live=facts.target not in {"emulator", "replay"},
         sessions=len(own.sessions) + sum(attempt.refused for attempt in facts.attempts if attempt.target is None),
     )
     return {

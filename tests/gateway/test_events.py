@@ -73,7 +73,7 @@ def test_what_a_user_should_know_is_a_sentence_for_each_kind_of_event() -> None:
     untagged, stalled = remarks.sentences()
     assert untagged.startswith("in 1 sessions Settings, or a message before them, were too long to be read")
     assert "at the longest for 2s:" in stalled
-    events.emit(SessionEnded(attempt="a1", session="s1", usage=usage("s1")))
+    events.emit(SessionEnded(attempt="a1", session="s1", at_ms=1000, usage=usage("s1")))
     events.emit(GatewayStalled(stalled_ms=8000))
     assert remarks.sentences() == [untagged, stalled]
 

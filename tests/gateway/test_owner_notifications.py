@@ -103,7 +103,7 @@ def test_a_session_opens_with_its_welcome_has_its_turns_and_closes(told: Telling
         assert one.heard == []
         one.events.emit(SessionWelcomed(session="s", at_ms=6, request_id="r"))
         one.events.emit(TurnEnded(session="s", at_ms=9, turn=TURN))
-        one.events.emit(SessionEnded(attempt="a", session="s", usage=USAGE))
+        one.events.emit(SessionEnded(attempt="a", session="s", at_ms=0, usage=USAGE))
 
     heard = told(happens)
     attempt = AttemptIdentity(id="a", nodeid="t", number=2, target="live", billed=True)
@@ -130,7 +130,7 @@ def test_a_session_without_a_welcome_opens_before_its_first_turn(told: Telling) 
 def test_a_session_without_a_word_opens_before_it_closes_with_the_id_of_its_handshake(told: Telling) -> None:
     def happens(one: Told) -> None:
         opens(one)
-        one.events.emit(SessionEnded(attempt="a", session="s", usage=USAGE))
+        one.events.emit(SessionEnded(attempt="a", session="s", at_ms=0, usage=USAGE))
 
     heard = told(happens)
     assert heard.kinds() == [OpenedNotification, ClosedNotification]
@@ -141,7 +141,7 @@ def test_a_dial_that_failed_is_no_session(told: Telling) -> None:
     def happens(one: Told) -> None:
         one.begin()
         one.events.emit(SessionDialled(attempt="a", session="s"))
-        one.events.emit(SessionEnded(attempt="a", session="s", usage=replace(USAGE, handshake_ms=None)))
+        one.events.emit(SessionEnded(attempt="a", session="s", at_ms=0, usage=replace(USAGE, handshake_ms=None)))
 
     assert told(happens).heard == []
 

@@ -350,7 +350,7 @@ async def test_warnings_and_errors_of_the_vendor_are_emitted_by_their_codes_alon
         SessionOpened(session="s1", handshake_ms=30),
         SessionWarned(at_ms=30, session="s1", code="SLOW"),
         SessionWarned(at_ms=30, session="s1", code="BROKEN"),
-        SessionEnded(attempt="a1", session="s1", usage=metered.record),
+        SessionEnded(attempt="a1", session="s1", at_ms=30, usage=metered.record),
     ]
 
 

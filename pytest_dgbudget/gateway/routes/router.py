@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import LedgerError
@@ -28,6 +29,9 @@ from pytest_dgbudget.model import OtherTarget
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.protocol.answers import response
 from pytest_dgbudget.protocol.codes import BYPASS_PATH, GRANT_PATH
+
+if TYPE_CHECKING:  # loaded where something is replayed
+    from pytest_dgbudget.gateway.targets.replay import Replays
 
 _INTERNAL = RequestRefused(500, codes.INTERNAL, "the gateway failed; its log says more")
 
@@ -125,15 +129,16 @@ def router_of(
     run: Callable[[], Awaitable[Run]],
     target: Callable[[OtherTarget | None], Awaitable[Target]],
     unmetered: Unmetered,
+    replays: Replays | None = None,
 ) -> Router:
-    """Return the router of a run; ``target`` returns where an attempt is dialled."""
+    """Return the router of a run; ``target`` returns where an attempt is dialled, ``replays`` what is not."""
     callers = Callers(run_config, api_key)
     return Router(
         services,
         run,
         callers,
         unmetered,
-        SessionRoute(callers, target),
+        SessionRoute(callers, target, replays),
         AuthGrantRoute(callers),
         BypassRoute(callers),
         RestRoute(callers, unmetered.hosts, unmetered, target),

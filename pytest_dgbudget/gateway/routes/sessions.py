@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from pytest_dgbudget.errors import LedgerError
 from pytest_dgbudget.gateway.bearers import ClientLeft, Spender
@@ -27,13 +28,25 @@ from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.rules.attempts import was_cut
 from pytest_dgbudget.rules.budget import describe
 
+if TYPE_CHECKING:  # loaded where something is replayed
+    from pytest_dgbudget.gateway.targets.replay import Replay, Replays
+
 
 class SessionRoute:
-    """Opens sessions. ``target`` returns where an attempt is dialled, once that is known; raises TargetLost."""
+    """Opens sessions. ``target`` returns where an attempt is dialled, once that is known; raises TargetLost.
 
-    def __init__(self, callers: Callers, target: Callable[[OtherTarget | None], Awaitable[Target]]) -> None:
+    ``replays`` says which are replayed instead; None: none are.
+    """
+
+    def __init__(
+        self,
+        callers: Callers,
+        target: Callable[[OtherTarget | None], Awaitable[Target]],
+        replays: Replays | None = None,
+    ) -> None:
         self._callers = callers
         self._target = target
+        self._replays = replays
 
     async def serve(self, run: Run, service: Service, exchange: Exchange) -> None:
         """Open a session and hand the connection to its relay; raises RequestRefused, DialFailed, NoHandshake."""
@@ -49,7 +62,11 @@ class SessionRoute:
     async def _open(self, run: Run, spender: Spender, service: Service, exchange: Exchange) -> None:
         credentials = service.credentials(exchange.request)
         handshake = accepted(exchange.request)
-        session, upstream = await self._dialled(run, spender, service, exchange)
+        replay = None if self._replays is None else await self._replays.begin(spender.grant)
+        if replay is None:
+            session, upstream = await self._dialled(run, spender, service, exchange)
+        else:
+            session, upstream = await self._replayed(run, spender, service, exchange, replay)
         try:
             complete(handshake, service.passes_down, credentials, upstream)
             handshake.headers[codes.SESSION_HEADER] = session.id
@@ -59,6 +76,17 @@ class SessionRoute:
             raise
         exchange.transport.write(answer)
         session.relay(exchange.transport, upstream, exchange.early)
+
+    async def _replayed(
+        self, run: Run, spender: Spender, service: Service, exchange: Exchange, replay: Replay
+    ) -> tuple[MeteredSession, Upstream]:
+        grant, shared = spender.grant, _client_of(exchange) if spender.by_process_token else None
+        try:
+            session = await run.open_replay(grant, service, exchange.gone, replay, shared_client=shared)
+        except BaseException:
+            replay.ended("network")
+            raise
+        return session, await session.dial(asyncio.ensure_future(replay.dial(service, exchange.request, (), grant)))
 
     async def _dialled(
         self, run: Run, spender: Spender, service: Service, exchange: Exchange

@@ -10,12 +10,12 @@ from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.gateway.services.deepgram_agent import DeepgramAgent
 from pytest_dgbudget.gateway.targets.emulator import EmulatorLost, EmulatorProcess, EmulatorTarget, start_emulator
 from pytest_dgbudget.gateway.targets.live import LiveTarget
-from pytest_dgbudget.gateway.targets.target import Target
+from pytest_dgbudget.gateway.targets.target import NoTarget, Target
 from pytest_dgbudget.model import ApiAccess, OtherTarget
 
 
 class Targets:
-    """The targets of a run: its own, and an emulator for the tests of a live run that ask for one.
+    """The targets of a run: its own, and an emulator for the tests of another run that ask for one.
 
     ``restarted`` is called with how an emulator has ended in whose place another one was started; once in a run.
     """
@@ -23,23 +23,23 @@ class Targets:
     def __init__(self, run_config: RunConfig, api_key: str | None, restarted: Callable[[str], None]) -> None:
         self._restarted = restarted
         self._may_restart = True
-        self._live = _live_target(run_config, api_key or "") if run_config.is_live else None
+        self._own = _own_target(run_config, api_key or "")
         self._starting: asyncio.Future[EmulatorTarget] | None = None
 
     def start(self) -> None:
         """Begin to start what the run needs in any case."""
-        if self._live is None:
+        if self._own is None:
             self._start_emulator()
 
     @property
     def live_access(self) -> ApiAccess | None:
         """The management API of a live run."""
-        return None if self._live is None else self._live.access
+        return None if self._own is None else self._own.access
 
     async def find(self, instead: OtherTarget | None = None) -> Target:
         """Return the run's own target, or what is used instead; raises TargetLost."""
-        if self._live is not None and instead is None:
-            return self._live
+        if self._own is not None and instead is None:
+            return self._own
         return await self.emulator()
 
     async def emulator(self) -> EmulatorTarget:
@@ -81,6 +81,13 @@ class Targets:
 
 def _has_started(starting: asyncio.Future[EmulatorTarget]) -> bool:
     return starting.done() and not starting.cancelled() and starting.exception() is None
+
+
+def _own_target(run_config: RunConfig, key: str) -> LiveTarget | NoTarget | None:
+    """Return where a run is dialled; None: at an emulator, which has to be started."""
+    if run_config.target == "replay":
+        return NoTarget()
+    return _live_target(run_config, key) if run_config.is_live else None
 
 
 def _live_target(run_config: RunConfig, key: str) -> LiveTarget:

@@ -52,6 +52,29 @@ class Target(Protocol):
         ...
 
 
+class NoTarget:
+    """That of a run whose sessions are replayed: nothing is dialled, and no statement has anything of it."""
+
+    access = None
+
+    async def dial(
+        self,
+        service: Service,
+        request: Request,
+        subprotocols: Sequence[str],
+        grant: Grant,
+        run_key: RunKey | None = None,
+    ) -> Upstream:
+        raise DialLost(502, "this run's sessions are replayed, and none is dialled")
+
+    def ask_skipped(self, grant: Grant) -> AskSkipped | None:
+        """Nothing is skipped where nothing is dialled."""
+        return None
+
+    async def stop(self) -> None:
+        """Nothing was started."""
+
+
 class Addresses:
     """A URL for each service by name, and the key that all of them take."""
 
