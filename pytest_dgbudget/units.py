@@ -19,6 +19,7 @@ N = TypeVar("N", int, float)
 ACCEPTED = "accepted: 500ms, 90s, 10m, 1h30m, 1h2m3s, or a plain number of seconds (decimals are fine)"
 
 MINUTE_MS = 60_000
+_DAY_MS = 24 * 3_600_000
 
 ACCEPTED_USD = "accepted: US dollars such as 0.50, 5 or $150"
 _HIGHEST_USD = 1_000_000
@@ -68,7 +69,7 @@ def _milliseconds(text: str) -> float:
 def parse_period(text: str) -> int:
     """Return the milliseconds that an age or a period names: a TIME, or days (``90d``)."""
     if days := re.fullmatch(_NUMBER + "d", text):
-        return parse_time(str(float(days[1]) * 24 * 3600))
+        return parse_time(str(float(days[1]) * _DAY_MS / 1000))
     try:
         return parse_time(text)
     except SettingsError as error:
@@ -85,6 +86,12 @@ def format_time(milliseconds: int) -> str:
     if rest_ms or not milliseconds:
         parts.append(f"{rest_ms / 1000:.2f}".rstrip("0").rstrip(".") + "s")
     return "".join(parts)
+
+
+def format_age(milliseconds: int) -> str:
+    """Return an age: whole days (``90d``) from one day on, else the shortest TIME."""
+    days = milliseconds // _DAY_MS
+    return f"{days}d" if days else format_time(milliseconds)
 
 
 def parse_usd(text: str) -> int:

@@ -50,7 +50,7 @@ def _period(connection: Connection, since: datetime, before: datetime, done: Ste
     done(0)
     tests = sums.by_test()
     done(0)
-    return PeriodSpending(since, before, runs, archived, tests, sums.by_tier())
+    return PeriodSpending(since, before, runs, archived, tests, sums.by_tier(), replays=sums.replays())
 
 
 def _windows(connection: Connection, run_config: RunConfig) -> Iterator[UsedWindow]:

@@ -425,6 +425,16 @@ OPTIONS = (
         in_ini_only=True,
     ),
     Option(
+        "dg_cassette_max_age",
+        "cassette_max_age",
+        "cassette_max_age",
+        "AGE",
+        None,
+        "How old a cassette may be, such as 90d: of one that is replayed and older, the run warns; 90d fail: its test "
+        "fails.",
+        in_ini_only=True,
+    ),
+    Option(
         "dg_keep_key",
         "switch",
         "keep_key",

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from pytest_dgbudget.config import host_of
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.units import WrongCurrency, parse_time, parse_usd
+from pytest_dgbudget.units import WrongCurrency, parse_period, parse_time, parse_usd
 
 T = TypeVar("T")
 
@@ -138,6 +138,14 @@ def percentage(text: str) -> float:
 def _share(text: str) -> float | None:
     percent = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%", text)
     return None if percent is None or float(percent[1]) > 100 else float(percent[1]) / 100
+
+
+def cassette_max_age(text: str) -> tuple[int, bool]:
+    """Return milliseconds, and whether an older cassette fails its test."""
+    age, _, fails = text.strip().partition(" ")
+    if fails.strip() not in {"", "fail"}:
+        raise SettingsError(f"{text!r} is not an age; accepted: an AGE such as 90d, which warns, or 90d fail")
+    return parse_period(age), fails != ""
 
 
 class ServerLedger:

@@ -53,6 +53,9 @@ class RunConfig:
 
     ``scrub`` has regular expressions: what matches is in no recording.
 
+    ``cassette_max_age_ms``: of an older cassette that is replayed, the run warns; ``cassette_max_age_fails``: its test
+    fails.
+
     ``run_key`` is off, on or require, and ``run_key_scopes`` what such a key may do.
 
     ``record`` is none, once or rewrite; ``record_given``: on the command line. ``cassette_dir`` is None where cassettes
@@ -118,6 +121,8 @@ class RunConfig:
     cassette_dir: Path | None
     cassette_ignore: tuple[str, ...]
     cassette_audio: CassetteAudioRule
+    cassette_max_age_ms: int | None
+    cassette_max_age_fails: bool
     recording_dir: Path | None
     scenario: str | None
     pace: Pace
@@ -240,6 +245,8 @@ def resolve(
     values.update(read_project_file(rootdir))
     values["scrub"] = values["scrub"] or ()
     values["cassette_ignore"] = values["cassette_ignore"] or ()
+    max_age_ms, fails = values.pop("cassette_max_age") or (None, False)
+    values.update(cassette_max_age_ms=max_age_ms, cassette_max_age_fails=fails)
     values["recording_dir"] = None
     values.update(_of_github(environment))
     is_live = values["target"] == "live"

@@ -31,6 +31,7 @@ from pytest_dgbudget.report.charged import open_beside_ms
 from pytest_dgbudget.report.document import FinishedRun
 from pytest_dgbudget.report.reconciliation_figures import reconciliation_figures
 from pytest_dgbudget.report.regression_figures import NO_PAST, Past
+from pytest_dgbudget.report.run_warnings import old_cassettes_of
 from pytest_dgbudget.report.step_summary import with_summary
 from pytest_dgbudget.report.writing import write_report
 from pytest_dgbudget.rules.budget import Scope
@@ -106,6 +107,8 @@ class Closing:
         facts = await self._ledger_thread.call(self._ledger.facts)
         if open_ms := open_beside_ms(facts, self._invocation):
             self._notices.append(_OPEN_BESIDE.format(format_time(open_ms), facts.id))
+        if (max_age_ms := self._run_config.cassette_max_age_ms) is not None:
+            self._notices += filter(None, [old_cassettes_of(facts, max_age_ms, utc_now())])
         self._shared = [*map(_used, await self._ledger_thread.call(self._ledger.shared_scopes))]
         if closed_by != "gateway-lost":
             facts = self._with_end(facts, exit_status)
@@ -149,7 +152,7 @@ class Closing:
 
     async def _past_of(self, facts: RunFacts) -> Past:
         """Return how the run compares with earlier ones. The report waits for that, but not for long."""
-        if not facts.sessions:
+        if not facts.sessions or self._run_config.target == "replay":  # what is replayed says nothing of the service
             return NO_PAST
         from pytest_dgbudget.report.past import past_of, uncompared_past_of
 

@@ -10,8 +10,9 @@ from pytest_dgbudget.ledger.sql import _CHARGED_MICRO_USD, _CHARGED_MS, _LAST, _
 
 _TARGET = "COALESCE(attempt.target, run.target) AS target"
 _DAY = "SUBSTR(lease.taken_at, 1, 10) AS day"
+# A replay's lease sets nothing aside, and is no spending.
 _OF_LEASES = """FROM lease JOIN attempt ON attempt.id = lease.attempt JOIN run ON run.id = lease.run
-        {more} WHERE lease.taken_at >= :since AND lease.taken_at < :before"""
+        {more} WHERE lease.taken_at >= :since AND lease.taken_at < :before AND lease.ms > 0"""
 _WITH_END = "LEFT JOIN lease_end ON lease_end.lease = lease.id"
 _WITH_SESSIONS = f"""JOIN dial ON dial.lease = lease.id LEFT JOIN welcome ON welcome.dial = dial.id
         LEFT JOIN usage ON usage.dial = dial.id AND {_LAST}"""
@@ -76,3 +77,8 @@ ARCHIVED_OF_PERIOD = """SELECT run.target AS target, archived.run AS run, SUBSTR
     FROM archived JOIN run ON run.id = archived.run
     WHERE archived.ended_at >= :since AND archived.began_at >= :since AND archived.began_at < :before
     GROUP BY run.target, archived.run, SUBSTR(archived.began_at, 1, 10)"""
+# What replays would have used live, as far as that is known.
+REPLAYS_OF_PERIOD = f"""SELECT COUNT(DISTINCT lease.run) AS runs, COUNT(*) AS sessions,
+        COALESCE(SUM(usage.ms + usage.skipped_ms), 0) AS ms, COALESCE(SUM(usage.forecast_micro_usd), 0) AS micro_usd
+    FROM lease JOIN dial ON dial.lease = lease.id LEFT JOIN usage ON usage.dial = dial.id AND {_LAST}
+    WHERE lease.taken_at >= :since AND lease.taken_at < :before AND dial.cassette IS NOT NULL"""

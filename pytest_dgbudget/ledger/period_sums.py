@@ -41,6 +41,15 @@ class TargetAndTier(NamedTuple):
     tier: str | None
 
 
+class ReplaySums(NamedTuple):
+    """How many sessions of how many runs were replayed, and what they would have used live."""
+
+    runs: int = 0
+    sessions: int = 0
+    ms: int = 0
+    micro_usd: int = 0
+
+
 class PeriodSums:
     """The sums from ``since`` until ``before``. To be read within ``snapshot``; its methods raise LedgerError."""
 
@@ -67,6 +76,10 @@ class PeriodSums:
         """Return what was metered of each tier."""
         rows = self._rows(period_sql.SESSIONS_BY_TIER, TargetAndTier)
         return {key: Spent(**row, unstated=1) for key, row in rows.items()}
+
+    def replays(self) -> ReplaySums:
+        """Return what replays saved: they are in no other sum."""
+        return ReplaySums(**self._db.rows(period_sql.REPLAYS_OF_PERIOD, self._period)[0])
 
     def _rows(self, statement: str, key: Any) -> dict[Any, dict[str, Any]]:
         """Return each row without the columns that are its key, by these."""

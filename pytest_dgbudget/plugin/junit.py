@@ -47,6 +47,7 @@ def attempt_properties(figures: Mapping[str, Any]) -> Properties:
         "request_ids": ",".join(figures["request_ids"]),
         "attempt": str(figures["attempt"]),
         **_forecast(figures),
+        **_replays(figures),
         **_turns(figures),
         **_marked(figures),
         **_vendor_latency(figures),
@@ -66,6 +67,7 @@ def run_properties(document: Mapping[str, Any], report: str | None) -> Propertie
         "sessions": str(run["sessions"]),
         "cost_usd": _usd(run["cost_usd"]),
         **_cost_budget(run),
+        **_replays(run),
         **_turns(run),
         "verdict": run["verdict"],
         "failing": "true" if run["failing"] else "false",
@@ -84,6 +86,17 @@ def _forecast(figures: Mapping[str, Any]) -> dict[str, str]:
     """Return what an emulated test would use live; nothing where that is not known."""
     forecast = figures["forecast_seconds"]
     return {} if forecast is None else {"forecast_seconds": _seconds(forecast)}
+
+
+def _replays(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Return how many sessions were replayed and what that saved, where any was."""
+    if not figures.get("replayed"):
+        return {}
+    return {
+        "replayed": str(figures["replayed"]),
+        "saved_seconds": _seconds(figures["saved_seconds"]),
+        "saved_usd": _usd(figures["saved_usd"]),
+    }
 
 
 def _turns(figures: Mapping[str, Any]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.plain_text import cut, harmless
 from pytest_dgbudget.report.regression import found_regression
 from pytest_dgbudget.report.run_line import run_line
+from pytest_dgbudget.report.run_remarks import mismatch_phrase, missed
 
 if TYPE_CHECKING:
     from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocument
@@ -40,12 +41,17 @@ def workflow_commands(document: UsageDocument, place_of: PlaceOf, spoken_for: Co
     title = _title(document["run"])
     of_run = [*chain(_of_run(document, title), _of_regression(document, title))]
     of_tests = [*_of_tests(document["tests"], place_of, spoken_for, title)]
+    of_tests += _of_mismatches(document, place_of, spoken_for, title)
     room = _MOST - len(of_run)
     if len(of_tests) > room:
         more = len(of_tests) - (room - 1)
         level: Level = "error" if any(each.startswith("::error ") for each in of_tests[room - 1 :]) else "warning"
-        of_tests[room - 1 :] = [_command(level, title, f"{more} more overruns of budgets, all in usage.json")]
+        of_tests[room - 1 :] = [_command(level, title, f"{more} more {_overruns_or(document)}, all in usage.json")]
     return [*of_tests, *of_run]
+
+
+def _overruns_or(document: UsageDocument) -> str:
+    return "overruns of budgets or mismatches of cassettes" if missed(document) else "overruns of budgets"
 
 
 def _title(run: RunFigures) -> str:
@@ -66,6 +72,17 @@ def _of_tests(
 
 def _of_test(level: Level, test: AttemptEntry, place_of: PlaceOf, title: str) -> str:
     return _command(level, title, f"{cut(test['nodeid'], 200)}: {overrun_phrase(test)}", place_of(test["nodeid"]))
+
+
+def _of_mismatches(
+    document: UsageDocument, place_of: PlaceOf, spoken_for: Collection[str], title: str
+) -> Iterator[str]:
+    """Yield an error for each session that did not match its cassette."""
+    outcomes = {(test["nodeid"], test["attempt"]): test["outcome"] for test in document["tests"]}
+    for session in missed(document):
+        if outcomes.get((session["nodeid"], session["attempt"])) not in spoken_for:
+            message = f"{cut(session['nodeid'], 200)}: {mismatch_phrase(session)}"
+            yield _command("error", title, message, place_of(session["nodeid"]))
 
 
 def _of_run(document: UsageDocument, title: str) -> Iterator[str]:

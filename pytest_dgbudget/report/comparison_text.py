@@ -8,6 +8,7 @@ from typing import Literal
 from pytest_dgbudget.report.comparison_document import ComparedRun, ComparedTest, ComparisonDocument
 from pytest_dgbudget.report.csv_text import Cell, csv_text
 from pytest_dgbudget.report.document import RunFigures
+from pytest_dgbudget.report.run_line import saved_phrase
 from pytest_dgbudget.report.shown import shown_seconds, shown_usd
 from pytest_dgbudget.report.shown_turns import has_latency
 from pytest_dgbudget.report.spending_figures import (
@@ -50,6 +51,8 @@ def comparison_blocks(document: ComparisonDocument) -> Iterator[Block]:
     """Yield the tables and lines of a comparison."""
     before, after = document["before"], document["after"]
     rows = [(name, shown(before), shown(after)) for name, shown in _SHOWN]
+    saved = [saved_phrase(side["run"]) for side in (before, after)]
+    rows += [("saved by replays", saved[0] or "-", saved[1] or "-")] if any(saved) else []
     yield TextTable("two runs", ("", "before", "after"), rows)
     yield [*_why(document)]
     differing = [test for test in document["tests"] if _differs(test)]

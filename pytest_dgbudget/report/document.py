@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # it is loaded where something was used
 SCHEMA = "dgbudget.usage/1"
 
 RunVerdict = Literal["overrun", "interrupted", "within"]
+ReplayResult = Literal["hit", "miss", "recorded"]
 WarningKind = Literal["run-budget", "path-budget", "window-budget", "prices", "archived"]
 
 
@@ -51,6 +52,9 @@ class RunFigures(TypedDict):
     prices_as_of: str | None
     forecast_seconds: float | None
     forecast_usd: float | None
+    replayed: int | None
+    saved_seconds: float | None
+    saved_usd: float | None
     at_risk_seconds: float
     at_risk_usd: float | None
     under_way: int | None
@@ -89,6 +93,9 @@ class AttemptEntry(OfShard):
     at_risk_seconds: float
     at_risk_usd: float | None
     sessions: int
+    replayed: int
+    saved_seconds: float | None
+    saved_usd: float | None
     turns: int | None
     latency_p50_ms: int | None
     latency_p95_ms: int | None
@@ -111,6 +118,34 @@ class ViolationFigures(TypedDict):
     rule: str
     at_ms: int
     what: str
+
+
+class MismatchFigures(TypedDict):
+    """What the client of a replay did otherwise than its cassette has, which ended the session.
+
+    ``line`` is that of the cassette's ``session.jsonl``, None where no line is concerned; ``differences`` are lines of
+    a diff.
+    """
+
+    line: int | None
+    what: str
+    differences: list[str]
+
+
+class ReplayFigures(TypedDict):
+    """What a session has to do with a cassette: it was replayed (``hit``), replayed up to a ``mismatch`` (``miss``), or
+    ``recorded``.
+
+    ``cassette`` is its folder, relative to the rootdir; None where no cassette has the client's Settings. Saved is what
+    the session would have used live; None where it was live itself.
+    """
+
+    cassette: str | None
+    result: ReplayResult
+    recorded_at: str | None
+    mismatch: MismatchFigures | None
+    saved_seconds: float | None
+    saved_usd: float | None
 
 
 class SessionFigures(OfShard):
@@ -150,6 +185,7 @@ class SessionFigures(OfShard):
     overrun: OverrunFigures | None
     protocol: list[ViolationFigures] | None
     reason: str | None
+    replay: ReplayFigures | None
 
 
 class SoftWarning(TypedDict):

@@ -24,8 +24,16 @@ def target_phrase(run_config: RunConfig, marked: Callable[[str], str]) -> str:
         return f"rehearsal of a live run by the emulator at {run_config.agent_url}, nothing is billed"
     if not run_config.is_live:
         at_pace = " at pace max" if run_config.pace == "max" else ""
-        return f"{run_config.target}{at_pace}, nothing is billed"
+        return f"{run_config.target}{at_pace}, nothing is billed{_cassettes_phrase(run_config)}"
     return f"live, {marked('BILLED')} by {run_config.agent_url}"
+
+
+def _cassettes_phrase(run_config: RunConfig) -> str:
+    """Say where a replay's cassettes are."""
+    if run_config.target != "replay":
+        return ""
+    where = run_config.cassette_dir
+    return f"; cassettes in {'cassettes/ beside each test file' if where is None else where}"
 
 
 def budget_phrase(run_config: RunConfig) -> str:

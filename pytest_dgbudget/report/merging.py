@@ -152,6 +152,15 @@ def _of_those_that_dialled(rule: Rule) -> Rule:
     return of_those
 
 
+def _of_those_that_replayed(rule: Rule) -> Rule:
+    """A run that replayed nothing has saved nothing, which leaves what the others have saved known."""
+
+    def of_those(name: str, runs: Sequence[RunFigures]) -> object:
+        return rule(name, [run for run in runs if run.get("replayed")] or runs)
+
+    return of_those
+
+
 def _has(name: str, run: RunFigures) -> bool:
     return bool(run["sessions"] or run["used_seconds"]) or _all(name, [run]) != [None]
 
@@ -208,6 +217,9 @@ RULES: Mapping[str, Rule] = {
     "prices_as_of": _of_those_that_dialled(_common),
     "forecast_seconds": _of_those_that_dialled(_seconds),
     "forecast_usd": _of_those_that_dialled(_dollars),
+    "replayed": _counted,
+    "saved_seconds": _of_those_that_replayed(_seconds),
+    "saved_usd": _of_those_that_replayed(_dollars),
     "at_risk_seconds": _seconds,
     "at_risk_usd": _dollars,
     "under_way": _counted,

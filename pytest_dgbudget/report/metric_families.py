@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
 
 from pytest_dgbudget.instants import read_instant
-from pytest_dgbudget.report.document import AttemptEntry, RunVerdict, SessionFigures, UsageDocument
+from pytest_dgbudget.report.document import AttemptEntry, ReplayResult, RunVerdict, SessionFigures, UsageDocument
 from pytest_dgbudget.report.plain_text import harmless
 from pytest_dgbudget.report.regression_figures import RegressionVerdict
 from pytest_dgbudget.report.shown_turns import has_latency
@@ -119,6 +119,13 @@ def _ended_by(document: UsageDocument) -> Iterator[Sample]:
     yield from (Sample(counted[each], {"closed_by": each}) for each in get_args(ClosedBy))
 
 
+def _replays(document: UsageDocument) -> Iterator[Sample]:
+    """Yield nothing where no session has to do with a cassette."""
+    replays = [replay for session in document["sessions"] if (replay := session.get("replay")) is not None]
+    counted = Counter(replay["result"] for replay in replays)
+    yield from (Sample(counted[each], {"result": each}) for each in get_args(ReplayResult) if counted)
+
+
 def _by_tier(figure: str) -> Samples:
     def samples(document: UsageDocument) -> Iterator[Sample]:
         figures: dict[str, list[float | None]] = defaultdict(list)
@@ -212,6 +219,9 @@ FAMILIES = (
     Family("run_cost_budget_usd", "usd", "The run budget in US dollars.", _of_run("cost_budget_usd")),
     Family("run_at_risk_usd", "usd", "What the time at risk costs.", _of_run("at_risk_usd")),
     Family("run_forecast_usd", "usd", "What emulated sessions would cost live.", _of_run("forecast_usd")),
+    Family("run_replays", "", "Sessions by what they have to do with a cassette.", _replays),
+    Family("run_saved_seconds", "seconds", "What replayed sessions would have taken live.", _of_run("saved_seconds")),
+    Family("run_saved_usd", "usd", "What replayed sessions would have cost live.", _of_run("saved_usd")),
     Family(
         "run_latency_p50_seconds", "seconds", "Median latency of the run's turns.", _latency_of_run("latency_p50_ms")
     ),

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple, TypedDict, TypeVar
 
 from pytest_dgbudget.instants import write_instant
-from pytest_dgbudget.ledger.period_sums import RunDay, TargetAndTest, TargetAndTier
+from pytest_dgbudget.ledger.period_sums import ReplaySums, RunDay, TargetAndTest, TargetAndTier
 from pytest_dgbudget.model import Currency, Period
 from pytest_dgbudget.report.document import RunVerdict
 from pytest_dgbudget.report.spending_figures import (
@@ -41,6 +41,7 @@ class PeriodSpending(NamedTuple):
     tests: Mapping[TargetAndTest, Spent]
     tiers: Mapping[TargetAndTier, Spent]
     set_aside: Mapping[tuple[str, str], int] = MappingProxyType({})
+    replays: ReplaySums = ReplaySums()
 
 
 class RunJudgement(NamedTuple):
@@ -136,13 +137,26 @@ class WindowFigures(TypedDict):
     allowed: float
 
 
+class ReplaysFigures(TypedDict):
+    """How many sessions were replayed, of so many runs, and what that saved: what they would have used live."""
+
+    runs: int
+    sessions: int
+    saved_seconds: float
+    saved_usd: float
+
+
 class PeriodDocument(TypedDict):
-    """``before`` is the first instant that is not in the period. What is billed comes first."""
+    """``before`` is the first instant that is not in the period. What is billed comes first.
+
+    ``replays`` are in none of the ``targets``, whichever target their runs had.
+    """
 
     schema: Literal["dgbudget.period/1"]
     since: str
     before: str
     targets: list[TargetFigures]
+    replays: ReplaysFigures
     windows: list[WindowFigures]
 
 
@@ -195,6 +209,12 @@ def period_document(
             _target(target, _of_target(period, target), _previous(period, previous, target), judgements, most)
             for target in sorted(targets, key=lambda target: (target != _BILLED, target))
         ],
+        "replays": {
+            "runs": period.replays.runs,
+            "sessions": period.replays.sessions,
+            "saved_seconds": seconds(period.replays.ms),
+            "saved_usd": usd(period.replays.micro_usd),
+        },
         "windows": [_window(window) for window in windows],
     }
 

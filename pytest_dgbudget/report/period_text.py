@@ -10,6 +10,7 @@ from pytest_dgbudget.report.period_document import (
     PeriodDocument,
     PeriodRunFigures,
     PreviousFigures,
+    ReplaysFigures,
     TargetFigures,
     WindowFigures,
 )
@@ -29,7 +30,7 @@ from pytest_dgbudget.units import counted, format_time
 
 COLUMNS = (
     *("what", "target", "name", "sessions", "seconds", "cost_usd", "known_usd", "at_risk_seconds", "vendor_usd"),
-    *("share", "verdict", "reconciliation", "estimated"),
+    *("share", "verdict", "reconciliation", "estimated", "saved_seconds", "saved_usd"),
 )
 _BAR_CELLS = 20
 _LONGEST_NAME = 64
@@ -39,10 +40,12 @@ _FIGURES = ("sessions", "used", "cost", "vendor")
 def period_blocks(document: PeriodDocument) -> Iterator[Block]:
     """Yield the tables and lines of a period, one target after the other."""
     yield [f"from {document['since'][:16]} until {document['before'][:16]} (UTC)"]
-    if not document["targets"]:
+    if not document["targets"] and not document["replays"]["sessions"]:
         yield ["no run of the ledger has opened a session in this period, nor in the one before it"]
     for target in document["targets"]:
         yield from _target_blocks(target)
+    if document["replays"]["sessions"]:
+        yield [_replays_line(document["replays"])]
     if document["windows"]:
         yield [*map(_window_line, document["windows"])]
     if any(map(_has_estimates, document["targets"])):
@@ -50,8 +53,9 @@ def period_blocks(document: PeriodDocument) -> Iterator[Block]:
 
 
 def period_csv(document: PeriodDocument) -> str:
-    """Return a line for each total, day, tier, test and run that the document lists."""
-    return csv_text(COLUMNS, (row for target in document["targets"] for row in _csv_rows(target)))
+    """Return a line for each total, day, tier, test and run that the document lists, and one for what replays saved."""
+    rows = [row for target in document["targets"] for row in _csv_rows(target)]
+    return csv_text(COLUMNS, [*rows, *_csv_replays(document["replays"])])
 
 
 def _target_blocks(target: TargetFigures) -> Iterator[Block]:
@@ -150,6 +154,12 @@ def _amounts(spent: SpendingFigures) -> str:
     return f"{cost_text(spent)}, {_time(spent['seconds'])}"
 
 
+def _replays_line(replays: ReplaysFigures) -> str:
+    sessions, runs = counted(replays["sessions"], "session"), counted(replays["runs"], "run")
+    saved = f"{_time(replays['saved_seconds'])} and {shown_usd(replays['saved_usd'])}"
+    return f"replayed {sessions} of {runs} from cassettes, not billed: saved {saved}"
+
+
 def _window_line(window: WindowFigures) -> str:
     shown = _time if window["currency"] == "time" else shown_usd
     share = f" ({window['used'] / window['allowed']:.0%})" if window["allowed"] else ""
@@ -178,6 +188,13 @@ def _csv_rows(target: TargetFigures) -> Iterator[dict[str, Cell]]:
         yield {**_csv_row("run", target["target"], run["id"], run), **judged}
 
 
+def _csv_replays(replays: ReplaysFigures) -> Iterator[dict[str, Cell]]:
+    if replays["sessions"]:
+        known: dict[str, Cell] = {"what": "replays", "target": "replay", "sessions": replays["sessions"]}
+        saved = {"saved_seconds": replays["saved_seconds"], "saved_usd": replays["saved_usd"]}
+        yield {**dict.fromkeys(COLUMNS), **known, **saved}
+
+
 def _csv_row(what: str, target: str, name: str | None, spent: SpendingFigures) -> dict[str, Cell]:
     return {
         "what": what,
@@ -193,6 +210,8 @@ def _csv_row(what: str, target: str, name: str | None, spent: SpendingFigures) -
         "verdict": None,
         "reconciliation": None,
         "estimated": spent["estimated"],
+        "saved_seconds": None,
+        "saved_usd": None,
     }
 
 

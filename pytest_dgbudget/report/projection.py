@@ -16,6 +16,7 @@ from pytest_dgbudget.ledger.facts import (
     VendorLatencyFacts,
     ViolationFacts,
 )
+from pytest_dgbudget.ledger.replays import mismatch_in
 from pytest_dgbudget.report.charged import (
     AtRisk,
     at_risk_by_attempt,
@@ -27,6 +28,7 @@ from pytest_dgbudget.report.charged import (
 from pytest_dgbudget.report.document import (
     SCHEMA,
     AttemptEntry,
+    ReplayFigures,
     RunFigures,
     RunVerdict,
     SessionFigures,
@@ -141,6 +143,8 @@ def _grouped(records: Iterable[Any], by: str = "attempt") -> dict[str, list[Any]
 def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
     own = facts.of_own_target()
     forecast, at_risk = forecast_of(own.sessions), at_risk_of(own)
+    replays = [*filter(_is_replay, facts.sessions)]
+    saved = forecast_of(replays)
     cost = charged_micro_usd(own)
     of_turns = turn_figures(None if facts.archived else _known_turns(own.turns, own.sessions))
     last = facts.invocations[-1]
@@ -171,6 +175,9 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "prices_as_of": last.prices_as_of,
         "forecast_seconds": seconds_or_none(forecast.ms),
         "forecast_usd": usd_or_none(forecast.micro_usd),
+        "replayed": len(replays),
+        "saved_seconds": seconds_or_none(saved.ms),
+        "saved_usd": usd_or_none(saved.micro_usd),
         "at_risk_seconds": seconds(at_risk.ms),
         "at_risk_usd": usd_or_none(at_risk.micro_usd),
         "under_way": sum(invocation.is_under_way for invocation in facts.invocations),
@@ -204,7 +211,9 @@ def _exceeds_all(charged: int, budgets: Sequence[int | None]) -> bool:
 
 def _is_estimated(sessions: Iterable[SessionFacts], leases: Iterable[LeaseFacts]) -> bool:
     """Return whether a part of a cost is the highest that it may be: of a tier, or of a lease that nobody saw end."""
-    return any(session.estimated for session in sessions) or any(lease.how != "settled" for lease in leases)
+    return any(session.estimated for session in sessions) or any(
+        lease.how != "settled" and lease.allowance_ms for lease in leases
+    )
 
 
 def _run_verdict(tests: list[AttemptEntry], exits: list[int | None], *, overran: bool) -> RunVerdict:
@@ -232,6 +241,8 @@ def _test(
     run_target: str,
     artifacts: list[str],
 ) -> AttemptEntry:
+    # A live test may have replays beside what is billed: they count by themselves.
+    own = {session.id: session for session in sessions if session.target == attempt.target}
     figures = attempt_figures(
         number=attempt.number,
         budget_ms=attempt.left_ms,
@@ -239,10 +250,11 @@ def _test(
         micro_usd=known_sum(lease.charged_micro_usd for lease in leases),
         cost_budget_micro_usd=attempt.cost_left_micro_usd,
         estimated=_is_estimated(sessions, leases),
-        forecast=forecast_of(sessions),
-        turns=_known_turns(turns, sessions),
-        vendor_latencies_ms=_known_totals(reports, sessions),
-        handshakes_ms=[session.handshake_ms for session in sessions],
+        forecast=forecast_of(own.values()),
+        replays=[session for session in sessions if _is_replay(session)],
+        turns=_known_turns([turn for turn in turns if turn.session in own], own.values()),
+        vendor_latencies_ms=_known_totals([report for report in reports if report.session in own], own.values()),
+        handshakes_ms=[session.handshake_ms for session in own.values()],
         request_ids=[session.request_id for session in sessions],
         cut=any(was_cut(session.closed_by) for session in sessions),
         refused=attempt.refused,
@@ -265,6 +277,9 @@ def _test(
         "at_risk_seconds": seconds(at_risk.ms),
         "at_risk_usd": usd_or_none(at_risk.micro_usd),
         "sessions": figures["sessions"],
+        "replayed": figures["replayed"],
+        "saved_seconds": figures["saved_seconds"],
+        "saved_usd": figures["saved_usd"],
         "turns": figures["turns"],
         "latency_p50_ms": figures["latency_p50_ms"],
         "latency_p95_ms": figures["latency_p95_ms"],
@@ -333,7 +348,32 @@ def _session(
         "overrun": overrun_of_session(session),
         "protocol": _protocol(violations) if _was_seen(session) else None,
         "reason": session.reason,
+        "replay": _replay(session),
     }
+
+
+def _replay(session: SessionFacts) -> ReplayFigures | None:
+    """Return what a session has to do with a cassette; None where it has nothing to do with any."""
+    result = session.replay_result
+    if result is None:
+        return None
+    mismatch = None if session.mismatch is None else mismatch_in(session.mismatch)
+    saved = forecast_of([session] if _is_replay(session) else [])
+    return {
+        "cassette": session.cassette,
+        "result": result,
+        "recorded_at": session.cassette_recorded_at,
+        "mismatch": None
+        if mismatch is None
+        else {"line": mismatch.line, "what": mismatch.what, "differences": [*mismatch.differences]},
+        "saved_seconds": seconds_or_none(saved.ms),
+        "saved_usd": usd_or_none(saved.micro_usd),
+    }
+
+
+def _is_replay(session: SessionFacts) -> bool:
+    """Return whether a session was played from a cassette, not dialled."""
+    return session.replayed_from is not None
 
 
 def _known_turns(turns: Sequence[TurnFacts], sessions: Iterable[SessionFacts]) -> Sequence[TurnFacts] | None:

@@ -83,7 +83,7 @@ def sentences(document: UsageDocument) -> list[str]:
 
 def _how_to_go_on(reconciliation: ReconciliationFigures, run: RunFigures) -> Iterator[str]:
     """The emulator's statement ends with it; the vendor's can be asked later."""
-    if run["target"] != "emulator":
+    if run["target"] not in ("emulator", "replay"):
         yield f"dgbudget reconcile {run['id']} says later what came of it"
     if reconciliation["verdict"] == "pending" and reconciliation["checked_at"] is not None:
         yield "to wait longer, raise --dg-reconcile-timeout"

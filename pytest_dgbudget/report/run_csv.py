@@ -14,6 +14,7 @@ COLUMNS = (
     *("used_seconds", "budget_seconds", "waited_seconds", "forecast_seconds"),
     *("cost_usd", "estimated", "vendor_usd", "cost_budget_usd", "forecast_usd"),
     *("sessions", "refused", "turns", "latency_p50_ms", "latency_p95_ms"),
+    *("replayed", "saved_seconds", "saved_usd"),
 )
 
 

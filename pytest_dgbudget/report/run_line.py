@@ -1,11 +1,14 @@
-"""What a run used of its budget, in one line; and what live sessions would have used."""
+"""What a run used of its budget, in one line; what live sessions would have used, and what replays saved."""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
 
 from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocument
 from pytest_dgbudget.report.overrun_effect import excuse_of_run
 from pytest_dgbudget.report.shown import AT_RISK, ESTIMATE, bar, exact_usd, shown_seconds, shown_usd
-from pytest_dgbudget.units import counted
+from pytest_dgbudget.units import counted, format_time
 
 _SKIPS_FROM = 0.05  # seconds: the forecast is of sessions, what was used is of leases
 
@@ -55,6 +58,36 @@ def _in_brackets(dollars: float | None) -> str:
     return "" if dollars is None else f" ({shown_usd(dollars)})"
 
 
+def replays_line(document: UsageDocument) -> str | None:
+    """Return one line on cassettes: what was replayed and what that saved, and what was recorded; None without any."""
+    said = [*_replayed(document["run"]), *_other_results(document)]
+    return "; ".join(said) if said else None
+
+
+def _replayed(run: RunFigures) -> Iterator[str]:
+    """Reports of earlier versions have no replays."""
+    if replayed := run.get("replayed"):
+        saved = saved_phrase(run)
+        yield f"replayed {counted(replayed, 'session')} from cassettes, not billed{saved and f': saved {saved}'}"
+
+
+def _other_results(document: UsageDocument) -> Iterator[str]:
+    replays = [replay for session in document["sessions"] if (replay := session.get("replay")) is not None]
+    results = Counter(replay["result"] for replay in replays)
+    if missed := results["miss"]:
+        yield f"{counted(missed, 'session')} did not match {'its' if missed == 1 else 'their'} cassette"
+    if recorded := results["recorded"]:
+        yield f"recorded {counted(recorded, 'session')} as {'a cassette' if recorded == 1 else 'cassettes'}"
+
+
+def saved_phrase(figures: AttemptEntry | RunFigures) -> str:
+    """Return what replays saved, in time and money; empty where none did, or it is not known."""
+    seconds, dollars = figures.get("saved_seconds"), figures.get("saved_usd")
+    if seconds is None:
+        return ""
+    return f"{format_time(round(1000 * seconds))}{'' if dollars is None else f' and {shown_usd(dollars)}'}"
+
+
 def unused_line(document: UsageDocument) -> str | None:
     """Return the one line of a run in which nothing asked for a session; None where there is more to say."""
     run, reconciliation = document["run"], document["reconciliation"]
@@ -78,8 +111,11 @@ def _live_phrase(run: RunFigures) -> str:
 
 
 def differs_live(figures: AttemptEntry | RunFigures) -> bool:
-    """Return whether live sessions would use more than was used here: what pace max has skipped."""
-    return skips_time(figures["forecast_seconds"], figures["used_seconds"])
+    """Return whether live sessions would use more than was used here: what pace max has skipped.
+
+    Not of replays, of which all was saved.
+    """
+    return figures["target"] != "replay" and skips_time(figures["forecast_seconds"], figures["used_seconds"])
 
 
 def skips_time(forecast_seconds: float | None, used_seconds: float | None) -> bool:

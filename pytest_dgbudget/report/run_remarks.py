@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 
-from pytest_dgbudget.report.document import UsageDocument
+from pytest_dgbudget.report.document import SessionFigures, UsageDocument
+from pytest_dgbudget.report.run_line import replays_line
 from pytest_dgbudget.rules.waits import what_to_change, what_was_awaited
 
 _MOST_NAMES = 5
+_MOST_DIFFERENCES = 3
 
 LineOf = Callable[[UsageDocument], str | None]
 """Returns a line on a run; None where there is nothing to say."""
@@ -19,7 +21,7 @@ def remark_lines(document: UsageDocument, unasked: Collection[LineOf] = ()) -> I
 
     ``unasked``: what nobody has asked for.
     """
-    for line_of in (run_keys_line, longest_wait, protocol_line, leaks_line):
+    for line_of in (replays_line, run_keys_line, longest_wait, protocol_line, leaks_line):
         if line_of not in unasked and (line := line_of(document)) is not None:
             yield line
 
@@ -58,8 +60,33 @@ def incomplete_line(document: UsageDocument) -> str | None:
 def warning_lines(document: UsageDocument) -> list[str]:
     """Return what fails nothing and should be known; where it is about money, the header has said it of prices."""
     run = document["run"]
-    has_header = run["target"] != "emulator" or run["cost_budget_usd"] is not None
+    has_header = run["target"] in {"live", "rehearsal"} or run["cost_budget_usd"] is not None
     return [each["text"] for each in document["warnings"] if not (has_header and each["kind"] == "prices")]
+
+
+def missed(document: UsageDocument) -> list[SessionFigures]:
+    """Return the sessions that did not match their cassettes."""
+    replays = ((session, session.get("replay")) for session in document["sessions"])
+    return [session for session, replay in replays if replay is not None and replay["result"] == "miss"]
+
+
+def mismatch_phrase(session: SessionFigures) -> str:
+    """Say in one line what a session did otherwise than its cassette has, with the first differences."""
+    replay = session["replay"]
+    assert replay is not None, "it is of a replay"
+    cassette = "no cassette of its test has its Settings" if replay["cassette"] is None else replay["cassette"]
+    mismatch = replay["mismatch"]
+    if mismatch is None:
+        return cassette
+    line = "" if mismatch["line"] is None else f", line {mismatch['line']}"
+    differences = "; ".join(each.strip() for each in mismatch["differences"][:_MOST_DIFFERENCES])
+    return f"{cassette}{line}: {mismatch['what']}{f' ({differences})' if differences else ''}"
+
+
+def mismatches(document: UsageDocument) -> Iterator[str]:
+    """Yield a line for each session that did not match its cassette, with its test."""
+    for session in missed(document):
+        yield f"{session['nodeid']}: {mismatch_phrase(session)}"
 
 
 def run_keys_line(document: UsageDocument) -> str | None:

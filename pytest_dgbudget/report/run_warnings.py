@@ -1,15 +1,15 @@
-"""What is to be known of a run although it fails nothing: a budget nearly used up, an archived part, old prices."""
+"""What is to be known of a run although it fails nothing: a budget nearly used up, an archived part, what is old."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.instants import days_between
+from pytest_dgbudget.instants import days_between, epoch_ms
 from pytest_dgbudget.ledger.facts import ArchivedPart, RunFacts, SessionFacts
 from pytest_dgbudget.report.charged import charged_micro_usd, charged_ms
 from pytest_dgbudget.report.document import SoftWarning, WarningKind
-from pytest_dgbudget.rules.soft_warnings import UsedBudget, nearly_used_up, old_prices
+from pytest_dgbudget.rules.soft_warnings import UsedBudget, UsedCassette, nearly_used_up, old_cassettes, old_prices
 from pytest_dgbudget.units import counted, seconds
 
 if TYPE_CHECKING:
@@ -30,6 +30,16 @@ def warnings_of(facts: RunFacts, shared: Sequence[UsedBudget]) -> Iterator[SoftW
     old = old_prices(last.prices_as_of, days_between(last.prices_as_of, last.started_at))
     if old is not None:
         yield {"kind": "prices", "text": old}
+
+
+def old_cassettes_of(facts: RunFacts, max_age_ms: int, now: str) -> str | None:
+    """Return a sentence on cassettes that were replayed and are older than they may be; None where none is."""
+    used = [
+        UsedCassette(session.cassette, epoch_ms(now) - epoch_ms(session.cassette_recorded_at))
+        for session in facts.sessions
+        if session.cassette is not None and session.cassette_recorded_at is not None
+    ]
+    return old_cassettes(used, max_age_ms)
 
 
 def _archived(part: ArchivedPart) -> str:

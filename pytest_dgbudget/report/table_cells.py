@@ -12,7 +12,9 @@ from pytest_dgbudget.report.run_line import differs_live, exceeds_live
 from pytest_dgbudget.report.shown import ESTIMATE, exact_usd, shown_seconds, shown_usd
 from pytest_dgbudget.report.shown_turns import has_latency, marked_turns
 
-Heading = Literal["used", "live", "budget", "cost", "p50/p95", "vendor's p50/p95", "waited", "sessions", "verdict"]
+Heading = Literal[
+    "used", "live", "saved", "budget", "cost", "p50/p95", "vendor's p50/p95", "waited", "sessions", "verdict"
+]
 Cells = dict[Heading, str]
 
 VENDOR = "vendor "
@@ -26,6 +28,7 @@ def cells_of(test: AttemptEntry, document: UsageDocument) -> Cells:
     return {
         "used": shown_seconds(test["used_seconds"]),
         "live": shown_seconds(test["forecast_seconds"]) if differs_live(test) else "",
+        "saved": shown_seconds(test.get("saved_seconds"), unknown=""),
         "budget": _budget(test),
         "cost": _cost(test, document),
         "p50/p95": _latency(test),
@@ -38,9 +41,11 @@ def cells_of(test: AttemptEntry, document: UsageDocument) -> Cells:
 
 def cells_of_rest(tests: Sequence[AttemptEntry], document: UsageDocument) -> Cells:
     """Return what several attempts come to together."""
+    saved = [test.get("saved_seconds") for test in tests if test.get("replayed")]
     return {
         "used": shown_seconds(summed_seconds([test["used_seconds"] for test in tests])),
         "live": shown_seconds(summed_seconds(list(map(live_seconds, tests)))) if any(map(differs_live, tests)) else "",
+        "saved": shown_seconds(summed_seconds(saved), unknown="") if saved else "",
         "budget": "",
         "cost": _cost_of_all(tests, document),
         "p50/p95": "",

@@ -19,7 +19,16 @@ MOST_ROWS = 20
 _GAP = 2
 _NARROWEST = 40
 # Which column goes first where names have too little room; the others stay.
-_GO_FIRST: tuple[Heading, ...] = ("vendor's p50/p95", "waited", "sessions", "budget", "live", "p50/p95", "cost")
+_GO_FIRST: tuple[Heading, ...] = (
+    "vendor's p50/p95",
+    "waited",
+    "sessions",
+    "budget",
+    "live",
+    "saved",
+    "p50/p95",
+    "cost",
+)
 _LEFT: Heading = "verdict"
 
 

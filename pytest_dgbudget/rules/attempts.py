@@ -33,9 +33,11 @@ class AttemptFigures(TurnFigures):
     """``attempt`` is its number, ``sessions`` how many opened; the budgets are what was left for it.
 
     ``used_seconds`` and ``cost_usd`` are None where they are unknown, the forecasts of both also where nothing is
-    emulated. The turns are those of all of its sessions, and ``vendor_latency`` is of theirs, None where not all of it
-    is known. ``cut``: a budget closed one of its sessions; ``exceeded``: more was charged than was left for it.
-    ``estimated``: a part of the cost is the highest that it may be.
+    emulated or replayed. ``replayed`` sessions came from cassettes: ``saved_seconds`` and ``saved_usd`` are what they
+    would have used live, None where none was replayed, or where it is not known. The turns are those of all of its
+    sessions, and ``vendor_latency`` is of theirs, None where not all of it is known. ``cut``: a budget closed one of
+    its sessions; ``exceeded``: more was charged than was left for it. ``estimated``: a part of the cost is the highest
+    that it may be.
     """
 
     attempt: int
@@ -47,6 +49,9 @@ class AttemptFigures(TurnFigures):
     forecast_seconds: float | None
     forecast_usd: float | None
     sessions: int
+    replayed: int
+    saved_seconds: float | None
+    saved_usd: float | None
     vendor_latency: VendorLatency | None
     request_ids: list[str]
     cut: bool
@@ -80,7 +85,7 @@ class ForecastSession(Protocol):
 
 
 class Forecast(NamedTuple):
-    """What emulated sessions would have come to without skipping anything; None where that is not known."""
+    """What emulated or replayed sessions would have come to live; None where that is not known."""
 
     ms: int | None
     micro_usd: int | None
@@ -106,6 +111,7 @@ def attempt_figures(
     cost_budget_micro_usd: int | None,
     estimated: bool,
     forecast: Forecast | None,
+    replays: Iterable[ForecastSession] = (),
     turns: Sequence[ShownTurn] | None,
     vendor_latencies_ms: Sequence[int] | None,
     handshakes_ms: Iterable[int | None],
@@ -115,9 +121,13 @@ def attempt_figures(
 ) -> AttemptFigures:
     """Compute the figures from exact values. ``handshakes_ms``: of each dial, None where it got no 101.
 
+    ``replays`` are its sessions from cassettes.
+
     ``turns`` are None where nobody saw how a session went on, ``vendor_latencies_ms`` (the totals of LatencyReports)
     also where nobody noted them.
     """
+    replays = list(replays)
+    saved = forecast_of(replays)
     exceeded = _exceeds(used_ms, budget_ms) or _exceeds(micro_usd, cost_budget_micro_usd)
     return {
         "attempt": number,
@@ -129,6 +139,9 @@ def attempt_figures(
         "forecast_seconds": None if forecast is None else seconds_or_none(forecast.ms),
         "forecast_usd": None if forecast is None else usd_or_none(forecast.micro_usd),
         "sessions": sum(handshake_ms is not None for handshake_ms in handshakes_ms),
+        "replayed": len(replays),
+        "saved_seconds": seconds_or_none(saved.ms),
+        "saved_usd": usd_or_none(saved.micro_usd),
         **turn_figures(turns),
         "vendor_latency": vendor_latency(vendor_latencies_ms),
         "request_ids": [request_id for request_id in request_ids if request_id is not None],

@@ -1,4 +1,4 @@
-"""What is worth a warning and fails nothing: budgets that are nearly used up, prices that are old. Pure."""
+"""What is worth a warning and fails nothing: budgets nearly used up, prices and cassettes that are old. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_dgbudget.rules.budget_names import budget_name_with_glob
-from pytest_dgbudget.units import format_amount
+from pytest_dgbudget.units import counted, format_age, format_amount
 
 if TYPE_CHECKING:
     from pytest_dgbudget.model import Currency, ScopeName
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _WARNS_FROM = 80
 # The vendor changes its prices about once a year.
 _FRESH_DAYS = 180
+_MOST_CASSETTES = 3
 
 
 class UsedBudget(NamedTuple):
@@ -52,6 +53,27 @@ def prices_to_come(as_of: str, days: int) -> str | None:
     if days >= -1:
         return None
     return f"the prices are of a day to come, {as_of}: set as_of in [prices] of dgbudget.toml to the day they are from"
+
+
+class UsedCassette(NamedTuple):
+    """A cassette that was replayed, by its folder, and how many milliseconds ago it was recorded."""
+
+    name: str
+    age_ms: int
+
+
+def old_cassettes(used: Iterable[UsedCassette], max_age_ms: int) -> str | None:
+    """Return a sentence on the cassettes that are older than they may be, the oldest first; None where none is."""
+    old = sorted({each for each in used if each.age_ms > max_age_ms}, key=lambda each: (-each.age_ms, each.name))
+    if not old:
+        return None
+    named = ", ".join(f"{each.name} ({format_age(each.age_ms)})" for each in old[:_MOST_CASSETTES])
+    more = f" and {len(old) - _MOST_CASSETTES:,} more" if len(old) > _MOST_CASSETTES else ""
+    is_or_are, them = ("is", "it") if len(old) == 1 else ("are", "them")
+    return (
+        f"{counted(len(old), 'cassette')} {is_or_are} older than {format_age(max_age_ms)} (dg_cassette_max_age): "
+        f"{named}{more}; record {them} again with --dg-target=live --dg-record=rewrite --dg-budget=TIME"
+    )
 
 
 def percent_used(used: float, allowed: float) -> str:

@@ -96,6 +96,10 @@ VALUES: dict[str, tuple[str, list[tuple[str, Any]]]] = {
     "dg_artifacts": ("artifacts", [("off", "off"), ("always", "always"), ("on-failure", "on-failure")]),
     "dg_artifacts_audio": ("artifacts_audio", [("true", True), ("false", False), ("1", True)]),
     "dg_scrub": ("scrub", [("a+", ("a+",)), ("\n a+ \n\nb|c\n", ("a+", "b|c")), (r"\d{3}", (r"\d{3}",))]),
+    "dg_cassette_max_age": (
+        "cassette_max_age_ms",
+        [("90d", 7_776_000_000), ("12h fail", 43_200_000), ("0  fail", 0)],
+    ),
     "dg_keep_key": ("keep_key", [("true", True), ("false", False), ("1", True)]),
     "dg_redirect": ("redirect", [("refuse", "refuse"), ("warn", "warn"), ("off", "off")]),
     "dg_redirect_children": ("redirect_children", [("false", False), ("true", True), ("0", False)]),
@@ -143,6 +147,8 @@ DEFAULTS: dict[str, Any] = {
     "record": "none",
     "record_given": False,
     "cassette_dir": None,
+    "cassette_max_age_ms": None,
+    "cassette_max_age_fails": False,
     "recording_dir": None,
     "scenario": None,
     "pace": "vendor",
@@ -213,6 +219,7 @@ BAD = {
     "dg_artifacts": ["", "on", "failure", "Always"],
     "dg_artifacts_audio": ["", "maybe"],
     "dg_scrub": ["(", "a\n[", "a{2,1}", "\\"],
+    "dg_cassette_max_age": ["", "off", "fail", "90 days", "90d warn", "90d fail fail", "-1d", "4000d"],
     "dg_keep_key": ["", "maybe", "2"],
     "dg_redirect": ["", "on"],
     "dg_redirect_children": ["", "maybe"],
@@ -246,6 +253,11 @@ def test_command_line_beats_environment_beats_ini_beats_default(option: Option) 
 @pytest.mark.parametrize("attribute", DEFAULTS)
 def test_defaults(attribute: str) -> None:
     assert getattr(resolved(), attribute) == DEFAULTS[attribute]
+
+
+def test_an_old_cassette_fails_its_test_only_where_that_is_said() -> None:
+    assert not resolved(ini={"dg_cassette_max_age": "90d"}).cassette_max_age_fails
+    assert resolved(ini={"dg_cassette_max_age": "90d fail"}).cassette_max_age_fails
 
 
 def test_every_run_makes_up_a_name_of_its_own() -> None:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -16,14 +17,21 @@ from pytest_dgbudget.instants import read_instant, utc_now
 from pytest_dgbudget.ledger import sql, vacuum
 from pytest_dgbudget.ledger.connection import Connection
 from pytest_dgbudget.ledger.opening import open_connection
-from pytest_dgbudget.ledger.period_sums import PeriodSums, RunDay, TargetAndTest, TargetAndTier, used_of_window
+from pytest_dgbudget.ledger.period_sums import (
+    PeriodSums,
+    ReplaySums,
+    RunDay,
+    TargetAndTest,
+    TargetAndTier,
+    used_of_window,
+)
 from pytest_dgbudget.ledger.reading import LedgerReader
 from pytest_dgbudget.ledger.vacuum import Vacuum
-from pytest_dgbudget.model import WindowBudget
+from pytest_dgbudget.model import Replayed, WindowBudget
 from pytest_dgbudget.report.charged import charged_micro_usd, charged_ms
 from pytest_dgbudget.rules.spending import Spent, total
 from tests.ledger.conftest import Address, OpenLedger
-from tests.support.ledger import HIGHEST_PRICE, leased
+from tests.support.ledger import HIGHEST_PRICE, leased, usage
 from tests.support.postgres import PostgresServer
 from tests.support.spent_runs import Together, Took, add_run
 
@@ -77,7 +85,7 @@ def _all(connection: Connection) -> list[object]:
     window = WindowBudget(period="month", currency="money", allowed=1)
     found = sums(connection)
     used = used_of_window(connection, window, date(2026, 10, 31), HIGHEST_PRICE)
-    return [found.by_run(), found.archived(), found.by_test(), found.by_tier(), used]
+    return [found.by_run(), found.archived(), found.by_test(), found.by_tier(), found.replays(), used]
 
 
 def test_each_run_has_what_it_is_charged(filled: Address, connection: Connection) -> None:
@@ -144,6 +152,22 @@ def test_an_open_lease_counts_in_full(open_again: OpenLedger, connection: Connec
     found = PeriodSums(connection, today - timedelta(hours=1), today + timedelta(hours=1)).by_test()
     (spent,) = found.values()
     assert (spent.ms, spent.unseen_ms, spent.sessions) == (20_000, 20_000, 0)
+
+
+def test_i11_replays_are_in_no_sum_but_their_own(open_again: OpenLedger, connection: Connection) -> None:
+    today = read_instant(utc_now())
+    assert today is not None
+    live, replay = open_again(run="live", target="live", billed=True), open_again(run="replay", target="replay")
+    for ledger in (live, replay, replay):
+        lease, dial = ledger.begin_replay(ledger.begin_attempt(A, "", 20_000), "cassettes/test")
+        played = replace(usage(dial, 200), micro_usd=0, skipped_ms=9800, forecast_micro_usd=12_500)
+        ledger.record_usage(replace(played, replay=Replayed(cassette="cassettes/test/1")))
+        ledger.settle(lease, 0, 0)
+    open_one = replay.begin_attempt(A, "", 20_000)
+    replay.begin_replay(open_one, "cassettes/test")
+    found = PeriodSums(connection, today - timedelta(hours=1), today + timedelta(hours=1))
+    assert (found.by_run(), found.by_test(), found.by_tier()) == ({}, {}, {})
+    assert found.replays() == ReplaySums(runs=2, sessions=4, ms=30_000, micro_usd=37_500)
 
 
 def test_the_vendors_figures_are_known_where_each_is(filled: Address, connection: Connection) -> None:

@@ -147,10 +147,17 @@ def test_each_family_has_its_row_with_its_unit_and_labels() -> None:
     compared = {"change": 0.3}
     document["regression"].update(spend=compared, latency=compared)
     document["run"].update(
-        dict.fromkeys(("cost_budget_usd", "forecast_seconds", "forecast_usd", "turns", "estimated"), 1),
+        dict.fromkeys(
+            (
+                *("cost_budget_usd", "forecast_seconds", "forecast_usd", "turns", "estimated"),
+                *("replayed", "saved_seconds", "saved_usd"),
+            ),
+            1,
+        ),
         latency_p50_ms=1,
         latency_p95_ms=1,
     )
+    document["sessions"][0]["replay"] = {"result": "hit"}
     for entry in document["tests"]:
         entry.update(latency_p50_ms=1)
     labels: dict[str, set[str]] = {}

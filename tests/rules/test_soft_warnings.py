@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_dgbudget.rules.soft_warnings import UsedBudget, nearly_used_up, old_prices
+from pytest_dgbudget.rules.soft_warnings import UsedBudget, UsedCassette, nearly_used_up, old_cassettes, old_prices
 
 AMOUNTS = st.integers(0, 10**9)
 
@@ -56,4 +56,24 @@ def test_prices_are_old_after_a_hundred_and_eighty_days(days: int, is_old: bool)
 def test_old_prices_say_their_age_and_what_to_do() -> None:
     assert old_prices("2026-06-25", 190) == (
         "the prices are 190 days old (2026-06-25): set those of today, with as_of, in [prices] of dgbudget.toml"
+    )
+
+
+DAY_MS = 24 * 3_600_000
+
+
+def test_a_cassette_may_be_as_old_as_allowed_and_no_older() -> None:
+    assert old_cassettes([UsedCassette("cassettes/one/1", 90 * DAY_MS)], 90 * DAY_MS) is None
+    assert old_cassettes([UsedCassette("cassettes/one/1", 90 * DAY_MS + 1)], 90 * DAY_MS) == (
+        "1 cassette is older than 90d (dg_cassette_max_age): cassettes/one/1 (90d); record it again with "
+        "--dg-target=live --dg-record=rewrite --dg-budget=TIME"
+    )
+
+
+def test_the_oldest_cassettes_are_named_first_each_once_and_the_rest_counted() -> None:
+    used = [UsedCassette(f"c/{days}/1", days * DAY_MS) for days in (1, 200, 95, 300, 120, 95, 100)]
+    said = old_cassettes(used, 90 * DAY_MS) or ""
+    assert said.startswith(
+        "5 cassettes are older than 90d (dg_cassette_max_age): c/300/1 (300d), c/200/1 (200d), c/120/1 (120d) and 2 "
+        "more; record them again"
     )

@@ -71,6 +71,14 @@ def hostile_report(text: str, other: str = "other") -> UsageDocument:
     document["tests"][0]["artifacts"] = [text]
     document["sessions"][0].update(nodeid=text, tier=text, closed_by="teardown", request_id=text, reason=text)
     document["sessions"][0]["protocol"] = [{"rule": "one-welcome", "at_ms": 1, "what": text}]
+    document["sessions"][0]["replay"] = {
+        "cassette": text,
+        "result": "miss",
+        "recorded_at": None,
+        "mismatch": {"line": 1, "what": text, "differences": [text]},
+        "saved_seconds": 1.0,
+        "saved_usd": 0.1,
+    }
     document["warnings"] = [{"kind": "prices", "text": text}]
     document["notices"] = [text]
     foreign = {"created_at": "2026-11-02T10:00:00.000Z", "origin": text, "run_key": None}

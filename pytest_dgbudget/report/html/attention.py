@@ -17,7 +17,14 @@ from pytest_dgbudget.report.overrun_effect import OverrunEffect, effect_of
 from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.regression import TAKES_LONGER, found_regression
 from pytest_dgbudget.report.run_line import exceeds_live
-from pytest_dgbudget.report.run_remarks import leaks_line, longest_wait, no_session_line, protocol_line
+from pytest_dgbudget.report.run_remarks import (
+    leaks_line,
+    longest_wait,
+    mismatch_phrase,
+    missed,
+    no_session_line,
+    protocol_line,
+)
 from pytest_dgbudget.report.shown import AT_RISK
 from pytest_dgbudget.rules.verdicts import DISAGREEING
 from pytest_dgbudget.units import counted
@@ -33,6 +40,7 @@ _RECONCILIATION = {
 Kind = Literal[
     "overrun",
     "bypass",
+    "mismatch",
     "leak",
     "reconciliation",
     "regression",
@@ -116,6 +124,16 @@ def _bypasses(document: UsageDocument) -> Iterator[Finding]:
         yield Finding("bypass", "warn", "bypass possible", said)
     elif (line := no_session_line(document)) is not None:
         yield Finding("bypass", "warn", "no session", f"{sentence(line)}")
+
+
+def _mismatches(document: UsageDocument) -> Iterator[Finding]:
+    if sessions := missed(document):
+        said = f"{counted(len(sessions), 'session')} did not match {'its' if len(sessions) == 1 else 'their'} cassette."
+        lines = [together(name_of(each["nodeid"]), f": {mismatch_phrase(each)}") for each in sessions[:_MOST_TESTS]]
+        more = len(sessions) - _MOST_TESTS
+        yield Finding(
+            "mismatch", "bad", "mismatch", said, listed([*lines, *([f"and {more:,} more"] if more > 0 else [])])
+        )
 
 
 def _leaks(document: UsageDocument) -> Iterator[Finding]:
@@ -213,6 +231,7 @@ def _waits(document: UsageDocument) -> Iterator[Finding]:
 _LOOKS: tuple[Callable[[UsageDocument], Iterator[Finding]], ...] = (
     _overruns,
     _bypasses,
+    _mismatches,
     _leaks,
     _reconciliation,
     _regressions,

@@ -14,7 +14,7 @@ from pytest_dgbudget.report.html.sentences import sentence
 from pytest_dgbudget.report.overrun_effect import fails
 from pytest_dgbudget.report.regression import found_regression
 from pytest_dgbudget.report.run_line import differs_live
-from pytest_dgbudget.report.run_remarks import leaks_line, protocol_line
+from pytest_dgbudget.report.run_remarks import leaks_line, missed, protocol_line
 from pytest_dgbudget.report.shards import shards_in
 from pytest_dgbudget.rules.budget_names import budget_name, how_to_raise
 from pytest_dgbudget.units import format_time, format_usd, rounded_up
@@ -111,9 +111,21 @@ def _leaks(document: UsageDocument) -> Iterator[Step]:
         yield Step("Close each session in its test; have a test fail that leaves one open.", "pytest -o dg_leaks=fail")
 
 
+def _mismatches(document: UsageDocument) -> Iterator[Step]:
+    sessions = missed(document)
+    if not sessions:
+        return
+    tests = [*dict.fromkeys(session["nodeid"] for session in sessions)]
+    yield Step(
+        "Record what has changed on purpose again, live and billed; what changes each time is named in "
+        "dg_cassette_ignore.",
+        f"pytest --dg-target=live --dg-record=rewrite --dg-budget=TIME {' '.join(map(quote, tests[:_MOST_NAMES]))}",
+    )
+
+
 def _statement(document: UsageDocument) -> Iterator[Step]:
     reconciliation, run = document["reconciliation"], document["run"]
-    if run["target"] == "emulator":
+    if run["target"] in ("emulator", "replay"):
         return
     if run["billed"] and reconciliation["verdict"] == "discrepancy":
         commands = "\n".join(f"dgbudget support-bundle {run_id}" for run_id in _run_ids(document))
@@ -164,6 +176,7 @@ def _warnings(document: UsageDocument) -> Iterator[Step]:
 _LOOKS: tuple[Callable[[UsageDocument], Iterator[Step]], ...] = (
     _overruns,
     _bypasses,
+    _mismatches,
     _statement,
     _leaks,
     _regressions,
@@ -179,7 +192,8 @@ def _when_all_is_well(document: UsageDocument) -> Iterator[Step]:
     if run["billed"]:
         yield Step("Nothing has to be done. See what the next run is likely to spend.", "pytest --dg-plan")
         return
-    live = run["forecast_seconds"] if differs_live(run) else run["used_seconds"]
+    is_forecast = differs_live(run) or run["target"] == "replay"
+    live = run["forecast_seconds"] if is_forecast else run["used_seconds"]
     budget = format_time(10_000 * rounded_up(round((live or 0.0) * 1250) or 1, 10_000))
     yield Step(
         "Nothing has to be done. See what the suite is likely to spend live.", "pytest --dg-plan --dg-target=live"

@@ -12,8 +12,9 @@ from pytest_dgbudget.report.html import figures
 from pytest_dgbudget.report.html.bars import Amounts, bar, legend
 from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of, several
 from pytest_dgbudget.report.html.parts import Tone, badge, muted, tone_of
+from pytest_dgbudget.report.html.sentences import sentence
 from pytest_dgbudget.report.overrun_effect import excuse_of, excuse_of_run
-from pytest_dgbudget.report.run_line import differs_live
+from pytest_dgbudget.report.run_line import differs_live, replays_line
 from pytest_dgbudget.report.run_remarks import run_keys_line
 from pytest_dgbudget.report.shown import AT_RISK
 from pytest_dgbudget.report.shown_turns import has_latency
@@ -48,7 +49,7 @@ def verdict_header(document: UsageDocument) -> Markup:
         element("p", "pytest-dgbudget: run ", name_of(run["id"]), class_="run"),
         element("h1", badge(tone, title)),
         element("p", several(_badges(document), " ")),
-        element("p", _summary(run), class_="lead"),
+        element("p", _summary(document), class_="lead"),
         *_bars(run),
         element("dl", *_tiles(document), class_="tiles"),
         *_remarks(document),
@@ -79,14 +80,15 @@ def _overruns(document: UsageDocument) -> Iterator[Markup]:
         yield badge("warn", f"{counted(number, 'test')} over budget, {excuse}")
 
 
-def _summary(run: RunFigures) -> str:
+def _summary(document: UsageDocument) -> str:
+    run, replays = document["run"], replays_line(document)
     sessions = counted(run["sessions"], "session")
     budgets = [] if run["budget_seconds"] is None else [figures.time(run["budget_seconds"])]
     of_money = run.get("cost_budget_usd")
     budgets += [] if of_money is None else [figures.exact_money(of_money)]
     of = f"of a run budget of {' and '.join(budgets)}" if budgets else "there is no run budget"
     used = f"{sessions} used {figures.time(run['used_seconds'])}{' ' if budgets else '; '}{of}."
-    return f"{used} {_what_it_costs(run)}"
+    return " ".join([used, _what_it_costs(run), *([] if replays is None else [sentence(replays)])])
 
 
 def _what_it_costs(run: RunFigures) -> str:
@@ -140,12 +142,15 @@ def _budget(what: str, amounts: Amounts, used: str, allowed: str, risk: str, liv
 def _tiles(document: UsageDocument) -> Iterator[Markup]:
     run = document["run"]
     yield _tile("Used", figures.time(run["used_seconds"]), counted(run["sessions"], "session"))
-    prices = run["prices_as_of"]
-    yield _tile(
-        "Cost" if run["billed"] else "Cost, if it were live",
-        figures.own_cost(run),
-        None if prices is None else f"at prices of {prices}",
-    )
+    if run["target"] != "replay":
+        prices = run["prices_as_of"]
+        yield _tile(
+            "Cost" if run["billed"] else "Cost, if it were live",
+            figures.own_cost(run),
+            None if prices is None else f"at prices of {prices}",
+        )
+    if run.get("saved_seconds") is not None:
+        yield _tile("Saved", figures.time(run["saved_seconds"]), f"by replays, {figures.money(run['saved_usd'])}")
     if differs_live(run):
         yield _tile("Forecast", figures.time(run["forecast_seconds"]), f"live, {figures.money(run['forecast_usd'])}")
     yield _tile("Tests", f"{len(document['tests']):,}", _outcomes(document))
