@@ -27,6 +27,8 @@ WORKER_VARIABLE = "DGBUDGET_WORKER"
 # An option of the command line alone, and the file that takes the plan as JSON.
 PLAN_FLAG = "--dg-plan"
 PLAN_VARIABLE = "DGBUDGET_PLAN_FILE"
+# What the pytest that only collects tests for ``dgbudget cassettes`` is told, as JSON.
+COLLECTED_VARIABLE = "DGBUDGET_COLLECTED"
 
 DEFAULT_AGENT_URL = "wss://agent.deepgram.com/v1/agent/converse"
 DEFAULT_API_URL = "https://api.deepgram.com"
