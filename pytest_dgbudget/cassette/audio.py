@@ -55,16 +55,16 @@ def _samples(file: bytes, size: int) -> bytes:
     soundfile = _soundfile()
     if soundfile is None:
         raise ValueError("FLAC can't be read without soundfile: pip install 'pytest-dgbudget[audio]'")
+    audio = bytearray(size)
     try:
         with soundfile.SoundFile(io.BytesIO(file)) as samples:
-            # What it says is looked at first: little FLAC may hold much silence.
-            if samples.channels != 1 or samples.frames * _SAMPLE != size:
-                raise ValueError(
-                    f"it has {samples.frames} samples in {samples.channels} channels, and not {size // _SAMPLE} in one"
-                )
-            return _swapped(bytes(samples.buffer_read(dtype="int16")))
+            frames = samples.buffer_read_into(audio, dtype="int16") if samples.channels == 1 else 0
+            is_longer = samples.frames * _SAMPLE > size
     except soundfile.LibsndfileError as error:
         raise ValueError(f"it is no FLAC file: {error.error_string}") from error
+    if frames * _SAMPLE != size or is_longer:
+        raise ValueError(f"it has not the {size // _SAMPLE} samples, in one channel, of which its messages are")
+    return _swapped(bytes(audio))
 
 
 def _soundfile() -> Any:

@@ -14,6 +14,8 @@ from pytest_dgbudget.recording.lines import Side
 
 # Stands for a latency in ``session.jsonl``.
 LATENCY = "(seconds)"
+# Of a day; what is more, or negative, is none.
+MOST_LATENCY = 86_400
 
 # A message's type, and where it has calls.
 _CALLS = {"FunctionCallRequest": "functions", "FunctionCallCancelled": "functions", "History": "function_calls"}
@@ -43,7 +45,8 @@ def latencies_in(message: Any) -> Iterator[str]:
     """Yield the names of the fields of a server's message that say how long something took."""
     if isinstance(message, dict) and message.get("type") in _WITH_LATENCIES:
         for name, value in message.items():
-            if name.endswith("_latency") and isinstance(value, (int, float)) and not isinstance(value, bool):
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if name.endswith("_latency") and is_number and 0 <= value <= MOST_LATENCY:
                 yield name
 
 

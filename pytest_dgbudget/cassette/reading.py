@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args
 
 from pytest_dgbudget.cassette.audio import audio_in
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteAudio, CassetteEvent, CassetteFacts, CassetteText
-from pytest_dgbudget.cassette.numbering import LATENCY
+from pytest_dgbudget.cassette.numbering import LATENCY, MOST_LATENCY
 from pytest_dgbudget.cassette.runs import MOST_MS, Unlisted, messages_in
 from pytest_dgbudget.cassette.writing import (
     AUDIO_LINE,
@@ -29,6 +29,7 @@ from pytest_dgbudget.errors import CassetteError
 from pytest_dgbudget.instants import read_instant
 from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.recording.lines import AUDIO_FILES, LINES_FILE, Side, parse_json
+from pytest_dgbudget.recording.room import MOST_AUDIO
 from pytest_dgbudget.rules.audio import AudioFormat
 
 _MOST_USD = 1_000_000
@@ -63,7 +64,7 @@ def cassette_in(folder: Path, read: Callable[[str], bytes]) -> Cassette:
     lines = [_line(folder / LINES_FILE, number, text) for number, text in enumerate(_texts(read(LINES_FILE)), 1)]
     with _named(folder / RECORDING_FILE):
         events = _events(lines, fields, {side: list(messages_in(audio[side].get("messages"))) for side in AUDIO_FILES})
-    sizes = {side: size_of_audio(events, side) for side in AUDIO_FILES}
+        sizes = {side: _size_of_audio(events, side) for side in AUDIO_FILES}
     return Cassette(
         folder=folder,
         facts=facts,
@@ -196,7 +197,9 @@ def _with_latencies(message: Any, fields: Mapping[str, Any], line: int) -> Any:
     if not isinstance(message, dict) or LATENCY not in message.values():
         return message
     latencies = _object(_object(fields, "latencies"), str(line))
-    return {name: _number(latencies, name, MOST_MS) if value == LATENCY else value for name, value in message.items()}
+    return {
+        name: _number(latencies, name, MOST_LATENCY) if value == LATENCY else value for name, value in message.items()
+    }
 
 
 def _check(events: Sequence[CassetteEvent], lines: Sequence[_Line], behind: Sequence[Sequence[CassetteEvent]]) -> None:
@@ -230,6 +233,13 @@ def _audio(
             raise _wrong(audio, "file", f"the name of a file, {AUDIO_FILES[side]} with an ending")
     with _named(folder / f"{stem}.{suffix}"):
         return audio_in(read(f"{stem}.{suffix}"), suffix, audio_format, size)
+
+
+def _size_of_audio(events: Sequence[CassetteEvent], side: Side) -> int:
+    size = size_of_audio(events, side)
+    if size > MOST_AUDIO:
+        raise ValueError(f"the {AUDIO_FILES[side]}'s messages have more than {MOST_AUDIO} bytes")
+    return size
 
 
 def _object(fields: Mapping[str, Any], key: str) -> Mapping[str, Any]:

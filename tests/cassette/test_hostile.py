@@ -122,6 +122,7 @@ def test_bytes_that_are_no_text_are_named(session: Path) -> None:
         (lambda fields: fields["user"]["messages"].append([3, 500, 0, "x"]), "run 2 has a gap that is none"),
         (lambda fields: fields["user"]["messages"].append([3, 500, 0, "0*9999999"]), "more than 1000000 messages"),
         (lambda fields: fields["user"]["messages"].append([3, 500, 0, "999999999"]), "more than a week"),
+        (lambda fields: fields["user"]["messages"].append([3, 500, 10**30, ""]), "user's messages have more than"),
         (lambda fields: fields["agent"]["messages"].append([3, 500, 1, ""]), f"where {LINES} has audio"),
         (lambda fields: fields["agent"].update(messages=[], file=None), f"where {LINES} has audio"),
     ],
@@ -133,10 +134,14 @@ def test_what_is_wrong_in_the_recording_is_named(session: Path, change: Edit, sa
     assert says in found
 
 
-@pytest.mark.parametrize("size", [0, 10**30])
+@pytest.mark.parametrize("size", [2, 638, 641, 642, 10_000])
 def test_audio_of_another_size_than_its_messages_is_named(session: Path, size: int) -> None:
     edit(session, lambda fields: fields["user"]["messages"][0].__setitem__(2, size))
-    assert why(session).startswith("user.flac: it has 6400 samples")
+    assert why(session).startswith(f"user.flac: it has not the {size * 10} samples, in one channel")
+    audio = (session / "agent.flac").read_bytes()
+    edit(session, lambda fields: fields["user"].update(encoding="opus", file="user.opus"))
+    (session / "user.opus").write_bytes(audio)
+    assert why(session) == f"user.opus: it has {len(audio)} bytes of audio, and not {size * 20}"
 
 
 @pytest.mark.parametrize("name", [LINES, RECORDING, "user.flac", "agent.flac"])

@@ -214,10 +214,10 @@ def test_no_text_takes_long_to_be_searched() -> None:
         "bearer ",
         "x_-.",
     ):
-        text = piece * (64 * 1024 // len(piece))
+        text = piece * (32 * 1024 // len(piece))
         begun = time.perf_counter()
         find_secret({"content": text})
-        assert time.perf_counter() - begun < 5
+        assert time.perf_counter() - begun < 2
 
 
 def said(text: str) -> Step:
