@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteText
 from pytest_dgbudget.cassette.secret_shapes import escaped, find_secret
-from pytest_dgbudget.cassette.writing import DEEPEST, RECORDING_FILE, depth_of
+from pytest_dgbudget.cassette.writing import DEEPEST, RECORDING_FILE, SIDE_NAMES, depth_of
 from pytest_dgbudget.errors import CassetteError, CassetteRefused
 from pytest_dgbudget.recording.lines import LEFT_OUT
 from pytest_dgbudget.recording.scrubbing import Scrubber
@@ -16,41 +16,39 @@ from pytest_dgbudget.recording.scrubbing import Scrubber
 Scrub = Callable[[str], str]
 
 
-def without_secrets(cassette: Cassette, scrub: Scrub | None = None) -> Cassette:
-    """Return a cassette whose texts went through ``scrub``; raises CassetteRefused where one looks like a secret then.
+def without_secrets(cassette: Cassette, scrub: Scrub | None, number: int) -> Cassette:
+    """Return a cassette whose texts went through ``scrub``. ``number`` is its session's, for an error.
 
-    Raises CassetteError where one can't be searched.
+    Raises CassetteRefused where something looks like a secret then, CassetteError where a text can't be searched.
     """
     scrubber = Scrubber((), hook=scrub)
-    events = tuple(_scrubbed(each, scrubber) if isinstance(each, CassetteText) else each for each in cassette.events)
+    events = []
+    for event in cassette.events:
+        if isinstance(event, CassetteText):
+            event = _scrubbed(event, scrubber, f"line {event.line} of session {number} ({SIDE_NAMES[event.side]})")
+        events.append(event)
     reason = scrubber.scrub({"close_reason": cassette.facts.close_reason}).get("close_reason", "")
-    _require_none(None, {"close_reason": reason})
-    for each in events:
-        if isinstance(each, CassetteText):
-            _require_none(each.line, each.payload)
-    return replace(cassette, events=events, facts=replace(cassette.facts, close_reason=reason))
+    _require_none({"close_reason": reason}, None, f"{RECORDING_FILE} of session {number}")
+    return replace(cassette, events=tuple(events), facts=replace(cassette.facts, close_reason=reason))
 
 
-def _scrubbed(text: CassetteText, scrubber: Scrubber) -> CassetteText:
+def _scrubbed(text: CassetteText, scrubber: Scrubber, where: str) -> CassetteText:
     if depth_of(text.payload) > DEEPEST:
-        raise CassetteError(f"the message of line {text.line} is nested too deeply")
+        raise CassetteError(f"{where} is nested too deeply")
     payload = scrubber.scrub(text.payload, from_client=text.side == "client_to_server")
     if isinstance(payload, dict) and payload.get("type") == LEFT_OUT:
-        raise CassetteError(f"the message of line {text.line} can't be searched for secrets")
+        raise CassetteError(f"{where} can't be searched for secrets")
+    _require_none(payload, text.line, where)
     pointers = dict.fromkeys((*text.scrubbed, *differences(text.payload, payload)))
     return replace(text, payload=payload, scrubbed=tuple(pointers))
 
 
-def _require_none(line: int | None, message: Any) -> None:
-    try:
-        found = find_secret(message)
-    except RecursionError:
-        raise CassetteError(f"the message of line {line} can't be searched for secrets") from None
+def _require_none(message: Any, line: int | None, where: str) -> None:
+    found = find_secret(message)
     if found is not None:
         pointer, kind = found
-        where = RECORDING_FILE if line is None else f"the message of line {line}"
         raise CassetteRefused(
-            f"{where} has {kind}{f' at {pointer}' if pointer else ''}, or what looks like one: nothing is written. "
+            f"{where} has {kind}{f' at {pointer}' if pointer else ''}, or what looks like one. "
             "Have dg_scrub or the hook pytest_dgbudget_scrub replace it",
             kind=kind,
             line=line,

@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from pytest_dgbudget.recording.known_secrets import SCRUBBED
-from pytest_dgbudget.recording.secret_places import names_a_secret, parse_inner
+from pytest_dgbudget.recording.secret_places import names_a_secret
 
 # A text may have 128 KiB, and anything in it: no expression below looks far ahead from where it may begin.
-# JSON, base64 and escapes within one another.
+# Escapes, as of JSON within JSON, and base64 within one another.
 _DEEPEST = 6
 _ALONE = "(?<![A-Za-z0-9])"
 _COMMIT = "".join(f"(?<!{before})" for before in ("commit ", "/commit/", "/tree/", "/blob/", "sha1:", "sha1-", "sha1="))
@@ -41,12 +41,12 @@ _SHAPES = [
 ]
 _CREDENTIALS = re.compile(r"(?i)\b(?:bearer|basic|token)[\s:]{1,4}([A-Za-z0-9._~+/=-]{16,200})")
 _NAMED = re.compile(
-    r"(?<![\w.-])([A-Za-z_][\w.-]{0,63})[\"'\\\]]{0,9}\s{0,4}(?:[:=]|=>)\s{0,4}[\"'\\]{0,9}(?=([^\s\"'\\,;&{}<>]{16,200}))"
+    r"(?<![\w.-])([A-Za-z_][\w.-]{0,63})[\"'\\\]]{0,9}\s{0,4}(?:[:=]|=>)[\s\"'\\[]{0,9}(?=([^\s\"'\\,;&{}<>]{16,200}))"
 )
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}")
-_ESCAPED = re.compile(r"\\+u([0-9a-fA-F]{4})")
+_ESCAPED = re.compile(r"\\+(?:u([0-9A-Fa-f]{4})|[bfnrt\"'/])")
 _NAMES = ("key", "sig", "signature", "auth", "pass", "pwd", "credential", "credentials", "jwt")
-_HARMLESS = ("public", "idempotency", "cache", "primary", "foreign", "partition", "sort")
+_HARMLESS = ("public", "idempotency", "cache", "primary", "foreign", "partition", "sort", "thought")
 
 
 def find_secret(value: Any) -> tuple[str, str] | None:
@@ -83,9 +83,9 @@ def kind_of_secret(text: str, depth: int = 0) -> str | None:
     for found in _NAMED.finditer(text):
         if _names_one(found[1]) and _looks_random(found[2]):
             return "a random value with a secret's name"
-    if depth < _DEEPEST:
-        return next((kind for kind in (_kind_within(inner, depth + 1) for inner in _readings(text)) if kind), None)
-    return None
+    if depth == _DEEPEST:
+        return None
+    return next((kind for kind in (kind_of_secret(each, depth + 1) for each in _readings(text)) if kind), None)
 
 
 def _kind_of_field(name: str, text: str) -> str | None:
@@ -94,19 +94,10 @@ def _kind_of_field(name: str, text: str) -> str | None:
     return kind_of_secret(text)
 
 
-def _kind_within(inner: Any, depth: int) -> str | None:
-    if isinstance(inner, str):
-        return kind_of_secret(inner, depth)
-    found = find_secret(inner)
-    return None if found is None else found[1]
-
-
-def _readings(text: str) -> Iterator[Any]:
-    """Yield what else a text may be read as: JSON, and its escapes, percent encoding and base64 undone."""
-    if (inner := parse_inner(text, 0)) is not None:
-        yield inner
-    if "\\u" in text:
-        yield _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+def _readings(text: str) -> Iterator[str]:
+    """Yield what else a text may be read as: its escapes, percent encoding and base64 undone."""
+    if "\\" in text:
+        yield _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else " ", text)
     if "%" in text and (unquoted := unquote(text)) != text:
         yield unquoted
     for found in _BASE64.finditer(text):

@@ -15,7 +15,7 @@ from pytest_dgbudget.recording.lines import AUDIO_FILES, LINES_FILE, Side, to_js
 RECORDING_FILE = "recording.json"
 SCHEMA = "dgbudget.cassette/1"
 SIDES: Mapping[str, Side] = {"client": "client_to_server", "server": "server_to_client"}
-_NAMES: Mapping[Side, str] = {side: name for name, side in SIDES.items()}
+SIDE_NAMES: Mapping[Side, str] = {side: name for name, side in SIDES.items()}
 AUDIO_LINE = {"from": "server", "audio": True}
 KEEP_ALIVE = {"type": "KeepAlive"}
 MOST_SAMPLE_RATE = 192_000
@@ -97,7 +97,7 @@ def _line(text: CassetteText) -> dict[str, Any]:
     message = text.payload
     if latencies := dict.fromkeys(latencies_in(message), LATENCY):
         message = {**message, **latencies}
-    line = {"from": _NAMES[text.side], "message": message}
+    line = {"from": SIDE_NAMES[text.side], "message": message}
     return {**line, "scrubbed": list(text.scrubbed)} if text.scrubbed else line
 
 

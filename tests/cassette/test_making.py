@@ -76,14 +76,16 @@ def test_ids_are_numbered_wherever_they_stand(tmp_path: Path) -> None:
             (300, VENDOR, {"type": "FunctionCallRequest", "functions": [call, {**call, "id": "7"}]}),
             (310, CLIENT, {"type": "FunctionCallResponse", "id": "7", "name": "f", "content": "7 of 4f0c-request"}),
             (320, VENDOR, {"type": "History", "function_calls": [{**call, "response": "call_a81Zq0, call_a81Zq01"}]}),
+            (330, CLIENT, {"type": "InjectUserMessage", "of": {"call_a81Zq0": ["call_a81Zq0"]}}),
         ],
     )
-    welcome, _, request, response, history = texts(made)
+    welcome, _, request, response, history, injected = texts(made)
     assert welcome["request_id"] == "request-1"
     assert [each["id"] for each in request["functions"]] == ["call-1", "call-2"]
     assert request["functions"][0]["arguments"] == '{"of": "request-1"}'
     assert (response["id"], response["content"]) == ("call-2", "7 of request-1")
     assert history["function_calls"][0]["response"] == "call-1, call_a81Zq01"
+    assert injected["of"] == {"call-1": ["call-1"]}
 
 
 def lines_of(tmp_path: Path, name: str, steps: Sequence[Step]) -> str:
@@ -294,7 +296,7 @@ def test_a_message_nested_too_deeply_makes_none(tmp_path: Path) -> None:
     for _ in range(101):
         deep = [deep]
     made = cassette(tmp_path / "recordings", [*CONVERSATION, (2900, VENDOR, deep)])
-    with pytest.raises(CassetteError, match="line 15 is nested too deeply"):
+    with pytest.raises(CassetteError, match=r"line 15 of session 1 \(server\) is nested too deeply"):
         write_cassettes(tmp_path / "test", [made])
 
 

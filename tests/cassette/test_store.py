@@ -8,12 +8,14 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tests
+from pytest_dgbudget.cassette import store
 from pytest_dgbudget.cassette.store import (
     FILE_NAMES,
     add_cassettes,
@@ -104,6 +106,20 @@ def test_a_test_without_cassettes_has_none(tmp_path: Path) -> None:
     assert cassettes_in(tmp_path / "test") == []
     with pytest.raises(CassetteError, match="test/1"):
         read_facts(tmp_path / "test" / "1")
+
+
+def test_one_that_is_replaced_while_it_is_read_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = cassette(tmp_path / "recordings")
+    listed, times = store._Folder.names, count()
+
+    def written_meanwhile(folder: Any) -> list[str]:
+        if next(times) < 3:
+            write_cassettes(tmp_path / "test", [made, made])
+        return listed(folder)  # of what is removed by now
+
+    write_cassettes(tmp_path / "test", [made])
+    monkeypatch.setattr(store._Folder, "names", written_meanwhile)
+    assert len(cassettes_in(tmp_path / "test")) == 2
 
 
 def writers(how: str, folder: Path) -> Any:
