@@ -10,7 +10,7 @@ from typing import Literal, get_origin
 import pytest
 
 import pytest_dgbudget
-from pytest_dgbudget import errors
+from pytest_dgbudget import errors, public
 
 _NODE = re.compile(r"^([│ ]*)[├└]── (\w+)(?: \((\w+)\))?\s", re.MULTILINE)
 
@@ -64,10 +64,10 @@ def test_an_overrun_says_which_budget_and_how_much(
 
 
 def test_every_error_is_public() -> None:
-    assert defined_errors().keys() <= set(pytest_dgbudget.__all__)
+    assert defined_errors().keys() <= set(public.__all__)
 
 
-@pytest.mark.parametrize("name", pytest_dgbudget.__all__)
+@pytest.mark.parametrize("name", public.__all__)
 def test_every_public_name_can_be_imported(name: str) -> None:
     value = getattr(pytest_dgbudget, name)
     assert get_origin(value) is Literal or value.__name__ == name
@@ -81,9 +81,9 @@ def test_an_error_is_shown_as_it_is_imported(name: str) -> None:
 
 def test_no_public_name_of_the_contract_is_missing() -> None:
     promised = "VoiceAgent AsyncSession Session Endpoint Turn Usage Message"
-    assert set(promised.split()) <= set(pytest_dgbudget.__all__)
+    assert set(promised.split()) <= set(public.__all__)
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="NoSuchName"):
-        _ = pytest_dgbudget.NoSuchName
+        _ = pytest_dgbudget.NoSuchName  # type: ignore[attr-defined]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import pytest_dgbudget
+from pytest_dgbudget import errors, public
 
-NAMES = [name for name in pytest_dgbudget.__all__ if inspect.isclass(getattr(pytest_dgbudget, name))]
+NAMES = [name for name in public.__all__ if inspect.isclass(getattr(pytest_dgbudget, name))]
 FACES = (pytest_dgbudget.AsyncSession, pytest_dgbudget.Session)
 
 
@@ -18,6 +22,15 @@ def offered(kind: type) -> dict[str, Any]:
     ours = [each for each in kind.__mro__ if each.__module__.startswith("pytest_dgbudget")]
     found = {name: value for each in ours for name, value in vars(each).items() if not name.startswith("_")}
     return {name: value for name, value in found.items() if inspect.isfunction(value) or isinstance(value, property)}
+
+
+def test_type_checkers_find_the_same_names_in_the_same_places() -> None:
+    imported: dict[str, object] = {name: getattr(errors, name) for name in errors.__all__}
+    for statement in ast.parse(Path(pytest_dgbudget.__file__).with_suffix(".pyi").read_text(encoding="utf-8")).body:
+        assert isinstance(statement, ast.ImportFrom)
+        for name in {alias.asname for alias in statement.names} - {None}:
+            imported[str(name)] = getattr(import_module(str(statement.module)), str(name))
+    assert imported == {name: getattr(public, name) for name in public.__all__}
 
 
 @pytest.mark.parametrize("name", NAMES)
