@@ -7,12 +7,11 @@ what its controller does instead.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-
-from pytest_dgbudget.plugin.loading import without_rewriting
 
 if TYPE_CHECKING:
     from pytest_dgbudget.client.endpoint import Endpoint
@@ -21,7 +20,10 @@ if TYPE_CHECKING:
 # pytest's own convention: a failing test shows its own line, not ours.
 __tracebackhide__ = True
 
-with without_rewriting():
+# As ``loading.without_rewriting`` does, which is itself among what is loaded here.
+_finders = sys.meta_path[:]
+sys.meta_path[:] = [finder for finder in _finders if type(finder).__name__ != "AssertionRewritingHook"]
+try:
     from pytest_dgbudget.plugin.hooks import (
         pytest_addhooks,
         pytest_addoption,
@@ -31,6 +33,8 @@ with without_rewriting():
         pytest_report_collectionfinish,
         pytest_report_header,
     )
+finally:
+    sys.meta_path[:] = _finders
 
 __all__ = [
     "pytest_addhooks",
