@@ -16,7 +16,6 @@ from pytest_dgbudget.ledger.facts import (
     VendorLatencyFacts,
     ViolationFacts,
 )
-from pytest_dgbudget.ledger.replays import mismatch_in
 from pytest_dgbudget.report.charged import (
     AtRisk,
     at_risk_by_attempt,
@@ -357,6 +356,8 @@ def _replay(session: SessionFacts) -> ReplayFigures | None:
     result = session.replay_result
     if result is None:
         return None
+    from pytest_dgbudget.ledger.replays import mismatch_in  # a run without sessions doesn't load it
+
     mismatch = None if session.mismatch is None else mismatch_in(session.mismatch)
     saved = forecast_of([session] if _is_replay(session) else [])
     return {
