@@ -209,10 +209,9 @@ def _check(events: Sequence[CassetteEvent], lines: Sequence[_Line], behind: Sequ
         if event.at_ms < at_ms:
             raise ValueError(f"what comes {event.at_ms} ms after the dial stands behind what comes after {at_ms} ms")
         at_ms = event.at_ms
-    begins = [event for event, begins_audio in with_audio_lines(events) if begins_audio]
-    named = [number for number, line in enumerate(lines, 1) if line.side is None]
-    placed = [number for number in named if any(event is begin for begin in begins for event in behind[number])]
-    if placed != named or len(begins) != len(named):
+    begins = {id(event) for event, begins_audio in with_audio_lines(events) if begins_audio}
+    of_audio = [event for line, after in zip(lines, behind[1:], strict=True) if line.side is None for event in after]
+    if sum(line.side is None for line in lines) != len(begins) or begins - set(map(id, of_audio)):
         raise ValueError(f"its audio does not begin where {LINES_FILE} has audio")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -155,6 +156,46 @@ def test_where_files_can_not_be_locked_they_are_written_and_nobody_else_is_clear
     for _ in range(2):
         write_cassettes(tmp_path / "cassettes" / "test", [made])
     assert sorted(each.name for each in (tmp_path / "cassettes").iterdir()) == [others.name, "test"]
+
+
+def test_a_child_that_is_forked_while_it_is_written_keeps_nobody_from_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = cassette(tmp_path / "recordings")
+    copies = []
+
+    def forked_meanwhile(descriptor: int, operation: int) -> None:
+        if operation == fcntl.LOCK_EX:
+            copies.append(os.dup(descriptor))
+        locked(descriptor, operation)
+
+    locked = fcntl.flock
+    monkeypatch.setattr("fcntl.flock", forked_meanwhile)
+    for _ in range(2):  # the second one would wait for ever
+        write_cassettes(tmp_path / "cassettes" / "test", [made])
+    assert len(copies) == 2
+    for copy in copies:
+        os.close(copy)
+
+
+def test_a_disk_that_is_full_leaves_what_there_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = cassette(tmp_path / "recordings")
+    of_test = tmp_path / "cassettes" / "test"
+    write_cassettes(of_test, [made])
+    written = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if path.name == "agent.flac":
+            written(path, data[:100])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    for write in (write_cassettes, add_cassettes):
+        with pytest.raises(OSError, match="No space left"):
+            write(of_test, [made, made])
+    assert len(cassettes_in(of_test)) == 1
+    assert [each.name for each in of_test.parent.iterdir()] == ["test"]
 
 
 def test_no_link_is_followed(tmp_path: Path) -> None:
