@@ -15,6 +15,7 @@ DgBudgetError
 ├── CassetteError                     a cassette can't be read, or not be made of a recording
 │   └── CassetteRefused               it would hold something that looks like a secret
 ├── CassetteMismatch (AssertionError)  a client sent something else than the cassette of its session has
+├── CassetteTooOld                    a test used a cassette that is older than it may be
 ├── LedgerError                       the ledger can't be read or written
 ├── GatewayError                      the gateway is gone, hung or not ours
 ├── ReconciliationError               the vendor's statement can't be fetched or read
@@ -42,6 +43,7 @@ __all__ = [
     "CassetteError",
     "CassetteMismatch",
     "CassetteRefused",
+    "CassetteTooOld",
     "DgBudgetError",
     "ExpectTimeout",
     "GatewayError",
@@ -128,6 +130,10 @@ class LatencyExceeded(DgBudgetError):
         self.measured_seconds = measured_seconds
         self.allowed_seconds = allowed_seconds
         self.turns = turns
+
+
+class CassetteTooOld(DgBudgetError):
+    """A test used cassettes that are older than ``dg_cassette_max_age`` allows, which is to fail it."""
 
 
 class SessionClosed(DgBudgetError, ConnectionError):

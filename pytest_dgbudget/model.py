@@ -262,12 +262,14 @@ class Mismatch:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
     """What became of a replay: the ``cassette`` that its Settings chose, relative to the rootdir, and when that was
-    recorded (UTC); both are None before its Settings, and where none has them.
+    recorded (UTC); both are None before its Settings, and where none has them. ``beside_live``: its run dials what has
+    no cassette, so that it counts in no figure of that.
     """
 
     cassette: str | None = None
     recorded_at: str | None = None
     mismatch: Mismatch | None = None
+    beside_live: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ _HOME = {
     "CassetteError": "errors",
     "CassetteMismatch": "errors",
     "CassetteRefused": "errors",
+    "CassetteTooOld": "errors",
     "ClosedSession": "plugin.hook_payloads",
     "ConversationText": "rules.vendor_messages",
     "DgBudgetError": "errors",

@@ -75,7 +75,7 @@ class Attempts:
             overruns=tuple(grant.overruns.all),
             refusals=grant.refusals(),
             bypasses=tuple(grant.bypasses),
-            notes=(*grant.notes, *forecast_notes(grant.figures())),
+            notes=(*grant.notes, *_forecast_notes(grant)),
             waits_given_up=tuple(grant.waits_given_up),
             gateway_lost=None if grant.lost_ms is None else charged_in_full(grant.lost_ms),
             had_clients=grant.had_clients(),
@@ -85,6 +85,7 @@ class Attempts:
                 if is_of_order(violation.rule)
             ),
             mismatches=grant.mismatches(),
+            replays=grant.replays(),
         )
 
     async def violations(self, attempt: str, session: str) -> tuple[str, ...]:
@@ -118,3 +119,9 @@ class Attempts:
         scopes = await self._ledger_thread.call(self._ledger.scopes, grant.attempt)
         left = [free_ms(scope, self._highest_price) for scope in scopes]
         return seconds(max(0, min(left))) if left else None
+
+
+def _forecast_notes(grant: Grant) -> list[str]:
+    """Say nothing of a replay: no pace has skipped what it saves."""
+    figures = grant.figures()
+    return [] if figures["replayed"] else forecast_notes(figures)

@@ -13,7 +13,7 @@ from pytest_dgbudget.gateway.frames import Close
 from pytest_dgbudget.gateway.overruns import Overruns
 from pytest_dgbudget.gateway.sessions import MeteredSession
 from pytest_dgbudget.ledger.facts import SessionFacts, TurnFacts, VendorLatencyFacts
-from pytest_dgbudget.ledger.replays import mismatch_of
+from pytest_dgbudget.ledger.replays import is_beside_live, is_replay, mismatch_of
 from pytest_dgbudget.model import (
     Attempt,
     Bypass,
@@ -25,6 +25,7 @@ from pytest_dgbudget.model import (
     Mismatch,
     Overrun,
     Refusal,
+    Replayed,
     UsageRecord,
     Violation,
 )
@@ -247,6 +248,7 @@ class Grant:
     def figures(self) -> AttemptFigures:
         """Return what a report of the test says of this attempt."""
         kinds = [overrun.kind for overrun in self.overruns.all]
+        replays = [each for each in self.ended_sessions.values() if is_replay(each)]
         return attempt_figures(
             number=self.attempt.number,
             budget_ms=self.attempt.left_ms,
@@ -255,10 +257,14 @@ class Grant:
             cost_budget_micro_usd=self.attempt.cost_left_micro_usd,
             estimated=any(each.estimated for each in self.ended_sessions.values()),
             forecast=self._forecast() if self.lost_ms is None else None,
+            replays=replays,
             turns=self._turns() if self.lost_ms is None else None,
             vendor_latencies_ms=self._vendor_latencies_ms(),
-            handshakes_ms=[each.handshake_ms for each in (*self.ended_sessions.values(), *self.open_sessions)],
-            request_ids=[record.request_id for record in self.ended_sessions.values()],
+            handshakes_ms=[
+                *(each.handshake_ms for each in self._own()),
+                *(each.handshake_ms for each in self.open_sessions if not each.is_beside_live),
+            ],
+            request_ids=[session.request_id for session in self._own()],
             cut="cut" in kinds,
             refused=self.overruns.refused,
         )
@@ -278,6 +284,11 @@ class Grant:
         still_open = (each.mismatch for each in self.open_sessions)
         return tuple(found for found in (*ended, *still_open) if found is not None)
 
+    def replays(self) -> tuple[Replayed, ...]:
+        """Return what has become of its replays up to now; not of those in a gateway before this one."""
+        found = (*(each.replay for each in self._records()), *(each.replayed for each in self.open_sessions))
+        return tuple(each for each in found if each is not None)
+
     async def turns_of(self, session: str | None) -> tuple[MeasuredTurn, ...]:
         """Return the turns that are answered or over, of one session or (None) of all."""
         of_open = [each for each in self.open_sessions if session in (None, each.id)]
@@ -287,16 +298,23 @@ class Grant:
 
     def _forecast(self) -> Forecast | None:
         """What this attempt would have come to without skipping anything; None while a session is open."""
-        return None if self.open_sessions else forecast_of(self.ended_sessions.values())
+        return None if self.open_sessions else forecast_of(self._own())
+
+    def _own(self) -> list[UsageRecord | SessionFacts]:
+        """Return the sessions that are over, without replays beside live ones: these count by themselves."""
+        return [each for each in self.ended_sessions.values() if not is_beside_live(each, self.attempt)]
 
     def _turns(self) -> list[TurnFacts | MeasuredTurn]:
-        return [*self.earlier_turns, *(turn for record in self._records() for turn in record.turns)]
+        own = {each.dial if isinstance(each, UsageRecord) else each.id for each in self._own()}
+        earlier = [turn for turn in self.earlier_turns if turn.session in own]
+        return [*earlier, *(turn for record in self._records() if record.dial in own for turn in record.turns)]
 
     def _vendor_latencies_ms(self) -> list[int] | None:
         """The totals of the vendor's LatencyReports; None where nobody noted those of a session."""
-        own = [ms for record in self._records() for ms in record.vendor_latencies_ms]
-        is_known = all(each.vendor_reports is not None for each in self.ended_sessions.values())
-        return [*(report.ms for report in self.earlier_reports), *own] if is_known else None
+        own = {each.dial if isinstance(each, UsageRecord) else each.id for each in self._own()}
+        earlier = [report.ms for report in self.earlier_reports if report.session in own]
+        latest = [ms for record in self._records() if record.dial in own for ms in record.vendor_latencies_ms]
+        return [*earlier, *latest] if all(each.vendor_reports is not None for each in self._own()) else None
 
     def _records(self) -> list[UsageRecord]:
         """What became of the sessions that ended in this gateway."""

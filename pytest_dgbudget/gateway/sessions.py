@@ -29,7 +29,7 @@ from pytest_dgbudget.gateway.session_terms import SessionTerms
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import DialFailed, Upstream
 from pytest_dgbudget.instants import utc_now
-from pytest_dgbudget.model import ClosedBy, MeasuredTurn, Mismatch, Overrun, Stall, UsageRecord, Violation
+from pytest_dgbudget.model import ClosedBy, MeasuredTurn, Mismatch, Overrun, Replayed, Stall, UsageRecord, Violation
 from pytest_dgbudget.protocol.codes import TEST_OVER
 from pytest_dgbudget.rules.attempts import CUT_BY, was_cut
 from pytest_dgbudget.rules.prices import cost_micro_usd
@@ -238,6 +238,16 @@ class MeteredSession:
     def is_replayed(self) -> bool:
         """Whether a cassette plays it, and nothing was dialled."""
         return self._terms.replay is not None
+
+    @property
+    def replayed(self) -> Replayed | None:
+        """What has become of its replay up to now; None where it was dialled."""
+        return None if self._terms.replay is None else self._terms.replay.replayed
+
+    @property
+    def is_beside_live(self) -> bool:
+        """Whether it is replayed in a run that dials what has no cassette."""
+        return self.replayed is not None and self.replayed.beside_live
 
     @property
     def mismatch(self) -> Mismatch | None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pytest_dgbudget.ledger.facts import SessionFacts
-from pytest_dgbudget.model import Mismatch, Replayed, UsageRecord
+from pytest_dgbudget.model import Attempt, Mismatch, Replayed, UsageRecord
 
 
 def replay_columns(replay: Replayed | None) -> dict[str, Any]:
@@ -27,6 +27,13 @@ def mismatch_in(text: str) -> Mismatch:
 def is_replay(session: UsageRecord | SessionFacts) -> bool:
     """Return whether a session was replayed."""
     return (session.replay if isinstance(session, UsageRecord) else session.replayed_from) is not None
+
+
+def is_beside_live(session: UsageRecord | SessionFacts, attempt: Attempt) -> bool:
+    """Return whether a session of an attempt was replayed in a run that dials what has no cassette."""
+    if isinstance(session, UsageRecord):
+        return session.replay is not None and session.replay.beside_live
+    return session.target != attempt.target
 
 
 def mismatch_of(session: UsageRecord | SessionFacts) -> Mismatch | None:

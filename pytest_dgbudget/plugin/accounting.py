@@ -16,11 +16,12 @@ from pytest_dgbudget.errors import (
     BudgetExceeded,
     BudgetExhausted,
     BypassRefused,
+    CassetteTooOld,
     DgBudgetError,
     GatewayError,
     ProtocolViolated,
 )
-from pytest_dgbudget.model import Mismatch, Outcome, Overrun
+from pytest_dgbudget.model import Mismatch, Outcome, Overrun, Replayed
 from pytest_dgbudget.plugin.artifacts import TestArtifacts
 from pytest_dgbudget.plugin.attempt import RunningTest
 from pytest_dgbudget.plugin.ended_with import ENDS_THE_RUN, NO_FAILURE, ended_with, kept_by_testcase
@@ -156,6 +157,7 @@ class Accounting:
             raise overrun_error(new[-1])
         has_failed = self._outcomes.get(item.nodeid) == "failed"
         self._judge_mismatches(item, ended.verdict.mismatches, "teardown", raised=None, has_failed=has_failed)
+        self._check_age(item, ended.verdict.replays, "teardown", has_failed=has_failed)
         self._check_protocol(item, running, ended.verdict, "teardown", has_failed=has_failed)
         if ended.leaked and self._state.run_config.leaks == "fail" and not has_failed:
             raise DgBudgetError(_left_open(ended.leaked))
@@ -301,6 +303,7 @@ class Accounting:
         if refused is not None:
             self._fail_for_bypass(item, bypass_error(refused), raised, when)
         self._judge_mismatches(item, verdict.mismatches, when, raised=raised, has_failed=has_failed)
+        self._check_age(item, verdict.replays, when, has_failed=has_failed)
         if not overruns:
             return
         if self._tolerates(overruns):
@@ -363,6 +366,28 @@ class Accounting:
         for mismatch in others:
             if explain_mismatch(mismatch) != str(raised):
                 item.add_report_section(when, "dgbudget", explain_mismatch(mismatch))
+
+    def _check_age(self, item: pytest.Item, replays: Sequence[Replayed], when: str, *, has_failed: bool) -> None:
+        """Fail a test that used a cassette which is older than it may be, where that is to fail it."""
+        __tracebackhide__ = True
+        run_config, running = self._state.run_config, self._running[item.nodeid]
+        if run_config.cassette_max_age_ms is None or not run_config.cassette_max_age_fails or not replays:
+            return
+        from pytest_dgbudget.instants import epoch_ms, utc_ms
+        from pytest_dgbudget.rules.soft_warnings import UsedCassette, old_cassettes
+
+        used = [
+            UsedCassette(each.cassette, utc_ms() - epoch_ms(each.recorded_at))
+            for each in replays
+            if each.cassette is not None and each.recorded_at is not None
+        ]
+        said = old_cassettes(used, run_config.cassette_max_age_ms)
+        if said is None or said in running.noted:
+            return
+        running.noted.add(said)
+        if not has_failed:
+            raise CassetteTooOld(said)
+        item.add_report_section(when, "dgbudget", said)
 
     def _tell_refusals(self, item: pytest.Item, verdict: Verdict, error: BaseException | None, when: str) -> None:
         """Say in the test's report what its clients were refused for, unless its own error says it."""

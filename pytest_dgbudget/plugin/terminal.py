@@ -25,7 +25,7 @@ from pytest_dgbudget.report.header import (
 from pytest_dgbudget.report.plain_text import harmless_line
 from pytest_dgbudget.report.reconciliation import reconciliation_lines
 from pytest_dgbudget.report.regression import regression_lines
-from pytest_dgbudget.report.run_line import run_line, unused_line
+from pytest_dgbudget.report.run_line import recorded_line, run_line, unused_line
 from pytest_dgbudget.report.run_remarks import (
     no_session_line,
     no_test_line,
@@ -78,7 +78,8 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun) -> No
             _write(terminalreporter, warning, yellow=True)
         for regressed in regression_lines(document):
             _write(terminalreporter, regressed, yellow=True)
-        unasked = [protocol_line] if state.run_config.check_protocol == "off" else []
+        # What was recorded is said with where it went.
+        unasked = [recorded_line, *([protocol_line] if state.run_config.check_protocol == "off" else [])]
         for remark in remark_lines(document, unasked):
             _write(terminalreporter, remark)
         _show_reconciliation(terminalreporter, document)

@@ -21,6 +21,7 @@ from pytest_dgbudget.model import (
     Overrun,
     Pace,
     Refusal,
+    Replayed,
     SessionTurns,
     Usage,
 )
@@ -99,6 +100,7 @@ class Verdict:
     What a budget cut or refused, what clients were refused for, which of their sessions went past the gateway or were
     about to, which of them gave up waiting, and how a gateway was lost (in words, or None). ``order_violations``: a
     sentence for each order rule that its sessions broke. ``mismatches``: what clients did otherwise than cassettes.
+    ``replays``: what became of each session that was replayed.
     """
 
     overruns: tuple[Overrun, ...]
@@ -110,6 +112,7 @@ class Verdict:
     notes: tuple[str, ...]
     order_violations: tuple[str, ...]
     mismatches: tuple[Mismatch, ...] = ()
+    replays: tuple[Replayed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from pytest_dgbudget.report.overrun_effect import excuse_of, excuse_of_run, fail
 from pytest_dgbudget.report.overrun_words import overrun_phrase
 from pytest_dgbudget.report.reconciliation import reconciliation_lines
 from pytest_dgbudget.report.regression import TAKES_LONGER, change_of, found_regression
-from pytest_dgbudget.report.run_line import replays_line, run_line, unused_line
+from pytest_dgbudget.report.run_line import recorded_line, replays_line, run_line, unused_line
 from pytest_dgbudget.report.run_remarks import (
     attention_lines,
     mismatches,
@@ -67,8 +67,8 @@ def _lines(document: UsageDocument) -> Iterator[str]:
     run = document["run"]
     yield f"### Voice agent budget: {_verdict(document)} ({_billed(run)})"
     yield from ("", in_text(_summary(document)))
-    if (replays := replays_line(document)) is not None:
-        yield from ("", in_text(replays))
+    for line in filter(None, (replays_line(document), recorded_line(document))):
+        yield from ("", in_text(line))
     yield from _part("Needs attention", _attention(document))
     yield from _part("Runs", _shards(document))
     yield from _part("Dearest tests", dearest_tests(document))
@@ -121,7 +121,7 @@ def _remarks(document: UsageDocument) -> Iterator[str]:
     if found_regression(document) is not None:
         yield f"{TAKES_LONGER}: see the comparison"
     yield from filter(None, [no_session_line(document)])
-    yield from remark_lines(document, unasked=[run_keys_line, replays_line])
+    yield from remark_lines(document, unasked=[run_keys_line, replays_line, recorded_line])
 
 
 def _overrun(test: AttemptEntry, target: str) -> str:

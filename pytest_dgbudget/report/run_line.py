@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 from pytest_dgbudget.report.document import AttemptEntry, RunFigures, UsageDocument
 from pytest_dgbudget.report.overrun_effect import excuse_of_run
@@ -59,25 +58,27 @@ def _in_brackets(dollars: float | None) -> str:
 
 
 def replays_line(document: UsageDocument) -> str | None:
-    """Return one line on cassettes: what was replayed and what that saved, and what was recorded; None without any."""
-    said = [*_replayed(document["run"]), *_other_results(document)]
-    return "; ".join(said) if said else None
+    """Return one line on what cassettes played, what that saved, and what did not match; None where none did."""
+    replayed = document["run"].get("replayed")  # which reports of earlier versions lack
+    if not replayed:
+        return None
+    saved = saved_phrase(document["run"])
+    said = f"replayed {counted(replayed, 'session')} from cassettes, not billed{saved and f': saved {saved}'}"
+    if not (missed := _results(document)["miss"]):
+        return said
+    return f"{said}; {counted(missed, 'session')} did not match {'its' if missed == 1 else 'their'} cassette"
 
 
-def _replayed(run: RunFigures) -> Iterator[str]:
-    """Reports of earlier versions have no replays."""
-    if replayed := run.get("replayed"):
-        saved = saved_phrase(run)
-        yield f"replayed {counted(replayed, 'session')} from cassettes, not billed{saved and f': saved {saved}'}"
+def recorded_line(document: UsageDocument) -> str | None:
+    """Return one line on the sessions of which cassettes were made; None where none was."""
+    if not (recorded := _results(document)["recorded"]):
+        return None
+    return f"recorded {counted(recorded, 'session')} as {'a cassette' if recorded == 1 else 'cassettes'}"
 
 
-def _other_results(document: UsageDocument) -> Iterator[str]:
+def _results(document: UsageDocument) -> Counter[str]:
     replays = [replay for session in document["sessions"] if (replay := session.get("replay")) is not None]
-    results = Counter(replay["result"] for replay in replays)
-    if missed := results["miss"]:
-        yield f"{counted(missed, 'session')} did not match {'its' if missed == 1 else 'their'} cassette"
-    if recorded := results["recorded"]:
-        yield f"recorded {counted(recorded, 'session')} as {'a cassette' if recorded == 1 else 'cassettes'}"
+    return Counter(replay["result"] for replay in replays)
 
 
 def saved_phrase(figures: AttemptEntry | RunFigures) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 
 from pytest_dgbudget.report.document import SessionFigures, UsageDocument
-from pytest_dgbudget.report.run_line import replays_line
+from pytest_dgbudget.report.run_line import recorded_line, replays_line
 from pytest_dgbudget.rules.waits import what_to_change, what_was_awaited
 
 _MOST_NAMES = 5
@@ -21,7 +21,7 @@ def remark_lines(document: UsageDocument, unasked: Collection[LineOf] = ()) -> I
 
     ``unasked``: what nobody has asked for.
     """
-    for line_of in (replays_line, run_keys_line, longest_wait, protocol_line, leaks_line):
+    for line_of in (replays_line, recorded_line, run_keys_line, longest_wait, protocol_line, leaks_line):
         if line_of not in unasked and (line := line_of(document)) is not None:
             yield line
 

@@ -28,7 +28,7 @@ from pytest_dgbudget.report.period_document import PeriodSpending, period_docume
 from pytest_dgbudget.report.period_text import period_csv, period_text
 from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.report.run_csv import run_csv
-from pytest_dgbudget.report.run_line import replays_line, run_line
+from pytest_dgbudget.report.run_line import recorded_line, replays_line, run_line
 from pytest_dgbudget.report.run_warnings import old_cassettes_of
 from pytest_dgbudget.report.tests_table import table_of_tests
 from pytest_dgbudget.rules.spending import Spent
@@ -144,8 +144,10 @@ def test_i7_what_a_lost_replay_saved_is_not_known() -> None:
     assert replays_line(made) == "replayed 2 sessions from cassettes, not billed"
 
 
-def test_no_session_at_the_gateway_is_no_doubt_about_a_run_of_replays() -> None:
+def test_a_run_in_which_all_is_replayed_leaves_no_doubt_where_its_application_dials() -> None:
     assert replayed(sessions=(), leases=())["run"]["bypass"] == "refused"
+    played = replay(lease="of-replay", target="replay")
+    assert document(target="live", billed=True, leases=(NOTHING,), sessions=(played,))["run"]["bypass"] == "refused"
 
 
 def test_of_shards_what_replays_saved_is_added_up() -> None:
@@ -162,10 +164,9 @@ def test_the_line_says_how_many_what_that_saved_and_what_did_not_match() -> None
     assert replays_line(replayed()) == (
         "replayed 2 sessions from cassettes, not billed: saved 1m and $0.0500; 1 session did not match its cassette"
     )
-    assert replays_line(live_with_replay()) == (
-        "replayed 1 session from cassettes, not billed: saved 30s and $0.0375; recorded 1 session as a cassette"
-    )
-    assert replays_line(document()) is None
+    assert replays_line(live_with_replay()) == ("replayed 1 session from cassettes, not billed: saved 30s and $0.0375")
+    assert recorded_line(live_with_replay()) == "recorded 1 session as a cassette"
+    assert (replays_line(document()), recorded_line(document())) == (None, None)
 
 
 def test_no_forecast_is_shown_beside_what_was_saved() -> None:

@@ -67,12 +67,18 @@ class UnusedCassettes:
 
 
 class Replay:
-    """One session that is replayed, and its target. It uses one of the cassettes, which it reserves."""
+    """One session that is replayed, and its target. It uses one of the cassettes, which it reserves.
+
+    ``beside_live``: in a run that dials what has no cassette.
+    """
 
     access = None
 
-    def __init__(self, cassettes: UnusedCassettes, pace: Pace, clock: Clock, scrubbing: Scrubbing) -> None:
+    def __init__(
+        self, cassettes: UnusedCassettes, pace: Pace, clock: Clock, scrubbing: Scrubbing, *, beside_live: bool
+    ) -> None:
         self._cassettes = cassettes
+        self._beside_live = beside_live
         self._pace = pace
         self._clock = clock
         self._scrubbing = scrubbing
@@ -97,11 +103,12 @@ class Replay:
     def replayed(self) -> Replayed:
         """What has become of it up to now."""
         if self._chosen is None:
-            return Replayed(mismatch=self.mismatch)
+            return Replayed(mismatch=self.mismatch, beside_live=self._beside_live)
         return Replayed(
             cassette=self._name_of(self._chosen.folder),
             recorded_at=write_instant(self._chosen.facts.recorded_at),
             mismatch=self.mismatch,
+            beside_live=self._beside_live,
         )
 
     @property
@@ -186,7 +193,7 @@ class Replays:
         except CassetteError as error:
             raise RequestRefused(404, codes.NO_CASSETTE, f"a cassette of this test can't be read: {error}") from None
         if unused.left > 0:
-            return Replay(unused, grant.asked.pace, self._clock(), self._scrubbing)
+            return Replay(unused, grant.asked.pace, self._clock(), self._scrubbing, beside_live=not self._must)
         if self._must:
             raise RequestRefused(404, codes.NO_CASSETTE, _lacks(unused))
         return None

@@ -14,7 +14,7 @@ from pytest_dgbudget.report.html.elements import Child, Markup, element, name_of
 from pytest_dgbudget.report.html.parts import Tone, badge, muted, tone_of
 from pytest_dgbudget.report.html.sentences import sentence
 from pytest_dgbudget.report.overrun_effect import excuse_of, excuse_of_run
-from pytest_dgbudget.report.run_line import differs_live, replays_line
+from pytest_dgbudget.report.run_line import differs_live, recorded_line, replays_line
 from pytest_dgbudget.report.run_remarks import run_keys_line
 from pytest_dgbudget.report.shown import AT_RISK
 from pytest_dgbudget.report.shown_turns import has_latency
@@ -81,14 +81,14 @@ def _overruns(document: UsageDocument) -> Iterator[Markup]:
 
 
 def _summary(document: UsageDocument) -> str:
-    run, replays = document["run"], replays_line(document)
+    run, of_cassettes = document["run"], filter(None, (replays_line(document), recorded_line(document)))
     sessions = counted(run["sessions"], "session")
     budgets = [] if run["budget_seconds"] is None else [figures.time(run["budget_seconds"])]
     of_money = run.get("cost_budget_usd")
     budgets += [] if of_money is None else [figures.exact_money(of_money)]
     of = f"of a run budget of {' and '.join(budgets)}" if budgets else "there is no run budget"
     used = f"{sessions} used {figures.time(run['used_seconds'])}{' ' if budgets else '; '}{of}."
-    return " ".join([used, _what_it_costs(run), *([] if replays is None else [sentence(replays)])])
+    return " ".join([used, _what_it_costs(run), *map(sentence, of_cassettes)])
 
 
 def _what_it_costs(run: RunFigures) -> str:

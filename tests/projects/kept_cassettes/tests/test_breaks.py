@@ -1,4 +1,4 @@
-"""Breaks the collection where it is told to."""
+"""Cannot be imported where it is told so."""
 
 from __future__ import annotations
 
