@@ -5,7 +5,7 @@ Pure: audio comes in with the milliseconds at which it arrived.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import mul
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ _QUIETEST = 0.1
 # Enough of the samples to tell how loud speech is.
 _HERTZ = 6000
 _FULL_SCALE = 32768
+_LEAST_POWER = (_LOUD * _FULL_SCALE) ** 2
 
 # What a window takes to read beside its samples, in samples.
 _WINDOW_UNITS = 30
@@ -57,7 +58,7 @@ class SpeechReader:
         self._after_ms = after_ms
         self._powers = powers
         self._bytes_per_ms = size * format_.sample_rate / 1000
-        self._window = max(1, format_.sample_rate * _WINDOW_MS // 1000) * size
+        self._window = window_size(format_)
         self._stride = max(1, format_.sample_rate // _HERTZ)
         self._bytes_per_sample = size
         self._units = _WINDOW_UNITS + self._window // size // self._stride
@@ -103,9 +104,7 @@ class SpeechReader:
     def _ended_ms(self) -> int | None:
         if not self._windows:
             return None
-        by_power = sorted(power for _, power, _ in self._windows)
-        quiet = by_power[-(-len(by_power) // round(1 / _QUIETEST)) - 1]
-        loud = max((_LOUD * _FULL_SCALE) ** 2, quiet * _TIMES_QUIET**2)
+        loud = _loud_power(power for _, power, _ in self._windows)
         for ended_ms, power, at_ms in reversed(self._windows):
             if at_ms <= self._after_ms:
                 return None
@@ -130,6 +129,33 @@ class _Pace:
             return
         self._ahead_ms = max(0.0, self._ahead_ms + plays_ms - _PACE * (at_ms - last_ms))
         self.is_fast = self.is_fast or self._ahead_ms > _AHEAD_MS
+
+
+def loud_windows(format_: AudioFormat, audio: bytes) -> list[bool]:
+    """Return of each 20 ms of audio that can be read, and of a rest, whether it is loud.
+
+    Audio that has speech alone is loud, too, although nothing of it is quiet.
+    """
+    size = format_.bytes_per_sample
+    assert size is not None
+    window = window_size(format_)
+    power, whole = _POWERS[format_.encoding], len(audio) - len(audio) % size
+    powers = [power(audio[start : min(start + window, whole)], 1) for start in range(0, whole, window)]
+    loud = min(_loud_power(powers), max(_LEAST_POWER, max(powers) / _TIMES_QUIET**2)) if powers else 0.0
+    return [each > loud for each in powers]
+
+
+def window_size(format_: AudioFormat) -> int:
+    """Return how many bytes 20 ms of audio have that can be read."""
+    assert format_.bytes_per_sample is not None
+    return max(1, format_.sample_rate * _WINDOW_MS // 1000) * format_.bytes_per_sample
+
+
+def _loud_power(powers: Iterable[float]) -> float:
+    """Return the mean square above which a window is loud among these, of which there is one at least."""
+    by_power = sorted(powers)
+    quiet = by_power[-(-len(by_power) // round(1 / _QUIETEST)) - 1]
+    return max(_LEAST_POWER, quiet * _TIMES_QUIET**2)
 
 
 def can_be_read(format_: AudioFormat) -> bool:
