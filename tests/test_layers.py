@@ -238,8 +238,11 @@ def test_a_command_is_a_module_of_the_command_line_or_a_program_of_its_own() -> 
 # What tests replace. Our threads go on meanwhile, so functions of these are imported by name, before any test.
 REPLACED_BY_TESTS = {"asyncio", "json", "os", "secrets", "socket", "subprocess", "threading", "time"}
 BESIDE_TESTS = {"client", "control", "protocol", "rules"}
-# Called on the thread of a test alone, and by xdist's controller, which runs none.
-NOT_BESIDE_TESTS = {"control.activation", "control.environment", "control.on_demand", "control.real_time"}
+# Called on the thread of a test alone, by xdist's controller, which runs none, and by a command.
+NOT_BESIDE_TESTS = {
+    *("control.activation", "control.environment", "control.on_demand", "control.real_time"),
+    "client.cassette_client",
+}
 NOT_REPLACED = {"os.fsdecode", "os.fspath", "os.register_at_fork"}
 
 
