@@ -14,6 +14,7 @@ from pytest_dgbudget.rules.audio import AudioFormat
 FLAC = "flac"
 WAV = "wav"
 _SAMPLE = 2
+_GIT_LFS = b"version https://git-lfs.github.com/spec/"
 
 
 def audio_file(audio: bytes, audio_format: AudioFormat) -> tuple[str, bytes]:
@@ -29,6 +30,8 @@ def audio_file(audio: bytes, audio_format: AudioFormat) -> tuple[str, bytes]:
 
 def audio_in(file: bytes, suffix: str, audio_format: AudioFormat, size: int) -> bytes:
     """Return the audio, ``size`` bytes, of a file with this ending; raises ValueError."""
+    if file.startswith(_GIT_LFS):
+        raise ValueError("it stands for a file that Git LFS has: git lfs pull")
     if suffix == FLAC and audio_format.encoding == "linear16":
         return _samples(file, size)
     audio = wav_audio(file) if suffix == WAV and wav_header(audio_format) else file

@@ -165,6 +165,12 @@ def test_a_file_that_is_cut_short_or_huge_is_named(session: Path, name: str) -> 
     assert "it is no file of at most" in why(session)
 
 
+def test_a_file_that_git_lfs_has_not_fetched_says_so(session: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b\n"
+    (session / "agent.flac").write_text(pointer)
+    assert why(session) == "agent.flac: it stands for a file that Git LFS has: git lfs pull"
+
+
 def read_or_none(session: Path) -> Cassette | None:
     try:
         return read_cassette(session)
