@@ -41,13 +41,21 @@ def numbered(messages: Sequence[tuple[Side, Any]]) -> list[Any]:
     return [_renamed(message, in_text, names) for _, message in messages]
 
 
-def latencies_in(message: Any) -> Iterator[str]:
-    """Yield the names of the fields of a server's message that say how long something took."""
-    if isinstance(message, dict) and message.get("type") in _WITH_LATENCIES:
-        for name, value in message.items():
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if name.endswith("_latency") and is_number and 0 <= value <= MOST_LATENCY:
-                yield name
+def latency_fields(message: Any) -> list[str]:
+    """Return the names of the fields of a message in which the vendor says how long something took."""
+    if not isinstance(message, dict) or message.get("type") not in _WITH_LATENCIES:
+        return []
+    return [name for name in message if name.endswith("_latency")]
+
+
+def latencies_in(message: Any) -> Mapping[str, float]:
+    """Return by its field how long something took, in seconds, as a message says."""
+    return {
+        name: value
+        for name in latency_fields(message)
+        if isinstance(value := message[name], (int, float)) and not isinstance(value, bool)
+        if 0 <= value <= MOST_LATENCY
+    }
 
 
 def _vendors_ids(messages: Sequence[tuple[Side, Any]]) -> Mapping[str, str]:

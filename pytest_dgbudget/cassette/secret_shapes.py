@@ -16,9 +16,9 @@ from urllib.parse import unquote
 from pytest_dgbudget.recording.known_secrets import SCRUBBED
 from pytest_dgbudget.recording.secret_places import names_a_secret
 
-# A text may have 128 KiB, and anything in it: no expression below looks far ahead from where it may begin.
 # Escapes, as of JSON within JSON, and base64 within one another.
 _DEEPEST = 6
+# A text may have 128 KiB, and anything in it: no expression looks far ahead from where it may begin.
 _ALONE = "(?<![A-Za-z0-9])"
 _COMMIT = "".join(f"(?<!{before})" for before in ("commit ", "/commit/", "/tree/", "/blob/", "sha1:", "sha1-", "sha1="))
 _HEX_KEY = "(?=[0-9A-Fa-f]*[0-9])(?=[0-9]*[A-Fa-f])[0-9A-Fa-f]{40}(?![A-Za-z0-9])"

@@ -46,7 +46,7 @@ def files_of(cassette: Cassette) -> Mapping[str, bytes]:
         else:
             lines.append(to_json(_line(event)))
             instants.append(event.at_ms)
-            if found := {name: event.payload[name] for name in latencies_in(event.payload)}:
+            if found := latencies_in(event.payload):
                 latencies[str(len(lines))] = found
     audio = {side: _audio(cassette, side, messages[side]) for side in AUDIO_FILES}
     described = {
