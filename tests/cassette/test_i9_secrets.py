@@ -39,7 +39,9 @@ class Drawn:
         self._random = Random(seed)
 
     def of(self, alphabet: str, size: int) -> str:
-        return "".join(self._random.choices(alphabet, k=size))
+        """Return so many letters and digits, at least one of them a digit, as nearly all have."""
+        drawn = "".join(self._random.choices(alphabet, k=size))
+        return drawn if any(map(str.isdigit, drawn)) else self.of(alphabet, size)
 
 
 SHAPES: dict[str, Callable[[Drawn], str]] = {
