@@ -39,7 +39,7 @@ from pytest_dgbudget.cassette.mismatches import (
     other_text,
     unexpected_text,
 )
-from pytest_dgbudget.cassette.speech import SILENT_MS, RecordedSpeech, SentSpeech, Spoken, Utterance
+from pytest_dgbudget.cassette.speech import SILENT_MS, RecordedSpeech, SentSpeech, Utterance
 from pytest_dgbudget.model import CassetteTerms, Mismatch, Pace
 
 # A client takes up to twice as long as in the recording, and so much more.
@@ -205,7 +205,7 @@ class Player:
         event = step.event
         if step.heard is not None and step.ends_utterance:
             self._heard = self._recorded.before(step.heard)
-            self._sent.utterance_ended()
+            self._sent.utterance_ended(self._heard)
         if event is None:
             facts = self.cassette.facts
             self.close = RecordedClose(facts.close_code or _NO_CODE, facts.close_reason)
@@ -222,20 +222,21 @@ class Player:
         if step.event is None and self.cassette.facts.closed_by not in _BY_VENDOR:
             return None
         needed = [each for each in step.texts if each.needed]
+        if any(each.matched_ms is None for each in needed):
+            return None
         utterance = self._utterance(step)
-        spoken = Spoken(0, 0) if utterance is None else self._sent.spoken(utterance, self._speech_due_ms(step))
-        if spoken is None or any(each.matched_ms is None for each in needed):
+        spoken = utterance and self._sent.spoken(utterance, lambda: self._speech_due_ms(step))
+        if utterance is not None and spoken is None:
             return None
         said_ms = max((each.matched_ms or 0 for each in needed), default=0)
-        ready_ms = max(self._at_ms, said_ms, spoken.ready_ms)
+        ready_ms = max(self._at_ms, said_ms, spoken.ready_ms if spoken else 0)
         if self._pace == "max":
             return ready_ms
-        # As long as in the recording after its last cause, and after the speech that it says was heard.
+        # As long after its last cause as in the recording; and as long after the speech that it says was heard.
         before_ms, recorded_ms = (said_ms, needed[-1].text.at_ms) if needed else (self._at_ms, self._recorded_ms)
-        ready_ms = max(ready_ms, before_ms + step.at_ms - recorded_ms)
-        if utterance is not None:
-            ready_ms = max(ready_ms, spoken.last_ms + step.at_ms - self._recorded.reached_ms(utterance.needed))
-        return ready_ms
+        if spoken is None or spoken.recorded_ms <= recorded_ms or self._terms.audio == "any":
+            ready_ms = max(ready_ms, before_ms + step.at_ms - recorded_ms)
+        return max(ready_ms, spoken.at_ms + step.at_ms - spoken.recorded_ms) if spoken else ready_ms
 
     def _utterance(self, step: VendorStep) -> Utterance | None:
         """Return what the vendor had heard anew of the user when it said so; None where that is nothing."""
@@ -260,13 +261,13 @@ class Player:
         first = next((each for each in missing if each.call is None), None)
         awaited = [_Awaited(self._text_until_ms(each), each) for each in missing if each.call or each is first]
         if self._lacks_speech():
-            awaited.append(_Awaited(self._speech_due_ms(step) + SILENT_MS, None))
+            awaited.append(_Awaited(self._speech_until_ms(step), None))
         return max(awaited, key=lambda each: each.until_ms, default=None)
 
     def _lacks_speech(self) -> bool:
         """Return whether the next step waits for more of the user's speech."""
         utterance = self._utterance(self._causes.steps[self._played])
-        return utterance is not None and self._sent.spoken(utterance, 0) is None
+        return utterance is not None and self._sent.spoken(utterance, lambda: 0) is None
 
     def _needed(self) -> int:
         """Return how much speech the next step waits for, or else there is in all."""
@@ -274,13 +275,21 @@ class Player:
         return self._recorded.size if utterance is None else utterance.needed
 
     def _speech_due_ms(self, step: VendorStep) -> float:
-        said = self._heard if self._terms.audio == "any" else self._sent.size
-        recorded_ms = self._recorded.goes_on_ms(said)
-        return self._due_ms(step.at_ms if recorded_ms is None else recorded_ms)[0]
+        return self._due_ms(self._speech_recorded_ms(step))[0]
+
+    def _speech_recorded_ms(self, step: VendorStep) -> int:
+        """Return when the speech that comes next had come in the recording."""
+        recorded_ms = self._sent.goes_on_ms
+        return step.at_ms if recorded_ms is None else min(recorded_ms, step.at_ms)
+
+    def _speech_until_ms(self, step: VendorStep) -> float:
+        recorded_ms = self._speech_recorded_ms(step)
+        return max(self._due_ms(recorded_ms)[0], self._due_after_vendor_ms(recorded_ms)) + SILENT_MS
 
     def _text_until_ms(self, expected: ExpectedText) -> float:
         recorded_ms, call = expected.text.at_ms, expected.call
         due_ms, since_ms = self._due_ms(recorded_ms)
+        due_ms = max(due_ms, self._due_after_vendor_ms(recorded_ms))
         took_ms = recorded_ms - max(expected.after_ms, since_ms)
         if call is not None and call.replayed_ms is not None:
             took_ms = recorded_ms - call.asked_ms
@@ -290,16 +299,21 @@ class Player:
     def _due_ms(self, recorded_ms: int) -> tuple[float, int]:
         """Return when the client does again what it did then; and since when in the recording that is counted.
 
-        That is since what it did last, for what the vendor said last may come sooner than in the recording.
+        That is since what it did last: what the vendor said since then may come sooner than in the recording.
         """
         since = [(0, 0.0)]
         text = next((each for each in reversed(self._matched) if each.text.at_ms <= recorded_ms), None)
         if text is not None:
             since.append((text.text.at_ms, text.matched_ms or 0.0))
         if self._sent.size:
-            since.append((min(self._sent.recorded_ms, recorded_ms), self._sent.last_ms))
+            said_ms = self._recorded_ms if self._terms.audio == "any" else self._sent.recorded_ms
+            since.append((min(said_ms, recorded_ms), self._sent.last_ms))
         since_ms, at_ms = max(since)
         return at_ms + recorded_ms - since_ms, since_ms
+
+    def _due_after_vendor_ms(self, recorded_ms: int) -> float:
+        """Return the same, since what the vendor said last: it may come later, if the client was early."""
+        return self._at_ms + max(0, recorded_ms - self._recorded_ms)
 
     # What is matched
 

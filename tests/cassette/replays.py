@@ -9,6 +9,8 @@ from typing import Any
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteAudio, CassetteEvent, CassetteText
 from pytest_dgbudget.cassette.matching import Player
 from pytest_dgbudget.model import CassetteAudioRule, CassetteTerms, Mismatch, Pace
+from pytest_dgbudget.rules.audio import AudioFormat
+from pytest_dgbudget.rules.samples import silence
 from tests.support.dialogues import CLIENT, VENDOR
 
 NO_IGNORE: tuple[str, ...] = ()
@@ -22,13 +24,15 @@ def terms(audio: CassetteAudioRule = "length", ignore: Sequence[str] = NO_IGNORE
 class Act:
     """Something that a client does, ``took_ms`` after the act before and after so many messages were ``received``.
 
-    ``what`` is a text's payload, audio, or None for the Close. An answer waits for its call and for no other act.
+    ``what`` is a text's payload, audio, or None for the Close; in the recording it passed at ``recorded_ms``. An answer
+    waits for its call and for no other act.
     """
 
     what: Any
     received: int
     took_ms: float
     answers: str | None = None
+    recorded_ms: int = 0
 
 
 @dataclass
@@ -45,13 +49,13 @@ class Replay:
         return self.player.mismatch
 
     @property
-    def whole_mismatch(self) -> Mismatch:
+    def found(self) -> Mismatch:
         assert self.player.mismatch is not None
         return self.player.mismatch
 
 
 def acts_of(cassette: Cassette) -> list[Act]:
-    """Return what the recorded client did, each act after all that it had received, and as long after that."""
+    """Return what the recorded client did, but for KeepAlives: after all that it had received, and as long after."""
     acts: list[Act] = []
     received = 0
     last_ms = 0
@@ -63,16 +67,28 @@ def acts_of(cassette: Cassette) -> list[Act]:
                 calls[call] = event.at_ms
         elif isinstance(event, CassetteAudio):
             audio = cassette.audio[CLIENT][event.offset : event.offset + event.size]
-            acts.append(Act(audio, received, event.at_ms - last_ms))
+            acts.append(Act(audio, received, event.at_ms - last_ms, recorded_ms=event.at_ms))
+        elif event.payload == {"type": "KeepAlive"}:
+            continue
         elif (answered := _answered(event.payload)) in calls:
-            acts.append(Act(event.payload, received, event.at_ms - calls[answered], answered))
+            acts.append(Act(event.payload, received, event.at_ms - calls[answered], answered, event.at_ms))
             continue
         else:
-            acts.append(Act(event.payload, received, event.at_ms - last_ms))
+            acts.append(Act(event.payload, received, event.at_ms - last_ms, recorded_ms=event.at_ms))
         last_ms = event.at_ms
     if cassette.facts.closed_by == "client":
-        acts.append(Act(None, received, cassette.facts.ms - last_ms))
+        acts.append(Act(None, received, cassette.facts.ms - last_ms, recorded_ms=cassette.facts.ms))
     return acts
+
+
+def speech_in(audio: bytes, format_: AudioFormat) -> bytes:
+    """Return what of it is no silence, sample by sample."""
+    silent, size = silence(format_.encoding, 1), format_.bytes_per_sample
+    if size is None:
+        return audio
+    others = {"mulaw": b"\x7f", "alaw": b"\x55", "linear32": b"\0\0\0\x80"}.get(format_.encoding)
+    samples = [audio[at : at + size] for at in range(0, len(audio) - size + 1, size)]
+    return b"".join(sample for sample in samples if sample not in (silent, others))
 
 
 def _calls(event: CassetteEvent) -> Iterator[str]:
