@@ -164,7 +164,12 @@ def _place(kind: str | None, path: Path) -> str:
 
 
 def _json(value: Any) -> str:
-    return "nothing" if value is MISSING else to_json(value).decode()
+    if value is MISSING:
+        return "nothing"
+    try:
+        return to_json(value).decode()
+    except RecursionError:
+        return "(nested too deeply to be shown)"
 
 
 def printable(text: str) -> str:

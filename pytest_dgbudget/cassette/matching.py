@@ -301,14 +301,12 @@ class Player:
 
         That is since what it did last: what the vendor said since then may come sooner than in the recording.
         """
-        since = [(0, 0.0)]
         text = next((each for each in reversed(self._matched) if each.text.at_ms <= recorded_ms), None)
-        if text is not None:
-            since.append((text.text.at_ms, text.matched_ms or 0.0))
-        if self._sent.size:
-            said_ms = self._recorded_ms if self._terms.audio == "any" else self._sent.recorded_ms
-            since.append((min(said_ms, recorded_ms), self._sent.last_ms))
-        since_ms, at_ms = max(since)
+        since_ms, at_ms = (0, 0.0) if text is None else (text.text.at_ms, text.matched_ms or 0.0)
+        if self._sent.size and self._terms.audio == "any":  # nobody knows where in the recording that was
+            at_ms = max(at_ms, self._sent.last_ms)
+        elif self._sent.size:
+            since_ms, at_ms = max((since_ms, at_ms), (min(self._sent.recorded_ms, recorded_ms), self._sent.last_ms))
         return at_ms + recorded_ms - since_ms, since_ms
 
     def _due_after_vendor_ms(self, recorded_ms: int) -> float:
@@ -324,12 +322,14 @@ class Player:
 
     def _match(self, expected: ExpectedText | None, payload: Any, at_ms: float) -> None:
         if expected is None:
-            self.mismatch = unexpected_text(self.cassette, payload, self._matched)
+            self.mismatch = unexpected_text(self.cassette, payload, self._matched, self._ids.as_recorded)
             return
         found = list(differing(expected.text, payload, self._terms.ignore, self._ids.as_recorded))
         if found:
             later = self._causes.in_order[self._causes.in_order.index(expected) + 1 :] if expected.call is None else []
-            self.mismatch = other_text(self.cassette, expected.text, payload, found, self._matched, later)
+            self.mismatch = other_text(
+                self.cassette, expected.text, payload, found, self._matched, later, self._ids.as_recorded
+            )
             return
         expected.matched_ms = at_ms
         self._matched.append(expected)

@@ -50,12 +50,13 @@ def other_text(
     found: Sequence[Difference],
     matched: Sequence[ExpectedText],
     later: Sequence[ExpectedText],
+    as_recorded: Callable[[str], str],
 ) -> Mismatch:
     """The client sent something else than ``text``; ``matched`` is what it had sent, ``later`` what follows."""
-    if any(_is(each, sent) for each in matched[-1:]):
+    if any(_is(each, sent, as_recorded) for each in matched[-1:]):
         what = f"The client sent {name(sent)} twice; the cassette expects {name(text.payload)} next"
         return _mismatch(cassette, text, what, value_lines(text.payload, sent))
-    skipped = next((number for number, each in enumerate(later) if _is(each, sent)), None)
+    skipped = next((number for number, each in enumerate(later) if _is(each, sent, as_recorded)), None)
     if skipped is not None:
         left_out = name(text.payload) + (f" and {skipped} more" if skipped else "")
         what = f"The client left out {left_out}: it sent {name(sent)}, which the cassette has after that"
@@ -67,9 +68,11 @@ def other_text(
     )
 
 
-def unexpected_text(cassette: Cassette, sent: Any, matched: Sequence[ExpectedText]) -> Mismatch:
+def unexpected_text(
+    cassette: Cassette, sent: Any, matched: Sequence[ExpectedText], as_recorded: Callable[[str], str]
+) -> Mismatch:
     """The client sent what the cassette has no place for."""
-    again = " once more" if any(_is(each, sent) for each in matched) else ""
+    again = " once more" if any(_is(each, sent, as_recorded) for each in matched) else ""
     what = f"The client sent {name(sent)}{again}; the cassette expects no such message any more"
     return _mismatch(cassette, None, what, value_lines(MISSING, sent))
 
@@ -137,8 +140,8 @@ def _expected_next(cassette: Cassette, text: CassetteText, sent: Any) -> Mismatc
     return _mismatch(cassette, text, what, value_lines(text.payload, sent))
 
 
-def _is(expected: ExpectedText, sent: Any) -> bool:
-    return next(differing(expected.text, sent, ()), None) is None
+def _is(expected: ExpectedText, sent: Any, as_recorded: Callable[[str], str]) -> bool:
+    return next(differing(expected.text, sent, (), as_recorded), None) is None
 
 
 def _are_of_one_type(expected: Any, sent: Any) -> bool:

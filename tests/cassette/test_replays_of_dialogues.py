@@ -170,6 +170,8 @@ def _assert_soon(went: Replay, missing: Act, format_: AudioFormat) -> None:
     before = [(at_ms, act.recorded_ms) for at_ms, act in done if act.recorded_ms <= missing.recorded_ms]
     last_ms, recorded_ms = before[-1] if before else (0.0, 0)
     due_ms = max(last_ms + missing.recorded_ms - recorded_ms, went.done[-1][0] if went.done else 0.0)
+    if missing.answers is not None:
+        due_ms = max(due_ms, went.delivered[-1][0] + missing.took_ms)
     assert went.ended_ms <= due_ms + missing.took_ms + 1500
 
 
