@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -613,6 +614,41 @@ def test_at_pace_vendor_the_agent_answers_as_long_after_the_speech_as_recorded()
     assert started.next_at_ms == 2500
 
 
+def test_who_asks_late_each_time_makes_nothing_later() -> None:
+    tape = begun()
+    for _ in range(1000):
+        tape.wait(20)
+        tape.speak(b"agent")
+    started = Player(tape.end(), terms(), "vendor")
+    started.client_said(SETTINGS, 200)
+    at_ms = 0.0
+    while started.next_at_ms is not None and started.replayed_ms < tape.at_ms:
+        at_ms = started.next_at_ms + 3
+        started.due(at_ms)
+    assert at_ms == tape.at_ms + 3
+
+
+def test_a_minute_of_audio_both_ways_takes_little() -> None:
+    tape = begun()
+    for _ in range(60):
+        for _ in range(50):
+            tape.wait(20)
+            tape.hear(SPEECH + SILENCE)
+        tape.vendor("ConversationText", role="user", content="a")
+        for _ in range(50):
+            tape.wait(20)
+            tape.speak(SPEECH)
+    cassette = tape.end()
+    began = time.process_time()
+    started, played = player(cassette, audio="exact"), 0
+    for at_ms in range(60 * 50):
+        started.client_sent_audio(SPEECH + SILENCE, at_ms)
+        played += len(started.due(at_ms))
+        assert started.next_at_ms is None or started.next_at_ms > at_ms
+    assert played == 1 + 60 * 51
+    assert time.process_time() - began < 1.5  # some 0.15 s
+
+
 def test_replayed_time_is_that_of_the_furthest_message() -> None:
     started = player(spoken())
     started.due(0)
@@ -689,7 +725,6 @@ def test_another_cassette_goes_on_from_the_same_welcome() -> None:
         {"type": "UpdatePrompt", "prompt": float("nan")},
         {"type": "UpdatePrompt", "prompt": {str(n): n for n in range(10_000)}},
     ],
-    ids=str,
 )
 def test_whatever_is_sent_is_told_in_few_readable_lines(payload: Any) -> None:
     tape = begun()
