@@ -29,8 +29,9 @@ from pytest_dgbudget.plugin.options import (
 from pytest_dgbudget.plugin.state import STATE, State
 
 # pytest-asyncio warns when a project lacks one of its settings. Our users didn't ask for pytest-asyncio, and under
-# -W error their pytest would not even start. Short, since each start of pytest compiles it.
-_NOT_OUR_USERS_WARNING = '.*"asyncio_default_f'
+# -W error their pytest would not even start.
+_ASYNCIO_SETTING = "asyncio_default_fixture_loop_scope"
+_NOT_OUR_USERS_WARNING = f'The configuration option "{_ASYNCIO_SETTING}"'
 
 
 _LOADED_LATE = (
@@ -50,13 +51,20 @@ class _QuietAsyncio:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        if config.pluginmanager.hasplugin("warnings"):
+        if config.pluginmanager.hasplugin("warnings") and _lacks_setting(config):
             # pytest runs this hook inside catch_warnings, so the filter is gone after it.
             warnings.filterwarnings("ignore", message=_NOT_OUR_USERS_WARNING)
 
     def __dir__(self) -> list[str]:
         """pytest inspects every name of a plugin, including those that every object has."""
         return ["pytest_configure"]
+
+
+def _lacks_setting(config: pytest.Config) -> bool:
+    try:
+        return config.getini(_ASYNCIO_SETTING) is None
+    except ValueError:  # there is no pytest-asyncio
+        return False
 
 
 class _XdistController:

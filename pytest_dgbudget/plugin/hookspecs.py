@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     )
 
 
+def __dir__() -> list[str]:
+    """pytest inspects every name of a module of hooks, including those that every module has."""
+    return [name for name in globals() if name.startswith("pytest_")]
+
+
 def pytest_dgbudget_session_opened(session: OpenedSession, config: pytest.Config) -> None:
     """A session has opened: once for each, before its turns, when the vendor's request id is known."""
 
