@@ -18,7 +18,7 @@ from tests.support.project import Project, Result
 from tests.support.rehearsal import Rehearsal, rehearsal
 from tests.support.slow import slow
 
-REWRITE = "--dg-record=rewrite"
+REWRITE, ONCE = "--dg-record=rewrite", "--dg-record=once"
 QUICK = ("--dg-reconcile=off", "--dg-regression=off")
 
 
@@ -90,9 +90,24 @@ def test_of_a_test_that_is_run_again_the_attempt_that_passed_is_kept(
     assert said(project) == {"test_passes_the_second_time": [["the second time"]]}, result.output
 
 
-def test_with_once_what_is_there_stays_and_with_rewrite_all_of_a_test_that_passed_is_replaced(
-    project: Project, vendor: Rehearsal
-) -> None:
+@pytest.mark.slow
+def test_with_once_what_has_a_cassette_is_replayed_and_the_rest_is_added(project: Project, vendor: Rehearsal) -> None:
+    project.use("cassettes/test_says.py")
+    record(project, vendor, ONCE, SAID="a,b")
+    before = bytes_below(project.path / "cassettes")
+    result = record(project, vendor, ONCE, SAID="a,b,c")
+    assert said(project) == {"test_says": [["a"], ["b"], ["c"]]}, result.output
+    assert "\nrecorded 1 cassette (0:0" in result.output
+    assert before.items() < bytes_below(project.path / "cassettes").items()
+    assert [session["target"] for session in result.usage["sessions"]] == ["replay", "replay", "rehearsal"]
+    result = record(project, vendor, ONCE, SAID="a,b,c")
+    assert result.status == 0
+    assert "cassettes (" not in result.output
+    assert len(said(project)["test_says"]) == 3
+
+
+@pytest.mark.slow
+def test_with_rewrite_all_cassettes_of_a_test_that_passed_are_replaced(project: Project, vendor: Rehearsal) -> None:
     project.use("cassettes/test_says.py")
     record(project, vendor, REWRITE, SAID="a,b")
     assert said(project) == {"test_says": [["a"], ["b"]]}
@@ -173,6 +188,24 @@ def test_i9_no_secret_that_stands_anywhere_in_a_session_survives_into_its_casset
 
 
 # What can't be kept ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("how", "status"), [(REWRITE, 1), slow(ONCE, 0)])
+def test_what_still_looks_like_a_secret_is_not_written_and_the_run_says_where_it_stands(
+    project: Project, vendor: Rehearsal, how: str, status: int
+) -> None:
+    project.use("cassettes/test_says.py")
+    record(project, vendor, how, SAID="a")
+    before = bytes_below(project.path / "cassettes")
+    unknown = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"
+    result = record(project, vendor, how, SAID=f"a,call {unknown}")
+    assert result.status == status, result.output
+    assert bytes_below(project.path / "cassettes") == before
+    assert unknown not in result.output
+    assert "\ntest_says.py::test_says: no cassette was recorded, and none was replaced: " in result.output
+    assert "dg_scrub" in result.output
+    assert ("--dg-record=rewrite fails the run" in result.output) == (how == REWRITE)
+    assert "1 passed" in result.output
 
 
 @pytest.mark.slow

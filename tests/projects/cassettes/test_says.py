@@ -1,4 +1,4 @@
-"""Opens a session for each thing that SAID names, and says it there; HEARS=no: without waiting for the answer."""
+"""Opens a session for each thing that SAID names, and says it there."""
 
 import os
 
@@ -8,8 +8,5 @@ from pytest_dgbudget import VoiceAgent
 def test_says(voice_agent: VoiceAgent) -> None:
     for text in os.environ["SAID"].split(","):
         with voice_agent.connect() as session:
-            if os.environ.get("HEARS") == "no":
-                session.send({"type": "InjectUserMessage", "content": text})
-            else:
-                session.say(text)
+            session.say(text)
     assert "FAILS" not in os.environ
