@@ -88,10 +88,16 @@ def format_time(milliseconds: int) -> str:
     return "".join(parts)
 
 
+def format_period(milliseconds: int) -> str:
+    """Return the shortest text that ``parse_period`` reads: days (``90d``), or a TIME."""
+    days, rest = divmod(milliseconds, _DAY_MS)
+    return f"{days}d" if days and not rest else format_time(milliseconds)
+
+
 def format_age(milliseconds: int) -> str:
-    """Return an age: whole days (``90d``) from one day on, else the shortest TIME."""
-    days = milliseconds // _DAY_MS
-    return f"{days}d" if days else format_time(milliseconds)
+    """Return an age in whole days, or of less than one in whole hours or minutes: ``143d``, ``5h``, ``0m``."""
+    units = (("d", _DAY_MS), ("h", 3_600_000), ("m", MINUTE_MS))
+    return next((f"{milliseconds // ms}{unit}" for unit, ms in units if milliseconds >= ms), "0m")
 
 
 def parse_usd(text: str) -> int:

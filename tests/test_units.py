@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.errors import SettingsError
-from pytest_dgbudget.units import counted, format_time, parse_period, parse_time, rounded_up, seconds, short_usd, usd
+from pytest_dgbudget.units import (
+    counted,
+    format_age,
+    format_period,
+    format_time,
+    parse_period,
+    parse_time,
+    rounded_up,
+    seconds,
+    short_usd,
+    usd,
+)
 
 TEN_YEARS_MS = 10 * 365 * 24 * 3_600_000
 
@@ -142,6 +153,19 @@ def test_a_quotient_is_rounded_up_exactly(numerator: int, denominator: int) -> N
 )
 def test_a_period_is_a_time_or_days(text: str, milliseconds: int) -> None:
     assert parse_period(text) == milliseconds
+
+
+@pytest.mark.parametrize("text", ["90d", "1d", "12h", "36h", "45s", "0s"])
+def test_a_period_is_printed_as_it_is_read(text: str) -> None:
+    assert format_period(parse_period(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(0, "0m"), (59_999, "0m"), (3_599_999, "59m"), (86_399_999, "23h"), (86_400_000, "1d"), (12_355_200_000, "143d")],
+)
+def test_an_age_is_in_whole_units_of_the_largest(milliseconds: int, text: str) -> None:
+    assert format_age(milliseconds) == text
 
 
 @pytest.mark.parametrize("text", ["d", "-1d", "7 d", "1d2h", "week", "4000d"])

@@ -13,7 +13,7 @@ from pytest_dgbudget.cli.output import write_json, write_verbatim
 from pytest_dgbudget.cli.parser import CommandParser, complain
 from pytest_dgbudget.instants import epoch_ms_of, write_instant
 from pytest_dgbudget.rules.prices import price_of, price_table
-from pytest_dgbudget.units import counted, format_age, format_time, known_sum, seconds, short_usd, usd
+from pytest_dgbudget.units import counted, format_age, format_period, format_time, known_sum, seconds, short_usd, usd
 
 if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
@@ -135,7 +135,7 @@ class Listing:
             yield f"{counted(len(orphans), 'orphan')} ({size}): no test uses {uses}; dgbudget cassettes prune {them}"
         if self._max_age_ms is not None and (old := sum(map(self._is_too_old, self._kept.cassettes))):
             is_or_are = "is" if old == 1 else "are"
-            yield f"{old} {is_or_are} older than {format_age(self._max_age_ms)} (dg_cassette_max_age)"
+            yield f"{old} {is_or_are} older than {format_period(self._max_age_ms)} (dg_cassette_max_age)"
 
     def _age_ms(self, cassette: KeptCassette) -> int | None:
         return None if cassette.facts is None else max(0, self._now_ms - epoch_ms_of(cassette.facts.recorded_at))

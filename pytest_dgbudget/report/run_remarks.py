@@ -79,7 +79,7 @@ def mismatch_phrase(session: SessionFigures) -> str:
     if mismatch is None:
         return cassette
     line = "" if mismatch["line"] is None else f", line {mismatch['line']}"
-    differences = "; ".join(each.strip() for each in mismatch["differences"][:_MOST_DIFFERENCES])
+    differences = "; ".join(" ".join(each.split()) for each in mismatch["differences"][:_MOST_DIFFERENCES])
     return f"{cassette}{line}: {mismatch['what']}{f' ({differences})' if differences else ''}"
 
 

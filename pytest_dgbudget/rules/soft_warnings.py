@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_dgbudget.rules.budget_names import budget_name_with_glob
-from pytest_dgbudget.units import counted, format_age, format_amount
+from pytest_dgbudget.units import counted, format_age, format_amount, format_period
 
 if TYPE_CHECKING:
     from pytest_dgbudget.model import Currency, ScopeName
@@ -71,7 +71,7 @@ def old_cassettes(used: Iterable[UsedCassette], max_age_ms: int) -> str | None:
     more = f" and {len(old) - _MOST_CASSETTES:,} more" if len(old) > _MOST_CASSETTES else ""
     is_or_are, them = ("is", "it") if len(old) == 1 else ("are", "them")
     return (
-        f"{counted(len(old), 'cassette')} {is_or_are} older than {format_age(max_age_ms)} (dg_cassette_max_age): "
+        f"{counted(len(old), 'cassette')} {is_or_are} older than {format_period(max_age_ms)} (dg_cassette_max_age): "
         f"{named}{more}; record {them} again with --dg-target=live --dg-record=rewrite --dg-budget=TIME"
     )
 

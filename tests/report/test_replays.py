@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from datetime import datetime, timedelta, timezone
 from importlib.resources import files
 from io import StringIO
@@ -204,6 +205,8 @@ def test_pages_say_what_was_saved_and_show_no_cost() -> None:
     page = ReadPage(usage_page(replayed())).text
     assert "Replayed 2 sessions from cassettes, not billed: saved 1m and $0.0500" in page
     assert "Cost, if it were live" not in page
+    tests = usage_page(replayed()).partition('id="tests-table"')[2].partition("</table>")[0]
+    assert re.search(r"60\.00s<div[^>]*>\$0\.0500<", tests)
     assert "saved 1m and $0.0500" in usage_markdown(replayed()).replace("\\", "")
 
 

@@ -40,6 +40,7 @@ _COLUMNS = (
     Column("Used of budget", True, "Connection time that was charged, of the test's budget for this attempt"),
     Column("Cost", True, "By the statement once the run is reconciled, else at our prices; ~ is an estimate"),
     Column("Live", True, "What live sessions would take and cost"),
+    Column("Saved", True, "What sessions that cassettes played would take and cost live"),
     Column("Waited", True, "Unbilled, before its first session"),
     *LATENCY_COLUMNS,
     Column("Sessions", True, "Those that opened; below, those that a budget refused"),
@@ -89,6 +90,7 @@ def _row(test: AttemptEntry, document: UsageDocument) -> Row:
         Cell(_used(test), test["used_seconds"]),
         Cell(*_cost(test, document)),
         Cell(_live(test), test["forecast_seconds"] if differs_live(test) else None),
+        Cell(_saved(test), test.get("saved_seconds")),
         _waited(test),
         *latency_cells(test),
         _sessions(test),
@@ -136,11 +138,16 @@ def _cost(test: AttemptEntry, document: UsageDocument) -> tuple[Child, float | N
 
 
 def _live(test: AttemptEntry) -> Child:
-    if not differs_live(test):
-        return None
-    return together(
-        figures.time(test["forecast_seconds"]), element("div", figures.money(test["forecast_usd"]), class_="muted")
-    )
+    return _amounts(test["forecast_seconds"], test["forecast_usd"]) if differs_live(test) else None
+
+
+def _saved(test: AttemptEntry) -> Child:
+    """Reports of earlier versions have no replays."""
+    return _amounts(test.get("saved_seconds"), test.get("saved_usd")) if test.get("replayed") else None
+
+
+def _amounts(seconds: float | None, dollars: float | None) -> Markup:
+    return together(figures.time(seconds), element("div", figures.money(dollars), class_="muted"))
 
 
 def _waited(test: AttemptEntry) -> Cell:
