@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteAudio, CassetteText
+from pytest_dgbudget.cassette.secret_shapes import escaped
 from pytest_dgbudget.cassette.vendor_side import CLOSE, OPTIONAL, AgentOwes, sent_by_vendor
 from pytest_dgbudget.recording.known_secrets import SCRUBBED
 from pytest_dgbudget.rules.audio import AudioFormat
@@ -131,7 +132,7 @@ def _filled(pointer: str, value: Any, values: Mapping[str, str]) -> Any:
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
     """Yield what a value holds, by the token of a JSON pointer."""
     if isinstance(value, Mapping):
-        yield from ((str(key).replace("~", "~0").replace("/", "~1"), inner) for key, inner in value.items())
+        yield from ((escaped(str(key)), inner) for key, inner in value.items())
     elif isinstance(value, list):
         yield from ((str(place), inner) for place, inner in enumerate(value))
 

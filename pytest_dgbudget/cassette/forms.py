@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
+from pytest_dgbudget.cassette.secret_shapes import escaped
 from pytest_dgbudget.cassette.vendor_side import Sent
 
 # That one of them is there, or isn't, is no drift: the vendor's specification has them as optional, and newer servers
@@ -60,7 +61,7 @@ class FormOfMessages:
         if isinstance(value, Mapping):
             self._objects[place].append(value.keys())
             for key, inner in value.items():
-                self._note_field(f"{place}/{_escaped(key)}", inner)
+                self._note_field(f"{place}/{escaped(key)}", inner)
         elif isinstance(value, list):
             for inner in value:
                 self._note_field(f"{place}/*", inner)
@@ -73,7 +74,3 @@ class FormOfMessages:
 def audio_form(beginning: bytes) -> str:
     """Return the container that audio begins with; raw where it has none that is known."""
     return next((name for magic, name in _FORMS if beginning.startswith(magic)), "raw")
-
-
-def _escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")

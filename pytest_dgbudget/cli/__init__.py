@@ -13,7 +13,10 @@ from pytest_dgbudget.errors import LedgerError, SettingsError
 # What each command does, and the module whose ``main(arguments)`` returns its exit status: loaded on use.
 _COMMANDS = {
     "audit": ("compare a period's sessions with the vendor's statement", "pytest_dgbudget.cli.audit"),
-    "cassettes": ("look after recorded sessions that are replayed (list, prune)", "pytest_dgbudget.cli.cassettes"),
+    "cassettes": (
+        "look after the sessions that are replayed (list, check, prune)",
+        "pytest_dgbudget.cli.cassettes",
+    ),
     "doctor": ("look at what works here, and say what to do about the rest", "pytest_dgbudget.cli.doctor"),
     "drill": ("break tests on purpose, on this machine, and see what leaks", "pytest_dgbudget.cli.drill"),
     "emulator": ("run the Voice Agent emulator", "pytest_dgbudget.emulator"),

@@ -10,6 +10,7 @@ from pytest_dgbudget.cli.parser import CommandParser
 
 # What each command does, and the module whose ``main(arguments)`` returns its exit status.
 _COMMANDS = {
+    "check": ("read each cassette; with --live, see what the service changed", "pytest_dgbudget.cli.cassettes_check"),
     "list": ("show each cassette: its age, its size, what a replay saves", "pytest_dgbudget.cli.cassettes_list"),
     "prune": ("remove the cassettes that no test uses", "pytest_dgbudget.cli.cassettes_prune"),
 }

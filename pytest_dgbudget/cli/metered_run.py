@@ -72,7 +72,10 @@ class CommandAttempt:
 
 
 class MeteredRun:
-    """``failure`` is why a session could not be metered although one was wanted. ``ended`` is the attempt's end."""
+    """``failure`` is why a session could not be metered although one was wanted. ``ended`` is the attempt's end.
+
+    ``endpoint`` is where its clients reach the gateway.
+    """
 
     def __init__(self, run_config: RunConfig, name: str) -> None:
         """Listen for clients; raises SettingsError where --listen can't be obeyed."""
@@ -87,6 +90,7 @@ class MeteredRun:
         self._programs = StartedPrograms()
         # Before there is anything of ours in the environment: a gateway must not be redirected to itself.
         self._activation = SocketActivation(Interpreter.of_this_process(), self._attempt, run_config.listen)
+        self.endpoint = endpoint_of(run_config, self._activation.port, run_config.run_id, run_config.target, token)
 
     @property
     def listens_at(self) -> str | None:
@@ -112,10 +116,9 @@ class MeteredRun:
 
         A scenario is checked at once; raises DgBudgetError where it can't be played.
         """
-        run_config, token = self.run_config, self._attempt.token
-        endpoint = endpoint_of(run_config, self._activation.port, run_config.run_id, run_config.target, token)
-        keys = KeyVariables(run_config.key_variables, token, self._held)
-        keys.set_run_variables(endpoint.environ, run_config)
+        run_config = self.run_config
+        keys = KeyVariables(run_config.key_variables, self._attempt.token, self._held)
+        keys.set_run_variables(self.endpoint.environ, run_config)
         if run_config.app_token is not None:
             self._activation.expect_client(run_config.app_token)
         self._activation.begin(run_config)
