@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.http11 import Response
 
@@ -79,7 +80,7 @@ def checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
 class Opening:
     """What is needed to open sessions of one attempt. Its coroutines run on the I/O thread.
 
-    ``skips_time`` and ``is_emulated`` are those of SessionIO.
+    ``skips_time`` and ``is_emulated`` are those of SessionIO, unless a session is replayed.
     """
 
     gateway: GatewayClient
@@ -112,14 +113,16 @@ class Opening:
             except (OSError, EOFError, InvalidHandshake) as error:
                 raise GatewayError(GONE) from error
             await sleep(pause)
-        session_id = websocket.response.headers[codes.SESSION_HEADER] if websocket.response else ""
+        answered = Headers() if websocket.response is None else websocket.response.headers
+        replayed_at = answered.get(codes.REPLAY_HEADER)
         io = SessionIO(
             websocket,
-            session_id,
+            answered.get(codes.SESSION_HEADER, ""),
             settings,
             lambda closed: self._why_closed(io, closed),
-            skips_time=self.skips_time,
+            skips_time=self.skips_time if replayed_at is None else replayed_at == "max",
             is_emulated=self.is_emulated,
+            is_replayed=replayed_at is not None,
         )
         return io
 

@@ -40,7 +40,7 @@ T = TypeVar("T")
 class SessionIO:
     """Its coroutines run on the I/O thread. ``why_closed`` turns a close into the error that users see.
 
-    ``skips_time`` and ``is_emulated`` are those of UserAudio.
+    ``skips_time``, ``is_emulated`` and ``is_replayed`` are those of UserAudio.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class SessionIO:
         *,
         skips_time: bool = False,
         is_emulated: bool = False,
+        is_replayed: bool = False,
         ready_seconds: float = _READY_SECONDS,
         keep_alive_seconds: float = _KEEP_ALIVE_SECONDS,
     ) -> None:
@@ -59,9 +60,17 @@ class SessionIO:
         self.request_id: str | None = None
         self.settings = settings
         self.skips_time = skips_time
+        self.is_replayed = is_replayed
         self.received = Received(settings)
         self.functions = FunctionHandlers(settings, self._answer, self._handler_failed)
-        self.user_audio = UserAudio(settings, self._send, websocket, skips_time=skips_time, is_emulated=is_emulated)
+        self.user_audio = UserAudio(
+            settings,
+            self._send,
+            websocket,
+            skips_time=skips_time,
+            is_emulated=is_emulated,
+            is_replayed=is_replayed,
+        )
         self._websocket = websocket
         self._opened = get_running_loop().time()
         self._why_closed = why_closed

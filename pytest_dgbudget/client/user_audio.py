@@ -34,7 +34,8 @@ class UserAudio:
     """Its coroutines run on the I/O thread. ``send`` takes one message of audio, for whoever waits for it; silence in
     the background goes to the ``websocket`` itself.
 
-    ``skips_time``: the emulator does not wait, and neither does this. ``is_emulated``: whoever hears is an emulator.
+    ``skips_time``: the other end does not wait, and neither does this. ``is_emulated``: whoever hears is an emulator;
+    ``is_replayed``: a cassette, which wants what was sent when it was recorded.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class UserAudio:
         *,
         skips_time: bool,
         is_emulated: bool,
+        is_replayed: bool = False,
     ) -> None:
         self._sent_at: float | None = None  # the loop's time
         self._format = audio_format(settings, "input")
         self._is_emulated = is_emulated
+        self._is_replayed = is_replayed
         self._send = send
         self._websocket = websocket
         self._skips_time = skips_time
@@ -66,11 +69,13 @@ class UserAudio:
     def aloud(self, text: str, recording: Source | None) -> Source | bytes:
         """Return a source that says this to an emulator by the text itself, to others by the recording.
 
+        A replay hears the recording if there is one: what was rehearsed had none.
+
         Raises SettingsError where there is none, OSError where its file is missing.
         """
         if isinstance(recording, (str, os.PathLike)):
             Path(recording).stat()  # else only a live run would miss it
-        if self._is_emulated:
+        if self._is_emulated or (self._is_replayed and recording is None):
             return b"".join(spoken(text, self._format))
         if recording is None:
             raise SettingsError(

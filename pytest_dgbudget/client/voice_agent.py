@@ -43,7 +43,7 @@ class VoiceAgent:
         is_rehearsal: bool,
     ) -> None:
         self._endpoint = endpoint
-        skips_time = target != "live" and pace == "max"
+        skips_time = target == "emulator" and pace == "max"
         self._opening = Opening(
             gateway=gateway,
             endpoint=endpoint,

@@ -70,6 +70,8 @@ class SessionRoute:
         try:
             complete(handshake, service.passes_down, credentials, upstream)
             handshake.headers[codes.SESSION_HEADER] = session.id
+            if replay is not None:
+                handshake.headers[codes.REPLAY_HEADER] = replay.pace
             answer = handshake.serialize()
         except BaseException:
             session.drop(upstream)

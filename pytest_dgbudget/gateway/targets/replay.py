@@ -79,7 +79,7 @@ class Replay:
     ) -> None:
         self._cassettes = cassettes
         self._beside_live = beside_live
-        self._pace = pace
+        self.pace = pace
         self._clock = clock
         self._scrubbing = scrubbing
         self._player = Player(cassettes.reserve(), cassettes.terms, pace)
@@ -127,7 +127,7 @@ class Replay:
         """Begin to play, once the handshake has taken as long as it did; raises DialLost where no files are left."""
         self._dialled_ms = self._clock.now_ms()
         secrets = Secrets(service.credentials(request).token)
-        if self._pace == "vendor":
+        if self.pace == "vendor":
             await asyncio.sleep(self._player.cassette.facts.handshake_ms / 1000)
         peer = CassettePeer(
             self._player,
