@@ -316,6 +316,22 @@ def test_a_call_that_was_cancelled_may_be_answered_or_not(answers: bool, ended_b
     assert started.mismatch is None
 
 
+@pytest.mark.parametrize("answers", [True, False])
+def test_an_answer_that_came_too_late_is_not_waited_for(answers: bool) -> None:
+    tape = called(answers=(1,))
+    tape.vendor("FunctionCallCancelled", functions=[{"id": "call-2", "name": "f2"}])
+    tape.client("FunctionCallResponse", id="call-2", name="f2", content="2")
+    tape.vendor("AgentAudioDone")
+    started = player(tape)
+    ids = ids_of(started.due(0))
+    started.client_said(answer(ids[0], 1), 1)
+    assert types(started.due(1)) == ["FunctionCallCancelled", "AgentAudioDone"]
+    if answers:
+        started.client_said(answer(ids[1], 2), 2)
+    started.client_closed(3)
+    assert started.mismatch is None
+
+
 def test_a_call_that_nobody_answered_must_not_be_answered() -> None:
     started = player(called(answers=(1,)))
     ids = ids_of(started.due(0))
@@ -550,6 +566,23 @@ def test_what_is_left_over_when_the_client_closes_is_a_mismatch() -> None:
         line=3,
         what="The client closed before the agent had sent SettingsApplied.",
         differences=("  line 3: SettingsApplied", "  line 4: InjectUserMessage", '  line 5: ConversationText "b"'),
+    )
+
+
+def test_a_client_that_closes_before_the_user_has_spoken_is_told_so() -> None:
+    started = player(spoken())
+    started.due(0)
+    started.client_sent_audio(SPEECH * 9, 1)
+    started.due(1)
+    started.client_closed(1)
+    assert found(started) == Mismatch(
+        cassette="cassettes/test_it.py/test_it/1",
+        line=5,
+        what=(
+            "The client closed before it had sent all of the user's speech; the cassette expects more of the user's "
+            'speech before ConversationText "a".'
+        ),
+        differences=("  expected 200ms of speech, without silence", "  sent     90ms"),
     )
 
 
