@@ -355,19 +355,31 @@ def test_a_message_waits_for_each_text_before_it() -> None:
     assert types(started.due(2)) == ["PromptUpdated"]
 
 
-def spoken(pieces: int = 20, *, begun_after: int = 5) -> Tape:
+def spoken(pieces: int = 20) -> Tape:
     """The user speaks for 10 ms a piece, and is heard at the end."""
     tape = begun()
-    for number in range(pieces):
+    speak(tape, pieces)
+    return tape
+
+
+def spoken_twice() -> Tape:
+    """The same, and again 3 s later."""
+    tape = spoken()
+    tape.wait(3000)
+    speak(tape, 20)
+    return tape
+
+
+def speak(tape: Tape, pieces: int) -> None:
+    for number in range(1, pieces + 1):
         tape.wait(10)
         tape.hear(SPEECH)
-        if number + 1 == begun_after:
+        if number == 5:
             tape.vendor("UserStartedSpeaking")
     tape.wait(500)
     tape.vendor("ConversationText", role="user", content="a")
     tape.speak(b"agent")
     tape.wait(100)
-    return tape
 
 
 @pytest.mark.parametrize(("audio", "waits"), [("exact", True), ("length", True), ("any", False)])
@@ -399,6 +411,24 @@ def test_under_any_a_pause_ends_an_utterance_that_is_shorter() -> None:
     assert types(started.due(0)) == ["SettingsApplied", "UserStartedSpeaking"]
     assert started.next_at_ms == 200
     assert types(started.due(200)) == ["ConversationText", b"agent"]
+
+
+def test_under_any_each_utterance_waits_for_some_speech_of_its_own() -> None:
+    started = player(spoken_twice(), audio="any")
+    started.client_sent_audio(SPEECH * 20, 0)
+    assert types(started.due(0))[-1] == b"agent"
+    assert started.due(1) == []
+    started.client_sent_audio(SPEECH[:2], 2)
+    assert types(started.due(2)) == ["UserStartedSpeaking"]
+
+
+def test_under_any_an_utterance_without_speech_comes_after_a_silence() -> None:
+    started = player(spoken_twice(), audio="any")
+    started.client_sent_audio(SPEECH * 20, 0)
+    assert types(started.due(0))[-1] == b"agent"
+    due_ms = 4110 - 200  # since the Settings
+    assert started.next_at_ms == due_ms + 1000
+    assert types(started.due(due_ms + 1000)) == ["UserStartedSpeaking", "ConversationText", b"agent"]
 
 
 def test_silence_is_not_waited_for() -> None:
@@ -542,6 +572,62 @@ def test_a_slow_answer_is_waited_for_as_long_as_its_call_took() -> None:
     started = player(tape)
     started.due(0)
     assert started.next_at_ms == 5000 + 100 + 5000 + 1500
+
+
+@pytest.mark.parametrize(
+    ("pieces", "heard_ms", "at_the_latest_ms", "at_the_earliest_ms"),
+    [(19, 210, 4110, 490), (21, 0, 4130, 500)],
+)
+def test_who_may_be_5_percent_ahead_or_behind_is_waited_for_as_long(
+    pieces: int, heard_ms: int, at_the_latest_ms: int, at_the_earliest_ms: int
+) -> None:
+    started = player(spoken_twice())
+    started.client_sent_audio(SPEECH * pieces, 0)
+    started.due(0)
+    assert len(started.due(heard_ms)) == (2 if heard_ms else 0)
+    assert started.next_at_ms == at_the_latest_ms - at_the_earliest_ms + 1000
+
+
+def test_under_any_nobody_knows_where_in_the_recording_a_client_is() -> None:
+    tape = spoken()
+    tape.wait(5000)
+    tape.client("InjectUserMessage", content="a")
+    started = player(tape, audio="any")
+    started.client_sent_audio(SPEECH * 20, 0)
+    started.due(0)
+    due_ms, took_ms = 6100 - 200, 6100 - 1000
+    assert started.next_at_ms == due_ms + took_ms + 1500
+
+
+def test_a_client_that_was_early_is_waited_for_since_the_vendor_answered() -> None:
+    tape = begun()
+    tape.wait(8700)
+    tape.vendor("AgentAudioDone")
+    tape.client("InjectUserMessage", content="a")
+    tape.vendor("ConversationText", role="user", content="a")
+    tape.wait(3000)
+    tape.client("InjectUserMessage", content="b")
+    started = Player(tape.end(), terms(), "vendor")
+    started.client_said(SETTINGS, 0)
+    started.client_said(said("a"), 0)
+    assert types(started.due(10_000))[-1] == "ConversationText"
+    answered_ms = 8800  # a Welcome that comes 100 ms after the dial, and 8700 ms
+    assert started.next_at_ms == answered_ms + 3000 + 3000 + 1500
+
+
+def test_an_answer_is_waited_for_since_its_call() -> None:
+    tape = begun()
+    calls = [{"id": "call-1", "name": "f", "arguments": "{}", "client_side": True}]
+    tape.vendor("FunctionCallRequest", functions=calls)
+    tape.wait(4000)
+    tape.client("InjectUserMessage", content="a")
+    tape.vendor("ConversationText", role="user", content="a")
+    tape.wait(1000)
+    tape.client("FunctionCallResponse", id="call-1", name="f", content="")
+    started = player(tape)
+    started.client_said(said("a"), 0)
+    started.due(0)
+    assert started.next_at_ms == 5000 + 5000 + 1500
 
 
 def test_a_client_that_speaks_is_not_silent() -> None:
