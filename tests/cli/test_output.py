@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_dgbudget.cli import _COMMANDS, output
+from pytest_dgbudget.cli import _COMMANDS, main, output
 from tests.cli.conftest import DGBUDGET
 from tests.support.ledger import open_ledger
 from tests.support.project import Project
@@ -94,12 +94,9 @@ def test_what_the_encoding_lacks_is_replaced(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("command", sorted(_COMMANDS))
-def test_help_is_ascii(project: Project, command: str) -> None:
-    ended = subprocess.run(
-        [*DGBUDGET, command, "--help"],
-        cwd=project.path,
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        capture_output=True,
-        timeout=60,
-    )
-    assert (ended.returncode, ended.stderr, ended.stdout.isascii()) == (0, b"", True)
+def test_help_is_ascii(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    told = capsys.readouterr()
+    assert (ended.value.code, told.err, told.out.isascii()) == (0, "", True)
+    assert f"dgbudget {command}" in told.out

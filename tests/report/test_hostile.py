@@ -32,9 +32,9 @@ from tests.support.metrics import series
 from tests.support.shards import report
 
 DOCUMENTS: dict[What, Callable[[str], Any]] = {
-    "run": hostile_report,
-    "comparison": hostile_comparison,
-    "period": hostile_period,
+    "run": cache(hostile_report),
+    "comparison": cache(hostile_comparison),
+    "period": cache(hostile_period),
 }
 SHOWN = [(what, format_) for what in DOCUMENTS for format_ in ("table", "json", *FORMATS[what])]
 WIDTHS = (20, 80, 200)
