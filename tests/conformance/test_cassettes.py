@@ -13,7 +13,8 @@ from pytest_dgbudget.cassette.cassette import CassetteText
 from pytest_dgbudget.cassette.store import cassettes_in
 from tests.conformance.recording import Recording, endpoint, whole, write_speech
 from tests.conformance.sdks import INSTALL_SECONDS
-from tests.support.project import Project
+from tests.support.own_network import without_network
+from tests.support.project import PYTEST, Project
 from tests.support.rehearsal import rehearsal
 
 PROGRAM = str(Path(__file__).with_name("python_client.py"))
@@ -53,3 +54,10 @@ def test_an_sdk_records_and_replays_a_conversation(project: Project, command: li
     assert [text.payload["type"] for text in texts if text.side == "server_to_client"] == live.types()
     assert len(cassette.audio["server_to_client"]) == live.audio_bytes
     assert cassette.audio["client_to_server"] == speech.read_bytes()
+    (project.path / "heard.json").unlink()
+    replay = without_network(*PYTEST, "--dg-target=replay", "--dg-pace=max", *QUICK)
+    result = project.result(project.launch(replay, env=told))
+    assert result.status == 0, result.output
+    replayed = Recording(**held(project), asked_for_weather=asked)
+    whole(replayed)
+    assert (replayed.types(), replayed.audio_bytes) == (live.types(), live.audio_bytes)

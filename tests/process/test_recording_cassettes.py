@@ -13,8 +13,9 @@ import pytest
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteText
 from pytest_dgbudget.cassette.store import cassettes_in
 from tests.support.ledger import rows_of
+from tests.support.own_network import without_network
 from tests.support.processes import wait_until
-from tests.support.project import Project, Result
+from tests.support.project import PYTEST, Project, Result
 from tests.support.rehearsal import Rehearsal, rehearsal
 from tests.support.slow import slow
 
@@ -159,6 +160,20 @@ def test_a_cassette_has_all_that_was_said_and_heard_by_any_client_in_any_encodin
 
 
 ENCODINGS = ("linear16", "mulaw")
+
+
+@pytest.mark.slow
+def test_what_was_recorded_is_replayed_where_there_is_no_network(project: Project, vendor: Rehearsal) -> None:
+    project.use("cassettes/test_clients.py")
+    record(project, vendor, REWRITE, "-n0")
+    heard = {path: path.read_bytes() for path in project.path.glob("*.heard")}
+    for path in heard:
+        path.unlink()
+    replay = without_network(*PYTEST, "--dg-target=replay", "--dg-pace=max", "-n0")
+    result = project.result(project.launch(replay))
+    assert result.status == 0, result.output
+    assert {path: path.read_bytes() for path in heard} == heard
+    assert (len(heard), result.usage["run"]["used_seconds"]) == (4, 0)
 
 
 def test_i9_no_secret_that_stands_anywhere_in_a_session_survives_into_its_cassette(

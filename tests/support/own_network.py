@@ -15,3 +15,8 @@ def own_network(*others: str) -> list[str]:
     if not shutil.which("unshare") or subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
         pytest.skip("a network of its own can't be made here")
     return unshare
+
+
+def without_network(*command: str) -> list[str]:
+    """Return a command that runs where there is nothing but loopback; skips where that can't be made."""
+    return [*own_network(), "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command]
