@@ -27,9 +27,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedTest:
-    """An attempt that passed, with so many sessions that opened. ``spool`` has their recordings, by the gateway.
+    """An attempt that passed, with so many sessions that were dialled and opened.
 
-    ``cassettes`` is the folder of the test's.
+    ``spool`` has the gateway's recordings of these and of what was replayed, ``cassettes`` is the test's folder.
     """
 
     attempt: str
@@ -63,7 +63,7 @@ class CassetteKeeper:
 
         None where each was replayed.
         """
-        dialled = {id_: session for id_, session in _recorded(gateway, test).items() if not _was_replayed(session)}
+        dialled = _dialled(gateway, test)
         if not dialled:
             return None
         try:
@@ -88,8 +88,8 @@ class CassetteKeeper:
         return Path(relpath(folder, self._rootdir)).as_posix()
 
 
-def _recorded(gateway: GatewayClient, test: RecordedTest) -> Mapping[str, RecordedSession]:
-    """Return the recording of each session by its id, in the order of their dials; raises NotMade where one lacks."""
+def _dialled(gateway: GatewayClient, test: RecordedTest) -> Mapping[str, RecordedSession]:
+    """Return the recordings of what was dialled by the sessions' ids, in that order; raises NotMade where one lacks."""
     try:
         is_written = any(gateway.ask(WriteRecordings(attempt=test.attempt)) for _ in range(_TRIES))
     except DgBudgetError as error:
@@ -97,14 +97,14 @@ def _recorded(gateway: GatewayClient, test: RecordedTest) -> Mapping[str, Record
     if not is_written:
         raise NotMade("the disk did not take the recording in time")
     try:
-        found = {folder.name: read_recording(folder) for folder in sessions_in(test.spool)}
+        recorded = {folder.name: read_recording(folder) for folder in sessions_in(test.spool)}
     except OSError as error:
         raise NotMade(f"the recording can't be read ({error.strerror or type(error).__name__})") from error
-    dialled = sum(not _was_replayed(session) for session in found.values())
-    if dialled < test.sessions:
-        missing = test.sessions - dialled
+    dialled = {id_: session for id_, session in recorded.items() if not _was_replayed(session)}
+    if len(dialled) < test.sessions:
+        missing = test.sessions - len(dialled)
         raise NotMade(f"of its {counted(test.sessions, 'session')} {missing} could not be recorded")
-    return found
+    return dialled
 
 
 def _was_replayed(session: RecordedSession) -> bool:

@@ -21,9 +21,9 @@ class RunningTest:
 
     ``finish`` tears the fixture down; None once the grant has ended. ``thread`` runs the test; plugins may run several.
     ``process`` began it: a child that the test forks judges and ends nothing. ``told`` are the refusals that its
-    report has, as often as it says. ``sessions`` counts those that opened, once the grant has ended. ``has_passed``:
-    the test's body has; ``has_failed``: something of it has, whatever came later. ``has_told``: a report has the end of
-    the transcript.
+    report has, as often as it says. ``sessions`` counts those that were dialled and opened, once the grant has ended.
+    ``has_passed``: the test's body has; ``has_failed``: something of it has, whatever came later. ``has_told``: a
+    report has the end of the transcript.
     """
 
     attempt: GrantedAttempt

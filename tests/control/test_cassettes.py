@@ -55,7 +55,7 @@ class World:
     def records(self, *sessions: str, steps: Sequence[Step] = CONVERSATION, **usage: Any) -> None:
         for session in sessions:
             record(self.root / "spool", [*steps, ended(**usage)], session=session)
-        self.sessions += len(sessions)
+        self.sessions += 0 if usage.get("replay") else len(sessions)
 
     def keep(
         self, how: str = "rewrite", gateway: Gateway | None = None, scrub: Callable[[str], str] | None = None
@@ -110,6 +110,13 @@ def test_what_was_replayed_is_not_recorded_again(world: World) -> None:
     gateway = Gateway()
     assert world.keep("once", gateway) == MadeCassettes(count=1, ms=3000)
     assert gateway.told == [RecordCassette(session="0002", cassette="tests/cassettes/it/1")]
+
+
+def test_a_dialled_session_without_a_recording_is_missed_beside_replays(world: World) -> None:
+    world.records("0001", replay=REPLAYED)
+    world.sessions += 1
+    with pytest.raises(NotMade, match="of its 1 session 1 could not be recorded"):
+        world.keep("once")
 
 
 def test_a_slow_disk_is_waited_for(world: World) -> None:
