@@ -68,10 +68,11 @@ class BypassReported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionDialled:
-    """It is metered from now on."""
+    """It is metered from now on; ``replayed``: a cassette plays it, and nothing is dialled."""
 
     attempt: str
     session: str
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

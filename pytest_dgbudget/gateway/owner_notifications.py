@@ -43,10 +43,14 @@ class _ToldAttempt:
 
 
 class _ToldSession:
-    """A session of such an attempt, which its owner learns of when it is named, or something else happens in it."""
+    """A session of such an attempt, which its owner learns of when it is named, or something else happens in it.
 
-    def __init__(self, attempt: _ToldAttempt, identity: SessionIdentity) -> None:
+    ``of`` is the attempt as the session has it: a replay is never billed, whatever its run dials.
+    """
+
+    def __init__(self, attempt: _ToldAttempt, identity: SessionIdentity, *, replayed: bool) -> None:
         self.attempt = attempt
+        self.of = replace(attempt.identity, target="replay", billed=False) if replayed else attempt.identity
         self.identity = identity
         self._is_told = False
 
@@ -54,7 +58,7 @@ class _ToldSession:
         if not self._is_told:
             self._is_told = True
             self.identity = replace(self.identity, request_id=request_id)
-            self.attempt.notify(OpenedNotification(attempt=self.attempt.identity, session=self.identity))
+            self.attempt.notify(OpenedNotification(attempt=self.of, session=self.identity))
 
 
 class OwnerNotifications:
@@ -111,7 +115,7 @@ class OwnerNotifications:
         attempt = self._attempts.get(event.attempt)
         if attempt is not None:
             identity = SessionIdentity(id=event.session, dialled_at=utc_now(), request_id=None)
-            self._sessions[event.session] = _ToldSession(attempt, identity)
+            self._sessions[event.session] = _ToldSession(attempt, identity, replayed=event.replayed)
 
     def _went_on(self, session: _ToldSession, event: SessionWelcomed | TurnEnded | SessionEnded) -> None:
         attempt = session.attempt
@@ -119,10 +123,10 @@ class OwnerNotifications:
             session.opened(event.request_id)
         elif isinstance(event, TurnEnded):
             session.opened(None)
-            attempt.notify(TurnNotification(attempt=attempt.identity, session=session.identity, turn=event.turn))
+            attempt.notify(TurnNotification(attempt=session.of, session=session.identity, turn=event.turn))
         else:
             del self._sessions[event.session]
             if event.usage.handshake_ms is not None:
                 session.opened(event.usage.request_id)
-                closed = ClosedNotification(attempt=attempt.identity, session=session.identity, usage=event.usage)
+                closed = ClosedNotification(attempt=session.of, session=session.identity, usage=event.usage)
                 attempt.notify(closed)

@@ -140,7 +140,7 @@ class MeteredSession:
         self._dialled_at = datetime.now(timezone.utc)
         # What a recording begins with, which begins when there is something to record.
         self._early: list[SessionEvent] = []
-        self._emit(SessionDialled(attempt=terms.attempt, session=terms.id))
+        self._emit(SessionDialled(attempt=terms.attempt, session=terms.id, replayed=self.is_replayed))
 
     def used_ms(self) -> int:
         """What this session has used up to now."""

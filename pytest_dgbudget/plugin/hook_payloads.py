@@ -19,8 +19,8 @@ class OpenedSession:
     """A session that has opened.
 
     ``attempt`` is the number of the test's attempt, from 1. ``session`` is its id in ``usage.json``, ``request_id`` the
-    vendor's (None: it named none before something else happened). ``target`` is ``live``, ``emulator`` or
-    ``rehearsal``. ``opened_at`` is the instant of its dial, from which its seconds count.
+    vendor's (None: it named none before something else happened). ``target`` is ``live``, ``emulator``,
+    ``replay`` or ``rehearsal``. ``opened_at`` is the instant of its dial, from which its seconds count.
     """
 
     nodeid: str
@@ -63,8 +63,8 @@ class ClosedSession:
 
     ``seconds`` is the metered connection time, from ``opened_at``, and ``cost_usd`` its price in US dollars at the
     prices of the run; ``estimated``: at the highest price that it may be. ``tier`` is the last one. ``turns`` counts
-    them. ``forecast_seconds`` is what it would have taken live (None where nothing was emulated). ``confirmed``: the
-    vendor confirmed the close. After the end of its gateway (``gateway-lost``) all that nobody saw is None.
+    them. ``forecast_seconds`` is what it would have taken live (None where it was). ``confirmed``: the vendor confirmed
+    the close. After the end of its gateway (``gateway-lost``) all that nobody saw is None.
     """
 
     nodeid: str

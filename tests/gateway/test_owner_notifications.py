@@ -116,6 +116,22 @@ def test_a_session_opens_with_its_welcome_has_its_turns_and_closes(told: Telling
     ]
 
 
+def test_i11_a_replay_in_a_live_run_is_not_told_as_billed(told: Telling) -> None:
+    def happens(one: Told) -> None:
+        one.begin()
+        one.events.emit(SessionDialled(attempt="a", session="s", replayed=True))
+        one.events.emit(SessionWelcomed(session="s", at_ms=6, request_id="r"))
+        one.events.emit(TurnEnded(session="s", at_ms=9, turn=TURN))
+        one.events.emit(SessionEnded(attempt="a", session="s", at_ms=0, usage=USAGE))
+
+    replay = AttemptIdentity(id="a", nodeid="t", number=2, target="replay", billed=False)
+    heard = told(happens).heard
+    assert len(heard) == 3
+    for each in heard:
+        assert isinstance(each, (OpenedNotification, TurnNotification, ClosedNotification))
+        assert each.attempt == replay
+
+
 def test_a_session_without_a_welcome_opens_before_its_first_turn(told: Telling) -> None:
     def happens(one: Told) -> None:
         opens(one)
