@@ -153,7 +153,9 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         seen=any(bypass.how == "passed" for bypass in facts.bypasses),
         possible=any(invocation.may_bypass for invocation in facts.invocations),
         live=facts.target not in {"emulator", "replay"},
-        sessions=len(own.sessions) + sum(attempt.refused for attempt in facts.attempts if attempt.target is None),
+        sessions=len(own.sessions)
+        + len(replays)
+        + sum(attempt.refused for attempt in facts.attempts if attempt.target is None),
     )
     return {
         "id": facts.id,
