@@ -359,13 +359,6 @@ def test_what_was_scrubbed_is_asked_for_and_sent_from_a_variable(check: Checks) 
     assert (status, document["drifts"], document["not_checked"]) == (0, [], [])
 
 
-def test_the_same_drift_has_the_same_fingerprint_each_night(check: Checks) -> None:
-    changed = DRIFTS["a message comes twice"]
-    documents = [check.run(f"night {night}", changed.changes) for night in range(2)]
-    assert [len(document["fingerprint"]) for document in documents] == [16, 16]
-    assert documents[0]["fingerprint"] == documents[1]["fingerprint"]
-
-
 def test_a_vendor_that_refuses_fails_the_check_without_a_drift(emulator: Rehearsal, check: Checks) -> None:
     project = check.project("refused")
     environ = {"DG_AGENT_URL": emulator.where["agent_url"], "DEEPGRAM_API_KEY": "dgemu_" + "0" * 20}
