@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteEvent, CassetteText
 from pytest_dgbudget.cassette.drift import Rerun, check
-from pytest_dgbudget.cassette.vendor_side import CLOSE, OPTIONAL, kind_of
+from pytest_dgbudget.cassette.vendor_side import CLOSE, OPTIONAL, kind_of, parts_of
 from tests.support.varied_sessions import (
     APPLIED,
     AUDIO,
@@ -91,6 +91,12 @@ def test_a_field_that_is_renamed_is_found(turns: list[str], seed: int, data: st.
 
     found = drifts(recorded, changed(recorded, rename))
     assert {f"field-missing {kind}/{key}", f"field-new {kind}/{key}_"} <= set(found)
+
+
+def test_a_text_that_comes_back_is_no_speech() -> None:
+    assert [part.name for part in parts_of(talk().cassette())] == ["the start", "a text", "a text"]
+    spoken = begun().vendor(STARTED, *said("user"), *said("assistant"), AUDIO, DONE)
+    assert [part.name for part in parts_of(spoken.cassette())] == ["the start", "speech"]
 
 
 def test_the_same_session_has_no_drift() -> None:

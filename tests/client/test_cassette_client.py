@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,8 +21,10 @@ from tests.support.varied_sessions import (
     APPLIED,
     AUDIO,
     DONE,
+    SETTINGS,
     STARTED,
     WELCOME,
+    Script,
     answered,
     begun,
     called,
@@ -44,7 +46,7 @@ async def send(connection: ServerConnection, *messages: Any) -> None:
         await connection.send(message if isinstance(message, bytes) else json.dumps(message))
 
 
-def vendor(answers: Answers) -> Vendor:
+def vendor(answers: Answers, greeting: Sequence[Any] = GREETING) -> Vendor:
     async def talk(connection: ServerConnection, seen: Seen) -> None:
         await send(connection, WELCOME)
         async for data in connection:
@@ -55,7 +57,7 @@ def vendor(answers: Answers) -> Vendor:
             message = json.loads(data)
             seen.messages.append({**message, "at": time.monotonic()})
             if message["type"] == "Settings":
-                await send(connection, APPLIED, *GREETING)
+                await send(connection, APPLIED, *greeting)
             await answers(message, connection)
 
     return Vendor(talk)
@@ -114,6 +116,25 @@ def test_the_next_text_waits_for_the_whole_answer_however_long_the_agent_goes_on
     again, told = had(talk(), goes_on)
     assert (again.missed, again.is_whole) == ([], True)
     assert told[2]["at"] - told[1]["at"] > 3 * PATIENCE * 0.6
+
+
+def test_who_speaks_into_the_greeting_waits_for_the_answer_as_well() -> None:
+    """What the greeting has left is of the same kinds as the answer."""
+    over: list[str] = []
+
+    async def greets_on(message: dict[str, Any], connection: ServerConnection) -> None:
+        if message["type"] == "InjectUserMessage":
+            await send(connection, *said("user"), *REPLY, *REPLY[:-1])
+            await asyncio.sleep(0.3)
+            await send(connection, DONE)
+            over.append(message["content"])
+
+    script = Script().vendor(WELCOME).client(SETTINGS).vendor(APPLIED, after_ms=20).client(injected("At once"))
+    cassette = script.vendor(*said("user"), *GREETING, *REPLY).cassette()
+    with vendor(greets_on, greeting=[]) as running, played_at(running) as play:
+        again = play(cassette)
+        running.wait_closed(1)
+    assert (again.missed, again.is_whole, over) == ([], True, ["At once"])
 
 
 def test_what_never_comes_is_missed_once_and_the_client_goes_on() -> None:
