@@ -22,7 +22,7 @@ GRANT_PATH = "/v1/auth/grant"
 # Where a process reports a session that it refused, or let pass, because it could not be redirected.
 BYPASS_PATH = "/bypass"
 
-# Headers of ours: what a session's 101 carries (a replay's has its pace), and what a dial of the emulator carries.
+# Headers of ours: what a session's 101 carries (of a replay, its pace as well), and what a dial of the emulator does.
 SESSION_HEADER = "x-dgbudget-session"
 REPLAY_HEADER = "x-dgbudget-replay"
 GRANT_HEADER = "x-dgbudget-grant"
