@@ -273,7 +273,7 @@ def cassette_ignore(text: str) -> tuple[str, ...]:
     """Return what may change in messages, TYPE/POINTER each: one a line."""
     lines = tuple(line.strip() for line in text.strip().splitlines())
     for line in lines:
-        if line and (not re.fullmatch(r"([^/~]|~[01])+(/([^/~]|~[01])*)+", line) or line.partition("/")[2] == "type"):
+        if line and not re.fullmatch(r"\w+(/([^/~]|~[01])*)+", line):
             raise SettingsError(
                 f"{line!r} is no part of a message; accepted: a message's type and a JSON pointer into it, such as "
                 "Settings/agent/think/prompt or FunctionCallResponse/content, with * for any element"

@@ -207,7 +207,7 @@ BAD = {
         "/Settings/agent",
         "Settings/agent~2",
         "Settings/agent\nprompt",
-        "Settings/type",
+        "a b/c",
     ],
     "dg_cassette_audio": ["", "Exact", "none"],
     "dg_check_protocol": ["", "on", "report"],
