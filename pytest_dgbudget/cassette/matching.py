@@ -284,7 +284,8 @@ class Player:
 
     def _speech_until_ms(self, step: VendorStep) -> float:
         recorded_ms = self._speech_recorded_ms(step)
-        return max(self._due_ms(recorded_ms)[0], self._due_after_vendor_ms(recorded_ms)) + SILENT_MS
+        due_ms = max(self._due_ms(recorded_ms)[0], self._due_after_vendor_ms(recorded_ms), self._sent.last_ms)
+        return due_ms + SILENT_MS
 
     def _text_until_ms(self, expected: ExpectedText) -> float:
         recorded_ms, call = expected.text.at_ms, expected.call

@@ -267,7 +267,7 @@ def test_a_client_that_sends_nothing_but_silence_is_found_a_second_after_it_was_
         return
     first = acts[spoken[0]]
     went = replay(cassette, [act for act in acts if not isinstance(act.what, bytes)], terms(audio), pace)
-    if went.mismatch is not None:
+    if went.mismatch is not None and went.done[-1][1].what is not None:  # else none was awaited until the end
         before = [(at_ms, act.recorded_ms) for at_ms, act in went.done if act.recorded_ms <= first.recorded_ms]
         last_ms, recorded_ms = before[-1]
         due_ms = max(last_ms + first.recorded_ms - recorded_ms, went.done[-1][0], went.delivered[-1][0])
