@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
+from itertools import pairwise
 from operator import or_
 from typing import NamedTuple
 
@@ -104,6 +105,12 @@ class RecordedSpeech:
     def goes_on_ms(self, size: int) -> int | None:
         """Return when the first piece passed that has more than so much; None where there is no more."""
         return self._at_ms[bisect_right(self._ends, size)] if self.has(size + 1) else None
+
+    def longest_pause_ms(self, begin: int, end: int) -> int:
+        """Return the longest time between pieces of the speech from ``begin`` to ``end``."""
+        self.has(end)
+        at_ms = self._at_ms[bisect_right(self._ends, begin) : bisect_left(self._ends, end) + 1]
+        return max((later - earlier for earlier, later in pairwise(at_ms)), default=0)
 
     def has(self, size: int) -> bool:
         """Return whether there is so much of it."""
@@ -250,7 +257,8 @@ class SentSpeech:
         if self.size - self._base >= wanted:
             return self._reached(self._base + wanted, recorded_ms)
         if self.size > self._base:
-            return Spoken(self.last_ms, recorded_ms, self.last_ms + _PAUSE_MS)
+            paused_ms = self._recorded.longest_pause_ms(utterance.before, utterance.needed)
+            return Spoken(self.last_ms, recorded_ms, self.last_ms + paused_ms + _PAUSE_MS)
         return Spoken(self.last_ms, recorded_ms, due_ms() + SILENT_MS) if self.size else None
 
     def _reached(self, size: int, recorded_ms: int) -> Spoken:

@@ -409,8 +409,21 @@ def test_under_any_a_pause_ends_an_utterance_that_is_shorter() -> None:
     started = player(spoken(), audio="any")
     started.client_sent_audio(SPEECH, 0)
     assert types(started.due(0)) == ["SettingsApplied", "UserStartedSpeaking"]
-    assert started.next_at_ms == 200
-    assert types(started.due(200)) == ["ConversationText", b"agent"]
+    assert started.next_at_ms == 10 + 200  # the pieces came 10 ms after one another
+    assert types(started.due(210)) == ["ConversationText", b"agent"]
+
+
+def test_under_any_a_pause_that_was_recorded_within_an_utterance_does_not_end_it() -> None:
+    tape = begun()
+    tape.hear(SPEECH)
+    tape.wait(300)
+    tape.hear(SPEECH)
+    tape.vendor("UserStartedSpeaking")
+    tape.vendor("ConversationText", role="user", content="mhm")
+    started = player(tape, audio="any")
+    started.client_sent_audio(SPEECH, 0)
+    assert types(started.due(300)) == ["SettingsApplied", "UserStartedSpeaking"]
+    assert types(started.due(500)) == ["ConversationText"]
 
 
 def test_under_any_each_utterance_waits_for_some_speech_of_its_own() -> None:

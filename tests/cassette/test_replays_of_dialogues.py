@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteAudio, CassetteEvent, CassetteText
 from pytest_dgbudget.model import CassetteAudioRule, Pace
+from pytest_dgbudget.recording.known_secrets import SCRUBBED
 from pytest_dgbudget.rules.audio import AudioFormat
 from pytest_dgbudget.rules.cassette_ignore import pointer_of
 from tests.cassette.clients import (
@@ -103,29 +104,42 @@ def _kind(message: CassetteText | bytes) -> Any:
 
 def _assert_none_before_its_causes(went: Replay, cassette: Cassette, audio: CassetteAudioRule) -> None:
     """What had come by then is enough: all texts, and of the speech as much as the rule wants."""
-    format_ = cassette.formats[CLIENT]
-    done_texts, heard = 0, b""
-    needed_texts = needed_bytes = 0
-    recorded = b""
+    heard, recorded = _Speech(cassette.formats[CLIENT]), _Speech(cassette.formats[CLIENT])
+    done_texts = needed_texts = needed_bytes = 0
     done = iter(went.done)
     following = next(done, None)
     delivered = iter(went.delivered)
     for event in cassette.events:
         if isinstance(event, CassetteAudio) and event.side == CLIENT:
-            recorded += cassette.audio[CLIENT][event.offset : event.offset + event.size]
+            recorded.add(cassette.audio[CLIENT][event.offset : event.offset + event.size])
         elif isinstance(event, CassetteText) and event.side == CLIENT:
             needed_texts += event.payload != {"type": "KeepAlive"}
         else:
             at_ms, _ = next(delivered)
             while following is not None and following[0] <= at_ms:
                 done_texts += is_text(following[1])
-                heard += following[1].what if isinstance(following[1].what, bytes) else b""
+                heard.add(following[1].what if isinstance(following[1].what, bytes) else b"")
                 following = next(done, None)
             if isinstance(event, CassetteText) and _is_of_user(event.payload):
-                needed_bytes = len(speech_in(recorded, format_))
+                needed_bytes = recorded.size
             assert done_texts >= needed_texts
             least = {"exact": needed_bytes, "length": 0.95 * needed_bytes, "any": min(1, needed_bytes)}[audio]
-            assert len(speech_in(heard, format_)) >= least
+            assert heard.size >= least
+
+
+class _Speech:
+    """Counts the bytes of speech in pieces of audio, which may split a sample."""
+
+    def __init__(self, format_: AudioFormat) -> None:
+        self._format = format_
+        self._rest = b""
+        self.size = 0
+
+    def add(self, piece: bytes) -> None:
+        audio = self._rest + piece
+        whole = len(audio) - len(audio) % (self._format.bytes_per_sample or 1)
+        self.size += len(speech_in(audio[:whole], self._format))
+        self._rest = audio[whole:]
 
 
 def _is_of_user(payload: Any) -> bool:
@@ -191,6 +205,7 @@ def test_messages_that_change_places_are_found(seed: int, choice: int) -> None:
     acts = acts_of(cassette)
     in_order = [number for number, act in enumerate(acts) if is_text(act) and act.answers is None]
     pairs = [(one, other) for one, other in pairwise(in_order) if acts[one].what != acts[other].what]
+    pairs = [(one, other) for one, other in pairs if SCRUBBED not in str(acts[one].what)]  # else the other may match it
     if pairs:
         one, other = Random(choice).choice(pairs)
         acts[one], acts[other] = replace(acts[one], what=acts[other].what), replace(acts[other], what=acts[one].what)
