@@ -300,9 +300,11 @@ class Player:
     def _due_ms(self, recorded_ms: int) -> tuple[float, int]:
         """Return when the client does again what it did then; and since when in the recording that is counted.
 
-        That is since what it did last: what the vendor said since then may come sooner than in the recording.
+        That is since what it did last: what the vendor said since then may come sooner than in the recording. So may a
+        question, and with it its answer, however far the client is.
         """
-        text = next((each for each in reversed(self._matched) if each.text.at_ms <= recorded_ms), None)
+        before = (each for each in reversed(self._matched) if each.call is None and each.text.at_ms <= recorded_ms)
+        text = next(before, None)
         since_ms, at_ms = (0, 0.0) if text is None else (text.text.at_ms, text.matched_ms or 0.0)
         if self._sent.size and self._terms.audio == "any":  # nobody knows where in the recording that was
             at_ms = max(at_ms, self._sent.last_ms)

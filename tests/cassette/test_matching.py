@@ -628,6 +628,23 @@ def test_a_client_that_was_early_is_waited_for_since_the_vendor_answered() -> No
     assert started.next_at_ms == answered_ms + 3000 + 3000 + 1500
 
 
+def test_an_early_answer_does_not_hurry_what_the_client_does_beside_it() -> None:
+    tape = begun()
+    tape.wait(3000)
+    calls = [{"id": "call-1", "name": "f", "arguments": "{}", "client_side": True}]
+    tape.vendor("FunctionCallRequest", functions=calls)
+    tape.wait(100)
+    tape.client("FunctionCallResponse", id="call-1", name="f", content="")
+    tape.wait(400)
+    tape.hear(SPEECH)
+    tape.vendor("UserStartedSpeaking")
+    started = player(tape)
+    (id_,) = ids_of(started.due(0)[1:])
+    started.client_said({"type": "FunctionCallResponse", "id": id_, "name": "f", "content": ""}, 100)
+    started.due(100)
+    assert started.next_at_ms == 3000 + 100 + 400 + 100 + 1000  # since the Settings
+
+
 def test_an_answer_is_waited_for_since_its_call() -> None:
     tape = begun()
     calls = [{"id": "call-1", "name": "f", "arguments": "{}", "client_side": True}]
