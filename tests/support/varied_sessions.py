@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -58,6 +59,11 @@ def remembered(number: int) -> dict[str, Any]:
     return {"type": "History", "function_calls": [{**call, "response": "here"}]}
 
 
+@cache
+def _speech(ms: int, quiet_ms: int) -> bytes:
+    return linear16(tone(ms, RATE) + silence(quiet_ms, RATE))
+
+
 class Script:
     """What passed, in order; each is so many milliseconds after what came before."""
 
@@ -74,7 +80,7 @@ class Script:
 
     def speaks(self, ms: int, quiet_ms: int = 0, after_ms: int = 0) -> Script:
         """The user says something, in pieces of 20 ms, and stays on the line for a while."""
-        audio = linear16(tone(ms, RATE) + silence(quiet_ms, RATE))
+        audio = _speech(ms, quiet_ms)
         size = RATE * 20 // 1000 * 2
         self.now_ms += after_ms
         for at in range(0, len(audio), size):
