@@ -155,6 +155,8 @@ class Opening:
             return LedgerError(said)
         if error.code == codes.NO_CASSETTE:
             return CassetteError(said)
+        if error.code == codes.MISMATCH:
+            return await self._mismatch() or CassetteError(said)
         if error.code.startswith(codes.REFUSAL_PREFIX) and error.code != codes.UPSTREAM:
             return GatewayError(f"the gateway refused the session: {said}")
         message = f"the handshake was refused with {status} {error.code}: {advised(status, error.code, said)}"

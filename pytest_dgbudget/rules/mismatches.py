@@ -24,5 +24,10 @@ def mismatch_error(mismatch: Mismatch) -> CassetteMismatch:
 
 def explain_mismatch(mismatch: Mismatch) -> str:
     """Return what was sent instead of what, where the cassette has it, and what to do, in several lines."""
-    where = mismatch.cassette if mismatch.line is None else f"{mismatch.cassette}/session.jsonl, line {mismatch.line}"
-    return "\n".join([f"{mismatch.what} ({where})", *(f"  {line}" for line in mismatch.differences), _TO_DO])
+    happened = f"{mismatch.what} ({place_of(mismatch)})"
+    return "\n".join([happened, *(f"  {line}" for line in mismatch.differences), _TO_DO])
+
+
+def place_of(mismatch: Mismatch) -> str:
+    """Return where in a cassette it is, as a file and line if one is concerned."""
+    return mismatch.cassette if mismatch.line is None else f"{mismatch.cassette}/session.jsonl, line {mismatch.line}"

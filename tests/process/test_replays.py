@@ -81,7 +81,7 @@ def test_whoever_recorded_a_session_replays_it(talks: Project, workers: str) -> 
     result = talks.run(*REPLAY, workers)
     assert result.status == 0, result.output
     assert {session["target"] for session in result.usage["sessions"]} == {"replay"}
-    assert len(result.usage["sessions"]) == 9
+    assert len(result.usage["sessions"]) == 10
     ids = [session["request_id"] for session in result.usage["sessions"]]
     assert len(set(ids)) == len(ids), "request ids are fresh"
 
@@ -157,6 +157,24 @@ def test_a_session_more_than_there_are_cassettes_is_refused(talks: Project) -> N
     assert result.status == 1, result.output
     assert "its other sessions use the 1 in cassettes/test_talks" in result.output
     assert len(result.usage["sessions"]) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("other", [{"SAID": "Where is my parcel?"}, {"PROMPT": "Be verbose."}])
+@pytest.mark.parametrize("target", ["replay", "live"])
+def test_after_a_mismatch_a_client_that_reconnects_is_neither_replayed_nor_dialled(
+    talks: Project, vendor: Rehearsal, target: str, other: dict[str, str]
+) -> None:
+    before = len(vendor.rows())
+    options = REPLAY if target == "replay" else (*QUICK, "--dg-record=once")
+    env = vendor.environ if target == "live" else {}
+    result = talks.run(*options, "-k", "test_reconnects", env={**env, **other})
+    assert result.outcomes() == {"test_reconnects": "failed"}, result.output
+    assert [each["target"] for each in result.usage["sessions"]] == ["replay"]
+    status, answer = json.loads((talks.path / "refused").read_text())
+    assert (status, answer["err_code"]) == (409, "DGBUDGET_MISMATCH")
+    assert "did not match its cassette (cassettes/test_talks" in answer["err_msg"]
+    assert len(vendor.rows()) == before
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.instants import write_instant
 from pytest_dgbudget.model import CassetteTerms, ClosedBy, Mismatch, Pace, Replayed
 from pytest_dgbudget.protocol import codes
+from pytest_dgbudget.rules.mismatches import place_of
 
 # Where the vendor's 101 has the session's id, which its Welcome has as well.
 _REQUEST_ID = "dg-request-id"
@@ -192,6 +193,8 @@ class Replays:
             unused = await self._unused_of(grant, terms)
         except CassetteError as error:
             raise RequestRefused(404, codes.NO_CASSETTE, f"a cassette of this test can't be read: {error}") from None
+        if found := grant.mismatches():
+            raise RequestRefused(409, codes.MISMATCH, _has_mismatched(found[0]))
         if unused.left > 0:
             return Replay(unused, grant.asked.pace, self._clock(), self._scrubbing, beside_live=not self._must)
         if self._must:
@@ -208,6 +211,14 @@ class Replays:
 
 async def _read(terms: CassetteTerms) -> UnusedCassettes:
     return UnusedCassettes(terms, await asyncio.to_thread(cassettes_in, Path(terms.folder)))
+
+
+def _has_mismatched(mismatch: Mismatch) -> str:
+    """Say why no session is opened any more: its client would connect again and again, and be billed where it can."""
+    return (
+        f"a session of this test did not match its cassette ({place_of(mismatch)}), and no other is opened: "
+        f"{mismatch.what}"
+    )
 
 
 def _lacks(unused: UnusedCassettes) -> str:

@@ -3,11 +3,12 @@
 import copy
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from pytest_dgbudget import CassetteError, VoiceAgent
@@ -68,6 +69,27 @@ def test_raw() -> None:
             until(socket, "AgentAudioDone")
         except ConnectionClosed as closed:
             Path("closed").write_text(json.dumps(closed.rcvd and [closed.rcvd.code, closed.rcvd.reason]))
+
+
+def talks() -> bool:
+    """Return whether a session went on to its end, and was not closed before."""
+    with suppress(ConnectionClosed), open_raw() as socket:
+        until(socket, "Welcome")
+        socket.send(json.dumps(SETTINGS))
+        until(socket, "AgentAudioDone")
+        socket.send(json.dumps({"type": "InjectUserMessage", "content": SAID}))
+        until(socket, "AgentAudioDone")
+        return True
+    return False
+
+
+def test_reconnects() -> None:
+    """Its client connects again whenever it is closed, until it is refused."""
+    try:
+        any(talks() for _ in range(5))
+    except InvalidStatus as refused:
+        answer = refused.response
+        Path("refused").write_text(json.dumps([answer.status_code, json.loads(answer.body or b"")]))
 
 
 def test_leaves_early(voice_agent: VoiceAgent) -> None:
