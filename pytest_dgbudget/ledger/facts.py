@@ -165,10 +165,15 @@ class SessionFacts(NamedTuple):
 
     @property
     def replay_result(self) -> Literal["hit", "miss", "recorded"] | None:
-        """What it has to do with a cassette: it was replayed as recorded, or otherwise, or one was made of it."""
-        if self.replayed_from is None:
-            return None if self.cassette is None else "recorded"
-        return "miss" if self.cassette is None or self.mismatch is not None else "hit"
+        """What it has to do with a cassette: it was replayed as recorded, or otherwise, or one was made of it.
+
+        None also of a replay of which that is not known: it is under way, its gateway died, or no Settings came.
+        """
+        if self.mismatch is not None:
+            return "miss"
+        if self.cassette is None:
+            return None
+        return "recorded" if self.replayed_from is None else "hit"
 
     @property
     def cut(self) -> Overrun | None:

@@ -74,10 +74,9 @@ def mismatch_phrase(session: SessionFigures) -> str:
     """Say in one line what a session did otherwise than its cassette has, with the first differences."""
     replay = session["replay"]
     assert replay is not None, "it is of a replay"
-    cassette = "no cassette of its test has its Settings" if replay["cassette"] is None else replay["cassette"]
     mismatch = replay["mismatch"]
-    if mismatch is None:
-        return cassette
+    assert mismatch is not None, "it did not match"
+    cassette = "no cassette of its test has its Settings" if replay["cassette"] is None else replay["cassette"]
     line = "" if mismatch["line"] is None else f", line {mismatch['line']}"
     differences = "; ".join(" ".join(each.split()) for each in mismatch["differences"][:_MOST_DIFFERENCES])
     return f"{cassette}{line}: {mismatch['what']}{f' ({differences})' if differences else ''}"

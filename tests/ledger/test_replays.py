@@ -66,7 +66,19 @@ def test_what_became_of_a_replay_is_kept(live: Ledger) -> None:
     assert miss.replay_result == "miss"
     assert miss.mismatch is not None
     assert mismatch_in(miss.mismatch) == MISMATCH
-    assert replayed(live, Replayed()).replay_result == "miss", "no cassette has its Settings"
+    of_none = replayed(live, Replayed(mismatch=replace(MISMATCH, cassette=FOLDER)))
+    assert (of_none.replay_result, of_none.cassette) == ("miss", None), "no cassette has its Settings"
+
+
+def test_nothing_is_claimed_of_a_replay_of_which_nothing_is_known(open_again: OpenLedger) -> None:
+    live = open_again(target="live", billed=True)
+    ended_before_its_settings = replayed(live, Replayed())
+    assert ended_before_its_settings.replay_result is None
+    live.begin_replay(live.begin_attempt("t", "", 10_000), FOLDER)
+    assert [each.replay_result for each in live.facts().sessions] == [None, None], "under way"
+    live.close()
+    facts = open_again(id="later", target="live", billed=True).facts()
+    assert [(each.closed_by, each.replay_result) for each in facts.sessions][1:] == [("gateway-lost", None)]
 
 
 def test_of_a_session_that_was_dialled_the_cassette_made_of_it_is_kept_once(live: Ledger) -> None:

@@ -197,8 +197,14 @@ def test_a_mismatch_needs_attention_on_both_pages_and_is_an_error_of_its_test() 
 
 
 def test_a_session_of_which_no_cassette_has_the_settings_says_so() -> None:
-    (found,) = findings(replayed(sessions=(replay(cassette=None),)))
+    (found,) = findings(replayed(sessions=(replay(cassette=None, mismatch=json.dumps(MISMATCH)),)))
     assert "no cassette of its test has its Settings" in str(found.details)
+
+
+def test_a_replay_of_which_nothing_is_known_is_no_mismatch_anywhere() -> None:
+    made = replayed(sessions=(replay(cassette=None),))
+    assert (made["sessions"][0]["replay"], list(findings(made))) == (None, [])
+    assert "did not match" not in f"{usage_markdown(made)}{ReadPage(usage_page(made)).text}"
 
 
 def test_pages_say_what_was_saved_and_show_no_cost() -> None:
