@@ -11,6 +11,7 @@ from pytest_dgbudget.recording.known_secrets import SCRUBBED
 from pytest_dgbudget.recording.lines import to_json
 from pytest_dgbudget.recording.secret_places import parse_inner
 from pytest_dgbudget.rules.cassette_ignore import escaped, pointer_of
+from pytest_dgbudget.units import counted
 
 Path = tuple[str, ...]
 
@@ -27,6 +28,16 @@ class _Missing:
 
 
 MISSING: Final = _Missing()
+
+
+class Withheld(NamedTuple):
+    """Stands for a value that a client sent and that nobody is to see."""
+
+    size: int
+
+    def __str__(self) -> str:
+        size = counted(self.size, "byte")
+        return f"({size}, not shown: pytest_dgbudget_scrub replaces something in such a message)"
 
 
 class Difference(NamedTuple):
@@ -135,7 +146,7 @@ def _lines(kind: str | None, each: Difference) -> tuple[str, ...]:
 def value_lines(expected: Any, sent: Any) -> tuple[str, str]:
     """Return two values, one a line; either may be ``MISSING``."""
     texts = [_json(expected), _json(sent)]
-    if max(map(len, texts)) > _LONGEST and MISSING not in (expected, sent):
+    if max(map(len, texts)) > _LONGEST and MISSING not in (expected, sent) and not isinstance(sent, Withheld):
         texts = _without_beginning(texts)
         texts = [text[::-1] for text in _without_beginning([text[::-1] for text in texts])]
     return f"  expected {in_short(texts[0])}", f"  sent     {in_short(texts[1])}"
@@ -163,9 +174,20 @@ def _place(kind: str | None, path: Path) -> str:
     return printable(f"{'' if kind is None else escaped(kind)}{pointer_of(path)}") or "(the whole message)"
 
 
+def withheld(found: Difference) -> Difference:
+    """Return a difference without what was sent, be it a value or a key that the cassette has not."""
+    if found.sent is MISSING:
+        return found
+    is_key = found.path and found.expected is MISSING and not found.path[-1].isdecimal()
+    path = found.path[:-1] if is_key else found.path
+    return Difference(path, found.expected, Withheld(len(_json(found.sent).encode())))
+
+
 def _json(value: Any) -> str:
     if value is MISSING:
         return "nothing"
+    if isinstance(value, Withheld):
+        return str(value)
     try:
         return to_json(value).decode()
     except RecursionError:

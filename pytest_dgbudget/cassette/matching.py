@@ -76,7 +76,7 @@ def choose(cassettes: Sequence[Cassette], settings: Any, terms: CassetteTerms) -
             return cassette
         unlike.append((text is None, len(found), cassette, text, found))
     _, _, nearest, text, found = min(unlike, key=lambda each: each[:2])
-    return other_settings(nearest, text, settings, found, len(cassettes))
+    return other_settings(nearest, text, settings, found, cassettes)
 
 
 class Player:

@@ -7,7 +7,16 @@ from typing import Any
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteText
 from pytest_dgbudget.cassette.causes import CLIENT, ExpectedText, type_of
-from pytest_dgbudget.cassette.differences import MISSING, Difference, Path, differences, in_short, shown, value_lines
+from pytest_dgbudget.cassette.differences import (
+    MISSING,
+    Difference,
+    Path,
+    differences,
+    in_short,
+    shown,
+    value_lines,
+    withheld,
+)
 from pytest_dgbudget.cassette.speech import TOLERANCE, RecordedSpeech, SentSpeech
 from pytest_dgbudget.model import Mismatch
 from pytest_dgbudget.rules.cassette_ignore import parse_ignore, path_of
@@ -31,50 +40,79 @@ def differing(
     return differences(expected.payload, sent, is_ignored, as_recorded)
 
 
+class _Sent:
+    """A text that a client sent, as far as it may be shown.
+
+    The project's hook has seen the cassettes, and not this: where it replaced something in a text of this type, what it
+    replaces may stand here anywhere.
+    """
+
+    def __init__(self, payload: Any, cassettes: Iterable[Cassette]) -> None:
+        self.payload = payload
+        texts = (event for each in cassettes for event in each.events if isinstance(event, CassetteText))
+        self._is_hidden = any(text.scrubbed and type_of(text.payload) == type_of(payload) for text in texts)
+
+    @property
+    def name(self) -> str:
+        return name({"type": type_of(self.payload)} if self._is_hidden else self.payload)
+
+    def beside(self, expected: Any) -> tuple[str, str]:
+        """Return the lines of the whole message and of that which the cassette has, or of ``MISSING``."""
+        whole = Difference((), expected, self.payload)
+        return value_lines(expected, withheld(whole).sent if self._is_hidden else self.payload)
+
+    def diff(self, found: Iterable[Difference]) -> tuple[str, ...]:
+        return shown(type_of(self.payload), map(withheld, found) if self._is_hidden else found)
+
+    def is_of_type(self, expected: Any) -> bool:
+        return type(expected) is type(self.payload) and type_of(expected) == type_of(self.payload)
+
+
 def other_settings(
-    cassette: Cassette, text: CassetteText | None, sent: Any, found: Sequence[Difference], cassettes: int
+    cassette: Cassette, text: CassetteText | None, payload: Any, found: Sequence[Difference], all_: Sequence[Cassette]
 ) -> Mismatch:
-    """No cassette has such Settings; this one is the nearest."""
+    """None of all cassettes has such Settings; this one is the nearest."""
+    sent = _Sent(payload, all_)
     if text is None:
-        return _mismatch(cassette, None, f"The client sent {name(sent)}; the cassette has no text of a client's")
-    if _are_of_one_type(text.payload, sent):
-        whose = "the cassette's" if cassettes == 1 else f"those of any of {cassettes} cassettes; this is the nearest"
-        return _mismatch(cassette, text, f"The client's {name(sent)} are not {whose}", shown(type_of(sent), found))
-    return _expected_next(cassette, text, sent)
+        return _mismatch(cassette, None, f"The client sent {sent.name}; the cassette has no text of a client's")
+    if not sent.is_of_type(text.payload):
+        return _expected_next(cassette, text, sent)
+    whose = "the cassette's" if len(all_) == 1 else f"those of any of {len(all_)} cassettes; this is the nearest"
+    return _mismatch(cassette, text, f"The client's {sent.name} are not {whose}", sent.diff(found))
 
 
 def other_text(
     cassette: Cassette,
     text: CassetteText,
-    sent: Any,
+    payload: Any,
     found: Sequence[Difference],
     matched: Sequence[ExpectedText],
     later: Sequence[ExpectedText],
     as_recorded: Callable[[str], str],
 ) -> Mismatch:
     """The client sent something else than ``text``; ``matched`` is what it had sent, ``later`` what follows."""
-    if any(_is(each, sent, as_recorded) for each in matched[-1:]):
-        what = f"The client sent {name(sent)} twice; the cassette expects {name(text.payload)} next"
-        return _mismatch(cassette, text, what, value_lines(text.payload, sent))
-    skipped = next((number for number, each in enumerate(later) if _is(each, sent, as_recorded)), None)
+    sent = _Sent(payload, [cassette])
+    if any(_is(each, payload, as_recorded) for each in matched[-1:]):
+        what = f"The client sent {sent.name} twice; the cassette expects {name(text.payload)} next"
+        return _mismatch(cassette, text, what, sent.beside(text.payload))
+    skipped = next((number for number, each in enumerate(later) if _is(each, payload, as_recorded)), None)
     if skipped is not None:
         left_out = name(text.payload) + (f" and {skipped} more" if skipped else "")
-        what = f"The client left out {left_out}: it sent {name(sent)}, which the cassette has after that"
-        return _mismatch(cassette, text, what, value_lines(text.payload, sent))
-    if not _are_of_one_type(text.payload, sent):
+        what = f"The client left out {left_out}: it sent {sent.name}, which the cassette has after that"
+        return _mismatch(cassette, text, what, sent.beside(text.payload))
+    if not sent.is_of_type(text.payload):
         return _expected_next(cassette, text, sent)
-    return _mismatch(
-        cassette, text, f"The client's {name(text.payload)} is not the cassette's", shown(type_of(sent), found)
-    )
+    return _mismatch(cassette, text, f"The client's {name(text.payload)} is not the cassette's", sent.diff(found))
 
 
 def unexpected_text(
-    cassette: Cassette, sent: Any, matched: Sequence[ExpectedText], as_recorded: Callable[[str], str]
+    cassette: Cassette, payload: Any, matched: Sequence[ExpectedText], as_recorded: Callable[[str], str]
 ) -> Mismatch:
     """The client sent what the cassette has no place for."""
-    again = " once more" if any(_is(each, sent, as_recorded) for each in matched) else ""
-    what = f"The client sent {name(sent)}{again}; the cassette expects no such message any more"
-    return _mismatch(cassette, None, what, value_lines(MISSING, sent))
+    sent = _Sent(payload, [cassette])
+    again = " once more" if any(_is(each, payload, as_recorded) for each in matched) else ""
+    what = f"The client sent {sent.name}{again}; the cassette expects no such message any more"
+    return _mismatch(cassette, None, what, sent.beside(MISSING))
 
 
 def missing_text(cassette: Cassette, expected: ExpectedText) -> Mismatch:
@@ -135,17 +173,13 @@ def name(payload: Any) -> str:
     return in_short(kind, _MOST_OF_CONTENT)
 
 
-def _expected_next(cassette: Cassette, text: CassetteText, sent: Any) -> Mismatch:
-    what = f"The cassette expects {name(text.payload)} next; the client sent {name(sent)}"
-    return _mismatch(cassette, text, what, value_lines(text.payload, sent))
+def _expected_next(cassette: Cassette, text: CassetteText, sent: _Sent) -> Mismatch:
+    what = f"The cassette expects {name(text.payload)} next; the client sent {sent.name}"
+    return _mismatch(cassette, text, what, sent.beside(text.payload))
 
 
 def _is(expected: ExpectedText, sent: Any, as_recorded: Callable[[str], str]) -> bool:
     return next(differing(expected.text, sent, (), as_recorded), None) is None
-
-
-def _are_of_one_type(expected: Any, sent: Any) -> bool:
-    return type(expected) is type(sent) and type_of(expected) == type_of(sent)
 
 
 def _duration(recorded: RecordedSpeech, size: int) -> str:

@@ -171,6 +171,72 @@ def test_what_the_hook_scrubbed_is_never_matched() -> None:
     assert started.mismatch is None
 
 
+def scrubbed() -> Tape:
+    """A conversation of which the project's hook has removed who the user is."""
+    tape = begun()
+    tape.client("UpdatePrompt", scrubbed=["/prompt", "/of/0/name"], prompt="(name)", of=[{"name": "(name)", "n": 1}])
+    tape.client("InjectUserMessage", content="Where is my order?")
+    tape.client("UpdatePrompt", prompt="Be brief.", of=[{"name": "nobody", "n": 1}, {"n": 2}])
+    return tape
+
+
+PROMPT = {"type": "UpdatePrompt", "prompt": "Call me Ada.", "of": [{"name": "Ada", "n": 1}]}
+LAST = {"type": "UpdatePrompt", "prompt": "Be brief.", "of": [{"name": "nobody", "n": 1}, {"n": 2}]}
+ORDER = said("Where is my order?")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param([PROMPT, PROMPT], id="twice"),
+        pytest.param([PROMPT, ORDER, LAST, PROMPT], id="once too often"),
+        pytest.param([LAST], id="instead of another one"),
+        pytest.param([{**PROMPT, "content": "Ada"}], id="in another field"),
+        pytest.param([{**PROMPT, "Ada": 1}], id="as a field"),
+        pytest.param([PROMPT, ORDER, {**LAST, "prompt": "I am Ada."}], id="in another text of its type"),
+        pytest.param([PROMPT, ORDER, {**LAST, "of": "Ada"}], id="around its place"),
+        pytest.param([PROMPT, ORDER, {**LAST, "prompt": {"Ada": "Ada"}}], id="within its place"),
+        pytest.param([PROMPT, ORDER, {**LAST, "of": [{"name": "Ada", "n": 1}, {"n": "Ada"}, "Ada"]}], id="elsewhere"),
+    ],
+)
+def test_i9_what_the_hook_scrubs_is_shown_in_no_mismatch(sent: list[Any]) -> None:
+    started = player(scrubbed())
+    for at_ms, payload in enumerate(sent):
+        started.client_said(payload, at_ms)
+    shown = found(started)
+    assert "Ada" not in f"{shown.what}{shown.differences}"
+    assert any("not shown: pytest_dgbudget_scrub" in line for line in shown.differences)
+
+
+def test_what_is_said_of_a_text_in_which_the_hook_scrubs() -> None:
+    started = player(scrubbed())
+    started.client_said({**PROMPT, "of": [{"name": "Ada", "n": 2}]}, 1)
+    assert found(started).differences == (
+        "UpdatePrompt/of/0/n",
+        "  expected 1",
+        "  sent     (1 byte, not shown: pytest_dgbudget_scrub replaces something in such a message)",
+    )
+    started = player(scrubbed())
+    started.client_said(PROMPT, 1)
+    started.client_said({**ORDER, "content": "Where is my parcel?"}, 2)
+    assert found(started).differences[2] == '  sent     "Where is my parcel?"'
+
+
+def test_i9_settings_are_not_shown_where_any_of_the_cassettes_has_them_scrubbed() -> None:
+    plain = begun().end()
+    events = [
+        replace(event, scrubbed=("/agent/greeting",))
+        if isinstance(event, CassetteText) and event.payload == SETTINGS
+        else event
+        for event in plain.events
+    ]
+    other = {**SETTINGS, "agent": {"greeting": "Hello", "think": {"prompt": "Call me Ada."}}}
+    for cassettes in ([plain, replace(plain, events=tuple(events))], [replace(plain, events=tuple(events)), plain]):
+        mismatch = choose(cassettes, other, terms())
+        assert isinstance(mismatch, Mismatch)
+        assert "Ada" not in f"{mismatch.what}{mismatch.differences}"
+
+
 @pytest.mark.parametrize(
     ("ignore", "helps"),
     [
