@@ -28,7 +28,7 @@ from pytest_dgbudget.cassette.writing import (
 from pytest_dgbudget.errors import CassetteError
 from pytest_dgbudget.instants import read_instant
 from pytest_dgbudget.model import ClosedBy
-from pytest_dgbudget.recording.lines import AUDIO_FILES, LINES_FILE, Side, parse_json
+from pytest_dgbudget.recording.lines import AUDIO_FILES, LINES_FILE, NOT_JSON, Side, parse_json
 from pytest_dgbudget.recording.room import MOST_AUDIO
 from pytest_dgbudget.rules.audio import AudioFormat
 
@@ -93,8 +93,20 @@ def _line(path: Path, number: int, text: bytes) -> _Line:
             case {"from": "server", "audio": True} if fields == AUDIO_LINE:
                 return _Line(None)
             case {"from": ("client" | "server") as who, "message": message, **rest} if rest.keys() <= {"scrubbed"}:
+                _require_text(message)
                 return _Line(SIDES[who], message, _pointers(rest.get("scrubbed", [])))
         raise ValueError('no line of a cassette, which is {"from": "client" or "server", "message": …}')
+
+
+def _require_text(message: Any) -> None:
+    """Raise ValueError where a message that is no JSON has no text that can be sent in its place."""
+    if isinstance(message, dict) and message.get("type") == NOT_JSON and not _can_be_sent(message.get("text")):
+        raise ValueError(f'a message of the type "{NOT_JSON}" has no "text" that can be sent')
+
+
+def _can_be_sent(text: Any) -> bool:
+    """Return whether it is a text without halves of characters."""
+    return isinstance(text, str) and text.encode(errors="replace").decode() == text
 
 
 def _pointers(pointers: Any) -> tuple[str, ...]:
@@ -125,6 +137,8 @@ def _facts(fields: Mapping[str, Any]) -> CassetteFacts:
     closed_by: ClosedBy | None = next((each for each in get_args(ClosedBy) if each == fields.get("closed_by")), None)
     if closed_by is None:
         raise _wrong(fields, "closed_by", f"one of {', '.join(get_args(ClosedBy))}")
+    if not _can_be_sent(fields.get("close_reason")):
+        raise _wrong(fields, "close_reason", "a text that can be sent")
     if code is not None and (type(code) is not int or code not in range(1 << 16)):
         raise _wrong(fields, "close_code", "a close code or null")
     return CassetteFacts(

@@ -67,12 +67,22 @@ def edit(session: Path, change: Edit) -> None:
         *('{"from": "client", "message": 5, "scrubbed": [5]}', "\ufeff" + '{"from": "client", "message": 5}'),
         '{"from": "client", "message": ' + "[" * 101 + "]" * 101 + "}",
         '{"from": "client", "message": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        *(
+            '{"from": "server", "message": {"type": "(not JSON)"}}',
+            r'{"from": "server", "message": {"type": "(not JSON)", "text": "\ud800"}}',
+        ),
+        '{"from": "client", "message": {"type": "(not JSON)", "text": 5}}',
         '{"from": "client", "message": "' + "\ud800".encode("utf-8", "surrogatepass").decode("latin-1") + "}",
     ],
 )
 def test_a_line_that_is_none_is_named(session: Path, text: str) -> None:
     edit_line(session, 5, text)
     assert why(session).startswith(f"{LINES}, line 5: ")
+
+
+def test_a_reason_that_no_close_can_have_is_named(session: Path) -> None:
+    edit(session, lambda fields: fields.update(close_reason="\ud800"))
+    assert why(session) == f'{RECORDING}: "close_reason" is not a text that can be sent'
 
 
 def test_bytes_that_are_no_text_are_named(session: Path) -> None:
