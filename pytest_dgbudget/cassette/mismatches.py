@@ -150,6 +150,11 @@ def other_speech(cassette: Cassette, recorded: RecordedSpeech, sent: SentSpeech)
     return _mismatch(cassette, None, f"The user's audio is not the cassette's: it differs after {at} of speech")
 
 
+def unplayable(cassette: Cassette, error: Exception) -> Mismatch:
+    """Something of ours has failed."""
+    return _mismatch(cassette, None, f"The gateway failed to play the cassette ({type(error).__name__})")
+
+
 def left_over(cassette: Cassette, left: Sequence[CassetteText]) -> Mismatch:
     """The client closed before all of these had passed."""
     first = left[0]

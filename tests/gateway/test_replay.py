@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteText
+from pytest_dgbudget.cassette.matching import Player
 from pytest_dgbudget.config.parsing import cassette_ignore
 from pytest_dgbudget.errors import SettingsError
+from pytest_dgbudget.gateway.frames import BINARY, CLOSE, TEXT, frame
 from pytest_dgbudget.gateway.targets.cassette_peer import Scrubbing
-from pytest_dgbudget.gateway.targets.replay import UnusedCassettes
+from pytest_dgbudget.gateway.targets.replay import Replay, UnusedCassettes
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.model import CassetteTerms, Mismatch
 from pytest_dgbudget.recording.lines import LEFT_OUT
 from pytest_dgbudget.rules.cassette_ignore import parse_ignore
+from tests.gateway.memory import ManualClock, MemoryTransport, messages
 from tests.support.cassettes import cassette
 
 TERMS = CassetteTerms(folder="", ignore=(), audio="any")
@@ -100,3 +103,61 @@ def test_what_may_change_is_read_alike_where_it_is_given_and_where_it_is_used(te
             cassette_ignore(text)
         with pytest.raises(ValueError, match=re.escape(text)):
             parse_ignore(text)
+
+
+def sent(opcode: int, text: str) -> bytes:
+    return frame(opcode, text.encode(), mask=True)
+
+
+class Played:
+    """A session that a cassette plays, without sockets."""
+
+    def __init__(self, one: Cassette) -> None:
+        self.clock = ManualClock()
+        self.unused = UnusedCassettes(TERMS, [one])
+        scrubbing = Scrubbing(TAG, [], [])
+        self.replay = Replay(self.unused, "max", self.clock, scrubbing, beside_live=False)
+        self.peer = self.replay.peer(Secrets())
+        self.transport = MemoryTransport()
+        self.peer.connection_made(self.transport)
+        self.clock.advance(1)
+
+    @property
+    def closed(self) -> tuple[int, str] | None:
+        """The code and reason of the Close that the client has."""
+        close = next((data for opcode, data in messages(self.transport.written) if opcode == CLOSE), None)
+        return None if close is None else (int.from_bytes(close[:2], "big"), close[2:].decode())
+
+
+def test_what_can_t_be_played_is_a_mismatch_and_not_a_vendor_that_is_lost(
+    one: Cassette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object) -> None:
+        raise KeyError("text")
+
+    said: list[object] = []
+    for name in ("due", "client_said", "client_sent_audio"):
+        with monkeypatch.context() as broken:
+            broken.setattr(Player, name, fail)
+            played = Played(one)
+            played.peer.data_received(sent(TEXT, json.dumps(settings_of(one))))
+            played.peer.data_received(sent(BINARY, "audio"))
+            said.append(played.closed)
+            assert played.replay.replayed.mismatch is not None
+    assert said == [(4409, "The gateway failed to play the cassette (KeyError).")] * 3
+
+
+def test_a_clients_close_ends_the_connection_and_is_left_to_the_relay_to_answer(one: Cassette) -> None:
+    played = Played(one)
+    played.peer.data_received(frame(9, b"", mask=True))
+    played.peer.data_received(frame(CLOSE, (1000).to_bytes(2, "big"), mask=True))
+    assert [opcode for opcode, _ in messages(played.transport.written)][-1] == 10, "a pong"
+    assert (played.transport.ended, played.closed) == ("closed", None)
+
+
+def test_settings_that_come_after_the_end_use_no_cassette(one: Cassette) -> None:
+    played = Played(one)
+    played.replay.ended("idle")
+    assert played.unused.left == 1
+    played.peer.data_received(sent(TEXT, json.dumps(settings_of(one))))
+    assert (played.unused.left, played.replay.replayed.cassette) == (1, None)

@@ -88,7 +88,7 @@ class SessionRoute:
         except BaseException:
             replay.ended("network")
             raise
-        return session, await session.dial(asyncio.ensure_future(replay.dial(service, exchange.request, (), grant)))
+        return session, await session.dial(asyncio.ensure_future(replay.dial(service, exchange.request)))
 
     async def _dialled(
         self, run: Run, spender: Spender, service: Service, exchange: Exchange

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from re import Pattern
 from typing import Any
 
@@ -14,8 +15,10 @@ from websockets.protocol import SERVER, Protocol
 
 from pytest_dgbudget.cassette.cassette import CassetteText
 from pytest_dgbudget.cassette.matching import Player
+from pytest_dgbudget.cassette.mismatches import unplayable
 from pytest_dgbudget.gateway.clock import Clock, Timer
 from pytest_dgbudget.gateway.frames import BINARY, TEXT, Close, close_frame, frame
+from pytest_dgbudget.gateway.log import log
 from pytest_dgbudget.gateway.open_files import lacks_files, no_files_left
 from pytest_dgbudget.gateway.recorded_messages import LONGEST_TEXT
 from pytest_dgbudget.gateway.tokens import Secrets
@@ -107,14 +110,13 @@ class CassettePeer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._protocol.receive_data(data)
-        for event in self._protocol.events_received():
-            assert isinstance(event, Frame)
-            self._take(event)
-        for out in self._protocol.data_to_send():  # pongs, and the answer to a Close
-            if out and not self._has_closed:
+        with self._or_mismatch():
+            for event in self._protocol.events_received():
+                assert isinstance(event, Frame)
+                self._take(event)
+        for out in self._protocol.data_to_send():
+            if out and not self._has_closed:  # a pong; what answers a Close is the relay's
                 self._transport.write(out)
-            elif not out:
-                self._transport.close()
         self._play()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -124,6 +126,7 @@ class CassettePeer(asyncio.Protocol):
     def _take(self, came: Frame) -> None:
         if came.opcode is Opcode.CLOSE:
             self._has_closed = True
+            self._transport.close()
         elif came.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT) and not self._has_closed:
             self._opcode = self._opcode if came.opcode is Opcode.CONT else came.opcode
             if self._opcode is Opcode.BINARY:
@@ -148,8 +151,9 @@ class CassettePeer(asyncio.Protocol):
         if self._has_closed:
             return
         if self._mismatch() is None:
-            for message in self._player.due(self._now_ms()):
-                self._transport.write(_frame_of(message))
+            with self._or_mismatch():
+                for message in self._player.due(self._now_ms()):
+                    self._transport.write(_frame_of(message))
         mismatch, close = self._mismatch(), self._player.close
         if mismatch is not None:
             self._close(Close(codes.CASSETTE_MISMATCH, mismatch.what))
@@ -159,6 +163,15 @@ class CassettePeer(asyncio.Protocol):
             self._close(Close(close.code, close.reason))
         elif (next_ms := self._player.next_at_ms) is not None:
             self._timer = self._clock.call_at_ms(self._dialled_ms + math.ceil(next_ms), self._play)
+
+    @contextmanager
+    def _or_mismatch(self) -> Iterator[None]:
+        """End the session with a mismatch where something of ours fails: with its vendor lost, it would be replayed."""
+        try:
+            yield
+        except Exception as error:
+            self._player.mismatch = unplayable(self._player.cassette, error)
+            log(error)
 
     def _close(self, close: Close) -> None:
         self._has_closed = True

@@ -16,8 +16,7 @@ from pytest_dgbudget.gateway.clock import Clock
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.gateway.refusals import RequestRefused
-from pytest_dgbudget.gateway.run_keys import RunKey
-from pytest_dgbudget.gateway.services.service import AskSkipped, Service
+from pytest_dgbudget.gateway.services.service import Service
 from pytest_dgbudget.gateway.targets.cassette_peer import CassettePeer, Scrubbing
 from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import Upstream
@@ -68,12 +67,10 @@ class UnusedCassettes:
 
 
 class Replay:
-    """One session that is replayed, and its target. It uses one of the cassettes, which it reserves.
+    """One session that is replayed. It uses one of the cassettes, which it reserves.
 
     ``beside_live``: in a run that dials what has no cassette.
     """
-
-    access = None
 
     def __init__(
         self, cassettes: UnusedCassettes, pace: Pace, clock: Clock, scrubbing: Scrubbing, *, beside_live: bool
@@ -87,7 +84,7 @@ class Replay:
         self._is_decided = False
         self._chosen: Cassette | None = None
         self._unlike_all: Mismatch | None = None
-        self._dialled_ms = 0
+        self._dialled_ms = clock.now_ms()
 
     @property
     def cassettes(self) -> str:
@@ -117,20 +114,19 @@ class Replay:
         """How much of the recorded session has been played, in milliseconds."""
         return self._player.replayed_ms
 
-    async def dial(
-        self,
-        service: Service,
-        request: Request,
-        subprotocols: Sequence[str],
-        grant: Grant,
-        run_key: RunKey | None = None,
-    ) -> Upstream:
+    async def dial(self, service: Service, request: Request) -> Upstream:
         """Begin to play, once the handshake has taken as long as it did; raises DialLost where no files are left."""
         self._dialled_ms = self._clock.now_ms()
-        secrets = Secrets(service.credentials(request).token)
         if self.pace == "vendor":
             await asyncio.sleep(self._player.cassette.facts.handshake_ms / 1000)
-        peer = CassettePeer(
+        secrets = Secrets(service.credentials(request).token)
+        request_id = self._player.request_id
+        headers = [] if request_id is None else [(_REQUEST_ID, request_id)]
+        return Upstream(headers, None, await self.peer(secrets).connected(), secrets)
+
+    def peer(self, secrets: Secrets) -> CassettePeer:
+        """Return the vendor's end of a session that has these secrets."""
+        return CassettePeer(
             self._player,
             self._scrubbing.of_session(secrets),
             self._clock,
@@ -138,18 +134,10 @@ class Replay:
             begun=self._begun,
             mismatch=lambda: self._unlike_all or self._player.mismatch,
         )
-        request_id = self._player.request_id
-        headers = [] if request_id is None else [(_REQUEST_ID, request_id)]
-        return Upstream(headers, None, await peer.connected(), secrets)
-
-    def ask_skipped(self, grant: Grant) -> AskSkipped | None:
-        """``replayed_ms`` says it: nobody needs to be asked."""
-        return None
-
-    async def stop(self) -> None:
-        """Its sockets end with its session."""
 
     def _begun(self, settings: Any) -> bool:
+        if self._is_decided:  # it has ended
+            return False
         self._is_decided = True
         chosen = self._cassettes.choose(settings)
         if isinstance(chosen, Mismatch):
