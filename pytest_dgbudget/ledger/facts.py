@@ -269,7 +269,7 @@ class ViolationFacts(NamedTuple):
 class ArchivedPart(NamedTuple):
     """What there was of a run until ``ended_at``, and is in an archive: the name of its ``file``, and what it came to.
 
-    ``micro_usd`` is None where the price of a part was not recorded.
+    ``micro_usd`` is None where the price of a part was not recorded. ``replays`` are apart from its ``sessions``.
     """
 
     file: str
@@ -278,6 +278,9 @@ class ArchivedPart(NamedTuple):
     sessions: int
     ms: int
     micro_usd: int | None
+    replays: int = 0
+    saved_ms: int = 0
+    saved_micro_usd: int = 0
 
 
 class RunFacts(NamedTuple):

@@ -76,9 +76,20 @@ ARCHIVED_OF_PERIOD = """SELECT run.target AS target, archived.run AS run, SUBSTR
         COUNT(*) - COUNT(archived.micro_usd) AS unpriced
     FROM archived JOIN run ON run.id = archived.run
     WHERE archived.ended_at >= :since AND archived.began_at >= :since AND archived.began_at < :before
+        AND (archived.sessions > 0 OR archived.ms > 0)
     GROUP BY run.target, archived.run, SUBSTR(archived.began_at, 1, 10)"""
-# What replays would have used live, as far as that is known.
-REPLAYS_OF_PERIOD = f"""SELECT COUNT(DISTINCT lease.run) AS runs, COUNT(*) AS sessions,
-        COALESCE(SUM(usage.ms + usage.skipped_ms), 0) AS ms, COALESCE(SUM(usage.forecast_micro_usd), 0) AS micro_usd
+# What replays would have used live, as far as that is known; also those of runs that are archived.
+_REPLAYS = f"""SELECT lease.run AS run, 1 AS sessions, usage.ms + usage.skipped_ms AS ms,
+        usage.forecast_micro_usd AS micro_usd
     FROM lease JOIN dial ON dial.lease = lease.id LEFT JOIN usage ON usage.dial = dial.id AND {_LAST}
-    WHERE lease.taken_at >= :since AND lease.taken_at < :before AND dial.cassette IS NOT NULL"""
+    WHERE {{}} AND dial.cassette IS NOT NULL"""
+_ARCHIVED_REPLAYS = """SELECT run, replays AS sessions, saved_ms AS ms, saved_micro_usd AS micro_usd FROM archived
+    WHERE ended_at >= :since AND began_at >= :since AND began_at < :before AND replays > 0"""
+_SUM_OF_REPLAYS = """SELECT COUNT(DISTINCT run) AS runs, COALESCE(SUM(sessions), 0) AS sessions,
+        COALESCE(SUM(ms), 0) AS ms, COALESCE(SUM(micro_usd), 0) AS micro_usd
+    FROM ({}) AS replayed"""
+REPLAYS_OF_RUN = _SUM_OF_REPLAYS.format(_REPLAYS.format("lease.run = :run"))
+REPLAYS_OF_PERIOD = _SUM_OF_REPLAYS.format(
+    f"""{_REPLAYS.format("lease.taken_at >= :since AND lease.taken_at < :before")}
+    UNION ALL {_ARCHIVED_REPLAYS}"""
+)

@@ -106,8 +106,10 @@ _MORE_IN_VERSION_7 = {
 
 # What version 8 knows more of each: of a session that was replayed, the cassette that its Settings chose, when that was
 # recorded, and what its client did otherwise (NULL: nothing). Such a session's dial has the folder of its cassettes.
+# Of a run that is archived: how many of its sessions were replayed, and what that saved.
 _MORE_IN_VERSION_8 = {
     "usage": ("cassette TEXT", "cassette_recorded_at TEXT", "mismatch TEXT"),
+    "archived": ("replays INTEGER", "saved_ms BIGINT", "saved_micro_usd BIGINT"),
 }
 
 # Of a session that was dialled: the cassette that was made of it.
@@ -134,7 +136,7 @@ _ARCHIVED = (
     """CREATE TABLE archived (
         run TEXT NOT NULL REFERENCES run, seq INTEGER NOT NULL, file TEXT NOT NULL, at TEXT NOT NULL,
         began_at TEXT NOT NULL, ended_at TEXT NOT NULL, sessions INTEGER NOT NULL, ms BIGINT NOT NULL,
-        micro_usd BIGINT, PRIMARY KEY (run, seq))""",
+        micro_usd BIGINT, {more}PRIMARY KEY (run, seq))""",
     "CREATE INDEX archived_by_end ON archived (ended_at)",
     "CREATE TABLE archived_request (request_id TEXT PRIMARY KEY, run TEXT NOT NULL REFERENCES run)",
     "CREATE INDEX archived_request_of_run ON archived_request (run)",
@@ -238,7 +240,7 @@ TABLES = (
     _CLOSED_SUM.format(more=_more("closed_sum")),
     *_INDICES_OF_VERSION_5,
     _BILLED,
-    *_ARCHIVED,
+    *(statement.format(more=_more("archived")) for statement in _ARCHIVED),
     _VENDOR_LATENCY,
     *_INDICES_OF_VERSION_7,
     _MADE_CASSETTE,
@@ -266,7 +268,12 @@ UPGRADES = {
         "DROP INDEX lease_of_run",
         *_INDICES_OF_VERSION_5,
     ),
-    5: (*_added(_MORE_IN_VERSION_6), _BILLED, *_ARCHIVED, _CUTS_OF_VERSION_5),
+    5: (
+        *_added(_MORE_IN_VERSION_6),
+        _BILLED,
+        *(statement.format(more="") for statement in _ARCHIVED),
+        _CUTS_OF_VERSION_5,
+    ),
     6: (*_added(_MORE_IN_VERSION_7), _VENDOR_LATENCY, *_INDICES_OF_VERSION_7),
     7: (*_added(_MORE_IN_VERSION_8), _MADE_CASSETTE),
 }

@@ -290,8 +290,9 @@ REFUSALS_OF_RUN = _REFUSALS.format(
 )
 BYPASSES = "SELECT host, path, how, program FROM bypass WHERE run = :run ORDER BY at"
 BYPASSES_OF_ATTEMPT = "SELECT host, path, how, program FROM bypass WHERE attempt = :attempt ORDER BY at"
-ARCHIVED_PARTS = """SELECT file, at, ended_at, sessions, ms, micro_usd FROM archived WHERE run = :run
-    ORDER BY seq"""
+ARCHIVED_PARTS = """SELECT file, at, ended_at, sessions, ms, micro_usd, COALESCE(replays, 0) AS replays,
+        COALESCE(saved_ms, 0) AS saved_ms, COALESCE(saved_micro_usd, 0) AS saved_micro_usd
+    FROM archived WHERE run = :run ORDER BY seq"""
 RECONCILIATION = "SELECT document FROM reconciliation WHERE run = :run ORDER BY seq DESC LIMIT 1"
 _VERDICT = """(SELECT reconciliation.verdict FROM reconciliation
     WHERE reconciliation.run = run.id ORDER BY reconciliation.seq DESC LIMIT 1)"""

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from pytest_dgbudget.instants import utc_now, write_instant
-from pytest_dgbudget.ledger import sql
+from pytest_dgbudget.ledger import period_sql, sql
 from pytest_dgbudget.ledger.closed_sums import ALL_LEASES, ClosedSums
 from pytest_dgbudget.ledger.connection import LEASES, Connection
 from pytest_dgbudget.ledger.reading import LedgerReader
@@ -83,13 +83,16 @@ _LEASES_OF_RUN = """SELECT COUNT(*) AS leases, COALESCE(MAX(number), 0) AS last 
 _OPENED = """SELECT COUNT(*) AS sessions FROM lease JOIN dial ON dial.lease = lease.id
     LEFT JOIN welcome ON welcome.dial = dial.id
     LEFT JOIN usage ON usage.dial = dial.id AND usage.supersedes IS NULL
-    WHERE lease.run = :run AND dial.target IS NULL AND COALESCE(usage.handshake_ms, welcome.handshake_ms) IS NOT NULL"""
+    WHERE lease.run = :run AND dial.target IS NULL AND dial.cassette IS NULL
+        AND COALESCE(usage.handshake_ms, welcome.handshake_ms) IS NOT NULL"""
 _SPAN = """SELECT MIN(invocation.at) AS began_at, MAX(COALESCE(invocation_end.at, invocation.at)) AS ended_at,
         (SELECT MAX(lease.ends_at) FROM lease WHERE lease.run = :run) AS lasted_until
     FROM invocation LEFT JOIN invocation_end ON invocation_end.invocation = invocation.id
     WHERE invocation.run = :run"""
-_INSERT_ARCHIVED = """INSERT INTO archived (run, file, at, began_at, ended_at, sessions, ms, micro_usd, seq)
-    SELECT :run, :file, :at, :began_at, :ended_at, :sessions, :ms, :micro_usd, COALESCE(MAX(seq), -1) + 1
+_INSERT_ARCHIVED = """INSERT INTO archived (run, file, at, began_at, ended_at, sessions, ms, micro_usd, replays,
+        saved_ms, saved_micro_usd, seq)
+    SELECT :run, :file, :at, :began_at, :ended_at, :sessions, :ms, :micro_usd, :replays, :saved_ms, :saved_micro_usd,
+        COALESCE(MAX(seq), -1) + 1
     FROM archived WHERE run = :run"""
 _REQUEST_ID = "COALESCE(usage.request_id, welcome.request_id)"
 _INSERT_REQUESTS = f"""INSERT INTO archived_request (request_id, run)
@@ -228,9 +231,18 @@ class Vacuum:
         span = self._db.rows(_SPAN, of_run)[0]
         ended_at = max(span["ended_at"], span["lasted_until"] or "")  # of a run that was killed, nobody noted its end
         row = {**removed._asdict(), "began_at": span["began_at"], "ended_at": ended_at, "file": file, "at": utc_now()}
-        self._db.execute(_INSERT_ARCHIVED, row)
+        self._db.execute(_INSERT_ARCHIVED, {**row, **self._saved(run)})
         self._db.execute(_INSERT_REQUESTS, {**of_run, "since": write_instant(self._db.now() - _STATED)})
         return removed
+
+    def _saved(self, run: str) -> dict[str, int]:
+        """Return how many of a run's sessions were replayed, and what that saved, as columns."""
+        replays = self._db.rows(period_sql.REPLAYS_OF_RUN, {"run": run})[0]
+        return {
+            "replays": replays["sessions"],
+            "saved_ms": replays["ms"],
+            "saved_micro_usd": replays["micro_usd"],
+        }
 
     def _days(self, run: str) -> Iterator[str]:
         return (row["day"] for row in self._db.rows(_DAYS_OF_RUN, {"run": run}))

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pytest_dgbudget.ledger.facts import (
+    ArchivedPart,
     AttemptFacts,
     LeaseFacts,
     RefusalFacts,
@@ -40,6 +41,7 @@ from pytest_dgbudget.report.regression_figures import NO_PAST, Past
 from pytest_dgbudget.report.run_warnings import warnings_of
 from pytest_dgbudget.rules.attempts import (
     AttemptFigures,
+    Forecast,
     attempt_figures,
     forecast_of,
     seconds_or_none,
@@ -143,7 +145,7 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
     own = facts.of_own_target()
     forecast, at_risk = forecast_of(own.sessions), at_risk_of(own)
     replays = [*filter(_is_replay, facts.sessions)]
-    saved = forecast_of(replays)
+    replayed, saved = _saved(replays, facts.archived)
     cost = charged_micro_usd(own)
     of_turns = turn_figures(None if facts.archived else _known_turns(own.turns, own.sessions))
     last = facts.invocations[-1]
@@ -176,7 +178,7 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "prices_as_of": last.prices_as_of,
         "forecast_seconds": seconds_or_none(forecast.ms),
         "forecast_usd": usd_or_none(forecast.micro_usd),
-        "replayed": len(replays),
+        "replayed": replayed,
         "saved_seconds": seconds_or_none(saved.ms),
         "saved_usd": usd_or_none(saved.micro_usd),
         "at_risk_seconds": seconds(at_risk.ms),
@@ -190,6 +192,19 @@ def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
         "failing": _is_exceeded(facts) or any(test["failing"] for test in tests),
         "complete": bool(exits) and None not in exits,
     }
+
+
+def _saved(replays: Sequence[SessionFacts], archived: Sequence[ArchivedPart]) -> tuple[int, Forecast]:
+    """Return how many sessions of a run were replayed, and what that saved, with those that are archived."""
+    of_archived = sum(part.replays for part in archived)
+    saved = forecast_of(replays)
+    if not of_archived:
+        return len(replays), saved
+    both = Forecast(
+        known_sum([*([saved.ms] if replays else []), *(part.saved_ms for part in archived)]),
+        known_sum([*([saved.micro_usd] if replays else []), *(part.saved_micro_usd for part in archived)]),
+    )
+    return len(replays) + of_archived, both
 
 
 def _exits(facts: RunFacts) -> list[int | None]:

@@ -26,7 +26,7 @@ from pytest_dgbudget.ledger.period_sums import (
     used_of_window,
 )
 from pytest_dgbudget.ledger.reading import LedgerReader
-from pytest_dgbudget.ledger.vacuum import Vacuum
+from pytest_dgbudget.ledger.vacuum import Removed, Vacuum
 from pytest_dgbudget.model import Replayed, WindowBudget
 from pytest_dgbudget.report.charged import charged_micro_usd, charged_ms
 from pytest_dgbudget.rules.spending import Spent, total
@@ -167,6 +167,33 @@ def test_i11_replays_are_in_no_sum_but_their_own(open_again: OpenLedger, connect
     replay.begin_replay(open_one, "cassettes/test")
     found = PeriodSums(connection, today - timedelta(hours=1), today + timedelta(hours=1))
     assert (found.by_run(), found.by_test(), found.by_tier()) == ({}, {}, {})
+    assert found.replays() == ReplaySums(runs=2, sessions=4, ms=30_000, micro_usd=37_500)
+
+
+def test_i11_what_replays_saved_stays_when_their_run_is_archived(
+    open_again: OpenLedger, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    today = read_instant(utc_now())
+    assert today is not None
+    live = open_again(id="live", run="live", target="live", billed=True)
+    replay = open_again(id="replay", run="replay", target="replay")
+    for ledger in (live, replay, replay):
+        lease, dial = ledger.begin_replay(ledger.begin_attempt(A, "", 20_000), "cassettes/test")
+        played = replace(usage(dial, 200), micro_usd=0, skipped_ms=9800, forecast_micro_usd=12_500)
+        ledger.record_usage(replace(played, replay=Replayed(cassette="cassettes/test/1")))
+        ledger.settle(lease, 0, 0)
+    for ledger in (live, replay):
+        ledger.end_invocation(0)
+    monkeypatch.setattr(vacuum, "_SHORTEST_AGE", timedelta(0))
+    taken = Vacuum(connection, lambda run: False)
+    with connection.transaction():
+        for run in ("live", "replay"):
+            assert taken.came_to(run) == Removed(run, 0, 0, 0)
+            assert [*taken.remove({run: Counter(table for table, _ in taken.rows(run))}, "old.jsonl.gz")]
+    again = open_again(run="replay", id="again", target="replay")
+    again.begin_replay(again.begin_attempt(A, "", 20_000), "cassettes/test")
+    found = PeriodSums(connection, today - timedelta(hours=1), today + timedelta(hours=1))
+    assert (found.by_run(), found.archived()) == ({}, {})
     assert found.replays() == ReplaySums(runs=2, sessions=4, ms=30_000, micro_usd=37_500)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pytest_dgbudget.ledger.facts import SessionFacts
+from pytest_dgbudget.ledger.facts import ArchivedPart, SessionFacts
 from pytest_dgbudget.ledger.period_sums import ReplaySums, RunDay
 from pytest_dgbudget.plugin.junit import attempt_properties, run_properties
 from pytest_dgbudget.report.annotations import workflow_commands
@@ -266,3 +266,9 @@ def test_cassettes_that_were_replayed_are_as_old_as_their_recording() -> None:
     said = old_cassettes_of(facts, 24 * 3_600_000, now)
     assert said is not None
     assert said.startswith(f"1 cassette is older than 1d (dg_cassette_max_age): {FOLDER}/1 (2d); ")
+
+
+def test_what_was_saved_counts_also_where_it_is_archived() -> None:
+    archived = ArchivedPart("old.gz", AT, AT, 0, 0, 0, replays=2, saved_ms=60_000, saved_micro_usd=75_000)
+    again = usage_document(run(sessions=(replay(),), archived=(archived,)))["run"]
+    assert (again["replayed"], again["saved_seconds"], again["saved_usd"]) == (3, 90.0, 0.1125)
