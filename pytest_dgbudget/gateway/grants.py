@@ -255,7 +255,7 @@ class Grant:
             used_ms=self.used_ms if self.lost_ms is None else None,
             micro_usd=self.micro_usd if self.lost_ms is None else None,
             cost_budget_micro_usd=self.attempt.cost_left_micro_usd,
-            estimated=any(each.estimated for each in self.ended_sessions.values()),
+            estimated=any(each.estimated for each in self._own()),
             forecast=self._forecast() if self.lost_ms is None else None,
             replays=replays,
             turns=self._turns() if self.lost_ms is None else None,

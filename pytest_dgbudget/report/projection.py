@@ -265,7 +265,7 @@ def _test(
         used_ms=sum(lease.charged_ms for lease in leases),
         micro_usd=known_sum(lease.charged_micro_usd for lease in leases),
         cost_budget_micro_usd=attempt.cost_left_micro_usd,
-        estimated=_is_estimated(sessions, leases),
+        estimated=_is_estimated(own.values(), leases),
         forecast=forecast_of(own.values()),
         replays=[session for session in sessions if _is_replay(session)],
         turns=_known_turns([turn for turn in turns if turn.session in own], own.values()),

@@ -268,6 +268,12 @@ def test_cassettes_that_were_replayed_are_as_old_as_their_recording() -> None:
     assert said.startswith(f"1 cassette is older than 1d (dg_cassette_max_age): {FOLDER}/1 (2d); ")
 
 
+def test_i11_the_guessed_tier_of_a_replay_makes_no_live_cost_an_estimate() -> None:
+    beside = replay(id="s2", target="replay", estimated=1)
+    document = usage_document(run(sessions=(session(estimated=0), beside)))
+    assert (document["run"]["estimated"], document["tests"][0]["estimated"]) == (False, False)
+
+
 def test_what_was_saved_counts_also_where_it_is_archived() -> None:
     archived = ArchivedPart("old.gz", AT, AT, 0, 0, 0, replays=2, saved_ms=60_000, saved_micro_usd=75_000)
     again = usage_document(run(sessions=(replay(),), archived=(archived,)))["run"]
