@@ -153,12 +153,13 @@ class Accounting:
         new = ended.verdict.overruns[running.reported :]
         self._tell_refusals(item, ended.verdict, overrun_error(new[-1]) if new else None, "teardown")
         self._tell_notes(item, running, ended.verdict.notes, "teardown")
-        if new and not self._tolerates(new):
-            raise overrun_error(new[-1])
-        has_failed = self._outcomes.get(item.nodeid) == "failed"
+        overrun = overrun_error(new[-1]) if new and not self._tolerates(new) else None
+        has_failed = overrun is not None or self._outcomes.get(item.nodeid) == "failed"
         self._judge_mismatches(item, ended.verdict.mismatches, "teardown", raised=None, has_failed=has_failed)
         self._check_age(item, ended.verdict.replays, "teardown", has_failed=has_failed)
         self._check_protocol(item, running, ended.verdict, "teardown", has_failed=has_failed)
+        if overrun is not None:
+            raise overrun
         if ended.leaked and self._state.run_config.leaks == "fail" and not has_failed:
             raise DgBudgetError(_left_open(ended.leaked))
 
@@ -295,7 +296,9 @@ class Accounting:
         told = raised if raised is not None or not overruns else overrun_error(overruns[0])
         self._tell_refusals(item, verdict, told, when)
         self._tell_notes(item, running, verdict.notes, when)
+        # What it fails for as well is said in a section: an overrun can be lost by nothing.
         has_failed = raised is not None and not isinstance(raised, NO_FAILURE)
+        has_failed = has_failed or (bool(overruns) and not self._tolerates(overruns))
         self._check_protocol(item, running, verdict, when, has_failed=has_failed)
         if when == "call" and running.expects_clients() and not verdict.had_clients:
             item.add_report_section(when, "dgbudget", _NOBODY_CAME)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteAudio, CassetteEvent
-from pytest_dgbudget.cassette.store import cassettes_in, write_cassettes
+from pytest_dgbudget.cassette.store import cassettes_in, folder_of_test, write_cassettes
 from pytest_dgbudget.instants import epoch_ms
 from tests.support.ledger import rows_of
 from tests.support.processes import wait_until
@@ -220,6 +220,18 @@ def test_with_once_other_words_are_a_mismatch_and_never_dialled(talks: Project, 
     )
     assert result.outcomes() == {"test_ours": "failed"}, result.output
     assert len(vendor.rows()) == before
+
+
+@pytest.mark.slow
+def test_i8_a_cut_fails_its_test_beside_a_mismatch_that_its_report_names(talks: Project, vendor: Rehearsal) -> None:
+    (cassettes,) = talks.path.glob("cassettes/*test_ours*")
+    test = "test_talks.py::test_swallows_all"
+    shutil.copytree(cassettes, folder_of_test(None, talks.path / "test_talks.py", test))
+    arguments = (*QUICK, "--dg-record=once", "--dg-test-budget=2s", "-k", "test_swallows_all")
+    result = talks.run(*arguments, env={**vendor.environ, "SWALLOWS": "yes"})
+    assert result.outcomes() == {"test_swallows_all": "failed"}, result.output
+    assert "BudgetExceeded: " in result.output
+    assert "The client's InjectUserMessage is not the cassette's." in result.output
 
 
 @pytest.mark.slow

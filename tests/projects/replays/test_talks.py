@@ -143,3 +143,12 @@ def test_hangs(voice_agent: VoiceAgent) -> None:
             Path("hangs").touch()
             session.expect("Error", timeout="60s")
         session.say(SAID)
+
+
+def test_swallows_all(voice_agent: VoiceAgent) -> None:
+    """Its first session has a cassette, the second lasts longer than its budget."""
+    if "SWALLOWS" in os.environ:
+        with suppress(Exception), voice_agent.connect(settings=SETTINGS) as session:
+            session.say("Where is my parcel?")
+        with suppress(Exception), voice_agent.connect(settings=SETTINGS) as session:
+            session.expect("Error", timeout="60s")
