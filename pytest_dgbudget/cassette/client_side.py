@@ -7,7 +7,7 @@ agent may say the same in other words, in more sentences, and later.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,12 +93,13 @@ def called_in(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def scrubbed_in(cassette: Cassette) -> list[str]:
-    """Return where the client's messages lack what was scrubbed, as TYPE/POINTER."""
+    """Return where the client's messages lack what was scrubbed, also by the project's hook, as TYPE/POINTER."""
     found = []
     for event in cassette.events:
         if event.side == "client_to_server" and isinstance(event, CassetteText):
             kind = event.payload.get("type") if isinstance(event.payload, Mapping) else None
-            found += [f"{kind}{pointer}" for pointer in _scrubbed("", event.payload)]
+            scrubbed = [pointer for pointer, text in _texts("", event.payload) if SCRUBBED in text]
+            found += [f"{kind}{pointer}" for pointer in (*scrubbed, *event.scrubbed)]
     return [*dict.fromkeys(found)]
 
 
@@ -108,22 +109,33 @@ def with_values(cassette: Cassette, values: Mapping[str, str]) -> Cassette:
     for event in cassette.events:
         if event.side == "client_to_server" and isinstance(event, CassetteText) and isinstance(event.payload, Mapping):
             kind = f"{event.payload.get('type')}"
-            event = replace(event, payload=_filled(kind, event.payload, values))
+            by_hook = {f"{kind}{pointer}" for pointer in event.scrubbed}
+            filled = values.keys() & {place for place, _ in _texts(kind, event.payload)}
+            event = replace(
+                event,
+                payload=_filled(kind, event.payload, values, by_hook),
+                scrubbed=tuple(pointer for pointer in event.scrubbed if f"{kind}{pointer}" not in filled),
+            )
         events.append(event)
     return replace(cassette, events=tuple(events))
 
 
-def _scrubbed(pointer: str, value: Any) -> Iterator[str]:
-    if isinstance(value, str) and SCRUBBED in value:
-        yield pointer
-    for key, inner in _children(value):
-        yield from _scrubbed(f"{pointer}/{key}", inner)
-
-
-def _filled(pointer: str, value: Any, values: Mapping[str, str]) -> Any:
+def _texts(pointer: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield each text of a message with its place."""
     if isinstance(value, str):
-        return value.replace(SCRUBBED, values[pointer]) if pointer in values else value
-    filled = {key: _filled(f"{pointer}/{key}", inner, values) for key, inner in _children(value)}
+        yield pointer, value
+    for key, inner in _children(value):
+        yield from _texts(f"{pointer}/{key}", inner)
+
+
+def _filled(pointer: str, value: Any, values: Mapping[str, str], by_hook: Set[str]) -> Any:
+    """Return a message with values where it was scrubbed: of what the hook has replaced, nothing stays."""
+    if isinstance(value, str):
+        if pointer not in values:
+            return value
+        stays = pointer not in by_hook or SCRUBBED in value
+        return value.replace(SCRUBBED, values[pointer]) if stays else values[pointer]
+    filled = {key: _filled(f"{pointer}/{key}", inner, values, by_hook) for key, inner in _children(value)}
     if isinstance(value, Mapping):
         return dict(zip(value, filled.values(), strict=True))
     return list(filled.values()) if isinstance(value, list) else value

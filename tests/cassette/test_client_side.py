@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_dgbudget.cassette.cassette import CassetteText
 from pytest_dgbudget.cassette.client_side import (
     ClientStep,
     RecordedWords,
@@ -148,6 +149,21 @@ def test_what_was_scrubbed_is_named_and_filled_in() -> None:
     assert scrubbed_in(filled) == ["InjectUserMessage/content"]
     sent = steps_of(filled)[0].does["agent"]["think"][0]["endpoint"]
     assert sent == {"url": "https://llm.example", "headers": {"authorization": "Bearer sk-1", "a/b": "2"}}
+
+
+def test_what_the_hook_replaced_is_named_and_filled_in_as_well() -> None:
+    cassette = Script().vendor(WELCOME).client({"type": "Settings", "agent": {}}, injected("for ACCOUNT")).cassette()
+    events = [
+        replace(event, scrubbed=("/content",))
+        if isinstance(event, CassetteText) and event.payload == injected("for ACCOUNT")
+        else event
+        for event in cassette.events
+    ]
+    cassette = replace(cassette, events=tuple(events))
+    assert scrubbed_in(cassette) == ["InjectUserMessage/content"]
+    filled = with_values(cassette, {"InjectUserMessage/content": "for 4711", "Settings/agent": "no text"})
+    assert scrubbed_in(filled) == []
+    assert steps_of(filled)[1].does == injected("for 4711")
 
 
 def test_words_keep_their_first_and_last_sample() -> None:
