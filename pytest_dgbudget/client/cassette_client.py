@@ -28,7 +28,7 @@ from pytest_dgbudget.client.audio import PacedAudio
 from pytest_dgbudget.client.backoff import Backoff
 from pytest_dgbudget.client.endpoint import Endpoint
 from pytest_dgbudget.protocol import codes
-from pytest_dgbudget.recording.lines import payload_of
+from pytest_dgbudget.recording.lines import payload_of, text_of
 from pytest_dgbudget.rules.audio import AudioFormat
 from pytest_dgbudget.rules.refusals import read_error
 from pytest_dgbudget.rules.samples import silence
@@ -195,7 +195,7 @@ class _CassetteClient:
             self._falls_silent = does.falls_silent and bool(silence(self._format.encoding, 1))
         else:
             self._owes.client_said(does)
-            await self._send(json.dumps(does))
+            await self._send(text_of(does).decode())
 
     async def _speak(self, words: RecordedWords) -> None:
         begun_at = self._now()

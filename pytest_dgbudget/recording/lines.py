@@ -99,6 +99,13 @@ def payload_of(text: str) -> Any:
     return {"type": NOT_JSON, "text": text} if looks_like_ours(payload) else payload
 
 
+def text_of(payload: Any) -> bytes:
+    """Return the text message of which ``payload_of`` makes this payload, as UTF-8."""
+    if isinstance(payload, Mapping) and payload.get("type") == NOT_JSON:
+        return str(payload["text"]).encode("utf-8", "replace")
+    return to_json(payload)
+
+
 def looks_like_ours(payload: Any) -> bool:
     """True for a message that a reader would take for one of the lines that a recording makes itself."""
     kind = payload.get("type") if isinstance(payload, dict) else None

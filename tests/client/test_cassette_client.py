@@ -17,6 +17,7 @@ from pytest_dgbudget.cassette.vendor_side import CLOSE
 from pytest_dgbudget.client import cassette_client
 from pytest_dgbudget.client.cassette_client import HadAgain, NotOpened, have_again
 from pytest_dgbudget.client.endpoint import Endpoint
+from pytest_dgbudget.recording.lines import NOT_JSON, payload_of
 from tests.support.varied_sessions import (
     APPLIED,
     AUDIO,
@@ -54,7 +55,7 @@ def vendor(answers: Answers, greeting: Sequence[Any] = GREETING) -> Vendor:
                 seen.audio_bytes += len(data)
                 await answers({"type": "(audio)", "bytes": seen.audio_bytes}, connection)
                 continue
-            message = json.loads(data)
+            message = payload_of(data)
             seen.messages.append({**message, "at": time.monotonic()})
             if message["type"] == "Settings":
                 await send(connection, APPLIED, *greeting)
@@ -91,6 +92,12 @@ def talk(*, closed_by: str = "client") -> Cassette:
     for text in ("One", "Two"):
         script.client(injected(text), after_ms=20).vendor(*said("user"), *REPLY, after_ms=50)
     return script.cassette(closed_by=closed_by)
+
+
+def test_a_text_that_is_no_json_is_sent_as_it_was() -> None:
+    text = {"type": NOT_JSON, "text": "no {JSON"}
+    _, told = had(begun().client(text, after_ms=20).cassette(), replies)
+    assert [message.get("text") for message in told] == [None, "no {JSON"]
 
 
 async def replies(message: dict[str, Any], connection: ServerConnection) -> None:

@@ -25,7 +25,7 @@ from pytest_dgbudget.gateway.tokens import Secrets
 from pytest_dgbudget.gateway.upstream import DialLost
 from pytest_dgbudget.model import Mismatch
 from pytest_dgbudget.protocol import codes
-from pytest_dgbudget.recording.lines import LEFT_OUT, NOT_JSON, payload_of, to_json
+from pytest_dgbudget.recording.lines import LEFT_OUT, payload_of, text_of
 from pytest_dgbudget.recording.scrubbing import Scrubber
 from pytest_dgbudget.recording.tags import without_tag
 
@@ -207,9 +207,7 @@ class OtherEnd(asyncio.Protocol):
 def _frame_of(message: CassetteText | bytes) -> bytes:
     if isinstance(message, bytes):
         return frame(BINARY, message, mask=False)
-    payload = message.payload
-    text = payload["text"].encode() if type_of(payload) == NOT_JSON else to_json(payload)
-    return frame(TEXT, text, mask=False)
+    return frame(TEXT, text_of(message.payload), mask=False)
 
 
 def type_of(payload: Any) -> Any:
