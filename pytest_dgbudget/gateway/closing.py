@@ -38,7 +38,7 @@ from pytest_dgbudget.rules.budget import Scope
 from pytest_dgbudget.rules.reconciliation_verdict import Reconciliation
 from pytest_dgbudget.rules.soft_warnings import UsedBudget
 from pytest_dgbudget.rules.statement_lag import StatementLag
-from pytest_dgbudget.rules.verdicts import ALL_WAS_REPLAYED, DISAGREEING, NOTHING_TO_COMPARE
+from pytest_dgbudget.rules.verdicts import DISAGREEING, NOTHING_BILLED, NOTHING_TO_COMPARE
 from pytest_dgbudget.units import format_time
 
 if TYPE_CHECKING:  # loaded where something is recorded
@@ -187,7 +187,7 @@ class Closing:
             if task.left_out():
                 return not_asked(task, "inconclusive")
             was_replayed = any(session.replayed_from is not None for session in task.facts.sessions)
-            return not_asked(task, "reconciled", ALL_WAS_REPLAYED if was_replayed else NOTHING_TO_COMPARE)
+            return not_asked(task, "reconciled", NOTHING_BILLED if was_replayed else NOTHING_TO_COMPARE)
         if exit_status is None or not wait:
             return not_asked(task, "pending", _NEVER_FINISHED if exit_status is None else _STOPPED)
         if self._run_config.is_live and self._run_config.api_url is None:

@@ -37,7 +37,7 @@ AGREEING = {kind for kind, verdict in VERDICT_OF.items() if verdict == "reconcil
 WITHOUT_DURATION: frozenset[LineClass] = frozenset(["matched", "unclear"])
 DISAGREEING = {kind for kind, verdict in VERDICT_OF.items() if verdict == "discrepancy"}
 
-ALL_WAS_REPLAYED = "every session was replayed and nothing was billed, so there is nothing to compare"
+NOTHING_BILLED = "nothing was billed, so there is nothing to compare"
 NOTHING_TO_COMPARE = "no session was opened, so there is nothing to compare"
 
 # While something may still change, nothing less grave is final.
