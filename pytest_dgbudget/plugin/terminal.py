@@ -64,6 +64,8 @@ def show(terminalreporter: pytest.TerminalReporter, finished: FinishedRun) -> No
     """Write the table of tests (not under -q), the run's line, the reconciliation and the notices."""
     document, state = finished["document"], terminalreporter.config.stash[STATE]
     if terminalreporter.verbosity < -1:
+        if state.run_config.records:  # the exit status is 1 for what became no cassette
+            _show_lack_of_cassettes(terminalreporter)
         return
     terminalreporter.ensure_newline()
     terminalreporter.section("dgbudget", sep="-")
@@ -107,7 +109,14 @@ def _show_cassettes(terminalreporter: pytest.TerminalReporter) -> None:
         return
     if (made := gathered.made_line()) is not None:
         _write(terminalreporter, made)
-    for problem in gathered.problem_lines():
+    _show_lack_of_cassettes(terminalreporter)
+
+
+def _show_lack_of_cassettes(terminalreporter: pytest.TerminalReporter) -> None:
+    from pytest_dgbudget.plugin.cassettes import cassettes_of_run
+
+    gathered = cassettes_of_run(terminalreporter.config)
+    for problem in () if gathered is None else gathered.problem_lines():
         _write(terminalreporter, problem, yellow=True)
 
 

@@ -222,6 +222,16 @@ def test_what_still_looks_like_a_secret_is_not_written_and_the_run_says_where_it
 
 
 @pytest.mark.slow
+def test_a_run_that_fails_for_want_of_a_cassette_says_so_however_quiet_it_is(
+    project: Project, vendor: Rehearsal
+) -> None:
+    project.use("cassettes/test_says.py")
+    result = record(project, vendor, REWRITE, "-qq", SAID="call 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b")
+    assert result.status == 1, result.output
+    assert "test_says.py::test_says: no cassette was recorded, and none was replaced: " in result.output
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_a_folder_that_can_not_be_written_is_said_and_changes_no_outcome(
     project: Project, vendor: Rehearsal, workers: str
