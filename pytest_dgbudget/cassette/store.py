@@ -191,7 +191,9 @@ def _said(error: OSError) -> str:
 
 
 def _write(folder_of_test: Path, cassettes: Sequence[Cassette], scrub: Scrub | None, *, keeps: bool) -> list[Path]:
-    files = [files_of(without_secrets(cassette, scrub, number)) for number, cassette in enumerate(cassettes, 1)]
+    kept = _read(folder_of_test, lambda opened: opened.names()) if keeps else None
+    first = int(kept[-1]) + 1 if kept else 1
+    files = [files_of(without_secrets(cassette, scrub, number)) for number, cassette in enumerate(cassettes, first)]
     make_folder(folder_of_test.parent)
     with _only_writer(folder_of_test.parent):
         new = _beside(folder_of_test, f"new-{uuid4().hex}")

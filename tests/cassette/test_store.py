@@ -26,7 +26,7 @@ from pytest_dgbudget.cassette.store import (
     read_facts,
     write_cassettes,
 )
-from pytest_dgbudget.errors import CassetteError
+from pytest_dgbudget.errors import CassetteError, CassetteRefused
 from tests.support.cassettes import cassette
 
 
@@ -58,6 +58,13 @@ def test_what_is_added_comes_behind_and_leaves_the_others_as_they_are(tmp_path: 
     assert (tmp_path / "test" / "7" / "session.jsonl").read_text() == edited
     assert read_cassette(second) == replace(made, folder=second)
     assert add_cassettes(tmp_path / "new", [made]) == [tmp_path / "new" / "1"]
+
+
+def test_what_is_refused_is_named_by_the_number_that_its_folder_would_have(tmp_path: Path) -> None:
+    folder, made = tmp_path / "test", cassette(tmp_path / "recordings")
+    store.write_cassettes(folder, [made, made])
+    with pytest.raises(CassetteRefused, match="of session 3 "):
+        store.add_cassettes(folder, [made], scrub=lambda text: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b")
 
 
 def test_its_files_are_ordinary_ones(tmp_path: Path) -> None:
