@@ -86,6 +86,7 @@ class Opening:
     gateway: GatewayClient
     endpoint: Endpoint
     attempt: str
+    nodeid: str
     skips_time: bool
     is_emulated: bool
 
@@ -185,7 +186,7 @@ class Opening:
             verdict = await self.gateway.membership.ask(GetVerdict(attempt=self.attempt))
         except GatewayError as error:
             return error
-        return mismatch_error(verdict.mismatches[-1]) if verdict.mismatches else None
+        return mismatch_error(verdict.mismatches[-1], self.nodeid) if verdict.mismatches else None
 
     async def _overrun(self) -> DgBudgetError | None:
         """Return the error for an overrun of this test, or for the death of its gateway."""

@@ -40,6 +40,7 @@ class VoiceAgent:
         endpoint: Endpoint,
         default_settings: Path | None,
         *,
+        nodeid: str,
         is_rehearsal: bool,
     ) -> None:
         self._endpoint = endpoint
@@ -48,6 +49,7 @@ class VoiceAgent:
             gateway=gateway,
             endpoint=endpoint,
             attempt=granted.id,
+            nodeid=nodeid,
             skips_time=skips_time,
             is_emulated=target == "emulator" or (target == "live" and is_rehearsal),
         )

@@ -343,7 +343,7 @@ OPTIONS = (
         "MODE",
         "none",
         "Keep the sessions of live tests that pass as cassettes: none; once (replay those that there are, record the "
-        "others); or rewrite (record all anew).",
+        "others); or rewrite (record all again).",
     ),
     Option(
         "dg_cassette_dir",

@@ -23,7 +23,7 @@ from pytest_dgbudget.errors import (
 )
 from pytest_dgbudget.model import Mismatch, Outcome, Overrun, Replayed
 from pytest_dgbudget.plugin.artifacts import TestArtifacts
-from pytest_dgbudget.plugin.attempt import RunningTest
+from pytest_dgbudget.plugin.attempt import RunningTest, own_nodeid
 from pytest_dgbudget.plugin.ended_with import ENDS_THE_RUN, NO_FAILURE, ended_with, kept_by_testcase
 from pytest_dgbudget.plugin.failure_place import place_at_test
 from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
@@ -365,10 +365,11 @@ class Accounting:
         running = self._running[item.nodeid]
         others, running.mismatches = mismatches[running.mismatches :], len(mismatches)
         if others and not has_failed:
-            raise mismatch_error(others[0]) from raised
+            raise mismatch_error(others[0], own_nodeid(item)) from raised
         for mismatch in others:
-            if explain_mismatch(mismatch) != str(raised):
-                item.add_report_section(when, "dgbudget", explain_mismatch(mismatch))
+            said = explain_mismatch(mismatch, own_nodeid(item))
+            if said != str(raised):
+                item.add_report_section(when, "dgbudget", said)
 
     def _check_age(self, item: pytest.Item, replays: Sequence[Replayed], when: str, *, has_failed: bool) -> None:
         """Fail a test that used a cassette which is older than it may be, where that is to fail it."""
@@ -380,7 +381,7 @@ class Accounting:
         from pytest_dgbudget.rules.soft_warnings import UsedCassette, old_cassettes
 
         used = [
-            UsedCassette(each.cassette, utc_ms() - epoch_ms(each.recorded_at))
+            UsedCassette(each.cassette, utc_ms() - epoch_ms(each.recorded_at), own_nodeid(item))
             for each in replays
             if each.cassette is not None and each.recorded_at is not None
         ]

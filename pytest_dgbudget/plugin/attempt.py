@@ -64,3 +64,9 @@ class RunningTest:
             self.told[known] = refusal.times
             if times:
                 yield replace(refusal, times=times)
+
+
+def own_nodeid(item: pytest.Item) -> str:
+    """Return a test's id without the group that xdist's --dist=loadgroup adds: the one that pytest knows it by."""
+    own = f"{item.parent.nodeid}::{item.name}" if item.parent is not None else item.nodeid
+    return own if item.nodeid.startswith(own) else item.nodeid

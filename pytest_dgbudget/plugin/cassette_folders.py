@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_dgbudget.cassette.store import folder_of_test
+from pytest_dgbudget.plugin.attempt import own_nodeid
 
 if TYPE_CHECKING:
     import pytest
@@ -15,10 +16,4 @@ if TYPE_CHECKING:
 
 def cassette_folder(item: pytest.Item, run_config: RunConfig) -> Path:
     """Return the folder of a test's cassettes, whether there is one or not."""
-    return folder_of_test(run_config.cassette_dir, item.path, _own_nodeid(item))
-
-
-def _own_nodeid(item: pytest.Item) -> str:
-    """Return a test's id without the group that xdist's --dist=loadgroup adds."""
-    own = f"{item.parent.nodeid}::{item.name}" if item.parent is not None else item.nodeid
-    return own if item.nodeid.startswith(own) else item.nodeid
+    return folder_of_test(run_config.cassette_dir, item.path, own_nodeid(item))

@@ -17,6 +17,7 @@ from pytest_dgbudget.config import API_KEY_VARIABLE
 from pytest_dgbudget.control.environment import EnvironmentClaim, variables_set
 from pytest_dgbudget.errors import DgBudgetError
 from pytest_dgbudget.plugin.accounting import accounting_of
+from pytest_dgbudget.plugin.attempt import own_nodeid
 from pytest_dgbudget.plugin.attempts import asked_for, listener_of
 from pytest_dgbudget.plugin.running_tests import running_tests_of
 from pytest_dgbudget.plugin.state import STATE, State
@@ -53,6 +54,7 @@ def granted(request: pytest.FixtureRequest) -> Iterator[VoiceAgent]:
         asked.pace,
         endpoint,
         state.run_config.agent_settings,
+        nodeid=own_nodeid(item),
         is_rehearsal=state.run_config.is_rehearsal,
     )
     accounting.begin(item, attempt, partial(fixture.finish, request), lambda: agent.endpoint_was_asked_for)

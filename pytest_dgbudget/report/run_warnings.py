@@ -34,8 +34,9 @@ def warnings_of(facts: RunFacts, shared: Sequence[UsedBudget]) -> Iterator[SoftW
 
 def old_cassettes_of(facts: RunFacts, max_age_ms: int, now: str) -> str | None:
     """Return a sentence on cassettes that were replayed and are older than they may be; None where none is."""
+    nodeids = {attempt.id: attempt.nodeid for attempt in facts.attempts}
     used = [
-        UsedCassette(session.cassette, epoch_ms(now) - epoch_ms(session.cassette_recorded_at))
+        UsedCassette(session.cassette, epoch_ms(now) - epoch_ms(session.cassette_recorded_at), nodeids[session.attempt])
         for session in facts.sessions
         if session.cassette is not None and session.cassette_recorded_at is not None
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from pytest_dgbudget.errors import CassetteMismatch
@@ -9,23 +11,29 @@ from pytest_dgbudget.errors import CassetteMismatch
 if TYPE_CHECKING:
     from pytest_dgbudget.model import Mismatch
 
-_TO_DO = (
-    "record it anew with --dg-target=live --dg-record=rewrite --dg-budget=TIME; or, if that may change, name it in "
-    "dg_cassette_ignore, or dg_cassette(ignore=[…])"
-)
+_TO_DO = "record it again with {}; or, if that may change, name it in dg_cassette_ignore, or dg_cassette(ignore=[…])"
 
 
-def mismatch_error(mismatch: Mismatch) -> CassetteMismatch:
+def records_again(nodeids: Iterable[str]) -> str:
+    """Return the command that records the cassettes of these tests again, and of no others: each is billed."""
+    tests = " ".join(map(quote, nodeids))
+    return f"pytest {tests} --dg-target=live --dg-record=rewrite --dg-budget=TIME"
+
+
+def mismatch_error(mismatch: Mismatch, nodeid: str) -> CassetteMismatch:
     """Return the error of the test in which this happened."""
     return CassetteMismatch(
-        explain_mismatch(mismatch), cassette=mismatch.cassette, line=mismatch.line, differences=mismatch.differences
+        explain_mismatch(mismatch, nodeid),
+        cassette=mismatch.cassette,
+        line=mismatch.line,
+        differences=mismatch.differences,
     )
 
 
-def explain_mismatch(mismatch: Mismatch) -> str:
+def explain_mismatch(mismatch: Mismatch, nodeid: str) -> str:
     """Return what was sent instead of what, where the cassette has it, and what to do, in several lines."""
-    happened = f"{mismatch.what} ({place_of(mismatch)})"
-    return "\n".join([happened, *(f"  {line}" for line in mismatch.differences), _TO_DO])
+    to_do = _TO_DO.format(records_again([nodeid]))
+    return "\n".join([f"{mismatch.what} ({place_of(mismatch)})", *(f"  {line}" for line in mismatch.differences), to_do])
 
 
 def place_of(mismatch: Mismatch) -> str:

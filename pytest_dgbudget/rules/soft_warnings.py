@@ -56,23 +56,27 @@ def prices_to_come(as_of: str, days: int) -> str | None:
 
 
 class UsedCassette(NamedTuple):
-    """A cassette that was replayed, by its folder, and how many milliseconds ago it was recorded."""
+    """A cassette that a test replayed, by its folder, and how many milliseconds ago it was recorded."""
 
     name: str
     age_ms: int
+    nodeid: str
 
 
 def old_cassettes(used: Iterable[UsedCassette], max_age_ms: int) -> str | None:
     """Return a sentence on the cassettes that are older than they may be, the oldest first; None where none is."""
+    from pytest_dgbudget.rules.mismatches import records_again  # a run without cassettes doesn't load it
+
     old = sorted({each for each in used if each.age_ms > max_age_ms}, key=lambda each: (-each.age_ms, each.name))
     if not old:
         return None
     named = ", ".join(f"{each.name} ({format_age(each.age_ms)})" for each in old[:_MOST_CASSETTES])
     more = f" and {len(old) - _MOST_CASSETTES:,} more" if len(old) > _MOST_CASSETTES else ""
-    is_or_are, them = ("is", "it") if len(old) == 1 else ("are", "them")
+    is_or_are, them = ("is", "it") if len(old) == 1 else ("are", "these" if more else "them")
+    tests = dict.fromkeys(each.nodeid for each in old[:_MOST_CASSETTES])
     return (
         f"{counted(len(old), 'cassette')} {is_or_are} older than {format_period(max_age_ms)} (dg_cassette_max_age): "
-        f"{named}{more}; record {them} again with --dg-target=live --dg-record=rewrite --dg-budget=TIME"
+        f"{named}{more}; record {them} again with {records_again(tests)}"
     )
 
 

@@ -110,7 +110,7 @@ def test_other_words_fail_the_test_with_the_difference_and_what_to_do(talks: Pro
         'expected "Where is my order?"\n',
         'sent     "Where is my parcel?"\n',
         "session.jsonl, line ",
-        "record it anew with --dg-target=live --dg-record=rewrite --dg-budget=TIME; or, if that may change",
+        "record it again with pytest test_talks.py::test_ours --dg-target=live --dg-record=rewrite --dg-budget=TIME; ",
     ):
         assert line in result.output
     session = session_of(result)

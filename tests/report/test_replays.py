@@ -187,7 +187,7 @@ def test_a_mismatch_needs_attention_on_both_pages_and_is_an_error_of_its_test() 
     assert [each.label for each in findings(made)] == ["mismatch"]
     page = ReadPage(usage_page(made)).text
     assert said in page
-    assert "pytest --dg-target=live --dg-record=rewrite --dg-budget=TIME test_x.py::test" in page
+    assert "pytest test_x.py::test --dg-target=live --dg-record=rewrite --dg-budget=TIME" in page
     (line,) = [line for line in usage_markdown(made).splitlines() if "other words" in line]
     assert line.startswith("- ")
     (command,) = workflow_commands(made, lambda nodeid: None)

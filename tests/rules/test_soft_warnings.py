@@ -63,17 +63,17 @@ DAY_MS = 24 * 3_600_000
 
 
 def test_a_cassette_may_be_as_old_as_allowed_and_no_older() -> None:
-    assert old_cassettes([UsedCassette("cassettes/one/1", 90 * DAY_MS)], 90 * DAY_MS) is None
-    assert old_cassettes([UsedCassette("cassettes/one/1", 90 * DAY_MS + 1)], 90 * DAY_MS) == (
+    assert old_cassettes([UsedCassette("cassettes/one/1", 90 * DAY_MS, "test_a.py::test")], 90 * DAY_MS) is None
+    assert old_cassettes([UsedCassette("cassettes/one/1", 90 * DAY_MS + 1, "test_a.py::test[a b]")], 90 * DAY_MS) == (
         "1 cassette is older than 90d (dg_cassette_max_age): cassettes/one/1 (90d); record it again with "
-        "--dg-target=live --dg-record=rewrite --dg-budget=TIME"
+        "pytest 'test_a.py::test[a b]' --dg-target=live --dg-record=rewrite --dg-budget=TIME"
     )
 
 
 def test_the_oldest_cassettes_are_named_first_each_once_and_the_rest_counted() -> None:
-    used = [UsedCassette(f"c/{days}/1", days * DAY_MS) for days in (1, 200, 95, 300, 120, 95, 100)]
+    used = [UsedCassette(f"c/{days}/1", days * DAY_MS, f"test_{days}") for days in (1, 200, 95, 300, 120, 95, 100)]
     said = old_cassettes(used, 90 * DAY_MS) or ""
     assert said.startswith(
         "5 cassettes are older than 90d (dg_cassette_max_age): c/300/1 (300d), c/200/1 (200d), c/120/1 (120d) and 2 "
-        "more; record them again"
+        "more; record these again with pytest test_300 test_200 test_120 --dg-target=live "
     )

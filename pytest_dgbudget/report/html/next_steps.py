@@ -17,6 +17,7 @@ from pytest_dgbudget.report.run_line import differs_live
 from pytest_dgbudget.report.run_remarks import leaks_line, missed, protocol_line
 from pytest_dgbudget.report.shards import shards_in
 from pytest_dgbudget.rules.budget_names import budget_name, how_to_raise
+from pytest_dgbudget.rules.mismatches import records_again
 from pytest_dgbudget.units import format_time, format_usd, rounded_up
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _mismatches(document: UsageDocument) -> Iterator[Step]:
     yield Step(
         "Record what has changed on purpose again, live and billed; what changes each time is named in "
         "dg_cassette_ignore.",
-        f"pytest --dg-target=live --dg-record=rewrite --dg-budget=TIME {' '.join(map(quote, tests[:_MOST_NAMES]))}",
+        records_again(tests[:_MOST_NAMES]),
     )
 
 
