@@ -40,6 +40,7 @@ OtherTarget = Literal["emulator"]
 OtherDial = Literal["emulator", "replay"]
 # How a replay compares the user's audio: sample by sample, by its length, or not at all.
 CassetteAudioRule = Literal["exact", "length", "any"]
+MismatchKind = Literal["content", "audio", "messages", "left-over"]
 AUDIO_RULES: tuple[CassetteAudioRule, ...] = get_args(CassetteAudioRule)
 # The vendor's price classes.
 Tier = Literal["standard", "standard-byo-tts", "custom-byo-llm", "custom-byo-llm-tts", "advanced", "advanced-byo-tts"]
@@ -250,13 +251,17 @@ class CassetteTerms:
 class Mismatch:
     """A client did something else than its cassette has. ``what`` is a sentence; ``differences`` are lines of a diff.
 
-    ``line`` is that of the cassette's ``session.jsonl``, from 1; None where no line is concerned.
+    ``line`` is that of the cassette's ``session.jsonl``, from 1; None where no line is concerned. ``kind``: a text
+    differs in its content, the audio does, or messages are too many, too few, others, or left over at the close.
+    ``allowed_by``: what in ``dg_cassette_ignore``, or as ``dg_cassette_audio``, would let a client do so.
     """
 
     cassette: str
     line: int | None
     what: str
     differences: tuple[str, ...]
+    kind: MismatchKind = "messages"
+    allowed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

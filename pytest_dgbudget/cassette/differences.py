@@ -171,7 +171,12 @@ def in_short(text: str, longest: int = _LONGEST) -> str:
 
 
 def _place(kind: str | None, path: Path) -> str:
-    return printable(f"{'' if kind is None else escaped(kind)}{pointer_of(path)}") or "(the whole message)"
+    return printable(place_in(kind, path)) or "(the whole message)"
+
+
+def place_in(kind: str | None, path: Path) -> str:
+    """Return where in a message of a type something stands, as ``dg_cassette_ignore`` names it."""
+    return f"{'' if kind is None else escaped(kind)}{pointer_of(path)}"
 
 
 def withheld(found: Difference) -> Difference:

@@ -155,7 +155,9 @@ class Player:
         lacks_speech = self._lacks_speech() if left and left[0].side != CLIENT else self._sent.lacks and not left
         if lacks_speech:
             before = "The client closed before it had sent all of the user's speech"
-            self.mismatch = missing_speech(self.cassette, self._recorded, self._sent, before, self._needed(), left)
+            self.mismatch = missing_speech(
+                self.cassette, self._recorded, self._sent, before, self._needed(), left, kind="left-over"
+            )
         elif left:
             self.mismatch = left_over(self.cassette, left)
         self._is_closed = True

@@ -13,17 +13,21 @@ from pytest_dgbudget.cassette.differences import (
     Path,
     differences,
     in_short,
+    place_in,
     shown,
     value_lines,
     withheld,
 )
 from pytest_dgbudget.cassette.speech import TOLERANCE, RecordedSpeech, SentSpeech
-from pytest_dgbudget.model import Mismatch
+from pytest_dgbudget.model import Mismatch, MismatchKind
 from pytest_dgbudget.rules.cassette_ignore import parse_ignore, path_of
 from pytest_dgbudget.units import format_time
 
 _MOST_LEFT_OVER = 8
 _MOST_OF_CONTENT = 40
+# Of places that are named for dg_cassette_ignore: how many, and how many characters each.
+_MOST_PLACES = 3
+_LONGEST_PLACE = 100
 
 
 def differing(
@@ -61,8 +65,8 @@ class _Sent:
         whole = Difference((), expected, self.payload)
         return value_lines(expected, withheld(whole).sent if self._is_hidden else self.payload)
 
-    def diff(self, found: Iterable[Difference]) -> tuple[str, ...]:
-        return shown(type_of(self.payload), map(withheld, found) if self._is_hidden else found)
+    def visible(self, found: Sequence[Difference]) -> Sequence[Difference]:
+        return [*map(withheld, found)] if self._is_hidden else found
 
     def is_of_type(self, expected: Any) -> bool:
         return type(expected) is type(self.payload) and type_of(expected) == type_of(self.payload)
@@ -78,7 +82,7 @@ def other_settings(
     if not sent.is_of_type(text.payload):
         return _expected_next(cassette, text, sent)
     whose = "the cassette's" if len(all_) == 1 else f"those of any of {len(all_)} cassettes; this is the nearest"
-    return _mismatch(cassette, text, f"The client's {sent.name} are not {whose}", sent.diff(found))
+    return _other_content(cassette, text, f"The client's {sent.name} are not {whose}", sent.visible(found))
 
 
 def other_text(
@@ -102,7 +106,8 @@ def other_text(
         return _mismatch(cassette, text, what, sent.beside(text.payload))
     if not sent.is_of_type(text.payload):
         return _expected_next(cassette, text, sent)
-    return _mismatch(cassette, text, f"The client's {name(text.payload)} is not the cassette's", sent.diff(found))
+    what = f"The client's {name(text.payload)} is not the cassette's"
+    return _other_content(cassette, text, what, sent.visible(found))
 
 
 def unexpected_text(
@@ -124,7 +129,13 @@ def missing_text(cassette: Cassette, expected: ExpectedText) -> Mismatch:
 
 
 def missing_speech(
-    cassette: Cassette, recorded: RecordedSpeech, sent: SentSpeech, what: str, needed: int, left: Sequence[Any]
+    cassette: Cassette,
+    recorded: RecordedSpeech,
+    sent: SentSpeech,
+    what: str,
+    needed: int,
+    left: Sequence[Any],
+    kind: MismatchKind = "audio",
 ) -> Mismatch:
     """The user has said less than ``needed`` bytes; ``left`` begins with what would come then."""
     following = left[0] if left and isinstance(left[0], CassetteText) else None
@@ -134,7 +145,8 @@ def missing_speech(
         f"  expected {_duration(recorded, needed)} of speech, without silence",
         f"  sent     {_duration(recorded, sent.size)}",
     )
-    return _mismatch(cassette, following, what, lines)
+    allowed_by = ("any",) if sent.rule != "any" and sent.size else ()
+    return _mismatch(cassette, following, what, lines, kind=kind, allowed_by=allowed_by)
 
 
 def other_speech(cassette: Cassette, recorded: RecordedSpeech, sent: SentSpeech) -> Mismatch:
@@ -145,9 +157,11 @@ def other_speech(cassette: Cassette, recorded: RecordedSpeech, sent: SentSpeech)
             f"  expected {_duration(recorded, recorded.size)} of speech, without silence",
             f"  sent     {_duration(recorded, sent.size)}, and perhaps more",
         )
-        return _mismatch(cassette, None, f"The user says more than the cassette has{most}", lines)
+        what = f"The user says more than the cassette has{most}"
+        return _mismatch(cassette, None, what, lines, kind="audio", allowed_by=("any",))
     at = _duration(recorded, sent.agrees)
-    return _mismatch(cassette, None, f"The user's audio is not the cassette's: it differs after {at} of speech")
+    what = f"The user's audio is not the cassette's: it differs after {at} of speech"
+    return _mismatch(cassette, None, what, kind="audio", allowed_by=("length", "any"))
 
 
 def unplayable(cassette: Cassette, error: Exception) -> Mismatch:
@@ -163,7 +177,7 @@ def left_over(cassette: Cassette, left: Sequence[CassetteText]) -> Mismatch:
     if len(left) > _MOST_LEFT_OVER:
         lines.append(f"  … and {len(left) - _MOST_LEFT_OVER} more")
     what = f"The client closed before {who} {name(first.payload)}"
-    return _mismatch(cassette, first, what, lines)
+    return _mismatch(cassette, first, what, lines, kind="left-over")
 
 
 def name(payload: Any) -> str:
@@ -183,6 +197,25 @@ def _expected_next(cassette: Cassette, text: CassetteText, sent: _Sent) -> Misma
     return _mismatch(cassette, text, what, sent.beside(text.payload))
 
 
+def _other_content(cassette: Cassette, text: CassetteText, what: str, found: Sequence[Difference]) -> Mismatch:
+    """A text of the same type differs: what differs can be ignored where dg_cassette_ignore can name it."""
+    kind = type_of(text.payload)
+    lines = shown(kind, found)
+    if kind is None or not all(_can_be_ignored(kind, each.path) for each in found):
+        return _mismatch(cassette, text, what, lines)
+    places = [*dict.fromkeys(place_in(kind, each.path) for each in found)]
+    are_few = len(places) <= _MOST_PLACES and all(len(place) <= _LONGEST_PLACE for place in places)
+    return _mismatch(cassette, text, what, lines, kind="content", allowed_by=places if are_few else ())
+
+
+def _can_be_ignored(kind: str, path: Path) -> bool:
+    place = place_in(kind, path)
+    try:
+        return place == place.strip() and place.isprintable() and parse_ignore(place).covers(path)
+    except ValueError:
+        return False
+
+
 def _is(expected: ExpectedText, sent: Any, as_recorded: Callable[[str], str]) -> bool:
     return next(differing(expected.text, sent, (), as_recorded), None) is None
 
@@ -192,6 +225,20 @@ def _duration(recorded: RecordedSpeech, size: int) -> str:
     return f"{size} bytes" if seconds is None else format_time(round(seconds * 1000))
 
 
-def _mismatch(cassette: Cassette, text: CassetteText | None, what: str, lines: Iterable[str] = ()) -> Mismatch:
-    line = None if text is None else text.line
-    return Mismatch(cassette=str(cassette.folder), line=line, what=f"{what}.", differences=tuple(lines))
+def _mismatch(
+    cassette: Cassette,
+    text: CassetteText | None,
+    what: str,
+    lines: Iterable[str] = (),
+    *,
+    kind: MismatchKind = "messages",
+    allowed_by: Iterable[str] = (),
+) -> Mismatch:
+    return Mismatch(
+        cassette=str(cassette.folder),
+        line=None if text is None else text.line,
+        what=f"{what}.",
+        differences=tuple(lines),
+        kind=kind,
+        allowed_by=tuple(allowed_by),
+    )

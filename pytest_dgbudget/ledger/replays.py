@@ -21,7 +21,7 @@ def replay_columns(replay: Replayed | None) -> dict[str, Any]:
 def mismatch_in(text: str) -> Mismatch:
     """Return a mismatch that ``replay_columns`` wrote."""
     written = json.loads(text)
-    return Mismatch(**{**written, "differences": tuple(written["differences"])})
+    return Mismatch(**{key: tuple(value) if isinstance(value, list) else value for key, value in written.items()})
 
 
 def is_replay(session: UsageRecord | SessionFacts) -> bool:

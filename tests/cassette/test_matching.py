@@ -748,6 +748,7 @@ def test_what_is_left_over_when_the_client_closes_is_a_mismatch() -> None:
         line=3,
         what="The client closed before the agent had sent SettingsApplied.",
         differences=("  line 3: SettingsApplied", "  line 4: InjectUserMessage", '  line 5: ConversationText "b"'),
+        kind="left-over",
     )
 
 
@@ -765,6 +766,8 @@ def test_a_client_that_closes_before_the_user_has_spoken_is_told_so() -> None:
             'speech before ConversationText "a".'
         ),
         differences=("  expected 200ms of speech, without silence", "  sent     90ms"),
+        kind="left-over",
+        allowed_by=("any",),
     )
 
 
@@ -903,6 +906,8 @@ def test_without_a_match_the_nearest_is_shown() -> None:
         line=2,
         what="The client's Settings are not those of any of 2 cassettes; this is the nearest.",
         differences=("Settings/agent/greeting", '  expected "a"', '  sent     "b"'),
+        kind="content",
+        allowed_by=("Settings/agent/greeting",),
     )
 
 
@@ -1008,3 +1013,49 @@ def test_many_differences_are_counted() -> None:
     started.client_said({"type": "X", **{f"k{n}": 2 for n in range(20)}}, 1)
     assert len(found(started).differences) == 19
     assert found(started).differences[-1] == "… and 14 more: X/k6, X/k7, X/k8, X/k9, X/k10, X/k11, …"
+
+
+# What would have let it pass
+
+
+@pytest.mark.parametrize(
+    ("recorded", "sent", "kind", "allowed_by"),
+    [
+        (said("a"), said("b"), "content", ("InjectUserMessage/content",)),
+        (said("a"), {**said("b"), "x/y": 1}, "content", ("InjectUserMessage/content", "InjectUserMessage/x~1y")),
+        (said("a"), {**said("b"), **{f"k{n}": n for n in range(3)}}, "content", ()),
+        (said("a"), {**said("a"), "k" * 1000: 1}, "content", ()),
+        (said("a"), {**said("a"), "x\n": 1}, "messages", ()),
+        ({"type": "(not JSON)", "text": "a"}, {"type": "(not JSON)", "text": "b"}, "messages", ()),
+        (said("a"), {"type": "UpdatePrompt", "prompt": "b"}, "messages", ()),
+        ("a", "b", "messages", ()),
+    ],
+)
+def test_only_what_can_be_ignored_is_named_for_it(
+    recorded: Any, sent: Any, kind: str, allowed_by: tuple[str, ...]
+) -> None:
+    tape = begun()
+    tape.text(CLIENT, recorded)
+    started = player(tape)
+    started.client_said(sent, 1)
+    assert (found(started).kind, found(started).allowed_by) == (kind, allowed_by)
+    if allowed_by:
+        again = player(tape, ignore=allowed_by)
+        again.client_said(sent, 1)
+        assert again.mismatch is None
+
+
+def test_of_other_audio_the_rules_are_named_that_take_it() -> None:
+    for audio, sent, allowed_by in (
+        ("exact", SPEECH[:-2] + b"xx", ("length", "any")),
+        ("length", SPEECH * 99, ("any",)),
+    ):
+        started = player(spoken(), audio=audio)  # type: ignore[arg-type]
+        started.client_sent_audio(sent, 1)
+        assert (found(started).kind, found(started).allowed_by) == ("audio", allowed_by)
+    silent = player(spoken())
+    silent.due(0)
+    silent.client_closed(1)
+    assert (found(silent).kind, found(silent).allowed_by) == ("left-over", ()), (
+        "under any some speech is awaited as well"
+    )

@@ -111,6 +111,7 @@ def test_other_words_fail_the_test_with_the_difference_and_what_to_do(talks: Pro
         'sent     "Where is my parcel?"\n',
         "session.jsonl, line ",
         "record it again with pytest test_talks.py::test_ours --dg-target=live --dg-record=rewrite --dg-budget=TIME; ",
+        "or, if InjectUserMessage/content may change, name it in dg_cassette_ignore",
     ):
         assert line in result.output
     session = session_of(result)
