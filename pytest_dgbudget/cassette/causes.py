@@ -53,11 +53,13 @@ class Call:
 class ExpectedText:
     """A text that the client sent. ``after_ms``: when what came last before it had passed; the ``call`` of an answer.
 
-    ``needed`` is False where nobody waits for it. ``matched_ms`` is when it came in the replay.
+    ``after`` is what that was: None is the dial, or the answer's call. ``needed`` is False where nobody waits for it.
+    ``matched_ms`` is when it came in the replay.
     """
 
     text: CassetteText
     after_ms: int
+    after: CassetteText | CassetteAudio | None = None
     call: Call | None = None
     needed: bool = True
     matched_ms: float | None = None
@@ -92,7 +94,8 @@ class Causes:
 
     def _steps(self, cassette: Cassette) -> Iterator[VendorStep]:
         texts: list[ExpectedText] = []
-        heard = last_ms = 0
+        heard = 0
+        last: CassetteText | CassetteAudio | None = None
         for event in cassette.events:
             if isinstance(event, CassetteAudio) and event.side == CLIENT:
                 heard += event.size
@@ -100,7 +103,7 @@ class Causes:
             if isinstance(event, CassetteText) and event.side == CLIENT:
                 if type_of(event.payload) == "KeepAlive":
                     continue
-                texts.append(self._expect(event, last_ms))
+                texts.append(self._expect(event, last))
             else:
                 said = heard_in(event)
                 yield VendorStep(
@@ -112,13 +115,14 @@ class Causes:
                 )
                 texts = []
                 self._follow_calls(event)
-            last_ms = event.at_ms
+            last = event
+        last_ms = 0 if last is None else last.at_ms
         yield VendorStep(event=None, at_ms=max(cassette.facts.ms, last_ms), texts=tuple(texts))
 
-    def _expect(self, event: CassetteText, last_ms: int) -> ExpectedText:
+    def _expect(self, event: CassetteText, last: CassetteText | CassetteAudio | None) -> ExpectedText:
         call = self.calls.get(answered_id(event.payload) or "")
         if call is None:
-            expected = ExpectedText(text=event, after_ms=last_ms)
+            expected = ExpectedText(text=event, after_ms=0 if last is None else last.at_ms, after=last)
             self.in_order.append(expected)
         else:
             expected = ExpectedText(text=event, after_ms=call.asked_ms, call=call, needed=not call.forgiven)

@@ -252,7 +252,7 @@ class Player:
         if awaited is None or awaited.until_ms > at_ms:
             return
         if awaited.text is not None:
-            self.mismatch = missing_text(self.cassette, awaited.text)
+            self.mismatch = missing_text(self.cassette, awaited.text, at_ms - self._last_ms(awaited.text))
             return
         what = "The client sends nothing but silence"
         self.mismatch = missing_speech(self.cassette, self._recorded, self._sent, what, self._needed(), [step.event])
@@ -265,6 +265,12 @@ class Player:
         if self._lacks_speech():
             awaited.append(_Awaited(self._speech_until_ms(step), None))
         return max(awaited, key=lambda each: each.until_ms, default=None)
+
+    def _last_ms(self, expected: ExpectedText) -> float:
+        """Return when a text could have come at the earliest: what went before it had passed."""
+        if expected.call is not None and expected.call.replayed_ms is not None:
+            return expected.call.replayed_ms
+        return max(self._at_ms, *(each.matched_ms or 0.0 for each in self._matched[-1:]), self._sent.last_ms)
 
     def _lacks_speech(self) -> bool:
         """Return whether the next step waits for more of the user's speech."""

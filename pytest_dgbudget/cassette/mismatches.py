@@ -120,11 +120,15 @@ def unexpected_text(
     return _mismatch(cassette, None, what, sent.beside(MISSING))
 
 
-def missing_text(cassette: Cassette, expected: ExpectedText) -> Mismatch:
-    """The client was waited for."""
+def missing_text(cassette: Cassette, expected: ExpectedText, waited_ms: float) -> Mismatch:
+    """The client was waited for, since what came before it or longer."""
     text = expected.text
-    took = format_time(max(0, text.at_ms - expected.after_ms))
-    what = f"The client has not sent {name(text.payload)}, which the cassette expects next and {took} after its cause"
+    took_ms, waited = text.at_ms - expected.after_ms, format_time(round(waited_ms))
+    took = f"{format_time(took_ms)} after" if took_ms > 0 else "right after"
+    what = (
+        f"The client has not sent {name(text.payload)} within {waited}; in the recording it came {took} "
+        f"{_before(expected)}"
+    )
     return _mismatch(cassette, text, what, value_lines(text.payload, MISSING))
 
 
@@ -178,6 +182,14 @@ def left_over(cassette: Cassette, left: Sequence[CassetteText]) -> Mismatch:
         lines.append(f"  … and {len(left) - _MOST_LEFT_OVER} more")
     what = f"The client closed before {who} {name(first.payload)}"
     return _mismatch(cassette, first, what, lines, kind="left-over")
+
+
+def _before(expected: ExpectedText) -> str:
+    if expected.call is not None:
+        return "its FunctionCallRequest"
+    if expected.after is None:
+        return "the dial"
+    return name(expected.after.payload) if isinstance(expected.after, CassetteText) else "the agent's audio"
 
 
 def name(payload: Any) -> str:

@@ -21,7 +21,8 @@ def replay_columns(replay: Replayed | None) -> dict[str, Any]:
 def mismatch_in(text: str) -> Mismatch:
     """Return a mismatch that ``replay_columns`` wrote."""
     written = json.loads(text)
-    return Mismatch(**{key: tuple(value) if isinstance(value, list) else value for key, value in written.items()})
+    of_lists = {key: tuple(value) for key, value in written.items() if isinstance(value, list)}
+    return Mismatch(**{**written, **of_lists})
 
 
 def is_replay(session: UsageRecord | SessionFacts) -> bool:

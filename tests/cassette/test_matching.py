@@ -638,8 +638,25 @@ def test_a_text_is_waited_for_twice_as_long_as_it_took_and_some_more() -> None:
     assert started.mismatch is None
     started.due(due_ms + took_ms + 1500)
     assert found(started).what == (
-        "The client has not sent InjectUserMessage, which the cassette expects next and 400ms after its cause."
+        "The client has not sent InjectUserMessage within 2.4s; in the recording it came 400ms after SettingsApplied."
     )
+
+
+def test_what_was_waited_for_came_after_the_agents_audio_or_a_text_of_the_client_in_the_recording() -> None:
+    spoke, said_before = begun(), begun()
+    spoke.speak(b"agent")
+    for tape, before in ((spoke, "the agent's audio"), (said_before, "InjectUserMessage")):
+        if tape is said_before:
+            tape.client("InjectUserMessage", content="a")
+        tape.wait(10)
+        tape.client("UpdatePrompt", prompt="a")
+        tape.vendor("PromptUpdated")
+        started = player(tape)
+        if tape is said_before:
+            started.client_said(said("a"), 1)
+        started.due(1)
+        started.due(10_000)
+        assert found(started).what.endswith(f"; in the recording it came 10ms after {before}.")
 
 
 def test_a_slow_answer_is_waited_for_as_long_as_its_call_took() -> None:
@@ -651,6 +668,11 @@ def test_a_slow_answer_is_waited_for_as_long_as_its_call_took() -> None:
     started = player(tape)
     started.due(0)
     assert started.next_at_ms == 5000 + 100 + 5000 + 1500
+    started.due(5000 + 100 + 5000 + 1500)
+    assert found(started).what == (
+        "The client has not sent FunctionCallResponse of f within 11.6s; in the recording it came 5s after its "
+        "FunctionCallRequest."
+    )
 
 
 @pytest.mark.parametrize(
