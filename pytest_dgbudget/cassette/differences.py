@@ -145,11 +145,22 @@ def _lines(kind: str | None, each: Difference) -> tuple[str, ...]:
 
 def value_lines(expected: Any, sent: Any) -> tuple[str, str]:
     """Return two values, one a line; either may be ``MISSING``."""
-    texts = [_json(expected), _json(sent)]
+    texts = _inner(expected, sent) or [_json(expected), _json(sent)]
     if max(map(len, texts)) > _LONGEST and MISSING not in (expected, sent) and not isinstance(sent, Withheld):
         texts = _without_beginning(texts)
         texts = [text[::-1] for text in _without_beginning([text[::-1] for text in texts])]
     return f"  expected {in_short(texts[0])}", f"  sent     {in_short(texts[1])}"
+
+
+def _inner(expected: Any, sent: Any) -> list[str] | None:
+    """Return the JSON that two strings hold, which can be read; None where they hold none, or differ in its form."""
+    if not (isinstance(expected, str) and isinstance(sent, str)):
+        return None
+    inner = [parse_inner(expected, 0), parse_inner(sent, 0)]
+    if not all(isinstance(value, (dict, list)) for value in inner):
+        return None
+    one, other = map(_json, inner)
+    return None if one == other else [one, other]
 
 
 def _without_beginning(texts: list[str]) -> list[str]:

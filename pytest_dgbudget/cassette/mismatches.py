@@ -113,11 +113,13 @@ def other_text(
 def unexpected_text(
     cassette: Cassette, payload: Any, matched: Sequence[ExpectedText], as_recorded: Callable[[str], str]
 ) -> Mismatch:
-    """The client sent what the cassette has no place for."""
+    """The client sent what the cassette has no place for, after all that it has of such a text."""
     sent = _Sent(payload, [cassette])
-    again = " once more" if any(_is(each, payload, as_recorded) for each in matched) else ""
+    same = next((each.text for each in matched if _is(each, payload, as_recorded)), None)
+    again = "" if same is None else " once more"
     what = f"The client sent {sent.name}{again}; the cassette expects no such message any more"
-    return _mismatch(cassette, None, what, sent.beside(MISSING))
+    last = max((each.text for each in matched), key=lambda text: text.at_ms, default=None)
+    return _mismatch(cassette, same or last, what, sent.beside(MISSING))
 
 
 def missing_text(cassette: Cassette, expected: ExpectedText, waited_ms: float) -> Mismatch:

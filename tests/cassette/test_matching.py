@@ -144,8 +144,12 @@ def test_a_text_too_many_is_shown() -> None:
     started.client_said(said("a"), 1)
     started.client_said(said("a"), 2)
     what = "The client sent InjectUserMessage once more; the cassette expects no such message any more."
-    assert found(started).what == what
-    assert found(started).line is None
+    assert (found(started).what, found(started).line) == (what, 4)
+    other = player(tape)
+    other.client_said(said("a"), 1)
+    other.client_said(said("b"), 2)
+    what = "The client sent InjectUserMessage; the cassette expects no such message any more."
+    assert (found(other).what, found(other).line) == (what, 4)
 
 
 def test_a_text_may_come_before_what_it_answered_in_the_recording() -> None:
@@ -1008,6 +1012,9 @@ def test_audio_before_the_settings_is_taken() -> None:
         ({"a": 1}, {"a": 2}, ("X/x/a", "  expected 1", "  sent     2")),
         ({"a": 1}, {}, ("X/x/a", "  expected 1", "  sent     nothing")),
         ({}, {"a/b~": 1}, ("X/x/a~1b~0", "  expected nothing", "  sent     1")),
+        ('{"a":"b"}', '{"a": "c"}', ("X/x", '  expected {"a": "b"}', '  sent     {"a": "c"}')),
+        ('["a"]', '"b', ("X/x", '  expected "[\\"a\\"]"', '  sent     "\\"b"')),
+        ('{"a":1}', '{"a": 1}', ("X/x", '  expected "{\\"a\\":1}"', '  sent     "{\\"a\\": 1}"')),
         ([1], [1, {"b": 2}], ("X/x/1", "  expected nothing", '  sent     {"b": 2}')),
         (
             "begin " * 50 + "old" + " end" * 50,
