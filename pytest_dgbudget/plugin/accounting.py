@@ -360,10 +360,15 @@ class Accounting:
         raised: BaseException | None,
         has_failed: bool,
     ) -> None:
-        """Fail a test whose clients did something else than its cassettes, whatever became of that there."""
+        """Fail a test whose clients did something else than its cassettes, whatever became of that there.
+
+        Of one that ended otherwise than it does when it passes, clients were left with something to say.
+        """
         __tracebackhide__ = True
         running = self._running[item.nodeid]
         others, running.mismatches = mismatches[running.mismatches :], len(mismatches)
+        if raised is not None or self._outcomes.get(item.nodeid) in _ENDED_EARLY:
+            others = [each for each in others if each.kind != "left-over"]
         if others and not has_failed:
             raise mismatch_error(others[0], own_nodeid(item)) from raised
         for mismatch in others:
@@ -409,6 +414,7 @@ class Accounting:
         return self._state.run_config.on_exhausted == "skip" and all(map(is_shared_refusal, overruns))
 
 
+_ENDED_EARLY = frozenset({"failed", "error", "skipped", "xfailed"})
 _NOBODY_CAME = (
     "the test asked for voice_agent.endpoint, and no client came: does the application dial elsewhere? It must read "
     "DGBUDGET_AGENT_URL, or be given endpoint.agent_url and endpoint.api_key"

@@ -364,18 +364,23 @@ def _session(
         "overrun": overrun_of_session(session),
         "protocol": _protocol(violations) if _was_seen(session) else None,
         "reason": session.reason,
-        "replay": _replay(session),
+        "replay": _replay(session, attempt),
     }
 
 
-def _replay(session: SessionFacts) -> ReplayFigures | None:
-    """Return what a session has to do with a cassette; None where it has nothing to do with any."""
+def _replay(session: SessionFacts, attempt: AttemptFacts) -> ReplayFigures | None:
+    """Return what a session has to do with a cassette; None where it has nothing to do with any, or nobody knows.
+
+    Of a test that was interrupted, whatever its clients left over they might have sent.
+    """
     result = session.replay_result
     if result is None:
         return None
     from pytest_dgbudget.ledger.replays import mismatch_in  # a run without sessions doesn't load it
 
     mismatch = None if session.mismatch is None else mismatch_in(session.mismatch)
+    if mismatch is not None and mismatch.kind == "left-over" and attempt.outcome is None:
+        return None
     saved = forecast_of([session] if _is_replay(session) else [])
     return {
         "cassette": session.cassette,

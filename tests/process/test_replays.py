@@ -81,7 +81,7 @@ def test_whoever_recorded_a_session_replays_it(talks: Project, workers: str) -> 
     result = talks.run(*REPLAY, workers)
     assert result.status == 0, result.output
     assert {session["target"] for session in result.usage["sessions"]} == {"replay"}
-    assert len(result.usage["sessions"]) == 10
+    assert len(result.usage["sessions"]) == 12
     ids = [session["request_id"] for session in result.usage["sessions"]]
     assert len(set(ids)) == len(ids), "request ids are fresh"
 
@@ -184,6 +184,27 @@ def test_a_client_that_says_nothing_more_is_not_waited_for(talks: Project, pace:
     result = talks.run(*REPLAY, f"--dg-pace={pace}", "-k", "test_hangs", env={"HANGS": "yes"})
     assert result.outcomes() == {"test_hangs": "failed"}, result.output
     assert "CassetteMismatch" in result.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("test", ["test_fails_by_itself", "test_raw_fails_by_itself"])
+def test_what_an_interrupted_test_left_over_is_no_mismatch(talks: Project, test: str) -> None:
+    result = replayed(talks, test, INTERRUPTS="yes")
+    assert result.status == 2, result.output
+    assert result.usage["run"]["verdict"] == "interrupted"
+    assert session_of(result)["replay"] is None
+    assert "did not match" not in result.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("test", ["test_fails_by_itself", "test_raw_fails_by_itself"])
+def test_what_a_test_left_over_that_failed_by_itself_is_not_said_beside_its_failure(talks: Project, test: str) -> None:
+    result = replayed(talks, test, FAILS="yes")
+    assert result.outcomes() == {test: "failed"}, result.output
+    assert "it failed by itself" in result.output
+    assert "1 failed" in result.output
+    assert "1 error" not in result.output
+    assert "record it anew" not in result.output
 
 
 @pytest.mark.slow

@@ -152,3 +152,28 @@ def test_swallows_all(voice_agent: VoiceAgent) -> None:
             session.say("Where is my parcel?")
         with suppress(Exception), voice_agent.connect(settings=SETTINGS) as session:
             session.expect("Error", timeout="60s")
+
+
+def fail_by_itself() -> None:
+    if "INTERRUPTS" in os.environ:
+        raise KeyboardInterrupt
+    assert "FAILS" not in os.environ, "it failed by itself"
+
+
+def test_fails_by_itself(voice_agent: VoiceAgent) -> None:
+    with voice_agent.connect(settings=SETTINGS) as session:
+        session.wait_until_silent()
+        fail_by_itself()
+        session.say(SAID)
+
+
+def test_raw_fails_by_itself() -> None:
+    """Its session is closed when the test is over."""
+    socket = open_raw()
+    until(socket, "Welcome")
+    socket.send(json.dumps(SETTINGS))
+    until(socket, "AgentAudioDone")
+    fail_by_itself()
+    socket.send(json.dumps({"type": "InjectUserMessage", "content": SAID}))
+    until(socket, "AgentAudioDone")
+    socket.close()
