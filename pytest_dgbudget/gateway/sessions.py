@@ -373,7 +373,8 @@ class MeteredSession:
             self._stop_metering(self._clock.now_ms())
         if replay is not None:
             replay.ended(closed_by)
-            skipped_ms = replay.replayed_ms
+            # One that did not match has saved nothing: nobody knows how it would have gone on.
+            skipped_ms = replay.replayed_ms if replay.mismatch is None else 0
         audio_in_ms, audio_out_ms = relay.audio_ms() if relay else (0, 0)
         used_ms = self.used_ms()
         spans = self._parts.tier_spans(used_ms)

@@ -82,9 +82,9 @@ def _results(document: UsageDocument) -> Counter[str]:
 
 
 def saved_phrase(figures: AttemptEntry | RunFigures) -> str:
-    """Return what replays saved, in time and money; empty where none did, or it is not known."""
+    """Return what replays saved, in time and money; empty where that is nothing, or not known."""
     seconds, dollars = figures.get("saved_seconds"), figures.get("saved_usd")
-    if seconds is None:
+    if not seconds:
         return ""
     return f"{format_time(round(1000 * seconds))}{'' if dollars is None else f' and {shown_usd(dollars)}'}"
 

@@ -116,6 +116,13 @@ def test_other_words_fail_the_test_with_the_difference_and_what_to_do(talks: Pro
         assert line in result.output
     session = session_of(result)
     assert (session["closed_by"], session["close_code"]) == ("server", 4409)
+    assert (session["forecast_seconds"], session["replay"]["saved_seconds"], session["replay"]["saved_usd"]) == (
+        0,
+        0,
+        0,
+    )
+    assert result.usage["run"]["saved_seconds"] == 0
+    assert "replayed 1 session from cassettes, not billed; 1 session did not match its cassette" in result.output
     (mismatch,) = rows_of(talks.path, "SELECT mismatch FROM usage")[0]
     assert json.loads(mismatch)["cassette"].startswith("cassettes/test_talks")
 
