@@ -44,7 +44,9 @@ class Gateway:
         )
         run_id = self.gateway.membership.run_id
         endpoint = endpoint_of(self.run_config, self.gateway.port, run_id, "live", granted.token)
-        return VoiceAgent(self.gateway, granted, "live", "vendor", endpoint, None, is_rehearsal=False)
+        return VoiceAgent(
+            self.gateway, granted, "live", "vendor", endpoint, None, nodeid="test_it.py::test_it", is_rehearsal=False
+        )
 
 
 _HOURS_MS = 100 * 3600 * 1000

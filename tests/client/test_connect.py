@@ -33,6 +33,7 @@ def refused(body: bytes, *headers: tuple[str, str]) -> HandshakeRefused:
         gateway=cast(GatewayClient, None),
         endpoint=cast(Endpoint, None),
         attempt="a1",
+        nodeid="test_it.py::test_it",
         skips_time=False,
         is_emulated=False,
     )
@@ -77,7 +78,14 @@ def test_an_emulator_answers_where_it_is_the_target_and_in_a_rehearsal(
 ) -> None:
     granted = GrantedAttempt(id="a1", number=1, budget_seconds=None, recordings=None, token="t")
     agent = VoiceAgent(
-        cast(GatewayClient, None), granted, target, "max", cast(Endpoint, None), None, is_rehearsal=is_rehearsal
+        cast(GatewayClient, None),
+        granted,
+        target,
+        "max",
+        cast(Endpoint, None),
+        None,
+        nodeid="test_it.py::test_it",
+        is_rehearsal=is_rehearsal,
     )
     assert agent._opening.is_emulated is is_emulated
 

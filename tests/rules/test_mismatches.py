@@ -7,7 +7,7 @@ import pytest
 from pytest_dgbudget.model import Mismatch, MismatchKind
 from pytest_dgbudget.rules.mismatches import explain_mismatch
 
-RECORD = "record it anew with --dg-target=live --dg-record=rewrite --dg-budget=TIME"
+RECORD = "record it again with pytest test_it.py::test_it --dg-target=live --dg-record=rewrite --dg-budget=TIME"
 IGNORE = f"{RECORD}; or, if {{}} may change, name {{}} in dg_cassette_ignore, or dg_cassette(ignore=[{{}}])"
 AUDIO = f'{RECORD}; or, if the user\'s audio may change, set dg_cassette_audio to any, or use dg_cassette(audio="any")'
 SEND_AGAIN = f"have the client send again what it sent then, or {RECORD}"
@@ -28,4 +28,4 @@ SEND_AGAIN = f"have the client send again what it sent then, or {RECORD}"
 )
 def test_each_mismatch_says_what_helps_it(kind: MismatchKind, allowed_by: tuple[str, ...], advice: str) -> None:
     found = Mismatch(cassette="c/1", line=3, what="It.", differences=("a",), kind=kind, allowed_by=allowed_by)
-    assert explain_mismatch(found) == f"It. (c/1/session.jsonl, line 3)\n  a\n{advice}"
+    assert explain_mismatch(found, "test_it.py::test_it") == f"It. (c/1/session.jsonl, line 3)\n  a\n{advice}"
