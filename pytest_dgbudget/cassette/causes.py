@@ -45,8 +45,6 @@ class Call:
     asked_ms: int
     answers: list[ExpectedText] = field(default_factory=list)
     forgiven: bool = False
-    # When it was made in the replay.
-    replayed_ms: float | None = None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -54,7 +52,6 @@ class ExpectedText:
     """A text that the client sent. ``after_ms``: when what came last before it had passed; the ``call`` of an answer.
 
     ``after`` is what that was: None is the dial, or the answer's call. ``needed`` is False where nobody waits for it.
-    ``matched_ms`` is when it came in the replay.
     """
 
     text: CassetteText
@@ -62,7 +59,6 @@ class ExpectedText:
     after: CassetteText | CassetteAudio | None = None
     call: Call | None = None
     needed: bool = True
-    matched_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +77,10 @@ class VendorStep:
 
 
 class Causes:
-    """A cassette's steps, the client's texts in order, and its calls by their ids."""
+    """A cassette's steps, the client's texts in order, and its calls by their ids.
+
+    ``awaited``: the numbers of the steps that wait for a text, or are one that must have come before the client closes.
+    """
 
     def __init__(self, cassette: Cassette) -> None:
         # Those that come in order, and those that answer a call.
@@ -91,6 +90,7 @@ class Causes:
         self.steps = tuple(self._steps(cassette))
         for id_ in self._interrupted:
             self.calls[id_].forgiven = self.calls[id_].forgiven or not self.calls[id_].answers
+        self.awaited = [number for number, step in enumerate(self.steps) if step.texts or must_come(step)]
 
     def _steps(self, cassette: Cassette) -> Iterator[VendorStep]:
         texts: list[ExpectedText] = []
@@ -146,6 +146,11 @@ class Causes:
             self._interrupted.update(id_ for id_, call in self.calls.items() if not call.answers)
 
 
+def must_come(step: VendorStep) -> bool:
+    """Return whether a step is a text that must have come before the client closes."""
+    return isinstance(step.event, CassetteText) and type_of(step.event.payload) not in TRAILING_TYPES
+
+
 def type_of(payload: Any) -> str | None:
     """Return a message's type; None where it has none that is a text."""
     kind = payload.get("type") if isinstance(payload, dict) else None
@@ -183,19 +188,26 @@ def calls_in(payload: dict[str, Any]) -> list[dict[str, Any]]:
     return [each for each in calls if isinstance(each, dict) and isinstance(each.get("id"), str)]
 
 
+class NumberedIds:
+    """The ids of the vendor's that a cassette numbers; those ``of_welcome`` are its session's own."""
+
+    def __init__(self, cassette: Cassette) -> None:
+        texts = [event for event in cassette.events if isinstance(event, CassetteText) and event.side != CLIENT]
+        welcomes = [event.payload for event in texts if type_of(event.payload) == "Welcome"]
+        self.all = {name for event in texts for name in _ids_in(event.payload)}
+        self.of_welcome = frozenset(_ids_in(welcomes[:1]))
+
+
 class FreshIds:
     """Ids for a replay in the place of those that a cassette numbers, and back.
 
     They have letters alone, and few: what ``dg_scrub`` looks for is not among them.
     """
 
-    def __init__(self, cassette: Cassette, request_id: str) -> None:
+    def __init__(self, numbered: NumberedIds, request_id: str) -> None:
         """``request_id`` is that of the Welcome."""
-        texts = [event for event in cassette.events if isinstance(event, CassetteText) and event.side != CLIENT]
-        names = {name for event in texts for name in _ids_in(event.payload)}
-        welcomes = [event.payload for event in texts if type_of(event.payload) == "Welcome"]
-        self._fresh = {name: _fresh_id(name) for name in names}
-        self._fresh |= dict.fromkeys(_ids_in(welcomes[:1]), request_id)
+        self._fresh = {name: _fresh_id(name) for name in numbered.all}
+        self._fresh |= dict.fromkeys(numbered.of_welcome, request_id)
         self._names = {fresh: name for name, fresh in self._fresh.items()}
         self._any_fresh = re.compile("|".join(self._names) or "(?!)")
 

@@ -10,22 +10,25 @@ Times are milliseconds of one clock, from the replay's dial on.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteText
 from pytest_dgbudget.cassette.causes import (
     CLIENT,
-    TRAILING_TYPES,
     Call,
     Causes,
     ExpectedText,
     FreshIds,
+    NumberedIds,
     VendorStep,
     answered_id,
     calls_in,
+    must_come,
     texts_of_client,
     type_of,
 )
@@ -42,6 +45,8 @@ from pytest_dgbudget.cassette.mismatches import (
 from pytest_dgbudget.cassette.speech import SILENT_MS, RecordedSpeech, SentSpeech, Utterance
 from pytest_dgbudget.model import CassetteTerms, Mismatch, Pace
 
+# What a loop is kept waiting for: some 2 ms.
+_MOST_STEPS = 64
 # A client takes up to twice as long as in the recording, and so much more.
 _SLOWER_MS = 1500
 # By whom a session is ended that the vendor ends.
@@ -79,6 +84,19 @@ def choose(cassettes: Sequence[Cassette], settings: Any, terms: CassetteTerms) -
     return other_settings(nearest, text, settings, found, cassettes)
 
 
+class PlayableCassette:
+    """A cassette, and what its replays have in common: what would keep a loop waiting, which is read once.
+
+    It takes some 40 ms for each minute of the session.
+    """
+
+    def __init__(self, cassette: Cassette) -> None:
+        self.cassette = cassette
+        self.causes = Causes(cassette)
+        self.ids = NumberedIds(cassette)
+        self.speech = RecordedSpeech(cassette)
+
+
 class Player:
     """Plays one cassette to one client. ``mismatch`` is set once they have parted; then nothing more is played.
 
@@ -86,39 +104,43 @@ class Player:
     Welcome, whichever cassette is used.
     """
 
-    def __init__(self, cassette: Cassette, terms: CassetteTerms, pace: Pace) -> None:
+    def __init__(self, playable: PlayableCassette, terms: CassetteTerms, pace: Pace) -> None:
         self._terms = terms
         self._pace = pace
         self.mismatch: Mismatch | None = None
         self.close: RecordedClose | None = None
         self._is_closed = False
         self._played = 0
+        # Whether more may be due than has been played.
+        self._is_behind = False
         # When the last step was due, and when it was in the recording.
         self._at_ms = 0.0
         self._recorded_ms = 0
         # What came before the first text: it may belong to another cassette.
         self._early: list[tuple[bytes, float]] | None = []
         self.request_id = str(uuid4())
-        self._load(cassette)
+        self._load(playable)
 
-    def use(self, cassette: Cassette) -> None:
+    def use(self, playable: PlayableCassette) -> None:
         """Go on with another cassette, before the client's first text: the vendor says the same up to there."""
         assert self._early is not None, "the client's first text has been taken"
         early, self._early = self._early, []
-        self._load(cassette)
+        self._load(playable)
         first_caused = next(number for number, step in enumerate(self._causes.steps) if step.texts or not step.event)
         self._played = min(self._played, first_caused)
         for data, at_ms in early:
             self.client_sent_audio(data, at_ms)
 
-    def _load(self, cassette: Cassette) -> None:
-        self.cassette = cassette
-        self._ids = FreshIds(cassette, self.request_id)
-        self._causes = Causes(cassette)
+    def _load(self, playable: PlayableCassette) -> None:
+        self.cassette = playable.cassette
+        self._ids = FreshIds(playable.ids, self.request_id)
+        self._causes = playable.causes
         self._in_order = iter(self._causes.in_order)
         self._next_text = next(self._in_order, None)
-        self._matched: list[ExpectedText] = []
-        self._recorded = RecordedSpeech(cassette)
+        # When the client's texts came, and the calls were made, in that order.
+        self._matched: dict[ExpectedText, float] = {}
+        self._called: dict[Call, float] = {}
+        self._recorded = playable.speech
         self._sent = SentSpeech(self._recorded, self._terms.audio)
         # How much speech there was when the vendor had heard the last utterance.
         self._heard = 0
@@ -134,7 +156,7 @@ class Player:
         if call is None:
             self._match(self._next_text, payload, at_ms)
             return
-        answer = next((answer for answer in call.answers if answer.matched_ms is None), None)
+        answer = next((answer for answer in call.answers if answer not in self._matched), None)
         if answer is not None or not call.forgiven:
             self._match(answer, payload, at_ms)
 
@@ -149,6 +171,8 @@ class Player:
 
     def client_closed(self, at_ms: float) -> None:
         """Take the client's end. What is left over then is a mismatch, but for agent audio and ``TRAILING_TYPES``."""
+        while self._is_behind and not self._is_over:  # it would have been sent before the Close, but for the loop
+            self.due(at_ms)
         if self._is_over:
             return
         left = list(self._left_over())
@@ -165,20 +189,27 @@ class Player:
     # What the vendor does
 
     def due(self, at_ms: float) -> Sequence[CassetteText | bytes]:
-        """Return what is to be sent by now, in order; where that is nothing, see whether the client has stopped."""
-        played: list[CassetteText | bytes] = []
+        """Return what is to be sent by now, in order; where that is nothing, see whether the client has stopped.
+
+        It is not all where that is much: then ``next_at_ms`` is past.
+        """
+        begun = self._played
+        played = [each for step in islice(self._steps_due(at_ms), _MOST_STEPS) for each in self._play(step)]
+        self._is_behind = self._played - begun == _MOST_STEPS
+        if not self._is_over:
+            self._judge_silence(at_ms)
+        return played
+
+    def _steps_due(self, at_ms: float) -> Iterator[VendorStep]:
+        """Yield each step that is due by now, to be played before the next one."""
         while not self._is_over:
             step = self._causes.steps[self._played]
             ready_ms = self._ready_ms(step)
-            if ready_ms is None:
-                self._judge_silence(step, at_ms)
-                break
-            if ready_ms > at_ms:
+            if ready_ms is None or ready_ms > at_ms:
                 break
             self._at_ms, self._recorded_ms = ready_ms, step.at_ms
             self._played += 1
-            played.extend(self._play(step))
-        return played
+            yield step
 
     @property
     def next_at_ms(self) -> float | None:
@@ -214,7 +245,7 @@ class Player:
         elif isinstance(event, CassetteText):
             for call in calls_in(event.payload) if type_of(event.payload) == "FunctionCallRequest" else ():
                 if call["id"] in self._causes.calls:
-                    self._causes.calls[call["id"]].replayed_ms = self._at_ms
+                    self._called[self._causes.calls[call["id"]]] = self._at_ms
             yield replace(event, payload=self._ids.fresh(event.payload))
         else:
             yield self.cassette.audio[event.side][event.offset : event.offset + event.size]
@@ -224,13 +255,13 @@ class Player:
         if step.event is None and self.cassette.facts.closed_by not in _BY_VENDOR:
             return None
         needed = [each for each in step.texts if each.needed]
-        if any(each.matched_ms is None for each in needed):
+        if any(each not in self._matched for each in needed):
             return None
         utterance = self._utterance(step)
         spoken = utterance and self._sent.spoken(utterance, lambda: self._speech_due_ms(step))
         if utterance is not None and spoken is None:
             return None
-        said_ms = max((each.matched_ms or 0 for each in needed), default=0)
+        said_ms = max((self._matched[each] for each in needed), default=0)
         ready_ms = max(self._at_ms, said_ms, spoken.ready_ms if spoken else 0)
         if self._pace == "max":
             return ready_ms
@@ -247,8 +278,9 @@ class Player:
 
     # A client that has stopped
 
-    def _judge_silence(self, step: VendorStep, at_ms: float) -> None:
-        awaited = self._awaited(step)
+    def _judge_silence(self, at_ms: float) -> None:
+        step = self._causes.steps[self._played]
+        awaited = self._awaited(step) if self._ready_ms(step) is None else None
         if awaited is None or awaited.until_ms > at_ms:
             return
         if awaited.text is not None:
@@ -259,7 +291,7 @@ class Player:
 
     def _awaited(self, step: VendorStep) -> _Awaited | None:
         """Return what a step waits for longest; None where it waits for nothing of the client's."""
-        missing = [each for each in step.texts if each.needed and each.matched_ms is None]
+        missing = [each for each in step.texts if each.needed and each not in self._matched]
         first = next((each for each in missing if each.call is None), None)
         awaited = [_Awaited(self._text_until_ms(each), each) for each in missing if each.call or each is first]
         if self._lacks_speech():
@@ -300,9 +332,9 @@ class Player:
         due_ms, since_ms = self._due_ms(recorded_ms)
         due_ms = max(due_ms, self._due_after_vendor_ms(recorded_ms))
         took_ms = recorded_ms - max(expected.after_ms, since_ms)
-        if call is not None and call.replayed_ms is not None:
+        if call is not None and call in self._called:
             took_ms = recorded_ms - call.asked_ms
-            due_ms = max(due_ms, call.replayed_ms + took_ms)
+            due_ms = max(due_ms, self._called[call] + took_ms)
         return due_ms + took_ms + _SLOWER_MS
 
     def _due_ms(self, recorded_ms: int) -> tuple[float, int]:
@@ -313,7 +345,7 @@ class Player:
         """
         before = (each for each in reversed(self._matched) if each.call is None and each.text.at_ms <= recorded_ms)
         text = next(before, None)
-        since_ms, at_ms = (0, 0.0) if text is None else (text.text.at_ms, text.matched_ms or 0.0)
+        since_ms, at_ms = (0, 0.0) if text is None else (text.text.at_ms, self._matched[text])
         if self._sent.size and self._terms.audio == "any":  # nobody knows where in the recording that was
             at_ms = max(at_ms, self._sent.last_ms)
         elif self._sent.size:
@@ -333,23 +365,24 @@ class Player:
 
     def _match(self, expected: ExpectedText | None, payload: Any, at_ms: float) -> None:
         if expected is None:
-            self.mismatch = unexpected_text(self.cassette, payload, self._matched, self._ids.as_recorded)
+            self.mismatch = unexpected_text(self.cassette, payload, list(self._matched), self._ids.as_recorded)
             return
         found = list(differing(expected.text, payload, self._terms.ignore, self._ids.as_recorded))
         if found:
             later = self._causes.in_order[self._causes.in_order.index(expected) + 1 :] if expected.call is None else []
             self.mismatch = other_text(
-                self.cassette, expected.text, payload, found, self._matched, later, self._ids.as_recorded
+                self.cassette, expected.text, payload, found, list(self._matched), later, self._ids.as_recorded
             )
             return
-        expected.matched_ms = at_ms
-        self._matched.append(expected)
+        self._matched[expected] = at_ms
         if expected is self._next_text:
             self._next_text = next(self._in_order, None)
 
     def _left_over(self) -> Iterator[CassetteText]:
         """Yield what the client and the vendor had still to say, in order."""
-        for step in self._causes.steps[self._played :]:
-            yield from (each.text for each in step.texts if each.needed and each.matched_ms is None)
-            if isinstance(step.event, CassetteText) and type_of(step.event.payload) not in TRAILING_TYPES:
+        awaited = self._causes.awaited
+        for number in awaited[bisect_left(awaited, self._played) :]:
+            step = self._causes.steps[number]
+            yield from (each.text for each in step.texts if each.needed and each not in self._matched)
+            if must_come(step) and isinstance(step.event, CassetteText):
                 yield step.event

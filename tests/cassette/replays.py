@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteAudio, CassetteEvent, CassetteText
-from pytest_dgbudget.cassette.matching import Player
+from pytest_dgbudget.cassette.matching import PlayableCassette, Player
 from pytest_dgbudget.model import CassetteAudioRule, CassetteTerms, Mismatch, Pace
 from pytest_dgbudget.rules.audio import AudioFormat
 from pytest_dgbudget.rules.samples import silence
@@ -107,7 +107,7 @@ def replay(cassette: Cassette, acts: Sequence[Act], terms: CassetteTerms, pace: 
 
 class _Clock:
     def __init__(self, cassette: Cassette, acts: Sequence[Act], terms: CassetteTerms, pace: Pace) -> None:
-        self._went = Replay(Player(cassette, terms, pace))
+        self._went = Replay(Player(PlayableCassette(cassette), terms, pace))
         self._main = [act for act in acts if act.answers is None]
         self._answers = [act for act in acts if act.answers is not None]
         self._received_ms: list[float] = []
@@ -119,8 +119,9 @@ class _Clock:
     def run(self) -> Replay:
         player, now = self._went.player, 0.0
         while True:
-            for message in player.due(now):
-                self._receive(message, now)
+            while played := player.due(now):
+                for message in played:
+                    self._receive(message, now)
             self._went.ended_ms = now
             if player.mismatch is not None or player.close is not None:
                 return self._went

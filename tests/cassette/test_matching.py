@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteText
-from pytest_dgbudget.cassette.matching import Player, RecordedClose, choose
+from pytest_dgbudget.cassette.matching import PlayableCassette, Player, RecordedClose, choose
 from pytest_dgbudget.model import CassetteAudioRule, Mismatch, Pace
 from pytest_dgbudget.rules.audio import AudioFormat
 from tests.cassette.replays import terms
@@ -36,7 +36,7 @@ def player(
     tape: Tape | Cassette, *, audio: CassetteAudioRule = "length", pace: Pace = "max", ignore: tuple[str, ...] = ()
 ) -> Player:
     """A client has sent its Settings, and has what the vendor answered."""
-    started = Player(tape.end() if isinstance(tape, Tape) else tape, terms(audio, ignore), pace)
+    started = Player(PlayableCassette(tape.end() if isinstance(tape, Tape) else tape), terms(audio, ignore), pace)
     started.due(0)
     started.client_said(SETTINGS, 0)
     return started
@@ -158,7 +158,7 @@ def test_a_text_may_come_before_what_it_answered_in_the_recording() -> None:
     tape.wait(5000)
     tape.client("InjectUserMessage", content="a")
     tape.vendor("ConversationText", role="user", content="a")
-    started = Player(tape.end(), terms(), "vendor")
+    started = Player(PlayableCassette(tape.end()), terms(), "vendor")
     started.client_said(SETTINGS, 0)
     started.client_said(said("a"), 0)
     assert types(started.due(150)) == ["Welcome", "SettingsApplied", "AgentAudioDone", "ConversationText"]
@@ -332,10 +332,11 @@ def test_ids_are_fresh_in_each_replay_and_have_no_digits() -> None:
 
 
 def test_the_welcome_has_the_request_id_that_is_known_beforehand() -> None:
-    started = Player(begun().end(), terms(), "max")
+    started = Player(PlayableCassette(begun().end()), terms(), "max")
     (welcome,) = started.due(0)
     assert isinstance(welcome, CassetteText)
-    assert welcome.payload["request_id"] == started.request_id != Player(begun().end(), terms(), "max").request_id
+    other = Player(PlayableCassette(begun().end()), terms(), "max")
+    assert welcome.payload["request_id"] == started.request_id != other.request_id
 
 
 def test_an_id_in_any_other_text_of_the_client_is_the_cassettes() -> None:
@@ -712,7 +713,7 @@ def test_a_client_that_was_early_is_waited_for_since_the_vendor_answered() -> No
     tape.vendor("ConversationText", role="user", content="a")
     tape.wait(3000)
     tape.client("InjectUserMessage", content="b")
-    started = Player(tape.end(), terms(), "vendor")
+    started = Player(PlayableCassette(tape.end()), terms(), "vendor")
     started.client_said(SETTINGS, 0)
     started.client_said(said("a"), 0)
     assert types(started.due(10_000))[-1] == "ConversationText"
@@ -842,7 +843,7 @@ def test_at_pace_vendor_a_message_comes_as_long_after_its_last_cause_as_recorded
     tape.client("InjectUserMessage", content="a")
     tape.wait(700)
     tape.vendor("ConversationText", role="user", content="a")
-    started = Player(tape.end(), terms(), "vendor")
+    started = Player(PlayableCassette(tape.end()), terms(), "vendor")
     started.client_said(SETTINGS, 0)
     assert types(started.due(5000)) == ["Welcome", "SettingsApplied"]
     started.client_said(said("a"), 1000)
@@ -850,7 +851,7 @@ def test_at_pace_vendor_a_message_comes_as_long_after_its_last_cause_as_recorded
 
 
 def test_at_pace_vendor_the_agent_answers_as_long_after_the_speech_as_recorded() -> None:
-    started = Player(spoken().end(), terms(), "vendor")
+    started = Player(PlayableCassette(spoken().end()), terms(), "vendor")
     started.client_said(SETTINGS, 0)
     started.due(1000)
     started.client_sent_audio(SPEECH * 20, 2000)
@@ -863,7 +864,7 @@ def test_who_asks_late_each_time_makes_nothing_later() -> None:
     for _ in range(1000):
         tape.wait(20)
         tape.speak(b"agent")
-    started = Player(tape.end(), terms(), "vendor")
+    started = Player(PlayableCassette(tape.end()), terms(), "vendor")
     started.client_said(SETTINGS, 200)
     at_ms = 0.0
     while started.next_at_ms is not None and started.replayed_ms < tape.at_ms:
@@ -939,9 +940,9 @@ def test_without_a_match_the_nearest_is_shown() -> None:
 
 def test_another_cassette_goes_on_from_the_same_welcome() -> None:
     one, other = cassette_of(with_greeting("a")), cassette_of(with_greeting("b"))
-    started = Player(one, terms(), "max")
+    started = Player(PlayableCassette(one), terms(), "max")
     (welcome,) = started.due(0)
-    started.use(other)
+    started.use(PlayableCassette(other))
     assert types(started.due(1)) == []
     started.client_said(with_greeting("b"), 2)
     assert types(started.due(2)) == ["SettingsApplied"]
@@ -994,10 +995,10 @@ def test_however_deep_json_is_it_is_compared() -> None:
 
 
 def test_audio_before_the_settings_is_taken() -> None:
-    started = Player(spoken().end(), terms("exact"), "max")
+    started = Player(PlayableCassette(spoken().end()), terms("exact"), "max")
     started.client_sent_audio(SPEECH, 0)
     assert types(started.due(0)) == ["Welcome"]
-    started.use(spoken().end())
+    started.use(PlayableCassette(spoken().end()))
     started.client_said(SETTINGS, 1)
     started.client_sent_audio(SPEECH * 19, 1)
     assert types(started.due(1))[-1] == b"agent"
@@ -1088,3 +1089,39 @@ def test_of_other_audio_the_rules_are_named_that_take_it() -> None:
     assert (found(silent).kind, found(silent).allowed_by) == ("left-over", ()), (
         "under any some speech is awaited as well"
     )
+
+
+# Long sessions
+
+
+def long_answer() -> Tape:
+    tape = begun()
+    for _ in range(1000):
+        tape.speak(b"agent")
+    tape.vendor("ConversationText", role="assistant", content="That was it.")
+    return tape
+
+
+def test_what_is_due_comes_in_parts_so_that_a_loop_waits_for_none_long() -> None:
+    started = player(long_answer())
+    parts = [started.due(1)]
+    while started.next_at_ms is not None and started.next_at_ms <= 1:
+        parts.append(started.due(1))
+    assert max(map(len, parts)) == 64
+    assert sum(map(len, parts)) == 1002
+
+
+def test_a_client_that_closes_meanwhile_has_left_out_nothing() -> None:
+    started = player(long_answer())
+    started.due(1)
+    started.client_closed(2)
+    assert started.mismatch is None
+
+
+def test_of_two_replays_of_one_cassette_each_waits_for_its_own_client() -> None:
+    playable = PlayableCassette(begun().end())
+    one, other = Player(playable, terms(), "max"), Player(playable, terms(), "max")
+    for each in (one, other):
+        each.due(0)
+    one.client_said(SETTINGS, 1)
+    assert (types(one.due(1)), types(other.due(1))) == (["SettingsApplied"], [])

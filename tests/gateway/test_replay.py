@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteText
-from pytest_dgbudget.cassette.matching import Player
+from pytest_dgbudget.cassette.matching import PlayableCassette, Player
 from pytest_dgbudget.config.parsing import cassette_ignore
 from pytest_dgbudget.errors import SettingsError
 from pytest_dgbudget.gateway.frames import BINARY, CLOSE, TEXT, frame
@@ -39,7 +39,7 @@ def settings_of(cassette: Cassette) -> object:
 
 
 def test_a_session_whose_settings_have_not_come_uses_one(one: Cassette) -> None:
-    unused = UnusedCassettes(TERMS, [one, replace(one, folder=Path("2"))])
+    unused = UnusedCassettes(TERMS, [PlayableCassette(one), PlayableCassette(replace(one, folder=Path("2")))])
     unused.reserve()
     assert unused.left == 1
     unused.reserve()
@@ -49,17 +49,18 @@ def test_a_session_whose_settings_have_not_come_uses_one(one: Cassette) -> None:
 
 
 def test_a_session_uses_the_first_with_its_settings_and_no_other_one_does(one: Cassette) -> None:
-    unused = UnusedCassettes(TERMS, [one, replace(one, folder=Path("2"))])
+    unused = UnusedCassettes(TERMS, [PlayableCassette(one), PlayableCassette(replace(one, folder=Path("2")))])
     unused.reserve()
     unused.reserve()
-    assert unused.choose(settings_of(one)) is one
-    second = unused.choose(settings_of(one))
-    assert isinstance(second, Cassette)
-    assert (second.folder, unused.left) == (Path("2"), 0)
+    first, second = unused.choose(settings_of(one)), unused.choose(settings_of(one))
+    assert isinstance(first, PlayableCassette)
+    assert isinstance(second, PlayableCassette)
+    assert first.cassette is one
+    assert (second.cassette.folder, unused.left) == (Path("2"), 0)
 
 
 def test_other_settings_use_none(one: Cassette) -> None:
-    unused = UnusedCassettes(TERMS, [one])
+    unused = UnusedCassettes(TERMS, [PlayableCassette(one)])
     unused.reserve()
     assert isinstance(unused.choose({"type": "Settings", "agent": {}}), Mismatch)
     assert unused.left == 1
@@ -114,7 +115,7 @@ class Played:
 
     def __init__(self, one: Cassette) -> None:
         self.clock = ManualClock()
-        self.unused = UnusedCassettes(TERMS, [one])
+        self.unused = UnusedCassettes(TERMS, [PlayableCassette(one)])
         scrubbing = Scrubbing(TAG, [], [])
         self.replay = Replay(self.unused, "max", self.clock, scrubbing, beside_live=False)
         self.peer = self.replay.peer(Secrets())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_dgbudget.cassette.cassette import Cassette
-from pytest_dgbudget.cassette.matching import Player, choose
+from pytest_dgbudget.cassette.matching import PlayableCassette, Player, choose
 from pytest_dgbudget.cassette.store import cassettes_in
 from pytest_dgbudget.errors import CassetteError
 from pytest_dgbudget.gateway.clock import Clock
@@ -37,7 +37,7 @@ class UnusedCassettes:
     Which of them a session uses is known once its Settings have come.
     """
 
-    def __init__(self, terms: CassetteTerms, cassettes: Sequence[Cassette]) -> None:
+    def __init__(self, terms: CassetteTerms, cassettes: Sequence[PlayableCassette]) -> None:
         self.terms = terms
         self.all = len(cassettes)
         self._unused = list(cassettes)
@@ -48,7 +48,7 @@ class UnusedCassettes:
         """How many no session uses, or is about to use."""
         return len(self._unused) - self._undecided
 
-    def reserve(self) -> Cassette:
+    def reserve(self) -> PlayableCassette:
         """Let one more session use one; return the first, which it begins with."""
         self._undecided += 1
         return self._unused[0]
@@ -57,13 +57,13 @@ class UnusedCassettes:
         """One of these sessions has ended before its Settings."""
         self._undecided -= 1
 
-    def choose(self, settings: Any) -> Cassette | Mismatch:
+    def choose(self, settings: Any) -> PlayableCassette | Mismatch:
         """Return the cassette of one of these sessions, whose Settings have come, or how they differ from all."""
         self._undecided -= 1
-        chosen = choose(self._unused, settings, self.terms)
-        if isinstance(chosen, Cassette):
-            self._unused = [each for each in self._unused if each is not chosen]
-        return chosen
+        chosen = choose([each.cassette for each in self._unused], settings, self.terms)
+        if isinstance(chosen, Mismatch):
+            return chosen
+        return self._unused.pop(next(n for n, each in enumerate(self._unused) if each.cassette is chosen))
 
 
 class Replay:
@@ -143,8 +143,8 @@ class Replay:
         if isinstance(chosen, Mismatch):
             self._unlike_all = chosen
             return False
-        self._chosen = chosen
-        if chosen is not self._player.cassette:
+        self._chosen = chosen.cassette
+        if chosen.cassette is not self._player.cassette:
             self._player.use(chosen)
         return True
 
@@ -198,7 +198,11 @@ class Replays:
 
 
 async def _read(terms: CassetteTerms) -> UnusedCassettes:
-    return UnusedCassettes(terms, await asyncio.to_thread(cassettes_in, Path(terms.folder)))
+    return UnusedCassettes(terms, await asyncio.to_thread(_playable, Path(terms.folder)))
+
+
+def _playable(folder: Path) -> list[PlayableCassette]:
+    return [PlayableCassette(each) for each in cassettes_in(folder)]
 
 
 def _has_mismatched(mismatch: Mismatch) -> str:
