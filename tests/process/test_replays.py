@@ -194,7 +194,21 @@ def test_a_client_that_says_nothing_more_is_not_waited_for(talks: Project, pace:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("test", ["test_fails_by_itself", "test_raw_fails_by_itself"])
+@pytest.mark.parametrize("test", ["test_ours", "test_raw"])
+def test_a_cassette_that_cant_be_read_fails_its_test_with_what_to_do(talks: Project, test: str) -> None:
+    (folder,) = talks.path.glob(f"cassettes/*{test}-*/1")
+    (folder / "session.jsonl").write_text("{\n")
+    result = replayed(talks, test)
+    assert result.outcomes() == {test: "failed"}, result.output
+    assert "this test has cassettes, but not all can be read: " in result.output
+    assert "session.jsonl, line 1: Expecting property name enclosed in double quotes" in result.output
+    command = f"pytest test_talks.py::{test} --dg-target=live --dg-record=rewrite --dg-budget=TIME"
+    to_do = f"if that file is damaged, restore it from version control, or record it again with {command}"
+    assert to_do in result.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("test", ["test_fails_in_its_session", "test_leaves_it_open"])
 def test_what_an_interrupted_test_left_over_is_no_mismatch(talks: Project, test: str) -> None:
     result = replayed(talks, test, INTERRUPTS="yes")
     assert result.status == 2, result.output
@@ -204,7 +218,7 @@ def test_what_an_interrupted_test_left_over_is_no_mismatch(talks: Project, test:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("test", ["test_fails_by_itself", "test_raw_fails_by_itself"])
+@pytest.mark.parametrize("test", ["test_fails_in_its_session", "test_leaves_it_open"])
 def test_what_a_test_left_over_that_failed_by_itself_is_not_said_beside_its_failure(talks: Project, test: str) -> None:
     result = replayed(talks, test, FAILS="yes")
     assert result.outcomes() == {test: "failed"}, result.output

@@ -23,7 +23,7 @@ from pytest_dgbudget.gateway.upstream import Upstream
 from pytest_dgbudget.instants import write_instant
 from pytest_dgbudget.model import CassetteTerms, ClosedBy, Mismatch, Pace, Replayed
 from pytest_dgbudget.protocol import codes
-from pytest_dgbudget.rules.mismatches import place_of
+from pytest_dgbudget.rules.mismatches import place_of, records_again
 
 # Where the vendor's 101 has the session's id, which its Welcome has as well.
 _REQUEST_ID = "dg-request-id"
@@ -180,7 +180,7 @@ class Replays:
         try:
             unused = await self._unused_of(grant, terms)
         except CassetteError as error:
-            raise RequestRefused(404, codes.NO_CASSETTE, f"a cassette of this test can't be read: {error}") from None
+            raise RequestRefused(404, codes.NO_CASSETTE, _unreadable(error, grant)) from None
         if found := grant.mismatches():
             raise RequestRefused(409, codes.MISMATCH, _has_mismatched(found[0]))
         if unused.left > 0:
@@ -210,6 +210,13 @@ def _has_mismatched(mismatch: Mismatch) -> str:
     return (
         f"a session of this test did not match its cassette ({place_of(mismatch)}), and no other is opened: "
         f"{mismatch.what}"
+    )
+
+
+def _unreadable(error: CassetteError, grant: Grant) -> str:
+    return (
+        f"this test has cassettes, but not all can be read: {error}; if that file is damaged, restore it from version "
+        f"control, or record it again with {records_again([grant.attempt.nodeid])}"
     )
 
 

@@ -160,14 +160,14 @@ def fail_by_itself() -> None:
     assert "FAILS" not in os.environ, "it failed by itself"
 
 
-def test_fails_by_itself(voice_agent: VoiceAgent) -> None:
+def test_fails_in_its_session(voice_agent: VoiceAgent) -> None:
     with voice_agent.connect(settings=SETTINGS) as session:
         session.wait_until_silent()
         fail_by_itself()
         session.say(SAID)
 
 
-def test_raw_fails_by_itself() -> None:
+def test_leaves_it_open() -> None:
     """Its session is closed when the test is over."""
     socket = open_raw()
     until(socket, "Welcome")
