@@ -18,7 +18,7 @@ RULES = "faults/test_rules.py"
 @pytest.fixture(scope="module")
 def rules_project(tmp_path_factory: pytest.TempPathFactory) -> RulesProject:
     def run(path: Path) -> RulesProject:
-        return RulesProject(path, [RULES], "-n2", "--dg-reconcile-timeout=5s", env={})
+        return RulesProject(path, [RULES], "-n2", "--dg-pace=max", "--dg-reconcile-timeout=5s", env={})
 
     return made_once(tmp_path_factory, "faults", run)
 

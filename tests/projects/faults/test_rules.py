@@ -37,6 +37,15 @@ SILENT = {"type": "Settings", "audio": {}, "agent": {}}  # no greeting to wait f
 SAID = {"at": "InjectUserMessage"}
 
 
+def test_slow_think_is_waited_for_and_warned_of(broken: Callable[..., Connect]) -> None:
+    with broken("slow-think", delay="5500ms") as session:
+        assert session.say("hi").reply == "You said: hi"
+        warnings = [event.data for event in session.events() if event.type == "Warning"]
+    assert [(each["code"], each["description"]) for each in warnings] == [
+        ("SLOW_THINK_REQUEST", "We have now waited 5 seconds for a think response.")
+    ]
+
+
 def test_refuse_is_a_handshake_refused_with_the_status(broken: Callable[..., Connect]) -> None:
     refuses = broken("refuse", status=599, code="NO")
     with pytest.raises(HandshakeRefused, match="A fault of the emulator") as refused, refuses:
@@ -154,15 +163,6 @@ def test_deaf_lets_what_is_sent_back_up_and_answers_nothing(broken: Callable[...
         session.send({"type": "InjectUserMessage", "content": "hi"})
         with pytest.raises(ExpectTimeout):
             session.expect("ConversationText", timeout="300ms")
-
-
-def test_slow_think_is_waited_for_and_warned_of(broken: Callable[..., Connect]) -> None:
-    with broken("slow-think", delay="5500ms") as session:
-        assert session.say("hi").reply == "You said: hi"
-        warnings = [event.data for event in session.events() if event.type == "Warning"]
-    assert [(each["code"], each["description"]) for each in warnings] == [
-        ("SLOW_THINK_REQUEST", "We have now waited 5 seconds for a think response.")
-    ]
 
 
 def test_late_audio_comes_after_its_text(broken: Callable[..., Connect]) -> None:
