@@ -177,7 +177,8 @@ def check_that_nothing_changed(project: Project, output: str) -> None:
     assert (project.path / "finished.txt").read_text(encoding="utf-8") == "0"
 
 
-@pytest.mark.parametrize("workers", ["-n0", pytest.param("-n2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_hooks_that_raise_change_neither_cut_nor_outcome_and_are_reported(project: Project, workers: str) -> None:
     project.use("hooks_broken")
     result = project.run(workers, "-p", "other_hooks", "--dg-target=emulator", env={"HOOKS": "raise"})

@@ -118,6 +118,7 @@ def test_the_first_failure_stops_the_run(project: Project, vendor: Vendor, worke
     assert attached(file) == {"test_fails"}
 
 
+@pytest.mark.slow
 def test_an_overrun_is_one_in_its_testcase_in_usage_json_and_in_the_terminal(project: Project, vendor: Vendor) -> None:
     result = run(project, ["junit/test_is_cut.py"], vendor=vendor, env={"COLUMNS": "120"})
     file = read(result)

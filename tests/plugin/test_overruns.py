@@ -81,6 +81,7 @@ def test_i8_a_cut_fails_its_test_in_the_call_phase_whatever_the_test_does(
     assert (result.usage["run"]["verdict"], result.usage["run"]["failing"]) == ("overrun", True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_a_cut_of_a_test_that_is_expected_to_fail_is_xfailed_and_fails_no_run(
     project: Project, scripted: ScriptedVendor, workers: str
@@ -104,6 +105,7 @@ def test_reruns_see_a_cut_as_an_ordinary_failure(project: Project, scripted: Scr
     assert not result.usage["run"]["failing"]
 
 
+@pytest.mark.slow
 def test_what_failed_for_its_own_reason_keeps_its_error_and_gains_a_section(
     project: Project, scripted: ScriptedVendor
 ) -> None:
@@ -196,6 +198,7 @@ def test_under_skip_a_test_that_a_window_or_a_path_refuses_is_skipped_as_well(
     assert said in result.output
 
 
+@pytest.mark.slow
 def test_under_skip_a_cut_and_a_spent_test_budget_still_fail(project: Project, scripted: ScriptedVendor) -> None:
     project.use("overruns/test_cut_and_refused.py")
     result = project.run("--dg-budget=1s", "--dg-on-exhausted=skip", env=scripted.environ)
@@ -319,6 +322,7 @@ def test_a_budget_that_is_nearly_used_up_is_said_below_the_runs_line_and_in_the_
 # Idle ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_idle_close_is_no_overrun_and_keep_alives_do_not_count(project: Project, scripted: ScriptedVendor) -> None:
     result = run(project, "test_idle.py", "--dg-idle-timeout=500ms", scripted=scripted)
     assert result.status == 0, result.output
@@ -375,13 +379,14 @@ def test_a_failed_subtest_is_a_failed_test(project: Project) -> None:
     assert result.outcomes() == {"test_parts": "failed"}, result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "plugin",
     [
-        slow("overruns/late_wrapper.py", id="late_wrapper"),
-        slow("overruns/changed_report.py", id="changed_report"),
+        "overruns/late_wrapper.py",
+        "overruns/changed_report.py",
         "overruns/exits.py",
-        slow("overruns/suppresses.py", id="suppresses"),
+        "overruns/suppresses.py",
     ],
     ids=lambda file: Path(file).stem,
 )
@@ -446,6 +451,7 @@ def test_a_grant_ends_with_its_test_whatever_other_fixtures_raise(project: Proje
     assert {session["closed_by"] for session in result.usage["sessions"]} == {"teardown"}
 
 
+@pytest.mark.slow
 def test_i8_a_cut_fails_a_testcase_whatever_it_does(project: Project, scripted: ScriptedVendor) -> None:
     result = run(project, "test_unittest.py", scripted=scripted)
     assert result.status == 1, result.output
@@ -488,6 +494,7 @@ def test_skip_skips_the_refused_tests_of_a_testcase(project: Project, scripted: 
     assert "2 skipped" in result.output
 
 
+@pytest.mark.slow
 def test_i8_the_first_test_that_asks_in_its_body_is_judged_in_its_call(
     project: Project, scripted: ScriptedVendor
 ) -> None:

@@ -13,11 +13,12 @@ SENTENCE = r"session \S+, \S+ after its dial: a second Welcome came \(one-welcom
 LINE = "the protocol's order was broken once, in test_order.py::test_out_of_order: a second Welcome came"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "outcome", "told"),
     [
-        pytest.param("off", "passed", False, marks=pytest.mark.slow),
-        pytest.param("warn", "passed", True, marks=pytest.mark.slow),
+        ("off", "passed", False),
+        ("warn", "passed", True),
         ("fail", "failed", True),
     ],
 )

@@ -32,6 +32,7 @@ def test_what_is_not_metered_passes_with_the_real_key_and_the_run_says_so_twice(
     assert KEY not in result.output
 
 
+@pytest.mark.slow
 def test_without_dg_pass_other_the_report_names_it(project: Project) -> None:
     project.use("rest/test_rest.py")
     environ = {"DEEPGRAM_API_KEY": KEY}

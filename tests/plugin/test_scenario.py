@@ -29,6 +29,7 @@ def test_the_ini_key_chooses_for_tests_without_a_marker(orders: Project) -> None
     assert ended.status == 0, ended.output
 
 
+@pytest.mark.slow
 def test_a_bad_scenario_fails_its_test_in_setup_with_line_and_key_and_opens_nothing(orders: Project) -> None:
     text = (orders.path / "orders.toml").read_text(encoding="utf-8")
     orders.write("orders.toml", text.replace('reply = "It', 'replly = "It'))
@@ -38,6 +39,7 @@ def test_a_bad_scenario_fails_its_test_in_setup_with_line_and_key_and_opens_noth
     assert "def granted(" not in ended.output  # nothing of ours is shown
 
 
+@pytest.mark.slow
 def test_a_bad_marker_fails_its_own_test_and_no_other(orders: Project) -> None:
     bad = {
         '"orders.toml", name="other"': "has no scenario 'other'; it has: found, lost",
