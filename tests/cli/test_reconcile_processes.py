@@ -38,6 +38,7 @@ def is_valid(usage: dict[str, Any]) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_the_report_of_an_earlier_run_says_later_what_came_of_it(project: Project, vendor: Vendor) -> None:
     project.use("reconciliation/test_it.py")
     vendor.bill.entries = lambda: unsettled(vendor.billed())

@@ -309,6 +309,7 @@ async def test_row_20_inject_user_message_is_echoed_with_a_manual_end_of_turn(em
         assert (echo["type"], echo["role"], echo["content"]) == ("ConversationText", "user", "Hello?")
 
 
+@pytest.mark.slow
 async def test_row_21_slow_thinking_is_warned_of_after_5_s(emulator: Emulator) -> None:
     grant = emulator._grants.named("default")
     emulator._grants.add(grant, read_fault("slow-think", {"delay": "5.1s"}))

@@ -153,6 +153,7 @@ FIRST = "You said: This is a first sentence."
 SECOND = "Here is another one."
 
 
+@pytest.mark.slow
 async def test_pacing_is_faster_than_real_time_sentence_by_sentence() -> None:
     async with Emulator() as emulator, session(emulator, agent={}, audio=TELEPHONE) as client:
         await client.send("InjectUserMessage", content=f"{FIRST[10:]} {SECOND}")

@@ -171,6 +171,7 @@ async def test_deadline_is_each_requests_own() -> None:
             assert (await api.reply()).status == 404
 
 
+@pytest.mark.slow
 async def test_client_that_reads_nothing_is_not_waited_for() -> None:
     before = asyncio.all_tasks()
     async with line_to(HttpServer(not_found, deadline=0.3)) as api:

@@ -57,6 +57,7 @@ async def converse(client: Client) -> None:
     await client.until("AgentAudioDone")
 
 
+@pytest.mark.slow
 async def test_the_forecast_is_what_the_same_session_takes_at_pace_vendor() -> None:
     taken: dict[Pace, dict[str, Any]] = {}
     for pace in PACES:

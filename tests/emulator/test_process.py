@@ -176,6 +176,7 @@ def _until_done(agent: ClientConnection) -> list[Any]:
     return messages
 
 
+@pytest.mark.slow
 def test_pace_and_vendor_are_those_given_and_the_last_of_a_switch_counts() -> None:
     flux = {"type": "deepgram", "version": "v2", "model": "flux-general-en"}
     with process("--tied", "--pace", "max", "--vendor", "2025", "--vendor", "end_of_turn=true") as child:

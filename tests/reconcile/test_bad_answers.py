@@ -136,6 +136,7 @@ def test_a_retry_that_is_asked_for_after_the_end_is_not_made(bill: Bill) -> None
     assert len(bill.calls("list")) == 1
 
 
+@pytest.mark.slow
 def test_a_list_that_hangs_leaves_time_to_ask_for_ours(bill: Bill) -> None:
     bill.entries = lambda: [billed("r", 10)]
     bill.overrides["list"] = _hang

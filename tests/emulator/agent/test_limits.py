@@ -15,6 +15,7 @@ from pytest_dgbudget.emulator.server import Emulator
 from pytest_dgbudget.emulator.session_clock import SessionClock
 from tests.emulator.conftest import BRIEF
 from tests.support.emulator_client import session
+from tests.support.slow import slow
 
 WAITED = "We waited too long for a websocket message. Please ensure that you"
 BEFORE_SETTINGS = f"{WAITED} send a 'Settings' message at the beginning of the session."
@@ -42,7 +43,7 @@ async def test_agent_that_talks_does_not_stand_in_for_the_client() -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("message", ['{"type": "KeepAlive"}', b"\0" * 640])
+@pytest.mark.parametrize("message", [slow('{"type": "KeepAlive"}'), b"\0" * 640])
 async def test_any_message_keeps_the_session(message: str | bytes) -> None:
     async with limited(silence=1.5) as emulator, session(emulator, agent={}) as client:
         began = time.monotonic()

@@ -132,6 +132,7 @@ async def test_late_audio_delays_the_first_frame_of_each_reply_and_no_text(emula
             await client.send("InjectAgentMessage", message="x" * 100)
 
 
+@pytest.mark.slow
 async def test_late_audio_that_begins_in_mid_reply_delays_the_first_frame_of_the_next(emulator: Emulator) -> None:
     async with session(emulator, agent={"greeting": "x" * 100}) as client:
         while client.types()[-1] != "audio":

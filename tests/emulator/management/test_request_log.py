@@ -17,6 +17,7 @@ from pytest_dgbudget.emulator.project.clock import Clock
 from pytest_dgbudget.emulator.server import Emulator
 from tests.support.emulator_api import PROJECT, WITH_DURATION, ask, check, get, rows, spend
 from tests.support.emulator_client import Client, session
+from tests.support.slow import slow
 
 pytestmark = pytest.mark.asyncio
 
@@ -144,7 +145,7 @@ async def test_one_request_is_bare_on_request() -> None:
         check(bare, "ProjectRequestResponse")
 
 
-@pytest.mark.parametrize("base", [0, 1])
+@pytest.mark.parametrize("base", [slow(0), 1])
 async def test_pages_from_either_base(base: int) -> None:
     async with Emulator(settlement_lag=0, page_base=base) as emulator:
         ids = [await spend(emulator) for _ in range(12)][::-1]
