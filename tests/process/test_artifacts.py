@@ -116,6 +116,7 @@ def test_nothing_of_what_was_recorded_is_left(outcomes: Result) -> None:
     assert list(outcomes.path.glob(".dgbudget/*.recordings")) == []
 
 
+@pytest.mark.slow
 def test_where_no_transcript_can_be_written_its_end_is_in_the_tests_report(project: Project) -> None:
     project.use("artifacts/test_outcomes.py")
     folder = project.path / ".dgbudget/report"

@@ -277,7 +277,8 @@ def test_i4_a_stalled_session_is_cut_on_time(
     assert seconds_used(gateway.run.gateway.end(attempt.id)) <= BUDGET
 
 
-@pytest.mark.parametrize("who", ["the vendor", slow("both")])
+@pytest.mark.slow
+@pytest.mark.parametrize("who", ["the vendor", "both"])
 def test_i4_a_vendor_that_stops_reading_is_let_go_within_the_allowance(
     gateway: RunningGateway, moody: Moody, vendor: Vendor, bystander: ClientConnection, who: str
 ) -> None:
@@ -323,7 +324,7 @@ def close_of(client: RawClient) -> float | None:
     return came_at
 
 
-@pytest.mark.parametrize("who", ["the client", slow("the vendor"), "both"])
+@pytest.mark.parametrize("who", ["the client", slow("the vendor"), slow("both")])
 def test_a_stalled_session_does_not_hold_up_the_end_of_its_test(
     vendor: Vendor, moody: Moody, tmp_path: Path, who: str
 ) -> None:

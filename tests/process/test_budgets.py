@@ -47,7 +47,8 @@ def test_a_client_that_gives_up_waiting_leaves_no_trace_but_a_report_section(pro
     assert "waited" in result.output
 
 
-@pytest.mark.parametrize("budget", ["0", slow("900ms")])
+@pytest.mark.slow
+@pytest.mark.parametrize("budget", ["0", "900ms"])
 def test_a_budget_too_small_for_a_session_opens_none_or_all_of_it(
     project: Project, vendor: Vendor, budget: str
 ) -> None:

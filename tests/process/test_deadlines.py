@@ -31,6 +31,7 @@ def test_i4_whatever_never_ends_the_server_sees_the_close_at_the_deadline(
     check_cut_at_the_deadline(seen, session)
 
 
+@pytest.mark.slow
 def test_i4_while_pytest_is_stopped_the_server_sees_the_close_at_the_deadline(project: Project, vendor: Vendor) -> None:
     project.use_adversary("test_sleeps.py")
     process = project.start("--dg-budget=10m", "--dg-test-budget=2s", env=vendor.environ)
@@ -55,7 +56,8 @@ def check_cut_at_the_deadline(seen: Seen, session: dict[str, Any]) -> None:
 ADVERSARIES = ["holds_the_gil", "is_stopped", "sits_in_a_debugger"]
 
 
-@pytest.mark.parametrize("adversary", quick_only(ADVERSARIES, "holds_the_gil"))
+@pytest.mark.slow
+@pytest.mark.parametrize("adversary", ADVERSARIES)
 def test_i4_a_test_that_comes_back_after_its_deadline_learns_of_the_cut(
     project: Project, vendor: Vendor, adversary: str
 ) -> None:
@@ -95,6 +97,7 @@ def test_i3_a_server_that_does_not_answer_the_close_is_aborted_within_the_allowa
     assert result.usage["run"]["overshoot_seconds"] == 0
 
 
+@pytest.mark.slow
 def test_i3_many_sessions_of_one_test_stay_within_its_allowance_together(project: Project) -> None:
     project.use("deadlines/test_many.py")
     with Vendor(never_answers) as vendor:
@@ -107,6 +110,7 @@ def test_i3_many_sessions_of_one_test_stay_within_its_allowance_together(project
     assert {session["closed_by"] for session in result.usage["sessions"]} == {"test-budget"}
 
 
+@pytest.mark.slow
 def test_i3_clients_that_connect_again_after_the_cut_are_refused_without_a_dial(
     project: Project, vendor: Vendor
 ) -> None:

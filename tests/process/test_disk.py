@@ -74,6 +74,7 @@ def test_a_disk_that_fills_up_closes_what_is_open_and_lets_nothing_more_be_diall
     assert len(rows_of(project.path, "SELECT id FROM dial")) >= len(seen), "nothing was dialled without a record"
 
 
+@pytest.mark.slow
 def test_files_that_can_grow_no_further_close_what_is_open_and_let_nothing_more_be_dialled(
     project: Project, vendor: Vendor
 ) -> None:
@@ -91,6 +92,7 @@ def test_files_that_can_grow_no_further_close_what_is_open_and_let_nothing_more_
     assert len(rows_of(project.path, "SELECT id FROM dial")) >= len(opened), "nothing was dialled without a record"
 
 
+@pytest.mark.slow
 def test_a_ledger_whose_end_is_torn_keeps_what_was_recorded_before(project: Project, vendor: Vendor) -> None:
     """The power fails while the last record is being written: half of it is on the disk."""
     project.expects_log = True
@@ -170,6 +172,7 @@ def test_an_emulated_run_whose_disk_is_full_takes_a_temporary_ledger_as_well(
     assert result.output.count("can't be written, so this run's is") == 1
 
 
+@pytest.mark.slow
 def test_who_holds_the_ledger_and_dies_holds_it_no_longer(project: Project, vendor: Vendor) -> None:
     project.use("disk/test_one.py")
     ledger = project.path / ".dgbudget/ledger.db"

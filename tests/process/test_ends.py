@@ -36,6 +36,7 @@ def test_i7_a_dead_gateway_hides_no_failure_and_what_nobody_saw_is_null_and_coun
     assert result.usage["reconciliation"]["verdict"] == "off"
 
 
+@pytest.mark.slow
 def test_a_session_that_a_test_leaves_open_is_closed_at_once(project: Project, vendor: Vendor) -> None:
     project.use_adversary("test_leaves_open.py")
     result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
@@ -70,6 +71,7 @@ def test_an_emulator_that_has_ended_is_started_again_once_and_then_not_waited_fo
     assert time.monotonic() - began < 40
 
 
+@pytest.mark.slow
 def test_a_ledger_that_breaks_at_the_end_costs_the_report_and_not_the_run(project: Project, vendor: Vendor) -> None:
     project.expects_log = True
     project.use("ends/test_breaks.py")

@@ -51,6 +51,7 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.slow
 def test_whoever_connects_when_no_file_is_left_is_told_so(gateway: RunningGateway, vendor: Vendor) -> None:
     head = gateway.head(more=f"Authorization: Token {gateway.grant().token}\r\n")
     before = cpu_seconds(gateway.pid)

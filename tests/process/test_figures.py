@@ -37,7 +37,8 @@ def check_figures(result: Result, seen: list[Seen]) -> None:
     assert usage["run"]["billed"]
 
 
-@pytest.mark.parametrize("workers", ["-n0", slow("-n2")])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_figures_are_the_servers_own(project: Project, vendor: Vendor, workers: str) -> None:
     project.use("figures/test_three.py")
     result = project.run("--dg-budget=5m", "--dg-target=live", workers, env=vendor.environ)

@@ -58,7 +58,8 @@ def test_i5_a_child_that_python_did_not_fork_keeps_no_session_of_a_killed_pytest
     project.kill(process)
 
 
-@pytest.mark.parametrize("child", quick_only(CHILDREN, CHILDREN[3]))
+@pytest.mark.slow
+@pytest.mark.parametrize("child", CHILDREN)
 def test_a_child_that_outlives_its_test_keeps_none_of_its_sessions(
     project: Project, vendor: Vendor, child: str
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_child_that_outlives_its_test_keeps_none_of_its_sessions(
     assert result.usage["run"]["complete"]
 
 
+@pytest.mark.slow
 def test_what_a_forked_child_has_is_nothing_of_ours(project: Project, vendor: Vendor) -> None:
     project.use("forks/test_has_nothing.py")
     result = project.run("--dg-budget=10m", "-W", "ignore::DeprecationWarning", env=vendor.environ)
@@ -109,6 +111,7 @@ def test_tests_that_run_in_forked_children_are_metered_and_judged(project: Proje
     assert (run["sessions"], run["verdict"]) == (4, "overrun")
 
 
+@pytest.mark.slow
 def test_a_thread_that_outlives_the_suite_keeps_no_session(project: Project, vendor: Vendor) -> None:
     project.use("forks/test_leaves_a_thread.py")
     started_at = time.monotonic()

@@ -33,6 +33,7 @@ def test_i6_a_killed_gateway_is_replaced_and_only_the_test_that_had_a_session_op
     assert sorted(map(str, ends_of_leases(project.path))) == ["orphaned", "settled", "settled"]
 
 
+@pytest.mark.slow
 def test_the_session_of_a_killed_gateway_is_closed_at_once_and_charged_in_full(
     project: Project, vendor: Vendor
 ) -> None:
@@ -49,6 +50,7 @@ def test_the_session_of_a_killed_gateway_is_closed_at_once_and_charged_in_full(
     assert result.usage["run"]["used_seconds"] == 60
 
 
+@pytest.mark.slow
 def test_a_hung_gateway_is_killed_by_its_owners_and_replaced(project: Project, vendor: Vendor) -> None:
     """Also after a test that stopped the clocks."""
     project.use("gateway_lost/conftest.py", "gateway_lost/test_hung.py")
@@ -63,6 +65,7 @@ def test_a_hung_gateway_is_killed_by_its_owners_and_replaced(project: Project, v
     assert "SIGKILL" in result.output or "-9" in result.output
 
 
+@pytest.mark.slow
 def test_a_signal_that_a_terminal_sends_to_all_means_nothing_to_the_gateway(project: Project, vendor: Vendor) -> None:
     project.use("gateway_lost/conftest.py", "gateway_lost/test_signalled.py")
     result = project.run("--dg-budget=10m", "--dg-reconcile=off", env=vendor.environ)
@@ -70,6 +73,7 @@ def test_a_signal_that_a_terminal_sends_to_all_means_nothing_to_the_gateway(proj
     assert "died" not in result.output
 
 
+@pytest.mark.slow
 def test_a_run_whose_gateway_alone_was_told_to_end_is_complete_and_not_interrupted(
     project: Project, vendor: Vendor
 ) -> None:

@@ -51,6 +51,7 @@ def test_i9_no_secret_is_in_what_a_failing_run_shows_or_leaves(project: Project,
         assert [path for path in files if secret.encode() in path.read_bytes()] == []
 
 
+@pytest.mark.slow
 def test_i11_emulated_time_is_labelled_and_never_mixed_with_billed_time(project: Project, vendor: Vendor) -> None:
     project.expects_log = True
     project.use("disk/test_one.py")
@@ -100,6 +101,7 @@ def test_what_collects_or_plans_opens_nothing(project: Project, vendor: Vendor, 
     assert not vendor.connections
 
 
+@pytest.mark.slow
 def test_a_report_folder_that_can_not_be_written_costs_the_file_and_not_the_run(
     project: Project, vendor: Vendor
 ) -> None:

@@ -16,7 +16,6 @@ import pytest
 from tests.support.ledger import ends_of_leases, rows_of
 from tests.support.processes import children_of, gateway_of, wait_until
 from tests.support.project import PYTEST, Project, Result
-from tests.support.slow import quick_only, slow
 from tests.support.vendor import Vendor
 
 # The aim is 100 ms; machines that run tests are busy.
@@ -31,11 +30,12 @@ def one_worker(project: Project, process: subprocess.Popen[str]) -> int:
     return int(next(project.path.glob("pid-*")).name.removeprefix("pid-"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("workers", "victim", "closed"),
     [
-        slow("-n0", pytest_itself, 1, id="pytest"),
-        slow("-n2", one_worker, 1, id="worker"),
+        pytest.param("-n0", pytest_itself, 1, id="pytest"),
+        pytest.param("-n2", one_worker, 1, id="worker"),
         pytest.param("-n2", pytest_itself, 2, id="controller"),
     ],
 )
@@ -129,13 +129,14 @@ def test_a_worker_in_place_of_a_killed_one_inherits_nothing_of_it(project: Proje
     assert ends_of_leases(project.path) == ["settled", "settled"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hook", "how"),
     [
         ("in mid-session", "error"),
-        slow("after the test", "exit"),
-        slow("in mid-session", "exit"),
-        slow("after the test", "error"),
+        ("after the test", "exit"),
+        ("in mid-session", "exit"),
+        ("after the test", "error"),
     ],
 )
 def test_what_a_worker_used_is_counted_once_when_it_breaks(
@@ -177,8 +178,9 @@ def check_cancelled(project: Project, vendor: Vendor) -> None:
     assert ends_of_leases(project.path) == ["settled"]
 
 
+@pytest.mark.slow
 @needs_bash
-@pytest.mark.parametrize("shell", quick_only(SHELLS, "swallows SIGINT"))
+@pytest.mark.parametrize("shell", SHELLS)
 def test_i10_a_job_that_is_cancelled_step_by_step_has_closed_and_reported_before_the_kill(
     project: Project, vendor: Vendor, shell: str
 ) -> None:
@@ -204,6 +206,7 @@ def test_i5_a_job_of_which_the_shell_alone_is_told_closes_at_the_kill(project: P
     check_cancelled(project, vendor)
 
 
+@pytest.mark.slow
 def test_i4_a_job_that_is_cancelled_without_any_signal_ends_its_sessions_at_their_deadline(
     project: Project, vendor: Vendor
 ) -> None:

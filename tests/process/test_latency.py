@@ -152,6 +152,7 @@ def check_project(project: Project, result: Result, vendor: TimedVendor) -> None
     assert len(logs) == len(result.usage["sessions"]) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_latency_is_the_silence_that_both_ends_know_of(held: Mapping[str, Held], name: str) -> None:
     held[name].check()

@@ -17,6 +17,7 @@ from tests.support.slow import slow
 from tests.support.vendor import Vendor
 
 
+@pytest.mark.slow
 def test_a_run_id_that_is_in_use_is_refused_before_anything_is_dialled(project: Project, vendor: Vendor) -> None:
     project.expects_log = True
     project.use("one_ledger/test_waits.py")
@@ -32,6 +33,7 @@ def test_a_run_id_that_is_in_use_is_refused_before_anything_is_dialled(project: 
     assert ends_of_leases(project.path) == ["settled"]
 
 
+@pytest.mark.slow
 def test_what_a_machine_took_with_it_is_charged_in_full_and_its_run_goes_on(project: Project, vendor: Vendor) -> None:
     """Both pytest and gateway are gone at once: the lock of their run is stale, and their lease open."""
     project.expects_log = True

@@ -13,7 +13,6 @@ import pytest
 from pytest_dgbudget.units import parse_time
 from tests.support.processes import gateway_of
 from tests.support.project import Project
-from tests.support.slow import slow
 from tests.support.vendor import Vendor
 
 
@@ -73,7 +72,8 @@ def test_i3_after_a_stall_sessions_past_their_deadline_are_cut_at_once_and_charg
     assert _stalled_ms(result.output) > 2000
 
 
-@pytest.mark.parametrize("hours", [1, slow(-1)])
+@pytest.mark.slow
+@pytest.mark.parametrize("hours", [1, -1])
 def test_durations_do_not_depend_on_the_wall_clock(project: Project, vendor: Vendor, hours: int) -> None:
     project.use("pauses/step")
     environ = {**vendor.environ, **project.importable, "STEP_HOURS": str(hours)}

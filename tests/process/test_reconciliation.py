@@ -105,12 +105,13 @@ def test_require_fails_the_run_for_each_verdict_but_reconciled(
     assert json.loads(rows[0][1]) == found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        slow(discrepancy, "the statement has 60.00s, we metered"),
+        (discrepancy, "the statement has 60.00s, we metered"),
         (pending, "3 of 3 sessions are not in the statement yet, or not settled"),
-        slow(no_permission, "does the key have the scope usage:read?"),
+        (no_permission, "does the key have the scope usage:read?"),
     ],
 )
 def test_warn_changes_no_exit_status_and_says_what_disagrees(
@@ -169,6 +170,7 @@ def test_a_run_that_opens_no_session_has_nothing_to_compare(project: Project, ve
     assert vendor.bill.asked == []
 
 
+@pytest.mark.slow
 def test_a_required_reconciliation_that_fails_is_more_than_an_overrun(project: Project, vendor: Vendor) -> None:
     project.use("reconciliation/test_long.py")
     discrepancy(vendor)
@@ -189,6 +191,7 @@ def test_a_run_that_was_stopped_waits_for_nothing(project: Project, vendor: Vend
     assert not statement_calls(vendor)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ALONE_AND_UNDER_XDIST)
 def test_ctrl_c_ends_the_waiting_and_nothing_else(project: Project, vendor: Vendor, workers: str) -> None:
     pending(vendor)
@@ -251,6 +254,7 @@ def test_an_api_that_takes_its_time_gets_no_more_than_there_is(
     assert result.output.count("inconclusive") == 1
 
 
+@pytest.mark.slow
 def test_a_session_that_the_gateway_died_with_is_unconfirmed_and_charged_by_the_statement(
     project: Project, vendor: Vendor
 ) -> None:

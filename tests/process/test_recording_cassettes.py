@@ -203,7 +203,8 @@ def test_i9_no_secret_that_stands_anywhere_in_a_session_survives_into_its_casset
 # What can't be kept ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("how", "status"), [(REWRITE, 1), slow(ONCE, 0)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("how", "status"), [(REWRITE, 1), (ONCE, 0)])
 def test_what_still_looks_like_a_secret_is_not_written_and_the_run_says_where_it_stands(
     project: Project, vendor: Rehearsal, how: str, status: int
 ) -> None:

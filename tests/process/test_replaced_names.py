@@ -16,6 +16,7 @@ def test_names_that_a_test_replaces_are_not_those_that_we_use(project: Project) 
     assert called == ["opened", "turn", "closed"] * 2
 
 
+@pytest.mark.slow
 def test_a_start_that_failed_in_one_tests_world_is_tried_again_in_the_next(project: Project) -> None:
     project.use("replaced_names/test_no_start.py")
     result = project.run("--dg-target=emulator", "--dg-reconcile=off")

@@ -105,6 +105,7 @@ def test_i11_a_replay_uses_nothing_and_report_and_junit_say_what_it_saved(
     assert "  nothing was billed, so there is nothing to compare" in result.output
 
 
+@pytest.mark.slow
 def test_i11_a_session_that_a_live_run_replays_counts_in_none_of_its_figures(
     project: Project, kept: Path, vendor: Rehearsal
 ) -> None:
@@ -134,6 +135,7 @@ def test_a_mismatch_is_in_the_report_of_its_run(project: Project, kept: Path) ->
     assert "1 session did not match its cassette" in result.output
 
 
+@pytest.mark.slow
 def test_an_old_cassette_is_named_at_the_end_of_the_run(project: Project, kept: Path) -> None:
     said = f"1 cassette is older than 90d (dg_cassette_max_age): {kept.as_posix()} (100d)"
     result = replay(project, "-o", "dg_cassette_max_age=90d")

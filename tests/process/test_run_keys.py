@@ -30,7 +30,8 @@ def files_with_a_key(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and _ANY_KEY.search(path.read_bytes())]
 
 
-@pytest.mark.parametrize("workers", ["-n0", slow("-n2")])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_a_run_is_dialled_with_its_own_key_reconciled_and_leaves_none(
     project: Project, vendor: Rehearsal, workers: str
 ) -> None:

@@ -55,7 +55,8 @@ def test_no_signal_handler_is_ours(project: Project, vendor: Vendor, workers: st
     assert result.status == 0, result.output
 
 
-@pytest.mark.parametrize(("workers", "count"), [("-n0", 1), slow("-n2", 2)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "count"), [("-n0", 1), ("-n2", 2)])
 def test_a_second_ctrl_c_during_teardown_is_never_stuck(
     project: Project, vendor: Vendor, workers: str, count: int
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_second_ctrl_c_during_teardown_is_never_stuck(
     assert ends_of_leases(project.path) == ["settled"] * count
 
 
+@pytest.mark.slow
 def test_an_interrupt_between_connect_and_the_end_of_a_setup_leaves_nothing_open(
     project: Project, vendor: Vendor
 ) -> None:

@@ -7,7 +7,6 @@ import pytest
 from tests.support.ledger import ends_of_leases
 from tests.support.processes import wait_until
 from tests.support.project import Project
-from tests.support.slow import slow
 from tests.support.vendor import Vendor
 
 
@@ -21,16 +20,14 @@ def test_a_signal_of_pytest_timeout_is_an_ordinary_failure(project: Project, ven
     assert vendor.wait_closed(2)[1].seconds < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stops",
     [
         ("--timeout=5", "--timeout-method=thread"),
         pytest.param(
             ("-o", "faulthandler_timeout=5", "-o", "faulthandler_exit_on_timeout=true"),
-            marks=[
-                pytest.mark.slow,
-                pytest.mark.skipif(pytest.version_tuple < (8, 4), reason="faulthandler_exit_on_timeout: pytest 8.4"),
-            ],
+            marks=pytest.mark.skipif(pytest.version_tuple < (8, 4), reason="faulthandler_exit_on_timeout: pytest 8.4"),
         ),
     ],
     ids=["pytest-timeout", "faulthandler"],
@@ -63,9 +60,10 @@ def test_a_faulthandler_that_only_reports_changes_nothing(project: Project, vend
     assert "Timeout (0:00:03" in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "arguments"),
-    [("test_breakpoint.py", ()), slow("test_fails.py", ("--pdb",))],
+    [("test_breakpoint.py", ()), ("test_fails.py", ("--pdb",))],
     ids=["breakpoint", "post-mortem"],
 )
 def test_i4_a_debugger_does_not_keep_a_session_beyond_its_deadline(

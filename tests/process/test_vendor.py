@@ -79,9 +79,8 @@ def is_busy(peer: socket.socket) -> None:
     peer.sendall(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n")
 
 
-@pytest.mark.parametrize(
-    "answer", [slow(drops), slow(drops_after_the_request), slow(accepts_for_another_key), slow(redirects), is_busy]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", [drops, drops_after_the_request, accepts_for_another_key, redirects, is_busy])
 def test_a_handshake_that_fails_costs_next_to_nothing_and_is_not_tried_again(
     project: Project, answer: Callable[[socket.socket], None]
 ) -> None:
@@ -129,7 +128,8 @@ def test_tls_that_breaks_off_costs_next_to_nothing_and_is_not_tried_again(
     assert ends_of_leases(project.path) == ["settled"]
 
 
-@pytest.mark.parametrize("scheme", [slow("ws"), "wss"])
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
 def test_i4_a_handshake_that_nobody_answers_is_cut_at_the_deadline(project: Project, scheme: str) -> None:
     project.use("vendor/test_unanswered.py")
     open_for: list[float] = []
@@ -284,6 +284,7 @@ def far_away() -> Iterator[tuple[str, str]]:
         ip("netns", "del", name)
 
 
+@pytest.mark.slow
 @NEEDS_ROOT
 def test_i4_a_session_whose_packets_are_dropped_is_cut_at_its_deadline(
     project: Project, far_away: tuple[str, str]
