@@ -300,9 +300,9 @@ class Player:
 
     def _last_ms(self, expected: ExpectedText) -> float:
         """Return when a text could have come at the earliest: what went before it had passed."""
-        if expected.call is not None and expected.call.replayed_ms is not None:
-            return expected.call.replayed_ms
-        return max(self._at_ms, *(each.matched_ms or 0.0 for each in self._matched[-1:]), self._sent.last_ms)
+        if expected.call is not None and expected.call in self._called:
+            return self._called[expected.call]
+        return max(self._at_ms, *list(self._matched.values())[-1:], self._sent.last_ms)
 
     def _lacks_speech(self) -> bool:
         """Return whether the next step waits for more of the user's speech."""
