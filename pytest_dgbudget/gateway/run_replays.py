@@ -14,12 +14,12 @@ if TYPE_CHECKING:  # loaded where something is replayed
 def replays_of(config: GatewayConfig) -> Replays | None:
     """Return what replays the sessions of a run, or those of a live one that have a cassette; None: all are dialled."""
     run_config = config.run_config
-    must = run_config.target == "replay"
-    if not must and not (run_config.is_live and run_config.record == "once"):
+    beside_live = run_config.is_live and run_config.record == "once"
+    if not beside_live and run_config.target != "replay":
         return None
     from pytest_dgbudget.gateway.clock import metering_loop
     from pytest_dgbudget.gateway.targets.cassette_peer import Scrubbing
     from pytest_dgbudget.gateway.targets.replay import Replays
 
     patterns = tuple(re.compile(pattern) for pattern in run_config.scrub)
-    return Replays(metering_loop, Scrubbing(run_config.tag, config.secrets, patterns), must=must)
+    return Replays(metering_loop, Scrubbing(run_config.tag, config.secrets, patterns), beside_live=beside_live)

@@ -163,7 +163,7 @@ def test_a_client_that_leaves_before_it_has_said_all_fails_its_test(talks: Proje
 def test_a_session_more_than_there_are_cassettes_is_refused(talks: Project) -> None:
     result = replayed(talks, "test_sessions", SESSIONS="2")
     assert result.status == 1, result.output
-    assert "its other sessions use the 1 in cassettes/test_talks" in result.output
+    assert "its other sessions use 1 cassette, all that cassettes/test_talks" in result.output
     assert len(result.usage["sessions"]) == 1
 
 
@@ -200,7 +200,7 @@ def test_a_cassette_that_cant_be_read_fails_its_test_with_what_to_do(talks: Proj
     (folder / "session.jsonl").write_text("{\n")
     result = replayed(talks, test)
     assert result.outcomes() == {test: "failed"}, result.output
-    assert "this test has cassettes, but not all can be read: " in result.output
+    assert "this test has cassettes, but not all can be read: cassettes/test_talks" in result.output
     assert "session.jsonl, line 1: Expecting property name enclosed in double quotes" in result.output
     command = f"pytest test_talks.py::{test} --dg-target=live --dg-record=rewrite --dg-budget=TIME"
     to_do = f"if that file is damaged, restore it from version control, or record it again with {command}"

@@ -24,6 +24,7 @@ from pytest_dgbudget.instants import write_instant
 from pytest_dgbudget.model import CassetteTerms, ClosedBy, Mismatch, Pace, Replayed
 from pytest_dgbudget.protocol import codes
 from pytest_dgbudget.rules.mismatches import place_of, records_again
+from pytest_dgbudget.units import counted
 
 # Where the vendor's 101 has the session's id, which its Welcome has as well.
 _REQUEST_ID = "dg-request-id"
@@ -161,15 +162,15 @@ class Replay:
 
 
 class Replays:
-    """The cassettes of each attempt that goes on. ``must``: what has none is refused; else it is dialled.
+    """The cassettes of each attempt that goes on. ``beside_live``: what has none is dialled; else it is refused.
 
     ``clock`` returns that of the loop that runs.
     """
 
-    def __init__(self, clock: Callable[[], Clock], scrubbing: Scrubbing, *, must: bool) -> None:
+    def __init__(self, clock: Callable[[], Clock], scrubbing: Scrubbing, *, beside_live: bool) -> None:
         self._clock = clock
         self._scrubbing = scrubbing
-        self._must = must
+        self._beside_live = beside_live
         self._unused: dict[str, asyncio.Future[UnusedCassettes]] = {}
 
     async def begin(self, grant: Grant) -> Replay | None:
@@ -180,14 +181,14 @@ class Replays:
         try:
             unused = await self._unused_of(grant, terms)
         except CassetteError as error:
-            raise RequestRefused(404, codes.NO_CASSETTE, _unreadable(error, grant)) from None
+            raise RequestRefused(404, codes.NO_CASSETTE, _unreadable(error, terms, grant)) from None
         if found := grant.mismatches():
             raise RequestRefused(409, codes.MISMATCH, _has_mismatched(found[0]))
         if unused.left > 0:
-            return Replay(unused, grant.asked.pace, self._clock(), self._scrubbing, beside_live=not self._must)
-        if self._must:
-            raise RequestRefused(404, codes.NO_CASSETTE, _lacks(unused))
-        return None
+            return Replay(unused, grant.asked.pace, self._clock(), self._scrubbing, beside_live=self._beside_live)
+        if self._beside_live:
+            return None
+        raise RequestRefused(404, codes.NO_CASSETTE, _lacks(unused))
 
     async def _unused_of(self, grant: Grant, terms: CassetteTerms) -> UnusedCassettes:
         attempt = grant.attempt.id
@@ -213,9 +214,10 @@ def _has_mismatched(mismatch: Mismatch) -> str:
     )
 
 
-def _unreadable(error: CassetteError, grant: Grant) -> str:
+def _unreadable(error: CassetteError, terms: CassetteTerms, grant: Grant) -> str:
+    why = str(error).replace(terms.folder, terms.name)
     return (
-        f"this test has cassettes, but not all can be read: {error}; if that file is damaged, restore it from version "
+        f"this test has cassettes, but not all can be read: {why}; if that file is damaged, restore it from version "
         f"control, or record it again with {records_again([grant.attempt.nodeid])}"
     )
 
@@ -223,7 +225,7 @@ def _unreadable(error: CassetteError, grant: Grant) -> str:
 def _lacks(unused: UnusedCassettes) -> str:
     lacks = f"there is none in {unused.terms.name}"
     if unused.all:
-        lacks = f"its other sessions use the {unused.all} in {unused.terms.name}"
+        lacks = f"its other sessions use {counted(unused.all, 'cassette')}, all that {unused.terms.name} has"
     return (
         f"this session of the test has no cassette: {lacks}; record one with --dg-target=live --dg-record=once "
         "--dg-budget=TIME"
