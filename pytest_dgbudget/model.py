@@ -41,7 +41,6 @@ OtherDial = Literal["emulator", "replay"]
 # How a replay compares the user's audio: sample by sample, by its length, or not at all.
 CassetteAudioRule = Literal["exact", "length", "any"]
 MismatchKind = Literal["content", "audio", "messages", "left-over"]
-AUDIO_RULES: tuple[CassetteAudioRule, ...] = get_args(CassetteAudioRule)
 # The vendor's price classes.
 Tier = Literal["standard", "standard-byo-tts", "custom-byo-llm", "custom-byo-llm-tts", "advanced", "advanced-byo-tts"]
 TIERS: tuple[Tier, ...] = get_args(Tier)

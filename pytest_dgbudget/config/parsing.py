@@ -278,6 +278,8 @@ def cassette_ignore(text: str) -> tuple[str, ...]:
                 f"{line!r} is no part of a message; accepted: a message's type and a JSON pointer into it, such as "
                 "Settings/agent/think/prompt or FunctionCallResponse/content, with * for any element"
             )
+        if line.partition("/")[2] == "type":
+            raise SettingsError(f"{line!r} is what messages are told apart by, and is always compared")
     return tuple(line for line in lines if line)
 
 

@@ -6,6 +6,7 @@ A message's type, and a JSON pointer (RFC 6901) into it; ``*`` stands for any ke
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _ANY = "*"
@@ -27,6 +28,7 @@ class Ignored(NamedTuple):
         )
 
 
+@lru_cache(maxsize=256)  # each message is compared with the same few
 def parse_ignore(text: str) -> Ignored:
     """Read ``TYPE/POINTER``; raises ValueError, which says what is wrong and what is accepted."""
     kind, slash, pointer = text.partition("/")
@@ -36,6 +38,8 @@ def parse_ignore(text: str) -> Ignored:
         raise ValueError(f"{text!r} names no place in the message (all of it is {text}/*); accepted: {_FORM}")
     if _bad_escape.search(pointer):
         raise ValueError(f"{text!r} has a ~ that is neither ~0 (which means ~) nor ~1 (/); accepted: {_FORM}")
+    if pointer == "type":
+        raise ValueError(f"{text!r} is what messages are told apart by, and is always compared; accepted: {_FORM}")
     return Ignored(kind, path_of(f"/{pointer}"))
 
 

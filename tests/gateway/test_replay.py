@@ -92,7 +92,8 @@ def test_a_clients_text_is_as_a_recording_has_it() -> None:
         ("/agent", False),
         ("Settings/a~2", False),
         ("a b/c", False),
-        ("Settings/type", True),
+        ("Settings/type", False),
+        ("Settings/agent/type", True),
     ],
 )
 def test_what_may_change_is_read_alike_where_it_is_given_and_where_it_is_used(text: str, is_one: bool) -> None:

@@ -29,6 +29,7 @@ def test_an_entry_is_a_type_and_a_json_pointer(text: str, ignored: Ignored) -> N
         ("Settings", r"names no place in the message \(all of it is Settings/\*\)"),
         ("Settings/a~2", "has a ~ that is neither ~0"),
         ("Settings/a~", "has a ~ that is neither ~0"),
+        ("Settings/type", "is what messages are told apart by"),
     ],
 )
 def test_what_is_none_is_refused_with_what_is_accepted(text: str, why: str) -> None:
