@@ -32,7 +32,7 @@ from pytest_dgbudget.recording.room import MOST_AUDIO, MOST_TEXT_OF_SESSION
 
 FOLDER = "cassettes"
 FILE_NAMES = re.compile(rf"{re.escape(LINES_FILE)}|{re.escape(RECORDING_FILE)}|(?:user|agent)\.[a-z0-9]{{1,8}}")
-_SESSION = re.compile(r"[1-9][0-9]{0,5}")
+SESSION = re.compile(r"[1-9][0-9]{0,5}")
 # Beside a test's folder while it is replaced: the new one, what is being removed, and the old one.
 _UNFINISHED = re.compile(r"\..+\.(?:new|gone)-[0-9a-f]{32}")
 _OLD = re.compile(r"\.(.+)\.old")
@@ -101,7 +101,7 @@ class _Folder:
     def names(self) -> list[str]:
         """Return the folders of sessions, in order."""
         with os.scandir(self.descriptor) as found:
-            return sorted((each.name for each in found if _SESSION.fullmatch(each.name)), key=int)
+            return sorted((each.name for each in found if SESSION.fullmatch(each.name)), key=int)
 
     @contextmanager
     def folder(self, name: str) -> Iterator[_Folder]:
@@ -213,7 +213,7 @@ def _copy(folder_of_test: Path, new: Path) -> int:
     """Copy a test's sessions; return the last one's number."""
     with suppress(FileNotFoundError):
         shutil.copytree(folder_of_test, new, symlinks=True, dirs_exist_ok=True)
-    return max((int(each.name) for each in new.iterdir() if _SESSION.fullmatch(each.name)), default=0)
+    return max((int(each.name) for each in new.iterdir() if SESSION.fullmatch(each.name)), default=0)
 
 
 def _write_session(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.cassette.store import FOLDER, read_facts
+from pytest_dgbudget.cassette.store import FOLDER, SESSION, read_facts
 from pytest_dgbudget.cassette.writing import RECORDING_FILE
 from pytest_dgbudget.cli.configuration import find_configuration
 from pytest_dgbudget.config import COLLECTED_VARIABLE
@@ -120,7 +119,7 @@ def _places(rootdir: Path) -> Iterator[Path]:
 def _is_cassette(folder: Path) -> bool:
     """While a test's cassettes are replaced, there are hidden folders beside them."""
     return (
-        re.fullmatch("[1-9][0-9]*", folder.name, re.ASCII) is not None
+        SESSION.fullmatch(folder.name) is not None
         and not folder.parent.name.startswith(".")
         and all((folder / name).is_file() for name in (LINES_FILE, RECORDING_FILE))
     )
