@@ -10,9 +10,7 @@ from pytest_dgbudget.model import MeasuredTurn, SessionTurns, UsageRecord
 
 
 async def turns_by_session(grant: Grant) -> tuple[SessionTurns, ...]:
-    """Return the turns of each session of an attempt that has opened and is not replayed; those that have ended come
-    first.
-    """
+    """Return the turns of each session of an attempt that opened and is not replayed, those that have ended first."""
     still_open = [each for each in grant.open_sessions if each.handshake_ms is not None and not each.is_replayed]
     ended = [
         SessionTurns(name=each.request_id or id_, turns=_turns_of(each, id_, grant))
