@@ -20,6 +20,7 @@ remove_file = partial(os.remove)
 file_exists = partial(os.path.exists)
 _make_folders = partial(os.makedirs, exist_ok=True)
 _make_folder = partial(os.mkdir)
+_remove_folder = partial(os.rmdir)
 _current_folder = partial(os.getcwd)
 _status = partial(os.stat)
 _status_of_itself = partial(os.lstat)
@@ -50,6 +51,19 @@ def make_folder(folder: Path) -> None:
             if not file_exists(parent / ".gitignore"):
                 with open_file(parent / ".gitignore", "w", encoding="utf-8") as ignored:
                     ignored.write("*\n")
+
+
+def shown_path(path: Path, folder: Path) -> str:
+    """Return a path relative to a folder that it is in; any other as it is."""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
+def require_writable(folder: Path) -> None:
+    """Create a real folder, and another in it for a moment. Raises OSError."""
+    make_folder(folder)
+    probe = folder / f".probe-{os.urandom(8).hex()}"
+    _make_folder(probe)
+    _remove_folder(probe)
 
 
 def make_private_folder(folder: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_dgbudget.cli.later_runs import LaterResult
+from pytest_dgbudget.paths import shown_path
 from pytest_dgbudget.report.document import UsageDocument
-from pytest_dgbudget.report.header import shown_path
 from pytest_dgbudget.report.projection import usage_document
 from pytest_dgbudget.report.reconciliation import reconciliation_lines
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from pytest_dgbudget.cli.options import respelled
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.instants import utc_now
+from pytest_dgbudget.paths import shown_path
 from pytest_dgbudget.protocol.operations import EndedAttempt, Verdict
 from pytest_dgbudget.report.document import FinishedRun, UsageDocument
-from pytest_dgbudget.report.header import budget_phrase, remarks, report_lines, shown_path, target_phrase
+from pytest_dgbudget.report.header import budget_phrase, remarks, report_lines, target_phrase
 from pytest_dgbudget.report.plain_text import harmless
 from pytest_dgbudget.report.reconciliation import reconciliation_lines
 from pytest_dgbudget.report.run_line import run_line

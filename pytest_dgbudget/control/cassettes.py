@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from os.path import relpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from pytest_dgbudget.cassette.making import cassette_of
 from pytest_dgbudget.cassette.store import add_cassettes, write_cassettes
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.errors import CassetteError, DgBudgetError
+from pytest_dgbudget.paths import require_writable, shown_path
 from pytest_dgbudget.protocol.operations import RecordCassette, WriteRecordings
 from pytest_dgbudget.recording.reading import RecordedSession, read_recording, sessions_in
 from pytest_dgbudget.units import counted
@@ -72,20 +72,33 @@ class CassetteKeeper:
         except CassetteError as error:
             raise NotMade(str(error)) from error
         except OSError as error:
-            raise NotMade(self._unwritable(test.cassettes, error)) from error
+            raise NotMade(_unwritable(test.cassettes, error, self._rootdir)) from error
         for session, folder in zip(dialled, folders, strict=True):
-            gateway.send(RecordCassette(session=session, cassette=self._shown(folder)))
+            gateway.send(RecordCassette(session=session, cassette=shown_path(folder, self._rootdir)))
         return MadeCassettes(count=len(folders), ms=sum(cassette.facts.ms for cassette in cassettes))
 
-    def _unwritable(self, folder: Path, error: OSError) -> str:
-        to_do = "free some space" if error.errno in _FULL else "make it writable"
-        why = error.strerror or type(error).__name__
-        return (
-            f"{self._shown(folder.parent)} can't be written ({why}): {to_do}, or name a folder with --dg-cassette-dir"
-        )
 
-    def _shown(self, folder: Path) -> str:
-        return Path(relpath(folder, self._rootdir)).as_posix()
+def why_no_place(folder_of_test: Path, rootdir: Path) -> str | None:
+    """Say why a test's cassettes could not be written, before anything is paid for; None where they can be."""
+    try:
+        require_writable(folder_of_test.parent)
+        if folder_of_test.is_file():
+            raise NotADirectoryError(errno.ENOTDIR, "Not a directory")
+    except OSError as error:
+        return _unwritable(folder_of_test, error, rootdir)
+    return None
+
+
+def _unwritable(folder_of_test: Path, error: OSError, rootdir: Path) -> str:
+    """Say that cassettes can't be written there, and what to do."""
+    in_the_way = next((each for each in (folder_of_test, *folder_of_test.parents) if each.is_file()), None)
+    if in_the_way is not None:
+        to_do = f"{shown_path(in_the_way, rootdir)} is a file: move it away"
+    else:
+        to_do = "free some space" if error.errno in _FULL else "make it writable"
+    why = error.strerror or type(error).__name__
+    where = shown_path(folder_of_test.parent, rootdir)
+    return f"cassettes can't be written in {where} ({why}): {to_do}, or name another folder with --dg-cassette-dir"
 
 
 def _dialled(gateway: GatewayClient, test: RecordedTest) -> Mapping[str, RecordedSession]:

@@ -23,6 +23,12 @@ def check_that_it_opens_more(grant: Grant) -> None:
         raise GatewayLost(charged_in_full(grant.lost_ms))
 
 
+def check_that_it_can_be_recorded(grant: Grant) -> None:
+    """Raise RequestRefused where a session would be paid for and could not be kept as a cassette."""
+    if grant.asked.unrecordable is not None:
+        raise RequestRefused(404, codes.NO_CASSETTE, f"nothing is dialled, for {grant.asked.unrecordable}")
+
+
 def _idle_again(closes: int) -> str:
     return (
         f"{closes} sessions of this test were closed as idle, so it opens no more: its client reconnects by itself; "

@@ -26,7 +26,7 @@ from pytest_dgbudget.gateway.key_requests import KeyRequests
 from pytest_dgbudget.gateway.leases import BudgetRefused, Leases
 from pytest_dgbudget.gateway.ledger_thread import LedgerThread
 from pytest_dgbudget.gateway.minted import MintedTokens
-from pytest_dgbudget.gateway.opens_no_more import check_that_it_opens_more
+from pytest_dgbudget.gateway.opens_no_more import check_that_it_can_be_recorded, check_that_it_opens_more
 from pytest_dgbudget.gateway.other_gateways import open_elsewhere
 from pytest_dgbudget.gateway.owner_notifications import OwnerNotifications
 from pytest_dgbudget.gateway.progress import progress_of
@@ -254,6 +254,7 @@ class Run:
         has then opened and set aside nothing.
         """
         check_that_it_opens_more(grant)
+        check_that_it_can_be_recorded(grant)
         if grant.attempt.target is None:
             await self.credit.ready()
             await self.run_keys.ready()

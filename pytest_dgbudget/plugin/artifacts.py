@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_dgbudget.control.artifacts import GATEWAY_DIED, STILL_OPEN, ArtifactKeeper, KeptAttempt, NotKept, drop
+from pytest_dgbudget.paths import shown_path
 from pytest_dgbudget.plugin.attempt import RunningTest
 from pytest_dgbudget.plugin.junit import TRANSCRIPT_PROPERTY
 from pytest_dgbudget.report.artifact_folders import TestAttempt
-from pytest_dgbudget.report.header import TRANSCRIPT_IS_AT, shown_path
+from pytest_dgbudget.report.header import TRANSCRIPT_IS_AT
 
 if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_dgbudget.model import CassetteTerms, TargetName
+from pytest_dgbudget.paths import shown_path
 from pytest_dgbudget.plugin.markers import own_budget, own_cassette_rules, own_pace, own_scenario, own_target
 from pytest_dgbudget.plugin.state import State
 from pytest_dgbudget.protocol.operations import BeginAttempt
@@ -46,7 +45,15 @@ def asked_for(item: pytest.Item, state: State, *, notify: bool) -> BeginAttempt:
         pace=own_pace(item, run_config),
         notify=notify,
         cassettes=_cassettes(item, run_config, target),
+        unrecordable=_unrecordable(item, run_config) if target == "live" and run_config.records else None,
     )
+
+
+def _unrecordable(item: pytest.Item, run_config: RunConfig) -> str | None:
+    from pytest_dgbudget.control.cassettes import why_no_place
+    from pytest_dgbudget.plugin.cassette_folders import cassette_folder
+
+    return why_no_place(cassette_folder(item, run_config), item.config.rootpath)
 
 
 def _cassettes(item: pytest.Item, run_config: RunConfig, target: TargetName) -> CassetteTerms | None:
@@ -57,7 +64,7 @@ def _cassettes(item: pytest.Item, run_config: RunConfig, target: TargetName) -> 
 
     ignore, audio = own_cassette_rules(item, run_config)
     folder = cassette_folder(item, run_config)
-    name = Path(os.path.relpath(folder, item.config.rootpath)).as_posix()
+    name = shown_path(folder, item.config.rootpath)
     return CassetteTerms(folder=str(folder), name=name, ignore=ignore, audio=audio)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from os.path import relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_dgbudget.control.cassettes import CassetteKeeper, NotMade, RecordedTest
+from pytest_dgbudget.paths import shown_path
 from pytest_dgbudget.plugin.cassette_folders import cassette_folder
 from pytest_dgbudget.units import counted
 
@@ -54,7 +54,7 @@ class TestCassettes:
             _note(report, {"problem": type(error).__name__})
         else:
             if made is not None:
-                where = Path(relpath(folder.parent, self._rootdir)).as_posix()
+                where = shown_path(folder.parent, self._rootdir)
                 _note(report, {"folder": where, "count": made.count, "ms": made.ms})
 
 

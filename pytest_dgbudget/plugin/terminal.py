@@ -10,6 +10,7 @@ import pytest
 from pytest_dgbudget.config.key_hint import key_hint
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.instants import utc_now
+from pytest_dgbudget.paths import shown_path
 from pytest_dgbudget.plugin.hook_problems import HookProblems
 from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.protocol import codes
@@ -19,7 +20,6 @@ from pytest_dgbudget.report.header import (
     budget_phrase,
     remarks,
     report_lines,
-    shown_path,
     target_phrase,
 )
 from pytest_dgbudget.report.plain_text import harmless_line

@@ -78,6 +78,7 @@ class BeginAttempt(Operation[GrantedAttempt]):
     ``target`` is where it is dialled; None: where its run is. ``scenario`` is what the emulator plays to it: FILE or
     FILE::NAME; ``pace`` is that of the emulator and of replays. ``notify``: the owner is to be told what happens in it.
     ``cassettes`` are those that its sessions are replayed from, or those that have one in a live run; None: none are.
+    ``unrecordable``: why what it dials could not be kept in a run that records; nothing is dialled then.
     """
 
     nodeid: str
@@ -91,6 +92,7 @@ class BeginAttempt(Operation[GrantedAttempt]):
     path: str | None = None
     cost_budget_micro_usd: int | None = None
     cassettes: CassetteTerms | None = None
+    unrecordable: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_dgbudget.config.resolve import RunConfig
 from pytest_dgbudget.instants import days_between
+from pytest_dgbudget.paths import shown_path
 from pytest_dgbudget.rules.soft_warnings import old_prices, prices_to_come
 from pytest_dgbudget.units import format_amount, format_time, format_usd
 
@@ -122,8 +123,3 @@ def report_lines(report: Path, folder: Path) -> Iterator[str]:
     page = report.with_name("usage.html")
     if page.is_file():
         yield f"page: {shown_path(page, folder)}"
-
-
-def shown_path(path: Path, folder: Path) -> str:
-    """Return a path as short as it can be said in this folder."""
-    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)

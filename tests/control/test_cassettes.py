@@ -13,7 +13,7 @@ from pytest_dgbudget.cassette.cassette import Cassette
 from pytest_dgbudget.cassette.store import cassettes_in
 from pytest_dgbudget.config.resolve import RunConfig, resolve
 from pytest_dgbudget.control import cassettes as keeping
-from pytest_dgbudget.control.cassettes import CassetteKeeper, MadeCassettes, NotMade, RecordedTest
+from pytest_dgbudget.control.cassettes import CassetteKeeper, MadeCassettes, NotMade, RecordedTest, why_no_place
 from pytest_dgbudget.control.client import GatewayClient
 from pytest_dgbudget.errors import CassetteRefused, GatewayError
 from pytest_dgbudget.protocol.operations import RecordCassette, WriteRecordings
@@ -174,13 +174,13 @@ def test_where_one_session_can_not_be_kept_none_is_and_none_is_replaced(
     [
         (
             OSError(errno.ENOSPC, "No space left on device"),
-            "tests/cassettes can't be written (No space left on device): free some space, or name a folder with "
-            "--dg-cassette-dir",
+            "cassettes can't be written in tests/cassettes (No space left on device): free some space, or name another "
+            "folder with --dg-cassette-dir",
         ),
         (
             OSError(errno.EACCES, "Permission denied"),
-            "tests/cassettes can't be written (Permission denied): make it writable, or name a folder with "
-            "--dg-cassette-dir",
+            "cassettes can't be written in tests/cassettes (Permission denied): make it writable, or name another "
+            "folder with --dg-cassette-dir",
         ),
         (REFUSED, str(REFUSED)),
     ],
@@ -199,3 +199,25 @@ def test_what_keeps_cassettes_from_being_written_is_said_with_what_to_do(
         world.keep(gateway=gateway)
     assert str(error.value) == why
     assert gateway.told == []
+
+
+def test_a_place_for_cassettes_is_made_and_left_empty(tmp_path: Path) -> None:
+    assert why_no_place(tmp_path / "tests/cassettes/it", tmp_path) is None
+    assert [*(tmp_path / "tests").rglob("*")] == [tmp_path / "tests/cassettes"]
+
+
+@pytest.mark.parametrize("file", ["tests", "tests/cassettes", "tests/cassettes/it"])
+def test_a_file_in_the_place_of_cassettes_is_named(tmp_path: Path, file: str) -> None:
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text("mine", encoding="utf-8")
+    why = why_no_place(tmp_path / "tests/cassettes/it", tmp_path)
+    assert why is not None
+    assert why.startswith("cassettes can't be written in tests/cassettes (")
+    assert why.endswith(f"): {file} is a file: move it away, or name another folder with --dg-cassette-dir")
+
+
+def test_a_place_outside_the_rootdir_is_named_by_its_whole_path(tmp_path: Path) -> None:
+    (tmp_path / "shared").write_text("mine", encoding="utf-8")
+    why = why_no_place(tmp_path / "shared/it", tmp_path / "project")
+    assert why is not None
+    assert why.startswith(f"cassettes can't be written in {tmp_path}/shared (")

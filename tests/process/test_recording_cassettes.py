@@ -232,17 +232,18 @@ def test_a_run_that_fails_for_want_of_a_cassette_says_so_however_quiet_it_is(
     assert "test_says.py::test_says: no cassette was recorded, and none was replaced: " in result.output
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
-def test_a_folder_that_can_not_be_written_is_said_and_changes_no_outcome(
-    project: Project, vendor: Rehearsal, workers: str
+@pytest.mark.parametrize("how", [REWRITE, slow(ONCE)])
+def test_where_cassettes_can_not_be_written_nothing_is_dialled_whichever_client_asks(
+    project: Project, vendor: Rehearsal, how: str
 ) -> None:
-    project.use("cassettes/test_says.py")
+    project.use("cassettes/test_clients.py")
     project.write("cassettes", "in the way")
-    result = record(project, vendor, REWRITE, workers, SAID="a")
-    assert "1 passed" in result.output
+    result = record(project, vendor, how, "-k", "linear16")
     assert result.status == 1
-    assert "no cassette was recorded, and none was replaced: cassettes can't be written (" in result.output
+    assert result.usage["sessions"] == []
+    why = "nothing is dialled, for cassettes can't be written in cassettes (File exists): cassettes is a file: move it"
+    assert f"pytest_dgbudget.CassetteError: {why}" in result.output, result.output  # our client
+    assert f"404 DGBUDGET_NO_CASSETTE: {why}" in result.output, result.output  # any other
 
 
 @pytest.mark.slow
