@@ -12,6 +12,7 @@ import pytest
 from pytest_dgbudget.control.cassettes import CassetteKeeper, NotMade, RecordedTest
 from pytest_dgbudget.paths import shown_path
 from pytest_dgbudget.plugin.cassette_folders import cassette_folder
+from pytest_dgbudget.plugin.state import STATE
 from pytest_dgbudget.units import counted
 
 if TYPE_CHECKING:
@@ -68,14 +69,19 @@ class CassettesOfRun:
 
     NAME = "dgbudget-cassettes"
 
-    def __init__(self) -> None:
+    def __init__(self, record: str) -> None:
+        self._rewrites = record == "rewrite"
+        self._is_interrupted = False
         self._made: Counter[str] = Counter()
         self._ms = 0
         self.problems: dict[str, str] = {}
 
     def __dir__(self) -> list[str]:
         """pytest looks closely at each name of a plugin, those that every object has included."""
-        return ["pytest_runtest_logreport"]
+        return ["pytest_keyboard_interrupt", "pytest_runtest_logreport"]
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self._is_interrupted = True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         what: dict[str, Any] = getattr(report, _MARK, {})
@@ -97,14 +103,18 @@ class CassettesOfRun:
 
     def problem_lines(self) -> Iterator[str]:
         """Yield which tests' sessions became no cassettes, and why."""
+        none = "no cassette was recorded, and none was replaced" if self._rewrites else "no cassette was recorded"
         for nodeid, why in self.problems.items():
-            yield f"{nodeid}: no cassette was recorded, and none was replaced: {why}"
+            yield f"{nodeid}: {none}: {why}"
+        if self._rewrites and self._is_interrupted:
+            yield "interrupted: tests that had not finished keep the cassettes that they had"
 
 
 def gather_cassettes(config: pytest.Config) -> None:
     """Gather what comes of sessions in this process or, in xdist's controller, in its workers."""
     if not config.pluginmanager.has_plugin(CassettesOfRun.NAME):
-        config.pluginmanager.register(CassettesOfRun(), CassettesOfRun.NAME)
+        record = config.stash[STATE].run_config.record
+        config.pluginmanager.register(CassettesOfRun(record), CassettesOfRun.NAME)
 
 
 def cassettes_of_run(config: pytest.Config) -> CassettesOfRun | None:

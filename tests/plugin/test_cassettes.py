@@ -23,8 +23,8 @@ def report(**noted: Any) -> pytest.TestReport:
     return cast("pytest.TestReport", SimpleNamespace(nodeid="test_it.py::test_it", dgbudget_cassettes=noted))
 
 
-def said(*reports: pytest.TestReport) -> list[str | None]:
-    gathered = CassettesOfRun()
+def said(*reports: pytest.TestReport, record: str = "rewrite") -> list[str | None]:
+    gathered = CassettesOfRun(record)
     for each in reports:
         gathered.pytest_runtest_logreport(each)
     return [gathered.made_line(), *gathered.problem_lines()]
@@ -42,6 +42,13 @@ def test_the_end_names_the_tests_whose_sessions_became_none_and_why() -> None:
     assert said(report(), report(problem="the gateway died")) == [
         None,
         "test_it.py::test_it: no cassette was recorded, and none was replaced: the gateway died",
+    ]
+
+
+def test_that_none_was_replaced_is_said_only_where_that_was_asked_for() -> None:
+    assert said(report(problem="the gateway died"), record="once") == [
+        None,
+        "test_it.py::test_it: no cassette was recorded: the gateway died",
     ]
 
 

@@ -247,6 +247,21 @@ def test_where_cassettes_can_not_be_written_nothing_is_dialled_whichever_client_
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("how", [REWRITE, ONCE])
+def test_an_interrupted_rewrite_says_what_became_of_the_cassettes_that_there_were(
+    project: Project, vendor: Rehearsal, how: str
+) -> None:
+    project.use("cassettes/test_hangs.py")
+    process = project.start(how, *QUICK, env=vendor.environ)
+    wait_until((project.path / "open").exists)
+    process.send_signal(signal.SIGINT)
+    result = project.result(process)
+    assert result.status == pytest.ExitCode.INTERRUPTED
+    line = "\ninterrupted: tests that had not finished keep the cassettes that they had\n"
+    assert (line in result.output) == (how == REWRITE), result.output
+
+
+@pytest.mark.slow
 def test_a_killed_pytest_leaves_nothing_beside_its_tests(project: Project, vendor: Rehearsal) -> None:
     project.use("cassettes/test_hangs.py")
     process = project.start(REWRITE, *QUICK, env=vendor.environ)
