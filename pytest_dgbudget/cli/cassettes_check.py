@@ -5,19 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_dgbudget.cli.exit_status import FAILED
-from pytest_dgbudget.cli.kept_cassettes import cassette_folders
+from pytest_dgbudget.cli.kept_cassettes import cassette_folders, what_is_wrong
 from pytest_dgbudget.cli.options import add_options, resolve_for_statement, resolve_options
 from pytest_dgbudget.cli.output import write, write_json
 from pytest_dgbudget.cli.parser import CommandParser
 from pytest_dgbudget.errors import CassetteError, SettingsError
+from pytest_dgbudget.paths import shown_path
 from pytest_dgbudget.report.plain_text import harmless
-from pytest_dgbudget.units import counted, format_age, parse_time
+from pytest_dgbudget.units import counted, format_age, format_period, parse_time
 
 if TYPE_CHECKING:
     from pytest_dgbudget.cassette.cassette import Cassette
@@ -33,7 +33,8 @@ agent says may differ. The stalest and dearest come first, by age times cost, an
 more is listed as not checked. Sessions are billed, metered and reported as in any live run.
 
 Exit status: 1 when something changed, or no session could be had again; without --live, when a cassette can't be read,
-holds what looks like a secret, or (dg_cassette_max_age = 90d fail) is too old; 0 otherwise; 2 for bad usage.
+holds what looks like a secret, or (dg_cassette_max_age = 90d fail) is too old; 2 for bad usage, and where there are no
+cassettes; 0 otherwise.
 """
 _EXAMPLE = "dgbudget cassettes check --live --budget 2m --json"
 _OPTIONS = (
@@ -80,25 +81,46 @@ def _parser() -> CommandParser:
 
 def _check_files(given: argparse.Namespace) -> int:
     run_config = resolve_for_statement(given)
-    cassettes, problems = _read_all(run_config.cassette_dir)
-    count = len(cassettes) + len(problems)
-    problems.update((name, why) for name, each in cassettes.items() if (why := _secret_in(each)) is not None)
+    cassettes, unreadable = _read_all(run_config.cassette_dir)
+    count = len(cassettes) + len(unreadable)
+    secrets = {name: why for name, each in cassettes.items() if (why := _secret_in(each)) is not None}
+    problems = {**unreadable, **secrets}
     too_old = _too_old(cassettes, run_config)
     if given.json:
         files = {"schema": "dgbudget.cassettes-check/1", "cassettes": count, "problems": problems, "too_old": too_old}
         write_json(files)
     else:
-        write(map(harmless, _lines_of_files(count, problems, too_old)))
+        write(map(harmless, _lines_of_files(count, unreadable, secrets, too_old, run_config)))
     return FAILED if problems or (too_old and run_config.cassette_max_age_fails) else 0
 
 
-def _lines_of_files(cassettes: int, problems: Mapping[str, str], too_old: Mapping[str, float]) -> Iterator[str]:
-    yield from (f"{name}: {why}" for name, why in problems.items())
+def _lines_of_files(
+    count: int,
+    unreadable: Mapping[str, str],
+    secrets: Mapping[str, str],
+    too_old: Mapping[str, float],
+    run_config: RunConfig,
+) -> Iterator[str]:
+    yield from unreadable.values()
+    yield from (f"{name}: {why}" for name, why in secrets.items())
     yield from (f"{name}: {format_age(round(age * 1000))} old" for name, age in too_old.items())
-    if problems or too_old:
-        yield f"{len(problems.keys() | too_old.keys())} of {counted(cassettes, 'cassette')} should be recorded again"
-    else:
-        yield f"{counted(cassettes, 'cassette')} can be read; --live says whether the service still does the same"
+    cassettes = counted(count, "cassette")
+    if unreadable:
+        it = "it" if len(unreadable) == 1 else "them"
+        yield (
+            f"{len(unreadable)} of {cassettes} can't be read: where nothing else is said, restore or record {it} again"
+        )
+    if secrets:
+        has = "has" if len(secrets) == 1 else "have"
+        yield (
+            f"{len(secrets)} of {cassettes} {has} what looks like a secret: take it out, and revoke it where it is one"
+        )
+    if too_old:
+        most = format_period(run_config.cassette_max_age_ms or 0)
+        is_, it = ("is", "it") if len(too_old) == 1 else ("are", "them")
+        yield f"{len(too_old)} of {cassettes} {is_} older than {most} (dg_cassette_max_age): record {it} again"
+    if not (unreadable or secrets or too_old):
+        yield f"{cassettes} can be read; --live says whether the service still does the same"
 
 
 def _secret_in(cassette: Cassette) -> str | None:
@@ -130,8 +152,6 @@ def _check_live(given: argparse.Namespace) -> int:
     values = _values(given.set)
     run_config = resolve_options(argparse.Namespace(**vars(given), dg_target="live"))
     cassettes, problems = _read_all(run_config.cassette_dir)
-    if not cassettes and not problems:
-        raise SettingsError("there are no cassettes to check; a live pytest run with dg_record = once makes them")
     complete = {name: with_values(cassette, values) for name, cassette in cassettes.items()}
     found = LiveCheck(run_config, complete, datetime.now(timezone.utc), _patience_seconds(given.patience)).run()
     found.unchecked.extend(Unchecked(name, reason) for name, reason in problems.items())
@@ -163,7 +183,10 @@ def _values(given: Sequence[str]) -> Mapping[str, str]:
 
 
 def _read_all(cassette_dir: Path | None) -> tuple[dict[str, Cassette], dict[str, str]]:
-    """Return the project's cassettes by their names, and of the others why they can't be read."""
+    """Return the project's cassettes by their names, and of the others why they can't be read.
+
+    Raises SettingsError where there is none: what checks nothing is not to pass.
+    """
     from pytest_dgbudget.cassette.store import read_cassette
     from pytest_dgbudget.cli.configuration import find_configuration
 
@@ -171,15 +194,11 @@ def _read_all(cassette_dir: Path | None) -> tuple[dict[str, Cassette], dict[str,
     problems: dict[str, str] = {}
     rootdir = find_configuration().rootdir
     for folder in cassette_folders(cassette_dir, rootdir):
-        name = folder.relative_to(rootdir).as_posix() if folder.is_relative_to(rootdir) else str(folder)
-        with _noted(problems, name):
+        name = shown_path(folder, rootdir)
+        try:
             cassettes[name] = read_cassette(folder)
+        except CassetteError as error:
+            problems[name] = what_is_wrong(error, rootdir)
+    if not cassettes and not problems:
+        raise SettingsError("there are no cassettes to check; a live pytest run with dg_record = once makes them")
     return cassettes, problems
-
-
-@contextmanager
-def _noted(problems: dict[str, str], name: str) -> Iterator[None]:
-    try:
-        yield
-    except CassetteError as error:
-        problems[name] = str(error)

@@ -12,8 +12,10 @@ from pytest_dgbudget.cli.options import add_options, resolve_for_statement
 from pytest_dgbudget.cli.output import write_json, write_verbatim
 from pytest_dgbudget.cli.parser import CommandParser, complain
 from pytest_dgbudget.instants import epoch_ms_of, write_instant
+from pytest_dgbudget.paths import shown_path
+from pytest_dgbudget.report.shown import shown_seconds
 from pytest_dgbudget.rules.prices import price_of, price_table
-from pytest_dgbudget.units import counted, format_age, format_period, format_time, known_sum, seconds, short_usd, usd
+from pytest_dgbudget.units import counted, format_age, format_period, known_sum, seconds, short_usd, usd
 
 if TYPE_CHECKING:
     from pytest_dgbudget.config.resolve import RunConfig
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Show the cassettes of this project, each with its test, its age, its size, and what one replay of it saves: the
-connection time of the recorded session, and what that costs at today's prices. Which tests there are is found by a
+connection time of the recorded session, and what that costs at today's prices. Each is read whole, and what keeps one
+from being replayed is said. Which tests there are is found by a
 pytest that only collects them. Neither a key nor the network is needed.
 
 Exit status: 0, also where tests could not be collected: which cassettes are orphans is not known then.
@@ -70,17 +73,17 @@ class Listing:
         }
 
     def _entry(self, cassette: KeptCassette) -> dict[str, Any]:
-        facts, micro_usd = cassette.facts, self._micro_usd(cassette)
+        facts, saved_ms, micro_usd = cassette.facts, _saved_ms(cassette), self._micro_usd(cassette)
         age_ms = self._age_ms(cassette)
         return {
-            "cassette": self._kept.shown(cassette.folder),
+            "cassette": shown_path(cassette.folder, self._kept.rootdir),
             "test": cassette.test,
             "orphan": cassette in self._kept.orphans if self._kept.not_collected is None else None,
             "recorded_at": None if facts is None else write_instant(facts.recorded_at),
             "age_seconds": None if age_ms is None else seconds(age_ms),
             "too_old": self._is_too_old(cassette),
             "bytes": cassette.size,
-            "saved_seconds": None if facts is None else seconds(facts.ms),
+            "saved_seconds": None if saved_ms is None else seconds(saved_ms),
             "saved_usd": None if micro_usd is None else usd(micro_usd),
             "problem": cassette.problem or None,
         }
@@ -105,13 +108,13 @@ class Listing:
         )
 
     def _row(self, cassette: KeptCassette) -> tuple[str, ...]:
-        facts, micro_usd, age_ms = cassette.facts, self._micro_usd(cassette), self._age_ms(cassette)
+        saved_ms, micro_usd, age_ms = _saved_ms(cassette), self._micro_usd(cassette), self._age_ms(cassette)
         return (
-            cassette.test or self._kept.shown(cassette.of_test),
+            cassette.test or shown_path(cassette.of_test, self._kept.rootdir),
             cassette.folder.name,
             "-" if age_ms is None else format_age(age_ms),
             kilobytes(cassette.size),
-            "-" if facts is None else format_time(facts.ms),
+            shown_seconds(None if saved_ms is None else seconds(saved_ms)),
             "-" if micro_usd is None else short_usd(usd(micro_usd)),
             self._remark(cassette),
         )
@@ -124,11 +127,7 @@ class Listing:
     def _sums(self) -> Iterator[str]:
         used = [each for each in self._kept.cassettes if each not in self._kept.orphans]
         tests = counted(len({each.of_test for each in used}), "test")
-        ms = known_sum(None if each.facts is None else each.facts.ms for each in used)
-        micro_usd = known_sum(map(self._micro_usd, used))
-        saved = "what can't be read" if ms is None else format_time(ms)
-        cost = "" if micro_usd is None else f" and {short_usd(usd(micro_usd))}"
-        yield f"{counted(len(used), 'cassette')} of {tests}: replaying each once saves {saved}{cost}"
+        yield f"{counted(len(used), 'cassette')} of {tests}: {self._saved(used)}"
         if orphans := self._kept.orphans:
             size = kilobytes(sum(each.size for each in orphans))
             uses, them = ("it", "removes it") if len(orphans) == 1 else ("them", "removes them")
@@ -136,6 +135,17 @@ class Listing:
         if self._max_age_ms is not None and (old := sum(map(self._is_too_old, self._kept.cassettes))):
             is_or_are = "is" if old == 1 else "are"
             yield f"{old} {is_or_are} older than {format_period(self._max_age_ms)} (dg_cassette_max_age)"
+
+    def _saved(self, used: Sequence[KeptCassette]) -> str:
+        """Say what replays of those that can be read save."""
+        ms = [saved_ms for each in used if (saved_ms := _saved_ms(each)) is not None]
+        unreadable = len(used) - len(ms)
+        if used and not ms:
+            return "none can be read"
+        micro_usd = known_sum(self._micro_usd(each) for each in used if _saved_ms(each) is not None)
+        cost = "" if micro_usd is None else f" and {short_usd(usd(micro_usd))}"
+        but_for = f", but for {unreadable} that can't be read" if unreadable else ""
+        return f"replaying each once saves {shown_seconds(seconds(sum(ms)))}{cost}{but_for}"
 
     def _age_ms(self, cassette: KeptCassette) -> int | None:
         return None if cassette.facts is None else max(0, self._now_ms - epoch_ms_of(cassette.facts.recorded_at))
@@ -146,7 +156,12 @@ class Listing:
 
     def _micro_usd(self, cassette: KeptCassette) -> int | None:
         """Return what the session would cost now: by its tier where that is known, else as it did."""
-        if cassette.facts is None:
+        if cassette.facts is None or _saved_ms(cassette) is None:
             return None
         price = self._prices.get(cassette.facts.tier or "")
         return cassette.facts.micro_usd if price is None else price_of(cassette.facts.ms, price)
+
+
+def _saved_ms(cassette: KeptCassette) -> int | None:
+    """Return what a replay saves; None of one that can't be replayed."""
+    return None if cassette.facts is None or cassette.problem else cassette.facts.ms

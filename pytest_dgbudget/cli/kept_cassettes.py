@@ -12,11 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from pytest_dgbudget.cassette.store import FOLDER, SESSION, read_facts
+from pytest_dgbudget.cassette.store import FOLDER, SESSION, read_cassette, read_facts
 from pytest_dgbudget.cassette.writing import RECORDING_FILE
 from pytest_dgbudget.cli.configuration import find_configuration
 from pytest_dgbudget.config import COLLECTED_VARIABLE
-from pytest_dgbudget.errors import CassetteError
+from pytest_dgbudget.errors import CassetteError, SettingsError
+from pytest_dgbudget.paths import shown_path
 from pytest_dgbudget.recording.lines import LINES_FILE
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ _MOST_LINES = 20
 class KeptCassette:
     """The cassette of one session: its folder and the bytes in it.
 
-    ``facts`` are None where they can't be read, and ``problem`` is why. ``test`` is the id of the test that uses it;
-    None: no collected test does, or what tests there are is not known.
+    ``problem`` is why it can't be read, or empty; ``facts`` are None where these can't be read either. ``test`` is the
+    id of the test that uses it; None: no collected test does, or what tests there are is not known.
     """
 
     folder: Path
@@ -61,10 +62,6 @@ class KeptCassettes:
         """Those that no test uses; none where it is not known which tests there are."""
         return [] if self.not_collected is not None else [each for each in self.cassettes if each.test is None]
 
-    def shown(self, path: Path) -> str:
-        """Return a path relative to the rootdir."""
-        return path.relative_to(self.rootdir).as_posix() if path.is_relative_to(self.rootdir) else str(path)
-
 
 def kept_cassettes(run_config: RunConfig) -> KeptCassettes:
     """Find a project's cassettes, and the test of each. Raises SettingsError."""
@@ -79,7 +76,7 @@ def kept_cassettes(run_config: RunConfig) -> KeptCassettes:
         tests, not_collected = _collect(rootdir, also, [] if place is None else [f"--dg-cassette-dir={place}"])
     return KeptCassettes(
         rootdir=rootdir,
-        cassettes=[_kept(folder, tests.get(folder.parent)) for folder in folders],
+        cassettes=[_kept(folder, rootdir, tests.get(folder.parent)) for folder in folders],
         not_collected=not_collected,
     )
 
@@ -88,18 +85,33 @@ def cassette_folders(cassette_dir: Path | None, rootdir: Path) -> list[Path]:
     """Return the folders of all cassettes, those of a test in the order of its dials.
 
     They are in ``cassette_dir``; where none is named, in all folders below the rootdir that are called ``cassettes``.
+    Raises SettingsError where there is no folder with that name.
     """
+    if cassette_dir is not None and not cassette_dir.is_dir():
+        where = shown_path(cassette_dir, rootdir)
+        raise SettingsError(
+            f"there is no folder {where} (--cassette-dir or dg_cassette_dir), and so no cassettes; name the one that "
+            "they were recorded in"
+        )
     places = _places(rootdir) if cassette_dir is None else [cassette_dir]
     found = [folder for place in places for folder in place.glob("*/*") if _is_cassette(folder)]
     return sorted(found, key=lambda folder: (folder.parent, int(folder.name)))
 
 
-def _kept(folder: Path, test: str | None) -> KeptCassette:
+def what_is_wrong(error: CassetteError, rootdir: Path) -> str:
+    """Return why a cassette can't be read, with the file's path relative to the rootdir where it is below it."""
+    return str(error).replace(f"{rootdir}{os.sep}", "")
+
+
+def _kept(folder: Path, rootdir: Path, test: str | None) -> KeptCassette:
     size = sum(each.lstat().st_size for each in folder.iterdir())
+    facts, problem = None, ""
     try:
-        return KeptCassette(folder=folder, size=size, facts=read_facts(folder), problem="", test=test)
+        facts = read_facts(folder)
+        read_cassette(folder)
     except CassetteError as error:
-        return KeptCassette(folder=folder, size=size, facts=None, problem=str(error), test=test)
+        problem = what_is_wrong(error, rootdir)
+    return KeptCassette(folder=folder, size=size, facts=facts, problem=problem, test=test)
 
 
 def _places(rootdir: Path) -> Iterator[Path]:

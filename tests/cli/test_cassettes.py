@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from io import StringIO
 from pathlib import Path
@@ -21,6 +23,7 @@ from pytest_dgbudget.cli.cassettes_prune import Pruned, pruned_lines
 from pytest_dgbudget.cli.kept_cassettes import KeptCassette, KeptCassettes
 from pytest_dgbudget.config.resolve import resolve
 from pytest_dgbudget.instants import write_instant
+from pytest_dgbudget.recording.lines import LINES_FILE
 from tests.support.cassettes import cassette
 from tests.support.hostile import TEXTS
 from tests.support.project import PROJECTS
@@ -135,6 +138,36 @@ def test_one_that_cannot_be_read_is_listed_with_what_is_wrong(listed: dict[str, 
     assert "it is no cassette" in each["problem"]
 
 
+def unended(folder: Path) -> None:
+    lines = folder / LINES_FILE
+    lines.write_bytes(lines.read_bytes()[:-20])
+
+
+def emptied(folder: Path) -> None:
+    (folder / LINES_FILE).write_bytes(b"")
+
+
+def halved(folder: Path) -> None:
+    (audio,) = folder.glob("agent.*")
+    audio.write_bytes(audio.read_bytes()[: audio.stat().st_size // 2])
+
+
+def deleted(folder: Path) -> None:
+    (audio,) = folder.glob("agent.*")
+    audio.unlink()
+
+
+@pytest.mark.parametrize("spoil", [unended, emptied, halved, deleted])
+def test_one_that_cannot_be_replayed_is_listed_with_what_is_wrong_in_which_file(
+    kept: Kept, spoil: Callable[[Path], None]
+) -> None:
+    spoil(kept.keep(STATUS)[0])
+    (each,) = document_of()["cassettes"]
+    assert each["problem"].startswith(f"{each['cassette']}/")
+    assert each["age_seconds"] is not None
+    assert (each["saved_seconds"], each["saved_usd"]) == (None, None)
+
+
 def test_what_other_tools_call_cassettes_is_none_of_ours(listed: dict[str, Any]) -> None:
     assert not any("test_http" in each["cassette"] for each in listed["cassettes"])
 
@@ -188,14 +221,39 @@ def test_the_table_has_a_row_for_each_and_its_sums(kept: Kept) -> None:
     assert [line.split() for line in lines[:3]] == [
         ["cassettes,", "and", "what", "a", "replay", "saves", "at", "the", "prices", "of", "2026-06-25"],
         ["test", "session", "age", "size", "time", "cost"],
-        [STATUS, "1", "100d", "2.1", "kB", "3s", "$0.0037", "too", "old"],
+        [STATUS, "1", "100d", "2.1", "kB", "3.00s", "$0.0037", "too", "old"],
     ]
-    assert lines[4].split()[1:] == ["1", "1d", "2.1", "kB", "3s", "$0.0037", "orphan"]
+    assert lines[4].split()[1:] == ["1", "1d", "2.1", "kB", "3.00s", "$0.0037", "orphan"]
     assert lines[6:] == [
-        "2 cassettes of 1 test: replaying each once saves 6s and $0.0075",
+        "2 cassettes of 1 test: replaying each once saves 6.00s and $0.0075",
         "1 orphan (2.1 kB): no test uses it; dgbudget cassettes prune removes it",
         "2 are older than 90d (dg_cassette_max_age)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("readable", "says"),
+    [
+        (2, "3 cassettes of 1 test: replaying each once saves 6.00s and $0.0075, but for 1 that can't be read"),
+        (0, "1 cassette of 1 test: none can be read"),
+    ],
+)
+def test_what_can_not_be_read_is_left_out_of_the_sum(kept: Kept, readable: int, says: str) -> None:
+    folders = kept.keep(STATUS, readable + 1)
+    found = by_hand(kept, *((folder, STATUS) for folder in folders))
+    found.cassettes[-1] = replace(found.cassettes[-1], problem="spoilt")
+    run_config = resolve(command_line={}, environment={}, ini={}, rootdir=kept.root, current_dir=kept.root)
+    assert says in [*Listing(found, run_config, datetime.now(timezone.utc)).lines(120)]
+
+
+@pytest.mark.parametrize("command", ["list", "prune", "check"])
+def test_a_folder_that_is_named_and_is_not_there_is_bad_usage(
+    kept: Kept, capfd: pytest.CaptureFixture[str], command: str
+) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main(["cassettes", command, "--cassette-dir=nowhere"])
+    assert exited.value.code == 2
+    assert "there is no folder nowhere (--cassette-dir or dg_cassette_dir)" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
@@ -209,7 +267,9 @@ def test_names_of_any_kind_are_shown_harmlessly(kept: Kept, text: str) -> None:
     run_config = resolve(command_line={}, environment={}, ini={}, rootdir=kept.root, current_dir=kept.root)
     shown = [*Listing(found, run_config, datetime.now(timezone.utc)).lines(80)]
     pruned = [Pruned(cassette=each, why=text) for each in cassettes]
-    shown += [line for dry_run in (True, False) for line in pruned_lines(found, pruned, dry_run=dry_run)]
+    shown += [
+        line for dry_run in (True, False) for line in pruned_lines(found, pruned, [kept.root / text], dry_run=dry_run)
+    ]
     assert all(line.isprintable() and not line.lstrip().startswith("::") for line in shown)
 
 
@@ -221,7 +281,7 @@ def test_without_yes_nothing_is_removed(kept: Kept, capfd: pytest.CaptureFixture
     assert main(["cassettes", "prune"]) == 0
     out = capfd.readouterr().out
     assert f"would remove {folder.relative_to(kept.root).as_posix()} (" in out
-    assert "nothing was removed; --yes removes them" in out
+    assert re.search(r"\n1 cassette, [0-9.]+ kB: nothing was removed; --yes removes it\n$", out)
     assert folder.is_dir()
 
 
@@ -240,10 +300,28 @@ def test_orphans_are_removed_and_nothing_else(kept: Kept, capfd: pytest.CaptureF
 
 def test_what_is_no_part_of_a_cassette_stays_and_is_named(kept: Kept, capfd: pytest.CaptureFixture[str]) -> None:
     (folder,) = kept.keep(GONE)
-    (folder / "notes.txt").write_text("mine", encoding="utf-8")
-    assert main(["cassettes", "prune", "--yes"]) == 1
-    assert "not part of a cassette, and left: notes.txt" in capfd.readouterr().out
-    assert [file.name for file in folder.iterdir()] == ["notes.txt"]
+    for place in (folder, folder.parent):
+        (place / "notes.txt").write_text("mine", encoding="utf-8")
+    shown = folder.relative_to(kept.root)
+    files = [f"{place}/notes.txt" for place in (shown, shown.parent)]
+    assert main(["cassettes", "prune"]) == 0
+    out = capfd.readouterr().out
+    assert all(f"would leave {file}: it is no part of a cassette\n" in out for file in files)
+    assert main(["cassettes", "prune", "--yes"]) == 0
+    out = capfd.readouterr().out
+    assert f"removed {shown} (" in out
+    assert all(f"left {file}: it is no part of a cassette\n" in out for file in files)
+    assert re.search(r"\nremoved 1 cassette, [0-9.]+ kB\n$", out)
+    assert sorted(str(each.relative_to(kept.root)) for each in folder.parent.rglob("*.*")) == sorted(files)
+
+
+def test_what_could_not_be_removed_is_said_and_not_counted(kept: Kept) -> None:
+    one, two = kept.keep(GONE, 2)
+    found = by_hand(kept, (one, None), (two, None))
+    pruned = [Pruned(cassette=found.cassettes[0], why="Permission denied"), Pruned(cassette=found.cassettes[1])]
+    lines = [*pruned_lines(found, pruned, [], dry_run=False)]
+    assert lines[0].startswith(f"failed: {one.relative_to(kept.root)} (2.1 kB): Permission denied")
+    assert lines[-1] == "removed 1 of 2 cassettes, 2.1 kB"
 
 
 def test_where_tests_cannot_be_collected_nothing_is_removed(broken: Path, capfd: pytest.CaptureFixture[str]) -> None:

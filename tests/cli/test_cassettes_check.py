@@ -55,6 +55,33 @@ def test_one_that_cannot_be_read_is_named(here: Path, capfd: pytest.CaptureFixtu
     assert (status, document["cassettes"], [*document["problems"]]) == (1, 2, ["cassettes/test_broken/1"])
 
 
+def test_what_is_wrong_is_said_with_a_path_relative_to_the_rootdir_and_with_what_to_do(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (keep(here, "test_broken") / RECORDING_FILE).write_text("{}", encoding="utf-8")
+    keep(here, "test_old", age_days=100)
+    (here / "pytest.ini").write_text("[pytest]\ndg_cassette_max_age = 90d\n", encoding="utf-8")
+    assert main(["cassettes", "check"]) == 1
+    first, *others = capfd.readouterr().out.splitlines()
+    assert first.startswith("cassettes/test_broken/1/recording.json: ")
+    assert others == [
+        "cassettes/test_old/1: 100d old",
+        "1 of 3 cassettes can't be read: where nothing else is said, restore or record it again",
+        "1 of 3 cassettes is older than 90d (dg_cassette_max_age): record it again",
+    ]
+
+
+def test_without_any_cassettes_it_fails_since_nothing_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    with pytest.raises(SystemExit) as exited:
+        main(["cassettes", "check"])
+    assert exited.value.code == 2
+    assert "there are no cassettes to check" in capfd.readouterr().err
+
+
 def test_one_that_somebody_wrote_a_secret_into_is_named_without_it(
     here: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,6 +93,8 @@ def test_one_that_somebody_wrote_a_secret_into_is_named_without_it(
     assert "cassettes/test_secret/1: the message of line " in output
     assert "or what looks like one, at /content" in output
     assert secret not in output
+    assert "1 of 2 cassettes has what looks like a secret: take it out, and revoke it where it is one" in output
+    assert "record" not in output
 
 
 @pytest.mark.parametrize(("age", "status"), [("90d", 0), ("90d fail", 1), ("200d fail", 0)])
@@ -86,7 +115,7 @@ def test_one_that_is_too_old_is_named_and_fails_where_it_would_fail_its_test(
         ([*LIVE, "--budget=2m", "--patience=soon"], "--patience: 'soon'"),
         ([*LIVE, "--budget=2m", "--set=Settings"], "--set Settings: TYPE/POINTER=VARIABLE is wanted"),
         ([*LIVE, "--budget=2m", "--set=Settings/a=NOT_SET"], "the environment has no variable NOT_SET"),
-        ([*LIVE, "--budget=2m", "--cassette-dir=elsewhere"], "there are no cassettes to check"),
+        ([*LIVE, "--budget=2m", "--cassette-dir=elsewhere"], "there is no folder elsewhere"),
     ],
 )
 def test_bad_usage_is_said_and_opens_nothing(
