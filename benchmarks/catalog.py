@@ -19,6 +19,7 @@ MODULES = {
     "postgres": "a ledger on PostgreSQL: what eight gateways wait for leases, and that none starves",
     "history": "start, first session and report in a ledger of 10,000 runs and a million sessions, and in an empty one",
     "audit": "dgbudget audit of 100,000 sessions against 100,000 requests: time after the download, memory",
+    "replay": "a replay of a conversation: how soon it is over, how far from the recorded instants, a cassette's size",
 }
 
 

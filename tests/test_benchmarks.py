@@ -16,11 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import history
+from benchmarks import history, replay
 from benchmarks.__main__ import main
 from benchmarks.comparison import NULL, Benchmark, Figure, Reach, Result, Subject, measured, run, shuffled, with_null
 from benchmarks.filled_ledgers import Files, Past
 from benchmarks.samples import reduce, spread
+from pytest_dgbudget.cassette.store import cassettes_in, write_cassettes
+from tests.support.cassettes import cassette
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = st.lists(st.floats(0, 1000), min_size=1)
@@ -193,6 +195,17 @@ def test_a_whole_pytest_runs_in_a_ledger_with_a_past(tmp_path: Path) -> None:
     assert all(each == {"whole pytest"} for each in figures.values())
 
 
+def test_a_cassette_is_made_longer_by_its_agents_audio_alone(tmp_path: Path) -> None:
+    short = cassette(tmp_path)
+    made = replay.with_a_minute(short)
+    write_cassettes(tmp_path / "cassettes", [made])
+    (longer,) = cassettes_in(tmp_path / "cassettes")
+    assert longer.events == made.events
+    assert [event.at_ms for event in longer.events] == [event.at_ms for event in short.events]
+    assert longer.audio["client_to_server"] == short.audio["client_to_server"]
+    assert len(longer.audio["server_to_client"]) >= 60 * 32_000
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_cut_comes_far_earlier_than_what_a_test_can_do_itself() -> None:
@@ -222,3 +235,14 @@ def test_fifty_sessions_at_the_pace_of_speech_get_all_of_their_audio_back() -> N
     result = measure("realtime.50")["realtime.50"]
     # What does not come back counts as a second.
     assert value(result, "through the gateway", "round trip p99") < 500
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_conversation_is_recorded_and_replayed_in_each_way_and_its_cassette_is_small() -> None:
+    (made,) = replay.benchmarks()
+    result = run(replace(made, quick_trials=1, warm_up=0), quick=True)
+    took, off, _, size = made.figures
+    assert None not in [result.value(subject, took) for subject in (replay.AT_ONCE, replay.LONGER)]
+    assert result.value(replay.IN_ITS_TIME, off) is not None
+    assert (result.value(replay.AT_ONCE, size) or 2) <= 1.1
