@@ -107,6 +107,7 @@ class Closing:
         facts = await self._ledger_thread.call(self._ledger.facts)
         if open_ms := open_beside_ms(facts, self._invocation):
             self._notices.append(_OPEN_BESIDE.format(format_time(open_ms), facts.id))
+        self._notices += self._remarks.unused_cassettes(facts.attempts)
         if (max_age_ms := self._run_config.cassette_max_age_ms) is not None:
             self._notices += filter(None, [old_cassettes_of(facts, max_age_ms, utc_now())])
         self._shared = [*map(_used, await self._ledger_thread.call(self._ledger.shared_scopes))]

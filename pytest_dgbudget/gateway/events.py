@@ -45,6 +45,22 @@ class EndpointUnused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CassetteLacked:
+    """A test's client was refused, for want of a cassette that can be read and no other session uses."""
+
+    nodeid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CassettesUnused:
+    """An attempt is over, and so many of the cassettes of its test were used by none of its sessions."""
+
+    attempt: str
+    unused: int
+    cassettes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestPassed:
     """A request goes on to the vendor, unmetered."""
 
@@ -314,6 +330,8 @@ Event = (
     | RunIsStopping
     | StrangerRefused
     | EndpointUnused
+    | CassetteLacked
+    | CassettesUnused
     | RequestPassed
     | SocketPassed
     | BypassReported

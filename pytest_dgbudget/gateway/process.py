@@ -116,7 +116,7 @@ class Gateway:
             self.run,
             self._targets.find,
             self._unmetered,
-            replays_of(config),
+            replays_of(config, self._events),
         )
         self._notices: list[str] = []
         if config.predecessor is not None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from pytest_dgbudget.gateway.events import (
+    CassetteLacked,
+    CassettesUnused,
     CreditProblem,
     EmulatorRestarted,
     EndpointUnused,
@@ -20,9 +23,12 @@ from pytest_dgbudget.gateway.events import (
     SocketPassed,
     StrangerRefused,
 )
+from pytest_dgbudget.ledger.facts import AttemptFacts
 from pytest_dgbudget.model import Refusal
 from pytest_dgbudget.rules.refusals import describe_refusal
-from pytest_dgbudget.units import format_time
+from pytest_dgbudget.units import counted, format_time
+
+_MOST_TESTS = 5
 
 
 class Remarks:
@@ -37,6 +43,8 @@ class Remarks:
         self._credit_problems: dict[str, None] = {}
         self._run_key_problems: dict[str, None] = {}
         self._unused: dict[str, None] = {}
+        self._lack_cassettes: dict[str, None] = {}
+        self._unused_cassettes: dict[str, CassettesUnused] = {}
         self._strangers: Counter[StrangerRefused] = Counter()
         self._passed: Counter[RequestPassed | SocketPassed] = Counter()
         events.subscribe(self._note)
@@ -62,11 +70,23 @@ class Remarks:
         sentences += self._run_key_problems
         if self._unused:
             sentences.append(_did_not_come(list(self._unused)))
+        if self._lack_cassettes:
+            tests = [*self._lack_cassettes]
+            named = ", ".join(tests[:_MOST_TESTS]) + (", …" if len(tests) > _MOST_TESTS else "")
+            sentences.append(f"{counted(len(tests), 'test')} lacked a cassette: {named}")
         sentences += [self._passed_to(host) for host in dict.fromkeys(event.host for event in self._passed)]
         for refused, times in self._strangers.items():
             described = Refusal(status=refused.status, code=refused.code, reason=refused.reason, times=times)
             sentences.append(f"while not exactly one test ran, {describe_refusal(described)}")
         return sentences
+
+    def unused_cassettes(self, attempts: Iterable[AttemptFacts]) -> Iterator[str]:
+        """Yield a sentence on each attempt that passed without all cassettes of its test."""
+        for attempt in attempts:
+            found = self._unused_cassettes.get(attempt.id)
+            if found is not None and attempt.outcome == "passed":
+                were = "was" if found.unused == 1 else "were"
+                yield f"{attempt.nodeid}: {found.unused} of its {found.cassettes} cassettes {were} not used"
 
     def _passed_to(self, host: str) -> str:
         passed = [
@@ -97,6 +117,10 @@ class Remarks:
             self._stopped[event.reason] = None
         elif isinstance(event, EndpointUnused):
             self._unused[event.nodeid] = None
+        elif isinstance(event, CassetteLacked):
+            self._lack_cassettes[event.nodeid] = None
+        elif isinstance(event, CassettesUnused):
+            self._unused_cassettes[event.attempt] = event
         elif isinstance(event, GatewayStalled) and self._open:
             self._stalled_ms.append(event.stalled_ms)
 

@@ -194,6 +194,25 @@ def test_a_client_that_says_nothing_more_is_not_waited_for(talks: Project, pace:
 
 
 @pytest.mark.slow
+def test_tests_without_a_cassette_are_named_whatever_becomes_of_them(talks: Project) -> None:
+    result = replayed(talks, "test_is_refused")
+    assert result.outcomes() == {"test_is_refused": "passed"}, result.output
+    assert "1 test lacked a cassette: test_talks.py::test_is_refused\n" in result.output
+    assert "1 test lacked a cassette: test_talks.py::test_is_refused" in result.usage["notices"]
+
+
+@pytest.mark.slow
+def test_cassettes_that_a_passing_test_did_not_use_are_counted(talks: Project) -> None:
+    (folder,) = talks.path.glob("cassettes/*test_sessions*")
+    write_cassettes(folder, cassettes_in(folder) * 3)
+    result = replayed(talks, "test_sessions")
+    assert result.status == 0, result.output
+    notice = "test_talks.py::test_sessions: 2 of its 3 cassettes were not used"
+    assert f"{notice}\n" in result.output
+    assert notice in result.usage["notices"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("test", ["test_ours", "test_raw"])
 def test_a_cassette_that_cant_be_read_fails_its_test_with_what_to_do(talks: Project, test: str) -> None:
     (folder,) = talks.path.glob(f"cassettes/*{test}-*/1")

@@ -13,6 +13,7 @@ from pytest_dgbudget.cassette.matching import PlayableCassette, Player, choose
 from pytest_dgbudget.cassette.store import cassettes_in
 from pytest_dgbudget.errors import CassetteError
 from pytest_dgbudget.gateway.clock import Clock
+from pytest_dgbudget.gateway.events import CassetteLacked, CassettesUnused, Events
 from pytest_dgbudget.gateway.grants import Grant
 from pytest_dgbudget.gateway.http import Request
 from pytest_dgbudget.gateway.refusals import RequestRefused
@@ -43,6 +44,11 @@ class UnusedCassettes:
         self.all = len(cassettes)
         self._unused = list(cassettes)
         self._undecided = 0
+
+    @property
+    def unused(self) -> int:
+        """How many no session has used."""
+        return len(self._unused)
 
     @property
     def left(self) -> int:
@@ -167,8 +173,9 @@ class Replays:
     ``clock`` returns that of the loop that runs.
     """
 
-    def __init__(self, clock: Callable[[], Clock], scrubbing: Scrubbing, *, beside_live: bool) -> None:
+    def __init__(self, clock: Callable[[], Clock], scrubbing: Scrubbing, events: Events, *, beside_live: bool) -> None:
         self._clock = clock
+        self._events = events
         self._scrubbing = scrubbing
         self._beside_live = beside_live
         self._unused: dict[str, asyncio.Future[UnusedCassettes]] = {}
@@ -181,6 +188,7 @@ class Replays:
         try:
             unused = await self._unused_of(grant, terms)
         except CassetteError as error:
+            self._events.emit(CassetteLacked(nodeid=grant.attempt.nodeid))
             raise RequestRefused(404, codes.NO_CASSETTE, _unreadable(error, terms, grant)) from None
         if found := grant.mismatches():
             raise RequestRefused(409, codes.MISMATCH, _has_mismatched(found[0]))
@@ -188,14 +196,23 @@ class Replays:
             return Replay(unused, grant.asked.pace, self._clock(), self._scrubbing, beside_live=self._beside_live)
         if self._beside_live:
             return None
+        self._events.emit(CassetteLacked(nodeid=grant.attempt.nodeid))
         raise RequestRefused(404, codes.NO_CASSETTE, _lacks(unused))
 
     async def _unused_of(self, grant: Grant, terms: CassetteTerms) -> UnusedCassettes:
         attempt = grant.attempt.id
         if attempt not in self._unused:
             self._unused[attempt] = asyncio.ensure_future(_read(terms))
-            grant.ended.add_done_callback(lambda _: self._unused.pop(attempt, None))
+            grant.ended.add_done_callback(lambda _: self._ended(attempt))
         return await asyncio.shield(self._unused[attempt])
+
+    def _ended(self, attempt: str) -> None:
+        reading = self._unused.pop(attempt)
+        if not reading.done() or reading.cancelled() or reading.exception() is not None:
+            return
+        cassettes = reading.result()
+        if cassettes.unused:
+            self._events.emit(CassettesUnused(attempt=attempt, unused=cassettes.unused, cassettes=cassettes.all))
 
 
 async def _read(terms: CassetteTerms) -> UnusedCassettes:
