@@ -468,6 +468,7 @@ def test_a_ledger_of_the_version_before_is_upgraded_with_all_that_it_has(
     for statement in (
         "DROP TABLE made_cassette",
         *(f"ALTER TABLE usage DROP COLUMN {column}" for column in ("cassette", "cassette_recorded_at", "mismatch")),
+        *(f"ALTER TABLE archived DROP COLUMN {column}" for column in ("replays", "saved_ms", "saved_micro_usd")),
         "UPDATE schema SET version = 7",
     ):
         connection.execute(statement, {})
