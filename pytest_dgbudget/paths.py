@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -59,11 +60,15 @@ def shown_path(path: Path, folder: Path) -> str:
 
 
 def require_writable(folder: Path) -> None:
-    """Create a real folder, and another in it for a moment. Raises OSError."""
+    """Create a real folder, and another in it, for a moment; one that is there stays. Raises OSError."""
+    is_new = not file_exists(folder)
     make_folder(folder)
     probe = folder / f".probe-{os.urandom(8).hex()}"
     _make_folder(probe)
     _remove_folder(probe)
+    if is_new:
+        with contextlib.suppress(OSError):  # another worker writes there by now
+            _remove_folder(folder)
 
 
 def make_private_folder(folder: Path) -> None:

@@ -143,6 +143,8 @@ def _read(folder_of_test: Path, take: Callable[[_Folder], T]) -> T | None:
         try:
             opened = _open_either(folder_of_test)
         except OSError as error:
+            if isinstance(error, NotADirectoryError) and not folder_of_test.parent.is_dir():
+                return None  # a file is where the folder of all would be
             raise CassetteError(f"{folder_of_test}: {_said(error)}") from error
         if opened is None:
             misses += 1

@@ -201,7 +201,10 @@ def test_what_keeps_cassettes_from_being_written_is_said_with_what_to_do(
     assert gateway.told == []
 
 
-def test_a_place_for_cassettes_is_made_and_left_empty(tmp_path: Path) -> None:
+def test_a_place_for_cassettes_is_tried_and_leaves_nothing_new(tmp_path: Path) -> None:
+    assert why_no_place(tmp_path / "tests/cassettes/it", tmp_path) is None
+    assert [*(tmp_path / "tests").rglob("*")] == []
+    (tmp_path / "tests/cassettes").mkdir()
     assert why_no_place(tmp_path / "tests/cassettes/it", tmp_path) is None
     assert [*(tmp_path / "tests").rglob("*")] == [tmp_path / "tests/cassettes"]
 
