@@ -7,13 +7,14 @@ that was recorded before the last UserStartedSpeaking or ConversationText(user) 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from secrets import choice
 from string import ascii_lowercase
 from typing import Any
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteAudio, CassetteText
+from pytest_dgbudget.cassette.numbering import in_each_text
 
 CLIENT = "client_to_server"
 # They need not come before the client closes: they say what was, and race with the Close.
@@ -213,7 +214,7 @@ class FreshIds:
 
     def fresh(self, payload: Any) -> Any:
         """Return a message of the vendor's with its ids as they are in this replay."""
-        return _everywhere(payload, lambda text: _name.sub(lambda found: self._fresh.get(found[0], found[0]), text))
+        return in_each_text(payload, lambda text: _name.sub(lambda found: self._fresh.get(found[0], found[0]), text))
 
     def name_of(self, id_: str) -> str | None:
         """Return the cassette's id for one of this replay; None for a number, which no client has been told."""
@@ -233,16 +234,6 @@ def _ids_in(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for each in value:
             yield from _ids_in(each)
-
-
-def _everywhere(value: Any, in_text: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return in_text(value)
-    if isinstance(value, list):
-        return [_everywhere(each, in_text) for each in value]
-    if isinstance(value, dict):
-        return {in_text(key): _everywhere(each, in_text) for key, each in value.items()}
-    return value
 
 
 def _fresh_id(name: str) -> str:

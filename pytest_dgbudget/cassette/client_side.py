@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteAudio, CassetteText
-from pytest_dgbudget.cassette.secret_shapes import escaped
 from pytest_dgbudget.cassette.vendor_side import CLOSE, OPTIONAL, AgentOwes, sent_by_vendor
 from pytest_dgbudget.recording.known_secrets import SCRUBBED
 from pytest_dgbudget.rules.audio import AudioFormat
+from pytest_dgbudget.rules.cassette_ignore import escaped
 from pytest_dgbudget.rules.speech import can_be_read, loud_windows, window_size
 
 # After a pause of more than that, in sound or in what is sent, speech begins anew.

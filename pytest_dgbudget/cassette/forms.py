@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
-from pytest_dgbudget.cassette.secret_shapes import escaped
 from pytest_dgbudget.cassette.vendor_side import Sent
+from pytest_dgbudget.rules.cassette_ignore import escaped
 
 # That one of them is there, or isn't, is no drift: the vendor's specification has them as optional, and newer servers
 # and other models have them where others don't.

@@ -104,7 +104,7 @@ def _free(what: str, taken: Set[str]) -> Iterator[str]:
 
 
 def _renamed(message: Any, in_text: Callable[[str], str], names: Mapping[str, str]) -> Any:
-    renamed = _everywhere(message, in_text)
+    renamed = in_each_text(message, in_text)
     if isinstance(message, dict):
         if "type" in message:
             renamed["type"] = message["type"]
@@ -113,14 +113,14 @@ def _renamed(message: Any, in_text: Callable[[str], str], names: Mapping[str, st
     return renamed
 
 
-def _everywhere(value: Any, in_text: Callable[[str], str]) -> Any:
+def in_each_text(value: Any, in_text: Callable[[str], str]) -> Any:
     """Return a copy of a message with something done to each of its texts."""
     if isinstance(value, str):
         return in_text(value)
     if isinstance(value, list):
-        return [_everywhere(each, in_text) for each in value]
+        return [in_each_text(each, in_text) for each in value]
     if isinstance(value, dict):
-        return {in_text(key): _everywhere(each, in_text) for key, each in value.items()}
+        return {in_text(key): in_each_text(each, in_text) for key, each in value.items()}
     return value
 
 

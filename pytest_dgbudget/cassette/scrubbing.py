@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteText
-from pytest_dgbudget.cassette.secret_shapes import escaped, find_secret
+from pytest_dgbudget.cassette.secret_shapes import find_secret
 from pytest_dgbudget.cassette.writing import DEEPEST, RECORDING_FILE, SIDE_NAMES, depth_of
 from pytest_dgbudget.errors import CassetteError, CassetteRefused
 from pytest_dgbudget.recording.lines import LEFT_OUT
 from pytest_dgbudget.recording.scrubbing import Scrubber
+from pytest_dgbudget.rules.cassette_ignore import escaped
 
 Scrub = Callable[[str], str]
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from pytest_dgbudget.recording.known_secrets import SCRUBBED
 from pytest_dgbudget.recording.secret_places import names_a_secret
+from pytest_dgbudget.rules.cassette_ignore import escaped
 
 # Escapes, as of JSON within JSON, and base64 within one another.
 _DEEPEST = 6
@@ -66,11 +67,6 @@ def _found_in(value: Any, name: str, pointer: str) -> Iterator[tuple[str, str]]:
             yield from _found_in(inner, name, f"{pointer}/{number}")
     elif value is not None and (kind := _kind_of_field(name, str(value))) is not None:
         yield pointer, kind
-
-
-def escaped(key: str) -> str:
-    """Return a key as a JSON Pointer has it."""
-    return key.replace("~", "~0").replace("/", "~1")
 
 
 def kind_of_secret(text: str, depth: int = 0) -> str | None:

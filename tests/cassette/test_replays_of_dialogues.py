@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_dgbudget.cassette.cassette import Cassette, CassetteAudio, CassetteEvent, CassetteText
@@ -151,6 +151,7 @@ def _is_of_user(payload: Any) -> bool:
 
 @each_pace
 @given(seed=SEEDS, choice=st.integers(0, 2**32))
+@example(seed=603, choice=0)  # a later message of this type is scrubbed: any words are those
 def test_a_changed_message_is_found_and_its_place_is_shown(seed: int, choice: int, pace: Pace) -> None:
     cassette, random = dialogue(Random(seed)), Random(choice)
     acts = acts_of(cassette)

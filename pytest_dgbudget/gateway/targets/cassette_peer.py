@@ -14,6 +14,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import SERVER, Protocol
 
 from pytest_dgbudget.cassette.cassette import CassetteText
+from pytest_dgbudget.cassette.causes import type_of
 from pytest_dgbudget.cassette.matching import Player
 from pytest_dgbudget.cassette.mismatches import unplayable
 from pytest_dgbudget.gateway.clock import Clock, Timer
@@ -208,7 +209,3 @@ def _frame_of(message: CassetteText | bytes) -> bytes:
     if isinstance(message, bytes):
         return frame(BINARY, message, mask=False)
     return frame(TEXT, text_of(message.payload), mask=False)
-
-
-def type_of(payload: Any) -> Any:
-    return payload.get("type") if isinstance(payload, dict) else None
