@@ -26,6 +26,7 @@ from pytest_dgbudget.ledger.changes import Changes
 from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.waiters import Queued
 from pytest_dgbudget.model import Awaited, GivenUpWait
+from pytest_dgbudget.rules.attempts import CUT_BY
 
 # A gateway that is killed changes nothing in the ledger, and neither does midnight.
 _LOOKS_EVERY_SECONDS = 1
@@ -132,8 +133,13 @@ class Admission:
         self._changed.set()
 
     def give_up(self, admitted: Admitted) -> None:
-        """Free what was given for a session that is not dialled after all."""
-        self._leases.never_dialled(admitted.dial)
+        """Free what was given for a session that is not dialled: its test was cut, or is over; else its client left."""
+        grant = admitted.lease.grant
+        if grant.spent.done():
+            overrun = replace(grant.spent.result(), kind="cut")
+            self._leases.never_dialled(admitted.dial, CUT_BY[overrun.scope], overrun)
+        else:
+            self._leases.never_dialled(admitted.dial, "teardown" if grant.ended.done() else "client")
         self.give_back(admitted.lease)
 
     def stop(self) -> None:

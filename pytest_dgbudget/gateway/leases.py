@@ -14,7 +14,7 @@ from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.connection import LedgerUnreachable
 from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.waiters import Queued
-from pytest_dgbudget.model import Overrun, UsageRecord
+from pytest_dgbudget.model import ClosedBy, Overrun, UsageRecord
 from pytest_dgbudget.rules.budget import Refused, Scope
 from pytest_dgbudget.units import known_sum
 
@@ -84,16 +84,16 @@ class Leases:
         try:
             return await self._ledger_thread.call(ask, *args, waiter)
         except LedgerUnreachable:
-            self._ledger_thread.enqueue(self._ledger.take_back, _never_dialled(waiter))
+            self._ledger_thread.enqueue(self._ledger.take_back, _never_dialled(waiter, "network"))
             raise
 
     def stop_waiting(self, waiter: str) -> None:
         """Have one wait no longer that was queued."""
         self._ledger_thread.enqueue(self._ledger.stop_waiting, waiter)
 
-    def never_dialled(self, dial: str) -> None:
-        """Record of a dial that it was not made after all."""
-        self._ledger_thread.enqueue(self._ledger.record_usage, _never_dialled(dial))
+    def never_dialled(self, dial: str, closed_by: ClosedBy, overrun: Overrun | None = None) -> None:
+        """Record of a dial that it was not made after all, and why; ``overrun`` where a budget has closed it."""
+        self._ledger_thread.enqueue(self._ledger.record_usage, _never_dialled(dial, closed_by, overrun))
 
     def session_ended(self, lease: OpenLease, session: MeteredSession, record: UsageRecord) -> None:
         """Record what a session used."""
@@ -137,8 +137,8 @@ def refusal(scope: Scope) -> Overrun:
     )
 
 
-def _never_dialled(dial: str) -> UsageRecord:
-    """Return the record of a session whose client left when all was ready to dial."""
+def _never_dialled(dial: str, closed_by: ClosedBy, overrun: Overrun | None = None) -> UsageRecord:
+    """Return the record of a session that was over when all was ready to dial."""
     return UsageRecord(
         dial=dial,
         request_id=None,
@@ -147,9 +147,10 @@ def _never_dialled(dial: str) -> UsageRecord:
         handshake_ms=None,
         audio_in_ms=0,
         audio_out_ms=0,
-        closed_by="client",
+        closed_by=closed_by,
         close_code=None,
         confirmed=True,
         tagged=False,
         micro_usd=0,
+        overrun=overrun,
     )

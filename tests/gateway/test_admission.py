@@ -25,7 +25,7 @@ from pytest_dgbudget.ledger.ledger import Ledger
 from pytest_dgbudget.ledger.shared_budgets import SharedBudgets
 from tests.gateway.memory import ManualClock
 from tests.support.gateway import asked
-from tests.support.ledger import HIGHEST_PRICE, changes_of, ends_of_leases, open_ledger, usage
+from tests.support.ledger import HIGHEST_PRICE, changes_of, ends_of_leases, open_ledger, rows_of, usage
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.asyncio
@@ -208,6 +208,29 @@ async def test_a_lease_that_comes_when_its_client_has_gone_is_given_back(open_qu
         await busy
         await stays.admitted()
         assert ends_of_leases(queue.folder) == ["settled", None]
+
+
+@pytest.mark.parametrize(("closed_by", "allowed"), [("client", None), ("teardown", None), ("test-budget", MINUTE_MS)])
+async def test_a_dial_that_is_recorded_too_late_says_what_it_was_too_late_for(
+    open_queue: OpenQueue, closed_by: str, allowed: int | None
+) -> None:
+    async with open_queue() as queue:
+        go_on = threading.Event()
+        grant = await queue.grant("a")
+        lease = await queue.connect(grant).admitted()
+        busy = asyncio.ensure_future(queue.thread.call(go_on.wait))
+        late = queue.connect(grant)
+        while lease.holders == 1:  # noqa: ASYNC110 - until the ledger is asked
+            await asyncio.sleep(0)
+        if closed_by == "test-budget":
+            grant.spent.set_result(lease.overrun("cut", "time"))
+        else:
+            (late.gone if closed_by == "client" else grant.ended).set_result(None)
+        await asyncio.wait([late.task])
+        go_on.set()
+        await busy
+        await queue.settled()
+        assert rows_of(queue.folder, "SELECT closed_by, cut_allowed, ms FROM usage") == [(closed_by, allowed, 0)]
 
 
 async def test_after_the_cut_of_a_test_those_of_it_that_wait_are_refused_and_nobody_queues_for_it(

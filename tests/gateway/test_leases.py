@@ -215,7 +215,7 @@ async def test_a_cut_spends_what_is_left_of_the_tests_budget_for_its_later_attem
 
 async def test_a_lease_whose_client_left_before_the_dial_costs_nothing(bank: Bank) -> None:
     lease = await bank.opened(await bank.grant("test_a"))
-    bank.leases.never_dialled(bank.first_dials[lease])
+    bank.leases.never_dialled(bank.first_dials[lease], "client")
     bank.leases.release(lease)
     facts = await bank.facts()
     assert [(each.how, each.ended_ms) for each in facts.leases] == [("settled", 0)]
