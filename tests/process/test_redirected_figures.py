@@ -27,7 +27,9 @@ def test_what_is_redirected_is_metered_attributed_cut_and_closed(name: str, tmp_
     sessions = {session["request_id"]: session for session in usage["sessions"]}
     assert sessions.keys() == measured.keys(), output
     for request_id, session in sessions.items():
-        assert session["seconds"] == pytest.approx(measured[request_id], abs=CLOSE_ENOUGH_SECONDS), session
+        # Metered from the dial on; the stand-in measures from its 101 on.
+        beyond = session["seconds"] - measured[request_id]
+        assert -CLOSE_ENOUGH_SECONDS <= beyond <= session["handshake_seconds"] + CLOSE_ENOUGH_SECONDS, session
     redirected = REDIRECTED & set(MATRIX[name].clients)
     here = len(redirected) if MATRIX[name].beside_ours else 0
     assert len(usage["tests"]) == 5 * here + 3 * len(redirected), output  # a test without a session is none of them
