@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from pytest_dgbudget.protocol.authentication import GatewayAuthentication, Peer
 from pytest_dgbudget.protocol.control import Asked, Authenticated, ControlProtocol, ProtocolViolation
 from pytest_dgbudget.protocol.notifications import Heartbeat
 from pytest_dgbudget.protocol.operations import GetRemaining, StopRun
+from tests.support.stream_server import Serve, serving
 
 SECRET = "the control secret"
 GATEWAY = Peer(role="gateway", pid=8, started="then")
@@ -23,22 +24,18 @@ ASKED = GetRemaining(attempt="a")
 
 pytestmark = pytest.mark.asyncio
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
 
 @asynccontextmanager
-async def serving(serve: Serve) -> AsyncIterator[int]:
+async def joinable(serve: Serve) -> AsyncIterator[int]:
     """Serve each connection like this, after its request; yields the port."""
 
     async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        with suppress(ConnectionError, ProtocolViolation):
+        with suppress(ProtocolViolation):
             await serve(reader, writer)
-        writer.close()
 
-    server = await asyncio.start_server(served, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+    async with serving(served) as port:
+        yield port
 
 
 class Gateway:
@@ -74,7 +71,7 @@ async def joined(port: int, handlers: dict[Any, Callable[[Any], None]] | None = 
 
 
 async def test_it_learns_which_process_the_gateway_is() -> None:
-    async with serving(Gateway()) as port:
+    async with joinable(Gateway()) as port:
         control = await joined(port)
         assert control.gateway == GATEWAY
         await control.close()
@@ -87,7 +84,7 @@ async def test_it_returns_the_answer_or_raises_the_error() -> None:
         else:
             protocol.fail(asked.id, LedgerError("the disk is full"))
 
-    async with serving(Gateway(answer)) as port:
+    async with joinable(Gateway(answer)) as port:
         control = await joined(port)
         assert await control.ask(ASKED) == 1.5
         with pytest.raises(LedgerError, match="the disk is full"):
@@ -97,14 +94,14 @@ async def test_it_returns_the_answer_or_raises_the_error() -> None:
 
 async def test_a_notification_is_handed_to_its_handler() -> None:
     heard: asyncio.Future[Heartbeat] = asyncio.get_running_loop().create_future()
-    async with serving(Gateway(first=lambda protocol: protocol.notify(Heartbeat()))) as port:
+    async with joinable(Gateway(first=lambda protocol: protocol.notify(Heartbeat()))) as port:
         control = await joined(port, {Heartbeat: heard.set_result})
         assert await asyncio.wait_for(heard, 10) == Heartbeat()
         await control.close()
 
 
 async def test_what_waits_for_a_lost_gateway_is_lost() -> None:
-    async with serving(Gateway(answer=None)) as port:
+    async with joinable(Gateway(answer=None)) as port:
         control = await joined(port)
         with pytest.raises(ConnectionLost, match="the gateway is gone"):
             await asyncio.wait_for(control.ask(ASKED), 10)
@@ -115,7 +112,7 @@ async def test_what_waits_for_a_lost_gateway_is_lost() -> None:
 
 
 async def test_an_answer_of_another_kind_loses_the_gateway() -> None:
-    async with serving(Gateway(lambda protocol, asked: protocol.answer(asked.id, "soon"))) as port:
+    async with joinable(Gateway(lambda protocol, asked: protocol.answer(asked.id, "soon"))) as port:
         control = await joined(port)
         with pytest.raises(ConnectionLost):
             await asyncio.wait_for(control.ask(ASKED), 10)
@@ -123,7 +120,7 @@ async def test_an_answer_of_another_kind_loses_the_gateway() -> None:
 
 
 async def test_a_gateway_with_another_secret_is_not_joined() -> None:
-    async with serving(Gateway(secret="another")) as port:
+    async with joinable(Gateway(secret="another")) as port:
         with pytest.raises(GatewayError, match=f"the gateway on port {port} ended before it was joined"):
             await joined(port)
 
@@ -141,7 +138,7 @@ async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 @pytest.mark.parametrize("serve", [_forge, _refuse])
 async def test_what_can_not_prove_the_secret_is_not_the_gateway(serve: Serve) -> None:
-    async with serving(serve) as port:
+    async with joinable(serve) as port:
         with pytest.raises(GatewayError, match=f"what listens on port {port} is not the gateway of this run"):
             await joined(port)
 
@@ -151,13 +148,13 @@ async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 async def test_a_gateway_that_ends_before_it_answers_is_reported() -> None:
-    async with serving(_hang_up) as port:
+    async with joinable(_hang_up) as port:
         with pytest.raises(GatewayError, match=f"the gateway on port {port} ended before it was joined"):
             await joined(port)
 
 
 async def test_a_port_that_nobody_listens_on_is_reported() -> None:
-    async with serving(_hang_up) as port:
+    async with joinable(_hang_up) as port:
         pass
     with pytest.raises(GatewayError, match=f"the gateway on port {port} can't be reached"):
         await joined(port)
@@ -165,7 +162,7 @@ async def test_a_port_that_nobody_listens_on_is_reported() -> None:
 
 async def test_a_process_without_a_descriptor_left_does_not_say_that_the_gateway_is_gone() -> None:
     resource = pytest.importorskip("resource")
-    async with serving(Gateway()) as port:
+    async with joinable(Gateway()) as port:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
         try:

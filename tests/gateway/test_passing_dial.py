@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import h11
@@ -16,31 +14,9 @@ import trustme
 from pytest_dgbudget.gateway.passing import dial
 from pytest_dgbudget.gateway.passing.dial import open_stream
 from pytest_dgbudget.gateway.upstream import DialLost
+from tests.support.stream_server import serving
 
 pytestmark = pytest.mark.asyncio
-
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def listening(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Serve on a port, which is returned; at the end every connection is closed."""
-    ended: list[asyncio.Event] = []
-
-    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ended.append(asyncio.Event())
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            await serve(reader, writer)
-        writer.close()
-        with suppress(ConnectionError, ssl.SSLError):
-            await writer.wait_closed()
-        ended[-1].set()
-
-    async with await asyncio.start_server(serve_one, "127.0.0.1", ssl=tls) as server:
-        yield server.sockets[0].getsockname()[1]
-        for each in ended:
-            await each.wait()
 
 
 async def answers_ok(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -66,11 +42,14 @@ class Proxy:
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
+    try:
         while data := await reader.read(65_536):
             writer.write(data)
             await writer.drain()
-    writer.close()
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
 
 
 async def asked_of(url: str, host: str) -> bytes:
@@ -100,9 +79,9 @@ def context_for(authority: trustme.CA, name: str) -> ssl.SSLContext:
 
 
 async def test_it_is_dialled_by_tls_and_the_certificate_is_checked(authority: trustme.CA) -> None:
-    async with listening(answers_ok, context_for(authority, "localhost")) as port:
+    async with serving(answers_ok, context_for(authority, "localhost")) as port:
         assert await asked_of(f"https://localhost:{port}", "localhost") == b"hi"
-    async with listening(answers_ok, context_for(trustme.CA(), "localhost")) as port:
+    async with serving(answers_ok, context_for(trustme.CA(), "localhost")) as port:
         with pytest.raises(DialLost) as lost:
             await open_stream(f"https://localhost:{port}")
     assert lost.value.status == 502
@@ -114,9 +93,9 @@ async def test_a_proxy_of_the_environment_is_used_with_its_credentials(
     authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     tls = context_for(authority, "api.example") if scheme == "https" else None
-    async with listening(answers_ok, tls) as port:
+    async with serving(answers_ok, tls) as port:
         proxy = Proxy(to=port)
-        async with listening(proxy.serve) as at:
+        async with serving(proxy.serve) as at:
             monkeypatch.setenv(f"{scheme}_proxy", f"http://me:p%40ss@127.0.0.1:{at}")
             monkeypatch.delenv("no_proxy", raising=False)
             assert await asked_of(f"{scheme}://api.example:7777/v1/x", "api.example") == b"hi"
@@ -130,7 +109,7 @@ async def test_a_proxy_of_the_environment_is_used_with_its_credentials(
 )
 async def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch, status: str, reason: str) -> None:
     proxy = Proxy(status)
-    async with listening(proxy.serve) as at:
+    async with serving(proxy.serve) as at:
         monkeypatch.setenv("https_proxy", f"127.0.0.1:{at}")
         monkeypatch.delenv("no_proxy", raising=False)
         with pytest.raises(DialLost) as lost:
@@ -141,7 +120,7 @@ async def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch, st
 async def test_loopback_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
-    async with listening(answers_ok) as port:
+    async with serving(answers_ok) as port:
         assert await asked_of(f"http://127.0.0.1:{port}", "x") == b"hi"
 
 
@@ -155,7 +134,7 @@ async def test_what_can_not_be_reached_is_said(monkeypatch: pytest.MonkeyPatch) 
         while await reader.read(100):
             pass
 
-    async with listening(silent) as at:
+    async with serving(silent) as at:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{at}")
         monkeypatch.delenv("no_proxy", raising=False)
         with pytest.raises(DialLost) as lost:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from websockets.utils import accept_key
 
 from pytest_dgbudget.gateway.upstream import DialFailed, DialLost, Upstream, dial
+from tests.support.stream_server import serving
 
 pytestmark = pytest.mark.asyncio
 
@@ -29,20 +30,12 @@ class Answering:
         self.answer = answer
         self.asked: list[str] = []
         self.url = ""
-        self.ended: list[asyncio.Event] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ended = asyncio.Event()
-        self.ended.append(ended)
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.asked.append(head)
         writer.write(self.answer.format(accept=accept_key(header(head, "sec-websocket-key"))).encode("latin-1"))
-        with suppress(ConnectionError):
-            await reader.read()
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-        ended.set()
+        await reader.read()
 
 
 def header(head: str, name: str) -> str:
@@ -52,12 +45,9 @@ def header(head: str, name: str) -> str:
 @asynccontextmanager
 async def answering(answer: str) -> AsyncIterator[Answering]:
     vendor = Answering(answer)
-    async with await asyncio.start_server(vendor.serve, "127.0.0.1") as server:
-        port = server.sockets[0].getsockname()[1]
+    async with serving(vendor.serve) as port:
         vendor.url = f"ws://127.0.0.1:{port}/v1/agent/converse"
         yield vendor
-        for ended in vendor.ended:
-            await ended.wait()
 
 
 @asynccontextmanager

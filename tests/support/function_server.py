@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tests.support.stream_server import serving
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nshipped"
 
 
@@ -27,12 +29,10 @@ class FunctionServer:
         writer.write(self.answer)
         await reader.read()
         self.left.set()
-        writer.close()
 
 
 @asynccontextmanager
 async def endpoint(answer: bytes = OK) -> AsyncIterator[tuple[FunctionServer, str]]:
     served = FunctionServer(answer)
-    server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
-    async with server:
-        yield served, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/orders?v=1"
+    async with serving(served.serve) as port:
+        yield served, f"http://127.0.0.1:{port}/orders?v=1"

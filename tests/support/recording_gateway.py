@@ -17,6 +17,8 @@ from typing import Any
 
 import trustme
 
+from tests.support.stream_server import serving
+
 MINTED = "d9b0d9e7" + "5" * 32
 WELCOME = json.dumps({"type": "Welcome", "request_id": "11111111-2222-4333-8444-555555555555"})
 VENDOR_NAMES = ("agent.deepgram.com", "api.deepgram.com", "api.eu.deepgram.com")
@@ -58,7 +60,6 @@ class RecordingServer:
     page_headers: dict[str, str] = field(default_factory=dict)
     requests: list[Recorded] = field(default_factory=list)
     port: int = 0
-    _open: set[asyncio.StreamWriter] = field(default_factory=set, repr=False)
 
     @property
     def address(self) -> str:
@@ -74,9 +75,8 @@ class RecordingServer:
         return [json.loads(request.body) for request in reported]
 
     def __enter__(self) -> RecordingServer:
-        self._loop = asyncio.new_event_loop()
         started = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
+        self._thread = threading.Thread(target=asyncio.run, args=(self._run(started),), daemon=True)
         self._thread.start()
         assert started.wait(10)
         return self
@@ -84,37 +84,22 @@ class RecordingServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._is_over.set)
         self._thread.join()
 
-    def _run(self, started: threading.Event) -> None:
-        listening = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
-        server = self._loop.run_until_complete(listening)
-        self.port = server.sockets[0].getsockname()[1]
-        self._loop.call_soon(started.set)
-        self._loop.run_forever()
-        self._loop.run_until_complete(self._close(server))
-        self._loop.close()
-
-    async def _close(self, server: asyncio.Server) -> None:
-        server.close()
-        for writer in self._open:
-            writer.transport.abort()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        if others:
-            await asyncio.wait(others, timeout=5)
+    async def _run(self, started: threading.Event) -> None:
+        self._loop, self._is_over = asyncio.get_running_loop(), asyncio.Event()
+        async with serving(self._serve, self.tls) as self.port:
+            started.set()
+            await self._is_over.wait()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError):
-            while (request := await _read(reader)) is not None:
-                self.requests.append(request)
-                if request.upgrades:
-                    await _hold_session(request, reader, writer)
-                    break
-                await self._answer(request, writer)
-        writer.close()
-        self._open.discard(writer)
+        while (request := await _read(reader)) is not None:
+            self.requests.append(request)
+            if request.upgrades:
+                await _hold_session(request, reader, writer)
+                break
+            await self._answer(request, writer)
 
     async def _answer(self, request: Recorded, writer: asyncio.StreamWriter) -> None:
         status, headers, body = self._page(request) or _gateway_answer(request)
