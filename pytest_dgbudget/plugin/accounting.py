@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from os import getpid
 from threading import get_ident
@@ -12,30 +12,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_dgbudget.control.on_demand import RunOnDemand
-from pytest_dgbudget.errors import (
-    BudgetExceeded,
-    BudgetExhausted,
-    BypassRefused,
-    CassetteTooOld,
-    DgBudgetError,
-    GatewayError,
-    ProtocolViolated,
-)
-from pytest_dgbudget.model import Mismatch, Outcome, Overrun, Replayed
+from pytest_dgbudget.errors import DgBudgetError, GatewayError
+from pytest_dgbudget.model import Outcome
 from pytest_dgbudget.plugin.artifacts import TestArtifacts
-from pytest_dgbudget.plugin.attempt import RunningTest, own_nodeid
+from pytest_dgbudget.plugin.attempt import RunningTest
 from pytest_dgbudget.plugin.ended_with import ENDS_THE_RUN, NO_FAILURE, ended_with, kept_by_testcase
 from pytest_dgbudget.plugin.failure_place import place_at_test
 from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
 from pytest_dgbudget.plugin.scrub_hook import scrubber_of
 from pytest_dgbudget.plugin.state import STATE, State
-from pytest_dgbudget.protocol.operations import GetVerdict, GrantedAttempt, RecordOutcome, Verdict
+from pytest_dgbudget.plugin.verdict_judge import Phase, VerdictJudge
+from pytest_dgbudget.protocol.operations import GetVerdict, GrantedAttempt, RecordOutcome
 from pytest_dgbudget.rules.attempts import unknown_figures
-from pytest_dgbudget.rules.budget import explain, is_shared_refusal, overrun_error
-from pytest_dgbudget.rules.bypass import bypass_error
-from pytest_dgbudget.rules.mismatches import explain_mismatch, mismatch_error
-from pytest_dgbudget.rules.refusals import describe_refusal
-from pytest_dgbudget.rules.waits import gave_up
 
 if TYPE_CHECKING:
     from pytest_dgbudget.plugin.cassettes import TestCassettes
@@ -76,6 +64,7 @@ class Accounting:
         self._run = run
         self._artifacts = artifacts
         self._cassettes = cassettes
+        self._verdict_judge = VerdictJudge(state.run_config)
         self._running: dict[str, RunningTest] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._in_call: set[str] = set()
@@ -145,23 +134,10 @@ class Accounting:
         finally:
             if self._state.hook_calls is not None:
                 self._state.hook_calls.test_ended(item, running.attempt.id, gateway_lost=gateway_lost)
-        refused = next((bypass for bypass in ended.verdict.bypasses if bypass.how == "refused"), None)
-        if refused is not None and not running.bypass_reported:
-            raise bypass_error(refused)
         if ended.leaked:
             self.closed_sessions_of.add(item.nodeid)
-        new = ended.verdict.overruns[running.reported :]
-        self._tell_refusals(item, ended.verdict, overrun_error(new[-1]) if new else None, "teardown")
-        self._tell_notes(item, running, ended.verdict.notes, "teardown")
-        overrun = overrun_error(new[-1]) if new and not self._tolerates(new) else None
-        has_failed = overrun is not None or self._outcomes.get(item.nodeid) == "failed"
-        self._judge_mismatches(item, ended.verdict.mismatches, "teardown", raised=None, has_failed=has_failed)
-        self._check_age(item, ended.verdict.replays, "teardown", has_failed=has_failed)
-        self._check_protocol(item, running, ended.verdict, "teardown", has_failed=has_failed)
-        if overrun is not None:
-            raise overrun
-        if ended.leaked and self._state.run_config.leaks == "fail" and not has_failed:
-            raise DgBudgetError(_left_open(ended.leaked))
+        phase = Phase(item, running, "teardown", None, self._outcomes.get(item.nodeid))
+        self._verdict_judge.judge_end(phase, ended)
 
     def _set_properties(self, item: pytest.Item, figures: Mapping[str, Any]) -> None:
         item.user_properties = [*without_ours(item.user_properties), *attempt_properties(figures)]
@@ -289,141 +265,13 @@ class Accounting:
             if not isinstance(raised, GatewayError):
                 item.add_report_section(when, "dgbudget", str(error))
             return
-        overruns = verdict.overruns
-        running.reported = len(overruns)
-        for wait in verdict.waits_given_up:
-            item.add_report_section(when, "dgbudget", gave_up(wait))
-        told = raised if raised is not None or not overruns else overrun_error(overruns[0])
-        self._tell_refusals(item, verdict, told, when)
-        self._tell_notes(item, running, verdict.notes, when)
-        # What it fails for as well is said in a section: an overrun can be lost by nothing.
-        has_failed = raised is not None and not isinstance(raised, NO_FAILURE)
-        has_failed = has_failed or (bool(overruns) and not self._tolerates(overruns))
-        self._check_protocol(item, running, verdict, when, has_failed=has_failed)
-        if when == "call" and running.expects_clients() and not verdict.had_clients:
-            item.add_report_section(when, "dgbudget", _NOBODY_CAME)
-        refused = next((bypass for bypass in verdict.bypasses if bypass.how == "refused"), None)
-        if refused is not None:
-            self._fail_for_bypass(item, bypass_error(refused), raised, when)
-        self._judge_mismatches(item, verdict.mismatches, when, raised=raised, has_failed=has_failed)
-        self._check_age(item, verdict.replays, when, has_failed=has_failed)
-        if not overruns:
-            return
-        if self._tolerates(overruns):
-            raise pytest.skip.Exception(explain(overruns[0]), _use_item_location=True) from raised
-        if raised is None or isinstance(raised, NO_FAILURE):
-            raise overrun_error(overruns[0]) from raised
-        if not isinstance(raised, (BudgetExceeded, BudgetExhausted)):
-            item.add_report_section(when, "dgbudget", explain(overruns[0]))
-
-    def _tell_notes(self, item: pytest.Item, running: RunningTest, notes: Sequence[str], when: str) -> None:
-        """Add what a test's report does not say yet."""
-        for note in notes:
-            if note not in running.noted:
-                running.noted.add(note)
-                item.add_report_section(when, "dgbudget", note)
-
-    def _check_protocol(
-        self, item: pytest.Item, running: RunningTest, verdict: Verdict, when: str, *, has_failed: bool
-    ) -> None:
-        """Report order rules that its sessions broke, or fail the test for them."""
-        __tracebackhide__ = True
-        how = self._state.run_config.check_protocol
-        broken = [sentence for sentence in verdict.order_violations if sentence not in running.noted]
-        if how == "off" or not broken:
-            return
-        if how == "fail" and not has_failed:
-            running.noted.update(broken)
-            raise ProtocolViolated(broken)
-        self._tell_notes(item, running, broken, when)
-
-    def _fail_for_bypass(
-        self, item: pytest.Item, error: BypassRefused, raised: BaseException | None, when: str
-    ) -> None:
-        """A session that would not have been metered can't be swallowed either."""
-        __tracebackhide__ = True
-        running = self._running[item.nodeid]
-        if running.bypass_reported:
-            return
-        running.bypass_reported = True
-        if raised is None or isinstance(raised, NO_FAILURE):
-            raise error from raised
-        if type(raised).__name__ != BypassRefused.__name__:  # a client's own error of that name says the same
-            item.add_report_section(when, "dgbudget", str(error))
-
-    def _judge_mismatches(
-        self,
-        item: pytest.Item,
-        mismatches: Sequence[Mismatch],
-        when: str,
-        *,
-        raised: BaseException | None,
-        has_failed: bool,
-    ) -> None:
-        """Fail a test whose clients did something else than its cassettes, whatever became of that there.
-
-        Of one that ended otherwise than it does when it passes, clients were left with something to say.
-        """
-        __tracebackhide__ = True
-        running = self._running[item.nodeid]
-        others, running.mismatches = mismatches[running.mismatches :], len(mismatches)
-        if raised is not None or self._outcomes.get(item.nodeid) in _ENDED_EARLY:
-            others = [each for each in others if each.kind != "left-over"]
-        if others and not has_failed:
-            raise mismatch_error(others[0], own_nodeid(item)) from raised
-        for mismatch in others:
-            said = explain_mismatch(mismatch, own_nodeid(item))
-            if said != str(raised):
-                item.add_report_section(when, "dgbudget", said)
-
-    def _check_age(self, item: pytest.Item, replays: Sequence[Replayed], when: str, *, has_failed: bool) -> None:
-        """Fail a test that used a cassette which is older than it may be, where that is to fail it."""
-        __tracebackhide__ = True
-        run_config, running = self._state.run_config, self._running[item.nodeid]
-        if run_config.cassette_max_age_ms is None or not run_config.cassette_max_age_fails or not replays:
-            return
-        from pytest_dgbudget.instants import epoch_ms, utc_ms
-        from pytest_dgbudget.rules.soft_warnings import UsedCassette, old_cassettes
-
-        used = [
-            UsedCassette(each.cassette, utc_ms() - epoch_ms(each.recorded_at), own_nodeid(item))
-            for each in replays
-            if each.cassette is not None and each.recorded_at is not None
-        ]
-        said = old_cassettes(used, run_config.cassette_max_age_ms)
-        if said is None or said in running.noted:
-            return
-        running.noted.add(said)
-        if not has_failed:
-            raise CassetteTooOld(said)
-        item.add_report_section(when, "dgbudget", said)
-
-    def _tell_refusals(self, item: pytest.Item, verdict: Verdict, error: BaseException | None, when: str) -> None:
-        """Say in the test's report what its clients were refused for, unless its own error says it."""
-        for refusal in self._running[item.nodeid].untold(verdict.refusals):
-            if refusal.times > 1 or refusal.reason not in str(error):
-                item.add_report_section(when, "dgbudget", describe_refusal(refusal))
+        phase = Phase(item, running, when, raised, self._outcomes.get(item.nodeid))
+        self._verdict_judge.judge(phase, verdict)
 
     def running_here(self, nodeid: str) -> RunningTest | None:
         """Return the last attempt of a test, where this process began it."""
         running = self._running.get(nodeid)
         return running if running is not None and running.process == getpid() else None
-
-    def _tolerates(self, overruns: Sequence[Overrun]) -> bool:
-        """With --dg-on-exhausted=skip, a test is skipped that only lacked a shared budget, whatever it raised."""
-        return self._state.run_config.on_exhausted == "skip" and all(map(is_shared_refusal, overruns))
-
-
-_ENDED_EARLY = frozenset({"failed", "error", "skipped", "xfailed"})
-_NOBODY_CAME = (
-    "the test asked for voice_agent.endpoint, and no client came: does the application dial elsewhere? It must read "
-    "DGBUDGET_AGENT_URL, or be given endpoint.agent_url and endpoint.api_key"
-)
-
-
-def _left_open(count: int) -> str:
-    sessions, them = ("1 session was", "it") if count == 1 else (f"{count} sessions were", "them")
-    return f"{sessions} still open when the test ended: close {them} in the test, or set dg_leaks = report"
 
 
 def _outcome(before: Outcome | None, report: pytest.TestReport) -> Outcome | None:
