@@ -80,7 +80,9 @@ def write_cassettes(folder_of_test: Path, cassettes: Sequence[Cassette], scrub: 
 
     ``scrub`` is applied to each text. Raises CassetteRefused, CassetteError, OSError.
     """
-    return _write(folder_of_test, cassettes, scrub, keeps=False)
+    files = _files_of(cassettes, scrub, 1)
+    with _replacing(folder_of_test) as new:
+        return _write_sessions(new, folder_of_test, files, 1)
 
 
 def add_cassettes(folder_of_test: Path, cassettes: Sequence[Cassette], scrub: Scrub | None = None) -> list[Path]:
@@ -88,7 +90,10 @@ def add_cassettes(folder_of_test: Path, cassettes: Sequence[Cassette], scrub: Sc
 
     ``scrub`` is applied to each text. Raises CassetteRefused, CassetteError, OSError.
     """
-    return _write(folder_of_test, cassettes, scrub, keeps=True)
+    kept = _read(folder_of_test, lambda opened: opened.names())
+    files = _files_of(cassettes, scrub, int(kept[-1]) + 1 if kept else 1)
+    with _replacing(folder_of_test) as new:
+        return _write_sessions(new, folder_of_test, files, 1 + _copy(folder_of_test, new))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,23 +197,24 @@ def _said(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
 
-def _write(folder_of_test: Path, cassettes: Sequence[Cassette], scrub: Scrub | None, *, keeps: bool) -> list[Path]:
-    kept = _read(folder_of_test, lambda opened: opened.names()) if keeps else None
-    first = int(kept[-1]) + 1 if kept else 1
-    files = [files_of(without_secrets(cassette, scrub, number)) for number, cassette in enumerate(cassettes, first)]
+def _files_of(cassettes: Sequence[Cassette], scrub: Scrub | None, first: int) -> list[Mapping[str, bytes]]:
+    """Return the files of each cassette; what is said of one says its number, from ``first`` on."""
+    return [files_of(without_secrets(cassette, scrub, number)) for number, cassette in enumerate(cassettes, first)]
+
+
+@contextmanager
+def _replacing(folder_of_test: Path) -> Iterator[Path]:
+    """Give an empty folder, which takes the place of a test's own unless something is raised."""
     make_folder(folder_of_test.parent)
     with _only_writer(folder_of_test.parent):
         new = _beside(folder_of_test, f"new-{uuid4().hex}")
         try:
             new.mkdir()
-            first = 1 + (_copy(folder_of_test, new) if keeps else 0)
-            for number, each in enumerate(files, first):
-                _write_session(new / str(number), each)
+            yield new
             _put_in_place(new, folder_of_test)
         except BaseException:
             _remove(new)
             raise
-    return [folder_of_test / str(number) for number in range(first, first + len(files))]
 
 
 def _copy(folder_of_test: Path, new: Path) -> int:
@@ -218,10 +224,14 @@ def _copy(folder_of_test: Path, new: Path) -> int:
     return max((int(each.name) for each in new.iterdir() if SESSION.fullmatch(each.name)), default=0)
 
 
-def _write_session(folder: Path, files: Mapping[str, bytes]) -> None:
-    folder.mkdir()
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
+def _write_sessions(new: Path, folder_of_test: Path, sessions: Sequence[Mapping[str, bytes]], first: int) -> list[Path]:
+    """Write the files of sessions into a test's new folder; return the folders that they will be in."""
+    for number, files in enumerate(sessions, first):
+        folder = new / str(number)
+        folder.mkdir()
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+    return [folder_of_test / str(number) for number in range(first, first + len(sessions))]
 
 
 def _put_in_place(new: Path, folder_of_test: Path) -> None:
