@@ -57,9 +57,10 @@ class Drawn:
     def seen(self) -> Screen:
         """Return the screen with all that was written by now."""
         os.write(self._stream.fileno(), b"\x05")
-        while not self.written.endswith("\x05"):
-            self.written += os.read(self._controller, 65536).decode()
-        self.written = self.written[:-1]
+        written = b""  # a part may end within a character
+        while not written.endswith(b"\x05"):
+            written += os.read(self._controller, 65536)
+        self.written += written[:-1].decode()
         return Screen(COLUMNS, ROWS).write(self.written)
 
     def close(self) -> None:
