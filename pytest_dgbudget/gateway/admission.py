@@ -25,8 +25,8 @@ from pytest_dgbudget.gateway.run_keys import RunKey, RunKeyMissing, no_run_key
 from pytest_dgbudget.ledger.changes import Changes
 from pytest_dgbudget.ledger.ids import new_id
 from pytest_dgbudget.ledger.waiters import Queued
-from pytest_dgbudget.model import Awaited, GivenUpWait
-from pytest_dgbudget.rules.attempts import CUT_BY
+from pytest_dgbudget.model import Awaited, ClosedBy, GivenUpWait
+from pytest_dgbudget.rules.attempts import CUT_BY, was_cut
 
 # A gateway that is killed changes nothing in the ledger, and neither does midnight.
 _LOOKS_EVERY_SECONDS = 1
@@ -43,7 +43,7 @@ class Admitted:
 
 
 class Waiter:
-    """One connect in the queue; ``left`` when its client is gone or its test is over.
+    """One connect in the queue; ``left`` when its client is gone.
 
     ``run_key`` returns the key to dial with, when that is due. ``entered``: it may be in the ledger as one that waits.
     """
@@ -63,6 +63,14 @@ class Waiter:
     def is_over(self) -> bool:
         """True when nobody may be admitted for it any more."""
         return self.left or self.grant.spent.done() or self.grant.ended.done()
+
+    def ended_by(self) -> ClosedBy:
+        """Return who closes what is not dialled for it; where the ledger has failed, the same as of open sessions."""
+        if self.left:
+            return "client"
+        if self.grant.spent.done():
+            return CUT_BY[self.grant.spent.result().scope]
+        return self.grant.ended.result() if self.grant.ended.done() else "teardown"
 
     def waits_for(self, awaited: Awaited) -> None:
         """Wait for this from now on, the first time since it came."""
@@ -116,7 +124,7 @@ class Admission:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if waiter.answer.done():
                 return waiter.answer.result()
-            waiter.left = True
+            waiter.left = gone.done()
             self._changed.set()
         if spent.done():
             raise BudgetRefused(replace(spent.result(), kind="refused"))
@@ -132,14 +140,11 @@ class Admission:
         self._leases.release(lease)
         self._changed.set()
 
-    def give_up(self, admitted: Admitted) -> None:
-        """Free what was given for a session that is not dialled: its test was cut, or is over; else its client left."""
-        grant = admitted.lease.grant
-        if grant.spent.done():
-            overrun = replace(grant.spent.result(), kind="cut")
-            self._leases.never_dialled(admitted.dial, CUT_BY[overrun.scope], overrun)
-        else:
-            self._leases.never_dialled(admitted.dial, "teardown" if grant.ended.done() else "client")
+    def give_up(self, waiter: Waiter, admitted: Admitted) -> None:
+        """Free what was given for a session that is not dialled after all."""
+        closed_by, spent = waiter.ended_by(), waiter.grant.spent
+        overrun = replace(spent.result(), kind="cut") if was_cut(closed_by) else None
+        self._leases.never_dialled(admitted.dial, closed_by, overrun)
         self.give_back(admitted.lease)
 
     def stop(self) -> None:
@@ -227,7 +232,7 @@ class Admission:
         self._remove(waiter)
         self._places -= 1
         if waiter.is_over:
-            self.give_up(admitted)
+            self.give_up(waiter, admitted)
         else:
             waiter.answer.set_result(admitted)
 

@@ -214,7 +214,8 @@ class Grant:
         self.asked = asked
         self.token = ""
         self.lease: OpenLease | None = None
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # By whom, once it is over.
+        self.ended: asyncio.Future[ClosedBy] = asyncio.get_running_loop().create_future()
         # The overrun by which this test has used up its budget: nothing is dialled for it any more.
         self.spent: asyncio.Future[Overrun] = asyncio.get_running_loop().create_future()
         self.settled_ms = 0

@@ -302,7 +302,7 @@ class Run:
         """Close a session when its client goes, or where its test is over already."""
         gone.add_done_callback(lambda _: session.close("client", Close(1000, "")))
         if grant.ended.done():
-            session.close("teardown", TEST_IS_OVER)
+            session.close(grant.ended.result(), TEST_IS_OVER)
 
     def _terms(self, dial: str, grant: Grant, service: Service, shared_client: SessionClient | None) -> SessionTerms:
         return SessionTerms(
@@ -335,20 +335,21 @@ class Run:
         finally:
             for awaited, ms in waiter.waited().items():
                 self._ledger_thread.enqueue(self._ledger.record_wait, new_id(), grant.attempt, ms, awaited)
-        if admitted is not None and not gone.done() and not grant.ended.done():
-            return self._unless_ledger_failed(admitted)
+        waiter.left = waiter.left or gone.done()
+        if admitted is not None and not waiter.left and not grant.ended.done():
+            return self._unless_ledger_failed(waiter, admitted)
         if admitted is not None:
-            admission.give_up(admitted)
+            admission.give_up(waiter, admitted)
         elif not grant.ended.done() and (given_up := waiter.given_up()) is not None:
             grant.waits_given_up.append(given_up)
         raise ClientLeft
 
-    def _unless_ledger_failed(self, admitted: Admitted) -> Admitted:
+    def _unless_ledger_failed(self, waiter: Waiter, admitted: Admitted) -> Admitted:
         """Nothing is dialled of which no end could be recorded."""
         try:
             self._ledger_thread.check()
         except LedgerError:
-            self._admission_of(admitted.lease.grant).give_up(admitted)
+            self._admission_of(waiter.grant).give_up(waiter, admitted)
             raise
         return admitted
 
@@ -382,7 +383,7 @@ class Run:
         for grant in grants:
             self.bearers.end(grant)
             if not grant.ended.done():
-                grant.ended.set_result(None)
+                grant.ended.set_result(closed_by)
             for overrun, times in grant.overruns.take_refused_again():
                 self._record_refusals(grant, overrun, times)
             for session in grant.open_sessions:

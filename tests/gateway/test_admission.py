@@ -191,7 +191,7 @@ async def test_the_end_of_its_test_ends_the_waiting(open_queue: OpenQueue) -> No
         grant = await queue.grant("a")
         waits = queue.connect(grant)
         await queue.settled()
-        grant.ended.set_result(None)
+        grant.ended.set_result("teardown")
         assert await waits.task is None
 
 
@@ -210,9 +210,18 @@ async def test_a_lease_that_comes_when_its_client_has_gone_is_given_back(open_qu
         assert ends_of_leases(queue.folder) == ["settled", None]
 
 
-@pytest.mark.parametrize(("closed_by", "allowed"), [("client", None), ("teardown", None), ("test-budget", MINUTE_MS)])
-async def test_a_dial_that_is_recorded_too_late_says_what_it_was_too_late_for(
-    open_queue: OpenQueue, closed_by: str, allowed: int | None
+@pytest.mark.parametrize(
+    ("ends", "closed_by", "allowed"),
+    [
+        (["client"], "client", None),
+        (["client", "teardown"], "client", None),
+        (["teardown"], "teardown", None),
+        (["owner-lost", "client"], "owner-lost", None),
+        (["cut", "teardown"], "test-budget", MINUTE_MS),
+    ],
+)
+async def test_a_dial_that_is_recorded_too_late_says_what_came_first(
+    open_queue: OpenQueue, ends: list[Any], closed_by: str, allowed: int | None
 ) -> None:
     async with open_queue() as queue:
         go_on = threading.Event()
@@ -222,11 +231,14 @@ async def test_a_dial_that_is_recorded_too_late_says_what_it_was_too_late_for(
         late = queue.connect(grant)
         while lease.holders == 1:  # noqa: ASYNC110 - until the ledger is asked
             await asyncio.sleep(0)
-        if closed_by == "test-budget":
-            grant.spent.set_result(lease.overrun("cut", "time"))
-        else:
-            (late.gone if closed_by == "client" else grant.ended).set_result(None)
-        await asyncio.wait([late.task])
+        for end in ends:
+            if end == "cut":
+                grant.spent.set_result(lease.overrun("cut", "time"))
+            elif end == "client":
+                late.gone.set_result(None)
+            else:
+                grant.ended.set_result(end)
+            await asyncio.wait([late.task])
         go_on.set()
         await busy
         await queue.settled()
@@ -363,7 +375,7 @@ async def test_who_leaves_the_queue_keeps_no_other_gateway_waiting(
             queue.admission.stop()
             client.task.cancel()
         else:
-            (client.gone if ending == "client" else grant.ended).set_result(None)
+            client.gone.set_result(None) if ending == "client" else grant.ended.set_result("teardown")
             assert await client.task is None
         await queue.settled()
         take_the_place(other)
@@ -380,7 +392,7 @@ async def test_one_that_holds_a_lease_waits_for_a_place_as_well_and_has_its_own_
         assert (second.task.done(), lease.holders) == (False, 1)
         admitted = first.task.result()
         assert admitted is not None
-        queue.admission.give_up(admitted)
+        queue.admission.give_up(first.waiter, admitted)
         again = await asyncio.wait_for(second.admitted(), 10)
         assert again is not lease, "the last one had given it back"
         await queue.settled()
@@ -431,5 +443,5 @@ async def test_for_a_test_that_is_over_nobody_is_admitted_any_more(
     async with open_queue(places=1) as queue:
         waiter = Waiter(await queue.grant("a"))
         assert not waiter.is_over
-        waiter.grant.ended.set_result(None)
+        waiter.grant.ended.set_result("teardown")
         assert waiter.is_over

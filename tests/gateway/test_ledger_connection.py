@@ -159,3 +159,5 @@ async def test_a_lease_whose_commit_was_not_answered_keeps_nobody_waiting(
             answer = await leases.open(grants[1], None, new_id())
     assert isinstance(answer, tuple)
     assert on_server.count("lease_end") == 1
+    facts = await thread.call(ledger.facts)
+    assert [session.closed_by for session in facts.sessions] == ["network", None]
