@@ -22,7 +22,6 @@ from pytest_dgbudget.gateway.targets.target import Target, TargetLost
 from pytest_dgbudget.instants import utc_now
 from pytest_dgbudget.ledger.facts import RunFacts
 from pytest_dgbudget.ledger.ledger import Ledger
-from pytest_dgbudget.ledger.replays import is_replay
 from pytest_dgbudget.ledger.run_lock import is_live
 from pytest_dgbudget.model import ClosedBy
 from pytest_dgbudget.reconcile.billed import billed_leases
@@ -188,7 +187,7 @@ class Closing:
                 return not_asked(task, "inconclusive", _NO_KEY)
             if task.left_out():
                 return not_asked(task, "inconclusive")
-            was_replayed = any(map(is_replay, task.facts.sessions))
+            was_replayed = any(session.is_replay for session in task.facts.sessions)
             return not_asked(task, "reconciled", NOTHING_BILLED if was_replayed else NOTHING_TO_COMPARE)
         if exit_status is None or not wait:
             return not_asked(task, "pending", _NEVER_FINISHED if exit_status is None else _STOPPED)

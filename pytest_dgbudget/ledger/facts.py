@@ -176,6 +176,11 @@ class SessionFacts(NamedTuple):
         return "recorded" if self.replayed_from is None else "hit"
 
     @property
+    def is_replay(self) -> bool:
+        """Whether a cassette played it, and nothing was dialled."""
+        return self.replayed_from is not None
+
+    @property
     def cut(self) -> Overrun | None:
         """The overrun for which a budget cut it; None where none did, or its figures are not known."""
         from pytest_dgbudget.model import Overrun

@@ -27,7 +27,7 @@ def mismatch_in(text: str) -> Mismatch:
 
 def is_replay(session: UsageRecord | SessionFacts) -> bool:
     """Return whether a session was replayed."""
-    return (session.replay if isinstance(session, UsageRecord) else session.replayed_from) is not None
+    return session.replay is not None if isinstance(session, UsageRecord) else session.is_replay
 
 
 def is_beside_live(session: UsageRecord | SessionFacts, attempt: Attempt) -> bool:

@@ -17,7 +17,6 @@ from pytest_dgbudget.ledger.facts import (
     VendorLatencyFacts,
     ViolationFacts,
 )
-from pytest_dgbudget.ledger.replays import is_replay
 from pytest_dgbudget.report.charged import (
     AtRisk,
     at_risk_by_attempt,
@@ -145,7 +144,7 @@ def _grouped(records: Iterable[Any], by: str = "attempt") -> dict[str, list[Any]
 def _run(facts: RunFacts, tests: list[AttemptEntry]) -> RunFigures:
     own = facts.of_own_target()
     forecast, at_risk = forecast_of(own.sessions), at_risk_of(own)
-    replays = [*filter(is_replay, facts.sessions)]
+    replays = [session for session in facts.sessions if session.is_replay]
     replayed, saved = _saved(replays, facts.archived)
     cost = charged_micro_usd(own)
     of_turns = turn_figures(None if facts.archived else _known_turns(own.turns, own.sessions))
@@ -268,7 +267,7 @@ def _test(
         cost_budget_micro_usd=attempt.cost_left_micro_usd,
         estimated=_is_estimated(own.values(), leases),
         forecast=forecast_of(own.values()),
-        replays=[session for session in sessions if is_replay(session)],
+        replays=[session for session in sessions if session.is_replay],
         turns=_known_turns([turn for turn in turns if turn.session in own], own.values()),
         vendor_latencies_ms=_known_totals([report for report in reports if report.session in own], own.values()),
         handshakes_ms=[session.handshake_ms for session in own.values()],
@@ -382,7 +381,7 @@ def _replay(session: SessionFacts, attempt: AttemptFacts) -> ReplayFigures | Non
     mismatch = None if session.mismatch is None else mismatch_in(session.mismatch)
     if mismatch is not None and mismatch.kind == "left-over" and attempt.outcome is None:
         return None
-    saved = forecast_of([session] if is_replay(session) else [])
+    saved = forecast_of([session] if session.is_replay else [])
     return {
         "cassette": session.cassette,
         "result": result,
