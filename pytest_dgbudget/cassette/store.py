@@ -198,13 +198,13 @@ def _said(error: OSError) -> str:
 
 
 def _files_of(cassettes: Sequence[Cassette], scrub: Scrub | None, first: int) -> list[Mapping[str, bytes]]:
-    """Return the files of each cassette; what is said of one says its number, from ``first`` on."""
+    """Return the files of each cassette; errors name it by its number, counted from ``first``."""
     return [files_of(without_secrets(cassette, scrub, number)) for number, cassette in enumerate(cassettes, first)]
 
 
 @contextmanager
 def _replacing(folder_of_test: Path) -> Iterator[Path]:
-    """Give an empty folder, which takes the place of a test's own unless something is raised."""
+    """Yield an empty folder; it replaces the test's own unless something is raised."""
     make_folder(folder_of_test.parent)
     with _only_writer(folder_of_test.parent):
         new = _beside(folder_of_test, f"new-{uuid4().hex}")

@@ -16,7 +16,7 @@ from pytest_dgbudget.errors import DgBudgetError, GatewayError
 from pytest_dgbudget.model import Outcome
 from pytest_dgbudget.plugin.artifacts import TestArtifacts
 from pytest_dgbudget.plugin.attempt import RunningTest
-from pytest_dgbudget.plugin.ended_with import ENDS_THE_RUN, NO_FAILURE, ended_with, kept_by_testcase
+from pytest_dgbudget.plugin.ended_with import ENDS_THE_RUN, ended_with, kept_by_testcase
 from pytest_dgbudget.plugin.failure_place import place_at_test
 from pytest_dgbudget.plugin.junit import attempt_properties, without_ours
 from pytest_dgbudget.plugin.scrub_hook import scrubber_of
@@ -249,23 +249,23 @@ class Accounting:
                 self._artifacts.interrupted(running, nodeid, self._state.worker)
 
     def _judge(self, item: pytest.Item, raised: BaseException | None, when: str) -> None:
-        """An overrun can't be swallowed: fail the test for it, unless it fails already."""
+        """Have a phase judged by what the gateway has seen; without a gateway, fail the test for that."""
         __tracebackhide__ = True
         running = self.running_here(item.nodeid)
         if running is None:
             return
+        phase = Phase(item, running, when, raised, self._outcomes.get(item.nodeid))
         try:
             verdict = self._run.open().gateway.ask(GetVerdict(attempt=running.attempt.id))
             if verdict.gateway_lost is not None:
                 raise GatewayError(verdict.gateway_lost)
         except DgBudgetError as error:
             running.gateway_lost = True
-            if raised is None or isinstance(raised, NO_FAILURE):
+            if not phase.has_raised_failure:
                 raise error from raised
             if not isinstance(raised, GatewayError):
-                item.add_report_section(when, "dgbudget", str(error))
+                phase.say(str(error))
             return
-        phase = Phase(item, running, when, raised, self._outcomes.get(item.nodeid))
         self._verdict_judge.judge(phase, verdict)
 
     def running_here(self, nodeid: str) -> RunningTest | None:

@@ -1,4 +1,4 @@
-"""What a test fails for besides what it raises: overruns, refused bypasses, mismatches, broken order, old cassettes."""
+"""What a test fails for besides what it raises: overruns, refused bypasses, mismatches, old cassettes and the like."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class Phase(NamedTuple):
     outcome: Outcome | None
 
     @property
-    def is_no_failure(self) -> bool:
-        """Whether the test would not fail for what it raised."""
-        return self.raised is None or isinstance(self.raised, NO_FAILURE)
+    def has_raised_failure(self) -> bool:
+        """Whether the test fails for what it raised."""
+        return self.raised is not None and not isinstance(self.raised, NO_FAILURE)
 
     def say(self, sentence: str) -> None:
         """Add a section to the test's report."""
@@ -80,8 +80,8 @@ class VerdictJudge:
             phase.say(gave_up(wait))
         self._say_refusals(phase, verdict, raised if raised is not None or not overruns else overrun_error(overruns[0]))
         phase.say_once(verdict.notes)
-        # What it fails for as well is said in a section: an overrun can be lost by nothing.
-        has_failed = not phase.is_no_failure or (bool(overruns) and not self._tolerates(overruns))
+        # What it fails for as well is said in a section: nothing may hide an overrun.
+        has_failed = phase.has_raised_failure or (bool(overruns) and not self._tolerates(overruns))
         self._check_protocol(phase, verdict, has_failed=has_failed)
         if phase.when == "call" and running.expects_clients() and not verdict.had_clients:
             phase.say(_NOBODY_CAME)
@@ -92,7 +92,7 @@ class VerdictJudge:
             return
         if self._tolerates(overruns):
             raise pytest.skip.Exception(explain(overruns[0]), _use_item_location=True) from raised
-        if phase.is_no_failure:
+        if not phase.has_raised_failure:
             raise overrun_error(overruns[0]) from raised
         if not isinstance(raised, (BudgetExceeded, BudgetExhausted)):
             phase.say(explain(overruns[0]))
@@ -134,10 +134,13 @@ class VerdictJudge:
         if refused is None or phase.running.bypass_reported:
             return
         phase.running.bypass_reported = True
-        if phase.is_no_failure:
-            raise bypass_error(refused) from phase.raised
+        error = bypass_error(refused)
+        if phase.raised is None:
+            raise error  # with what the teardown has raised already, if it has
+        if not phase.has_raised_failure:
+            raise error from phase.raised
         if type(phase.raised).__name__ != BypassRefused.__name__:  # a client's own error of that name says the same
-            phase.say(str(bypass_error(refused)))
+            phase.say(str(error))
 
     def _judge_mismatches(self, phase: Phase, mismatches: Sequence[Mismatch], *, has_failed: bool) -> None:
         """Fail a test whose clients did something else than its cassettes, whatever became of that there.
