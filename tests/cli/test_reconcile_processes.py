@@ -25,7 +25,7 @@ from tests.support.project import Project, Result
 from tests.support.statement import Bill, refusal, unsettled
 from tests.support.vendor import KEY, Vendor
 
-ARGUMENTS = ("--dg-budget=5m", "--dg-reconcile-timeout=300ms", "--dg-run-id=nightly-7")
+ARGUMENTS = ("--dg-budget=5m", "--dg-reconcile-timeout=1s", "--dg-run-id=nightly-7")
 
 
 def reconcile(project: Project, *arguments: str, env: dict[str, str]) -> Result:

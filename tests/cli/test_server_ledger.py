@@ -100,7 +100,7 @@ def test_runs_are_reconciled_and_audited_later_of_which_one_was_killed(
     url = postgres.new_ledger()
     environ = {**vendor.environ, "DG_LEDGER": url}
     vendor.bill.entries = lambda: unsettled(vendor.billed())
-    options = ("--dg-budget=5m", "--dg-reconcile-timeout=300ms")
+    options = ("--dg-budget=5m", "--dg-reconcile-timeout=1s")
     ended = project.run(*options, "--dg-run-id=ended", "test_it.py", env=environ)
     assert ended.usage["reconciliation"]["verdict"] == "pending", ended.output
     killed = project.start(*options, "--dg-run-id=killed", "--dg-test-budget=5s", "test_endless.py", env=environ)

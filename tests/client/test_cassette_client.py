@@ -115,14 +115,14 @@ def test_the_next_text_waits_for_the_whole_answer_however_long_the_agent_goes_on
     async def goes_on(message: dict[str, Any], connection: ServerConnection) -> None:
         if message["type"] == "InjectUserMessage":
             await send(connection, *said("user", message["content"]))
-            for _ in range(3):
-                await asyncio.sleep(PATIENCE * 0.6)
+            for _ in range(6):
+                await asyncio.sleep(PATIENCE * 0.3)
                 await send(connection, *said("assistant"), AUDIO)
             await send(connection, DONE)
 
     again, told = had(talk(), goes_on)
     assert (again.missed, again.is_whole) == ([], True)
-    assert told[2]["at"] - told[1]["at"] > 3 * PATIENCE * 0.6
+    assert told[2]["at"] - told[1]["at"] > 6 * PATIENCE * 0.3
 
 
 def test_who_speaks_into_the_greeting_waits_for_the_answer_as_well() -> None:
@@ -132,7 +132,7 @@ def test_who_speaks_into_the_greeting_waits_for_the_answer_as_well() -> None:
     async def greets_on(message: dict[str, Any], connection: ServerConnection) -> None:
         if message["type"] == "InjectUserMessage":
             await send(connection, *said("user"), *REPLY, *REPLY[:-1])
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.1)
             await send(connection, DONE)
             over.append(message["content"])
 

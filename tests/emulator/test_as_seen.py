@@ -113,7 +113,7 @@ async def test_row_04_close_after_an_error_is_empty(emulator: Emulator, settings
 
 
 async def test_row_05_close_at_the_cap_and_after_the_clients_is_1000(emulator: Emulator) -> None:
-    capped = replace(BRIEF, limits=Limits(speed=36_000))
+    capped = replace(BRIEF, limits=Limits(speed=7200))
     async with Emulator(behavior=capped) as short, session(short, agent={}) as client:
         assert await client.failure() == "MAXIMUM_SESSION_LENGTH_REACHED"
         assert client.connection.close_code == 1000
@@ -144,7 +144,7 @@ async def test_row_06_a_silent_client_is_timed_out_unless_it_keeps_alive() -> No
     ],
 )
 async def test_row_07_the_timeout_says_what_was_awaited(settings: Any, words: str) -> None:
-    limited = replace(BRIEF, limits=Limits(silence=0.3))
+    limited = replace(BRIEF, limits=Limits(silence=1))
     async with Emulator(behavior=limited) as emulator, session(emulator, **settings) as client:
         assert await client.failure() == "CLIENT_MESSAGE_TIMEOUT"
         assert client.seen[-1]["description"] == words

@@ -101,9 +101,9 @@ async def test_thinking_is_counted_inside_a_scenarios_wait(write: Callable[[str]
     """A wait shorter than the second in which an agent thinks changes nothing."""
     path = write('[[scenario.turn]]\nwait = "900ms"\nreply = "Yes."\n')
     async with Emulator() as emulator, playing(emulator, path) as client:
+        began = time.monotonic()
         await client.send("InjectUserMessage", content="x")
         await client.until("ConversationText")
-        began = time.monotonic()
         await client.until("ConversationText")
         assert 0.95 < time.monotonic() - began < 1.7
 

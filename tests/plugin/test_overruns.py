@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from pytest_dgbudget.units import format_time
 from tests.support.project import ALONE_AND_UNDER_XDIST, Project, Result
 from tests.support.scripted_vendor import ScriptedVendor
 from tests.support.slow import slow
@@ -312,10 +313,12 @@ def test_a_budget_that_is_nearly_used_up_is_said_below_the_runs_line_and_in_the_
     result = project.run("--dg-budget=5200ms", env=scripted.environ)
     assert result.status == 0, result.output
     of_run, of_window = (each["text"] for each in result.usage["warnings"] if each["kind"] != "prices")
-    assert "of the run budget of 5.2s is used: 4.5" in of_run
-    assert "of the day window of 5.1s is used: 4.5" in of_window
+    used = result.usage["run"]["used_seconds"]
+    assert 4.5 <= used < 5.1
+    assert f"of the run budget of 5.2s is used: {format_time(round(used * 1000))}" in of_run
+    assert f"of the day window of 5.1s is used: {format_time(round(used * 1000))}" in of_window
     lines = result.output.splitlines()
-    line = next(number for number, text in enumerate(lines) if text.startswith("used 4.5"))
+    line = next(number for number, text in enumerate(lines) if text.startswith(f"used {used:.2f}s of"))
     assert lines[line + 1 : line + 3] == [of_run, of_window]
 
 

@@ -99,7 +99,7 @@ def test_i3_workers_on_two_machines_share_one_budget(machines: TwoMachines, vend
     seen, used = vendor.wait_closed(4), result.usage["run"]["used_seconds"]
     assert 3.5 < sum(each.seconds for each in seen) <= 5, result.output
     assert {each.headers["authorization"] for each in seen} == {f"Token {KEY}", f"Token {OTHER_KEY}"}
-    assert used == pytest.approx(sum(each.seconds for each in seen), abs=0.5)
+    assert vendor.saw(result.usage, within=0.5), seen
     assert sorted(each["request_id"] for each in result.usage["sessions"]) == sorted(each.request_id for each in seen)
     assert (result.status, result.usage["run"]["verdict"], result.usage["run"]["complete"]) == (1, "overrun", True)
     figures = figures_of(machines.project.path / "junit.xml")

@@ -23,14 +23,15 @@ def check_figures(result: Result, seen: list[Seen]) -> None:
     assert by_id.keys() == {connection.request_id for connection in seen}
     for connection in seen:
         session = by_id[connection.request_id]
-        assert session["seconds"] == pytest.approx(connection.seconds, abs=CLOSE_ENOUGH)
+        # Metered from the dial on; the server measures from its 101 on.
+        beyond = session["seconds"] - connection.seconds
+        assert -CLOSE_ENOUGH <= beyond <= session["handshake_seconds"] + CLOSE_ENOUGH
         assert session["confirmed"]
     for test in usage["tests"]:
         sessions = [s for s in usage["sessions"] if (s["nodeid"], s["attempt"]) == (test["nodeid"], test["attempt"])]
         assert test["used_seconds"] == pytest.approx(sum(session["seconds"] for session in sessions), abs=0.001)
         assert test["sessions"] == len(sessions)
     assert usage["run"]["used_seconds"] == pytest.approx(sum(t["used_seconds"] for t in usage["tests"]), abs=0.001)
-    assert usage["run"]["used_seconds"] == pytest.approx(sum(c.seconds for c in seen), abs=CLOSE_ENOUGH * len(seen))
     assert usage["run"]["sessions"] == len(seen)
     off = [abs(by_id[connection.request_id]["seconds"] - connection.seconds) for connection in seen]
     print(f"{len(off)} sessions, the figure furthest off by {max(off) * 1000:.1f} ms")

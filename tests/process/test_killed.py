@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_dgbudget.ledger.run_lock import is_live
 from tests.support.ledger import ends_of_leases, rows_of
 from tests.support.processes import children_of, gateway_of, wait_until
 from tests.support.project import PYTEST, Project, Result
@@ -89,6 +90,7 @@ def test_i10_a_killed_pytest_leaves_a_report_and_the_next_run_charges_nothing_tw
     process.kill()
     killed = project.result(process)
     wait_until(lambda: (project.path / ".dgbudget/report/usage.json").exists())
+    wait_until(lambda: not is_live(project.path / ".dgbudget", "one"))  # else the id would still be in use
     run = killed.usage["run"]
     assert (run["complete"], run["verdict"], run["at_risk_seconds"]) == (False, "interrupted", 0)
     assert rows_of(project.path, "SELECT exit_status FROM invocation_end") == [(None,)]
@@ -96,7 +98,7 @@ def test_i10_a_killed_pytest_leaves_a_report_and_the_next_run_charges_nothing_tw
     project.use("killed/test_short.py")
     again = project.run("test_short.py", "--dg-budget=3m", "--dg-run-id=one", "--dg-reconcile=off", env=vendor.environ)
     assert again.status == 0, again.output
-    assert again.usage["run"]["used_seconds"] == pytest.approx(vendor.total_seconds, abs=0.1)
+    assert vendor.saw(again.usage, within=0.1), vendor.connections
     assert ends_of_leases(project.path) == ["settled", "settled"]
 
 

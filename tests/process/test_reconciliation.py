@@ -86,7 +86,7 @@ def test_require_fails_the_run_for_each_verdict_but_reconciled(
     project: Project, vendor: Vendor, workers: str, what: Callable[[Vendor], None], verdict: str
 ) -> None:
     what(vendor)
-    arguments = ("--dg-budget=5m", "--dg-reconcile=require", "--dg-reconcile-timeout=1s", "--junitxml=j.xml")
+    arguments = ("--dg-budget=5m", "--dg-reconcile=require", "--dg-reconcile-timeout=3s", "--junitxml=j.xml")
     result = project.run(*arguments, workers, env=vendor.environ)
     found = reconciliation(result)
     assert found["verdict"] == verdict, result.output
@@ -118,7 +118,7 @@ def test_warn_changes_no_exit_status_and_says_what_disagrees(
     project: Project, vendor: Vendor, what: Callable[[Vendor], None], said: str
 ) -> None:
     what(vendor)
-    result = project.run("--dg-budget=5m", "--dg-reconcile-timeout=500ms", env=vendor.environ)
+    result = project.run("--dg-budget=5m", "--dg-reconcile-timeout=3s", env=vendor.environ)
     assert result.status == 0, result.output
     assert said in result.output
 
@@ -271,7 +271,7 @@ def test_a_session_that_the_gateway_died_with_is_unconfirmed_and_charged_by_the_
     assert f"the statement has {line['vendor_seconds']:.2f}s" in result.output
 
     again = project.run("--dg-budget=5m", "--dg-run-id=one", "test_it.py", env=vendor.environ)
-    assert again.usage["run"]["used_seconds"] == pytest.approx(vendor.total_seconds, abs=0.1)
+    assert vendor.saw(again.usage, within=0.1), vendor.connections
 
 
 @pytest.mark.slow
@@ -280,7 +280,7 @@ def test_a_session_that_the_gateway_died_with_stays_charged_in_full_while_the_st
 ) -> None:
     pending(vendor)
     project.use("gateway_lost/conftest.py", "reconciliation/test_kills.py")
-    result = project.run("--dg-budget=5m", "--dg-reconcile-timeout=500ms", "test_kills.py", env=vendor.environ)
+    result = project.run("--dg-budget=5m", "--dg-reconcile-timeout=3s", "test_kills.py", env=vendor.environ)
     run = result.usage["run"]
     assert (run["used_seconds"], run["at_risk_seconds"]) == (60, 60)
 

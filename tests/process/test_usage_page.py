@@ -47,7 +47,7 @@ def test_a_browser_opens_the_page_of_a_run_and_finds_nothing_wrong(project: Proj
 def test_what_a_later_reconciliation_finds_is_on_the_page(project: Project, vendor: Vendor) -> None:
     project.use("reconciliation/test_it.py")
     vendor.bill.entries = lambda: unsettled(vendor.billed())
-    run = project.run("--dg-budget=5m", "--dg-reconcile-timeout=300ms", env=vendor.environ)
+    run = project.run("--dg-budget=5m", "--dg-reconcile-timeout=3s", env=vendor.environ)
     assert run.status == 0, run.output
     assert "reconciliation: pending" in page_of(project).text
     vendor.bill.entries = vendor.billed

@@ -186,7 +186,7 @@ def test_a_look_takes_a_few_microseconds_once_and_nothing_later() -> None:
 
 
 def _seconds_each(connections: list[Written]) -> float:
-    start = time.perf_counter()
+    start = time.thread_time()
     for connection in connections:
         connection.write(b"\x16\x03abc")
-    return (time.perf_counter() - start) / len(connections)
+    return (time.thread_time() - start) / len(connections)

@@ -151,6 +151,12 @@ class Vendor:
     def total_seconds(self) -> float:
         return sum(seen.seconds for seen in self.connections)
 
+    def saw(self, usage: Any, *, within: float) -> bool:
+        """Return whether a run used what was seen here, where a session is seen from its 101 on, not from its dial."""
+        handshakes: float = sum(session["handshake_seconds"] or 0 for session in usage["sessions"])
+        beyond: float = usage["run"]["used_seconds"] - self.total_seconds
+        return -within <= beyond <= handshakes + within
+
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._run())

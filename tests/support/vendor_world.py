@@ -30,7 +30,7 @@ TOKEN = "d9b0d9e7" + "0a1b2c3d" * 4
 VENDOR = "127.0.0.2"
 NAMES = ["agent.deepgram.com", "api.deepgram.com", "api.eu.deepgram.com"]
 SECONDS = 60  # for one program
-PROJECT_SECONDS = 60
+PROJECT_SECONDS = 240
 PAUSE_SECONDS = 0.2  # longer than what a figure may be off
 AGENT_URL = "wss://agent.deepgram.com/v1/agent/converse"
 
