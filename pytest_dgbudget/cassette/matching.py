@@ -116,6 +116,9 @@ class Player:
         # When the last step was due, and when it was in the recording.
         self._at_ms = 0.0
         self._recorded_ms = 0
+        # The same of the last step before which the user had said enough for certain.
+        self._certain_ms = (0.0, 0)
+        self._is_certain = True
         # What came before the first text: it may belong to another cassette.
         self._early: list[tuple[bytes, float]] | None = []
         self.request_id = str(uuid4())
@@ -208,6 +211,11 @@ class Player:
             if ready_ms is None or ready_ms > at_ms:
                 break
             self._at_ms, self._recorded_ms = ready_ms, step.at_ms
+            utterance = self._utterance(step)
+            if utterance is not None:
+                self._is_certain = self._sent.is_enough(utterance)
+            if self._is_certain:
+                self._certain_ms = (ready_ms, step.at_ms)
             self._played += 1
             yield step
 
@@ -353,8 +361,14 @@ class Player:
         return at_ms + recorded_ms - since_ms, since_ms
 
     def _due_after_vendor_ms(self, recorded_ms: int) -> float:
-        """Return the same, since what the vendor said last: it may come later, if the client was early."""
-        return self._at_ms + max(0, recorded_ms - self._recorded_ms)
+        """Return the same, since what the vendor said last: it may come later, if the client was early.
+
+        What it said too early, since a silence seemed to end an utterance, does not hurry a client that it had
+        answered before.
+        """
+        due_ms = self._at_ms + max(0, recorded_ms - self._recorded_ms)
+        at_ms, said_ms = self._certain_ms
+        return max(due_ms, at_ms + recorded_ms - said_ms) if at_ms > self._sent.last_ms else due_ms
 
     # What is matched
 

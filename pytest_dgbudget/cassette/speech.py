@@ -237,6 +237,10 @@ class SentSpeech:
             return Spoken(self.last_ms, recorded_ms, self.last_ms + paused_ms + _PAUSE_MS)
         return None
 
+    def is_enough(self, utterance: Utterance) -> bool:
+        """Whether an utterance was said for certain; under ``length``, a long silence may only make it seem so."""
+        return self.rule != "length" or self.size >= utterance.needed
+
     def _spoken_anyhow(self, utterance: Utterance, due_ms: Callable[[], float]) -> Spoken | None:
         wanted = utterance.needed - utterance.before if utterance.ends else 1
         recorded_ms = self._recorded.reached_ms(utterance.before + wanted)

@@ -61,6 +61,7 @@ def test_a_long_session_does_not_drift() -> None:
 @each_pace
 @each_rule
 @given(seed=SEEDS, ways=st.integers(0, 2**32))
+@example(seed=13, ways=0)  # a slow client's silence seems to end an utterance before its last twentieth
 def test_however_a_client_does_it_there_is_no_mismatch(
     seed: int, ways: int, audio: CassetteAudioRule, pace: Pace
 ) -> None:
